@@ -1,0 +1,67 @@
+import { randomBytes } from "node:crypto";
+import {
+  type Deliverer,
+  type ObjectStore,
+  type Platform,
+  ready,
+  type SigningKeyPair,
+  signingKeyPair,
+  type UserDirectory,
+} from "@restante/engine";
+import { nodePlatform, openEmbeddedStore, UsersFolder } from "@restante/engine/node";
+import { type Config, createLog, dataPath, type Log, readOrMakeKey } from "@restante/host";
+import { EXIT } from "./exit.ts";
+
+/** What every command works on: the store, the users and the platform, made from the configuration. */
+export interface Context extends AsyncDisposable {
+  readonly config: Config;
+  readonly log: Log;
+  readonly store: ObjectStore;
+  readonly users: UserDirectory;
+  readonly platform: Platform;
+}
+
+export async function openContext(config: Config): Promise<Context> {
+  await ready;
+  const log = createLog(config.log.level, (line) => process.stderr.write(line));
+  const crypto = nodePlatform();
+  const store = await openEmbeddedStore({
+    folder: config.storage.path || dataPath(config, "store"),
+    onFatal(message) {
+      // What the disk holds is unknown: nothing more may be acknowledged.
+      log({ level: "error", event: "store failed", message });
+      process.exit(EXIT.failed);
+    },
+  });
+  return {
+    config,
+    log,
+    store,
+    users: new UsersFolder(config.login.users_dir || dataPath(config, "users")),
+    platform: {
+      crypto,
+      now: Date.now,
+      monotonic: () => performance.now(),
+      delay: (ms) => new Promise((resolve) => setTimeout(resolve, ms).unref()),
+      log,
+    },
+    async [Symbol.asyncDispose]() {
+      await store.dispose();
+      await crypto.dispose();
+    },
+  };
+}
+
+/** The front end's pepper: without it the store alone yields no password. */
+export function readPepper(config: Config): Promise<Uint8Array> {
+  return readOrMakeKey(config.login.pepper_file || dataPath(config, "keys", "pepper"), 32);
+}
+
+/** The key by which this host signs what it delivers. */
+export async function readSigner(config: Config): Promise<SigningKeyPair> {
+  return signingKeyPair(await readOrMakeKey(config.lmtp.key_file || dataPath(config, "keys", "lmtp"), 32));
+}
+
+export function makeDeliverer({ store, platform }: Context, signer: SigningKeyPair): Deliverer {
+  return { store, platform, signer, stream: new Uint8Array(randomBytes(16)) };
+}

@@ -1,0 +1,92 @@
+import { parseArgs } from "node:util";
+import { EngineError, StoreError } from "@restante/engine";
+import { ConfigError, readConfig } from "@restante/host";
+import { account } from "./account.ts";
+import { EXIT, Exit } from "./exit.ts";
+import { serve } from "./serve.ts";
+
+const HELP = `restante: a mail server whose stored bytes only the mailbox's owner can open
+
+  restante serve [--only lmtp,imap]        run the server
+  restante account add ADDRESS             make an account; prints the recovery code once
+  restante account list
+  restante account show ADDRESS
+  restante account passwd ADDRESS          change the password
+  restante account recover ADDRESS         set a new password with the recovery code
+  restante account delete ADDRESS
+  restante config check
+
+Options
+  --config FILE        else RESTANTE_CONFIG, else ./restante.toml, else defaults
+  --password-stdin     read the password (for recover: the code, then the password) from standard input
+  --json               answers as JSON
+  --help
+
+Passwords are asked for, read from standard input, or taken from RESTANTE_PASSWORD; never from the command line.
+`;
+
+export interface Flags {
+  readonly json: boolean;
+  readonly passwordStdin: boolean;
+  readonly only: string | undefined;
+}
+
+/** Runs a command line; resolves with the exit code. */
+export async function run(args: readonly string[]): Promise<number> {
+  try {
+    return await dispatch(args);
+  } catch (error) {
+    const [code, text] = explain(error);
+    process.stderr.write(`restante: ${text}\n`);
+    return code;
+  }
+}
+
+async function dispatch(args: readonly string[]): Promise<number> {
+  const { values, positionals } = parseFlags(args);
+  const [command, ...rest] = positionals;
+  if (values.help || command === undefined) {
+    process.stdout.write(HELP);
+    return command === undefined && !values.help ? EXIT.usage : EXIT.well;
+  }
+  const config = readConfig(values.config, process.env);
+  const flags = { json: values.json, passwordStdin: values["password-stdin"], only: values.only };
+  switch (command) {
+    case "serve":
+      return serve(config, flags);
+    case "account":
+      return account(config, rest, flags);
+    case "config":
+      if (rest[0] !== "check") break;
+      process.stdout.write(`${config.file ?? "defaults"}: well\n`);
+      return EXIT.well;
+  }
+  throw new Exit(EXIT.usage, `unknown command; try restante --help`);
+}
+
+function parseFlags(args: readonly string[]) {
+  try {
+    return parseArgs({
+      args: [...args],
+      allowPositionals: true,
+      options: {
+        config: { type: "string" },
+        only: { type: "string" },
+        json: { type: "boolean", default: false },
+        "password-stdin": { type: "boolean", default: false },
+        help: { type: "boolean", default: false },
+      },
+    });
+  } catch (error) {
+    throw new Exit(EXIT.usage, (error as Error).message);
+  }
+}
+
+function explain(error: unknown): readonly [number, string] {
+  if (error instanceof Exit) return [error.code, error.message];
+  if (error instanceof ConfigError) return [EXIT.usage, error.message];
+  if (error instanceof StoreError) return [EXIT.unavailable, error.message];
+  if (error instanceof EngineError)
+    return [error.code === "unavailable" ? EXIT.unavailable : EXIT.failed, error.message];
+  return [EXIT.failed, error instanceof Error ? (error.stack ?? error.message) : String(error)];
+}

@@ -1,0 +1,165 @@
+import { connect, type Server } from "node:net";
+import { hostname } from "node:os";
+import { Accounts, Dropbox, type SigningKeyPair } from "@restante/engine";
+import { type Config, ConfigError, dataPath, isLoopbackAddress, listen, parseListenAddress, Tls } from "@restante/host";
+import { createImapServer } from "@restante/imap";
+import { createLmtpServer } from "@restante/lmtp";
+import { type Context, makeDeliverer, openContext, readPepper, readSigner } from "./context.ts";
+import { DEMO_ADDRESS, DEMO_PASSWORD, makeDemoAccount, sendDemoMails } from "./demo.ts";
+import { EXIT } from "./exit.ts";
+import type { Flags } from "./run.ts";
+
+type ServiceName = "lmtp" | "imap";
+const SERVICES: readonly ServiceName[] = ["lmtp", "imap"];
+/** After SIGTERM the process ends within this, whatever still hangs. */
+const STOP_MS = 10_000;
+
+interface Service {
+  readonly listeners: readonly {
+    readonly name: string;
+    readonly server: Server;
+    readonly addresses: readonly string[];
+  }[];
+  stop(): Promise<void>;
+}
+
+/** `restante serve`: runs until a signal ends it. */
+export async function serve(config: Config, flags: Flags): Promise<number> {
+  const wanted = wantedServices(flags.only);
+  const open = await openContext(config);
+  const tls = new Tls({ ...config.tls, minVersion: config.tls.min_version, folder: dataPath(config, "tls") });
+  const services: Service[] = [];
+  const signer = await readSigner(config);
+  if (wanted.includes("imap")) {
+    await tls.reload();
+    services.push(await imapService(open, tls, signer));
+  }
+  if (wanted.includes("lmtp")) services.push(lmtpService(open, signer));
+  const isDemo = await prepareDemo(open, wanted);
+  const bound = await bindAll(services);
+  if (isDemo === "new") await sendDemoMails(connect, bound.find(({ name }) => name === "lmtp")?.address);
+  announce(bound, isDemo !== "none");
+  await untilSignal(open, tls, wanted);
+  const force = setTimeout(() => process.exit(EXIT.failed), STOP_MS);
+  force.unref();
+  await Promise.all(services.map((service) => service.stop()));
+  await open[Symbol.asyncDispose]();
+  return EXIT.well;
+}
+
+function wantedServices(only: string | undefined): readonly ServiceName[] {
+  if (only === undefined) return SERVICES;
+  const names = only.split(",").map((name) => name.trim());
+  const unknown = names.find((name) => !SERVICES.some((service) => service === name));
+  if (unknown !== undefined) throw new ConfigError(`--only: there is no service ${unknown}`);
+  return SERVICES.filter((service) => names.includes(service));
+}
+
+async function imapService(context: Context, tls: Tls, signer: SigningKeyPair): Promise<Service> {
+  const { config, store, users, platform, log } = context;
+  const trustedHosts = [
+    signer.publicKey,
+    ...config.login.trusted_hosts.map((key) => new Uint8Array(Buffer.from(key, "base64"))),
+  ];
+  const accounts = new Accounts({ store, users, platform, trustedHosts, pepper: await readPepper(config) });
+  const server = createImapServer({
+    signIn: (user, password, address) => accounts.login(user, password, address),
+    secureContext: () => tls.context,
+    log: (event) => log(event.event === "failed" ? { level: "error", ...event } : { level: "debug", ...event }),
+  });
+  return {
+    listeners: [
+      { name: "imap", server: server.imap, addresses: config.imap.listen },
+      { name: "imaps", server: server.imaps, addresses: config.imaps.listen },
+    ],
+    async stop() {
+      server.imap.close();
+      server.imaps.close();
+      await server.stop();
+      await accounts.dispose();
+    },
+  };
+}
+
+function lmtpService(context: Context, signer: SigningKeyPair): Service {
+  const { config, users, log } = context;
+  const deliverer = makeDeliverer(context, signer);
+  // One dropbox an account: it numbers what it delivers.
+  const dropboxes = new Map<string, Dropbox>();
+  const server = createLmtpServer({
+    async findDropbox(address) {
+      const user = await users.find(address);
+      if (!user) {
+        dropboxes.delete(address);
+        return undefined;
+      }
+      const known = dropboxes.get(address) ?? new Dropbox(deliverer, user);
+      dropboxes.set(address, known);
+      return known;
+    },
+    rules: {
+      aliases: config.lmtp.aliases,
+      delimiter: config.lmtp.recipient_delimiter,
+      catchAll: config.lmtp.catch_all,
+    },
+    sizeMax: config.lmtp.size_max,
+    serverName: hostname(),
+    log,
+  });
+  return {
+    listeners: [{ name: "lmtp", server: server.makeListener(), addresses: config.lmtp.listen }],
+    stop: () => server.stop(),
+  };
+}
+
+/** The demo account: made where nothing is configured and nobody is there yet; it keeps the server on loopback. */
+async function prepareDemo(context: Context, wanted: readonly ServiceName[]): Promise<"none" | "new" | "old"> {
+  const { config, users } = context;
+  const all = await users.list();
+  const exists = all.some(({ address }) => address === DEMO_ADDRESS);
+  const listens = [...config.lmtp.listen, ...config.imap.listen, ...config.imaps.listen].map(parseListenAddress);
+  if (exists && !listens.every(isLoopbackAddress))
+    throw new ConfigError(
+      "the demo account exists: delete it (restante account delete demo@example.org) or listen on loopback only",
+    );
+  if (exists) return "old";
+  if (config.file !== undefined || all.length > 0 || wanted.length < SERVICES.length) return "none";
+  if (!listens.every(isLoopbackAddress)) return "none";
+  await makeDemoAccount(context);
+  return "new";
+}
+
+async function bindAll(services: readonly Service[]): Promise<{ readonly name: string; readonly address: string }[]> {
+  const bound = [];
+  for (const { listeners } of services)
+    for (const { name, server, addresses } of listeners)
+      for (const address of addresses) bound.push({ name, address: await listen(server, parseListenAddress(address)) });
+  return bound;
+}
+
+function announce(bound: readonly { readonly name: string; readonly address: string }[], demo: boolean): void {
+  for (const { name, address } of bound) process.stdout.write(`listening ${name} ${address}\n`);
+  process.stdout.write("Restante is ready\n");
+  const imap = bound.find(({ name }) => name === "imap")?.address;
+  if (demo && imap)
+    process.stdout.write(
+      `\nSign in with any IMAP program: ${imap}, user ${DEMO_ADDRESS}, password ${DEMO_PASSWORD}\n` +
+        `Or: curl --user ${DEMO_ADDRESS}:${DEMO_PASSWORD} imap://${imap}/INBOX\n`,
+    );
+}
+
+/** Resolves at SIGTERM or SIGINT. SIGHUP reads certificates again; users are read when they are asked for. */
+function untilSignal({ log }: Context, tls: Tls, wanted: readonly ServiceName[]): Promise<void> {
+  const hangUp = (): void => {
+    if (!wanted.includes("imap")) return;
+    tls.reload().then(
+      () => log({ level: "info", event: "certificates read again" }),
+      (error: unknown) => log({ level: "error", event: "certificates can't be read, the old ones stay", error }),
+    );
+  };
+  process.on("SIGHUP", hangUp);
+  return new Promise((resolve) => {
+    process.once("SIGTERM", () => resolve());
+    process.once("SIGINT", () => resolve());
+  });
+}

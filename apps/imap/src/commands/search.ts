@@ -1,0 +1,46 @@
+import type { MailboxView } from "@restante/engine";
+import { createSearch } from "../search.ts";
+import { BadCharset, parseSearchProgram, SEARCH_CHARSETS, type SearchKey } from "../wire/search-keys.ts";
+import type { SequenceSet } from "../wire/sequence-set.ts";
+import { type Command, defineCommand, no, ok } from "./command.ts";
+import { positionsOf } from "./message-set.ts";
+
+/** SEARCH: RFC 9051 §6.4.4, answered as RFC 3501 §7.2.5 has it. */
+export const search: Command<unknown> = defineCommand({
+  name: "SEARCH",
+  in: ["selected"],
+  uid: true,
+  expunges: "must-not",
+  parse(parser): SearchKey | BadCharset {
+    parser.space();
+    try {
+      return parseSearchProgram(parser);
+    } catch (error) {
+      if (!(error instanceof BadCharset)) throw error;
+      parser.skip(parser.rest().length);
+      return error;
+    }
+  },
+  async run(key, session, { uid }) {
+    if (key instanceof BadCharset) return no("Charset is not supported", `BADCHARSET (${SEARCH_CHARSETS.join(" ")})`);
+    const { view, mail, untagged } = session;
+    const positionsIn = (set: SequenceSet, byUid: boolean): ReadonlySet<number> =>
+      new Set(positionsOf(view, set, byUid));
+    const matches = createSearch(key, {
+      mail,
+      positionsIn,
+      isRecent: (position) => session.isRecent(view.uidAt(position)),
+    });
+    const hits: number[] = [];
+    for (const position of candidates(view)) {
+      const message = view.message(position);
+      if (message && (await matches(message))) hits.push(uid ? view.uidAt(position) : position + 1);
+    }
+    untagged(hits.length > 0 ? `SEARCH ${hits.join(" ")}` : "SEARCH");
+    return ok("SEARCH completed");
+  },
+});
+
+function* candidates(view: MailboxView): Generator<number> {
+  for (let position = 0; position < view.length; position++) yield position;
+}

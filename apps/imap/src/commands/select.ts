@@ -1,0 +1,42 @@
+import type { Session } from "../session.ts";
+import { type Command, type Completion, defineCommand, ok, SIGNED_IN } from "./command.ts";
+import { parseMailbox } from "./mailbox-argument.ts";
+
+/** SELECT: RFC 9051 §6.3.2. */
+export const select: Command<unknown> = defineCommand({
+  name: "SELECT",
+  in: SIGNED_IN,
+  silent: true,
+  parse: parseMailbox,
+  run: (path, session) => open(session, path, false),
+});
+
+/** EXAMINE: RFC 9051 §6.3.3. */
+export const examine: Command<unknown> = defineCommand({
+  name: "EXAMINE",
+  in: SIGNED_IN,
+  silent: true,
+  parse: parseMailbox,
+  run: (path, session) => open(session, path, true),
+});
+
+async function open(session: Session, path: string, readOnly: boolean): Promise<Completion> {
+  session.selected = undefined;
+  await session.mail.refresh();
+  const view = session.mail.openView(path, { readOnly });
+  session.select(view);
+  const { mailbox } = view;
+  const { untagged } = session;
+  const flags = ["\\Answered", "\\Flagged", "\\Deleted", "\\Seen", "\\Draft", ...session.mail.keywordsIn(mailbox)].join(
+    " ",
+  );
+  untagged(`FLAGS (${flags})`);
+  untagged(`${view.length} EXISTS`);
+  untagged(`${session.recentCount()} RECENT`);
+  const unseen = view.firstUnseen();
+  if (unseen !== undefined) untagged(`OK [UNSEEN ${unseen + 1}] First unseen message`);
+  untagged(`OK [PERMANENTFLAGS (${readOnly ? "" : `${flags} \\*`})] Flags that are kept`);
+  untagged(`OK [UIDNEXT ${mailbox.uidNext}] Next UID`);
+  untagged(`OK [UIDVALIDITY ${mailbox.uidValidity}] UIDs are valid`);
+  return readOnly ? ok("EXAMINE completed", "READ-ONLY") : ok("SELECT completed", "READ-WRITE");
+}

@@ -1,0 +1,336 @@
+import type { Socket } from "node:net";
+import { type SecureContext, TLSSocket } from "node:tls";
+import { type AccountSession, EngineError } from "@restante/engine";
+import type { Command, Completion } from "./commands/command.ts";
+import { capabilityList, findCommand, streamsLiteral } from "./commands/index.ts";
+import { responseCodes } from "./errors.ts";
+import {
+  BAD_COMMANDS_MAX,
+  IDLE_KEEPALIVE_MS,
+  IDLE_TIMEOUT_MS,
+  INPUT_BYTES_MAX,
+  LITERAL_BYTES_MAX,
+  LITERAL_BYTES_MAX_UNAUTHENTICATED,
+  LOGIN_TIMEOUT_MS,
+  MESSAGE_BYTES_MAX,
+} from "./limits.ts";
+import { Output, OutputBroken } from "./output.ts";
+import { type Link, MailboxInvalidated, Session } from "./session.ts";
+import {
+  CommandReader,
+  type CommandText,
+  ConnectionEnded,
+  InputBuffer,
+  type LiteralHead,
+  type LiteralVerdict,
+  type Read,
+} from "./wire/command-reader.ts";
+import { ImapSyntaxError, Parser } from "./wire/parser.ts";
+
+/**
+ * One socket: read a command, look it up, run it, answer. Commands run one after the other, so pipelined ones are
+ * answered in order and never race: RFC 9051 §5.5. This is the only place that turns errors into replies.
+ */
+export interface ConnectionOptions {
+  readonly signIn: (user: string, password: string, address: string) => Promise<AccountSession>;
+  /** For STARTTLS. */
+  readonly secureContext: () => SecureContext;
+  readonly log: (event: ConnectionEvent) => void;
+}
+
+export type ConnectionEvent =
+  | { readonly event: "failed"; readonly command: string; readonly error: unknown }
+  | { readonly event: "closed"; readonly commands: number };
+
+export class Connection implements Link {
+  readonly reader: CommandReader;
+  readonly address: string;
+  readonly #options: ConnectionOptions;
+  readonly #input = new InputBuffer();
+  readonly #output: Output;
+  readonly #session: Session;
+  #socket: Socket;
+  #badCommands = 0;
+  #commands = 0;
+  #closing = false;
+  #wake: (() => void) | undefined;
+
+  constructor(socket: Socket, address: string, options: ConnectionOptions) {
+    this.#options = options;
+    this.#socket = socket;
+    this.address = address;
+    this.#output = new Output(socket);
+    this.reader = new CommandReader(this.#input, {
+      judgeLiteral: (text, literal) => this.#judgeLiteral(text, literal),
+      sendContinuation: () => {
+        this.#output.text("+ Ready for literal data\r\n");
+        this.#flushSoon();
+      },
+    });
+    this.#session = new Session(this, this.#output);
+    this.#input.onDrained = () => this.#socket.resume();
+    this.#attach(socket);
+  }
+
+  get secure(): boolean {
+    return this.#socket instanceof TLSSocket;
+  }
+
+  get loginAllowed(): boolean {
+    return this.secure || isLoopback(this.address);
+  }
+
+  get startTlsOffered(): boolean {
+    return !this.secure;
+  }
+
+  capabilities(): string {
+    return capabilityList(this);
+  }
+
+  #attach(socket: Socket): void {
+    socket.setNoDelay(true);
+    socket.on("data", (chunk: Uint8Array) => {
+      this.#input.push(chunk);
+      if (this.#input.length > INPUT_BYTES_MAX) socket.pause();
+      this.#wake?.();
+    });
+    socket.on("end", () => this.#endInput());
+    socket.on("close", () => this.#endInput());
+    // What broke the socket is told by the `close` that follows.
+    socket.on("error", () => socket.destroy());
+    socket.on("timeout", () => this.#timeOut());
+    socket.setTimeout(LOGIN_TIMEOUT_MS);
+  }
+
+  #endInput(): void {
+    this.#input.end();
+    this.#wake?.();
+  }
+
+  /** Serves the client until it leaves. Never rejects. */
+  async serve(): Promise<void> {
+    try {
+      this.#output.text(`* OK [CAPABILITY ${this.capabilities()}] Restante ready\r\n`);
+      await this.#output.flush();
+      while (!this.#session.loggedOut && !this.#closing) {
+        const read = await this.reader.read();
+        if (read.kind === "end") break;
+        await this.#handle(read);
+      }
+    } catch (error) {
+      if (!(error instanceof OutputBroken || error instanceof ConnectionEnded))
+        this.#options.log({ event: "failed", command: "", error });
+    } finally {
+      this.#session.account?.close();
+      this.#socket.end();
+      this.#socket.destroySoon();
+      this.#options.log({ event: "closed", commands: this.#commands });
+    }
+  }
+
+  /** The server stops: RFC 9051 §7.1.5. */
+  shutDown(): void {
+    this.#closing = true;
+    if (!this.#socket.destroyed) this.#socket.end("* BYE Server is stopping\r\n");
+    this.#endInput();
+  }
+
+  async #handle(read: Read): Promise<void> {
+    if (read.kind === "end") return;
+    this.#commands++;
+    const parser = new Parser(read.text);
+    let tag = "*";
+    let completion: Completion;
+    let name = "";
+    try {
+      tag = parser.tag();
+      parser.space();
+      name = parser.keyword();
+      const uid = name === "UID";
+      if (uid) {
+        parser.space();
+        name = parser.keyword();
+      }
+      completion = await this.#runNamed(name, uid, parser, read);
+    } catch (error) {
+      if (error instanceof OutputBroken || error instanceof ConnectionEnded) throw error;
+      completion = this.#completionOf(name, error);
+    }
+    await this.#complete(tag, completion);
+  }
+
+  async #runNamed(
+    name: string,
+    uid: boolean,
+    parser: Parser,
+    read: Exclude<Read, { kind: "end" }>,
+  ): Promise<Completion> {
+    const command = findCommand(name, uid);
+    if (read.kind === "refused") return refusal(command, read.reason);
+    if (!command) throw new ImapSyntaxError("Unknown command");
+    if (!command.in.includes(this.#session.state)) throw new ImapSyntaxError("Command is not allowed in this state");
+    const form = { uid };
+    const args = command.parse(parser, form);
+    const session = this.#session;
+    if (read.kind === "stream") session.message = this.#incoming(read.literal);
+    else parser.end();
+    try {
+      const completion = await command.run(args, session, form);
+      if (!command.silent) this.#syncView(command, uid);
+      return completion;
+    } finally {
+      await this.#finishMessage(read);
+    }
+  }
+
+  #syncView(command: Command<unknown>, uid: boolean): void {
+    this.#session.syncView({ expunges: command.expunges !== "must-not" || uid, uid });
+  }
+
+  #incoming(literal: LiteralHead) {
+    let finished: Promise<Read> | undefined;
+    return {
+      literal,
+      read: () => this.reader.readLiteral(literal),
+      rest: () => {
+        finished ??= this.reader.resume();
+        return finished;
+      },
+    };
+  }
+
+  /** A command that stopped before its message was read leaves the bytes on the wire: they are dropped, unless the
+   * client never got its continuation and so never sends them. */
+  async #finishMessage(read: Exclude<Read, { kind: "end" }>): Promise<void> {
+    const { message } = this.#session;
+    if (!message || read.kind !== "stream") return;
+    this.#session.message = undefined;
+    if (!this.reader.awaitsContinuation) await message.rest();
+  }
+
+  #completionOf(name: string, error: unknown): Completion {
+    if (error instanceof ImapSyntaxError) {
+      if (++this.#badCommands >= BAD_COMMANDS_MAX) this.#closing = true;
+      return { status: "BAD", text: error.message };
+    }
+    if (error instanceof MailboxInvalidated || (error instanceof EngineError && error.code === "unknown-outcome")) {
+      this.#closing = true;
+      return { status: "BYE", text: "Sign in again: the outcome of your last command must be looked up" };
+    }
+    if (error instanceof EngineError) {
+      const code = responseCodes[error.code as keyof typeof responseCodes];
+      return { status: "NO", text: error.message, code };
+    }
+    this.#options.log({ event: "failed", command: name, error });
+    return { status: "NO", text: "Internal error", code: "SERVERBUG" };
+  }
+
+  async #complete(tag: string, { status, code, text }: Completion): Promise<void> {
+    const words = code === undefined ? text : `[${code}] ${text}`;
+    this.#output.text(`${status === "BYE" ? "*" : tag} ${status} ${words}\r\n`);
+    if (status === "BYE") this.#closing = true;
+    // Answers to pipelined commands leave together.
+    if (this.#input.length === 0 || this.#output.isFull || this.#session.afterwards || this.#closing)
+      await this.#output.flush();
+    const { afterwards } = this.#session;
+    this.#session.afterwards = undefined;
+    await afterwards?.();
+    if (this.#session.account) this.#socket.setTimeout(IDLE_TIMEOUT_MS);
+  }
+
+  #judgeLiteral(text: CommandText, literal: LiteralHead): LiteralVerdict {
+    const signedIn = this.#session.account !== undefined;
+    if (signedIn && streamsLiteral(text)) return literal.size <= MESSAGE_BYTES_MAX ? "stream" : "refuse";
+    const max = signedIn ? LITERAL_BYTES_MAX : LITERAL_BYTES_MAX_UNAUTHENTICATED;
+    return literal.size <= max ? "keep" : "refuse";
+  }
+
+  #flushSoon(): void {
+    // A client that is gone is noticed by who reads from it next.
+    this.#output.flush().catch(() => this.#endInput());
+  }
+
+  #timeOut(): void {
+    this.#closing = true;
+    if (!this.#socket.destroyed) this.#socket.end("* BYE Idle for too long\r\n");
+    this.#endInput();
+  }
+
+  async ask(prompt: string): Promise<Uint8Array | undefined> {
+    this.#output.text(`+ ${prompt}\r\n`);
+    await this.#output.flush();
+    return this.reader.readLine();
+  }
+
+  signIn(user: string, password: string): Promise<AccountSession> {
+    return this.#options.signIn(user, password, this.address);
+  }
+
+  async idle(onWake: () => Promise<void>): Promise<Uint8Array | undefined> {
+    const { account } = this.#session;
+    this.#output.text("+ idling\r\n");
+    let ended = false;
+    const line = this.reader.readLine().finally(() => {
+      ended = true;
+      this.#wake?.();
+    });
+    let rung = true;
+    const stop = account?.onChange(() => {
+      rung = true;
+      this.#wake?.();
+    });
+    const keepAlive = setInterval(() => {
+      this.#output.text("* OK Still here\r\n");
+      this.#flushSoon();
+    }, IDLE_KEEPALIVE_MS);
+    try {
+      while (!ended) {
+        if (rung) {
+          rung = false;
+          await onWake();
+          await this.#output.flush();
+        }
+        if (ended || rung) continue;
+        await new Promise<void>((resolve) => {
+          this.#wake = resolve;
+        });
+        this.#wake = undefined;
+        // The line's own bytes wake us too: let its reader finish first.
+        await Promise.resolve();
+      }
+      return await line;
+    } finally {
+      clearInterval(keepAlive);
+      stop?.();
+    }
+  }
+
+  /** STARTTLS: RFC 9051 §6.2.1. Whatever the client sent in clear behind the command is dropped unread. */
+  async secureNow(): Promise<void> {
+    const context = this.#options.secureContext;
+    const plain = this.#socket;
+    plain.removeAllListeners("data");
+    plain.removeAllListeners("end");
+    plain.removeAllListeners("close");
+    this.#input.clear();
+    const secured = new TLSSocket(plain, { isServer: true, secureContext: context() });
+    this.#socket = secured;
+    this.#output.moveTo(secured);
+    this.#attach(secured);
+    await new Promise<void>((resolve) => {
+      secured.once("secure", resolve);
+      secured.once("close", resolve);
+    });
+  }
+}
+
+function refusal(command: Command<unknown> | undefined, reason: "too-long" | "literal"): Completion {
+  if (reason === "too-long") return { status: "BAD", text: "Command is too long" };
+  if (command?.streams) return { status: "NO", code: "TOOBIG", text: "Message is too large" };
+  return { status: "BAD", text: "Literal is too large" };
+}
+
+export function isLoopback(address: string): boolean {
+  return address === "" || address === "::1" || address.startsWith("127.") || address.startsWith("::ffff:127.");
+}

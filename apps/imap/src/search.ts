@@ -1,0 +1,189 @@
+import type { AccountSession, Message, Summary } from "@restante/engine";
+import {
+  createTransferDecoder,
+  decodeCharset,
+  decodeOffsets,
+  decodeWords,
+  type PartOffsets,
+  parseHeaders,
+  parseStructured,
+  type Structured,
+} from "@restante/mime";
+import { asciiText } from "./ascii.ts";
+import type { SearchKey } from "./wire/search-keys.ts";
+import type { SequenceSet } from "./wire/sequence-set.ts";
+
+/**
+ * SEARCH on one message, in three rounds: what the resident state answers, then what the summary answers, then the
+ * body. Each round is three-valued: a key that needs more than is at hand is `undefined`, and AND, OR and NOT decide as
+ * soon as they can; so no body is opened for what its summary, or its flags, tell.
+ */
+export interface SearchContext {
+  readonly mail: AccountSession;
+  readonly positionsIn: (set: SequenceSet, uid: boolean) => ReadonlySet<number>;
+  readonly isRecent: (position: number) => boolean;
+}
+
+const DAY_MS = 86_400_000;
+/** Octets of one part that are searched. */
+const SEARCHED_BYTES_MAX: number = 32 * 2 ** 20;
+
+interface Known {
+  readonly message: Message;
+  readonly summary?: Summary;
+  /** The decoded text of all text parts, folded. */
+  readonly body?: string;
+}
+type Verdict = boolean | undefined;
+type Test = (known: Known) => Verdict;
+
+export function createSearch(key: SearchKey, context: SearchContext): (message: Message) => Promise<boolean> {
+  const test = compile(key, context);
+  return async (message) => {
+    const flags = test({ message });
+    if (flags !== undefined) return flags;
+    const [summary] = await context.mail.readSummaries([message]);
+    const headers = test({ message, summary: summary! });
+    if (headers !== undefined) return headers;
+    return test({ message, summary: summary!, body: await bodyText(context.mail, message, summary!) }) ?? false;
+  };
+}
+
+function compile(key: SearchKey, context: SearchContext): Test {
+  switch (key.kind) {
+    case "all":
+      return () => true;
+    case "and":
+      return every(key.keys.map((inner) => compile(inner, context)));
+    case "or": {
+      const [first, second] = key.keys.map((inner) => negate(compile(inner, context)));
+      return negate(every([first!, second!]));
+    }
+    case "not":
+      return negate(compile(key.key, context));
+    case "flag": {
+      const wanted = key.flag.toLowerCase();
+      return ({ message }) =>
+        message.state.flagNames(message.row).some((flag) => flag.toLowerCase() === wanted) === key.set;
+    }
+    case "recent":
+      return ({ message }) => context.isRecent(message.position) === key.set;
+    case "new":
+      return ({ message }) =>
+        context.isRecent(message.position) && !message.state.flagNames(message.row).includes("\\Seen");
+    case "set": {
+      const positions = context.positionsIn(key.set, key.uid);
+      return ({ message }) => positions.has(message.position);
+    }
+    case "size":
+      return ({ message }) => {
+        const size = message.state.sizeOf(message.row);
+        return key.than === "larger" ? size > key.octets : size < key.octets;
+      };
+    case "date":
+      return dateTest(key);
+    case "header":
+      return headerTest(key.field, fold(key.text));
+    case "body":
+    case "text":
+      return textTest(fold(key.text), key.kind === "text");
+  }
+}
+
+function every(tests: readonly Test[]): Test {
+  return (known) => {
+    let verdict: Verdict = true;
+    for (const test of tests) {
+      const one = test(known);
+      if (one === false) return false;
+      if (one === undefined) verdict = undefined;
+    }
+    return verdict;
+  };
+}
+
+function negate(test: Test): Test {
+  return (known) => {
+    const verdict = test(known);
+    return verdict === undefined ? undefined : !verdict;
+  };
+}
+
+/** Days as they are written, "disregarding time and timezone": RFC 9051 §6.4.4. */
+function dateTest({ of, when, dayMs }: SearchKey & { kind: "date" }): Test {
+  return ({ message }) => {
+    const { timeMs, zoneMinutes } =
+      of === "internal" ? message.state.receivedOf(message.row) : message.state.sentOf(message.row);
+    const day = Math.floor((timeMs + zoneMinutes * 60_000) / DAY_MS) * DAY_MS;
+    return when === "before" ? day < dayMs : when === "on" ? day === dayMs : day >= dayMs;
+  };
+}
+
+function headerTest(field: string, text: string): Test {
+  return ({ summary }) => {
+    if (!summary) return undefined;
+    return parseHeaders(summary.header).some(
+      ({ name, value }) => name.toLowerCase() === field && (text === "" || fold(decodeWords(value)).includes(text)),
+    );
+  };
+}
+
+function textTest(text: string, headers: boolean): Test {
+  return ({ summary, body }) => {
+    if (text === "") return true;
+    if (headers && summary && fold(decodeWords(headerText(summary))).includes(text)) return true;
+    return body === undefined ? undefined : body.includes(text);
+  };
+}
+
+function headerText(summary: Summary): string {
+  return parseHeaders(summary.header)
+    .map(({ name, value }) => `${name}: ${value}`)
+    .join("\n");
+}
+
+/** Case and compatibility forms don't count, nor do accents' ways of being written: i;unicode-casemap in spirit. */
+function fold(text: string): string {
+  return text.normalize("NFKC").toLowerCase();
+}
+
+/** The text of all text parts, decoded. */
+async function bodyText(mail: AccountSession, message: Message, summary: Summary): Promise<string> {
+  const body = await mail.openBody(message);
+  const structure = parseStructured(asciiText(summary.bodyStructure));
+  const texts: string[] = [];
+  for (const { offsets, part } of textParts(decodeOffsets(summary.offsets), structure)) {
+    const decoder = createTransferDecoder(part.encoding);
+    const pieces: Uint8Array[] = [];
+    const end = Math.min(offsets.bodyEnd, offsets.bodyStart + SEARCHED_BYTES_MAX);
+    for await (const bytes of body.read(offsets.bodyStart, end)) pieces.push(decoder.push(bytes).slice());
+    pieces.push(decoder.end());
+    texts.push(decodeCharset(Buffer.concat(pieces), part.charset).text);
+  }
+  return fold(texts.join("\n"));
+}
+
+interface TextPart {
+  readonly encoding: string;
+  readonly charset: string;
+}
+
+/** Text parts with where they lie: BODYSTRUCTURE says what, the offsets say where, both in the same order. */
+function* textParts(offsets: PartOffsets, structure: Structured): Generator<{ offsets: PartOffsets; part: TextPart }> {
+  if (!Array.isArray(structure)) return;
+  const items = structure as readonly Structured[];
+  if (offsets.kind === "multipart") {
+    for (const [index, child] of offsets.children.entries()) yield* textParts(child, items[index]);
+  } else if (offsets.kind === "message") {
+    const [child] = offsets.children;
+    if (child) yield* textParts(child, items[8]);
+  } else if (items[0] === "text") {
+    const parameters = (Array.isArray(items[2]) ? items[2] : []) as readonly Structured[];
+    const at = parameters.indexOf("charset");
+    const charset = String(at >= 0 ? parameters[at + 1] : "utf-8");
+    yield {
+      offsets,
+      part: { encoding: String(items[5]), charset: charset.toLowerCase() === "us-ascii" ? "utf-8" : charset },
+    };
+  }
+}

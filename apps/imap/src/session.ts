@@ -1,0 +1,143 @@
+import type { AccountSession, MailboxView } from "@restante/engine";
+import type { SessionState } from "./commands/command.ts";
+import type { Output } from "./output.ts";
+import type { CommandReader, LiteralHead, Read } from "./wire/command-reader.ts";
+import { formatAstring } from "./wire/format.ts";
+import { encodeMailboxName } from "./wire/mailbox-name.ts";
+
+/** What a connection lends to its session: things that commands may do to it. */
+export interface Link {
+  readonly secure: boolean;
+  /** Plain-text login is taken here: over TLS, or on loopback. */
+  readonly loginAllowed: boolean;
+  readonly startTlsOffered: boolean;
+  /** Key of the client's address for throttling. */
+  readonly address: string;
+  readonly reader: CommandReader;
+  /** Sends a continuation request and waits for the client's line; undefined when it is gone. */
+  ask(prompt: string): Promise<Uint8Array | undefined>;
+  signIn(user: string, password: string): Promise<AccountSession>;
+  /** Runs until the client sends a line, calling `onWake` when something may have changed. */
+  idle(onWake: () => Promise<void>): Promise<Uint8Array | undefined>;
+  /** Goes over to TLS. */
+  secureNow(): Promise<void>;
+  capabilities(): string;
+}
+
+/** The selected mailbox: its view, and which of its uids are \Recent for this session. */
+export interface Selected {
+  readonly view: MailboxView;
+  recentFrom: number;
+  recentTo: number;
+}
+
+/** The message that an APPEND announced. */
+export interface IncomingMessage {
+  readonly literal: LiteralHead;
+  read(): AsyncIterable<Uint8Array>;
+  /** What follows the message in the command. */
+  rest(): Promise<Read>;
+}
+
+/** One client's state: RFC 9051 §3. Commands read and change it; only the connection turns errors into replies. */
+export class Session {
+  readonly link: Link;
+  readonly output: Output;
+  readonly enabled: Set<string> = new Set();
+  account: AccountSession | undefined;
+  selected: Selected | undefined;
+  message: IncomingMessage | undefined;
+  loggedOut = false;
+  /** What to do after the completion was sent: STARTTLS. */
+  afterwards: (() => Promise<void>) | undefined;
+
+  constructor(link: Link, output: Output) {
+    this.link = link;
+    this.output = output;
+  }
+
+  get state(): SessionState {
+    if (this.loggedOut) return "logout";
+    if (!this.account) return "not-authenticated";
+    return this.selected ? "selected" : "authenticated";
+  }
+
+  /** The signed-in account; the command table sees to it that there is one. */
+  get mail(): AccountSession {
+    if (!this.account) throw new Error("command ran without an account");
+    return this.account;
+  }
+
+  get view(): MailboxView {
+    if (!this.selected) throw new Error("command ran without a mailbox");
+    return this.selected.view;
+  }
+
+  /** Bound, so that commands can name it among what they use. */
+  readonly untagged = (text: string): void => {
+    this.output.text(`* ${text}\r\n`);
+  };
+
+  /** Tells what changed in the selected mailbox: RFC 9051 §5.2. */
+  syncView(options: { readonly expunges: boolean; readonly uid: boolean }): void {
+    const { selected } = this;
+    if (!selected) return;
+    const { view } = selected;
+    const changes = view.sync(options);
+    if (changes.invalidated) throw new MailboxInvalidated();
+    for (const number of changes.expunged) this.untagged(`${number} EXPUNGE`);
+    if (changes.added > 0) {
+      this.#claimRecent(selected);
+      this.untagged(`${view.length} EXISTS`);
+      this.untagged(`${this.recentCount()} RECENT`);
+    }
+    for (const position of changes.flagged) {
+      const uid = options.uid ? ` UID ${view.uidAt(position)}` : "";
+      this.untagged(`${position + 1} FETCH (FLAGS ${this.flags(position)}${uid})`);
+    }
+  }
+
+  select(view: MailboxView): void {
+    const recent = this.mail.claimRecent(view.mailbox, view.readOnly);
+    this.selected = { view, recentFrom: recent, recentTo: view.mailbox.uidNext };
+  }
+
+  #claimRecent(selected: Selected): void {
+    const { mailbox, readOnly } = selected.view;
+    const from = this.mail.claimRecent(mailbox, readOnly);
+    // Only what came since this session's claim began counts; a gap belongs to another session.
+    if (from > selected.recentTo) selected.recentFrom = Math.max(selected.recentFrom, from);
+    selected.recentTo = mailbox.uidNext;
+  }
+
+  isRecent(uid: number): boolean {
+    const { selected } = this;
+    return selected !== undefined && uid >= selected.recentFrom && uid < selected.recentTo;
+  }
+
+  recentCount(): number {
+    const { selected } = this;
+    return selected ? selected.view.length - selected.view.lowerBound(selected.recentFrom) : 0;
+  }
+
+  /** `(\Seen …)`: a message's flags and keywords. */
+  flags(position: number): string {
+    const message = this.view.message(position);
+    if (!message) return "()";
+    const names = message.state.flagNames(message.row);
+    return this.isRecent(this.view.uidAt(position)) ? `(${["\\Recent", ...names].join(" ")})` : `(${names.join(" ")})`;
+  }
+}
+
+/** The selected mailbox was deleted, or its uids mean other messages now: the client must begin anew. */
+export class MailboxInvalidated extends Error {
+  constructor() {
+    super("mailbox is no more what it was");
+    this.name = "MailboxInvalidated";
+  }
+}
+
+/** A mailbox's name as this session's protocol level writes it. */
+export function formatMailbox(path: string): string {
+  return formatAstring(encodeMailboxName(path));
+}

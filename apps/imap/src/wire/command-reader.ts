@@ -1,0 +1,300 @@
+import { COMMAND_BYTES_MAX, COMMAND_LITERALS_BYTES_MAX, DROPPED_LITERAL_BYTES_MAX } from "../limits.ts";
+
+/**
+ * Bytes of a connection into commands: lines and the literals within them (RFC 9051 §4.3, RFC 7888). It knows where a
+ * command ends and nothing of what it says. What is kept in memory is bounded by `limits.ts`, whatever a client sends.
+ */
+export interface CommandText {
+  /** Lines without their line ends, and between each two the literal that the earlier line announced. */
+  readonly lines: readonly Uint8Array[];
+  readonly literals: readonly Uint8Array[];
+}
+
+export interface LiteralHead {
+  /** Octets that follow. */
+  readonly size: number;
+  /** The client waits for a continuation. */
+  readonly synchronizing: boolean;
+  /** `~{n}`: may hold NUL, RFC 3516 §4.4. */
+  readonly binary: boolean;
+}
+
+/** What is to happen with a literal: keep it, hand it to the command as a stream, or refuse the command. */
+export type LiteralVerdict = "keep" | "stream" | "refuse";
+
+export type Read =
+  | { readonly kind: "command"; readonly text: CommandText }
+  /** The command's next literal is to be streamed: `readLiteral`, then `resume`. */
+  | { readonly kind: "stream"; readonly text: CommandText; readonly literal: LiteralHead }
+  /** The command is dropped whole; `text` is what was read of it. */
+  | { readonly kind: "refused"; readonly text: CommandText; readonly reason: "too-long" | "literal" }
+  | { readonly kind: "end" };
+
+export interface ReaderOptions {
+  /** Asked before a literal is read. */
+  readonly judgeLiteral: (text: CommandText, literal: LiteralHead) => LiteralVerdict;
+  /** Tells the client to go on. */
+  readonly sendContinuation: () => void;
+}
+
+export class CommandReader {
+  readonly #input: InputBuffer;
+  readonly #options: ReaderOptions;
+  #pending: LiteralHead | undefined;
+
+  constructor(input: InputBuffer, options: ReaderOptions) {
+    this.#input = input;
+    this.#options = options;
+  }
+
+  /** A literal was announced whose continuation was never sent: the client will not send it. */
+  get awaitsContinuation(): boolean {
+    return this.#pending?.synchronizing === true;
+  }
+
+  /** The next command; empty lines before it are passed over. */
+  async read(): Promise<Read> {
+    return this.#readFrom(false);
+  }
+
+  /** The streamed literal's bytes; ends early only if the connection does, then throws. */
+  async *readLiteral(literal: LiteralHead): AsyncGenerator<Uint8Array> {
+    if (literal.synchronizing) this.#options.sendContinuation();
+    this.#pending = { ...literal, synchronizing: false };
+    for (let left = literal.size; left > 0; ) {
+      const bytes = this.#input.takeUpTo(left);
+      if (bytes) {
+        left -= bytes.length;
+        this.#pending = left > 0 ? { ...literal, size: left, synchronizing: false } : undefined;
+        yield bytes;
+      } else if (!(await this.#input.more())) throw new ConnectionEnded();
+    }
+    this.#pending = undefined;
+  }
+
+  /** What follows a streamed literal: the rest of the command, or its next literal. What was not read of the last one
+   * is dropped. */
+  async resume(): Promise<Read> {
+    const left = this.#pending;
+    this.#pending = undefined;
+    if (left && !left.synchronizing && !(await this.#drop(left.size))) return { kind: "end" };
+    return this.#readFrom(true);
+  }
+
+  /** A line as it is, without its line end: a SASL response, DONE. Undefined at the end or if it is too long. */
+  async readLine(): Promise<Uint8Array | undefined> {
+    for (;;) {
+      const line = this.#input.takeLine();
+      if (line) return line;
+      if (this.#input.length > COMMAND_BYTES_MAX || !(await this.#input.more())) return undefined;
+    }
+  }
+
+  /** `within`: behind a literal, where an empty line is the command's end. */
+  async #readFrom(within: boolean): Promise<Read> {
+    const lines: Uint8Array[] = [];
+    const literals: Uint8Array[] = [];
+    let lineBytes = 0;
+    let literalBytes = 0;
+    for (;;) {
+      const line = await this.#line(COMMAND_BYTES_MAX - lineBytes);
+      if (line === "end") return { kind: "end" };
+      if (line === "too-long") return { kind: "refused", text: { lines, literals }, reason: "too-long" };
+      if (lines.length === 0 && !within && line.length === 0) continue;
+      lines.push(line);
+      lineBytes += line.length;
+      const literal = literalAtEnd(line);
+      const text = { lines, literals };
+      if (!literal) return { kind: "command", text };
+      this.#pending = literal;
+      const verdict = this.#options.judgeLiteral(text, literal);
+      if (verdict === "stream") return { kind: "stream", text, literal };
+      literalBytes += literal.size;
+      if (verdict === "refuse" || literalBytes > COMMAND_LITERALS_BYTES_MAX) return this.#refuse(text, literal);
+      if (literal.synchronizing) this.#options.sendContinuation();
+      const bytes = await this.#bytes(literal.size);
+      if (!bytes) return { kind: "end" };
+      this.#pending = undefined;
+      literals.push(bytes);
+    }
+  }
+
+  /** A client that waits for the continuation sends nothing more; one that does not has the literal on its way. */
+  async #refuse(text: CommandText, literal: LiteralHead): Promise<Read> {
+    let next: LiteralHead | undefined = literal;
+    while (next && !next.synchronizing) {
+      if (!(await this.#drop(next.size))) return { kind: "end" };
+      const line = await this.#line(COMMAND_BYTES_MAX);
+      if (line === "end") return { kind: "end" };
+      next = line === "too-long" ? undefined : literalAtEnd(line);
+    }
+    this.#pending = undefined;
+    return { kind: "refused", text, reason: "literal" };
+  }
+
+  async #line(bytesMax: number): Promise<Uint8Array | "too-long" | "end"> {
+    for (;;) {
+      const line = this.#input.takeLine();
+      if (line) return line.length <= bytesMax ? line : "too-long";
+      if (this.#input.length > bytesMax) return (await this.#dropLine()) ? "too-long" : "end";
+      if (!(await this.#input.more())) return "end";
+    }
+  }
+
+  async #dropLine(): Promise<boolean> {
+    while (!this.#input.takeLine()) {
+      this.#input.takeUpTo(this.#input.length - 1);
+      if (!(await this.#input.more())) return false;
+    }
+    return true;
+  }
+
+  async #bytes(size: number): Promise<Uint8Array | undefined> {
+    const bytes = new Uint8Array(size);
+    for (let at = 0; at < size; ) {
+      const piece = this.#input.takeUpTo(size - at);
+      if (piece) {
+        bytes.set(piece, at);
+        at += piece.length;
+      } else if (!(await this.#input.more())) return undefined;
+    }
+    return bytes;
+  }
+
+  async #drop(size: number): Promise<boolean> {
+    if (size > DROPPED_LITERAL_BYTES_MAX) return false;
+    for (let left = size; left > 0; ) {
+      const piece = this.#input.takeUpTo(left);
+      if (piece) left -= piece.length;
+      else if (!(await this.#input.more())) return false;
+    }
+    return true;
+  }
+}
+
+export class ConnectionEnded extends Error {
+  constructor() {
+    super("connection ended");
+    this.name = "ConnectionEnded";
+  }
+}
+
+/** The literal that a line announces with its last characters: RFC 9051 §9, `literal`. */
+export function literalAtEnd(line: Uint8Array): LiteralHead | undefined {
+  if (line.at(-1) !== 0x7d) return undefined;
+  let at = line.length - 2;
+  const synchronizing = line[at] !== 0x2b;
+  if (!synchronizing) at--;
+  let size = 0;
+  let scale = 1;
+  const end = at;
+  for (; at >= 0 && end - at < 15; at--) {
+    const digit = line[at]! - 0x30;
+    if (digit < 0 || digit > 9) break;
+    size += digit * scale;
+    scale *= 10;
+  }
+  if (at === end || line[at] !== 0x7b) return undefined;
+  return { size, synchronizing, binary: line[at - 1] === 0x7e };
+}
+
+/** Bytes that came from the socket and were not asked for yet. */
+export class InputBuffer {
+  #chunks: Uint8Array[] = [];
+  #length = 0;
+  /** Chunks, and their bytes, that are known to hold no line end: a client that sends byte by byte costs no more. */
+  #scannedChunks = 0;
+  #scannedBytes = 0;
+  #ended = false;
+  #wake: (() => void) | undefined;
+  /** Called when what waits has been taken: the socket may go on. */
+  onDrained: () => void = () => undefined;
+
+  get length(): number {
+    return this.#length;
+  }
+
+  push(chunk: Uint8Array): void {
+    this.#chunks.push(chunk);
+    this.#length += chunk.length;
+    this.#notify();
+  }
+
+  clear(): void {
+    this.#chunks = [];
+    this.#length = 0;
+    this.#scannedChunks = 0;
+    this.#scannedBytes = 0;
+  }
+
+  end(): void {
+    this.#ended = true;
+    this.#notify();
+  }
+
+  get ended(): boolean {
+    return this.#ended;
+  }
+
+  /** Waits for bytes beyond those here now. False when there will be none. */
+  async more(): Promise<boolean> {
+    if (this.#ended) return false;
+    const before = this.#length;
+    this.onDrained();
+    if (this.#length === before && !this.#ended)
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+    return this.#length > before;
+  }
+
+  /** The next line without its CRLF (a bare LF ends one too), or undefined if none is whole. */
+  takeLine(): Uint8Array | undefined {
+    for (; this.#scannedChunks < this.#chunks.length; this.#scannedChunks++) {
+      const chunk = this.#chunks[this.#scannedChunks]!;
+      const at = chunk.indexOf(0x0a);
+      if (at >= 0) {
+        const line = this.#take(this.#scannedBytes + at + 1);
+        const end = line.length >= 2 && line[line.length - 2] === 0x0d ? 2 : 1;
+        return line.subarray(0, line.length - end);
+      }
+      this.#scannedBytes += chunk.length;
+    }
+    return undefined;
+  }
+
+  /** The next bytes, at least one and at most `max`, or undefined if there are none. */
+  takeUpTo(max: number): Uint8Array | undefined {
+    const first = this.#chunks[0];
+    if (!first || max <= 0) return undefined;
+    return this.#take(Math.min(first.length, max));
+  }
+
+  #take(size: number): Uint8Array {
+    this.#length -= size;
+    this.#scannedChunks = 0;
+    this.#scannedBytes = 0;
+    const first = this.#chunks[0]!;
+    if (first.length > size) {
+      this.#chunks[0] = first.subarray(size);
+      return first.subarray(0, size);
+    }
+    if (first.length === size) return this.#chunks.shift()!;
+    const bytes = new Uint8Array(size);
+    for (let at = 0; at < size; ) {
+      const chunk = this.#chunks[0]!;
+      const piece = chunk.subarray(0, size - at);
+      bytes.set(piece, at);
+      at += piece.length;
+      if (piece.length === chunk.length) this.#chunks.shift();
+      else this.#chunks[0] = chunk.subarray(piece.length);
+    }
+    return bytes;
+  }
+
+  #notify(): void {
+    const wake = this.#wake;
+    this.#wake = undefined;
+    wake?.();
+  }
+}

@@ -1,0 +1,150 @@
+import { ImapSyntaxError, type Parser } from "./parser.ts";
+
+/** One `fetch-att` of RFC 9051 §9 (with RFC 3501's RFC822 forms), as a value. */
+export type FetchItem = SimpleItem | SectionItem;
+
+export interface SimpleItem {
+  readonly kind: "flags" | "uid" | "internaldate" | "size" | "envelope" | "body" | "bodystructure";
+}
+
+export interface SectionItem {
+  readonly kind: "section";
+  readonly section: Section;
+  readonly peek: boolean;
+  readonly partial?: Partial;
+  /** How the answer names it: `BODY[…]<origin>` or RFC822…. */
+  readonly label: string;
+}
+
+/** `section-spec`: a part by its numbers, and what of it; `all` is the part's whole content (or the message). */
+export interface Section {
+  readonly path: readonly number[];
+  readonly what: "all" | "header" | "text" | "mime" | "fields" | "fields-not";
+  readonly fields: readonly string[];
+}
+/** Octets from `offset`, at most `length`: RFC 9051 §6.4.5. */
+export interface Partial {
+  readonly offset: number;
+  readonly length: number;
+}
+
+/** Header fields named in one section, and levels of parts. */
+const HEADER_FIELDS_MAX = 200;
+const PATH_DEPTH_MAX = 100;
+
+const SIMPLE = {
+  FLAGS: "flags",
+  UID: "uid",
+  INTERNALDATE: "internaldate",
+  "RFC822.SIZE": "size",
+  ENVELOPE: "envelope",
+  BODYSTRUCTURE: "bodystructure",
+} as const;
+const MACROS: Record<string, readonly FetchItem[]> = {
+  FAST: [{ kind: "flags" }, { kind: "internaldate" }, { kind: "size" }],
+  ALL: [{ kind: "flags" }, { kind: "internaldate" }, { kind: "size" }, { kind: "envelope" }],
+  FULL: [{ kind: "flags" }, { kind: "internaldate" }, { kind: "size" }, { kind: "envelope" }, { kind: "body" }],
+};
+const WHOLE: Section = { path: [], what: "all", fields: [] };
+
+/** The items of a FETCH: a macro, one item or a list of them. */
+export function parseFetchItems(parser: Parser): readonly FetchItem[] {
+  if (parser.atOpen) return parser.list(() => parseItem(parser));
+  const macro = /^(ALL|FAST|FULL)(?![A-Za-z0-9.[])/i.exec(parser.rest());
+  if (macro) {
+    parser.skip(macro[0].length);
+    return MACROS[macro[0].toUpperCase()]!;
+  }
+  return [parseItem(parser)];
+}
+
+function parseItem(parser: Parser): FetchItem {
+  const name = /^[A-Za-z0-9.]+/.exec(parser.rest())?.[0].toUpperCase() ?? "";
+  parser.skip(name.length);
+  if (name in SIMPLE) return { kind: SIMPLE[name as keyof typeof SIMPLE] };
+  switch (name) {
+    case "RFC822":
+      return { kind: "section", section: WHOLE, peek: false, label: "RFC822" };
+    case "RFC822.HEADER":
+      return { kind: "section", section: { ...WHOLE, what: "header" }, peek: true, label: "RFC822.HEADER" };
+    case "RFC822.TEXT":
+      return { kind: "section", section: { ...WHOLE, what: "text" }, peek: false, label: "RFC822.TEXT" };
+    case "BODY":
+      return parser.peek() === 0x5b ? parseSection(parser, false) : { kind: "body" };
+    case "BODY.PEEK":
+      return parseSection(parser, true);
+    default:
+      throw new ImapSyntaxError("Unknown FETCH item");
+  }
+}
+
+function parseSection(parser: Parser, peek: boolean): FetchItem {
+  parser.char("[");
+  const path: number[] = [];
+  let what: Section["what"] = "all";
+  let fields: readonly string[] = [];
+  let label = "";
+  while (isDigit(parser.peek())) {
+    if (path.length >= PATH_DEPTH_MAX) throw new ImapSyntaxError("Part number too deep");
+    path.push(parser.nonZero());
+    if (!parser.tryChar(".")) break;
+    if (!isDigit(parser.peek()) && parser.peek() === 0x5d) throw new ImapSyntaxError("Part number expected");
+  }
+  label = path.join(".");
+  if (parser.peek() !== 0x5d) {
+    const word = /^[A-Za-z.]+/.exec(parser.rest())?.[0].toUpperCase() ?? "";
+    parser.skip(word.length);
+    label += `${label === "" ? "" : "."}${word}`;
+    what = sectionWord(word, path.length > 0);
+    if (what === "fields" || what === "fields-not") {
+      parser.space();
+      fields = parser.list(() => parser.astring());
+      if (fields.length > HEADER_FIELDS_MAX) throw new ImapSyntaxError("Too many header fields");
+      label += ` (${fields.map(formatField).join(" ")})`;
+    }
+  }
+  parser.char("]");
+  const partial = parsePartial(parser);
+  return {
+    kind: "section",
+    section: { path, what, fields },
+    peek,
+    label: `BODY[${label}]${partial ? `<${partial.offset}>` : ""}`,
+    ...(partial ? { partial } : {}),
+  };
+}
+
+function sectionWord(word: string, inPart: boolean): Section["what"] {
+  switch (word) {
+    case "HEADER":
+      return "header";
+    case "TEXT":
+      return "text";
+    case "HEADER.FIELDS":
+      return "fields";
+    case "HEADER.FIELDS.NOT":
+      return "fields-not";
+    case "MIME":
+      if (inPart) return "mime";
+  }
+  throw new ImapSyntaxError("Unknown section");
+}
+
+function parsePartial(parser: Parser): Partial | undefined {
+  if (!parser.tryChar("<")) return undefined;
+  const offset = parser.number64();
+  parser.char(".");
+  const length = parser.number64();
+  if (length === 0) throw new ImapSyntaxError("Partial length must not be 0");
+  parser.char(">");
+  return { offset, length };
+}
+
+/** A field's name as the answer repeats it. */
+function formatField(name: string): string {
+  return /^[!#$&'+\-./0-9:;<=>?@A-Z^_`a-z|}~]+$/.test(name) ? name : `"${name.replace(/["\\]/g, "\\$&")}"`;
+}
+
+function isDigit(byte: number): boolean {
+  return byte >= 0x30 && byte <= 0x39;
+}

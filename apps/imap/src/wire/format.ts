@@ -1,0 +1,18 @@
+/** Values into the wire's words: RFC 9051 §9. */
+
+const QUOTABLE = /^[\x20-\x7e]*$/;
+const ATOM = /^[^\x00-\x20(){%*"\\\]\x7f-\uffff]+$/;
+/** A quoted string longer than this is sent as a literal: some clients read lines into small buffers. */
+const QUOTED_CHARS_MAX = 1000;
+
+/** A `string` of ASCII text (or UTF-8 text, as a literal). */
+export function formatString(text: string): string {
+  if (QUOTABLE.test(text) && text.length <= QUOTED_CHARS_MAX) return `"${text.replace(/["\\]/g, "\\$&")}"`;
+  const bytes = new TextEncoder().encode(text);
+  return `{${bytes.length}}\r\n${String.fromCharCode(...bytes)}`;
+}
+
+/** An `astring`: bare where it may be. */
+export function formatAstring(text: string): string {
+  return ATOM.test(text) && text.toUpperCase() !== "NIL" ? text : formatString(text);
+}

@@ -1,0 +1,144 @@
+import { parseDate } from "./date.ts";
+import { ImapSyntaxError, type Parser } from "./parser.ts";
+import { parseSequenceSet, type SequenceSet } from "./sequence-set.ts";
+
+/** `search-key` of RFC 9051 §6.4.4 (and RFC 3501's \Recent keys), as a tree. Text is Unicode, dates are midnights in
+ * UTC milliseconds. */
+export type SearchKey =
+  | { readonly kind: "all" }
+  | { readonly kind: "and"; readonly keys: readonly SearchKey[] }
+  | { readonly kind: "or"; readonly keys: readonly [SearchKey, SearchKey] }
+  | { readonly kind: "not"; readonly key: SearchKey }
+  | { readonly kind: "flag"; readonly flag: string; readonly set: boolean }
+  | { readonly kind: "recent"; readonly set: boolean }
+  | { readonly kind: "new" }
+  | { readonly kind: "set"; readonly set: SequenceSet; readonly uid: boolean }
+  | { readonly kind: "size"; readonly than: "larger" | "smaller"; readonly octets: number }
+  | {
+      readonly kind: "date";
+      readonly of: "internal" | "sent";
+      readonly when: "before" | "on" | "since";
+      readonly dayMs: number;
+    }
+  /** The field's decoded text holds `text`; "" asks for the field alone. */
+  | { readonly kind: "header"; readonly field: string; readonly text: string }
+  | { readonly kind: "body" | "text"; readonly text: string };
+
+/** Charsets that SEARCH takes: BADCHARSET names them, RFC 9051 §7.1. */
+export const SEARCH_CHARSETS = ["US-ASCII", "UTF-8"] as const;
+
+export class BadCharset extends Error {
+  constructor() {
+    super("charset not supported");
+    this.name = "BadCharset";
+  }
+}
+
+const FLAG_KEYS: Record<string, { readonly flag: string; readonly set: boolean }> = {
+  ANSWERED: { flag: "\\Answered", set: true },
+  UNANSWERED: { flag: "\\Answered", set: false },
+  DELETED: { flag: "\\Deleted", set: true },
+  UNDELETED: { flag: "\\Deleted", set: false },
+  DRAFT: { flag: "\\Draft", set: true },
+  UNDRAFT: { flag: "\\Draft", set: false },
+  FLAGGED: { flag: "\\Flagged", set: true },
+  UNFLAGGED: { flag: "\\Flagged", set: false },
+  SEEN: { flag: "\\Seen", set: true },
+  UNSEEN: { flag: "\\Seen", set: false },
+};
+const DATE_KEYS: Record<string, { readonly of: "internal" | "sent"; readonly when: "before" | "on" | "since" }> = {
+  BEFORE: { of: "internal", when: "before" },
+  ON: { of: "internal", when: "on" },
+  SINCE: { of: "internal", when: "since" },
+  SENTBEFORE: { of: "sent", when: "before" },
+  SENTON: { of: "sent", when: "on" },
+  SENTSINCE: { of: "sent", when: "since" },
+};
+const HEADER_KEYS = new Set(["BCC", "CC", "FROM", "SUBJECT", "TO"]);
+
+/** A search program: `[CHARSET charset] key *(SP key)`. Throws BadCharset for a charset that we don't have. */
+export function parseSearchProgram(parser: Parser): SearchKey {
+  let charset = "UTF-8";
+  if (/^CHARSET /i.test(parser.rest())) {
+    parser.keyword();
+    parser.space();
+    charset = parser.astring().toUpperCase();
+    parser.space();
+  }
+  if (!SEARCH_CHARSETS.some((known) => known === charset)) throw new BadCharset();
+  const keys: SearchKey[] = [parseKey(parser)];
+  while (parser.trySpace()) keys.push(parseKey(parser));
+  return keys.length === 1 ? keys[0]! : { kind: "and", keys };
+}
+
+function parseKey(parser: Parser): SearchKey {
+  if (parser.atOpen) {
+    const keys = parser.list(() => parseKey(parser));
+    return { kind: "and", keys };
+  }
+  if (/^[\d*$]/.test(parser.rest())) return { kind: "set", set: parseSequenceSet(parser.setText()), uid: false };
+  const name = parser.keyword();
+  const flag = FLAG_KEYS[name];
+  if (flag) return { kind: "flag", ...flag };
+  const date = DATE_KEYS[name];
+  if (date) {
+    parser.space();
+    return { kind: "date", ...date, dayMs: parseDate(parser.astring()) };
+  }
+  if (HEADER_KEYS.has(name)) {
+    parser.space();
+    return { kind: "header", field: name.toLowerCase(), text: parser.astring() };
+  }
+  return parseOtherKey(parser, name);
+}
+
+function parseOtherKey(parser: Parser, name: string): SearchKey {
+  switch (name) {
+    case "ALL":
+      return { kind: "all" };
+    case "NEW":
+      return { kind: "new" };
+    case "OLD":
+      return { kind: "recent", set: false };
+    case "RECENT":
+      return { kind: "recent", set: true };
+  }
+  parser.space();
+  switch (name) {
+    case "KEYWORD":
+    case "UNKEYWORD":
+      return { kind: "flag", flag: parser.flag(), set: name === "KEYWORD" };
+    case "LARGER":
+      return { kind: "size", than: "larger", octets: parser.number64() };
+    case "SMALLER":
+      return { kind: "size", than: "smaller", octets: parser.number64() };
+    case "UID":
+      return { kind: "set", set: parseSequenceSet(parser.setText()), uid: true };
+    case "HEADER": {
+      const field = parser.astring().toLowerCase();
+      parser.space();
+      return { kind: "header", field, text: parser.astring() };
+    }
+    case "BODY":
+      return { kind: "body", text: parser.astring() };
+    case "TEXT":
+      return { kind: "text", text: parser.astring() };
+    case "NOT":
+      return nested(parser, () => ({ kind: "not", key: parseKey(parser) }));
+    case "OR":
+      return nested(parser, () => {
+        const first = parseKey(parser);
+        parser.space();
+        return { kind: "or", keys: [first, parseKey(parser)] };
+      });
+    default:
+      throw new ImapSyntaxError("Unknown SEARCH key");
+  }
+}
+
+function nested(parser: Parser, read: () => SearchKey): SearchKey {
+  parser.enter();
+  const key = read();
+  parser.leave();
+  return key;
+}

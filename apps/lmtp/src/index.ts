@@ -1,0 +1,1 @@
+export { createLmtpServer, type LmtpServer, type LmtpServerOptions } from "./server.ts";

@@ -1,0 +1,10 @@
+/** Recipients of one message: RFC 5321 §4.5.3.1.8 asks for at least 100. */
+export const RECIPIENTS_MAX = 1000;
+/** A client that goes on this far beyond the size limit is cut off. */
+export const OVERSIZE_FACTOR_MAX = 2;
+/** Bytes of a message held in memory for several recipients; a larger one is spooled to a file, sealed. */
+export const HELD_BYTES_MAX: number = 256 * 1024;
+/** Recipients of one message that are sealed and stored at once. */
+export const DELIVERIES_AT_ONCE = 2;
+/** Milliseconds of silence before a connection is closed: RFC 5321 §4.5.3.2.7 asks for at least five minutes. */
+export const SILENCE_MS: number = 5 * 60_000;

@@ -1,0 +1,183 @@
+import { randomBytes } from "node:crypto";
+import type { Server } from "node:net";
+import { type Dropbox, EngineError, type EngineErrorCode } from "@restante/engine";
+import { SMTPServer, type SMTPServerAddress, type SMTPServerDataStream, type SMTPServerSession } from "smtp-server";
+import { DELIVERIES_AT_ONCE, OVERSIZE_FACTOR_MAX, RECIPIENTS_MAX, SILENCE_MS } from "./limits.ts";
+import { candidates, type RecipientRules } from "./recipients.ts";
+import { spool } from "./spool.ts";
+import { formatTrace } from "./trace.ts";
+
+export interface LmtpServerOptions {
+  /** The account at exactly this address, to deliver into; undefined if there is none. */
+  readonly findDropbox: (address: string) => Promise<Dropbox | undefined>;
+  readonly rules: RecipientRules;
+  /** Octets of a message. */
+  readonly sizeMax: number;
+  readonly serverName: string;
+  readonly log: (event: { readonly level: "info" | "warn"; readonly event: string; readonly error?: unknown }) => void;
+}
+
+export interface LmtpServer {
+  /** One listener; more of them share everything. */
+  makeListener(): Server;
+  stop(): Promise<void>;
+}
+
+interface Recipient {
+  readonly address: string;
+  readonly dropbox: Dropbox;
+}
+
+/** An error that smtp-server answers with this code; it adds the enhanced one. */
+class Reply extends Error {
+  readonly responseCode: number;
+  constructor(code: number, text: string) {
+    super(text);
+    this.responseCode = code;
+  }
+}
+
+/** RFC 2033 over RFC 5321 and RFC 3463. Total on purpose: a new engine code doesn't compile until it has its answer. An
+ * unknown outcome is a temporary failure: the client tries again (RFC 1047). */
+const REPLIES: Record<EngineErrorCode, number> = {
+  "not-found": 550,
+  "already-exists": 451,
+  "not-permitted": 550,
+  invalid: 550,
+  conflict: 451,
+  expunged: 451,
+  "over-quota": 452,
+  "too-large": 552,
+  unavailable: 451,
+  "unknown-outcome": 451,
+  corrupt: 451,
+};
+
+/** LMTP (RFC 2033): takes mail for the accounts here, sealed as it is stored, one reply a recipient, each only when its
+ * copy is durable. */
+export function createLmtpServer(options: LmtpServerOptions): LmtpServer {
+  const servers: SMTPServer[] = [];
+  return {
+    makeListener() {
+      const server = new SMTPServer(serverOptions(options));
+      // Its sockets' errors are the client's going away.
+      server.on("error", (error) => options.log({ level: "info", event: "lmtp connection failed", error }));
+      servers.push(server);
+      return server.server;
+    },
+    async stop() {
+      await Promise.all(servers.map((server) => new Promise<void>((resolve) => server.close(() => resolve()))));
+    },
+  };
+}
+
+/** smtp-server keeps one entry for equal recipients; LMTP owes a reply for each: RFC 2033 §4.2. */
+const accepted = new WeakMap<SMTPServerSession, Recipient[]>();
+
+function serverOptions(options: LmtpServerOptions): ConstructorParameters<typeof SMTPServer>[0] {
+  return {
+    lmtp: true,
+    banner: "Restante",
+    name: options.serverName,
+    disabledCommands: ["AUTH", "STARTTLS"],
+    authOptional: true,
+    size: options.sizeMax,
+    rejectOversized: true,
+    hideENHANCEDSTATUSCODES: false,
+    hideSMTPUTF8: false,
+    disableReverseLookup: true,
+    maxRecipients: RECIPIENTS_MAX,
+    socketTimeout: SILENCE_MS,
+    logger: false,
+    onMailFrom(_address, session, callback) {
+      accepted.set(session, []);
+      callback();
+    },
+    onRcptTo(address, session, callback) {
+      findRecipient(address, options).then(
+        (recipient) => {
+          if (!recipient) return callback(new Reply(550, "No such user here"));
+          for (const same of session.envelope.rcptTo)
+            if (same.address.toLowerCase() === address.address.toLowerCase()) same.address += "\u0000";
+          accepted.get(session)?.push(recipient);
+          callback();
+        },
+        (error: unknown) => callback(replyFor(error, options)),
+      );
+    },
+    onData(stream, session, callback) {
+      deliver(stream, session, options).then(
+        (replies) => callback(null, replies as unknown as string),
+        (error: unknown) => callback(replyFor(error, options)),
+      );
+    },
+  };
+}
+
+async function findRecipient(address: SMTPServerAddress, options: LmtpServerOptions): Promise<Recipient | undefined> {
+  for (const candidate of candidates(address.address, options.rules)) {
+    const dropbox = await options.findDropbox(candidate);
+    if (dropbox) return { address: candidate, dropbox };
+  }
+  return undefined;
+}
+
+/** The replies, one a recipient, in order. */
+async function deliver(
+  stream: SMTPServerDataStream,
+  session: SMTPServerSession,
+  options: LmtpServerOptions,
+): Promise<(string | Reply)[]> {
+  const recipients = accepted.get(session) ?? [];
+  const id = randomBytes(8).toString("hex");
+  const { mailFrom } = session.envelope;
+  const from = mailFrom ? mailFrom.address : "";
+  await using message = await spool(bounded(stream, options.sizeMax * OVERSIZE_FACTOR_MAX));
+  // smtp-server answers for the size itself: 552 5.3.4.
+  if (stream.sizeExceeded) return [];
+  const replies: (string | Reply)[] = [];
+  for (let at = 0; at < recipients.length; at += DELIVERIES_AT_ONCE) {
+    const batch = recipients.slice(at, at + DELIVERIES_AT_ONCE).map(async ({ address, dropbox }) => {
+      const trace = formatTrace({
+        from,
+        recipient: address,
+        client: session.hostNameAppearsAs || "",
+        address: session.remoteAddress ?? "",
+        server: options.serverName,
+        id,
+        time: new Date(),
+      });
+      try {
+        await dropbox.deliver(trace, message.read());
+        return `Delivered ${id}`;
+      } catch (error) {
+        return replyFor(error, options);
+      }
+    });
+    replies.push(...(await Promise.all(batch)));
+  }
+  return replies;
+}
+
+/** The stream, cut off where a client that was told the limit goes on regardless. */
+async function* bounded(stream: SMTPServerDataStream, bytesMax: number): AsyncGenerator<Uint8Array> {
+  let size = 0;
+  for await (const chunk of stream as AsyncIterable<Uint8Array>) {
+    size += chunk.length;
+    if (size > bytesMax) {
+      stream.destroy();
+      throw new Reply(421, "Message is far too large");
+    }
+    if (!stream.sizeExceeded) yield chunk;
+  }
+}
+
+function replyFor(error: unknown, options: LmtpServerOptions): Reply {
+  if (error instanceof Reply) return error;
+  if (error instanceof EngineError) {
+    options.log({ level: "warn", event: "delivery failed", error });
+    return new Reply(REPLIES[error.code], error.code === "over-quota" ? "Mailbox or store is full" : "Try again later");
+  }
+  options.log({ level: "warn", event: "delivery failed", error });
+  return new Reply(451, "Internal error");
+}

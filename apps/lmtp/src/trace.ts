@@ -1,0 +1,28 @@
+/** The fields that final delivery puts before a message: RFC 5321 §4.4. */
+export interface Trace {
+  readonly from: string;
+  readonly recipient: string;
+  /** What the client called itself, and where it is. */
+  readonly client: string;
+  readonly address: string;
+  readonly server: string;
+  readonly id: string;
+  readonly time: Date;
+}
+
+export function formatTrace({ from, recipient, client, address, server, id, time }: Trace): Uint8Array {
+  const place = address === "" ? "" : ` ([${address}])`;
+  const lines = [
+    `Return-Path: <${clean(from)}>`,
+    `Delivered-To: ${clean(recipient)}`,
+    `Received: from ${clean(client) || "unknown"}${place}`,
+    `\tby ${clean(server)} with LMTP id ${id}`,
+    `\tfor <${clean(recipient)}>; ${time.toUTCString().replace("GMT", "+0000")}`,
+  ];
+  return new TextEncoder().encode(lines.map((line) => `${line}\r\n`).join(""));
+}
+
+/** What a client says goes into a header line: no line ends, no control characters. */
+function clean(text: string): string {
+  return text.replace(/[\u0000-\u001f\u007f]/g, "");
+}

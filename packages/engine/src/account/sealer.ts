@@ -1,0 +1,44 @@
+import type { Sealer } from "../bay/machine.ts";
+import {
+  type CryptoPlatform,
+  currentVersion,
+  hash,
+  keyVersionOf,
+  openObject,
+  purposeKey,
+  type Ring,
+  sealObject,
+} from "../crypto/index.ts";
+import { EngineError } from "../errors.ts";
+
+const PURPOSE = {
+  entry: "log",
+  manifest: "log",
+  columns: "page",
+  rows: "page",
+  headers: "page",
+  references: "page",
+} as const;
+
+/** Bay's objects under the keys of a ring. */
+export function ringSealer(platform: CryptoPlatform, ring: Ring): Sealer {
+  const keys = new Map<string, Uint8Array>();
+  const context = (kind: keyof typeof PURPOSE, id: string, version: number) => {
+    const purpose = PURPOSE[kind];
+    const known = keys.get(`${purpose} ${version}`);
+    const key = known ?? purposeKey(ring, version, purpose);
+    if (!known) keys.set(`${purpose} ${version}`, key);
+    return { platform, key, keyVersion: version, account: ring.account, kind, id } as const;
+  };
+  return {
+    seal: (kind, id, content) => sealObject(context(kind, id, currentVersion(ring).version), content),
+    open(kind, id, bytes) {
+      try {
+        return openObject(context(kind, id, keyVersionOf(bytes)), bytes);
+      } catch (cause) {
+        throw new EngineError("corrupt", "an object of the account does not open", { cause });
+      }
+    },
+    hash,
+  };
+}

@@ -1,0 +1,95 @@
+import { hexText } from "../bay/entry.ts";
+import { LinearBay } from "../bay/linear-bay.ts";
+import type { WriterId } from "../bay/writer.ts";
+import { formatCode, makeRing, makeSlot, publicRecord, type Ring, utf8 } from "../crypto/index.ts";
+import { EngineError } from "../errors.ts";
+import type { Outcome } from "../mail/apply.ts";
+import { Mail, mailMachine } from "../mail/mail.ts";
+import type { FolderSeed, Op } from "../mail/op.ts";
+import type { MailState } from "../mail/state.ts";
+import type { ObjectStore } from "../storage/object-store.ts";
+import type { Platform } from "./platform.ts";
+import { ringSealer } from "./sealer.ts";
+import { ADDRESS_BYTES_MAX, accountPrefix, normalizeAddress, type UserDirectory } from "./users.ts";
+
+/** The folders of a new account, subscribed: RFC 6154 §2. */
+export const FOLDERS: readonly FolderSeed[] = [
+  { path: "INBOX" },
+  { path: "Drafts", specialUse: "\\Drafts" },
+  { path: "Sent", specialUse: "\\Sent" },
+  { path: "Trash", specialUse: "\\Trash" },
+  { path: "Junk", specialUse: "\\Junk" },
+  { path: "Archive", specialUse: "\\Archive" },
+];
+
+export const PASSWORD_CHARS_MIN = 12;
+
+export interface SignUp {
+  readonly store: ObjectStore;
+  readonly users: UserDirectory;
+  readonly platform: Platform;
+  readonly pepper: Uint8Array | undefined;
+}
+
+/** Makes an account. Resolves with the recovery code, which is shown once and kept nowhere. Errors: `already-exists`,
+ * `invalid` (address or password). */
+export async function signUp(
+  { store, users, platform, pepper }: SignUp,
+  address: string,
+  password: string,
+): Promise<{ readonly recoveryCode: string }> {
+  const normalized = normalizeAddress(address);
+  checkAddress(normalized);
+  checkPassword(password);
+  if (await users.find(normalized)) throw new EngineError("already-exists", "an account of that address exists");
+  const { crypto } = platform;
+  using ring = makeRing(crypto);
+  const prefix = accountPrefix(publicRecord(ring));
+  const code = crypto.random(16);
+  const slots = {
+    [passwordSlotName(1)]: { kind: "password", secret: utf8(password), ...(pepper ? { pepper } : {}) },
+    [`slot/recovery-${hexText(crypto.random(8))}`]: { kind: "recovery", secret: code },
+  } as const;
+  for (const [name, secret] of Object.entries(slots))
+    await store.putIfAbsent(prefix + name, await makeSlot(crypto, name, secret, ring));
+  const bay = await openBay(store, prefix, platform, ring);
+  const mail = new Mail(bay, platform.now);
+  await mail.push({ kind: "begin", seconds: Math.floor(platform.now() / 1000), folders: FOLDERS });
+  await mail.push({ kind: "slots", names: Object.keys(slots), upon: 0 });
+  await bay.dispose();
+  // The user exists from here on.
+  await users.add({ address: normalized, record: publicRecord(ring) });
+  return { recoveryCode: formatCode(code) };
+}
+
+export function passwordSlotName(generation: number): string {
+  return `slot/password-${String(generation).padStart(6, "0")}`;
+}
+
+export function openBay(
+  store: ObjectStore,
+  prefix: string,
+  platform: Platform,
+  ring: Ring,
+): Promise<LinearBay<MailState, Op, Outcome>> {
+  return LinearBay.open({
+    store,
+    prefix,
+    machine: mailMachine,
+    sealer: ringSealer(platform.crypto, ring),
+    writer: hexText(platform.crypto.random(8)) as WriterId,
+    delay: platform.delay,
+  });
+}
+
+function checkAddress(address: string): void {
+  if (!/^[^\s@/\\\u0000-\u001f]+@[^\s@/\\\u0000-\u001f]+$/.test(address) || utf8(address).length > ADDRESS_BYTES_MAX)
+    throw new EngineError("invalid", "not an address");
+}
+
+/** Throws EngineError `invalid`. */
+export function checkPassword(password: string): void {
+  if ([...password].length < PASSWORD_CHARS_MIN)
+    throw new EngineError("invalid", `a password has at least ${PASSWORD_CHARS_MIN} characters`);
+  if (new Set(password).size < 4) throw new EngineError("invalid", "that password is too easily guessed");
+}

@@ -1,0 +1,34 @@
+import type { PublicRecord } from "../crypto/index.ts";
+
+/** Who has an account here: public facts alone. A process that only delivers needs no more. */
+export interface User {
+  /** Lower case. */
+  readonly address: string;
+  readonly record: PublicRecord;
+}
+
+/** Where users are looked up. Throws EngineError `unavailable` when that can't be told now. */
+export interface UserDirectory {
+  find(address: string): Promise<User | undefined>;
+  /** The user of this part before the @, if it is unique. */
+  findLocal(local: string): Promise<User | undefined>;
+  list(): Promise<readonly User[]>;
+  /** Throws EngineError `already-exists`. */
+  add(user: User): Promise<void>;
+  remove(address: string): Promise<void>;
+}
+
+/** Octets of an address: RFC 5321 §4.5.3.1. */
+export const ADDRESS_BYTES_MAX = 254;
+
+/** An address as it is compared: lower case, NFC. */
+export function normalizeAddress(address: string): string {
+  return address.normalize("NFC").toLowerCase();
+}
+
+/** The prefix of an account's objects: its id, which no name or address shows. */
+export function accountPrefix(record: PublicRecord): string {
+  let text = "";
+  for (const byte of record.account) text += byte.toString(16).padStart(2, "0");
+  return `${text}/`;
+}

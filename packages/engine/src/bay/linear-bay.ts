@@ -1,0 +1,310 @@
+import { EngineError } from "../errors.ts";
+import { type ObjectStore, StoreError } from "../storage/object-store.ts";
+import type { Bay } from "./bay.ts";
+import {
+  attachmentSpans,
+  decodeHead,
+  ENTRY_BYTES_MAX,
+  type EntryHead,
+  encodeHead,
+  entryName,
+  joinEntry,
+  splitEntry,
+} from "./entry.ts";
+import type { Machine, Placed, Push, ReadEntry, Sealer } from "./machine.ts";
+import type { WriterId } from "./writer.ts";
+
+/**
+ * The log on a store with atomic create-if-absent: entry n is created at `log/<n>`; who loses the race reads it, applies
+ * it and tries n+1. Nothing is ever rewound.
+ *
+ * One entry is on its way at a time; what is pushed meanwhile rides in the next (group commit, no timer). All work on
+ * the log (pushes, following) goes through one queue, so `#head` and `state` move together.
+ */
+export const BATCH_OPS_MAX = 256;
+export const BATCH_BYTES_MAX: number = 2 ** 20;
+/** How long an unknown outcome is asked again before it is told. */
+export const UNKNOWN_RETRY_MS = 60_000;
+const RETRY_FIRST_MS = 50;
+const RETRY_MAX_MS = 2_000;
+/** Writers whose last sequence is remembered, so that an op seen before is skipped. */
+export const WRITERS_KEPT = 64;
+
+export interface LinearBayOptions<State, Op, Outcome> {
+  readonly store: ObjectStore;
+  /** Prefix of the account's objects, with its trailing slash. */
+  readonly prefix: string;
+  readonly machine: Machine<State, Op, Outcome>;
+  readonly sealer: Sealer;
+  readonly writer: WriterId;
+  /** Waits; handed in so that tests need no time. */
+  readonly delay: (ms: number) => Promise<void>;
+}
+
+interface Queued<Op, Outcome> {
+  readonly push: Push<Op>;
+  readonly bytes: Uint8Array;
+  readonly size: number;
+  readonly resolve: (outcome: Outcome) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+export class LinearBay<State, Op, Outcome> implements Bay<State, Op, Outcome> {
+  readonly #options: LinearBayOptions<State, Op, Outcome>;
+  #state: State;
+  #head = 0;
+  #hash: Uint8Array = new Uint8Array(32);
+  readonly #writers = new Map<WriterId, number>();
+  #nextSequence = 1;
+  #queue: Queued<Op, Outcome>[] = [];
+  /** The tail of the one queue of work on the log. */
+  #turn: Promise<unknown> = Promise.resolve();
+  #pushing = false;
+  readonly #listeners = new Set<() => void>();
+  #stopWatching: () => void = () => undefined;
+  #disposed = false;
+
+  private constructor(options: LinearBayOptions<State, Op, Outcome>) {
+    this.#options = options;
+    this.#state = options.machine.initial();
+  }
+
+  static async open<State, Op, Outcome>(
+    options: LinearBayOptions<State, Op, Outcome>,
+  ): Promise<LinearBay<State, Op, Outcome>> {
+    const bay = new LinearBay(options);
+    await bay.sync();
+    bay.#stopWatching = options.store.watch(`${options.prefix}log/`, () => {
+      // A hint only: whoever needs the head syncs by itself and sees the error.
+      bay.sync().catch(() => undefined);
+    });
+    return bay;
+  }
+
+  get state(): State {
+    return this.#state;
+  }
+
+  get position(): number {
+    return this.#head;
+  }
+
+  push(push: Push<Op>): Promise<Outcome> {
+    if (this.#disposed) return Promise.reject(new EngineError("unavailable", "the log is closed"));
+    const bytes = this.#options.machine.encodeOp(push.op);
+    const size = (push.attachments ?? []).reduce((sum, piece) => sum + piece.length, bytes.length);
+    return new Promise((resolve, reject) => {
+      this.#queue.push({ push, bytes, size, resolve, reject });
+      if (!this.#pushing) {
+        this.#pushing = true;
+        void this.#inTurn(() => this.#pushAll());
+      }
+    });
+  }
+
+  sync(): Promise<void> {
+    return this.#inTurn(async () => {
+      if (await this.#follow()) this.#tell();
+    });
+  }
+
+  onApplied(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  async readEntry(n: number): Promise<ReadEntry<Op> | undefined> {
+    const bytes = await this.#get(n);
+    if (!bytes) return undefined;
+    const { head, spans } = this.#open(n, bytes);
+    return { ops: head.ops.map((op) => this.#decode(op.bytes)), attachments: spans };
+  }
+
+  async dispose(): Promise<void> {
+    this.#disposed = true;
+    this.#stopWatching();
+    await this.#turn;
+  }
+
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const result = this.#turn.then(work);
+    this.#turn = result.catch(() => undefined);
+    return result;
+  }
+
+  async #pushAll(): Promise<void> {
+    while (this.#queue.length > 0) {
+      const batch = this.#takeBatch();
+      try {
+        const outcomes = await this.#pushBatch(batch);
+        this.#tell();
+        for (const [index, queued] of batch.entries()) queued.resolve(outcomes[index]!);
+      } catch (error) {
+        for (const queued of batch) queued.reject(asEngineError(error));
+      }
+    }
+    this.#pushing = false;
+  }
+
+  #takeBatch(): Queued<Op, Outcome>[] {
+    let size = 0;
+    let count = 0;
+    for (const queued of this.#queue) {
+      size += queued.size;
+      if (count > 0 && (size > BATCH_BYTES_MAX || count >= BATCH_OPS_MAX)) break;
+      count++;
+    }
+    return this.#queue.splice(0, count);
+  }
+
+  async #pushBatch(batch: readonly Queued<Op, Outcome>[]): Promise<Outcome[]> {
+    const sequence = this.#nextSequence;
+    this.#nextSequence += batch.length;
+    for (;;) {
+      const n = this.#head + 1;
+      const bytes = this.#sealEntry(n, sequence, batch);
+      if ((await this.#create(n, bytes)) === "stored") return this.#apply(n, bytes);
+      const outcomes = await this.#readRival(n, sequence);
+      if (outcomes) return outcomes;
+    }
+  }
+
+  /** Entry n exists: applies it. Returns its outcomes if it is our own batch, whose answer was lost. */
+  async #readRival(n: number, sequence: number): Promise<Outcome[] | undefined> {
+    const bytes = await this.#get(n);
+    if (!bytes) throw new EngineError("unknown-outcome", "the log's head moved away");
+    const { head } = this.#open(n, bytes);
+    const outcomes = this.#apply(n, bytes);
+    return head.writer === this.#options.writer && head.sequence === sequence ? outcomes : undefined;
+  }
+
+  /** Creates entry n, asking again with the same bytes for as long as the outcome is unknown. */
+  async #create(n: number, bytes: Uint8Array): Promise<"stored" | "exists"> {
+    const { store, prefix, delay } = this.#options;
+    let waited = 0;
+    let asked = false;
+    for (let pause = RETRY_FIRST_MS; ; pause = Math.min(pause * 2, RETRY_MAX_MS)) {
+      try {
+        return (await store.putIfAbsent(prefix + entryName(n), bytes)).outcome;
+      } catch (error) {
+        if (!(error instanceof StoreError)) throw error;
+        // Surely not done, this time; an earlier try may yet have been.
+        if (error.code !== "unknown" && !asked) throw error;
+        asked = true;
+        if (waited >= UNKNOWN_RETRY_MS)
+          throw new EngineError("unknown-outcome", "the store does not answer", { cause: error });
+        waited += pause;
+        await delay(pause);
+      }
+    }
+  }
+
+  #sealEntry(n: number, sequence: number, batch: readonly Queued<Op, Outcome>[]): Uint8Array {
+    const head: EntryHead = {
+      writer: this.#options.writer,
+      sequence,
+      previous: this.#hash,
+      deps: n - 1,
+      ops: batch.map(({ bytes, push }) => ({
+        bytes,
+        attachmentLengths: (push.attachments ?? []).map((piece) => piece.length),
+      })),
+    };
+    const sealed = this.#options.sealer.seal("entry", String(n), encodeHead(head));
+    return joinEntry(
+      sealed,
+      batch.flatMap(({ push }) => push.attachments ?? []),
+    );
+  }
+
+  /** Applies what others stored. Resolves with whether there was any. */
+  async #follow(): Promise<boolean> {
+    const from = this.#head;
+    for (;;) {
+      const bytes = await this.#get(this.#head + 1);
+      if (!bytes) return this.#head > from;
+      this.#apply(this.#head + 1, bytes);
+    }
+  }
+
+  async #get(n: number): Promise<Uint8Array | undefined> {
+    const { store, prefix } = this.#options;
+    try {
+      const got = await store.get(prefix + entryName(n));
+      return got.found ? got.bytes : undefined;
+    } catch (error) {
+      throw asEngineError(error);
+    }
+  }
+
+  #open(n: number, bytes: Uint8Array) {
+    try {
+      if (bytes.length > ENTRY_BYTES_MAX) throw new RangeError("entry is too large");
+      const sealed = splitEntry(bytes);
+      const head = decodeHead(this.#options.sealer.open("entry", String(n), sealed));
+      return { head, spans: attachmentSpans(head, sealed.length, bytes.length) };
+    } catch (cause) {
+      throw corrupt(`log entry ${n}`, cause);
+    }
+  }
+
+  #decode(bytes: Uint8Array): Op {
+    try {
+      return this.#options.machine.decodeOp(bytes);
+    } catch (cause) {
+      throw corrupt("an op", cause);
+    }
+  }
+
+  /** Applies entry n, each op a block of its own: all that is lower is known to it. */
+  #apply(n: number, bytes: Uint8Array): Outcome[] {
+    const { head } = this.#open(n, bytes);
+    if (!sameBytes(head.previous, this.#hash))
+      throw new EngineError("corrupt", `log entry ${n} does not follow its predecessor`);
+    const ops = head.ops.map((op) => this.#decode(op.bytes));
+    const outcomes: Outcome[] = [];
+    const last = this.#writers.get(head.writer) ?? 0;
+    for (const [place, op] of ops.entries()) {
+      const placed: Placed<Op> = {
+        op,
+        writer: head.writer,
+        sequence: head.sequence + place,
+        entry: n,
+        place,
+        knows: () => true,
+        judged: false,
+      };
+      if (placed.sequence > last) outcomes.push(this.#options.machine.applyBlock(this.#state, [placed])[0]!);
+    }
+    this.#remember(head.writer, head.sequence + ops.length - 1);
+    this.#head = n;
+    this.#hash = this.#options.sealer.hash(bytes);
+    return outcomes;
+  }
+
+  #remember(writer: WriterId, sequence: number): void {
+    this.#writers.delete(writer);
+    this.#writers.set(writer, sequence);
+    if (this.#writers.size > WRITERS_KEPT) this.#writers.delete(this.#writers.keys().next().value!);
+  }
+
+  #tell(): void {
+    for (const listener of this.#listeners) listener();
+  }
+}
+
+function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
+  return a.length === b.length && a.every((byte, at) => byte === b[at]);
+}
+
+function corrupt(what: string, cause: unknown): EngineError {
+  return cause instanceof EngineError ? cause : new EngineError("corrupt", `${what} can't be read`, { cause });
+}
+
+/** What a store error means to who asked for a change. */
+export function asEngineError(error: unknown): unknown {
+  if (!(error instanceof StoreError)) return error;
+  if (error.code === "unknown") return new EngineError("unknown-outcome", error.message, { cause: error });
+  if (error.code === "full") return new EngineError("over-quota", "the store is full", { cause: error });
+  return new EngineError("unavailable", error.message, { cause: error });
+}

@@ -1,0 +1,31 @@
+import sodium from "libsodium-wrappers";
+import { CryptoError } from "./errors.ts";
+
+/** What crypto needs of the platform it runs on. `portablePlatform` is enough everywhere; Node's own is faster. */
+export interface CryptoPlatform {
+  random(bytes: number): Uint8Array;
+  /** Argon2id (RFC 9106) of `password`, `bytes` long. Rejects with CryptoError `busy` when too many wait. */
+  argon2id(password: Uint8Array, salt: Uint8Array, parameters: Argon2Parameters, bytes: number): Promise<Uint8Array>;
+  /** ChaCha20-Poly1305 (RFC 8439 §2.8): ciphertext ‖ tag. */
+  aeadSeal(key: Uint8Array, nonce: Uint8Array, associated: Uint8Array, plain: Uint8Array): Uint8Array;
+  /** Throws CryptoError `corrupt`. */
+  aeadOpen(key: Uint8Array, nonce: Uint8Array, associated: Uint8Array, sealed: Uint8Array): Uint8Array;
+}
+
+export interface Argon2Parameters {
+  readonly memoryKiB: number;
+  readonly passes: number;
+  readonly parallelism: number;
+}
+
+export function sodiumSeal(key: Uint8Array, nonce: Uint8Array, associated: Uint8Array, plain: Uint8Array): Uint8Array {
+  return sodium.crypto_aead_chacha20poly1305_ietf_encrypt(plain, associated, null, nonce, key);
+}
+
+export function sodiumOpen(key: Uint8Array, nonce: Uint8Array, associated: Uint8Array, sealed: Uint8Array): Uint8Array {
+  try {
+    return sodium.crypto_aead_chacha20poly1305_ietf_decrypt(null, sealed, associated, nonce, key);
+  } catch {
+    throw new CryptoError("corrupt", "sealed bytes do not open");
+  }
+}

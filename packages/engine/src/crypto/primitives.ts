@@ -1,0 +1,103 @@
+import sodium from "libsodium-wrappers";
+
+/**
+ * The primitives everything here is made of: libsodium's, in WebAssembly, the same in Node and in a browser. What a
+ * platform does faster (`CryptoPlatform`) gives the same bytes.
+ */
+
+/** Resolves when the primitives may be used. */
+export const ready: Promise<void> = sodium.ready;
+
+export const KEY_BYTES = 32;
+export const TAG_BYTES = 16;
+export const NONCE_BYTES = 12;
+export const HASH_BYTES = 32;
+
+/** BLAKE2b-256. */
+export function hash(bytes: Uint8Array): Uint8Array {
+  return sodium.crypto_generichash(HASH_BYTES, bytes, null);
+}
+
+/** BLAKE2b-256 with a key: a MAC, and how keys are derived. */
+export function keyedHash(key: Uint8Array, ...pieces: readonly Uint8Array[]): Uint8Array {
+  return sodium.crypto_generichash(HASH_BYTES, pieces.length === 1 ? pieces[0]! : concat(...pieces), key);
+}
+
+/** A key for one purpose out of another. */
+export function deriveKey(key: Uint8Array, purpose: string): Uint8Array {
+  return keyedHash(key, utf8(`restante:${purpose}`));
+}
+
+/** In constant time. */
+export function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
+  return a.length === b.length && sodium.memcmp(a, b);
+}
+
+export function concat(...pieces: readonly Uint8Array[]): Uint8Array {
+  const bytes = new Uint8Array(pieces.reduce((sum, piece) => sum + piece.length, 0));
+  let at = 0;
+  for (const piece of pieces) {
+    bytes.set(piece, at);
+    at += piece.length;
+  }
+  return bytes;
+}
+
+export function utf8(text: string): Uint8Array {
+  return new TextEncoder().encode(text);
+}
+
+// X-Wing: X25519 and ML-KEM-768 joined (draft-connolly-cfrg-xwing-kem).
+
+export const KEM_CIPHERTEXT_BYTES = 1120;
+export const KEM_PUBLIC_KEY_BYTES = 1216;
+
+export interface KemKeyPair {
+  readonly publicKey: Uint8Array;
+  readonly secretKey: Uint8Array;
+}
+
+export function kemKeyPair(seed: Uint8Array): KemKeyPair {
+  const pair = sodium.crypto_kem_xwing_seed_keypair(seed);
+  return { publicKey: pair.publicKey, secretKey: pair.privateKey };
+}
+
+/** A fresh shared secret and what lets the owner find it again. `seed` is 64 random bytes. */
+export function kemEncapsulate(
+  publicKey: Uint8Array,
+  seed: Uint8Array,
+): { ciphertext: Uint8Array; secret: Uint8Array } {
+  const made = sodium.crypto_kem_xwing_enc_deterministic(publicKey, seed);
+  return { ciphertext: made.ciphertext, secret: made.sharedSecret };
+}
+
+export function kemDecapsulate(ciphertext: Uint8Array, secretKey: Uint8Array): Uint8Array {
+  return sodium.crypto_kem_xwing_dec(ciphertext, secretKey);
+}
+
+// Ed25519: RFC 8032.
+
+export const SIGNATURE_BYTES = 64;
+
+export interface SigningKeyPair {
+  readonly publicKey: Uint8Array;
+  readonly secretKey: Uint8Array;
+}
+
+export function signingKeyPair(seed: Uint8Array): SigningKeyPair {
+  const pair = sodium.crypto_sign_seed_keypair(seed);
+  return { publicKey: pair.publicKey, secretKey: pair.privateKey };
+}
+
+export function sign(message: Uint8Array, secretKey: Uint8Array): Uint8Array {
+  return sodium.crypto_sign_detached(message, secretKey);
+}
+
+export function verify(signature: Uint8Array, message: Uint8Array, publicKey: Uint8Array): boolean {
+  try {
+    return sodium.crypto_sign_verify_detached(signature, message, publicKey);
+  } catch {
+    // libsodium throws on lengths that can't be right: no good signature either.
+    return false;
+  }
+}

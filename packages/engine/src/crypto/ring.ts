@@ -1,0 +1,130 @@
+import { decode, encode } from "cborg";
+import { CryptoError } from "./errors.ts";
+import type { CryptoPlatform } from "./platform.ts";
+import { deriveKey, KEM_PUBLIC_KEY_BYTES, KEY_BYTES, kemKeyPair } from "./primitives.ts";
+import { Secret } from "./secret.ts";
+
+/**
+ * The key ring (docs/formats/ring-and-slots.md): everything of an account opens with it. Each version has a root, from
+ * which keys come by purpose, and the key pair that mail is delivered to; old versions stay for reading.
+ */
+export interface Ring extends Disposable {
+  /** 16 random bytes: who the owner is in all that is sealed, whatever the account is called. */
+  readonly account: Uint8Array;
+  readonly versions: readonly RingVersion[];
+}
+export interface RingVersion {
+  readonly version: number;
+  readonly root: Secret;
+  /** The X-Wing seed and the public key that follows from it. */
+  readonly kemSeed: Secret;
+  readonly kemPublicKey: Uint8Array;
+}
+export type Purpose = "log" | "page" | "body";
+
+const RING_FORMAT = 1;
+
+export function makeRing(platform: CryptoPlatform): Ring {
+  return ringOf(platform.random(16), [makeVersion(platform, 1)]);
+}
+
+function makeVersion(platform: CryptoPlatform, version: number): RingVersion {
+  return versionOf(version, platform.random(KEY_BYTES), platform.random(KEY_BYTES));
+}
+
+function versionOf(version: number, root: Uint8Array, seed: Uint8Array): RingVersion {
+  const { publicKey, secretKey } = kemKeyPair(seed);
+  secretKey.fill(0);
+  return { version, root: new Secret(root), kemSeed: new Secret(seed), kemPublicKey: publicKey };
+}
+
+function ringOf(account: Uint8Array, versions: readonly RingVersion[]): Ring {
+  return {
+    account,
+    versions,
+    [Symbol.dispose]() {
+      for (const { root, kemSeed } of versions) {
+        root[Symbol.dispose]();
+        kemSeed[Symbol.dispose]();
+      }
+    },
+  };
+}
+
+/** The version that new things are sealed under. */
+export function currentVersion(ring: Ring): RingVersion {
+  return ring.versions.at(-1)!;
+}
+
+/** The key of one purpose. Throws CryptoError `unknown-key`. */
+export function purposeKey(ring: Ring, version: number, purpose: Purpose): Uint8Array {
+  const found = ring.versions.find((item) => item.version === version);
+  if (!found) throw new CryptoError("unknown-key", "sealed under a key version that this ring does not have");
+  return deriveKey(found.root.bytes, purpose);
+}
+
+export function encodeRing(ring: Ring): Uint8Array {
+  return encode([
+    RING_FORMAT,
+    ring.account,
+    ring.versions.map(({ version, root, kemSeed }) => [version, root.bytes, kemSeed.bytes]),
+  ]);
+}
+
+/** Throws CryptoError `corrupt`. */
+export function decodeRing(bytes: Uint8Array): Ring {
+  const value: unknown = decode(bytes, { strict: true });
+  if (!Array.isArray(value) || value.length !== 3 || value[0] !== RING_FORMAT) throw badRing();
+  const [, account, versions] = value as [number, unknown, unknown];
+  if (!(account instanceof Uint8Array) || account.length !== 16 || !Array.isArray(versions) || versions.length === 0)
+    throw badRing();
+  return ringOf(
+    account.slice(),
+    versions.map((item: unknown) => {
+      if (!Array.isArray(item)) throw badRing();
+      const [version, root, seed] = item as unknown[];
+      if (!Number.isInteger(version) || !isKey(root) || !isKey(seed)) throw badRing();
+      return versionOf(version as number, root.slice(), seed.slice());
+    }),
+  );
+}
+
+function isKey(value: unknown): value is Uint8Array {
+  return value instanceof Uint8Array && value.length === KEY_BYTES;
+}
+
+function badRing(): CryptoError {
+  return new CryptoError("corrupt", "key ring can't be read");
+}
+
+/** What a deliverer needs to know of an account. */
+export interface PublicRecord {
+  readonly account: Uint8Array;
+  readonly keyVersion: number;
+  readonly kemPublicKey: Uint8Array;
+}
+
+export function publicRecord(ring: Ring): PublicRecord {
+  const { version, kemPublicKey } = currentVersion(ring);
+  return { account: ring.account, keyVersion: version, kemPublicKey };
+}
+
+export function encodePublicRecord(record: PublicRecord): Uint8Array {
+  return encode([1, record.account, record.keyVersion, record.kemPublicKey]);
+}
+
+/** Throws CryptoError `corrupt`. */
+export function decodePublicRecord(bytes: Uint8Array): PublicRecord {
+  const value: unknown = decode(bytes, { strict: true });
+  if (!Array.isArray(value) || value.length !== 4 || value[0] !== 1)
+    throw new CryptoError("corrupt", "bad public key record");
+  const [, account, keyVersion, kemPublicKey] = value as unknown[];
+  const good =
+    account instanceof Uint8Array &&
+    account.length === 16 &&
+    Number.isInteger(keyVersion) &&
+    kemPublicKey instanceof Uint8Array &&
+    kemPublicKey.length === KEM_PUBLIC_KEY_BYTES;
+  if (!good) throw new CryptoError("corrupt", "bad public key record");
+  return { account, keyVersion: keyVersion as number, kemPublicKey };
+}

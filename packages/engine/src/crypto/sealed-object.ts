@@ -1,0 +1,273 @@
+import { CryptoError } from "./errors.ts";
+import { KINDS, type Kind } from "./kinds.ts";
+import type { CryptoPlatform } from "./platform.ts";
+import { concat, keyedHash, NONCE_BYTES, TAG_BYTES, utf8 } from "./primitives.ts";
+
+/**
+ * The one way in which bytes are sealed (docs/formats/sealed-object.md).
+ *
+ *     header   format 1 ‖ kind 1 ‖ key version 2 ‖ salt 24
+ *     box      AEAD(length of the first segment, 4): nonce ff…ff
+ *     segment  AEAD(flags 1 ‖ length of the next segment 4 (0: last) ‖ content length 4 ‖ content ‖ zeros): nonce = number
+ *
+ * The key is a sub-key of the purpose's key, bound to salt, kind, account and id; associated data repeat them with the
+ * format, so an object opens as what it was sealed as, for whom, and nowhere else. Each segment says how long the next
+ * is: one that is missing, swapped or added is found out, and memory holds one segment at a time.
+ *
+ * Invariant: one sub-key seals one plain text. A put that is tried again sends the same bytes.
+ */
+export const FORMAT = 1;
+export const SALT_BYTES = 24;
+export const SEGMENT_CONTENT_BYTES: number = 64 * 1024;
+/** Sizes are hidden to about an eighth, and wholly below this: Padmé. */
+export const PADDING_FLOOR_BYTES = 512;
+const SEGMENT_HEAD_BYTES = 9;
+const SEGMENT_OVERHEAD: number = SEGMENT_HEAD_BYTES + TAG_BYTES;
+export const HEADER_BYTES: number = 4 + SALT_BYTES + 4 + TAG_BYTES;
+const FULL_SEGMENT_BYTES: number = SEGMENT_CONTENT_BYTES + SEGMENT_OVERHEAD;
+
+/** What an object is sealed under and bound to. */
+export interface SealContext {
+  readonly platform: CryptoPlatform;
+  /** The purpose's key, 32 bytes. */
+  readonly key: Uint8Array;
+  readonly keyVersion: number;
+  /** The account's id, 16 bytes. */
+  readonly account: Uint8Array;
+  readonly kind: Kind;
+  readonly id: string;
+  /** `padme` by default; `none` where the size is public anyway. */
+  readonly padding?: "padme" | "power-of-two" | "none";
+}
+
+/** Octets that content of this length is padded to. */
+export function paddedLength(length: number, padding: SealContext["padding"] = "padme"): number {
+  if (padding === "none") return length;
+  if (length <= PADDING_FLOOR_BYTES) return PADDING_FLOOR_BYTES;
+  const exponent = Math.floor(Math.log2(length));
+  if (padding === "power-of-two") return 2 ** exponent === length ? length : 2 ** (exponent + 1);
+  const step = 2 ** (exponent - (Math.floor(Math.log2(exponent)) + 1));
+  return Math.ceil(length / step) * step;
+}
+
+/** Bytes that sealing content of this length takes. */
+export function sealedLength(length: number, padding: SealContext["padding"] = "padme"): number {
+  const padded = paddedLength(length, padding);
+  const segments = Math.max(1, Math.ceil(padded / SEGMENT_CONTENT_BYTES));
+  return HEADER_BYTES + padded + segments * SEGMENT_OVERHEAD;
+}
+
+export function sealObject(context: SealContext, content: Uint8Array): Uint8Array {
+  const writer = new SegmentWriter(context);
+  const pieces: Uint8Array[] = [];
+  for (let at = 0; at < content.length; at += SEGMENT_CONTENT_BYTES)
+    pieces.push(...writer.write(content.subarray(at, at + SEGMENT_CONTENT_BYTES)));
+  return concat(...pieces, ...writer.end());
+}
+
+/** Seals a stream in bounded memory; the pieces joined are what {@link sealObject} makes. */
+export async function* sealStream(context: SealContext, source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  const writer = new SegmentWriter(context);
+  let filling = new Uint8Array(SEGMENT_CONTENT_BYTES);
+  let filled = 0;
+  for await (const chunk of source)
+    for (let at = 0; at < chunk.length; ) {
+      const taken = Math.min(chunk.length - at, SEGMENT_CONTENT_BYTES - filled);
+      filling.set(chunk.subarray(at, at + taken), filled);
+      filled += taken;
+      at += taken;
+      if (filled === SEGMENT_CONTENT_BYTES) {
+        yield* writer.write(filling);
+        filling = new Uint8Array(SEGMENT_CONTENT_BYTES);
+        filled = 0;
+      }
+    }
+  if (filled > 0) yield* writer.write(filling.subarray(0, filled));
+  yield* writer.end();
+}
+
+/** Holds one segment back: what it says of the next is known when that comes. */
+class SegmentWriter {
+  readonly #context: SealContext;
+  readonly #binding: Binding;
+  #waiting: { readonly content: Uint8Array; readonly padding: number } | undefined;
+  #number = 0;
+  #total = 0;
+
+  constructor(context: SealContext) {
+    this.#context = context;
+    this.#binding = bind(context, context.platform.random(SALT_BYTES), context.keyVersion);
+  }
+
+  write(content: Uint8Array): Uint8Array[] {
+    // The next one's length: full, or with padding that makes up for what it lacks.
+    const out = this.#waiting ? [this.#seal(this.#lengthOf(content.length))] : [];
+    this.#waiting = { content, padding: 0 };
+    this.#total += content.length;
+    return out;
+  }
+
+  /** A segment's sealed length, given that a short one is the last with content and takes padding first. */
+  #lengthOf(content: number): number {
+    if (content === SEGMENT_CONTENT_BYTES) return FULL_SEGMENT_BYTES;
+    const total = this.#total + content;
+    const padding = paddedLength(total, this.#context.padding) - total;
+    return Math.min(content + padding, SEGMENT_CONTENT_BYTES) + SEGMENT_OVERHEAD;
+  }
+
+  end(): Uint8Array[] {
+    const last = this.#waiting ?? { content: new Uint8Array(0), padding: 0 };
+    let padding = paddedLength(this.#total, this.#context.padding) - this.#total;
+    const queue: { readonly content: Uint8Array; readonly padding: number }[] = [];
+    let content = last.content;
+    do {
+      const here = Math.min(padding, SEGMENT_CONTENT_BYTES - content.length);
+      queue.push({ content, padding: here });
+      padding -= here;
+      content = new Uint8Array(0);
+    } while (padding > 0);
+    return queue.map((segment, at) => {
+      this.#waiting = segment;
+      const next = queue[at + 1];
+      return this.#seal(next ? next.content.length + next.padding + SEGMENT_OVERHEAD : 0);
+    });
+  }
+
+  #seal(nextLength: number): Uint8Array {
+    const { content, padding } = this.#waiting!;
+    const plain = new Uint8Array(SEGMENT_HEAD_BYTES + content.length + padding);
+    const view = new DataView(plain.buffer);
+    view.setUint32(1, nextLength);
+    view.setUint32(5, content.length);
+    plain.set(content, SEGMENT_HEAD_BYTES);
+    const sealed = seal(this.#context, this.#binding, this.#number, plain);
+    if (this.#number++ > 0) return sealed;
+    const first = new Uint8Array(4);
+    new DataView(first.buffer).setUint32(0, sealed.length);
+    return concat(this.#binding.header, seal(this.#context, this.#binding, HEADER_SEGMENT, first), sealed);
+  }
+}
+
+/** Throws CryptoError `corrupt`. */
+export function openObject(context: SealContext, bytes: Uint8Array): Uint8Array {
+  const { binding, firstLength } = openHeader(context, bytes);
+  const pieces: Uint8Array[] = [];
+  let at = HEADER_BYTES;
+  let length = firstLength;
+  for (let number = 0; length > 0; number++) {
+    const segment = openSegment(context, binding, number, bytes.subarray(at, at + length), length);
+    pieces.push(segment.content);
+    at += length;
+    length = segment.nextLength;
+  }
+  if (at !== bytes.length) throw new CryptoError("corrupt", "bytes after the last segment");
+  return pieces.length === 1 ? pieces[0]! : concat(...pieces);
+}
+
+/** Reads bytes `start` up to, not including, `end` of the sealed object; may return fewer only at its end. */
+export type ReadSpan = (start: number, end: number) => Promise<Uint8Array>;
+
+/** Segments that one read asks the store for. */
+const READ_AHEAD_SEGMENTS = 8;
+
+/**
+ * The content's octets from `start` up to, not including, `end` (cut off at its end), without reading the whole: all
+ * segments but the last few are full, so the position of each is known, and each proves its own number.
+ * Throws CryptoError `corrupt`, possibly after good bytes were yielded.
+ */
+export async function* openRange(
+  context: SealContext,
+  read: ReadSpan,
+  start: number,
+  end: number,
+): AsyncGenerator<Uint8Array> {
+  if (start >= end) return;
+  const head = await read(0, HEADER_BYTES);
+  const { binding, firstLength } = openHeader(context, head);
+  let number = Math.floor(start / SEGMENT_CONTENT_BYTES);
+  const last = Math.floor((end - 1) / SEGMENT_CONTENT_BYTES);
+  let length = number === 0 ? firstLength : 0;
+  while (number <= last) {
+    const from = HEADER_BYTES + number * FULL_SEGMENT_BYTES;
+    const count = Math.min(READ_AHEAD_SEGMENTS, last - number + 1);
+    const bytes = await read(from, from + count * FULL_SEGMENT_BYTES);
+    for (let at = 0; at < bytes.length && number <= last; number++) {
+      const sealed = bytes.subarray(at, at + (length || FULL_SEGMENT_BYTES));
+      const segment = openSegment(context, binding, number, sealed, length || sealed.length);
+      at += sealed.length;
+      const base = number * SEGMENT_CONTENT_BYTES;
+      const piece = segment.content.subarray(Math.max(0, start - base), Math.max(0, end - base));
+      if (piece.length > 0) yield piece;
+      length = segment.nextLength;
+      if (length === 0 || segment.content.length < SEGMENT_CONTENT_BYTES) return;
+    }
+    if (bytes.length === 0) throw new CryptoError("corrupt", "sealed object ends early");
+  }
+}
+
+interface Binding {
+  readonly header: Uint8Array;
+  readonly key: Uint8Array;
+  readonly associated: Uint8Array;
+}
+
+/** The box in the header is sealed under this number, which no segment has. */
+const HEADER_SEGMENT = 0xffffffff;
+
+function bind(context: SealContext, salt: Uint8Array, keyVersion: number): Binding {
+  const id = utf8(context.id);
+  const header = new Uint8Array(4 + SALT_BYTES);
+  header[0] = FORMAT;
+  header[1] = KINDS[context.kind];
+  new DataView(header.buffer).setUint16(2, keyVersion);
+  header.set(salt, 4);
+  return {
+    header,
+    key: keyedHash(context.key, salt, header.subarray(0, 2), context.account, id),
+    associated: concat(header.subarray(0, 4), context.account, id),
+  };
+}
+
+function seal(context: SealContext, binding: Binding, number: number, plain: Uint8Array): Uint8Array {
+  return context.platform.aeadSeal(binding.key, nonce(number), binding.associated, plain);
+}
+
+function nonce(number: number): Uint8Array {
+  const bytes = new Uint8Array(NONCE_BYTES);
+  if (number === HEADER_SEGMENT) return bytes.fill(0xff);
+  new DataView(bytes.buffer).setUint32(NONCE_BYTES - 4, number);
+  return bytes;
+}
+
+function openHeader(
+  context: SealContext,
+  bytes: Uint8Array,
+): { readonly binding: Binding; readonly firstLength: number } {
+  if (bytes.length < HEADER_BYTES) throw new CryptoError("corrupt", "sealed object is too short");
+  if (bytes[0] !== FORMAT) throw new CryptoError("corrupt", "sealed object of an unknown format");
+  if (bytes[1] !== KINDS[context.kind]) throw new CryptoError("corrupt", "sealed object of another kind");
+  const version = new DataView(bytes.buffer, bytes.byteOffset).getUint16(2);
+  const binding = bind(context, bytes.subarray(4, 4 + SALT_BYTES), version);
+  const box = bytes.subarray(4 + SALT_BYTES, HEADER_BYTES);
+  const first = context.platform.aeadOpen(binding.key, nonce(HEADER_SEGMENT), binding.associated, box);
+  return { binding, firstLength: new DataView(first.buffer, first.byteOffset).getUint32(0) };
+}
+
+/** The key version that an object was sealed under; no proof that it was. Throws CryptoError `corrupt`. */
+export function keyVersionOf(bytes: Uint8Array): number {
+  if (bytes.length < HEADER_BYTES) throw new CryptoError("corrupt", "sealed object is too short");
+  return new DataView(bytes.buffer, bytes.byteOffset).getUint16(2);
+}
+
+function openSegment(context: SealContext, binding: Binding, number: number, sealed: Uint8Array, length: number) {
+  if (sealed.length !== length || length < SEGMENT_OVERHEAD) throw new CryptoError("corrupt", "segment is cut off");
+  const plain = context.platform.aeadOpen(binding.key, nonce(number), binding.associated, sealed);
+  const view = new DataView(plain.buffer, plain.byteOffset, plain.length);
+  const contentLength = view.getUint32(5);
+  if (view.getUint8(0) !== 0) throw new CryptoError("corrupt", "segment of an unknown form");
+  if (SEGMENT_HEAD_BYTES + contentLength > plain.length) throw new CryptoError("corrupt", "segment lengths disagree");
+  return {
+    content: plain.subarray(SEGMENT_HEAD_BYTES, SEGMENT_HEAD_BYTES + contentLength),
+    nextLength: view.getUint32(1),
+  };
+}

@@ -1,0 +1,23 @@
+/** The engine's door: what front ends use. What needs Node is behind `@restante/engine/node`. */
+export { Accounts, type AccountsOptions } from "./account/accounts.ts";
+export { type Deliverer, Dropbox } from "./account/dropbox.ts";
+export type { LogEvent, Platform } from "./account/platform.ts";
+export { AccountSession } from "./account/session.ts";
+export { type SignUp, signUp } from "./account/sign-up.ts";
+export { changePassword, deleteAccount, recoverAccount } from "./account/slots.ts";
+export { accountPrefix, normalizeAddress, type User, type UserDirectory } from "./account/users.ts";
+export {
+  decodePublicRecord,
+  encodePublicRecord,
+  type PublicRecord,
+  ready,
+  type SigningKeyPair,
+  signingKeyPair,
+} from "./crypto/index.ts";
+export { EngineError, type EngineErrorCode } from "./errors.ts";
+export type { Body } from "./mail/contents.ts";
+export type { Mailbox } from "./mail/mailbox.ts";
+export { MailboxView, type Message, type ViewChanges } from "./mail/mailbox-view.ts";
+export type { FlagChange } from "./mail/op.ts";
+export type { Summary } from "./mail/summary.ts";
+export { type ObjectStore, StoreError } from "./storage/object-store.ts";

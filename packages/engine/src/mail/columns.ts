@@ -1,0 +1,145 @@
+/**
+ * Resident state is columns, not objects: one typed array a field, in chunks, so that growing copies nothing, a
+ * checkpoint writes again only chunks that changed, and a million rows cost what their bytes cost.
+ *
+ * A table is a record of columns that share a row count. Rows are given in log order and are never moved while the
+ * state is open; what a row's fields mean is the owner's business (`state.ts`).
+ */
+export const CHUNK_ROWS = 4096;
+const CHUNK_SHIFT = 12;
+const CHUNK_MASK = CHUNK_ROWS - 1;
+
+export type ColumnKind = "u8" | "i16" | "u32" | "f64" | "id";
+type Chunk = Uint8Array | Int16Array | Uint32Array | Float64Array;
+
+/** Bytes of one value of each kind; an `id` is 16 raw bytes. */
+export const COLUMN_BYTES: Record<ColumnKind, number> = { u8: 1, i16: 2, u32: 4, f64: 8, id: 16 };
+
+function makeChunk(kind: ColumnKind): Chunk {
+  switch (kind) {
+    case "u8":
+      return new Uint8Array(CHUNK_ROWS);
+    case "i16":
+      return new Int16Array(CHUNK_ROWS);
+    case "u32":
+      return new Uint32Array(CHUNK_ROWS);
+    case "f64":
+      return new Float64Array(CHUNK_ROWS);
+    case "id":
+      return new Uint8Array(CHUNK_ROWS * 16);
+  }
+}
+
+export class Column {
+  readonly kind: ColumnKind;
+  readonly chunks: Chunk[] = [];
+  readonly dirty: Set<number>;
+
+  constructor(kind: ColumnKind, dirty: Set<number>) {
+    this.kind = kind;
+    this.dirty = dirty;
+  }
+
+  get(row: number): number {
+    return this.chunks[row >> CHUNK_SHIFT]![row & CHUNK_MASK]!;
+  }
+
+  set(row: number, value: number): void {
+    const chunk = row >> CHUNK_SHIFT;
+    this.chunks[chunk]![row & CHUNK_MASK] = value;
+    this.dirty.add(chunk);
+  }
+
+  /** The 16 bytes of an `id` column's row: a view, not a copy. */
+  getId(row: number): Uint8Array {
+    const at = (row & CHUNK_MASK) * 16;
+    return (this.chunks[row >> CHUNK_SHIFT] as Uint8Array).subarray(at, at + 16);
+  }
+
+  setId(row: number, id: Uint8Array): void {
+    const chunk = row >> CHUNK_SHIFT;
+    (this.chunks[chunk] as Uint8Array).set(id, (row & CHUNK_MASK) * 16);
+    this.dirty.add(chunk);
+  }
+
+  grow(): void {
+    this.chunks.push(makeChunk(this.kind));
+  }
+
+  /** The chunk's rows up to `rows`, as little-endian bytes; {@link loadChunk} takes them back. */
+  chunkBytes(chunk: number, rows: number): Uint8Array {
+    const { buffer, byteOffset } = this.chunks[chunk]!;
+    return new Uint8Array(buffer, byteOffset, rows * COLUMN_BYTES[this.kind]).slice();
+  }
+
+  loadChunk(bytes: Uint8Array): void {
+    const chunk = makeChunk(this.kind);
+    new Uint8Array(chunk.buffer).set(bytes);
+    this.chunks.push(chunk);
+  }
+}
+
+export type Schema = Readonly<Record<string, ColumnKind>>;
+
+export class Table<S extends Schema> {
+  readonly schema: S;
+  readonly columns: { readonly [K in keyof S]: Column };
+  /** Chunks written since the last checkpoint. */
+  readonly dirty: Set<number> = new Set();
+  #rows = 0;
+
+  constructor(schema: S) {
+    this.schema = schema;
+    this.columns = Object.fromEntries(
+      Object.entries(schema).map(([name, kind]) => [name, new Column(kind, this.dirty)]),
+    ) as { readonly [K in keyof S]: Column };
+  }
+
+  get rows(): number {
+    return this.#rows;
+  }
+
+  /** Adds a row of zeros and returns its number. */
+  add(): number {
+    const row = this.#rows++;
+    if ((row & CHUNK_MASK) === 0) for (const column of Object.values<Column>(this.columns)) column.grow();
+    this.dirty.add(row >> CHUNK_SHIFT);
+    return row;
+  }
+
+  get chunkCount(): number {
+    return Math.ceil(this.#rows / CHUNK_ROWS);
+  }
+
+  chunkRows(chunk: number): number {
+    return Math.min(CHUNK_ROWS, this.#rows - chunk * CHUNK_ROWS);
+  }
+
+  /** One chunk of every column, in the schema's order, as one run of bytes: what a column page holds. */
+  encodeChunk(chunk: number): Uint8Array {
+    const rows = this.chunkRows(chunk);
+    const pieces = Object.values<Column>(this.columns).map((column) => column.chunkBytes(chunk, rows));
+    const bytes = new Uint8Array(pieces.reduce((sum, piece) => sum + piece.length, 0));
+    let at = 0;
+    for (const piece of pieces) {
+      bytes.set(piece, at);
+      at += piece.length;
+    }
+    return bytes;
+  }
+
+  /** Appends a chunk made by {@link encodeChunk}; chunks come in order and only the last may be short.
+   * Throws RangeError if the length does not fit the schema. */
+  loadChunk(rows: number, bytes: Uint8Array): void {
+    if (this.#rows % CHUNK_ROWS !== 0 || rows < 1 || rows > CHUNK_ROWS) throw new RangeError("chunk out of order");
+    const width = Object.values<ColumnKind>(this.schema).reduce((sum, kind) => sum + COLUMN_BYTES[kind], 0);
+    if (bytes.length !== rows * width) throw new RangeError("chunk length does not fit its rows");
+    let at = 0;
+    for (const column of Object.values<Column>(this.columns)) {
+      const length = rows * COLUMN_BYTES[column.kind];
+      column.loadChunk(bytes.subarray(at, at + length));
+      at += length;
+    }
+    this.#rows += rows;
+  }
+}

@@ -1,0 +1,65 @@
+import { createScanner } from "@restante/mime";
+import { concat, type SealContext, sealObject, sealStream } from "../crypto/index.ts";
+import { type Digest, digest } from "./digest.ts";
+
+/** Bodies up to this ride in the note or the log entry; larger ones are objects of their own. */
+export const INLINE_BYTES_MAX: number = 16 * 1024;
+
+export interface TakenBody {
+  readonly digest: Digest;
+  /** The whole sealed body, preamble first; undefined if it was stored by `putLarge`. */
+  readonly inline: Uint8Array | undefined;
+  /** Octets of the stored body. */
+  readonly length: number;
+}
+
+/**
+ * Takes a message in as it streams: scanned and sealed in one pass, in bounded memory. A small one comes back sealed;
+ * a larger one is handed to `putLarge` as a stream. `preamble` stands before the sealed bytes.
+ */
+export async function takeBody(
+  source: AsyncIterable<Uint8Array>,
+  seal: SealContext,
+  preamble: Uint8Array,
+  receivedMs: number,
+  putLarge: (content: AsyncIterable<Uint8Array>) => Promise<unknown>,
+): Promise<TakenBody> {
+  const scanner = createScanner();
+  const scanned = tap(source, (chunk) => scanner.push(chunk))[Symbol.asyncIterator]();
+  const held: Uint8Array[] = [];
+  let size = 0;
+  for (;;) {
+    const next = await scanned.next();
+    if (next.done) {
+      const inline = concat(preamble, sealObject(seal, concat(...held)));
+      return { digest: digest(scanner.finish(), receivedMs), inline, length: inline.length };
+    }
+    held.push(next.value.slice());
+    size += next.value.length;
+    if (size > INLINE_BYTES_MAX) break;
+  }
+  let length = 0;
+  const sealed = sealStream(seal, chain(held, { [Symbol.asyncIterator]: () => scanned }));
+  await putLarge(
+    tap(chain([preamble], sealed), (chunk) => {
+      length += chunk.length;
+    }),
+  );
+  return { digest: digest(scanner.finish(), receivedMs), inline: undefined, length };
+}
+
+async function* tap(source: AsyncIterable<Uint8Array>, see: (chunk: Uint8Array) => void): AsyncGenerator<Uint8Array> {
+  for await (const chunk of source) {
+    see(chunk);
+    yield chunk;
+  }
+}
+
+/** First the pieces, then the stream. */
+export async function* chain(
+  first: readonly Uint8Array[],
+  rest: AsyncIterable<Uint8Array>,
+): AsyncGenerator<Uint8Array> {
+  yield* first;
+  yield* rest;
+}

@@ -1,0 +1,185 @@
+import type { Bay, Push } from "../bay/bay.ts";
+import type { Machine } from "../bay/machine.ts";
+import { EngineError } from "../errors.ts";
+import { applyBlock, type Outcome } from "./apply.ts";
+import type { Mailbox } from "./mailbox.ts";
+import { MailboxView } from "./mailbox-view.ts";
+import { type MailboxId, PATH_DELIMITER } from "./names.ts";
+import { decodeOp, encodeOp, type NewEmail, type Op, type SpecialUse } from "./op.ts";
+import { MailState, normalizeInbox } from "./state.ts";
+import type { TargetRun } from "./targets.ts";
+
+/** Octets of a path, levels in it, and mailboxes of an account. */
+export const PATH_BYTES_MAX = 1000;
+export const PATH_DEPTH_MAX = 50;
+export const MAILBOXES_MAX = 10_000;
+/** How often an op is authored again because others changed what it was made upon. */
+const AUTHOR_TRIES = 10;
+
+/** What Bay needs to know of mail. */
+export const mailMachine: Machine<MailState, Op, Outcome> = {
+  initial: () => new MailState(),
+  encodeOp,
+  decodeOp,
+  applyBlock,
+};
+
+/** Where copied messages came from and went to: COPYUID, RFC 4315 §3. Uids pair up in order. */
+export interface Copied {
+  readonly uidValidity: number;
+  readonly sourceUids: readonly number[];
+  readonly uids: readonly number[];
+}
+export interface Appended {
+  readonly uidValidity: number;
+  readonly uids: readonly number[];
+}
+interface Targets {
+  readonly mailbox: MailboxId;
+  readonly targets: readonly TargetRun[];
+}
+
+/**
+ * The commands on an account's mail, as protocols know them: each is one op. Answers are made from outcomes; a refused
+ * op becomes an EngineError.
+ */
+export class Mail {
+  readonly bay: Bay<MailState, Op, Outcome>;
+  /** Seconds since 1970: shown in SAVEDATE, and what a UIDVALIDITY starts from. */
+  readonly #seconds: () => number;
+
+  constructor(bay: Bay<MailState, Op, Outcome>, clock: () => number) {
+    this.bay = bay;
+    this.#seconds = () => Math.floor(clock() / 1000);
+  }
+
+  get state(): MailState {
+    return this.bay.state;
+  }
+
+  /** Pushes an op; a refusal is thrown as the EngineError it stands for. */
+  async push(op: Op, attachments?: readonly Uint8Array[]): Promise<Outcome> {
+    const outcome = await this.bay.push(attachments ? { op, attachments } : { op });
+    if (outcome.refusal) throw refusalError(outcome.refusal);
+    return outcome;
+  }
+
+  /** Throws EngineError `not-found`. */
+  getMailbox(path: string): Mailbox {
+    const mailbox = this.state.findPath(path);
+    if (!mailbox) throw new EngineError("not-found", "no such mailbox");
+    return mailbox;
+  }
+
+  openView(path: string, options: { readonly readOnly: boolean }): MailboxView {
+    return new MailboxView(this, this.getMailbox(path), options.readOnly);
+  }
+
+  /** CREATE: RFC 9051 §6.3.4, with the levels above that are missing. Errors: `already-exists`, `invalid`, `over-quota`. */
+  async create(path: string, specialUse?: SpecialUse): Promise<MailboxId> {
+    const wanted = checkPath(path);
+    if (this.state.liveMailboxes().length >= MAILBOXES_MAX) throw new EngineError("over-quota", "too many mailboxes");
+    const levels = wanted.split(PATH_DELIMITER);
+    for (let depth = 1; depth < levels.length; depth++) {
+      const parent = levels.slice(0, depth).join(PATH_DELIMITER);
+      if (this.state.findPath(parent)) continue;
+      await this.push({ kind: "create", path: parent, seconds: this.#seconds() }).catch(unlessExists);
+    }
+    const op = { kind: "create", path: wanted, seconds: this.#seconds() } as const;
+    const outcome = await this.push(specialUse === undefined ? op : { ...op, specialUse });
+    return outcome.mailbox!;
+  }
+
+  /** DELETE: RFC 9051 §6.3.5. Mailboxes below stay. Errors: `not-found`, `not-permitted` for INBOX. */
+  async delete(path: string): Promise<void> {
+    await this.push({ kind: "delete", mailbox: this.getMailbox(path).id });
+  }
+
+  /** RENAME: RFC 9051 §6.3.6, with all mailboxes below; INBOX's mail moves and INBOX stays. Errors: `not-found`,
+   * `already-exists`, `invalid`. */
+  async rename(from: string, to: string): Promise<void> {
+    const wanted = checkPath(to);
+    if (normalizeInbox(from) === "INBOX") {
+      await this.push({ kind: "rename-inbox", path: wanted, seconds: this.#seconds() });
+      return;
+    }
+    await this.#authored(() => {
+      const mailbox = this.getMailbox(from);
+      const paths = [mailbox, ...this.state.below(mailbox.path)].map((item) => ({
+        mailbox: item.id,
+        path: wanted + item.path.slice(mailbox.path.length),
+      }));
+      return { op: { kind: "rename", paths } };
+    });
+  }
+
+  async subscribe(path: string, on: boolean): Promise<void> {
+    await this.push({ kind: "subscribe", path: checkPath(path), on });
+  }
+
+  /** APPEND of emails whose bodies are sealed: RFC 9051 §6.3.12. `since` is the position that was applied before the
+   * first body's first byte was stored. Errors: `not-found`. */
+  async append(
+    path: string,
+    emails: readonly NewEmail[],
+    since: number,
+    attachments: readonly Uint8Array[],
+  ): Promise<Appended> {
+    const mailbox = this.getMailbox(path);
+    const outcome = await this.push(
+      { kind: "append", mailbox: mailbox.id, emails, since, seconds: this.#seconds() },
+      attachments,
+    );
+    return { uidValidity: mailbox.uidValidity, uids: outcome.addedUids };
+  }
+
+  async transfer(kind: "copy" | "move", targets: Targets, path: string): Promise<Copied> {
+    const to = this.getMailbox(path);
+    if (targets.targets.length === 0) return { uidValidity: to.uidValidity, sourceUids: [], uids: [] };
+    const outcome = await this.push({ kind, ...targets, to: to.id, seconds: this.#seconds() });
+    return {
+      uidValidity: to.uidValidity,
+      sourceUids: outcome.sourceUids,
+      uids: outcome.addedUids,
+    };
+  }
+
+  /** Pushes what `author` makes of the present state, again if it turns out to be made upon a stale one. */
+  async #authored(author: () => Push<Op>): Promise<Outcome> {
+    for (let tries = 1; ; tries++) {
+      const outcome = await this.bay.push(author());
+      if (outcome.refusal !== "stale" || tries === AUTHOR_TRIES) {
+        if (outcome.refusal) throw refusalError(outcome.refusal);
+        return outcome;
+      }
+    }
+  }
+}
+
+/** A path in the form that is stored. Throws EngineError `invalid`: empty levels, control characters, too long. */
+function checkPath(path: string): string {
+  const levels = path.split(PATH_DELIMITER);
+  const bytes = new TextEncoder().encode(path).length;
+  const bad = levels.some((level) => level === "") || /[\u0000-\u001f\u007f-\u009f]/.test(path) || !path.isWellFormed();
+  if (bad || bytes > PATH_BYTES_MAX || levels.length > PATH_DEPTH_MAX)
+    throw new EngineError("invalid", "invalid mailbox name");
+  return normalizeInbox(path.normalize("NFC"));
+}
+
+function unlessExists(error: unknown): void {
+  if (!(error instanceof EngineError && error.code === "already-exists")) throw error;
+}
+
+function refusalError(refusal: NonNullable<Outcome["refusal"]>): EngineError {
+  switch (refusal) {
+    case "no-mailbox":
+      return new EngineError("not-found", "no such mailbox");
+    case "path-taken":
+      return new EngineError("already-exists", "a mailbox of that name exists");
+    case "inbox":
+      return new EngineError("not-permitted", "INBOX can't be deleted");
+    case "stale":
+    case "condemned":
+      return new EngineError("conflict", "changed meanwhile, try again");
+  }
+}

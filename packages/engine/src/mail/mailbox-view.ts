@@ -1,0 +1,259 @@
+import { EngineError } from "../errors.ts";
+import { runsOf } from "./apply.ts";
+import { checkFlags, DELETED, SEEN } from "./flags.ts";
+import type { Copied, Mail } from "./mail.ts";
+import type { Mailbox } from "./mailbox.ts";
+import type { MessageList } from "./message-list.ts";
+import type { MailboxId } from "./names.ts";
+import type { FlagChange } from "./op.ts";
+import type { MailState } from "./state.ts";
+
+/**
+ * A mailbox as one client knows it: uids in order, so that sequence numbers hold still until the protocol lets them
+ * move. `sync` moves the view to the present and says what changed, after a rewind too.
+ *
+ * It costs a few words: (state, list, length). Views of one mailbox share the list until they differ. Positions count
+ * from 0; a sequence number is a position + 1.
+ *
+ * Invariant: what is at a position changes in `sync` only; a message that was expunged meanwhile stays readable there.
+ */
+export class MailboxView {
+  readonly id: MailboxId;
+  readonly readOnly: boolean;
+  readonly #mail: Mail;
+  #state: MailState;
+  #list: MessageList;
+  #length: number;
+  #modSeq: number;
+  #uidValidity: number;
+  /** Rows whose change this client was already told, or asked not to be told, and at which modseq. */
+  #told: Map<number, number> = new Map();
+
+  constructor(mail: Mail, mailbox: Mailbox, readOnly: boolean) {
+    this.#mail = mail;
+    this.id = mailbox.id;
+    this.readOnly = readOnly;
+    this.#state = mail.state;
+    this.#list = mailbox.messages;
+    this.#length = mailbox.messages.length;
+    this.#modSeq = this.#state.modSeq;
+    this.#uidValidity = mailbox.uidValidity;
+  }
+
+  /** How many messages the client knows of. */
+  get length(): number {
+    return this.#length;
+  }
+
+  get uidValidity(): number {
+    return this.#uidValidity;
+  }
+
+  /** The mailbox as it is now. Throws EngineError `not-found` when it was deleted. */
+  get mailbox(): Mailbox {
+    const mailbox = this.#mail.state.findMailbox(this.id);
+    if (!mailbox) throw new EngineError("not-found", "mailbox was deleted");
+    return mailbox;
+  }
+
+  uidAt(position: number): number {
+    return this.#state.memberships.columns.uid.get(this.#list.at(position));
+  }
+
+  /** The position of the first message whose uid is at least `uid`; `length` if there is none. */
+  lowerBound(uid: number): number {
+    const column = this.#state.memberships.columns.uid;
+    return this.#list.lowerBound(uid, (row) => column.get(row), this.#length);
+  }
+
+  /** What is at these positions, in the present state. A message that a rewind took away is left out. */
+  messages(positions: Iterable<number>): Message[] {
+    const messages: Message[] = [];
+    for (const position of positions) {
+      const message = this.message(position);
+      if (message) messages.push(message);
+    }
+    return messages;
+  }
+
+  message(position: number): Message | undefined {
+    const row = this.#presentRow(position);
+    return row === undefined ? undefined : { position, row, state: this.#mail.state };
+  }
+
+  /** A row of the present state: after a rewind rows are others, uids are not. */
+  #presentRow(position: number): number | undefined {
+    if (this.#state === this.#mail.state) return this.#list.at(position);
+    const uid = this.uidAt(position);
+    const mailbox = this.#mail.state.findMailbox(this.id);
+    const column = this.#mail.state.memberships.columns.uid;
+    const at = mailbox?.messages.lowerBound(uid, (row) => column.get(row)) ?? 0;
+    const row = mailbox && at < mailbox.messages.length ? mailbox.messages.at(at) : undefined;
+    return row !== undefined && column.get(row) === uid ? row : undefined;
+  }
+
+  /** Whether `sync` would tell anything. */
+  get isBehind(): boolean {
+    return this.#state !== this.#mail.state || this.#modSeq !== this.#state.modSeq;
+  }
+
+  /**
+   * Moves the view to the present. With `expunges` false (RFC 9051 §7.5.1: no EXPUNGE while FETCH, STORE or SEARCH is
+   * answered) messages that are gone keep their places, and those that came wait behind them.
+   * Throws EngineError `not-found` when the mailbox was deleted.
+   */
+  sync(options: { readonly expunges: boolean }): ViewChanges {
+    const { mailbox } = this;
+    const state = this.#mail.state;
+    if (mailbox.uidValidity !== this.#uidValidity) return { expunged: [], added: 0, flagged: [], invalidated: true };
+    if (!this.isBehind) return NO_CHANGES;
+    const rewound = state !== this.#state;
+    const vanished = rewound || mailbox.messages !== this.#list ? this.#vanishedPositions(mailbox, state) : [];
+    if (vanished.length > 0 && !options.expunges)
+      return { ...NO_CHANGES, flagged: rewound ? [] : this.#takeFlagged(mailbox, state, this.#length) };
+    const known = this.#length - vanished.length;
+    // Expunged highest first, so that each number is right when it is sent.
+    const expunged = vanished.map((position) => position + 1).reverse();
+    this.#list = mailbox.messages;
+    this.#length = mailbox.messages.length;
+    this.#state = state;
+    const flagged = this.#takeFlagged(mailbox, state, known);
+    this.#modSeq = state.modSeq;
+    this.#told.clear();
+    return { expunged, added: this.#length - known, flagged, invalidated: false };
+  }
+
+  /** Positions, ascending, of messages that are no more. Both lists ascend by uid. */
+  #vanishedPositions(mailbox: Mailbox, state: MailState): number[] {
+    const before = this.#state.memberships.columns.uid;
+    const now = state.memberships.columns.uid;
+    const vanished: number[] = [];
+    let at = 0;
+    for (let position = 0; position < this.#length; position++) {
+      const uid = before.get(this.#list.at(position));
+      while (at < mailbox.messages.length && now.get(mailbox.messages.at(at)) < uid) at++;
+      if (at >= mailbox.messages.length || now.get(mailbox.messages.at(at)) !== uid) vanished.push(position);
+    }
+    return vanished;
+  }
+
+  /** Positions below `known` whose flags changed since the last sync and which the client has not been told. */
+  #takeFlagged(mailbox: Mailbox, state: MailState, known: number): number[] {
+    const { uid, modSeq } = state.memberships.columns;
+    const rows = mailbox.changes.since(this.#modSeq);
+    const positions: number[] = [];
+    const add = (row: number, position: number): void => {
+      if (position >= known || modSeq.get(row) <= this.#modSeq || this.#told.get(row) === modSeq.get(row)) return;
+      this.#told.set(row, modSeq.get(row));
+      positions.push(position);
+    };
+    if (rows)
+      for (const row of rows) {
+        const position = this.#list.lowerBound(uid.get(row), (r) => uid.get(r), this.#length);
+        if (position < this.#length && this.#list.at(position) === row) add(row, position);
+      }
+    else for (let position = 0; position < known; position++) add(this.#list.at(position), position);
+    return positions.sort((a, b) => a - b);
+  }
+
+  #target(positions: readonly number[]) {
+    const rows = positions.map((position) => this.#presentRow(position)).filter((row) => row !== undefined);
+    const { state } = this.#mail;
+    return {
+      mailbox: this.id,
+      targets: runsOf(
+        state,
+        this.mailbox,
+        rows.filter((row) => state.isLive(row)),
+      ),
+    };
+  }
+
+  #assertWritable(): void {
+    if (this.readOnly) throw new EngineError("not-permitted", "mailbox is selected read-only");
+  }
+
+  /** STORE. Resolves with the positions that were refused because they changed after `unchangedSince`, and marks the
+   * others as told: the caller answers them, or was asked not to. */
+  async setFlags(
+    positions: readonly number[],
+    change: FlagChange,
+    unchangedSince?: number,
+  ): Promise<{ readonly refused: readonly number[]; readonly modSeq: number }> {
+    this.#assertWritable();
+    checkFlags(change.flags);
+    if (positions.length === 0) return { refused: [], modSeq: this.#modSeq };
+    const outcome = await this.#mail.push({
+      kind: "flags",
+      ...this.#target(positions),
+      change,
+      ...(unchangedSince === undefined ? {} : { unchangedSince }),
+    });
+    for (const row of outcome.changed) this.#told.set(row, outcome.modSeq);
+    const refused = new Set(outcome.refused);
+    return {
+      refused: positions.filter((position) => refused.has(this.#presentRow(position) ?? -1)),
+      modSeq: outcome.modSeq,
+    };
+  }
+
+  /** Sets \Seen where it is missing; `sync` tells of it. */
+  async markSeen(positions: readonly number[]): Promise<void> {
+    const { flags } = this.#mail.state.memberships.columns;
+    const unseen = positions.filter((position) => {
+      const row = this.#presentRow(position);
+      return row !== undefined && (flags.get(row) & SEEN) === 0;
+    });
+    if (unseen.length === 0) return;
+    await this.#mail.push({ kind: "flags", ...this.#target(unseen), change: { mode: "add", flags: ["\\Seen"] } });
+  }
+
+  /** The position of the first message without \Seen. */
+  firstUnseen(): number | undefined {
+    if (this.mailbox.unseen === 0) return undefined;
+    const { flags } = this.#mail.state.memberships.columns;
+    for (let position = 0; position < this.#length; position++) {
+      const row = this.#presentRow(position);
+      if (row !== undefined && (flags.get(row) & SEEN) === 0) return position;
+    }
+    return undefined;
+  }
+
+  /** COPY and MOVE: RFC 9051 §6.4.7, RFC 6851 §3. Throws EngineError `not-found` if there is no mailbox at `path`. */
+  async transfer(kind: "copy" | "move", positions: readonly number[], path: string): Promise<Copied> {
+    if (kind === "move") this.#assertWritable();
+    return this.#mail.transfer(kind, this.#target(positions), path);
+  }
+
+  /** EXPUNGE: takes those of `positions` (default: all) that carry \Deleted. */
+  async expunge(positions?: readonly number[]): Promise<void> {
+    this.#assertWritable();
+    const { flags } = this.#mail.state.memberships.columns;
+    const deleted: number[] = [];
+    const all = positions ?? Array.from({ length: this.#length }, (_, position) => position);
+    for (const position of all) {
+      const row = this.#presentRow(position);
+      if (row !== undefined && (flags.get(row) & DELETED) !== 0) deleted.push(position);
+    }
+    if (deleted.length > 0) await this.#mail.push({ kind: "expunge", ...this.#target(deleted) });
+  }
+}
+
+/** One message of a view, for the length of one synchronous step: rows are not kept across an await. */
+export interface Message {
+  readonly position: number;
+  readonly row: number;
+  readonly state: MailState;
+}
+
+export interface ViewChanges {
+  /** Sequence numbers in the order in which EXPUNGE tells them: highest first. */
+  readonly expunged: readonly number[];
+  readonly added: number;
+  /** Positions, in the view as it is now. */
+  readonly flagged: readonly number[];
+  /** UIDVALIDITY changed: the client must select anew. */
+  readonly invalidated: boolean;
+}
+
+const NO_CHANGES: ViewChanges = { expunged: [], added: 0, flagged: [], invalidated: false };

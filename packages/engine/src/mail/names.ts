@@ -1,0 +1,27 @@
+import type { WriterId } from "../bay/writer.ts";
+
+/** Names that last for ever: who made a thing, in which of its ops, at which place in that op. STORAGE rules: an op's
+ * (writer, sequence) is never given to another op, so neither is a name. */
+
+export type { WriterId };
+
+export interface MembershipName {
+  readonly writer: WriterId;
+  readonly sequence: number;
+  readonly index: number;
+}
+
+/** A mailbox's id: the name of its create, as text (`writer.sequence.index`); the folders an account begins with have
+ * the fixed writer {@link FOUNDER}, so that two first sign-ins make no twins. */
+export type MailboxId = string & { readonly brand: "MailboxId" };
+
+export const FOUNDER: WriterId = "0000000000000000" as WriterId;
+
+export function mailboxId(writer: WriterId, sequence: number, index: number): MailboxId {
+  return `${writer}.${sequence}.${index}` as MailboxId;
+}
+
+export const INBOX_ID: MailboxId = mailboxId(FOUNDER, 0, 0);
+
+/** Mailbox paths are Unicode with this delimiter; how a protocol writes them is the protocol's business. */
+export const PATH_DELIMITER = "/";

@@ -1,0 +1,59 @@
+/**
+ * Finds a row by a key that the table's own columns hold: open addressing over row numbers, so an entry costs four
+ * bytes and no key is kept twice. Rows are only ever added; a row whose key is forgotten is found no more because the
+ * caller's `matches` says so.
+ */
+const EMPTY = 0xffffffff;
+
+export class RowIndex {
+  #slots: Uint32Array = new Uint32Array(16).fill(EMPTY);
+  #count = 0;
+  readonly #hashOf: (row: number) => number;
+
+  /** `hashOf` gives the 32-bit hash of a row's key; it must not change while the row is in the index. */
+  constructor(hashOf: (row: number) => number) {
+    this.#hashOf = hashOf;
+  }
+
+  add(row: number): void {
+    if ((this.#count + 1) * 4 > this.#slots.length * 3) this.#grow();
+    this.#place(row);
+    this.#count++;
+  }
+
+  /** The first row of this hash that `matches`. */
+  find(hash: number, matches: (row: number) => boolean): number | undefined {
+    const mask = this.#slots.length - 1;
+    for (let slot = hash & mask; ; slot = (slot + 1) & mask) {
+      const row = this.#slots[slot]!;
+      if (row === EMPTY) return undefined;
+      if (matches(row)) return row;
+    }
+  }
+
+  #place(row: number): void {
+    const mask = this.#slots.length - 1;
+    let slot = this.#hashOf(row) & mask;
+    while (this.#slots[slot] !== EMPTY) slot = (slot + 1) & mask;
+    this.#slots[slot] = row;
+  }
+
+  #grow(): void {
+    const old = this.#slots;
+    this.#slots = new Uint32Array(old.length * 2).fill(EMPTY);
+    for (const row of old) if (row !== EMPTY) this.#place(row);
+  }
+}
+
+/** Mixes three 32-bit numbers into one hash. */
+export function hashNumbers(a: number, b: number, c: number): number {
+  let hash = Math.imul(a ^ 0x9e3779b9, 0x85ebca6b);
+  hash = Math.imul(hash ^ (hash >>> 15) ^ b, 0xc2b2ae35);
+  hash = Math.imul(hash ^ (hash >>> 13) ^ c, 0x27d4eb2f);
+  return (hash ^ (hash >>> 16)) >>> 0;
+}
+
+/** The first 32 bits of an id, which is random: no mixing needed. */
+export function hashId(id: Uint8Array): number {
+  return ((id[0]! << 24) | (id[1]! << 16) | (id[2]! << 8) | id[3]!) >>> 0;
+}

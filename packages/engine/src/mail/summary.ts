@@ -1,0 +1,46 @@
+import { decode, encode } from "cborg";
+import { Fields } from "../bay/fields.ts";
+
+/**
+ * What lists need of a message, computed once when it arrives: it travels in the log entry and lives in row pages, so
+ * that FETCH of anything but body text, JMAP lists and ActiveSync Sync open no body.
+ *
+ * ENVELOPE and BODYSTRUCTURE are kept as RFC 9051 §7.5.2 writes them, in ASCII: that is the form in which they are
+ * asked for, and it says all there is to say.
+ */
+export interface Summary {
+  readonly envelope: Uint8Array;
+  readonly bodyStructure: Uint8Array;
+  /** Byte offsets of every part, as `mime` encodes them. */
+  readonly offsets: Uint8Array;
+  /** At most 512 bytes of UTF-8. */
+  readonly preview: string;
+  /** The message's own header block with its empty line; cut off at {@link HEADER_BYTES_MAX} if `headerWhole` is false. */
+  readonly header: Uint8Array;
+  readonly headerWhole: boolean;
+}
+
+/** Octets of a header block kept in a summary; FETCH of a longer one opens the body. */
+export const HEADER_BYTES_MAX: number = 64 * 1024;
+const SUMMARY_FORMAT = 1;
+
+export function encodeSummary(summary: Summary): Uint8Array {
+  const { envelope, bodyStructure, offsets, preview, header, headerWhole } = summary;
+  return encode([SUMMARY_FORMAT, envelope, bodyStructure, offsets, preview, header, headerWhole]);
+}
+
+/** Throws RangeError on anything that {@link encodeSummary} does not make. */
+export function decodeSummary(bytes: Uint8Array): Summary {
+  const fields = new Fields(decode(bytes, { strict: true }));
+  if (fields.integer() !== SUMMARY_FORMAT) throw new RangeError("summary of an unknown format");
+  const summary = {
+    envelope: fields.bytes(),
+    bodyStructure: fields.bytes(),
+    offsets: fields.bytes(),
+    preview: fields.text(),
+    header: fields.bytes(),
+    headerWhole: fields.boolean(),
+  };
+  fields.end();
+  return summary;
+}

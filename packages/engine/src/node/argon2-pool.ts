@@ -1,0 +1,95 @@
+import { availableParallelism } from "node:os";
+import { Worker } from "node:worker_threads";
+import { CryptoError } from "../crypto/errors.ts";
+import type { Argon2Parameters } from "../crypto/platform.ts";
+
+/** Sign-ins that may wait for a thread; beyond it the protocol answers that it is busy. */
+export const ARGON2_QUEUE_MAX = 32;
+const THREADS_MAX = 2;
+/** A thread without work ends after this: it holds 64 MiB. */
+const THREAD_IDLE_MS = 30_000;
+
+export interface Argon2Job {
+  readonly password: Uint8Array;
+  readonly salt: Uint8Array;
+  readonly parameters: Argon2Parameters;
+  readonly bytes: number;
+}
+interface Waiting {
+  readonly job: Argon2Job;
+  readonly resolve: (key: Uint8Array) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/** One or two threads that do nothing but Argon2id. They start with the first job and don't keep the process alive. */
+export class Argon2Pool {
+  readonly #waiting: Waiting[] = [];
+  readonly #idle: { readonly worker: Worker; readonly timer: NodeJS.Timeout }[] = [];
+  readonly #workers = new Set<Worker>();
+
+  hash(job: Argon2Job): Promise<Uint8Array> {
+    if (this.#waiting.length >= ARGON2_QUEUE_MAX)
+      return Promise.reject(new CryptoError("busy", "too many sign-ins at once"));
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ job, resolve, reject });
+      this.#next();
+    });
+  }
+
+  async dispose(): Promise<void> {
+    await Promise.all([...this.#workers].map((worker) => worker.terminate()));
+  }
+
+  #next(): void {
+    if (this.#waiting.length === 0) return;
+    const worker = this.#take();
+    if (!worker) return;
+    const { job, resolve, reject } = this.#waiting.shift()!;
+    const done = (): void => {
+      worker.off("message", answered);
+      worker.off("error", failed);
+    };
+    const answered = (key: Uint8Array): void => {
+      done();
+      this.#release(worker);
+      resolve(key);
+    };
+    const failed = (error: unknown): void => {
+      done();
+      this.#workers.delete(worker);
+      reject(error);
+      this.#next();
+    };
+    worker.on("message", answered);
+    worker.on("error", failed);
+    worker.ref();
+    worker.postMessage(job);
+  }
+
+  #take(): Worker | undefined {
+    const idle = this.#idle.pop();
+    if (idle) {
+      clearTimeout(idle.timer);
+      return idle.worker;
+    }
+    if (this.#workers.size >= Math.min(THREADS_MAX, availableParallelism())) return undefined;
+    const worker = new Worker(new URL("./argon2-worker.ts", import.meta.url));
+    this.#workers.add(worker);
+    return worker;
+  }
+
+  #release(worker: Worker): void {
+    worker.unref();
+    const timer = setTimeout(() => {
+      this.#idle.splice(
+        this.#idle.findIndex((item) => item.worker === worker),
+        1,
+      );
+      this.#workers.delete(worker);
+      void worker.terminate();
+    }, THREAD_IDLE_MS);
+    timer.unref();
+    this.#idle.push({ worker, timer });
+    this.#next();
+  }
+}

@@ -1,0 +1,65 @@
+import { createCipheriv, createDecipheriv, randomFillSync } from "node:crypto";
+import { CryptoError } from "../crypto/errors.ts";
+import { type Argon2Parameters, type CryptoPlatform, sodiumOpen, sodiumSeal } from "../crypto/platform.ts";
+import { TAG_BYTES } from "../crypto/primitives.ts";
+import { Argon2Pool } from "./argon2-pool.ts";
+
+/** Below this libsodium's WebAssembly is faster than a call into OpenSSL; the bytes are the same. */
+const SMALL_BYTES = 4096;
+const RANDOM_POOL_BYTES = 8192;
+const CIPHER = "chacha20-poly1305";
+
+/** Node's platform. Argon2 runs in threads of its own, never in libuv's pool, which it would stall for file reads. */
+export function nodePlatform(): CryptoPlatform & { dispose(): Promise<void> } {
+  const argon2 = new Argon2Pool();
+  return {
+    random,
+    argon2id: (password: Uint8Array, salt: Uint8Array, parameters: Argon2Parameters, bytes: number) =>
+      argon2.hash({ password, salt, parameters, bytes }),
+    aeadSeal: (key, nonce, associated, plain) =>
+      plain.length <= SMALL_BYTES ? sodiumSeal(key, nonce, associated, plain) : seal(key, nonce, associated, plain),
+    aeadOpen: (key, nonce, associated, sealed) =>
+      sealed.length <= SMALL_BYTES ? sodiumOpen(key, nonce, associated, sealed) : open(key, nonce, associated, sealed),
+    dispose: () => argon2.dispose(),
+  };
+}
+
+let pool = new Uint8Array(0);
+let taken = 0;
+
+/** Random bytes out of a pool: one call to the kernel for many. Bytes handed out are wiped from the pool. */
+function random(bytes: number): Uint8Array {
+  if (bytes > RANDOM_POOL_BYTES / 8) return randomFillSync(new Uint8Array(bytes));
+  if (taken + bytes > pool.length) {
+    pool = randomFillSync(new Uint8Array(RANDOM_POOL_BYTES));
+    taken = 0;
+  }
+  const out = pool.slice(taken, taken + bytes);
+  pool.fill(0, taken, taken + bytes);
+  taken += bytes;
+  return out;
+}
+
+function seal(key: Uint8Array, nonce: Uint8Array, associated: Uint8Array, plain: Uint8Array): Uint8Array {
+  const cipher = createCipheriv(CIPHER, key, nonce, { authTagLength: TAG_BYTES });
+  cipher.setAAD(associated, { plaintextLength: plain.length });
+  const sealed = new Uint8Array(plain.length + TAG_BYTES);
+  sealed.set(cipher.update(plain));
+  cipher.final();
+  sealed.set(cipher.getAuthTag(), plain.length);
+  return sealed;
+}
+
+function open(key: Uint8Array, nonce: Uint8Array, associated: Uint8Array, sealed: Uint8Array): Uint8Array {
+  const length = sealed.length - TAG_BYTES;
+  const decipher = createDecipheriv(CIPHER, key, nonce, { authTagLength: TAG_BYTES });
+  decipher.setAAD(associated, { plaintextLength: length });
+  decipher.setAuthTag(sealed.subarray(length));
+  const plain = decipher.update(sealed.subarray(0, length));
+  try {
+    decipher.final();
+  } catch {
+    throw new CryptoError("corrupt", "sealed bytes do not open");
+  }
+  return new Uint8Array(plain.buffer, plain.byteOffset, plain.length);
+}

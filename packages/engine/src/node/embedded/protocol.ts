@@ -1,0 +1,40 @@
+/** What the store's thread is asked and answers. */
+export type WriteRequest =
+  | {
+      readonly id: number;
+      readonly kind: "put";
+      readonly name: string;
+      readonly content: RowContent;
+      readonly bulk: boolean;
+    }
+  | {
+      readonly id: number;
+      readonly kind: "create";
+      readonly name: string;
+      readonly content: RowContent;
+      readonly bulk: boolean;
+    }
+  | { readonly id: number; readonly kind: "delete"; readonly names: readonly string[]; readonly bulk: boolean };
+
+/** Bytes in the row, or a file that is whole and synced under its temporary name. */
+export type RowContent =
+  | { readonly in: "row"; readonly bytes: Uint8Array }
+  | { readonly in: "file"; readonly file: string; readonly size: number };
+
+export interface WriteReply {
+  readonly id: number;
+  readonly now: number;
+  readonly stored?: boolean;
+  readonly error?: { readonly code: "full" | "unavailable" | "fatal"; readonly message: string };
+}
+
+export type ToWorker = { readonly requests: readonly WriteRequest[] } | { readonly close: true };
+export type FromWorker =
+  | { readonly ready: true }
+  | { readonly replies: readonly WriteReply[] }
+  | { readonly closed: true };
+
+export const APPLICATION_ID = 0x52737465;
+export const SCHEMA_VERSION = 1;
+/** Files written and not yet named by a row carry this at their end. */
+export const TEMPORARY_SUFFIX = ".new";

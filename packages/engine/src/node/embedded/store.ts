@@ -1,0 +1,344 @@
+import { randomBytes } from "node:crypto";
+import { mkdir, open, readdir, statfs, unlink } from "node:fs/promises";
+import { join } from "node:path";
+import { DatabaseSync, type StatementSync } from "node:sqlite";
+import { Worker } from "node:worker_threads";
+import { checkName, prefixEnd } from "../../storage/names.ts";
+import {
+  type ByteRange,
+  type Got,
+  type Listed,
+  type ListOptions,
+  type ObjectStore,
+  type Put,
+  type PutIfAbsent,
+  StoreError,
+  type StoreOptions,
+} from "../../storage/object-store.ts";
+import {
+  type FromWorker,
+  type RowContent,
+  TEMPORARY_SUFFIX,
+  type ToWorker,
+  type WriteReply,
+  type WriteRequest,
+} from "./protocol.ts";
+
+/**
+ * The store of one machine: SQLite for what is small, files for bodies, packs and pages above 32 KB
+ * (docs/formats/embedded-store.md). A thread of its own writes, in group commits; reads happen here, on a read-only
+ * connection, and cost microseconds.
+ *
+ * Invariant: a file is whole and synced before its row is committed; a row's file is deleted after the row is gone.
+ */
+const ROW_BYTES_MAX: number = 32 * 1024;
+/** Below this much room, and this share, only what is essential is taken. */
+const FREE_BYTES_MIN: number = 256 * 1024 * 1024;
+const FREE_SHARE_MIN = 0.02;
+const FREE_CHECK_MS = 1000;
+/** How often other processes' writes are looked for while anyone watches. */
+const WATCH_MS = 25;
+/** `f_type` of file systems on which SQLite's locks can't be trusted: NFS, SMB, CIFS, 9p, FUSE (sshfs and the like). */
+const NETWORK_FILE_SYSTEMS: ReadonlySet<number> = new Set([0x6969, 0x517b, 0xff534d42, 0xfe534d42, 0x01021997]);
+
+export interface EmbeddedStoreOptions {
+  readonly folder: string;
+  /** What was written is unknown (a sync failed): the process must end. */
+  readonly onFatal: (message: string) => void;
+}
+
+export async function openEmbeddedStore(options: EmbeddedStoreOptions): Promise<ObjectStore> {
+  const { folder } = options;
+  await mkdir(join(folder, "objects"), { recursive: true, mode: 0o700 });
+  const { type } = await statfs(folder);
+  if (NETWORK_FILE_SYSTEMS.has(type))
+    throw new StoreError("unavailable", "the store can't lie on a network file system");
+  const worker = new Worker(new URL("./worker.ts", import.meta.url), { workerData: { folder } });
+  await new Promise<void>((resolve, reject) => {
+    worker.once("message", () => resolve());
+    worker.once("error", reject);
+  });
+  return new EmbeddedStore(options, worker);
+}
+
+interface Row {
+  readonly created: number;
+  readonly size: number;
+  readonly bytes: Uint8Array | null;
+  readonly file: string | null;
+}
+interface Pending {
+  readonly resolve: (reply: WriteReply) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+class EmbeddedStore implements ObjectStore {
+  readonly #options: EmbeddedStoreOptions;
+  readonly #files: string;
+  readonly #worker: Worker;
+  readonly #reader: DatabaseSync;
+  readonly #statements: Record<"get" | "list" | "newest" | "since" | "version", StatementSync>;
+  readonly #pending = new Map<number, Pending>();
+  readonly #watchers = new Map<string, Set<() => void>>();
+  #outbox: WriteRequest[] = [];
+  #nextId = 1;
+  #closed = false;
+  #watching: NodeJS.Timeout | undefined;
+  #seenVersion = -1;
+  #seenRow = 0;
+  #free = { checkedAt: Number.NEGATIVE_INFINITY, low: false };
+
+  constructor(options: EmbeddedStoreOptions, worker: Worker) {
+    this.#options = options;
+    this.#files = join(options.folder, "objects");
+    this.#worker = worker;
+    this.#reader = new DatabaseSync(join(options.folder, "store.sqlite"), { readOnly: true, timeout: 5000 });
+    this.#statements = {
+      get: this.#reader.prepare("SELECT created, size, bytes, file FROM objects WHERE name = ?"),
+      list: this.#reader.prepare(
+        "SELECT name, created, size FROM objects WHERE name > ? AND name >= ? AND name < ? ORDER BY name LIMIT ?",
+      ),
+      newest: this.#reader.prepare("SELECT seq FROM sqlite_sequence WHERE name = 'objects'"),
+      since: this.#reader.prepare("SELECT row, name FROM objects WHERE row > ?"),
+      version: this.#reader.prepare("PRAGMA data_version"),
+    };
+    worker.on("message", (message: FromWorker) => this.#receive(message));
+    worker.on("error", (error) => this.#fail(error));
+    worker.unref();
+  }
+
+  async put(name: string, content: Uint8Array | AsyncIterable<Uint8Array>, options: StoreOptions = {}): Promise<Put> {
+    this.#check(name);
+    await this.#checkRoom(options);
+    const row = await this.#prepare(name, content);
+    const { now } = await this.#write({ kind: "put", name, content: row, bulk: options.priority === "bulk" });
+    this.#ring(name);
+    return { now };
+  }
+
+  async putIfAbsent(name: string, content: Uint8Array, options: StoreOptions = {}): Promise<PutIfAbsent> {
+    this.#check(name);
+    await this.#checkRoom(options);
+    const row = await this.#prepare(name, content);
+    const reply = await this.#write({ kind: "create", name, content: row, bulk: options.priority === "bulk" });
+    if (reply.stored) this.#ring(name);
+    return { outcome: reply.stored ? "stored" : "exists", now: reply.now };
+  }
+
+  async get(name: string, range?: ByteRange): Promise<Got> {
+    this.#check(name);
+    if (range && !(range.start >= 0 && range.start <= range.end)) throw new StoreError("invalid", "invalid range");
+    for (;;) {
+      const row = this.#statements.get.get(name) as unknown as Row | undefined;
+      const now = Math.max(Date.now(), row?.created ?? 0);
+      if (!row) return { found: false, now };
+      const bytes = row.bytes ? slice(row.bytes, range) : await this.#readFile(row, range);
+      // The file went between the two reads: the row is another by now.
+      if (bytes) return { found: true, bytes, size: row.size, created: row.created, now };
+    }
+  }
+
+  async list(prefix: string, { after = "", limit = -1 }: ListOptions = {}): Promise<Listed> {
+    if (this.#closed) throw new StoreError("closed", "store is closed");
+    const rows = this.#statements.list.all(after, prefix, prefixEnd(prefix) ?? "\uffff", limit);
+    return { objects: rows as unknown as Listed["objects"], now: Date.now() };
+  }
+
+  async delete(names: readonly string[], options: StoreOptions = {}): Promise<{ readonly now: number }> {
+    for (const name of names) this.#check(name);
+    const { now } = await this.#write({ kind: "delete", names, bulk: options.priority === "bulk" });
+    return { now };
+  }
+
+  watch(prefix: string, ring: () => void): () => void {
+    const rings = this.#watchers.get(prefix) ?? new Set();
+    rings.add(ring);
+    this.#watchers.set(prefix, rings);
+    if (!this.#watching) {
+      this.#seenVersion = this.#dataVersion();
+      this.#seenRow = this.#newestRow();
+      this.#watching = setInterval(() => this.#lookForWrites(), WATCH_MS);
+      this.#watching.unref();
+    }
+    return () => {
+      rings.delete(ring);
+      if (rings.size === 0) this.#watchers.delete(prefix);
+      if (this.#watchers.size > 0) return;
+      clearInterval(this.#watching);
+      this.#watching = undefined;
+    };
+  }
+
+  async dispose(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    clearInterval(this.#watching);
+    this.#worker.ref();
+    this.#send();
+    const closed = new Promise<void>((resolve) => this.#worker.once("exit", () => resolve()));
+    this.#worker.postMessage({ close: true } satisfies ToWorker);
+    await closed;
+    this.#reader.close();
+  }
+
+  #check(name: string): void {
+    if (this.#closed) throw new StoreError("closed", "store is closed");
+    checkName(name);
+  }
+
+  /** Content as a row will hold it; what is large goes to a file first, which is synced when this resolves. */
+  async #prepare(name: string, content: Uint8Array | AsyncIterable<Uint8Array>): Promise<RowContent> {
+    const mayBeFile = /(^|\/)(body|pack|page)\/[^/]+$/.test(name);
+    if (content instanceof Uint8Array) {
+      if (!mayBeFile || content.length <= ROW_BYTES_MAX) return { in: "row", bytes: content };
+      return this.#writeFile([content]);
+    }
+    const held: Uint8Array[] = [];
+    let size = 0;
+    const source = content[Symbol.asyncIterator]();
+    for (let next = await source.next(); !next.done; next = await source.next()) {
+      held.push(next.value.slice());
+      size += next.value.length;
+      if (mayBeFile && size > ROW_BYTES_MAX) return this.#writeFile(held, { [Symbol.asyncIterator]: () => source });
+    }
+    return { in: "row", bytes: Buffer.concat(held) };
+  }
+
+  async #writeFile(first: readonly Uint8Array[], rest?: AsyncIterable<Uint8Array>): Promise<RowContent> {
+    const file = randomBytes(16).toString("hex");
+    const path = join(this.#files, file) + TEMPORARY_SUFFIX;
+    const handle = await open(path, "wx", 0o600);
+    let size = 0;
+    try {
+      const write = async (piece: Uint8Array): Promise<void> => {
+        await handle.write(piece);
+        size += piece.length;
+      };
+      for (const piece of first) await write(piece);
+      if (rest) for await (const piece of rest) await write(piece);
+      await handle.datasync();
+    } catch (error) {
+      await handle.close();
+      await unlink(path);
+      if ((error as NodeJS.ErrnoException).code === "ENOSPC")
+        throw new StoreError("full", "the disk is full", { cause: error });
+      throw error;
+    }
+    await handle.close();
+    return { in: "file", file, size };
+  }
+
+  async #readFile(row: Row, range: ByteRange | undefined): Promise<Uint8Array | undefined> {
+    const start = Math.min(range?.start ?? 0, row.size);
+    const end = Math.min(range?.end ?? row.size, row.size);
+    try {
+      const handle = await open(join(this.#files, row.file!), "r");
+      try {
+        const bytes = new Uint8Array(end - start);
+        for (let at = 0; at < bytes.length; ) {
+          const { bytesRead } = await handle.read(bytes, at, bytes.length - at, start + at);
+          if (bytesRead === 0) throw new StoreError("unavailable", "a file of the store is shorter than it was");
+          at += bytesRead;
+        }
+        return bytes;
+      } finally {
+        await handle.close();
+      }
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
+      const again = this.#reader.prepare("SELECT 1 FROM objects WHERE file = ?").get(row.file);
+      if (again) throw new StoreError("unavailable", "a file of the store is missing", { cause: error });
+      return undefined;
+    }
+  }
+
+  async #checkRoom(options: StoreOptions): Promise<void> {
+    if (options.essential) return;
+    if (performance.now() - this.#free.checkedAt > FREE_CHECK_MS) {
+      const { bavail, blocks, bsize } = await statfs(this.#options.folder);
+      const low = bavail * bsize < FREE_BYTES_MIN || bavail < blocks * FREE_SHARE_MIN;
+      this.#free = { checkedAt: performance.now(), low };
+    }
+    if (this.#free.low) throw new StoreError("full", "the disk is nearly full");
+  }
+
+  #write(request: DistributiveOmit<WriteRequest, "id">): Promise<WriteReply> {
+    const id = this.#nextId++;
+    return new Promise((resolve, reject) => {
+      this.#pending.set(id, { resolve, reject });
+      if (this.#pending.size === 1) this.#worker.ref();
+      this.#outbox.push({ ...request, id });
+      // What is asked in one turn of the event loop travels together.
+      if (this.#outbox.length === 1) queueMicrotask(() => this.#send());
+    });
+  }
+
+  #send(): void {
+    if (this.#outbox.length === 0) return;
+    this.#worker.postMessage({ requests: this.#outbox } satisfies ToWorker);
+    this.#outbox = [];
+  }
+
+  #receive(message: FromWorker): void {
+    if (!("replies" in message)) return;
+    for (const reply of message.replies) {
+      const pending = this.#pending.get(reply.id);
+      this.#pending.delete(reply.id);
+      if (reply.error) {
+        if (reply.error.code === "fatal") this.#options.onFatal(reply.error.message);
+        const code = reply.error.code === "fatal" ? "unknown" : reply.error.code;
+        pending?.reject(new StoreError(code, reply.error.message));
+      } else pending?.resolve(reply);
+    }
+    if (this.#pending.size === 0) this.#worker.unref();
+  }
+
+  #fail(error: unknown): void {
+    this.#options.onFatal(error instanceof Error ? error.message : "the store's thread ended");
+    for (const { reject } of this.#pending.values()) reject(new StoreError("unknown", "the store's thread ended"));
+    this.#pending.clear();
+  }
+
+  #ring(name: string): void {
+    for (const ring of this.#watchers.get(name.slice(0, name.lastIndexOf("/") + 1)) ?? []) ring();
+  }
+
+  /** Rings for what other processes wrote. */
+  #lookForWrites(): void {
+    const version = this.#dataVersion();
+    if (version === this.#seenVersion) return;
+    this.#seenVersion = version;
+    const rows = this.#statements.since.all(this.#seenRow) as unknown as { row: number; name: string }[];
+    this.#seenRow = this.#newestRow();
+    const prefixes = new Set(rows.map(({ name }) => name.slice(0, name.lastIndexOf("/") + 1)));
+    for (const prefix of prefixes) this.#ring(prefix);
+  }
+
+  #dataVersion(): number {
+    return (this.#statements.version.get() as { data_version: number }).data_version;
+  }
+
+  #newestRow(): number {
+    return (this.#statements.newest.get() as { seq: number } | undefined)?.seq ?? 0;
+  }
+}
+
+type DistributiveOmit<T, K extends PropertyKey> = T extends unknown ? Omit<T, K> : never;
+
+function slice(bytes: Uint8Array, range: ByteRange | undefined): Uint8Array {
+  return range ? bytes.subarray(range.start, range.end) : bytes;
+}
+
+/** Files without a row, left by a crash. Only when no other process uses the store. */
+export async function sweepOrphans(folder: string): Promise<number> {
+  const database = new DatabaseSync(join(folder, "store.sqlite"), { readOnly: true });
+  const known = new Set(
+    (database.prepare("SELECT file FROM objects WHERE file IS NOT NULL").all() as unknown as { file: string }[]).map(
+      ({ file }) => file,
+    ),
+  );
+  database.close();
+  const orphans = (await readdir(join(folder, "objects"))).filter((file) => !known.has(file));
+  for (const file of orphans) await unlink(join(folder, "objects", file));
+  return orphans.length;
+}

@@ -1,0 +1,255 @@
+import { closeSync, fsyncSync, openSync, renameSync, statSync, unlinkSync } from "node:fs";
+import { join } from "node:path";
+import { DatabaseSync, type StatementSync } from "node:sqlite";
+import { parentPort, workerData } from "node:worker_threads";
+import { logNumber } from "../../storage/names.ts";
+import {
+  APPLICATION_ID,
+  SCHEMA_VERSION,
+  TEMPORARY_SUFFIX,
+  type ToWorker,
+  type WriteReply,
+  type WriteRequest,
+} from "./protocol.ts";
+
+/**
+ * The store's thread: all writes, in group commits. What is waiting when a commit begins goes into it, interactive
+ * requests first; one sync of the disk serves them all. Creates are judged one by one inside the commit.
+ */
+const TRANSACTION_BYTES_MAX: number = 1024 * 1024;
+const TRANSACTION_REQUESTS_MAX = 256;
+const CHECKPOINT_PAGES = 1000;
+const WAL_BYTES_MAX: number = 64 * 1024 * 1024;
+const IDLE_MS = 2000;
+
+const { folder } = workerData as { readonly folder: string };
+const files = join(folder, "objects");
+const port = parentPort!;
+const database = openDatabase();
+const queue: WriteRequest[] = [];
+let scheduled = false;
+let idle: NodeJS.Timeout | undefined;
+
+const statements = {
+  put: prepare(`INSERT INTO objects (name, created, size, bytes, file) VALUES (?, ?, ?, ?, ?)
+    ON CONFLICT (name) DO UPDATE SET created = excluded.created, size = excluded.size, bytes = excluded.bytes, file = excluded.file`),
+  create: prepare(
+    `INSERT INTO objects (name, created, size, bytes, file) VALUES (?, ?, ?, ?, ?) ON CONFLICT (name) DO NOTHING`,
+  ),
+  fileOf: prepare("SELECT file FROM objects WHERE name = ?"),
+  remove: prepare("DELETE FROM objects WHERE name = ?"),
+  floor: prepare("SELECT number FROM floors WHERE prefix = ?"),
+  raiseFloor: prepare(`INSERT INTO floors (prefix, number) VALUES (?, ?)
+    ON CONFLICT (prefix) DO UPDATE SET number = max(number, excluded.number)`),
+  clock: prepare("SELECT last FROM clock"),
+  setClock: prepare("UPDATE clock SET last = ?"),
+} as const;
+
+function prepare(sql: string): StatementSync {
+  return database.prepare(sql);
+}
+
+function openDatabase(): DatabaseSync {
+  const db = new DatabaseSync(join(folder, "store.sqlite"), { timeout: 5000 });
+  // These four only take effect before the first table.
+  db.exec(`PRAGMA page_size = 8192; PRAGMA auto_vacuum = INCREMENTAL;`);
+  db.exec(`PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA fullfsync = ON; PRAGMA secure_delete = ON;`);
+  db.exec("BEGIN IMMEDIATE");
+  const { user_version: version } = db.prepare("PRAGMA user_version").get() as { user_version: number };
+  if (version > SCHEMA_VERSION) throw new Error("store was made by a newer version of Restante");
+  if (version === 0)
+    db.exec(`
+      CREATE TABLE objects (
+        row INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE, created INTEGER NOT NULL,
+        size INTEGER NOT NULL, bytes BLOB, file TEXT);
+      CREATE TABLE floors (prefix TEXT PRIMARY KEY, number INTEGER NOT NULL) WITHOUT ROWID;
+      CREATE TABLE clock (last INTEGER NOT NULL);
+      INSERT INTO clock VALUES (0);
+      PRAGMA application_id = ${APPLICATION_ID};
+      PRAGMA user_version = ${SCHEMA_VERSION};`);
+  db.exec("COMMIT");
+  db.exec(`PRAGMA wal_autocheckpoint = ${CHECKPOINT_PAGES}`);
+  return db;
+}
+
+port.on("message", (message: ToWorker) => {
+  if ("close" in message) return close();
+  queue.push(...message.requests);
+  schedule();
+});
+
+function schedule(): void {
+  if (scheduled || queue.length === 0) return;
+  scheduled = true;
+  // After the messages that are here already: they ride along.
+  setImmediate(() => {
+    scheduled = false;
+    commitBatch(takeBatch());
+    schedule();
+  });
+}
+
+function takeBatch(): WriteRequest[] {
+  if (queue.some((request) => request.bulk)) queue.sort((a, b) => Number(a.bulk) - Number(b.bulk) || a.id - b.id);
+  let bytes = 0;
+  let count = 0;
+  while (count < queue.length && count < TRANSACTION_REQUESTS_MAX) {
+    bytes += sizeOf(queue[count]!);
+    if (count > 0 && bytes > TRANSACTION_BYTES_MAX) break;
+    count++;
+  }
+  return queue.splice(0, count);
+}
+
+function sizeOf(request: WriteRequest): number {
+  return request.kind !== "delete" && request.content.in === "row" ? request.content.bytes.length : 100;
+}
+
+function commitBatch(batch: readonly WriteRequest[]): void {
+  try {
+    port.postMessage({ replies: commit(batch) });
+  } catch (error) {
+    if (isFatal(error) || batch.length === 1) {
+      port.postMessage({ replies: batch.map(({ id }) => ({ id, now: 0, error: describe(error) })) });
+      return;
+    }
+    // One of them spoils it for all: let each stand alone.
+    for (const request of batch) commitBatch([request]);
+  }
+}
+
+/** One transaction. Throws with nothing done. */
+function commit(batch: readonly WriteRequest[]): WriteReply[] {
+  nameFiles(batch);
+  const unneeded: string[] = [];
+  database.exec("BEGIN IMMEDIATE");
+  try {
+    const now = tick();
+    const replies = batch.map((request) => write(request, now, unneeded));
+    database.exec("COMMIT");
+    for (const file of unneeded) removeFile(file);
+    whenIdle();
+    return replies;
+  } catch (error) {
+    if (database.isTransaction) database.exec("ROLLBACK");
+    throw error;
+  }
+}
+
+/** Files get their lasting names, and the folder is synced once, before any row names them. */
+function nameFiles(batch: readonly WriteRequest[]): void {
+  let named = false;
+  for (const request of batch)
+    if (request.kind !== "delete" && request.content.in === "file") {
+      const path = join(files, request.content.file);
+      renameOnce(path + TEMPORARY_SUFFIX, path);
+      named = true;
+    }
+  if (!named) return;
+  const handle = openSync(files, "r");
+  try {
+    fsyncSync(handle);
+  } finally {
+    closeSync(handle);
+  }
+}
+
+/** A batch that is tried again has its files named already. */
+function renameOnce(from: string, to: string): void {
+  try {
+    renameSync(from, to);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
+    statSync(to);
+  }
+}
+
+function write(request: WriteRequest, now: number, unneeded: string[]): WriteReply {
+  const { id } = request;
+  if (request.kind === "delete") {
+    for (const name of request.names) remove(name, unneeded);
+    return { id, now };
+  }
+  const { name, content } = request;
+  const row = content.in === "row" ? [content.bytes.length, content.bytes, null] : [content.size, null, content.file];
+  if (request.kind === "put") {
+    const old = fileOf(name);
+    if (old) unneeded.push(old);
+    statements.put.run(name, now, ...row);
+    return { id, now };
+  }
+  const log = logNumber(name);
+  const floor = log ? (statements.floor.get(log.prefix) as { number: number } | undefined)?.number : undefined;
+  const belowFloor = log !== undefined && floor !== undefined && log.number <= floor;
+  const stored = !belowFloor && Number(statements.create.run(name, now, ...row).changes) > 0;
+  if (!stored && content.in === "file") unneeded.push(content.file);
+  return { id, now, stored };
+}
+
+function remove(name: string, unneeded: string[]): void {
+  const file = fileOf(name);
+  if (file) unneeded.push(file);
+  statements.remove.run(name);
+  const log = logNumber(name);
+  if (log) statements.raiseFloor.run(log.prefix, log.number);
+}
+
+function fileOf(name: string): string | null | undefined {
+  return (statements.fileOf.get(name) as { file: string | null } | undefined)?.file;
+}
+
+/** The store's own clock: that of the machine, but never back. */
+function tick(): number {
+  const { last } = statements.clock.get() as { last: number };
+  const now = Math.max(Date.now(), last);
+  if (now > last) statements.setClock.run(now);
+  return now;
+}
+
+function removeFile(file: string): void {
+  try {
+    unlinkSync(join(files, file));
+  } catch (error) {
+    // No row names it: the next orphan sweep finds it.
+    if ((error as NodeJS.ErrnoException).code !== "ENOENT") port.postMessage({ replies: [] });
+  }
+}
+
+function isFatal(error: unknown): boolean {
+  const { errcode } = error as { errcode?: number };
+  // SQLITE_IOERR in any form: after a failed sync nobody knows what the disk holds.
+  return errcode !== undefined && (errcode & 0xff) === 10;
+}
+
+function describe(error: unknown): WriteReply["error"] {
+  const { errcode, code, message } = error as { errcode?: number; code?: string; message: string };
+  if (isFatal(error)) return { code: "fatal", message };
+  if ((errcode !== undefined && (errcode & 0xff) === 13) || code === "ENOSPC") return { code: "full", message };
+  return { code: "unavailable", message };
+}
+
+/** When nothing has been written for a while the write-ahead log is given back. */
+function whenIdle(): void {
+  if (walBytes() > WAL_BYTES_MAX) truncate();
+  clearTimeout(idle);
+  idle = setTimeout(truncate, IDLE_MS);
+  idle.unref();
+}
+
+function walBytes(): number {
+  return statSync(join(folder, "store.sqlite-wal"), { throwIfNoEntry: false })?.size ?? 0;
+}
+
+function truncate(): void {
+  database.exec("PRAGMA wal_checkpoint(TRUNCATE)");
+}
+
+function close(): void {
+  while (queue.length > 0) commitBatch(takeBatch());
+  clearTimeout(idle);
+  database.close();
+  port.postMessage({ closed: true });
+  port.close();
+}
+
+port.postMessage({ ready: true });

@@ -1,0 +1,70 @@
+import { mkdir, open, readdir, readFile, rename, unlink } from "node:fs/promises";
+import { join } from "node:path";
+import { normalizeAddress, type User, type UserDirectory } from "../account/users.ts";
+import { decodePublicRecord, encodePublicRecord } from "../crypto/index.ts";
+import { EngineError } from "../errors.ts";
+
+/**
+ * The `static` login: a folder with one file a user, `<address>.json`, that holds public facts alone (account id and
+ * public key). Reading it is reading the folder: other processes' users are seen at once.
+ */
+export class UsersFolder implements UserDirectory {
+  readonly #folder: string;
+
+  constructor(folder: string) {
+    this.#folder = folder;
+  }
+
+  async find(address: string): Promise<User | undefined> {
+    const normalized = normalizeAddress(address);
+    const text = await readFile(this.#file(normalized), "utf8").catch(absentIsUndefined);
+    if (text === undefined) return undefined;
+    const { publicKey } = JSON.parse(text) as { publicKey: string };
+    return { address: normalized, record: decodePublicRecord(new Uint8Array(Buffer.from(publicKey, "base64"))) };
+  }
+
+  async findLocal(local: string): Promise<User | undefined> {
+    const matches = (await this.#addresses()).filter((address) => address.startsWith(`${normalizeAddress(local)}@`));
+    return matches.length === 1 ? this.find(matches[0]!) : undefined;
+  }
+
+  async list(): Promise<readonly User[]> {
+    const users = await Promise.all((await this.#addresses()).map((address) => this.find(address)));
+    return users.filter((user) => user !== undefined);
+  }
+
+  async add({ address, record }: User): Promise<void> {
+    await mkdir(this.#folder, { recursive: true, mode: 0o700 });
+    const file = this.#file(address);
+    const text = `${JSON.stringify({ address, publicKey: Buffer.from(encodePublicRecord(record)).toString("base64") }, undefined, 2)}\n`;
+    if (await this.find(address)) throw new EngineError("already-exists", "an account of that address exists");
+    // Whole or not at all: readers look at any time.
+    const temporary = `${file}.${process.pid}.new`;
+    const handle = await open(temporary, "wx", 0o600);
+    try {
+      await handle.writeFile(text);
+      await handle.datasync();
+    } finally {
+      await handle.close();
+    }
+    await rename(temporary, file);
+  }
+
+  async remove(address: string): Promise<void> {
+    await unlink(this.#file(normalizeAddress(address))).catch(absentIsUndefined);
+  }
+
+  async #addresses(): Promise<string[]> {
+    const names = (await readdir(this.#folder).catch(absentIsUndefined)) ?? [];
+    return names.filter((name) => name.endsWith(".json")).map((name) => decodeURIComponent(name.slice(0, -5)));
+  }
+
+  #file(address: string): string {
+    return join(this.#folder, `${encodeURIComponent(address)}.json`);
+  }
+}
+
+function absentIsUndefined(error: NodeJS.ErrnoException): undefined {
+  if (error.code === "ENOENT" || error.code === "ENAMETOOLONG") return undefined;
+  throw error;
+}

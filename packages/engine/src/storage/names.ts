@@ -1,0 +1,40 @@
+import { NAME_BYTES_MAX, StoreError } from "./object-store.ts";
+
+const NAME = /^[\x21-\x7e]+$/;
+
+/** Throws StoreError `invalid` for a name that not every store takes. */
+export function checkName(name: string): void {
+  const levels = name.split("/");
+  const bad = levels.some((level) => level === "" || level === "." || level === "..");
+  if (bad || !NAME.test(name) || name.length > NAME_BYTES_MAX) throw new StoreError("invalid", "invalid object name");
+}
+
+/** What every name under a prefix sorts before; undefined if there is no such text. */
+export function prefixEnd(prefix: string): string | undefined {
+  if (prefix === "") return undefined;
+  const last = prefix.charCodeAt(prefix.length - 1);
+  return prefix.slice(0, -1) + String.fromCharCode(last + 1);
+}
+
+/** The number of a log entry's name and the prefix before `log/`; undefined for other names. */
+export function logNumber(name: string): { readonly prefix: string; readonly number: number } | undefined {
+  const match = /^(.*?)log\/([0-9a-f]{14})$/.exec(name);
+  return match ? { prefix: match[1]!, number: Number.parseInt(match[2]!, 16) } : undefined;
+}
+
+export async function collect(content: Uint8Array | AsyncIterable<Uint8Array>): Promise<Uint8Array> {
+  if (content instanceof Uint8Array) return content.slice();
+  const pieces: Uint8Array[] = [];
+  let size = 0;
+  for await (const piece of content) {
+    pieces.push(piece.slice());
+    size += piece.length;
+  }
+  const bytes = new Uint8Array(size);
+  let at = 0;
+  for (const piece of pieces) {
+    bytes.set(piece, at);
+    at += piece.length;
+  }
+  return bytes;
+}

@@ -1,0 +1,2 @@
+/** Doubles for the tests of other packages. */
+export { MemoryPlace } from "./storage/memory.ts";

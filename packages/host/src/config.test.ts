@@ -1,0 +1,45 @@
+import { mkdtempSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { readConfig } from "./config.ts";
+import { isLoopbackAddress, parseListenAddress } from "./listen.ts";
+
+function file(text: string): string {
+  const path = join(mkdtempSync(join(tmpdir(), "restante-config-")), "restante.toml");
+  writeFileSync(path, text);
+  return path;
+}
+
+test("the environment beats the file, the file the default", () => {
+  const path = file('[server]\ndata = "/from/file"\n[imap]\nlisten = ["127.0.0.1:1"]\n[lmtp.aliases]\n"a@x" = "b@x"\n');
+  const config = readConfig(path, { RESTANTE_IMAP_LISTEN: "127.0.0.1:2, [::1]:3" });
+  expect(config.server.data).toBe("/from/file");
+  expect(config.imap.listen).toEqual(["127.0.0.1:2", "[::1]:3"]);
+  expect(config.imaps.listen).toEqual(["127.0.0.1:1993"]);
+  expect(config.lmtp.aliases).toEqual({ "a@x": "b@x" });
+  expect(config.file).toBe(path);
+});
+
+test.each([
+  ["[imap]\nlisen = []\n", {}, "imap.lisen"],
+  ["[impa]\n", {}, "impa"],
+  ['[lmtp]\nsize_max = "big"\n', {}, "lmtp.size_max is not a number"],
+  ['[log]\nlevel = "loud"\n', {}, "log.level is none of"],
+  ["[imap\n", {}, ":1"],
+  ["", { RESTANTE_LMTP_SIZE_MAX: "x" }, "lmtp.size_max is not a number"],
+  ["", { RESTANTE_LMTP_SIZEMAX: "1" }, "RESTANTE_LMTP_SIZEMAX"],
+])("%j with %j is an error that says where", (text, env, message) => {
+  const path = file(text);
+  expect(() => readConfig(path, env)).toThrow(message);
+});
+
+test("listen addresses", () => {
+  expect(parseListenAddress("[::1]:993")).toEqual({ kind: "tcp", host: "::1", port: 993 });
+  expect(parseListenAddress("unix:/run/lmtp")).toEqual({ kind: "unix", path: "/run/lmtp" });
+  expect(["127.0.0.1:1", "localhost:1", "[::1]:1", "unix:/x"].map(parseListenAddress).every(isLoopbackAddress)).toBe(
+    true,
+  );
+  expect(["0.0.0.0:1", "[::]:1", "192.0.2.1:1"].map(parseListenAddress).some(isLoopbackAddress)).toBe(false);
+  for (const bad of ["127.0.0.1", ":25", "a:70000", "unix:relative"]) expect(() => parseListenAddress(bad)).toThrow();
+});

@@ -1,0 +1,203 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { parse, TomlError } from "smol-toml";
+
+/**
+ * Configuration: a flag beats the environment, that the file, that the default. An unknown key or a wrong value is an
+ * error that names file and key; nothing is guessed.
+ */
+export class ConfigError extends Error {
+  constructor(message: string) {
+    super(message);
+    this.name = "ConfigError";
+  }
+}
+
+type Kind = "text" | "secret" | "number" | "boolean" | "list" | "table";
+interface Setting {
+  readonly kind: Kind;
+  readonly default: unknown;
+  readonly oneOf?: readonly string[];
+}
+const text = (value: string, oneOf?: readonly string[]): Setting => ({
+  kind: "text",
+  default: value,
+  ...(oneOf ? { oneOf } : {}),
+});
+const list = (...value: readonly string[]): Setting => ({ kind: "list", default: value });
+const number = (value: number): Setting => ({ kind: "number", default: value });
+
+/** Every setting, by section: the reference for docs/operating.md. */
+const SETTINGS: Readonly<Record<string, Readonly<Record<string, Setting>>>> = {
+  server: { data: text("./data"), origin: text("https://localhost:1443"), domains: list(), key_file: text("") },
+  storage: { kind: text("embedded", ["embedded", "memory"]), path: text("") },
+  login: { kind: text("static", ["static"]), users_dir: text(""), pepper_file: text(""), trusted_hosts: list() },
+  tls: { cert: text(""), key: text(""), min_version: text("TLSv1.2", ["TLSv1.2", "TLSv1.3"]) },
+  lmtp: {
+    listen: list("127.0.0.1:1024"),
+    size_max: number(150 * 2 ** 20),
+    recipient_delimiter: text("+"),
+    aliases: { kind: "table", default: {} },
+    catch_all: text(""),
+    key_file: text(""),
+  },
+  imap: { listen: list("127.0.0.1:1143") },
+  imaps: { listen: list("127.0.0.1:1993") },
+  log: { level: text("info", ["debug", "info", "warn", "error"]) },
+};
+
+export interface Config {
+  readonly server: {
+    readonly data: string;
+    readonly origin: string;
+    readonly domains: readonly string[];
+    readonly key_file: string;
+  };
+  readonly storage: { readonly kind: "embedded" | "memory"; readonly path: string };
+  readonly login: {
+    readonly kind: "static";
+    readonly users_dir: string;
+    readonly pepper_file: string;
+    readonly trusted_hosts: readonly string[];
+  };
+  readonly tls: { readonly cert: string; readonly key: string; readonly min_version: "TLSv1.2" | "TLSv1.3" };
+  readonly lmtp: {
+    readonly listen: readonly string[];
+    readonly size_max: number;
+    readonly recipient_delimiter: string;
+    readonly aliases: Readonly<Record<string, string>>;
+    readonly catch_all: string;
+    readonly key_file: string;
+  };
+  readonly imap: { readonly listen: readonly string[] };
+  readonly imaps: { readonly listen: readonly string[] };
+  readonly log: { readonly level: "debug" | "info" | "warn" | "error" };
+  /** The file that was read, if any. */
+  readonly file: string | undefined;
+}
+
+/** Reads the configuration. `file` is that of `--config`; `env` the environment. Throws ConfigError. */
+export function readConfig(file: string | undefined, env: Readonly<Record<string, string | undefined>>): Config {
+  const path = file ?? env.RESTANTE_CONFIG ?? (exists("restante.toml") ? "restante.toml" : undefined);
+  const fromFile = path === undefined ? {} : parseFile(path);
+  const config: Record<string, Record<string, unknown>> = {};
+  for (const [section, settings] of Object.entries(SETTINGS)) {
+    const given = fromFile[section];
+    if (given !== undefined && !isTable(given)) throw new ConfigError(`${path}: [${section}] is not a section`);
+    for (const key of Object.keys(given ?? {}))
+      if (!(key in settings)) throw new ConfigError(`${path}: unknown key ${section}.${key}`);
+    config[section] = {};
+    for (const [key, setting] of Object.entries(settings)) {
+      const fromEnv = fromEnvironment(env, section, key, setting);
+      const value = fromEnv ?? given?.[key] ?? setting.default;
+      const source = fromEnv === undefined ? path : "environment";
+      config[section][key] = checked(value, setting, `${source ?? "default"}: ${section}.${key}`);
+    }
+  }
+  for (const section of Object.keys(fromFile))
+    if (!(section in SETTINGS)) throw new ConfigError(`${path}: unknown section [${section}]`);
+  const known = Object.keys(SETTINGS).flatMap((section) =>
+    Object.keys(SETTINGS[section]!).map((key) => variable(section, key)),
+  );
+  for (const name of Object.keys(env))
+    if (looksLikeSetting(name) && !known.includes(name.replace(/_FILE$/, "")) && !known.includes(name))
+      throw new ConfigError(`environment: unknown setting ${name}`);
+  return { ...(config as unknown as Omit<Config, "file">), file: path };
+}
+
+function looksLikeSetting(name: string): boolean {
+  return Object.keys(SETTINGS).some((section) => name.startsWith(`RESTANTE_${section.toUpperCase()}_`));
+}
+
+function variable(section: string, key: string): string {
+  return `RESTANTE_${section.toUpperCase()}_${key.toUpperCase()}`;
+}
+
+function exists(file: string): boolean {
+  try {
+    readFileSync(file);
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return false;
+    throw error;
+  }
+}
+
+function parseFile(path: string): Record<string, unknown> {
+  let source: string;
+  try {
+    source = readFileSync(path, "utf8");
+  } catch (error) {
+    throw new ConfigError(`${path}: ${(error as Error).message}`);
+  }
+  try {
+    return parse(source);
+  } catch (error) {
+    if (error instanceof TomlError) throw new ConfigError(`${path}:${error.line}: ${error.message.split("\n")[0]}`);
+    throw error;
+  }
+}
+
+function fromEnvironment(
+  env: Readonly<Record<string, string | undefined>>,
+  section: string,
+  key: string,
+  setting: Setting,
+): unknown {
+  const name = variable(section, key);
+  const value = env[name];
+  if (value === undefined) return undefined;
+  switch (setting.kind) {
+    case "number":
+      return value.trim() === "" ? Number.NaN : Number(value);
+    case "boolean":
+      return value === "true" ? true : value === "false" ? false : value;
+    case "list":
+      return value
+        .split(",")
+        .map((item) => item.trim())
+        .filter((item) => item !== "");
+    case "table":
+      return Object.fromEntries(value.split(",").map((item) => item.split("=", 2).map((part) => part.trim())));
+    case "text":
+    case "secret":
+      return value;
+  }
+}
+
+function checked(value: unknown, setting: Setting, where: string): unknown {
+  switch (setting.kind) {
+    case "text":
+    case "secret":
+      if (typeof value !== "string") throw new ConfigError(`${where} is not a text`);
+      if (setting.oneOf && !setting.oneOf.includes(value))
+        throw new ConfigError(`${where} is none of ${setting.oneOf.join(", ")}`);
+      return value;
+    case "number":
+      if (typeof value !== "number" || !Number.isFinite(value) || value < 0)
+        throw new ConfigError(`${where} is not a number`);
+      return value;
+    case "boolean":
+      if (typeof value !== "boolean") throw new ConfigError(`${where} is neither true nor false`);
+      return value;
+    case "list": {
+      const items = typeof value === "string" ? [value].filter((item) => item !== "") : value;
+      if (!Array.isArray(items) || !items.every((item) => typeof item === "string"))
+        throw new ConfigError(`${where} is not a list of texts`);
+      return items;
+    }
+    case "table":
+      if (!isTable(value) || !Object.values(value).every((item) => typeof item === "string"))
+        throw new ConfigError(`${where} is not a table of texts`);
+      return value;
+  }
+}
+
+function isTable(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+/** Where a server keeps what is its own. */
+export function dataPath(config: Config, ...names: readonly string[]): string {
+  return join(config.server.data, ...names);
+}

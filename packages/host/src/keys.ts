@@ -1,0 +1,45 @@
+import { randomBytes } from "node:crypto";
+import { mkdir, open, readFile, rename, writeFile } from "node:fs/promises";
+import { dirname } from "node:path";
+
+/** A secret of the server's own in a file that only its user may read: read, or made at the first start. */
+export async function readOrMakeKey(path: string, bytes: number): Promise<Uint8Array> {
+  const known = await readFile(path, "utf8").catch(absentIsUndefined);
+  if (known !== undefined) {
+    const key = new Uint8Array(Buffer.from(known.trim(), "base64"));
+    if (key.length !== bytes) throw new Error(`${path} does not hold a key of ${bytes} bytes`);
+    return key;
+  }
+  const made = new Uint8Array(randomBytes(bytes));
+  await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+  await writeNew(path, `${Buffer.from(made).toString("base64")}\n`);
+  // Another process may have been first: what stands in the file counts.
+  return readOrMakeKey(path, bytes);
+}
+
+/** Writes a file whole and synced, unless there is one. */
+export async function writeNew(path: string, text: string): Promise<void> {
+  try {
+    const handle = await open(path, "wx", 0o600);
+    try {
+      await handle.writeFile(text);
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
+  }
+}
+
+/** Replaces a file's content, whole or not at all. */
+export async function replaceFile(path: string, text: string): Promise<void> {
+  const temporary = `${path}.${process.pid}.new`;
+  await writeFile(temporary, text, { mode: 0o600, flush: true });
+  await rename(temporary, path);
+}
+
+function absentIsUndefined(error: NodeJS.ErrnoException): undefined {
+  if (error.code === "ENOENT") return undefined;
+  throw error;
+}

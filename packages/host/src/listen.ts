@@ -1,0 +1,41 @@
+import { unlink } from "node:fs/promises";
+import type { Server } from "node:net";
+import { ConfigError } from "./config.ts";
+
+/** Where a server listens: `host:port`, `[v6]:port` or `unix:/path`; port 0 is any free one. */
+export type ListenAddress =
+  | { readonly kind: "tcp"; readonly host: string; readonly port: number }
+  | { readonly kind: "unix"; readonly path: string };
+
+/** Throws ConfigError. */
+export function parseListenAddress(text: string): ListenAddress {
+  if (text.startsWith("unix:/")) return { kind: "unix", path: text.slice(5) };
+  const match = /^(?:\[([0-9A-Fa-f:.]+)\]|([^:[\]]+)):(\d{1,5})$/.exec(text);
+  const port = Number(match?.[3]);
+  if (!match || port > 65_535) throw new ConfigError(`${text} is no address to listen on`);
+  return { kind: "tcp", host: match[1] ?? match[2]!, port };
+}
+
+export function isLoopbackAddress(address: ListenAddress): boolean {
+  if (address.kind === "unix") return true;
+  return address.host === "localhost" || address.host === "::1" || address.host.startsWith("127.");
+}
+
+/** Binds `server`; resolves with where it truly listens, as text. */
+export async function listen(server: Server, address: ListenAddress): Promise<string> {
+  if (address.kind === "unix") await unlink(address.path).catch(absentIsFine);
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", reject);
+    server.listen(address.kind === "unix" ? { path: address.path } : { host: address.host, port: address.port }, () => {
+      server.off("error", reject);
+      resolve();
+    });
+  });
+  const bound = server.address();
+  if (bound === null || typeof bound === "string") return `unix:${bound}`;
+  return bound.family === "IPv6" ? `[${bound.address}]:${bound.port}` : `${bound.address}:${bound.port}`;
+}
+
+function absentIsFine(error: NodeJS.ErrnoException): void {
+  if (error.code !== "ENOENT") throw error;
+}

@@ -1,0 +1,85 @@
+import { webcrypto } from "node:crypto";
+import { mkdir, readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { createSecureContext, type SecureContext, type SecureVersion } from "node:tls";
+import { writeNew } from "./keys.ts";
+
+/** Two years, in days; a day of slack for clocks that are behind. */
+const VALID_DAYS = 730;
+const DAY_MS = 86_400_000;
+
+export interface TlsOptions {
+  /** PEM files; empty for a certificate of our own, kept in `folder`. */
+  readonly cert: string;
+  readonly key: string;
+  readonly folder: string;
+  readonly minVersion: SecureVersion;
+}
+
+/** The server's TLS: certificate and key, read again by `reload`. */
+export class Tls {
+  readonly #options: TlsOptions;
+  #context: SecureContext | undefined;
+
+  constructor(options: TlsOptions) {
+    this.#options = options;
+  }
+
+  get context(): SecureContext {
+    if (!this.#context) throw new Error("certificates were not read");
+    return this.#context;
+  }
+
+  /** Reads the files; those of a broken renewal leave the old ones in force, and throw. */
+  async reload(): Promise<void> {
+    const { cert, key, folder, minVersion } = this.#options;
+    const files = cert === "" ? await ownCertificate(folder) : { cert, key };
+    const [certificate, privateKey] = await Promise.all([readFile(files.cert), readFile(files.key)]);
+    this.#context = createSecureContext({ cert: certificate, key: privateKey, minVersion });
+  }
+}
+
+/** A certificate for localhost, made at the first start. RSA-2048, which old phones need. */
+async function ownCertificate(folder: string): Promise<{ readonly cert: string; readonly key: string }> {
+  const files = { cert: join(folder, "localhost.pem"), key: join(folder, "localhost.key") };
+  const found = await readFile(files.cert).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== "ENOENT") throw error;
+  });
+  if (found) return files;
+  // x509 takes its parts from a container that wants this first.
+  await import("reflect-metadata");
+  const x509 = await import("@peculiar/x509");
+  x509.cryptoProvider.set(webcrypto as typeof globalThis.crypto);
+  const algorithm = {
+    name: "RSASSA-PKCS1-v1_5",
+    hash: "SHA-256",
+    modulusLength: 2048,
+    publicExponent: new Uint8Array([1, 0, 1]),
+  };
+  const keys = (await webcrypto.subtle.generateKey(algorithm, true, ["sign", "verify"])) as webcrypto.CryptoKeyPair;
+  const now = Date.now();
+  const certificate = await x509.X509CertificateGenerator.createSelfSigned({
+    name: "CN=localhost",
+    notBefore: new Date(now - DAY_MS),
+    notAfter: new Date(now + VALID_DAYS * DAY_MS),
+    signingAlgorithm: algorithm,
+    keys,
+    extensions: [
+      new x509.SubjectAlternativeNameExtension([
+        { type: "dns", value: "localhost" },
+        { type: "ip", value: "127.0.0.1" },
+        { type: "ip", value: "::1" },
+      ]),
+      new x509.BasicConstraintsExtension(false),
+    ],
+  });
+  const pkcs8 = Buffer.from(await webcrypto.subtle.exportKey("pkcs8", keys.privateKey)).toString("base64");
+  await mkdir(folder, { recursive: true, mode: 0o700 });
+  // The key first: a certificate without its key would not start.
+  await writeNew(
+    files.key,
+    `-----BEGIN PRIVATE KEY-----\n${pkcs8.match(/.{1,64}/g)!.join("\n")}\n-----END PRIVATE KEY-----\n`,
+  );
+  await writeNew(files.cert, `${certificate.toString("pem")}\n`);
+  return files;
+}

@@ -1,0 +1,29 @@
+/** Bytes as text of one character each, and back: header text before its charset is known. */
+export function binaryText(bytes: Uint8Array): string {
+  if (bytes.length < 4096) return String.fromCharCode.apply(null, bytes as unknown as number[]);
+  let text = "";
+  for (let at = 0; at < bytes.length; at += 4096)
+    text += String.fromCharCode.apply(null, bytes.subarray(at, at + 4096) as unknown as number[]);
+  return text;
+}
+
+export function binaryBytes(text: string): Uint8Array {
+  const bytes = new Uint8Array(text.length);
+  for (let i = 0; i < text.length; i++) bytes[i] = text.charCodeAt(i) & 0xff;
+  return bytes;
+}
+
+const HIGH = /[\x80-\xff]/;
+const strict = new TextDecoder("utf-8", { fatal: true });
+const western = new TextDecoder("windows-1252");
+
+/** Unicode of header text that may hold raw 8-bit: UTF-8 if it is that, else windows-1252. */
+export function decodeRaw(text: string): string {
+  if (!HIGH.test(text)) return text;
+  const bytes = binaryBytes(text);
+  try {
+    return strict.decode(bytes);
+  } catch {
+    return western.decode(bytes);
+  }
+}

@@ -1,0 +1,78 @@
+/** Labels that mail uses and the Encoding Standard doesn't know. */
+const ALIASES: Record<string, string> = {
+  ascii: "windows-1252",
+  "ansi_x3.4-1968": "windows-1252",
+  utf8mb4: "utf-8",
+  "utf-8mb4": "utf-8",
+  "unicode-1-1-utf-8": "utf-8",
+  cp1250: "windows-1250",
+  cp1251: "windows-1251",
+  cp1252: "windows-1252",
+  cp932: "shift_jis",
+  ms932: "shift_jis",
+  cp949: "euc-kr",
+  ms949: "euc-kr",
+  uhc: "euc-kr",
+  cp936: "gbk",
+  cp950: "big5",
+  "iso-8859-8-i": "iso-8859-8",
+  "iso-2022-jp-ms": "iso-2022-jp",
+  cp874: "windows-874",
+  "mac-roman": "macintosh",
+  "x-mac-roman": "macintosh",
+};
+const UTF7_LABELS = new Set(["utf-7", "utf7", "unicode-1-1-utf-7", "x-unicode-2-0-utf-7", "csunicode11utf7"]);
+type Decoder = InstanceType<typeof TextDecoder>;
+const decoders = new Map<string, Decoder | undefined>();
+
+export interface DecodedText {
+  readonly text: string;
+  /** The label is not known: the text was read as windows-1252. */
+  readonly unknownCharset?: string;
+}
+
+/** Bytes of a charset as Unicode. Never throws: bytes that are none of it become U+FFFD. */
+export function decodeCharset(bytes: Uint8Array, label: string): DecodedText {
+  const name = label.trim().toLowerCase();
+  if (UTF7_LABELS.has(name)) return { text: decodeUtf7(bytes) };
+  const decoder = findDecoder(name);
+  if (decoder) return { text: decoder.decode(bytes) };
+  return { text: findDecoder("windows-1252")!.decode(bytes), unknownCharset: label };
+}
+
+function findDecoder(name: string): Decoder | undefined {
+  if (decoders.has(name)) return decoders.get(name);
+  if (decoders.size > 1000) decoders.clear();
+  let decoder: Decoder | undefined;
+  try {
+    decoder = new TextDecoder(ALIASES[name] ?? name);
+  } catch {
+    // A RangeError is how TextDecoder says that it doesn't know a label.
+    decoder = undefined;
+  }
+  decoders.set(name, decoder);
+  return decoder;
+}
+
+/** RFC 2152. Shifted runs are base64 of UTF-16; what is broken is left out. */
+function decodeUtf7(bytes: Uint8Array): string {
+  let text = "";
+  for (const byte of bytes) text += String.fromCharCode(byte & 0x7f);
+  return text.replace(/\+([A-Za-z0-9+/]*)-?/g, (_, base64: string) => {
+    if (base64 === "") return "+";
+    let bits = 0;
+    let count = 0;
+    let out = "";
+    for (const char of base64) {
+      bits = ((bits << 6) | BASE64.indexOf(char)) & 0x3fffff;
+      count += 6;
+      if (count >= 16) {
+        count -= 16;
+        out += String.fromCharCode((bits >> count) & 0xffff);
+      }
+    }
+    return out;
+  });
+}
+
+const BASE64 = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";

@@ -1,0 +1,257 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import fc from "fast-check";
+import { type AddressObject, simpleParser } from "mailparser";
+import { describe, expect, test } from "vitest";
+import {
+  bodyFromBodyStructure,
+  createScanner,
+  decodeOffsets,
+  decodeWords,
+  encodeOffsets,
+  fileName,
+  findHeader,
+  findSection,
+  formatBody,
+  formatBodyStructure,
+  formatEnvelope,
+  type MessageStructure,
+  type Part,
+  parseAddresses,
+  parseHeaders,
+  parseStructured,
+  preview,
+  scan,
+} from "./index.ts";
+
+const folder = join(import.meta.dirname, "../testdata/bodystructure");
+const references = ["live-dovecot-2.3.19.1", "live-dovecot-2.4.5", "live-cyrus-3.12.4"].map(
+  (name) => JSON.parse(readFileSync(join(folder, `${name}.json`), "utf8")) as Record<string, Record<string, string>>,
+);
+const corpus = ["dxflrs", "rfc", "thirdparty", "malformed"].flatMap((group) =>
+  readdirSync(join(folder, group))
+    .filter((file) => file.endsWith(".eml"))
+    .map((file) => ({
+      name: `${group}/${file.slice(0, -4)}`,
+      bytes: new Uint8Array(readFileSync(join(folder, group, file))),
+    })),
+);
+
+/** Where our answer is neither Dovecot's nor Cyrus's, and why it is right. */
+const OURS: Record<string, string> = {
+  // The line end before a delimiter belongs to it, also when the line before it is an inner closing delimiter.
+  "dxflrs/0005_mail-parser-readme": "RFC 2046 §5.1.1",
+  "thirdparty/007": "RFC 2046 §5.1.1",
+  // base64 is not allowed for message/rfc822, so its inside can't be told: it is bytes.
+  "rfc/008": "RFC 2046 §5.2.1",
+  // "8 bit" is no token; the value is told as it stands.
+  "thirdparty/004": "RFC 2045 §6.1",
+  // A delimiter line is the boundary and white space, and not whatever begins with it.
+  "malformed/007": "RFC 2046 §5.1.1",
+  "malformed/016": "RFC 2046 §5.1.1",
+};
+
+/** The references were asked after line ends were made CRLF. */
+function crlf(bytes: Uint8Array): Uint8Array {
+  return new Uint8Array(Buffer.from(Buffer.from(bytes).toString("latin1").replace(/\r*\n/g, "\r\n"), "latin1"));
+}
+
+/** Lower case, literals as quoted strings, no space between lists: how the data's README says to compare. */
+function normalise(text: string): string {
+  let out = "";
+  for (let at = 0; at < text.length; ) {
+    const literal = /^~?\{(\d+)\}\r\n/.exec(text.slice(at, at + 20));
+    const quoted = /"(?:[^"\\]|\\.)*"/sy;
+    quoted.lastIndex = at;
+    const string = quoted.exec(text)?.[0];
+    if (literal) {
+      const start = at + literal[0].length;
+      at = start + Number(literal[1]);
+      out += `"${text.slice(start, at).replace(/["\\]/g, "\\$&")}"`;
+    } else if (string) {
+      out += string;
+      at += string.length;
+    } else out += text[at++];
+  }
+  return out.toLowerCase().replaceAll(") (", ")(");
+}
+
+describe("answers equal Dovecot's or Cyrus's", () => {
+  for (const { name, bytes } of corpus)
+    test(name, () => {
+      const structure = scan(crlf(bytes));
+      const answers = {
+        BODY: formatBody(structure.root),
+        BODYSTRUCTURE: formatBodyStructure(structure.root),
+        ENVELOPE: formatEnvelope(structure.header),
+      };
+      for (const [item, answer] of Object.entries(answers)) {
+        const theirs = references
+          .map((reference) => reference[name]?.[item])
+          .filter((text) => text !== undefined)
+          .map((text) => normalise(text.slice(item.length + 2, -1)));
+        const agrees = theirs.includes(normalise(answer));
+        if (item === "ENVELOPE" || !(name in OURS))
+          expect(agrees, `${item}: ${answer}\n${theirs.join("\n")}`).toBe(true);
+        // An exception that is none any more must go.
+        else expect(agrees).toBe(false);
+      }
+    });
+});
+
+/** Every part's offsets against the bytes, and every number that BODYSTRUCTURE tells against the offsets. */
+function assertConsistent(bytes: Uint8Array, structure: MessageStructure): void {
+  expect(structure.size).toBe(bytes.length);
+  const offsets = decodeOffsets(encodeOffsets(structure.root));
+  const visit = (part: Part, path: readonly number[], end: number): void => {
+    expect(part.headerStart).toBeLessThanOrEqual(part.bodyStart);
+    expect(part.bodyStart).toBeLessThanOrEqual(part.bodyEnd);
+    expect(part.bodyEnd).toBeLessThanOrEqual(end);
+    if (part.kind !== "multipart") {
+      const body = bytes.subarray(part.bodyStart, part.bodyEnd);
+      expect(part.lines).toBe(body.filter((byte) => byte === 10).length);
+    }
+    if (path.length > 0) {
+      expect(findSection(offsets, path)).toEqual({ start: part.bodyStart, end: part.bodyEnd });
+      expect(findSection(offsets, path, "MIME")).toEqual({ start: part.headerStart, end: part.bodyStart });
+    }
+    let from = part.bodyStart;
+    for (const [index, child] of part.children.entries()) {
+      expect(child.headerStart).toBeGreaterThanOrEqual(from);
+      from = child.bodyEnd;
+      const childPath = part.kind === "multipart" ? [...path, index + 1] : path;
+      if (part.kind === "multipart") visit(child, childPath, part.bodyEnd);
+      else visitMessage(child, path, part.bodyEnd);
+    }
+  };
+  /** A message that is no multipart is its own part 1. */
+  const visitMessage = (message: Part, path: readonly number[], end: number): void => {
+    if (path.length > 0)
+      expect(findSection(offsets, path, "HEADER")).toEqual({ start: message.headerStart, end: message.bodyStart });
+    if (message.kind === "multipart")
+      for (const [index, child] of message.children.entries()) visit(child, [...path, index + 1], message.bodyEnd);
+    else visit(message, [...path, 1], end);
+  };
+  visitMessage(structure.root, [], bytes.length);
+  const text = formatBodyStructure(structure.root);
+  for (const answer of [text, formatEnvelope(structure.header)]) {
+    expect(answer).toMatch(/^[^\x00\r\n\x80-\uffff]*$/);
+    parseStructured(answer);
+  }
+  expect(bodyFromBodyStructure(text)).toBe(formatBody(structure.root));
+  expect(new TextEncoder().encode(preview(structure)).length).toBeLessThanOrEqual(512);
+}
+
+test("every structure is consistent with its own bytes", () => {
+  for (const { bytes } of corpus) {
+    assertConsistent(bytes, scan(bytes));
+    assertConsistent(crlf(bytes), scan(crlf(bytes)));
+  }
+});
+
+test("however a message is cut into chunks, its structure is the same", () => {
+  fc.assert(
+    fc.property(
+      fc.constantFrom(...corpus),
+      fc.array(fc.integer({ min: 1, max: 60 }), { minLength: 1 }),
+      ({ bytes }, sizes) => {
+        const scanner = createScanner();
+        for (let at = 0, turn = 0; at < bytes.length; turn++) {
+          const size = sizes[turn % sizes.length]!;
+          scanner.push(bytes.subarray(at, at + size));
+          at += size;
+        }
+        const cut = scanner.finish();
+        const whole = scan(bytes);
+        expect(formatBodyStructure(cut.root)).toBe(formatBodyStructure(whole.root));
+        expect(encodeOffsets(cut.root)).toEqual(encodeOffsets(whole.root));
+        expect(cut.header).toEqual(whole.header);
+      },
+    ),
+    { numRuns: 300 },
+  );
+});
+
+const mutation = fc.record({
+  at: fc.nat(),
+  remove: fc.nat(40),
+  insert: fc.oneof(
+    fc.uint8Array({ maxLength: 20 }),
+    fc
+      .constantFrom(
+        "\r\n",
+        "\n\n",
+        "--",
+        '"',
+        "(",
+        "=?utf-8?Q?",
+        "Content-Type: multipart/mixed; boundary=x\n\n--x\n",
+        "\0",
+      )
+      .map((text) => new TextEncoder().encode(text)),
+  ),
+});
+
+test("no mutation of a mail makes the scanner fail or lose its count", () => {
+  fc.assert(
+    fc.property(
+      fc.constantFrom(...corpus),
+      fc.array(mutation, { minLength: 1, maxLength: 6 }),
+      ({ bytes }, mutations) => {
+        let mail: Uint8Array = bytes;
+        for (const { at, remove, insert } of mutations) {
+          const from = at % (mail.length + 1);
+          mail = new Uint8Array(Buffer.concat([mail.subarray(0, from), insert, mail.subarray(from + remove)]));
+        }
+        assertConsistent(mail, scan(mail));
+      },
+    ),
+    { numRuns: 1500 },
+  );
+});
+
+test("any bytes at all have a structure", () => {
+  fc.assert(
+    fc.property(fc.uint8Array({ maxLength: 300 }), (bytes) => assertConsistent(bytes, scan(bytes))),
+    { numRuns: 500 },
+  );
+});
+
+test("a mail of nothing but nested parts is bounded", () => {
+  const deep = Array.from(
+    { length: 5_000 },
+    (_, i) => `Content-Type: multipart/mixed; boundary=b${i}\r\n\r\n--b${i}\r\n`,
+  ).join("");
+  const wide = `Content-Type: multipart/mixed; boundary=w\r\n\r\n${"--w\r\n\r\nx\r\n".repeat(50_000)}`;
+  const messages = "Content-Type: message/rfc822\r\n\r\n".repeat(50_000);
+  for (const text of [deep, wide, messages]) {
+    const bytes = new TextEncoder().encode(text);
+    const structure = scan(bytes);
+    expect(structure.size).toBe(bytes.length);
+    expect(formatBodyStructure(structure.root).length).toBeLessThan(bytes.length * 40);
+  }
+});
+
+test("mailparser reads the same subject, addresses and file names", async () => {
+  for (const { name, bytes } of corpus.filter((mail) => !mail.name.startsWith("malformed"))) {
+    const theirs = await simpleParser(Buffer.from(bytes), { skipHtmlToText: true, skipTextToHtml: true });
+    const fields = parseHeaders(scan(bytes).header);
+    const subject = findHeader(fields, "subject");
+    if (theirs.subject !== undefined && subject) expect(decodeWords(subject), name).toBe(theirs.subject);
+    const from = theirs.from as AddressObject | undefined;
+    const ours = parseAddresses(findHeader(fields, "from") ?? "");
+    const [first] = ours;
+    if (from?.value[0]?.address && first?.kind === "mailbox" && first.domain !== "")
+      expect(`${first.local}@${first.domain}`.toLowerCase(), name).toBe(from.value[0].address.toLowerCase());
+    const names: string[] = [];
+    const collect = (part: Part): void => {
+      const file = fileName(part);
+      if (file !== undefined) names.push(file);
+      if (part.kind === "multipart") part.children.forEach(collect);
+    };
+    collect(scan(bytes).root);
+    for (const attachment of theirs.attachments)
+      if (attachment.filename && names.length > 0 && !attachment.related)
+        expect(names.join("|"), name).toContain(attachment.filename);
+  }
+});

@@ -1,0 +1,78 @@
+import { binaryBytes, decodeRaw } from "./binary.ts";
+import { decodeCharset } from "./charset.ts";
+import { decodeTransfer } from "./transfer.ts";
+
+/** Encoded-words: RFC 2047, with the language of RFC 2231 §5. */
+const WORD = /=\?([^?\s*]+)(?:\*[^?\s]*)?\?([BbQq])\?([^?]*)\?=/g;
+
+interface Word {
+  readonly charset: string;
+  readonly bytes: Uint8Array;
+  readonly start: number;
+  readonly end: number;
+}
+
+/** Header text (binary) as Unicode. White space between two encoded-words goes, and neighbours of one charset are
+ * joined before they are decoded: some programs cut characters in two. */
+export function decodeWords(text: string): string {
+  if (!text.includes("=?")) return decodeRaw(text);
+  let out = "";
+  let end = 0;
+  let run: Word[] = [];
+  const flush = (): void => {
+    if (run.length === 0) return;
+    out += decodeCharset(joined(run), run[0]!.charset).text;
+    run = [];
+  };
+  for (const match of text.matchAll(WORD)) {
+    const word = readWord(match);
+    const between = text.slice(end, word.start);
+    const follows = run.length > 0 && /^[ \t\r\n]*$/.test(between);
+    if (!follows || run[0]!.charset !== word.charset) flush();
+    if (!follows) out += decodeRaw(between);
+    run.push(word);
+    end = word.end;
+  }
+  flush();
+  return out + decodeRaw(text.slice(end));
+}
+
+function readWord(match: RegExpMatchArray): Word {
+  const [whole, charset, encoding, content] = match as unknown as [string, string, string, string];
+  const bytes =
+    encoding.toLowerCase() === "b"
+      ? decodeTransfer(binaryBytes(content), "base64")
+      : decodeTransfer(binaryBytes(content.replaceAll("_", "=20")), "quoted-printable");
+  return { charset: charset.toLowerCase(), bytes, start: match.index!, end: match.index! + whole.length };
+}
+
+function joined(words: readonly Word[]): Uint8Array {
+  const bytes = new Uint8Array(words.reduce((sum, word) => sum + word.bytes.length, 0));
+  let at = 0;
+  for (const word of words) {
+    bytes.set(word.bytes, at);
+    at += word.bytes.length;
+  }
+  return bytes;
+}
+
+/** Octets of content in one encoded-word: 75 characters in all, RFC 2047 §2. */
+const WORD_BYTES_MAX = 45;
+
+/** Unicode as encoded-words of UTF-8, joined by spaces; whole characters in each. ASCII text stays as it is. */
+export function encodeWords(text: string): string {
+  if (/^[\x20-\x7e]*$/.test(text)) return text;
+  const words: string[] = [];
+  let piece: number[] = [];
+  const flush = (): void => {
+    if (piece.length > 0) words.push(`=?utf-8?B?${btoa(String.fromCharCode(...piece))}?=`);
+    piece = [];
+  };
+  for (const char of text) {
+    const bytes = new TextEncoder().encode(char);
+    if (piece.length + bytes.length > WORD_BYTES_MAX) flush();
+    piece.push(...bytes);
+  }
+  flush();
+  return words.join(" ");
+}

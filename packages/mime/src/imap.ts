@@ -1,0 +1,151 @@
+import { type Address, type Mailbox, parseAddresses } from "./addresses.ts";
+import { decodeRaw } from "./binary.ts";
+import { encodeWords } from "./encoded-words.ts";
+import { findHeader, type HeaderField, parseHeaders } from "./headers.ts";
+import { STRING_BYTES_MAX } from "./limits.ts";
+import type { Parameter, Parameterized } from "./parameters.ts";
+import type { Part } from "./scanner.ts";
+
+/**
+ * ENVELOPE, BODY and BODYSTRUCTURE as RFC 9051 §7.5.2 and §9 write them, in ASCII: what a message holds of raw 8-bit
+ * leaves as encoded-words (RFC 2047), since a session without UTF8=ACCEPT may get nothing else.
+ */
+export function formatEnvelope(header: Uint8Array): string {
+  const fields = parseHeaders(header);
+  const from = addressList(fields, "from");
+  const list = (name: string): string => addressList(fields, name);
+  const orFrom = (value: string): string => (value === "NIL" ? from : value);
+  const text = (name: string): string => nstring(findHeader(fields, name));
+  const parts = [
+    text("date"),
+    text("subject"),
+    from,
+    orFrom(list("sender")),
+    orFrom(list("reply-to")),
+    list("to"),
+    list("cc"),
+    list("bcc"),
+    text("in-reply-to"),
+    text("message-id"),
+  ];
+  return `(${parts.join(" ")})`;
+}
+
+function addressList(fields: readonly HeaderField[], name: string): string {
+  const value = fields
+    .filter((field) => field.name.toLowerCase() === name)
+    .map((field) => field.value)
+    .join(",");
+  const addresses = parseAddresses(value);
+  return addresses.length === 0 ? "NIL" : `(${addresses.map(formatAddress).join("")})`;
+}
+
+function formatAddress(address: Address): string {
+  if (address.kind === "mailbox") return formatMailbox(address);
+  return `(NIL NIL ${string(address.name)} NIL)${address.members.map(formatMailbox).join("")}(NIL NIL NIL NIL)`;
+}
+
+/** An address without a domain: NIL would mean the start of a group, RFC 9051 §7.5.2. Clients know this word. */
+const MISSING_DOMAIN = "MISSING_DOMAIN";
+
+function formatMailbox({ name, route, local, domain }: Mailbox): string {
+  return `(${nstring(name)} ${nstring(route)} ${string(local)} ${string(domain === "" ? MISSING_DOMAIN : domain)})`;
+}
+
+/** A quoted string of ASCII. Line ends and NUL, which it can't hold, become spaces or go. */
+function string(text: string): string {
+  const clean = text.includes("\0") || /[\r\n]/.test(text) ? text.replace(/\0/g, "").replace(/[\r\n]+/g, " ") : text;
+  const ascii = isAscii(clean) ? clean : encodeWords(decodeRaw(clean));
+  return `"${ascii.slice(0, STRING_BYTES_MAX).replace(/["\\]/g, "\\$&")}"`;
+}
+
+function nstring(text: string | undefined): string {
+  return text === undefined ? "NIL" : string(text);
+}
+
+function isAscii(text: string): boolean {
+  return /^[\x00-\x7e]*$/.test(text);
+}
+
+export function formatBodyStructure(root: Part): string {
+  return formatPart(root, true);
+}
+
+export function formatBody(root: Part): string {
+  return formatPart(root, false);
+}
+
+function formatPart(part: Part, extended: boolean): string {
+  if (part.kind === "multipart") {
+    const children = part.children.map((child) => formatPart(child, extended)).join("");
+    const more = extended ? ` ${parameters(part.parameters)} ${common(part)}` : "";
+    return `(${children} ${string(part.subtype)}${more})`;
+  }
+  const fields = [
+    string(part.type),
+    string(part.subtype),
+    parameters(withCharset(part)),
+    nstring(part.id),
+    nstring(part.description),
+    string(part.encoding),
+    String(part.bodyEnd - part.bodyStart),
+  ];
+  const [child] = part.children;
+  if (part.kind === "message" && child)
+    fields.push(formatEnvelope(child.header ?? new Uint8Array(0)), formatPart(child, extended), String(part.lines));
+  else if (part.type === "text") fields.push(String(part.lines));
+  if (extended) fields.push(nstring(part.md5), common(part));
+  return `(${fields.join(" ")})`;
+}
+
+/** RFC 2045 §5.2: text of no said charset is US-ASCII. */
+function withCharset(part: Part): readonly Parameter[] {
+  if (part.type !== "text" || part.parameters.some(({ name }) => name === "charset" || name.startsWith("charset*")))
+    return part.parameters;
+  return [...part.parameters, { name: "charset", value: "us-ascii" }];
+}
+
+function common(part: Part): string {
+  return `${disposition(part.disposition)} ${language(part.language)} ${nstring(part.location)}`;
+}
+
+function disposition(value: Parameterized | undefined): string {
+  return value ? `(${string(value.value)} ${parameters(value.parameters)})` : "NIL";
+}
+
+function language(value: string | undefined): string {
+  const tags = (value ?? "").split(",").map((tag) => tag.trim());
+  const named = tags.filter((tag) => tag !== "");
+  return named.length === 0 ? "NIL" : `(${named.map(string).join(" ")})`;
+}
+
+function parameters(list: readonly Parameter[]): string {
+  if (list.length === 0) return "NIL";
+  return `(${joinContinuations(list)
+    .map(({ name, value }) => `${string(name)} ${string(value)}`)
+    .join(" ")})`;
+}
+
+/** `name*0`, `name*1`, … as one parameter, `name*` if any piece has a charset: RFC 2231 §6 leaves joining them to IMAP
+ * servers. */
+function joinContinuations(list: readonly Parameter[]): readonly Parameter[] {
+  const pieces = list.flatMap(({ name, value }) => {
+    const match = /^(.+)\*(\d{1,3})(\*?)$/.exec(name);
+    return match ? [{ base: match[1]!, number: Number(match[2]), encoded: match[3] !== "", value }] : [];
+  });
+  if (pieces.length === 0) return list;
+  const joined = [...new Set(pieces.map(({ base }) => base))].map((base) => {
+    const own = pieces.filter((piece) => piece.base === base).sort((a, b) => a.number - b.number);
+    const encoded = own.some((piece) => piece.encoded);
+    const value = own.map((piece) => (encoded && !piece.encoded ? escapePercent(piece.value) : piece.value)).join("");
+    return { name: encoded ? `${base}*` : base, value };
+  });
+  return [...list.filter(({ name }) => !/^.+\*\d{1,3}\*?$/.test(name)), ...joined];
+}
+
+function escapePercent(text: string): string {
+  return text.replace(
+    /[^A-Za-z0-9!#$&+\-.^_`{|}~]/g,
+    (char) => `%${(char.charCodeAt(0) & 0xff).toString(16).toUpperCase().padStart(2, "0")}`,
+  );
+}

@@ -1,0 +1,95 @@
+// The bootstrap behind npm start, npm test and the other scripts: plain JavaScript for any Node from 20. It installs
+// what the lockfile names, with the pinned Node among it, and runs everything with that.
+import { spawnSync } from "node:child_process";
+import { createHash } from "node:crypto";
+import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { delimiter, join } from "node:path";
+
+const root = join(import.meta.dirname, "..", "..");
+const bin = join(root, "node_modules", ".bin");
+const stamp = join(root, "node_modules", ".restante-stamp");
+const env = { ...process.env, TURBO_TELEMETRY_DISABLED: "1", PATH: bin + delimiter + process.env.PATH };
+
+function run(command, args) {
+  const result = spawnSync(command, args, { cwd: root, env, stdio: "inherit" });
+  if (result.error) throw result.error;
+  return result.status ?? 1;
+}
+function must(command, ...args) {
+  const status = run(command, args);
+  if (status !== 0) process.exit(status);
+}
+
+const wanted = createHash("sha256")
+  .update(readFileSync(join(root, "package-lock.json")))
+  .update(`${process.platform}-${process.arch}`)
+  .digest("hex");
+if ((existsSync(stamp) ? readFileSync(stamp, "utf8") : "") !== wanted) {
+  must("npm", "ci", "--loglevel=error", "--no-audit", "--no-fund");
+  must(
+    "node",
+    "-e",
+    "if(Number(process.versions.node.split('.')[0])<24)throw new Error('no pinned Node 24 for this platform, and the one here is older')",
+  );
+  writeFileSync(stamp, wanted);
+}
+
+/** The line that every test command ends with, summed from the runners' own reports. */
+function report(folders, status) {
+  let passed = 0;
+  let failed = 0;
+  let missing = 0;
+  for (const folder of folders) {
+    const file = join(root, folder, ".reports", "vitest.json");
+    if (!existsSync(file)) {
+      missing++;
+      continue;
+    }
+    const result = JSON.parse(readFileSync(file, "utf8"));
+    passed += result.numPassedTests;
+    failed += result.numFailedTests + result.numPendingTests + result.numTodoTests;
+    if (!result.success && result.numFailedTests === 0) failed++;
+  }
+  if (missing > 0) console.log(`${missing} test reports are missing`);
+  if (status !== 0 && failed === 0) failed = 1;
+  console.log(`${passed} passed, ${failed + missing} failed`);
+  process.exit(status !== 0 || failed + missing > 0 ? 1 : 0);
+}
+
+const WORKSPACES = ["packages/mime", "packages/engine", "packages/host", "apps/imap", "apps/lmtp"];
+const [task, ...rest] = process.argv.slice(2);
+
+function check() {
+  const steps = [
+    ["turbo", ["run", "check-types", "--output-logs=errors-only"]],
+    ["biome", ["ci", "--error-on-warnings", "."]],
+    ["turbo", ["boundaries"]],
+    ["knip", []],
+  ];
+  return steps.reduce((status, [command, args]) => run(command, args) || status, 0);
+}
+
+switch (task) {
+  case "start":
+    process.exit(run("node", [join("apps", "cli", "src", "main.ts"), "serve", ...rest]));
+    break;
+  case "restante":
+    process.exit(run("node", [join("apps", "cli", "src", "main.ts"), ...rest]));
+    break;
+  case "check":
+    process.exit(check());
+    break;
+  case "test": {
+    const checked = check();
+    for (const folder of WORKSPACES) rmSync(join(root, folder, ".reports"), { recursive: true, force: true });
+    const tested = run("turbo", ["run", "test", "test:e2e", "--continue", "--output-logs=errors-only", ...rest]);
+    report([...WORKSPACES, "test"], checked || tested);
+    break;
+  }
+  case "test:interop":
+    process.exit(run("node", [join("test", "interop", "run.ts"), ...rest]));
+    break;
+  default:
+    console.error(`no such task: ${task}`);
+    process.exit(2);
+}

@@ -1,0 +1,105 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+const MAIN = join(import.meta.dirname, "../../apps/cli/src/main.ts");
+
+export const DEMO = { user: "demo@example.org", password: "restante-demo" } as const;
+
+export interface RunningServer {
+  readonly process: ChildProcess;
+  readonly data: string;
+  /** Ports by listener name. */
+  readonly ports: Readonly<Record<string, number>>;
+  /** What it logged so far. */
+  logs(): string;
+  /** SIGTERM; resolves with the exit code. */
+  stop(): Promise<number | null>;
+  /** SIGKILL. */
+  kill(): Promise<void>;
+}
+
+export async function makeDataFolder(): Promise<string> {
+  return mkdtemp(join(tmpdir(), "restante-test-"));
+}
+
+export async function removeDataFolder(folder: string): Promise<void> {
+  await rm(folder, { recursive: true, force: true });
+}
+
+/** The environment of a server that keeps all it has under `data` and listens on free ports. */
+function environment(data: string, more: Readonly<Record<string, string>>): NodeJS.ProcessEnv {
+  const free = "127.0.0.1:0";
+  return {
+    ...process.env,
+    RESTANTE_SERVER_DATA: data,
+    RESTANTE_IMAP_LISTEN: free,
+    RESTANTE_IMAPS_LISTEN: free,
+    RESTANTE_LMTP_LISTEN: free,
+    ...more,
+  };
+}
+
+/** Starts the real `restante serve` and waits until it is ready. */
+export async function startServer(
+  data: string,
+  options: { readonly args?: readonly string[]; readonly env?: Readonly<Record<string, string>> } = {},
+): Promise<RunningServer> {
+  const child = spawn(process.execPath, [MAIN, "serve", ...(options.args ?? [])], {
+    env: environment(data, options.env ?? {}),
+    stdio: ["ignore", "pipe", "pipe"],
+    cwd: data,
+  });
+  let out = "";
+  let logs = "";
+  child.stderr.on("data", (chunk: Buffer) => {
+    logs += chunk.toString();
+  });
+  await new Promise<void>((resolve, reject) => {
+    child.stdout.on("data", (chunk: Buffer) => {
+      out += chunk.toString();
+      if (out.includes("Restante is ready")) resolve();
+    });
+    child.once("exit", (code) => reject(new Error(`server ended with ${code}: ${logs}`)));
+  });
+  const ports = Object.fromEntries(
+    [...out.matchAll(/^listening (\w+) .*:(\d+)$/gm)].map((match) => [match[1]!, Number(match[2])]),
+  );
+  const ended = once(child, "exit") as Promise<[number | null]>;
+  return {
+    process: child,
+    data,
+    ports,
+    logs: () => logs,
+    async stop() {
+      child.kill("SIGTERM");
+      return (await ended)[0];
+    },
+    async kill() {
+      child.kill("SIGKILL");
+      await ended;
+    },
+  };
+}
+
+/** Runs a `restante` command; resolves with what it printed. */
+export async function restante(
+  data: string,
+  args: readonly string[],
+  input = "",
+): Promise<{ readonly code: number | null; readonly out: string; readonly err: string }> {
+  const child = spawn(process.execPath, [MAIN, ...args], { env: environment(data, {}), cwd: data });
+  let out = "";
+  let err = "";
+  child.stdout.on("data", (chunk: Buffer) => {
+    out += chunk.toString();
+  });
+  child.stderr.on("data", (chunk: Buffer) => {
+    err += chunk.toString();
+  });
+  child.stdin.end(input);
+  const [code] = (await once(child, "exit")) as [number | null];
+  return { code, out, err };
+}
