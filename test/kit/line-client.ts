@@ -6,19 +6,21 @@ export class LineClient {
   readonly socket: Socket;
   #received = "";
   #ended = false;
+  #wake: () => void = () => undefined;
 
   private constructor(socket: Socket) {
     this.socket = socket;
     socket.setEncoding("latin1");
+    const end = (): void => {
+      this.#ended = true;
+      this.#wake();
+    };
     socket.on("data", (chunk: string) => {
       this.#received += chunk;
+      this.#wake();
     });
-    socket.on("close", () => {
-      this.#ended = true;
-    });
-    socket.on("error", () => {
-      this.#ended = true;
-    });
+    socket.on("close", end);
+    socket.on("error", end);
   }
 
   static async connect(port: number): Promise<LineClient> {
@@ -43,7 +45,9 @@ export class LineClient {
         return text;
       }
       if (this.#ended) throw new Error(`connection ended: ${JSON.stringify(this.#received.slice(-200))}`);
-      await Promise.race([once(this.socket, "data"), once(this.socket, "close")]);
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
     }
   }
 

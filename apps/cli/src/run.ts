@@ -2,6 +2,7 @@ import { parseArgs } from "node:util";
 import { EngineError, StoreError } from "@restante/engine";
 import { ConfigError, readConfig } from "@restante/host";
 import { account } from "./account.ts";
+import { check } from "./check.ts";
 import { EXIT, Exit } from "./exit.ts";
 import { serve } from "./serve.ts";
 
@@ -14,6 +15,7 @@ const HELP = `restante: a mail server whose stored bytes only the mailbox's owne
   restante account passwd ADDRESS          change the password
   restante account recover ADDRESS         set a new password with the recovery code
   restante account delete ADDRESS
+  restante check ADDRESS                   open and count everything in an account
   restante config check
 
 Options
@@ -56,6 +58,8 @@ async function dispatch(args: readonly string[]): Promise<number> {
       return serve(config, flags);
     case "account":
       return account(config, rest, flags);
+    case "check":
+      return check(config, rest, flags);
     case "config":
       if (rest[0] !== "check") break;
       process.stdout.write(`${config.file ?? "defaults"}: well\n`);

@@ -1,5 +1,6 @@
 /** The engine's door: what front ends use. What needs Node is behind `@restante/engine/node`. */
 export { Accounts, type AccountsOptions } from "./account/accounts.ts";
+export { type CheckReport, checkAccount, type Finding } from "./account/check.ts";
 export { type Deliverer, Dropbox } from "./account/dropbox.ts";
 export type { LogEvent, Platform } from "./account/platform.ts";
 export { AccountSession } from "./account/session.ts";

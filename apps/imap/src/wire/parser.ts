@@ -14,6 +14,8 @@ const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
 const OPEN = 0x28;
 const CLOSE = 0x29;
+const BRACE = 0x7b;
+const TILDE = 0x7e;
 
 /** CHAR classes of RFC 9051 §9 in one table: 1 atom-char, 2 `]` (astring-char, but no atom-char), 4 list wildcards. */
 const CLASS: Uint8Array = new Uint8Array(256);
@@ -127,8 +129,7 @@ export class Parser {
   stringBytes(): Uint8Array {
     const bytes = this.#bytes();
     if (bytes[this.#at] === QUOTE) return this.#quoted(bytes);
-    if ((bytes[this.#at] === 0x7b || bytes[this.#at] === 0x7e) && this.#line < this.#text.literals.length)
-      return this.#literal(bytes);
+    if (this.atString && this.#line < this.#text.literals.length) return this.#literal(bytes);
     throw new ImapSyntaxError("String expected");
   }
 
@@ -168,7 +169,7 @@ export class Parser {
   /** Whether a quoted string or a literal stands here. */
   get atString(): boolean {
     const byte = this.peek();
-    return byte === QUOTE || byte === 0x7b || byte === 0x7e;
+    return byte === QUOTE || byte === BRACE || (byte === TILDE && this.#bytes()[this.#at + 1] === BRACE);
   }
 
   astringBytes(): Uint8Array {

@@ -1,8 +1,8 @@
-import type { Bay } from "../bay/bay.ts";
 import { hexText } from "../bay/entry.ts";
+import type { LinearBay } from "../bay/linear-bay.ts";
 import { bodyContext, CryptoError, openNote, publicRecord, type Ring, wrapForOwner } from "../crypto/index.ts";
 import { bodyName, type Outcome } from "../mail/apply.ts";
-import { Contents } from "../mail/contents.ts";
+import type { Contents } from "../mail/contents.ts";
 import { decodeDelivered } from "../mail/delivered.ts";
 import { checkFlags } from "../mail/flags.ts";
 import { takeBody } from "../mail/intake.ts";
@@ -13,14 +13,17 @@ import type { BodyPlace, NewEmail, Op, TakenNote } from "../mail/op.ts";
 import type { MailState } from "../mail/state.ts";
 import { asStoreFailure } from "../mail/store-failure.ts";
 import type { ObjectStore } from "../storage/object-store.ts";
+import { openLog } from "./open-log.ts";
 import type { Platform } from "./platform.ts";
-import { openBay } from "./sign-up.ts";
 import { accountPrefix } from "./users.ts";
 
 /** Notes of one take-in op, and bytes of them in memory at once. */
 const TAKE_IN_NOTES_MAX = 256;
 /** How long an answer waits for what was delivered before it. */
 const TAKE_IN_WAIT_MS = 2000;
+
+/** Entries after which a checkpoint is due. */
+const CHECKPOINT_ENTRIES = 1000;
 
 export interface AccountPlace {
   readonly store: ObjectStore;
@@ -43,38 +46,36 @@ export interface Prepared {
 export class Account {
   readonly mail: Mail;
   readonly contents: Contents;
-  readonly #bay: Bay<MailState, Op, Outcome>;
+  readonly #bay: LinearBay<MailState, Op, Outcome>;
   readonly #place: AccountPlace;
   readonly #ring: Ring;
   readonly #prefix: string;
   readonly #recentFrom = new Map<MailboxId, number>();
-  readonly #stopWatching: () => void;
+  readonly #stopWatching: (() => void)[] = [];
+  #checkpointing: Promise<void> | undefined;
   #takingIn: Promise<void> | undefined;
   #lastNote = "";
   readonly #unreadable = new Set<string>();
 
-  private constructor(place: AccountPlace, ring: Ring, bay: Bay<MailState, Op, Outcome>) {
+  private constructor(place: AccountPlace, ring: Ring, bay: LinearBay<MailState, Op, Outcome>, contents: Contents) {
     this.#place = place;
     this.#ring = ring;
     this.#bay = bay;
     this.#prefix = accountPrefix(publicRecord(ring));
     this.mail = new Mail(bay, place.platform.now);
-    this.contents = new Contents(
-      bay,
-      { store: place.store, prefix: this.#prefix },
-      place.platform.crypto,
-      ring.account,
-    );
+    this.contents = contents;
+    this.#stopWatching.push(bay.onApplied(() => this.#checkpointIfDue()));
     for (const mailbox of bay.state.liveMailboxes()) this.#recentFrom.set(mailbox.id, mailbox.uidNext);
-    this.#stopWatching = place.store.watch(`${this.#prefix}note/`, () => {
+    const endWatch = place.store.watch(`${this.#prefix}note/`, () => {
       this.takeIn().catch((error: unknown) => place.platform.log({ level: "warn", event: "take-in failed", error }));
     });
+    this.#stopWatching.push(endWatch);
   }
 
   /** Throws EngineError `unavailable` or `corrupt`. */
   static async open(place: AccountPlace, ring: Ring): Promise<Account> {
-    const bay = await openBay(place.store, accountPrefix(publicRecord(ring)), place.platform, ring);
-    return new Account(place, ring, bay);
+    const { bay, contents } = await openLog(place.store, accountPrefix(publicRecord(ring)), place.platform, ring);
+    return new Account(place, ring, bay, contents);
   }
 
   onChange(listener: () => void): () => void {
@@ -82,10 +83,29 @@ export class Account {
   }
 
   async dispose(): Promise<void> {
-    this.#stopWatching();
+    for (const stop of this.#stopWatching) stop();
+    // Their failures were told to who began them.
     await this.#takingIn?.catch(() => undefined);
+    await this.#checkpointing;
     await this.#bay.dispose();
     this.#ring[Symbol.dispose]();
+  }
+
+  /** Keeps the log that an opening reads short. Sessions go on meanwhile; a failure costs nothing but the next try. */
+  #checkpointIfDue(): void {
+    if (this.#checkpointing !== undefined || this.#bay.tailLength < CHECKPOINT_ENTRIES) return;
+    this.#checkpointing = this.#bay
+      .checkpoint(({ covers, manifest, emails }) => ({
+        kind: "checkpoint",
+        covers,
+        manifest,
+        emailRows: emails,
+        startedAt: covers,
+      }))
+      .catch((error: unknown) => this.#place.platform.log({ level: "warn", event: "checkpoint failed", error }))
+      .finally(() => {
+        this.#checkpointing = undefined;
+      });
   }
 
   /** Moves to the present: others' changes, and what was delivered before the call, if that takes no longer than

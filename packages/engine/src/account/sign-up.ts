@@ -1,15 +1,11 @@
 import { hexText } from "../bay/entry.ts";
-import { LinearBay } from "../bay/linear-bay.ts";
-import type { WriterId } from "../bay/writer.ts";
-import { formatCode, makeRing, makeSlot, publicRecord, type Ring, utf8 } from "../crypto/index.ts";
+import { formatCode, makeRing, makeSlot, publicRecord, utf8 } from "../crypto/index.ts";
 import { EngineError } from "../errors.ts";
-import type { Outcome } from "../mail/apply.ts";
-import { Mail, mailMachine } from "../mail/mail.ts";
-import type { FolderSeed, Op } from "../mail/op.ts";
-import type { MailState } from "../mail/state.ts";
+import { Mail } from "../mail/mail.ts";
+import type { FolderSeed } from "../mail/op.ts";
 import type { ObjectStore } from "../storage/object-store.ts";
+import { openLog } from "./open-log.ts";
 import type { Platform } from "./platform.ts";
-import { ringSealer } from "./sealer.ts";
 import { ADDRESS_BYTES_MAX, accountPrefix, normalizeAddress, type UserDirectory } from "./users.ts";
 
 /** The folders of a new account, subscribed: RFC 6154 §2. */
@@ -52,7 +48,7 @@ export async function signUp(
   } as const;
   for (const [name, secret] of Object.entries(slots))
     await store.putIfAbsent(prefix + name, await makeSlot(crypto, name, secret, ring));
-  const bay = await openBay(store, prefix, platform, ring);
+  const { bay } = await openLog(store, prefix, platform, ring);
   const mail = new Mail(bay, platform.now);
   await mail.push({ kind: "begin", seconds: Math.floor(platform.now() / 1000), folders: FOLDERS });
   await mail.push({ kind: "slots", names: Object.keys(slots), upon: 0 });
@@ -64,22 +60,6 @@ export async function signUp(
 
 export function passwordSlotName(generation: number): string {
   return `slot/password-${String(generation).padStart(6, "0")}`;
-}
-
-export function openBay(
-  store: ObjectStore,
-  prefix: string,
-  platform: Platform,
-  ring: Ring,
-): Promise<LinearBay<MailState, Op, Outcome>> {
-  return LinearBay.open({
-    store,
-    prefix,
-    machine: mailMachine,
-    sealer: ringSealer(platform.crypto, ring),
-    writer: hexText(platform.crypto.random(8)) as WriterId,
-    delay: platform.delay,
-  });
 }
 
 function checkAddress(address: string): void {

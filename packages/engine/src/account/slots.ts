@@ -3,7 +3,8 @@ import { EngineError } from "../errors.ts";
 import { Mail } from "../mail/mail.ts";
 import { asStoreFailure } from "../mail/store-failure.ts";
 import type { ObjectStore } from "../storage/object-store.ts";
-import { checkPassword, openBay, passwordSlotName, type SignUp } from "./sign-up.ts";
+import { openLog } from "./open-log.ts";
+import { checkPassword, passwordSlotName, type SignUp } from "./sign-up.ts";
 import { accountPrefix, type User } from "./users.ts";
 
 /**
@@ -60,7 +61,7 @@ async function replacePassword(tools: Tools, user: User, known: SlotSecret, fres
   const opened = await openWith(tools, prefix, known);
   if (!opened) throw new EngineError("not-permitted", "wrong password or code");
   using ring = opened.ring;
-  const bay = await openBay(store, prefix, platform, ring);
+  const { bay } = await openLog(store, prefix, platform, ring);
   try {
     const mail = new Mail(bay, platform.now);
     const { slots } = mail.state;

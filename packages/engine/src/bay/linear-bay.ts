@@ -1,3 +1,4 @@
+import { decode, encode } from "cborg";
 import { EngineError } from "../errors.ts";
 import { type ObjectStore, StoreError } from "../storage/object-store.ts";
 import type { Bay } from "./bay.ts";
@@ -11,7 +12,9 @@ import {
   joinEntry,
   splitEntry,
 } from "./entry.ts";
+import { Fields } from "./fields.ts";
 import type { Machine, Placed, Push, ReadEntry, Sealer } from "./machine.ts";
+import type { PageStore, Snapshots } from "./snapshots.ts";
 import type { WriterId } from "./writer.ts";
 
 /**
@@ -35,10 +38,30 @@ export interface LinearBayOptions<State, Op, Outcome> {
   /** Prefix of the account's objects, with its trailing slash. */
   readonly prefix: string;
   readonly machine: Machine<State, Op, Outcome>;
+  readonly snapshots: Snapshots<State>;
+  readonly pages: PageStore;
   readonly sealer: Sealer;
   readonly writer: WriterId;
   /** Waits; handed in so that tests need no time. */
   readonly delay: (ms: number) => Promise<void>;
+}
+
+const MANIFEST_FORMAT = 1;
+
+/** What the announcing op tells of a checkpoint. */
+export interface Written {
+  readonly covers: number;
+  readonly manifest: Uint8Array;
+  readonly emails: number;
+}
+
+/** `checkpoint/<2^53 - n>`: the first name of a list is the newest. */
+function manifestName(n: number): string {
+  return `checkpoint/${(2 ** 53 - n).toString(16).padStart(14, "0")}`;
+}
+
+function manifestNumber(name: string): number {
+  return 2 ** 53 - Number.parseInt(name.slice(-14), 16);
 }
 
 interface Queued<Op, Outcome> {
@@ -53,6 +76,7 @@ export class LinearBay<State, Op, Outcome> implements Bay<State, Op, Outcome> {
   readonly #options: LinearBayOptions<State, Op, Outcome>;
   #state: State;
   #head = 0;
+  #checkpointed = 0;
   #hash: Uint8Array = new Uint8Array(32);
   readonly #writers = new Map<WriterId, number>();
   #nextSequence = 1;
@@ -73,6 +97,7 @@ export class LinearBay<State, Op, Outcome> implements Bay<State, Op, Outcome> {
     options: LinearBayOptions<State, Op, Outcome>,
   ): Promise<LinearBay<State, Op, Outcome>> {
     const bay = new LinearBay(options);
+    await bay.#inTurn(() => bay.#loadCheckpoint());
     await bay.sync();
     bay.#stopWatching = options.store.watch(`${options.prefix}log/`, () => {
       // A hint only: whoever needs the head syncs by itself and sees the error.
@@ -118,6 +143,65 @@ export class LinearBay<State, Op, Outcome> implements Bay<State, Op, Outcome> {
     if (!bytes) return undefined;
     const { head, spans } = this.#open(n, bytes);
     return { ops: head.ops.map((op) => this.#decode(op.bytes)), attachments: spans };
+  }
+
+  /** Entries applied since the checkpoint that this process knows to be the newest. */
+  get tailLength(): number {
+    return this.#head - this.#checkpointed;
+  }
+
+  /**
+   * Writes a checkpoint of the state as it is now; `announce` makes the op that tells the log of it. Others' pushes and
+   * our own go on meanwhile. Rejects with what the store said; nothing is lost by that.
+   */
+  async checkpoint(announce: (checkpoint: Written) => Op): Promise<void> {
+    const { store, prefix, sealer, snapshots, pages } = this.#options;
+    const { capture, n, hash, writers } = await this.#inTurn(async () => ({
+      capture: snapshots.capture(this.#state),
+      n: this.#head,
+      hash: this.#hash,
+      writers: [...this.#writers],
+    }));
+    try {
+      const body = await capture.write(pages);
+      const manifest = sealer.seal(
+        "manifest",
+        String(n),
+        encode([MANIFEST_FORMAT, n, hash, writers.map(([w, s]) => [w, s]), body]),
+      );
+      await store.putIfAbsent(prefix + manifestName(n), manifest, { priority: "bulk", essential: true });
+      await this.push({ op: announce({ covers: n, manifest: sealer.hash(manifest), emails: capture.covers }) });
+      capture.commit();
+      this.#checkpointed = n;
+    } catch (error) {
+      capture.abandon();
+      throw asEngineError(error);
+    }
+  }
+
+  /** Loads the newest checkpoint, if there is one. */
+  async #loadCheckpoint(): Promise<void> {
+    const { store, prefix, sealer, snapshots, pages } = this.#options;
+    const { objects } = await store.list(`${prefix}checkpoint/`, { limit: 1 });
+    const [newest] = objects;
+    if (!newest) return;
+    const got = await store.get(newest.name);
+    if (!got.found) return;
+    const n = manifestNumber(newest.name);
+    try {
+      const fields = new Fields(decode(sealer.open("manifest", String(n), got.bytes), { strict: true }));
+      if (fields.integer() !== MANIFEST_FORMAT || fields.integer() !== n)
+        throw new RangeError("checkpoint of an unknown form");
+      const hash = fields.bytes(32);
+      const writers = fields.list((item) => [item.text() as WriterId, item.integer()] as const);
+      this.#state = await snapshots.load(fields.bytes(), pages);
+      this.#head = n;
+      this.#hash = hash;
+      this.#checkpointed = n;
+      for (const [writer, sequence] of writers) this.#writers.set(writer, sequence);
+    } catch (cause) {
+      throw corrupt(`checkpoint ${n}`, cause);
+    }
   }
 
   async dispose(): Promise<void> {

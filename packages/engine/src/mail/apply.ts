@@ -308,8 +308,6 @@ function perform(state: MailState, placed: PlacedOp, op: Op, block: Block): Part
     }
     case "checkpoint":
       state.checkpoint = { covers: op.covers, manifest: op.manifest, announced: placed.entry };
-      state.tail = state.tail.slice(Math.max(0, op.emailRows - state.tailStart));
-      state.tailStart = Math.max(state.tailStart, op.emailRows);
       return {};
     case "condemn":
       for (const name of op.names) if (!isReferenced(state, name)) state.condemned.add(name);

@@ -95,6 +95,13 @@ export class Table<S extends Schema> {
     ) as { readonly [K in keyof S]: Column };
   }
 
+  /** The chunks written since the last call. */
+  takeDirty(): Set<number> {
+    const taken = new Set(this.dirty);
+    this.dirty.clear();
+    return taken;
+  }
+
   get rows(): number {
     return this.#rows;
   }

@@ -73,7 +73,20 @@ export class MailState {
   readonly subscriptions: Set<string> = new Set();
   /** Emails from row `tailStart` on are in no page yet: `tail` says where they are. */
   tailStart = 0;
-  tail: TailEmail[] = [];
+  readonly tail: TailEmail[] = [];
+  /** Names of the pages that this process knows to hold its rows: columns chunk by chunk, summaries of the first
+   * `summarized` emails. */
+  readonly pages: {
+    readonly memberships: string[];
+    readonly emails: string[];
+    summaries: string[];
+    summarized: number;
+  } = {
+    memberships: [],
+    emails: [],
+    summaries: [],
+    summarized: 0,
+  };
   /** The one modseq counter of the account. */
   modSeq = 0;
   /** The highest UIDVALIDITY ever given. */
@@ -150,6 +163,40 @@ export class MailState {
     this.mailboxes.push(mailbox);
     this.#mailboxById.set(id, mailbox);
     return mailbox;
+  }
+
+  /** After a load: indexes, lists and counts out of the columns. Rows of a mailbox are in uid order. */
+  index(): void {
+    const { mailbox: ordinal, email } = this.memberships.columns;
+    for (let row = 0; row < this.emails.rows; row++) this.#byEmailId.add(row);
+    for (let row = 0; row < this.emails.rows; row++)
+      if (this.emails.columns.held.get(row) > 0) this.bytes += this.emails.columns.size.get(row);
+    for (let row = 0; row < this.memberships.rows; row++) {
+      this.#byName.add(row);
+      if (!this.isLive(row)) continue;
+      const mailbox = this.mailboxes[ordinal.get(row)];
+      if (!mailbox || email.get(row) >= this.emails.rows) throw new RangeError("a membership points nowhere");
+      mailbox.messages.append(row);
+      this.#count(mailbox, row, 1);
+    }
+    for (const mailbox of this.mailboxes) mailbox.changes.forget(this.modSeq);
+  }
+
+  /** The thread index: message-id hash and thread, 8 bytes each. */
+  threadBytes(): Uint8Array {
+    const bytes = new Uint8Array(this.#threads.size * 16);
+    let at = 0;
+    for (const [key, thread] of this.#threads) {
+      for (let i = 0; i < 8; i++) bytes[at + i] = key.charCodeAt(i);
+      bytes.set(thread, at + 8);
+      at += 16;
+    }
+    return bytes;
+  }
+
+  loadThreads(bytes: Uint8Array): void {
+    for (let at = 0; at + 16 <= bytes.length; at += 16)
+      this.#threads.set(idKey(bytes, at), bytes.slice(at + 8, at + 16));
   }
 
   // Emails and memberships

@@ -1,0 +1,325 @@
+import { beforeAll, describe, expect, test } from "vitest";
+import { makeRing, publicRecord, type Ring, ready, signingKeyPair } from "../crypto/index.ts";
+import { EngineError } from "../errors.ts";
+import { Mail } from "../mail/mail.ts";
+import type { MailState } from "../mail/state.ts";
+import { nodePlatform } from "../node/crypto-platform.ts";
+import { type Fault, MemoryPlace } from "../storage/memory.ts";
+import { Account } from "./account.ts";
+import { Accounts } from "./accounts.ts";
+import { checkAccount } from "./check.ts";
+import { Dropbox } from "./dropbox.ts";
+import { openLog } from "./open-log.ts";
+import type { Platform } from "./platform.ts";
+import { AccountSession } from "./session.ts";
+import { FOLDERS, signUp } from "./sign-up.ts";
+import { changePassword, recoverAccount } from "./slots.ts";
+import { accountPrefix, type User, type UserDirectory } from "./users.ts";
+
+beforeAll(() => ready);
+
+const crypto = nodePlatform();
+const signer = signingKeyPair(new Uint8Array(32).fill(9));
+let clock = 1_700_000_000_000;
+const platform: Platform = {
+  crypto,
+  now: () => clock++,
+  monotonic: () => performance.now(),
+  delay: (ms) => new Promise((resolve) => setTimeout(resolve, Math.min(ms, 5)).unref()),
+  log: () => undefined,
+};
+const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
+async function* stream(...pieces: readonly string[]): AsyncGenerator<Uint8Array> {
+  for (const piece of pieces) yield bytes(piece);
+}
+const mailText = (n: number, size = 10): string =>
+  `Subject: mail ${n}\r\nMessage-ID: <${n}@x>\r\n\r\n${"body\r\n".repeat(size)}`;
+
+/** A ring and an account in a place, as sign-up makes them, without the slow slots. */
+async function makeAccount(
+  place: MemoryPlace,
+): Promise<{ readonly ring: () => Ring; readonly user: User; readonly prefix: string }> {
+  const ring = makeRing(crypto);
+  const record = publicRecord(ring);
+  const prefix = accountPrefix(record);
+  const { bay } = await openLog(place.open(), prefix, platform, ring);
+  await new Mail(bay, platform.now).push({ kind: "begin", seconds: 1_700_000_000, folders: FOLDERS });
+  await bay.dispose();
+  // Each account that is opened wipes its own copy.
+  const { encodeRing, decodeRing } = await import("../crypto/index.ts");
+  const kept = encodeRing(ring);
+  return { ring: () => decodeRing(kept.slice()), user: { address: "a@x", record }, prefix };
+}
+const open = (place: MemoryPlace, ring: Ring): Promise<Account> =>
+  Account.open({ store: place.open(), platform, trustedHosts: [signer.publicKey] }, ring);
+const dropbox = (place: MemoryPlace, user: User): Dropbox =>
+  new Dropbox({ store: place.open(), platform, signer, stream: crypto.random(16) }, user);
+
+/** Everything that a client could see of a state. */
+function visible(state: MailState): unknown {
+  return state.liveMailboxes().map((mailbox) => ({
+    path: mailbox.path,
+    numbers: [
+      mailbox.uidValidity,
+      mailbox.uidNext,
+      mailbox.highestModSeq,
+      mailbox.unseen,
+      mailbox.deleted,
+      mailbox.bytes,
+    ],
+    vanished: mailbox.vanished.ranges,
+    messages: Array.from({ length: mailbox.messages.length }, (_, position) => {
+      const row = mailbox.messages.at(position);
+      const { uid, modSeq } = state.memberships.columns;
+      return [
+        uid.get(row),
+        modSeq.get(row),
+        state.flagNames(row),
+        state.sizeOf(row),
+        state.receivedOf(row),
+        state.nameOf(row),
+      ];
+    }),
+  }));
+}
+
+async function textOf(account: Account, mailbox: string, position: number): Promise<string> {
+  const view = account.mail.openView(mailbox, { readOnly: true });
+  const body = await account.contents.openBody(view.message(position)!);
+  const pieces: Uint8Array[] = [];
+  for await (const piece of body.read(0, body.size)) pieces.push(piece.slice());
+  return Buffer.concat(pieces).toString();
+}
+
+describe("delivery and take-in", () => {
+  test("what was delivered is taken in once, in order, byte for byte, small and large", async () => {
+    const place = new MemoryPlace(() => clock++);
+    const { ring, user } = await makeAccount(place);
+    const box = dropbox(place, user);
+    for (let n = 0; n < 5; n++)
+      await box.deliver(bytes("Return-Path: <>\r\n"), stream(mailText(n, n === 2 ? 10_000 : 5)));
+    for (let opening = 0; opening < 2; opening++) {
+      const account = await open(place, ring());
+      await account.refresh();
+      expect(account.mail.state.inbox.messages.length).toBe(5);
+      for (let n = 0; n < 5; n++)
+        expect(await textOf(account, "INBOX", n)).toBe(`Return-Path: <>\r\n${mailText(n, n === 2 ? 10_000 : 5)}`);
+      await account.dispose();
+    }
+  });
+
+  test("two processes that take in at once take each mail in once", async () => {
+    const place = new MemoryPlace(() => clock++);
+    const { ring, user } = await makeAccount(place);
+    const [one, two] = [await open(place, ring()), await open(place, ring())];
+    const box = dropbox(place, user);
+    for (let n = 0; n < 20; n++) {
+      await box.deliver(new Uint8Array(0), stream(mailText(n)));
+      await Promise.all([one.takeIn(), two.takeIn()]);
+    }
+    await Promise.all([one.refresh(), two.refresh()]);
+    expect(visible(one.mail.state)).toEqual(visible(two.mail.state));
+    expect(one.mail.state.inbox.messages.length).toBe(20);
+    await Promise.all([one.dispose(), two.dispose()]);
+  });
+
+  test("a note that can't be opened blocks nothing and stays; one by a stranger is not verified", async () => {
+    const place = new MemoryPlace(() => clock++);
+    const { ring, user, prefix } = await makeAccount(place);
+    const box = dropbox(place, user);
+    await box.deliver(new Uint8Array(0), stream(mailText(1)));
+    place.write(`${prefix}note/0000000000000000000000000000`, new Uint8Array(3000));
+    place.write(`${prefix}note/ffffffffffff0000000000000000`, new Uint8Array(0));
+    const account = await open(place, ring());
+    await account.refresh();
+    expect(account.mail.state.inbox.messages.length).toBe(1);
+    expect([...place.objects.keys()].filter((name) => name.includes("/note/"))).toHaveLength(3);
+    await account.dispose();
+  });
+
+  test("a delivery copied under another name by the store is taken in once", async () => {
+    const place = new MemoryPlace(() => clock++);
+    const { ring, user, prefix } = await makeAccount(place);
+    await dropbox(place, user).deliver(new Uint8Array(0), stream(mailText(1)));
+    const [name, stored] = [...place.objects].find(([key]) => key.includes("/note/"))!;
+    place.write(`${name.slice(0, -1)}${name.endsWith("0") ? "1" : "0"}`, stored.bytes);
+    const account = await open(place, ring());
+    await account.refresh();
+    expect(account.mail.state.inbox.messages.length).toBe(1);
+    await account.dispose();
+    expect(prefix).toHaveLength(33);
+  });
+});
+
+describe("checkpoints", () => {
+  test("a state loaded from a checkpoint, and the rest applied, is the state of the whole log", async () => {
+    const place = new MemoryPlace(() => clock++);
+    const { ring, user, prefix } = await makeAccount(place);
+    const box = dropbox(place, user);
+    const account = await open(place, ring());
+    const bay = (await openLog(place.open(), prefix, platform, ring())).bay;
+    const announce = (written: { covers: number; manifest: Uint8Array; emails: number }) =>
+      ({
+        kind: "checkpoint",
+        covers: written.covers,
+        manifest: written.manifest,
+        emailRows: written.emails,
+        startedAt: written.covers,
+      }) as const;
+    for (let round = 0; round < 3; round++) {
+      for (let n = 0; n < 70; n++) await box.deliver(new Uint8Array(0), stream(mailText(round * 100 + n)));
+      await account.refresh();
+      const view = account.mail.openView("INBOX", { readOnly: false });
+      await view.setFlags([0, 3, 5], { mode: "add", flags: ["\\Deleted", `k${round}`] });
+      await view.expunge([0]);
+      await account.mail.create(`Folder ${round}/x`);
+      await view.transfer("copy", [7, 8], `Folder ${round}/x`);
+      await bay.sync();
+      await bay.checkpoint(announce);
+    }
+    await account.append("Sent", await account.prepare("Sent", stream("Subject: last\r\n\r\n"), { flags: ["\\Seen"] }));
+    await account.refresh();
+    const reopened = await open(place, ring());
+    expect(reopened.mail.state.tailStart).toBeGreaterThan(200);
+    expect(visible(reopened.mail.state)).toEqual(visible(account.mail.state));
+    for (const position of [0, 63, 64, 130])
+      expect(await textOf(reopened, "INBOX", position)).toBe(await textOf(account, "INBOX", position));
+    const session = new AccountSession("a@x", reopened, () => undefined);
+    expect(await checkAccount(session)).toMatchObject({ findings: [] });
+    // The same without the checkpoints.
+    for (const name of [...place.objects.keys()]) if (name.includes("/checkpoint/")) place.objects.delete(name);
+    const replayed = await open(place, ring());
+    expect(replayed.mail.state.tailStart).toBe(0);
+    expect(visible(replayed.mail.state)).toEqual(visible(account.mail.state));
+    await Promise.all([account.dispose(), reopened.dispose(), replayed.dispose(), bay.dispose()]);
+  });
+
+  test("a page that is damaged or missing is found out", async () => {
+    const place = new MemoryPlace(() => clock++);
+    const { ring, prefix } = await makeAccount(place);
+    const { bay } = await openLog(place.open(), prefix, platform, ring());
+    await bay.checkpoint(({ covers, manifest, emails }) => ({
+      kind: "checkpoint",
+      covers,
+      manifest,
+      emailRows: emails,
+      startedAt: covers,
+    }));
+    await bay.dispose();
+    const page = [...place.objects.keys()].find((name) => name.includes("/page/"))!;
+    const { bytes: good } = place.objects.get(page)!;
+    place.write(
+      page,
+      good.map((byte, at) => (at === 60 ? byte ^ 1 : byte)),
+    );
+    await expect(open(place, ring())).rejects.toMatchObject({ code: "corrupt" });
+    place.objects.delete(page);
+    await expect(open(place, ring())).rejects.toMatchObject({ code: "corrupt" });
+  });
+});
+
+describe("faults of the store", () => {
+  const commands: Record<string, (account: Account) => Promise<unknown>> = {
+    append: async (account) =>
+      account.append("Sent", await account.prepare("Sent", stream(mailText(1)), { flags: [] })),
+    "append of a large message": async (account) =>
+      account.append("Sent", await account.prepare("Sent", stream(mailText(1, 5000)), { flags: [] })),
+    create: (account) => account.mail.create("New"),
+  };
+  for (const [name, command] of Object.entries(commands)) {
+    test(`${name}: an answer that is lost at any write leaves it done once`, async () => {
+      for (let nth = 0; nth < 2; nth++) {
+        const place = new MemoryPlace(() => clock++);
+        const { ring } = await makeAccount(place);
+        const account = await open(place, ring());
+        let writes = 0;
+        place.fault = (operation): Fault | undefined =>
+          operation === "putIfAbsent" && writes++ === nth ? { kind: "lost-answer" } : undefined;
+        await command(account);
+        place.fault = () => undefined;
+        await command(account).catch((error: unknown) => {
+          if (!(error instanceof EngineError && error.code === "already-exists")) throw error;
+        });
+        const reopened = await open(place, ring());
+        expect(visible(reopened.mail.state)).toEqual(visible(account.mail.state));
+        const sent = reopened.mail.getMailbox("Sent").messages.length;
+        expect(sent).toBe(name === "create" ? 0 : 2);
+        await Promise.all([account.dispose(), reopened.dispose()]);
+      }
+    });
+
+    test(`${name}: while the store is away it is refused and nothing is there`, async () => {
+      const place = new MemoryPlace(() => clock++);
+      const { ring } = await makeAccount(place);
+      const account = await open(place, ring());
+      const before = visible(account.mail.state);
+      place.fault = (operation) =>
+        operation === "put" || operation === "putIfAbsent" ? { kind: "unavailable" } : undefined;
+      await expect(command(account)).rejects.toMatchObject({ code: "unavailable" });
+      place.fault = () => undefined;
+      await account.refresh();
+      expect(visible(account.mail.state)).toEqual(before);
+      await command(account);
+      await account.dispose();
+    });
+  }
+});
+
+describe("signing in", () => {
+  class Users implements UserDirectory {
+    readonly users: User[] = [];
+    async find(address: string): Promise<User | undefined> {
+      return this.users.find((user) => user.address === address);
+    }
+    async findLocal(local: string): Promise<User | undefined> {
+      return this.users.find((user) => user.address.startsWith(`${local}@`));
+    }
+    async list(): Promise<readonly User[]> {
+      return this.users;
+    }
+    async add(user: User): Promise<void> {
+      this.users.push(user);
+    }
+    async remove(address: string): Promise<void> {
+      this.users.splice(
+        this.users.findIndex((user) => user.address === address),
+        1,
+      );
+    }
+  }
+
+  test("password, its change, recovery; an old slot put back by the store opens nothing", async () => {
+    const place = new MemoryPlace(() => clock++);
+    const users = new Users();
+    const tools = { store: place.open(), users, platform, pepper: new Uint8Array(32).fill(3) };
+    const { recoveryCode } = await signUp(tools, "Ada@Example.org", "first long password");
+    const [user] = users.users;
+    const accounts = new Accounts({ ...tools, trustedHosts: [] });
+    const session = await accounts.login("ada", "first long password", "192.0.2.1");
+    expect(session.state.liveMailboxes().map((mailbox) => mailbox.path)).toEqual(FOLDERS.map(({ path }) => path));
+    for (const [name, password] of [
+      ["ada", "wrong"],
+      ["nobody@example.org", "first long password"],
+    ] as const)
+      await expect(accounts.login(name, password, "192.0.2.9")).rejects.toMatchObject({ code: "not-permitted" });
+    const oldSlot = [...place.objects].find(([name]) => name.includes("slot/password-"))!;
+    await changePassword(tools, user!, "first long password", "second long password");
+    expect([...place.objects.keys()].filter((name) => name.includes("slot/password-"))).toHaveLength(1);
+    place.write(oldSlot[0], oldSlot[1].bytes);
+    await expect(accounts.login("ada", "first long password", "192.0.2.1")).rejects.toMatchObject({
+      code: "not-permitted",
+    });
+    (await accounts.login("ada", "second long password", "192.0.2.1")).close();
+    await expect(recoverAccount(tools, user!, "0000-0000", "third long password")).rejects.toMatchObject({
+      code: "not-permitted",
+    });
+    await recoverAccount(tools, user!, recoveryCode, "third long password");
+    (await accounts.login("ada", "third long password", "192.0.2.1")).close();
+    await expect(signUp(tools, "ada@example.org", "some long password")).rejects.toMatchObject({
+      code: "already-exists",
+    });
+    await expect(signUp(tools, "eve@example.org", "short")).rejects.toMatchObject({ code: "invalid" });
+    session.close();
+    await accounts.dispose();
+  });
+});

@@ -1,0 +1,26 @@
+import { EngineError } from "../errors.ts";
+import type { ObjectStore } from "../storage/object-store.ts";
+import { hexText } from "./entry.ts";
+import type { Sealer } from "./machine.ts";
+import type { PageStore } from "./snapshots.ts";
+
+/** Sealed pages under `page/`, each of a random name that it is bound to. */
+export function createPageStore(
+  store: ObjectStore,
+  prefix: string,
+  sealer: Sealer,
+  random: (bytes: number) => Uint8Array,
+): PageStore {
+  return {
+    async write(kind, content) {
+      const name = `page/${hexText(random(16))}`;
+      await store.put(prefix + name, sealer.seal(kind, name, content), { priority: "bulk", essential: true });
+      return name;
+    },
+    async read(kind, name) {
+      const got = await store.get(prefix + name);
+      if (!got.found) throw new EngineError("corrupt", "a page is missing in the store");
+      return sealer.open(kind, name, got.bytes);
+    },
+  };
+}
