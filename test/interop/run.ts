@@ -1,0 +1,25 @@
+import { curl } from "./curl.ts";
+import { type Interop, Steps } from "./harness.ts";
+import { idle } from "./imapflow.ts";
+import { imaplib } from "./imaplib.ts";
+import { mbsync } from "./mbsync.ts";
+import { mutt } from "./mutt.ts";
+import { postfix } from "./postfix.ts";
+
+/**
+ * `npm run test:interop [-- NAME…]`: programs that we did not write, against the real `restante serve`. Needs root and
+ * Debian: what is missing is installed. Nothing is skipped; what can't be run fails.
+ */
+const PROGRAMS: Readonly<Record<string, Interop>> = { postfix, curl, mbsync, imapflow: idle, mutt, imaplib };
+
+const wanted = process.argv.slice(2);
+const unknown = wanted.filter((name) => !(name in PROGRAMS));
+if (unknown.length > 0) {
+  console.error(`no such program: ${unknown.join(" ")}; there are ${Object.keys(PROGRAMS).join(" ")}`);
+  process.exit(2);
+}
+const steps = new Steps();
+for (const [name, program] of Object.entries(PROGRAMS))
+  if (wanted.length === 0 || wanted.includes(name)) await steps.of(name, program);
+console.log(`${steps.passed} passed, ${steps.failed} failed`);
+process.exit(steps.failed > 0 ? 1 : 0);
