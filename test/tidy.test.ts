@@ -1,0 +1,108 @@
+import { spawnSync } from "node:child_process";
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, test } from "vitest";
+
+/** Tests of the repository itself: that its checks find what they are there to find, and what no tool looks at. */
+const ROOT = join(import.meta.dirname, "..");
+const BIN = join(ROOT, "node_modules/.bin");
+
+function run(command: string, ...args: readonly string[]): { readonly status: number | null; readonly out: string } {
+  const { status, stdout, stderr } = spawnSync(join(BIN, command), args, { cwd: ROOT, encoding: "utf8" });
+  return { status, out: stdout + stderr };
+}
+
+/** Runs with a file planted in the tree. */
+function planted<T>(path: string, text: string, look: () => T): T {
+  const folder = join(ROOT, path, "..");
+  mkdirSync(folder, { recursive: true });
+  writeFileSync(join(ROOT, path), text);
+  try {
+    return look();
+  } finally {
+    rmSync(join(ROOT, path));
+  }
+}
+
+function sources(folder: string): string[] {
+  return readdirSync(join(ROOT, folder), { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile() && entry.name.endsWith(".ts") && !entry.parentPath.includes("node_modules"))
+    .map((entry) => join(entry.parentPath, entry.name));
+}
+
+describe("boundaries", () => {
+  test("an app that imports another is found", () => {
+    const text =
+      'import { createImapServer } from "@restante/imap";\nexport const planted: unknown = createImapServer;\n';
+    const { status, out } = planted("apps/lmtp/src/planted.ts", text, () => run("turbo", "boundaries"));
+    expect(status, out).not.toBe(0);
+  });
+
+  test("a relative import that leaves its package is found", () => {
+    const text = 'import { scan } from "../../mime/src/index.ts";\nexport const planted: unknown = scan;\n';
+    const { status, out } = planted("packages/engine/src/planted.ts", text, () => run("turbo", "boundaries"));
+    expect(status, out).not.toBe(0);
+  });
+
+  /** Which folders of the engine each may import, as ARCHITECTURE.md draws it. */
+  const BELOW: Readonly<Record<string, readonly string[]>> = {
+    account: ["account", "mail", "bay", "storage", "crypto"],
+    mail: ["mail", "bay", "storage", "crypto"],
+    bay: ["bay", "storage", "crypto"],
+    storage: ["storage"],
+    crypto: ["crypto"],
+  };
+
+  test.each(Object.entries(BELOW))("engine/%s imports only what lies below it", (folder, allowed) => {
+    const wrong = sources(`packages/engine/src/${folder}`)
+      .filter((file) => !file.endsWith(".test.ts"))
+      .flatMap((file) =>
+        [...readFileSync(file, "utf8").matchAll(/from "\.\.\/([a-z]+)\//g)]
+          .filter((match) => !allowed.includes(match[1]!))
+          .map((match) => `${file}: ${match[1]}`),
+      );
+    expect(wrong).toEqual([]);
+  });
+
+  test("only the engine's node folder, and its tests, import Node", () => {
+    const wrong = sources("packages/engine/src")
+      .filter((file) => !file.endsWith(".test.ts") && !file.includes("/src/node"))
+      .filter((file) => /from "node:/.test(readFileSync(file, "utf8")));
+    expect(wrong).toEqual([]);
+  });
+
+  test("a wire folder imports nothing of its app but its limits", () => {
+    const wrong = sources("apps/imap/src/wire")
+      .filter((file) => !file.endsWith(".test.ts"))
+      .flatMap((file) =>
+        [...readFileSync(file, "utf8").matchAll(/from "(\.\.\/[^"]+|@restante[^"]+)"/g)].map((match) => match[1]),
+      )
+      .filter((path) => path !== "../limits.ts");
+    expect(wrong).toEqual([]);
+  });
+});
+
+test("the lockfile names no host, and only our own folders as places", () => {
+  const lockfile = readFileSync(join(ROOT, "package-lock.json"), "utf8");
+  expect([...lockfile.matchAll(/"resolved": "(https?:[^"]+)"/g)].map((match) => match[1])).toEqual([]);
+});
+
+test("references to RFCs are written one way", () => {
+  const wrong = ["packages", "apps"].flatMap((folder) =>
+    sources(folder).flatMap((file) =>
+      (readFileSync(file, "utf8").match(/RFC ?\d{3,5},? (?:section|sec\.?) |rfc\d{4}(?!["'/\w])/gi) ?? [])
+        .filter((text) => !/^rfc822/i.test(text))
+        .map((text) => `${file}: ${text}`),
+    ),
+  );
+  expect(wrong).toEqual([]);
+});
+
+test("no source file has grown past what one idea needs", () => {
+  const long = ["packages", "apps"]
+    .flatMap(sources)
+    .filter((file) => !file.endsWith(".test.ts"))
+    .map((file) => ({ file: file.slice(ROOT.length + 1), lines: readFileSync(file, "utf8").split("\n").length }))
+    .filter(({ lines }) => lines > 560);
+  expect(long).toEqual([]);
+});
