@@ -1,6 +1,6 @@
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { beforeAll, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { attachmentSpans, decodeHead, encodeHead, hexText, joinEntry, splitEntry } from "./bay/entry.ts";
 import type { WriterId } from "./bay/writer.ts";
 import {
@@ -44,7 +44,8 @@ import { decodeSummary, encodeSummary } from "./mail/summary.ts";
  */
 const GOLDEN = join(import.meta.dirname, "../testdata/golden");
 
-beforeAll(() => ready);
+// Keys are made while tests are collected.
+await ready;
 
 /** Counts up instead of being random. */
 function fixedPlatform(): CryptoPlatform {
@@ -134,11 +135,7 @@ interface Shape {
 }
 const sealed = { key: pattern(32, 7), keyVersion: 1, account: pattern(16, 9), kind: "entry", id: "7" } as const;
 const salvage = { key: pattern(32), receivedMs: 5, mailbox: "Sent", flags: ["\\Seen"] };
-const signer = signingKeyPairLater();
-
-function signingKeyPairLater(): () => ReturnType<typeof signingKeyPair> {
-  return () => signingKeyPair(pattern(32, 11));
-}
+const signer = signingKeyPair(pattern(32, 11));
 
 const SHAPES: Readonly<Record<string, Shape>> = {
   "sealed-object-1": {
@@ -180,16 +177,16 @@ const SHAPES: Readonly<Record<string, Shape>> = {
   "note-1": {
     make: (platform, ring) => {
       const to = publicRecord(ring);
-      const origin = { host: hostId(signer().publicKey), stream: pattern(16), counter: 3, givenUp: [1] };
+      const origin = { host: hostId(signer.publicKey), stream: pattern(16), counter: 3, givenUp: [1] };
       return makeNote(
         platform,
         to,
         { name: "note/1", kem: encapsulate(platform, to), origin, summary: pattern(99) },
-        signer(),
+        signer,
       );
     },
     open: (bytes, platform, ring) =>
-      expect(openNote(platform, ring, "note/1", bytes, [signer().publicKey])).toMatchObject({
+      expect(openNote(platform, ring, "note/1", bytes, [signer.publicKey])).toMatchObject({
         verified: true,
         summary: pattern(99),
       }),

@@ -1,4 +1,4 @@
-import { beforeAll, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { makeRing, publicRecord, type Ring, ready, signingKeyPair } from "../crypto/index.ts";
 import { EngineError } from "../errors.ts";
 import { Mail } from "../mail/mail.ts";
@@ -16,7 +16,8 @@ import { FOLDERS, signUp } from "./sign-up.ts";
 import { changePassword, recoverAccount } from "./slots.ts";
 import { accountPrefix, type User, type UserDirectory } from "./users.ts";
 
-beforeAll(() => ready);
+// Keys are made while tests are collected.
+await ready;
 
 const crypto = nodePlatform();
 const signer = signingKeyPair(new Uint8Array(32).fill(9));

@@ -1,5 +1,5 @@
 import fc from "fast-check";
-import { beforeAll, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { nodePlatform } from "../node/crypto-platform.ts";
 import {
   type CryptoPlatform,
@@ -37,7 +37,8 @@ import {
   wrapForOwner,
 } from "./index.ts";
 
-beforeAll(() => ready);
+// Keys are made while tests are collected.
+await ready;
 
 const platform: CryptoPlatform = nodePlatform();
 const account = new Uint8Array(16).fill(1);
