@@ -68,7 +68,11 @@ export class Connection implements Link {
       },
     });
     this.#session = new Session(this, this.#output);
-    this.#input.onDrained = () => this.#socket.resume();
+    // Whenever we wait for the client, it has all that we have to say.
+    this.#input.onDrained = () => {
+      this.#flushSoon();
+      this.#socket.resume();
+    };
     this.#attach(socket);
   }
 

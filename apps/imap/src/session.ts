@@ -27,8 +27,8 @@ export interface Link {
 /** The selected mailbox: its view, and which of its uids are \Recent for this session. */
 export interface Selected {
   readonly view: MailboxView;
-  recentFrom: number;
-  recentTo: number;
+  /** Uids from `from` up to, not including, `to`; another session may have what lies between two ranges. */
+  readonly recent: { readonly from: number; readonly to: number }[];
 }
 
 /** The message that an APPEND announced. */
@@ -98,26 +98,27 @@ export class Session {
   }
 
   select(view: MailboxView): void {
-    const recent = this.mail.claimRecent(view.mailbox, view.readOnly);
-    this.selected = { view, recentFrom: recent, recentTo: view.mailbox.uidNext };
+    this.selected = { view, recent: [] };
+    this.#claimRecent(this.selected);
   }
 
-  #claimRecent(selected: Selected): void {
-    const { mailbox, readOnly } = selected.view;
-    const from = this.mail.claimRecent(mailbox, readOnly);
-    // Only what came since this session's claim began counts; a gap belongs to another session.
-    if (from > selected.recentTo) selected.recentFrom = Math.max(selected.recentFrom, from);
-    selected.recentTo = mailbox.uidNext;
+  #claimRecent({ view, recent }: Selected): void {
+    const from = this.mail.claimRecent(view.mailbox, view.readOnly);
+    const to = view.mailbox.uidNext;
+    // A session that only reads claims nothing: what it is shown stays recent for others, and for itself.
+    if (view.readOnly) recent.length = 0;
+    if (from < to) recent.push({ from, to });
   }
 
   isRecent(uid: number): boolean {
-    const { selected } = this;
-    return selected !== undefined && uid >= selected.recentFrom && uid < selected.recentTo;
+    return this.selected?.recent.some(({ from, to }) => uid >= from && uid < to) ?? false;
   }
 
   recentCount(): number {
     const { selected } = this;
-    return selected ? selected.view.length - selected.view.lowerBound(selected.recentFrom) : 0;
+    if (!selected) return 0;
+    const { view, recent } = selected;
+    return recent.reduce((sum, { from, to }) => sum + view.lowerBound(to) - view.lowerBound(from), 0);
   }
 
   /** `(\Seen …)`: a message's flags and keywords. */
