@@ -122,7 +122,8 @@ async function findRecipient(address: SMTPServerAddress, options: LmtpServerOpti
   return undefined;
 }
 
-/** The replies, one a recipient, in order. */
+/** The replies, one a recipient, in order. One recipient's copy is sealed as it streams in; for several the message is
+ * spooled first, since each has keys of its own. */
 async function deliver(
   stream: SMTPServerDataStream,
   session: SMTPServerSession,
@@ -130,39 +131,56 @@ async function deliver(
 ): Promise<(string | Reply)[]> {
   const recipients = accepted.get(session) ?? [];
   const id = randomBytes(8).toString("hex");
-  const { mailFrom } = session.envelope;
-  const from = mailFrom ? mailFrom.address : "";
-  await using message = await spool(bounded(stream, options.sizeMax * OVERSIZE_FACTOR_MAX));
-  // smtp-server answers for the size itself: 552 5.3.4.
-  if (stream.sizeExceeded) return [];
-  const replies: (string | Reply)[] = [];
-  for (let at = 0; at < recipients.length; at += DELIVERIES_AT_ONCE) {
-    const batch = recipients.slice(at, at + DELIVERIES_AT_ONCE).map(async ({ address, dropbox }) => {
-      const trace = formatTrace({
-        from,
-        recipient: address,
-        client: session.hostNameAppearsAs || "",
-        address: session.remoteAddress ?? "",
-        server: options.serverName,
-        id,
-        time: new Date(),
-      });
-      try {
-        await dropbox.deliver(trace, message.read());
-        return `Delivered ${id}`;
-      } catch (error) {
-        return replyFor(error, options);
-      }
+  const time = new Date();
+  const source = bounded(stream, options.sizeMax * OVERSIZE_FACTOR_MAX);
+  const deliverTo = async (
+    { address, dropbox }: Recipient,
+    message: AsyncIterable<Uint8Array>,
+  ): Promise<string | Reply> => {
+    const trace = formatTrace({
+      from: session.envelope.mailFrom ? session.envelope.mailFrom.address : "",
+      recipient: address,
+      client: session.hostNameAppearsAs || "",
+      address: session.remoteAddress ?? "",
+      server: options.serverName,
+      id,
+      time,
     });
-    replies.push(...(await Promise.all(batch)));
+    try {
+      await dropbox.deliver(trace, message);
+      return `Delivered ${id}`;
+    } catch (error) {
+      return replyFor(error, options);
+    }
+  };
+  try {
+    if (recipients.length === 1) return [await deliverTo(recipients[0]!, source)];
+    await using message = await spool(source);
+    const replies: (string | Reply)[] = [];
+    for (let at = 0; at < recipients.length; at += DELIVERIES_AT_ONCE)
+      replies.push(
+        ...(await Promise.all(
+          recipients.slice(at, at + DELIVERIES_AT_ONCE).map((recipient) => deliverTo(recipient, message.read())),
+        )),
+      );
+    return replies;
+  } catch (error) {
+    // smtp-server answers 552 5.3.4 for the size, once a recipient.
+    if (error instanceof Oversized) return [];
+    throw error;
+  } finally {
+    // What a failed delivery left unread is still on the wire.
+    stream.resume();
   }
-  return replies;
 }
 
-/** The stream, cut off where a client that was told the limit goes on regardless. */
+class Oversized extends Error {}
+
+/** The stream; fails where it is too large, and cuts a client off that was told the limit and goes on regardless. */
 async function* bounded(stream: SMTPServerDataStream, bytesMax: number): AsyncGenerator<Uint8Array> {
   let size = 0;
-  for await (const chunk of stream as AsyncIterable<Uint8Array>) {
+  const pieces = stream.iterator({ destroyOnReturn: false }) as AsyncIterable<Uint8Array>;
+  for await (const chunk of pieces) {
     size += chunk.length;
     if (size > bytesMax) {
       stream.destroy();
@@ -170,9 +188,11 @@ async function* bounded(stream: SMTPServerDataStream, bytesMax: number): AsyncGe
     }
     if (!stream.sizeExceeded) yield chunk;
   }
+  if (stream.sizeExceeded) throw new Oversized("message is too large");
 }
 
 function replyFor(error: unknown, options: LmtpServerOptions): Reply {
+  if (error instanceof Oversized) throw error;
   if (error instanceof Reply) return error;
   if (error instanceof EngineError) {
     options.log({ level: "warn", event: "delivery failed", error });

@@ -68,21 +68,23 @@ export function sealObject(context: SealContext, content: Uint8Array): Uint8Arra
 /** Seals a stream in bounded memory; the pieces joined are what {@link sealObject} makes. */
 export async function* sealStream(context: SealContext, source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
   const writer = new SegmentWriter(context);
-  let filling = new Uint8Array(SEGMENT_CONTENT_BYTES);
+  // Two buffers in turn: the writer holds one segment back while the next is filled.
+  const buffers = [new Uint8Array(SEGMENT_CONTENT_BYTES), new Uint8Array(SEGMENT_CONTENT_BYTES)] as const;
+  let turn: 0 | 1 = 0;
   let filled = 0;
   for await (const chunk of source)
     for (let at = 0; at < chunk.length; ) {
       const taken = Math.min(chunk.length - at, SEGMENT_CONTENT_BYTES - filled);
-      filling.set(chunk.subarray(at, at + taken), filled);
+      buffers[turn].set(chunk.subarray(at, at + taken), filled);
       filled += taken;
       at += taken;
       if (filled === SEGMENT_CONTENT_BYTES) {
-        yield* writer.write(filling);
-        filling = new Uint8Array(SEGMENT_CONTENT_BYTES);
+        yield* writer.write(buffers[turn]);
+        turn = turn === 0 ? 1 : 0;
         filled = 0;
       }
     }
-  if (filled > 0) yield* writer.write(filling.subarray(0, filled));
+  if (filled > 0) yield* writer.write(buffers[turn].subarray(0, filled));
   yield* writer.end();
 }
 
@@ -98,6 +100,13 @@ class SegmentWriter {
     this.#context = context;
     this.#binding = bind(context, context.platform.random(SALT_BYTES), context.keyVersion);
   }
+
+  /** Plain text of one segment at a time. */
+  #scratch(length: number): Uint8Array {
+    if (this.#plain.length < length) this.#plain = new Uint8Array(length);
+    return this.#plain.subarray(0, length);
+  }
+  #plain: Uint8Array = new Uint8Array(0);
 
   write(content: Uint8Array): Uint8Array[] {
     // The next one's length: full, or with padding that makes up for what it lacks.
@@ -135,7 +144,8 @@ class SegmentWriter {
 
   #seal(nextLength: number): Uint8Array {
     const { content, padding } = this.#waiting!;
-    const plain = new Uint8Array(SEGMENT_HEAD_BYTES + content.length + padding);
+    const plain = this.#scratch(SEGMENT_HEAD_BYTES + content.length + padding);
+    plain.fill(0, SEGMENT_HEAD_BYTES + content.length);
     const view = new DataView(plain.buffer);
     view.setUint32(1, nextLength);
     view.setUint32(5, content.length);
