@@ -135,11 +135,13 @@ describe("serve --only lmtp", () => {
       expect.stringMatching(/^250/),
     ]);
     lmtp.end();
+    const hostKey = /"publicKey":"([^"]+)"/.exec(lmtpOnly.logs())?.[1];
     expect(await lmtpOnly.stop()).toBe(0);
     expect(await readdir(join(host, "keys"))).toEqual(["lmtp"]);
     await rm(join(data, "store"), { recursive: true });
     await cp(join(host, "store"), join(data, "store"), { recursive: true });
-    const reader = await startServer(data, { args: ["--only", "imap"] });
+    const trust = { RESTANTE_LOGIN_TRUSTED_HOSTS: hostKey ?? "" };
+    const reader = await startServer(data, { args: ["--only", "imap"], env: trust });
     const imap = await connectImap(reader.ports.imap!, "bob@example.org", '"a long enough secret"');
     expect(await imap.command("SELECT INBOX")).toContain("* 1 EXISTS");
     expect(await imap.command("FETCH 1 BODY[TEXT]")).toContain("hello");

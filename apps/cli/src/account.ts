@@ -1,4 +1,5 @@
 import {
+  acceptHistory,
   accountPrefix,
   changePassword,
   deleteAccount,
@@ -15,7 +16,14 @@ import type { Flags } from "./run.ts";
 
 type Action = (context: Context, address: string, flags: Flags) => Promise<unknown>;
 
-const ACTIONS: Readonly<Record<string, Action>> = { add, show, passwd, recover, delete: remove };
+const ACTIONS: Readonly<Record<string, Action>> = {
+  add,
+  show,
+  passwd,
+  recover,
+  "accept-history": accept,
+  delete: remove,
+};
 
 /** `restante account …` */
 export async function account(config: Config, args: readonly string[], flags: Flags): Promise<number> {
@@ -69,6 +77,13 @@ async function recover(context: Context, address: string, flags: Flags): Promise
   const fresh = await askNewSecret("New password: ", flags);
   await recoverAccount({ ...context, pepper: await readPepper(context.config) }, user, code, fresh);
   return [`${user.address} has a new password.`];
+}
+
+async function accept(context: Context, address: string, flags: Flags): Promise<unknown> {
+  const user = await getUser(context, address);
+  const password = await askSecret("Password: ", flags);
+  await acceptHistory({ ...context, pepper: await readPepper(context.config) }, user, password);
+  return [`${user.address} goes on from what the store shows; mail programs will fetch everything anew.`];
 }
 
 async function remove(context: Context, address: string): Promise<unknown> {

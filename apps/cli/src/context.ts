@@ -8,7 +8,7 @@ import {
   signingKeyPair,
   type UserDirectory,
 } from "@restante/engine";
-import { nodePlatform, openEmbeddedStore, UsersFolder } from "@restante/engine/node";
+import { nodePlatform, openEmbeddedStore, UsersFolder, witnessFolder } from "@restante/engine/node";
 import { type Config, createLog, dataPath, type Log, readOrMakeKey } from "@restante/host";
 import { EXIT } from "./exit.ts";
 
@@ -44,6 +44,7 @@ export async function openContext(config: Config): Promise<Context> {
       monotonic: () => performance.now(),
       delay: (ms) => new Promise((resolve) => setTimeout(resolve, ms).unref()),
       log,
+      witnesses: witnessFolder(dataPath(config, "keys", "witness")),
     },
     async [Symbol.asyncDispose]() {
       await store.dispose();

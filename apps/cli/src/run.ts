@@ -14,6 +14,7 @@ const HELP = `restante: a mail server whose stored bytes only the mailbox's owne
   restante account show ADDRESS
   restante account passwd ADDRESS          change the password
   restante account recover ADDRESS         set a new password with the recovery code
+  restante account accept-history ADDRESS  go on from an older history, after a restore
   restante account delete ADDRESS
   restante check ADDRESS                   open and count everything in an account
   restante config check

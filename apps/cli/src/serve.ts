@@ -39,12 +39,19 @@ export async function serve(config: Config, flags: Flags): Promise<number> {
   const bound = await bindAll(services);
   if (isDemo === "new") await sendDemoMails(connect, bound.find(({ name }) => name === "lmtp")?.address);
   announce(bound, isDemo !== "none");
+  // What another front end puts into login.trusted_hosts.
+  if (wanted.includes("lmtp"))
+    open.log({ level: "info", event: "deliveries are signed", publicKey: base64(signer.publicKey) });
   await untilSignal(open, tls, wanted);
   const force = setTimeout(() => process.exit(EXIT.failed), STOP_MS);
   force.unref();
   await Promise.all(services.map((service) => service.stop()));
   await open[Symbol.asyncDispose]();
   return EXIT.well;
+}
+
+function base64(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString("base64");
 }
 
 function wantedServices(only: string | undefined): readonly ServiceName[] {

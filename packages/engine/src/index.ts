@@ -2,10 +2,10 @@
 export { Accounts, type AccountsOptions } from "./account/accounts.ts";
 export { type CheckReport, checkAccount, type Finding } from "./account/check.ts";
 export { type Deliverer, Dropbox } from "./account/dropbox.ts";
-export type { LogEvent, Platform } from "./account/platform.ts";
+export type { LogEvent, Platform, WitnessKeeper } from "./account/platform.ts";
 export { AccountSession } from "./account/session.ts";
 export { type SignUp, signUp } from "./account/sign-up.ts";
-export { changePassword, deleteAccount, recoverAccount } from "./account/slots.ts";
+export { acceptHistory, changePassword, deleteAccount, recoverAccount } from "./account/slots.ts";
 export { accountPrefix, normalizeAddress, type User, type UserDirectory } from "./account/users.ts";
 export {
   decodePublicRecord,

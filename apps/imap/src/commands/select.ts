@@ -38,5 +38,9 @@ async function open(session: Session, path: string, readOnly: boolean): Promise<
   untagged(`OK [PERMANENTFLAGS (${readOnly ? "" : `${flags} \\*`})] Flags that are kept`);
   untagged(`OK [UIDNEXT ${mailbox.uidNext}] Next UID`);
   untagged(`OK [UIDVALIDITY ${mailbox.uidValidity}] UIDs are valid`);
+  if (session.mail.rolledBack)
+    untagged(
+      "OK [ALERT] The store shows an older state of this account than was seen before. Nothing can be changed until you accept it: restante account accept-history",
+    );
   return readOnly ? ok("EXAMINE completed", "READ-ONLY") : ok("SELECT completed", "READ-WRITE");
 }

@@ -13,7 +13,7 @@ import { openLog } from "./open-log.ts";
 import type { Platform } from "./platform.ts";
 import { AccountSession } from "./session.ts";
 import { FOLDERS, signUp } from "./sign-up.ts";
-import { changePassword, recoverAccount } from "./slots.ts";
+import { acceptHistory, changePassword, recoverAccount } from "./slots.ts";
 import { accountPrefix, type User, type UserDirectory } from "./users.ts";
 
 // Keys are made while tests are collected.
@@ -216,6 +216,73 @@ describe("checkpoints", () => {
     await expect(open(place, ring())).rejects.toMatchObject({ code: "corrupt" });
     place.objects.delete(page);
     await expect(open(place, ring())).rejects.toMatchObject({ code: "corrupt" });
+  });
+});
+
+describe("rollback", () => {
+  function witnesses(): NonNullable<Platform["witnesses"]> {
+    const kept = new Map<string, { entry: number; hash: Uint8Array }>();
+    return {
+      read: async (account) => kept.get(account),
+      write: async (account, witness) => void kept.set(account, witness),
+    };
+  }
+
+  test("a store that shows an older history is found out; the account is read-only until its owner accepts it", async () => {
+    const place = new MemoryPlace(() => clock++);
+    const users: User[] = [];
+    const directory = {
+      find: async (address: string) => users.find((user) => user.address === address),
+      findLocal: async () => undefined,
+      list: async () => users,
+      add: async (user: User) => void users.push(user),
+      remove: async () => undefined,
+    };
+    const host = { ...platform, witnesses: witnesses() };
+    const tools = { store: place.open(), users: directory, platform: host, pepper: undefined };
+    await signUp(tools, "ada@example.org", "first long password");
+    const { encodeRing, decodeRing, openSlot, utf8 } = await import("../crypto/index.ts");
+    const [slotName, slot] = [...place.objects].find(([name]) => name.includes("slot/password-"))!;
+    const opened = await openSlot(crypto, slotName.slice(33), slot.bytes, {
+      kind: "password",
+      secret: utf8("first long password"),
+    });
+    const ring = encodeRing(opened!);
+    const openHere = (): Promise<Account> => Account.open({ ...tools, trustedHosts: [] }, decodeRing(ring.slice()));
+    const first = await openHere();
+    await first.mail.create("Kept");
+    const old = place.snapshot();
+    await first.mail.create("Lost");
+    const before = first.mail.state.inbox.uidValidity;
+    await first.dispose();
+    place.rollback(old);
+    const second = await openHere();
+    expect(second.rolledBack).toBe(true);
+    await expect(second.mail.create("More")).rejects.toMatchObject({ code: "not-permitted" });
+    await acceptHistory(tools, users[0]!, "first long password");
+    await second.refresh();
+    expect(second.rolledBack).toBe(false);
+    expect(second.mail.state.inbox.uidValidity).toBeGreaterThan(before);
+    await second.mail.create("More");
+    await second.dispose();
+    const third = await openHere();
+    expect(third.rolledBack).toBe(false);
+    await third.dispose();
+  });
+
+  test("mail that no trusted host signed is shown apart", async () => {
+    const place = new MemoryPlace(() => clock++);
+    const { ring, user } = await makeAccount(place);
+    const stranger = signingKeyPair(new Uint8Array(32).fill(1));
+    await new Dropbox({ store: place.open(), platform, signer: stranger, stream: crypto.random(16) }, user).deliver(
+      new Uint8Array(0),
+      stream(mailText(1)),
+    );
+    const account = await open(place, ring());
+    await account.refresh();
+    expect(account.mail.state.inbox.messages.length).toBe(0);
+    expect(account.mail.getMailbox("Unverified").messages.length).toBe(1);
+    await account.dispose();
   });
 });
 

@@ -22,8 +22,13 @@ const TAKE_IN_NOTES_MAX = 256;
 /** How long an answer waits for what was delivered before it. */
 const TAKE_IN_WAIT_MS = 2000;
 
+/** Where mail without a good signature goes. */
+const UNVERIFIED = "Unverified";
 /** Entries after which a checkpoint is due. */
 const CHECKPOINT_ENTRIES = 1000;
+
+/** Entries after which the witness is kept anew. */
+const WITNESS_ENTRIES = 32;
 
 export interface AccountPlace {
   readonly store: ObjectStore;
@@ -55,6 +60,7 @@ export class Account {
   #checkpointing: Promise<void> | undefined;
   #takingIn: Promise<void> | undefined;
   #lastNote = "";
+  #witnessed = 0;
   readonly #unreadable = new Set<string>();
 
   private constructor(place: AccountPlace, ring: Ring, bay: LinearBay<MailState, Op, Outcome>, contents: Contents) {
@@ -64,7 +70,17 @@ export class Account {
     this.#prefix = accountPrefix(publicRecord(ring));
     this.mail = new Mail(bay, place.platform.now);
     this.contents = contents;
-    this.#stopWatching.push(bay.onApplied(() => this.#checkpointIfDue()));
+    const { epoch } = bay.state;
+    this.#stopWatching.push(
+      bay.onApplied(() => {
+        // Another process pushed the owner's word for it.
+        if (bay.rolledBack && bay.state.epoch > epoch) bay.acceptHistory();
+        this.#checkpointIfDue();
+        this.#witnessIfDue();
+      }),
+    );
+    this.#witnessed = bay.position;
+    void this.#keepWitness();
     for (const mailbox of bay.state.liveMailboxes()) this.#recentFrom.set(mailbox.id, mailbox.uidNext);
     const endWatch = place.store.watch(`${this.#prefix}note/`, () => {
       this.takeIn().catch((error: unknown) => place.platform.log({ level: "warn", event: "take-in failed", error }));
@@ -74,8 +90,17 @@ export class Account {
 
   /** Throws EngineError `unavailable` or `corrupt`. */
   static async open(place: AccountPlace, ring: Ring): Promise<Account> {
-    const { bay, contents } = await openLog(place.store, accountPrefix(publicRecord(ring)), place.platform, ring);
+    const { store, platform } = place;
+    const witness = await platform.witnesses?.read(hexText(ring.account));
+    const { bay, contents } = await openLog(store, accountPrefix(publicRecord(ring)), platform, ring, witness);
+    if (bay.rolledBack)
+      platform.log({ level: "error", event: "store shows an older history", account: hexText(ring.account) });
     return new Account(place, ring, bay, contents);
+  }
+
+  /** The store shows an older state than this host has seen: the account is read-only until its owner accepts that. */
+  get rolledBack(): boolean {
+    return this.#bay.rolledBack;
   }
 
   onChange(listener: () => void): () => void {
@@ -87,13 +112,32 @@ export class Account {
     // Their failures were told to who began them.
     await this.#takingIn?.catch(() => undefined);
     await this.#checkpointing;
+    await this.#keepWitness();
     await this.#bay.dispose();
     this.#ring[Symbol.dispose]();
   }
 
+  /** Keeps what was seen of the log outside the store. */
+  async #keepWitness(): Promise<void> {
+    const { platform } = this.#place;
+    if (this.#bay.rolledBack) return;
+    try {
+      await platform.witnesses?.write(hexText(this.#ring.account), this.#bay.witness);
+      this.#witnessed = this.#bay.position;
+    } catch (error) {
+      platform.log({ level: "warn", event: "witness can't be kept", error });
+    }
+  }
+
+  #witnessIfDue(): void {
+    if (this.#bay.position - this.#witnessed < WITNESS_ENTRIES) return;
+    this.#witnessed = this.#bay.position;
+    void this.#keepWitness();
+  }
+
   /** Keeps the log that an opening reads short. Sessions go on meanwhile; a failure costs nothing but the next try. */
   #checkpointIfDue(): void {
-    if (this.#checkpointing !== undefined || this.#bay.tailLength < CHECKPOINT_ENTRIES) return;
+    if (this.#bay.rolledBack || this.#checkpointing !== undefined || this.#bay.tailLength < CHECKPOINT_ENTRIES) return;
     this.#checkpointing = this.#bay
       .checkpoint(({ covers, manifest, emails }) => ({
         kind: "checkpoint",
@@ -127,6 +171,7 @@ export class Account {
   }
 
   async #takeInAll(): Promise<void> {
+    if (this.#bay.rolledBack) return;
     for (;;) {
       const listed = this.#bay.position;
       const { store } = this.#place;
@@ -167,7 +212,7 @@ export class Account {
       const stream = note.verified ? hexText(note.origin.host) + hexText(note.origin.stream) : "";
       return {
         note: name,
-        mailbox: INBOX_ID,
+        mailbox: note.verified ? INBOX_ID : await this.#unverified(),
         email,
         stream,
         counter: note.origin.counter,
@@ -180,6 +225,12 @@ export class Account {
       platform.log({ level: "warn", event: "note can't be opened", note: name, error });
       return undefined;
     }
+  }
+
+  /** The folder for mail that no trusted host signed: it may be forged, and is shown apart. */
+  async #unverified(): Promise<MailboxId> {
+    const known = this.mail.state.findPath(UNVERIFIED);
+    return known ? known.id : this.mail.create(UNVERIFIED);
   }
 
   /** Gives each its thread: that of a message it refers to, of one before it here too, else a new one. */

@@ -1,5 +1,5 @@
 import { hexText } from "../bay/entry.ts";
-import { LinearBay } from "../bay/linear-bay.ts";
+import { LinearBay, type Witness } from "../bay/linear-bay.ts";
 import { createPageStore } from "../bay/page-store.ts";
 import type { WriterId } from "../bay/writer.ts";
 import type { Ring } from "../crypto/index.ts";
@@ -19,6 +19,7 @@ export async function openLog(
   prefix: string,
   platform: Platform,
   ring: Ring,
+  witness?: Witness,
 ): Promise<{ readonly bay: LinearBay<MailState, Op, Outcome>; readonly contents: Contents }> {
   const sealer = ringSealer(platform.crypto, ring);
   const pages = createPageStore(store, prefix, sealer, platform.crypto.random);
@@ -32,6 +33,7 @@ export async function openLog(
     },
     pages,
     sealer,
+    witness,
     writer: hexText(platform.crypto.random(8)) as WriterId,
     delay: platform.delay,
   });

@@ -1,3 +1,4 @@
+import type { Witness } from "../bay/linear-bay.ts";
 import type { CryptoPlatform } from "../crypto/index.ts";
 
 /** What the engine needs of the world around it: handed in, so that it runs anywhere and tests need no time. */
@@ -8,8 +9,16 @@ export interface Platform {
   /** Milliseconds that only go forward: throttles and time-outs. */
   readonly monotonic: () => number;
   readonly delay: (ms: number) => Promise<void>;
+  /** What this host saw last of each account's log, kept outside the store; absent where nothing is kept. */
+  readonly witnesses?: WitnessKeeper;
   /** What an operator should know: ids, counts and codes, never content. */
   readonly log: (event: LogEvent) => void;
+}
+
+/** Keeps a witness an account (by its id in hex): lost ones only mean that a rollback goes unseen once. */
+export interface WitnessKeeper {
+  read(account: string): Promise<Witness | undefined>;
+  write(account: string, witness: Witness): Promise<void>;
 }
 
 export interface LogEvent {

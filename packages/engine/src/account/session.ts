@@ -31,6 +31,11 @@ export class AccountSession {
     return this.#mail.state;
   }
 
+  /** The store shows an older state than was seen here before. */
+  get rolledBack(): boolean {
+    return this.#account.rolledBack;
+  }
+
   refresh(): Promise<void> {
     return this.#account.refresh();
   }

@@ -1,3 +1,4 @@
+import { hexText } from "../bay/entry.ts";
 import { makeSlot, openSlot, parseCode, type Ring, type SlotSecret, utf8 } from "../crypto/index.ts";
 import { EngineError } from "../errors.ts";
 import { Mail } from "../mail/mail.ts";
@@ -26,6 +27,25 @@ export async function recoverAccount(tools: Tools, user: User, code: string, fre
   const secret = parseCode(code);
   if (!secret) throw new EngineError("not-permitted", "that is not the recovery code");
   await replacePassword(tools, user, { kind: "recovery", secret }, fresh);
+}
+
+/**
+ * Accepts the history that the store shows, after a restore or a rollback: every UIDVALIDITY rises, so that each mail
+ * program fetches anew and none shows a wrong mail. Errors: `not-permitted` for a wrong password.
+ */
+export async function acceptHistory(tools: Tools, user: User, password: string): Promise<void> {
+  const { store, platform } = tools;
+  const prefix = accountPrefix(user.record);
+  const opened = await openWith(tools, prefix, { kind: "password", ...passwordSecret(tools, password) });
+  if (!opened) throw new EngineError("not-permitted", "wrong password");
+  using ring = opened.ring;
+  const { bay } = await openLog(store, prefix, platform, ring);
+  try {
+    await new Mail(bay, platform.now).push({ kind: "raise", seconds: Math.floor(platform.now() / 1000) });
+    await platform.witnesses?.write(hexText(ring.account), bay.witness);
+  } finally {
+    await bay.dispose();
+  }
 }
 
 /** Deletes an account: the ways in first, then the rest. Mail for it is refused at once. */

@@ -42,11 +42,19 @@ export interface LinearBayOptions<State, Op, Outcome> {
   readonly pages: PageStore;
   readonly sealer: Sealer;
   readonly writer: WriterId;
+  /** What this host saw of the log before, kept outside the store. */
+  readonly witness?: Witness | undefined;
   /** Waits; handed in so that tests need no time. */
   readonly delay: (ms: number) => Promise<void>;
 }
 
 const MANIFEST_FORMAT = 1;
+
+/** A point of the log: entry `entry` had this hash. A store that shows less, or another, was rolled back. */
+export interface Witness {
+  readonly entry: number;
+  readonly hash: Uint8Array;
+}
 
 /** What the announcing op tells of a checkpoint. */
 export interface Written {
@@ -84,6 +92,7 @@ export class LinearBay<State, Op, Outcome> implements Bay<State, Op, Outcome> {
   /** The tail of the one queue of work on the log. */
   #turn: Promise<unknown> = Promise.resolve();
   #pushing = false;
+  #rolledBack = false;
   readonly #listeners = new Set<() => void>();
   #stopWatching: () => void = () => undefined;
   #disposed = false;
@@ -99,11 +108,27 @@ export class LinearBay<State, Op, Outcome> implements Bay<State, Op, Outcome> {
     const bay = new LinearBay(options);
     await bay.#inTurn(() => bay.#loadCheckpoint());
     await bay.sync();
+    if (options.witness && bay.#head < options.witness.entry) bay.#rolledBack = true;
     bay.#stopWatching = options.store.watch(`${options.prefix}log/`, () => {
       // A hint only: whoever needs the head syncs by itself and sees the error.
       bay.sync().catch(() => undefined);
     });
     return bay;
+  }
+
+  /** The store shows an older or another history than this host has seen. Nothing is pushed upon it. */
+  get rolledBack(): boolean {
+    return this.#rolledBack;
+  }
+
+  /** The owner goes on from the history that the store shows. */
+  acceptHistory(): void {
+    this.#rolledBack = false;
+  }
+
+  /** The present end of the log, for the host to keep. */
+  get witness(): Witness {
+    return { entry: this.#head, hash: this.#hash };
   }
 
   get state(): State {
@@ -116,6 +141,10 @@ export class LinearBay<State, Op, Outcome> implements Bay<State, Op, Outcome> {
 
   push(push: Push<Op>): Promise<Outcome> {
     if (this.#disposed) return Promise.reject(new EngineError("unavailable", "the log is closed"));
+    if (this.#rolledBack)
+      return Promise.reject(
+        new EngineError("not-permitted", "the store shows an older history: the account is read-only"),
+      );
     const bytes = this.#options.machine.encodeOp(push.op);
     const size = (push.attachments ?? []).reduce((sum, piece) => sum + piece.length, bytes.length);
     return new Promise((resolve, reject) => {
@@ -363,6 +392,8 @@ export class LinearBay<State, Op, Outcome> implements Bay<State, Op, Outcome> {
     this.#remember(head.writer, head.sequence + ops.length - 1);
     this.#head = n;
     this.#hash = this.#options.sealer.hash(bytes);
+    const { witness } = this.#options;
+    if (witness?.entry === n && !sameBytes(witness.hash, this.#hash)) this.#rolledBack = true;
     return outcomes;
   }
 

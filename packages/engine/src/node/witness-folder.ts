@@ -1,0 +1,24 @@
+import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import type { WitnessKeeper } from "../account/platform.ts";
+
+/** Witnesses as one small file an account, in the host's own folder, outside the store. */
+export function witnessFolder(folder: string): WitnessKeeper {
+  const file = (account: string): string => join(folder, `${account}.json`);
+  return {
+    async read(account) {
+      const text = await readFile(file(account), "utf8").catch((error: NodeJS.ErrnoException) => {
+        if (error.code !== "ENOENT") throw error;
+      });
+      if (text === undefined) return undefined;
+      const { entry, hash } = JSON.parse(text) as { entry: number; hash: string };
+      return { entry, hash: new Uint8Array(Buffer.from(hash, "hex")) };
+    },
+    async write(account, { entry, hash }) {
+      await mkdir(folder, { recursive: true, mode: 0o700 });
+      const temporary = `${file(account)}.${process.pid}.new`;
+      await writeFile(temporary, JSON.stringify({ entry, hash: Buffer.from(hash).toString("hex") }), { mode: 0o600 });
+      await rename(temporary, file(account));
+    },
+  };
+}
