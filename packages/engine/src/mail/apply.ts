@@ -185,11 +185,14 @@ function judgeTargets(state: MailState, op: TargetOp): Verdict {
   };
 }
 
-/** The live memberships of `mailbox` that `runs` name, in uid order, and how many single names are gone. */
-export function resolveTargets(
+/** The live memberships of `mailbox` that `runs` name, in uid order, and how many single names are gone. With `dead`
+ * those that are gone by now count too, as an op must that was judged before they went: a move beside an expunge
+ * leaves the moved message. */
+function resolveTargets(
   state: MailState,
   mailbox: Mailbox,
   runs: readonly TargetRun[],
+  dead = false,
 ): { readonly rows: number[]; readonly gone: number } {
   const { uid, writer, sequence, index } = state.memberships.columns;
   const rows = new Set<number>();
@@ -197,7 +200,7 @@ export function resolveTargets(
   for (const run of runs) {
     const first = state.findMembership({ writer: run.writer, ...run.first });
     if (comparePlaces(run.first, run.last) === 0) {
-      if (first !== undefined && state.isLive(first) && state.mailboxOf(first) === mailbox) rows.add(first);
+      if (first !== undefined && (dead || state.isLive(first)) && state.mailboxOf(first) === mailbox) rows.add(first);
       else gone++;
       continue;
     }
@@ -283,10 +286,10 @@ function perform(state: MailState, placed: PlacedOp, op: Op, block: Block): Part
     case "take-in":
       return performTakeIn(state, placed, op, block);
     case "flags":
-      return performFlags(state, op, block);
+      return performFlags(state, placed, op, block);
     case "copy":
     case "move": {
-      const sources = targetRows(state, op);
+      const sources = targetRows(state, placed, op);
       return moveRows(
         state,
         placed,
@@ -299,7 +302,7 @@ function perform(state: MailState, placed: PlacedOp, op: Op, block: Block): Part
     }
     case "expunge": {
       const mailbox = state.findMailbox(op.mailbox);
-      const removed = mailbox ? targetRows(state, op).filter((row) => state.isLive(row)) : [];
+      const removed = mailbox ? targetRows(state, placed, op).filter((row) => state.isLive(row)) : [];
       if (mailbox && removed.length > 0) {
         state.removeMemberships(mailbox, removed, block.modSeq);
         block.touch(mailbox);
@@ -420,7 +423,7 @@ function countNote(state: MailState, stream: string, counter: number, givenUp: r
 /** Numbers of one stream that may be missing at once and still be told to the owner one by one. */
 const MISSING_MAX = 1000;
 
-function performFlags(state: MailState, op: Op & { kind: "flags" }, block: Block): Partial<Outcome> {
+function performFlags(state: MailState, placed: PlacedOp, op: Op & { kind: "flags" }, block: Block): Partial<Outcome> {
   const change = { mode: op.change.mode, ...splitFlags(op.change.flags) };
   const changed: number[] = [];
   const visit = (row: number): void => {
@@ -431,7 +434,7 @@ function performFlags(state: MailState, op: Op & { kind: "flags" }, block: Block
     }
     for (const moved of block.movedTo.get(row) ?? []) visit(moved);
   };
-  for (const row of targetRows(state, op)) visit(row);
+  for (const row of targetRows(state, placed, op)) visit(row);
   return { changed };
 }
 
@@ -481,9 +484,9 @@ function moveRows(
   return { sources, added, removed };
 }
 
-function targetRows(state: MailState, op: TargetOp): readonly number[] {
+function targetRows(state: MailState, placed: PlacedOp, op: TargetOp): readonly number[] {
   const mailbox = state.findMailbox(op.mailbox);
-  return mailbox ? resolveTargets(state, mailbox, op.targets).rows : [];
+  return mailbox ? resolveTargets(state, mailbox, op.targets, placed.judged).rows : [];
 }
 
 function allRows(mailbox: Mailbox): number[] {
