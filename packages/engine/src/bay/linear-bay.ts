@@ -109,7 +109,9 @@ export class LinearBay<State, Op, Outcome> implements Bay<State, Op, Outcome> {
     await bay.#inTurn(() => bay.#loadCheckpoint());
     await bay.sync();
     if (options.witness && bay.#head < options.witness.entry) bay.#rolledBack = true;
-    bay.#stopWatching = options.store.watch(`${options.prefix}log/`, () => {
+    bay.#stopWatching = options.store.watch(`${options.prefix}log/`, (name) => {
+      // What this writer is putting, or what is applied already, is no news.
+      if (name !== undefined && name <= options.prefix + entryName(bay.#head + (bay.#pushing ? 1 : 0))) return;
       // A hint only: whoever needs the head syncs by itself and sees the error.
       bay.sync().catch(() => undefined);
     });

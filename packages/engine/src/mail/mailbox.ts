@@ -100,11 +100,16 @@ export class Vanished {
     this.#ranges = this.#ranges.slice(cut);
   }
 
-  /** Moves the ranges from `base` on up: the block that they belong to was numbered anew. */
+  /** Moves the uids from `base` on up: the block that they belong to was numbered anew. A range may lie on both sides. */
   shift(base: number, by: number): void {
-    this.#ranges = this.#ranges.map((range) =>
-      range.first >= base ? { ...range, first: range.first + by, last: range.last + by } : range,
-    );
+    this.#ranges = this.#ranges.flatMap(({ first, last, modSeq }) => {
+      if (last < base) return [{ first, last, modSeq }];
+      if (first >= base) return [{ first: first + by, last: last + by, modSeq }];
+      return [
+        { first, last: base - 1, modSeq },
+        { first: base + by, last: last + by, modSeq },
+      ];
+    });
   }
 
   /** What vanished after `modSeq`, or undefined if that is below the floor. */

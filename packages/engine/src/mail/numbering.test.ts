@@ -270,6 +270,21 @@ test("random histories of up to nine ops", () => {
     }),
     { numRuns: 150 },
   );
+}, 30_000);
+
+test("expunges of an older message and of one of the same block are told apart when the block is numbered", () => {
+  const first: Entry = { op: 0, index: 0, mailbox: 0 };
+  const second: Entry = { op: 2, index: 0, mailbox: 0 };
+  const add = (mailbox: 0 | 1, knows: number): Step => ({ event: { kind: "add", mailbox, count: 1 }, knows });
+  checkHistory([
+    add(0, 0),
+    add(1, 1),
+    add(0, 1),
+    add(0, 7),
+    { event: { kind: "expunge", entry: first }, knows: 1 },
+    add(0, 1),
+    { event: { kind: "expunge", entry: second }, knows: 21 },
+  ]);
 });
 
 test("two concurrent moves leave two copies; a move beside an expunge leaves the moved one; a flag follows a move", () => {

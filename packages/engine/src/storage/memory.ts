@@ -1,5 +1,13 @@
 import { checkName, collect, logNumber } from "./names.ts";
-import { type Got, type Listed, type ObjectStore, type Put, type PutIfAbsent, StoreError } from "./object-store.ts";
+import {
+  type Got,
+  type Listed,
+  type ObjectStore,
+  type Put,
+  type PutIfAbsent,
+  type Ring,
+  StoreError,
+} from "./object-store.ts";
 
 /**
  * A store of maps, for tests: a place that any number of stores (processes) share, with switches for the faults that
@@ -33,7 +41,7 @@ export class MemoryPlace {
   now: () => number;
   /** Asked before each request; undefined lets it go its way. */
   fault: (operation: Operation, name: string) => Fault | undefined = () => undefined;
-  readonly #watchers = new Set<{ readonly prefix: string; readonly ring: () => void }>();
+  readonly #watchers = new Set<{ readonly prefix: string; readonly ring: Ring }>();
 
   constructor(now: () => number = () => 0) {
     this.now = now;
@@ -55,10 +63,10 @@ export class MemoryPlace {
 
   write(name: string, bytes: Uint8Array): void {
     this.objects.set(name, { bytes, created: this.now() });
-    for (const { prefix, ring } of this.#watchers) if (name.startsWith(prefix)) queueMicrotask(ring);
+    for (const { prefix, ring } of this.#watchers) if (name.startsWith(prefix)) queueMicrotask(() => ring(name));
   }
 
-  watch(prefix: string, ring: () => void): () => void {
+  watch(prefix: string, ring: Ring): () => void {
     const watcher = { prefix, ring };
     this.#watchers.add(watcher);
     return () => this.#watchers.delete(watcher);
@@ -128,7 +136,7 @@ class MemoryStore implements ObjectStore {
     });
   }
 
-  watch(prefix: string, ring: () => void): () => void {
+  watch(prefix: string, ring: Ring): () => void {
     return this.#place.watch(prefix, ring);
   }
 

@@ -21,11 +21,13 @@ export interface ObjectStore {
   /** Deletes the objects; names that don't exist are no error. */
   delete(names: readonly string[], options?: StoreOptions): Promise<{ readonly now: number }>;
   /** Calls `ring` (a hint: spurious and merged calls are allowed) after objects under `prefix` may have been written,
-   * by any process on this store. Returns what ends the watch. */
-  watch(prefix: string, ring: () => void): () => void;
+   * by any process on this store, with the name of one where it is known. Returns what ends the watch. */
+  watch(prefix: string, ring: Ring): () => void;
   /** Waits for writes under way, then lets go of files and workers. Later calls reject with `StoreError("closed")`. */
   dispose(): Promise<void>;
 }
+
+export type Ring = (name?: string) => void;
 
 export const NAME_BYTES_MAX = 512;
 

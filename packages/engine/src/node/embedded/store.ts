@@ -12,6 +12,7 @@ import {
   type ObjectStore,
   type Put,
   type PutIfAbsent,
+  type Ring,
   StoreError,
   type StoreOptions,
 } from "../../storage/object-store.ts";
@@ -79,7 +80,7 @@ class EmbeddedStore implements ObjectStore {
   readonly #reader: DatabaseSync;
   readonly #statements: Record<"get" | "list" | "newest" | "since" | "version", StatementSync>;
   readonly #pending = new Map<number, Pending>();
-  readonly #watchers = new Map<string, Set<() => void>>();
+  readonly #watchers = new Map<string, Set<Ring>>();
   #outbox: WriteRequest[] = [];
   #nextId = 1;
   #closed = false;
@@ -150,7 +151,7 @@ class EmbeddedStore implements ObjectStore {
     return { now };
   }
 
-  watch(prefix: string, ring: () => void): () => void {
+  watch(prefix: string, ring: Ring): () => void {
     const rings = this.#watchers.get(prefix) ?? new Set();
     rings.add(ring);
     this.#watchers.set(prefix, rings);
@@ -300,7 +301,7 @@ class EmbeddedStore implements ObjectStore {
   }
 
   #ring(name: string): void {
-    for (const ring of this.#watchers.get(name.slice(0, name.lastIndexOf("/") + 1)) ?? []) ring();
+    for (const ring of this.#watchers.get(name.slice(0, name.lastIndexOf("/") + 1)) ?? []) ring(name);
   }
 
   /** Rings for what other processes wrote. */
@@ -310,8 +311,7 @@ class EmbeddedStore implements ObjectStore {
     this.#seenVersion = version;
     const rows = this.#statements.since.all(this.#seenRow) as unknown as { row: number; name: string }[];
     this.#seenRow = this.#newestRow();
-    const prefixes = new Set(rows.map(({ name }) => name.slice(0, name.lastIndexOf("/") + 1)));
-    for (const prefix of prefixes) this.#ring(prefix);
+    for (const { name } of rows) this.#ring(name);
   }
 
   #dataVersion(): number {
