@@ -12,7 +12,7 @@ import type { Config } from "@restante/host";
 import { askNewSecret, askSecret } from "./ask.ts";
 import { type Context, openContext, readPepper } from "./context.ts";
 import { EXIT, Exit } from "./exit.ts";
-import type { Flags } from "./run.ts";
+import type { Flags } from "./flags.ts";
 
 type Action = (context: Context, address: string, flags: Flags) => Promise<unknown>;
 

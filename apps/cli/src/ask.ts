@@ -1,7 +1,7 @@
 import { createInterface } from "node:readline";
 import { text } from "node:stream/consumers";
 import { EXIT, Exit } from "./exit.ts";
-import type { Flags } from "./run.ts";
+import type { Flags } from "./flags.ts";
 
 let lines: string[] | undefined;
 

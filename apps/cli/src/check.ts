@@ -3,7 +3,7 @@ import type { Config } from "@restante/host";
 import { askSecret } from "./ask.ts";
 import { openContext, readPepper, readSigner } from "./context.ts";
 import { EXIT, Exit } from "./exit.ts";
-import type { Flags } from "./run.ts";
+import type { Flags } from "./flags.ts";
 
 /** `restante check ADDRESS`: the owner's check of everything in the account. */
 export async function check(config: Config, args: readonly string[], flags: Flags): Promise<number> {

@@ -28,12 +28,6 @@ Options
 Passwords are asked for, read from standard input, or taken from RESTANTE_PASSWORD; never from the command line.
 `;
 
-export interface Flags {
-  readonly json: boolean;
-  readonly passwordStdin: boolean;
-  readonly only: string | undefined;
-}
-
 /** Runs a command line; resolves with the exit code. */
 export async function run(args: readonly string[]): Promise<number> {
   try {

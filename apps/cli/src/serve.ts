@@ -7,7 +7,7 @@ import { createLmtpServer } from "@restante/lmtp";
 import { type Context, makeDeliverer, openContext, readPepper, readSigner } from "./context.ts";
 import { DEMO_ADDRESS, DEMO_PASSWORD, makeDemoAccount, sendDemoMails } from "./demo.ts";
 import { EXIT } from "./exit.ts";
-import type { Flags } from "./run.ts";
+import type { Flags } from "./flags.ts";
 
 type ServiceName = "lmtp" | "imap";
 const SERVICES: readonly ServiceName[] = ["lmtp", "imap"];

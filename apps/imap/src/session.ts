@@ -1,9 +1,11 @@
 import type { AccountSession, MailboxView } from "@restante/engine";
-import type { SessionState } from "./commands/command.ts";
 import type { Output } from "./output.ts";
 import type { CommandReader, LiteralHead, Read } from "./wire/command-reader.ts";
 import { formatAstring } from "./wire/format.ts";
 import { encodeMailboxName } from "./wire/mailbox-name.ts";
+
+/** RFC 9051 §3. */
+export type SessionState = "not-authenticated" | "authenticated" | "selected" | "logout";
 
 /** What a connection lends to its session: things that commands may do to it. */
 export interface Link {

@@ -1,4 +1,4 @@
-import type { Session } from "../session.ts";
+import type { Session, SessionState } from "../session.ts";
 import type { CommandText } from "../wire/command-reader.ts";
 import type { Parser } from "../wire/parser.ts";
 
@@ -26,8 +26,6 @@ export interface Command<Args> {
   /** Whether the literal that the text ends with is a message, to be taken as a stream. */
   readonly streams?: (text: CommandText) => boolean;
 }
-
-export type SessionState = "not-authenticated" | "authenticated" | "selected" | "logout";
 
 export const ANY: readonly SessionState[] = ["not-authenticated", "authenticated", "selected"];
 export const SIGNED_IN: readonly SessionState[] = ["authenticated", "selected"];

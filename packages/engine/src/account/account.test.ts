@@ -2,6 +2,7 @@ import { describe, expect, test } from "vitest";
 import { makeRing, publicRecord, type Ring, ready, signingKeyPair } from "../crypto/index.ts";
 import { EngineError } from "../errors.ts";
 import { Mail } from "../mail/mail.ts";
+import { openView } from "../mail/mailbox-view.ts";
 import type { MailState } from "../mail/state.ts";
 import { nodePlatform } from "../node/crypto-platform.ts";
 import { type Fault, MemoryPlace } from "../storage/memory.ts";
@@ -85,7 +86,7 @@ function visible(state: MailState): unknown {
 }
 
 async function textOf(account: Account, mailbox: string, position: number): Promise<string> {
-  const view = account.mail.openView(mailbox, { readOnly: true });
+  const view = openView(account.mail, mailbox, { readOnly: true });
   const body = await account.contents.openBody(view.message(position)!);
   const pieces: Uint8Array[] = [];
   for await (const piece of body.read(0, body.size)) pieces.push(piece.slice());
@@ -170,7 +171,7 @@ describe("checkpoints", () => {
     for (let round = 0; round < 3; round++) {
       for (let n = 0; n < 70; n++) await box.deliver(new Uint8Array(0), stream(mailText(round * 100 + n)));
       await account.refresh();
-      const view = account.mail.openView("INBOX", { readOnly: false });
+      const view = openView(account.mail, "INBOX", { readOnly: false });
       await view.setFlags([0, 3, 5], { mode: "add", flags: ["\\Deleted", `k${round}`] });
       await view.expunge([0]);
       await account.mail.create(`Folder ${round}/x`);

@@ -1,7 +1,7 @@
 import type { Body, Contents } from "../mail/contents.ts";
 import type { Appended, Mail } from "../mail/mail.ts";
 import type { Mailbox } from "../mail/mailbox.ts";
-import type { MailboxView, Message } from "../mail/mailbox-view.ts";
+import { type MailboxView, type Message, openView } from "../mail/mailbox-view.ts";
 import type { MailState } from "../mail/state.ts";
 import type { Summary } from "../mail/summary.ts";
 import type { Account, Prepared } from "./account.ts";
@@ -46,7 +46,7 @@ export class AccountSession {
     return this.#mail.getMailbox(path);
   }
   openView(path: string, options: { readonly readOnly: boolean }): MailboxView {
-    return this.#mail.openView(path, options);
+    return openView(this.#mail, path, options);
   }
   async create(path: string): Promise<void> {
     await this.#mail.create(path);

@@ -1,3 +1,5 @@
+import { concat } from "../crypto/primitives.ts";
+
 /**
  * Resident state is columns, not objects: one typed array a field, in chunks, so that growing copies nothing, a
  * checkpoint writes again only chunks that changed, and a million rows cost what their bytes cost.
@@ -126,13 +128,7 @@ export class Table<S extends Schema> {
   encodeChunk(chunk: number): Uint8Array {
     const rows = this.chunkRows(chunk);
     const pieces = Object.values<Column>(this.columns).map((column) => column.chunkBytes(chunk, rows));
-    const bytes = new Uint8Array(pieces.reduce((sum, piece) => sum + piece.length, 0));
-    let at = 0;
-    for (const piece of pieces) {
-      bytes.set(piece, at);
-      at += piece.length;
-    }
-    return bytes;
+    return concat(...pieces);
   }
 
   /** Appends a chunk made by {@link encodeChunk}; chunks come in order and only the last may be short.

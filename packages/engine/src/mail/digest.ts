@@ -10,7 +10,7 @@ import {
   preview,
   references,
 } from "@restante/mime";
-import { hash, utf8 } from "../crypto/index.ts";
+import { concat, hash, utf8 } from "../crypto/index.ts";
 import { encodeSummary, HEADER_BYTES_MAX } from "./summary.ts";
 
 /** What is kept of a message besides its bytes: all that lists, searches and threads need. */
@@ -46,12 +46,6 @@ export function digest(structure: MessageStructure, receivedMs: number): Digest 
     }),
     sentMs: sent?.timeMs ?? receivedMs,
     sentZone: sent?.zoneMinutes ?? 0,
-    ids: joined(ids),
+    ids: concat(...ids),
   };
-}
-
-function joined(pieces: readonly Uint8Array[]): Uint8Array {
-  const bytes = new Uint8Array(pieces.length * 8);
-  for (const [index, piece] of pieces.entries()) bytes.set(piece, index * 8);
-  return bytes;
 }

@@ -3,7 +3,6 @@ import type { Machine } from "../bay/machine.ts";
 import { EngineError } from "../errors.ts";
 import { applyBlock, type Outcome } from "./apply.ts";
 import type { Mailbox } from "./mailbox.ts";
-import { MailboxView } from "./mailbox-view.ts";
 import { type MailboxId, PATH_DELIMITER } from "./names.ts";
 import { decodeOp, encodeOp, type NewEmail, type Op, type SpecialUse } from "./op.ts";
 import { MailState, normalizeInbox } from "./state.ts";
@@ -69,10 +68,6 @@ export class Mail {
     const mailbox = this.state.findPath(path);
     if (!mailbox) throw new EngineError("not-found", "no such mailbox");
     return mailbox;
-  }
-
-  openView(path: string, options: { readonly readOnly: boolean }): MailboxView {
-    return new MailboxView(this, this.getMailbox(path), options.readOnly);
   }
 
   /** CREATE: RFC 9051 §6.3.4, with the levels above that are missing. Errors: `already-exists`, `invalid`, `over-quota`. */

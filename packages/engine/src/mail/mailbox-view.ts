@@ -239,6 +239,11 @@ export class MailboxView {
   }
 }
 
+/** A view of the mailbox at `path`. Throws EngineError `not-found`. */
+export function openView(mail: Mail, path: string, options: { readonly readOnly: boolean }): MailboxView {
+  return new MailboxView(mail, mail.getMailbox(path), options.readOnly);
+}
+
 /** One message of a view, for the length of one synchronous step: rows are not kept across an await. */
 export interface Message {
   readonly position: number;

@@ -1,0 +1,6 @@
+/** What every command may be told besides its arguments. */
+export interface Flags {
+  readonly json: boolean;
+  readonly passwordStdin: boolean;
+  readonly only: string | undefined;
+}
