@@ -1,9 +1,9 @@
-import { mkdtemp, readdir, rm } from "node:fs/promises";
+import { mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
 import { objectStoreContract } from "../../storage/contract.ts";
-import { openEmbeddedStore, sweepOrphans } from "./store.ts";
+import { openEmbeddedStore } from "./store.ts";
 
 const folders: string[] = [];
 afterAll(() => Promise.all(folders.map((folder) => rm(folder, { recursive: true }))));
@@ -42,5 +42,18 @@ test("what was put is there after the store was opened again, and no file is lef
   expect(got.found && got.bytes[0]).toBe(8);
   expect(await readdir(join(folder, "objects"))).toHaveLength(1);
   await second.dispose();
-  expect(await sweepOrphans(folder)).toBe(0);
+});
+
+test("what a crash left is swept by who opens the store alone, and by nobody else", async () => {
+  const folder = await makeFolder();
+  const first = await openEmbeddedStore({ folder, onFatal });
+  await first.put("a/body/kept", new Uint8Array(100_000).fill(7));
+  for (const name of ["0123.new", "4567"]) await writeFile(join(folder, "objects", name), "left");
+  const second = await openEmbeddedStore({ folder, onFatal });
+  expect(await readdir(join(folder, "objects"))).toHaveLength(3);
+  await Promise.all([first.dispose(), second.dispose()]);
+  const alone = await openEmbeddedStore({ folder, onFatal });
+  expect(await readdir(join(folder, "objects"))).toHaveLength(1);
+  expect((await alone.get("a/body/kept")).found).toBe(true);
+  await alone.dispose();
 });

@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { mkdir, open, readdir, statfs, unlink } from "node:fs/promises";
+import { mkdir, open, statfs, unlink } from "node:fs/promises";
 import { join } from "node:path";
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 import { Worker } from "node:worker_threads";
@@ -16,6 +16,7 @@ import {
   StoreError,
   type StoreOptions,
 } from "../../storage/object-store.ts";
+import { lockStore } from "./lock.ts";
 import {
   type FromWorker,
   type RowContent,
@@ -59,7 +60,7 @@ export async function openEmbeddedStore(options: EmbeddedStoreOptions): Promise<
     worker.once("message", () => resolve());
     worker.once("error", reject);
   });
-  return new EmbeddedStore(options, worker);
+  return new EmbeddedStore(options, worker, await lockStore(folder));
 }
 
 interface Row {
@@ -77,6 +78,7 @@ class EmbeddedStore implements ObjectStore {
   readonly #options: EmbeddedStoreOptions;
   readonly #files: string;
   readonly #worker: Worker;
+  readonly #lock: Disposable;
   readonly #reader: DatabaseSync;
   readonly #statements: Record<"get" | "list" | "newest" | "since" | "version", StatementSync>;
   readonly #pending = new Map<number, Pending>();
@@ -89,7 +91,8 @@ class EmbeddedStore implements ObjectStore {
   #seenRow = 0;
   #free = { checkedAt: Number.NEGATIVE_INFINITY, low: false };
 
-  constructor(options: EmbeddedStoreOptions, worker: Worker) {
+  constructor(options: EmbeddedStoreOptions, worker: Worker, lock: Disposable) {
+    this.#lock = lock;
     this.#options = options;
     this.#files = join(options.folder, "objects");
     this.#worker = worker;
@@ -180,6 +183,7 @@ class EmbeddedStore implements ObjectStore {
     this.#worker.postMessage({ close: true } satisfies ToWorker);
     await closed;
     this.#reader.close();
+    this.#lock[Symbol.dispose]();
   }
 
   #check(name: string): void {
@@ -327,18 +331,4 @@ type DistributiveOmit<T, K extends PropertyKey> = T extends unknown ? Omit<T, K>
 
 function slice(bytes: Uint8Array, range: ByteRange | undefined): Uint8Array {
   return range ? bytes.subarray(range.start, range.end) : bytes;
-}
-
-/** Files without a row, left by a crash. Only when no other process uses the store. */
-export async function sweepOrphans(folder: string): Promise<number> {
-  const database = new DatabaseSync(join(folder, "store.sqlite"), { readOnly: true });
-  const known = new Set(
-    (database.prepare("SELECT file FROM objects WHERE file IS NOT NULL").all() as unknown as { file: string }[]).map(
-      ({ file }) => file,
-    ),
-  );
-  database.close();
-  const orphans = (await readdir(join(folder, "objects"))).filter((file) => !known.has(file));
-  for (const file of orphans) await unlink(join(folder, "objects", file));
-  return orphans.length;
 }

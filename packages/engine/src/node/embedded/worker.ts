@@ -1,4 +1,4 @@
-import { closeSync, fsyncSync, openSync, renameSync, statSync, unlinkSync } from "node:fs";
+import { closeSync, fsyncSync, openSync, renameSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 import { parentPort, workerData } from "node:worker_threads";
@@ -106,8 +106,9 @@ function sizeOf(request: WriteRequest): number {
 }
 
 function commitBatch(batch: readonly WriteRequest[]): void {
+  const unneeded: string[] = [];
   try {
-    port.postMessage({ replies: commit(batch) });
+    port.postMessage({ replies: commit(batch, unneeded) });
   } catch (error) {
     if (isFatal(error) || batch.length === 1) {
       port.postMessage({ replies: batch.map(({ id }) => ({ id, now: 0, error: describe(error) })) });
@@ -115,19 +116,19 @@ function commitBatch(batch: readonly WriteRequest[]): void {
     }
     // One of them spoils it for all: let each stand alone.
     for (const request of batch) commitBatch([request]);
+    return;
   }
+  for (const file of unneeded) removeFile(file);
 }
 
 /** One transaction. Throws with nothing done. */
-function commit(batch: readonly WriteRequest[]): WriteReply[] {
+function commit(batch: readonly WriteRequest[], unneeded: string[]): WriteReply[] {
   nameFiles(batch);
-  const unneeded: string[] = [];
   database.exec("BEGIN IMMEDIATE");
   try {
     const now = tick();
     const replies = batch.map((request) => write(request, now, unneeded));
     database.exec("COMMIT");
-    for (const file of unneeded) removeFile(file);
     whenIdle();
     return replies;
   } catch (error) {
@@ -206,13 +207,10 @@ function tick(): number {
   return now;
 }
 
+/** The commit is done and can't be undone by this: a file that stays is named by no row, and swept by the next opening
+ * that is alone. */
 function removeFile(file: string): void {
-  try {
-    unlinkSync(join(files, file));
-  } catch (error) {
-    // No row names it: the next orphan sweep finds it.
-    if ((error as NodeJS.ErrnoException).code !== "ENOENT") port.postMessage({ replies: [] });
-  }
+  rmSync(join(files, file), { force: true, maxRetries: 0 });
 }
 
 function isFatal(error: unknown): boolean {
