@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { mkdir, open, readFile, rename, writeFile } from "node:fs/promises";
+import { link, mkdir, readFile, unlink, writeFile } from "node:fs/promises";
 import { dirname } from "node:path";
 
 /** A secret of the server's own in a file that only its user may read: read, or made at the first start. */
@@ -17,26 +17,17 @@ export async function readOrMakeKey(path: string, bytes: number): Promise<Uint8A
   return readOrMakeKey(path, bytes);
 }
 
-/** Writes a file whole and synced, unless there is one. */
+/** Makes a file whole and synced, unless there is one: two that start at once see one file, never half of it. */
 export async function writeNew(path: string, text: string): Promise<void> {
+  const temporary = `${path}.${randomBytes(8).toString("hex")}.new`;
+  await writeFile(temporary, text, { mode: 0o600, flush: true });
   try {
-    const handle = await open(path, "wx", 0o600);
-    try {
-      await handle.writeFile(text);
-      await handle.sync();
-    } finally {
-      await handle.close();
-    }
+    await link(temporary, path);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
+  } finally {
+    await unlink(temporary);
   }
-}
-
-/** Replaces a file's content, whole or not at all. */
-export async function replaceFile(path: string, text: string): Promise<void> {
-  const temporary = `${path}.${process.pid}.new`;
-  await writeFile(temporary, text, { mode: 0o600, flush: true });
-  await rename(temporary, path);
 }
 
 function absentIsUndefined(error: NodeJS.ErrnoException): undefined {
