@@ -9,6 +9,7 @@ import {
   type UserDirectory,
 } from "@restante/engine";
 import { nodePlatform, openEmbeddedStore, UsersFolder, witnessFolder } from "@restante/engine/node";
+import { MemoryPlace } from "@restante/engine/testing";
 import { type Config, createLog, dataPath, type Log, readOrMakeKey } from "@restante/host";
 import { EXIT } from "./exit.ts";
 
@@ -25,14 +26,7 @@ export async function openContext(config: Config): Promise<Context> {
   await ready;
   const log = createLog(config.log.level, (line) => process.stderr.write(line));
   const crypto = nodePlatform();
-  const store = await openEmbeddedStore({
-    folder: config.storage.path || dataPath(config, "store"),
-    onFatal(message) {
-      // What the disk holds is unknown: nothing more may be acknowledged.
-      log({ level: "error", event: "store failed", message });
-      process.exit(EXIT.failed);
-    },
-  });
+  const store = await openStore(config, log);
   return {
     config,
     log,
@@ -51,6 +45,19 @@ export async function openContext(config: Config): Promise<Context> {
       await crypto.dispose();
     },
   };
+}
+
+/** `memory` is for trying things out: it is gone when the process ends, and no other process sees it. */
+function openStore(config: Config, log: Log): Promise<ObjectStore> {
+  if (config.storage.kind === "memory") return Promise.resolve(new MemoryPlace(Date.now).open());
+  return openEmbeddedStore({
+    folder: config.storage.path || dataPath(config, "store"),
+    onFatal(message) {
+      // What the disk holds is unknown: nothing more may be acknowledged.
+      log({ level: "error", event: "store failed", message });
+      process.exit(EXIT.failed);
+    },
+  });
 }
 
 /** The front end's pepper: without it the store alone yields no password. */

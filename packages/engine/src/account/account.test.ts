@@ -110,6 +110,31 @@ describe("delivery and take-in", () => {
     }
   });
 
+  test("a note that is stored after one of a later name is taken in too", async () => {
+    const place = new MemoryPlace(() => clock++);
+    const { ring, user } = await makeAccount(place);
+    const box = dropbox(place, user);
+    const account = await open(place, ring());
+    // The first delivery began first, and ends last.
+    let goOn: () => void = () => undefined;
+    const waiting = new Promise<void>((resolve) => {
+      goOn = resolve;
+    });
+    async function* slow(): AsyncGenerator<Uint8Array> {
+      yield bytes(mailText(1));
+      await waiting;
+    }
+    const first = box.deliver(new Uint8Array(0), slow());
+    await box.deliver(new Uint8Array(0), stream(mailText(2)));
+    await account.refresh();
+    expect(account.mail.state.inbox.messages.length).toBe(1);
+    goOn();
+    await first;
+    await account.refresh();
+    expect(account.mail.state.inbox.messages.length).toBe(2);
+    await account.dispose();
+  });
+
   test("two processes that take in at once take each mail in once", async () => {
     const place = new MemoryPlace(() => clock++);
     const { ring, user } = await makeAccount(place);

@@ -22,6 +22,18 @@ const TAKE_IN_NOTES_MAX = 256;
 /** How long an answer waits for what was delivered before it. */
 const TAKE_IN_WAIT_MS = 2000;
 
+/** How much later than its name says a note may come: deliveries end within two hours, and hosts' clocks differ. Each
+ * opening of an account looks at all. */
+const NOTE_DELAY_MAX_MS: number = 3 * 60 * 60_000;
+
+/** A name that sorts before all notes whose time is within `ms` of this one's. */
+function noteNameBefore(name: string, ms: number): string {
+  const time = Number.parseInt(name.slice(5, 17), 16);
+  return `note/${Math.max(0, time - ms)
+    .toString(16)
+    .padStart(12, "0")}`;
+}
+
 /** Where mail without a good signature goes. */
 const UNVERIFIED = "Unverified";
 /** Entries after which a checkpoint is due. */
@@ -172,12 +184,12 @@ export class Account {
 
   async #takeInAll(): Promise<void> {
     if (this.#bay.rolledBack) return;
+    // A note may be stored after one of a later name: its name is given before its bytes are there.
+    let after = this.#lastNote === "" ? "" : `${this.#prefix}${noteNameBefore(this.#lastNote, NOTE_DELAY_MAX_MS)}`;
     for (;;) {
       const listed = this.#bay.position;
       const { store } = this.#place;
-      const { objects } = await asStoreFailure(
-        store.list(`${this.#prefix}note/`, { after: this.#lastNote, limit: TAKE_IN_NOTES_MAX }),
-      );
+      const { objects } = await asStoreFailure(store.list(`${this.#prefix}note/`, { after, limit: TAKE_IN_NOTES_MAX }));
       if (objects.length === 0) return;
       const names = objects.map(({ name }) => name.slice(this.#prefix.length));
       const fresh = names.filter((name) => !this.mail.state.takenNotes.has(name) && !this.#unreadable.has(name));
@@ -188,7 +200,8 @@ export class Account {
         const outcome = await this.#bay.push({ op: { kind: "take-in", notes: this.#threaded(good), listed, seconds } });
         if (outcome.refusal) continue;
       }
-      this.#lastNote = objects.at(-1)!.name;
+      after = objects.at(-1)!.name;
+      if (names.at(-1)! > this.#lastNote) this.#lastNote = names.at(-1)!;
     }
   }
 
