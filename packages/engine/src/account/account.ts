@@ -1,5 +1,6 @@
 import { hexText } from "../bay/entry.ts";
 import type { LinearBay } from "../bay/linear-bay.ts";
+import { asStoreFailure } from "../bay/store-failure.ts";
 import { bodyContext, CryptoError, openNote, publicRecord, type Ring, wrapForOwner } from "../crypto/index.ts";
 import { bodyName, type Outcome } from "../mail/apply.ts";
 import type { Contents } from "../mail/contents.ts";
@@ -11,7 +12,6 @@ import type { Mailbox } from "../mail/mailbox.ts";
 import { INBOX_ID, type MailboxId } from "../mail/names.ts";
 import type { BodyPlace, NewEmail, Op, TakenNote } from "../mail/op.ts";
 import type { MailState } from "../mail/state.ts";
-import { asStoreFailure } from "../mail/store-failure.ts";
 import type { ObjectStore } from "../storage/object-store.ts";
 import { openLog } from "./open-log.ts";
 import type { Platform } from "./platform.ts";

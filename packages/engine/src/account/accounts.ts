@@ -1,6 +1,6 @@
+import { asStoreFailure } from "../bay/store-failure.ts";
 import { CryptoError, equalBytes, keyedHash, openSlot, parseCode, type Ring, utf8 } from "../crypto/index.ts";
 import { EngineError } from "../errors.ts";
-import { asStoreFailure } from "../mail/store-failure.ts";
 import { Account, type AccountPlace } from "./account.ts";
 import { AccountSession } from "./session.ts";
 import { Throttle } from "./throttle.ts";

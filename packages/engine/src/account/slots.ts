@@ -1,8 +1,8 @@
 import { hexText } from "../bay/entry.ts";
+import { asStoreFailure } from "../bay/store-failure.ts";
 import { makeSlot, openSlot, parseCode, type Ring, type SlotSecret, utf8 } from "../crypto/index.ts";
 import { EngineError } from "../errors.ts";
 import { Mail } from "../mail/mail.ts";
-import { asStoreFailure } from "../mail/store-failure.ts";
 import type { ObjectStore } from "../storage/object-store.ts";
 import { openLog } from "./open-log.ts";
 import { checkPassword, passwordSlotName, type SignUp } from "./sign-up.ts";

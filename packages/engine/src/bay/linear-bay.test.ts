@@ -1,7 +1,8 @@
+import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { hash, ready } from "../crypto/index.ts";
 import { type Fault, MemoryPlace } from "../storage/memory.ts";
-import { LinearBay } from "./linear-bay.ts";
+import { LinearBay, type Witness } from "./linear-bay.ts";
 import type { Machine, Sealer } from "./machine.ts";
 import type { PageStore, Snapshots } from "./snapshots.ts";
 import type { WriterId } from "./writer.ts";
@@ -40,9 +41,10 @@ const snapshots: Snapshots<string[]> = {
 const pages: PageStore = { write: async () => "", read: async () => new Uint8Array(0) };
 
 let writers = 0;
-function open(place: MemoryPlace): Promise<LinearBay<string[], string, number>> {
+function open(place: MemoryPlace, witness?: Witness): Promise<LinearBay<string[], string, number>> {
   return LinearBay.open({
     store: place.open(),
+    witness,
     prefix: "a/",
     machine,
     sealer,
@@ -113,7 +115,7 @@ describe("the log", () => {
     expect((await open(place)).state).toEqual(["a", "b"]);
   });
 
-  test("an entry that was changed, swapped, left out or made of another's is found out", async () => {
+  test("an entry that was changed, swapped, cut off or made of another's is found out", async () => {
     const place = new MemoryPlace();
     const bay = await open(place);
     for (const op of ["a", "b", "c"]) await bay.push({ op });
@@ -148,18 +150,7 @@ describe("the log", () => {
     const old = place.snapshot();
     await bay.push({ op: "b" });
     const { witness } = bay;
-    const openWith = () =>
-      LinearBay.open({
-        store: place.open(),
-        prefix: "a/",
-        machine,
-        sealer,
-        snapshots,
-        pages,
-        witness,
-        writer: "00000000000000ff" as WriterId,
-        delay: async () => undefined,
-      });
+    const openWith = () => open(place, witness);
     expect((await openWith()).rolledBack).toBe(false);
     place.rollback(old);
     const short = await openWith();
@@ -167,6 +158,46 @@ describe("the log", () => {
     await expect(short.push({ op: "x" })).rejects.toMatchObject({ code: "not-permitted" });
     await (await open(place)).push({ op: "other" });
     expect((await openWith()).rolledBack).toBe(true);
+  });
+
+  test("entries of two histories of one account do not mix, though each opens at its number", async () => {
+    const place = new MemoryPlace();
+    const bay = await open(place);
+    await bay.push({ op: "a" });
+    const fork = place.snapshot();
+    for (const op of ["b", "c"]) await bay.push({ op });
+    const third = log(place)[2]!;
+    const { bytes } = place.objects.get(third)!;
+    place.rollback(fork);
+    await (await open(place)).push({ op: "other" });
+    place.write(third, bytes);
+    await expect(open(place)).rejects.toMatchObject({ code: "corrupt" });
+  });
+
+  test("a missing last entry is found out by who has seen it; nothing is pushed upon the rest", async () => {
+    const place = new MemoryPlace();
+    const bay = await open(place);
+    for (const op of ["a", "b", "c"]) await bay.push({ op });
+    const good = place.snapshot();
+    place.objects.delete(log(place).at(-1)!);
+    const opener = await open(place, bay.witness);
+    expect(opener.rolledBack).toBe(true);
+    await expect(opener.push({ op: "x" })).rejects.toMatchObject({ code: "not-permitted" });
+    place.rollback(good);
+    expect((await open(place, bay.witness)).rolledBack).toBe(false);
+  });
+
+  test("a missing entry with others behind it is found out by anyone: nothing is written into the gap", async () => {
+    const place = new MemoryPlace();
+    const bay = await open(place);
+    for (const op of ["a", "b", "c"]) await bay.push({ op });
+    const good = place.snapshot();
+    for (const name of log(place).slice(0, -1))
+      for (const witness of [undefined, bay.witness]) {
+        place.objects.delete(name);
+        await expect(open(place, witness), name).rejects.toMatchObject({ code: "corrupt" });
+        place.rollback(good);
+      }
   });
 
   test("requests: an opening reads each entry once; a push is one write; a sync with nothing new is one read", async () => {
@@ -184,8 +215,148 @@ describe("the log", () => {
     };
     expect(await counted(() => bay.push({ op: "x" }))).toEqual({ putIfAbsent: 1 });
     expect(await counted(() => bay.sync())).toEqual({ get: 1 });
-    expect(await counted(() => open(place))).toEqual({ list: 1, get: 7 });
+    expect(await counted(() => open(place))).toEqual({ list: 2, get: 7 });
     await bay.checkpoint(() => "checkpoint");
-    expect(await counted(() => open(place))).toEqual({ list: 1, get: 3 });
+    expect(await counted(() => open(place))).toEqual({ list: 2, get: 3 });
   });
+});
+
+type Told = "stored" | "unavailable" | "unknown-outcome";
+
+/** Pushes and remembers what was told of each op, which must be one of three things. */
+class Teller {
+  readonly #told = new Map<string, Told>();
+  readonly #underWay: Promise<void>[] = [];
+
+  push(bay: LinearBay<string[], string, number>, op: string): Promise<void> {
+    const tell = (told: Told): void => void this.#told.set(op, told);
+    const done = bay.push({ op }).then(
+      () => tell("stored"),
+      (error: unknown) => {
+        expect(error).toMatchObject({ code: expect.stringMatching(/^(unavailable|unknown-outcome)$/) });
+        tell((error as { readonly code: Told }).code);
+      },
+    );
+    this.#underWay.push(done);
+    return done;
+  }
+
+  /** What was told to be stored is there once, what was told not to be is not, the rest is there once or not at all;
+   * and all who look see the same. Returns what was told. */
+  async check(place: MemoryPlace, bays: readonly LinearBay<string[], string, number>[]): Promise<readonly Told[]> {
+    await Promise.all(this.#underWay);
+    for (const bay of bays) await bay.sync();
+    const { state } = await open(place);
+    for (const bay of bays) expect(bay.state).toEqual(state);
+    for (const [op, told] of this.#told) {
+      const times = state.filter((other) => other === op).length;
+      const possible = { stored: [1], unavailable: [0], "unknown-outcome": [0, 1] }[told];
+      expect(possible, `${op} was told ${told}`).toContain(times);
+    }
+    expect(state.every((op) => this.#told.has(op))).toBe(true);
+    return [...this.#told.values()];
+  }
+}
+
+describe("faults at any put", () => {
+  type Kind = "lost-answer" | "unavailable" | "late";
+
+  /** Strikes the puts whose numbers `strike` has; late ones are done when `releaseAll` is called, or at the put after. */
+  function arm(place: MemoryPlace, strike: (put: number) => Kind | undefined, keepLate = false): () => void {
+    const late: (() => void)[] = [];
+    const releaseAll = (): void => {
+      for (const run of late.splice(0)) run();
+    };
+    let puts = 0;
+    place.fault = (operation): Fault | undefined => {
+      if (operation !== "putIfAbsent") return undefined;
+      if (!keepLate) releaseAll();
+      const kind = strike(puts++);
+      return kind === "late" ? { kind, release: (run) => late.push(run) } : kind && { kind };
+    };
+    return releaseAll;
+  }
+
+  const kinds: readonly Kind[] = ["lost-answer", "unavailable", "late"];
+  for (const kind of kinds)
+    test(`${kind}: of six ops by two writers none is there twice, none that was acknowledged is missing`, async () => {
+      for (const keepLate of [false, true])
+        for (let first = 0; first < 8; first++)
+          for (let count = 1; count <= 3; count++) {
+            const place = new MemoryPlace();
+            const bays = [await open(place), await open(place)] as const;
+            const releaseAll = arm(place, (put) => (put >= first && put < first + count ? kind : undefined), keepLate);
+            const teller = new Teller();
+            for (let op = 0; op < 6; op++) {
+              const done = teller.push(bays[op % 2]!, String(op));
+              if (op % 3 === 2) await done;
+            }
+            await Promise.all([bays[0].sync(), bays[1].sync()]);
+            releaseAll();
+            const told = await teller.check(place, bays);
+            // A fault that passes is no more than a retry, unless the store said that nothing was done.
+            if (kind !== "unavailable") expect(told).toEqual(Array(6).fill("stored"));
+          }
+    });
+
+  test("a store that stops answering: what it did is unknown, whenever it was done; the next push is right", async () => {
+    for (const kind of ["lost-answer", "late"] as const)
+      for (const releaseFirst of [true, false])
+        for (let first = 0; first < 4; first++) {
+          const place = new MemoryPlace();
+          const bays = [await open(place), await open(place)] as const;
+          const releaseAll = arm(place, (put) => (put >= first ? kind : undefined), true);
+          const teller = new Teller();
+          for (let op = 0; op < 4; op++) await teller.push(bays[op % 2]!, String(op));
+          place.fault = () => undefined;
+          if (releaseFirst) releaseAll();
+          for (const [who, bay] of bays.entries()) await teller.push(bay, `after ${who}`);
+          releaseAll();
+          const told = await teller.check(place, bays);
+          expect(told.slice(0, first)).toEqual(Array(first).fill("stored"));
+          expect(told.slice(4)).toEqual(["stored", "stored"]);
+          expect(told).toContain("unknown-outcome");
+        }
+  });
+
+  test("random faults, pushes at once and one after another, reads between", async () => {
+    const fault = fc.option(fc.constantFrom(...kinds), { freq: 2, nil: undefined });
+    const step = fc.record({ who: fc.constantFrom(0, 1), waits: fc.boolean(), syncs: fc.boolean() });
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(step, { minLength: 2, maxLength: 14 }),
+        fc.array(fault, { maxLength: 30 }),
+        fc.boolean(),
+        async (steps, faults, keepLate) => {
+          const place = new MemoryPlace();
+          const bays = [await open(place), await open(place)] as const;
+          const releaseAll = arm(place, (put) => faults[put], keepLate);
+          const teller = new Teller();
+          for (const [op, { who, waits, syncs }] of steps.entries()) {
+            const done = teller.push(bays[who as 0 | 1], String(op));
+            if (waits) await done;
+            if (syncs) await bays[1 - who]!.sync();
+          }
+          await Promise.all(bays.map((bay) => bay.sync()));
+          releaseAll();
+          await teller.check(place, bays);
+        },
+      ),
+      { numRuns: 200 },
+    );
+  });
+});
+
+test("a lost answer, and then a store that can't be read: the outcome is unknown, never refused", async () => {
+  const place = new MemoryPlace();
+  const bay = await open(place);
+  let writes = 0;
+  place.fault = (operation): Fault | undefined => {
+    if (operation === "get") return { kind: "unavailable" };
+    return operation === "putIfAbsent" && writes++ === 0 ? { kind: "lost-answer" } : undefined;
+  };
+  await expect(bay.push({ op: "a" })).rejects.toMatchObject({ code: "unknown-outcome" });
+  place.fault = () => undefined;
+  await bay.push({ op: "b" });
+  expect(bay.state).toEqual(["a", "b"]);
 });

@@ -15,6 +15,7 @@ import {
 import { Fields } from "./fields.ts";
 import type { Machine, Placed, Push, ReadEntry, Sealer } from "./machine.ts";
 import type { PageStore, Snapshots } from "./snapshots.ts";
+import { asEngineError, asStoreFailure } from "./store-failure.ts";
 import type { WriterId } from "./writer.ts";
 
 /**
@@ -72,6 +73,12 @@ function manifestNumber(name: string): number {
   return 2 ** 53 - Number.parseInt(name.slice(-14), 16);
 }
 
+interface Created {
+  readonly outcome: "stored" | "exists";
+  /** An earlier try's answer was lost: what exists may be that. */
+  readonly doubtful: boolean;
+}
+
 interface Queued<Op, Outcome> {
   readonly push: Push<Op>;
   readonly bytes: Uint8Array;
@@ -108,6 +115,7 @@ export class LinearBay<State, Op, Outcome> implements Bay<State, Op, Outcome> {
     const bay = new LinearBay(options);
     await bay.#inTurn(() => bay.#loadCheckpoint());
     await bay.sync();
+    await bay.#inTurn(() => bay.#assertNoGap());
     if (options.witness && bay.#head < options.witness.entry) bay.#rolledBack = true;
     bay.#stopWatching = options.store.watch(`${options.prefix}log/`, (name) => {
       // What this writer is putting, or what is applied already, is no news.
@@ -278,8 +286,14 @@ export class LinearBay<State, Op, Outcome> implements Bay<State, Op, Outcome> {
     for (;;) {
       const n = this.#head + 1;
       const bytes = this.#sealEntry(n, sequence, batch);
-      if ((await this.#create(n, bytes)) === "stored") return this.#apply(n, bytes);
-      const outcomes = await this.#readRival(n, sequence);
+      const { outcome, doubtful } = await this.#create(n, bytes);
+      if (outcome === "stored") return this.#apply(n, bytes);
+      const outcomes = await this.#readRival(n, sequence).catch((error: unknown) => {
+        // The entry that exists may be ours: until it is read nobody may say "not done".
+        if (doubtful && error instanceof EngineError && error.code === "unavailable")
+          throw new EngineError("unknown-outcome", "the store does not answer", { cause: error });
+        throw error;
+      });
       if (outcomes) return outcomes;
     }
   }
@@ -294,13 +308,14 @@ export class LinearBay<State, Op, Outcome> implements Bay<State, Op, Outcome> {
   }
 
   /** Creates entry n, asking again with the same bytes for as long as the outcome is unknown. */
-  async #create(n: number, bytes: Uint8Array): Promise<"stored" | "exists"> {
+  async #create(n: number, bytes: Uint8Array): Promise<Created> {
     const { store, prefix, delay } = this.#options;
     let waited = 0;
     let asked = false;
     for (let pause = RETRY_FIRST_MS; ; pause = Math.min(pause * 2, RETRY_MAX_MS)) {
       try {
-        return (await store.putIfAbsent(prefix + entryName(n), bytes)).outcome;
+        const { outcome } = await store.putIfAbsent(prefix + entryName(n), bytes);
+        return { outcome, doubtful: asked };
       } catch (error) {
         if (!(error instanceof StoreError)) throw error;
         // Surely not done, this time; an earlier try may yet have been.
@@ -340,6 +355,18 @@ export class LinearBay<State, Op, Outcome> implements Bay<State, Op, Outcome> {
       if (!bytes) return this.#head > from;
       this.#apply(this.#head + 1, bytes);
     }
+  }
+
+  /** Entries beyond the end that following found: the one between is missing, and nothing may be written in its place. */
+  async #assertNoGap(): Promise<void> {
+    const { store, prefix } = this.#options;
+    const after = prefix + entryName(this.#head);
+    const { objects } = await asStoreFailure(store.list(`${prefix}log/`, { after, limit: 1 }));
+    if (objects.length === 0) return;
+    // Another may have written meanwhile.
+    await this.#follow();
+    if (objects[0]!.name > prefix + entryName(this.#head))
+      throw new EngineError("corrupt", `log entry ${this.#head + 1} is missing`);
   }
 
   async #get(n: number): Promise<Uint8Array | undefined> {
@@ -416,12 +443,4 @@ function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
 
 function corrupt(what: string, cause: unknown): EngineError {
   return cause instanceof EngineError ? cause : new EngineError("corrupt", `${what} can't be read`, { cause });
-}
-
-/** What a store error means to who asked for a change. */
-export function asEngineError(error: unknown): unknown {
-  if (!(error instanceof StoreError)) return error;
-  if (error.code === "unknown") return new EngineError("unknown-outcome", error.message, { cause: error });
-  if (error.code === "full") return new EngineError("over-quota", "the store is full", { cause: error });
-  return new EngineError("unavailable", error.message, { cause: error });
 }

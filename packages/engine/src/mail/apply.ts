@@ -1,4 +1,4 @@
-import { Block, type Knows, type OpIdentity } from "./block.ts";
+import { type Author, Block, type OpIdentity } from "./block.ts";
 import { DELETED, splitFlags } from "./flags.ts";
 import type { Mailbox } from "./mailbox.ts";
 import { FOUNDER, INBOX_ID, type MailboxId, mailboxId, PATH_DELIMITER } from "./names.ts";
@@ -14,12 +14,11 @@ import { comparePlaces, makeRuns, type TargetRun } from "./targets.ts";
  *
  * Invariant: both are total and pure functions of (state, op): no clock, no randomness, no throw for any op.
  */
-export interface PlacedOp extends OpIdentity {
+export interface PlacedOp extends Author {
   readonly op: Op;
-  /** The log entry it came in, its place there, and what its author had applied (linear: all that is lower). */
+  /** The log entry it came in and its place there. What its author had applied is, in linear mode, all that is lower. */
   readonly entry: number;
   readonly place: number;
-  readonly knows: Knows;
   /** Judged by its author already: merge mode. */
   readonly judged: boolean;
 }
@@ -185,14 +184,11 @@ function judgeTargets(state: MailState, op: TargetOp): Verdict {
   };
 }
 
-/** The live memberships of `mailbox` that `runs` name, in uid order, and how many single names are gone. With `dead`
- * those that are gone by now count too, as an op must that was judged before they went: a move beside an expunge
- * leaves the moved message. */
+/** The live memberships of `mailbox` that `runs` name, in uid order, and how many single names are gone. */
 function resolveTargets(
   state: MailState,
   mailbox: Mailbox,
   runs: readonly TargetRun[],
-  dead = false,
 ): { readonly rows: number[]; readonly gone: number } {
   const { uid, writer, sequence, index } = state.memberships.columns;
   const rows = new Set<number>();
@@ -200,7 +196,7 @@ function resolveTargets(
   for (const run of runs) {
     const first = state.findMembership({ writer: run.writer, ...run.first });
     if (comparePlaces(run.first, run.last) === 0) {
-      if (first !== undefined && (dead || state.isLive(first)) && state.mailboxOf(first) === mailbox) rows.add(first);
+      if (first !== undefined && state.isLive(first) && state.mailboxOf(first) === mailbox) rows.add(first);
       else gone++;
       continue;
     }
@@ -217,7 +213,7 @@ function resolveTargets(
         rows.add(row);
     }
   }
-  return { rows: [...rows].sort((a, b) => uid.get(a) - uid.get(b)), gone };
+  return { rows: inUidOrder(state, [...rows]), gone };
 }
 
 /** Runs that name these live rows of `mailbox` (in uid order). */
@@ -247,10 +243,10 @@ export function bodyName(id: Uint8Array): string {
 function perform(state: MailState, placed: PlacedOp, op: Op, block: Block): Partial<Outcome> {
   switch (op.kind) {
     case "begin":
-      return performBegin(state, op, block);
+      return performBegin(state, placed, op, block);
     case "create": {
       const mailbox = makeMailbox(state, placed, op.path, op.specialUse, block);
-      block.number([mailbox], op.seconds);
+      block.number([mailbox], op.seconds, placed);
       return { mailbox: mailbox.id };
     }
     case "rename": {
@@ -262,17 +258,16 @@ function perform(state: MailState, placed: PlacedOp, op: Op, block: Block): Part
     }
     case "rename-inbox": {
       const mailbox = makeMailbox(state, placed, op.path, undefined, block);
-      block.number([mailbox], op.seconds);
-      const sources = allRows(state.inbox);
+      block.number([mailbox], op.seconds, placed);
+      const sources = rowsKnown(state, placed, state.inbox, block);
       return { mailbox: mailbox.id, ...moveRows(state, placed, block, sources, mailbox, op.seconds, true) };
     }
     case "delete": {
       const mailbox = state.findMailbox(op.mailbox);
       if (!mailbox) return {};
-      const removed = allRows(mailbox);
-      state.removeMemberships(mailbox, removed, block.modSeq);
+      const removed = takeRows(state, placed, mailbox, rowsKnown(state, placed, mailbox, block), block);
       block.touch(mailbox);
-      block.delete(mailbox, placed.knows);
+      block.delete(mailbox, placed);
       return { removed, mailbox: mailbox.id };
     }
     case "subscribe":
@@ -289,7 +284,7 @@ function perform(state: MailState, placed: PlacedOp, op: Op, block: Block): Part
       return performFlags(state, placed, op, block);
     case "copy":
     case "move": {
-      const sources = targetRows(state, placed, op);
+      const sources = targetRows(state, placed, op, block);
       return moveRows(
         state,
         placed,
@@ -302,12 +297,8 @@ function perform(state: MailState, placed: PlacedOp, op: Op, block: Block): Part
     }
     case "expunge": {
       const mailbox = state.findMailbox(op.mailbox);
-      const removed = mailbox ? targetRows(state, placed, op).filter((row) => state.isLive(row)) : [];
-      if (mailbox && removed.length > 0) {
-        state.removeMemberships(mailbox, removed, block.modSeq);
-        block.touch(mailbox);
-      }
-      return { removed };
+      const rows = targetRows(state, placed, op, block);
+      return { removed: mailbox ? takeRows(state, placed, mailbox, rows, block) : [] };
     }
     case "checkpoint":
       state.checkpoint = { covers: op.covers, manifest: op.manifest, announced: placed.entry };
@@ -326,7 +317,7 @@ function perform(state: MailState, placed: PlacedOp, op: Op, block: Block): Part
       return {};
     case "raise": {
       const mailboxes = state.liveMailboxes();
-      block.number(mailboxes, op.seconds);
+      block.number(mailboxes, op.seconds, placed);
       for (const mailbox of mailboxes) block.touch(mailbox);
       state.epoch++;
       return {};
@@ -336,7 +327,7 @@ function perform(state: MailState, placed: PlacedOp, op: Op, block: Block): Part
   }
 }
 
-function performBegin(state: MailState, op: Op & { kind: "begin" }, block: Block): Partial<Outcome> {
+function performBegin(state: MailState, placed: PlacedOp, op: Op & { kind: "begin" }, block: Block): Partial<Outcome> {
   state.begun = true;
   const mailboxes = op.folders.map(({ path, specialUse }, index) => {
     const mailbox = state.addMailbox(mailboxId(FOUNDER, 0, index), path, specialUse, 0);
@@ -344,7 +335,7 @@ function performBegin(state: MailState, op: Op & { kind: "begin" }, block: Block
     state.subscriptions.add(path);
     return mailbox;
   });
-  block.number(mailboxes, op.seconds);
+  block.number(mailboxes, op.seconds, placed);
   return {};
 }
 
@@ -431,24 +422,39 @@ function performFlags(state: MailState, placed: PlacedOp, op: Op & { kind: "flag
       setFlags(state, row, change, block.modSeq);
       block.touch(state.mailboxOf(row));
       changed.push(row);
-    }
+    } else noteFlags(state, row, change);
     for (const moved of block.movedTo.get(row) ?? []) visit(moved);
   };
-  for (const row of targetRows(state, placed, op)) visit(row);
+  for (const row of targetRows(state, placed, op, block)) visit(row);
   return { changed };
 }
 
-function setFlags(
+type SplitChange = { readonly mode: FlagChange["mode"]; readonly bits: number; readonly keywords: readonly string[] };
+
+function setFlags(state: MailState, row: number, change: SplitChange, modSeq: number): void {
+  const { bits, keywords } = changedFlags(state, row, change);
+  state.setFlags(row, bits, keywords, modSeq);
+}
+
+/** Flags of a message that is gone: a move that did not know that may yet copy them. */
+function noteFlags(state: MailState, row: number, change: SplitChange): void {
+  const { columns } = state.memberships;
+  const { bits, keywords } = changedFlags(state, row, change);
+  const mark = columns.flags.get(row) - state.flagsOf(row).bits;
+  columns.flags.set(row, bits + mark);
+  columns.keywords.set(row, keywords);
+}
+
+function changedFlags(
   state: MailState,
   row: number,
-  change: { mode: FlagChange["mode"]; bits: number; keywords: readonly string[] },
-  modSeq: number,
-): void {
-  const bits = state.flagsOf(row).bits;
-  const keywords = state.memberships.columns.keywords.get(row);
-  const newBits =
-    change.mode === "add" ? bits | change.bits : change.mode === "remove" ? bits & ~change.bits : change.bits;
-  state.setFlags(row, newBits, state.keywords.change(keywords, change.mode, change.keywords), modSeq);
+  change: SplitChange,
+): { readonly bits: number; readonly keywords: number } {
+  const { bits } = state.flagsOf(row);
+  return {
+    bits: change.mode === "add" ? bits | change.bits : change.mode === "remove" ? bits & ~change.bits : change.bits,
+    keywords: state.keywords.change(state.memberships.columns.keywords.get(row), change.mode, change.keywords),
+  };
 }
 
 /** Copies rows into `to`; takes them out of their mailbox too if it is a move: RFC 6851 §3. */
@@ -472,25 +478,63 @@ function moveRows(
       saved: seconds,
     }),
   );
+  // Who saw this op without a flag that now comes before it knows these messages with other flags.
+  if (placed.judged) for (const row of added) to.changes.add(row, block.modSeq);
   if (!take) return { sources, added };
-  const removed = sources.filter((row) => state.isLive(row));
   for (const [index, row] of sources.entries())
     block.movedTo.set(row, [...(block.movedTo.get(row) ?? []), added[index]!]);
-  const from = removed[0] === undefined ? undefined : state.mailboxOf(removed[0]);
-  if (from) {
-    state.removeMemberships(from, removed, block.modSeq);
-    block.touch(from);
+  const from = sources[0] === undefined ? undefined : state.mailboxOf(sources[0]);
+  return { sources, added, removed: from ? takeRows(state, placed, from, sources, block) : [] };
+}
+
+/** Takes rows out of their mailbox. Returns those that were there: others took the rest, not knowing of this. */
+function takeRows(
+  state: MailState,
+  placed: PlacedOp,
+  mailbox: Mailbox,
+  rows: readonly number[],
+  block: Block,
+): readonly number[] {
+  const removed = rows.filter((row) => state.isLive(row));
+  if (removed.length > 0) {
+    state.removeMemberships(mailbox, removed, block.modSeq);
+    block.touch(mailbox);
   }
-  return { sources, added, removed };
+  if (placed.judged) block.take(rows, placed);
+  return removed;
 }
 
-function targetRows(state: MailState, placed: PlacedOp, op: TargetOp): readonly number[] {
+/** The rows that an op acts on, in uid order. If its author judged it these are the ones that he saw, though others may
+ * have taken them since: a move beside an expunge leaves the moved message. */
+function targetRows(state: MailState, placed: PlacedOp, op: TargetOp, block: Block): readonly number[] {
   const mailbox = state.findMailbox(op.mailbox);
-  return mailbox ? resolveTargets(state, mailbox, op.targets, placed.judged).rows : [];
+  if (!mailbox) return [];
+  const { rows } = resolveTargets(state, mailbox, op.targets);
+  if (!placed.judged) return rows;
+  const isNamed = (row: number): boolean => {
+    const name = state.nameOf(row);
+    return op.targets.some(
+      ({ writer, first, last }) =>
+        writer === name.writer && comparePlaces(first, name) <= 0 && comparePlaces(name, last) <= 0,
+    );
+  };
+  return inUidOrder(state, [...rows, ...block.takenUnknownTo(placed, mailbox).filter(isNamed)]);
 }
 
-function allRows(mailbox: Mailbox): number[] {
-  return Array.from({ length: mailbox.messages.length }, (_, position) => mailbox.messages.at(position));
+/** All rows that were in `mailbox` for the author of an op. */
+function rowsKnown(state: MailState, placed: PlacedOp, mailbox: Mailbox, block: Block): readonly number[] {
+  const rows = Array.from({ length: mailbox.messages.length }, (_, position) => mailbox.messages.at(position));
+  if (!placed.judged) return rows;
+  const isKnown = (row: number): boolean => {
+    const { writer, sequence } = state.nameOf(row);
+    return placed.knows(writer, sequence);
+  };
+  return inUidOrder(state, [...rows, ...block.takenUnknownTo(placed, mailbox)].filter(isKnown));
+}
+
+function inUidOrder(state: MailState, rows: number[]): number[] {
+  const { uid } = state.memberships.columns;
+  return rows.sort((a, b) => uid.get(a) - uid.get(b));
 }
 
 function nameAt(placed: OpIdentity, index: number): { writer: OpIdentity["writer"]; sequence: number; index: number } {

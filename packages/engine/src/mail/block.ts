@@ -7,9 +7,9 @@ import type { MailState } from "./state.ts";
  * by block. A block is a run of ops in the total order that no cut divides (a cut: every later op knows every earlier
  * one). In linear mode every block is one op, `w` is 1 and nothing is burnt: the same code.
  *
- * Within a block ops are performed with provisional uids; `end` moves what the block added to a mailbox up by
- * (w-1)·n, where w of its ops added n messages there. Whoever saw only part of the block saw lower numbers and a
- * lower UIDNEXT, so no uid ever names two messages.
+ * Within a block ops are performed with provisional uids. `end` looks at each mailbox by itself: of the ops that added
+ * to it, those that no cut among them divides are a run, and what a run of w ops and n messages added moves up by
+ * (w-1)·n. Whoever saw only part of a run saw lower numbers and a lower UIDNEXT, so no uid ever names two messages.
  */
 export class Block {
   /** What everything that this block touches is stamped with. */
@@ -18,14 +18,10 @@ export class Block {
   readonly movedTo: Map<number, number[]> = new Map();
   readonly #state: MailState;
   readonly #firstRow: number;
-  readonly #adds = new Map<
-    Mailbox,
-    { readonly base: number; ops: number; messages: number; lastOp: object | undefined }
-  >();
-  readonly #puts = new Map<Mailbox, { readonly writer: WriterId; readonly sequence: number }[]>();
-  readonly #deletes: { readonly mailbox: Mailbox; readonly knows: Knows }[] = [];
-  readonly #numbered: { readonly mailbox: Mailbox; readonly seconds: number }[] = [];
-  #numberingOps = 0;
+  readonly #adds = new Map<Mailbox, Adds[]>();
+  readonly #takers = new Map<number, Author[]>();
+  readonly #deletes: { readonly mailbox: Mailbox; readonly author: Author }[] = [];
+  readonly #numbered: Numbered[] = [];
   #pathsWritten = false;
 
   constructor(state: MailState, ops: number) {
@@ -35,23 +31,36 @@ export class Block {
     this.modSeq = state.modSeq;
   }
 
-  /** The next provisional uid of `mailbox`, for `op`, an attempted add. */
-  nextUid(mailbox: Mailbox, op: OpIdentity): number {
+  /** The next provisional uid of `mailbox`, for `author`, an attempted add. */
+  nextUid(mailbox: Mailbox, author: Author): number {
     let adds = this.#adds.get(mailbox);
     if (!adds) {
-      adds = { base: mailbox.uidNext, ops: 0, messages: 0, lastOp: undefined };
+      adds = [];
       this.#adds.set(mailbox, adds);
     }
-    if (adds.lastOp !== op) {
-      adds.lastOp = op;
-      adds.ops++;
-      const puts = this.#puts.get(mailbox) ?? [];
-      puts.push({ writer: op.writer, sequence: op.sequence });
-      this.#puts.set(mailbox, puts);
-    }
-    adds.messages++;
+    const last = adds.at(-1);
+    if (last?.author === author) last.messages++;
+    else adds.push({ author, first: mailbox.uidNext, messages: 1 });
     this.touch(mailbox);
     return mailbox.uidNext++;
+  }
+
+  /** `author` takes these rows out of their mailbox; some may be gone from it already. */
+  take(rows: readonly number[], author: Author): void {
+    for (const row of rows) {
+      const takers = this.#takers.get(row);
+      if (takers) takers.push(author);
+      else this.#takers.set(row, [author]);
+    }
+  }
+
+  /** Rows of `mailbox` that are gone by now, but were there for `author`: he knew none of those who took them. */
+  takenUnknownTo(author: Author, mailbox: Mailbox): number[] {
+    return [...this.#takers]
+      .filter(
+        ([row, takers]) => this.#state.mailboxOf(row) === mailbox && !takers.some((taker) => knowsOp(author, taker)),
+      )
+      .map(([row]) => row);
   }
 
   touch(mailbox: Mailbox): void {
@@ -59,14 +68,13 @@ export class Block {
   }
 
   /** A mailbox that some op of this block made, or whose UIDVALIDITY it raises. */
-  number(mailboxes: readonly Mailbox[], seconds: number): void {
-    this.#numberingOps++;
-    for (const mailbox of mailboxes) this.#numbered.push({ mailbox, seconds });
+  number(mailboxes: readonly Mailbox[], seconds: number, author: Author): void {
+    this.#numbered.push({ mailboxes, seconds, author });
   }
 
-  /** A delete that knew what `knows` says; whether the mailbox is gone is decided at the end. */
-  delete(mailbox: Mailbox, knows: Knows): void {
-    this.#deletes.push({ mailbox, knows });
+  /** Whether the mailbox is gone is decided at the end: only if a delete knew all that was put into it. */
+  delete(mailbox: Mailbox, author: Author): void {
+    this.#deletes.push({ mailbox, author });
   }
 
   /** A number that orders this write of a path after all earlier ones. */
@@ -76,36 +84,80 @@ export class Block {
   }
 
   end(): void {
-    for (const [mailbox, adds] of this.#adds) this.#shiftUids(mailbox, adds.base, (adds.ops - 1) * adds.messages);
+    for (const [mailbox, adds] of this.#adds) this.#numberMessages(mailbox, adds);
     this.#numberMailboxes();
-    for (const { mailbox, knows } of this.#deletes) {
-      const puts = this.#puts.get(mailbox) ?? [];
-      if (puts.every(({ writer, sequence }) => knows(writer, sequence))) mailbox.gone = true;
+    for (const { mailbox, author } of this.#deletes) {
+      const adds = this.#adds.get(mailbox) ?? [];
+      if (adds.every((add) => knowsOp(author, add.author))) mailbox.gone = true;
     }
     if (this.#pathsWritten || this.#deletes.length > 0) showPaths(this.#state);
   }
 
-  #shiftUids(mailbox: Mailbox, base: number, shift: number): void {
-    if (shift === 0) return;
+  #numberMessages(mailbox: Mailbox, adds: readonly Adds[]): void {
+    let shifted = 0;
+    for (const run of splitAtCuts(adds)) {
+      const messages = run.reduce((sum, add) => sum + add.messages, 0);
+      const burnt = (run.length - 1) * messages;
+      if (burnt > 0) this.#burn(mailbox, run[0]!.first + shifted, burnt);
+      shifted += burnt;
+    }
+  }
+
+  /** Leaves `count` uids from `first` on unused: what was there, and all above it, moves up. */
+  #burn(mailbox: Mailbox, first: number, count: number): void {
     const { uid, mailbox: ordinal } = this.#state.memberships.columns;
     for (let row = this.#firstRow; row < this.#state.memberships.rows; row++)
-      if (ordinal.get(row) === mailbox.ordinal) uid.set(row, uid.get(row) + shift);
-    mailbox.uidNext += shift;
-    mailbox.vanished.shift(base, shift);
-    mailbox.vanished.add(base, base + shift - 1, this.modSeq);
+      if (ordinal.get(row) === mailbox.ordinal && uid.get(row) >= first) uid.set(row, uid.get(row) + count);
+    mailbox.uidNext += count;
+    mailbox.vanished.shift(first, count);
+    mailbox.vanished.add(first, first + count - 1, this.modSeq);
   }
 
   #numberMailboxes(): void {
-    const count = this.#numbered.length;
-    if (count === 0) return;
-    const seconds = Math.max(...this.#numbered.map((item) => item.seconds));
-    let next = Math.max(this.#state.uidValidity + 1, seconds) + (this.#numberingOps - 1) * count;
-    for (const { mailbox } of this.#numbered) mailbox.uidValidity = next++;
-    this.#state.uidValidity = next - 1;
+    for (const run of splitAtCuts(this.#numbered)) {
+      const mailboxes = run.flatMap((item) => item.mailboxes);
+      const seconds = Math.max(...run.map((item) => item.seconds));
+      let next = Math.max(this.#state.uidValidity + 1, seconds) + (run.length - 1) * mailboxes.length;
+      for (const mailbox of mailboxes) mailbox.uidValidity = next++;
+      this.#state.uidValidity = next - 1;
+    }
   }
 }
 
+/** What one op added to one mailbox: so many messages, from this provisional uid on. */
+interface Adds {
+  readonly author: Author;
+  readonly first: number;
+  messages: number;
+}
+
+interface Numbered {
+  readonly author: Author;
+  readonly mailboxes: readonly Mailbox[];
+  readonly seconds: number;
+}
+
+/** Splits what ops did, in their order, at each cut: where all later ops know all earlier ones. */
+function splitAtCuts<T extends { readonly author: Author }>(items: readonly T[]): T[][] {
+  const starts: number[] = [];
+  for (const [place, { author }] of items.entries()) {
+    const unknown = items.findIndex((earlier, at) => at >= place || !knowsOp(author, earlier.author));
+    while (starts.length > 0 && starts.at(-1)! > unknown) starts.pop();
+    if (unknown === place) starts.push(place);
+  }
+  return starts.map((start, at) => items.slice(start, starts[at + 1]));
+}
+
+function knowsOp(author: Author, other: OpIdentity): boolean {
+  return author.knows(other.writer, other.sequence);
+}
+
 export type Knows = (writer: WriterId, sequence: number) => boolean;
+
+/** An op as numbering sees it: its name, and which ops its author had applied. */
+export interface Author extends OpIdentity {
+  readonly knows: Knows;
+}
 
 export interface OpIdentity {
   readonly writer: WriterId;
