@@ -37,6 +37,10 @@ export async function openContext(config: Config): Promise<Context> {
       now: Date.now,
       monotonic: () => performance.now(),
       delay: (ms) => new Promise((resolve) => setTimeout(resolve, ms).unref()),
+      every(ms, work) {
+        const timer = setInterval(work, ms).unref();
+        return () => clearInterval(timer);
+      },
       log,
       witnesses: witnessFolder(dataPath(config, "keys", "witness")),
     },

@@ -14,9 +14,9 @@ import type { SearchKey } from "./wire/search-keys.ts";
 import type { SequenceSet } from "./wire/sequence-set.ts";
 
 /**
- * SEARCH on one message, in three rounds: what the resident state answers, then what the summary answers, then the
+ * SEARCH on one message, in three rounds: what the resident state answers, then what the header answers, then the
  * body. Each round is three-valued: a key that needs more than is at hand is `undefined`, and AND, OR and NOT decide as
- * soon as they can; so no body is opened for what its summary, or its flags, tell.
+ * soon as they can; so no body is opened for what its header, or its flags, tell.
  */
 export interface SearchContext {
   readonly mail: AccountSession;
@@ -30,7 +30,7 @@ const SEARCHED_BYTES_MAX: number = 32 * 2 ** 20;
 
 interface Known {
   readonly message: Message;
-  readonly summary?: Summary;
+  readonly header?: Uint8Array;
   /** The decoded text of all text parts, folded. */
   readonly body?: string;
 }
@@ -42,10 +42,11 @@ export function createSearch(key: SearchKey, context: SearchContext): (message: 
   return async (message) => {
     const flags = test({ message });
     if (flags !== undefined) return flags;
-    const [summary] = await context.mail.readSummaries([message]);
-    const headers = test({ message, summary: summary! });
+    const [header] = await context.mail.readHeaders([message]);
+    const headers = test({ message, header: header! });
     if (headers !== undefined) return headers;
-    return test({ message, summary: summary!, body: await bodyText(context.mail, message, summary!) }) ?? false;
+    const [summary] = await context.mail.readSummaries([message]);
+    return test({ message, header: header!, body: await bodyText(context.mail, message, summary!) }) ?? false;
   };
 }
 
@@ -120,24 +121,24 @@ function dateTest({ of, when, dayMs }: SearchKey & { kind: "date" }): Test {
 }
 
 function headerTest(field: string, text: string): Test {
-  return ({ summary }) => {
-    if (!summary) return undefined;
-    return parseHeaders(summary.header).some(
+  return ({ header }) => {
+    if (!header) return undefined;
+    return parseHeaders(header).some(
       ({ name, value }) => name.toLowerCase() === field && (text === "" || fold(decodeWords(value)).includes(text)),
     );
   };
 }
 
 function textTest(text: string, headers: boolean): Test {
-  return ({ summary, body }) => {
+  return ({ header, body }) => {
     if (text === "") return true;
-    if (headers && summary && fold(decodeWords(headerText(summary))).includes(text)) return true;
+    if (headers && header && fold(decodeWords(headerText(header))).includes(text)) return true;
     return body === undefined ? undefined : body.includes(text);
   };
 }
 
-function headerText(summary: Summary): string {
-  return parseHeaders(summary.header)
+function headerText(header: Uint8Array): string {
+  return parseHeaders(header)
     .map(({ name, value }) => `${name}: ${value}`)
     .join("\n");
 }

@@ -73,6 +73,7 @@ const email: NewEmail = {
   thread: pattern(8),
   ids: pattern(16, 3),
   summary: pattern(40),
+  header: pattern(30),
   flags: ["\\Seen", "$Label1"],
 };
 const writer = "0102030405060708" as WriterId;
@@ -111,8 +112,8 @@ const OPS: readonly Op[] = [
   { kind: "move", mailbox: INBOX_ID, targets: [{ ...run, last: run.first }], to: INBOX_ID, seconds: 8 },
   { kind: "expunge", mailbox: INBOX_ID, targets: [] },
   { kind: "checkpoint", covers: 10, manifest: pattern(32), emailRows: 11, startedAt: 9 },
-  { kind: "condemn", names: ["body/a"] },
-  { kind: "forget", names: ["body/a"], notes: ["note/1"] },
+  { kind: "condemn", names: ["body/a"], listed: 8 },
+  { kind: "forget", names: ["body/a"], notes: ["note/1"], trimmed: 7 },
   { kind: "slots", names: ["slot/password-000001"], upon: 2 },
   { kind: "raise", seconds: 12 },
   { kind: "nop" },
@@ -123,7 +124,6 @@ const summary = {
   bodyStructure: utf8('("text" "plain" NIL NIL NIL "7bit" 3 1)'),
   offsets: pattern(5),
   preview: "Größe",
-  header: utf8("Subject: x\r\n\r\n"),
   headerWhole: true,
 };
 

@@ -22,7 +22,7 @@ export const append: Command<unknown> = defineCommand({
     const { mail, message } = session;
     if (!message) throw new ImapSyntaxError("Message expected");
     if (!mail.state.findPath(path)) return no("No such mailbox", "TRYCREATE");
-    const prepared = await mail.prepare(path, message.read(), { flags, ...(date ? { received: date } : {}) });
+    const prepared = await mail.prepare(message.read(), { mailbox: path, flags, ...(date ? { received: date } : {}) });
     const rest = await message.rest();
     if (rest.kind !== "command" || rest.text.lines.length !== 1 || rest.text.lines[0]!.length > 0)
       throw new ImapSyntaxError("Unexpected text behind the message");

@@ -40,10 +40,15 @@ export const fetch: Command<unknown> = defineCommand({
     // \Seen is stored while the bodies are sent; `syncView` tells of it before the completion.
     const seen = markSeen(session, items, positions);
     const needsSummary = items.some(needsSummaryOf);
+    const needsHeader = items.some((item) => item.kind === "section" && isOfHeader(item.section));
     for (let at = 0; at < positions.length; at += CHUNK_MESSAGES) {
       const messages = view.messages(positions.slice(at, at + CHUNK_MESSAGES));
-      const summaries = needsSummary ? await session.mail.readSummaries(messages) : [];
-      for (const [index, message] of messages.entries()) await answer(session, message, items, summaries[index]);
+      const [summaries, headers] = await Promise.all([
+        needsSummary ? session.mail.readSummaries(messages) : [],
+        needsHeader ? session.mail.readHeaders(messages) : [],
+      ]);
+      for (const [index, message] of messages.entries())
+        await answer(session, message, items, { summary: summaries[index], header: headers[index] });
       if (session.output.isFull) await session.output.flush();
     }
     await seen;
@@ -61,19 +66,20 @@ async function markSeen(session: Session, items: readonly FetchItem[], positions
   await view.markSeen(positions);
 }
 
-async function answer(
-  session: Session,
-  message: Message,
-  items: readonly FetchItem[],
-  summary: Summary | undefined,
-): Promise<void> {
+/** What is kept of a message, as far as the items need it. */
+interface Kept {
+  readonly summary: Summary | undefined;
+  readonly header: Uint8Array | undefined;
+}
+
+async function answer(session: Session, message: Message, items: readonly FetchItem[], kept: Kept): Promise<void> {
   const { output } = session;
   let separator = `* ${message.position + 1} FETCH (`;
   for (const item of items) {
     output.text(separator);
     separator = " ";
-    if (item.kind === "section") await answerSection(session, message, item, summary!);
-    else output.text(simpleItem(session, message, item, summary));
+    if (item.kind === "section") await answerSection(session, message, item, kept);
+    else output.text(simpleItem(session, message, item, kept.summary));
   }
   output.text(")\r\n");
 }
@@ -97,11 +103,12 @@ function simpleItem(session: Session, message: Message, item: SimpleItem, summar
   }
 }
 
-async function answerSection(session: Session, message: Message, item: SectionItem, summary: Summary): Promise<void> {
+async function answerSection(session: Session, message: Message, item: SectionItem, kept: Kept): Promise<void> {
   const { section, partial, label } = item;
   const { output } = session;
-  if (needsHeaderOnly(section, summary)) {
-    sendWhole(session, label, headerSection(section, summary.header), partial);
+  const summary = kept.summary!;
+  if (isOfHeader(section) && summary.headerWhole) {
+    sendWhole(session, label, headerSection(section, kept.header!), partial);
     return;
   }
   const span = spanOf(section, summary);
@@ -128,9 +135,9 @@ async function answerSection(session: Session, message: Message, item: SectionIt
   }
 }
 
-function needsHeaderOnly(section: Section, summary: Summary): boolean {
-  const ofHeader = section.what === "header" || section.what === "fields" || section.what === "fields-not";
-  return ofHeader && section.path.length === 0 && summary.headerWhole;
+/** Of the message's own header block, not of one within it. */
+function isOfHeader({ what, path }: Section): boolean {
+  return path.length === 0 && (what === "header" || what === "fields" || what === "fields-not");
 }
 
 function headerSection(section: Section, header: Uint8Array): Uint8Array {

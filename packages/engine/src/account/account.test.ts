@@ -1,101 +1,34 @@
 import { describe, expect, test } from "vitest";
-import { makeRing, publicRecord, type Ring, ready, signingKeyPair } from "../crypto/index.ts";
+import { signingKeyPair } from "../crypto/index.ts";
 import { EngineError } from "../errors.ts";
-import { Mail } from "../mail/mail.ts";
 import { openView } from "../mail/mailbox-view.ts";
-import type { MailState } from "../mail/state.ts";
-import { nodePlatform } from "../node/crypto-platform.ts";
 import { type Fault, MemoryPlace } from "../storage/memory.ts";
+import {
+  bytes,
+  clock,
+  crypto,
+  dropbox,
+  mailText,
+  makeAccount,
+  open,
+  platform,
+  stream,
+  textOf,
+  visible,
+} from "../test-kit.ts";
 import { Account } from "./account.ts";
 import { Accounts } from "./accounts.ts";
 import { checkAccount } from "./check.ts";
 import { Dropbox } from "./dropbox.ts";
-import { openLog } from "./open-log.ts";
 import type { Platform } from "./platform.ts";
 import { AccountSession } from "./session.ts";
 import { FOLDERS, signUp } from "./sign-up.ts";
 import { acceptHistory, changePassword, recoverAccount } from "./slots.ts";
-import { accountPrefix, type User, type UserDirectory } from "./users.ts";
-
-// Keys are made while tests are collected.
-await ready;
-
-const crypto = nodePlatform();
-const signer = signingKeyPair(new Uint8Array(32).fill(9));
-let clock = 1_700_000_000_000;
-const platform: Platform = {
-  crypto,
-  now: () => clock++,
-  monotonic: () => performance.now(),
-  delay: (ms) => new Promise((resolve) => setTimeout(resolve, Math.min(ms, 5)).unref()),
-  log: () => undefined,
-};
-const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
-async function* stream(...pieces: readonly string[]): AsyncGenerator<Uint8Array> {
-  for (const piece of pieces) yield bytes(piece);
-}
-const mailText = (n: number, size = 10): string =>
-  `Subject: mail ${n}\r\nMessage-ID: <${n}@x>\r\n\r\n${"body\r\n".repeat(size)}`;
-
-/** A ring and an account in a place, as sign-up makes them, without the slow slots. */
-async function makeAccount(
-  place: MemoryPlace,
-): Promise<{ readonly ring: () => Ring; readonly user: User; readonly prefix: string }> {
-  const ring = makeRing(crypto);
-  const record = publicRecord(ring);
-  const prefix = accountPrefix(record);
-  const { bay } = await openLog(place.open(), prefix, platform, ring);
-  await new Mail(bay, platform.now).push({ kind: "begin", seconds: 1_700_000_000, folders: FOLDERS });
-  await bay.dispose();
-  // Each account that is opened wipes its own copy.
-  const { encodeRing, decodeRing } = await import("../crypto/index.ts");
-  const kept = encodeRing(ring);
-  return { ring: () => decodeRing(kept.slice()), user: { address: "a@x", record }, prefix };
-}
-const open = (place: MemoryPlace, ring: Ring): Promise<Account> =>
-  Account.open({ store: place.open(), platform, trustedHosts: [signer.publicKey] }, ring);
-const dropbox = (place: MemoryPlace, user: User): Dropbox =>
-  new Dropbox({ store: place.open(), platform, signer, stream: crypto.random(16) }, user);
-
-/** Everything that a client could see of a state. */
-function visible(state: MailState): unknown {
-  return state.liveMailboxes().map((mailbox) => ({
-    path: mailbox.path,
-    numbers: [
-      mailbox.uidValidity,
-      mailbox.uidNext,
-      mailbox.highestModSeq,
-      mailbox.unseen,
-      mailbox.deleted,
-      mailbox.bytes,
-    ],
-    vanished: mailbox.vanished.ranges,
-    messages: Array.from({ length: mailbox.messages.length }, (_, position) => {
-      const row = mailbox.messages.at(position);
-      const { uid, modSeq } = state.memberships.columns;
-      return [
-        uid.get(row),
-        modSeq.get(row),
-        state.flagNames(row),
-        state.sizeOf(row),
-        state.receivedOf(row),
-        state.nameOf(row),
-      ];
-    }),
-  }));
-}
-
-async function textOf(account: Account, mailbox: string, position: number): Promise<string> {
-  const view = openView(account.mail, mailbox, { readOnly: true });
-  const body = await account.contents.openBody(view.message(position)!);
-  const pieces: Uint8Array[] = [];
-  for await (const piece of body.read(0, body.size)) pieces.push(piece.slice());
-  return Buffer.concat(pieces).toString();
-}
+import type { User, UserDirectory } from "./users.ts";
 
 describe("delivery and take-in", () => {
   test("what was delivered is taken in once, in order, byte for byte, small and large", async () => {
-    const place = new MemoryPlace(() => clock++);
+    const place = new MemoryPlace(() => clock.now++);
     const { ring, user } = await makeAccount(place);
     const box = dropbox(place, user);
     for (let n = 0; n < 5; n++)
@@ -111,7 +44,7 @@ describe("delivery and take-in", () => {
   });
 
   test("a note that is stored after one of a later name is taken in too", async () => {
-    const place = new MemoryPlace(() => clock++);
+    const place = new MemoryPlace(() => clock.now++);
     const { ring, user } = await makeAccount(place);
     const box = dropbox(place, user);
     const account = await open(place, ring());
@@ -136,7 +69,7 @@ describe("delivery and take-in", () => {
   });
 
   test("two processes that take in at once take each mail in once", async () => {
-    const place = new MemoryPlace(() => clock++);
+    const place = new MemoryPlace(() => clock.now++);
     const { ring, user } = await makeAccount(place);
     const [one, two] = [await open(place, ring()), await open(place, ring())];
     const box = dropbox(place, user);
@@ -151,7 +84,7 @@ describe("delivery and take-in", () => {
   });
 
   test("a note that can't be opened blocks nothing and stays; one by a stranger is not verified", async () => {
-    const place = new MemoryPlace(() => clock++);
+    const place = new MemoryPlace(() => clock.now++);
     const { ring, user, prefix } = await makeAccount(place);
     const box = dropbox(place, user);
     await box.deliver(new Uint8Array(0), stream(mailText(1)));
@@ -165,7 +98,7 @@ describe("delivery and take-in", () => {
   });
 
   test("a delivery copied under another name by the store is taken in once", async () => {
-    const place = new MemoryPlace(() => clock++);
+    const place = new MemoryPlace(() => clock.now++);
     const { ring, user, prefix } = await makeAccount(place);
     await dropbox(place, user).deliver(new Uint8Array(0), stream(mailText(1)));
     const [name, stored] = [...place.objects].find(([key]) => key.includes("/note/"))!;
@@ -180,19 +113,10 @@ describe("delivery and take-in", () => {
 
 describe("checkpoints", () => {
   test("a state loaded from a checkpoint, and the rest applied, is the state of the whole log", async () => {
-    const place = new MemoryPlace(() => clock++);
-    const { ring, user, prefix } = await makeAccount(place);
+    const place = new MemoryPlace(() => clock.now++);
+    const { ring, user } = await makeAccount(place);
     const box = dropbox(place, user);
     const account = await open(place, ring());
-    const bay = (await openLog(place.open(), prefix, platform, ring())).bay;
-    const announce = (written: { covers: number; manifest: Uint8Array; emails: number }) =>
-      ({
-        kind: "checkpoint",
-        covers: written.covers,
-        manifest: written.manifest,
-        emailRows: written.emails,
-        startedAt: written.covers,
-      }) as const;
     for (let round = 0; round < 3; round++) {
       for (let n = 0; n < 70; n++) await box.deliver(new Uint8Array(0), stream(mailText(round * 100 + n)));
       await account.refresh();
@@ -201,10 +125,12 @@ describe("checkpoints", () => {
       await view.expunge([0]);
       await account.mail.create(`Folder ${round}/x`);
       await view.transfer("copy", [7, 8], `Folder ${round}/x`);
-      await bay.sync();
-      await bay.checkpoint(announce);
+      await account.upkeep.checkpoint();
     }
-    await account.append("Sent", await account.prepare("Sent", stream("Subject: last\r\n\r\n"), { flags: ["\\Seen"] }));
+    await account.append(
+      "Sent",
+      await account.prepare(stream("Subject: last\r\n\r\n"), { mailbox: "Sent", flags: ["\\Seen"] }),
+    );
     await account.refresh();
     const reopened = await open(place, ring());
     expect(reopened.mail.state.tailStart).toBeGreaterThan(200);
@@ -218,21 +144,17 @@ describe("checkpoints", () => {
     const replayed = await open(place, ring());
     expect(replayed.mail.state.tailStart).toBe(0);
     expect(visible(replayed.mail.state)).toEqual(visible(account.mail.state));
-    await Promise.all([account.dispose(), reopened.dispose(), replayed.dispose(), bay.dispose()]);
+    await Promise.all([account.dispose(), reopened.dispose(), replayed.dispose()]);
   });
 
   test("a page that is damaged or missing is found out", async () => {
-    const place = new MemoryPlace(() => clock++);
-    const { ring, prefix } = await makeAccount(place);
-    const { bay } = await openLog(place.open(), prefix, platform, ring());
-    await bay.checkpoint(({ covers, manifest, emails }) => ({
-      kind: "checkpoint",
-      covers,
-      manifest,
-      emailRows: emails,
-      startedAt: covers,
-    }));
-    await bay.dispose();
+    const place = new MemoryPlace(() => clock.now++);
+    const { ring, user } = await makeAccount(place);
+    await dropbox(place, user).deliver(new Uint8Array(0), stream(mailText(1)));
+    const account = await open(place, ring());
+    await account.refresh();
+    await account.upkeep.checkpoint();
+    await account.dispose();
     const page = [...place.objects.keys()].find((name) => name.includes("/page/"))!;
     const { bytes: good } = place.objects.get(page)!;
     place.write(
@@ -255,7 +177,7 @@ describe("rollback", () => {
   }
 
   test("a store that shows an older history is found out; the account is read-only until its owner accepts it", async () => {
-    const place = new MemoryPlace(() => clock++);
+    const place = new MemoryPlace(() => clock.now++);
     const users: User[] = [];
     const directory = {
       find: async (address: string) => users.find((user) => user.address === address),
@@ -297,7 +219,7 @@ describe("rollback", () => {
   });
 
   test("mail that no trusted host signed is shown apart", async () => {
-    const place = new MemoryPlace(() => clock++);
+    const place = new MemoryPlace(() => clock.now++);
     const { ring, user } = await makeAccount(place);
     const stranger = signingKeyPair(new Uint8Array(32).fill(1));
     await new Dropbox({ store: place.open(), platform, signer: stranger, stream: crypto.random(16) }, user).deliver(
@@ -315,15 +237,15 @@ describe("rollback", () => {
 describe("faults of the store", () => {
   const commands: Record<string, (account: Account) => Promise<unknown>> = {
     append: async (account) =>
-      account.append("Sent", await account.prepare("Sent", stream(mailText(1)), { flags: [] })),
+      account.append("Sent", await account.prepare(stream(mailText(1)), { mailbox: "Sent", flags: [] })),
     "append of a large message": async (account) =>
-      account.append("Sent", await account.prepare("Sent", stream(mailText(1, 5000)), { flags: [] })),
+      account.append("Sent", await account.prepare(stream(mailText(1, 5000)), { mailbox: "Sent", flags: [] })),
     create: (account) => account.mail.create("New"),
   };
   for (const [name, command] of Object.entries(commands)) {
     test(`${name}: an answer that is lost at any write leaves it done once`, async () => {
       for (let nth = 0; nth < 2; nth++) {
-        const place = new MemoryPlace(() => clock++);
+        const place = new MemoryPlace(() => clock.now++);
         const { ring } = await makeAccount(place);
         const account = await open(place, ring());
         let writes = 0;
@@ -343,7 +265,7 @@ describe("faults of the store", () => {
     });
 
     test(`${name}: while the store is away it is refused and nothing is there`, async () => {
-      const place = new MemoryPlace(() => clock++);
+      const place = new MemoryPlace(() => clock.now++);
       const { ring } = await makeAccount(place);
       const account = await open(place, ring());
       const before = visible(account.mail.state);
@@ -383,7 +305,7 @@ describe("signing in", () => {
   }
 
   test("password, its change, recovery; an old slot put back by the store opens nothing", async () => {
-    const place = new MemoryPlace(() => clock++);
+    const place = new MemoryPlace(() => clock.now++);
     const users = new Users();
     const tools = { store: place.open(), users, platform, pepper: new Uint8Array(32).fill(3) };
     const { recoveryCode } = await signUp(tools, "Ada@Example.org", "first long password");

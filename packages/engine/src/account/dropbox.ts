@@ -1,9 +1,9 @@
 import { hexText } from "../bay/entry.ts";
 import { asStoreFailure } from "../bay/store-failure.ts";
 import { bodyContext, encapsulate, hostId, makeNote, type SigningKeyPair, wrapForDelivery } from "../crypto/index.ts";
-import { bodyName } from "../mail/apply.ts";
 import { encodeDelivered } from "../mail/delivered.ts";
 import { chain, takeBody } from "../mail/intake.ts";
+import { bodyName } from "../mail/names.ts";
 import type { ObjectStore } from "../storage/object-store.ts";
 import type { Platform } from "./platform.ts";
 import { accountPrefix, type User } from "./users.ts";

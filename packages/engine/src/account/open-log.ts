@@ -2,41 +2,69 @@ import { hexText } from "../bay/entry.ts";
 import { LinearBay, type Witness } from "../bay/linear-bay.ts";
 import { createPageStore } from "../bay/page-store.ts";
 import type { WriterId } from "../bay/writer.ts";
-import type { Ring } from "../crypto/index.ts";
-import type { Outcome } from "../mail/apply.ts";
+import { equalBytes, type Ring } from "../crypto/index.ts";
+import { EngineError } from "../errors.ts";
 import { Contents } from "../mail/contents.ts";
 import { mailMachine } from "../mail/mail.ts";
 import type { Op } from "../mail/op.ts";
-import { captureMail, loadMail } from "../mail/snapshot.ts";
+import type { Outcome } from "../mail/outcome.ts";
+import { captureMail, loadMail, pagesOf } from "../mail/snapshot.ts";
 import type { MailState } from "../mail/state.ts";
+import { Threads } from "../mail/threads.ts";
 import type { ObjectStore } from "../storage/object-store.ts";
 import type { Platform } from "./platform.ts";
 import { ringSealer } from "./sealer.ts";
 
+export type MailLog = LinearBay<MailState, Op, Outcome>;
+
 /** An account's log, at its present end, and what reads the contents that it names. */
+export interface OpenLog {
+  readonly bay: MailLog;
+  readonly contents: Contents;
+  readonly threads: Threads;
+}
+
 export async function openLog(
   store: ObjectStore,
   prefix: string,
   platform: Platform,
   ring: Ring,
   witness?: Witness,
-): Promise<{ readonly bay: LinearBay<MailState, Op, Outcome>; readonly contents: Contents }> {
+): Promise<OpenLog> {
   const sealer = ringSealer(platform.crypto, ring);
   const pages = createPageStore(store, prefix, sealer, platform.crypto.random);
-  const bay: LinearBay<MailState, Op, Outcome> = await LinearBay.open({
+  const bay: MailLog = await LinearBay.open({
     store,
     prefix,
     machine: mailMachine,
     snapshots: {
-      capture: (state) => captureMail(state, (email) => contents.readRecord(state, email)),
+      capture: (state) => captureMail(state, contents),
       load: loadMail,
     },
     pages,
     sealer,
+    isCurrent: (state, covers) => state.checkpoint?.covers === covers,
     witness,
     writer: hexText(platform.crypto.random(8)) as WriterId,
     delay: platform.delay,
   });
-  const contents = new Contents(bay, { store, prefix, pages }, platform.crypto, ring.account);
-  return { bay, contents };
+  const contents = new Contents(bay, { store, prefix, pages }, platform.crypto, ring.account, async () => {
+    await bay.sync();
+    await adoptCheckpoint(bay);
+  });
+  return { bay, contents, threads: new Threads(bay, pages, platform.crypto.random) };
+}
+
+/** Goes over to the pages of the current checkpoint, which another process may have written. Throws EngineError. */
+export async function adoptCheckpoint(bay: MailLog): Promise<void> {
+  const { state } = bay;
+  const mark = state.checkpoint;
+  if (!mark || mark.covers <= state.pages.covers) return;
+  const read = await bay.readManifest(mark.covers);
+  // Deleted: a newer one is current, and a later sync tells of it.
+  if (!read) return;
+  if (!equalBytes(read.hash, mark.manifest))
+    throw new EngineError("corrupt", `checkpoint ${mark.covers} is not the one that the log names`);
+  state.adoptPages(pagesOf(read.manifest.body, mark.covers));
+  bay.noteCheckpoint(mark.covers);
 }

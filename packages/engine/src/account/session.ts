@@ -4,7 +4,8 @@ import type { Mailbox } from "../mail/mailbox.ts";
 import { type MailboxView, type Message, openView } from "../mail/mailbox-view.ts";
 import type { MailState } from "../mail/state.ts";
 import type { Summary } from "../mail/summary.ts";
-import type { Account, Prepared } from "./account.ts";
+import type { Account } from "./account.ts";
+import type { Arrival, Prepared } from "./message-writer.ts";
 
 /** One signed-in use of an account: what front ends hold. */
 export class AccountSession {
@@ -60,14 +61,17 @@ export class AccountSession {
   subscribe(path: string, on: boolean): Promise<void> {
     return this.#mail.subscribe(path, on);
   }
-  prepare(...args: Parameters<Account["prepare"]>): Promise<Prepared> {
-    return this.#account.prepare(...args);
+  prepare(source: AsyncIterable<Uint8Array>, arrival: Arrival): Promise<Prepared> {
+    return this.#account.prepare(source, arrival);
   }
   append(path: string, prepared: Prepared): Promise<Appended> {
     return this.#account.append(path, prepared);
   }
   readSummaries(messages: readonly Message[]): Promise<Summary[]> {
     return this.#contents.readSummaries(messages);
+  }
+  readHeaders(messages: readonly Message[]): Promise<Uint8Array[]> {
+    return this.#contents.readHeaders(messages);
   }
   openBody(message: Message): Promise<Body> {
     return this.#contents.openBody(message);

@@ -98,6 +98,11 @@ export function entryName(n: number): string {
   return `log/${n.toString(16).padStart(14, "0")}`;
 }
 
+/** The number in an entry's name. */
+export function entryNumber(name: string): number {
+  return Number.parseInt(name.slice(-14), 16);
+}
+
 function decodeCbor(bytes: Uint8Array): unknown {
   try {
     return decode(bytes, { strict: true });

@@ -1,19 +1,9 @@
-import { decode, encode } from "cborg";
 import { EngineError } from "../errors.ts";
-import { type ObjectStore, StoreError } from "../storage/object-store.ts";
 import type { Bay } from "./bay.ts";
-import {
-  attachmentSpans,
-  decodeHead,
-  ENTRY_BYTES_MAX,
-  type EntryHead,
-  encodeHead,
-  entryName,
-  joinEntry,
-  splitEntry,
-} from "./entry.ts";
-import { Fields } from "./fields.ts";
-import type { Machine, Placed, Push, ReadEntry, Sealer } from "./machine.ts";
+import { type EntryHead, entryName } from "./entry.ts";
+import { type Created, corrupt, LIST_ENTRIES_MAX, LogObjects, type LogPlace, type Prefetched } from "./log-objects.ts";
+import type { Machine, Placed, Push, ReadEntry } from "./machine.ts";
+import { type Manifest, manifestName, sealManifest } from "./manifest.ts";
 import type { PageStore, Snapshots } from "./snapshots.ts";
 import { asEngineError, asStoreFailure } from "./store-failure.ts";
 import type { WriterId } from "./writer.ts";
@@ -22,34 +12,36 @@ import type { WriterId } from "./writer.ts";
  * The log on a store with atomic create-if-absent: entry n is created at `log/<n>`; who loses the race reads it, applies
  * it and tries n+1. Nothing is ever rewound.
  *
+ * Entries are deleted, oldest first, a day after a checkpoint that covers them was announced. So a create or an absent
+ * name proves nothing by itself: the *proof of the head* says that entry n was the next one at a time t, and no older
+ * proof than {@link PROOF_MS} is built upon. All times here are the store's own.
+ *
  * One entry is on its way at a time; what is pushed meanwhile rides in the next (group commit, no timer). All work on
  * the log (pushes, following) goes through one queue, so `#head` and `state` move together.
  */
 export const BATCH_OPS_MAX = 256;
 export const BATCH_BYTES_MAX: number = 2 ** 20;
-/** How long an unknown outcome is asked again before it is told. */
-export const UNKNOWN_RETRY_MS = 60_000;
-const RETRY_FIRST_MS = 50;
-const RETRY_MAX_MS = 2_000;
+/** Much less than the day that covered entries are kept for. */
+export const PROOF_MS: number = 60 * 60_000;
 /** Writers whose last sequence is remembered, so that an op seen before is skipped. */
 export const WRITERS_KEPT = 64;
+/** Entries that an opening reads at once. */
+const ENTRIES_AT_ONCE = 32;
+/** How often an opening begins anew because the log was trimmed under it. */
+const OPEN_TRIES = 5;
 
-export interface LinearBayOptions<State, Op, Outcome> {
-  readonly store: ObjectStore;
-  /** Prefix of the account's objects, with its trailing slash. */
-  readonly prefix: string;
+export interface LinearBayOptions<State, Op, Outcome> extends LogPlace {
   readonly machine: Machine<State, Op, Outcome>;
   readonly snapshots: Snapshots<State>;
   readonly pages: PageStore;
-  readonly sealer: Sealer;
   readonly writer: WriterId;
+  /** Whether the log announced the checkpoint that covers entries up to `covers`. */
+  readonly isCurrent: (state: State, covers: number) => boolean;
   /** What this host saw of the log before, kept outside the store. */
   readonly witness?: Witness | undefined;
-  /** Waits; handed in so that tests need no time. */
-  readonly delay: (ms: number) => Promise<void>;
+  /** What was asked for before the keys were there. */
+  readonly prefetched?: Prefetched | undefined;
 }
-
-const MANIFEST_FORMAT = 1;
 
 /** A point of the log: entry `entry` had this hash. A store that shows less, or another, was rolled back. */
 export interface Witness {
@@ -64,21 +56,6 @@ export interface Written {
   readonly emails: number;
 }
 
-/** `checkpoint/<2^53 - n>`: the first name of a list is the newest. */
-function manifestName(n: number): string {
-  return `checkpoint/${(2 ** 53 - n).toString(16).padStart(14, "0")}`;
-}
-
-function manifestNumber(name: string): number {
-  return 2 ** 53 - Number.parseInt(name.slice(-14), 16);
-}
-
-interface Created {
-  readonly outcome: "stored" | "exists";
-  /** An earlier try's answer was lost: what exists may be that. */
-  readonly doubtful: boolean;
-}
-
 interface Queued<Op, Outcome> {
   readonly push: Push<Op>;
   readonly bytes: Uint8Array;
@@ -89,9 +66,13 @@ interface Queued<Op, Outcome> {
 
 export class LinearBay<State, Op, Outcome> implements Bay<State, Op, Outcome> {
   readonly #options: LinearBayOptions<State, Op, Outcome>;
+  readonly #log: LogObjects;
   #state: State;
   #head = 0;
   #checkpointed = 0;
+  #tailBytes = 0;
+  /** When, by the store, the entry after `#head` was surely the next. */
+  #proof = Number.NEGATIVE_INFINITY;
   #hash: Uint8Array = new Uint8Array(32);
   readonly #writers = new Map<WriterId, number>();
   #nextSequence = 1;
@@ -106,6 +87,7 @@ export class LinearBay<State, Op, Outcome> implements Bay<State, Op, Outcome> {
 
   private constructor(options: LinearBayOptions<State, Op, Outcome>) {
     this.#options = options;
+    this.#log = new LogObjects(options);
     this.#state = options.machine.initial();
   }
 
@@ -113,10 +95,11 @@ export class LinearBay<State, Op, Outcome> implements Bay<State, Op, Outcome> {
     options: LinearBayOptions<State, Op, Outcome>,
   ): Promise<LinearBay<State, Op, Outcome>> {
     const bay = new LinearBay(options);
-    await bay.#inTurn(() => bay.#loadCheckpoint());
-    await bay.sync();
-    await bay.#inTurn(() => bay.#assertNoGap());
-    if (options.witness && bay.#head < options.witness.entry) bay.#rolledBack = true;
+    await bay.#inTurn(() => bay.#open());
+    if (options.witness && bay.#head < options.witness.entry) {
+      await bay.sync();
+      if (bay.#head < options.witness.entry) bay.#rolledBack = true;
+    }
     bay.#stopWatching = options.store.watch(`${options.prefix}log/`, (name) => {
       // What this writer is putting, or what is applied already, is no news.
       if (name !== undefined && name <= options.prefix + entryName(bay.#head + (bay.#pushing ? 1 : 0))) return;
@@ -178,69 +161,166 @@ export class LinearBay<State, Op, Outcome> implements Bay<State, Op, Outcome> {
   }
 
   async readEntry(n: number): Promise<ReadEntry<Op> | undefined> {
-    const bytes = await this.#get(n);
-    if (!bytes) return undefined;
-    const { head, spans } = this.#open(n, bytes);
+    const got = await this.#log.getEntry(n);
+    if (!got.found) return undefined;
+    const { head, spans } = this.#log.openEntry(n, got.bytes);
     return { ops: head.ops.map((op) => this.#decode(op.bytes)), attachments: spans };
   }
 
-  /** Entries applied since the checkpoint that this process knows to be the newest. */
-  get tailLength(): number {
-    return this.#head - this.#checkpointed;
+  /** What was applied since the checkpoint that this process knows to be the newest. */
+  get tail(): { readonly entries: number; readonly bytes: number } {
+    return { entries: this.#head - this.#checkpointed, bytes: this.#tailBytes };
   }
 
   /**
-   * Writes a checkpoint of the state as it is now; `announce` makes the op that tells the log of it. Others' pushes and
-   * our own go on meanwhile. Rejects with what the store said; nothing is lost by that.
+   * Writes a checkpoint of the state as it is now. `announce` pushes the op that makes it current and rejects if that
+   * was refused. Others' pushes and our own go on meanwhile. Rejects with what the store said, or `conflict` if another
+   * process was faster; nothing is lost by that.
    */
-  async checkpoint(announce: (checkpoint: Written) => Op): Promise<void> {
+  async checkpoint(announce: (checkpoint: Written) => Promise<void>): Promise<void> {
     const { store, prefix, sealer, snapshots, pages } = this.#options;
-    const { capture, n, hash, writers } = await this.#inTurn(async () => ({
+    const { capture, state, covers, hash, writers } = await this.#inTurn(async () => ({
       capture: snapshots.capture(this.#state),
-      n: this.#head,
+      state: this.#state,
+      covers: this.#head,
       hash: this.#hash,
       writers: [...this.#writers],
     }));
+    const tailBytes = this.#tailBytes;
     try {
-      const body = await capture.write(pages);
-      const manifest = sealer.seal(
-        "manifest",
-        String(n),
-        encode([MANIFEST_FORMAT, n, hash, writers.map(([w, s]) => [w, s]), body]),
-      );
-      await store.putIfAbsent(prefix + manifestName(n), manifest, { priority: "bulk", essential: true });
-      await this.push({ op: announce({ covers: n, manifest: sealer.hash(manifest), emails: capture.covers }) });
-      capture.commit();
-      this.#checkpointed = n;
+      const manifest = sealManifest(sealer, { covers, hash, writers, body: await capture.write(pages) });
+      const name = prefix + manifestName(covers);
+      const put = await asStoreFailure(store.putIfAbsent(name, manifest, { priority: "bulk", essential: true }));
+      if (put.outcome === "exists") throw new EngineError("conflict", "another process wrote this checkpoint");
+      await announce({ covers, manifest: sealer.hash(manifest), emails: capture.covers });
+      if (state === this.#state) capture.commit(covers);
+      this.#noteCheckpoint(covers, tailBytes);
     } catch (error) {
       capture.abandon();
       throw asEngineError(error);
     }
   }
 
-  /** Loads the newest checkpoint, if there is one. */
-  async #loadCheckpoint(): Promise<void> {
-    const { store, prefix, sealer, snapshots, pages } = this.#options;
-    const { objects } = await store.list(`${prefix}checkpoint/`, { limit: 1 });
-    const [newest] = objects;
-    if (!newest) return;
-    const got = await store.get(newest.name);
-    if (!got.found) return;
-    const n = manifestNumber(newest.name);
-    try {
-      const fields = new Fields(decode(sealer.open("manifest", String(n), got.bytes), { strict: true }));
-      if (fields.integer() !== MANIFEST_FORMAT || fields.integer() !== n)
-        throw new RangeError("checkpoint of an unknown form");
-      const hash = fields.bytes(32);
-      const writers = fields.list((item) => [item.text() as WriterId, item.integer()] as const);
-      this.#state = await snapshots.load(fields.bytes(), pages);
-      this.#head = n;
-      this.#hash = hash;
-      this.#checkpointed = n;
-      for (const [writer, sequence] of writers) this.#writers.set(writer, sequence);
-    } catch (cause) {
-      throw corrupt(`checkpoint ${n}`, cause);
+  /** Another process's checkpoint of entries up to `covers` is current. */
+  noteCheckpoint(covers: number): void {
+    this.#noteCheckpoint(covers, this.#tailBytes);
+  }
+
+  #noteCheckpoint(covers: number, tailBytes: number): void {
+    if (covers <= this.#checkpointed) return;
+    this.#checkpointed = covers;
+    this.#tailBytes -= tailBytes;
+  }
+
+  /** The manifest of a checkpoint and its hash; undefined if it is gone. Throws EngineError `corrupt`. */
+  async readManifest(covers: number): Promise<{ readonly manifest: Manifest; readonly hash: Uint8Array } | undefined> {
+    const got = await this.#log.getManifest(covers);
+    return got.found ? this.#log.openManifest(covers, got.bytes) : undefined;
+  }
+
+  /** The newest checkpoint and all that was stored after it, in three round trips. */
+  async #open(): Promise<void> {
+    for (let tries = 1; ; tries++) {
+      const prefetched = (tries === 1 && this.#options.prefetched) || (await this.#log.prefetch());
+      if (await this.#openFrom(prefetched)) return;
+      if (tries === OPEN_TRIES) throw new EngineError("corrupt", `log entry ${this.#head + 1} is missing`);
     }
+  }
+
+  /** Resolves with false if an entry in between is missing: the log was trimmed meanwhile, or is damaged. */
+  async #openFrom({ checkpoints, manifest, entries }: Prefetched): Promise<boolean> {
+    // What no checkpoint covers now is kept for a day at least.
+    this.#proof = checkpoints.now;
+    const [newest, before] = checkpoints.covers;
+    if (newest === undefined) return this.#readTail(entries);
+    if (!manifest?.found) return false;
+    try {
+      const { manifest: opened } = this.#log.openManifest(newest, manifest.bytes);
+      const [state, tail] = await Promise.all([
+        this.#loadState(opened),
+        this.#getEntries(entries.slice(0, ENTRIES_AT_ONCE)),
+      ]);
+      this.#adopt(opened, state);
+      return await this.#readTail(entries, tail);
+    } catch (error) {
+      if (before === undefined || !(error instanceof EngineError && error.code === "corrupt")) throw error;
+      // One that was never announced may have lost its pages; the one before tells whether it was.
+      await this.#load(before);
+      await this.#readTail(await this.#log.listEntries(before));
+      if (this.#options.isCurrent(this.#state, newest)) throw error;
+      return true;
+    }
+  }
+
+  /** Applies these entries, which a listing showed after the head; `first` were read already. */
+  async #readTail(entries: readonly number[], first: readonly Uint8Array[] = []): Promise<boolean> {
+    for (let at = 0; at < entries.length; at += ENTRIES_AT_ONCE) {
+      const numbers = entries.slice(at, at + ENTRIES_AT_ONCE);
+      const read = at === 0 && first.length > 0 ? first : await this.#getEntries(numbers);
+      for (const [place, n] of numbers.entries()) {
+        if (n !== this.#head + 1 || read[place] === undefined) return false;
+        this.#apply(n, read[place]);
+      }
+    }
+    // A listing that was full may have left some out; what came after it the next sync finds.
+    return entries.length < LIST_ENTRIES_MAX || this.#readTail(await this.#log.listEntries(this.#head));
+  }
+
+  /** As many of these entries, from the first on, as are there. */
+  async #getEntries(numbers: readonly number[]): Promise<Uint8Array[]> {
+    const read = await Promise.all(numbers.map((n) => this.#log.getEntry(n)));
+    const found: Uint8Array[] = [];
+    for (const got of read) {
+      if (!got.found) break;
+      found.push(got.bytes);
+    }
+    return found;
+  }
+
+  /** Goes to the state of a checkpoint. */
+  async #load(covers: number): Promise<void> {
+    const read = await this.readManifest(covers);
+    if (!read) throw new EngineError("corrupt", `checkpoint ${covers} is missing`);
+    this.#adopt(read.manifest, await this.#loadState(read.manifest));
+  }
+
+  async #loadState({ covers, body }: Manifest): Promise<State> {
+    const { snapshots, pages } = this.#options;
+    try {
+      return await snapshots.load(body, pages, covers);
+    } catch (cause) {
+      throw corrupt(`checkpoint ${covers}`, cause);
+    }
+  }
+
+  #adopt({ covers, hash, writers }: Manifest, state: State): void {
+    this.#state = state;
+    this.#head = covers;
+    this.#hash = hash;
+    this.#checkpointed = covers;
+    this.#tailBytes = 0;
+    this.#writers.clear();
+    for (const [writer, sequence] of writers) this.#writers.set(writer, sequence);
+  }
+
+  /**
+   * Before anything is built upon what the store said at `now` of the entry after the head: where the last proof is too
+   * old, the newest checkpoint tells whether the log was trimmed beyond it. Resolves with true if it was: the state is
+   * that checkpoint's now.
+   */
+  async #isTrimmedBeyond(now: number): Promise<boolean> {
+    if (now - this.#proof < PROOF_MS) return false;
+    if (await this.#loadNewer()) return true;
+    this.#proof = now;
+    return false;
+  }
+
+  /** Goes to the newest checkpoint if it covers entries that were not applied here. */
+  async #loadNewer(): Promise<boolean> {
+    const { covers } = await this.#log.listCheckpoints(1);
+    if (covers[0] === undefined || covers[0] <= this.#head) return false;
+    await this.#load(covers[0]);
+    return true;
   }
 
   async dispose(): Promise<void> {
@@ -286,11 +366,10 @@ export class LinearBay<State, Op, Outcome> implements Bay<State, Op, Outcome> {
     for (;;) {
       const n = this.#head + 1;
       const bytes = this.#sealEntry(n, sequence, batch);
-      const { outcome, doubtful } = await this.#create(n, bytes);
-      if (outcome === "stored") return this.#apply(n, bytes);
-      const outcomes = await this.#readRival(n, sequence).catch((error: unknown) => {
+      const created = await this.#log.createEntry(n, bytes);
+      const outcomes = await this.#settle(n, bytes, sequence, created).catch((error: unknown) => {
         // The entry that exists may be ours: until it is read nobody may say "not done".
-        if (doubtful && error instanceof EngineError && error.code === "unavailable")
+        if (mayBeOurs(created) && error instanceof EngineError && error.code === "unavailable")
           throw new EngineError("unknown-outcome", "the store does not answer", { cause: error });
         throw error;
       });
@@ -298,35 +377,32 @@ export class LinearBay<State, Op, Outcome> implements Bay<State, Op, Outcome> {
     }
   }
 
-  /** Entry n exists: applies it. Returns its outcomes if it is our own batch, whose answer was lost. */
-  async #readRival(n: number, sequence: number): Promise<Outcome[] | undefined> {
-    const bytes = await this.#get(n);
-    if (!bytes) throw new EngineError("unknown-outcome", "the log's head moved away");
-    const { head } = this.#open(n, bytes);
-    const outcomes = this.#apply(n, bytes);
-    return head.writer === this.#options.writer && head.sequence === sequence ? outcomes : undefined;
+  /** Entry n was stored, or exists: another's or perhaps ours; or lies where the log was trimmed long ago. Resolves
+   * with our batch's outcomes if it is in the log, with undefined if it is to be written again further on. */
+  async #settle(n: number, bytes: Uint8Array, sequence: number, created: Created): Promise<Outcome[] | undefined> {
+    if (!(await this.#isTrimmedBeyond(created.now))) {
+      if (created.outcome === "stored") {
+        this.#proof = created.now;
+        return this.#apply(n, bytes);
+      }
+      const rival = await this.#log.getEntry(n);
+      if (rival.found) return this.#readRival(n, rival.bytes, sequence);
+      // It can't be told what held the name: a store that forgets is asked no further.
+      if (!(await this.#loadNewer())) throw new EngineError("unknown-outcome", "the log's head moved away");
+    }
+    // The name lay below the log's beginning. Whether an earlier try was stored, the state knows.
+    await this.#follow();
+    const last = this.#writers.get(this.#options.writer);
+    const isForgotten = last === undefined && this.#writers.size >= WRITERS_KEPT;
+    if (!mayBeOurs(created) || (!isForgotten && (last ?? 0) < sequence)) return undefined;
+    throw new EngineError("unknown-outcome", "the log was trimmed beyond what was applied here");
   }
 
-  /** Creates entry n, asking again with the same bytes for as long as the outcome is unknown. */
-  async #create(n: number, bytes: Uint8Array): Promise<Created> {
-    const { store, prefix, delay } = this.#options;
-    let waited = 0;
-    let asked = false;
-    for (let pause = RETRY_FIRST_MS; ; pause = Math.min(pause * 2, RETRY_MAX_MS)) {
-      try {
-        const { outcome } = await store.putIfAbsent(prefix + entryName(n), bytes);
-        return { outcome, doubtful: asked };
-      } catch (error) {
-        if (!(error instanceof StoreError)) throw error;
-        // Surely not done, this time; an earlier try may yet have been.
-        if (error.code !== "unknown" && !asked) throw error;
-        asked = true;
-        if (waited >= UNKNOWN_RETRY_MS)
-          throw new EngineError("unknown-outcome", "the store does not answer", { cause: error });
-        waited += pause;
-        await delay(pause);
-      }
-    }
+  /** Entry n exists: applies it. Returns its outcomes if it is our own batch, whose answer was lost. */
+  #readRival(n: number, bytes: Uint8Array, sequence: number): Outcome[] | undefined {
+    const { head } = this.#log.openEntry(n, bytes);
+    const outcomes = this.#apply(n, bytes);
+    return head.writer === this.#options.writer && head.sequence === sequence ? outcomes : undefined;
   }
 
   #sealEntry(n: number, sequence: number, batch: readonly Queued<Op, Outcome>[]): Uint8Array {
@@ -340,53 +416,22 @@ export class LinearBay<State, Op, Outcome> implements Bay<State, Op, Outcome> {
         attachmentLengths: (push.attachments ?? []).map((piece) => piece.length),
       })),
     };
-    const sealed = this.#options.sealer.seal("entry", String(n), encodeHead(head));
-    return joinEntry(
-      sealed,
-      batch.flatMap(({ push }) => push.attachments ?? []),
-    );
+    const attachments = batch.flatMap(({ push }) => push.attachments ?? []);
+    return this.#log.sealEntry(n, head, attachments);
   }
 
   /** Applies what others stored. Resolves with whether there was any. */
   async #follow(): Promise<boolean> {
     const from = this.#head;
     for (;;) {
-      const bytes = await this.#get(this.#head + 1);
-      if (!bytes) return this.#head > from;
-      this.#apply(this.#head + 1, bytes);
-    }
-  }
-
-  /** Entries beyond the end that following found: the one between is missing, and nothing may be written in its place. */
-  async #assertNoGap(): Promise<void> {
-    const { store, prefix } = this.#options;
-    const after = prefix + entryName(this.#head);
-    const { objects } = await asStoreFailure(store.list(`${prefix}log/`, { after, limit: 1 }));
-    if (objects.length === 0) return;
-    // Another may have written meanwhile.
-    await this.#follow();
-    if (objects[0]!.name > prefix + entryName(this.#head))
-      throw new EngineError("corrupt", `log entry ${this.#head + 1} is missing`);
-  }
-
-  async #get(n: number): Promise<Uint8Array | undefined> {
-    const { store, prefix } = this.#options;
-    try {
-      const got = await store.get(prefix + entryName(n));
-      return got.found ? got.bytes : undefined;
-    } catch (error) {
-      throw asEngineError(error);
-    }
-  }
-
-  #open(n: number, bytes: Uint8Array) {
-    try {
-      if (bytes.length > ENTRY_BYTES_MAX) throw new RangeError("entry is too large");
-      const sealed = splitEntry(bytes);
-      const head = decodeHead(this.#options.sealer.open("entry", String(n), sealed));
-      return { head, spans: attachmentSpans(head, sealed.length, bytes.length) };
-    } catch (cause) {
-      throw corrupt(`log entry ${n}`, cause);
+      const got = await this.#log.getEntry(this.#head + 1);
+      if (await this.#isTrimmedBeyond(got.now)) continue;
+      if (!got.found) {
+        this.#proof = got.now;
+        return this.#head > from;
+      }
+      this.#apply(this.#head + 1, got.bytes);
+      this.#proof = Math.max(this.#proof, got.created);
     }
   }
 
@@ -400,7 +445,7 @@ export class LinearBay<State, Op, Outcome> implements Bay<State, Op, Outcome> {
 
   /** Applies entry n, each op a block of its own: all that is lower is known to it. */
   #apply(n: number, bytes: Uint8Array): Outcome[] {
-    const { head } = this.#open(n, bytes);
+    const { head } = this.#log.openEntry(n, bytes);
     if (!sameBytes(head.previous, this.#hash))
       throw new EngineError("corrupt", `log entry ${n} does not follow its predecessor`);
     const ops = head.ops.map((op) => this.#decode(op.bytes));
@@ -420,6 +465,7 @@ export class LinearBay<State, Op, Outcome> implements Bay<State, Op, Outcome> {
     }
     this.#remember(head.writer, head.sequence + ops.length - 1);
     this.#head = n;
+    this.#tailBytes += bytes.length;
     this.#hash = this.#options.sealer.hash(bytes);
     const { witness } = this.#options;
     if (witness?.entry === n && !sameBytes(witness.hash, this.#hash)) this.#rolledBack = true;
@@ -437,10 +483,11 @@ export class LinearBay<State, Op, Outcome> implements Bay<State, Op, Outcome> {
   }
 }
 
-function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
-  return a.length === b.length && a.every((byte, at) => byte === b[at]);
+/** Whether the entry that is there, or was, may be what we asked to be created. */
+function mayBeOurs({ outcome, doubtful }: Created): boolean {
+  return outcome === "stored" || doubtful;
 }
 
-function corrupt(what: string, cause: unknown): EngineError {
-  return cause instanceof EngineError ? cause : new EngineError("corrupt", `${what} can't be read`, { cause });
+function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
+  return a.length === b.length && a.every((byte, at) => byte === b[at]);
 }

@@ -3,8 +3,11 @@ import type { ObjectStore } from "../storage/object-store.ts";
 import { hexText } from "./entry.ts";
 import type { Sealer } from "./machine.ts";
 import type { PageStore } from "./snapshots.ts";
+import { asStoreFailure } from "./store-failure.ts";
 
-/** Sealed pages under `page/`, each of a random name that it is bound to. */
+const WRITE = { priority: "bulk", essential: true } as const;
+
+/** Sealed pages under `page/`, each of a random name that it is bound to, and packs under `pack/`. */
 export function createPageStore(
   store: ObjectStore,
   prefix: string,
@@ -14,13 +17,17 @@ export function createPageStore(
   return {
     async write(kind, content) {
       const name = `page/${hexText(random(16))}`;
-      await store.put(prefix + name, sealer.seal(kind, name, content), { priority: "bulk", essential: true });
+      await asStoreFailure(store.put(prefix + name, sealer.seal(kind, name, content), WRITE));
       return name;
     },
     async read(kind, name) {
-      const got = await store.get(prefix + name);
+      const got = await asStoreFailure(store.get(prefix + name));
       if (!got.found) throw new EngineError("corrupt", "a page is missing in the store");
       return sealer.open(kind, name, got.bytes);
+    },
+    packName: () => `pack/${hexText(random(16))}`,
+    async putPack(name, content) {
+      await asStoreFailure(store.put(prefix + name, content, WRITE));
     },
   };
 }

@@ -26,6 +26,7 @@ export function encodeDelivered(mail: Delivered): Uint8Array {
     mail.sentZone,
     mail.ids,
     mail.summary,
+    mail.header,
     mail.objectLength,
   ]);
 }
@@ -44,6 +45,7 @@ export function decodeDelivered(bytes: Uint8Array): Delivered {
     sentZone: fields.number(),
     ids: fields.bytes(),
     summary: fields.bytes(),
+    header: fields.bytes(),
     objectLength: fields.integer(),
   };
   fields.end();

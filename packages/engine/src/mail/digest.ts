@@ -11,12 +11,15 @@ import {
   references,
 } from "@restante/mime";
 import { concat, hash, utf8 } from "../crypto/index.ts";
-import { encodeSummary, HEADER_BYTES_MAX } from "./summary.ts";
+import { encodeHeader, HEADER_BYTES_MAX } from "./header.ts";
+import { encodeSummary } from "./summary.ts";
 
 /** What is kept of a message besides its bytes: all that lists, searches and threads need. */
 export interface Digest {
   readonly size: number;
+  /** An encoded `Summary`, and the header block's frame. */
   readonly summary: Uint8Array;
+  readonly header: Uint8Array;
   readonly sentMs: number;
   readonly sentZone: number;
   /** 8-byte hashes of its Message-ID and of those it refers to, nearest first. */
@@ -32,7 +35,7 @@ export function digest(structure: MessageStructure, receivedMs: number): Digest 
   const sent = parseDate(findHeader(fields, "date") ?? "");
   const [own] = parseMessageIds(findHeader(fields, "message-id") ?? "");
   const related = references(fields).reverse().slice(0, REFERENCES_MAX);
-  const ids = (own === undefined ? related : [own, ...related]).map((id) => hash(utf8(id)).subarray(0, 8));
+  const ids = (own === undefined ? related : [own, ...related]).map(messageIdHash);
   const ascii = (text: string): Uint8Array => utf8(text);
   return {
     size: structure.size,
@@ -41,11 +44,16 @@ export function digest(structure: MessageStructure, receivedMs: number): Digest 
       bodyStructure: ascii(formatBodyStructure(structure.root)),
       offsets: encodeOffsets(structure.root),
       preview: preview(structure),
-      header: structure.header.subarray(0, HEADER_BYTES_MAX),
       headerWhole: structure.headerWhole && structure.header.length <= HEADER_BYTES_MAX,
     }),
+    header: encodeHeader(structure.header.subarray(0, HEADER_BYTES_MAX)),
     sentMs: sent?.timeMs ?? receivedMs,
     sentZone: sent?.zoneMinutes ?? 0,
     ids: concat(...ids),
   };
+}
+
+/** What a message id (without its angle brackets) is known by: 8 bytes. */
+export function messageIdHash(id: string): Uint8Array {
+  return hash(utf8(id)).subarray(0, 8);
 }

@@ -7,12 +7,13 @@ import type { WriterId } from "../bay/writer.ts";
 import { hash, ready } from "../crypto/index.ts";
 import { EngineError } from "../errors.ts";
 import { MemoryPlace } from "../storage/memory.ts";
-import type { Outcome } from "./apply.ts";
+import type { EmailSource } from "./email-capture.ts";
 import { DELETED, SEEN } from "./flags.ts";
 import { Mail, mailMachine } from "./mail.ts";
 import type { Mailbox } from "./mailbox.ts";
 import { MailboxView } from "./mailbox-view.ts";
 import type { FlagChange, NewEmail, Op } from "./op.ts";
+import type { Outcome } from "./outcome.ts";
 import { captureMail, loadMail } from "./snapshot.ts";
 import type { MailState } from "./state.ts";
 
@@ -46,15 +47,22 @@ class Place {
         return name;
       },
       read: async (_kind, name) => this.#pages.get(name)!,
+      packName: () => "pack/0",
+      putPack: async () => undefined,
     };
-    const record = { ...this.email([], 1), object: { name: "body/0", offset: 0, length: 1 } };
+    const source: EmailSource = {
+      readRecord: async () => ({ ...this.email([], 1), object: { name: "body/0", offset: 0, length: 1 } }),
+      readHeader: async () => new Uint8Array(1),
+      readObject: async () => new Uint8Array(1),
+    };
     const bay: Writer["bay"] = await LinearBay.open({
       store,
       prefix: "a/",
       machine: mailMachine,
       sealer,
-      snapshots: { capture: (state) => captureMail(state, async () => record), load: loadMail },
+      snapshots: { capture: (state) => captureMail(state, source), load: loadMail },
       pages,
+      isCurrent: (state, covers) => state.checkpoint?.covers === covers,
       writer: (++this.#writers).toString(16).padStart(16, "0") as WriterId,
       delay: async () => undefined,
     });
@@ -77,6 +85,7 @@ class Place {
       thread: new Uint8Array(8),
       ids: none,
       summary: none,
+      header: none,
       flags,
     };
   }
@@ -265,13 +274,12 @@ async function run(place: Place, { bay, mail }: Writer, { kind, path, to, choice
     case "sync":
       return bay.sync();
     case "checkpoint":
-      return bay.checkpoint(({ covers, manifest, emails }) => ({
-        kind: "checkpoint",
-        covers,
-        manifest,
-        emailRows: emails,
-        startedAt: covers,
-      }));
+      return bay.checkpoint(async ({ covers, manifest, emails }) => {
+        const outcome = await bay.push({
+          op: { kind: "checkpoint", covers, manifest, emailRows: emails, startedAt: covers },
+        });
+        if (outcome.refusal) throw new EngineError("conflict", outcome.refusal);
+      });
   }
 }
 

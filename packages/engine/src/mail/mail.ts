@@ -1,10 +1,11 @@
 import type { Bay, Push } from "../bay/bay.ts";
 import type { Machine } from "../bay/machine.ts";
 import { EngineError } from "../errors.ts";
-import { applyBlock, type Outcome } from "./apply.ts";
+import { applyBlock } from "./apply.ts";
 import type { Mailbox } from "./mailbox.ts";
 import { type MailboxId, PATH_DELIMITER } from "./names.ts";
 import { decodeOp, encodeOp, type NewEmail, type Op, type SpecialUse } from "./op.ts";
+import type { Outcome } from "./outcome.ts";
 import { MailState, normalizeInbox } from "./state.ts";
 import type { TargetRun } from "./targets.ts";
 

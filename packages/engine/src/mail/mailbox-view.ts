@@ -1,5 +1,4 @@
 import { EngineError } from "../errors.ts";
-import { runsOf } from "./apply.ts";
 import { checkFlags, DELETED, SEEN } from "./flags.ts";
 import type { Copied, Mail } from "./mail.ts";
 import type { Mailbox } from "./mailbox.ts";
@@ -7,6 +6,7 @@ import type { MessageList } from "./message-list.ts";
 import type { MailboxId } from "./names.ts";
 import type { FlagChange } from "./op.ts";
 import type { MailState } from "./state.ts";
+import { runsOf } from "./target-rows.ts";
 
 /**
  * A mailbox as one client knows it: uids in order, so that sequence numbers hold still until the protocol lets them

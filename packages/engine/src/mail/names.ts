@@ -25,3 +25,13 @@ export const INBOX_ID: MailboxId = mailboxId(FOUNDER, 0, 0);
 
 /** Mailbox paths are Unicode with this delimiter; how a protocol writes them is the protocol's business. */
 export const PATH_DELIMITER = "/";
+
+/** The object that holds a body which is none of a note, entry or pack. */
+export function bodyName(id: Uint8Array): string {
+  return `body/${[...id].map((byte) => byte.toString(16).padStart(2, "0")).join("")}`;
+}
+
+/** The id of the body that is stored as `name`. */
+export function bodyId(name: string): Uint8Array {
+  return Uint8Array.from(name.slice(5).match(/../g) ?? [], (hex) => Number.parseInt(hex, 16));
+}

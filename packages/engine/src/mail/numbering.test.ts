@@ -1,7 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { PageStore } from "../bay/snapshots.ts";
-import { applyBlock, type PlacedOp, runsOf } from "./apply.ts";
+import { applyBlock } from "./apply.ts";
+import type { EmailSource } from "./email-capture.ts";
 import { INBOX_ID, type MailboxId, type WriterId } from "./names.ts";
 import {
   blocks,
@@ -20,8 +21,10 @@ import {
   type Step,
 } from "./numbering-model.ts";
 import type { NewEmail, Op } from "./op.ts";
+import type { PlacedOp } from "./placed-op.ts";
 import { captureMail, loadMail } from "./snapshot.ts";
 import { MailState } from "./state.ts";
+import { runsOf } from "./target-rows.ts";
 
 /**
  * The real fold against the model of `numbering-model.ts`, for every causally closed part of a history: what each
@@ -51,6 +54,7 @@ function email(op: number, index: number): NewEmail {
     sentZone: 0,
     thread: new Uint8Array(8),
     ids: none,
+    header: new Uint8Array(0),
     summary: none,
     flags: [],
   };
@@ -368,9 +372,15 @@ async function checkpointed(state: MailState): Promise<MailState> {
   const pages: PageStore = {
     write: async (_kind, content) => String(kept.push(content) - 1),
     read: async (_kind, name) => kept[Number(name)]!,
+    packName: () => "pack/0",
+    putPack: async () => undefined,
   };
-  const record = { ...email(0, 0), object: { name: "body/0", offset: 0, length: 1 } };
-  return loadMail(await captureMail(state, async () => record).write(pages), pages);
+  const source: EmailSource = {
+    readRecord: async () => ({ ...email(0, 0), object: { name: "body/0", offset: 0, length: 1 } }),
+    readHeader: async () => new Uint8Array(1),
+    readObject: async () => new Uint8Array(1),
+  };
+  return loadMail(await captureMail(state, source).write(pages), pages, 1);
 }
 
 describe("ops that did not know one another", () => {

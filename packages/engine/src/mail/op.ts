@@ -57,8 +57,15 @@ export type Op =
       readonly emailRows: number;
       readonly startedAt: number;
     }
-  | { readonly kind: "condemn"; readonly names: readonly string[] }
-  | { readonly kind: "forget"; readonly names: readonly string[]; readonly notes: readonly string[] }
+  /** Objects that nothing names any more, as of position `listed`: they are deleted a day later. */
+  | { readonly kind: "condemn"; readonly names: readonly string[]; readonly listed: number }
+  /** The deletion of these was acknowledged; so was that of log entries up to `trimmed`. */
+  | {
+      readonly kind: "forget";
+      readonly names: readonly string[];
+      readonly notes: readonly string[];
+      readonly trimmed: number;
+    }
   /** The valid key slots; refused unless made upon the list now in force (its op's name, or none). */
   | { readonly kind: "slots"; readonly names: readonly string[]; readonly upon: number }
   /** The store's history was restored or accepted: every UIDVALIDITY and the JMAP epoch rise. */
@@ -106,6 +113,8 @@ export interface NewEmail {
   readonly ids: Uint8Array;
   /** An encoded `Summary`: opaque to the state. */
   readonly summary: Uint8Array;
+  /** Its header block's frame (`header.ts`). */
+  readonly header: Uint8Array;
   readonly flags: readonly string[];
 }
 
@@ -192,9 +201,9 @@ function fieldsOf(op: Op): unknown[] {
     case "checkpoint":
       return [op.covers, op.manifest, op.emailRows, op.startedAt];
     case "condemn":
-      return [op.names];
+      return [op.names, op.listed];
     case "forget":
-      return [op.names, op.notes];
+      return [op.names, op.notes, op.trimmed];
     case "slots":
       return [op.names, op.upon];
     case "raise":
@@ -222,6 +231,7 @@ function encodeEmail(email: NewEmail): unknown[] {
     email.thread,
     email.ids,
     email.summary,
+    email.header,
     email.flags,
   ];
 }
@@ -308,9 +318,9 @@ function readOp(kind: OpKind, fields: Fields): Op {
         startedAt: fields.integer(),
       };
     case "condemn":
-      return { kind, names: fields.texts() };
+      return { kind, names: fields.texts(), listed: fields.integer() };
     case "forget":
-      return { kind, names: fields.texts(), notes: fields.texts() };
+      return { kind, names: fields.texts(), notes: fields.texts(), trimmed: fields.integer() };
     case "slots":
       return { kind, names: fields.texts(), upon: fields.integer() };
     case "raise":
@@ -337,6 +347,7 @@ function readEmail(fields: Fields): NewEmail {
     thread: fields.bytes(8),
     ids: fields.bytes(),
     summary: fields.bytes(),
+    header: fields.bytes(),
     flags: fields.texts(),
   };
 }

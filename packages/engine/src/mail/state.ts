@@ -3,6 +3,8 @@ import { DELETED, KeywordSets, SEEN, SYSTEM_FLAGS } from "./flags.ts";
 import { Mailbox } from "./mailbox.ts";
 import { INBOX_ID, type MailboxId, type MembershipName, PATH_DELIMITER, type WriterId } from "./names.ts";
 import type { NewEmail, SpecialUse } from "./op.ts";
+import { NO_PAGES, type Pages } from "./pages.ts";
+import { ReferenceIndex } from "./reference-index.ts";
 import { hashId, hashNumbers, RowIndex } from "./row-index.ts";
 
 /**
@@ -49,18 +51,23 @@ export interface TailEmail {
   readonly index: number;
 }
 
-/** One delivering process's dense numbers for this account: the highest taken in, and those below it still missing. */
+/** One delivering process's dense numbers for this account: the highest taken in, and those below it that are still
+ * missing, with the seconds since 1970 at which that was first seen. */
 export interface NoteStream {
   highest: number;
-  readonly missing: Set<number>;
+  readonly missing: Map<number, number>;
 }
 
-/** The checkpoint in force: it covers entries up to `covers`; `announced` is the entry that made it current. */
+/** A checkpoint: it covers entries up to `covers`; the entry `announced` made it current. */
 export interface CheckpointMark {
   readonly covers: number;
+  /** The hash of its sealed manifest. */
   readonly manifest: Uint8Array;
   readonly announced: number;
 }
+
+/** Checkpoints that are remembered until the log is trimmed up to them. */
+export const MARKS_MAX = 64;
 
 /** This bit in `flags` marks a membership that is gone. */
 const DEAD = 128;
@@ -71,22 +78,12 @@ export class MailState {
   readonly keywords: KeywordSets = new KeywordSets();
   readonly mailboxes: Mailbox[] = [];
   readonly subscriptions: Set<string> = new Set();
+  readonly references: ReferenceIndex = new ReferenceIndex();
   /** Emails from row `tailStart` on are in no page yet: `tail` says where they are. */
   tailStart = 0;
-  readonly tail: TailEmail[] = [];
-  /** Names of the pages that this process knows to hold its rows: columns chunk by chunk, summaries of the first
-   * `summarized` emails. */
-  readonly pages: {
-    readonly memberships: string[];
-    readonly emails: string[];
-    summaries: string[];
-    summarized: number;
-  } = {
-    memberships: [],
-    emails: [],
-    summaries: [],
-    summarized: 0,
-  };
+  tail: TailEmail[] = [];
+  /** Those of the checkpoint that this process knows to be current. */
+  pages: Pages = NO_PAGES;
   /** The one modseq counter of the account. */
   modSeq = 0;
   /** The highest UIDVALIDITY ever given. */
@@ -98,20 +95,21 @@ export class MailState {
   /** Octets of all emails that some live membership holds, each once. */
   bytes = 0;
   begun = false;
-  /** Names decided to be deleted, until their deletion was acknowledged: STORAGE rules of collection. */
-  readonly condemned: Set<string> = new Set();
-  /** Notes taken in, until they are forgotten. */
-  readonly takenNotes: Set<string> = new Set();
+  /** Names decided to be deleted, and the entry that decided it, until their deletion was acknowledged. */
+  readonly condemned: Map<string, number> = new Map();
+  /** Notes taken in, and the entry that took each in, until they are forgotten. */
+  readonly takenNotes: Map<string, number> = new Map();
   readonly streams: Map<string, NoteStream> = new Map();
   /** The log entry of the last `condemn` and of the last `forget`: ops made upon an older view are void. */
   lastCondemn = 0;
   lastForget = 0;
   /** The valid key slots and the entry that listed them. */
   slots: { readonly names: readonly string[]; readonly entry: number } = { names: [], entry: 0 };
-  checkpoint: CheckpointMark | undefined;
+  /** Checkpoints, oldest first, from the newest on that the log was trimmed up to. */
+  checkpoints: readonly CheckpointMark[] = [];
+  /** Log entries up to this one are gone. */
+  trimmed = 0;
 
-  /** Message-id hashes to threads. */
-  readonly #threads = new Map<string, Uint8Array>();
   readonly #writers: WriterId[] = [];
   readonly #writerNumber = new Map<WriterId, number>();
   readonly #mailboxById = new Map<MailboxId, Mailbox>();
@@ -182,28 +180,36 @@ export class MailState {
     for (const mailbox of this.mailboxes) mailbox.changes.forget(this.modSeq);
   }
 
-  /** The thread index: message-id hash and thread, 8 bytes each. */
-  threadBytes(): Uint8Array {
-    const bytes = new Uint8Array(this.#threads.size * 16);
-    let at = 0;
-    for (const [key, thread] of this.#threads) {
-      for (let i = 0; i < 8; i++) bytes[at + i] = key.charCodeAt(i);
-      bytes.set(thread, at + 8);
-      at += 16;
-    }
-    return bytes;
+  /** The current checkpoint. */
+  get checkpoint(): CheckpointMark | undefined {
+    return this.checkpoints.at(-1);
   }
 
-  loadThreads(bytes: Uint8Array): void {
-    for (let at = 0; at + 16 <= bytes.length; at += 16)
-      this.#threads.set(idKey(bytes, at), bytes.slice(at + 8, at + 16));
+  /** Of too many marks every second of the older half goes: the oldest, which trimming waits for, and the newest stay. */
+  markCheckpoint(mark: CheckpointMark): void {
+    const marks = [...this.checkpoints, mark];
+    this.checkpoints =
+      marks.length <= MARKS_MAX ? marks : marks.filter((_mark, at) => at % 2 === 0 || at > MARKS_MAX / 2);
+  }
+
+  /** Goes over to the pages of a newer checkpoint, own or another's. Chunks that changed since are still to be written. */
+  adoptPages(pages: Pages): void {
+    if (pages.covers <= this.pages.covers) return;
+    this.pages = pages;
+    this.references.adopt(pages.references, pages.emailRows);
+    this.tail = this.tail.slice(Math.max(0, pages.emailRows - this.tailStart));
+    this.tailStart = Math.max(this.tailStart, pages.emailRows);
+  }
+
+  isHeld(email: number): boolean {
+    return this.emails.columns.held.get(email) > 0;
   }
 
   // Emails and memberships
 
   findEmail(id: Uint8Array): number | undefined {
     const column = this.emails.columns.id;
-    return this.#byEmailId.find(hashId(id), (row) => sameId(column.getId(row), id));
+    return id.length === 16 ? this.#byEmailId.find(hashId(id), (row) => sameId(column.getId(row), id)) : undefined;
   }
 
   addEmail(email: NewEmail, tail: TailEmail): number {
@@ -220,20 +226,17 @@ export class MailState {
     columns.threadLow.set(row, thread.getUint32(4));
     this.tail.push(tail);
     this.#byEmailId.add(row);
-    for (let at = 0; at + 8 <= email.ids.length; at += 8) {
-      const key = idKey(email.ids, at);
-      if (!this.#threads.has(key)) this.#threads.set(key, email.thread);
-    }
+    this.references.add(email.ids, row);
     return row;
   }
 
-  /** The thread of the first of these message ids (hashes, 8 bytes each) that the account knows. */
-  findThread(ids: Uint8Array): Uint8Array | undefined {
-    for (let at = 0; at + 8 <= ids.length; at += 8) {
-      const thread = this.#threads.get(idKey(ids, at));
-      if (thread) return thread;
-    }
-    return undefined;
+  /** An email's thread: 8 bytes. */
+  threadOf(email: number): Uint8Array {
+    const thread = new Uint8Array(8);
+    const view = new DataView(thread.buffer);
+    view.setUint32(0, this.emails.columns.threadHigh.get(email));
+    view.setUint32(4, this.emails.columns.threadLow.get(email));
+    return thread;
   }
 
   sizeOf(row: number): number {
@@ -376,10 +379,6 @@ export function normalizeInbox(path: string): string {
 const SYSTEM_FLAG_SETS: readonly (readonly string[])[] = Array.from({ length: 32 }, (_, bits) =>
   SYSTEM_FLAGS.filter((_name, bit) => (bits & (1 << bit)) !== 0),
 );
-
-function idKey(ids: Uint8Array, at: number): string {
-  return String.fromCharCode(...ids.subarray(at, at + 8));
-}
 
 function sameId(a: Uint8Array, b: Uint8Array): boolean {
   for (let i = 0; i < 16; i++) if (a[i] !== b[i]) return false;

@@ -3,7 +3,8 @@ import { Fields } from "../bay/fields.ts";
 
 /**
  * What lists need of a message, computed once when it arrives: it travels in the log entry and lives in row pages, so
- * that FETCH of anything but body text, JMAP lists and ActiveSync Sync open no body.
+ * that FETCH of anything but body text, JMAP lists and ActiveSync Sync open no body. The header block is kept beside it
+ * (`header.ts`), in pages of its own: most lists don't read it.
  *
  * ENVELOPE and BODYSTRUCTURE are kept as RFC 9051 §7.5.2 writes them, in ASCII: that is the form in which they are
  * asked for, and it says all there is to say.
@@ -15,18 +16,15 @@ export interface Summary {
   readonly offsets: Uint8Array;
   /** At most 512 bytes of UTF-8. */
   readonly preview: string;
-  /** The message's own header block with its empty line; cut off at {@link HEADER_BYTES_MAX} if `headerWhole` is false. */
-  readonly header: Uint8Array;
+  /** Whether the header block that is kept is all of it. */
   readonly headerWhole: boolean;
 }
 
-/** Octets of a header block kept in a summary; FETCH of a longer one opens the body. */
-export const HEADER_BYTES_MAX: number = 64 * 1024;
 const SUMMARY_FORMAT = 1;
 
 export function encodeSummary(summary: Summary): Uint8Array {
-  const { envelope, bodyStructure, offsets, preview, header, headerWhole } = summary;
-  return encode([SUMMARY_FORMAT, envelope, bodyStructure, offsets, preview, header, headerWhole]);
+  const { envelope, bodyStructure, offsets, preview, headerWhole } = summary;
+  return encode([SUMMARY_FORMAT, envelope, bodyStructure, offsets, preview, headerWhole]);
 }
 
 /** Throws RangeError on anything that {@link encodeSummary} does not make. */
@@ -38,7 +36,6 @@ export function decodeSummary(bytes: Uint8Array): Summary {
     bodyStructure: fields.bytes(),
     offsets: fields.bytes(),
     preview: fields.text(),
-    header: fields.bytes(),
     headerWhole: fields.boolean(),
   };
   fields.end();

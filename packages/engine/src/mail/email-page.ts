@@ -1,11 +1,8 @@
-import { decode } from "cborg";
+import { decode, encode } from "cborg";
 import { Fields } from "../bay/fields.ts";
 
-/** Emails of one summary page. */
-export const PAGE_RECORDS = 64;
-
 /** What is kept of an email beside its columns: its body's key and place, and its summary. */
-export interface SummaryRecord {
+export interface EmailRecord {
   readonly id: Uint8Array;
   readonly key: Uint8Array;
   readonly object: ObjectSpan;
@@ -20,16 +17,29 @@ export interface ObjectSpan {
   readonly length: number;
 }
 
-export function encodeRecord({ id, key, object, summary }: SummaryRecord): unknown[] {
-  return [id, key, object.name, object.offset, object.length, summary];
+/** A row page: the records of 64 emails. */
+export function encodeRowPage(records: readonly EmailRecord[]): Uint8Array {
+  return encode(
+    records.map(({ id, key, object, summary }) => [id, key, object.name, object.offset, object.length, summary]),
+  );
 }
 
 /** Throws RangeError on a page that is not of such records. */
-export function decodeRecords(page: Uint8Array): SummaryRecord[] {
+export function decodeRowPage(page: Uint8Array): EmailRecord[] {
   return new Fields([decode(page, { strict: true })]).list((record) => ({
     id: record.bytes(16),
     key: record.bytes(32),
     object: { name: record.text(), offset: record.integer(), length: record.integer() },
     summary: record.bytes(),
   }));
+}
+
+/** A header page: the header frames of 64 emails. */
+export function encodeHeaderPage(frames: readonly Uint8Array[]): Uint8Array {
+  return encode(frames);
+}
+
+/** Throws RangeError on a page that is not of frames. */
+export function decodeHeaderPage(page: Uint8Array): Uint8Array[] {
+  return new Fields([decode(page, { strict: true })]).list((frame) => frame.bytes(), false);
 }

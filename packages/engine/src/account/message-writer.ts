@@ -1,0 +1,110 @@
+import { hexText } from "../bay/entry.ts";
+import { asStoreFailure } from "../bay/store-failure.ts";
+import { bodyContext, type Ring, wrapForOwner } from "../crypto/index.ts";
+import { EngineError } from "../errors.ts";
+import type { Contents } from "../mail/contents.ts";
+import { takeBody } from "../mail/intake.ts";
+import type { Appended, Mail } from "../mail/mail.ts";
+import { bodyName } from "../mail/names.ts";
+import type { BodyPlace, NewEmail } from "../mail/op.ts";
+import type { Threads } from "../mail/threads.ts";
+import type { ObjectStore } from "../storage/object-store.ts";
+import type { MailLog } from "./open-log.ts";
+import type { Platform } from "./platform.ts";
+
+/** A message that is sealed and stored, but in no mailbox yet: what is never appended is collected. */
+export interface Prepared {
+  readonly email: Omit<NewEmail, "thread">;
+  /** The sealed body, if it rides in the log entry. */
+  readonly attachments: readonly Uint8Array[];
+  /** The log's position before the body's first byte was stored. */
+  readonly since: number;
+}
+
+export interface Arrival {
+  /** The mailbox's path, kept with the body for salvage. */
+  readonly mailbox: string;
+  readonly flags: readonly string[];
+  /** INTERNALDATE: now, if it is left out. */
+  readonly received?: { readonly timeMs: number; readonly zoneMinutes: number };
+}
+
+export interface MessageWriterOptions {
+  readonly bay: MailLog;
+  readonly mail: Mail;
+  readonly contents: Contents;
+  readonly threads: Threads;
+  readonly store: ObjectStore;
+  readonly prefix: string;
+  readonly platform: Platform;
+  readonly ring: Ring;
+}
+
+/** How often a message is brought again because the collector came between. */
+const APPEND_TRIES = 3;
+
+/** Seals, stores and appends messages that their owner brings. */
+export class MessageWriter {
+  readonly #options: MessageWriterOptions;
+
+  constructor(options: MessageWriterOptions) {
+    this.#options = options;
+  }
+
+  /** Takes a message in as it streams, in bounded memory. Errors: `unavailable`, `over-quota`. */
+  async write(source: AsyncIterable<Uint8Array>, { mailbox, flags, received }: Arrival): Promise<Prepared> {
+    const { bay, store, prefix, platform, ring } = this.#options;
+    const id = platform.crypto.random(16);
+    const key = platform.crypto.random(32);
+    const { timeMs, zoneMinutes } = received ?? { timeMs: platform.now(), zoneMinutes: 0 };
+    const preamble = wrapForOwner(platform.crypto, ring, hexText(id), { key, receivedMs: timeMs, mailbox, flags });
+    const since = bay.position;
+    const context = bodyContext(platform.crypto, ring.account, hexText(id), key);
+    const taken = await takeBody(source, context, preamble, timeMs, (content) =>
+      asStoreFailure(store.put(prefix + bodyName(id), content)),
+    );
+    const place: BodyPlace = taken.inline ? { in: "entry", attachment: 0 } : { in: "object", length: taken.length };
+    const email = { ...taken.digest, id, key, place, receivedMs: timeMs, receivedZone: zoneMinutes, flags };
+    return { email, attachments: taken.inline ? [taken.inline] : [], since };
+  }
+
+  /** Puts a prepared message into the mailbox at `path`. Errors: `not-found`, `unavailable`, `unknown-outcome`. */
+  async append(path: string, prepared: Prepared): Promise<Appended> {
+    const { mail, threads } = this.#options;
+    const [thread] = await threads.assign([prepared.email.ids]);
+    for (let tries = 1; ; tries++) {
+      const { email, attachments, since } = prepared;
+      try {
+        return await mail.append(path, [{ ...email, thread: thread! }], since, attachments);
+      } catch (error) {
+        const isInTheWay = error instanceof EngineError && error.code === "conflict";
+        if (!isInTheWay || tries === APPEND_TRIES) throw error;
+        prepared = await this.again(email, path);
+      }
+    }
+  }
+
+  /**
+   * An op that brings this message was refused because the collector came between: its body may be gone, or going. What
+   * surely stays is brought again as it is; what is condemned is stored under a new name. Errors: `unavailable` if it
+   * is gone.
+   */
+  async again(email: Omit<NewEmail, "thread">, mailbox: string): Promise<Prepared> {
+    const { bay, store, prefix, contents } = this.#options;
+    await bay.sync();
+    const since = bay.position;
+    const name = bodyName(email.id);
+    if (email.place.in !== "object") throw new Error("only bodies of their own are condemned");
+    if (bay.state.condemned.has(name)) {
+      const body = await contents.openStored(
+        { ...email, object: { name, offset: 0, length: email.place.length } },
+        email.size,
+      );
+      const received = { timeMs: email.receivedMs, zoneMinutes: email.receivedZone };
+      return this.write(body.read(0, email.size), { mailbox, flags: email.flags, received });
+    }
+    const { found } = await asStoreFailure(store.get(prefix + name, { start: 0, end: 1 }));
+    if (!found) throw new EngineError("unavailable", "the message took too long to be stored, send it again");
+    return { email, attachments: [], since };
+  }
+}

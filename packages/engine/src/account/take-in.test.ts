@@ -1,0 +1,76 @@
+import { expect, test } from "vitest";
+import { MemoryPlace } from "../storage/memory.ts";
+import { clock, dropbox, mailText, makeAccount, open, stream, textsOf } from "../test-kit.ts";
+import { UNREADABLE } from "./take-in.ts";
+
+const HOUR_MS = 3_600_000;
+const notes = (place: MemoryPlace): string[] => [...place.objects.keys()].filter((name) => name.includes("/note/"));
+
+test("a note that can't be opened is tried again, told to its owner once, and never deleted; it is taken in when it can be", async () => {
+  const place = new MemoryPlace(() => clock.now++);
+  const { ring, user } = await makeAccount(place);
+  const box = dropbox(place, user);
+  await box.deliver(new Uint8Array(0), stream(mailText(1)));
+  const [name] = notes(place);
+  const good = place.objects.get(name!)!;
+  place.write(
+    name!,
+    good.bytes.map((byte, at) => (at === 300 ? byte ^ 1 : byte)),
+  );
+  await box.deliver(new Uint8Array(0), stream(mailText(2)));
+  const account = await open(place, ring());
+  await account.refresh();
+  expect(account.mail.state.findPath(UNREADABLE)).toBeUndefined();
+  for (let half = 0; half < 6; half++) {
+    clock.now += HOUR_MS / 2;
+    await account.refresh();
+  }
+  await account.upkeep.checkpoint();
+  for (let hour = 0; hour < 60; hour += 6) {
+    clock.now += 6 * HOUR_MS;
+    await account.upkeep.run();
+    await account.refresh();
+  }
+  expect(await textsOf(account, "INBOX")).toContain(mailText(2));
+  const told = await textsOf(account, UNREADABLE);
+  expect(told).toHaveLength(1);
+  expect(told[0]).toContain(`about ${good.bytes.length} bytes`);
+  expect(notes(place)).toContain(name);
+  // Another opening, from the checkpoint, tells it no second time.
+  const reopened = await open(place, ring());
+  for (let half = 0; half < 4; half++) {
+    clock.now += HOUR_MS / 2;
+    await reopened.refresh();
+  }
+  expect(await textsOf(reopened, UNREADABLE)).toHaveLength(1);
+  place.write(name!, good.bytes);
+  clock.now += HOUR_MS;
+  await reopened.refresh();
+  expect(await textsOf(reopened, "INBOX")).toContain(mailText(1));
+  await Promise.all([account.dispose(), reopened.dispose()]);
+});
+
+test("a note that the store drops is told to the owner after a day, once; one given up by its host never is", async () => {
+  const place = new MemoryPlace(() => clock.now++);
+  const { ring, user } = await makeAccount(place);
+  const box = dropbox(place, user);
+  await box.deliver(new Uint8Array(0), stream(mailText(1)));
+  place.fault = () => ({ kind: "unavailable" });
+  await expect(box.deliver(new Uint8Array(0), stream(mailText(2)))).rejects.toMatchObject({ code: "unavailable" });
+  place.fault = () => undefined;
+  await box.deliver(new Uint8Array(0), stream(mailText(3)));
+  await box.deliver(new Uint8Array(0), stream(mailText(4)));
+  place.objects.delete(notes(place).at(-1)!);
+  await box.deliver(new Uint8Array(0), stream(mailText(5)));
+  const account = await open(place, ring());
+  await account.refresh();
+  expect(await textsOf(account, "INBOX")).toEqual([mailText(1), mailText(3), mailText(5)]);
+  for (let hours = 0; hours < 60; hours += 5) {
+    clock.now += 5 * HOUR_MS;
+    await account.refresh();
+    const texts = await textsOf(account, "INBOX");
+    expect(texts.length).toBe(hours < 20 ? 3 : 4);
+    if (hours >= 20) expect(texts[3]).toContain("Subject: A delivery is missing");
+  }
+  await account.dispose();
+});

@@ -1,0 +1,273 @@
+import { entryName } from "../bay/entry.ts";
+import { MANIFESTS, manifestName, manifestNumber } from "../bay/manifest.ts";
+import { asStoreFailure } from "../bay/store-failure.ts";
+import { EngineError } from "../errors.ts";
+import { bodyId } from "../mail/names.ts";
+import { namesIn } from "../mail/pages.ts";
+import { pagesOf } from "../mail/snapshot.ts";
+import type { MailState } from "../mail/state.ts";
+import { logNumber } from "../storage/names.ts";
+import type { ObjectStore } from "../storage/object-store.ts";
+import { adoptCheckpoint, type MailLog } from "./open-log.ts";
+import type { Platform } from "./platform.ts";
+
+/** What is applied after a checkpoint until the next is due. */
+const CHECKPOINT_ENTRIES = 1000;
+const CHECKPOINT_BYTES: number = 8 * 2 ** 20;
+
+/** Covered log entries are kept this long after their checkpoint was announced, and condemned objects after that was
+ * decided, by the store's dates: whoever still reads them has that long. */
+const KEEP_MS: number = 24 * 60 * 60_000;
+/** What nobody names for as long as this may be garbage: a delivery writes its note within two hours of its body. */
+const UNNAMED_MS: number = 3 * 60 * 60_000;
+/** How often garbage is looked for, and whether there is anything to do at all. */
+const COLLECT_MS: number = 20 * 60 * 60_000;
+const RUN_MS: number = 60 * 60_000;
+const TICK_MS = 60_000;
+/** Names of one request or op. */
+const NAMES_MAX = 1000;
+/** Checkpoints that may stand above the current one, their makers having died before they could announce them. */
+const MANIFESTS_MAX = 64;
+/** When an object's age by the store's dates alone says that no upload of it is under way. */
+const OLD_MS: number = 24 * 60 * 60_000;
+
+/**
+ * Keeps an open account's log short and its part of the store free of what nobody names: checkpoints, trimming,
+ * collection (STORAGE rules §3 to §5). It decides nothing by itself that another process could contradict: what is to be
+ * deleted is decided in the log, and deleted a day later.
+ */
+export class Upkeep {
+  readonly #bay: MailLog;
+  readonly #store: ObjectStore;
+  readonly #prefix: string;
+  readonly #platform: Platform;
+  readonly #stop: (() => void)[] = [];
+  #checkpointing: Promise<void> | undefined;
+  #running: Promise<void> | undefined;
+  #lastRun = Number.NEGATIVE_INFINITY;
+  /** What the last listing showed, and when one showed it first, on the monotonic clock. */
+  #unnamed = new Map<string, number>();
+
+  constructor(bay: MailLog, store: ObjectStore, prefix: string, platform: Platform) {
+    this.#bay = bay;
+    this.#store = store;
+    this.#prefix = prefix;
+    this.#platform = platform;
+    this.#stop.push(
+      bay.onApplied(() => {
+        this.#adoptIfDue();
+        this.#checkpointIfDue();
+      }),
+    );
+    const stopTicking = platform.every?.(TICK_MS, () => {
+      if (platform.monotonic() - this.#lastRun >= RUN_MS) void this.#runQuietly();
+    });
+    if (stopTicking) this.#stop.push(stopTicking);
+  }
+
+  async dispose(): Promise<void> {
+    for (const stop of this.#stop) stop();
+    await this.#checkpointing;
+    // Its failure was told to who began it.
+    await this.#running?.catch(() => undefined);
+  }
+
+  get #state(): MailState {
+    return this.#bay.state;
+  }
+
+  #adoptIfDue(): void {
+    const { checkpoint, pages } = this.#state;
+    if (checkpoint && checkpoint.covers > pages.covers && this.#checkpointing === undefined)
+      adoptCheckpoint(this.#bay).catch((error: unknown) => this.#warn("checkpoint can't be read", error));
+  }
+
+  #checkpointIfDue(): void {
+    const { entries, bytes } = this.#bay.tail;
+    const due = entries >= CHECKPOINT_ENTRIES || bytes >= CHECKPOINT_BYTES;
+    if (due && !this.#bay.rolledBack)
+      this.checkpoint().catch((error: unknown) => this.#warn("checkpoint failed", error));
+  }
+
+  /** Writes a checkpoint; sessions go on meanwhile. A failure costs nothing but the next try. */
+  checkpoint(): Promise<void> {
+    this.#checkpointing ??= this.#checkpoint().finally(() => {
+      this.#checkpointing = undefined;
+    });
+    return this.#checkpointing;
+  }
+
+  async #checkpoint(): Promise<void> {
+    const startedAt = this.#bay.position;
+    await adoptCheckpoint(this.#bay);
+    await this.#bay.checkpoint(async ({ covers, manifest, emails }) => {
+      const outcome = await this.#bay.push({
+        op: { kind: "checkpoint", covers, manifest, emailRows: emails, startedAt },
+      });
+      if (!outcome.refusal) return;
+      await this.#delete([manifestName(covers)]);
+      throw new EngineError("conflict", "objects were condemned while the checkpoint was made");
+    });
+  }
+
+  async #runQuietly(): Promise<void> {
+    await this.run().catch((error: unknown) => this.#warn("upkeep failed", error));
+  }
+
+  /** Deletes what may be deleted by now, and decides what may be later. Safe at any time, in any number of processes. */
+  run(): Promise<void> {
+    this.#running ??= this.#run().finally(() => {
+      this.#running = undefined;
+    });
+    return this.#running;
+  }
+
+  async #run(): Promise<void> {
+    if (this.#bay.rolledBack) return;
+    this.#lastRun = this.#platform.monotonic();
+    await this.#bay.sync();
+    await adoptCheckpoint(this.#bay);
+    const notes = await this.#deleteNotes();
+    const trimmed = await this.#trim();
+    const names = await this.#deleteCondemned();
+    // A note is forgotten once the entry that took it in is gone: that is a day and more ago.
+    const forgotten = notes.filter((note) => this.#state.takenNotes.get(note)! <= trimmed);
+    if (forgotten.length > 0 || names.length > 0 || trimmed > this.#state.trimmed)
+      await this.#bay.push({ op: { kind: "forget", names, notes: forgotten, trimmed } });
+    await this.#collect();
+  }
+
+  /** Deletes notes that the current checkpoint makes unneeded. Returns all taken-in ones that are gone. */
+  async #deleteNotes(): Promise<string[]> {
+    const { takenNotes, pages } = this.#state;
+    const covered = [...takenNotes].filter(([, entry]) => entry <= pages.covers).map(([note]) => note);
+    if (covered.length === 0) return [];
+    const there = new Set<string>();
+    for await (const { name } of this.#list("note/")) there.add(name);
+    await this.#delete(covered.filter((note) => there.has(note)));
+    return covered.slice(0, NAMES_MAX);
+  }
+
+  /** Deletes log entries and manifests that a checkpoint has covered for a day. Returns the last entry that is gone. */
+  async #trim(): Promise<number> {
+    const { checkpoints, trimmed, pages } = this.#state;
+    for (const { covers, announced } of checkpoints.toReversed()) {
+      if (covers <= trimmed) break;
+      // Only what this process knows the pages of: else it could not read on.
+      if (covers > pages.covers || !(await this.#isEntryOld(announced, KEEP_MS))) continue;
+      await this.#deleteEntries(covers);
+      const manifests: string[] = [];
+      for await (const { name } of this.#list(MANIFESTS)) if (manifestNumber(name) < covers) manifests.push(name);
+      await this.#delete(manifests);
+      return covers;
+    }
+    return trimmed;
+  }
+
+  /** Oldest first, so that a log never has a gap. */
+  async #deleteEntries(last: number): Promise<void> {
+    for (;;) {
+      const { objects } = await asStoreFailure(this.#store.list(`${this.#prefix}log/`, { limit: NAMES_MAX }));
+      const names = objects.map(({ name }) => name).filter((name) => logNumber(name)!.number <= last);
+      if (names.length === 0) return;
+      await asStoreFailure(this.#store.delete(names, { priority: "bulk", essential: true }));
+      if (names.length < objects.length) return;
+    }
+  }
+
+  async #deleteCondemned(): Promise<string[]> {
+    const { condemned } = this.#state;
+    const gone: string[] = [];
+    for (const entry of new Set(condemned.values())) {
+      if (!(await this.#isEntryOld(entry, KEEP_MS))) continue;
+      const names = [...condemned].filter(([, decided]) => decided === entry).map(([name]) => name);
+      await this.#delete(names);
+      gone.push(...names);
+    }
+    return gone.slice(0, NAMES_MAX);
+  }
+
+  /** Whether the entry was stored so long ago; one that is gone was. */
+  async #isEntryOld(entry: number, age: number): Promise<boolean> {
+    if (entry <= this.#state.trimmed) return true;
+    const got = await asStoreFailure(this.#store.get(this.#prefix + entryName(entry), { start: 0, end: 1 }));
+    return !got.found || got.now - got.created >= age;
+  }
+
+  /** Condemns what nobody names. */
+  async #collect(): Promise<void> {
+    const { lastCondemn } = this.#state;
+    const hasNews = this.#bay.position > lastCondemn;
+    if (!hasNews || (lastCondemn > 0 && !(await this.#isEntryOld(lastCondemn, COLLECT_MS)))) return;
+    const listed = this.#bay.position;
+    const unnamed = this.#unnamed;
+    this.#unnamed = new Map();
+    const candidates: string[] = [];
+    for (const kind of ["body/", "page/", "pack/"])
+      for await (const object of this.#list(kind)) {
+        const since = unnamed.get(object.name) ?? this.#platform.monotonic();
+        this.#unnamed.set(object.name, since);
+        if (isLongThere(object, this.#platform.monotonic() - since)) candidates.push(object.name);
+      }
+    const named = await this.#namedByManifests();
+    if (!named) return;
+    // A note that waits may name a body that no email has yet.
+    await this.#bay.sync();
+    let isWaiting = false;
+    for await (const { name } of this.#list("note/")) isWaiting ||= !this.#state.takenNotes.has(name);
+    const isFree = (name: string): boolean => {
+      if (named.has(name) || this.#state.condemned.has(name)) return false;
+      if (!name.startsWith("body/")) return true;
+      const email = this.#state.findEmail(bodyId(name));
+      return email === undefined ? !isWaiting : !this.#state.isHeld(email);
+    };
+    await this.#bay.push({ op: { kind: "condemn", names: candidates.filter(isFree).slice(0, NAMES_MAX), listed } });
+  }
+
+  /** Names in the current manifest and in all above it; undefined if one can't be read now. */
+  async #namedByManifests(): Promise<Set<string> | undefined> {
+    const { objects } = await asStoreFailure(this.#store.list(this.#prefix + MANIFESTS, { limit: MANIFESTS_MAX }));
+    const current = this.#state.checkpoint?.covers ?? 0;
+    const named = new Set<string>();
+    for (const covers of objects.map(({ name }) => manifestNumber(name))) {
+      if (covers < current) break;
+      const read = await this.#bay.readManifest(covers);
+      if (!read) return undefined;
+      for (const name of namesIn(pagesOf(read.manifest.body, covers))) named.add(name);
+    }
+    return named;
+  }
+
+  async *#list(kind: string): AsyncGenerator<ListedObject> {
+    for (let after = ""; ; ) {
+      const { objects, now } = await asStoreFailure(
+        this.#store.list(this.#prefix + kind, { after, limit: NAMES_MAX, priority: "bulk" }),
+      );
+      for (const { name, created } of objects) yield { name: name.slice(this.#prefix.length), created, now };
+      if (objects.length < NAMES_MAX) return;
+      after = objects.at(-1)!.name;
+    }
+  }
+
+  async #delete(names: readonly string[]): Promise<void> {
+    for (let at = 0; at < names.length; at += NAMES_MAX) {
+      const part = names.slice(at, at + NAMES_MAX).map((name) => this.#prefix + name);
+      await asStoreFailure(this.#store.delete(part, { priority: "bulk", essential: true }));
+    }
+  }
+
+  #warn(event: string, error: unknown): void {
+    this.#platform.log({ level: "warn", event, error });
+  }
+}
+
+interface ListedObject {
+  readonly name: string;
+  readonly created: number;
+  readonly now: number;
+}
+
+/** `watched`: how long this process has seen it unnamed. */
+function isLongThere({ created, now }: ListedObject, watched: number): boolean {
+  return watched >= UNNAMED_MS || now - created >= OLD_MS;
+}

@@ -1,0 +1,157 @@
+import { EngineError } from "../errors.ts";
+import { type Got, type ObjectStore, StoreError } from "../storage/object-store.ts";
+import {
+  attachmentSpans,
+  decodeHead,
+  ENTRY_BYTES_MAX,
+  type EntryHead,
+  encodeHead,
+  entryName,
+  entryNumber,
+  joinEntry,
+  type Span,
+  splitEntry,
+} from "./entry.ts";
+import type { Sealer } from "./machine.ts";
+import { MANIFESTS, type Manifest, manifestName, manifestNumber, openManifest } from "./manifest.ts";
+import { asStoreFailure } from "./store-failure.ts";
+
+/** How long an unknown outcome is asked again before it is told. */
+export const UNKNOWN_RETRY_MS = 60_000;
+const RETRY_FIRST_MS = 50;
+const RETRY_MAX_MS = 2_000;
+/** Names of one listing of the log. */
+export const LIST_ENTRIES_MAX = 1000;
+
+export interface LogPlace {
+  readonly store: ObjectStore;
+  /** Prefix of the account's objects, with its trailing slash. */
+  readonly prefix: string;
+  readonly sealer: Sealer;
+  /** Waits; handed in so that tests need no time. */
+  readonly delay: (ms: number) => Promise<void>;
+}
+
+/** An entry of the log as it was read. */
+export interface OpenedEntry {
+  readonly head: EntryHead;
+  /** Where each op's attachments lie in it. */
+  readonly spans: readonly (readonly Span[])[];
+}
+
+export interface Created {
+  readonly outcome: "stored" | "exists";
+  /** The store's time. */
+  readonly now: number;
+  /** An earlier try's answer was lost: what exists may be that. */
+  readonly doubtful: boolean;
+}
+
+/** The newest checkpoints, newest first, and the store's time of that listing. */
+export interface ListedCheckpoints {
+  readonly covers: readonly number[];
+  readonly now: number;
+}
+
+/** What an opening may ask for before the keys are there. */
+export interface Prefetched {
+  readonly checkpoints: ListedCheckpoints;
+  readonly manifest: Got | undefined;
+  readonly entries: readonly number[];
+}
+
+/** The log's objects in the store, one by one: entries and manifests. What comes after what is `linear-bay.ts`. */
+export class LogObjects {
+  readonly #place: LogPlace;
+
+  constructor(place: LogPlace) {
+    this.#place = place;
+  }
+
+  getEntry(n: number): Promise<Got> {
+    const { store, prefix } = this.#place;
+    return asStoreFailure(store.get(prefix + entryName(n)));
+  }
+
+  /** Throws EngineError `corrupt` if these bytes are not entry n. */
+  openEntry(n: number, bytes: Uint8Array): OpenedEntry {
+    try {
+      if (bytes.length > ENTRY_BYTES_MAX) throw new RangeError("entry is too large");
+      const sealed = splitEntry(bytes);
+      const head = decodeHead(this.#place.sealer.open("entry", String(n), sealed));
+      return { head, spans: attachmentSpans(head, sealed.length, bytes.length) };
+    } catch (cause) {
+      throw corrupt(`log entry ${n}`, cause);
+    }
+  }
+
+  sealEntry(n: number, head: EntryHead, attachments: readonly Uint8Array[]): Uint8Array {
+    return joinEntry(this.#place.sealer.seal("entry", String(n), encodeHead(head)), attachments);
+  }
+
+  /** Creates entry n, asking again with the same bytes for as long as the outcome is unknown. */
+  async createEntry(n: number, bytes: Uint8Array): Promise<Created> {
+    const { store, prefix, delay } = this.#place;
+    let waited = 0;
+    let asked = false;
+    for (let pause = RETRY_FIRST_MS; ; pause = Math.min(pause * 2, RETRY_MAX_MS)) {
+      try {
+        const { outcome, now } = await store.putIfAbsent(prefix + entryName(n), bytes);
+        return { outcome, now, doubtful: asked };
+      } catch (error) {
+        if (!(error instanceof StoreError)) throw error;
+        // Surely not done, this time; an earlier try may yet have been.
+        if (error.code !== "unknown" && !asked) throw error;
+        asked = true;
+        if (waited >= UNKNOWN_RETRY_MS)
+          throw new EngineError("unknown-outcome", "the store does not answer", { cause: error });
+        waited += pause;
+        await delay(pause);
+      }
+    }
+  }
+
+  /** The numbers of entries after n, ascending; a part of them if they are many. */
+  async listEntries(n: number): Promise<number[]> {
+    const { store, prefix } = this.#place;
+    const after = prefix + entryName(n);
+    const { objects } = await asStoreFailure(store.list(`${prefix}log/`, { after, limit: LIST_ENTRIES_MAX }));
+    return objects.map(({ name }) => entryNumber(name.slice(prefix.length)));
+  }
+
+  async listCheckpoints(limit: number): Promise<ListedCheckpoints> {
+    const { store, prefix } = this.#place;
+    const { objects, now } = await asStoreFailure(store.list(prefix + MANIFESTS, { limit }));
+    return { covers: objects.map(({ name }) => manifestNumber(name)), now };
+  }
+
+  getManifest(covers: number): Promise<Got> {
+    const { store, prefix } = this.#place;
+    return asStoreFailure(store.get(prefix + manifestName(covers)));
+  }
+
+  /** Throws EngineError `corrupt` if these bytes are not the manifest of that checkpoint. */
+  openManifest(covers: number, bytes: Uint8Array): { readonly manifest: Manifest; readonly hash: Uint8Array } {
+    const { sealer } = this.#place;
+    try {
+      return { manifest: openManifest(sealer, covers, bytes), hash: sealer.hash(bytes) };
+    } catch (cause) {
+      throw corrupt(`checkpoint ${covers}`, cause);
+    }
+  }
+
+  /** The first two round trips of an opening: they need no key. */
+  async prefetch(): Promise<Prefetched> {
+    const checkpoints = await this.listCheckpoints(2);
+    const [newest] = checkpoints.covers;
+    const [manifest, entries] = await Promise.all([
+      newest === undefined ? undefined : this.getManifest(newest),
+      this.listEntries(newest ?? 0),
+    ]);
+    return { checkpoints, manifest, entries };
+  }
+}
+
+export function corrupt(what: string, cause: unknown): EngineError {
+  return cause instanceof EngineError ? cause : new EngineError("corrupt", `${what} can't be read`, { cause });
+}

@@ -1,0 +1,49 @@
+import { decode, encode } from "cborg";
+import { Fields } from "./fields.ts";
+import type { Sealer } from "./machine.ts";
+import type { WriterId } from "./writer.ts";
+
+/**
+ * A checkpoint's manifest: `checkpoint/<2^53 - n>`, so that the first name of a list is the newest. It is put after all
+ * pages that it names and never changed (docs/formats/checkpoint.md).
+ */
+const MANIFEST_FORMAT = 1;
+export const MANIFESTS = "checkpoint/";
+
+export interface Manifest {
+  /** The last entry that it covers, and that entry's hash. */
+  readonly covers: number;
+  readonly hash: Uint8Array;
+  /** Each writer's last sequence. */
+  readonly writers: readonly (readonly [WriterId, number])[];
+  /** What the snapshot made of the state. */
+  readonly body: Uint8Array;
+}
+
+export function manifestName(covers: number): string {
+  return `${MANIFESTS}${(2 ** 53 - covers).toString(16).padStart(14, "0")}`;
+}
+
+export function manifestNumber(name: string): number {
+  return 2 ** 53 - Number.parseInt(name.slice(-14), 16);
+}
+
+export function sealManifest(sealer: Sealer, { covers, hash, writers, body }: Manifest): Uint8Array {
+  const list = writers.map(([writer, sequence]) => [writer, sequence]);
+  return sealer.seal("manifest", String(covers), encode([MANIFEST_FORMAT, covers, hash, list, body]));
+}
+
+/** Throws EngineError or RangeError for anything but a manifest that covers `covers`. */
+export function openManifest(sealer: Sealer, covers: number, bytes: Uint8Array): Manifest {
+  const fields = new Fields(decode(sealer.open("manifest", String(covers), bytes), { strict: true }));
+  if (fields.integer() !== MANIFEST_FORMAT || fields.integer() !== covers)
+    throw new RangeError("checkpoint of an unknown form");
+  const manifest = {
+    covers,
+    hash: fields.bytes(32),
+    writers: fields.list((item) => [item.text() as WriterId, item.integer()] as const),
+    body: fields.bytes(),
+  };
+  fields.end();
+  return manifest;
+}

@@ -1,0 +1,46 @@
+import type { MailboxId } from "./names.ts";
+
+export type Refusal =
+  | "no-mailbox"
+  | "path-taken"
+  | "inbox"
+  /** Made upon a view too old to be safe (a `forget`, `condemn` or other slot list came between): author it again. */
+  | "stale"
+  | "condemned";
+
+/** What an op came to. Rows are the state's; an op that was refused has a `refusal` and changed nothing. */
+export interface Outcome {
+  readonly refusal?: Refusal;
+  readonly modSeq: number;
+  /** Memberships added, in order, and for COPY and MOVE the rows that they were made from. */
+  readonly added: readonly number[];
+  readonly sources: readonly number[];
+  /** Their uids, which outlast the rows. */
+  readonly addedUids: readonly number[];
+  readonly sourceUids: readonly number[];
+  /** Memberships whose flags were set; those refused by `unchangedSince`; those that were named but gone. */
+  readonly changed: readonly number[];
+  readonly refused: readonly number[];
+  readonly gone: number;
+  readonly removed: readonly number[];
+  readonly mailbox?: MailboxId;
+  /** Notes left out because they were taken in before. */
+  readonly repeated: readonly string[];
+  /** Notes left out because their bodies are about to be deleted: their author stores them anew. */
+  readonly condemned: readonly string[];
+}
+
+/** Of an op that changed nothing. */
+export const NOTHING: Outcome = {
+  modSeq: 0,
+  added: [],
+  sources: [],
+  addedUids: [],
+  sourceUids: [],
+  changed: [],
+  refused: [],
+  gone: 0,
+  removed: [],
+  repeated: [],
+  condemned: [],
+};

@@ -1,0 +1,108 @@
+import { Account } from "./account/account.ts";
+import { Dropbox } from "./account/dropbox.ts";
+import { openLog } from "./account/open-log.ts";
+import type { Platform } from "./account/platform.ts";
+import { FOLDERS } from "./account/sign-up.ts";
+import { accountPrefix, type User } from "./account/users.ts";
+import {
+  type CryptoPlatform,
+  decodeRing,
+  encodeRing,
+  makeRing,
+  publicRecord,
+  type Ring,
+  ready,
+  type SigningKeyPair,
+  signingKeyPair,
+} from "./crypto/index.ts";
+import { Mail } from "./mail/mail.ts";
+import { openView } from "./mail/mailbox-view.ts";
+import type { MailState } from "./mail/state.ts";
+import { nodePlatform } from "./node/crypto-platform.ts";
+import type { MemoryPlace } from "./storage/memory.ts";
+
+/** What the tests of accounts share: a clock that they set, and accounts without the slow slots. */
+
+// Keys are made while tests are collected.
+await ready;
+
+export const crypto: CryptoPlatform = nodePlatform();
+export const signer: SigningKeyPair = signingKeyPair(new Uint8Array(32).fill(9));
+/** Store and hosts go by this clock; each look at it takes a millisecond. */
+export const clock = { now: 1_700_000_000_000 };
+export const platform: Platform = {
+  crypto,
+  now: () => clock.now++,
+  monotonic: () => clock.now,
+  delay: (ms) => new Promise((resolve) => setTimeout(resolve, Math.min(ms, 5)).unref()),
+  log: () => undefined,
+};
+export const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
+export async function* stream(...pieces: readonly string[]): AsyncGenerator<Uint8Array> {
+  for (const piece of pieces) yield bytes(piece);
+}
+export const mailText = (n: number, size = 10): string =>
+  `Subject: mail ${n}\r\nMessage-ID: <${n}@x>\r\n\r\n${"body\r\n".repeat(size)}`;
+
+/** A ring and an account in a place, as sign-up makes them, without the slow slots. */
+export async function makeAccount(
+  place: MemoryPlace,
+): Promise<{ readonly ring: () => Ring; readonly user: User; readonly prefix: string }> {
+  const ring = makeRing(crypto);
+  const record = publicRecord(ring);
+  const prefix = accountPrefix(record);
+  const { bay } = await openLog(place.open(), prefix, platform, ring);
+  await new Mail(bay, platform.now).push({ kind: "begin", seconds: 1_700_000_000, folders: FOLDERS });
+  await bay.dispose();
+  // Each account that is opened wipes its own copy.
+  const kept = encodeRing(ring);
+  return { ring: () => decodeRing(kept.slice()), user: { address: "a@x", record }, prefix };
+}
+export const open = (place: Pick<MemoryPlace, "open">, ring: Ring): Promise<Account> =>
+  Account.open({ store: place.open(), platform, trustedHosts: [signer.publicKey] }, ring);
+export const dropbox = (place: Pick<MemoryPlace, "open">, user: User): Dropbox =>
+  new Dropbox({ store: place.open(), platform, signer, stream: crypto.random(16) }, user);
+
+/** Everything that a client could see of a state. */
+export function visible(state: MailState): unknown {
+  return state.liveMailboxes().map((mailbox) => ({
+    path: mailbox.path,
+    numbers: [
+      mailbox.uidValidity,
+      mailbox.uidNext,
+      mailbox.highestModSeq,
+      mailbox.unseen,
+      mailbox.deleted,
+      mailbox.bytes,
+    ],
+    vanished: mailbox.vanished.ranges,
+    messages: Array.from({ length: mailbox.messages.length }, (_, position) => {
+      const row = mailbox.messages.at(position);
+      const { uid, modSeq } = state.memberships.columns;
+      return [
+        uid.get(row),
+        modSeq.get(row),
+        state.flagNames(row),
+        state.sizeOf(row),
+        state.receivedOf(row),
+        state.nameOf(row),
+      ];
+    }),
+  }));
+}
+
+export async function textOf(account: Account, mailbox: string, position: number): Promise<string> {
+  const view = openView(account.mail, mailbox, { readOnly: true });
+  const body = await account.contents.openBody(view.message(position)!);
+  const pieces: Uint8Array[] = [];
+  for await (const piece of body.read(0, body.size)) pieces.push(piece.slice());
+  return Buffer.concat(pieces).toString();
+}
+
+/** The texts of all messages of a mailbox, in order. */
+export async function textsOf(account: Account, mailbox: string): Promise<string[]> {
+  const { length } = openView(account.mail, mailbox, { readOnly: true });
+  const texts: string[] = [];
+  for (let position = 0; position < length; position++) texts.push(await textOf(account, mailbox, position));
+  return texts;
+}
