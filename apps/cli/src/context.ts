@@ -36,7 +36,15 @@ export async function openContext(config: Config): Promise<Context> {
       crypto,
       now: Date.now,
       monotonic: () => performance.now(),
-      delay: (ms) => new Promise((resolve) => setTimeout(resolve, ms).unref()),
+      delay: (ms, signal) =>
+        new Promise((resolve) => {
+          const timer = setTimeout(resolve, ms).unref();
+          const end = (): void => {
+            clearTimeout(timer);
+            resolve();
+          };
+          signal?.addEventListener("abort", end, { once: true });
+        }),
       every(ms, work) {
         const timer = setInterval(work, ms).unref();
         return () => clearInterval(timer);

@@ -17,6 +17,9 @@ import { accountPrefix } from "./users.ts";
 /** How long an answer waits for what was delivered before it. */
 const TAKE_IN_WAIT_MS = 2000;
 
+/** How long an account that nothing was written to is taken for fresh: what failed is tried again then. */
+const FRESH_MS = 60_000;
+
 /** Entries after which the witness is kept anew. */
 const WITNESS_ENTRIES = 32;
 
@@ -43,6 +46,9 @@ export class Account {
   readonly #recentFrom = new Map<MailboxId, number>();
   readonly #stopWatching: (() => void)[] = [];
   #witnessed = 0;
+  /** The store's version when all that was in it had been applied and taken in. */
+  #freshVersion: number | undefined;
+  #freshSince = 0;
 
   private constructor(place: AccountPlace, ring: Ring, { bay, contents, threads }: OpenLog) {
     this.#place = place;
@@ -69,7 +75,8 @@ export class Account {
     this.#witnessed = bay.position;
     void this.#keepWitness();
     for (const mailbox of bay.state.liveMailboxes()) this.#recentFrom.set(mailbox.id, mailbox.uidNext);
-    const endWatch = store.watch(`${prefix}note/`, () => {
+    const endWatch = store.watch(`${prefix}note/`, (name) => {
+      this.#takeIn.tell(name);
       this.takeIn().catch((error: unknown) => platform.log({ level: "warn", event: "take-in failed", error }));
     });
     this.#stopWatching.push(endWatch);
@@ -124,9 +131,19 @@ export class Account {
   /** Moves to the present: others' changes, and what was delivered before the call, if that takes no longer than
    * {@link TAKE_IN_WAIT_MS}. */
   async refresh(): Promise<void> {
+    const { store, platform } = this.#place;
+    const version = store.freshen?.();
+    const isFresh = version !== undefined && version === this.#freshVersion;
+    if (isFresh && platform.monotonic() - this.#freshSince < FRESH_MS) return;
+    if (version === undefined) this.#takeIn.tell();
     await this.#bay.sync();
-    const takenIn = this.takeIn();
-    await Promise.race([takenIn, this.#place.platform.delay(TAKE_IN_WAIT_MS)]);
+    const waited = new AbortController();
+    const takenIn = this.takeIn().then(() => {
+      this.#freshVersion = version;
+      this.#freshSince = platform.monotonic();
+    });
+    await Promise.race([takenIn, platform.delay(TAKE_IN_WAIT_MS, waited.signal)]);
+    waited.abort();
   }
 
   /** Takes delivered mail in. Errors: `unavailable`. */

@@ -8,7 +8,8 @@ export interface Platform {
   readonly now: () => number;
   /** Milliseconds that only go forward: throttles and time-outs. */
   readonly monotonic: () => number;
-  readonly delay: (ms: number) => Promise<void>;
+  /** Resolves after so many milliseconds, or when `signal` aborts. */
+  readonly delay: (ms: number, signal?: AbortSignal) => Promise<void>;
   /** Calls `work` every so many milliseconds, until what it returns is called; absent where nothing is kept up. */
   readonly every?: (ms: number, work: () => void) => () => void;
   /** What this host saw last of each account's log, kept outside the store; absent where nothing is kept. */

@@ -54,6 +54,10 @@ interface Failure {
 export class TakeIn {
   readonly #options: TakeInOptions;
   readonly #failures = new Map<string, Failure>();
+  /** Notes that came, by name, since they were last looked for. */
+  readonly #told = new Set<string>();
+  /** Some may have come of which nobody told a name. */
+  #mustList = true;
   #lastNote = "";
   #running: Promise<void> | undefined;
 
@@ -61,7 +65,13 @@ export class TakeIn {
     this.#options = options;
   }
 
-  /** Takes in what was delivered before the call. */
+  /** A note came, of this name if it is known. */
+  tell(name?: string): void {
+    if (name === undefined) this.#mustList = true;
+    else this.#told.add(name.slice(this.#options.prefix.length));
+  }
+
+  /** Takes in what came, as far as it was told. */
   async run(): Promise<void> {
     // One under way may have listed before the newest note came: wait for it, then look again.
     while (this.#running !== undefined) await this.#running;
@@ -77,24 +87,55 @@ export class TakeIn {
   }
 
   async #takeInAll(): Promise<void> {
-    const { bay, store, prefix } = this.#options;
-    if (bay.rolledBack) return;
-    // A note may be stored after one of a later name: its name is given before its bytes are there.
-    let after = this.#lastNote === "" ? "" : `${prefix}${noteNameBefore(this.#lastNote, NOTE_DELAY_MAX_MS)}`;
-    for (;;) {
-      const listed = bay.position;
-      const { objects } = await asStoreFailure(store.list(`${prefix}note/`, { after, limit: NOTES_MAX }));
-      if (objects.length === 0) break;
-      const names = objects.map(({ name }) => name.slice(prefix.length));
-      const fresh = names.filter((name) => !bay.state.takenNotes.has(name) && this.#isDue(name));
-      const notes = await Promise.all(fresh.map((name) => this.#readNote(name)));
-      const good = notes.filter((note) => note !== undefined);
-      // A list that is too old by now is made again.
-      if (good.length > 0 && !(await this.#push(good, listed))) continue;
-      after = objects.at(-1)!.name;
-      if (names.at(-1)! > this.#lastNote) this.#lastNote = names.at(-1)!;
-    }
+    if (this.#options.bay.rolledBack) return;
+    for (const name of this.#failures.keys()) if (this.#isDue(name)) this.#told.add(name);
+    if (this.#mustList) await this.#takeListed();
+    else await this.#takeTold();
     await this.#tellOfGaps();
+  }
+
+  async #takeListed(): Promise<void> {
+    const { bay, store, prefix } = this.#options;
+    this.#mustList = false;
+    this.#told.clear();
+    try {
+      // A note may be stored after one of a later name: its name is given before its bytes are there.
+      let after = this.#lastNote === "" ? "" : `${prefix}${noteNameBefore(this.#lastNote, NOTE_DELAY_MAX_MS)}`;
+      for (;;) {
+        const listed = bay.position;
+        const { objects } = await asStoreFailure(store.list(`${prefix}note/`, { after, limit: NOTES_MAX }));
+        if (objects.length === 0) return;
+        const names = objects.map(({ name }) => name.slice(prefix.length));
+        // A list that is too old by now is made again.
+        if (!(await this.#take(names, listed))) continue;
+        after = objects.at(-1)!.name;
+        if (names.at(-1)! > this.#lastNote) this.#lastNote = names.at(-1)!;
+      }
+    } catch (error) {
+      this.#mustList = true;
+      throw error;
+    }
+  }
+
+  async #takeTold(): Promise<void> {
+    while (this.#told.size > 0) {
+      const listed = this.#options.bay.position;
+      const names = [...this.#told].sort().slice(0, NOTES_MAX);
+      for (const name of names) this.#told.delete(name);
+      const isTaken = await this.#take(names, listed).catch((error: unknown) => {
+        this.#mustList = true;
+        throw error;
+      });
+      if (!isTaken) for (const name of names) this.#told.add(name);
+    }
+  }
+
+  /** Takes these notes in, those that were not. Resolves with false if that must be made upon a newer view. */
+  async #take(names: readonly string[], listed: number): Promise<boolean> {
+    const fresh = names.filter((name) => !this.#options.bay.state.takenNotes.has(name) && this.#isDue(name));
+    const notes = await Promise.all(fresh.map((name) => this.#readNote(name)));
+    const good = notes.filter((note) => note !== undefined);
+    return good.length === 0 || this.#push(good, listed);
   }
 
   /** Resolves with false if the op was refused: it must be made upon a newer view. */

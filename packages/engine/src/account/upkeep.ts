@@ -63,6 +63,7 @@ export class Upkeep {
       if (platform.monotonic() - this.#lastRun >= RUN_MS) void this.#runQuietly();
     });
     if (stopTicking) this.#stop.push(stopTicking);
+    this.#checkpointIfDue();
   }
 
   async dispose(): Promise<void> {

@@ -130,11 +130,11 @@ export class Contents {
     return got.bytes;
   }
 
-  /** All bytes of a place. Throws EngineError `corrupt`. */
-  async readObject(span: ObjectSpan): Promise<Uint8Array> {
-    const bytes = await this.#get(span);
-    if (!bytes) throw new EngineError("corrupt", "a message's body is missing in the store");
-    return bytes;
+  /** All bytes of an object. Throws EngineError `corrupt`. */
+  async readObject(name: string): Promise<Uint8Array> {
+    const got = await asStoreFailure(this.#store.get(this.#prefix + name));
+    if (!got.found) throw new EngineError("corrupt", "a message's body is missing in the store");
+    return got.bytes;
   }
 
   /** An email's record: from its row page, or from the log entry that brought it. */

@@ -1,4 +1,5 @@
 import type { PageStore } from "../bay/snapshots.ts";
+import { EngineError } from "../errors.ts";
 import { type EmailRecord, encodeHeaderPage, encodeRowPage, type ObjectSpan } from "./email-page.ts";
 import { INLINE_BYTES_MAX } from "./intake.ts";
 import { Packer } from "./pack.ts";
@@ -9,7 +10,8 @@ import type { MailState } from "./state.ts";
 export interface EmailSource {
   readRecord(state: MailState, email: number): Promise<EmailRecord>;
   readHeader(state: MailState, email: number): Promise<Uint8Array>;
-  readObject(span: ObjectSpan): Promise<Uint8Array>;
+  /** A whole object. */
+  readObject(name: string): Promise<Uint8Array>;
 }
 
 /** Row pages that wait for the packs which they name. */
@@ -50,6 +52,7 @@ async function writeRowPages(
   const mustMove = ({ name }: ObjectSpan): boolean =>
     name.startsWith("log/") || name.startsWith("note/") || wornNames.has(name);
   const packer = new Packer(pages);
+  const readBody = createBodyReader(source);
   const waiting: { readonly page: number; readonly records: EmailRecord[] }[] = [];
   const writePages = async (): Promise<void> => {
     await packer.flush();
@@ -68,7 +71,7 @@ async function writeRowPages(
       if (record.object.name.startsWith("pack/") && !mustMove(record.object)) await packer.flush();
       // What nobody holds any more is not kept for it: its place is gone when the entry or note is.
       if (!mustMove(record.object) || !state.isHeld(row)) continue;
-      await packer.add(row, record.id, await source.readObject(record.object), (object) => {
+      await packer.add(row, record.id, await readBody(record.object), (object) => {
         records[at] = { ...record, object };
       });
     }
@@ -77,6 +80,17 @@ async function writeRowPages(
   }
   await writePages();
   return { names, packs: packer.packs };
+}
+
+/** Reads bodies that lie side by side in one object: the object is read once. */
+function createBodyReader(source: EmailSource): (span: ObjectSpan) => Promise<Uint8Array> {
+  let open: { readonly name: string; readonly bytes: Uint8Array } | undefined;
+  return async ({ name, offset, length }) => {
+    if (open?.name !== name) open = { name, bytes: await source.readObject(name) };
+    const body = open.bytes.subarray(offset, offset + length);
+    if (body.length < length) throw new EngineError("corrupt", "a message's body is cut off in the store");
+    return body;
+  };
 }
 
 async function writeHeaderPages(

@@ -23,6 +23,9 @@ export interface ObjectStore {
   /** Calls `ring` (a hint: spurious and merged calls are allowed) after objects under `prefix` may have been written,
    * by any process on this store, with the name of one where it is known. Returns what ends the watch. */
   watch(prefix: string, ring: Ring): () => void;
+  /** Rings, before it returns, for all that was written before the call, each by its name. Returns a number that differs
+   * whenever anything was written since. Absent where a store can't tell that without a request. */
+  freshen?(): number;
   /** Waits for writes under way, then lets go of files and workers. Later calls reject with `StoreError("closed")`. */
   dispose(): Promise<void>;
 }

@@ -80,7 +80,7 @@ class EmbeddedStore implements ObjectStore {
   readonly #worker: Worker;
   readonly #lock: Disposable;
   readonly #reader: DatabaseSync;
-  readonly #statements: Record<"get" | "list" | "newest" | "since" | "version", StatementSync>;
+  readonly #statements: Record<"get" | "getRange" | "list" | "newest" | "since" | "version", StatementSync>;
   readonly #pending = new Map<number, Pending>();
   readonly #watchers = new Map<string, Set<Ring>>();
   #outbox: WriteRequest[] = [];
@@ -99,11 +99,15 @@ class EmbeddedStore implements ObjectStore {
     this.#reader = new DatabaseSync(join(options.folder, "store.sqlite"), { readOnly: true, timeout: 5000 });
     this.#statements = {
       get: this.#reader.prepare("SELECT created, size, bytes, file FROM objects WHERE name = ?"),
+      // SQLite counts from 1. A part of a long row is read without the rest.
+      getRange: this.#reader.prepare(
+        "SELECT created, size, substr(bytes, ? + 1, ?) AS bytes, file FROM objects WHERE name = ?",
+      ),
       list: this.#reader.prepare(
         "SELECT name, created, size FROM objects WHERE name > ? AND name >= ? AND name < ? ORDER BY name LIMIT ?",
       ),
       newest: this.#reader.prepare("SELECT seq FROM sqlite_sequence WHERE name = 'objects'"),
-      since: this.#reader.prepare("SELECT row, name FROM objects WHERE row > ?"),
+      since: this.#reader.prepare("SELECT row, name FROM objects WHERE row > ? ORDER BY row"),
       version: this.#reader.prepare("PRAGMA data_version"),
     };
     worker.on("message", (message: FromWorker) => this.#receive(message));
@@ -133,10 +137,12 @@ class EmbeddedStore implements ObjectStore {
     this.#check(name);
     if (range && !(range.start >= 0 && range.start <= range.end)) throw new StoreError("invalid", "invalid range");
     for (;;) {
-      const row = this.#statements.get.get(name) as unknown as Row | undefined;
+      const { get, getRange } = this.#statements;
+      const answer = range ? getRange.get(range.start, range.end - range.start, name) : get.get(name);
+      const row = answer as unknown as Row | undefined;
       const now = Math.max(Date.now(), row?.created ?? 0);
       if (!row) return { found: false, now };
-      const bytes = row.bytes ? slice(row.bytes, range) : await this.#readFile(row, range);
+      const bytes = row.bytes ?? (await this.#readFile(row, range));
       // The file went between the two reads: the row is another by now.
       if (bytes) return { found: true, bytes, size: row.size, created: row.created, now };
     }
@@ -308,13 +314,20 @@ class EmbeddedStore implements ObjectStore {
     for (const ring of this.#watchers.get(name.slice(0, name.lastIndexOf("/") + 1)) ?? []) ring(name);
   }
 
-  /** Rings for what other processes wrote. */
+  freshen(): number {
+    if (this.#watching) this.#lookForWrites();
+    else this.#seenVersion = this.#dataVersion();
+    return this.#seenVersion;
+  }
+
+  /** Rings for what was written since the last look, by any process. */
   #lookForWrites(): void {
     const version = this.#dataVersion();
     if (version === this.#seenVersion) return;
     this.#seenVersion = version;
     const rows = this.#statements.since.all(this.#seenRow) as unknown as { row: number; name: string }[];
-    this.#seenRow = this.#newestRow();
+    // Rows ascend in the order of their commits.
+    this.#seenRow = rows.at(-1)?.row ?? this.#seenRow;
     for (const { name } of rows) this.#ring(name);
   }
 
@@ -328,7 +341,3 @@ class EmbeddedStore implements ObjectStore {
 }
 
 type DistributiveOmit<T, K extends PropertyKey> = T extends unknown ? Omit<T, K> : never;
-
-function slice(bytes: Uint8Array, range: ByteRange | undefined): Uint8Array {
-  return range ? bytes.subarray(range.start, range.end) : bytes;
-}
