@@ -81,6 +81,34 @@ describe("a letter arrives sealed and is read", () => {
     await removeDataFolder(plain);
   });
 
+  test("a client that went before it read the reply, and sends the mail again, delivers it once; who read it, twice", async () => {
+    const imap = await connectImap(server.ports.imap!, DEMO.user, DEMO.password);
+    const found = async (subject: string): Promise<number> => {
+      await imap.command("SELECT INBOX");
+      const [, hits] = /\* SEARCH(.*)\r\n/.exec(await imap.command(`SEARCH SUBJECT ${subject}`))!;
+      return hits!.split(" ").length - 1;
+    };
+    for (const [subject, isRead] of [
+      ["oncetold", false],
+      ["twicetold", true],
+    ] as const) {
+      const mail = `Subject: ${subject}\r\n\r\n${"text\r\n".repeat(5000)}`;
+      const first = await connectLmtp(server.ports.lmtp!);
+      expect(await deliver(first, [DEMO.user], mail)).toEqual([expect.stringMatching(/^250/)]);
+      if (isRead) {
+        first.send("QUIT\r\n");
+        await first.until(/^221 .*\r\n/m);
+      }
+      first.end();
+      // The server has seen that the connection is gone.
+      const second = await connectLmtp(server.ports.lmtp!);
+      expect(await deliver(second, [DEMO.user], mail)).toEqual([expect.stringMatching(/^250/)]);
+      second.end();
+      expect(await found(subject)).toBe(isRead ? 2 : 1);
+    }
+    imap.end();
+  });
+
   test("the command line makes, lists, changes and deletes accounts beside the running server", async () => {
     const address = "ada@example.org";
     const made = await restante(

@@ -6,6 +6,7 @@ import {
   ready,
   type SigningKeyPair,
   signingKeyPair,
+  Unsettled,
   type UserDirectory,
 } from "@restante/engine";
 import { nodePlatform, openEmbeddedStore, UsersFolder, witnessFolder } from "@restante/engine/node";
@@ -83,5 +84,5 @@ export async function readSigner(config: Config): Promise<SigningKeyPair> {
 }
 
 export function makeDeliverer({ store, platform }: Context, signer: SigningKeyPair): Deliverer {
-  return { store, platform, signer, stream: new Uint8Array(randomBytes(16)) };
+  return { store, platform, signer, stream: new Uint8Array(randomBytes(16)), unsettled: new Unsettled(platform) };
 }

@@ -104,6 +104,7 @@ function lmtpService(context: Context, signer: SigningKeyPair): Service {
       dropboxes.set(address, known);
       return known;
     },
+    connect: () => deliverer.unsettled.connect(),
     rules: {
       aliases: config.lmtp.aliases,
       delimiter: config.lmtp.recipient_delimiter,

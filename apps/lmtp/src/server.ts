@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import type { Server } from "node:net";
-import { type Dropbox, EngineError, type EngineErrorCode } from "@restante/engine";
+import { type Dropbox, EngineError, type EngineErrorCode, type Handover } from "@restante/engine";
 import { SMTPServer, type SMTPServerAddress, type SMTPServerDataStream, type SMTPServerSession } from "smtp-server";
 import { DELIVERIES_AT_ONCE, OVERSIZE_FACTOR_MAX, RECIPIENTS_MAX, SILENCE_MS } from "./limits.ts";
 import { candidates, type RecipientRules } from "./recipients.ts";
@@ -10,6 +10,8 @@ import { formatTrace } from "./trace.ts";
 export interface LmtpServerOptions {
   /** The account at exactly this address, to deliver into; undefined if there is none. */
   readonly findDropbox: (address: string) => Promise<Dropbox | undefined>;
+  /** For a new connection: what it hands over, until it shows that it has read the replies. */
+  readonly connect: () => Handover;
   readonly rules: RecipientRules;
   /** Octets of a message. */
   readonly sizeMax: number;
@@ -71,10 +73,20 @@ export function createLmtpServer(options: LmtpServerOptions): LmtpServer {
   };
 }
 
-/** smtp-server keeps one entry for equal recipients; LMTP owes a reply for each: RFC 2033 §4.2. */
-const accepted = new WeakMap<SMTPServerSession, Recipient[]>();
+/** What we keep of a connection. */
+interface Client {
+  readonly handover: Handover;
+  /** smtp-server keeps one entry for equal recipients; LMTP owes a reply for each: RFC 2033 §4.2. */
+  accepted: Recipient[];
+}
 
 function serverOptions(options: LmtpServerOptions): ConstructorParameters<typeof SMTPServer>[0] {
+  const clients = new Map<string, Client>();
+  const clientOf = ({ id }: SMTPServerSession): Client => {
+    const known = clients.get(id) ?? { handover: options.connect(), accepted: [] };
+    clients.set(id, known);
+    return known;
+  };
   return {
     lmtp: true,
     banner: "Restante",
@@ -88,9 +100,14 @@ function serverOptions(options: LmtpServerOptions): ConstructorParameters<typeof
     disableReverseLookup: true,
     maxRecipients: RECIPIENTS_MAX,
     socketTimeout: SILENCE_MS,
-    logger: false,
+    // The one place where smtp-server tells of each command: who sends one has read the replies before it.
+    logger: commandListener((id) => clients.get(id)?.handover.settle()),
+    onClose(session) {
+      clients.get(session.id)?.handover.abandon();
+      clients.delete(session.id);
+    },
     onMailFrom(_address, session, callback) {
-      accepted.set(session, []);
+      clientOf(session).accepted = [];
       callback();
     },
     onRcptTo(address, session, callback) {
@@ -99,19 +116,29 @@ function serverOptions(options: LmtpServerOptions): ConstructorParameters<typeof
           if (!recipient) return callback(new Reply(550, "No such user here"));
           for (const same of session.envelope.rcptTo)
             if (same.address.toLowerCase() === address.address.toLowerCase()) same.address += "\u0000";
-          accepted.get(session)?.push(recipient);
+          clientOf(session).accepted.push(recipient);
           callback();
         },
         (error: unknown) => callback(replyFor(error, options)),
       );
     },
     onData(stream, session, callback) {
-      deliver(stream, session, options).then(
+      deliver(stream, session, clientOf(session), options).then(
         (replies) => callback(null, replies as unknown as string),
         (error: unknown) => callback(replyFor(error, options)),
       );
     },
   };
+}
+
+/** A logger that hears nothing but commands, each with its connection's id. */
+function commandListener(hear: (id: string) => void) {
+  const silent = (): void => undefined;
+  const debug = (entry: unknown): void => {
+    const { tnx, cid } = (entry ?? {}) as { readonly tnx?: string; readonly cid?: string };
+    if (tnx === "command" && cid !== undefined) hear(cid);
+  };
+  return { level: silent, trace: silent, debug, info: silent, warn: silent, error: silent, fatal: silent };
 }
 
 async function findRecipient(address: SMTPServerAddress, options: LmtpServerOptions): Promise<Recipient | undefined> {
@@ -127,9 +154,9 @@ async function findRecipient(address: SMTPServerAddress, options: LmtpServerOpti
 async function deliver(
   stream: SMTPServerDataStream,
   session: SMTPServerSession,
+  { handover, accepted: recipients }: Client,
   options: LmtpServerOptions,
 ): Promise<(string | Reply)[]> {
-  const recipients = accepted.get(session) ?? [];
   const id = randomBytes(8).toString("hex");
   const time = new Date();
   const source = bounded(stream, options.sizeMax * OVERSIZE_FACTOR_MAX);
@@ -147,7 +174,7 @@ async function deliver(
       time,
     });
     try {
-      await dropbox.deliver(trace, message);
+      await dropbox.deliver(trace, message, handover);
       return `Delivered ${id}`;
     } catch (error) {
       return replyFor(error, options);

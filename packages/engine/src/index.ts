@@ -6,6 +6,7 @@ export type { LogEvent, Platform, WitnessKeeper } from "./account/platform.ts";
 export { AccountSession } from "./account/session.ts";
 export { type SignUp, signUp } from "./account/sign-up.ts";
 export { acceptHistory, changePassword, deleteAccount, recoverAccount } from "./account/slots.ts";
+export { Handover, Unsettled } from "./account/unsettled.ts";
 export { accountPrefix, normalizeAddress, type User, type UserDirectory } from "./account/users.ts";
 export {
   decodePublicRecord,

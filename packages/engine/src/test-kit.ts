@@ -3,6 +3,7 @@ import { Dropbox } from "./account/dropbox.ts";
 import { openLog } from "./account/open-log.ts";
 import type { Platform } from "./account/platform.ts";
 import { FOLDERS } from "./account/sign-up.ts";
+import { Unsettled } from "./account/unsettled.ts";
 import { accountPrefix, type User } from "./account/users.ts";
 import {
   type CryptoPlatform,
@@ -60,8 +61,22 @@ export async function makeAccount(
 }
 export const open = (place: Pick<MemoryPlace, "open">, ring: Ring): Promise<Account> =>
   Account.open({ store: place.open(), platform, trustedHosts: [signer.publicKey] }, ring);
-export const dropbox = (place: Pick<MemoryPlace, "open">, user: User): Dropbox =>
-  new Dropbox({ store: place.open(), platform, signer, stream: crypto.random(16) }, user);
+/** A dropbox for one client, which reads each reply before it goes on. */
+export function dropbox(
+  place: Pick<MemoryPlace, "open">,
+  user: User,
+  by: SigningKeyPair = signer,
+): { deliver(before: Uint8Array, message: AsyncIterable<Uint8Array>): Promise<void> } {
+  const unsettled = new Unsettled(platform);
+  const box = new Dropbox({ store: place.open(), platform, signer: by, stream: crypto.random(16), unsettled }, user);
+  const client = unsettled.connect();
+  return {
+    deliver(before, message) {
+      client.settle();
+      return box.deliver(before, message, client);
+    },
+  };
+}
 
 /** Everything that a client could see of a state. */
 export function visible(state: MailState): unknown {

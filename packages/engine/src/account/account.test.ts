@@ -19,7 +19,6 @@ import {
 import { Account } from "./account.ts";
 import { Accounts } from "./accounts.ts";
 import { checkAccount } from "./check.ts";
-import { Dropbox } from "./dropbox.ts";
 import type { Platform } from "./platform.ts";
 import { AccountSession } from "./session.ts";
 import { FOLDERS, signUp } from "./sign-up.ts";
@@ -222,10 +221,7 @@ describe("rollback", () => {
     const place = new MemoryPlace(() => clock.now++);
     const { ring, user } = await makeAccount(place);
     const stranger = signingKeyPair(new Uint8Array(32).fill(1));
-    await new Dropbox({ store: place.open(), platform, signer: stranger, stream: crypto.random(16) }, user).deliver(
-      new Uint8Array(0),
-      stream(mailText(1)),
-    );
+    await dropbox(place, user, stranger).deliver(new Uint8Array(0), stream(mailText(1)));
     const account = await open(place, ring());
     await account.refresh();
     expect(account.mail.state.inbox.messages.length).toBe(0);

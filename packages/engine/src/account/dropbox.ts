@@ -1,11 +1,13 @@
 import { hexText } from "../bay/entry.ts";
 import { asStoreFailure } from "../bay/store-failure.ts";
 import { bodyContext, encapsulate, hostId, makeNote, type SigningKeyPair, wrapForDelivery } from "../crypto/index.ts";
+import { EngineError } from "../errors.ts";
 import { encodeDelivered } from "../mail/delivered.ts";
-import { chain, takeBody } from "../mail/intake.ts";
+import { chain, takeBody, tap } from "../mail/intake.ts";
 import { bodyName } from "../mail/names.ts";
 import type { ObjectStore } from "../storage/object-store.ts";
 import type { Platform } from "./platform.ts";
+import type { Handover, SealedNote, Unsettled } from "./unsettled.ts";
 import { accountPrefix, type User } from "./users.ts";
 
 /** What a delivering process is: the host's signing key and a name of its own. */
@@ -15,6 +17,7 @@ export interface Deliverer {
   readonly signer: SigningKeyPair;
   /** 16 random bytes, new at each start. */
   readonly stream: Uint8Array;
+  readonly unsettled: Unsettled;
 }
 
 /**
@@ -36,52 +39,81 @@ export class Dropbox {
 
   /**
    * Stores a message, sealed to the account's owner; durable when it resolves. `before` stands in front of the message
-   * (Return-Path and the like). Errors: `unavailable`, `over-quota`, `unknown-outcome`.
+   * (Return-Path and the like) and is no part of what a second try is known by. Errors: `unavailable`, `over-quota`,
+   * `unknown-outcome`.
    */
-  async deliver(before: Uint8Array, message: AsyncIterable<Uint8Array>): Promise<void> {
-    const { store, platform, signer, stream } = this.#deliverer;
-    const { record } = this.#user;
+  async deliver(before: Uint8Array, message: AsyncIterable<Uint8Array>, client: Handover): Promise<void> {
+    const { unsettled } = this.#deliverer;
     const counter = ++this.#counter;
     const givenUp = this.#givenUp;
+    let note: SealedNote | undefined;
     try {
-      const kem = encapsulate(platform.crypto, record);
-      const id = platform.crypto.random(16);
-      const key = platform.crypto.random(32);
-      const receivedMs = platform.now();
-      const bodyId = hexText(id);
-      const preamble = wrapForDelivery(platform.crypto, record, kem, bodyId, {
-        key,
-        receivedMs,
-        mailbox: "",
-        flags: [],
-      });
-      const context = bodyContext(platform.crypto, record.account, bodyId, key);
-      const taken = await takeBody(chain([before], message), context, preamble, receivedMs, (content) =>
-        asStoreFailure(store.put(this.#prefix + bodyName(id), content)),
-      );
-      const name = noteName(receivedMs, platform.crypto.random(8));
-      const summary = encodeDelivered({
-        ...taken.digest,
-        bodyId: id,
-        key,
-        receivedMs,
-        receivedZone: 0,
-        objectLength: taken.inline ? 0 : taken.length,
-      });
-      const origin = { host: hostId(signer.publicKey), stream, counter, givenUp };
-      const note = makeNote(
-        platform.crypto,
-        record,
-        { name, kem, origin, summary, ...(taken.inline ? { body: taken.inline } : {}) },
-        signer,
-      );
-      await asStoreFailure(store.put(this.#prefix + name, note));
-      this.#givenUp = this.#givenUp.filter((number) => !givenUp.includes(number));
+      using hash = unsettled.createFingerprint();
+      hash.update(this.#user.record.account);
+      const sealed = await this.#seal(before, tap(message, hash.update), { counter, givenUp });
+      const fingerprint = hexText(hash.end());
+      const earlier = unsettled.find(fingerprint);
+      note = earlier ? undefined : sealed;
+      await this.#put(fingerprint, earlier ?? sealed, client);
+      if (note) this.#givenUp = this.#givenUp.filter((number) => !givenUp.includes(number));
     } catch (error) {
-      this.#givenUp.push(counter);
+      // A note whose outcome is unknown may yet come, under its number.
+      if (isUnknown(error)) throw error;
+      note = undefined;
+      throw error;
+    } finally {
+      if (!note) this.#givenUp.push(counter);
+    }
+  }
+
+  async #put(fingerprint: string, note: SealedNote, client: Handover): Promise<void> {
+    const { store, unsettled } = this.#deliverer;
+    unsettled.hold(fingerprint, note, client);
+    try {
+      await asStoreFailure(store.put(this.#prefix + note.name, note.bytes));
+    } catch (error) {
+      if (isUnknown(error)) unsettled.doubt(fingerprint, client);
+      else unsettled.drop(fingerprint, client);
       throw error;
     }
   }
+
+  /** The message's note; its body is stored already if it is large. */
+  async #seal(
+    before: Uint8Array,
+    message: AsyncIterable<Uint8Array>,
+    { counter, givenUp }: { readonly counter: number; readonly givenUp: readonly number[] },
+  ): Promise<SealedNote> {
+    const { store, platform, signer, stream } = this.#deliverer;
+    const { record } = this.#user;
+    const kem = encapsulate(platform.crypto, record);
+    const id = platform.crypto.random(16);
+    const key = platform.crypto.random(32);
+    const receivedMs = platform.now();
+    const bodyId = hexText(id);
+    const salvage = { key, receivedMs, mailbox: "", flags: [] };
+    const preamble = wrapForDelivery(platform.crypto, record, kem, bodyId, salvage);
+    const context = bodyContext(platform.crypto, record.account, bodyId, key);
+    const taken = await takeBody(chain([before], message), context, preamble, receivedMs, (content) =>
+      asStoreFailure(store.put(this.#prefix + bodyName(id), content)),
+    );
+    const name = noteName(receivedMs, platform.crypto.random(8));
+    const summary = encodeDelivered({
+      ...taken.digest,
+      bodyId: id,
+      key,
+      receivedMs,
+      receivedZone: 0,
+      objectLength: taken.inline ? 0 : taken.length,
+    });
+    const origin = { host: hostId(signer.publicKey), stream, counter, givenUp };
+    const body = taken.inline ? { body: taken.inline } : {};
+    return { name, bytes: makeNote(platform.crypto, record, { name, kem, origin, summary, ...body }, signer) };
+  }
+}
+
+function isUnknown(error: unknown): boolean {
+  return error instanceof EngineError && error.code === "unknown-outcome";
 }
 
 /** `note/<milliseconds in 12 hex><16 random hex>`: names sort by time of delivery. */

@@ -23,6 +23,30 @@ export function keyedHash(key: Uint8Array, ...pieces: readonly Uint8Array[]): Ui
   return sodium.crypto_generichash(HASH_BYTES, pieces.length === 1 ? pieces[0]! : concat(...pieces), key);
 }
 
+/** A keyed hash of what comes piece by piece. It must be disposed: it holds memory that nobody collects. */
+export interface KeyedHash extends Disposable {
+  update(bytes: Uint8Array): void;
+  /** 32 bytes; nothing may be added after. */
+  end(): Uint8Array;
+}
+
+export function createKeyedHash(key: Uint8Array): KeyedHash {
+  const state = sodium.crypto_generichash_init(key, HASH_BYTES);
+  let result: Uint8Array | undefined;
+  const end = (): Uint8Array => {
+    result ??= sodium.crypto_generichash_final(state, HASH_BYTES);
+    return result;
+  };
+  return {
+    update(bytes) {
+      if (result) throw new Error("the hash has ended");
+      sodium.crypto_generichash_update(state, bytes);
+    },
+    end,
+    [Symbol.dispose]: () => void end(),
+  };
+}
+
 /** A key for one purpose out of another. */
 export function deriveKey(key: Uint8Array, purpose: string): Uint8Array {
   return keyedHash(key, utf8(`restante:${purpose}`));

@@ -48,7 +48,11 @@ export async function takeBody(
   return { digest: digest(scanner.finish(), receivedMs), inline: undefined, length };
 }
 
-async function* tap(source: AsyncIterable<Uint8Array>, see: (chunk: Uint8Array) => void): AsyncGenerator<Uint8Array> {
+/** The stream, of which `see` sees each piece first. */
+export async function* tap(
+  source: AsyncIterable<Uint8Array>,
+  see: (chunk: Uint8Array) => void,
+): AsyncGenerator<Uint8Array> {
   for await (const chunk of source) {
     see(chunk);
     yield chunk;
