@@ -26,6 +26,7 @@ import {
   ready,
   sealObject,
   signingKeyPair,
+  sodiumKem,
   sodiumOpen,
   sodiumSeal,
   utf8,
@@ -50,8 +51,10 @@ await ready;
 /** Counts up instead of being random. */
 function fixedPlatform(): CryptoPlatform {
   let next = 0;
+  const random = (length: number): Uint8Array => Uint8Array.from({ length }, () => next++ & 255);
   return {
-    random: (length) => Uint8Array.from({ length }, () => next++ & 255),
+    random,
+    kem: sodiumKem(random),
     argon2id: async (password, salt, parameters, length) =>
       hash(concat(password, salt, utf8(JSON.stringify(parameters)))).subarray(0, length),
     aeadSeal: sodiumSeal,

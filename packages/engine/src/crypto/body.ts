@@ -1,7 +1,7 @@
 import { decode, encode } from "cborg";
 import { CryptoError } from "./errors.ts";
 import type { CryptoPlatform } from "./platform.ts";
-import { concat, deriveKey, KEM_CIPHERTEXT_BYTES, kemDecapsulate, kemKeyPair } from "./primitives.ts";
+import { concat, deriveKey, KEM_CIPHERTEXT_BYTES } from "./primitives.ts";
 import { currentVersion, type PublicRecord, purposeKey, type Ring } from "./ring.ts";
 import { openObject, type SealContext, sealObject } from "./sealed-object.ts";
 
@@ -64,7 +64,7 @@ export function openPreamble(platform: CryptoPlatform, ring: Ring, bodyId: strin
   const delivered = bytes[1] === 1;
   const boxAt = HEAD_BYTES + (delivered ? KEM_CIPHERTEXT_BYTES : 0);
   const key = delivered
-    ? deriveKey(decapsulate(ring, version, bytes.slice(HEAD_BYTES, boxAt)), "body")
+    ? deriveKey(decapsulate(platform, ring, version, bytes.slice(HEAD_BYTES, boxAt)), "body")
     : purposeKey(ring, version, "body");
   const plain = openObject(boxContext(platform, key, version, ring.account, bodyId), bytes.subarray(boxAt, length));
   const value: unknown = decode(plain, { strict: true });
@@ -73,14 +73,15 @@ export function openPreamble(platform: CryptoPlatform, ring: Ring, bodyId: strin
   return { key: bodyKey, receivedMs, mailbox, flags };
 }
 
-/** The shared secret of a KEM ciphertext. Throws CryptoError `unknown-key`. */
-export function decapsulate(ring: Ring, version: number, ciphertext: Uint8Array): Uint8Array {
+/** The shared secret of a KEM ciphertext. Throws CryptoError `unknown-key` or `corrupt`. */
+export function decapsulate(platform: CryptoPlatform, ring: Ring, version: number, ciphertext: Uint8Array): Uint8Array {
   const found = ring.versions.find((item) => item.version === version);
   if (!found) throw new CryptoError("unknown-key", "delivered to a key that this ring does not have");
-  const { secretKey } = kemKeyPair(found.kemSeed.bytes);
-  const secret = kemDecapsulate(ciphertext, secretKey);
-  secretKey.fill(0);
-  return secret;
+  try {
+    return platform.kem.decapsulate(ciphertext, found.kemPublicKey, found.kemSeed.bytes);
+  } catch (cause) {
+    throw new CryptoError("corrupt", "not a ciphertext", { cause });
+  }
 }
 
 /** How a body is sealed under its own key. */

@@ -30,6 +30,7 @@ import {
   sealObject,
   sealStream,
   signingKeyPair,
+  sodiumKem,
   sodiumOpen,
   sodiumSeal,
   utf8,
@@ -278,7 +279,40 @@ describe("notes and bodies", () => {
       expect(openPreamble(platform, ring, "b1", body)).toEqual(salvage);
       expect(() => openPreamble(platform, ring, "b2", body)).toThrow();
     }
-    expect(decapsulate(ring, currentVersion(ring).version, kem.ciphertext)).toEqual(kem.secret);
+    expect(decapsulate(platform, ring, currentVersion(ring).version, kem.ciphertext)).toEqual(kem.secret);
+  });
+});
+
+describe("X-Wing", () => {
+  const kems = { node: platform.kem, sodium: sodiumKem(platform.random) };
+  const ring = makeRing(platform);
+  const { kemPublicKey, kemSeed } = currentVersion(ring);
+
+  test.each([
+    ["node", "sodium"],
+    ["sodium", "node"],
+    ["node", "node"],
+  ] as const)("what %s makes %s opens", (maker, opener) => {
+    for (let round = 0; round < 20; round++) {
+      const { ciphertext, secret } = kems[maker].encapsulate(kemPublicKey);
+      expect(kems[opener].decapsulate(ciphertext, kemPublicKey, kemSeed.bytes)).toEqual(secret);
+    }
+  });
+
+  test("a ciphertext that was changed, cut off or is a point of low order gives no secret, and no other error", () => {
+    const { ciphertext, secret } = platform.kem.encapsulate(kemPublicKey);
+    for (const bad of [
+      ciphertext.with(0, ciphertext[0]! ^ 1),
+      ciphertext.with(1119, ciphertext[1119]! ^ 1),
+      ciphertext.subarray(1),
+      concat(ciphertext.subarray(0, 1088), new Uint8Array(32)),
+    ]) {
+      try {
+        expect(decapsulate(platform, ring, 1, bad)).not.toEqual(secret);
+      } catch (error) {
+        expect(error).toMatchObject({ name: "CryptoError", code: "corrupt" });
+      }
+    }
   });
 });
 

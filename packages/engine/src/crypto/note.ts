@@ -8,7 +8,6 @@ import {
   equalBytes,
   hash,
   KEM_CIPHERTEXT_BYTES,
-  kemEncapsulate,
   SIGNATURE_BYTES,
   type SigningKeyPair,
   sign,
@@ -57,7 +56,7 @@ export function hostId(publicKey: Uint8Array): Uint8Array {
 
 /** A fresh secret for one recipient. It does not depend on the mail. */
 export function encapsulate(platform: CryptoPlatform, to: PublicRecord): Encapsulated {
-  return kemEncapsulate(to.kemPublicKey, platform.random(64));
+  return platform.kem.encapsulate(to.kemPublicKey);
 }
 
 export function makeNote(
@@ -105,7 +104,7 @@ export function openNote(
   if (bodyOffset > bytes.length) throw new CryptoError("corrupt", "note is cut off");
   const host = trusted.find((key) => equalBytes(hostId(key), head.origin.host));
   const verified = host !== undefined && verify(signature.slice(), signed(name, bytes.slice(4, head.end)), host);
-  const secret = decapsulate(ring, head.keyVersion, head.ciphertext);
+  const secret = decapsulate(platform, ring, head.keyVersion, head.ciphertext);
   const context = summaryContext(platform, secret, head.keyVersion, ring.account, name);
   return {
     origin: head.origin,

@@ -1,5 +1,6 @@
 import sodium from "libsodium-wrappers";
 import { CryptoError } from "./errors.ts";
+import type { Kem } from "./primitives.ts";
 
 /** What crypto needs of the platform it runs on. `portablePlatform` is enough everywhere; Node's own is faster. */
 export interface CryptoPlatform {
@@ -10,6 +11,7 @@ export interface CryptoPlatform {
   aeadSeal(key: Uint8Array, nonce: Uint8Array, associated: Uint8Array, plain: Uint8Array): Uint8Array;
   /** Throws CryptoError `corrupt`. */
   aeadOpen(key: Uint8Array, nonce: Uint8Array, associated: Uint8Array, sealed: Uint8Array): Uint8Array;
+  readonly kem: Kem;
 }
 
 export interface Argon2Parameters {

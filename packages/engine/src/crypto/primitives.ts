@@ -86,17 +86,24 @@ export function kemKeyPair(seed: Uint8Array): KemKeyPair {
   return { publicKey: pair.publicKey, secretKey: pair.privateKey };
 }
 
-/** A fresh shared secret and what lets the owner find it again. `seed` is 64 random bytes. */
-export function kemEncapsulate(
-  publicKey: Uint8Array,
-  seed: Uint8Array,
-): { ciphertext: Uint8Array; secret: Uint8Array } {
-  const made = sodium.crypto_kem_xwing_enc_deterministic(publicKey, seed);
-  return { ciphertext: made.ciphertext, secret: made.sharedSecret };
+/** X-Wing, as a platform does it; the bytes are the same everywhere. */
+export interface Kem {
+  /** A fresh shared secret, and what lets the owner find it again. */
+  encapsulate(publicKey: Uint8Array): { readonly ciphertext: Uint8Array; readonly secret: Uint8Array };
+  /** `seed` is what the key pair was made of. */
+  decapsulate(ciphertext: Uint8Array, publicKey: Uint8Array, seed: Uint8Array): Uint8Array;
 }
 
-export function kemDecapsulate(ciphertext: Uint8Array, secretKey: Uint8Array): Uint8Array {
-  return sodium.crypto_kem_xwing_dec(ciphertext, secretKey);
+/** libsodium's. `random` gives so many random bytes. */
+export function sodiumKem(random: (bytes: number) => Uint8Array): Kem {
+  return {
+    encapsulate(publicKey) {
+      const made = sodium.crypto_kem_xwing_enc_deterministic(publicKey, random(64));
+      return { ciphertext: made.ciphertext, secret: made.sharedSecret };
+    },
+    // X-Wing's secret key is the seed itself.
+    decapsulate: (ciphertext, _publicKey, seed) => sodium.crypto_kem_xwing_dec(ciphertext, seed),
+  };
 }
 
 // Ed25519: RFC 8032.

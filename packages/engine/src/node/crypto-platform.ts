@@ -3,6 +3,7 @@ import { CryptoError } from "../crypto/errors.ts";
 import { type Argon2Parameters, type CryptoPlatform, sodiumOpen, sodiumSeal } from "../crypto/platform.ts";
 import { TAG_BYTES } from "../crypto/primitives.ts";
 import { Argon2Pool } from "./argon2-pool.ts";
+import { nodeKem } from "./kem.ts";
 
 /** Below this libsodium's WebAssembly is faster than a call into OpenSSL; the bytes are the same. */
 const SMALL_BYTES = 4096;
@@ -20,6 +21,7 @@ export function nodePlatform(): CryptoPlatform & { dispose(): Promise<void> } {
       plain.length <= SMALL_BYTES ? sodiumSeal(key, nonce, associated, plain) : seal(key, nonce, associated, plain),
     aeadOpen: (key, nonce, associated, sealed) =>
       sealed.length <= SMALL_BYTES ? sodiumOpen(key, nonce, associated, sealed) : open(key, nonce, associated, sealed),
+    kem: nodeKem,
     dispose: () => argon2.dispose(),
   };
 }
