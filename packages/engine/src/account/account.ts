@@ -1,4 +1,5 @@
 import { hexText } from "../bay/entry.ts";
+import type { Prefetched } from "../bay/log-objects.ts";
 import { publicRecord, type Ring } from "../crypto/index.ts";
 import type { Contents } from "../mail/contents.ts";
 import { checkFlags } from "../mail/flags.ts";
@@ -82,11 +83,13 @@ export class Account {
     this.#stopWatching.push(endWatch);
   }
 
-  /** Throws EngineError `unavailable` or `corrupt`. */
-  static async open(place: AccountPlace, ring: Ring): Promise<Account> {
+  /** `prefetched` is what `prefetchLog` gave while the ring was not there yet. Throws EngineError `unavailable` or
+   * `corrupt`. */
+  static async open(place: AccountPlace, ring: Ring, prefetched?: Prefetched): Promise<Account> {
     const { store, platform } = place;
     const witness = await platform.witnesses?.read(hexText(ring.account));
-    const log = await openLog(store, accountPrefix(publicRecord(ring)), platform, ring, witness);
+    const prefix = accountPrefix(publicRecord(ring));
+    const log = await openLog(store, prefix, platform, ring, { witness, prefetched });
     if (log.bay.rolledBack)
       platform.log({ level: "error", event: "store shows an older history", account: hexText(ring.account) });
     return new Account(place, ring, log);
@@ -136,14 +139,20 @@ export class Account {
     const isFresh = version !== undefined && version === this.#freshVersion;
     if (isFresh && platform.monotonic() - this.#freshSince < FRESH_MS) return;
     if (version === undefined) this.#takeIn.tell();
-    await this.#bay.sync();
-    const waited = new AbortController();
-    const takenIn = this.takeIn().then(() => {
+    const synced = this.#bay.sync();
+    const takenIn = this.takeIn();
+    const fresh = (): void => {
       this.#freshVersion = version;
       this.#freshSince = platform.monotonic();
-    });
-    await Promise.race([takenIn, platform.delay(TAKE_IN_WAIT_MS, waited.signal)]);
-    waited.abort();
+    };
+    // Their failures are told below.
+    Promise.all([synced, takenIn]).then(fresh, () => undefined);
+    const waited = new AbortController();
+    try {
+      await Promise.all([synced, Promise.race([takenIn, platform.delay(TAKE_IN_WAIT_MS, waited.signal)])]);
+    } finally {
+      waited.abort();
+    }
   }
 
   /** Takes delivered mail in. Errors: `unavailable`. */

@@ -1,3 +1,4 @@
+import { type Prefetched, prefetchLog } from "../bay/log-objects.ts";
 import { asStoreFailure } from "../bay/store-failure.ts";
 import { CryptoError, equalBytes, keyedHash, openSlot, parseCode, type Ring, utf8 } from "../crypto/index.ts";
 import { EngineError } from "../errors.ts";
@@ -92,9 +93,11 @@ export class Accounts {
       for (const [slot, accepted] of known.accepted)
         if (slots.names.includes(slot) && equalBytes(accepted, digest)) return known;
     }
+    // What an opening asks for first needs no key. A failure of it is told by the opening, which asks again.
+    const prefetched = known ? undefined : prefetchLog({ store: this.#options.store, prefix }).catch(() => undefined);
     const found = await this.#openAnySlot(prefix, password);
     if (!found) return undefined;
-    return this.#adopt(prefix, found.ring, found.slot, digest);
+    return this.#adopt(prefix, found.ring, found.slot, digest, await prefetched);
   }
 
   /** Tries the slots that exist, newest password first. */
@@ -124,11 +127,17 @@ export class Accounts {
   }
 
   /** Opens the account with the ring, or joins the one that is open. A slot that opens but is not listed is refused. */
-  async #adopt(prefix: string, ring: Ring, slot: string, digest: Uint8Array): Promise<Open | undefined> {
+  async #adopt(
+    prefix: string,
+    ring: Ring,
+    slot: string,
+    digest: Uint8Array,
+    prefetched: Prefetched | undefined,
+  ): Promise<Open | undefined> {
     let open = this.#open.get(prefix);
     if (open) ring[Symbol.dispose]();
     else {
-      open = { account: Account.open(this.#options, ring), accepted: new Map(), sessions: 0, closing: 0 };
+      open = { account: Account.open(this.#options, ring, prefetched), accepted: new Map(), sessions: 0, closing: 0 };
       this.#open.set(prefix, open);
     }
     try {

@@ -1,5 +1,6 @@
 import { hexText } from "../bay/entry.ts";
 import { LinearBay, type Witness } from "../bay/linear-bay.ts";
+import type { Prefetched } from "../bay/log-objects.ts";
 import { createPageStore } from "../bay/page-store.ts";
 import type { WriterId } from "../bay/writer.ts";
 import { equalBytes, type Ring } from "../crypto/index.ts";
@@ -29,7 +30,7 @@ export async function openLog(
   prefix: string,
   platform: Platform,
   ring: Ring,
-  witness?: Witness,
+  known: { readonly witness?: Witness | undefined; readonly prefetched?: Prefetched | undefined } = {},
 ): Promise<OpenLog> {
   const sealer = ringSealer(platform.crypto, ring);
   const pages = createPageStore(store, prefix, sealer, platform.crypto.random);
@@ -44,7 +45,7 @@ export async function openLog(
     pages,
     sealer,
     isCurrent: (state, covers) => state.checkpoint?.covers === covers,
-    witness,
+    ...known,
     writer: hexText(platform.crypto.random(8)) as WriterId,
     delay: platform.delay,
   });

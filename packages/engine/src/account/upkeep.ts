@@ -11,9 +11,16 @@ import type { ObjectStore } from "../storage/object-store.ts";
 import { adoptCheckpoint, type MailLog } from "./open-log.ts";
 import type { Platform } from "./platform.ts";
 
-/** What is applied after a checkpoint until the next is due. */
-const CHECKPOINT_ENTRIES = 1000;
-const CHECKPOINT_BYTES: number = 8 * 2 ** 20;
+/** What is applied after a checkpoint until the next is due; an opening reads all of it. */
+interface TailLimits {
+  readonly entries: number;
+  readonly bytes: number;
+}
+const LOCAL_TAIL: TailLimits = { entries: 1000, bytes: 8 * 2 ** 20 };
+/** For a store that is asked over a network, one request an entry. */
+const REMOTE_TAIL: TailLimits = { entries: 64, bytes: 2 ** 20 };
+/** Checkpoints take at most this share of the time while changes come in fast. */
+const CHECKPOINT_SHARE = 0.1;
 
 /** Covered log entries are kept this long after their checkpoint was announced, and condemned objects after that was
  * decided, by the store's dates: whoever still reads them has that long. */
@@ -45,6 +52,7 @@ export class Upkeep {
   #checkpointing: Promise<void> | undefined;
   #running: Promise<void> | undefined;
   #lastRun = Number.NEGATIVE_INFINITY;
+  #nextCheckpoint = Number.NEGATIVE_INFINITY;
   /** What the last listing showed, and when one showed it first, on the monotonic clock. */
   #unnamed = new Map<string, number>();
 
@@ -85,15 +93,19 @@ export class Upkeep {
 
   #checkpointIfDue(): void {
     const { entries, bytes } = this.#bay.tail;
-    const due = entries >= CHECKPOINT_ENTRIES || bytes >= CHECKPOINT_BYTES;
-    if (due && !this.#bay.rolledBack)
+    const limits = this.#store.freshen ? LOCAL_TAIL : REMOTE_TAIL;
+    const isDue = entries >= limits.entries || bytes >= limits.bytes;
+    if (isDue && !this.#bay.rolledBack && this.#platform.monotonic() >= this.#nextCheckpoint)
       this.checkpoint().catch((error: unknown) => this.#warn("checkpoint failed", error));
   }
 
   /** Writes a checkpoint; sessions go on meanwhile. A failure costs nothing but the next try. */
   checkpoint(): Promise<void> {
+    const begun = this.#platform.monotonic();
     this.#checkpointing ??= this.#checkpoint().finally(() => {
       this.#checkpointing = undefined;
+      const now = this.#platform.monotonic();
+      this.#nextCheckpoint = now + (now - begun) / CHECKPOINT_SHARE;
     });
     return this.#checkpointing;
   }

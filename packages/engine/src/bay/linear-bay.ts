@@ -1,7 +1,15 @@
 import { EngineError } from "../errors.ts";
 import type { Bay } from "./bay.ts";
 import { type EntryHead, entryName } from "./entry.ts";
-import { type Created, corrupt, LIST_ENTRIES_MAX, LogObjects, type LogPlace, type Prefetched } from "./log-objects.ts";
+import {
+  type Created,
+  corrupt,
+  LIST_ENTRIES_MAX,
+  LogObjects,
+  type LogPlace,
+  type Prefetched,
+  prefetchLog,
+} from "./log-objects.ts";
 import type { Machine, Placed, Push, ReadEntry } from "./machine.ts";
 import { type Manifest, manifestName, sealManifest } from "./manifest.ts";
 import type { PageStore, Snapshots } from "./snapshots.ts";
@@ -26,7 +34,7 @@ export const PROOF_MS: number = 60 * 60_000;
 /** Writers whose last sequence is remembered, so that an op seen before is skipped. */
 export const WRITERS_KEPT = 64;
 /** Entries that an opening reads at once. */
-const ENTRIES_AT_ONCE = 32;
+const ENTRIES_AT_ONCE = 64;
 /** How often an opening begins anew because the log was trimmed under it. */
 const OPEN_TRIES = 5;
 
@@ -221,7 +229,7 @@ export class LinearBay<State, Op, Outcome> implements Bay<State, Op, Outcome> {
   /** The newest checkpoint and all that was stored after it, in three round trips. */
   async #open(): Promise<void> {
     for (let tries = 1; ; tries++) {
-      const prefetched = (tries === 1 && this.#options.prefetched) || (await this.#log.prefetch());
+      const prefetched = (tries === 1 && this.#options.prefetched) || (await prefetchLog(this.#options));
       if (await this.#openFrom(prefetched)) return;
       if (tries === OPEN_TRIES) throw new EngineError("corrupt", `log entry ${this.#head + 1} is missing`);
     }

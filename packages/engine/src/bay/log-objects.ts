@@ -111,23 +111,16 @@ export class LogObjects {
     }
   }
 
-  /** The numbers of entries after n, ascending; a part of them if they are many. */
-  async listEntries(n: number): Promise<number[]> {
-    const { store, prefix } = this.#place;
-    const after = prefix + entryName(n);
-    const { objects } = await asStoreFailure(store.list(`${prefix}log/`, { after, limit: LIST_ENTRIES_MAX }));
-    return objects.map(({ name }) => entryNumber(name.slice(prefix.length)));
+  listEntries(n: number): Promise<number[]> {
+    return listEntries(this.#place, n);
   }
 
-  async listCheckpoints(limit: number): Promise<ListedCheckpoints> {
-    const { store, prefix } = this.#place;
-    const { objects, now } = await asStoreFailure(store.list(prefix + MANIFESTS, { limit }));
-    return { covers: objects.map(({ name }) => manifestNumber(name)), now };
+  listCheckpoints(limit: number): Promise<ListedCheckpoints> {
+    return listCheckpoints(this.#place, limit);
   }
 
   getManifest(covers: number): Promise<Got> {
-    const { store, prefix } = this.#place;
-    return asStoreFailure(store.get(prefix + manifestName(covers)));
+    return getManifest(this.#place, covers);
   }
 
   /** Throws EngineError `corrupt` if these bytes are not the manifest of that checkpoint. */
@@ -139,17 +132,35 @@ export class LogObjects {
       throw corrupt(`checkpoint ${covers}`, cause);
     }
   }
+}
 
-  /** The first two round trips of an opening: they need no key. */
-  async prefetch(): Promise<Prefetched> {
-    const checkpoints = await this.listCheckpoints(2);
-    const [newest] = checkpoints.covers;
-    const [manifest, entries] = await Promise.all([
-      newest === undefined ? undefined : this.getManifest(newest),
-      this.listEntries(newest ?? 0),
-    ]);
-    return { checkpoints, manifest, entries };
-  }
+type Objects = Pick<LogPlace, "store" | "prefix">;
+
+/** The numbers of entries after n, ascending; a part of them if they are many. */
+async function listEntries({ store, prefix }: Objects, n: number): Promise<number[]> {
+  const after = prefix + entryName(n);
+  const { objects } = await asStoreFailure(store.list(`${prefix}log/`, { after, limit: LIST_ENTRIES_MAX }));
+  return objects.map(({ name }) => entryNumber(name.slice(prefix.length)));
+}
+
+async function listCheckpoints({ store, prefix }: Objects, limit: number): Promise<ListedCheckpoints> {
+  const { objects, now } = await asStoreFailure(store.list(prefix + MANIFESTS, { limit }));
+  return { covers: objects.map(({ name }) => manifestNumber(name)), now };
+}
+
+function getManifest({ store, prefix }: Objects, covers: number): Promise<Got> {
+  return asStoreFailure(store.get(prefix + manifestName(covers)));
+}
+
+/** The first two round trips of an opening. They need no key, so they may be made while a password is tried. */
+export async function prefetchLog(place: Objects): Promise<Prefetched> {
+  const checkpoints = await listCheckpoints(place, 2);
+  const [newest] = checkpoints.covers;
+  const [manifest, entries] = await Promise.all([
+    newest === undefined ? undefined : getManifest(place, newest),
+    listEntries(place, newest ?? 0),
+  ]);
+  return { checkpoints, manifest, entries };
 }
 
 export function corrupt(what: string, cause: unknown): EngineError {
