@@ -2,6 +2,7 @@ import { spawnSync } from "node:child_process";
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
+import { PAGES } from "./docs.ts";
 
 /** Tests of the repository itself: that its checks find what they are there to find, and what no tool looks at. */
 const ROOT = join(import.meta.dirname, "..");
@@ -105,4 +106,8 @@ test("no source file has grown past what one idea needs", () => {
     .map((file) => ({ file: file.slice(ROOT.length + 1), lines: readFileSync(file, "utf8").split("\n").length }))
     .filter(({ lines }) => lines > 560);
   expect(long).toEqual([]);
+});
+
+test.each(Object.entries(PAGES))("%s is as `npm run docs` makes it", (file, make) => {
+  expect(readFileSync(join(ROOT, file), "utf8")).toBe(make());
 });

@@ -93,6 +93,9 @@ switch (task) {
   case "test:interop":
     process.exit(run("node", [join("test", "interop", "run.ts"), ...rest]));
     break;
+  case "docs":
+    process.exit(run("node", [join("test", "docs.ts"), "--write"]));
+    break;
   default:
     console.error(`no such task: ${task}`);
     process.exit(2);
