@@ -46,6 +46,7 @@ export async function openContext(config: Config): Promise<Context> {
           };
           signal?.addEventListener("abort", end, { once: true });
         }),
+      breathe: () => new Promise((resolve) => setImmediate(resolve)),
       every(ms, work) {
         const timer = setInterval(work, ms).unref();
         return () => clearInterval(timer);

@@ -40,7 +40,7 @@ export async function openLog(
     machine: mailMachine,
     snapshots: {
       capture: (state) => captureMail(state, contents),
-      load: loadMail,
+      load: (body, pageStore, covers) => loadMail(body, pageStore, covers, platform.breathe),
     },
     pages,
     sealer,

@@ -10,6 +10,8 @@ export interface Platform {
   readonly monotonic: () => number;
   /** Resolves after so many milliseconds, or when `signal` aborts. */
   readonly delay: (ms: number, signal?: AbortSignal) => Promise<void>;
+  /** Lets the event loop turn once: called in the midst of long work. Absent where nobody else waits. */
+  readonly breathe?: () => Promise<void>;
   /** Calls `work` every so many milliseconds, until what it returns is called; absent where nothing is kept up. */
   readonly every?: (ms: number, work: () => void) => () => void;
   /** What this host saw last of each account's log, kept outside the store; absent where nothing is kept. */

@@ -15,8 +15,15 @@ export class RowIndex {
     this.#hashOf = hashOf;
   }
 
+  /** Makes room for so many rows at once: growing step by step places each again and again. */
+  reserve(rows: number): void {
+    let slots = this.#slots.length;
+    while (rows * 4 > slots * 3) slots *= 2;
+    if (slots > this.#slots.length) this.#resize(slots);
+  }
+
   add(row: number): void {
-    if ((this.#count + 1) * 4 > this.#slots.length * 3) this.#grow();
+    if ((this.#count + 1) * 4 > this.#slots.length * 3) this.#resize(this.#slots.length * 2);
     this.#place(row);
     this.#count++;
   }
@@ -38,9 +45,9 @@ export class RowIndex {
     this.#slots[slot] = row;
   }
 
-  #grow(): void {
+  #resize(slots: number): void {
     const old = this.#slots;
-    this.#slots = new Uint32Array(old.length * 2).fill(EMPTY);
+    this.#slots = new Uint32Array(slots).fill(EMPTY);
     for (const row of old) if (row !== EMPTY) this.#place(row);
   }
 }

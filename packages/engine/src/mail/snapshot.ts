@@ -84,9 +84,14 @@ export function pagesOf(body: Uint8Array, covers: number): Pages {
   return readBody(body, covers).pages;
 }
 
-/** The state that {@link captureMail} wrote into a checkpoint that covers `covers`. Throws RangeError if it is not of
- * that form. */
-export async function loadMail(body: Uint8Array, store: PageStore, covers: number): Promise<MailState> {
+/** The state that {@link captureMail} wrote into a checkpoint that covers `covers`. `breathe` lets others have their turn
+ * in between. Throws RangeError if it is not of that form. */
+export async function loadMail(
+  body: Uint8Array,
+  store: PageStore,
+  covers: number,
+  breathe: () => Promise<void> = () => Promise.resolve(),
+): Promise<MailState> {
   const { state: fields, pages } = readBody(body, covers);
   const state = new MailState();
   const [memberships, emails] = await Promise.all([
@@ -98,7 +103,7 @@ export async function loadMail(body: Uint8Array, store: PageStore, covers: numbe
   loadState(state, fields);
   state.tailStart = pages.emailRows;
   state.adoptPages(pages);
-  state.index();
+  await state.index(breathe);
   return state;
 }
 

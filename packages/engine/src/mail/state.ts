@@ -69,6 +69,9 @@ export interface CheckpointMark {
 /** Checkpoints that are remembered until the log is trimmed up to them. */
 export const MARKS_MAX = 64;
 
+/** Rows that are indexed in one step, some milliseconds. */
+const INDEXED_AT_ONCE = 8192;
+
 /** This bit in `flags` marks a membership that is gone. */
 const DEAD = 128;
 
@@ -163,13 +166,20 @@ export class MailState {
     return mailbox;
   }
 
-  /** After a load: indexes, lists and counts out of the columns. Rows of a mailbox are in uid order. */
-  index(): void {
+  /** After a load: indexes, lists and counts out of the columns. Rows of a mailbox are in uid order. `breathe` lets
+   * others have their turn now and then. Throws RangeError. */
+  async index(breathe: () => Promise<void>): Promise<void> {
+    const { held, size } = this.emails.columns;
+    this.#byEmailId.reserve(this.emails.rows);
+    for (let row = 0; row < this.emails.rows; row++) {
+      if (row % INDEXED_AT_ONCE === INDEXED_AT_ONCE - 1) await breathe();
+      this.#byEmailId.add(row);
+      if (held.get(row) > 0) this.bytes += size.get(row);
+    }
     const { mailbox: ordinal, email } = this.memberships.columns;
-    for (let row = 0; row < this.emails.rows; row++) this.#byEmailId.add(row);
-    for (let row = 0; row < this.emails.rows; row++)
-      if (this.emails.columns.held.get(row) > 0) this.bytes += this.emails.columns.size.get(row);
+    this.#byName.reserve(this.memberships.rows);
     for (let row = 0; row < this.memberships.rows; row++) {
+      if (row % INDEXED_AT_ONCE === INDEXED_AT_ONCE - 1) await breathe();
       this.#byName.add(row);
       if (!this.isLive(row)) continue;
       const mailbox = this.mailboxes[ordinal.get(row)];
