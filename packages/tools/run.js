@@ -4,6 +4,7 @@ import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { delimiter, join } from "node:path";
+import { parseArgs } from "node:util";
 
 const root = join(import.meta.dirname, "..", "..");
 const bin = join(root, "node_modules", ".bin");
@@ -93,6 +94,18 @@ switch (task) {
   case "test:interop":
     process.exit(run("node", [join("test", "interop", "run.ts"), ...rest]));
     break;
+  case "test:faults": {
+    const { values } = parseArgs({
+      args: rest,
+      options: { rounds: { type: "string" }, minutes: { type: "string" }, seed: { type: "string" } },
+    });
+    if (values.rounds) env.RESTANTE_FAULT_ROUNDS = values.rounds;
+    if (values.minutes) env.RESTANTE_FAULT_MINUTES = values.minutes;
+    if (values.seed) env.RESTANTE_TEST_SEED = values.seed;
+    rmSync(join(root, "test", ".reports"), { recursive: true, force: true });
+    report(["test"], run("vitest", ["run", "--root", "test", "--config", "vitest.faults.config.ts"]));
+    break;
+  }
   case "docs":
     process.exit(run("node", [join("test", "docs.ts"), "--write"]));
     break;
