@@ -33,14 +33,15 @@ export async function openLog(
   known: { readonly witness?: Witness | undefined; readonly prefetched?: Prefetched | undefined } = {},
 ): Promise<OpenLog> {
   const sealer = ringSealer(platform.crypto, ring);
-  const pages = createPageStore(store, prefix, sealer, platform.crypto.random);
+  const { breathe } = platform;
+  const pages = createPageStore({ store, prefix, sealer, random: platform.crypto.random, breathe });
   const bay: MailLog = await LinearBay.open({
     store,
     prefix,
     machine: mailMachine,
     snapshots: {
       capture: (state) => captureMail(state, contents),
-      load: (body, pageStore, covers) => loadMail(body, pageStore, covers, platform.breathe),
+      load: (body, pageStore, covers) => loadMail(body, pageStore, covers, breathe),
     },
     pages,
     sealer,
