@@ -109,6 +109,9 @@ switch (task) {
   case "docs":
     process.exit(run("node", [join("test", "docs.ts"), "--write"]));
     break;
+  case "bench":
+    process.exit(run("node", [join("test", "bench", "run.ts"), ...rest]));
+    break;
   default:
     console.error(`no such task: ${task}`);
     process.exit(2);
