@@ -2,14 +2,18 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import {
   baseSubject,
+  binaryBytes,
+  binaryText,
   createTransferDecoder,
   decodeCharset,
   decodeParameter,
   decodeTransfer,
   decodeWords,
   encodeWords,
+  headerValues,
   parseAddresses,
   parseDate,
+  parseHeaders,
   parseMessageIds,
   parseParameterized,
   selectHeaderFields,
@@ -166,6 +170,29 @@ test.each([
 
 test("header fields are chosen in order, with their folding", () => {
   const block = bytes("From: a\r\nSubject: b\r\n c\r\nTo: d\r\nfrom: e\r\n\r\n");
-  expect(text(selectHeaderFields(block, ["FROM", "x"], false))).toBe("From: a\r\nfrom: e\r\n\r\n");
-  expect(text(selectHeaderFields(block, ["from"], true))).toBe("Subject: b\r\n c\r\nTo: d\r\n\r\n");
+  expect(text(selectHeaderFields(["FROM", "x"], false)(block))).toBe("From: a\r\nfrom: e\r\n\r\n");
+  expect(text(selectHeaderFields(["from"], true)(block))).toBe("Subject: b\r\n c\r\nTo: d\r\n\r\n");
+});
+
+test("choosing fields sees the fields that parsing sees, in any block", () => {
+  const block = fc.string({ unit: fc.constantFrom(..."aA:\r\n \tb\xa0\0") });
+  fc.assert(
+    fc.property(block, (source) => {
+      const octets = binaryBytes(source);
+      const chosen = parseHeaders(octets).filter(({ name }) => name.toLowerCase() === "a");
+      const expected = chosen.map(({ start, end }) => source.slice(start, end)).join("");
+      expect(binaryText(selectHeaderFields(["A"], false)(octets))).toBe(`${expected}\r\n`);
+      expect(headerValues("A")(octets)).toEqual(chosen.map(({ value }) => value));
+    }),
+    { numRuns: 2000 },
+  );
+});
+
+test("octets are text of one character each, whatever they are", () => {
+  fc.assert(
+    fc.property(fc.uint8Array({ maxLength: 300 }), fc.boolean(), (octets, plain) => {
+      const source = plain ? octets.map((octet) => octet & 127) : octets;
+      expect([...binaryText(source)].map((char) => char.codePointAt(0))).toEqual([...source]);
+    }),
+  );
 });

@@ -110,6 +110,7 @@ export class Account {
     await this.upkeep.dispose();
     await this.#keepWitness();
     await this.#bay.dispose();
+    this.contents.dispose();
     this.#ring[Symbol.dispose]();
   }
 

@@ -85,11 +85,8 @@ export class AccountSession {
 
   /** Keywords on messages of `mailbox`. */
   keywordsIn(mailbox: Mailbox): readonly string[] {
-    const { state } = this;
-    const sets = new Set<number>();
-    for (let position = 0; position < mailbox.messages.length; position++)
-      sets.add(state.memberships.columns.keywords.get(mailbox.messages.at(position)));
-    return [...new Set([...sets].flatMap((set) => state.keywords.get(set)))].sort();
+    const { keywords } = this.state;
+    return [...new Set([...mailbox.keywordSets.keys()].flatMap((set) => keywords.get(set)))].sort();
   }
 
   /** Ends this use; the account stays open for a while. Again is no error. */

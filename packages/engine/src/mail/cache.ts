@@ -7,6 +7,11 @@ export class Cache<K, V> {
     this.#most = most;
   }
 
+  /** What is kept, or being read, under `key`. */
+  peek(key: K): Promise<V> | undefined {
+    return this.#values.get(key);
+  }
+
   get(key: K, read: () => Promise<V>): Promise<V> {
     const known = this.#values.get(key);
     if (known !== undefined) {

@@ -3,7 +3,7 @@ import { entryName, hexText, type Span } from "../bay/entry.ts";
 import type { ReadEntry } from "../bay/machine.ts";
 import type { PageStore } from "../bay/snapshots.ts";
 import { asStoreFailure } from "../bay/store-failure.ts";
-import { bodyContext, type CryptoPlatform, openRange, preambleLength } from "../crypto/index.ts";
+import { bodyContext, type CryptoPlatform, HEADER_BYTES, openRange, preambleLength } from "../crypto/index.ts";
 import { EngineError } from "../errors.ts";
 import type { ObjectStore } from "../storage/object-store.ts";
 import { Cache } from "./cache.ts";
@@ -14,16 +14,22 @@ import { bodyName } from "./names.ts";
 import type { NewEmail, Op } from "./op.ts";
 import type { Outcome } from "./outcome.ts";
 import { PAGE_EMAILS } from "./pages.ts";
-import type { MailState } from "./state.ts";
+import { CacheRoom, SharedCache, type Weighed } from "./shared-cache.ts";
+import type { MailState, TailEmail } from "./state.ts";
 import { decodeSummary, type Summary } from "./summary.ts";
 
-/** Log entries kept open for those who read what they carried. */
-const ENTRIES_CACHED = 256;
-/** Row pages and header pages kept open. */
-const ROW_PAGES_CACHED = 256;
-const HEADER_PAGES_CACHED = 64;
+/** Bytes of pages and log entries that a process keeps open, for all its accounts: a listing of 20,000 messages. */
+const OPEN_BYTES_MAX: number = 64 * 2 ** 20;
+/** What a page's bytes come to once its records and summaries are objects. */
+const DECODED_WEIGHT = 2;
+/** What an email costs beside its bytes. */
+const RECORD_BYTES = 512;
 /** The first read of a body: its preamble and, of most, all of it. */
 const FIRST_READ_BYTES: number = 96 * 1024;
+/** Large bodies whose beginnings are kept, so that who fetches one in pieces reads it once. */
+const BEGINNINGS_CACHED = 16;
+
+const room = new CacheRoom(OPEN_BYTES_MAX);
 
 /** A message's bytes. */
 export interface Body {
@@ -41,11 +47,11 @@ export class Contents {
   readonly #account: Uint8Array;
   readonly #pageStore: PageStore;
   readonly #catchUp: () => Promise<void>;
-  readonly #entries = new Cache<number, ReadEntry<Op> | undefined>(ENTRIES_CACHED);
-  readonly #rowPages = new Cache<string, readonly EmailRecord[]>(ROW_PAGES_CACHED);
-  readonly #headerPages = new Cache<string, readonly Uint8Array[]>(HEADER_PAGES_CACHED);
-  readonly #records = new WeakMap<NewEmail, EmailRecord>();
-  readonly #summaries = new WeakMap<EmailRecord, Summary>();
+  readonly #entries = new SharedCache<number, OpenEntry>(room);
+  readonly #rowPages = new SharedCache<string, readonly OpenRecord[]>(room);
+  readonly #headerPages = new SharedCache<string, readonly Uint8Array[]>(room);
+  /** What stands before the first segment of large bodies, by their objects' names. */
+  readonly #beginnings = new Cache<string, Uint8Array>(BEGINNINGS_CACHED);
 
   constructor(
     bay: Bay<MailState, Op, Outcome>,
@@ -64,36 +70,40 @@ export class Contents {
     this.#account = account;
   }
 
+  /** Forgets all that is kept open. */
+  dispose(): void {
+    for (const cache of [this.#entries, this.#rowPages, this.#headerPages]) cache.clear();
+  }
+
   /** The summaries of these messages, in order. */
   readSummaries(messages: readonly Message[]): Promise<Summary[]> {
-    return Promise.all(
-      messages.map(async ({ state, row }) => {
-        const record = await this.readRecord(state, state.emailOf(row));
-        let summary = this.#summaries.get(record);
-        if (!summary) {
-          summary = decodeSummary(record.summary);
-          this.#summaries.set(record, summary);
-        }
-        return summary;
-      }),
+    return readAll(
+      messages,
+      ({ state, row }) => this.#findKept(state, state.emailOf(row))?.summary,
+      async ({ state, row }) => (await this.#openRecord(state, state.emailOf(row))).summary,
     );
   }
 
   /** The header blocks of these messages, in order; `Summary.headerWhole` says whether that is all of one. */
   readHeaders(messages: readonly Message[]): Promise<Uint8Array[]> {
-    return Promise.all(
-      messages.map(async ({ state, row }) => decodeHeader(await this.readHeader(state, state.emailOf(row)))),
+    return readAll(
+      messages,
+      ({ state, row }) => this.#findKeptHeader(state, state.emailOf(row)),
+      async ({ state, row }) => decodeHeader(await this.readHeader(state, state.emailOf(row))),
     );
   }
 
   async openBody({ state, row }: Message): Promise<Body> {
     const email = state.emailOf(row);
     const record = await this.readRecord(state, email);
+    const size = state.sizeOf(row);
+    const beginning = await this.#beginnings.peek(record.object.name);
+    if (beginning) return this.#body(record, beginning, size);
     const first = await this.#readFirst(record);
-    if (first) return this.#body(record, first, state.sizeOf(row));
+    if (first) return this.#body(record, first, size);
     // A checkpoint may have moved it since the record was read.
     await this.#catchUp();
-    return this.openStored(await this.readRecord(state, email), state.sizeOf(row));
+    return this.openStored(await this.readRecord(state, email), size);
   }
 
   /** The body that lies where `record` says. Throws EngineError `corrupt`. */
@@ -104,8 +114,12 @@ export class Contents {
   }
 
   /** The first bytes of a body. */
-  #readFirst({ object: { name, offset, length } }: Pick<EmailRecord, "object">): Promise<Uint8Array | undefined> {
-    return this.#get({ name, offset, length: Math.min(length, FIRST_READ_BYTES) });
+  async #readFirst({ object: { name, offset, length } }: Pick<EmailRecord, "object">): Promise<Uint8Array | undefined> {
+    const first = await this.#get({ name, offset, length: Math.min(length, FIRST_READ_BYTES) });
+    // So large a body is an object of its own, whose name it keeps.
+    if (first && length > FIRST_READ_BYTES)
+      await this.#beginnings.get(name, async () => first.slice(0, preambleLength(first) + HEADER_BYTES));
+    return first;
   }
 
   #body({ id, key, object }: Pick<EmailRecord, "id" | "key" | "object">, first: Uint8Array, size: number): Body {
@@ -139,27 +153,50 @@ export class Contents {
 
   /** An email's record: from its row page, or from the log entry that brought it. */
   async readRecord(state: MailState, email: number): Promise<EmailRecord> {
+    return (await this.#openRecord(state, email)).record;
+  }
+
+  async #openRecord(state: MailState, email: number): Promise<OpenRecord> {
     const brought = await this.#broughtBy(state, email);
-    if (brought) return this.#recordOf(brought);
-    return this.#inPage(this.#rowPages, state.pages.rows, email, async (name) =>
-      decodeRowPage(await this.#pageStore.read("rows", name)),
-    );
+    if (brought) return brought;
+    return this.#inPage(this.#rowPages, state.pages.rows, email, async (name) => {
+      const page = await this.#pageStore.read("rows", name);
+      return { value: decodeRowPage(page).map((record) => new OpenRecord(record)), bytes: page.length * DECODED_WEIGHT };
+    });
   }
 
   /** An email's header frame. */
   async readHeader(state: MailState, email: number): Promise<Uint8Array> {
     const brought = await this.#broughtBy(state, email);
-    if (brought) return brought.email.header;
-    return this.#inPage(this.#headerPages, state.pages.headers, email, async (name) =>
-      decodeHeaderPage(await this.#pageStore.read("headers", name)),
-    );
+    if (brought) return brought.header;
+    return this.#inPage(this.#headerPages, state.pages.headers, email, async (name) => {
+      const page = await this.#pageStore.read("headers", name);
+      return { value: decodeHeaderPage(page), bytes: page.length };
+    });
+  }
+
+  /** The record, if it is open already. */
+  #findKept(state: MailState, email: number): OpenRecord | undefined {
+    const tail = state.tailOf(email);
+    if (tail) return this.#entries.peek(tail.entry)?.find(tail);
+    const name = state.pages.rows[Math.floor(email / PAGE_EMAILS)];
+    return name === undefined ? undefined : this.#rowPages.peek(name)?.[email % PAGE_EMAILS];
+  }
+
+  #findKeptHeader(state: MailState, email: number): Uint8Array | undefined {
+    const tail = state.tailOf(email);
+    const name = state.pages.headers[Math.floor(email / PAGE_EMAILS)];
+    const frame = tail
+      ? this.#entries.peek(tail.entry)?.find(tail)?.header
+      : name !== undefined && this.#headerPages.peek(name)?.[email % PAGE_EMAILS];
+    return frame ? decodeHeader(frame) : undefined;
   }
 
   async #inPage<T>(
-    cache: Cache<string, readonly T[]>,
+    cache: SharedCache<string, readonly T[]>,
     names: readonly string[],
     email: number,
-    read: (name: string) => Promise<readonly T[]>,
+    read: (name: string) => Promise<Weighed<readonly T[]>>,
   ): Promise<T> {
     const name = names[Math.floor(email / PAGE_EMAILS)];
     const value = name === undefined ? undefined : (await cache.get(name, () => read(name)))[email % PAGE_EMAILS];
@@ -167,34 +204,104 @@ export class Contents {
     return value;
   }
 
-  /** The log entry that brought an email which is in no page yet. */
-  async #broughtBy(state: MailState, email: number): Promise<Brought | undefined> {
+  /** What a log entry brought of an email which is in no page yet. */
+  async #broughtBy(state: MailState, email: number): Promise<BroughtRecord | undefined> {
     const tail = state.tailOf(email);
     if (!tail) return undefined;
-    const entry = await this.#entries.get(tail.entry, () => this.#bay.readEntry(tail.entry));
-    if (entry) {
-      const found = emailIn(entry.ops[tail.op], tail.index);
-      if (!found) throw new EngineError("corrupt", "a message is not in its entry");
-      return { email: found, entry: tail.entry, attachments: entry.attachments[tail.op] };
+    const entry = await this.#entries.get(tail.entry, () => this.#readEntry(tail.entry));
+    if (entry.isGone) {
+      // The entry was trimmed: a checkpoint that this process has not looked at holds what it brought.
+      await this.#catchUp();
+      return undefined;
     }
-    // The entry was trimmed: a checkpoint that this process has not looked at holds what it brought.
-    await this.#catchUp();
-    return undefined;
+    const found = entry.find(tail);
+    if (!found) throw new EngineError("corrupt", "a message is not in its entry");
+    return found;
   }
 
-  #recordOf({ email, entry, attachments }: Brought): EmailRecord {
-    const known = this.#records.get(email);
-    if (known) return known;
-    const record = { ...email, object: placeOf(email, entry, attachments) };
-    this.#records.set(email, record);
-    return record;
+  async #readEntry(number: number): Promise<Weighed<OpenEntry>> {
+    const value = new OpenEntry(number, await this.#bay.readEntry(number));
+    return { value, bytes: value.bytes };
   }
 }
 
-interface Brought {
-  readonly email: NewEmail;
-  readonly entry: number;
-  readonly attachments: readonly Span[] | undefined;
+/** The values of `messages` in order: at once where they are kept, else read, side by side. */
+async function readAll<T>(
+  messages: readonly Message[],
+  find: (message: Message) => T | undefined,
+  read: (message: Message) => Promise<T>,
+): Promise<T[]> {
+  const found = messages.map(find);
+  if (!found.includes(undefined)) return found as T[];
+  return Promise.all(messages.map((message, at) => found[at] ?? read(message)));
+}
+
+/** A record, and its summary once someone asked for it. */
+class OpenRecord {
+  readonly record: EmailRecord;
+  #summary: Summary | undefined;
+
+  constructor(record: EmailRecord) {
+    this.record = record;
+  }
+
+  get summary(): Summary {
+    this.#summary ??= decodeSummary(this.record.summary);
+    return this.#summary;
+  }
+}
+
+class BroughtRecord extends OpenRecord {
+  /** The header's frame. */
+  readonly header: Uint8Array;
+
+  constructor(record: EmailRecord, header: Uint8Array) {
+    super(record);
+    this.header = header;
+  }
+}
+
+/** A log entry, open for those who read what it carried; gone if it was trimmed. */
+class OpenEntry {
+  readonly #number: number;
+  readonly #entry: ReadEntry<Op> | undefined;
+  /** By op, then by place in it. */
+  readonly #records: (BroughtRecord | undefined)[][] = [];
+
+  constructor(number: number, entry: ReadEntry<Op> | undefined) {
+    this.#number = number;
+    this.#entry = entry;
+  }
+
+  get isGone(): boolean {
+    return this.#entry === undefined;
+  }
+
+  find({ op, index }: TailEmail): BroughtRecord | undefined {
+    const known = this.#records[op]?.[index];
+    if (known) return known;
+    const email = emailIn(this.#entry?.ops[op], index);
+    if (!email) return undefined;
+    const object = placeOf(email, this.#number, this.#entry?.attachments[op]);
+    const record = new BroughtRecord({ ...email, object }, email.header);
+    this.#records[op] ??= [];
+    this.#records[op][index] = record;
+    return record;
+  }
+
+  /** About what it holds: its attachments come with it. */
+  get bytes(): number {
+    let bytes = RECORD_BYTES;
+    for (const { length } of this.#entry?.attachments.flat() ?? []) bytes += length;
+    for (const email of this.#entry?.ops.flatMap(emailsOf) ?? [])
+      bytes += email.header.length + email.summary.length * DECODED_WEIGHT + RECORD_BYTES;
+    return bytes;
+  }
+}
+
+function emailsOf(op: Op): readonly NewEmail[] {
+  if (op.kind === "append") return op.emails;
+  return op.kind === "take-in" ? op.notes.map(({ email }) => email) : [];
 }
 
 function placeOf({ id, place }: NewEmail, entry: number, attachments: readonly Span[] | undefined): ObjectSpan {

@@ -210,7 +210,18 @@ export class MailboxView {
 
   /** The position of the first message without \Seen. */
   firstUnseen(): number | undefined {
-    if (this.mailbox.unseen === 0) return undefined;
+    const { mailbox } = this;
+    if (mailbox.unseen === 0) return undefined;
+    if (mailbox.messages !== this.#list || this.#state !== this.#mail.state) return this.#findUnseen();
+    // The walk is made once for each change of the mailbox.
+    const { firstUnseen, highestModSeq } = mailbox;
+    if (firstUnseen?.list === this.#list && firstUnseen.modSeq === highestModSeq) return firstUnseen.position;
+    const position = this.#findUnseen();
+    if (position !== undefined) mailbox.firstUnseen = { list: this.#list, modSeq: highestModSeq, position };
+    return position;
+  }
+
+  #findUnseen(): number | undefined {
     const { flags } = this.#mail.state.memberships.columns;
     for (let position = 0; position < this.#length; position++) {
       const row = this.#presentRow(position);

@@ -25,6 +25,10 @@ export class Mailbox {
   unseen = 0;
   deleted = 0;
   bytes = 0;
+  /** Where the first message without \Seen was found, and in what list as of which modseq. */
+  firstUnseen: { readonly list: MessageList; readonly modSeq: number; readonly position: number } | undefined;
+  /** How many messages carry each set of keywords, by its number; those without keywords aren't counted. */
+  readonly keywordSets: Map<number, number> = new Map();
   readonly changes: ChangeLog = new ChangeLog();
   readonly vanished: Vanished = new Vanished();
 
@@ -36,6 +40,13 @@ export class Mailbox {
     this.specialUse = specialUse;
     this.uidValidity = uidValidity;
     this.highestModSeq = 0;
+  }
+
+  countKeywords(set: number, by: 1 | -1): void {
+    if (set === 0) return;
+    const count = (this.keywordSets.get(set) ?? 0) + by;
+    if (count > 0) this.keywordSets.set(set, count);
+    else this.keywordSets.delete(set);
   }
 }
 

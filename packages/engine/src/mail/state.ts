@@ -274,6 +274,12 @@ export class MailState {
     return this.tail[email - this.tailStart];
   }
 
+  /** One number for a row's flags and keywords: equal numbers have equal {@link flagNames}. */
+  flagsNumber(row: number): number {
+    const { flags, keywords } = this.memberships.columns;
+    return keywords.get(row) * SYSTEM_FLAG_SETS.length + (flags.get(row) & ~DEAD);
+  }
+
   /** Flags and keywords by name, system flags first. */
   flagNames(row: number): readonly string[] {
     const { bits, keywords } = this.flagsOf(row);
@@ -366,8 +372,9 @@ export class MailState {
   }
 
   #count(mailbox: Mailbox, row: number, by: 1 | -1): void {
-    const { flags, email } = this.memberships.columns;
+    const { flags, keywords, email } = this.memberships.columns;
     const bits = flags.get(row);
+    mailbox.countKeywords(keywords.get(row), by);
     if ((bits & SEEN) === 0) mailbox.unseen += by;
     if ((bits & DELETED) !== 0) mailbox.deleted += by;
     mailbox.bytes += by * this.emails.columns.size.get(email.get(row));

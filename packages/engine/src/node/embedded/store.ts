@@ -104,7 +104,8 @@ class EmbeddedStore implements ObjectStore {
         "SELECT created, size, substr(bytes, ? + 1, ?) AS bytes, file FROM objects WHERE name = ?",
       ),
       list: this.#reader.prepare(
-        "SELECT name, created, size FROM objects WHERE name > ? AND name >= ? AND name < ? ORDER BY name LIMIT ?",
+        // One lower bound alone is looked up; a second one would make SQLite walk up from the first.
+        "SELECT name, created, size FROM objects WHERE name >= ? AND name < ? AND +name > ? ORDER BY name LIMIT ?",
       ),
       newest: this.#reader.prepare("SELECT seq FROM sqlite_sequence WHERE name = 'objects'"),
       since: this.#reader.prepare("SELECT row, name FROM objects WHERE row > ? ORDER BY row"),
@@ -150,7 +151,8 @@ class EmbeddedStore implements ObjectStore {
 
   async list(prefix: string, { after = "", limit = -1 }: ListOptions = {}): Promise<Listed> {
     if (this.#closed) throw new StoreError("closed", "store is closed");
-    const rows = this.#statements.list.all(after, prefix, prefixEnd(prefix) ?? "\uffff", limit);
+    const from = after > prefix ? after : prefix;
+    const rows = this.#statements.list.all(from, prefixEnd(prefix) ?? "\uffff", after, limit);
     return { objects: rows as unknown as Listed["objects"], now: Date.now() };
   }
 

@@ -1,0 +1,91 @@
+/**
+ * What was read last, kept within so many bytes that all caches of one room share: what was used longest ago goes
+ * first, whosever it is. So one account's long listing finds its pages again, and a thousand accounts cost no more.
+ */
+export class CacheRoom {
+  readonly #bytesMax: number;
+  /** In order of use: the first was not used for longest. */
+  readonly #kept = new Set<Kept>();
+  #bytes = 0;
+
+  constructor(bytesMax: number) {
+    this.#bytesMax = bytesMax;
+  }
+
+  add(kept: Kept): void {
+    this.#kept.add(kept);
+    this.#bytes += kept.bytes;
+    for (const oldest of this.#kept) {
+      if (this.#bytes <= this.#bytesMax) return;
+      oldest.drop();
+      this.remove(oldest);
+    }
+  }
+
+  use(kept: Kept): void {
+    this.#kept.delete(kept);
+    this.#kept.add(kept);
+  }
+
+  remove(kept: Kept): void {
+    if (this.#kept.delete(kept)) this.#bytes -= kept.bytes;
+  }
+}
+
+interface Kept {
+  readonly bytes: number;
+  readonly drop: () => void;
+}
+
+/** A value and about how many bytes it holds. */
+export interface Weighed<V> {
+  readonly value: V;
+  readonly bytes: number;
+}
+
+export class SharedCache<K, V> {
+  readonly #room: CacheRoom;
+  readonly #values = new Map<K, Kept & { readonly value: V }>();
+  readonly #underWay = new Map<K, Promise<V>>();
+  #lastUsed: Kept | undefined;
+
+  constructor(room: CacheRoom) {
+    this.#room = room;
+  }
+
+  /** What is kept under `key`, if it is. */
+  peek(key: K): V | undefined {
+    const kept = this.#values.get(key);
+    if (!kept) return undefined;
+    // A listing asks for the same page many times in a row.
+    if (kept !== this.#lastUsed) this.#room.use(kept);
+    this.#lastUsed = kept;
+    return kept.value;
+  }
+
+  /** Who asks for a value that is being read waits for the same. A failure is told to who asked; the next one asks
+   * again. */
+  get(key: K, read: () => Promise<Weighed<V>>): Promise<V> {
+    const known = this.#underWay.get(key);
+    if (known) return known;
+    const kept = this.peek(key);
+    if (kept !== undefined) return Promise.resolve(kept);
+    const reading = this.#read(key, read).finally(() => this.#underWay.delete(key));
+    this.#underWay.set(key, reading);
+    return reading;
+  }
+
+  async #read(key: K, read: () => Promise<Weighed<V>>): Promise<V> {
+    const { value, bytes } = await read();
+    const kept = { value, bytes, drop: () => this.#values.delete(key) };
+    this.#values.set(key, kept);
+    this.#room.add(kept);
+    return value;
+  }
+
+  clear(): void {
+    for (const kept of this.#values.values()) this.#room.remove(kept);
+    this.#values.clear();
+    this.#lastUsed = undefined;
+  }
+}
