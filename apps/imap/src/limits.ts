@@ -26,6 +26,10 @@ export const IDLE_KEEPALIVE_MS = 120_000;
 export const OUTPUT_BYTES_MAX: number = 256 * 1024;
 /** Bytes read ahead of the command that is being run, before the socket is paused. */
 export const INPUT_BYTES_MAX: number = 256 * 1024;
+/** Bodies that are asked for before their turn in an answer comes: each brings up to 96 KB. */
+export const BODIES_AHEAD = 6;
+/** Milliseconds that one command works before the other connections have their turn. */
+export const TURN_MS = 8;
 /** Connections of one server, and of one client address. */
 export const CONNECTIONS_MAX = 10_000;
 export const CONNECTIONS_PER_ADDRESS_MAX = 1_000;

@@ -12,6 +12,7 @@ export class Output {
   #pieces: Uint8Array[] = [];
   #pieceBytes = 0;
   #broken = false;
+  #draining: Promise<void> | undefined;
 
   constructor(socket: Socket) {
     this.#socket = socket;
@@ -51,15 +52,23 @@ export class Output {
 
   /** Sends all in one write; waits while the client is slow. Rejects when the connection is gone. */
   async flush(): Promise<void> {
+    // Whoever comes while the client is slow waits with the first, and sends then.
+    while (this.#draining !== undefined) await this.#draining;
     this.#cut();
     if (this.#pieces.length === 0) return;
-    const bytes = this.#pieces.length === 1 ? this.#pieces[0]! : Buffer.concat(this.#pieces);
+    const pieces = this.#pieces;
     this.#pieces = [];
     this.#pieceBytes = 0;
-    const socket = this.#socket;
-    if (socket.destroyed || this.#broken) throw new OutputBroken();
-    if (socket.write(bytes)) return;
-    await new Promise<void>((resolve, reject) => {
+    if (this.#socket.destroyed || this.#broken) throw new OutputBroken();
+    if (writeAll(this.#socket, pieces)) return;
+    this.#draining = this.#drained(this.#socket).finally(() => {
+      this.#draining = undefined;
+    });
+    await this.#draining;
+  }
+
+  #drained(socket: Socket): Promise<void> {
+    return new Promise<void>((resolve, reject) => {
       const done = (): void => {
         socket.off("drain", drained);
         socket.off("close", closed);
@@ -77,6 +86,15 @@ export class Output {
       socket.once("close", closed);
     });
   }
+}
+
+/** Writes pieces in one system call, without joining them first. Whether the client keeps up. */
+function writeAll(socket: Socket, pieces: readonly Uint8Array[]): boolean {
+  socket.cork();
+  let keepsUp = true;
+  for (const piece of pieces) keepsUp = socket.write(piece);
+  socket.uncork();
+  return keepsUp;
 }
 
 export class OutputBroken extends Error {

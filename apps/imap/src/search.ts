@@ -1,15 +1,18 @@
-import type { AccountSession, Message, Summary } from "@restante/engine";
+import type { AccountSession, Body, Message, Summary } from "@restante/engine";
 import {
   createTransferDecoder,
   decodeCharset,
   decodeOffsets,
   decodeWords,
+  headerValues,
   type PartOffsets,
   parseHeaders,
   parseStructured,
   type Structured,
 } from "@restante/mime";
 import { asciiText } from "./ascii.ts";
+import { BODIES_AHEAD } from "./limits.ts";
+import { readAhead } from "./read-ahead.ts";
 import type { SearchKey } from "./wire/search-keys.ts";
 import type { SequenceSet } from "./wire/sequence-set.ts";
 
@@ -37,17 +40,41 @@ interface Known {
 type Verdict = boolean | undefined;
 type Test = (known: Known) => Verdict;
 
-export function createSearch(key: SearchKey, context: SearchContext): (message: Message) => Promise<boolean> {
+/** Finds those of some messages that match, in order. */
+export function createSearch(
+  key: SearchKey,
+  context: SearchContext,
+): (messages: readonly Message[]) => Promise<readonly Message[]> {
   const test = compile(key, context);
-  return async (message) => {
-    const flags = test({ message });
-    if (flags !== undefined) return flags;
-    const [header] = await context.mail.readHeaders([message]);
-    const headers = test({ message, header: header! });
-    if (headers !== undefined) return headers;
-    const [summary] = await context.mail.readSummaries([message]);
-    return test({ message, header: header!, body: await bodyText(context.mail, message, summary!) }) ?? false;
+  return async (messages) => {
+    const verdicts = messages.map((message) => test({ message }));
+    const open = messages.map((_message, at) => at).filter((at) => verdicts[at] === undefined);
+    if (open.length > 0) await searchOpen(context.mail, test, messages, verdicts, open);
+    return messages.filter((_message, at) => verdicts[at]);
   };
+}
+
+/** Decides those at `open`, by their headers or else by their bodies. */
+async function searchOpen(
+  mail: AccountSession,
+  test: Test,
+  messages: readonly Message[],
+  verdicts: Verdict[],
+  open: readonly number[],
+): Promise<void> {
+  const headers = await mail.readHeaders(open.map((at) => messages[at]!));
+  const stillOpen: { readonly at: number; readonly message: Message; readonly header: Uint8Array }[] = [];
+  for (const [index, at] of open.entries()) {
+    const message = messages[at]!;
+    const header = headers[index]!;
+    verdicts[at] = test({ message, header });
+    if (verdicts[at] === undefined) stillOpen.push({ at, message, header });
+  }
+  if (stillOpen.length === 0) return;
+  const summaries = await mail.readSummaries(stillOpen.map(({ message }) => message));
+  const bodies = readAhead(stillOpen, BODIES_AHEAD, ({ message }) => mail.openBody(message));
+  for (const [index, { at, message, header }] of stillOpen.entries())
+    verdicts[at] = test({ message, header, body: await bodyText(await bodies(), summaries[index]!) }) ?? false;
 }
 
 function compile(key: SearchKey, context: SearchContext): Test {
@@ -63,15 +90,15 @@ function compile(key: SearchKey, context: SearchContext): Test {
     case "not":
       return negate(compile(key.key, context));
     case "flag": {
-      const wanted = key.flag.toLowerCase();
-      return ({ message }) =>
-        message.state.flagNames(message.row).some((flag) => flag.toLowerCase() === wanted) === key.set;
+      const has = flagTest(key.flag);
+      return ({ message }) => has(message) === key.set;
     }
     case "recent":
       return ({ message }) => context.isRecent(message.position) === key.set;
-    case "new":
-      return ({ message }) =>
-        context.isRecent(message.position) && !message.state.flagNames(message.row).includes("\\Seen");
+    case "new": {
+      const isSeen = flagTest("\\Seen");
+      return ({ message }) => context.isRecent(message.position) && !isSeen(message);
+    }
     case "set": {
       const positions = context.positionsIn(key.set, key.uid);
       return ({ message }) => positions.has(message.position);
@@ -120,12 +147,27 @@ function dateTest({ of, when, dayMs }: SearchKey & { kind: "date" }): Test {
   };
 }
 
+/** Whether a message carries a flag or keyword: names are compared once for each combination of them. */
+function flagTest(name: string): (message: Message) => boolean {
+  const wanted = name.toLowerCase();
+  let known: { readonly state: Message["state"]; readonly verdicts: Map<number, boolean> } | undefined;
+  return ({ state, row }) => {
+    if (known?.state !== state) known = { state, verdicts: new Map() };
+    const number = state.flagsNumber(row);
+    let verdict = known.verdicts.get(number);
+    if (verdict === undefined) {
+      verdict = state.flagNames(row).some((flag) => flag.toLowerCase() === wanted);
+      known.verdicts.set(number, verdict);
+    }
+    return verdict;
+  };
+}
+
 function headerTest(field: string, text: string): Test {
+  const valuesOf = headerValues(field);
   return ({ header }) => {
     if (!header) return undefined;
-    return parseHeaders(header).some(
-      ({ name, value }) => name.toLowerCase() === field && (text === "" || fold(decodeWords(value)).includes(text)),
-    );
+    return valuesOf(header).some((value) => text === "" || fold(decodeWords(value)).includes(text));
   };
 }
 
@@ -143,14 +185,15 @@ function headerText(header: Uint8Array): string {
     .join("\n");
 }
 
+const NOT_ASCII = /[^\x00-\x7f]/;
+
 /** Case and compatibility forms don't count, nor do accents' ways of being written: i;unicode-casemap in spirit. */
 function fold(text: string): string {
-  return text.normalize("NFKC").toLowerCase();
+  return NOT_ASCII.test(text) ? text.normalize("NFKC").toLowerCase() : text.toLowerCase();
 }
 
 /** The text of all text parts, decoded. */
-async function bodyText(mail: AccountSession, message: Message, summary: Summary): Promise<string> {
-  const body = await mail.openBody(message);
+async function bodyText(body: Body, summary: Summary): Promise<string> {
   const structure = parseStructured(asciiText(summary.bodyStructure));
   const texts: string[] = [];
   for (const { offsets, part } of textParts(decodeOffsets(summary.offsets), structure)) {

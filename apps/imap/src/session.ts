@@ -1,4 +1,4 @@
-import type { AccountSession, MailboxView } from "@restante/engine";
+import type { AccountSession, MailboxView, Message } from "@restante/engine";
 import type { Output } from "./output.ts";
 import type { CommandReader, LiteralHead, Read } from "./wire/command-reader.ts";
 import { formatAstring } from "./wire/format.ts";
@@ -126,11 +126,30 @@ export class Session {
   /** `(\Seen …)`: a message's flags and keywords. */
   flags(position: number): string {
     const message = this.view.message(position);
-    if (!message) return "()";
-    const names = message.state.flagNames(message.row);
-    return this.isRecent(this.view.uidAt(position)) ? `(${["\\Recent", ...names].join(" ")})` : `(${names.join(" ")})`;
+    return message ? this.flagsOf(message) : "()";
+  }
+
+  flagsOf({ position, state, row }: Message): string {
+    const { selected } = this;
+    const isRecent = selected !== undefined && selected.recent.length > 0 && this.isRecent(this.view.uidAt(position));
+    const number = state.flagsNumber(row) * 2 + (isRecent ? 1 : 0);
+    let texts = flagTexts.get(state);
+    if (!texts) {
+      texts = new Map();
+      flagTexts.set(state, texts);
+    }
+    let text = texts.get(number);
+    if (text === undefined) {
+      const names = state.flagNames(row);
+      text = `(${(isRecent ? ["\\Recent", ...names] : names).join(" ")})`;
+      texts.set(number, text);
+    }
+    return text;
   }
 }
+
+/** What flags are written as, by their number: an account has few combinations of them. */
+const flagTexts = new WeakMap<Message["state"], Map<number, string>>();
 
 /** The selected mailbox was deleted, or its uids mean other messages now: the client must begin anew. */
 export class MailboxInvalidated extends Error {

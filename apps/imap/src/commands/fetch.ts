@@ -1,16 +1,12 @@
 import type { Body, Message, Summary } from "@restante/engine";
 import { bodyFromBodyStructure, decodeOffsets, findSection, selectHeaderFields } from "@restante/mime";
 import { asciiText } from "../ascii.ts";
+import { BODIES_AHEAD } from "../limits.ts";
+import { readAhead } from "../read-ahead.ts";
 import type { Session } from "../session.ts";
+import { Turns } from "../turns.ts";
 import { formatDateTime } from "../wire/date.ts";
-import {
-  type FetchItem,
-  type Partial,
-  parseFetchItems,
-  type Section,
-  type SectionItem,
-  type SimpleItem,
-} from "../wire/fetch-items.ts";
+import { type FetchItem, type Partial, parseFetchItems, type Section, type SectionItem } from "../wire/fetch-items.ts";
 import { type Command, defineCommand, ok } from "./command.ts";
 import { parseSet, positionsOf } from "./message-set.ts";
 
@@ -39,6 +35,8 @@ export const fetch: Command<unknown> = defineCommand({
     const positions = positionsOf(view, set, uid);
     // \Seen is stored while the bodies are sent; `syncView` tells of it before the completion.
     const seen = markSeen(session, items, positions);
+    const turns = new Turns();
+    const writers = items.map((item) => writerOf(session, item));
     const needsSummary = items.some(needsSummaryOf);
     const needsHeader = items.some((item) => item.kind === "section" && isOfHeader(item.section));
     for (let at = 0; at < positions.length; at += CHUNK_MESSAGES) {
@@ -47,9 +45,9 @@ export const fetch: Command<unknown> = defineCommand({
         needsSummary ? session.mail.readSummaries(messages) : [],
         needsHeader ? session.mail.readHeaders(messages) : [],
       ]);
-      for (const [index, message] of messages.entries())
-        await answer(session, message, items, { summary: summaries[index], header: headers[index] });
+      await answerAll(session, messages, writers, (at) => ({ summary: summaries[at], header: headers[at] }));
       if (session.output.isFull) await session.output.flush();
+      await turns.take();
     }
     await seen;
     return ok("FETCH completed");
@@ -57,7 +55,8 @@ export const fetch: Command<unknown> = defineCommand({
 });
 
 function needsSummaryOf(item: FetchItem): boolean {
-  return item.kind === "envelope" || item.kind === "body" || item.kind === "bodystructure" || item.kind === "section";
+  if (item.kind === "section") return !isWhole(item.section);
+  return item.kind === "envelope" || item.kind === "body" || item.kind === "bodystructure";
 }
 
 async function markSeen(session: Session, items: readonly FetchItem[], positions: readonly number[]): Promise<void> {
@@ -72,67 +71,105 @@ interface Kept {
   readonly header: Uint8Array | undefined;
 }
 
-async function answer(session: Session, message: Message, items: readonly FetchItem[], kept: Kept): Promise<void> {
-  const { output } = session;
-  let separator = `* ${message.position + 1} FETCH (`;
-  for (const item of items) {
-    output.text(separator);
-    separator = " ";
-    if (item.kind === "section") await answerSection(session, message, item, kept);
-    else output.text(simpleItem(session, message, item, kept.summary));
-  }
-  output.text(")\r\n");
+/** How one item is answered: at once from what is kept, or from the body, where `atOnce` gives undefined. */
+interface Writer {
+  readonly atOnce: (message: Message, kept: Kept) => string | undefined;
+  readonly fromBody?: (message: Message, kept: Kept, body: Body) => Promise<void>;
 }
 
-function simpleItem(session: Session, message: Message, item: SimpleItem, summary: Summary | undefined): string {
-  switch (item.kind) {
-    case "flags":
-      return `FLAGS ${session.flags(message.position)}`;
-    case "uid":
-      return `UID ${session.view.uidAt(message.position)}`;
-    case "internaldate":
-      return `INTERNALDATE "${formatDateTime(message.state.receivedOf(message.row))}"`;
-    case "size":
-      return `RFC822.SIZE ${message.state.sizeOf(message.row)}`;
-    case "envelope":
-      return `ENVELOPE ${asciiText(summary!.envelope)}`;
-    case "bodystructure":
-      return `BODYSTRUCTURE ${asciiText(summary!.bodyStructure)}`;
-    case "body":
-      return `BODY ${bodyFromBodyStructure(asciiText(summary!.bodyStructure))}`;
-  }
-}
-
-async function answerSection(session: Session, message: Message, item: SectionItem, kept: Kept): Promise<void> {
-  const { section, partial, label } = item;
-  const { output } = session;
-  const summary = kept.summary!;
-  if (isOfHeader(section) && summary.headerWhole) {
-    sendWhole(session, label, headerSection(section, kept.header!), partial);
-    return;
-  }
-  const span = spanOf(section, summary);
-  if (!span) {
-    output.text(`${label} NIL`);
-    return;
-  }
-  const body = await session.mail.openBody(message);
-  if (section.what === "fields" || section.what === "fields-not") {
-    sendWhole(session, label, headerSection(section, await readAll(body, span.start, span.end)), partial);
-    return;
-  }
-  const start = Math.min(span.start + (partial?.offset ?? 0), span.end);
-  const end = Math.min(start + (partial?.length ?? Number.POSITIVE_INFINITY), span.end);
-  if (end - start <= WHOLE_SECTION_BYTES) {
-    sendWhole(session, label, await readAll(body, start, end), undefined);
-    return;
-  }
-  // Beyond this point a failure can only cut the connection: the literal's length is told.
-  output.text(`${label} {${end - start}}\r\n`);
-  for await (const bytes of body.read(start, end)) {
-    output.bytes(bytes);
+/** Answers messages in order. Bodies are asked for some messages ahead, so that the store is never waited for while
+ * there is something to open and send. */
+async function answerAll(
+  session: Session,
+  messages: readonly Message[],
+  writers: readonly Writer[],
+  keptAt: (at: number) => Kept,
+): Promise<void> {
+  const { output, mail } = session;
+  const answers = messages.map((message, at) => {
+    const kept = keptAt(at);
+    const texts = writers.map((writer) => writer.atOnce(message, kept));
+    return { message, kept, texts, needsBody: texts.includes(undefined) };
+  });
+  const withBodies = answers.filter(({ needsBody }) => needsBody);
+  const bodies = readAhead(withBodies, BODIES_AHEAD, ({ message }) => mail.openBody(message));
+  for (const { message, kept, texts, needsBody } of answers) {
+    output.text(`* ${message.position + 1} FETCH (`);
+    if (!needsBody) {
+      output.text(`${texts.join(" ")})\r\n`);
+      continue;
+    }
+    const body = await bodies();
+    for (const [index, text] of texts.entries()) {
+      if (index > 0) output.text(" ");
+      if (text === undefined) await writers[index]!.fromBody!(message, kept, body);
+      else output.text(text);
+    }
+    output.text(")\r\n");
     if (output.isFull) await output.flush();
   }
+}
+
+function writerOf(session: Session, item: FetchItem): Writer {
+  const { view } = session;
+  switch (item.kind) {
+    case "flags":
+      return { atOnce: (message) => `FLAGS ${session.flagsOf(message)}` };
+    case "uid":
+      return { atOnce: ({ position }) => `UID ${view.uidAt(position)}` };
+    case "internaldate":
+      return { atOnce: ({ state, row }) => `INTERNALDATE "${formatDateTime(state.receivedOf(row))}"` };
+    case "size":
+      return { atOnce: ({ state, row }) => `RFC822.SIZE ${state.sizeOf(row)}` };
+    case "envelope":
+      return { atOnce: (_message, { summary }) => `ENVELOPE ${asciiText(summary!.envelope)}` };
+    case "bodystructure":
+      return { atOnce: (_message, { summary }) => `BODYSTRUCTURE ${asciiText(summary!.bodyStructure)}` };
+    case "body":
+      return {
+        atOnce: (_message, { summary }) => `BODY ${bodyFromBodyStructure(asciiText(summary!.bodyStructure))}`,
+      };
+    case "section":
+      return sectionWriter(session, item);
+  }
+}
+
+function sectionWriter(session: Session, { section, partial, label }: SectionItem): Writer {
+  const { output } = session;
+  const choose = chooserOf(section);
+  const ofHeader = isOfHeader(section);
+  return {
+    atOnce(message, { summary, header }) {
+      if (ofHeader && summary!.headerWhole) return wholeSection(label, choose(header!), partial);
+      return spanOf(section, message, summary) ? undefined : `${label} NIL`;
+    },
+    async fromBody(message, { summary }, body) {
+      const span = spanOf(section, message, summary)!;
+      if (section.what === "fields" || section.what === "fields-not") {
+        output.text(wholeSection(label, choose(await readAll(body, span.start, span.end)), partial));
+        return;
+      }
+      const start = Math.min(span.start + (partial?.offset ?? 0), span.end);
+      const end = Math.min(start + (partial?.length ?? Number.POSITIVE_INFINITY), span.end);
+      if (end - start <= WHOLE_SECTION_BYTES) {
+        const bytes = await readAll(body, start, end);
+        output.text(`${label} {${bytes.length}}\r\n`);
+        output.bytes(bytes);
+        return;
+      }
+      // Beyond this point a failure can only cut the connection: the literal's length is told.
+      output.text(`${label} {${end - start}}\r\n`);
+      for await (const bytes of body.read(start, end)) {
+        output.bytes(bytes);
+        if (output.isFull) await output.flush();
+      }
+    },
+  };
+}
+
+/** The whole message: where it lies needs no looking up. */
+function isWhole({ what, path }: Section): boolean {
+  return path.length === 0 && what === "all";
 }
 
 /** Of the message's own header block, not of one within it. */
@@ -140,12 +177,20 @@ function isOfHeader({ what, path }: Section): boolean {
   return path.length === 0 && (what === "header" || what === "fields" || what === "fields-not");
 }
 
-function headerSection(section: Section, header: Uint8Array): Uint8Array {
-  return section.what === "header" ? header : selectHeaderFields(header, section.fields, section.what === "fields-not");
+/** What a section takes of a header block. */
+function chooserOf({ what, fields }: Section): (header: Uint8Array) => Uint8Array {
+  return what === "fields" || what === "fields-not"
+    ? selectHeaderFields(fields, what === "fields-not")
+    : (header) => header;
 }
 
 /** Where a section lies in the message: its octets from `start` up to, not including, `end`. */
-function spanOf(section: Section, summary: Summary): { readonly start: number; readonly end: number } | undefined {
+function spanOf(
+  section: Section,
+  { state, row }: Message,
+  summary: Summary | undefined,
+): { readonly start: number; readonly end: number } | undefined {
+  if (isWhole(section)) return { start: 0, end: state.sizeOf(row) };
   const what = {
     all: undefined,
     header: "HEADER",
@@ -154,13 +199,12 @@ function spanOf(section: Section, summary: Summary): { readonly start: number; r
     text: "TEXT",
     mime: "MIME",
   } as const;
-  return findSection(decodeOffsets(summary.offsets), section.path, what[section.what]);
+  return findSection(decodeOffsets(summary!.offsets), section.path, what[section.what]);
 }
 
-function sendWhole(session: Session, label: string, bytes: Uint8Array, partial: Partial | undefined): void {
+function wholeSection(label: string, bytes: Uint8Array, partial: Partial | undefined): string {
   const piece = partial ? bytes.subarray(partial.offset, partial.offset + partial.length) : bytes;
-  session.output.text(`${label} {${piece.length}}\r\n`);
-  session.output.bytes(piece);
+  return `${label} {${piece.length}}\r\n${asciiText(piece)}`;
 }
 
 async function readAll(body: Body, start: number, end: number): Promise<Uint8Array> {

@@ -1,9 +1,12 @@
-import type { MailboxView } from "@restante/engine";
 import { createSearch } from "../search.ts";
+import { Turns } from "../turns.ts";
 import { BadCharset, parseSearchProgram, SEARCH_CHARSETS, type SearchKey } from "../wire/search-keys.ts";
 import type { SequenceSet } from "../wire/sequence-set.ts";
 import { type Command, defineCommand, no, ok } from "./command.ts";
 import { positionsOf } from "./message-set.ts";
+
+/** Messages that are looked at together: what they need is read in one go. */
+const CHUNK_MESSAGES = 256;
 
 /** SEARCH: RFC 9051 §6.4.4, answered as RFC 3501 §7.2.5 has it. */
 export const search: Command<unknown> = defineCommand({
@@ -26,21 +29,23 @@ export const search: Command<unknown> = defineCommand({
     const { view, mail, untagged } = session;
     const positionsIn = (set: SequenceSet, byUid: boolean): ReadonlySet<number> =>
       new Set(positionsOf(view, set, byUid));
-    const matches = createSearch(key, {
+    const search = createSearch(key, {
       mail,
       positionsIn,
       isRecent: (position) => session.isRecent(view.uidAt(position)),
     });
+    const turns = new Turns();
     const hits: number[] = [];
-    for (const position of candidates(view)) {
-      const message = view.message(position);
-      if (message && (await matches(message))) hits.push(uid ? view.uidAt(position) : position + 1);
+    for (let from = 0; from < view.length; from += CHUNK_MESSAGES) {
+      const messages = view.messages(range(from, Math.min(from + CHUNK_MESSAGES, view.length)));
+      for (const { position } of await search(messages)) hits.push(uid ? view.uidAt(position) : position + 1);
+      await turns.take();
     }
     untagged(hits.length > 0 ? `SEARCH ${hits.join(" ")}` : "SEARCH");
     return ok("SEARCH completed");
   },
 });
 
-function* candidates(view: MailboxView): Generator<number> {
-  for (let position = 0; position < view.length; position++) yield position;
+function* range(from: number, to: number): Generator<number> {
+  for (let position = from; position < to; position++) yield position;
 }
