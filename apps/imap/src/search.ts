@@ -4,7 +4,7 @@ import {
   decodeCharset,
   decodeOffsets,
   decodeWords,
-  headerValues,
+  type HeaderBlock,
   type PartOffsets,
   parseHeaders,
   parseStructured,
@@ -33,7 +33,7 @@ const SEARCHED_BYTES_MAX: number = 32 * 2 ** 20;
 
 interface Known {
   readonly message: Message;
-  readonly header?: Uint8Array;
+  readonly header?: HeaderBlock;
   /** The decoded text of all text parts, folded. */
   readonly body?: string;
 }
@@ -63,7 +63,7 @@ async function searchOpen(
   open: readonly number[],
 ): Promise<void> {
   const headers = await mail.readHeaders(open.map((at) => messages[at]!));
-  const stillOpen: { readonly at: number; readonly message: Message; readonly header: Uint8Array }[] = [];
+  const stillOpen: { readonly at: number; readonly message: Message; readonly header: HeaderBlock }[] = [];
   for (const [index, at] of open.entries()) {
     const message = messages[at]!;
     const header = headers[index]!;
@@ -164,17 +164,16 @@ function flagTest(name: string): (message: Message) => boolean {
 }
 
 function headerTest(field: string, text: string): Test {
-  const valuesOf = headerValues(field);
   return ({ header }) => {
     if (!header) return undefined;
-    return valuesOf(header).some((value) => text === "" || fold(decodeWords(value)).includes(text));
+    return header.values(field).some((value) => text === "" || fold(decodeWords(value)).includes(text));
   };
 }
 
 function textTest(text: string, headers: boolean): Test {
   return ({ header, body }) => {
     if (text === "") return true;
-    if (headers && header && fold(decodeWords(headerText(header))).includes(text)) return true;
+    if (headers && header && fold(decodeWords(headerText(header.bytes))).includes(text)) return true;
     return body === undefined ? undefined : body.includes(text);
   };
 }

@@ -61,32 +61,115 @@ const CR = 13;
 const SPACE = 32;
 const COLON = 58;
 
-/** Walks the fields of a block as {@link parseHeaders} has them, making nothing: octets `start` to `nameEnd` are the
- * name, the value begins behind the colon and ends at `end`. */
+/** Distinct names of fields that are kept once for all blocks; mail has a few hundred. */
+const NAMES_KEPT = 4096;
+const keptNames = new Map<string, string>();
+
+/**
+ * A header block for those who ask for some of its fields, again and again: it is walked once, and its fields' names
+ * and places are kept, as {@link parseHeaders} has them; values are made only where they are asked for.
+ */
+export class HeaderBlock {
+  readonly bytes: Uint8Array;
+  /** In lower case. */
+  readonly #names: string[] = [];
+  /** Of each field: where it begins, where its colon is, where it ends. */
+  #places: Uint32Array | undefined;
+
+  constructor(bytes: Uint8Array) {
+    this.bytes = bytes;
+  }
+
+  /** HEADER.FIELDS and HEADER.FIELDS.NOT: RFC 9051 §6.4.5.1. `names` are in lower case. Order and folding stay; an empty
+   * line ends it. */
+  select(names: ReadonlySet<string>, not: boolean): Uint8Array {
+    const places = this.#walked();
+    let size = 2;
+    for (let field = 0; field < this.#names.length; field++)
+      if (names.has(this.#names[field]!) !== not) size += places[field * 3 + 2]! - places[field * 3]!;
+    const out = new Uint8Array(size);
+    let at = 0;
+    let from = 0;
+    let to = 0;
+    const copy = (): void => {
+      out.set(this.bytes.subarray(from, to), at);
+      at += to - from;
+    };
+    for (let field = 0; field < this.#names.length; field++) {
+      if (names.has(this.#names[field]!) === not) continue;
+      const start = places[field * 3]!;
+      // Neighbours are copied in one go.
+      if (start !== to) {
+        copy();
+        from = start;
+      }
+      to = places[field * 3 + 2]!;
+    }
+    copy();
+    out[size - 2] = CR;
+    out[size - 1] = LF;
+    return out;
+  }
+
+  /** The values of the fields of one name (in lower case), unfolded. */
+  values(name: string): string[] {
+    const places = this.#walked();
+    const values: string[] = [];
+    for (let field = this.#names.indexOf(name); field >= 0; field = this.#names.indexOf(name, field + 1))
+      values.push(unfold(binaryText(this.bytes.subarray(places[field * 3 + 1]! + 1, places[field * 3 + 2]))));
+    return values;
+  }
+
+  #walked(): Uint32Array {
+    if (this.#places) return this.#places;
+    const places: number[] = [];
+    walkFields(this.bytes, (start, nameEnd, colon, end) => {
+      this.#names.push(keptName(binaryText(this.bytes.subarray(start, nameEnd)).toLowerCase()));
+      places.push(start, colon, end);
+    });
+    this.#places = Uint32Array.from(places);
+    return this.#places;
+  }
+}
+
+function keptName(name: string): string {
+  const kept = keptNames.get(name);
+  if (kept !== undefined) return kept;
+  if (keptNames.size < NAMES_KEPT) keptNames.set(name, name);
+  return name;
+}
+
+/** Walks the fields of a block, making nothing: octets `start` to `nameEnd` are the name, the value begins behind the
+ * colon and ends at `end`. */
 function walkFields(
   block: Uint8Array,
   visit: (start: number, nameEnd: number, colon: number, end: number) => void,
 ): void {
   for (let start = 0; start < block.length; ) {
     if (block[start] === LF || (block[start] === CR && block[start + 1] === LF)) return;
-    let at = start;
-    while (at < block.length && block[at] !== COLON && block[at] !== LF) at++;
-    let colon = block[at] === COLON ? at : -1;
-    for (;;) {
-      while (at < block.length && block[at] !== LF) at++;
-      at++;
-      if (at >= block.length || (block[at] !== SPACE && block[at] !== TAB)) break;
+    let end = endOfLine(block, start);
+    let colon = findColon(block, start, end);
+    while (block[end] === SPACE || block[end] === TAB) {
+      const lineStart = end;
+      end = endOfLine(block, end);
       // White space before the colon may be folded: RFC 5322 §4.5.
-      if (colon < 0) {
-        while (at < block.length && block[at] !== COLON && block[at] !== LF) at++;
-        if (block[at] === COLON) colon = at;
-      }
+      if (colon < 0) colon = findColon(block, lineStart, end);
     }
-    const end = Math.min(at, block.length);
     const nameEnd = endOfName(block, start, colon);
     if (nameEnd > start) visit(start, nameEnd, colon, end);
     start = end;
   }
+}
+
+function findColon(block: Uint8Array, from: number, to: number): number {
+  for (let at = from; at < to; at++) if (block[at] === COLON) return at;
+  return -1;
+}
+
+/** Behind the line's end. */
+function endOfLine(block: Uint8Array, start: number): number {
+  const at = block.indexOf(LF, start);
+  return at < 0 ? block.length : at + 1;
 }
 
 /** The name's end without the white space before the colon; `start` if it is no name. */
@@ -100,72 +183,4 @@ function endOfName(block: Uint8Array, start: number, colon: number): number {
 /** What `trim` takes away, of one octet. */
 function isWhite(byte: number): boolean {
   return byte === SPACE || (byte >= TAB && byte <= CR) || byte === 0xa0;
-}
-
-/** Names of fields, compared without regard to the case of ASCII letters. */
-class FieldNames {
-  readonly #byLength: Uint8Array[][] = [];
-
-  constructor(names: readonly string[]) {
-    for (const name of names) {
-      const bytes = new TextEncoder().encode(name).map(lower);
-      const others = this.#byLength[bytes.length] ?? [];
-      this.#byLength[bytes.length] = [...others, bytes];
-    }
-  }
-
-  has(block: Uint8Array, start: number, end: number): boolean {
-    const names = this.#byLength[end - start];
-    if (!names) return false;
-    for (const name of names) {
-      let at = 0;
-      while (at < name.length && lower(block[start + at]!) === name[at]) at++;
-      if (at === name.length) return true;
-    }
-    return false;
-  }
-}
-
-function lower(byte: number): number {
-  return byte >= 65 && byte <= 90 ? byte + 32 : byte;
-}
-
-/** HEADER.FIELDS and HEADER.FIELDS.NOT: RFC 9051 §6.4.5.1, made once for many blocks. Order and folding stay; an empty
- * line ends it. */
-export function selectHeaderFields(names: readonly string[], not: boolean): (block: Uint8Array) => Uint8Array {
-  const wanted = new FieldNames(names);
-  const spans: number[] = [];
-  return (block) => {
-    spans.length = 0;
-    let size = 2;
-    walkFields(block, (start, nameEnd, _colon, end) => {
-      if (wanted.has(block, start, nameEnd) === not) return;
-      size += end - start;
-      // Neighbours are copied in one go.
-      if (spans.at(-1) === start) spans[spans.length - 1] = end;
-      else spans.push(start, end);
-    });
-    const out = new Uint8Array(size);
-    let at = 0;
-    for (let i = 0; i < spans.length; i += 2) {
-      const piece = block.subarray(spans[i], spans[i + 1]);
-      out.set(piece, at);
-      at += piece.length;
-    }
-    out[at] = CR;
-    out[at + 1] = LF;
-    return out;
-  };
-}
-
-/** The values of the fields of one name (any case), unfolded: made once for many blocks. */
-export function headerValues(name: string): (block: Uint8Array) => string[] {
-  const wanted = new FieldNames([name]);
-  return (block) => {
-    const values: string[] = [];
-    walkFields(block, (start, nameEnd, colon, end) => {
-      if (wanted.has(block, start, nameEnd)) values.push(unfold(binaryText(block.subarray(colon + 1, end))));
-    });
-    return values;
-  };
 }

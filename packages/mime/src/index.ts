@@ -4,7 +4,7 @@ export { bodyFromBodyStructure, parseStructured, type Structured } from "./body-
 export { type DecodedText, decodeCharset } from "./charset.ts";
 export { decodeWords, encodeWords } from "./encoded-words.ts";
 export { type BaseSubject, baseSubject, type MailDate, parseDate, parseMessageIds, references } from "./fields.ts";
-export { findHeader, type HeaderField, headerValues, parseHeaders, selectHeaderFields } from "./headers.ts";
+export { findHeader, HeaderBlock, type HeaderField, parseHeaders } from "./headers.ts";
 export { formatBody, formatBodyStructure, formatEnvelope } from "./imap.ts";
 export { type ByteSpan, decodeOffsets, encodeOffsets, findPart, findSection, type PartOffsets } from "./offsets.ts";
 export {

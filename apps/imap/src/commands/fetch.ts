@@ -1,5 +1,5 @@
 import type { Body, Message, Summary } from "@restante/engine";
-import { bodyFromBodyStructure, decodeOffsets, findSection, selectHeaderFields } from "@restante/mime";
+import { bodyFromBodyStructure, decodeOffsets, findSection, HeaderBlock } from "@restante/mime";
 import { asciiText } from "../ascii.ts";
 import { BODIES_AHEAD } from "../limits.ts";
 import { readAhead } from "../read-ahead.ts";
@@ -68,7 +68,7 @@ async function markSeen(session: Session, items: readonly FetchItem[], positions
 /** What is kept of a message, as far as the items need it. */
 interface Kept {
   readonly summary: Summary | undefined;
-  readonly header: Uint8Array | undefined;
+  readonly header: HeaderBlock | undefined;
 }
 
 /** How one item is answered: at once from what is kept, or from the body, where `atOnce` gives undefined. */
@@ -146,7 +146,7 @@ function sectionWriter(session: Session, { section, partial, label }: SectionIte
     async fromBody(message, { summary }, body) {
       const span = spanOf(section, message, summary)!;
       if (section.what === "fields" || section.what === "fields-not") {
-        output.text(wholeSection(label, choose(await readAll(body, span.start, span.end)), partial));
+        output.text(wholeSection(label, choose(new HeaderBlock(await readAll(body, span.start, span.end))), partial));
         return;
       }
       const start = Math.min(span.start + (partial?.offset ?? 0), span.end);
@@ -178,10 +178,10 @@ function isOfHeader({ what, path }: Section): boolean {
 }
 
 /** What a section takes of a header block. */
-function chooserOf({ what, fields }: Section): (header: Uint8Array) => Uint8Array {
-  return what === "fields" || what === "fields-not"
-    ? selectHeaderFields(fields, what === "fields-not")
-    : (header) => header;
+function chooserOf({ what, fields }: Section): (header: HeaderBlock) => Uint8Array {
+  if (what !== "fields" && what !== "fields-not") return ({ bytes }) => bytes;
+  const names = new Set(fields.map((name) => name.toLowerCase()));
+  return (header) => header.select(names, what === "fields-not");
 }
 
 /** Where a section lies in the message: its octets from `start` up to, not including, `end`. */

@@ -1,3 +1,4 @@
+import type { HeaderBlock } from "@restante/mime";
 import type { Body, Contents } from "../mail/contents.ts";
 import type { Appended, Mail } from "../mail/mail.ts";
 import type { Mailbox } from "../mail/mailbox.ts";
@@ -70,7 +71,7 @@ export class AccountSession {
   readSummaries(messages: readonly Message[]): Promise<Summary[]> {
     return this.#contents.readSummaries(messages);
   }
-  readHeaders(messages: readonly Message[]): Promise<Uint8Array[]> {
+  readHeaders(messages: readonly Message[]): Promise<HeaderBlock[]> {
     return this.#contents.readHeaders(messages);
   }
   openBody(message: Message): Promise<Body> {

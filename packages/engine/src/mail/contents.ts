@@ -1,3 +1,4 @@
+import { HeaderBlock } from "@restante/mime";
 import type { Bay } from "../bay/bay.ts";
 import { entryName, hexText, type Span } from "../bay/entry.ts";
 import type { ReadEntry } from "../bay/machine.ts";
@@ -49,7 +50,7 @@ export class Contents {
   readonly #catchUp: () => Promise<void>;
   readonly #entries = new SharedCache<number, OpenEntry>(room);
   readonly #rowPages = new SharedCache<string, readonly OpenRecord[]>(room);
-  readonly #headerPages = new SharedCache<string, readonly Uint8Array[]>(room);
+  readonly #headerPages = new SharedCache<string, readonly OpenHeader[]>(room);
   /** What stands before the first segment of large bodies, by their objects' names. */
   readonly #beginnings = new Cache<string, Uint8Array>(BEGINNINGS_CACHED);
 
@@ -85,11 +86,11 @@ export class Contents {
   }
 
   /** The header blocks of these messages, in order; `Summary.headerWhole` says whether that is all of one. */
-  readHeaders(messages: readonly Message[]): Promise<Uint8Array[]> {
+  readHeaders(messages: readonly Message[]): Promise<HeaderBlock[]> {
     return readAll(
       messages,
-      ({ state, row }) => this.#findKeptHeader(state, state.emailOf(row)),
-      async ({ state, row }) => decodeHeader(await this.readHeader(state, state.emailOf(row))),
+      ({ state, row }) => this.#findKeptHeader(state, state.emailOf(row))?.block,
+      async ({ state, row }) => (await this.#openHeader(state, state.emailOf(row))).block,
     );
   }
 
@@ -161,17 +162,27 @@ export class Contents {
     if (brought) return brought;
     return this.#inPage(this.#rowPages, state.pages.rows, email, async (name) => {
       const page = await this.#pageStore.read("rows", name);
-      return { value: decodeRowPage(page).map((record) => new OpenRecord(record)), bytes: page.length * DECODED_WEIGHT };
+      return {
+        value: decodeRowPage(page).map((record) => new OpenRecord(record)),
+        bytes: page.length * DECODED_WEIGHT,
+      };
     });
   }
 
   /** An email's header frame. */
   async readHeader(state: MailState, email: number): Promise<Uint8Array> {
+    return (await this.#openHeader(state, email)).frame;
+  }
+
+  async #openHeader(state: MailState, email: number): Promise<OpenHeader> {
     const brought = await this.#broughtBy(state, email);
     if (brought) return brought.header;
     return this.#inPage(this.#headerPages, state.pages.headers, email, async (name) => {
       const page = await this.#pageStore.read("headers", name);
-      return { value: decodeHeaderPage(page), bytes: page.length };
+      return {
+        value: decodeHeaderPage(page).map((frame) => new OpenHeader(frame)),
+        bytes: page.length * DECODED_WEIGHT,
+      };
     });
   }
 
@@ -183,13 +194,11 @@ export class Contents {
     return name === undefined ? undefined : this.#rowPages.peek(name)?.[email % PAGE_EMAILS];
   }
 
-  #findKeptHeader(state: MailState, email: number): Uint8Array | undefined {
+  #findKeptHeader(state: MailState, email: number): OpenHeader | undefined {
     const tail = state.tailOf(email);
+    if (tail) return this.#entries.peek(tail.entry)?.find(tail)?.header;
     const name = state.pages.headers[Math.floor(email / PAGE_EMAILS)];
-    const frame = tail
-      ? this.#entries.peek(tail.entry)?.find(tail)?.header
-      : name !== undefined && this.#headerPages.peek(name)?.[email % PAGE_EMAILS];
-    return frame ? decodeHeader(frame) : undefined;
+    return name === undefined ? undefined : this.#headerPages.peek(name)?.[email % PAGE_EMAILS];
   }
 
   async #inPage<T>(
@@ -251,11 +260,25 @@ class OpenRecord {
   }
 }
 
-class BroughtRecord extends OpenRecord {
-  /** The header's frame. */
-  readonly header: Uint8Array;
+/** A header's frame, and its block once someone asked for it. */
+class OpenHeader {
+  readonly frame: Uint8Array;
+  #block: HeaderBlock | undefined;
 
-  constructor(record: EmailRecord, header: Uint8Array) {
+  constructor(frame: Uint8Array) {
+    this.frame = frame;
+  }
+
+  get block(): HeaderBlock {
+    this.#block ??= new HeaderBlock(decodeHeader(this.frame));
+    return this.#block;
+  }
+}
+
+class BroughtRecord extends OpenRecord {
+  readonly header: OpenHeader;
+
+  constructor(record: EmailRecord, header: OpenHeader) {
     super(record);
     this.header = header;
   }
@@ -283,7 +306,7 @@ class OpenEntry {
     const email = emailIn(this.#entry?.ops[op], index);
     if (!email) return undefined;
     const object = placeOf(email, this.#number, this.#entry?.attachments[op]);
-    const record = new BroughtRecord({ ...email, object }, email.header);
+    const record = new BroughtRecord({ ...email, object }, new OpenHeader(email.header));
     this.#records[op] ??= [];
     this.#records[op][index] = record;
     return record;
@@ -294,7 +317,7 @@ class OpenEntry {
     let bytes = RECORD_BYTES;
     for (const { length } of this.#entry?.attachments.flat() ?? []) bytes += length;
     for (const email of this.#entry?.ops.flatMap(emailsOf) ?? [])
-      bytes += email.header.length + email.summary.length * DECODED_WEIGHT + RECORD_BYTES;
+      bytes += (email.header.length + email.summary.length) * DECODED_WEIGHT + RECORD_BYTES;
     return bytes;
   }
 }

@@ -67,7 +67,7 @@ export class SharedCache<K, V> {
    * again. */
   get(key: K, read: () => Promise<Weighed<V>>): Promise<V> {
     const known = this.#underWay.get(key);
-    if (known) return known;
+    if (known !== undefined) return known;
     const kept = this.peek(key);
     if (kept !== undefined) return Promise.resolve(kept);
     const reading = this.#read(key, read).finally(() => this.#underWay.delete(key));
