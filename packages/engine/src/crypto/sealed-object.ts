@@ -197,10 +197,20 @@ export async function* openRange(
   let number = Math.floor(start / SEGMENT_CONTENT_BYTES);
   const last = Math.floor((end - 1) / SEGMENT_CONTENT_BYTES);
   let length = number === 0 ? firstLength : 0;
-  while (number <= last) {
-    const from = HEADER_BYTES + number * FULL_SEGMENT_BYTES;
-    const count = Math.min(READ_AHEAD_SEGMENTS, last - number + 1);
-    const bytes = await read(from, from + count * FULL_SEGMENT_BYTES);
+  const readFrom = (first: number): Promise<Uint8Array> => {
+    const from = HEADER_BYTES + first * FULL_SEGMENT_BYTES;
+    const bytes = read(from, from + Math.min(READ_AHEAD_SEGMENTS, last - first + 1) * FULL_SEGMENT_BYTES);
+    // Who stops in between never asks how the read ended.
+    bytes.catch(() => undefined);
+    return bytes;
+  };
+  let ahead: Promise<Uint8Array> | undefined = readFrom(number);
+  while (ahead !== undefined) {
+    const bytes = await ahead;
+    if (bytes.length === 0) throw new CryptoError("corrupt", "sealed object ends early");
+    // The next segments are read while these are opened and sent.
+    const next = number + READ_AHEAD_SEGMENTS;
+    ahead = next <= last ? readFrom(next) : undefined;
     for (let at = 0; at < bytes.length && number <= last; number++) {
       const sealed = bytes.subarray(at, at + (length || FULL_SEGMENT_BYTES));
       const segment = openSegment(context, binding, number, sealed, length || sealed.length);
@@ -211,7 +221,7 @@ export async function* openRange(
       length = segment.nextLength;
       if (length === 0 || segment.content.length < SEGMENT_CONTENT_BYTES) return;
     }
-    if (bytes.length === 0) throw new CryptoError("corrupt", "sealed object ends early");
+    if (number < Math.min(next, last + 1)) throw new CryptoError("corrupt", "sealed object ends early");
   }
 }
 
