@@ -102,8 +102,11 @@ switch (task) {
     if (values.rounds) env.RESTANTE_FAULT_ROUNDS = values.rounds;
     if (values.minutes) env.RESTANTE_FAULT_MINUTES = values.minutes;
     if (values.seed) env.RESTANTE_TEST_SEED = values.seed;
-    rmSync(join(root, "test", ".reports"), { recursive: true, force: true });
-    report(["test"], run("vitest", ["run", "--root", "test", "--config", "vitest.faults.config.ts"]));
+    const folders = ["packages/engine", "test"];
+    for (const folder of folders) rmSync(join(root, folder, ".reports"), { recursive: true, force: true });
+    env.RESTANTE_FAULT_RUNS ??= String(2 * Number(env.RESTANTE_FAULT_ROUNDS ?? 200));
+    const matrix = run("vitest", ["run", "--root", "packages/engine", "src/account/matrix.test.ts"]);
+    report(folders, run("vitest", ["run", "--root", "test", "--config", "vitest.faults.config.ts"]) || matrix);
     break;
   }
   case "docs":

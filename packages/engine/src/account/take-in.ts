@@ -74,7 +74,7 @@ export class TakeIn {
   /** Takes in what came, as far as it was told. */
   async run(): Promise<void> {
     // One under way may have listed before the newest note came: wait for it, then look again.
-    while (this.#running !== undefined) await this.#running;
+    while (this.#running !== undefined) await this.settled();
     this.#running = this.#takeInAll().finally(() => {
       this.#running = undefined;
     });

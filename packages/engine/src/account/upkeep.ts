@@ -1,5 +1,5 @@
 import { entryName } from "../bay/entry.ts";
-import { MANIFESTS, manifestName, manifestNumber } from "../bay/manifest.ts";
+import { MANIFESTS, manifestNumber } from "../bay/manifest.ts";
 import { asStoreFailure } from "../bay/store-failure.ts";
 import { EngineError } from "../errors.ts";
 import { bodyId } from "../mail/names.ts";
@@ -111,16 +111,26 @@ export class Upkeep {
   }
 
   async #checkpoint(): Promise<void> {
-    const startedAt = this.#bay.position;
+    await this.#bay.sync();
     await adoptCheckpoint(this.#bay);
-    await this.#bay.checkpoint(async ({ covers, manifest, emails }) => {
-      const outcome = await this.#bay.push({
-        op: { kind: "checkpoint", covers, manifest, emailRows: emails, startedAt },
+    const startedAt = this.#bay.position;
+    const upon = this.#state.checkpoint?.covers ?? 0;
+    try {
+      await this.#bay.checkpoint(async ({ covers, manifest, emails }) => {
+        const outcome = await this.#bay.push({
+          op: { kind: "checkpoint", covers, manifest, emailRows: emails, startedAt },
+        });
+        // Its manifest stays where it is: another may come to be of that name, and a deletion may come late.
+        if (outcome.refusal)
+          throw new EngineError("conflict", "another checkpoint was made, or objects were condemned, meanwhile");
       });
-      if (!outcome.refusal) return;
-      await this.#delete([manifestName(covers)]);
-      throw new EngineError("conflict", "objects were condemned while the checkpoint was made");
-    });
+    } catch (error) {
+      if (!(error instanceof EngineError && error.code === "corrupt")) throw error;
+      // What it was made of may be gone because another's checkpoint holds it.
+      await this.#bay.sync();
+      if ((this.#state.checkpoint?.covers ?? 0) <= upon) throw error;
+      throw new EngineError("conflict", "another checkpoint was made meanwhile", { cause: error });
+    }
   }
 
   async #runQuietly(): Promise<void> {
@@ -152,8 +162,10 @@ export class Upkeep {
 
   /** Deletes notes that the current checkpoint makes unneeded. Returns all taken-in ones that are gone. */
   async #deleteNotes(): Promise<string[]> {
-    const { takenNotes, pages } = this.#state;
-    const covered = [...takenNotes].filter(([, entry]) => entry <= pages.covers).map(([note]) => note);
+    const { takenNotes, pages, checkpoint } = this.#state;
+    // An opening may have found a checkpoint that was never announced: nothing is deleted upon that.
+    const covers = Math.min(pages.covers, checkpoint?.covers ?? 0);
+    const covered = [...takenNotes].filter(([, entry]) => entry <= covers).map(([note]) => note);
     if (covered.length === 0) return [];
     const there = new Set<string>();
     for await (const { name } of this.#list("note/")) there.add(name);

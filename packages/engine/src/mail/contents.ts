@@ -104,6 +104,8 @@ export class Contents {
     if (first) return this.#body(record, first, size);
     // A checkpoint may have moved it since the record was read.
     await this.#catchUp();
+    // A view that is days old may show what was expunged, and collected since.
+    if (state === this.#bay.state && !state.isHeld(email)) throw new EngineError("expunged", "the message is gone");
     return this.openStored(await this.readRecord(state, email), size);
   }
 
