@@ -69,6 +69,8 @@ const { values, positionals } = parseArgs({
     skip: { type: "string" },
     peers: { type: "string", default: "O,W,E" },
     seconds: { type: "string" },
+    deliveries: { type: "string" },
+    "sample-ms": { type: "string" },
     write: { type: "boolean", default: false },
   },
 });
@@ -133,7 +135,7 @@ async function compare(names: readonly string[], folder: string) {
   const table = join(folder, "out.md");
   const args = [join(FOLDER, "compare.mjs"), "--out", out, "--table", table];
   for (const name of names) args.push("--endpoint", join(folder, name, "endpoint.json"));
-  for (const option of ["count", "rounds", "workloads", "skip", "seconds"] as const)
+  for (const option of ["count", "rounds", "workloads", "skip", "seconds", "deliveries", "sample-ms"] as const)
     if (values[option] !== undefined) args.push(`--${option}`, values[option]);
   const child = spawn(process.execPath, args, { stdio: ["ignore", "ignore", "inherit"] });
   const code = await new Promise<number | null>((resolve, reject) => {
