@@ -1,16 +1,7 @@
-import {
-  acceptHistory,
-  accountPrefix,
-  changePassword,
-  deleteAccount,
-  normalizeAddress,
-  recoverAccount,
-  signUp,
-  type User,
-} from "@restante/engine";
+import { acceptHistory, accountPrefix, changePassword, deleteAccount, recoverAccount, signUp } from "@restante/engine";
 import type { Config } from "@restante/host";
 import { askNewSecret, askSecret } from "./ask.ts";
-import { type Context, openContext, readPepper } from "./context.ts";
+import { type Context, getUser, openContext, readPepper } from "./context.ts";
 import { EXIT, Exit } from "./exit.ts";
 import type { Flags } from "./flags.ts";
 
@@ -90,12 +81,6 @@ async function remove(context: Context, address: string): Promise<unknown> {
   const user = await getUser(context, address);
   await deleteAccount(context, user);
   return [`${user.address} is gone.`];
-}
-
-async function getUser({ users }: Context, address: string): Promise<User> {
-  const user = await users.find(normalizeAddress(address));
-  if (!user) throw new Exit(EXIT.failed, `there is no account ${address}`);
-  return user;
 }
 
 function print(flags: Flags, result: unknown): void {

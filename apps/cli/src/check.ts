@@ -1,7 +1,6 @@
-import { Accounts, checkAccount } from "@restante/engine";
+import { checkAccount } from "@restante/engine";
 import type { Config } from "@restante/host";
-import { askSecret } from "./ask.ts";
-import { openContext, readPepper, readSigner } from "./context.ts";
+import { withSession } from "./context.ts";
 import { EXIT, Exit } from "./exit.ts";
 import type { Flags } from "./flags.ts";
 
@@ -9,13 +8,8 @@ import type { Flags } from "./flags.ts";
 export async function check(config: Config, args: readonly string[], flags: Flags): Promise<number> {
   const [address] = args;
   if (address === undefined) throw new Exit(EXIT.usage, "check wants an address");
-  await using context = await openContext(config);
-  const signer = await readSigner(config);
-  const accounts = new Accounts({ ...context, trustedHosts: [signer.publicKey], pepper: await readPepper(config) });
-  try {
-    const session = await accounts.login(address, await askSecret("Password: ", flags), "");
+  return withSession(config, address, flags, async (session) => {
     const report = await checkAccount(session);
-    session.close();
     if (flags.json) process.stdout.write(`${JSON.stringify(report)}\n`);
     else {
       for (const { mailbox, uid, problem } of report.findings)
@@ -25,7 +19,5 @@ export async function check(config: Config, args: readonly string[], flags: Flag
       );
     }
     return report.findings.length > 0 ? EXIT.failed : EXIT.well;
-  } finally {
-    await accounts.dispose();
-  }
+  });
 }

@@ -1,18 +1,24 @@
 import { randomBytes } from "node:crypto";
 import {
+  type AccountSession,
+  Accounts,
   type Deliverer,
+  normalizeAddress,
   type ObjectStore,
   type Platform,
   ready,
   type SigningKeyPair,
   signingKeyPair,
   Unsettled,
+  type User,
   type UserDirectory,
 } from "@restante/engine";
 import { nodePlatform, openEmbeddedStore, UsersFolder, witnessFolder } from "@restante/engine/node";
 import { MemoryPlace } from "@restante/engine/testing";
 import { type Config, createLog, dataPath, type Log, readOrMakeKey } from "@restante/host";
-import { EXIT } from "./exit.ts";
+import { askSecret } from "./ask.ts";
+import { EXIT, Exit } from "./exit.ts";
+import type { Flags } from "./flags.ts";
 
 /** What every command works on: the store, the users and the platform, made from the configuration. */
 export interface Context extends AsyncDisposable {
@@ -82,6 +88,38 @@ export function readPepper(config: Config): Promise<Uint8Array> {
 /** The key by which this host signs what it delivers. */
 export async function readSigner(config: Config): Promise<SigningKeyPair> {
   return signingKeyPair(await readOrMakeKey(config.lmtp.key_file || dataPath(config, "keys", "lmtp"), 32));
+}
+
+/** Public keys of the hosts whose deliveries are believed: this one's, and those that the configuration names. */
+export function trustedHosts(config: Config, signer: SigningKeyPair): readonly Uint8Array[] {
+  return [signer.publicKey, ...config.login.trusted_hosts.map((key) => new Uint8Array(Buffer.from(key, "base64")))];
+}
+
+/** Signs the owner in by their password for the length of `work`. */
+export async function withSession<T>(
+  config: Config,
+  address: string,
+  flags: Flags,
+  work: (session: AccountSession) => Promise<T>,
+): Promise<T> {
+  await using context = await openContext(config);
+  const trusted = trustedHosts(config, await readSigner(config));
+  const accounts = new Accounts({ ...context, trustedHosts: trusted, pepper: await readPepper(config) });
+  try {
+    const session = await accounts.login(address, await askSecret("Password: ", flags), "");
+    const result = await work(session);
+    session.close();
+    return result;
+  } finally {
+    await accounts.dispose();
+  }
+}
+
+/** Throws Exit. */
+export async function getUser({ users }: Context, address: string): Promise<User> {
+  const user = await users.find(normalizeAddress(address));
+  if (!user) throw new Exit(EXIT.failed, `there is no account ${address}`);
+  return user;
 }
 
 export function makeDeliverer({ store, platform }: Context, signer: SigningKeyPair): Deliverer {

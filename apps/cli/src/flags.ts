@@ -3,4 +3,6 @@ export interface Flags {
   readonly json: boolean;
   readonly passwordStdin: boolean;
   readonly only: string | undefined;
+  readonly mailbox: string | undefined;
+  readonly salvage: boolean;
 }

@@ -4,6 +4,8 @@ import { ConfigError, readConfig } from "@restante/host";
 import { account } from "./account.ts";
 import { check } from "./check.ts";
 import { EXIT, Exit } from "./exit.ts";
+import { exportMail } from "./export.ts";
+import { importMail } from "./import.ts";
 import { serve } from "./serve.ts";
 
 const HELP = `restante: a mail server whose stored bytes only the mailbox's owner can open
@@ -17,6 +19,11 @@ const HELP = `restante: a mail server whose stored bytes only the mailbox's owne
   restante account accept-history ADDRESS  go on from an older history, after a restore
   restante account delete ADDRESS
   restante check ADDRESS                   open and count everything in an account
+  restante import SOURCE ADDRESS           take mail in from maildir:PATH, mbox:PATH, mboxo:PATH or eml:PATH;
+                                           may be run again: what is there is not doubled
+    --mailbox NAME                         into this mailbox, or below it
+  restante export ADDRESS TARGET           write all mail to maildir:PATH, mbox:PATH or eml:PATH
+    --salvage                              straight from the bodies, when the account is damaged
   restante config check
 
 Options
@@ -47,7 +54,13 @@ async function dispatch(args: readonly string[]): Promise<number> {
     return command === undefined && !values.help ? EXIT.usage : EXIT.well;
   }
   const config = readConfig(values.config, process.env);
-  const flags = { json: values.json, passwordStdin: values["password-stdin"], only: values.only };
+  const flags = {
+    json: values.json,
+    passwordStdin: values["password-stdin"],
+    only: values.only,
+    mailbox: values.mailbox,
+    salvage: values.salvage,
+  };
   switch (command) {
     case "serve":
       return serve(config, flags);
@@ -55,6 +68,10 @@ async function dispatch(args: readonly string[]): Promise<number> {
       return account(config, rest, flags);
     case "check":
       return check(config, rest, flags);
+    case "import":
+      return importMail(config, rest, flags);
+    case "export":
+      return exportMail(config, rest, flags);
     case "config":
       if (rest[0] !== "check") break;
       process.stdout.write(`${config.file ?? "defaults"}: well\n`);
@@ -71,6 +88,8 @@ function parseFlags(args: readonly string[]) {
       options: {
         config: { type: "string" },
         only: { type: "string" },
+        mailbox: { type: "string" },
+        salvage: { type: "boolean", default: false },
         json: { type: "boolean", default: false },
         "password-stdin": { type: "boolean", default: false },
         help: { type: "boolean", default: false },

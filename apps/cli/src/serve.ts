@@ -4,7 +4,7 @@ import { Accounts, Dropbox, type SigningKeyPair } from "@restante/engine";
 import { type Config, ConfigError, dataPath, isLoopbackAddress, listen, parseListenAddress, Tls } from "@restante/host";
 import { createImapServer } from "@restante/imap";
 import { createLmtpServer } from "@restante/lmtp";
-import { type Context, makeDeliverer, openContext, readPepper, readSigner } from "./context.ts";
+import { type Context, makeDeliverer, openContext, readPepper, readSigner, trustedHosts } from "./context.ts";
 import { DEMO_ADDRESS, DEMO_PASSWORD, makeDemoAccount, sendDemoMails } from "./demo.ts";
 import { EXIT } from "./exit.ts";
 import type { Flags } from "./flags.ts";
@@ -64,11 +64,8 @@ function wantedServices(only: string | undefined): readonly ServiceName[] {
 
 async function imapService(context: Context, tls: Tls, signer: SigningKeyPair): Promise<Service> {
   const { config, store, users, platform, log } = context;
-  const trustedHosts = [
-    signer.publicKey,
-    ...config.login.trusted_hosts.map((key) => new Uint8Array(Buffer.from(key, "base64"))),
-  ];
-  const accounts = new Accounts({ store, users, platform, trustedHosts, pepper: await readPepper(config) });
+  const trusted = trustedHosts(config, signer);
+  const accounts = new Accounts({ store, users, platform, trustedHosts: trusted, pepper: await readPepper(config) });
   const server = createImapServer({
     signIn: (user, password, address) => accounts.login(user, password, address),
     secureContext: () => tls.context,

@@ -1,1 +1,2 @@
 export { createImapServer, type ImapServer, type ImapServerOptions } from "./server.ts";
+export { decodeMailboxName, encodeMailboxName } from "./wire/mailbox-name.ts";

@@ -2,7 +2,9 @@
 export { Accounts, type AccountsOptions } from "./account/accounts.ts";
 export { type CheckReport, checkAccount, type Finding } from "./account/check.ts";
 export { type Deliverer, Dropbox } from "./account/dropbox.ts";
+export { APPEND_BYTES_MAX, APPEND_EMAILS_MAX, type Prepared } from "./account/message-writer.ts";
 export type { LogEvent, Platform, WitnessKeeper } from "./account/platform.ts";
+export { type SalvagedMail, type SalvageReport, salvage } from "./account/salvage.ts";
 export { AccountSession } from "./account/session.ts";
 export { type SignUp, signUp } from "./account/sign-up.ts";
 export { acceptHistory, changePassword, deleteAccount, recoverAccount } from "./account/slots.ts";

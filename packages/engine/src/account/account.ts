@@ -171,6 +171,11 @@ export class Account {
     return this.#messages.append(path, prepared);
   }
 
+  /** Appends several by one op: an import. */
+  appendMany(path: string, prepared: readonly Prepared[]): Promise<Appended> {
+    return this.#messages.appendMany(path, prepared);
+  }
+
   /** The first uid of `mailbox` that no session was told to be \Recent, which a session that may write claims:
    * RFC 3501 §2.3.2. Kept by this process alone. */
   claimRecent(mailbox: Mailbox, readOnly: boolean): number {

@@ -40,6 +40,10 @@ export interface MessageWriterOptions {
   readonly ring: Ring;
 }
 
+/** Messages, and bytes of small bodies, that one op of {@link MessageWriter.appendMany} should bring at most. */
+export const APPEND_EMAILS_MAX = 256;
+export const APPEND_BYTES_MAX: number = 2 ** 20;
+
 /** How often a message is brought again because the collector came between. */
 const APPEND_TRIES = 3;
 
@@ -69,19 +73,46 @@ export class MessageWriter {
   }
 
   /** Puts a prepared message into the mailbox at `path`. Errors: `not-found`, `unavailable`, `unknown-outcome`. */
-  async append(path: string, prepared: Prepared): Promise<Appended> {
+  append(path: string, prepared: Prepared): Promise<Appended> {
+    return this.appendMany(path, [prepared]);
+  }
+
+  /** Puts prepared messages into the mailbox at `path` by one op: all or none. The caller keeps to
+   * {@link APPEND_EMAILS_MAX} and {@link APPEND_BYTES_MAX}. Errors: as {@link append}. */
+  async appendMany(path: string, messages: readonly Prepared[]): Promise<Appended> {
     const { mail, threads } = this.#options;
-    const [thread] = await threads.assign([prepared.email.ids]);
+    const given = await threads.assign(messages.map(({ email }) => email.ids));
     for (let tries = 1; ; tries++) {
-      const { email, attachments, since } = prepared;
+      let attached = 0;
+      const emails = messages.map(({ email, attachments }, at): NewEmail => {
+        const place = attachments.length > 0 ? ({ in: "entry", attachment: attached } as const) : email.place;
+        attached += attachments.length;
+        return { ...email, place, thread: given[at]! };
+      });
+      const since = Math.min(...messages.map((message) => message.since));
       try {
-        return await mail.append(path, [{ ...email, thread: thread! }], since, attachments);
+        return await mail.append(
+          path,
+          emails,
+          since,
+          messages.flatMap(({ attachments }) => attachments),
+        );
       } catch (error) {
         const isInTheWay = error instanceof EngineError && error.code === "conflict";
         if (!isInTheWay || tries === APPEND_TRIES) throw error;
-        prepared = await this.again(email, path);
+        messages = await this.#againMany(messages, path);
       }
     }
+  }
+
+  /** Only bodies of their own are in the collector's way; the small ones are made upon the present once more. */
+  async #againMany(messages: readonly Prepared[], path: string): Promise<Prepared[]> {
+    const again: Prepared[] = [];
+    for (const message of messages)
+      if (message.email.place.in === "object") again.push(await this.again(message.email, path));
+    return messages.map((message) =>
+      message.email.place.in === "object" ? again.shift()! : { ...message, since: this.#options.bay.position },
+    );
   }
 
   /**

@@ -68,6 +68,9 @@ export class AccountSession {
   append(path: string, prepared: Prepared): Promise<Appended> {
     return this.#account.append(path, prepared);
   }
+  appendMany(path: string, prepared: readonly Prepared[]): Promise<Appended> {
+    return this.#account.appendMany(path, prepared);
+  }
   readSummaries(messages: readonly Message[]): Promise<Summary[]> {
     return this.#contents.readSummaries(messages);
   }

@@ -104,7 +104,8 @@ async function replacePassword(tools: Tools, user: User, known: SlotSecret, fres
   }
 }
 
-async function openWith(
+/** The ring in the newest slot of this kind that the secret opens. */
+export async function openWith(
   { store, platform }: Tools,
   prefix: string,
   known: SlotSecret,

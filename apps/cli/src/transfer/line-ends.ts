@@ -1,0 +1,49 @@
+const CR = 13;
+const LF = 10;
+
+/**
+ * A message as IMAP has it: line ends are CRLF. A file whose first line ends so is taken as it is; another gets a CR
+ * before each LF that has none.
+ */
+export async function* withCrlf(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  let asItIs: boolean | undefined;
+  let last = 0;
+  for await (const chunk of source) {
+    if (asItIs === undefined) {
+      const at = chunk.indexOf(LF);
+      if (at >= 0) asItIs = (at === 0 ? last : chunk[at - 1]) === CR;
+    }
+    yield asItIs === true ? chunk : addCr(chunk, last);
+    last = chunk.at(-1) ?? last;
+  }
+}
+
+function addCr(chunk: Uint8Array, before: number): Uint8Array {
+  const out = new Uint8Array(chunk.length * 2);
+  let length = 0;
+  let last = before;
+  for (const byte of chunk) {
+    if (byte === LF && last !== CR) out[length++] = CR;
+    out[length++] = byte;
+    last = byte;
+  }
+  return out.subarray(0, length);
+}
+
+/** Lines with their ends, whatever these are; a line longer than `lineBytesMax` comes in pieces. */
+export async function* readLines(source: AsyncIterable<Uint8Array>, lineBytesMax: number): AsyncGenerator<Buffer> {
+  let rest: Buffer = Buffer.alloc(0);
+  for await (const chunk of source) {
+    let bytes = rest.length > 0 ? Buffer.concat([rest, chunk]) : Buffer.from(chunk);
+    for (let at = bytes.indexOf(LF); at >= 0; at = bytes.indexOf(LF)) {
+      yield bytes.subarray(0, at + 1);
+      bytes = bytes.subarray(at + 1);
+    }
+    if (bytes.length > lineBytesMax) {
+      yield bytes;
+      bytes = Buffer.alloc(0);
+    }
+    rest = bytes;
+  }
+  if (rest.length > 0) yield rest;
+}

@@ -1,0 +1,77 @@
+import type { MailDate } from "@restante/mime";
+
+/** Mail outside the store, as an import reads it. */
+export interface MailSource {
+  /** What a progress bar counts: messages, or bytes where counting messages would mean to read all. */
+  readonly total: number;
+  readonly folders: readonly SourceFolder[];
+  /** Paths that are subscribed; undefined if the source does not say: then all are. */
+  readonly subscribed: ReadonlySet<string> | undefined;
+}
+
+export interface SourceFolder {
+  /** The mailbox's path: Unicode, levels divided by `/`. */
+  readonly path: string;
+  mails(): AsyncIterable<SourceMail>;
+}
+
+export interface SourceMail {
+  /** Where it lies, for messages to people. */
+  readonly place: string;
+  readonly flags: readonly string[];
+  /** INTERNALDATE; undefined if the source does not tell: then the mail's own fields do. */
+  readonly received: MailDate | undefined;
+  /** Its part of {@link MailSource.total}. */
+  readonly weight: number;
+  /** The message with CRLF line ends; may be called again. */
+  open(): AsyncIterable<Uint8Array>;
+}
+
+/** Mail outside the store, as an export writes it. */
+export interface MailTarget {
+  /** Begins a mailbox; its mails follow. */
+  begin(path: string, keywords: readonly string[]): Promise<void>;
+  write(mail: TargetMail): Promise<void>;
+  /** All is written. */
+  end(subscribed: readonly string[]): Promise<void>;
+}
+
+export interface TargetMail {
+  readonly uid: number;
+  readonly received: MailDate;
+  readonly flags: readonly string[];
+  read(): AsyncIterable<Uint8Array>;
+}
+
+export type TransferFormat = "maildir" | "mbox" | "mboxo" | "eml";
+
+/** `maildir:PATH` and so on. Undefined if it is none. */
+export function parsePlace(text: string): { readonly format: TransferFormat; readonly path: string } | undefined {
+  const match = /^(maildir|mbox|mboxo|eml):(.+)$/s.exec(text);
+  return match ? { format: match[1] as TransferFormat, path: match[2]! } : undefined;
+}
+
+/** A level of a mailbox's path as the name of a file or folder: what file systems or our own endings mean is escaped. */
+export function fileNameOf(level: string): string {
+  return level
+    .replace(/^\.|[%\\:*?"<>|]|\.(?=(?:sbd|msf)$)/g, (char) => `%${char.charCodeAt(0).toString(16).padStart(2, "0")}`)
+    .replace(/%[0-9a-f]{2}/g, (escaped) => escaped.toUpperCase());
+}
+
+/** What {@link fileNameOf} made; a name that is no such thing stands for itself. */
+export function levelOf(fileName: string): string {
+  try {
+    return decodeURIComponent(fileName);
+  } catch {
+    return fileName;
+  }
+}
+
+/** Paths one a line, as Dovecot keeps subscriptions. */
+export function formatLines(lines: readonly string[]): string {
+  return lines.map((line) => `${line}\n`).join("");
+}
+
+export function parseLines(text: string): string[] {
+  return text.split(/\r?\n/).filter((line) => line !== "");
+}
