@@ -99,7 +99,7 @@ async function run(): Promise<number> {
     const { tables, results } = await compare(names, folder);
     console.log(tables);
     const { passed, failures } = judge(results[OURS] ?? {});
-    if (values.write) writeDocument(tables, names);
+    if (values.write) writeDocument(tables);
     for (const [name, metrics] of Object.entries(results))
       for (const line of name === OURS ? [] : judge(metrics).failures) console.log(`peer ${name}: ${line}`);
     for (const line of failures) console.log(`FAILED  ${line}`);
@@ -164,7 +164,7 @@ function judge(metrics: Readonly<Record<string, readonly Result[]>>) {
   return { passed, failures };
 }
 
-function writeDocument(tables: string, names: readonly string[]): void {
+function writeDocument(tables: string): void {
   const text = readFileSync(DOCUMENT, "utf8");
   const [before, rest] = text.split(MARKERS[0]);
   const after = rest?.split(MARKERS[1])[1];
@@ -175,7 +175,7 @@ function writeDocument(tables: string, names: readonly string[]): void {
   const head = [
     `Measured on ${new Date().toISOString().slice(0, 10)} at commit ${git("rev-parse", "--short", "HEAD")}`,
     `(${processor.length} × ${processor[0]?.model.trim()}, ${Math.round(totalmem() / 2 ** 30)} GB, Linux ${release()}, Node ${process.version});`,
-    `servers and load programs share the machine. \`npm run bench -- imap --count ${values.count} --rounds ${values.rounds} --peers ${names.slice(1).join(",")}\`.`,
+    `servers and load programs share the machine. \`npm run bench -- ${process.argv.slice(2).join(" ")}\`.`,
   ].join("\n");
   writeFileSync(DOCUMENT, `${before}${MARKERS[0]}\n${head}\n\n${tables.trim()}\n${MARKERS[1]}${after}`);
 }
