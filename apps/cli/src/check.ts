@@ -1,11 +1,12 @@
-import { checkAccount } from "@restante/engine";
+import { checkAccount, checkSealed } from "@restante/engine";
 import type { Config } from "@restante/host";
-import { withSession } from "./context.ts";
+import { openContext, withSession } from "./context.ts";
 import { EXIT, Exit } from "./exit.ts";
 import type { Flags } from "./flags.ts";
 
 /** `restante check ADDRESS`: the owner's check of everything in the account. */
 export async function check(config: Config, args: readonly string[], flags: Flags): Promise<number> {
+  if (flags.sealed) return checkObjects(config, flags);
   const [address] = args;
   if (address === undefined) throw new Exit(EXIT.usage, "check wants an address");
   return withSession(config, address, flags, async (session) => {
@@ -20,4 +21,18 @@ export async function check(config: Config, args: readonly string[], flags: Flag
     }
     return report.findings.length > 0 ? EXIT.failed : EXIT.well;
   });
+}
+
+/** `restante check --sealed`: a line an object, by name: hash, size, name. Damage is told on standard error too. */
+async function checkObjects(config: Config, flags: Flags): Promise<number> {
+  await using context = await openContext(config);
+  let damaged = 0;
+  for await (const object of checkSealed(context.store)) {
+    const { name, size, hash, problem } = object;
+    process.stdout.write(flags.json ? `${JSON.stringify(object)}\n` : `${hash ?? "-".repeat(64)} ${size} ${name}\n`);
+    if (problem === undefined) continue;
+    damaged++;
+    process.stderr.write(`restante: ${name}: ${problem}\n`);
+  }
+  return damaged > 0 ? EXIT.failed : EXIT.well;
 }

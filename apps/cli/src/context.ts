@@ -38,7 +38,7 @@ export async function openContext(config: Config): Promise<Context> {
     config,
     log,
     store,
-    users: new UsersFolder(config.login.users_dir || dataPath(config, "users")),
+    users: new UsersFolder(placesOf(config).users),
     platform: {
       crypto,
       now: Date.now,
@@ -58,7 +58,7 @@ export async function openContext(config: Config): Promise<Context> {
         return () => clearInterval(timer);
       },
       log,
-      witnesses: witnessFolder(dataPath(config, "keys", "witness")),
+      witnesses: witnessFolder(placesOf(config).witness),
     },
     async [Symbol.asyncDispose]() {
       await store.dispose();
@@ -67,11 +67,32 @@ export async function openContext(config: Config): Promise<Context> {
   };
 }
 
+interface Places {
+  readonly store: string;
+  readonly users: string;
+  readonly tls: string;
+  readonly pepper: string;
+  readonly lmtpKey: string;
+  readonly witness: string;
+}
+
+/** Where this host keeps what. */
+export function placesOf(config: Config): Places {
+  return {
+    store: config.storage.path || dataPath(config, "store"),
+    users: config.login.users_dir || dataPath(config, "users"),
+    tls: dataPath(config, "tls"),
+    pepper: config.login.pepper_file || dataPath(config, "keys", "pepper"),
+    lmtpKey: config.lmtp.key_file || dataPath(config, "keys", "lmtp"),
+    witness: dataPath(config, "keys", "witness"),
+  };
+}
+
 /** `memory` is for trying things out: it is gone when the process ends, and no other process sees it. */
 function openStore(config: Config, log: Log): Promise<ObjectStore> {
   if (config.storage.kind === "memory") return Promise.resolve(new MemoryPlace(Date.now).open());
   return openEmbeddedStore({
-    folder: config.storage.path || dataPath(config, "store"),
+    folder: placesOf(config).store,
     onFatal(message) {
       // What the disk holds is unknown: nothing more may be acknowledged.
       log({ level: "error", event: "store failed", message });
@@ -82,12 +103,12 @@ function openStore(config: Config, log: Log): Promise<ObjectStore> {
 
 /** The front end's pepper: without it the store alone yields no password. */
 export function readPepper(config: Config): Promise<Uint8Array> {
-  return readOrMakeKey(config.login.pepper_file || dataPath(config, "keys", "pepper"), 32);
+  return readOrMakeKey(placesOf(config).pepper, 32);
 }
 
 /** The key by which this host signs what it delivers. */
 export async function readSigner(config: Config): Promise<SigningKeyPair> {
-  return signingKeyPair(await readOrMakeKey(config.lmtp.key_file || dataPath(config, "keys", "lmtp"), 32));
+  return signingKeyPair(await readOrMakeKey(placesOf(config).lmtpKey, 32));
 }
 
 /** Public keys of the hosts whose deliveries are believed: this one's, and those that the configuration names. */

@@ -6,7 +6,7 @@ import { getUser, openContext, readPepper, withSession } from "./context.ts";
 import { EXIT, Exit } from "./exit.ts";
 import type { Flags } from "./flags.ts";
 import { EmlTarget } from "./transfer/eml.ts";
-import { type MailTarget, parsePlace } from "./transfer/mail-place.ts";
+import { type MailTarget, parsePlace, type TransferFormat } from "./transfer/mail-place.ts";
 import { MaildirTarget } from "./transfer/maildir.ts";
 import { MboxTarget } from "./transfer/mbox.ts";
 import { Progress } from "./transfer/progress.ts";
@@ -27,23 +27,21 @@ export async function exportMail(config: Config, args: readonly string[], flags:
   });
 }
 
-const TARGETS = "a target is maildir:PATH, mbox:PATH or eml:PATH";
+/** mboxo is read only: its quoting loses lines that were quoted before. */
+const TARGETS: Readonly<Record<TransferFormat, ((path: string) => MailTarget) | undefined>> = {
+  maildir: (path) => new MaildirTarget(path),
+  mbox: (path) => new MboxTarget(path),
+  mboxo: undefined,
+  eml: (path) => new EmlTarget(path),
+};
 
 async function openTarget(text: string): Promise<MailTarget> {
   const place = parsePlace(text);
-  if (!place) throw new Exit(EXIT.usage, TARGETS);
+  const make = place && TARGETS[place.format];
+  if (!make) throw new Exit(EXIT.usage, "a target is maildir:PATH, mbox:PATH or eml:PATH");
   await mkdir(place.path, { recursive: true, mode: 0o700 });
   if ((await readdir(place.path)).length > 0) throw new Exit(EXIT.failed, `${place.path} is not empty`);
-  switch (place.format) {
-    case "maildir":
-      return new MaildirTarget(place.path);
-    case "mbox":
-      return new MboxTarget(place.path);
-    case "eml":
-      return new EmlTarget(place.path);
-    case "mboxo":
-      throw new Exit(EXIT.usage, TARGETS);
-  }
+  return make(place.path);
 }
 
 async function exportAll(session: AccountSession, target: MailTarget): Promise<number> {

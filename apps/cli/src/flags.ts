@@ -5,4 +5,5 @@ export interface Flags {
   readonly only: string | undefined;
   readonly mailbox: string | undefined;
   readonly salvage: boolean;
+  readonly sealed: boolean;
 }

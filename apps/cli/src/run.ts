@@ -2,6 +2,7 @@ import { parseArgs } from "node:util";
 import { EngineError, StoreError } from "@restante/engine";
 import { ConfigError, readConfig } from "@restante/host";
 import { account } from "./account.ts";
+import { backUp, restore } from "./backup.ts";
 import { check } from "./check.ts";
 import { EXIT, Exit } from "./exit.ts";
 import { exportMail } from "./export.ts";
@@ -19,6 +20,9 @@ const HELP = `restante: a mail server whose stored bytes only the mailbox's owne
   restante account accept-history ADDRESS  go on from an older history, after a restore
   restante account delete ADDRESS
   restante check ADDRESS                   open and count everything in an account
+  restante check --sealed                  list and hash every stored object; needs no password
+  restante backup DIR                      copy the store and what belongs to it, beside a running server
+  restante restore DIR                     bring a backup back where no store is
   restante import SOURCE ADDRESS           take mail in from maildir:PATH, mbox:PATH, mboxo:PATH or eml:PATH;
                                            may be run again: what is there is not doubled
     --mailbox NAME                         into this mailbox, or below it
@@ -60,6 +64,7 @@ async function dispatch(args: readonly string[]): Promise<number> {
     only: values.only,
     mailbox: values.mailbox,
     salvage: values.salvage,
+    sealed: values.sealed,
   };
   switch (command) {
     case "serve":
@@ -68,6 +73,10 @@ async function dispatch(args: readonly string[]): Promise<number> {
       return account(config, rest, flags);
     case "check":
       return check(config, rest, flags);
+    case "backup":
+      return backUp(config, rest, flags);
+    case "restore":
+      return restore(config, rest, flags);
     case "import":
       return importMail(config, rest, flags);
     case "export":
@@ -90,6 +99,7 @@ function parseFlags(args: readonly string[]) {
         only: { type: "string" },
         mailbox: { type: "string" },
         salvage: { type: "boolean", default: false },
+        sealed: { type: "boolean", default: false },
         json: { type: "boolean", default: false },
         "password-stdin": { type: "boolean", default: false },
         help: { type: "boolean", default: false },

@@ -1,6 +1,7 @@
 /** The engine's door: what front ends use. What needs Node is behind `@restante/engine/node`. */
 export { Accounts, type AccountsOptions } from "./account/accounts.ts";
 export { type CheckReport, checkAccount, type Finding } from "./account/check.ts";
+export { checkSealed, type SealedObject } from "./account/check-sealed.ts";
 export { type Deliverer, Dropbox } from "./account/dropbox.ts";
 export { APPEND_BYTES_MAX, APPEND_EMAILS_MAX, type Prepared } from "./account/message-writer.ts";
 export type { LogEvent, Platform, WitnessKeeper } from "./account/platform.ts";

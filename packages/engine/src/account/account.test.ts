@@ -172,6 +172,8 @@ describe("rollback", () => {
     return {
       read: async (account) => kept.get(account),
       write: async (account, witness) => void kept.set(account, witness),
+      isRestored: async () => false,
+      clearRestored: async () => undefined,
     };
   }
 

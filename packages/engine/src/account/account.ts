@@ -87,9 +87,13 @@ export class Account {
    * `corrupt`. */
   static async open(place: AccountPlace, ring: Ring, prefetched?: Prefetched): Promise<Account> {
     const { store, platform } = place;
-    const witness = await platform.witnesses?.read(hexText(ring.account));
+    const id = hexText(ring.account);
+    // After a restore the witness tells of a history that is gone.
+    const restored = await platform.witnesses?.isRestored(id);
+    const witness = restored ? undefined : await platform.witnesses?.read(id);
     const prefix = accountPrefix(publicRecord(ring));
     const log = await openLog(store, prefix, platform, ring, { witness, prefetched });
+    if (restored) await tellRestored(log.bay, platform, id);
     if (log.bay.rolledBack)
       platform.log({ level: "error", event: "store shows an older history", account: hexText(ring.account) });
     return new Account(place, ring, log);
@@ -189,4 +193,12 @@ export class Account {
     const { uid } = this.mail.state.memberships.columns;
     return mailbox.messages.length - mailbox.messages.lowerBound(from, (row) => uid.get(row));
   }
+}
+
+/** After a restore no uid may show another mail than before: the first who signs in says so in the log. Killed in
+ * between, it is said once more. */
+async function tellRestored(bay: MailLog, { witnesses, now }: Platform, account: string): Promise<void> {
+  await new Mail(bay, now).push({ kind: "raise", seconds: Math.floor(now() / 1000) });
+  await witnesses?.write(account, bay.witness);
+  await witnesses?.clearRestored(account);
 }

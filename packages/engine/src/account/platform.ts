@@ -24,6 +24,11 @@ export interface Platform {
 export interface WitnessKeeper {
   read(account: string): Promise<Witness | undefined>;
   write(account: string, witness: Witness): Promise<void>;
+  /** Whether this host's operator restored the account's store: then an older history is no surprise, and every
+   * UIDVALIDITY has to rise. */
+  isRestored(account: string): Promise<boolean>;
+  /** The log says so now. */
+  clearRestored(account: string): Promise<void>;
 }
 
 export interface LogEvent {

@@ -1,4 +1,4 @@
-import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
+import { mkdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { WitnessKeeper } from "../account/platform.ts";
 
@@ -6,6 +6,15 @@ import type { WitnessKeeper } from "../account/platform.ts";
 export function witnessFolder(folder: string): WitnessKeeper {
   const file = (account: string): string => join(folder, `${account}.json`);
   return {
+    async isRestored(account) {
+      const found = await stat(restoredMark(folder, account)).catch((error: NodeJS.ErrnoException) => {
+        if (error.code !== "ENOENT") throw error;
+      });
+      return found !== undefined;
+    },
+    async clearRestored(account) {
+      await rm(restoredMark(folder, account), { force: true });
+    },
     async read(account) {
       const text = await readFile(file(account), "utf8").catch((error: NodeJS.ErrnoException) => {
         if (error.code !== "ENOENT") throw error;
@@ -21,4 +30,14 @@ export function witnessFolder(folder: string): WitnessKeeper {
       await rename(temporary, file(account));
     },
   };
+}
+
+/** Marks that the store of these accounts was restored: their owners' next sign-in says so in the log. */
+export async function markRestored(folder: string, accounts: readonly string[]): Promise<void> {
+  await mkdir(folder, { recursive: true, mode: 0o700 });
+  for (const account of accounts) await writeFile(restoredMark(folder, account), "", { mode: 0o600, flush: true });
+}
+
+function restoredMark(folder: string, account: string): string {
+  return join(folder, `${account}.restored`);
 }
