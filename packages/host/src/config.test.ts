@@ -22,12 +22,16 @@ test("the environment beats the file, the file the default", () => {
 });
 
 test.each([
-  ["[imap]\nlisen = []\n", {}, "imap.lisen"],
-  ["[impa]\n", {}, "impa"],
-  ['[lmtp]\nsize_max = "big"\n', {}, "lmtp.size_max is not a number"],
+  ["[imap]\n# listen\nlisen = []\n", {}, ".toml:3: unknown key imap.lisen"],
+  ["\n[impa]\n", {}, ".toml:2: unknown section [impa]"],
+  ["imap = 1\n", {}, ".toml:1: [imap] is not a section"],
+  ['[log]\n[lmtp]\nlisten = []\n"size_max" = "big"\n', {}, ".toml:4: lmtp.size_max is not a number"],
+  ["lmtp.size_max = true\n", {}, ".toml:1: lmtp.size_max is not a number"],
+  ["lmtp = { listen = [],\n size_max = true }\n", {}, ".toml:1: lmtp.size_max is not a number"],
+  ["[lmtp.aliases]\na = 1\n", {}, ".toml:1: lmtp.aliases is not a table of texts"],
   ['[log]\nlevel = "loud"\n', {}, "log.level is none of"],
   ["[imap\n", {}, ":1"],
-  ["", { RESTANTE_LMTP_SIZE_MAX: "x" }, "lmtp.size_max is not a number"],
+  ["", { RESTANTE_LMTP_SIZE_MAX: "x" }, "environment: RESTANTE_LMTP_SIZE_MAX: lmtp.size_max is not a number"],
   ["", { RESTANTE_LMTP_SIZEMAX: "1" }, "RESTANTE_LMTP_SIZEMAX"],
 ])("%j with %j is an error that says where", (text, env, message) => {
   const path = file(text);

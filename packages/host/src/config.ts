@@ -4,7 +4,7 @@ import { parse, TomlError } from "smol-toml";
 
 /**
  * Configuration: a flag beats the environment, that the file, that the default. An unknown key or a wrong value is an
- * error that names file and key; nothing is guessed.
+ * error that names file, line and key; nothing is guessed.
  */
 export class ConfigError extends Error {
   constructor(message: string) {
@@ -79,23 +79,24 @@ export interface Config {
 /** Reads the configuration. `file` is that of `--config`; `env` the environment. Throws ConfigError. */
 export function readConfig(file: string | undefined, env: Readonly<Record<string, string | undefined>>): Config {
   const path = file ?? env.RESTANTE_CONFIG ?? (exists("restante.toml") ? "restante.toml" : undefined);
-  const fromFile = path === undefined ? {} : parseFile(path);
+  const { values: fromFile, lineOf } = path === undefined ? NO_FILE : parseFile(path);
+  const at = (section: string, key?: string): string => `${path}${lineOf(section, key)}`;
   const config: Record<string, Record<string, unknown>> = {};
   for (const [section, settings] of Object.entries(SETTINGS)) {
     const given = fromFile[section];
-    if (given !== undefined && !isTable(given)) throw new ConfigError(`${path}: [${section}] is not a section`);
+    if (given !== undefined && !isTable(given)) throw new ConfigError(`${at(section)}: [${section}] is not a section`);
     for (const key of Object.keys(given ?? {}))
-      if (!(key in settings)) throw new ConfigError(`${path}: unknown key ${section}.${key}`);
+      if (!(key in settings)) throw new ConfigError(`${at(section, key)}: unknown key ${section}.${key}`);
     config[section] = {};
     for (const [key, setting] of Object.entries(settings)) {
       const fromEnv = fromEnvironment(env, section, key, setting);
       const value = fromEnv ?? given?.[key] ?? setting.default;
-      const source = fromEnv === undefined ? path : "environment";
-      config[section][key] = checked(value, setting, `${source ?? "default"}: ${section}.${key}`);
+      const source = fromEnv === undefined ? at(section, key) : `environment: ${variable(section, key)}`;
+      config[section][key] = checked(value, setting, `${source}: ${section}.${key}`);
     }
   }
   for (const section of Object.keys(fromFile))
-    if (!(section in SETTINGS)) throw new ConfigError(`${path}: unknown section [${section}]`);
+    if (!(section in SETTINGS)) throw new ConfigError(`${at(section)}: unknown section [${section}]`);
   const known = Object.keys(SETTINGS).flatMap((section) =>
     Object.keys(SETTINGS[section]!).map((key) => variable(section, key)),
   );
@@ -123,7 +124,14 @@ function exists(file: string): boolean {
   }
 }
 
-function parseFile(path: string): Record<string, unknown> {
+interface ConfigFile {
+  readonly values: Record<string, unknown>;
+  /** `:LINE`, where the section or its key is written; "" if that can't be told. */
+  readonly lineOf: (section: string, key?: string) => string;
+}
+const NO_FILE: ConfigFile = { values: {}, lineOf: () => "" };
+
+function parseFile(path: string): ConfigFile {
   let source: string;
   try {
     source = readFileSync(path, "utf8");
@@ -131,11 +139,29 @@ function parseFile(path: string): Record<string, unknown> {
     throw new ConfigError(`${path}: ${(error as Error).message}`);
   }
   try {
-    return parse(source);
+    return { values: parse(source), lineOf: (section, key) => findLine(source, section, key) };
   } catch (error) {
     if (error instanceof TomlError) throw new ConfigError(`${path}:${error.line}: ${error.message.split("\n")[0]}`);
     throw error;
   }
+}
+
+/** The parser keeps no places: the line is looked for as sections and keys are commonly written, `[imap]` and
+ * `listen = …`, or `imap.listen = …`. A key that is not found so gets its section's line. */
+function findLine(source: string, section: string, key: string | undefined): string {
+  let inside = "";
+  let sectionAt = 0;
+  for (const [index, text] of source.split("\n").entries()) {
+    const header = /^\s*\[+\s*([^\]]+?)\s*\]/.exec(text)?.[1]?.replaceAll(/["']/g, "");
+    if (header !== undefined) inside = header;
+    const name = header ?? /^\s*([\w"'.-]+)\s*=/.exec(text)?.[1]?.replaceAll(/["']/g, "");
+    if (name === undefined) continue;
+    const full = header ?? (inside === "" ? name : `${inside}.${name}`);
+    if (key !== undefined && (full === `${section}.${key}` || full.startsWith(`${section}.${key}.`)))
+      return `:${index + 1}`;
+    if (sectionAt === 0 && (full === section || full.startsWith(`${section}.`))) sectionAt = index + 1;
+  }
+  return sectionAt === 0 ? "" : `:${sectionAt}`;
 }
 
 function fromEnvironment(
