@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from "node:child_process";
+import { type ChildProcess, type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -84,13 +84,18 @@ export async function startServer(
   };
 }
 
+/** Starts a `restante` command. */
+export function spawnRestante(data: string, args: readonly string[]): ChildProcessWithoutNullStreams {
+  return spawn(process.execPath, [MAIN, ...args], { env: environment(data, {}), cwd: data });
+}
+
 /** Runs a `restante` command; resolves with what it printed. */
 export async function restante(
   data: string,
   args: readonly string[],
   input = "",
 ): Promise<{ readonly code: number | null; readonly out: string; readonly err: string }> {
-  const child = spawn(process.execPath, [MAIN, ...args], { env: environment(data, {}), cwd: data });
+  const child = spawnRestante(data, args);
   let out = "";
   let err = "";
   child.stdout.on("data", (chunk: Buffer) => {
