@@ -257,8 +257,8 @@ describe("faults at any request of upkeep", () => {
         const after = await open(place, ring());
         await after.refresh();
         // A checkpoint that was never announced holds its name: the next one is of a later entry.
-      await after.mail.subscribe("Somewhere", true);
-      await after.upkeep.checkpoint().catch(unlessConflict);
+        await after.mail.subscribe("Somewhere", true);
+        await after.upkeep.checkpoint().catch(unlessConflict);
         await live(after, 60, 4);
         expect(await findings(after)).toEqual([]);
         expect(visible(after.mail.state)).toEqual(expected);

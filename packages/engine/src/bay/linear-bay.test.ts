@@ -197,6 +197,19 @@ describe("the log", () => {
     expect((await open(place, bay.witness)).rolledBack).toBe(false);
   });
 
+  test("a history that was accepted is not held against what was seen before", async () => {
+    const place = new MemoryPlace();
+    const bay = await open(place);
+    for (const op of ["a", "b", "c"]) await bay.push({ op });
+    place.objects.delete(log(place).at(-1)!);
+    const opener = await open(place, bay.witness);
+    expect(opener.rolledBack).toBe(true);
+    opener.acceptHistory();
+    await opener.push({ op: "x" });
+    expect(opener.witness.entry).toBe(bay.witness.entry);
+    expect(opener.rolledBack).toBe(false);
+  });
+
   test("a missing entry with others behind it is found out by anyone: nothing is written into the gap", async () => {
     const place = new MemoryPlace();
     const bay = await open(place);

@@ -89,6 +89,7 @@ export class LinearBay<State, Op, Outcome> implements Bay<State, Op, Outcome> {
   #turn: Promise<unknown> = Promise.resolve();
   #pushing = false;
   #rolledBack = false;
+  #witness: Witness | undefined;
   readonly #listeners = new Set<() => void>();
   #stopWatching: () => void = () => undefined;
   #disposed = false;
@@ -96,6 +97,7 @@ export class LinearBay<State, Op, Outcome> implements Bay<State, Op, Outcome> {
   private constructor(options: LinearBayOptions<State, Op, Outcome>) {
     this.#options = options;
     this.#log = new LogObjects(options);
+    this.#witness = options.witness;
     this.#state = options.machine.initial();
   }
 
@@ -125,6 +127,8 @@ export class LinearBay<State, Op, Outcome> implements Bay<State, Op, Outcome> {
   /** The owner goes on from the history that the store shows. */
   acceptHistory(): void {
     this.#rolledBack = false;
+    // It tells of the history that is gone.
+    this.#witness = undefined;
   }
 
   /** The present end of the log, for the host to keep. */
@@ -475,8 +479,7 @@ export class LinearBay<State, Op, Outcome> implements Bay<State, Op, Outcome> {
     this.#head = n;
     this.#tailBytes += bytes.length;
     this.#hash = this.#options.sealer.hash(bytes);
-    const { witness } = this.#options;
-    if (witness?.entry === n && !sameBytes(witness.hash, this.#hash)) this.#rolledBack = true;
+    if (this.#witness?.entry === n && !sameBytes(this.#witness.hash, this.#hash)) this.#rolledBack = true;
     return outcomes;
   }
 
