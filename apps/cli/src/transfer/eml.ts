@@ -1,27 +1,27 @@
 import { createReadStream, createWriteStream } from "node:fs";
-import { appendFile, mkdir, readdir, stat, utimes, writeFile } from "node:fs/promises";
+import { appendFile, mkdir, readdir, stat, utimes } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { withCrlf } from "./line-ends.ts";
 import {
   fileNameOf,
-  formatLines,
   levelOf,
   type MailSource,
   type MailTarget,
   parseLines,
+  readIfThere,
+  readSubscriptions,
   type SourceFolder,
   type SourceMail,
   type TargetMail,
+  writeSubscriptions,
 } from "./mail-place.ts";
-import { readIfThere } from "./maildir.ts";
 
 /**
  * A file a message, a folder a mailbox. What an .eml file can't say stands beside it in `.restante.jsonl`, a line a
  * message: when it came and its flags.
  */
 const FACTS_FILE = ".restante.jsonl";
-export const SUBSCRIPTIONS_FILE = ".subscriptions";
 
 interface Facts {
   readonly file: string;
@@ -46,8 +46,7 @@ export async function openEml(root: string): Promise<MailSource> {
       await visit(join(folder, name), path ? `${path}/${levelOf(name)}` : levelOf(name));
   };
   await visit(root, "");
-  const listed = await readIfThere(join(root, SUBSCRIPTIONS_FILE));
-  return { total, folders, subscribed: listed === undefined ? undefined : new Set(parseLines(listed)) };
+  return { total, folders, subscribed: await readSubscriptions(root) };
 }
 
 async function openFolder(folder: string, path: string, files: readonly string[]): Promise<SourceFolder> {
@@ -97,6 +96,6 @@ export class EmlTarget implements MailTarget {
   }
 
   end(subscribed: readonly string[]): Promise<void> {
-    return writeFile(join(this.#root, SUBSCRIPTIONS_FILE), formatLines(subscribed));
+    return writeSubscriptions(this.#root, subscribed);
   }
 }

@@ -1,4 +1,9 @@
+import { readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import type { MailDate } from "@restante/mime";
+
+/** Beside exported mbox and .eml files: the paths that are subscribed, one a line. */
+const SUBSCRIPTIONS_FILE = ".subscriptions";
 
 /** Mail outside the store, as an import reads it. */
 export interface MailSource {
@@ -65,6 +70,27 @@ export function levelOf(fileName: string): string {
   } catch {
     return fileName;
   }
+}
+
+/** A text file's content; undefined if there is none, or `file`'s folder is a file itself. */
+export async function readIfThere(file: string): Promise<string | undefined> {
+  try {
+    return await readFile(file, "utf8");
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === "ENOENT" || code === "ENOTDIR") return undefined;
+    throw error;
+  }
+}
+
+/** {@link MailSource.subscribed} of mail that {@link writeSubscriptions} may have been called for. */
+export async function readSubscriptions(root: string): Promise<ReadonlySet<string> | undefined> {
+  const listed = await readIfThere(join(root, SUBSCRIPTIONS_FILE));
+  return listed === undefined ? undefined : new Set(parseLines(listed));
+}
+
+export function writeSubscriptions(root: string, subscribed: readonly string[]): Promise<void> {
+  return writeFile(join(root, SUBSCRIPTIONS_FILE), formatLines(subscribed));
 }
 
 /** Paths one a line, as Dovecot keeps subscriptions. */

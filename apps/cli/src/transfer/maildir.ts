@@ -1,5 +1,5 @@
 import { createReadStream, createWriteStream } from "node:fs";
-import { mkdir, readdir, readFile, rename, stat, utimes, writeFile } from "node:fs/promises";
+import { mkdir, readdir, rename, stat, utimes, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { decodeMailboxName, encodeMailboxName } from "@restante/imap";
@@ -9,6 +9,7 @@ import {
   type MailSource,
   type MailTarget,
   parseLines,
+  readIfThere,
   type SourceFolder,
   type SourceMail,
   type TargetMail,
@@ -156,15 +157,6 @@ function letterFor(flag: string): string | undefined {
 /** A dot would divide levels: it is written as modified UTF-7 writes what is not ASCII. */
 function levelTo(level: string): string {
   return encodeMailboxName(level).replaceAll(".", "&AC4-");
-}
-
-export async function readIfThere(file: string): Promise<string | undefined> {
-  try {
-    return await readFile(file, "utf8");
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
-    throw error;
-  }
 }
 
 function absentIsNone(error: NodeJS.ErrnoException): string[] {

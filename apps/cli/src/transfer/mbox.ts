@@ -1,8 +1,7 @@
 import { createReadStream, createWriteStream, type WriteStream } from "node:fs";
-import { mkdir, open, readdir, stat, writeFile } from "node:fs/promises";
+import { mkdir, open, readdir, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { pipeline } from "node:stream/promises";
-import { SUBSCRIPTIONS_FILE } from "./eml.ts";
 import { readLines, withCrlf } from "./line-ends.ts";
 import {
   fileNameOf,
@@ -10,12 +9,12 @@ import {
   levelOf,
   type MailSource,
   type MailTarget,
-  parseLines,
+  readSubscriptions,
   type SourceFolder,
   type SourceMail,
   type TargetMail,
+  writeSubscriptions,
 } from "./mail-place.ts";
-import { readIfThere } from "./maildir.ts";
 
 /**
  * mbox: RFC 4155. A file a mailbox; mailboxes below it lie in `NAME.sbd`, as Thunderbird has them. Lines that begin with
@@ -54,13 +53,7 @@ export async function openMbox(root: string, quoting: "mboxrd" | "mboxo"): Promi
   };
   if ((await stat(root)).isDirectory()) await visit(root, "");
   else await add(root, "INBOX");
-  const listed = await readIfThere(join(root, SUBSCRIPTIONS_FILE)).catch(notAFolder);
-  return { total, folders, subscribed: listed === undefined ? undefined : new Set(parseLines(listed)) };
-}
-
-function notAFolder(error: NodeJS.ErrnoException): undefined {
-  if (error.code === "ENOTDIR") return undefined;
-  throw error;
+  return { total, folders, subscribed: await readSubscriptions(root) };
 }
 
 async function beginsWithFrom(file: string): Promise<boolean> {
@@ -206,7 +199,7 @@ export class MboxTarget implements MailTarget {
 
   async end(subscribed: readonly string[]): Promise<void> {
     await this.#close();
-    await writeFile(join(this.#root, SUBSCRIPTIONS_FILE), formatLines(subscribed));
+    await writeSubscriptions(this.#root, subscribed);
   }
 
   async #close(): Promise<void> {
