@@ -6,6 +6,7 @@ import { checkFlags } from "../mail/flags.ts";
 import { type Appended, Mail } from "../mail/mail.ts";
 import type { Mailbox } from "../mail/mailbox.ts";
 import type { MailboxId } from "../mail/names.ts";
+import type { Threads } from "../mail/threads.ts";
 import type { ObjectStore } from "../storage/object-store.ts";
 import { type Arrival, MessageWriter, type Prepared } from "./message-writer.ts";
 import { Notices } from "./notices.ts";
@@ -40,6 +41,7 @@ export class Account {
   readonly contents: Contents;
   readonly upkeep: Upkeep;
   readonly #bay: MailLog;
+  readonly #threads: Threads;
   readonly #messages: MessageWriter;
   readonly #takeIn: TakeIn;
   readonly #place: AccountPlace;
@@ -60,6 +62,7 @@ export class Account {
     const mail = new Mail(bay, platform.now);
     this.mail = mail;
     this.contents = contents;
+    this.#threads = threads;
     const messages = new MessageWriter({ bay, mail, contents, threads, store, prefix, platform, ring });
     const notices = new Notices({ mail, threads, messages, platform });
     this.#messages = messages;
@@ -115,6 +118,7 @@ export class Account {
     await this.#keepWitness();
     await this.#bay.dispose();
     this.contents.dispose();
+    this.#threads.dispose();
     this.#ring[Symbol.dispose]();
   }
 

@@ -7,7 +7,6 @@ import { asStoreFailure } from "../bay/store-failure.ts";
 import { bodyContext, type CryptoPlatform, HEADER_BYTES, openRange, preambleLength } from "../crypto/index.ts";
 import { EngineError } from "../errors.ts";
 import type { ObjectStore } from "../storage/object-store.ts";
-import { Cache } from "./cache.ts";
 import { decodeHeaderPage, decodeRowPage, type EmailRecord, type ObjectSpan } from "./email-page.ts";
 import { decodeHeader } from "./header.ts";
 import type { Message } from "./mailbox-view.ts";
@@ -15,22 +14,16 @@ import { bodyName } from "./names.ts";
 import type { NewEmail, Op } from "./op.ts";
 import type { Outcome } from "./outcome.ts";
 import { PAGE_EMAILS } from "./pages.ts";
-import { CacheRoom, SharedCache, type Weighed } from "./shared-cache.ts";
+import { SharedCache, type Weighed } from "./shared-cache.ts";
 import type { MailState, TailEmail } from "./state.ts";
 import { decodeSummary, type Summary } from "./summary.ts";
 
-/** Bytes of pages and log entries that a process keeps open, for all its accounts: a listing of 20,000 messages. */
-const OPEN_BYTES_MAX: number = 64 * 2 ** 20;
 /** What a page's bytes come to once its records and summaries are objects. */
 const DECODED_WEIGHT = 2;
 /** What an email costs beside its bytes. */
 const RECORD_BYTES = 512;
 /** The first read of a body: its preamble and, of most, all of it. */
 const FIRST_READ_BYTES: number = 96 * 1024;
-/** Large bodies whose beginnings are kept, so that who fetches one in pieces reads it once. */
-const BEGINNINGS_CACHED = 16;
-
-const room = new CacheRoom(OPEN_BYTES_MAX);
 
 /** A message's bytes. */
 export interface Body {
@@ -48,11 +41,12 @@ export class Contents {
   readonly #account: Uint8Array;
   readonly #pageStore: PageStore;
   readonly #catchUp: () => Promise<void>;
-  readonly #entries = new SharedCache<number, OpenEntry>(room);
-  readonly #rowPages = new SharedCache<string, readonly OpenRecord[]>(room);
-  readonly #headerPages = new SharedCache<string, readonly OpenHeader[]>(room);
-  /** What stands before the first segment of large bodies, by their objects' names. */
-  readonly #beginnings = new Cache<string, Uint8Array>(BEGINNINGS_CACHED);
+  readonly #entries = new SharedCache<number, OpenEntry>();
+  readonly #rowPages = new SharedCache<string, readonly OpenRecord[]>();
+  readonly #headerPages = new SharedCache<string, readonly OpenHeader[]>();
+  /** What stands before the first segment of large bodies, by their objects' names: who fetches one in pieces reads it
+   * once. */
+  readonly #beginnings = new SharedCache<string, Uint8Array>();
 
   constructor(
     bay: Bay<MailState, Op, Outcome>,
@@ -73,7 +67,7 @@ export class Contents {
 
   /** Forgets all that is kept open. */
   dispose(): void {
-    for (const cache of [this.#entries, this.#rowPages, this.#headerPages]) cache.clear();
+    for (const cache of [this.#entries, this.#rowPages, this.#headerPages, this.#beginnings]) cache.dispose();
   }
 
   /** The summaries of these messages, in order. */
@@ -98,7 +92,7 @@ export class Contents {
     const email = state.emailOf(row);
     const record = await this.readRecord(state, email);
     const size = state.sizeOf(row);
-    const beginning = await this.#beginnings.peek(record.object.name);
+    const beginning = this.#beginnings.peek(record.object.name);
     if (beginning) return this.#body(record, beginning, size);
     const first = await this.#readFirst(record);
     if (first) return this.#body(record, first, size);
@@ -120,8 +114,10 @@ export class Contents {
   async #readFirst({ object: { name, offset, length } }: Pick<EmailRecord, "object">): Promise<Uint8Array | undefined> {
     const first = await this.#get({ name, offset, length: Math.min(length, FIRST_READ_BYTES) });
     // So large a body is an object of its own, whose name it keeps.
-    if (first && length > FIRST_READ_BYTES)
-      await this.#beginnings.get(name, async () => first.slice(0, preambleLength(first) + HEADER_BYTES));
+    if (first && length > FIRST_READ_BYTES) {
+      const value = first.slice(0, preambleLength(first) + HEADER_BYTES);
+      this.#beginnings.keep(name, { value, bytes: value.length + RECORD_BYTES });
+    }
     return first;
   }
 

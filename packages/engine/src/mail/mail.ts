@@ -86,6 +86,12 @@ export class Mail {
     return outcome.mailbox!;
   }
 
+  /** The mailbox at `path`, made if there is none, by us or by another meanwhile. */
+  async ensure(path: string): Promise<MailboxId> {
+    if (!this.state.findPath(path)) await this.create(path).catch(unlessExists);
+    return this.getMailbox(path).id;
+  }
+
   /** DELETE: RFC 9051 §6.3.5. Mailboxes below stay. Errors: `not-found`, `not-permitted` for INBOX. */
   async delete(path: string): Promise<void> {
     await this.push({ kind: "delete", mailbox: this.getMailbox(path).id });

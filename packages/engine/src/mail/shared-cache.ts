@@ -43,13 +43,20 @@ export interface Weighed<V> {
   readonly bytes: number;
 }
 
+/** Bytes of pages, log entries and the like that a process keeps open for all its accounts: a listing of 20,000
+ * messages. */
+const OPEN_BYTES_MAX: number = 64 * 2 ** 20;
+const processRoom = new CacheRoom(OPEN_BYTES_MAX);
+
+/** What one account keeps of one kind; it is plain text, so none of it outlasts the account. */
 export class SharedCache<K, V> {
   readonly #room: CacheRoom;
   readonly #values = new Map<K, Kept & { readonly value: V }>();
   readonly #underWay = new Map<K, Promise<V>>();
   #lastUsed: Kept | undefined;
+  #disposed = false;
 
-  constructor(room: CacheRoom) {
+  constructor(room: CacheRoom = processRoom) {
     this.#room = room;
   }
 
@@ -76,16 +83,30 @@ export class SharedCache<K, V> {
   }
 
   async #read(key: K, read: () => Promise<Weighed<V>>): Promise<V> {
-    const { value, bytes } = await read();
+    const weighed = await read();
+    this.keep(key, weighed);
+    return weighed.value;
+  }
+
+  keep(key: K, { value, bytes }: Weighed<V>): void {
+    if (this.#disposed) return;
+    this.#forget(key);
     const kept = { value, bytes, drop: () => this.#values.delete(key) };
     this.#values.set(key, kept);
     this.#room.add(kept);
-    return value;
   }
 
-  clear(): void {
-    for (const kept of this.#values.values()) this.#room.remove(kept);
-    this.#values.clear();
+  #forget(key: K): void {
+    const kept = this.#values.get(key);
+    if (!kept) return;
+    this.#room.remove(kept);
+    this.#values.delete(key);
+  }
+
+  /** Forgets all; what is still being read is given to who asked, and kept no more. */
+  dispose(): void {
+    this.#disposed = true;
+    for (const key of this.#values.keys()) this.#forget(key);
     this.#lastUsed = undefined;
   }
 }

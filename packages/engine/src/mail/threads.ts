@@ -1,14 +1,12 @@
 import type { Bay } from "../bay/bay.ts";
 import type { PageStore } from "../bay/snapshots.ts";
-import { Cache } from "./cache.ts";
 import { messageIdHash } from "./digest.ts";
 import type { Op } from "./op.ts";
 import type { Outcome } from "./outcome.ts";
 import { findEntry, findPage, idKey, keyBytes } from "./reference-index.ts";
+import { SharedCache } from "./shared-cache.ts";
 import type { MailState } from "./state.ts";
 
-/** Pages of the reference index kept open, 48 KB each at most. */
-const PAGES_CACHED = 16;
 const THREAD_BYTES = 8;
 
 /**
@@ -19,12 +17,17 @@ export class Threads {
   readonly #bay: Bay<MailState, Op, Outcome>;
   readonly #pageStore: PageStore;
   readonly #random: (bytes: number) => Uint8Array;
-  readonly #pages = new Cache<string, Uint8Array>(PAGES_CACHED);
+  readonly #pages = new SharedCache<string, Uint8Array>();
 
   constructor(bay: Bay<MailState, Op, Outcome>, pageStore: PageStore, random: (bytes: number) => Uint8Array) {
     this.#bay = bay;
     this.#pageStore = pageStore;
     this.#random = random;
+  }
+
+  /** Forgets all that is kept open. */
+  dispose(): void {
+    this.#pages.dispose();
   }
 
   /** The threads of messages that come together, in order, each told by its ids (hashes of 8 bytes, nearest first). */
@@ -72,6 +75,9 @@ export class Threads {
   }
 
   #page(name: string): Promise<Uint8Array> {
-    return this.#pages.get(name, () => this.#pageStore.read("references", name));
+    return this.#pages.get(name, async () => {
+      const value = await this.#pageStore.read("references", name);
+      return { value, bytes: value.length };
+    });
   }
 }
