@@ -16,6 +16,7 @@ import {
   type SigningKeyPair,
   signingKeyPair,
 } from "./crypto/index.ts";
+import { EngineError } from "./errors.ts";
 import { Mail } from "./mail/mail.ts";
 import { openView } from "./mail/mailbox-view.ts";
 import type { MailState } from "./mail/state.ts";
@@ -120,4 +121,9 @@ export async function textsOf(account: Account, mailbox: string): Promise<string
   const texts: string[] = [];
   for (let position = 0; position < length; position++) texts.push(await textOf(account, mailbox, position));
   return texts;
+}
+
+/** Another checkpoint was made meanwhile, or the same one before: that is no failure. */
+export function unlessConflict(error: unknown): void {
+  if (!(error instanceof EngineError && error.code === "conflict")) throw error;
 }

@@ -1,10 +1,9 @@
 import { hexText } from "../bay/entry.ts";
+import { listObjects } from "../bay/list-objects.ts";
 import { asStoreFailure } from "../bay/store-failure.ts";
 import { hash } from "../crypto/index.ts";
 import { EngineError } from "../errors.ts";
 import type { ObjectStore } from "../storage/object-store.ts";
-
-const LISTED_AT_ONCE = 1000;
 
 /** An object as whoever has the store sees it; `hash` is BLAKE2b-256 in hex, absent if its bytes are not to be had. */
 export interface SealedObject {
@@ -19,14 +18,9 @@ export interface SealedObject {
  * or of a store and its backup, can be compared line by line. Errors: `unavailable` when the store can't be listed.
  */
 export async function* checkSealed(store: ObjectStore): AsyncGenerator<SealedObject> {
-  for (let after = ""; ; ) {
-    const { objects } = await asStoreFailure(store.list("", { after, limit: LISTED_AT_ONCE }));
-    for (const { name, size } of objects) {
-      const object = await readSealed(store, name, size);
-      if (object) yield object;
-    }
-    if (objects.length < LISTED_AT_ONCE) return;
-    after = objects.at(-1)!.name;
+  for await (const { name, size } of listObjects(store, "")) {
+    const object = await readSealed(store, name, size);
+    if (object) yield object;
   }
 }
 

@@ -108,11 +108,12 @@ export class MessageWriter {
   /** Only bodies of their own are in the collector's way; the small ones are made upon the present once more. */
   async #againMany(messages: readonly Prepared[], path: string): Promise<Prepared[]> {
     const again: Prepared[] = [];
-    for (const message of messages)
-      if (message.email.place.in === "object") again.push(await this.again(message.email, path));
-    return messages.map((message) =>
-      message.email.place.in === "object" ? again.shift()! : { ...message, since: this.#options.bay.position },
-    );
+    for (const message of messages) {
+      const { email } = message;
+      const since = this.#options.bay.position;
+      again.push(email.place.in === "object" ? await this.again(email, path) : { ...message, since });
+    }
+    return again;
   }
 
   /**

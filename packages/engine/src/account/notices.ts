@@ -25,7 +25,7 @@ export class Notices {
     const { mail, threads, messages, platform } = this.#options;
     const messageId = `${hexText(hash(utf8(about)).subarray(0, 16))}@notice.restante.invalid`;
     if (await threads.knows(messageId)) return;
-    if (!mail.state.findPath(path)) await mail.create(path);
+    await mail.ensure(path);
     const text = [
       `Date: ${new Date(platform.now()).toUTCString().replace("GMT", "+0000")}`,
       "From: Restante <restante@notice.restante.invalid>",

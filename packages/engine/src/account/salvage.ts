@@ -1,4 +1,5 @@
 import { entryNumber, hexText } from "../bay/entry.ts";
+import { listObjects } from "../bay/list-objects.ts";
 import { LogObjects } from "../bay/log-objects.ts";
 import { asStoreFailure } from "../bay/store-failure.ts";
 import { bodyContext, openNote, openPreamble, openRange, preambleLength, type Ring, utf8 } from "../crypto/index.ts";
@@ -8,7 +9,6 @@ import { decodeDelivered } from "../mail/delivered.ts";
 import { bodyId } from "../mail/names.ts";
 import { decodeOp } from "../mail/op.ts";
 import { readPack } from "../mail/pack.ts";
-import type { ObjectStore } from "../storage/object-store.ts";
 import { ringSealer } from "./sealer.ts";
 import type { SignUp } from "./sign-up.ts";
 import { openWith } from "./slots.ts";
@@ -44,7 +44,6 @@ type Tools = Pick<SignUp, "store" | "platform" | "pepper">;
 
 /** First bytes of a body that are read at once: any preamble fits. */
 const PREAMBLE_READ_BYTES: number = 68 * 1024;
-const LISTED_AT_ONCE = 1000;
 /** Where bodies may lie; the order is that of preference. */
 const FOLDERS = ["pack/", "body/", "log/", "note/"] as const;
 
@@ -67,7 +66,7 @@ export async function* salvage(
   const finder = new BodyFinder(tools, prefix, ring);
   const seen = new Set<string>();
   for (const folder of FOLDERS)
-    for await (const name of listAll(store, prefix + folder)) {
+    for await (const { name } of listObjects(store, prefix + folder)) {
       const short = name.slice(prefix.length);
       try {
         for (const place of await finder.placesIn(short)) {
@@ -81,15 +80,6 @@ export async function* salvage(
         platform.log({ level: "warn", event: "an object can't be salvaged", object: short, error });
       }
     }
-}
-
-async function* listAll(store: ObjectStore, prefix: string): AsyncGenerator<string> {
-  for (let after = ""; ; ) {
-    const { objects } = await asStoreFailure(store.list(prefix, { after, limit: LISTED_AT_ONCE }));
-    for (const { name } of objects) yield name;
-    if (objects.length < LISTED_AT_ONCE) return;
-    after = objects.at(-1)!.name;
-  }
 }
 
 /** Finds which bodies an object holds. */

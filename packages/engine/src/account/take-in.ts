@@ -3,7 +3,7 @@ import { asStoreFailure } from "../bay/store-failure.ts";
 import { CryptoError, openNote, type Ring } from "../crypto/index.ts";
 import { decodeDelivered } from "../mail/delivered.ts";
 import type { Mail } from "../mail/mail.ts";
-import { INBOX_ID, type MailboxId } from "../mail/names.ts";
+import { INBOX_ID } from "../mail/names.ts";
 import type { NewEmail, TakenNote } from "../mail/op.ts";
 import type { Threads } from "../mail/threads.ts";
 import type { ObjectStore } from "../storage/object-store.ts";
@@ -182,7 +182,7 @@ export class TakeIn {
       this.#failures.delete(name);
       return {
         note: name,
-        mailbox: note.verified ? INBOX_ID : await this.#folder(UNVERIFIED),
+        mailbox: note.verified ? INBOX_ID : await this.#options.mail.ensure(UNVERIFIED),
         email,
         stream: note.verified ? hexText(note.origin.host) + hexText(note.origin.stream) : "",
         counter: note.origin.counter,
@@ -227,12 +227,6 @@ export class TakeIn {
             `and the store does not show it: delivery ${number} of ${stream.slice(0, 16)}.`,
             "It was lost in the store, or somebody keeps it back. Tell your provider.",
           ]);
-  }
-
-  async #folder(path: string): Promise<MailboxId> {
-    const { mail } = this.#options;
-    const known = mail.state.findPath(path);
-    return known ? known.id : mail.create(path);
   }
 }
 

@@ -2,7 +2,18 @@ import { describe, expect, test } from "vitest";
 import { EngineError } from "../errors.ts";
 import { openView } from "../mail/mailbox-view.ts";
 import { type Fault, MemoryPlace } from "../storage/memory.ts";
-import { clock, dropbox, mailText, makeAccount, open, stream, textOf, textsOf, visible } from "../test-kit.ts";
+import {
+  clock,
+  dropbox,
+  mailText,
+  makeAccount,
+  open,
+  stream,
+  textOf,
+  textsOf,
+  unlessConflict,
+  visible,
+} from "../test-kit.ts";
 import type { Account } from "./account.ts";
 import { checkAccount } from "./check.ts";
 import { AccountSession } from "./session.ts";
@@ -223,9 +234,19 @@ describe("collection", () => {
   });
 });
 
-function unlessConflict(error: unknown): void {
-  if (!(error instanceof EngineError && error.code === "conflict")) throw error;
-}
+test("an account whose checkpoint fails while it is closed is closed all the same", async () => {
+  const place = new MemoryPlace(() => clock.now++);
+  const { ring } = await makeAccount(place);
+  const own = ring();
+  const account = await open(place, own);
+  await append(account, "Sent", mailText(1));
+  place.fault = (operation) => (operation === "put" ? { kind: "unavailable" } : undefined);
+  const checkpoint = account.upkeep.checkpoint();
+  const disposed = account.dispose();
+  await expect(checkpoint).rejects.toMatchObject({ code: "unavailable" });
+  await disposed;
+  expect(() => own.versions[0]!.root.bytes).toThrow("wiped");
+});
 
 describe("faults at any request of upkeep", () => {
   test.each(["unavailable", "lost-answer", "hang"] as const)(
@@ -251,7 +272,7 @@ describe("faults at any request of upkeep", () => {
           await live(account, 26, 4);
         })();
         // One that hangs is as good as killed.
-        await Promise.race([work.catch(() => undefined), untilQuiet(place)]);
+        await Promise.race([work.catch(unlessRefused), untilQuiet(place)]);
         reached = count >= at;
         place.fault = () => undefined;
         const after = await open(place, ring());
@@ -271,6 +292,11 @@ describe("faults at any request of upkeep", () => {
     60_000,
   );
 });
+
+/** What the fault made the store refuse, or leave unknown, is tried again below. */
+function unlessRefused(error: unknown): void {
+  if (!(error instanceof EngineError && error.code !== "corrupt")) throw error;
+}
 
 /** Resolves when no request was made for a while. */
 async function untilQuiet(place: MemoryPlace): Promise<void> {

@@ -1,4 +1,5 @@
-import { entryName } from "../bay/entry.ts";
+import { entryName, entryNumber } from "../bay/entry.ts";
+import { type ListedObject, listObjects } from "../bay/list-objects.ts";
 import { MANIFESTS, manifestNumber } from "../bay/manifest.ts";
 import { asStoreFailure } from "../bay/store-failure.ts";
 import { EngineError } from "../errors.ts";
@@ -6,7 +7,6 @@ import { bodyId } from "../mail/names.ts";
 import { namesIn } from "../mail/pages.ts";
 import { pagesOf } from "../mail/snapshot.ts";
 import type { MailState } from "../mail/state.ts";
-import { logNumber } from "../storage/names.ts";
 import type { ObjectStore } from "../storage/object-store.ts";
 import { adoptCheckpoint, type MailLog } from "./open-log.ts";
 import type { Platform } from "./platform.ts";
@@ -76,8 +76,8 @@ export class Upkeep {
 
   async dispose(): Promise<void> {
     for (const stop of this.#stop) stop();
-    await this.#checkpointing;
-    // Its failure was told to who began it.
+    // What fails was told to who began it.
+    await this.#checkpointing?.catch(() => undefined);
     await this.#running?.catch(() => undefined);
   }
 
@@ -193,7 +193,7 @@ export class Upkeep {
   async #deleteEntries(last: number): Promise<void> {
     for (;;) {
       const { objects } = await asStoreFailure(this.#store.list(`${this.#prefix}log/`, { limit: NAMES_MAX }));
-      const names = objects.map(({ name }) => name).filter((name) => logNumber(name)!.number <= last);
+      const names = objects.map(({ name }) => name).filter((name) => entryNumber(name) <= last);
       if (names.length === 0) return;
       await asStoreFailure(this.#store.delete(names, { priority: "bulk", essential: true }));
       if (names.length < objects.length) return;
@@ -263,15 +263,10 @@ export class Upkeep {
     return named;
   }
 
+  /** The account's objects of one kind, by their names in it. */
   async *#list(kind: string): AsyncGenerator<ListedObject> {
-    for (let after = ""; ; ) {
-      const { objects, now } = await asStoreFailure(
-        this.#store.list(this.#prefix + kind, { after, limit: NAMES_MAX, priority: "bulk" }),
-      );
-      for (const { name, created } of objects) yield { name: name.slice(this.#prefix.length), created, now };
-      if (objects.length < NAMES_MAX) return;
-      after = objects.at(-1)!.name;
-    }
+    for await (const object of listObjects(this.#store, this.#prefix + kind, { priority: "bulk" }))
+      yield { ...object, name: object.name.slice(this.#prefix.length) };
   }
 
   async #delete(names: readonly string[]): Promise<void> {
@@ -284,12 +279,6 @@ export class Upkeep {
   #warn(event: string, error: unknown): void {
     this.#platform.log({ level: "warn", event, error });
   }
-}
-
-interface ListedObject {
-  readonly name: string;
-  readonly created: number;
-  readonly now: number;
 }
 
 /** `watched`: how long this process has seen it unnamed. */

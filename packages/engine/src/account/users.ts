@@ -1,3 +1,4 @@
+import { hexText } from "../bay/entry.ts";
 import type { PublicRecord } from "../crypto/index.ts";
 
 /** Who has an account here: public facts alone. A process that only delivers needs no more. */
@@ -28,7 +29,5 @@ export function normalizeAddress(address: string): string {
 
 /** The prefix of an account's objects: its id, which no name or address shows. */
 export function accountPrefix(record: PublicRecord): string {
-  let text = "";
-  for (const byte of record.account) text += byte.toString(16).padStart(2, "0");
-  return `${text}/`;
+  return `${hexText(record.account)}/`;
 }

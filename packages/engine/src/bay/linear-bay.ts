@@ -4,14 +4,18 @@ import { type EntryHead, entryName } from "./entry.ts";
 import {
   type Created,
   corrupt,
+  getManifest,
   LIST_ENTRIES_MAX,
   LogObjects,
   type LogPlace,
+  listCheckpoints,
+  listEntries,
   type Prefetched,
   prefetchLog,
 } from "./log-objects.ts";
 import type { Machine, Placed, Push, ReadEntry } from "./machine.ts";
 import { type Manifest, manifestName, sealManifest } from "./manifest.ts";
+import { serial } from "./serial.ts";
 import type { PageStore, Snapshots } from "./snapshots.ts";
 import { asEngineError, asStoreFailure } from "./store-failure.ts";
 import type { WriterId } from "./writer.ts";
@@ -85,8 +89,8 @@ export class LinearBay<State, Op, Outcome> implements Bay<State, Op, Outcome> {
   readonly #writers = new Map<WriterId, number>();
   #nextSequence = 1;
   #queue: Queued<Op, Outcome>[] = [];
-  /** The tail of the one queue of work on the log. */
-  #turn: Promise<unknown> = Promise.resolve();
+  /** The one queue of work on the log. */
+  readonly #inTurn = serial();
   #pushing = false;
   #rolledBack = false;
   #witness: Witness | undefined;
@@ -226,7 +230,7 @@ export class LinearBay<State, Op, Outcome> implements Bay<State, Op, Outcome> {
 
   /** The manifest of a checkpoint and its hash; undefined if it is gone. Throws EngineError `corrupt`. */
   async readManifest(covers: number): Promise<{ readonly manifest: Manifest; readonly hash: Uint8Array } | undefined> {
-    const got = await this.#log.getManifest(covers);
+    const got = await getManifest(this.#options, covers);
     return got.found ? this.#log.openManifest(covers, got.bytes) : undefined;
   }
 
@@ -258,7 +262,7 @@ export class LinearBay<State, Op, Outcome> implements Bay<State, Op, Outcome> {
       if (before === undefined || !(error instanceof EngineError && error.code === "corrupt")) throw error;
       // One that was never announced may have lost its pages; the one before tells whether it was.
       await this.#load(before);
-      await this.#readTail(await this.#log.listEntries(before));
+      await this.#readTail(await listEntries(this.#options, before));
       if (this.#options.isCurrent(this.#state, newest)) throw error;
       return true;
     }
@@ -275,7 +279,7 @@ export class LinearBay<State, Op, Outcome> implements Bay<State, Op, Outcome> {
       }
     }
     // A listing that was full may have left some out; what came after it the next sync finds.
-    return entries.length < LIST_ENTRIES_MAX || this.#readTail(await this.#log.listEntries(this.#head));
+    return entries.length < LIST_ENTRIES_MAX || this.#readTail(await listEntries(this.#options, this.#head));
   }
 
   /** As many of these entries, from the first on, as are there. */
@@ -329,7 +333,7 @@ export class LinearBay<State, Op, Outcome> implements Bay<State, Op, Outcome> {
 
   /** Goes to the newest checkpoint if it covers entries that were not applied here. */
   async #loadNewer(): Promise<boolean> {
-    const { covers } = await this.#log.listCheckpoints(1);
+    const { covers } = await listCheckpoints(this.#options, 1);
     if (covers[0] === undefined || covers[0] <= this.#head) return false;
     await this.#load(covers[0]);
     return true;
@@ -338,13 +342,7 @@ export class LinearBay<State, Op, Outcome> implements Bay<State, Op, Outcome> {
   async dispose(): Promise<void> {
     this.#disposed = true;
     this.#stopWatching();
-    await this.#turn;
-  }
-
-  #inTurn<T>(work: () => Promise<T>): Promise<T> {
-    const result = this.#turn.then(work);
-    this.#turn = result.catch(() => undefined);
-    return result;
+    await this.#inTurn(async () => undefined);
   }
 
   async #pushAll(): Promise<void> {

@@ -60,7 +60,8 @@ export interface Prefetched {
   readonly entries: readonly number[];
 }
 
-/** The log's objects in the store, one by one: entries and manifests. What comes after what is `linear-bay.ts`. */
+/** The log's objects in the store, one by one: entries and manifests. What comes after what is `linear-bay.ts`; listings,
+ * which need no key, stand below. */
 export class LogObjects {
   readonly #place: LogPlace;
 
@@ -111,18 +112,6 @@ export class LogObjects {
     }
   }
 
-  listEntries(n: number): Promise<number[]> {
-    return listEntries(this.#place, n);
-  }
-
-  listCheckpoints(limit: number): Promise<ListedCheckpoints> {
-    return listCheckpoints(this.#place, limit);
-  }
-
-  getManifest(covers: number): Promise<Got> {
-    return getManifest(this.#place, covers);
-  }
-
   /** Throws EngineError `corrupt` if these bytes are not the manifest of that checkpoint. */
   openManifest(covers: number, bytes: Uint8Array): { readonly manifest: Manifest; readonly hash: Uint8Array } {
     const { sealer } = this.#place;
@@ -137,18 +126,18 @@ export class LogObjects {
 type Objects = Pick<LogPlace, "store" | "prefix">;
 
 /** The numbers of entries after n, ascending; a part of them if they are many. */
-async function listEntries({ store, prefix }: Objects, n: number): Promise<number[]> {
+export async function listEntries({ store, prefix }: Objects, n: number): Promise<number[]> {
   const after = prefix + entryName(n);
   const { objects } = await asStoreFailure(store.list(`${prefix}log/`, { after, limit: LIST_ENTRIES_MAX }));
   return objects.map(({ name }) => entryNumber(name.slice(prefix.length)));
 }
 
-async function listCheckpoints({ store, prefix }: Objects, limit: number): Promise<ListedCheckpoints> {
+export async function listCheckpoints({ store, prefix }: Objects, limit: number): Promise<ListedCheckpoints> {
   const { objects, now } = await asStoreFailure(store.list(prefix + MANIFESTS, { limit }));
   return { covers: objects.map(({ name }) => manifestNumber(name)), now };
 }
 
-function getManifest({ store, prefix }: Objects, covers: number): Promise<Got> {
+export function getManifest({ store, prefix }: Objects, covers: number): Promise<Got> {
   return asStoreFailure(store.get(prefix + manifestName(covers)));
 }
 

@@ -2,6 +2,7 @@ import { EngineError } from "../errors.ts";
 import type { ObjectStore } from "../storage/object-store.ts";
 import { hexText } from "./entry.ts";
 import type { Sealer } from "./machine.ts";
+import { serial } from "./serial.ts";
 import type { PageStore } from "./snapshots.ts";
 import { asStoreFailure } from "./store-failure.ts";
 
@@ -19,12 +20,7 @@ export interface PageStoreOptions {
 /** Sealed pages under `page/`, each of a random name that it is bound to, and packs under `pack/`. Pages are asked for
  * at once, and opened one in a turn of the event loop: an account of a million messages has five hundred. */
 export function createPageStore({ store, prefix, sealer, random, breathe }: PageStoreOptions): PageStore {
-  let turn: Promise<unknown> = Promise.resolve();
-  const inTurn = <T>(work: () => T): Promise<T> => {
-    const result = turn.then(breathe).then(work);
-    turn = result.catch(() => undefined);
-    return result;
-  };
+  const inTurn = serial();
   return {
     async write(kind, content) {
       const name = `page/${hexText(random(16))}`;
@@ -34,7 +30,10 @@ export function createPageStore({ store, prefix, sealer, random, breathe }: Page
     async read(kind, name) {
       const got = await asStoreFailure(store.get(prefix + name));
       if (!got.found) throw new EngineError("corrupt", "a page is missing in the store");
-      return inTurn(() => sealer.open(kind, name, got.bytes));
+      return inTurn(async () => {
+        await breathe?.();
+        return sealer.open(kind, name, got.bytes);
+      });
     },
     packName: () => `pack/${hexText(random(16))}`,
     async putPack(name, content) {

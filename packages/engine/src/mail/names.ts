@@ -1,3 +1,4 @@
+import { hexBytes, hexText } from "../bay/entry.ts";
 import type { WriterId } from "../bay/writer.ts";
 
 /** Names that last for ever: who made a thing, in which of its ops, at which place in that op. STORAGE rules: an op's
@@ -28,10 +29,10 @@ export const PATH_DELIMITER = "/";
 
 /** The object that holds a body which is none of a note, entry or pack. */
 export function bodyName(id: Uint8Array): string {
-  return `body/${[...id].map((byte) => byte.toString(16).padStart(2, "0")).join("")}`;
+  return `body/${hexText(id)}`;
 }
 
 /** The id of the body that is stored as `name`. */
 export function bodyId(name: string): Uint8Array {
-  return Uint8Array.from(name.slice(5).match(/../g) ?? [], (hex) => Number.parseInt(hex, 16));
+  return hexBytes(name.slice(5));
 }

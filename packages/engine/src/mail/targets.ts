@@ -1,3 +1,4 @@
+import { hexBytes, hexText } from "../bay/entry.ts";
 import type { MembershipName, WriterId } from "./names.ts";
 
 /**
@@ -51,7 +52,7 @@ export function encodeRuns(runs: readonly TargetRun[]): Uint8Array {
   const places = new Map(writers.map((writer, place) => [writer, { place, sequence: 0 }]));
   const out: number[] = [];
   pushVarint(out, writers.length);
-  for (const writer of writers) for (let i = 0; i < 16; i += 2) out.push(Number.parseInt(writer.slice(i, i + 2), 16));
+  for (const writer of writers) out.push(...hexBytes(writer));
   pushVarint(out, runs.length);
   for (const { writer, first, last } of runs) {
     const known = places.get(writer)!;
@@ -124,7 +125,7 @@ class VarintReader {
     const bytes = this.#bytes.subarray(this.#at, this.#at + 8);
     if (bytes.length < 8) throw new RangeError("runs end early");
     this.#at += 8;
-    return [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("") as WriterId;
+    return hexText(bytes) as WriterId;
   }
   end(): void {
     if (this.#at !== this.#bytes.length) throw new RangeError("bytes after the last run");

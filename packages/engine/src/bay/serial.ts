@@ -1,0 +1,12 @@
+/** Does one piece of work after the other, in the order in which they are handed over. */
+export function serial(): <T>(work: () => Promise<T>) => Promise<T> {
+  let last: Promise<void> = Promise.resolve();
+  return (work) => {
+    const result = last.then(work);
+    // How it ended is told to who handed it over; the next piece only waits for it, and nothing of it is kept.
+    last = result.then(nothing, nothing);
+    return result;
+  };
+}
+
+function nothing(): void {}
