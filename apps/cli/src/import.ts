@@ -123,7 +123,7 @@ async function importFolder(
     }
     const prepared = await session.prepare(mail.open(), { mailbox: path, flags: mail.flags, received: known.received });
     batch.push(prepared);
-    bytes += prepared.attachments.reduce((sum, piece) => sum + piece.length, 0);
+    bytes += prepared.heldBytes;
     weight += mail.weight;
     if (batch.length >= APPEND_EMAILS_MAX || bytes >= APPEND_BYTES_MAX) await flush();
   }

@@ -12,12 +12,18 @@ export function preview(structure: MessageStructure): string {
   const { part, bytes } = previewSource;
   const text = decodeText(part, bytes);
   const plain = part.subtype === "html" ? stripHtml(text) : text;
-  return cut(
-    plain
+  return cut(beginning(plain).toWellFormed());
+}
+
+/** Text on one line; no more of it is looked at than a preview needs. */
+function beginning(text: string): string {
+  for (let end = 2 * PREVIEW_BYTES_MAX; ; end *= 4) {
+    const line = text
+      .slice(0, end)
       .replace(/[\s\u0000-\u001f\u007f]+/g, " ")
-      .trim()
-      .toWellFormed(),
-  );
+      .trim();
+    if (line.length > PREVIEW_BYTES_MAX || end >= text.length) return line;
+  }
 }
 
 /** A text part's content as Unicode. */

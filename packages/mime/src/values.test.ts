@@ -16,6 +16,8 @@ import {
   parseHeaders,
   parseMessageIds,
   parseParameterized,
+  preview,
+  scan,
 } from "./index.ts";
 
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
@@ -192,6 +194,22 @@ test("octets are text of one character each, whatever they are", () => {
     fc.property(fc.uint8Array({ maxLength: 300 }), fc.boolean(), (octets, plain) => {
       const source = plain ? octets.map((octet) => octet & 127) : octets;
       expect([...binaryText(source)].map((char) => char.codePointAt(0))).toEqual([...source]);
+    }),
+  );
+});
+
+test("a preview is the text's first 512 octets on one line, however much white space there is", () => {
+  const pieces = fc.array(fc.tuple(fc.nat(2000), fc.string({ unit: "grapheme", maxLength: 300 })), { maxLength: 4 });
+  fc.assert(
+    fc.property(pieces, (drawn) => {
+      const body = drawn
+        .map(([spaces, words]) => " ".repeat(spaces) + words.toWellFormed().replace(/[\r\n]/g, ""))
+        .join("");
+      const line = body.replace(/[\s\u0000-\u001f\u007f]+/g, " ").trim();
+      const made = preview(scan(bytes(`Content-Type: text/plain; charset=utf-8\r\n\r\n${body}\r\n`)));
+      const octets = bytes(line);
+      expect(line.startsWith(made)).toBe(true);
+      expect(bytes(made).length).toBeGreaterThan(Math.min(octets.length, 512) - 4);
     }),
   );
 });

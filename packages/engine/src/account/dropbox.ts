@@ -70,7 +70,7 @@ export class Dropbox {
     const { store, unsettled } = this.#deliverer;
     unsettled.hold(fingerprint, note, client);
     try {
-      await asStoreFailure(store.put(this.#prefix + note.name, note.bytes));
+      await asStoreFailure(store.put(this.#prefix + note.name, note.bytes, { along: note.along }));
     } catch (error) {
       if (isUnknown(error)) unsettled.doubt(fingerprint, client);
       else unsettled.drop(fingerprint, client);
@@ -107,8 +107,10 @@ export class Dropbox {
       objectLength: taken.inline ? 0 : taken.length,
     });
     const origin = { host: hostId(signer.publicKey), stream, counter, givenUp };
-    const body = taken.inline ? { body: taken.inline } : {};
-    return { name, bytes: makeNote(platform.crypto, record, { name, kem, origin, summary, ...body }, signer) };
+    const { sealed, inline } = taken;
+    const body = sealed && inline ? { body: sealed } : {};
+    const along = sealed && !inline ? [{ name: this.#prefix + bodyName(id), content: sealed }] : [];
+    return { name, bytes: makeNote(platform.crypto, record, { name, kem, origin, summary, ...body }, signer), along };
   }
 }
 

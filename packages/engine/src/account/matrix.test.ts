@@ -101,7 +101,7 @@ async function history(seed: number): Promise<void> {
     return { path, account: await open({ open: () => path.store }, ring()) };
   };
   const text = (n: number): string =>
-    `Subject: ${n}\r\nMessage-ID: <${n}@m>\r\n\r\n${`${n} `.repeat(n % 5 === 0 ? 9000 : 20)}\r\n`;
+    `Subject: ${n}\r\nMessage-ID: <${n}@m>\r\n\r\n${`${n} `.repeat(n % 5 === 0 ? 9000 : n % 7 === 0 ? 60_000 : 20)}\r\n`;
   const numberOf = (message: string): number => Number(/Subject: (\d+)/.exec(message)?.[1] ?? -1);
   /** Ends when it is done, refused, or its process has died. */
   const within = async ({ path }: Process, work: () => Promise<void>): Promise<void> => {

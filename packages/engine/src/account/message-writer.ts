@@ -3,20 +3,22 @@ import { asStoreFailure } from "../bay/store-failure.ts";
 import { bodyContext, type Ring, wrapForOwner } from "../crypto/index.ts";
 import { EngineError } from "../errors.ts";
 import type { Contents } from "../mail/contents.ts";
-import { takeBody } from "../mail/intake.ts";
-import type { Appended, Mail } from "../mail/mail.ts";
+import { type TakenBody, takeBody } from "../mail/intake.ts";
+import type { Appended, Carried, Mail } from "../mail/mail.ts";
 import { bodyName } from "../mail/names.ts";
 import type { BodyPlace, NewEmail } from "../mail/op.ts";
 import type { Threads } from "../mail/threads.ts";
-import type { ObjectStore } from "../storage/object-store.ts";
+import type { NewObject, ObjectStore } from "../storage/object-store.ts";
 import type { MailLog } from "./open-log.ts";
 import type { Platform } from "./platform.ts";
 
-/** A message that is sealed and stored, but in no mailbox yet: what is never appended is collected. */
+/** A message that is sealed, but in no mailbox yet. A large one is stored: if it is never appended it is collected. */
 export interface Prepared {
   readonly email: Omit<NewEmail, "thread">;
-  /** The sealed body, if it rides in the log entry. */
-  readonly attachments: readonly Uint8Array[];
+  /** The sealed body, if it rides in the log entry or is stored along with it. */
+  readonly carried: Carried;
+  /** Bytes of it. */
+  readonly heldBytes: number;
   /** The log's position before the body's first byte was stored. */
   readonly since: number;
 }
@@ -69,7 +71,13 @@ export class MessageWriter {
     );
     const place: BodyPlace = taken.inline ? { in: "entry", attachment: 0 } : { in: "object", length: taken.length };
     const email = { ...taken.digest, id, key, place, receivedMs: timeMs, receivedZone: zoneMinutes, flags };
-    return { email, attachments: taken.inline ? [taken.inline] : [], since };
+    return { email, carried: this.#carried(id, taken), heldBytes: taken.sealed?.length ?? 0, since };
+  }
+
+  #carried(id: Uint8Array, { sealed, inline }: TakenBody): Carried {
+    if (!sealed) return {};
+    if (inline) return { attachments: [sealed] };
+    return { along: [{ name: this.#options.prefix + bodyName(id), content: sealed }] };
   }
 
   /** Puts a prepared message into the mailbox at `path`. Errors: `not-found`, `unavailable`, `unknown-outcome`. */
@@ -83,20 +91,18 @@ export class MessageWriter {
     const { mail, threads } = this.#options;
     const given = await threads.assign(messages.map(({ email }) => email.ids));
     for (let tries = 1; ; tries++) {
-      let attached = 0;
-      const emails = messages.map(({ email, attachments }, at): NewEmail => {
-        const place = attachments.length > 0 ? ({ in: "entry", attachment: attached } as const) : email.place;
-        attached += attachments.length;
+      const attachments: Uint8Array[] = [];
+      const along: NewObject[] = [];
+      const emails = messages.map(({ email, carried }, at): NewEmail => {
+        const isInEntry = email.place.in === "entry";
+        const place = isInEntry ? ({ in: "entry", attachment: attachments.length } as const) : email.place;
+        attachments.push(...(carried.attachments ?? []));
+        along.push(...(carried.along ?? []));
         return { ...email, place, thread: given[at]! };
       });
       const since = Math.min(...messages.map((message) => message.since));
       try {
-        return await mail.append(
-          path,
-          emails,
-          since,
-          messages.flatMap(({ attachments }) => attachments),
-        );
+        return await mail.append(path, emails, since, { attachments, along });
       } catch (error) {
         const isInTheWay = error instanceof EngineError && error.code === "conflict";
         if (!isInTheWay || tries === APPEND_TRIES) throw error;
@@ -137,6 +143,6 @@ export class MessageWriter {
     }
     const { found } = await asStoreFailure(store.get(prefix + name, { start: 0, end: 1 }));
     if (!found) throw new EngineError("unavailable", "the message took too long to be stored, send it again");
-    return { email, attachments: [], since };
+    return { email, carried: {}, heldBytes: 0, since };
   }
 }

@@ -1,4 +1,5 @@
 import { createKeyedHash, type KeyedHash } from "../crypto/index.ts";
+import type { NewObject } from "../storage/object-store.ts";
 import type { Platform } from "./platform.ts";
 
 /** How long a delivery whose reply may not have been read is remembered. */
@@ -11,6 +12,8 @@ const BYTES_MAX: number = 32 * 2 ** 20;
 export interface SealedNote {
   readonly name: string;
   readonly bytes: Uint8Array;
+  /** The body, where it is neither in the note nor stored already. */
+  readonly along: readonly NewObject[];
 }
 
 interface Entry {
@@ -59,7 +62,7 @@ export class Unsettled {
   hold(fingerprint: string, note: SealedNote, client: Handover): void {
     this.drop(fingerprint);
     this.#entries.set(fingerprint, { note, at: this.#monotonic(), client });
-    this.#bytes += note.bytes.length;
+    this.#bytes += bytesOf(note);
     client.held.add(fingerprint);
     for (const [oldest, { at }] of this.#entries) {
       const isFull = this.#entries.size > ENTRIES_MAX || this.#bytes > BYTES_MAX;
@@ -73,7 +76,7 @@ export class Unsettled {
     const entry = this.#entries.get(fingerprint);
     if (!entry || (client && entry.client !== client)) return;
     this.#entries.delete(fingerprint);
-    this.#bytes -= entry.note.bytes.length;
+    this.#bytes -= bytesOf(entry.note);
   }
 
   /** Its client was told to try again, or went. */
@@ -81,6 +84,10 @@ export class Unsettled {
     const entry = this.#entries.get(fingerprint);
     if (entry?.client === client) this.#entries.set(fingerprint, { ...entry, client: undefined });
   }
+}
+
+function bytesOf({ bytes, along }: SealedNote): number {
+  return along.reduce((sum, { content }) => sum + content.length, bytes.length);
 }
 
 /** What one client has handed over since it was last heard of. */

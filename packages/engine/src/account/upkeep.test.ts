@@ -20,6 +20,8 @@ import { AccountSession } from "./session.ts";
 
 const HOUR_MS = 3_600_000;
 const LARGE = 10_000;
+/** So large that the body is stored before the entry or note that names it. */
+const STREAMED = 30_000;
 
 /** Names of one kind in the store. */
 const names = (place: MemoryPlace, kind: string): string[] =>
@@ -161,20 +163,20 @@ describe("collection", () => {
     const place = new MemoryPlace(() => clock.now++);
     const { ring } = await makeAccount(place);
     const [slow, collector] = [await open(place, ring()), await open(place, ring())];
-    const condemned = await slow.prepare(stream(mailText(1, LARGE)), { mailbox: "Sent", flags: ["\\Seen"] });
+    const condemned = await slow.prepare(stream(mailText(1, STREAMED)), { mailbox: "Sent", flags: ["\\Seen"] });
     await live(collector, 2);
     await append(collector, "Drafts", mailText(8));
     await live(collector, 25);
     expect(collector.mail.state.condemned.size).toBe(1);
     await slow.append("Sent", condemned);
-    const gone = await slow.prepare(stream(mailText(2, LARGE)), { mailbox: "Sent", flags: [] });
+    const gone = await slow.prepare(stream(mailText(2, STREAMED)), { mailbox: "Sent", flags: [] });
     await append(collector, "Drafts", mailText(9));
     await live(collector, 80);
     await expect(slow.append("Sent", gone)).rejects.toMatchObject({ code: "unavailable" });
     await live(collector, 60);
     await collector.refresh();
-    expect(await textsOf(collector, "Sent")).toEqual([mailText(1, LARGE)]);
-    expect(await textsOf(slow, "Sent")).toEqual([mailText(1, LARGE)]);
+    expect(await textsOf(collector, "Sent")).toEqual([mailText(1, STREAMED)]);
+    expect(await textsOf(slow, "Sent")).toEqual([mailText(1, STREAMED)]);
     await Promise.all([slow.dispose(), collector.dispose()]);
   });
 
@@ -193,7 +195,7 @@ describe("collection", () => {
       if (name.includes("/note/")) await waiting;
       return put.call(late, name, content);
     };
-    const delivered = box.deliver(new Uint8Array(0), stream(mailText(1, LARGE)));
+    const delivered = box.deliver(new Uint8Array(0), stream(mailText(1, STREAMED)));
     while (names(place, "body").length === 0) await new Promise((resolve) => setTimeout(resolve, 1));
     await live(account, 2);
     await append(account, "Drafts", mailText(8));
@@ -203,7 +205,7 @@ describe("collection", () => {
     await delivered;
     await account.refresh();
     await live(account, 60);
-    expect(await textsOf(account, "INBOX")).toEqual([mailText(1, LARGE)]);
+    expect(await textsOf(account, "INBOX")).toEqual([mailText(1, STREAMED)]);
     await account.dispose();
   });
 

@@ -76,6 +76,11 @@ interface Queued<Op, Outcome> {
   readonly reject: (error: unknown) => void;
 }
 
+interface SealedEntry {
+  readonly head: EntryHead;
+  readonly bytes: Uint8Array;
+}
+
 export class LinearBay<State, Op, Outcome> implements Bay<State, Op, Outcome> {
   readonly #options: LinearBayOptions<State, Op, Outcome>;
   readonly #log: LogObjects;
@@ -155,7 +160,8 @@ export class LinearBay<State, Op, Outcome> implements Bay<State, Op, Outcome> {
         new EngineError("not-permitted", "the store shows an older history: the account is read-only"),
       );
     const bytes = this.#options.machine.encodeOp(push.op);
-    const size = (push.attachments ?? []).reduce((sum, piece) => sum + piece.length, bytes.length);
+    const carried = [...(push.attachments ?? []), ...(push.along ?? []).map(({ content }) => content)];
+    const size = carried.reduce((sum, piece) => sum + piece.length, bytes.length);
     return new Promise((resolve, reject) => {
       this.#queue.push({ push, bytes, size, resolve, reject });
       if (!this.#pushing) {
@@ -373,11 +379,14 @@ export class LinearBay<State, Op, Outcome> implements Bay<State, Op, Outcome> {
   async #pushBatch(batch: readonly Queued<Op, Outcome>[]): Promise<Outcome[]> {
     const sequence = this.#nextSequence;
     this.#nextSequence += batch.length;
+    let along = batch.flatMap(({ push }) => push.along ?? []);
     for (;;) {
       const n = this.#head + 1;
-      const bytes = this.#sealEntry(n, sequence, batch);
-      const created = await this.#log.createEntry(n, bytes);
-      const outcomes = await this.#settle(n, bytes, sequence, created).catch((error: unknown) => {
+      const entry = this.#sealEntry(n, sequence, batch);
+      const created = await this.#log.createEntry(n, entry.bytes, along);
+      // Who lost the race for the name has them stored all the same.
+      along = [];
+      const outcomes = await this.#settle(n, entry, created).catch((error: unknown) => {
         // The entry that exists may be ours: until it is read nobody may say "not done".
         if (mayBeOurs(created) && error instanceof EngineError && error.code === "unavailable")
           throw new EngineError("unknown-outcome", "the store does not answer", { cause: error });
@@ -389,14 +398,14 @@ export class LinearBay<State, Op, Outcome> implements Bay<State, Op, Outcome> {
 
   /** Entry n was stored, or exists: another's or perhaps ours; or lies where the log was trimmed long ago. Resolves
    * with our batch's outcomes if it is in the log, with undefined if it is to be written again further on. */
-  async #settle(n: number, bytes: Uint8Array, sequence: number, created: Created): Promise<Outcome[] | undefined> {
+  async #settle(n: number, { head, bytes }: SealedEntry, created: Created): Promise<Outcome[] | undefined> {
     if (!(await this.#isTrimmedBeyond(created.now))) {
       if (created.outcome === "stored") {
         this.#proof = created.now;
-        return this.#apply(n, bytes);
+        return this.#apply(n, bytes, head);
       }
       const rival = await this.#log.getEntry(n);
-      if (rival.found) return this.#readRival(n, rival.bytes, sequence);
+      if (rival.found) return this.#readRival(n, rival.bytes, head.sequence);
       // It can't be told what held the name: a store that forgets is asked no further.
       if (!(await this.#loadNewer())) throw new EngineError("unknown-outcome", "the log's head moved away");
     }
@@ -404,18 +413,18 @@ export class LinearBay<State, Op, Outcome> implements Bay<State, Op, Outcome> {
     await this.#follow();
     const last = this.#writers.get(this.#options.writer);
     const isForgotten = last === undefined && this.#writers.size >= WRITERS_KEPT;
-    if (!mayBeOurs(created) || (!isForgotten && (last ?? 0) < sequence)) return undefined;
+    if (!mayBeOurs(created) || (!isForgotten && (last ?? 0) < head.sequence)) return undefined;
     throw new EngineError("unknown-outcome", "the log was trimmed beyond what was applied here");
   }
 
   /** Entry n exists: applies it. Returns its outcomes if it is our own batch, whose answer was lost. */
   #readRival(n: number, bytes: Uint8Array, sequence: number): Outcome[] | undefined {
     const { head } = this.#log.openEntry(n, bytes);
-    const outcomes = this.#apply(n, bytes);
+    const outcomes = this.#apply(n, bytes, head);
     return head.writer === this.#options.writer && head.sequence === sequence ? outcomes : undefined;
   }
 
-  #sealEntry(n: number, sequence: number, batch: readonly Queued<Op, Outcome>[]): Uint8Array {
+  #sealEntry(n: number, sequence: number, batch: readonly Queued<Op, Outcome>[]): SealedEntry {
     const head: EntryHead = {
       writer: this.#options.writer,
       sequence,
@@ -427,7 +436,7 @@ export class LinearBay<State, Op, Outcome> implements Bay<State, Op, Outcome> {
       })),
     };
     const attachments = batch.flatMap(({ push }) => push.attachments ?? []);
-    return this.#log.sealEntry(n, head, attachments);
+    return { head, bytes: this.#log.sealEntry(n, head, attachments) };
   }
 
   /** Applies what others stored. Resolves with whether there was any. */
@@ -454,8 +463,7 @@ export class LinearBay<State, Op, Outcome> implements Bay<State, Op, Outcome> {
   }
 
   /** Applies entry n, each op a block of its own: all that is lower is known to it. */
-  #apply(n: number, bytes: Uint8Array): Outcome[] {
-    const { head } = this.#log.openEntry(n, bytes);
+  #apply(n: number, bytes: Uint8Array, head = this.#log.openEntry(n, bytes).head): Outcome[] {
     if (!sameBytes(head.previous, this.#hash))
       throw new EngineError("corrupt", `log entry ${n} does not follow its predecessor`);
     const ops = head.ops.map((op) => this.#decode(op.bytes));

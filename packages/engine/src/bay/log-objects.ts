@@ -1,5 +1,5 @@
 import { EngineError } from "../errors.ts";
-import { type Got, type ObjectStore, StoreError } from "../storage/object-store.ts";
+import { type Got, type NewObject, type ObjectStore, StoreError } from "../storage/object-store.ts";
 import {
   attachmentSpans,
   decodeHead,
@@ -90,14 +90,14 @@ export class LogObjects {
     return joinEntry(this.#place.sealer.seal("entry", String(n), encodeHead(head)), attachments);
   }
 
-  /** Creates entry n, asking again with the same bytes for as long as the outcome is unknown. */
-  async createEntry(n: number, bytes: Uint8Array): Promise<Created> {
+  /** Creates entry n, and with it the objects that its ops name, asking again with the same bytes for as long as the outcome is unknown. */
+  async createEntry(n: number, bytes: Uint8Array, along: readonly NewObject[]): Promise<Created> {
     const { store, prefix, delay } = this.#place;
     let waited = 0;
     let asked = false;
     for (let pause = RETRY_FIRST_MS; ; pause = Math.min(pause * 2, RETRY_MAX_MS)) {
       try {
-        const { outcome, now } = await store.putIfAbsent(prefix + entryName(n), bytes);
+        const { outcome, now } = await store.putIfAbsent(prefix + entryName(n), bytes, { along });
         return { outcome, now, doubtful: asked };
       } catch (error) {
         if (!(error instanceof StoreError)) throw error;

@@ -1,3 +1,4 @@
+import type { NewObject } from "../storage/object-store.ts";
 import type { Span } from "./entry.ts";
 import type { WriterId } from "./writer.ts";
 
@@ -31,6 +32,8 @@ export interface Placed<Op> {
 export interface Push<Op> {
   readonly op: Op;
   readonly attachments?: readonly Uint8Array[];
+  /** Objects that the op names, stored with its entry at the latest; names as the store knows them. */
+  readonly along?: readonly NewObject[];
 }
 
 /** A log entry as it was read, for those who look up what an op carried. */

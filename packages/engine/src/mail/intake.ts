@@ -4,18 +4,22 @@ import { type Digest, digest } from "./digest.ts";
 
 /** Bodies up to this ride in the note or the log entry; larger ones are objects of their own. */
 export const INLINE_BYTES_MAX: number = 16 * 1024;
+/** Bodies up to this are held until the note or entry that names them is stored, and stored along with it. */
+const HELD_BYTES_MAX: number = 128 * 1024;
 
 export interface TakenBody {
   readonly digest: Digest;
   /** The whole sealed body, preamble first; undefined if it was stored by `putLarge`. */
-  readonly inline: Uint8Array | undefined;
+  readonly sealed: Uint8Array | undefined;
+  /** Whether it rides in the note or entry. */
+  readonly inline: boolean;
   /** Octets of the stored body. */
   readonly length: number;
 }
 
 /**
- * Takes a message in as it streams: scanned and sealed in one pass, in bounded memory. A small one comes back sealed;
- * a larger one is handed to `putLarge` as a stream. `preamble` stands before the sealed bytes.
+ * Takes a message in as it streams: scanned and sealed in one pass, in bounded memory. It comes back sealed; a
+ * large one is handed to `putLarge` as a stream. `preamble` stands before the sealed bytes.
  */
 export async function takeBody(
   source: AsyncIterable<Uint8Array>,
@@ -31,12 +35,13 @@ export async function takeBody(
   for (;;) {
     const next = await scanned.next();
     if (next.done) {
-      const inline = concat(preamble, sealObject(seal, concat(...held)));
-      return { digest: digest(scanner.finish(), receivedMs), inline, length: inline.length };
+      const sealed = concat(preamble, sealObject(seal, concat(...held)));
+      const inline = size <= INLINE_BYTES_MAX;
+      return { digest: digest(scanner.finish(), receivedMs), sealed, inline, length: sealed.length };
     }
     held.push(next.value.slice());
     size += next.value.length;
-    if (size > INLINE_BYTES_MAX) break;
+    if (size > HELD_BYTES_MAX) break;
   }
   let length = 0;
   const sealed = sealStream(seal, chain(held, { [Symbol.asyncIterator]: () => scanned }));
@@ -45,7 +50,7 @@ export async function takeBody(
       length += chunk.length;
     }),
   );
-  return { digest: digest(scanner.finish(), receivedMs), inline: undefined, length };
+  return { digest: digest(scanner.finish(), receivedMs), sealed: undefined, inline: false, length };
 }
 
 /** The stream, of which `see` sees each piece first. */

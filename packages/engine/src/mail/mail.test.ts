@@ -242,7 +242,7 @@ async function run(place: Place, { bay, mail }: Writer, { kind, path, to, choice
   switch (kind) {
     case "append": {
       const emails = Array.from({ length: 1 + (choice % 3) }, (_, at) => place.email(flags, (choice % 900) + at));
-      await mail.append(path, emails, bay.position, []);
+      await mail.append(path, emails, bay.position, {});
       return;
     }
     case "flags": {
@@ -330,7 +330,7 @@ describe("two writers on one account", () => {
       "INBOX",
       [1, 2, 3].map((size) => place.email([], size)),
       one.bay.position,
-      [],
+      {},
     );
     await two.bay.sync();
     const stale = new MailboxView(two.mail, two.mail.getMailbox("INBOX"), false);

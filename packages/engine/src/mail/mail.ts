@@ -34,6 +34,8 @@ export interface Appended {
   readonly uidValidity: number;
   readonly uids: readonly number[];
 }
+/** The bytes of small bodies, which ride in the op's entry, and larger ones that are stored along with it. */
+export type Carried = Omit<Push<Op>, "op">;
 interface Targets {
   readonly mailbox: MailboxId;
   readonly targets: readonly TargetRun[];
@@ -58,8 +60,8 @@ export class Mail {
   }
 
   /** Pushes an op; a refusal is thrown as the EngineError it stands for. */
-  async push(op: Op, attachments?: readonly Uint8Array[]): Promise<Outcome> {
-    const outcome = await this.bay.push(attachments ? { op, attachments } : { op });
+  async push(op: Op, carried: Carried = {}): Promise<Outcome> {
+    const outcome = await this.bay.push({ op, ...carried });
     if (outcome.refusal) throw refusalError(outcome.refusal);
     return outcome;
   }
@@ -121,16 +123,11 @@ export class Mail {
 
   /** APPEND of emails whose bodies are sealed: RFC 9051 §6.3.12. `since` is the position that was applied before the
    * first body's first byte was stored. Errors: `not-found`. */
-  async append(
-    path: string,
-    emails: readonly NewEmail[],
-    since: number,
-    attachments: readonly Uint8Array[],
-  ): Promise<Appended> {
+  async append(path: string, emails: readonly NewEmail[], since: number, carried: Carried): Promise<Appended> {
     const mailbox = this.getMailbox(path);
     const outcome = await this.push(
       { kind: "append", mailbox: mailbox.id, emails, since, seconds: this.#seconds() },
-      attachments,
+      carried,
     );
     return { uidValidity: mailbox.uidValidity, uids: outcome.addedUids };
   }

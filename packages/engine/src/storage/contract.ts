@@ -117,6 +117,21 @@ export function objectStoreContract(name: string, make: () => Promise<ContractSt
       expect(await content("a/body/tiny")).toEqual(bytes("x"));
     });
 
+    test("what goes along is stored with the object, and where a create finds its name taken", async () => {
+      const along = (n: number) => [
+        { name: `a/body/${n}`, content: filled(20_000, n) },
+        { name: `a/body/${n}x`, content: filled(500_000, n) },
+      ];
+      await store.put("a/note/1", bytes("one"), { along: along(1) });
+      const made = await store.putIfAbsent("a/log/00000000000001", bytes("1"), { along: along(2) });
+      const lost = await stores.other.putIfAbsent("a/log/00000000000001", bytes("2"), { along: along(3) });
+      expect([made.outcome, lost.outcome]).toEqual(["stored", "exists"]);
+      expect(await content("a/note/1")).toEqual(bytes("one"));
+      expect(await content("a/log/00000000000001")).toEqual(bytes("1"));
+      for (const { name, content: expected } of [1, 2, 3].flatMap(along))
+        expect(Buffer.compare((await content(name)) ?? new Uint8Array(0), expected)).toBe(0);
+    });
+
     test("a stream that fails midway stores nothing", async () => {
       async function* broken(): AsyncGenerator<Uint8Array> {
         yield filled(100_000, 1);

@@ -2,11 +2,13 @@ import { checkName, collect, logNumber } from "./names.ts";
 import {
   type Got,
   type Listed,
+  type NewObject,
   type ObjectStore,
   type Put,
   type PutIfAbsent,
   type Ring,
   StoreError,
+  type StoreOptions,
 } from "./object-store.ts";
 
 /**
@@ -81,16 +83,22 @@ class MemoryStore implements ObjectStore {
     this.#place = place;
   }
 
-  async put(name: string, content: Uint8Array | AsyncIterable<Uint8Array>): Promise<Put> {
+  async put(
+    name: string,
+    content: Uint8Array | AsyncIterable<Uint8Array>,
+    { along = [] }: StoreOptions = {},
+  ): Promise<Put> {
     checkName(name);
     const bytes = await collect(content);
+    await this.#putAll(along);
     await this.#request("put", name, () => this.#place.write(name, bytes));
     return { now: this.#place.now() };
   }
 
-  async putIfAbsent(name: string, content: Uint8Array): Promise<PutIfAbsent> {
+  async putIfAbsent(name: string, content: Uint8Array, { along = [] }: StoreOptions = {}): Promise<PutIfAbsent> {
     checkName(name);
     const bytes = content.slice();
+    await this.#putAll(along);
     const outcome = await this.#request("putIfAbsent", name, () => {
       const log = logNumber(name);
       const belowFloor = log !== undefined && log.number <= (this.#place.floors.get(log.prefix) ?? -1);
@@ -99,6 +107,10 @@ class MemoryStore implements ObjectStore {
       return "stored" as const;
     });
     return { outcome, now: this.#place.now() };
+  }
+
+  async #putAll(objects: readonly NewObject[]): Promise<void> {
+    await Promise.all(objects.map(({ name, content }) => this.put(name, content)));
   }
 
   async get(name: string, range?: { readonly start: number; readonly end: number }): Promise<Got> {

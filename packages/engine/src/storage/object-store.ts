@@ -40,6 +40,13 @@ export interface StoreOptions {
   readonly priority?: "interactive" | "bulk";
   /** Goes on when the store is nearly full: what only removes, and what frees room later. */
   readonly essential?: boolean;
+  /** New objects that this one names: stored before it or with it, at once where the store can, and stored too where a
+   * create finds its name taken. */
+  readonly along?: readonly NewObject[];
+}
+export interface NewObject {
+  readonly name: string;
+  readonly content: Uint8Array;
 }
 /** Bytes from `start` (0 is the first) up to, not including, `end`. */
 export interface ByteRange {

@@ -2,19 +2,18 @@
 export type WriteRequest =
   | {
       readonly id: number;
-      readonly kind: "put";
-      readonly name: string;
-      readonly content: RowContent;
-      readonly bulk: boolean;
-    }
-  | {
-      readonly id: number;
-      readonly kind: "create";
-      readonly name: string;
-      readonly content: RowContent;
+      readonly kind: "put" | "create";
+      readonly object: NewRow;
+      /** Put before it, in the same commit. */
+      readonly along: readonly NewRow[];
       readonly bulk: boolean;
     }
   | { readonly id: number; readonly kind: "delete"; readonly names: readonly string[]; readonly bulk: boolean };
+
+export interface NewRow {
+  readonly name: string;
+  readonly content: RowContent;
+}
 
 /** Bytes in the row, or a file that is whole and synced under its temporary name. */
 export type RowContent =

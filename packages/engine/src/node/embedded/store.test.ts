@@ -33,8 +33,8 @@ objectStoreContract("embedded", async () => {
 test("what was put is there after the store was opened again, and no file is left without a row", async () => {
   const folder = await makeFolder();
   const first = await openEmbeddedStore({ folder, onFatal });
-  await first.put("a/body/large", new Uint8Array(100_000).fill(7));
-  await first.put("a/body/large", new Uint8Array(90_000).fill(8));
+  await first.put("a/body/large", new Uint8Array(300_000).fill(7));
+  await first.put("a/body/large", new Uint8Array(290_000).fill(8));
   await first.put("a/note/small", new Uint8Array(10));
   await first.dispose();
   const second = await openEmbeddedStore({ folder, onFatal });
@@ -47,7 +47,7 @@ test("what was put is there after the store was opened again, and no file is lef
 test("what a crash left is swept by who opens the store alone, and by nobody else", async () => {
   const folder = await makeFolder();
   const first = await openEmbeddedStore({ folder, onFatal });
-  await first.put("a/body/kept", new Uint8Array(100_000).fill(7));
+  await first.put("a/body/kept", new Uint8Array(300_000).fill(7));
   for (const name of ["0123.new", "4567"]) await writeFile(join(folder, "objects", name), "left");
   const second = await openEmbeddedStore({ folder, onFatal });
   expect(await readdir(join(folder, "objects"))).toHaveLength(3);

@@ -21,6 +21,7 @@ import {
 import { lockStore } from "./lock.ts";
 import {
   type FromWorker,
+  type NewRow,
   type RowContent,
   TEMPORARY_SUFFIX,
   type ToWorker,
@@ -29,7 +30,7 @@ import {
 } from "./protocol.ts";
 
 /**
- * The store of one machine: SQLite for what is small, files for bodies, packs and pages above 32 KB
+ * The store of one machine: SQLite for what is small, files for bodies, packs and pages above 128 KB
  * (docs/formats/embedded-store.md). A thread of its own writes, in group commits; reads happen here, on a read-only
  * connection, and cost microseconds.
  *
@@ -39,7 +40,7 @@ import {
 const SHORT_READ_BYTES: number = 128 * 1024;
 const readBytes = promisify(read);
 
-const ROW_BYTES_MAX: number = 32 * 1024;
+const ROW_BYTES_MAX: number = 128 * 1024;
 /** Below this much room, and this share, only what is essential is taken. */
 const FREE_BYTES_MIN: number = 256 * 1024 * 1024;
 const FREE_SHARE_MIN = 0.02;
@@ -123,21 +124,30 @@ class EmbeddedStore implements ObjectStore {
   }
 
   async put(name: string, content: Uint8Array | AsyncIterable<Uint8Array>, options: StoreOptions = {}): Promise<Put> {
-    this.#check(name);
-    await this.#checkRoom(options);
-    const row = await this.#prepare(name, content);
-    const { now } = await this.#write({ kind: "put", name, content: row, bulk: options.priority === "bulk" });
+    const { now } = await this.#store("put", name, content, options);
     this.#ring(name);
     return { now };
   }
 
   async putIfAbsent(name: string, content: Uint8Array, options: StoreOptions = {}): Promise<PutIfAbsent> {
-    this.#check(name);
-    await this.#checkRoom(options);
-    const row = await this.#prepare(name, content);
-    const reply = await this.#write({ kind: "create", name, content: row, bulk: options.priority === "bulk" });
+    const reply = await this.#store("create", name, content, options);
     if (reply.stored) this.#ring(name);
     return { outcome: reply.stored ? "stored" : "exists", now: reply.now };
+  }
+
+  async #store(
+    kind: "put" | "create",
+    name: string,
+    content: Uint8Array | AsyncIterable<Uint8Array>,
+    options: StoreOptions,
+  ): Promise<WriteReply> {
+    const { along = [], priority } = options;
+    for (const object of [...along, { name }]) this.#check(object.name);
+    await this.#checkRoom(options);
+    const object = { name, content: await this.#prepare(name, content) };
+    const rows: NewRow[] = [];
+    for (const other of along) rows.push({ name: other.name, content: await this.#prepare(other.name, other.content) });
+    return this.#write({ kind, object, along: rows, bulk: priority === "bulk" });
   }
 
   async get(name: string, range?: ByteRange): Promise<Got> {

@@ -5,6 +5,8 @@ import { parentPort, workerData } from "node:worker_threads";
 import { logNumber } from "../../storage/names.ts";
 import {
   APPLICATION_ID,
+  type NewRow,
+  type RowContent,
   SCHEMA_VERSION,
   TEMPORARY_SUFFIX,
   type ToWorker,
@@ -102,7 +104,13 @@ function takeBatch(): WriteRequest[] {
 }
 
 function sizeOf(request: WriteRequest): number {
-  return request.kind !== "delete" && request.content.in === "row" ? request.content.bytes.length : 100;
+  let bytes = 100;
+  for (const { content } of rowsOf(request)) if (content.in === "row") bytes += content.bytes.length;
+  return bytes;
+}
+
+function rowsOf(request: WriteRequest): readonly NewRow[] {
+  return request.kind === "delete" ? [] : [...request.along, request.object];
 }
 
 function commitBatch(batch: readonly WriteRequest[]): void {
@@ -140,9 +148,9 @@ function commit(batch: readonly WriteRequest[], unneeded: string[]): WriteReply[
 /** Files get their lasting names, and the folder is synced once, before any row names them. */
 function nameFiles(batch: readonly WriteRequest[]): void {
   let named = false;
-  for (const request of batch)
-    if (request.kind !== "delete" && request.content.in === "file") {
-      const path = join(files, request.content.file);
+  for (const { content } of batch.flatMap(rowsOf))
+    if (content.in === "file") {
+      const path = join(files, content.file);
       renameOnce(path + TEMPORARY_SUFFIX, path);
       named = true;
     }
@@ -171,20 +179,31 @@ function write(request: WriteRequest, now: number, unneeded: string[]): WriteRep
     for (const name of request.names) remove(name, unneeded);
     return { id, now };
   }
-  const { name, content } = request;
-  const row = content.in === "row" ? [content.bytes.length, content.bytes, null] : [content.size, null, content.file];
-  if (request.kind === "put") {
-    const old = fileOf(name);
-    if (old) unneeded.push(old);
-    statements.put.run(name, now, ...row);
-    return { id, now };
-  }
+  for (const row of request.along) put(row, now, unneeded);
+  if (request.kind === "create") return { id, now, stored: create(request.object, now, unneeded) };
+  put(request.object, now, unneeded);
+  return { id, now };
+}
+
+function put({ name, content }: NewRow, now: number, unneeded: string[]): void {
+  const old = fileOf(name);
+  if (old) unneeded.push(old);
+  statements.put.run(name, now, ...columnsOf(content));
+}
+
+/** Whether the name was free. */
+function create({ name, content }: NewRow, now: number, unneeded: string[]): boolean {
   const log = logNumber(name);
   const floor = log ? (statements.floor.get(log.prefix) as { number: number } | undefined)?.number : undefined;
   const belowFloor = log !== undefined && floor !== undefined && log.number <= floor;
-  const stored = !belowFloor && Number(statements.create.run(name, now, ...row).changes) > 0;
+  const stored = !belowFloor && Number(statements.create.run(name, now, ...columnsOf(content)).changes) > 0;
   if (!stored && content.in === "file") unneeded.push(content.file);
-  return { id, now, stored };
+  return stored;
+}
+
+/** Size, bytes and file. */
+function columnsOf(content: RowContent): [number, Uint8Array | null, string | null] {
+  return content.in === "row" ? [content.bytes.length, content.bytes, null] : [content.size, null, content.file];
 }
 
 function remove(name: string, unneeded: string[]): void {
