@@ -1,3 +1,4 @@
+import { type Stats, statSync } from "node:fs";
 import { mkdir, open, readdir, readFile, rename, unlink } from "node:fs/promises";
 import { join } from "node:path";
 import { normalizeAddress, type User, type UserDirectory } from "../account/users.ts";
@@ -10,6 +11,8 @@ import { EngineError } from "../errors.ts";
  */
 export class UsersFolder implements UserDirectory {
   readonly #folder: string;
+  /** What was read last, of users that exist. */
+  readonly #known = new Map<string, { readonly ino: number; readonly mtimeMs: number; readonly user: User }>();
 
   constructor(folder: string) {
     this.#folder = folder;
@@ -17,10 +20,20 @@ export class UsersFolder implements UserDirectory {
 
   async find(address: string): Promise<User | undefined> {
     const normalized = normalizeAddress(address);
-    const text = await readFile(this.#file(normalized), "utf8").catch(absentIsUndefined);
+    const file = this.#file(normalized);
+    // Asked for each recipient. A look at the file takes less than the way to another thread, and a file that is replaced
+    // is another file.
+    const facts = statIfThere(file);
+    const known = this.#known.get(normalized);
+    if (facts && known?.ino === facts.ino && known.mtimeMs === facts.mtimeMs) return known.user;
+    this.#known.delete(normalized);
+    const text = facts && (await readFile(file, "utf8").catch(absentIsUndefined));
     if (text === undefined) return undefined;
     const { publicKey } = JSON.parse(text) as { publicKey: string };
-    return { address: normalized, record: decodePublicRecord(new Uint8Array(Buffer.from(publicKey, "base64"))) };
+    const record = decodePublicRecord(new Uint8Array(Buffer.from(publicKey, "base64")));
+    const user = { address: normalized, record };
+    this.#known.set(normalized, { ino: facts!.ino, mtimeMs: facts!.mtimeMs, user });
+    return user;
   }
 
   async findLocal(local: string): Promise<User | undefined> {
@@ -61,6 +74,14 @@ export class UsersFolder implements UserDirectory {
 
   #file(address: string): string {
     return join(this.#folder, `${encodeURIComponent(address)}.json`);
+  }
+}
+
+function statIfThere(file: string): Stats | undefined {
+  try {
+    return statSync(file, { throwIfNoEntry: false });
+  } catch (error) {
+    return absentIsUndefined(error as NodeJS.ErrnoException);
   }
 }
 
