@@ -91,7 +91,7 @@ test("a backup made under load is whole; after the restore every client refetche
 
 test("the sealed check names what is missing and what has another size, and its lists can be compared", async () => {
   const data = await makeDataFolder();
-  const large = `Subject: large\r\n\r\n${"0123456789abcdef\r\n".repeat(4000)}`;
+  const large = `Subject: large\r\n\r\n${"0123456789abcdef\r\n".repeat(10_000)}`;
   const server = await startServer(data);
   const client = await connectLmtp(server.ports.lmtp!);
   expect((await deliver(client, [DEMO.user], large))[0]).toMatch(/^250/);
