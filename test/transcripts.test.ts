@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync } from "node:fs";
+import { cp } from "node:fs/promises";
 import { join } from "node:path";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { connectLmtp, deliver, LineClient } from "./kit/line-client.ts";
 import { makeDataFolder, type RunningServer, removeDataFolder, restante, startServer } from "./kit/server.ts";
 
@@ -24,19 +25,17 @@ const scenes = readdirSync(FOLDER)
   .filter((file) => file.endsWith(".txt"))
   .sort();
 
-let data: string;
-let server: RunningServer;
+let accounts: string;
 const userOf = (scene: string): string => `${scene.replace(/\W/g, "-")}@example.org`;
 
 beforeAll(async () => {
-  data = await makeDataFolder();
-  server = await startServer(data);
+  accounts = await makeDataFolder();
   // Two at a time: each computes its slots.
   for (let at = 0; at < scenes.length; at += 2)
     await Promise.all(
       scenes.slice(at, at + 2).map(async (scene) => {
         const { code, err } = await restante(
-          data,
+          accounts,
           ["account", "add", userOf(scene), "--password-stdin"],
           `${PASSWORD}\n`,
         );
@@ -44,17 +43,16 @@ beforeAll(async () => {
       }),
     );
 }, 120_000);
-afterAll(async () => {
-  await server.stop();
-  await removeDataFolder(data);
-});
+afterAll(() => removeDataFolder(accounts));
 
 class Scene {
+  readonly #ports: RunningServer["ports"];
   readonly #user: string;
   readonly #names = new Map<string, string>();
   readonly #connections = new Map<string, LineClient>();
 
-  constructor(user: string) {
+  constructor(ports: RunningServer["ports"], user: string) {
+    this.#ports = ports;
     this.#user = user;
   }
 
@@ -95,7 +93,7 @@ class Scene {
   async #connection(number: string): Promise<LineClient> {
     const known = this.#connections.get(number);
     if (known) return known;
-    const made = await LineClient.connect(server.ports.imap!);
+    const made = await LineClient.connect(this.#ports.imap!);
     this.#connections.set(number, made);
     await made.until(/^\* OK .*\r\n/m);
     return made;
@@ -142,13 +140,30 @@ class Scene {
   }
 
   async #deliver(text: string): Promise<void> {
-    const lmtp = await connectLmtp(server.ports.lmtp!);
+    const lmtp = await connectLmtp(this.#ports.lmtp!);
     const replies = await deliver(lmtp, [this.#user], `${text.replaceAll("{CRLF}", "\r\n")}\r\n`);
     lmtp.end();
     expect(replies).toEqual([expect.stringMatching(/^250/)]);
   }
 }
 
-test.each(scenes)("%s", async (scene) => {
-  await new Scene(userOf(scene)).play(readFileSync(join(FOLDER, scene), "utf8"));
+describe.each([
+  ["the log", false],
+  ["a log that rewinds", true],
+])("on %s", (_, rewinding) => {
+  let data: string;
+  let server: RunningServer;
+  beforeAll(async () => {
+    data = await makeDataFolder();
+    await cp(accounts, data, { recursive: true });
+    server = await startServer(data, { rewinding });
+  });
+  afterAll(async () => {
+    await server.stop();
+    await removeDataFolder(data);
+  });
+
+  test.each(scenes)("%s", async (scene) => {
+    await new Scene(server.ports, userOf(scene)).play(readFileSync(join(FOLDER, scene), "utf8"));
+  });
 });

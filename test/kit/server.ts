@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 
 const MAIN = join(import.meta.dirname, "../../apps/cli/src/main.ts");
+const REWINDING = join(import.meta.dirname, "../../packages/engine/src/node/rewinding.ts");
 
 export const DEMO = { user: "demo@example.org", password: "restante-demo" } as const;
 
@@ -45,9 +46,15 @@ function environment(data: string, more: Readonly<Record<string, string>>): Node
 /** Starts the real `restante serve` and waits until it is ready. */
 export async function startServer(
   data: string,
-  options: { readonly args?: readonly string[]; readonly env?: Readonly<Record<string, string>> } = {},
+  options: {
+    readonly args?: readonly string[];
+    readonly env?: Readonly<Record<string, string>>;
+    /** Its logs rewind now and then. */
+    readonly rewinding?: boolean;
+  } = {},
 ): Promise<RunningServer> {
-  const child = spawn(process.execPath, [MAIN, "serve", ...(options.args ?? [])], {
+  const nodeArgs = options.rewinding ? ["--import", REWINDING] : [];
+  const child = spawn(process.execPath, [...nodeArgs, MAIN, "serve", ...(options.args ?? [])], {
     env: environment(data, options.env ?? {}),
     stdio: ["ignore", "pipe", "pipe"],
     cwd: data,

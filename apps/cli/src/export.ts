@@ -54,7 +54,6 @@ async function exportAll(session: AccountSession, target: MailTarget): Promise<n
     const view = session.openView(path, { readOnly: true });
     for (let position = 0; position < view.length; position++) {
       const message = view.message(position);
-      if (!message) continue;
       const { state, row } = message;
       const facts = { uid: view.uidAt(position), received: state.receivedOf(row), flags: state.flagNames(row) };
       const body = await session.openBody(message);

@@ -125,8 +125,7 @@ export class Session {
 
   /** `(\Seen …)`: a message's flags and keywords. */
   flags(position: number): string {
-    const message = this.view.message(position);
-    return message ? this.flagsOf(message) : "()";
+    return this.flagsOf(this.view.message(position));
   }
 
   flagsOf({ position, state, row }: Message): string {

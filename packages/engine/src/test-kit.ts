@@ -19,6 +19,7 @@ import {
 import { EngineError } from "./errors.ts";
 import { Mail } from "./mail/mail.ts";
 import { openView } from "./mail/mailbox-view.ts";
+import { isRewinding } from "./mail/rewinding-log.ts";
 import type { MailState } from "./mail/state.ts";
 import { nodePlatform } from "./node/crypto-platform.ts";
 import type { MemoryPlace } from "./storage/memory.ts";
@@ -81,23 +82,19 @@ export function dropbox(
 
 /** Everything that a client could see of a state. */
 export function visible(state: MailState): unknown {
+  /** Where logs rewind, each process has these for itself. */
+  const stamp = <T>(number: T): T | undefined => (isRewinding ? undefined : number);
   return state.liveMailboxes().map((mailbox) => ({
     path: mailbox.path,
-    numbers: [
-      mailbox.uidValidity,
-      mailbox.uidNext,
-      mailbox.highestModSeq,
-      mailbox.unseen,
-      mailbox.deleted,
-      mailbox.bytes,
-    ],
-    vanished: mailbox.vanished.ranges,
+    numbers: [mailbox.uidNext, mailbox.unseen, mailbox.deleted, mailbox.bytes],
+    stamps: stamp([mailbox.uidValidity, mailbox.highestModSeq]),
+    vanished: stamp(mailbox.vanished.ranges),
     messages: Array.from({ length: mailbox.messages.length }, (_, position) => {
       const row = mailbox.messages.at(position);
       const { uid, modSeq } = state.memberships.columns;
       return [
         uid.get(row),
-        modSeq.get(row),
+        stamp(modSeq.get(row)),
         state.flagNames(row),
         state.sizeOf(row),
         state.receivedOf(row),
@@ -109,7 +106,7 @@ export function visible(state: MailState): unknown {
 
 export async function textOf(account: Account, mailbox: string, position: number): Promise<string> {
   const view = openView(account.mail, mailbox, { readOnly: true });
-  const body = await account.contents.openBody(view.message(position)!);
+  const body = await account.contents.openBody(view.message(position));
   const pieces: Uint8Array[] = [];
   for await (const piece of body.read(0, body.size)) pieces.push(piece.slice());
   return Buffer.concat(pieces).toString();

@@ -62,7 +62,6 @@ async function checkMessages(session: AccountSession, path: string): Promise<Fin
   const view = session.openView(path, { readOnly: true });
   for (let position = 0; position < view.length; position++) {
     const message = view.message(position);
-    if (!message) continue;
     try {
       const [summary] = await session.readSummaries([message]);
       const size = message.state.sizeOf(message.row);

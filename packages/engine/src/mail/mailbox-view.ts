@@ -66,19 +66,15 @@ export class MailboxView {
     return this.#list.lowerBound(uid, (row) => column.get(row), this.#length);
   }
 
-  /** What is at these positions, in the present state. A message that a rewind took away is left out. */
+  /** What is at these positions: in the present state, or as it was last seen here if it is in that no more. */
   messages(positions: Iterable<number>): Message[] {
-    const messages: Message[] = [];
-    for (const position of positions) {
-      const message = this.message(position);
-      if (message) messages.push(message);
-    }
-    return messages;
+    return Array.from(positions, (position) => this.message(position));
   }
 
-  message(position: number): Message | undefined {
+  message(position: number): Message {
     const row = this.#presentRow(position);
-    return row === undefined ? undefined : { position, row, state: this.#mail.state };
+    if (row === undefined) return { position, row: this.#list.at(position), state: this.#state };
+    return { position, row, state: this.#mail.state };
   }
 
   /** A row of the present state: after a rewind rows are others, uids are not. */
@@ -114,13 +110,28 @@ export class MailboxView {
     const known = this.#length - vanished.length;
     // Expunged highest first, so that each number is right when it is sent.
     const expunged = vanished.map((position) => position + 1).reverse();
+    const isNews = rewound ? this.#unlessShown(state, mailbox.messages) : () => true;
     this.#list = mailbox.messages;
     this.#length = mailbox.messages.length;
     this.#state = state;
-    const flagged = this.#takeFlagged(mailbox, state, known);
+    const flagged = this.#takeFlagged(mailbox, state, known).filter(isNews);
     this.#modSeq = state.modSeq;
     this.#told.clear();
     return { expunged, added: this.#length - known, flagged, invalidated: false };
+  }
+
+  /** After a rewind much is stamped anew that is what it was: whether a message of `list` has other flags than those
+   * that the client knows. */
+  #unlessShown(state: MailState, list: MessageList): (position: number) => boolean {
+    const [before, listBefore, length, modSeq] = [this.#state, this.#list, this.#length, this.#modSeq];
+    const { columns } = before.memberships;
+    return (position) => {
+      const row = list.at(position);
+      const uid = state.memberships.columns.uid.get(row);
+      const at = listBefore.lowerBound(uid, (known) => columns.uid.get(known), length);
+      const shown = listBefore.at(at);
+      return columns.modSeq.get(shown) > modSeq || !sameFlags(before.flagNames(shown), state.flagNames(row));
+    };
   }
 
   /** Positions, ascending, of messages that are no more. Both lists ascend by uid. */
@@ -248,6 +259,10 @@ export class MailboxView {
     }
     if (deleted.length > 0) await this.#mail.push({ kind: "expunge", ...this.#target(deleted) });
   }
+}
+
+function sameFlags(a: readonly string[], b: readonly string[]): boolean {
+  return a.length === b.length && a.every((flag) => b.includes(flag));
 }
 
 /** A view of the mailbox at `path`. Throws EngineError `not-found`. */
