@@ -1,9 +1,18 @@
-import { acceptHistory, accountPrefix, changePassword, deleteAccount, recoverAccount, signUp } from "@restante/engine";
+import {
+  acceptHistory,
+  accountPrefix,
+  changePassword,
+  deleteAccount,
+  recoverAccount,
+  rotateAccount,
+  signUp,
+} from "@restante/engine";
 import type { Config } from "@restante/host";
 import { askNewSecret, askSecret } from "./ask.ts";
 import { type Context, getUser, openContext, readPepper } from "./context.ts";
 import { EXIT, Exit } from "./exit.ts";
 import type { Flags } from "./flags.ts";
+import { print } from "./print.ts";
 
 type Action = (context: Context, address: string, flags: Flags) => Promise<unknown>;
 
@@ -12,6 +21,7 @@ const ACTIONS: Readonly<Record<string, Action>> = {
   show,
   passwd,
   recover,
+  rotate,
   "accept-history": accept,
   delete: remove,
 };
@@ -70,6 +80,19 @@ async function recover(context: Context, address: string, flags: Flags): Promise
   return [`${user.address} has a new password.`];
 }
 
+async function rotate(context: Context, address: string, flags: Flags): Promise<unknown> {
+  const user = await getUser(context, address);
+  const password = await askSecret("Password: ", flags);
+  const tools = { ...context, pepper: await readPepper(context.config) };
+  const { recoveryCode } = await rotateAccount(tools, user, password);
+  if (flags.json) return { address: user.address, recoveryCode };
+  return [
+    `${user.address} has new keys; its password is the same.`,
+    `Recovery code: ${recoveryCode}`,
+    "The old code and all app passwords are void: make new ones (restante app-password add).",
+  ];
+}
+
 async function accept(context: Context, address: string, flags: Flags): Promise<unknown> {
   const user = await getUser(context, address);
   const password = await askSecret("Password: ", flags);
@@ -81,15 +104,4 @@ async function remove(context: Context, address: string): Promise<unknown> {
   const user = await getUser(context, address);
   await deleteAccount(context, user);
   return [`${user.address} is gone.`];
-}
-
-function print(flags: Flags, result: unknown): void {
-  if (flags.json) process.stdout.write(`${JSON.stringify(result)}\n`);
-  else if (Array.isArray(result)) process.stdout.write(result.map((line) => `${line}\n`).join(""));
-  else
-    process.stdout.write(
-      `${Object.entries(result as object)
-        .map(([key, value]) => `${key}: ${value}\n`)
-        .join("")}`,
-    );
 }

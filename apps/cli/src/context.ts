@@ -1,4 +1,3 @@
-import { randomBytes } from "node:crypto";
 import {
   type AccountSession,
   Accounts,
@@ -136,13 +135,14 @@ export async function withSession<T>(
   }
 }
 
-/** Throws Exit. */
+/** The user of a whole address, or of its part before the @ where that is unique. Throws Exit. */
 export async function getUser({ users }: Context, address: string): Promise<User> {
-  const user = await users.find(normalizeAddress(address));
-  if (!user) throw new Exit(EXIT.failed, `there is no account ${address}`);
+  const name = normalizeAddress(address);
+  const user = name.includes("@") ? await users.find(name) : await users.findLocal(name);
+  if (!user) throw new Exit(EXIT.failed, `there is no account ${address}; restante account list shows those there are`);
   return user;
 }
 
 export function makeDeliverer({ store, platform }: Context, signer: SigningKeyPair): Deliverer {
-  return { store, platform, signer, stream: new Uint8Array(randomBytes(16)), unsettled: new Unsettled(platform) };
+  return { store, platform, signer, unsettled: new Unsettled(platform) };
 }

@@ -2,6 +2,7 @@ import { parseArgs } from "node:util";
 import { EngineError, StoreError } from "@restante/engine";
 import { ConfigError, readConfig } from "@restante/host";
 import { account } from "./account.ts";
+import { appPassword } from "./app-password.ts";
 import { backUp, restore } from "./backup.ts";
 import { check } from "./check.ts";
 import { EXIT, Exit } from "./exit.ts";
@@ -17,8 +18,12 @@ const HELP = `restante: a mail server whose stored bytes only the mailbox's owne
   restante account show ADDRESS
   restante account passwd ADDRESS          change the password
   restante account recover ADDRESS         set a new password with the recovery code
+  restante account rotate ADDRESS          make new keys; ends all ways in but the password, prints a new recovery code
   restante account accept-history ADDRESS  go on from an older history, after a restore
   restante account delete ADDRESS
+  restante app-password add ADDRESS LABEL  a password for one program; prints it once
+  restante app-password list ADDRESS
+  restante app-password revoke ADDRESS LABEL
   restante check ADDRESS                   open and count everything in an account
   restante check --sealed                  list and hash every stored object; needs no password
   restante backup DIR                      copy the store and what belongs to it, beside a running server
@@ -71,6 +76,8 @@ async function dispatch(args: readonly string[]): Promise<number> {
       return serve(config, flags);
     case "account":
       return account(config, rest, flags);
+    case "app-password":
+      return appPassword(config, rest, flags);
     case "check":
       return check(config, rest, flags);
     case "backup":

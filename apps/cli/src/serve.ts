@@ -1,6 +1,6 @@
 import { connect, type Server } from "node:net";
 import { hostname } from "node:os";
-import { Accounts, Dropbox, type SigningKeyPair } from "@restante/engine";
+import { Accounts, accountPrefix, Dropbox, type SigningKeyPair } from "@restante/engine";
 import { type Config, ConfigError, dataPath, isLoopbackAddress, listen, parseListenAddress, Tls } from "@restante/host";
 import { createImapServer } from "@restante/imap";
 import { createLmtpServer } from "@restante/lmtp";
@@ -88,18 +88,19 @@ async function imapService(context: Context, tls: Tls, signer: SigningKeyPair): 
 function lmtpService(context: Context, signer: SigningKeyPair): Service {
   const { config, users, log } = context;
   const deliverer = makeDeliverer(context, signer);
-  // One dropbox an account: it numbers what it delivers.
+  /** By account, whatever the address; what it seals to is looked at each time. */
   const dropboxes = new Map<string, Dropbox>();
   const server = createLmtpServer({
     async findDropbox(address) {
       const user = await users.find(address);
-      if (!user) {
-        dropboxes.delete(address);
-        return undefined;
-      }
-      const known = dropboxes.get(address) ?? new Dropbox(deliverer, user);
-      dropboxes.set(address, known);
-      return known;
+      if (!user) return undefined;
+      const account = accountPrefix(user.record);
+      const known = dropboxes.get(account);
+      if (known?.isFor(user)) return known;
+      // The owner has new keys.
+      const dropbox = new Dropbox(deliverer, user);
+      dropboxes.set(account, dropbox);
+      return dropbox;
     },
     connect: () => deliverer.unsettled.connect(),
     rules: {

@@ -222,6 +222,10 @@ export class Connection implements Link {
       this.#closing = true;
       return { status: "BYE", text: "Sign in again: the outcome of your last command must be looked up" };
     }
+    if (this.#session.account?.isRevoked) {
+      this.#closing = true;
+      return { status: "BYE", text: "Your password was changed or revoked: sign in again" };
+    }
     if (error instanceof EngineError) {
       const code = responseCodes[error.code as keyof typeof responseCodes];
       return { status: "NO", text: error.message, code };

@@ -78,7 +78,7 @@ async function open(folder: string): Promise<void> {
   blocked.enable();
   const begun = performance.now();
   const account = await Account.open({ store, platform, trustedHosts: [] }, ring);
-  const session = new AccountSession("", account, () => undefined);
+  const session = new AccountSession({ address: "" }, account, () => undefined);
   await session.refresh();
   const view = session.openView("INBOX", { readOnly: false });
   session.keywordsIn(view.mailbox);

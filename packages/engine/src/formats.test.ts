@@ -20,6 +20,7 @@ import {
   openObject,
   openPreamble,
   openSlot,
+  openSlotLabel,
   preambleLength,
   publicRecord,
   type Ring,
@@ -168,6 +169,18 @@ const SHAPES: Readonly<Record<string, Shape>> = {
         pepper: pattern(32),
       });
       expect(opened?.account).toEqual(ring.account);
+    },
+  },
+  "app-slot-2": {
+    make: (platform, ring) =>
+      makeSlot(platform, "slot/app-01234567", { kind: "app", secret: pattern(16) }, ring, {
+        label: { text: "Größe's phone", madeMs: 1_700_000_000_000 },
+      }),
+    open: async (bytes, platform, ring) => {
+      const opened = await openSlot(platform, "slot/app-01234567", bytes, { kind: "app", secret: pattern(16) });
+      expect(opened?.account).toEqual(ring.account);
+      const label = openSlotLabel(platform, "slot/app-01234567", bytes, ring);
+      expect(label).toEqual({ text: "Größe's phone", madeMs: 1_700_000_000_000 });
     },
   },
   "recovery-slot-1": {

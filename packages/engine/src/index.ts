@@ -1,14 +1,23 @@
 /** The engine's door: what front ends use. What needs Node is behind `@restante/engine/node`. */
 export { Accounts, type AccountsOptions } from "./account/accounts.ts";
+export {
+  type AppPassword,
+  addAppPassword,
+  listAppPasswords,
+  revokeAppPassword,
+} from "./account/app-passwords.ts";
 export { type CheckReport, checkAccount, type Finding } from "./account/check.ts";
 export { checkSealed, type SealedObject } from "./account/check-sealed.ts";
+export { deleteAccount } from "./account/delete-account.ts";
 export { type Deliverer, Dropbox } from "./account/dropbox.ts";
+export { acceptHistory } from "./account/history.ts";
 export { APPEND_BYTES_MAX, APPEND_EMAILS_MAX, type Prepared } from "./account/message-writer.ts";
+export { changePassword, recoverAccount } from "./account/passwords.ts";
 export type { LogEvent, Platform, WitnessKeeper } from "./account/platform.ts";
+export { rotateAccount } from "./account/rotate.ts";
 export { type SalvagedMail, type SalvageReport, salvage } from "./account/salvage.ts";
 export { AccountSession } from "./account/session.ts";
 export { type SignUp, signUp } from "./account/sign-up.ts";
-export { acceptHistory, changePassword, deleteAccount, recoverAccount } from "./account/slots.ts";
 export { Handover, Unsettled } from "./account/unsettled.ts";
 export { accountPrefix, normalizeAddress, type User, type UserDirectory } from "./account/users.ts";
 export {

@@ -4,7 +4,7 @@ import { openLog } from "./account/open-log.ts";
 import type { Platform } from "./account/platform.ts";
 import { FOLDERS } from "./account/sign-up.ts";
 import { Unsettled } from "./account/unsettled.ts";
-import { accountPrefix, type User } from "./account/users.ts";
+import { accountPrefix, type User, type UserDirectory } from "./account/users.ts";
 import {
   type CryptoPlatform,
   decodeRing,
@@ -70,7 +70,7 @@ export function dropbox(
   by: SigningKeyPair = signer,
 ): { deliver(before: Uint8Array, message: AsyncIterable<Uint8Array>): Promise<void> } {
   const unsettled = new Unsettled(platform);
-  const box = new Dropbox({ store: place.open(), platform, signer: by, stream: crypto.random(16), unsettled }, user);
+  const box = new Dropbox({ store: place.open(), platform, signer: by, unsettled }, user);
   const client = unsettled.connect();
   return {
     deliver(before, message) {
@@ -123,4 +123,28 @@ export async function textsOf(account: Account, mailbox: string): Promise<string
 /** Another checkpoint was made meanwhile, or the same one before: that is no failure. */
 export function unlessConflict(error: unknown): void {
   if (!(error instanceof EngineError && error.code === "conflict")) throw error;
+}
+
+/** Users in memory. */
+export class MemoryUsers implements UserDirectory {
+  users: User[] = [];
+
+  async find(address: string): Promise<User | undefined> {
+    return this.users.find((user) => user.address === address);
+  }
+  async findLocal(local: string): Promise<User | undefined> {
+    return this.users.find((user) => user.address.startsWith(`${local}@`));
+  }
+  async list(): Promise<readonly User[]> {
+    return this.users;
+  }
+  async add(user: User): Promise<void> {
+    this.users.push(user);
+  }
+  async update(user: User): Promise<void> {
+    this.users = this.users.map((known) => (known.address === user.address ? user : known));
+  }
+  async remove(address: string): Promise<void> {
+    this.users = this.users.filter((user) => user.address !== address);
+  }
 }

@@ -8,6 +8,7 @@ import {
   clock,
   crypto,
   dropbox,
+  MemoryUsers,
   mailText,
   makeAccount,
   open,
@@ -19,11 +20,11 @@ import {
 import { Account } from "./account.ts";
 import { Accounts } from "./accounts.ts";
 import { checkAccount } from "./check.ts";
+import { acceptHistory } from "./history.ts";
+import { changePassword, recoverAccount } from "./passwords.ts";
 import type { Platform } from "./platform.ts";
 import { AccountSession } from "./session.ts";
 import { FOLDERS, signUp } from "./sign-up.ts";
-import { acceptHistory, changePassword, recoverAccount } from "./slots.ts";
-import type { User, UserDirectory } from "./users.ts";
 
 describe("delivery and take-in", () => {
   test("what was delivered is taken in once, in order, byte for byte, small and large", async () => {
@@ -136,7 +137,7 @@ describe("checkpoints", () => {
     expect(visible(reopened.mail.state)).toEqual(visible(account.mail.state));
     for (const position of [0, 63, 64, 130])
       expect(await textOf(reopened, "INBOX", position)).toBe(await textOf(account, "INBOX", position));
-    const session = new AccountSession("a@x", reopened, () => undefined);
+    const session = new AccountSession({ address: "a@x" }, reopened, () => undefined);
     expect(await checkAccount(session)).toMatchObject({ findings: [] });
     // The same without the checkpoints.
     for (const name of [...place.objects.keys()]) if (name.includes("/checkpoint/")) place.objects.delete(name);
@@ -179,16 +180,9 @@ describe("rollback", () => {
 
   test("a store that shows an older history is found out; the account is read-only until its owner accepts it", async () => {
     const place = new MemoryPlace(() => clock.now++);
-    const users: User[] = [];
-    const directory = {
-      find: async (address: string) => users.find((user) => user.address === address),
-      findLocal: async () => undefined,
-      list: async () => users,
-      add: async (user: User) => void users.push(user),
-      remove: async () => undefined,
-    };
+    const users = new MemoryUsers();
     const host = { ...platform, witnesses: witnesses() };
-    const tools = { store: place.open(), users: directory, platform: host, pepper: undefined };
+    const tools = { store: place.open(), users, platform: host, pepper: undefined };
     await signUp(tools, "ada@example.org", "first long password");
     const { encodeRing, decodeRing, openSlot, utf8 } = await import("../crypto/index.ts");
     const [slotName, slot] = [...place.objects].find(([name]) => name.includes("slot/password-"))!;
@@ -208,7 +202,7 @@ describe("rollback", () => {
     const second = await openHere();
     expect(second.rolledBack).toBe(true);
     await expect(second.mail.create("More")).rejects.toMatchObject({ code: "not-permitted" });
-    await acceptHistory(tools, users[0]!, "first long password");
+    await acceptHistory(tools, users.users[0]!, "first long password");
     await second.refresh();
     expect(second.rolledBack).toBe(false);
     expect(second.mail.state.inbox.uidValidity).toBeGreaterThan(before);
@@ -280,31 +274,9 @@ describe("faults of the store", () => {
 });
 
 describe("signing in", () => {
-  class Users implements UserDirectory {
-    readonly users: User[] = [];
-    async find(address: string): Promise<User | undefined> {
-      return this.users.find((user) => user.address === address);
-    }
-    async findLocal(local: string): Promise<User | undefined> {
-      return this.users.find((user) => user.address.startsWith(`${local}@`));
-    }
-    async list(): Promise<readonly User[]> {
-      return this.users;
-    }
-    async add(user: User): Promise<void> {
-      this.users.push(user);
-    }
-    async remove(address: string): Promise<void> {
-      this.users.splice(
-        this.users.findIndex((user) => user.address === address),
-        1,
-      );
-    }
-  }
-
   test("password, its change, recovery; an old slot put back by the store opens nothing", async () => {
     const place = new MemoryPlace(() => clock.now++);
-    const users = new Users();
+    const users = new MemoryUsers();
     const tools = { store: place.open(), users, platform, pepper: new Uint8Array(32).fill(3) };
     const { recoveryCode } = await signUp(tools, "Ada@Example.org", "first long password");
     const [user] = users.users;

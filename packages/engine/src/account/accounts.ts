@@ -1,9 +1,25 @@
 import { type Prefetched, prefetchLog } from "../bay/log-objects.ts";
 import { asStoreFailure } from "../bay/store-failure.ts";
-import { CryptoError, equalBytes, keyedHash, openSlot, parseCode, type Ring, utf8 } from "../crypto/index.ts";
+import {
+  type Argon2Lane,
+  CryptoError,
+  copyRing,
+  equalBytes,
+  isWeakSlot,
+  keyedHash,
+  openSlot,
+  parseAppPassword,
+  publicRecord,
+  type Ring,
+  type SlotSecret,
+  utf8,
+} from "../crypto/index.ts";
 import { EngineError } from "../errors.ts";
 import { Account, type AccountPlace } from "./account.ts";
+import { appSlotName } from "./app-passwords.ts";
+import { rehash } from "./passwords.ts";
 import { AccountSession } from "./session.ts";
+import { isStillListed, passwordSecret } from "./slots.ts";
 import { Throttle } from "./throttle.ts";
 import { accountPrefix, normalizeAddress, type User, type UserDirectory } from "./users.ts";
 
@@ -18,11 +34,36 @@ export interface AccountsOptions extends AccountPlace {
 }
 
 interface Open {
+  readonly prefix: string;
   readonly account: Promise<Account>;
   /** Slot by slot, the keyed hash of a secret that opened it: the next sign-in needs no slow function. */
   readonly accepted: Map<string, Uint8Array>;
+  /** Somebody was let in: from then on it lives only while one of their slots does. */
+  entered: boolean;
   sessions: number;
   closing: number;
+}
+
+/** A sign-in under way. */
+interface Attempt {
+  readonly user: User;
+  /** What it is known by once it has succeeded. */
+  readonly digest: Uint8Array;
+  readonly lane: Argon2Lane;
+  readonly prefetched: Promise<Prefetched | undefined> | undefined;
+}
+
+/** An account and the slot by which its owner came in. */
+interface Entered {
+  readonly open: Open;
+  readonly slot: string;
+}
+
+interface Opened {
+  readonly ring: Ring;
+  readonly slot: string;
+  /** Of a password's slot that asks less of a guesser than new ones do. */
+  readonly weak: SlotSecret | undefined;
 }
 
 /**
@@ -53,13 +94,14 @@ export class Accounts {
     const who = user?.address ?? normalizeAddress(name);
     const delay = this.#throttle.delay(who, clientAddress);
     if (delay > 0) await platform.delay(delay);
-    const opened = user ? await this.#authenticate(user, password) : await this.#pretend();
-    if (!opened) {
+    const lane = this.#throttle.isKnown(who, clientAddress) ? "known" : "stranger";
+    const entered = user ? await this.#authenticate(user, password, lane) : await this.#pretend();
+    if (!entered) {
       this.#throttle.failed(who, clientAddress);
       throw new EngineError("not-permitted", "wrong user name or password");
     }
     this.#throttle.succeeded(who, clientAddress);
-    return this.#session(user!, opened);
+    return this.#session(user!, entered);
   }
 
   /** Closes everything: the server stops. */
@@ -81,105 +123,173 @@ export class Accounts {
     return undefined;
   }
 
-  async #authenticate(user: User, password: string): Promise<Open | undefined> {
+  async #authenticate(user: User, password: string, lane: Argon2Lane): Promise<Entered | undefined> {
     const prefix = accountPrefix(user.record);
-    const known = this.#open.get(prefix);
     const digest = keyedHash(this.#cacheKey, user.record.account, utf8(password));
-    if (known) {
-      // The list of slots as it is now: another process may have changed the password.
-      const account = await known.account;
-      await account.refresh();
-      const { slots } = account.mail.state;
-      for (const [slot, accepted] of known.accepted)
-        if (slots.names.includes(slot) && equalBytes(accepted, digest)) return known;
+    const open = await this.#refreshed(prefix);
+    if (open) {
+      const { slots } = (await open.account).mail.state;
+      for (const [slot, accepted] of open.accepted)
+        if (isStillListed(slot, slots.names) && equalBytes(accepted, digest)) return { open, slot };
     }
     // What an opening asks for first needs no key. A failure of it is told by the opening, which asks again.
-    const prefetched = known ? undefined : prefetchLog({ store: this.#options.store, prefix }).catch(() => undefined);
-    const found = await this.#openAnySlot(prefix, password);
-    if (!found) return undefined;
-    return this.#adopt(prefix, found.ring, found.slot, digest, await prefetched);
+    const place = { store: this.#options.store, prefix };
+    const prefetched = this.#open.has(prefix) ? undefined : prefetchLog(place).catch(() => undefined);
+    const attempt = { user, digest, lane, prefetched };
+    const app = parseAppPassword(password);
+    if (!app) return this.#tryPasswordSlots(attempt, passwordSecret(this.#options.pepper, password));
+    const slot = appSlotName(app.id);
+    return (await this.#trySlot(attempt, slot, { kind: "app", secret: app.code })) ?? this.#pretend();
   }
 
-  /** Tries the slots that exist, newest password first. */
-  async #openAnySlot(
-    prefix: string,
-    password: string,
-  ): Promise<{ readonly ring: Ring; readonly slot: string } | undefined> {
-    const { store, platform, pepper } = this.#options;
-    const { objects } = await asStoreFailure(store.list(`${prefix}slot/`));
-    const code = parseCode(password);
+  /** The account if it is open, with the list of slots as it is now: another process may have changed it. One that can't
+   * read on, since its owner made new keys, is let go of. */
+  async #refreshed(prefix: string): Promise<Open | undefined> {
+    const open = this.#open.get(prefix);
+    if (!open) return undefined;
+    try {
+      await (await open.account).refresh();
+    } catch (error) {
+      if (!(error instanceof EngineError && error.code === "not-permitted")) throw error;
+      this.#letGo(open);
+    }
+    return this.#open.get(prefix);
+  }
+
+  /** Tries those that exist, newest first: one that a crash left opens, and lets nobody in. */
+  async #tryPasswordSlots(attempt: Attempt, secret: SlotSecret): Promise<Entered | undefined> {
+    const { store, platform } = this.#options;
+    const prefix = accountPrefix(attempt.user.record);
+    const { objects } = await asStoreFailure(store.list(`${prefix}slot/password-`));
     for (const { name } of [...objects].reverse()) {
-      const slot = name.slice(prefix.length);
-      const secret = slot.startsWith("slot/password-")
-        ? ({ kind: "password", secret: utf8(password), ...(pepper ? { pepper } : {}) } as const)
-        : slot.startsWith("slot/app-") && code
-          ? ({ kind: "app", secret: code } as const)
-          : undefined;
-      if (!secret) continue;
-      const got = await asStoreFailure(store.get(name));
-      if (!got.found) continue;
       const begun = platform.monotonic();
-      const ring = await openSlot(platform.crypto, slot, got.bytes, secret).catch(busyIsUnavailable);
-      if (secret.kind === "password") this.#kdfMs = (this.#kdfMs * 3 + (platform.monotonic() - begun)) / 4;
-      if (ring) return { ring, slot };
+      const entered = await this.#trySlot(attempt, name.slice(prefix.length), secret);
+      this.#kdfMs = (this.#kdfMs * 3 + (platform.monotonic() - begun)) / 4;
+      if (entered) return entered;
     }
     return undefined;
   }
 
-  /** Opens the account with the ring, or joins the one that is open. A slot that opens but is not listed is refused. */
-  async #adopt(
+  async #trySlot(attempt: Attempt, slot: string, secret: SlotSecret): Promise<Entered | undefined> {
+    const opened = await this.#openSlot(accountPrefix(attempt.user.record), slot, secret, attempt.lane);
+    if (!opened) return undefined;
+    const weak = opened.isWeak ? secret : undefined;
+    return this.#adopt(attempt, { ring: opened.ring, slot, weak }, await attempt.prefetched);
+  }
+
+  async #openSlot(
     prefix: string,
-    ring: Ring,
     slot: string,
-    digest: Uint8Array,
-    prefetched: Prefetched | undefined,
-  ): Promise<Open | undefined> {
-    let open = this.#open.get(prefix);
-    if (open) ring[Symbol.dispose]();
-    else {
-      open = { account: Account.open(this.#options, ring, prefetched), accepted: new Map(), sessions: 0, closing: 0 };
-      this.#open.set(prefix, open);
-    }
+    secret: SlotSecret,
+    lane: Argon2Lane,
+  ): Promise<{ readonly ring: Ring; readonly isWeak: boolean } | undefined> {
+    const { store, platform } = this.#options;
+    const got = await asStoreFailure(store.get(prefix + slot));
+    if (!got.found) return undefined;
     try {
-      const account = await open.account;
-      await account.refresh();
-      if (!account.mail.state.slots.names.includes(slot)) return undefined;
-      open.accepted.set(slot, digest);
-      return open;
+      const ring = await openSlot(platform.crypto, slot, got.bytes, secret, lane);
+      return ring && { ring, isWeak: isWeakSlot(got.bytes) };
     } catch (error) {
-      if (open.sessions === 0) this.#open.delete(prefix);
-      throw error;
-    } finally {
-      this.#closeLater(prefix, open);
+      if (!(error instanceof CryptoError)) throw error;
+      if (error.code === "busy")
+        throw new EngineError("unavailable", "too many are signing in, try again", { cause: error });
+      // The others may be whole.
+      platform.log({ level: "error", event: "key slot can't be read", slot, error });
+      return undefined;
     }
   }
 
-  async #session(user: User, open: Open): Promise<AccountSession> {
+  /** Opens the account with the ring, or joins the one that is open. A slot that opens but is not listed is refused. */
+  async #adopt(attempt: Attempt, { ring, slot, weak }: Opened, prefetched?: Prefetched): Promise<Entered | undefined> {
+    const { user, digest } = attempt;
+    const prefix = accountPrefix(user.record);
+    using copy = copyRing(ring);
+    let open = this.#open.get(prefix);
+    if (open) ring[Symbol.dispose]();
+    else open = this.#start(prefix, ring, prefetched);
+    try {
+      const account = await open.account;
+      await account.refresh();
+      // Its owner made new keys meanwhile, and those who had the old ones let go of it.
+      if (this.#open.get(prefix) !== open) return await this.#adopt(attempt, { ring: copyRing(copy), slot, weak });
+      if (!account.mail.state.slots.names.includes(slot)) return undefined;
+      open.accepted.set(slot, digest);
+      open.entered = true;
+      await this.#settle(user, copy, weak && { account, slot, secret: weak });
+      return { open, slot };
+    } catch (error) {
+      if (open.sessions === 0) this.#letGo(open);
+      throw error;
+    } finally {
+      this.#closeLater(open);
+    }
+  }
+
+  #start(prefix: string, ring: Ring, prefetched: Prefetched | undefined): Open {
+    const account = Account.open(this.#options, ring, prefetched);
+    const open: Open = { prefix, account, accepted: new Map(), entered: false, sessions: 0, closing: 0 };
+    this.#open.set(prefix, open);
+    account.then(
+      (opened) => opened.onChange(() => this.#dropRevoked(open, opened)),
+      () => this.#forget(open),
+    );
+    return open;
+  }
+
+  /** Ends what was accepted by slots that are listed no more; an account that nobody may use any more is let go of. */
+  #dropRevoked(open: Open, { mail }: Account): void {
+    const { names } = mail.state.slots;
+    for (const slot of open.accepted.keys()) if (!isStillListed(slot, names)) open.accepted.delete(slot);
+    if (open.accepted.size === 0 && open.entered) this.#letGo(open);
+  }
+
+  /** What a sign-in puts right by the way. Its failure costs nothing but the next try. */
+  async #settle(
+    user: User,
+    ring: Ring,
+    weak: { readonly account: Account; readonly slot: string; readonly secret: SlotSecret } | undefined,
+  ): Promise<void> {
+    const { store, platform, users } = this.#options;
+    const record = publicRecord(ring);
+    try {
+      // A crash came between new keys and their publication.
+      if (record.keyVersion > user.record.keyVersion) await users.update({ address: user.address, record });
+      if (!weak || weak.account.rolledBack) return;
+      const at = { prefix: accountPrefix(record), ring, mail: weak.account.mail };
+      await rehash({ store, platform }, at, weak.slot, weak.secret);
+    } catch (error) {
+      platform.log({ level: "warn", event: "keys can't be put right", error });
+    }
+  }
+
+  async #session(user: User, { open, slot }: Entered): Promise<AccountSession> {
     open.sessions++;
     open.closing = ++this.#generation;
-    const prefix = accountPrefix(user.record);
-    return new AccountSession(user.address, await open.account, () => {
+    return new AccountSession({ address: user.address, slot }, await open.account, () => {
       open.sessions--;
-      this.#closeLater(prefix, open);
+      this.#closeLater(open);
     });
   }
 
   /** Closes the account if nobody has used it for {@link KEEP_OPEN_MS}. */
-  #closeLater(prefix: string, open: Open): void {
+  #closeLater(open: Open): void {
     if (open.sessions > 0) return;
     const mark = ++this.#generation;
     open.closing = mark;
-    void this.#options.platform.delay(KEEP_OPEN_MS).then(async () => {
-      if (open.closing !== mark || open.sessions > 0 || this.#open.get(prefix) !== open) return;
-      this.#open.delete(prefix);
-      const account = await open.account;
-      await account.dispose();
+    void this.#options.platform.delay(KEEP_OPEN_MS).then(() => {
+      if (open.closing === mark && open.sessions === 0) this.#letGo(open);
     });
   }
-}
 
-function busyIsUnavailable(error: unknown): never {
-  if (error instanceof CryptoError && error.code === "busy")
-    throw new EngineError("unavailable", "too many are signing in, try again", { cause: error });
-  throw error;
+  /** Whether it was kept until now. */
+  #forget(open: Open): boolean {
+    return this.#open.get(open.prefix) === open && this.#open.delete(open.prefix);
+  }
+
+  #letGo(open: Open): void {
+    if (!this.#forget(open)) return;
+    open.account
+      .then((account) => account.dispose())
+      .catch((error: unknown) => this.#options.platform.log({ level: "warn", event: "account closed badly", error }));
+  }
 }

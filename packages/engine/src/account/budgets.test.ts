@@ -5,6 +5,7 @@ import {
   bytes,
   clock,
   dropbox,
+  MemoryUsers,
   mailText,
   makeAccount,
   open,
@@ -16,7 +17,7 @@ import {
 import type { Account } from "./account.ts";
 import { Accounts } from "./accounts.ts";
 import { signUp } from "./sign-up.ts";
-import type { User, UserDirectory } from "./users.ts";
+import type { User } from "./users.ts";
 
 /**
  * Requests an operation: STORAGE rules §12. A place whose requests take one tick of a clock that moves when nothing else
@@ -123,15 +124,7 @@ describe("requests an operation, on a store that is asked over a network", () =>
 
 test("signing in to an account that is not open takes three round trips, and its first SELECT one more at most", async () => {
   const place = new CountedPlace(() => clock.now++);
-  const users: User[] = [];
-  const directory: UserDirectory = {
-    find: async (address) => users.find((user) => user.address === address),
-    findLocal: async () => undefined,
-    list: async () => users,
-    add: async (user) => void users.push(user),
-    remove: async () => undefined,
-  };
-  const { store, ...tools } = { store: place.open(), users: directory, platform, pepper: undefined };
+  const { store, ...tools } = { store: place.open(), users: new MemoryUsers(), platform, pepper: undefined };
   await signUp({ store, ...tools }, "a@x", "correct horse battery");
   const make = () => new Accounts({ store: place.open(), ...tools, trustedHosts: [signer.publicKey] });
   const first = make();

@@ -1,6 +1,14 @@
 import { hexText } from "../bay/entry.ts";
 import { asStoreFailure } from "../bay/store-failure.ts";
-import { bodyContext, encapsulate, hostId, makeNote, type SigningKeyPair, wrapForDelivery } from "../crypto/index.ts";
+import {
+  bodyContext,
+  encapsulate,
+  equalBytes,
+  hostId,
+  makeNote,
+  type SigningKeyPair,
+  wrapForDelivery,
+} from "../crypto/index.ts";
 import { EngineError } from "../errors.ts";
 import { encodeDelivered } from "../mail/delivered.ts";
 import { chain, takeBody, tap } from "../mail/intake.ts";
@@ -15,8 +23,6 @@ export interface Deliverer {
   readonly store: ObjectStore;
   readonly platform: Platform;
   readonly signer: SigningKeyPair;
-  /** 16 random bytes, new at each start. */
-  readonly stream: Uint8Array;
   readonly unsettled: Unsettled;
 }
 
@@ -28,6 +34,8 @@ export class Dropbox {
   readonly #deliverer: Deliverer;
   readonly #user: User;
   readonly #prefix: string;
+  /** Of whose dense numbers none may be missing: random, so that no two dropboxes share one. */
+  readonly #stream: Uint8Array;
   #counter = 0;
   #givenUp: number[] = [];
 
@@ -35,6 +43,12 @@ export class Dropbox {
     this.#deliverer = deliverer;
     this.#user = user;
     this.#prefix = accountPrefix(user.record);
+    this.#stream = deliverer.platform.crypto.random(16);
+  }
+
+  /** Whether it seals to the key that this user has. */
+  isFor({ record }: User): boolean {
+    return equalBytes(record.kemPublicKey, this.#user.record.kemPublicKey);
   }
 
   /**
@@ -84,7 +98,7 @@ export class Dropbox {
     message: AsyncIterable<Uint8Array>,
     { counter, givenUp }: { readonly counter: number; readonly givenUp: readonly number[] },
   ): Promise<SealedNote> {
-    const { store, platform, signer, stream } = this.#deliverer;
+    const { store, platform, signer } = this.#deliverer;
     const { record } = this.#user;
     const kem = encapsulate(platform.crypto, record);
     const id = platform.crypto.random(16);
@@ -106,7 +120,7 @@ export class Dropbox {
       receivedZone: 0,
       objectLength: taken.inline ? 0 : taken.length,
     });
-    const origin = { host: hostId(signer.publicKey), stream, counter, givenUp };
+    const origin = { host: hostId(signer.publicKey), stream: this.#stream, counter, givenUp };
     const { sealed, inline } = taken;
     const body = sealed && inline ? { body: sealed } : {};
     const along = sealed && !inline ? [{ name: this.#prefix + bodyName(id), content: sealed }] : [];

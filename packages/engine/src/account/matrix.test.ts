@@ -199,7 +199,7 @@ async function history(seed: number): Promise<void> {
     await last.account.upkeep.run();
   }
   const counts = await read(last.account);
-  const { findings } = await checkAccount(new AccountSession("a@x", last.account, () => undefined));
+  const { findings } = await checkAccount(new AccountSession({ address: "a@x" }, last.account, () => undefined));
   expect(findings, `seed=${seed}`).toEqual([]);
   const moved = new Set<number>();
   const copies = openView(last.account.mail, "Copies", { readOnly: true });

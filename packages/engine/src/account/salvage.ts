@@ -2,7 +2,7 @@ import { entryNumber, hexText } from "../bay/entry.ts";
 import { listObjects } from "../bay/list-objects.ts";
 import { LogObjects } from "../bay/log-objects.ts";
 import { asStoreFailure } from "../bay/store-failure.ts";
-import { bodyContext, openNote, openPreamble, openRange, preambleLength, type Ring, utf8 } from "../crypto/index.ts";
+import { bodyContext, openNote, openPreamble, openRange, preambleLength, type Ring } from "../crypto/index.ts";
 import { EngineError } from "../errors.ts";
 import type { Body } from "../mail/contents.ts";
 import { decodeDelivered } from "../mail/delivered.ts";
@@ -11,7 +11,7 @@ import { decodeOp } from "../mail/op.ts";
 import { readPack } from "../mail/pack.ts";
 import { ringSealer } from "./sealer.ts";
 import type { SignUp } from "./sign-up.ts";
-import { openWith } from "./slots.ts";
+import { openSlots, passwordSecret } from "./slots.ts";
 import { accountPrefix, type User } from "./users.ts";
 
 /**
@@ -56,11 +56,8 @@ export async function* salvage(
 ): AsyncGenerator<SalvagedMail> {
   const { store, platform, pepper } = tools;
   const prefix = accountPrefix(user.record);
-  const opened = await openWith(tools, prefix, {
-    kind: "password",
-    secret: utf8(password),
-    ...(pepper ? { pepper } : {}),
-  });
+  // Which slots are valid stands in the log, which may be what is damaged.
+  const { value: opened } = await openSlots(tools, prefix, passwordSecret(pepper, password)).next();
   if (!opened) throw new EngineError("not-permitted", "wrong password");
   using ring = opened.ring;
   const finder = new BodyFinder(tools, prefix, ring);

@@ -1,5 +1,6 @@
 import type { Sealer } from "../bay/machine.ts";
 import {
+  CryptoError,
   type CryptoPlatform,
   currentVersion,
   hash,
@@ -36,6 +37,9 @@ export function ringSealer(platform: CryptoPlatform, ring: Ring): Sealer {
       try {
         return openObject(context(kind, id, keyVersionOf(bytes)), bytes);
       } catch (cause) {
+        // The owner made new keys: a sign-in with them opens what was sealed since.
+        if (cause instanceof CryptoError && cause.code === "unknown-key")
+          throw new EngineError("not-permitted", "the account has new keys: sign in again", { cause });
         throw new EngineError("corrupt", "an object of the account does not open", { cause });
       }
     },

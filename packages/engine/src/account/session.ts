@@ -1,4 +1,5 @@
 import type { HeaderBlock } from "@restante/mime";
+import { EngineError } from "../errors.ts";
 import type { Body, Contents } from "../mail/contents.ts";
 import type { Appended, Mail } from "../mail/mail.ts";
 import type { Mailbox } from "../mail/mailbox.ts";
@@ -7,25 +8,44 @@ import type { MailState } from "../mail/state.ts";
 import type { Summary } from "../mail/summary.ts";
 import type { Account } from "./account.ts";
 import type { Arrival, Prepared } from "./message-writer.ts";
+import { isStillListed } from "./slots.ts";
 
 /** One signed-in use of an account: what front ends hold. */
 export class AccountSession {
   readonly address: string;
+  readonly #slot: string | undefined;
   readonly #account: Account;
   readonly #onClose: () => void;
   #closed = false;
 
-  constructor(address: string, account: Account, onClose: () => void) {
+  /** `slot` is the key slot by which its owner came in; none if they brought the keys themselves. */
+  constructor(
+    { address, slot }: { readonly address: string; readonly slot?: string },
+    account: Account,
+    onClose: () => void,
+  ) {
     this.address = address;
+    this.#slot = slot;
     this.#account = account;
     this.#onClose = onClose;
   }
 
+  /** The account, as long as this session's password is valid. */
+  get #open(): Account {
+    if (this.isRevoked)
+      throw new EngineError("not-permitted", "the password that you signed in with is no longer valid");
+    return this.#account;
+  }
   get #mail(): Mail {
-    return this.#account.mail;
+    return this.#open.mail;
   }
   get #contents(): Contents {
-    return this.#account.contents;
+    return this.#open.contents;
+  }
+
+  /** The password that this session came in by was changed or revoked: nothing more is answered. */
+  get isRevoked(): boolean {
+    return this.#slot !== undefined && !isStillListed(this.#slot, this.#account.mail.state.slots.names);
   }
 
   /** The account's state now: taken anew after each await. */
@@ -39,7 +59,7 @@ export class AccountSession {
   }
 
   refresh(): Promise<void> {
-    return this.#account.refresh();
+    return this.#open.refresh();
   }
   onChange(listener: () => void): () => void {
     return this.#account.onChange(listener);
@@ -63,10 +83,10 @@ export class AccountSession {
     return this.#mail.subscribe(path, on);
   }
   prepare(source: AsyncIterable<Uint8Array>, arrival: Arrival): Promise<Prepared> {
-    return this.#account.prepare(source, arrival);
+    return this.#open.prepare(source, arrival);
   }
   append(path: string, prepared: Prepared): Promise<Appended> {
-    return this.#account.append(path, prepared);
+    return this.#open.append(path, prepared);
   }
   appendMany(path: string, prepared: readonly Prepared[]): Promise<Appended> {
     return this.#account.appendMany(path, prepared);

@@ -1,11 +1,10 @@
-import { hexText } from "../bay/entry.ts";
 import { formatCode, makeRing, makeSlot, publicRecord, utf8 } from "../crypto/index.ts";
 import { EngineError } from "../errors.ts";
 import { Mail } from "../mail/mail.ts";
 import type { FolderSeed } from "../mail/op.ts";
-import type { ObjectStore } from "../storage/object-store.ts";
 import { openLog } from "./open-log.ts";
-import type { Platform } from "./platform.ts";
+import { checkPassword } from "./password-rules.ts";
+import { passwordSecret, passwordSlotName, recoverySlotName, type SlotTools } from "./slots.ts";
 import { ADDRESS_BYTES_MAX, accountPrefix, normalizeAddress, type UserDirectory } from "./users.ts";
 
 /** The folders of a new account, subscribed: RFC 6154 §2. */
@@ -18,13 +17,8 @@ export const FOLDERS: readonly FolderSeed[] = [
   { path: "Archive", specialUse: "\\Archive" },
 ];
 
-export const PASSWORD_CHARS_MIN = 12;
-
-export interface SignUp {
-  readonly store: ObjectStore;
+export interface SignUp extends SlotTools {
   readonly users: UserDirectory;
-  readonly platform: Platform;
-  readonly pepper: Uint8Array | undefined;
 }
 
 /** Makes an account. Resolves with the recovery code, which is shown once and kept nowhere. Errors: `already-exists`,
@@ -43,8 +37,8 @@ export async function signUp(
   const prefix = accountPrefix(publicRecord(ring));
   const code = crypto.random(16);
   const slots = {
-    [passwordSlotName(1)]: { kind: "password", secret: utf8(password), ...(pepper ? { pepper } : {}) },
-    [`slot/recovery-${hexText(crypto.random(8))}`]: { kind: "recovery", secret: code },
+    [passwordSlotName(1)]: passwordSecret(pepper, password),
+    [recoverySlotName(crypto.random(8))]: { kind: "recovery", secret: code },
   } as const;
   for (const [name, secret] of Object.entries(slots))
     await store.putIfAbsent(prefix + name, await makeSlot(crypto, name, secret, ring));
@@ -58,18 +52,7 @@ export async function signUp(
   return { recoveryCode: formatCode(code) };
 }
 
-export function passwordSlotName(generation: number): string {
-  return `slot/password-${String(generation).padStart(6, "0")}`;
-}
-
 function checkAddress(address: string): void {
   if (!/^[^\s@/\\\u0000-\u001f]+@[^\s@/\\\u0000-\u001f]+$/.test(address) || utf8(address).length > ADDRESS_BYTES_MAX)
     throw new EngineError("invalid", "not an address");
-}
-
-/** Throws EngineError `invalid`. */
-export function checkPassword(password: string): void {
-  if ([...password].length < PASSWORD_CHARS_MIN)
-    throw new EngineError("invalid", `a password has at least ${PASSWORD_CHARS_MIN} characters`);
-  if (new Set(password).size < 4) throw new EngineError("invalid", "that password is too easily guessed");
 }

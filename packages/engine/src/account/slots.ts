@@ -1,127 +1,145 @@
 import { hexText } from "../bay/entry.ts";
 import { asStoreFailure } from "../bay/store-failure.ts";
-import { makeSlot, openSlot, parseCode, type Ring, type SlotSecret, utf8 } from "../crypto/index.ts";
+import { openSlot, type Ring, type SlotSecret, utf8 } from "../crypto/index.ts";
 import { EngineError } from "../errors.ts";
 import { Mail } from "../mail/mail.ts";
 import type { ObjectStore } from "../storage/object-store.ts";
-import { openLog } from "./open-log.ts";
-import { checkPassword, passwordSlotName, type SignUp } from "./sign-up.ts";
+import { type MailLog, openLog } from "./open-log.ts";
+import type { Platform } from "./platform.ts";
 import { accountPrefix, type User } from "./users.ts";
 
 /**
- * Changes of the ways in. A password change pushes the old list anew (which fences off changes under way), deletes slots
- * that are not listed, creates the new slot, lists it, and only then deletes the old one: a crash anywhere leaves one
- * password that opens.
+ * The ways in, and how they change. Which slots are valid stands in the account's log; a slot that opens but is not listed
+ * is refused, so an old password does not come back with an old object.
+ *
+ * A change lists what exists, pushes the present list anew (which fences off changes under way: theirs is refused
+ * from now on), deletes what existed then and is not listed, creates the new slots, lists them, and only then deletes those
+ * that are valid no more. Invariant: a crash anywhere leaves the old list or the new one, and all slots of either.
  */
-type Tools = Pick<SignUp, "store" | "platform" | "pepper">;
-
-/** Errors: `not-permitted` for a wrong password, `invalid` for a new one that won't do, `conflict`. */
-export async function changePassword(tools: Tools, user: User, old: string, fresh: string): Promise<void> {
-  checkPassword(fresh);
-  await replacePassword(tools, user, { kind: "password", ...passwordSecret(tools, old) }, fresh);
+export interface SlotTools {
+  readonly store: ObjectStore;
+  readonly platform: Platform;
+  readonly pepper: Uint8Array | undefined;
 }
 
-/** The same with the recovery code in place of the old password. */
-export async function recoverAccount(tools: Tools, user: User, code: string, fresh: string): Promise<void> {
-  checkPassword(fresh);
-  const secret = parseCode(code);
-  if (!secret) throw new EngineError("not-permitted", "that is not the recovery code");
-  await replacePassword(tools, user, { kind: "recovery", secret }, fresh);
+export interface SlotChange {
+  /** The list from now on. */
+  readonly names: readonly string[];
+  readonly made: readonly { readonly name: string; readonly bytes: Uint8Array }[];
 }
 
-/**
- * Accepts the history that the store shows, after a restore or a rollback: every UIDVALIDITY rises, so that each mail
- * program fetches anew and none shows a wrong mail. Errors: `not-permitted` for a wrong password.
- */
-export async function acceptHistory(tools: Tools, user: User, password: string): Promise<void> {
-  const { store, platform } = tools;
-  const prefix = accountPrefix(user.record);
-  const opened = await openWith(tools, prefix, { kind: "password", ...passwordSecret(tools, password) });
-  if (!opened) throw new EngineError("not-permitted", "wrong password");
-  using ring = opened.ring;
-  const { bay } = await openLog(store, prefix, platform, ring);
-  try {
-    await new Mail(bay, platform.now).push({ kind: "raise", seconds: Math.floor(platform.now() / 1000) });
-    await platform.witnesses?.write(hexText(ring.account), bay.witness);
-  } finally {
-    await bay.dispose();
+/** Errors: `conflict` when another change came between. */
+export async function changeSlots(store: ObjectStore, prefix: string, mail: Mail, change: SlotChange): Promise<void> {
+  const { slots } = mail.state;
+  const existing = await listSlots(store, prefix);
+  await mail.push({ kind: "slots", names: slots.names, upon: slots.entry });
+  const fence = mail.state.slots.entry;
+  // What another change made before the fence can't be listed any more.
+  await deleteSlots(
+    store,
+    prefix,
+    existing.filter((name) => !slots.names.includes(name)),
+  );
+  for (const { name, bytes } of change.made) {
+    const { outcome } = await asStoreFailure(store.putIfAbsent(prefix + name, bytes));
+    if (outcome === "exists") throw new EngineError("conflict", "another change of the passwords is under way");
   }
+  await mail.push({ kind: "slots", names: change.names, upon: fence });
+  await deleteSlots(
+    store,
+    prefix,
+    slots.names.filter((name) => !change.names.includes(name)),
+  );
 }
 
-/** Deletes an account: the ways in first, then the rest. Mail for it is refused at once. */
-export async function deleteAccount({ store, users }: Pick<SignUp, "store" | "users">, user: User): Promise<void> {
-  const prefix = accountPrefix(user.record);
-  await users.remove(user.address);
-  await deleteAll(store, `${prefix}slot/`);
-  await deleteAll(store, prefix);
+async function listSlots(store: ObjectStore, prefix: string): Promise<string[]> {
+  const { objects } = await asStoreFailure(store.list(`${prefix}slot/`));
+  return objects.map(({ name }) => name.slice(prefix.length));
 }
 
-const DELETED_AT_ONCE = 500;
-
-async function deleteAll(store: ObjectStore, prefix: string): Promise<void> {
-  for (;;) {
-    const { objects } = await asStoreFailure(store.list(prefix, { limit: DELETED_AT_ONCE }));
-    if (objects.length === 0) return;
-    await asStoreFailure(
-      store.delete(
-        objects.map(({ name }) => name),
-        { essential: true },
-      ),
-    );
-  }
+async function deleteSlots(store: ObjectStore, prefix: string, names: readonly string[]): Promise<void> {
+  if (names.length === 0) return;
+  await asStoreFailure(
+    store.delete(
+      names.map((name) => prefix + name),
+      { essential: true },
+    ),
+  );
 }
 
-function passwordSecret({ pepper }: Tools, password: string): Pick<SlotSecret, "secret" | "pepper"> {
-  return { secret: utf8(password), ...(pepper ? { pepper } : {}) };
+/** An account opened by its owner's secret, to change something about it. */
+export interface OwnerAccess {
+  readonly prefix: string;
+  readonly ring: Ring;
+  /** The slot that the secret opened. */
+  readonly slot: string;
+  readonly mail: Mail;
+  readonly bay: MailLog;
 }
 
-async function replacePassword(tools: Tools, user: User, known: SlotSecret, fresh: string): Promise<void> {
-  const { store, platform } = tools;
-  const prefix = accountPrefix(user.record);
-  const opened = await openWith(tools, prefix, known);
-  if (!opened) throw new EngineError("not-permitted", "wrong password or code");
-  using ring = opened.ring;
-  const { bay } = await openLog(store, prefix, platform, ring);
-  try {
-    const mail = new Mail(bay, platform.now);
-    const { slots } = mail.state;
-    // An old password must not come back with an old object.
-    if (!slots.names.includes(opened.slot)) throw new EngineError("not-permitted", "wrong password or code");
-    await mail.push({ kind: "slots", names: slots.names, upon: slots.entry });
-    const { objects } = await asStoreFailure(store.list(`${prefix}slot/`));
-    const existing = objects.map(({ name }) => name.slice(prefix.length));
-    const strays = existing.filter((name) => !slots.names.includes(name));
-    if (strays.length > 0) await asStoreFailure(store.delete(strays.map((name) => prefix + name)));
-    const name = passwordSlotName(1 + Math.max(0, ...slots.names.map(generationOf)));
-    const secret = { kind: "password", ...passwordSecret(tools, fresh) } as const;
-    await asStoreFailure(store.putIfAbsent(prefix + name, await makeSlot(platform.crypto, name, secret, ring)));
-    const kept = slots.names.filter((slot) => generationOf(slot) === 0);
-    await mail.push({ kind: "slots", names: [...kept, name], upon: mail.state.slots.entry });
-    const old = slots.names.filter((slot) => generationOf(slot) > 0);
-    await asStoreFailure(store.delete(old.map((slot) => prefix + slot)));
-  } finally {
-    await bay.dispose();
-  }
-}
-
-/** The ring in the newest slot of this kind that the secret opens. */
-export async function openWith(
-  { store, platform }: Tools,
+/** The rings in the slots that the secret opens, newest first; who takes one wipes it. */
+export async function* openSlots(
+  { store, platform }: Pick<SlotTools, "store" | "platform">,
   prefix: string,
-  known: SlotSecret,
-): Promise<{ readonly ring: Ring; readonly slot: string } | undefined> {
-  const { objects } = await asStoreFailure(store.list(`${prefix}slot/${known.kind}-`));
-  for (const { name } of [...objects].reverse()) {
-    const slot = name.slice(prefix.length);
-    const got = await asStoreFailure(store.get(name));
-    const ring = got.found ? await openSlot(platform.crypto, slot, got.bytes, known) : undefined;
-    if (ring) return { ring, slot };
+  secret: SlotSecret,
+): AsyncGenerator<{ readonly ring: Ring; readonly slot: string }> {
+  const slots = (await listSlots(store, prefix)).filter((name) => name.startsWith(`slot/${secret.kind}-`));
+  for (const slot of slots.reverse()) {
+    const got = await asStoreFailure(store.get(prefix + slot));
+    const ring = got.found ? await openSlot(platform.crypto, slot, got.bytes, secret) : undefined;
+    if (ring) yield { ring, slot };
   }
-  return undefined;
 }
 
-/** The generation of a password slot; 0 for other slots. */
-function generationOf(slot: string): number {
-  const match = /^slot\/password-(\d+)$/.exec(slot);
-  return match ? Number(match[1]) : 0;
+/** Runs `work` with the account open; the keys are wiped afterwards. Errors: `not-permitted` for a wrong secret. */
+export async function asOwner<T>(
+  { store, platform }: Pick<SlotTools, "store" | "platform">,
+  user: User,
+  secret: SlotSecret,
+  work: (access: OwnerAccess) => Promise<T>,
+): Promise<T> {
+  const prefix = accountPrefix(user.record);
+  for await (const opened of openSlots({ store, platform }, prefix, secret)) {
+    using ring = opened.ring;
+    const { bay } = await openLog(store, prefix, platform, ring);
+    try {
+      const mail = new Mail(bay, platform.now);
+      // What a crash left opens too, and counts for nothing.
+      if (mail.state.slots.names.includes(opened.slot))
+        return await work({ prefix, ring, slot: opened.slot, mail, bay });
+    } finally {
+      await bay.dispose();
+    }
+  }
+  throw new EngineError("not-permitted", "wrong password or code");
+}
+
+export function passwordSecret(pepper: Uint8Array | undefined, password: string): SlotSecret {
+  return { kind: "password", secret: utf8(password), ...(pepper ? { pepper } : {}) };
+}
+
+/** `slot/password-<generation>` and, for the same password sealed again, `.1`, `.2` … behind. */
+export function passwordSlotName(generation: number, again = 0): string {
+  return `slot/password-${String(generation).padStart(6, "0")}${again === 0 ? "" : `.${again}`}`;
+}
+
+export function recoverySlotName(id: Uint8Array): string {
+  return `slot/recovery-${hexText(id)}`;
+}
+
+/** Which password a slot is of; undefined for other slots. */
+export function passwordOf(slot: string): { readonly generation: number; readonly again: number } | undefined {
+  const match = /^slot\/password-(\d+)(?:\.(\d+))?$/.exec(slot);
+  return match ? { generation: Number(match[1]), again: Number(match[2] ?? 0) } : undefined;
+}
+
+export function nextGeneration(names: readonly string[]): number {
+  return 1 + Math.max(0, ...names.map((name) => passwordOf(name)?.generation ?? 0));
+}
+
+/** Whether who came in by `slot` may stay: it, or the same password sealed again, is listed. */
+export function isStillListed(slot: string, names: readonly string[]): boolean {
+  const password = passwordOf(slot);
+  if (!password) return names.includes(slot);
+  return names.some((name) => passwordOf(name)?.generation === password.generation);
 }

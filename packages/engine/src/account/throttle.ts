@@ -11,6 +11,7 @@ const ENTRIES_MAX = 10_000;
 export class Throttle {
   readonly #now: () => number;
   readonly #failures = new Map<string, { readonly count: number; readonly at: number }>();
+  readonly #succeeded = new Set<string>();
 
   /** `now` only goes forward, in milliseconds. */
   constructor(now: () => number) {
@@ -34,12 +35,34 @@ export class Throttle {
   }
 
   succeeded(user: string, address: string): void {
-    this.#failures.delete(keyOf(user, address));
+    const key = keyOf(user, address);
+    this.#failures.delete(key);
+    this.#succeeded.delete(key);
+    this.#succeeded.add(key);
+    if (this.#succeeded.size > ENTRIES_MAX) this.#succeeded.delete(this.#succeeded.values().next().value!);
+  }
+
+  /** Whether this user signed in from here before: such tries go before those of strangers. */
+  isKnown(user: string, address: string): boolean {
+    return this.#succeeded.has(keyOf(user, address));
   }
 }
 
-/** IPv6 clients are told apart by their /64. */
 function keyOf(user: string, address: string): string {
-  const network = address.includes(":") ? address.split(":").slice(0, 4).join(":") : address;
-  return `${user}\n${network}`;
+  return `${user}\n${networkOf(address)}`;
+}
+
+/** Who may be one client: an IPv4 address, an IPv6 /64. */
+export function networkOf(address: string): string {
+  const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address);
+  if (mapped) return mapped[1]!;
+  if (!address.includes(":")) return address;
+  const [head, tail] = address.split("%", 1)[0]!.split("::", 2);
+  const groups = (text: string | undefined): string[] => (text ? text.split(":") : []);
+  const zeros = tail === undefined ? 0 : 8 - groups(head).length - groups(tail).length;
+  const all = [...groups(head), ...new Array<string>(Math.max(0, zeros)).fill("0"), ...groups(tail)];
+  return all
+    .slice(0, 4)
+    .map((group) => Number.parseInt(group, 16).toString(16))
+    .join(":");
 }

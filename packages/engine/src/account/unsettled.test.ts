@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { type Fault, MemoryPlace } from "../storage/memory.ts";
-import { clock, crypto, mailText, makeAccount, open, platform, signer, stream, textsOf } from "../test-kit.ts";
+import { clock, mailText, makeAccount, open, platform, signer, stream, textsOf } from "../test-kit.ts";
 import { Dropbox } from "./dropbox.ts";
 import { Unsettled } from "./unsettled.ts";
 
@@ -12,7 +12,7 @@ async function scene() {
   const { ring, user } = await makeAccount(place);
   const unsettled = new Unsettled(platform);
   const store = place.open();
-  const box = new Dropbox({ store, platform, signer, stream: crypto.random(16), unsettled }, user);
+  const box = new Dropbox({ store, platform, signer, unsettled }, user);
   const account = await open(place, ring());
   const texts = async (): Promise<string[]> => {
     await account.refresh();

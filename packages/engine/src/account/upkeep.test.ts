@@ -28,7 +28,7 @@ const names = (place: MemoryPlace, kind: string): string[] =>
   [...place.objects.keys()].filter((name) => name.includes(`/${kind}/`)).sort();
 
 async function findings(account: Account): Promise<unknown> {
-  const { findings } = await checkAccount(new AccountSession("a@x", account, () => undefined));
+  const { findings } = await checkAccount(new AccountSession({ address: "a@x" }, account, () => undefined));
   return findings;
 }
 

@@ -16,6 +16,8 @@ export interface UserDirectory {
   list(): Promise<readonly User[]>;
   /** Throws EngineError `already-exists`. */
   add(user: User): Promise<void>;
+  /** Puts a record with a higher key version in the place of the one there is; a lower one changes nothing. */
+  update(user: User): Promise<void>;
   remove(address: string): Promise<void>;
 }
 

@@ -171,7 +171,7 @@ describe("key slots", () => {
     const ring = makeRing(platform);
     const pepper = filled(32);
     const secret = { kind: "password", secret: utf8("correct horse"), pepper } as const;
-    const slot = await makeSlot(platform, "slot/password-000001", secret, ring, weak);
+    const slot = await makeSlot(platform, "slot/password-000001", secret, ring, { parameters: weak });
     const opened = await openSlot(platform, "slot/password-000001", slot, secret);
     expect(opened?.account).toEqual(ring.account);
     expect(opened && purposeKey(opened, 1, "log")).toEqual(purposeKey(ring, 1, "log"));
@@ -185,7 +185,7 @@ describe("key slots", () => {
 
   test("a slot that asks for gigabytes or for hours is refused before it costs anything", async () => {
     const secret = { kind: "password", secret: utf8("x") } as const;
-    const slot = await makeSlot(platform, "s", secret, makeRing(platform), weak);
+    const slot = await makeSlot(platform, "s", secret, makeRing(platform), { parameters: weak });
     for (const [at, value] of [
       [50, 0x7fffffff],
       [54, 1000],

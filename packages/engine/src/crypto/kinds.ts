@@ -10,5 +10,6 @@ export const KINDS = {
   note: 8,
   slot: 9,
   "body-key": 10,
+  "slot-label": 11,
 } as const;
 export type Kind = keyof typeof KINDS;

@@ -5,14 +5,23 @@ import type { Kem } from "./primitives.ts";
 /** What crypto needs of the platform it runs on. `portablePlatform` is enough everywhere; Node's own is faster. */
 export interface CryptoPlatform {
   random(bytes: number): Uint8Array;
-  /** Argon2id (RFC 9106) of `password`, `bytes` long. Rejects with CryptoError `busy` when too many wait. */
-  argon2id(password: Uint8Array, salt: Uint8Array, parameters: Argon2Parameters, bytes: number): Promise<Uint8Array>;
+  /** Argon2id (RFC 9106) of `password`, `bytes` long. Rejects with CryptoError `busy` when too many wait in `lane`. */
+  argon2id(
+    password: Uint8Array,
+    salt: Uint8Array,
+    parameters: Argon2Parameters,
+    bytes: number,
+    lane: Argon2Lane,
+  ): Promise<Uint8Array>;
   /** ChaCha20-Poly1305 (RFC 8439 §2.8): ciphertext ‖ tag. */
   aeadSeal(key: Uint8Array, nonce: Uint8Array, associated: Uint8Array, plain: Uint8Array): Uint8Array;
   /** Throws CryptoError `corrupt`. */
   aeadOpen(key: Uint8Array, nonce: Uint8Array, associated: Uint8Array, sealed: Uint8Array): Uint8Array;
   readonly kem: Kem;
 }
+
+/** Who asks: an address that succeeded here before (and whoever changes a password) goes before a stranger. */
+export type Argon2Lane = "known" | "stranger";
 
 export interface Argon2Parameters {
   readonly memoryKiB: number;

@@ -28,6 +28,20 @@ export function makeRing(platform: CryptoPlatform): Ring {
   return ringOf(platform.random(16), [makeVersion(platform, 1)]);
 }
 
+/** The same ring with a new root and key pair; the old ones stay, for reading. It has its own copies of all keys. */
+export function rotateRing(platform: CryptoPlatform, ring: Ring): Ring {
+  const { versions } = copyRing(ring);
+  return ringOf(ring.account, [...versions, makeVersion(platform, currentVersion(ring).version + 1)]);
+}
+
+/** A copy with keys of its own, to be wiped by whoever asked for it. */
+export function copyRing(ring: Ring): Ring {
+  const versions = ring.versions.map(({ version, root, kemSeed }) =>
+    versionOf(version, root.bytes.slice(), kemSeed.bytes.slice()),
+  );
+  return ringOf(ring.account, versions);
+}
+
 function makeVersion(platform: CryptoPlatform, version: number): RingVersion {
   return versionOf(version, platform.random(KEY_BYTES), platform.random(KEY_BYTES));
 }

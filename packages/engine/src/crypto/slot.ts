@@ -1,18 +1,23 @@
+import { decode, encode } from "cborg";
 import { CryptoError } from "./errors.ts";
-import type { Argon2Parameters, CryptoPlatform } from "./platform.ts";
+import type { Argon2Lane, Argon2Parameters, CryptoPlatform } from "./platform.ts";
 import { concat, deriveKey, equalBytes, hash, keyedHash, utf8 } from "./primitives.ts";
-import { decodeRing, encodeRing, type Ring } from "./ring.ts";
-import { openObject, sealObject } from "./sealed-object.ts";
+import { currentVersion, decodeRing, encodeRing, purposeKey, type Ring } from "./ring.ts";
+import { keyVersionOf, openObject, sealObject } from "./sealed-object.ts";
 
 /**
  * Key slots (docs/formats/ring-and-slots.md): the ring sealed under one secret, one immutable object a slot.
  *
  *     slot     format 1 ‖ kind 1 ‖ account 16 ‖ salt 32 ‖ memory KiB 4 ‖ passes 4 ‖ parallelism 1 ‖ commitment 32 ‖ sealed ring
  *
+ * An app password's slot also holds its label, sealed under the ring, so that the owner can tell one from another:
+ * format 2, where the sealed ring has its length (4) in front and the sealed label behind.
+ *
  * A password goes through Argon2id (after the pepper, a MAC under a key that is not in the store); codes of 128 random
  * bits need no slow function. ChaCha20-Poly1305 commits to no key, so a slot says which key is meant: the commitment.
  */
 const SLOT_FORMAT = 1;
+const LABELLED_FORMAT = 2;
 const SLOT_KINDS = { password: 1, recovery: 2, app: 3 } as const;
 export type SlotKind = keyof typeof SLOT_KINDS;
 const SALT_BYTES = 32;
@@ -33,19 +38,30 @@ export interface SlotSecret {
   readonly pepper?: Uint8Array;
 }
 
+/** What an owner calls an app password, and when it was made. */
+export interface SlotLabel {
+  readonly text: string;
+  readonly madeMs: number;
+}
+
+export interface SlotOptions {
+  readonly parameters?: Argon2Parameters;
+  readonly label?: SlotLabel;
+}
+
 /** Seals `ring` under the secret. `name` is the object's name within the account. */
 export async function makeSlot(
   platform: CryptoPlatform,
   name: string,
   secret: SlotSecret,
   ring: Ring,
-  parameters: Argon2Parameters = PASSWORD_PARAMETERS,
+  { parameters = PASSWORD_PARAMETERS, label }: SlotOptions = {},
 ): Promise<Uint8Array> {
   const used = secret.kind === "password" ? parameters : NO_KDF;
   const salt = platform.random(SALT_BYTES);
-  const key = await slotKey(platform, secret, salt, used);
+  const key = await slotKey(platform, secret, salt, used, "known");
   const head = new Uint8Array(HEAD_BYTES);
-  head[0] = SLOT_FORMAT;
+  head[0] = label ? LABELLED_FORMAT : SLOT_FORMAT;
   head[1] = SLOT_KINDS[secret.kind];
   head.set(ring.account, 2);
   head.set(salt, 18);
@@ -58,7 +74,51 @@ export async function makeSlot(
   const sealed = sealObject(contextOf(platform, key, ring.account, name), plain);
   plain.fill(0);
   key.fill(0);
-  return concat(head, sealed);
+  if (!label) return concat(head, sealed);
+  const length = new Uint8Array(4);
+  new DataView(length.buffer).setUint32(0, sealed.length);
+  const { version } = currentVersion(ring);
+  const box = sealObject(labelContext(platform, ring, version, name), encode([label.text, label.madeMs]));
+  return concat(head, length, sealed, box);
+}
+
+/** The sealed ring in a slot, and the sealed label behind it, if there is one. Throws CryptoError `corrupt`. */
+function splitSlot(bytes: Uint8Array): { readonly ring: Uint8Array; readonly label: Uint8Array | undefined } {
+  const short = bytes.length < HEAD_BYTES;
+  if (!short && bytes[0] === SLOT_FORMAT) return { ring: bytes.subarray(HEAD_BYTES), label: undefined };
+  if (short || bytes[0] !== LABELLED_FORMAT || bytes.length < HEAD_BYTES + 4)
+    throw new CryptoError("corrupt", "key slot can't be read");
+  const end = HEAD_BYTES + 4 + new DataView(bytes.buffer, bytes.byteOffset).getUint32(HEAD_BYTES);
+  return { ring: bytes.subarray(HEAD_BYTES + 4, end), label: bytes.subarray(end) };
+}
+
+/** The label of an app password's slot. Throws CryptoError. */
+export function openSlotLabel(platform: CryptoPlatform, name: string, bytes: Uint8Array, ring: Ring): SlotLabel {
+  const { label } = splitSlot(bytes);
+  if (!label) throw new CryptoError("corrupt", "key slot has no label");
+  const value: unknown = decode(openObject(labelContext(platform, ring, keyVersionOf(label), name), label), {
+    strict: true,
+  });
+  const [text, madeMs] = Array.isArray(value) ? (value as unknown[]) : [];
+  if (typeof text !== "string" || typeof madeMs !== "number") throw new CryptoError("corrupt", "label can't be read");
+  return { text, madeMs };
+}
+
+function labelContext(platform: CryptoPlatform, ring: Ring, version: number, name: string) {
+  const key = purposeKey(ring, version, "log");
+  return { platform, key, keyVersion: version, account: ring.account, kind: "slot-label", id: name } as const;
+}
+
+/** Whether a password's slot asks less of a guesser than new ones do. */
+export function isWeakSlot(bytes: Uint8Array): boolean {
+  const { memoryKiB, passes, parallelism } = parametersOf(bytes);
+  const now = PASSWORD_PARAMETERS;
+  return memoryKiB < now.memoryKiB || passes < now.passes || parallelism < now.parallelism;
+}
+
+function parametersOf(bytes: Uint8Array): Argon2Parameters {
+  const view = new DataView(bytes.buffer, bytes.byteOffset);
+  return { memoryKiB: view.getUint32(50), passes: view.getUint32(54), parallelism: bytes[58]! };
 }
 
 /** The ring, or undefined if this is not the slot's secret. Rejects with CryptoError `corrupt`, or `busy`. */
@@ -67,17 +127,17 @@ export async function openSlot(
   name: string,
   bytes: Uint8Array,
   secret: SlotSecret,
+  lane: Argon2Lane = "known",
 ): Promise<Ring | undefined> {
-  if (bytes.length < HEAD_BYTES || bytes[0] !== SLOT_FORMAT || bytes[1] !== SLOT_KINDS[secret.kind])
-    throw new CryptoError("corrupt", "key slot can't be read");
-  const view = new DataView(bytes.buffer, bytes.byteOffset);
-  const parameters = { memoryKiB: view.getUint32(50), passes: view.getUint32(54), parallelism: bytes[58]! };
+  const { ring: sealed } = splitSlot(bytes);
+  if (bytes[1] !== SLOT_KINDS[secret.kind]) throw new CryptoError("corrupt", "key slot of another kind");
+  const parameters = parametersOf(bytes);
   if (secret.kind === "password" && !isSane(parameters)) throw new CryptoError("corrupt", "key slot asks for too much");
   const account = bytes.slice(2, 18);
-  const key = await slotKey(platform, secret, bytes.slice(18, 50), parameters);
+  const key = await slotKey(platform, secret, bytes.slice(18, 50), parameters, lane);
   try {
     if (!equalBytes(keyedHash(key, utf8("commitment")), bytes.slice(59, 91))) return undefined;
-    const plain = openObject(contextOf(platform, key, account, name), bytes.subarray(HEAD_BYTES));
+    const plain = openObject(contextOf(platform, key, account, name), sealed);
     const ring = decodeRing(plain);
     plain.fill(0);
     if (!equalBytes(ring.account, account)) throw new CryptoError("corrupt", "key slot of another account");
@@ -97,10 +157,11 @@ async function slotKey(
   { kind, secret, pepper }: SlotSecret,
   salt: Uint8Array,
   parameters: Argon2Parameters,
+  lane: Argon2Lane,
 ): Promise<Uint8Array> {
   if (kind !== "password") return deriveKey(keyedHash(salt, secret), `slot:${kind}`);
   const input = pepper ? keyedHash(pepper, secret) : secret;
-  return deriveKey(await platform.argon2id(input, salt, parameters, 32), "slot:password");
+  return deriveKey(await platform.argon2id(input, salt, parameters, 32, lane), "slot:password");
 }
 
 function contextOf(platform: CryptoPlatform, key: Uint8Array, account: Uint8Array, name: string) {
@@ -110,37 +171,80 @@ function contextOf(platform: CryptoPlatform, key: Uint8Array, account: Uint8Arra
 // Codes that a person keeps: 128 random bits in Crockford's base 32, with a check of 2 characters.
 
 const ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz";
+const CODE_BYTES = 16;
 const CODE_CHARS = 26;
+const CHECK_CHARS = 2;
 
-/** `xxxxx-xxxxx-…`: the code and its check. */
+/** `xxxx-xxxx-…`: the code and its check. */
 export function formatCode(code: Uint8Array): string {
-  let bits = 0n;
-  for (const byte of code) bits = (bits << 8n) | BigInt(byte);
-  let text = "";
-  for (let i = 0; i < CODE_CHARS; i++) {
-    text = ALPHABET[Number(bits & 31n)]! + text;
-    bits >>= 5n;
-  }
-  return (text + checkOf(code)).match(/.{1,4}/g)!.join("-");
+  return inGroups(writeBase32(code, CODE_CHARS) + checkOf(code));
 }
 
 /** The code's 16 bytes; undefined for what can't be one (a slip of the pen is found by the check). */
 export function parseCode(text: string): Uint8Array | undefined {
-  const chars = text.toLowerCase().replace(/[\s-]/g, "").replaceAll("o", "0").replace(/[il]/g, "1");
-  if (chars.length !== CODE_CHARS + 2) return undefined;
+  const chars = plainChars(text);
+  if (chars.length !== CODE_CHARS + CHECK_CHARS) return undefined;
+  const code = readBase32(chars.slice(0, CODE_CHARS), CODE_BYTES);
+  return code && checkOf(code) === chars.slice(CODE_CHARS) ? code : undefined;
+}
+
+/** Random bytes of an app password's slot id; what its object is named after. */
+export const APP_ID_BYTES = 5;
+const APP_ID_CHARS = 8;
+
+/** An app password: its slot's id, so that one request finds the slot, and a code. */
+export function formatAppPassword(id: Uint8Array, code: Uint8Array): string {
+  return inGroups(formatAppId(id) + writeBase32(code, CODE_CHARS) + checkOf(concat(id, code)));
+}
+
+export function formatAppId(id: Uint8Array): string {
+  return writeBase32(id, APP_ID_CHARS);
+}
+
+/** The id as text and the code; undefined for what can't be an app password. */
+export function parseAppPassword(text: string): { readonly id: string; readonly code: Uint8Array } | undefined {
+  const chars = plainChars(text);
+  if (chars.length !== APP_ID_CHARS + CODE_CHARS + CHECK_CHARS) return undefined;
+  const id = readBase32(chars.slice(0, APP_ID_CHARS), APP_ID_BYTES);
+  const code = readBase32(chars.slice(APP_ID_CHARS, -CHECK_CHARS), CODE_BYTES);
+  if (!id || !code || checkOf(concat(id, code)) !== chars.slice(-CHECK_CHARS)) return undefined;
+  return { id: formatAppId(id), code };
+}
+
+function inGroups(chars: string): string {
+  return chars.match(/.{1,4}/g)!.join("-");
+}
+
+/** What a person typed, without what they may have added or mistaken. */
+function plainChars(text: string): string {
+  return text.toLowerCase().replace(/[\s-]/g, "").replaceAll("o", "0").replace(/[il]/g, "1");
+}
+
+function writeBase32(bytes: Uint8Array, chars: number): string {
   let bits = 0n;
-  for (const char of chars.slice(0, CODE_CHARS)) {
+  for (const byte of bytes) bits = (bits << 8n) | BigInt(byte);
+  let text = "";
+  for (let i = 0; i < chars; i++) {
+    text = ALPHABET[Number(bits & 31n)]! + text;
+    bits >>= 5n;
+  }
+  return text;
+}
+
+function readBase32(chars: string, length: number): Uint8Array | undefined {
+  let bits = 0n;
+  for (const char of chars) {
     const value = ALPHABET.indexOf(char);
     if (value < 0) return undefined;
     bits = (bits << 5n) | BigInt(value);
   }
-  if (bits >> 128n) return undefined;
-  const code = new Uint8Array(16);
-  for (let at = 15; at >= 0; at--) {
-    code[at] = Number(bits & 255n);
+  if (bits >> BigInt(length * 8)) return undefined;
+  const bytes = new Uint8Array(length);
+  for (let at = length - 1; at >= 0; at--) {
+    bytes[at] = Number(bits & 255n);
     bits >>= 8n;
   }
-  return checkOf(code) === chars.slice(CODE_CHARS) ? code : undefined;
+  return bytes;
 }
 
 function checkOf(code: Uint8Array): string {

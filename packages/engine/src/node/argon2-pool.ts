@@ -1,11 +1,12 @@
 import { availableParallelism } from "node:os";
 import { Worker } from "node:worker_threads";
 import { CryptoError } from "../crypto/errors.ts";
-import type { Argon2Parameters } from "../crypto/platform.ts";
+import type { Argon2Lane, Argon2Parameters } from "../crypto/platform.ts";
 
-/** Sign-ins that may wait for a thread; beyond it the protocol answers that it is busy. */
+/** Sign-ins that may wait for a thread, lane by lane; beyond it the protocol answers that it is busy. A flood of
+ * strangers fills its own lane only. */
 export const ARGON2_QUEUE_MAX = 32;
-const THREADS_MAX = 2;
+export const ARGON2_THREADS_MAX = 2;
 /** A thread without work ends after this: it holds 64 MiB. */
 const THREAD_IDLE_MS = 30_000;
 
@@ -23,17 +24,22 @@ interface Waiting {
 
 /** One or two threads that do nothing but Argon2id. They start with the first job and don't keep the process alive. */
 export class Argon2Pool {
-  readonly #waiting: Waiting[] = [];
+  readonly #waiting: Readonly<Record<Argon2Lane, Waiting[]>> = { known: [], stranger: [] };
   readonly #idle: { readonly worker: Worker; readonly timer: NodeJS.Timeout }[] = [];
   readonly #workers = new Set<Worker>();
 
-  hash(job: Argon2Job): Promise<Uint8Array> {
-    if (this.#waiting.length >= ARGON2_QUEUE_MAX)
-      return Promise.reject(new CryptoError("busy", "too many sign-ins at once"));
+  hash(job: Argon2Job, lane: Argon2Lane): Promise<Uint8Array> {
+    const waiting = this.#waiting[lane];
+    if (waiting.length >= ARGON2_QUEUE_MAX) return Promise.reject(new CryptoError("busy", "too many sign-ins at once"));
     return new Promise((resolve, reject) => {
-      this.#waiting.push({ job, resolve, reject });
+      waiting.push({ job, resolve, reject });
       this.#next();
     });
+  }
+
+  /** Threads that run now. */
+  get threads(): number {
+    return this.#workers.size;
   }
 
   async dispose(): Promise<void> {
@@ -41,10 +47,12 @@ export class Argon2Pool {
   }
 
   #next(): void {
-    if (this.#waiting.length === 0) return;
+    const { known, stranger } = this.#waiting;
+    const lane = known.length > 0 ? known : stranger;
+    if (lane.length === 0) return;
     const worker = this.#take();
     if (!worker) return;
-    const { job, resolve, reject } = this.#waiting.shift()!;
+    const { job, resolve, reject } = lane.shift()!;
     const done = (): void => {
       worker.off("message", answered);
       worker.off("error", failed);
@@ -72,7 +80,7 @@ export class Argon2Pool {
       clearTimeout(idle.timer);
       return idle.worker;
     }
-    if (this.#workers.size >= Math.min(THREADS_MAX, availableParallelism())) return undefined;
+    if (this.#workers.size >= Math.min(ARGON2_THREADS_MAX, availableParallelism())) return undefined;
     const worker = new Worker(new URL("./argon2-worker.ts", import.meta.url));
     this.#workers.add(worker);
     return worker;

@@ -1,6 +1,6 @@
 import { createCipheriv, createDecipheriv, createSecretKey, randomFillSync } from "node:crypto";
 import { CryptoError } from "../crypto/errors.ts";
-import { type Argon2Parameters, type CryptoPlatform, sodiumOpen, sodiumSeal } from "../crypto/platform.ts";
+import { type CryptoPlatform, sodiumOpen, sodiumSeal } from "../crypto/platform.ts";
 import { TAG_BYTES } from "../crypto/primitives.ts";
 import { Argon2Pool } from "./argon2-pool.ts";
 import { nodeKem } from "./kem.ts";
@@ -15,8 +15,7 @@ export function nodePlatform(): CryptoPlatform & { dispose(): Promise<void> } {
   const argon2 = new Argon2Pool();
   return {
     random,
-    argon2id: (password: Uint8Array, salt: Uint8Array, parameters: Argon2Parameters, bytes: number) =>
-      argon2.hash({ password, salt, parameters, bytes }),
+    argon2id: (password, salt, parameters, bytes, lane) => argon2.hash({ password, salt, parameters, bytes }, lane),
     aeadSeal: (key, nonce, associated, plain) =>
       plain.length <= SMALL_BYTES ? sodiumSeal(key, nonce, associated, plain) : seal(key, nonce, associated, plain),
     aeadOpen: (key, nonce, associated, sealed) =>

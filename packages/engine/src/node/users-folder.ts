@@ -1,5 +1,6 @@
+import { randomBytes } from "node:crypto";
 import { type Stats, statSync } from "node:fs";
-import { mkdir, open, readdir, readFile, rename, unlink } from "node:fs/promises";
+import { link, mkdir, readdir, readFile, rename, unlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { normalizeAddress, type User, type UserDirectory } from "../account/users.ts";
 import { decodePublicRecord, encodePublicRecord } from "../crypto/index.ts";
@@ -46,21 +47,36 @@ export class UsersFolder implements UserDirectory {
     return users.filter((user) => user !== undefined);
   }
 
-  async add({ address, record }: User): Promise<void> {
+  async add(user: User): Promise<void> {
     await mkdir(this.#folder, { recursive: true, mode: 0o700 });
-    const file = this.#file(address);
-    const text = `${JSON.stringify({ address, publicKey: Buffer.from(encodePublicRecord(record)).toString("base64") }, undefined, 2)}\n`;
-    if (await this.find(address)) throw new EngineError("already-exists", "an account of that address exists");
-    // Whole or not at all: readers look at any time.
-    const temporary = `${file}.${process.pid}.new`;
-    const handle = await open(temporary, "wx", 0o600);
+    const temporary = await this.#write(user);
     try {
-      await handle.writeFile(text);
-      await handle.datasync();
+      // Of two that add one address at once, one is told so.
+      await link(temporary, this.#file(user.address));
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
+      throw new EngineError("already-exists", "an account of that address exists");
     } finally {
-      await handle.close();
+      await unlink(temporary);
     }
-    await rename(temporary, file);
+  }
+
+  async update(user: User): Promise<void> {
+    const known = await this.find(user.address);
+    if (!known || known.record.keyVersion >= user.record.keyVersion) return;
+    await rename(await this.#write(user), this.#file(user.address));
+  }
+
+  /** A file beside the folder's own, whole and synced: readers look at any time. */
+  async #write({ address, record }: User): Promise<string> {
+    const publicKey = Buffer.from(encodePublicRecord(record)).toString("base64");
+    const temporary = `${this.#file(address)}.${randomBytes(8).toString("hex")}.new`;
+    await writeFile(temporary, `${JSON.stringify({ address, publicKey }, undefined, 2)}\n`, {
+      mode: 0o600,
+      flag: "wx",
+      flush: true,
+    });
+    return temporary;
   }
 
   async remove(address: string): Promise<void> {

@@ -1,0 +1,27 @@
+import { asStoreFailure } from "../bay/store-failure.ts";
+import type { ObjectStore } from "../storage/object-store.ts";
+import type { SignUp } from "./sign-up.ts";
+import { accountPrefix, type User } from "./users.ts";
+
+/** Deletes an account: the ways in first, then the rest. Mail for it is refused at once. */
+export async function deleteAccount({ store, users }: Pick<SignUp, "store" | "users">, user: User): Promise<void> {
+  const prefix = accountPrefix(user.record);
+  await users.remove(user.address);
+  await deleteAll(store, `${prefix}slot/`);
+  await deleteAll(store, prefix);
+}
+
+const DELETED_AT_ONCE = 500;
+
+async function deleteAll(store: ObjectStore, prefix: string): Promise<void> {
+  for (;;) {
+    const { objects } = await asStoreFailure(store.list(prefix, { limit: DELETED_AT_ONCE }));
+    if (objects.length === 0) return;
+    await asStoreFailure(
+      store.delete(
+        objects.map(({ name }) => name),
+        { essential: true },
+      ),
+    );
+  }
+}

@@ -1,0 +1,294 @@
+import { describe, expect, test, vi } from "vitest";
+import { type CryptoPlatform, concat, hash, makeSlot, openSlot, utf8 } from "../crypto/index.ts";
+import { MemoryPlace } from "../storage/memory.ts";
+import type { ObjectStore } from "../storage/object-store.ts";
+import { StoreError } from "../storage/object-store.ts";
+import { clock, crypto, dropbox, MemoryUsers, mailText, platform, signer, stream } from "../test-kit.ts";
+import { Accounts } from "./accounts.ts";
+import { addAppPassword, listAppPasswords, revokeAppPassword } from "./app-passwords.ts";
+import { isCommonPassword } from "./common-passwords.ts";
+import { openLog } from "./open-log.ts";
+import { changePassword, recoverAccount } from "./passwords.ts";
+import type { Platform } from "./platform.ts";
+import { rotateAccount } from "./rotate.ts";
+import { signUp } from "./sign-up.ts";
+import { networkOf } from "./throttle.ts";
+import { accountPrefix } from "./users.ts";
+
+const FIRST = "first long sesame";
+const SECOND = "second long sesame";
+const pepper = new Uint8Array(32).fill(3);
+
+/** Argon2id's place is taken by something quick that depends on all it is given. */
+function quick(): { readonly platform: Platform; readonly argon2id: ReturnType<typeof vi.fn> } {
+  const argon2id = vi.fn<CryptoPlatform["argon2id"]>(async (password, salt, parameters, length) =>
+    hash(concat(password, salt, utf8(JSON.stringify(parameters)))).subarray(0, length),
+  );
+  return { platform: { ...platform, crypto: { ...crypto, argon2id } }, argon2id };
+}
+
+async function setUp() {
+  const place = new MemoryPlace(() => clock.now++);
+  const users = new MemoryUsers();
+  const { platform: host, argon2id } = quick();
+  const tools = { store: place.open(), users, platform: host, pepper };
+  const { recoveryCode } = await signUp(tools, "ada@example.org", FIRST);
+  const accounts = (): Accounts => new Accounts({ ...tools, store: place.open(), trustedHosts: [signer.publicKey] });
+  return { place, users, tools, recoveryCode, accounts, argon2id, user: () => users.users[0]! };
+}
+const refused = { code: "not-permitted" };
+
+describe("app passwords", () => {
+  test("one opens the account by one request and no slow function; its label is sealed, and listed by the owner", async () => {
+    const { place, tools, accounts, user, argon2id } = await setUp();
+    const { appPassword } = await addAppPassword(tools, user(), FIRST, "  My phone ");
+    await addAppPassword(tools, user(), FIRST, "Laptop");
+    expect((await listAppPasswords(tools, user(), FIRST)).map(({ label }) => label)).toEqual(["My phone", "Laptop"]);
+    await expect(addAppPassword(tools, user(), FIRST, "Laptop")).rejects.toMatchObject({ code: "already-exists" });
+    await expect(addAppPassword(tools, user(), "wrong", "Other")).rejects.toMatchObject(refused);
+    await expect(addAppPassword(tools, user(), FIRST, " ")).rejects.toMatchObject({ code: "invalid" });
+    for (const { bytes } of place.objects.values()) expect(Buffer.from(bytes).includes("phone")).toBe(false);
+    const server = accounts();
+    argon2id.mockClear();
+    const asked: string[] = [];
+    place.fault = (operation, name) => {
+      if (name.includes("/slot/")) asked.push(operation);
+      return undefined;
+    };
+    const session = await server.login("ada", appPassword.toUpperCase().replaceAll("-", " "), "192.0.2.1");
+    expect(asked).toEqual(["get"]);
+    expect(argon2id).not.toHaveBeenCalled();
+    expect(session.state.inbox.path).toBe("INBOX");
+    const wrong = appPassword.slice(0, 9) + appPassword.slice(9).replace(/./g, (char) => (char === "-" ? "-" : "0"));
+    await expect(server.login("ada", wrong, "192.0.2.1")).rejects.toMatchObject(refused);
+    await server.dispose();
+  });
+
+  test("what is revoked signs in no more, and who came in by it is signed out at once", async () => {
+    const { tools, accounts, user } = await setUp();
+    const { appPassword, id } = await addAppPassword(tools, user(), FIRST, "Phone");
+    const server = accounts();
+    const [byApp, byPassword] = [await server.login("ada", appPassword, ""), await server.login("ada", FIRST, "")];
+    const told = new Promise<void>((resolve) => byApp.onChange(() => byApp.isRevoked && resolve()));
+    await revokeAppPassword(tools, user(), FIRST, id);
+    await told;
+    expect(() => byApp.state).toThrow("no longer valid");
+    expect(byPassword.isRevoked).toBe(false);
+    await expect(server.login("ada", appPassword, "")).rejects.toMatchObject(refused);
+    expect(await listAppPasswords(tools, user(), FIRST)).toEqual([]);
+    await expect(revokeAppPassword(tools, user(), FIRST, "Phone")).rejects.toMatchObject({ code: "not-found" });
+    await server.dispose();
+  });
+
+  test("an app password outlives a change of the password; sessions by the old password do not", async () => {
+    const { tools, accounts, user } = await setUp();
+    const { appPassword } = await addAppPassword(tools, user(), FIRST, "Phone");
+    const server = accounts();
+    const [byApp, byPassword] = [await server.login("ada", appPassword, ""), await server.login("ada", FIRST, "")];
+    await changePassword(tools, user(), FIRST, SECOND);
+    await byApp.refresh();
+    expect([byApp.isRevoked, byPassword.isRevoked]).toEqual([false, true]);
+    (await server.login("ada", SECOND, "")).close();
+    await server.dispose();
+  });
+});
+
+describe("new keys", () => {
+  test("all old ways in end; mail sealed to the old key is read, and a running server goes on", async () => {
+    const { place, tools, accounts, user, recoveryCode } = await setUp();
+    const { appPassword } = await addAppPassword(tools, user(), FIRST, "Phone");
+    const old = user();
+    const prefix = accountPrefix(old.record);
+    const [slotName, slot] = [...place.objects].find(([name]) => name.includes("slot/password-"))!;
+    const secret = { kind: "password", secret: utf8(FIRST), pepper } as const;
+    const oldRing = (await openSlot(tools.platform.crypto, slotName.slice(prefix.length), slot.bytes, secret))!;
+    const server = accounts();
+    const before = await server.login("ada", FIRST, "");
+    const box = dropbox(place, old);
+    const rotated = await rotateAccount(tools, old, FIRST);
+    expect(user().record.keyVersion).toBe(2);
+    // A deliverer that has not seen the new record yet.
+    await box.deliver(new Uint8Array(0), stream(mailText(1)));
+    await dropbox(place, user()).deliver(new Uint8Array(0), stream(mailText(2)));
+    await vi.waitFor(() => expect(before.isRevoked).toBe(true));
+    const after = await server.login("ada", FIRST, "");
+    await after.refresh();
+    expect(after.state.inbox.messages.length).toBe(2);
+    await after.create("Written under the new keys");
+    await expect(server.login("ada", appPassword, "")).rejects.toMatchObject(refused);
+    await expect(recoverAccount(tools, user(), recoveryCode, SECOND)).rejects.toMatchObject(refused);
+    // The old keys open nothing that came since, not even with the old slot put back.
+    await expect(openLog(place.open(), prefix, platform, oldRing)).rejects.toMatchObject(refused);
+    place.write(slotName, slot.bytes);
+    await expect(accounts().login("ada", "wrong password here", "")).rejects.toMatchObject(refused);
+    await recoverAccount(tools, user(), rotated.recoveryCode, SECOND);
+    (await server.login("ada", SECOND, "")).close();
+    await server.dispose();
+  });
+
+  test("a record that a crash left old is put right by the next sign-in", async () => {
+    const { tools, accounts, users, user } = await setUp();
+    const old = user();
+    await rotateAccount(tools, old, FIRST);
+    users.users = [old];
+    const server = accounts();
+    (await server.login("ada", FIRST, "")).close();
+    expect(user().record.keyVersion).toBe(2);
+    await server.dispose();
+  });
+});
+
+/** A store that works until its `nth` write, which it does or not, and then never again. */
+function dyingStore(store: ObjectStore, nth: number, done: boolean): ObjectStore {
+  let writes = 0;
+  const dead = (): never => {
+    throw new StoreError("unavailable", "the process is dead");
+  };
+  const guard =
+    <A extends unknown[], T>(call: (...args: A) => Promise<T>, isWrite: boolean) =>
+    async (...args: A): Promise<T> => {
+      if (writes >= nth) dead();
+      if (!isWrite || ++writes < nth) return call(...args);
+      if (done) await call(...args);
+      return dead();
+    };
+  return {
+    put: guard((...args) => store.put(...args), true),
+    putIfAbsent: guard((...args) => store.putIfAbsent(...args), true),
+    delete: guard((...args) => store.delete(...args), true),
+    get: guard((...args) => store.get(...args), false),
+    list: guard((...args) => store.list(...args), false),
+    watch: () => () => undefined,
+    dispose: () => store.dispose(),
+  };
+}
+
+describe("changes of the ways in", () => {
+  /** An account whose password's slot an older release made. */
+  async function withWeakSlot() {
+    const made = await setUp();
+    const { place, tools } = made;
+    const [name, slot] = [...place.objects].find(([key]) => key.includes("slot/password-"))!;
+    const prefix = name.slice(0, 33);
+    const secret = { kind: "password", secret: utf8(FIRST), pepper } as const;
+    const ring = (await openSlot(tools.platform.crypto, name.slice(33), slot.bytes, secret))!;
+    const parameters = { memoryKiB: 1024, passes: 1, parallelism: 1 };
+    place.write(name, await makeSlot(tools.platform.crypto, name.slice(33), secret, ring, { parameters }));
+    return { ...made, prefix };
+  }
+  const slots = (place: MemoryPlace): string[] =>
+    [...place.objects.keys()].filter((name) => name.includes("slot/password-")).map((name) => name.slice(33));
+
+  test("a slot of weaker parameters is sealed anew when its password is seen, and nobody is signed out", async () => {
+    const { place, accounts } = await withWeakSlot();
+    const [one, two] = [accounts(), accounts()];
+    const session = await one.login("ada", FIRST, "");
+    expect(slots(place)).toEqual(["slot/password-000001.1"]);
+    await session.refresh();
+    expect(session.isRevoked).toBe(false);
+    for (const server of [one, two]) (await server.login("ada", FIRST, "")).close();
+    expect(slots(place)).toEqual(["slot/password-000001.1"]);
+    await Promise.all([one.dispose(), two.dispose()]);
+  });
+
+  /** What the process that doesn't die does meanwhile: nothing, or it begins so many turns later, or earlier. */
+  const MEETINGS = ["alone", 0, 40, 150, -40, -150] as const;
+  const turns = async (count: number): Promise<void> => {
+    for (let turn = 0; turn < count; turn++) await undefined;
+  };
+
+  test.each(["change", "rehash"] as const)(
+    "a crash at any write of a %s: one password opens, and the recovery code",
+    async (dying) => {
+      for (const meeting of MEETINGS)
+        for (const done of [false, true])
+          for (let nth = 1; nth <= 6; nth++) {
+            const where = `dies ${done ? "after" : "before"} write ${nth}, ${meeting}`;
+            const { place, tools, accounts, user, recoveryCode } = await withWeakSlot();
+            const storeOf = (who: typeof dying): ObjectStore =>
+              who === dying ? dyingStore(place.open(), nth, done) : place.open();
+            const server = new Accounts({ ...tools, store: storeOf("rehash"), trustedHosts: [] });
+            const lag = meeting === "alone" ? 0 : meeting;
+            const work: Record<typeof dying, () => Promise<unknown>> = {
+              change: () => changePassword({ ...tools, store: storeOf("change") }, user(), FIRST, SECOND),
+              rehash: () => server.login("ada", FIRST, ""),
+            };
+            const other = dying === "change" ? "rehash" : "change";
+            const results = await Promise.allSettled([
+              turns(Math.max(0, -lag)).then(work[dying]),
+              meeting === "alone" ? undefined : turns(Math.max(0, lag)).then(work[other]),
+            ]);
+            const changed = meeting === "alone" && other === "change" ? undefined : results[dying === "change" ? 0 : 1];
+            const fresh = accounts();
+            const opens = async (password: string): Promise<boolean> =>
+              fresh.login("ada", password, `192.0.2.${nth}`).then(
+                (session) => {
+                  session.close();
+                  return true;
+                },
+                (error: unknown) => {
+                  expect(error, where).toMatchObject(refused);
+                  return false;
+                },
+              );
+            const found = [await opens(FIRST), await opens(SECOND)];
+            expect(
+              found.filter((opened) => opened),
+              where,
+            ).toHaveLength(1);
+            if (changed?.status === "fulfilled") expect(found, where).toEqual([false, true]);
+            await recoverAccount(tools, user(), recoveryCode, "third long sesame");
+            expect(await opens("third long sesame"), where).toBe(true);
+            expect(slots(place), where).toHaveLength(1);
+            await Promise.all([fresh.dispose(), server.dispose()]);
+          }
+    },
+  );
+
+  test("an old slot put back opens nothing; a slot that is damaged hides no other", async () => {
+    const { place, tools, accounts, user } = await setUp();
+    const [name, slot] = [...place.objects].find(([key]) => key.includes("slot/password-"))!;
+    await changePassword(tools, user(), FIRST, SECOND);
+    place.write(name, slot.bytes);
+    place.write(`${name.slice(0, 33)}slot/password-999999`, new Uint8Array(200));
+    const server = accounts();
+    await expect(server.login("ada", FIRST, "")).rejects.toMatchObject(refused);
+    (await server.login("ada", SECOND, "")).close();
+    await server.dispose();
+  });
+
+  test("with the pepper lost, the recovery code opens, and a password set by it", async () => {
+    const { tools, user, recoveryCode } = await setUp();
+    const lost = { ...tools, pepper: new Uint8Array(32).fill(4) };
+    const server = new Accounts({ ...lost, trustedHosts: [] });
+    await expect(server.login("ada", FIRST, "")).rejects.toMatchObject(refused);
+    await recoverAccount(lost, user(), recoveryCode, SECOND);
+    (await server.login("ada", SECOND, "")).close();
+    await server.dispose();
+  });
+});
+
+test("common passwords are known in any dress; four words are not", () => {
+  for (const common of [
+    "passwordpassword",
+    "P@ssw0rd12345",
+    "qwertyuiop1234",
+    "1q2w3e4r5t6y",
+    "Summer2024!!!!",
+    "iloveyou iloveyou",
+    "correct horse battery staple",
+    "Willkommen123!",
+    "123456789012",
+  ])
+    expect(isCommonPassword(common), common).toBe(true);
+  for (const good of ["first long sesame", "velvet-otter-lamp-92", "8462913750184", "restante-demo", "Zq7#mv!pLw2x"])
+    expect(isCommonPassword(good), good).toBe(false);
+});
+
+test("a client is its IPv4 address or its IPv6 /64, however it is written", () => {
+  expect(networkOf("2001:db8::1")).toBe(networkOf("2001:db8:0:0:ffff::2"));
+  expect(networkOf("2001:db8::1")).not.toBe(networkOf("2001:db8:0:1::1"));
+  expect(networkOf("::ffff:192.0.2.1")).toBe("192.0.2.1");
+  expect(networkOf("192.0.2.1")).toBe("192.0.2.1");
+  expect(networkOf("::1")).toBe("0:0:0:0");
+});
