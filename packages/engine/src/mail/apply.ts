@@ -116,7 +116,7 @@ function perform(state: MailState, placed: PlacedOp, op: Op, block: Block): Part
       state.slots = { names: op.names, entry: placed.entry };
       return {};
     case "raise": {
-      const mailboxes = state.liveMailboxes();
+      const mailboxes = state.liveMailboxes().filter((mailbox) => block.isLiveFor(placed, mailbox));
       block.number(mailboxes, op.seconds, placed);
       for (const mailbox of mailboxes) block.touch(mailbox);
       state.epoch++;

@@ -1,5 +1,5 @@
 import type { Mailbox } from "./mailbox.ts";
-import type { MailboxId, WriterId } from "./names.ts";
+import { type MailboxId, makerOf, type WriterId } from "./names.ts";
 import type { MailState } from "./state.ts";
 
 /**
@@ -75,6 +75,19 @@ export class Block {
   /** Whether the mailbox is gone is decided at the end: only if a delete knew all that was put into it. */
   delete(mailbox: Mailbox, author: Author): void {
     this.#deletes.push({ mailbox, author });
+  }
+
+  /** Whether a mailbox that lives was there for `author`: made by what he knew, and not gone by that. */
+  isLiveFor(author: Author, mailbox: Mailbox): boolean {
+    const maker = makerOf(mailbox.id);
+    if (maker && !knowsOp(author, maker)) return false;
+    const adds = (this.#adds.get(mailbox) ?? []).filter((add) => knowsOp(author, add.author));
+    return !this.#deletes.some(
+      (taken) =>
+        taken.mailbox === mailbox &&
+        knowsOp(author, taken.author) &&
+        adds.every((add) => knowsOp(taken.author, add.author)),
+    );
   }
 
   /** A number that orders this write of a path after all earlier ones. */

@@ -22,6 +22,12 @@ export function mailboxId(writer: WriterId, sequence: number, index: number): Ma
   return `${writer}.${sequence}.${index}` as MailboxId;
 }
 
+/** The op that made a mailbox; undefined for the folders that an account begins with. */
+export function makerOf(id: MailboxId): Omit<MembershipName, "index"> | undefined {
+  const [writer, sequence] = id.split(".");
+  return writer === FOUNDER ? undefined : { writer: writer as WriterId, sequence: Number(sequence) };
+}
+
 export const INBOX_ID: MailboxId = mailboxId(FOUNDER, 0, 0);
 
 /** Mailbox paths are Unicode with this delimiter; how a protocol writes them is the protocol's business. */
