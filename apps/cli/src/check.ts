@@ -3,23 +3,37 @@ import type { Config } from "@restante/host";
 import { openContext, withSession } from "./context.ts";
 import { EXIT, Exit } from "./exit.ts";
 import type { Flags } from "./flags.ts";
+import { print } from "./print.ts";
 
 /** `restante check ADDRESS`: the owner's check of everything in the account. */
 export async function check(config: Config, args: readonly string[], flags: Flags): Promise<number> {
   if (flags.sealed) return checkObjects(config, flags);
   const [address] = args;
   if (address === undefined) throw new Exit(EXIT.usage, "check wants an address");
+  if (flags.retry) return retryNotes(config, address, flags);
   return withSession(config, address, flags, async (session) => {
     const report = await checkAccount(session);
     if (flags.json) process.stdout.write(`${JSON.stringify(report)}\n`);
     else {
       for (const { mailbox, uid, problem } of report.findings)
-        process.stdout.write(`${mailbox}${uid === undefined ? "" : ` uid ${uid}`}: ${problem}\n`);
+        process.stdout.write(
+          `${[mailbox, ...(uid === undefined ? [] : [`uid ${uid}`])].join(" ").trim() || address}: ${problem}\n`,
+        );
       process.stdout.write(
         `${report.messages} messages in ${report.mailboxes} mailboxes, ${report.findings.length} damaged\n`,
       );
     }
     return report.findings.length > 0 ? EXIT.failed : EXIT.well;
+  });
+}
+
+/** `restante check ADDRESS --retry`: delivered mail that could not be opened is tried again. */
+async function retryNotes(config: Config, address: string, flags: Flags): Promise<number> {
+  return withSession(config, address, flags, async (session) => {
+    const unreadable = await session.retryNotes();
+    const told = unreadable.map((note) => `${note}: can't be opened`);
+    print(flags, flags.json ? { unreadable } : [...told, `${unreadable.length} deliveries can't be opened`]);
+    return unreadable.length > 0 ? EXIT.failed : EXIT.well;
   });
 }
 

@@ -6,4 +6,5 @@ export interface Flags {
   readonly mailbox: string | undefined;
   readonly salvage: boolean;
   readonly sealed: boolean;
+  readonly retry: boolean;
 }

@@ -25,6 +25,7 @@ const HELP = `restante: a mail server whose stored bytes only the mailbox's owne
   restante app-password list ADDRESS
   restante app-password revoke ADDRESS LABEL
   restante check ADDRESS                   open and count everything in an account
+  restante check ADDRESS --retry           try again to open delivered mail that could not be opened
   restante check --sealed                  list and hash every stored object; needs no password
   restante backup DIR                      copy the store and what belongs to it, beside a running server
   restante restore DIR                     bring a backup back where no store is
@@ -70,6 +71,7 @@ async function dispatch(args: readonly string[]): Promise<number> {
     mailbox: values.mailbox,
     salvage: values.salvage,
     sealed: values.sealed,
+    retry: values.retry,
   };
   switch (command) {
     case "serve":
@@ -107,6 +109,7 @@ function parseFlags(args: readonly string[]) {
         mailbox: { type: "string" },
         salvage: { type: "boolean", default: false },
         sealed: { type: "boolean", default: false },
+        retry: { type: "boolean", default: false },
         json: { type: "boolean", default: false },
         "password-stdin": { type: "boolean", default: false },
         help: { type: "boolean", default: false },

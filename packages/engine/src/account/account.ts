@@ -169,6 +169,14 @@ export class Account {
     return this.#takeIn.run();
   }
 
+  /** Takes in all that waits, what could not be opened before too. Resolves with the names of the notes that still can't
+   * be. Errors: `unavailable`. */
+  async retryNotes(): Promise<readonly string[]> {
+    await this.#bay.sync();
+    await this.#takeIn.retry();
+    return this.#takeIn.unreadable;
+  }
+
   /** Takes a message in from its owner, sealed and stored, for {@link append}: it is in no mailbox yet. */
   prepare(source: AsyncIterable<Uint8Array>, arrival: Arrival): Promise<Prepared> {
     checkFlags(arrival.flags);

@@ -21,8 +21,8 @@ export interface CheckReport {
  * every body, and counts again what is kept as counts.
  */
 export async function checkAccount(session: AccountSession): Promise<CheckReport> {
-  await session.refresh();
-  const findings: Finding[] = [];
+  const unreadable = await session.retryNotes();
+  const findings: Finding[] = unreadable.map((note) => ({ mailbox: "", problem: `${note} can't be opened` }));
   const mailboxes = session.state.liveMailboxes();
   let messages = 0;
   for (const mailbox of mailboxes) {

@@ -61,6 +61,10 @@ export class AccountSession {
   refresh(): Promise<void> {
     return this.#open.refresh();
   }
+  /** Notes that can't be opened, after another try. */
+  retryNotes(): Promise<readonly string[]> {
+    return this.#open.retryNotes();
+  }
   onChange(listener: () => void): () => void {
     return this.#account.onChange(listener);
   }

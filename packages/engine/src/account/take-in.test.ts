@@ -1,6 +1,8 @@
 import { expect, test } from "vitest";
 import { MemoryPlace } from "../storage/memory.ts";
 import { clock, dropbox, mailText, makeAccount, open, stream, textsOf } from "../test-kit.ts";
+import { checkAccount } from "./check.ts";
+import { AccountSession } from "./session.ts";
 import { UNREADABLE } from "./take-in.ts";
 
 const HOUR_MS = 3_600_000;
@@ -48,6 +50,26 @@ test("a note that can't be opened is tried again, told to its owner once, and ne
   await reopened.refresh();
   expect(await textsOf(reopened, "INBOX")).toContain(mailText(1));
   await Promise.all([account.dispose(), reopened.dispose()]);
+});
+
+test("the owner's check tells of notes that can't be opened, and tries them again", async () => {
+  const place = new MemoryPlace(() => clock.now++);
+  const { ring, user } = await makeAccount(place);
+  const box = dropbox(place, user);
+  for (const n of [1, 2]) await box.deliver(new Uint8Array(0), stream(mailText(n)));
+  const [name] = notes(place);
+  const good = place.objects.get(name!)!;
+  place.write(name!, good.bytes.slice(0, 500));
+  const account = await open(place, ring());
+  const session = new AccountSession({ address: "a@x" }, account, () => undefined);
+  const note = name!.slice(name!.indexOf("note/"));
+  expect((await checkAccount(session)).findings).toEqual([{ mailbox: "", problem: `${note} can't be opened` }]);
+  expect(await textsOf(account, "INBOX")).toEqual([mailText(2)]);
+  place.write(name!, good.bytes);
+  expect(await session.retryNotes()).toEqual([]);
+  expect((await checkAccount(session)).findings).toEqual([]);
+  expect((await textsOf(account, "INBOX")).toSorted()).toEqual([mailText(1), mailText(2)]);
+  await account.dispose();
 });
 
 test("a note that the store drops is told to the owner after a day, once; one given up by its host never is", async () => {

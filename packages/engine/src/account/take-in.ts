@@ -71,6 +71,21 @@ export class TakeIn {
     else this.#told.add(name.slice(this.#options.prefix.length));
   }
 
+  /** Notes that could not be opened when they were last tried. */
+  get unreadable(): readonly string[] {
+    return [...this.#failures.keys()].sort();
+  }
+
+  /** Takes in all that is there; what could not be opened is tried again now. */
+  async retry(): Promise<void> {
+    await this.settled();
+    for (const [name, { tries }] of this.#failures)
+      this.#failures.set(name, { tries, lastTry: Number.NEGATIVE_INFINITY });
+    this.#mustList = true;
+    this.#lastNote = "";
+    await this.run();
+  }
+
   /** Takes in what came, as far as it was told. */
   async run(): Promise<void> {
     // One under way may have listed before the newest note came: wait for it, then look again.
