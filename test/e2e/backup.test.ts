@@ -108,5 +108,12 @@ test("the sealed check names what is missing and what has another size, and its 
   await mkdir(join(data, "store/objects"));
   const damaged = await restante(data, ["check", "--sealed"]);
   expect(damaged).toMatchObject({ code: 1, err: expect.stringMatching(/body\/[0-9a-f]{32}: .*missing/) });
+  // Its owner is told, and the message makes room.
+  const owner = (args: readonly string[]) =>
+    restante(data, ["check", DEMO.user, ...args, "--password-stdin"], `${DEMO.password}\n`);
+  expect(await owner([])).toMatchObject({ code: 1, out: expect.stringMatching(/^INBOX uid \d+: /m) });
+  expect(await owner(["--repair"])).toMatchObject({ code: 1, out: expect.stringMatching(/lost, moved to Damaged/) });
+  expect(await owner(["--repair"])).toMatchObject({ code: 0, out: "0 messages made whole, 0 are lost\n" });
+  expect(await owner(["--retry"])).toMatchObject({ code: 0, out: "0 deliveries can't be opened\n" });
   await removeDataFolder(data);
 }, 60_000);

@@ -1,4 +1,4 @@
-import { checkAccount, checkSealed } from "@restante/engine";
+import { checkAccount, checkSealed, DAMAGED } from "@restante/engine";
 import type { Config } from "@restante/host";
 import { openContext, withSession } from "./context.ts";
 import { EXIT, Exit } from "./exit.ts";
@@ -10,6 +10,7 @@ export async function check(config: Config, args: readonly string[], flags: Flag
   if (flags.sealed) return checkObjects(config, flags);
   const [address] = args;
   if (address === undefined) throw new Exit(EXIT.usage, "check wants an address");
+  if (flags.repair) return repair(config, address, flags);
   if (flags.retry) return retryNotes(config, address, flags);
   return withSession(config, address, flags, async (session) => {
     const report = await checkAccount(session);
@@ -34,6 +35,19 @@ async function retryNotes(config: Config, address: string, flags: Flags): Promis
     const told = unreadable.map((note) => `${note}: can't be opened`);
     print(flags, flags.json ? { unreadable } : [...told, `${unreadable.length} deliveries can't be opened`]);
     return unreadable.length > 0 ? EXIT.failed : EXIT.well;
+  });
+}
+
+/** `restante check ADDRESS --repair`: what is lost and can be made anew is; what can't be is told in its place. */
+async function repair(config: Config, address: string, flags: Flags): Promise<number> {
+  return withSession(config, address, flags, async (session) => {
+    const report = await session.repair();
+    const told = report.lost.map(({ mailbox, uid }) => `${mailbox} uid ${uid}: lost, moved to ${DAMAGED}`);
+    print(
+      flags,
+      flags.json ? report : [...told, `${report.rebuilt} messages made whole, ${report.lost.length} are lost`],
+    );
+    return report.lost.length > 0 ? EXIT.failed : EXIT.well;
   });
 }
 

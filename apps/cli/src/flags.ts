@@ -7,4 +7,5 @@ export interface Flags {
   readonly salvage: boolean;
   readonly sealed: boolean;
   readonly retry: boolean;
+  readonly repair: boolean;
 }

@@ -25,6 +25,7 @@ const HELP = `restante: a mail server whose stored bytes only the mailbox's owne
   restante app-password list ADDRESS
   restante app-password revoke ADDRESS LABEL
   restante check ADDRESS                   open and count everything in an account
+  restante check ADDRESS --repair          make damaged pages anew; set messages apart whose bodies are lost
   restante check ADDRESS --retry           try again to open delivered mail that could not be opened
   restante check --sealed                  list and hash every stored object; needs no password
   restante backup DIR                      copy the store and what belongs to it, beside a running server
@@ -72,6 +73,7 @@ async function dispatch(args: readonly string[]): Promise<number> {
     salvage: values.salvage,
     sealed: values.sealed,
     retry: values.retry,
+    repair: values.repair,
   };
   switch (command) {
     case "serve":
@@ -110,6 +112,7 @@ function parseFlags(args: readonly string[]) {
         salvage: { type: "boolean", default: false },
         sealed: { type: "boolean", default: false },
         retry: { type: "boolean", default: false },
+        repair: { type: "boolean", default: false },
         json: { type: "boolean", default: false },
         "password-stdin": { type: "boolean", default: false },
         help: { type: "boolean", default: false },

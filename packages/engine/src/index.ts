@@ -14,6 +14,7 @@ export { acceptHistory } from "./account/history.ts";
 export { APPEND_BYTES_MAX, APPEND_EMAILS_MAX, type Prepared } from "./account/message-writer.ts";
 export { changePassword, recoverAccount } from "./account/passwords.ts";
 export type { LogEvent, Platform, WitnessKeeper } from "./account/platform.ts";
+export { DAMAGED } from "./account/repair.ts";
 export { rotateAccount } from "./account/rotate.ts";
 export { type SalvagedMail, type SalvageReport, salvage } from "./account/salvage.ts";
 export { AccountSession } from "./account/session.ts";

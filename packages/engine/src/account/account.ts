@@ -12,6 +12,7 @@ import { type Arrival, MessageWriter, type Prepared } from "./message-writer.ts"
 import { Notices } from "./notices.ts";
 import { type MailLog, type OpenLog, openLog } from "./open-log.ts";
 import type { Platform } from "./platform.ts";
+import { type RepairReport, repairAccount } from "./repair.ts";
 import { TakeIn } from "./take-in.ts";
 import { Upkeep } from "./upkeep.ts";
 import { accountPrefix } from "./users.ts";
@@ -44,6 +45,7 @@ export class Account {
   readonly #threads: Threads;
   readonly #messages: MessageWriter;
   readonly #takeIn: TakeIn;
+  readonly #notices: Notices;
   readonly #place: AccountPlace;
   readonly #ring: Ring;
   readonly #recentFrom = new Map<MailboxId, number>();
@@ -66,6 +68,7 @@ export class Account {
     const messages = new MessageWriter({ bay, mail, contents, threads, store, prefix, platform, ring });
     const notices = new Notices({ mail, threads, messages, platform });
     this.#messages = messages;
+    this.#notices = notices;
     this.#takeIn = new TakeIn({ bay, mail, threads, messages, notices, store, prefix, platform, ring, trustedHosts });
     this.upkeep = new Upkeep(bay, store, prefix, platform);
     const { epoch } = bay.state;
@@ -175,6 +178,25 @@ export class Account {
     await this.#bay.sync();
     await this.#takeIn.retry();
     return this.#takeIn.unreadable;
+  }
+
+  /** Mends what can be mended. Errors: `unavailable`. */
+  repair(): Promise<RepairReport> {
+    const { store, platform } = this.#place;
+    const prefix = accountPrefix(publicRecord(this.#ring));
+    const { mail, contents, upkeep } = this;
+    const notices = this.#notices;
+    return repairAccount({
+      mail,
+      contents,
+      threads: this.#threads,
+      notices,
+      upkeep,
+      store,
+      prefix,
+      platform,
+      ring: this.#ring,
+    });
   }
 
   /** Takes a message in from its owner, sealed and stored, for {@link append}: it is in no mailbox yet. */

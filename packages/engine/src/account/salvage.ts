@@ -22,6 +22,7 @@ import { accountPrefix, type User } from "./users.ts";
  */
 export interface SalvagedMail {
   readonly id: string;
+  readonly key: Uint8Array;
   readonly receivedMs: number;
   /** The mailbox's path when it arrived; "" for a delivery. */
   readonly mailbox: string;
@@ -34,13 +35,13 @@ export interface SalvageReport {
   readonly damaged: string[];
 }
 
-interface Place {
+export interface StoredBody {
   readonly id: string;
   readonly name: string;
   readonly offset: number;
   readonly length: number;
 }
-type Tools = Pick<SignUp, "store" | "platform" | "pepper">;
+type Tools = Pick<SignUp, "store" | "platform">;
 
 /** First bytes of a body that are read at once: any preamble fits. */
 const PREAMBLE_READ_BYTES: number = 68 * 1024;
@@ -49,26 +50,38 @@ const FOLDERS = ["pack/", "body/", "log/", "note/"] as const;
 
 /** The mails that the store holds, each once. Errors: `not-permitted` for a wrong password, `unavailable`. */
 export async function* salvage(
-  tools: Tools,
+  tools: Tools & Pick<SignUp, "pepper">,
   user: User,
   password: string,
   report: SalvageReport,
 ): AsyncGenerator<SalvagedMail> {
-  const { store, platform, pepper } = tools;
+  const { pepper } = tools;
   const prefix = accountPrefix(user.record);
   // Which slots are valid stands in the log, which may be what is damaged.
   const { value: opened } = await openSlots(tools, prefix, passwordSecret(pepper, password)).next();
   if (!opened) throw new EngineError("not-permitted", "wrong password");
   using ring = opened.ring;
+  yield* findMails(tools, prefix, ring, report, () => true);
+}
+
+/** Mails of these ids wherever they lie, each once and whole. Errors: `unavailable`. */
+export async function* findMails(
+  tools: Tools,
+  prefix: string,
+  ring: Ring,
+  report: SalvageReport,
+  isWanted: (id: string) => boolean,
+): AsyncGenerator<SalvagedMail & { readonly place: StoredBody }> {
+  const { store, platform } = tools;
   const finder = new BodyFinder(tools, prefix, ring);
   const seen = new Set<string>();
   for (const folder of FOLDERS)
-    for await (const { name } of listObjects(store, prefix + folder)) {
+    for await (const { name, size } of listObjects(store, prefix + folder)) {
       const short = name.slice(prefix.length);
       try {
-        for (const place of await finder.placesIn(short)) {
-          if (seen.has(place.id)) continue;
-          yield await openPlace(tools, prefix, ring, place);
+        for (const place of await finder.placesIn(short, size)) {
+          if (seen.has(place.id) || !isWanted(place.id)) continue;
+          yield { ...(await openPlace(tools, prefix, ring, place)), place };
           seen.add(place.id);
         }
       } catch (error) {
@@ -94,16 +107,15 @@ class BodyFinder {
     this.#log = new LogObjects({ store, prefix, sealer: ringSealer(platform.crypto, ring), delay: platform.delay });
   }
 
-  async placesIn(name: string): Promise<readonly Place[]> {
-    if (name.startsWith("body/"))
-      return [{ id: hexText(bodyId(name)), name, offset: 0, length: Number.MAX_SAFE_INTEGER }];
+  async placesIn(name: string, size: number): Promise<readonly StoredBody[]> {
+    if (name.startsWith("body/")) return [{ id: hexText(bodyId(name)), name, offset: 0, length: size }];
     const got = await asStoreFailure(this.#tools.store.get(this.#prefix + name));
     if (!got.found) return [];
     if (name.startsWith("pack/")) return readPack(got.bytes).map((body) => ({ ...body, id: hexText(body.id), name }));
     return name.startsWith("log/") ? this.#inEntry(name, got.bytes) : this.#inNote(name, got.bytes);
   }
 
-  #inEntry(name: string, bytes: Uint8Array): Place[] {
+  #inEntry(name: string, bytes: Uint8Array): StoredBody[] {
     const { head, spans } = this.#log.openEntry(entryNumber(name), bytes);
     return head.ops.flatMap(({ bytes: encoded, attachmentLengths }, at) => {
       if (attachmentLengths.length === 0) return [];
@@ -116,7 +128,7 @@ class BodyFinder {
     });
   }
 
-  #inNote(name: string, bytes: Uint8Array): Place[] {
+  #inNote(name: string, bytes: Uint8Array): StoredBody[] {
     const { summary, bodyOffset } = openNote(this.#tools.platform.crypto, this.#ring, name, bytes, []);
     const { bodyId: id, objectLength } = decodeDelivered(summary);
     if (objectLength > 0) return [];
@@ -124,7 +136,12 @@ class BodyFinder {
   }
 }
 
-async function openPlace({ store, platform }: Tools, prefix: string, ring: Ring, place: Place): Promise<SalvagedMail> {
+async function openPlace(
+  { store, platform }: Tools,
+  prefix: string,
+  ring: Ring,
+  place: StoredBody,
+): Promise<SalvagedMail> {
   const { id, name, offset, length } = place;
   const read = async (start: number, end: number): Promise<Uint8Array> => {
     const range = { start: offset + start, end: offset + Math.min(end, length) };
@@ -141,5 +158,5 @@ async function openPlace({ store, platform }: Tools, prefix: string, ring: Ring,
   let size = 0;
   for await (const piece of openRange(context, readSealed, 0, Number.MAX_SAFE_INTEGER)) size += piece.length;
   const body: Body = { size, read: (start, end) => openRange(context, readSealed, start, end) };
-  return { id, receivedMs, mailbox, flags, body };
+  return { id, key, receivedMs, mailbox, flags, body };
 }

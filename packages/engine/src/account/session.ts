@@ -8,6 +8,7 @@ import type { MailState } from "../mail/state.ts";
 import type { Summary } from "../mail/summary.ts";
 import type { Account } from "./account.ts";
 import type { Arrival, Prepared } from "./message-writer.ts";
+import type { RepairReport } from "./repair.ts";
 import { isStillListed } from "./slots.ts";
 
 /** One signed-in use of an account: what front ends hold. */
@@ -64,6 +65,9 @@ export class AccountSession {
   /** Notes that can't be opened, after another try. */
   retryNotes(): Promise<readonly string[]> {
     return this.#open.retryNotes();
+  }
+  repair(): Promise<RepairReport> {
+    return this.#open.repair();
   }
   onChange(listener: () => void): () => void {
     return this.#account.onChange(listener);

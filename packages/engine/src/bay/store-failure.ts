@@ -6,6 +6,7 @@ export function asEngineError(error: unknown): unknown {
   if (!(error instanceof StoreError)) return error;
   if (error.code === "unknown") return new EngineError("unknown-outcome", error.message, { cause: error });
   if (error.code === "full") return new EngineError("over-quota", "the store is full", { cause: error });
+  if (error.code === "damaged") return new EngineError("corrupt", error.message, { cause: error });
   return new EngineError("unavailable", error.message, { cause: error });
 }
 

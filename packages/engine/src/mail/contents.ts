@@ -48,6 +48,9 @@ export class Contents {
    * once. */
   readonly #beginnings = new SharedCache<string, Uint8Array>();
 
+  /** What a repair found of emails whose pages are lost. */
+  readonly #rebuilt = new Map<number, BroughtRecord>();
+
   constructor(
     bay: Bay<MailState, Op, Outcome>,
     place: { readonly store: ObjectStore; readonly prefix: string; readonly pages: PageStore },
@@ -68,6 +71,16 @@ export class Contents {
   /** Forgets all that is kept open. */
   dispose(): void {
     for (const cache of [this.#entries, this.#rowPages, this.#headerPages, this.#beginnings]) cache.dispose();
+  }
+
+  /** Stands in for an email's lost page until a checkpoint writes that anew. */
+  rebuild(email: number, record: EmailRecord, header: Uint8Array): void {
+    this.#rebuilt.set(email, new BroughtRecord(record, new OpenHeader(header)));
+  }
+
+  /** A checkpoint has written them. */
+  endRebuild(): void {
+    this.#rebuilt.clear();
   }
 
   /** The summaries of these messages, in order. */
@@ -156,6 +169,8 @@ export class Contents {
   }
 
   async #openRecord(state: MailState, email: number): Promise<OpenRecord> {
+    const rebuilt = this.#rebuilt.get(email);
+    if (rebuilt) return rebuilt;
     const brought = await this.#broughtBy(state, email);
     if (brought) return brought;
     return this.#inPage(this.#rowPages, state.pages.rows, email, async (name) => {
@@ -173,6 +188,8 @@ export class Contents {
   }
 
   async #openHeader(state: MailState, email: number): Promise<OpenHeader> {
+    const rebuilt = this.#rebuilt.get(email);
+    if (rebuilt) return rebuilt.header;
     const brought = await this.#broughtBy(state, email);
     if (brought) return brought.header;
     return this.#inPage(this.#headerPages, state.pages.headers, email, async (name) => {

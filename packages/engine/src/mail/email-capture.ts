@@ -47,7 +47,10 @@ async function writeRowPages(
   const names = known.rows.slice(0, Math.ceil(emailRows / PAGE_EMAILS));
   const isDue = (page: number): boolean => {
     const [first, end] = [page * PAGE_EMAILS, (page + 1) * PAGE_EMAILS];
-    return end > known.emailRows || [...wornOut].some((pack) => pack.first < end && pack.end > first);
+    // A lost page has no name.
+    return (
+      names[page] === "" || end > known.emailRows || [...wornOut].some((pack) => pack.first < end && pack.end > first)
+    );
   };
   const mustMove = ({ name }: ObjectSpan): boolean =>
     name.startsWith("log/") || name.startsWith("note/") || wornNames.has(name);
@@ -100,7 +103,8 @@ async function writeHeaderPages(
   emailRows: number,
 ): Promise<string[]> {
   const names = state.pages.headers.slice(0, Math.ceil(emailRows / PAGE_EMAILS));
-  for (let page = Math.floor(state.pages.emailRows / PAGE_EMAILS); page * PAGE_EMAILS < emailRows; page++) {
+  for (let page = 0; page * PAGE_EMAILS < emailRows; page++) {
+    if (names[page] && (page + 1) * PAGE_EMAILS <= state.pages.emailRows) continue;
     const frames: Uint8Array[] = [];
     for (let row = page * PAGE_EMAILS; row < Math.min(emailRows, (page + 1) * PAGE_EMAILS); row++)
       frames.push(await source.readHeader(state, row));

@@ -81,7 +81,7 @@ export class MailState {
   readonly keywords: KeywordSets = new KeywordSets();
   readonly mailboxes: Mailbox[] = [];
   readonly subscriptions: Set<string> = new Set();
-  readonly references: ReferenceIndex = new ReferenceIndex();
+  references: ReferenceIndex = new ReferenceIndex();
   /** Emails from row `tailStart` on are in no page yet: `tail` says where they are. */
   tailStart = 0;
   tail: TailEmail[] = [];
@@ -209,6 +209,14 @@ export class MailState {
     this.references.adopt(pages.references, pages.emailRows);
     this.tail = this.tail.slice(Math.max(0, pages.emailRows - this.tailStart));
     this.tailStart = Math.max(this.tailStart, pages.emailRows);
+  }
+
+  /** These row pages and header pages are lost: the next checkpoint writes them anew. */
+  losePages(lost: { readonly rows: ReadonlySet<number>; readonly headers: ReadonlySet<number> }): void {
+    const { rows, headers } = this.pages;
+    const without = (names: readonly string[], gone: ReadonlySet<number>): string[] =>
+      names.map((name, page) => (gone.has(page) ? "" : name));
+    this.pages = { ...this.pages, rows: without(rows, lost.rows), headers: without(headers, lost.headers) };
   }
 
   isHeld(email: number): boolean {

@@ -1,5 +1,6 @@
 import type { Bay } from "../bay/bay.ts";
 import type { PageStore } from "../bay/snapshots.ts";
+import { EngineError } from "../errors.ts";
 import { messageIdHash } from "./digest.ts";
 import type { Op } from "./op.ts";
 import type { Outcome } from "./outcome.ts";
@@ -47,6 +48,17 @@ export class Threads {
   /** Whether some message of the account has, had, or refers to this message id (without angle brackets). */
   async knows(messageId: string): Promise<boolean> {
     return (await this.#findRow(idKey(messageIdHash(messageId), 0))) !== undefined;
+  }
+
+  /** Whether all that message ids are looked up in can be read. Throws EngineError `unavailable`. */
+  async isWhole(): Promise<boolean> {
+    try {
+      for (const { pages } of this.#bay.state.references.runs) for (const { name } of pages) await this.#page(name);
+      return true;
+    } catch (error) {
+      if (error instanceof EngineError && error.code === "corrupt") return false;
+      throw error;
+    }
   }
 
   async #find(keys: ReadonlySet<string>): Promise<Map<string, Uint8Array>> {

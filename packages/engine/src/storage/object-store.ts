@@ -80,9 +80,10 @@ export interface Listed {
 
 /**
  * `unavailable`: surely not done, try later. `unknown`: may have been done. `full`: surely not done, the store has no
- * room. `closed`: after dispose. `invalid`: a name or range no store takes.
+ * room. `closed`: after dispose. `invalid`: a name or range no store takes. `damaged`: the store names an object of which
+ * it has lost bytes.
  */
-export type StoreErrorCode = "unavailable" | "unknown" | "full" | "closed" | "invalid";
+export type StoreErrorCode = "unavailable" | "unknown" | "full" | "closed" | "invalid" | "damaged";
 
 export class StoreError extends Error {
   readonly code: StoreErrorCode;

@@ -271,7 +271,7 @@ class EmbeddedStore implements ObjectStore {
             left <= SHORT_READ_BYTES
               ? readSync(fd, bytes, at, left, start + at)
               : (await readBytes(fd, bytes, at, left, start + at)).bytesRead;
-          if (bytesRead === 0) throw new StoreError("unavailable", "a file of the store is shorter than it was");
+          if (bytesRead === 0) throw new StoreError("damaged", "a file of the store is shorter than it was");
           at += bytesRead;
         }
         return bytes;
@@ -281,7 +281,7 @@ class EmbeddedStore implements ObjectStore {
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
       const again = this.#reader.prepare("SELECT 1 FROM objects WHERE file = ?").get(row.file);
-      if (again) throw new StoreError("unavailable", "a file of the store is missing", { cause: error });
+      if (again) throw new StoreError("damaged", "a file of the store is missing", { cause: error });
       return undefined;
     }
   }
