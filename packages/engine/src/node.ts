@@ -2,5 +2,7 @@
 export { nodePlatform } from "./node/crypto-platform.ts";
 export { backupEmbeddedStore, restoreEmbeddedStore } from "./node/embedded/backup.ts";
 export { openEmbeddedStore } from "./node/embedded/store.ts";
+export type { S3Settings } from "./node/s3/settings.ts";
+export { openS3Store, type S3Store } from "./node/s3/store.ts";
 export { UsersFolder } from "./node/users-folder.ts";
 export { markRestored, witnessFolder } from "./node/witness-folder.ts";

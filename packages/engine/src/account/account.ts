@@ -50,14 +50,17 @@ export class Account {
   readonly #ring: Ring;
   readonly #recentFrom = new Map<MailboxId, number>();
   readonly #stopWatching: (() => void)[] = [];
+  /** Sessions that wait for changes. */
+  readonly #idling: Set<() => void>;
   #witnessed = 0;
   /** The store's version when all that was in it had been applied and taken in. */
   #freshVersion: number | undefined;
   #freshSince = 0;
 
-  private constructor(place: AccountPlace, ring: Ring, { bay, contents, threads }: OpenLog) {
+  private constructor(place: AccountPlace, ring: Ring, { bay, contents, threads }: OpenLog, idling: Set<() => void>) {
     this.#place = place;
     this.#ring = ring;
+    this.#idling = idling;
     this.#bay = bay;
     const { store, platform, trustedHosts } = place;
     const prefix = accountPrefix(publicRecord(ring));
@@ -82,11 +85,11 @@ export class Account {
     this.#witnessed = bay.position;
     void this.#keepWitness();
     for (const mailbox of bay.state.liveMailboxes()) this.#recentFrom.set(mailbox.id, mailbox.uidNext);
-    const endWatch = store.watch(`${prefix}note/`, (name) => {
+    const tell = (name?: string): void => {
       this.#takeIn.tell(name);
       this.takeIn().catch((error: unknown) => platform.log({ level: "warn", event: "take-in failed", error }));
-    });
-    this.#stopWatching.push(endWatch);
+    };
+    this.#stopWatching.push(store.watch(`${prefix}note/`, tell, { isUrgent: () => idling.size > 0 }));
   }
 
   /** `prefetched` is what `prefetchLog` gave while the ring was not there yet. Throws EngineError `unavailable` or
@@ -98,11 +101,13 @@ export class Account {
     const restored = await platform.witnesses?.isRestored(id);
     const witness = restored ? undefined : await platform.witnesses?.read(id);
     const prefix = accountPrefix(publicRecord(ring));
-    const log = await openLog(store, prefix, platform, ring, { witness, prefetched });
+    const idling = new Set<() => void>();
+    const isUrgent = (): boolean => idling.size > 0;
+    const log = await openLog(store, prefix, platform, ring, { witness, prefetched, isUrgent });
     if (restored) await tellRestored(log.bay, platform, id);
     if (log.bay.rolledBack)
       platform.log({ level: "error", event: "store shows an older history", account: hexText(ring.account) });
-    return new Account(place, ring, log);
+    return new Account(place, ring, log, idling);
   }
 
   /** The store shows an older state than this host has seen: the account is read-only until its owner accepts that. */
@@ -110,8 +115,15 @@ export class Account {
     return this.#bay.rolledBack;
   }
 
+  /** Tells of each change, until the returned function is called: for who waits for them. */
   onChange(listener: () => void): () => void {
-    return this.#bay.onApplied(listener);
+    const tell = (): void => listener();
+    this.#idling.add(tell);
+    const end = this.#bay.onApplied(tell);
+    return () => {
+      this.#idling.delete(tell);
+      end();
+    };
   }
 
   async dispose(): Promise<void> {

@@ -12,7 +12,7 @@ import type { Outcome } from "../mail/outcome.ts";
 import { captureMail, loadMail, pagesOf } from "../mail/snapshot.ts";
 import type { MailState } from "../mail/state.ts";
 import { Threads } from "../mail/threads.ts";
-import type { ObjectStore } from "../storage/object-store.ts";
+import type { ObjectStore, WatchOptions } from "../storage/object-store.ts";
 import type { Platform } from "./platform.ts";
 import { ringSealer } from "./sealer.ts";
 
@@ -25,12 +25,18 @@ export interface OpenLog {
   readonly threads: Threads;
 }
 
+/** What the opener knows of an account beforehand. */
+export interface OpenKnowing extends WatchOptions {
+  readonly witness?: Witness | undefined;
+  readonly prefetched?: Prefetched | undefined;
+}
+
 export async function openLog(
   store: ObjectStore,
   prefix: string,
   platform: Platform,
   ring: Ring,
-  known: { readonly witness?: Witness | undefined; readonly prefetched?: Prefetched | undefined } = {},
+  known: OpenKnowing = {},
 ): Promise<OpenLog> {
   const sealer = ringSealer(platform.crypto, ring);
   const { breathe } = platform;
@@ -49,6 +55,7 @@ export async function openLog(
     ...known,
     writer: hexText(platform.crypto.random(8)) as WriterId,
     delay: platform.delay,
+    monotonic: platform.monotonic,
   });
   const contents = new Contents(bay, { store, prefix, pages }, platform.crypto, ring.account, async () => {
     await bay.sync();

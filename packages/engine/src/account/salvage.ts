@@ -104,7 +104,7 @@ class BodyFinder {
     this.#prefix = prefix;
     this.#ring = ring;
     const { store, platform } = tools;
-    this.#log = new LogObjects({ store, prefix, sealer: ringSealer(platform.crypto, ring), delay: platform.delay });
+    this.#log = new LogObjects({ store, prefix, sealer: ringSealer(platform.crypto, ring), ...platform });
   }
 
   async placesIn(name: string, size: number): Promise<readonly StoredBody[]> {

@@ -62,6 +62,7 @@ function open(place: MemoryPlace, witness?: Witness): Promise<LinearBay<string[]
     isCurrent: (state) => state.includes("checkpoint"),
     writer: (++writers).toString(16).padStart(16, "0") as WriterId,
     delay: async () => undefined,
+    monotonic: () => 0,
   });
 }
 const log = (place: MemoryPlace): string[] => [...place.objects.keys()].filter((name) => name.includes("/log/")).sort();

@@ -1,4 +1,5 @@
 import { EngineError } from "../errors.ts";
+import type { Ring, WatchOptions } from "../storage/object-store.ts";
 import type { Bay } from "./bay.ts";
 import { type EntryHead, entryName } from "./entry.ts";
 import {
@@ -42,7 +43,7 @@ const ENTRIES_AT_ONCE = 64;
 /** How often an opening begins anew because the log was trimmed under it. */
 const OPEN_TRIES = 5;
 
-export interface LinearBayOptions<State, Op, Outcome> extends LogPlace {
+export interface LinearBayOptions<State, Op, Outcome> extends LogPlace, WatchOptions {
   readonly machine: Machine<State, Op, Outcome>;
   readonly snapshots: Snapshots<State>;
   readonly pages: PageStore;
@@ -119,12 +120,13 @@ export class LinearBay<State, Op, Outcome> implements Bay<State, Op, Outcome> {
       await bay.sync();
       if (bay.#head < options.witness.entry) bay.#rolledBack = true;
     }
-    bay.#stopWatching = options.store.watch(`${options.prefix}log/`, (name) => {
+    const ring: Ring = (name) => {
       // What this writer is putting, or what is applied already, is no news.
       if (name !== undefined && name <= options.prefix + entryName(bay.#head + (bay.#pushing ? 1 : 0))) return;
       // A hint only: whoever needs the head syncs by itself and sees the error.
       bay.sync().catch(() => undefined);
-    });
+    };
+    bay.#stopWatching = options.store.watch(`${options.prefix}log/`, ring, options);
     return bay;
   }
 

@@ -30,6 +30,8 @@ export interface LogPlace {
   readonly sealer: Sealer;
   /** Waits; handed in so that tests need no time. */
   readonly delay: (ms: number) => Promise<void>;
+  /** Milliseconds of a clock that only goes forward. */
+  readonly monotonic: () => number;
 }
 
 /** An entry of the log as it was read. */
@@ -92,7 +94,8 @@ export class LogObjects {
 
   /** Creates entry n, and with it the objects that its ops name, asking again with the same bytes for as long as the outcome is unknown. */
   async createEntry(n: number, bytes: Uint8Array, along: readonly NewObject[]): Promise<Created> {
-    const { store, prefix, delay } = this.#place;
+    const { store, prefix, delay, monotonic } = this.#place;
+    const begun = monotonic();
     let waited = 0;
     let asked = false;
     for (let pause = RETRY_FIRST_MS; ; pause = Math.min(pause * 2, RETRY_MAX_MS)) {
@@ -104,7 +107,7 @@ export class LogObjects {
         // Surely not done, this time; an earlier try may yet have been.
         if (error.code !== "unknown" && !asked) throw error;
         asked = true;
-        if (waited >= UNKNOWN_RETRY_MS)
+        if (Math.max(waited, monotonic() - begun) >= UNKNOWN_RETRY_MS)
           throw new EngineError("unknown-outcome", "the store does not answer", { cause: error });
         waited += pause;
         await delay(pause);

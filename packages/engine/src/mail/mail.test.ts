@@ -65,6 +65,7 @@ class Place {
       isCurrent: (state, covers) => state.checkpoint?.covers === covers,
       writer: (++this.#writers).toString(16).padStart(16, "0") as WriterId,
       delay: async () => undefined,
+      monotonic: () => 0,
     });
     return { bay, mail: new Mail(bay, () => 1_700_000_000_000) };
   }

@@ -22,7 +22,7 @@ export interface ObjectStore {
   delete(names: readonly string[], options?: StoreOptions): Promise<{ readonly now: number }>;
   /** Calls `ring` (a hint: spurious and merged calls are allowed) after objects under `prefix` may have been written,
    * by any process on this store, with the name of one where it is known. Returns what ends the watch. */
-  watch(prefix: string, ring: Ring): () => void;
+  watch(prefix: string, ring: Ring, options?: WatchOptions): () => void;
   /** Rings, before it returns, for all that was written before the call, each by its name. Returns a number that differs
    * whenever anything was written since. Absent where a store can't tell that without a request. */
   freshen?(): number;
@@ -31,6 +31,11 @@ export interface ObjectStore {
 }
 
 export type Ring = (name?: string) => void;
+
+export interface WatchOptions {
+  /** Whether somebody waits for it just now; by default always. A store that must be asked is asked less often else. */
+  readonly isUrgent?: () => boolean;
+}
 
 export const NAME_BYTES_MAX = 512;
 
