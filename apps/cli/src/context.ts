@@ -12,31 +12,34 @@ import {
   type User,
   type UserDirectory,
 } from "@restante/engine";
-import { nodePlatform, openEmbeddedStore, UsersFolder, witnessFolder } from "@restante/engine/node";
-import { MemoryPlace } from "@restante/engine/testing";
+import { nodePlatform, UsersFolder, witnessFolder } from "@restante/engine/node";
 import { type Config, createLog, dataPath, type Log, readOrMakeKey } from "@restante/host";
 import { askSecret } from "./ask.ts";
 import { EXIT, Exit } from "./exit.ts";
 import type { Flags } from "./flags.ts";
+import { openStore, type Use } from "./store.ts";
 
 /** What every command works on: the store, the users and the platform, made from the configuration. */
 export interface Context extends AsyncDisposable {
   readonly config: Config;
   readonly log: Log;
   readonly store: ObjectStore;
+  /** Throws ConfigError where no log can be kept in the store. Nothing is written there before, whoever asks. */
+  readonly checkStore: () => Promise<void>;
   readonly users: UserDirectory;
   readonly platform: Platform;
 }
 
-export async function openContext(config: Config): Promise<Context> {
+export async function openContext(config: Config, use: Use = "all"): Promise<Context> {
   await ready;
   const log = createLog(config.log.level, (line) => process.stderr.write(line));
   const crypto = nodePlatform();
-  const store = await openStore(config, log);
+  const { store, check } = await openStore({ config, folder: placesOf(config).store, log, use });
   return {
     config,
     log,
     store,
+    checkStore: check,
     users: new UsersFolder(placesOf(config).users),
     platform: {
       crypto,
@@ -85,19 +88,6 @@ export function placesOf(config: Config): Places {
     lmtpKey: config.lmtp.key_file || dataPath(config, "keys", "lmtp"),
     witness: dataPath(config, "keys", "witness"),
   };
-}
-
-/** `memory` is for trying things out: it is gone when the process ends, and no other process sees it. */
-function openStore(config: Config, log: Log): Promise<ObjectStore> {
-  if (config.storage.kind === "memory") return Promise.resolve(new MemoryPlace(Date.now).open());
-  return openEmbeddedStore({
-    folder: placesOf(config).store,
-    onFatal(message) {
-      // What the disk holds is unknown: nothing more may be acknowledged.
-      log({ level: "error", event: "store failed", message });
-      process.exit(EXIT.failed);
-    },
-  });
 }
 
 /** The front end's pepper: without it the store alone yields no password. */

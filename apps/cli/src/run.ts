@@ -126,7 +126,7 @@ function parseFlags(args: readonly string[]) {
 function explain(error: unknown): readonly [number, string] {
   if (error instanceof Exit) return [error.code, error.message];
   if (error instanceof ConfigError) return [EXIT.usage, error.message];
-  if (error instanceof StoreError) return [EXIT.unavailable, error.message];
+  if (error instanceof StoreError) return [error.code === "invalid" ? EXIT.usage : EXIT.unavailable, error.message];
   if (error instanceof EngineError)
     return [error.code === "unavailable" ? EXIT.unavailable : EXIT.failed, error.message];
   return [EXIT.failed, error instanceof Error ? (error.stack ?? error.message) : String(error)];

@@ -26,7 +26,8 @@ interface Service {
 /** `restante serve`: runs until a signal ends it. */
 export async function serve(config: Config, flags: Flags): Promise<number> {
   const wanted = wantedServices(flags.only);
-  const open = await openContext(config);
+  const open = await openContext(config, wanted.every((name) => name === "lmtp") ? "deliver" : "all");
+  await open.checkStore();
   const tls = new Tls({ ...config.tls, minVersion: config.tls.min_version, folder: dataPath(config, "tls") });
   const services: Service[] = [];
   const signer = await readSigner(config);

@@ -21,6 +21,14 @@ test("the environment beats the file, the file the default", () => {
   expect(config.file).toBe(path);
 });
 
+test("a secret may lie in a file of its own", () => {
+  const secret = file("hush\n");
+  expect(readConfig(file(""), { RESTANTE_S3_SECRET_KEY_FILE: secret }).s3.secret_key).toBe("hush");
+  expect(() => readConfig(file(""), { RESTANTE_S3_SECRET_KEY_FILE: "/nowhere/at/all" })).toThrow(
+    "RESTANTE_S3_SECRET_KEY_FILE",
+  );
+});
+
 test.each([
   ["[imap]\n# listen\nlisen = []\n", {}, ".toml:3: unknown key imap.lisen"],
   ["\n[impa]\n", {}, ".toml:2: unknown section [impa]"],
@@ -30,6 +38,7 @@ test.each([
   ["lmtp = { listen = [],\n size_max = true }\n", {}, ".toml:1: lmtp.size_max is not a number"],
   ["[lmtp.aliases]\na = 1\n", {}, ".toml:1: lmtp.aliases is not a table of texts"],
   ['[log]\nlevel = "loud"\n', {}, "log.level is none of"],
+  ['[s3]\npath_style = "no"\n', {}, ".toml:2: s3.path_style is neither true nor false"],
   ["[imap\n", {}, ":1"],
   ["", { RESTANTE_LMTP_SIZE_MAX: "x" }, "environment: RESTANTE_LMTP_SIZE_MAX: lmtp.size_max is not a number"],
   ["", { RESTANTE_LMTP_SIZEMAX: "1" }, "RESTANTE_LMTP_SIZEMAX"],

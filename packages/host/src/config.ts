@@ -26,11 +26,32 @@ const text = (value: string, oneOf?: readonly string[]): Setting => ({
 });
 const list = (...value: readonly string[]): Setting => ({ kind: "list", default: value });
 const number = (value: number): Setting => ({ kind: "number", default: value });
+const boolean = (value: boolean): Setting => ({ kind: "boolean", default: value });
+const secret: Setting = { kind: "secret", default: "" };
+/** An S3 bucket. */
+const s3 = {
+  endpoint: text(""),
+  region: text("us-east-1"),
+  bucket: text(""),
+  prefix: text(""),
+  path_style: boolean(true),
+  access_key: text(""),
+  secret_key: secret,
+};
+
+const STORE_KINDS = ["embedded", "s3", "memory"] as const;
 
 /** Every setting, by section: the reference for docs/operating.md. */
 const SETTINGS: Readonly<Record<string, Readonly<Record<string, Setting>>>> = {
   server: { data: text("./data"), origin: text("https://localhost:1443"), domains: list(), key_file: text("") },
-  storage: { kind: text("embedded", ["embedded", "memory"]), path: text("") },
+  storage: {
+    kind: text("embedded", STORE_KINDS),
+    // Empty: the log lies where the rest does.
+    log_kind: text("", ["", ...STORE_KINDS]),
+    path: text(""),
+  },
+  s3,
+  s3log: s3,
   login: { kind: text("static", ["static"]), users_dir: text(""), pepper_file: text(""), trusted_hosts: list() },
   tls: { cert: text(""), key: text(""), min_version: text("TLSv1.2", ["TLSv1.2", "TLSv1.3"]) },
   lmtp: {
@@ -46,6 +67,18 @@ const SETTINGS: Readonly<Record<string, Readonly<Record<string, Setting>>>> = {
   log: { level: text("info", ["debug", "info", "warn", "error"]) },
 };
 
+export type StoreKind = (typeof STORE_KINDS)[number];
+
+export interface S3Config {
+  readonly endpoint: string;
+  readonly region: string;
+  readonly bucket: string;
+  readonly prefix: string;
+  readonly path_style: boolean;
+  readonly access_key: string;
+  readonly secret_key: string;
+}
+
 export interface Config {
   readonly server: {
     readonly data: string;
@@ -53,7 +86,9 @@ export interface Config {
     readonly domains: readonly string[];
     readonly key_file: string;
   };
-  readonly storage: { readonly kind: "embedded" | "memory"; readonly path: string };
+  readonly storage: { readonly kind: StoreKind; readonly log_kind: StoreKind | ""; readonly path: string };
+  readonly s3: S3Config;
+  readonly s3log: S3Config;
   readonly login: {
     readonly kind: "static";
     readonly users_dir: string;
@@ -97,12 +132,14 @@ export function readConfig(file: string | undefined, env: Readonly<Record<string
   }
   for (const section of Object.keys(fromFile))
     if (!(section in SETTINGS)) throw new ConfigError(`${at(section)}: unknown section [${section}]`);
-  const known = Object.keys(SETTINGS).flatMap((section) =>
-    Object.keys(SETTINGS[section]!).map((key) => variable(section, key)),
+  const known = Object.entries(SETTINGS).flatMap(([section, settings]) =>
+    Object.entries(settings).flatMap(([key, { kind }]) => {
+      const name = variable(section, key);
+      return kind === "secret" ? [name, `${name}_FILE`] : [name];
+    }),
   );
   for (const name of Object.keys(env))
-    if (looksLikeSetting(name) && !known.includes(name.replace(/_FILE$/, "")) && !known.includes(name))
-      throw new ConfigError(`environment: unknown setting ${name}`);
+    if (looksLikeSetting(name) && !known.includes(name)) throw new ConfigError(`environment: unknown setting ${name}`);
   return { ...(config as unknown as Omit<Config, "file">), file: path };
 }
 
@@ -171,7 +208,8 @@ function fromEnvironment(
   setting: Setting,
 ): unknown {
   const name = variable(section, key);
-  const value = env[name];
+  const file = setting.kind === "secret" ? env[`${name}_FILE`] : undefined;
+  const value = env[name] ?? (file === undefined ? undefined : readSecret(file, name));
   if (value === undefined) return undefined;
   switch (setting.kind) {
     case "number":
@@ -188,6 +226,14 @@ function fromEnvironment(
     case "text":
     case "secret":
       return value;
+  }
+}
+
+function readSecret(file: string, name: string): string {
+  try {
+    return readFileSync(file, "utf8").trim();
+  } catch (error) {
+    throw new ConfigError(`environment: ${name}_FILE: ${(error as Error).message}`);
   }
 }
 

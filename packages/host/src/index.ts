@@ -1,5 +1,5 @@
 /** What a front end needs to be a server: configuration, TLS, listeners, keys, logs. */
-export { type Config, ConfigError, dataPath, readConfig } from "./config.ts";
+export { type Config, ConfigError, dataPath, readConfig, type S3Config, type StoreKind } from "./config.ts";
 export { readOrMakeKey } from "./keys.ts";
 export { isLoopbackAddress, type ListenAddress, listen, parseListenAddress } from "./listen.ts";
 export { createLog, type Log, type LogLevel, type LogLine } from "./log.ts";

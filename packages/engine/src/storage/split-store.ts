@@ -1,0 +1,88 @@
+import {
+  type ByteRange,
+  type Got,
+  type Listed,
+  type ListOptions,
+  type ObjectStore,
+  type Put,
+  type PutIfAbsent,
+  type Ring,
+  StoreError,
+  type StoreOptions,
+  type WatchOptions,
+} from "./object-store.ts";
+
+/** What needs create-if-absent, or is read by a process that may not read the rest: `<account>/<kind>/…`. */
+const LOG_KINDS: ReadonlySet<string> = new Set(["log", "slot", "checkpoint", "public"]);
+
+/**
+ * Two stores as one: the log and what belongs to it in one, all else in the other (`storage.log_kind`). A small store
+ * that can create atomically serves a large one that can't.
+ *
+ * Dates of the two are never compared: a name's `created` and the `now` beside it come from the same store, but for a
+ * list over both kinds, which gets the earlier `now`, so that no age comes out too large.
+ */
+export class SplitStore implements ObjectStore {
+  readonly #log: ObjectStore;
+  readonly #rest: ObjectStore;
+
+  constructor(log: ObjectStore, rest: ObjectStore) {
+    this.#log = log;
+    this.#rest = rest;
+  }
+
+  put(name: string, content: Uint8Array | AsyncIterable<Uint8Array>, options?: StoreOptions): Promise<Put> {
+    return this.#of(name).put(name, content, options);
+  }
+
+  async putIfAbsent(name: string, content: Uint8Array, options?: StoreOptions): Promise<PutIfAbsent> {
+    if (this.#of(name) !== this.#log)
+      throw new StoreError("invalid", "only what belongs to the log can be created if absent");
+    return this.#log.putIfAbsent(name, content, options);
+  }
+
+  get(name: string, range?: ByteRange, options?: StoreOptions): Promise<Got> {
+    return this.#of(name).get(name, range, options);
+  }
+
+  async list(prefix: string, options: ListOptions = {}): Promise<Listed> {
+    if (isWithinKind(prefix)) return this.#of(prefix).list(prefix, options);
+    const [log, rest] = await Promise.all([this.#log.list(prefix, options), this.#rest.list(prefix, options)]);
+    // Each may hold what is the other's to hold, from before the log was kept apart: it is no object of this store.
+    const ours = [
+      ...log.objects.filter(({ name }) => this.#of(name) === this.#log),
+      ...rest.objects.filter(({ name }) => this.#of(name) === this.#rest),
+    ].sort((a, b) => (a.name < b.name ? -1 : 1));
+    return { objects: ours.slice(0, options.limit), now: Math.min(log.now, rest.now) };
+  }
+
+  async delete(names: readonly string[], options?: StoreOptions): Promise<{ readonly now: number }> {
+    const [inLog, inRest] = [this.#log, this.#rest].map((store) => names.filter((name) => this.#of(name) === store));
+    const answers = await Promise.all([
+      ...(inLog!.length > 0 ? [this.#log.delete(inLog!, options)] : []),
+      ...(inRest!.length > 0 || inLog!.length === 0 ? [this.#rest.delete(inRest!, options)] : []),
+    ]);
+    return { now: Math.min(...answers.map(({ now }) => now)) };
+  }
+
+  watch(prefix: string, ring: Ring, options?: WatchOptions): () => void {
+    if (isWithinKind(prefix)) return this.#of(prefix).watch(prefix, ring, options);
+    const ends = [this.#log, this.#rest].map((store) => store.watch(prefix, ring, options));
+    return () => {
+      for (const end of ends) end();
+    };
+  }
+
+  async dispose(): Promise<void> {
+    await Promise.all([this.#log.dispose(), this.#rest.dispose()]);
+  }
+
+  #of(name: string): ObjectStore {
+    return LOG_KINDS.has(name.split("/")[1] ?? "") ? this.#log : this.#rest;
+  }
+}
+
+/** `<account>/<kind>/` and more: all names under it are of one kind. */
+function isWithinKind(prefix: string): boolean {
+  return prefix.split("/").length > 2;
+}
