@@ -5,12 +5,22 @@ import { imaplib } from "./imaplib.ts";
 import { mbsync } from "./mbsync.ts";
 import { mutt } from "./mutt.ts";
 import { postfix } from "./postfix.ts";
+import { garage, versitygw } from "./stores.ts";
 
 /**
  * `npm run test:interop [-- NAME…]`: programs that we did not write, against the real `restante serve`. Needs root and
  * Debian: what is missing is installed. Nothing is skipped; what can't be run fails.
  */
-const PROGRAMS: Readonly<Record<string, Interop>> = { postfix, curl, mbsync, imapflow: idle, mutt, imaplib };
+const PROGRAMS: Readonly<Record<string, Interop>> = {
+  postfix,
+  curl,
+  mbsync,
+  imapflow: idle,
+  mutt,
+  imaplib,
+  versitygw,
+  garage,
+};
 
 const wanted = process.argv.slice(2);
 const unknown = wanted.filter((name) => !(name in PROGRAMS));

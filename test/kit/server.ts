@@ -92,8 +92,12 @@ export async function startServer(
 }
 
 /** Starts a `restante` command. */
-export function spawnRestante(data: string, args: readonly string[]): ChildProcessWithoutNullStreams {
-  return spawn(process.execPath, [MAIN, ...args], { env: environment(data, {}), cwd: data });
+export function spawnRestante(
+  data: string,
+  args: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+): ChildProcessWithoutNullStreams {
+  return spawn(process.execPath, [MAIN, ...args], { env: environment(data, env), cwd: data });
 }
 
 /** Runs a `restante` command; resolves with what it printed. */
@@ -101,8 +105,9 @@ export async function restante(
   data: string,
   args: readonly string[],
   input = "",
+  env: Readonly<Record<string, string>> = {},
 ): Promise<{ readonly code: number | null; readonly out: string; readonly err: string }> {
-  const child = spawnRestante(data, args);
+  const child = spawnRestante(data, args, env);
   let out = "";
   let err = "";
   child.stdout.on("data", (chunk: Buffer) => {

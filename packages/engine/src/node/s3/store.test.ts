@@ -166,6 +166,16 @@ test("every answer has the store's date, whatever our clock says", async () => {
   expect((await store.list("a/")).objects).toMatchObject([{ created: 1_000_000_000_000 }]);
 });
 
+test("a store's date that lags behind its objects' makes no object younger than nothing", async () => {
+  const double = await makeDouble();
+  const store = await openStore(double);
+  double.now = () => 1_000_000_001_000;
+  await store.put("a/note/1", bytes(9));
+  double.now = () => 1_000_000_000_000;
+  expect(await store.get("a/note/1")).toMatchObject({ created: 1_000_000_001_000, now: 1_000_000_001_000 });
+  expect(await store.get("a/note/1", { start: 3, end: 3 })).toMatchObject({ size: 9, now: 1_000_000_001_000 });
+});
+
 test("long lists come in pages, and a list out of order is refused", async () => {
   const double = await makeDouble();
   const store = await openStore(double);

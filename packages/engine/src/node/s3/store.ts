@@ -30,6 +30,9 @@ export async function openS3Store(settings: S3Settings, limits: S3Limits = S3_LI
  * Objects in a bucket of any S3. What a store answers is hostile: its lists are checked for order, its ranges for
  * their place; the rest is opened by crypto.
  *
+ * A store's date may lag behind what it dates (versitygw makes its `Date` once a second): no answer's date is earlier
+ * than that of the object it shows.
+ *
  * Assumes: a PUT with `If-None-Match: *` is atomic, which `storage/creates.ts` finds out. Nothing remembers the names of
  * deleted log entries here (the embedded store's floors): the bay's proof of the head does without.
  */
@@ -93,7 +96,7 @@ export class S3Store implements ObjectStore {
         { ...options, kind: "read", answers: [404, 416] },
         async (s3, http, came) => readBody(await s3.getObject({ ...this.#target(name), ...Range }, http), range, came),
       );
-      return { found: true, ...value, now };
+      return { found: true, ...value, now: Math.max(now, value.created) };
     } catch (error) {
       if (!(error instanceof Refused)) throw error;
       // A range that begins behind the end.
@@ -196,7 +199,8 @@ export class S3Store implements ObjectStore {
         s3.headObject(this.#target(name), http),
       );
       const created = value.LastModified?.getTime() ?? 0;
-      return { found: true, bytes: new Uint8Array(0), size: value.ContentLength ?? 0, created, now };
+      const size = value.ContentLength ?? 0;
+      return { found: true, bytes: new Uint8Array(0), size, created, now: Math.max(now, created) };
     } catch (error) {
       if (!(error instanceof Refused)) throw error;
       return { found: false, now: error.now };
