@@ -63,8 +63,9 @@ async function refuses(store: StoreServer): Promise<void> {
     });
     assert(add.code === 2 && add.err.includes("merge mode"), `${add.code}: ${add.err}`);
     const { status, body } = await signed(store, store.key, "/?list-type=2");
-    const keys = keysIn(body).filter((name) => !name.includes("/x"));
-    assert(status === 200 && !keys.some((name) => /^[0-9a-f]{32}\//.test(name)), keys.join(" "));
+    // The contract suite's objects lie under shorter prefixes than accounts'.
+    const ofAccounts = keysIn(body).filter((name) => /^[0-9a-f]{32}\//.test(name));
+    assert(status === 200 && ofAccounts.length === 0, `${status} ${ofAccounts.join(" ")}`);
   } finally {
     await removeDataFolder(data);
   }
@@ -138,6 +139,7 @@ async function signed(
   const socket = endpoint.startsWith("http+unix://") ? ["--unix-socket", endpoint.slice("http+unix://".length)] : [];
   const url = `${socket.length > 0 ? "http://localhost" : endpoint}/${bucket}${path}`;
   const sign = ["--aws-sigv4", `aws:amz:${region}:s3`, "--user", `${accessKey}:${secretKey}`];
+  sign.push("-H", "x-amz-content-sha256: UNSIGNED-PAYLOAD");
   const { out, err } = await command("curl", ["-s", "-S", "-w", "\n%{http_code}", ...socket, ...sign, ...more, url]);
   const at = out.lastIndexOf("\n");
   if (at < 0) throw new Error(err);
