@@ -26,6 +26,8 @@ export interface Context extends AsyncDisposable {
   readonly store: ObjectStore;
   /** Throws ConfigError where no log can be kept in the store. Nothing is written there before, whoever asks. */
   readonly checkStore: () => Promise<void>;
+  /** Frees what killed processes left of uploads. */
+  readonly sweepStore: () => Promise<void>;
   readonly users: UserDirectory;
   readonly platform: Platform;
 }
@@ -34,12 +36,14 @@ export async function openContext(config: Config, use: Use = "all"): Promise<Con
   await ready;
   const log = createLog(config.log.level, (line) => process.stderr.write(line));
   const crypto = nodePlatform();
-  const { store, check } = await openStore({ config, folder: placesOf(config).store, log, use });
+  const { store: folder, cache: cacheFolder } = placesOf(config);
+  const { store, check, sweep } = await openStore({ config, folder, cacheFolder, log, use });
   return {
     config,
     log,
     store,
     checkStore: check,
+    sweepStore: sweep,
     users: new UsersFolder(placesOf(config).users),
     platform: {
       crypto,
@@ -76,6 +80,7 @@ interface Places {
   readonly pepper: string;
   readonly lmtpKey: string;
   readonly witness: string;
+  readonly cache: string;
 }
 
 /** Where this host keeps what. */
@@ -87,6 +92,7 @@ export function placesOf(config: Config): Places {
     pepper: config.login.pepper_file || dataPath(config, "keys", "pepper"),
     lmtpKey: config.lmtp.key_file || dataPath(config, "keys", "lmtp"),
     witness: dataPath(config, "keys", "witness"),
+    cache: dataPath(config, "cache"),
   };
 }
 

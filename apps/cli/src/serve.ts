@@ -13,6 +13,8 @@ type ServiceName = "lmtp" | "imap";
 const SERVICES: readonly ServiceName[] = ["lmtp", "imap"];
 /** After SIGTERM the process ends within this, whatever still hangs. */
 const STOP_MS = 10_000;
+/** What killed processes left of uploads is looked for so often. */
+const SWEEP_MS = 24 * 60 * 60_000;
 
 interface Service {
   readonly listeners: readonly {
@@ -26,8 +28,11 @@ interface Service {
 /** `restante serve`: runs until a signal ends it. */
 export async function serve(config: Config, flags: Flags): Promise<number> {
   const wanted = wantedServices(flags.only);
-  const open = await openContext(config, wanted.every((name) => name === "lmtp") ? "deliver" : "all");
+  const use = wanted.every((name) => name === "lmtp") ? "deliver" : "all";
+  const open = await openContext(config, use);
   await open.checkStore();
+  // A key that only writes can't list.
+  if (use === "all") sweepDaily(open);
   const tls = new Tls({ ...config.tls, minVersion: config.tls.min_version, folder: dataPath(config, "tls") });
   const services: Service[] = [];
   const signer = await readSigner(config);
@@ -49,6 +54,14 @@ export async function serve(config: Config, flags: Flags): Promise<number> {
   await Promise.all(services.map((service) => service.stop()));
   await open[Symbol.asyncDispose]();
   return EXIT.well;
+}
+
+function sweepDaily({ platform, sweepStore, log }: Context): void {
+  const sweep = (): void => {
+    sweepStore().catch((error: unknown) => log({ level: "warn", event: "uploads can't be looked at", error }));
+  };
+  sweep();
+  platform.every?.(SWEEP_MS, sweep);
 }
 
 function base64(bytes: Uint8Array): string {

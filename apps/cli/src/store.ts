@@ -1,6 +1,14 @@
 import { randomBytes } from "node:crypto";
 import { type ObjectStore, StoreError } from "@restante/engine";
-import { CheckedStore, openEmbeddedStore, openS3Store, SplitStore } from "@restante/engine/node";
+import {
+  BlockCache,
+  CachedStore,
+  CheckedStore,
+  openEmbeddedStore,
+  openS3Store,
+  type S3Store,
+  SplitStore,
+} from "@restante/engine/node";
 import { MemoryPlace } from "@restante/engine/testing";
 import { type Config, ConfigError, type Log, type S3Config, type StoreKind } from "@restante/host";
 import { EXIT } from "./exit.ts";
@@ -12,12 +20,15 @@ export interface OpenedStore {
   readonly store: ObjectStore;
   /** Throws ConfigError where no log can be kept there. A store that is away is asked again by its first write. */
   check(): Promise<void>;
+  /** Frees what killed processes left of uploads. */
+  sweep(): Promise<void>;
 }
 
 interface Opening {
   readonly config: Config;
   /** Where the embedded store is. */
   readonly folder: string;
+  readonly cacheFolder: string;
   readonly log: Log;
   readonly use: Use;
 }
@@ -25,23 +36,26 @@ interface Opening {
 /** The store that the configuration names: one, or two of which the log's is another than the rest's. */
 export async function openStore(opening: Opening): Promise<OpenedStore> {
   const { kind, log_kind } = opening.config.storage;
-  const { s3, s3log } = opening.config;
-  if (log_kind === "") return openLogStore(opening, kind, ["s3", s3]);
+  const buckets: S3Store[] = [];
+  const sweep = async (): Promise<void> => {
+    for (const bucket of buckets) await bucket.sweepUploads();
+  };
+  if (log_kind === "") {
+    const all = await openKind(opening, kind, "s3", buckets);
+    return { ...checked(opening, all, kind), sweep };
+  }
   if (log_kind === kind && kind !== "s3")
     throw new ConfigError("storage.log_kind names the same store as storage.kind: leave it out");
-  const log = await openLogStore(opening, log_kind, ["s3log", s3log]);
-  const rest = await openKind(opening, kind, ["s3", s3]);
-  return { ...log, store: new SplitStore(log.store, rest) };
+  const log = checked(opening, await openKind(opening, log_kind, "s3log", buckets), log_kind);
+  const rest = await openKind(opening, kind, "s3", buckets);
+  return { store: new SplitStore(log.store, rest), check: log.check, sweep };
 }
 
-type Section = readonly [name: string, settings: S3Config];
-
-/** A store that holds the log: an S3 is believed to have create-if-absent only when it was seen to. */
-async function openLogStore(opening: Opening, kind: StoreKind, section: Section): Promise<OpenedStore> {
-  const store = await openKind(opening, kind, section);
-  if (kind !== "s3" || opening.use === "deliver") return { store, check: async () => undefined };
-  const checked = new CheckedStore(store, (bytes) => new Uint8Array(randomBytes(bytes)));
-  return { store: checked, check: () => checkNow(checked, opening.log) };
+/** What holds the log: an S3 is believed to have create-if-absent only when it was seen to. */
+function checked({ use, log }: Opening, store: ObjectStore, kind: StoreKind): Pick<OpenedStore, "store" | "check"> {
+  if (kind !== "s3" || use === "deliver") return { store, check: async () => undefined };
+  const checkedStore = new CheckedStore(store, (bytes) => new Uint8Array(randomBytes(bytes)));
+  return { store: checkedStore, check: () => checkNow(checkedStore, log) };
 }
 
 async function checkNow(store: CheckedStore, log: Log): Promise<void> {
@@ -54,13 +68,23 @@ async function checkNow(store: CheckedStore, log: Log): Promise<void> {
   }
 }
 
-async function openKind({ folder, log }: Opening, kind: StoreKind, section: Section): Promise<ObjectStore> {
+async function openKind(
+  opening: Opening,
+  kind: StoreKind,
+  section: "s3" | "s3log",
+  buckets: S3Store[],
+): Promise<ObjectStore> {
+  const { config, folder, log } = opening;
   switch (kind) {
     case "memory":
       // For trying things out: it is gone when the process ends, and no other process sees it.
       return new MemoryPlace(Date.now).open();
-    case "s3":
-      return openBucket(section);
+    case "s3": {
+      const bucket = await openBucket(section, config[section]);
+      buckets.push(bucket);
+      // Pages, packs and bodies are the rest's; who only delivers reads none.
+      return section === "s3" && opening.use === "all" ? cached(opening, bucket) : bucket;
+    }
     case "embedded":
       return openEmbeddedStore({
         folder,
@@ -73,11 +97,20 @@ async function openKind({ folder, log }: Opening, kind: StoreKind, section: Sect
   }
 }
 
-async function openBucket([name, { path_style, access_key, secret_key, ...where }]: Section): Promise<ObjectStore> {
+function cached({ config, cacheFolder, log }: Opening, store: ObjectStore): ObjectStore {
+  const { cache_bytes } = config.storage;
+  if (cache_bytes === 0) return store;
+  const warn = (error: unknown): void => log({ level: "warn", event: "the cache can't be used", error });
+  return new CachedStore(store, new BlockCache(cacheFolder, cache_bytes, warn));
+}
+
+async function openBucket(section: string, settings: S3Config): Promise<S3Store> {
+  const { path_style, access_key, secret_key, ...where } = settings;
   try {
     return await openS3Store({ ...where, pathStyle: path_style, accessKey: access_key, secretKey: secret_key });
   } catch (error) {
-    if (error instanceof StoreError && error.code === "invalid") throw new ConfigError(`[${name}]: ${error.message}`);
+    if (error instanceof StoreError && error.code === "invalid")
+      throw new ConfigError(`[${section}]: ${error.message}`);
     throw error;
   }
 }

@@ -1,4 +1,7 @@
 /** The engine's second door: what needs Node. */
+
+export { BlockCache } from "./node/cache/block-cache.ts";
+export { CachedStore } from "./node/cache/cached-store.ts";
 export { nodePlatform } from "./node/crypto-platform.ts";
 export { backupEmbeddedStore, restoreEmbeddedStore } from "./node/embedded/backup.ts";
 export { openEmbeddedStore } from "./node/embedded/store.ts";

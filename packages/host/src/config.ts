@@ -49,6 +49,8 @@ const SETTINGS: Readonly<Record<string, Readonly<Record<string, Setting>>>> = {
     // Empty: the log lies where the rest does.
     log_kind: text("", ["", ...STORE_KINDS]),
     path: text(""),
+    // Of what lies in a bucket, kept near; 0: nothing.
+    cache_bytes: number(2 ** 30),
   },
   s3,
   s3log: s3,
@@ -86,7 +88,12 @@ export interface Config {
     readonly domains: readonly string[];
     readonly key_file: string;
   };
-  readonly storage: { readonly kind: StoreKind; readonly log_kind: StoreKind | ""; readonly path: string };
+  readonly storage: {
+    readonly kind: StoreKind;
+    readonly log_kind: StoreKind | "";
+    readonly path: string;
+    readonly cache_bytes: number;
+  };
   readonly s3: S3Config;
   readonly s3log: S3Config;
   readonly login: {

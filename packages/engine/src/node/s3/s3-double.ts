@@ -61,10 +61,15 @@ export class S3Double {
     });
   }
 
-  static async start(listen: { readonly port: number } | { readonly path: string } = { port: 0 }): Promise<S3Double> {
+  static async start(where: { readonly port: number } | { readonly path: string } = { port: 0 }): Promise<S3Double> {
     const double = new S3Double();
-    await new Promise<void>((resolve) => double.#server.listen({ host: "127.0.0.1", ...listen }, resolve));
+    await double.listen(where);
     return double;
+  }
+
+  /** Begins, or goes on after {@link stop} with the same objects. */
+  async listen(where: { readonly port: number } | { readonly path: string }): Promise<void> {
+    await new Promise<void>((resolve) => this.#server.listen({ host: "127.0.0.1", ...where }, resolve));
   }
 
   get settings(): S3Settings {

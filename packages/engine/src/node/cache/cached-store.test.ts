@@ -1,0 +1,134 @@
+import { mkdtemp, readdir, readFile, rm, stat, truncate, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { objectStoreContract } from "../../storage/contract.ts";
+import { MemoryPlace } from "../../storage/memory.ts";
+import { BLOCK_BYTES, BlockCache } from "./block-cache.ts";
+import { CachedStore } from "./cached-store.ts";
+
+let folder: string;
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), "restante-cache-"));
+});
+afterEach(() => rm(folder, { recursive: true }));
+
+function fail(error: unknown): never {
+  throw error;
+}
+const makeCache = (bytesMax = 2 ** 30): BlockCache => new BlockCache(folder, bytesMax, fail);
+const bytes = (size: number): Uint8Array => Uint8Array.from({ length: size }, (_, at) => at % 251);
+
+objectStoreContract("a store behind a cache", async () => {
+  let now = 1;
+  const place = new MemoryPlace(() => now++);
+  const own = await mkdtemp(join(tmpdir(), "restante-cache-"));
+  // It keeps nothing: the contract replaces objects of kinds that nobody ever replaces.
+  const store = new CachedStore(place.open(), new BlockCache(own, 0, fail));
+  const other = place.open();
+  return {
+    store,
+    other,
+    async dispose() {
+      await Promise.all([store.dispose(), other.dispose()]);
+      await rm(own, { recursive: true });
+    },
+  };
+});
+
+describe("a cache of sealed objects", () => {
+  test("what was read is read again while the store is away, after a restart too", async () => {
+    const place = new MemoryPlace(() => 7);
+    const store = new CachedStore(place.open(), makeCache());
+    const size = 3 * BLOCK_BYTES + 100;
+    for (const name of ["a/page/1", "a/pack/1", "a/body/1", "a/note/1"]) await store.put(name, bytes(size));
+    await store.get("a/page/1");
+    await store.get("a/pack/1", { start: BLOCK_BYTES + 5, end: BLOCK_BYTES + 50 });
+    await store.get("a/body/1", { start: 10, end: size + 10_000 });
+    await store.get("a/note/1");
+    place.fault = () => ({ kind: "unavailable" });
+    const again = new CachedStore(place.open(), makeCache());
+    for (const each of [store, again]) {
+      const page = await each.get("a/page/1");
+      expect(page).toMatchObject({ found: true, size, created: 7 });
+      expect(page.found && Buffer.compare(page.bytes, bytes(size))).toBe(0);
+      for (const [start, end] of [
+        [0, 1],
+        [BLOCK_BYTES - 1, BLOCK_BYTES + 1],
+        [BLOCK_BYTES, 3 * BLOCK_BYTES],
+        [size - 5, size + 50],
+      ] as const) {
+        const got = await each.get("a/body/1", { start, end });
+        expect(got.found && Buffer.compare(got.bytes, bytes(size).subarray(start, end))).toBe(0);
+      }
+      const inPack = await each.get("a/pack/1", { start: BLOCK_BYTES + 1, end: 2 * BLOCK_BYTES });
+      expect(inPack.found && inPack.bytes).toEqual(bytes(size).slice(BLOCK_BYTES + 1, 2 * BLOCK_BYTES));
+      await expect(each.get("a/pack/1", { start: 0, end: 5 })).rejects.toMatchObject({ code: "unavailable" });
+      await expect(each.get("a/note/1")).rejects.toMatchObject({ code: "unavailable" });
+    }
+  });
+
+  test("a range is one request, however many blocks it lacks", async () => {
+    const place = new MemoryPlace();
+    const store = new CachedStore(place.open(), makeCache());
+    await store.put("a/body/1", bytes(10 * BLOCK_BYTES));
+    await store.get("a/body/1", { start: 3 * BLOCK_BYTES, end: 3 * BLOCK_BYTES + 1 });
+    await store.get("a/body/1", { start: 0, end: 9 * BLOCK_BYTES });
+    expect(place.counts.get).toBe(2);
+    await store.get("a/body/1", { start: 100, end: 8 * BLOCK_BYTES });
+    expect(place.counts.get).toBe(2);
+  });
+
+  test("a folder that can't be written is told of once, and nobody else is troubled", async () => {
+    const told: unknown[] = [];
+    const place = new MemoryPlace();
+    // A file stands where the folder should be.
+    await writeFile(join(folder, "file"), "");
+    const store = new CachedStore(
+      place.open(),
+      new BlockCache(join(folder, "file", "x"), 2 ** 20, (e) => told.push(e)),
+    );
+    await store.put("a/body/1", bytes(3 * BLOCK_BYTES));
+    for (let n = 0; n < 3; n++) expect(await store.get("a/body/1")).toMatchObject({ size: 3 * BLOCK_BYTES });
+    // Once when it is looked at, once when it is written.
+    expect(told).toHaveLength(2);
+  });
+
+  test("it keeps to its size; what was used last stays", async () => {
+    const place = new MemoryPlace();
+    const limit = 4 * (BLOCK_BYTES + 1000);
+    const store = new CachedStore(place.open(), makeCache(limit));
+    for (let n = 0; n < 10; n++) {
+      await store.put(`a/page/${n}`, bytes(BLOCK_BYTES));
+      await store.get(`a/page/${n}`);
+      await store.get("a/page/0");
+    }
+    const sizes = await Promise.all((await readdir(folder)).map(async (file) => (await stat(join(folder, file))).size));
+    expect(sizes.reduce((sum, size) => sum + size, 0)).toBeLessThanOrEqual(limit);
+    const { get } = place.counts;
+    await store.get("a/page/0");
+    await store.get("a/page/9");
+    expect(place.counts.get).toBe(get);
+    await store.get("a/page/1");
+    expect(place.counts.get).toBe(get + 1);
+  });
+
+  test("what is deleted is dropped, and what a crash has torn is asked for again", async () => {
+    const place = new MemoryPlace();
+    const store = new CachedStore(place.open(), makeCache());
+    await store.put("a/body/1", bytes(4 * BLOCK_BYTES));
+    await store.get("a/body/1", { start: 2 * BLOCK_BYTES, end: 3 * BLOCK_BYTES });
+    await store.get("a/body/1", { start: 0, end: 1 });
+    await store.delete(["a/body/1"]);
+    expect(await readdir(folder)).toEqual([]);
+    expect((await store.get("a/body/1")).found).toBe(false);
+    await store.put("a/body/2", bytes(1000));
+    await store.get("a/body/2");
+    const [file] = await readdir(folder);
+    expect((await readFile(join(folder, file!))).length).toBeGreaterThan(1000);
+    await truncate(join(folder, file!), 500);
+    const got = await store.get("a/body/2");
+    expect(got.found && got.bytes).toEqual(bytes(1000));
+    expect(place.counts.get).toBe(5);
+  });
+});
