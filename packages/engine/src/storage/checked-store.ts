@@ -1,4 +1,4 @@
-import { NO_CREATES, settleVerdict, type Verdict } from "./creates.ts";
+import { NO_CREATES, settleVerdict } from "./creates.ts";
 import {
   type ByteRange,
   type Got,
@@ -12,6 +12,7 @@ import {
   type StoreOptions,
   type WatchOptions,
 } from "./object-store.ts";
+import { surelyNotDone } from "./surely-not-done.ts";
 
 /**
  * A store to which nothing is written before its verdict is known and good (`creates.ts`). Reads, and what removes, need
@@ -69,17 +70,7 @@ export class CheckedStore implements ObjectStore {
   }
 
   async #check(): Promise<void> {
-    if ((await this.#settle()) === "none") throw new StoreError("invalid", NO_CREATES);
-  }
-
-  async #settle(): Promise<Verdict> {
-    try {
-      return await settleVerdict(this.#store, this.#random);
-    } catch (error) {
-      // Whatever became of the probe's own writes, what is asked for was not done.
-      if (error instanceof StoreError && error.code === "unknown")
-        throw new StoreError("unavailable", error.message, { cause: error });
-      throw error;
-    }
+    if ((await surelyNotDone(settleVerdict(this.#store, this.#random))) === "none")
+      throw new StoreError("invalid", NO_CREATES);
   }
 }

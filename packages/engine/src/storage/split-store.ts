@@ -11,6 +11,7 @@ import {
   type StoreOptions,
   type WatchOptions,
 } from "./object-store.ts";
+import { surelyNotDone } from "./surely-not-done.ts";
 
 /** What needs create-if-absent, or is read by a process that may not read the rest: `<account>/<kind>/…`. */
 const LOG_KINDS: ReadonlySet<string> = new Set(["log", "slot", "checkpoint", "public"]);
@@ -31,14 +32,15 @@ export class SplitStore implements ObjectStore {
     this.#rest = rest;
   }
 
-  put(name: string, content: Uint8Array | AsyncIterable<Uint8Array>, options?: StoreOptions): Promise<Put> {
-    return this.#of(name).put(name, content, options);
+  async put(name: string, content: Uint8Array | AsyncIterable<Uint8Array>, options: StoreOptions = {}): Promise<Put> {
+    const store = this.#of(name);
+    return store.put(name, content, await this.#putAhead(store, options));
   }
 
-  async putIfAbsent(name: string, content: Uint8Array, options?: StoreOptions): Promise<PutIfAbsent> {
+  async putIfAbsent(name: string, content: Uint8Array, options: StoreOptions = {}): Promise<PutIfAbsent> {
     if (this.#of(name) !== this.#log)
       throw new StoreError("invalid", "only what belongs to the log can be created if absent");
-    return this.#log.putIfAbsent(name, content, options);
+    return this.#log.putIfAbsent(name, content, await this.#putAhead(this.#log, options));
   }
 
   get(name: string, range?: ByteRange, options?: StoreOptions): Promise<Got> {
@@ -75,6 +77,13 @@ export class SplitStore implements ObjectStore {
 
   async dispose(): Promise<void> {
     await Promise.all([this.#log.dispose(), this.#rest.dispose()]);
+  }
+
+  /** Stores what goes along in the other store than the object that names it; what is left goes along. */
+  async #putAhead(store: ObjectStore, { along = [], ...options }: StoreOptions): Promise<StoreOptions> {
+    const elsewhere = along.filter(({ name }) => this.#of(name) !== store);
+    await surelyNotDone(Promise.all(elsewhere.map(({ name, content }) => this.#of(name).put(name, content, options))));
+    return { ...options, along: along.filter((object) => !elsewhere.includes(object)) };
   }
 
   #of(name: string): ObjectStore {

@@ -227,6 +227,17 @@ test("behind a store that hangs, who waits too long for a turn is told so; bulk 
   expect(await first).toMatchObject({ code: "unknown" });
 });
 
+test("of what goes along nothing is unknown: what names it was not stored", async () => {
+  const double = await makeDouble();
+  const store = await openStore(double);
+  const along = [{ name: "a/body/1", content: bytes(20_000) }];
+  double.fault = ({ key }) => (key === "a/body/1" ? { kind: "lost-answer" } : undefined);
+  const entry = store.putIfAbsent("a/log/00000000000001", bytes(9), { along });
+  await expect(entry).rejects.toMatchObject({ code: "unavailable" });
+  await expect(store.put("a/note/1", bytes(9), { along })).rejects.toMatchObject({ code: "unavailable" });
+  expect([...double.objects.keys()]).toEqual(["a/body/1"]);
+});
+
 test("a source whose upload can't begin is told that nobody reads on", async () => {
   const double = await makeDouble();
   const store = await openStore(double);

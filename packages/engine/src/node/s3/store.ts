@@ -13,6 +13,7 @@ import {
   type StoreOptions,
   type WatchOptions,
 } from "../../storage/object-store.ts";
+import { surelyNotDone } from "../../storage/surely-not-done.ts";
 import { type Answer, Connection, Refused } from "./connection.ts";
 import { PartlyFailed } from "./failures.ts";
 import { poll } from "./poll.ts";
@@ -53,6 +54,7 @@ export class S3Store implements ObjectStore {
   async put(name: string, content: Uint8Array | AsyncIterable<Uint8Array>, options: StoreOptions = {}): Promise<Put> {
     checkName(name);
     if (this.#closed) throw new StoreError("closed", "store is closed");
+    await this.#putAlong(options);
     const put: Promise<Put> =
       content instanceof Uint8Array ? this.#putBytes(name, content, options) : this.#putStream(name, content, options);
     this.#puts.add(put);
@@ -67,6 +69,7 @@ export class S3Store implements ObjectStore {
 
   async putIfAbsent(name: string, content: Uint8Array, options: StoreOptions = {}): Promise<PutIfAbsent> {
     checkName(name);
+    await this.#putAlong(options);
     try {
       const { now } = await this.#connection.request(
         { ...options, kind: "write", bytes: content.length, answers: [412, 501] },
@@ -159,6 +162,11 @@ export class S3Store implements ObjectStore {
 
   #target(name: string): { readonly Bucket: string; readonly Key: string } {
     return { Bucket: this.#bucket, Key: this.#prefix + name };
+  }
+
+  /** S3 takes one object at a time: what goes along is there before what names it. */
+  async #putAlong({ along = [], ...options }: StoreOptions): Promise<void> {
+    await surelyNotDone(Promise.all(along.map(({ name, content }) => this.put(name, content, options))));
   }
 
   #putBytes(name: string, content: Uint8Array, options: StoreOptions): Promise<Answer<unknown>> {

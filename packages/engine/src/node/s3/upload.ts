@@ -1,4 +1,5 @@
 import { type Put, StoreError, type StoreOptions } from "../../storage/object-store.ts";
+import { surelyNotDone } from "../../storage/surely-not-done.ts";
 import { type Connection, Refused } from "./connection.ts";
 import { PART_BYTES, PARTS_AT_ONCE } from "./settings.ts";
 
@@ -103,15 +104,6 @@ async function sendParts(
   } finally {
     // The abort comes after them: a part that lands later would stay.
     await Promise.allSettled(underWay);
-  }
-}
-
-async function surelyNotDone<T>(asked: Promise<T>): Promise<T> {
-  try {
-    return await asked;
-  } catch (error) {
-    if (!(error instanceof StoreError) || error.code !== "unknown") throw error;
-    throw new StoreError("unavailable", error.message, { cause: error });
   }
 }
 
