@@ -78,6 +78,10 @@ test("while the store is away changes get a temporary failure, sessions stay, an
   expect(await server.stop()).toBe(0);
   const check = await restante(data, ["check", DEMO.user, "--password-stdin"], `${DEMO.password}\n`, environment());
   expect(check.out).toContain("0 damaged");
+  // A check is of the store, not of what is kept near.
+  for (const key of double.objects.keys()) if (key.includes("/body/")) double.objects.delete(key);
+  const damaged = await restante(data, ["check", DEMO.user, "--password-stdin"], `${DEMO.password}\n`, environment());
+  expect([damaged.code, damaged.out]).toEqual([1, expect.stringContaining("1 damaged")]);
 });
 
 /** What came before the tagged line. */

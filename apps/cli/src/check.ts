@@ -12,7 +12,7 @@ export async function check(config: Config, args: readonly string[], flags: Flag
   if (address === undefined) throw new Exit(EXIT.usage, "check wants an address");
   if (flags.repair) return repair(config, address, flags);
   if (flags.retry) return retryNotes(config, address, flags);
-  return withSession(config, address, flags, async (session) => {
+  return withSession(config, address, { ...flags, use: "check" }, async (session) => {
     const report = await checkAccount(session);
     if (flags.json) process.stdout.write(`${JSON.stringify(report)}\n`);
     else {
@@ -53,7 +53,7 @@ async function repair(config: Config, address: string, flags: Flags): Promise<nu
 
 /** `restante check --sealed`: a line an object, by name: hash, size, name. Damage is told on standard error too. */
 async function checkObjects(config: Config, flags: Flags): Promise<number> {
-  await using context = await openContext(config);
+  await using context = await openContext(config, "check");
   let damaged = 0;
   for await (const object of checkSealed(context.store)) {
     const { name, size, hash, problem } = object;

@@ -115,10 +115,10 @@ export function trustedHosts(config: Config, signer: SigningKeyPair): readonly U
 export async function withSession<T>(
   config: Config,
   address: string,
-  flags: Flags,
+  flags: Flags & { readonly use?: Use },
   work: (session: AccountSession) => Promise<T>,
 ): Promise<T> {
-  await using context = await openContext(config);
+  await using context = await openContext(config, flags.use);
   const trusted = trustedHosts(config, await readSigner(config));
   const accounts = new Accounts({ ...context, trustedHosts: trusted, pepper: await readPepper(config) });
   try {

@@ -13,8 +13,9 @@ import { MemoryPlace } from "@restante/engine/testing";
 import { type Config, ConfigError, type Log, type S3Config, type StoreKind } from "@restante/host";
 import { EXIT } from "./exit.ts";
 
-/** What a process does to the store. One that only delivers may have a key that can neither read nor list. */
-export type Use = "all" | "deliver";
+/** What a process does to the store. One that only delivers may have a key that can neither read nor list; one that
+ * checks must see what the store has, not what is kept near. */
+export type Use = "all" | "deliver" | "check";
 
 export interface OpenedStore {
   readonly store: ObjectStore;
@@ -82,7 +83,7 @@ async function openKind(
     case "s3": {
       const bucket = await openBucket(section, config[section]);
       buckets.push(bucket);
-      // Pages, packs and bodies are the rest's; who only delivers reads none.
+      // Pages, packs and bodies are the rest's.
       return section === "s3" && opening.use === "all" ? cached(opening, bucket) : bucket;
     }
     case "embedded":

@@ -26,7 +26,7 @@ export interface OpenLog {
 }
 
 /** What the opener knows of an account beforehand. */
-export interface OpenKnowing extends WatchOptions {
+export interface OpenKnowing extends Pick<WatchOptions, "isUrgent"> {
   readonly witness?: Witness | undefined;
   readonly prefetched?: Prefetched | undefined;
 }

@@ -43,7 +43,7 @@ const ENTRIES_AT_ONCE = 64;
 /** How often an opening begins anew because the log was trimmed under it. */
 const OPEN_TRIES = 5;
 
-export interface LinearBayOptions<State, Op, Outcome> extends LogPlace, WatchOptions {
+export interface LinearBayOptions<State, Op, Outcome> extends LogPlace, Pick<WatchOptions, "isUrgent"> {
   readonly machine: Machine<State, Op, Outcome>;
   readonly snapshots: Snapshots<State>;
   readonly pages: PageStore;
@@ -126,7 +126,10 @@ export class LinearBay<State, Op, Outcome> implements Bay<State, Op, Outcome> {
       // A hint only: whoever needs the head syncs by itself and sees the error.
       bay.sync().catch(() => undefined);
     };
-    bay.#stopWatching = options.store.watch(`${options.prefix}log/`, ring, options);
+    bay.#stopWatching = options.store.watch(`${options.prefix}log/`, ring, {
+      isUrgent: options.isUrgent,
+      after: options.prefix + entryName(bay.#head),
+    });
     return bay;
   }
 

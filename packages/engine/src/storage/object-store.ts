@@ -34,7 +34,9 @@ export type Ring = (name?: string) => void;
 
 export interface WatchOptions {
   /** Whether somebody waits for it just now; by default always. A store that must be asked is asked less often else. */
-  readonly isUrgent?: () => boolean;
+  readonly isUrgent?: (() => boolean) | undefined;
+  /** The newest name that who watches knows of: a store that must be asked is asked for later ones alone. */
+  readonly after?: string | undefined;
 }
 
 export const NAME_BYTES_MAX = 512;

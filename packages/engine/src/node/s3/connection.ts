@@ -141,7 +141,7 @@ export class Connection {
         return await queue.run(options.priority ?? "interactive", () => this.#attempt(options, run, seen));
       } catch (error) {
         const { status } = seen;
-        if (status !== undefined && options.answers?.includes(status))
+        if (status !== undefined && options.answers?.includes(status) && !isOfBucket(error))
           throw new Refused(status, this.#dateOf(seen), doubtful);
         const failure = judgeFailure(error, status);
         doubtful ||= failure.doubtful;
@@ -182,6 +182,11 @@ export class Connection {
       ended.addEventListener("abort", end);
     });
   }
+}
+
+/** Of a bucket that is not there nothing is known: that an object is absent is another answer, under the same status. */
+function isOfBucket(error: unknown): boolean {
+  return (error as Error).name === "NoSuchBucket";
 }
 
 function asStoreError(

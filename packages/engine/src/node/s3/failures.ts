@@ -64,7 +64,10 @@ export function judgeFailure(error: unknown, status: number | undefined): Failur
   if (status === 507 || (status !== 404 && FULL.test(`${name} ${message}`)))
     return { doubtful: false, full: true, again: false, reason };
   const isThrottled = status === 429 || name === "SlowDown" || name === "ServiceUnavailable.SlowDown";
-  if (isThrottled || status === 408 || status === 409) return { doubtful: false, full: false, again: true, reason };
+  // Our clock is off: the SDK takes the store's from the answer.
+  const isSkewed = name === "RequestTimeTooSkewed";
+  if (isThrottled || isSkewed || status === 408 || status === 409)
+    return { doubtful: false, full: false, again: true, reason };
   return { doubtful: status >= 500, full: false, again: status >= 500 && status !== 501, reason };
 }
 

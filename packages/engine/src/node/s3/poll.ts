@@ -8,18 +8,19 @@ type List = (after: string, limit: number, signal: AbortSignal) => Promise<Liste
 
 /**
  * A watch on a store that tells nothing by itself: one small list at a time of what sorts after the newest name seen.
- * Rings without a name at the first look, which finds where the names end, and now and then, for late names.
+ * Rings without a name at the first look, which finds where the names end if that is not known, and now and then, for
+ * late names.
  */
 export function poll(
   list: List,
   ring: Ring,
   limits: S3Limits,
-  { isUrgent = () => true }: WatchOptions = {},
+  { isUrgent = () => true, after }: WatchOptions = {},
 ): () => void {
   const ended = new AbortController();
   const { signal } = ended;
-  let last = "";
-  let looks = 0;
+  let last = after ?? "";
+  let looks = after === undefined ? 0 : 1;
 
   async function look(): Promise<void> {
     const isFirst = looks === 0;
@@ -33,13 +34,18 @@ export function poll(
     looks++;
   }
 
+  async function pause(): Promise<void> {
+    const begun = performance.now();
+    while (!signal.aborted && performance.now() - begun < (isUrgent() ? limits.pollUrgentMs : limits.pollMs))
+      await new Promise((resolve) => setTimeout(resolve, limits.pollUrgentMs).unref());
+  }
+
   async function run(): Promise<void> {
+    if (after !== undefined) await pause();
     while (!signal.aborted) {
       // A hint only: who needs to know asks by themselves and sees the error. The next look comes in any case.
       await look().catch(() => undefined);
-      const lookedAt = performance.now();
-      while (!signal.aborted && performance.now() - lookedAt < (isUrgent() ? limits.pollUrgentMs : limits.pollMs))
-        await new Promise((resolve) => setTimeout(resolve, limits.pollUrgentMs).unref());
+      await pause();
     }
   }
 

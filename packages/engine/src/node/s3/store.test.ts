@@ -238,6 +238,22 @@ test("of what goes along nothing is unknown: what names it was not stored", asyn
   expect([...double.objects.keys()]).toEqual(["a/body/1"]);
 });
 
+test("a clock that is off is set by the store's answer", async () => {
+  const double = await makeDouble();
+  const store = await openStore(double);
+  double.fault = failing(1, { kind: "refused", status: 403, code: "RequestTimeTooSkewed" });
+  await store.put("a/note/1", bytes(9));
+  expect(double.objects.has("a/note/1")).toBe(true);
+});
+
+test("in a bucket that is not there no object is absent", async () => {
+  const double = await makeDouble();
+  const store = await openStore(double, { bucket: "another" });
+  await expect(store.get("a/note/1")).rejects.toMatchObject({ code: "unavailable" });
+  await expect(store.list("a/")).rejects.toMatchObject({ code: "unavailable" });
+  await expect(store.putIfAbsent("a/log/00000000000001", bytes(9))).rejects.toMatchObject({ code: "unavailable" });
+});
+
 test("a source whose upload can't begin is told that nobody reads on", async () => {
   const double = await makeDouble();
   const store = await openStore(double);
@@ -324,4 +340,41 @@ test("polls ask little: one name at a time until something came", async () => {
   const lists = double.requests.filter(({ method }) => method === "GET").map(({ query }) => query.get("max-keys"));
   expect(lists.slice(0, 2)).toEqual(["1000", "1000"]);
   expect(lists.slice(2)).toContain("1");
+});
+
+test("who knows what is there has later names told alone, by one small list at a time", async () => {
+  const double = await makeDouble();
+  const [store, other] = [await openStore(double), await openStore(double)];
+  for (let n = 0; n < 5; n++) await other.put(`a/log/${n}`, bytes(1));
+  double.requests.length = 0;
+  const name = new Promise<string | undefined>((resolve) => {
+    const end = store.watch("a/log/", resolve, { after: "a/log/4" });
+    open.push({ dispose: async () => end() });
+  });
+  await other.put("a/log/5", bytes(1));
+  expect(await name).toBe("a/log/5");
+  const [first] = double.requests.filter(({ method }) => method === "GET");
+  expect([first?.query.get("max-keys"), first?.query.get("start-after")]).toEqual(["1", "a/log/4"]);
+});
+
+test("while nobody waits it is asked less often", async () => {
+  const double = await makeDouble();
+  const store = await openStore(double, {}, { ...QUICK, pollUrgentMs: 10, pollMs: 3_600_000 });
+  let isUrgent = false;
+  let looks = 0;
+  let looked: () => void = () => undefined;
+  double.fault = () => {
+    looks++;
+    looked();
+    return undefined;
+  };
+  const end = store.watch("a/log/", () => undefined, { after: "a/log/4", isUrgent: () => isUrgent });
+  open.push({ dispose: async () => end() });
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  expect(looks).toBe(0);
+  const look = new Promise<void>((resolve) => {
+    looked = resolve;
+  });
+  isUrgent = true;
+  await look;
 });
