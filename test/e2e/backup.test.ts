@@ -117,3 +117,15 @@ test("the sealed check names what is missing and what has another size, and its 
   expect(await owner(["--retry"])).toMatchObject({ code: 0, out: "0 deliveries can't be opened\n" });
   await removeDataFolder(data);
 }, 60_000);
+
+test("accounts of which a part lies elsewhere are not backed up in part", async () => {
+  const data = await makeDataFolder();
+  try {
+    for (const env of [{ RESTANTE_STORAGE_LOG_KIND: "memory" }, { RESTANTE_STORAGE_KIND: "memory" }]) {
+      const { code, err } = await restante(data, ["backup", join(data, "backup")], "", env);
+      expect([code, err]).toEqual([2, expect.stringContaining("embedded store whole")]);
+    }
+  } finally {
+    await removeDataFolder(data);
+  }
+});

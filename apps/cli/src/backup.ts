@@ -70,7 +70,10 @@ export async function restore(config: Config, args: readonly string[], flags: Fl
 
 function folderOf(config: Config, [folder]: readonly string[], command: string): string {
   if (folder === undefined) throw new Exit(EXIT.usage, `${command} wants a folder`);
-  if (config.storage.kind !== "embedded") throw new Exit(EXIT.usage, `${command} is for the embedded store`);
+  const { kind, log_kind } = config.storage;
+  // A part of the accounts would be no backup of any.
+  if (kind !== "embedded" || log_kind !== "")
+    throw new Exit(EXIT.usage, `${command} is for accounts that lie in the embedded store whole`);
   return folder.replace(/\/+$/, "");
 }
 
