@@ -1,6 +1,7 @@
 import { hexText } from "../bay/entry.ts";
 import type { Prefetched } from "../bay/log-objects.ts";
 import { publicRecord, type Ring } from "../crypto/index.ts";
+import { EngineError } from "../errors.ts";
 import type { Contents } from "../mail/contents.ts";
 import { checkFlags } from "../mail/flags.ts";
 import { type Appended, Mail } from "../mail/mail.ts";
@@ -31,6 +32,19 @@ export interface AccountPlace {
   readonly platform: Platform;
   /** Public keys of the hosts whose deliveries are believed. */
   readonly trustedHosts: readonly Uint8Array[];
+}
+
+export interface OpenFrom {
+  readonly slot?: string;
+  readonly prefetched?: Prefetched | undefined;
+}
+
+/** A slot that opens and that the log does not list: of a change that was cut short, or put back by the store. */
+export class SlotUnlisted extends EngineError {
+  constructor() {
+    super("not-permitted", "the key slot is not listed");
+    this.name = "SlotUnlisted";
+  }
 }
 
 /**
@@ -92,9 +106,21 @@ export class Account {
     this.#stopWatching.push(store.watch(`${prefix}note/`, tell, { isUrgent: () => idling.size > 0 }));
   }
 
-  /** `prefetched` is what `prefetchLog` gave while the ring was not there yet. Throws EngineError `unavailable` or
-   * `corrupt`. */
-  static async open(place: AccountPlace, ring: Ring, prefetched?: Prefetched): Promise<Account> {
+  /**
+   * `slot` is the key slot that the ring came out of: if the log does not list it, nothing is written with its keys.
+   * `prefetched` is what `prefetchLog` gave while the ring was not there yet. The ring is wiped with the account, and
+   * if it is not opened. Throws EngineError `unavailable`, `corrupt` or {@link SlotUnlisted}.
+   */
+  static async open(place: AccountPlace, ring: Ring, from: OpenFrom = {}): Promise<Account> {
+    try {
+      return await Account.#open(place, ring, from);
+    } catch (error) {
+      ring[Symbol.dispose]();
+      throw error;
+    }
+  }
+
+  static async #open(place: AccountPlace, ring: Ring, { slot, prefetched }: OpenFrom): Promise<Account> {
     const { store, platform } = place;
     const id = hexText(ring.account);
     // After a restore the witness tells of a history that is gone.
@@ -104,6 +130,10 @@ export class Account {
     const idling = new Set<() => void>();
     const isUrgent = (): boolean => idling.size > 0;
     const log = await openLog(store, prefix, platform, ring, { witness, prefetched, isUrgent });
+    if (slot !== undefined && !log.bay.state.slots.names.includes(slot)) {
+      await log.bay.dispose();
+      throw new SlotUnlisted();
+    }
     if (restored) await tellRestored(log.bay, platform, id);
     if (log.bay.rolledBack)
       platform.log({ level: "error", event: "store shows an older history", account: hexText(ring.account) });

@@ -15,7 +15,7 @@ import {
   utf8,
 } from "../crypto/index.ts";
 import { EngineError } from "../errors.ts";
-import { Account, type AccountPlace } from "./account.ts";
+import { Account, type AccountPlace, type OpenFrom, SlotUnlisted } from "./account.ts";
 import { appSlotName } from "./app-passwords.ts";
 import { rehash } from "./passwords.ts";
 import { AccountSession } from "./session.ts";
@@ -27,6 +27,9 @@ import { accountPrefix, normalizeAddress, type User, type UserDirectory } from "
 export const KEEP_OPEN_MS: number = 10 * 60_000;
 /** What an unknown user's sign-in takes before any real one was measured. */
 const TYPICAL_KDF_MS = 250;
+
+/** Password slots that a sign-in tries, newest first: there is one, and one more while it is changed. */
+const PASSWORD_SLOTS_MAX = 8;
 
 export interface AccountsOptions extends AccountPlace {
   readonly users: UserDirectory;
@@ -161,7 +164,8 @@ export class Accounts {
     const { store, platform } = this.#options;
     const prefix = accountPrefix(attempt.user.record);
     const { objects } = await asStoreFailure(store.list(`${prefix}slot/password-`));
-    for (const { name } of [...objects].reverse()) {
+    // A store can make up as many as it likes, and each takes its time.
+    for (const { name } of [...objects].reverse().slice(0, PASSWORD_SLOTS_MAX)) {
       const begun = platform.monotonic();
       const entered = await this.#trySlot(attempt, name.slice(prefix.length), secret);
       this.#kdfMs = (this.#kdfMs * 3 + (platform.monotonic() - begun)) / 4;
@@ -205,8 +209,9 @@ export class Accounts {
     const prefix = accountPrefix(user.record);
     using copy = copyRing(ring);
     let open = this.#open.get(prefix);
+    const joins = open !== undefined;
     if (open) ring[Symbol.dispose]();
-    else open = this.#start(prefix, ring, prefetched);
+    else open = this.#start(prefix, ring, { slot, prefetched });
     try {
       const account = await open.account;
       await account.refresh();
@@ -218,6 +223,11 @@ export class Accounts {
       await this.#settle(user, copy, weak && { account, slot, secret: weak });
       return { open, slot };
     } catch (error) {
+      if (error instanceof SlotUnlisted) {
+        this.#forget(open);
+        // That was somebody else's slot.
+        return joins ? await this.#adopt(attempt, { ring: copyRing(copy), slot, weak }) : undefined;
+      }
       if (open.sessions === 0) this.#letGo(open);
       throw error;
     } finally {
@@ -225,8 +235,8 @@ export class Accounts {
     }
   }
 
-  #start(prefix: string, ring: Ring, prefetched: Prefetched | undefined): Open {
-    const account = Account.open(this.#options, ring, prefetched);
+  #start(prefix: string, ring: Ring, from: OpenFrom): Open {
+    const account = Account.open(this.#options, ring, from);
     const open: Open = { prefix, account, accepted: new Map(), entered: false, sessions: 0, closing: 0 };
     this.#open.set(prefix, open);
     account.then(

@@ -191,6 +191,41 @@ describe("changes of the ways in", () => {
     await Promise.all([one.dispose(), two.dispose()]);
   });
 
+  test("a rotation that is cut short at any write loses nothing that is written afterwards, and locks nobody out", async () => {
+    for (let at = 1, ended = false; !ended; at++)
+      for (const done of [false, true]) {
+        const { place, tools, accounts, user } = await setUp();
+        const { appPassword } = await addAppPassword(tools, user(), FIRST, "Phone");
+        const store = dyingStore(place.open(), at, done);
+        ended = await rotateAccount({ ...tools, store }, user(), FIRST).then(
+          () => true,
+          () => false,
+        );
+        // Several at once, on a server that opens the account anew: some try a slot that was never listed.
+        const server = accounts();
+        const [session, other] = await Promise.all([server.login("ada", FIRST, ""), server.login("ada", FIRST, "")]);
+        const isRotated = user().record.keyVersion === 2;
+        const phone = await server.login("ada", appPassword, "").catch(() => undefined);
+        expect(phone === undefined).toBe(isRotated);
+        await session.create("Written afterwards");
+        for (const one of [session, other, phone]) one?.close();
+        await server.dispose();
+        await changePassword(tools, user(), FIRST, SECOND);
+        const after = accounts();
+        const reader = await after.login("ada", SECOND, "");
+        expect(reader.getMailbox("Written afterwards").path).toBe("Written afterwards");
+        if (!isRotated) (await after.login("ada", appPassword, "")).close();
+        reader.close();
+        await after.dispose();
+      }
+  });
+
+  test("a password that could be an app password is refused: it would open nothing", async () => {
+    const { tools, user } = await setUp();
+    const { appPassword } = await addAppPassword(tools, user(), FIRST, "Phone");
+    await expect(changePassword(tools, user(), FIRST, appPassword)).rejects.toMatchObject({ code: "invalid" });
+  });
+
   /** What the process that doesn't die does meanwhile: nothing, or it begins so many turns later, or earlier. */
   const MEETINGS = ["alone", 0, 40, 150, -40, -150] as const;
   const turns = async (count: number): Promise<void> => {

@@ -45,11 +45,9 @@ export async function changeSlots(store: ObjectStore, prefix: string, mail: Mail
     if (outcome === "exists") throw new EngineError("conflict", "another change of the passwords is under way");
   }
   await mail.push({ kind: "slots", names: change.names, upon: fence });
-  await deleteSlots(
-    store,
-    prefix,
-    slots.names.filter((name) => !change.names.includes(name)),
-  );
+  const ended = slots.names.filter((name) => !change.names.includes(name));
+  // The change is made: what is left is listed no more, and goes with the next one.
+  await deleteSlots(store, prefix, ended).catch(() => undefined);
 }
 
 async function listSlots(store: ObjectStore, prefix: string): Promise<string[]> {
