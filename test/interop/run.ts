@@ -2,6 +2,7 @@ import { curl } from "./curl.ts";
 import { type Interop, Steps } from "./harness.ts";
 import { idle } from "./imapflow.ts";
 import { imaplib } from "./imaplib.ts";
+import { ldap } from "./ldap.ts";
 import { mbsync } from "./mbsync.ts";
 import { mutt } from "./mutt.ts";
 import { postfix } from "./postfix.ts";
@@ -18,6 +19,7 @@ const PROGRAMS: Readonly<Record<string, Interop>> = {
   imapflow: idle,
   mutt,
   imaplib,
+  ldap,
   versitygw,
   garage,
 };

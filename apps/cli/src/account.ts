@@ -3,6 +3,7 @@ import {
   accountPrefix,
   changePassword,
   deleteAccount,
+  isRecoveryCode,
   recoverAccount,
   rotateAccount,
   signUp,
@@ -46,6 +47,7 @@ export async function account(config: Config, args: readonly string[], flags: Fl
 
 async function add(context: Context, address: string, flags: Flags): Promise<unknown> {
   const password = await askNewSecret(`Password for ${address}: `, flags);
+  await checkDirectoryPassword(context, address, password);
   const { recoveryCode } = await signUp({ ...context, pepper: await readPepper(context.config) }, address, password);
   if (flags.json) return { address, recoveryCode };
   return [
@@ -68,16 +70,28 @@ async function passwd(context: Context, address: string, flags: Flags): Promise<
   const user = await getUser(context, address);
   const old = await askSecret("Present password: ", flags);
   const fresh = await askNewSecret("New password: ", flags);
+  await checkDirectoryPassword(context, user.address, fresh);
   await changePassword({ ...context, pepper: await readPepper(context.config) }, user, old, fresh);
   return [`The password of ${user.address} is changed.`];
 }
 
 async function recover(context: Context, address: string, flags: Flags): Promise<unknown> {
   const user = await getUser(context, address);
-  const code = await askSecret("Recovery code: ", flags);
-  const fresh = await askNewSecret("New password: ", flags);
-  await recoverAccount({ ...context, pepper: await readPepper(context.config) }, user, code, fresh);
+  const isDirectory = context.passwords !== undefined;
+  const secret = await askSecret(isDirectory ? "Recovery code or former password: " : "Recovery code: ", flags);
+  const fresh = await askNewSecret(isDirectory ? "The directory's password: " : "New password: ", flags);
+  await checkDirectoryPassword(context, user.address, fresh);
+  const replace = isDirectory && !isRecoveryCode(secret) ? changePassword : recoverAccount;
+  await replace({ ...context, pepper: await readPepper(context.config) }, user, secret, fresh);
   return [`${user.address} has a new password.`];
+}
+
+/** A slot for any other password than the directory's would lock the mail for who signs in. */
+async function checkDirectoryPassword({ passwords }: Context, name: string, password: string): Promise<void> {
+  if (!passwords) return;
+  const person = await passwords.findPerson(name);
+  if (!person || !(await passwords.isPassword(person, password)))
+    throw new Exit(EXIT.failed, "that is not the password that the directory has");
 }
 
 async function rotate(context: Context, address: string, flags: Flags): Promise<unknown> {

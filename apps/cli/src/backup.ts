@@ -3,9 +3,10 @@ import { dirname, join } from "node:path";
 import { accountPrefix } from "@restante/engine";
 import { backupEmbeddedStore, markRestored, restoreEmbeddedStore, UsersFolder } from "@restante/engine/node";
 import type { Config } from "@restante/host";
-import { placesOf } from "./context.ts";
+import { openLog, placesOf } from "./context.ts";
 import { EXIT, Exit } from "./exit.ts";
 import type { Flags } from "./flags.ts";
+import { openLdap } from "./ldap.ts";
 
 /** Written last: a backup without it was cut off. */
 const COMPLETE_FILE = "backup.json";
@@ -22,7 +23,8 @@ export async function backUp(config: Config, args: readonly string[], flags: Fla
   if ((await readdir(folder)).length > 0) throw new Exit(EXIT.failed, `${folder} is not empty`);
   if (!(await exists(join(places.store, "store.sqlite")))) throw new Exit(EXIT.failed, "there is no store to back up");
   // Users before the store: each that is named has its account there.
-  for (const name of ["users", "tls"] as const) await copyTree(places[name], join(folder, name));
+  await backUpUsers(config, join(folder, "users"));
+  await copyTree(places.tls, join(folder, "tls"));
   await copyIfThere(places.lmtpKey, join(folder, "keys", "lmtp"));
   const { files, bytes } = await backupEmbeddedStore(places.store, join(folder, "store"));
   const pepper = `${folder}.pepper`;
@@ -36,6 +38,14 @@ export async function backUp(config: Config, args: readonly string[], flags: Fla
         "Files are linked where they can be: copy the folder to another disk.\n",
     );
   return EXIT.well;
+}
+
+/** A directory has its own backups; what it tells of accounts is kept here too, since a restore must mark each of them. */
+async function backUpUsers(config: Config, to: string): Promise<void> {
+  if (config.login.kind !== "ldap") return copyTree(placesOf(config).users, to);
+  const directory = await openLdap(config, openLog(config));
+  const copy = new UsersFolder(to);
+  for (const user of await directory.list()) await copy.add(user);
 }
 
 /**

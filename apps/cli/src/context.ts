@@ -4,6 +4,7 @@ import {
   type Deliverer,
   normalizeAddress,
   type ObjectStore,
+  type PasswordDirectory,
   type Platform,
   ready,
   type SigningKeyPair,
@@ -17,6 +18,7 @@ import { type Config, createLog, dataPath, type Log, readOrMakeKey } from "@rest
 import { askSecret } from "./ask.ts";
 import { EXIT, Exit } from "./exit.ts";
 import type { Flags } from "./flags.ts";
+import { openLdap } from "./ldap.ts";
 import { openStore, type Use } from "./store.ts";
 
 /** What every command works on: the store, the users and the platform, made from the configuration. */
@@ -29,13 +31,16 @@ export interface Context extends AsyncDisposable {
   /** Frees what killed processes left of uploads. */
   readonly sweepStore: () => Promise<void>;
   readonly users: UserDirectory;
+  /** The same, where it judges passwords itself. */
+  readonly passwords: PasswordDirectory | undefined;
   readonly platform: Platform;
 }
 
 export async function openContext(config: Config, use: Use = "all"): Promise<Context> {
   await ready;
-  const log = createLog(config.log.level, (line) => process.stderr.write(line));
+  const log = openLog(config);
   const crypto = nodePlatform();
+  const passwords = config.login.kind === "ldap" ? await openLdap(config, log) : undefined;
   const { store: folder, cache: cacheFolder } = placesOf(config);
   const { store, check, sweep } = await openStore({ config, folder, cacheFolder, log, use });
   return {
@@ -44,7 +49,8 @@ export async function openContext(config: Config, use: Use = "all"): Promise<Con
     store,
     checkStore: check,
     sweepStore: sweep,
-    users: new UsersFolder(placesOf(config).users),
+    passwords,
+    users: passwords ?? new UsersFolder(placesOf(config).users),
     platform: {
       crypto,
       now: Date.now,
@@ -71,6 +77,10 @@ export async function openContext(config: Config, use: Use = "all"): Promise<Con
       await crypto.dispose();
     },
   };
+}
+
+export function openLog(config: Config): Log {
+  return createLog(config.log.level, (line) => process.stderr.write(line));
 }
 
 interface Places {

@@ -1,6 +1,6 @@
 import { connect, type Server } from "node:net";
 import { hostname } from "node:os";
-import { Accounts, accountPrefix, Dropbox, type SigningKeyPair } from "@restante/engine";
+import { Accounts, accountPrefix, DirectoryLogin, Dropbox, EngineError, type SigningKeyPair } from "@restante/engine";
 import { type Config, ConfigError, dataPath, isLoopbackAddress, listen, parseListenAddress, Tls } from "@restante/host";
 import { createImapServer } from "@restante/imap";
 import { createLmtpServer } from "@restante/lmtp";
@@ -77,11 +77,12 @@ function wantedServices(only: string | undefined): readonly ServiceName[] {
 }
 
 async function imapService(context: Context, tls: Tls, signer: SigningKeyPair): Promise<Service> {
-  const { config, store, users, platform, log } = context;
-  const trusted = trustedHosts(config, signer);
-  const accounts = new Accounts({ store, users, platform, trustedHosts: trusted, pepper: await readPepper(config) });
+  const { config, store, users, passwords, platform, log } = context;
+  const pepper = await readPepper(config);
+  const accounts = new Accounts({ store, users, platform, trustedHosts: trustedHosts(config, signer), pepper });
+  const login = passwords ? new DirectoryLogin({ accounts, users: passwords, store, platform, pepper }) : accounts;
   const server = createImapServer({
-    signIn: (user, password, address) => accounts.login(user, password, address),
+    signIn: (user, password, address) => login.login(user, password, address),
     secureContext: () => tls.context,
     log: (event) => log(event.event === "failed" ? { level: "error", ...event } : { level: "debug", ...event }),
   });
@@ -107,7 +108,10 @@ function lmtpService(context: Context, signer: SigningKeyPair): Service {
   const server = createLmtpServer({
     async findDropbox(address) {
       const user = await users.find(address);
-      if (!user) return undefined;
+      if (!user) {
+        if (await users.isExpected?.(address)) throw new EngineError("locked", "has not signed in yet");
+        return undefined;
+      }
       const account = accountPrefix(user.record);
       const known = dropboxes.get(account);
       if (known?.isFor(user)) return known;
@@ -134,7 +138,9 @@ function lmtpService(context: Context, signer: SigningKeyPair): Service {
 
 /** The demo account: made where nothing is configured and nobody is there yet; it keeps the server on loopback. */
 async function prepareDemo(context: Context, wanted: readonly ServiceName[]): Promise<"none" | "new" | "old"> {
-  const { config, users } = context;
+  const { config, users, passwords } = context;
+  // A directory has its own people, and may be away while the server starts.
+  if (passwords) return "none";
   const all = await users.list();
   const exists = all.some(({ address }) => address === DEMO_ADDRESS);
   const listens = [...config.lmtp.listen, ...config.imap.listen, ...config.imaps.listen].map(parseListenAddress);

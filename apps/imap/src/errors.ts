@@ -11,6 +11,8 @@ export const responseCodes: Record<Exclude<EngineErrorCode, "unknown-outcome">, 
   expunged: "EXPUNGEISSUED",
   "over-quota": "OVERQUOTA",
   "too-large": "TOOBIG",
+  // The password was right: RFC 5530 §3 has no nearer word.
+  locked: "CONTACTADMIN",
   unavailable: "UNAVAILABLE",
   corrupt: "CORRUPTION",
 };

@@ -50,6 +50,8 @@ const REPLIES: Record<EngineErrorCode, number> = {
   expunged: 451,
   "over-quota": 452,
   "too-large": 552,
+  // smtp-server adds 4.2.1 to it, "mailbox not accepting": the 451 that it knows is the system's own trouble.
+  locked: 450,
   unavailable: 451,
   "unknown-outcome": 451,
   corrupt: 451,

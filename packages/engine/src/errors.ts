@@ -2,6 +2,7 @@
  * A foreseen refusal, in words that every front end translates into its protocol's own. Anything else that is thrown is
  * a bug or a damaged store.
  *
+ * `locked` means that the mail can't be opened or taken until its owner acts: no key yet, or a password that changed elsewhere.
  * `unavailable` means surely not done: try again. `unknown-outcome` means it may have been done: never answered "no".
  */
 export type EngineErrorCode =
@@ -14,6 +15,7 @@ export type EngineErrorCode =
   | "over-quota"
   | "too-large"
   | "unavailable"
+  | "locked"
   | "unknown-outcome"
   | "corrupt";
 

@@ -9,10 +9,11 @@ export {
 export { type CheckReport, checkAccount, type Finding } from "./account/check.ts";
 export { checkSealed, type SealedObject } from "./account/check-sealed.ts";
 export { deleteAccount } from "./account/delete-account.ts";
+export { DirectoryLogin } from "./account/directory-login.ts";
 export { type Deliverer, Dropbox } from "./account/dropbox.ts";
 export { acceptHistory } from "./account/history.ts";
 export { APPEND_BYTES_MAX, APPEND_EMAILS_MAX, type Prepared } from "./account/message-writer.ts";
-export { changePassword, recoverAccount } from "./account/passwords.ts";
+export { changePassword, isRecoveryCode, recoverAccount } from "./account/passwords.ts";
 export type { LogEvent, Platform, WitnessKeeper } from "./account/platform.ts";
 export { DAMAGED } from "./account/repair.ts";
 export { rotateAccount } from "./account/rotate.ts";
@@ -20,7 +21,13 @@ export { type SalvagedMail, type SalvageReport, salvage } from "./account/salvag
 export { AccountSession } from "./account/session.ts";
 export { type SignUp, signUp } from "./account/sign-up.ts";
 export { Handover, Unsettled } from "./account/unsettled.ts";
-export { accountPrefix, normalizeAddress, type User, type UserDirectory } from "./account/users.ts";
+export {
+  accountPrefix,
+  normalizeAddress,
+  type PasswordDirectory,
+  type User,
+  type UserDirectory,
+} from "./account/users.ts";
 export {
   decodePublicRecord,
   encodePublicRecord,

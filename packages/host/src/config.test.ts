@@ -56,3 +56,11 @@ test("listen addresses", () => {
   expect(["0.0.0.0:1", "[::]:1", "192.0.2.1:1"].map(parseListenAddress).some(isLoopbackAddress)).toBe(false);
   for (const bad of ["127.0.0.1", ":25", "a:70000", "unix:relative"]) expect(() => parseListenAddress(bad)).toThrow();
 });
+
+test("a directory is chosen by kind, and its switches are switches", () => {
+  const config = readConfig(file('[login]\nkind = "ldap"\n[ldap]\nstart_tls = true\n'), {
+    RESTANTE_LDAP_BASE_DN: "dc=x",
+  });
+  expect([config.login.kind, config.ldap.start_tls, config.ldap.base_dn]).toEqual(["ldap", true, "dc=x"]);
+  expect(() => readConfig(file(""), { RESTANTE_LDAP_START_TLS: "yes" })).toThrow("neither true nor false");
+});

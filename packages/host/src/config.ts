@@ -54,7 +54,24 @@ const SETTINGS: Readonly<Record<string, Readonly<Record<string, Setting>>>> = {
   },
   s3,
   s3log: s3,
-  login: { kind: text("static", ["static"]), users_dir: text(""), pepper_file: text(""), trusted_hosts: list() },
+  login: {
+    kind: text("static", ["static", "ldap"]),
+    users_dir: text(""),
+    pepper_file: text(""),
+    trusted_hosts: list(),
+  },
+  ldap: {
+    url: text(""),
+    start_tls: { kind: "boolean", default: false },
+    ca_file: text(""),
+    bind_dn: text(""),
+    bind_password_file: text(""),
+    base_dn: text(""),
+    filter: text("(objectClass=person)"),
+    address_attribute: text("mail"),
+    login_attribute: text("uid"),
+    key_attribute: text("restantePublicKey"),
+  },
   tls: { cert: text(""), key: text(""), min_version: text("TLSv1.2", ["TLSv1.2", "TLSv1.3"]) },
   lmtp: {
     listen: list("127.0.0.1:1024"),
@@ -97,10 +114,22 @@ export interface Config {
   readonly s3: S3Config;
   readonly s3log: S3Config;
   readonly login: {
-    readonly kind: "static";
+    readonly kind: "static" | "ldap";
     readonly users_dir: string;
     readonly pepper_file: string;
     readonly trusted_hosts: readonly string[];
+  };
+  readonly ldap: {
+    readonly url: string;
+    readonly start_tls: boolean;
+    readonly ca_file: string;
+    readonly bind_dn: string;
+    readonly bind_password_file: string;
+    readonly base_dn: string;
+    readonly filter: string;
+    readonly address_attribute: string;
+    readonly login_attribute: string;
+    readonly key_attribute: string;
   };
   readonly tls: { readonly cert: string; readonly key: string; readonly min_version: "TLSv1.2" | "TLSv1.3" };
   readonly lmtp: {

@@ -92,11 +92,25 @@ export class Accounts {
    * `not-permitted` for an unknown user and a wrong password alike, `unavailable` when too many wait.
    */
   async login(name: string, password: string, clientAddress: string): Promise<AccountSession> {
-    const { platform } = this.#options;
     const user = await this.#findUser(name);
-    const who = user?.address ?? normalizeAddress(name);
+    return this.#enter(user, user?.address ?? normalizeAddress(name), password, clientAddress);
+  }
+
+  /** The same for a user who was looked up before. */
+  loginAs(user: User, password: string, clientAddress: string): Promise<AccountSession> {
+    return this.#enter(user, user.address, password, clientAddress);
+  }
+
+  /** Closes everything: the server stops. */
+  async dispose(): Promise<void> {
+    const open = [...this.#open.values()];
+    this.#open.clear();
+    await Promise.all(open.map(async ({ account }) => (await account).dispose()));
+  }
+
+  async #enter(user: User | undefined, who: string, password: string, clientAddress: string): Promise<AccountSession> {
     const delay = this.#throttle.delay(who, clientAddress);
-    if (delay > 0) await platform.delay(delay);
+    if (delay > 0) await this.#options.platform.delay(delay);
     const lane = this.#throttle.isKnown(who, clientAddress) ? "known" : "stranger";
     const entered = user ? await this.#authenticate(user, password, lane) : await this.#pretend();
     if (!entered) {
@@ -105,13 +119,6 @@ export class Accounts {
     }
     this.#throttle.succeeded(who, clientAddress);
     return this.#session(user!, entered);
-  }
-
-  /** Closes everything: the server stops. */
-  async dispose(): Promise<void> {
-    const open = [...this.#open.values()];
-    this.#open.clear();
-    await Promise.all(open.map(async ({ account }) => (await account).dispose()));
   }
 
   async #findUser(name: string): Promise<User | undefined> {

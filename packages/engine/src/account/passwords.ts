@@ -32,6 +32,11 @@ export function recoverySecret(code: string): SlotSecret {
   return { kind: "recovery", secret };
 }
 
+/** Whether this has the form of a recovery code, every character of it. */
+export function isRecoveryCode(text: string): boolean {
+  return parseCode(text) !== undefined;
+}
+
 async function replacePassword(tools: SlotTools, user: User, known: SlotSecret, fresh: string): Promise<void> {
   const { store, platform, pepper } = tools;
   await asOwner(tools, user, known, async ({ prefix, ring, mail }) => {

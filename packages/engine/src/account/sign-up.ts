@@ -1,4 +1,4 @@
-import { formatCode, makeRing, makeSlot, publicRecord, utf8 } from "../crypto/index.ts";
+import { formatCode, makeRing, makeSlot, publicRecord, type SlotSecret, utf8 } from "../crypto/index.ts";
 import { EngineError } from "../errors.ts";
 import { Mail } from "../mail/mail.ts";
 import type { FolderSeed } from "../mail/op.ts";
@@ -24,10 +24,26 @@ export interface SignUp extends SlotTools {
 /** Makes an account. Resolves with the recovery code, which is shown once and kept nowhere. Errors: `already-exists`,
  * `invalid` (address or password). */
 export async function signUp(
-  { store, users, platform, pepper }: SignUp,
+  tools: SignUp,
   address: string,
   password: string,
 ): Promise<{ readonly recoveryCode: string }> {
+  const code = tools.platform.crypto.random(16);
+  await makeAccount(tools, address, password, code);
+  return { recoveryCode: formatCode(code) };
+}
+
+/** The same where nobody is there to read a recovery code: there is none, until `rotate` shows one. */
+export function signUpUnseen(tools: SignUp, address: string, password: string): Promise<void> {
+  return makeAccount(tools, address, password, undefined);
+}
+
+async function makeAccount(
+  { store, users, platform, pepper }: SignUp,
+  address: string,
+  password: string,
+  code: Uint8Array | undefined,
+): Promise<void> {
   const normalized = normalizeAddress(address);
   checkAddress(normalized);
   checkPassword(password);
@@ -35,11 +51,8 @@ export async function signUp(
   const { crypto } = platform;
   using ring = makeRing(crypto);
   const prefix = accountPrefix(publicRecord(ring));
-  const code = crypto.random(16);
-  const slots = {
-    [passwordSlotName(1)]: passwordSecret(pepper, password),
-    [recoverySlotName(crypto.random(8))]: { kind: "recovery", secret: code },
-  } as const;
+  const slots: Record<string, SlotSecret> = { [passwordSlotName(1)]: passwordSecret(pepper, password) };
+  if (code) slots[recoverySlotName(crypto.random(8))] = { kind: "recovery", secret: code };
   for (const [name, secret] of Object.entries(slots))
     await store.putIfAbsent(prefix + name, await makeSlot(crypto, name, secret, ring));
   const { bay } = await openLog(store, prefix, platform, ring);
@@ -49,7 +62,6 @@ export async function signUp(
   await bay.dispose();
   // The user exists from here on.
   await users.add({ address: normalized, record: publicRecord(ring) });
-  return { recoveryCode: formatCode(code) };
 }
 
 function checkAddress(address: string): void {

@@ -19,6 +19,23 @@ export interface UserDirectory {
   /** Puts a record with a higher key version in the place of the one there is; a lower one changes nothing. */
   update(user: User): Promise<void>;
   remove(address: string): Promise<void>;
+  /** Whether somebody of this address gets an account at their first sign-in; absent where nobody does. */
+  isExpected?(address: string): Promise<boolean>;
+}
+
+/** Somebody whom a directory knows; without a record until they first sign in. */
+export interface Person {
+  /** The directory's own name for them. */
+  readonly entry: string;
+  readonly address: string;
+  readonly record: PublicRecord | undefined;
+}
+
+/** A directory that judges passwords itself. Its errors: EngineError `unavailable`. */
+export interface PasswordDirectory extends UserDirectory {
+  /** The owner of this address or login name, if there is one and no other. */
+  findPerson(name: string): Promise<Person | undefined>;
+  isPassword(person: Person, password: string): Promise<boolean>;
 }
 
 /** Octets of an address: RFC 5321 §4.5.3.1. */

@@ -1,0 +1,146 @@
+import { createServer, type Socket } from "node:net";
+import { afterEach, describe, expect, test } from "vitest";
+import { EngineError } from "../errors.ts";
+import { LdapDirectory, type LdapOptions } from "./ldap-directory.ts";
+import { Turns } from "./turns.ts";
+
+const ADA = { entry: "uid=ada,dc=example,dc=org", address: "ada@example.org", record: undefined };
+/** BindResponse (RFC 4511 §4.2.2) and ExtendedResponse (§4.12) with a result code, an empty name and empty words. */
+const answer = (id: number, tag: number, code: number): Buffer =>
+  Buffer.from([0x30, 12, 2, 1, id, tag, 7, 0x0a, 1, code, 4, 0, 4, 0]);
+const BIND = 0x61;
+const EXTENDED = 0x78;
+const SUCCESS = 0;
+
+const closers: (() => void)[] = [];
+afterEach(() => {
+  for (const close of closers.splice(0)) close();
+});
+
+/** A peer that answers the first octets of each connection by `behave`; tells what it was sent. */
+async function peer(behave: (socket: Socket, request: Buffer, connection: number) => void) {
+  const sent: Buffer[] = [];
+  const server = createServer((socket) => {
+    closers.push(() => socket.destroy());
+    socket.on("error", () => undefined);
+    socket.on("data", (chunk) => {
+      sent.push(chunk);
+      behave(socket, chunk, sent.length);
+    });
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  closers.push(() => server.close());
+  const { port } = server.address() as { readonly port: number };
+  return { url: new URL(`ldap://127.0.0.1:${port}`), sent, close: () => server.close() };
+}
+
+const open = (url: URL, more: Partial<LdapOptions> = {}): Promise<LdapDirectory> =>
+  LdapDirectory.open({
+    url,
+    startTls: false,
+    ca: undefined,
+    bindDn: "",
+    bindPassword: "",
+    base: "dc=example,dc=org",
+    filter: "(objectClass=person)",
+    addressAttribute: "mail",
+    loginAttribute: "uid",
+    keyAttribute: "restantePublicKey",
+    log: () => undefined,
+    connectTimeoutMs: 200,
+    answerTimeoutMs: 200,
+    ...more,
+  });
+const unavailable = { code: "unavailable" };
+
+describe("a directory's answer to a bind", () => {
+  const judge = async (code: number): Promise<boolean> => {
+    const { url } = await peer((socket, request) => socket.write(answer(request[4]!, BIND, code)));
+    return (await open(url)).isPassword(ADA, "sesame");
+  };
+  test("success lets in; what says that the password is wrong does not", async () => {
+    expect(await judge(SUCCESS)).toBe(true);
+    // invalidCredentials, constraintViolation, noSuchObject, inappropriateAuthentication, unwillingToPerform
+    for (const code of [49, 19, 32, 48, 53]) expect(await judge(code)).toBe(false);
+  });
+  test("any other is the directory's trouble, a referral too", async () => {
+    // operationsError, referral, confidentialityRequired, busy, unavailable, other
+    for (const code of [1, 10, 13, 51, 52, 80]) await expect(judge(code)).rejects.toMatchObject(unavailable);
+  });
+  test("an empty password is asked of nobody", async () => {
+    const { url, sent } = await peer((socket, request) => socket.write(answer(request[4]!, BIND, SUCCESS)));
+    expect(await (await open(url)).isPassword(ADA, "")).toBe(false);
+    expect(sent).toEqual([]);
+  });
+});
+
+describe("a directory that is in trouble is away, never a wrong password", () => {
+  const trouble: Readonly<Record<string, (socket: Socket) => void>> = {
+    "says nothing": () => undefined,
+    "hangs up": (socket) => socket.destroy(),
+    "says what is no LDAP": (socket) => socket.write("HTTP/1.1 400 Bad Request\r\n\r\n"),
+  };
+  test.each(Object.entries(trouble))("it %s", async (_name, behave) => {
+    const directory = await open((await peer(behave)).url);
+    await expect(directory.isPassword(ADA, "sesame")).rejects.toMatchObject(unavailable);
+    await expect(directory.findPerson("ada")).rejects.toMatchObject(unavailable);
+  });
+  test("nobody listens", async () => {
+    const { url, close } = await peer(() => undefined);
+    close();
+    await expect((await open(url)).find(ADA.address)).rejects.toMatchObject(unavailable);
+  });
+});
+
+describe("StartTLS", () => {
+  const reasonOf = async (behave: (socket: Socket, request: Buffer, connection: number) => void): Promise<string> => {
+    const { url, sent } = await peer(behave);
+    const directory = await open(url, { startTls: true });
+    const error = await directory.isPassword(ADA, "sesame").catch((thrown: unknown) => thrown);
+    expect(error).toMatchObject(unavailable);
+    expect(Buffer.concat(sent).includes("sesame")).toBe(false);
+    return String((error as EngineError).cause);
+  };
+  test("refused: no password goes out in the clear", async () => {
+    expect(await reasonOf((socket) => socket.write(answer(1, EXTENDED, 2)))).toMatch("refused");
+  });
+  test("agreed to, then silence", async () => {
+    expect(await reasonOf((socket, _request, n) => n === 1 && socket.write(answer(1, EXTENDED, SUCCESS)))).toMatch(
+      "timeout",
+    );
+  });
+  test.each([1, 13, 14])("%i octets of a forged answer behind the agreement are no directory's", async (length) => {
+    const forged = answer(2, BIND, SUCCESS).subarray(0, length);
+    const both = Buffer.concat([answer(1, EXTENDED, SUCCESS), forged]);
+    expect(await reasonOf((socket, _request, n) => n === 1 && socket.write(both))).toMatch("malformed");
+  });
+  test("an answer in pieces and with long lengths is read; one without an end is not waited for", async () => {
+    const long = Buffer.from([0x30, 0x84, 0, 0, 0, 16, 2, 1, 1, EXTENDED, 0x84, 0, 0, 0, 7, 0x0a, 1, 2, 4, 0, 4, 0]);
+    const pieces = (socket: Socket, _request: Buffer, n: number): void => {
+      if (n > 1) return;
+      socket.write(long.subarray(0, 7));
+      setTimeout(() => socket.write(long.subarray(7)), 20);
+    };
+    expect(await reasonOf(pieces)).toMatch("(2)");
+    const endless = Buffer.from([0x30, 0x84, 0x7f, 0xff, 0xff, 0xff]);
+    expect(await reasonOf((socket) => socket.write(endless))).toMatch("malformed");
+  });
+});
+
+test("so many lookups run at once, so many wait in order, and the next is told to come again", async () => {
+  const turns = new Turns({ runningMax: 2, waitingMax: 1 });
+  const ends: (() => void)[] = [];
+  const work = (): Promise<number> => new Promise((resolve) => ends.push(() => resolve(ends.length)));
+  const three = [1, 2, 3].map(() => turns.take(work));
+  expect(ends).toHaveLength(2);
+  await expect(turns.take(work)).rejects.toMatchObject(unavailable);
+  ends[0]!();
+  await three[0];
+  await expect.poll(() => ends.length).toBe(3);
+  for (const end of ends) end();
+  await Promise.all(three);
+  await expect(turns.take(async () => Promise.reject(new EngineError("corrupt", "")))).rejects.toMatchObject({
+    code: "corrupt",
+  });
+  expect(await turns.take(async () => 7)).toBe(7);
+});
