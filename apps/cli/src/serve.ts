@@ -44,11 +44,13 @@ export async function serve(config: Config, flags: Flags): Promise<number> {
   const isDemo = await prepareDemo(open, wanted);
   const bound = await bindAll(services);
   if (isDemo === "new") await sendDemoMails(connect, bound.find(({ name }) => name === "lmtp")?.address);
+  // Heard from before the first line that tells of us: a signal that comes right after it ends us well too.
+  const signal = untilSignal(open, tls, wanted);
   announce(bound, isDemo !== "none");
   // What another front end puts into login.trusted_hosts.
   if (wanted.includes("lmtp"))
     open.log({ level: "info", event: "deliveries are signed", publicKey: base64(signer.publicKey) });
-  await untilSignal(open, tls, wanted);
+  await signal;
   const force = setTimeout(() => process.exit(EXIT.failed), STOP_MS);
   force.unref();
   await Promise.all(services.map((service) => service.stop()));
