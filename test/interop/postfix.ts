@@ -85,7 +85,22 @@ async function send(port: number, recipients: readonly string[], message: string
   assert(answer.split("\r\n").at(-1)!.startsWith("250"), answer);
 }
 
-async function startPostfix(lmtpPort: number) {
+/** An image's own settings and command, in place of ours. */
+interface PostfixImage {
+  readonly mainCf: string;
+  readonly command: readonly [string, ...string[]];
+  readonly env: Readonly<Record<string, string>>;
+}
+
+interface PostfixServer {
+  readonly port: number;
+  log(): Promise<string>;
+  flush(): void;
+  stop(): Promise<void>;
+}
+
+/** A Postfix that hands mail over to this port. */
+export async function startPostfix(lmtpPort: number, image?: PostfixImage): Promise<PostfixServer> {
   const home = await temporaryFolder("postfix");
   await chmod(home, 0o755);
   const [config, queue, state] = ["etc", "queue", "data"].map((name) => join(home, name)) as [string, string, string];
@@ -94,10 +109,10 @@ async function startPostfix(lmtpPort: number) {
   await chown(state, uid, uid);
   const port = await freePort();
   const log = join(home, "log");
-  await writeFile(
-    join(config, "main.cf"),
-    `compatibility_level = 3.6\nqueue_directory = ${queue}\ndata_directory = ${state}\nmail_owner = postfix\nsetgid_group = postdrop\nmyhostname = mta.example.org\nmydestination =\nmynetworks = 127.0.0.0/8\ninet_interfaces = 127.0.0.1\ninet_protocols = ipv4\nvirtual_mailbox_domains = example.org\nvirtual_mailbox_maps = static:all\nvirtual_transport = lmtp:inet:127.0.0.1:${lmtpPort}\nrelay_domains =\nsmtpd_relay_restrictions = permit_mynetworks, reject\nmessage_size_limit = 10000000\nmaillog_file = ${log}\nmaillog_file_prefixes = ${home}\nminimal_backoff_time = 1s\nmaximal_backoff_time = 2s\nqueue_run_delay = 2s\nalias_maps =\ndefault_transport = discard:\nbiff = no\n`,
-  );
+  const ours = `compatibility_level = 3.6\nmyhostname = mta.example.org\nmydestination =\nmynetworks = 127.0.0.0/8\nvirtual_mailbox_domains = example.org\nvirtual_mailbox_maps = static:all\nvirtual_transport = lmtp:inet:127.0.0.1:${lmtpPort}\nrelay_domains =\nsmtpd_relay_restrictions = permit_mynetworks, reject\nmessage_size_limit = 10000000\nalias_maps =\ndefault_transport = discard:\nbiff = no\n`;
+  const here = `queue_directory = ${queue}\ndata_directory = ${state}\nmail_owner = postfix\nsetgid_group = postdrop\ninet_interfaces = 127.0.0.1\ninet_protocols = ipv4\nmaillog_file = ${log}\nmaillog_file_prefixes = ${home}\nminimal_backoff_time = 1s\nmaximal_backoff_time = 2s\nqueue_run_delay = 2s\n`;
+  const kept = (image?.mainCf ?? ours).split("\n").filter((line) => !here.includes(`${line.split(" = ", 1)[0]} = `));
+  await writeFile(join(config, "main.cf"), `${kept.join("\n")}\n${here}`);
   await writeFile(
     join(config, "master.cf"),
     [
@@ -122,7 +137,11 @@ async function startPostfix(lmtpPort: number) {
       "",
     ].join("\n"),
   );
-  const child = spawn("/usr/sbin/postfix", ["-c", config, "start-fg"], { stdio: ["ignore", "ignore", "pipe"] });
+  const [program, ...args] = image?.command ?? ["/usr/sbin/postfix", "-c", config, "start-fg"];
+  const child = spawn(program, args, {
+    stdio: ["ignore", "ignore", "pipe"],
+    env: { ...process.env, ...image?.env, MAIL_CONFIG: config },
+  });
   let err = "";
   child.stderr.on("data", (chunk: Buffer) => {
     err += chunk.toString();

@@ -1,3 +1,4 @@
+import { compose } from "./compose.ts";
 import { curl } from "./curl.ts";
 import { type Interop, Steps } from "./harness.ts";
 import { idle } from "./imapflow.ts";
@@ -22,6 +23,7 @@ const PROGRAMS: Readonly<Record<string, Interop>> = {
   ldap,
   versitygw,
   garage,
+  compose,
 };
 
 const wanted = process.argv.slice(2);
