@@ -89,6 +89,8 @@ async function openKind(
     case "embedded":
       return openEmbeddedStore({
         folder,
+        freeBytesMin: config.storage.free_min,
+        reserveBytes: config.storage.reserve_size,
         onFatal(message) {
           // What the disk holds is unknown: nothing more may be acknowledged.
           log({ level: "error", event: "store failed", message });

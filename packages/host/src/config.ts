@@ -49,6 +49,8 @@ const SETTINGS: Readonly<Record<string, Readonly<Record<string, Setting>>>> = {
     // Empty: the log lies where the rest does.
     log_kind: text("", ["", ...STORE_KINDS]),
     path: text(""),
+    free_min: number(256 * 2 ** 20),
+    reserve_size: number(64 * 2 ** 20),
     // Of what lies in a bucket, kept near; 0: nothing.
     cache_bytes: number(2 ** 30),
   },
@@ -109,6 +111,8 @@ export interface Config {
     readonly kind: StoreKind;
     readonly log_kind: StoreKind | "";
     readonly path: string;
+    readonly free_min: number;
+    readonly reserve_size: number;
     readonly cache_bytes: number;
   };
   readonly s3: S3Config;

@@ -41,7 +41,7 @@ export async function changeSlots(store: ObjectStore, prefix: string, mail: Mail
     existing.filter((name) => !slots.names.includes(name)),
   );
   for (const { name, bytes } of change.made) {
-    const { outcome } = await asStoreFailure(store.putIfAbsent(prefix + name, bytes));
+    const { outcome } = await asStoreFailure(store.putIfAbsent(prefix + name, bytes, { essential: true }));
     if (outcome === "exists") throw new EngineError("conflict", "another change of the passwords is under way");
   }
   await mail.push({ kind: "slots", names: change.names, upon: fence });

@@ -14,6 +14,7 @@ const machine: Machine<string[], string, number> = {
   initial: () => [],
   encodeOp: (op) => new TextEncoder().encode(op),
   decodeOp: (bytes) => new TextDecoder().decode(bytes),
+  isEssential: (op) => op.startsWith("essential"),
   applyBlock: (state, ops) => ops.map(({ op }) => state.push(op)),
 };
 /** Seals by saying what it is: enough to see that the right thing is opened. */

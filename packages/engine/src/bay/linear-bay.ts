@@ -73,6 +73,7 @@ interface Queued<Op, Outcome> {
   readonly push: Push<Op>;
   readonly bytes: Uint8Array;
   readonly size: number;
+  readonly essential: boolean;
   readonly resolve: (outcome: Outcome) => void;
   readonly reject: (error: unknown) => void;
 }
@@ -168,7 +169,8 @@ export class LinearBay<State, Op, Outcome> implements Bay<State, Op, Outcome> {
     const carried = [...(push.attachments ?? []), ...(push.along ?? []).map(({ content }) => content)];
     const size = carried.reduce((sum, piece) => sum + piece.length, bytes.length);
     return new Promise((resolve, reject) => {
-      this.#queue.push({ push, bytes, size, resolve, reject });
+      const essential = this.#options.machine.isEssential(push.op);
+      this.#queue.push({ push, bytes, size, essential, resolve, reject });
       if (!this.#pushing) {
         this.#pushing = true;
         void this.#inTurn(() => this.#pushAll());
@@ -370,12 +372,14 @@ export class LinearBay<State, Op, Outcome> implements Bay<State, Op, Outcome> {
     this.#pushing = false;
   }
 
+  /** What is essential rides with nothing that a full store refuses. */
   #takeBatch(): Queued<Op, Outcome>[] {
+    const essential = this.#queue[0]!.essential;
     let size = 0;
     let count = 0;
     for (const queued of this.#queue) {
       size += queued.size;
-      if (count > 0 && (size > BATCH_BYTES_MAX || count >= BATCH_OPS_MAX)) break;
+      if (count > 0 && (size > BATCH_BYTES_MAX || count >= BATCH_OPS_MAX || queued.essential !== essential)) break;
       count++;
     }
     return this.#queue.splice(0, count);
@@ -388,7 +392,7 @@ export class LinearBay<State, Op, Outcome> implements Bay<State, Op, Outcome> {
     for (;;) {
       const n = this.#head + 1;
       const entry = this.#sealEntry(n, sequence, batch);
-      const created = await this.#log.createEntry(n, entry.bytes, along);
+      const created = await this.#log.createEntry(n, entry.bytes, { along, essential: batch[0]!.essential });
       // Who lost the race for the name has them stored all the same.
       along = [];
       const outcomes = await this.#settle(n, entry, created).catch((error: unknown) => {

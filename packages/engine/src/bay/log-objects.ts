@@ -1,5 +1,5 @@
 import { EngineError } from "../errors.ts";
-import { type Got, type NewObject, type ObjectStore, StoreError } from "../storage/object-store.ts";
+import { type Got, type ObjectStore, StoreError, type StoreOptions } from "../storage/object-store.ts";
 import {
   attachmentSpans,
   decodeHead,
@@ -93,14 +93,18 @@ export class LogObjects {
   }
 
   /** Creates entry n, and with it the objects that its ops name, asking again with the same bytes for as long as the outcome is unknown. */
-  async createEntry(n: number, bytes: Uint8Array, along: readonly NewObject[]): Promise<Created> {
+  async createEntry(
+    n: number,
+    bytes: Uint8Array,
+    options: Pick<StoreOptions, "along" | "essential">,
+  ): Promise<Created> {
     const { store, prefix, delay, monotonic } = this.#place;
     const begun = monotonic();
     let waited = 0;
     let asked = false;
     for (let pause = RETRY_FIRST_MS; ; pause = Math.min(pause * 2, RETRY_MAX_MS)) {
       try {
-        const { outcome, now } = await store.putIfAbsent(prefix + entryName(n), bytes, { along });
+        const { outcome, now } = await store.putIfAbsent(prefix + entryName(n), bytes, options);
         return { outcome, now, doubtful: asked };
       } catch (error) {
         if (!(error instanceof StoreError)) throw error;

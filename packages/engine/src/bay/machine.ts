@@ -11,6 +11,8 @@ export interface Machine<State, Op, Outcome> {
   encodeOp(op: Op): Uint8Array;
   /** Throws RangeError on bytes that no known version of `encodeOp` makes. */
   decodeOp(bytes: Uint8Array): Op;
+  /** Whether it goes on when the store is nearly full: what removes, and what room comes from later. */
+  isEssential(op: Op): boolean;
   applyBlock(state: State, ops: readonly Placed<Op>[]): Outcome[];
 }
 

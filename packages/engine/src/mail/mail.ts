@@ -4,7 +4,7 @@ import { EngineError } from "../errors.ts";
 import { applyBlock } from "./apply.ts";
 import type { Mailbox } from "./mailbox.ts";
 import { type MailboxId, PATH_DELIMITER } from "./names.ts";
-import { decodeOp, encodeOp, type NewEmail, type Op, type SpecialUse } from "./op.ts";
+import { decodeOp, encodeOp, isEssential, type NewEmail, type Op, type SpecialUse } from "./op.ts";
 import type { Outcome } from "./outcome.ts";
 import { MailState, normalizeInbox } from "./state.ts";
 import type { TargetRun } from "./targets.ts";
@@ -21,6 +21,7 @@ export const mailMachine: Machine<MailState, Op, Outcome> = {
   initial: () => new MailState(),
   encodeOp,
   decodeOp,
+  isEssential,
   applyBlock,
 };
 

@@ -128,6 +128,25 @@ export interface TakenNote {
   readonly givenUp: readonly number[];
 }
 
+/** What a full store still takes: what removes or leads to it, the keys, and mail that is in the store already. */
+const ESSENTIAL: ReadonlySet<OpKind> = new Set([
+  "take-in",
+  "flags",
+  "move",
+  "expunge",
+  "delete",
+  "checkpoint",
+  "condemn",
+  "forget",
+  "slots",
+  "raise",
+  "nop",
+]);
+
+export function isEssential({ kind }: Op): boolean {
+  return ESSENTIAL.has(kind);
+}
+
 const KIND_NUMBERS: Record<OpKind, number> = {
   begin: 1,
   create: 2,

@@ -7,6 +7,8 @@ export type WriteRequest =
       /** Put before it, in the same commit. */
       readonly along: readonly NewRow[];
       readonly bulk: boolean;
+      /** May use the reserve. */
+      readonly essential: boolean;
     }
   | { readonly id: number; readonly kind: "delete"; readonly names: readonly string[]; readonly bulk: boolean };
 
@@ -25,6 +27,13 @@ export interface WriteReply {
   readonly now: number;
   readonly stored?: boolean;
   readonly error?: { readonly code: "full" | "unavailable" | "fatal"; readonly message: string };
+}
+
+/** What the store's thread is started with. */
+export interface WorkerOptions {
+  readonly folder: string;
+  readonly freeBytesMin: number;
+  readonly reserveBytes: number;
 }
 
 export type ToWorker = { readonly requests: readonly WriteRequest[] } | { readonly close: true };

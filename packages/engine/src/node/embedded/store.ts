@@ -25,9 +25,11 @@ import {
   type RowContent,
   TEMPORARY_SUFFIX,
   type ToWorker,
+  type WorkerOptions,
   type WriteReply,
   type WriteRequest,
 } from "./protocol.ts";
+import { giveUpReserve } from "./reserve.ts";
 
 /**
  * The store of one machine: SQLite for what is small, files for bodies, packs and pages above 128 KB
@@ -42,8 +44,10 @@ const readBytes = promisify(read);
 
 const ROW_BYTES_MAX: number = 128 * 1024;
 /** Below this much room, and this share, only what is essential is taken. */
-const FREE_BYTES_MIN: number = 256 * 1024 * 1024;
+export const FREE_BYTES_MIN: number = 256 * 1024 * 1024;
 const FREE_SHARE_MIN = 0.02;
+/** What is kept for the essential when the disk is full. */
+export const RESERVE_BYTES: number = 64 * 1024 * 1024;
 const FREE_CHECK_MS = 1000;
 /** How often other processes' writes are looked for while anyone watches. */
 const WATCH_MS = 25;
@@ -52,17 +56,23 @@ const NETWORK_FILE_SYSTEMS: ReadonlySet<number> = new Set([0x6969, 0x517b, 0xff5
 
 export interface EmbeddedStoreOptions {
   readonly folder: string;
+  /** Octets that stay free on the disk; by default {@link FREE_BYTES_MIN}. */
+  readonly freeBytesMin?: number;
+  /** Size of the reserve file; by default {@link RESERVE_BYTES}. */
+  readonly reserveBytes?: number;
   /** What was written is unknown (a sync failed): the process must end. */
   readonly onFatal: (message: string) => void;
 }
 
 export async function openEmbeddedStore(options: EmbeddedStoreOptions): Promise<ObjectStore> {
-  const { folder } = options;
+  const { folder, freeBytesMin = FREE_BYTES_MIN, reserveBytes = RESERVE_BYTES } = options;
   await mkdir(join(folder, "objects"), { recursive: true, mode: 0o700 });
   const { type } = await statfs(folder);
   if (NETWORK_FILE_SYSTEMS.has(type))
     throw new StoreError("unavailable", "the store can't lie on a network file system");
-  const worker = new Worker(new URL("./worker.ts", import.meta.url), { workerData: { folder } });
+  const worker = new Worker(new URL("./worker.ts", import.meta.url), {
+    workerData: { folder, freeBytesMin, reserveBytes } satisfies WorkerOptions,
+  });
   await new Promise<void>((resolve, reject) => {
     worker.once("message", () => resolve());
     worker.once("error", reject);
@@ -141,13 +151,14 @@ class EmbeddedStore implements ObjectStore {
     content: Uint8Array | AsyncIterable<Uint8Array>,
     options: StoreOptions,
   ): Promise<WriteReply> {
-    const { along = [], priority } = options;
+    const { along = [], priority, essential = false } = options;
     for (const object of [...along, { name }]) this.#check(object.name);
     await this.#checkRoom(options);
-    const object = { name, content: await this.#prepare(name, content) };
+    const object = { name, content: await this.#prepare(name, content, essential) };
     const rows: NewRow[] = [];
-    for (const other of along) rows.push({ name: other.name, content: await this.#prepare(other.name, other.content) });
-    return this.#write({ kind, object, along: rows, bulk: priority === "bulk" });
+    for (const other of along)
+      rows.push({ name: other.name, content: await this.#prepare(other.name, other.content, essential) });
+    return this.#write({ kind, object, along: rows, bulk: priority === "bulk", essential });
   }
 
   async get(name: string, range?: ByteRange): Promise<Got> {
@@ -216,11 +227,15 @@ class EmbeddedStore implements ObjectStore {
   }
 
   /** Content as a row will hold it; what is large goes to a file first, which is synced when this resolves. */
-  async #prepare(name: string, content: Uint8Array | AsyncIterable<Uint8Array>): Promise<RowContent> {
+  async #prepare(
+    name: string,
+    content: Uint8Array | AsyncIterable<Uint8Array>,
+    essential: boolean,
+  ): Promise<RowContent> {
     const mayBeFile = /(^|\/)(body|pack|page)\/[^/]+$/.test(name);
     if (content instanceof Uint8Array) {
       if (!mayBeFile || content.length <= ROW_BYTES_MAX) return { in: "row", bytes: content };
-      return this.#writeFile([content]);
+      return essential ? this.#writeEssentialFile(content) : this.#writeFile([content]);
     }
     const held: Uint8Array[] = [];
     let size = 0;
@@ -231,6 +246,17 @@ class EmbeddedStore implements ObjectStore {
       if (mayBeFile && size > ROW_BYTES_MAX) return this.#writeFile(held, { [Symbol.asyncIterator]: () => source });
     }
     return { in: "row", bytes: Buffer.concat(held) };
+  }
+
+  /** Takes the reserve's room when there is no other. */
+  async #writeEssentialFile(content: Uint8Array): Promise<RowContent> {
+    try {
+      return await this.#writeFile([content]);
+    } catch (error) {
+      if (!(error instanceof StoreError && error.code === "full")) throw error;
+      giveUpReserve(this.#options.folder);
+      return this.#writeFile([content]);
+    }
   }
 
   async #writeFile(first: readonly Uint8Array[], rest?: AsyncIterable<Uint8Array>): Promise<RowContent> {
@@ -290,7 +316,7 @@ class EmbeddedStore implements ObjectStore {
     if (options.essential) return;
     if (performance.now() - this.#free.checkedAt > FREE_CHECK_MS) {
       const { bavail, blocks, bsize } = await statfs(this.#options.folder);
-      const low = bavail * bsize < FREE_BYTES_MIN || bavail < blocks * FREE_SHARE_MIN;
+      const low = bavail * bsize < (this.#options.freeBytesMin ?? FREE_BYTES_MIN) || bavail < blocks * FREE_SHARE_MIN;
       this.#free = { checkedAt: performance.now(), low };
     }
     if (this.#free.low) throw new StoreError("full", "the disk is nearly full");

@@ -10,9 +10,11 @@ import {
   SCHEMA_VERSION,
   TEMPORARY_SUFFIX,
   type ToWorker,
+  type WorkerOptions,
   type WriteReply,
   type WriteRequest,
 } from "./protocol.ts";
+import { giveUpReserve, growReserve } from "./reserve.ts";
 
 /**
  * The store's thread: all writes, in group commits. What is waiting when a commit begins goes into it, interactive
@@ -23,8 +25,17 @@ const TRANSACTION_REQUESTS_MAX = 256;
 const CHECKPOINT_PAGES = 1000;
 const WAL_BYTES_MAX: number = 64 * 1024 * 1024;
 const IDLE_MS = 2000;
+/** Pages without content that the database keeps for what comes; more are given back to the disk, so many at once. */
+const FREE_PAGES_KEPT = 1024;
+const VACUUM_PAGES = 256;
+/** SQLite's codes: SQLITE_FULL, and SQLITE_IOERR_SHMSIZE, the write-ahead log's index that finds no room to grow. */
+const FULL = 13;
+const SHM_SIZE = 4874;
+const IO_ERROR = 10;
+/** SQLITE_BUSY: another process is at it. */
+const BUSY = 5;
 
-const { folder } = workerData as { readonly folder: string };
+const { folder, freeBytesMin, reserveBytes } = workerData as WorkerOptions;
 const files = join(folder, "objects");
 const port = parentPort!;
 const database = openDatabase();
@@ -118,26 +129,46 @@ function commitBatch(batch: readonly WriteRequest[]): void {
   try {
     port.postMessage({ replies: commit(batch, unneeded) });
   } catch (error) {
-    if (isFatal(error) || batch.length === 1) {
-      port.postMessage({ replies: batch.map(({ id }) => ({ id, now: 0, error: describe(error) })) });
-      return;
-    }
+    if (isFatal(error)) fail(batch, error);
     // One of them spoils it for all: let each stand alone.
-    for (const request of batch) commitBatch([request]);
+    else if (batch.length > 1) for (const request of batch) commitBatch([request]);
+    else if (isFull(error) && isEssential(batch[0]!)) commitFromReserve(batch);
+    else fail(batch, error);
     return;
   }
   for (const file of unneeded) removeFile(file);
 }
 
+/** Once more, with the reserve's room. */
+function commitFromReserve(batch: readonly WriteRequest[]): void {
+  giveUpReserve(folder);
+  const unneeded: string[] = [];
+  try {
+    port.postMessage({ replies: commit(batch, unneeded) });
+  } catch (error) {
+    fail(batch, error);
+    return;
+  }
+  for (const file of unneeded) removeFile(file);
+}
+
+function isEssential(request: WriteRequest): boolean {
+  return request.kind === "delete" || request.essential;
+}
+
+function fail(batch: readonly WriteRequest[], error: unknown): void {
+  port.postMessage({ replies: batch.map(({ id }) => ({ id, now: 0, error: describe(error) })) });
+}
+
 /** One transaction. Throws with nothing done. */
 function commit(batch: readonly WriteRequest[], unneeded: string[]): WriteReply[] {
+  whenIdle();
   nameFiles(batch);
   database.exec("BEGIN IMMEDIATE");
   try {
     const now = tick();
     const replies = batch.map((request) => write(request, now, unneeded));
     database.exec("COMMIT");
-    whenIdle();
     return replies;
   } catch (error) {
     if (database.isTransaction) database.exec("ROLLBACK");
@@ -234,23 +265,45 @@ function removeFile(file: string): void {
 
 function isFatal(error: unknown): boolean {
   const { errcode } = error as { errcode?: number };
-  // SQLITE_IOERR in any form: after a failed sync nobody knows what the disk holds.
-  return errcode !== undefined && (errcode & 0xff) === 10;
+  // SQLITE_IOERR: after a failed sync nobody knows what the disk holds.
+  return errcode !== undefined && (errcode & 0xff) === IO_ERROR && errcode !== SHM_SIZE;
+}
+
+function isFull(error: unknown): boolean {
+  const { errcode, code } = error as { errcode?: number; code?: string };
+  return code === "ENOSPC" || errcode === SHM_SIZE || (errcode !== undefined && (errcode & 0xff) === FULL);
 }
 
 function describe(error: unknown): WriteReply["error"] {
-  const { errcode, code, message } = error as { errcode?: number; code?: string; message: string };
-  if (isFatal(error)) return { code: "fatal", message };
-  if ((errcode !== undefined && (errcode & 0xff) === 13) || code === "ENOSPC") return { code: "full", message };
-  return { code: "unavailable", message };
+  const { message } = error as { message: string };
+  return { code: isFatal(error) ? "fatal" : isFull(error) ? "full" : "unavailable", message };
 }
 
-/** When nothing has been written for a while the write-ahead log is given back. */
+/** When nothing has been written for a while, what the store doesn't need is given back to the disk. */
 function whenIdle(): void {
   if (walBytes() > WAL_BYTES_MAX) truncate();
   clearTimeout(idle);
-  idle = setTimeout(truncate, IDLE_MS);
+  idle = setTimeout(tidy, IDLE_MS);
   idle.unref();
+}
+
+/** Gives back free pages and the write-ahead log, then makes the reserve again: in short steps, which writes interrupt. */
+function tidy(): void {
+  let hasMore = vacuum();
+  if (!hasMore) {
+    truncate();
+    hasMore = growReserve({ folder, bytes: reserveBytes, freeBytesMin });
+  }
+  if (!hasMore) return;
+  idle = setTimeout(tidy, 0);
+  idle.unref();
+}
+
+/** Returns whether there is more to give back. */
+function vacuum(): boolean {
+  const { freelist_count: free } = database.prepare("PRAGMA freelist_count").get() as { freelist_count: number };
+  if (free <= FREE_PAGES_KEPT) return false;
+  return ifPossible(() => database.exec(`PRAGMA incremental_vacuum(${VACUUM_PAGES})`));
 }
 
 function walBytes(): number {
@@ -258,7 +311,18 @@ function walBytes(): number {
 }
 
 function truncate(): void {
-  database.exec("PRAGMA wal_checkpoint(TRUNCATE)");
+  ifPossible(() => database.exec("PRAGMA wal_checkpoint(TRUNCATE)"));
+}
+
+/** Does what may as well be done later, when there is room or nobody else is at it. Returns whether it was done. */
+function ifPossible(work: () => void): boolean {
+  try {
+    work();
+    return true;
+  } catch (error) {
+    if (!isFull(error) && (error as { errcode?: number }).errcode !== BUSY) throw error;
+    return false;
+  }
 }
 
 function close(): void {
@@ -269,4 +333,5 @@ function close(): void {
   port.close();
 }
 
+whenIdle();
 port.postMessage({ ready: true });
