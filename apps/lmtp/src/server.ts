@@ -198,7 +198,8 @@ async function deliver(
     if (error instanceof Oversized) return [];
     throw error;
   } finally {
-    // What a failed delivery left unread is still on the wire.
+    // What a failed delivery left unread is still on the wire, and doesn't flow while a reader waits in the middle of it.
+    await source.return(undefined);
     stream.resume();
   }
 }
