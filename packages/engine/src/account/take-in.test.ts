@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
+import { encapsulate, hostId, makeNote } from "../crypto/index.ts";
 import { MemoryPlace } from "../storage/memory.ts";
-import { clock, dropbox, mailText, makeAccount, open, stream, textsOf } from "../test-kit.ts";
+import { bytes, clock, crypto, dropbox, mailText, makeAccount, open, signer, stream, textsOf } from "../test-kit.ts";
 import { checkAccount } from "./check.ts";
 import { AccountSession } from "./session.ts";
 import { UNREADABLE } from "./take-in.ts";
@@ -94,5 +95,25 @@ test("a note that the store drops is told to the owner after a day, once; one gi
     expect(texts.length).toBe(hours < 20 ? 3 : 4);
     if (hours >= 20) expect(texts[3]).toContain("Subject: A delivery is missing");
   }
+  await account.dispose();
+});
+
+test("a note that opens and holds nonsense is told to its owner, and holds no other mail up", async () => {
+  const place = new MemoryPlace(() => clock.now++);
+  const { ring, user, prefix } = await makeAccount(place);
+  const origin = { host: hostId(signer.publicKey), stream: new Uint8Array(16), counter: 1, givenUp: [] };
+  for (const [at, summary] of [bytes("no CBOR"), Uint8Array.of(0x80), Uint8Array.of(0x9b)].entries()) {
+    const name = `note/${(clock.now + at).toString(16).padStart(12, "0")}0000000000000000`;
+    const note = { name, kem: encapsulate(crypto, user.record), origin, summary };
+    place.write(prefix + name, makeNote(crypto, user.record, note, signer));
+  }
+  await dropbox(place, user).deliver(new Uint8Array(0), stream(mailText(1)));
+  const account = await open(place, ring());
+  for (let half = 0; half < 6; half++) {
+    await account.refresh();
+    clock.now += HOUR_MS / 2;
+  }
+  expect(await textsOf(account, "INBOX")).toEqual([mailText(1)]);
+  expect(await textsOf(account, UNREADABLE)).toHaveLength(3);
   await account.dispose();
 });

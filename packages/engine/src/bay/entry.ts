@@ -1,4 +1,4 @@
-import { decode, encode } from "cborg";
+import { encode } from "cborg";
 import { Fields } from "./fields.ts";
 import type { WriterId } from "./writer.ts";
 
@@ -45,7 +45,7 @@ export function encodeHead(head: EntryHead): Uint8Array {
 
 /** Throws RangeError on anything that {@link encodeHead} does not make. */
 export function decodeHead(bytes: Uint8Array): EntryHead {
-  const fields = new Fields(decodeCbor(bytes));
+  const fields = Fields.decode(bytes);
   if (fields.integer() !== ENTRY_FORMAT) throw new RangeError("entry of an unknown format");
   const head: EntryHead = {
     writer: hexText(fields.bytes(8)) as WriterId,
@@ -101,14 +101,6 @@ export function entryName(n: number): string {
 /** The number in an entry's name. */
 export function entryNumber(name: string): number {
   return Number.parseInt(name.slice(-14), 16);
-}
-
-function decodeCbor(bytes: Uint8Array): unknown {
-  try {
-    return decode(bytes, { strict: true });
-  } catch (cause) {
-    throw new RangeError("not CBOR", { cause });
-  }
 }
 
 export function hexText(bytes: Uint8Array): string {

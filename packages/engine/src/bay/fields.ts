@@ -1,3 +1,5 @@
+import { decode } from "cborg";
+
 /** Reads a CBOR array field by field, each of the type that is due. Throws RangeError. */
 export class Fields {
   readonly #values: readonly unknown[];
@@ -6,6 +8,16 @@ export class Fields {
   constructor(value: unknown) {
     if (!Array.isArray(value)) throw new RangeError("not a list of fields");
     this.#values = value;
+  }
+
+  /** The fields of a CBOR array that fills the bytes. */
+  static decode(bytes: Uint8Array): Fields {
+    return new Fields(decodeItem(bytes));
+  }
+
+  /** The CBOR array that fills the bytes, as the one field of these. */
+  static decodeList(bytes: Uint8Array): Fields {
+    return new Fields([decodeItem(bytes)]);
   }
 
   #next(): unknown {
@@ -64,5 +76,13 @@ export class Fields {
   }
   end(): void {
     if (this.#at !== this.#values.length) throw new RangeError("fields too many");
+  }
+}
+
+function decodeItem(bytes: Uint8Array): unknown {
+  try {
+    return decode(bytes, { strict: true });
+  } catch (cause) {
+    throw new RangeError("not CBOR", { cause });
   }
 }

@@ -1,4 +1,4 @@
-import { decode, encode } from "cborg";
+import { encode } from "cborg";
 import { Fields } from "./fields.ts";
 import type { Sealer } from "./machine.ts";
 import type { WriterId } from "./writer.ts";
@@ -35,7 +35,7 @@ export function sealManifest(sealer: Sealer, { covers, hash, writers, body }: Ma
 
 /** Throws EngineError or RangeError for anything but a manifest that covers `covers`. */
 export function openManifest(sealer: Sealer, covers: number, bytes: Uint8Array): Manifest {
-  const fields = new Fields(decode(sealer.open("manifest", String(covers), bytes), { strict: true }));
+  const fields = Fields.decode(sealer.open("manifest", String(covers), bytes));
   if (fields.integer() !== MANIFEST_FORMAT || fields.integer() !== covers)
     throw new RangeError("checkpoint of an unknown form");
   const manifest = {

@@ -1,7 +1,8 @@
-import { decode, encode } from "cborg";
+import { encode } from "cborg";
+import { decodeCbor } from "./cbor.ts";
 import { CryptoError } from "./errors.ts";
 import type { CryptoPlatform } from "./platform.ts";
-import { concat, deriveKey, KEM_CIPHERTEXT_BYTES } from "./primitives.ts";
+import { concat, deriveKey, KEM_CIPHERTEXT_BYTES, KEY_BYTES } from "./primitives.ts";
 import { currentVersion, type PublicRecord, purposeKey, type Ring } from "./ring.ts";
 import { openObject, type SealContext, sealObject } from "./sealed-object.ts";
 
@@ -67,10 +68,18 @@ export function openPreamble(platform: CryptoPlatform, ring: Ring, bodyId: strin
     ? deriveKey(decapsulate(platform, ring, version, bytes.slice(HEAD_BYTES, boxAt)), "body")
     : purposeKey(ring, version, "body");
   const plain = openObject(boxContext(platform, key, version, ring.account, bodyId), bytes.subarray(boxAt, length));
-  const value: unknown = decode(plain, { strict: true });
+  const value = decodeCbor(plain, "body");
   if (!Array.isArray(value) || value.length !== 4) throw new CryptoError("corrupt", "not a body");
-  const [bodyKey, receivedMs, mailbox, flags] = value as [Uint8Array, number, string, string[]];
-  return { key: bodyKey, receivedMs, mailbox, flags };
+  const [bodyKey, receivedMs, mailbox, flags] = value as unknown[];
+  const good =
+    bodyKey instanceof Uint8Array &&
+    bodyKey.length === KEY_BYTES &&
+    Number.isFinite(receivedMs) &&
+    typeof mailbox === "string" &&
+    Array.isArray(flags) &&
+    flags.every((flag) => typeof flag === "string");
+  if (!good) throw new CryptoError("corrupt", "not a body");
+  return { key: bodyKey, receivedMs: receivedMs as number, mailbox, flags };
 }
 
 /** The shared secret of a KEM ciphertext. Throws CryptoError `unknown-key` or `corrupt`. */

@@ -1,5 +1,6 @@
-import { decode, encode } from "cborg";
+import { encode } from "cborg";
 import { decapsulate, type Encapsulated } from "./body.ts";
+import { decodeCbor } from "./cbor.ts";
 import { CryptoError } from "./errors.ts";
 import type { CryptoPlatform } from "./platform.ts";
 import {
@@ -117,12 +118,7 @@ export function openNote(
 function readHead(bytes: Uint8Array) {
   const length = bytes.length < 4 ? 0 : new DataView(bytes.buffer, bytes.byteOffset).getUint32(0);
   if (length === 0 || length > HEAD_BYTES_MAX || 4 + length + SIGNATURE_BYTES > bytes.length) throw badNote();
-  let value: unknown;
-  try {
-    value = decode(bytes.subarray(4, 4 + length), { strict: true });
-  } catch {
-    throw badNote();
-  }
+  const value = decodeCbor(bytes.subarray(4, 4 + length), "note");
   if (!Array.isArray(value) || value.length !== 8 || value[0] !== FORMAT) throw badNote();
   const [, keyVersion, ciphertext, host, stream, counter, givenUp, summaryLength] = value as unknown[];
   const good =

@@ -1,4 +1,5 @@
-import { decode, encode } from "cborg";
+import { encode } from "cborg";
+import { decodeCbor } from "./cbor.ts";
 import { CryptoError } from "./errors.ts";
 import type { CryptoPlatform } from "./platform.ts";
 import { deriveKey, KEM_PUBLIC_KEY_BYTES, KEY_BYTES, kemKeyPair } from "./primitives.ts";
@@ -87,7 +88,7 @@ export function encodeRing(ring: Ring): Uint8Array {
 
 /** Throws CryptoError `corrupt`. */
 export function decodeRing(bytes: Uint8Array): Ring {
-  const value: unknown = decode(bytes, { strict: true });
+  const value = decodeCbor(bytes, "key ring");
   if (!Array.isArray(value) || value.length !== 3 || value[0] !== RING_FORMAT) throw badRing();
   const [, account, versions] = value as [number, unknown, unknown];
   if (!(account instanceof Uint8Array) || account.length !== 16 || !Array.isArray(versions) || versions.length === 0)
@@ -129,7 +130,7 @@ export function encodePublicRecord(record: PublicRecord): Uint8Array {
 
 /** Throws CryptoError `corrupt`. */
 export function decodePublicRecord(bytes: Uint8Array): PublicRecord {
-  const value: unknown = decode(bytes, { strict: true });
+  const value = decodeCbor(bytes, "public key record");
   if (!Array.isArray(value) || value.length !== 4 || value[0] !== 1)
     throw new CryptoError("corrupt", "bad public key record");
   const [, account, keyVersion, kemPublicKey] = value as unknown[];

@@ -1,4 +1,5 @@
-import { decode, encode } from "cborg";
+import { encode } from "cborg";
+import { decodeCbor } from "./cbor.ts";
 import { CryptoError } from "./errors.ts";
 import type { Argon2Lane, Argon2Parameters, CryptoPlatform } from "./platform.ts";
 import { concat, deriveKey, equalBytes, hash, keyedHash, utf8 } from "./primitives.ts";
@@ -96,9 +97,7 @@ function splitSlot(bytes: Uint8Array): { readonly ring: Uint8Array; readonly lab
 export function openSlotLabel(platform: CryptoPlatform, name: string, bytes: Uint8Array, ring: Ring): SlotLabel {
   const { label } = splitSlot(bytes);
   if (!label) throw new CryptoError("corrupt", "key slot has no label");
-  const value: unknown = decode(openObject(labelContext(platform, ring, keyVersionOf(label), name), label), {
-    strict: true,
-  });
+  const value = decodeCbor(openObject(labelContext(platform, ring, keyVersionOf(label), name), label), "label");
   const [text, madeMs] = Array.isArray(value) ? (value as unknown[]) : [];
   if (typeof text !== "string" || typeof madeMs !== "number") throw new CryptoError("corrupt", "label can't be read");
   return { text, madeMs };

@@ -1,4 +1,4 @@
-import { decode, encode } from "cborg";
+import { encode } from "cborg";
 import { Fields } from "../bay/fields.ts";
 import type { Digest } from "./digest.ts";
 
@@ -33,7 +33,7 @@ export function encodeDelivered(mail: Delivered): Uint8Array {
 
 /** Throws RangeError on anything that {@link encodeDelivered} does not make. */
 export function decodeDelivered(bytes: Uint8Array): Delivered {
-  const fields = new Fields(decode(bytes, { strict: true }));
+  const fields = Fields.decode(bytes);
   if (fields.integer() !== FORMAT) throw new RangeError("note of an unknown format");
   const mail = {
     bodyId: fields.bytes(16),

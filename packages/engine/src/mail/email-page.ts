@@ -1,4 +1,4 @@
-import { decode, encode } from "cborg";
+import { encode } from "cborg";
 import { Fields } from "../bay/fields.ts";
 
 /** What is kept of an email beside its columns: its body's key and place, and its summary. */
@@ -26,7 +26,7 @@ export function encodeRowPage(records: readonly EmailRecord[]): Uint8Array {
 
 /** Throws RangeError on a page that is not of such records. */
 export function decodeRowPage(page: Uint8Array): EmailRecord[] {
-  return new Fields([decode(page, { strict: true })]).list((record) => ({
+  return Fields.decodeList(page).list((record) => ({
     id: record.bytes(16),
     key: record.bytes(32),
     object: { name: record.text(), offset: record.integer(), length: record.integer() },
@@ -41,5 +41,5 @@ export function encodeHeaderPage(frames: readonly Uint8Array[]): Uint8Array {
 
 /** Throws RangeError on a page that is not of frames. */
 export function decodeHeaderPage(page: Uint8Array): Uint8Array[] {
-  return new Fields([decode(page, { strict: true })]).list((frame) => frame.bytes(), false);
+  return Fields.decodeList(page).list((frame) => frame.bytes(), false);
 }

@@ -1,4 +1,4 @@
-import { decode, encode } from "cborg";
+import { encode } from "cborg";
 import { Fields } from "../bay/fields.ts";
 import type { Capture, PageStore } from "../bay/snapshots.ts";
 import { CHUNK_ROWS, type Schema, type Table } from "./columns.ts";
@@ -71,7 +71,7 @@ function captureTable<S extends Schema>(table: Table<S>, known: readonly string[
 }
 
 function readBody(body: Uint8Array, covers: number): { readonly state: Fields; readonly pages: Pages } {
-  const fields = new Fields(decode(body, { strict: true }));
+  const fields = Fields.decode(body);
   if (fields.integer() !== FORMAT) throw new RangeError("checkpoint of an unknown format");
   const state = fields.nested();
   const pages = readPages(fields.nested(), covers);

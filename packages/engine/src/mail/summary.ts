@@ -1,4 +1,4 @@
-import { decode, encode } from "cborg";
+import { encode } from "cborg";
 import { Fields } from "../bay/fields.ts";
 
 /**
@@ -29,7 +29,7 @@ export function encodeSummary(summary: Summary): Uint8Array {
 
 /** Throws RangeError on anything that {@link encodeSummary} does not make. */
 export function decodeSummary(bytes: Uint8Array): Summary {
-  const fields = new Fields(decode(bytes, { strict: true }));
+  const fields = Fields.decode(bytes);
   if (fields.integer() !== SUMMARY_FORMAT) throw new RangeError("summary of an unknown format");
   const summary = {
     envelope: fields.bytes(),
