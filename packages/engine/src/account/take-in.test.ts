@@ -117,3 +117,20 @@ test("a note that opens and holds nonsense is told to its owner, and holds no ot
   expect(await textsOf(account, UNREADABLE)).toHaveLength(3);
   await account.dispose();
 });
+
+test("a note that does not open and is much older than the newest one is told to its owner too", async () => {
+  const place = new MemoryPlace(() => clock.now++);
+  const { ring, user, prefix } = await makeAccount(place);
+  place.write(
+    `${prefix}note/${(clock.now - 9 * HOUR_MS).toString(16).padStart(12, "0")}0000000000000000`,
+    bytes("damaged"),
+  );
+  await dropbox(place, user).deliver(new Uint8Array(0), stream(mailText(1)));
+  const account = await open(place, ring());
+  for (let half = 0; half < 6; half++) {
+    await account.refresh();
+    clock.now += HOUR_MS / 2;
+  }
+  expect(await textsOf(account, UNREADABLE)).toHaveLength(1);
+  await account.dispose();
+});

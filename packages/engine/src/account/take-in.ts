@@ -103,9 +103,10 @@ export class TakeIn {
 
   async #takeInAll(): Promise<void> {
     if (this.#options.bay.rolledBack) return;
-    for (const name of this.#failures.keys()) if (this.#isDue(name)) this.#told.add(name);
     if (this.#mustList) await this.#takeListed();
-    else await this.#takeTold();
+    // The list does not reach back to all of these.
+    for (const name of this.#failures.keys()) if (this.#isDue(name)) this.#told.add(name);
+    await this.#takeTold();
     await this.#tellOfGaps();
   }
 
