@@ -110,5 +110,6 @@ export async function loadMail(
 function loadTable<S extends Schema>(table: Table<S>, rows: number, chunks: readonly Uint8Array[]): void {
   for (const [chunk, bytes] of chunks.entries())
     table.loadChunk(Math.min(CHUNK_ROWS, rows - chunk * CHUNK_ROWS), bytes);
+  if (table.rows !== rows) throw new RangeError("chunks are missing");
   table.takeDirty();
 }

@@ -176,10 +176,12 @@ export class MailState {
       this.#byEmailId.add(row);
       if (held.get(row) > 0) this.bytes += size.get(row);
     }
-    const { mailbox: ordinal, email } = this.memberships.columns;
+    const { mailbox: ordinal, email, writer, keywords } = this.memberships.columns;
     this.#byName.reserve(this.memberships.rows);
     for (let row = 0; row < this.memberships.rows; row++) {
       if (row % INDEXED_AT_ONCE === INDEXED_AT_ONCE - 1) await breathe();
+      if (writer.get(row) >= this.#writers.length || keywords.get(row) >= this.keywords.all.length)
+        throw new RangeError("a membership has no name or no keywords");
       this.#byName.add(row);
       if (!this.isLive(row)) continue;
       const mailbox = this.mailboxes[ordinal.get(row)];
