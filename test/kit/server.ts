@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 
 const MAIN = join(import.meta.dirname, "../../apps/cli/src/main.ts");
+const LATER = join(import.meta.dirname, "later.ts");
 const REWINDING = join(import.meta.dirname, "../../packages/engine/src/node/rewinding.ts");
 
 export const DEMO = { user: "demo@example.org", password: "restante-demo" } as const;
@@ -51,11 +52,15 @@ export async function startServer(
     readonly env?: Readonly<Record<string, string>>;
     /** Its logs rewind now and then. */
     readonly rewinding?: boolean;
+    /** Its clock is so far ahead. */
+    readonly clockShiftMs?: number;
   } = {},
 ): Promise<RunningServer> {
-  const nodeArgs = options.rewinding ? ["--import", REWINDING] : [];
+  const { clockShiftMs = 0, rewinding = false } = options;
+  const imports = [...(rewinding ? [REWINDING] : []), ...(clockShiftMs > 0 ? [LATER] : [])];
+  const nodeArgs = imports.flatMap((file) => ["--import", file]);
   const child = spawn(process.execPath, [...nodeArgs, MAIN, "serve", ...(options.args ?? [])], {
-    env: environment(data, options.env ?? {}),
+    env: environment(data, { ...options.env, TEST_CLOCK_SHIFT_MS: String(clockShiftMs) }),
     stdio: ["ignore", "pipe", "pipe"],
     cwd: data,
   });
