@@ -97,16 +97,29 @@ switch (task) {
   case "test:faults": {
     const { values } = parseArgs({
       args: rest,
-      options: { rounds: { type: "string" }, minutes: { type: "string" }, seed: { type: "string" } },
+      options: {
+        rounds: { type: "string" },
+        minutes: { type: "string" },
+        inputs: { type: "string" },
+        seed: { type: "string" },
+      },
     });
     if (values.rounds) env.RESTANTE_FAULT_ROUNDS = values.rounds;
     if (values.minutes) env.RESTANTE_FAULT_MINUTES = values.minutes;
     if (values.seed) env.RESTANTE_TEST_SEED = values.seed;
-    const folders = ["packages/engine", "test"];
+    if (values.inputs) env.RESTANTE_FUZZ_RUNS = values.inputs;
+    env.RESTANTE_FUZZ_RUNS ??= "100000";
+    const parsers = ["packages/mime", "apps/imap"];
+    const folders = ["packages/engine", "test", ...parsers];
     for (const folder of folders) rmSync(join(root, folder, ".reports"), { recursive: true, force: true });
     env.RESTANTE_FAULT_RUNS ??= String(2 * Number(env.RESTANTE_FAULT_ROUNDS ?? 200));
-    const matrix = run("vitest", ["run", "--root", "packages/engine", "src/account/matrix.test.ts"]);
-    report(folders, run("vitest", ["run", "--root", "test", "--config", "vitest.faults.config.ts"]) || matrix);
+    const suites = [
+      ["packages/engine", "src/account/matrix.test.ts", "fuzz.test.ts"],
+      ...parsers.map((folder) => [folder, "fuzz.test.ts"]),
+      ["test", "--config", "vitest.faults.config.ts"],
+    ];
+    const status = suites.reduce((worst, suite) => run("vitest", ["run", "--root", ...suite]) || worst, 0);
+    report(folders, status);
     break;
   }
   case "docs":
