@@ -8,3 +8,5 @@ export const HELD_BYTES_MAX: number = 256 * 1024;
 export const DELIVERIES_AT_ONCE = 2;
 /** Milliseconds of silence before a connection is closed: RFC 5321 §4.5.3.2.7 asks for at least five minutes. */
 export const SILENCE_MS: number = 5 * 60_000;
+/** When the server stops, clients have so long to end; a delivery under way is told 421 then, and tried again. */
+export const CLOSE_MS = 3000;

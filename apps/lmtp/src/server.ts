@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import type { Server } from "node:net";
 import { type Dropbox, EngineError, type EngineErrorCode, type Handover } from "@restante/engine";
 import { SMTPServer, type SMTPServerAddress, type SMTPServerDataStream, type SMTPServerSession } from "smtp-server";
-import { DELIVERIES_AT_ONCE, OVERSIZE_FACTOR_MAX, RECIPIENTS_MAX, SILENCE_MS } from "./limits.ts";
+import { CLOSE_MS, DELIVERIES_AT_ONCE, OVERSIZE_FACTOR_MAX, RECIPIENTS_MAX, SILENCE_MS } from "./limits.ts";
 import { candidates, type RecipientRules } from "./recipients.ts";
 import { spool } from "./spool.ts";
 import { formatTrace } from "./trace.ts";
@@ -102,6 +102,7 @@ function serverOptions(options: LmtpServerOptions): ConstructorParameters<typeof
     disableReverseLookup: true,
     maxRecipients: RECIPIENTS_MAX,
     socketTimeout: SILENCE_MS,
+    closeTimeout: CLOSE_MS,
     // The one place where smtp-server tells of each command: who sends one has read the replies before it.
     logger: commandListener((id) => clients.get(id)?.handover.settle()),
     onClose(session) {
