@@ -56,3 +56,23 @@ test("a nearly full store takes what is essential alone, in rows and in files", 
   expect((await store.list("a/")).objects).toEqual([]);
   await store.dispose();
 });
+
+test("what was deleted is given back to the disk when the store is idle", async () => {
+  const store = await openEmbeddedStore({
+    folder,
+    onFatal: (message) => {
+      throw new Error(message);
+    },
+    freeBytesMin: 0,
+    reserveBytes: 1000,
+  });
+  const names = Array.from({ length: 400 }, (_, n) => `a/note/${n}`);
+  await Promise.all(names.map((name) => store.put(name, new Uint8Array(100_000))));
+  const size = async (): Promise<number> => (await stat(join(folder, "store.sqlite"))).size;
+  await expect.poll(size, { timeout: 30_000 }).toBeGreaterThan(40 * 1_000_000);
+  await store.delete(names);
+  await expect.poll(size, { timeout: 30_000 }).toBeLessThan(20 * 1_000_000);
+  const reserve = async (): Promise<number> => (await stat(reservePath(folder))).size;
+  await expect.poll(() => reserve().catch(() => 0), { timeout: 30_000 }).toBe(1000);
+  await store.dispose();
+}, 90_000);

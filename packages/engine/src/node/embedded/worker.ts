@@ -299,11 +299,15 @@ function tidy(): void {
   idle.unref();
 }
 
-/** Returns whether there is more to give back. */
+/** Returns whether some pages were given back, and there may be more. */
 function vacuum(): boolean {
-  const { freelist_count: free } = database.prepare("PRAGMA freelist_count").get() as { freelist_count: number };
+  const free = freePages();
   if (free <= FREE_PAGES_KEPT) return false;
-  return ifPossible(() => database.exec(`PRAGMA incremental_vacuum(${VACUUM_PAGES})`));
+  return ifPossible(() => database.exec(`PRAGMA incremental_vacuum(${VACUUM_PAGES})`)) && freePages() < free;
+}
+
+function freePages(): number {
+  return (database.prepare("PRAGMA freelist_count").get() as { freelist_count: number }).freelist_count;
 }
 
 function walBytes(): number {
