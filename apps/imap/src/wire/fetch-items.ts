@@ -1,5 +1,8 @@
 import { ImapSyntaxError, type Parser } from "./parser.ts";
 
+/** Octets that the longest word of an item or section has, and some more. */
+const WORD_BYTES_MAX = 24;
+
 /** One `fetch-att` of RFC 9051 §9 (with RFC 3501's RFC822 forms), as a value. */
 export type FetchItem = SimpleItem | SectionItem;
 
@@ -50,7 +53,7 @@ const WHOLE: Section = { path: [], what: "all", fields: [] };
 /** The items of a FETCH: a macro, one item or a list of them. */
 export function parseFetchItems(parser: Parser): readonly FetchItem[] {
   if (parser.atOpen) return parser.list(() => parseItem(parser));
-  const macro = /^(ALL|FAST|FULL)(?![A-Za-z0-9.[])/i.exec(parser.rest());
+  const macro = /^(ALL|FAST|FULL)(?![A-Za-z0-9.[])/i.exec(parser.rest(WORD_BYTES_MAX));
   if (macro) {
     parser.skip(macro[0].length);
     return MACROS[macro[0].toUpperCase()]!;
@@ -59,7 +62,7 @@ export function parseFetchItems(parser: Parser): readonly FetchItem[] {
 }
 
 function parseItem(parser: Parser): FetchItem {
-  const name = /^[A-Za-z0-9.]+/.exec(parser.rest())?.[0].toUpperCase() ?? "";
+  const name = /^[A-Za-z0-9.]+/.exec(parser.rest(WORD_BYTES_MAX))?.[0].toUpperCase() ?? "";
   parser.skip(name.length);
   if (name in SIMPLE) return { kind: SIMPLE[name as keyof typeof SIMPLE] };
   switch (name) {
@@ -92,7 +95,7 @@ function parseSection(parser: Parser, peek: boolean): FetchItem {
   }
   label = path.join(".");
   if (parser.peek() !== 0x5d) {
-    const word = /^[A-Za-z.]+/.exec(parser.rest())?.[0].toUpperCase() ?? "";
+    const word = /^[A-Za-z.]+/.exec(parser.rest(WORD_BYTES_MAX))?.[0].toUpperCase() ?? "";
     parser.skip(word.length);
     label += `${label === "" ? "" : "."}${word}`;
     what = sectionWord(word, path.length > 0);

@@ -245,9 +245,10 @@ export class Parser {
     this.#depth--;
   }
 
-  /** The rest of the line from here, for those who split it themselves; the cursor stays. */
-  rest(): string {
-    return latin1.decode(this.#bytes().subarray(this.#at));
+  /** The rest of the line from here, at most `bytesMax` of it, for those who look for words themselves; the cursor
+   * stays. A list's items ask each: without a limit a long line would be read again for each of them. */
+  rest(bytesMax: number = Number.POSITIVE_INFINITY): string {
+    return latin1.decode(this.#bytes().subarray(this.#at, this.#at + bytesMax));
   }
 
   /** Moves on by `count` bytes of this line. */

@@ -1,3 +1,4 @@
+import { LIST_ITEMS_MAX } from "../limits.ts";
 import { parseDate } from "./date.ts";
 import { ImapSyntaxError, type Parser } from "./parser.ts";
 import { parseSequenceSet, type SequenceSet } from "./sequence-set.ts";
@@ -59,7 +60,7 @@ const HEADER_KEYS = new Set(["BCC", "CC", "FROM", "SUBJECT", "TO"]);
 /** A search program: `[CHARSET charset] key *(SP key)`. Throws BadCharset for a charset that we don't have. */
 export function parseSearchProgram(parser: Parser): SearchKey {
   let charset = "UTF-8";
-  if (/^CHARSET /i.test(parser.rest())) {
+  if (/^CHARSET /i.test(parser.rest(8))) {
     parser.keyword();
     parser.space();
     charset = parser.astring().toUpperCase();
@@ -67,7 +68,10 @@ export function parseSearchProgram(parser: Parser): SearchKey {
   }
   if (!SEARCH_CHARSETS.some((known) => known === charset)) throw new BadCharset();
   const keys: SearchKey[] = [parseKey(parser)];
-  while (parser.trySpace()) keys.push(parseKey(parser));
+  while (parser.trySpace()) {
+    if (keys.length >= LIST_ITEMS_MAX) throw new ImapSyntaxError("Too many SEARCH keys");
+    keys.push(parseKey(parser));
+  }
   return keys.length === 1 ? keys[0]! : { kind: "and", keys };
 }
 
@@ -76,7 +80,7 @@ function parseKey(parser: Parser): SearchKey {
     const keys = parser.list(() => parseKey(parser));
     return { kind: "and", keys };
   }
-  if (/^[\d*$]/.test(parser.rest())) return { kind: "set", set: parseSequenceSet(parser.setText()), uid: false };
+  if (/^[\d*$]/.test(parser.rest(1))) return { kind: "set", set: parseSequenceSet(parser.setText()), uid: false };
   const name = parser.keyword();
   const flag = FLAG_KEYS[name];
   if (flag) return { kind: "flag", ...flag };

@@ -161,6 +161,7 @@ test("SEARCH keys nest, within bounds", () => {
   });
   expect(() => parseSearchProgram(parser(`${"NOT ".repeat(500)}ALL`))).toThrow("deep");
   expect(() => parseSearchProgram(parser("CHARSET KOI8-R ALL"))).toThrow("charset");
+  expect(() => parseSearchProgram(parser(`ALL${" ALL".repeat(5000)}`))).toThrow("Too many");
   for (const bad of ["", "FOO", "OR SEEN", "KEYWORD", "LARGER x", "()"])
     expect(() => parseSearchProgram(parser(bad))).toThrow();
 });
