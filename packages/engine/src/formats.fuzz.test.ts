@@ -10,7 +10,6 @@ import type { WriterId } from "./bay/writer.ts";
 import {
   bodyContext,
   CryptoError,
-  type CryptoPlatform,
   concat,
   currentVersion,
   decodePublicRecord,
@@ -28,12 +27,10 @@ import {
   type Ring,
   ready,
   sealObject,
-  sodiumKem,
-  sodiumOpen,
-  sodiumSeal,
   utf8,
   wrapForOwner,
 } from "./crypto/index.ts";
+import { fixedPlatform, GOLDEN, pattern } from "./golden-kit.ts";
 import { decodeDelivered } from "./mail/delivered.ts";
 import { decodeHeaderPage, decodeRowPage, encodeHeaderPage, encodeRowPage } from "./mail/email-page.ts";
 import { decodeHeader } from "./mail/header.ts";
@@ -47,7 +44,6 @@ import { decodeRuns, encodeRuns } from "./mail/targets.ts";
  * What a hostile store hands over: stored bytes, damaged; and what a broken writer does: damaged content under seals that
  * are good. Both are opened, or refused by the error that the reader documents.
  */
-const GOLDEN = join(import.meta.dirname, "../testdata/golden");
 /** Inputs a format; a longer run sets more. */
 const RUNS = Number(process.env.RESTANTE_FUZZ_RUNS ?? 1000);
 /** Formats whose reading costs a key exchange or a signature get a share of that. */
@@ -60,21 +56,6 @@ process.stdout.write(`seed=${SEED}\n`);
 // Keys are made while tests are collected.
 await ready;
 
-const pattern = (length: number, seed = 1): Uint8Array =>
-  Uint8Array.from({ length }, (_, i) => (i * seed + (i >> 8)) & 255);
-/** The golden files' platform: counts up instead of being random. */
-function fixedPlatform(): CryptoPlatform {
-  let next = 0;
-  const random = (length: number): Uint8Array => Uint8Array.from({ length }, () => next++ & 255);
-  return {
-    random,
-    kem: sodiumKem(random),
-    argon2id: async (password, salt, parameters, length) =>
-      hash(concat(password, salt, utf8(JSON.stringify(parameters)))).subarray(0, length),
-    aeadSeal: sodiumSeal,
-    aeadOpen: sodiumOpen,
-  };
-}
 const platform = fixedPlatform();
 const ring: Ring = makeRing(platform);
 const golden = new Map(readdirSync(GOLDEN).map((name) => [name, new Uint8Array(readFileSync(join(GOLDEN, name)))]));

@@ -27,13 +27,11 @@ import {
   ready,
   sealObject,
   signingKeyPair,
-  sodiumKem,
-  sodiumOpen,
-  sodiumSeal,
   utf8,
   wrapForDelivery,
   wrapForOwner,
 } from "./crypto/index.ts";
+import { fixedPlatform, GOLDEN, pattern } from "./golden-kit.ts";
 import { decodeDelivered, encodeDelivered } from "./mail/delivered.ts";
 import { INBOX_ID } from "./mail/names.ts";
 import { decodeOp, encodeOp, type NewEmail, type Op } from "./mail/op.ts";
@@ -44,27 +42,10 @@ import { decodeSummary, encodeSummary } from "./mail/summary.ts";
  * What is made today must be those same bytes: a shape that changes needs a new format version, a new name here, and a
  * golden file of its own. RESTANTE_WRITE_GOLDEN=1 writes the files of shapes that have none yet.
  */
-const GOLDEN = join(import.meta.dirname, "../testdata/golden");
 
 // Keys are made while tests are collected.
 await ready;
 
-/** Counts up instead of being random. */
-function fixedPlatform(): CryptoPlatform {
-  let next = 0;
-  const random = (length: number): Uint8Array => Uint8Array.from({ length }, () => next++ & 255);
-  return {
-    random,
-    kem: sodiumKem(random),
-    argon2id: async (password, salt, parameters, length) =>
-      hash(concat(password, salt, utf8(JSON.stringify(parameters)))).subarray(0, length),
-    aeadSeal: sodiumSeal,
-    aeadOpen: sodiumOpen,
-  };
-}
-
-const pattern = (length: number, seed = 1): Uint8Array =>
-  Uint8Array.from({ length }, (_, i) => (i * seed + (i >> 8)) & 255);
 const email: NewEmail = {
   id: pattern(16),
   key: pattern(32),
