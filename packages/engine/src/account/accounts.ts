@@ -142,8 +142,8 @@ export class Accounts {
       for (const [slot, accepted] of open.accepted)
         if (isStillListed(slot, slots.names) && equalBytes(accepted, digest)) return { open, slot };
     }
-    // What an opening asks for first needs no key. A failure of it is told by the opening, which asks again.
     const place = { store: this.#options.store, prefix };
+    // What an opening asks for first needs no key. A failure of it is told by the opening, which asks again.
     const prefetched = this.#open.has(prefix) ? undefined : prefetchLog(place).catch(() => undefined);
     const attempt = { user, digest, lane, prefetched };
     const app = parseAppPassword(password);

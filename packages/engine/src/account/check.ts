@@ -1,4 +1,5 @@
 import { decodeOffsets } from "@restante/mime";
+import { readThrough } from "../mail/contents.ts";
 import { DELETED, SEEN } from "../mail/flags.ts";
 import type { Mailbox } from "../mail/mailbox.ts";
 import type { AccountSession } from "./session.ts";
@@ -67,9 +68,7 @@ async function checkMessages(session: AccountSession, path: string): Promise<Fin
       const size = message.state.sizeOf(message.row);
       if (decodeOffsets(summary!.offsets).bodyEnd !== size) throw new RangeError("offsets do not fit the size");
       const body = await session.openBody(message);
-      let read = 0;
-      for await (const bytes of body.read(0, size)) read += bytes.length;
-      if (read !== size) throw new RangeError("the body has another size");
+      if ((await readThrough(body)) !== size) throw new RangeError("the body has another size");
     } catch (error) {
       findings.push({
         mailbox: path,

@@ -25,6 +25,9 @@ async function filled(place: MemoryPlace) {
   await account.dispose();
   return { ring, prefix, texts };
 }
+function unlessCorrupt(error: unknown): undefined {
+  expect(error).toMatchObject({ code: "corrupt" });
+}
 const pagesOf = (place: MemoryPlace): string[] => [...place.objects.keys()].filter((name) => name.includes("/page/"));
 
 test("whichever page of rows or headers is lost or damaged, it is made anew, and nothing that is shown changes", async () => {
@@ -41,7 +44,7 @@ test("whichever page of rows or headers is lost or damaged, it is made anew, and
     if (at % 2 === 0) place.objects.delete(page);
     else place.write(page, bytes.subarray(0, bytes.length >> 1));
     // Of a lost column the account does not open: that is what --salvage is for.
-    const account = await open(place, ring()).catch(() => undefined);
+    const account = await open(place, ring()).catch(unlessCorrupt);
     if (!account) continue;
     const isHurt = (await findings(account)).length > 0;
     const { rebuilt, lost } = await account.repair();
@@ -99,7 +102,7 @@ test("what is lost with its page and its body too leaves the others of that page
   for (const page of pagesOf(place)) {
     const { bytes } = place.objects.get(page)!;
     place.objects.delete(page);
-    const probe = await open(place, ring()).catch(() => undefined);
+    const probe = await open(place, ring()).catch(unlessCorrupt);
     if (probe) hurt.add(page);
     await probe?.dispose();
     if (!probe) place.write(page, bytes);

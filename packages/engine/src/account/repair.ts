@@ -2,7 +2,7 @@ import { createScanner, findHeader, parseHeaders } from "@restante/mime";
 import { hexText } from "../bay/entry.ts";
 import type { Ring } from "../crypto/index.ts";
 import { EngineError } from "../errors.ts";
-import type { Contents } from "../mail/contents.ts";
+import { type Contents, readThrough } from "../mail/contents.ts";
 import { digest } from "../mail/digest.ts";
 import type { Mail } from "../mail/mail.ts";
 import { openView } from "../mail/mailbox-view.ts";
@@ -127,9 +127,7 @@ async function setApart(
     const message = view.message(position);
     const isLost = await isDamaged(async () => {
       const body = await contents.openBody(message);
-      let size = 0;
-      for await (const piece of body.read(0, body.size)) size += piece.length;
-      if (size < body.size) throw new EngineError("corrupt", "a message's body is cut off");
+      if ((await readThrough(body)) < body.size) throw new EngineError("corrupt", "a message's body is cut off");
     });
     if (isLost) lost.push(position);
   }
@@ -138,8 +136,8 @@ async function setApart(
   for (const position of lost) {
     const { state, row } = view.message(position);
     const email = state.emailOf(row);
-    const header = await contents.readHeaders([view.message(position)]).catch(() => []);
-    const fields = parseHeaders(header[0]?.bytes ?? new Uint8Array(0));
+    const [header] = await contents.readHeaders([view.message(position)]).catch(unlessDamaged);
+    const fields = parseHeaders(header?.bytes ?? new Uint8Array(0));
     const known = ["From", "To", "Date", "Subject", "Message-ID"].flatMap((name) => {
       const value = findHeader(fields, name.toLowerCase());
       return value === undefined ? [] : [`    ${name}: ${value.replace(/[^\x20-\x7e]+/g, " ")}`];
@@ -160,11 +158,14 @@ async function setApart(
 }
 
 async function isDamaged(read: () => Promise<unknown>): Promise<boolean> {
-  try {
-    await read();
-    return false;
-  } catch (error) {
-    if (error instanceof EngineError && error.code === "corrupt") return true;
-    throw error;
-  }
+  return read().then(
+    () => false,
+    (error: unknown) => unlessDamaged(error).length === 0,
+  );
+}
+
+/** Nothing, for what is damaged; every other error is thrown on. */
+function unlessDamaged(error: unknown): [] {
+  if (error instanceof EngineError && error.code === "corrupt") return [];
+  throw error;
 }

@@ -205,7 +205,10 @@ describe("changes of the ways in", () => {
         const server = accounts();
         const [session, other] = await Promise.all([server.login("ada", FIRST, ""), server.login("ada", FIRST, "")]);
         const isRotated = user().record.keyVersion === 2;
-        const phone = await server.login("ada", appPassword, "").catch(() => undefined);
+        const phone = await server.login("ada", appPassword, "").catch((error: unknown) => {
+          expect(error).toMatchObject(refused);
+          return undefined;
+        });
         expect(phone === undefined).toBe(isRotated);
         await session.create("Written afterwards");
         for (const one of [session, other, phone]) one?.close();

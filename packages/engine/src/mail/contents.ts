@@ -32,6 +32,13 @@ export interface Body {
   read(start: number, end: number): AsyncIterable<Uint8Array>;
 }
 
+/** Reads a body to its end. Resolves with how many octets came. Throws as `read` does. */
+export async function readThrough(body: Body): Promise<number> {
+  let octets = 0;
+  for await (const piece of body.read(0, body.size)) octets += piece.length;
+  return octets;
+}
+
 /** Reads what emails hold: summaries and bodies, wherever they lie. */
 export class Contents {
   readonly #bay: Bay<MailState, Op, Outcome>;

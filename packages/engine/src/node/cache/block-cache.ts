@@ -44,6 +44,7 @@ export class BlockCache {
     const file = fileName(name, block);
     const length = this.#files.get(file);
     if (length === undefined) return undefined;
+    // Gone or unreadable: the store has it, and is asked.
     const bytes = await readFile(join(this.#folder, file)).catch(() => undefined);
     const found = bytes && decode(bytes);
     this.#forget(file);
