@@ -9,6 +9,7 @@ import { EXIT, Exit } from "./exit.ts";
 import { exportMail } from "./export.ts";
 import { importMail } from "./import.ts";
 import { serve } from "./serve.ts";
+import { copyStore } from "./store-copy.ts";
 
 const HELP = `restante: a mail server whose stored bytes only the mailbox's owner can open
 
@@ -30,6 +31,8 @@ const HELP = `restante: a mail server whose stored bytes only the mailbox's owne
   restante check --sealed                  list and hash every stored object; needs no password
   restante backup DIR                      copy the store and what belongs to it, beside a running server
   restante restore DIR                     bring a backup back where no store is
+  restante store copy FROM TO [ADDRESS]    move accounts to another store, each whole: FROM and TO are configuration
+                                           files; to be run again once the servers use the new one
   restante import SOURCE ADDRESS           take mail in from maildir:PATH, mbox:PATH, mboxo:PATH or eml:PATH;
                                            may be run again: what is there is not doubled
     --mailbox NAME                         into this mailbox, or below it
@@ -88,6 +91,9 @@ async function dispatch(args: readonly string[]): Promise<number> {
       return backUp(config, rest, flags);
     case "restore":
       return restore(config, rest, flags);
+    case "store":
+      if (rest[0] !== "copy") break;
+      return copyStore(rest.slice(1), flags);
     case "import":
       return importMail(config, rest, flags);
     case "export":

@@ -13,6 +13,7 @@ export { DirectoryLogin } from "./account/directory-login.ts";
 export { type Deliverer, Dropbox } from "./account/dropbox.ts";
 export { acceptHistory } from "./account/history.ts";
 export { APPEND_BYTES_MAX, APPEND_EMAILS_MAX, type Prepared } from "./account/message-writer.ts";
+export { type MoveReport, measureAccount, moveAccount } from "./account/move-account.ts";
 export { changePassword, isRecoveryCode, recoverAccount } from "./account/passwords.ts";
 export type { LogEvent, Platform, WitnessKeeper } from "./account/platform.ts";
 export { DAMAGED } from "./account/repair.ts";

@@ -1,4 +1,4 @@
-import { entryNumber, hexText } from "../bay/entry.ts";
+import { entryNumber, hexText, isFence } from "../bay/entry.ts";
 import { listObjects } from "../bay/list-objects.ts";
 import { LogObjects } from "../bay/log-objects.ts";
 import { asStoreFailure } from "../bay/store-failure.ts";
@@ -116,6 +116,7 @@ class BodyFinder {
   }
 
   #inEntry(name: string, bytes: Uint8Array): StoredBody[] {
+    if (isFence(bytes)) return [];
     const { head, spans } = this.#log.openEntry(entryNumber(name), bytes);
     return head.ops.flatMap(({ bytes: encoded, attachmentLengths }, at) => {
       if (attachmentLengths.length === 0) return [];

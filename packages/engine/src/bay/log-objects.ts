@@ -8,6 +8,7 @@ import {
   encodeHead,
   entryName,
   entryNumber,
+  isFence,
   joinEntry,
   type Span,
   splitEntry,
@@ -76,8 +77,9 @@ export class LogObjects {
     return asStoreFailure(store.get(prefix + entryName(n)));
   }
 
-  /** Throws EngineError `corrupt` if these bytes are not entry n. */
+  /** Throws EngineError `corrupt` if these bytes are not entry n, `unavailable` if they are the fence. */
   openEntry(n: number, bytes: Uint8Array): OpenedEntry {
+    if (isFence(bytes)) throw new EngineError("unavailable", "the account lies in another store now");
     try {
       if (bytes.length > ENTRY_BYTES_MAX) throw new RangeError("entry is too large");
       const sealed = splitEntry(bytes);

@@ -1,0 +1,76 @@
+import { readFile } from "node:fs/promises";
+import { accountPrefix, type MoveReport, measureAccount, moveAccount, type User } from "@restante/engine";
+import { readConfig } from "@restante/host";
+import { type Context, getUser, openContext, placesOf, readSigner, trustedHosts } from "./context.ts";
+import { EXIT, Exit } from "./exit.ts";
+import type { Flags } from "./flags.ts";
+import { print } from "./print.ts";
+import { Progress } from "./transfer/progress.ts";
+
+/**
+ * `restante store copy FROM TO [ADDRESS]`: accounts move from the store of one configuration file to that of another.
+ * The environment is not asked: it could not tell which of the two is meant. Servers may run on both.
+ */
+export async function copyStore([fromFile, toFile, address]: readonly string[], flags: Flags): Promise<number> {
+  if (fromFile === undefined || toFile === undefined)
+    throw new Exit(
+      EXIT.usage,
+      "store copy wants two configuration files: of the store that is, and of that which will be",
+    );
+  await using from = await openContext(readConfig(fromFile, {}), "check");
+  await using to = await openContext(readConfig(toFile, {}), "check");
+  await checkOwnersComeIn(from, to);
+  await to.checkStore();
+  const users = address === undefined ? await from.users.list() : [await getUser(from, address)];
+  const moved: (MoveReport & { readonly address: string })[] = [];
+  for (const user of users) {
+    await checkUser(to, user);
+    moved.push({ address: user.address, ...(await move(from, to, user)) });
+    if (!(await to.users.find(user.address))) await to.users.add(user);
+  }
+  const told = moved.map(({ address: who, copied, found }) => `${who}: ${copied} objects copied, ${found} were there`);
+  const next = `Let the servers use ${toFile} now, then run this again: it brings what was delivered meanwhile.`;
+  print(flags, flags.json ? moved : [...told, next]);
+  return EXIT.well;
+}
+
+async function move(from: Context, to: Context, user: User): Promise<MoveReport> {
+  const prefix = accountPrefix(user.record);
+  using progress = new Progress(await measureAccount(from.store, prefix));
+  return moveAccount({ from: from.store, to: to.store, prefix, onDone: (size) => progress.add(size) });
+}
+
+/** What is not in the store, and without which nobody could read there what they could read here. */
+async function checkOwnersComeIn(from: Context, to: Context): Promise<void> {
+  const [here, there] = [placesOf(from.config).pepper, placesOf(to.config).pepper];
+  const [pepper, other] = await Promise.all([readIfThere(here), readIfThere(there)]);
+  if (pepper && !other?.equals(pepper))
+    throw new Exit(EXIT.failed, `no password would open there: the pepper of ${here} must be in ${there}`);
+  const trusted = trustedHosts(to.config, await readSigner(to.config)).map(asText);
+  const missing = trustedHosts(from.config, await readSigner(from.config)).map(asText);
+  const untrusted = missing.filter((key) => !trusted.includes(key));
+  if (untrusted.length > 0)
+    throw new Exit(
+      EXIT.failed,
+      `mail that waits would not be believed there: ${to.config.file} needs, in [login], trusted_hosts = ${JSON.stringify(untrusted)}`,
+    );
+}
+
+async function checkUser(to: Context, user: User): Promise<void> {
+  const known = await to.users.find(user.address);
+  if (known && accountPrefix(known.record) !== accountPrefix(user.record))
+    throw new Exit(EXIT.failed, `${user.address} is another account there`);
+  if (!known && to.passwords)
+    throw new Exit(EXIT.failed, `the directory of ${to.config.file} does not know ${user.address}`);
+}
+
+function asText(key: Uint8Array): string {
+  return Buffer.from(key).toString("base64");
+}
+
+async function readIfThere(file: string): Promise<Buffer | undefined> {
+  return readFile(file).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === "ENOENT") return undefined;
+    throw error;
+  });
+}
