@@ -76,6 +76,10 @@ export class Connection implements Link {
     this.#attach(socket);
   }
 
+  get arrivedAt(): number {
+    return this.#input.arrivedAt;
+  }
+
   get secure(): boolean {
     return this.#socket instanceof TLSSocket;
   }

@@ -16,6 +16,8 @@ export interface Link {
   /** Key of the client's address for throttling. */
   readonly address: string;
   readonly reader: CommandReader;
+  /** When the newest bytes of the client came, by the monotonic clock. */
+  readonly arrivedAt: number;
   /** Sends a continuation request and waits for the client's line; undefined when it is gone. */
   ask(prompt: string): Promise<Uint8Array | undefined>;
   signIn(user: string, password: string): Promise<AccountSession>;
@@ -68,6 +70,12 @@ export class Session {
   get mail(): AccountSession {
     if (!this.account) throw new Error("command ran without an account");
     return this.account;
+  }
+
+  /** What was there when the command came, others' changes and deliveries too. One look serves all commands that came
+   * together. */
+  refresh(): Promise<void> {
+    return this.mail.refresh(this.link.arrivedAt);
   }
 
   get view(): MailboxView {

@@ -5,8 +5,8 @@ export const noop: Command<unknown> = defineCommand({
   name: "NOOP",
   in: ANY,
   parse: noArguments,
-  async run(_, { account }) {
-    await account?.refresh();
+  async run(_, session) {
+    if (session.account) await session.refresh();
     return ok("NOOP completed");
   },
 });
@@ -16,8 +16,8 @@ export const check: Command<unknown> = defineCommand({
   name: "CHECK",
   in: ["selected"],
   parse: noArguments,
-  async run(_, { mail }) {
-    await mail.refresh();
+  async run(_, session) {
+    await session.refresh();
     return ok("CHECK completed");
   },
 });

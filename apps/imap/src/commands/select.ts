@@ -22,7 +22,7 @@ export const examine: Command<unknown> = defineCommand({
 
 async function open(session: Session, path: string, readOnly: boolean): Promise<Completion> {
   session.selected = undefined;
-  await session.mail.refresh();
+  await session.refresh();
   const view = session.mail.openView(path, { readOnly });
   session.select(view);
   const { mailbox } = view;

@@ -22,7 +22,7 @@ export const status: Command<unknown> = defineCommand({
     return { path, items: parser.list(() => knownItem(parser.keyword())) };
   },
   async run({ path, items }, session) {
-    await session.mail.refresh();
+    await session.refresh();
     const mailbox = session.mail.getMailbox(path);
     const values = items.map((item) => `${item} ${ITEMS[item]!(mailbox, session)}`);
     session.untagged(`STATUS ${formatMailbox(mailbox.path)} (${values.join(" ")})`);

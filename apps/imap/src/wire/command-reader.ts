@@ -207,6 +207,8 @@ export class InputBuffer {
   #scannedBytes = 0;
   #ended = false;
   #wake: (() => void) | undefined;
+  /** When the newest of them came, by `performance.now()`. */
+  arrivedAt = 0;
   /** Called when what waits has been taken: the socket may go on. */
   onDrained: () => void = () => undefined;
 
@@ -217,6 +219,7 @@ export class InputBuffer {
   push(chunk: Uint8Array): void {
     this.#chunks.push(chunk);
     this.#length += chunk.length;
+    this.arrivedAt = performance.now();
     this.#notify();
   }
 

@@ -70,6 +70,8 @@ export class Account {
   /** The store's version when all that was in it had been applied and taken in. */
   #freshVersion: number | undefined;
   #freshSince = 0;
+  /** When the last look at the store began that is over. */
+  #lookedAt = Number.NEGATIVE_INFINITY;
 
   private constructor(place: AccountPlace, ring: Ring, { bay, contents, threads }: OpenLog, idling: Set<() => void>) {
     this.#place = place;
@@ -186,8 +188,16 @@ export class Account {
   }
 
   /** Moves to the present: others' changes, and what was delivered before the call, if that takes no longer than
-   * {@link TAKE_IN_WAIT_MS}. */
-  async refresh(): Promise<void> {
+   * {@link TAKE_IN_WAIT_MS}. Who needs no more than what was there at the time `since` (of the monotonic clock) asks the
+   * store nothing when all was looked at later. */
+  async refresh(since: number = Number.POSITIVE_INFINITY): Promise<void> {
+    if (this.#lookedAt > since) return;
+    const lookedAt = this.#place.platform.monotonic();
+    await this.#look();
+    this.#lookedAt = Math.max(this.#lookedAt, lookedAt);
+  }
+
+  async #look(): Promise<void> {
     const { store, platform } = this.#place;
     const version = store.freshen?.();
     const isFresh = version !== undefined && version === this.#freshVersion;

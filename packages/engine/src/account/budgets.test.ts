@@ -120,6 +120,16 @@ describe("requests an operation, on a store that is asked over a network", () =>
   test("an idle user costs two small reads each look", async () => {
     expect(await place.count(() => account.refresh())).toEqual({ trips: 1, get: 1, list: 1 });
   });
+
+  test("one look serves all commands that had come before it, and none that came later", async () => {
+    clock.now++;
+    const arrived = clock.now;
+    clock.now++;
+    expect(await place.count(() => account.refresh(arrived))).toEqual({ trips: 1, get: 1, list: 1 });
+    expect(await place.count(() => account.refresh(arrived))).toEqual({ trips: 0 });
+    clock.now++;
+    expect(await place.count(() => account.refresh(clock.now))).toEqual({ trips: 1, get: 1, list: 1 });
+  });
 });
 
 test("signing in to an account that is not open takes three round trips, and its first SELECT one more at most", async () => {

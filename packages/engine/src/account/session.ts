@@ -59,8 +59,9 @@ export class AccountSession {
     return this.#account.rolledBack;
   }
 
-  refresh(): Promise<void> {
-    return this.#open.refresh();
+  /** All that was there at the time `since` of the monotonic clock, by default all that is there now. */
+  refresh(since?: number): Promise<void> {
+    return this.#open.refresh(since);
   }
   /** Notes that can't be opened, after another try. */
   retryNotes(): Promise<readonly string[]> {
