@@ -6,7 +6,6 @@ import {
   decodeWords,
   type HeaderBlock,
   type PartOffsets,
-  parseHeaders,
   parseStructured,
   type Structured,
 } from "@restante/mime";
@@ -173,13 +172,14 @@ function headerTest(field: string, text: string): Test {
 function textTest(text: string, headers: boolean): Test {
   return ({ header, body }) => {
     if (text === "") return true;
-    if (headers && header && fold(decodeWords(headerText(header.bytes))).includes(text)) return true;
+    if (headers && header && fold(decodeWords(headerText(header))).includes(text)) return true;
     return body === undefined ? undefined : body.includes(text);
   };
 }
 
-function headerText(header: Uint8Array): string {
-  return parseHeaders(header)
+function headerText(header: HeaderBlock): string {
+  return header
+    .fields()
     .map(({ name, value }) => `${name}: ${value}`)
     .join("\n");
 }

@@ -13,21 +13,33 @@ export interface HeaderField {
 
 /** The fields of a block, in order. Lines that are no field (no colon, no continuation) are passed over. */
 export function parseHeaders(block: Uint8Array): HeaderField[] {
-  const text = binaryText(block);
+  return fieldsOf(binaryText(block));
+}
+
+function fieldsOf(text: string): HeaderField[] {
   const fields: HeaderField[] = [];
-  for (let start = 0; start < text.length; ) {
+  walkFields(text, (name, start, colon, end) => {
+    fields.push({ name, value: unfold(text.slice(colon + 1, end)), start, end });
+  });
+  return fields;
+}
+
+/** Tells of each field its name, as it is written, and where it begins, where its colon is and where it ends. */
+function walkFields(text: string, visit: (name: string, start: number, colon: number, end: number) => void): void {
+  let colon = text.indexOf(":");
+  for (let start = 0; start < text.length && colon >= 0; ) {
+    if (isBlank(text, start)) return;
     const end = fieldEnd(text, start);
-    if (isBlank(text, start)) break;
-    const colon = text.indexOf(":", start);
+    if (colon < start) colon = text.indexOf(":", start);
     if (colon >= 0 && colon < end) {
       const name = text.slice(start, colon).trimEnd();
-      if (name !== "" && !/[\r\n]/.test(name))
-        fields.push({ name, value: unfold(text.slice(colon + 1, end)), start, end });
+      if (name !== "" && !LINE_END.test(name)) visit(name, start, colon, end);
     }
     start = end;
   }
-  return fields;
 }
+
+const LINE_END = /[\r\n]/;
 
 function isBlank(text: string, at: number): boolean {
   return text[at] === "\n" || (text[at] === "\r" && text[at + 1] === "\n");
@@ -55,60 +67,48 @@ export function findHeader(fields: readonly HeaderField[], name: string): string
   return fields.find((field) => field.name.toLowerCase() === wanted)?.value;
 }
 
-const TAB = 9;
-const LF = 10;
-const CR = 13;
-const SPACE = 32;
-const COLON = 58;
-
 /** Distinct names of fields that are kept once for all blocks; mail has a few hundred. */
 const NAMES_KEPT = 4096;
 const keptNames = new Map<string, string>();
 
 /**
  * A header block for those who ask for some of its fields, again and again: it is walked once, and its fields' names
- * and places are kept, as {@link parseHeaders} has them; values are made only where they are asked for.
+ * and places are kept; values are made only where they are asked for.
  */
 export class HeaderBlock {
-  readonly bytes: Uint8Array;
+  /** Binary: one character an octet. */
+  readonly text: string;
   /** In lower case. */
   readonly #names: string[] = [];
   /** Of each field: where it begins, where its colon is, where it ends. */
   #places: Uint32Array | undefined;
 
-  constructor(bytes: Uint8Array) {
-    this.bytes = bytes;
+  constructor(block: Uint8Array) {
+    this.text = binaryText(block);
+  }
+
+  fields(): HeaderField[] {
+    return fieldsOf(this.text);
   }
 
   /** HEADER.FIELDS and HEADER.FIELDS.NOT: RFC 9051 §6.4.5.1. `names` are in lower case. Order and folding stay; an empty
    * line ends it. */
-  select(names: ReadonlySet<string>, not: boolean): Uint8Array {
+  select(names: ReadonlySet<string>, not: boolean): string {
     const places = this.#walked();
-    let size = 2;
-    for (let field = 0; field < this.#names.length; field++)
-      if (names.has(this.#names[field]!) !== not) size += places[field * 3 + 2]! - places[field * 3]!;
-    const out = new Uint8Array(size);
-    let at = 0;
+    let out = "";
     let from = 0;
     let to = 0;
-    const copy = (): void => {
-      out.set(this.bytes.subarray(from, to), at);
-      at += to - from;
-    };
     for (let field = 0; field < this.#names.length; field++) {
       if (names.has(this.#names[field]!) === not) continue;
       const start = places[field * 3]!;
-      // Neighbours are copied in one go.
+      // Neighbours are taken in one go.
       if (start !== to) {
-        copy();
+        out += this.text.slice(from, to);
         from = start;
       }
       to = places[field * 3 + 2]!;
     }
-    copy();
-    out[size - 2] = CR;
-    out[size - 1] = LF;
-    return out;
+    return `${out}${this.text.slice(from, to)}\r\n`;
   }
 
   /** The values of the fields of one name (in lower case), unfolded. */
@@ -116,16 +116,16 @@ export class HeaderBlock {
     const places = this.#walked();
     const values: string[] = [];
     for (let field = this.#names.indexOf(name); field >= 0; field = this.#names.indexOf(name, field + 1))
-      values.push(unfold(binaryText(this.bytes.subarray(places[field * 3 + 1]! + 1, places[field * 3 + 2]))));
+      values.push(unfold(this.text.slice(places[field * 3 + 1]! + 1, places[field * 3 + 2])));
     return values;
   }
 
   #walked(): Uint32Array {
     if (this.#places) return this.#places;
     const places: number[] = [];
-    walkFields(this.bytes, (start, nameEnd, colon, end) => {
-      this.#names.push(keptName(binaryText(this.bytes.subarray(start, nameEnd)).toLowerCase()));
-      places.push(start, colon, end);
+    walkFields(this.text, (name, ...place) => {
+      this.#names.push(keptName(name.toLowerCase()));
+      places.push(...place);
     });
     this.#places = Uint32Array.from(places);
     return this.#places;
@@ -135,52 +135,8 @@ export class HeaderBlock {
 function keptName(name: string): string {
   const kept = keptNames.get(name);
   if (kept !== undefined) return kept;
-  if (keptNames.size < NAMES_KEPT) keptNames.set(name, name);
-  return name;
-}
-
-/** Walks the fields of a block, making nothing: octets `start` to `nameEnd` are the name, the value begins behind the
- * colon and ends at `end`. */
-function walkFields(
-  block: Uint8Array,
-  visit: (start: number, nameEnd: number, colon: number, end: number) => void,
-): void {
-  for (let start = 0; start < block.length; ) {
-    if (block[start] === LF || (block[start] === CR && block[start + 1] === LF)) return;
-    let end = endOfLine(block, start);
-    let colon = findColon(block, start, end);
-    while (block[end] === SPACE || block[end] === TAB) {
-      const lineStart = end;
-      end = endOfLine(block, end);
-      // White space before the colon may be folded: RFC 5322 §4.5.
-      if (colon < 0) colon = findColon(block, lineStart, end);
-    }
-    const nameEnd = endOfName(block, start, colon);
-    if (nameEnd > start) visit(start, nameEnd, colon, end);
-    start = end;
-  }
-}
-
-function findColon(block: Uint8Array, from: number, to: number): number {
-  for (let at = from; at < to; at++) if (block[at] === COLON) return at;
-  return -1;
-}
-
-/** Behind the line's end. */
-function endOfLine(block: Uint8Array, start: number): number {
-  const at = block.indexOf(LF, start);
-  return at < 0 ? block.length : at + 1;
-}
-
-/** The name's end without the white space before the colon; `start` if it is no name. */
-function endOfName(block: Uint8Array, start: number, colon: number): number {
-  let end = colon;
-  while (end > start && isWhite(block[end - 1]!)) end--;
-  for (let at = start; at < end; at++) if (block[at] === LF || block[at] === CR) return start;
-  return end;
-}
-
-/** What `trim` takes away, of one octet. */
-function isWhite(byte: number): boolean {
-  return byte === SPACE || (byte >= TAB && byte <= CR) || byte === 0xa0;
+  // A text of its own: a slice would keep its whole block.
+  const own = [...name].join("");
+  if (keptNames.size < NAMES_KEPT) keptNames.set(own, own);
+  return own;
 }

@@ -171,8 +171,8 @@ test.each([
 
 test("header fields are chosen in order, with their folding", () => {
   const block = new HeaderBlock(bytes("From: a\r\nSubject: b\r\n c\r\nTo: d\r\nfrom: e\r\n\r\n"));
-  expect(text(block.select(new Set(["from", "x"]), false))).toBe("From: a\r\nfrom: e\r\n\r\n");
-  expect(text(block.select(new Set(["from"]), true))).toBe("Subject: b\r\n c\r\nTo: d\r\n\r\n");
+  expect(block.select(new Set(["from", "x"]), false)).toBe("From: a\r\nfrom: e\r\n\r\n");
+  expect(block.select(new Set(["from"]), true)).toBe("Subject: b\r\n c\r\nTo: d\r\n\r\n");
 });
 
 test("choosing fields sees the fields that parsing sees, in any block", () => {
@@ -182,7 +182,7 @@ test("choosing fields sees the fields that parsing sees, in any block", () => {
       const octets = binaryBytes(source);
       const chosen = parseHeaders(octets).filter(({ name }) => name.toLowerCase() === "a");
       const expected = chosen.map(({ start, end }) => source.slice(start, end)).join("");
-      expect(binaryText(new HeaderBlock(octets).select(new Set(["a"]), false))).toBe(`${expected}\r\n`);
+      expect(new HeaderBlock(octets).select(new Set(["a"]), false)).toBe(`${expected}\r\n`);
       expect(new HeaderBlock(octets).values("a")).toEqual(chosen.map(({ value }) => value));
     }),
     { numRuns: 2000 },

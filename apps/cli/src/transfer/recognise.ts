@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import type { AccountSession } from "@restante/engine";
+import { binaryBytes } from "@restante/mime";
 
 /** Octets of the header block that a message is recognised by. */
 const HEADER_KEY_BYTES = 4096;
@@ -22,7 +23,7 @@ export async function countMessages(session: AccountSession, path: string): Prom
     const facts = messages.map(({ state, row }) => [state.sizeOf(row), state.receivedOf(row).timeMs] as const);
     const headers = await session.readHeaders(messages);
     for (const [at, [size, receivedMs]] of facts.entries()) {
-      const key = recognitionKey(size, receivedMs, headers[at]!.bytes);
+      const key = recognitionKey(size, receivedMs, binaryBytes(headers[at]!.text));
       counts.set(key, (counts.get(key) ?? 0) + 1);
     }
   }

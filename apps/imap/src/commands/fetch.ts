@@ -178,8 +178,8 @@ function isOfHeader({ what, path }: Section): boolean {
 }
 
 /** What a section takes of a header block. */
-function chooserOf({ what, fields }: Section): (header: HeaderBlock) => Uint8Array {
-  if (what !== "fields" && what !== "fields-not") return ({ bytes }) => bytes;
+function chooserOf({ what, fields }: Section): (header: HeaderBlock) => string {
+  if (what !== "fields" && what !== "fields-not") return ({ text }) => text;
   const names = new Set(fields.map((name) => name.toLowerCase()));
   return (header) => header.select(names, what === "fields-not");
 }
@@ -202,9 +202,10 @@ function spanOf(
   return findSection(decodeOffsets(summary!.offsets), section.path, what[section.what]);
 }
 
-function wholeSection(label: string, bytes: Uint8Array, partial: Partial | undefined): string {
-  const piece = partial ? bytes.subarray(partial.offset, partial.offset + partial.length) : bytes;
-  return `${label} {${piece.length}}\r\n${asciiText(piece)}`;
+/** `text` has one character an octet. */
+function wholeSection(label: string, text: string, partial: Partial | undefined): string {
+  const piece = partial ? text.slice(partial.offset, partial.offset + partial.length) : text;
+  return `${label} {${piece.length}}\r\n${piece}`;
 }
 
 async function readAll(body: Body, start: number, end: number): Promise<Uint8Array> {

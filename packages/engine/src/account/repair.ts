@@ -1,4 +1,4 @@
-import { createScanner, findHeader, parseHeaders } from "@restante/mime";
+import { createScanner, findHeader } from "@restante/mime";
 import { hexText } from "../bay/entry.ts";
 import type { Ring } from "../crypto/index.ts";
 import { EngineError } from "../errors.ts";
@@ -137,7 +137,7 @@ async function setApart(
     const { state, row } = view.message(position);
     const email = state.emailOf(row);
     const [header] = await contents.readHeaders([view.message(position)]).catch(unlessDamaged);
-    const fields = parseHeaders(header?.bytes ?? new Uint8Array(0));
+    const fields = header?.fields() ?? [];
     const known = ["From", "To", "Date", "Subject", "Message-ID"].flatMap((name) => {
       const value = findHeader(fields, name.toLowerCase());
       return value === undefined ? [] : [`    ${name}: ${value.replace(/[^\x20-\x7e]+/g, " ")}`];
