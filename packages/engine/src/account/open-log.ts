@@ -53,6 +53,7 @@ export async function openLog(
     sealer,
     isCurrent: (state, covers) => state.checkpoint?.covers === covers,
     ...known,
+    breathe,
     writer: hexText(platform.crypto.random(8)) as WriterId,
     delay: platform.delay,
     monotonic: platform.monotonic,

@@ -51,10 +51,15 @@ const announcing = (bay: LinearBay<string[], string, number>) => async (): Promi
 };
 
 let writers = 0;
-function open(place: MemoryPlace, witness?: Witness): Promise<LinearBay<string[], string, number>> {
+function open(
+  place: MemoryPlace,
+  witness?: Witness,
+  breathe?: () => Promise<void>,
+): Promise<LinearBay<string[], string, number>> {
   return LinearBay.open({
     store: place.open(),
     witness,
+    breathe,
     prefix: "a/",
     machine,
     sealer,
@@ -86,6 +91,19 @@ describe("the log", () => {
     await Promise.all(Array.from({ length: 50 }, (_, i) => bay.push({ op: String(i) })));
     expect(log(place).length).toBeLessThanOrEqual(2);
     expect(bay.state).toHaveLength(50);
+  });
+
+  test("others have their turn while a long log is read", async () => {
+    const place = new MemoryPlace();
+    const one = await open(place);
+    for (let n = 0; n < 20; n++) await one.push({ op: "x".repeat(50_000) });
+    let breaths = 0;
+    const opened = await open(place, undefined, async () => {
+      breaths++;
+    });
+    // A megabyte.
+    expect(breaths).toBeGreaterThanOrEqual(6);
+    expect(opened.state).toEqual(one.state);
   });
 
   test("an answer that is lost at any write leaves the op there once, and resolves", async () => {

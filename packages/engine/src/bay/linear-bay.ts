@@ -40,6 +40,8 @@ export const PROOF_MS: number = 60 * 60_000;
 export const WRITERS_KEPT = 64;
 /** Entries that an opening reads at once. */
 const ENTRIES_AT_ONCE = 64;
+/** Bytes of entries that are applied before others have their turn: some milliseconds' work. */
+const APPLIED_AT_ONCE: number = 128 * 1024;
 /** How often an opening begins anew because the log was trimmed under it. */
 const OPEN_TRIES = 5;
 
@@ -54,6 +56,8 @@ export interface LinearBayOptions<State, Op, Outcome> extends LogPlace, Pick<Wat
   readonly witness?: Witness | undefined;
   /** What was asked for before the keys were there. */
   readonly prefetched?: Prefetched | undefined;
+  /** Lets others have their turn during long work. */
+  readonly breathe?: (() => Promise<void>) | undefined;
 }
 
 /** A point of the log: entry `entry` had this hash. A store that shows less, or another, was rolled back. */
@@ -283,12 +287,14 @@ export class LinearBay<State, Op, Outcome> implements Bay<State, Op, Outcome> {
 
   /** Applies these entries, which a listing showed after the head; `first` were read already. */
   async #readTail(entries: readonly number[], first: readonly Uint8Array[] = []): Promise<boolean> {
+    const breath = this.#breath();
     for (let at = 0; at < entries.length; at += ENTRIES_AT_ONCE) {
       const numbers = entries.slice(at, at + ENTRIES_AT_ONCE);
       const read = at === 0 && first.length > 0 ? first : await this.#getEntries(numbers);
       for (const [place, n] of numbers.entries()) {
         if (n !== this.#head + 1 || read[place] === undefined) return false;
         this.#apply(n, read[place]);
+        await breath(read[place].length);
       }
     }
     // A listing that was full may have left some out; what came after it the next sync finds.
@@ -451,6 +457,7 @@ export class LinearBay<State, Op, Outcome> implements Bay<State, Op, Outcome> {
   /** Applies what others stored. Resolves with whether there was any. */
   async #follow(): Promise<boolean> {
     const from = this.#head;
+    const breath = this.#breath();
     for (;;) {
       const got = await this.#log.getEntry(this.#head + 1);
       if (await this.#isTrimmedBeyond(got.now)) continue;
@@ -460,7 +467,19 @@ export class LinearBay<State, Op, Outcome> implements Bay<State, Op, Outcome> {
       }
       this.#apply(this.#head + 1, got.bytes);
       this.#proof = Math.max(this.#proof, got.created);
+      await breath(got.bytes.length);
     }
+  }
+
+  /** To be told of each entry that was applied: lets others have their turn after so many bytes. */
+  #breath(): (bytes: number) => Promise<void> | undefined {
+    let applied = 0;
+    return (bytes) => {
+      applied += bytes;
+      if (applied < APPLIED_AT_ONCE) return undefined;
+      applied = 0;
+      return this.#options.breathe?.();
+    };
   }
 
   #decode(bytes: Uint8Array): Op {
