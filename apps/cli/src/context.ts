@@ -41,8 +41,8 @@ export async function openContext(config: Config, use: Use = "all"): Promise<Con
   const log = openLog(config);
   const crypto = nodePlatform();
   const passwords = config.login.kind === "ldap" ? await openLdap(config, log) : undefined;
-  const { store: folder, cache: cacheFolder } = placesOf(config);
-  const { store, check, sweep } = await openStore({ config, folder, cacheFolder, log, use });
+  const { store: folder, cache: cacheFolder, hints: hintsFolder } = placesOf(config);
+  const { store, check, sweep } = await openStore({ config, folder, cacheFolder, hintsFolder, log, use });
   return {
     config,
     log,
@@ -91,6 +91,7 @@ interface Places {
   readonly lmtpKey: string;
   readonly witness: string;
   readonly cache: string;
+  readonly hints: string;
 }
 
 /** Where this host keeps what. */
@@ -103,6 +104,7 @@ export function placesOf(config: Config): Places {
     lmtpKey: config.lmtp.key_file || dataPath(config, "keys", "lmtp"),
     witness: dataPath(config, "keys", "witness"),
     cache: dataPath(config, "cache"),
+    hints: dataPath(config, "hints"),
   };
 }
 

@@ -4,13 +4,14 @@ import {
   BlockCache,
   CachedStore,
   CheckedStore,
+  Hints,
   openEmbeddedStore,
   openS3Store,
   type S3Store,
   SplitStore,
 } from "@restante/engine/node";
 import { MemoryPlace } from "@restante/engine/testing";
-import { type Config, ConfigError, type Log, type S3Config, type StoreKind } from "@restante/host";
+import { type Config, ConfigError, type Log, type StoreKind } from "@restante/host";
 import { EXIT } from "./exit.ts";
 
 /** What a process does to the store. One that only delivers may have a key that can neither read nor list; one that
@@ -30,6 +31,8 @@ interface Opening {
   /** Where the embedded store is. */
   readonly folder: string;
   readonly cacheFolder: string;
+  /** Where the processes of this host tell each other what they wrote. */
+  readonly hintsFolder: string;
   readonly log: Log;
   readonly use: Use;
 }
@@ -81,7 +84,7 @@ async function openKind(
       // For trying things out: it is gone when the process ends, and no other process sees it.
       return new MemoryPlace(Date.now).open();
     case "s3": {
-      const bucket = await openBucket(section, config[section]);
+      const bucket = await openBucket(opening, section);
       buckets.push(bucket);
       // Pages, packs and bodies are the rest's.
       return section === "s3" && opening.use === "all" ? cached(opening, bucket) : bucket;
@@ -107,10 +110,13 @@ function cached({ config, cacheFolder, log }: Opening, store: ObjectStore): Obje
   return new CachedStore(store, new BlockCache(cacheFolder, cache_bytes, warn));
 }
 
-async function openBucket(section: string, settings: S3Config): Promise<S3Store> {
-  const { path_style, access_key, secret_key, ...where } = settings;
+async function openBucket({ config, hintsFolder, log }: Opening, section: "s3" | "s3log"): Promise<S3Store> {
+  const { path_style, access_key, secret_key, ...where } = config[section];
+  const settings = { ...where, pathStyle: path_style, accessKey: access_key, secretKey: secret_key };
+  const warn = (error: unknown): void =>
+    log({ level: "warn", event: "processes of this host can't tell each other what they wrote", error });
   try {
-    return await openS3Store({ ...where, pathStyle: path_style, accessKey: access_key, secretKey: secret_key });
+    return await openS3Store(settings, undefined, new Hints(hintsFolder, warn));
   } catch (error) {
     if (error instanceof StoreError && error.code === "invalid")
       throw new ConfigError(`[${section}]: ${error.message}`);

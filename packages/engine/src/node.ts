@@ -5,6 +5,7 @@ export { CachedStore } from "./node/cache/cached-store.ts";
 export { nodePlatform } from "./node/crypto-platform.ts";
 export { backupEmbeddedStore, restoreEmbeddedStore } from "./node/embedded/backup.ts";
 export { openEmbeddedStore } from "./node/embedded/store.ts";
+export { Hints } from "./node/hints.ts";
 export { LdapDirectory, type LdapOptions } from "./node/ldap-directory.ts";
 export type { S3Settings } from "./node/s3/settings.ts";
 export { openS3Store, type S3Store } from "./node/s3/store.ts";

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, expect, test } from "vitest";
 import { objectStoreContract } from "../../storage/contract.ts";
+import { Hints } from "../hints.ts";
 import { S3Double, type S3Fault, type S3Request } from "./s3-double.ts";
 import { PART_BYTES, S3_LIMITS, type S3Limits } from "./settings.ts";
 import { openS3Store, type S3Store } from "./store.ts";
@@ -355,6 +356,27 @@ test("who knows what is there has later names told alone, by one small list at a
   expect(await name).toBe("a/log/5");
   const [first] = double.requests.filter(({ method }) => method === "GET");
   expect([first?.query.get("max-keys"), first?.query.get("start-after")]).toEqual(["1", "a/log/4"]);
+});
+
+test("what another process of this host wrote rings at once, with no request, and what this one wrote rings once", async () => {
+  const double = await makeDouble();
+  const folder = await mkdtemp(join(tmpdir(), "restante-hints-"));
+  open.push({ dispose: () => rm(folder, { recursive: true }) });
+  const rarely = { ...QUICK, pollUrgentMs: 3_600_000, pollMs: 3_600_000 };
+  const [store, other] = await Promise.all(
+    [1, 2].map(() => openS3Store(double.settings, rarely, new Hints(folder, (error) => expect.fail(String(error))))),
+  );
+  open.push(store!, other!);
+  const rings: (string | undefined)[] = [];
+  const rung = new Promise<void>((resolve) => {
+    store!.watch("a/note/", (name) => rings.push(name) === 2 && resolve(), { after: "a/note/0" });
+  });
+  double.requests.length = 0;
+  await store!.put("a/note/1", bytes(1));
+  await other!.put("a/note/2", bytes(1));
+  await rung;
+  expect(rings).toEqual(["a/note/1", undefined]);
+  expect(double.requests.map(({ method }) => method)).toEqual(["PUT", "PUT"]);
 });
 
 test("while nobody waits it is asked less often", async () => {

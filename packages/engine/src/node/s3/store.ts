@@ -14,6 +14,7 @@ import {
   type WatchOptions,
 } from "../../storage/object-store.ts";
 import { surelyNotDone } from "../../storage/surely-not-done.ts";
+import type { Hints } from "../hints.ts";
 import { type Answer, Connection, Refused } from "./connection.ts";
 import { PartlyFailed } from "./failures.ts";
 import { poll } from "./poll.ts";
@@ -21,10 +22,11 @@ import { readBody } from "./read-body.ts";
 import { checkSettings, NAMES_AT_ONCE, PART_BYTES, S3_LIMITS, type S3Limits, type S3Settings } from "./settings.ts";
 import { partsOf, sweepUploads, uploadParts } from "./upload.ts";
 
-/** The opening of an S3 bucket. Nothing is asked of the store yet. Throws StoreError `invalid`. */
-export async function openS3Store(settings: S3Settings, limits: S3Limits = S3_LIMITS): Promise<S3Store> {
+/** The opening of an S3 bucket. Nothing is asked of the store yet. `hints` tell at once what other processes of this host
+ * wrote; they are the store's now, and end with it. Throws StoreError `invalid`. */
+export async function openS3Store(settings: S3Settings, limits: S3Limits = S3_LIMITS, hints?: Hints): Promise<S3Store> {
   checkSettings(settings);
-  return new S3Store(settings, await Connection.open(settings, limits));
+  return new S3Store(settings, await Connection.open(settings, limits), hints);
 }
 
 /**
@@ -41,14 +43,19 @@ export class S3Store implements ObjectStore {
   readonly #bucket: string;
   readonly #prefix: string;
   readonly #connection: Connection;
+  readonly #hints: Hints | undefined;
   readonly #watchers = new Set<{ readonly prefix: string; readonly ring: Ring; readonly end: () => void }>();
   readonly #puts = new Set<Promise<unknown>>();
   #closed = false;
 
-  constructor(settings: S3Settings, connection: Connection) {
+  constructor(settings: S3Settings, connection: Connection, hints: Hints | undefined) {
     this.#bucket = settings.bucket;
     this.#prefix = settings.prefix;
     this.#connection = connection;
+    this.#hints = hints;
+    hints?.listen((prefix) => {
+      for (const watcher of this.#watchers) if (watcher.prefix === prefix) watcher.ring();
+    });
   }
 
   async put(name: string, content: Uint8Array | AsyncIterable<Uint8Array>, options: StoreOptions = {}): Promise<Put> {
@@ -154,6 +161,7 @@ export class S3Store implements ObjectStore {
   async dispose(): Promise<void> {
     for (const { end } of this.#watchers) end();
     this.#watchers.clear();
+    this.#hints?.dispose();
     this.#closed = true;
     // A stream is several requests: its end, or its abort, is still to come.
     await Promise.allSettled(this.#puts);
@@ -253,6 +261,7 @@ export class S3Store implements ObjectStore {
 
   #ring(name: string): void {
     for (const { prefix, ring } of this.#watchers) if (name.startsWith(prefix)) queueMicrotask(() => ring(name));
+    this.#hints?.tell(name);
   }
 }
 
