@@ -159,7 +159,8 @@ export const ldap: Interop = async (steps) => {
   }
 };
 
-function settings(slapd: Slapd, url: string): Record<string, string> {
+/** What a `restante` is told whose people are in this directory. */
+export function settings(slapd: Slapd, url: string): Record<string, string> {
   return {
     RESTANTE_LOGIN_KIND: "ldap",
     RESTANTE_LDAP_URL: url,

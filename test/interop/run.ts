@@ -6,6 +6,7 @@ import { imaplib } from "./imaplib.ts";
 import { ldap } from "./ldap.ts";
 import { mbsync } from "./mbsync.ts";
 import { mutt } from "./mutt.ts";
+import { ownBuckets } from "./own-buckets.ts";
 import { postfix } from "./postfix.ts";
 import { garage, versitygw } from "./stores.ts";
 
@@ -23,6 +24,7 @@ const PROGRAMS: Readonly<Record<string, Interop>> = {
   ldap,
   versitygw,
   garage,
+  buckets: ownBuckets,
   compose,
 };
 

@@ -9,11 +9,19 @@ export const SERVICE: { readonly dn: string; readonly password: string } = {
   password: "service-secret",
 };
 
-/** The attribute of docs/operating.md. The number is of the arc for experiments; a site takes one of its own. */
+/** The attributes of docs/operating.md. The number is of the arc for experiments; a site takes one of its own. */
 const SCHEMA = `attributetype ( 1.3.6.1.4.1.4203.666.1.900 NAME 'restantePublicKey'
   EQUALITY caseExactIA5Match SYNTAX 1.3.6.1.4.1.1466.115.121.1.26 SINGLE-VALUE )
-objectclass ( 1.3.6.1.4.1.4203.666.3.900 NAME 'restanteAccount' SUP top AUXILIARY MAY restantePublicKey )
+${["restanteBucket", "restanteAccessKey", "restanteSecretKey"].map(attribute).join("")}objectclass (
+  1.3.6.1.4.1.4203.666.3.900 NAME 'restanteAccount' SUP top AUXILIARY
+  MAY ( restantePublicKey $ restanteBucket $ restanteAccessKey $ restanteSecretKey ) )
 `;
+
+function attribute(name: string, at: number): string {
+  return `attributetype ( 1.3.6.1.4.1.4203.666.1.${901 + at} NAME '${name}'
+  EQUALITY caseExactIA5Match SYNTAX 1.3.6.1.4.1.1466.115.121.1.26 SINGLE-VALUE )
+`;
+}
 
 export interface Slapd {
   readonly url: string;
@@ -31,6 +39,8 @@ export interface Entry {
   readonly uid: string;
   readonly mails: readonly string[];
   readonly password: string;
+  /** Attributes besides. */
+  readonly more?: Readonly<Record<string, string>>;
 }
 
 /** A real slapd of its own, with these people in it. */
@@ -118,13 +128,13 @@ cn: restante
 userPassword: ${SERVICE.password}
 `;
 
-function ldif({ uid, mails, password }: Entry): string {
+function ldif({ uid, mails, password, more = {} }: Entry): string {
   return `dn: uid=${uid},${BASE}
 objectClass: inetOrgPerson
 objectClass: restanteAccount
 uid: ${uid}
 cn: ${uid}
 sn: ${uid}
-${mails.map((mail) => `mail: ${mail}\n`).join("")}userPassword: ${password}
+${[...mails.map((mail) => ["mail", mail]), ...Object.entries(more)].map(([name, value]) => `${name}: ${value}\n`).join("")}userPassword: ${password}
 `;
 }

@@ -131,8 +131,8 @@ async function deliversBlind(steps: Steps, store: StoreServer, writer: StoreKey)
 }
 
 /** A request to the bucket by curl, which signs by itself. */
-async function signed(
-  { endpoint, region, bucket }: StoreServer,
+export async function signed(
+  { endpoint, region, bucket }: Pick<StoreServer, "endpoint" | "region" | "bucket">,
   { accessKey, secretKey }: StoreKey,
   path: string,
   more: readonly string[] = [],
@@ -148,6 +148,6 @@ async function signed(
   return { status: Number(out.slice(at)), body: out.slice(0, at) };
 }
 
-function keysIn(list: string): string[] {
+export function keysIn(list: string): string[] {
   return [...list.matchAll(/<Key>([^<]+)<\/Key>/g)].map((match) => match[1]!);
 }

@@ -12,6 +12,8 @@ const REGION = "garage";
 export interface GarageServer extends StoreServer {
   /** A key that may write and nothing else. */
   makeWriteOnlyKey(): Promise<StoreKey>;
+  /** Another bucket, with a key that opens it and no other. */
+  makeBucket(name: string): Promise<StoreKey>;
 }
 
 /**
@@ -60,6 +62,13 @@ export async function startGarage(over: "tcp" | "unix"): Promise<GarageServer> {
       await garage("key", "import", writer.accessKey, writer.secretKey, "-n", "writer", "--yes");
       await garage("bucket", "allow", "--write", BUCKET, "--key", writer.accessKey);
       return writer;
+    },
+    async makeBucket(name) {
+      const owner = makeKey();
+      await garage("bucket", "create", name);
+      await garage("key", "import", owner.accessKey, owner.secretKey, "-n", name, "--yes");
+      await garage("bucket", "allow", "--read", "--write", name, "--key", owner.accessKey);
+      return owner;
     },
     [Symbol.asyncDispose]: () => started[Symbol.asyncDispose](),
   };

@@ -54,6 +54,8 @@ async function repair(config: Config, address: string, flags: Flags): Promise<nu
 /** `restante check --sealed`: a line an object, by name: hash, size, name. Damage is told on standard error too. */
 async function checkObjects(config: Config, flags: Flags): Promise<number> {
   await using context = await openContext(config, "check");
+  // Accounts with a bucket of their own are known by who they are.
+  await context.users.list();
   let damaged = 0;
   for await (const object of checkSealed(context.store)) {
     const { name, size, hash, problem } = object;

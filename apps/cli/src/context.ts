@@ -19,7 +19,7 @@ import { askSecret } from "./ask.ts";
 import { EXIT, Exit } from "./exit.ts";
 import type { Flags } from "./flags.ts";
 import { openLdap } from "./ldap.ts";
-import { openStore, type Use } from "./store.ts";
+import { type OpenedStore, openStore, type Use } from "./store.ts";
 
 /** What every command works on: the store, the users and the platform, made from the configuration. */
 export interface Context extends AsyncDisposable {
@@ -40,15 +40,16 @@ export async function openContext(config: Config, use: Use = "all"): Promise<Con
   await ready;
   const log = openLog(config);
   const crypto = nodePlatform();
-  const passwords = config.login.kind === "ldap" ? await openLdap(config, log) : undefined;
   const { store: folder, cache: cacheFolder, hints: hintsFolder } = placesOf(config);
-  const { store, check, sweep } = await openStore({ config, folder, cacheFolder, hintsFolder, log, use });
+  const place: OpenedStore["place"] = (account, bucket) => opened.place(account, bucket);
+  const passwords = config.login.kind === "ldap" ? await openLdap(config, log, place) : undefined;
+  const opened = await openStore({ config, folder, cacheFolder, hintsFolder, log, use });
   return {
     config,
     log,
-    store,
-    checkStore: check,
-    sweepStore: sweep,
+    store: opened.store,
+    checkStore: opened.check,
+    sweepStore: opened.sweep,
     passwords,
     users: passwords ?? new UsersFolder(placesOf(config).users),
     platform: {
@@ -73,7 +74,7 @@ export async function openContext(config: Config, use: Use = "all"): Promise<Con
       witnesses: witnessFolder(placesOf(config).witness),
     },
     async [Symbol.asyncDispose]() {
-      await store.dispose();
+      await opened.dispose();
       await crypto.dispose();
     },
   };

@@ -1,13 +1,25 @@
 import { readFile } from "node:fs/promises";
+import type { OwnBucket } from "@restante/engine";
 import { LdapDirectory } from "@restante/engine/node";
 import { type Config, ConfigError, type Log } from "@restante/host";
 
 const LOOPBACK: readonly string[] = ["localhost", "127.0.0.1", "[::1]"];
 
-/** The directory of `login.kind = "ldap"`, made from the configuration. It is asked only when somebody comes. */
-export async function openLdap({ ldap }: Config, log: Log): Promise<LdapDirectory> {
+/** The directory of `login.kind = "ldap"`, made from the configuration. It is asked only when somebody comes. `place` is
+ * told of accounts with a bucket of their own. */
+export async function openLdap(
+  { ldap, storage }: Config,
+  log: Log,
+  place: (account: string, bucket: OwnBucket) => void = () => undefined,
+): Promise<LdapDirectory> {
   for (const key of ["url", "base_dn", "key_attribute", "address_attribute", "login_attribute"] as const)
     if (ldap[key] === "") throw new ConfigError(`ldap.${key} is missing: login.kind is ldap`);
+  if (ldap.bucket_attribute !== "" && storage.kind !== "s3")
+    throw new ConfigError('ldap.bucket_attribute names buckets, and storage.kind is not "s3"');
+  if (ldap.bucket_attribute === "" && ldap.access_key_attribute + ldap.secret_key_attribute !== "")
+    throw new ConfigError("ldap.access_key_attribute and secret_key_attribute need ldap.bucket_attribute");
+  if ((ldap.access_key_attribute === "") !== (ldap.secret_key_attribute === ""))
+    throw new ConfigError("ldap.access_key_attribute and ldap.secret_key_attribute go together");
   const url = readUrl(ldap.url, ldap.start_tls);
   // RFC 4513 §5.1.2: a name without a password would be taken for nobody's.
   if (ldap.bind_dn !== "" && ldap.bind_password_file === "")
@@ -25,6 +37,10 @@ export async function openLdap({ ldap }: Config, log: Log): Promise<LdapDirector
     addressAttribute: ldap.address_attribute,
     loginAttribute: ldap.login_attribute,
     keyAttribute: ldap.key_attribute,
+    bucketAttribute: ldap.bucket_attribute,
+    accessKeyAttribute: ldap.access_key_attribute,
+    secretKeyAttribute: ldap.secret_key_attribute,
+    place,
     log,
   };
   try {

@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
-import { type ObjectStore, StoreError } from "@restante/engine";
+import { type ObjectStore, type OwnBucket, StoreError } from "@restante/engine";
 import {
+  AccountStores,
   BlockCache,
   CachedStore,
   CheckedStore,
@@ -24,9 +25,12 @@ export interface OpenedStore {
   check(): Promise<void>;
   /** Frees what killed processes left of uploads. */
   sweep(): Promise<void>;
+  /** The objects of `account` lie in this bucket: said before any is asked for. */
+  place(account: string, bucket: OwnBucket): void;
+  dispose(): Promise<void>;
 }
 
-interface Opening {
+export interface Opening {
   readonly config: Config;
   /** Where the embedded store is. */
   readonly folder: string;
@@ -40,86 +44,129 @@ interface Opening {
 /** The store that the configuration names: one, or two of which the log's is another than the rest's. */
 export async function openStore(opening: Opening): Promise<OpenedStore> {
   const { kind, log_kind } = opening.config.storage;
-  const buckets: S3Store[] = [];
-  const sweep = async (): Promise<void> => {
-    for (const bucket of buckets) await bucket.sweepUploads();
-  };
-  if (log_kind === "") {
-    const all = await openKind(opening, kind, "s3", buckets);
-    return { ...checked(opening, all, kind), sweep };
-  }
   if (log_kind === kind && kind !== "s3")
     throw new ConfigError("storage.log_kind names the same store as storage.kind: leave it out");
-  const log = checked(opening, await openKind(opening, log_kind, "s3log", buckets), log_kind);
-  const rest = await openKind(opening, kind, "s3", buckets);
-  return { store: new SplitStore(log.store, rest), check: log.check, sweep };
+  const stores = new Stores(opening);
+  const isApart = log_kind !== "";
+  // What holds the log is checked before anything is written there.
+  const rest = await stores.openKind(kind, "s3", !isApart);
+  const store = isApart ? new SplitStore(await stores.openKind(log_kind, "s3log", true), rest) : rest;
+  return {
+    store,
+    check: () => stores.check(),
+    sweep: () => stores.sweep(),
+    place: (account, bucket) => stores.place(account, bucket),
+    async dispose() {
+      await store.dispose();
+      stores.dispose();
+    },
+  };
 }
 
-/** What holds the log: an S3 is believed to have create-if-absent only when it was seen to. */
-function checked({ use, log }: Opening, store: ObjectStore, kind: StoreKind): Pick<OpenedStore, "store" | "check"> {
-  if (kind !== "s3" || use === "deliver") return { store, check: async () => undefined };
-  const checkedStore = new CheckedStore(store, (bytes) => new Uint8Array(randomBytes(bytes)));
-  return { store: checkedStore, check: () => checkNow(checkedStore, log) };
-}
+/** All that one process opens. */
+class Stores {
+  readonly #opening: Opening;
+  readonly #buckets = new Set<S3Store>();
+  readonly #checked: CheckedStore[] = [];
+  #byAccount: AccountStores<OwnBucket> | undefined;
+  #cache: BlockCache | undefined;
+  #hints: Hints | undefined;
 
-async function checkNow(store: CheckedStore, log: Log): Promise<void> {
-  try {
-    await store.check();
-  } catch (error) {
-    if (!(error instanceof StoreError)) throw error;
-    if (error.code === "invalid") throw new ConfigError(error.message);
-    log({ level: "warn", event: "the store can't be reached yet", error });
+  constructor(opening: Opening) {
+    this.#opening = opening;
   }
-}
 
-async function openKind(
-  opening: Opening,
-  kind: StoreKind,
-  section: "s3" | "s3log",
-  buckets: S3Store[],
-): Promise<ObjectStore> {
-  const { config, folder, log } = opening;
-  switch (kind) {
-    case "memory":
-      // For trying things out: it is gone when the process ends, and no other process sees it.
-      return new MemoryPlace(Date.now).open();
-    case "s3": {
-      const bucket = await openBucket(opening, section);
-      buckets.push(bucket);
-      // Pages, packs and bodies are the rest's.
-      return section === "s3" && opening.use === "all" ? cached(opening, bucket) : bucket;
+  async openKind(kind: StoreKind, section: "s3" | "s3log", hasLog: boolean): Promise<ObjectStore> {
+    const { config, folder, log } = this.#opening;
+    switch (kind) {
+      case "memory":
+        // For trying things out: it is gone when the process ends, and no other process sees it.
+        return new MemoryPlace(Date.now).open();
+      case "s3": {
+        const common = await this.#openBucket(section, hasLog);
+        if (section !== "s3" || config.ldap.bucket_attribute === "") return common;
+        const open = (own: OwnBucket): Promise<ObjectStore> => this.#openBucket(section, hasLog, own);
+        this.#byAccount = new AccountStores({ common, open });
+        return this.#byAccount;
+      }
+      case "embedded":
+        return openEmbeddedStore({
+          folder,
+          freeBytesMin: config.storage.free_min,
+          reserveBytes: config.storage.reserve_size,
+          onFatal(message) {
+            // What the disk holds is unknown: nothing more may be acknowledged.
+            log({ level: "error", event: "store failed", message });
+            process.exit(EXIT.failed);
+          },
+        });
     }
-    case "embedded":
-      return openEmbeddedStore({
-        folder,
-        freeBytesMin: config.storage.free_min,
-        reserveBytes: config.storage.reserve_size,
-        onFatal(message) {
-          // What the disk holds is unknown: nothing more may be acknowledged.
-          log({ level: "error", event: "store failed", message });
-          process.exit(EXIT.failed);
-        },
-      });
   }
-}
 
-function cached({ config, cacheFolder, log }: Opening, store: ObjectStore): ObjectStore {
-  const { cache_bytes } = config.storage;
-  if (cache_bytes === 0) return store;
-  const warn = (error: unknown): void => log({ level: "warn", event: "the cache can't be used", error });
-  return new CachedStore(store, new BlockCache(cacheFolder, cache_bytes, warn));
-}
+  place(account: string, bucket: OwnBucket): void {
+    this.#byAccount?.assign(account, bucket);
+  }
 
-async function openBucket({ config, hintsFolder, log }: Opening, section: "s3" | "s3log"): Promise<S3Store> {
-  const { path_style, access_key, secret_key, ...where } = config[section];
-  const settings = { ...where, pathStyle: path_style, accessKey: access_key, secretKey: secret_key };
-  const warn = (error: unknown): void =>
-    log({ level: "warn", event: "processes of this host can't tell each other what they wrote", error });
-  try {
-    return await openS3Store(settings, undefined, new Hints(hintsFolder, warn));
-  } catch (error) {
-    if (error instanceof StoreError && error.code === "invalid")
+  async check(): Promise<void> {
+    for (const store of this.#checked)
+      try {
+        await store.check();
+      } catch (error) {
+        if (!(error instanceof StoreError)) throw error;
+        if (error.code === "invalid") throw new ConfigError(error.message);
+        this.#opening.log({ level: "warn", event: "the store can't be reached yet", error });
+      }
+  }
+
+  async sweep(): Promise<void> {
+    for (const bucket of this.#buckets) await bucket.sweepUploads();
+  }
+
+  dispose(): void {
+    this.#hints?.dispose();
+  }
+
+  /** A bucket as it is used: believed to have create-if-absent only when it was seen to, if it holds the log; pages, packs
+   * and bodies, which are the rest's, are kept near. */
+  async #openBucket(section: "s3" | "s3log", hasLog: boolean, own?: OwnBucket): Promise<ObjectStore> {
+    const { use } = this.#opening;
+    const bucket = await this.#openS3(section, own);
+    const { cache_bytes } = this.#opening.config.storage;
+    const isCached = section === "s3" && use === "all" && cache_bytes > 0;
+    const store = isCached ? new CachedStore(bucket, this.#cacheOf(cache_bytes)) : bucket;
+    if (!hasLog || use === "deliver") return store;
+    const checked = new CheckedStore(store, (bytes) => new Uint8Array(randomBytes(bytes)));
+    if (!own) this.#checked.push(checked);
+    return checked;
+  }
+
+  async #openS3(section: "s3" | "s3log", own: OwnBucket | undefined): Promise<S3Store> {
+    const { config, hintsFolder } = this.#opening;
+    const { path_style, access_key, secret_key, ...where } = config[section];
+    const settings = {
+      ...where,
+      bucket: own?.bucket ?? where.bucket,
+      pathStyle: path_style,
+      accessKey: own?.accessKey ?? access_key,
+      secretKey: own?.secretKey ?? secret_key,
+    };
+    this.#hints ??= new Hints(hintsFolder, this.#warn("processes of this host can't tell each other what they wrote"));
+    try {
+      const bucket = await openS3Store(settings, undefined, this.#hints);
+      if (!own) this.#buckets.add(bucket);
+      return bucket;
+    } catch (error) {
+      if (own || !(error instanceof StoreError && error.code === "invalid")) throw error;
       throw new ConfigError(`[${section}]: ${error.message}`);
-    throw error;
+    }
+  }
+
+  #cacheOf(bytes: number): BlockCache {
+    this.#cache ??= new BlockCache(this.#opening.cacheFolder, bytes, this.#warn("the cache can't be used"));
+    return this.#cache;
+  }
+
+  #warn(event: string): (error: unknown) => void {
+    return (error) => this.#opening.log({ level: "warn", event, error });
   }
 }

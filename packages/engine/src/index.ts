@@ -25,6 +25,7 @@ export { Handover, Unsettled } from "./account/unsettled.ts";
 export {
   accountPrefix,
   normalizeAddress,
+  type OwnBucket,
   type PasswordDirectory,
   type User,
   type UserDirectory,

@@ -73,6 +73,10 @@ const SETTINGS: Readonly<Record<string, Readonly<Record<string, Setting>>>> = {
     address_attribute: text("mail"),
     login_attribute: text("uid"),
     key_attribute: text("restantePublicKey"),
+    // Empty: all accounts share the bucket of [s3].
+    bucket_attribute: text(""),
+    access_key_attribute: text(""),
+    secret_key_attribute: text(""),
   },
   tls: { cert: text(""), key: text(""), min_version: text("TLSv1.2", ["TLSv1.2", "TLSv1.3"]) },
   lmtp: {
@@ -134,6 +138,9 @@ export interface Config {
     readonly address_attribute: string;
     readonly login_attribute: string;
     readonly key_attribute: string;
+    readonly bucket_attribute: string;
+    readonly access_key_attribute: string;
+    readonly secret_key_attribute: string;
   };
   readonly tls: { readonly cert: string; readonly key: string; readonly min_version: "TLSv1.2" | "TLSv1.3" };
   readonly lmtp: {

@@ -50,7 +50,9 @@ async function makeAccount(
   if (await users.find(normalized)) throw new EngineError("already-exists", "an account of that address exists");
   const { crypto } = platform;
   using ring = makeRing(crypto);
-  const prefix = accountPrefix(publicRecord(ring));
+  const user = { address: normalized, record: publicRecord(ring) };
+  const prefix = accountPrefix(user.record);
+  await users.prepare?.(user);
   const slots: Record<string, SlotSecret> = { [passwordSlotName(1)]: passwordSecret(pepper, password) };
   if (code) slots[recoverySlotName(crypto.random(8))] = { kind: "recovery", secret: code };
   for (const [name, secret] of Object.entries(slots))
@@ -61,7 +63,7 @@ async function makeAccount(
   await mail.push({ kind: "slots", names: Object.keys(slots), upon: 0 });
   await bay.dispose();
   // The user exists from here on.
-  await users.add({ address: normalized, record: publicRecord(ring) });
+  await users.add(user);
 }
 
 function checkAddress(address: string): void {

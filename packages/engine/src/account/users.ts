@@ -14,6 +14,8 @@ export interface UserDirectory {
   /** The user of this part before the @, if it is unique. */
   findLocal(local: string): Promise<User | undefined>;
   list(): Promise<readonly User[]>;
+  /** Called before the first object of a new account is stored; absent where it makes no difference. */
+  prepare?(user: User): Promise<void>;
   /** Throws EngineError `already-exists`. */
   add(user: User): Promise<void>;
   /** Puts a record with a higher key version in the place of the one there is; a lower one changes nothing. */
@@ -36,6 +38,13 @@ export interface PasswordDirectory extends UserDirectory {
   /** The owner of this address or login name, if there is one and no other. */
   findPerson(name: string): Promise<Person | undefined>;
   isPassword(person: Person, password: string): Promise<boolean>;
+}
+
+/** A bucket that is one account's own. Keys that are not said are those of all. */
+export interface OwnBucket {
+  readonly bucket: string;
+  readonly accessKey?: string | undefined;
+  readonly secretKey?: string | undefined;
 }
 
 /** Octets of an address: RFC 5321 §4.5.3.1. */

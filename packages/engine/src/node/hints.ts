@@ -18,7 +18,7 @@ export class Hints {
   readonly #folder: string;
   readonly #fail: (error: unknown) => void;
   readonly #self = randomBytes(8).toString("hex");
-  #listener: (prefix: string) => void = () => undefined;
+  readonly #listeners = new Set<(prefix: string) => void>();
   readonly #heard = new Set<string>();
   readonly #watcher: FSWatcher | undefined;
   #told = 0;
@@ -51,9 +51,10 @@ export class Hints {
       .catch(this.#fail);
   }
 
-  /** Calls `listener` with the prefix under which another process wrote. */
-  listen(listener: (prefix: string) => void): void {
-    this.#listener = listener;
+  /** Calls `listener` with the prefix under which another process wrote, until the returned function is called. */
+  listen(listener: (prefix: string) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
   }
 
   dispose(): void {
@@ -66,6 +67,6 @@ export class Hints {
     if (file === null || account === undefined || teller === this.#self || this.#heard.delete(file)) return;
     if (this.#heard.size >= HEARD_MAX) this.#heard.clear();
     this.#heard.add(file);
-    this.#listener(`${account}/${kind}/`);
+    for (const listener of this.#listeners) listener(`${account}/${kind}/`);
   }
 }

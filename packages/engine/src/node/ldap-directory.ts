@@ -1,7 +1,14 @@
 import type { connect, Socket } from "node:net";
 import type { Client, Entry, Filter } from "ldapts";
 import type { LogEvent } from "../account/platform.ts";
-import { normalizeAddress, type PasswordDirectory, type Person, type User } from "../account/users.ts";
+import {
+  accountPrefix,
+  normalizeAddress,
+  type OwnBucket,
+  type PasswordDirectory,
+  type Person,
+  type User,
+} from "../account/users.ts";
 import { decodePublicRecord, encodePublicRecord, type PublicRecord } from "../crypto/index.ts";
 import { EngineError } from "../errors.ts";
 import { type LdapPlace, openLdapSocket } from "./ldap-socket.ts";
@@ -38,6 +45,12 @@ export interface LdapOptions extends LdapPlace {
   readonly loginAttribute: string;
   /** Holds the public record in base64. Single-valued, so that of two first sign-ins one wins. */
   readonly keyAttribute: string;
+  /** What names a person's own bucket, and its keys; "" where all share one. */
+  readonly bucketAttribute: string;
+  readonly accessKeyAttribute: string;
+  readonly secretKeyAttribute: string;
+  /** Told where an account has a bucket of its own, before anything of it is asked for. */
+  readonly place: (account: string, bucket: OwnBucket) => void;
   readonly log: (event: LogEvent) => void;
   readonly connectTimeoutMs?: number;
   readonly answerTimeoutMs?: number;
@@ -109,6 +122,13 @@ export class LdapDirectory implements PasswordDirectory {
     });
   }
 
+  prepare({ address, record }: User): Promise<void> {
+    return this.#asService(async (client) => {
+      const entry = await this.#findEntry(client, this.#options.addressAttribute, address);
+      if (entry) this.#place(entry, record);
+    });
+  }
+
   add({ address, record }: User): Promise<void> {
     return this.#asService(async (client) => {
       const entry = await this.#findEntry(client, this.#options.addressAttribute, address);
@@ -176,7 +196,9 @@ export class LdapDirectory implements PasswordDirectory {
   }
 
   #attributes(): string[] {
-    return [this.#options.addressAttribute, this.#options.keyAttribute];
+    const { addressAttribute, keyAttribute, bucketAttribute, accessKeyAttribute, secretKeyAttribute } = this.#options;
+    const all = [addressAttribute, keyAttribute, bucketAttribute, accessKeyAttribute, secretKeyAttribute];
+    return all.filter((attribute) => attribute !== "");
   }
 
   #change(operation: "add" | "delete", keys: string[]) {
@@ -190,7 +212,17 @@ export class LdapDirectory implements PasswordDirectory {
     const [key, ...more] = values(entry, this.#options.keyAttribute);
     if (address === undefined) return undefined;
     if (more.length > 0) throw new EngineError("corrupt", "the directory holds several public keys for one person");
-    return { entry: entry.dn, address: normalizeAddress(address), record: key === undefined ? undefined : decode(key) };
+    const record = key === undefined ? undefined : decode(key);
+    if (record) this.#place(entry, record);
+    return { entry: entry.dn, address: normalizeAddress(address), record };
+  }
+
+  #place(entry: Entry, record: PublicRecord): void {
+    const { bucketAttribute, accessKeyAttribute, secretKeyAttribute, place } = this.#options;
+    const [bucket] = values(entry, bucketAttribute);
+    if (bucket === undefined) return;
+    const [[accessKey], [secretKey]] = [values(entry, accessKeyAttribute), values(entry, secretKeyAttribute)];
+    place(accountPrefix(record).slice(0, -1), { bucket, accessKey, secretKey });
   }
 
   /** Runs with a connection that the service account has opened. */

@@ -42,6 +42,25 @@ describe("the log apart from the rest", () => {
     expect([log.objects.size, rest.objects.size]).toEqual([3, 3]);
   });
 
+  test("what each holds of the other's to hold is passed over, and never ends a list", async () => {
+    const [log, rest] = [new MemoryPlace(), new MemoryPlace()];
+    const store = new SplitStore(log.open(), rest.open());
+    for (let n = 0; n < 10; n++) {
+      log.write(`a/body/${n}`, bytes("stray"));
+      rest.write(`a/log/0000000000000${n}`, bytes("stray"));
+      log.write(`a/slot/${n}`, bytes("x"));
+      rest.write(`a/page/${n}`, bytes("x"));
+    }
+    const found: string[] = [];
+    for (let after = ""; ; ) {
+      const { objects } = await store.list("a/", { after, limit: 3 });
+      found.push(...objects.map(({ name }) => name));
+      if (objects.length < 3) break;
+      after = found.at(-1)!;
+    }
+    expect(found).toEqual(["page", "slot"].flatMap((kind) => Array.from({ length: 10 }, (_, n) => `a/${kind}/${n}`)));
+  });
+
   test("the rest's store is never asked to create", async () => {
     const rest = new MemoryPlace();
     const store = new SplitStore(new MemoryPlace().open(), rest.open());

@@ -1,3 +1,4 @@
+import { listOurs, mergeLists } from "./list-ours.ts";
 import {
   type ByteRange,
   type Got,
@@ -49,13 +50,11 @@ export class SplitStore implements ObjectStore {
 
   async list(prefix: string, options: ListOptions = {}): Promise<Listed> {
     if (isWithinKind(prefix)) return this.#of(prefix).list(prefix, options);
-    const [log, rest] = await Promise.all([this.#log.list(prefix, options), this.#rest.list(prefix, options)]);
     // Each may hold what is the other's to hold, from before the log was kept apart: it is no object of this store.
-    const ours = [
-      ...log.objects.filter(({ name }) => this.#of(name) === this.#log),
-      ...rest.objects.filter(({ name }) => this.#of(name) === this.#rest),
-    ].sort((a, b) => (a.name < b.name ? -1 : 1));
-    return { objects: ours.slice(0, options.limit), now: Math.min(log.now, rest.now) };
+    const lists = [this.#log, this.#rest].map((store) =>
+      listOurs(store, prefix, options, (name) => this.#of(name) === store),
+    );
+    return mergeLists(await Promise.all(lists), options.limit);
   }
 
   async delete(names: readonly string[], options?: StoreOptions): Promise<{ readonly now: number }> {

@@ -364,7 +364,11 @@ test("what another process of this host wrote rings at once, with no request, an
   open.push({ dispose: () => rm(folder, { recursive: true }) });
   const rarely = { ...QUICK, pollUrgentMs: 3_600_000, pollMs: 3_600_000 };
   const [store, other] = await Promise.all(
-    [1, 2].map(() => openS3Store(double.settings, rarely, new Hints(folder, (error) => expect.fail(String(error))))),
+    [1, 2].map(async () => {
+      const hints = new Hints(folder, (error) => expect.fail(String(error)));
+      open.push({ dispose: async () => hints.dispose() });
+      return openS3Store(double.settings, rarely, hints);
+    }),
   );
   open.push(store!, other!);
   const rings: (string | undefined)[] = [];

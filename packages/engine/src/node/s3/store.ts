@@ -23,7 +23,7 @@ import { checkSettings, NAMES_AT_ONCE, PART_BYTES, S3_LIMITS, type S3Limits, typ
 import { partsOf, sweepUploads, uploadParts } from "./upload.ts";
 
 /** The opening of an S3 bucket. Nothing is asked of the store yet. `hints` tell at once what other processes of this host
- * wrote; they are the store's now, and end with it. Throws StoreError `invalid`. */
+ * wrote. Throws StoreError `invalid`. */
 export async function openS3Store(settings: S3Settings, limits: S3Limits = S3_LIMITS, hints?: Hints): Promise<S3Store> {
   checkSettings(settings);
   return new S3Store(settings, await Connection.open(settings, limits), hints);
@@ -44,6 +44,7 @@ export class S3Store implements ObjectStore {
   readonly #prefix: string;
   readonly #connection: Connection;
   readonly #hints: Hints | undefined;
+  readonly #stopHearing: (() => void) | undefined;
   readonly #watchers = new Set<{ readonly prefix: string; readonly ring: Ring; readonly end: () => void }>();
   readonly #puts = new Set<Promise<unknown>>();
   #closed = false;
@@ -53,7 +54,7 @@ export class S3Store implements ObjectStore {
     this.#prefix = settings.prefix;
     this.#connection = connection;
     this.#hints = hints;
-    hints?.listen((prefix) => {
+    this.#stopHearing = hints?.listen((prefix) => {
       for (const watcher of this.#watchers) if (watcher.prefix === prefix) watcher.ring();
     });
   }
@@ -161,7 +162,7 @@ export class S3Store implements ObjectStore {
   async dispose(): Promise<void> {
     for (const { end } of this.#watchers) end();
     this.#watchers.clear();
-    this.#hints?.dispose();
+    this.#stopHearing?.();
     this.#closed = true;
     // A stream is several requests: its end, or its abort, is still to come.
     await Promise.allSettled(this.#puts);
