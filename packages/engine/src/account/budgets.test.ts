@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type Cost, type CountedPlace, memoryCounted, s3Counted, UNHINDERED } from "../counted-places.ts";
 import { openView } from "../mail/mailbox-view.ts";
+import { BLOCK_BYTES } from "../node/cache/block-cache.ts";
 import { S3_LIMITS } from "../node/s3/settings.ts";
 import { MemoryPlace } from "../storage/memory.ts";
 import {
@@ -208,6 +209,25 @@ describe("on an S3, behind the cache", () => {
     expect(await pagesRead()).toBe(0);
     await place.emptyCache();
     expect(await pagesRead()).toBe(8);
+  });
+
+  test("small bodies that lie side by side in a pack are read by one request for each 64 KB of it", async () => {
+    await using place = await s3Counted();
+    const { ring } = await makeAccount(place);
+    const account = await open(place, ring());
+    const prepare = (n: number) => account.prepare(stream(mailText(n)), { mailbox: "INBOX", flags: [] });
+    await account.appendMany("INBOX", await Promise.all(positions(200).map(prepare)));
+    await checkpoint(account);
+    const { contents, mail } = account;
+    const view = openView(mail, "INBOX", { readOnly: true });
+    const messages = view.messages(positions(view.length));
+    await contents.readSummaries(messages);
+    const packs = [...place.double.objects].filter(([name]) => name.includes("/pack/"));
+    const blocks = packs.reduce((sum, [, pack]) => sum + Math.ceil(pack.bytes.length / BLOCK_BYTES), 0);
+    const { get = 0 } = await place.count(() => Promise.all(messages.map((message) => contents.openBody(message))));
+    // A body may lie in two of them.
+    expect(get).toBeLessThanOrEqual(2 * blocks - packs.length);
+    await account.dispose();
   });
 
   test("who idles costs two lists of one name each look, one for the log and one for new mail", async () => {
