@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { type Cost, type CountedPlace, memoryCounted, s3Counted, UNHINDERED } from "../counted-places.ts";
 import { openView } from "../mail/mailbox-view.ts";
 import { BLOCK_BYTES } from "../node/cache/block-cache.ts";
+import { type Cost, type CountedPlace, memoryCounted, s3Counted, UNHINDERED } from "../node/counted-places.ts";
 import { S3_LIMITS } from "../node/s3/settings.ts";
 import { MemoryPlace } from "../storage/memory.ts";
 import {

@@ -1,14 +1,14 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { BlockCache } from "./node/cache/block-cache.ts";
-import { CachedStore } from "./node/cache/cached-store.ts";
-import { S3Double, type S3Request } from "./node/s3/s3-double.ts";
-import { S3_LIMITS, type S3Limits } from "./node/s3/settings.ts";
-import { openS3Store } from "./node/s3/store.ts";
-import { MemoryPlace, type Operation } from "./storage/memory.ts";
-import type { ObjectStore } from "./storage/object-store.ts";
-import { clock } from "./test-kit.ts";
+import { MemoryPlace, type Operation } from "../storage/memory.ts";
+import type { ObjectStore } from "../storage/object-store.ts";
+import { clock } from "../test-kit.ts";
+import { BlockCache } from "./cache/block-cache.ts";
+import { CachedStore } from "./cache/cached-store.ts";
+import { S3Double, type S3Request } from "./s3/s3-double.ts";
+import { S3_LIMITS, type S3Limits } from "./s3/settings.ts";
+import { openS3Store } from "./s3/store.ts";
 
 /** What some work asked of a place: requests by kind, and round trips in sequence. */
 export type Cost = { readonly trips: number } & Partial<Readonly<Record<string, number>>>;
