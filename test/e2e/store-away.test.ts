@@ -84,6 +84,29 @@ test("while the store is away changes get a temporary failure, sessions stay, an
   expect([damaged.code, damaged.out]).toEqual([1, expect.stringContaining("1 damaged")]);
 });
 
+test("an IDLE that is told of a change asks the store nothing for that", async () => {
+  const [idler, writer] = [await signIn(), await signIn()];
+  expect(await idler.command("SELECT INBOX")).toMatch(/^t\d+ OK/m);
+  idler.send("i1 IDLE\r\n");
+  await idler.until(/^\+ .*\r\n/m);
+  const { requests } = double;
+  const append = async (): Promise<void> => {
+    expect(await writer.command("APPEND INBOX {4+}\r\na\r\n\r\n")).toMatch(/^t\d+ OK/m);
+    await idler.until(/^\* \d+ EXISTS\r\n/m);
+  };
+  // What it asked when it began is answered by then.
+  await append();
+  const begun = requests.length;
+  for (let n = 0; n < 5; n++) await append();
+  // Looks for what other processes wrote are lists of one name.
+  const asked = requests.slice(begun).filter(({ query }) => query.get("max-keys") !== "1");
+  const entries = asked.filter(({ method, key }) => method === "PUT" && key.includes("/log/"));
+  expect(entries).toHaveLength(5);
+  expect(asked).toEqual(entries);
+  idler.end();
+  writer.end();
+});
+
 /** What came before the tagged line. */
 function untagged(answer: string): string {
   return answer.slice(0, answer.lastIndexOf("\r\nt"));

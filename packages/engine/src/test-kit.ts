@@ -49,7 +49,7 @@ export const mailText = (n: number, size = 10): string =>
 
 /** A ring and an account in a place, as sign-up makes them, without the slow slots. */
 export async function makeAccount(
-  place: MemoryPlace,
+  place: Pick<MemoryPlace, "open">,
 ): Promise<{ readonly ring: () => Ring; readonly user: User; readonly prefix: string }> {
   const ring = makeRing(crypto);
   const record = publicRecord(ring);

@@ -7,8 +7,12 @@ export const idle: Command<unknown> = defineCommand({
   capabilities: ["IDLE"],
   parse: noArguments,
   async run(_, session) {
+    let begun = false;
     const line = await session.link.idle(async () => {
-      await session.mail.refresh();
+      // What wakes it later was applied before.
+      if (begun) session.mail.assertValid();
+      else await session.mail.refresh();
+      begun = true;
       session.syncView({ expunges: true, uid: false });
     });
     const word = line ? String.fromCharCode(...line.subarray(0, 5)).toUpperCase() : "";

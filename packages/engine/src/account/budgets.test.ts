@@ -1,9 +1,13 @@
-import { beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { openView } from "../mail/mailbox-view.ts";
-import { MemoryPlace, type Operation } from "../storage/memory.ts";
+import { BLOCK_BYTES } from "../node/cache/block-cache.ts";
+import { type Cost, type CountedPlace, memoryCounted, s3Counted, UNHINDERED } from "../node/counted-places.ts";
+import { S3_LIMITS } from "../node/s3/settings.ts";
+import { MemoryPlace } from "../storage/memory.ts";
 import {
   bytes,
   clock,
+  crypto,
   dropbox,
   MemoryUsers,
   mailText,
@@ -16,77 +20,53 @@ import {
 } from "../test-kit.ts";
 import type { Account } from "./account.ts";
 import { Accounts } from "./accounts.ts";
+import { APPEND_EMAILS_MAX, type Prepared } from "./message-writer.ts";
 import { signUp } from "./sign-up.ts";
 import type { User } from "./users.ts";
 
-/**
- * Requests an operation: STORAGE rules §12. A place whose requests take one tick of a clock that moves when nothing else
- * does, so that ticks are round trips in sequence.
- */
-class CountedPlace extends MemoryPlace {
-  #waiting: (() => void)[] = [];
-  ticks = 0;
+/** Requests an operation: STORAGE rules §12, on stores that are asked over a network. */
 
-  override open() {
-    const store = super.open();
-    const tick = (): Promise<void> =>
-      new Promise((resolve) => {
-        this.#waiting.push(resolve);
-        if (this.#waiting.length === 1) setTimeout(() => this.#advance(), 2);
-      });
-    for (const name of ["put", "putIfAbsent", "get", "list", "delete"] as const) {
-      const request = store[name].bind(store) as (...args: unknown[]) => Promise<unknown>;
-      Object.assign(store, {
-        [name]: async (...args: unknown[]) => {
-          await tick();
-          return request(...args);
-        },
-      });
-    }
-    return store;
-  }
+const PLACES = [
+  ["the memory double", async () => memoryCounted()],
+  ["an S3, behind the cache", () => s3Counted()],
+] as const satisfies readonly (readonly [string, () => Promise<CountedPlace>])[];
 
-  #advance(): void {
-    this.ticks++;
-    const waiting = this.#waiting;
-    this.#waiting = [];
-    for (const resolve of waiting) resolve();
-  }
+const positions = (count: number): number[] => Array.from({ length: count }, (_, at) => at);
 
-  async count(run: () => Promise<unknown>): Promise<{ trips: number } & Partial<Record<Operation, number>>> {
-    const before = { ...this.counts };
-    const { ticks } = this;
-    await run();
-    const requests = Object.entries(this.counts)
-      .map(([kind, count]) => [kind, count - before[kind as Operation]] as const)
-      .filter(([, count]) => count > 0);
-    return { trips: this.ticks - ticks, ...Object.fromEntries(requests) };
-  }
+async function checkpoint(account: Account): Promise<void> {
+  // The first may be one that is under way, and cover less.
+  await account.upkeep.checkpoint();
+  await account.upkeep.checkpoint().catch(unlessConflict);
+  await account.refresh();
 }
 
-describe("requests an operation, on a store that is asked over a network", () => {
-  const place = new CountedPlace(() => clock.now++);
+describe.each(PLACES)("requests an operation, on %s", (_, start) => {
+  let place: CountedPlace;
   let account: Account;
   let user: User;
+  let reopen: () => Promise<Account>;
   beforeAll(async () => {
+    place = await start();
     const made = await makeAccount(place);
     user = made.user;
-    account = await open(place, made.ring());
+    reopen = () => open(place, made.ring());
+    account = await reopen();
     const many = await Promise.all(
-      Array.from({ length: 1000 }, (_, n) => account.prepare(stream(mailText(n, 1)), { mailbox: "INBOX", flags: [] })),
+      positions(1000).map((n) => account.prepare(stream(mailText(n, 1)), { mailbox: "INBOX", flags: [] })),
     );
     await Promise.all(many.map((prepared) => account.append("INBOX", prepared)));
-    await account.upkeep.checkpoint();
-    await account.upkeep.checkpoint().catch(unlessConflict);
-    await account.refresh();
+    await checkpoint(account);
+  });
+  afterAll(async () => {
+    await account.dispose();
+    await place[Symbol.asyncDispose]();
   });
 
   test("STORE on a thousand messages, COPY, MOVE and EXPUNGE of a hundred are one write each", async () => {
     const view = openView(account.mail, "INBOX", { readOnly: false });
-    const all = Array.from({ length: 1000 }, (_, at) => at);
     const flagged = { mode: "add", flags: ["\\Flagged"] } as const;
-    expect(await place.count(() => view.setFlags(all, flagged))).toEqual({ trips: 1, putIfAbsent: 1 });
-    const some = all.slice(0, 100);
+    expect(await place.count(() => view.setFlags(positions(1000), flagged))).toEqual({ trips: 1, putIfAbsent: 1 });
+    const some = positions(100);
     expect(await place.count(() => view.transfer("copy", some, "Archive"))).toEqual({ trips: 1, putIfAbsent: 1 });
     expect(await place.count(() => view.transfer("move", some, "Trash"))).toEqual({ trips: 1, putIfAbsent: 1 });
     view.sync({ expunges: true });
@@ -102,7 +82,7 @@ describe("requests an operation, on a store that is asked over a network", () =>
     await append(1);
     expect(await place.count(() => append(10))).toEqual({ trips: 1, putIfAbsent: 1 });
     expect(await place.count(() => append(10_000))).toEqual({ trips: 2, put: 1, putIfAbsent: 1 });
-    const elsewhere = new CountedPlace(() => clock.now++);
+    await using elsewhere = await start();
     const box = dropbox(elsewhere, user);
     const deliver = (size: number) => box.deliver(bytes("Return-Path: <>\r\n"), stream(mailText(1, size)));
     expect(await elsewhere.count(() => deliver(10))).toEqual({ trips: 1, put: 1 });
@@ -111,14 +91,22 @@ describe("requests an operation, on a store that is asked over a network", () =>
 
   test("FETCH of anything but body text asks nothing when warm; one wave of pages when cold", async () => {
     const view = openView(account.mail, "INBOX", { readOnly: true });
-    const messages = view.messages(Array.from({ length: view.length }, (_, at) => at));
+    const messages = view.messages(positions(view.length));
     const lists = () => Promise.all([account.contents.readSummaries(messages), account.contents.readHeaders(messages)]);
     expect((await place.count(lists)).trips).toBeLessThanOrEqual(1);
     expect(await place.count(lists)).toEqual({ trips: 0 });
   });
 
-  test("an idle user costs two small reads each look", async () => {
-    expect(await place.count(() => account.refresh())).toEqual({ trips: 1, get: 1, list: 1 });
+  test("an idle user costs two small reads each look, and so does one who was written to", async () => {
+    const look = async (): Promise<void> => {
+      await account.refresh();
+      // Which does not wait for long.
+      await account.takeIn();
+    };
+    expect(await place.count(look)).toEqual({ trips: 1, get: 1, list: 1 });
+    await dropbox(place, user).deliver(bytes("Return-Path: <>\r\n"), stream(mailText(2000)));
+    await account.takeIn();
+    expect(await place.count(look)).toEqual({ trips: 1, get: 1, list: 1 });
   });
 
   test("one look serves all commands that had come before it, and none that came later", async () => {
@@ -132,25 +120,145 @@ describe("requests an operation, on a store that is asked over a network", () =>
   });
 });
 
-test("signing in to an account that is not open takes three round trips, and its first SELECT one more at most", async () => {
-  const place = new CountedPlace(() => clock.now++);
-  const { store, ...tools } = { store: place.open(), users: new MemoryUsers(), platform, pepper: undefined };
-  await signUp({ store, ...tools }, "a@x", "correct horse battery");
-  const make = () => new Accounts({ store: place.open(), ...tools, trustedHosts: [signer.publicKey] });
-  const first = make();
-  const session = await first.login("a@x", "correct horse battery", "::1");
-  for (let n = 0; n < 40; n++)
-    await session.append("INBOX", await session.prepare(stream(mailText(n)), { mailbox: "INBOX", flags: [] }));
-  session.close();
-  await first.dispose();
-  const second = make();
-  let opened = session;
-  const login = await place.count(async () => {
-    opened = await second.login("a@x", "correct horse battery", "::1");
+describe.each(PLACES)("signing in, on %s", (_, start) => {
+  test("an account that is not open takes four round trips, and its first SELECT one more", async () => {
+    await using place = await start();
+    const { store, ...tools } = { store: place.open(), users: new MemoryUsers(), platform, pepper: undefined };
+    await signUp({ store, ...tools }, "a@x", "correct horse battery");
+    const make = () => new Accounts({ store: place.open(), ...tools, trustedHosts: [signer.publicKey] });
+    const first = make();
+    const session = await first.login("a@x", "correct horse battery", "::1");
+    for (let n = 0; n < 40; n++)
+      await session.append("INBOX", await session.prepare(stream(mailText(n)), { mailbox: "INBOX", flags: [] }));
+    session.close();
+    await first.dispose();
+    const second = make();
+    let opened = session;
+    const login = await place.count(async () => {
+      opened = await second.login("a@x", "correct horse battery", "::1");
+    });
+    expect(login.trips).toBeLessThanOrEqual(4);
+    expect((await place.count(() => opened.refresh())).trips).toBeLessThanOrEqual(1);
+    expect(opened.getMailbox("INBOX").messages.length).toBe(40);
+    opened.close();
+    await second.dispose();
   });
-  expect(login.trips).toBeLessThanOrEqual(4);
-  expect((await place.count(() => opened.refresh())).trips).toBeLessThanOrEqual(1);
-  expect(opened.getMailbox("INBOX").messages.length).toBe(40);
-  opened.close();
-  await second.dispose();
+});
+
+describe("an account of a hundred thousand messages", () => {
+  const MESSAGES = 100_000;
+  const from = new MemoryPlace(() => clock.now++);
+  let reopen: (place: CountedPlace) => Promise<Account>;
+  beforeAll(async () => {
+    const { ring } = await makeAccount(from);
+    reopen = (place) => open(place, ring());
+    const account = await open(from, ring());
+    const sealed = await account.prepare(stream(mailText(0, 10_000)), { mailbox: "INBOX", flags: [] });
+    // Each has an id of its own; sealing a body for each would take minutes.
+    const another = (): Prepared => ({
+      ...sealed,
+      email: { ...sealed.email, id: crypto.random(16), ids: crypto.random(8) },
+      carried: {},
+    });
+    for (let at = 0; at < MESSAGES; at += APPEND_EMAILS_MAX)
+      await account.appendMany("INBOX", positions(Math.min(APPEND_EMAILS_MAX, MESSAGES - at)).map(another));
+    await checkpoint(account);
+    // What a session does before the next checkpoint.
+    const view = openView(account.mail, "INBOX", { readOnly: false });
+    for (let at = 0; at < 50; at++) await view.setFlags([at], { mode: "add", flags: ["\\Seen"] });
+    await account.dispose();
+  }, 60_000);
+
+  async function openCounted(place: CountedPlace): Promise<Cost> {
+    place.fill(from);
+    let account: Account | undefined;
+    const cost = await place.count(async () => {
+      account = await reopen(place);
+    });
+    expect(openView(account!.mail, "INBOX", { readOnly: true }).length).toBe(MESSAGES);
+    await account!.dispose();
+    return cost;
+  }
+
+  test.each(PLACES)("opens in three round trips on %s", async (_, start) => {
+    await using place = await start();
+    expect((await openCounted(place)).trips).toBe(3);
+  });
+
+  test("the third of them goes out in portions where an S3 is asked for fewer objects at once", async () => {
+    const { requestsMax } = S3_LIMITS;
+    await using place = await s3Counted({ ...UNHINDERED, requestsMax });
+    const { trips, get = 0 } = await openCounted(place);
+    const manifest = 1;
+    expect(trips).toBe(2 + Math.ceil((get - manifest) / requestsMax));
+  });
+});
+
+describe("on an S3, behind the cache", () => {
+  test("what was listed before is listed again without a request after a restart, and from the store on a new host", async () => {
+    await using place = await s3Counted();
+    const { ring } = await makeAccount(place);
+    const first = await open(place, ring());
+    const prepare = (n: number) => first.prepare(stream(mailText(n)), { mailbox: "INBOX", flags: [] });
+    await first.appendMany("INBOX", await Promise.all(positions(200).map(prepare)));
+    await checkpoint(first);
+    await first.dispose();
+    const pagesRead = async (): Promise<number> => {
+      const account = await open(place, ring());
+      const { contents, mail } = account;
+      const view = openView(mail, "INBOX", { readOnly: true });
+      const messages = view.messages(positions(view.length));
+      const { get = 0 } = await place.count(() =>
+        Promise.all([contents.readSummaries(messages), contents.readHeaders(messages)]),
+      );
+      await account.dispose();
+      return get;
+    };
+    // Four pages of summaries, and four of headers.
+    expect(await pagesRead()).toBe(8);
+    expect(await pagesRead()).toBe(0);
+    await place.emptyCache();
+    expect(await pagesRead()).toBe(8);
+  });
+
+  test("small bodies that lie side by side in a pack are read by one request for each 64 KB of it", async () => {
+    await using place = await s3Counted();
+    const { ring } = await makeAccount(place);
+    const account = await open(place, ring());
+    const prepare = (n: number) => account.prepare(stream(mailText(n)), { mailbox: "INBOX", flags: [] });
+    await account.appendMany("INBOX", await Promise.all(positions(200).map(prepare)));
+    await checkpoint(account);
+    const { contents, mail } = account;
+    const view = openView(mail, "INBOX", { readOnly: true });
+    const messages = view.messages(positions(view.length));
+    await contents.readSummaries(messages);
+    const packs = [...place.double.objects].filter(([name]) => name.includes("/pack/"));
+    const blocks = packs.reduce((sum, [, pack]) => sum + Math.ceil(pack.bytes.length / BLOCK_BYTES), 0);
+    const { get = 0 } = await place.count(() => Promise.all(messages.map((message) => contents.openBody(message))));
+    // A body may lie in two of them.
+    expect(get).toBeLessThanOrEqual(2 * blocks - packs.length);
+    await account.dispose();
+  });
+
+  test("who idles costs two lists of one name each look, one for the log and one for new mail", async () => {
+    await using place = await s3Counted({ ...UNHINDERED, pollUrgentMs: 5 });
+    const { requests } = place.double;
+    const { ring } = await makeAccount(place);
+    const account = await open(place, ring());
+    account.onChange(() => undefined);
+    const isLook = ({ query }: (typeof requests)[number]): boolean => query.get("max-keys") === "1";
+    const looksAt = (kind: string) =>
+      requests.slice(begun).filter((each) => isLook(each) && each.query.get("prefix")?.endsWith(`/${kind}/`));
+    const looks = async (count: number): Promise<void> => {
+      while (looksAt("note").length < count || looksAt("log").length < count) await platform.delay(5);
+    };
+    // The first look for mail asks for all that is there, and has it taken in.
+    let begun = 0;
+    await looks(1);
+    await account.takeIn();
+    begun = requests.length;
+    await looks(8);
+    expect(requests.slice(begun).filter((each) => !isLook(each))).toEqual([]);
+    await account.dispose();
+  });
 });

@@ -126,6 +126,8 @@ export class TakeIn {
         if (!(await this.#take(names, listed))) continue;
         after = objects.at(-1)!.name;
         if (names.at(-1)! > this.#lastNote) this.#lastNote = names.at(-1)!;
+        // A list that was not full has shown all.
+        if (objects.length < NOTES_MAX) return;
       }
     } catch (error) {
       this.#mustList = true;

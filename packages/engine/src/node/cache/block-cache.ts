@@ -30,6 +30,8 @@ export class BlockCache {
   /** Sizes by file name, least recently used first. */
   readonly #files = new Map<string, number>();
   #bytes = 0;
+  /** So many were written: no two write to one temporary file. */
+  #written = 0;
   #known: Promise<void> | undefined;
   #isFailing = false;
 
@@ -56,7 +58,7 @@ export class BlockCache {
     await this.#lookOnce();
     const file = fileName(name, block);
     const bytes = encode(content);
-    const temporary = join(this.#folder, `${file}.${process.pid}`);
+    const temporary = join(this.#folder, `${file}.${process.pid}-${++this.#written}`);
     try {
       await mkdir(this.#folder, { recursive: true, mode: 0o700 });
       await writeFile(temporary, bytes, { mode: 0o600 });

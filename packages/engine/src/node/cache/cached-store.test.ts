@@ -37,6 +37,31 @@ objectStoreContract("a store behind a cache", async () => {
 });
 
 describe("a cache of sealed objects", () => {
+  test("a block that several keep at once is kept", async () => {
+    const cache = makeCache();
+    const block = { bytes: bytes(1000), size: 1000, created: 7 };
+    await Promise.all([1, 2, 3, 4].map(() => cache.put("a/pack/1", 0, block)));
+    expect(await cache.get("a/pack/1", 0)).toMatchObject({ size: 1000, created: 7 });
+    expect(await readdir(folder)).toHaveLength(1);
+  });
+
+  test("who reads in one block at once shares one request, and its failure too", async () => {
+    const place = new MemoryPlace(() => 7);
+    const store = new CachedStore(place.open(), makeCache());
+    await store.put("a/pack/1", bytes(BLOCK_BYTES));
+    const read = (start: number) => store.get("a/pack/1", { start, end: start + 100 });
+    const starts = [0, 100, 200, 5000];
+    place.fault = () => ({ kind: "unavailable" });
+    const failed = await Promise.allSettled(starts.map(read));
+    expect(failed.map(({ status }) => status)).toEqual(starts.map(() => "rejected"));
+    expect(place.counts.get).toBe(1);
+    place.fault = () => undefined;
+    const got = await Promise.all(starts.map(read));
+    for (const [at, start] of starts.entries())
+      expect(got[at]).toMatchObject({ found: true, bytes: bytes(BLOCK_BYTES).slice(start, start + 100) });
+    expect(place.counts.get).toBe(2);
+  });
+
   test("what was read is read again while the store is away, after a restart too", async () => {
     const place = new MemoryPlace(() => 7);
     const store = new CachedStore(place.open(), makeCache());

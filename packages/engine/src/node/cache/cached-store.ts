@@ -20,13 +20,16 @@ const KEPT = /^[^/]+\/(?:page|pack|body)\//;
  * A remote store of which the immutable objects that were read are kept near. What the cache holds is read without a
  * request, so it can be read while the store is away.
  *
- * A block is asked for whole, and all that a range lacks by one request. What this process deletes is dropped; what
+ * A block is asked for whole, all that a range lacks by one request, and what several ask for at once by one too: small
+ * bodies lie side by side in packs. What this process deletes is dropped; what
  * others delete stays readable here until it is pushed out, sealed as it is: names of objects that are gone stand in no
  * state.
  */
 export class CachedStore implements ObjectStore {
   readonly #store: ObjectStore;
   readonly #cache: BlockCache;
+  /** Requests for kept objects on their way, by what they ask for. */
+  readonly #underWay = new Map<string, Promise<Got>>();
   #closed = false;
 
   constructor(store: ObjectStore, cache: BlockCache) {
@@ -42,10 +45,8 @@ export class CachedStore implements ObjectStore {
     if (kept) return kept;
     const from = Math.floor(wanted.start / BLOCK_BYTES) * BLOCK_BYTES;
     const to = Math.ceil(wanted.end / BLOCK_BYTES) * BLOCK_BYTES;
-    const whole = from === 0 && to === Number.POSITIVE_INFINITY;
-    const got = await this.#store.get(name, whole ? undefined : { start: from, end: to }, options);
+    const got = await this.#shared(name, { start: from, end: to }, options);
     if (!got.found) return got;
-    await this.#keep(name, from, got);
     const bytes = got.bytes.slice(wanted.start - from, Math.max(0, wanted.end - from));
     return { ...got, bytes };
   }
@@ -76,6 +77,24 @@ export class CachedStore implements ObjectStore {
   async dispose(): Promise<void> {
     this.#closed = true;
     await this.#store.dispose();
+  }
+
+  /** These blocks, by a request that is on its way already if there is one; they are kept before it resolves. */
+  #shared(name: string, blocks: ByteRange, options: StoreOptions = {}): Promise<Got> {
+    // Whoever may give up has a request of their own.
+    if (options.signal) return this.#fetch(name, blocks, options);
+    const key = `${name} ${blocks.start} ${blocks.end} ${options.priority}`;
+    const shared =
+      this.#underWay.get(key) ?? this.#fetch(name, blocks, options).finally(() => this.#underWay.delete(key));
+    this.#underWay.set(key, shared);
+    return shared;
+  }
+
+  async #fetch(name: string, blocks: ByteRange, options: StoreOptions): Promise<Got> {
+    const isWhole = blocks.start === 0 && blocks.end === Number.POSITIVE_INFINITY;
+    const got = await this.#store.get(name, isWhole ? undefined : blocks, options);
+    if (got.found) await this.#keep(name, blocks.start, got);
+    return got;
   }
 
   /** The range, if all of it is kept. Its dates are those of the object: nothing younger is known of the store. */

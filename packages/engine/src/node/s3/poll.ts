@@ -29,6 +29,8 @@ export function poll(
       if (signal.aborted || objects.length === 0) break;
       last = objects.at(-1)!.name;
       if (!isFirst) for (const { name } of objects) ring(name);
+      // A list that was not full has shown all.
+      if (objects.length < limit) break;
     }
     if (!signal.aborted && looks % LOOKS_BETWEEN_WHOLE === 0) ring();
     looks++;

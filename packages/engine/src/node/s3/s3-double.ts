@@ -23,6 +23,8 @@ export interface S3Request {
   readonly key: string;
   readonly query: URLSearchParams;
   readonly host: string;
+  /** Whether it is to create and not to replace. */
+  readonly creates: boolean;
 }
 
 interface Stored {
@@ -48,6 +50,8 @@ export class S3Double {
   now: () => number = Date.now;
   /** Asked for each request; undefined lets it go its way. */
   fault: (request: S3Request) => S3Fault | undefined = () => undefined;
+  /** Waited for before a request goes its way. */
+  hold: (request: S3Request) => Promise<void> = async () => undefined;
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
 
@@ -106,8 +110,10 @@ export class S3Double {
     const path = host.startsWith(`${this.bucket}.`) ? `/${this.bucket}${url.pathname}` : url.pathname;
     const [, bucket, ...rest] = path.split("/");
     const key = decodeURIComponent(rest.join("/"));
-    const asked = { method: request.method!, key, query: url.searchParams, host };
+    const creates = request.headers["if-none-match"] === "*";
+    const asked = { method: request.method!, key, query: url.searchParams, host, creates };
     this.requests.push(asked);
+    await this.hold(asked);
     const answer = new Answering(response, this.now());
     const fault = this.fault(asked);
     if (!request.headers.authorization) return answer.error(403, "AccessDenied");
@@ -128,16 +134,20 @@ export class S3Double {
         break;
       case undefined:
     }
-    return this.#perform(asked, request, Buffer.concat(chunks), answer);
+    return this.#perform(asked, request.headers.range, Buffer.concat(chunks), answer);
   }
 
-  async #perform(asked: S3Request, request: IncomingMessage, body: Buffer, answer: Answering): Promise<unknown> {
-    const { method, key, query } = asked;
+  async #perform(
+    { method, key, query, creates }: S3Request,
+    range: string | undefined,
+    body: Buffer,
+    answer: Answering,
+  ): Promise<unknown> {
     if (method === "PUT" && query.has("partNumber")) return this.#putPart(query, body, answer);
-    if (method === "PUT") return this.#put(key, body, request.headers["if-none-match"], answer);
+    if (method === "PUT") return this.#put(key, body, creates, answer);
     if (method === "GET" && key === "" && query.has("uploads")) return this.#listUploads(answer);
     if (method === "GET" && key === "") return this.#list(query, answer);
-    if (method === "GET" || method === "HEAD") return this.#get(key, method, request.headers.range, answer);
+    if (method === "GET" || method === "HEAD") return this.#get(key, method, range, answer);
     if (method === "POST" && query.has("delete")) return this.#delete(body.toString(), answer);
     if (method === "POST" && query.has("uploads")) return this.#begin(key, answer);
     if (method === "POST") return this.#complete(key, query.get("uploadId") ?? "", answer);
@@ -146,8 +156,8 @@ export class S3Double {
     return answer.error(405, "MethodNotAllowed");
   }
 
-  async #put(key: string, bytes: Buffer, ifNoneMatch: string | undefined, answer: Answering): Promise<unknown> {
-    if (ifNoneMatch === "*" && this.creates !== "ignored") {
+  async #put(key: string, bytes: Buffer, creates: boolean, answer: Answering): Promise<unknown> {
+    if (creates && this.creates !== "ignored") {
       if (this.creates === "unknown") return answer.error(501, "NotImplemented");
       if (this.objects.has(key)) return answer.error(412, "PreconditionFailed");
       // It has looked; others look too before anybody writes.

@@ -339,8 +339,7 @@ test("polls ask little: one name at a time until something came", async () => {
   expect(names[0]).toBeUndefined();
   expect(names).toContain("a/note/5");
   const lists = double.requests.filter(({ method }) => method === "GET").map(({ query }) => query.get("max-keys"));
-  expect(lists.slice(0, 2)).toEqual(["1000", "1000"]);
-  expect(lists.slice(2)).toContain("1");
+  expect(lists.slice(0, 2)).toEqual(["1000", "1"]);
 });
 
 test("who knows what is there has later names told alone, by one small list at a time", async () => {
