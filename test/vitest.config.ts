@@ -3,8 +3,8 @@ import { defineConfig } from "vitest/config";
 const config: ReturnType<typeof defineConfig> = defineConfig({
   test: {
     include: ["e2e/**/*.test.ts", "stores/*.test.ts", "*.test.ts"],
-    // Each starts servers: side by side they would starve those that are killed under load.
-    fileParallelism: false,
+    // Each starts servers, which use a core and a half: more at once would only wait for each other.
+    maxWorkers: 2,
     testTimeout: 60_000,
     hookTimeout: 60_000,
     reporters: ["default", "json"],
