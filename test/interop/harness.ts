@@ -97,8 +97,16 @@ export async function freePort(): Promise<number> {
   return port;
 }
 
-export function temporaryFolder(name: string): Promise<string> {
-  return mkdtemp(join(tmpdir(), `restante-${name}-`));
+const folders: string[] = [];
+process.once("exit", () => {
+  for (const folder of folders) rmSync(folder, { recursive: true, force: true });
+});
+
+/** A folder that is gone when this process ends. */
+export async function temporaryFolder(name: string): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), `restante-${name}-`));
+  folders.push(folder);
+  return folder;
 }
 
 export function sha256(text: string): string {

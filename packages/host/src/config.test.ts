@@ -1,12 +1,12 @@
-import { mkdtempSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { readConfig } from "./config.ts";
 import { isLoopbackAddress, parseListenAddress } from "./listen.ts";
+import { temporaryFolder } from "./test-kit.ts";
 
 function file(text: string): string {
-  const path = join(mkdtempSync(join(tmpdir(), "restante-config-")), "restante.toml");
+  const path = join(temporaryFolder(), "restante.toml");
   writeFileSync(path, text);
   return path;
 }
