@@ -11,9 +11,10 @@ import {
 } from "../crypto/index.ts";
 import { EngineError } from "../errors.ts";
 import { encodeDelivered } from "../mail/delivered.ts";
-import { chain, takeBody, tap } from "../mail/intake.ts";
+import { takeBody, tap } from "../mail/intake.ts";
 import { bodyName } from "../mail/names.ts";
 import type { ObjectStore } from "../storage/object-store.ts";
+import { chain } from "../storage/streams.ts";
 import type { Platform } from "./platform.ts";
 import type { Handover, SealedNote, Unsettled } from "./unsettled.ts";
 import { accountPrefix, type User } from "./users.ts";

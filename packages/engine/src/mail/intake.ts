@@ -1,5 +1,6 @@
 import { createScanner } from "@restante/mime";
 import { concat, type SealContext, sealObject, sealStream } from "../crypto/index.ts";
+import { chain } from "../storage/streams.ts";
 import { type Digest, digest } from "./digest.ts";
 
 /** Bodies up to this ride in the note or the log entry; larger ones are objects of their own. */
@@ -62,13 +63,4 @@ export async function* tap(
     see(chunk);
     yield chunk;
   }
-}
-
-/** First the pieces, then the stream. */
-export async function* chain(
-  first: readonly Uint8Array[],
-  rest: AsyncIterable<Uint8Array>,
-): AsyncGenerator<Uint8Array> {
-  yield* first;
-  yield* rest;
 }

@@ -1,4 +1,4 @@
-import { checkName, collect, logNumber } from "./names.ts";
+import { checkName, logNumber } from "./names.ts";
 import {
   type Got,
   type Listed,
@@ -10,6 +10,7 @@ import {
   StoreError,
   type StoreOptions,
 } from "./object-store.ts";
+import { collect } from "./streams.ts";
 
 /**
  * A store of maps, for tests: a place that any number of stores (processes) share, with switches for the faults that

@@ -21,20 +21,3 @@ export function logNumber(name: string): { readonly prefix: string; readonly num
   const match = /^(.*?)log\/([0-9a-f]{14})$/.exec(name);
   return match ? { prefix: match[1]!, number: Number.parseInt(match[2]!, 16) } : undefined;
 }
-
-export async function collect(content: Uint8Array | AsyncIterable<Uint8Array>): Promise<Uint8Array> {
-  if (content instanceof Uint8Array) return content.slice();
-  const pieces: Uint8Array[] = [];
-  let size = 0;
-  for await (const piece of content) {
-    pieces.push(piece.slice());
-    size += piece.length;
-  }
-  const bytes = new Uint8Array(size);
-  let at = 0;
-  for (const piece of pieces) {
-    bytes.set(piece, at);
-    at += piece.length;
-  }
-  return bytes;
-}

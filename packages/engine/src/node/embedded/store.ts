@@ -18,6 +18,7 @@ import {
   StoreError,
   type StoreOptions,
 } from "../../storage/object-store.ts";
+import { chain } from "../../storage/streams.ts";
 import { lockStore } from "./lock.ts";
 import {
   type FromWorker,
@@ -30,6 +31,7 @@ import {
   type WriteRequest,
 } from "./protocol.ts";
 import { giveUpReserve } from "./reserve.ts";
+import { writeAll, writeStream } from "./write-stream.ts";
 
 /**
  * The store of one machine: SQLite for what is small, files for bodies, packs and pages above 128 KB
@@ -235,7 +237,7 @@ class EmbeddedStore implements ObjectStore {
     const mayBeFile = /(^|\/)(body|pack|page)\/[^/]+$/.test(name);
     if (content instanceof Uint8Array) {
       if (!mayBeFile || content.length <= ROW_BYTES_MAX) return { in: "row", bytes: content };
-      return essential ? this.#writeEssentialFile(content) : this.#writeFile([content]);
+      return essential ? this.#writeEssentialFile(content) : this.#writeFile(content);
     }
     const held: Uint8Array[] = [];
     let size = 0;
@@ -243,7 +245,8 @@ class EmbeddedStore implements ObjectStore {
     for (let next = await source.next(); !next.done; next = await source.next()) {
       held.push(next.value.slice());
       size += next.value.length;
-      if (mayBeFile && size > ROW_BYTES_MAX) return this.#writeFile(held, { [Symbol.asyncIterator]: () => source });
+      if (mayBeFile && size > ROW_BYTES_MAX)
+        return this.#writeFile(chain(held, { [Symbol.asyncIterator]: () => source }));
     }
     return { in: "row", bytes: Buffer.concat(held) };
   }
@@ -251,26 +254,22 @@ class EmbeddedStore implements ObjectStore {
   /** Takes the reserve's room when there is no other. */
   async #writeEssentialFile(content: Uint8Array): Promise<RowContent> {
     try {
-      return await this.#writeFile([content]);
+      return await this.#writeFile(content);
     } catch (error) {
       if (!(error instanceof StoreError && error.code === "full")) throw error;
       giveUpReserve(this.#options.folder);
-      return this.#writeFile([content]);
+      return this.#writeFile(content);
     }
   }
 
-  async #writeFile(first: readonly Uint8Array[], rest?: AsyncIterable<Uint8Array>): Promise<RowContent> {
+  async #writeFile(content: Uint8Array | AsyncIterable<Uint8Array>): Promise<RowContent> {
     const file = randomBytes(16).toString("hex");
     const path = join(this.#files, file) + TEMPORARY_SUFFIX;
     const handle = await open(path, "wx", 0o600);
-    let size = 0;
+    let size: number;
     try {
-      const write = async (piece: Uint8Array): Promise<void> => {
-        await handle.write(piece);
-        size += piece.length;
-      };
-      for (const piece of first) await write(piece);
-      if (rest) for await (const piece of rest) await write(piece);
+      if (content instanceof Uint8Array) await writeAll(handle, content);
+      size = content instanceof Uint8Array ? content.length : await writeStream(handle, content);
       await handle.datasync();
     } catch (error) {
       await handle.close();

@@ -13,6 +13,7 @@ import {
   type StoreOptions,
   type WatchOptions,
 } from "../../storage/object-store.ts";
+import { chain } from "../../storage/streams.ts";
 import { surelyNotDone } from "../../storage/surely-not-done.ts";
 import type { Hints } from "../hints.ts";
 import { type Answer, Connection, Refused } from "./connection.ts";
@@ -190,7 +191,7 @@ export class S3Store implements ObjectStore {
     try {
       const first = (await parts.next()).value as Uint8Array;
       if (first.length === PART_BYTES)
-        return await uploadParts(this.#connection, this.#target(name), chain(first, parts), options);
+        return await uploadParts(this.#connection, this.#target(name), chain([first], parts), options);
       // The source has ended well, and may still say that it has not.
       await parts.next();
       return await this.#putBytes(name, first, options);
@@ -264,11 +265,6 @@ export class S3Store implements ObjectStore {
     for (const { prefix, ring } of this.#watchers) if (name.startsWith(prefix)) queueMicrotask(() => ring(name));
     this.#hints?.tell(name);
   }
-}
-
-async function* chain(first: Uint8Array, rest: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
-  yield first;
-  yield* rest;
 }
 
 function isName(name: string): boolean {
