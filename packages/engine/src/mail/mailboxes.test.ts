@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { applyBlock } from "./apply.ts";
+import { bareEmail } from "./email-kit.ts";
 import { judge } from "./judge.ts";
 import type { Mailbox } from "./mailbox.ts";
 import { FOUNDER, INBOX_ID, type MailboxId, mailboxId, type WriterId } from "./names.ts";
@@ -46,26 +47,8 @@ const made = (op: number): MailboxId => mailboxId(writerOf(op), 1, 0);
 const nameOf = ({ op, index }: Name) =>
   op < 0 ? { writer: SEEDER, sequence: 3 + op, index } : { writer: writerOf(op), sequence: 1, index };
 
-function email(op: number, index: number): NewEmail {
-  const id = new Uint8Array(16);
-  id.set([op + 100, index]);
-  const none = new Uint8Array(0);
-  return {
-    id,
-    key: new Uint8Array(32),
-    size: 1,
-    place: { in: "object", length: 1 },
-    receivedMs: 0,
-    receivedZone: 0,
-    sentMs: 0,
-    sentZone: 0,
-    thread: new Uint8Array(8),
-    ids: none,
-    header: none,
-    summary: none,
-    flags: op === M0.op && index === M0.index ? ["\\Deleted"] : [],
-  };
-}
+const email = (op: number, index: number): NewEmail =>
+  bareEmail([op + 100, index], op === M0.op && index === M0.index ? ["\\Deleted"] : []);
 
 const append = (op: number, mailbox: MailboxId, count = 1): Op => ({
   kind: "append",

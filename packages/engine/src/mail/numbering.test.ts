@@ -3,6 +3,7 @@ import { describe, expect, test } from "vitest";
 import type { PageStore } from "../bay/snapshots.ts";
 import { applyBlock } from "./apply.ts";
 import type { EmailSource } from "./email-capture.ts";
+import { bareEmail } from "./email-kit.ts";
 import { INBOX_ID, type MailboxId, type WriterId } from "./names.ts";
 import {
   blocks,
@@ -39,26 +40,7 @@ import { runsOf } from "./target-rows.ts";
 const MAILBOXES: readonly [MailboxId, MailboxId] = [INBOX_ID, "0000000000000000.0.1" as MailboxId];
 const FOLDERS = [{ path: "INBOX" }, { path: "Other" }];
 
-function email(op: number, index: number): NewEmail {
-  const id = new Uint8Array(16);
-  id.set([op + 1, index]);
-  const none = new Uint8Array(0);
-  return {
-    id,
-    key: new Uint8Array(32),
-    size: 1,
-    place: { in: "object", length: 1 },
-    receivedMs: 0,
-    receivedZone: 0,
-    sentMs: 0,
-    sentZone: 0,
-    thread: new Uint8Array(8),
-    ids: none,
-    header: new Uint8Array(0),
-    summary: none,
-    flags: [],
-  };
-}
+const email = (op: number, index: number): NewEmail => bareEmail([op + 1, index]);
 
 function begun(): MailState {
   const state = new MailState();
