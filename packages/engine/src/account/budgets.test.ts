@@ -2,7 +2,6 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { openView } from "../mail/mailbox-view.ts";
 import { BLOCK_BYTES } from "../node/cache/block-cache.ts";
 import { type Cost, type CountedPlace, memoryCounted, s3Counted, UNHINDERED } from "../node/counted-places.ts";
-import { S3_LIMITS } from "../node/s3/settings.ts";
 import { MemoryPlace } from "../storage/memory.ts";
 import {
   bytes,
@@ -183,14 +182,6 @@ describe("an account of a hundred thousand messages", () => {
   test.each(PLACES)("opens in three round trips on %s", async (_, start) => {
     await using place = await start();
     expect((await openCounted(place)).trips).toBe(3);
-  });
-
-  test("the third of them goes out in portions where an S3 is asked for fewer objects at once", async () => {
-    const { requestsMax } = S3_LIMITS;
-    await using place = await s3Counted({ ...UNHINDERED, requestsMax });
-    const { trips, get = 0 } = await openCounted(place);
-    const manifest = 1;
-    expect(trips).toBe(2 + Math.ceil((get - manifest) / requestsMax));
   });
 });
 

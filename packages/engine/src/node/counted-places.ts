@@ -92,7 +92,7 @@ export function memoryCounted(): CountedPlace {
 }
 
 /** Nobody looks by itself for what others wrote, and all that is asked for at once goes out at once. */
-export const UNHINDERED: S3Limits = { ...S3_LIMITS, requestsMax: 256, pollUrgentMs: 2 ** 30, pollMs: 2 ** 30 };
+export const UNHINDERED: S3Limits = { ...S3_LIMITS, pollUrgentMs: 2 ** 30, pollMs: 2 ** 30 };
 
 /** The S3 backend on the S3 double, where HTTP requests are counted, behind the cache that `restante serve` has. */
 export async function s3Counted(limits: S3Limits = UNHINDERED): Promise<CountedPlace & { readonly double: S3Double }> {

@@ -20,8 +20,8 @@ export function makeAgents(limits: S3Limits, socketPath: string | undefined): [H
     keepAlive: true,
     noDelay: true,
     // More than are ever asked for at once: requests wait in our own queue, by their priority.
-    maxSockets: limits.requestsMax + limits.pollsMax + 1,
-    maxFreeSockets: limits.requestsMax,
+    maxSockets: limits.readsMax + limits.writesMax + limits.pollsMax + 1,
+    maxFreeSockets: limits.writesMax,
     ...(socketPath === undefined ? {} : { socketPath }),
   };
   const [http, https] = [new HttpAgent(options), new HttpsAgent(options)];

@@ -59,8 +59,7 @@ export class Connection {
   readonly #s3: S3;
   /** By the signal that an attempt is given: the SDK hands it through to where the answer's head is seen. */
   readonly #seen: WeakMap<AbortSignal, Seen>;
-  readonly #requests: Queue;
-  readonly #polls: Queue;
+  readonly #queues: Readonly<Record<RequestOptions["kind"], Queue>>;
   readonly #running = new Set<Promise<unknown>>();
   readonly #ended = new AbortController();
   #latest = 0;
@@ -69,8 +68,11 @@ export class Connection {
     this.#limits = limits;
     this.#s3 = s3;
     this.#seen = seen;
-    this.#requests = new Queue(limits.requestsMax, limits.turnMs);
-    this.#polls = new Queue(limits.pollsMax, limits.pollMs);
+    this.#queues = {
+      read: new Queue(limits.readsMax, limits.turnMs),
+      write: new Queue(limits.writesMax, limits.turnMs),
+      poll: new Queue(limits.pollsMax, limits.pollMs),
+    };
   }
 
   /** Loads the SDK. */
@@ -133,7 +135,7 @@ export class Connection {
   }
 
   async #request<T>(options: RequestOptions, run: Run<T>): Promise<Answer<T>> {
-    const queue = options.kind === "poll" ? this.#polls : this.#requests;
+    const queue = this.#queues[options.kind];
     let doubtful = false;
     for (let attempt = 1; ; attempt++) {
       const seen: Seen = {};

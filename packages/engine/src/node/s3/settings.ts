@@ -29,8 +29,10 @@ export interface S3Limits {
   readonly attempts: number;
   readonly retryMs: number;
   readonly retryMsMax: number;
-  /** Requests on their way at once; polls have their own, so that they never stand before anybody's mail. */
-  readonly requestsMax: number;
+  /** Requests on their way at once, of each kind: what is read waits for no write, and polls never stand before anybody's
+   * mail. An account is opened by a hundred small reads in one round trip. */
+  readonly readsMax: number;
+  readonly writesMax: number;
   readonly pollsMax: number;
   /** How long interactive work waits for its turn among them. */
   readonly turnMs: number;
@@ -47,7 +49,8 @@ export const S3_LIMITS: S3Limits = {
   attempts: 3,
   retryMs: 100,
   retryMsMax: 2_000,
-  requestsMax: 32,
+  readsMax: 128,
+  writesMax: 32,
   pollsMax: 8,
   turnMs: 15_000,
   pollUrgentMs: 2_500,

@@ -194,7 +194,7 @@ test("long lists come in pages, and a list out of order is refused", async () =>
 
 test("no more than so many requests are on their way at once, interactive ones first", async () => {
   const double = await makeDouble();
-  const store = await openStore(double, {}, { ...QUICK, requestsMax: 2, answerMs: 5000 });
+  const store = await openStore(double, {}, { ...QUICK, readsMax: 2, writesMax: 2, answerMs: 5000 });
   const order: string[] = [];
   double.fault = ({ key }) => {
     order.push(key);
@@ -217,7 +217,11 @@ test("an answer that drips is cut off: it must come at a least rate", async () =
 
 test("behind a store that hangs, who waits too long for a turn is told so; bulk work has time", async () => {
   const double = await makeDouble();
-  const store = await openStore(double, {}, { ...QUICK, requestsMax: 1, attempts: 1, turnMs: 30, answerMs: 2000 });
+  const store = await openStore(
+    double,
+    {},
+    { ...QUICK, readsMax: 1, writesMax: 1, attempts: 1, turnMs: 30, answerMs: 2000 },
+  );
   double.fault = failing(1, { kind: "hang" });
   const first = store.put("a/note/1", bytes(9)).catch((error: unknown) => error);
   const bulk = store.put("a/pack/1", bytes(9), { priority: "bulk" });
