@@ -1,12 +1,26 @@
 import { copyFile, cp, mkdir, readdir, readFile, stat, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { accountPrefix } from "@restante/engine";
-import { backupEmbeddedStore, markRestored, restoreEmbeddedStore, UsersFolder } from "@restante/engine/node";
+import {
+  accountPrefix,
+  backUpAccount,
+  measureAccount,
+  type ObjectStore,
+  restoreAccount,
+  type User,
+} from "@restante/engine";
+import {
+  backupEmbeddedStore,
+  markRestored,
+  openEmbeddedStore,
+  restoreEmbeddedStore,
+  UsersFolder,
+} from "@restante/engine/node";
 import type { Config } from "@restante/host";
-import { openLog, placesOf } from "./context.ts";
+import { openContext, openLog, placesOf } from "./context.ts";
 import { EXIT, Exit } from "./exit.ts";
 import type { Flags } from "./flags.ts";
 import { openLdap } from "./ldap.ts";
+import { Progress } from "./transfer/progress.ts";
 
 /** Written last: a backup without it was cut off. */
 const COMPLETE_FILE = "backup.json";
@@ -21,23 +35,72 @@ export async function backUp(config: Config, args: readonly string[], flags: Fla
   const places = placesOf(config);
   await mkdir(folder, { recursive: true, mode: 0o700 });
   if ((await readdir(folder)).length > 0) throw new Exit(EXIT.failed, `${folder} is not empty`);
-  if (!(await exists(join(places.store, "store.sqlite")))) throw new Exit(EXIT.failed, "there is no store to back up");
+  if (isEmbedded(config) && !(await exists(join(places.store, "store.sqlite"))))
+    throw new Exit(EXIT.failed, "there is no store to back up");
   // Users before the store: each that is named has its account there.
   await backUpUsers(config, join(folder, "users"));
   await copyTree(places.tls, join(folder, "tls"));
   await copyIfThere(places.lmtpKey, join(folder, "keys", "lmtp"));
-  const { files, bytes } = await backupEmbeddedStore(places.store, join(folder, "store"));
+  const copy = join(folder, "store");
+  const { files, bytes } = isEmbedded(config)
+    ? await backupEmbeddedStore(places.store, copy)
+    : await backUpObjects(config, copy);
   const pepper = `${folder}.pepper`;
   await copyIfThere(places.pepper, pepper);
   await writeFile(join(folder, COMPLETE_FILE), `${JSON.stringify({ format: 1, files, bytes })}\n`, { flush: true });
   if (flags.json) process.stdout.write(`${JSON.stringify({ folder, pepper, files, bytes })}\n`);
   else
     process.stdout.write(
-      `backed up to ${folder}: ${files} files and the database, ${bytes} bytes\n` +
+      `backed up to ${folder}: ${files} ${isEmbedded(config) ? "files and the database" : "objects"}, ${bytes} bytes\n` +
         `The pepper is in ${pepper}. Keep it apart: together they are as strong as the passwords.\n` +
-        "Files are linked where they can be: copy the folder to another disk.\n",
+        (isEmbedded(config) ? "Files are linked where they can be: copy the folder to another disk.\n" : ""),
     );
   return EXIT.well;
+}
+
+/** Whether all that the accounts are lies in this host's folder: that is copied as it is. */
+function isEmbedded({ storage }: Config): boolean {
+  return storage.kind === "embedded" && storage.log_kind === "";
+}
+
+/** Accounts out of a bucket, or of two stores, into an embedded store: each as of one moment. */
+async function backUpObjects(
+  config: Config,
+  folder: string,
+): Promise<{ readonly files: number; readonly bytes: number }> {
+  await using context = await openContext(config, "check");
+  await using to = await openCopy(folder);
+  let [files, bytes] = [0, 0];
+  for (const { record } of await context.users.list()) {
+    const prefix = accountPrefix(record);
+    using progress = new Progress(await measureAccount(context.store, prefix));
+    const onDone = (size: number): void => {
+      bytes += size;
+      progress.add(size);
+    };
+    files += (await backUpAccount({ from: context.store, to: to.store, prefix, onDone })).copied;
+  }
+  return { files, bytes };
+}
+
+/** The accounts of a backup into the configured store. */
+async function restoreObjects(config: Config, folder: string, users: readonly User[]): Promise<void> {
+  await using context = await openContext(config, "check");
+  await context.checkStore();
+  await using from = await openCopy(folder);
+  for (const { record } of users) {
+    const prefix = accountPrefix(record);
+    using progress = new Progress(await measureAccount(from.store, prefix));
+    await restoreAccount({ from: from.store, to: context.store, prefix, onDone: (size) => progress.add(size) });
+  }
+}
+
+async function openCopy(folder: string): Promise<{ readonly store: ObjectStore } & AsyncDisposable> {
+  const onFatal = (message: string): void => {
+    throw new Exit(EXIT.failed, `${folder}: ${message}`);
+  };
+  const store = await openEmbeddedStore({ folder, reserveBytes: 0, onFatal });
+  return { store, [Symbol.asyncDispose]: () => store.dispose() };
 }
 
 /** A directory has its own backups; what it tells of accounts is kept here too, since a restore must mark each of them. */
@@ -56,17 +119,17 @@ export async function restore(config: Config, args: readonly string[], flags: Fl
   const folder = folderOf(config, args, "restore");
   const places = placesOf(config);
   await readComplete(folder);
-  if (await exists(places.store))
+  if (isEmbedded(config) && (await exists(places.store)))
     throw new Exit(EXIT.failed, `there is a store in ${places.store}; stop the server and move it away`);
-  const accounts = (await new UsersFolder(join(folder, "users")).list()).map(({ record }) =>
-    accountPrefix(record).slice(0, -1),
-  );
+  const users = await new UsersFolder(join(folder, "users")).list();
+  const accounts = users.map(({ record }) => accountPrefix(record).slice(0, -1));
   // Before the store: whoever finds it finds it marked.
   await markRestored(places.witness, accounts);
   for (const name of ["users", "tls"] as const) await copyTree(join(folder, name), places[name]);
   await copyIfThere(join(folder, "keys", "lmtp"), places.lmtpKey);
   const hasPepper = await copyIfThere(`${folder}.pepper`, places.pepper);
-  await restoreEmbeddedStore(join(folder, "store"), places.store);
+  if (isEmbedded(config)) await restoreEmbeddedStore(join(folder, "store"), places.store);
+  else await restoreObjects(config, join(folder, "store"), users);
   const opens = hasPepper || (await exists(places.pepper));
   if (flags.json) process.stdout.write(`${JSON.stringify({ accounts: accounts.length, pepper: opens })}\n`);
   else
@@ -80,10 +143,8 @@ export async function restore(config: Config, args: readonly string[], flags: Fl
 
 function folderOf(config: Config, [folder]: readonly string[], command: string): string {
   if (folder === undefined) throw new Exit(EXIT.usage, `${command} wants a folder`);
-  const { kind, log_kind } = config.storage;
-  // A part of the accounts would be no backup of any.
-  if (kind !== "embedded" || log_kind !== "")
-    throw new Exit(EXIT.usage, `${command} is for accounts that lie in the embedded store whole`);
+  if ([config.storage.kind, config.storage.log_kind].includes("memory"))
+    throw new Exit(EXIT.usage, `${command} is for accounts that outlive the server`);
   return folder.replace(/\/+$/, "");
 }
 

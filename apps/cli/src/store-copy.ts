@@ -1,5 +1,5 @@
 import { readFile } from "node:fs/promises";
-import { accountPrefix, type MoveReport, measureAccount, moveAccount, type User } from "@restante/engine";
+import { accountPrefix, type CopyReport, measureAccount, moveAccount, type User } from "@restante/engine";
 import { readConfig } from "@restante/host";
 import { type Context, getUser, openContext, placesOf, readSigner, trustedHosts } from "./context.ts";
 import { EXIT, Exit } from "./exit.ts";
@@ -22,7 +22,7 @@ export async function copyStore([fromFile, toFile, address]: readonly string[], 
   await checkOwnersComeIn(from, to);
   await to.checkStore();
   const users = address === undefined ? await from.users.list() : [await getUser(from, address)];
-  const moved: (MoveReport & { readonly address: string })[] = [];
+  const moved: (CopyReport & { readonly address: string })[] = [];
   for (const user of users) {
     await checkUser(to, user);
     moved.push({ address: user.address, ...(await move(from, to, user)) });
@@ -34,7 +34,7 @@ export async function copyStore([fromFile, toFile, address]: readonly string[], 
   return EXIT.well;
 }
 
-async function move(from: Context, to: Context, user: User): Promise<MoveReport> {
+async function move(from: Context, to: Context, user: User): Promise<CopyReport> {
   const prefix = accountPrefix(user.record);
   using progress = new Progress(await measureAccount(from.store, prefix));
   return moveAccount({ from: from.store, to: to.store, prefix, onDone: (size) => progress.add(size) });

@@ -6,14 +6,16 @@ export {
   listAppPasswords,
   revokeAppPassword,
 } from "./account/app-passwords.ts";
+export { backUpAccount, restoreAccount } from "./account/back-up-account.ts";
 export { type CheckReport, checkAccount, type Finding } from "./account/check.ts";
 export { checkSealed, type SealedObject } from "./account/check-sealed.ts";
+export { type CopyReport, measureAccount } from "./account/copier.ts";
 export { deleteAccount } from "./account/delete-account.ts";
 export { DirectoryLogin } from "./account/directory-login.ts";
 export { type Deliverer, Dropbox } from "./account/dropbox.ts";
 export { acceptHistory } from "./account/history.ts";
 export { APPEND_BYTES_MAX, APPEND_EMAILS_MAX, type Prepared } from "./account/message-writer.ts";
-export { type MoveReport, measureAccount, moveAccount } from "./account/move-account.ts";
+export { moveAccount } from "./account/move-account.ts";
 export { changePassword, isRecoveryCode, recoverAccount } from "./account/passwords.ts";
 export type { LogEvent, Platform, WitnessKeeper } from "./account/platform.ts";
 export { DAMAGED } from "./account/repair.ts";

@@ -42,8 +42,8 @@ async function fenceAt({ store, prefix }: Place, entry: number): Promise<Fence |
   return got.found && isFence(got.bytes) ? { name, created: got.created } : undefined;
 }
 
-/** The number of the log's last entry. */
-async function findHead(place: Place): Promise<number> {
+/** The number of the log's last entry. Errors: `unavailable`; `not-found` where there is no log. */
+export async function findHead(place: Place): Promise<number> {
   for (let tries = 1; ; tries++) {
     const { covers } = await listCheckpoints(place, 1);
     let head = covers[0] ?? 0;
