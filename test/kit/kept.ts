@@ -3,7 +3,7 @@ import { connectImap, type LineClient } from "./line-client.ts";
 import { type LoadKind, messageOf, select, type Word } from "./load.ts";
 
 /** What is there after a fault, against what loads were told. */
-const MAILBOXES = ["INBOX", "Archive", "Drafts", "Trash", "Sent", "Junk"] as const;
+export const MAILBOXES = ["INBOX", "Archive", "Drafts", "Trash", "Sent", "Junk"] as const;
 type MailboxName = (typeof MAILBOXES)[number];
 /** Messages that are fetched at once: an answer is one string. */
 const FETCH_MAX = 200;
