@@ -22,7 +22,7 @@ export class AccountTraffic {
   readonly user: string;
   readonly password: string;
   readonly ledger: UidLedger = new UidLedger();
-  readonly counts: SessionCounts = { ok: 0, unavailable: 0, wentOn: 0, byes: 0, cutShort: 0 };
+  readonly counts: SessionCounts = { ok: 0, unavailable: 0, wentOn: 0, byes: 0, killed: 0 };
   readonly #mirrors = new Map<string, SessionMirror>();
   #said: readonly Said[] = LOADS.map(saidOf);
 
@@ -42,11 +42,11 @@ export class AccountTraffic {
     this.#mirrors.clear();
   }
 
-  /** What a session was told; each session's in its order. */
-  take(exchange: Exchange): void {
+  /** What a session on `host` was told; each session's in its order. */
+  take(exchange: Exchange, { killedAt }: Host): void {
     let mirror = this.#mirrors.get(exchange.session);
     if (!mirror) {
-      mirror = new SessionMirror(this.ledger, this.counts);
+      mirror = new SessionMirror(this.ledger, this.counts, (from, to) => killedAt.some((at) => at >= from && at <= to));
       this.#mirrors.set(exchange.session, mirror);
     }
     mirror.take(exchange);
@@ -62,7 +62,7 @@ export class AccountTraffic {
     let stuck: readonly string[] = [];
     lines.on("line", (line) => {
       const told = JSON.parse(line) as Told;
-      if ("exchange" in told) this.take(told.exchange);
+      if ("exchange" in told) this.take(told.exchange, host);
       else if ("stuck" in told) stuck = told.stuck;
       else this.#takeSaid(told);
     });

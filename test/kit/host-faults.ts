@@ -4,7 +4,7 @@ import type { Random } from "./random.ts";
 import { WAY_FAULTS, type WayFault } from "./store-proxy.ts";
 
 /** Between two faults of a host. */
-const CALM_MS = [500, 4000] as const;
+const CALM_MS = [1000, 8000] as const;
 const FREEZE_MS = [500, 12_000] as const;
 /** How long a host is cut off: mostly for less than a request's time limit, sometimes for more, and now and then for longer
  * than an unknown outcome is asked. */

@@ -158,7 +158,7 @@ let lookers = 0;
 
 /** A session whose exchanges count as the loads' do. */
 async function signIn(account: AccountTraffic, host: Host): Promise<LineClient> {
-  const recorder = new Recorder(`looker ${++lookers} on ${host.name}`, (exchange) => account.take(exchange));
+  const recorder = new Recorder(`looker ${++lookers} on ${host.name}`, (exchange) => account.take(exchange, host));
   return connectImap(host.ports.imap, account.user, account.password, recorder);
 }
 

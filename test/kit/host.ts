@@ -1,4 +1,5 @@
 import { freePort } from "../interop/harness.ts";
+import { nowUs } from "./exchange.ts";
 import { type RunningServer, startServer } from "./server.ts";
 import { StoreProxy } from "./store-proxy.ts";
 
@@ -12,6 +13,8 @@ export class Host {
   #server: RunningServer | undefined;
   /** What became of servers that ended by themselves. */
   readonly ends: string[] = [];
+  /** When it was killed, by {@link nowUs}. */
+  readonly killedAt: number[] = [];
 
   private constructor(
     { name, data, env }: HostOptions,
@@ -74,6 +77,7 @@ export class Host {
   async kill(): Promise<void> {
     const server = this.#running;
     this.#server = undefined;
+    this.killedAt.push(nowUs());
     await server.kill();
   }
 

@@ -9,9 +9,15 @@ export interface SessionCounts {
   /** Positive replies on a connection that had had a temporary failure. */
   wentOn: number;
   byes: number;
-  /** Connections that ended amid an answer, without BYE. */
-  cutShort: number;
+  /** Connections that ended amid an answer because their host was killed. */
+  killed: number;
 }
+
+/** Whether the session's host was killed between these times. */
+export type WasKilled = (from: number, to: number) => boolean;
+
+/** A connection stands so long at most before its first command. */
+const CONNECT_US = 5_000_000;
 
 interface Selected {
   readonly path: string;
@@ -35,15 +41,19 @@ const WHOLE = "UID FETCH 1:* (UID FLAGS ";
 export class SessionMirror {
   readonly #ledger: UidLedger;
   readonly #counts: SessionCounts;
+  readonly #wasKilled: WasKilled;
+  #begunAt: number | undefined;
   #selected: Selected | undefined;
   #hadFailure = false;
 
-  constructor(ledger: UidLedger, counts: SessionCounts) {
+  constructor(ledger: UidLedger, counts: SessionCounts, wasKilled: WasKilled) {
     this.#ledger = ledger;
     this.#counts = counts;
+    this.#wasKilled = wasKilled;
   }
 
   take(exchange: Exchange): void {
+    this.#begunAt ??= exchange.sentAt;
     const responses = responsesOf(exchange.answer);
     const tagged = exchange.ended ? undefined : /^t\d+ (.*)$/.exec(responses.at(-1) ?? "")?.[1];
     const refused = tagged !== undefined && !tagged.startsWith("OK");
@@ -53,10 +63,11 @@ export class SessionMirror {
     else this.#takeOther(exchange, responses, tagged);
   }
 
-  #count({ session, command, answer, ended }: Exchange, responses: readonly string[], tagged?: string): void {
+  #count({ session, command, answer, ended, gotAt }: Exchange, responses: readonly string[], tagged?: string): void {
     const counts = this.#counts;
     if (responses.some((line) => line.startsWith("* BYE"))) counts.byes++;
-    else if (ended) counts.cutShort++;
+    else if (ended && this.#wasKilled(this.#begunAt! - CONNECT_US, gotAt)) counts.killed++;
+    else if (ended) this.#ledger.report(`${session}: ${command}: the connection ended after ${answer.slice(-200)}`);
     if (tagged === undefined) return;
     if (tagged.startsWith("OK")) {
       counts.ok++;
