@@ -22,7 +22,7 @@ export class AccountTraffic {
   readonly user: string;
   readonly password: string;
   readonly ledger: UidLedger = new UidLedger();
-  readonly counts: SessionCounts = { ok: 0, unavailable: 0, wentOn: 0, byes: 0, killed: 0 };
+  readonly counts: SessionCounts = { ok: 0, unavailable: 0, unavailableLogins: 0, wentOn: 0, byes: 0, killed: 0 };
   readonly #mirrors = new Map<string, SessionMirror>();
   #said: readonly Said[] = LOADS.map(saidOf);
 

@@ -9,7 +9,7 @@ const FREEZE_MS = [500, 12_000] as const;
 /** How long a host is cut off: mostly for less than a request's time limit, sometimes for more, and now and then for longer
  * than an unknown outcome is asked. */
 const AWAY_MS = { short: [300, 5000], long: [11_000, 25_000], beyond: [65_000, 75_000] } as const;
-const AWAY_LENGTHS = ["short", "short", "short", "short", "long", "long", "long", "beyond"] as const;
+const AWAY_LENGTHS = ["short", "short", "short", "long", "long", "beyond"] as const;
 /** How long a host whose process was killed stays so. */
 const DOWN_MS = [0, 2000] as const;
 

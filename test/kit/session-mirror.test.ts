@@ -11,7 +11,7 @@ const OK = "t1 OK done\r\n";
 /** Sessions of one account; one command after the other, whoever gives it. */
 class Told {
   readonly ledger = new UidLedger();
-  readonly counts: SessionCounts = { ok: 0, unavailable: 0, wentOn: 0, byes: 0, killed: 0 };
+  readonly counts: SessionCounts = { ok: 0, unavailable: 0, unavailableLogins: 0, wentOn: 0, byes: 0, killed: 0 };
   readonly #mirrors = new Map<string, SessionMirror>();
   #at = 0;
 

@@ -4,8 +4,9 @@ import type { UidLedger } from "./uid-ledger.ts";
 /** How sessions fared. */
 export interface SessionCounts {
   ok: number;
-  /** Temporary failures: NO [UNAVAILABLE]. */
+  /** Temporary failures of commands, and of sign-ins: NO [UNAVAILABLE]. */
   unavailable: number;
+  unavailableLogins: number;
   /** Positive replies on a connection that had had a temporary failure. */
   wentOn: number;
   byes: number;
@@ -74,7 +75,8 @@ export class SessionMirror {
       if (this.#hadFailure) counts.wentOn++;
       this.#hadFailure = false;
     } else if (tagged.startsWith("NO [UNAVAILABLE]")) {
-      counts.unavailable++;
+      if (command === "LOGIN") counts.unavailableLogins++;
+      else counts.unavailable++;
       this.#hadFailure = true;
     } else this.#ledger.report(`${session}: ${command} was answered ${answer.slice(-200)}`);
   }
