@@ -1,7 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { Host } from "./host.ts";
 import type { Random } from "./random.ts";
-import { WAY_FAULTS, type WayFault } from "./store-proxy.ts";
+import { WAY_FAULTS, type WayFault, WITHHELD } from "./store-proxy.ts";
 
 /** Between two faults of a host. */
 const CALM_MS = [1000, 8000] as const;
@@ -24,6 +24,8 @@ const FAULTS = [
   "away",
   "away-kill",
   "away-freeze",
+  "away-otherwise",
+  "away-otherwise",
 ] as const;
 type Fault = (typeof FAULTS)[number];
 
@@ -78,6 +80,15 @@ const FAULT_RUNS: Readonly<Record<Fault, (scene: Scene) => Promise<void>>> = {
       await kill(scene);
       await scene.restart();
     }),
+  /** Its way to the store fails in one manner, then in another. */
+  "away-otherwise": (scene) =>
+    away(scene, awayMs(scene.random), async () => {
+      const { host, random, counts } = scene;
+      const fault = random.pick(WAY_FAULTS);
+      counts.cuts[fault]++;
+      await host.proxy.heal(random.pick(WITHHELD));
+      await host.proxy.fail(fault);
+    }),
   "away-freeze": (scene) =>
     away(scene, scene.random.between(...AWAY_MS.short), async () => {
       await freeze(scene);
@@ -99,7 +110,7 @@ async function freeze({ host, random, counts }: Scene): Promise<void> {
 /** The host is cut off for `lengthMs`, with `amid` in the midst of that: a server that starts may wait for its store. */
 async function away({ host, random, counts }: Scene, lengthMs: number, amid: () => Promise<void>): Promise<void> {
   const fault = random.pick(WAY_FAULTS);
-  const withheld = random.pick(["late", "lost"] as const);
+  const withheld = random.pick(WITHHELD);
   counts.cuts[fault]++;
   await host.proxy.fail(fault);
   await delay(lengthMs / 2);

@@ -13,7 +13,8 @@ export type WayFault = (typeof WAY_FAULTS)[number];
 type Direction = "requests" | "answers";
 
 /** What becomes of bytes that hung: they arrive late, or never, their connection being cut. */
-export type Withheld = "late" | "lost";
+export const WITHHELD = ["late", "lost"] as const;
+export type Withheld = (typeof WITHHELD)[number];
 
 interface Pair {
   readonly client: Socket;
