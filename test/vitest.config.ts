@@ -2,7 +2,7 @@ import { defineConfig } from "vitest/config";
 
 const config: ReturnType<typeof defineConfig> = defineConfig({
   test: {
-    include: ["e2e/**/*.test.ts", "stores/*.test.ts", "*.test.ts"],
+    include: ["{e2e,kit,stores}/**/*.test.ts", "*.test.ts"],
     // Each starts servers, which use a core and a half: more at once would only wait for each other.
     maxWorkers: 2,
     testTimeout: 60_000,

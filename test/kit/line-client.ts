@@ -1,9 +1,16 @@
 import { once } from "node:events";
 import { connect, type Socket } from "node:net";
 
+/** Hears of each command before it is sent, and what was answered: all of it, or what came until the connection ended. */
+export interface Listener {
+  sent(command: string): void;
+  got(answer: string, ended: boolean): void;
+}
+
 /** A client that speaks lines: IMAP and LMTP as they stand on the wire, one character a byte. */
 export class LineClient {
   readonly socket: Socket;
+  listener: Listener | undefined;
   #received = "";
   #ended = false;
   #wake: () => void = () => undefined;
@@ -54,8 +61,31 @@ export class LineClient {
   /** Sends an IMAP command; resolves with its whole answer, the tagged line last. */
   async command(text: string): Promise<string> {
     const tag = `t${++this.#tag}`;
+    this.listener?.sent(text);
     this.send(`${tag} ${text}\r\n`);
-    return this.until(new RegExp(`^${tag} (?:OK|NO|BAD) .*\\r\\n`, "m"));
+    return this.#answerTo(tag);
+  }
+
+  /** IDLE: RFC 2177. Sends DONE once `over` resolves; resolves with all that was told. */
+  async idle(over: Promise<unknown>): Promise<string> {
+    const tag = `t${++this.#tag}`;
+    this.listener?.sent("IDLE");
+    this.send(`${tag} IDLE\r\n`);
+    const answer = this.#answerTo(tag);
+    await Promise.race([over, answer]);
+    this.send("DONE\r\n");
+    return answer;
+  }
+
+  async #answerTo(tag: string): Promise<string> {
+    try {
+      const answer = await this.until(new RegExp(`^${tag} (?:OK|NO|BAD) .*\\r\\n`, "m"));
+      this.listener?.got(answer, false);
+      return answer;
+    } catch (error) {
+      this.listener?.got(this.#received, true);
+      throw error;
+    }
   }
   #tag = 0;
 
@@ -98,8 +128,14 @@ export async function connectLmtp(port: number): Promise<LineClient> {
   return client;
 }
 
-export async function connectImap(port: number, user: string, password: string): Promise<LineClient> {
+export async function connectImap(
+  port: number,
+  user: string,
+  password: string,
+  listener?: Listener,
+): Promise<LineClient> {
   const client = await LineClient.connect(port);
+  client.listener = listener;
   await client.until(/^\* OK .*\r\n/m);
   const answer = await client.command(`LOGIN ${user} ${password}`);
   if (!/^t\d+ OK/m.test(answer)) throw new Error(answer);

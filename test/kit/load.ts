@@ -2,11 +2,15 @@ import { createHash } from "node:crypto";
 import { connectImap, connectLmtp, deliver, type LineClient } from "./line-client.ts";
 
 /**
- * Load from a process of its own: `node load.ts KIND IMAP-PORT LMTP-PORT USER PASSWORD SEED`. Prints `sent ID` before and
- * `done ID` after each positive reply, and ends when the connection does. What it writes follows from ID alone.
+ * Load from a process of its own: `node load.ts KIND IMAP-PORT LMTP-PORT USER PASSWORD SEED`. Prints `sent ID` before,
+ * `done ID` after a positive reply and `refused ID` after a negative one, and ends when the connection does. What it
+ * writes follows from ID alone.
  */
 export const LOADS = ["lmtp", "append", "flags", "copies", "mailboxes"] as const;
 export type LoadKind = (typeof LOADS)[number];
+
+/** Keywords that the load sets: as many as a person may use. */
+const KEYWORDS = 50;
 
 export function messageOf(id: string): string {
   const digest = createHash("sha256").update(id).digest("hex");
@@ -15,26 +19,36 @@ export function messageOf(id: string): string {
   return `From: load@example.net\r\nSubject: ${id}\r\nMessage-ID: <${id}@load>\r\n\r\n${`${digest}\r\n`.repeat(lines)}`;
 }
 
-interface Run {
+/** What is said of a change: before it is sent, after a positive reply, after a negative one. */
+export type Word = "sent" | "done" | "refused";
+
+/** What a load is given. */
+export interface Run {
   readonly user: string;
   readonly seed: string;
   readonly imap: () => Promise<LineClient>;
   readonly lmtp: () => Promise<LineClient>;
+  readonly say: (word: Word, id: string) => void;
+  /** Between two steps; resolves with false when the load is over. */
+  readonly goesOn: () => Promise<boolean>;
 }
 
-function say(word: "sent" | "done", id: string): void {
-  process.stdout.write(`${word} ${id}\n`);
-}
-
-/** Says that `id` is sent, gives the command, and says that it is done if the answer is OK. */
-async function acknowledged(client: LineClient, id: string, command: string): Promise<string> {
+/** Says that `id` is sent, gives the command, and says what was answered. Resolves with whether it was OK. */
+async function isAcknowledged({ say }: Run, client: LineClient, id: string, command: string): Promise<boolean> {
   say("sent", id);
-  const answer = await client.command(command);
-  if (/^t\d+ OK/m.test(answer)) say("done", id);
+  const isOk = /^t\d+ OK/m.test(await client.command(command));
+  say(isOk ? "done" : "refused", id);
+  return isOk;
+}
+
+/** Resolves with what SELECT told; throws it if that is not OK. */
+export async function select(client: LineClient, mailbox: string): Promise<string> {
+  const answer = await client.command(`SELECT ${mailbox}`);
+  if (!/^t\d+ OK/m.test(answer)) throw new Error(answer);
   return answer;
 }
 
-function appendOf(mailbox: string, id: string): string {
+export function appendOf(mailbox: string, id: string): string {
   const message = messageOf(id);
   return `APPEND ${mailbox} {${message.length}+}\r\n${message}`;
 }
@@ -43,51 +57,64 @@ async function appendedUid(client: LineClient, mailbox: string, id: string): Pro
   return /APPENDUID \d+ (\d+)/.exec(await client.command(appendOf(mailbox, id)))?.[1];
 }
 
-const RUNS: Record<LoadKind, (run: Run) => Promise<void>> = {
-  async lmtp({ user, seed, lmtp }) {
+/** Each ends when its connection does, or when it goes on no more. What was refused is not built upon. */
+export const RUNS: Record<LoadKind, (run: Run) => Promise<void>> = {
+  /** A temporary failure is tried again, as a mail transfer agent does. */
+  async lmtp({ user, seed, lmtp, say, goesOn }) {
     const client = await lmtp();
-    for (let n = 0; ; n++) {
-      const id = `l${seed}x${n}`;
-      say("sent", id);
-      const [reply] = await deliver(client, [user], messageOf(id));
-      if (reply?.startsWith("250")) say("done", id);
+    let id = "";
+    for (let n = 0; await goesOn(); ) {
+      if (id === "") {
+        id = `l${seed}x${n++}`;
+        say("sent", id);
+      }
+      const [reply = ""] = await deliver(client, [user], messageOf(id));
+      if (/^4/.test(reply)) continue;
+      say(reply.startsWith("250") ? "done" : "refused", id);
+      id = "";
     }
   },
-  async append({ seed, imap }) {
-    const client = await imap();
-    for (let n = 0; ; n++) await acknowledged(client, `a${seed}x${n}`, appendOf("Archive", `a${seed}x${n}`));
+  async append(run) {
+    const client = await run.imap();
+    for (let n = 0; await run.goesOn(); n++) {
+      const id = `a${run.seed}x${n}`;
+      await isAcknowledged(run, client, id, appendOf("Archive", id));
+    }
   },
   /** Flags and moves: what is told done must hold after the crash. */
-  async flags({ seed, imap }) {
-    const client = await imap();
-    await client.command("SELECT Drafts");
-    for (let n = 0; ; n++) {
-      const id = `f${seed}x${n}`;
+  async flags(run) {
+    const client = await run.imap();
+    await select(client, "Drafts");
+    for (let n = 0; await run.goesOn(); n++) {
+      const id = `f${run.seed}x${n}`;
       const uid = await appendedUid(client, "Drafts", id);
-      await acknowledged(client, id, `UID STORE ${uid} +FLAGS (\\Flagged k${n})`);
-      if (n % 2 === 0) await acknowledged(client, `m${id}`, `UID MOVE ${uid} Trash`);
+      if (uid === undefined) continue;
+      await isAcknowledged(run, client, id, `UID STORE ${uid} +FLAGS (\\Flagged k${n % KEYWORDS})`);
+      if (n % 2 === 0) await isAcknowledged(run, client, `m${id}`, `UID MOVE ${uid} Trash`);
     }
   },
   /** Copies to Junk, and expunges the one that was copied. */
-  async copies({ seed, imap }) {
-    const client = await imap();
-    await client.command("SELECT Sent");
-    for (let n = 0; ; n++) {
-      const id = `c${seed}x${n}`;
+  async copies(run) {
+    const client = await run.imap();
+    await select(client, "Sent");
+    for (let n = 0; await run.goesOn(); n++) {
+      const id = `c${run.seed}x${n}`;
       const uid = await appendedUid(client, "Sent", id);
-      await acknowledged(client, id, `UID COPY ${uid} Junk`);
-      await client.command(`UID STORE ${uid} +FLAGS.SILENT (\\Deleted)`);
-      await acknowledged(client, `e${id}`, `UID EXPUNGE ${uid}`);
+      if (uid === undefined) continue;
+      if (!(await isAcknowledged(run, client, id, `UID COPY ${uid} Junk`))) continue;
+      const deleted = await client.command(`UID STORE ${uid} +FLAGS.SILENT (\\Deleted)`);
+      if (/^t\d+ OK/m.test(deleted)) await isAcknowledged(run, client, `e${id}`, `UID EXPUNGE ${uid}`);
     }
   },
   /** Makes a mailbox, renames it, and deletes every second. */
-  async mailboxes({ seed, imap }) {
-    const client = await imap();
-    for (let n = 0; ; n++) {
-      const id = `b${seed}x${n}`;
-      await acknowledged(client, id, `CREATE Boxes/${id}`);
-      await acknowledged(client, `r${id}`, `RENAME Boxes/${id} Boxes/r${id}`);
-      if (n % 2 === 1) await acknowledged(client, `d${id}`, `DELETE Boxes/r${id}`);
+  async mailboxes(run) {
+    const client = await run.imap();
+    for (let n = 0; await run.goesOn(); n++) {
+      const id = `b${run.seed}x${n}`;
+      if (!(await isAcknowledged(run, client, id, `CREATE Boxes/${id}`))) continue;
+      if (!(await isAcknowledged(run, client, `r${id}`, `RENAME Boxes/${id} Boxes/r${id}`))) continue;
+      await client.command(`STATUS Boxes/r${id} (UIDVALIDITY UIDNEXT MESSAGES)`);
+      if (n % 2 === 1) await isAcknowledged(run, client, `d${id}`, `DELETE Boxes/r${id}`);
     }
   },
 };
@@ -106,6 +133,8 @@ async function main(): Promise<void> {
     seed,
     imap: () => connectImap(Number(imapPort), user, password),
     lmtp: () => connectLmtp(Number(lmtpPort)),
+    say: (word, id) => process.stdout.write(`${word} ${id}\n`),
+    goesOn: async () => true,
   });
 }
 

@@ -69,7 +69,7 @@ export class Dropbox {
       const fingerprint = hexText(hash.end());
       const earlier = unsettled.find(fingerprint);
       note = earlier ? undefined : sealed;
-      await this.#put(fingerprint, earlier ?? sealed, client);
+      await this.#put(fingerprint, earlier ?? sealed, { client, isAgain: earlier !== undefined });
       if (note) this.#givenUp = this.#givenUp.filter((number) => !givenUp.includes(number));
     } catch (error) {
       // A note whose outcome is unknown may yet come, under its number.
@@ -81,13 +81,19 @@ export class Dropbox {
     }
   }
 
-  async #put(fingerprint: string, note: SealedNote, client: Handover): Promise<void> {
+  /** `isAgain`: an earlier put of the note has no known outcome. */
+  async #put(
+    fingerprint: string,
+    note: SealedNote,
+    { client, isAgain }: { readonly client: Handover; readonly isAgain: boolean },
+  ): Promise<void> {
     const { store, unsettled } = this.#deliverer;
     unsettled.hold(fingerprint, note, client);
     try {
       await asStoreFailure(store.put(this.#prefix + note.name, note.bytes, { along: note.along }));
     } catch (error) {
-      if (isUnknown(error)) unsettled.doubt(fingerprint, client);
+      // That this put was surely not done says nothing of the earlier one.
+      if (isAgain || isUnknown(error)) unsettled.doubt(fingerprint, client);
       else unsettled.drop(fingerprint, client);
       throw error;
     }

@@ -69,6 +69,22 @@ test.each<Fault["kind"]>(["lost-answer", "late"])(
   },
 );
 
+test("a put whose outcome is unknown stays so, also when the next try is surely refused: one mail", async () => {
+  const { place, unsettled, box, account, texts } = await scene();
+  const client = unsettled.connect();
+  const tries: readonly Fault[] = [{ kind: "lost-answer" }, { kind: "unavailable" }];
+  for (const fault of tries) {
+    place.fault = (operation, name) => (operation === "put" && name.includes("/note/") ? fault : undefined);
+    const code = fault.kind === "unavailable" ? "unavailable" : "unknown-outcome";
+    await expect(box.deliver(none, stream(mailText(1)), client)).rejects.toMatchObject({ code });
+    client.settle();
+  }
+  place.fault = () => undefined;
+  await box.deliver(none, stream(mailText(1)), client);
+  expect(await texts()).toEqual([mailText(1)]);
+  await account.dispose();
+});
+
 test("what was surely refused is forgotten; after an hour all is", async () => {
   const { place, unsettled, box, account, texts } = await scene();
   const client = unsettled.connect();
