@@ -13,6 +13,7 @@ import {
   markRestored,
   openEmbeddedStore,
   restoreEmbeddedStore,
+  settleEmbeddedStore,
   UsersFolder,
 } from "@restante/engine/node";
 import type { Config } from "@restante/host";
@@ -100,7 +101,13 @@ async function openCopy(folder: string): Promise<{ readonly store: ObjectStore }
     throw new Exit(EXIT.failed, `${folder}: ${message}`);
   };
   const store = await openEmbeddedStore({ folder, reserveBytes: 0, onFatal });
-  return { store, [Symbol.asyncDispose]: () => store.dispose() };
+  return {
+    store,
+    async [Symbol.asyncDispose]() {
+      await store.dispose();
+      settleEmbeddedStore(folder);
+    },
+  };
 }
 
 /** A directory has its own backups; what it tells of accounts is kept here too, since a restore must mark each of them. */

@@ -67,10 +67,19 @@ async function copyDatabase(from: string, to: string): Promise<void> {
   } finally {
     source.close();
   }
-  // One file, whole: no write-ahead log beside it.
-  const copied = new DatabaseSync(to);
-  copied.exec("PRAGMA journal_mode = DELETE");
-  copied.close();
+  settle(to);
+}
+
+/** Makes a store that nobody has open a copy as {@link backupEmbeddedStore} makes it. */
+export function settleEmbeddedStore(folder: string): void {
+  settle(join(folder, DATABASE));
+}
+
+/** One file, whole: no write-ahead log beside it. */
+function settle(database: string): void {
+  const settled = new DatabaseSync(database);
+  settled.exec("PRAGMA journal_mode = DELETE");
+  settled.close();
 }
 
 function filesNamed(database: string): ReadonlySet<string> {
