@@ -3,8 +3,8 @@ import { defineConfig } from "vitest/config";
 const config: ReturnType<typeof defineConfig> = defineConfig({
   test: {
     include: ["{e2e,kit,stores}/**/*.test.ts", "*.test.ts"],
-    // Each starts servers, which use a core and a half: more at once would only wait for each other.
-    maxWorkers: 2,
+    // Each starts servers, and waits for them much of the time.
+    maxWorkers: 3,
     testTimeout: 60_000,
     hookTimeout: 60_000,
     reporters: ["default", "json"],

@@ -1,6 +1,5 @@
 import { cp, mkdir, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { S3Double } from "@restante/engine/node/testing";
 import { expect, test } from "vitest";
 import { connectImap, connectLmtp, deliver } from "../kit/line-client.ts";
 import { messageOf } from "../kit/load.ts";
@@ -37,8 +36,8 @@ async function deliverUntil({ ports }: RunningServer, stop: AbortSignal): Promis
   return ids;
 }
 
-async function checked(data: string, env: Readonly<Record<string, string>> = {}): Promise<void> {
-  const result = await restante(data, ["check", DEMO.user, "--password-stdin"], `${DEMO.password}\n`, env);
+async function checked(data: string): Promise<void> {
+  const result = await restante(data, ["check", DEMO.user, "--password-stdin"], `${DEMO.password}\n`);
   expect(result).toMatchObject({ code: 0, out: expect.stringContaining(" 0 damaged") });
 }
 
@@ -118,61 +117,6 @@ test("the sealed check names what is missing and what has another size, and its 
   expect(await owner(["--retry"])).toMatchObject({ code: 0, out: "0 deliveries can't be opened\n" });
   await removeDataFolder(data);
 }, 60_000);
-
-test("what a bucket holds, or a bucket and a folder, is backed up beside the server, and restored into an empty bucket", async () => {
-  const double = await S3Double.start();
-  const { endpoint, bucket, accessKey, secretKey } = double.settings;
-  const s3 = {
-    RESTANTE_STORAGE_KIND: "s3",
-    RESTANTE_S3_ENDPOINT: endpoint,
-    RESTANTE_S3_BUCKET: bucket,
-    RESTANTE_S3_ACCESS_KEY: accessKey,
-    RESTANTE_S3_SECRET_KEY: secretKey,
-  };
-  for (const env of [s3, { ...s3, RESTANTE_STORAGE_LOG_KIND: "embedded" }]) {
-    const data = await makeDataFolder();
-    const server = await startServer(data, { env });
-    const stop = new AbortController();
-    const load = deliverUntil(server, stop.signal);
-    await new Promise((resolve) => setTimeout(resolve, 500));
-    expect(await restante(data, ["backup", "kept"], "", env)).toMatchObject({ code: 0, err: "" });
-    stop.abort();
-    const ids = await load;
-    const before = await look(server);
-    expect(await server.stop()).toBe(0);
-    expect(await restante(data, ["restore", "kept"], "", env)).toMatchObject({
-      code: 1,
-      err: expect.stringMatching(/such an account/),
-    });
-    double.objects.clear();
-    await rm(join(data, "store"), { recursive: true, force: true });
-    expect(await restante(data, ["restore", "kept"], "", env)).toMatchObject({ code: 0, err: "" });
-    const restored = await startServer(data, { env });
-    const after = await look(restored);
-    const subjects = [...after.subjects.values()];
-    expect(new Set(subjects).size).toBe(subjects.length);
-    expect([...before.subjects.values()]).toEqual(expect.arrayContaining(subjects));
-    // The first were acknowledged before the backup began.
-    expect(subjects).toEqual(expect.arrayContaining(ids.slice(0, 3)));
-    expect(after.uidValidity).toBeGreaterThan(before.uidValidity);
-    expect(await restored.stop()).toBe(0);
-    await checked(data, env);
-    double.objects.clear();
-    // A backup of either kind goes back into either.
-    const fresh = await makeDataFolder();
-    expect(await restante(fresh, ["restore", join(data, "kept")])).toMatchObject({ code: 0, err: "" });
-    await checked(fresh);
-    expect(await restante(fresh, ["backup", "again"])).toMatchObject({ code: 0, err: "" });
-    await rm(join(data, "store"), { recursive: true, force: true });
-    const again = await restante(data, ["restore", join(fresh, "again")], "", env);
-    expect(again).toMatchObject({ code: 0, err: "" });
-    await checked(data, env);
-    double.objects.clear();
-    await removeDataFolder(fresh);
-    await removeDataFolder(data);
-  }
-  await double.stop();
-}, 120_000);
 
 test("what ends with the server is not backed up", async () => {
   const data = await makeDataFolder();

@@ -1,3 +1,4 @@
+import { randomBytes } from "node:crypto";
 import { mkdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { WitnessKeeper } from "../account/platform.ts";
@@ -25,8 +26,10 @@ export function witnessFolder(folder: string): WitnessKeeper {
     },
     async write(account, { entry, hash }) {
       await mkdir(folder, { recursive: true, mode: 0o700 });
-      const temporary = `${file(account)}.${process.pid}.new`;
-      await writeFile(temporary, JSON.stringify({ entry, hash: Buffer.from(hash).toString("hex") }), { mode: 0o600 });
+      // A name of its own, for each: several are kept at once.
+      const temporary = `${file(account)}.${randomBytes(8).toString("hex")}.new`;
+      const text = JSON.stringify({ entry, hash: Buffer.from(hash).toString("hex") });
+      await writeFile(temporary, text, { mode: 0o600, flush: true });
       await rename(temporary, file(account));
     },
   };
