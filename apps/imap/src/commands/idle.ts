@@ -7,12 +7,9 @@ export const idle: Command<unknown> = defineCommand({
   capabilities: ["IDLE"],
   parse: noArguments,
   async run(_, session) {
-    let begun = false;
     const line = await session.link.idle(async () => {
-      // What wakes it later was applied before.
-      if (begun) session.mail.assertValid();
-      else await session.mail.refresh();
-      begun = true;
+      // Looks once: what wakes it later came after that, and was applied before it woke.
+      await session.refresh();
       session.syncView({ expunges: true, uid: false });
     });
     const word = line ? String.fromCharCode(...line.subarray(0, 5)).toUpperCase() : "";

@@ -49,11 +49,6 @@ export class AccountSession {
     return this.#slot !== undefined && !isStillListed(this.#slot, this.#account.mail.state.slots.names);
   }
 
-  /** Throws EngineError `not-permitted` if this session {@link isRevoked}. */
-  assertValid(): void {
-    void this.#open;
-  }
-
   /** The account's state now: taken anew after each await. */
   get state(): MailState {
     return this.#mail.state;
