@@ -1,10 +1,10 @@
-import { randomBytes } from "node:crypto";
 import { type Stats, statSync } from "node:fs";
-import { link, mkdir, readdir, readFile, rename, unlink, writeFile } from "node:fs/promises";
+import { link, mkdir, readdir, readFile, rename, unlink } from "node:fs/promises";
 import { join } from "node:path";
 import { normalizeAddress, type User, type UserDirectory } from "../account/users.ts";
 import { decodePublicRecord, encodePublicRecord } from "../crypto/index.ts";
 import { EngineError } from "../errors.ts";
+import { writeBeside } from "./whole-file.ts";
 
 /**
  * The `static` login: a folder with one file a user, `<address>.json`, that holds public facts alone (account id and
@@ -67,16 +67,10 @@ export class UsersFolder implements UserDirectory {
     await rename(await this.#write(user), this.#file(user.address));
   }
 
-  /** A file beside the folder's own, whole and synced: readers look at any time. */
-  async #write({ address, record }: User): Promise<string> {
+  /** Readers look at any time. */
+  #write({ address, record }: User): Promise<string> {
     const publicKey = Buffer.from(encodePublicRecord(record)).toString("base64");
-    const temporary = `${this.#file(address)}.${randomBytes(8).toString("hex")}.new`;
-    await writeFile(temporary, `${JSON.stringify({ address, publicKey }, undefined, 2)}\n`, {
-      mode: 0o600,
-      flag: "wx",
-      flush: true,
-    });
-    return temporary;
+    return writeBeside(this.#file(address), `${JSON.stringify({ address, publicKey }, undefined, 2)}\n`);
   }
 
   async remove(address: string): Promise<void> {

@@ -1,7 +1,7 @@
-import { randomBytes } from "node:crypto";
 import { mkdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { WitnessKeeper } from "../account/platform.ts";
+import { writeBeside } from "./whole-file.ts";
 
 /** Witnesses as one small file an account, in the host's own folder, outside the store. */
 export function witnessFolder(folder: string): WitnessKeeper {
@@ -26,11 +26,8 @@ export function witnessFolder(folder: string): WitnessKeeper {
     },
     async write(account, { entry, hash }) {
       await mkdir(folder, { recursive: true, mode: 0o700 });
-      // A name of its own, for each: several are kept at once.
-      const temporary = `${file(account)}.${randomBytes(8).toString("hex")}.new`;
       const text = JSON.stringify({ entry, hash: Buffer.from(hash).toString("hex") });
-      await writeFile(temporary, text, { mode: 0o600, flush: true });
-      await rename(temporary, file(account));
+      await rename(await writeBeside(file(account), text), file(account));
     },
   };
 }
