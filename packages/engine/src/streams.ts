@@ -16,6 +16,11 @@ export async function collect(content: Uint8Array | AsyncIterable<Uint8Array>): 
     pieces.push(piece.slice());
     size += piece.length;
   }
+  return joined(pieces, size);
+}
+
+/** Pieces of `size` octets together as one. */
+export function joined(pieces: readonly Uint8Array[], size: number): Uint8Array {
   const bytes = new Uint8Array(size);
   let at = 0;
   for (const piece of pieces) {
@@ -23,4 +28,24 @@ export async function collect(content: Uint8Array | AsyncIterable<Uint8Array>): 
     at += piece.length;
   }
   return bytes;
+}
+
+/** A stream in blocks of `size` octets; the last is what is left, if there is any. Two buffers take turns: a block stands
+ * until the one after the next is asked for. */
+export async function* blocks(source: AsyncIterable<Uint8Array>, size: number): AsyncGenerator<Uint8Array> {
+  const buffers = [new Uint8Array(size), new Uint8Array(size)] as const;
+  let turn: 0 | 1 = 0;
+  let filled = 0;
+  for await (const piece of source)
+    for (let at = 0; at < piece.length; ) {
+      const taken = Math.min(piece.length - at, size - filled);
+      buffers[turn].set(piece.subarray(at, at + taken), filled);
+      filled += taken;
+      at += taken;
+      if (filled < size) continue;
+      yield buffers[turn];
+      turn = turn === 0 ? 1 : 0;
+      filled = 0;
+    }
+  if (filled > 0) yield buffers[turn].subarray(0, filled);
 }

@@ -14,7 +14,7 @@ import { encodeDelivered } from "../mail/delivered.ts";
 import { takeBody, tap } from "../mail/intake.ts";
 import { bodyName } from "../mail/names.ts";
 import type { ObjectStore } from "../storage/object-store.ts";
-import { chain } from "../storage/streams.ts";
+import { chain } from "../streams.ts";
 import type { Platform } from "./platform.ts";
 import type { Handover, SealedNote, Unsettled } from "./unsettled.ts";
 import { accountPrefix, type User } from "./users.ts";

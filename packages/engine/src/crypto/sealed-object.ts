@@ -1,3 +1,4 @@
+import { blocks } from "../streams.ts";
 import { CryptoError } from "./errors.ts";
 import { KINDS, type Kind } from "./kinds.ts";
 import type { CryptoPlatform } from "./platform.ts";
@@ -68,23 +69,8 @@ export function sealObject(context: SealContext, content: Uint8Array): Uint8Arra
 /** Seals a stream in bounded memory; the pieces joined are what {@link sealObject} makes. */
 export async function* sealStream(context: SealContext, source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
   const writer = new SegmentWriter(context);
-  // Two buffers in turn: the writer holds one segment back while the next is filled.
-  const buffers = [new Uint8Array(SEGMENT_CONTENT_BYTES), new Uint8Array(SEGMENT_CONTENT_BYTES)] as const;
-  let turn: 0 | 1 = 0;
-  let filled = 0;
-  for await (const chunk of source)
-    for (let at = 0; at < chunk.length; ) {
-      const taken = Math.min(chunk.length - at, SEGMENT_CONTENT_BYTES - filled);
-      buffers[turn].set(chunk.subarray(at, at + taken), filled);
-      filled += taken;
-      at += taken;
-      if (filled === SEGMENT_CONTENT_BYTES) {
-        yield* writer.write(buffers[turn]);
-        turn = turn === 0 ? 1 : 0;
-        filled = 0;
-      }
-    }
-  if (filled > 0) yield* writer.write(buffers[turn].subarray(0, filled));
+  // The writer holds one segment back while the next is filled.
+  for await (const content of blocks(source, SEGMENT_CONTENT_BYTES)) yield* writer.write(content);
   yield* writer.end();
 }
 

@@ -1,6 +1,6 @@
 import { createScanner } from "@restante/mime";
 import { concat, type SealContext, sealObject, sealStream } from "../crypto/index.ts";
-import { chain } from "../storage/streams.ts";
+import { chain } from "../streams.ts";
 import { type Digest, digest } from "./digest.ts";
 
 /** Bodies up to this ride in the note or the log entry; larger ones are objects of their own. */

@@ -8,6 +8,7 @@ import { hash, ready } from "../crypto/index.ts";
 import { EngineError } from "../errors.ts";
 import { MemoryPlace } from "../storage/memory.ts";
 import type { EmailSource } from "./email-capture.ts";
+import { bareEmail } from "./email-kit.ts";
 import { DELETED, SEEN } from "./flags.ts";
 import { Mail, mailMachine } from "./mail.ts";
 import type { Mailbox } from "./mailbox.ts";
@@ -73,22 +74,7 @@ class Place {
   email(flags: readonly string[], size: number): NewEmail {
     const id = new Uint8Array(16);
     new DataView(id.buffer).setUint32(0, ++this.#emails);
-    const none = new Uint8Array(0);
-    return {
-      id,
-      key: new Uint8Array(32),
-      size,
-      place: { in: "object", length: size },
-      receivedMs: 0,
-      receivedZone: 0,
-      sentMs: 0,
-      sentZone: 0,
-      thread: new Uint8Array(8),
-      ids: none,
-      summary: none,
-      header: none,
-      flags,
-    };
+    return { ...bareEmail([...id], flags), size, place: { in: "object", length: size } };
   }
 }
 

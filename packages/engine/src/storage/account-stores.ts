@@ -84,12 +84,14 @@ export class AccountStores<Settings> implements ObjectStore {
     const ended = new Promise<void>((resolve) => {
       end = resolve;
     });
-    // It is in use until the watch ends. One that can't be opened rings for nobody; whoever asks it sees why.
+    // It is in use until the watch ends.
     this.#use(accountOf(prefix), async (store) => {
       const stop = store.watch(prefix, ring, options);
       await ended;
       stop();
-    }).catch(() => undefined);
+    }).catch(() => {
+      // A watch is a hint: a store that can't be opened rings for nobody, and whoever asks it is told why.
+    });
     return end;
   }
 

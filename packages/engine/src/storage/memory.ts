@@ -1,3 +1,4 @@
+import { collect } from "../streams.ts";
 import { checkName, logNumber } from "./names.ts";
 import {
   type Got,
@@ -10,7 +11,6 @@ import {
   StoreError,
   type StoreOptions,
 } from "./object-store.ts";
-import { collect } from "./streams.ts";
 
 /**
  * A store of maps, for tests: a place that any number of stores (processes) share, with switches for the faults that

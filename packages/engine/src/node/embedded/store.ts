@@ -18,7 +18,7 @@ import {
   StoreError,
   type StoreOptions,
 } from "../../storage/object-store.ts";
-import { chain } from "../../storage/streams.ts";
+import { chain } from "../../streams.ts";
 import { lockStore } from "./lock.ts";
 import {
   type FromWorker,

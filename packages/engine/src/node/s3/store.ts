@@ -13,8 +13,8 @@ import {
   type StoreOptions,
   type WatchOptions,
 } from "../../storage/object-store.ts";
-import { chain } from "../../storage/streams.ts";
 import { surelyNotDone } from "../../storage/surely-not-done.ts";
+import { chain } from "../../streams.ts";
 import type { Hints } from "../hints.ts";
 import { type Answer, Connection, Refused } from "./connection.ts";
 import { PartlyFailed } from "./failures.ts";

@@ -1,5 +1,6 @@
 import { type Put, StoreError, type StoreOptions } from "../../storage/object-store.ts";
 import { surelyNotDone } from "../../storage/surely-not-done.ts";
+import { joined } from "../../streams.ts";
 import { type Connection, Refused } from "./connection.ts";
 import { PART_BYTES, PARTS_AT_ONCE } from "./settings.ts";
 
@@ -22,16 +23,6 @@ export async function* partsOf(content: AsyncIterable<Uint8Array>): AsyncGenerat
       size = 0;
     }
   yield joined(held, size);
-}
-
-function joined(pieces: readonly Uint8Array[], size: number): Uint8Array {
-  const bytes = new Uint8Array(size);
-  let at = 0;
-  for (const piece of pieces) {
-    bytes.set(piece, at);
-    at += piece.length;
-  }
-  return bytes;
 }
 
 interface Target {
