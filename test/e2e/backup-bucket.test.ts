@@ -5,6 +5,7 @@ import { afterEach, beforeEach, expect, test } from "vitest";
 import { connectImap, connectLmtp, deliver } from "../kit/line-client.ts";
 import { messageOf } from "../kit/load.ts";
 import { DEMO, makeDataFolder, type RunningServer, removeDataFolder, restante, startServer } from "../kit/server.ts";
+import { storeEnvironment } from "../stores/store-server.ts";
 
 let double: S3Double;
 let data: string;
@@ -12,14 +13,7 @@ let env: Readonly<Record<string, string>>;
 beforeEach(async () => {
   double = await S3Double.start();
   data = await makeDataFolder();
-  const { endpoint, bucket, accessKey, secretKey } = double.settings;
-  env = {
-    RESTANTE_STORAGE_KIND: "s3",
-    RESTANTE_S3_ENDPOINT: endpoint,
-    RESTANTE_S3_BUCKET: bucket,
-    RESTANTE_S3_ACCESS_KEY: accessKey,
-    RESTANTE_S3_SECRET_KEY: secretKey,
-  };
+  env = storeEnvironment({ ...double.settings, key: double.settings });
 });
 afterEach(async () => {
   await double.stop();

@@ -2,6 +2,7 @@ import { S3Double } from "@restante/engine/node/testing";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { connectLmtp, deliver, LineClient } from "../kit/line-client.ts";
 import { DEMO, makeDataFolder, type RunningServer, removeDataFolder, restante, startServer } from "../kit/server.ts";
+import { storeEnvironment } from "../stores/store-server.ts";
 
 /** A remote store that goes away and comes back under a server with open sessions. */
 
@@ -20,15 +21,8 @@ afterEach(async () => {
   await removeDataFolder(data);
 });
 
-function environment(): Record<string, string> {
-  const { endpoint, bucket, accessKey, secretKey } = double.settings;
-  return {
-    RESTANTE_STORAGE_KIND: "s3",
-    RESTANTE_S3_ENDPOINT: endpoint,
-    RESTANTE_S3_BUCKET: bucket,
-    RESTANTE_S3_ACCESS_KEY: accessKey,
-    RESTANTE_S3_SECRET_KEY: secretKey,
-  };
+function environment(): Readonly<Record<string, string>> {
+  return storeEnvironment({ ...double.settings, key: double.settings });
 }
 
 /** Nothing listens there while `work` runs; then all is as it was. */

@@ -75,7 +75,7 @@ export async function answers(url: string, isGood: (status: number) => boolean =
 
 /** What a `restante` with its mail there is told by its environment. */
 export function storeEnvironment(
-  { endpoint, region, bucket, key }: StoreServer,
+  { endpoint, region, bucket, key }: Pick<StoreServer, "endpoint" | "region" | "bucket" | "key">,
   by: StoreKey = key,
 ): Readonly<Record<string, string>> {
   return {
