@@ -8,6 +8,10 @@ import type { FlagChange } from "./op.ts";
 import type { MailState } from "./state.ts";
 import { runsOf } from "./target-rows.ts";
 
+/** Messages that one op changes at most, but for COPY, which is done wholly or not at all: applying more would keep all
+ * others waiting. */
+export const CHANGED_AT_ONCE = 8192;
+
 /**
  * A mailbox as one client knows it: uids in order, so that sequence numbers hold still until the protocol lets them
  * move. `sync` moves the view to the present and says what changed, after a rewind too.
@@ -185,7 +189,8 @@ export class MailboxView {
   }
 
   /** STORE. Resolves with the positions that were refused because they changed after `unchangedSince`, and marks the
-   * others as told: the caller answers them, or was asked not to. */
+   * others as told: the caller answers them, or was asked not to. What fails in between leaves the first part changed,
+   * of which `sync` tells. */
   async setFlags(
     positions: readonly number[],
     change: FlagChange,
@@ -193,19 +198,21 @@ export class MailboxView {
   ): Promise<{ readonly refused: readonly number[]; readonly modSeq: number }> {
     this.#assertWritable();
     checkFlags(change.flags);
-    if (positions.length === 0) return { refused: [], modSeq: this.#modSeq };
-    const outcome = await this.#mail.push({
-      kind: "flags",
-      ...this.#target(positions),
-      change,
-      ...(unchangedSince === undefined ? {} : { unchangedSince }),
-    });
-    for (const row of outcome.changed) this.#told.set(row, outcome.modSeq);
-    const refused = new Set(outcome.refused);
-    return {
-      refused: positions.filter((position) => refused.has(this.#presentRow(position) ?? -1)),
-      modSeq: outcome.modSeq,
-    };
+    const refused: number[] = [];
+    let modSeq = this.#modSeq;
+    for (const part of parts(positions)) {
+      const outcome = await this.#mail.push({
+        kind: "flags",
+        ...this.#target(part),
+        change,
+        ...(unchangedSince === undefined ? {} : { unchangedSince }),
+      });
+      for (const row of outcome.changed) this.#told.set(row, outcome.modSeq);
+      const rows = new Set(outcome.refused);
+      refused.push(...part.filter((position) => rows.has(this.#presentRow(position) ?? -1)));
+      modSeq = outcome.modSeq;
+    }
+    return { refused, modSeq };
   }
 
   /** Sets \Seen where it is missing; `sync` tells of it. */
@@ -215,8 +222,8 @@ export class MailboxView {
       const row = this.#presentRow(position);
       return row !== undefined && (flags.get(row) & SEEN) === 0;
     });
-    if (unseen.length === 0) return;
-    await this.#mail.push({ kind: "flags", ...this.#target(unseen), change: { mode: "add", flags: ["\\Seen"] } });
+    const change = { mode: "add", flags: ["\\Seen"] } as const;
+    for (const part of parts(unseen)) await this.#mail.push({ kind: "flags", ...this.#target(part), change });
   }
 
   /** The position of the first message without \Seen. */
@@ -241,10 +248,21 @@ export class MailboxView {
     return undefined;
   }
 
-  /** COPY and MOVE: RFC 9051 §6.4.7, RFC 6851 §3. Throws EngineError `not-found` if there is no mailbox at `path`. */
-  async transfer(kind: "copy" | "move", positions: readonly number[], path: string): Promise<Copied> {
-    if (kind === "move") this.#assertWritable();
-    return this.#mail.transfer(kind, this.#target(positions), path);
+  /** COPY: RFC 9051 §6.4.7. Throws EngineError `not-found` if there is no mailbox at `path`. */
+  copy(positions: readonly number[], path: string): Promise<Copied> {
+    return this.#mail.transfer("copy", this.#target(positions), path);
+  }
+
+  /** MOVE: RFC 6851 §3. Each part that was moved is told to `onMoved` at once: a later one may fail, and what was moved
+   * stays moved. Throws EngineError `not-found` if there is no mailbox at `path`. */
+  async move(
+    positions: readonly number[],
+    path: string,
+    onMoved: (moved: Copied) => void = () => undefined,
+  ): Promise<void> {
+    this.#assertWritable();
+    this.#mail.getMailbox(path);
+    for (const part of parts(positions)) onMoved(await this.#mail.transfer("move", this.#target(part), path));
   }
 
   /** EXPUNGE: takes those of `positions` (default: all) that carry \Deleted. */
@@ -257,8 +275,13 @@ export class MailboxView {
       const row = this.#presentRow(position);
       if (row !== undefined && (flags.get(row) & DELETED) !== 0) deleted.push(position);
     }
-    if (deleted.length > 0) await this.#mail.push({ kind: "expunge", ...this.#target(deleted) });
+    for (const part of parts(deleted)) await this.#mail.push({ kind: "expunge", ...this.#target(part) });
   }
+}
+
+/** Positions in parts of {@link CHANGED_AT_ONCE}. */
+function* parts(positions: readonly number[]): Generator<readonly number[]> {
+  for (let at = 0; at < positions.length; at += CHANGED_AT_ONCE) yield positions.slice(at, at + CHANGED_AT_ONCE);
 }
 
 function sameFlags(a: readonly string[], b: readonly string[]): boolean {
