@@ -10,7 +10,10 @@ import { runsOf } from "./target-rows.ts";
 
 /** Messages that one op changes at most, but for COPY, which is done wholly or not at all: applying more would keep all
  * others waiting. */
-export const CHANGED_AT_ONCE = 8192;
+export const CHANGED_AT_ONCE = 4096;
+
+/** Messages that are walked over in the time in which one is looked up by its uid. */
+const LOOKUP_COST = 16;
 
 /**
  * A mailbox as one client knows it: uids in order, so that sequence numbers hold still until the protocol lets them
@@ -109,8 +112,11 @@ export class MailboxView {
     if (!this.isBehind) return NO_CHANGES;
     const rewound = state !== this.#state;
     const vanished = rewound || mailbox.messages !== this.#list ? this.#vanishedPositions(mailbox, state) : [];
-    if (vanished.length > 0 && !options.expunges)
-      return { ...NO_CHANGES, flagged: rewound ? [] : this.#takeFlagged(mailbox, state, this.#length) };
+    if (vanished.length > 0 && !options.expunges) {
+      const flagged = rewound ? [] : this.#flaggedPositions(mailbox, state, this.#length);
+      for (const position of flagged) this.#noteTold(this.#list.at(position), state);
+      return { ...NO_CHANGES, flagged };
+    }
     const known = this.#length - vanished.length;
     // Expunged highest first, so that each number is right when it is sent.
     const expunged = vanished.map((position) => position + 1).reverse();
@@ -118,7 +124,7 @@ export class MailboxView {
     this.#list = mailbox.messages;
     this.#length = mailbox.messages.length;
     this.#state = state;
-    const flagged = this.#takeFlagged(mailbox, state, known).filter(isNews);
+    const flagged = this.#flaggedPositions(mailbox, state, known).filter(isNews);
     this.#modSeq = state.modSeq;
     this.#told.clear();
     return { expunged, added: this.#length - known, flagged, invalidated: false };
@@ -152,23 +158,26 @@ export class MailboxView {
     return vanished;
   }
 
-  /** Positions below `known` whose flags changed since the last sync and which the client has not been told. */
-  #takeFlagged(mailbox: Mailbox, state: MailState, known: number): number[] {
+  /** Positions below `known`, ascending, whose flags changed since the last sync and which the client was not told of. */
+  #flaggedPositions(mailbox: Mailbox, state: MailState, known: number): number[] {
     const { uid, modSeq } = state.memberships.columns;
-    const rows = mailbox.changes.since(this.#modSeq);
+    const isNews = (row: number): boolean => modSeq.get(row) > this.#modSeq && this.#told.get(row) !== modSeq.get(row);
     const positions: number[] = [];
-    const add = (row: number, position: number): void => {
-      if (position >= known || modSeq.get(row) <= this.#modSeq || this.#told.get(row) === modSeq.get(row)) return;
-      this.#told.set(row, modSeq.get(row));
-      positions.push(position);
-    };
-    if (rows)
-      for (const row of rows) {
-        const position = this.#list.lowerBound(uid.get(row), (r) => uid.get(r), this.#length);
-        if (position < this.#length && this.#list.at(position) === row) add(row, position);
-      }
-    else for (let position = 0; position < known; position++) add(this.#list.at(position), position);
+    const rows = mailbox.changes.since(this.#modSeq);
+    if (!rows || rows.size * LOOKUP_COST > known) {
+      for (let position = 0; position < known; position++)
+        if (isNews(this.#list.at(position))) positions.push(position);
+      return positions;
+    }
+    for (const row of rows) {
+      const position = this.#list.lowerBound(uid.get(row), (r) => uid.get(r), this.#length);
+      if (position < known && this.#list.at(position) === row && isNews(row)) positions.push(position);
+    }
     return positions.sort((a, b) => a - b);
+  }
+
+  #noteTold(row: number, state: MailState): void {
+    this.#told.set(row, state.memberships.columns.modSeq.get(row));
   }
 
   #target(positions: readonly number[]) {
