@@ -10,6 +10,7 @@ export { LdapDirectory, type LdapOptions } from "./node/ldap-directory.ts";
 export type { S3Settings } from "./node/s3/settings.ts";
 export { openS3Store, type S3Store } from "./node/s3/store.ts";
 export { UsersFolder } from "./node/users-folder.ts";
+export { WorkPool } from "./node/work-pool.ts";
 export { markRestored, witnessFolder } from "./node/witness-folder.ts";
 export { AccountStores } from "./storage/account-stores.ts";
 export { CheckedStore } from "./storage/checked-store.ts";
