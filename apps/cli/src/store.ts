@@ -8,6 +8,7 @@ import {
   Hints,
   openEmbeddedStore,
   openS3Store,
+  RecentStore,
   type S3Store,
   SplitStore,
 } from "@restante/engine/node";
@@ -50,7 +51,10 @@ export async function openStore(opening: Opening): Promise<OpenedStore> {
   const isApart = log_kind !== "";
   // What holds the log is checked before anything is written there.
   const rest = await stores.openKind(kind, "s3", !isApart);
-  const store = isApart ? new SplitStore(await stores.openKind(log_kind, "s3log", true), rest) : rest;
+  const whole = isApart ? new SplitStore(await stores.openKind(log_kind, "s3log", true), rest) : rest;
+  // What the embedded store holds is near.
+  const isRemote = kind === "s3" || log_kind === "s3";
+  const store = isRemote && opening.use === "all" ? new RecentStore(whole) : whole;
   return {
     store,
     check: () => stores.check(),
@@ -127,7 +131,7 @@ class Stores {
   }
 
   /** A bucket as it is used: believed to have create-if-absent only when it was seen to, if it holds the log; pages, packs
-   * and bodies, which are the rest's, are kept near. */
+   * and bodies, which are the rest's, are kept on disk. */
   async #openBucket(section: "s3" | "s3log", hasLog: boolean, own?: OwnBucket): Promise<ObjectStore> {
     const { use } = this.#opening;
     const bucket = await this.#openS3(section, own);

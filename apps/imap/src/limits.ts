@@ -26,7 +26,7 @@ export const IDLE_KEEPALIVE_MS = 120_000;
 export const OUTPUT_BYTES_MAX: number = 256 * 1024;
 /** Bytes read ahead of the command that is being run, before the socket is paused. */
 export const INPUT_BYTES_MAX: number = 256 * 1024;
-/** Bodies that are asked for before their turn in an answer comes: each brings up to 96 KB. */
+/** Bodies that are asked for before their turn in an answer comes: each brings up to 128 KB. */
 export const BODIES_AHEAD = 6;
 /** Milliseconds that one command works before the other connections have their turn. */
 export const TURN_MS = 8;

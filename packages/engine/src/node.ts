@@ -14,4 +14,5 @@ export { WorkPool } from "./node/work-pool.ts";
 export { markRestored, witnessFolder } from "./node/witness-folder.ts";
 export { AccountStores } from "./storage/account-stores.ts";
 export { CheckedStore } from "./storage/checked-store.ts";
+export { RecentStore } from "./storage/recent-store.ts";
 export { SplitStore } from "./storage/split-store.ts";

@@ -1,10 +1,11 @@
 import { expect, test } from "vitest";
-import { encapsulate, hostId, makeNote } from "../crypto/index.ts";
+import { encapsulate, hostId, makeNote, signingKeyPair } from "../crypto/index.ts";
 import { MemoryPlace } from "../storage/memory.ts";
+import { RecentStore } from "../storage/recent-store.ts";
 import { bytes, clock, crypto, dropbox, mailText, makeAccount, open, signer, stream, textsOf } from "../test-kit.ts";
 import { checkAccount } from "./check.ts";
 import { AccountSession } from "./session.ts";
-import { UNREADABLE } from "./take-in.ts";
+import { UNREADABLE, UNVERIFIED } from "./take-in.ts";
 
 const HOUR_MS = 3_600_000;
 const notes = (place: MemoryPlace): string[] => [...place.objects.keys()].filter((name) => name.includes("/note/"));
@@ -132,5 +133,59 @@ test("a note that does not open and is much older than the newest one is told to
     clock.now += HOUR_MS / 2;
   }
   expect(await textsOf(account, UNREADABLE)).toHaveLength(1);
+  await account.dispose();
+});
+
+test("a note that this process put is taken in once, however late it is told of it: others did, and forgot it a day later", async () => {
+  const place = new MemoryPlace(() => clock.now++);
+  const { ring, user } = await makeAccount(place);
+  const store = new RecentStore(place.open());
+  // The process is told of nothing until it wakes up.
+  let tellOf: (name: string) => void = () => undefined;
+  store.watch = (under, tell) => {
+    if (under.endsWith("note/")) tellOf = tell;
+    return () => undefined;
+  };
+  const asleep = await open({ open: () => store }, ring());
+  await asleep.takeIn();
+  // No number of a trusted host's says that it was taken in.
+  const stranger = signingKeyPair(new Uint8Array(32).fill(3));
+  await dropbox({ open: () => store }, user, stranger).deliver(new Uint8Array(0), stream(mailText(1)));
+  const [note] = notes(place);
+  const awake = await open(place, ring());
+  await awake.refresh();
+  await awake.upkeep.checkpoint();
+  for (let hours = 0; hours < 30; hours++) {
+    clock.now += HOUR_MS;
+    await awake.upkeep.run();
+  }
+  expect(notes(place)).toEqual([]);
+  expect(awake.mail.state.takenNotes.size).toBe(0);
+  await asleep.mail.ensure("Elsewhere");
+  expect(asleep.mail.state.takenNotes.size).toBe(0);
+  tellOf(note!);
+  await asleep.refresh();
+  await awake.refresh();
+  for (const account of [asleep, awake]) expect(await textsOf(account, UNVERIFIED)).toEqual([mailText(1)]);
+  await Promise.all([asleep.dispose(), awake.dispose()]);
+});
+
+test("a note that came damaged is asked for again", async () => {
+  const place = new MemoryPlace(() => clock.now++);
+  const { ring, user } = await makeAccount(place);
+  await dropbox(place, user).deliver(new Uint8Array(0), stream(mailText(1)));
+  const [name] = notes(place);
+  const good = place.objects.get(name!)!.bytes;
+  const store = new RecentStore(place.open());
+  place.write(
+    name!,
+    good.map((byte, at) => (at === 300 ? byte ^ 1 : byte)),
+  );
+  const account = await open({ open: () => store }, ring());
+  await account.refresh();
+  expect(await textsOf(account, "INBOX")).toEqual([]);
+  place.write(name!, good);
+  expect(await account.retryNotes()).toEqual([]);
+  expect(await textsOf(account, "INBOX")).toEqual([mailText(1)]);
   await account.dispose();
 });

@@ -17,6 +17,9 @@ const NOTES_MAX = 256;
 /** How much later than its name says a note may come: deliveries end within two hours, and hosts' clocks differ. Each
  * opening of an account looks at all. */
 const NOTE_DELAY_MAX_MS: number = 3 * 60 * 60_000;
+/** How old a note may be whose copy will do: its name came from a list, or from who put it. Much less than the day after
+ * which a note that was taken in may be gone and forgotten: one that is read still would be taken in twice. */
+const NOTE_COPY_AGE_MAX_MS: number = 60 * 60_000;
 /** A note that does not open is tried so often, so long apart, before its owner is told. */
 const UNREADABLE_TRIES = 3;
 const UNREADABLE_RETRY_MS: number = 30 * 60_000;
@@ -182,7 +185,9 @@ export class TakeIn {
 
   async #readNote(name: string): Promise<TakenNote | undefined> {
     const { store, prefix, platform, ring, trustedHosts } = this.#options;
-    const got = await asStoreFailure(store.get(prefix + name));
+    // What did not open may have been damaged on its way.
+    const copyAgeMaxMs = this.#failures.has(name) ? undefined : NOTE_COPY_AGE_MAX_MS;
+    const got = await asStoreFailure(store.get(prefix + name, undefined, { copyAgeMaxMs }));
     if (!got.found) return undefined;
     try {
       const note = openNote(platform.crypto, ring, name, got.bytes, trustedHosts);

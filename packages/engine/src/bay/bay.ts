@@ -17,7 +17,7 @@ export interface Bay<State, Op, Outcome> {
   sync(): Promise<void>;
   /** Calls back after ops were applied, own and others', or the state was replaced. Returns what ends that. */
   onApplied(listener: () => void): () => void;
-  /** What entry `n` carried; undefined if it is gone from the log. */
+  /** What entry `n`, which was applied, carried; undefined if it is gone from the log. */
   readEntry(n: number): Promise<ReadEntry<Op> | undefined>;
   dispose(): Promise<void>;
 }

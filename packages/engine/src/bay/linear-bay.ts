@@ -196,7 +196,7 @@ export class LinearBay<State, Op, Outcome> implements Bay<State, Op, Outcome> {
   }
 
   async readEntry(n: number): Promise<ReadEntry<Op> | undefined> {
-    const got = await this.#log.getEntry(n);
+    const got = await this.#log.getApplied(n);
     if (!got.found) return undefined;
     const { head, spans } = this.#log.openEntry(n, got.bytes);
     return { ops: head.ops.map((op) => this.#decode(op.bytes)), attachments: spans };

@@ -77,6 +77,12 @@ export class LogObjects {
     return asStoreFailure(store.get(prefix + entryName(n)));
   }
 
+  /** An entry that was applied here: what it holds is no news of the store, so a copy will do. */
+  getApplied(n: number): Promise<Got> {
+    const { store, prefix } = this.#place;
+    return asStoreFailure(store.get(prefix + entryName(n), undefined, { copyAgeMaxMs: Number.POSITIVE_INFINITY }));
+  }
+
   /** Throws EngineError `corrupt` if these bytes are not entry n, `unavailable` if they are the fence. */
   openEntry(n: number, bytes: Uint8Array): OpenedEntry {
     if (isFence(bytes)) throw new EngineError("unavailable", "the account lies in another store now");

@@ -4,9 +4,10 @@ import { entryName, hexText, type Span } from "../bay/entry.ts";
 import type { ReadEntry } from "../bay/machine.ts";
 import type { PageStore } from "../bay/snapshots.ts";
 import { asStoreFailure } from "../bay/store-failure.ts";
-import { bodyContext, type CryptoPlatform, HEADER_BYTES, openRange, preambleLength } from "../crypto/index.ts";
+import { bodyContext, type CryptoPlatform, concat, HEADER_BYTES, openRange, preambleLength } from "../crypto/index.ts";
 import { EngineError } from "../errors.ts";
-import type { ObjectStore } from "../storage/object-store.ts";
+import { SharedCache, type Weighed } from "../shared-cache.ts";
+import type { GetOptions, ObjectStore } from "../storage/object-store.ts";
 import { decodeHeaderPage, decodeRowPage, type EmailRecord, type ObjectSpan } from "./email-page.ts";
 import { decodeHeader } from "./header.ts";
 import type { Message } from "./mailbox-view.ts";
@@ -14,7 +15,6 @@ import { bodyName } from "./names.ts";
 import type { NewEmail, Op } from "./op.ts";
 import type { Outcome } from "./outcome.ts";
 import { PAGE_EMAILS } from "./pages.ts";
-import { SharedCache, type Weighed } from "./shared-cache.ts";
 import type { MailState, TailEmail } from "./state.ts";
 import { decodeSummary, type Summary } from "./summary.ts";
 
@@ -22,8 +22,11 @@ import { decodeSummary, type Summary } from "./summary.ts";
 const DECODED_WEIGHT = 2;
 /** What an email costs beside its bytes. */
 const RECORD_BYTES = 512;
-/** The first read of a body: its preamble and, of most, all of it. */
-const FIRST_READ_BYTES: number = 96 * 1024;
+/** The first read of a body: its preamble and, of most, all of it. A cache reads no less for 96 KiB of it. */
+const FIRST_READ_BYTES: number = 128 * 1024;
+
+/** The state names what is read here, and none of it ever changes. */
+const COPY_WILL_DO: GetOptions = { copyAgeMaxMs: Number.POSITIVE_INFINITY };
 
 /** A message's bytes. */
 export interface Body {
@@ -149,15 +152,17 @@ export class Contents {
       const from = sealedAt + start;
       const to = Math.min(sealedAt + end, length);
       if (to <= first.length) return first.subarray(from, to);
-      const bytes = await this.#get({ name, offset: offset + from, length: to - from });
-      if (!bytes) throw new EngineError("corrupt", "a message's body went while it was read");
-      return bytes;
+      const known = first.subarray(from);
+      const rest = await this.#get({ name, offset: offset + from + known.length, length: to - from - known.length });
+      if (!rest) throw new EngineError("corrupt", "a message's body went while it was read");
+      return known.length === 0 ? rest : concat(known, rest);
     };
     return { size, read: (start, end) => openRange(context, read, start, Math.min(end, size)) };
   }
 
   async #get({ name, offset, length }: ObjectSpan): Promise<Uint8Array | undefined> {
-    const got = await asStoreFailure(this.#store.get(this.#prefix + name, { start: offset, end: offset + length }));
+    const range = { start: offset, end: offset + length };
+    const got = await asStoreFailure(this.#store.get(this.#prefix + name, range, COPY_WILL_DO));
     if (!got.found) return undefined;
     if (got.bytes.length < length) throw new EngineError("corrupt", "a message's body is cut off in the store");
     return got.bytes;
@@ -165,7 +170,7 @@ export class Contents {
 
   /** All bytes of an object. Throws EngineError `corrupt`. */
   async readObject(name: string): Promise<Uint8Array> {
-    const got = await asStoreFailure(this.#store.get(this.#prefix + name));
+    const got = await asStoreFailure(this.#store.get(this.#prefix + name, undefined, COPY_WILL_DO));
     if (!got.found) throw new EngineError("corrupt", "a message's body is missing in the store");
     return got.bytes;
   }

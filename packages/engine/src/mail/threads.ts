@@ -1,11 +1,11 @@
 import type { Bay } from "../bay/bay.ts";
 import type { PageStore } from "../bay/snapshots.ts";
 import { EngineError } from "../errors.ts";
+import { SharedCache } from "../shared-cache.ts";
 import { messageIdHash } from "./digest.ts";
 import type { Op } from "./op.ts";
 import type { Outcome } from "./outcome.ts";
 import { findEntry, findPage, idKey, keyBytes } from "./reference-index.ts";
-import { SharedCache } from "./shared-cache.ts";
 import type { MailState } from "./state.ts";
 
 const THREAD_BYTES = 8;

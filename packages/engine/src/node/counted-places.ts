@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { MemoryPlace, type Operation } from "../storage/memory.ts";
 import type { ObjectStore } from "../storage/object-store.ts";
+import { RecentStore } from "../storage/recent-store.ts";
 import { clock } from "../test-kit.ts";
 import { BlockCache } from "./cache/block-cache.ts";
 import { CachedStore } from "./cache/cached-store.ts";
@@ -94,7 +95,7 @@ export function memoryCounted(): CountedPlace {
 /** Nobody looks by itself for what others wrote, and all that is asked for at once goes out at once. */
 export const UNHINDERED: S3Limits = { ...S3_LIMITS, pollUrgentMs: 2 ** 30, pollMs: 2 ** 30 };
 
-/** The S3 backend on the S3 double, where HTTP requests are counted, behind the cache that `restante serve` has. */
+/** The S3 backend on the S3 double, where HTTP requests are counted, behind what `restante serve` keeps near. */
 export async function s3Counted(limits: S3Limits = UNHINDERED): Promise<CountedPlace & { readonly double: S3Double }> {
   const double = await S3Double.start();
   const rounds = new Rounds(20);
@@ -118,7 +119,7 @@ export async function s3Counted(limits: S3Limits = UNHINDERED): Promise<CountedP
       const warn = (error: unknown): never => {
         throw error;
       };
-      return new CachedStore(bucket, new BlockCache(folders.at(-1)!, 2 ** 30, warn));
+      return new RecentStore(new CachedStore(bucket, new BlockCache(folders.at(-1)!, 2 ** 30, warn)));
     },
     async emptyCache() {
       folders.push(await cacheFolder());

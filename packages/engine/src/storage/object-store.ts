@@ -16,7 +16,7 @@ export interface ObjectStore {
   /** Creates the object unless one of this name exists; of any number of concurrent callers exactly one gets `stored`. */
   putIfAbsent(name: string, content: Uint8Array, options?: StoreOptions): Promise<PutIfAbsent>;
   /** The object's bytes, or those of `range`, cut off at the object's end. An unknown name is an answer, not an error. */
-  get(name: string, range?: ByteRange, options?: StoreOptions): Promise<Got>;
+  get(name: string, range?: ByteRange, options?: GetOptions): Promise<Got>;
   /** Objects whose names begin with `prefix` and sort after `after` (bytewise), in order, at most `limit`. */
   list(prefix: string, options?: ListOptions): Promise<Listed>;
   /** Deletes the objects; names that don't exist are no error. */
@@ -51,6 +51,11 @@ export interface StoreOptions {
   /** New objects that this one names: stored before it or with it, at once where the store can, and stored too where a
    * create finds its name taken. */
   readonly along?: readonly NewObject[];
+}
+export interface GetOptions extends StoreOptions {
+  /** A copy that is kept near will do, of an object that is at most so many milliseconds old by the store's dates: for
+   * who asks what an object holds that never changes, and not whether it is there. */
+  readonly copyAgeMaxMs?: number | undefined;
 }
 export interface NewObject {
   readonly name: string;

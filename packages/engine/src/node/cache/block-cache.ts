@@ -54,6 +54,11 @@ export class BlockCache {
     return found;
   }
 
+  /** Whether the block is kept, as far as is known without a look. */
+  has(name: string, block: number): boolean {
+    return this.#files.has(fileName(name, block));
+  }
+
   async put(name: string, block: number, content: Block): Promise<void> {
     await this.#lookOnce();
     const file = fileName(name, block);

@@ -48,7 +48,8 @@ export interface Weighed<V> {
 const OPEN_BYTES_MAX: number = 64 * 2 ** 20;
 const processRoom = new CacheRoom(OPEN_BYTES_MAX);
 
-/** What one account keeps of one kind; it is plain text, so none of it outlasts the account. */
+/** What one account keeps of one kind, plain text of which none outlasts the account; or what a store keeps of its sealed
+ * objects. */
 export class SharedCache<K, V> {
   readonly #room: CacheRoom;
   readonly #values = new Map<K, Kept & { readonly value: V }>();
@@ -90,13 +91,15 @@ export class SharedCache<K, V> {
 
   keep(key: K, { value, bytes }: Weighed<V>): void {
     if (this.#disposed) return;
-    this.#forget(key);
+    this.forget(key);
     const kept = { value, bytes, drop: () => this.#values.delete(key) };
     this.#values.set(key, kept);
     this.#room.add(kept);
+    // It stands last now; what was used before is moved there again when it is used.
+    this.#lastUsed = undefined;
   }
 
-  #forget(key: K): void {
+  forget(key: K): void {
     const kept = this.#values.get(key);
     if (!kept) return;
     this.#room.remove(kept);
@@ -106,7 +109,7 @@ export class SharedCache<K, V> {
   /** Forgets all; what is still being read is given to who asked, and kept no more. */
   dispose(): void {
     this.#disposed = true;
-    for (const key of this.#values.keys()) this.#forget(key);
+    for (const key of this.#values.keys()) this.forget(key);
     this.#lastUsed = undefined;
   }
 }
