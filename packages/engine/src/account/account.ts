@@ -132,9 +132,11 @@ export class Account {
     const idling = new Set<() => void>();
     const isUrgent = (): boolean => idling.size > 0;
     const log = await openLog(store, prefix, platform, ring, { witness, prefetched, isUrgent });
-    if (slot !== undefined && !log.bay.state.slots.names.includes(slot)) {
+    try {
+      if (slot !== undefined) await checkListed(log.bay, slot);
+    } catch (error) {
       await log.bay.dispose();
-      throw new SlotUnlisted();
+      throw error;
     }
     if (restored) await tellRestored(log.bay, platform, id);
     if (log.bay.rolledBack)
@@ -279,6 +281,13 @@ export class Account {
     const { uid } = this.mail.state.memberships.columns;
     return mailbox.messages.length - mailbox.messages.lowerBound(from, (row) => uid.get(row));
   }
+}
+
+/** Throws {@link SlotUnlisted}. What was prefetched may be older than the slot. */
+async function checkListed(bay: MailLog, slot: string): Promise<void> {
+  if (bay.state.slots.names.includes(slot)) return;
+  await bay.sync();
+  if (!bay.state.slots.names.includes(slot)) throw new SlotUnlisted();
 }
 
 /** After a restore no uid may show another mail than before: the first who signs in says so in the log. Killed in
