@@ -72,7 +72,7 @@ export class Accounts {
 
   constructor(options: AccountsOptions) {
     this.#options = options;
-    this.#throttle = new Throttle(options.platform.monotonic);
+    this.#throttle = new Throttle(options.platform);
     this.#cacheKey = options.platform.crypto.random(32);
   }
 
@@ -98,15 +98,15 @@ export class Accounts {
   }
 
   async #enter(user: User | undefined, who: string, password: string, clientAddress: string): Promise<AccountSession> {
-    const delay = this.#throttle.delay(who, clientAddress);
-    if (delay > 0) await this.#options.platform.delay(delay);
-    const lane = this.#throttle.isKnown(who, clientAddress) ? "known" : "stranger";
+    using guess = this.#throttle.begin(who, clientAddress, password);
+    await guess.turn();
+    const lane = guess.isKnown ? "known" : "stranger";
     const entered = user ? await this.#authenticate(user, password, lane) : await this.#pretend();
     if (!entered) {
-      this.#throttle.failed(who, clientAddress);
+      guess.failed();
       throw new EngineError("not-permitted", "wrong user name or password");
     }
-    this.#throttle.succeeded(who, clientAddress);
+    guess.succeeded();
     return this.#session(user!, entered);
   }
 

@@ -9,7 +9,6 @@ import { isCommonPassword } from "./common-passwords.ts";
 import { openLog } from "./open-log.ts";
 import { changePassword, recoverAccount } from "./passwords.ts";
 import { rotateAccount } from "./rotate.ts";
-import { networkOf } from "./throttle.ts";
 import { accountPrefix } from "./users.ts";
 import { FIRST, passwordSlots, quickArgon2, refused, SECOND, setUpAda, setUpWeakSlot } from "./ways-in-kit.ts";
 
@@ -282,12 +281,4 @@ test("common passwords are known in any dress; four words are not", () => {
     expect(isCommonPassword(common), common).toBe(true);
   for (const good of ["first long sesame", "velvet-otter-lamp-92", "8462913750184", "restante-demo", "Zq7#mv!pLw2x"])
     expect(isCommonPassword(good), good).toBe(false);
-});
-
-test("a client is its IPv4 address or its IPv6 /64, however it is written", () => {
-  expect(networkOf("2001:db8::1")).toBe(networkOf("2001:db8:0:0:ffff::2"));
-  expect(networkOf("2001:db8::1")).not.toBe(networkOf("2001:db8:0:1::1"));
-  expect(networkOf("::ffff:192.0.2.1")).toBe("192.0.2.1");
-  expect(networkOf("192.0.2.1")).toBe("192.0.2.1");
-  expect(networkOf("::1")).toBe("0:0:0:0");
 });
