@@ -12,7 +12,7 @@ import {
 import { EngineError } from "../errors.ts";
 import { Mail } from "../mail/mail.ts";
 import type { ObjectStore } from "../storage/object-store.ts";
-import { type MailLog, openLog } from "./open-log.ts";
+import { keepWitness, type MailLog, openWitnessed } from "./open-log.ts";
 import type { Platform } from "./platform.ts";
 import { NewKeys } from "./sealer.ts";
 import { accountPrefix, type User } from "./users.ts";
@@ -146,7 +146,8 @@ export async function trySlot(
   }
 }
 
-/** Runs `work` with the account open; the keys are wiped afterwards. Errors: `not-permitted` for a wrong secret. */
+/** Runs `work` with the account open; the keys are wiped afterwards. Errors: `not-permitted` for a wrong secret, and for a
+ * change where the store shows an older history than this host has seen. */
 export async function asOwner<T>(
   { store, platform }: Pick<SlotTools, "store" | "platform">,
   user: User,
@@ -156,13 +157,16 @@ export async function asOwner<T>(
   const prefix = accountPrefix(user.record);
   for await (const opened of openSlots({ store, platform }, prefix, secret)) {
     using ring = opened.ring;
-    const bay = await openLog(store, prefix, platform, ring).then(({ bay }) => bay, unlessNewKeys);
+    const bay = await openWitnessed(store, prefix, platform, ring).then(({ bay }) => bay, unlessNewKeys);
     if (!bay) continue;
     try {
       const mail = new Mail(bay, platform.now);
       // What a crash left opens too, and counts for nothing.
-      if (mail.state.slots.names.includes(opened.slot))
-        return await work({ prefix, ring, slot: opened.slot, mail, bay });
+      if (!mail.state.slots.names.includes(opened.slot)) continue;
+      const result = await work({ prefix, ring, slot: opened.slot, mail, bay });
+      // Or a rollback could undo a change of passwords unseen.
+      await keepWitness(bay, platform, hexText(ring.account));
+      return result;
     } finally {
       await bay.dispose();
     }

@@ -167,7 +167,10 @@ export class LinearBay<State, Op, Outcome> implements Bay<State, Op, Outcome> {
     if (this.#disposed) return Promise.reject(new EngineError("unavailable", "the log is closed"));
     if (this.#rolledBack)
       return Promise.reject(
-        new EngineError("not-permitted", "the store shows an older history: the account is read-only"),
+        new EngineError(
+          "not-permitted",
+          "the store shows an older history than was seen here before: nothing can be changed until the owner accepts that (restante account accept-history)",
+        ),
       );
     const bytes = this.#options.machine.encodeOp(push.op);
     const carried = [...(push.attachments ?? []), ...(push.along ?? []).map(({ content }) => content)];
