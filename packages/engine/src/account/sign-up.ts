@@ -99,7 +99,7 @@ async function storeAccount(
 ): Promise<void> {
   const { crypto } = platform;
   const prefix = accountPrefix(publicRecord(ring));
-  const slots: Record<string, SlotSecret> = { [passwordSlotName(1)]: passwordSecret(pepper, password) };
+  const slots: Record<string, SlotSecret> = { [passwordSlotName(crypto, 1)]: passwordSecret(pepper, password) };
   if (code) slots[recoverySlotName(crypto.random(8))] = { kind: "recovery", secret: code };
   for (const [name, secret] of Object.entries(slots))
     await asStoreFailure(store.putIfAbsent(prefix + name, await makeSlot(crypto, name, secret, ring)));

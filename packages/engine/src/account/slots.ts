@@ -3,6 +3,7 @@ import { asStoreFailure } from "../bay/store-failure.ts";
 import {
   type Argon2Lane,
   CryptoError,
+  type CryptoPlatform,
   isWeakSlot,
   openSlot,
   type Ring,
@@ -40,6 +41,7 @@ export interface SlotTools {
 export interface SlotChange {
   /** The list from now on. */
   readonly names: readonly string[];
+  /** By names that were never given. */
   readonly made: readonly { readonly name: string; readonly bytes: Uint8Array }[];
 }
 
@@ -55,10 +57,9 @@ export async function changeSlots(store: ObjectStore, prefix: string, mail: Mail
     prefix,
     existing.filter((name) => !slots.names.includes(name)),
   );
-  for (const { name, bytes } of change.made) {
-    const { outcome } = await asStoreFailure(store.putIfAbsent(prefix + name, bytes, { essential: true }));
-    if (outcome === "exists") throw new EngineError("conflict", "another change of the passwords is under way");
-  }
+  // Their names are fresh: what exists is ours, of a try whose answer was lost.
+  for (const { name, bytes } of change.made)
+    await asStoreFailure(store.putIfAbsent(prefix + name, bytes, { essential: true }));
   await mail.push({ kind: "slots", names: change.names, upon: fence });
   const ended = slots.names.filter((name) => !change.names.includes(name));
   // The change is made: what is left is listed no more, and goes with the next one.
@@ -183,28 +184,31 @@ export function passwordSecret(pepper: Uint8Array | undefined, password: string)
   return { kind: "password", secret: utf8(password), ...(pepper ? { pepper } : {}) };
 }
 
-/** `slot/password-<generation>` and, for the same password sealed again, `.1`, `.2` … behind. */
-export function passwordSlotName(generation: number, again = 0): string {
-  return `slot/password-${String(generation).padStart(6, "0")}${again === 0 ? "" : `.${again}`}`;
+/**
+ * `slot/password-<generation>-<random>`: a password sealed again keeps its generation. No name is given twice, so a
+ * delete whose answer was lost, and that the store carries out later, takes nobody's new slot away.
+ */
+export function passwordSlotName({ random }: CryptoPlatform, generation: number): string {
+  return `slot/password-${String(generation).padStart(6, "0")}-${hexText(random(8))}`;
 }
 
 export function recoverySlotName(id: Uint8Array): string {
   return `slot/recovery-${hexText(id)}`;
 }
 
-/** Which password a slot is of; undefined for other slots. */
-export function passwordOf(slot: string): { readonly generation: number; readonly again: number } | undefined {
-  const match = /^slot\/password-(\d+)(?:\.(\d+))?$/.exec(slot);
-  return match ? { generation: Number(match[1]), again: Number(match[2] ?? 0) } : undefined;
+/** Which of an account's passwords, counted up, a slot is of; undefined for other slots. */
+export function generationOf(slot: string): number | undefined {
+  const match = /^slot\/password-(\d+)/.exec(slot);
+  return match ? Number(match[1]) : undefined;
 }
 
 export function nextGeneration(names: readonly string[]): number {
-  return 1 + Math.max(0, ...names.map((name) => passwordOf(name)?.generation ?? 0));
+  return 1 + Math.max(0, ...names.map((name) => generationOf(name) ?? 0));
 }
 
 /** Whether who came in by `slot` may stay: it, or the same password sealed again, is listed. */
 export function isStillListed(slot: string, names: readonly string[]): boolean {
-  const password = passwordOf(slot);
-  if (!password) return names.includes(slot);
-  return names.some((name) => passwordOf(name)?.generation === password.generation);
+  const generation = generationOf(slot);
+  if (generation === undefined) return names.includes(slot);
+  return names.some((name) => generationOf(name) === generation);
 }
