@@ -185,15 +185,15 @@ export class Connection implements Link {
     else parser.end();
     try {
       const completion = await command.run(args, session, form);
-      if (!command.silent) this.#syncView(command, uid);
+      if (!command.silent) await this.#syncView(command, uid);
       return completion;
     } finally {
       await this.#finishMessage(read);
     }
   }
 
-  #syncView(command: Command<unknown>, uid: boolean): void {
-    this.#session.syncView({ expunges: command.expunges !== "must-not" || uid, uid });
+  #syncView(command: Command<unknown>, uid: boolean): Promise<void> {
+    return this.#session.syncView({ expunges: command.expunges !== "must-not" || uid, uid });
   }
 
   #incoming(literal: LiteralHead) {

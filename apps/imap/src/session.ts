@@ -1,8 +1,12 @@
 import type { AccountSession, MailboxView, Message } from "@restante/engine";
 import type { Output } from "./output.ts";
+import { Turns } from "./turns.ts";
 import type { CommandReader, LiteralHead, Read } from "./wire/command-reader.ts";
 import { formatAstring } from "./wire/format.ts";
 import { encodeMailboxName } from "./wire/mailbox-name.ts";
+
+/** Answers that are made before it is looked whether others should have their turn. */
+const ANSWERS_AT_ONCE = 256;
 
 /** RFC 9051 §3. */
 export type SessionState = "not-authenticated" | "authenticated" | "selected" | "logout";
@@ -88,23 +92,30 @@ export class Session {
     this.output.text(`* ${text}\r\n`);
   };
 
+  /** Answers for each of many things: others have their turn in between, and a slow client is waited for. */
+  async answerEach<T>(things: readonly T[], answer: (thing: T) => string): Promise<void> {
+    const turns = new Turns();
+    for (let at = 0; at < things.length; at += ANSWERS_AT_ONCE) {
+      for (const thing of things.slice(at, at + ANSWERS_AT_ONCE)) this.untagged(answer(thing));
+      if (this.output.isFull) await this.output.flush();
+      await turns.take();
+    }
+  }
+
   /** Tells what changed in the selected mailbox: RFC 9051 §5.2. */
-  syncView(options: { readonly expunges: boolean; readonly uid: boolean }): void {
+  async syncView(options: { readonly expunges: boolean; readonly uid: boolean }): Promise<void> {
     const { selected } = this;
     if (!selected) return;
     const { view } = selected;
     const changes = view.sync(options);
     if (changes.invalidated) throw new MailboxInvalidated();
-    for (const number of changes.expunged) this.untagged(`${number} EXPUNGE`);
+    await this.answerEach(changes.expunged, (number) => `${number} EXPUNGE`);
     if (changes.added > 0) {
       this.#claimRecent(selected);
       this.untagged(`${view.length} EXISTS`);
       this.untagged(`${this.recentCount()} RECENT`);
     }
-    for (const position of changes.flagged) {
-      const uid = options.uid ? ` UID ${view.uidAt(position)}` : "";
-      this.untagged(`${position + 1} FETCH (FLAGS ${this.flags(position)}${uid})`);
-    }
+    await this.answerEach(changes.flagged, (position) => this.flagsAnswer(position, options.uid));
   }
 
   select(view: MailboxView): void {
@@ -134,6 +145,11 @@ export class Session {
   /** `(\Seen …)`: a message's flags and keywords. */
   flags(position: number): string {
     return this.flagsOf(this.view.message(position));
+  }
+
+  /** FETCH's answer to a change of flags: RFC 9051 §7.5.2. */
+  flagsAnswer(position: number, uid: boolean): string {
+    return `${position + 1} FETCH (FLAGS ${this.flags(position)}${uid ? ` UID ${this.view.uidAt(position)}` : ""})`;
   }
 
   flagsOf({ position, state, row }: Message): string {

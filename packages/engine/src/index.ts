@@ -42,6 +42,7 @@ export {
 } from "./crypto/index.ts";
 export { EngineError, type EngineErrorCode } from "./errors.ts";
 export type { Body } from "./mail/contents.ts";
+export type { Copied } from "./mail/mail.ts";
 export type { Mailbox } from "./mail/mailbox.ts";
 export { MailboxView, type Message, type ViewChanges } from "./mail/mailbox-view.ts";
 export type { FlagChange } from "./mail/op.ts";

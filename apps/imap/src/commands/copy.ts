@@ -1,9 +1,7 @@
-import type { MailboxView } from "@restante/engine";
-import { EngineError } from "@restante/engine";
-import type { Session } from "../session.ts";
+import { type Copied, EngineError } from "@restante/engine";
 import type { Parser } from "../wire/parser.ts";
 import { formatSequenceSet, type SequenceSet } from "../wire/sequence-set.ts";
-import { type Command, type Completion, defineCommand, type Form, no, ok } from "./command.ts";
+import { type Command, type Completion, defineCommand, no, ok } from "./command.ts";
 import { parseMailbox } from "./mailbox-argument.ts";
 import { parseSet, positionsOf } from "./message-set.ts";
 
@@ -18,46 +16,51 @@ export const copy: Command<unknown> = defineCommand({
   in: ["selected"],
   uid: true,
   parse: parseTransfer,
-  run: (args, session, form) => transfer("copy", args, session, form),
+  async run({ set, path }, { view }, { uid }) {
+    const positions = positionsOf(view, set, uid);
+    return unlessNoMailbox(async () => ok("COPY completed", copyUid([await view.copy(positions, path)])));
+  },
 });
 
-/** MOVE: RFC 6851 §3: COPYUID is told before the EXPUNGEs. */
+/** MOVE: RFC 6851 §3: COPYUID is told before the EXPUNGEs. What was moved before a failure stays moved. */
 export const move: Command<unknown> = defineCommand({
   name: "MOVE",
   in: ["selected"],
   uid: true,
   capabilities: ["MOVE"],
   parse: parseTransfer,
-  run: (args, session, form) => transfer("move", args, session, form),
+  async run({ set, path }, { view, untagged }, { uid }) {
+    const positions = positionsOf(view, set, uid);
+    const moved: Copied[] = [];
+    try {
+      return await unlessNoMailbox(async () => {
+        await view.move(positions, path, (part) => moved.push(part));
+        return ok("MOVE completed");
+      });
+    } finally {
+      const code = copyUid(moved);
+      if (code !== undefined) untagged(`OK [${code}] Moved`);
+    }
+  },
 });
 
 function parseTransfer(parser: Parser): Arguments {
   return { set: parseSet(parser), path: parseMailbox(parser) };
 }
 
-async function transfer(
-  kind: "copy" | "move",
-  { set, path }: Arguments,
-  session: Session,
-  form: Form,
-): Promise<Completion> {
-  const { view } = session;
-  const copied = await tryTransfer(view, kind, positionsOf(view, set, form.uid), path);
-  if (!copied) return no("No such mailbox", "TRYCREATE");
-  const name = kind.toUpperCase();
-  // A UID that isn't there is no mistake: RFC 9051 §6.4.9.
-  if (copied.uids.length === 0) return ok(`${name} completed`);
-  const code = `COPYUID ${copied.uidValidity} ${formatSequenceSet(copied.sourceUids)} ${formatSequenceSet(copied.uids)}`;
-  if (kind === "copy") return ok("COPY completed", code);
-  session.untagged(`OK [${code}] Moved`);
-  return ok("MOVE completed");
+/** COPYUID: RFC 4315 §3. A UID that isn't there is no mistake, and nothing was copied of it: RFC 9051 §6.4.9. */
+function copyUid(parts: readonly Copied[]): string | undefined {
+  const sources = parts.flatMap(({ sourceUids }) => sourceUids);
+  if (sources.length === 0) return undefined;
+  const uids = parts.flatMap((part) => part.uids);
+  return `COPYUID ${parts[0]!.uidValidity} ${formatSequenceSet(sources)} ${formatSequenceSet(uids)}`;
 }
 
-async function tryTransfer(view: MailboxView, kind: "copy" | "move", positions: readonly number[], path: string) {
+async function unlessNoMailbox(transfer: () => Promise<Completion>): Promise<Completion> {
   try {
-    return await view.transfer(kind, positions, path);
+    return await transfer();
   } catch (error) {
-    if (error instanceof EngineError && error.code === "not-found") return undefined;
+    if (error instanceof EngineError && error.code === "not-found") return no("No such mailbox", "TRYCREATE");
     throw error;
   }
 }

@@ -10,7 +10,7 @@ export const idle: Command<unknown> = defineCommand({
     const line = await session.link.idle(async () => {
       // Looks once: what wakes it later came after that, and was applied before it woke.
       await session.refresh();
-      session.syncView({ expunges: true, uid: false });
+      await session.syncView({ expunges: true, uid: false });
     });
     const word = line ? String.fromCharCode(...line.subarray(0, 5)).toUpperCase() : "";
     return word === "DONE" ? ok("IDLE completed") : { status: "BAD", text: "DONE expected" };

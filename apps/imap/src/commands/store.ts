@@ -23,11 +23,7 @@ export const store: Command<unknown> = defineCommand({
     const { view } = session;
     const positions = positionsOf(view, set, uid);
     await view.setFlags(positions, change);
-    if (!silent)
-      for (const position of positions) {
-        const number = uid ? ` UID ${view.uidAt(position)}` : "";
-        session.untagged(`${position + 1} FETCH (FLAGS ${session.flags(position)}${number})`);
-      }
+    if (!silent) await session.answerEach(positions, (position) => session.flagsAnswer(position, uid));
     return ok("STORE completed");
   },
 });

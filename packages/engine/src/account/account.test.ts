@@ -127,7 +127,7 @@ describe("checkpoints", () => {
       await view.setFlags([0, 3, 5], { mode: "add", flags: ["\\Deleted", `k${round}`] });
       await view.expunge([0]);
       await account.mail.create(`Folder ${round}/x`);
-      await view.transfer("copy", [7, 8], `Folder ${round}/x`);
+      await view.copy([7, 8], `Folder ${round}/x`);
       await account.upkeep.checkpoint();
     }
     await account.append(

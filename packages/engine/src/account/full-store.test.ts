@@ -41,8 +41,8 @@ test("a full store takes what removes and what it holds already, and refuses the
     append(5),
     view.setFlags([0, 1], { mode: "add", flags: ["\\Deleted"] }),
     append(6),
-    view.transfer("move", [3], "Trash"),
-    view.transfer("copy", [2], "Trash"),
+    view.move([3], "Trash"),
+    view.copy([2], "Trash"),
     account.mail.create("Other"),
   ]);
   const rejected = { status: "rejected", reason: full };

@@ -171,7 +171,7 @@ async function history(seed: number): Promise<void> {
         case 3:
           return account.refresh();
         case 4:
-          await view.transfer(random.chance(50) ? "copy" : "move", some(), "Copies");
+          await (random.chance(50) ? view.copy(some(), "Copies") : view.move(some(), "Copies"));
           return;
         case 5: {
           const positions = some();

@@ -153,7 +153,7 @@ async function setApart(
     ]);
   }
   const told = lost.map((position) => ({ mailbox: path, uid: view.uidAt(position) }));
-  await view.transfer("move", lost, DAMAGED);
+  await view.move(lost, DAMAGED);
   return told;
 }
 

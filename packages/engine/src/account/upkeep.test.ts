@@ -219,7 +219,7 @@ describe("collection", () => {
       const [one, two] = round % 2 === 0 ? both : [both[1], both[0]];
       clock.now += 9 * HOUR_MS;
       await Promise.all([
-        one.refresh().then(() => openView(one.mail, "INBOX", { readOnly: false }).transfer("copy", [0], "Archive")),
+        one.refresh().then(() => openView(one.mail, "INBOX", { readOnly: false }).copy([0], "Archive")),
         two.upkeep.run(),
         append(two, "Sent", mailText(100 + round, LARGE)),
         round % 4 === 3 ? one.upkeep.checkpoint().catch(unlessConflict) : two.upkeep.run(),

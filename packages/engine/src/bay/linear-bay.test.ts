@@ -13,7 +13,11 @@ await ready;
 const machine: Machine<string[], string, number> = {
   initial: () => [],
   encodeOp: (op) => new TextEncoder().encode(op),
-  decodeOp: (bytes) => new TextDecoder().decode(bytes),
+  decodeOp(bytes) {
+    const op = new TextDecoder().decode(bytes);
+    if (op === "unreadable") throw new RangeError("no op");
+    return op;
+  },
   isEssential: (op) => op.startsWith("essential"),
   applyBlock: (state, ops) => ops.map(({ op }) => state.push(op)),
 };
@@ -129,6 +133,14 @@ describe("the log", () => {
     place.fault = () => undefined;
     await bay.push({ op: "b" });
     expect(bay.state).toEqual(["b"]);
+  });
+
+  test("an op that could not be read again is never stored", async () => {
+    const place = new MemoryPlace();
+    const bay = await open(place);
+    await expect(bay.push({ op: "unreadable" })).rejects.toThrow("no op");
+    await bay.push({ op: "b" });
+    expect([(await open(place)).state, log(place).length]).toEqual([["b"], 1]);
   });
 
   test("an outcome that stays unknown is told as that; the late write is seen, once, and nothing after it is lost", async () => {

@@ -76,14 +76,17 @@ export interface Written {
 interface Queued<Op, Outcome> {
   readonly push: Push<Op>;
   readonly bytes: Uint8Array;
+  /** As it is read from `bytes`: what can't be read is never stored. */
+  readonly op: Op;
   readonly size: number;
   readonly essential: boolean;
   readonly resolve: (outcome: Outcome) => void;
   readonly reject: (error: unknown) => void;
 }
 
-interface SealedEntry {
+interface SealedEntry<Op> {
   readonly head: EntryHead;
+  readonly ops: readonly Op[];
   readonly bytes: Uint8Array;
 }
 
@@ -163,21 +166,20 @@ export class LinearBay<State, Op, Outcome> implements Bay<State, Op, Outcome> {
     return this.#head;
   }
 
-  push(push: Push<Op>): Promise<Outcome> {
-    if (this.#disposed) return Promise.reject(new EngineError("unavailable", "the log is closed"));
+  async push(push: Push<Op>): Promise<Outcome> {
+    if (this.#disposed) throw new EngineError("unavailable", "the log is closed");
     if (this.#rolledBack)
-      return Promise.reject(
-        new EngineError(
-          "not-permitted",
-          "the store shows an older history than was seen here before: nothing can be changed until the owner accepts that (restante account accept-history)",
-        ),
+      throw new EngineError(
+        "not-permitted",
+        "the store shows an older history than was seen here before: nothing can be changed until the owner accepts that (restante account accept-history)",
       );
-    const bytes = this.#options.machine.encodeOp(push.op);
+    const { encodeOp, decodeOp, isEssential } = this.#options.machine;
+    const bytes = encodeOp(push.op);
+    const op = decodeOp(bytes);
     const carried = [...(push.attachments ?? []), ...(push.along ?? []).map(({ content }) => content)];
     const size = carried.reduce((sum, piece) => sum + piece.length, bytes.length);
     return new Promise((resolve, reject) => {
-      const essential = this.#options.machine.isEssential(push.op);
-      this.#queue.push({ push, bytes, size, essential, resolve, reject });
+      this.#queue.push({ push, bytes, op, size, essential: isEssential(push.op), resolve, reject });
       if (!this.#pushing) {
         this.#pushing = true;
         void this.#inTurn(() => this.#pushAll());
@@ -416,11 +418,11 @@ export class LinearBay<State, Op, Outcome> implements Bay<State, Op, Outcome> {
 
   /** Entry n was stored, or exists: another's or perhaps ours; or lies where the log was trimmed long ago. Resolves
    * with our batch's outcomes if it is in the log, with undefined if it is to be written again further on. */
-  async #settle(n: number, { head, bytes }: SealedEntry, created: Created): Promise<Outcome[] | undefined> {
+  async #settle(n: number, { head, ops, bytes }: SealedEntry<Op>, created: Created): Promise<Outcome[] | undefined> {
     if (!(await this.#isTrimmedBeyond(created.now))) {
       if (created.outcome === "stored") {
         this.#proof = created.now;
-        return this.#apply(n, bytes, head);
+        return this.#apply(n, bytes, head, ops);
       }
       const rival = await this.#log.getEntry(n);
       if (rival.found) return this.#readRival(n, rival.bytes, head.sequence);
@@ -442,7 +444,7 @@ export class LinearBay<State, Op, Outcome> implements Bay<State, Op, Outcome> {
     return head.writer === this.#options.writer && head.sequence === sequence ? outcomes : undefined;
   }
 
-  #sealEntry(n: number, sequence: number, batch: readonly Queued<Op, Outcome>[]): SealedEntry {
+  #sealEntry(n: number, sequence: number, batch: readonly Queued<Op, Outcome>[]): SealedEntry<Op> {
     const head: EntryHead = {
       writer: this.#options.writer,
       sequence,
@@ -454,7 +456,7 @@ export class LinearBay<State, Op, Outcome> implements Bay<State, Op, Outcome> {
       })),
     };
     const attachments = batch.flatMap(({ push }) => push.attachments ?? []);
-    return { head, bytes: this.#log.sealEntry(n, head, attachments) };
+    return { head, ops: batch.map(({ op }) => op), bytes: this.#log.sealEntry(n, head, attachments) };
   }
 
   /** Applies what others stored. Resolves with whether there was any. */
@@ -494,10 +496,14 @@ export class LinearBay<State, Op, Outcome> implements Bay<State, Op, Outcome> {
   }
 
   /** Applies entry n, each op a block of its own: all that is lower is known to it. */
-  #apply(n: number, bytes: Uint8Array, head = this.#log.openEntry(n, bytes).head): Outcome[] {
+  #apply(
+    n: number,
+    bytes: Uint8Array,
+    head = this.#log.openEntry(n, bytes).head,
+    ops: readonly Op[] = head.ops.map((op) => this.#decode(op.bytes)),
+  ): Outcome[] {
     if (!sameBytes(head.previous, this.#hash))
       throw new EngineError("corrupt", `log entry ${n} does not follow its predecessor`);
-    const ops = head.ops.map((op) => this.#decode(op.bytes));
     const outcomes: Outcome[] = [];
     const last = this.#writers.get(head.writer) ?? 0;
     for (const [place, op] of ops.entries()) {

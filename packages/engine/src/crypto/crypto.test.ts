@@ -33,6 +33,7 @@ import {
   sodiumKem,
   sodiumOpen,
   sodiumSeal,
+  TAG_BYTES,
   utf8,
   wrapForDelivery,
   wrapForOwner,
@@ -54,7 +55,7 @@ const context = (more: Partial<SealContext> = {}): SealContext => ({
 });
 const filled = (size: number): Uint8Array => Uint8Array.from({ length: size }, (_, i) => (i * 7 + (i >> 8)) & 255);
 /** Around every edge that the format has. */
-const SIZES = [0, 1, 511, 512, 513, 4087, 4096, 65_535, 65_536, 65_537, 131_072, 200_000];
+const SIZES = [0, 1, 511, 512, 513, 4087, 4096, 65_535, 65_536, 65_537, 131_072, 200_000, 4_200_000];
 
 async function* inPieces(bytes: Uint8Array, size: number): AsyncGenerator<Uint8Array> {
   for (let at = 0; at < bytes.length; at += size) yield bytes.subarray(at, at + size);
@@ -155,8 +156,10 @@ test("node:crypto and libsodium seal to the same bytes and open each other's", (
   const nonce = filled(12);
   for (const size of [0, 1, 5000, 70_000]) {
     const plain = filled(size);
-    const sealed = sodiumSeal(key, nonce, utf8("ad"), plain);
-    expect(platform.aeadSeal(key, nonce, utf8("ad"), plain)).toEqual(sealed);
+    const [sealed, ours] = [new Uint8Array(size + TAG_BYTES), new Uint8Array(size + TAG_BYTES)];
+    sodiumSeal(key, nonce, utf8("ad"), plain, sealed);
+    platform.aeadSeal(key, nonce, utf8("ad"), plain, ours);
+    expect(ours).toEqual(sealed);
     expect(new Uint8Array(platform.aeadOpen(key, nonce, utf8("ad"), sealed))).toEqual(plain);
     expect(sodiumOpen(key, nonce, utf8("ad"), sealed)).toEqual(plain);
     sealed[0]! ^= 1;

@@ -13,8 +13,8 @@ export interface CryptoPlatform {
     bytes: number,
     lane: Argon2Lane,
   ): Promise<Uint8Array>;
-  /** ChaCha20-Poly1305 (RFC 8439 §2.8): ciphertext ‖ tag. */
-  aeadSeal(key: Uint8Array, nonce: Uint8Array, associated: Uint8Array, plain: Uint8Array): Uint8Array;
+  /** ChaCha20-Poly1305 (RFC 8439 §2.8): ciphertext ‖ tag, into `out`, which is as long as both. */
+  aeadSeal(key: Uint8Array, nonce: Uint8Array, associated: Uint8Array, plain: Uint8Array, out: Uint8Array): void;
   /** Throws CryptoError `corrupt`. */
   aeadOpen(key: Uint8Array, nonce: Uint8Array, associated: Uint8Array, sealed: Uint8Array): Uint8Array;
   readonly kem: Kem;
@@ -29,8 +29,14 @@ export interface Argon2Parameters {
   readonly parallelism: number;
 }
 
-export function sodiumSeal(key: Uint8Array, nonce: Uint8Array, associated: Uint8Array, plain: Uint8Array): Uint8Array {
-  return sodium.crypto_aead_chacha20poly1305_ietf_encrypt(plain, associated, null, nonce, key);
+export function sodiumSeal(
+  key: Uint8Array,
+  nonce: Uint8Array,
+  associated: Uint8Array,
+  plain: Uint8Array,
+  out: Uint8Array,
+): void {
+  out.set(sodium.crypto_aead_chacha20poly1305_ietf_encrypt(plain, associated, null, nonce, key));
 }
 
 export function sodiumOpen(key: Uint8Array, nonce: Uint8Array, associated: Uint8Array, sealed: Uint8Array): Uint8Array {

@@ -58,89 +58,123 @@ export function sealedLength(length: number, padding: SealContext["padding"] = "
   return HEADER_BYTES + padded + segments * SEGMENT_OVERHEAD;
 }
 
-export function sealObject(context: SealContext, content: Uint8Array): Uint8Array {
-  const writer = new SegmentWriter(context);
-  const pieces: Uint8Array[] = [];
+/** The sealed object, after the bytes of `before`. */
+export function sealObject(
+  context: SealContext,
+  content: Uint8Array,
+  before: Uint8Array = new Uint8Array(0),
+): Uint8Array {
+  const out = new Uint8Array(before.length + sealedLength(content.length, context.padding));
+  out.set(before);
+  let filled = before.length;
+  const writer = new SegmentWriter(context, (length) => {
+    filled += length;
+    return out.subarray(filled - length, filled);
+  });
   for (let at = 0; at < content.length; at += SEGMENT_CONTENT_BYTES)
-    pieces.push(...writer.write(content.subarray(at, at + SEGMENT_CONTENT_BYTES)));
-  return concat(...pieces, ...writer.end());
+    writer.write(content.subarray(at, at + SEGMENT_CONTENT_BYTES));
+  for (const segment of writer.end()) writer.seal(segment);
+  return out;
 }
 
-/** Seals a stream in bounded memory; the pieces joined are what {@link sealObject} makes. */
+/** Seals a stream in bounded memory; the pieces joined are what {@link sealObject} makes. A piece stands until the next
+ * is asked for. */
 export async function* sealStream(context: SealContext, source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
-  const writer = new SegmentWriter(context);
+  const room = new Uint8Array(HEADER_BYTES + FULL_SEGMENT_BYTES);
+  let filled = 0;
+  const writer = new SegmentWriter(context, (length) => {
+    filled += length;
+    return room.subarray(filled - length, filled);
+  });
   // The writer holds one segment back while the next is filled.
-  for await (const content of blocks(source, SEGMENT_CONTENT_BYTES)) yield* writer.write(content);
-  yield* writer.end();
+  for await (const content of blocks(source, SEGMENT_CONTENT_BYTES)) {
+    filled = 0;
+    writer.write(content);
+    if (filled > 0) yield room.subarray(0, filled);
+  }
+  for (const segment of writer.end()) {
+    filled = 0;
+    writer.seal(segment);
+    yield room.subarray(0, filled);
+  }
 }
+
+interface Segment {
+  readonly content: Uint8Array;
+  readonly padding: number;
+  /** Sealed; 0 if this is the last. */
+  readonly nextLength: number;
+}
+
+/** Plain text of the one segment that is being sealed. */
+const plainRoom = new Uint8Array(SEGMENT_HEAD_BYTES + SEGMENT_CONTENT_BYTES);
 
 /** Holds one segment back: what it says of the next is known when that comes. */
 class SegmentWriter {
   readonly #context: SealContext;
+  /** Where the next so many sealed bytes go. */
+  readonly #place: (length: number) => Uint8Array;
   readonly #binding: Binding;
-  #waiting: { readonly content: Uint8Array; readonly padding: number } | undefined;
+  #waiting: Uint8Array | undefined;
   #number = 0;
   #total = 0;
 
-  constructor(context: SealContext) {
+  constructor(context: SealContext, place: (length: number) => Uint8Array) {
     this.#context = context;
+    this.#place = place;
     this.#binding = bind(context, context.platform.random(SALT_BYTES), context.keyVersion);
   }
 
-  /** Plain text of one segment at a time. */
-  #scratch(length: number): Uint8Array {
-    if (this.#plain.length < length) this.#plain = new Uint8Array(length);
-    return this.#plain.subarray(0, length);
-  }
-  #plain: Uint8Array = new Uint8Array(0);
-
-  write(content: Uint8Array): Uint8Array[] {
-    // The next one's length: full, or with padding that makes up for what it lacks.
-    const out = this.#waiting ? [this.#seal(this.#lengthOf(content.length))] : [];
-    this.#waiting = { content, padding: 0 };
+  /** A segment's content: all but the last are full. Seals the one before it. */
+  write(content: Uint8Array): void {
     this.#total += content.length;
-    return out;
+    if (this.#waiting) this.seal({ content: this.#waiting, padding: 0, nextLength: this.#lengthOf(content) });
+    this.#waiting = content;
   }
 
-  /** A segment's sealed length, given that a short one is the last with content and takes padding first. */
-  #lengthOf(content: number): number {
-    if (content === SEGMENT_CONTENT_BYTES) return FULL_SEGMENT_BYTES;
-    const total = this.#total + content;
-    const padding = paddedLength(total, this.#context.padding) - total;
-    return Math.min(content + padding, SEGMENT_CONTENT_BYTES) + SEGMENT_OVERHEAD;
+  /** Sealed length of what was written last: full, or with padding that makes up for what it lacks. */
+  #lengthOf({ length }: Uint8Array): number {
+    return Math.min(length + this.#padding(), SEGMENT_CONTENT_BYTES) + SEGMENT_OVERHEAD;
   }
 
-  end(): Uint8Array[] {
-    const last = this.#waiting ?? { content: new Uint8Array(0), padding: 0 };
-    let padding = paddedLength(this.#total, this.#context.padding) - this.#total;
-    const queue: { readonly content: Uint8Array; readonly padding: number }[] = [];
-    let content = last.content;
+  #padding(): number {
+    return paddedLength(this.#total, this.#context.padding) - this.#total;
+  }
+
+  /** What is still to be sealed, in order: the last with content, and those of padding alone. */
+  end(): Segment[] {
+    const lengths: { readonly content: Uint8Array; readonly padding: number }[] = [];
+    let content = this.#waiting ?? new Uint8Array(0);
+    let padding = this.#padding();
     do {
       const here = Math.min(padding, SEGMENT_CONTENT_BYTES - content.length);
-      queue.push({ content, padding: here });
+      lengths.push({ content, padding: here });
       padding -= here;
       content = new Uint8Array(0);
     } while (padding > 0);
-    return queue.map((segment, at) => {
-      this.#waiting = segment;
-      const next = queue[at + 1];
-      return this.#seal(next ? next.content.length + next.padding + SEGMENT_OVERHEAD : 0);
+    return lengths.map((segment, at) => {
+      const next = lengths[at + 1];
+      return { ...segment, nextLength: next ? next.content.length + next.padding + SEGMENT_OVERHEAD : 0 };
     });
   }
 
-  #seal(nextLength: number): Uint8Array {
-    const { content, padding } = this.#waiting!;
-    const plain = this.#scratch(SEGMENT_HEAD_BYTES + content.length + padding);
-    plain.fill(0, SEGMENT_HEAD_BYTES + content.length);
+  seal({ content, padding, nextLength }: Segment): void {
+    const plain = plainRoom.subarray(0, SEGMENT_HEAD_BYTES + content.length + padding);
     const view = new DataView(plain.buffer);
     view.setUint32(1, nextLength);
     view.setUint32(5, content.length);
     plain.set(content, SEGMENT_HEAD_BYTES);
-    const sealed = seal(this.#context, this.#binding, this.#number, plain);
-    if (this.#number++ > 0) return sealed;
+    plain.fill(0, SEGMENT_HEAD_BYTES + content.length);
+    const length = plain.length + TAG_BYTES;
+    if (this.#number === 0) this.#sealHeader(length);
+    seal(this.#context, this.#binding, this.#number++, plain, this.#place(length));
+  }
+
+  #sealHeader(firstLength: number): void {
+    this.#place(this.#binding.header.length).set(this.#binding.header);
     const first = new Uint8Array(4);
-    new DataView(first.buffer).setUint32(0, sealed.length);
-    return concat(this.#binding.header, seal(this.#context, this.#binding, HEADER_SEGMENT, first), sealed);
+    new DataView(first.buffer).setUint32(0, firstLength);
+    seal(this.#context, this.#binding, HEADER_SEGMENT, first, this.#place(first.length + TAG_BYTES));
   }
 }
 
@@ -234,8 +268,8 @@ function bind(context: SealContext, salt: Uint8Array, keyVersion: number): Bindi
   };
 }
 
-function seal(context: SealContext, binding: Binding, number: number, plain: Uint8Array): Uint8Array {
-  return context.platform.aeadSeal(binding.key, nonce(number), binding.associated, plain);
+function seal(context: SealContext, binding: Binding, number: number, plain: Uint8Array, out: Uint8Array): void {
+  context.platform.aeadSeal(binding.key, nonce(number), binding.associated, plain, out);
 }
 
 function nonce(number: number): Uint8Array {

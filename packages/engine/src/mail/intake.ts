@@ -1,5 +1,5 @@
 import { createScanner } from "@restante/mime";
-import { concat, type SealContext, sealObject, sealStream } from "../crypto/index.ts";
+import { type SealContext, sealObject, sealStream } from "../crypto/index.ts";
 import { chain } from "../streams.ts";
 import { type Digest, digest } from "./digest.ts";
 
@@ -7,6 +7,9 @@ import { type Digest, digest } from "./digest.ts";
 export const INLINE_BYTES_MAX: number = 16 * 1024;
 /** Bodies up to this are held until the note or entry that names them is stored, and stored along with it. */
 const HELD_BYTES_MAX: number = 128 * 1024;
+/** Rooms for held bodies that are kept for the next ones: as garbage they would cost more than all that fills them. */
+const ROOMS_KEPT = 16;
+const rooms: Uint8Array[] = [];
 
 export interface TakenBody {
   readonly digest: Digest;
@@ -31,27 +34,33 @@ export async function takeBody(
 ): Promise<TakenBody> {
   const scanner = createScanner();
   const scanned = tap(source, (chunk) => scanner.push(chunk))[Symbol.asyncIterator]();
-  const held: Uint8Array[] = [];
-  let size = 0;
-  for (;;) {
-    const next = await scanned.next();
-    if (next.done) {
-      const sealed = concat(preamble, sealObject(seal, concat(...held)));
-      const inline = size <= INLINE_BYTES_MAX;
-      return { digest: digest(scanner.finish(), receivedMs), sealed, inline, length: sealed.length };
+  const room = rooms.pop() ?? new Uint8Array(HELD_BYTES_MAX);
+  try {
+    let size = 0;
+    for (;;) {
+      const next = await scanned.next();
+      if (next.done) {
+        const sealed = sealObject(seal, room.subarray(0, size), preamble);
+        const inline = size <= INLINE_BYTES_MAX;
+        return { digest: digest(scanner.finish(), receivedMs), sealed, inline, length: sealed.length };
+      }
+      if (size + next.value.length > room.length) {
+        const held = [room.subarray(0, size), next.value];
+        const sealed = sealStream(seal, chain(held, { [Symbol.asyncIterator]: () => scanned }));
+        let length = 0;
+        await putLarge(
+          tap(chain([preamble], sealed), (chunk) => {
+            length += chunk.length;
+          }),
+        );
+        return { digest: digest(scanner.finish(), receivedMs), sealed: undefined, inline: false, length };
+      }
+      room.set(next.value, size);
+      size += next.value.length;
     }
-    held.push(next.value.slice());
-    size += next.value.length;
-    if (size > HELD_BYTES_MAX) break;
+  } finally {
+    if (rooms.length < ROOMS_KEPT) rooms.push(room);
   }
-  let length = 0;
-  const sealed = sealStream(seal, chain(held, { [Symbol.asyncIterator]: () => scanned }));
-  await putLarge(
-    tap(chain([preamble], sealed), (chunk) => {
-      length += chunk.length;
-    }),
-  );
-  return { digest: digest(scanner.finish(), receivedMs), sealed: undefined, inline: false, length };
 }
 
 /** The stream, of which `see` sees each piece first. */

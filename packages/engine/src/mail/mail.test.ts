@@ -10,7 +10,7 @@ import { MemoryPlace } from "../storage/memory.ts";
 import type { EmailSource } from "./email-capture.ts";
 import { bareEmail } from "./email-kit.ts";
 import { DELETED, SEEN } from "./flags.ts";
-import { Mail, mailMachine } from "./mail.ts";
+import { type Copied, Mail, mailMachine } from "./mail.ts";
 import type { Mailbox } from "./mailbox.ts";
 import { MailboxView } from "./mailbox-view.ts";
 import type { FlagChange, NewEmail, Op } from "./op.ts";
@@ -241,7 +241,7 @@ async function run(place: Place, { bay, mail }: Writer, { kind, path, to, choice
     case "copy":
     case "move": {
       const opened = view();
-      await opened.transfer(kind, some(opened), to);
+      await opened[kind](some(opened), to);
       return;
     }
     case "expunge": {
@@ -324,10 +324,11 @@ describe("two writers on one account", () => {
     const view = new MailboxView(one.mail, one.mail.getMailbox("INBOX"), false);
     await view.setFlags([0], { mode: "add", flags: ["\\Deleted"] });
     await view.expunge();
-    await view.transfer("move", [1], "Sent");
+    await view.move([1], "Sent");
     // Two names three: one is expunged and one is moved, and neither comes back.
-    const moved = await stale.transfer("move", [0, 1, 2], "Sent");
-    expect([moved.sourceUids, moved.uids]).toEqual([[3], [2]]);
+    const moved: Copied[] = [];
+    await stale.move([0, 1, 2], "Sent", (part) => moved.push(part));
+    expect(moved).toMatchObject([{ sourceUids: [3], uids: [2] }]);
     await one.bay.sync();
     const uids = (path: string): number[] => {
       const { uid } = one.mail.state.memberships.columns;

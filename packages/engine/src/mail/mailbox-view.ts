@@ -8,6 +8,13 @@ import type { FlagChange } from "./op.ts";
 import type { MailState } from "./state.ts";
 import { runsOf } from "./target-rows.ts";
 
+/** Messages that one op changes at most, but for COPY, which is done wholly or not at all: applying more would keep all
+ * others waiting. */
+export const CHANGED_AT_ONCE = 4096;
+
+/** Messages that are walked over in the time in which one is looked up by its uid. */
+const LOOKUP_COST = 16;
+
 /**
  * A mailbox as one client knows it: uids in order, so that sequence numbers hold still until the protocol lets them
  * move. `sync` moves the view to the present and says what changed, after a rewind too.
@@ -105,8 +112,11 @@ export class MailboxView {
     if (!this.isBehind) return NO_CHANGES;
     const rewound = state !== this.#state;
     const vanished = rewound || mailbox.messages !== this.#list ? this.#vanishedPositions(mailbox, state) : [];
-    if (vanished.length > 0 && !options.expunges)
-      return { ...NO_CHANGES, flagged: rewound ? [] : this.#takeFlagged(mailbox, state, this.#length) };
+    if (vanished.length > 0 && !options.expunges) {
+      const flagged = rewound ? [] : this.#flaggedPositions(mailbox, state, this.#length);
+      for (const position of flagged) this.#noteTold(this.#list.at(position), state);
+      return { ...NO_CHANGES, flagged };
+    }
     const known = this.#length - vanished.length;
     // Expunged highest first, so that each number is right when it is sent.
     const expunged = vanished.map((position) => position + 1).reverse();
@@ -114,7 +124,7 @@ export class MailboxView {
     this.#list = mailbox.messages;
     this.#length = mailbox.messages.length;
     this.#state = state;
-    const flagged = this.#takeFlagged(mailbox, state, known).filter(isNews);
+    const flagged = this.#flaggedPositions(mailbox, state, known).filter(isNews);
     this.#modSeq = state.modSeq;
     this.#told.clear();
     return { expunged, added: this.#length - known, flagged, invalidated: false };
@@ -148,23 +158,26 @@ export class MailboxView {
     return vanished;
   }
 
-  /** Positions below `known` whose flags changed since the last sync and which the client has not been told. */
-  #takeFlagged(mailbox: Mailbox, state: MailState, known: number): number[] {
+  /** Positions below `known`, ascending, whose flags changed since the last sync and which the client was not told of. */
+  #flaggedPositions(mailbox: Mailbox, state: MailState, known: number): number[] {
     const { uid, modSeq } = state.memberships.columns;
-    const rows = mailbox.changes.since(this.#modSeq);
+    const isNews = (row: number): boolean => modSeq.get(row) > this.#modSeq && this.#told.get(row) !== modSeq.get(row);
     const positions: number[] = [];
-    const add = (row: number, position: number): void => {
-      if (position >= known || modSeq.get(row) <= this.#modSeq || this.#told.get(row) === modSeq.get(row)) return;
-      this.#told.set(row, modSeq.get(row));
-      positions.push(position);
-    };
-    if (rows)
-      for (const row of rows) {
-        const position = this.#list.lowerBound(uid.get(row), (r) => uid.get(r), this.#length);
-        if (position < this.#length && this.#list.at(position) === row) add(row, position);
-      }
-    else for (let position = 0; position < known; position++) add(this.#list.at(position), position);
+    const rows = mailbox.changes.since(this.#modSeq);
+    if (!rows || rows.size * LOOKUP_COST > known) {
+      for (let position = 0; position < known; position++)
+        if (isNews(this.#list.at(position))) positions.push(position);
+      return positions;
+    }
+    for (const row of rows) {
+      const position = this.#list.lowerBound(uid.get(row), (r) => uid.get(r), this.#length);
+      if (position < known && this.#list.at(position) === row && isNews(row)) positions.push(position);
+    }
     return positions.sort((a, b) => a - b);
+  }
+
+  #noteTold(row: number, state: MailState): void {
+    this.#told.set(row, state.memberships.columns.modSeq.get(row));
   }
 
   #target(positions: readonly number[]) {
@@ -185,7 +198,8 @@ export class MailboxView {
   }
 
   /** STORE. Resolves with the positions that were refused because they changed after `unchangedSince`, and marks the
-   * others as told: the caller answers them, or was asked not to. */
+   * others as told: the caller answers them, or was asked not to. What fails in between leaves the first part changed,
+   * of which `sync` tells. */
   async setFlags(
     positions: readonly number[],
     change: FlagChange,
@@ -193,19 +207,21 @@ export class MailboxView {
   ): Promise<{ readonly refused: readonly number[]; readonly modSeq: number }> {
     this.#assertWritable();
     checkFlags(change.flags);
-    if (positions.length === 0) return { refused: [], modSeq: this.#modSeq };
-    const outcome = await this.#mail.push({
-      kind: "flags",
-      ...this.#target(positions),
-      change,
-      ...(unchangedSince === undefined ? {} : { unchangedSince }),
-    });
-    for (const row of outcome.changed) this.#told.set(row, outcome.modSeq);
-    const refused = new Set(outcome.refused);
-    return {
-      refused: positions.filter((position) => refused.has(this.#presentRow(position) ?? -1)),
-      modSeq: outcome.modSeq,
-    };
+    const refused: number[] = [];
+    let modSeq = this.#modSeq;
+    for (const part of parts(positions)) {
+      const outcome = await this.#mail.push({
+        kind: "flags",
+        ...this.#target(part),
+        change,
+        ...(unchangedSince === undefined ? {} : { unchangedSince }),
+      });
+      for (const row of outcome.changed) this.#told.set(row, outcome.modSeq);
+      const rows = new Set(outcome.refused);
+      refused.push(...part.filter((position) => rows.has(this.#presentRow(position) ?? -1)));
+      modSeq = outcome.modSeq;
+    }
+    return { refused, modSeq };
   }
 
   /** Sets \Seen where it is missing; `sync` tells of it. */
@@ -215,8 +231,8 @@ export class MailboxView {
       const row = this.#presentRow(position);
       return row !== undefined && (flags.get(row) & SEEN) === 0;
     });
-    if (unseen.length === 0) return;
-    await this.#mail.push({ kind: "flags", ...this.#target(unseen), change: { mode: "add", flags: ["\\Seen"] } });
+    const change = { mode: "add", flags: ["\\Seen"] } as const;
+    for (const part of parts(unseen)) await this.#mail.push({ kind: "flags", ...this.#target(part), change });
   }
 
   /** The position of the first message without \Seen. */
@@ -241,10 +257,21 @@ export class MailboxView {
     return undefined;
   }
 
-  /** COPY and MOVE: RFC 9051 §6.4.7, RFC 6851 §3. Throws EngineError `not-found` if there is no mailbox at `path`. */
-  async transfer(kind: "copy" | "move", positions: readonly number[], path: string): Promise<Copied> {
-    if (kind === "move") this.#assertWritable();
-    return this.#mail.transfer(kind, this.#target(positions), path);
+  /** COPY: RFC 9051 §6.4.7. Throws EngineError `not-found` if there is no mailbox at `path`. */
+  copy(positions: readonly number[], path: string): Promise<Copied> {
+    return this.#mail.transfer("copy", this.#target(positions), path);
+  }
+
+  /** MOVE: RFC 6851 §3. Each part that was moved is told to `onMoved` at once: a later one may fail, and what was moved
+   * stays moved. Throws EngineError `not-found` if there is no mailbox at `path`. */
+  async move(
+    positions: readonly number[],
+    path: string,
+    onMoved: (moved: Copied) => void = () => undefined,
+  ): Promise<void> {
+    this.#assertWritable();
+    this.#mail.getMailbox(path);
+    for (const part of parts(positions)) onMoved(await this.#mail.transfer("move", this.#target(part), path));
   }
 
   /** EXPUNGE: takes those of `positions` (default: all) that carry \Deleted. */
@@ -257,8 +284,13 @@ export class MailboxView {
       const row = this.#presentRow(position);
       if (row !== undefined && (flags.get(row) & DELETED) !== 0) deleted.push(position);
     }
-    if (deleted.length > 0) await this.#mail.push({ kind: "expunge", ...this.#target(deleted) });
+    for (const part of parts(deleted)) await this.#mail.push({ kind: "expunge", ...this.#target(part) });
   }
+}
+
+/** Positions in parts of {@link CHANGED_AT_ONCE}. */
+function* parts(positions: readonly number[]): Generator<readonly number[]> {
+  for (let at = 0; at < positions.length; at += CHANGED_AT_ONCE) yield positions.slice(at, at + CHANGED_AT_ONCE);
 }
 
 function sameFlags(a: readonly string[], b: readonly string[]): boolean {

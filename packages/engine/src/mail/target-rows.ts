@@ -15,12 +15,12 @@ export function resolveTargets(
   runs: readonly TargetRun[],
 ): { readonly rows: number[]; readonly gone: number } {
   const { uid, writer, sequence, index } = state.memberships.columns;
-  const rows = new Set<number>();
+  const rows: number[] = [];
   let gone = 0;
   for (const run of runs) {
     const first = state.findMembership({ writer: run.writer, ...run.first });
     if (comparePlaces(run.first, run.last) === 0) {
-      if (first !== undefined && state.isLive(first) && state.mailboxOf(first) === mailbox) rows.add(first);
+      if (first !== undefined && state.isLive(first) && state.mailboxOf(first) === mailbox) rows.push(first);
       else gone++;
       continue;
     }
@@ -34,10 +34,10 @@ export function resolveTargets(
       const row = messages.at(position);
       const place = { sequence: sequence.get(row), index: index.get(row) };
       if (writer.get(row) === number && comparePlaces(run.first, place) <= 0 && comparePlaces(place, run.last) <= 0)
-        rows.add(row);
+        rows.push(row);
     }
   }
-  return { rows: inUidOrder(state, [...rows]), gone };
+  return { rows: isAscending(rows, uid) ? rows : inUidOrder(state, [...new Set(rows)]), gone };
 }
 
 /** Runs that name these live rows of `mailbox` (in uid order). */
@@ -85,6 +85,11 @@ export function rowsKnown(state: MailState, placed: PlacedOp, mailbox: Mailbox, 
     return placed.knows(writer, sequence);
   };
   return inUidOrder(state, [...rows, ...block.takenUnknownTo(placed, mailbox)].filter(isKnown));
+}
+
+/** Runs are made in uid order; hostile ones may overlap. */
+function isAscending(rows: readonly number[], uid: { get(row: number): number }): boolean {
+  return rows.every((row, at) => at === 0 || uid.get(rows[at - 1]!) < uid.get(row));
 }
 
 function inUidOrder(state: MailState, rows: number[]): number[] {

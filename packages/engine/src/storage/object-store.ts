@@ -10,7 +10,8 @@
  * Dates are the store's own, in milliseconds since 1970: no caller compares them with its own clock.
  */
 export interface ObjectStore {
-  /** Creates or replaces the object. A stream is written as it comes, in bounded memory; if it throws, nothing is stored. */
+  /** Creates or replaces the object. A stream is written as it comes, in bounded memory; if it throws, nothing is stored.
+   * Each of its pieces may be overwritten once the next is asked for. */
   put(name: string, content: Uint8Array | AsyncIterable<Uint8Array>, options?: StoreOptions): Promise<Put>;
   /** Creates the object unless one of this name exists; of any number of concurrent callers exactly one gets `stored`. */
   putIfAbsent(name: string, content: Uint8Array, options?: StoreOptions): Promise<PutIfAbsent>;

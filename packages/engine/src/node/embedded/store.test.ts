@@ -1,6 +1,7 @@
 import { mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
 import { afterAll, expect, test } from "vitest";
 import { objectStoreContract } from "../../storage/contract.ts";
 import { openEmbeddedStore } from "./store.ts";
@@ -56,4 +57,37 @@ test("what a crash left is swept by who opens the store alone, and by nobody els
   expect(await readdir(join(folder, "objects"))).toHaveLength(1);
   expect((await alone.get("a/body/kept")).found).toBe(true);
   await alone.dispose();
+});
+
+test("who watches hears of what takes the place of what was newest and is gone", async () => {
+  const folder = await makeFolder();
+  const [one, other] = [await openEmbeddedStore({ folder, onFatal }), await openEmbeddedStore({ folder, onFatal })];
+  await one.put("a/note/1", new Uint8Array(1));
+  const heard = new Promise((resolve) => other.watch("a/note/", resolve));
+  await one.delete(["a/note/1"]);
+  await one.put("a/note/2", new Uint8Array(1));
+  expect(await heard).toBe("a/note/2");
+  await Promise.all([one.dispose(), other.dispose()]);
+});
+
+test("a store of schema 1 is read and written on; its dates and numbers go on from where they were", async () => {
+  const folder = await makeFolder();
+  const later = Date.now() + 1_000_000;
+  const database = new DatabaseSync(join(folder, "store.sqlite"));
+  database.exec(`
+    CREATE TABLE objects (row INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE, created INTEGER NOT NULL,
+      size INTEGER NOT NULL, bytes BLOB, file TEXT);
+    CREATE TABLE floors (prefix TEXT PRIMARY KEY, number INTEGER NOT NULL) WITHOUT ROWID;
+    CREATE TABLE clock (last INTEGER NOT NULL);
+    INSERT INTO clock VALUES (${later});
+    INSERT INTO objects VALUES (41, 'a/note/1', 5, 1, x'07', NULL);
+    PRAGMA user_version = 1;`);
+  database.close();
+  const store = await openEmbeddedStore({ folder, onFatal });
+  expect(await store.get("a/note/1")).toMatchObject({ found: true, bytes: Uint8Array.of(7), created: 5 });
+  expect((await store.put("a/note/2", new Uint8Array(1))).now).toBe(later);
+  await store.dispose();
+  const written = new DatabaseSync(join(folder, "store.sqlite"));
+  expect(written.prepare("SELECT row FROM objects ORDER BY row").all()).toMatchObject([{ row: 41 }, { row: 42 }]);
+  written.close();
 });

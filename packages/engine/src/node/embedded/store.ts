@@ -126,7 +126,7 @@ class EmbeddedStore implements ObjectStore {
         // One lower bound alone is looked up; a second one would make SQLite walk up from the first.
         "SELECT name, created, size FROM objects WHERE name >= ? AND name < ? AND +name > ? ORDER BY name LIMIT ?",
       ),
-      newest: this.#reader.prepare("SELECT seq FROM sqlite_sequence WHERE name = 'objects'"),
+      newest: this.#reader.prepare("SELECT row FROM counters"),
       since: this.#reader.prepare("SELECT row, name FROM objects WHERE row > ? ORDER BY row"),
       version: this.#reader.prepare("PRAGMA data_version"),
     };
@@ -384,7 +384,7 @@ class EmbeddedStore implements ObjectStore {
   }
 
   #newestRow(): number {
-    return (this.#statements.newest.get() as { seq: number } | undefined)?.seq ?? 0;
+    return (this.#statements.newest.get() as { row: number }).row;
   }
 }
 

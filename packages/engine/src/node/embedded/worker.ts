@@ -44,18 +44,18 @@ let scheduled = false;
 let idle: NodeJS.Timeout | undefined;
 
 const statements = {
-  put: prepare(`INSERT INTO objects (name, created, size, bytes, file) VALUES (?, ?, ?, ?, ?)
+  put: prepare(`INSERT INTO objects (row, name, created, size, bytes, file) VALUES (?, ?, ?, ?, ?, ?)
     ON CONFLICT (name) DO UPDATE SET created = excluded.created, size = excluded.size, bytes = excluded.bytes, file = excluded.file`),
   create: prepare(
-    `INSERT INTO objects (name, created, size, bytes, file) VALUES (?, ?, ?, ?, ?) ON CONFLICT (name) DO NOTHING`,
+    `INSERT INTO objects (row, name, created, size, bytes, file) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (name) DO NOTHING`,
   ),
   fileOf: prepare("SELECT file FROM objects WHERE name = ?"),
   remove: prepare("DELETE FROM objects WHERE name = ?"),
   floor: prepare("SELECT number FROM floors WHERE prefix = ?"),
   raiseFloor: prepare(`INSERT INTO floors (prefix, number) VALUES (?, ?)
     ON CONFLICT (prefix) DO UPDATE SET number = max(number, excluded.number)`),
-  clock: prepare("SELECT last FROM clock"),
-  setClock: prepare("UPDATE clock SET last = ?"),
+  counters: prepare("SELECT date, row FROM counters"),
+  setCounters: prepare("UPDATE counters SET date = ?, row = ?"),
 } as const;
 
 function prepare(sql: string): StatementSync {
@@ -65,7 +65,8 @@ function prepare(sql: string): StatementSync {
 function openDatabase(): DatabaseSync {
   const db = new DatabaseSync(join(folder, "store.sqlite"), { timeout: 5000 });
   // These four only take effect before the first table.
-  db.exec(`PRAGMA page_size = 8192; PRAGMA auto_vacuum = INCREMENTAL;`);
+  // A commit writes whole pages: of this size a small one writes half of what 8192 would, and a large one less too.
+  db.exec(`PRAGMA page_size = 4096; PRAGMA auto_vacuum = INCREMENTAL;`);
   db.exec(`PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA fullfsync = ON; PRAGMA secure_delete = ON;`);
   db.exec("BEGIN IMMEDIATE");
   const { user_version: version } = db.prepare("PRAGMA user_version").get() as { user_version: number };
@@ -73,12 +74,19 @@ function openDatabase(): DatabaseSync {
   if (version === 0)
     db.exec(`
       CREATE TABLE objects (
-        row INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE, created INTEGER NOT NULL,
+        row INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, created INTEGER NOT NULL,
         size INTEGER NOT NULL, bytes BLOB, file TEXT);
       CREATE TABLE floors (prefix TEXT PRIMARY KEY, number INTEGER NOT NULL) WITHOUT ROWID;
-      CREATE TABLE clock (last INTEGER NOT NULL);
-      INSERT INTO clock VALUES (0);
+      CREATE TABLE counters (date INTEGER NOT NULL, row INTEGER NOT NULL);
+      INSERT INTO counters VALUES (0, 0);
       PRAGMA application_id = ${APPLICATION_ID};
+      PRAGMA user_version = ${SCHEMA_VERSION};`);
+  // Schema 1 counted in two places, so that a commit wrote a page more.
+  if (version === 1)
+    db.exec(`
+      CREATE TABLE counters (date INTEGER NOT NULL, row INTEGER NOT NULL);
+      INSERT INTO counters SELECT last, (SELECT ifnull(max(seq), 0) FROM sqlite_sequence) FROM clock;
+      DROP TABLE clock;
       PRAGMA user_version = ${SCHEMA_VERSION};`);
   db.exec("COMMIT");
   db.exec(`PRAGMA wal_autocheckpoint = ${CHECKPOINT_PAGES}`);
@@ -166,8 +174,9 @@ function commit(batch: readonly WriteRequest[], unneeded: string[]): WriteReply[
   nameFiles(batch);
   database.exec("BEGIN IMMEDIATE");
   try {
-    const now = tick();
-    const replies = batch.map((request) => write(request, now, unneeded));
+    const counters = readCounters();
+    const replies = batch.map((request) => write(request, counters, unneeded));
+    statements.setCounters.run(counters.now, counters.row);
     database.exec("COMMIT");
     return replies;
   } catch (error) {
@@ -204,30 +213,32 @@ function renameOnce(from: string, to: string): void {
   }
 }
 
-function write(request: WriteRequest, now: number, unneeded: string[]): WriteReply {
+function write(request: WriteRequest, counters: Counters, unneeded: string[]): WriteReply {
   const { id } = request;
+  const { now } = counters;
   if (request.kind === "delete") {
     for (const name of request.names) remove(name, unneeded);
     return { id, now };
   }
-  for (const row of request.along) put(row, now, unneeded);
-  if (request.kind === "create") return { id, now, stored: create(request.object, now, unneeded) };
-  put(request.object, now, unneeded);
+  for (const row of request.along) put(row, counters, unneeded);
+  if (request.kind === "create") return { id, now, stored: create(request.object, counters, unneeded) };
+  put(request.object, counters, unneeded);
   return { id, now };
 }
 
-function put({ name, content }: NewRow, now: number, unneeded: string[]): void {
+function put({ name, content }: NewRow, counters: Counters, unneeded: string[]): void {
   const old = fileOf(name);
   if (old) unneeded.push(old);
-  statements.put.run(name, now, ...columnsOf(content));
+  statements.put.run(++counters.row, name, counters.now, ...columnsOf(content));
 }
 
 /** Whether the name was free. */
-function create({ name, content }: NewRow, now: number, unneeded: string[]): boolean {
+function create({ name, content }: NewRow, counters: Counters, unneeded: string[]): boolean {
   const log = logNumber(name);
   const floor = log ? (statements.floor.get(log.prefix) as { number: number } | undefined)?.number : undefined;
   const belowFloor = log !== undefined && floor !== undefined && log.number <= floor;
-  const stored = !belowFloor && Number(statements.create.run(name, now, ...columnsOf(content)).changes) > 0;
+  const insert = () => statements.create.run(++counters.row, name, counters.now, ...columnsOf(content));
+  const stored = !belowFloor && Number(insert().changes) > 0;
   if (!stored && content.in === "file") unneeded.push(content.file);
   return stored;
 }
@@ -249,12 +260,16 @@ function fileOf(name: string): string | null | undefined {
   return (statements.fileOf.get(name) as { file: string | null } | undefined)?.file;
 }
 
-/** The store's own clock: that of the machine, but never back. */
-function tick(): number {
-  const { last } = statements.clock.get() as { last: number };
-  const now = Math.max(Date.now(), last);
-  if (now > last) statements.setClock.run(now);
-  return now;
+/** What one commit counts on from the last: the store's date, which is the machine's but never goes back, and the number
+ * of the newest row, which none has had before. */
+interface Counters {
+  readonly now: number;
+  row: number;
+}
+
+function readCounters(): Counters {
+  const { date, row } = statements.counters.get() as { date: number; row: number };
+  return { now: Math.max(Date.now(), date), row };
 }
 
 /** The commit is done and can't be undone by this: a file that stays is named by no row, and swept by the next opening
