@@ -109,8 +109,8 @@ async function rotate(context: Context, address: string, flags: Flags): Promise<
 
 async function accept(context: Context, address: string, flags: Flags): Promise<unknown> {
   const user = await getUser(context, address);
-  const password = await askSecret("Password: ", flags);
-  await acceptHistory({ ...context, pepper: await readPepper(context.config) }, user, password);
+  const secret = await askSecret("Password or recovery code: ", flags);
+  await acceptHistory({ ...context, pepper: await readPepper(context.config) }, user, secret);
   return [`${user.address} goes on from what the store shows; mail programs will fetch everything anew.`];
 }
 

@@ -30,7 +30,7 @@ export async function check(config: Config, args: readonly string[], flags: Flag
 
 /** `restante check ADDRESS --retry`: delivered mail that could not be opened is tried again. */
 async function retryNotes(config: Config, address: string, flags: Flags): Promise<number> {
-  return withSession(config, address, flags, async (session) => {
+  return withSession(config, address, { ...flags, changes: true }, async (session) => {
     const unreadable = await session.retryNotes();
     const told = unreadable.map((note) => `${note}: can't be opened`);
     print(flags, flags.json ? { unreadable } : [...told, `${unreadable.length} deliveries can't be opened`]);
@@ -40,7 +40,7 @@ async function retryNotes(config: Config, address: string, flags: Flags): Promis
 
 /** `restante check ADDRESS --repair`: what is lost and can be made anew is; what can't be is told in its place. */
 async function repair(config: Config, address: string, flags: Flags): Promise<number> {
-  return withSession(config, address, flags, async (session) => {
+  return withSession(config, address, { ...flags, changes: true }, async (session) => {
     const report = await session.repair();
     const told = report.lost.map(({ mailbox, uid }) => `${mailbox} uid ${uid}: lost, moved to ${DAMAGED}`);
     print(

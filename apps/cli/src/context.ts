@@ -126,11 +126,12 @@ export function trustedHosts(config: Config, signer: SigningKeyPair): readonly U
   return [signer.publicKey, ...config.login.trusted_hosts.map((key) => new Uint8Array(Buffer.from(key, "base64")))];
 }
 
-/** Signs the owner in by their password for the length of `work`. */
+/** Signs the owner in by their password for the length of `work`. Where the store shows an older history than this host
+ * has seen, that is said, and nothing is begun that `changes` the account. */
 export async function withSession<T>(
   config: Config,
   address: string,
-  flags: Flags & { readonly use?: Use },
+  flags: Flags & { readonly use?: Use; readonly changes?: boolean },
   work: (session: AccountSession) => Promise<T>,
 ): Promise<T> {
   await using context = await openContext(config, flags.use);
@@ -138,6 +139,11 @@ export async function withSession<T>(
   const accounts = new Accounts({ ...context, trustedHosts: trusted, pepper: await readPepper(config) });
   try {
     const session = await accounts.login(address, await askSecret("Password: ", flags), "");
+    if (session.rolledBack) {
+      const told = `the store shows an older history than was seen here before: see restante account accept-history ${session.address}`;
+      if (flags.changes) throw new Exit(EXIT.failed, told);
+      process.stderr.write(`restante: ${told}\n`);
+    }
     const result = await work(session);
     session.close();
     return result;

@@ -32,7 +32,7 @@ export async function importMail(config: Config, args: readonly string[], flags:
   const [from, address] = args;
   if (from === undefined || address === undefined) throw new Exit(EXIT.usage, "import wants a source and an address");
   const source = await openSource(from);
-  return withSession(config, address, flags, async (session) => {
+  return withSession(config, address, { ...flags, changes: true }, async (session) => {
     const counts: Counts = { imported: 0, known: 0 };
     using progress = new Progress(source.total);
     for (const folder of source.folders) {

@@ -26,7 +26,7 @@ export interface OpenedStore {
   check(): Promise<void>;
   /** Frees what killed processes left of uploads. */
   sweep(): Promise<void>;
-  /** The objects of `account` lie in this bucket: said before any is asked for. */
+  /** The objects of `account` lie in this bucket: said at each lookup, before any is asked for. */
   place(account: string, bucket: OwnBucket): void;
   dispose(): Promise<void>;
 }
@@ -90,7 +90,9 @@ class Stores {
         const common = await this.#openBucket(section, hasLog);
         if (section !== "s3" || config.ldap.bucket_attribute === "") return common;
         const open = (own: OwnBucket): Promise<ObjectStore> => this.#openBucket(section, hasLog, own);
-        this.#byAccount = new AccountStores({ common, open });
+        const onStay = (account: string): void =>
+          log({ level: "warn", event: "the directory names another bucket for an account in use: it stays", account });
+        this.#byAccount = new AccountStores({ common, open, compare, now: () => performance.now(), onStay });
         return this.#byAccount;
       }
       case "embedded":
@@ -173,4 +175,9 @@ class Stores {
   #warn(event: string): (error: unknown) => void {
     return (error) => this.#opening.log({ level: "warn", event, error });
   }
+}
+
+function compare(one: OwnBucket, other: OwnBucket): "same" | "other-keys" | "elsewhere" {
+  if (one.bucket !== other.bucket) return "elsewhere";
+  return one.accessKey === other.accessKey && one.secretKey === other.secretKey ? "same" : "other-keys";
 }

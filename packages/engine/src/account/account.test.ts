@@ -19,12 +19,15 @@ import {
 } from "../test-kit.ts";
 import { Account } from "./account.ts";
 import { Accounts } from "./accounts.ts";
+import { addAppPassword, listAppPasswords } from "./app-passwords.ts";
 import { checkAccount } from "./check.ts";
 import { acceptHistory } from "./history.ts";
 import { changePassword, recoverAccount } from "./passwords.ts";
 import type { Platform } from "./platform.ts";
+import { rotateAccount } from "./rotate.ts";
 import { AccountSession } from "./session.ts";
 import { FOLDERS, signUp } from "./sign-up.ts";
+import { FIRST, SECOND, setUpAda } from "./ways-in-kit.ts";
 
 describe("delivery and take-in", () => {
   test("what was delivered is taken in once, in order, byte for byte, small and large", async () => {
@@ -211,6 +214,49 @@ describe("rollback", () => {
     const third = await openHere();
     expect(third.rolledBack).toBe(false);
     await third.dispose();
+  });
+
+  test("what its owner changes without a mail program is refused too, and nothing is written, until they accept it", async () => {
+    const { place, tools, user, accounts, recoveryCode } = await setUpAda();
+    const host = { ...tools.platform, witnesses: witnesses() };
+    const here = { ...tools, platform: host };
+    const old = place.snapshot();
+    await addAppPassword(here, user(), FIRST, "Phone");
+    place.rollback(old);
+    const changes = [
+      () => changePassword(here, user(), FIRST, SECOND),
+      () => recoverAccount(here, user(), recoveryCode, SECOND),
+      () => addAppPassword(here, user(), FIRST, "Tablet"),
+      () => rotateAccount(here, user(), FIRST),
+    ];
+    for (const change of changes)
+      await expect(change()).rejects.toMatchObject({
+        code: "not-permitted",
+        message: expect.stringContaining("account accept-history"),
+      });
+    expect(place.snapshot()).toEqual(old);
+    expect(user().record.keyVersion).toBe(1);
+    expect(await listAppPasswords(here, user(), FIRST)).toEqual([]);
+    // Who forgot the password can set no new one before: the code does it.
+    await acceptHistory(here, user(), recoveryCode);
+    await recoverAccount(here, user(), recoveryCode, SECOND);
+    const server = accounts();
+    (await server.login("ada", SECOND, "")).close();
+    await server.dispose();
+  });
+
+  test("one that undoes a change of the password is found out, though nobody signed in since", async () => {
+    const { place, tools, user } = await setUpAda();
+    const here = { ...tools, platform: { ...tools.platform, witnesses: witnesses() } };
+    const old = place.snapshot();
+    await changePassword(here, user(), FIRST, SECOND);
+    place.rollback(old);
+    const server = new Accounts({ ...here, store: place.open(), trustedHosts: [] });
+    const session = await server.login("ada", FIRST, "");
+    expect(session.rolledBack).toBe(true);
+    expect(await checkAccount(session)).toMatchObject({ findings: [{ problem: expect.stringContaining("older") }] });
+    session.close();
+    await server.dispose();
   });
 
   test("mail that no trusted host signed is shown apart", async () => {

@@ -11,7 +11,7 @@ import type { Threads } from "../mail/threads.ts";
 import type { ObjectStore } from "../storage/object-store.ts";
 import { type Arrival, MessageWriter, type Prepared } from "./message-writer.ts";
 import { Notices } from "./notices.ts";
-import { type MailLog, type OpenLog, openLog } from "./open-log.ts";
+import { keepWitness, type MailLog, type OpenLog, openWitnessed } from "./open-log.ts";
 import type { Platform } from "./platform.ts";
 import { type RepairReport, repairAccount } from "./repair.ts";
 import { TakeIn } from "./take-in.ts";
@@ -124,21 +124,18 @@ export class Account {
 
   static async #open(place: AccountPlace, ring: Ring, { slot, prefetched }: OpenFrom): Promise<Account> {
     const { store, platform } = place;
-    const id = hexText(ring.account);
-    // After a restore the witness tells of a history that is gone.
-    const restored = await platform.witnesses?.isRestored(id);
-    const witness = restored ? undefined : await platform.witnesses?.read(id);
     const prefix = accountPrefix(publicRecord(ring));
     const idling = new Set<() => void>();
     const isUrgent = (): boolean => idling.size > 0;
-    const log = await openLog(store, prefix, platform, ring, { witness, prefetched, isUrgent });
-    if (slot !== undefined && !log.bay.state.slots.names.includes(slot)) {
+    const log = await openWitnessed(store, prefix, platform, ring, { prefetched, isUrgent });
+    try {
+      if (slot !== undefined) await checkListed(log.bay, slot);
+    } catch (error) {
       await log.bay.dispose();
-      throw new SlotUnlisted();
+      throw error;
     }
-    if (restored) await tellRestored(log.bay, platform, id);
-    if (log.bay.rolledBack)
-      platform.log({ level: "error", event: "store shows an older history", account: hexText(ring.account) });
+    // The witness tells of a history that is gone.
+    if (log.isRestored) await tellRestored(log.bay, platform, hexText(ring.account));
     return new Account(place, ring, log, idling);
   }
 
@@ -171,14 +168,8 @@ export class Account {
 
   /** Keeps what was seen of the log outside the store. */
   async #keepWitness(): Promise<void> {
-    const { platform } = this.#place;
-    if (this.#bay.rolledBack) return;
-    try {
-      await platform.witnesses?.write(hexText(this.#ring.account), this.#bay.witness);
-      this.#witnessed = this.#bay.position;
-    } catch (error) {
-      platform.log({ level: "warn", event: "witness can't be kept", error });
-    }
+    const isKept = await keepWitness(this.#bay, this.#place.platform, hexText(this.#ring.account));
+    if (isKept) this.#witnessed = this.#bay.position;
   }
 
   #witnessIfDue(): void {
@@ -279,6 +270,13 @@ export class Account {
     const { uid } = this.mail.state.memberships.columns;
     return mailbox.messages.length - mailbox.messages.lowerBound(from, (row) => uid.get(row));
   }
+}
+
+/** Throws {@link SlotUnlisted}. What was prefetched may be older than the slot. */
+async function checkListed(bay: MailLog, slot: string): Promise<void> {
+  if (bay.state.slots.names.includes(slot)) return;
+  await bay.sync();
+  if (!bay.state.slots.names.includes(slot)) throw new SlotUnlisted();
 }
 
 /** After a restore no uid may show another mail than before: the first who signs in says so in the log. Killed in

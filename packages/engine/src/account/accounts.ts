@@ -1,13 +1,9 @@
 import { type Prefetched, prefetchLog } from "../bay/log-objects.ts";
-import { asStoreFailure } from "../bay/store-failure.ts";
 import {
   type Argon2Lane,
-  CryptoError,
   copyRing,
   equalBytes,
-  isWeakSlot,
   keyedHash,
-  openSlot,
   parseAppPassword,
   publicRecord,
   type Ring,
@@ -18,8 +14,9 @@ import { EngineError } from "../errors.ts";
 import { Account, type AccountPlace, type OpenFrom, SlotUnlisted } from "./account.ts";
 import { appSlotName } from "./app-passwords.ts";
 import { rehash } from "./passwords.ts";
+import { NewKeys } from "./sealer.ts";
 import { AccountSession } from "./session.ts";
-import { isStillListed, passwordSecret } from "./slots.ts";
+import { isStillListed, type OpenedSlot, openSlots, passwordSecret, trySlot, unlessNewKeys } from "./slots.ts";
 import { Throttle } from "./throttle.ts";
 import { accountPrefix, normalizeAddress, type User, type UserDirectory } from "./users.ts";
 
@@ -27,9 +24,6 @@ import { accountPrefix, normalizeAddress, type User, type UserDirectory } from "
 export const KEEP_OPEN_MS: number = 10 * 60_000;
 /** What an unknown user's sign-in takes before any real one was measured. */
 const TYPICAL_KDF_MS = 250;
-
-/** Password slots that a sign-in tries, newest first: there is one, and one more while it is changed. */
-const PASSWORD_SLOTS_MAX = 8;
 
 export interface AccountsOptions extends AccountPlace {
   readonly users: UserDirectory;
@@ -62,12 +56,7 @@ interface Entered {
   readonly slot: string;
 }
 
-interface Opened {
-  readonly ring: Ring;
-  readonly slot: string;
-  /** Of a password's slot that asks less of a guesser than new ones do. */
-  readonly weak: SlotSecret | undefined;
-}
+type KeySlot = Pick<OpenedSlot, "ring" | "slot">;
 
 /**
  * Signs users in and keeps their accounts open while they are used. Opening a key slot that the account's log lists is
@@ -83,7 +72,7 @@ export class Accounts {
 
   constructor(options: AccountsOptions) {
     this.#options = options;
-    this.#throttle = new Throttle(options.platform.monotonic);
+    this.#throttle = new Throttle(options.platform);
     this.#cacheKey = options.platform.crypto.random(32);
   }
 
@@ -109,15 +98,15 @@ export class Accounts {
   }
 
   async #enter(user: User | undefined, who: string, password: string, clientAddress: string): Promise<AccountSession> {
-    const delay = this.#throttle.delay(who, clientAddress);
-    if (delay > 0) await this.#options.platform.delay(delay);
-    const lane = this.#throttle.isKnown(who, clientAddress) ? "known" : "stranger";
+    using guess = this.#throttle.begin(who, clientAddress, password);
+    await guess.turn();
+    const lane = guess.isKnown ? "known" : "stranger";
     const entered = user ? await this.#authenticate(user, password, lane) : await this.#pretend();
     if (!entered) {
-      this.#throttle.failed(who, clientAddress);
+      guess.failed();
       throw new EngineError("not-permitted", "wrong user name or password");
     }
-    this.#throttle.succeeded(who, clientAddress);
+    guess.succeeded();
     return this.#session(user!, entered);
   }
 
@@ -148,8 +137,7 @@ export class Accounts {
     const attempt = { user, digest, lane, prefetched };
     const app = parseAppPassword(password);
     if (!app) return this.#tryPasswordSlots(attempt, passwordSecret(this.#options.pepper, password));
-    const slot = appSlotName(app.id);
-    return (await this.#trySlot(attempt, slot, { kind: "app", secret: app.code })) ?? this.#pretend();
+    return (await this.#tryAppSlot(attempt, appSlotName(app.id), app.code)) ?? this.#pretend();
   }
 
   /** The account if it is open, with the list of slots as it is now: another process may have changed it. One that can't
@@ -160,59 +148,39 @@ export class Accounts {
     try {
       await (await open.account).refresh();
     } catch (error) {
-      if (!(error instanceof EngineError && error.code === "not-permitted")) throw error;
+      unlessNewKeys(error);
       this.#letGo(open);
     }
     return this.#open.get(prefix);
   }
 
-  /** Tries those that exist, newest first: one that a crash left opens, and lets nobody in. */
   async #tryPasswordSlots(attempt: Attempt, secret: SlotSecret): Promise<Entered | undefined> {
-    const { store, platform } = this.#options;
-    const prefix = accountPrefix(attempt.user.record);
-    const { objects } = await asStoreFailure(store.list(`${prefix}slot/password-`));
-    // A store can make up as many as it likes, and each takes its time.
-    for (const { name } of [...objects].reverse().slice(0, PASSWORD_SLOTS_MAX)) {
-      const begun = platform.monotonic();
-      const entered = await this.#trySlot(attempt, name.slice(prefix.length), secret);
+    const { platform } = this.#options;
+    let begun = platform.monotonic();
+    const measure = (): void => {
       this.#kdfMs = (this.#kdfMs * 3 + (platform.monotonic() - begun)) / 4;
+    };
+    for await (const opened of openSlots(this.#options, accountPrefix(attempt.user.record), secret, attempt.lane)) {
+      measure();
+      const entered = await this.#adopt(attempt, opened, opened.isWeak ? secret : undefined);
       if (entered) return entered;
+      begun = platform.monotonic();
     }
+    measure();
     return undefined;
   }
 
-  async #trySlot(attempt: Attempt, slot: string, secret: SlotSecret): Promise<Entered | undefined> {
-    const opened = await this.#openSlot(accountPrefix(attempt.user.record), slot, secret, attempt.lane);
-    if (!opened) return undefined;
-    const weak = opened.isWeak ? secret : undefined;
-    return this.#adopt(attempt, { ring: opened.ring, slot, weak }, await attempt.prefetched);
+  async #tryAppSlot(attempt: Attempt, slot: string, code: Uint8Array): Promise<Entered | undefined> {
+    const secret = { kind: "app", secret: code } as const;
+    const tried = await trySlot(this.#options, accountPrefix(attempt.user.record), slot, secret);
+    return typeof tried === "object" ? this.#adopt(attempt, tried) : undefined;
   }
 
-  async #openSlot(
-    prefix: string,
-    slot: string,
-    secret: SlotSecret,
-    lane: Argon2Lane,
-  ): Promise<{ readonly ring: Ring; readonly isWeak: boolean } | undefined> {
-    const { store, platform } = this.#options;
-    const got = await asStoreFailure(store.get(prefix + slot));
-    if (!got.found) return undefined;
-    try {
-      const ring = await openSlot(platform.crypto, slot, got.bytes, secret, lane);
-      return ring && { ring, isWeak: isWeakSlot(got.bytes) };
-    } catch (error) {
-      if (!(error instanceof CryptoError)) throw error;
-      if (error.code === "busy")
-        throw new EngineError("unavailable", "too many are signing in, try again", { cause: error });
-      // The others may be whole.
-      platform.log({ level: "error", event: "key slot can't be read", slot, error });
-      return undefined;
-    }
-  }
-
-  /** Opens the account with the ring, or joins the one that is open. A slot that opens but is not listed is refused. */
-  async #adopt(attempt: Attempt, { ring, slot, weak }: Opened, prefetched?: Prefetched): Promise<Entered | undefined> {
+  /** Opens the account with the ring, or joins the one that is open. A slot that opens but is not listed is refused: one
+   * that a crash left, or that was made anew meanwhile. `weak` is the secret of a slot that is to be made stronger. */
+  async #adopt(attempt: Attempt, { ring, slot }: KeySlot, weak?: SlotSecret): Promise<Entered | undefined> {
     const { user, digest } = attempt;
+    const prefetched = await attempt.prefetched;
     const prefix = accountPrefix(user.record);
     using copy = copyRing(ring);
     let open = this.#open.get(prefix);
@@ -223,7 +191,7 @@ export class Accounts {
       const account = await open.account;
       await account.refresh();
       // Its owner made new keys meanwhile, and those who had the old ones let go of it.
-      if (this.#open.get(prefix) !== open) return await this.#adopt(attempt, { ring: copyRing(copy), slot, weak });
+      if (this.#open.get(prefix) !== open) return await this.#adopt(attempt, { ring: copyRing(copy), slot }, weak);
       if (!account.mail.state.slots.names.includes(slot)) return undefined;
       open.accepted.set(slot, digest);
       open.entered = true;
@@ -233,10 +201,10 @@ export class Accounts {
       if (error instanceof SlotUnlisted) {
         this.#forget(open);
         // That was somebody else's slot.
-        return joins ? await this.#adopt(attempt, { ring: copyRing(copy), slot, weak }) : undefined;
+        return joins ? await this.#adopt(attempt, { ring: copyRing(copy), slot }, weak) : undefined;
       }
-      if (open.sessions === 0) this.#letGo(open);
-      throw error;
+      if (open.sessions === 0 || error instanceof NewKeys) this.#letGo(open);
+      return unlessNewKeys(error);
     } finally {
       this.#closeLater(open);
     }

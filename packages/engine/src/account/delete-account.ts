@@ -5,8 +5,12 @@ import { accountPrefix, type User } from "./users.ts";
 
 /** Deletes an account: the ways in first, then the rest. Mail for it is refused at once. */
 export async function deleteAccount({ store, users }: Pick<SignUp, "store" | "users">, user: User): Promise<void> {
-  const prefix = accountPrefix(user.record);
   await users.remove(user.address);
+  await deleteObjects(store, accountPrefix(user.record));
+}
+
+/** All objects of an account, the ways in first. */
+export async function deleteObjects(store: ObjectStore, prefix: string): Promise<void> {
   await deleteAll(store, `${prefix}slot/`);
   await deleteAll(store, prefix);
 }

@@ -30,7 +30,7 @@ export class DirectoryLogin {
 
   constructor(options: DirectoryLoginOptions) {
     this.#options = options;
-    this.#throttle = new Throttle(options.platform.monotonic);
+    this.#throttle = new Throttle(options.platform);
   }
 
   /** Errors: `not-permitted`; `locked`; `unavailable` when the directory does not answer; `invalid` for a first password
@@ -58,14 +58,15 @@ export class DirectoryLogin {
 
   async #judge(who: string, person: Person | undefined, password: string, clientAddress: string): Promise<boolean> {
     const { platform, users } = this.#options;
-    await platform.delay(this.#throttle.delay(who, clientAddress));
+    using guess = this.#throttle.begin(who, clientAddress, password);
+    await guess.turn();
     const begun = platform.monotonic();
     const right = person !== undefined && (await users.isPassword(person, password));
     const took = platform.monotonic() - begun;
     if (person) this.#refusalMs = Math.max(REFUSAL_MS, (this.#refusalMs * 3 + took) / 4);
-    if (right) this.#throttle.succeeded(who, clientAddress);
+    if (right) guess.succeeded();
     else {
-      this.#throttle.failed(who, clientAddress);
+      guess.failed();
       await platform.delay(Math.max(0, this.#refusalMs - took));
     }
     return right;

@@ -65,6 +65,37 @@ export async function openLog(
   return { bay, contents, threads: new Threads(bay, pages, platform.crypto.random) };
 }
 
+/**
+ * The same, compared with what this host saw of the account before: a log that shows less, or another history, is open for
+ * reading alone. After a restore that comparison says nothing (`isRestored`).
+ */
+export async function openWitnessed(
+  store: ObjectStore,
+  prefix: string,
+  platform: Platform,
+  ring: Ring,
+  known: Omit<OpenKnowing, "witness"> = {},
+): Promise<OpenLog & { readonly isRestored: boolean }> {
+  const account = hexText(ring.account);
+  const isRestored = (await platform.witnesses?.isRestored(account)) ?? false;
+  const witness = isRestored ? undefined : await platform.witnesses?.read(account);
+  const log = await openLog(store, prefix, platform, ring, { ...known, witness });
+  if (log.bay.rolledBack) platform.log({ level: "error", event: "store shows an older history", account });
+  return { ...log, isRestored };
+}
+
+/** Keeps what was seen of the log outside the store. Resolves with whether it is kept: if not, a rollback goes unseen. */
+export async function keepWitness(bay: MailLog, { witnesses, log }: Platform, account: string): Promise<boolean> {
+  if (bay.rolledBack) return false;
+  try {
+    await witnesses?.write(account, bay.witness);
+    return true;
+  } catch (error) {
+    log({ level: "warn", event: "witness can't be kept", error });
+    return false;
+  }
+}
+
 /** Goes over to the pages of the current checkpoint, which another process may have written. Throws EngineError. */
 export async function adoptCheckpoint(bay: MailLog): Promise<void> {
   const { state } = bay;

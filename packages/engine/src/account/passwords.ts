@@ -5,8 +5,8 @@ import { checkPassword } from "./password-rules.ts";
 import {
   asOwner,
   changeSlots,
+  generationOf,
   nextGeneration,
-  passwordOf,
   passwordSecret,
   passwordSlotName,
   type SlotTools,
@@ -41,9 +41,9 @@ async function replacePassword(tools: SlotTools, user: User, known: SlotSecret, 
   const { store, platform, pepper } = tools;
   await asOwner(tools, user, known, async ({ prefix, ring, mail }) => {
     const { names } = mail.state.slots;
-    const name = passwordSlotName(nextGeneration(names));
+    const name = passwordSlotName(platform.crypto, nextGeneration(names));
     const bytes = await makeSlot(platform.crypto, name, passwordSecret(pepper, fresh), ring);
-    const kept = names.filter((slot) => passwordOf(slot) === undefined);
+    const kept = names.filter((slot) => generationOf(slot) === undefined);
     await changeSlots(store, prefix, mail, { names: [...kept, name], made: [{ name, bytes }] });
   });
 }
@@ -61,9 +61,9 @@ export async function rehash(
   using ring = copyRing(account.ring);
   const { prefix, mail } = account;
   const { names } = mail.state.slots;
-  const password = passwordOf(slot);
-  if (!password || !names.includes(slot)) return;
-  const name = passwordSlotName(password.generation, password.again + 1);
+  const generation = generationOf(slot);
+  if (generation === undefined || !names.includes(slot)) return;
+  const name = passwordSlotName(platform.crypto, generation);
   const bytes = await makeSlot(platform.crypto, name, secret, ring);
   await changeSlots(store, prefix, mail, {
     names: names.map((known) => (known === slot ? name : known)),

@@ -29,7 +29,7 @@ export async function rotateAccount(
   const code = crypto.random(16);
   const record = await asOwner(tools, user, secret, async ({ prefix, ring, mail }) => {
     using fresh = rotateRing(crypto, ring);
-    const name = passwordSlotName(nextGeneration(mail.state.slots.names));
+    const name = passwordSlotName(crypto, nextGeneration(mail.state.slots.names));
     const recovery = recoverySlotName(crypto.random(8));
     const made = [
       { name, bytes: await makeSlot(crypto, name, secret, fresh) },

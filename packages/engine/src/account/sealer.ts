@@ -21,6 +21,14 @@ const PURPOSE = {
   references: "page",
 } as const;
 
+/** The owner made new keys: a sign-in with them opens what was sealed since. */
+export class NewKeys extends EngineError {
+  constructor(options?: ErrorOptions) {
+    super("not-permitted", "the account has new keys: sign in again", options);
+    this.name = "NewKeys";
+  }
+}
+
 /** Bay's objects under the keys of a ring. */
 export function ringSealer(platform: CryptoPlatform, ring: Ring): Sealer {
   const keys = new Map<string, Uint8Array>();
@@ -37,9 +45,7 @@ export function ringSealer(platform: CryptoPlatform, ring: Ring): Sealer {
       try {
         return openObject(context(kind, id, keyVersionOf(bytes)), bytes);
       } catch (cause) {
-        // The owner made new keys: a sign-in with them opens what was sealed since.
-        if (cause instanceof CryptoError && cause.code === "unknown-key")
-          throw new EngineError("not-permitted", "the account has new keys: sign in again", { cause });
+        if (cause instanceof CryptoError && cause.code === "unknown-key") throw new NewKeys({ cause });
         throw new EngineError("corrupt", "an object of the account does not open", { cause });
       }
     },

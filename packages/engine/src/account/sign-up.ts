@@ -1,11 +1,13 @@
-import { formatCode, makeRing, makeSlot, publicRecord, type SlotSecret, utf8 } from "../crypto/index.ts";
+import { asStoreFailure } from "../bay/store-failure.ts";
+import { formatCode, makeRing, makeSlot, publicRecord, type Ring, type SlotSecret, utf8 } from "../crypto/index.ts";
 import { EngineError } from "../errors.ts";
 import { Mail } from "../mail/mail.ts";
 import type { FolderSeed } from "../mail/op.ts";
+import { deleteObjects } from "./delete-account.ts";
 import { openLog } from "./open-log.ts";
 import { checkPassword } from "./password-rules.ts";
 import { passwordSecret, passwordSlotName, recoverySlotName, type SlotTools } from "./slots.ts";
-import { ADDRESS_BYTES_MAX, accountPrefix, normalizeAddress, type UserDirectory } from "./users.ts";
+import { ADDRESS_BYTES_MAX, accountPrefix, normalizeAddress, type User, type UserDirectory } from "./users.ts";
 
 /** The folders of a new account, subscribed: RFC 6154 §2. */
 export const FOLDERS: readonly FolderSeed[] = [
@@ -38,32 +40,77 @@ export function signUpUnseen(tools: SignUp, address: string, password: string): 
   return makeAccount(tools, address, password, undefined);
 }
 
+/**
+ * The user comes last: whoever finds one finds a whole account. Its objects lie under an id that was never used, so what
+ * comes to nothing is deleted without a look at others'. Killed in between, a few kilobytes of it stay: nobody can tell
+ * them from an account whose user another host was not told of yet.
+ */
 async function makeAccount(
-  { store, users, platform, pepper }: SignUp,
+  tools: SignUp,
   address: string,
   password: string,
   code: Uint8Array | undefined,
 ): Promise<void> {
+  const { users, platform } = tools;
   const normalized = normalizeAddress(address);
   checkAddress(normalized);
   checkPassword(password);
   if (await users.find(normalized)) throw new EngineError("already-exists", "an account of that address exists");
-  const { crypto } = platform;
-  using ring = makeRing(crypto);
+  using ring = makeRing(platform.crypto);
   const user = { address: normalized, record: publicRecord(ring) };
-  const prefix = accountPrefix(user.record);
   await users.prepare?.(user);
-  const slots: Record<string, SlotSecret> = { [passwordSlotName(1)]: passwordSecret(pepper, password) };
+  try {
+    await storeAccount(tools, ring, password, code);
+  } catch (error) {
+    await deleteNobodys(tools, user);
+    throw error;
+  }
+  try {
+    await users.add(user);
+  } catch (error) {
+    // It may be there, or yet to come.
+    if (!isRefusal(error)) throw error;
+    const found = await users.find(normalized);
+    // A folder that is far away may answer the second try of what the first did.
+    if (found && accountPrefix(found.record) === accountPrefix(user.record)) return;
+    await deleteNobodys(tools, user);
+    throw error;
+  }
+}
+
+/** Whether nothing was added for sure: somebody has the address, or the directory has nobody of it. */
+function isRefusal(error: unknown): boolean {
+  return error instanceof EngineError && (error.code === "already-exists" || error.code === "not-found");
+}
+
+/** What the sign-up failed of is told, not that this failed too. */
+async function deleteNobodys({ store, platform }: SignUp, { record }: User): Promise<void> {
+  const prefix = accountPrefix(record);
+  await deleteObjects(store, prefix).catch((error: unknown) =>
+    platform.log({ level: "warn", event: "objects of an account that was not made stay", prefix, error }),
+  );
+}
+
+async function storeAccount(
+  { store, platform, pepper }: SlotTools,
+  ring: Ring,
+  password: string,
+  code: Uint8Array | undefined,
+): Promise<void> {
+  const { crypto } = platform;
+  const prefix = accountPrefix(publicRecord(ring));
+  const slots: Record<string, SlotSecret> = { [passwordSlotName(crypto, 1)]: passwordSecret(pepper, password) };
   if (code) slots[recoverySlotName(crypto.random(8))] = { kind: "recovery", secret: code };
   for (const [name, secret] of Object.entries(slots))
-    await store.putIfAbsent(prefix + name, await makeSlot(crypto, name, secret, ring));
+    await asStoreFailure(store.putIfAbsent(prefix + name, await makeSlot(crypto, name, secret, ring)));
   const { bay } = await openLog(store, prefix, platform, ring);
-  const mail = new Mail(bay, platform.now);
-  await mail.push({ kind: "begin", seconds: Math.floor(platform.now() / 1000), folders: FOLDERS });
-  await mail.push({ kind: "slots", names: Object.keys(slots), upon: 0 });
-  await bay.dispose();
-  // The user exists from here on.
-  await users.add(user);
+  try {
+    const mail = new Mail(bay, platform.now);
+    await mail.push({ kind: "begin", seconds: Math.floor(platform.now() / 1000), folders: FOLDERS });
+    await mail.push({ kind: "slots", names: Object.keys(slots), upon: 0 });
+  } finally {
+    await bay.dispose();
+  }
 }
 
 function checkAddress(address: string): void {

@@ -169,7 +169,10 @@ export class LinearBay<State, Op, Outcome> implements Bay<State, Op, Outcome> {
   async push(push: Push<Op>): Promise<Outcome> {
     if (this.#disposed) throw new EngineError("unavailable", "the log is closed");
     if (this.#rolledBack)
-      throw new EngineError("not-permitted", "the store shows an older history: the account is read-only");
+      throw new EngineError(
+        "not-permitted",
+        "the store shows an older history than was seen here before: nothing can be changed until the owner accepts that (restante account accept-history)",
+      );
     const { encodeOp, decodeOp, isEssential } = this.#options.machine;
     const bytes = encodeOp(push.op);
     const op = decodeOp(bytes);
