@@ -5,6 +5,8 @@ const config: ReturnType<typeof defineConfig> = defineConfig({
     include: ["{e2e,kit,stores}/**/*.test.ts", "*.test.ts"],
     // Each starts servers, and waits for them much of the time.
     maxWorkers: 3,
+    // letter.test.ts takes this back: one file goes the whole way.
+    env: { TEST_QUICK_ARGON2: "1" },
     testTimeout: 60_000,
     hookTimeout: 60_000,
     reporters: ["default", "json"],
