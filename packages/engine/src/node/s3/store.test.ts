@@ -56,7 +56,7 @@ function failing(times: number, fault: S3Fault, match: (request: S3Request) => b
   let left = times;
   return (request: S3Request): S3Fault | undefined => (match(request) && left-- > 0 ? fault : undefined);
 }
-const bytes = (size: number): Uint8Array => Uint8Array.from({ length: size }, (_, at) => at % 251);
+const bytes = (size: number): Uint8Array => new Uint8Array(size).map((_, at) => at % 251);
 async function* pieces(size: number, piece = 300_000): AsyncGenerator<Uint8Array> {
   const all = bytes(size);
   for (let at = 0; at < size; at += piece) yield all.subarray(at, at + piece);
