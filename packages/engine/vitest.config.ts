@@ -9,6 +9,7 @@ const config: ReturnType<typeof defineConfig> = defineConfig({
     // They want a real store: `npm run test:interop`.
     exclude: ["src/**/*.s3.test.ts"],
     testTimeout: 60_000,
+    hookTimeout: 60_000,
     // By default one core is left idle.
     maxWorkers: 2,
     reporters: ["default", "json"],

@@ -87,7 +87,7 @@ test("a backup made under load is whole; after the restore every client refetche
   }
   await removeDataFolder(data);
   await removeDataFolder(fresh);
-}, 120_000);
+});
 
 test("the sealed check names what is missing and what has another size, and its lists can be compared", async () => {
   const data = await makeDataFolder();
@@ -116,7 +116,7 @@ test("the sealed check names what is missing and what has another size, and its 
   expect(await owner(["--repair"])).toMatchObject({ code: 0, out: "0 messages made whole, 0 are lost\n" });
   expect(await owner(["--retry"])).toMatchObject({ code: 0, out: "0 deliveries can't be opened\n" });
   await removeDataFolder(data);
-}, 60_000);
+});
 
 test("what ends with the server is not backed up", async () => {
   const data = await makeDataFolder();
