@@ -5,8 +5,11 @@ const config: ReturnType<typeof defineConfig> = defineConfig({
     include: ["{e2e,kit,stores}/**/*.test.ts", "*.test.ts"],
     // Each starts servers, and waits for them much of the time.
     maxWorkers: 3,
-    testTimeout: 60_000,
-    hookTimeout: 60_000,
+    // letter.test.ts takes this back: one file goes the whole way.
+    env: { TEST_QUICK_ARGON2: "1" },
+    // Ten times what they take: on a machine that is busy with other things too, they end all the same.
+    testTimeout: 300_000,
+    hookTimeout: 300_000,
     reporters: ["default", "json"],
     outputFile: { json: ".reports/vitest.json" },
   },

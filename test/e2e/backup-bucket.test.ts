@@ -68,7 +68,7 @@ test("accounts of a bucket and a folder are backed up beside a server under load
   expect(after.uidValidity).toBeGreaterThan(before.uidValidity);
   expect(await restored.stop()).toBe(0);
   await checked(data, both);
-}, 120_000);
+});
 
 test("a backup of a bucket comes back into a folder, and one of a folder into a bucket", async () => {
   const server = await startServer(data, { env });
@@ -87,4 +87,4 @@ test("a backup of a bucket comes back into a folder, and one of a folder into a 
   });
   expect(await restante(data, ["restore", "again"], "", env)).toMatchObject({ code: 0, err: "" });
   await checked(data, env);
-}, 60_000);
+});

@@ -23,17 +23,15 @@ async function look({ ports }: RunningServer): Promise<Seen> {
   };
 }
 
-/** Delivers until it is told to stop; resolves with the ids that were acknowledged. */
-async function deliverUntil({ ports }: RunningServer, stop: AbortSignal): Promise<string[]> {
+/** Delivers until it is told to stop; puts into `ids` what was acknowledged. */
+async function deliverUntil({ ports }: RunningServer, ids: string[], stop: AbortSignal): Promise<void> {
   const client = await connectLmtp(ports.lmtp!);
-  const ids: string[] = [];
   for (let n = 0; !stop.aborted; n++) {
     const [reply] = await deliver(client, [DEMO.user], messageOf(`b${n}`));
     expect(reply).toMatch(/^250/);
     ids.push(`b${n}`);
   }
   client.end();
-  return ids;
 }
 
 async function checked(data: string): Promise<void> {
@@ -45,13 +43,15 @@ test("a backup made under load is whole; after the restore every client refetche
   const data = await makeDataFolder();
   const server = await startServer(data);
   const stop = new AbortController();
-  const load = deliverUntil(server, stop.signal);
-  await new Promise((resolve) => setTimeout(resolve, 500));
+  const ids: string[] = [];
+  const load = deliverUntil(server, ids, stop.signal);
+  const more = (count: number) => expect.poll(() => ids.length, { timeout: 120_000 }).toBeGreaterThan(count);
+  await more(5);
   const backup = await restante(data, ["backup", "kept"]);
   expect(backup).toMatchObject({ code: 0, out: expect.stringContaining("kept.pepper") });
-  await new Promise((resolve) => setTimeout(resolve, 300));
+  await more(ids.length + 5);
   stop.abort();
-  const ids = await load;
+  await load;
   const before = await look(server);
   expect([...before.subjects.values()]).toEqual(expect.arrayContaining(ids));
   expect(await server.stop()).toBe(0);
@@ -87,7 +87,7 @@ test("a backup made under load is whole; after the restore every client refetche
   }
   await removeDataFolder(data);
   await removeDataFolder(fresh);
-}, 120_000);
+});
 
 test("the sealed check names what is missing and what has another size, and its lists can be compared", async () => {
   const data = await makeDataFolder();
@@ -116,7 +116,7 @@ test("the sealed check names what is missing and what has another size, and its 
   expect(await owner(["--repair"])).toMatchObject({ code: 0, out: "0 messages made whole, 0 are lost\n" });
   expect(await owner(["--retry"])).toMatchObject({ code: 0, out: "0 deliveries can't be opened\n" });
   await removeDataFolder(data);
-}, 60_000);
+});
 
 test("what ends with the server is not backed up", async () => {
   const data = await makeDataFolder();

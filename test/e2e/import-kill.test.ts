@@ -43,4 +43,4 @@ test("an import that is killed goes on where it stood: nothing is doubled, nothi
   const found = await Promise.all(files.map((name) => readFile(join(data, "killed/INBOX", name), "utf8")));
   expect(found.sort()).toEqual(Array.from({ length: total }, (_, n) => messageOf(`i1x${n}`)).sort());
   await removeDataFolder(data);
-}, 120_000);
+});

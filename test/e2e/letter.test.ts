@@ -1,10 +1,13 @@
 import { cp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { ImapFlow } from "imapflow";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { corpusMails } from "../kit/corpus.ts";
 import { connectImap, connectLmtp, deliver } from "../kit/line-client.ts";
 import { DEMO, makeDataFolder, type RunningServer, removeDataFolder, restante, startServer } from "../kit/server.ts";
+
+// With the passwords' true cost.
+vi.stubEnv("TEST_QUICK_ARGON2", "");
 
 /** Runs of letters of the corpus that would betray it: six or more, in any of its bytes. */
 function betrayals(texts: readonly string[]): Set<string> {

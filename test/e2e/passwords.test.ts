@@ -12,7 +12,7 @@ beforeAll(async () => {
   data = await makeDataFolder();
   server = await startServer(data);
   expect(await restante(data, ["account", "add", ADA, "--password-stdin"], `${PASSWORD}\n`)).toMatchObject({ code: 0 });
-}, 60_000);
+});
 afterAll(async () => {
   await server.stop();
   await removeDataFolder(data);

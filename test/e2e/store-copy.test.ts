@@ -94,4 +94,4 @@ test("from a folder to a bucket beside a running server, and on to another host'
   const there = await startServer(other, { args: ["--config", join(data, "other.toml")] });
   expect(await look(there)).toBe(after);
   await there.stop();
-}, 120_000);
+});

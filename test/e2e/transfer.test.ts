@@ -86,7 +86,7 @@ test("mail goes in from a Maildir, once however often, and comes out the same by
     await run(["export", other, `eml:again-${format}`]);
     expect(await readExport(join(data, `again-${format}`)), format).toEqual(original);
   }
-}, 120_000);
+});
 
 test("mbox: quoting by either rule, flags from the file's fields, dates from the From line", async () => {
   const body = "Subject: quoted\nStatus: RO\nX-Status: AF\nX-Keywords: todo, later\n\n";
@@ -112,7 +112,7 @@ test("mbox: quoting by either rule, flags from the file's fields, dates from the
       ].map((item) => JSON.stringify(item)),
     );
   }
-}, 60_000);
+});
 
 test("when the account's log is damaged, salvage gives back every mail, with its flags and mailbox", async () => {
   const store = new DatabaseSync(join(data, "store/store.sqlite"));
@@ -123,4 +123,4 @@ test("when the account's log is damaged, salvage gives back every mail, with its
   await run(["export", ADDRESS, "eml:refused"], 1);
   expect(await run(["export", ADDRESS, "eml:salvaged", "--salvage"], 1)).toContain("1 objects can't be read");
   expect(await readExport(join(data, "salvaged"))).toEqual(await readExport(join(data, "out-eml")));
-}, 60_000);
+});

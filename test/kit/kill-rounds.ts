@@ -21,17 +21,19 @@ export interface KillOptions {
   readonly passwords: boolean;
 }
 
-interface Load extends Said {
-  /** Resolves at its first positive reply, or when it ends. */
+interface Load {
+  /** What each kind said. */
+  readonly said: readonly Said[];
+  /** Resolves when each kind had its first positive reply, or when all ended. */
   readonly begun: Promise<void>;
   stop(): Promise<unknown>;
 }
 
-function startLoad(kind: LoadKind, { ports }: RunningServer, password: string, number: number): Load {
+function startLoad({ ports }: RunningServer, password: string, number: number): Load {
   const script = join(import.meta.dirname, "load.ts");
-  const args = [script, kind, String(ports.imap), String(ports.lmtp), DEMO.user, password, String(number)];
+  const args = [script, String(ports.imap), String(ports.lmtp), DEMO.user, password, String(number)];
   const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "inherit"] });
-  const said = saidOf(kind);
+  const said = LOADS.map(saidOf);
   let rest = "";
   const begun = new Promise<void>((resolve) => {
     child.once("close", () => resolve());
@@ -39,15 +41,15 @@ function startLoad(kind: LoadKind, { ports }: RunningServer, password: string, n
       const lines = (rest + chunk.toString()).split("\n");
       rest = lines.pop()!;
       for (const line of lines) {
-        const [word, id] = line.split(" ") as [Word, string];
-        said[word].add(id);
+        const [kind, word, id] = line.split(" ") as [LoadKind, Word, string];
+        said[LOADS.indexOf(kind)]![word].add(id);
       }
-      if (said.done.size > 0) resolve();
+      if (said.every(({ done }) => done.size > 0)) resolve();
     });
   });
   const ended = once(child, "close");
   return {
-    ...said,
+    said,
     begun,
     stop() {
       child.kill("SIGKILL");
@@ -71,16 +73,15 @@ export async function killRounds({ rounds, seed, servers, passwords }: KillOptio
   const data = await makeDataFolder();
   const stays = servers === 2 ? await startServer(data) : undefined;
   let server = await startServer(data);
-  const loads: Load[] = [];
+  const loads: Said[] = [];
   const meanings: Meanings = new Map();
   const readyMs: number[] = [];
   let secret: string = SECRETS[0];
   let acknowledged = 0;
   for (let round = 0; round < rounds; round++) {
-    const current = [server, ...(stays ? [stays] : [])].flatMap((target, place) =>
-      LOADS.map((kind, at) => startLoad(kind, target, secret, (round * 2 + place) * 10 + at)),
-    );
-    loads.push(...current);
+    const targets = [server, ...(stays ? [stays] : [])];
+    const current = targets.map((target, place) => startLoad(target, secret, round * 2 + place));
+    loads.push(...current.flatMap(({ said }) => said));
     const next = SECRETS[(round + 1) % 2]!;
     const changing = passwords ? [changePassword(data, secret, next)] : [];
     const [least, most] = LOAD_MS;

@@ -2,9 +2,9 @@ import { createHash } from "node:crypto";
 import { connectImap, connectLmtp, deliver, type LineClient } from "./line-client.ts";
 
 /**
- * Load from a process of its own: `node load.ts KIND IMAP-PORT LMTP-PORT USER PASSWORD SEED`. Prints `sent ID` before,
- * `done ID` after a positive reply and `refused ID` after a negative one, and ends when the connection does. What it
- * writes follows from ID alone.
+ * Load of all kinds from a process of its own: `node load.ts IMAP-PORT LMTP-PORT USER PASSWORD SEED`. Prints
+ * `KIND sent ID` before, `KIND done ID` after a positive reply and `KIND refused ID` after a negative one; each kind ends
+ * when its connection does. What it writes follows from ID alone.
  */
 export const LOADS = ["lmtp", "append", "flags", "copies", "mailboxes"] as const;
 export type LoadKind = (typeof LOADS)[number];
@@ -119,30 +119,23 @@ export const RUNS: Record<LoadKind, (run: Run) => Promise<void>> = {
   },
 };
 
-async function main(): Promise<void> {
-  const [kind, imapPort, lmtpPort, user, password, seed] = process.argv.slice(2) as [
-    LoadKind,
-    string,
-    string,
-    string,
-    string,
-    string,
-  ];
-  await RUNS[kind]({
-    user,
-    seed,
-    imap: () => connectImap(Number(imapPort), user, password),
-    lmtp: () => connectLmtp(Number(lmtpPort)),
-    say: (word, id) => process.stdout.write(`${word} ${id}\n`),
-    goesOn: async () => true,
-  });
+async function run(kind: LoadKind, [imapPort, lmtpPort, user, password, seed]: readonly string[]): Promise<void> {
+  try {
+    await RUNS[kind]({
+      user: user!,
+      seed: seed!,
+      imap: () => connectImap(Number(imapPort), user!, password!),
+      lmtp: () => connectLmtp(Number(lmtpPort)),
+      say: (word, id) => process.stdout.write(`${kind} ${word} ${id}\n`),
+      goesOn: async () => true,
+    });
+  } catch (error) {
+    // The server was killed: that is how every load ends.
+    const { message, stack } = error as Error;
+    if (/connection ended|ECONNRESET|ECONNREFUSED|EPIPE/.test(message)) return;
+    process.stderr.write(`${stack}\n`);
+    process.exitCode = 1;
+  }
 }
 
-if (process.argv[1] === import.meta.filename)
-  main().catch((error: Error) => {
-    // The server was killed: that is how every load ends.
-    if (!/connection ended|ECONNRESET|ECONNREFUSED|EPIPE/.test(error.message)) {
-      process.stderr.write(`${error.stack}\n`);
-      process.exitCode = 1;
-    }
-  });
+if (process.argv[1] === import.meta.filename) await Promise.all(LOADS.map((kind) => run(kind, process.argv.slice(2))));

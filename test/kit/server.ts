@@ -6,6 +6,7 @@ import { join } from "node:path";
 
 const MAIN = join(import.meta.dirname, "../../apps/cli/src/main.ts");
 const LATER = join(import.meta.dirname, "later.ts");
+const QUICK_ARGON2 = join(import.meta.dirname, "quick-argon2.ts");
 const REWINDING = join(import.meta.dirname, "../../packages/engine/src/node/rewinding.ts");
 
 export const DEMO = { user: "demo@example.org", password: "restante-demo" } as const;
@@ -44,6 +45,12 @@ function environment(data: string, more: Readonly<Record<string, string>>): Node
   };
 }
 
+/** The command line of `restante`, with these modules before it. */
+function restanteArgs(args: readonly string[], imports: readonly string[] = []): string[] {
+  const quick = process.env.TEST_QUICK_ARGON2 ? [QUICK_ARGON2] : [];
+  return [...[...quick, ...imports].flatMap((file) => ["--import", file]), MAIN, ...args];
+}
+
 /** Starts the real `restante serve` and waits until it is ready. */
 export async function startServer(
   data: string,
@@ -58,8 +65,7 @@ export async function startServer(
 ): Promise<RunningServer> {
   const { clockShiftMs = 0, rewinding = false } = options;
   const imports = [...(rewinding ? [REWINDING] : []), ...(clockShiftMs > 0 ? [LATER] : [])];
-  const nodeArgs = imports.flatMap((file) => ["--import", file]);
-  const child = spawn(process.execPath, [...nodeArgs, MAIN, "serve", ...(options.args ?? [])], {
+  const child = spawn(process.execPath, restanteArgs(["serve", ...(options.args ?? [])], imports), {
     env: environment(data, { ...options.env, TEST_CLOCK_SHIFT_MS: String(clockShiftMs) }),
     stdio: ["ignore", "pipe", "pipe"],
     cwd: data,
@@ -102,7 +108,7 @@ export function spawnRestante(
   args: readonly string[],
   env: Readonly<Record<string, string>> = {},
 ): ChildProcessWithoutNullStreams {
-  return spawn(process.execPath, [MAIN, ...args], { env: environment(data, env), cwd: data });
+  return spawn(process.execPath, restanteArgs(args), { env: environment(data, env), cwd: data });
 }
 
 /** Runs a `restante` command; resolves with what it printed. */

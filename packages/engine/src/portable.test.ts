@@ -41,9 +41,9 @@ test("the engine's core bundles for a browser: no node: import, no Buffer", asyn
   const modules = await bundle(join(import.meta.dirname, "index.ts"));
   expect(modules.size).toBeGreaterThan(40);
   expect([...modules].flatMap(([id, code]) => buffers(code).map((line) => `${id}: ${line}`))).toEqual([]);
-}, 30_000);
+});
 
 test("the same look finds what needs Node", async () => {
   await expect(bundle(join(import.meta.dirname, "node.ts"))).rejects.toThrow(/node:/);
   expect(buffers("const a = Buffer.from([1]);\n")).toHaveLength(1);
-}, 30_000);
+});

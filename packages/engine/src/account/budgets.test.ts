@@ -166,7 +166,7 @@ describe("an account of a hundred thousand messages", () => {
     const view = openView(account.mail, "INBOX", { readOnly: false });
     for (let at = 0; at < 50; at++) await view.setFlags([at], { mode: "add", flags: ["\\Seen"] });
     await account.dispose();
-  }, 60_000);
+  });
 
   async function openCounted(place: CountedPlace): Promise<Cost> {
     place.fill(from);

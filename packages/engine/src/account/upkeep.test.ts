@@ -291,7 +291,6 @@ describe("faults at any request of upkeep", () => {
         await after.dispose();
       }
     },
-    60_000,
   );
 });
 

@@ -53,7 +53,7 @@ const context = (more: Partial<SealContext> = {}): SealContext => ({
   id: "an id",
   ...more,
 });
-const filled = (size: number): Uint8Array => Uint8Array.from({ length: size }, (_, i) => (i * 7 + (i >> 8)) & 255);
+const filled = (size: number): Uint8Array => new Uint8Array(size).map((_, i) => (i * 7 + (i >> 8)) & 255);
 /** Around every edge that the format has. */
 const SIZES = [0, 1, 511, 512, 513, 4087, 4096, 65_535, 65_536, 65_537, 131_072, 200_000, 4_200_000];
 

@@ -1,7 +1,7 @@
 import { concat } from "../crypto/primitives.ts";
 
 /**
- * Resident state is columns, not objects: one typed array a field, in chunks, so that growing copies nothing, a
+ * Resident state is columns, not objects: one typed array a field, in chunks, so that growing copies one chunk at most, a
  * checkpoint writes again only chunks that changed, and a million rows cost what their bytes cost.
  *
  * A table is a record of columns that share a row count. Rows are given in log order and are never moved while the
@@ -10,6 +10,14 @@ import { concat } from "../crypto/primitives.ts";
 export const CHUNK_ROWS = 4096;
 const CHUNK_SHIFT = 12;
 const CHUNK_MASK = CHUNK_ROWS - 1;
+/** The first chunk begins with this and doubles: most accounts are small, and there are many of them. */
+const FIRST_ROWS = 64;
+
+/** The rows for which room is made where `rows` want it. */
+function roomFor(rows: number): number {
+  if (rows > CHUNK_ROWS / 2) return Math.ceil(rows / CHUNK_ROWS) * CHUNK_ROWS;
+  return Math.max(FIRST_ROWS, 2 ** Math.ceil(Math.log2(rows)));
+}
 
 export type ColumnKind = "u8" | "i16" | "u32" | "f64" | "id";
 type Chunk = Uint8Array | Int16Array | Uint32Array | Float64Array;
@@ -17,18 +25,18 @@ type Chunk = Uint8Array | Int16Array | Uint32Array | Float64Array;
 /** Bytes of one value of each kind; an `id` is 16 raw bytes. */
 export const COLUMN_BYTES: Record<ColumnKind, number> = { u8: 1, i16: 2, u32: 4, f64: 8, id: 16 };
 
-function makeChunk(kind: ColumnKind): Chunk {
+function makeChunk(kind: ColumnKind, rows: number): Chunk {
   switch (kind) {
     case "u8":
-      return new Uint8Array(CHUNK_ROWS);
+      return new Uint8Array(rows);
     case "i16":
-      return new Int16Array(CHUNK_ROWS);
+      return new Int16Array(rows);
     case "u32":
-      return new Uint32Array(CHUNK_ROWS);
+      return new Uint32Array(rows);
     case "f64":
-      return new Float64Array(CHUNK_ROWS);
+      return new Float64Array(rows);
     case "id":
-      return new Uint8Array(CHUNK_ROWS * 16);
+      return new Uint8Array(rows * 16);
   }
 }
 
@@ -64,8 +72,15 @@ export class Column {
     this.dirty.add(chunk);
   }
 
-  grow(): void {
-    this.chunks.push(makeChunk(this.kind));
+  /** Makes room for so many rows in all: {@link roomFor}. */
+  grow(room: number): void {
+    const chunk = makeChunk(this.kind, Math.min(room, CHUNK_ROWS));
+    const [first] = this.chunks;
+    if (first === undefined || room > CHUNK_ROWS) this.chunks.push(chunk);
+    else {
+      chunk.set(first);
+      this.chunks[0] = chunk;
+    }
   }
 
   /** The chunk's rows up to `rows`, as little-endian bytes; {@link loadChunk} takes them back. */
@@ -74,10 +89,9 @@ export class Column {
     return new Uint8Array(buffer, byteOffset, rows * COLUMN_BYTES[this.kind]).slice();
   }
 
-  loadChunk(bytes: Uint8Array): void {
-    const chunk = makeChunk(this.kind);
-    new Uint8Array(chunk.buffer).set(bytes);
-    this.chunks.push(chunk);
+  loadChunk(bytes: Uint8Array, room: number): void {
+    this.grow(room);
+    new Uint8Array(this.chunks.at(-1)!.buffer).set(bytes);
   }
 }
 
@@ -89,6 +103,7 @@ export class Table<S extends Schema> {
   /** Chunks written since the last checkpoint. */
   readonly dirty: Set<number> = new Set();
   #rows = 0;
+  #room = 0;
 
   constructor(schema: S) {
     this.schema = schema;
@@ -111,7 +126,10 @@ export class Table<S extends Schema> {
   /** Adds a row of zeros and returns its number. */
   add(): number {
     const row = this.#rows++;
-    if ((row & CHUNK_MASK) === 0) for (const column of Object.values<Column>(this.columns)) column.grow();
+    if (row === this.#room) {
+      this.#room = roomFor(row + 1);
+      for (const column of Object.values<Column>(this.columns)) column.grow(this.#room);
+    }
     this.dirty.add(row >> CHUNK_SHIFT);
     return row;
   }
@@ -137,10 +155,11 @@ export class Table<S extends Schema> {
     if (this.#rows % CHUNK_ROWS !== 0 || rows < 1 || rows > CHUNK_ROWS) throw new RangeError("chunk out of order");
     const width = Object.values<ColumnKind>(this.schema).reduce((sum, kind) => sum + COLUMN_BYTES[kind], 0);
     if (bytes.length !== rows * width) throw new RangeError("chunk length does not fit its rows");
+    this.#room = roomFor(this.#rows + rows);
     let at = 0;
     for (const column of Object.values<Column>(this.columns)) {
       const length = rows * COLUMN_BYTES[column.kind];
-      column.loadChunk(bytes.subarray(at, at + length));
+      column.loadChunk(bytes.subarray(at, at + length), this.#room);
       at += length;
     }
     this.#rows += rows;

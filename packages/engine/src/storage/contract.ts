@@ -18,8 +18,7 @@ export interface ContractLimits {
 }
 
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
-const filled = (size: number, seed: number): Uint8Array =>
-  Uint8Array.from({ length: size }, (_, i) => (i * 31 + seed) & 255);
+const filled = (size: number, seed: number): Uint8Array => new Uint8Array(size).map((_, i) => (i * 31 + seed) & 255);
 
 async function* stream(...pieces: readonly Uint8Array[]): AsyncGenerator<Uint8Array> {
   yield* pieces;

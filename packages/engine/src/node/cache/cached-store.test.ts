@@ -17,7 +17,7 @@ function fail(error: unknown): never {
   throw error;
 }
 const makeCache = (bytesMax = 2 ** 30): BlockCache => new BlockCache(folder, bytesMax, fail);
-const bytes = (size: number): Uint8Array => Uint8Array.from({ length: size }, (_, at) => at % 251);
+const bytes = (size: number): Uint8Array => new Uint8Array(size).map((_, at) => at % 251);
 
 objectStoreContract("a store behind a cache", async () => {
   let now = 1;

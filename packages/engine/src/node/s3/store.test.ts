@@ -56,7 +56,7 @@ function failing(times: number, fault: S3Fault, match: (request: S3Request) => b
   let left = times;
   return (request: S3Request): S3Fault | undefined => (match(request) && left-- > 0 ? fault : undefined);
 }
-const bytes = (size: number): Uint8Array => Uint8Array.from({ length: size }, (_, at) => at % 251);
+const bytes = (size: number): Uint8Array => new Uint8Array(size).map((_, at) => at % 251);
 async function* pieces(size: number, piece = 300_000): AsyncGenerator<Uint8Array> {
   const all = bytes(size);
   for (let at = 0; at < size; at += piece) yield all.subarray(at, at + piece);
@@ -222,8 +222,14 @@ test("behind a store that hangs, who waits too long for a turn is told so; bulk 
     {},
     { ...QUICK, readsMax: 1, writesMax: 1, attempts: 1, turnMs: 30, answerMs: 2000 },
   );
-  double.fault = failing(1, { kind: "hang" });
+  const hangs = Promise.withResolvers<void>();
+  const fault = failing(1, { kind: "hang" });
+  double.fault = (request) => {
+    hangs.resolve();
+    return fault(request);
+  };
   const first = store.put("a/note/1", bytes(9)).catch((error: unknown) => error);
+  await hangs.promise;
   const bulk = store.put("a/pack/1", bytes(9), { priority: "bulk" });
   // It was never sent, so nothing is unknown about it.
   await expect(store.put("a/note/2", bytes(9))).rejects.toMatchObject({ code: "unavailable" });
