@@ -21,6 +21,8 @@ async function filled(place: MemoryPlace) {
   await account.refresh();
   for (const text of texts.slice(66))
     await account.append("INBOX", await account.prepare(stream(text), { mailbox: "INBOX", flags: ["\\Seen"] }));
+  // The first may be one that is under way, and cover less.
+  await account.upkeep.checkpoint();
   await account.upkeep.checkpoint();
   await account.dispose();
   return { ring, prefix, texts };

@@ -161,7 +161,8 @@ export class MailboxView {
   /** Positions below `known`, ascending, whose flags changed since the last sync and which the client was not told of. */
   #flaggedPositions(mailbox: Mailbox, state: MailState, known: number): number[] {
     const { uid, modSeq } = state.memberships.columns;
-    const isNews = (row: number): boolean => modSeq.get(row) > this.#modSeq && this.#told.get(row) !== modSeq.get(row);
+    const isNews = (row: number): boolean =>
+      modSeq.get(row) > this.#modSeq && this.#told.get(row) !== modSeq.get(row) && state.isLive(row);
     const positions: number[] = [];
     const rows = mailbox.changes.since(this.#modSeq);
     if (!rows || rows.size * LOOKUP_COST > known) {
