@@ -15,9 +15,10 @@ let pool: Argon2Pool;
 afterEach(() => pool.dispose());
 
 test("a flood of strangers is told that it is too much, and holds up nobody who is known", async () => {
-  pool = new Argon2Pool();
+  // One thread: of two, either may be slow with what it has begun.
+  pool = new Argon2Pool(1);
   const order: string[] = [];
-  const strangers = Array.from({ length: ARGON2_QUEUE_MAX + THREADS + 10 }, (_, n) =>
+  const strangers = Array.from({ length: ARGON2_QUEUE_MAX + 1 + 10 }, (_, n) =>
     pool.hash(job(n), "stranger").then(
       () => order.push("stranger"),
       (error: unknown) => order.push((error as { code: string }).code),
@@ -26,8 +27,8 @@ test("a flood of strangers is told that it is too much, and holds up nobody who 
   const known = Array.from({ length: 5 }, (_, n) => pool.hash(job(n), "known").then(() => order.push("known")));
   await Promise.all([...strangers, ...known]);
   expect(order.filter((item) => item === "busy")).toHaveLength(10);
-  // Those that had begun end first; then all that are known.
-  expect(order.filter((item) => item !== "busy").lastIndexOf("known")).toBeLessThan(2 * THREADS + 5);
+  // The one that had begun ends first; then all that are known.
+  expect(order.filter((item) => item !== "busy").lastIndexOf("known")).toBe(5);
 });
 
 test("never more than the named number of threads work, and each answer is its own question's", async () => {

@@ -27,6 +27,11 @@ export class Argon2Pool {
   readonly #waiting: Readonly<Record<Argon2Lane, Waiting[]>> = { known: [], stranger: [] };
   readonly #idle: { readonly worker: Worker; readonly timer: NodeJS.Timeout }[] = [];
   readonly #workers = new Set<Worker>();
+  readonly #threadsMax: number;
+
+  constructor(threadsMax: number = Math.min(ARGON2_THREADS_MAX, availableParallelism())) {
+    this.#threadsMax = threadsMax;
+  }
 
   hash(job: Argon2Job, lane: Argon2Lane): Promise<Uint8Array> {
     const waiting = this.#waiting[lane];
@@ -80,7 +85,7 @@ export class Argon2Pool {
       clearTimeout(idle.timer);
       return idle.worker;
     }
-    if (this.#workers.size >= Math.min(ARGON2_THREADS_MAX, availableParallelism())) return undefined;
+    if (this.#workers.size >= this.#threadsMax) return undefined;
     const worker = new Worker(new URL("./argon2-worker.ts", import.meta.url));
     this.#workers.add(worker);
     return worker;
