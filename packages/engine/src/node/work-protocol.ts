@@ -17,9 +17,8 @@ export type ToThread = { readonly job: number } & (
   | { readonly kind: "drop" }
 );
 
-/** What a thread says of a body. */
-export type FromThread = { readonly job: number } & /** A plain room comes back. */
-(
+/** What a thread says of a body; with `taken` a plain room comes back. */
+export type FromThread = { readonly job: number } & (
   | { readonly kind: "taken"; readonly room: ArrayBuffer }
   | { readonly kind: "sealed"; readonly room: ArrayBuffer; readonly length: number }
   | { readonly kind: "done"; readonly digest: Digest }
