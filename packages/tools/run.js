@@ -87,7 +87,12 @@ const [task, ...rest] = process.argv.slice(2);
 
 /** Before any test: some plant files in the tree that these would find. */
 function check() {
-  return runAll([["tsc", "-p", "."], ["biome", "ci", "--error-on-warnings", "."], ["knip"], ["turbo", "boundaries"]]);
+  return runAll([
+    ["tsc", "-p", "."],
+    ["biome", "ci", "--colors=off", "--error-on-warnings", "."],
+    ["knip"],
+    ["turbo", "boundaries"],
+  ]);
 }
 
 switch (task) {
