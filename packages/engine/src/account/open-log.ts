@@ -1,5 +1,6 @@
+import type { Witness } from "../bay/applied-log.ts";
 import { hexText } from "../bay/entry.ts";
-import { LinearBay, type Witness } from "../bay/linear-bay.ts";
+import { LinearBay } from "../bay/linear-bay.ts";
 import type { Prefetched } from "../bay/log-objects.ts";
 import { createPageStore } from "../bay/page-store.ts";
 import type { WriterId } from "../bay/writer.ts";

@@ -1,4 +1,4 @@
-import type { Witness } from "../bay/linear-bay.ts";
+import type { Witness } from "../bay/applied-log.ts";
 import type { CryptoPlatform } from "../crypto/index.ts";
 import type { ScanAndSeal } from "../mail/intake.ts";
 

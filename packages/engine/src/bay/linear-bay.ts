@@ -1,23 +1,12 @@
 import { EngineError } from "../errors.ts";
 import type { Ring, WatchOptions } from "../storage/object-store.ts";
+import { AppliedLog, type AppliedLogOptions, type Witness, WRITERS_KEPT } from "./applied-log.ts";
 import type { Bay } from "./bay.ts";
 import { type EntryHead, entryName } from "./entry.ts";
-import {
-  type Created,
-  corrupt,
-  getManifest,
-  LIST_ENTRIES_MAX,
-  LogObjects,
-  type LogPlace,
-  listCheckpoints,
-  listEntries,
-  type Prefetched,
-  prefetchLog,
-} from "./log-objects.ts";
-import type { Machine, Placed, Push, ReadEntry } from "./machine.ts";
+import type { Created, LogObjects } from "./log-objects.ts";
+import type { Push, ReadEntry } from "./machine.ts";
 import { type Manifest, manifestName, sealManifest } from "./manifest.ts";
 import { serial } from "./serial.ts";
-import type { PageStore, Snapshots } from "./snapshots.ts";
 import { asEngineError, asStoreFailure } from "./store-failure.ts";
 import type { WriterId } from "./writer.ts";
 
@@ -30,40 +19,15 @@ import type { WriterId } from "./writer.ts";
  * proof than {@link PROOF_MS} is built upon. All times here are the store's own.
  *
  * One entry is on its way at a time; what is pushed meanwhile rides in the next (group commit, no timer). All work on
- * the log (pushes, following) goes through one queue, so `#head` and `state` move together.
+ * the log (pushes, following) goes through one queue, so that what was applied moves by whole entries.
  */
 export const BATCH_OPS_MAX = 256;
 export const BATCH_BYTES_MAX: number = 2 ** 20;
-/** Much less than the day that covered entries are kept for. */
-export const PROOF_MS: number = 60 * 60_000;
-/** Writers whose last sequence is remembered, so that an op seen before is skipped. */
-export const WRITERS_KEPT = 64;
-/** Entries that an opening reads at once. */
-const ENTRIES_AT_ONCE = 64;
-/** Bytes of entries that are applied before others have their turn: some milliseconds' work. */
-const APPLIED_AT_ONCE: number = 128 * 1024;
-/** How often an opening begins anew because the log was trimmed under it. */
-const OPEN_TRIES = 5;
 
-export interface LinearBayOptions<State, Op, Outcome> extends LogPlace, Pick<WatchOptions, "isUrgent"> {
-  readonly machine: Machine<State, Op, Outcome>;
-  readonly snapshots: Snapshots<State>;
-  readonly pages: PageStore;
+export interface LinearBayOptions<State, Op, Outcome>
+  extends AppliedLogOptions<State, Op, Outcome>,
+    Pick<WatchOptions, "isUrgent"> {
   readonly writer: WriterId;
-  /** Whether the log announced the checkpoint that covers entries up to `covers`. */
-  readonly isCurrent: (state: State, covers: number) => boolean;
-  /** What this host saw of the log before, kept outside the store. */
-  readonly witness?: Witness | undefined;
-  /** What was asked for before the keys were there. */
-  readonly prefetched?: Prefetched | undefined;
-  /** Lets others have their turn during long work. */
-  readonly breathe?: (() => Promise<void>) | undefined;
-}
-
-/** A point of the log: entry `entry` had this hash. A store that shows less, or another, was rolled back. */
-export interface Witness {
-  readonly entry: number;
-  readonly hash: Uint8Array;
 }
 
 /** What the announcing op tells of a checkpoint. */
@@ -92,83 +56,71 @@ interface SealedEntry<Op> {
 
 export class LinearBay<State, Op, Outcome> implements Bay<State, Op, Outcome> {
   readonly #options: LinearBayOptions<State, Op, Outcome>;
+  readonly #applied: AppliedLog<State, Op, Outcome>;
   readonly #log: LogObjects;
-  #state: State;
-  #head = 0;
-  #checkpointed = 0;
-  #tailBytes = 0;
-  /** When, by the store, the entry after `#head` was surely the next. */
-  #proof = Number.NEGATIVE_INFINITY;
-  #hash: Uint8Array = new Uint8Array(32);
-  readonly #writers = new Map<WriterId, number>();
   #nextSequence = 1;
   #queue: Queued<Op, Outcome>[] = [];
   /** The one queue of work on the log. */
   readonly #inTurn = serial();
   #pushing = false;
-  #rolledBack = false;
-  #witness: Witness | undefined;
   readonly #listeners = new Set<() => void>();
   #stopWatching: () => void = () => undefined;
   #disposed = false;
 
   private constructor(options: LinearBayOptions<State, Op, Outcome>) {
     this.#options = options;
-    this.#log = new LogObjects(options);
-    this.#witness = options.witness;
-    this.#state = options.machine.initial();
+    this.#applied = new AppliedLog(options);
+    this.#log = this.#applied.log;
   }
 
   static async open<State, Op, Outcome>(
     options: LinearBayOptions<State, Op, Outcome>,
   ): Promise<LinearBay<State, Op, Outcome>> {
     const bay = new LinearBay(options);
-    await bay.#inTurn(() => bay.#open());
-    if (options.witness && bay.#head < options.witness.entry) {
-      await bay.sync();
-      if (bay.#head < options.witness.entry) bay.#rolledBack = true;
-    }
+    const applied = bay.#applied;
+    await bay.#inTurn(() => applied.open());
+    // What the witness saw may have come after the opening's listing.
+    if (applied.isShort) await bay.sync();
+    applied.judgeLength();
     const ring: Ring = (name) => {
       // What this writer is putting, or what is applied already, is no news.
-      if (name !== undefined && name <= options.prefix + entryName(bay.#head + (bay.#pushing ? 1 : 0))) return;
+      if (name !== undefined && name <= options.prefix + entryName(applied.head + (bay.#pushing ? 1 : 0))) return;
       // A hint only: whoever needs the head syncs by itself and sees the error.
       bay.sync().catch(() => undefined);
     };
     bay.#stopWatching = options.store.watch(`${options.prefix}log/`, ring, {
       isUrgent: options.isUrgent,
-      after: options.prefix + entryName(bay.#head),
+      after: options.prefix + entryName(applied.head),
     });
     return bay;
   }
 
   /** The store shows an older or another history than this host has seen. Nothing is pushed upon it. */
   get rolledBack(): boolean {
-    return this.#rolledBack;
+    return this.#applied.isRolledBack;
   }
 
   /** The owner goes on from the history that the store shows. */
   acceptHistory(): void {
-    this.#rolledBack = false;
-    // It tells of the history that is gone.
-    this.#witness = undefined;
+    this.#applied.acceptHistory();
   }
 
   /** The present end of the log, for the host to keep. */
   get witness(): Witness {
-    return { entry: this.#head, hash: this.#hash };
+    return { entry: this.#applied.head, hash: this.#applied.hash };
   }
 
   get state(): State {
-    return this.#state;
+    return this.#applied.state;
   }
 
   get position(): number {
-    return this.#head;
+    return this.#applied.head;
   }
 
   async push(push: Push<Op>): Promise<Outcome> {
     if (this.#disposed) throw new EngineError("unavailable", "the log is closed");
-    if (this.#rolledBack)
+    if (this.rolledBack)
       throw new EngineError(
         "not-permitted",
         "the store shows an older history than was seen here before: nothing can be changed until the owner accepts that (restante account accept-history)",
@@ -202,12 +154,12 @@ export class LinearBay<State, Op, Outcome> implements Bay<State, Op, Outcome> {
     const got = await this.#log.getApplied(n);
     if (!got.found) return undefined;
     const { head, spans } = this.#log.openEntry(n, got.bytes);
-    return { ops: head.ops.map((op) => this.#decode(op.bytes)), attachments: spans };
+    return { ops: head.ops.map((op) => this.#applied.decode(op.bytes)), attachments: spans };
   }
 
   /** What was applied since the checkpoint that this process knows to be the newest. */
   get tail(): { readonly entries: number; readonly bytes: number } {
-    return { entries: this.#head - this.#checkpointed, bytes: this.#tailBytes };
+    return this.#applied.tail;
   }
 
   /**
@@ -218,21 +170,21 @@ export class LinearBay<State, Op, Outcome> implements Bay<State, Op, Outcome> {
   async checkpoint(announce: (checkpoint: Written) => Promise<void>): Promise<void> {
     const { store, prefix, sealer, snapshots, pages } = this.#options;
     const { capture, state, covers, hash, writers } = await this.#inTurn(async () => ({
-      capture: snapshots.capture(this.#state),
-      state: this.#state,
-      covers: this.#head,
-      hash: this.#hash,
-      writers: [...this.#writers],
+      capture: snapshots.capture(this.state),
+      state: this.state,
+      covers: this.position,
+      hash: this.#applied.hash,
+      writers: [...this.#applied.writers],
     }));
-    const tailBytes = this.#tailBytes;
+    const tailBytes = this.tail.bytes;
     try {
       const manifest = sealManifest(sealer, { covers, hash, writers, body: await capture.write(pages) });
       const name = prefix + manifestName(covers);
       const put = await asStoreFailure(store.putIfAbsent(name, manifest, { priority: "bulk", essential: true }));
       if (put.outcome === "exists") throw new EngineError("conflict", "another process wrote this checkpoint");
       await announce({ covers, manifest: sealer.hash(manifest), emails: capture.covers });
-      if (state === this.#state) capture.commit(covers);
-      this.#noteCheckpoint(covers, tailBytes);
+      if (state === this.state) capture.commit(covers);
+      this.#applied.noteCheckpoint(covers, tailBytes);
     } catch (error) {
       capture.abandon();
       throw asEngineError(error);
@@ -241,126 +193,12 @@ export class LinearBay<State, Op, Outcome> implements Bay<State, Op, Outcome> {
 
   /** Another process's checkpoint of entries up to `covers` is current. */
   noteCheckpoint(covers: number): void {
-    this.#noteCheckpoint(covers, this.#tailBytes);
-  }
-
-  #noteCheckpoint(covers: number, tailBytes: number): void {
-    if (covers <= this.#checkpointed) return;
-    this.#checkpointed = covers;
-    this.#tailBytes -= tailBytes;
+    this.#applied.noteCheckpoint(covers);
   }
 
   /** The manifest of a checkpoint and its hash; undefined if it is gone. Throws EngineError `corrupt`. */
-  async readManifest(covers: number): Promise<{ readonly manifest: Manifest; readonly hash: Uint8Array } | undefined> {
-    const got = await getManifest(this.#options, covers);
-    return got.found ? this.#log.openManifest(covers, got.bytes) : undefined;
-  }
-
-  /** The newest checkpoint and all that was stored after it, in three round trips. */
-  async #open(): Promise<void> {
-    for (let tries = 1; ; tries++) {
-      const prefetched = (tries === 1 && this.#options.prefetched) || (await prefetchLog(this.#options));
-      if (await this.#openFrom(prefetched)) return;
-      if (tries === OPEN_TRIES) throw new EngineError("corrupt", `log entry ${this.#head + 1} is missing`);
-    }
-  }
-
-  /** Resolves with false if an entry in between is missing: the log was trimmed meanwhile, or is damaged. */
-  async #openFrom({ checkpoints, manifest, entries }: Prefetched): Promise<boolean> {
-    // What no checkpoint covers now is kept for a day at least.
-    this.#proof = checkpoints.now;
-    const [newest, before] = checkpoints.covers;
-    if (newest === undefined) return this.#readTail(entries);
-    if (!manifest?.found) return false;
-    try {
-      const { manifest: opened } = this.#log.openManifest(newest, manifest.bytes);
-      const [state, tail] = await Promise.all([
-        this.#loadState(opened),
-        this.#getEntries(entries.slice(0, ENTRIES_AT_ONCE)),
-      ]);
-      this.#adopt(opened, state);
-      return await this.#readTail(entries, tail);
-    } catch (error) {
-      if (before === undefined || !(error instanceof EngineError && error.code === "corrupt")) throw error;
-      // One that was never announced may have lost its pages; the one before tells whether it was.
-      await this.#load(before);
-      await this.#readTail(await listEntries(this.#options, before));
-      if (this.#options.isCurrent(this.#state, newest)) throw error;
-      return true;
-    }
-  }
-
-  /** Applies these entries, which a listing showed after the head; `first` were read already. */
-  async #readTail(entries: readonly number[], first: readonly Uint8Array[] = []): Promise<boolean> {
-    const breath = this.#breath();
-    for (let at = 0; at < entries.length; at += ENTRIES_AT_ONCE) {
-      const numbers = entries.slice(at, at + ENTRIES_AT_ONCE);
-      const read = at === 0 && first.length > 0 ? first : await this.#getEntries(numbers);
-      for (const [place, n] of numbers.entries()) {
-        if (n !== this.#head + 1 || read[place] === undefined) return false;
-        this.#apply(n, read[place]);
-        await breath(read[place].length);
-      }
-    }
-    // A listing that was full may have left some out; what came after it the next sync finds.
-    return entries.length < LIST_ENTRIES_MAX || this.#readTail(await listEntries(this.#options, this.#head));
-  }
-
-  /** As many of these entries, from the first on, as are there. */
-  async #getEntries(numbers: readonly number[]): Promise<Uint8Array[]> {
-    const read = await Promise.all(numbers.map((n) => this.#log.getEntry(n)));
-    const found: Uint8Array[] = [];
-    for (const got of read) {
-      if (!got.found) break;
-      found.push(got.bytes);
-    }
-    return found;
-  }
-
-  /** Goes to the state of a checkpoint. */
-  async #load(covers: number): Promise<void> {
-    const read = await this.readManifest(covers);
-    if (!read) throw new EngineError("corrupt", `checkpoint ${covers} is missing`);
-    this.#adopt(read.manifest, await this.#loadState(read.manifest));
-  }
-
-  async #loadState({ covers, body }: Manifest): Promise<State> {
-    const { snapshots, pages } = this.#options;
-    try {
-      return await snapshots.load(body, pages, covers);
-    } catch (cause) {
-      throw corrupt(`checkpoint ${covers}`, cause);
-    }
-  }
-
-  #adopt({ covers, hash, writers }: Manifest, state: State): void {
-    this.#state = state;
-    this.#head = covers;
-    this.#hash = hash;
-    this.#checkpointed = covers;
-    this.#tailBytes = 0;
-    this.#writers.clear();
-    for (const [writer, sequence] of writers) this.#writers.set(writer, sequence);
-  }
-
-  /**
-   * Before anything is built upon what the store said at `now` of the entry after the head: where the last proof is too
-   * old, the newest checkpoint tells whether the log was trimmed beyond it. Resolves with true if it was: the state is
-   * that checkpoint's now.
-   */
-  async #isTrimmedBeyond(now: number): Promise<boolean> {
-    if (now - this.#proof < PROOF_MS) return false;
-    if (await this.#loadNewer()) return true;
-    this.#proof = now;
-    return false;
-  }
-
-  /** Goes to the newest checkpoint if it covers entries that were not applied here. */
-  async #loadNewer(): Promise<boolean> {
-    const { covers } = await listCheckpoints(this.#options, 1);
-    if (covers[0] === undefined || covers[0] <= this.#head) return false;
-    await this.#load(covers[0]);
-    return true;
+  readManifest(covers: number): Promise<{ readonly manifest: Manifest; readonly hash: Uint8Array } | undefined> {
+    return this.#applied.readManifest(covers);
   }
 
   async dispose(): Promise<void> {
@@ -401,7 +239,7 @@ export class LinearBay<State, Op, Outcome> implements Bay<State, Op, Outcome> {
     this.#nextSequence += batch.length;
     let along = batch.flatMap(({ push }) => push.along ?? []);
     for (;;) {
-      const n = this.#head + 1;
+      const n = this.position + 1;
       const entry = this.#sealEntry(n, sequence, batch);
       const created = await this.#log.createEntry(n, entry.bytes, { along, essential: batch[0]!.essential });
       // Who lost the race for the name has them stored all the same.
@@ -419,20 +257,21 @@ export class LinearBay<State, Op, Outcome> implements Bay<State, Op, Outcome> {
   /** Entry n was stored, or exists: another's or perhaps ours; or lies where the log was trimmed long ago. Resolves
    * with our batch's outcomes if it is in the log, with undefined if it is to be written again further on. */
   async #settle(n: number, { head, ops, bytes }: SealedEntry<Op>, created: Created): Promise<Outcome[] | undefined> {
-    if (!(await this.#isTrimmedBeyond(created.now))) {
+    const applied = this.#applied;
+    if (!(await applied.isTrimmedBeyond(created.now))) {
       if (created.outcome === "stored") {
-        this.#proof = created.now;
-        return this.#apply(n, bytes, head, ops);
+        applied.prove(created.now);
+        return applied.apply(n, bytes, head, ops);
       }
       const rival = await this.#log.getEntry(n);
       if (rival.found) return this.#readRival(n, rival.bytes, head.sequence);
       // It can't be told what held the name: a store that forgets is asked no further.
-      if (!(await this.#loadNewer())) throw new EngineError("unknown-outcome", "the log's head moved away");
+      if (!(await applied.loadNewer())) throw new EngineError("unknown-outcome", "the log's head moved away");
     }
     // The name lay below the log's beginning. Whether an earlier try was stored, the state knows.
     await this.#follow();
-    const last = this.#writers.get(this.#options.writer);
-    const isForgotten = last === undefined && this.#writers.size >= WRITERS_KEPT;
+    const last = applied.writers.get(this.#options.writer);
+    const isForgotten = last === undefined && applied.writers.size >= WRITERS_KEPT;
     if (!mayBeOurs(created) || (!isForgotten && (last ?? 0) < head.sequence)) return undefined;
     throw new EngineError("unknown-outcome", "the log was trimmed beyond what was applied here");
   }
@@ -440,7 +279,7 @@ export class LinearBay<State, Op, Outcome> implements Bay<State, Op, Outcome> {
   /** Entry n exists: applies it. Returns its outcomes if it is our own batch, whose answer was lost. */
   #readRival(n: number, bytes: Uint8Array, sequence: number): Outcome[] | undefined {
     const { head } = this.#log.openEntry(n, bytes);
-    const outcomes = this.#apply(n, bytes, head);
+    const outcomes = this.#applied.apply(n, bytes, head);
     return head.writer === this.#options.writer && head.sequence === sequence ? outcomes : undefined;
   }
 
@@ -448,7 +287,7 @@ export class LinearBay<State, Op, Outcome> implements Bay<State, Op, Outcome> {
     const head: EntryHead = {
       writer: this.#options.writer,
       sequence,
-      previous: this.#hash,
+      previous: this.#applied.hash,
       deps: n - 1,
       ops: batch.map(({ bytes, push }) => ({
         bytes,
@@ -461,75 +300,21 @@ export class LinearBay<State, Op, Outcome> implements Bay<State, Op, Outcome> {
 
   /** Applies what others stored. Resolves with whether there was any. */
   async #follow(): Promise<boolean> {
-    const from = this.#head;
-    const breath = this.#breath();
+    const applied = this.#applied;
+    const from = applied.head;
+    const breath = applied.breath();
     for (;;) {
-      const got = await this.#log.getEntry(this.#head + 1);
-      if (await this.#isTrimmedBeyond(got.now)) continue;
+      const next = applied.head + 1;
+      const got = await this.#log.getEntry(next);
+      if (await applied.isTrimmedBeyond(got.now)) continue;
       if (!got.found) {
-        this.#proof = got.now;
-        return this.#head > from;
+        applied.prove(got.now);
+        return applied.head > from;
       }
-      this.#apply(this.#head + 1, got.bytes);
-      this.#proof = Math.max(this.#proof, got.created);
+      applied.apply(next, got.bytes);
+      if (got.created > applied.proof) applied.prove(got.created);
       await breath(got.bytes.length);
     }
-  }
-
-  /** To be told of each entry that was applied: lets others have their turn after so many bytes. */
-  #breath(): (bytes: number) => Promise<void> | undefined {
-    let applied = 0;
-    return (bytes) => {
-      applied += bytes;
-      if (applied < APPLIED_AT_ONCE) return undefined;
-      applied = 0;
-      return this.#options.breathe?.();
-    };
-  }
-
-  #decode(bytes: Uint8Array): Op {
-    try {
-      return this.#options.machine.decodeOp(bytes);
-    } catch (cause) {
-      throw corrupt("an op", cause);
-    }
-  }
-
-  /** Applies entry n, each op a block of its own: all that is lower is known to it. */
-  #apply(
-    n: number,
-    bytes: Uint8Array,
-    head = this.#log.openEntry(n, bytes).head,
-    ops: readonly Op[] = head.ops.map((op) => this.#decode(op.bytes)),
-  ): Outcome[] {
-    if (!sameBytes(head.previous, this.#hash))
-      throw new EngineError("corrupt", `log entry ${n} does not follow its predecessor`);
-    const outcomes: Outcome[] = [];
-    const last = this.#writers.get(head.writer) ?? 0;
-    for (const [place, op] of ops.entries()) {
-      const placed: Placed<Op> = {
-        op,
-        writer: head.writer,
-        sequence: head.sequence + place,
-        entry: n,
-        place,
-        knows: () => true,
-        judged: false,
-      };
-      if (placed.sequence > last) outcomes.push(this.#options.machine.applyBlock(this.#state, [placed])[0]!);
-    }
-    this.#remember(head.writer, head.sequence + ops.length - 1);
-    this.#head = n;
-    this.#tailBytes += bytes.length;
-    this.#hash = this.#options.sealer.hash(bytes);
-    if (this.#witness?.entry === n && !sameBytes(this.#witness.hash, this.#hash)) this.#rolledBack = true;
-    return outcomes;
-  }
-
-  #remember(writer: WriterId, sequence: number): void {
-    this.#writers.delete(writer);
-    this.#writers.set(writer, sequence);
-    if (this.#writers.size > WRITERS_KEPT) this.#writers.delete(this.#writers.keys().next().value!);
   }
 
   #tell(): void {
@@ -540,8 +325,4 @@ export class LinearBay<State, Op, Outcome> implements Bay<State, Op, Outcome> {
 /** Whether the entry that is there, or was, may be what we asked to be created. */
 function mayBeOurs({ outcome, doubtful }: Created): boolean {
   return outcome === "stored" || doubtful;
-}
-
-function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
-  return a.length === b.length && a.every((byte, at) => byte === b[at]);
 }

@@ -1,0 +1,307 @@
+import { EngineError } from "../errors.ts";
+import type { EntryHead } from "./entry.ts";
+import {
+  corrupt,
+  getManifest,
+  LIST_ENTRIES_MAX,
+  LogObjects,
+  type LogPlace,
+  listCheckpoints,
+  listEntries,
+  type Prefetched,
+  prefetchLog,
+} from "./log-objects.ts";
+import type { Machine, Placed } from "./machine.ts";
+import type { Manifest } from "./manifest.ts";
+import type { PageStore, Snapshots } from "./snapshots.ts";
+import type { WriterId } from "./writer.ts";
+
+/** Much less than the day that covered entries are kept for. */
+export const PROOF_MS: number = 60 * 60_000;
+/** Writers whose last sequence is remembered, so that an op seen before is skipped. */
+export const WRITERS_KEPT = 64;
+/** Entries that an opening reads at once. */
+const ENTRIES_AT_ONCE = 64;
+/** Bytes of entries that are applied before others have their turn: some milliseconds' work. */
+const APPLIED_AT_ONCE: number = 128 * 1024;
+/** How often an opening begins anew because the log was trimmed under it. */
+const OPEN_TRIES = 5;
+
+/** A point of the log: entry `entry` had this hash. A store that shows less, or another, was rolled back. */
+export interface Witness {
+  readonly entry: number;
+  readonly hash: Uint8Array;
+}
+
+export interface AppliedLogOptions<State, Op, Outcome> extends LogPlace {
+  readonly machine: Machine<State, Op, Outcome>;
+  readonly snapshots: Snapshots<State>;
+  readonly pages: PageStore;
+  /** Whether the log announced the checkpoint that covers entries up to `covers`. */
+  readonly isCurrent: (state: State, covers: number) => boolean;
+  /** What this host saw of the log before, kept outside the store. */
+  readonly witness?: Witness | undefined;
+  /** What was asked for before the keys were there. */
+  readonly prefetched?: Prefetched | undefined;
+  /** Lets others have their turn during long work. */
+  readonly breathe?: (() => Promise<void>) | undefined;
+}
+
+/**
+ * What was applied of a log: the state, and the point that it stands at. Goes to checkpoints, and on from there entry by
+ * entry; which entry is the next, and whether that is the end, is asked in `linear-bay.ts`.
+ *
+ * Invariant: `state` is what entries up to `head` make of it.
+ */
+export class AppliedLog<State, Op, Outcome> {
+  readonly #options: AppliedLogOptions<State, Op, Outcome>;
+  readonly log: LogObjects;
+  #state: State;
+  #head = 0;
+  #hash: Uint8Array = new Uint8Array(32);
+  /** The last sequence of each writer, the longest silent first. */
+  readonly #writers = new Map<WriterId, number>();
+  #checkpointed = 0;
+  #tailBytes = 0;
+  #proof = Number.NEGATIVE_INFINITY;
+  #witness: Witness | undefined;
+  #isRolledBack = false;
+
+  constructor(options: AppliedLogOptions<State, Op, Outcome>) {
+    this.#options = options;
+    this.log = new LogObjects(options);
+    this.#state = options.machine.initial();
+    this.#witness = options.witness;
+  }
+
+  get state(): State {
+    return this.#state;
+  }
+
+  /** The last entry that was applied, and its hash. */
+  get head(): number {
+    return this.#head;
+  }
+  get hash(): Uint8Array {
+    return this.#hash;
+  }
+
+  get writers(): ReadonlyMap<WriterId, number> {
+    return this.#writers;
+  }
+
+  /** What was applied since the checkpoint that this process knows to be the newest. */
+  get tail(): { readonly entries: number; readonly bytes: number } {
+    return { entries: this.#head - this.#checkpointed, bytes: this.#tailBytes };
+  }
+
+  /** The history that was applied is not the one that the witness saw, or was shorter when it was read to its end. */
+  get isRolledBack(): boolean {
+    return this.#isRolledBack;
+  }
+
+  /** Less was applied than the witness saw. */
+  get isShort(): boolean {
+    return this.#head < (this.#witness?.entry ?? 0);
+  }
+
+  /** The log has been read to its end. */
+  judgeLength(): void {
+    this.#isRolledBack ||= this.isShort;
+  }
+
+  /** The witness tells of a history that is gone. */
+  acceptHistory(): void {
+    this.#isRolledBack = false;
+    this.#witness = undefined;
+  }
+
+  /** The newest checkpoint and all that was stored after it, in three round trips. */
+  async open(): Promise<void> {
+    for (let tries = 1; ; tries++) {
+      const prefetched = (tries === 1 && this.#options.prefetched) || (await prefetchLog(this.#options));
+      if (await this.#openFrom(prefetched)) return;
+      if (tries === OPEN_TRIES) throw new EngineError("corrupt", `log entry ${this.#head + 1} is missing`);
+    }
+  }
+
+  /** Resolves with false if an entry in between is missing: the log was trimmed meanwhile, or is damaged. */
+  async #openFrom({ checkpoints, manifest, entries }: Prefetched): Promise<boolean> {
+    // What no checkpoint covers now is kept for a day at least.
+    this.#proof = checkpoints.now;
+    const [newest, before] = checkpoints.covers;
+    if (newest === undefined) return this.#readTail(entries);
+    if (!manifest?.found) return false;
+    try {
+      const { manifest: opened } = this.log.openManifest(newest, manifest.bytes);
+      const [state, tail] = await Promise.all([
+        this.#loadState(opened),
+        this.#getEntries(entries.slice(0, ENTRIES_AT_ONCE)),
+      ]);
+      this.#adopt(opened, state);
+      return await this.#readTail(entries, tail);
+    } catch (error) {
+      if (before === undefined || !(error instanceof EngineError && error.code === "corrupt")) throw error;
+      // One that was never announced may have lost its pages; the one before tells whether it was.
+      await this.#load(before);
+      await this.#readTail(await listEntries(this.#options, before));
+      if (this.#options.isCurrent(this.#state, newest)) throw error;
+      return true;
+    }
+  }
+
+  /** Applies these entries, which a listing showed after the head; `first` were read already. */
+  async #readTail(entries: readonly number[], first: readonly Uint8Array[] = []): Promise<boolean> {
+    const breath = this.breath();
+    for (let at = 0; at < entries.length; at += ENTRIES_AT_ONCE) {
+      const numbers = entries.slice(at, at + ENTRIES_AT_ONCE);
+      const read = at === 0 && first.length > 0 ? first : await this.#getEntries(numbers);
+      for (const [place, n] of numbers.entries()) {
+        if (n !== this.#head + 1 || read[place] === undefined) return false;
+        this.apply(n, read[place]);
+        await breath(read[place].length);
+      }
+    }
+    // A listing that was full may have left some out; what came after it the next sync finds.
+    return entries.length < LIST_ENTRIES_MAX || this.#readTail(await listEntries(this.#options, this.#head));
+  }
+
+  /** As many of these entries, from the first on, as are there. */
+  async #getEntries(numbers: readonly number[]): Promise<Uint8Array[]> {
+    const read = await Promise.all(numbers.map((n) => this.log.getEntry(n)));
+    const found: Uint8Array[] = [];
+    for (const got of read) {
+      if (!got.found) break;
+      found.push(got.bytes);
+    }
+    return found;
+  }
+
+  /** Goes to the state of a checkpoint. */
+  async #load(covers: number): Promise<void> {
+    const read = await this.readManifest(covers);
+    if (!read) throw new EngineError("corrupt", `checkpoint ${covers} is missing`);
+    this.#adopt(read.manifest, await this.#loadState(read.manifest));
+  }
+
+  async #loadState({ covers, body }: Manifest): Promise<State> {
+    const { snapshots, pages } = this.#options;
+    try {
+      return await snapshots.load(body, pages, covers);
+    } catch (cause) {
+      throw corrupt(`checkpoint ${covers}`, cause);
+    }
+  }
+
+  #adopt({ covers, hash, writers }: Manifest, state: State): void {
+    this.#state = state;
+    this.#head = covers;
+    this.#hash = hash;
+    this.#checkpointed = covers;
+    this.#tailBytes = 0;
+    this.#writers.clear();
+    for (const [writer, sequence] of writers) this.#writers.set(writer, sequence);
+  }
+
+  /**
+   * Before anything is built upon what the store said at `now` of the entry after the head: where the last proof is too
+   * old, the newest checkpoint tells whether the log was trimmed beyond it. Resolves with true if it was: the state is
+   * that checkpoint's now.
+   */
+  async isTrimmedBeyond(now: number): Promise<boolean> {
+    if (now - this.#proof < PROOF_MS) return false;
+    if (await this.loadNewer()) return true;
+    this.#proof = now;
+    return false;
+  }
+
+  /** Goes to the newest checkpoint if it covers entries that were not applied here. */
+  async loadNewer(): Promise<boolean> {
+    const { covers } = await listCheckpoints(this.#options, 1);
+    if (covers[0] === undefined || covers[0] <= this.#head) return false;
+    await this.#load(covers[0]);
+    return true;
+  }
+
+  /** When, by the store, the entry after the head was surely the next. */
+  get proof(): number {
+    return this.#proof;
+  }
+  prove(at: number): void {
+    this.#proof = at;
+  }
+
+  /** Another process's checkpoint of entries up to `covers` is current; `tailBytes` of those that were applied. */
+  noteCheckpoint(covers: number, tailBytes: number = this.#tailBytes): void {
+    if (covers <= this.#checkpointed) return;
+    this.#checkpointed = covers;
+    this.#tailBytes -= tailBytes;
+  }
+
+  /** The manifest of a checkpoint and its hash; undefined if it is gone. Throws EngineError `corrupt`. */
+  async readManifest(covers: number): Promise<{ readonly manifest: Manifest; readonly hash: Uint8Array } | undefined> {
+    const got = await getManifest(this.#options, covers);
+    return got.found ? this.log.openManifest(covers, got.bytes) : undefined;
+  }
+
+  /** To be told of each entry that was applied: lets others have their turn after so many bytes. */
+  breath(): (bytes: number) => Promise<void> | undefined {
+    let applied = 0;
+    return (bytes) => {
+      applied += bytes;
+      if (applied < APPLIED_AT_ONCE) return undefined;
+      applied = 0;
+      return this.#options.breathe?.();
+    };
+  }
+
+  /** Throws EngineError `corrupt`. */
+  decode(bytes: Uint8Array): Op {
+    try {
+      return this.#options.machine.decodeOp(bytes);
+    } catch (cause) {
+      throw corrupt("an op", cause);
+    }
+  }
+
+  /** Applies entry n, each op a block of its own: all that is lower is known to it. */
+  apply(
+    n: number,
+    bytes: Uint8Array,
+    head: EntryHead = this.log.openEntry(n, bytes).head,
+    ops: readonly Op[] = head.ops.map((op) => this.decode(op.bytes)),
+  ): Outcome[] {
+    if (!sameBytes(head.previous, this.#hash))
+      throw new EngineError("corrupt", `log entry ${n} does not follow its predecessor`);
+    const outcomes: Outcome[] = [];
+    const last = this.#writers.get(head.writer) ?? 0;
+    for (const [place, op] of ops.entries()) {
+      const placed: Placed<Op> = {
+        op,
+        writer: head.writer,
+        sequence: head.sequence + place,
+        entry: n,
+        place,
+        knows: () => true,
+        judged: false,
+      };
+      if (placed.sequence > last) outcomes.push(this.#options.machine.applyBlock(this.#state, [placed])[0]!);
+    }
+    this.#remember(head.writer, head.sequence + ops.length - 1);
+    this.#head = n;
+    this.#tailBytes += bytes.length;
+    this.#hash = this.#options.sealer.hash(bytes);
+    if (this.#witness?.entry === n && !sameBytes(this.#witness.hash, this.#hash)) this.#isRolledBack = true;
+    return outcomes;
+  }
+
+  #remember(writer: WriterId, sequence: number): void {
+    this.#writers.delete(writer);
+    this.#writers.set(writer, sequence);
+    if (this.#writers.size > WRITERS_KEPT) this.#writers.delete(this.#writers.keys().next().value!);
+  }
+}
+
+function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
+  return a.length === b.length && a.every((byte, at) => byte === b[at]);
+}
