@@ -1,10 +1,12 @@
 import { asStoreFailure } from "../bay/store-failure.ts";
 import type { ObjectStore } from "../storage/object-store.ts";
-import type { SignUp } from "./sign-up.ts";
-import { accountPrefix, type User } from "./users.ts";
+import { accountPrefix, type User, type UserDirectory } from "./users.ts";
 
 /** Deletes an account: the ways in first, then the rest. Mail for it is refused at once. */
-export async function deleteAccount({ store, users }: Pick<SignUp, "store" | "users">, user: User): Promise<void> {
+export async function deleteAccount(
+  { store, users }: { readonly store: ObjectStore; readonly users: UserDirectory },
+  user: User,
+): Promise<void> {
   await users.remove(user.address);
   await deleteObjects(store, accountPrefix(user.record));
 }
