@@ -6,36 +6,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { monitorEventLoopDelay } from "node:perf_hooks";
 import { Account } from "../src/account/account.ts";
-import { openLog } from "../src/account/open-log.ts";
-import type { Platform } from "../src/account/platform.ts";
 import { AccountSession } from "../src/account/session.ts";
-import { FOLDERS } from "../src/account/sign-up.ts";
-import { accountPrefix } from "../src/account/users.ts";
-import { decodeRing, encodeRing, makeRing, publicRecord, ready } from "../src/crypto/index.ts";
-import { Mail } from "../src/mail/mail.ts";
-import { nodePlatform } from "../src/node/crypto-platform.ts";
-import { openEmbeddedStore } from "../src/node/embedded/store.ts";
+import { decodeRing, encodeRing } from "../src/crypto/index.ts";
+import { crypto, makeAccount, openStore, platform } from "./kit.ts";
 
 const OPENINGS = 9;
 const APPENDED_AT_ONCE = 200;
-
-await ready;
-const crypto = nodePlatform();
-const platform: Platform = {
-  crypto,
-  now: Date.now,
-  monotonic: () => performance.now(),
-  delay: (ms) => new Promise((resolve) => setTimeout(resolve, ms).unref()),
-  breathe: () => new Promise((resolve) => setImmediate(resolve)),
-  log: (event) => console.error(event),
-};
-const openStore = (folder: string) =>
-  openEmbeddedStore({
-    folder: join(folder, "store"),
-    onFatal(message) {
-      throw new Error(message);
-    },
-  });
 
 async function* message(n: number): AsyncGenerator<Uint8Array> {
   const reply = n % 3 === 0 ? `In-Reply-To: <${n - 1}@bench.example>\r\n` : "";
@@ -49,12 +25,8 @@ async function* message(n: number): AsyncGenerator<Uint8Array> {
 
 async function make(folder: string, messages: number): Promise<void> {
   const store = await openStore(folder);
-  const ring = makeRing(crypto);
-  const prefix = accountPrefix(publicRecord(ring));
+  const ring = await makeAccount(store);
   writeFileSync(join(folder, "ring"), encodeRing(ring));
-  const { bay } = await openLog(store, prefix, platform, ring);
-  await new Mail(bay, platform.now).push({ kind: "begin", seconds: 1_700_000_000, folders: FOLDERS });
-  await bay.dispose();
   const account = await Account.open({ store, platform, trustedHosts: [] }, ring);
   for (let at = 0; at < messages; at += APPENDED_AT_ONCE)
     await Promise.all(
