@@ -120,11 +120,13 @@ test("a server starts while the store is away, and serves once it is there", asy
   imap.end();
 });
 
-test("a store that lies about create-if-absent is refused at the start, and why is said", async () => {
+test("a store that lies about create-if-absent is refused, by the server and by commands, and why is said", async () => {
   await server.stop();
   double.objects.clear();
   double.creates = "lying";
-  const { code, err } = await restante(data, ["serve"], "", environment());
-  expect([code, err]).toEqual([2, expect.stringContaining("merge mode")]);
+  for (const args of [["serve"], ["account", "add", "ada@example.org", "--password-stdin"]]) {
+    const { code, err } = await restante(data, args, DEMO.password, environment());
+    expect([code, err]).toEqual([2, expect.stringContaining("merge mode")]);
+  }
   expect([...double.objects.keys()]).toEqual(["store/creates"]);
 });
