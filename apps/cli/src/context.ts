@@ -13,7 +13,7 @@ import {
   type User,
   type UserDirectory,
 } from "@restante/engine";
-import { nodePlatform, UsersFolder, WorkPool, witnessFolder } from "@restante/engine/node";
+import { nodePlatform, UsersFolder, witnessFolder } from "@restante/engine/node";
 import { type Config, createLog, dataPath, type Log, readOrMakeKey } from "@restante/host";
 import { askSecret } from "./ask.ts";
 import { EXIT, Exit } from "./exit.ts";
@@ -40,7 +40,6 @@ export async function openContext(config: Config, use: Use = "all"): Promise<Con
   await ready;
   const log = openLog(config);
   const crypto = nodePlatform();
-  const pool = new WorkPool();
   const { store: folder, cache: cacheFolder, hints: hintsFolder } = placesOf(config);
   const place: OpenedStore["place"] = (account, bucket) => opened.place(account, bucket);
   const passwords = config.login.kind === "ldap" ? await openLdap(config, log, place) : undefined;
@@ -55,7 +54,6 @@ export async function openContext(config: Config, use: Use = "all"): Promise<Con
     users: passwords ?? new UsersFolder(placesOf(config).users),
     platform: {
       crypto,
-      scanAndSeal: pool.scanAndSeal,
       now: Date.now,
       monotonic: () => performance.now(),
       delay: (ms, signal) =>
@@ -77,7 +75,7 @@ export async function openContext(config: Config, use: Use = "all"): Promise<Con
     },
     async [Symbol.asyncDispose]() {
       await opened.dispose();
-      await Promise.all([crypto.dispose(), pool.dispose()]);
+      await crypto.dispose();
     },
   };
 }

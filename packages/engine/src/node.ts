@@ -11,7 +11,6 @@ export type { S3Settings } from "./node/s3/settings.ts";
 export { openS3Store, type S3Store } from "./node/s3/store.ts";
 export { UsersFolder } from "./node/users-folder.ts";
 export { markRestored, witnessFolder } from "./node/witness-folder.ts";
-export { WorkPool } from "./node/work-pool.ts";
 export { AccountStores } from "./storage/account-stores.ts";
 export { CheckedStore } from "./storage/checked-store.ts";
 export { RecentStore } from "./storage/recent-store.ts";

@@ -114,13 +114,10 @@ export class Dropbox {
     const bodyId = hexText(id);
     const salvage = { key, receivedMs, mailbox: "", flags: [] };
     const preamble = wrapForDelivery(platform.crypto, record, kem, bodyId, salvage);
-    const taken = await takeBody(chain([before], message), {
-      seal: bodyContext(platform.crypto, record.account, bodyId, key),
-      preamble,
-      receivedMs,
-      scanAndSeal: platform.scanAndSeal,
-      putLarge: (content) => asStoreFailure(store.put(this.#prefix + bodyName(id), content)),
-    });
+    const context = bodyContext(platform.crypto, record.account, bodyId, key);
+    const taken = await takeBody(chain([before], message), context, preamble, receivedMs, (content) =>
+      asStoreFailure(store.put(this.#prefix + bodyName(id), content)),
+    );
     const name = noteName(receivedMs, platform.crypto.random(8));
     const summary = encodeDelivered({
       ...taken.digest,

@@ -65,13 +65,10 @@ export class MessageWriter {
     const { timeMs, zoneMinutes } = received ?? { timeMs: platform.now(), zoneMinutes: 0 };
     const preamble = wrapForOwner(platform.crypto, ring, hexText(id), { key, receivedMs: timeMs, mailbox, flags });
     const since = bay.position;
-    const taken = await takeBody(source, {
-      seal: bodyContext(platform.crypto, ring.account, hexText(id), key),
-      preamble,
-      receivedMs: timeMs,
-      scanAndSeal: platform.scanAndSeal,
-      putLarge: (content) => asStoreFailure(store.put(prefix + bodyName(id), content)),
-    });
+    const context = bodyContext(platform.crypto, ring.account, hexText(id), key);
+    const taken = await takeBody(source, context, preamble, timeMs, (content) =>
+      asStoreFailure(store.put(prefix + bodyName(id), content)),
+    );
     const place: BodyPlace = taken.inline ? { in: "entry", attachment: 0 } : { in: "object", length: taken.length };
     const email = { ...taken.digest, id, key, place, receivedMs: timeMs, receivedZone: zoneMinutes, flags };
     return { email, carried: this.#carried(id, taken), heldBytes: taken.sealed?.length ?? 0, since };

@@ -1,12 +1,9 @@
 import type { Witness } from "../bay/applied-log.ts";
 import type { CryptoPlatform } from "../crypto/index.ts";
-import type { ScanAndSeal } from "../mail/intake.ts";
 
 /** What the engine needs of the world around it: handed in, so that it runs anywhere and tests need no time. */
 export interface Platform {
   readonly crypto: CryptoPlatform;
-  /** Does it in threads of its own; absent where large bodies are scanned and sealed by who takes them in. */
-  readonly scanAndSeal?: ScanAndSeal;
   /** Milliseconds since 1970: shown, never compared. */
   readonly now: () => number;
   /** Milliseconds that only go forward: throttles and time-outs. */
