@@ -66,11 +66,7 @@ export function sealObject(
 ): Uint8Array {
   const out = new Uint8Array(before.length + sealedLength(content.length, context.padding));
   out.set(before);
-  let filled = before.length;
-  const writer = new SegmentWriter(context, (length) => {
-    filled += length;
-    return out.subarray(filled - length, filled);
-  });
+  const writer = new SegmentWriter(context, out, before.length);
   for (let at = 0; at < content.length; at += SEGMENT_CONTENT_BYTES)
     writer.write(content.subarray(at, at + SEGMENT_CONTENT_BYTES));
   for (const segment of writer.end()) writer.seal(segment);
@@ -80,22 +76,16 @@ export function sealObject(
 /** Seals a stream in bounded memory; the pieces joined are what {@link sealObject} makes. A piece stands until the next
  * is asked for. */
 export async function* sealStream(context: SealContext, source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
-  const room = new Uint8Array(HEADER_BYTES + FULL_SEGMENT_BYTES);
-  let filled = 0;
-  const writer = new SegmentWriter(context, (length) => {
-    filled += length;
-    return room.subarray(filled - length, filled);
-  });
+  const writer = new SegmentWriter(context, new Uint8Array(HEADER_BYTES + FULL_SEGMENT_BYTES));
   // The writer holds one segment back while the next is filled.
   for await (const content of blocks(source, SEGMENT_CONTENT_BYTES)) {
-    filled = 0;
     writer.write(content);
-    if (filled > 0) yield room.subarray(0, filled);
+    const sealed = writer.take();
+    if (sealed.length > 0) yield sealed;
   }
   for (const segment of writer.end()) {
-    filled = 0;
     writer.seal(segment);
-    yield room.subarray(0, filled);
+    yield writer.take();
   }
 }
 
@@ -112,17 +102,31 @@ const plainRoom = new Uint8Array(SEGMENT_HEAD_BYTES + SEGMENT_CONTENT_BYTES);
 /** Holds one segment back: what it says of the next is known when that comes. */
 class SegmentWriter {
   readonly #context: SealContext;
-  /** Where the next so many sealed bytes go. */
-  readonly #place: (length: number) => Uint8Array;
+  /** Where sealed bytes go, and how far it is full. */
+  readonly #room: Uint8Array;
+  #filled: number;
   readonly #binding: Binding;
   #waiting: Uint8Array | undefined;
   #number = 0;
   #total = 0;
 
-  constructor(context: SealContext, place: (length: number) => Uint8Array) {
+  constructor(context: SealContext, room: Uint8Array, filled = 0) {
     this.#context = context;
-    this.#place = place;
+    this.#room = room;
+    this.#filled = filled;
     this.#binding = bind(context, context.platform.random(SALT_BYTES), context.keyVersion);
+  }
+
+  /** What is in the room, which is free for the next: so the bytes stand until that is sealed. */
+  take(): Uint8Array {
+    const sealed = this.#room.subarray(0, this.#filled);
+    this.#filled = 0;
+    return sealed;
+  }
+
+  #place(length: number): Uint8Array {
+    this.#filled += length;
+    return this.#room.subarray(this.#filled - length, this.#filled);
   }
 
   /** A segment's content: all but the last are full. Seals the one before it. */
