@@ -36,30 +36,37 @@ export async function takeBody(
   const scanned = tap(source, (chunk) => scanner.push(chunk))[Symbol.asyncIterator]();
   const room = rooms.pop() ?? new Uint8Array(HELD_BYTES_MAX);
   try {
-    let size = 0;
-    for (;;) {
-      const next = await scanned.next();
-      if (next.done) {
-        const sealed = sealObject(seal, room.subarray(0, size), preamble);
-        const inline = size <= INLINE_BYTES_MAX;
-        return { digest: digest(scanner.finish(), receivedMs), sealed, inline, length: sealed.length };
-      }
-      if (size + next.value.length > room.length) {
-        const held = [room.subarray(0, size), next.value];
-        const sealed = sealStream(seal, chain(held, { [Symbol.asyncIterator]: () => scanned }));
-        let length = 0;
-        await putLarge(
-          tap(chain([preamble], sealed), (chunk) => {
-            length += chunk.length;
-          }),
-        );
-        return { digest: digest(scanner.finish(), receivedMs), sealed: undefined, inline: false, length };
-      }
-      room.set(next.value, size);
-      size += next.value.length;
+    const { size, next } = await fill(room, scanned);
+    const held = room.subarray(0, size);
+    if (next === undefined) {
+      const sealed = sealObject(seal, held, preamble);
+      const inline = size <= INLINE_BYTES_MAX;
+      return { digest: digest(scanner.finish(), receivedMs), sealed, inline, length: sealed.length };
     }
+    const sealed = sealStream(seal, chain([held, next], { [Symbol.asyncIterator]: () => scanned }));
+    let length = 0;
+    await putLarge(
+      tap(chain([preamble], sealed), (chunk) => {
+        length += chunk.length;
+      }),
+    );
+    return { digest: digest(scanner.finish(), receivedMs), sealed: undefined, inline: false, length };
   } finally {
     if (rooms.length < ROOMS_KEPT) rooms.push(room);
+  }
+}
+
+/** Puts pieces into the room. Resolves with how far it is full, and with the piece that it was too small for, if any. */
+async function fill(
+  room: Uint8Array,
+  pieces: AsyncIterator<Uint8Array>,
+): Promise<{ readonly size: number; readonly next: Uint8Array | undefined }> {
+  for (let size = 0; ; ) {
+    const next = await pieces.next();
+    if (next.done) return { size, next: undefined };
+    if (size + next.value.length > room.length) return { size, next: next.value };
+    room.set(next.value, size);
+    size += next.value.length;
   }
 }
 
