@@ -142,16 +142,13 @@ export class Session {
     return recent.reduce((sum, { from, to }) => sum + view.lowerBound(to) - view.lowerBound(from), 0);
   }
 
-  /** `(\Seen …)`: a message's flags and keywords. */
-  flags(position: number): string {
-    return this.flagsOf(this.view.message(position));
-  }
-
   /** FETCH's answer to a change of flags: RFC 9051 §7.5.2. */
   flagsAnswer(position: number, uid: boolean): string {
-    return `${position + 1} FETCH (FLAGS ${this.flags(position)}${uid ? ` UID ${this.view.uidAt(position)}` : ""})`;
+    const flags = this.flagsOf(this.view.message(position));
+    return `${position + 1} FETCH (FLAGS ${flags}${uid ? ` UID ${this.view.uidAt(position)}` : ""})`;
   }
 
+  /** `(\Seen …)`: a message's flags and keywords. */
   flagsOf({ position, state, row }: Message): string {
     const { selected } = this;
     const isRecent = selected !== undefined && selected.recent.length > 0 && this.isRecent(this.view.uidAt(position));

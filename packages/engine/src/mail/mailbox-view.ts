@@ -114,7 +114,11 @@ export class MailboxView {
     const vanished = rewound || mailbox.messages !== this.#list ? this.#vanishedPositions(mailbox, state) : [];
     if (vanished.length > 0 && !options.expunges) {
       const flagged = rewound ? [] : this.#flaggedPositions(mailbox, state, this.#length);
-      for (const position of flagged) this.#noteTold(this.#list.at(position), state);
+      const { modSeq } = state.memberships.columns;
+      for (const position of flagged) {
+        const row = this.#list.at(position);
+        this.#told.set(row, modSeq.get(row));
+      }
       return { ...NO_CHANGES, flagged };
     }
     const known = this.#length - vanished.length;
@@ -175,10 +179,6 @@ export class MailboxView {
       if (position < known && this.#list.at(position) === row && isNews(row)) positions.push(position);
     }
     return positions.sort((a, b) => a - b);
-  }
-
-  #noteTold(row: number, state: MailState): void {
-    this.#told.set(row, state.memberships.columns.modSeq.get(row));
   }
 
   #target(positions: readonly number[]) {
@@ -271,6 +271,7 @@ export class MailboxView {
     onMoved: (moved: Copied) => void = () => undefined,
   ): Promise<void> {
     this.#assertWritable();
+    // Asked for also where nothing is to be moved.
     this.#mail.getMailbox(path);
     for (const part of parts(positions)) onMoved(await this.#mail.transfer("move", this.#target(part), path));
   }
