@@ -66,6 +66,7 @@ export class Account {
   readonly #stopWatching: (() => void)[] = [];
   /** Sessions that wait for changes. */
   readonly #idling: Set<() => void>;
+  #sessions = 0;
   #witnessed = 0;
   /** The store's version when all that was in it had been applied and taken in. */
   #freshVersion: number | undefined;
@@ -103,6 +104,8 @@ export class Account {
     for (const mailbox of bay.state.liveMailboxes()) this.#recentFrom.set(mailbox.id, mailbox.uidNext);
     const tell = (name?: string): void => {
       this.#takeIn.tell(name);
+      // Notes that come while nobody is there wait for who comes next: all at once they cost less.
+      if (this.#sessions === 0) return;
       this.takeIn().catch((error: unknown) => platform.log({ level: "warn", event: "take-in failed", error }));
     };
     this.#stopWatching.push(store.watch(`${prefix}note/`, tell, { isUrgent: () => idling.size > 0 }));
@@ -144,11 +147,24 @@ export class Account {
     return this.#bay.rolledBack;
   }
 
-  /** Tells of each change, until the returned function is called: for who waits for them. */
+  /** Somebody is signed in, until the returned function is called: what is delivered meanwhile is taken in at once. */
+  enter(): () => void {
+    this.#sessions++;
+    return () => {
+      this.#sessions--;
+    };
+  }
+
+  /** Tells of each change that is seen here, until the returned function is called. */
+  onApplied(listener: () => void): () => void {
+    return this.#bay.onApplied(() => listener());
+  }
+
+  /** The same for who waits for changes: others' are looked for often meanwhile. */
   onChange(listener: () => void): () => void {
     const tell = (): void => listener();
     this.#idling.add(tell);
-    const end = this.#bay.onApplied(tell);
+    const end = this.onApplied(tell);
     return () => {
       this.#idling.delete(tell);
       end();

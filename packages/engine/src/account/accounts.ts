@@ -215,7 +215,7 @@ export class Accounts {
     const open: Open = { prefix, account, accepted: new Map(), entered: false, sessions: 0, closing: 0 };
     this.#open.set(prefix, open);
     account.then(
-      (opened) => opened.onChange(() => this.#dropRevoked(open, opened)),
+      (opened) => opened.onApplied(() => this.#dropRevoked(open, opened)),
       () => this.#forget(open),
     );
     return open;

@@ -17,8 +17,10 @@ async function filled(place: MemoryPlace) {
   const box = dropbox(place, user);
   const account = await open(place, ring());
   const texts = Array.from({ length: 130 }, (_, n) => mailText(n, n % 20 === 7 ? LARGE : 10));
-  for (const text of texts.slice(0, 66)) await box.deliver(new Uint8Array(0), stream(text));
-  await account.refresh();
+  for (const text of texts.slice(0, 66)) {
+    await box.deliver(new Uint8Array(0), stream(text));
+    await account.refresh();
+  }
   for (const text of texts.slice(66))
     await account.append("INBOX", await account.prepare(stream(text), { mailbox: "INBOX", flags: ["\\Seen"] }));
   // The first may be one that is under way, and cover less.

@@ -16,6 +16,7 @@ export class AccountSession {
   readonly address: string;
   readonly #slot: string | undefined;
   readonly #account: Account;
+  readonly #leave: () => void;
   readonly #onClose: () => void;
   #closed = false;
 
@@ -28,6 +29,7 @@ export class AccountSession {
     this.address = address;
     this.#slot = slot;
     this.#account = account;
+    this.#leave = account.enter();
     this.#onClose = onClose;
   }
 
@@ -126,6 +128,7 @@ export class AccountSession {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
+    this.#leave();
     this.#onClose();
   }
 }

@@ -33,3 +33,25 @@ test("connections that one mail program opens at once don't wait for each other"
   for (const session of sessions) session.close();
   await server.dispose();
 });
+
+test("a store is asked often for others' changes only while somebody waits for them", async () => {
+  const { place, tools } = await setUpAda();
+  const store = place.open();
+  const urgent: (() => boolean)[] = [];
+  const watch = store.watch.bind(store);
+  store.watch = (prefix, ring, options) => {
+    if (options?.isUrgent) urgent.push(options.isUrgent);
+    return watch(prefix, ring, options);
+  };
+  const server = new Accounts({ ...tools, store, trustedHosts: [] });
+  const session = await server.login("ada", FIRST, "192.0.2.1");
+  expect(urgent.length).toBeGreaterThan(1);
+  const isUrgent = (): boolean => urgent.some((ask) => ask());
+  expect(isUrgent()).toBe(false);
+  const stop = session.onChange(() => undefined);
+  expect(isUrgent()).toBe(true);
+  stop();
+  expect(isUrgent()).toBe(false);
+  session.close();
+  await server.dispose();
+});

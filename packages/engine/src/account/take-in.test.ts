@@ -189,3 +189,27 @@ test("a note that came damaged is asked for again", async () => {
   expect(await textsOf(account, "INBOX")).toEqual([mailText(1)]);
   await account.dispose();
 });
+
+test("mail that comes while nobody is signed in waits, and all of it is taken in by one op; else it is taken in at once", async () => {
+  const place = new MemoryPlace(() => clock.now++);
+  const { ring, user } = await makeAccount(place);
+  const box = dropbox(place, user);
+  const account = await open(place, ring());
+  await account.refresh();
+
+  const entries = (): number => [...place.objects.keys()].filter((name) => name.includes("/log/")).length;
+  const before = entries();
+  for (const n of [1, 2, 3]) await box.deliver(new Uint8Array(0), stream(mailText(n)));
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  expect(entries()).toBe(before);
+  const session = new AccountSession({ address: "a@x" }, account, () => undefined);
+  await session.refresh();
+  expect(entries()).toBe(before + 1);
+  expect(await textsOf(account, "INBOX")).toEqual([1, 2, 3].map((n) => mailText(n)));
+  const told = new Promise<void>((resolve) => account.onApplied(resolve));
+  await box.deliver(new Uint8Array(0), stream(mailText(4)));
+  await told;
+  expect(await textsOf(account, "INBOX")).toHaveLength(4);
+  session.close();
+  await account.dispose();
+});

@@ -14,6 +14,8 @@ import type { Platform } from "./platform.ts";
 
 /** Notes of one take-in op, and bytes of them in memory at once. */
 const NOTES_MAX = 256;
+/** Names of notes that are kept until somebody is there to take them in; where more came the store is asked for all. */
+const TOLD_MAX = 4096;
 /** How much later than its name says a note may come: deliveries end within two hours, and hosts' clocks differ. Each
  * opening of an account looks at all. */
 const NOTE_DELAY_MAX_MS: number = 3 * 60 * 60_000;
@@ -70,7 +72,7 @@ export class TakeIn {
 
   /** A note came, of this name if it is known. */
   tell(name?: string): void {
-    if (name === undefined) this.#mustList = true;
+    if (name === undefined || this.#told.size >= TOLD_MAX) this.#mustList = true;
     else this.#told.add(name.slice(this.#options.prefix.length));
   }
 
