@@ -63,7 +63,7 @@ export function createLmtpServer(options: LmtpServerOptions): LmtpServer {
   const servers: SMTPServer[] = [];
   return {
     makeListener() {
-      const server = new SMTPServer(serverOptions(options));
+      const server = new PromptServer(serverOptions(options));
       // Its sockets' errors are the client's going away.
       server.on("error", (error) => options.log({ level: "info", event: "lmtp connection failed", error }));
       servers.push(server);
@@ -73,6 +73,18 @@ export function createLmtpServer(options: LmtpServerOptions): LmtpServer {
       await Promise.all(servers.map((server) => new Promise<void>((resolve) => server.close(() => resolve()))));
     },
   };
+}
+
+/** smtp-server holds its greeting back for a tenth of a second: who speaks sooner is a spammer. LMTP's clients are mail
+ * servers of the same house. */
+class PromptServer extends SMTPServer {
+  override connect(...args: Parameters<SMTPServer["connect"]>): void {
+    super.connect(...args);
+    // A set keeps the order: the newest is the last.
+    const connection = [...this.connections].at(-1)!;
+    connection.connectionReady();
+    connection.connectionReady = () => undefined;
+  }
 }
 
 /** What we keep of a connection. */

@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import { type AddressInfo, connect } from "node:net";
 import { type Dropbox, EngineError, type Handover } from "@restante/engine";
-import { test } from "vitest";
+import { test, vi } from "vitest";
 import { createLmtpServer } from "./server.ts";
 
 const LINE = `${"x".repeat(76)}\r\n`;
@@ -16,7 +16,8 @@ const full: Pick<Dropbox, "deliver"> = {
   },
 };
 
-test("a large message that is refused before it was read is answered, and the connection goes on", async () => {
+/** A server, and a connection to it. `until` reads on to what matches. */
+async function setUp() {
   const handover = { settle: () => undefined, abandon: () => undefined } as unknown as Handover;
   const server = createLmtpServer({
     findDropbox: async () => full as Dropbox,
@@ -38,6 +39,16 @@ test("a large message that is refused before it was read is answered, and the co
     while (!pattern.test(received)) await once(socket, "data");
     received = "";
   };
+  const quit = async (): Promise<void> => {
+    socket.end("QUIT\r\n");
+    await until(/^221 /m);
+    await server.stop();
+  };
+  return { socket, until, quit };
+}
+
+test("a large message that is refused before it was read is answered, and the connection goes on", async () => {
+  const { socket, until, quit } = await setUp();
   await until(/^220 /m);
   socket.write("LHLO x\r\n");
   await until(/^250 /m);
@@ -47,7 +58,19 @@ test("a large message that is refused before it was read is answered, and the co
     socket.write(`${LINE.repeat(MESSAGE_LINES)}.\r\n`);
     await until(/^452 4\.2\.2 .*full/m);
   }
-  socket.end("QUIT\r\n");
-  await until(/^221 /m);
-  await server.stop();
+  await quit();
+});
+
+test("a client is greeted at once, and once", async () => {
+  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+  try {
+    const { socket, until, quit } = await setUp();
+    await until(/^220 [^\n]*\n$/);
+    vi.advanceTimersByTime(1000);
+    socket.write("LHLO x\r\n");
+    await until(/^250-[\s\S]*\n250 [^\n]*\n$/);
+    await quit();
+  } finally {
+    vi.useRealTimers();
+  }
 });
