@@ -22,6 +22,7 @@ import {
   preambleLength,
   publicRecord,
   purposeKey,
+  type ReadSpan,
   ready,
   SEGMENT_CONTENT_BYTES,
   type SealContext,
@@ -87,6 +88,32 @@ describe("sealed objects", () => {
         const read = async (from: number, to: number): Promise<Uint8Array> => sealed.slice(from, to);
         expect(await joined(openRange(context(), read, start, end))).toEqual(content.subarray(start, end));
       }
+  });
+
+  test("ranges that are read at once, some of them left early, don't get in each other's room", async () => {
+    const contents = Array.from({ length: 6 }, (_, n) => filled(21 * SEGMENT_CONTENT_BYTES - n).fill(n, 0, 100_000));
+    const sealed = contents.map((content) => sealObject(context(), content));
+    let turn = 0;
+    const readOf =
+      (n: number): ReadSpan =>
+      async (from, to, room) => {
+        const bytes = sealed[n]!.subarray(from, to);
+        for (let wait = turn++ % 3; wait > 0; wait--) await new Promise((resolve) => setImmediate(resolve));
+        if (!room) return bytes;
+        room.set(bytes);
+        return room.subarray(0, bytes.length);
+      };
+    const readSome = async (n: number, round: number): Promise<void> => {
+      let at = round * 1000;
+      for await (const piece of openRange(context(), readOf(n), at, contents[n]!.length)) {
+        expect(Buffer.compare(piece, contents[n]!.subarray(at, at + piece.length))).toBe(0);
+        at += piece.length;
+        if ((n + round) % 2 === 0 && at > n * 300_000) return;
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+      expect(at).toBe(contents[n]!.length);
+    };
+    for (let round = 0; round < 4; round++) await Promise.all(contents.map((_, n) => readSome(n, round)));
   });
 
   test("a range reads no more than the segments it needs, and the header", async () => {

@@ -198,11 +198,16 @@ export function openObject(context: SealContext, bytes: Uint8Array): Uint8Array 
   return pieces.length === 1 ? pieces[0]! : concat(...pieces);
 }
 
-/** Reads bytes `start` up to, not including, `end` of the sealed object; may return fewer only at its end. */
-export type ReadSpan = (start: number, end: number) => Promise<Uint8Array>;
+/** Reads bytes `start` up to, not including, `end` of the sealed object; may return fewer only at its end. They may be
+ * put into `room`, which they fit into, or lie elsewhere. */
+export type ReadSpan = (start: number, end: number, room?: Uint8Array) => Promise<Uint8Array>;
 
 /** Segments that one read asks the store for. */
 const READ_AHEAD_SEGMENTS = 8;
+/** Rooms for them that are kept for the next reads: as garbage, which lies outside the collector's heap, they would cost
+ * more than all that fills them. */
+const ROOMS_KEPT = 8;
+const rooms: Uint8Array[] = [];
 
 /**
  * The content's octets from `start` up to, not including, `end` (cut off at its end), without reading the whole: all
@@ -216,26 +221,12 @@ export async function* openRange(
   end: number,
 ): AsyncGenerator<Uint8Array> {
   if (start >= end) return;
-  const head = await read(0, HEADER_BYTES);
-  const { binding, firstLength } = openHeader(context, head);
-  let number = Math.floor(start / SEGMENT_CONTENT_BYTES);
+  const { binding, firstLength } = openHeader(context, await read(0, HEADER_BYTES));
   const last = Math.floor((end - 1) / SEGMENT_CONTENT_BYTES);
+  let number = Math.floor(start / SEGMENT_CONTENT_BYTES);
   let length = number === 0 ? firstLength : 0;
-  const readFrom = (first: number): Promise<Uint8Array> => {
-    const from = HEADER_BYTES + first * FULL_SEGMENT_BYTES;
-    const bytes = read(from, from + Math.min(READ_AHEAD_SEGMENTS, last - first + 1) * FULL_SEGMENT_BYTES);
-    // Who stops in between never asks how the read ended.
-    bytes.catch(() => undefined);
-    return bytes;
-  };
-  let ahead: Promise<Uint8Array> | undefined = readFrom(number);
-  while (ahead !== undefined) {
-    const bytes = await ahead;
-    if (bytes.length === 0) throw new CryptoError("corrupt", "sealed object ends early");
-    // The next segments are read while these are opened and sent.
-    const next = number + READ_AHEAD_SEGMENTS;
-    ahead = next <= last ? readFrom(next) : undefined;
-    for (let at = 0; at < bytes.length && number <= last; number++) {
+  for await (const bytes of readSegments(read, number, last)) {
+    for (let at = 0; at < bytes.length; number++) {
       const sealed = bytes.subarray(at, at + (length || FULL_SEGMENT_BYTES));
       const segment = openSegment(context, binding, number, sealed, length || sealed.length);
       at += sealed.length;
@@ -243,9 +234,41 @@ export async function* openRange(
       const piece = segment.content.subarray(Math.max(0, start - base), Math.max(0, end - base));
       if (piece.length > 0) yield piece;
       length = segment.nextLength;
-      if (length === 0 || segment.content.length < SEGMENT_CONTENT_BYTES) return;
+      if (length === 0 || segment.content.length < SEGMENT_CONTENT_BYTES || number === last) return;
     }
-    if (number < Math.min(next, last + 1)) throw new CryptoError("corrupt", "sealed object ends early");
+  }
+  throw new CryptoError("corrupt", "sealed object ends early");
+}
+
+/** The sealed segments from `first` to `last`, some at a time, as far as there are any; the next are read while these
+ * are opened and sent. A piece stands until the next is asked for. */
+async function* readSegments(read: ReadSpan, first: number, last: number): AsyncGenerator<Uint8Array> {
+  const begin = (number: number) => {
+    const count = Math.min(READ_AHEAD_SEGMENTS, last - number + 1);
+    if (count <= 0) return undefined;
+    const from = HEADER_BYTES + number * FULL_SEGMENT_BYTES;
+    const room = count === 1 ? undefined : (rooms.pop() ?? new Uint8Array(READ_AHEAD_SEGMENTS * FULL_SEGMENT_BYTES));
+    const bytes = read(from, from + count * FULL_SEGMENT_BYTES, room);
+    const giveBack = (): void => {
+      if (room && rooms.length < ROOMS_KEPT) rooms.push(room);
+    };
+    return { bytes, giveBack };
+  };
+  let now = begin(first);
+  let ahead: typeof now;
+  try {
+    for (let next = first + READ_AHEAD_SEGMENTS; now !== undefined; next += READ_AHEAD_SEGMENTS) {
+      const bytes = await now.bytes;
+      if (bytes.length === 0) return;
+      ahead = begin(next);
+      yield bytes;
+      now.giveBack();
+      now = ahead;
+      ahead = undefined;
+    }
+  } finally {
+    // Who stops in between never asks how a read ended, which may still fill its room.
+    for (const reading of [now, ahead]) reading?.bytes.then(reading.giveBack, reading.giveBack);
   }
 }
 

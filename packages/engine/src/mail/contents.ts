@@ -4,7 +4,15 @@ import { entryName, hexText, type Span } from "../bay/entry.ts";
 import type { ReadEntry } from "../bay/machine.ts";
 import type { PageStore } from "../bay/snapshots.ts";
 import { asStoreFailure } from "../bay/store-failure.ts";
-import { bodyContext, type CryptoPlatform, concat, HEADER_BYTES, openRange, preambleLength } from "../crypto/index.ts";
+import {
+  bodyContext,
+  type CryptoPlatform,
+  concat,
+  HEADER_BYTES,
+  openRange,
+  preambleLength,
+  type ReadSpan,
+} from "../crypto/index.ts";
 import { EngineError } from "../errors.ts";
 import { SharedCache, type Weighed } from "../shared-cache.ts";
 import type { GetOptions, ObjectStore } from "../storage/object-store.ts";
@@ -148,21 +156,26 @@ export class Contents {
     const { name, offset, length } = object;
     const sealedAt = preambleLength(first);
     const context = bodyContext(this.#platform, this.#account, hexText(id), key);
-    const read = async (start: number, end: number): Promise<Uint8Array> => {
+    const read: ReadSpan = async (start, end, room) => {
       const from = sealedAt + start;
       const to = Math.min(sealedAt + end, length);
       if (to <= first.length) return first.subarray(from, to);
       const known = first.subarray(from);
-      const rest = await this.#get({ name, offset: offset + from + known.length, length: to - from - known.length });
+      const span = { name, offset: offset + from + known.length, length: to - from - known.length };
+      const rest = await this.#get(span, room?.subarray(known.length));
       if (!rest) throw new EngineError("corrupt", "a message's body went while it was read");
-      return known.length === 0 ? rest : concat(known, rest);
+      if (known.length === 0) return rest;
+      if (room === undefined || rest.buffer !== room.buffer) return concat(known, rest);
+      room.set(known);
+      return room.subarray(0, to - from);
     };
     return { size, read: (start, end) => openRange(context, read, start, Math.min(end, size)) };
   }
 
-  async #get({ name, offset, length }: ObjectSpan): Promise<Uint8Array | undefined> {
+  async #get({ name, offset, length }: ObjectSpan, room?: Uint8Array): Promise<Uint8Array | undefined> {
     const range = { start: offset, end: offset + length };
-    const got = await asStoreFailure(this.#store.get(this.#prefix + name, range, COPY_WILL_DO));
+    const options = room ? { ...COPY_WILL_DO, room } : COPY_WILL_DO;
+    const got = await asStoreFailure(this.#store.get(this.#prefix + name, range, options));
     if (!got.found) return undefined;
     if (got.bytes.length < length) throw new EngineError("corrupt", "a message's body is cut off in the store");
     return got.bytes;

@@ -78,6 +78,22 @@ export function objectStoreContract(
       }
     });
 
+    test("a range is the same in the caller's room, in one too small for it, and beside what is in it", async () => {
+      for (const size of [1000, 300_000]) {
+        await store.put("a/body/r", filled(size, 3));
+        for (const length of [10, size / 2, size, size + 50])
+          for (const room of [size + 100, 20].map((roomBytes) => new Uint8Array(roomBytes).fill(7))) {
+            const got = await store.get("a/body/r", { start: 5, end: 5 + length }, { room });
+            expect(got.found && Buffer.compare(got.bytes, filled(size, 3).subarray(5, 5 + length))).toBe(0);
+            expect([...room.subarray(length)].every((byte) => byte === 7)).toBe(true);
+          }
+        const got = await store.get("a/body/r", { start: 0, end: 50 }, { room: new Uint8Array(100) });
+        const kept = got.found && got.bytes.slice();
+        await store.get("a/body/r", { start: 100, end: 150 }, { room: new Uint8Array(100) });
+        expect(got.found && got.bytes).toEqual(kept);
+      }
+    });
+
     if (!creates)
       test("the probe finds that it has no create-if-absent", async () => {
         expect(await probeCreates(store, (size) => globalThis.crypto.getRandomValues(new Uint8Array(size)))).toBe(

@@ -56,6 +56,9 @@ export interface GetOptions extends StoreOptions {
   /** A copy that is kept near will do, of an object that is at most so many milliseconds old by the store's dates: for
    * who asks what an object holds that never changes, and not whether it is there. */
   readonly copyAgeMaxMs?: number | undefined;
+  /** Where the bytes of a range may be put if they fit: they stand there until the caller uses it for something else. A
+   * store that keeps what it reads puts them elsewhere. */
+  readonly room?: Uint8Array;
 }
 export interface NewObject {
   readonly name: string;

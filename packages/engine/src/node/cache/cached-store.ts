@@ -1,5 +1,6 @@
 import {
   type ByteRange,
+  type GetOptions,
   type Got,
   type Listed,
   type ListOptions,
@@ -58,7 +59,7 @@ export class CachedStore implements ObjectStore {
     this.#cache = cache;
   }
 
-  async get(name: string, range?: ByteRange, options: StoreOptions = {}): Promise<Got> {
+  async get(name: string, range?: ByteRange, { room: _, ...options }: GetOptions = {}): Promise<Got> {
     if (!KEPT.test(name) || (range && !(range.start >= 0 && range.start < range.end)))
       return this.#store.get(name, range, options);
     const wanted = range ?? { start: 0, end: Number.POSITIVE_INFINITY };

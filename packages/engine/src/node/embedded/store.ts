@@ -8,6 +8,7 @@ import { Worker } from "node:worker_threads";
 import { checkName, prefixEnd } from "../../storage/names.ts";
 import {
   type ByteRange,
+  type GetOptions,
   type Got,
   type Listed,
   type ListOptions,
@@ -118,9 +119,9 @@ class EmbeddedStore implements ObjectStore {
     this.#reader = new DatabaseSync(join(options.folder, "store.sqlite"), { readOnly: true, timeout: 5000 });
     this.#statements = {
       get: this.#reader.prepare("SELECT created, size, bytes, file FROM objects WHERE name = ?"),
-      // SQLite counts from 1. A part of a long row is read without the rest.
+      // SQLite counts from 1. All of a row is told without a copy of it.
       getRange: this.#reader.prepare(
-        "SELECT created, size, substr(bytes, ? + 1, ?) AS bytes, file FROM objects WHERE name = ?",
+        "SELECT created, size, iif(?1 = 0 AND ?2 >= size, bytes, substr(bytes, ?1 + 1, ?2)) AS bytes, file FROM objects WHERE name = ?3",
       ),
       list: this.#reader.prepare(
         // One lower bound alone is looked up; a second one would make SQLite walk up from the first.
@@ -163,7 +164,7 @@ class EmbeddedStore implements ObjectStore {
     return this.#write({ kind, object, along: rows, bulk: priority === "bulk", essential });
   }
 
-  async get(name: string, range?: ByteRange): Promise<Got> {
+  async get(name: string, range?: ByteRange, { room }: GetOptions = {}): Promise<Got> {
     this.#check(name);
     if (range && !(range.start >= 0 && range.start <= range.end)) throw new StoreError("invalid", "invalid range");
     for (;;) {
@@ -172,7 +173,7 @@ class EmbeddedStore implements ObjectStore {
       const row = answer as unknown as Row | undefined;
       const now = Math.max(Date.now(), row?.created ?? 0);
       if (!row) return { found: false, now };
-      const bytes = row.bytes ?? (await this.#readFile(row, range));
+      const bytes = row.bytes ?? (await this.#readFile(row, range, room));
       // The file went between the two reads: the row is another by now.
       if (bytes) return { found: true, bytes, size: row.size, created: row.created, now };
     }
@@ -282,14 +283,17 @@ class EmbeddedStore implements ObjectStore {
     return { in: "file", file, size };
   }
 
-  async #readFile(row: Row, range: ByteRange | undefined): Promise<Uint8Array | undefined> {
+  async #readFile(row: Row, range: ByteRange | undefined, room?: Uint8Array): Promise<Uint8Array | undefined> {
     const start = Math.min(range?.start ?? 0, row.size);
     const end = Math.min(range?.end ?? row.size, row.size);
     try {
       // Opening, closing and a short read take microseconds, as rows do: less than the way to another thread.
       const fd = openSync(join(this.#files, row.file!), "r");
       try {
-        const bytes = new Uint8Array(Buffer.allocUnsafeSlow(end - start).buffer);
+        const bytes =
+          room && room.length >= end - start
+            ? room.subarray(0, end - start)
+            : new Uint8Array(Buffer.allocUnsafeSlow(end - start).buffer);
         for (let at = 0; at < bytes.length; ) {
           const left = bytes.length - at;
           const bytesRead =
