@@ -138,7 +138,10 @@ function serverOptions(options: LmtpServerOptions): ConstructorParameters<typeof
       );
     },
     onData(stream, session, callback) {
-      deliver(stream, session, clientOf(session), options).then(
+      // The client is asked for the message first, and sends it while keys are made for it.
+      const asked = Promise.resolve();
+      const delivered = asked.then(() => deliver(stream, session, clientOf(session), options));
+      delivered.then(
         (replies) => callback(null, replies as unknown as string),
         (error: unknown) => callback(replyFor(error, options)),
       );

@@ -210,6 +210,7 @@ export class Account {
     const isFresh = version !== undefined && version === this.#freshVersion;
     if (isFresh && platform.monotonic() - this.#freshSince < FRESH_MS) return;
     if (version === undefined) this.#takeIn.tell();
+    const mayWait = this.#takeIn.isWanted;
     const synced = this.#bay.sync();
     const takenIn = this.takeIn();
     const fresh = (): void => {
@@ -217,7 +218,12 @@ export class Account {
       this.#freshSince = platform.monotonic();
     };
     // Their failures are told below.
-    Promise.all([synced, takenIn]).then(fresh, () => undefined);
+    const looked = Promise.all([synced, takenIn]);
+    looked.then(fresh, () => undefined);
+    if (!mayWait) {
+      await looked;
+      return;
+    }
     const waited = new AbortController();
     try {
       await Promise.all([synced, Promise.race([takenIn, platform.delay(TAKE_IN_WAIT_MS, waited.signal)])]);

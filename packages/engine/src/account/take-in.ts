@@ -91,6 +91,11 @@ export class TakeIn {
     await this.run();
   }
 
+  /** Whether there may be anything to take in. */
+  get isWanted(): boolean {
+    return this.#mustList || this.#told.size > 0 || this.#running !== undefined || this.#failures.size > 0;
+  }
+
   /** Takes in what came, as far as it was told. */
   async run(): Promise<void> {
     // One under way may have listed before the newest note came: wait for it, then look again.

@@ -6,7 +6,7 @@ import { Argon2Pool } from "./argon2-pool.ts";
 import { nodeKem } from "./kem.ts";
 
 /** Below this libsodium's WebAssembly is faster than a call into OpenSSL; the bytes are the same. */
-const SMALL_BYTES = 4096;
+const SMALL_BYTES = 2048;
 const RANDOM_POOL_BYTES = 8192;
 const CIPHER = "chacha20-poly1305";
 

@@ -1,7 +1,7 @@
 import { closeSync, fsyncSync, openSync, renameSync, rmSync, statfsSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync, type StatementSync } from "node:sqlite";
-import { parentPort, workerData } from "node:worker_threads";
+import { parentPort, receiveMessageOnPort, workerData } from "node:worker_threads";
 import { logNumber } from "../../storage/names.ts";
 import {
   APPLICATION_ID,
@@ -46,6 +46,7 @@ const port = parentPort!;
 const database = openDatabase();
 const queue: WriteRequest[] = [];
 let scheduled = false;
+let isClosing = false;
 let commits = 0;
 const idle = setTimeout(tidy, IDLE_MS).unref();
 
@@ -100,20 +101,24 @@ function openDatabase(): DatabaseSync {
 }
 
 port.on("message", (message: ToWorker) => {
-  if ("close" in message) return close();
-  queue.push(...message.requests);
-  schedule();
+  receive(message);
+  if (!scheduled) commitNext();
 });
 
-function schedule(): void {
-  if (scheduled || queue.length === 0) return;
-  scheduled = true;
-  // After the messages that are here already: they ride along.
-  setImmediate(() => {
-    scheduled = false;
-    commitBatch(takeBatch());
-    schedule();
-  });
+function receive(message: ToWorker): void {
+  if ("close" in message) isClosing = true;
+  else queue.push(...message.requests);
+}
+
+/** Commits what waits, and lets others have their turn before the next. */
+function commitNext(): void {
+  // Messages that are here already ride along.
+  for (let next = receiveMessageOnPort(port); next !== undefined; next = receiveMessageOnPort(port))
+    receive(next.message as ToWorker);
+  if (queue.length > 0) commitBatch(takeBatch());
+  scheduled = queue.length > 0;
+  if (scheduled) setImmediate(commitNext);
+  else if (isClosing) close();
 }
 
 function takeBatch(): WriteRequest[] {
@@ -353,7 +358,6 @@ function ifPossible(work: () => void): boolean {
 }
 
 function close(): void {
-  while (queue.length > 0) commitBatch(takeBatch());
   clearTimeout(idle);
   database.close();
   port.postMessage({ closed: true });
