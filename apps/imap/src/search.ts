@@ -30,14 +30,9 @@ const DAY_MS = 86_400_000;
 /** Octets of one part that are searched. */
 const SEARCHED_BYTES_MAX: number = 32 * 2 ** 20;
 
-interface Known {
-  readonly message: Message;
-  readonly header?: HeaderBlock;
-  /** The decoded text of all text parts, folded. */
-  readonly body?: string;
-}
 type Verdict = boolean | undefined;
-type Test = (known: Known) => Verdict;
+/** `body` is the decoded text of all text parts, folded. */
+type Test = (message: Message, header?: HeaderBlock, body?: string) => Verdict;
 
 /** Finds those of some messages that match, in order. */
 export function createSearch(
@@ -46,8 +41,13 @@ export function createSearch(
 ): (messages: readonly Message[]) => Promise<readonly Message[]> {
   const test = compile(key, context);
   return async (messages) => {
-    const verdicts = messages.map((message) => test({ message }));
-    const open = messages.map((_message, at) => at).filter((at) => verdicts[at] === undefined);
+    const verdicts: Verdict[] = [];
+    const open: number[] = [];
+    for (const message of messages) {
+      const verdict = test(message);
+      if (verdict === undefined) open.push(verdicts.length);
+      verdicts.push(verdict);
+    }
     if (open.length > 0) await searchOpen(context.mail, test, messages, verdicts, open);
     return messages.filter((_message, at) => verdicts[at]);
   };
@@ -66,14 +66,14 @@ async function searchOpen(
   for (const [index, at] of open.entries()) {
     const message = messages[at]!;
     const header = headers[index]!;
-    verdicts[at] = test({ message, header });
+    verdicts[at] = test(message, header);
     if (verdicts[at] === undefined) stillOpen.push({ at, message, header });
   }
   if (stillOpen.length === 0) return;
   const summaries = await mail.readSummaries(stillOpen.map(({ message }) => message));
   const bodies = readAhead(stillOpen, BODIES_AHEAD, ({ message }) => mail.openBody(message));
   for (const [index, { at, message, header }] of stillOpen.entries())
-    verdicts[at] = test({ message, header, body: await bodyText(await bodies(), summaries[index]!) }) ?? false;
+    verdicts[at] = test(message, header, await bodyText(await bodies(), summaries[index]!)) ?? false;
 }
 
 function compile(key: SearchKey, context: SearchContext): Test {
@@ -90,21 +90,21 @@ function compile(key: SearchKey, context: SearchContext): Test {
       return negate(compile(key.key, context));
     case "flag": {
       const has = flagTest(key.flag);
-      return ({ message }) => has(message) === key.set;
+      return (message) => has(message) === key.set;
     }
     case "recent":
-      return ({ message }) => context.isRecent(message.position) === key.set;
+      return ({ position }) => context.isRecent(position) === key.set;
     case "new": {
       const isSeen = flagTest("\\Seen");
-      return ({ message }) => context.isRecent(message.position) && !isSeen(message);
+      return (message) => context.isRecent(message.position) && !isSeen(message);
     }
     case "set": {
       const positions = context.positionsIn(key.set, key.uid);
-      return ({ message }) => positions.has(message.position);
+      return ({ position }) => positions.has(position);
     }
     case "size":
-      return ({ message }) => {
-        const size = message.state.sizeOf(message.row);
+      return ({ state, row }) => {
+        const size = state.sizeOf(row);
         return key.than === "larger" ? size > key.octets : size < key.octets;
       };
     case "date":
@@ -118,10 +118,10 @@ function compile(key: SearchKey, context: SearchContext): Test {
 }
 
 function every(tests: readonly Test[]): Test {
-  return (known) => {
+  return (message, header, body) => {
     let verdict: Verdict = true;
     for (const test of tests) {
-      const one = test(known);
+      const one = test(message, header, body);
       if (one === false) return false;
       if (one === undefined) verdict = undefined;
     }
@@ -130,17 +130,16 @@ function every(tests: readonly Test[]): Test {
 }
 
 function negate(test: Test): Test {
-  return (known) => {
-    const verdict = test(known);
+  return (message, header, body) => {
+    const verdict = test(message, header, body);
     return verdict === undefined ? undefined : !verdict;
   };
 }
 
 /** Days as they are written, "disregarding time and timezone": RFC 9051 §6.4.4. */
 function dateTest({ of, when, dayMs }: SearchKey & { kind: "date" }): Test {
-  return ({ message }) => {
-    const { timeMs, zoneMinutes } =
-      of === "internal" ? message.state.receivedOf(message.row) : message.state.sentOf(message.row);
+  return ({ state, row }) => {
+    const { timeMs, zoneMinutes } = of === "internal" ? state.receivedOf(row) : state.sentOf(row);
     const day = Math.floor((timeMs + zoneMinutes * 60_000) / DAY_MS) * DAY_MS;
     return when === "before" ? day < dayMs : when === "on" ? day === dayMs : day >= dayMs;
   };
@@ -149,28 +148,29 @@ function dateTest({ of, when, dayMs }: SearchKey & { kind: "date" }): Test {
 /** Whether a message carries a flag or keyword: names are compared once for each combination of them. */
 function flagTest(name: string): (message: Message) => boolean {
   const wanted = name.toLowerCase();
-  let known: { readonly state: Message["state"]; readonly verdicts: Map<number, boolean> } | undefined;
+  let knownState: Message["state"] | undefined;
+  let verdicts = new Map<number, boolean>();
   return ({ state, row }) => {
-    if (known?.state !== state) known = { state, verdicts: new Map() };
+    if (knownState !== state) verdicts = new Map();
+    knownState = state;
     const number = state.flagsNumber(row);
-    let verdict = known.verdicts.get(number);
-    if (verdict === undefined) {
-      verdict = state.flagNames(row).some((flag) => flag.toLowerCase() === wanted);
-      known.verdicts.set(number, verdict);
-    }
+    const known = verdicts.get(number);
+    if (known !== undefined) return known;
+    const verdict = state.flagNames(row).some((flag) => flag.toLowerCase() === wanted);
+    verdicts.set(number, verdict);
     return verdict;
   };
 }
 
 function headerTest(field: string, text: string): Test {
-  return ({ header }) => {
+  return (_message, header) => {
     if (!header) return undefined;
     return header.values(field).some((value) => text === "" || fold(decodeWords(value)).includes(text));
   };
 }
 
 function textTest(text: string, headers: boolean): Test {
-  return ({ header, body }) => {
+  return (_message, header, body) => {
     if (text === "") return true;
     if (headers && header && fold(decodeWords(headerText(header))).includes(text)) return true;
     return body === undefined ? undefined : body.includes(text);

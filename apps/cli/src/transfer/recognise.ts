@@ -18,8 +18,7 @@ export async function countMessages(session: AccountSession, path: string): Prom
   const counts = new Map<string, number>();
   const view = session.openView(path, { readOnly: true });
   for (let first = 0; first < view.length; first += AT_ONCE) {
-    const positions = Array.from({ length: Math.min(AT_ONCE, view.length - first) }, (_, at) => first + at);
-    const messages = view.messages(positions);
+    const messages = view.messagesIn(first, Math.min(first + AT_ONCE, view.length));
     const facts = messages.map(({ state, row }) => [state.sizeOf(row), state.receivedOf(row).timeMs] as const);
     const headers = await session.readHeaders(messages);
     for (const [at, [size, receivedMs]] of facts.entries()) {

@@ -45,7 +45,7 @@ export const fetch: Command<unknown> = defineCommand({
         needsSummary ? session.mail.readSummaries(messages) : [],
         needsHeader ? session.mail.readHeaders(messages) : [],
       ]);
-      await answerAll(session, messages, writers, (at) => ({ summary: summaries[at], header: headers[at] }));
+      await answerAll(session, messages, writers, { summaries, headers });
       if (session.output.isFull) await session.output.flush();
       await turns.take();
     }
@@ -80,34 +80,46 @@ interface Writer {
 /** Answers messages in order. Bodies are asked for some messages ahead, so that the store is never waited for while
  * there is something to open and send. */
 async function answerAll(
-  session: Session,
+  { output, mail }: Session,
   messages: readonly Message[],
   writers: readonly Writer[],
-  keptAt: (at: number) => Kept,
+  { summaries, headers }: { readonly summaries: readonly Summary[]; readonly headers: readonly HeaderBlock[] },
 ): Promise<void> {
-  const { output, mail } = session;
-  const answers = messages.map((message, at) => {
-    const kept = keptAt(at);
-    const texts = writers.map((writer) => writer.atOnce(message, kept));
-    return { message, kept, texts, needsBody: texts.includes(undefined) };
-  });
-  const withBodies = answers.filter(({ needsBody }) => needsBody);
-  const bodies = readAhead(withBodies, BODIES_AHEAD, ({ message }) => mail.openBody(message));
-  for (const { message, kept, texts, needsBody } of answers) {
-    output.text(`* ${message.position + 1} FETCH (`);
-    if (!needsBody) {
-      output.text(`${texts.join(" ")})\r\n`);
+  const keptAt = (at: number): Kept => ({ summary: summaries[at], header: headers[at] });
+  const texts = messages.map((message, at) => answerAtOnce(message, keptAt(at), writers));
+  const withBodies = messages.filter((_message, at) => texts[at] === undefined);
+  const bodies = readAhead(withBodies, BODIES_AHEAD, (message) => mail.openBody(message));
+  for (const [at, message] of messages.entries()) {
+    const text = texts[at];
+    if (text !== undefined) {
+      output.text(text);
       continue;
     }
+    output.text(`* ${message.position + 1} FETCH (`);
+    const kept = keptAt(at);
     const body = await bodies();
-    for (const [index, text] of texts.entries()) {
+    for (const [index, writer] of writers.entries()) {
       if (index > 0) output.text(" ");
-      if (text === undefined) await writers[index]!.fromBody!(message, kept, body);
-      else output.text(text);
+      const item = writer.atOnce(message, kept);
+      if (item === undefined) await writer.fromBody!(message, kept, body);
+      else output.text(item);
     }
     output.text(")\r\n");
     if (output.isFull) await output.flush();
   }
+}
+
+/** The whole answer, or undefined if it needs the body. */
+function answerAtOnce(message: Message, kept: Kept, writers: readonly Writer[]): string | undefined {
+  let answer = `* ${message.position + 1} FETCH `;
+  let separator = "(";
+  for (const writer of writers) {
+    const item = writer.atOnce(message, kept);
+    if (item === undefined) return undefined;
+    answer += separator + item;
+    separator = " ";
+  }
+  return `${answer})\r\n`;
 }
 
 function writerOf(session: Session, item: FetchItem): Writer {

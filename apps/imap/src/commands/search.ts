@@ -37,7 +37,7 @@ export const search: Command<unknown> = defineCommand({
     const turns = new Turns();
     const hits: number[] = [];
     for (let from = 0; from < view.length; from += CHUNK_MESSAGES) {
-      const messages = view.messages(range(from, Math.min(from + CHUNK_MESSAGES, view.length)));
+      const messages = view.messagesIn(from, Math.min(from + CHUNK_MESSAGES, view.length));
       for (const { position } of await search(messages)) hits.push(uid ? view.uidAt(position) : position + 1);
       await turns.take();
     }
@@ -45,7 +45,3 @@ export const search: Command<unknown> = defineCommand({
     return ok("SEARCH completed");
   },
 });
-
-function* range(from: number, to: number): Generator<number> {
-  for (let position = from; position < to; position++) yield position;
-}

@@ -74,8 +74,15 @@ export class MailboxView {
   }
 
   /** What is at these positions: in the present state, or as it was last seen here if it is in that no more. */
-  messages(positions: Iterable<number>): Message[] {
-    return Array.from(positions, (position) => this.message(position));
+  messages(positions: readonly number[]): Message[] {
+    return positions.map((position) => this.message(position));
+  }
+
+  /** The same of those from `start` up to, not including, `end`. */
+  messagesIn(start: number, end: number): Message[] {
+    const messages: Message[] = [];
+    for (let position = start; position < end; position++) messages.push(this.message(position));
+    return messages;
   }
 
   message(position: number): Message {
