@@ -3,6 +3,7 @@ import { CryptoError } from "../crypto/errors.ts";
 import { type CryptoPlatform, sodiumOpen, sodiumSeal } from "../crypto/platform.ts";
 import { TAG_BYTES } from "../crypto/primitives.ts";
 import { Argon2Pool } from "./argon2-pool.ts";
+import { countGarbage } from "./garbage.ts";
 import { nodeKem } from "./kem.ts";
 
 /** Below this libsodium's WebAssembly is faster than a call into OpenSSL; the bytes are the same. */
@@ -46,6 +47,7 @@ function seal(key: Uint8Array, nonce: Uint8Array, associated: Uint8Array, plain:
   const cipher = createCipheriv(CIPHER, createSecretKey(key), nonce, { authTagLength: TAG_BYTES });
   cipher.setAAD(associated, { plaintextLength: plain.length });
   out.set(cipher.update(plain));
+  countGarbage(plain.length);
   cipher.final();
   out.set(cipher.getAuthTag(), plain.length);
 }
@@ -56,6 +58,7 @@ function open(key: Uint8Array, nonce: Uint8Array, associated: Uint8Array, sealed
   decipher.setAAD(associated, { plaintextLength: length });
   decipher.setAuthTag(sealed.subarray(length));
   const plain = decipher.update(sealed.subarray(0, length));
+  countGarbage(length);
   try {
     decipher.final();
   } catch {

@@ -20,6 +20,7 @@ import {
   type StoreOptions,
 } from "../../storage/object-store.ts";
 import { chain } from "../../streams.ts";
+import { countGarbage } from "../garbage.ts";
 import { lockStore } from "./lock.ts";
 import {
   type FromWorker,
@@ -173,9 +174,11 @@ class EmbeddedStore implements ObjectStore {
       const row = answer as unknown as Row | undefined;
       const now = Math.max(Date.now(), row?.created ?? 0);
       if (!row) return { found: false, now };
+      // Its file may go between the two reads: then the row is another by now.
       const bytes = row.bytes ?? (await this.#readFile(row, range, room));
-      // The file went between the two reads: the row is another by now.
-      if (bytes) return { found: true, bytes, size: row.size, created: row.created, now };
+      if (!bytes) continue;
+      if (bytes.buffer !== room?.buffer) countGarbage(bytes.length);
+      return { found: true, bytes, size: row.size, created: row.created, now };
     }
   }
 
