@@ -36,11 +36,12 @@ function isAlone(lock: DatabaseSync): boolean {
   }
 }
 
+/** Answered by the index of files alone: rows hold bodies, and no opening reads them all. */
+export const FILES_QUERY = "SELECT file FROM objects WHERE file IS NOT NULL";
+
 async function sweepOrphans(folder: string): Promise<void> {
   const database = new DatabaseSync(join(folder, "store.sqlite"), { readOnly: true });
-  const rows = database.prepare("SELECT file FROM objects WHERE file IS NOT NULL").all() as unknown as {
-    file: string;
-  }[];
+  const rows = database.prepare(FILES_QUERY).all() as unknown as { file: string }[];
   database.close();
   const known = new Set(rows.map(({ file }) => file));
   for (const file of await readdir(join(folder, "objects")))

@@ -43,6 +43,6 @@ export type FromWorker =
   | { readonly closed: true };
 
 export const APPLICATION_ID = 0x52737465;
-export const SCHEMA_VERSION = 2;
+export const SCHEMA_VERSION = 3;
 /** Files written and not yet named by a row carry this at their end. */
 export const TEMPORARY_SUFFIX = ".new";

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { afterAll, expect, test } from "vitest";
 import { objectStoreContract } from "../../storage/contract.ts";
+import { FILES_QUERY } from "./lock.ts";
 import { openEmbeddedStore } from "./store.ts";
 
 const folders: string[] = [];
@@ -89,5 +90,16 @@ test("a store of schema 1 is read and written on; its dates and numbers go on fr
   await store.dispose();
   const written = new DatabaseSync(join(folder, "store.sqlite"));
   expect(written.prepare("SELECT row FROM objects ORDER BY row").all()).toMatchObject([{ row: 41 }, { row: 42 }]);
+  const [plan] = written.prepare(`EXPLAIN QUERY PLAN ${FILES_QUERY}`).all();
+  expect(plan!.detail).toContain("USING COVERING INDEX");
   written.close();
+});
+
+test("an opening looks up which files are named without reading the rows that hold bodies", async () => {
+  const folder = await makeFolder();
+  await (await openEmbeddedStore({ folder, onFatal })).dispose();
+  const made = new DatabaseSync(join(folder, "store.sqlite"));
+  const [plan] = made.prepare(`EXPLAIN QUERY PLAN ${FILES_QUERY}`).all();
+  expect(plan!.detail).toContain("USING COVERING INDEX");
+  made.close();
 });

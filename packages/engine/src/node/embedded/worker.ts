@@ -86,15 +86,16 @@ function openDatabase(): DatabaseSync {
       CREATE TABLE floors (prefix TEXT PRIMARY KEY, number INTEGER NOT NULL) WITHOUT ROWID;
       CREATE TABLE counters (date INTEGER NOT NULL, row INTEGER NOT NULL);
       INSERT INTO counters VALUES (0, 0);
-      PRAGMA application_id = ${APPLICATION_ID};
-      PRAGMA user_version = ${SCHEMA_VERSION};`);
+      PRAGMA application_id = ${APPLICATION_ID};`);
   // Schema 1 counted in two places, so that a commit wrote a page more.
   if (version === 1)
     db.exec(`
       CREATE TABLE counters (date INTEGER NOT NULL, row INTEGER NOT NULL);
       INSERT INTO counters SELECT last, (SELECT ifnull(max(seq), 0) FROM sqlite_sequence) FROM clock;
-      DROP TABLE clock;
-      PRAGMA user_version = ${SCHEMA_VERSION};`);
+      DROP TABLE clock;`);
+  // Before schema 3 each opening read the whole store to find the names of files, which stand behind the bytes.
+  if (version < 3) db.exec("CREATE INDEX files ON objects (file) WHERE file IS NOT NULL");
+  db.exec(`PRAGMA user_version = ${SCHEMA_VERSION}`);
   db.exec("COMMIT");
   db.exec(`PRAGMA wal_autocheckpoint = ${CHECKPOINT_PAGES}`);
   return db;
