@@ -1,7 +1,7 @@
 import type { Socket } from "node:net";
 import { type SecureContext, TLSSocket } from "node:tls";
 import { type AccountSession, EngineError } from "@restante/engine";
-import type { Command, Completion } from "./commands/command.ts";
+import type { Command, Completion, Unfinished } from "./commands/command.ts";
 import { capabilityList, findCommand, streamsLiteral } from "./commands/index.ts";
 import { responseCodes } from "./errors.ts";
 import {
@@ -29,7 +29,8 @@ import { ImapSyntaxError, Parser } from "./wire/parser.ts";
 
 /**
  * One socket: read a command, look it up, run it, answer. Commands run one after the other, so pipelined ones are
- * answered in order and never race: RFC 9051 §5.5. This is the only place that turns errors into replies.
+ * answered in order and never race: RFC 9051 §5.5. Only while an APPEND is stored the message of the next one is taken
+ * in. This is the only place that turns errors into replies.
  */
 export interface ConnectionOptions {
   readonly signIn: (user: string, password: string, address: string) => Promise<AccountSession>;
@@ -54,6 +55,8 @@ export class Connection implements Link {
   #commands = 0;
   #closing = false;
   #wake: (() => void) | undefined;
+  /** A command that is read, and not answered yet. */
+  #unfinished: Promise<void> = Promise.resolve();
 
   constructor(socket: Socket, address: string, options: ConnectionOptions) {
     this.#options = options;
@@ -126,10 +129,12 @@ export class Connection implements Link {
         if (read.kind === "end") break;
         await this.#handle(read);
       }
+      await this.#unfinished;
     } catch (error) {
       if (!(error instanceof OutputBroken || error instanceof ConnectionEnded))
         this.#options.log({ event: "failed", command: "", error });
     } finally {
+      await this.#unfinished.catch(() => undefined);
       this.#session.account?.close();
       this.#socket.end();
       this.#socket.destroySoon();
@@ -149,8 +154,9 @@ export class Connection implements Link {
     this.#commands++;
     const parser = new Parser(read.text);
     let tag = "*";
-    let completion: Completion;
     let name = "";
+    let result: Completion | Unfinished | undefined;
+    let failure: unknown;
     try {
       tag = parser.tag();
       parser.space();
@@ -160,7 +166,26 @@ export class Connection implements Link {
         parser.space();
         name = parser.keyword();
       }
-      completion = await this.#runNamed(name, uid, parser, read);
+      result = await this.#runNamed(name, uid, parser, read);
+    } catch (error) {
+      if (error instanceof OutputBroken || error instanceof ConnectionEnded) throw error;
+      failure = error;
+    }
+    await this.#unfinished;
+    // The one before ended in BYE: nothing more is done, or answered.
+    if (this.#closing) return;
+    const completion = result ?? this.#completionOf(name, failure);
+    if (!("finish" in completion)) return this.#complete(tag, completion);
+    this.#unfinished = this.#finish(tag, name, completion);
+    // Whoever comes next, or the connection's end, sees how it went.
+    this.#unfinished.catch(() => undefined);
+  }
+
+  async #finish(tag: string, name: string, command: Unfinished): Promise<void> {
+    let completion: Completion;
+    try {
+      completion = await command.finish();
+      await this.#session.syncView({ expunges: true, uid: false });
     } catch (error) {
       if (error instanceof OutputBroken || error instanceof ConnectionEnded) throw error;
       completion = this.#completionOf(name, error);
@@ -173,7 +198,7 @@ export class Connection implements Link {
     uid: boolean,
     parser: Parser,
     read: Exclude<Read, { kind: "end" }>,
-  ): Promise<Completion> {
+  ): Promise<Completion | Unfinished> {
     const command = findCommand(name, uid);
     if (read.kind === "refused") return refusal(command, read.reason);
     if (!command) throw new ImapSyntaxError("Unknown command");
@@ -183,9 +208,10 @@ export class Connection implements Link {
     const session = this.#session;
     if (read.kind === "stream") session.message = this.#incoming(read.literal);
     else parser.end();
+    if (read.kind !== "stream") await this.#unfinished;
     try {
       const completion = await command.run(args, session, form);
-      if (!command.silent) await this.#syncView(command, uid);
+      if (!command.silent && !("finish" in completion)) await this.#syncView(command, uid);
       return completion;
     } finally {
       await this.#finishMessage(read);

@@ -1,8 +1,9 @@
-import { EngineError } from "@restante/engine";
+import { EngineError, type Prepared } from "@restante/engine";
+import type { Session } from "../session.ts";
 import type { CommandText } from "../wire/command-reader.ts";
 import { type DateTime, parseDateTime } from "../wire/date.ts";
 import { ImapSyntaxError, Parser } from "../wire/parser.ts";
-import { type Command, defineCommand, no, ok, SIGNED_IN } from "./command.ts";
+import { type Command, type Completion, defineCommand, no, ok, SIGNED_IN } from "./command.ts";
 import { parseMailbox } from "./mailbox-argument.ts";
 import { parseFlags } from "./store.ts";
 
@@ -26,15 +27,19 @@ export const append: Command<unknown> = defineCommand({
     const rest = await message.rest();
     if (rest.kind !== "command" || rest.text.lines.length !== 1 || rest.text.lines[0]!.length > 0)
       throw new ImapSyntaxError("Unexpected text behind the message");
-    try {
-      const { uidValidity, uids } = await mail.append(path, prepared);
-      return ok("APPEND completed", `APPENDUID ${uidValidity} ${uids[0]}`);
-    } catch (error) {
-      if (error instanceof EngineError && error.code === "not-found") return no("No such mailbox", "TRYCREATE");
-      throw error;
-    }
+    return { finish: () => finish(session, path, prepared) };
   },
 });
+
+async function finish({ mail }: Session, path: string, prepared: Prepared): Promise<Completion> {
+  try {
+    const { uidValidity, uids } = await mail.append(path, prepared);
+    return ok("APPEND completed", `APPENDUID ${uidValidity} ${uids[0]}`);
+  } catch (error) {
+    if (error instanceof EngineError && error.code === "not-found") return no("No such mailbox", "TRYCREATE");
+    throw error;
+  }
+}
 
 /** Up to the message's literal, where the cursor then stands. */
 function parseAppend(parser: Parser): Arguments {

@@ -22,7 +22,7 @@ export interface Command<Args> {
   readonly silent?: boolean;
   /** Reads the arguments, beginning with the space before them. */
   parse(parser: Parser, form: Form): Args;
-  run(args: Args, session: Session, form: Form): Promise<Completion>;
+  run(args: Args, session: Session, form: Form): Promise<Completion | Unfinished>;
   /** Whether the literal that the text ends with is a message, to be taken as a stream. */
   readonly streams?: (text: CommandText) => boolean;
 }
@@ -39,6 +39,11 @@ export interface Completion {
   readonly status: "OK" | "NO" | "BAD" | "BYE";
   readonly code?: string;
   readonly text: string;
+}
+
+/** What is left to do once the command is read: the next of its kind may be read meanwhile, all others wait. */
+export interface Unfinished {
+  finish(): Promise<Completion>;
 }
 
 export function ok(text: string, code?: string): Completion {
