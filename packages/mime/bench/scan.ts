@@ -30,7 +30,7 @@ console.log(
 );
 const mails = rate(2, () => {
   const structure = scan(small);
-  formatEnvelope(structure.header);
+  formatEnvelope(structure.fields);
   formatBodyStructure(structure.root);
 });
 console.log(`structure, ENVELOPE and BODYSTRUCTURE of a mail of ${small.length} bytes: ${mails.toFixed(0)} mails/s`);

@@ -83,7 +83,7 @@ describe("answers equal Dovecot's or Cyrus's", () => {
       const answers = {
         BODY: formatBody(structure.root),
         BODYSTRUCTURE: formatBodyStructure(structure.root),
-        ENVELOPE: formatEnvelope(structure.header),
+        ENVELOPE: formatEnvelope(structure.fields),
       };
       for (const [item, answer] of Object.entries(answers)) {
         const theirs = references
@@ -134,7 +134,7 @@ function assertConsistent(bytes: Uint8Array, structure: MessageStructure): void 
   };
   visitMessage(structure.root, [], bytes.length);
   const text = formatBodyStructure(structure.root);
-  for (const answer of [text, formatEnvelope(structure.header)]) {
+  for (const answer of [text, formatEnvelope(structure.fields)]) {
     expect(answer).toMatch(/^[^\x00\r\n\x80-\uffff]*$/);
     parseStructured(answer);
   }

@@ -4,6 +4,8 @@ import { binaryText } from "./binary.ts";
 export interface HeaderField {
   /** As it is written. */
   readonly name: string;
+  /** The same in lower case. */
+  readonly key: string;
   /** Unfolded, without the white space around it. */
   readonly value: string;
   /** Octets of the field in its block, with its line ends. */
@@ -19,7 +21,7 @@ export function parseHeaders(block: Uint8Array): HeaderField[] {
 function fieldsOf(text: string): HeaderField[] {
   const fields: HeaderField[] = [];
   walkFields(text, (name, start, colon, end) => {
-    fields.push({ name, value: unfold(text.slice(colon + 1, end)), start, end });
+    fields.push({ name, key: name.toLowerCase(), value: unfold(text.slice(colon + 1, end)), start, end });
   });
   return fields;
 }
@@ -58,13 +60,13 @@ function fieldEnd(text: string, start: number): number {
 
 /** RFC 5322 §2.2.3: the line ends go, the white space stays. */
 export function unfold(value: string): string {
-  return value.replace(/\r?\n/g, "").trim();
+  const trimmed = value.trim();
+  return trimmed.includes("\n") ? trimmed.replace(/\r?\n/g, "") : trimmed;
 }
 
-/** The value of the first field of that name (any case), unfolded. */
+/** The value of the first field of that name (in lower case), unfolded. */
 export function findHeader(fields: readonly HeaderField[], name: string): string | undefined {
-  const wanted = name.toLowerCase();
-  return fields.find((field) => field.name.toLowerCase() === wanted)?.value;
+  return fields.find(({ key }) => key === name)?.value;
 }
 
 /** Distinct names of fields that are kept once for all blocks; mail has a few hundred. */

@@ -10,8 +10,7 @@ import type { Part } from "./scanner.ts";
  * ENVELOPE, BODY and BODYSTRUCTURE as RFC 9051 §7.5.2 and §9 write them, in ASCII: what a message holds of raw 8-bit
  * leaves as encoded-words (RFC 2047), since a session without UTF8=ACCEPT may get nothing else.
  */
-export function formatEnvelope(header: Uint8Array): string {
-  const fields = parseHeaders(header);
+export function formatEnvelope(fields: readonly HeaderField[]): string {
   const from = addressList(fields, "from");
   const list = (name: string): string => addressList(fields, name);
   const orFrom = (value: string): string => (value === "NIL" ? from : value);
@@ -32,10 +31,9 @@ export function formatEnvelope(header: Uint8Array): string {
 }
 
 function addressList(fields: readonly HeaderField[], name: string): string {
-  const value = fields
-    .filter((field) => field.name.toLowerCase() === name)
-    .map((field) => field.value)
-    .join(",");
+  const values: string[] = [];
+  for (const { key, value } of fields) if (key === name) values.push(value);
+  const value = values.join(",");
   const addresses = parseAddresses(value);
   return addresses.length === 0 ? "NIL" : `(${addresses.map(formatAddress).join("")})`;
 }
@@ -92,7 +90,11 @@ function formatPart(part: Part, extended: boolean): string {
   ];
   const [child] = part.children;
   if (part.kind === "message" && child)
-    fields.push(formatEnvelope(child.header ?? new Uint8Array(0)), formatPart(child, extended), String(part.lines));
+    fields.push(
+      formatEnvelope(parseHeaders(child.header ?? new Uint8Array(0))),
+      formatPart(child, extended),
+      String(part.lines),
+    );
   else if (part.type === "text") fields.push(String(part.lines));
   if (extended) fields.push(nstring(part.md5), common(part));
   return `(${fields.join(" ")})`;

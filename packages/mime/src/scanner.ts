@@ -1,4 +1,4 @@
-import { findHeader, parseHeaders } from "./headers.ts";
+import { findHeader, type HeaderField, parseHeaders } from "./headers.ts";
 import {
   BOUNDARY_LINE_BYTES_MAX,
   DEPTH_MAX,
@@ -49,6 +49,8 @@ export interface MessageStructure {
   /** Its own header block with the empty line, and whether it is whole: beyond the limit it is cut off. */
   readonly header: Uint8Array;
   readonly headerWhole: boolean;
+  /** The fields of that block. */
+  readonly fields: readonly HeaderField[];
   /** The first octets of the first text part, still encoded, to make a preview of. */
   readonly previewSource: { readonly part: Part; readonly bytes: Uint8Array } | undefined;
 }
@@ -92,6 +94,7 @@ class LineScanner implements Scanner {
   #inHeader = true;
   #header = new Bytes(HEADER_BYTES_MAX);
   #rootHeaderWhole = true;
+  #rootFields: readonly HeaderField[] = [];
   #keptHeaders = 0;
   #parts = 1;
   #openDelimiters = 0;
@@ -264,7 +267,9 @@ class LineScanner implements Scanner {
     const block = this.#header.take();
     const isMessage = node.parent === undefined || node.parent.kind === "message";
     if (isMessage) this.#keepHeader(node, block);
-    describe(node, block);
+    const fields = parseHeaders(block);
+    if (node.parent === undefined) this.#rootFields = fields;
+    describe(node, fields);
     if (cut && node.type === "multipart" && findParameter(node.parameters, "boundary")) node.kind = "multipart";
     else if (cut) this.#leaf(node);
     else this.#enter(node);
@@ -344,6 +349,7 @@ class LineScanner implements Scanner {
       size: this.#lineStart,
       header: this.#root.header ?? new Uint8Array(0),
       headerWhole: this.#rootHeaderWhole,
+      fields: this.#rootFields,
       previewSource: preview && { part: preview.node, bytes: preview.bytes.take() },
     };
   }
@@ -404,8 +410,7 @@ function opaque(node: Node): void {
 /** Two tokens of RFC 2045 §5.1. */
 const MEDIA_TYPE = /^([\w!#$%&'*+.^`{|}~-]+)\s*\/\s*([\w!#$%&'*+.^`{|}~-]+)$/;
 
-function describe(node: Node, block: Uint8Array): void {
-  const fields = parseHeaders(block);
+function describe(node: Node, fields: readonly HeaderField[]): void {
   const value = findHeader(fields, "content-type");
   if (value !== undefined) {
     const parsed = parseParameterized(value);

@@ -97,11 +97,8 @@ class QuotedPrintableDecoder implements TransferDecoder {
         if (end === bytes.length && !last && end - at < 1000) break;
         const atLineEnd =
           end === bytes.length || bytes[end] === 0x0a || (bytes[end] === 0x0d && bytes[end + 1] === 0x0a);
-        if (!atLineEnd) {
-          out.set(bytes.subarray(at, end), to);
-          to += end - at;
-        }
-        at = end;
+        if (atLineEnd) at = end;
+        else while (at < end) out[to++] = bytes[at++]!;
       } else {
         out[to++] = byte;
         at++;

@@ -5,7 +5,6 @@ import {
   formatEnvelope,
   type MessageStructure,
   parseDate,
-  parseHeaders,
   parseMessageIds,
   preview,
   references,
@@ -31,7 +30,7 @@ const REFERENCES_MAX = 20;
 
 /** `receivedMs` stands in for a Date field that is missing or no date: RFC 5256 §2.2. */
 export function digest(structure: MessageStructure, receivedMs: number): Digest {
-  const fields = parseHeaders(structure.header);
+  const { fields } = structure;
   const sent = parseDate(findHeader(fields, "date") ?? "");
   const [own] = parseMessageIds(findHeader(fields, "message-id") ?? "");
   const related = references(fields).reverse().slice(0, REFERENCES_MAX);
@@ -40,7 +39,7 @@ export function digest(structure: MessageStructure, receivedMs: number): Digest 
   return {
     size: structure.size,
     summary: encodeSummary({
-      envelope: ascii(formatEnvelope(structure.header)),
+      envelope: ascii(formatEnvelope(fields)),
       bodyStructure: ascii(formatBodyStructure(structure.root)),
       offsets: encodeOffsets(structure.root),
       preview: preview(structure),
