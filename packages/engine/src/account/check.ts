@@ -49,7 +49,7 @@ function checkCounts({ state }: AccountSession, mailbox: Mailbox): Finding[] {
       findings.push({ mailbox: mailbox.path, uid, problem: "uid out of order" });
     if (!state.isLive(row)) findings.push({ mailbox: mailbox.path, uid, problem: "a message that is gone is listed" });
     previous = uid;
-    const { bits } = state.flagsOf(row);
+    const bits = state.bitsOf(row);
     if ((bits & SEEN) === 0) counted.unseen++;
     if ((bits & DELETED) !== 0) counted.deleted++;
     counted.bytes += state.sizeOf(row);

@@ -1,9 +1,9 @@
 import { Block, type OpIdentity } from "./block.ts";
-import { splitFlags } from "./flags.ts";
+import { createFlagChange, splitFlags } from "./flags.ts";
 import { judge, type Verdict } from "./judge.ts";
 import type { Mailbox } from "./mailbox.ts";
 import { bodyId, FOUNDER, type MailboxId, mailboxId } from "./names.ts";
-import type { FlagChange, NewEmail, Op, TakenNote } from "./op.ts";
+import type { NewEmail, Op, TakenNote } from "./op.ts";
 import { NOTHING, type Outcome } from "./outcome.ts";
 import type { PlacedOp } from "./placed-op.ts";
 import { type MailState, normalizeInbox } from "./state.ts";
@@ -215,46 +215,26 @@ function countNote(state: MailState, { stream, counter, givenUp }: TakenNote, se
 const MISSING_MAX = 1000;
 
 function performFlags(state: MailState, placed: PlacedOp, op: Op & { kind: "flags" }, block: Block): Partial<Outcome> {
-  const change = { mode: op.change.mode, ...splitFlags(op.change.flags) };
+  const { columns } = state.memberships;
+  const change = createFlagChange(state.keywords, op.change);
   const changed: number[] = [];
   const visit = (row: number): void => {
+    const bits = change.bits(state.bitsOf(row));
+    const keywords = change.keywords(columns.keywords.get(row));
     if (state.isLive(row)) {
-      setFlags(state, row, change, block.modSeq);
+      state.setFlags(row, bits, keywords, block.modSeq);
       block.touch(state.mailboxOf(row));
       changed.push(row);
-    } else noteFlags(state, row, change);
+    } else {
+      // A move that did not know that the message is gone may yet copy its flags.
+      const mark = columns.flags.get(row) - state.bitsOf(row);
+      columns.flags.set(row, bits + mark);
+      columns.keywords.set(row, keywords);
+    }
     for (const moved of block.movedTo.get(row) ?? []) visit(moved);
   };
   for (const row of targetRows(state, placed, op, block)) visit(row);
   return { changed };
-}
-
-type SplitChange = { readonly mode: FlagChange["mode"]; readonly bits: number; readonly keywords: readonly string[] };
-
-function setFlags(state: MailState, row: number, change: SplitChange, modSeq: number): void {
-  const { bits, keywords } = changedFlags(state, row, change);
-  state.setFlags(row, bits, keywords, modSeq);
-}
-
-/** Flags of a message that is gone: a move that did not know that may yet copy them. */
-function noteFlags(state: MailState, row: number, change: SplitChange): void {
-  const { columns } = state.memberships;
-  const { bits, keywords } = changedFlags(state, row, change);
-  const mark = columns.flags.get(row) - state.flagsOf(row).bits;
-  columns.flags.set(row, bits + mark);
-  columns.keywords.set(row, keywords);
-}
-
-function changedFlags(
-  state: MailState,
-  row: number,
-  change: SplitChange,
-): { readonly bits: number; readonly keywords: number } {
-  const { bits } = state.flagsOf(row);
-  return {
-    bits: change.mode === "add" ? bits | change.bits : change.mode === "remove" ? bits & ~change.bits : change.bits,
-    keywords: state.keywords.change(state.memberships.columns.keywords.get(row), change.mode, change.keywords),
-  };
 }
 
 /** Copies rows into `to`; takes them out of their mailbox too if it is a move: RFC 6851 §3. */
@@ -272,7 +252,7 @@ function moveRows(
     state.addMembership(nameAt(placed, index), to, {
       uid: block.nextUid(to, placed),
       modSeq: block.modSeq,
-      flags: state.flagsOf(row).bits,
+      flags: state.bitsOf(row),
       keywords: columns.keywords.get(row),
       email: columns.email.get(row),
       saved: seconds,

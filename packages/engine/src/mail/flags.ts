@@ -73,13 +73,29 @@ export class KeywordSets {
     this.#spelling.set(folded, keyword);
     return keyword;
   }
+}
 
-  /** The number of the set that `change` makes of set `number`. */
-  change(number: number, mode: "add" | "remove" | "replace", keywords: readonly string[]): number {
-    if (mode === "replace") return this.number(keywords);
-    if (keywords.length === 0) return number;
-    if (mode === "add") return this.number([...this.get(number), ...keywords]);
-    const removed = new Set(keywords.map((keyword) => keyword.toLowerCase()));
-    return this.number(this.get(number).filter((keyword) => !removed.has(keyword.toLowerCase())));
-  }
+/** What a change makes of a message's flags: of its system flags, and of the number of its keyword set. */
+export function createFlagChange(
+  sets: KeywordSets,
+  { mode, flags }: { readonly mode: "add" | "remove" | "replace"; readonly flags: readonly string[] },
+): { bits(of: number): number; keywords(of: number): number } {
+  const { bits, keywords } = splitFlags(flags);
+  const folded = new Set(keywords.map((keyword) => keyword.toLowerCase()));
+  const made = new Map<number, number>();
+  const make = (of: number): number => {
+    if (mode === "replace") return sets.number(keywords);
+    if (mode === "add") return sets.number([...sets.get(of), ...keywords]);
+    return sets.number(sets.get(of).filter((keyword) => !folded.has(keyword.toLowerCase())));
+  };
+  return {
+    bits: (of) => (mode === "add" ? of | bits : mode === "remove" ? of & ~bits : bits),
+    // Of many messages few have keywords that differ.
+    keywords(of) {
+      if (keywords.length === 0 && mode !== "replace") return of;
+      const known = made.get(of) ?? make(of);
+      made.set(of, known);
+      return known;
+    },
+  };
 }

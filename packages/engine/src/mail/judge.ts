@@ -108,7 +108,7 @@ function judgeTargets(state: MailState, op: TargetOp): Verdict {
   const passes = (row: number): boolean =>
     op.kind === "flags"
       ? op.unchangedSince === undefined || modSeq.get(row) <= op.unchangedSince
-      : op.kind !== "expunge" || (state.flagsOf(row).bits & DELETED) !== 0;
+      : op.kind !== "expunge" || (state.bitsOf(row) & DELETED) !== 0;
   const passed = rows.filter(passes);
   const outcome = { gone, refused: op.kind === "flags" ? rows.filter((row) => !passes(row)) : [] };
   if (passed.length === 0) return { outcome };

@@ -292,7 +292,8 @@ export class MailState {
 
   /** Flags and keywords by name, system flags first. */
   flagNames(row: number): readonly string[] {
-    const { bits, keywords } = this.flagsOf(row);
+    const bits = this.bitsOf(row);
+    const keywords = this.keywords.get(this.memberships.columns.keywords.get(row));
     return keywords.length === 0 ? SYSTEM_FLAG_SETS[bits]! : [...SYSTEM_FLAG_SETS[bits]!, ...keywords];
   }
 
@@ -364,21 +365,27 @@ export class MailState {
     }
   }
 
+  /** Of a membership that is there. */
   setFlags(row: number, bits: number, keywords: number, modSeq: number): void {
     const mailbox = this.mailboxOf(row);
-    this.#count(mailbox, row, -1);
     const { columns } = this.memberships;
+    const changed = columns.flags.get(row) ^ bits;
+    if ((changed & SEEN) !== 0) mailbox.unseen += (bits & SEEN) === 0 ? 1 : -1;
+    if ((changed & DELETED) !== 0) mailbox.deleted += (bits & DELETED) !== 0 ? 1 : -1;
+    const before = columns.keywords.get(row);
+    if (before !== keywords) {
+      mailbox.countKeywords(before, -1);
+      mailbox.countKeywords(keywords, 1);
+    }
     columns.flags.set(row, bits);
     columns.keywords.set(row, keywords);
     columns.modSeq.set(row, modSeq);
-    this.#count(mailbox, row, 1);
     mailbox.changes.add(row, modSeq);
   }
 
-  /** Flag names of a membership: system flags first. */
-  flagsOf(row: number): { readonly bits: number; readonly keywords: readonly string[] } {
-    const { flags, keywords } = this.memberships.columns;
-    return { bits: flags.get(row) & ~DEAD, keywords: this.keywords.get(keywords.get(row)) };
+  /** A membership's system flags. */
+  bitsOf(row: number): number {
+    return this.memberships.columns.flags.get(row) & ~DEAD;
   }
 
   #count(mailbox: Mailbox, row: number, by: 1 | -1): void {
