@@ -61,8 +61,8 @@ export async function makeAccount(
   const kept = encodeRing(ring);
   return { ring: () => decodeRing(kept.slice()), user: { address: "a@x", record }, prefix };
 }
-export const open = (place: Pick<MemoryPlace, "open">, ring: Ring): Promise<Account> =>
-  Account.open({ store: place.open(), platform, trustedHosts: [signer.publicKey] }, ring);
+export const open = (place: Pick<MemoryPlace, "open">, ring: Ring, other: Partial<Platform> = {}): Promise<Account> =>
+  Account.open({ store: place.open(), platform: { ...platform, ...other }, trustedHosts: [signer.publicKey] }, ring);
 /** A dropbox for one client, which reads each reply before it goes on. */
 export function dropbox(
   place: Pick<MemoryPlace, "open">,

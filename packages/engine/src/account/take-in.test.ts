@@ -190,25 +190,39 @@ test("a note that came damaged is asked for again", async () => {
   await account.dispose();
 });
 
-test("mail that comes while nobody is signed in waits, and all of it is taken in by one op; else it is taken in at once", async () => {
+test("mail that comes while nobody is signed in is taken in by one op when no more comes; else it is at once", async () => {
   const place = new MemoryPlace(() => clock.now++);
   const { ring, user } = await makeAccount(place);
   const box = dropbox(place, user);
-  const account = await open(place, ring());
+  let pass: () => void = () => undefined;
+  const delay = (): Promise<void> =>
+    new Promise((resolve) => {
+      pass = resolve;
+    });
+  const account = await open(place, ring(), { delay });
   await account.refresh();
-
   const entries = (): number => [...place.objects.keys()].filter((name) => name.includes("/log/")).length;
   const before = entries();
-  for (const n of [1, 2, 3]) await box.deliver(new Uint8Array(0), stream(mailText(n)));
-  await new Promise((resolve) => setTimeout(resolve, 20));
+  const arrive = async (n: number): Promise<void> => {
+    await box.deliver(new Uint8Array(0), stream(mailText(n)));
+    await new Promise((resolve) => setImmediate(resolve));
+  };
+  await arrive(1);
+  await arrive(2);
+  pass();
+  await arrive(3);
+  pass();
+  await new Promise((resolve) => setImmediate(resolve));
   expect(entries()).toBe(before);
-  const session = new AccountSession({ address: "a@x" }, account, () => undefined);
-  await session.refresh();
+  const isTaken = new Promise<void>((resolve) => account.onApplied(resolve));
+  pass();
+  await isTaken;
   expect(entries()).toBe(before + 1);
   expect(await textsOf(account, "INBOX")).toEqual([1, 2, 3].map((n) => mailText(n)));
-  const told = new Promise<void>((resolve) => account.onApplied(resolve));
-  await box.deliver(new Uint8Array(0), stream(mailText(4)));
-  await told;
+  const session = new AccountSession({ address: "a@x" }, account, () => undefined);
+  const isTakenNow = new Promise<void>((resolve) => account.onApplied(resolve));
+  await arrive(4);
+  await isTakenNow;
   expect(await textsOf(account, "INBOX")).toHaveLength(4);
   session.close();
   await account.dispose();
