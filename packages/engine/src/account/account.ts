@@ -21,9 +21,6 @@ import { accountPrefix } from "./users.ts";
 /** How long an answer waits for what was delivered before it. */
 const TAKE_IN_WAIT_MS = 2000;
 
-/** How long no mail comes until what came while nobody was there is taken in. */
-const QUIET_MS = 2000;
-
 /** How long an account that nothing was written to is taken for fresh: what failed is tried again then. */
 const FRESH_MS = 60_000;
 
@@ -70,10 +67,6 @@ export class Account {
   /** Sessions that wait for changes. */
   readonly #idling: Set<() => void>;
   #sessions = 0;
-  /** Notes that came while nobody was there. */
-  #arrivals = 0;
-  #waitsForQuiet = false;
-  #disposed = false;
   #witnessed = 0;
   /** The store's version when all that was in it had been applied and taken in. */
   #freshVersion: number | undefined;
@@ -111,7 +104,7 @@ export class Account {
     for (const mailbox of bay.state.liveMailboxes()) this.#recentFrom.set(mailbox.id, mailbox.uidNext);
     const tell = (name?: string): void => {
       this.#takeIn.tell(name);
-      const taken = this.#sessions > 0 ? this.takeIn() : this.#takeInWhenQuiet();
+      const taken = this.#sessions > 0 ? this.takeIn() : this.#takeIn.runWhenQuiet();
       taken.catch((error: unknown) => platform.log({ level: "warn", event: "take-in failed", error }));
     };
     this.#stopWatching.push(store.watch(`${prefix}note/`, tell, { isUrgent: () => idling.size > 0 }));
@@ -178,9 +171,8 @@ export class Account {
   }
 
   async dispose(): Promise<void> {
-    this.#disposed = true;
     for (const stop of this.#stopWatching) stop();
-    await this.#takeIn.settled();
+    await this.#takeIn.end();
     await this.upkeep.dispose();
     await this.#keepWitness();
     await this.#bay.dispose();
@@ -242,20 +234,6 @@ export class Account {
   /** Takes delivered mail in. Errors: `unavailable`. */
   takeIn(): Promise<void> {
     return this.#takeIn.run();
-  }
-
-  /** What comes while nobody is there is taken in together when no more has come for a while: that costs less. */
-  async #takeInWhenQuiet(): Promise<void> {
-    this.#arrivals++;
-    if (this.#waitsForQuiet) return;
-    this.#waitsForQuiet = true;
-    let seen: number;
-    do {
-      seen = this.#arrivals;
-      await this.#place.platform.delay(QUIET_MS);
-    } while (seen !== this.#arrivals);
-    this.#waitsForQuiet = false;
-    if (!this.#disposed) await this.takeIn();
   }
 
   /** Takes in all that waits, what could not be opened before too. Resolves with the names of the notes that still can't

@@ -16,6 +16,8 @@ import type { Platform } from "./platform.ts";
 const NOTES_MAX = 256;
 /** Names of notes that are kept until somebody is there to take them in; where more came the store is asked for all. */
 const TOLD_MAX = 4096;
+/** How long none comes until those that nobody waits for are taken in. */
+const QUIET_MS = 2000;
 /** How much later than its name says a note may come: deliveries end within two hours, and hosts' clocks differ. Each
  * opening of an account looks at all. */
 const NOTE_DELAY_MAX_MS: number = 3 * 60 * 60_000;
@@ -65,6 +67,10 @@ export class TakeIn {
   #mustList = true;
   #lastNote = "";
   #running: Promise<void> | undefined;
+  /** Notes that came while nobody waited for them. */
+  #arrivals = 0;
+  #waitsForQuiet = false;
+  #ended = false;
 
   constructor(options: TakeInOptions) {
     this.#options = options;
@@ -104,6 +110,26 @@ export class TakeIn {
       this.#running = undefined;
     });
     await this.#running;
+  }
+
+  /** Takes in what came when no more has come for a while: all at once it costs less, and nobody waits for it. */
+  async runWhenQuiet(): Promise<void> {
+    this.#arrivals++;
+    if (this.#waitsForQuiet) return;
+    this.#waitsForQuiet = true;
+    let seen: number;
+    do {
+      seen = this.#arrivals;
+      await this.#options.platform.delay(QUIET_MS);
+    } while (seen !== this.#arrivals);
+    this.#waitsForQuiet = false;
+    if (!this.#ended) await this.run();
+  }
+
+  /** Begins no more. Waits for the one under way. */
+  async end(): Promise<void> {
+    this.#ended = true;
+    await this.settled();
   }
 
   /** Waits for the one under way; its failure was told to who began it. */
