@@ -40,12 +40,32 @@ function makeChunk(kind: ColumnKind, rows: number): Chunk {
   }
 }
 
+/** Chunks written since the last checkpoint. Writes come in runs: the chunk of the last one is known without a look. */
+class DirtyChunks {
+  readonly #chunks = new Set<number>();
+  #last = -1;
+
+  add(chunk: number): void {
+    if (chunk === this.#last) return;
+    this.#last = chunk;
+    this.#chunks.add(chunk);
+  }
+
+  /** Those since the last call. */
+  take(): Set<number> {
+    const taken = new Set(this.#chunks);
+    this.#chunks.clear();
+    this.#last = -1;
+    return taken;
+  }
+}
+
 export class Column {
   readonly kind: ColumnKind;
   readonly chunks: Chunk[] = [];
-  readonly dirty: Set<number>;
+  readonly dirty: DirtyChunks;
 
-  constructor(kind: ColumnKind, dirty: Set<number>) {
+  constructor(kind: ColumnKind, dirty: DirtyChunks) {
     this.kind = kind;
     this.dirty = dirty;
   }
@@ -100,8 +120,7 @@ export type Schema = Readonly<Record<string, ColumnKind>>;
 export class Table<S extends Schema> {
   readonly schema: S;
   readonly columns: { readonly [K in keyof S]: Column };
-  /** Chunks written since the last checkpoint. */
-  readonly dirty: Set<number> = new Set();
+  readonly dirty: DirtyChunks = new DirtyChunks();
   #rows = 0;
   #room = 0;
 
@@ -110,13 +129,6 @@ export class Table<S extends Schema> {
     this.columns = Object.fromEntries(
       Object.entries(schema).map(([name, kind]) => [name, new Column(kind, this.dirty)]),
     ) as { readonly [K in keyof S]: Column };
-  }
-
-  /** The chunks written since the last call. */
-  takeDirty(): Set<number> {
-    const taken = new Set(this.dirty);
-    this.dirty.clear();
-    return taken;
   }
 
   get rows(): number {

@@ -52,7 +52,7 @@ interface TableCapture {
 
 function captureTable<S extends Schema>(table: Table<S>, known: readonly string[]): TableCapture {
   const count = table.chunkCount;
-  const dirty = table.takeDirty();
+  const dirty = table.dirty.take();
   const chunks = new Map(
     Array.from({ length: count }, (_, chunk) => chunk)
       .filter((chunk) => known[chunk] === undefined || dirty.has(chunk))
@@ -111,5 +111,5 @@ function loadTable<S extends Schema>(table: Table<S>, rows: number, chunks: read
   for (const [chunk, bytes] of chunks.entries())
     table.loadChunk(Math.min(CHUNK_ROWS, rows - chunk * CHUNK_ROWS), bytes);
   if (table.rows !== rows) throw new RangeError("chunks are missing");
-  table.takeDirty();
+  table.dirty.take();
 }
