@@ -55,7 +55,7 @@ export class Connection implements Link {
   #commands = 0;
   #closing = false;
   #wake: (() => void) | undefined;
-  /** A command that is read, and not answered yet. */
+  /** The APPEND that is read, and not answered yet. */
   #unfinished: Promise<void> = Promise.resolve();
 
   constructor(socket: Socket, address: string, options: ConnectionOptions) {
@@ -207,8 +207,11 @@ export class Connection implements Link {
     const args = command.parse(parser, form);
     const session = this.#session;
     if (read.kind === "stream") session.message = this.#incoming(read.literal);
-    else parser.end();
-    if (read.kind !== "stream") await this.#unfinished;
+    else {
+      parser.end();
+      // Only a message is taken in while the one before it is stored.
+      await this.#unfinished;
+    }
     try {
       const completion = await command.run(args, session, form);
       if (!command.silent && !("finish" in completion)) await this.#syncView(command, uid);
