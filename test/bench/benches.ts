@@ -36,6 +36,17 @@ const imap: Bench = {
   options: { count: "3000", rounds: "3" },
 };
 
+/** Two processes of Restante on the same ports beside one, and beside Dovecot, which has one for each connection. */
+const processes: Bench = {
+  contenders: {
+    two: { script: OUR_SCRIPT, flags: ["--two-processes"], notes: `an acknowledged write: ${SYNCED}` },
+    one: imap.contenders.restante!,
+    O: imap.contenders.O!,
+  },
+  users: 30,
+  options: { count: "1000", rounds: "3", workloads: "login-parallel,lmtp-8,lmtp-fanout,idle-lmtp,mixed" },
+};
+
 const restanteOver = (start: () => Promise<StoreServer>, storage: string, notes: string): Contender => ({
   script: OUR_SCRIPT,
   flags: [],
@@ -82,4 +93,4 @@ const stores: Bench = {
   },
 };
 
-export const BENCHES: Readonly<Record<string, Bench>> = { imap, stores };
+export const BENCHES: Readonly<Record<string, Bench>> = { imap, processes, stores };

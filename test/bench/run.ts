@@ -10,10 +10,10 @@ import { endOf, OUR_SCRIPT, startContender } from "./contender.ts";
 import { writeDocument } from "./document.ts";
 
 /**
- * `npm run bench -- imap|stores [--count N] [--rounds N] [--workloads a,b] [--peers a,b] [--write]`: a fresh Restante and
- * others side by side, each with a folder of its own, workload by workload; --write puts the tables into
- * docs/benchmarks.md. Others are Dovecots (imap), or Restante over other stores (stores). Needs root and Debian: what is
- * missing is installed or built.
+ * `npm run bench -- imap|processes|stores [--count N] [--rounds N] [--workloads a,b] [--peers a,b] [--write]`: a fresh
+ * Restante and others side by side, each with a folder of its own, workload by workload; --write puts the tables into
+ * docs/benchmarks.md. Others are Dovecots (imap), one process of ours and a Dovecot (processes), or Restante over other
+ * stores (stores). Needs root and Debian: what is missing is installed or built.
  *
  * What counts as passed or failed are Restante's own workloads: a wrong answer is a failure. What a peer can't do is
  * told in the table.
@@ -37,7 +37,9 @@ const { values, positionals } = parseArgs({
 });
 const [kind = "", ...others] = positionals;
 if (others.length > 0 || !(kind in BENCHES)) {
-  console.error("npm run bench -- imap|stores [--count N] [--rounds N] [--workloads a,b] [--peers a,b] [--write]");
+  console.error(
+    "npm run bench -- imap|processes|stores [--count N] [--rounds N] [--workloads a,b] [--peers a,b] [--write]",
+  );
   process.exit(2);
 }
 process.exit(await run());

@@ -42,7 +42,7 @@ export async function serve(config: Config, flags: Flags): Promise<number> {
   }
   if (wanted.includes("lmtp")) services.push(lmtpService(open, signer));
   const isDemo = await prepareDemo(open, wanted);
-  const bound = await bindAll(services);
+  const bound = await bindAll(services, config.server.share_ports);
   if (isDemo === "new") await sendDemoMails(connect, bound.find(({ name }) => name === "lmtp")?.address);
   // Heard from before the first line that tells of us: a signal that comes right after it ends us well too.
   const signal = untilSignal(open, tls, wanted);
@@ -157,11 +157,15 @@ async function prepareDemo(context: Context, wanted: readonly ServiceName[]): Pr
   return "new";
 }
 
-async function bindAll(services: readonly Service[]): Promise<{ readonly name: string; readonly address: string }[]> {
+async function bindAll(
+  services: readonly Service[],
+  shares: boolean,
+): Promise<{ readonly name: string; readonly address: string }[]> {
   const bound = [];
   for (const { listeners } of services)
     for (const { name, server, addresses } of listeners)
-      for (const address of addresses) bound.push({ name, address: await listen(server, parseListenAddress(address)) });
+      for (const address of addresses)
+        bound.push({ name, address: await listen(server, parseListenAddress(address), shares) });
   return bound;
 }
 

@@ -43,7 +43,13 @@ const STORE_KINDS = ["embedded", "s3", "memory"] as const;
 
 /** Every setting, by section: the reference for docs/operating.md. */
 const SETTINGS: Readonly<Record<string, Readonly<Record<string, Setting>>>> = {
-  server: { data: text("./data"), origin: text("https://localhost:1443"), domains: list(), key_file: text("") },
+  server: {
+    data: text("./data"),
+    origin: text("https://localhost:1443"),
+    domains: list(),
+    key_file: text(""),
+    share_ports: boolean(false),
+  },
   storage: {
     kind: text("embedded", STORE_KINDS),
     // Empty: the log lies where the rest does.
@@ -110,6 +116,7 @@ export interface Config {
     readonly origin: string;
     readonly domains: readonly string[];
     readonly key_file: string;
+    readonly share_ports: boolean;
   };
   readonly storage: {
     readonly kind: StoreKind;

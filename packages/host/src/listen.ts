@@ -21,12 +21,16 @@ export function isLoopbackAddress(address: ListenAddress): boolean {
   return address.host === "localhost" || address.host === "::1" || address.host.startsWith("127.");
 }
 
-/** Binds `server`; resolves with where it truly listens, as text. */
-export async function listen(server: Server, address: ListenAddress): Promise<string> {
+/** Binds `server`; resolves with where it truly listens, as text. `shares`: other processes may listen there too, and the
+ * system deals connections out to them (SO_REUSEPORT). */
+export async function listen(server: Server, address: ListenAddress, shares = false): Promise<string> {
   if (address.kind === "unix") await unlink(address.path).catch(absentIsFine);
   await new Promise<void>((resolve, reject) => {
     server.once("error", reject);
-    server.listen(address.kind === "unix" ? { path: address.path } : { host: address.host, port: address.port }, () => {
+    const { kind } = address;
+    const where =
+      kind === "unix" ? { path: address.path } : { host: address.host, port: address.port, reusePort: shares };
+    server.listen(where, () => {
       server.off("error", reject);
       resolve();
     });
