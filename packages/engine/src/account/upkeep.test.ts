@@ -51,6 +51,39 @@ async function expungeAll(account: Account, mailbox: string, but: readonly numbe
   await view.expunge();
 }
 
+test("a checkpoint that is due too early is made when its time has come, though nothing is written then", async () => {
+  const place = new MemoryPlace(() => clock.now++);
+  const { ring } = await makeAccount(place);
+  let now = 0;
+  let pass: (() => void) | undefined;
+  const account = await open(place, ring(), {
+    monotonic: () => {
+      now += 10;
+      return now;
+    },
+    delay: (ms) =>
+      new Promise((resolve) => {
+        pass = () => {
+          now += ms;
+          resolve();
+        };
+      }),
+  });
+  const write = async (): Promise<void> => {
+    for (let n = 0; n < 70; n++) await account.mail.subscribe(`${n}`, true);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  };
+  await write();
+  expect(names(place, "checkpoint")).toHaveLength(1);
+  expect(pass).toBeUndefined();
+  await write();
+  expect(names(place, "checkpoint")).toHaveLength(1);
+  pass!();
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  expect(names(place, "checkpoint")).toHaveLength(2);
+  await account.dispose();
+});
+
 describe("trimming", () => {
   test("a day after a checkpoint entries and notes are gone; all is read from pages and packs, and goes on", async () => {
     const place = new MemoryPlace(() => clock.now++);

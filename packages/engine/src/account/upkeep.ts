@@ -53,6 +53,9 @@ export class Upkeep {
   #running: Promise<void> | undefined;
   #lastRun = Number.NEGATIVE_INFINITY;
   #nextCheckpoint = Number.NEGATIVE_INFINITY;
+  /** One that is due waits for its time. */
+  #isLater = false;
+  #disposed = false;
   /** What the last listing showed, and when one showed it first, on the monotonic clock. */
   #unnamed = new Map<string, number>();
 
@@ -75,6 +78,7 @@ export class Upkeep {
   }
 
   async dispose(): Promise<void> {
+    this.#disposed = true;
     for (const stop of this.#stop) stop();
     // What fails was told to who began it.
     await this.#checkpointing?.catch(() => undefined);
@@ -95,8 +99,19 @@ export class Upkeep {
     const { entries, bytes } = this.#bay.tail;
     const limits = this.#store.freshen ? LOCAL_TAIL : REMOTE_TAIL;
     const isDue = entries >= limits.entries || bytes >= limits.bytes;
-    if (isDue && !this.#bay.rolledBack && this.#platform.monotonic() >= this.#nextCheckpoint)
-      this.checkpoint().catch((error: unknown) => this.#warn("checkpoint failed", error));
+    if (!isDue || this.#bay.rolledBack || this.#disposed) return;
+    const waitMs = this.#nextCheckpoint - this.#platform.monotonic();
+    if (waitMs > 0) void this.#checkpointLater(waitMs);
+    else this.checkpoint().catch((error: unknown) => this.#warn("checkpoint failed", error));
+  }
+
+  /** When it may be made again, whether anything is written then or not: who comes next should not have to wait for it. */
+  async #checkpointLater(waitMs: number): Promise<void> {
+    if (this.#isLater) return;
+    this.#isLater = true;
+    await this.#platform.delay(waitMs);
+    this.#isLater = false;
+    this.#checkpointIfDue();
   }
 
   /** Writes a checkpoint; sessions go on meanwhile. A failure costs nothing but the next try. */
