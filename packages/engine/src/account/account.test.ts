@@ -355,3 +355,20 @@ describe("signing in", () => {
     await accounts.dispose();
   });
 });
+
+test("what was just stored is listed without asking for it again", async () => {
+  const place = new MemoryPlace(() => clock.now++);
+  const { ring } = await makeAccount(place);
+  const account = await open(place, ring());
+  await account.append("Drafts", await account.prepare(stream(mailText(7)), { mailbox: "Drafts", flags: [] }));
+  place.fault = () => ({ kind: "unavailable" });
+  const message = openView(account.mail, "Drafts", { readOnly: true }).message(0);
+  const [[summary], [header]] = await Promise.all([
+    account.contents.readSummaries([message]),
+    account.contents.readHeaders([message]),
+  ]);
+  expect(summary!.preview).toMatch(/^body body/);
+  expect(header!.text).toBe("Subject: mail 7\r\nMessage-ID: <7@x>\r\n\r\n");
+  place.fault = () => undefined;
+  await account.dispose();
+});

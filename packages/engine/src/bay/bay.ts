@@ -17,6 +17,9 @@ export interface Bay<State, Op, Outcome> {
   sync(): Promise<void>;
   /** Calls back after ops were applied, own and others', or the state was replaced. Returns what ends that. */
   onApplied(listener: () => void): () => void;
+  /** Tells what each entry carried that this process stored, once it is applied: who looks that up need not read it. Returns
+   * what ends that. */
+  onStored(listener: (n: number, entry: ReadEntry<Op>) => void): () => void;
   /** What entry `n`, which was applied, carried; undefined if it is gone from the log. */
   readEntry(n: number): Promise<ReadEntry<Op> | undefined>;
   dispose(): Promise<void>;

@@ -64,6 +64,7 @@ export class LinearBay<State, Op, Outcome> implements Bay<State, Op, Outcome> {
   readonly #inTurn = serial();
   #pushing = false;
   readonly #listeners = new Set<() => void>();
+  readonly #storedListeners = new Set<(n: number, entry: ReadEntry<Op>) => void>();
   #stopWatching: () => void = () => undefined;
   #disposed = false;
 
@@ -148,6 +149,11 @@ export class LinearBay<State, Op, Outcome> implements Bay<State, Op, Outcome> {
   onApplied(listener: () => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
+  }
+
+  onStored(listener: (n: number, entry: ReadEntry<Op>) => void): () => void {
+    this.#storedListeners.add(listener);
+    return () => this.#storedListeners.delete(listener);
   }
 
   async readEntry(n: number): Promise<ReadEntry<Op> | undefined> {
@@ -261,7 +267,10 @@ export class LinearBay<State, Op, Outcome> implements Bay<State, Op, Outcome> {
     if (!(await applied.isTrimmedBeyond(created.now))) {
       if (created.outcome === "stored") {
         applied.prove(created.now);
-        return applied.apply(n, bytes, head, ops);
+        const outcomes = applied.apply(n, bytes, head, ops);
+        const entry = { ops, attachments: this.#log.spansOf(head, bytes) };
+        for (const listener of this.#storedListeners) listener(n, entry);
+        return outcomes;
       }
       const rival = await this.#log.getEntry(n);
       if (rival.found) return this.#readRival(n, rival.bytes, head.sequence);

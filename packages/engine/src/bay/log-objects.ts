@@ -96,6 +96,11 @@ export class LogObjects {
     }
   }
 
+  /** What a sealed entry carries, for who has sealed it. */
+  spansOf(head: EntryHead, bytes: Uint8Array): Span[][] {
+    return attachmentSpans(head, splitEntry(bytes).length, bytes.length);
+  }
+
   sealEntry(n: number, head: EntryHead, attachments: readonly Uint8Array[]): Uint8Array {
     return joinEntry(this.#place.sealer.seal("entry", String(n), encodeHead(head)), attachments);
   }

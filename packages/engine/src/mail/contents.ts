@@ -59,6 +59,7 @@ export class Contents {
   readonly #account: Uint8Array;
   readonly #pageStore: PageStore;
   readonly #catchUp: () => Promise<void>;
+  readonly #stopKeeping: () => void;
   readonly #entries = new SharedCache<number, OpenEntry>();
   readonly #rowPages = new SharedCache<string, readonly OpenRecord[]>();
   readonly #headerPages = new SharedCache<string, readonly OpenHeader[]>();
@@ -84,10 +85,17 @@ export class Contents {
     this.#pageStore = place.pages;
     this.#platform = platform;
     this.#account = account;
+    // What was stored a moment ago is what is asked for next, and what the next checkpoint is made of.
+    this.#stopKeeping = bay.onStored((number, entry) => {
+      if (entry.ops.every((op) => emailsOf(op).length === 0)) return;
+      const value = new OpenEntry(number, entry);
+      this.#entries.keep(number, { value, bytes: value.bytes });
+    });
   }
 
   /** Forgets all that is kept open. */
   dispose(): void {
+    this.#stopKeeping();
     for (const cache of [this.#entries, this.#rowPages, this.#headerPages, this.#beginnings]) cache.dispose();
   }
 
@@ -352,10 +360,9 @@ class OpenEntry {
     return record;
   }
 
-  /** About what it holds: its attachments come with it. */
+  /** About what it holds. */
   get bytes(): number {
     let bytes = RECORD_BYTES;
-    for (const { length } of this.#entry?.attachments.flat() ?? []) bytes += length;
     for (const email of this.#entry?.ops.flatMap(emailsOf) ?? [])
       bytes += (email.header.length + email.summary.length) * DECODED_WEIGHT + RECORD_BYTES;
     return bytes;
