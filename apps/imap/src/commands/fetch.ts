@@ -12,7 +12,8 @@ import { parseSet, positionsOf } from "./message-set.ts";
 
 /** Messages whose summaries are read in one go, and whose answers leave together. */
 const CHUNK_MESSAGES = 64;
-/** Sections up to this many octets are sent with the answer around them; larger ones as they are opened. */
+/** Sections up to this many octets, and those of bodies that are in memory, are sent with the answer around them; larger
+ * ones as they are opened. */
 const WHOLE_SECTION_BYTES = 64 * 1024;
 
 /** FETCH: RFC 9051 §6.4.5 and §7.5.2. */
@@ -163,8 +164,8 @@ function sectionWriter(session: Session, { section, partial, label }: SectionIte
       }
       const start = Math.min(span.start + (partial?.offset ?? 0), span.end);
       const end = Math.min(start + (partial?.length ?? Number.POSITIVE_INFINITY), span.end);
-      if (end - start <= WHOLE_SECTION_BYTES) {
-        const bytes = await readAll(body, start, end);
+      if (body.open || end - start <= WHOLE_SECTION_BYTES) {
+        const bytes = body.open?.(start, end) ?? (await readAll(body, start, end));
         output.text(`${label} {${bytes.length}}\r\n`);
         output.bytes(bytes);
         return;

@@ -8,6 +8,7 @@ import {
   decapsulate,
   encapsulate,
   formatCode,
+  HEADER_BYTES,
   hostId,
   makeNote,
   makeRing,
@@ -17,6 +18,7 @@ import {
   openPreamble,
   openRange,
   openSlot,
+  openSpan,
   paddedLength,
   parseCode,
   preambleLength,
@@ -87,8 +89,21 @@ describe("sealed objects", () => {
       for (const end of edges.filter((edge) => edge >= start)) {
         const read = async (from: number, to: number): Promise<Uint8Array> => sealed.slice(from, to);
         expect(await joined(openRange(context(), read, start, end))).toEqual(content.subarray(start, end));
+        expect(openSpan(context(), sealed, start, end)).toEqual(content.subarray(start, end));
       }
   });
+
+  test.each([0, 1, 2])(
+    "a range that ends within segment %i of an object that is cut off there is not given",
+    async (last) => {
+      const sealed = sealObject(context(), filled(3 * SEGMENT_CONTENT_BYTES));
+      const cut = sealed.subarray(0, last === 0 ? HEADER_BYTES : sealedLength(last * SEGMENT_CONTENT_BYTES, "none"));
+      const end = last * SEGMENT_CONTENT_BYTES + 1;
+      const read = async (from: number, to: number): Promise<Uint8Array> => cut.slice(from, to);
+      await expect(joined(openRange(context(), read, 0, end))).rejects.toMatchObject({ code: "corrupt" });
+      expect(() => openSpan(context(), cut, 0, end)).toThrow(/cut off|ends early/);
+    },
+  );
 
   test("ranges that are read at once, some of them left early, don't get in each other's room", async () => {
     const contents = Array.from({ length: 6 }, (_, n) => filled(21 * SEGMENT_CONTENT_BYTES - n).fill(n, 0, 100_000));

@@ -221,23 +221,67 @@ export async function* openRange(
   end: number,
 ): AsyncGenerator<Uint8Array> {
   if (start >= end) return;
-  const { binding, firstLength } = openHeader(context, await read(0, HEADER_BYTES));
-  const last = Math.floor((end - 1) / SEGMENT_CONTENT_BYTES);
-  let number = Math.floor(start / SEGMENT_CONTENT_BYTES);
-  let length = number === 0 ? firstLength : 0;
-  for await (const bytes of readSegments(read, number, last)) {
-    for (let at = 0; at < bytes.length; number++) {
-      const sealed = bytes.subarray(at, at + (length || FULL_SEGMENT_BYTES));
-      const segment = openSegment(context, binding, number, sealed, length || sealed.length);
+  const range = new Range(context, await read(0, HEADER_BYTES), start, end);
+  for await (const bytes of readSegments(read, range.first, range.last)) {
+    yield* range.open(bytes);
+    if (range.isOpen) return;
+  }
+  throw endsEarly();
+}
+
+/** The same of a sealed object that is whole in memory. */
+export function openSpan(context: SealContext, sealed: Uint8Array, start: number, end: number): Uint8Array {
+  if (start >= end) return new Uint8Array(0);
+  const range = new Range(context, sealed.subarray(0, HEADER_BYTES), start, end);
+  const pieces = [...range.open(sealed.subarray(HEADER_BYTES + range.first * FULL_SEGMENT_BYTES))];
+  if (!range.isOpen) throw endsEarly();
+  return pieces.length === 1 ? pieces[0]! : concat(...pieces);
+}
+
+function endsEarly(): CryptoError {
+  return new CryptoError("corrupt", "sealed object ends early");
+}
+
+/** Opens the segments that hold a range of the content, one after the other. */
+class Range {
+  readonly first: number;
+  readonly last: number;
+  /** Whether all of the range, or all that there is of it, was opened. */
+  isOpen = false;
+  readonly #context: SealContext;
+  readonly #binding: Binding;
+  readonly #start: number;
+  readonly #end: number;
+  #number: number;
+  /** Sealed bytes of the next segment; 0 where none before it has told. */
+  #length: number;
+
+  constructor(context: SealContext, header: Uint8Array, start: number, end: number) {
+    const { binding, firstLength } = openHeader(context, header);
+    this.#context = context;
+    this.#binding = binding;
+    this.#start = start;
+    this.#end = end;
+    this.first = Math.floor(start / SEGMENT_CONTENT_BYTES);
+    this.last = Math.floor((end - 1) / SEGMENT_CONTENT_BYTES);
+    this.#number = this.first;
+    this.#length = this.first === 0 ? firstLength : 0;
+  }
+
+  /** The range's octets in these bytes, which begin with the next segment. */
+  *open(bytes: Uint8Array): Generator<Uint8Array> {
+    for (let at = 0; at < bytes.length && !this.isOpen; this.#number++) {
+      const sealed = bytes.subarray(at, at + (this.#length || FULL_SEGMENT_BYTES));
+      const segment = openSegment(this.#context, this.#binding, this.#number, sealed, this.#length || sealed.length);
       at += sealed.length;
-      const base = number * SEGMENT_CONTENT_BYTES;
-      const piece = segment.content.subarray(Math.max(0, start - base), Math.max(0, end - base));
+      const base = this.#number * SEGMENT_CONTENT_BYTES;
+      const piece = segment.content.subarray(Math.max(0, this.#start - base), Math.max(0, this.#end - base));
+      this.#length = segment.nextLength;
+      const isLast = this.#length === 0 || segment.content.length < SEGMENT_CONTENT_BYTES;
+      this.isOpen = isLast || this.#number === this.last;
       if (piece.length > 0) yield piece;
-      length = segment.nextLength;
-      if (length === 0 || segment.content.length < SEGMENT_CONTENT_BYTES || number === last) return;
     }
   }
-  throw new CryptoError("corrupt", "sealed object ends early");
 }
 
 /** The sealed segments from `first` to `last`, some at a time, as far as there are any; the next are read while these
