@@ -83,10 +83,11 @@ export async function killRounds({ rounds, seed, servers, passwords }: KillOptio
     const current = targets.map((target, place) => startLoad(target, secret, round * 2 + place));
     loads.push(...current.flatMap(({ said }) => said));
     const next = SECRETS[(round + 1) % 2]!;
-    const changing = passwords ? [changePassword(data, secret, next)] : [];
     const [least, most] = LOAD_MS;
     const wait = least + (((seed + round) * 7919) % 1000) * ((most - least) / 1000);
     await Promise.all(current.map(({ begun }) => begun));
+    // Not before the load has signed in by the old one.
+    const changing = passwords ? [changePassword(data, secret, next)] : [];
     await new Promise((resolve) => setTimeout(resolve, wait));
     await server.kill();
     await Promise.all(current.map((load) => load.stop()));
