@@ -11,6 +11,8 @@ import { crypto, makeAccount, openStore, platform } from "./kit.ts";
 const MESSAGES = Number(process.argv[2] ?? 100_000);
 const APPENDED_AT_ONCE = 5000;
 const ROUNDS = 3;
+/** Mails that a checkpoint packs. */
+const PACKED = 700;
 const SHOWN = 3;
 
 /** Processor time of this thread, milliseconds. */
@@ -62,6 +64,15 @@ for (let round = 0; round < ROUNDS; round++) {
   const junk = open("Junk");
   await junk.setFlags(all, { mode: "add", flags: ["\\Deleted"] });
   await measure("EXPUNGE all", () => junk.expunge());
+}
+async function* mail10K(n: number): AsyncGenerator<Uint8Array> {
+  const head = `Subject: mail ${n}\r\nMessage-ID: <${n}@x>\r\n\r\n`;
+  yield new TextEncoder().encode(head + "a line of text, as long as lines of text are wont to be\r\n".repeat(180));
+}
+for (let round = 0; round < ROUNDS; round++) {
+  for (let n = 0; n < PACKED; n++)
+    await account.append("Sent", await account.prepare(mail10K(n), { mailbox: "Sent", flags: [] }));
+  await measure(`checkpoint, ${PACKED} mails`, () => account.upkeep.checkpoint());
 }
 clearInterval(watch);
 await account.dispose();
