@@ -55,7 +55,7 @@ export class Connection implements Link {
   #commands = 0;
   #closing = false;
   #wake: (() => void) | undefined;
-  /** The APPEND that is read, and not answered yet. */
+  /** The APPEND that is read, and not answered yet. Never rejects. */
   #unfinished: Promise<void> = Promise.resolve();
 
   constructor(socket: Socket, address: string, options: ConnectionOptions) {
@@ -129,12 +129,10 @@ export class Connection implements Link {
         if (read.kind === "end") break;
         await this.#handle(read);
       }
-      await this.#unfinished;
     } catch (error) {
-      if (!(error instanceof OutputBroken || error instanceof ConnectionEnded))
-        this.#options.log({ event: "failed", command: "", error });
+      this.#break(error);
     } finally {
-      await this.#unfinished.catch(() => undefined);
+      await this.#unfinished;
       this.#session.account?.close();
       this.#socket.end();
       this.#socket.destroySoon();
@@ -149,14 +147,21 @@ export class Connection implements Link {
     this.#endInput();
   }
 
+  /** It can't go on. What broke it is told, unless the client just went. */
+  #break(error: unknown): void {
+    if (!(error instanceof OutputBroken || error instanceof ConnectionEnded))
+      this.#options.log({ event: "failed", command: "", error });
+    this.#closing = true;
+    this.#endInput();
+  }
+
   async #handle(read: Read): Promise<void> {
     if (read.kind === "end") return;
     this.#commands++;
     const parser = new Parser(read.text);
     let tag = "*";
     let name = "";
-    let result: Completion | Unfinished | undefined;
-    let failure: unknown;
+    let completion: Completion | Unfinished;
     try {
       tag = parser.tag();
       parser.space();
@@ -166,31 +171,29 @@ export class Connection implements Link {
         parser.space();
         name = parser.keyword();
       }
-      result = await this.#runNamed(name, uid, parser, read);
+      completion = await this.#runNamed(name, uid, parser, read);
+      await this.#settled();
     } catch (error) {
-      if (error instanceof OutputBroken || error instanceof ConnectionEnded) throw error;
-      failure = error;
+      await this.#settled();
+      completion = this.#completionOf(name, error);
     }
+    if ("finish" in completion) this.#unfinished = this.#finish(tag, name, completion);
+    else await this.#complete(tag, completion);
+  }
+
+  /** Waits for the APPEND that is being stored. Throws ConnectionEnded if the connection ended meanwhile, by its outcome
+   * perhaps: then nothing more is done, or answered. */
+  async #settled(): Promise<void> {
     await this.#unfinished;
-    // The one before ended in BYE: nothing more is done, or answered.
-    if (this.#closing) return;
-    const completion = result ?? this.#completionOf(name, failure);
-    if (!("finish" in completion)) return this.#complete(tag, completion);
-    this.#unfinished = this.#finish(tag, name, completion);
-    // Whoever comes next, or the connection's end, sees how it went.
-    this.#unfinished.catch(() => undefined);
+    if (this.#closing) throw new ConnectionEnded();
   }
 
   async #finish(tag: string, name: string, command: Unfinished): Promise<void> {
-    let completion: Completion;
     try {
-      completion = await command.finish();
-      await this.#session.syncView({ expunges: true, uid: false });
+      await this.#complete(tag, await command.finish().catch((error: unknown) => this.#completionOf(name, error)));
     } catch (error) {
-      if (error instanceof OutputBroken || error instanceof ConnectionEnded) throw error;
-      completion = this.#completionOf(name, error);
+      this.#break(error);
     }
-    await this.#complete(tag, completion);
   }
 
   async #runNamed(
@@ -210,12 +213,15 @@ export class Connection implements Link {
     else {
       parser.end();
       // Only a message is taken in while the one before it is stored.
-      await this.#unfinished;
+      await this.#settled();
     }
-    try {
-      const completion = await command.run(args, session, form);
-      if (!command.silent && !("finish" in completion)) await this.#syncView(command, uid);
+    const synced = async (completion: Completion): Promise<Completion> => {
+      if (!command.silent) await this.#syncView(command, uid);
       return completion;
+    };
+    try {
+      const result = await command.run(args, session, form);
+      return "finish" in result ? { finish: async () => synced(await result.finish()) } : await synced(result);
     } finally {
       await this.#finishMessage(read);
     }
@@ -246,7 +252,9 @@ export class Connection implements Link {
     if (!this.reader.awaitsContinuation) await message.rest();
   }
 
+  /** Throws what ends the connection. */
   #completionOf(name: string, error: unknown): Completion {
+    if (error instanceof OutputBroken || error instanceof ConnectionEnded) throw error;
     if (error instanceof ImapSyntaxError) {
       if (++this.#badCommands >= BAD_COMMANDS_MAX) this.#closing = true;
       return { status: "BAD", text: error.message };

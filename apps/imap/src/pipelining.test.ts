@@ -25,6 +25,9 @@ async function setUp(append: (text: string) => Promise<void>) {
       events.push(`appended ${text}`);
       return { uidValidity: 1, uids: [events.length] };
     },
+    async create(path: string) {
+      events.push(`created ${path}`);
+    },
   };
   const server = createImapServer({
     signIn: async () => account as unknown as AccountSession,
@@ -79,5 +82,16 @@ test("when the outcome of one is unknown the next is neither stored nor answered
   socket.write(appendOf("b", "1") + appendOf("c", "2") + appendOf("d", "3") + appendOf("e", "4"));
   expect((await answers()).map((line) => line.slice(0, 5))).toEqual(["a OK ", "b OK ", "* BYE"]);
   expect(events.filter((event) => event.startsWith("appended"))).toEqual(["appended 1"]);
+  await stop();
+});
+
+test("when the outcome of one is unknown no other command is done either", async () => {
+  const { socket, events, answers, stop } = await setUp(async () => {
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    throw new EngineError("unknown-outcome", "the store does not answer");
+  });
+  socket.write(`${appendOf("b", "1")}c CREATE New\r\nd LOGOUT\r\n`);
+  expect((await answers()).map((line) => line.slice(0, 5))).toEqual(["a OK ", "* BYE"]);
+  expect(events).toEqual(["prepared 1"]);
   await stop();
 });
