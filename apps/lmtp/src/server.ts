@@ -140,11 +140,12 @@ function serverOptions(options: LmtpServerOptions): ConstructorParameters<typeof
     onData(stream, session, callback) {
       // The client is asked for the message first, and sends it while keys are made for it.
       const asked = Promise.resolve();
-      const delivered = asked.then(() => deliver(stream, session, clientOf(session), options));
-      delivered.then(
-        (replies) => callback(null, replies as unknown as string),
-        (error: unknown) => callback(replyFor(error, options)),
-      );
+      asked
+        .then(() => deliver(stream, session, clientOf(session), options))
+        .then(
+          (replies) => callback(null, replies as unknown as string),
+          (error: unknown) => callback(replyFor(error, options)),
+        );
     },
   };
 }

@@ -54,8 +54,6 @@ start() {
     running || die "it ended: $(tail -n 3 "$DIR/server.log")"
     sleep 0.05
   done
-  wait_port "$PORT"
-  wait_port $((PORT + 1))
   endpoint restante "$PORT" $((PORT + 1)) "$DIR/data" \
     "this tree, $([ "$PROCESSES" = 1 ] && echo "one process" || echo "two processes"); passwords Argon2id (64 MiB, 3 passes)"
 }

@@ -88,15 +88,14 @@ export class LogObjects {
     if (isFence(bytes)) throw new EngineError("unavailable", "the account lies in another store now");
     try {
       if (bytes.length > ENTRY_BYTES_MAX) throw new RangeError("entry is too large");
-      const sealed = splitEntry(bytes);
-      const head = decodeHead(this.#place.sealer.open("entry", String(n), sealed));
-      return { head, spans: attachmentSpans(head, sealed.length, bytes.length) };
+      const head = decodeHead(this.#place.sealer.open("entry", String(n), splitEntry(bytes)));
+      return { head, spans: this.spansOf(head, bytes) };
     } catch (cause) {
       throw corrupt(`log entry ${n}`, cause);
     }
   }
 
-  /** What a sealed entry carries, for who has sealed it. */
+  /** Where an entry's attachments lie. */
   spansOf(head: EntryHead, bytes: Uint8Array): Span[][] {
     return attachmentSpans(head, splitEntry(bytes).length, bytes.length);
   }

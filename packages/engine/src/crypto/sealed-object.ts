@@ -1,3 +1,4 @@
+import { Rooms } from "../rooms.ts";
 import { blocks } from "../streams.ts";
 import { CryptoError } from "./errors.ts";
 import { KINDS, type Kind } from "./kinds.ts";
@@ -204,10 +205,7 @@ export type ReadSpan = (start: number, end: number, room?: Uint8Array) => Promis
 
 /** Segments that one read asks the store for. */
 const READ_AHEAD_SEGMENTS = 8;
-/** Rooms for them that are kept for the next reads: as garbage, which lies outside the collector's heap, they would cost
- * more than all that fills them. */
-const ROOMS_KEPT = 8;
-const rooms: Uint8Array[] = [];
+const rooms = new Rooms(READ_AHEAD_SEGMENTS * FULL_SEGMENT_BYTES, 8);
 
 /**
  * The content's octets from `start` up to, not including, `end` (cut off at its end), without reading the whole: all
@@ -291,10 +289,10 @@ async function* readSegments(read: ReadSpan, first: number, last: number): Async
     const count = Math.min(READ_AHEAD_SEGMENTS, last - number + 1);
     if (count <= 0) return undefined;
     const from = HEADER_BYTES + number * FULL_SEGMENT_BYTES;
-    const room = count === 1 ? undefined : (rooms.pop() ?? new Uint8Array(READ_AHEAD_SEGMENTS * FULL_SEGMENT_BYTES));
+    const room = count === 1 ? undefined : rooms.take();
     const bytes = read(from, from + count * FULL_SEGMENT_BYTES, room);
     const giveBack = (): void => {
-      if (room && rooms.length < ROOMS_KEPT) rooms.push(room);
+      if (room) rooms.giveBack(room);
     };
     return { bytes, giveBack };
   };

@@ -42,7 +42,7 @@ function makeChunk(kind: ColumnKind, rows: number): Chunk {
 
 /** Chunks written since the last checkpoint. Writes come in runs: the chunk of the last one is known without a look. */
 class DirtyChunks {
-  readonly #chunks = new Set<number>();
+  #chunks = new Set<number>();
   #last = -1;
 
   add(chunk: number): void {
@@ -53,8 +53,8 @@ class DirtyChunks {
 
   /** Those since the last call. */
   take(): Set<number> {
-    const taken = new Set(this.#chunks);
-    this.#chunks.clear();
+    const taken = this.#chunks;
+    this.#chunks = new Set();
     this.#last = -1;
     return taken;
   }

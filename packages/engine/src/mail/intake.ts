@@ -1,5 +1,6 @@
 import { createScanner } from "@restante/mime";
 import { type SealContext, sealObject, sealStream } from "../crypto/index.ts";
+import { Rooms } from "../rooms.ts";
 import { chain } from "../streams.ts";
 import { type Digest, digest } from "./digest.ts";
 
@@ -7,9 +8,7 @@ import { type Digest, digest } from "./digest.ts";
 export const INLINE_BYTES_MAX: number = 16 * 1024;
 /** Bodies up to this are held until the note or entry that names them is stored, and stored along with it. */
 const HELD_BYTES_MAX: number = 128 * 1024;
-/** Rooms for held bodies that are kept for the next ones: as garbage they would cost more than all that fills them. */
-const ROOMS_KEPT = 16;
-const rooms: Uint8Array[] = [];
+const rooms = new Rooms(HELD_BYTES_MAX, 16);
 
 export interface TakenBody {
   readonly digest: Digest;
@@ -34,7 +33,7 @@ export async function takeBody(
 ): Promise<TakenBody> {
   const scanner = createScanner();
   const scanned = tap(source, (chunk) => scanner.push(chunk))[Symbol.asyncIterator]();
-  const room = rooms.pop() ?? new Uint8Array(HELD_BYTES_MAX);
+  const room = rooms.take();
   try {
     const { size, next } = await fill(room, scanned);
     const held = room.subarray(0, size);
@@ -52,7 +51,7 @@ export async function takeBody(
     );
     return { digest: digest(scanner.finish(), receivedMs), sealed: undefined, inline: false, length };
   } finally {
-    if (rooms.length < ROOMS_KEPT) rooms.push(room);
+    rooms.giveBack(room);
   }
 }
 

@@ -368,18 +368,12 @@ export class MailState {
   /** Of a membership that is there. */
   setFlags(row: number, bits: number, keywords: number, modSeq: number): void {
     const mailbox = this.mailboxOf(row);
+    this.#count(mailbox, row, -1);
     const { columns } = this.memberships;
-    const changed = columns.flags.get(row) ^ bits;
-    if ((changed & SEEN) !== 0) mailbox.unseen += (bits & SEEN) === 0 ? 1 : -1;
-    if ((changed & DELETED) !== 0) mailbox.deleted += (bits & DELETED) !== 0 ? 1 : -1;
-    const before = columns.keywords.get(row);
-    if (before !== keywords) {
-      mailbox.countKeywords(before, -1);
-      mailbox.countKeywords(keywords, 1);
-    }
     columns.flags.set(row, bits);
     columns.keywords.set(row, keywords);
     columns.modSeq.set(row, modSeq);
+    this.#count(mailbox, row, 1);
     mailbox.changes.add(row, modSeq);
   }
 

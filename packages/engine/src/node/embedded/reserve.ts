@@ -23,6 +23,12 @@ export function reservePath(folder: string): string {
   return join(folder, "reserve");
 }
 
+/** Room that is left on the disk. */
+export function freeBytes(folder: string): number {
+  const { bavail, bsize } = statfsSync(folder);
+  return bavail * bsize;
+}
+
 /** Gives its room back to the disk. */
 export function giveUpReserve(folder: string): void {
   rmSync(reservePath(folder), { force: true });
@@ -33,8 +39,7 @@ export function growReserve({ folder, bytes, freeBytesMin }: ReserveOptions): bo
   const path = reservePath(folder);
   const size = statSync(path, { throwIfNoEntry: false })?.size ?? 0;
   if (size === bytes) return false;
-  const { bavail, bsize } = statfsSync(folder);
-  if (size < bytes && bavail * bsize - (bytes - size) < freeBytesMin) return false;
+  if (size < bytes && freeBytes(folder) - (bytes - size) < freeBytesMin) return false;
   // Opened anew each time: a process that gives the file up meanwhile gets all of its room.
   const handle = openSync(path, "a", 0o600);
   try {

@@ -1,4 +1,4 @@
-import { closeSync, fsyncSync, openSync, renameSync, rmSync, statfsSync, statSync } from "node:fs";
+import { closeSync, fsyncSync, openSync, renameSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 import { parentPort, receiveMessageOnPort, workerData } from "node:worker_threads";
@@ -14,7 +14,7 @@ import {
   type WriteReply,
   type WriteRequest,
 } from "./protocol.ts";
-import { giveUpReserve, growReserve } from "./reserve.ts";
+import { freeBytes, giveUpReserve, growReserve } from "./reserve.ts";
 
 /**
  * The store's thread: all writes, in group commits. What is waiting when a commit begins goes into it, interactive
@@ -338,8 +338,7 @@ function walBytes(): number {
 }
 
 function giveBackLog(): void {
-  const { bavail, bsize } = statfsSync(folder);
-  if (walBytes() > WAL_BYTES_KEPT || bavail * bsize < freeBytesMin) truncate();
+  if (walBytes() > WAL_BYTES_KEPT || freeBytes(folder) < freeBytesMin) truncate();
   else ifPossible(() => database.exec("PRAGMA wal_checkpoint(PASSIVE)"));
 }
 
