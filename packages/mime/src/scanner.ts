@@ -1,3 +1,4 @@
+import { Bytes } from "./bytes.ts";
 import { findHeader, type HeaderField, parseHeaders } from "./headers.ts";
 import {
   BOUNDARY_LINE_BYTES_MAX,
@@ -451,38 +452,4 @@ function startsWith(bytes: Uint8Array, from: number, to: number, prefix: Uint8Ar
   if (to - from < prefix.length) return false;
   for (let i = 0; i < prefix.length; i++) if (bytes[from + i] !== prefix[i]) return false;
   return true;
-}
-
-/** Bytes that are collected up to a limit; what comes after it is left out. */
-class Bytes {
-  readonly #max: number;
-  #bytes: Uint8Array = new Uint8Array(256);
-  #length = 0;
-
-  constructor(max: number) {
-    this.#max = max;
-  }
-
-  add(from: Uint8Array, start: number, end: number): void {
-    const room = this.#max - this.#length;
-    const count = Math.min(end - start, room);
-    if (count <= 0) return;
-    if (this.#length + count > this.#bytes.length) {
-      const grown = new Uint8Array(Math.max(this.#bytes.length * 2, this.#length + count));
-      grown.set(this.#bytes.subarray(0, this.#length));
-      this.#bytes = grown;
-    }
-    this.#bytes.set(from.subarray(start, start + count), this.#length);
-    this.#length += count;
-  }
-
-  drop(count: number): void {
-    this.#length = Math.max(0, this.#length - count);
-  }
-
-  take(): Uint8Array {
-    const bytes = this.#bytes.slice(0, this.#length);
-    this.#length = 0;
-    return bytes;
-  }
 }

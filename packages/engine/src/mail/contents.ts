@@ -1,7 +1,6 @@
-import { HeaderBlock } from "@restante/mime";
+import type { HeaderBlock } from "@restante/mime";
 import type { Bay } from "../bay/bay.ts";
-import { entryName, hexText, type Span } from "../bay/entry.ts";
-import type { ReadEntry } from "../bay/machine.ts";
+import { hexText } from "../bay/entry.ts";
 import type { PageStore } from "../bay/snapshots.ts";
 import { asStoreFailure } from "../bay/store-failure.ts";
 import {
@@ -18,19 +17,14 @@ import { EngineError } from "../errors.ts";
 import { SharedCache, type Weighed } from "../shared-cache.ts";
 import type { GetOptions, ObjectStore } from "../storage/object-store.ts";
 import { decodeHeaderPage, decodeRowPage, type EmailRecord, type ObjectSpan } from "./email-page.ts";
-import { decodeHeader } from "./header.ts";
 import type { Message } from "./mailbox-view.ts";
-import { bodyName } from "./names.ts";
-import type { NewEmail, Op } from "./op.ts";
+import type { Op } from "./op.ts";
+import { BroughtRecord, DECODED_WEIGHT, OpenEntry, OpenHeader, OpenRecord, RECORD_BYTES } from "./open-entry.ts";
 import type { Outcome } from "./outcome.ts";
 import { PAGE_EMAILS } from "./pages.ts";
-import type { MailState, TailEmail } from "./state.ts";
-import { decodeSummary, type Summary } from "./summary.ts";
+import type { MailState } from "./state.ts";
+import type { Summary } from "./summary.ts";
 
-/** What a page's bytes come to once its records and summaries are objects. */
-const DECODED_WEIGHT = 2;
-/** What an email costs beside its bytes. */
-const RECORD_BYTES = 512;
 /** The first read of a body: its preamble and, of most, all of it. A cache reads no less for 96 KiB of it. */
 const FIRST_READ_BYTES: number = 128 * 1024;
 
@@ -90,9 +84,8 @@ export class Contents {
     this.#account = account;
     // What was stored a moment ago is what is asked for next, and what the next checkpoint is made of.
     this.#stopKeeping = bay.onStored((number, entry) => {
-      if (entry.ops.every((op) => emailsOf(op).length === 0)) return;
       const value = new OpenEntry(number, entry);
-      this.#entries.keep(number, { value, bytes: value.bytes });
+      if (!value.isEmpty) this.#entries.keep(number, { value, bytes: value.bytes });
     });
   }
 
@@ -304,99 +297,4 @@ async function readAll<T>(
   const found = messages.map(find);
   if (!found.includes(undefined)) return found as T[];
   return Promise.all(messages.map((message, at) => found[at] ?? read(message)));
-}
-
-/** A record, and its summary once someone asked for it. */
-class OpenRecord {
-  readonly record: EmailRecord;
-  #summary: Summary | undefined;
-
-  constructor(record: EmailRecord) {
-    this.record = record;
-  }
-
-  get summary(): Summary {
-    this.#summary ??= decodeSummary(this.record.summary);
-    return this.#summary;
-  }
-}
-
-/** A header's frame, and its block once someone asked for it. */
-class OpenHeader {
-  readonly frame: Uint8Array;
-  #block: HeaderBlock | undefined;
-
-  constructor(frame: Uint8Array) {
-    this.frame = frame;
-  }
-
-  get block(): HeaderBlock {
-    this.#block ??= new HeaderBlock(decodeHeader(this.frame));
-    return this.#block;
-  }
-}
-
-class BroughtRecord extends OpenRecord {
-  readonly header: OpenHeader;
-
-  constructor(record: EmailRecord, header: OpenHeader) {
-    super(record);
-    this.header = header;
-  }
-}
-
-/** A log entry, open for those who read what it carried; gone if it was trimmed. */
-class OpenEntry {
-  readonly #number: number;
-  readonly #entry: ReadEntry<Op> | undefined;
-  /** By op, then by place in it. */
-  readonly #records: (BroughtRecord | undefined)[][] = [];
-
-  constructor(number: number, entry: ReadEntry<Op> | undefined) {
-    this.#number = number;
-    this.#entry = entry;
-  }
-
-  get isGone(): boolean {
-    return this.#entry === undefined;
-  }
-
-  find({ op, index }: TailEmail): BroughtRecord | undefined {
-    const known = this.#records[op]?.[index];
-    if (known) return known;
-    const email = emailIn(this.#entry?.ops[op], index);
-    if (!email) return undefined;
-    const object = placeOf(email, this.#number, this.#entry?.attachments[op]);
-    const record = new BroughtRecord({ ...email, object }, new OpenHeader(email.header));
-    this.#records[op] ??= [];
-    this.#records[op][index] = record;
-    return record;
-  }
-
-  /** About what it holds. */
-  get bytes(): number {
-    let bytes = RECORD_BYTES;
-    for (const email of this.#entry?.ops.flatMap(emailsOf) ?? [])
-      bytes += (email.header.length + email.summary.length) * DECODED_WEIGHT + RECORD_BYTES;
-    return bytes;
-  }
-}
-
-function emailsOf(op: Op): readonly NewEmail[] {
-  if (op.kind === "append") return op.emails;
-  return op.kind === "take-in" ? op.notes.map(({ email }) => email) : [];
-}
-
-function placeOf({ id, place }: NewEmail, entry: number, attachments: readonly Span[] | undefined): ObjectSpan {
-  if (place.in === "object") return { name: bodyName(id), offset: 0, length: place.length };
-  if (place.in === "note") return { name: place.name, offset: place.offset, length: place.length };
-  const span = attachments?.[place.attachment];
-  if (!span) throw new EngineError("corrupt", "a message's body is missing in its entry");
-  return { name: entryName(entry), offset: span.offset, length: span.length };
-}
-
-/** The email at `index` of an op that adds some. Take-ins may leave notes out: `index` counts those taken. */
-function emailIn(op: Op | undefined, index: number): NewEmail | undefined {
-  if (op?.kind === "append") return op.emails[index];
-  return op?.kind === "take-in" ? op.notes[index]?.email : undefined;
 }

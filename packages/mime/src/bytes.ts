@@ -1,0 +1,33 @@
+/** Bytes that are collected up to a limit; what comes after it is left out. */
+export class Bytes {
+  readonly #max: number;
+  #bytes: Uint8Array = new Uint8Array(256);
+  #length = 0;
+
+  constructor(max: number) {
+    this.#max = max;
+  }
+
+  add(from: Uint8Array, start: number, end: number): void {
+    const room = this.#max - this.#length;
+    const count = Math.min(end - start, room);
+    if (count <= 0) return;
+    if (this.#length + count > this.#bytes.length) {
+      const grown = new Uint8Array(Math.max(this.#bytes.length * 2, this.#length + count));
+      grown.set(this.#bytes.subarray(0, this.#length));
+      this.#bytes = grown;
+    }
+    this.#bytes.set(from.subarray(start, start + count), this.#length);
+    this.#length += count;
+  }
+
+  drop(count: number): void {
+    this.#length = Math.max(0, this.#length - count);
+  }
+
+  take(): Uint8Array {
+    const bytes = this.#bytes.slice(0, this.#length);
+    this.#length = 0;
+    return bytes;
+  }
+}
