@@ -51,7 +51,8 @@ start() {
   echo $! >"$PIDFILE"
   # Each says so when it listens.
   until [ "$(grep -c "Restante is ready" "$DIR/server.log")" = "$PROCESSES" ]; do
-    running || die "it ended: $(tail -n 3 "$DIR/server.log")"
+    # Its command line is still this script's for a moment: only whether it lives is asked.
+    kill -0 $! 2>/dev/null || die "it ended: $(tail -n 3 "$DIR/server.log")"
     sleep 0.05
   done
   endpoint restante "$PORT" $((PORT + 1)) "$DIR/data" \

@@ -96,6 +96,7 @@ async function answerAll(
       output.text(text);
       continue;
     }
+    // What needs no body is cheap: it is made once more here, and lists, which are long, keep no parts of their answers.
     output.text(`* ${message.position + 1} FETCH (`);
     const kept = keptAt(at);
     const body = await bodies();
