@@ -194,6 +194,8 @@ export class Connection implements Link {
     } catch (error) {
       this.#break(error);
     }
+    // Whoever reads waits for the client, which may have nothing more to say.
+    if (this.#closing) this.#endInput();
   }
 
   async #runNamed(

@@ -95,3 +95,13 @@ test("when the outcome of one is unknown no other command is done either", async
   expect(events).toEqual(["prepared 1"]);
   await stop();
 });
+
+test("when the outcome of the last is unknown the connection ends, though the client says nothing more", async () => {
+  const { socket, answers, stop } = await setUp(async () => {
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    throw new EngineError("unknown-outcome", "the store does not answer");
+  });
+  socket.write(appendOf("b", "1"));
+  expect((await answers()).map((line) => line.slice(0, 5))).toEqual(["a OK ", "* BYE"]);
+  await stop();
+});
