@@ -1,6 +1,6 @@
 import { spawnSync } from "node:child_process";
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { join, relative } from "node:path";
 import { describe, expect, test } from "vitest";
 import { PAGES } from "./docs.ts";
 
@@ -12,6 +12,8 @@ function run(command: string, ...args: readonly string[]): { readonly status: nu
   const { status, stdout, stderr } = spawnSync(join(BIN, command), args, { cwd: ROOT, encoding: "utf8" });
   return { status, out: stdout + stderr };
 }
+
+const ENGINE = join(ROOT, "packages/engine/src");
 
 /** Runs with a file planted in the tree. */
 function planted<T>(path: string, text: string, look: () => T): T {
@@ -54,20 +56,31 @@ describe("boundaries", () => {
     crypto: ["crypto"],
   };
 
-  test.each(Object.entries(BELOW))("engine/%s imports only what lies below it", (folder, allowed) => {
-    const wrong = sources(`packages/engine/src/${folder}`)
+  function wrongImports(folder: string, allowed: readonly string[]): string[] {
+    return sources(`packages/engine/src/${folder}`)
       .filter((file) => !file.endsWith(".test.ts"))
       .flatMap((file) =>
-        [...readFileSync(file, "utf8").matchAll(/from "\.\.\/([a-z]+)\//g)]
-          .filter((match) => !allowed.includes(match[1]!))
-          .map((match) => `${file}: ${match[1]}`),
+        [...readFileSync(file, "utf8").matchAll(/(?:from|import) "(\.[^"]+)"/g)]
+          .map((match) => relative(ENGINE, join(file, "..", match[1]!)).split("/"))
+          .filter(([top, inside]) => inside !== undefined && !allowed.includes(top!))
+          .map((path) => `${file}: ${path.join("/")}`),
       );
-    expect(wrong).toEqual([]);
+  }
+
+  test.each(Object.entries(BELOW))("engine/%s imports only what lies below it", (folder, allowed) => {
+    expect(wrongImports(folder, allowed)).toEqual([]);
+  });
+
+  test("an import that goes up inside the engine is found", () => {
+    const wrong = planted("packages/engine/src/bay/planted.ts", 'import "../mail/mail.ts";\n', () =>
+      wrongImports("bay", BELOW.bay!),
+    );
+    expect(wrong).toHaveLength(1);
   });
 
   test("only the engine's node folder, and its tests, import Node", () => {
     const wrong = sources("packages/engine/src")
-      .filter((file) => !file.endsWith(".test.ts") && !file.includes("/src/node"))
+      .filter((file) => !file.endsWith(".test.ts") && !/\/src\/(node|testing)/.test(file))
       .filter((file) => /from "node:/.test(readFileSync(file, "utf8")));
     expect(wrong).toEqual([]);
   });

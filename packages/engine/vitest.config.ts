@@ -2,7 +2,9 @@ import { defineConfig } from "vitest/config";
 
 /** What is tested a second time upon logs that rewind. Left out: what counts requests, and what shares checkpoints
  * between processes whose ghosts differ. */
-const REWOUND = ["account", "take-in", "unsettled", "upkeep"].map((name) => `src/account/${name}.test.ts`);
+const REWOUND = ["account", "delivery/take-in", "delivery/unsettled", "care/upkeep"].map(
+  (name) => `src/account/${name}.test.ts`,
+);
 
 const config: ReturnType<typeof defineConfig> = defineConfig({
   test: {
@@ -17,7 +19,7 @@ const config: ReturnType<typeof defineConfig> = defineConfig({
     outputFile: { json: ".reports/vitest.json" },
     projects: [
       { extends: true, test: { name: "linear", include: ["src/**/*.test.ts"] } },
-      { extends: true, test: { name: "rewinding", include: REWOUND, setupFiles: ["src/node/rewinding.ts"] } },
+      { extends: true, test: { name: "rewinding", include: REWOUND, setupFiles: ["src/testing/rewinding.ts"] } },
     ],
   },
 });

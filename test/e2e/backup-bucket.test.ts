@@ -1,6 +1,6 @@
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
-import { S3Double } from "@restante/engine/node/testing";
+import { S3Double } from "@restante/engine/testing";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { connectImap, connectLmtp, deliver } from "../kit/line-client.ts";
 import { messageOf } from "../kit/load.ts";

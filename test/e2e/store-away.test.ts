@@ -1,4 +1,4 @@
-import { S3Double } from "@restante/engine/node/testing";
+import { S3Double } from "@restante/engine/testing";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { connectLmtp, deliver, LineClient } from "../kit/line-client.ts";
 import { DEMO, makeDataFolder, type RunningServer, removeDataFolder, restante, startServer } from "../kit/server.ts";

@@ -1,6 +1,6 @@
 import { copyFile, mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { S3Double } from "@restante/engine/node/testing";
+import { S3Double } from "@restante/engine/testing";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { connectImap, connectLmtp, deliver } from "../kit/line-client.ts";
 import { makeDataFolder, type RunningServer, removeDataFolder, restante, startServer } from "../kit/server.ts";

@@ -7,7 +7,7 @@ import { join } from "node:path";
 const MAIN = join(import.meta.dirname, "../../apps/cli/src/main.ts");
 const LATER = join(import.meta.dirname, "later.ts");
 const QUICK_ARGON2 = join(import.meta.dirname, "quick-argon2.ts");
-const REWINDING = join(import.meta.dirname, "../../packages/engine/src/node/rewinding.ts");
+const REWINDING = join(import.meta.dirname, "../../packages/engine/src/testing/rewinding.ts");
 
 export const DEMO = { user: "demo@example.org", password: "restante-demo" } as const;
 

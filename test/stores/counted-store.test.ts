@@ -1,5 +1,5 @@
 import { openS3Store } from "@restante/engine/node";
-import { S3Double } from "@restante/engine/node/testing";
+import { S3Double } from "@restante/engine/testing";
 import { expect, test } from "vitest";
 import { countRequests, RequestHeads, requestKind } from "./counted-store.ts";
 

@@ -6,13 +6,13 @@ import {
   CachedStore,
   CheckedStore,
   Hints,
+  MemoryPlace,
   openEmbeddedStore,
   openS3Store,
   RecentStore,
   type S3Store,
   SplitStore,
 } from "@restante/engine/node";
-import { MemoryPlace } from "@restante/engine/testing";
 import { type Config, ConfigError, type Log, type StoreKind } from "@restante/host";
 import { EXIT } from "./exit.ts";
 

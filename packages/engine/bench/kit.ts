@@ -2,8 +2,8 @@
 import { join } from "node:path";
 import { openLog } from "../src/account/open-log.ts";
 import type { Platform } from "../src/account/platform.ts";
-import { FOLDERS } from "../src/account/sign-up.ts";
-import { accountPrefix } from "../src/account/users.ts";
+import { FOLDERS } from "../src/account/sign-in/sign-up.ts";
+import { accountPrefix } from "../src/account/sign-in/users.ts";
 import { makeRing, publicRecord, type Ring, ready } from "../src/crypto/index.ts";
 import { Mail } from "../src/mail/mail.ts";
 import { nodePlatform } from "../src/node/crypto-platform.ts";

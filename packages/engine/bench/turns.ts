@@ -4,8 +4,8 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Account } from "../src/account/account.ts";
-import { bareEmail } from "../src/mail/email-kit.ts";
 import { openView } from "../src/mail/mailbox-view.ts";
+import { bareEmail } from "../src/testing/email-kit.ts";
 import { crypto, makeAccount, openStore, platform } from "./kit.ts";
 
 const MESSAGES = Number(process.argv[2] ?? 100_000);

@@ -30,15 +30,15 @@ import {
   utf8,
   wrapForOwner,
 } from "./crypto/index.ts";
-import { fixedPlatform, GOLDEN, pattern } from "./golden-kit.ts";
-import { decodeDelivered } from "./mail/delivered.ts";
-import { decodeHeaderPage, decodeRowPage, encodeHeaderPage, encodeRowPage } from "./mail/email-page.ts";
-import { decodeHeader } from "./mail/header.ts";
-import { decodeOp } from "./mail/op.ts";
-import { readPack } from "./mail/pack.ts";
-import { findEntry } from "./mail/reference-index.ts";
-import { decodeSummary } from "./mail/summary.ts";
-import { decodeRuns, encodeRuns } from "./mail/targets.ts";
+import { readPack } from "./mail/checkpoint/pack.ts";
+import { decodeDelivered } from "./mail/contents/delivered.ts";
+import { decodeHeaderPage, decodeRowPage, encodeHeaderPage, encodeRowPage } from "./mail/contents/email-page.ts";
+import { decodeHeader } from "./mail/contents/header.ts";
+import { decodeSummary } from "./mail/contents/summary.ts";
+import { decodeOp } from "./mail/ops/op.ts";
+import { decodeRuns, encodeRuns } from "./mail/ops/targets.ts";
+import { findEntry } from "./mail/state/reference-index.ts";
+import { fixedPlatform, GOLDEN, pattern } from "./testing/golden-kit.ts";
 
 /**
  * What a hostile store hands over: stored bytes, damaged; and what a broken writer does: damaged content under seals that

@@ -31,11 +31,11 @@ import {
   wrapForDelivery,
   wrapForOwner,
 } from "./crypto/index.ts";
-import { fixedPlatform, GOLDEN, pattern } from "./golden-kit.ts";
-import { decodeDelivered, encodeDelivered } from "./mail/delivered.ts";
-import { INBOX_ID } from "./mail/names.ts";
-import { decodeOp, encodeOp, type NewEmail, type Op } from "./mail/op.ts";
-import { decodeSummary, encodeSummary } from "./mail/summary.ts";
+import { decodeDelivered, encodeDelivered } from "./mail/contents/delivered.ts";
+import { decodeSummary, encodeSummary } from "./mail/contents/summary.ts";
+import { INBOX_ID } from "./mail/ops/names.ts";
+import { decodeOp, encodeOp, type NewEmail, type Op } from "./mail/ops/op.ts";
+import { fixedPlatform, GOLDEN, pattern } from "./testing/golden-kit.ts";
 
 /**
  * Stored shapes, made with fixed randomness. `golden/` holds bytes as they were first written: they are opened for ever.

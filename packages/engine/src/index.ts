@@ -1,29 +1,30 @@
 /** The engine's door: what front ends use. What needs Node is behind `@restante/engine/node`. */
-export { Accounts, type AccountsOptions } from "./account/accounts.ts";
+
+export { type CheckReport, checkAccount, type Finding } from "./account/care/check.ts";
+export { checkSealed, type SealedObject } from "./account/care/check-sealed.ts";
+export { acceptHistory } from "./account/care/history.ts";
+export { DAMAGED } from "./account/care/repair.ts";
+export { type SalvagedMail, type SalvageReport, salvage } from "./account/care/salvage.ts";
+export { type Deliverer, Dropbox } from "./account/delivery/dropbox.ts";
+export { APPEND_BYTES_MAX, APPEND_EMAILS_MAX, type Prepared } from "./account/delivery/message-writer.ts";
+export { Handover, Unsettled } from "./account/delivery/unsettled.ts";
 export {
   type AppPassword,
   addAppPassword,
   listAppPasswords,
   revokeAppPassword,
-} from "./account/app-passwords.ts";
-export { backUpAccount, restoreAccount } from "./account/back-up-account.ts";
-export { type CheckReport, checkAccount, type Finding } from "./account/check.ts";
-export { checkSealed, type SealedObject } from "./account/check-sealed.ts";
-export { type CopyReport, measureAccount } from "./account/copier.ts";
-export { deleteAccount } from "./account/delete-account.ts";
-export { DirectoryLogin } from "./account/directory-login.ts";
-export { type Deliverer, Dropbox } from "./account/dropbox.ts";
-export { acceptHistory } from "./account/history.ts";
-export { APPEND_BYTES_MAX, APPEND_EMAILS_MAX, type Prepared } from "./account/message-writer.ts";
-export { moveAccount } from "./account/move-account.ts";
-export { changePassword, isRecoveryCode, recoverAccount } from "./account/passwords.ts";
+} from "./account/keys/app-passwords.ts";
+export { changePassword, isRecoveryCode, recoverAccount } from "./account/keys/passwords.ts";
+export { rotateAccount } from "./account/keys/rotate.ts";
+export { backUpAccount, restoreAccount } from "./account/moving/back-up-account.ts";
+export { type CopyReport, measureAccount } from "./account/moving/copier.ts";
+export { deleteAccount } from "./account/moving/delete-account.ts";
+export { moveAccount } from "./account/moving/move-account.ts";
 export type { LogEvent, Platform, WitnessKeeper } from "./account/platform.ts";
-export { DAMAGED } from "./account/repair.ts";
-export { rotateAccount } from "./account/rotate.ts";
-export { type SalvagedMail, type SalvageReport, salvage } from "./account/salvage.ts";
 export { AccountSession } from "./account/session.ts";
-export { type SignUp, signUp } from "./account/sign-up.ts";
-export { Handover, Unsettled } from "./account/unsettled.ts";
+export { Accounts, type AccountsOptions } from "./account/sign-in/accounts.ts";
+export { DirectoryLogin } from "./account/sign-in/directory-login.ts";
+export { type SignUp, signUp } from "./account/sign-in/sign-up.ts";
 export {
   accountPrefix,
   normalizeAddress,
@@ -31,7 +32,7 @@ export {
   type PasswordDirectory,
   type User,
   type UserDirectory,
-} from "./account/users.ts";
+} from "./account/sign-in/users.ts";
 export {
   decodePublicRecord,
   encodePublicRecord,
@@ -41,10 +42,10 @@ export {
   signingKeyPair,
 } from "./crypto/index.ts";
 export { EngineError, type EngineErrorCode } from "./errors.ts";
-export type { Body } from "./mail/contents.ts";
+export type { Body } from "./mail/contents/contents.ts";
+export type { Summary } from "./mail/contents/summary.ts";
 export type { Copied } from "./mail/mail.ts";
-export type { Mailbox } from "./mail/mailbox.ts";
 export { MailboxView, type Message, type ViewChanges } from "./mail/mailbox-view.ts";
-export type { FlagChange } from "./mail/op.ts";
-export type { Summary } from "./mail/summary.ts";
+export type { FlagChange } from "./mail/ops/op.ts";
+export type { Mailbox } from "./mail/state/mailbox.ts";
 export { type ObjectStore, StoreError } from "./storage/object-store.ts";

@@ -13,5 +13,6 @@ export { UsersFolder } from "./node/users-folder.ts";
 export { markRestored, witnessFolder } from "./node/witness-folder.ts";
 export { AccountStores } from "./storage/account-stores.ts";
 export { CheckedStore } from "./storage/checked-store.ts";
+export { MemoryPlace } from "./storage/memory.ts";
 export { RecentStore } from "./storage/recent-store.ts";
 export { SplitStore } from "./storage/split-store.ts";

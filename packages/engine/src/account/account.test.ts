@@ -16,18 +16,18 @@ import {
   stream,
   textOf,
   visible,
-} from "../test-kit.ts";
+} from "../testing/account-kit.ts";
+import { FIRST, SECOND, setUpAda } from "../testing/ways-in-kit.ts";
 import { Account } from "./account.ts";
-import { Accounts } from "./accounts.ts";
-import { addAppPassword, listAppPasswords } from "./app-passwords.ts";
-import { checkAccount } from "./check.ts";
-import { acceptHistory } from "./history.ts";
-import { changePassword, recoverAccount } from "./passwords.ts";
+import { checkAccount } from "./care/check.ts";
+import { acceptHistory } from "./care/history.ts";
+import { addAppPassword, listAppPasswords } from "./keys/app-passwords.ts";
+import { changePassword, recoverAccount } from "./keys/passwords.ts";
+import { rotateAccount } from "./keys/rotate.ts";
 import type { Platform } from "./platform.ts";
-import { rotateAccount } from "./rotate.ts";
 import { AccountSession } from "./session.ts";
-import { FOLDERS, signUp } from "./sign-up.ts";
-import { FIRST, SECOND, setUpAda } from "./ways-in-kit.ts";
+import { Accounts } from "./sign-in/accounts.ts";
+import { FOLDERS, signUp } from "./sign-in/sign-up.ts";
 
 describe("delivery and take-in", () => {
   test("what was delivered is taken in once, in order, byte for byte, small and large", async () => {

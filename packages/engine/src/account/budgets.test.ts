@@ -16,12 +16,12 @@ import {
   signer,
   stream,
   unlessConflict,
-} from "../test-kit.ts";
+} from "../testing/account-kit.ts";
 import type { Account } from "./account.ts";
-import { Accounts } from "./accounts.ts";
-import { APPEND_EMAILS_MAX, type Prepared } from "./message-writer.ts";
-import { signUp } from "./sign-up.ts";
-import type { User } from "./users.ts";
+import { APPEND_EMAILS_MAX, type Prepared } from "./delivery/message-writer.ts";
+import { Accounts } from "./sign-in/accounts.ts";
+import { signUp } from "./sign-in/sign-up.ts";
+import type { User } from "./sign-in/users.ts";
 
 /** Requests an operation: STORAGE rules §12, on stores that are asked over a network. */
 

@@ -2,7 +2,16 @@ import { describe, expect, test } from "vitest";
 import { openView } from "../mail/mailbox-view.ts";
 import { s3Counted } from "../node/counted-places.ts";
 import type { ObjectStore } from "../storage/object-store.ts";
-import { bytes, dropbox, mailText, makeAccount, open, stream, textsOf, unlessConflict } from "../test-kit.ts";
+import {
+  bytes,
+  dropbox,
+  mailText,
+  makeAccount,
+  open,
+  stream,
+  textsOf,
+  unlessConflict,
+} from "../testing/account-kit.ts";
 import type { Account } from "./account.ts";
 
 /** What a process wrote or read moments before is not asked for again: STORAGE rules §12, on an S3 behind what

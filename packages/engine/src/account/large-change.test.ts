@@ -1,9 +1,9 @@
 import { expect, test } from "vitest";
-import { bareEmail } from "../mail/email-kit.ts";
 import type { Copied } from "../mail/mail.ts";
 import { CHANGED_AT_ONCE, openView } from "../mail/mailbox-view.ts";
 import { MemoryPlace } from "../storage/memory.ts";
-import { clock, makeAccount, open } from "../test-kit.ts";
+import { clock, makeAccount, open } from "../testing/account-kit.ts";
+import { bareEmail } from "../testing/email-kit.ts";
 
 const MESSAGES: number = CHANGED_AT_ONCE * 2 + 100;
 const all: readonly number[] = Array.from({ length: MESSAGES }, (_, position) => position);

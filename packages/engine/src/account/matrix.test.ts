@@ -3,9 +3,9 @@ import { EngineError } from "../errors.ts";
 import { openView } from "../mail/mailbox-view.ts";
 import { MemoryPlace } from "../storage/memory.ts";
 import { type ObjectStore, StoreError } from "../storage/object-store.ts";
-import { clock, dropbox, makeAccount, open, stream, textOf, unlessConflict, visible } from "../test-kit.ts";
+import { clock, dropbox, makeAccount, open, stream, textOf, unlessConflict, visible } from "../testing/account-kit.ts";
 import type { Account } from "./account.ts";
-import { checkAccount } from "./check.ts";
+import { checkAccount } from "./care/check.ts";
 import { AccountSession } from "./session.ts";
 
 /**

@@ -6,16 +6,16 @@ import { createPageStore } from "../bay/page-store.ts";
 import type { WriterId } from "../bay/writer.ts";
 import { equalBytes, type Ring } from "../crypto/index.ts";
 import { EngineError } from "../errors.ts";
-import { Contents } from "../mail/contents.ts";
+import { captureMail, loadMail, pagesOf } from "../mail/checkpoint/snapshot.ts";
+import { Contents } from "../mail/contents/contents.ts";
+import { Threads } from "../mail/contents/threads.ts";
 import { mailMachine } from "../mail/mail.ts";
-import type { Op } from "../mail/op.ts";
-import type { Outcome } from "../mail/outcome.ts";
-import { captureMail, loadMail, pagesOf } from "../mail/snapshot.ts";
-import type { MailState } from "../mail/state.ts";
-import { Threads } from "../mail/threads.ts";
+import type { Op } from "../mail/ops/op.ts";
+import type { Outcome } from "../mail/ops/outcome.ts";
+import type { MailState } from "../mail/state/state.ts";
 import type { ObjectStore, WatchOptions } from "../storage/object-store.ts";
+import { ringSealer } from "./keys/sealer.ts";
 import type { Platform } from "./platform.ts";
-import { ringSealer } from "./sealer.ts";
 
 export type MailLog = LinearBay<MailState, Op, Outcome>;
 

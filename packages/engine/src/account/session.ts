@@ -1,15 +1,15 @@
 import type { HeaderBlock } from "@restante/mime";
 import { EngineError } from "../errors.ts";
-import type { Body, Contents } from "../mail/contents.ts";
+import type { Body, Contents } from "../mail/contents/contents.ts";
+import type { Summary } from "../mail/contents/summary.ts";
 import type { Appended, Mail } from "../mail/mail.ts";
-import type { Mailbox } from "../mail/mailbox.ts";
 import { type MailboxView, type Message, openView } from "../mail/mailbox-view.ts";
-import type { MailState } from "../mail/state.ts";
-import type { Summary } from "../mail/summary.ts";
+import type { Mailbox } from "../mail/state/mailbox.ts";
+import type { MailState } from "../mail/state/state.ts";
 import type { Account } from "./account.ts";
-import type { Arrival, Prepared } from "./message-writer.ts";
-import type { RepairReport } from "./repair.ts";
-import { isStillListed } from "./slots.ts";
+import type { RepairReport } from "./care/repair.ts";
+import type { Arrival, Prepared } from "./delivery/message-writer.ts";
+import { isStillListed } from "./keys/slots.ts";
 
 /** One signed-in use of an account: what front ends hold. */
 export class AccountSession {

@@ -2,7 +2,7 @@ import { createScanner } from "@restante/mime";
 import { type SealContext, sealObject, sealStream } from "../crypto/index.ts";
 import { Rooms } from "../rooms.ts";
 import { chain } from "../streams.ts";
-import { type Digest, digest } from "./digest.ts";
+import { type Digest, digest } from "./contents/digest.ts";
 
 /** Bodies up to this ride in the note or the log entry; larger ones are objects of their own. */
 export const INLINE_BYTES_MAX: number = 16 * 1024;

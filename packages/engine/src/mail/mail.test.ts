@@ -7,16 +7,16 @@ import type { WriterId } from "../bay/writer.ts";
 import { hash, ready } from "../crypto/index.ts";
 import { EngineError } from "../errors.ts";
 import { MemoryPlace } from "../storage/memory.ts";
-import type { EmailSource } from "./email-capture.ts";
-import { bareEmail } from "./email-kit.ts";
-import { DELETED, SEEN } from "./flags.ts";
+import { bareEmail } from "../testing/email-kit.ts";
+import type { EmailSource } from "./checkpoint/email-capture.ts";
+import { captureMail, loadMail } from "./checkpoint/snapshot.ts";
 import { type Copied, Mail, mailMachine } from "./mail.ts";
-import type { Mailbox } from "./mailbox.ts";
 import { MailboxView } from "./mailbox-view.ts";
-import type { FlagChange, NewEmail, Op } from "./op.ts";
-import type { Outcome } from "./outcome.ts";
-import { captureMail, loadMail } from "./snapshot.ts";
-import type { MailState } from "./state.ts";
+import type { FlagChange, NewEmail, Op } from "./ops/op.ts";
+import type { Outcome } from "./ops/outcome.ts";
+import { DELETED, SEEN } from "./state/flags.ts";
+import type { Mailbox } from "./state/mailbox.ts";
+import type { MailState } from "./state/state.ts";
 
 await ready;
 

@@ -1,13 +1,13 @@
 import type { Bay, Push } from "../bay/bay.ts";
 import type { Machine } from "../bay/machine.ts";
 import { EngineError } from "../errors.ts";
-import { applyBlock } from "./apply.ts";
-import type { Mailbox } from "./mailbox.ts";
-import { type MailboxId, PATH_DELIMITER } from "./names.ts";
-import { decodeOp, encodeOp, isEssential, type NewEmail, type Op, type SpecialUse } from "./op.ts";
-import type { Outcome } from "./outcome.ts";
-import { MailState, normalizeInbox } from "./state.ts";
-import type { TargetRun } from "./targets.ts";
+import { applyBlock } from "./apply/apply.ts";
+import { type MailboxId, PATH_DELIMITER } from "./ops/names.ts";
+import { decodeOp, encodeOp, isEssential, type NewEmail, type Op, type SpecialUse } from "./ops/op.ts";
+import type { Outcome } from "./ops/outcome.ts";
+import type { TargetRun } from "./ops/targets.ts";
+import type { Mailbox } from "./state/mailbox.ts";
+import { MailState, normalizeInbox } from "./state/state.ts";
 
 /** Octets of a path, levels in it, and mailboxes of an account. */
 export const PATH_BYTES_MAX = 1000;

@@ -1,12 +1,12 @@
 import { EngineError } from "../errors.ts";
-import { checkFlags, DELETED, SEEN } from "./flags.ts";
+import { runsOf } from "./apply/target-rows.ts";
 import type { Copied, Mail } from "./mail.ts";
-import type { Mailbox } from "./mailbox.ts";
-import type { MessageList } from "./message-list.ts";
-import type { MailboxId } from "./names.ts";
-import type { FlagChange } from "./op.ts";
-import type { MailState } from "./state.ts";
-import { runsOf } from "./target-rows.ts";
+import type { MailboxId } from "./ops/names.ts";
+import type { FlagChange } from "./ops/op.ts";
+import { checkFlags, DELETED, SEEN } from "./state/flags.ts";
+import type { Mailbox } from "./state/mailbox.ts";
+import type { MessageList } from "./state/message-list.ts";
+import type { MailState } from "./state/state.ts";
 
 /** Messages that one op changes at most, but for COPY, which is done wholly or not at all: applying more would keep all
  * others waiting. */

@@ -4,10 +4,10 @@ import { join } from "node:path";
 import { MemoryPlace, type Operation } from "../storage/memory.ts";
 import type { ObjectStore } from "../storage/object-store.ts";
 import { RecentStore } from "../storage/recent-store.ts";
-import { clock } from "../test-kit.ts";
+import { clock } from "../testing/account-kit.ts";
+import { S3Double, type S3Request } from "../testing/s3-double.ts";
 import { BlockCache } from "./cache/block-cache.ts";
 import { CachedStore } from "./cache/cached-store.ts";
-import { S3Double, type S3Request } from "./s3/s3-double.ts";
 import { S3_LIMITS, type S3Limits } from "./s3/settings.ts";
 import { openS3Store } from "./s3/store.ts";
 

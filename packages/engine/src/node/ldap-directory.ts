@@ -8,7 +8,7 @@ import {
   type PasswordDirectory,
   type Person,
   type User,
-} from "../account/users.ts";
+} from "../account/sign-in/users.ts";
 import { decodePublicRecord, encodePublicRecord, type PublicRecord } from "../crypto/index.ts";
 import { EngineError } from "../errors.ts";
 import { type LdapPlace, openLdapSocket } from "./ldap-socket.ts";

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { makeRing, publicRecord, rotateRing } from "../crypto/index.ts";
-import { crypto } from "../test-kit.ts";
+import { crypto } from "../testing/account-kit.ts";
 import { UsersFolder } from "./users-folder.ts";
 
 let folder: string;

@@ -1,7 +1,7 @@
 import { type Stats, statSync } from "node:fs";
 import { link, mkdir, readdir, readFile, rename, unlink } from "node:fs/promises";
 import { join } from "node:path";
-import { normalizeAddress, type User, type UserDirectory } from "../account/users.ts";
+import { normalizeAddress, type User, type UserDirectory } from "../account/sign-in/users.ts";
 import { decodePublicRecord, encodePublicRecord } from "../crypto/index.ts";
 import { EngineError } from "../errors.ts";
 import { writeBeside } from "./whole-file.ts";

@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, test } from "vitest";
-import { S3Double } from "../node/s3/s3-double.ts";
 import { S3_LIMITS } from "../node/s3/settings.ts";
 import { openS3Store } from "../node/s3/store.ts";
+import { S3Double } from "../testing/s3-double.ts";
 import { CheckedStore } from "./checked-store.ts";
 import { probeCreates } from "./creates.ts";
 

@@ -4,8 +4,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, expect, test } from "vitest";
 import { objectStoreContract } from "../../storage/contract.ts";
+import { S3Double, type S3Fault, type S3Request } from "../../testing/s3-double.ts";
 import { Hints } from "../hints.ts";
-import { S3Double, type S3Fault, type S3Request } from "./s3-double.ts";
 import { PART_BYTES, S3_LIMITS, type S3Limits } from "./settings.ts";
 import { openS3Store, type S3Store } from "./store.ts";
 

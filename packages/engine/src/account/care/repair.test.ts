@@ -1,0 +1,123 @@
+import { expect, test } from "vitest";
+import { MemoryPlace } from "../../storage/memory.ts";
+import { clock, dropbox, mailText, makeAccount, open, stream, textsOf, visible } from "../../testing/account-kit.ts";
+import type { Account } from "../account.ts";
+import { AccountSession } from "../session.ts";
+import { checkAccount } from "./check.ts";
+import { DAMAGED } from "./repair.ts";
+
+const LARGE = 10_000;
+
+const findings = async (account: Account) =>
+  (await checkAccount(new AccountSession({ address: "a@x" }, account, () => undefined))).findings;
+
+/** An account of 130 messages, some large, all in pages, some flagged and some gone. */
+async function filled(place: MemoryPlace) {
+  const { ring, user, prefix } = await makeAccount(place);
+  const box = dropbox(place, user);
+  const account = await open(place, ring());
+  const texts = Array.from({ length: 130 }, (_, n) => mailText(n, n % 20 === 7 ? LARGE : 10));
+  for (const text of texts.slice(0, 66)) {
+    await box.deliver(new Uint8Array(0), stream(text));
+    await account.refresh();
+  }
+  for (const text of texts.slice(66))
+    await account.append("INBOX", await account.prepare(stream(text), { mailbox: "INBOX", flags: ["\\Seen"] }));
+  // The first may be one that is under way, and cover less.
+  await account.upkeep.checkpoint();
+  await account.upkeep.checkpoint();
+  await account.dispose();
+  return { ring, prefix, texts };
+}
+function unlessCorrupt(error: unknown): undefined {
+  expect(error).toMatchObject({ code: "corrupt" });
+}
+const pagesOf = (place: MemoryPlace): string[] => [...place.objects.keys()].filter((name) => name.includes("/page/"));
+
+test("whichever page of rows or headers is lost or damaged, it is made anew, and nothing that is shown changes", async () => {
+  const place = new MemoryPlace(() => clock.now++);
+  const { ring, texts } = await filled(place);
+  const whole = place.snapshot();
+  const sound = await open(place, ring());
+  const expected = visible(sound.mail.state);
+  await sound.dispose();
+  let mended = 0;
+  for (const [at, page] of pagesOf(place).entries()) {
+    place.rollback(whole);
+    const { bytes } = place.objects.get(page)!;
+    if (at % 2 === 0) place.objects.delete(page);
+    else place.write(page, bytes.subarray(0, bytes.length >> 1));
+    // Of a lost column the account does not open: that is what --salvage is for.
+    const account = await open(place, ring()).catch(unlessCorrupt);
+    if (!account) continue;
+    const isHurt = (await findings(account)).length > 0;
+    const { rebuilt, lost } = await account.repair();
+    expect(lost).toEqual([]);
+    if (isHurt) expect(rebuilt).toBeGreaterThan(0);
+    mended += rebuilt > 0 ? 1 : 0;
+    await account.dispose();
+    const again = await open(place, ring());
+    expect(await findings(again)).toEqual([]);
+    expect(visible(again.mail.state)).toEqual(expected);
+    expect(await textsOf(again, "INBOX")).toEqual(texts);
+    // Message ids are looked up for whatever comes.
+    await again.append(
+      "Sent",
+      await again.prepare(stream("In-Reply-To: <7@x>\r\n\r\n"), { mailbox: "Sent", flags: [] }),
+    );
+    const { state } = again.mail;
+    const thread = (email: number) => Buffer.from(state.threadOf(email)).toString("hex");
+    expect(thread(130)).toBe(thread(7));
+    await again.dispose();
+  }
+  // Three pages of rows, three of headers, one that message ids are looked up in.
+  expect(mended).toBe(7);
+});
+
+test("a message whose body is lost makes room for one that says so, once; the rest stays as it is", async () => {
+  const place = new MemoryPlace(() => clock.now++);
+  const { ring, texts } = await filled(place);
+  const body = [...place.objects.keys()].find((name) => name.includes("/body/"))!;
+  const kept = place.objects.get(body)!;
+  place.objects.delete(body);
+  const account = await open(place, ring());
+  const { rebuilt, lost } = await account.repair();
+  expect(rebuilt).toBe(0);
+  expect(lost).toHaveLength(1);
+  expect(await account.repair()).toEqual({ rebuilt: 0, lost: [] });
+  const now = await textsOf(account, "INBOX");
+  const [notice] = now.splice(-1);
+  expect(notice).toContain("Subject: A message is lost");
+  const missing = texts.filter((text) => !now.includes(text));
+  expect(missing).toHaveLength(1);
+  expect(notice).toContain(`Message-ID: ${/<\d+@x>/.exec(missing[0]!)![0]}`);
+  // What is brought back from a backup is whole again, where it was set apart.
+  place.write(body, kept.bytes);
+  expect(await textsOf(account, DAMAGED)).toEqual(missing);
+  await account.dispose();
+});
+
+test("what is lost with its page and its body too leaves the others of that page whole", async () => {
+  const place = new MemoryPlace(() => clock.now++);
+  const { ring, texts } = await filled(place);
+  for (const name of [...place.objects.keys()]) if (name.includes("/body/")) place.objects.delete(name);
+  const account = await open(place, ring());
+  const hurt = new Set<string>();
+  for (const page of pagesOf(place)) {
+    const { bytes } = place.objects.get(page)!;
+    place.objects.delete(page);
+    const probe = await open(place, ring()).catch(unlessCorrupt);
+    if (probe) hurt.add(page);
+    await probe?.dispose();
+    if (!probe) place.write(page, bytes);
+  }
+  expect(hurt.size).toBeGreaterThanOrEqual(7);
+  await account.dispose();
+  const reopened = await open(place, ring());
+  const { lost } = await reopened.repair();
+  const large = texts.filter((_, n) => n % 20 === 7);
+  expect(lost).toHaveLength(large.length);
+  const left = (await textsOf(reopened, "INBOX")).filter((text) => !text.includes("A message is lost"));
+  expect(left).toEqual(texts.filter((text) => !large.includes(text)));
+  await reopened.dispose();
+});

@@ -1,0 +1,171 @@
+import { createScanner, findHeader } from "@restante/mime";
+import { hexText } from "../../bay/entry.ts";
+import type { Ring } from "../../crypto/index.ts";
+import { EngineError } from "../../errors.ts";
+import { type Contents, readThrough } from "../../mail/contents/contents.ts";
+import { digest } from "../../mail/contents/digest.ts";
+import type { Threads } from "../../mail/contents/threads.ts";
+import type { Mail } from "../../mail/mail.ts";
+import { openView } from "../../mail/mailbox-view.ts";
+import { bodyName } from "../../mail/ops/names.ts";
+import { PAGE_EMAILS } from "../../mail/state/pages.ts";
+import { ReferenceIndex } from "../../mail/state/reference-index.ts";
+import type { MailState } from "../../mail/state/state.ts";
+import type { ObjectStore } from "../../storage/object-store.ts";
+import type { Notices } from "../delivery/notices.ts";
+import type { Platform } from "../platform.ts";
+import { findMails, type SalvagedMail, type SalvageReport } from "./salvage.ts";
+import type { Upkeep } from "./upkeep.ts";
+
+/** Where messages go of which nothing can be read any more. */
+export const DAMAGED = "Damaged";
+
+export interface RepairTools {
+  readonly mail: Mail;
+  readonly contents: Contents;
+  readonly threads: Threads;
+  readonly notices: Notices;
+  readonly upkeep: Upkeep;
+  readonly store: ObjectStore;
+  readonly prefix: string;
+  readonly platform: Platform;
+  readonly ring: Ring;
+}
+
+export interface RepairReport {
+  /** Emails whose page was lost, and is made anew out of their bodies. */
+  readonly rebuilt: number;
+  /** Messages whose body is lost: they were moved to {@link DAMAGED}, and a message says so where they were. */
+  readonly lost: readonly { readonly mailbox: string; readonly uid: number }[];
+}
+
+/**
+ * Mends what can be mended of an account that opens (STORAGE rules §9). Row pages and header pages say nothing that the
+ * bodies don't: those that are lost are made anew. A body that is lost is lost; its message makes room for one that says
+ * so, and is kept apart, since the store may show it again. Errors: `unavailable`.
+ */
+export async function repairAccount(tools: RepairTools): Promise<RepairReport> {
+  const { mail, contents, upkeep } = tools;
+  const rebuilt = await rebuildPages(tools);
+  const lost: { readonly mailbox: string; readonly uid: number }[] = [];
+  for (const { path } of mail.state.liveMailboxes()) if (path !== DAMAGED) lost.push(...(await setApart(tools, path)));
+  if (rebuilt > 0) {
+    await upkeep.checkpoint();
+    contents.endRebuild();
+  }
+  return { rebuilt, lost };
+}
+
+/** Resolves with how many emails are known again of which a page was lost. */
+async function rebuildPages(tools: RepairTools): Promise<number> {
+  const { contents, threads, mail, store, prefix, platform, ring } = tools;
+  const { state } = mail;
+  const { id: ids } = state.emails.columns;
+  const rows = await lostPages(state, (email) => contents.readRecord(state, email));
+  const headers = await lostPages(state, (email) => contents.readHeader(state, email));
+  const isInLost = (email: number): boolean => {
+    const page = Math.floor(email / PAGE_EMAILS);
+    return rows.has(page) || headers.has(page);
+  };
+  const mustIndex = !(await threads.isWhole());
+  const wanted = new Map<string, number>();
+  for (let email = 0; email < state.emails.rows; email++)
+    if (mustIndex || isInLost(email)) wanted.set(hexText(ids.getId(email)), email);
+  const references = new Map<number, Uint8Array>();
+  let found = 0;
+  const report: SalvageReport = { damaged: [] };
+  if (wanted.size > 0)
+    for await (const salvaged of findMails({ store, platform }, prefix, ring, report, (id) => wanted.has(id))) {
+      const email = wanted.get(salvaged.id)!;
+      wanted.delete(salvaged.id);
+      found++;
+      const made = await digestOf(salvaged);
+      references.set(email, made.ids);
+      if (!isInLost(email)) continue;
+      const { name, offset, length } = salvaged.place;
+      const record = { id: ids.getId(email), key: salvaged.key, object: { name, offset, length } };
+      contents.rebuild(email, { ...record, summary: made.summary }, made.header);
+    }
+  // A page has a place for each of its emails, also for one of which nothing is left.
+  for (const email of [...wanted.values()].filter(isInLost)) {
+    const id = ids.getId(email);
+    const { summary, header } = digest(createScanner().finish(), 0);
+    const object = { name: bodyName(id), offset: 0, length: 0 };
+    contents.rebuild(email, { id, key: new Uint8Array(32), object, summary }, header);
+  }
+  state.losePages({ rows, headers });
+  if (mustIndex) {
+    const index = new ReferenceIndex();
+    for (const [email, named] of [...references].sort(([a], [b]) => a - b)) index.add(named, email);
+    state.references = index;
+  }
+  return found;
+}
+
+async function lostPages(state: MailState, read: (email: number) => Promise<unknown>): Promise<Set<number>> {
+  const lost = new Set<number>();
+  for (let email = 0; email < state.pages.emailRows; email += PAGE_EMAILS)
+    if (await isDamaged(() => read(email))) lost.add(email / PAGE_EMAILS);
+  return lost;
+}
+
+async function digestOf({ body, receivedMs }: SalvagedMail) {
+  const scanner = createScanner();
+  for await (const piece of body.read(0, body.size)) scanner.push(piece);
+  return digest(scanner.finish(), receivedMs);
+}
+
+/** Moves messages whose body can't be read away, and says so in their place. */
+async function setApart(
+  tools: RepairTools,
+  path: string,
+): Promise<{ readonly mailbox: string; readonly uid: number }[]> {
+  const { mail, contents, notices } = tools;
+  const view = openView(mail, path, { readOnly: false });
+  const lost: number[] = [];
+  for (let position = 0; position < view.length; position++) {
+    const message = view.message(position);
+    const isLost = await isDamaged(async () => {
+      const body = await contents.openBody(message);
+      if ((await readThrough(body)) < body.size) throw new EngineError("corrupt", "a message's body is cut off");
+    });
+    if (isLost) lost.push(position);
+  }
+  if (lost.length === 0) return [];
+  await mail.ensure(DAMAGED);
+  for (const position of lost) {
+    const { state, row } = view.message(position);
+    const email = state.emailOf(row);
+    const [header] = await contents.readHeaders([view.message(position)]).catch(unlessDamaged);
+    const fields = header?.fields() ?? [];
+    const known = ["From", "To", "Date", "Subject", "Message-ID"].flatMap((name) => {
+      const value = findHeader(fields, name.toLowerCase());
+      return value === undefined ? [] : [`    ${name}: ${value.replace(/[^\x20-\x7e]+/g, " ")}`];
+    });
+    const id = hexText(state.emails.columns.id.getId(email));
+    await notices.tell(path, `lost ${id}`, "A message is lost", [
+      `A message of ${state.sizeOf(row)} octets that came at ${new Date(state.receivedOf(row).timeMs).toUTCString()}`,
+      "can't be read any more: the store has lost or damaged it. What is known of it:",
+      "",
+      ...known,
+      "",
+      `It is kept in ${DAMAGED}: if the store is brought back from a backup, it may be whole there.`,
+    ]);
+  }
+  const told = lost.map((position) => ({ mailbox: path, uid: view.uidAt(position) }));
+  await view.move(lost, DAMAGED);
+  return told;
+}
+
+async function isDamaged(read: () => Promise<unknown>): Promise<boolean> {
+  return read().then(
+    () => false,
+    (error: unknown) => unlessDamaged(error).length === 0,
+  );
+}
+
+/** Nothing, for what is damaged; every other error is thrown on. */
+function unlessDamaged(error: unknown): [] {
+  if (error instanceof EngineError && error.code === "corrupt") return [];
+  throw error;
+}

@@ -1,0 +1,302 @@
+import { entryName, entryNumber } from "../../bay/entry.ts";
+import { type ListedObject, listObjects } from "../../bay/list-objects.ts";
+import { MANIFESTS, manifestNumber } from "../../bay/manifest.ts";
+import { asStoreFailure } from "../../bay/store-failure.ts";
+import { EngineError } from "../../errors.ts";
+import { pagesOf } from "../../mail/checkpoint/snapshot.ts";
+import { bodyId } from "../../mail/ops/names.ts";
+import { namesIn } from "../../mail/state/pages.ts";
+import type { MailState } from "../../mail/state/state.ts";
+import type { ObjectStore } from "../../storage/object-store.ts";
+import { adoptCheckpoint, type MailLog } from "../open-log.ts";
+import type { Platform } from "../platform.ts";
+
+/** What is applied after a checkpoint until the next is due; an opening reads all of it. */
+interface TailLimits {
+  readonly entries: number;
+  readonly bytes: number;
+}
+const LOCAL_TAIL: TailLimits = { entries: 1000, bytes: 8 * 2 ** 20 };
+/** For a store that is asked over a network, one request an entry. */
+const REMOTE_TAIL: TailLimits = { entries: 64, bytes: 2 ** 20 };
+/** Checkpoints take at most this share of the time while changes come in fast. */
+const CHECKPOINT_SHARE = 0.1;
+
+/** Covered log entries are kept this long after their checkpoint was announced, and condemned objects after that was
+ * decided, by the store's dates: whoever still reads them has that long. */
+const KEEP_MS: number = 24 * 60 * 60_000;
+/** What nobody names for as long as this may be garbage: a delivery writes its note within two hours of its body. */
+const UNNAMED_MS: number = 3 * 60 * 60_000;
+/** How often garbage is looked for, and whether there is anything to do at all. */
+const COLLECT_MS: number = 20 * 60 * 60_000;
+const RUN_MS: number = 60 * 60_000;
+const TICK_MS = 60_000;
+/** Names of one request or op. */
+const NAMES_MAX = 1000;
+/** Checkpoints that may stand above the current one, their makers having died before they could announce them. */
+const MANIFESTS_MAX = 64;
+/** When an object's age by the store's dates alone says that no upload of it is under way. */
+const OLD_MS: number = 24 * 60 * 60_000;
+
+/**
+ * Keeps an open account's log short and its part of the store free of what nobody names: checkpoints, trimming,
+ * collection (STORAGE rules §3 to §5). It decides nothing by itself that another process could contradict: what is to be
+ * deleted is decided in the log, and deleted a day later.
+ */
+export class Upkeep {
+  readonly #bay: MailLog;
+  readonly #store: ObjectStore;
+  readonly #prefix: string;
+  readonly #platform: Platform;
+  readonly #stop: (() => void)[] = [];
+  #checkpointing: Promise<void> | undefined;
+  #running: Promise<void> | undefined;
+  #lastRun = Number.NEGATIVE_INFINITY;
+  #nextCheckpoint = Number.NEGATIVE_INFINITY;
+  /** One that is due waits for its time. */
+  #isLater = false;
+  #disposed = false;
+  /** What the last listing showed, and when one showed it first, on the monotonic clock. */
+  #unnamed = new Map<string, number>();
+
+  constructor(bay: MailLog, store: ObjectStore, prefix: string, platform: Platform) {
+    this.#bay = bay;
+    this.#store = store;
+    this.#prefix = prefix;
+    this.#platform = platform;
+    this.#stop.push(
+      bay.onApplied(() => {
+        this.#adoptIfDue();
+        this.#checkpointIfDue();
+      }),
+    );
+    const stopTicking = platform.every?.(TICK_MS, () => {
+      if (platform.monotonic() - this.#lastRun >= RUN_MS) void this.#runQuietly();
+    });
+    if (stopTicking) this.#stop.push(stopTicking);
+    this.#checkpointIfDue();
+  }
+
+  async dispose(): Promise<void> {
+    this.#disposed = true;
+    for (const stop of this.#stop) stop();
+    // What fails was told to who began it.
+    await this.#checkpointing?.catch(() => undefined);
+    await this.#running?.catch(() => undefined);
+  }
+
+  get #state(): MailState {
+    return this.#bay.state;
+  }
+
+  #adoptIfDue(): void {
+    const { checkpoint, pages } = this.#state;
+    if (checkpoint && checkpoint.covers > pages.covers && this.#checkpointing === undefined)
+      adoptCheckpoint(this.#bay).catch((error: unknown) => this.#warn("checkpoint can't be read", error));
+  }
+
+  #checkpointIfDue(): void {
+    const { entries, bytes } = this.#bay.tail;
+    const limits = this.#store.freshen ? LOCAL_TAIL : REMOTE_TAIL;
+    const isDue = entries >= limits.entries || bytes >= limits.bytes;
+    if (!isDue || this.#bay.rolledBack || this.#disposed) return;
+    const waitMs = this.#nextCheckpoint - this.#platform.monotonic();
+    if (waitMs > 0) void this.#checkpointLater(waitMs);
+    else this.checkpoint().catch((error: unknown) => this.#warn("checkpoint failed", error));
+  }
+
+  /** When it may be made again, whether anything is written then or not: who comes next should not have to wait for it. */
+  async #checkpointLater(waitMs: number): Promise<void> {
+    if (this.#isLater) return;
+    this.#isLater = true;
+    await this.#platform.delay(waitMs);
+    this.#isLater = false;
+    this.#checkpointIfDue();
+  }
+
+  /** Writes a checkpoint; sessions go on meanwhile. A failure costs nothing but the next try. */
+  checkpoint(): Promise<void> {
+    const begun = this.#platform.monotonic();
+    this.#checkpointing ??= this.#checkpoint().finally(() => {
+      this.#checkpointing = undefined;
+      const now = this.#platform.monotonic();
+      this.#nextCheckpoint = now + (now - begun) / CHECKPOINT_SHARE;
+    });
+    return this.#checkpointing;
+  }
+
+  async #checkpoint(): Promise<void> {
+    await this.#bay.sync();
+    await adoptCheckpoint(this.#bay);
+    const startedAt = this.#bay.position;
+    const upon = this.#state.checkpoint?.covers ?? 0;
+    try {
+      await this.#bay.checkpoint(async ({ covers, manifest, emails }) => {
+        const outcome = await this.#bay.push({
+          op: { kind: "checkpoint", covers, manifest, emailRows: emails, startedAt },
+        });
+        // Its manifest stays where it is: another may come to be of that name, and a deletion may come late.
+        if (outcome.refusal)
+          throw new EngineError("conflict", "another checkpoint was made, or objects were condemned, meanwhile");
+      });
+    } catch (error) {
+      if (!(error instanceof EngineError && error.code === "corrupt")) throw error;
+      // What it was made of may be gone because another's checkpoint holds it.
+      await this.#bay.sync();
+      if ((this.#state.checkpoint?.covers ?? 0) <= upon) throw error;
+      throw new EngineError("conflict", "another checkpoint was made meanwhile", { cause: error });
+    }
+  }
+
+  async #runQuietly(): Promise<void> {
+    await this.run().catch((error: unknown) => this.#warn("upkeep failed", error));
+  }
+
+  /** Deletes what may be deleted by now, and decides what may be later. Safe at any time, in any number of processes. */
+  run(): Promise<void> {
+    this.#running ??= this.#run().finally(() => {
+      this.#running = undefined;
+    });
+    return this.#running;
+  }
+
+  async #run(): Promise<void> {
+    if (this.#bay.rolledBack) return;
+    this.#lastRun = this.#platform.monotonic();
+    await this.#bay.sync();
+    await adoptCheckpoint(this.#bay);
+    const notes = await this.#deleteNotes();
+    const trimmed = await this.#trim();
+    const names = await this.#deleteCondemned();
+    // A note is forgotten once the entry that took it in is gone: that is a day and more ago.
+    const forgotten = notes.filter((note) => this.#state.takenNotes.get(note)! <= trimmed);
+    if (forgotten.length > 0 || names.length > 0 || trimmed > this.#state.trimmed)
+      await this.#bay.push({ op: { kind: "forget", names, notes: forgotten, trimmed } });
+    await this.#collect();
+  }
+
+  /** Deletes notes that the current checkpoint makes unneeded. Returns all taken-in ones that are gone. */
+  async #deleteNotes(): Promise<string[]> {
+    const { takenNotes, pages, checkpoint } = this.#state;
+    // An opening may have found a checkpoint that was never announced: nothing is deleted upon that.
+    const covers = Math.min(pages.covers, checkpoint?.covers ?? 0);
+    const covered = [...takenNotes].filter(([, entry]) => entry <= covers).map(([note]) => note);
+    if (covered.length === 0) return [];
+    const there = new Set<string>();
+    for await (const { name } of this.#list("note/")) there.add(name);
+    await this.#delete(covered.filter((note) => there.has(note)));
+    return covered.slice(0, NAMES_MAX);
+  }
+
+  /** Deletes log entries and manifests that a checkpoint has covered for a day. Returns the last entry that is gone. */
+  async #trim(): Promise<number> {
+    const { checkpoints, trimmed, pages } = this.#state;
+    for (const { covers, announced } of checkpoints.toReversed()) {
+      if (covers <= trimmed) break;
+      // Only what this process knows the pages of: else it could not read on.
+      if (covers > pages.covers || !(await this.#isEntryOld(announced, KEEP_MS))) continue;
+      await this.#deleteEntries(covers);
+      const manifests: string[] = [];
+      for await (const { name } of this.#list(MANIFESTS)) if (manifestNumber(name) < covers) manifests.push(name);
+      await this.#delete(manifests);
+      return covers;
+    }
+    return trimmed;
+  }
+
+  /** Oldest first, so that a log never has a gap. */
+  async #deleteEntries(last: number): Promise<void> {
+    for (;;) {
+      const { objects } = await asStoreFailure(this.#store.list(`${this.#prefix}log/`, { limit: NAMES_MAX }));
+      const names = objects.map(({ name }) => name).filter((name) => entryNumber(name) <= last);
+      if (names.length === 0) return;
+      await asStoreFailure(this.#store.delete(names, { priority: "bulk", essential: true }));
+      if (names.length < objects.length) return;
+    }
+  }
+
+  async #deleteCondemned(): Promise<string[]> {
+    const { condemned } = this.#state;
+    const gone: string[] = [];
+    for (const entry of new Set(condemned.values())) {
+      if (!(await this.#isEntryOld(entry, KEEP_MS))) continue;
+      const names = [...condemned].filter(([, decided]) => decided === entry).map(([name]) => name);
+      await this.#delete(names);
+      gone.push(...names);
+    }
+    return gone.slice(0, NAMES_MAX);
+  }
+
+  /** Whether the entry was stored so long ago; one that is gone was. */
+  async #isEntryOld(entry: number, age: number): Promise<boolean> {
+    if (entry <= this.#state.trimmed) return true;
+    const got = await asStoreFailure(this.#store.get(this.#prefix + entryName(entry), { start: 0, end: 1 }));
+    return !got.found || got.now - got.created >= age;
+  }
+
+  /** Condemns what nobody names. */
+  async #collect(): Promise<void> {
+    const { lastCondemn } = this.#state;
+    const hasNews = this.#bay.position > lastCondemn;
+    if (!hasNews || (lastCondemn > 0 && !(await this.#isEntryOld(lastCondemn, COLLECT_MS)))) return;
+    const listed = this.#bay.position;
+    const unnamed = this.#unnamed;
+    this.#unnamed = new Map();
+    const candidates: string[] = [];
+    for (const kind of ["body/", "page/", "pack/"])
+      for await (const object of this.#list(kind)) {
+        const since = unnamed.get(object.name) ?? this.#platform.monotonic();
+        this.#unnamed.set(object.name, since);
+        if (isLongThere(object, this.#platform.monotonic() - since)) candidates.push(object.name);
+      }
+    const named = await this.#namedByManifests();
+    if (!named) return;
+    // A note that waits may name a body that no email has yet.
+    await this.#bay.sync();
+    let isWaiting = false;
+    for await (const { name } of this.#list("note/")) isWaiting ||= !this.#state.takenNotes.has(name);
+    const isFree = (name: string): boolean => {
+      if (named.has(name) || this.#state.condemned.has(name)) return false;
+      if (!name.startsWith("body/")) return true;
+      const email = this.#state.findEmail(bodyId(name));
+      return email === undefined ? !isWaiting : !this.#state.isHeld(email);
+    };
+    await this.#bay.push({ op: { kind: "condemn", names: candidates.filter(isFree).slice(0, NAMES_MAX), listed } });
+  }
+
+  /** Names in the current manifest and in all above it; undefined if one can't be read now. */
+  async #namedByManifests(): Promise<Set<string> | undefined> {
+    const { objects } = await asStoreFailure(this.#store.list(this.#prefix + MANIFESTS, { limit: MANIFESTS_MAX }));
+    const current = this.#state.checkpoint?.covers ?? 0;
+    const named = new Set<string>();
+    for (const covers of objects.map(({ name }) => manifestNumber(name))) {
+      if (covers < current) break;
+      const read = await this.#bay.readManifest(covers);
+      if (!read) return undefined;
+      for (const name of namesIn(pagesOf(read.manifest.body, covers))) named.add(name);
+    }
+    return named;
+  }
+
+  /** The account's objects of one kind, by their names in it. */
+  async *#list(kind: string): AsyncGenerator<ListedObject> {
+    for await (const object of listObjects(this.#store, this.#prefix + kind, { priority: "bulk" }))
+      yield { ...object, name: object.name.slice(this.#prefix.length) };
+  }
+
+  async #delete(names: readonly string[]): Promise<void> {
+    for (let at = 0; at < names.length; at += NAMES_MAX) {
+      const part = names.slice(at, at + NAMES_MAX).map((name) => this.#prefix + name);
+      await asStoreFailure(this.#store.delete(part, { priority: "bulk", essential: true }));
+    }
+  }
+
+  #warn(event: string, error: unknown): void {
+    this.#platform.log({ level: "warn", event, error });
+  }
+}
+
+/** `watched`: how long this process has seen it unnamed. */
+function isLongThere({ created, now }: ListedObject, watched: number): boolean {
+  return watched >= UNNAMED_MS || now - created >= OLD_MS;
+}

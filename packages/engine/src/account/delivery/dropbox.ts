@@ -1,0 +1,145 @@
+import { hexText } from "../../bay/entry.ts";
+import { asStoreFailure } from "../../bay/store-failure.ts";
+import {
+  bodyContext,
+  encapsulate,
+  equalBytes,
+  hostId,
+  makeNote,
+  type SigningKeyPair,
+  wrapForDelivery,
+} from "../../crypto/index.ts";
+import { EngineError } from "../../errors.ts";
+import { encodeDelivered } from "../../mail/contents/delivered.ts";
+import { takeBody, tap } from "../../mail/intake.ts";
+import { bodyName } from "../../mail/ops/names.ts";
+import type { ObjectStore } from "../../storage/object-store.ts";
+import { chain } from "../../streams.ts";
+import type { Platform } from "../platform.ts";
+import { accountPrefix, type User } from "../sign-in/users.ts";
+import type { Handover, SealedNote, Unsettled } from "./unsettled.ts";
+
+/** What a delivering process is: the host's signing key and a name of its own. */
+export interface Deliverer {
+  readonly store: ObjectStore;
+  readonly platform: Platform;
+  readonly signer: SigningKeyPair;
+  readonly unsettled: Unsettled;
+}
+
+/**
+ * Where mail for one account is put by those who can't read it: public-key delivery. Nothing here opens anything, not
+ * even what was delivered a second ago.
+ */
+export class Dropbox {
+  readonly #deliverer: Deliverer;
+  readonly #user: User;
+  readonly #prefix: string;
+  /** Of whose dense numbers none may be missing: random, so that no two dropboxes share one. */
+  readonly #stream: Uint8Array;
+  #counter = 0;
+  #givenUp: number[] = [];
+
+  constructor(deliverer: Deliverer, user: User) {
+    this.#deliverer = deliverer;
+    this.#user = user;
+    this.#prefix = accountPrefix(user.record);
+    this.#stream = deliverer.platform.crypto.random(16);
+  }
+
+  /** Whether it seals to the key that this user has. */
+  isFor({ record }: User): boolean {
+    return equalBytes(record.kemPublicKey, this.#user.record.kemPublicKey);
+  }
+
+  /**
+   * Stores a message, sealed to the account's owner; durable when it resolves. `before` stands in front of the message
+   * (Return-Path and the like) and is no part of what a second try is known by. Errors: `unavailable`, `over-quota`,
+   * `unknown-outcome`.
+   */
+  async deliver(before: Uint8Array, message: AsyncIterable<Uint8Array>, client: Handover): Promise<void> {
+    const { unsettled } = this.#deliverer;
+    const counter = ++this.#counter;
+    const givenUp = this.#givenUp;
+    let note: SealedNote | undefined;
+    try {
+      using hash = unsettled.createFingerprint();
+      hash.update(this.#user.record.account);
+      const sealed = await this.#seal(before, tap(message, hash.update), { counter, givenUp });
+      const fingerprint = hexText(hash.end());
+      const earlier = unsettled.find(fingerprint);
+      note = earlier ? undefined : sealed;
+      await this.#put(fingerprint, earlier ?? sealed, { client, isAgain: earlier !== undefined });
+      if (note) this.#givenUp = this.#givenUp.filter((number) => !givenUp.includes(number));
+    } catch (error) {
+      // A note whose outcome is unknown may yet come, under its number.
+      if (isUnknown(error)) throw error;
+      note = undefined;
+      throw error;
+    } finally {
+      if (!note) this.#givenUp.push(counter);
+    }
+  }
+
+  /** `isAgain`: an earlier put of the note has no known outcome. */
+  async #put(
+    fingerprint: string,
+    note: SealedNote,
+    { client, isAgain }: { readonly client: Handover; readonly isAgain: boolean },
+  ): Promise<void> {
+    const { store, unsettled } = this.#deliverer;
+    unsettled.hold(fingerprint, note, client);
+    try {
+      await asStoreFailure(store.put(this.#prefix + note.name, note.bytes, { along: note.along }));
+    } catch (error) {
+      // That this put was surely not done says nothing of the earlier one.
+      if (isAgain || isUnknown(error)) unsettled.doubt(fingerprint, client);
+      else unsettled.drop(fingerprint, client);
+      throw error;
+    }
+  }
+
+  /** The message's note; its body is stored already if it is large. */
+  async #seal(
+    before: Uint8Array,
+    message: AsyncIterable<Uint8Array>,
+    { counter, givenUp }: { readonly counter: number; readonly givenUp: readonly number[] },
+  ): Promise<SealedNote> {
+    const { store, platform, signer } = this.#deliverer;
+    const { record } = this.#user;
+    const kem = encapsulate(platform.crypto, record);
+    const id = platform.crypto.random(16);
+    const key = platform.crypto.random(32);
+    const receivedMs = platform.now();
+    const bodyId = hexText(id);
+    const salvage = { key, receivedMs, mailbox: "", flags: [] };
+    const preamble = wrapForDelivery(platform.crypto, record, kem, bodyId, salvage);
+    const context = bodyContext(platform.crypto, record.account, bodyId, key);
+    const taken = await takeBody(chain([before], message), context, preamble, receivedMs, (content) =>
+      asStoreFailure(store.put(this.#prefix + bodyName(id), content)),
+    );
+    const name = noteName(receivedMs, platform.crypto.random(8));
+    const summary = encodeDelivered({
+      ...taken.digest,
+      bodyId: id,
+      key,
+      receivedMs,
+      receivedZone: 0,
+      objectLength: taken.inline ? 0 : taken.length,
+    });
+    const origin = { host: hostId(signer.publicKey), stream: this.#stream, counter, givenUp };
+    const { sealed, inline } = taken;
+    const body = sealed && inline ? { body: sealed } : {};
+    const along = sealed && !inline ? [{ name: this.#prefix + bodyName(id), content: sealed }] : [];
+    return { name, bytes: makeNote(platform.crypto, record, { name, kem, origin, summary, ...body }, signer), along };
+  }
+}
+
+function isUnknown(error: unknown): boolean {
+  return error instanceof EngineError && error.code === "unknown-outcome";
+}
+
+/** `note/<milliseconds in 12 hex><16 random hex>`: names sort by time of delivery. */
+function noteName(timeMs: number, random: Uint8Array): string {
+  return `note/${Math.max(0, Math.floor(timeMs)).toString(16).padStart(12, "0")}${hexText(random)}`;
+}

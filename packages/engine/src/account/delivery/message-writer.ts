@@ -1,0 +1,148 @@
+import { hexText } from "../../bay/entry.ts";
+import { asStoreFailure } from "../../bay/store-failure.ts";
+import { bodyContext, type Ring, wrapForOwner } from "../../crypto/index.ts";
+import { EngineError } from "../../errors.ts";
+import type { Contents } from "../../mail/contents/contents.ts";
+import type { Threads } from "../../mail/contents/threads.ts";
+import { type TakenBody, takeBody } from "../../mail/intake.ts";
+import type { Appended, Carried, Mail } from "../../mail/mail.ts";
+import { bodyName } from "../../mail/ops/names.ts";
+import type { BodyPlace, NewEmail } from "../../mail/ops/op.ts";
+import type { NewObject, ObjectStore } from "../../storage/object-store.ts";
+import type { MailLog } from "../open-log.ts";
+import type { Platform } from "../platform.ts";
+
+/** A message that is sealed, but in no mailbox yet. A large one is stored: if it is never appended it is collected. */
+export interface Prepared {
+  readonly email: Omit<NewEmail, "thread">;
+  /** The sealed body, if it rides in the log entry or is stored along with it. */
+  readonly carried: Carried;
+  /** Bytes of it. */
+  readonly heldBytes: number;
+  /** The log's position before the body's first byte was stored. */
+  readonly since: number;
+}
+
+export interface Arrival {
+  /** The mailbox's path, kept with the body for salvage. */
+  readonly mailbox: string;
+  readonly flags: readonly string[];
+  /** INTERNALDATE: now, if it is left out. */
+  readonly received?: { readonly timeMs: number; readonly zoneMinutes: number };
+}
+
+export interface MessageWriterOptions {
+  readonly bay: MailLog;
+  readonly mail: Mail;
+  readonly contents: Contents;
+  readonly threads: Threads;
+  readonly store: ObjectStore;
+  readonly prefix: string;
+  readonly platform: Platform;
+  readonly ring: Ring;
+}
+
+/** Messages, and bytes of small bodies, that one op of {@link MessageWriter.appendMany} should bring at most. */
+export const APPEND_EMAILS_MAX = 256;
+export const APPEND_BYTES_MAX: number = 2 ** 20;
+
+/** How often a message is brought again because the collector came between. */
+const APPEND_TRIES = 3;
+
+/** Seals, stores and appends messages that their owner brings. */
+export class MessageWriter {
+  readonly #options: MessageWriterOptions;
+
+  constructor(options: MessageWriterOptions) {
+    this.#options = options;
+  }
+
+  /** Takes a message in as it streams, in bounded memory. Errors: `unavailable`, `over-quota`. */
+  async write(source: AsyncIterable<Uint8Array>, { mailbox, flags, received }: Arrival): Promise<Prepared> {
+    const { bay, store, prefix, platform, ring } = this.#options;
+    const id = platform.crypto.random(16);
+    const key = platform.crypto.random(32);
+    const { timeMs, zoneMinutes } = received ?? { timeMs: platform.now(), zoneMinutes: 0 };
+    const preamble = wrapForOwner(platform.crypto, ring, hexText(id), { key, receivedMs: timeMs, mailbox, flags });
+    const since = bay.position;
+    const context = bodyContext(platform.crypto, ring.account, hexText(id), key);
+    const taken = await takeBody(source, context, preamble, timeMs, (content) =>
+      asStoreFailure(store.put(prefix + bodyName(id), content)),
+    );
+    const place: BodyPlace = taken.inline ? { in: "entry", attachment: 0 } : { in: "object", length: taken.length };
+    const email = { ...taken.digest, id, key, place, receivedMs: timeMs, receivedZone: zoneMinutes, flags };
+    return { email, carried: this.#carried(id, taken), heldBytes: taken.sealed?.length ?? 0, since };
+  }
+
+  #carried(id: Uint8Array, { sealed, inline }: TakenBody): Carried {
+    if (!sealed) return {};
+    if (inline) return { attachments: [sealed] };
+    return { along: [{ name: this.#options.prefix + bodyName(id), content: sealed }] };
+  }
+
+  /** Puts a prepared message into the mailbox at `path`. Errors: `not-found`, `unavailable`, `unknown-outcome`. */
+  append(path: string, prepared: Prepared): Promise<Appended> {
+    return this.appendMany(path, [prepared]);
+  }
+
+  /** Puts prepared messages into the mailbox at `path` by one op: all or none. The caller keeps to
+   * {@link APPEND_EMAILS_MAX} and {@link APPEND_BYTES_MAX}. Errors: as {@link append}. */
+  async appendMany(path: string, messages: readonly Prepared[]): Promise<Appended> {
+    const { mail, threads } = this.#options;
+    const given = await threads.assign(messages.map(({ email }) => email.ids));
+    for (let tries = 1; ; tries++) {
+      const attachments: Uint8Array[] = [];
+      const along: NewObject[] = [];
+      const emails = messages.map(({ email, carried }, at): NewEmail => {
+        const isInEntry = email.place.in === "entry";
+        const place = isInEntry ? ({ in: "entry", attachment: attachments.length } as const) : email.place;
+        attachments.push(...(carried.attachments ?? []));
+        along.push(...(carried.along ?? []));
+        return { ...email, place, thread: given[at]! };
+      });
+      const since = Math.min(...messages.map((message) => message.since));
+      try {
+        return await mail.append(path, emails, since, { attachments, along });
+      } catch (error) {
+        const isInTheWay = error instanceof EngineError && error.code === "conflict";
+        if (!isInTheWay || tries === APPEND_TRIES) throw error;
+        messages = await this.#againMany(messages, path);
+      }
+    }
+  }
+
+  /** Only bodies of their own are in the collector's way; the small ones are made upon the present once more. */
+  async #againMany(messages: readonly Prepared[], path: string): Promise<Prepared[]> {
+    const again: Prepared[] = [];
+    for (const message of messages) {
+      const { email } = message;
+      const since = this.#options.bay.position;
+      again.push(email.place.in === "object" ? await this.again(email, path) : { ...message, since });
+    }
+    return again;
+  }
+
+  /**
+   * An op that brings this message was refused because the collector came between: its body may be gone, or going. What
+   * surely stays is brought again as it is; what is condemned is stored under a new name. Errors: `unavailable` if it
+   * is gone.
+   */
+  async again(email: Omit<NewEmail, "thread">, mailbox: string): Promise<Prepared> {
+    const { bay, store, prefix, contents } = this.#options;
+    await bay.sync();
+    const since = bay.position;
+    const name = bodyName(email.id);
+    if (email.place.in !== "object") throw new Error("only bodies of their own are condemned");
+    if (bay.state.condemned.has(name)) {
+      const body = await contents.openStored(
+        { ...email, object: { name, offset: 0, length: email.place.length } },
+        email.size,
+      );
+      const received = { timeMs: email.receivedMs, zoneMinutes: email.receivedZone };
+      return this.write(body.read(0, email.size), { mailbox, flags: email.flags, received });
+    }
+    const { found } = await asStoreFailure(store.get(prefix + name, { start: 0, end: 1 }));
+    if (!found) throw new EngineError("unavailable", "the message took too long to be stored, send it again");
+    return { email, carried: {}, heldBytes: 0, since };
+  }
+}

@@ -1,0 +1,295 @@
+import { hexText } from "../../bay/entry.ts";
+import { asStoreFailure } from "../../bay/store-failure.ts";
+import { CryptoError, openNote, type Ring } from "../../crypto/index.ts";
+import { decodeDelivered } from "../../mail/contents/delivered.ts";
+import type { Threads } from "../../mail/contents/threads.ts";
+import type { Mail } from "../../mail/mail.ts";
+import { INBOX_ID } from "../../mail/ops/names.ts";
+import type { NewEmail, TakenNote } from "../../mail/ops/op.ts";
+import type { ObjectStore } from "../../storage/object-store.ts";
+import type { MailLog } from "../open-log.ts";
+import type { Platform } from "../platform.ts";
+import type { MessageWriter } from "./message-writer.ts";
+import type { Notices } from "./notices.ts";
+
+/** Notes of one take-in op, and bytes of them in memory at once. */
+const NOTES_MAX = 256;
+/** Names of notes that are kept until somebody is there to take them in; where more came the store is asked for all. */
+const TOLD_MAX = 4096;
+/** How long none comes until those that nobody waits for are taken in. */
+const QUIET_MS = 2000;
+/** How much later than its name says a note may come: deliveries end within two hours, and hosts' clocks differ. Each
+ * opening of an account looks at all. */
+const NOTE_DELAY_MAX_MS: number = 3 * 60 * 60_000;
+/** How old a note may be whose copy will do: its name came from a list, or from who put it. Much less than the day after
+ * which a note that was taken in may be gone and forgotten: one that is read still would be taken in twice. */
+const NOTE_COPY_AGE_MAX_MS: number = 60 * 60_000;
+/** A note that does not open is tried so often, so long apart, before its owner is told. */
+const UNREADABLE_TRIES = 3;
+const UNREADABLE_RETRY_MS: number = 30 * 60_000;
+/** A number that is missing in a stream of deliveries is told to the owner after so long. */
+const GAP_TOLD_MS: number = 24 * 60 * 60_000;
+
+/** Where mail without a good signature goes. */
+export const UNVERIFIED = "Unverified";
+/** Where the owner is told of mail that can't be opened. */
+export const UNREADABLE = "Unreadable";
+
+export interface TakeInOptions {
+  readonly bay: MailLog;
+  readonly mail: Mail;
+  readonly threads: Threads;
+  readonly messages: MessageWriter;
+  readonly notices: Notices;
+  readonly store: ObjectStore;
+  readonly prefix: string;
+  readonly platform: Platform;
+  readonly ring: Ring;
+  /** Public keys of the hosts whose deliveries are believed. */
+  readonly trustedHosts: readonly Uint8Array[];
+}
+
+interface Failure {
+  readonly tries: number;
+  readonly lastTry: number;
+}
+
+/**
+ * Takes delivered mail in, exactly once, in order of delivery (STORAGE rules §7). What can't be opened stays where it
+ * is, blocks nothing, is tried again and told to its owner.
+ */
+export class TakeIn {
+  readonly #options: TakeInOptions;
+  readonly #failures = new Map<string, Failure>();
+  /** Notes that came, by name, since they were last looked for. */
+  readonly #told = new Set<string>();
+  /** Some may have come of which nobody told a name. */
+  #mustList = true;
+  #lastNote = "";
+  #running: Promise<void> | undefined;
+  /** Notes that came while nobody waited for them. */
+  #arrivals = 0;
+  #waitsForQuiet = false;
+  #ended = false;
+
+  constructor(options: TakeInOptions) {
+    this.#options = options;
+  }
+
+  /** A note came, of this name if it is known. */
+  tell(name?: string): void {
+    if (name === undefined || this.#told.size >= TOLD_MAX) this.#mustList = true;
+    else this.#told.add(name.slice(this.#options.prefix.length));
+  }
+
+  /** Notes that could not be opened when they were last tried. */
+  get unreadable(): readonly string[] {
+    return [...this.#failures.keys()].sort();
+  }
+
+  /** Takes in all that is there; what could not be opened is tried again now. */
+  async retry(): Promise<void> {
+    await this.settled();
+    for (const [name, { tries }] of this.#failures)
+      this.#failures.set(name, { tries, lastTry: Number.NEGATIVE_INFINITY });
+    this.#mustList = true;
+    this.#lastNote = "";
+    await this.run();
+  }
+
+  /** Whether there may be anything to take in. */
+  get isWanted(): boolean {
+    return this.#mustList || this.#told.size > 0 || this.#running !== undefined || this.#failures.size > 0;
+  }
+
+  /** Takes in what came, as far as it was told. */
+  async run(): Promise<void> {
+    // One under way may have listed before the newest note came: wait for it, then look again.
+    while (this.#running !== undefined) await this.settled();
+    this.#running = this.#takeInAll().finally(() => {
+      this.#running = undefined;
+    });
+    await this.#running;
+  }
+
+  /** Takes in what came when no more has come for a while: all at once it costs less, and nobody waits for it. */
+  async runWhenQuiet(): Promise<void> {
+    this.#arrivals++;
+    if (this.#waitsForQuiet) return;
+    this.#waitsForQuiet = true;
+    let seen: number;
+    do {
+      seen = this.#arrivals;
+      await this.#options.platform.delay(QUIET_MS);
+    } while (seen !== this.#arrivals);
+    this.#waitsForQuiet = false;
+    if (!this.#ended) await this.run();
+  }
+
+  /** Begins no more. Waits for the one under way. */
+  async end(): Promise<void> {
+    this.#ended = true;
+    await this.settled();
+  }
+
+  /** Waits for the one under way; its failure was told to who began it. */
+  async settled(): Promise<void> {
+    await this.#running?.catch(() => undefined);
+  }
+
+  async #takeInAll(): Promise<void> {
+    if (this.#options.bay.rolledBack) return;
+    if (this.#mustList) await this.#takeListed();
+    // The list does not reach back to all of these.
+    for (const name of this.#failures.keys()) if (this.#isDue(name)) this.#told.add(name);
+    await this.#takeTold();
+    await this.#tellOfGaps();
+  }
+
+  async #takeListed(): Promise<void> {
+    const { bay, store, prefix } = this.#options;
+    this.#mustList = false;
+    this.#told.clear();
+    try {
+      // A note may be stored after one of a later name: its name is given before its bytes are there.
+      let after = this.#lastNote === "" ? "" : `${prefix}${noteNameBefore(this.#lastNote, NOTE_DELAY_MAX_MS)}`;
+      for (;;) {
+        const listed = bay.position;
+        const { objects } = await asStoreFailure(store.list(`${prefix}note/`, { after, limit: NOTES_MAX }));
+        if (objects.length === 0) return;
+        const names = objects.map(({ name }) => name.slice(prefix.length));
+        // A list that is too old by now is made again.
+        if (!(await this.#take(names, listed))) continue;
+        after = objects.at(-1)!.name;
+        if (names.at(-1)! > this.#lastNote) this.#lastNote = names.at(-1)!;
+        // A list that was not full has shown all.
+        if (objects.length < NOTES_MAX) return;
+      }
+    } catch (error) {
+      this.#mustList = true;
+      throw error;
+    }
+  }
+
+  async #takeTold(): Promise<void> {
+    while (this.#told.size > 0) {
+      const listed = this.#options.bay.position;
+      const names = [...this.#told].sort().slice(0, NOTES_MAX);
+      for (const name of names) this.#told.delete(name);
+      const isTaken = await this.#take(names, listed).catch((error: unknown) => {
+        this.#mustList = true;
+        throw error;
+      });
+      if (!isTaken) for (const name of names) this.#told.add(name);
+    }
+  }
+
+  /** Takes these notes in, those that were not. Resolves with false if that must be made upon a newer view. */
+  async #take(names: readonly string[], listed: number): Promise<boolean> {
+    const fresh = names.filter((name) => !this.#options.bay.state.takenNotes.has(name) && this.#isDue(name));
+    const notes = await Promise.all(fresh.map((name) => this.#readNote(name)));
+    const good = notes.filter((note) => note !== undefined);
+    return good.length === 0 || this.#push(good, listed);
+  }
+
+  /** Resolves with false if the op was refused: it must be made upon a newer view. */
+  async #push(notes: readonly TakenNote[], listed: number): Promise<boolean> {
+    const { bay, messages, platform } = this.#options;
+    const seconds = Math.floor(platform.now() / 1000);
+    const push = async (some: readonly TakenNote[], upon: number) =>
+      bay.push({ op: { kind: "take-in", notes: await this.#threaded(some), listed: upon, seconds } });
+    const outcome = await push(notes, listed);
+    if (outcome.refusal) return false;
+    // Their bodies are about to be deleted: they came so late that nobody knew whose they were.
+    const condemned = notes.filter(({ note }) => outcome.condemned.includes(note));
+    if (condemned.length === 0) return true;
+    const again: TakenNote[] = [];
+    for (const note of condemned) {
+      const { email } = await messages.again(note.email, "");
+      again.push({ ...note, email: { ...email, thread: note.email.thread } });
+    }
+    return (await push(again, bay.position)).refusal === undefined;
+  }
+
+  async #threaded(notes: readonly TakenNote[]): Promise<TakenNote[]> {
+    const threads = await this.#options.threads.assign(notes.map(({ email }) => email.ids));
+    return notes.map((note, at) => ({ ...note, email: { ...note.email, thread: threads[at]! } }));
+  }
+
+  async #readNote(name: string): Promise<TakenNote | undefined> {
+    const { store, prefix, platform, ring, trustedHosts } = this.#options;
+    // What did not open may have been damaged on its way.
+    const copyAgeMaxMs = this.#failures.has(name) ? undefined : NOTE_COPY_AGE_MAX_MS;
+    const got = await asStoreFailure(store.get(prefix + name, undefined, { copyAgeMaxMs }));
+    if (!got.found) return undefined;
+    try {
+      const note = openNote(platform.crypto, ring, name, got.bytes, trustedHosts);
+      const { bodyId, objectLength, ...mail } = decodeDelivered(note.summary);
+      const email: NewEmail = {
+        ...mail,
+        id: bodyId,
+        place:
+          objectLength === 0
+            ? { in: "note", name, offset: note.bodyOffset, length: got.bytes.length - note.bodyOffset }
+            : { in: "object", length: objectLength },
+        thread: new Uint8Array(8),
+        flags: [],
+      };
+      this.#failures.delete(name);
+      return {
+        note: name,
+        mailbox: note.verified ? INBOX_ID : await this.#options.mail.ensure(UNVERIFIED),
+        email,
+        stream: note.verified ? hexText(note.origin.host) + hexText(note.origin.stream) : "",
+        counter: note.origin.counter,
+        givenUp: note.origin.givenUp,
+      };
+    } catch (error) {
+      if (!(error instanceof CryptoError || error instanceof RangeError)) throw error;
+      await this.#noteFailure(name, got.size, error);
+      return undefined;
+    }
+  }
+
+  #isDue(name: string): boolean {
+    const failure = this.#failures.get(name);
+    return failure === undefined || this.#options.platform.monotonic() - failure.lastTry >= UNREADABLE_RETRY_MS;
+  }
+
+  async #noteFailure(name: string, size: number, error: Error): Promise<void> {
+    const { platform, notices } = this.#options;
+    const tries = (this.#failures.get(name)?.tries ?? 0) + 1;
+    this.#failures.set(name, { tries, lastTry: platform.monotonic() });
+    platform.log({ level: "warn", event: "note can't be opened", note: name, tries, error });
+    if (tries < UNREADABLE_TRIES) return;
+    const came = new Date(Number.parseInt(name.slice(5, 17), 16));
+    await notices.tell(UNREADABLE, `unreadable ${name}`, "A message can't be opened", [
+      `A message of about ${size} bytes came at ${Number.isNaN(came.getTime()) ? "an unknown time" : came.toUTCString()}`,
+      "and can't be opened: it was damaged, or sealed to a key that this account does not have.",
+      "It is kept as it is, and tried again each time the account is opened.",
+      `Your provider knows it as ${name}.`,
+    ]);
+  }
+
+  /** Deliveries that were numbered by their host and never came: somebody may keep them back. */
+  async #tellOfGaps(): Promise<void> {
+    const { bay, notices, platform } = this.#options;
+    const before = Math.floor((platform.now() - GAP_TOLD_MS) / 1000);
+    for (const [stream, { missing }] of bay.state.streams)
+      for (const [number, seconds] of missing)
+        if (seconds <= before)
+          await notices.tell("INBOX", `missing ${stream} ${number}`, "A delivery is missing", [
+            `Your mail server took a message for you before ${new Date(seconds * 1000).toUTCString()},`,
+            `and the store does not show it: delivery ${number} of ${stream.slice(0, 16)}.`,
+            "It was lost in the store, or somebody keeps it back. Tell your provider.",
+          ]);
+  }
+}
+
+/** A name that sorts before all notes whose time is within `ms` of this one's. */
+function noteNameBefore(name: string, ms: number): string {
+  const time = Number.parseInt(name.slice(5, 17), 16);
+  return `note/${Math.max(0, time - ms)
+    .toString(16)
+    .padStart(12, "0")}`;
+}

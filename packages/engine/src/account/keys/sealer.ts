@@ -1,0 +1,54 @@
+import type { Sealer } from "../../bay/machine.ts";
+import {
+  CryptoError,
+  type CryptoPlatform,
+  currentVersion,
+  hash,
+  keyVersionOf,
+  openObject,
+  purposeKey,
+  type Ring,
+  sealObject,
+} from "../../crypto/index.ts";
+import { EngineError } from "../../errors.ts";
+
+const PURPOSE = {
+  entry: "log",
+  manifest: "log",
+  columns: "page",
+  rows: "page",
+  headers: "page",
+  references: "page",
+} as const;
+
+/** The owner made new keys: a sign-in with them opens what was sealed since. */
+export class NewKeys extends EngineError {
+  constructor(options?: ErrorOptions) {
+    super("not-permitted", "the account has new keys: sign in again", options);
+    this.name = "NewKeys";
+  }
+}
+
+/** Bay's objects under the keys of a ring. */
+export function ringSealer(platform: CryptoPlatform, ring: Ring): Sealer {
+  const keys = new Map<string, Uint8Array>();
+  const context = (kind: keyof typeof PURPOSE, id: string, version: number) => {
+    const purpose = PURPOSE[kind];
+    const known = keys.get(`${purpose} ${version}`);
+    const key = known ?? purposeKey(ring, version, purpose);
+    if (!known) keys.set(`${purpose} ${version}`, key);
+    return { platform, key, keyVersion: version, account: ring.account, kind, id } as const;
+  };
+  return {
+    seal: (kind, id, content) => sealObject(context(kind, id, currentVersion(ring).version), content),
+    open(kind, id, bytes) {
+      try {
+        return openObject(context(kind, id, keyVersionOf(bytes)), bytes);
+      } catch (cause) {
+        if (cause instanceof CryptoError && cause.code === "unknown-key") throw new NewKeys({ cause });
+        throw new EngineError("corrupt", "an object of the account does not open", { cause });
+      }
+    },
+    hash,
+  };
+}

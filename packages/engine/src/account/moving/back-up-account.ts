@@ -1,0 +1,56 @@
+import { entryNumber } from "../../bay/entry.ts";
+import { findFence, findHead } from "../../bay/fence.ts";
+import { listObjects } from "../../bay/list-objects.ts";
+import { listCheckpoints } from "../../bay/log-objects.ts";
+import { EngineError } from "../../errors.ts";
+import { Copier, type Copying, type CopyReport, isAny } from "./copier.ts";
+
+/** A note comes after its body, so bodies are listed later. */
+const KINDS = ["slot/", "note/", "body/", "pack/", "page/", "checkpoint/"] as const;
+/** How often what changed under the copy is copied anew. */
+const TRIES = 20;
+
+/**
+ * Copies an account as of one moment, object by object, with none of its keys, while its owner and deliveries write on.
+ *
+ * The moment is that of the log's last entry when a pass begins. All that the account holds then is still there at the
+ * pass's end: what is deleted was condemned a day before, or is a note whose mail a checkpoint holds. So if no checkpoint
+ * came meanwhile, and the key slots are the same, the pass has everything; else there is another, for what is new.
+ *
+ * `to` must have nothing of the account. Errors: `not-found` where there is no such account, or it was moved away;
+ * `unavailable`, also of an account that is written to without end; `over-quota`.
+ */
+export async function backUpAccount(copying: Copying): Promise<CopyReport> {
+  const { from: store, prefix } = copying;
+  if (await findFence({ store, prefix })) throw new EngineError("not-found", "the account was moved to another store");
+  const copier = new Copier(copying);
+  for (let tries = 1; tries <= TRIES; tries++) {
+    const before = await markOf(copying);
+    const head = await findHead({ store, prefix });
+    for (const kind of KINDS) await copier.copyAll(kind);
+    await copier.copyAll("log/", ({ name }) => entryNumber(name) <= head);
+    if ((await markOf(copying)) === before) return copier.report;
+  }
+  throw new EngineError("unavailable", "the account changes without end: try again at a quieter time");
+}
+
+/** What must not change while a pass lasts. */
+async function markOf({ from: store, prefix }: Copying): Promise<string> {
+  const { covers } = await listCheckpoints({ store, prefix }, 1);
+  const slots: string[] = [];
+  for await (const { name } of listObjects(store, `${prefix}slot/`)) slots.push(name);
+  return [covers[0], ...slots].join(" ");
+}
+
+/**
+ * Brings back what {@link backUpAccount} copied. Slots go last: nobody opens half an account. Killed, it goes on with the
+ * next call. The account must be marked as restored before (`markRestored`), so that no uid shows another mail than before.
+ * Errors: `already-exists` where there is such an account; `unavailable`, `over-quota`.
+ */
+export async function restoreAccount(copying: Copying): Promise<CopyReport> {
+  const { to, prefix } = copying;
+  if (await isAny(to, `${prefix}slot/`)) throw new EngineError("already-exists", "there is such an account already");
+  const copier = new Copier(copying);
+  for (const kind of ["note/", "body/", "pack/", "page/", "checkpoint/", "log/", "slot/"]) await copier.copyAll(kind);
+  return copier.report;
+}

@@ -1,0 +1,280 @@
+import { type Prefetched, prefetchLog } from "../../bay/log-objects.ts";
+import {
+  type Argon2Lane,
+  copyRing,
+  equalBytes,
+  keyedHash,
+  parseAppPassword,
+  publicRecord,
+  type Ring,
+  type SlotSecret,
+  utf8,
+} from "../../crypto/index.ts";
+import { EngineError } from "../../errors.ts";
+import { Account, type AccountPlace, type OpenFrom, SlotUnlisted } from "../account.ts";
+import { appSlotName } from "../keys/app-passwords.ts";
+import { rehash } from "../keys/passwords.ts";
+import { NewKeys } from "../keys/sealer.ts";
+import { isStillListed, type OpenedSlot, openSlots, passwordSecret, trySlot, unlessNewKeys } from "../keys/slots.ts";
+import { AccountSession } from "../session.ts";
+import { Throttle } from "./throttle.ts";
+import { accountPrefix, normalizeAddress, type User, type UserDirectory } from "./users.ts";
+
+/** Keys are wiped this long after an account's last session. */
+export const KEEP_OPEN_MS: number = 10 * 60_000;
+/** What an unknown user's sign-in takes before any real one was measured. */
+const TYPICAL_KDF_MS = 250;
+
+export interface AccountsOptions extends AccountPlace {
+  readonly users: UserDirectory;
+  readonly pepper: Uint8Array | undefined;
+}
+
+interface Open {
+  readonly prefix: string;
+  readonly account: Promise<Account>;
+  /** Slot by slot, the keyed hash of a secret that opened it: the next sign-in needs no slow function. */
+  readonly accepted: Map<string, Uint8Array>;
+  /** Somebody was let in: from then on it lives only while one of their slots does. */
+  entered: boolean;
+  sessions: number;
+  closing: number;
+}
+
+/** A sign-in under way. */
+interface Attempt {
+  readonly user: User;
+  /** What it is known by once it has succeeded. */
+  readonly digest: Uint8Array;
+  readonly lane: Argon2Lane;
+  readonly prefetched: Promise<Prefetched | undefined> | undefined;
+}
+
+/** An account and the slot by which its owner came in. */
+interface Entered {
+  readonly open: Open;
+  readonly slot: string;
+}
+
+type KeySlot = Pick<OpenedSlot, "ring" | "slot">;
+
+/**
+ * Signs users in and keeps their accounts open while they are used. Opening a key slot that the account's log lists is
+ * the authentication; the store alone can't do it, nor can it bring an old slot back.
+ */
+export class Accounts {
+  readonly #options: AccountsOptions;
+  readonly #open = new Map<string, Open>();
+  readonly #throttle: Throttle;
+  readonly #cacheKey: Uint8Array;
+  #kdfMs = TYPICAL_KDF_MS;
+  #generation = 0;
+
+  constructor(options: AccountsOptions) {
+    this.#options = options;
+    this.#throttle = new Throttle(options.platform);
+    this.#cacheKey = options.platform.crypto.random(32);
+  }
+
+  /**
+   * A session for the owner of `name` (an address, or its part before the @ where that is unique). Errors:
+   * `not-permitted` for an unknown user and a wrong password alike, `unavailable` when too many wait.
+   */
+  async login(name: string, password: string, clientAddress: string): Promise<AccountSession> {
+    const user = await this.#findUser(name);
+    return this.#enter(user, user?.address ?? normalizeAddress(name), password, clientAddress);
+  }
+
+  /** The same for a user who was looked up before. */
+  loginAs(user: User, password: string, clientAddress: string): Promise<AccountSession> {
+    return this.#enter(user, user.address, password, clientAddress);
+  }
+
+  /** Closes everything: the server stops. */
+  async dispose(): Promise<void> {
+    const open = [...this.#open.values()];
+    this.#open.clear();
+    await Promise.all(open.map(async ({ account }) => (await account).dispose()));
+  }
+
+  async #enter(user: User | undefined, who: string, password: string, clientAddress: string): Promise<AccountSession> {
+    using guess = this.#throttle.begin(who, clientAddress, password);
+    await guess.turn();
+    const lane = guess.isKnown ? "known" : "stranger";
+    const entered = user ? await this.#authenticate(user, password, lane) : await this.#pretend();
+    if (!entered) {
+      guess.failed();
+      throw new EngineError("not-permitted", "wrong user name or password");
+    }
+    guess.succeeded();
+    return this.#session(user!, entered);
+  }
+
+  async #findUser(name: string): Promise<User | undefined> {
+    const normalized = normalizeAddress(name);
+    const { users } = this.#options;
+    return normalized.includes("@") ? users.find(normalized) : users.findLocal(normalized);
+  }
+
+  /** An unknown user waits as a known one does, and nothing is computed. */
+  async #pretend(): Promise<undefined> {
+    await this.#options.platform.delay(this.#kdfMs);
+    return undefined;
+  }
+
+  async #authenticate(user: User, password: string, lane: Argon2Lane): Promise<Entered | undefined> {
+    const prefix = accountPrefix(user.record);
+    const digest = keyedHash(this.#cacheKey, user.record.account, utf8(password));
+    const open = await this.#refreshed(prefix);
+    if (open) {
+      const { slots } = (await open.account).mail.state;
+      for (const [slot, accepted] of open.accepted)
+        if (isStillListed(slot, slots.names) && equalBytes(accepted, digest)) return { open, slot };
+    }
+    const place = { store: this.#options.store, prefix };
+    // What an opening asks for first needs no key. A failure of it is told by the opening, which asks again.
+    const prefetched = this.#open.has(prefix) ? undefined : prefetchLog(place).catch(() => undefined);
+    const attempt = { user, digest, lane, prefetched };
+    const app = parseAppPassword(password);
+    if (!app) return this.#tryPasswordSlots(attempt, passwordSecret(this.#options.pepper, password));
+    return (await this.#tryAppSlot(attempt, appSlotName(app.id), app.code)) ?? this.#pretend();
+  }
+
+  /** The account if it is open, with the list of slots as it is now: another process may have changed it. One that can't
+   * read on, since its owner made new keys, is let go of. */
+  async #refreshed(prefix: string): Promise<Open | undefined> {
+    const open = this.#open.get(prefix);
+    if (!open) return undefined;
+    try {
+      await (await open.account).refresh();
+    } catch (error) {
+      unlessNewKeys(error);
+      this.#letGo(open);
+    }
+    return this.#open.get(prefix);
+  }
+
+  async #tryPasswordSlots(attempt: Attempt, secret: SlotSecret): Promise<Entered | undefined> {
+    const { platform } = this.#options;
+    let begun = platform.monotonic();
+    const measure = (): void => {
+      this.#kdfMs = (this.#kdfMs * 3 + (platform.monotonic() - begun)) / 4;
+    };
+    for await (const opened of openSlots(this.#options, accountPrefix(attempt.user.record), secret, attempt.lane)) {
+      measure();
+      const entered = await this.#adopt(attempt, opened, opened.isWeak ? secret : undefined);
+      if (entered) return entered;
+      begun = platform.monotonic();
+    }
+    measure();
+    return undefined;
+  }
+
+  async #tryAppSlot(attempt: Attempt, slot: string, code: Uint8Array): Promise<Entered | undefined> {
+    const secret = { kind: "app", secret: code } as const;
+    const tried = await trySlot(this.#options, accountPrefix(attempt.user.record), slot, secret);
+    return typeof tried === "object" ? this.#adopt(attempt, tried) : undefined;
+  }
+
+  /** Opens the account with the ring, or joins the one that is open. A slot that opens but is not listed is refused: one
+   * that a crash left, or that was made anew meanwhile. `weak` is the secret of a slot that is to be made stronger. */
+  async #adopt(attempt: Attempt, { ring, slot }: KeySlot, weak?: SlotSecret): Promise<Entered | undefined> {
+    const { user, digest } = attempt;
+    const prefetched = await attempt.prefetched;
+    const prefix = accountPrefix(user.record);
+    using copy = copyRing(ring);
+    let open = this.#open.get(prefix);
+    const joins = open !== undefined;
+    if (open) ring[Symbol.dispose]();
+    else open = this.#start(prefix, ring, { slot, prefetched });
+    try {
+      const account = await open.account;
+      await account.refresh();
+      // Its owner made new keys meanwhile, and those who had the old ones let go of it.
+      if (this.#open.get(prefix) !== open) return await this.#adopt(attempt, { ring: copyRing(copy), slot }, weak);
+      if (!account.mail.state.slots.names.includes(slot)) return undefined;
+      open.accepted.set(slot, digest);
+      open.entered = true;
+      await this.#settle(user, copy, weak && { account, slot, secret: weak });
+      return { open, slot };
+    } catch (error) {
+      if (error instanceof SlotUnlisted) {
+        this.#forget(open);
+        // That was somebody else's slot.
+        return joins ? await this.#adopt(attempt, { ring: copyRing(copy), slot }, weak) : undefined;
+      }
+      if (open.sessions === 0 || error instanceof NewKeys) this.#letGo(open);
+      return unlessNewKeys(error);
+    } finally {
+      this.#closeLater(open);
+    }
+  }
+
+  #start(prefix: string, ring: Ring, from: OpenFrom): Open {
+    const account = Account.open(this.#options, ring, from);
+    const open: Open = { prefix, account, accepted: new Map(), entered: false, sessions: 0, closing: 0 };
+    this.#open.set(prefix, open);
+    account.then(
+      (opened) => opened.onApplied(() => this.#dropRevoked(open, opened)),
+      () => this.#forget(open),
+    );
+    return open;
+  }
+
+  /** Ends what was accepted by slots that are listed no more; an account that nobody may use any more is let go of. */
+  #dropRevoked(open: Open, { mail }: Account): void {
+    const { names } = mail.state.slots;
+    for (const slot of open.accepted.keys()) if (!isStillListed(slot, names)) open.accepted.delete(slot);
+    if (open.accepted.size === 0 && open.entered) this.#letGo(open);
+  }
+
+  /** What a sign-in puts right by the way. Its failure costs nothing but the next try. */
+  async #settle(
+    user: User,
+    ring: Ring,
+    weak: { readonly account: Account; readonly slot: string; readonly secret: SlotSecret } | undefined,
+  ): Promise<void> {
+    const { store, platform, users } = this.#options;
+    const record = publicRecord(ring);
+    try {
+      // A crash came between new keys and their publication.
+      if (record.keyVersion > user.record.keyVersion) await users.update({ address: user.address, record });
+      if (!weak || weak.account.rolledBack) return;
+      const at = { prefix: accountPrefix(record), ring, mail: weak.account.mail };
+      await rehash({ store, platform }, at, weak.slot, weak.secret);
+    } catch (error) {
+      platform.log({ level: "warn", event: "keys can't be put right", error });
+    }
+  }
+
+  async #session(user: User, { open, slot }: Entered): Promise<AccountSession> {
+    open.sessions++;
+    open.closing = ++this.#generation;
+    return new AccountSession({ address: user.address, slot }, await open.account, () => {
+      open.sessions--;
+      this.#closeLater(open);
+    });
+  }
+
+  /** Closes the account if nobody has used it for {@link KEEP_OPEN_MS}. */
+  #closeLater(open: Open): void {
+    if (open.sessions > 0) return;
+    const mark = ++this.#generation;
+    open.closing = mark;
+    void this.#options.platform.delay(KEEP_OPEN_MS).then(() => {
+      if (open.closing === mark && open.sessions === 0) this.#letGo(open);
+    });
+  }
+
+  /** Whether it was kept until now. */
+  #forget(open: Open): boolean {
+    return this.#open.get(open.prefix) === open && this.#open.delete(open.prefix);
+  }
+
+  #letGo(open: Open): void {
+    if (!this.#forget(open)) return;
+    open.account
+      .then((account) => account.dispose())
+      .catch((error: unknown) => this.#options.platform.log({ level: "warn", event: "account closed badly", error }));
+  }
+}

@@ -1,0 +1,61 @@
+import { hexText } from "../../bay/entry.ts";
+import type { PublicRecord } from "../../crypto/index.ts";
+
+/** Who has an account here: public facts alone. A process that only delivers needs no more. */
+export interface User {
+  /** Lower case. */
+  readonly address: string;
+  readonly record: PublicRecord;
+}
+
+/** Where users are looked up. Throws EngineError `unavailable` when that can't be told now. */
+export interface UserDirectory {
+  find(address: string): Promise<User | undefined>;
+  /** The user of this part before the @, if it is unique. */
+  findLocal(local: string): Promise<User | undefined>;
+  list(): Promise<readonly User[]>;
+  /** Called before the first object of a new account is stored; absent where it makes no difference. */
+  prepare?(user: User): Promise<void>;
+  /** Throws EngineError `already-exists`. */
+  add(user: User): Promise<void>;
+  /** Puts a record with a higher key version in the place of the one there is; a lower one changes nothing. */
+  update(user: User): Promise<void>;
+  remove(address: string): Promise<void>;
+  /** Whether somebody of this address gets an account at their first sign-in; absent where nobody does. */
+  isExpected?(address: string): Promise<boolean>;
+}
+
+/** Somebody whom a directory knows; without a record until they first sign in. */
+export interface Person {
+  /** The directory's own name for them. */
+  readonly entry: string;
+  readonly address: string;
+  readonly record: PublicRecord | undefined;
+}
+
+/** A directory that judges passwords itself. Its errors: EngineError `unavailable`. */
+export interface PasswordDirectory extends UserDirectory {
+  /** The owner of this address or login name, if there is one and no other. */
+  findPerson(name: string): Promise<Person | undefined>;
+  isPassword(person: Person, password: string): Promise<boolean>;
+}
+
+/** A bucket that is one account's own. Keys that are not said are those of all. */
+export interface OwnBucket {
+  readonly bucket: string;
+  readonly accessKey?: string | undefined;
+  readonly secretKey?: string | undefined;
+}
+
+/** Octets of an address: RFC 5321 §4.5.3.1. */
+export const ADDRESS_BYTES_MAX = 254;
+
+/** An address as it is compared: lower case, NFC. */
+export function normalizeAddress(address: string): string {
+  return address.normalize("NFC").toLowerCase();
+}
+
+/** The prefix of an account's objects: its id, which no name or address shows. */
+export function accountPrefix(record: PublicRecord): string {
+  return `${hexText(record.account)}/`;
+}

@@ -1,0 +1,295 @@
+import { bodyId, FOUNDER, type MailboxId, mailboxId } from "../ops/names.ts";
+import type { NewEmail, Op, TakenNote } from "../ops/op.ts";
+import { NOTHING, type Outcome } from "../ops/outcome.ts";
+import type { PlacedOp } from "../ops/placed-op.ts";
+import { createFlagChange, splitFlags } from "../state/flags.ts";
+import type { Mailbox } from "../state/mailbox.ts";
+import { type MailState, normalizeInbox } from "../state/state.ts";
+import { Block, type OpIdentity } from "./block.ts";
+import { judge, type Verdict } from "./judge.ts";
+import { rowsKnown, targetRows } from "./target-rows.ts";
+
+/**
+ * What ops mean. Two steps, so that linear and merge mode share one meaning:
+ * `judge` asks an op's preconditions of a state and narrows it to what passed; `perform` carries a narrowed op out and
+ * asks nothing. Linear mode judges when it applies: its present state is all that is lower. In merge mode the author
+ * judges when it appends, on the state that is exactly the op's dependencies, and the log holds the narrowed op.
+ *
+ * Invariant: both are total and pure functions of (state, op): no clock, no randomness, no throw for any op.
+ */
+/** Applies the ops of one block, in order, and returns their outcomes. */
+export function applyBlock(state: MailState, ops: readonly PlacedOp[]): Outcome[] {
+  const block = new Block(state, ops.length);
+  const outcomes = ops.map((placed) => {
+    const verdict: Verdict = placed.judged ? { op: placed.op } : judge(state, placed.op);
+    const outcome = { ...NOTHING, modSeq: block.modSeq, ...verdict.outcome };
+    return verdict.op ? { ...outcome, ...perform(state, placed, verdict.op, block) } : outcome;
+  });
+  block.end();
+  const { uid } = state.memberships.columns;
+  const uidsOf = (rows: readonly number[]): readonly number[] => rows.map((row) => uid.get(row));
+  return outcomes.map((outcome) =>
+    outcome.added.length === 0
+      ? outcome
+      : { ...outcome, addedUids: uidsOf(outcome.added), sourceUids: uidsOf(outcome.sources) },
+  );
+}
+
+/** Carries out `op`, which is what passed of the placed one. */
+function perform(state: MailState, placed: PlacedOp, op: Op, block: Block): Partial<Outcome> {
+  switch (op.kind) {
+    case "begin":
+      return performBegin(state, placed, op, block);
+    case "create": {
+      const mailbox = makeMailbox(state, placed, op.path, op.specialUse, block);
+      block.number([mailbox], op.seconds, placed);
+      return { mailbox: mailbox.id };
+    }
+    case "rename": {
+      for (const { mailbox: id, path } of op.paths) {
+        const mailbox = state.findMailbox(id);
+        if (mailbox) writePath(mailbox, path, block);
+      }
+      return {};
+    }
+    case "rename-inbox": {
+      const mailbox = makeMailbox(state, placed, op.path, undefined, block);
+      block.number([mailbox], op.seconds, placed);
+      const sources = rowsKnown(state, placed, state.inbox, block);
+      return { mailbox: mailbox.id, ...moveRows(state, placed, block, sources, mailbox, op.seconds, true) };
+    }
+    case "delete": {
+      const mailbox = state.findMailbox(op.mailbox);
+      if (!mailbox) return {};
+      const removed = takeRows(state, placed, mailbox, rowsKnown(state, placed, mailbox, block), block);
+      block.touch(mailbox);
+      block.delete(mailbox, placed);
+      return { removed, mailbox: mailbox.id };
+    }
+    case "subscribe":
+      if (op.on) state.subscriptions.add(normalizeInbox(op.path));
+      else state.subscriptions.delete(normalizeInbox(op.path));
+      return {};
+    case "append":
+      return {
+        added: op.emails.map((email, index) => addEmail(state, placed, block, op.mailbox, email, index, op.seconds)),
+      };
+    case "take-in":
+      return performTakeIn(state, placed, op, block);
+    case "flags":
+      return performFlags(state, placed, op, block);
+    case "copy":
+    case "move": {
+      const sources = targetRows(state, placed, op, block);
+      return moveRows(
+        state,
+        placed,
+        block,
+        sources,
+        state.findMailbox(op.to) ?? state.inbox,
+        op.seconds,
+        op.kind === "move",
+      );
+    }
+    case "expunge": {
+      const mailbox = state.findMailbox(op.mailbox);
+      const rows = targetRows(state, placed, op, block);
+      return { removed: mailbox ? takeRows(state, placed, mailbox, rows, block) : [] };
+    }
+    case "checkpoint":
+      state.markCheckpoint({ covers: op.covers, manifest: op.manifest, announced: placed.entry });
+      return {};
+    case "condemn":
+      for (const name of op.names) if (!isReferenced(state, name)) state.condemned.set(name, placed.entry);
+      state.lastCondemn = placed.entry;
+      return {};
+    case "forget":
+      for (const name of op.names) state.condemned.delete(name);
+      for (const note of op.notes) state.takenNotes.delete(note);
+      if (op.trimmed > state.trimmed) {
+        state.trimmed = op.trimmed;
+        state.checkpoints = state.checkpoints.filter(({ covers }) => covers >= op.trimmed);
+      }
+      state.lastForget = placed.entry;
+      return {};
+    case "slots":
+      state.slots = { names: op.names, entry: placed.entry };
+      return {};
+    case "raise": {
+      const mailboxes = state.liveMailboxes().filter((mailbox) => block.isLiveFor(placed, mailbox));
+      block.number(mailboxes, op.seconds, placed);
+      for (const mailbox of mailboxes) block.touch(mailbox);
+      state.epoch++;
+      return {};
+    }
+    case "nop":
+      return {};
+  }
+}
+
+function performBegin(state: MailState, placed: PlacedOp, op: Op & { kind: "begin" }, block: Block): Partial<Outcome> {
+  state.begun = true;
+  const mailboxes = op.folders.map(({ path, specialUse }, index) => {
+    const mailbox = state.addMailbox(mailboxId(FOUNDER, 0, index), path, specialUse, 0);
+    block.touch(mailbox);
+    state.subscriptions.add(path);
+    return mailbox;
+  });
+  block.number(mailboxes, op.seconds, placed);
+  return {};
+}
+
+function makeMailbox(
+  state: MailState,
+  placed: PlacedOp,
+  path: string,
+  specialUse: (Op & { kind: "create" })["specialUse"],
+  block: Block,
+): Mailbox {
+  const mailbox = state.addMailbox(mailboxId(placed.writer, placed.sequence, 0), path, specialUse, 0);
+  writePath(mailbox, path, block);
+  return mailbox;
+}
+
+function writePath(mailbox: Mailbox, path: string, block: Block): void {
+  mailbox.wantedPath = normalizeInbox(path);
+  mailbox.pathWritten = block.nextPathOrder();
+  block.touch(mailbox);
+}
+
+function addEmail(
+  state: MailState,
+  placed: PlacedOp,
+  block: Block,
+  to: MailboxId,
+  email: NewEmail,
+  index: number,
+  seconds: number,
+): number {
+  const mailbox = state.findMailbox(to) ?? state.inbox;
+  const row = state.addEmail(email, { entry: placed.entry, op: placed.place, index });
+  const { bits, keywords } = splitFlags(email.flags);
+  return state.addMembership({ ...nameAt(placed, index) }, mailbox, {
+    uid: block.nextUid(mailbox, placed),
+    modSeq: block.modSeq,
+    flags: bits,
+    keywords: state.keywords.number(keywords),
+    email: row,
+    saved: seconds,
+  });
+}
+
+function performTakeIn(
+  state: MailState,
+  placed: PlacedOp,
+  op: Op & { kind: "take-in" },
+  block: Block,
+): Partial<Outcome> {
+  // A name's index is the note's place in the op as it is stored, whatever was left out.
+  const places = new Map(placed.op.kind === "take-in" ? placed.op.notes.map(({ note }, index) => [note, index]) : []);
+  const added = op.notes.map((note) => {
+    const index = places.get(note.note) ?? 0;
+    state.takenNotes.set(note.note, placed.entry);
+    if (note.stream !== "") countNote(state, note, op.seconds);
+    return addEmail(state, placed, block, note.mailbox, note.email, index, op.seconds);
+  });
+  return { added };
+}
+
+/** Marks a delivering process's number as taken in; those given up will never come. */
+function countNote(state: MailState, { stream, counter, givenUp }: TakenNote, seconds: number): void {
+  let known = state.streams.get(stream);
+  if (!known) {
+    known = { highest: 0, missing: new Map() };
+    state.streams.set(stream, known);
+  }
+  // Bounded: a number far ahead is a damaged or hostile stream; what lies between is not listed one by one.
+  for (let number = Math.max(known.highest + 1, counter - MISSING_MAX); number < counter; number++)
+    known.missing.set(number, seconds);
+  known.highest = Math.max(known.highest, counter);
+  known.missing.delete(counter);
+  for (const number of givenUp) known.missing.delete(number);
+}
+
+/** Numbers of one stream that may be missing at once and still be told to the owner one by one. */
+const MISSING_MAX = 1000;
+
+function performFlags(state: MailState, placed: PlacedOp, op: Op & { kind: "flags" }, block: Block): Partial<Outcome> {
+  const { columns } = state.memberships;
+  const change = createFlagChange(state.keywords, op.change);
+  const changed: number[] = [];
+  const visit = (row: number): void => {
+    const bits = change.bits(state.bitsOf(row));
+    const keywords = change.keywords(columns.keywords.get(row));
+    if (state.isLive(row)) {
+      state.setFlags(row, bits, keywords, block.modSeq);
+      block.touch(state.mailboxOf(row));
+      changed.push(row);
+    } else {
+      // A move that did not know that the message is gone may yet copy its flags.
+      const mark = columns.flags.get(row) - state.bitsOf(row);
+      columns.flags.set(row, bits + mark);
+      columns.keywords.set(row, keywords);
+    }
+    for (const moved of block.movedTo.get(row) ?? []) visit(moved);
+  };
+  for (const row of targetRows(state, placed, op, block)) visit(row);
+  return { changed };
+}
+
+/** Copies rows into `to`; takes them out of their mailbox too if it is a move: RFC 6851 §3. */
+function moveRows(
+  state: MailState,
+  placed: PlacedOp,
+  block: Block,
+  sources: readonly number[],
+  to: Mailbox,
+  seconds: number,
+  take: boolean,
+): Partial<Outcome> {
+  const { columns } = state.memberships;
+  const added = sources.map((row, index) =>
+    state.addMembership(nameAt(placed, index), to, {
+      uid: block.nextUid(to, placed),
+      modSeq: block.modSeq,
+      flags: state.bitsOf(row),
+      keywords: columns.keywords.get(row),
+      email: columns.email.get(row),
+      saved: seconds,
+    }),
+  );
+  // Who saw this op without a flag that now comes before it knows these messages with other flags.
+  if (placed.judged) for (const row of added) to.changes.add(row, block.modSeq);
+  if (!take) return { sources, added };
+  for (const [index, row] of sources.entries())
+    block.movedTo.set(row, [...(block.movedTo.get(row) ?? []), added[index]!]);
+  const from = sources[0] === undefined ? undefined : state.mailboxOf(sources[0]);
+  return { sources, added, removed: from ? takeRows(state, placed, from, sources, block) : [] };
+}
+
+/** Takes rows out of their mailbox. Returns those that were there: others took the rest, not knowing of this. */
+function takeRows(
+  state: MailState,
+  placed: PlacedOp,
+  mailbox: Mailbox,
+  rows: readonly number[],
+  block: Block,
+): readonly number[] {
+  const removed = rows.filter((row) => state.isLive(row));
+  if (removed.length > 0) {
+    state.removeMemberships(mailbox, removed, block.modSeq);
+    block.touch(mailbox);
+  }
+  if (placed.judged) block.take(rows, placed);
+  return removed;
+}
+
+function nameAt(placed: OpIdentity, index: number): { writer: OpIdentity["writer"]; sequence: number; index: number } {
+  return { writer: placed.writer, sequence: placed.sequence, index };
+}
+
+/** Whether the state names this object. Pages and packs are named by manifests; `judge` sees to them. */
+function isReferenced(state: MailState, name: string): boolean {
+  const row = name.startsWith("body/") ? state.findEmail(bodyId(name)) : undefined;
+  return row !== undefined && state.isHeld(row);
+}

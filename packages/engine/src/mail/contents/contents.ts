@@ -1,0 +1,300 @@
+import type { HeaderBlock } from "@restante/mime";
+import type { Bay } from "../../bay/bay.ts";
+import { hexText } from "../../bay/entry.ts";
+import type { PageStore } from "../../bay/snapshots.ts";
+import { asStoreFailure } from "../../bay/store-failure.ts";
+import {
+  bodyContext,
+  type CryptoPlatform,
+  concat,
+  HEADER_BYTES,
+  openRange,
+  openSpan,
+  preambleLength,
+  type ReadSpan,
+} from "../../crypto/index.ts";
+import { EngineError } from "../../errors.ts";
+import { SharedCache, type Weighed } from "../../shared-cache.ts";
+import type { GetOptions, ObjectStore } from "../../storage/object-store.ts";
+import type { Message } from "../mailbox-view.ts";
+import type { Op } from "../ops/op.ts";
+import type { Outcome } from "../ops/outcome.ts";
+import { PAGE_EMAILS } from "../state/pages.ts";
+import type { MailState } from "../state/state.ts";
+import { decodeHeaderPage, decodeRowPage, type EmailRecord, type ObjectSpan } from "./email-page.ts";
+import { BroughtRecord, DECODED_WEIGHT, OpenEntry, OpenHeader, OpenRecord, RECORD_BYTES } from "./open-entry.ts";
+import type { Summary } from "./summary.ts";
+
+/** The first read of a body: its preamble and, of most, all of it. A cache reads no less for 96 KiB of it. */
+const FIRST_READ_BYTES: number = 128 * 1024;
+
+/** The state names what is read here, and none of it ever changes. */
+const COPY_WILL_DO: GetOptions = { copyAgeMaxMs: Number.POSITIVE_INFINITY };
+
+/** A message's bytes. */
+export interface Body {
+  readonly size: number;
+  /** Octets `start` up to, not including, `end`. Throws EngineError `corrupt`, possibly after good bytes. */
+  read(start: number, end: number): AsyncIterable<Uint8Array>;
+  /** The same at once, where all of it is in memory: of small bodies. */
+  readonly open?: (start: number, end: number) => Uint8Array;
+}
+
+/** Reads a body to its end. Resolves with how many octets came. Throws as `read` does. */
+export async function readThrough(body: Body): Promise<number> {
+  let octets = 0;
+  for await (const piece of body.read(0, body.size)) octets += piece.length;
+  return octets;
+}
+
+/** Reads what emails hold: summaries and bodies, wherever they lie. */
+export class Contents {
+  readonly #bay: Bay<MailState, Op, Outcome>;
+  readonly #store: ObjectStore;
+  readonly #prefix: string;
+  readonly #platform: CryptoPlatform;
+  readonly #account: Uint8Array;
+  readonly #pageStore: PageStore;
+  readonly #catchUp: () => Promise<void>;
+  readonly #stopKeeping: () => void;
+  readonly #entries = new SharedCache<number, OpenEntry>();
+  readonly #rowPages = new SharedCache<string, readonly OpenRecord[]>();
+  readonly #headerPages = new SharedCache<string, readonly OpenHeader[]>();
+  /** What stands before the first segment of large bodies, by their objects' names: who fetches one in pieces reads it
+   * once. */
+  readonly #beginnings = new SharedCache<string, Uint8Array>();
+
+  /** What a repair found of emails whose pages are lost. */
+  readonly #rebuilt = new Map<number, BroughtRecord>();
+
+  constructor(
+    bay: Bay<MailState, Op, Outcome>,
+    place: { readonly store: ObjectStore; readonly prefix: string; readonly pages: PageStore },
+    platform: CryptoPlatform,
+    account: Uint8Array,
+    /** Goes over to the pages of the newest checkpoint: what was looked for may have moved there. */
+    catchUp: () => Promise<void>,
+  ) {
+    this.#bay = bay;
+    this.#catchUp = catchUp;
+    this.#store = place.store;
+    this.#prefix = place.prefix;
+    this.#pageStore = place.pages;
+    this.#platform = platform;
+    this.#account = account;
+    // What was stored a moment ago is what is asked for next, and what the next checkpoint is made of.
+    this.#stopKeeping = bay.onStored((number, entry) => {
+      const value = new OpenEntry(number, entry);
+      if (!value.isEmpty) this.#entries.keep(number, { value, bytes: value.bytes });
+    });
+  }
+
+  /** Forgets all that is kept open. */
+  dispose(): void {
+    this.#stopKeeping();
+    for (const cache of [this.#entries, this.#rowPages, this.#headerPages, this.#beginnings]) cache.dispose();
+  }
+
+  /** Stands in for an email's lost page until a checkpoint writes that anew. */
+  rebuild(email: number, record: EmailRecord, header: Uint8Array): void {
+    this.#rebuilt.set(email, new BroughtRecord(record, new OpenHeader(header)));
+  }
+
+  /** A checkpoint has written them. */
+  endRebuild(): void {
+    this.#rebuilt.clear();
+  }
+
+  /** The summaries of these messages, in order. */
+  readSummaries(messages: readonly Message[]): Promise<Summary[]> {
+    return readAll(
+      messages,
+      ({ state, row }) => this.#findKept(state, state.emailOf(row))?.summary,
+      async ({ state, row }) => (await this.#openRecord(state, state.emailOf(row))).summary,
+    );
+  }
+
+  /** The header blocks of these messages, in order; `Summary.headerWhole` says whether that is all of one. */
+  readHeaders(messages: readonly Message[]): Promise<HeaderBlock[]> {
+    return readAll(
+      messages,
+      ({ state, row }) => this.#findKeptHeader(state, state.emailOf(row))?.block,
+      async ({ state, row }) => (await this.#openHeader(state, state.emailOf(row))).block,
+    );
+  }
+
+  async openBody({ state, row }: Message): Promise<Body> {
+    const email = state.emailOf(row);
+    const { record } = this.#findKept(state, email) ?? (await this.#openRecord(state, email));
+    const size = state.sizeOf(row);
+    const beginning = this.#beginnings.peek(record.object.name);
+    if (beginning) return this.#body(record, beginning, size);
+    const first = await this.#readFirst(record);
+    if (first) return this.#body(record, first, size);
+    // A checkpoint may have moved it since the record was read.
+    await this.#catchUp();
+    // A view that is days old may show what was expunged, and collected since.
+    if (state === this.#bay.state && !state.isHeld(email)) throw new EngineError("expunged", "the message is gone");
+    return this.openStored(await this.readRecord(state, email), size);
+  }
+
+  /** The body that lies where `record` says. Throws EngineError `corrupt`. */
+  async openStored(record: Pick<EmailRecord, "id" | "key" | "object">, size: number): Promise<Body> {
+    const first = await this.#readFirst(record);
+    if (!first) throw new EngineError("corrupt", "a message's body is missing in the store");
+    return this.#body(record, first, size);
+  }
+
+  /** The first bytes of a body. */
+  async #readFirst({ object: { name, offset, length } }: Pick<EmailRecord, "object">): Promise<Uint8Array | undefined> {
+    const first = await this.#get({ name, offset, length: Math.min(length, FIRST_READ_BYTES) });
+    // So large a body is an object of its own, whose name it keeps.
+    if (first && length > FIRST_READ_BYTES) {
+      const value = first.slice(0, preambleLength(first) + HEADER_BYTES);
+      this.#beginnings.keep(name, { value, bytes: value.length + RECORD_BYTES });
+    }
+    return first;
+  }
+
+  #body({ id, key, object }: Pick<EmailRecord, "id" | "key" | "object">, first: Uint8Array, size: number): Body {
+    const { name, offset, length } = object;
+    const sealedAt = preambleLength(first);
+    const context = bodyContext(this.#platform, this.#account, hexText(id), key);
+    if (first.length === length) {
+      const sealed = first.subarray(sealedAt);
+      const open = (start: number, end: number): Uint8Array => openSpan(context, sealed, start, Math.min(end, size));
+      return { size, open, read: (start, end) => once(() => open(start, end)) };
+    }
+    const read: ReadSpan = async (start, end, room) => {
+      const from = sealedAt + start;
+      const to = Math.min(sealedAt + end, length);
+      if (to <= first.length) return first.subarray(from, to);
+      const known = first.subarray(from);
+      const span = { name, offset: offset + from + known.length, length: to - from - known.length };
+      const rest = await this.#get(span, room?.subarray(known.length));
+      if (!rest) throw new EngineError("corrupt", "a message's body went while it was read");
+      if (known.length === 0) return rest;
+      if (room === undefined || rest.buffer !== room.buffer) return concat(known, rest);
+      room.set(known);
+      return room.subarray(0, to - from);
+    };
+    return { size, read: (start, end) => openRange(context, read, start, Math.min(end, size)) };
+  }
+
+  async #get({ name, offset, length }: ObjectSpan, room?: Uint8Array): Promise<Uint8Array | undefined> {
+    const range = { start: offset, end: offset + length };
+    const options = room ? { ...COPY_WILL_DO, room } : COPY_WILL_DO;
+    const got = await asStoreFailure(this.#store.get(this.#prefix + name, range, options));
+    if (!got.found) return undefined;
+    if (got.bytes.length < length) throw new EngineError("corrupt", "a message's body is cut off in the store");
+    return got.bytes;
+  }
+
+  /** All bytes of an object. Throws EngineError `corrupt`. */
+  async readObject(name: string): Promise<Uint8Array> {
+    const got = await asStoreFailure(this.#store.get(this.#prefix + name, undefined, COPY_WILL_DO));
+    if (!got.found) throw new EngineError("corrupt", "a message's body is missing in the store");
+    return got.bytes;
+  }
+
+  /** An email's record: from its row page, or from the log entry that brought it. */
+  async readRecord(state: MailState, email: number): Promise<EmailRecord> {
+    return (await this.#openRecord(state, email)).record;
+  }
+
+  async #openRecord(state: MailState, email: number): Promise<OpenRecord> {
+    const rebuilt = this.#rebuilt.get(email);
+    if (rebuilt) return rebuilt;
+    const brought = await this.#broughtBy(state, email);
+    if (brought) return brought;
+    return this.#inPage(this.#rowPages, state.pages.rows, email, async (name) => {
+      const page = await this.#pageStore.read("rows", name);
+      return {
+        value: decodeRowPage(page).map((record) => new OpenRecord(record)),
+        bytes: page.length * DECODED_WEIGHT,
+      };
+    });
+  }
+
+  /** An email's header frame. */
+  async readHeader(state: MailState, email: number): Promise<Uint8Array> {
+    return (await this.#openHeader(state, email)).frame;
+  }
+
+  async #openHeader(state: MailState, email: number): Promise<OpenHeader> {
+    const rebuilt = this.#rebuilt.get(email);
+    if (rebuilt) return rebuilt.header;
+    const brought = await this.#broughtBy(state, email);
+    if (brought) return brought.header;
+    return this.#inPage(this.#headerPages, state.pages.headers, email, async (name) => {
+      const page = await this.#pageStore.read("headers", name);
+      return {
+        value: decodeHeaderPage(page).map((frame) => new OpenHeader(frame)),
+        bytes: page.length * DECODED_WEIGHT,
+      };
+    });
+  }
+
+  /** The record, if it is open already. */
+  #findKept(state: MailState, email: number): OpenRecord | undefined {
+    const tail = state.tailOf(email);
+    if (tail) return this.#entries.peek(tail.entry)?.find(tail);
+    const name = state.pages.rows[Math.floor(email / PAGE_EMAILS)];
+    return name === undefined ? undefined : this.#rowPages.peek(name)?.[email % PAGE_EMAILS];
+  }
+
+  #findKeptHeader(state: MailState, email: number): OpenHeader | undefined {
+    const tail = state.tailOf(email);
+    if (tail) return this.#entries.peek(tail.entry)?.find(tail)?.header;
+    const name = state.pages.headers[Math.floor(email / PAGE_EMAILS)];
+    return name === undefined ? undefined : this.#headerPages.peek(name)?.[email % PAGE_EMAILS];
+  }
+
+  async #inPage<T>(
+    cache: SharedCache<string, readonly T[]>,
+    names: readonly string[],
+    email: number,
+    read: (name: string) => Promise<Weighed<readonly T[]>>,
+  ): Promise<T> {
+    const name = names[Math.floor(email / PAGE_EMAILS)];
+    const value = name === undefined ? undefined : (await cache.get(name, () => read(name)))[email % PAGE_EMAILS];
+    if (value === undefined) throw new EngineError("corrupt", "a message is in no page and no entry");
+    return value;
+  }
+
+  /** What a log entry brought of an email which is in no page yet. */
+  async #broughtBy(state: MailState, email: number): Promise<BroughtRecord | undefined> {
+    const tail = state.tailOf(email);
+    if (!tail) return undefined;
+    const entry = await this.#entries.get(tail.entry, () => this.#readEntry(tail.entry));
+    if (entry.isGone) {
+      // The entry was trimmed: a checkpoint that this process has not looked at holds what it brought.
+      await this.#catchUp();
+      return undefined;
+    }
+    const found = entry.find(tail);
+    if (!found) throw new EngineError("corrupt", "a message is not in its entry");
+    return found;
+  }
+
+  async #readEntry(number: number): Promise<Weighed<OpenEntry>> {
+    const value = new OpenEntry(number, await this.#bay.readEntry(number));
+    return { value, bytes: value.bytes };
+  }
+}
+
+async function* once(make: () => Uint8Array): AsyncGenerator<Uint8Array> {
+  const bytes = make();
+  if (bytes.length > 0) yield bytes;
+}
+
+/** The values of `messages` in order: at once where they are kept, else read, side by side. */
+async function readAll<T>(
+  messages: readonly Message[],
+  find: (message: Message) => T | undefined,
+  read: (message: Message) => Promise<T>,
+): Promise<T[]> {
+  const found = messages.map(find);
+  if (!found.includes(undefined)) return found as T[];
+  return Promise.all(messages.map((message, at) => found[at] ?? read(message)));
+}

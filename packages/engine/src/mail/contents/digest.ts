@@ -1,0 +1,58 @@
+import {
+  encodeOffsets,
+  findHeader,
+  formatBodyStructure,
+  formatEnvelope,
+  type MessageStructure,
+  parseDate,
+  parseMessageIds,
+  preview,
+  references,
+} from "@restante/mime";
+import { concat, hash, utf8 } from "../../crypto/index.ts";
+import { encodeHeader, HEADER_BYTES_MAX } from "./header.ts";
+import { encodeSummary } from "./summary.ts";
+
+/** What is kept of a message besides its bytes: all that lists, searches and threads need. */
+export interface Digest {
+  readonly size: number;
+  /** An encoded `Summary`, and the header block's frame. */
+  readonly summary: Uint8Array;
+  readonly header: Uint8Array;
+  readonly sentMs: number;
+  readonly sentZone: number;
+  /** 8-byte hashes of its Message-ID and of those it refers to, nearest first. */
+  readonly ids: Uint8Array;
+}
+
+/** References that a thread is looked for by. */
+const REFERENCES_MAX = 20;
+
+/** `receivedMs` stands in for a Date field that is missing or no date: RFC 5256 §2.2. */
+export function digest(structure: MessageStructure, receivedMs: number): Digest {
+  const { fields } = structure;
+  const sent = parseDate(findHeader(fields, "date") ?? "");
+  const [own] = parseMessageIds(findHeader(fields, "message-id") ?? "");
+  const related = references(fields).reverse().slice(0, REFERENCES_MAX);
+  const ids = (own === undefined ? related : [own, ...related]).map(messageIdHash);
+  const ascii = (text: string): Uint8Array => utf8(text);
+  return {
+    size: structure.size,
+    summary: encodeSummary({
+      envelope: ascii(formatEnvelope(fields)),
+      bodyStructure: ascii(formatBodyStructure(structure.root)),
+      offsets: encodeOffsets(structure.root),
+      preview: preview(structure),
+      headerWhole: structure.headerWhole && structure.header.length <= HEADER_BYTES_MAX,
+    }),
+    header: encodeHeader(structure.header.subarray(0, HEADER_BYTES_MAX)),
+    sentMs: sent?.timeMs ?? receivedMs,
+    sentZone: sent?.zoneMinutes ?? 0,
+    ids: concat(...ids),
+  };
+}
+
+/** What a message id (without its angle brackets) is known by: 8 bytes. */
+export function messageIdHash(id: string): Uint8Array {
+  return hash(utf8(id)).subarray(0, 8);
+}

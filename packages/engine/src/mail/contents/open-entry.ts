@@ -1,0 +1,117 @@
+import { HeaderBlock } from "@restante/mime";
+import { entryName, type Span } from "../../bay/entry.ts";
+import type { ReadEntry } from "../../bay/machine.ts";
+import { EngineError } from "../../errors.ts";
+import { bodyName } from "../ops/names.ts";
+import type { NewEmail, Op } from "../ops/op.ts";
+import type { TailEmail } from "../state/state.ts";
+import type { EmailRecord, ObjectSpan } from "./email-page.ts";
+import { decodeHeader } from "./header.ts";
+import { decodeSummary, type Summary } from "./summary.ts";
+
+// What pages and log entries hold of emails, open for those who read it again and again.
+
+/** What a page's bytes come to once its records and summaries are objects. */
+export const DECODED_WEIGHT = 2;
+/** What an email costs beside its bytes. */
+export const RECORD_BYTES = 512;
+
+/** A record, and its summary once someone asked for it. */
+export class OpenRecord {
+  readonly record: EmailRecord;
+  #summary: Summary | undefined;
+
+  constructor(record: EmailRecord) {
+    this.record = record;
+  }
+
+  get summary(): Summary {
+    this.#summary ??= decodeSummary(this.record.summary);
+    return this.#summary;
+  }
+}
+
+/** A header's frame, and its block once someone asked for it. */
+export class OpenHeader {
+  readonly frame: Uint8Array;
+  #block: HeaderBlock | undefined;
+
+  constructor(frame: Uint8Array) {
+    this.frame = frame;
+  }
+
+  get block(): HeaderBlock {
+    this.#block ??= new HeaderBlock(decodeHeader(this.frame));
+    return this.#block;
+  }
+}
+
+export class BroughtRecord extends OpenRecord {
+  readonly header: OpenHeader;
+
+  constructor(record: EmailRecord, header: OpenHeader) {
+    super(record);
+    this.header = header;
+  }
+}
+
+/** A log entry, open for those who read what it carried; gone if it was trimmed. */
+export class OpenEntry {
+  readonly #number: number;
+  readonly #entry: ReadEntry<Op> | undefined;
+  /** By op, then by place in it. */
+  readonly #records: (BroughtRecord | undefined)[][] = [];
+
+  constructor(number: number, entry: ReadEntry<Op> | undefined) {
+    this.#number = number;
+    this.#entry = entry;
+  }
+
+  get isGone(): boolean {
+    return this.#entry === undefined;
+  }
+
+  /** It brought no email. */
+  get isEmpty(): boolean {
+    return this.#entry?.ops.every((op) => emailsOf(op).length === 0) ?? true;
+  }
+
+  find({ op, index }: TailEmail): BroughtRecord | undefined {
+    const known = this.#records[op]?.[index];
+    if (known) return known;
+    const email = emailIn(this.#entry?.ops[op], index);
+    if (!email) return undefined;
+    const object = placeOf(email, this.#number, this.#entry?.attachments[op]);
+    const record = new BroughtRecord({ ...email, object }, new OpenHeader(email.header));
+    this.#records[op] ??= [];
+    this.#records[op][index] = record;
+    return record;
+  }
+
+  /** About what it holds. */
+  get bytes(): number {
+    let bytes = RECORD_BYTES;
+    for (const email of this.#entry?.ops.flatMap(emailsOf) ?? [])
+      bytes += (email.header.length + email.summary.length) * DECODED_WEIGHT + RECORD_BYTES;
+    return bytes;
+  }
+}
+
+function emailsOf(op: Op): readonly NewEmail[] {
+  if (op.kind === "append") return op.emails;
+  return op.kind === "take-in" ? op.notes.map(({ email }) => email) : [];
+}
+
+function placeOf({ id, place }: NewEmail, entry: number, attachments: readonly Span[] | undefined): ObjectSpan {
+  if (place.in === "object") return { name: bodyName(id), offset: 0, length: place.length };
+  if (place.in === "note") return { name: place.name, offset: place.offset, length: place.length };
+  const span = attachments?.[place.attachment];
+  if (!span) throw new EngineError("corrupt", "a message's body is missing in its entry");
+  return { name: entryName(entry), offset: span.offset, length: span.length };
+}
+
+/** The email at `index` of an op that adds some. Take-ins may leave notes out: `index` counts those taken. */
+function emailIn(op: Op | undefined, index: number): NewEmail | undefined {
+  if (op?.kind === "append") return op.emails[index];
+  return op?.kind === "take-in" ? op.notes[index]?.email : undefined;
+}

@@ -1,0 +1,133 @@
+import { hexBytes, hexText } from "../../bay/entry.ts";
+import type { MembershipName, WriterId } from "./names.ts";
+
+/**
+ * A set of memberships of one mailbox, as an op carries it: runs of names.
+ *
+ * A run (writer, first, last) means every membership of that mailbox which its author knew, made by `writer`, named
+ * from `first` to `last` inclusive. Authors make runs by walking the mailbox in uid order, where one writer's names
+ * ascend; so `1:*` after an import is one run, and a scattered set costs about five bytes a message once encoded.
+ */
+export interface TargetRun {
+  readonly writer: WriterId;
+  readonly first: Place;
+  readonly last: Place;
+}
+/** Where in its writer's ops a membership was made: (sequence, index). */
+export interface Place {
+  readonly sequence: number;
+  readonly index: number;
+}
+
+export const TARGET_RUNS_MAX = 1_000_000;
+
+export function comparePlaces(a: Place, b: Place): number {
+  return a.sequence - b.sequence || a.index - b.index;
+}
+
+/** Runs for `names`, which are in uid order. `next` gives the membership after one in its mailbox, so that only true
+ * neighbours are joined. */
+export function makeRuns(names: Iterable<{ readonly name: MembershipName; readonly position: number }>): TargetRun[] {
+  const runs: { writer: WriterId; first: Place; last: Place }[] = [];
+  let previous = -2;
+  for (const { name, position } of names) {
+    const run = runs.at(-1);
+    if (run && position === previous + 1 && run.writer === name.writer && comparePlaces(run.last, name) < 0)
+      run.last = { sequence: name.sequence, index: name.index };
+    else {
+      const place = { sequence: name.sequence, index: name.index };
+      runs.push({ writer: name.writer, first: place, last: place });
+    }
+    previous = position;
+  }
+  return runs;
+}
+
+/**
+ * Bytes of runs: a table of writers, then for each run varints (writer's place in the table · 2 + whether it is longer
+ * than one, sequence since the last run of that writer as zigzag, index, and for longer ones how far `last` is).
+ */
+export function encodeRuns(runs: readonly TargetRun[]): Uint8Array {
+  const writers: WriterId[] = [...new Set(runs.map((run) => run.writer))];
+  const places = new Map(writers.map((writer, place) => [writer, { place, sequence: 0 }]));
+  const out: number[] = [];
+  pushVarint(out, writers.length);
+  for (const writer of writers) out.push(...hexBytes(writer));
+  pushVarint(out, runs.length);
+  for (const { writer, first, last } of runs) {
+    const known = places.get(writer)!;
+    const long = comparePlaces(first, last) !== 0;
+    pushVarint(out, known.place * 2 + (long ? 1 : 0));
+    const delta = first.sequence - known.sequence;
+    pushVarint(out, delta >= 0 ? delta * 2 : -delta * 2 - 1);
+    pushVarint(out, first.index);
+    if (long) {
+      pushVarint(out, last.sequence - first.sequence);
+      pushVarint(out, last.index);
+    }
+    known.sequence = last.sequence;
+  }
+  return Uint8Array.from(out);
+}
+
+/** Throws RangeError on bytes that {@link encodeRuns} does not make. */
+export function decodeRuns(bytes: Uint8Array): TargetRun[] {
+  const reader = new VarintReader(bytes);
+  const writers: { id: WriterId; sequence: number }[] = [];
+  for (let count = reader.varint(); count > 0; count--) writers.push({ id: reader.writer(), sequence: 0 });
+  const runs: TargetRun[] = [];
+  const count = reader.varint();
+  if (count > TARGET_RUNS_MAX) throw new RangeError("too many runs");
+  for (let i = 0; i < count; i++) {
+    const head = reader.varint();
+    const writer = writers[Math.floor(head / 2)];
+    if (!writer) throw new RangeError("run of an unknown writer");
+    const zigzag = reader.varint();
+    const delta = zigzag % 2 === 0 ? zigzag / 2 : -(zigzag + 1) / 2;
+    const first = { sequence: writer.sequence + delta, index: reader.varint() };
+    const last = head % 2 === 1 ? { sequence: first.sequence + reader.varint(), index: reader.varint() } : first;
+    if (first.sequence < 0 || comparePlaces(first, last) > 0) throw new RangeError("run runs backwards");
+    writer.sequence = last.sequence;
+    runs.push({ writer: writer.id, first, last });
+  }
+  reader.end();
+  return runs;
+}
+
+function pushVarint(out: number[], value: number): void {
+  while (value >= 0x80) {
+    out.push((value % 0x80) | 0x80);
+    value = Math.floor(value / 0x80);
+  }
+  out.push(value);
+}
+
+class VarintReader {
+  #at = 0;
+  readonly #bytes: Uint8Array;
+  constructor(bytes: Uint8Array) {
+    this.#bytes = bytes;
+  }
+  varint(): number {
+    let value = 0;
+    for (let scale = 1; scale <= 2 ** 49; scale *= 0x80) {
+      const byte = this.#bytes[this.#at++];
+      if (byte === undefined) throw new RangeError("runs end early");
+      value += (byte & 0x7f) * scale;
+      if (byte < 0x80) {
+        if (value > Number.MAX_SAFE_INTEGER) break;
+        return value;
+      }
+    }
+    throw new RangeError("number too large");
+  }
+  writer(): WriterId {
+    const bytes = this.#bytes.subarray(this.#at, this.#at + 8);
+    if (bytes.length < 8) throw new RangeError("runs end early");
+    this.#at += 8;
+    return hexText(bytes) as WriterId;
+  }
+  end(): void {
+    if (this.#at !== this.#bytes.length) throw new RangeError("bytes after the last run");
+  }
+}

@@ -1,0 +1,179 @@
+import { concat } from "../../crypto/primitives.ts";
+
+/**
+ * Resident state is columns, not objects: one typed array a field, in chunks, so that growing copies one chunk at most, a
+ * checkpoint writes again only chunks that changed, and a million rows cost what their bytes cost.
+ *
+ * A table is a record of columns that share a row count. Rows are given in log order and are never moved while the
+ * state is open; what a row's fields mean is the owner's business (`state.ts`).
+ */
+export const CHUNK_ROWS = 4096;
+const CHUNK_SHIFT = 12;
+const CHUNK_MASK = CHUNK_ROWS - 1;
+/** The first chunk begins with this and doubles: most accounts are small, and there are many of them. */
+const FIRST_ROWS = 64;
+
+/** The rows for which room is made where `rows` want it. */
+function roomFor(rows: number): number {
+  if (rows > CHUNK_ROWS / 2) return Math.ceil(rows / CHUNK_ROWS) * CHUNK_ROWS;
+  return Math.max(FIRST_ROWS, 2 ** Math.ceil(Math.log2(rows)));
+}
+
+export type ColumnKind = "u8" | "i16" | "u32" | "f64" | "id";
+type Chunk = Uint8Array | Int16Array | Uint32Array | Float64Array;
+
+/** Bytes of one value of each kind; an `id` is 16 raw bytes. */
+export const COLUMN_BYTES: Record<ColumnKind, number> = { u8: 1, i16: 2, u32: 4, f64: 8, id: 16 };
+
+function makeChunk(kind: ColumnKind, rows: number): Chunk {
+  switch (kind) {
+    case "u8":
+      return new Uint8Array(rows);
+    case "i16":
+      return new Int16Array(rows);
+    case "u32":
+      return new Uint32Array(rows);
+    case "f64":
+      return new Float64Array(rows);
+    case "id":
+      return new Uint8Array(rows * 16);
+  }
+}
+
+/** Chunks written since the last checkpoint. Writes come in runs: the chunk of the last one is known without a look. */
+class DirtyChunks {
+  #chunks = new Set<number>();
+  #last = -1;
+
+  add(chunk: number): void {
+    if (chunk === this.#last) return;
+    this.#last = chunk;
+    this.#chunks.add(chunk);
+  }
+
+  /** Those since the last call. */
+  take(): Set<number> {
+    const taken = this.#chunks;
+    this.#chunks = new Set();
+    this.#last = -1;
+    return taken;
+  }
+}
+
+export class Column {
+  readonly kind: ColumnKind;
+  readonly chunks: Chunk[] = [];
+  readonly dirty: DirtyChunks;
+
+  constructor(kind: ColumnKind, dirty: DirtyChunks) {
+    this.kind = kind;
+    this.dirty = dirty;
+  }
+
+  get(row: number): number {
+    return this.chunks[row >> CHUNK_SHIFT]![row & CHUNK_MASK]!;
+  }
+
+  set(row: number, value: number): void {
+    const chunk = row >> CHUNK_SHIFT;
+    this.chunks[chunk]![row & CHUNK_MASK] = value;
+    this.dirty.add(chunk);
+  }
+
+  /** The 16 bytes of an `id` column's row: a view, not a copy. */
+  getId(row: number): Uint8Array {
+    const at = (row & CHUNK_MASK) * 16;
+    return (this.chunks[row >> CHUNK_SHIFT] as Uint8Array).subarray(at, at + 16);
+  }
+
+  setId(row: number, id: Uint8Array): void {
+    const chunk = row >> CHUNK_SHIFT;
+    (this.chunks[chunk] as Uint8Array).set(id, (row & CHUNK_MASK) * 16);
+    this.dirty.add(chunk);
+  }
+
+  /** Makes room for so many rows in all: {@link roomFor}. */
+  grow(room: number): void {
+    const chunk = makeChunk(this.kind, Math.min(room, CHUNK_ROWS));
+    const [first] = this.chunks;
+    if (first === undefined || room > CHUNK_ROWS) this.chunks.push(chunk);
+    else {
+      chunk.set(first);
+      this.chunks[0] = chunk;
+    }
+  }
+
+  /** The chunk's rows up to `rows`, as little-endian bytes; {@link loadChunk} takes them back. */
+  chunkBytes(chunk: number, rows: number): Uint8Array {
+    const { buffer, byteOffset } = this.chunks[chunk]!;
+    return new Uint8Array(buffer, byteOffset, rows * COLUMN_BYTES[this.kind]).slice();
+  }
+
+  loadChunk(bytes: Uint8Array, room: number): void {
+    this.grow(room);
+    new Uint8Array(this.chunks.at(-1)!.buffer).set(bytes);
+  }
+}
+
+export type Schema = Readonly<Record<string, ColumnKind>>;
+
+export class Table<S extends Schema> {
+  readonly schema: S;
+  readonly columns: { readonly [K in keyof S]: Column };
+  readonly dirty: DirtyChunks = new DirtyChunks();
+  #rows = 0;
+  #room = 0;
+
+  constructor(schema: S) {
+    this.schema = schema;
+    this.columns = Object.fromEntries(
+      Object.entries(schema).map(([name, kind]) => [name, new Column(kind, this.dirty)]),
+    ) as { readonly [K in keyof S]: Column };
+  }
+
+  get rows(): number {
+    return this.#rows;
+  }
+
+  /** Adds a row of zeros and returns its number. */
+  add(): number {
+    const row = this.#rows++;
+    if (row === this.#room) {
+      this.#room = roomFor(row + 1);
+      for (const column of Object.values<Column>(this.columns)) column.grow(this.#room);
+    }
+    this.dirty.add(row >> CHUNK_SHIFT);
+    return row;
+  }
+
+  get chunkCount(): number {
+    return Math.ceil(this.#rows / CHUNK_ROWS);
+  }
+
+  chunkRows(chunk: number): number {
+    return Math.min(CHUNK_ROWS, this.#rows - chunk * CHUNK_ROWS);
+  }
+
+  /** One chunk of every column, in the schema's order, as one run of bytes: what a column page holds. */
+  encodeChunk(chunk: number): Uint8Array {
+    const rows = this.chunkRows(chunk);
+    const pieces = Object.values<Column>(this.columns).map((column) => column.chunkBytes(chunk, rows));
+    return concat(...pieces);
+  }
+
+  /** Appends a chunk made by {@link encodeChunk}; chunks come in order and only the last may be short.
+   * Throws RangeError if the length does not fit the schema. */
+  loadChunk(rows: number, bytes: Uint8Array): void {
+    if (this.#rows % CHUNK_ROWS !== 0 || rows < 1 || rows > CHUNK_ROWS) throw new RangeError("chunk out of order");
+    const width = Object.values<ColumnKind>(this.schema).reduce((sum, kind) => sum + COLUMN_BYTES[kind], 0);
+    if (bytes.length !== rows * width) throw new RangeError("chunk length does not fit its rows");
+    this.#room = roomFor(this.#rows + rows);
+    let at = 0;
+    for (const column of Object.values<Column>(this.columns)) {
+      const length = rows * COLUMN_BYTES[column.kind];
+      column.loadChunk(bytes.subarray(at, at + length), this.#room);
+      at += length;
+    }
+    this.#rows += rows;
+  }
+}

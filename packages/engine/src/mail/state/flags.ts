@@ -1,0 +1,101 @@
+import { EngineError } from "../../errors.ts";
+
+/**
+ * Flags as the state keeps them: the five system flags of RFC 9051 §2.3.2 as bits of one byte, and the keywords of a
+ * message as one number, an interned set. A mailbox of a million messages has a handful of distinct keyword sets.
+ */
+export const SYSTEM_FLAGS = ["\\Answered", "\\Flagged", "\\Deleted", "\\Seen", "\\Draft"] as const;
+
+export const DELETED = 4;
+export const SEEN = 8;
+
+/** Octets of one keyword, and keywords on one message: beyond these an op's author refuses. */
+const KEYWORD_BYTES_MAX = 100;
+const KEYWORDS_PER_MESSAGE_MAX = 100;
+
+/** A flag change split into bits and keywords. */
+export interface FlagParts {
+  readonly bits: number;
+  readonly keywords: readonly string[];
+}
+
+const BIT_BY_NAME = new Map(SYSTEM_FLAGS.map((name, bit) => [name.toLowerCase(), 1 << bit]));
+
+/** Splits flag names. System flags in any case; names with a backslash that are none of ours are left out. */
+export function splitFlags(flags: readonly string[]): FlagParts {
+  let bits = 0;
+  const keywords: string[] = [];
+  for (const flag of flags) {
+    const bit = BIT_BY_NAME.get(flag.toLowerCase());
+    if (bit !== undefined) bits |= bit;
+    else if (!flag.startsWith("\\")) keywords.push(flag);
+  }
+  return { bits, keywords };
+}
+
+/** Throws EngineError `invalid` for flags that an op must not carry. */
+export function checkFlags(flags: readonly string[]): void {
+  if (flags.length > KEYWORDS_PER_MESSAGE_MAX || flags.some((flag) => flag === "" || flag.length > KEYWORD_BYTES_MAX))
+    throw new EngineError("invalid", "too many keywords, or too long ones");
+}
+
+/** Interned keyword sets; number 0 is the empty set. A keyword keeps the case in which the account first saw it. */
+export class KeywordSets {
+  readonly #sets: (readonly string[])[] = [[]];
+  readonly #numberByText = new Map<string, number>([["", 0]]);
+  readonly #spelling = new Map<string, string>();
+
+  /** The set's keywords, sorted. */
+  get(number: number): readonly string[] {
+    return this.#sets[number]!;
+  }
+
+  /** All sets in the order of their numbers, for a checkpoint. */
+  get all(): readonly (readonly string[])[] {
+    return this.#sets;
+  }
+
+  number(keywords: readonly string[]): number {
+    if (keywords.length === 0) return 0;
+    const spelled = [...new Set(keywords.map((keyword) => this.#spell(keyword)))].sort();
+    const text = spelled.join(" ");
+    const known = this.#numberByText.get(text);
+    if (known !== undefined) return known;
+    this.#sets.push(spelled);
+    this.#numberByText.set(text, this.#sets.length - 1);
+    return this.#sets.length - 1;
+  }
+
+  #spell(keyword: string): string {
+    const folded = keyword.toLowerCase();
+    const known = this.#spelling.get(folded);
+    if (known !== undefined) return known;
+    this.#spelling.set(folded, keyword);
+    return keyword;
+  }
+}
+
+/** What a change makes of a message's flags: of its system flags, and of the number of its keyword set. */
+export function createFlagChange(
+  sets: KeywordSets,
+  { mode, flags }: { readonly mode: "add" | "remove" | "replace"; readonly flags: readonly string[] },
+): { bits(of: number): number; keywords(of: number): number } {
+  const { bits, keywords } = splitFlags(flags);
+  const folded = new Set(keywords.map((keyword) => keyword.toLowerCase()));
+  const made = new Map<number, number>();
+  const make = (of: number): number => {
+    if (mode === "replace") return sets.number(keywords);
+    if (mode === "add") return sets.number([...sets.get(of), ...keywords]);
+    return sets.number(sets.get(of).filter((keyword) => !folded.has(keyword.toLowerCase())));
+  };
+  return {
+    bits: (of) => (mode === "add" ? of | bits : mode === "remove" ? of & ~bits : bits),
+    // Of many messages few have keywords that differ.
+    keywords(of) {
+      if (keywords.length === 0 && mode !== "replace") return of;
+      const known = made.get(of) ?? make(of);
+      made.set(of, known);
+      return known;
+    },
+  };
+}

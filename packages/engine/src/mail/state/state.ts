@@ -1,0 +1,414 @@
+import { INBOX_ID, type MailboxId, type MembershipName, PATH_DELIMITER, type WriterId } from "../ops/names.ts";
+import type { NewEmail, SpecialUse } from "../ops/op.ts";
+import { Table } from "./columns.ts";
+import { DELETED, KeywordSets, SEEN, SYSTEM_FLAGS } from "./flags.ts";
+import { Mailbox } from "./mailbox.ts";
+import { NO_PAGES, type Pages } from "./pages.ts";
+import { ReferenceIndex } from "./reference-index.ts";
+import { hashId, hashNumbers, RowIndex } from "./row-index.ts";
+
+/**
+ * An account's resident state: what all its ops have come to. No object a message; emails and memberships are rows.
+ *
+ * This module keeps the tables, indexes and counts consistent with one another and knows nothing of ops; what an op
+ * means is `apply.ts`, what numbers it gets is `numbering.ts`.
+ *
+ * Invariant: a live membership's row stands in its mailbox's `messages`, at its uid's place; a dead one's row stays
+ * readable (a view may still hold it) and stands in none.
+ */
+const MEMBERSHIPS = {
+  writer: "u32",
+  sequence: "u32",
+  index: "u32",
+  mailbox: "u32",
+  uid: "u32",
+  modSeq: "f64",
+  flags: "u8",
+  keywords: "u32",
+  email: "u32",
+  saved: "u32",
+} as const;
+
+const EMAILS = {
+  id: "id",
+  size: "u32",
+  received: "f64",
+  receivedZone: "i16",
+  sent: "f64",
+  sentZone: "i16",
+  threadHigh: "u32",
+  threadLow: "u32",
+  /** How many live memberships hold it. */
+  held: "u32",
+} as const;
+
+/** Where the summary and body of an email lie that no checkpoint covers yet: all others lie in the row page that their
+ * row number names. */
+export interface TailEmail {
+  /** The log entry, the op's place in it, the email's place in the op. */
+  readonly entry: number;
+  readonly op: number;
+  readonly index: number;
+}
+
+/** One delivering process's dense numbers for this account: the highest taken in, and those below it that are still
+ * missing, with the seconds since 1970 at which that was first seen. */
+export interface NoteStream {
+  highest: number;
+  readonly missing: Map<number, number>;
+}
+
+/** A checkpoint: it covers entries up to `covers`; the entry `announced` made it current. */
+export interface CheckpointMark {
+  readonly covers: number;
+  /** The hash of its sealed manifest. */
+  readonly manifest: Uint8Array;
+  readonly announced: number;
+}
+
+/** Checkpoints that are remembered until the log is trimmed up to them. */
+export const MARKS_MAX = 64;
+
+/** Rows that are indexed in one step, some milliseconds. */
+const INDEXED_AT_ONCE = 8192;
+
+/** This bit in `flags` marks a membership that is gone. */
+const DEAD = 128;
+
+export class MailState {
+  readonly memberships: Table<typeof MEMBERSHIPS> = new Table(MEMBERSHIPS);
+  readonly emails: Table<typeof EMAILS> = new Table(EMAILS);
+  readonly keywords: KeywordSets = new KeywordSets();
+  readonly mailboxes: Mailbox[] = [];
+  readonly subscriptions: Set<string> = new Set();
+  references: ReferenceIndex = new ReferenceIndex();
+  /** Emails from row `tailStart` on are in no page yet: `tail` says where they are. */
+  tailStart = 0;
+  tail: TailEmail[] = [];
+  /** Those of the checkpoint that this process knows to be current. */
+  pages: Pages = NO_PAGES;
+  /** The one modseq counter of the account. */
+  modSeq = 0;
+  /** The highest UIDVALIDITY ever given. */
+  uidValidity = 0;
+  /** Paths written so far, by creates and renames. */
+  pathWrites = 0;
+  /** Rises when history is restored: part of every JMAP state. */
+  epoch = 0;
+  /** Octets of all emails that some live membership holds, each once. */
+  bytes = 0;
+  begun = false;
+  /** Names decided to be deleted, and the entry that decided it, until their deletion was acknowledged. */
+  readonly condemned: Map<string, number> = new Map();
+  /** Notes taken in, and the entry that took each in, until they are forgotten. */
+  readonly takenNotes: Map<string, number> = new Map();
+  readonly streams: Map<string, NoteStream> = new Map();
+  /** The log entry of the last `condemn` and of the last `forget`: ops made upon an older view are void. */
+  lastCondemn = 0;
+  lastForget = 0;
+  /** The valid key slots and the entry that listed them. */
+  slots: { readonly names: readonly string[]; readonly entry: number } = { names: [], entry: 0 };
+  /** Checkpoints, oldest first, from the newest on that the log was trimmed up to. */
+  checkpoints: readonly CheckpointMark[] = [];
+  /** Log entries up to this one are gone. */
+  trimmed = 0;
+
+  readonly #writers: WriterId[] = [];
+  readonly #writerNumber = new Map<WriterId, number>();
+  readonly #mailboxById = new Map<MailboxId, Mailbox>();
+  readonly #byName: RowIndex = new RowIndex((row) => this.#hashName(row));
+  readonly #byEmailId: RowIndex = new RowIndex((row) => hashId(this.emails.columns.id.getId(row)));
+
+  get writers(): readonly WriterId[] {
+    return this.#writers;
+  }
+
+  writerNumber(writer: WriterId): number {
+    const known = this.#writerNumber.get(writer);
+    if (known !== undefined) return known;
+    this.#writers.push(writer);
+    this.#writerNumber.set(writer, this.#writers.length - 1);
+    return this.#writers.length - 1;
+  }
+
+  // Mailboxes
+
+  findMailbox(id: MailboxId): Mailbox | undefined {
+    const mailbox = this.#mailboxById.get(id);
+    return mailbox?.gone ? undefined : mailbox;
+  }
+
+  /** The mailbox shown at `path`; INBOX in any case: RFC 9051 §5.1. */
+  findPath(path: string): Mailbox | undefined {
+    const wanted = normalizeInbox(path);
+    return this.mailboxes.find((mailbox) => !mailbox.gone && mailbox.path === wanted);
+  }
+
+  get inbox(): Mailbox {
+    const inbox = this.findMailbox(INBOX_ID);
+    if (!inbox) throw new Error("account has no INBOX");
+    return inbox;
+  }
+
+  liveMailboxes(): Mailbox[] {
+    return this.mailboxes.filter((mailbox) => !mailbox.gone);
+  }
+
+  /** Mailboxes below `path`, at any depth. */
+  below(path: string): Mailbox[] {
+    return this.liveMailboxes().filter((mailbox) => mailbox.path.startsWith(path + PATH_DELIMITER));
+  }
+
+  addMailbox(id: MailboxId, path: string, specialUse: SpecialUse | undefined, uidValidity: number): Mailbox {
+    const mailbox = new Mailbox(id, this.mailboxes.length, path, specialUse, uidValidity);
+    this.mailboxes.push(mailbox);
+    this.#mailboxById.set(id, mailbox);
+    return mailbox;
+  }
+
+  /** After a load: indexes, lists and counts out of the columns. Rows of a mailbox are in uid order. `breathe` lets
+   * others have their turn now and then. Throws RangeError. */
+  async index(breathe: () => Promise<void>): Promise<void> {
+    const { held, size } = this.emails.columns;
+    this.#byEmailId.reserve(this.emails.rows);
+    for (let row = 0; row < this.emails.rows; row++) {
+      if (row % INDEXED_AT_ONCE === INDEXED_AT_ONCE - 1) await breathe();
+      this.#byEmailId.add(row);
+      if (held.get(row) > 0) this.bytes += size.get(row);
+    }
+    const { mailbox: ordinal, email, writer, keywords } = this.memberships.columns;
+    this.#byName.reserve(this.memberships.rows);
+    for (let row = 0; row < this.memberships.rows; row++) {
+      if (row % INDEXED_AT_ONCE === INDEXED_AT_ONCE - 1) await breathe();
+      if (writer.get(row) >= this.#writers.length || keywords.get(row) >= this.keywords.all.length)
+        throw new RangeError("a membership has no name or no keywords");
+      this.#byName.add(row);
+      if (!this.isLive(row)) continue;
+      const mailbox = this.mailboxes[ordinal.get(row)];
+      if (!mailbox || email.get(row) >= this.emails.rows) throw new RangeError("a membership points nowhere");
+      mailbox.messages.append(row);
+      this.#count(mailbox, row, 1);
+    }
+    for (const mailbox of this.mailboxes) mailbox.changes.forget(this.modSeq);
+  }
+
+  /** The current checkpoint. */
+  get checkpoint(): CheckpointMark | undefined {
+    return this.checkpoints.at(-1);
+  }
+
+  /** Of too many marks every second of the older half goes: the oldest, which trimming waits for, and the newest stay. */
+  markCheckpoint(mark: CheckpointMark): void {
+    const marks = [...this.checkpoints, mark];
+    this.checkpoints =
+      marks.length <= MARKS_MAX ? marks : marks.filter((_mark, at) => at % 2 === 0 || at > MARKS_MAX / 2);
+  }
+
+  /** Goes over to the pages of a newer checkpoint, own or another's. Chunks that changed since are still to be written. */
+  adoptPages(pages: Pages): void {
+    if (pages.covers <= this.pages.covers) return;
+    this.pages = pages;
+    this.references.adopt(pages.references, pages.emailRows);
+    this.tail = this.tail.slice(Math.max(0, pages.emailRows - this.tailStart));
+    this.tailStart = Math.max(this.tailStart, pages.emailRows);
+  }
+
+  /** These row pages and header pages are lost: the next checkpoint writes them anew. */
+  losePages(lost: { readonly rows: ReadonlySet<number>; readonly headers: ReadonlySet<number> }): void {
+    const { rows, headers } = this.pages;
+    const without = (names: readonly string[], gone: ReadonlySet<number>): string[] =>
+      names.map((name, page) => (gone.has(page) ? "" : name));
+    this.pages = { ...this.pages, rows: without(rows, lost.rows), headers: without(headers, lost.headers) };
+  }
+
+  isHeld(email: number): boolean {
+    return this.emails.columns.held.get(email) > 0;
+  }
+
+  // Emails and memberships
+
+  findEmail(id: Uint8Array): number | undefined {
+    const column = this.emails.columns.id;
+    return id.length === 16 ? this.#byEmailId.find(hashId(id), (row) => sameId(column.getId(row), id)) : undefined;
+  }
+
+  addEmail(email: NewEmail, tail: TailEmail): number {
+    const row = this.emails.add();
+    const { columns } = this.emails;
+    columns.id.setId(row, email.id);
+    columns.size.set(row, email.size);
+    columns.received.set(row, email.receivedMs);
+    columns.receivedZone.set(row, email.receivedZone);
+    columns.sent.set(row, email.sentMs);
+    columns.sentZone.set(row, email.sentZone);
+    const thread = new DataView(email.thread.buffer, email.thread.byteOffset, 8);
+    columns.threadHigh.set(row, thread.getUint32(0));
+    columns.threadLow.set(row, thread.getUint32(4));
+    this.tail.push(tail);
+    this.#byEmailId.add(row);
+    this.references.add(email.ids, row);
+    return row;
+  }
+
+  /** An email's thread: 8 bytes. */
+  threadOf(email: number): Uint8Array {
+    const thread = new Uint8Array(8);
+    const view = new DataView(thread.buffer);
+    view.setUint32(0, this.emails.columns.threadHigh.get(email));
+    view.setUint32(4, this.emails.columns.threadLow.get(email));
+    return thread;
+  }
+
+  sizeOf(row: number): number {
+    return this.emails.columns.size.get(this.memberships.columns.email.get(row));
+  }
+
+  receivedOf(row: number): { readonly timeMs: number; readonly zoneMinutes: number } {
+    const email = this.memberships.columns.email.get(row);
+    const { received, receivedZone } = this.emails.columns;
+    return { timeMs: received.get(email), zoneMinutes: receivedZone.get(email) };
+  }
+
+  sentOf(row: number): { readonly timeMs: number; readonly zoneMinutes: number } {
+    const email = this.memberships.columns.email.get(row);
+    const { sent, sentZone } = this.emails.columns;
+    return { timeMs: sent.get(email), zoneMinutes: sentZone.get(email) };
+  }
+
+  emailOf(row: number): number {
+    return this.memberships.columns.email.get(row);
+  }
+
+  /** Where an email lies that is in no page yet. */
+  tailOf(email: number): TailEmail | undefined {
+    return this.tail[email - this.tailStart];
+  }
+
+  /** One number for a row's flags and keywords: equal numbers have equal {@link flagNames}. */
+  flagsNumber(row: number): number {
+    const { flags, keywords } = this.memberships.columns;
+    return keywords.get(row) * SYSTEM_FLAG_SETS.length + (flags.get(row) & ~DEAD);
+  }
+
+  /** Flags and keywords by name, system flags first. */
+  flagNames(row: number): readonly string[] {
+    const bits = this.bitsOf(row);
+    const keywords = this.keywords.get(this.memberships.columns.keywords.get(row));
+    return keywords.length === 0 ? SYSTEM_FLAG_SETS[bits]! : [...SYSTEM_FLAG_SETS[bits]!, ...keywords];
+  }
+
+  /** Adds a membership at the end of `mailbox`; its uid must be above all uids there. */
+  addMembership(
+    name: MembershipName,
+    mailbox: Mailbox,
+    fields: { uid: number; modSeq: number; flags: number; keywords: number; email: number; saved: number },
+  ): number {
+    const row = this.memberships.add();
+    const { columns } = this.memberships;
+    columns.writer.set(row, this.writerNumber(name.writer));
+    columns.sequence.set(row, name.sequence);
+    columns.index.set(row, name.index);
+    columns.mailbox.set(row, mailbox.ordinal);
+    columns.uid.set(row, fields.uid);
+    columns.modSeq.set(row, fields.modSeq);
+    columns.flags.set(row, fields.flags);
+    columns.keywords.set(row, fields.keywords);
+    columns.email.set(row, fields.email);
+    columns.saved.set(row, fields.saved);
+    this.#byName.add(row);
+    mailbox.messages.append(row);
+    this.#count(mailbox, row, 1);
+    const held = this.emails.columns.held;
+    const before = held.get(fields.email);
+    if (before === 0) this.bytes += this.emails.columns.size.get(fields.email);
+    held.set(fields.email, before + 1);
+    return row;
+  }
+
+  isLive(row: number): boolean {
+    return (this.memberships.columns.flags.get(row) & DEAD) === 0;
+  }
+
+  mailboxOf(row: number): Mailbox {
+    return this.mailboxes[this.memberships.columns.mailbox.get(row)]!;
+  }
+
+  nameOf(row: number): MembershipName {
+    const { writer, sequence, index } = this.memberships.columns;
+    return { writer: this.#writers[writer.get(row)]!, sequence: sequence.get(row), index: index.get(row) };
+  }
+
+  findMembership(name: MembershipName): number | undefined {
+    const number = this.#writerNumber.get(name.writer);
+    if (number === undefined) return undefined;
+    const { writer, sequence, index } = this.memberships.columns;
+    return this.#byName.find(
+      hashNumbers(number, name.sequence, name.index),
+      (row) => index.get(row) === name.index && sequence.get(row) === name.sequence && writer.get(row) === number,
+    );
+  }
+
+  /** Takes rows of one mailbox (live, in uid order) out of it. */
+  removeMemberships(mailbox: Mailbox, rows: readonly number[], modSeq: number): void {
+    const { flags, uid, email } = this.memberships.columns;
+    const positions = rows.map((row) => mailbox.messages.lowerBound(uid.get(row), (r) => uid.get(r)));
+    mailbox.messages = mailbox.messages.without(positions);
+    for (const row of rows) {
+      this.#count(mailbox, row, -1);
+      flags.set(row, flags.get(row) | DEAD);
+      this.memberships.columns.modSeq.set(row, modSeq);
+      mailbox.vanished.add(uid.get(row), uid.get(row), modSeq);
+      const emailRow = email.get(row);
+      const held = this.emails.columns.held.get(emailRow) - 1;
+      this.emails.columns.held.set(emailRow, held);
+      if (held === 0) this.bytes -= this.emails.columns.size.get(emailRow);
+    }
+  }
+
+  /** Of a membership that is there. */
+  setFlags(row: number, bits: number, keywords: number, modSeq: number): void {
+    const mailbox = this.mailboxOf(row);
+    this.#count(mailbox, row, -1);
+    const { columns } = this.memberships;
+    columns.flags.set(row, bits);
+    columns.keywords.set(row, keywords);
+    columns.modSeq.set(row, modSeq);
+    this.#count(mailbox, row, 1);
+    mailbox.changes.add(row, modSeq);
+  }
+
+  /** A membership's system flags. */
+  bitsOf(row: number): number {
+    return this.memberships.columns.flags.get(row) & ~DEAD;
+  }
+
+  #count(mailbox: Mailbox, row: number, by: 1 | -1): void {
+    const { flags, keywords, email } = this.memberships.columns;
+    const bits = flags.get(row);
+    mailbox.countKeywords(keywords.get(row), by);
+    if ((bits & SEEN) === 0) mailbox.unseen += by;
+    if ((bits & DELETED) !== 0) mailbox.deleted += by;
+    mailbox.bytes += by * this.emails.columns.size.get(email.get(row));
+  }
+
+  #hashName(row: number): number {
+    const { writer, sequence, index } = this.memberships.columns;
+    return hashNumbers(writer.get(row), sequence.get(row), index.get(row));
+  }
+}
+
+/** INBOX is one name in any case, alone and as the first level of a path. */
+export function normalizeInbox(path: string): string {
+  const first = path.split(PATH_DELIMITER, 1)[0]!;
+  return first.toUpperCase() === "INBOX" ? `INBOX${path.slice(5)}` : path;
+}
+
+/** The names of each of the 32 combinations of system flags. */
+const SYSTEM_FLAG_SETS: readonly (readonly string[])[] = Array.from({ length: 32 }, (_, bits) =>
+  SYSTEM_FLAGS.filter((_name, bit) => (bits & (1 << bit)) !== 0),
+);
+
+function sameId(a: Uint8Array, b: Uint8Array): boolean {
+  for (let i = 0; i < 16; i++) if (a[i] !== b[i]) return false;
+  return true;
+}

@@ -1,2 +1,0 @@
-/** Doubles that need Node, for the tests of other packages. */
-export { S3Double, type S3Fault } from "./s3/s3-double.ts";
