@@ -142,7 +142,7 @@ describe("a letter arrives sealed and is read", () => {
     expect(recovered.code).toBe(0);
     (await connectImap(server.ports.imap!, address, '"third secret of all"')).end();
     expect((await restante(data, ["account", "list"])).out).toContain(address);
-    expect((await restante(data, ["account", "delete", address])).code).toBe(0);
+    expect((await restante(data, ["account", "delete", address, "--yes"])).code).toBe(0);
     const lmtp = await connectLmtp(server.ports.lmtp!);
     expect(await deliver(lmtp, [address], "x\r\n")).toEqual([expect.stringMatching(/^550 5\.1\.1/)]);
     lmtp.end();

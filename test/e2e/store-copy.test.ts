@@ -67,7 +67,8 @@ test("from a folder to a bucket beside a running server, and on to another host'
     err: "",
     out: expect.stringMatching(/^ada@example\.org: \d+ objects copied, 0 were there\n/),
   });
-  expect(await client.command("STORE 1 -FLAGS (\\Flagged)")).toMatch(/^t\d+ NO \[UNAVAILABLE\]/m);
+  await client.until(/^\* BYE The account lies in another store now\r\n/m);
+  await expect(connectImap(server.ports.imap!, ADA.user, ADA.password)).rejects.toThrow("[UNAVAILABLE]");
   await send(server, "late");
   expect(await server.stop()).toBe(0);
 

@@ -9,7 +9,7 @@ import {
   signUp,
 } from "@restante/engine";
 import type { Config } from "@restante/host";
-import { askNewSecret, askSecret } from "./ask.ts";
+import { askLine, askNewSecret, askSecret } from "./ask.ts";
 import { type Context, getUser, openContext, readPepper } from "./context.ts";
 import { EXIT, Exit } from "./exit.ts";
 import type { Flags } from "./flags.ts";
@@ -114,8 +114,10 @@ async function accept(context: Context, address: string, flags: Flags): Promise<
   return [`${user.address} goes on from what the store shows; mail programs will fetch everything anew.`];
 }
 
-async function remove(context: Context, address: string): Promise<unknown> {
+async function remove(context: Context, address: string, flags: Flags): Promise<unknown> {
   const user = await getUser(context, address);
+  if (!flags.yes && (await askLine(`Type ${user.address} to delete it with all its mail: `)) !== user.address)
+    throw new Exit(EXIT.failed, "nothing was deleted");
   await deleteAccount(context, user);
   return [`${user.address} is gone.`];
 }

@@ -31,6 +31,17 @@ export async function askSecret(prompt: string, flags: Flags): Promise<string> {
   }
 }
 
+/** A line that a person types. */
+export async function askLine(prompt: string): Promise<string> {
+  if (!process.stdin.isTTY) throw new Exit(EXIT.usage, "no terminal to ask on; use --yes");
+  const terminal = createInterface({ input: process.stdin, output: process.stdout });
+  try {
+    return await new Promise((resolve) => terminal.question(prompt, resolve));
+  } finally {
+    terminal.close();
+  }
+}
+
 /** A new secret, asked for twice where a person types it. */
 export async function askNewSecret(prompt: string, flags: Flags): Promise<string> {
   const first = await askSecret(prompt, flags);

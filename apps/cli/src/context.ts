@@ -34,11 +34,14 @@ export interface Context extends AsyncDisposable {
   /** The same, where it judges passwords itself. */
   readonly passwords: PasswordDirectory | undefined;
   readonly platform: Platform;
+  /** What this host signs by. */
+  readonly signer: SigningKeyPair;
 }
 
 export async function openContext(config: Config, use: Use = "all"): Promise<Context> {
   await ready;
   const log = openLog(config);
+  const signer = await readSigner(config);
   const crypto = nodePlatform();
   const { store: folder, cache: cacheFolder, hints: hintsFolder } = placesOf(config);
   const place: OpenedStore["place"] = (account, bucket) => opened.place(account, bucket);
@@ -52,6 +55,7 @@ export async function openContext(config: Config, use: Use = "all"): Promise<Con
     sweepStore: opened.sweep,
     passwords,
     users: passwords ?? new UsersFolder(placesOf(config).users),
+    signer,
     platform: {
       crypto,
       now: Date.now,
@@ -70,6 +74,7 @@ export async function openContext(config: Config, use: Use = "all"): Promise<Con
         const timer = setInterval(work, ms).unref();
         return () => clearInterval(timer);
       },
+      trustedHosts: trustedHosts(config, signer),
       log,
       witnesses: witnessFolder(placesOf(config).witness),
     },
@@ -115,12 +120,12 @@ export function readPepper(config: Config): Promise<Uint8Array> {
 }
 
 /** The key by which this host signs what it delivers. */
-export async function readSigner(config: Config): Promise<SigningKeyPair> {
+async function readSigner(config: Config): Promise<SigningKeyPair> {
   return signingKeyPair(await readOrMakeKey(placesOf(config).lmtpKey, 32));
 }
 
 /** Public keys of the hosts whose deliveries are believed: this one's, and those that the configuration names. */
-export function trustedHosts(config: Config, signer: SigningKeyPair): readonly Uint8Array[] {
+function trustedHosts(config: Config, signer: SigningKeyPair): readonly Uint8Array[] {
   return [signer.publicKey, ...config.login.trusted_hosts.map((key) => new Uint8Array(Buffer.from(key, "base64")))];
 }
 
@@ -133,14 +138,12 @@ export async function withSession<T>(
   work: (session: AccountSession) => Promise<T>,
 ): Promise<T> {
   await using context = await openContext(config, flags.use);
-  const trusted = trustedHosts(config, await readSigner(config));
-  const accounts = new Accounts({ ...context, trustedHosts: trusted, pepper: await readPepper(config) });
+  const accounts = new Accounts({ ...context, pepper: await readPepper(config) });
   try {
     const session = await accounts.login(address, await askSecret("Password: ", flags), "");
-    if (session.rolledBack) {
-      const told = `the store shows an older history than was seen here before: see restante account accept-history ${session.address}`;
-      if (flags.changes) throw new Exit(EXIT.failed, told);
-      process.stderr.write(`restante: ${told}\n`);
+    if (session.barred !== undefined) {
+      if (flags.changes) throw new Exit(EXIT.failed, session.barred);
+      process.stderr.write(`restante: ${session.barred}\n`);
     }
     const result = await work(session);
     session.close();
@@ -158,6 +161,6 @@ export async function getUser({ users }: Context, address: string): Promise<User
   return user;
 }
 
-export function makeDeliverer({ store, platform }: Context, signer: SigningKeyPair): Deliverer {
-  return { store, platform, signer, unsettled: new Unsettled(platform) };
+export function makeDeliverer({ store, platform, users, signer }: Context): Deliverer {
+  return { store, platform, users, signer, unsettled: new Unsettled(platform) };
 }

@@ -8,4 +8,6 @@ export interface Flags {
   readonly sealed: boolean;
   readonly retry: boolean;
   readonly repair: boolean;
+  /** What would be asked for is meant. */
+  readonly yes: boolean;
 }

@@ -21,7 +21,8 @@ const HELP = `restante: a mail server whose stored bytes only the mailbox's owne
   restante account recover ADDRESS         set a new password with the recovery code
   restante account rotate ADDRESS          make new keys; ends all ways in but the password, prints a new recovery code
   restante account accept-history ADDRESS  go on from an older history, after a restore
-  restante account delete ADDRESS
+  restante account delete ADDRESS          delete it with all its mail; asks for the address once more
+    --yes                                  does not ask
   restante app-password add ADDRESS LABEL  a password for one program; prints it once
   restante app-password list ADDRESS
   restante app-password revoke ADDRESS LABEL
@@ -77,6 +78,7 @@ async function dispatch(args: readonly string[]): Promise<number> {
     sealed: values.sealed,
     retry: values.retry,
     repair: values.repair,
+    yes: values.yes,
   };
   switch (command) {
     case "serve":
@@ -119,6 +121,7 @@ function parseFlags(args: readonly string[]) {
         sealed: { type: "boolean", default: false },
         retry: { type: "boolean", default: false },
         repair: { type: "boolean", default: false },
+        yes: { type: "boolean", default: false },
         json: { type: "boolean", default: false },
         "password-stdin": { type: "boolean", default: false },
         help: { type: "boolean", default: false },

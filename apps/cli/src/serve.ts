@@ -1,10 +1,10 @@
 import { connect, type Server } from "node:net";
 import { hostname } from "node:os";
-import { Accounts, accountPrefix, DirectoryLogin, Dropbox, EngineError, type SigningKeyPair } from "@restante/engine";
+import { Accounts, accountPrefix, DirectoryLogin, Dropbox, EngineError, sweepEnded } from "@restante/engine";
 import { type Config, ConfigError, dataPath, isLoopbackAddress, listen, parseListenAddress, Tls } from "@restante/host";
 import { createImapServer } from "@restante/imap";
 import { createLmtpServer } from "@restante/lmtp";
-import { type Context, makeDeliverer, openContext, readPepper, readSigner, trustedHosts } from "./context.ts";
+import { type Context, makeDeliverer, openContext, readPepper } from "./context.ts";
 import { DEMO_ADDRESS, DEMO_PASSWORD, makeDemoAccount, sendDemoMails } from "./demo.ts";
 import { EXIT } from "./exit.ts";
 import type { Flags } from "./flags.ts";
@@ -13,7 +13,7 @@ type ServiceName = "lmtp" | "imap";
 const SERVICES: readonly ServiceName[] = ["lmtp", "imap"];
 /** After SIGTERM the process ends within this, whatever still hangs. */
 const STOP_MS = 10_000;
-/** What killed processes left of uploads is looked for so often. */
+/** What killed processes left of uploads, and what is left of deleted accounts, is looked for so often. */
 const SWEEP_MS = 24 * 60 * 60_000;
 
 interface Service {
@@ -35,12 +35,12 @@ export async function serve(config: Config, flags: Flags): Promise<number> {
   if (use === "all") sweepDaily(open);
   const tls = new Tls({ ...config.tls, minVersion: config.tls.min_version, folder: dataPath(config, "tls") });
   const services: Service[] = [];
-  const signer = await readSigner(config);
+  const { signer } = open;
   if (wanted.includes("imap")) {
     await tls.reload();
-    services.push(await imapService(open, tls, signer));
+    services.push(await imapService(open, tls));
   }
-  if (wanted.includes("lmtp")) services.push(lmtpService(open, signer));
+  if (wanted.includes("lmtp")) services.push(lmtpService(open));
   const isDemo = await prepareDemo(open, wanted);
   const bound = await bindAll(services, config.server.share_ports);
   if (isDemo === "new") await sendDemoMails(connect, bound.find(({ name }) => name === "lmtp")?.address);
@@ -58,9 +58,12 @@ export async function serve(config: Config, flags: Flags): Promise<number> {
   return EXIT.well;
 }
 
-function sweepDaily({ platform, sweepStore, log }: Context): void {
+function sweepDaily({ store, signer, platform, sweepStore, log }: Context): void {
   const sweep = (): void => {
     sweepStore().catch((error: unknown) => log({ level: "warn", event: "uploads can't be looked at", error }));
+    sweepEnded({ store, signer }, platform.trustedHosts).catch((error: unknown) =>
+      log({ level: "warn", event: "deleted accounts can't be looked at", error }),
+    );
   };
   sweep();
   platform.every?.(SWEEP_MS, sweep);
@@ -78,10 +81,10 @@ function wantedServices(only: string | undefined): readonly ServiceName[] {
   return SERVICES.filter((service) => names.includes(service));
 }
 
-async function imapService(context: Context, tls: Tls, signer: SigningKeyPair): Promise<Service> {
+async function imapService(context: Context, tls: Tls): Promise<Service> {
   const { config, store, users, passwords, platform, log } = context;
   const pepper = await readPepper(config);
-  const accounts = new Accounts({ store, users, platform, trustedHosts: trustedHosts(config, signer), pepper });
+  const accounts = new Accounts({ store, users, platform, pepper });
   const login = passwords ? new DirectoryLogin({ accounts, users: passwords, store, platform, pepper }) : accounts;
   const server = createImapServer({
     signIn: (user, password, address) => login.login(user, password, address),
@@ -102,9 +105,9 @@ async function imapService(context: Context, tls: Tls, signer: SigningKeyPair): 
   };
 }
 
-function lmtpService(context: Context, signer: SigningKeyPair): Service {
+function lmtpService(context: Context): Service {
   const { config, users, log } = context;
-  const deliverer = makeDeliverer(context, signer);
+  const deliverer = makeDeliverer(context);
   /** By account, whatever the address; what it seals to is looked at each time. */
   const dropboxes = new Map<string, Dropbox>();
   const server = createLmtpServer({

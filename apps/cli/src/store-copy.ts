@@ -1,7 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { accountPrefix, type CopyReport, measureAccount, moveAccount, type User } from "@restante/engine";
 import { readConfig } from "@restante/host";
-import { type Context, getUser, openContext, placesOf, readSigner, trustedHosts } from "./context.ts";
+import { type Context, getUser, openContext, placesOf } from "./context.ts";
 import { EXIT, Exit } from "./exit.ts";
 import type { Flags } from "./flags.ts";
 import { print } from "./print.ts";
@@ -37,7 +37,13 @@ export async function copyStore([fromFile, toFile, address]: readonly string[], 
 async function move(from: Context, to: Context, user: User): Promise<CopyReport> {
   const prefix = accountPrefix(user.record);
   using progress = new Progress(await measureAccount(from.store, prefix));
-  return moveAccount({ from: from.store, to: to.store, prefix, onDone: (size) => progress.add(size) });
+  return moveAccount({
+    from: from.store,
+    to: to.store,
+    prefix,
+    signer: from.signer,
+    onDone: (size) => progress.add(size),
+  });
 }
 
 /** What is not in the store, and without which nobody could read there what they could read here. */
@@ -46,8 +52,8 @@ async function checkOwnersComeIn(from: Context, to: Context): Promise<void> {
   const [pepper, other] = await Promise.all([readIfThere(here), readIfThere(there)]);
   if (pepper && !other?.equals(pepper))
     throw new Exit(EXIT.failed, `no password would open there: the pepper of ${here} must be in ${there}`);
-  const trusted = trustedHosts(to.config, await readSigner(to.config)).map(asText);
-  const missing = trustedHosts(from.config, await readSigner(from.config)).map(asText);
+  const trusted = to.platform.trustedHosts.map(asText);
+  const missing = from.platform.trustedHosts.map(asText);
   const untrusted = missing.filter((key) => !trusted.includes(key));
   if (untrusted.length > 0)
     throw new Exit(

@@ -25,6 +25,7 @@ import {
   type LiteralVerdict,
   type Read,
 } from "./wire/command-reader.ts";
+import { asSentence } from "./wire/format.ts";
 import { ImapSyntaxError, Parser } from "./wire/parser.ts";
 
 /**
@@ -141,9 +142,9 @@ export class Connection implements Link {
   }
 
   /** The server stops: RFC 9051 §7.1.5. */
-  shutDown(): void {
+  shutDown(why = "Server is stopping"): void {
     this.#closing = true;
-    if (!this.#socket.destroyed) this.#socket.end("* BYE Server is stopping\r\n");
+    if (!this.#socket.destroyed) this.#socket.end(`* BYE ${asSentence(why)}\r\n`);
     this.#endInput();
   }
 
@@ -265,9 +266,9 @@ export class Connection implements Link {
       this.#closing = true;
       return { status: "BYE", text: "Sign in again: the outcome of your last command must be looked up" };
     }
-    if (this.#session.account?.isRevoked) {
+    if (this.#session.account?.ended.aborted) {
       this.#closing = true;
-      return { status: "BYE", text: "Your password was changed or revoked: sign in again" };
+      return { status: "BYE", text: asSentence((this.#session.account.ended.reason as EngineError).message) };
     }
     if (error instanceof EngineError) {
       const code = responseCodes[error.code as keyof typeof responseCodes];
@@ -314,8 +315,11 @@ export class Connection implements Link {
     return this.reader.readLine();
   }
 
-  signIn(user: string, password: string): Promise<AccountSession> {
-    return this.#options.signIn(user, password, this.address);
+  async signIn(user: string, password: string): Promise<AccountSession> {
+    const account = await this.#options.signIn(user, password, this.address);
+    const { ended } = account;
+    ended.addEventListener("abort", () => this.shutDown((ended.reason as EngineError).message));
+    return account;
   }
 
   async idle(onWake: () => Promise<void>): Promise<Uint8Array | undefined> {

@@ -18,6 +18,7 @@ export const platform: Platform = {
   monotonic: () => performance.now(),
   delay: (ms) => new Promise((resolve) => setTimeout(resolve, ms).unref()),
   breathe: () => new Promise((resolve) => setImmediate(resolve)),
+  trustedHosts: [],
   log: (event) => console.error(event),
 };
 export const openStore = (folder: string): Promise<ObjectStore> =>

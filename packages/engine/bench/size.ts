@@ -27,7 +27,7 @@ async function make(folder: string, messages: number): Promise<void> {
   const store = await openStore(folder);
   const ring = await makeAccount(store);
   writeFileSync(join(folder, "ring"), encodeRing(ring));
-  const account = await Account.open({ store, platform, trustedHosts: [] }, ring);
+  const account = await Account.open({ store, platform }, ring);
   for (let at = 0; at < messages; at += APPENDED_AT_ONCE)
     await Promise.all(
       Array.from({ length: Math.min(APPENDED_AT_ONCE, messages - at) }, async (_, i) => {
@@ -49,7 +49,7 @@ async function open(folder: string): Promise<void> {
   const blocked = monitorEventLoopDelay({ resolution: 1 });
   blocked.enable();
   const begun = performance.now();
-  const account = await Account.open({ store, platform, trustedHosts: [] }, ring);
+  const account = await Account.open({ store, platform }, ring);
   const session = new AccountSession({ address: "" }, account, () => undefined);
   await session.refresh();
   const view = session.openView("INBOX", { readOnly: false });

@@ -1,6 +1,7 @@
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
+import { makeEndMark, openEndMark } from "./account/end-mark.ts";
 import { attachmentSpans, decodeHead, encodeHead, hexText, joinEntry, splitEntry } from "./bay/entry.ts";
 import type { WriterId } from "./bay/writer.ts";
 import {
@@ -226,6 +227,15 @@ const SHAPES: Readonly<Record<string, Shape>> = {
       expect(head.ops.map((op) => decodeOp(op.bytes))).toEqual(OPS);
       expect(attachmentSpans(head, sealedHead.length, bytes.length)).toHaveLength(OPS.length);
     },
+  },
+  "log-end-2": {
+    make: (_, ring) => makeEndMark(signer, ring.account, "deleted", 7, pattern(90)),
+    open: (bytes, _, ring) =>
+      expect(openEndMark(bytes, ring.account, [signer.publicKey])).toEqual({
+        reason: "deleted",
+        entry: 7,
+        previous: hash(pattern(90)),
+      }),
   },
   "delivered-1": {
     make: () => encodeDelivered(delivered),

@@ -18,7 +18,7 @@ export { changePassword, isRecoveryCode, recoverAccount } from "./account/keys/p
 export { rotateAccount } from "./account/keys/rotate.ts";
 export { backUpAccount, restoreAccount } from "./account/moving/back-up-account.ts";
 export { type CopyReport, measureAccount } from "./account/moving/copier.ts";
-export { deleteAccount } from "./account/moving/delete-account.ts";
+export { deleteAccount, sweepEnded } from "./account/moving/delete-account.ts";
 export { moveAccount } from "./account/moving/move-account.ts";
 export type { LogEvent, Platform, WitnessKeeper } from "./account/platform.ts";
 export { AccountSession } from "./account/session.ts";

@@ -1,4 +1,5 @@
 import type { Session } from "../session.ts";
+import { asSentence } from "../wire/format.ts";
 import { type Command, type Completion, defineCommand, ok, SIGNED_IN } from "./command.ts";
 import { parseMailbox } from "./mailbox-argument.ts";
 
@@ -38,9 +39,7 @@ async function open(session: Session, path: string, readOnly: boolean): Promise<
   untagged(`OK [PERMANENTFLAGS (${readOnly ? "" : `${flags} \\*`})] Flags that are kept`);
   untagged(`OK [UIDNEXT ${mailbox.uidNext}] Next UID`);
   untagged(`OK [UIDVALIDITY ${mailbox.uidValidity}] UIDs are valid`);
-  if (session.mail.rolledBack)
-    untagged(
-      "OK [ALERT] The store shows an older state of this account than was seen before. Nothing can be changed until you accept it: restante account accept-history",
-    );
+  const { barred } = session.mail;
+  if (barred !== undefined) untagged(`OK [ALERT] ${asSentence(barred)}`);
   return readOnly ? ok("EXAMINE completed", "READ-ONLY") : ok("SELECT completed", "READ-WRITE");
 }

@@ -16,3 +16,8 @@ export function formatString(text: string): string {
 export function formatAstring(text: string): string {
   return ATOM.test(text) && text.toUpperCase() !== "NIL" ? text : formatString(text);
 }
+
+/** What the engine says, as a person reads it. */
+export function asSentence(text: string): string {
+  return text.slice(0, 1).toUpperCase() + text.slice(1);
+}

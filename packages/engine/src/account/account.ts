@@ -30,8 +30,6 @@ const WITNESS_ENTRIES = 32;
 export interface AccountPlace {
   readonly store: ObjectStore;
   readonly platform: Platform;
-  /** Public keys of the hosts whose deliveries are believed. */
-  readonly trustedHosts: readonly Uint8Array[];
 }
 
 export interface OpenFrom {
@@ -79,7 +77,7 @@ export class Account {
     this.#ring = ring;
     this.#idling = idling;
     this.#bay = bay;
-    const { store, platform, trustedHosts } = place;
+    const { store, platform } = place;
     const prefix = accountPrefix(publicRecord(ring));
     const mail = new Mail(bay, platform.now);
     this.mail = mail;
@@ -89,7 +87,7 @@ export class Account {
     const notices = new Notices({ mail, threads, messages, platform });
     this.#messages = messages;
     this.#notices = notices;
-    this.#takeIn = new TakeIn({ bay, mail, threads, messages, notices, store, prefix, platform, ring, trustedHosts });
+    this.#takeIn = new TakeIn({ bay, mail, threads, messages, notices, store, prefix, platform, ring });
     this.upkeep = new Upkeep(bay, store, prefix, platform);
     const { epoch } = bay.state;
     this.#stopWatching.push(
@@ -141,9 +139,14 @@ export class Account {
     return new Account(place, ring, log, idling);
   }
 
-  /** The store shows an older state than this host has seen: the account is read-only until its owner accepts that. */
-  get rolledBack(): boolean {
-    return this.#bay.rolledBack;
+  /** Why nothing of it can be changed; undefined if it can. */
+  get barred(): MailLog["barred"] {
+    return this.#bay.barred;
+  }
+
+  /** Why it can be used no further: it was moved or deleted, or has new keys. */
+  get ended(): MailLog["ended"] {
+    return this.#bay.ended;
   }
 
   /** Somebody is signed in, until the returned function is called: what is delivered meanwhile is taken in at once. */

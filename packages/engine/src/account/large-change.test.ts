@@ -14,7 +14,7 @@ async function filled() {
   const { ring } = await makeAccount(place);
   const account = await open(place, ring());
   const emails = all.map((n) => bareEmail([n >> 16, n >> 8, n]));
-  await account.mail.append("INBOX", emails, account.mail.bay.position, {});
+  await account.mail.append("INBOX", emails, 0, {});
   const view = openView(account.mail, "INBOX", { readOnly: false });
   const count = (path: string): number => account.mail.getMailbox(path).messages.length;
   return { place, account, view, count };

@@ -14,6 +14,7 @@ import type { Op } from "../mail/ops/op.ts";
 import type { Outcome } from "../mail/ops/outcome.ts";
 import type { MailState } from "../mail/state/state.ts";
 import type { ObjectStore, WatchOptions } from "../storage/object-store.ts";
+import { openEndMark } from "./end-mark.ts";
 import { ringSealer } from "./keys/sealer.ts";
 import type { Platform } from "./platform.ts";
 
@@ -53,6 +54,7 @@ export async function openLog(
     pages,
     sealer,
     isCurrent: (state, covers) => state.checkpoint?.covers === covers,
+    openEnd: (bytes) => openEndMark(bytes, ring.account, platform.trustedHosts),
     ...known,
     breathe,
     writer: hexText(platform.crypto.random(8)) as WriterId,
@@ -82,6 +84,8 @@ export async function openWitnessed(
   const witness = isRestored ? undefined : await platform.witnesses?.read(account);
   const log = await openLog(store, prefix, platform, ring, { ...known, witness });
   if (log.bay.rolledBack) platform.log({ level: "error", event: "store shows an older history", account });
+  if (log.bay.barred === "cut-off")
+    platform.log({ level: "error", event: "somebody ended the account in the store", account });
   return { ...log, isRestored };
 }
 

@@ -16,6 +16,8 @@ export interface Platform {
   readonly every?: (ms: number, work: () => void) => () => void;
   /** What this host saw last of each account's log, kept outside the store; absent where nothing is kept. */
   readonly witnesses?: WitnessKeeper;
+  /** Public keys of the hosts that are believed: in what they deliver, and when they end an account. */
+  readonly trustedHosts: readonly Uint8Array[];
   /** What an operator should know: ids, counts and codes, never content. */
   readonly log: (event: LogEvent) => void;
 }

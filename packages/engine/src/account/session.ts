@@ -1,4 +1,5 @@
 import type { HeaderBlock } from "@restante/mime";
+import { BARRED } from "../bay/linear-bay.ts";
 import { EngineError } from "../errors.ts";
 import type { Body, Contents } from "../mail/contents/contents.ts";
 import type { Summary } from "../mail/contents/summary.ts";
@@ -16,8 +17,14 @@ export class AccountSession {
   readonly address: string;
   readonly #slot: string | undefined;
   readonly #account: Account;
+  readonly #mail: Mail;
   readonly #leave: () => void;
+  readonly #stopLooking: () => void;
   readonly #onClose: () => void;
+  readonly #ended = new AbortController();
+  #end: EngineError | undefined;
+  /** The list of slots that this one was last looked for in. */
+  #slots: readonly string[] = [];
   #closed = false;
 
   /** `slot` is the key slot by which its owner came in; none if they brought the keys themselves. */
@@ -29,26 +36,44 @@ export class AccountSession {
     this.address = address;
     this.#slot = slot;
     this.#account = account;
+    this.#mail = account.mail.guarded(() => this.#check());
     this.#leave = account.enter();
     this.#onClose = onClose;
+    this.#stopLooking = account.onApplied(() => this.#look());
+    this.#look();
   }
 
-  /** The account, as long as this session's password is valid. */
-  get #open(): Account {
-    if (this.isRevoked)
-      throw new EngineError("not-permitted", "the password that you signed in with is no longer valid");
-    return this.#account;
+  /** Throws what ended the session. */
+  #check(): void {
+    if (this.#end) throw this.#end;
   }
-  get #mail(): Mail {
-    return this.#open.mail;
+
+  /** The account, as long as this session may use it. */
+  get #open(): Account {
+    this.#check();
+    return this.#account;
   }
   get #contents(): Contents {
     return this.#open.contents;
   }
 
-  /** The password that this session came in by was changed or revoked: nothing more is answered. */
-  get isRevoked(): boolean {
-    return this.#slot !== undefined && !isStillListed(this.#slot, this.#account.mail.state.slots.names);
+  /** Ends the session if the account is gone, or the password that it came in by is listed no more. */
+  #look(): void {
+    if (this.#end) return;
+    const { ended, mail } = this.#account;
+    const { names } = mail.state.slots;
+    if (names === this.#slots && !ended) return;
+    this.#slots = names;
+    const isRevoked = this.#slot !== undefined && !isStillListed(this.#slot, names);
+    if (!ended && !isRevoked) return;
+    this.#end = ended ?? new EngineError("not-permitted", "your password was changed or revoked: sign in again");
+    this.#ended.abort(this.#end);
+  }
+
+  /** Aborted when the session may do nothing more, with the EngineError that says why: its password was changed or
+   * revoked, the account has new keys, or was moved or deleted. All that is asked of it from then on is refused by that error. */
+  get ended(): AbortSignal {
+    return this.#ended.signal;
   }
 
   /** The account's state now: taken anew after each await. */
@@ -56,24 +81,25 @@ export class AccountSession {
     return this.#mail.state;
   }
 
-  /** The store shows an older state than was seen here before. */
-  get rolledBack(): boolean {
-    return this.#account.rolledBack;
+  /** Why nothing of the account can be changed, in a sentence for its owner; undefined if it can. */
+  get barred(): string | undefined {
+    const { barred } = this.#account;
+    return barred && BARRED[barred];
   }
 
   /** All that was there at the time `since` of the monotonic clock, by default all that is there now. */
-  refresh(since?: number): Promise<void> {
+  async refresh(since?: number): Promise<void> {
     return this.#open.refresh(since);
   }
   /** Notes that can't be opened, after another try. */
-  retryNotes(): Promise<readonly string[]> {
+  async retryNotes(): Promise<readonly string[]> {
     return this.#open.retryNotes();
   }
-  repair(): Promise<RepairReport> {
+  async repair(): Promise<RepairReport> {
     return this.#open.repair();
   }
   onChange(listener: () => void): () => void {
-    return this.#account.onChange(listener);
+    return this.#open.onChange(listener);
   }
   getMailbox(path: string): Mailbox {
     return this.#mail.getMailbox(path);
@@ -84,38 +110,38 @@ export class AccountSession {
   async create(path: string): Promise<void> {
     await this.#mail.create(path);
   }
-  delete(path: string): Promise<void> {
+  async delete(path: string): Promise<void> {
     return this.#mail.delete(path);
   }
-  rename(from: string, to: string): Promise<void> {
+  async rename(from: string, to: string): Promise<void> {
     return this.#mail.rename(from, to);
   }
-  subscribe(path: string, on: boolean): Promise<void> {
+  async subscribe(path: string, on: boolean): Promise<void> {
     return this.#mail.subscribe(path, on);
   }
-  prepare(source: AsyncIterable<Uint8Array>, arrival: Arrival): Promise<Prepared> {
+  async prepare(source: AsyncIterable<Uint8Array>, arrival: Arrival): Promise<Prepared> {
     return this.#open.prepare(source, arrival);
   }
-  append(path: string, prepared: Prepared): Promise<Appended> {
+  async append(path: string, prepared: Prepared): Promise<Appended> {
     return this.#open.append(path, prepared);
   }
-  appendMany(path: string, prepared: readonly Prepared[]): Promise<Appended> {
-    return this.#account.appendMany(path, prepared);
+  async appendMany(path: string, prepared: readonly Prepared[]): Promise<Appended> {
+    return this.#open.appendMany(path, prepared);
   }
-  readSummaries(messages: readonly Message[]): Promise<Summary[]> {
+  async readSummaries(messages: readonly Message[]): Promise<Summary[]> {
     return this.#contents.readSummaries(messages);
   }
-  readHeaders(messages: readonly Message[]): Promise<HeaderBlock[]> {
+  async readHeaders(messages: readonly Message[]): Promise<HeaderBlock[]> {
     return this.#contents.readHeaders(messages);
   }
-  openBody(message: Message): Promise<Body> {
+  async openBody(message: Message): Promise<Body> {
     return this.#contents.openBody(message);
   }
   claimRecent(mailbox: Mailbox, readOnly: boolean): number {
-    return this.#account.claimRecent(mailbox, readOnly);
+    return this.#open.claimRecent(mailbox, readOnly);
   }
   recentIn(mailbox: Mailbox): number {
-    return this.#account.recentIn(mailbox);
+    return this.#open.recentIn(mailbox);
   }
 
   /** Keywords on messages of `mailbox`. */
@@ -129,6 +155,7 @@ export class AccountSession {
     if (this.#closed) return;
     this.#closed = true;
     this.#leave();
+    this.#stopLooking();
     this.#onClose();
   }
 }

@@ -1,5 +1,6 @@
 import { EngineError } from "../errors.ts";
 import type { EntryHead } from "./entry.ts";
+import { ANY_ENTRY, END_CHECKPOINT, isEnd, type LogEnd, LogEnded } from "./log-end.ts";
 import {
   corrupt,
   getManifest,
@@ -14,6 +15,7 @@ import {
 import type { Machine, Placed } from "./machine.ts";
 import type { Manifest } from "./manifest.ts";
 import type { PageStore, Snapshots } from "./snapshots.ts";
+import { asStoreFailure } from "./store-failure.ts";
 import type { WriterId } from "./writer.ts";
 
 /** Much less than the day that covered entries are kept for. */
@@ -39,6 +41,8 @@ export interface AppliedLogOptions<State, Op, Outcome> extends LogPlace {
   readonly pages: PageStore;
   /** Whether the log announced the checkpoint that covers entries up to `covers`. */
   readonly isCurrent: (state: State, covers: number) => boolean;
+  /** What an end of this log says; undefined if that is not believed. */
+  readonly openEnd: (bytes: Uint8Array) => LogEnd | undefined;
   /** What this host saw of the log before, kept outside the store. */
   readonly witness?: Witness | undefined;
   /** What was asked for before the keys were there. */
@@ -66,6 +70,7 @@ export class AppliedLog<State, Op, Outcome> {
   #proof = Number.NEGATIVE_INFINITY;
   #witness: Witness | undefined;
   #isRolledBack = false;
+  #isCutOff = false;
 
   constructor(options: AppliedLogOptions<State, Op, Outcome>) {
     this.#options = options;
@@ -100,6 +105,11 @@ export class AppliedLog<State, Op, Outcome> {
     return this.#isRolledBack;
   }
 
+  /** An end stands in the log that no trusted host wrote: it is read up to there, and nothing is pushed upon that. */
+  get isCutOff(): boolean {
+    return this.#isCutOff;
+  }
+
   /** Less was applied than the witness saw. */
   get isShort(): boolean {
     return this.#head < (this.#witness?.entry ?? 0);
@@ -127,6 +137,7 @@ export class AppliedLog<State, Op, Outcome> {
 
   /** Resolves with false if an entry in between is missing: the log was trimmed meanwhile, or is damaged. */
   async #openFrom({ checkpoints, manifest, entries }: Prefetched): Promise<boolean> {
+    if (checkpoints.isEnded) await this.#readEndCheckpoint();
     // What no checkpoint covers now is kept for a day at least.
     this.#proof = checkpoints.now;
     const [newest, before] = checkpoints.covers;
@@ -158,6 +169,10 @@ export class AppliedLog<State, Op, Outcome> {
       const read = at === 0 && first.length > 0 ? first : await this.#getEntries(numbers);
       for (const [place, n] of numbers.entries()) {
         if (n !== this.#head + 1 || read[place] === undefined) return false;
+        if (isEnd(read[place])) {
+          this.meetEnd(n, read[place]);
+          return true;
+        }
         this.apply(n, read[place]);
         await breath(read[place].length);
       }
@@ -217,10 +232,31 @@ export class AppliedLog<State, Op, Outcome> {
 
   /** Goes to the newest checkpoint if it covers entries that were not applied here. */
   async loadNewer(): Promise<boolean> {
-    const { covers } = await listCheckpoints(this.#options, 1);
+    const { covers, isEnded } = await listCheckpoints(this.#options, 1);
+    if (isEnded) await this.#readEndCheckpoint();
     if (covers[0] === undefined || covers[0] <= this.#head) return false;
     await this.#load(covers[0]);
     return true;
+  }
+
+  /** Entry n, the next one, is an end. Throws {@link LogEnded} if it is believed. */
+  meetEnd(n: number, bytes: Uint8Array): void {
+    const end = this.#options.openEnd(bytes);
+    const follows = end && end.entry === n && (isZero(end.previous) || sameBytes(end.previous, this.#hash));
+    this.#end(follows ? end : undefined);
+  }
+
+  /** Whoever has slept may find the log's entries gone and its end far ahead. Throws {@link LogEnded}. */
+  async #readEndCheckpoint(): Promise<void> {
+    const { store, prefix, openEnd } = this.#options;
+    const got = await asStoreFailure(store.get(prefix + END_CHECKPOINT));
+    const end = got.found ? openEnd(got.bytes) : undefined;
+    this.#end(end?.entry === ANY_ENTRY ? end : undefined);
+  }
+
+  #end(end: LogEnd | undefined): void {
+    if (end) throw new LogEnded(end.reason);
+    this.#isCutOff = true;
   }
 
   /** When, by the store, the entry after the head was surely the next. */
@@ -300,6 +336,10 @@ export class AppliedLog<State, Op, Outcome> {
     this.#writers.set(writer, sequence);
     if (this.#writers.size > WRITERS_KEPT) this.#writers.delete(this.#writers.keys().next().value!);
   }
+}
+
+function isZero(bytes: Uint8Array): boolean {
+  return bytes.every((byte) => byte === 0);
 }
 
 function sameBytes(a: Uint8Array, b: Uint8Array): boolean {

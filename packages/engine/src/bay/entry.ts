@@ -1,5 +1,4 @@
 import { encode } from "cborg";
-import { utf8 } from "../crypto/index.ts";
 import { Fields } from "./fields.ts";
 import type { WriterId } from "./writer.ts";
 
@@ -92,16 +91,6 @@ export function attachmentSpans(head: EntryHead, sealedHeadLength: number, entry
   );
   if (offset !== entryLength) throw new RangeError("attachments do not fill the entry");
   return spans;
-}
-
-/**
- * The last entry of a log whose account lies in another store now (`fence.ts`). It is not sealed: who moves an account
- * needs none of its keys, and whoever can write to a store can keep its owner out anyway. No other entry's head is empty.
- */
-export const FENCE: Uint8Array = utf8("\0\0\0\0restante: moved");
-
-export function isFence(bytes: Uint8Array): boolean {
-  return bytes.length === FENCE.length && FENCE.every((byte, at) => bytes[at] === byte);
 }
 
 /** `log/<n>`: 14 hex digits, so that names sort as numbers do. */

@@ -71,6 +71,8 @@ function open(
     snapshots,
     pages,
     isCurrent: (state) => state.includes("checkpoint"),
+    openEnd: (bytes) =>
+      bytes[4] === 1 ? { reason: "deleted", entry: bytes[5]!, previous: new Uint8Array(32) } : undefined,
     writer: (++writers).toString(16).padStart(16, "0") as WriterId,
     delay: async () => undefined,
     monotonic: () => 0,

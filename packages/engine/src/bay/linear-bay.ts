@@ -3,6 +3,7 @@ import type { Ring, WatchOptions } from "../storage/object-store.ts";
 import { AppliedLog, type AppliedLogOptions, type Witness, WRITERS_KEPT } from "./applied-log.ts";
 import type { Bay } from "./bay.ts";
 import { type EntryHead, entryName } from "./entry.ts";
+import { isEnd, ReadingEnded } from "./log-end.ts";
 import type { Created, LogObjects } from "./log-objects.ts";
 import type { Push, ReadEntry } from "./machine.ts";
 import { type Manifest, manifestName, sealManifest } from "./manifest.ts";
@@ -23,6 +24,14 @@ import type { WriterId } from "./writer.ts";
  */
 export const BATCH_OPS_MAX = 256;
 export const BATCH_BYTES_MAX: number = 2 ** 20;
+
+/** What is said where nothing can be pushed. */
+export const BARRED = {
+  "rolled-back":
+    "the store shows an older history than was seen here before: nothing can be changed until the owner accepts that (restante account accept-history)",
+  "cut-off":
+    "somebody ended this account in the store, and no server that is trusted here says that it was moved or deleted: it can be read, and nothing can be changed (restante export)",
+} as const;
 
 export interface LinearBayOptions<State, Op, Outcome>
   extends AppliedLogOptions<State, Op, Outcome>,
@@ -66,6 +75,7 @@ export class LinearBay<State, Op, Outcome> implements Bay<State, Op, Outcome> {
   readonly #listeners = new Set<() => void>();
   readonly #storedListeners = new Set<(n: number, entry: ReadEntry<Op>) => void>();
   #stopWatching: () => void = () => undefined;
+  #ended: ReadingEnded | undefined;
   #disposed = false;
 
   private constructor(options: LinearBayOptions<State, Op, Outcome>) {
@@ -101,6 +111,17 @@ export class LinearBay<State, Op, Outcome> implements Bay<State, Op, Outcome> {
     return this.#applied.isRolledBack;
   }
 
+  /** Why nothing can be pushed now, though the log can be read; undefined if it can. */
+  get barred(): "rolled-back" | "cut-off" | undefined {
+    if (this.#applied.isRolledBack) return "rolled-back";
+    return this.#applied.isCutOff ? "cut-off" : undefined;
+  }
+
+  /** Why this log can be read no further: all that is asked from now on is refused by it. */
+  get ended(): ReadingEnded | undefined {
+    return this.#ended;
+  }
+
   /** The owner goes on from the history that the store shows. */
   acceptHistory(): void {
     this.#applied.acceptHistory();
@@ -121,11 +142,8 @@ export class LinearBay<State, Op, Outcome> implements Bay<State, Op, Outcome> {
 
   async push(push: Push<Op>): Promise<Outcome> {
     if (this.#disposed) throw new EngineError("unavailable", "the log is closed");
-    if (this.rolledBack)
-      throw new EngineError(
-        "not-permitted",
-        "the store shows an older history than was seen here before: nothing can be changed until the owner accepts that (restante account accept-history)",
-      );
+    if (this.ended) throw this.ended;
+    if (this.barred) throw new EngineError("not-permitted", BARRED[this.barred]);
     const { encodeOp, decodeOp, isEssential } = this.#options.machine;
     const bytes = encodeOp(push.op);
     const op = decodeOp(bytes);
@@ -142,7 +160,13 @@ export class LinearBay<State, Op, Outcome> implements Bay<State, Op, Outcome> {
 
   sync(): Promise<void> {
     return this.#inTurn(async () => {
-      if (await this.#follow()) this.#tell();
+      if (this.ended) throw this.ended;
+      try {
+        if (await this.#follow()) this.#tell();
+      } catch (error) {
+        this.#noteEnd(error);
+        throw error;
+      }
     });
   }
 
@@ -221,6 +245,7 @@ export class LinearBay<State, Op, Outcome> implements Bay<State, Op, Outcome> {
         this.#tell();
         for (const [index, queued] of batch.entries()) queued.resolve(outcomes[index]!);
       } catch (error) {
+        this.#noteEnd(error);
         for (const queued of batch) queued.reject(asEngineError(error));
       }
     }
@@ -252,7 +277,9 @@ export class LinearBay<State, Op, Outcome> implements Bay<State, Op, Outcome> {
       along = [];
       const outcomes = await this.#settle(n, entry, created).catch((error: unknown) => {
         // The entry that exists may be ours: until it is read nobody may say "not done".
-        if (mayBeOurs(created) && error instanceof EngineError && error.code === "unavailable")
+        const isUnread =
+          error instanceof EngineError && error.code === "unavailable" && !(error instanceof ReadingEnded);
+        if (mayBeOurs(created) && isUnread)
           throw new EngineError("unknown-outcome", "the store does not answer", { cause: error });
         throw error;
       });
@@ -287,6 +314,10 @@ export class LinearBay<State, Op, Outcome> implements Bay<State, Op, Outcome> {
 
   /** Entry n exists: applies it. Returns its outcomes if it is our own batch, whose answer was lost. */
   #readRival(n: number, bytes: Uint8Array, sequence: number): Outcome[] | undefined {
+    if (isEnd(bytes)) {
+      this.#applied.meetEnd(n, bytes);
+      throw new EngineError("not-permitted", BARRED["cut-off"]);
+    }
     const { head } = this.#log.openEntry(n, bytes);
     const outcomes = this.#applied.apply(n, bytes, head);
     return head.writer === this.#options.writer && head.sequence === sequence ? outcomes : undefined;
@@ -320,10 +351,20 @@ export class LinearBay<State, Op, Outcome> implements Bay<State, Op, Outcome> {
         applied.prove(got.now);
         return applied.head > from;
       }
+      if (isEnd(got.bytes)) {
+        applied.meetEnd(next, got.bytes);
+        return applied.head > from;
+      }
       applied.apply(next, got.bytes);
       if (got.created > applied.proof) applied.prove(got.created);
       await breath(got.bytes.length);
     }
+  }
+
+  #noteEnd(error: unknown): void {
+    if (!(error instanceof ReadingEnded)) return;
+    this.#ended = error;
+    this.#tell();
   }
 
   #tell(): void {

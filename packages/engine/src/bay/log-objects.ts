@@ -8,13 +8,12 @@ import {
   encodeHead,
   entryName,
   entryNumber,
-  isFence,
   joinEntry,
   type Span,
   splitEntry,
 } from "./entry.ts";
 import type { Sealer } from "./machine.ts";
-import { MANIFESTS, type Manifest, manifestName, manifestNumber, openManifest } from "./manifest.ts";
+import { END_NUMBER, MANIFESTS, type Manifest, manifestName, manifestNumber, openManifest } from "./manifest.ts";
 import { asStoreFailure } from "./store-failure.ts";
 
 /** How long an unknown outcome is asked again before it is told. */
@@ -54,6 +53,8 @@ export interface Created {
 export interface ListedCheckpoints {
   readonly covers: readonly number[];
   readonly now: number;
+  /** Before them stands the one that ends the log. */
+  readonly isEnded: boolean;
 }
 
 /** What an opening may ask for before the keys are there. */
@@ -83,9 +84,8 @@ export class LogObjects {
     return asStoreFailure(store.get(prefix + entryName(n), undefined, { copyAgeMaxMs: Number.POSITIVE_INFINITY }));
   }
 
-  /** Throws EngineError `corrupt` if these bytes are not entry n, `unavailable` if they are the fence. */
+  /** Throws EngineError `corrupt` if these bytes are not entry n. */
   openEntry(n: number, bytes: Uint8Array): OpenedEntry {
-    if (isFence(bytes)) throw new EngineError("unavailable", "the account lies in another store now");
     try {
       if (bytes.length > ENTRY_BYTES_MAX) throw new RangeError("entry is too large");
       const head = decodeHead(this.#place.sealer.open("entry", String(n), splitEntry(bytes)));
@@ -152,8 +152,10 @@ export async function listEntries({ store, prefix }: Objects, n: number): Promis
 }
 
 export async function listCheckpoints({ store, prefix }: Objects, limit: number): Promise<ListedCheckpoints> {
-  const { objects, now } = await asStoreFailure(store.list(prefix + MANIFESTS, { limit }));
-  return { covers: objects.map(({ name }) => manifestNumber(name)), now };
+  const { objects, now } = await asStoreFailure(store.list(prefix + MANIFESTS, { limit: limit + 1 }));
+  const numbers = objects.map(({ name }) => manifestNumber(name));
+  const isEnded = numbers[0] === END_NUMBER;
+  return { covers: numbers.slice(isEnded ? 1 : 0).slice(0, limit), now, isEnded };
 }
 
 export function getManifest({ store, prefix }: Objects, covers: number): Promise<Got> {

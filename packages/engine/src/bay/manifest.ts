@@ -20,6 +20,9 @@ export interface Manifest {
   readonly body: Uint8Array;
 }
 
+/** What the name of the checkpoint that ends a log (`log-end.ts`) has for a number: more than any. */
+export const END_NUMBER: number = 2 ** 53;
+
 export function manifestName(covers: number): string {
   return `${MANIFESTS}${(2 ** 53 - covers).toString(16).padStart(14, "0")}`;
 }

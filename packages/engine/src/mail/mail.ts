@@ -35,6 +35,8 @@ export interface Appended {
   readonly uidValidity: number;
   readonly uids: readonly number[];
 }
+/** What of a log the commands need. */
+type MailLog = Pick<Bay<MailState, Op, Outcome>, "state" | "push">;
 /** The bytes of small bodies, which ride in the op's entry, and larger ones that are stored along with it. */
 export type Carried = Omit<Push<Op>, "op">;
 interface Targets {
@@ -47,22 +49,46 @@ interface Targets {
  * op becomes an EngineError.
  */
 export class Mail {
-  readonly bay: Bay<MailState, Op, Outcome>;
-  /** Seconds since 1970: shown in SAVEDATE, and what a UIDVALIDITY starts from. */
-  readonly #seconds: () => number;
+  readonly #log: MailLog;
+  readonly #clock: () => number;
 
-  constructor(bay: Bay<MailState, Op, Outcome>, clock: () => number) {
-    this.bay = bay;
-    this.#seconds = () => Math.floor(clock() / 1000);
+  /** `clock` gives milliseconds since 1970. */
+  constructor(log: MailLog, clock: () => number) {
+    this.#log = log;
+    this.#clock = clock;
+  }
+
+  /** The same commands for one who may lose the right to them: each look and each change comes after `check`, which
+   * throws once they have. */
+  guarded(check: () => void): Mail {
+    const log = this.#log;
+    return new Mail(
+      {
+        get state() {
+          check();
+          return log.state;
+        },
+        async push(push) {
+          check();
+          return log.push(push);
+        },
+      },
+      this.#clock,
+    );
   }
 
   get state(): MailState {
-    return this.bay.state;
+    return this.#log.state;
+  }
+
+  /** Seconds since 1970: shown in SAVEDATE, and what a UIDVALIDITY starts from. */
+  #seconds(): number {
+    return Math.floor(this.#clock() / 1000);
   }
 
   /** Pushes an op; a refusal is thrown as the EngineError it stands for. */
   async push(op: Op, carried: Carried = {}): Promise<Outcome> {
-    const outcome = await this.bay.push({ op, ...carried });
+    const outcome = await this.#log.push({ op, ...carried });
     if (outcome.refusal) throw refusalError(outcome.refusal);
     return outcome;
   }
@@ -147,7 +173,7 @@ export class Mail {
   /** Pushes what `author` makes of the present state, again if it turns out to be made upon a stale one. */
   async #authored(author: () => Push<Op>): Promise<Outcome> {
     for (let tries = 1; ; tries++) {
-      const outcome = await this.bay.push(author());
+      const outcome = await this.#log.push(author());
       if (outcome.refusal !== "stale" || tries === AUTHOR_TRIES) {
         if (outcome.refusal) throw refusalError(outcome.refusal);
         return outcome;

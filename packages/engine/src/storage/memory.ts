@@ -38,6 +38,8 @@ export type Fault =
 export class MemoryPlace {
   readonly objects: Map<string, Stored> = new Map();
   readonly floors: Map<string, number> = new Map();
+  /** Whether a deleted log name refuses a create: the embedded store's does, a bucket's doesn't. */
+  readonly hasFloors: boolean;
   /** Requests so far, by kind: what budgets are counted by. */
   readonly counts: Record<Operation, number> = { put: 0, putIfAbsent: 0, get: 0, list: 0, delete: 0 };
   /** The store's clock, milliseconds since 1970. */
@@ -46,8 +48,9 @@ export class MemoryPlace {
   fault: (operation: Operation, name: string) => Fault | undefined = () => undefined;
   readonly #watchers = new Set<{ readonly prefix: string; readonly ring: Ring }>();
 
-  constructor(now: () => number = () => 0) {
+  constructor(now: () => number = () => 0, hasFloors = true) {
     this.now = now;
+    this.hasFloors = hasFloors;
   }
 
   open(): ObjectStore {
@@ -143,7 +146,8 @@ class MemoryStore implements ObjectStore {
       for (const name of names) {
         this.#place.objects.delete(name);
         const log = logNumber(name);
-        if (log) this.#place.floors.set(log.prefix, Math.max(log.number, this.#place.floors.get(log.prefix) ?? -1));
+        if (log && this.#place.hasFloors)
+          this.#place.floors.set(log.prefix, Math.max(log.number, this.#place.floors.get(log.prefix) ?? -1));
       }
       return { now: this.#place.now() };
     });

@@ -38,6 +38,7 @@ export const platform: Platform = {
   now: () => clock.now++,
   monotonic: () => clock.now,
   delay: (ms) => new Promise((resolve) => setTimeout(resolve, Math.min(ms, 5)).unref()),
+  trustedHosts: [signer.publicKey],
   log: () => undefined,
 };
 export const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
@@ -62,15 +63,16 @@ export async function makeAccount(
   return { ring: () => decodeRing(kept.slice()), user: { address: "a@x", record }, prefix };
 }
 export const open = (place: Pick<MemoryPlace, "open">, ring: Ring, other: Partial<Platform> = {}): Promise<Account> =>
-  Account.open({ store: place.open(), platform: { ...platform, ...other }, trustedHosts: [signer.publicKey] }, ring);
+  Account.open({ store: place.open(), platform: { ...platform, ...other } }, ring);
 /** A dropbox for one client, which reads each reply before it goes on. */
 export function dropbox(
   place: Pick<MemoryPlace, "open">,
   user: User,
   by: SigningKeyPair = signer,
+  users: Pick<UserDirectory, "find"> = { find: async () => user },
 ): { deliver(before: Uint8Array, message: AsyncIterable<Uint8Array>): Promise<void> } {
   const unsettled = new Unsettled(platform);
-  const box = new Dropbox({ store: place.open(), platform, signer: by, unsettled }, user);
+  const box = new Dropbox({ store: place.open(), platform, signer: by, unsettled, users }, user);
   const client = unsettled.connect();
   return {
     deliver(before, message) {

@@ -5,7 +5,7 @@ import type { User } from "../account/sign-in/users.ts";
 import { type CryptoPlatform, concat, hash, makeSlot, openSlot, utf8 } from "../crypto/index.ts";
 import { MemoryPlace } from "../storage/memory.ts";
 import type { ObjectStore } from "../storage/object-store.ts";
-import { clock, crypto, MemoryUsers, platform, signer } from "./account-kit.ts";
+import { clock, crypto, MemoryUsers, platform } from "./account-kit.ts";
 
 /** What the tests of sign-in and of its changes share: one account, by its real slots. */
 export const FIRST = "first long sesame";
@@ -36,8 +36,7 @@ export async function setUpAda(argon2id: CryptoPlatform["argon2id"] = quickArgon
   const host: Platform = { ...platform, crypto: { ...crypto, argon2id } };
   const tools: SignUp = { store: place.open(), users, platform: host, pepper };
   const { recoveryCode } = await signUp(tools, "ada@example.org", FIRST);
-  const accounts = (store = place.open()): Accounts =>
-    new Accounts({ ...tools, store, trustedHosts: [signer.publicKey] });
+  const accounts = (store = place.open()): Accounts => new Accounts({ ...tools, store });
   return { place, users, tools, recoveryCode, accounts, user: () => users.users[0]! };
 }
 

@@ -24,8 +24,7 @@ export interface CheckReport {
 export async function checkAccount(session: AccountSession): Promise<CheckReport> {
   const unreadable = await session.retryNotes();
   const findings: Finding[] = unreadable.map((note) => ({ mailbox: "", problem: `${note} can't be opened` }));
-  if (session.rolledBack)
-    findings.push({ mailbox: "", problem: "the store shows an older history than was seen here before" });
+  if (session.barred) findings.push({ mailbox: "", problem: session.barred });
   const mailboxes = session.state.liveMailboxes();
   let messages = 0;
   for (const mailbox of mailboxes) {

@@ -1,5 +1,6 @@
-import { entryNumber, hexText, isFence } from "../../bay/entry.ts";
+import { entryNumber, hexText } from "../../bay/entry.ts";
 import { listObjects } from "../../bay/list-objects.ts";
+import { isEnd } from "../../bay/log-end.ts";
 import { LogObjects } from "../../bay/log-objects.ts";
 import { asStoreFailure } from "../../bay/store-failure.ts";
 import { bodyContext, openNote, openPreamble, openRange, preambleLength, type Ring } from "../../crypto/index.ts";
@@ -116,7 +117,7 @@ class BodyFinder {
   }
 
   #inEntry(name: string, bytes: Uint8Array): StoredBody[] {
-    if (isFence(bytes)) return [];
+    if (isEnd(bytes)) return [];
     const { head, spans } = this.#log.openEntry(entryNumber(name), bytes);
     return head.ops.flatMap(({ bytes: encoded, attachmentLengths }, at) => {
       if (attachmentLengths.length === 0) return [];

@@ -99,7 +99,7 @@ export class Upkeep {
     const { entries, bytes } = this.#bay.tail;
     const limits = this.#store.freshen ? LOCAL_TAIL : REMOTE_TAIL;
     const isDue = entries >= limits.entries || bytes >= limits.bytes;
-    if (!isDue || this.#bay.rolledBack || this.#disposed) return;
+    if (!isDue || this.#bay.barred || this.#disposed) return;
     const waitMs = this.#nextCheckpoint - this.#platform.monotonic();
     if (waitMs > 0) void this.#checkpointLater(waitMs);
     else this.checkpoint().catch((error: unknown) => this.#warn("checkpoint failed", error));
@@ -161,7 +161,7 @@ export class Upkeep {
   }
 
   async #run(): Promise<void> {
-    if (this.#bay.rolledBack) return;
+    if (this.#bay.barred) return;
     this.#lastRun = this.#platform.monotonic();
     await this.#bay.sync();
     await adoptCheckpoint(this.#bay);

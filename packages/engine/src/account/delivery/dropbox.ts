@@ -16,7 +16,7 @@ import { bodyName } from "../../mail/ops/names.ts";
 import type { ObjectStore } from "../../storage/object-store.ts";
 import { chain } from "../../streams.ts";
 import type { Platform } from "../platform.ts";
-import { accountPrefix, type User } from "../sign-in/users.ts";
+import { accountPrefix, type User, type UserDirectory } from "../sign-in/users.ts";
 import type { Handover, SealedNote, Unsettled } from "./unsettled.ts";
 
 /** What a delivering process is: the host's signing key and a name of its own. */
@@ -25,6 +25,7 @@ export interface Deliverer {
   readonly platform: Platform;
   readonly signer: SigningKeyPair;
   readonly unsettled: Unsettled;
+  readonly users: Pick<UserDirectory, "find">;
 }
 
 /**
@@ -55,7 +56,7 @@ export class Dropbox {
   /**
    * Stores a message, sealed to the account's owner; durable when it resolves. `before` stands in front of the message
    * (Return-Path and the like) and is no part of what a second try is known by. Errors: `unavailable`, `over-quota`,
-   * `unknown-outcome`.
+   * `unknown-outcome`; `not-found` if the account was deleted meanwhile.
    */
   async deliver(before: Uint8Array, message: AsyncIterable<Uint8Array>, client: Handover): Promise<void> {
     const { unsettled } = this.#deliverer;
@@ -71,6 +72,7 @@ export class Dropbox {
       note = earlier ? undefined : sealed;
       await this.#put(fingerprint, earlier ?? sealed, { client, isAgain: earlier !== undefined });
       if (note) this.#givenUp = this.#givenUp.filter((number) => !givenUp.includes(number));
+      await this.#assertThere();
     } catch (error) {
       // A note whose outcome is unknown may yet come, under its number.
       if (isUnknown(error)) throw error;
@@ -79,6 +81,13 @@ export class Dropbox {
     } finally {
       if (!note) this.#givenUp.push(counter);
     }
+  }
+
+  /** What is put into an account that was deleted meanwhile is nobody's. */
+  async #assertThere(): Promise<void> {
+    const found = await this.#deliverer.users.find(this.#user.address);
+    if (!found || accountPrefix(found.record) !== this.#prefix)
+      throw new EngineError("not-found", "the account was deleted");
   }
 
   /** `isAgain`: an earlier put of the note has no known outcome. */

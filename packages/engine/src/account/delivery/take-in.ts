@@ -45,8 +45,6 @@ export interface TakeInOptions {
   readonly prefix: string;
   readonly platform: Platform;
   readonly ring: Ring;
-  /** Public keys of the hosts whose deliveries are believed. */
-  readonly trustedHosts: readonly Uint8Array[];
 }
 
 interface Failure {
@@ -138,7 +136,7 @@ export class TakeIn {
   }
 
   async #takeInAll(): Promise<void> {
-    if (this.#options.bay.rolledBack) return;
+    if (this.#options.bay.barred) return;
     if (this.#mustList) await this.#takeListed();
     // The list does not reach back to all of these.
     for (const name of this.#failures.keys()) if (this.#isDue(name)) this.#told.add(name);
@@ -217,13 +215,13 @@ export class TakeIn {
   }
 
   async #readNote(name: string): Promise<TakenNote | undefined> {
-    const { store, prefix, platform, ring, trustedHosts } = this.#options;
+    const { store, prefix, platform, ring } = this.#options;
     // What did not open may have been damaged on its way.
     const copyAgeMaxMs = this.#failures.has(name) ? undefined : NOTE_COPY_AGE_MAX_MS;
     const got = await asStoreFailure(store.get(prefix + name, undefined, { copyAgeMaxMs }));
     if (!got.found) return undefined;
     try {
-      const note = openNote(platform.crypto, ring, name, got.bytes, trustedHosts);
+      const note = openNote(platform.crypto, ring, name, got.bytes, platform.trustedHosts);
       const { bodyId, objectLength, ...mail } = decodeDelivered(note.summary);
       const email: NewEmail = {
         ...mail,

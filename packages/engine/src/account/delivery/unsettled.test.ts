@@ -12,7 +12,7 @@ async function scene() {
   const { ring, user } = await makeAccount(place);
   const unsettled = new Unsettled(platform);
   const store = place.open();
-  const box = new Dropbox({ store, platform, signer, unsettled }, user);
+  const box = new Dropbox({ store, platform, signer, unsettled, users: { find: async () => user } }, user);
   const account = await open(place, ring());
   const texts = async (): Promise<string[]> => {
     await account.refresh();

@@ -1,3 +1,4 @@
+import { ReadingEnded } from "../../bay/log-end.ts";
 import type { Sealer } from "../../bay/machine.ts";
 import {
   CryptoError,
@@ -22,7 +23,7 @@ const PURPOSE = {
 } as const;
 
 /** The owner made new keys: a sign-in with them opens what was sealed since. */
-export class NewKeys extends EngineError {
+export class NewKeys extends ReadingEnded {
   constructor(options?: ErrorOptions) {
     super("not-permitted", "the account has new keys: sign in again", options);
     this.name = "NewKeys";

@@ -52,11 +52,11 @@ describe("app passwords", () => {
     const { appPassword, id } = await addAppPassword(tools, user(), FIRST, "Phone");
     const server = accounts();
     const [byApp, byPassword] = [await server.login("ada", appPassword, ""), await server.login("ada", FIRST, "")];
-    const told = new Promise<void>((resolve) => byApp.onChange(() => byApp.isRevoked && resolve()));
+    const told = new Promise<void>((resolve) => byApp.onChange(() => byApp.ended.aborted && resolve()));
     await revokeAppPassword(tools, user(), FIRST, id);
     await told;
-    expect(() => byApp.state).toThrow("no longer valid");
-    expect(byPassword.isRevoked).toBe(false);
+    expect(() => byApp.state).toThrow("changed or revoked");
+    expect(byPassword.ended.aborted).toBe(false);
     await expect(server.login("ada", appPassword, "")).rejects.toMatchObject(refused);
     expect(await listAppPasswords(tools, user(), FIRST)).toEqual([]);
     await expect(revokeAppPassword(tools, user(), FIRST, "Phone")).rejects.toMatchObject({ code: "not-found" });
@@ -70,7 +70,7 @@ describe("app passwords", () => {
     const [byApp, byPassword] = [await server.login("ada", appPassword, ""), await server.login("ada", FIRST, "")];
     await changePassword(tools, user(), FIRST, SECOND);
     await byApp.refresh();
-    expect([byApp.isRevoked, byPassword.isRevoked]).toEqual([false, true]);
+    expect([byApp.ended.aborted, byPassword.ended.aborted]).toEqual([false, true]);
     (await server.login("ada", SECOND, "")).close();
     await server.dispose();
   });
@@ -93,7 +93,7 @@ describe("new keys", () => {
     // A deliverer that has not seen the new record yet.
     await box.deliver(new Uint8Array(0), stream(mailText(1)));
     await dropbox(place, user()).deliver(new Uint8Array(0), stream(mailText(2)));
-    await vi.waitFor(() => expect(before.isRevoked).toBe(true));
+    await vi.waitFor(() => expect(before.ended.aborted).toBe(true));
     const after = await server.login("ada", FIRST, "");
     await after.refresh();
     expect(after.state.inbox.messages.length).toBe(2);
@@ -156,7 +156,7 @@ describe("changes of the ways in", () => {
     expect(after).toEqual([expect.stringMatching(/^slot\/password-000001-/)]);
     expect(after).not.toEqual(before);
     await session.refresh();
-    expect(session.isRevoked).toBe(false);
+    expect(session.ended.aborted).toBe(false);
     for (const server of [one, two]) (await server.login("ada", FIRST, "")).close();
     expect(passwordSlots(place)).toEqual(after);
     await Promise.all([one.dispose(), two.dispose()]);
@@ -216,7 +216,7 @@ describe("changes of the ways in", () => {
             const { place, tools, accounts, user, recoveryCode } = await setUpWeakSlot();
             const storeOf = (who: typeof dying): ObjectStore =>
               who === dying ? dyingStore(place.open(), nth, done) : place.open();
-            const server = new Accounts({ ...tools, store: storeOf("rehash"), trustedHosts: [] });
+            const server = new Accounts({ ...tools, store: storeOf("rehash") });
             const lag = meeting === "alone" ? 0 : meeting;
             const work: Record<typeof dying, () => Promise<unknown>> = {
               change: () => changePassword({ ...tools, store: storeOf("change") }, user(), FIRST, SECOND),
@@ -269,7 +269,7 @@ describe("changes of the ways in", () => {
   test("with the pepper lost, the recovery code opens, and a password set by it", async () => {
     const { tools, user, recoveryCode } = await setUpAda();
     const lost = { ...tools, pepper: new Uint8Array(32).fill(4) };
-    const server = new Accounts({ ...lost, trustedHosts: [] });
+    const server = new Accounts({ ...lost });
     await expect(server.login("ada", FIRST, "")).rejects.toMatchObject(refused);
     await recoverAccount(lost, user(), recoveryCode, SECOND);
     (await server.login("ada", SECOND, "")).close();

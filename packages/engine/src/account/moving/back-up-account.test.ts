@@ -7,6 +7,7 @@ import {
   mailText,
   makeAccount,
   open,
+  signer,
   stream,
   textsOf,
   unlessConflict,
@@ -138,7 +139,7 @@ describe("a backup of an account, object by object", () => {
   test("an account that was moved away, or is not there, is not backed up", async () => {
     const { prefix, owner, copying } = await scene();
     await owner.dispose();
-    await moveAccount({ ...copying, to: new MemoryPlace().open() });
+    await moveAccount({ signer, ...copying, to: new MemoryPlace().open() });
     await expect(backUpAccount(copying)).rejects.toMatchObject({ code: "not-found" });
     await expect(backUpAccount({ ...copying, from: new MemoryPlace().open(), prefix })).rejects.toMatchObject({
       code: "not-found",

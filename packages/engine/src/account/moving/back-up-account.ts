@@ -1,8 +1,9 @@
 import { entryNumber } from "../../bay/entry.ts";
-import { findFence, findHead } from "../../bay/fence.ts";
 import { listObjects } from "../../bay/list-objects.ts";
+import { END_CHECKPOINT, findEnd, findHead, LogEnded } from "../../bay/log-end.ts";
 import { listCheckpoints } from "../../bay/log-objects.ts";
 import { EngineError } from "../../errors.ts";
+import { isDeletion } from "../end-mark.ts";
 import { Copier, type Copying, type CopyReport, isAny } from "./copier.ts";
 
 /** A note comes after its body, so bodies are listed later. */
@@ -22,7 +23,9 @@ const TRIES = 20;
  */
 export async function backUpAccount(copying: Copying): Promise<CopyReport> {
   const { from: store, prefix } = copying;
-  if (await findFence({ store, prefix })) throw new EngineError("not-found", "the account was moved to another store");
+  const end = await findEnd({ store, prefix });
+  if (end && isDeletion(end.bytes)) throw new LogEnded("deleted");
+  if (end) throw new EngineError("not-found", "the account was moved to another store");
   const copier = new Copier(copying);
   for (let tries = 1; tries <= TRIES; tries++) {
     const before = await markOf(copying);
@@ -45,11 +48,16 @@ async function markOf({ from: store, prefix }: Copying): Promise<string> {
 /**
  * Brings back what {@link backUpAccount} copied. Slots go last: nobody opens half an account. Killed, it goes on with the
  * next call. The account must be marked as restored before (`markRestored`), so that no uid shows another mail than before.
- * Errors: `already-exists` where there is such an account; `unavailable`, `over-quota`.
+ * Errors: `already-exists` where there is such an account; `conflict` where it was deleted; `unavailable`, `over-quota`.
  */
 export async function restoreAccount(copying: Copying): Promise<CopyReport> {
   const { to, prefix } = copying;
   if (await isAny(to, `${prefix}slot/`)) throw new EngineError("already-exists", "there is such an account already");
+  if (await isAny(to, prefix + END_CHECKPOINT))
+    throw new EngineError(
+      "conflict",
+      "the account was deleted there, and programs that still have it open must not come upon it again: get its mail out of the backup by restante export --salvage",
+    );
   const copier = new Copier(copying);
   for (const kind of ["note/", "body/", "pack/", "page/", "checkpoint/", "log/", "slot/"]) await copier.copyAll(kind);
   return copier.report;

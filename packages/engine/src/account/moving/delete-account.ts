@@ -1,33 +1,105 @@
+import { entryNumber } from "../../bay/entry.ts";
+import { type ListedObject, listObjects } from "../../bay/list-objects.ts";
+import { ANY_ENTRY, END_CHECKPOINT, endLog, type StoredEnd } from "../../bay/log-end.ts";
 import { asStoreFailure } from "../../bay/store-failure.ts";
+import type { SigningKeyPair } from "../../crypto/index.ts";
+import { EngineError } from "../../errors.ts";
 import type { ObjectStore } from "../../storage/object-store.ts";
+import { accountOfPrefix, makeEndMark, openEndMark } from "../end-mark.ts";
 import { accountPrefix, type User, type UserDirectory } from "../sign-in/users.ts";
 
-/** Deletes an account: the ways in first, then the rest. Mail for it is refused at once. */
-export async function deleteAccount(
-  { store, users }: { readonly store: ObjectStore; readonly users: UserDirectory },
-  user: User,
-): Promise<void> {
-  await users.remove(user.address);
-  await deleteObjects(store, accountPrefix(user.record));
-}
-
-/** All objects of an account, the ways in first. */
-export async function deleteObjects(store: ObjectStore, prefix: string): Promise<void> {
-  await deleteAll(store, `${prefix}slot/`);
-  await deleteAll(store, prefix);
-}
-
+/** The log's last entries stay so long after its end: who built upon them within the hour still finds it. */
+export const LOG_KEPT_MS: number = 25 * 60 * 60_000;
 const DELETED_AT_ONCE = 500;
 
-async function deleteAll(store: ObjectStore, prefix: string): Promise<void> {
-  for (;;) {
-    const { objects } = await asStoreFailure(store.list(prefix, { limit: DELETED_AT_ONCE }));
-    if (objects.length === 0) return;
-    await asStoreFailure(
-      store.delete(
-        objects.map(({ name }) => name),
-        { essential: true },
-      ),
-    );
+interface Tools {
+  readonly store: ObjectStore;
+  /** Signs that the account ended. */
+  readonly signer: SigningKeyPair;
+}
+
+/**
+ * Deletes an account. That it ended is written first, so that whatever a crash leaves undone {@link sweepEnded} does.
+ * Mail for it is refused from then on, and nothing of it can be opened or changed by any process. Errors: `unavailable`,
+ * `unknown-outcome`: call again.
+ */
+export async function deleteAccount(tools: Tools & { readonly users: UserDirectory }, user: User): Promise<void> {
+  const { store, signer } = tools;
+  const prefix = accountPrefix(user.record);
+  const mark = makeEndMark(signer, accountOfPrefix(prefix), "deleted", ANY_ENTRY, undefined);
+  await asStoreFailure(store.putIfAbsent(prefix + END_CHECKPOINT, mark, { essential: true }));
+  await tools.users.remove(user.address);
+  await deleteEnded(tools, prefix);
+}
+
+/**
+ * The ways in go first, then the log gets its end, for the processes that stand at its head. All else goes but the log's
+ * other entries, for {@link LOG_KEPT_MS}, and the two objects that say that it ended.
+ */
+async function deleteEnded({ store, signer }: Tools, prefix: string): Promise<void> {
+  await deleteObjects(store, `${prefix}slot/`);
+  const end = await endLog({ store, prefix }, (entry, before) =>
+    makeEndMark(signer, accountOfPrefix(prefix), "deleted", entry, before),
+  ).catch(unlessAbsent);
+  await deleteRest(store, prefix, end);
+}
+
+/**
+ * Deletes what is left of accounts that were deleted, or came for them since: once a day, by any process that can list
+ * the store. Only an end that one of the hosts of `trusted` signed is believed. Errors: `unavailable`.
+ */
+export async function sweepEnded(tools: Tools, trusted: readonly Uint8Array[]): Promise<void> {
+  const { store } = tools;
+  for await (const prefix of accountPrefixes(store)) {
+    const got = await asStoreFailure(store.get(prefix + END_CHECKPOINT));
+    const isDeleted = got.found && openEndMark(got.bytes, accountOfPrefix(prefix), trusted)?.reason === "deleted";
+    if (isDeleted) await deleteEnded(tools, prefix);
   }
+}
+
+/** The prefixes of all accounts of which the store holds anything. */
+async function* accountPrefixes(store: ObjectStore): AsyncGenerator<string> {
+  for (let after = ""; ; ) {
+    const { objects } = await asStoreFailure(store.list("", { after, limit: 1 }));
+    const [first] = objects;
+    if (!first) return;
+    const account = first.name.slice(0, first.name.indexOf("/"));
+    if (/^[0-9a-f]{32}$/.test(account)) yield `${account}/`;
+    // Behind all names of it: "0" is the character after the slash.
+    after = `${account}0`;
+  }
+}
+
+/** All objects but the two that say that the log ended, and its entries while somebody may stand upon them. */
+async function deleteRest(store: ObjectStore, prefix: string, end: StoredEnd | undefined): Promise<void> {
+  const isGone = ({ name, now }: ListedObject): boolean => {
+    if (name === end?.name || name === prefix + END_CHECKPOINT) return false;
+    if (!end) return true;
+    const isEntry = name.startsWith(`${prefix}log/`) && entryNumber(name) < entryNumber(end.name);
+    return !isEntry || now - end.created >= LOG_KEPT_MS;
+  };
+  await deleteObjects(store, prefix, isGone);
+}
+
+/** Objects of an account. */
+export async function deleteObjects(
+  store: ObjectStore,
+  prefix: string,
+  isWanted: (object: ListedObject) => boolean = () => true,
+): Promise<void> {
+  const names: string[] = [];
+  const flush = async (): Promise<void> => {
+    if (names.length > 0) await asStoreFailure(store.delete(names.splice(0), { essential: true }));
+  };
+  for await (const object of listObjects(store, prefix)) {
+    if (!isWanted(object)) continue;
+    names.push(object.name);
+    if (names.length >= DELETED_AT_ONCE) await flush();
+  }
+  await flush();
+}
+
+/** An account without a log has nothing to end. */
+function unlessAbsent(error: unknown): undefined {
+  if (!(error instanceof EngineError && error.code === "not-found")) throw error;
 }

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { FENCE } from "../../bay/entry.ts";
+import { isEnd } from "../../bay/log-end.ts";
 import { EngineError } from "../../errors.ts";
 import { MemoryPlace } from "../../storage/memory.ts";
 import {
@@ -9,6 +9,7 @@ import {
   mailText,
   makeAccount,
   open,
+  signer,
   stream,
   textsOf,
   unlessConflict,
@@ -38,7 +39,8 @@ async function scene() {
     await dropbox(place, user).deliver(none, stream(text));
     return text;
   };
-  const move = (): ReturnType<typeof moveAccount> => moveAccount({ from: old.open(), to: fresh.open(), prefix });
+  const move = (): ReturnType<typeof moveAccount> =>
+    moveAccount({ signer, from: old.open(), to: fresh.open(), prefix });
   return { old, fresh, ring, user, prefix, owner, write, deliver, move };
 }
 
@@ -66,7 +68,7 @@ describe("an account moves to another store", () => {
     await expect(open(old, ring())).rejects.toMatchObject({ code: "unavailable" });
     await owner.dispose();
     const moved = await expectWhole(fresh, ring, texts);
-    expect([...fresh.objects.values()].some(({ bytes: stored }) => Buffer.compare(stored, FENCE) === 0)).toBe(false);
+    expect([...fresh.objects.values()].some(({ bytes: stored }) => isEnd(stored))).toBe(false);
     await write(moved);
     await moved.dispose();
     expect([...old.objects.keys()].filter((name) => name.startsWith(`${prefix}note/`))).toEqual([]);
@@ -106,7 +108,9 @@ describe("an account moves to another store", () => {
       // Only the mover meets it.
       const from = old.open();
       const to = fresh.open();
-      const cutOff = await withFault([old, fresh], fault, () => moveAccount({ from, to, prefix: prefixOf(old) }));
+      const cutOff = await withFault([old, fresh], fault, () =>
+        moveAccount({ signer, from, to, prefix: prefixOf(old) }),
+      );
       if (!cutOff) {
         await owner.dispose();
         break;
@@ -138,14 +142,14 @@ describe("an account moves to another store", () => {
     fresh.objects.delete(name!);
     await move();
     // Back again: the old place is fenced.
-    const back = moveAccount({ from: fresh.open(), to: old.open(), prefix });
+    const back = moveAccount({ signer, from: fresh.open(), to: old.open(), prefix });
     await expect(back).rejects.toMatchObject({ code: "already-exists" });
     old.objects.delete(`${prefix}slot/password-1`);
-    await expect(moveAccount({ from: fresh.open(), to: old.open(), prefix })).rejects.toMatchObject({
+    await expect(moveAccount({ signer, from: fresh.open(), to: old.open(), prefix })).rejects.toMatchObject({
       code: "conflict",
     });
     const third = new MemoryPlace(() => clock.now++);
-    await expect(moveAccount({ from: third.open(), to: old.open(), prefix })).rejects.toMatchObject({
+    await expect(moveAccount({ signer, from: third.open(), to: old.open(), prefix })).rejects.toMatchObject({
       code: "not-found",
     });
   });

@@ -1,20 +1,22 @@
-import { type Fence, fenceLog, findFence } from "../../bay/fence.ts";
 import { type ListedObject, listObjects } from "../../bay/list-objects.ts";
+import { endLog, findEnd, LogEnded, type StoredEnd } from "../../bay/log-end.ts";
 import { asStoreFailure } from "../../bay/store-failure.ts";
+import type { SigningKeyPair } from "../../crypto/index.ts";
 import { EngineError } from "../../errors.ts";
+import { accountOfPrefix, isDeletion, makeEndMark } from "../end-mark.ts";
 import { Copier, type Copying, type CopyReport, isAny } from "./copier.ts";
 
 /** What is large, and never changes under one name. */
 const BULK = ["body/", "pack/", "page/"] as const;
 /** What the log's end makes final. */
 const FINAL = ["note/", "checkpoint/", "log/"] as const;
-/** A delivery writes its note within two hours of its body: one this much older than the fence is no late one's. */
+/** A delivery writes its note within two hours of its body: one this much older than the end is no late one's. */
 const LATE_BODY_MS: number = 3 * 60 * 60_000;
 
 /**
  * Moves an account from one store to another, object by object, with none of its keys. Servers may run on both.
  *
- * What never changes goes first, while the owner still writes. Then the log is ended (`fence.ts`), and what is there then
+ * What never changes goes first, while the owner still writes. Then the log is ended (`log-end.ts`), and what is there then
  * is all there is. Key slots go last: before they are there nobody can open the account in its new place, so nobody finds
  * half of it. Mail that is delivered to the old place afterwards goes over with the next call; what comes twice by that
  * is taken in once, by its numbers. Killed at any point, it goes on with the next call.
@@ -23,22 +25,27 @@ const LATE_BODY_MS: number = 3 * 60 * 60_000;
  * there; `conflict` where it has another object of the same name, or the account was moved away from there; `unavailable`
  * and `over-quota`. What went over stays.
  */
-export async function moveAccount(copying: Copying): Promise<CopyReport> {
+export async function moveAccount(
+  copying: Copying & { /** Signs that the account left. */ readonly signer: SigningKeyPair },
+): Promise<CopyReport> {
   const copier = new Copier(copying);
-  const { from, to, prefix } = copying;
-  const fence = await findFence({ store: from, prefix });
+  const { from, to, prefix, signer } = copying;
+  const known = await findEnd({ store: from, prefix });
+  if (known && isDeletion(known.bytes)) throw new LogEnded("deleted");
   if (await isAny(to, `${prefix}slot/`)) {
-    if (!fence)
+    if (!known)
       throw new EngineError("already-exists", "there is such an account already, which did not come from here");
-    await finish(copying, copier, fence);
+    await finish(copying, copier, known);
   } else {
-    if ((await isAny(to, `${prefix}log/`)) && (await findFence({ store: to, prefix })))
+    if ((await isAny(to, `${prefix}log/`)) && (await findEnd({ store: to, prefix })))
       throw new EngineError(
         "conflict",
         "the account was moved away from there: its objects there must be deleted first",
       );
     for (const kind of BULK) await copier.copyAll(kind);
-    const ended = await fenceLog({ store: from, prefix });
+    const ended = await endLog({ store: from, prefix }, (entry, before) =>
+      makeEndMark(signer, accountOfPrefix(prefix), "moved", entry, before),
+    );
     for (const kind of [...BULK, ...FINAL]) await copier.copyAll(kind, ({ name }) => name !== ended.name);
     await finish(copying, copier, ended);
   }
@@ -46,12 +53,12 @@ export async function moveAccount(copying: Copying): Promise<CopyReport> {
 }
 
 /** Gives the new place its ways in, then what was delivered to the old one. */
-async function finish({ from, prefix }: Copying, copier: Copier, fence: Fence): Promise<void> {
+async function finish({ from, prefix }: Copying, copier: Copier, end: StoredEnd): Promise<void> {
   await copier.copyAll("slot/");
   const notes: ListedObject[] = [];
   for await (const note of listObjects(from, `${prefix}note/`)) notes.push(note);
   if (notes.length === 0) return;
-  await copier.copyAll("body/", ({ created }) => created >= fence.created - LATE_BODY_MS);
+  await copier.copyAll("body/", ({ created }) => created >= end.created - LATE_BODY_MS);
   await copier.copyEach(notes);
   // They are safe; and what is found here the next time came since.
   const names = notes.map(({ name }) => name);

@@ -239,7 +239,7 @@ export class Accounts {
     try {
       // A crash came between new keys and their publication.
       if (record.keyVersion > user.record.keyVersion) await users.update({ address: user.address, record });
-      if (!weak || weak.account.rolledBack) return;
+      if (!weak || weak.account.barred) return;
       const at = { prefix: accountPrefix(record), ring, mail: weak.account.mail };
       await rehash({ store, platform }, at, weak.slot, weak.secret);
     } catch (error) {

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { EngineError } from "../../errors.ts";
 import { MemoryPlace } from "../../storage/memory.ts";
-import { clock, crypto, MemoryUsers, platform, signer } from "../../testing/account-kit.ts";
+import { clock, crypto, MemoryUsers, platform } from "../../testing/account-kit.ts";
 import { FIRST, quickArgon2, SECOND } from "../../testing/ways-in-kit.ts";
 import { addAppPassword } from "../keys/app-passwords.ts";
 import { changePassword } from "../keys/passwords.ts";
@@ -55,7 +55,7 @@ function setUp() {
   };
   const tools = { store: place.open(), users, platform: host, pepper: undefined };
   const server = (): DirectoryLogin => {
-    const accounts = new Accounts({ ...tools, store: place.open(), trustedHosts: [signer.publicKey] });
+    const accounts = new Accounts({ ...tools, store: place.open() });
     return new DirectoryLogin({ ...tools, accounts });
   };
   const slots = (): string[] => [...place.objects.keys()].filter((name) => name.includes("/slot/"));

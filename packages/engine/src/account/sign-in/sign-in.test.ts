@@ -12,7 +12,7 @@ async function setUp() {
     if (ms < KEEP_OPEN_MS) waits.push(ms);
     return platform.delay(ms, signal);
   };
-  const server = new Accounts({ ...tools, store: place.open(), platform: { ...platform, delay }, trustedHosts: [] });
+  const server = new Accounts({ ...tools, store: place.open(), platform: { ...platform, delay } });
   return { server, waits };
 }
 
@@ -43,7 +43,7 @@ test("a store is asked often for others' changes only while somebody waits for t
     if (options?.isUrgent) urgent.push(options.isUrgent);
     return watch(prefix, ring, options);
   };
-  const server = new Accounts({ ...tools, store, trustedHosts: [] });
+  const server = new Accounts({ ...tools, store });
   const session = await server.login("ada", FIRST, "192.0.2.1");
   expect(urgent.length).toBeGreaterThan(1);
   const isUrgent = (): boolean => urgent.some((ask) => ask());

@@ -30,7 +30,7 @@ function setUp() {
   /** Accounts that the place holds anything of. */
   const accounts = (): string[] => [...new Set([...place.objects.keys()].map((name) => name.split("/")[0]!))];
   const signsIn = async (password: string): Promise<void> => {
-    const server = new Accounts({ ...tools, store: place.open(), trustedHosts: [] });
+    const server = new Accounts({ ...tools, store: place.open() });
     (await server.login(ADDRESS, password, "")).close();
     await server.dispose();
   };

@@ -1,0 +1,108 @@
+import { describe, expect, test } from "vitest";
+import { signingKeyPair } from "../crypto/index.ts";
+import type { MailboxView } from "../mail/mailbox-view.ts";
+import { mailText, stream } from "../testing/account-kit.ts";
+import { FIRST, SECOND, setUpAda } from "../testing/ways-in-kit.ts";
+import { addAppPassword, revokeAppPassword } from "./keys/app-passwords.ts";
+import { changePassword } from "./keys/passwords.ts";
+import { rotateAccount } from "./keys/rotate.ts";
+import { deleteAccount } from "./moving/delete-account.ts";
+import type { AccountSession } from "./session.ts";
+
+type Verbs<T> = Readonly<Record<string, (of: T) => unknown>>;
+
+/** What may be asked of a session, and of a view that it opened, each with arguments that would do. */
+const SESSION: Verbs<AccountSession> = {
+  state: (session) => session.state,
+  refresh: (session) => session.refresh(),
+  retryNotes: (session) => session.retryNotes(),
+  repair: (session) => session.repair(),
+  onChange: (session) => session.onChange(() => undefined),
+  getMailbox: (session) => session.getMailbox("INBOX"),
+  openView: (session) => session.openView("INBOX", { readOnly: false }),
+  create: (session) => session.create("New"),
+  delete: (session) => session.delete("Trash"),
+  rename: (session) => session.rename("Trash", "Rubbish"),
+  subscribe: (session) => session.subscribe("Trash", false),
+  prepare: (session) => session.prepare(stream(mailText(2)), { mailbox: "INBOX", flags: [] }),
+  append: (session) => session.append("INBOX", undefined as never),
+  appendMany: (session) => session.appendMany("INBOX", []),
+  readSummaries: (session) => session.readSummaries([]),
+  readHeaders: (session) => session.readHeaders([]),
+  openBody: (session) => session.openBody(undefined as never),
+  claimRecent: (session) => session.claimRecent(undefined as never, false),
+  recentIn: (session) => session.recentIn(undefined as never),
+  keywordsIn: (session) => session.keywordsIn(undefined as never),
+};
+const VIEW: Verbs<MailboxView> = {
+  mailbox: (view) => view.mailbox,
+  messages: (view) => view.messages([0]),
+  messagesIn: (view) => view.messagesIn(0, 1),
+  message: (view) => view.message(0),
+  isBehind: (view) => view.isBehind,
+  sync: (view) => view.sync({ expunges: true }),
+  setFlags: (view) => view.setFlags([0], { mode: "add", flags: ["\\Flagged"] }),
+  markSeen: (view) => view.markSeen([0]),
+  firstUnseen: (view) => view.firstUnseen(),
+  copy: (view) => view.copy([0], "Trash"),
+  move: (view) => view.move([0], "Trash"),
+  expunge: (view) => view.expunge([0]),
+};
+/** These tell what the client knows already, or why nothing is told. */
+const HARMLESS = ["constructor", "ended", "barred", "close", "length", "uidValidity", "uidAt", "lowerBound"];
+
+const verbsOf = (made: object): string[] =>
+  Object.getOwnPropertyNames(Object.getPrototypeOf(made)).filter((name) => !HARMLESS.includes(name));
+
+/** Ada, signed in by the way that is to end, with a mail and a mailbox selected. */
+async function scene() {
+  const ada = await setUpAda();
+  const { tools, user, accounts } = ada;
+  const { appPassword, id } = await addAppPassword(tools, user(), FIRST, "Phone");
+  const server = accounts();
+  const session = await server.login("ada", appPassword, "");
+  const prepared = await session.prepare(stream(mailText(1)), { mailbox: "INBOX", flags: ["\\Deleted"] });
+  await session.append("INBOX", prepared);
+  const view = session.openView("INBOX", { readOnly: false });
+  return { ...ada, server, session, view, id };
+}
+
+const ENDS: Readonly<Record<string, (of: Awaited<ReturnType<typeof scene>>) => Promise<unknown>>> = {
+  "its app password was revoked": ({ tools, user, id }) => revokeAppPassword(tools, user(), FIRST, id),
+  "the account has new keys": ({ tools, user }) => rotateAccount(tools, user(), FIRST),
+  "the account was deleted": ({ tools, user }) =>
+    deleteAccount({ ...tools, signer: signingKeyPair(new Uint8Array(32).fill(9)) }, user()),
+};
+
+describe.each(Object.entries(ENDS))("after %s", (_, end) => {
+  test("a session is told, and each verb of it and of its view is refused: nothing is written", async () => {
+    const made = await scene();
+    const { server, session, view, place } = made;
+    expect([...verbsOf(session)].sort()).toEqual(Object.keys(SESSION).sort());
+    expect([...verbsOf(view)].sort()).toEqual(Object.keys(VIEW).sort());
+    await end(made);
+    if (!session.ended.aborted)
+      await new Promise((resolve) => session.ended.addEventListener("abort", resolve, { once: true }));
+    const before = place.snapshot();
+    const reason: unknown = session.ended.reason;
+    for (const [name, verb] of Object.entries(SESSION))
+      await expect((async () => verb(session))(), name).rejects.toBe(reason);
+    for (const [name, verb] of Object.entries(VIEW))
+      await expect((async () => verb(view))(), name).rejects.toBe(reason);
+    expect(place.snapshot()).toEqual(before);
+    session.close();
+    await server.dispose();
+  });
+});
+
+test("who signed in by a password stays when it is sealed anew, and when another's app password is revoked", async () => {
+  const { tools, user, id, server } = await scene();
+  const session = await server.login("ada", FIRST, "");
+  await revokeAppPassword(tools, user(), FIRST, id);
+  await session.refresh();
+  expect(session.ended.aborted).toBe(false);
+  await changePassword(tools, user(), FIRST, SECOND);
+  await expect(session.refresh()).rejects.toMatchObject({ code: "not-permitted" });
+  session.close();
+  await server.dispose();
+});
