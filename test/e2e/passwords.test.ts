@@ -59,6 +59,26 @@ test("an app password signs a program in until it is revoked, and then at once n
   for (const client of [phone, desk, idling]) client.end();
 });
 
+test("the operator reads who signed in, who was refused and who was signed out, and never a password", async () => {
+  const wrong = 'no such long sesame","address":"203.0.113.9';
+  const quoted = wrong.replaceAll('"', '\\"');
+  await expect(connectImap(server.ports.imap!, `"ada@example.org"`, `"${quoted}"`)).rejects.toThrow();
+  await expect(connectImap(server.ports.imap!, `"${quoted}"`, `"x"`)).rejects.toThrow();
+  const lines = server
+    .logs()
+    .split("\n")
+    .filter((line) => line.includes('"event":"sign-in refused"'));
+  // The filter that docs/operating.md has for fail2ban.
+  const banned = lines.map((line) => /"event":"sign-in refused",.*"address":"([^"\\]+)","protocol":"/.exec(line)?.[1]);
+  expect(new Set(banned)).toEqual(new Set(["127.0.0.1"]));
+  expect(JSON.parse(lines.at(-2)!)).toMatchObject({ user: ADA, protocol: "imap", reason: "not-permitted" });
+  expect(JSON.parse(lines.at(-1)!)).toMatchObject({ user: wrong });
+  expect(server.logs()).toMatch(/"event":"signed in","user":"ada@example.org","address":"127.0.0.1","protocol":"imap"/);
+  expect(server.logs()).toMatch(/"event":"session ended","user":"ada@example.org".*changed or revoked/);
+  expect(lines.at(-2)).not.toContain("sesame");
+  expect(server.logs()).not.toContain(PASSWORD);
+});
+
 test("new keys end all ways in but the password; mail that came before and after is read", async () => {
   const { appPassword } = JSON.parse((await asAda(["app-password", "add", ADA, "Tablet", "--json"])).out);
   const post = async (text: string): Promise<void> => {

@@ -8,6 +8,7 @@ import { type Context, makeDeliverer, openContext, readPepper } from "./context.
 import { DEMO_ADDRESS, DEMO_PASSWORD, makeDemoAccount, sendDemoMails } from "./demo.ts";
 import { EXIT } from "./exit.ts";
 import type { Flags } from "./flags.ts";
+import { loggedSignIn } from "./sign-in.ts";
 
 type ServiceName = "lmtp" | "imap";
 const SERVICES: readonly ServiceName[] = ["lmtp", "imap"];
@@ -87,7 +88,7 @@ async function imapService(context: Context, tls: Tls): Promise<Service> {
   const accounts = new Accounts({ store, users, platform, pepper });
   const login = passwords ? new DirectoryLogin({ accounts, users: passwords, store, platform, pepper }) : accounts;
   const server = createImapServer({
-    signIn: (user, password, address) => login.login(user, password, address),
+    signIn: loggedSignIn((user, password, address) => login.login(user, password, address), "imap", log),
     secureContext: () => tls.context,
     log: (event) => log(event.event === "failed" ? { level: "error", ...event } : { level: "debug", ...event }),
   });

@@ -18,7 +18,9 @@ export class Rooms {
     return this.#kept.pop() ?? new Uint8Array(this.#bytes);
   }
 
-  giveBack(room: Uint8Array): void {
+  /** `used` octets of it, from its beginning, are wiped first. */
+  giveBack(room: Uint8Array, used = 0): void {
+    room.fill(0, 0, used);
     if (this.#kept.length < this.#keptMax) this.#kept.push(room);
   }
 }

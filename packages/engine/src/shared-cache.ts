@@ -41,6 +41,8 @@ interface Kept {
 export interface Weighed<V> {
   readonly value: V;
   readonly bytes: number;
+  /** Zeroes what it holds: called when the account is closed, since somebody may still read what was only let go of. */
+  readonly wipe?: () => void;
 }
 
 /** Bytes of pages, log entries and the like that a process keeps open for all its accounts: a listing of 20,000
@@ -52,7 +54,7 @@ const processRoom = new CacheRoom(OPEN_BYTES_MAX);
  * objects. */
 export class SharedCache<K, V> {
   readonly #room: CacheRoom;
-  readonly #values = new Map<K, Kept & { readonly value: V }>();
+  readonly #values = new Map<K, Kept & Weighed<V>>();
   readonly #underWay = new Map<K, Promise<V>>();
   #lastUsed: Kept | undefined;
   #disposed = false;
@@ -89,10 +91,10 @@ export class SharedCache<K, V> {
     return weighed.value;
   }
 
-  keep(key: K, { value, bytes }: Weighed<V>): void {
+  keep(key: K, weighed: Weighed<V>): void {
     if (this.#disposed) return;
     this.forget(key);
-    const kept = { value, bytes, drop: () => this.#values.delete(key) };
+    const kept = { ...weighed, drop: () => this.#values.delete(key) };
     this.#values.set(key, kept);
     this.#room.add(kept);
     // It stands last now; what was used before is moved there again when it is used.
@@ -106,10 +108,13 @@ export class SharedCache<K, V> {
     this.#values.delete(key);
   }
 
-  /** Forgets all; what is still being read is given to who asked, and kept no more. */
+  /** Forgets all, and wipes it; what is still being read is given to who asked, and kept no more. */
   dispose(): void {
     this.#disposed = true;
-    for (const key of this.#values.keys()) this.forget(key);
+    for (const [key, { wipe }] of this.#values) {
+      wipe?.();
+      this.forget(key);
+    }
     this.#lastUsed = undefined;
   }
 }

@@ -20,6 +20,8 @@ export interface RingVersion {
   /** The X-Wing seed and the public key that follows from it. */
   readonly kemSeed: Secret;
   readonly kemPublicKey: Uint8Array;
+  /** Keys that were derived from the root, by purpose. */
+  readonly purposeKeys: Map<Purpose, Secret>;
 }
 export type Purpose = "log" | "page" | "body";
 
@@ -50,7 +52,13 @@ function makeVersion(platform: CryptoPlatform, version: number): RingVersion {
 function versionOf(version: number, root: Uint8Array, seed: Uint8Array): RingVersion {
   const { publicKey, secretKey } = kemKeyPair(seed);
   secretKey.fill(0);
-  return { version, root: new Secret(root), kemSeed: new Secret(seed), kemPublicKey: publicKey };
+  return {
+    version,
+    root: new Secret(root),
+    kemSeed: new Secret(seed),
+    kemPublicKey: publicKey,
+    purposeKeys: new Map(),
+  };
 }
 
 function ringOf(account: Uint8Array, versions: readonly RingVersion[]): Ring {
@@ -58,10 +66,8 @@ function ringOf(account: Uint8Array, versions: readonly RingVersion[]): Ring {
     account,
     versions,
     [Symbol.dispose]() {
-      for (const { root, kemSeed } of versions) {
-        root[Symbol.dispose]();
-        kemSeed[Symbol.dispose]();
-      }
+      for (const { root, kemSeed, purposeKeys } of versions)
+        for (const secret of [root, kemSeed, ...purposeKeys.values()]) secret[Symbol.dispose]();
     },
   };
 }
@@ -71,11 +77,13 @@ export function currentVersion(ring: Ring): RingVersion {
   return ring.versions.at(-1)!;
 }
 
-/** The key of one purpose. Throws CryptoError `unknown-key`. */
+/** The key of one purpose, wiped with the ring: nobody else keeps it. Throws CryptoError `unknown-key`. */
 export function purposeKey(ring: Ring, version: number, purpose: Purpose): Uint8Array {
   const found = ring.versions.find((item) => item.version === version);
   if (!found) throw new CryptoError("unknown-key", "sealed under a key version that this ring does not have");
-  return deriveKey(found.root.bytes, purpose);
+  const key = found.purposeKeys.get(purpose) ?? new Secret(deriveKey(found.root.bytes, purpose));
+  found.purposeKeys.set(purpose, key);
+  return key.bytes;
 }
 
 export function encodeRing(ring: Ring): Uint8Array {
@@ -99,7 +107,7 @@ export function decodeRing(bytes: Uint8Array): Ring {
       if (!Array.isArray(item)) throw badRing();
       const [version, root, seed] = item as unknown[];
       if (!Number.isInteger(version) || !isKey(root) || !isKey(seed)) throw badRing();
-      return versionOf(version as number, root.slice(), seed.slice());
+      return versionOf(version as number, root, seed);
     }),
   );
 }

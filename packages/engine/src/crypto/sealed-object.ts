@@ -173,6 +173,7 @@ class SegmentWriter {
     const length = plain.length + TAG_BYTES;
     if (this.#number === 0) this.#sealHeader(length);
     seal(this.#context, this.#binding, this.#number++, plain, this.#place(length));
+    plain.fill(0, SEGMENT_HEAD_BYTES, SEGMENT_HEAD_BYTES + content.length);
   }
 
   #sealHeader(firstLength: number): void {

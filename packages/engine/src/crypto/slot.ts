@@ -26,7 +26,7 @@ const HEAD_BYTES: number = 2 + 16 + SALT_BYTES + 9 + 32;
 
 export const PASSWORD_PARAMETERS: Argon2Parameters = { memoryKiB: 64 * 1024, passes: 3, parallelism: 1 };
 /** A slot that asks for more than this is hostile. */
-const MEMORY_KIB_MAX: number = 1024 * 1024;
+const MEMORY_KIB_MAX: number = 128 * 1024;
 const PASSES_MAX = 16;
 const PARALLELISM_MAX = 8;
 const NO_KDF: Argon2Parameters = { memoryKiB: 0, passes: 0, parallelism: 0 };
@@ -144,6 +144,12 @@ export async function openSlot(
   } finally {
     key.fill(0);
   }
+}
+
+/** Takes what it takes to try a secret on a slot, where there is none: so that it can't be told by the time. Rejects with
+ * CryptoError `busy`. */
+export async function tryNoSlot(platform: CryptoPlatform, secret: SlotSecret, lane: Argon2Lane): Promise<void> {
+  (await slotKey(platform, secret, platform.random(SALT_BYTES), PASSWORD_PARAMETERS, lane)).fill(0);
 }
 
 function isSane({ memoryKiB, passes, parallelism }: Argon2Parameters): boolean {

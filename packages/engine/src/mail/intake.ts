@@ -34,8 +34,10 @@ export async function takeBody(
   const scanner = createScanner();
   const scanned = tap(source, (chunk) => scanner.push(chunk))[Symbol.asyncIterator]();
   const room = rooms.take();
+  let used = room.length;
   try {
     const { size, next } = await fill(room, scanned);
+    used = size;
     const held = room.subarray(0, size);
     if (next === undefined) {
       const sealed = sealObject(seal, held, preamble);
@@ -51,7 +53,8 @@ export async function takeBody(
     );
     return { digest: digest(scanner.finish(), receivedMs), sealed: undefined, inline: false, length };
   } finally {
-    rooms.giveBack(room);
+    // The mail's plain text.
+    rooms.giveBack(room, used);
   }
 }
 

@@ -31,6 +31,19 @@ test("a flood of strangers is told that it is too much, and holds up nobody who 
   expect(order.filter((item) => item !== "busy").lastIndexOf("known")).toBe(5);
 });
 
+test("what asks for more memory than our slots do is done one at a time, and holds nobody else up", async () => {
+  pool = new Argon2Pool(2);
+  const order: string[] = [];
+  const large = { memoryKiB: 64 * 1024 + 8, passes: 1, parallelism: 1 };
+  const hostile = [0, 1, 2].map((n) =>
+    pool.hash({ ...job(n), parameters: large }, "known").then(() => order.push("hostile")),
+  );
+  const honest = Array.from({ length: 6 }, (_, n) => pool.hash(job(n), "stranger").then(() => order.push("honest")));
+  await Promise.all([...hostile, ...honest]);
+  // With two threads at most one of the three was under way while the six were done by the other.
+  expect(order.slice(0, 5)).toEqual(Array(5).fill("honest"));
+});
+
 test("never more than the named number of threads work, and each answer is its own question's", async () => {
   pool = new Argon2Pool();
   const keys = await Promise.all(Array.from({ length: 12 }, (_, n) => pool.hash(job(n % 6), "known")));

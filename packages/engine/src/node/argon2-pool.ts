@@ -2,11 +2,14 @@ import { availableParallelism } from "node:os";
 import { Worker } from "node:worker_threads";
 import { CryptoError } from "../crypto/errors.ts";
 import type { Argon2Lane, Argon2Parameters } from "../crypto/platform.ts";
+import { PASSWORD_PARAMETERS } from "../crypto/slot.ts";
 
 /** Sign-ins that may wait for a thread, lane by lane; beyond it the protocol answers that it is busy. A flood of
  * strangers fills its own lane only. */
 export const ARGON2_QUEUE_MAX = 32;
 export const ARGON2_THREADS_MAX = 2;
+/** What asks for more than a slot of ours does is done one at a time: a store may hold slots that were made to take memory. */
+const LARGE_KIB: number = PASSWORD_PARAMETERS.memoryKiB;
 /** A thread without work ends after this: it holds 64 MiB. */
 const THREAD_IDLE_MS = 30_000;
 
@@ -28,6 +31,7 @@ export class Argon2Pool {
   readonly #idle: { readonly worker: Worker; readonly timer: NodeJS.Timeout }[] = [];
   readonly #workers = new Set<Worker>();
   readonly #threadsMax: number;
+  #largeRuns = false;
 
   constructor(threadsMax: number = Math.min(ARGON2_THREADS_MAX, availableParallelism())) {
     this.#threadsMax = threadsMax;
@@ -53,12 +57,13 @@ export class Argon2Pool {
 
   #next(): void {
     const { known, stranger } = this.#waiting;
-    const lane = known.length > 0 ? known : stranger;
-    if (lane.length === 0) return;
-    const worker = this.#take();
+    const lane = [known, stranger].find((waiting) => waiting.some(this.#mayRun));
+    const worker = lane && this.#take();
     if (!worker) return;
-    const { job, resolve, reject } = lane.shift()!;
+    const { job, resolve, reject } = lane.splice(lane.findIndex(this.#mayRun), 1)[0]!;
+    if (isLarge(job)) this.#largeRuns = true;
     const done = (): void => {
+      if (isLarge(job)) this.#largeRuns = false;
       worker.off("message", answered);
       worker.off("error", failed);
     };
@@ -78,6 +83,8 @@ export class Argon2Pool {
     worker.ref();
     worker.postMessage(job);
   }
+
+  readonly #mayRun = ({ job }: Waiting): boolean => !this.#largeRuns || !isLarge(job);
 
   #take(): Worker | undefined {
     const idle = this.#idle.pop();
@@ -105,4 +112,8 @@ export class Argon2Pool {
     this.#idle.push({ worker, timer });
     this.#next();
   }
+}
+
+function isLarge({ parameters }: Argon2Job): boolean {
+  return parameters.memoryKiB > LARGE_KIB;
 }

@@ -14,7 +14,7 @@ export const SECOND = "second long sesame";
 export const refused = { code: "not-permitted" } as const;
 const pepper = new Uint8Array(32).fill(3);
 /** Characters of an account's prefix. */
-const PREFIX_CHARS = 33;
+export const PREFIX_CHARS = 33;
 
 /** Takes Argon2id's place: something quick that depends on all it is given. */
 export const quickArgon2: CryptoPlatform["argon2id"] = async (password, salt, parameters, length) =>

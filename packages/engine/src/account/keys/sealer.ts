@@ -32,12 +32,8 @@ export class NewKeys extends ReadingEnded {
 
 /** Bay's objects under the keys of a ring. */
 export function ringSealer(platform: CryptoPlatform, ring: Ring): Sealer {
-  const keys = new Map<string, Uint8Array>();
   const context = (kind: keyof typeof PURPOSE, id: string, version: number) => {
-    const purpose = PURPOSE[kind];
-    const known = keys.get(`${purpose} ${version}`);
-    const key = known ?? purposeKey(ring, version, purpose);
-    if (!known) keys.set(`${purpose} ${version}`, key);
+    const key = purposeKey(ring, version, PURPOSE[kind]);
     return { platform, key, keyVersion: version, account: ring.account, kind, id } as const;
   };
   return {

@@ -8,6 +8,7 @@ import {
   openSlot,
   type Ring,
   type SlotSecret,
+  tryNoSlot,
   utf8,
 } from "../../crypto/index.ts";
 import { EngineError } from "../../errors.ts";
@@ -114,6 +115,7 @@ export async function* openSlots(
   for (let looks = 1; looks <= SLOT_LOOKS_MAX; looks++) {
     const slots = await listSlots(store, prefix, `slot/${secret.kind}-`);
     let isChanging = false;
+    if (slots.length === 0) await tryMissing({ store, platform }, prefix, secret, lane);
     for (const slot of slots.reverse().slice(0, SLOTS_TRIED_MAX)) {
       const tried = await trySlot({ store, platform }, prefix, slot, secret, lane);
       if (tried === "shut") continue;
@@ -122,6 +124,24 @@ export async function* openSlots(
     }
     if (!isChanging) return;
   }
+}
+
+/** What trying a slot takes, where an account has none of the kind, or is nobody's. Errors: `unavailable`. */
+async function tryMissing(
+  { store, platform }: Pick<SlotTools, "store" | "platform">,
+  prefix: string,
+  secret: SlotSecret,
+  lane: Argon2Lane = "known",
+): Promise<void> {
+  await asStoreFailure(store.get(`${prefix}slot/${secret.kind}-none`));
+  await tryNoSlot(platform.crypto, secret, lane).catch(asBusy);
+}
+
+/** Throws EngineError `unavailable` if too many wait. */
+function asBusy(error: unknown): never {
+  if (error instanceof CryptoError && error.code === "busy")
+    throw new EngineError("unavailable", "too many are signing in, try again", { cause: error });
+  throw error;
 }
 
 /** One slot: opened, `shut` to this secret (or damaged), or `gone`. Errors: `unavailable`. */
@@ -138,9 +158,7 @@ export async function trySlot(
     const ring = await openSlot(platform.crypto, slot, got.bytes, secret, lane);
     return ring ? { ring, slot, isWeak: isWeakSlot(got.bytes) } : "shut";
   } catch (error) {
-    if (!(error instanceof CryptoError)) throw error;
-    if (error.code === "busy")
-      throw new EngineError("unavailable", "too many are signing in, try again", { cause: error });
+    if (!(error instanceof CryptoError) || error.code === "busy") return asBusy(error);
     // The others may be whole.
     platform.log({ level: "error", event: "key slot can't be read", slot, error });
     return "shut";

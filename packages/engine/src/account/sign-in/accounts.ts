@@ -22,8 +22,6 @@ import { accountPrefix, normalizeAddress, type User, type UserDirectory } from "
 
 /** Keys are wiped this long after an account's last session. */
 export const KEEP_OPEN_MS: number = 10 * 60_000;
-/** What an unknown user's sign-in takes before any real one was measured. */
-const TYPICAL_KDF_MS = 250;
 
 export interface AccountsOptions extends AccountPlace {
   readonly users: UserDirectory;
@@ -67,7 +65,6 @@ export class Accounts {
   readonly #open = new Map<string, Open>();
   readonly #throttle: Throttle;
   readonly #cacheKey: Uint8Array;
-  #kdfMs = TYPICAL_KDF_MS;
   #generation = 0;
 
   constructor(options: AccountsOptions) {
@@ -101,13 +98,14 @@ export class Accounts {
     using guess = this.#throttle.begin(who, clientAddress, password);
     await guess.turn();
     const lane = guess.isKnown ? "known" : "stranger";
-    const entered = user ? await this.#authenticate(user, password, lane) : await this.#pretend();
-    if (!entered) {
+    // For an unknown user all is done that is done for a known one: neither the answer nor its time tells them apart.
+    const entered = await this.#authenticate(user ?? this.#nobody(who), password, lane);
+    if (!user || !entered) {
       guess.failed();
       throw new EngineError("not-permitted", "wrong user name or password");
     }
     guess.succeeded();
-    return this.#session(user!, entered);
+    return this.#session(user, entered);
   }
 
   async #findUser(name: string): Promise<User | undefined> {
@@ -116,10 +114,10 @@ export class Accounts {
     return normalized.includes("@") ? users.find(normalized) : users.findLocal(normalized);
   }
 
-  /** An unknown user waits as a known one does, and nothing is computed. */
-  async #pretend(): Promise<undefined> {
-    await this.#options.platform.delay(this.#kdfMs);
-    return undefined;
+  /** A user whose account does not exist. */
+  #nobody(address: string): User {
+    const account = keyedHash(this.#cacheKey, utf8(address)).subarray(0, 16);
+    return { address, record: { account, keyVersion: 1, kemPublicKey: new Uint8Array(0) } };
   }
 
   async #authenticate(user: User, password: string, lane: Argon2Lane): Promise<Entered | undefined> {
@@ -137,7 +135,7 @@ export class Accounts {
     const attempt = { user, digest, lane, prefetched };
     const app = parseAppPassword(password);
     if (!app) return this.#tryPasswordSlots(attempt, passwordSecret(this.#options.pepper, password));
-    return (await this.#tryAppSlot(attempt, appSlotName(app.id), app.code)) ?? this.#pretend();
+    return this.#tryAppSlot(attempt, appSlotName(app.id), app.code);
   }
 
   /** The account if it is open, with the list of slots as it is now: another process may have changed it. One that can't
@@ -155,18 +153,10 @@ export class Accounts {
   }
 
   async #tryPasswordSlots(attempt: Attempt, secret: SlotSecret): Promise<Entered | undefined> {
-    const { platform } = this.#options;
-    let begun = platform.monotonic();
-    const measure = (): void => {
-      this.#kdfMs = (this.#kdfMs * 3 + (platform.monotonic() - begun)) / 4;
-    };
     for await (const opened of openSlots(this.#options, accountPrefix(attempt.user.record), secret, attempt.lane)) {
-      measure();
       const entered = await this.#adopt(attempt, opened, opened.isWeak ? secret : undefined);
       if (entered) return entered;
-      begun = platform.monotonic();
     }
-    measure();
     return undefined;
   }
 

@@ -1,5 +1,6 @@
-import { expect, test } from "vitest";
-import { FIRST, refused, setUpAda } from "../../testing/ways-in-kit.ts";
+import { expect, test, vi } from "vitest";
+import { CryptoError, formatAppPassword } from "../../crypto/index.ts";
+import { FIRST, PREFIX_CHARS, quickArgon2, refused, setUpAda } from "../../testing/ways-in-kit.ts";
 import { Accounts, KEEP_OPEN_MS } from "./accounts.ts";
 import { FIRST_DELAY_MS } from "./throttle.ts";
 
@@ -23,6 +24,36 @@ test("wrong passwords that come at once wait as they would one after another", a
   };
   await Promise.all([0, 1, 2, 3].map(guess));
   expect(waits).toEqual([1, 2, 4].map((times) => times * FIRST_DELAY_MS));
+  await server.dispose();
+});
+
+test("an unknown user takes what a known one takes: the same requests, the same slow function, the same answers", async () => {
+  const argon2id = vi.fn(quickArgon2);
+  const { place, accounts } = await setUpAda(argon2id);
+  const server = accounts();
+  const look = async (name: string, password: string) => {
+    argon2id.mockClear();
+    const asked: string[] = [];
+    place.fault = (operation, object) => {
+      // Which account, which object: what takes the same time.
+      asked.push(`${operation} ${object.slice(PREFIX_CHARS).replace(/-[0-9a-z-]*$/, "")}`);
+      return undefined;
+    };
+    const error: unknown = await server.login(name, password, "192.0.2.1").catch((reason: unknown) => reason);
+    const calls = argon2id.mock.calls.map(([, , parameters, length, lane]) => [parameters, length, lane]);
+    return { asked: asked.sort(), calls, error: String(error) };
+  };
+  const appPassword = formatAppPassword(new Uint8Array(5).fill(1), new Uint8Array(16).fill(2));
+  for (const password of ["wrong long sesame", appPassword]) {
+    const known = await look("ada@example.org", password);
+    expect(await look("nobody@example.org", password)).toEqual(known);
+    expect(await look("nobody", password)).toEqual(known);
+    expect(known.calls).toHaveLength(password === appPassword ? 0 : 1);
+  }
+  argon2id.mockRejectedValue(new CryptoError("busy", "too many sign-ins at once"));
+  const known = await look("ada@example.org", "another long sesame");
+  expect(known.error).toMatch(/too many/);
+  expect((await look("nobody@example.org", "another long sesame")).error).toBe(known.error);
   await server.dispose();
 });
 

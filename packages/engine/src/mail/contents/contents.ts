@@ -85,7 +85,7 @@ export class Contents {
     // What was stored a moment ago is what is asked for next, and what the next checkpoint is made of.
     this.#stopKeeping = bay.onStored((number, entry) => {
       const value = new OpenEntry(number, entry);
-      if (!value.isEmpty) this.#entries.keep(number, { value, bytes: value.bytes });
+      if (!value.isEmpty) this.#entries.keep(number, { value, bytes: value.bytes, wipe: () => value.wipe() });
     });
   }
 
@@ -209,10 +209,13 @@ export class Contents {
     if (brought) return brought;
     return this.#inPage(this.#rowPages, state.pages.rows, email, async (name) => {
       const page = await this.#pageStore.read("rows", name);
-      return {
-        value: decodeRowPage(page).map((record) => new OpenRecord(record)),
-        bytes: page.length * DECODED_WEIGHT,
+      const value = decodeRowPage(page).map((record) => new OpenRecord(record));
+      const wipe = (): void => {
+        for (const record of value) record.wipe();
       };
+      const bytes = page.length * DECODED_WEIGHT;
+      page.fill(0);
+      return { value, bytes, wipe };
     });
   }
 
@@ -228,10 +231,11 @@ export class Contents {
     if (brought) return brought.header;
     return this.#inPage(this.#headerPages, state.pages.headers, email, async (name) => {
       const page = await this.#pageStore.read("headers", name);
-      return {
-        value: decodeHeaderPage(page).map((frame) => new OpenHeader(frame)),
-        bytes: page.length * DECODED_WEIGHT,
+      const value = decodeHeaderPage(page).map((frame) => new OpenHeader(frame));
+      const wipe = (): void => {
+        for (const { frame } of value) frame.fill(0);
       };
+      return { value, bytes: page.length * DECODED_WEIGHT, wipe };
     });
   }
 
@@ -279,7 +283,7 @@ export class Contents {
 
   async #readEntry(number: number): Promise<Weighed<OpenEntry>> {
     const value = new OpenEntry(number, await this.#bay.readEntry(number));
-    return { value, bytes: value.bytes };
+    return { value, bytes: value.bytes, wipe: () => value.wipe() };
   }
 }
 

@@ -29,6 +29,21 @@ export class OpenRecord {
     this.#summary ??= decodeSummary(this.record.summary);
     return this.#summary;
   }
+
+  wipe(): void {
+    wipeEmail(this.record);
+    if (this.#summary) for (const bytes of bytesOf(this.#summary)) bytes.fill(0);
+  }
+}
+
+/** Zeroes the key of an email's body, and what is kept of its text. */
+function wipeEmail({ key, summary }: Pick<EmailRecord, "key" | "summary">): void {
+  key.fill(0);
+  summary.fill(0);
+}
+
+function bytesOf({ envelope, bodyStructure, offsets }: Summary): Uint8Array[] {
+  return [envelope, bodyStructure, offsets];
 }
 
 /** A header's frame, and its block once someone asked for it. */
@@ -52,6 +67,14 @@ export class BroughtRecord extends OpenRecord {
   constructor(record: EmailRecord, header: OpenHeader) {
     super(record);
     this.header = header;
+  }
+}
+
+/** Zeroes what a log entry carried of emails. */
+function wipeOp(op: Op): void {
+  for (const email of emailsOf(op)) {
+    wipeEmail(email);
+    email.header.fill(0);
   }
 }
 
@@ -86,6 +109,11 @@ export class OpenEntry {
     this.#records[op] ??= [];
     this.#records[op][index] = record;
     return record;
+  }
+
+  wipe(): void {
+    for (const op of this.#entry?.ops ?? []) wipeOp(op);
+    for (const record of this.#records.flat()) record?.wipe();
   }
 
   /** About what it holds. */
