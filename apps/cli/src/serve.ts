@@ -33,7 +33,12 @@ export async function serve(config: Config, flags: Flags): Promise<number> {
   await open.checkStore();
   // A key that only writes can't list.
   if (use === "all") sweepDaily(open);
-  const tls = new Tls({ ...config.tls, minVersion: config.tls.min_version, folder: dataPath(config, "tls") });
+  const tls = new Tls({
+    ...config.tls,
+    minVersion: config.tls.min_version,
+    oldSuites: config.tls.old_suites,
+    folder: dataPath(config, "tls"),
+  });
   const services: Service[] = [];
   const { signer } = open;
   if (wanted.includes("imap")) {
