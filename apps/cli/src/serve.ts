@@ -1,7 +1,16 @@
 import { connect, type Server } from "node:net";
 import { hostname } from "node:os";
-import { Accounts, accountPrefix, DirectoryLogin, Dropbox, EngineError, sweepEnded } from "@restante/engine";
-import { type Config, ConfigError, dataPath, isLoopbackAddress, listen, parseListenAddress, Tls } from "@restante/host";
+import { Accounts, accountPrefix, DirectoryLogin, Dropbox, EngineError, networkOf, sweepEnded } from "@restante/engine";
+import {
+  type Config,
+  ConfigError,
+  dataPath,
+  Gate,
+  isLoopbackAddress,
+  listen,
+  parseListenAddress,
+  Tls,
+} from "@restante/host";
 import { createImapServer } from "@restante/imap";
 import { createLmtpServer } from "@restante/lmtp";
 import { type Context, makeDeliverer, openContext, readPepper } from "./context.ts";
@@ -94,6 +103,7 @@ async function imapService(context: Context, tls: Tls): Promise<Service> {
   const server = createImapServer({
     signIn: (user, password, address) => login.login(user, password, address),
     secureContext: () => tls.context,
+    gate: new Gate({ networkOf }),
     log: (event) => log(event.event === "failed" ? { level: "error", ...event } : { level: "debug", ...event }),
   });
   return {

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { matcher } from "../commands/list.ts";
-import { COMMAND_BYTES_MAX } from "../limits.ts";
+import { COMMAND_BYTES_MAX, COMMAND_LITERALS_BYTES_MAX } from "../limits.ts";
 import { CommandReader, InputBuffer, literalAtEnd, type Read } from "./command-reader.ts";
 import { formatDateTime, parseDate, parseDateTime } from "./date.ts";
 import { parseFetchItems } from "./fetch-items.ts";
@@ -21,6 +21,7 @@ async function readAll(text: string, size: number): Promise<(Read | string)[]> {
   const reads: (Read | string)[] = [];
   let continuations = 0;
   const reader = new CommandReader(input, {
+    limits: () => ({ lineBytesMax: COMMAND_BYTES_MAX, literalsBytesMax: COMMAND_LITERALS_BYTES_MAX }),
     judgeLiteral: ({ lines }, { size: octets }) =>
       /APPEND/.test(String.fromCharCode(...lines[0]!)) ? "stream" : octets > 100 ? "refuse" : "keep",
     sendContinuation: () => continuations++,
