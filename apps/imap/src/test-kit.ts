@@ -68,20 +68,25 @@ export async function startTestServer(options: {
 export class Received {
   text = "";
   isEnded = false;
-  readonly #socket: Socket;
+  #wake: () => void = () => undefined;
 
   constructor(socket: Socket) {
-    this.#socket = socket;
     socket.setEncoding("latin1");
     socket.on("data", (text: string) => {
       this.text += text;
+      this.#wake();
     });
-    for (const event of ["end", "close"]) socket.on(event, () => this.#end());
+    for (const event of ["end", "close"])
+      socket.on(event, () => {
+        this.isEnded = true;
+        this.#wake();
+      });
   }
 
-  #end(): void {
-    this.isEnded = true;
-    this.#socket.emit("over");
+  #more(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#wake = resolve;
+    });
   }
 
   /** All up to and with the first match, which is taken away; or what came until the end. */
@@ -94,12 +99,12 @@ export class Received {
         this.text = this.text.slice(end);
         return taken;
       }
-      await Promise.race([once(this.#socket, "data"), once(this.#socket, "over")]);
+      await this.#more();
     }
   }
 
   async end(): Promise<string> {
-    while (!this.isEnded) await once(this.#socket, "over");
+    while (!this.isEnded) await this.#more();
     return this.text;
   }
 }
