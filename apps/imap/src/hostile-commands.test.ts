@@ -3,7 +3,7 @@ import { BAD_COMMANDS_MAX, COMMAND_BYTES_MAX, COMMAND_BYTES_MAX_UNAUTHENTICATED 
 import { Received, startTestServer } from "./test-kit.ts";
 
 const account = {
-  isRevoked: false,
+  ended: new AbortController().signal,
   rolledBack: false,
   close: () => undefined,
   refresh: async () => undefined,

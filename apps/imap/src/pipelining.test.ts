@@ -8,7 +8,7 @@ async function setUp(append: (text: string) => Promise<void>) {
   const events: string[] = [];
   const account = {
     state: { findPath: () => ({}) },
-    isRevoked: false,
+    ended: new AbortController().signal,
     rolledBack: false,
     close: () => undefined,
     async prepare(source: AsyncIterable<Uint8Array>) {

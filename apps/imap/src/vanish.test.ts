@@ -10,7 +10,7 @@ const descriptors = (): number => readdirSync("/proc/self/fd").length;
 /** An account with one message so large that its answer waits for who reads it. */
 const account = {
   state: { findPath: () => ({}) },
-  isRevoked: false,
+  ended: new AbortController().signal,
   rolledBack: false,
   close: () => undefined,
   refresh: async () => undefined,

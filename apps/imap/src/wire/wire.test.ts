@@ -57,6 +57,22 @@ test("commands and literals are the same however they are cut", async () => {
   for (const size of [1, 2, 3, 7, 50]) expect(await readAll(text, size)).toEqual(whole);
 });
 
+test("octets that come one by one lie together, and are read as others are", () => {
+  const input = new InputBuffer();
+  const push = (text: string): void => {
+    for (const octet of bytes(text)) input.push(Uint8Array.of(octet));
+  };
+  push("first");
+  expect(input.takeLine()).toBeUndefined();
+  push(" line\r\nrest");
+  const line = input.takeLine()!;
+  push("x".repeat(10_000));
+  expect([line, input.takeUpTo(5)!].map((piece) => String.fromCharCode(...piece))).toEqual(["first line", "restx"]);
+  let pieces = 0;
+  for (; input.length > 0; pieces++) input.takeUpTo(input.length);
+  expect(pieces).toBeLessThan(5);
+});
+
 test("a line without an end is given up at its limit, and the next command is read", async () => {
   const reads = await readAll(`a ${"x".repeat(COMMAND_BYTES_MAX * 3)}\r\nb NOOP\r\n`, 10_000);
   expect(reads.map((read) => (typeof read === "string" ? read : read.kind))).toEqual([
