@@ -1,7 +1,16 @@
 import { connect, type Server } from "node:net";
 import { hostname } from "node:os";
-import { Accounts, accountPrefix, DirectoryLogin, Dropbox, EngineError, sweepEnded } from "@restante/engine";
-import { type Config, ConfigError, dataPath, isLoopbackAddress, listen, parseListenAddress, Tls } from "@restante/host";
+import { Accounts, accountPrefix, DirectoryLogin, Dropbox, EngineError, networkOf, sweepEnded } from "@restante/engine";
+import {
+  type Config,
+  ConfigError,
+  dataPath,
+  Gate,
+  isLoopbackAddress,
+  listen,
+  parseListenAddress,
+  Tls,
+} from "@restante/host";
 import { createImapServer } from "@restante/imap";
 import { createLmtpServer } from "@restante/lmtp";
 import { type Context, makeDeliverer, openContext, readPepper } from "./context.ts";
@@ -34,7 +43,12 @@ export async function serve(config: Config, flags: Flags): Promise<number> {
   await open.checkStore();
   // A key that only writes can't list.
   if (use === "all") sweepDaily(open);
-  const tls = new Tls({ ...config.tls, minVersion: config.tls.min_version, folder: dataPath(config, "tls") });
+  const tls = new Tls({
+    ...config.tls,
+    minVersion: config.tls.min_version,
+    oldSuites: config.tls.old_suites,
+    folder: dataPath(config, "tls"),
+  });
   const services: Service[] = [];
   const { signer } = open;
   if (wanted.includes("imap")) {
@@ -90,6 +104,7 @@ async function imapService(context: Context, tls: Tls): Promise<Service> {
   const server = createImapServer({
     signIn: loggedSignIn((user, password, address) => login.login(user, password, address), "imap", log),
     secureContext: () => tls.context,
+    gate: new Gate({ networkOf }),
     log: (event) => log(event.event === "failed" ? { level: "error", ...event } : { level: "debug", ...event }),
   });
   return {

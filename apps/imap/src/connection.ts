@@ -1,22 +1,31 @@
 import type { Socket } from "node:net";
 import { type SecureContext, TLSSocket } from "node:tls";
 import { type AccountSession, EngineError } from "@restante/engine";
+import { type Dismissal, HANDSHAKE_MS, letGo, shakeHands, type Visitor } from "@restante/host";
+import type { Backlog } from "./backlog.ts";
 import type { Command, Completion, Unfinished } from "./commands/command.ts";
 import { capabilityList, findCommand, streamsLiteral } from "./commands/index.ts";
 import { responseCodes } from "./errors.ts";
 import {
   BAD_COMMANDS_MAX,
+  COMMAND_BYTES_MAX,
+  COMMAND_BYTES_MAX_UNAUTHENTICATED,
+  COMMAND_LITERALS_BYTES_MAX,
+  COMMAND_LITERALS_BYTES_MAX_UNAUTHENTICATED,
+  DRAIN_MS,
   IDLE_KEEPALIVE_MS,
   IDLE_TIMEOUT_MS,
   INPUT_BYTES_MAX,
+  INPUT_BYTES_MAX_UNAUTHENTICATED,
   LITERAL_BYTES_MAX,
   LITERAL_BYTES_MAX_UNAUTHENTICATED,
-  LOGIN_TIMEOUT_MS,
   MESSAGE_BYTES_MAX,
 } from "./limits.ts";
 import { Output, OutputBroken } from "./output.ts";
 import { type Link, MailboxInvalidated, Session } from "./session.ts";
+import { takeTurn } from "./turns.ts";
 import {
+  type CommandLimits,
   CommandReader,
   type CommandText,
   ConnectionEnded,
@@ -38,7 +47,35 @@ export interface ConnectionOptions {
   /** For STARTTLS. */
   readonly secureContext: () => SecureContext;
   readonly log: (event: ConnectionEvent) => void;
+  /** What waits for slow readers, of all connections. */
+  readonly backlog: Backlog;
+  readonly times?: Partial<ConnectionTimes>;
 }
+
+/** Milliseconds. */
+export interface ConnectionTimes {
+  /** For a TLS handshake. */
+  readonly handshakeMs: number;
+  /** Without an octet of a client that has signed in. */
+  readonly idleMs: number;
+  /** For a client to take what waits for it. */
+  readonly drainMs: number;
+}
+
+export const TIMES: ConnectionTimes = { handshakeMs: HANDSHAKE_MS, idleMs: IDLE_TIMEOUT_MS, drainMs: DRAIN_MS };
+
+const STRANGER_LIMITS: CommandLimits = {
+  lineBytesMax: COMMAND_BYTES_MAX_UNAUTHENTICATED,
+  literalsBytesMax: COMMAND_LITERALS_BYTES_MAX_UNAUTHENTICATED,
+};
+const OWNER_LIMITS: CommandLimits = {
+  lineBytesMax: COMMAND_BYTES_MAX,
+  literalsBytesMax: COMMAND_LITERALS_BYTES_MAX,
+};
+const FAREWELLS: Record<Dismissal, string> = {
+  "too-late": "Sign in sooner",
+  "too-many": "Too many connections that are not signed in",
+};
 
 export type ConnectionEvent =
   | { readonly event: "failed"; readonly command: string; readonly error: unknown }
@@ -48,10 +85,16 @@ export class Connection implements Link {
   readonly reader: CommandReader;
   readonly address: string;
   readonly #options: ConnectionOptions;
+  readonly #times: ConnectionTimes;
+  readonly #visitor: Visitor;
   readonly #input = new InputBuffer();
   readonly #output: Output;
   readonly #session: Session;
   #socket: Socket;
+  #detach: () => void;
+  /** It says nothing in clear any more, and nothing sealed yet. */
+  #shakesHands = false;
+  /** In a row. */
   #badCommands = 0;
   #commands = 0;
   #closing = false;
@@ -59,12 +102,15 @@ export class Connection implements Link {
   /** The APPEND that is read, and not answered yet. Never rejects. */
   #unfinished: Promise<void> = Promise.resolve();
 
-  constructor(socket: Socket, address: string, options: ConnectionOptions) {
+  constructor(socket: Socket, address: string, visitor: Visitor, options: ConnectionOptions) {
     this.#options = options;
+    this.#times = { ...TIMES, ...options.times };
+    this.#visitor = visitor;
     this.#socket = socket;
     this.address = address;
-    this.#output = new Output(socket);
+    this.#output = new Output(socket, { backlog: options.backlog, drainMs: this.#times.drainMs });
     this.reader = new CommandReader(this.#input, {
+      limits: () => (this.#session.account ? OWNER_LIMITS : STRANGER_LIMITS),
       judgeLiteral: (text, literal) => this.#judgeLiteral(text, literal),
       sendContinuation: () => {
         this.#output.text("+ Ready for literal data\r\n");
@@ -77,7 +123,7 @@ export class Connection implements Link {
       this.#flushSoon();
       this.#socket.resume();
     };
-    this.#attach(socket);
+    this.#detach = this.#attach(socket);
   }
 
   get arrivedAt(): number {
@@ -100,19 +146,28 @@ export class Connection implements Link {
     return capabilityList(this);
   }
 
-  #attach(socket: Socket): void {
+  /** Listens to the client. What is returned ends that. */
+  #attach(socket: Socket): () => void {
     socket.setNoDelay(true);
-    socket.on("data", (chunk: Uint8Array) => {
+    const data = (chunk: Uint8Array): void => {
       this.#input.push(chunk);
-      if (this.#input.length > INPUT_BYTES_MAX) socket.pause();
+      if (this.#input.length > (this.#session.account ? INPUT_BYTES_MAX : INPUT_BYTES_MAX_UNAUTHENTICATED))
+        socket.pause();
       this.#wake?.();
-    });
-    socket.on("end", () => this.#endInput());
-    socket.on("close", () => this.#endInput());
+    };
+    const end = (): void => {
+      this.#endInput();
+      // It takes what was written, or leaves it: nobody waits for it any more.
+      letGo(socket);
+    };
+    const close = (): void => this.#endInput();
+    socket.on("data", data).on("end", end).on("close", close);
     // What broke the socket is told by the `close` that follows.
     socket.on("error", () => socket.destroy());
-    socket.on("timeout", () => this.#timeOut());
-    socket.setTimeout(LOGIN_TIMEOUT_MS);
+    socket.on("timeout", () => this.#leave("Idle for too long"));
+    return () => {
+      socket.off("data", data).off("end", end).off("close", close);
+    };
   }
 
   #endInput(): void {
@@ -129,22 +184,36 @@ export class Connection implements Link {
         const read = await this.reader.read();
         if (read.kind === "end") break;
         await this.#handle(read);
+        // Who sends many commands at once has them done in steps.
+        if (this.#input.length > 0) await takeTurn();
       }
     } catch (error) {
       this.#break(error);
     } finally {
       await this.#unfinished;
       this.#session.account?.close();
-      this.#socket.end();
-      this.#socket.destroySoon();
+      letGo(this.#socket);
       this.#options.log({ event: "closed", commands: this.#commands });
     }
   }
 
   /** The server stops: RFC 9051 §7.1.5. */
   shutDown(why = "Server is stopping"): void {
+    this.#leave(asSentence(why));
+  }
+
+  /** It has not signed in, and must go. */
+  dismiss(why: Dismissal): void {
+    this.#leave(FAREWELLS[why]);
+  }
+
+  /** Ends the connection from our side, whatever it does. The client is told why where it can't take that for something
+   * else. */
+  #leave(why: string): void {
     this.#closing = true;
-    if (!this.#socket.destroyed) this.#socket.end(`* BYE ${asSentence(why)}\r\n`);
+    if (this.#output.isWithinAnswer || this.#shakesHands) this.#socket.destroy();
+    else if (!this.#socket.destroyed) this.#socket.end(`* BYE ${why}\r\n`);
+    letGo(this.#socket);
     this.#endInput();
   }
 
@@ -152,6 +221,8 @@ export class Connection implements Link {
   #break(error: unknown): void {
     if (!(error instanceof OutputBroken || error instanceof ConnectionEnded))
       this.#options.log({ event: "failed", command: "", error });
+    // What is missing of an answer never comes: the client must not take other octets for it.
+    if (this.#output.isWithinAnswer) this.#socket.destroy();
     this.#closing = true;
     this.#endInput();
   }
@@ -257,11 +328,8 @@ export class Connection implements Link {
 
   /** Throws what ends the connection. */
   #completionOf(name: string, error: unknown): Completion {
-    if (error instanceof OutputBroken || error instanceof ConnectionEnded) throw error;
-    if (error instanceof ImapSyntaxError) {
-      if (++this.#badCommands >= BAD_COMMANDS_MAX) this.#closing = true;
-      return { status: "BAD", text: error.message };
-    }
+    if (error instanceof OutputBroken || error instanceof ConnectionEnded || this.#output.isWithinAnswer) throw error;
+    if (error instanceof ImapSyntaxError) return { status: "BAD", text: error.message };
     if (error instanceof MailboxInvalidated || (error instanceof EngineError && error.code === "unknown-outcome")) {
       this.#closing = true;
       return { status: "BYE", text: "Sign in again: the outcome of your last command must be looked up" };
@@ -281,6 +349,11 @@ export class Connection implements Link {
   async #complete(tag: string, { status, code, text }: Completion): Promise<void> {
     const words = code === undefined ? text : `[${code}] ${text}`;
     this.#output.text(`${status === "BYE" ? "*" : tag} ${status} ${words}\r\n`);
+    this.#badCommands = status === "BAD" ? this.#badCommands + 1 : 0;
+    if (this.#badCommands >= BAD_COMMANDS_MAX) {
+      this.#output.text("* BYE Too many commands that are no IMAP\r\n");
+      this.#closing = true;
+    }
     if (status === "BYE") this.#closing = true;
     // Answers to pipelined commands leave together.
     if (this.#input.length === 0 || this.#output.isFull || this.#session.afterwards || this.#closing)
@@ -288,7 +361,7 @@ export class Connection implements Link {
     const { afterwards } = this.#session;
     this.#session.afterwards = undefined;
     await afterwards?.();
-    if (this.#session.account) this.#socket.setTimeout(IDLE_TIMEOUT_MS);
+    if (this.#session.account) this.#socket.setTimeout(this.#times.idleMs);
   }
 
   #judgeLiteral(text: CommandText, literal: LiteralHead): LiteralVerdict {
@@ -303,12 +376,6 @@ export class Connection implements Link {
     this.#output.flush().catch(() => this.#endInput());
   }
 
-  #timeOut(): void {
-    this.#closing = true;
-    if (!this.#socket.destroyed) this.#socket.end("* BYE Idle for too long\r\n");
-    this.#endInput();
-  }
-
   async ask(prompt: string): Promise<Uint8Array | undefined> {
     this.#output.text(`+ ${prompt}\r\n`);
     await this.#output.flush();
@@ -319,6 +386,7 @@ export class Connection implements Link {
     const account = await this.#options.signIn(user, password, this.address);
     const { ended } = account;
     ended.addEventListener("abort", () => this.shutDown((ended.reason as EngineError).message));
+    this.#visitor.signedIn();
     return account;
   }
 
@@ -365,18 +433,15 @@ export class Connection implements Link {
   async secureNow(): Promise<void> {
     const context = this.#options.secureContext;
     const plain = this.#socket;
-    plain.removeAllListeners("data");
-    plain.removeAllListeners("end");
-    plain.removeAllListeners("close");
+    this.#detach();
     this.#input.clear();
-    const secured = new TLSSocket(plain, { isServer: true, secureContext: context() });
+    this.#shakesHands = true;
+    const secured = await shakeHands(plain, context(), this.#times.handshakeMs);
+    if (!secured) throw new ConnectionEnded();
+    this.#shakesHands = false;
     this.#socket = secured;
     this.#output.moveTo(secured);
-    this.#attach(secured);
-    await new Promise<void>((resolve) => {
-      secured.once("secure", resolve);
-      secured.once("close", resolve);
-    });
+    this.#detach = this.#attach(secured);
   }
 }
 

@@ -2,11 +2,15 @@
 
 /** Bytes of a command without its literals: RFC 7162 §4 asks for at least 8192. */
 export const COMMAND_BYTES_MAX = 65_536;
+export const COMMAND_BYTES_MAX_UNAUTHENTICATED = 8_192;
 /** Bytes of one literal that is no message, and of all literals of one command. */
 export const LITERAL_BYTES_MAX = 65_536;
 export const COMMAND_LITERALS_BYTES_MAX = 262_144;
 /** The same before login, where a stranger speaks. */
 export const LITERAL_BYTES_MAX_UNAUTHENTICATED = 4_096;
+export const COMMAND_LITERALS_BYTES_MAX_UNAUTHENTICATED = 8_192;
+/** Octets of a user name: RFC 5321 §4.5.3.1 has 64 for the local part and 255 for the domain. */
+export const USER_NAME_BYTES_MAX = 320;
 /** Bytes of one message in APPEND. */
 export const MESSAGE_BYTES_MAX: number = 150 * 2 ** 20;
 /** Bytes of a refused literal that are read and dropped to keep the connection; beyond it is closed. */
@@ -17,19 +21,20 @@ export const NESTING_MAX = 50;
 export const LIST_ITEMS_MAX = 5_000;
 /** Commands in a row that are no IMAP, before the connection is closed. */
 export const BAD_COMMANDS_MAX = 50;
-/** Milliseconds without a command before login, and after: RFC 9051 §5.4 asks for at least 30 minutes. */
-export const LOGIN_TIMEOUT_MS = 60_000;
+/** Milliseconds without an octet, once signed in: RFC 9051 §5.4 asks for at least 30 minutes. */
 export const IDLE_TIMEOUT_MS: number = 31 * 60_000;
+/** Milliseconds that a client has to take what waits for it. */
+export const DRAIN_MS: number = 10 * 60_000;
 /** How often an idling client hears from us, so that no NAT forgets the connection. */
 export const IDLE_KEEPALIVE_MS = 120_000;
 /** Bytes that may wait to be sent before a command waits for the client to read. */
 export const OUTPUT_BYTES_MAX: number = 256 * 1024;
+/** The same of all connections, before the one that has waited longest is cut off. */
+export const BACKLOG_BYTES_MAX: number = 64 * 2 ** 20;
 /** Bytes read ahead of the command that is being run, before the socket is paused. */
 export const INPUT_BYTES_MAX: number = 256 * 1024;
+export const INPUT_BYTES_MAX_UNAUTHENTICATED = 8_192;
 /** Bodies that are asked for before their turn in an answer comes: each brings up to 128 KB. */
 export const BODIES_AHEAD = 6;
-/** Milliseconds that one command works before the other connections have their turn. */
+/** Milliseconds that commands work before those who have not come to theirs, and the network, have a turn. */
 export const TURN_MS = 8;
-/** Connections of one server, and of one client address. */
-export const CONNECTIONS_MAX = 10_000;
-export const CONNECTIONS_PER_ADDRESS_MAX = 1_000;

@@ -1,6 +1,14 @@
 import type { Socket } from "node:net";
 import { asciiText } from "./ascii.ts";
+import type { Backlog } from "./backlog.ts";
 import { OUTPUT_BYTES_MAX } from "./limits.ts";
+
+export interface OutputOptions {
+  /** What waits for slow readers, of all connections. */
+  readonly backlog: Backlog;
+  /** Milliseconds that a client has to take what waits for it. */
+  readonly drainMs: number;
+}
 
 /**
  * What is to be sent. Text (one character a byte) and bytes are collected and leave in one write when the answer is
@@ -8,14 +16,19 @@ import { OUTPUT_BYTES_MAX } from "./limits.ts";
  */
 export class Output {
   #socket: Socket;
+  readonly #options: OutputOptions;
   #text = "";
   #pieces: Uint8Array[] = [];
   #pieceBytes = 0;
   #broken = false;
   #draining: Promise<void> | undefined;
+  /** An answer has begun and is not whole: what can't be delivered of it cuts the connection, and nobody else may say
+   * anything. */
+  isWithinAnswer = false;
 
-  constructor(socket: Socket) {
+  constructor(socket: Socket, options: OutputOptions) {
     this.#socket = socket;
+    this.#options = options;
   }
 
   /** After STARTTLS the same answers go through the secured socket. */
@@ -69,9 +82,15 @@ export class Output {
 
   #drained(socket: Socket): Promise<void> {
     return new Promise<void>((resolve, reject) => {
+      const cut = (): void => {
+        socket.destroy();
+      };
+      const timer = setTimeout(cut, this.#options.drainMs);
       const done = (): void => {
         socket.off("drain", drained);
         socket.off("close", closed);
+        clearTimeout(timer);
+        this.#options.backlog.remove(cut);
       };
       const drained = (): void => {
         done();
@@ -84,6 +103,7 @@ export class Output {
       };
       socket.once("drain", drained);
       socket.once("close", closed);
+      this.#options.backlog.add(socket.writableLength, cut);
     });
   }
 }

@@ -1,16 +1,14 @@
 import { once } from "node:events";
-import { type AddressInfo, connect } from "node:net";
-import { createSecureContext } from "node:tls";
-import { type AccountSession, EngineError } from "@restante/engine";
+import { EngineError } from "@restante/engine";
 import { expect, test } from "vitest";
-import { createImapServer } from "./server.ts";
+import { startTestServer } from "./test-kit.ts";
 
 /** A server whose only account keeps what is prepared and appended, each as its test says. */
 async function setUp(append: (text: string) => Promise<void>) {
   const events: string[] = [];
   const account = {
     state: { findPath: () => ({}) },
-    isRevoked: false,
+    ended: new AbortController().signal,
     rolledBack: false,
     close: () => undefined,
     async prepare(source: AsyncIterable<Uint8Array>) {
@@ -29,22 +27,11 @@ async function setUp(append: (text: string) => Promise<void>) {
       events.push(`created ${path}`);
     },
   };
-  const server = createImapServer({
-    signIn: async () => account as unknown as AccountSession,
-    secureContext: () => createSecureContext(),
-    log: () => undefined,
-  });
-  server.imap.listen(0, "127.0.0.1");
-  await once(server.imap, "listening");
-  const socket = connect((server.imap.address() as AddressInfo).port, "127.0.0.1");
+  const server = await startTestServer({ account });
+  const socket = server.connect("imap");
   const received: string[] = [];
   socket.setEncoding("latin1").on("data", (text: string) => received.push(text));
   const ended = once(socket, "end");
-  const stop = async (): Promise<void> => {
-    socket.destroy();
-    server.imap.close();
-    await server.stop();
-  };
   socket.write("a LOGIN u p\r\n");
   const answers = async (): Promise<string[]> => {
     await ended;
@@ -53,7 +40,7 @@ async function setUp(append: (text: string) => Promise<void>) {
       .split("\r\n")
       .filter((line) => /^[a-z] |^\* BYE/.test(line));
   };
-  return { socket, events, answers, stop };
+  return { socket, events, answers, stop: server.stop };
 }
 
 const appendOf = (tag: string, text: string): string => `${tag} APPEND Sent {1+}\r\n${text}\r\n`;

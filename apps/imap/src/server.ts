@@ -1,15 +1,19 @@
 import { createServer, type Server, type Socket } from "node:net";
 import type { SecureContext } from "node:tls";
-import { TLSSocket } from "node:tls";
 import type { AccountSession } from "@restante/engine";
-import { Connection, type ConnectionEvent } from "./connection.ts";
-import { CONNECTIONS_MAX, CONNECTIONS_PER_ADDRESS_MAX } from "./limits.ts";
+import { type Gate, letGo, shakeHands } from "@restante/host";
+import { Backlog } from "./backlog.ts";
+import { Connection, type ConnectionEvent, type ConnectionTimes, TIMES } from "./connection.ts";
+import { BACKLOG_BYTES_MAX } from "./limits.ts";
 
 export interface ImapServerOptions {
   readonly signIn: (user: string, password: string, address: string) => Promise<AccountSession>;
   /** The certificate now in force; asked for each connection, so that it may be renewed. */
   readonly secureContext: () => SecureContext;
+  /** Bounds the connections of the process, of whichever service. */
+  readonly gate: Gate;
   readonly log: (event: ConnectionEvent) => void;
+  readonly times?: Partial<ConnectionTimes>;
 }
 
 export interface ImapServer {
@@ -23,32 +27,48 @@ export interface ImapServer {
 /** IMAP4rev1 (RFC 3501, RFC 9051) for the accounts of `signIn`. */
 export function createImapServer(options: ImapServerOptions): ImapServer {
   const connections = new Map<Connection, Promise<void>>();
-  const perAddress = new Map<string, number>();
+  const handshakes = new Set<Socket>();
+  const backlog = new Backlog(BACKLOG_BYTES_MAX);
+  const { handshakeMs } = { ...TIMES, ...options.times };
 
-  const accept = (socket: Socket, secure: boolean): void => {
-    const address = socket.remoteAddress ?? "";
-    const count = perAddress.get(address) ?? 0;
-    if (connections.size >= CONNECTIONS_MAX || count >= CONNECTIONS_PER_ADDRESS_MAX) {
-      if (secure) socket.destroy();
-      else socket.end("* BYE Too many connections\r\n");
+  const secure = async (socket: Socket): Promise<Socket | undefined> => {
+    handshakes.add(socket);
+    const secured = await shakeHands(socket, options.secureContext(), handshakeMs);
+    handshakes.delete(socket);
+    return secured;
+  };
+
+  const accept = async (socket: Socket, isSecure: boolean): Promise<void> => {
+    socket.on("error", () => socket.destroy());
+    let connection: Connection | undefined;
+    const visitor = options.gate.enter(socket, (why) => (connection ? connection.dismiss(why) : socket.destroy()));
+    if (!visitor) {
+      if (!isSecure) socket.write("* BYE Too many connections\r\n");
+      letGo(socket);
       return;
     }
-    perAddress.set(address, count + 1);
-    const used = secure ? new TLSSocket(socket, { isServer: true, secureContext: options.secureContext() }) : socket;
-    const connection = new Connection(used, address, options);
-    const served = connection.serve().finally(() => {
-      connections.delete(connection);
-      const left = perAddress.get(address)! - 1;
-      if (left > 0) perAddress.set(address, left);
-      else perAddress.delete(address);
-    });
+    const address = socket.remoteAddress ?? "";
+    const used = isSecure ? await secure(socket) : socket;
+    if (!used) return;
+    connection = new Connection(used, address, visitor, { ...options, backlog });
+    const served = connection.serve();
     connections.set(connection, served);
+    await served;
+    connections.delete(connection);
+  };
+
+  const listener = (isSecure: boolean) => (socket: Socket) => {
+    accept(socket, isSecure).catch((error: unknown) => {
+      socket.destroy();
+      options.log({ event: "failed", command: "", error });
+    });
   };
 
   return {
-    imap: createServer({ noDelay: true }, (socket) => accept(socket, false)),
-    imaps: createServer({ noDelay: true }, (socket) => accept(socket, true)),
+    imap: createServer({ noDelay: true }, listener(false)),
+    imaps: createServer({ noDelay: true }, listener(true)),
     async stop() {
+      for (const socket of handshakes) socket.destroy();
       for (const connection of connections.keys()) connection.shutDown();
       await Promise.all(connections.values());
     },

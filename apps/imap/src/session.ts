@@ -1,6 +1,6 @@
 import type { AccountSession, MailboxView, Message } from "@restante/engine";
 import type { Output } from "./output.ts";
-import { Turns } from "./turns.ts";
+import { takeTurn } from "./turns.ts";
 import type { CommandReader, LiteralHead, Read } from "./wire/command-reader.ts";
 import { formatAstring } from "./wire/format.ts";
 import { encodeMailboxName } from "./wire/mailbox-name.ts";
@@ -94,11 +94,10 @@ export class Session {
 
   /** Answers for each of many things: others have their turn in between, and a slow client is waited for. */
   async answerEach<T>(things: readonly T[], answer: (thing: T) => string): Promise<void> {
-    const turns = new Turns();
     for (let at = 0; at < things.length; at += ANSWERS_AT_ONCE) {
       for (const thing of things.slice(at, at + ANSWERS_AT_ONCE)) this.untagged(answer(thing));
       if (this.output.isFull) await this.output.flush();
-      await turns.take();
+      await takeTurn();
     }
   }
 

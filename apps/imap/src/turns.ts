@@ -1,14 +1,26 @@
-import { setImmediate } from "node:timers/promises";
 import { TURN_MS } from "./limits.ts";
 
-/** Long work in steps: all connections share one thread, and each lets the others have their turn. */
-export class Turns {
-  #began = performance.now();
+/**
+ * Long work in steps: all connections share one thread, and one round of its event loop has {@link TURN_MS} for
+ * whoever works in it, however many they are. Who comes to a step's end when that is over waits, and of those who wait
+ * one goes on each round, in the order in which they came.
+ */
+const waiting: (() => void)[] = [];
+let roundBegan: number | undefined;
 
-  /** Between two steps: waits for the others if this one has worked for {@link TURN_MS}. */
-  async take(): Promise<void> {
-    if (performance.now() - this.#began < TURN_MS) return;
-    await setImmediate();
-    this.#began = performance.now();
-  }
+/** Between two steps: resolves at once, or when the others have had their turn. */
+export async function takeTurn(): Promise<void> {
+  if (roundBegan === undefined) beginRound();
+  else if (performance.now() - roundBegan >= TURN_MS) await new Promise<void>((resolve) => waiting.push(resolve));
+}
+
+function beginRound(): void {
+  roundBegan = performance.now();
+  setImmediate(() => {
+    roundBegan = undefined;
+    const goOn = waiting.shift();
+    if (!goOn) return;
+    beginRound();
+    goOn();
+  });
 }

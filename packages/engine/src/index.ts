@@ -25,6 +25,7 @@ export { AccountSession } from "./account/session.ts";
 export { Accounts, type AccountsOptions } from "./account/sign-in/accounts.ts";
 export { DirectoryLogin } from "./account/sign-in/directory-login.ts";
 export { type SignUp, signUp } from "./account/sign-in/sign-up.ts";
+export { networkOf } from "./account/sign-in/throttle.ts";
 export {
   accountPrefix,
   normalizeAddress,

@@ -84,7 +84,12 @@ const SETTINGS: Readonly<Record<string, Readonly<Record<string, Setting>>>> = {
     access_key_attribute: text(""),
     secret_key_attribute: text(""),
   },
-  tls: { cert: text(""), key: text(""), min_version: text("TLSv1.2", ["TLSv1.2", "TLSv1.3"]) },
+  tls: {
+    cert: text(""),
+    key: text(""),
+    min_version: text("TLSv1.2", ["TLSv1.2", "TLSv1.3"]),
+    old_suites: boolean(false),
+  },
   lmtp: {
     listen: list("127.0.0.1:1024"),
     size_max: number(150 * 2 ** 20),
@@ -149,7 +154,12 @@ export interface Config {
     readonly access_key_attribute: string;
     readonly secret_key_attribute: string;
   };
-  readonly tls: { readonly cert: string; readonly key: string; readonly min_version: "TLSv1.2" | "TLSv1.3" };
+  readonly tls: {
+    readonly cert: string;
+    readonly key: string;
+    readonly min_version: "TLSv1.2" | "TLSv1.3";
+    readonly old_suites: boolean;
+  };
   readonly lmtp: {
     readonly listen: readonly string[];
     readonly size_max: number;

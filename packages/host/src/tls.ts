@@ -1,4 +1,4 @@
-import { webcrypto } from "node:crypto";
+import { constants, webcrypto } from "node:crypto";
 import { mkdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { createSecureContext, type SecureContext, type SecureVersion } from "node:tls";
@@ -8,12 +8,40 @@ import { writeNew } from "./keys.ts";
 const VALID_DAYS = 730;
 const DAY_MS = 86_400_000;
 
+/** TLS 1.3's, then those of TLS 1.2 with forward secrecy and authenticated encryption (RFC 9325 §4.2), in our order. */
+const SUITES = [
+  "TLS_AES_128_GCM_SHA256",
+  "TLS_AES_256_GCM_SHA384",
+  "TLS_CHACHA20_POLY1305_SHA256",
+  "ECDHE-ECDSA-AES128-GCM-SHA256",
+  "ECDHE-RSA-AES128-GCM-SHA256",
+  "ECDHE-ECDSA-AES256-GCM-SHA384",
+  "ECDHE-RSA-AES256-GCM-SHA384",
+  "ECDHE-ECDSA-CHACHA20-POLY1305",
+  "ECDHE-RSA-CHACHA20-POLY1305",
+];
+/** What very old phones need: CBC, and keys that are sealed to the certificate's. Behind all others. */
+const OLD_SUITES = [
+  "ECDHE-ECDSA-AES128-SHA",
+  "ECDHE-RSA-AES128-SHA",
+  "ECDHE-ECDSA-AES256-SHA",
+  "ECDHE-RSA-AES256-SHA",
+  "AES128-GCM-SHA256",
+  "AES256-GCM-SHA384",
+  "AES128-SHA256",
+  "AES256-SHA256",
+  "AES128-SHA",
+  "AES256-SHA",
+];
+
 export interface TlsOptions {
   /** PEM files; empty for a certificate of our own, kept in `folder`. */
   readonly cert: string;
   readonly key: string;
   readonly folder: string;
   readonly minVersion: SecureVersion;
+  /** Also suites of TLS 1.2 with CBC or without forward secrecy. */
+  readonly oldSuites: boolean;
 }
 
 /** The server's TLS: certificate and key, read again by `reload`. */
@@ -32,10 +60,18 @@ export class Tls {
 
   /** Reads the files; those of a broken renewal leave the old ones in force, and throw. */
   async reload(): Promise<void> {
-    const { cert, key, folder, minVersion } = this.#options;
+    const { cert, key, folder, minVersion, oldSuites } = this.#options;
     const files = cert === "" ? await ownCertificate(folder) : { cert, key };
     const [certificate, privateKey] = await Promise.all([readFile(files.cert), readFile(files.key)]);
-    this.#context = createSecureContext({ cert: certificate, key: privateKey, minVersion });
+    this.#context = createSecureContext({
+      cert: certificate,
+      key: privateKey,
+      minVersion,
+      ciphers: [...SUITES, ...(oldSuites ? OLD_SUITES : [])].join(":"),
+      honorCipherOrder: true,
+      // A client could have handshakes done without end, on one connection.
+      secureOptions: constants.SSL_OP_NO_RENEGOTIATION,
+    });
   }
 }
 

@@ -1,4 +1,5 @@
 import { EngineError } from "@restante/engine";
+import { USER_NAME_BYTES_MAX } from "../limits.ts";
 import type { Session } from "../session.ts";
 import { decodeUtf8 } from "../wire/parser.ts";
 import { type Command, type Completion, defineCommand, no, ok } from "./command.ts";
@@ -56,15 +57,16 @@ function decodePlain(base64: string): { readonly user: string; readonly password
 }
 
 const loginRefused: Completion = no("Sign in over TLS only", "PRIVACYREQUIRED");
+/** One text and code for an unknown user and a wrong password. */
+const signInFailed: Completion = no("Wrong user name or password", "AUTHENTICATIONFAILED");
 
 async function signIn(session: Session, user: string, password: string): Promise<Completion> {
   if (!session.link.loginAllowed) return loginRefused;
+  if (Buffer.byteLength(user) > USER_NAME_BYTES_MAX) return signInFailed;
   try {
     session.account = await session.link.signIn(user, password);
   } catch (error) {
-    // One text and code for an unknown user and a wrong password.
-    if (error instanceof EngineError && error.code === "not-permitted")
-      return no("Wrong user name or password", "AUTHENTICATIONFAILED");
+    if (error instanceof EngineError && error.code === "not-permitted") return signInFailed;
     throw error;
   }
   return ok("Signed in", `CAPABILITY ${session.link.capabilities()}`);

@@ -4,7 +4,7 @@ import { asciiText } from "../ascii.ts";
 import { BODIES_AHEAD } from "../limits.ts";
 import { readAhead } from "../read-ahead.ts";
 import type { Session } from "../session.ts";
-import { Turns } from "../turns.ts";
+import { takeTurn } from "../turns.ts";
 import { formatDateTime } from "../wire/date.ts";
 import { type FetchItem, type Partial, parseFetchItems, type Section, type SectionItem } from "../wire/fetch-items.ts";
 import { type Command, defineCommand, ok } from "./command.ts";
@@ -36,7 +36,6 @@ export const fetch: Command<unknown> = defineCommand({
     const positions = positionsOf(view, set, uid);
     // \Seen is stored while the bodies are sent; `syncView` tells of it before the completion.
     const seen = markSeen(session, items, positions);
-    const turns = new Turns();
     const writers = items.map((item) => writerOf(session, item));
     const needsSummary = items.some(needsSummaryOf);
     const needsHeader = items.some((item) => item.kind === "section" && isOfHeader(item.section));
@@ -48,7 +47,7 @@ export const fetch: Command<unknown> = defineCommand({
       ]);
       await answerAll(session, messages, writers, { summaries, headers });
       if (session.output.isFull) await session.output.flush();
-      await turns.take();
+      await takeTurn();
     }
     await seen;
     return ok("FETCH completed");

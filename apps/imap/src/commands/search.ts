@@ -1,5 +1,5 @@
 import { createSearch } from "../search.ts";
-import { Turns } from "../turns.ts";
+import { takeTurn } from "../turns.ts";
 import { BadCharset, parseSearchProgram, SEARCH_CHARSETS, type SearchKey } from "../wire/search-keys.ts";
 import type { SequenceSet } from "../wire/sequence-set.ts";
 import { type Command, defineCommand, no, ok } from "./command.ts";
@@ -34,12 +34,11 @@ export const search: Command<unknown> = defineCommand({
       positionsIn,
       isRecent: (position) => session.isRecent(view.uidAt(position)),
     });
-    const turns = new Turns();
     const hits: number[] = [];
     for (let from = 0; from < view.length; from += CHUNK_MESSAGES) {
       const messages = view.messagesIn(from, Math.min(from + CHUNK_MESSAGES, view.length));
       for (const { position } of await search(messages)) hits.push(uid ? view.uidAt(position) : position + 1);
-      await turns.take();
+      await takeTurn();
     }
     untagged(hits.length > 0 ? `SEARCH ${hits.join(" ")}` : "SEARCH");
     return ok("SEARCH completed");

@@ -1,4 +1,4 @@
-import { COMMAND_BYTES_MAX, COMMAND_LITERALS_BYTES_MAX, DROPPED_LITERAL_BYTES_MAX } from "../limits.ts";
+import { DROPPED_LITERAL_BYTES_MAX } from "../limits.ts";
 
 /**
  * Bytes of a connection into commands: lines and the literals within them (RFC 9051 §4.3, RFC 7888). It knows where a
@@ -26,11 +26,19 @@ export type Read =
   | { readonly kind: "command"; readonly text: CommandText }
   /** The command's next literal is to be streamed: `readLiteral`, then `resume`. */
   | { readonly kind: "stream"; readonly text: CommandText; readonly literal: LiteralHead }
-  /** The command is dropped whole; `text` is what was read of it. */
+  /** The command is dropped whole; `text` is what was read of it: of a line that is too long, its beginning. */
   | { readonly kind: "refused"; readonly text: CommandText; readonly reason: "too-long" | "literal" }
   | { readonly kind: "end" };
 
+/** What is kept of one command: octets of its lines in all, of its literals in all. */
+export interface CommandLimits {
+  readonly lineBytesMax: number;
+  readonly literalsBytesMax: number;
+}
+
 export interface ReaderOptions {
+  /** Asked at the beginning of each command. */
+  readonly limits: () => CommandLimits;
   /** Asked before a literal is read. */
   readonly judgeLiteral: (text: CommandText, literal: LiteralHead) => LiteralVerdict;
   /** Tells the client to go on. */
@@ -86,7 +94,7 @@ export class CommandReader {
     for (;;) {
       const line = this.#input.takeLine();
       if (line) return line;
-      if (this.#input.length > COMMAND_BYTES_MAX || !(await this.#input.more())) return undefined;
+      if (this.#input.length > this.#options.limits().lineBytesMax || !(await this.#input.more())) return undefined;
     }
   }
 
@@ -96,10 +104,16 @@ export class CommandReader {
     const literals: Uint8Array[] = [];
     let lineBytes = 0;
     let literalBytes = 0;
+    const { lineBytesMax, literalsBytesMax } = this.#options.limits();
     for (;;) {
-      const line = await this.#line(COMMAND_BYTES_MAX - lineBytes);
+      const line = await this.#line(lineBytesMax - lineBytes);
       if (line === "end") return { kind: "end" };
-      if (line === "too-long") return { kind: "refused", text: { lines, literals }, reason: "too-long" };
+      if ("beginning" in line)
+        return {
+          kind: "refused",
+          text: { lines: lines.length > 0 ? lines : [line.beginning], literals },
+          reason: "too-long",
+        };
       if (lines.length === 0 && !within && line.length === 0) continue;
       lines.push(line);
       lineBytes += line.length;
@@ -110,7 +124,7 @@ export class CommandReader {
       const verdict = this.#options.judgeLiteral(text, literal);
       if (verdict === "stream") return { kind: "stream", text, literal };
       literalBytes += literal.size;
-      if (verdict === "refuse" || literalBytes > COMMAND_LITERALS_BYTES_MAX) return this.#refuse(text, literal);
+      if (verdict === "refuse" || literalBytes > literalsBytesMax) return this.#refuse(text, literal);
       if (literal.synchronizing) this.#options.sendContinuation();
       const bytes = await this.#bytes(literal.size);
       if (!bytes) return { kind: "end" };
@@ -124,29 +138,30 @@ export class CommandReader {
     let next: LiteralHead | undefined = literal;
     while (next && !next.synchronizing) {
       if (!(await this.#drop(next.size))) return { kind: "end" };
-      const line = await this.#line(COMMAND_BYTES_MAX);
+      const line = await this.#line(this.#options.limits().lineBytesMax);
       if (line === "end") return { kind: "end" };
-      next = line === "too-long" ? undefined : literalAtEnd(line);
+      next = "beginning" in line ? undefined : literalAtEnd(line);
     }
     this.#pending = undefined;
     return { kind: "refused", text, reason: "literal" };
   }
 
-  async #line(bytesMax: number): Promise<Uint8Array | "too-long" | "end"> {
+  async #line(bytesMax: number): Promise<Uint8Array | TooLong | "end"> {
     for (;;) {
       const line = this.#input.takeLine();
-      if (line) return line.length <= bytesMax ? line : "too-long";
-      if (this.#input.length > bytesMax) return (await this.#dropLine()) ? "too-long" : "end";
+      if (line) return line.length <= bytesMax ? line : new TooLong(line);
+      if (this.#input.length > bytesMax) return this.#dropLine();
       if (!(await this.#input.more())) return "end";
     }
   }
 
-  async #dropLine(): Promise<boolean> {
+  async #dropLine(): Promise<TooLong | "end"> {
+    const dropped = new TooLong(this.#input.peek(BEGINNING_BYTES));
     while (!this.#input.takeLine()) {
-      this.#input.takeUpTo(this.#input.length - 1);
-      if (!(await this.#input.more())) return false;
+      this.#input.clear();
+      if (!(await this.#input.more())) return "end";
     }
-    return true;
+    return dropped;
   }
 
   async #bytes(size: number): Promise<Uint8Array | undefined> {
@@ -169,6 +184,18 @@ export class CommandReader {
       else if (!(await this.#input.more())) return false;
     }
     return true;
+  }
+}
+
+/** Octets of a line that is too long which are looked at for its tag. */
+const BEGINNING_BYTES = 256;
+
+class TooLong {
+  readonly beginning: Uint8Array;
+  constructor(line: Uint8Array) {
+    // A copy, so that no line is kept for it; of whole words, so that no tag is cut.
+    const beginning = line.slice(0, BEGINNING_BYTES);
+    this.beginning = beginning.subarray(0, beginning.lastIndexOf(0x20) + 1);
   }
 }
 
@@ -198,11 +225,14 @@ export function literalAtEnd(line: Uint8Array): LiteralHead | undefined {
   return { size, synchronizing, binary: line[at - 1] === 0x7e };
 }
 
+const BLOCK_BYTES = 4_096;
+
 /** Bytes that came from the socket and were not asked for yet. */
 export class InputBuffer {
   #chunks: Uint8Array[] = [];
+  #block = new Uint8Array(0);
   #length = 0;
-  /** Chunks, and their bytes, that are known to hold no line end: a client that sends byte by byte costs no more. */
+  /** Chunks, and their bytes, that are known to hold no line end. */
   #scannedChunks = 0;
   #scannedBytes = 0;
   #ended = false;
@@ -217,10 +247,30 @@ export class InputBuffer {
   }
 
   push(chunk: Uint8Array): void {
-    this.#chunks.push(chunk);
+    if (chunk.length < BLOCK_BYTES / 2) this.#pushSmall(chunk);
+    else this.#chunks.push(chunk);
     this.#length += chunk.length;
     this.arrivedAt = performance.now();
     this.#notify();
+  }
+
+  /** Small pieces lie together in one block: a client that sends octet by octet costs no more than another. */
+  #pushSmall(chunk: Uint8Array): void {
+    const last = this.#chunks.at(-1);
+    const used = last?.buffer === this.#block.buffer ? last.byteOffset + last.length : BLOCK_BYTES;
+    if (last === undefined || used + chunk.length > BLOCK_BYTES) {
+      // What was taken of the old one is still somebody's.
+      this.#block = new Uint8Array(BLOCK_BYTES);
+      this.#block.set(chunk);
+      this.#chunks.push(this.#block.subarray(0, chunk.length));
+      return;
+    }
+    if (this.#scannedChunks === this.#chunks.length) {
+      this.#scannedChunks--;
+      this.#scannedBytes -= last.length;
+    }
+    this.#block.set(chunk, used);
+    this.#chunks[this.#chunks.length - 1] = this.#block.subarray(last.byteOffset, used + chunk.length);
   }
 
   clear(): void {
@@ -249,6 +299,19 @@ export class InputBuffer {
         this.#wake = resolve;
       });
     return this.#length > before;
+  }
+
+  /** What comes next, at most so much of it; it stays. */
+  peek(bytesMax: number): Uint8Array {
+    const bytes = new Uint8Array(Math.min(bytesMax, this.#length));
+    let at = 0;
+    for (const chunk of this.#chunks) {
+      const piece = chunk.subarray(0, bytes.length - at);
+      bytes.set(piece, at);
+      at += piece.length;
+      if (at === bytes.length) break;
+    }
+    return bytes;
   }
 
   /** The next line without its CRLF (a bare LF ends one too), or undefined if none is whole. */

@@ -105,7 +105,12 @@ function judgeLiteral(commandText: CommandText, literal: LiteralHead): LiteralVe
 /** What a connection reads of the input, which comes in pieces of these sizes. */
 async function readAll(input: Uint8Array, sizeOf: () => number): Promise<(Read | string)[]> {
   const buffer = new InputBuffer();
-  const reader = new CommandReader(buffer, { judgeLiteral, sendContinuation: () => undefined });
+  const limits = { lineBytesMax: COMMAND_BYTES_MAX, literalsBytesMax: COMMAND_LITERALS_BYTES_MAX };
+  const reader = new CommandReader(buffer, {
+    limits: () => limits,
+    judgeLiteral,
+    sendContinuation: () => undefined,
+  });
   let at = 0;
   let asked = 0;
   buffer.onDrained = () => {

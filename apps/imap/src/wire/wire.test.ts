@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { matcher } from "../commands/list.ts";
-import { COMMAND_BYTES_MAX } from "../limits.ts";
+import { COMMAND_BYTES_MAX, COMMAND_LITERALS_BYTES_MAX } from "../limits.ts";
 import { CommandReader, InputBuffer, literalAtEnd, type Read } from "./command-reader.ts";
 import { formatDateTime, parseDate, parseDateTime } from "./date.ts";
 import { parseFetchItems } from "./fetch-items.ts";
@@ -21,6 +21,7 @@ async function readAll(text: string, size: number): Promise<(Read | string)[]> {
   const reads: (Read | string)[] = [];
   let continuations = 0;
   const reader = new CommandReader(input, {
+    limits: () => ({ lineBytesMax: COMMAND_BYTES_MAX, literalsBytesMax: COMMAND_LITERALS_BYTES_MAX }),
     judgeLiteral: ({ lines }, { size: octets }) =>
       /APPEND/.test(String.fromCharCode(...lines[0]!)) ? "stream" : octets > 100 ? "refuse" : "keep",
     sendContinuation: () => continuations++,
@@ -54,6 +55,22 @@ test("commands and literals are the same however they are cut", async () => {
     "1 continuations",
   ]);
   for (const size of [1, 2, 3, 7, 50]) expect(await readAll(text, size)).toEqual(whole);
+});
+
+test("octets that come one by one lie together, and are read as others are", () => {
+  const input = new InputBuffer();
+  const push = (text: string): void => {
+    for (const octet of bytes(text)) input.push(Uint8Array.of(octet));
+  };
+  push("first");
+  expect(input.takeLine()).toBeUndefined();
+  push(" line\r\nrest");
+  const line = input.takeLine()!;
+  push("x".repeat(10_000));
+  expect([line, input.takeUpTo(5)!].map((piece) => String.fromCharCode(...piece))).toEqual(["first line", "restx"]);
+  let pieces = 0;
+  for (; input.length > 0; pieces++) input.takeUpTo(input.length);
+  expect(pieces).toBeLessThan(5);
 });
 
 test("a line without an end is given up at its limit, and the next command is read", async () => {

@@ -1,6 +1,8 @@
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import { describe, expect, test } from "vitest";
 import { crypto } from "../../testing/account-kit.ts";
-import { DELAY_MAX_MS, FIRST_DELAY_MS, networkOf, Throttle, type Try } from "./throttle.ts";
+import { DELAY_MAX_MS, FIRST_DELAY_MS, FORGET_MS, networkOf, Throttle, type Try } from "./throttle.ts";
 
 const HERE = "192.0.2.1";
 
@@ -99,6 +101,26 @@ describe("wrong passwords", () => {
       ["two", 0],
     ]);
   });
+});
+
+test("what is remembered of wrong passwords is small, whatever name was given, and goes with the next when it is old", () => {
+  setFlagsFromString("--expose-gc");
+  const collect = runInNewContext("gc") as () => void;
+  let now = 0;
+  const throttle = new Throttle({ crypto, monotonic: () => now, delay: async () => undefined });
+  const failAs = (user: string): void => {
+    using guess = throttle.begin(user, HERE, "wrong");
+    guess.failed();
+  };
+  collect();
+  const before = process.memoryUsage().heapUsed;
+  for (let n = 0; n < 1000; n++) failAs(`${"u".repeat(60_000)}${n}`);
+  collect();
+  expect(process.memoryUsage().heapUsed - before).toBeLessThan(5 * 2 ** 20);
+  expect(throttle.remembered).toBe(1000);
+  now = FORGET_MS + 1;
+  failAs("ada");
+  expect(throttle.remembered).toBe(1);
 });
 
 describe("right passwords", () => {

@@ -50,6 +50,11 @@ export class Throttle {
   readonly #succeeded = new Set<string>();
   readonly #pending = new Map<string, Pending>();
 
+  /** Of how many users, each from one network, wrong passwords are remembered. */
+  get remembered(): number {
+    return this.#failures.size;
+  }
+
   constructor(platform: Pick<Platform, "crypto" | "monotonic" | "delay">) {
     this.#platform = platform;
     this.#digestKey = platform.crypto.random(32);
@@ -57,7 +62,7 @@ export class Throttle {
 
   /** Who is told neither `failed` nor `succeeded`, since nobody could say, leaves no trace. */
   begin(user: string, address: string, password: string): Try {
-    const key = `${user}\n${networkOf(address)}`;
+    const key = this.#keyOf(user, address);
     const pending = this.#pending.get(key) ?? { guesses: new Set(), waiting: new Set() };
     this.#pending.set(key, pending);
     const guess = guessOf(pending, keyedHash(this.#digestKey, utf8(password)));
@@ -69,6 +74,11 @@ export class Throttle {
       succeeded: () => this.#succeed(key, pending, guess),
       [Symbol.dispose]: () => this.#end(key, pending, guess),
     };
+  }
+
+  /** Of one size, however long the name that a stranger gives; and no list of names for who reads our memory. */
+  #keyOf(user: string, address: string): string {
+    return String.fromCharCode(...keyedHash(this.#digestKey, utf8(`${user}\n${networkOf(address)}`)));
   }
 
   async #turn(key: string, pending: Pending, guess: Guess): Promise<void> {
@@ -102,9 +112,14 @@ export class Throttle {
     if (guess.isSettled) return;
     guess.isSettled = true;
     const count = this.#count(key) + 1;
+    const now = this.#platform.monotonic();
     this.#failures.delete(key);
-    this.#failures.set(key, { count, at: this.#platform.monotonic() });
-    if (this.#failures.size > ENTRIES_MAX) this.#failures.delete(this.#failures.keys().next().value!);
+    this.#failures.set(key, { count, at: now });
+    // The oldest comes first.
+    for (const [oldest, { at }] of this.#failures) {
+      if (this.#failures.size <= ENTRIES_MAX && now - at <= FORGET_MS) break;
+      this.#failures.delete(oldest);
+    }
   }
 
   #succeed(key: string, pending: Pending, guess: Guess): void {
