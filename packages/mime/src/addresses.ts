@@ -161,21 +161,26 @@ class AddressReader {
   #readDomain(words: readonly { text: string }[], before: string | undefined): Mailbox {
     this.#at++;
     let domain = "";
+    // Whether a word may follow. The text itself is not looked at: it would be copied each time that it has grown.
+    let open = true;
     let comment = before;
     for (; ; this.#at++) {
       const token = this.#tokens[this.#at];
       if (!token) break;
       if (token.kind === "comment") comment = token.text;
       else if (token.kind === "word") {
-        if (token.spaced && domain !== "" && !domain.endsWith(".")) {
+        if (token.spaced && !open) {
           // A second address with no comma between: the old `a@b <c@d>` and the like.
           if (this.#next("<"))
             return this.#readAngle(`${words.map(({ text }) => text).join("")}@${domain} ${token.text}`);
           break;
         }
         domain += token.text;
-      } else if (token.text === ".") domain += ".";
-      else if (token.text === "<") return this.#readAngle(`${words.map(({ text }) => text).join("")}@${domain}`);
+        if (token.text !== "") open = token.text.endsWith(".");
+      } else if (token.text === ".") {
+        domain += ".";
+        open = true;
+      } else if (token.text === "<") return this.#readAngle(`${words.map(({ text }) => text).join("")}@${domain}`);
       else break;
     }
     return { kind: "mailbox", name: comment, route: undefined, local: words.map(({ text }) => text).join(""), domain };

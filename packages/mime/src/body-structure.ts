@@ -1,6 +1,9 @@
 /** Reads BODYSTRUCTURE back: a list of strings, numbers, NIL and lists. */
 export type Structured = string | number | undefined | readonly Structured[];
 
+const WORD = /[^ ()"]+/y;
+const PLAIN = /[^"\\]*/y;
+
 /** Throws RangeError on text that `formatBodyStructure` does not make. */
 export function parseStructured(text: string): Structured {
   let at = 0;
@@ -8,9 +11,8 @@ export function parseStructured(text: string): Structured {
     const char = text[at];
     if (char === "(") return list();
     if (char === '"') return quoted();
-    const word = /[^ ()"]+/y;
-    word.lastIndex = at;
-    const match = word.exec(text)?.[0];
+    WORD.lastIndex = at;
+    const match = WORD.exec(text)?.[0];
     if (match === undefined) throw new RangeError("not a structure");
     at += match.length;
     return match === "NIL" ? undefined : Number(match);
@@ -28,10 +30,16 @@ export function parseStructured(text: string): Structured {
   }
   function quoted(): string {
     let out = "";
-    for (at++; text[at] !== '"'; at++) {
-      if (at >= text.length) throw new RangeError("structure ends early");
-      if (text[at] === "\\") at++;
-      out += text[at];
+    for (at++; ; ) {
+      PLAIN.lastIndex = at;
+      const [plain] = PLAIN.exec(text)!;
+      at += plain.length;
+      out += plain;
+      if (text[at] === '"') break;
+      // A backslash and what it stands before.
+      if (at + 1 >= text.length) throw new RangeError("structure ends early");
+      out += text[at + 1];
+      at += 2;
     }
     at++;
     return out;
@@ -49,8 +57,10 @@ export function bodyFromBodyStructure(text: string): string {
 function formatBasic(part: Structured): string {
   if (!isList(part)) throw new RangeError("not a part");
   if (isList(part[0]) || typeof part[0] !== "string") {
-    const children = part.filter((item, index) => isList(item) && part.slice(0, index).every(isList));
-    return `(${children.map(formatBasic).join("")} ${format(part[children.length])})`;
+    let count = part.findIndex((item) => !isList(item));
+    if (count < 0) count = part.length;
+    const children = part.slice(0, count);
+    return `(${children.map(formatBasic).join("")} ${format(part[count])})`;
   }
   const isMessage = part[0] === "message" && isList(part[7]);
   const basic = part.slice(0, isMessage ? 10 : part[0] === "text" ? 8 : 7);

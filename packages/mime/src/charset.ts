@@ -23,6 +23,9 @@ const ALIASES: Record<string, string> = {
 };
 const UTF7_LABELS = new Set(["utf-7", "utf7", "unicode-1-1-utf-7", "x-unicode-2-0-utf-7", "csunicode11utf7"]);
 type Decoder = InstanceType<typeof TextDecoder>;
+/** Labels whose decoder is kept, and characters of one: the longest that is registered has 45. */
+const DECODERS_KEPT = 1000;
+const LABEL_CHARS_MAX = 64;
 const decoders = new Map<string, Decoder | undefined>();
 
 export interface DecodedText {
@@ -41,8 +44,9 @@ export function decodeCharset(bytes: Uint8Array, label: string): DecodedText {
 }
 
 function findDecoder(name: string): Decoder | undefined {
+  if (name.length > LABEL_CHARS_MAX) return undefined;
   if (decoders.has(name)) return decoders.get(name);
-  if (decoders.size > 1000) decoders.clear();
+  if (decoders.size >= DECODERS_KEPT) decoders.clear();
   let decoder: Decoder | undefined;
   try {
     decoder = new TextDecoder(ALIASES[name] ?? name);

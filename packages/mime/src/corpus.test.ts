@@ -3,6 +3,7 @@ import { join } from "node:path";
 import fc from "fast-check";
 import { type AddressObject, simpleParser } from "mailparser";
 import { describe, expect, test } from "vitest";
+import { Delimiters } from "./delimiters.ts";
 import {
   bodyFromBodyStructure,
   createScanner,
@@ -23,6 +24,7 @@ import {
   preview,
   scan,
 } from "./index.ts";
+import { ENVELOPES_BYTES_MAX, PART_HEADERS_BYTES_MAX, PARTS_MAX } from "./limits.ts";
 
 const folder = join(import.meta.dirname, "../testdata/bodystructure");
 const references = ["live-dovecot-2.3.19.1", "live-dovecot-2.4.5", "live-cyrus-3.12.4"].map(
@@ -217,19 +219,107 @@ test("any bytes at all have a structure", () => {
   );
 });
 
-test("a mail of nothing but nested parts is bounded", () => {
-  const deep = Array.from(
-    { length: 5_000 },
-    (_, i) => `Content-Type: multipart/mixed; boundary=b${i}\r\n\r\n--b${i}\r\n`,
-  ).join("");
-  const wide = `Content-Type: multipart/mixed; boundary=w\r\n\r\n${"--w\r\n\r\nx\r\n".repeat(50_000)}`;
-  const messages = "Content-Type: message/rfc822\r\n\r\n".repeat(50_000);
-  for (const text of [deep, wide, messages]) {
+function countParts(part: Part): number {
+  return part.children.reduce((sum, child) => sum + countParts(child), 1);
+}
+
+const multipart = (boundary: string): string => `Content-Type: multipart/mixed; boundary=${boundary}\r\n\r\n`;
+const LARGE: Readonly<Record<string, string>> = {
+  "multiparts within one another": Array.from({ length: 5000 }, (_, i) => `${multipart(`b${i}`)}--b${i}\r\n`).join(""),
+  "children of one multipart": `${multipart("w")}${"--w\r\n\r\nx\r\n".repeat(50_000)}--w--\r\nend`,
+  "children without a line": `${multipart("w")}${"--w\r\n\r\n".repeat(50_000)}--w`,
+  "multiparts without a child": `${multipart("w")}${`--w\r\n${multipart("x")}`.repeat(50_000)}`,
+  "multiparts cut off in their header": `${multipart("w")}${"--w\r\nContent-Type: multipart/x; boundary=x\r\n".repeat(50_000)}`,
+  "messages within one another": "Content-Type: message/rfc822\r\n\r\n".repeat(2000),
+  "messages beside one another": `${multipart("w")}${"--w\r\nContent-Type: message/rfc822\r\n\r\nA: b\r\n\r\n".repeat(5000)}--w--`,
+  "messages to many": `${multipart("w")}${`--w\r\nContent-Type: message/rfc822\r\n\r\nFrom: ${"a@b,".repeat(300)}\r\n\r\n`.repeat(600)}--w--`,
+  "a tree of multiparts": `${multipart("v")}${`--v\r\n${multipart("w")}${"--w\r\n\r\nx\r\n".repeat(40)}--w--\r\n`.repeat(2000)}--v--\r\n`,
+  "headers of parts": `${multipart("w")}${`--w\r\nContent-Description: ${"x".repeat(10_000)}\r\n\r\nx\r\n`.repeat(300)}--w--\r\n`,
+};
+
+/** Octets of ENVELOPE for one of an address: it is told three times, with its punctuation. */
+const ENVELOPE_GROWTH = 15;
+
+describe("what is told of a mail is bounded, and true of its octets", () => {
+  test.each(Object.entries(LARGE))("%s", (_name, text) => {
     const bytes = new TextEncoder().encode(text);
     const structure = scan(bytes);
-    expect(structure.size).toBe(bytes.length);
-    expect(formatBodyStructure(structure.root).length).toBeLessThan(bytes.length * 40);
-  }
+    assertConsistent(bytes, structure);
+    expect(countParts(structure.root)).toBeLessThanOrEqual(PARTS_MAX);
+    const told = formatBodyStructure(structure.root).length;
+    expect(told).toBeLessThan(1.1 * PART_HEADERS_BYTES_MAX + ENVELOPE_GROWTH * ENVELOPES_BYTES_MAX);
+    const scanner = createScanner();
+    for (let at = 0; at < bytes.length; at += 999) scanner.push(bytes.subarray(at, at + 999));
+    expect(encodeOffsets(scanner.finish().root)).toEqual(encodeOffsets(structure.root));
+  });
+
+  test("all parts are told of up to the limit, and then all that follows is one part's body", () => {
+    const text = (parts: number): string => `${multipart("w")}${"--w\r\n\r\nx\r\n".repeat(parts)}--w--\r\nend`;
+    const childrenOf = (parts: number) => scan(new TextEncoder().encode(text(parts))).root.children;
+    const whole = childrenOf(PARTS_MAX - 2);
+    expect(whole).toHaveLength(PARTS_MAX - 2);
+    expect(whole.every(({ type, lines }) => type === "text" && lines === 0)).toBe(true);
+    const cut = childrenOf(PARTS_MAX + 100);
+    expect(cut).toHaveLength(PARTS_MAX - 1);
+    expect(cut.slice(0, -1).every(({ type }) => type === "text")).toBe(true);
+    const rest = cut.at(-1)!;
+    expect(rest).toMatchObject({ type: "application", subtype: "octet-stream", encoding: "binary" });
+    expect(text(PARTS_MAX + 100).slice(rest.bodyStart, rest.bodyEnd)).toBe(
+      `\r\nx\r\n${"--w\r\n\r\nx\r\n".repeat(PARTS_MAX + 100 - (PARTS_MAX - 1))}--w--\r\nend`,
+    );
+    expect(rest.headerStart).toBe(rest.bodyStart);
+  });
+
+  test("offsets and structures of mails that were taken in before there was a limit are read", () => {
+    const leaf = { kind: "leaf", headerStart: 9, bodyStart: 9, bodyEnd: 9, children: [] } as const;
+    const offsets = {
+      kind: "multipart",
+      headerStart: 0,
+      bodyStart: 9,
+      bodyEnd: 9,
+      children: Array(50_000).fill(leaf),
+    } as const;
+    expect(decodeOffsets(encodeOffsets(offsets)).children).toHaveLength(50_000);
+    const basic = '("text" "plain" NIL NIL NIL "7bit" 0 0)';
+    const extended = '("text" "plain" NIL NIL NIL "7bit" 0 0 NIL NIL NIL NIL)';
+    expect(bodyFromBodyStructure(`(${extended.repeat(50_000)} "mixed" NIL NIL NIL NIL)`)).toBe(
+      `(${basic.repeat(50_000)} "mixed")`,
+    );
+  });
+});
+
+test("a line is held against all open boundaries at once, and the innermost wins", () => {
+  const name = fc.string({ unit: fc.constantFrom(..."ab-"), minLength: 1, maxLength: 4 });
+  const change = fc.oneof(fc.constant(undefined), name);
+  fc.assert(
+    fc.property(
+      fc.array(change, { maxLength: 12 }),
+      fc.string({ unit: fc.constantFrom(..."ab- \r\n"), maxLength: 9 }),
+      (changes, line) => {
+        const delimiters = new Delimiters<{ readonly depth: number; readonly octets: Uint8Array }>();
+        const open: { readonly depth: number; readonly octets: Uint8Array }[] = [];
+        for (const change of changes) {
+          if (change === undefined) {
+            const last = open.pop();
+            if (last) delimiters.close(last.octets);
+          } else {
+            const owner = { depth: open.length, octets: new TextEncoder().encode(change) };
+            open.push(owner);
+            delimiters.open(owner.octets, owner);
+          }
+        }
+        const expected = open
+          .map((owner) => ({ owner, text: new TextDecoder().decode(owner.octets) }))
+          .filter(({ text }) => line.startsWith(text) && /^(--.*|[ \r\n]*)$/s.test(line.slice(text.length)))
+          .map(({ owner, text }) => ({ owner, closing: line.startsWith("--", text.length) }))
+          .at(-1);
+        const octets = new TextEncoder().encode(`>${line}--`);
+        expect(delimiters.match(octets, 1, octets.length - 2)).toEqual(expected);
+        expect(delimiters.isEmpty).toBe(open.length === 0);
+      },
+    ),
+    { numRuns: 3000 },
+  );
 });
 
 test("mailparser reads the same subject, addresses and file names", async () => {

@@ -1,4 +1,4 @@
-import { binaryBytes, decodeRaw } from "./binary.ts";
+import { binaryBytes, binaryText, decodeRaw } from "./binary.ts";
 import { decodeCharset } from "./charset.ts";
 import { decodeTransfer } from "./transfer.ts";
 
@@ -62,17 +62,13 @@ const WORD_BYTES_MAX = 45;
 /** Unicode as encoded-words of UTF-8, joined by spaces; whole characters in each. ASCII text stays as it is. */
 export function encodeWords(text: string): string {
   if (/^[\x20-\x7e]*$/.test(text)) return text;
+  const bytes = new TextEncoder().encode(text);
   const words: string[] = [];
-  let piece: number[] = [];
-  const flush = (): void => {
-    if (piece.length > 0) words.push(`=?utf-8?B?${btoa(String.fromCharCode(...piece))}?=`);
-    piece = [];
-  };
-  for (const char of text) {
-    const bytes = new TextEncoder().encode(char);
-    if (piece.length + bytes.length > WORD_BYTES_MAX) flush();
-    piece.push(...bytes);
+  for (let at = 0; at < bytes.length; ) {
+    let end = Math.min(at + WORD_BYTES_MAX, bytes.length);
+    while (end < bytes.length && (bytes[end]! & 0xc0) === 0x80) end--;
+    words.push(`=?utf-8?B?${btoa(binaryText(bytes.subarray(at, end)))}?=`);
+    at = end;
   }
-  flush();
   return words.join(" ");
 }

@@ -1,4 +1,3 @@
-import { decodeWords } from "./encoded-words.ts";
 import { findHeader, type HeaderField } from "./headers.ts";
 import { MESSAGE_IDS_MAX } from "./limits.ts";
 import { commentEnd } from "./tokens.ts";
@@ -90,41 +89,4 @@ export function parseMessageIds(value: string): string[] {
 export function references(fields: readonly HeaderField[]): string[] {
   const listed = parseMessageIds(findHeader(fields, "references") ?? "");
   return listed.length > 0 ? listed : parseMessageIds(findHeader(fields, "in-reply-to") ?? "").slice(0, 1);
-}
-
-export interface BaseSubject {
-  readonly base: string;
-  readonly isReplyOrForward: boolean;
-}
-
-const BLOB = /^\[[^[\]]*\]\s*/;
-const REPLY = /^(?:re|fwd?)\s*(?:\[[^[\]]*\]\s*)?:\s*/i;
-/** Rounds of stripping: a subject of nothing but "Re:" a thousand times over is done with. */
-const SUBJECT_ROUNDS_MAX = 1000;
-
-/** The base subject of a Subject field's value (binary text): RFC 5256 §2.1. */
-export function baseSubject(value: string): BaseSubject {
-  let subject = decodeWords(value).replace(/[\s]+/g, " ").trim();
-  let isReplyOrForward = false;
-  for (let round = 0; round < SUBJECT_ROUNDS_MAX; round++) {
-    const before = subject;
-    if (/\(fwd\)\s*$/i.test(subject)) {
-      subject = subject.replace(/\s*\(fwd\)\s*$/i, "");
-      isReplyOrForward = true;
-    }
-    const blob = BLOB.exec(subject);
-    const rest = blob ? subject.slice(blob[0].length) : subject;
-    const reply = REPLY.exec(rest);
-    if (reply) {
-      subject = rest.slice(reply[0].length);
-      isReplyOrForward = true;
-    } else if (blob && rest !== "") subject = rest;
-    const forward = /^\[fwd:(.*)\]$/i.exec(subject);
-    if (forward) {
-      subject = forward[1]!.trim();
-      isReplyOrForward = true;
-    }
-    if (subject === before) break;
-  }
-  return { base: subject.trim(), isReplyOrForward };
 }

@@ -69,8 +69,9 @@ export function findHeader(fields: readonly HeaderField[], name: string): string
   return fields.find(({ key }) => key === name)?.value;
 }
 
-/** Distinct names of fields that are kept once for all blocks; mail has a few hundred. */
+/** Distinct names of fields that are kept once for all blocks (mail has a few hundred), and characters of one. */
 const NAMES_KEPT = 4096;
+const KEPT_NAME_CHARS_MAX = 64;
 const keptNames = new Map<string, string>();
 
 /**
@@ -139,6 +140,6 @@ function keptName(name: string): string {
   if (kept !== undefined) return kept;
   // A text of its own: a slice would keep its whole block.
   const own = [...name].join("");
-  if (keptNames.size < NAMES_KEPT) keptNames.set(own, own);
+  if (keptNames.size < NAMES_KEPT && name.length <= KEPT_NAME_CHARS_MAX) keptNames.set(own, own);
   return own;
 }

@@ -1,10 +1,15 @@
 import { type Address, type Mailbox, parseAddresses } from "./addresses.ts";
 import { decodeRaw } from "./binary.ts";
 import { encodeWords } from "./encoded-words.ts";
-import { findHeader, type HeaderField, parseHeaders } from "./headers.ts";
+import { findHeader, type HeaderField } from "./headers.ts";
 import { STRING_BYTES_MAX } from "./limits.ts";
 import type { Parameter, Parameterized } from "./parameters.ts";
 import type { Part } from "./scanner.ts";
+
+/** Names of the fields that ENVELOPE tells, in lower case. */
+export const ENVELOPE_FIELDS: ReadonlySet<string> = new Set([
+  ...["date", "subject", "from", "sender", "reply-to", "to", "cc", "bcc", "in-reply-to", "message-id"],
+]);
 
 /**
  * ENVELOPE, BODY and BODYSTRUCTURE as RFC 9051 §7.5.2 and §9 write them, in ASCII: what a message holds of raw 8-bit
@@ -52,7 +57,8 @@ function formatMailbox({ name, route, local, domain }: Mailbox): string {
 
 /** A quoted string of ASCII. Line ends and NUL, which it can't hold, become spaces or go. */
 function string(text: string): string {
-  const clean = text.includes("\0") || /[\r\n]/.test(text) ? text.replace(/\0/g, "").replace(/[\r\n]+/g, " ") : text;
+  const raw = text.slice(0, STRING_BYTES_MAX);
+  const clean = raw.includes("\0") || /[\r\n]/.test(raw) ? raw.replace(/\0/g, "").replace(/[\r\n]+/g, " ") : raw;
   const ascii = isAscii(clean) ? clean : encodeWords(decodeRaw(clean));
   return `"${ascii.slice(0, STRING_BYTES_MAX).replace(/["\\]/g, "\\$&")}"`;
 }
@@ -66,16 +72,30 @@ function isAscii(text: string): boolean {
 }
 
 export function formatBodyStructure(root: Part): string {
+  return whole(bodyStructureSteps(root));
+}
+
+/** The same part by part, for who lets others have their turn between two: a mail may have many. */
+export function bodyStructureSteps(root: Part): Generator<undefined, string> {
   return formatPart(root, true);
 }
 
 export function formatBody(root: Part): string {
-  return formatPart(root, false);
+  return whole(formatPart(root, false));
 }
 
-function formatPart(part: Part, extended: boolean): string {
+function whole(steps: Generator<undefined, string>): string {
+  for (;;) {
+    const step = steps.next();
+    if (step.done) return step.value;
+  }
+}
+
+function* formatPart(part: Part, extended: boolean): Generator<undefined, string> {
+  yield;
   if (part.kind === "multipart") {
-    const children = part.children.map((child) => formatPart(child, extended)).join("");
+    let children = "";
+    for (const child of part.children) children += yield* formatPart(child, extended);
     const more = extended ? ` ${parameters(part.parameters)} ${common(part)}` : "";
     return `(${children} ${string(part.subtype)}${more})`;
   }
@@ -90,11 +110,7 @@ function formatPart(part: Part, extended: boolean): string {
   ];
   const [child] = part.children;
   if (part.kind === "message" && child)
-    fields.push(
-      formatEnvelope(parseHeaders(child.header ?? new Uint8Array(0))),
-      formatPart(child, extended),
-      String(part.lines),
-    );
+    fields.push(formatEnvelope(child.envelope), yield* formatPart(child, extended), String(part.lines));
   else if (part.type === "text") fields.push(String(part.lines));
   if (extended) fields.push(nstring(part.md5), common(part));
   return `(${fields.join(" ")})`;
@@ -136,8 +152,8 @@ function joinContinuations(list: readonly Parameter[]): readonly Parameter[] {
     return match ? [{ base: match[1]!, number: Number(match[2]), encoded: match[3] !== "", value }] : [];
   });
   if (pieces.length === 0) return list;
-  const joined = [...new Set(pieces.map(({ base }) => base))].map((base) => {
-    const own = pieces.filter((piece) => piece.base === base).sort((a, b) => a.number - b.number);
+  const joined = [...Map.groupBy(pieces, ({ base }) => base)].map(([base, unsorted]) => {
+    const own = unsorted.sort((a, b) => a.number - b.number);
     const encoded = own.some((piece) => piece.encoded);
     const value = own.map((piece) => (encoded && !piece.encoded ? escapePercent(piece.value) : piece.value)).join("");
     return { name: encoded ? `${base}*` : base, value };

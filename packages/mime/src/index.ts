@@ -1,11 +1,12 @@
 export { type Address, displayName, formatAddress, type Group, type Mailbox, parseAddresses } from "./addresses.ts";
+export { type BaseSubject, baseSubject } from "./base-subject.ts";
 export { binaryBytes, binaryText, decodeRaw } from "./binary.ts";
 export { bodyFromBodyStructure, parseStructured, type Structured } from "./body-structure.ts";
 export { type DecodedText, decodeCharset } from "./charset.ts";
 export { decodeWords, encodeWords } from "./encoded-words.ts";
-export { type BaseSubject, baseSubject, type MailDate, parseDate, parseMessageIds, references } from "./fields.ts";
+export { type MailDate, parseDate, parseMessageIds, references } from "./fields.ts";
 export { findHeader, HeaderBlock, type HeaderField, parseHeaders } from "./headers.ts";
-export { formatBody, formatBodyStructure, formatEnvelope } from "./imap.ts";
+export { bodyStructureSteps, formatBody, formatBodyStructure, formatEnvelope } from "./imap.ts";
 export { type ByteSpan, decodeOffsets, encodeOffsets, findPart, findSection, type PartOffsets } from "./offsets.ts";
 export {
   decodeParameter,

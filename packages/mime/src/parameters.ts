@@ -24,12 +24,15 @@ export function parseParameterized(text: string): Parameterized {
   const value = text.slice(start, at).trim().toLowerCase();
   at = skipSpace(text, at);
   const parameters: Parameter[] = [];
+  const names = new Set<string>();
   while (at < text.length && parameters.length < PARAMETERS_MAX) {
     const semicolon = text.indexOf(";", at);
     if (semicolon < 0) break;
     const read = readParameter(text, skipSpace(text, semicolon + 1));
-    if (read.parameter && !parameters.some(({ name }) => name === read.parameter!.name))
+    if (read.parameter && !names.has(read.parameter.name)) {
+      names.add(read.parameter.name);
       parameters.push(read.parameter);
+    }
     at = read.end;
   }
   return { value, parameters };
@@ -59,17 +62,18 @@ export function findParameter(parameters: readonly Parameter[], name: string): s
 /** A parameter's value as Unicode: continuations, charset and percent signs (RFC 2231), encoded-words and raw UTF-8
  * (as many programs write them). */
 export function decodeParameter(parameters: readonly Parameter[], name: string): string | undefined {
-  const extended = findParameter(parameters, `${name}*`);
+  const byName = new Map(parameters.map((parameter) => [parameter.name, parameter.value]));
+  const extended = byName.get(`${name}*`);
   if (extended !== undefined) return decodeExtended(extended);
   const pieces: { readonly value: string; readonly encoded: boolean }[] = [];
   for (let number = 0; number < PARAMETERS_MAX; number++) {
-    const plain = findParameter(parameters, `${name}*${number}`);
-    const encoded = plain === undefined ? findParameter(parameters, `${name}*${number}*`) : undefined;
+    const plain = byName.get(`${name}*${number}`);
+    const encoded = plain === undefined ? byName.get(`${name}*${number}*`) : undefined;
     if (plain === undefined && encoded === undefined) break;
     pieces.push({ value: plain ?? encoded!, encoded: encoded !== undefined });
   }
   if (pieces.length > 0) return decodePieces(pieces);
-  const plain = findParameter(parameters, name);
+  const plain = byName.get(name);
   return plain === undefined ? undefined : decodeWords(plain);
 }
 

@@ -1,10 +1,13 @@
 import { Bytes } from "./bytes.ts";
+import { Delimiters } from "./delimiters.ts";
 import { findHeader, type HeaderField, parseHeaders } from "./headers.ts";
+import { ENVELOPE_FIELDS } from "./imap.ts";
 import {
   BOUNDARY_LINE_BYTES_MAX,
   DEPTH_MAX,
+  ENVELOPES_BYTES_MAX,
   HEADER_BYTES_MAX,
-  KEPT_HEADER_BYTES_MAX,
+  PART_HEADERS_BYTES_MAX,
   PARTS_MAX,
   PREVIEW_SOURCE_BYTES_MAX,
 } from "./limits.ts";
@@ -17,6 +20,9 @@ import { findParameter, type Parameter, type Parameterized, parseParameterized }
  *
  * Only line starts are looked at in a body, and only for "--"; so the speed is that of finding line ends.
  * Octets and lines are those of the stored bytes; a bare LF ends a line as CRLF does.
+ *
+ * Invariant: what is told of a message is bounded, whatever its size. Beyond PARTS_MAX parts, or PART_HEADERS_BYTES_MAX
+ * octets of their headers, all that follows is the body of one last, opaque part, and of the parts that are open around it.
  */
 export interface Part {
   readonly kind: "leaf" | "multipart" | "message";
@@ -39,8 +45,8 @@ export interface Part {
   readonly location: string | undefined;
   /** A multipart's parts; a message part's one message. */
   readonly children: readonly Part[];
-  /** The header block of a message: the whole one's, and those within `message` parts. */
-  readonly header: Uint8Array | undefined;
+  /** Of a message within another: the fields that ENVELOPE tells, as far as they are kept. */
+  readonly envelope: readonly HeaderField[];
 }
 
 export interface MessageStructure {
@@ -57,6 +63,7 @@ export interface MessageStructure {
 }
 
 export interface Scanner {
+  /** A call's work is linear in its chunk, whatever came before: who shares a thread pushes pieces, and breathes between. */
   push(chunk: Uint8Array): void;
   finish(): MessageStructure;
 }
@@ -76,12 +83,10 @@ interface Node extends Writable<Omit<Part, "children">> {
   children: Node[];
   parent: Node | undefined;
   depth: number;
-  /** `--boundary`, for a multipart. */
+  /** `--boundary`, for a multipart until its closing delimiter was seen: what follows that is epilogue. */
   delimiter: Uint8Array | undefined;
   /** Line ends before its body. */
   linesBefore: number;
-  /** Its closing delimiter was seen: what follows is epilogue. */
-  closed: boolean;
 }
 
 const DASH = 0x2d;
@@ -94,11 +99,14 @@ class LineScanner implements Scanner {
   #current: Node;
   #inHeader = true;
   #header = new Bytes(HEADER_BYTES_MAX);
+  #rootHeader: Uint8Array = new Uint8Array(0);
   #rootHeaderWhole = true;
   #rootFields: readonly HeaderField[] = [];
-  #keptHeaders = 0;
+  /** Parts told of, with the one that an open multipart will surely have, and octets of their headers. */
   #parts = 1;
-  #openDelimiters = 0;
+  #partHeaderBytes = 0;
+  #envelopeBytes = 0;
+  readonly #delimiters = new Delimiters<Node>();
   /** Where the current line starts, and the octets of the line end before it. */
   #lineStart = 0;
   #lastEol = 0;
@@ -120,7 +128,7 @@ class LineScanner implements Scanner {
 
   push(chunk: Uint8Array): void {
     for (let at = 0; at < chunk.length; ) {
-      if (!this.#inHeader && this.#openDelimiters === 0 && this.#carryLength === 0 && !this.#preview) {
+      if (!this.#inHeader && this.#delimiters.isEmpty && this.#carryLength === 0 && !this.#preview) {
         this.#countRest(chunk, at);
         return;
       }
@@ -181,12 +189,9 @@ class LineScanner implements Scanner {
 
   /** A whole line, or the first octets of a long one. `held`: header and preview have it already. */
   #handleLine(bytes: Uint8Array, from: number, to: number, length: number, eol: number, held: boolean): void {
-    const hit =
-      this.#openDelimiters > 0 && bytes[from] === DASH && bytes[from + 1] === DASH
-        ? this.#match(bytes, from, to)
-        : undefined;
+    const hit = this.#match(bytes, from, to);
     if (hit) {
-      this.#boundary(hit.node, hit.closing, length, eol, held);
+      this.#boundary(hit.owner, hit.closing, length, eol, held);
       return;
     }
     if (this.#inHeader) {
@@ -202,21 +207,14 @@ class LineScanner implements Scanner {
   #endLine(length: number, eol: number): void {
     this.#lineStart += length;
     this.#lastEol = eol;
-    this.#lines++;
+    if (eol > 0) this.#lines++;
   }
 
-  /** The innermost open multipart whose delimiter this line is: RFC 2046 §5.1.1. */
-  #match(bytes: Uint8Array, from: number, to: number): { readonly node: Node; readonly closing: boolean } | undefined {
-    for (let node: Node | undefined = this.#current; node; node = node.parent) {
-      const { delimiter } = node;
-      if (!delimiter || node.closed || !startsWith(bytes, from, to, delimiter)) continue;
-      let at = from + delimiter.length;
-      const closing = bytes[at] === DASH && bytes[at + 1] === DASH;
-      if (closing) at += 2;
-      while (at < to && (bytes[at] === 0x20 || bytes[at] === 0x09 || bytes[at] === CR || bytes[at] === LF)) at++;
-      if (at === to || closing) return { node, closing };
-    }
-    return undefined;
+  /** The innermost open multipart whose delimiter this line is: RFC 2046 §5.1.1. Of a long line only the beginning counts,
+   * however it came. */
+  #match(bytes: Uint8Array, from: number, to: number): ReturnType<Delimiters<Node>["match"]> {
+    if (this.#delimiters.isEmpty || bytes[from] !== DASH || bytes[from + 1] !== DASH) return undefined;
+    return this.#delimiters.match(bytes, from, Math.min(to, from + BOUNDARY_LINE_BYTES_MAX));
   }
 
   /** A delimiter line: what is open within `node` ends before the line end that belongs to it. */
@@ -233,13 +231,42 @@ class LineScanner implements Scanner {
     this.#closeDownTo(node, start, this.#lastEol, this.#lines);
     this.#endLine(length, eol);
     if (closing) {
-      node.closed = true;
-      this.#openDelimiters--;
+      this.#closeDelimiter(node);
       this.#current = node;
       this.#inHeader = false;
       return;
     }
+    if (node.children.length > 0) {
+      if (!this.#hasRoom) {
+        this.#beginRest(node);
+        return;
+      }
+      this.#parts++;
+    }
     this.#beginChild(node, node.type === "multipart" && node.subtype === "digest");
+  }
+
+  /** Whether one more part can be told of, and the rest behind it. */
+  get #hasRoom(): boolean {
+    return this.#parts < PARTS_MAX - 1 && this.#partHeaderBytes < PART_HEADERS_BYTES_MAX;
+  }
+
+  /** All that follows is one part's body: nothing is looked for in it. */
+  #beginRest(parent: Node): void {
+    const rest = makeNode(parent, this.#lineStart);
+    opaque(rest);
+    rest.encoding = "binary";
+    rest.linesBefore = this.#lines;
+    this.#parts++;
+    parent.children.push(rest);
+    for (let node: Node | undefined = parent; node; node = node.parent) this.#closeDelimiter(node);
+    this.#current = rest;
+    this.#inHeader = false;
+  }
+
+  #closeDelimiter(node: Node): void {
+    if (node.delimiter) this.#delimiters.close(node.delimiter);
+    node.delimiter = undefined;
   }
 
   #beginChild(parent: Node, digest: boolean): void {
@@ -248,7 +275,6 @@ class LineScanner implements Scanner {
       child.type = "message";
       child.subtype = "rfc822";
     }
-    this.#parts++;
     parent.children.push(child);
     this.#current = child;
     this.#inHeader = true;
@@ -266,36 +292,39 @@ class LineScanner implements Scanner {
     node.linesBefore = this.#lines - (bodyStart < this.#lineStart ? 1 : 0);
     this.#inHeader = false;
     const block = this.#header.take();
-    const isMessage = node.parent === undefined || node.parent.kind === "message";
-    if (isMessage) this.#keepHeader(node, block);
     const fields = parseHeaders(block);
-    if (node.parent === undefined) this.#rootFields = fields;
-    describe(node, fields);
-    if (cut && node.type === "multipart" && findParameter(node.parameters, "boundary")) node.kind = "multipart";
-    else if (cut) this.#leaf(node);
-    else this.#enter(node);
-  }
-
-  #keepHeader(node: Node, block: Uint8Array): void {
     if (node.parent === undefined) {
       this.#rootHeaderWhole = block.length === node.bodyStart - node.headerStart;
-      node.header = block;
-      return;
-    }
-    this.#keptHeaders += block.length;
-    node.header = this.#keptHeaders <= KEPT_HEADER_BYTES_MAX ? block : new Uint8Array(0);
+      this.#rootHeader = block;
+      this.#rootFields = fields;
+    } else this.#partHeaderBytes += block.length;
+    if (node.parent?.kind === "message") this.#keepEnvelope(node, fields);
+    describe(node, fields);
+    if (!cut) this.#enter(node);
+    else if (this.#hasRoom && node.type === "multipart" && findParameter(node.parameters, "boundary")) {
+      node.kind = "multipart";
+      this.#parts++;
+    } else this.#leaf(node);
+  }
+
+  #keepEnvelope(node: Node, fields: readonly HeaderField[]): void {
+    const kept = fields.filter(({ key }) => ENVELOPE_FIELDS.has(key));
+    for (const { start, end } of kept) this.#envelopeBytes += end - start;
+    if (this.#envelopeBytes <= ENVELOPES_BYTES_MAX) node.envelope = kept;
   }
 
   /** A header block has ended: what kind of body follows? */
   #enter(node: Node): void {
-    const mayNest = node.depth < DEPTH_MAX && this.#parts < PARTS_MAX;
+    const mayNest = node.depth < DEPTH_MAX && this.#hasRoom;
     const boundary = findParameter(node.parameters, "boundary");
     if (node.type === "multipart" && boundary && mayNest) {
       node.kind = "multipart";
       node.delimiter = delimiterOf(boundary);
-      this.#openDelimiters++;
+      this.#delimiters.open(node.delimiter, node);
+      this.#parts++;
     } else if (isEmbedded(node) && mayNest && isPlain(node.encoding)) {
       node.kind = "message";
+      this.#parts++;
       this.#beginChild(node, false);
     } else this.#leaf(node);
   }
@@ -304,7 +333,7 @@ class LineScanner implements Scanner {
     if (node.type === "multipart" || isEmbedded(node)) opaque(node);
     if (node.type !== "text" || this.#previewClosed || node.disposition?.value === "attachment") return;
     // The first plain text wins over an HTML part before it.
-    if (this.#preview && node.subtype !== "plain") return;
+    if (this.#previews.length > 0 && node.subtype !== "plain") return;
     this.#preview = { node, bytes: new Bytes(PREVIEW_SOURCE_BYTES_MAX) };
     this.#previews.push(this.#preview);
     if (node.subtype === "plain") this.#previewClosed = true;
@@ -314,7 +343,7 @@ class LineScanner implements Scanner {
   #closeDownTo(ancestor: Node, at: number, eol: number, lines: number): void {
     this.#preview = undefined;
     for (let node = this.#current; node !== ancestor; node = node.parent!) {
-      if (node.delimiter && !node.closed) this.#openDelimiters--;
+      this.#closeDelimiter(node);
       endBody(node, at, eol, lines);
     }
     this.#current = ancestor;
@@ -324,17 +353,10 @@ class LineScanner implements Scanner {
     // The last line may have no end.
     if (this.#carryLength > 0) {
       const line = this.#carry.take();
-      const hit =
-        this.#openDelimiters > 0 && line[0] === DASH && line[1] === DASH
-          ? this.#match(line, 0, line.length)
-          : undefined;
-      if (hit) this.#boundary(hit.node, hit.closing, this.#carryLength, 0, true);
-      else {
-        this.#lineStart += this.#carryLength;
-        this.#lastEol = 0;
-      }
+      const hit = this.#match(line, 0, line.length);
+      if (hit) this.#boundary(hit.owner, hit.closing, this.#carryLength, 0, true);
+      else this.#endLine(this.#carryLength, 0);
       this.#carryLength = 0;
-      if (hit) this.#lines--;
     }
     if (this.#inHeader) this.#endHeaderAt(this.#lineStart, false);
     // A message within a message may have begun with nothing in it.
@@ -348,7 +370,7 @@ class LineScanner implements Scanner {
     return {
       root: this.#root,
       size: this.#lineStart,
-      header: this.#root.header ?? new Uint8Array(0),
+      header: this.#rootHeader,
       headerWhole: this.#rootHeaderWhole,
       fields: this.#rootFields,
       previewSource: preview && { part: preview.node, bytes: preview.bytes.take() },
@@ -383,12 +405,11 @@ function makeNode(parent: Node | undefined, start: number): Node {
     language: undefined,
     location: undefined,
     children: [],
-    header: undefined,
+    envelope: [],
     parent,
     depth: parent ? parent.depth + 1 : 0,
     delimiter: undefined,
     linesBefore: 0,
-    closed: false,
   };
 }
 
@@ -446,10 +467,4 @@ function isPlain(encoding: string): boolean {
 function delimiterOf(boundary: string): Uint8Array {
   const text = `--${boundary.trimEnd()}`;
   return Uint8Array.from(text, (char) => char.charCodeAt(0) & 0xff);
-}
-
-function startsWith(bytes: Uint8Array, from: number, to: number, prefix: Uint8Array): boolean {
-  if (to - from < prefix.length) return false;
-  for (let i = 0; i < prefix.length; i++) if (bytes[from + i] !== prefix[i]) return false;
-  return true;
 }

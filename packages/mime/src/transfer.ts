@@ -65,61 +65,156 @@ class Base64Decoder implements TransferDecoder {
   }
 }
 
+/** Octets of white space that are held until it is known whether their line ends: RFC 2045 §6.7 allows lines of 76. */
+const HELD_SPACE_BYTES_MAX = 1000;
+
+/** RFC 2045 §6.7. What may be the beginning of an escape, or white space at a line's end, waits for more; each octet is
+ * looked at once, in whatever pieces they come. A lone `=` stands for itself. */
 class QuotedPrintableDecoder implements TransferDecoder {
-  #held: Uint8Array = new Uint8Array(0);
+  #state: "text" | "space" | "escape" | "hex" | "soft" = "text";
+  /** White space, and a CR behind it, whose line may end. */
+  #space: Uint8Array = new Uint8Array(0);
+  #spaces = 0;
+  #cr = false;
+  /** The first digit of an escape, as it is written. */
+  #digit = 0;
+  #out: Uint8Array = new Uint8Array(0);
+  #to = 0;
 
   push(bytes: Uint8Array): Uint8Array {
-    return this.#decode(bytes, false);
+    // What is held, and what the piece itself becomes at most.
+    this.#out = new Uint8Array(this.#spaces + 3 + bytes.length);
+    this.#to = 0;
+    for (let at = 0; at < bytes.length; at++) {
+      if (this.#state === "text") at = this.#copyText(bytes, at);
+      if (at < bytes.length) this.#take(bytes[at]!);
+    }
+    return this.#out.subarray(0, this.#to);
   }
 
   end(): Uint8Array {
-    return this.#decode(new Uint8Array(0), true);
+    this.#out = new Uint8Array(this.#spaces + 3);
+    this.#to = 0;
+    if (this.#state === "hex") this.#putEscape();
+    else if (this.#cr) {
+      if (this.#state === "soft") this.#out[this.#to++] = EQUALS;
+      this.#putHeld();
+    }
+    return this.#out.subarray(0, this.#to);
   }
 
-  /** What may be the beginning of an escape or of white space at a line's end waits for more. */
-  #decode(more: Uint8Array, last: boolean): Uint8Array {
-    const bytes = new Uint8Array(this.#held.length + more.length);
-    bytes.set(this.#held);
-    bytes.set(more, this.#held.length);
-    const out = new Uint8Array(bytes.length);
-    let to = 0;
-    let at = 0;
-    while (at < bytes.length) {
+  /** Nearly all octets stand for themselves, spaces between words too. Returns where that ends. */
+  #copyText(bytes: Uint8Array, at: number): number {
+    const out = this.#out;
+    let to = this.#to;
+    for (; at < bytes.length; at++) {
       const byte = bytes[at]!;
-      if (byte === 0x3d) {
-        const read = readEscape(bytes, at, last);
-        if (!read) break;
-        if (read.value >= 0) out[to++] = read.value;
-        at = read.next;
-      } else if (byte === 0x20 || byte === 0x09) {
-        let end = at;
-        while (bytes[end] === 0x20 || bytes[end] === 0x09) end++;
-        if (end === bytes.length && !last && end - at < 1000) break;
-        const atLineEnd =
-          end === bytes.length || bytes[end] === 0x0a || (bytes[end] === 0x0d && bytes[end + 1] === 0x0a);
-        if (atLineEnd) at = end;
-        else while (at < end) out[to++] = bytes[at++]!;
-      } else {
-        out[to++] = byte;
-        at++;
-      }
+      if (byte === EQUALS || (byte <= 0x20 && isSpace(byte) && !(bytes[at + 1]! > 0x20))) break;
+      out[to++] = byte;
     }
-    this.#held = bytes.slice(at);
-    return out.subarray(0, to);
+    this.#to = to;
+    return at;
+  }
+
+  #take(byte: number): void {
+    switch (this.#state) {
+      case "text":
+        this.#takeText(byte);
+        break;
+      case "space":
+        this.#takeSpace(byte);
+        break;
+      case "escape":
+        if (hexDigit(byte) >= 0) {
+          this.#digit = byte;
+          this.#state = "hex";
+        } else {
+          this.#state = "soft";
+          this.#takeSoft(byte);
+        }
+        break;
+      case "hex":
+        if (hexDigit(byte) >= 0) {
+          this.#out[this.#to++] = hexDigit(this.#digit) * 16 + hexDigit(byte);
+          this.#state = "text";
+        } else {
+          this.#putEscape();
+          this.#takeText(byte);
+        }
+        break;
+      case "soft":
+        this.#takeSoft(byte);
+        break;
+    }
+  }
+
+  #takeText(byte: number): void {
+    this.#state = "text";
+    if (byte === EQUALS) this.#state = "escape";
+    else if (isSpace(byte)) {
+      this.#state = "space";
+      this.#takeSpace(byte);
+    } else this.#out[this.#to++] = byte;
+  }
+
+  /** White space at a line's end goes: gateways add it. */
+  #takeSpace(byte: number): void {
+    if (byte === LF) {
+      if (this.#cr) this.#out[this.#to++] = CR;
+      this.#drop();
+      this.#takeText(byte);
+    } else if (byte === CR && !this.#cr) this.#cr = true;
+    else if (isSpace(byte) && !this.#cr && this.#spaces < HELD_SPACE_BYTES_MAX) this.#hold(byte);
+    else {
+      this.#putHeld();
+      this.#takeText(byte);
+    }
+  }
+
+  /** Behind `=`: with a line end, and white space before it, it is nothing. */
+  #takeSoft(byte: number): void {
+    if (byte === LF) {
+      this.#drop();
+      this.#state = "text";
+    } else if (byte === CR && !this.#cr) this.#cr = true;
+    else if (isSpace(byte) && !this.#cr && this.#spaces < HELD_SPACE_BYTES_MAX) this.#hold(byte);
+    else {
+      this.#out[this.#to++] = EQUALS;
+      // What was held may yet be white space at a line's end, but for a CR.
+      if (this.#cr || !isSpace(byte)) this.#putHeld();
+      this.#takeText(byte);
+    }
+  }
+
+  #putEscape(): void {
+    this.#out[this.#to++] = EQUALS;
+    this.#out[this.#to++] = this.#digit;
+  }
+
+  #hold(byte: number): void {
+    if (this.#space.length === 0) this.#space = new Uint8Array(HELD_SPACE_BYTES_MAX);
+    this.#space[this.#spaces++] = byte;
+  }
+
+  #putHeld(): void {
+    this.#out.set(this.#space.subarray(0, this.#spaces), this.#to);
+    this.#to += this.#spaces;
+    if (this.#cr) this.#out[this.#to++] = CR;
+    this.#drop();
+  }
+
+  #drop(): void {
+    this.#spaces = 0;
+    this.#cr = false;
   }
 }
 
-/** `=XX`, or `=` at a line's end (nothing); undefined while that is open. A lone `=` stands for itself. */
-function readEscape(bytes: Uint8Array, at: number, last: boolean): { value: number; next: number } | undefined {
-  const high = hexDigit(bytes[at + 1]);
-  const low = hexDigit(bytes[at + 2]);
-  if (high >= 0 && low >= 0) return { value: high * 16 + low, next: at + 3 };
-  let end = at + 1;
-  while ((bytes[end] === 0x20 || bytes[end] === 0x09) && end - at < 1000) end++;
-  if (bytes[end] === 0x0a) return { value: -1, next: end + 1 };
-  if (bytes[end] === 0x0d && bytes[end + 1] === 0x0a) return { value: -1, next: end + 2 };
-  if (!last && end + 2 > bytes.length) return undefined;
-  return end >= bytes.length ? { value: -1, next: end } : { value: 0x3d, next: at + 1 };
+const EQUALS = 0x3d;
+const CR = 0x0d;
+const LF = 0x0a;
+
+function isSpace(byte: number): boolean {
+  return byte === 0x20 || byte === 0x09;
 }
 
 function hexDigit(byte: number | undefined): number {

@@ -213,3 +213,37 @@ test("a preview is the text's first 512 octets on one line, however much white s
     }),
   );
 });
+
+test.each([
+  ["Re: [x] Fwd: a (fwd) (FWD)", "a", true],
+  ["[fwd: [fwd: re [7]: a]]", "a", true],
+  ["[a][b]", "[b]", false],
+  ["[a](fwd)(fwd)", "[a]", true],
+  ["re a: b", "re a: b", false],
+  ["Re:", "", true],
+  ["[fwd: a", "[fwd: a", false],
+  ["  a\t b  ", "a b", false],
+  ["=?utf-8?q?RE=3A_=C3=A4?=", "ä", true],
+])("the base of the subject %j", (value, base, isReplyOrForward) => {
+  expect(baseSubject(value)).toEqual({ base, isReplyOrForward });
+});
+
+test("quoted-printable ends with what stood open", () => {
+  for (const [encoded, decoded] of [
+    ["a=4", "a=4"],
+    ["a=", "a"],
+    ["a=\r", "a=\r"],
+    ["a= \t", "a"],
+    ["a \r", "a \r"],
+    ["a  \rb", "a  \rb"],
+    ["a=  b", "a=  b"],
+    ["a=\rb", "a=\rb"],
+  ] as const)
+    expect(text(decodeTransfer(bytes(encoded), "quoted-printable")), JSON.stringify(encoded)).toBe(decoded);
+});
+
+test("names that strangers choose are not kept beyond a length", () => {
+  const long = `X-${"y".repeat(100)}`;
+  expect(new HeaderBlock(bytes(`${long}: a\r\n\r\n`)).values(long.toLowerCase())).toEqual(["a"]);
+  expect(decodeCharset(bytes("a"), "z".repeat(1_000_000)).unknownCharset).toHaveLength(1_000_000);
+});
