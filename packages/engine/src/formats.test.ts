@@ -2,7 +2,9 @@ import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { makeEndMark, openEndMark } from "./account/end-mark.ts";
+import { ringSealer } from "./account/keys/sealer.ts";
 import { attachmentSpans, decodeHead, encodeHead, hexText, joinEntry, splitEntry } from "./bay/entry.ts";
+import { openManifest, sealManifest } from "./bay/manifest.ts";
 import type { WriterId } from "./bay/writer.ts";
 import {
   bodyContext,
@@ -32,10 +34,16 @@ import {
   wrapForDelivery,
   wrapForOwner,
 } from "./crypto/index.ts";
+import { readPack } from "./mail/checkpoint/pack.ts";
+import { encodeState } from "./mail/checkpoint/state-fields.ts";
 import { decodeDelivered, encodeDelivered } from "./mail/contents/delivered.ts";
+import { decodeHeaderPage, decodeRowPage } from "./mail/contents/email-page.ts";
 import { decodeSummary, encodeSummary } from "./mail/contents/summary.ts";
 import { INBOX_ID } from "./mail/ops/names.ts";
 import { decodeOp, encodeOp, type NewEmail, type Op } from "./mail/ops/op.ts";
+import { findEntry } from "./mail/state/reference-index.ts";
+import { visible } from "./testing/account-kit.ts";
+import { captureWhole, emailAt, firstWith, goldenState, loadWhole } from "./testing/checkpoint-kit.ts";
 import { fixedPlatform, GOLDEN, pattern } from "./testing/golden-kit.ts";
 
 /**
@@ -114,8 +122,8 @@ const summary = {
 };
 
 interface Shape {
-  /** Makes the bytes; the platform and ring are fresh and fixed. */
-  make(platform: CryptoPlatform, ring: Ring): Uint8Array | Promise<Uint8Array>;
+  /** Makes the bytes; the platform and ring are fresh and fixed. Of a shape that is made no more: absent. */
+  make?(platform: CryptoPlatform, ring: Ring): Uint8Array | Promise<Uint8Array>;
   /** Opens bytes that some release wrote, and throws if they don't say what they should. */
   open(bytes: Uint8Array, platform: CryptoPlatform, ring: Ring): void | Promise<void>;
 }
@@ -241,6 +249,45 @@ const SHAPES: Readonly<Record<string, Shape>> = {
     make: () => encodeDelivered(delivered),
     open: (bytes) => expect(delivered).toMatchObject(decodeDelivered(bytes)),
   },
+  // The manifest's body, column, row, header and reference pages and packs: no shape of theirs changes unseen.
+  "checkpoint-1": {
+    make: () => captureWhole(goldenState()),
+    async open(bytes) {
+      const { state, objects } = await loadWhole(bytes);
+      const wanted = goldenState();
+      expect(visible(state)).toEqual(visible(wanted));
+      expect(encodeState(state)).toEqual(encodeState(wanted));
+      const { rows, headers, references, packs } = state.pages;
+      const records = rows.flatMap((name) => decodeRowPage(objects.get(name)!));
+      expect(records.map(({ id }) => id)).toEqual(
+        Array.from({ length: wanted.emails.rows }, (_, row) => wanted.emails.columns.id.getId(row)),
+      );
+      expect(headers.flatMap((name) => decodeHeaderPage(objects.get(name)!))).toHaveLength(records.length);
+      const [page] = references.flatMap(({ pages }) => pages.map(({ name }) => objects.get(name)!));
+      for (let row = 0; row < wanted.emails.rows; row++)
+        expect(findEntry(page!, emailAt(row).ids)).toBe(firstWith(emailAt(row).ids));
+      const packed = packs.flatMap(({ name }) => readPack(objects.get(name)!).map((body) => ({ ...body, name })));
+      for (const { id, object } of records.filter(({ object }) => object.name.startsWith("pack/")))
+        expect(packed).toContainEqual({ id, ...object });
+      expect(packed.length).toBeGreaterThan(10);
+    },
+  },
+  "manifest-1": {
+    make: (_, ring) =>
+      sealManifest(ringSealer(fixedPlatform(), ring), {
+        covers: 7,
+        hash: pattern(32),
+        writers: [[writer, 3]],
+        body: pattern(99),
+      }),
+    open: (bytes, platform, ring) =>
+      expect(openManifest(ringSealer(platform, ring), 7, bytes)).toEqual({
+        covers: 7,
+        hash: pattern(32),
+        writers: [[writer, 3]],
+        body: pattern(99),
+      }),
+  },
   "summary-1": {
     make: () => encodeSummary(summary),
     open: (bytes) => expect(decodeSummary(bytes)).toEqual(summary),
@@ -256,12 +303,12 @@ describe.each(Object.entries(SHAPES))("%s", (name, shape) => {
 
   test("opens as it was first written", async () => {
     if (!existsSync(file) && process.env.RESTANTE_WRITE_GOLDEN === "1")
-      writeFileSync(file, await shape.make(...fixed()));
+      writeFileSync(file, await shape.make!(...fixed()));
     await shape.open(new Uint8Array(readFileSync(file)), ...fixed());
   });
 
-  test("is still written so: another shape needs another version", async () => {
-    expect(hexText(hash(await shape.make(...fixed())))).toBe(hexText(hash(new Uint8Array(readFileSync(file)))));
+  test.runIf(shape.make)("is still written so: another shape needs another version", async () => {
+    expect(hexText(hash(await shape.make!(...fixed())))).toBe(hexText(hash(new Uint8Array(readFileSync(file)))));
   });
 });
 

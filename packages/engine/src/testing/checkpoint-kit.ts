@@ -1,0 +1,160 @@
+import { encode } from "cborg";
+import { Fields } from "../bay/fields.ts";
+import type { PageKind, PageStore } from "../bay/snapshots.ts";
+import type { WriterId } from "../bay/writer.ts";
+import { applyBlock } from "../mail/apply/apply.ts";
+import type { EmailSource } from "../mail/checkpoint/email-capture.ts";
+import { captureMail, loadMail } from "../mail/checkpoint/snapshot.ts";
+import { INBOX_ID, mailboxId } from "../mail/ops/names.ts";
+import type { NewEmail, Op } from "../mail/ops/op.ts";
+import { MailState } from "../mail/state/state.ts";
+import { pattern } from "./golden-kit.ts";
+
+/** A checkpoint with all that it names, unsealed, as one run of bytes: what golden files hold. */
+
+const WRITER = "0102030405060708" as WriterId;
+/** More than one page of rows holds. */
+const EMAILS = 70;
+/** The entry that the checkpoint covers. */
+export const COVERS = 40;
+
+export function emailAt(number: number): NewEmail {
+  const small = number % 3 > 0;
+  return {
+    id: pattern(16, number + 1),
+    key: pattern(32, number + 2),
+    size: small ? 300 + number : 50_000 + number,
+    place: small ? { in: "note", name: `note/${number}`, offset: 5, length: 40 } : { in: "object", length: 51_000 },
+    receivedMs: 1_700_000_000_000 + number * 1000,
+    receivedZone: 60,
+    sentMs: 1_699_999_999_000 - number,
+    sentZone: -330,
+    thread: pattern(8, number % 5),
+    ids: pattern(16, number + 7),
+    summary: pattern(30, number),
+    header: pattern(20, number),
+    flags: number % 2 === 0 ? ["\\Seen", "$Label1"] : ["Junk"],
+  };
+}
+
+/** The first email that has the message id of this hash, the first 8 bytes of `ids`. */
+export function firstWith(ids: Uint8Array): number {
+  const has = (number: number): boolean => {
+    const { ids: own } = emailAt(number);
+    return [0, 8].some((at) => own.subarray(at, at + 8).every((byte, i) => byte === ids[i]));
+  };
+  return Array.from({ length: EMAILS }, (_, number) => number).findIndex(has);
+}
+
+/** Ops that leave something in every part of a state. */
+function ops(): Op[] {
+  const numbers = Array.from({ length: EMAILS }, (_, number) => number);
+  const noteOf = (number: number) => ({
+    note: `note/${number}`,
+    mailbox: INBOX_ID,
+    email: emailAt(number),
+    stream: number % 2 === 0 ? "even" : "",
+    counter: number * 2 + 1,
+    givenUp: number === 4 ? [2] : [],
+  });
+  const run = (sequence: number, first: number, last: number) => ({
+    writer: WRITER,
+    first: { sequence, index: first },
+    last: { sequence, index: last },
+  });
+  const folders = [{ path: "INBOX" }, { path: "Sent", specialUse: "\\Sent" as const }, { path: "Trash" }];
+  return [
+    { kind: "begin", seconds: 1_700_000_000, folders },
+    { kind: "take-in", notes: numbers.map(noteOf), listed: 0, seconds: 6 },
+    { kind: "create", path: "Größe/x", seconds: 2, specialUse: "\\Archive" },
+    { kind: "rename", paths: [{ mailbox: mailboxId(WRITER, 3, 0), path: "Size/y" }] },
+    { kind: "copy", mailbox: INBOX_ID, targets: [run(2, 3, 9)], to: mailboxId(WRITER, 3, 0), seconds: 7 },
+    {
+      kind: "flags",
+      mailbox: INBOX_ID,
+      targets: [run(2, 0, 20)],
+      change: { mode: "add", flags: ["\\Deleted", "New"] },
+    },
+    { kind: "expunge", mailbox: INBOX_ID, targets: [run(2, 5, 8), run(2, 12, 12)] },
+    {
+      kind: "move",
+      mailbox: INBOX_ID,
+      targets: [run(2, 30, 33)],
+      to: mailboxId("0000000000000000" as WriterId, 0, 2),
+      seconds: 8,
+    },
+    { kind: "delete", mailbox: mailboxId("0000000000000000" as WriterId, 0, 2) },
+    { kind: "subscribe", path: "Size/y", on: true },
+    { kind: "subscribe", path: "Sent", on: false },
+    { kind: "slots", names: ["slot/password-000001-x", "slot/app-1"], upon: 0 },
+    { kind: "condemn", names: ["body/dead", "page/dead"], listed: 12 },
+    { kind: "checkpoint", covers: 12, manifest: pattern(32), emailRows: 0, startedAt: 13 },
+    { kind: "forget", names: ["page/dead"], notes: ["note/3"], trimmed: 5 },
+    { kind: "raise", seconds: 1_700_000_100 },
+  ];
+}
+
+/** The state that the golden checkpoints are of. */
+export function goldenState(): MailState {
+  const state = new MailState();
+  for (const [at, op] of ops().entries())
+    applyBlock(state, [
+      { op, writer: WRITER, sequence: at + 1, entry: at + 1, place: 0, knows: () => true, judged: false },
+    ]);
+  return state;
+}
+
+const source: EmailSource = {
+  readRecord: async (_, row) => {
+    const { id, key, place, summary } = emailAt(row);
+    const object =
+      place.in === "note"
+        ? { name: place.name, offset: place.offset, length: place.length }
+        : { name: `body/${row}`, offset: 0, length: 51_000 };
+    return { id, key, object, summary };
+  },
+  readHeader: async (_, row) => emailAt(row).header,
+  readObject: async (name) => pattern(60, Number(name.slice(5))),
+};
+
+/** A checkpoint of `state`: its manifest's body, then each page and pack `[kind, name, content]`, in the order in which
+ * they were written. */
+export async function captureWhole(state: MailState): Promise<Uint8Array> {
+  const written: (readonly [string, string, Uint8Array])[] = [];
+  const store: PageStore = {
+    async write(kind, content) {
+      const name = `page/${written.length}`;
+      written.push([kind, name, content.slice()]);
+      return name;
+    },
+    read: async () => new Uint8Array(0),
+    packName: () => `pack/${written.length}`,
+    async putPack(name, content) {
+      written.push(["pack", name, content.slice()]);
+    },
+  };
+  const body = await captureMail(state, source).write(store);
+  return encode([body, written]);
+}
+
+/** The state of such a checkpoint, and its pages and packs by name. */
+export async function loadWhole(bytes: Uint8Array): Promise<{
+  readonly state: MailState;
+  readonly objects: ReadonlyMap<string, Uint8Array>;
+}> {
+  const fields = Fields.decode(bytes);
+  const body = fields.bytes();
+  const written = fields.list((item) => [item.text(), item.text(), item.bytes()] as const);
+  const kinds = new Map(written.map(([kind, name]) => [name, kind]));
+  const objects = new Map(written.map(([, name, content]) => [name, content]));
+  const store: PageStore = {
+    write: async () => "",
+    async read(kind: PageKind, name) {
+      if (kinds.get(name) !== kind) throw new RangeError(`no page ${name} of kind ${kind}`);
+      return objects.get(name)!;
+    },
+    packName: () => "",
+    putPack: async () => undefined,
+  };
+  return { state: await loadMail(body, store, COVERS), objects };
+}
