@@ -1,5 +1,5 @@
 import { hexBytes } from "../bay/entry.ts";
-import type { EndReason, LogEnd } from "../bay/log-end.ts";
+import { END_MAGIC, type EndReason, type LogEnd } from "../bay/log-end.ts";
 import {
   concat,
   equalBytes,
@@ -20,7 +20,7 @@ import {
  *
  * Format 1 was the 4 zeros and "restante: moved" alone: nobody signed it, so it is not believed.
  */
-const MAGIC: Uint8Array = utf8("\0\0\0\0restante: end");
+const MAGIC: Uint8Array = concat(END_MAGIC, utf8("end"));
 const FORMAT = 2;
 const REASONS: readonly EndReason[] = ["moved", "deleted"];
 const HOST_AT: number = MAGIC.length + 2;

@@ -63,7 +63,8 @@ class Path {
             throw new StoreError("unknown", "answer was lost");
           }
           if (kind === 2) {
-            late.push(() => void request(...args));
+            // Nobody hears what became of it: what goes along may meet a fault too.
+            late.push(() => void request(...args).catch(() => undefined));
             throw new StoreError("unknown", "answer was lost");
           }
           // It dies here, its request done or not.

@@ -1,3 +1,4 @@
+import { utf8 } from "../crypto/index.ts";
 import { EngineError } from "../errors.ts";
 import { entryName } from "./entry.ts";
 import { LIST_ENTRIES_MAX, type LogPlace, listCheckpoints, listEntries } from "./log-objects.ts";
@@ -45,9 +46,12 @@ export class LogEnded extends ReadingEnded {
   }
 }
 
-/** Whether these are the bytes of an end: no other entry's head is empty. */
+/** What every end begins with; no other entry's head is empty. */
+export const END_MAGIC: Uint8Array = utf8("\0\0\0\0restante: ");
+
+/** Whether these are the bytes of an end, whoever wrote them. */
 export function isEnd(bytes: Uint8Array): boolean {
-  return bytes.length > 4 && bytes[0] === 0 && bytes[1] === 0 && bytes[2] === 0 && bytes[3] === 0;
+  return bytes.length > END_MAGIC.length && END_MAGIC.every((byte, at) => bytes[at] === byte);
 }
 
 /** How often the log's end is looked for anew because it was trimmed meanwhile. */

@@ -1,7 +1,7 @@
 import { bodyName, INBOX_ID, PATH_DELIMITER } from "../ops/names.ts";
 import type { NewEmail, Op } from "../ops/op.ts";
 import type { Outcome, Refusal } from "../ops/outcome.ts";
-import { DELETED } from "../state/flags.ts";
+import { changesFlags, DELETED } from "../state/flags.ts";
 import { type MailState, normalizeInbox } from "../state/state.ts";
 import { resolveTargets, runsOf, type TargetOp } from "./target-rows.ts";
 
@@ -104,13 +104,17 @@ function judgeTargets(state: MailState, op: TargetOp): Verdict {
   if (!mailbox) return refuse("no-mailbox");
   if ((op.kind === "copy" || op.kind === "move") && !state.findMailbox(op.to)) return refuse("no-mailbox");
   const { rows, gone } = resolveTargets(state, mailbox, op.targets);
-  const { modSeq } = state.memberships.columns;
-  const passes = (row: number): boolean =>
-    op.kind === "flags"
-      ? op.unchangedSince === undefined || modSeq.get(row) <= op.unchangedSince
-      : op.kind !== "expunge" || (state.bitsOf(row) & DELETED) !== 0;
+  const { modSeq, keywords } = state.memberships.columns;
+  const isRefused = (row: number): boolean =>
+    op.kind === "flags" && op.unchangedSince !== undefined && modSeq.get(row) > op.unchangedSince;
+  const changes = op.kind === "flags" ? changesFlags(op.change) : undefined;
+  // A change that changes nothing is none: it raises no modseq, and nobody is told.
+  const passes = (row: number): boolean => {
+    if (changes) return !isRefused(row) && changes(state.bitsOf(row), state.keywords.get(keywords.get(row)));
+    return op.kind !== "expunge" || (state.bitsOf(row) & DELETED) !== 0;
+  };
   const passed = rows.filter(passes);
-  const outcome = { gone, refused: op.kind === "flags" ? rows.filter((row) => !passes(row)) : [] };
+  const outcome = { gone, refused: rows.filter(isRefused) };
   if (passed.length === 0) return { outcome };
   return {
     op: passed.length === rows.length && gone === 0 ? op : { ...op, targets: runsOf(state, mailbox, passed) },

@@ -1,6 +1,6 @@
 import type { Op } from "../ops/op.ts";
 import type { PlacedOp } from "../ops/placed-op.ts";
-import { comparePlaces, makeRuns, type TargetRun } from "../ops/targets.ts";
+import { comparePlaces, makeRuns, type Place, type RunStep, type TargetRun } from "../ops/targets.ts";
 import type { Mailbox } from "../state/mailbox.ts";
 import type { MailState } from "../state/state.ts";
 import type { Block } from "./block.ts";
@@ -8,52 +8,96 @@ import type { Block } from "./block.ts";
 /** Which rows of the state an op names. */
 export type TargetOp = Op & { kind: "flags" | "copy" | "move" | "expunge" };
 
-/** The live memberships of `mailbox` that `runs` name, in uid order, and how many single names are gone. */
+/** The live memberships of `mailbox` that `runs` name, in uid order, and how many single names are gone. However many
+ * the runs are, the mailbox is walked over once. */
 export function resolveTargets(
   state: MailState,
   mailbox: Mailbox,
   runs: readonly TargetRun[],
 ): { readonly rows: number[]; readonly gone: number } {
-  const { uid, writer, sequence, index } = state.memberships.columns;
+  const { uid } = state.memberships.columns;
   const rows: number[] = [];
   let gone = 0;
+  const long: TargetRun[] = [];
   for (const run of runs) {
-    const first = state.findMembership({ writer: run.writer, ...run.first });
-    if (comparePlaces(run.first, run.last) === 0) {
-      if (first !== undefined && state.isLive(first) && state.mailboxOf(first) === mailbox) rows.push(first);
-      else gone++;
+    if (comparePlaces(run.first, run.last) !== 0) {
+      long.push(run);
       continue;
     }
-    const number = state.writerNumber(run.writer);
-    const last = state.findMembership({ writer: run.writer, ...run.last });
-    const { messages } = mailbox;
-    const uidOf = (row: number): number => uid.get(row);
-    const from = first === undefined ? 0 : messages.lowerBound(uid.get(first), uidOf);
-    const to = last === undefined ? messages.length : messages.lowerBound(uid.get(last) + 1, uidOf);
-    for (let position = from; position < to; position++) {
-      const row = messages.at(position);
-      const place = { sequence: sequence.get(row), index: index.get(row) };
-      if (writer.get(row) === number && comparePlaces(run.first, place) <= 0 && comparePlaces(place, run.last) <= 0)
-        rows.push(row);
-    }
+    const row = state.findMembership({ writer: run.writer, ...run.first });
+    if (row !== undefined && state.isLive(row) && state.mailboxOf(row) === mailbox) rows.push(row);
+    else gone++;
   }
+  if (long.length > 0) for (const row of rowsInRuns(state, mailbox, long)) rows.push(row);
   return { rows: isAscending(rows, uid) ? rows : inUidOrder(state, [...new Set(rows)]), gone };
 }
+
+function rowsInRuns(state: MailState, mailbox: Mailbox, runs: readonly TargetRun[]): number[] {
+  const { uid, writer, sequence, index } = state.memberships.columns;
+  const { messages } = mailbox;
+  const uidOf = (row: number): number => uid.get(row);
+  const byWriter = new Map<number, TargetRun[]>();
+  let from = messages.length;
+  let to = 0;
+  for (const run of runs) {
+    const number = state.findWriter(run.writer);
+    if (number === undefined) continue;
+    const known = byWriter.get(number);
+    if (known) known.push(run);
+    else byWriter.set(number, [run]);
+    const first = state.findMembership({ writer: run.writer, ...run.first });
+    const last = state.findMembership({ writer: run.writer, ...run.last });
+    from = Math.min(from, first === undefined ? 0 : messages.lowerBound(uid.get(first), uidOf));
+    to = Math.max(to, last === undefined ? messages.length : messages.lowerBound(uid.get(last) + 1, uidOf));
+  }
+  for (const own of byWriter.values()) own.sort((a, b) => comparePlaces(a.first, b.first));
+  const rows: number[] = [];
+  for (let position = from; position < to; position++) {
+    const row = messages.at(position);
+    const own = byWriter.get(writer.get(row));
+    if (own && isInRuns(own, { sequence: sequence.get(row), index: index.get(row) })) rows.push(row);
+  }
+  return rows;
+}
+
+/** Whether one of a writer's runs, which begin in order, has this place. Those of our authors don't overlap: only the last
+ * that begins before it may. Hostile ones that do name less. */
+function isInRuns(runs: readonly TargetRun[], place: Place): boolean {
+  let low = 0;
+  let high = runs.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (comparePlaces(runs[middle]!.first, place) <= 0) low = middle + 1;
+    else high = middle;
+  }
+  return low > 0 && comparePlaces(place, runs[low - 1]!.last) <= 0;
+}
+
+/** Memberships that are walked over in the time in which one is looked up by its uid. */
+const LOOKUP_COST = 16;
 
 /** Runs that name these live rows of `mailbox` (in uid order). */
 export function runsOf(state: MailState, mailbox: Mailbox, rows: readonly number[]): TargetRun[] {
   const { uid } = state.memberships.columns;
-  const uidOf = (row: number): number => uid.get(row);
-  let position = -1;
+  const { messages } = mailbox;
+  const step = (row: number, isNamed: boolean): RunStep => {
+    const { writer, sequence, index } = state.nameOf(row);
+    return { writer, place: { sequence, index }, isNamed };
+  };
+  const positionOf = (row: number): number => messages.lowerBound(uid.get(row), (r) => uid.get(r));
+  const [first, last] = [rows[0], rows.at(-1)];
+  if (first === undefined || last === undefined) return [];
+  const [from, to] = [positionOf(first), positionOf(last)];
+  // Few that lie far apart: each by itself.
+  if ((to - from) / rows.length > LOOKUP_COST) return rows.flatMap((row) => makeRuns([step(row, true)]));
   return makeRuns(
     (function* () {
-      for (const row of rows) {
-        const next = position + 1;
-        position =
-          next < mailbox.messages.length && mailbox.messages.at(next) === row
-            ? next
-            : mailbox.messages.lowerBound(uid.get(row), uidOf);
-        yield { name: state.nameOf(row), position };
+      let next = 0;
+      for (let position = from; position <= to; position++) {
+        const row = messages.at(position);
+        const isNamed = row === rows[next];
+        if (isNamed) next++;
+        yield step(row, isNamed);
       }
     })(),
   );

@@ -1,12 +1,12 @@
 import { hexBytes, hexText } from "../../bay/entry.ts";
-import type { MembershipName, WriterId } from "./names.ts";
+import type { WriterId } from "./names.ts";
 
 /**
  * A set of memberships of one mailbox, as an op carries it: runs of names.
  *
  * A run (writer, first, last) means every membership of that mailbox which its author knew, made by `writer`, named
  * from `first` to `last` inclusive. Authors make runs by walking the mailbox in uid order, where one writer's names
- * ascend; so `1:*` after an import is one run, and a scattered set costs about five bytes a message once encoded.
+ * ascend; so `1:*` is one run a writer, and a scattered set costs about five bytes a message once encoded.
  */
 export interface TargetRun {
   readonly writer: WriterId;
@@ -25,20 +25,27 @@ export function comparePlaces(a: Place, b: Place): number {
   return a.sequence - b.sequence || a.index - b.index;
 }
 
-/** Runs for `names`, which are in uid order. `next` gives the membership after one in its mailbox, so that only true
- * neighbours are joined. */
-export function makeRuns(names: Iterable<{ readonly name: MembershipName; readonly position: number }>): TargetRun[] {
+/** A membership as runs are made: whether it is one of those that are named, and where it is from. */
+export interface RunStep {
+  readonly writer: WriterId;
+  readonly place: Place;
+  readonly isNamed: boolean;
+}
+
+/** Runs for the named ones of memberships that are given in uid order, whoever made those between them. A run ends where
+ * another of its writer comes that is not named. */
+export function makeRuns(steps: Iterable<RunStep>): TargetRun[] {
   const runs: { writer: WriterId; first: Place; last: Place }[] = [];
-  let previous = -2;
-  for (const { name, position } of names) {
-    const run = runs.at(-1);
-    if (run && position === previous + 1 && run.writer === name.writer && comparePlaces(run.last, name) < 0)
-      run.last = { sequence: name.sequence, index: name.index };
+  const open = new Map<WriterId, (typeof runs)[number]>();
+  for (const { writer, place, isNamed } of steps) {
+    const run = open.get(writer);
+    if (!isNamed) open.delete(writer);
+    else if (run && comparePlaces(run.last, place) < 0) run.last = place;
     else {
-      const place = { sequence: name.sequence, index: name.index };
-      runs.push({ writer: name.writer, first: place, last: place });
+      const fresh = { writer, first: place, last: place };
+      runs.push(fresh);
+      open.set(writer, fresh);
     }
-    previous = position;
   }
   return runs;
 }

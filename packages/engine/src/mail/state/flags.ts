@@ -75,6 +75,25 @@ export class KeywordSets {
   }
 }
 
+/** Whether a change would make anything else of a message's system flags and keywords. Registers nothing. */
+export function changesFlags({
+  mode,
+  flags,
+}: {
+  readonly mode: "add" | "remove" | "replace";
+  readonly flags: readonly string[];
+}): (bits: number, keywords: readonly string[]) => boolean {
+  const { bits: wanted, keywords } = splitFlags(flags);
+  const folded = new Set(keywords.map((keyword) => keyword.toLowerCase()));
+  return (bits, own) => {
+    if (mode === "remove") return (bits & wanted) !== 0 || own.some((keyword) => folded.has(keyword.toLowerCase()));
+    const isThere = new Set(own.map((keyword) => keyword.toLowerCase()));
+    const isMissing = [...folded].some((keyword) => !isThere.has(keyword));
+    if (mode === "add") return (bits & wanted) !== wanted || isMissing;
+    return bits !== wanted || isMissing || isThere.size !== folded.size;
+  };
+}
+
 /** What a change makes of a message's flags: of its system flags, and of the number of its keyword set. */
 export function createFlagChange(
   sets: KeywordSets,

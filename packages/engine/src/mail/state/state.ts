@@ -123,6 +123,11 @@ export class MailState {
     return this.#writers;
   }
 
+  /** The number of a writer that some membership was made by. */
+  findWriter(writer: WriterId): number | undefined {
+    return this.#writerNumber.get(writer);
+  }
+
   writerNumber(writer: WriterId): number {
     const known = this.#writerNumber.get(writer);
     if (known !== undefined) return known;
