@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Account } from "../src/account/account.ts";
 import { openView } from "../src/mail/mailbox-view.ts";
-import { bareEmail } from "../src/testing/email-kit.ts";
+import { adding, bareEmail } from "../src/testing/email-kit.ts";
 import { crypto, makeAccount, openStore, platform } from "./kit.ts";
 
 const MESSAGES = Number(process.argv[2] ?? 100_000);
@@ -47,7 +47,7 @@ const account = await Account.open({ store, platform }, await makeAccount(store)
 const { mail } = account;
 for (let at = 0; at < MESSAGES; at += APPENDED_AT_ONCE) {
   const emails = Array.from({ length: APPENDED_AT_ONCE }, (_, i) => bareEmail([(at + i) >> 16, (at + i) >> 8, at + i]));
-  await mail.append("INBOX", emails, 0, {});
+  await mail.push(adding(mail.getMailbox("INBOX").id, emails));
 }
 const all = Array.from({ length: MESSAGES }, (_, position) => position);
 const odd = all.filter((position) => position % 2 === 1);

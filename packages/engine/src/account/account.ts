@@ -84,7 +84,7 @@ export class Account {
     this.contents = contents;
     this.#threads = threads;
     const messages = new MessageWriter({ bay, mail, contents, threads, store, prefix, platform, ring });
-    const notices = new Notices({ mail, threads, messages, platform });
+    const notices = new Notices({ mail, messages, platform });
     this.#messages = messages;
     this.#notices = notices;
     this.#takeIn = new TakeIn({ bay, mail, threads, messages, notices, store, prefix, platform, ring });

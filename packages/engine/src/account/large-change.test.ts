@@ -3,7 +3,7 @@ import type { Copied } from "../mail/mail.ts";
 import { CHANGED_AT_ONCE, openView } from "../mail/mailbox-view.ts";
 import { MemoryPlace } from "../storage/memory.ts";
 import { clock, makeAccount, open } from "../testing/account-kit.ts";
-import { bareEmail } from "../testing/email-kit.ts";
+import { adding, bareEmail } from "../testing/email-kit.ts";
 
 const MESSAGES: number = CHANGED_AT_ONCE * 2 + 100;
 const all: readonly number[] = Array.from({ length: MESSAGES }, (_, position) => position);
@@ -14,7 +14,7 @@ async function filled() {
   const { ring } = await makeAccount(place);
   const account = await open(place, ring());
   const emails = all.map((n) => bareEmail([n >> 16, n >> 8, n]));
-  await account.mail.append("INBOX", emails, 0, {});
+  await account.mail.push(adding(account.mail.getMailbox("INBOX").id, emails));
   const view = openView(account.mail, "INBOX", { readOnly: false });
   const count = (path: string): number => account.mail.getMailbox(path).messages.length;
   return { place, account, view, count };

@@ -4,7 +4,7 @@ import { LinearBay } from "../bay/linear-bay.ts";
 import type { Prefetched } from "../bay/log-objects.ts";
 import { createPageStore } from "../bay/page-store.ts";
 import type { WriterId } from "../bay/writer.ts";
-import { equalBytes, type Ring } from "../crypto/index.ts";
+import { equalBytes, type Ring, threadKey } from "../crypto/index.ts";
 import { EngineError } from "../errors.ts";
 import { captureMail, loadMail, pagesOf } from "../mail/checkpoint/snapshot.ts";
 import { Contents } from "../mail/contents/contents.ts";
@@ -65,7 +65,7 @@ export async function openLog(
     await bay.sync();
     await adoptCheckpoint(bay);
   });
-  return { bay, contents, threads: new Threads(bay, pages, platform.crypto.random) };
+  return { bay, contents, threads: new Threads(bay, pages, platform.crypto.random, () => threadKey(ring)) };
 }
 
 /**

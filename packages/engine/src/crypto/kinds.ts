@@ -11,5 +11,6 @@ export const KINDS = {
   slot: 9,
   "body-key": 10,
   "slot-label": 11,
+  values: 16,
 } as const;
 export type Kind = keyof typeof KINDS;

@@ -23,7 +23,7 @@ export interface RingVersion {
   /** Keys that were derived from the root, by purpose. */
   readonly purposeKeys: Map<Purpose, Secret>;
 }
-export type Purpose = "log" | "page" | "body";
+export type Purpose = "log" | "page" | "body" | "thread";
 
 const RING_FORMAT = 1;
 
@@ -84,6 +84,11 @@ export function purposeKey(ring: Ring, version: number, purpose: Purpose): Uint8
   const key = found.purposeKeys.get(purpose) ?? new Secret(deriveKey(found.root.bytes, purpose));
   found.purposeKeys.set(purpose, key);
   return key.bytes;
+}
+
+/** The key that ids of conversations are made under: the first root's, so that new keys don't change them. */
+export function threadKey(ring: Ring): Uint8Array {
+  return purposeKey(ring, ring.versions[0]!.version, "thread");
 }
 
 export function encodeRing(ring: Ring): Uint8Array {

@@ -7,15 +7,18 @@ import type { WriterId } from "../bay/writer.ts";
 import { hash, ready } from "../crypto/index.ts";
 import { EngineError } from "../errors.ts";
 import { MemoryPlace } from "../storage/memory.ts";
-import { bareEmail } from "../testing/email-kit.ts";
+import { adding, bareEmail } from "../testing/email-kit.ts";
+import { runsOf } from "./apply/target-rows.ts";
 import type { EmailSource } from "./checkpoint/email-capture.ts";
 import { captureMail, loadMail } from "./checkpoint/snapshot.ts";
 import { type Copied, Mail, mailMachine } from "./mail.ts";
 import { MailboxView } from "./mailbox-view.ts";
-import type { FlagChange, NewEmail, Op } from "./ops/op.ts";
+import type { NewEmail } from "./ops/email.ts";
+import type { FlagChange, FolderStep, Op } from "./ops/op.ts";
 import type { Outcome } from "./ops/outcome.ts";
 import { DELETED, SEEN } from "./state/flags.ts";
 import type { Mailbox } from "./state/mailbox.ts";
+import type { RecordValue } from "./state/records.ts";
 import type { MailState } from "./state/state.ts";
 
 await ready;
@@ -52,9 +55,10 @@ class Place {
       putPack: async () => undefined,
     };
     const source: EmailSource = {
-      readRecord: async () => ({ ...this.email([], 1), object: { name: "body/0", offset: 0, length: 1 } }),
+      readRecord: async () => ({ ...this.email(1), object: { name: "body/0", offset: 0, length: 1 } }),
       readHeader: async () => new Uint8Array(1),
       readObject: async () => new Uint8Array(1),
+      readValue: async () => new Uint8Array(2000),
     };
     const bay: Writer["bay"] = await LinearBay.open({
       store,
@@ -72,10 +76,10 @@ class Place {
     return { bay, mail: new Mail(bay, () => 1_700_000_000_000) };
   }
 
-  email(flags: readonly string[], size: number): NewEmail {
+  email(size: number): NewEmail {
     const id = new Uint8Array(16);
     new DataView(id.buffer).setUint32(0, ++this.#emails);
-    return { ...bareEmail([...id], flags), size, place: { in: "object", length: size } };
+    return { ...bareEmail([...id]), size, place: { in: "object", length: size } };
   }
 }
 
@@ -97,16 +101,27 @@ function visible(state: MailState): unknown {
     path: mailbox.path,
     numbers: [mailbox.uidValidity, mailbox.uidNext, mailbox.highestModSeq],
     counts: [mailbox.messages.length, mailbox.unseen, mailbox.deleted, mailbox.bytes],
+    props: [mailbox.specialUse, mailbox.sortOrder, mailbox.made, mailbox.propsModSeq],
     vanished: mailbox.vanished.ranges,
     messages: rowsOf(mailbox).map((row) => [
       uid.get(row),
       modSeq.get(row),
       state.flagNames(row),
       state.nameOf(row),
+      state.lastingNameOf(row),
       state.sizeOf(row),
     ]),
   }));
-  return { mailboxes, modSeq: state.modSeq, bytes: state.bytes, subscriptions: [...state.subscriptions] };
+  const { made, returned } = state.emails.columns;
+  const emails = Array.from({ length: state.emails.rows }, (_, row) => [made.get(row), returned.get(row)]);
+  const records = [state.records.types(), [...state.records.all()].map(({ value, ...rest }) => [rest, hashOf(value)])];
+  const { modSeq: last, bytes, changed } = state;
+  return { mailboxes, modSeq: last, bytes, changed, emails, records, subscriptions: [...state.subscriptions].sort() };
+}
+
+/** A record's value, wherever it lies. */
+function hashOf(value: RecordValue | undefined): unknown {
+  return value && ("bytes" in value ? value.bytes : value.hash);
 }
 
 /** What is kept as counts, counted again. */
@@ -126,6 +141,13 @@ function checkCounts(state: MailState): void {
       bytes: rows.reduce((sum, row) => sum + state.sizeOf(row), 0),
     });
     for (const row of rows) held.add(state.emailOf(row));
+  }
+  const shown = new Set<number>();
+  for (let row = 0; row < state.memberships.rows; row++)
+    if (state.isLive(row) && (flags.get(row) & DELETED) === 0) shown.add(state.emailOf(row));
+  for (let email = 0; email < state.emails.rows; email++) {
+    expect(state.isShown(email)).toBe(shown.has(email));
+    if (shown.has(email)) expect(state.emails.columns.made.get(email)).toBeGreaterThan(0);
   }
   const bytes = [...held].reduce((sum, email) => sum + state.emails.columns.size.get(email), 0);
   expect(state.bytes).toBe(bytes);
@@ -195,6 +217,12 @@ const KINDS = [
   "copy",
   "move",
   "expunge",
+  "put",
+  "change",
+  "change",
+  "folders",
+  "replace",
+  "record",
   "create",
   "rename",
   "delete",
@@ -229,8 +257,8 @@ async function run(place: Place, { bay, mail }: Writer, { kind, path, to, choice
     Array.from({ length }, (_, position) => position).filter((position) => (choice >> (5 + (position % 8))) % 2 === 1);
   switch (kind) {
     case "append": {
-      const emails = Array.from({ length: 1 + (choice % 3) }, (_, at) => place.email(flags, (choice % 900) + at));
-      await mail.append(path, emails, bay.position, {});
+      const emails = Array.from({ length: 1 + (choice % 3) }, (_, at) => place.email((choice % 900) + at));
+      await mail.push(adding(mail.getMailbox(path).id, emails, flags));
       return;
     }
     case "flags": {
@@ -248,6 +276,74 @@ async function run(place: Place, { bay, mail }: Writer, { kind, path, to, choice
     case "expunge": {
       const opened = view();
       await opened.expunge(choice % 2 === 0 ? undefined : some(opened));
+      return;
+    }
+    case "put": {
+      const places = [...new Set([path, to])].map((one) => ({ mailbox: mail.getMailbox(one).id, flags }));
+      const emails = [{ email: place.email(choice % 900), places }];
+      await mail.push({ kind: "add", emails, since: bay.position, seconds: 1 });
+      return;
+    }
+    case "change": {
+      const opened = view();
+      const mailbox = mail.getMailbox(path);
+      const chosen = some(opened).map((position) => mailbox.messages.at(position));
+      const rows = chosen.filter((row) => row !== undefined && mail.state.isLive(row));
+      const { id: other } = mail.getMailbox(to);
+      const outcome = await mail.push({
+        kind: "change",
+        items: [
+          {
+            targets: [{ mailbox: mailbox.id, targets: runsOf(mail.state, mailbox, rows) }],
+            add: flags.slice(0, choice % 3),
+            remove: flags.slice(choice % 3),
+            join: choice % 2 === 0 ? [other] : [],
+            leave: choice % 5 === 0 ? "all" : choice % 3 === 0 ? [mailbox.id] : [],
+          },
+        ],
+        seconds: 2,
+        ...(choice % 11 === 0 ? { ifState: { type: "email", epoch: 0, modSeq: mail.state.changed.email } } : {}),
+      });
+      expect(outcome.items).toHaveLength(1);
+      return;
+    }
+    case "folders": {
+      const [one, two] = [mail.state.findPath(path), mail.state.findPath(to)];
+      const steps: FolderStep[] = [];
+      // Two names are swapped, with all that lies below each.
+      const moveAll = (from: Mailbox, target: string): FolderStep[] =>
+        [from, ...mail.state.below(from.path)].map(({ id, path: own }) => ({
+          do: "set",
+          mailbox: id,
+          path: target + own.slice(from.path.length),
+          sortOrder: choice % 5,
+        }));
+      if (one && two && one !== two && !one.path.startsWith(two.path) && !two.path.startsWith(one.path))
+        steps.push(...moveAll(one, two.path), ...moveAll(two, one.path));
+      else if (one) steps.push({ do: "set", mailbox: one.id, role: choice % 2 === 0 ? "\\Junk" : "none" });
+      else steps.push({ do: "create", path, type: "mail", role: "\\Archive", sortOrder: 1, subscribed: true });
+      if (two && choice % 4 === 0) steps.push({ do: "destroy", mailbox: two.id, ifEmpty: choice % 8 === 0 });
+      await mail.push({ kind: "folders", steps, seconds: 1_700_000_500 });
+      return;
+    }
+    case "replace": {
+      const mailbox = mail.getMailbox(path);
+      if (mailbox.messages.length === 0) return;
+      const row = mailbox.messages.at(choice % mailbox.messages.length);
+      const lasting = mail.state.lastingNameOf(row);
+      const target = runsOf(mail.state, mailbox, [row]);
+      const email = place.email(choice % 900);
+      const op = { mailbox: mailbox.id, target, email, add: flags, remove: [], since: bay.position, seconds: 3 };
+      const { added } = await mail.push({ kind: "replace", ...op });
+      const [made] = added;
+      const isThere = made !== undefined && mail.state.isLive(made);
+      if (isThere && mail.state.emails.columns.size.get(mail.state.emailOf(made)) === email.size)
+        expect([lasting, mail.state.nameOf(made)]).toContainEqual(mail.state.lastingNameOf(made));
+      return;
+    }
+    case "record": {
+      const value = choice % 3 === 0 ? undefined : new Uint8Array(choice % 2 === 0 ? 5 : 2000).fill(choice);
+      await mail.push({ kind: "record", records: [{ type: flags[0] ?? "none", id: path, value }] });
       return;
     }
     case "create":
@@ -272,7 +368,7 @@ async function run(place: Place, { bay, mail }: Writer, { kind, path, to, choice
 }
 
 /** What a command may be refused for; anything else is a fault of ours. */
-const REFUSALS: readonly string[] = ["not-found", "already-exists", "not-permitted", "conflict"];
+const REFUSALS: readonly string[] = ["not-found", "already-exists", "not-permitted", "conflict", "expunged"];
 function unlessRefused(error: unknown): void {
   if (!(error instanceof EngineError && REFUSALS.includes(error.code))) throw error;
 }
@@ -314,12 +410,8 @@ describe("two writers on one account", () => {
   test("a command on what the other expunged, moved or renamed does what is left to do", async () => {
     const { place, writers } = await begin();
     const [one, two] = writers;
-    await one.mail.append(
-      "INBOX",
-      [1, 2, 3].map((size) => place.email([], size)),
-      one.bay.position,
-      {},
-    );
+    const emails = [1, 2, 3].map((size) => place.email(size));
+    await one.mail.push(adding(one.mail.getMailbox("INBOX").id, emails));
     await two.bay.sync();
     const stale = new MailboxView(two.mail, two.mail.getMailbox("INBOX"), false);
     const view = new MailboxView(one.mail, one.mail.getMailbox("INBOX"), false);

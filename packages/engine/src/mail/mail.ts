@@ -3,7 +3,8 @@ import type { Machine } from "../bay/machine.ts";
 import { EngineError } from "../errors.ts";
 import { applyBlock } from "./apply/apply.ts";
 import { type MailboxId, PATH_DELIMITER } from "./ops/names.ts";
-import { decodeOp, encodeOp, isEssential, type NewEmail, type Op, type SpecialUse } from "./ops/op.ts";
+import { type AddedEmail, isEssential, type Op, type SpecialUse } from "./ops/op.ts";
+import { decodeOp, encodeOp } from "./ops/op-codec.ts";
 import type { Outcome } from "./ops/outcome.ts";
 import type { TargetRun } from "./ops/targets.ts";
 import type { Mailbox } from "./state/mailbox.ts";
@@ -148,15 +149,11 @@ export class Mail {
     await this.push({ kind: "subscribe", path: checkPath(path), on });
   }
 
-  /** APPEND of emails whose bodies are sealed: RFC 9051 §6.3.12. `since` is the position that was applied before the
-   * first body's first byte was stored. Errors: `not-found`. */
-  async append(path: string, emails: readonly NewEmail[], since: number, carried: Carried): Promise<Appended> {
-    const mailbox = this.getMailbox(path);
-    const outcome = await this.push(
-      { kind: "append", mailbox: mailbox.id, emails, since, seconds: this.#seconds() },
-      carried,
-    );
-    return { uidValidity: mailbox.uidValidity, uids: outcome.addedUids };
+  /** Emails whose bodies are sealed are put into their mailboxes. `since` is the position that was applied before the
+   * first body's first byte was stored. Errors: `not-found` where all of the mailboxes are gone. */
+  async add(emails: readonly AddedEmail[], since: number, carried: Carried): Promise<Appended> {
+    const outcome = await this.push({ kind: "add", emails, since, seconds: this.#seconds() }, carried);
+    return { uidValidity: outcome.uidValidity ?? 0, uids: outcome.addedUids };
   }
 
   async transfer(kind: "copy" | "move", targets: Targets, path: string): Promise<Copied> {
@@ -164,7 +161,7 @@ export class Mail {
     if (targets.targets.length === 0) return { uidValidity: to.uidValidity, sourceUids: [], uids: [] };
     const outcome = await this.push({ kind, ...targets, to: to.id, seconds: this.#seconds() });
     return {
-      uidValidity: to.uidValidity,
+      uidValidity: outcome.uidValidity ?? to.uidValidity,
       sourceUids: outcome.sourceUids,
       uids: outcome.addedUids,
     };
@@ -204,6 +201,13 @@ function refusalError(refusal: NonNullable<Outcome["refusal"]>): EngineError {
       return new EngineError("already-exists", "a mailbox of that name exists");
     case "inbox":
       return new EngineError("not-permitted", "INBOX can't be deleted");
+    case "not-empty":
+      return new EngineError("not-permitted", "the mailbox is not empty");
+    case "has-child":
+      return new EngineError("not-permitted", "there are mailboxes below it");
+    case "gone":
+      return new EngineError("expunged", "the message is gone");
+    case "changed":
     case "stale":
     case "condemned":
       return new EngineError("conflict", "changed meanwhile, try again");

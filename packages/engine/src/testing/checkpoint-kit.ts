@@ -5,8 +5,9 @@ import type { WriterId } from "../bay/writer.ts";
 import { applyBlock } from "../mail/apply/apply.ts";
 import type { EmailSource } from "../mail/checkpoint/email-capture.ts";
 import { captureMail, loadMail } from "../mail/checkpoint/snapshot.ts";
+import type { NewEmail } from "../mail/ops/email.ts";
 import { INBOX_ID, mailboxId } from "../mail/ops/names.ts";
-import type { NewEmail, Op } from "../mail/ops/op.ts";
+import type { Op } from "../mail/ops/op.ts";
 import { MailState } from "../mail/state/state.ts";
 import { pattern } from "./golden-kit.ts";
 
@@ -14,7 +15,7 @@ import { pattern } from "./golden-kit.ts";
 
 const WRITER = "0102030405060708" as WriterId;
 /** More than one page of rows holds. */
-const EMAILS = 70;
+export const EMAILS = 70;
 /** The entry that the checkpoint covers. */
 export const COVERS = 40;
 
@@ -31,9 +32,9 @@ export function emailAt(number: number): NewEmail {
     sentZone: -330,
     thread: pattern(8, number % 5),
     ids: pattern(16, number + 7),
+    subject: new Uint8Array(0),
     summary: pattern(30, number),
     header: pattern(20, number),
-    flags: number % 2 === 0 ? ["\\Seen", "$Label1"] : ["Junk"],
   };
 }
 
@@ -51,8 +52,8 @@ function ops(): Op[] {
   const numbers = Array.from({ length: EMAILS }, (_, number) => number);
   const noteOf = (number: number) => ({
     note: `note/${number}`,
-    mailbox: INBOX_ID,
     email: emailAt(number),
+    places: [{ mailbox: INBOX_ID, flags: number % 2 === 0 ? ["\\Seen", "$Label1"] : ["Junk"] }],
     stream: number % 2 === 0 ? "even" : "",
     counter: number * 2 + 1,
     givenUp: number === 4 ? [2] : [],
@@ -94,10 +95,64 @@ function ops(): Op[] {
   ];
 }
 
-/** The state that the golden checkpoints are of. */
-export function goldenState(): MailState {
+/** What came with format 2. */
+function opsSince(): Op[] {
+  const first = { sequence: 2, index: 40 };
+  const run = { writer: WRITER, first, last: first };
+  return [
+    {
+      kind: "folders",
+      steps: [
+        { do: "create", path: "Plans", type: "calendar", sortOrder: 3, subscribed: false },
+        { do: "set", mailbox: mailboxId(WRITER, 3, 0), role: "\\Junk", sortOrder: 4 },
+      ],
+      seconds: 1_700_000_200,
+    },
+    {
+      kind: "replace",
+      mailbox: INBOX_ID,
+      target: [run],
+      email: { ...emailAt(EMAILS), subject: pattern(8, 3) },
+      add: ["\\Draft"],
+      remove: ["\\Seen"],
+      since: 17,
+      seconds: 9,
+    },
+    {
+      kind: "change",
+      items: [
+        {
+          targets: [
+            {
+              mailbox: INBOX_ID,
+              targets: [{ writer: WRITER, first: { sequence: 2, index: 0 }, last: { sequence: 2, index: 2 } }],
+            },
+          ],
+          add: ["$Phone"],
+          remove: ["\\Deleted"],
+          join: [mailboxId(WRITER, 3, 0)],
+          leave: [],
+        },
+      ],
+      seconds: 10,
+    },
+    {
+      kind: "record",
+      records: [
+        { type: "identity", id: "a", value: pattern(5) },
+        { type: "identity", id: "b", value: pattern(6) },
+        { type: "large", id: "1", value: pattern(2000, 1) },
+      ],
+    },
+    { kind: "record", records: [{ type: "identity", id: "b", value: undefined }] },
+    { kind: "requires", version: 1 },
+  ];
+}
+
+/** The state that the golden checkpoints are of; with what came `since` the first format. */
+export function goldenState(since = false): MailState {
   const state = new MailState();
-  for (const [at, op] of ops().entries())
+  for (const [at, op] of [...ops(), ...(since ? opsSince() : [])].entries())
     applyBlock(state, [
       { op, writer: WRITER, sequence: at + 1, entry: at + 1, place: 0, knows: () => true, judged: false },
     ]);
@@ -115,20 +170,21 @@ const source: EmailSource = {
   },
   readHeader: async (_, row) => emailAt(row).header,
   readObject: async (name) => pattern(60, Number(name.slice(5))),
+  readValue: async ({ id }) => pattern(2000, Number(id)),
 };
 
 /** A checkpoint of `state`: its manifest's body, then each page and pack `[kind, name, content]`, in the order in which
  * they were written. */
-export async function captureWhole(state: MailState): Promise<Uint8Array> {
+export async function captureWhole(state: MailState, suffix = ""): Promise<Uint8Array> {
   const written: (readonly [string, string, Uint8Array])[] = [];
   const store: PageStore = {
     async write(kind, content) {
-      const name = `page/${written.length}`;
+      const name = `page/${written.length}${suffix}`;
       written.push([kind, name, content.slice()]);
       return name;
     },
     read: async () => new Uint8Array(0),
-    packName: () => `pack/${written.length}`,
+    packName: () => `pack/${written.length}${suffix}`,
     async putPack(name, content) {
       written.push(["pack", name, content.slice()]);
     },
@@ -138,7 +194,10 @@ export async function captureWhole(state: MailState): Promise<Uint8Array> {
 }
 
 /** The state of such a checkpoint, and its pages and packs by name. */
-export async function loadWhole(bytes: Uint8Array): Promise<{
+export async function loadWhole(
+  bytes: Uint8Array,
+  before: ReadonlyMap<string, Uint8Array> = new Map(),
+): Promise<{
   readonly state: MailState;
   readonly objects: ReadonlyMap<string, Uint8Array>;
 }> {
@@ -150,6 +209,8 @@ export async function loadWhole(bytes: Uint8Array): Promise<{
   const store: PageStore = {
     write: async () => "",
     async read(kind: PageKind, name) {
+      const old = before.get(name);
+      if (old) return old;
       if (kinds.get(name) !== kind) throw new RangeError(`no page ${name} of kind ${kind}`);
       return objects.get(name)!;
     },

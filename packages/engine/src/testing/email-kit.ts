@@ -1,7 +1,9 @@
-import type { NewEmail } from "../mail/ops/op.ts";
+import type { NewEmail } from "../mail/ops/email.ts";
+import type { MailboxId } from "../mail/ops/names.ts";
+import type { OpOf } from "../mail/ops/op.ts";
 
 /** For tests: an email of nothing but an id, which is made of these octets. */
-export function bareEmail(octets: readonly number[], flags: readonly string[] = []): NewEmail {
+export function bareEmail(octets: readonly number[]): NewEmail {
   const id = new Uint8Array(16);
   id.set(octets);
   const none = new Uint8Array(0);
@@ -16,8 +18,19 @@ export function bareEmail(octets: readonly number[], flags: readonly string[] = 
     sentZone: 0,
     thread: new Uint8Array(8),
     ids: none,
+    subject: none,
     header: none,
     summary: none,
-    flags,
   };
+}
+
+/** An op that puts emails into one mailbox, all with these flags. */
+export function adding(
+  mailbox: MailboxId,
+  emails: readonly NewEmail[],
+  flags: readonly string[] | ((at: number) => readonly string[]) = [],
+): OpOf<"add"> {
+  const flagsOf = typeof flags === "function" ? flags : () => flags;
+  const added = emails.map((email, at) => ({ email, places: [{ mailbox, flags: flagsOf(at) }] }));
+  return { kind: "add", emails: added, since: 0, seconds: 0 };
 }

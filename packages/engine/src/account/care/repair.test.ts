@@ -63,7 +63,7 @@ test("whichever page of rows or headers is lost or damaged, it is made anew, and
     // Message ids are looked up for whatever comes.
     await again.append(
       "Sent",
-      await again.prepare(stream("In-Reply-To: <7@x>\r\n\r\n"), { mailbox: "Sent", flags: [] }),
+      await again.prepare(stream("Subject: Re: mail 7\r\nIn-Reply-To: <7@x>\r\n\r\n"), { mailbox: "Sent", flags: [] }),
     );
     const { state } = again.mail;
     const thread = (email: number) => Buffer.from(state.threadOf(email)).toString("hex");

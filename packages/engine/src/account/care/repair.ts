@@ -9,7 +9,7 @@ import type { Mail } from "../../mail/mail.ts";
 import { openView } from "../../mail/mailbox-view.ts";
 import { bodyName } from "../../mail/ops/names.ts";
 import { PAGE_EMAILS } from "../../mail/state/pages.ts";
-import { ReferenceIndex } from "../../mail/state/reference-index.ts";
+import { ReferenceIndex, threadKeys } from "../../mail/state/reference-index.ts";
 import type { MailState } from "../../mail/state/state.ts";
 import type { ObjectStore } from "../../storage/object-store.ts";
 import type { Notices } from "../delivery/notices.ts";
@@ -80,7 +80,7 @@ async function rebuildPages(tools: RepairTools): Promise<number> {
       wanted.delete(salvaged.id);
       found++;
       const made = await digestOf(salvaged);
-      references.set(email, made.ids);
+      references.set(email, threadKeys(made));
       if (!isInLost(email)) continue;
       const { name, offset, length } = salvaged.place;
       const record = { id: ids.getId(email), key: salvaged.key, object: { name, offset, length } };

@@ -8,8 +8,9 @@ import { EngineError } from "../../errors.ts";
 import { readPack } from "../../mail/checkpoint/pack.ts";
 import type { Body } from "../../mail/contents/contents.ts";
 import { decodeDelivered } from "../../mail/contents/delivered.ts";
+import { emailsOf } from "../../mail/contents/open-entry.ts";
 import { bodyId } from "../../mail/ops/names.ts";
-import { decodeOp } from "../../mail/ops/op.ts";
+import { decodeOp } from "../../mail/ops/op-codec.ts";
 import { ringSealer } from "../keys/sealer.ts";
 import { openSlots, passwordSecret } from "../keys/slots.ts";
 import type { SignUp } from "../sign-in/sign-up.ts";
@@ -122,8 +123,7 @@ class BodyFinder {
     return head.ops.flatMap(({ bytes: encoded, attachmentLengths }, at) => {
       if (attachmentLengths.length === 0) return [];
       const op = decodeOp(encoded);
-      if (op.kind !== "append") return [];
-      return op.emails.flatMap(({ id, place }) => {
+      return emailsOf(op).flatMap(({ id, place }) => {
         const span = place.in === "entry" ? spans[at]?.[place.attachment] : undefined;
         return span ? [{ id: hexText(id), name, ...span }] : [];
       });

@@ -6,8 +6,9 @@ import type { Contents } from "../../mail/contents/contents.ts";
 import type { Threads } from "../../mail/contents/threads.ts";
 import { type TakenBody, takeBody } from "../../mail/intake.ts";
 import type { Appended, Carried, Mail } from "../../mail/mail.ts";
+import type { BodyPlace, NewEmail } from "../../mail/ops/email.ts";
 import { bodyName } from "../../mail/ops/names.ts";
-import type { BodyPlace, NewEmail } from "../../mail/ops/op.ts";
+import type { Placement } from "../../mail/ops/op.ts";
 import type { NewObject, ObjectStore } from "../../storage/object-store.ts";
 import type { MailLog } from "../open-log.ts";
 import type { Platform } from "../platform.ts";
@@ -15,6 +16,9 @@ import type { Platform } from "../platform.ts";
 /** A message that is sealed, but in no mailbox yet. A large one is stored: if it is never appended it is collected. */
 export interface Prepared {
   readonly email: Omit<NewEmail, "thread">;
+  readonly flags: readonly string[];
+  /** What its conversation is known by, if it begins one: `Threads`. */
+  readonly root: Uint8Array;
   /** The sealed body, if it rides in the log entry or is stored along with it. */
   readonly carried: Carried;
   /** Bytes of it. */
@@ -70,8 +74,9 @@ export class MessageWriter {
       asStoreFailure(store.put(prefix + bodyName(id), content)),
     );
     const place: BodyPlace = taken.inline ? { in: "entry", attachment: 0 } : { in: "object", length: taken.length };
-    const email = { ...taken.digest, id, key, place, receivedMs: timeMs, receivedZone: zoneMinutes, flags };
-    return { email, carried: this.#carried(id, taken), heldBytes: taken.sealed?.length ?? 0, since };
+    const { root, ...digest } = taken.digest;
+    const email = { ...digest, id, key, place, receivedMs: timeMs, receivedZone: zoneMinutes };
+    return { email, flags, root, carried: this.#carried(id, taken), heldBytes: taken.sealed?.length ?? 0, since };
   }
 
   #carried(id: Uint8Array, { sealed, inline }: TakenBody): Carried {
@@ -89,20 +94,22 @@ export class MessageWriter {
    * {@link APPEND_EMAILS_MAX} and {@link APPEND_BYTES_MAX}. Errors: as {@link append}. */
   async appendMany(path: string, messages: readonly Prepared[]): Promise<Appended> {
     const { mail, threads } = this.#options;
-    const given = await threads.assign(messages.map(({ email }) => email.ids));
+    const { id: mailbox } = mail.getMailbox(path);
+    const given = await threads.assign(messages.map(({ email, root }) => ({ ...email, root })));
     for (let tries = 1; ; tries++) {
       const attachments: Uint8Array[] = [];
       const along: NewObject[] = [];
-      const emails = messages.map(({ email, carried }, at): NewEmail => {
+      const emails = messages.map(({ email, flags, carried }, at) => {
         const isInEntry = email.place.in === "entry";
         const place = isInEntry ? ({ in: "entry", attachment: attachments.length } as const) : email.place;
         attachments.push(...(carried.attachments ?? []));
         along.push(...(carried.along ?? []));
-        return { ...email, place, thread: given[at]! };
+        const places: readonly Placement[] = [{ mailbox, flags }];
+        return { email: { ...email, place, thread: given[at]! }, places };
       });
       const since = Math.min(...messages.map((message) => message.since));
       try {
-        return await mail.append(path, emails, since, { attachments, along });
+        return await mail.add(emails, since, { attachments, along });
       } catch (error) {
         const isInTheWay = error instanceof EngineError && error.code === "conflict";
         if (!isInTheWay || tries === APPEND_TRIES) throw error;
@@ -115,9 +122,9 @@ export class MessageWriter {
   async #againMany(messages: readonly Prepared[], path: string): Promise<Prepared[]> {
     const again: Prepared[] = [];
     for (const message of messages) {
-      const { email } = message;
       const since = this.#options.bay.position;
-      again.push(email.place.in === "object" ? await this.again(email, path) : { ...message, since });
+      const isStored = message.email.place.in === "object";
+      again.push(isStored ? await this.again(message, path) : { ...message, since });
     }
     return again;
   }
@@ -127,7 +134,7 @@ export class MessageWriter {
    * surely stays is brought again as it is; what is condemned is stored under a new name. Errors: `unavailable` if it
    * is gone.
    */
-  async again(email: Omit<NewEmail, "thread">, mailbox: string): Promise<Prepared> {
+  async again({ email, flags, root }: Pick<Prepared, "email" | "flags" | "root">, mailbox: string): Promise<Prepared> {
     const { bay, store, prefix, contents } = this.#options;
     await bay.sync();
     const since = bay.position;
@@ -139,10 +146,10 @@ export class MessageWriter {
         email.size,
       );
       const received = { timeMs: email.receivedMs, zoneMinutes: email.receivedZone };
-      return this.write(body.read(0, email.size), { mailbox, flags: email.flags, received });
+      return this.write(body.read(0, email.size), { mailbox, flags, received });
     }
     const { found } = await asStoreFailure(store.get(prefix + name, { start: 0, end: 1 }));
     if (!found) throw new EngineError("unavailable", "the message took too long to be stored, send it again");
-    return { email, carried: {}, heldBytes: 0, since };
+    return { email, flags, root, carried: {}, heldBytes: 0, since };
   }
 }

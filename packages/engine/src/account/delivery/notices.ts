@@ -1,18 +1,19 @@
 import { hexText } from "../../bay/entry.ts";
 import { hash, utf8 } from "../../crypto/index.ts";
-import type { Threads } from "../../mail/contents/threads.ts";
 import type { Mail } from "../../mail/mail.ts";
 import type { Platform } from "../platform.ts";
 import type { MessageWriter } from "./message-writer.ts";
 
 export interface NoticesOptions {
   readonly mail: Mail;
-  readonly threads: Threads;
   readonly messages: MessageWriter;
   readonly platform: Platform;
 }
 
-/** Messages that the account itself writes to its owner, each told once: its Message-ID follows from what it tells. */
+/** Records of what was told. A mail can't pretend that something was: any stranger may write any Message-ID. */
+const NOTICE = "notice";
+
+/** Messages that the account itself writes to its owner, each told once. */
 export class Notices {
   readonly #options: NoticesOptions;
 
@@ -22,9 +23,10 @@ export class Notices {
 
   /** Puts a message into the mailbox at `path`, which is made if need be, unless `about` was told before. */
   async tell(path: string, about: string, subject: string, lines: readonly string[]): Promise<void> {
-    const { mail, threads, messages, platform } = this.#options;
-    const messageId = `${hexText(hash(utf8(about)).subarray(0, 16))}@notice.restante.invalid`;
-    if (await threads.knows(messageId)) return;
+    const { mail, messages, platform } = this.#options;
+    const id = hexText(hash(utf8(about)).subarray(0, 16));
+    if (mail.state.records.find(NOTICE, id)) return;
+    const messageId = `${id}@notice.restante.invalid`;
     await mail.ensure(path);
     const text = [
       `Date: ${new Date(platform.now()).toUTCString().replace("GMT", "+0000")}`,
@@ -38,6 +40,8 @@ export class Notices {
       "",
     ].join("\r\n");
     await messages.append(path, await messages.write(once(utf8(text)), { mailbox: path, flags: [] }));
+    // Killed in between it is told twice, rather than never.
+    await mail.push({ kind: "record", records: [{ type: NOTICE, id, value: new Uint8Array(0) }] });
   }
 }
 

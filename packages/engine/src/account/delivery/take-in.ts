@@ -1,11 +1,15 @@
+import { parseHeaders } from "@restante/mime";
 import { hexText } from "../../bay/entry.ts";
 import { asStoreFailure } from "../../bay/store-failure.ts";
 import { CryptoError, openNote, type Ring } from "../../crypto/index.ts";
 import { decodeDelivered } from "../../mail/contents/delivered.ts";
+import { conversationOf } from "../../mail/contents/digest.ts";
+import { decodeHeader } from "../../mail/contents/header.ts";
 import type { Threads } from "../../mail/contents/threads.ts";
 import type { Mail } from "../../mail/mail.ts";
+import type { NewEmail } from "../../mail/ops/email.ts";
 import { INBOX_ID } from "../../mail/ops/names.ts";
-import type { NewEmail, TakenNote } from "../../mail/ops/op.ts";
+import type { TakenNote } from "../../mail/ops/op.ts";
 import type { ObjectStore } from "../../storage/object-store.ts";
 import type { MailLog } from "../open-log.ts";
 import type { Platform } from "../platform.ts";
@@ -46,6 +50,9 @@ export interface TakeInOptions {
   readonly platform: Platform;
   readonly ring: Ring;
 }
+
+/** A note that was opened, and what its conversation is known by, if it begins one. */
+type ReadNote = TakenNote & { readonly root: Uint8Array };
 
 interface Failure {
   readonly tries: number;
@@ -191,30 +198,30 @@ export class TakeIn {
   }
 
   /** Resolves with false if the op was refused: it must be made upon a newer view. */
-  async #push(notes: readonly TakenNote[], listed: number): Promise<boolean> {
+  async #push(notes: readonly ReadNote[], listed: number): Promise<boolean> {
     const { bay, messages, platform } = this.#options;
     const seconds = Math.floor(platform.now() / 1000);
-    const push = async (some: readonly TakenNote[], upon: number) =>
+    const push = async (some: readonly ReadNote[], upon: number) =>
       bay.push({ op: { kind: "take-in", notes: await this.#threaded(some), listed: upon, seconds } });
     const outcome = await push(notes, listed);
     if (outcome.refusal) return false;
     // Their bodies are about to be deleted: they came so late that nobody knew whose they were.
     const condemned = notes.filter(({ note }) => outcome.condemned.includes(note));
     if (condemned.length === 0) return true;
-    const again: TakenNote[] = [];
+    const again: ReadNote[] = [];
     for (const note of condemned) {
-      const { email } = await messages.again(note.email, "");
+      const { email } = await messages.again({ email: note.email, flags: [], root: note.root }, "");
       again.push({ ...note, email: { ...email, thread: note.email.thread } });
     }
     return (await push(again, bay.position)).refusal === undefined;
   }
 
-  async #threaded(notes: readonly TakenNote[]): Promise<TakenNote[]> {
-    const threads = await this.#options.threads.assign(notes.map(({ email }) => email.ids));
-    return notes.map((note, at) => ({ ...note, email: { ...note.email, thread: threads[at]! } }));
+  async #threaded(notes: readonly ReadNote[]): Promise<TakenNote[]> {
+    const threads = await this.#options.threads.assign(notes.map(({ email, root }) => ({ ...email, root })));
+    return notes.map(({ root, ...note }, at) => ({ ...note, email: { ...note.email, thread: threads[at]! } }));
   }
 
-  async #readNote(name: string): Promise<TakenNote | undefined> {
+  async #readNote(name: string): Promise<ReadNote | undefined> {
     const { store, prefix, platform, ring } = this.#options;
     // What did not open may have been damaged on its way.
     const copyAgeMaxMs = this.#failures.has(name) ? undefined : NOTE_COPY_AGE_MAX_MS;
@@ -223,21 +230,24 @@ export class TakeIn {
     try {
       const note = openNote(platform.crypto, ring, name, got.bytes, platform.trustedHosts);
       const { bodyId, objectLength, ...mail } = decodeDelivered(note.summary);
+      const { ids, subject, root } = conversationOf(parseHeaders(decodeHeader(mail.header)));
       const email: NewEmail = {
         ...mail,
+        ids,
+        subject,
         id: bodyId,
         place:
           objectLength === 0
             ? { in: "note", name, offset: note.bodyOffset, length: got.bytes.length - note.bodyOffset }
             : { in: "object", length: objectLength },
         thread: new Uint8Array(8),
-        flags: [],
       };
       this.#failures.delete(name);
       return {
         note: name,
-        mailbox: note.verified ? INBOX_ID : await this.#options.mail.ensure(UNVERIFIED),
         email,
+        root,
+        places: [{ mailbox: note.verified ? INBOX_ID : await this.#options.mail.ensure(UNVERIFIED), flags: [] }],
         stream: note.verified ? hexText(note.origin.host) + hexText(note.origin.stream) : "",
         counter: note.origin.counter,
         givenUp: note.origin.givenUp,

@@ -20,6 +20,7 @@ const PURPOSE = {
   rows: "page",
   headers: "page",
   references: "page",
+  values: "page",
 } as const;
 
 /** The owner made new keys: a sign-in with them opens what was sealed since. */

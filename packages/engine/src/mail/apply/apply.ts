@@ -1,13 +1,20 @@
-import { bodyId, FOUNDER, type MailboxId, mailboxId } from "../ops/names.ts";
-import type { NewEmail, Op, TakenNote } from "../ops/op.ts";
+import { equalBytes, hash } from "../../crypto/primitives.ts";
+import { bodyId, FOUNDER, mailboxId } from "../ops/names.ts";
+import type { Op, OpOf, TakenNote } from "../ops/op.ts";
 import { NOTHING, type Outcome } from "../ops/outcome.ts";
 import type { PlacedOp } from "../ops/placed-op.ts";
-import { createFlagChange, splitFlags } from "../state/flags.ts";
+import { createFlagChange } from "../state/flags.ts";
 import type { Mailbox } from "../state/mailbox.ts";
+import { RESIDENT_BYTES_MAX, type RecordValue, type ValuePlace } from "../state/records.ts";
 import { type MailState, normalizeInbox } from "../state/state.ts";
-import { Block, type OpIdentity } from "./block.ts";
-import { judge, type Verdict } from "./judge.ts";
+import { Block } from "./block.ts";
+import { judge } from "./judge.ts";
+import { destroyMailbox, makeMailbox, writePath } from "./mailboxes.ts";
+import { performChange } from "./perform-change.ts";
+import { performFolders } from "./perform-folders.ts";
+import { nameAt, putEmail, takeRows } from "./rows.ts";
 import { rowsKnown, targetRows } from "./target-rows.ts";
+import type { Verdict } from "./verdict.ts";
 
 /**
  * What ops mean. Two steps, so that linear and merge mode share one meaning:
@@ -28,11 +35,12 @@ export function applyBlock(state: MailState, ops: readonly PlacedOp[]): Outcome[
   block.end();
   const { uid } = state.memberships.columns;
   const uidsOf = (rows: readonly number[]): readonly number[] => rows.map((row) => uid.get(row));
-  return outcomes.map((outcome) =>
-    outcome.added.length === 0
-      ? outcome
-      : { ...outcome, addedUids: uidsOf(outcome.added), sourceUids: uidsOf(outcome.sources) },
-  );
+  return outcomes.map((outcome) => {
+    const [first] = outcome.added;
+    if (first === undefined) return outcome;
+    const { uidValidity } = state.mailboxOf(first);
+    return { ...outcome, uidValidity, addedUids: uidsOf(outcome.added), sourceUids: uidsOf(outcome.sources) };
+  });
 }
 
 /** Carries out `op`, which is what passed of the placed one. */
@@ -41,10 +49,21 @@ function perform(state: MailState, placed: PlacedOp, op: Op, block: Block): Part
     case "begin":
       return performBegin(state, placed, op, block);
     case "create": {
-      const mailbox = makeMailbox(state, placed, op.path, op.specialUse, block);
+      const mailbox = makeMailbox(state, placed, 0, op, block);
       block.number([mailbox], op.seconds, placed);
       return { mailbox: mailbox.id };
     }
+    case "change":
+      return performChange(state, placed, op, block);
+    case "folders":
+      return performFolders(state, placed, op, block);
+    case "replace":
+      return performReplace(state, placed, op, block);
+    case "record":
+      return performRecord(state, placed, op, block);
+    case "requires":
+      state.requires = Math.max(state.requires, op.version);
+      return {};
     case "rename": {
       for (const { mailbox: id, path } of op.paths) {
         const mailbox = state.findMailbox(id);
@@ -53,7 +72,7 @@ function perform(state: MailState, placed: PlacedOp, op: Op, block: Block): Part
       return {};
     }
     case "rename-inbox": {
-      const mailbox = makeMailbox(state, placed, op.path, undefined, block);
+      const mailbox = makeMailbox(state, placed, 0, op, block);
       block.number([mailbox], op.seconds, placed);
       const sources = rowsKnown(state, placed, state.inbox, block);
       return { mailbox: mailbox.id, ...moveRows(state, placed, block, sources, mailbox, op.seconds, true) };
@@ -61,19 +80,14 @@ function perform(state: MailState, placed: PlacedOp, op: Op, block: Block): Part
     case "delete": {
       const mailbox = state.findMailbox(op.mailbox);
       if (!mailbox) return {};
-      const removed = takeRows(state, placed, mailbox, rowsKnown(state, placed, mailbox, block), block);
-      block.touch(mailbox);
-      block.delete(mailbox, placed);
-      return { removed, mailbox: mailbox.id };
+      return { removed: destroyMailbox(state, placed, mailbox, block), mailbox: mailbox.id };
     }
     case "subscribe":
       if (op.on) state.subscriptions.add(normalizeInbox(op.path));
       else state.subscriptions.delete(normalizeInbox(op.path));
       return {};
-    case "append":
-      return {
-        added: op.emails.map((email, index) => addEmail(state, placed, block, op.mailbox, email, index, op.seconds)),
-      };
+    case "add":
+      return performAdd(state, placed, op, block);
     case "take-in":
       return performTakeIn(state, placed, op, block);
     case "flags":
@@ -118,7 +132,7 @@ function perform(state: MailState, placed: PlacedOp, op: Op, block: Block): Part
     case "raise": {
       const mailboxes = state.liveMailboxes().filter((mailbox) => block.isLiveFor(placed, mailbox));
       block.number(mailboxes, op.seconds, placed);
-      for (const mailbox of mailboxes) block.touch(mailbox);
+      for (const mailbox of mailboxes) block.touchProps(mailbox);
       state.epoch++;
       return {};
     }
@@ -127,11 +141,12 @@ function perform(state: MailState, placed: PlacedOp, op: Op, block: Block): Part
   }
 }
 
-function performBegin(state: MailState, placed: PlacedOp, op: Op & { kind: "begin" }, block: Block): Partial<Outcome> {
+function performBegin(state: MailState, placed: PlacedOp, op: OpOf<"begin">, block: Block): Partial<Outcome> {
   state.begun = true;
   const mailboxes = op.folders.map(({ path, specialUse }, index) => {
-    const mailbox = state.addMailbox(mailboxId(FOUNDER, 0, index), path, specialUse, 0);
-    block.touch(mailbox);
+    const mailbox = state.addMailbox(mailboxId(FOUNDER, 0, index), path, { specialUse });
+    mailbox.made = block.modSeq;
+    block.touchProps(mailbox);
     state.subscriptions.add(path);
     return mailbox;
   });
@@ -139,60 +154,30 @@ function performBegin(state: MailState, placed: PlacedOp, op: Op & { kind: "begi
   return {};
 }
 
-function makeMailbox(
-  state: MailState,
-  placed: PlacedOp,
-  path: string,
-  specialUse: (Op & { kind: "create" })["specialUse"],
-  block: Block,
-): Mailbox {
-  const mailbox = state.addMailbox(mailboxId(placed.writer, placed.sequence, 0), path, specialUse, 0);
-  writePath(mailbox, path, block);
-  return mailbox;
-}
-
-function writePath(mailbox: Mailbox, path: string, block: Block): void {
-  mailbox.wantedPath = normalizeInbox(path);
-  mailbox.pathWritten = block.nextPathOrder();
-  block.touch(mailbox);
-}
-
-function addEmail(
-  state: MailState,
-  placed: PlacedOp,
-  block: Block,
-  to: MailboxId,
-  email: NewEmail,
-  index: number,
-  seconds: number,
-): number {
-  const mailbox = state.findMailbox(to) ?? state.inbox;
-  const row = state.addEmail(email, { entry: placed.entry, op: placed.place, index });
-  const { bits, keywords } = splitFlags(email.flags);
-  return state.addMembership({ ...nameAt(placed, index) }, mailbox, {
-    uid: block.nextUid(mailbox, placed),
-    modSeq: block.modSeq,
-    flags: bits,
-    keywords: state.keywords.number(keywords),
-    email: row,
-    saved: seconds,
+function performAdd(state: MailState, placed: PlacedOp, op: OpOf<"add">, block: Block): Partial<Outcome> {
+  let index = 0;
+  const added = op.emails.flatMap((email, at) => {
+    const rows = putEmail(state, placed, block, email, { at, index, seconds: op.seconds });
+    index += email.places.length;
+    return rows;
   });
+  return { added };
 }
 
-function performTakeIn(
-  state: MailState,
-  placed: PlacedOp,
-  op: Op & { kind: "take-in" },
-  block: Block,
-): Partial<Outcome> {
-  // A name's index is the note's place in the op as it is stored, whatever was left out.
-  const places = new Map(placed.op.kind === "take-in" ? placed.op.notes.map(({ note }, index) => [note, index]) : []);
-  const added = op.notes.map((note) => {
-    const index = places.get(note.note) ?? 0;
+function performTakeIn(state: MailState, placed: PlacedOp, op: OpOf<"take-in">, block: Block): Partial<Outcome> {
+  // Names follow from the op as it is stored, whatever was left out.
+  const stored = new Map<string, { readonly at: number; readonly index: number }>();
+  let index = 0;
+  for (const [at, { note, places }] of (placed.op.kind === "take-in" ? placed.op.notes : op.notes).entries()) {
+    if (!stored.has(note)) stored.set(note, { at, index });
+    index += places.length;
+  }
+  const added = op.notes.flatMap((note) => {
     state.takenNotes.set(note.note, placed.entry);
     if (note.stream !== "") countNote(state, note, op.seconds);
-    return addEmail(state, placed, block, note.mailbox, note.email, index, op.seconds);
+    return putEmail(state, placed, block, note, { ...stored.get(note.note)!, seconds: op.seconds });
   });
+  if (added.length > 0) state.changed.delivery = block.modSeq;
   return { added };
 }
 
@@ -214,7 +199,7 @@ function countNote(state: MailState, { stream, counter, givenUp }: TakenNote, se
 /** Numbers of one stream that may be missing at once and still be told to the owner one by one. */
 const MISSING_MAX = 1000;
 
-function performFlags(state: MailState, placed: PlacedOp, op: Op & { kind: "flags" }, block: Block): Partial<Outcome> {
+function performFlags(state: MailState, placed: PlacedOp, op: OpOf<"flags">, block: Block): Partial<Outcome> {
   const { columns } = state.memberships;
   const change = createFlagChange(state.keywords, op.change);
   const changed: number[] = [];
@@ -267,29 +252,44 @@ function moveRows(
   return { sources, added, removed: from ? takeRows(state, placed, from, sources, block) : [] };
 }
 
-/** Takes rows out of their mailbox. Returns those that were there: others took the rest, not knowing of this. */
-function takeRows(
-  state: MailState,
-  placed: PlacedOp,
-  mailbox: Mailbox,
-  rows: readonly number[],
-  block: Block,
-): readonly number[] {
-  const removed = rows.filter((row) => state.isLive(row));
-  if (removed.length > 0) {
-    state.removeMemberships(mailbox, removed, block.modSeq);
-    block.touch(mailbox);
-  }
-  if (placed.judged) block.take(rows, placed);
-  return removed;
-}
-
-function nameAt(placed: OpIdentity, index: number): { writer: OpIdentity["writer"]; sequence: number; index: number } {
-  return { writer: placed.writer, sequence: placed.sequence, index };
-}
-
 /** Whether the state names this object. Pages and packs are named by manifests; `judge` sees to them. */
 function isReferenced(state: MailState, name: string): boolean {
   const row = name.startsWith("body/") ? state.findEmail(bodyId(name)) : undefined;
   return row !== undefined && state.isHeld(row);
+}
+
+/** REPLACE is a move in place: RFC 8508 §3.1. The lasting name goes over. */
+function performReplace(state: MailState, placed: PlacedOp, op: OpOf<"replace">, block: Block): Partial<Outcome> {
+  const { mailbox, target: targets } = op;
+  const [row] = targetRows(state, placed, { mailbox, targets }, block);
+  if (row === undefined) return {};
+  const name = state.lastingNameOf(row);
+  const flags = withFlags(state.flagNames(row), op);
+  const place = { at: 0, index: 0, seconds: op.seconds };
+  const added = putEmail(state, placed, block, { email: op.email, places: [{ mailbox, flags }] }, place);
+  for (const made of added) state.lastingNames.give(made, name);
+  block.movedTo.set(row, [...(block.movedTo.get(row) ?? []), ...added]);
+  return { sources: [row], added, removed: takeRows(state, placed, state.mailboxOf(row), [row], block) };
+}
+
+function withFlags(flags: readonly string[], { add, remove }: OpOf<"replace">): string[] {
+  const without = new Set(remove.map((flag) => flag.toLowerCase()));
+  return [...flags.filter((flag) => !without.has(flag.toLowerCase())), ...add];
+}
+
+function performRecord(state: MailState, placed: PlacedOp, op: OpOf<"record">, block: Block): Partial<Outcome> {
+  for (const [index, { type, id, value }] of op.records.entries()) {
+    const place: ValuePlace = { in: "entry", entry: placed.entry, op: placed.place, index };
+    const kept: RecordValue | undefined =
+      value && (value.length <= RESIDENT_BYTES_MAX ? { bytes: value } : { hash: hash(value), place });
+    if (!isSameValue(state.records.find(type, id)?.value, kept))
+      state.records.set({ type, id, modSeq: block.modSeq, value: kept });
+  }
+  return {};
+}
+
+function isSameValue(a: RecordValue | undefined, b: RecordValue | undefined): boolean {
+  if (!a || !b) return a === b;
+  const [one, other] = [a, b].map((value) => ("bytes" in value ? value.bytes : value.hash));
+  return "bytes" in a === "bytes" in b && equalBytes(one!, other!);
 }

@@ -23,10 +23,13 @@ export class Block {
   readonly #deletes: { readonly mailbox: Mailbox; readonly author: Author }[] = [];
   readonly #numbered: Numbered[] = [];
   #pathsWritten = false;
+  #hasMailboxOps = false;
+  readonly #ops: number;
 
   constructor(state: MailState, ops: number) {
     this.#state = state;
     this.#firstRow = state.memberships.rows;
+    this.#ops = ops;
     state.modSeq += ops;
     this.modSeq = state.modSeq;
   }
@@ -67,6 +70,14 @@ export class Block {
     mailbox.highestModSeq = this.modSeq;
   }
 
+  /** What is told of the mailbox itself changed: its path, role, order, UIDVALIDITY, or whether it is there. */
+  touchProps(mailbox: Mailbox): void {
+    this.touch(mailbox);
+    mailbox.propsModSeq = this.modSeq;
+    this.#state.changed.mailbox = this.modSeq;
+    this.#hasMailboxOps = true;
+  }
+
   /** A mailbox that some op of this block made, or whose UIDVALIDITY it raises. */
   number(mailboxes: readonly Mailbox[], seconds: number, author: Author): void {
     this.#numbered.push({ mailboxes, seconds, author });
@@ -104,6 +115,9 @@ export class Block {
       if (adds.every((add) => knowsOp(author, add.author))) mailbox.gone = true;
     }
     if (this.#pathsWritten || this.#deletes.length > 0) showPaths(this.#state);
+    // Who saw a part of such a block may have seen any mailbox otherwise: at another path, or gone.
+    if (this.#ops > 1 && this.#hasMailboxOps)
+      for (const mailbox of this.#state.mailboxes) mailbox.propsModSeq = this.modSeq;
   }
 
   #numberMessages(mailbox: Mailbox, adds: readonly Adds[]): void {
@@ -181,7 +195,7 @@ export interface OpIdentity {
  * free of `path (2)`, `path (3)`, … In linear mode a wanted path is always free. */
 function showPaths(state: MailState): void {
   const taken = new Map<string, MailboxId>();
-  const live = state.liveMailboxes().sort((a, b) => a.pathWritten - b.pathWritten || a.ordinal - b.ordinal);
+  const live = state.allMailboxes().sort((a, b) => a.pathWritten - b.pathWritten || a.ordinal - b.ordinal);
   const waiting: Mailbox[] = [];
   for (const mailbox of live)
     if (taken.has(mailbox.wantedPath)) waiting.push(mailbox);

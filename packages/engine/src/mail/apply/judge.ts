@@ -1,17 +1,14 @@
+import { equalBytes } from "../../crypto/primitives.ts";
+import type { NewEmail } from "../ops/email.ts";
 import { bodyName, INBOX_ID, PATH_DELIMITER } from "../ops/names.ts";
-import type { NewEmail, Op } from "../ops/op.ts";
-import type { Outcome, Refusal } from "../ops/outcome.ts";
+import type { ChangeItem, Op, OpOf, Placement, Targets } from "../ops/op.ts";
+import type { ItemOutcome, Refusal } from "../ops/outcome.ts";
 import { changesFlags, DELETED } from "../state/flags.ts";
 import { type MailState, normalizeInbox } from "../state/state.ts";
+import { judgeFolders } from "./judge-folders.ts";
+import { isSomewhere, NOWHERE } from "./placement.ts";
 import { resolveTargets, runsOf, type TargetOp } from "./target-rows.ts";
-
-/** What `judge` says of an op: STORAGE rules, verdict. */
-export interface Verdict {
-  /** The op narrowed to what passed; absent if void. */
-  readonly op?: Op;
-  readonly outcome?: Partial<Outcome>;
-}
-const refuse = (refusal: Refusal): Verdict => ({ outcome: { refusal } });
+import { holdsClaim, refuse, type Verdict } from "./verdict.ts";
 
 /** Asks `op`'s preconditions of `state`: STORAGE rules, verdict 1 to 4. */
 export function judge(state: MailState, op: Op): Verdict {
@@ -27,8 +24,8 @@ export function judge(state: MailState, op: Op): Verdict {
     case "delete":
       if (op.mailbox === INBOX_ID) return refuse("inbox");
       return state.findMailbox(op.mailbox) ? { op } : refuse("no-mailbox");
-    case "append":
-      return judgeAppend(state, op);
+    case "add":
+      return judgeAdd(state, op);
     case "take-in":
       return judgeTakeIn(state, op);
     case "flags":
@@ -50,15 +47,24 @@ export function judge(state: MailState, op: Op): Verdict {
     case "forget":
     case "raise":
     case "nop":
+    case "requires":
       return { op };
+    case "change":
+      return judgeChange(state, op);
+    case "folders":
+      return judgeFolders(state, op);
+    case "replace":
+      return judgeReplace(state, op);
+    case "record":
+      return holdsClaim(state, op.ifState) ? { op } : refuse("changed");
   }
 }
 
 function pathIsFree(state: MailState, path: string): boolean {
-  return normalizeInbox(path) !== "INBOX" && state.findPath(path) === undefined;
+  return normalizeInbox(path) !== "INBOX" && state.holderOf(path) === undefined;
 }
 
-function judgeRename(state: MailState, op: Op & { kind: "rename" }): Verdict {
+function judgeRename(state: MailState, op: OpOf<"rename">): Verdict {
   const moving = new Set(op.paths.map(({ mailbox }) => mailbox));
   const [first] = op.paths;
   if (!first || moving.has(INBOX_ID)) return refuse("inbox");
@@ -71,18 +77,31 @@ function judgeRename(state: MailState, op: Op & { kind: "rename" }): Verdict {
   return { op: { ...op, paths: op.paths.filter((item) => state.findMailbox(item.mailbox)) } };
 }
 
-function judgeAppend(state: MailState, op: Op & { kind: "append" }): Verdict {
-  if (!state.findMailbox(op.mailbox)) return refuse("no-mailbox");
-  const isStored = op.emails.some(({ place }) => place.in === "object");
-  if (isStored && state.lastForget > op.since) return refuse("stale");
-  return op.emails.some((email) => isCondemned(state, email)) ? refuse("condemned") : { op };
+function judgeAdd(state: MailState, op: OpOf<"add">): Verdict {
+  const emails = op.emails.map(({ email, places }) => ({
+    email,
+    places: places.map((place) => (state.findMailbox(place.mailbox) ? place : NOWHERE)),
+  }));
+  if (!emails.some(({ places }) => places.some(isSomewhere))) return refuse("no-mailbox");
+  const unsafe = judgeBodies(
+    state,
+    op.emails.map(({ email }) => email),
+    op.since,
+  );
+  return unsafe ? refuse(unsafe) : { op: { ...op, emails } };
+}
+
+/** Why bodies that were stored by themselves can't be named now, if they can't: the collector may have come between. */
+function judgeBodies(state: MailState, emails: readonly NewEmail[], since: number): Refusal | undefined {
+  if (state.lastForget > since && emails.some(({ place }) => place.in === "object")) return "stale";
+  return emails.some((email) => isCondemned(state, email)) ? "condemned" : undefined;
 }
 
 function isCondemned(state: MailState, { id, place }: NewEmail): boolean {
   return place.in === "object" && state.condemned.has(bodyName(id));
 }
 
-function judgeTakeIn(state: MailState, op: Op & { kind: "take-in" }): Verdict {
+function judgeTakeIn(state: MailState, op: OpOf<"take-in">): Verdict {
   if (state.lastForget > op.listed) return refuse("stale");
   const repeated = op.notes.filter(({ note, stream, counter }) => {
     const known = state.streams.get(stream);
@@ -91,12 +110,63 @@ function judgeTakeIn(state: MailState, op: Op & { kind: "take-in" }): Verdict {
   });
   const notes = op.notes
     .filter((note) => !repeated.includes(note) && !isCondemned(state, note.email))
-    .map((note) => (state.findMailbox(note.mailbox) ? note : { ...note, mailbox: INBOX_ID }));
+    .map((note) => ({ ...note, places: placesThere(state, note.places) }));
   const outcome = {
     repeated: repeated.map(({ note }) => note),
     condemned: op.notes.filter(({ email }) => isCondemned(state, email)).map(({ note }) => note),
   };
   return notes.length > 0 ? { op: { ...op, notes }, outcome } : { outcome };
+}
+
+/** INBOX stands in for a mailbox that is gone, once. */
+function placesThere(state: MailState, places: readonly Placement[]): readonly Placement[] {
+  let isInInbox = places.some(({ mailbox }) => mailbox === INBOX_ID);
+  return places.map((place) => {
+    if (state.findMailbox(place.mailbox)) return place;
+    if (isInInbox) return NOWHERE;
+    isInInbox = true;
+    return { ...place, mailbox: INBOX_ID };
+  });
+}
+
+function judgeReplace(state: MailState, op: OpOf<"replace">): Verdict {
+  const mailbox = state.findMailbox(op.mailbox);
+  if (!mailbox) return refuse("no-mailbox");
+  const { rows } = resolveTargets(state, mailbox, op.target);
+  const [row] = rows;
+  if (row === undefined || rows.length > 1) return refuse("gone");
+  if (!isEmail(state, state.emailOf(row), op.ifEmail)) return refuse("changed");
+  const unsafe = judgeBodies(state, [op.email], op.since);
+  return unsafe ? refuse(unsafe) : { op };
+}
+
+function isEmail(state: MailState, email: number, id: Uint8Array | undefined): boolean {
+  return id === undefined || equalBytes(state.emails.columns.id.getId(email), id);
+}
+
+/** Each item by itself: it is narrowed to the targets that are there, or refused. */
+function judgeChange(state: MailState, op: OpOf<"change">): Verdict {
+  if (!holdsClaim(state, op.ifState)) return refuse("changed");
+  const judged = op.items.map((item) => judgeItem(state, item));
+  const outcome = { items: judged.map(({ refusal }) => ({ ...NO_ITEM, ...(refusal ? { refusal } : {}) })) };
+  if (judged.every(({ refusal }) => refusal !== undefined)) return { outcome };
+  return { op: { ...op, items: judged.map(({ item }) => item) }, outcome };
+}
+
+const NO_ITEM: ItemOutcome = { emails: [], added: [] };
+
+function judgeItem(state: MailState, item: ChangeItem): { readonly item: ChangeItem; readonly refusal?: Refusal } {
+  const refused = (refusal: Refusal) => ({ item: { ...item, targets: [] }, refusal });
+  const targets: Targets[] = [];
+  for (const { mailbox: id, targets: runs } of item.targets) {
+    const mailbox = state.findMailbox(id);
+    const rows = mailbox ? resolveTargets(state, mailbox, runs).rows : [];
+    if (!rows.every((row) => isEmail(state, state.emailOf(row), item.ifEmail))) return refused("changed");
+    if (mailbox && rows.length > 0) targets.push({ mailbox: id, targets: runsOf(state, mailbox, rows) });
+  }
+  if (targets.length === 0) return refused("gone");
+  if (item.join.some((id) => !state.findMailbox(id))) return refused("no-mailbox");
+  return { item: { ...item, targets } };
 }
 
 function judgeTargets(state: MailState, op: TargetOp): Verdict {

@@ -1,9 +1,10 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { bareEmail } from "../../testing/email-kit.ts";
+import { adding, bareEmail } from "../../testing/email-kit.ts";
 import { blocks, closedSets, has, opsOf } from "../../testing/numbering-model.ts";
+import type { NewEmail } from "../ops/email.ts";
 import { FOUNDER, INBOX_ID, type MailboxId, mailboxId, type WriterId } from "../ops/names.ts";
-import type { NewEmail, Op } from "../ops/op.ts";
+import type { Op } from "../ops/op.ts";
 import type { PlacedOp } from "../ops/placed-op.ts";
 import type { Mailbox } from "../state/mailbox.ts";
 import { MailState, normalizeInbox } from "../state/state.ts";
@@ -47,16 +48,13 @@ const made = (op: number): MailboxId => mailboxId(writerOf(op), 1, 0);
 const nameOf = ({ op, index }: Name) =>
   op < 0 ? { writer: SEEDER, sequence: 3 + op, index } : { writer: writerOf(op), sequence: 1, index };
 
-const email = (op: number, index: number): NewEmail =>
-  bareEmail([op + 100, index], op === M0.op && index === M0.index ? ["\\Deleted"] : []);
-
-const append = (op: number, mailbox: MailboxId, count = 1): Op => ({
-  kind: "append",
-  mailbox,
-  emails: Array.from({ length: count }, (_, index) => email(op, index)),
-  since: 0,
-  seconds: 0,
-});
+const email = (op: number, index: number): NewEmail => bareEmail([op + 100, index]);
+const append = (op: number, mailbox: MailboxId, count = 1): Op =>
+  adding(
+    mailbox,
+    Array.from({ length: count }, (_, index) => email(op, index)),
+    (index) => (op === M0.op && index === M0.index ? ["\\Deleted"] : []),
+  );
 
 /** INBOX with one message, A with two of which the first is \Deleted, B empty: what everybody knows. */
 function begun(): MailState {
@@ -302,7 +300,7 @@ function brokenAlone(log: Log, { mailboxes, hidden, emails }: Shown): string | u
   if (new Set(mailboxes.map(({ uidValidity }) => uidValidity)).size < mailboxes.length) return "M5";
   if (hidden.size > 0) return "M2 hidden";
   // An email that no mailbox shows was taken by an EXPUNGE or DELETE of somebody who knew it.
-  const count = 3 + log.steps.filter((_, op) => log.passed(op).kind === "append").length;
+  const count = 3 + log.steps.filter((_, op) => log.passed(op).kind === "add").length;
   const takers = log.steps.some((_, op) => log.passed(op).kind === "expunge" || log.passed(op).kind === "delete");
   return emails.size < count && !takers ? "M2 lost" : undefined;
 }
@@ -406,9 +404,11 @@ function plain(ops: readonly Op[]): unknown {
   for (const [number, op] of ops.entries()) {
     const own = (index: number) => nameOf({ op: number, index });
     switch (op.kind) {
-      case "append": {
-        const box = boxes.get(op.mailbox);
-        if (box) for (const index of op.emails.keys()) put(box, own(index), []);
+      case "add": {
+        for (const [index, { places }] of op.emails.entries()) {
+          const box = boxes.get(places[0]!.mailbox);
+          if (box) put(box, own(index), []);
+        }
         break;
       }
       case "flags": {

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { PageStore } from "../../bay/snapshots.ts";
-import { bareEmail } from "../../testing/email-kit.ts";
+import { adding, bareEmail } from "../../testing/email-kit.ts";
 import {
   blocks,
   closedSets,
@@ -20,8 +20,9 @@ import {
 } from "../../testing/numbering-model.ts";
 import type { EmailSource } from "../checkpoint/email-capture.ts";
 import { captureMail, loadMail } from "../checkpoint/snapshot.ts";
+import type { NewEmail } from "../ops/email.ts";
 import { INBOX_ID, type MailboxId, type WriterId } from "../ops/names.ts";
-import type { NewEmail, Op } from "../ops/op.ts";
+import type { Op } from "../ops/op.ts";
 import type { PlacedOp } from "../ops/placed-op.ts";
 import { MailState } from "../state/state.ts";
 import { applyBlock } from "./apply.ts";
@@ -125,7 +126,7 @@ class Log {
     const { event, knows } = this.history[number]!;
     if (event.kind === "add") {
       const emails = Array.from({ length: event.count }, (_, index) => email(number, index));
-      return { kind: "append", mailbox: MAILBOXES[event.mailbox], emails, since: 0, seconds: 0 };
+      return adding(MAILBOXES[event.mailbox], emails);
     }
     const state = this.fold(knows);
     const mailbox = state.findMailbox(MAILBOXES[event.entries[0]!.mailbox])!;
@@ -358,6 +359,7 @@ async function checkpointed(state: MailState): Promise<MailState> {
     putPack: async () => undefined,
   };
   const source: EmailSource = {
+    readValue: async () => new Uint8Array(0),
     readRecord: async () => ({ ...email(0, 0), object: { name: "body/0", offset: 0, length: 1 } }),
     readHeader: async () => new Uint8Array(1),
     readObject: async () => new Uint8Array(1),
@@ -458,13 +460,7 @@ describe("mailboxes, by ops that did not know one another", () => {
     return state;
   };
   const [inbox, other] = MAILBOXES;
-  const append = (op: number, mailbox: MailboxId): Op => ({
-    kind: "append",
-    mailbox,
-    emails: [email(op, 0), email(op, 1)],
-    since: 0,
-    seconds: 0,
-  });
+  const append = (op: number, mailbox: MailboxId): Op => adding(mailbox, [email(op, 0), email(op, 1)]);
   const run = (op: number) => [
     { writer: writerOf(op), first: { sequence: 1, index: 0 }, last: { sequence: 1, index: 1 } },
   ];

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { bareEmail } from "../../testing/email-kit.ts";
+import { adding, bareEmail } from "../../testing/email-kit.ts";
 import { INBOX_ID, type WriterId } from "../ops/names.ts";
 import type { Op } from "../ops/op.ts";
 import { comparePlaces, decodeRuns, encodeRuns, type TargetRun } from "../ops/targets.ts";
@@ -22,8 +22,7 @@ function filled(writers: readonly number[]): MailState {
     ]);
   };
   place({ kind: "begin", seconds: 1, folders: [{ path: "INBOX" }] }, 0);
-  for (const [at, writer] of writers.entries())
-    place({ kind: "append", mailbox: INBOX_ID, emails: [bareEmail([at >> 8, at])], since: 0, seconds: 1 }, writer);
+  for (const [at, writer] of writers.entries()) place(adding(INBOX_ID, [bareEmail([at >> 8, at])]), writer);
   return state;
 }
 const rowsOf = (state: MailState): number[] =>

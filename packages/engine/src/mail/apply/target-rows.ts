@@ -1,4 +1,4 @@
-import type { Op } from "../ops/op.ts";
+import type { OpOf, Targets } from "../ops/op.ts";
 import type { PlacedOp } from "../ops/placed-op.ts";
 import { comparePlaces, makeRuns, type Place, type RunStep, type TargetRun } from "../ops/targets.ts";
 import type { Mailbox } from "../state/mailbox.ts";
@@ -6,7 +6,7 @@ import type { MailState } from "../state/state.ts";
 import type { Block } from "./block.ts";
 
 /** Which rows of the state an op names. */
-export type TargetOp = Op & { kind: "flags" | "copy" | "move" | "expunge" };
+export type TargetOp = OpOf<"flags" | "copy" | "move" | "expunge">;
 
 /** The live memberships of `mailbox` that `runs` name, in uid order, and how many single names are gone. However many
  * the runs are, the mailbox is walked over once. */
@@ -105,7 +105,7 @@ export function runsOf(state: MailState, mailbox: Mailbox, rows: readonly number
 
 /** The rows that an op acts on, in uid order. If its author judged it these are the ones that he saw, though others may
  * have taken them since: a move beside an expunge leaves the moved message. */
-export function targetRows(state: MailState, placed: PlacedOp, op: TargetOp, block: Block): readonly number[] {
+export function targetRows(state: MailState, placed: PlacedOp, op: Targets, block: Block): readonly number[] {
   const mailbox = state.findMailbox(op.mailbox);
   if (!mailbox) return [];
   const { rows } = resolveTargets(state, mailbox, op.targets);

@@ -3,6 +3,7 @@ import { EngineError } from "../../errors.ts";
 import { type EmailRecord, encodeHeaderPage, encodeRowPage, type ObjectSpan } from "../contents/email-page.ts";
 import { INLINE_BYTES_MAX } from "../intake.ts";
 import { PAGE_EMAILS, type Pack, type Pages } from "../state/pages.ts";
+import type { StoredRecord } from "../state/records.ts";
 import type { MailState } from "../state/state.ts";
 import { Packer } from "./pack.ts";
 
@@ -12,6 +13,8 @@ export interface EmailSource {
   readHeader(state: MailState, email: number): Promise<Uint8Array>;
   /** A whole object. */
   readObject(name: string): Promise<Uint8Array>;
+  /** A record's value. */
+  readValue(record: StoredRecord): Promise<Uint8Array>;
 }
 
 /** Row pages that wait for the packs which they name. */

@@ -1,6 +1,9 @@
 import type { Fields } from "../../bay/fields.ts";
-import type { MailboxId, WriterId } from "../ops/names.ts";
-import type { SpecialUse } from "../ops/op.ts";
+import type { MailboxId, MembershipName, WriterId } from "../ops/names.ts";
+import { LOG_VERSION, type MailboxType, type SpecialUse } from "../ops/op.ts";
+import { NewerLog } from "../ops/op-codec.ts";
+import type { Mailbox } from "../state/mailbox.ts";
+import type { RecordValue, StoredRecord } from "../state/records.ts";
 import type { MailState, NoteStream } from "../state/state.ts";
 
 /** What a checkpoint's manifest holds of the state itself: all but the tables and the reference index. */
@@ -14,7 +17,11 @@ export function encodeState(state: MailState): unknown[] {
       mailbox.path,
       mailbox.wantedPath,
       mailbox.pathWritten,
+      mailbox.type,
       mailbox.specialUse ?? null,
+      mailbox.sortOrder,
+      mailbox.made,
+      mailbox.propsModSeq,
       mailbox.uidValidity,
       mailbox.uidNext,
       mailbox.highestModSeq,
@@ -24,20 +31,62 @@ export function encodeState(state: MailState): unknown[] {
     ]),
     [...state.subscriptions],
     [state.modSeq, state.uidValidity, state.epoch, state.pathWrites, state.begun, state.lastCondemn, state.lastForget],
+    [state.changed.email, state.changed.mailbox, state.changed.thread, state.changed.delivery],
     [...state.condemned],
     [...state.takenNotes],
     [state.checkpoints.map(({ covers, manifest, announced }) => [covers, manifest, announced]), state.trimmed],
     [...state.streams].map(([name, { highest, missing }]) => [name, highest, [...missing]]),
     [[...state.slots.names], state.slots.entry],
+    state.requires,
+    state.lastingNames.entries().map(([row, { writer, sequence, index }]) => [row, writer, sequence, index]),
+    state.records.types().map(([type, changed, floor]) => [type, changed, floor]),
+    [...state.records.all()].map(({ type, id, modSeq, value }) => [type, id, modSeq, encodeValue(value)]),
   ];
 }
 
-/** Throws RangeError on anything that {@link encodeState} does not make. */
+/** A small value as it is; of a large one its hash. */
+function encodeValue(value: RecordValue | undefined): unknown {
+  if (!value) return null;
+  return "bytes" in value ? [0, value.bytes] : [1, value.hash];
+}
+
+/** Throws RangeError on anything that {@link encodeState} does not make; NewerLog for what a newer program made. */
 export function loadState(state: MailState, fields: Fields): void {
+  loadBeginning(state, fields, readMailbox);
+  const changed = fields.nested();
+  state.changed.email = changed.integer();
+  state.changed.mailbox = changed.integer();
+  state.changed.thread = changed.integer();
+  state.changed.delivery = changed.integer();
+  changed.end();
+  loadEnd(state, fields);
+  state.requires = fields.integer();
+  if (state.requires > LOG_VERSION) throw new NewerLog();
+  for (const [row, name] of fields.list((item) => [item.integer(), readName(item)] as const))
+    state.lastingNames.give(row, name);
+  const types = fields.list((type) => [type.text(), type.integer(), type.integer()] as const);
+  for (const record of fields.list(readRecord)) state.records.set(record);
+  for (const [type, changedAt, floor] of types) state.records.setType(type, changedAt, floor);
+  fields.end();
+}
+
+/** The state of a checkpoint of format 1. Throws RangeError. */
+export function loadFirstState(state: MailState, fields: Fields): void {
+  loadBeginning(state, fields, readFirstMailbox);
+  loadEnd(state, fields);
+  fields.end();
+  // Nobody was ever told of less.
+  const { modSeq } = state;
+  Object.assign(state.changed, { email: modSeq, mailbox: modSeq, thread: modSeq, delivery: modSeq });
+}
+
+type LoadMailbox = (state: MailState) => void;
+
+function loadBeginning(state: MailState, fields: Fields, readOne: (item: Fields) => LoadMailbox): void {
   for (const writer of fields.texts()) state.writerNumber(writer as WriterId);
   // In their order, so that they get their numbers again.
   for (const keywords of fields.list((item) => item.texts())) state.keywords.number(keywords);
-  for (const load of fields.list(readMailbox)) load(state);
+  for (const load of fields.list(readOne)) load(state);
   for (const path of fields.texts()) state.subscriptions.add(path);
   const numbers = fields.nested();
   state.modSeq = numbers.integer();
@@ -47,6 +96,9 @@ export function loadState(state: MailState, fields: Fields): void {
   state.begun = numbers.boolean();
   state.lastCondemn = numbers.integer();
   state.lastForget = numbers.integer();
+}
+
+function loadEnd(state: MailState, fields: Fields): void {
   for (const [name, entry] of fields.list(readNumbered)) state.condemned.set(name, entry);
   for (const [note, entry] of fields.list(readNumbered)) state.takenNotes.set(note, entry);
   const marks = fields.nested();
@@ -59,22 +111,59 @@ export function loadState(state: MailState, fields: Fields): void {
   for (const [name, stream] of fields.list(readStream)) state.streams.set(name, stream);
   const slots = fields.nested();
   state.slots = { names: slots.texts(), entry: slots.integer() };
-  fields.end();
 }
 
-function readMailbox(item: Fields): (state: MailState) => void {
+function readMailbox(item: Fields): LoadMailbox {
+  const id = item.text() as MailboxId;
+  const [path, wantedPath, pathWritten] = [item.text(), item.text(), item.integer()];
+  const type = item.text() as MailboxType;
+  const specialUse = item.optional((f) => f.text() as SpecialUse);
+  const [sortOrder, made, propsModSeq] = [item.integer(), item.integer(), item.integer()];
+  const load = readNumbers(item);
+  return (state) => {
+    const mailbox = state.addMailbox(id, path, { specialUse, type });
+    Object.assign(mailbox, { wantedPath, pathWritten, sortOrder, made, propsModSeq });
+    load(mailbox);
+  };
+}
+
+function readFirstMailbox(item: Fields): LoadMailbox {
   const id = item.text() as MailboxId;
   const [path, wantedPath, pathWritten] = [item.text(), item.text(), item.integer()];
   const specialUse = item.optional((f) => f.text() as SpecialUse);
+  const load = readNumbers(item);
+  return (state) => {
+    const mailbox = state.addMailbox(id, path, { specialUse });
+    Object.assign(mailbox, { wantedPath, pathWritten, made: 1, propsModSeq: 1 });
+    load(mailbox);
+  };
+}
+
+function readNumbers(item: Fields): (mailbox: Mailbox) => void {
   const [uidValidity, uidNext, highestModSeq, gone] = [item.integer(), item.integer(), item.integer(), item.boolean()];
   const floor = item.integer();
   const ranges = item.list((range) => [range.integer(), range.integer(), range.integer()] as const);
-  return (state) => {
-    const mailbox = state.addMailbox(id, path, specialUse, uidValidity);
-    Object.assign(mailbox, { wantedPath, pathWritten, uidNext, highestModSeq, gone });
+  return (mailbox) => {
+    Object.assign(mailbox, { uidValidity, uidNext, highestModSeq, gone });
     for (const [first, last, modSeq] of ranges) mailbox.vanished.add(first, last, modSeq);
     mailbox.vanished.floor = floor;
   };
+}
+
+function readName(item: Fields): MembershipName {
+  return { writer: item.text() as WriterId, sequence: item.integer(), index: item.integer() };
+}
+
+function readRecord(item: Fields): StoredRecord {
+  const [type, id, modSeq] = [item.text(), item.text(), item.integer()];
+  const fields = item.optional((value) => value.nested());
+  if (!fields) return { type, id, modSeq, value: undefined };
+  const isSmall = fields.integer() === 0;
+  const bytes = fields.bytes();
+  fields.end();
+  // Its page is named beside the state: `Pages.values`.
+  const value: RecordValue = isSmall ? { bytes } : { hash: bytes, place: { in: "page", name: "" } };
+  return { type, id, modSeq, value };
 }
 
 function readNumbered(item: Fields): readonly [string, number] {

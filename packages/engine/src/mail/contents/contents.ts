@@ -7,7 +7,9 @@ import {
   bodyContext,
   type CryptoPlatform,
   concat,
+  equalBytes,
   HEADER_BYTES,
+  hash,
   openRange,
   openSpan,
   preambleLength,
@@ -20,6 +22,7 @@ import type { Message } from "../mailbox-view.ts";
 import type { Op } from "../ops/op.ts";
 import type { Outcome } from "../ops/outcome.ts";
 import { PAGE_EMAILS } from "../state/pages.ts";
+import type { StoredRecord, ValuePlace } from "../state/records.ts";
 import type { MailState } from "../state/state.ts";
 import { decodeHeaderPage, decodeRowPage, type EmailRecord, type ObjectSpan } from "./email-page.ts";
 import { BroughtRecord, DECODED_WEIGHT, OpenEntry, OpenHeader, OpenRecord, RECORD_BYTES } from "./open-entry.ts";
@@ -197,6 +200,26 @@ export class Contents {
     return got.bytes;
   }
 
+  /** A record's value, wherever it lies. Throws EngineError `corrupt`; `expunged` if the record changed or ended. */
+  async readValue({ type, id, value }: StoredRecord): Promise<Uint8Array> {
+    if (!value) throw new EngineError("expunged", "the record has ended");
+    if ("bytes" in value) return value.bytes;
+    const found = await this.#valueAt(value.place);
+    if (found) return assertHash(found, value.hash);
+    // Its entry was trimmed: a checkpoint holds it.
+    await this.#catchUp();
+    const now = this.#bay.state.records.find(type, id)?.value;
+    if (!now || "bytes" in now || !equalBytes(now.hash, value.hash))
+      throw new EngineError("expunged", "the record changed meanwhile");
+    return assertHash(await this.#valueAt(now.place), value.hash);
+  }
+
+  async #valueAt(place: ValuePlace): Promise<Uint8Array | undefined> {
+    if (place.in === "page") return this.#pageStore.read("values", place.name);
+    const op = (await this.#bay.readEntry(place.entry))?.ops[place.op];
+    return op?.kind === "record" ? op.records[place.index]?.value : undefined;
+  }
+
   /** An email's record: from its row page, or from the log entry that brought it. */
   async readRecord(state: MailState, email: number): Promise<EmailRecord> {
     return (await this.#openRecord(state, email)).record;
@@ -301,4 +324,9 @@ async function readAll<T>(
   const found = messages.map(find);
   if (!found.includes(undefined)) return found as T[];
   return Promise.all(messages.map((message, at) => found[at] ?? read(message)));
+}
+
+function assertHash(bytes: Uint8Array | undefined, wanted: Uint8Array): Uint8Array {
+  if (!bytes || !equalBytes(hash(bytes), wanted)) throw new EngineError("corrupt", "a stored value is damaged");
+  return bytes;
 }

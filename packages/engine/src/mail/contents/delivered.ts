@@ -3,7 +3,7 @@ import { Fields } from "../../bay/fields.ts";
 import type { Digest } from "./digest.ts";
 
 /** What a note's sealed summary holds (docs/formats/note.md): the mail without its text. */
-export interface Delivered extends Digest {
+export interface Delivered extends Omit<Digest, "subject" | "root"> {
   readonly bodyId: Uint8Array;
   readonly key: Uint8Array;
   readonly receivedMs: number;

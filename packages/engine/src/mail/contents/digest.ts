@@ -1,8 +1,10 @@
 import {
+  baseSubject,
   encodeOffsets,
   findHeader,
   formatBodyStructure,
   formatEnvelope,
+  type HeaderField,
   type MessageStructure,
   parseDate,
   parseMessageIds,
@@ -23,6 +25,19 @@ export interface Digest {
   readonly sentZone: number;
   /** 8-byte hashes of its Message-ID and of those it refers to, nearest first. */
   readonly ids: Uint8Array;
+  readonly subject: Uint8Array;
+  readonly root: Uint8Array;
+}
+
+/** What conversations are found by. */
+export interface Conversation {
+  /** 8-byte hashes of a message's own id and of those it refers to, nearest first. */
+  readonly ids: Uint8Array;
+  /** 8-byte hash of its base subject. */
+  readonly subject: Uint8Array;
+  /** What all messages of a conversation that begins with the oldest known one agree upon: its id and base subject; empty
+   * for a message that has no id and refers to none. */
+  readonly root: Uint8Array;
 }
 
 /** References that a thread is looked for by. */
@@ -32,9 +47,6 @@ const REFERENCES_MAX = 20;
 export function digest(structure: MessageStructure, receivedMs: number): Digest {
   const { fields } = structure;
   const sent = parseDate(findHeader(fields, "date") ?? "");
-  const [own] = parseMessageIds(findHeader(fields, "message-id") ?? "");
-  const related = references(fields).reverse().slice(0, REFERENCES_MAX);
-  const ids = (own === undefined ? related : [own, ...related]).map(messageIdHash);
   const ascii = (text: string): Uint8Array => utf8(text);
   return {
     size: structure.size,
@@ -48,7 +60,21 @@ export function digest(structure: MessageStructure, receivedMs: number): Digest 
     header: encodeHeader(structure.header.subarray(0, HEADER_BYTES_MAX)),
     sentMs: sent?.timeMs ?? receivedMs,
     sentZone: sent?.zoneMinutes ?? 0,
-    ids: concat(...ids),
+    ...conversationOf(fields),
+  };
+}
+
+/** RFC 8621 §3, by the fields of a header. */
+export function conversationOf(fields: readonly HeaderField[]): Conversation {
+  const [own] = parseMessageIds(findHeader(fields, "message-id") ?? "");
+  const related = references(fields);
+  const near = related.toReversed().slice(0, REFERENCES_MAX);
+  const subject = hash(utf8(baseSubject(findHeader(fields, "subject") ?? "").base.toLowerCase())).subarray(0, 8);
+  const oldest = related[0] ?? own;
+  return {
+    ids: concat(...(own === undefined ? near : [own, ...near]).map(messageIdHash)),
+    subject,
+    root: oldest === undefined ? new Uint8Array(0) : concat(hash(utf8(oldest)), subject),
   };
 }
 

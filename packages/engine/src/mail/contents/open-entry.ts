@@ -2,8 +2,9 @@ import { HeaderBlock } from "@restante/mime";
 import { entryName, type Span } from "../../bay/entry.ts";
 import type { ReadEntry } from "../../bay/machine.ts";
 import { EngineError } from "../../errors.ts";
+import type { NewEmail } from "../ops/email.ts";
 import { bodyName } from "../ops/names.ts";
-import type { NewEmail, Op } from "../ops/op.ts";
+import type { Op } from "../ops/op.ts";
 import type { TailEmail } from "../state/state.ts";
 import type { EmailRecord, ObjectSpan } from "./email-page.ts";
 import { decodeHeader } from "./header.ts";
@@ -102,7 +103,8 @@ export class OpenEntry {
   find({ op, index }: TailEmail): BroughtRecord | undefined {
     const known = this.#records[op]?.[index];
     if (known) return known;
-    const email = emailIn(this.#entry?.ops[op], index);
+    const brought = this.#entry?.ops[op];
+    const email = brought && emailsOf(brought)[index];
     if (!email) return undefined;
     const object = placeOf(email, this.#number, this.#entry?.attachments[op]);
     const record = new BroughtRecord({ ...email, object }, new OpenHeader(email.header));
@@ -125,9 +127,18 @@ export class OpenEntry {
   }
 }
 
-function emailsOf(op: Op): readonly NewEmail[] {
-  if (op.kind === "append") return op.emails;
-  return op.kind === "take-in" ? op.notes.map(({ email }) => email) : [];
+/** The emails that an op brings. */
+export function emailsOf(op: Op): readonly NewEmail[] {
+  switch (op.kind) {
+    case "add":
+      return op.emails.map(({ email }) => email);
+    case "take-in":
+      return op.notes.map(({ email }) => email);
+    case "replace":
+      return [op.email];
+    default:
+      return [];
+  }
 }
 
 function placeOf({ id, place }: NewEmail, entry: number, attachments: readonly Span[] | undefined): ObjectSpan {
@@ -136,10 +147,4 @@ function placeOf({ id, place }: NewEmail, entry: number, attachments: readonly S
   const span = attachments?.[place.attachment];
   if (!span) throw new EngineError("corrupt", "a message's body is missing in its entry");
   return { name: entryName(entry), offset: span.offset, length: span.length };
-}
-
-/** The email at `index` of an op that adds some. Take-ins may leave notes out: `index` counts those taken. */
-function emailIn(op: Op | undefined, index: number): NewEmail | undefined {
-  if (op?.kind === "append") return op.emails[index];
-  return op?.kind === "take-in" ? op.notes[index]?.email : undefined;
 }

@@ -1,29 +1,43 @@
 import type { Bay } from "../../bay/bay.ts";
 import type { PageStore } from "../../bay/snapshots.ts";
+import { keyedHash } from "../../crypto/index.ts";
 import { EngineError } from "../../errors.ts";
 import { SharedCache } from "../../shared-cache.ts";
 import type { Op } from "../ops/op.ts";
 import type { Outcome } from "../ops/outcome.ts";
-import { findEntry, findPage, idKey, keyBytes } from "../state/reference-index.ts";
+import { findEntry, findPage, idKey, keyBytes, threadKeys } from "../state/reference-index.ts";
 import type { MailState } from "../state/state.ts";
-import { messageIdHash } from "./digest.ts";
+import type { Conversation } from "./digest.ts";
 
 const THREAD_BYTES = 8;
 
+/** What a message's thread is found by. */
+export type Threaded = Pick<Conversation, "ids" | "subject" | "root">;
+
 /**
- * Finds the conversation that a message belongs to: that of the nearest message which it refers to, or which refers to
- * it, else a new one (RFC 8621 §3). The author of an op writes threads into it; apply never computes them.
+ * Finds the conversation that a message belongs to: that of the nearest message of the same base subject which it refers
+ * to, or which refers to it, else a new one (RFC 8621 §3). The author of an op writes threads into it; apply never
+ * computes them. A new one's id follows from the oldest message that is known of, under a key of the account: so two
+ * processes that take in a message and its answer at once agree.
  */
 export class Threads {
   readonly #bay: Bay<MailState, Op, Outcome>;
   readonly #pageStore: PageStore;
   readonly #random: (bytes: number) => Uint8Array;
+  readonly #key: () => Uint8Array;
   readonly #pages = new SharedCache<string, Uint8Array>();
 
-  constructor(bay: Bay<MailState, Op, Outcome>, pageStore: PageStore, random: (bytes: number) => Uint8Array) {
+  /** `key` gives the key that ids of threads are made under: the same for as long as the account lives. */
+  constructor(
+    bay: Bay<MailState, Op, Outcome>,
+    pageStore: PageStore,
+    random: (bytes: number) => Uint8Array,
+    key: () => Uint8Array,
+  ) {
     this.#bay = bay;
     this.#pageStore = pageStore;
     this.#random = random;
+    this.#key = key;
   }
 
   /** Forgets all that is kept open. */
@@ -31,23 +45,22 @@ export class Threads {
     this.#pages.dispose();
   }
 
-  /** The threads of messages that come together, in order, each told by its ids (hashes of 8 bytes, nearest first). */
-  async assign(messages: readonly Uint8Array[]): Promise<Uint8Array[]> {
-    const keys = messages.map((ids) =>
-      Array.from({ length: Math.floor(ids.length / 8) }, (_, at) => idKey(ids, at * 8)),
-    );
-    const known = await this.#find(new Set(keys.flat()));
-    return keys.map((own) => {
-      const near = own.find((key) => known.has(key));
-      const thread = near === undefined ? this.#random(THREAD_BYTES) : known.get(near)!;
-      for (const key of own) if (!known.has(key)) known.set(key, thread);
+  /** The threads of messages that come together, in order. */
+  async assign(messages: readonly Threaded[]): Promise<Uint8Array[]> {
+    const keys = messages.map((message) => keysOf(threadKeys(message)));
+    // What older releases took in is known by its ids alone.
+    const bare = messages.map(({ ids }) => keysOf(ids));
+    const known = await this.#find(new Set([...keys.flat(), ...bare.flat()]));
+    return messages.map(({ root }, at) => {
+      const near = keys[at]!.find((key) => known.has(key)) ?? bare[at]!.find((key) => known.has(key));
+      const thread = near === undefined ? this.#begin(root) : known.get(near)!;
+      for (const key of keys[at]!) if (!known.has(key)) known.set(key, thread);
       return thread;
     });
   }
 
-  /** Whether some message of the account has, had, or refers to this message id (without angle brackets). */
-  async knows(messageId: string): Promise<boolean> {
-    return (await this.#findRow(idKey(messageIdHash(messageId), 0))) !== undefined;
+  #begin(root: Uint8Array): Uint8Array {
+    return root.length === 0 ? this.#random(THREAD_BYTES) : keyedHash(this.#key(), root).subarray(0, THREAD_BYTES);
   }
 
   /** Whether all that message ids are looked up in can be read. Throws EngineError `unavailable`. */
@@ -92,4 +105,9 @@ export class Threads {
       return { value, bytes: value.length };
     });
   }
+}
+
+/** Hashes of 8 bytes, each as a map's key. */
+function keysOf(hashes: Uint8Array): string[] {
+  return Array.from({ length: Math.floor(hashes.length / 8) }, (_, at) => idKey(hashes, at * 8));
 }

@@ -6,7 +6,21 @@ export type Refusal =
   | "inbox"
   /** Made upon a view too old to be safe (a `forget`, `condemn` or other slot list came between): author it again. */
   | "stale"
-  | "condemned";
+  | "condemned"
+  /** All that it is about is gone. */
+  | "gone"
+  /** Something changed that its author relied on: `ifState`, `ifEmail`. */
+  | "changed"
+  | "not-empty"
+  | "has-child";
+
+/** What one item of a `change` came to. */
+export interface ItemOutcome {
+  readonly refusal?: Refusal;
+  /** Rows of emails that it is about; of memberships that it added, and their uids. */
+  readonly emails: readonly number[];
+  readonly added: readonly number[];
+}
 
 /** What an op came to. Rows are the state's; an op that was refused has a `refusal` and changed nothing. */
 export interface Outcome {
@@ -24,6 +38,13 @@ export interface Outcome {
   readonly gone: number;
   readonly removed: readonly number[];
   readonly mailbox?: MailboxId;
+  /** Its UIDVALIDITY: of an op that put messages into one mailbox. */
+  readonly uidValidity?: number;
+  /** Of a `change`, by item; of `folders`, by step: the mailboxes that it made or changed. */
+  readonly items: readonly ItemOutcome[];
+  readonly mailboxes: readonly (MailboxId | undefined)[];
+  /** Of `folders` that were refused: which step. */
+  readonly step?: number;
   /** Notes left out because they were taken in before. */
   readonly repeated: readonly string[];
   /** Notes left out because their bodies are about to be deleted: their author stores them anew. */
@@ -41,6 +62,8 @@ export const NOTHING: Outcome = {
   refused: [],
   gone: 0,
   removed: [],
+  items: [],
+  mailboxes: [],
   repeated: [],
   condemned: [],
 };

@@ -161,18 +161,21 @@ export class Table<S extends Schema> {
     return concat(...pieces);
   }
 
-  /** Appends a chunk made by {@link encodeChunk}; chunks come in order and only the last may be short.
-   * Throws RangeError if the length does not fit the schema. */
-  loadChunk(rows: number, bytes: Uint8Array): void {
+  /** Appends a chunk made by {@link encodeChunk}; chunks come in order and only the last may be short. One that an older
+   * release wrote has the first `columnCount` columns alone: the others are zeros. Throws RangeError if the length does
+   * not fit the schema. */
+  loadChunk(rows: number, bytes: Uint8Array, columnCount: number = Object.keys(this.schema).length): void {
     if (this.#rows % CHUNK_ROWS !== 0 || rows < 1 || rows > CHUNK_ROWS) throw new RangeError("chunk out of order");
-    const width = Object.values<ColumnKind>(this.schema).reduce((sum, kind) => sum + COLUMN_BYTES[kind], 0);
+    const stored = Object.values<ColumnKind>(this.schema).slice(0, columnCount);
+    const width = stored.reduce((sum, kind) => sum + COLUMN_BYTES[kind], 0);
     if (bytes.length !== rows * width) throw new RangeError("chunk length does not fit its rows");
     this.#room = roomFor(this.#rows + rows);
     let at = 0;
-    for (const column of Object.values<Column>(this.columns)) {
+    for (const [place, column] of Object.values<Column>(this.columns).entries()) {
       const length = rows * COLUMN_BYTES[column.kind];
-      column.loadChunk(bytes.subarray(at, at + length), this.#room);
-      at += length;
+      const isStored = place < columnCount;
+      column.loadChunk(isStored ? bytes.subarray(at, at + length) : new Uint8Array(length), this.#room);
+      if (isStored) at += length;
     }
     this.#rows += rows;
   }

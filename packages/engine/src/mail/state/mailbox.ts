@@ -1,10 +1,21 @@
 import type { MailboxId } from "../ops/names.ts";
-import type { SpecialUse } from "../ops/op.ts";
+import type { MailboxType, SpecialUse } from "../ops/op.ts";
 import { MessageList } from "./message-list.ts";
 
 /** Tombstones kept for an account (JMAP and QRESYNC answer from them) and for the changes a view catches up by. */
 export const TOMBSTONES_MAX = 65_536;
 export const RECENT_CHANGES_MAX = 16_384;
+
+export interface MailboxOptions {
+  readonly specialUse?: SpecialUse | undefined;
+  readonly uidValidity?: number;
+  readonly type?: MailboxType;
+}
+
+/** Whether mail programs are shown it: each protocol, export and count asks this. */
+export function isMail({ type }: Mailbox): boolean {
+  return type === "mail";
+}
 
 /** One mailbox in the resident state. `state.ts` alone writes it. */
 export class Mailbox {
@@ -16,7 +27,14 @@ export class Mailbox {
   wantedPath: string;
   /** Where in the order of all ops the wanted path was written. */
   pathWritten = 0;
-  readonly specialUse: SpecialUse | undefined;
+  /** What it holds. Mail is all that mail programs are shown: {@link isMail}. */
+  readonly type: MailboxType;
+  specialUse: SpecialUse | undefined;
+  /** Where its owner wants it in a list: RFC 8621 §2. */
+  sortOrder = 0;
+  /** The modseq at which it was made, and that of the last change of its path, role, order, UIDVALIDITY or existence. */
+  made = 0;
+  propsModSeq = 0;
   uidValidity: number;
   uidNext = 1;
   highestModSeq: number;
@@ -32,8 +50,10 @@ export class Mailbox {
   readonly changes: ChangeLog = new ChangeLog();
   readonly vanished: Vanished = new Vanished();
 
-  constructor(id: MailboxId, ordinal: number, path: string, specialUse: SpecialUse | undefined, uidValidity: number) {
+  constructor(id: MailboxId, ordinal: number, path: string, options: MailboxOptions) {
+    const { specialUse, uidValidity = 0, type = "mail" } = options;
     this.id = id;
+    this.type = type;
     this.ordinal = ordinal;
     this.path = path;
     this.wantedPath = path;

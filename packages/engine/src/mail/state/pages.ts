@@ -1,4 +1,5 @@
 import type { Fields } from "../../bay/fields.ts";
+import type { ValuePage } from "./records.ts";
 import type { Run } from "./reference-index.ts";
 
 /** Emails of one row page and of one header page. */
@@ -8,6 +9,8 @@ export const PAGE_EMAILS = 64;
 export interface Pages {
   /** The last log entry that they hold. */
   readonly covers: number;
+  /** Which numbering of rows they keep to: rows of one are rows of another only where this is the same. */
+  readonly numbering: number;
   /** Column pages, chunk by chunk. */
   readonly memberships: readonly string[];
   readonly emails: readonly string[];
@@ -18,6 +21,11 @@ export interface Pages {
   readonly membershipRows: number;
   readonly references: readonly Run[];
   readonly packs: readonly Pack[];
+  /** Pages of one large value of a record each. */
+  readonly values: readonly ValuePage[];
+  /** Groups of pages that this program does not know, by name: derived from the others, so its next checkpoint may leave
+   * them out. */
+  readonly others: Readonly<Record<string, readonly string[]>>;
 }
 
 /** A pack holds the small bodies of emails from row `first` up to, not including, `end`: `count` of them. */
@@ -30,6 +38,7 @@ export interface Pack {
 
 export const NO_PAGES: Pages = {
   covers: 0,
+  numbering: 0,
   memberships: [],
   emails: [],
   rows: [],
@@ -38,24 +47,47 @@ export const NO_PAGES: Pages = {
   membershipRows: 0,
   references: [],
   packs: [],
+  values: [],
+  others: {},
 };
+
+/** Groups of pages, each by its name: another kind of page is a line here, and a column of the manifest. */
+const GROUPS = ["memberships", "emails", "rows", "headers"] as const;
 
 export function encodePages(pages: Omit<Pages, "covers">): unknown[] {
   return [
-    pages.memberships,
-    pages.emails,
-    pages.rows,
-    pages.headers,
+    pages.numbering,
     pages.emailRows,
     pages.membershipRows,
+    GROUPS.map((group) => [group, pages[group]]),
     pages.references.map((run) => [run.entries, run.pages.map(({ name, first }) => [name, first])]),
     pages.packs.map(({ name, first, end, count }) => [name, first, end, count]),
+    pages.values.map(({ type, id, modSeq, name }) => [type, id, modSeq, name]),
   ];
 }
 
 /** Throws RangeError on anything that {@link encodePages} does not make. */
 export function readPages(fields: Fields, covers: number): Pages {
-  const pages: Pages = {
+  const numbers = { numbering: fields.integer(), emailRows: fields.integer(), membershipRows: fields.integer() };
+  const groups = Object.fromEntries(fields.list((group) => [group.text(), group.texts()] as const));
+  const [memberships = [], emails = [], rows = [], headers = []] = GROUPS.map((group) => groups[group]);
+  const others = Object.fromEntries(Object.entries(groups).filter(([name]) => !GROUPS.some((known) => known === name)));
+  const known = { covers, ...numbers, memberships, emails, rows, headers, others };
+  const [references, packs] = [readReferences(fields), readPacks(fields)];
+  const values = fields.list((page) => ({
+    type: page.text(),
+    id: page.text(),
+    modSeq: page.integer(),
+    name: page.text(),
+  }));
+  fields.end();
+  return { ...known, references, packs, values };
+}
+
+/** The same of a checkpoint of format 1. Throws RangeError. */
+export function readFirstPages(fields: Fields, covers: number): Pages {
+  const pages = {
+    ...NO_PAGES,
     covers,
     memberships: fields.texts(),
     emails: fields.texts(),
@@ -63,27 +95,34 @@ export function readPages(fields: Fields, covers: number): Pages {
     headers: fields.texts(),
     emailRows: fields.integer(),
     membershipRows: fields.integer(),
-    references: fields.list((run) => ({
-      entries: run.integer(),
-      pages: run.list((page) => ({ name: page.text(), first: page.bytes(8) })),
-    })),
-    packs: fields.list((pack) => ({
-      name: pack.text(),
-      first: pack.integer(),
-      end: pack.integer(),
-      count: pack.integer(),
-    })),
+    references: readReferences(fields),
+    packs: readPacks(fields),
   };
   fields.end();
   return pages;
 }
 
+function readReferences(fields: Fields): Run[] {
+  return fields.list((run) => ({
+    entries: run.integer(),
+    pages: run.list((page) => ({ name: page.text(), first: page.bytes(8) })),
+  }));
+}
+
+function readPacks(fields: Fields): Pack[] {
+  return fields.list((pack) => ({
+    name: pack.text(),
+    first: pack.integer(),
+    end: pack.integer(),
+    count: pack.integer(),
+  }));
+}
+
 /** The names of all objects that the pages are. */
 export function* namesIn(pages: Pages): Generator<string> {
-  yield* pages.memberships;
-  yield* pages.emails;
-  yield* pages.rows;
-  yield* pages.headers;
+  for (const group of GROUPS) yield* pages[group];
+  for (const names of Object.values(pages.others)) yield* names;
   for (const run of pages.references) for (const { name } of run.pages) yield name;
   for (const { name } of pages.packs) yield name;
+  for (const { name } of pages.values) yield name;
 }

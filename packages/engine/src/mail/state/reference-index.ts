@@ -1,4 +1,5 @@
 import type { PageStore } from "../../bay/snapshots.ts";
+import { concat, hash } from "../../crypto/primitives.ts";
 
 /**
  * Message-ids, by hash, to the first email that has or names them: what threads are found by. It is not resident: what
@@ -59,6 +60,18 @@ export class ReferenceIndex {
       return [...known, await writeRun(entries, pages)];
     };
   }
+}
+
+/**
+ * What an email's thread is found by: each of its ids together with its base subject, since an answer with another
+ * subject begins another conversation (RFC 8621 §3). Emails of older releases have no subject here: their bare ids.
+ */
+export function threadKeys({ ids, subject }: { readonly ids: Uint8Array; readonly subject: Uint8Array }): Uint8Array {
+  if (subject.length === 0) return ids;
+  const keys = new Uint8Array(ids.length - (ids.length % HASH_BYTES));
+  for (let at = 0; at < keys.length; at += HASH_BYTES)
+    keys.set(hash(concat(ids.subarray(at, at + HASH_BYTES), subject)).subarray(0, HASH_BYTES), at);
+  return keys;
 }
 
 /** The page of `run` that would hold a hash. */

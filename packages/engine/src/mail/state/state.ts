@@ -1,10 +1,12 @@
+import type { NewEmail } from "../ops/email.ts";
 import { INBOX_ID, type MailboxId, type MembershipName, PATH_DELIMITER, type WriterId } from "../ops/names.ts";
-import type { NewEmail, SpecialUse } from "../ops/op.ts";
 import { Table } from "./columns.ts";
 import { DELETED, KeywordSets, SEEN, SYSTEM_FLAGS } from "./flags.ts";
-import { Mailbox } from "./mailbox.ts";
+import { LastingNames } from "./lasting-names.ts";
+import { isMail, Mailbox, type MailboxOptions } from "./mailbox.ts";
 import { NO_PAGES, type Pages } from "./pages.ts";
-import { ReferenceIndex } from "./reference-index.ts";
+import { Records } from "./records.ts";
+import { ReferenceIndex, threadKeys } from "./reference-index.ts";
 import { hashId, hashNumbers, RowIndex } from "./row-index.ts";
 
 /**
@@ -40,7 +42,22 @@ const EMAILS = {
   threadLow: "u32",
   /** How many live memberships hold it. */
   held: "u32",
+  /** The modseq at which it was first shown, 0 if it never was; and whether it was hidden since, and is shown again. */
+  made: "f64",
+  returned: "u8",
 } as const;
+
+/** Columns of emails that checkpoints of format 1 have. */
+export const FIRST_EMAIL_COLUMNS = 9;
+
+/** The highest modseqs at which something of a type changed: JMAP's states. Records have their own. */
+export interface ChangedTypes {
+  email: number;
+  mailbox: number;
+  thread: number;
+  /** Mail came in. */
+  delivery: number;
+}
 
 /** Where the summary and body of an email lie that no checkpoint covers yet: all others lie in the row page that their
  * row number names. */
@@ -81,6 +98,9 @@ export class MailState {
   readonly keywords: KeywordSets = new KeywordSets();
   readonly mailboxes: Mailbox[] = [];
   readonly subscriptions: Set<string> = new Set();
+  readonly records: Records = new Records();
+  readonly lastingNames: LastingNames = new LastingNames();
+  readonly changed: ChangedTypes = { email: 0, mailbox: 0, thread: 0, delivery: 0 };
   references: ReferenceIndex = new ReferenceIndex();
   /** Emails from row `tailStart` on are in no page yet: `tail` says where they are. */
   tailStart = 0;
@@ -98,6 +118,8 @@ export class MailState {
   /** Octets of all emails that some live membership holds, each once. */
   bytes = 0;
   begun = false;
+  /** What the log wants of who reads it: `LOG_VERSION`. */
+  requires = 0;
   /** Names decided to be deleted, and the entry that decided it, until their deletion was acknowledged. */
   readonly condemned: Map<string, number> = new Map();
   /** Notes taken in, and the entry that took each in, until they are forgotten. */
@@ -116,6 +138,8 @@ export class MailState {
   readonly #writers: WriterId[] = [];
   readonly #writerNumber = new Map<WriterId, number>();
   readonly #mailboxById = new Map<MailboxId, Mailbox>();
+  /** Of emails, how many live memberships with \Deleted hold them; those without any are left out. */
+  readonly #hidden = new Map<number, number>();
   readonly #byName: RowIndex = new RowIndex((row) => this.#hashName(row));
   readonly #byEmailId: RowIndex = new RowIndex((row) => hashId(this.emails.columns.id.getId(row)));
 
@@ -143,8 +167,14 @@ export class MailState {
     return mailbox?.gone ? undefined : mailbox;
   }
 
-  /** The mailbox shown at `path`; INBOX in any case: RFC 9051 §5.1. */
+  /** The mailbox of mail shown at `path`; INBOX in any case: RFC 9051 §5.1. */
   findPath(path: string): Mailbox | undefined {
+    const holder = this.holderOf(path);
+    return holder && isMail(holder) ? holder : undefined;
+  }
+
+  /** The mailbox that has `path`, whatever it holds. */
+  holderOf(path: string): Mailbox | undefined {
     const wanted = normalizeInbox(path);
     return this.mailboxes.find((mailbox) => !mailbox.gone && mailbox.path === wanted);
   }
@@ -155,17 +185,23 @@ export class MailState {
     return inbox;
   }
 
+  /** Those of mail. */
   liveMailboxes(): Mailbox[] {
+    return this.allMailboxes().filter(isMail);
+  }
+
+  /** Those that are there, whatever they hold. */
+  allMailboxes(): Mailbox[] {
     return this.mailboxes.filter((mailbox) => !mailbox.gone);
   }
 
   /** Mailboxes below `path`, at any depth. */
   below(path: string): Mailbox[] {
-    return this.liveMailboxes().filter((mailbox) => mailbox.path.startsWith(path + PATH_DELIMITER));
+    return this.allMailboxes().filter((mailbox) => mailbox.path.startsWith(path + PATH_DELIMITER));
   }
 
-  addMailbox(id: MailboxId, path: string, specialUse: SpecialUse | undefined, uidValidity: number): Mailbox {
-    const mailbox = new Mailbox(id, this.mailboxes.length, path, specialUse, uidValidity);
+  addMailbox(id: MailboxId, path: string, options: MailboxOptions): Mailbox {
+    const mailbox = new Mailbox(id, this.mailboxes.length, path, options);
     this.mailboxes.push(mailbox);
     this.#mailboxById.set(id, mailbox);
     return mailbox;
@@ -214,6 +250,7 @@ export class MailState {
     if (pages.covers <= this.pages.covers) return;
     this.pages = pages;
     this.references.adopt(pages.references, pages.emailRows);
+    this.records.adopt(pages.values);
     this.tail = this.tail.slice(Math.max(0, pages.emailRows - this.tailStart));
     this.tailStart = Math.max(this.tailStart, pages.emailRows);
   }
@@ -251,7 +288,7 @@ export class MailState {
     columns.threadLow.set(row, thread.getUint32(4));
     this.tail.push(tail);
     this.#byEmailId.add(row);
-    this.references.add(email.ids, row);
+    this.references.add(threadKeys(email), row);
     return row;
   }
 
@@ -327,7 +364,28 @@ export class MailState {
     const before = held.get(fields.email);
     if (before === 0) this.bytes += this.emails.columns.size.get(fields.email);
     held.set(fields.email, before + 1);
+    this.changed.email = fields.modSeq;
+    if ((fields.flags & DELETED) === 0) this.#noteShown(fields.email, 1, fields.modSeq);
     return row;
+  }
+
+  /** Whether someone who knows nothing of \Deleted sees the email: some live membership without it holds it. */
+  isShown(email: number): boolean {
+    return this.#shownIn(email) > 0;
+  }
+
+  #shownIn(email: number): number {
+    return this.emails.columns.held.get(email) - (this.#hidden.get(email) ?? 0);
+  }
+
+  /** An email is shown in one mailbox more, or less. */
+  #noteShown(email: number, by: 1 | -1, modSeq: number): void {
+    if (this.#shownIn(email) !== (by === 1 ? 1 : 0)) return;
+    const { made, returned } = this.emails.columns;
+    this.changed.thread = modSeq;
+    if (by < 0) return;
+    if (made.get(email) === 0) made.set(email, modSeq);
+    else returned.set(email, 1);
   }
 
   isLive(row: number): boolean {
@@ -341,6 +399,12 @@ export class MailState {
   nameOf(row: number): MembershipName {
     const { writer, sequence, index } = this.memberships.columns;
     return { writer: this.#writers[writer.get(row)]!, sequence: sequence.get(row), index: index.get(row) };
+  }
+
+  /** The name by which a membership is known for as long as its place is held, whatever email lies there: {@link nameOf},
+   * or that of one that it replaced. */
+  lastingNameOf(row: number): MembershipName {
+    return this.lastingNames.get(row) ?? this.nameOf(row);
   }
 
   findMembership(name: MembershipName): number | undefined {
@@ -367,7 +431,9 @@ export class MailState {
       const held = this.emails.columns.held.get(emailRow) - 1;
       this.emails.columns.held.set(emailRow, held);
       if (held === 0) this.bytes -= this.emails.columns.size.get(emailRow);
+      if ((flags.get(row) & DELETED) === 0) this.#noteShown(emailRow, -1, modSeq);
     }
+    if (rows.length > 0) this.changed.email = modSeq;
   }
 
   /** Of a membership that is there. */
@@ -375,11 +441,15 @@ export class MailState {
     const mailbox = this.mailboxOf(row);
     this.#count(mailbox, row, -1);
     const { columns } = this.memberships;
+    const before = columns.flags.get(row);
     columns.flags.set(row, bits);
     columns.keywords.set(row, keywords);
     columns.modSeq.set(row, modSeq);
     this.#count(mailbox, row, 1);
     mailbox.changes.add(row, modSeq);
+    this.changed.email = modSeq;
+    if (((before ^ bits) & DELETED) !== 0)
+      this.#noteShown(columns.email.get(row), (bits & DELETED) === 0 ? 1 : -1, modSeq);
   }
 
   /** A membership's system flags. */
@@ -392,8 +462,17 @@ export class MailState {
     const bits = flags.get(row);
     mailbox.countKeywords(keywords.get(row), by);
     if ((bits & SEEN) === 0) mailbox.unseen += by;
-    if ((bits & DELETED) !== 0) mailbox.deleted += by;
+    if ((bits & DELETED) !== 0) {
+      mailbox.deleted += by;
+      this.#countHidden(email.get(row), by);
+    }
     mailbox.bytes += by * this.emails.columns.size.get(email.get(row));
+  }
+
+  #countHidden(email: number, by: 1 | -1): void {
+    const count = (this.#hidden.get(email) ?? 0) + by;
+    if (count > 0) this.#hidden.set(email, count);
+    else this.#hidden.delete(email);
   }
 
   #hashName(row: number): number {

@@ -1,0 +1,169 @@
+import type { ChangeItem, OpOf } from "../ops/op.ts";
+import type { ItemOutcome, Outcome } from "../ops/outcome.ts";
+import type { PlacedOp } from "../ops/placed-op.ts";
+import { createFlagChange, DELETED, SYSTEM_FLAGS } from "../state/flags.ts";
+import type { Mailbox } from "../state/mailbox.ts";
+import type { MailState } from "../state/state.ts";
+import type { Block } from "./block.ts";
+import { nameAt, takeRows } from "./rows.ts";
+import { targetRows } from "./target-rows.ts";
+
+/** The items of a `change`, in order. */
+export function performChange(state: MailState, placed: PlacedOp, op: OpOf<"change">, block: Block): Partial<Outcome> {
+  const targets = op.items.map((item) => item.targets.flatMap((some) => targetRows(state, placed, some, block)));
+  const emails = targets.map((rows) => [...new Set(rows.map((row) => state.emailOf(row)))]);
+  const performer = new ItemPerformer(state, placed, op, block, membershipsOf(state, new Set(emails.flat())));
+  const items = op.items.map((item, at) => performer.perform(item, emails[at]!, targets[at]!));
+  const { added, removed, changed } = performer;
+  // Why an item was refused `judge` said.
+  const judged = placed.judged ? {} : { items };
+  return { added, removed, changed, ...judged };
+}
+
+/** The live memberships of these emails. */
+function membershipsOf(state: MailState, emails: ReadonlySet<number>): Map<number, number[]> {
+  const found = new Map<number, number[]>([...emails].map((email) => [email, []]));
+  const { email } = state.memberships.columns;
+  for (let row = 0; row < state.memberships.rows; row++) {
+    const rows = found.get(email.get(row));
+    if (rows && state.isLive(row)) rows.push(row);
+  }
+  return found;
+}
+
+class ItemPerformer {
+  readonly added: number[] = [];
+  readonly removed: number[] = [];
+  readonly changed: number[] = [];
+  readonly #state: MailState;
+  readonly #placed: PlacedOp;
+  readonly #seconds: number;
+  readonly #block: Block;
+  readonly #memberships: Map<number, number[]>;
+  /** The place in the op of the next membership that it may make. */
+  #index = 0;
+
+  constructor(
+    state: MailState,
+    placed: PlacedOp,
+    { seconds }: OpOf<"change">,
+    block: Block,
+    memberships: Map<number, number[]>,
+  ) {
+    this.#state = state;
+    this.#placed = placed;
+    this.#seconds = seconds;
+    this.#block = block;
+    this.#memberships = memberships;
+  }
+
+  perform(item: ChangeItem, emails: readonly number[], targets: readonly number[]): ItemOutcome {
+    this.#changeFlags(item, emails, targets);
+    const added = emails.flatMap((email) => this.#join(item, email));
+    this.#leave(item, emails);
+    return { emails, added };
+  }
+
+  /** Those that its author knew. */
+  #rowsOf(email: number): readonly number[] {
+    const rows = this.#memberships.get(email) ?? [];
+    if (!this.#placed.judged) return rows;
+    return rows.filter((row) => {
+      const { writer, sequence } = this.#state.nameOf(row);
+      return this.#placed.knows(writer, sequence);
+    });
+  }
+
+  #changeFlags({ add, remove }: ChangeItem, emails: readonly number[], targets: readonly number[]): void {
+    if (add.length === 0 && remove.length === 0) return;
+    const adding = createFlagChange(this.#state.keywords, { mode: "add", flags: add });
+    const removing = createFlagChange(this.#state.keywords, { mode: "remove", flags: remove });
+    const { columns } = this.#state.memberships;
+    const visit = (row: number): void => {
+      const [bits, keywords] = [this.#state.bitsOf(row), columns.keywords.get(row)];
+      const newBits = removing.bits(adding.bits(bits));
+      const newKeywords = removing.keywords(adding.keywords(keywords));
+      const isLive = this.#state.isLive(row);
+      if (isLive && (newBits !== bits || newKeywords !== keywords)) {
+        this.#state.setFlags(row, newBits, newKeywords, this.#block.modSeq);
+        this.#block.touch(this.#state.mailboxOf(row));
+        this.changed.push(row);
+      }
+      for (const moved of this.#block.movedTo.get(row) ?? []) visit(moved);
+    };
+    for (const email of emails) for (const row of this.#rowsOf(email)) visit(row);
+    // Who took them did not know of this: it follows.
+    for (const row of targets) if (!this.#state.isLive(row)) visit(row);
+  }
+
+  /** Into each mailbox where the email is not shown, with the flags that it shows elsewhere. Attempted where it is, too: it
+   * has a place in the op. */
+  #join({ join }: ChangeItem, email: number): number[] {
+    const rows = this.#memberships.get(email) ?? [];
+    const shown = rows.filter((row) => (this.#state.bitsOf(row) & DELETED) === 0);
+    const { bits, keywords } = this.#viewOf(shown.length > 0 ? shown : rows);
+    return join.flatMap((id) => {
+      const index = this.#index++;
+      const mailbox = this.#state.findMailbox(id);
+      if (!mailbox || shown.some((row) => this.#state.mailboxOf(row) === mailbox)) return [];
+      const row = this.#state.addMembership(nameAt(this.#placed, index), mailbox, {
+        uid: this.#block.nextUid(mailbox, this.#placed),
+        modSeq: this.#block.modSeq,
+        flags: bits,
+        keywords,
+        email,
+        saved: this.#seconds,
+      });
+      this.added.push(row);
+      rows.push(row);
+      shown.push(row);
+      return [row];
+    });
+  }
+
+  /** What JMAP shows of an email in several mailboxes: \Seen and \Draft if all have it, what else any has. */
+  #viewOf(rows: readonly number[]): { readonly bits: number; readonly keywords: number } {
+    const { keywords } = this.#state.memberships.columns;
+    let [all, any] = [OF_ALL, 0];
+    const names = new Set<string>();
+    for (const row of rows) {
+      all &= this.#state.bitsOf(row);
+      any |= this.#state.bitsOf(row);
+      for (const name of this.#state.keywords.get(keywords.get(row))) names.add(name);
+    }
+    const bits = (any & ~OF_ALL & ~DELETED) | (rows.length > 0 ? all : 0);
+    return { bits, keywords: this.#state.keywords.number([...names]) };
+  }
+
+  #leave({ join, leave }: ChangeItem, emails: readonly number[]): void {
+    const stays = new Set<string>(join);
+    const isLeft = ({ id }: Mailbox): boolean => (leave === "all" ? !stays.has(id) : leave.includes(id));
+    const taken = new Map<Mailbox, number[]>();
+    for (const email of emails)
+      for (const row of this.#rowsOf(email)) {
+        const mailbox = this.#state.mailboxOf(row);
+        if (!this.#state.isLive(row) || !isLeft(mailbox)) continue;
+        const rows = taken.get(mailbox);
+        if (rows) rows.push(row);
+        else taken.set(mailbox, [row]);
+      }
+    const { uid, email: emailOf } = this.#state.memberships.columns;
+    for (const [mailbox, rows] of taken) {
+      rows.sort((a, b) => uid.get(a) - uid.get(b));
+      // Flags of who did not know of this go along.
+      for (const row of rows) {
+        const made = this.added.filter((other) => emailOf.get(other) === emailOf.get(row));
+        if (made.length > 0) this.#block.movedTo.set(row, [...(this.#block.movedTo.get(row) ?? []), ...made]);
+      }
+      this.removed.push(...takeRows(this.#state, this.#placed, mailbox, rows, this.#block));
+    }
+    for (const email of emails)
+      this.#memberships.set(
+        email,
+        (this.#memberships.get(email) ?? []).filter((row) => this.#state.isLive(row)),
+      );
+  }
+}
+
+/** System flags that an email shows only if all its memberships have them. */
+const OF_ALL: number = (1 << SYSTEM_FLAGS.indexOf("\\Seen")) | (1 << SYSTEM_FLAGS.indexOf("\\Draft"));

@@ -1,0 +1,20 @@
+import type { Op, StateClaim } from "../ops/op.ts";
+import type { Outcome, Refusal } from "../ops/outcome.ts";
+import type { MailState } from "../state/state.ts";
+
+/** What `judge` says of an op: STORAGE rules, verdict. */
+export interface Verdict {
+  /** The op narrowed to what passed; absent if void. */
+  readonly op?: Op;
+  readonly outcome?: Partial<Outcome>;
+}
+
+export const refuse = (refusal: Refusal): Verdict => ({ outcome: { refusal } });
+
+/** Whether nothing of that type changed since. */
+export function holdsClaim(state: MailState, claim: StateClaim | undefined): boolean {
+  if (!claim) return true;
+  const { changed, records } = state;
+  const now = claim.type in changed ? changed[claim.type as keyof typeof changed] : records.changed(claim.type);
+  return claim.epoch === state.epoch && now <= claim.modSeq;
+}
