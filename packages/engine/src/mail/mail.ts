@@ -1,13 +1,15 @@
 import type { Bay, Push } from "../bay/bay.ts";
 import type { Machine } from "../bay/machine.ts";
+import { utf8 } from "../crypto/index.ts";
 import { EngineError } from "../errors.ts";
 import { applyBlock } from "./apply/apply.ts";
 import { type MailboxId, PATH_DELIMITER } from "./ops/names.ts";
-import { type AddedEmail, isEssential, type Op, type SpecialUse } from "./ops/op.ts";
+import { type AddedEmail, isEssential, type NewRecord, type Op, type SpecialUse } from "./ops/op.ts";
 import { decodeOp, encodeOp } from "./ops/op-codec.ts";
 import type { Outcome } from "./ops/outcome.ts";
 import type { TargetRun } from "./ops/targets.ts";
 import type { Mailbox } from "./state/mailbox.ts";
+import { RECORD_NAME_BYTES_MAX, RECORDS_MAX, VALUE_BYTES_MAX } from "./state/records.ts";
 import { MailState, normalizeInbox } from "./state/state.ts";
 
 /** Octets of a path, levels in it, and mailboxes of an account. */
@@ -154,6 +156,17 @@ export class Mail {
   async add(emails: readonly AddedEmail[], since: number, carried: Carried): Promise<Appended> {
     const outcome = await this.push({ kind: "add", emails, since, seconds: this.#seconds() }, carried);
     return { uidValidity: outcome.uidValidity ?? 0, uids: outcome.addedUids };
+  }
+
+  /** Writes records, all or none. Errors: `too-large`, `invalid` for a type or id that is too long, `over-quota`. */
+  async writeRecords(records: readonly NewRecord[]): Promise<void> {
+    const tooLong = (text: string): boolean => utf8(text).length > RECORD_NAME_BYTES_MAX;
+    if (records.some(({ type, id }) => tooLong(type) || tooLong(id)))
+      throw new EngineError("invalid", "the name of a record is too long");
+    if (records.some(({ value }) => (value?.length ?? 0) > VALUE_BYTES_MAX))
+      throw new EngineError("too-large", "the value of a record is too large");
+    if (this.state.records.live + records.length > RECORDS_MAX) throw new EngineError("over-quota", "too many records");
+    await this.push({ kind: "record", records });
   }
 
   async transfer(kind: "copy" | "move", targets: Targets, path: string): Promise<Copied> {

@@ -41,7 +41,7 @@ export class Notices {
     ].join("\r\n");
     await messages.append(path, await messages.write(once(utf8(text)), { mailbox: path, flags: [] }));
     // Killed in between it is told twice, rather than never.
-    await mail.push({ kind: "record", records: [{ type: NOTICE, id, value: new Uint8Array(0) }] });
+    await mail.writeRecords([{ type: NOTICE, id, value: new Uint8Array(0) }]);
   }
 }
 
