@@ -64,7 +64,7 @@ test("of a message that does not open nothing is told; the others are, and then 
   const answer = await ask("c FETCH 1:5 (UID BODY.PEEK[])\r\n", /^c .*\r\n/m);
   expect(answer.match(/^\* \d FETCH \(UID \d BODY\[\] \{131072\}\r$/gm)).toHaveLength(2);
   expect(answer.match(/FETCH /g)).toHaveLength(2);
-  expect(answer).toMatch(/^\)\r\nc NO \[CORRUPTION\] What is stored is damaged\r\n$/m);
+  expect(answer.endsWith("a)\r\nc NO [CORRUPTION] What is stored is damaged\r\n")).toBe(true);
   // Small sections, and a part of a body.
   const piece = await ask("d FETCH 3,5 BODY.PEEK[]<5.10>\r\n", /^d .*\r\n/m);
   expect(piece).toBe("* 5 FETCH (BODY[]<5> {10}\r\naaaaaaaaaa)\r\nd NO [CORRUPTION] What is stored is damaged\r\n");
