@@ -10,10 +10,11 @@ const damaged = (): EngineError => new EngineError("corrupt", "SELECT secret FRO
 function bodyOf(pieces: number, failsAt: number, error: () => unknown = damaged): Body {
   return {
     size: pieces * PIECE.length,
-    async *read() {
-      for (let piece = 0; piece < pieces; piece++) {
+    async *read(start, end) {
+      for (let piece = Math.floor(start / PIECE.length); piece < pieces && piece * PIECE.length < end; piece++) {
         if (piece === failsAt) throw error();
-        yield PIECE;
+        const at = piece * PIECE.length;
+        yield PIECE.subarray(Math.max(start - at, 0), end - at);
       }
     },
   };
