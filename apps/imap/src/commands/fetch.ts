@@ -50,6 +50,7 @@ export const fetch: Command<unknown> = defineCommand({
     const needsSummary = items.some(needsSummaryOf);
     const needsHeader = items.some((item) => item.kind === "section" && isOfHeader(item.section));
     const damaged: unknown[] = [];
+    if (items.some(({ kind }) => kind === "flags")) session.tellKeywords();
     for (let at = 0; at < positions.length; at += CHUNK_MESSAGES) {
       const messages = view.messages(positions.slice(at, at + CHUNK_MESSAGES));
       const [summaries, headers] = await Promise.all([
