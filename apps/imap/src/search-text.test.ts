@@ -136,3 +136,18 @@ test("however many keys there are, a header and a body are made text once, and a
     ),
   ).toThrow("Too many SEARCH keys");
 });
+
+test("fields are looked through alike, whether they are small or large", async () => {
+  for (const size of [10, 200_000]) {
+    const header = new HeaderBlock(bytes(`Subject: ${"x ".repeat(size / 2)}Last Words\r\nCc: a@x\r\nCc: b@x\r\n\r\n`));
+    const mail = { readHeaders: async () => [header] } as unknown as AccountSession;
+    const find = async (program: string): Promise<number> => {
+      const key = parseSearchProgram(new Parser({ lines: [bytes(program)], literals: [] }));
+      const search = createSearch(key, { mail, isIn: () => () => true, isRecent: () => false });
+      return (await search([{ position: 0 } as Message])).length;
+    };
+    expect(await find("SUBJECT last SUBJECT words NOT SUBJECT nowhere CC b@x NOT CC c@x")).toBe(1);
+    expect(await find('HEADER Cc "" SUBJECT "x last" NOT HEADER Bcc "" NOT BCC a')).toBe(1);
+    expect(await find("SUBJECT nowhere")).toBe(0);
+  }
+});
