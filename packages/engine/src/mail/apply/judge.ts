@@ -1,8 +1,9 @@
 import { bodyName, INBOX_ID, PATH_DELIMITER } from "../ops/names.ts";
 import type { NewEmail, Op } from "../ops/op.ts";
 import type { Outcome, Refusal } from "../ops/outcome.ts";
-import { changesFlags, DELETED } from "../state/flags.ts";
+import { changesFlags, DELETED, splitFlags } from "../state/flags.ts";
 import { type MailState, normalizeInbox } from "../state/state.ts";
+import { hasRoomForKeywords, hasRoomForMessages } from "./room.ts";
 import { resolveTargets, runsOf, type TargetOp } from "./target-rows.ts";
 
 /** What `judge` says of an op: STORAGE rules, verdict. */
@@ -75,7 +76,10 @@ function judgeAppend(state: MailState, op: Op & { kind: "append" }): Verdict {
   if (!state.findMailbox(op.mailbox)) return refuse("no-mailbox");
   const isStored = op.emails.some(({ place }) => place.in === "object");
   if (isStored && state.lastForget > op.since) return refuse("stale");
-  return op.emails.some((email) => isCondemned(state, email)) ? refuse("condemned") : { op };
+  if (op.emails.some((email) => isCondemned(state, email))) return refuse("condemned");
+  if (!hasRoomForMessages(state, op.emails.length)) return refuse("messages");
+  const flags = op.emails.map((email) => email.flags);
+  return hasRoomForKeywords(state, flags) ? { op } : refuse("keywords");
 }
 
 function isCondemned(state: MailState, { id, place }: NewEmail): boolean {
@@ -116,8 +120,22 @@ function judgeTargets(state: MailState, op: TargetOp): Verdict {
   const passed = rows.filter(passes);
   const outcome = { gone, refused: rows.filter(isRefused) };
   if (passed.length === 0) return { outcome };
+  if (op.kind === "copy" && !hasRoomForMessages(state, passed.length)) return refuse("messages");
+  if (op.kind === "flags" && !hasRoomForKeywords(state, keywordsMade(state, op, passed))) return refuse("keywords");
   return {
     op: passed.length === rows.length && gone === 0 ? op : { ...op, targets: runsOf(state, mailbox, passed) },
     outcome,
   };
+}
+
+/** What keywords a change makes messages carry: of each kind of them that there is. */
+function* keywordsMade(state: MailState, { change }: TargetOp & { kind: "flags" }, rows: readonly number[]) {
+  const { keywords } = splitFlags(change.flags);
+  if (keywords.length === 0 || change.mode === "remove") return;
+  if (change.mode === "replace") {
+    yield keywords;
+    return;
+  }
+  const { keywords: column } = state.memberships.columns;
+  for (const set of new Set(rows.map((row) => column.get(row)))) yield [...state.keywords.get(set), ...keywords];
 }

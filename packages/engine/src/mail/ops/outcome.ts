@@ -6,7 +6,10 @@ export type Refusal =
   | "inbox"
   /** Made upon a view too old to be safe (a `forget`, `condemn` or other slot list came between): author it again. */
   | "stale"
-  | "condemned";
+  | "condemned"
+  /** The account would have too many live messages, or keywords. */
+  | "messages"
+  | "keywords";
 
 /** What an op came to. Rows are the state's; an op that was refused has a `refusal` and changed nothing. */
 export interface Outcome {
