@@ -16,3 +16,5 @@ export const COMMAND_MS: number = 10 * 60_000;
 export const MESSAGE_MS: number = 60 * 60_000;
 /** Connections of one listener. */
 export const CONNECTIONS_MAX = 1_000;
+/** Commands of one client that are done before others have their turn. */
+export const COMMANDS_AT_ONCE = 50;

@@ -1,7 +1,7 @@
 import type { Socket } from "node:net";
 import { SMTPServer } from "smtp-server";
 import { SMTPConnection, type SMTPConnectionOptions } from "smtp-server/lib/smtp-connection.js";
-import { COMMAND_MS, CONNECTIONS_MAX, MESSAGE_MS } from "./limits.ts";
+import { COMMAND_MS, COMMANDS_AT_ONCE, CONNECTIONS_MAX, MESSAGE_MS } from "./limits.ts";
 
 /**
  * smtp-server, with what LMTP needs and its options don't give: the greeting comes at once, each command is heard of, a
@@ -43,6 +43,7 @@ class LmtpConnection extends SMTPConnection {
   readonly #hooks: ListenerHooks;
   readonly #times: ListenerTimes;
   #deadline: NodeJS.Timeout | undefined;
+  #commands = 0;
 
   constructor(server: LmtpListener, socket: Socket, options?: SMTPConnectionOptions | null) {
     super(server, socket, options);
@@ -61,6 +62,13 @@ class LmtpConnection extends SMTPConnection {
   }
 
   override _onCommand(command: Buffer, callback?: () => void): void {
+    // Commands that are answered without waiting for anything would all be done in one turn.
+    if (++this.#commands % COMMANDS_AT_ONCE === 0) setImmediate(() => this.#handle(command, callback));
+    else this.#handle(command, callback);
+  }
+
+  #handle(command: Buffer, callback?: () => void): void {
+    if (this._closed) return;
     this.#hooks.onCommand(this.id);
     const isData = /^DATA\s*$/i.test(command.subarray(0, 8).toString("latin1"));
     this.#expect(isData ? this.#times.messageMs : this.#times.commandMs);
