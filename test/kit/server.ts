@@ -7,6 +7,7 @@ import { join } from "node:path";
 const MAIN = join(import.meta.dirname, "../../apps/cli/src/main.ts");
 const LATER = join(import.meta.dirname, "later.ts");
 const QUICK_ARGON2 = join(import.meta.dirname, "quick-argon2.ts");
+const MAIN_THREAD = join(import.meta.dirname, "main-thread.ts");
 const REWINDING = join(import.meta.dirname, "../../packages/engine/src/testing/rewinding.ts");
 
 export const DEMO = { user: "demo@example.org", password: "restante-demo" } as const;
@@ -61,12 +62,22 @@ export async function startServer(
     readonly rewinding?: boolean;
     /** Its clock is so far ahead. */
     readonly clockShiftMs?: number;
+    /** A unix socket on which it tells how its main thread fares: `main-thread.ts`. */
+    readonly mainThread?: string;
   } = {},
 ): Promise<RunningServer> {
-  const { clockShiftMs = 0, rewinding = false } = options;
-  const imports = [...(rewinding ? [REWINDING] : []), ...(clockShiftMs > 0 ? [LATER] : [])];
+  const { clockShiftMs = 0, rewinding = false, mainThread } = options;
+  const imports = [
+    ...(rewinding ? [REWINDING] : []),
+    ...(clockShiftMs > 0 ? [LATER] : []),
+    ...(mainThread === undefined ? [] : [MAIN_THREAD]),
+  ];
   const child = spawn(process.execPath, restanteArgs(["serve", ...(options.args ?? [])], imports), {
-    env: environment(data, { ...options.env, TEST_CLOCK_SHIFT_MS: String(clockShiftMs) }),
+    env: environment(data, {
+      ...options.env,
+      TEST_CLOCK_SHIFT_MS: String(clockShiftMs),
+      ...(mainThread === undefined ? {} : { TEST_MAIN_THREAD: mainThread }),
+    }),
     stdio: ["ignore", "pipe", "pipe"],
     cwd: data,
   });

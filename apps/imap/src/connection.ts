@@ -5,7 +5,7 @@ import { type Dismissal, HANDSHAKE_MS, letGo, shakeHands, type Visitor } from "@
 import type { Backlog } from "./backlog.ts";
 import type { Command, Completion, Unfinished } from "./commands/command.ts";
 import { capabilityList, findCommand, streamsLiteral } from "./commands/index.ts";
-import { responseCodes } from "./errors.ts";
+import { refusalOf } from "./errors.ts";
 import {
   BAD_COMMANDS_MAX,
   COMMAND_BYTES_MAX,
@@ -329,6 +329,7 @@ export class Connection implements Link {
   /** Throws what ends the connection. */
   #completionOf(name: string, error: unknown): Completion {
     if (error instanceof OutputBroken || error instanceof ConnectionEnded || this.#output.isWithinAnswer) throw error;
+    this.#output.takeBack();
     if (error instanceof ImapSyntaxError) return { status: "BAD", text: error.message };
     if (error instanceof MailboxInvalidated || (error instanceof EngineError && error.code === "unknown-outcome")) {
       this.#closing = true;
@@ -338,10 +339,7 @@ export class Connection implements Link {
       this.#closing = true;
       return { status: "BYE", text: asSentence((this.#session.account.ended.reason as EngineError).message) };
     }
-    if (error instanceof EngineError) {
-      const code = responseCodes[error.code as keyof typeof responseCodes];
-      return { status: "NO", text: error.message, code };
-    }
+    if (error instanceof EngineError) return refusalOf(error);
     this.#options.log({ event: "failed", command: name, error });
     return { status: "NO", text: "Internal error", code: "SERVERBUG" };
   }

@@ -1,8 +1,10 @@
-import type { EngineErrorCode } from "@restante/engine";
+import type { EngineError, EngineErrorCode } from "@restante/engine";
+import type { Completion } from "./commands/command.ts";
+import { asSentence } from "./wire/format.ts";
 
 /** RFC 9051 §7.1. Total on purpose: a new engine code doesn't compile until it has its answer here. An unknown outcome
  * is never answered NO (that says "not done"): the connection ends with BYE. */
-export const responseCodes: Record<Exclude<EngineErrorCode, "unknown-outcome">, string> = {
+const responseCodes: Record<Exclude<EngineErrorCode, "unknown-outcome">, string> = {
   "not-found": "NONEXISTENT",
   "already-exists": "ALREADYEXISTS",
   "not-permitted": "NOPERM",
@@ -16,3 +18,18 @@ export const responseCodes: Record<Exclude<EngineErrorCode, "unknown-outcome">, 
   unavailable: "UNAVAILABLE",
   corrupt: "CORRUPTION",
 };
+
+/** Where what failed lies below the engine nothing of its words is told. */
+const TEXTS: Partial<Record<EngineErrorCode, string>> = {
+  unavailable: "Not available now, try again",
+  corrupt: "What is stored is damaged",
+};
+
+/** The answer to a foreseen refusal. */
+export function refusalOf({ code, message }: EngineError): Completion {
+  return {
+    status: "NO",
+    text: TEXTS[code] ?? asSentence(message),
+    code: responseCodes[code as keyof typeof responseCodes],
+  };
+}

@@ -17,8 +17,14 @@ export const MESSAGE_BYTES_MAX: number = 150 * 2 ** 20;
 export const DROPPED_LITERAL_BYTES_MAX: number = 256 * 2 ** 20;
 /** Nested parentheses in a command (SEARCH keys, lists). */
 export const NESTING_MAX = 50;
-/** Items of one parenthesised list, keys of one SEARCH. */
+/** Items of one parenthesised list. */
 export const LIST_ITEMS_MAX = 5_000;
+/** Items of one FETCH: each may be an answer as large as the message. */
+export const FETCH_ITEMS_MAX = 200;
+/** Octets of a header in which HEADER.FIELDS looks for fields; what stands further behind is neither told nor left out. */
+export const FIELDS_BYTES_MAX: number = 2 ** 20;
+/** Keys of one SEARCH, those within others counted too. */
+export const SEARCH_KEYS_MAX = 250;
 /** Commands in a row that are no IMAP, before the connection is closed. */
 export const BAD_COMMANDS_MAX = 50;
 /** Milliseconds without an octet, once signed in: RFC 9051 §5.4 asks for at least 30 minutes. */

@@ -22,8 +22,10 @@ export class Output {
   #pieceBytes = 0;
   #broken = false;
   #draining: Promise<void> | undefined;
-  /** An answer has begun and is not whole: what can't be delivered of it cuts the connection, and nobody else may say
-   * anything. */
+  /** Where the answer that is being made begins. */
+  #mark: { readonly pieces: number; readonly pieceBytes: number; readonly textLength: number } | undefined;
+  /** A part of an answer has left that is not whole: what can't be delivered of the rest cuts the connection, and nobody
+   * else may say anything. */
   isWithinAnswer = false;
 
   constructor(socket: Socket, options: OutputOptions) {
@@ -34,6 +36,31 @@ export class Output {
   /** After STARTTLS the same answers go through the secured socket. */
   moveTo(socket: Socket): void {
     this.#socket = socket;
+  }
+
+  /** Begins an answer that is whole at `end`, or not at all. */
+  begin(): void {
+    this.#mark = { pieces: this.#pieces.length, pieceBytes: this.#pieceBytes, textLength: this.#text.length };
+  }
+
+  end(): void {
+    this.#mark = undefined;
+    this.isWithinAnswer = false;
+  }
+
+  /** Takes back what there is of an answer, so that nothing of it was told. False if a part of it has left. */
+  takeBack(): boolean {
+    if (this.isWithinAnswer) return false;
+    if (this.#mark === undefined) return true;
+    const { pieces, pieceBytes, textLength } = this.#mark;
+    // The text before it may have become the piece behind the last one.
+    if (this.#pieces.length > pieces && textLength > 0) {
+      this.#text = asciiText(this.#pieces[pieces]!.subarray(0, textLength));
+    } else this.#text = this.#text.slice(0, textLength);
+    this.#pieces.length = pieces;
+    this.#pieceBytes = pieceBytes;
+    this.end();
+    return true;
   }
 
   text(text: string): void {
@@ -69,6 +96,7 @@ export class Output {
     while (this.#draining !== undefined) await this.#draining;
     this.#cut();
     if (this.#pieces.length === 0) return;
+    if (this.#mark !== undefined) this.isWithinAnswer = true;
     const pieces = this.#pieces;
     this.#pieces = [];
     this.#pieceBytes = 0;

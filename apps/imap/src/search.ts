@@ -1,38 +1,45 @@
-import type { AccountSession, Body, Message, Summary } from "@restante/engine";
-import {
-  createTransferDecoder,
-  decodeCharset,
-  decodeOffsets,
-  decodeWords,
-  type HeaderBlock,
-  type PartOffsets,
-  parseStructured,
-  type Structured,
-} from "@restante/mime";
-import { asciiText } from "./ascii.ts";
+import type { AccountSession, Message } from "@restante/engine";
+import { decodeWords, type HeaderBlock } from "@restante/mime";
 import { BODIES_AHEAD } from "./limits.ts";
 import { readAhead } from "./read-ahead.ts";
+import { Finder, findInBody, fold, Needle } from "./search-text.ts";
 import type { SearchKey } from "./wire/search-keys.ts";
 import type { SequenceSet } from "./wire/sequence-set.ts";
 
 /**
- * SEARCH on one message, in three rounds: what the resident state answers, then what the header answers, then the
- * body. Each round is three-valued: a key that needs more than is at hand is `undefined`, and AND, OR and NOT decide as
- * soon as they can; so no body is opened for what its header, or its flags, tell.
+ * SEARCH on one message, in four rounds: what the resident state answers, then what some fields of the header answer,
+ * then all of the header, then the body. Each round is three-valued: a key that needs more than is at hand is `undefined`,
+ * and AND, OR and NOT decide as soon as they can; so no body is opened for what its header, or its flags, tell. Each round
+ * looks for all of its texts together, so that each text of a message is made once.
  */
 export interface SearchContext {
   readonly mail: AccountSession;
-  readonly positionsIn: (set: SequenceSet, uid: boolean) => ReadonlySet<number>;
+  /** Whether a position is in a set. */
+  readonly isIn: (set: SequenceSet, uid: boolean) => (position: number) => boolean;
   readonly isRecent: (position: number) => boolean;
 }
 
 const DAY_MS = 86_400_000;
-/** Octets of one part that are searched. */
-const SEARCHED_BYTES_MAX: number = 32 * 2 ** 20;
+/** Characters that are looked at without a look whether it is the others' turn. */
+const QUICK_STEPS = 100_000;
 
 type Verdict = boolean | undefined;
-/** `body` is the decoded text of all text parts, folded. */
-type Test = (message: Message, header?: HeaderBlock, body?: string) => Verdict;
+type Test = (message: Message, known?: Known) => Verdict;
+
+/** Texts that were found in a message, as far as was looked. */
+interface Known {
+  /** By field; "" where there is such a field. */
+  readonly fields: ReadonlyMap<string, ReadonlySet<string>>;
+  readonly header?: ReadonlySet<string>;
+  readonly body?: ReadonlySet<string>;
+}
+
+/** Texts that a search looks for. */
+interface Wanted {
+  readonly fields: ReadonlyMap<string, readonly Needle[]>;
+  readonly header: readonly Needle[];
+  readonly body: readonly Needle[];
+}
 
 /** Finds those of some messages that match, in order. */
 export function createSearch(
@@ -40,6 +47,7 @@ export function createSearch(
   context: SearchContext,
 ): (messages: readonly Message[]) => Promise<readonly Message[]> {
   const test = compile(key, context);
+  const wanted = wantedBy(key);
   return async (messages) => {
     const verdicts: Verdict[] = [];
     const open: number[] = [];
@@ -48,7 +56,7 @@ export function createSearch(
       if (verdict === undefined) open.push(verdicts.length);
       verdicts.push(verdict);
     }
-    if (open.length > 0) await searchOpen(context.mail, test, messages, verdicts, open);
+    if (open.length > 0) await searchOpen(context.mail, test, wanted, messages, verdicts, open);
     return messages.filter((_message, at) => verdicts[at]);
   };
 }
@@ -57,23 +65,101 @@ export function createSearch(
 async function searchOpen(
   mail: AccountSession,
   test: Test,
+  wanted: Wanted,
   messages: readonly Message[],
   verdicts: Verdict[],
   open: readonly number[],
 ): Promise<void> {
   const headers = await mail.readHeaders(open.map((at) => messages[at]!));
-  const stillOpen: { readonly at: number; readonly message: Message; readonly header: HeaderBlock }[] = [];
+  const stillOpen: { readonly at: number; readonly message: Message; readonly known: Known }[] = [];
   for (const [index, at] of open.entries()) {
     const message = messages[at]!;
     const header = headers[index]!;
-    verdicts[at] = test(message, header);
-    if (verdicts[at] === undefined) stillOpen.push({ at, message, header });
+    const small = findInSmallFields(header, wanted.fields);
+    let known: Known = { fields: small ?? (await findInFields(header, wanted.fields)) };
+    verdicts[at] = test(message, known);
+    if (verdicts[at] !== undefined) continue;
+    known = { ...known, header: await findInHeader(header, wanted.header) };
+    verdicts[at] = test(message, known);
+    if (verdicts[at] === undefined) stillOpen.push({ at, message, known });
   }
   if (stillOpen.length === 0) return;
   const summaries = await mail.readSummaries(stillOpen.map(({ message }) => message));
   const bodies = readAhead(stillOpen, BODIES_AHEAD, ({ message }) => mail.openBody(message));
-  for (const [index, { at, message, header }] of stillOpen.entries())
-    verdicts[at] = test(message, header, await bodyText(await bodies(), summaries[index]!)) ?? false;
+  for (const [index, { at, message, known }] of stillOpen.entries()) {
+    const finder = new Finder(wanted.body);
+    await findInBody(finder, await bodies(), summaries[index]!);
+    verdicts[at] = test(message, { ...known, body: finder.found }) ?? false;
+  }
+}
+
+/** Most headers are small: what is quick is done at once. */
+function findInSmallFields(header: HeaderBlock, fields: Wanted["fields"]): Known["fields"] | undefined {
+  const found = new Map<string, ReadonlySet<string>>();
+  let work = 0;
+  for (const [field, needles] of fields) {
+    const values = header.values(field);
+    const all = new Set<string>();
+    for (const value of values) {
+      work += value.length * needles.length;
+      if (work > QUICK_STEPS) return undefined;
+      all.add("");
+      const text = fold(decodeWords(value));
+      for (const needle of needles) if (needle.isIn(text)) all.add(needle.text);
+    }
+    found.set(field, all);
+  }
+  return found;
+}
+
+async function findInFields(header: HeaderBlock, fields: Wanted["fields"]): Promise<Known["fields"]> {
+  const found = new Map<string, ReadonlySet<string>>();
+  for (const [field, needles] of fields) {
+    const values = header.values(field);
+    const all = new Set(values.length > 0 ? [""] : []);
+    for (const value of values) {
+      const finder = new Finder(needles);
+      await finder.push(decodeWords(value));
+      for (const text of finder.found) all.add(text);
+    }
+    found.set(field, all);
+  }
+  return found;
+}
+
+async function findInHeader(header: HeaderBlock, needles: readonly Needle[]): Promise<ReadonlySet<string>> {
+  const finder = new Finder(needles);
+  const lines = needles.length === 0 ? [] : header.fields().map(({ name, value }) => `${name}: ${value}`);
+  await finder.push(decodeWords(lines.join("\n")));
+  return finder.found;
+}
+
+/** The texts of all keys: each once in each place that is looked at. */
+function wantedBy(key: SearchKey): Wanted {
+  const fields = new Map<string, Map<string, Needle>>();
+  const header = new Map<string, Needle>();
+  const body = new Map<string, Needle>();
+  const add = (to: Map<string, Needle>, text: string): void => {
+    const folded = fold(text);
+    if (folded !== "" && !to.has(folded)) to.set(folded, new Needle(folded));
+  };
+  const walk = (inner: SearchKey): void => {
+    if (inner.kind === "and" || inner.kind === "or") for (const one of inner.keys) walk(one);
+    if (inner.kind === "not") walk(inner.key);
+    if (inner.kind === "header") {
+      const ofField = fields.get(inner.field) ?? new Map<string, Needle>();
+      fields.set(inner.field, ofField);
+      add(ofField, inner.text);
+    }
+    if (inner.kind === "text") add(header, inner.text);
+    if (inner.kind === "text" || inner.kind === "body") add(body, inner.text);
+  };
+  walk(key);
+  return {
+    fields: new Map([...fields].map(([field, needles]) => [field, [...needles.values()]])),
+    header: [...header.values()],
+    body: [...body.values()],
+  };
 }
 
 function compile(key: SearchKey, context: SearchContext): Test {
@@ -99,8 +185,8 @@ function compile(key: SearchKey, context: SearchContext): Test {
       return (message) => context.isRecent(message.position) && !isSeen(message);
     }
     case "set": {
-      const positions = context.positionsIn(key.set, key.uid);
-      return ({ position }) => positions.has(position);
+      const isIn = context.isIn(key.set, key.uid);
+      return ({ position }) => isIn(position);
     }
     case "size":
       return ({ state, row }) => {
@@ -118,10 +204,10 @@ function compile(key: SearchKey, context: SearchContext): Test {
 }
 
 function every(tests: readonly Test[]): Test {
-  return (message, header, body) => {
+  return (message, known) => {
     let verdict: Verdict = true;
     for (const test of tests) {
-      const one = test(message, header, body);
+      const one = test(message, known);
       if (one === false) return false;
       if (one === undefined) verdict = undefined;
     }
@@ -130,8 +216,8 @@ function every(tests: readonly Test[]): Test {
 }
 
 function negate(test: Test): Test {
-  return (message, header, body) => {
-    const verdict = test(message, header, body);
+  return (message, known) => {
+    const verdict = test(message, known);
     return verdict === undefined ? undefined : !verdict;
   };
 }
@@ -163,70 +249,13 @@ function flagTest(name: string): (message: Message) => boolean {
 }
 
 function headerTest(field: string, text: string): Test {
-  return (_message, header) => {
-    if (!header) return undefined;
-    return header.values(field).some((value) => text === "" || fold(decodeWords(value)).includes(text));
-  };
+  return (_message, known) => known?.fields.get(field)?.has(text);
 }
 
 function textTest(text: string, headers: boolean): Test {
-  return (_message, header, body) => {
+  return (_message, known) => {
     if (text === "") return true;
-    if (headers && header && fold(decodeWords(headerText(header))).includes(text)) return true;
-    return body === undefined ? undefined : body.includes(text);
+    if (headers && known?.header?.has(text)) return true;
+    return known?.body?.has(text);
   };
-}
-
-function headerText(header: HeaderBlock): string {
-  return header
-    .fields()
-    .map(({ name, value }) => `${name}: ${value}`)
-    .join("\n");
-}
-
-const NOT_ASCII = /[^\x00-\x7f]/;
-
-/** Case and compatibility forms don't count, nor do accents' ways of being written: i;unicode-casemap in spirit. */
-function fold(text: string): string {
-  return NOT_ASCII.test(text) ? text.normalize("NFKC").toLowerCase() : text.toLowerCase();
-}
-
-/** The text of all text parts, decoded. */
-async function bodyText(body: Body, summary: Summary): Promise<string> {
-  const structure = parseStructured(asciiText(summary.bodyStructure));
-  const texts: string[] = [];
-  for (const { offsets, part } of textParts(decodeOffsets(summary.offsets), structure)) {
-    const decoder = createTransferDecoder(part.encoding);
-    const pieces: Uint8Array[] = [];
-    const end = Math.min(offsets.bodyEnd, offsets.bodyStart + SEARCHED_BYTES_MAX);
-    for await (const bytes of body.read(offsets.bodyStart, end)) pieces.push(decoder.push(bytes).slice());
-    pieces.push(decoder.end());
-    texts.push(decodeCharset(Buffer.concat(pieces), part.charset).text);
-  }
-  return fold(texts.join("\n"));
-}
-
-interface TextPart {
-  readonly encoding: string;
-  readonly charset: string;
-}
-
-/** Text parts with where they lie: BODYSTRUCTURE says what, the offsets say where, both in the same order. */
-function* textParts(offsets: PartOffsets, structure: Structured): Generator<{ offsets: PartOffsets; part: TextPart }> {
-  if (!Array.isArray(structure)) return;
-  const items = structure as readonly Structured[];
-  if (offsets.kind === "multipart") {
-    for (const [index, child] of offsets.children.entries()) yield* textParts(child, items[index]);
-  } else if (offsets.kind === "message") {
-    const [child] = offsets.children;
-    if (child) yield* textParts(child, items[8]);
-  } else if (items[0] === "text") {
-    const parameters = (Array.isArray(items[2]) ? items[2] : []) as readonly Structured[];
-    const at = parameters.indexOf("charset");
-    const charset = String(at >= 0 ? parameters[at + 1] : "utf-8");
-    yield {
-      offsets,
-      part: { encoding: String(items[5]), charset: charset.toLowerCase() === "us-ascii" ? "utf-8" : charset },
-    };
-  }
 }

@@ -20,6 +20,8 @@ export interface ImapServer {
   /** Sockets arrive by these: `imap` begins in clear and offers STARTTLS, `imaps` begins with TLS (RFC 8314 §3.2). */
   readonly imap: Server;
   readonly imaps: Server;
+  /** What waits for slow readers. */
+  readonly backlog: Backlog;
   /** No new connections; those that are open get BYE. Resolves when they are gone. */
   stop(): Promise<void>;
 }
@@ -65,6 +67,7 @@ export function createImapServer(options: ImapServerOptions): ImapServer {
   };
 
   return {
+    backlog,
     imap: createServer({ noDelay: true }, listener(false)),
     imaps: createServer({ noDelay: true }, listener(true)),
     async stop() {

@@ -5,6 +5,8 @@ import type { CommandReader, LiteralHead, Read } from "./wire/command-reader.ts"
 import { formatAstring } from "./wire/format.ts";
 import { encodeMailboxName } from "./wire/mailbox-name.ts";
 
+const SYSTEM_FLAGS = ["\\Answered", "\\Flagged", "\\Deleted", "\\Seen", "\\Draft"];
+
 /** Answers that are made before it is looked whether others should have their turn. */
 const ANSWERS_AT_ONCE = 256;
 
@@ -37,6 +39,8 @@ export interface Selected {
   readonly view: MailboxView;
   /** Uids from `from` up to, not including, `to`; another session may have what lies between two ranges. */
   readonly recent: { readonly from: number; readonly to: number }[];
+  /** Those that the client was told of. */
+  readonly keywords: Set<string>;
 }
 
 /** The message that an APPEND announced. */
@@ -109,6 +113,7 @@ export class Session {
     const changes = view.sync(options);
     if (changes.invalidated) throw new MailboxInvalidated();
     await this.answerEach(changes.expunged, (number) => `${number} EXPUNGE`);
+    if (changes.added > 0 || changes.flagged.length > 0) this.tellKeywords();
     if (changes.added > 0) {
       this.#claimRecent(selected);
       this.untagged(`${view.length} EXISTS`);
@@ -118,8 +123,31 @@ export class Session {
   }
 
   select(view: MailboxView): void {
-    this.selected = { view, recent: [] };
+    this.selected = { view, recent: [], keywords: new Set(this.mail.keywordsIn(view.mailbox)) };
     this.#claimRecent(this.selected);
+  }
+
+  /** FLAGS: RFC 9051 §7.3.5. */
+  flagsList(): string {
+    return [...SYSTEM_FLAGS, ...(this.selected?.keywords ?? [])].join(" ");
+  }
+
+  /** PERMANENTFLAGS: RFC 9051 §7.1. A client may make new keywords. */
+  tellPermanentFlags(): void {
+    const flags = this.view.readOnly ? "" : `${this.flagsList()} \\*`;
+    this.untagged(`OK [PERMANENTFLAGS (${flags})] Flags that are kept`);
+  }
+
+  /** Before a message is shown with a keyword that is new in the mailbox the client is told that there is such a one. */
+  tellKeywords(): void {
+    const { selected } = this;
+    const mailbox = selected && this.mail.state.findMailbox(selected.view.id);
+    if (!mailbox) return;
+    const before = selected.keywords.size;
+    for (const keyword of this.mail.keywordsIn(mailbox)) selected.keywords.add(keyword);
+    if (selected.keywords.size === before) return;
+    this.untagged(`FLAGS (${this.flagsList()})`);
+    this.tellPermanentFlags();
   }
 
   #claimRecent({ view, recent }: Selected): void {

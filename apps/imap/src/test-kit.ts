@@ -6,11 +6,13 @@ import { join } from "node:path";
 import type { AccountSession } from "@restante/engine";
 import { Gate, type GateLimits, Tls } from "@restante/host";
 import { onTestFinished } from "vitest";
+import type { Backlog } from "./backlog.ts";
 import type { ConnectionEvent, ConnectionTimes } from "./connection.ts";
 import { createImapServer } from "./server.ts";
 
 export interface TestServer {
   readonly gate: Gate;
+  readonly backlog: Backlog;
   readonly events: readonly ConnectionEvent[];
   connect(listener: "imap" | "imaps"): Socket;
   stop(): Promise<void>;
@@ -52,6 +54,7 @@ export async function startTestServer(options: {
   onTestFinished(stop);
   return {
     gate,
+    backlog: server.backlog,
     events,
     connect(listener) {
       const socket = connect({ port: (server[listener].address() as AddressInfo).port, host: "127.0.0.1" });

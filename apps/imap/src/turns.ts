@@ -8,10 +8,15 @@ import { TURN_MS } from "./limits.ts";
 const waiting: (() => void)[] = [];
 let roundBegan: number | undefined;
 
+/** Whether it is time for the others: {@link takeTurn} would wait. For those whose steps are shorter than a promise. */
+export function isTurnOver(): boolean {
+  if (roundBegan === undefined) beginRound();
+  return performance.now() - roundBegan! >= TURN_MS;
+}
+
 /** Between two steps: resolves at once, or when the others have had their turn. */
 export async function takeTurn(): Promise<void> {
-  if (roundBegan === undefined) beginRound();
-  else if (performance.now() - roundBegan >= TURN_MS) await new Promise<void>((resolve) => waiting.push(resolve));
+  if (isTurnOver()) await new Promise<void>((resolve) => waiting.push(resolve));
 }
 
 function beginRound(): void {

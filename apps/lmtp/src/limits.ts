@@ -10,3 +10,11 @@ export const DELIVERIES_AT_ONCE = 2;
 export const SILENCE_MS: number = 5 * 60_000;
 /** When the server stops, clients have so long to end; a delivery under way is told 421 then, and tried again. */
 export const CLOSE_MS = 3000;
+/** Milliseconds from one command to the end of the next, and where a message is between them: a client that sends an
+ * octet now and then holds no connection for ever. */
+export const COMMAND_MS: number = 10 * 60_000;
+export const MESSAGE_MS: number = 60 * 60_000;
+/** Connections of one listener. */
+export const CONNECTIONS_MAX = 1_000;
+/** Commands of one client that are done before others have their turn. */
+export const COMMANDS_AT_ONCE = 50;

@@ -1,8 +1,9 @@
 import { randomBytes } from "node:crypto";
 import type { Server } from "node:net";
 import { type Dropbox, EngineError, type EngineErrorCode, type Handover } from "@restante/engine";
-import { SMTPServer, type SMTPServerAddress, type SMTPServerDataStream, type SMTPServerSession } from "smtp-server";
+import type { SMTPServer, SMTPServerAddress, SMTPServerDataStream, SMTPServerSession } from "smtp-server";
 import { CLOSE_MS, DELIVERIES_AT_ONCE, OVERSIZE_FACTOR_MAX, RECIPIENTS_MAX, SILENCE_MS } from "./limits.ts";
+import { type ListenerTimes, LmtpListener } from "./lmtp-listener.ts";
 import { candidates, type RecipientRules } from "./recipients.ts";
 import { spool } from "./spool.ts";
 import { formatTrace } from "./trace.ts";
@@ -17,6 +18,7 @@ export interface LmtpServerOptions {
   readonly sizeMax: number;
   readonly serverName: string;
   readonly log: (event: { readonly level: "info" | "warn"; readonly event: string; readonly error?: unknown }) => void;
+  readonly times?: Partial<ListenerTimes>;
 }
 
 export interface LmtpServer {
@@ -26,11 +28,14 @@ export interface LmtpServer {
 }
 
 interface Recipient {
+  /** What tells it from the transaction's others: the address that was given. */
+  readonly given: string;
+  /** The account's. */
   readonly address: string;
   readonly dropbox: Dropbox;
 }
 
-/** An error that smtp-server answers with this code; it adds the enhanced one. */
+/** An error that is answered with this code, and with the enhanced one that the text begins with, or smtp-server's own. */
 class Reply extends Error {
   readonly responseCode: number;
   constructor(code: number, text: string) {
@@ -63,7 +68,11 @@ export function createLmtpServer(options: LmtpServerOptions): LmtpServer {
   const servers: SMTPServer[] = [];
   return {
     makeListener() {
-      const server = new PromptServer(serverOptions(options));
+      const clients = new Clients(options);
+      const server = new LmtpListener(serverOptions(options, clients), {
+        onCommand: (id) => clients.find(id)?.handover.settle(),
+        ...(options.times ? { times: options.times } : {}),
+      });
       // Its sockets' errors are the client's going away.
       server.on("error", (error) => options.log({ level: "info", event: "lmtp connection failed", error }));
       servers.push(server);
@@ -75,32 +84,45 @@ export function createLmtpServer(options: LmtpServerOptions): LmtpServer {
   };
 }
 
-/** smtp-server holds its greeting back for a tenth of a second: who speaks sooner is a spammer. LMTP's clients are mail
- * servers of the same house. */
-class PromptServer extends SMTPServer {
-  override connect(...args: Parameters<SMTPServer["connect"]>): void {
-    super.connect(...args);
-    // A set keeps the order: the newest is the last.
-    const connection = [...this.connections].at(-1)!;
-    connection.connectionReady();
-    connection.connectionReady = () => undefined;
-  }
-}
-
 /** What we keep of a connection. */
 interface Client {
   readonly handover: Handover;
-  /** smtp-server keeps one entry for equal recipients; LMTP owes a reply for each: RFC 2033 §4.2. */
+  /** Of the transaction, in order, one a RCPT: LMTP owes a reply for each (RFC 2033 §4.2), also for one address twice. */
   accepted: Recipient[];
 }
 
-function serverOptions(options: LmtpServerOptions): ConstructorParameters<typeof SMTPServer>[0] {
-  const clients = new Map<string, Client>();
-  const clientOf = ({ id }: SMTPServerSession): Client => {
-    const known = clients.get(id) ?? { handover: options.connect(), accepted: [] };
-    clients.set(id, known);
-    return known;
-  };
+/** By connection. */
+class Clients {
+  readonly #connect: () => Handover;
+  readonly #byId = new Map<string, Client>();
+
+  constructor({ connect }: Pick<LmtpServerOptions, "connect">) {
+    this.#connect = connect;
+  }
+
+  find(id: string): Client | undefined {
+    return this.#byId.get(id);
+  }
+
+  of({ id }: SMTPServerSession): Client {
+    const client = this.#byId.get(id) ?? { handover: this.#connect(), accepted: [] };
+    this.#byId.set(id, client);
+    return client;
+  }
+
+  delete(id: string): void {
+    this.#byId.get(id)?.handover.abandon();
+    this.#byId.delete(id);
+  }
+}
+
+/** Parameters of MAIL that we have: RFC 1870 §3, RFC 6152 §2, RFC 6531 §3.4. RCPT has none. */
+const MAIL_PARAMETERS = ["SIZE", "BODY", "SMTPUTF8"];
+
+function serverOptions(
+  options: LmtpServerOptions,
+  clients: Clients,
+): NonNullable<ConstructorParameters<typeof SMTPServer>[0]> {
   return {
     lmtp: true,
     banner: "Restante",
@@ -108,74 +130,72 @@ function serverOptions(options: LmtpServerOptions): ConstructorParameters<typeof
     disabledCommands: ["AUTH", "STARTTLS"],
     authOptional: true,
     size: options.sizeMax,
-    rejectOversized: true,
     hideENHANCEDSTATUSCODES: false,
     hideSMTPUTF8: false,
+    // Who announces it owes notices of success: RFC 3461 §5.2.
+    hideDSN: true,
     disableReverseLookup: true,
-    maxRecipients: RECIPIENTS_MAX,
     socketTimeout: SILENCE_MS,
     closeTimeout: CLOSE_MS,
-    // The one place where smtp-server tells of each command: who sends one has read the replies before it.
-    logger: commandListener((id) => clients.get(id)?.handover.settle()),
-    onClose(session) {
-      clients.get(session.id)?.handover.abandon();
-      clients.delete(session.id);
+    onClose({ id }) {
+      clients.delete(id);
     },
-    onMailFrom(_address, session, callback) {
-      clientOf(session).accepted = [];
-      callback();
+    onMailFrom(address, session, callback) {
+      clients.of(session).accepted = [];
+      callback(unknownParameter(address, MAIL_PARAMETERS));
     },
     onRcptTo(address, session, callback) {
+      const { accepted } = clients.of(session);
+      const refusal =
+        unknownParameter(address, []) ??
+        (accepted.length >= RECIPIENTS_MAX ? new Reply(452, "4.5.3 Too many recipients") : undefined);
+      if (refusal) return callback(refusal);
       findRecipient(address, options).then(
         (recipient) => {
           if (!recipient) return callback(new Reply(550, "No such user here"));
-          for (const same of session.envelope.rcptTo)
-            if (same.address.toLowerCase() === address.address.toLowerCase()) same.address += "\u0000";
-          clientOf(session).accepted.push(recipient);
+          accepted.push(recipient);
           callback();
         },
         (error: unknown) => callback(replyFor(error, options)),
       );
     },
     onData(stream, session, callback) {
+      const { handover, accepted } = clients.of(session);
       // The client is asked for the message first, and sends it while keys are made for it.
       const asked = Promise.resolve();
+      // smtp-server knows of one recipient where one address was given twice: it is told each reply.
+      const answer = (replies: readonly (string | Reply)[]): void => callback(null, replies as unknown as string);
       asked
-        .then(() => deliver(stream, session, clientOf(session), options))
-        .then(
-          (replies) => callback(null, replies as unknown as string),
-          (error: unknown) => callback(replyFor(error, options)),
-        );
+        .then(() => deliver(stream, session, handover, accepted, options))
+        .then(answer, (error: unknown) => answer(accepted.map(() => replyFor(error, options))));
     },
   };
 }
 
-/** A logger that hears nothing but commands, each with its connection's id. */
-function commandListener(hear: (id: string) => void) {
-  const silent = (): void => undefined;
-  const debug = (entry: unknown): void => {
-    const { tnx, cid } = (entry ?? {}) as { readonly tnx?: string; readonly cid?: string };
-    if (tnx === "command" && cid !== undefined) hear(cid);
-  };
-  return { level: silent, trace: silent, debug, info: silent, warn: silent, error: silent, fatal: silent };
+/** RFC 5321 §4.1.1.11. */
+function unknownParameter({ args }: SMTPServerAddress, known: readonly string[]): Reply | undefined {
+  const unknown = Object.keys(args || {}).find((name) => !known.includes(name));
+  return unknown === undefined ? undefined : new Reply(555, `${unknown.slice(0, 40)} is no parameter here`);
 }
 
 async function findRecipient(address: SMTPServerAddress, options: LmtpServerOptions): Promise<Recipient | undefined> {
   for (const candidate of candidates(address.address, options.rules)) {
     const dropbox = await options.findDropbox(candidate);
-    if (dropbox) return { address: candidate, dropbox };
+    if (dropbox) return { given: address.address.normalize("NFC").toLowerCase(), address: candidate, dropbox };
   }
   return undefined;
 }
 
-/** The replies, one a recipient, in order. One recipient's copy is sealed as it streams in; for several the message is
- * spooled first, since each has keys of its own. */
+/** The replies, one for each that was accepted, in order; one address twice is stored once. One recipient's copy is
+ * sealed as it streams in; for several the message is spooled first, since each has keys of its own. */
 async function deliver(
   stream: SMTPServerDataStream,
   session: SMTPServerSession,
-  { handover, accepted: recipients }: Client,
+  handover: Handover,
+  accepted: readonly Recipient[],
   options: LmtpServerOptions,
 ): Promise<(string | Reply)[]> {
+  const recipients = [...new Map(accepted.map((recipient) => [recipient.given, recipient])).values()];
   const id = randomBytes(8).toString("hex");
   const time = new Date();
   const source = bounded(stream, options.sizeMax * OVERSIZE_FACTOR_MAX);
@@ -200,28 +220,25 @@ async function deliver(
     }
   };
   try {
-    if (recipients.length === 1) return [await deliverTo(recipients[0]!, source)];
-    await using message = await spool(source);
-    const replies: (string | Reply)[] = [];
-    for (let at = 0; at < recipients.length; at += DELIVERIES_AT_ONCE)
-      replies.push(
-        ...(await Promise.all(
-          recipients.slice(at, at + DELIVERIES_AT_ONCE).map((recipient) => deliverTo(recipient, message.read())),
-        )),
-      );
-    return replies;
-  } catch (error) {
-    // smtp-server answers 552 5.3.4 for the size, once a recipient.
-    if (error instanceof Oversized) return [];
-    throw error;
+    const replies = new Map<string, string | Reply>();
+    if (recipients.length === 1) {
+      const [recipient] = recipients;
+      replies.set(recipient!.given, await deliverTo(recipient!, source));
+    } else {
+      await using message = await spool(source);
+      const deliverNext = async (recipient: Recipient): Promise<void> => {
+        replies.set(recipient.given, await deliverTo(recipient, message.read()));
+      };
+      for (let at = 0; at < recipients.length; at += DELIVERIES_AT_ONCE)
+        await Promise.all(recipients.slice(at, at + DELIVERIES_AT_ONCE).map(deliverNext));
+    }
+    return accepted.map(({ given }) => replies.get(given)!);
   } finally {
     // What a failed delivery left unread is still on the wire, and doesn't flow while a reader waits in the middle of it.
     await source.return(undefined);
     stream.resume();
   }
 }
-
-class Oversized extends Error {}
 
 /** The stream; fails where it is too large, and cuts a client off that was told the limit and goes on regardless. */
 async function* bounded(stream: SMTPServerDataStream, bytesMax: number): AsyncGenerator<Uint8Array> {
@@ -235,11 +252,10 @@ async function* bounded(stream: SMTPServerDataStream, bytesMax: number): AsyncGe
     }
     if (!stream.sizeExceeded) yield chunk;
   }
-  if (stream.sizeExceeded) throw new Oversized("message is too large");
+  if (stream.sizeExceeded) throw new Reply(552, "5.3.4 Message is too large");
 }
 
 function replyFor(error: unknown, options: LmtpServerOptions): Reply {
-  if (error instanceof Oversized) throw error;
   if (error instanceof Reply) return error;
   if (error instanceof EngineError) {
     options.log({ level: "warn", event: "delivery failed", error });

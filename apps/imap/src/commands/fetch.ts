@@ -1,10 +1,18 @@
-import type { Body, Message, Summary } from "@restante/engine";
-import { bodyFromBodyStructure, decodeOffsets, findSection, HeaderBlock } from "@restante/mime";
+import { type Body, EngineError, type Message, type Summary } from "@restante/engine";
+import {
+  type ByteSpan,
+  bodyFromBodyStructure,
+  decodeOffsets,
+  findSection,
+  HeaderBlock,
+  type PartOffsets,
+} from "@restante/mime";
 import { asciiText } from "../ascii.ts";
-import { BODIES_AHEAD } from "../limits.ts";
+import { BODIES_AHEAD, FIELDS_BYTES_MAX } from "../limits.ts";
+import type { Output } from "../output.ts";
 import { readAhead } from "../read-ahead.ts";
 import type { Session } from "../session.ts";
-import { takeTurn } from "../turns.ts";
+import { isTurnOver, takeTurn } from "../turns.ts";
 import { formatDateTime } from "../wire/date.ts";
 import { type FetchItem, type Partial, parseFetchItems, type Section, type SectionItem } from "../wire/fetch-items.ts";
 import { type Command, defineCommand, ok } from "./command.ts";
@@ -36,20 +44,27 @@ export const fetch: Command<unknown> = defineCommand({
     const positions = positionsOf(view, set, uid);
     // \Seen is stored while the bodies are sent; `syncView` tells of it before the completion.
     const seen = markSeen(session, items, positions);
+    // What fails first is what is told.
+    seen.catch(() => undefined);
     const writers = items.map((item) => writerOf(session, item));
     const needsSummary = items.some(needsSummaryOf);
     const needsHeader = items.some((item) => item.kind === "section" && isOfHeader(item.section));
+    const damaged: unknown[] = [];
+    if (items.some(({ kind }) => kind === "flags")) session.tellKeywords();
     for (let at = 0; at < positions.length; at += CHUNK_MESSAGES) {
       const messages = view.messages(positions.slice(at, at + CHUNK_MESSAGES));
       const [summaries, headers] = await Promise.all([
         needsSummary ? session.mail.readSummaries(messages) : [],
         needsHeader ? session.mail.readHeaders(messages) : [],
       ]);
-      await answerAll(session, messages, writers, { summaries, headers });
+      const kept = messages.map((_message, index) => new Kept(summaries[index], headers[index]));
+      damaged.push(...(await answerAll(session, messages, kept, writers)));
       if (session.output.isFull) await session.output.flush();
       await takeTurn();
     }
     await seen;
+    // All others were told.
+    if (damaged.length > 0) throw damaged[0];
     return ok("FETCH completed");
   },
 });
@@ -66,81 +81,136 @@ async function markSeen(session: Session, items: readonly FetchItem[], positions
 }
 
 /** What is kept of a message, as far as the items need it. */
-interface Kept {
-  readonly summary: Summary | undefined;
-  readonly header: HeaderBlock | undefined;
+class Kept {
+  readonly #summary: Summary | undefined;
+  readonly #header: HeaderBlock | undefined;
+  #offsets: PartOffsets | undefined;
+
+  constructor(summary: Summary | undefined, header: HeaderBlock | undefined) {
+    this.#summary = summary;
+    this.#header = header;
+  }
+
+  get summary(): Summary {
+    return needed(this.#summary);
+  }
+  get header(): HeaderBlock {
+    return needed(this.#header);
+  }
+  get offsets(): PartOffsets {
+    this.#offsets ??= decodeOffsets(this.summary.offsets);
+    return this.#offsets;
+  }
 }
 
-/** How one item is answered: at once from what is kept, or from the body, where `atOnce` gives undefined. */
+function needed<T>(value: T | undefined): T {
+  if (value === undefined) throw new Error("FETCH did not read what an item needs");
+  return value;
+}
+
+/** How one item is answered: at once from what is kept, or from the body, where that must be opened. */
 interface Writer {
-  readonly atOnce: (message: Message, kept: Kept) => string | undefined;
+  /** Its answer has a few octets. */
+  readonly isShort: boolean;
+  readonly needsBody?: (message: Message, kept: Kept) => boolean;
+  readonly atOnce: (message: Message, kept: Kept) => string;
   readonly fromBody?: (message: Message, kept: Kept, body: Body) => Promise<void>;
 }
 
-/** Answers messages in order. Bodies are asked for some messages ahead, so that the store is never waited for while
- * there is something to open and send. */
+/** Answers messages in order; gives the errors of those that are damaged or gone, of which nothing was told. Bodies are
+ * asked for some messages ahead, so that the store is never waited for while there is something to open and send. */
 async function answerAll(
   { output, mail }: Session,
   messages: readonly Message[],
+  kept: readonly Kept[],
   writers: readonly Writer[],
-  { summaries, headers }: { readonly summaries: readonly Summary[]; readonly headers: readonly HeaderBlock[] },
-): Promise<void> {
-  const keptAt = (at: number): Kept => ({ summary: summaries[at], header: headers[at] });
-  const texts = messages.map((message, at) => answerAtOnce(message, keptAt(at), writers));
-  const withBodies = messages.filter((_message, at) => texts[at] === undefined);
-  const bodies = readAhead(withBodies, BODIES_AHEAD, (message) => mail.openBody(message));
-  for (const [at, message] of messages.entries()) {
-    const text = texts[at];
-    if (text !== undefined) {
-      output.text(text);
-      continue;
-    }
-    // What needs no body is cheap: it is made once more here, and lists, which are long, keep no parts of their answers.
-    output.text(`* ${message.position + 1} FETCH (`);
-    const kept = keptAt(at);
-    const body = await bodies();
-    for (const [index, writer] of writers.entries()) {
-      if (index > 0) output.text(" ");
-      const item = writer.atOnce(message, kept);
-      if (item === undefined) await writer.fromBody!(message, kept, body);
-      else output.text(item);
-    }
-    output.text(")\r\n");
-    if (output.isFull) await output.flush();
+): Promise<unknown[]> {
+  if (writers.every(({ isShort }) => isShort)) {
+    for (const message of messages) output.text(answerAtOnce(message, writers));
+    return [];
   }
+  const needBodies = messages.map((message, at) => writers.some((writer) => writer.needsBody?.(message, kept[at]!)));
+  const bodies = readAhead(
+    messages.filter((_message, at) => needBodies[at]),
+    BODIES_AHEAD,
+    (message) => mail.openBody(message),
+  );
+  const damaged: unknown[] = [];
+  for (const [at, message] of messages.entries())
+    try {
+      await answer(output, message, kept[at]!, writers, needBodies[at] ? await bodies() : undefined);
+    } catch (error) {
+      if (!isOfOneMessage(error) || !output.takeBack()) throw error;
+      damaged.push(error);
+    }
+  return damaged;
 }
 
-/** The whole answer, or undefined if it needs the body. */
-function answerAtOnce(message: Message, kept: Kept, writers: readonly Writer[]): string | undefined {
-  let answer = `* ${message.position + 1} FETCH `;
+/** The message's bytes are damaged or gone: others may be well. */
+function isOfOneMessage(error: unknown): boolean {
+  return error instanceof EngineError && (error.code === "corrupt" || error.code === "expunged");
+}
+
+/** The whole answer, of short items. */
+function answerAtOnce(message: Message, writers: readonly Writer[]): string {
+  const nothing = new Kept(undefined, undefined);
+  let text = `* ${message.position + 1} FETCH `;
   let separator = "(";
   for (const writer of writers) {
-    const item = writer.atOnce(message, kept);
-    if (item === undefined) return undefined;
-    answer += separator + item;
+    text += separator + writer.atOnce(message, nothing);
     separator = " ";
   }
-  return `${answer})\r\n`;
+  return `${text})\r\n`;
+}
+
+/** An answer in steps, none larger than an item or a piece of a body. */
+async function answer(
+  output: Output,
+  message: Message,
+  kept: Kept,
+  writers: readonly Writer[],
+  body: Body | undefined,
+): Promise<void> {
+  output.begin();
+  output.text(`* ${message.position + 1} FETCH `);
+  let separator = "(";
+  for (const writer of writers) {
+    output.text(separator);
+    separator = " ";
+    if (body && writer.needsBody?.(message, kept)) await writer.fromBody!(message, kept, body);
+    else output.text(writer.atOnce(message, kept));
+    if (output.isFull) await output.flush();
+    if (isTurnOver()) await takeTurn();
+  }
+  output.text(")\r\n");
+  output.end();
 }
 
 function writerOf(session: Session, item: FetchItem): Writer {
   const { view } = session;
   switch (item.kind) {
     case "flags":
-      return { atOnce: (message) => `FLAGS ${session.flagsOf(message)}` };
+      return { isShort: true, atOnce: (message) => `FLAGS ${session.flagsOf(message)}` };
     case "uid":
-      return { atOnce: ({ position }) => `UID ${view.uidAt(position)}` };
+      return { isShort: true, atOnce: ({ position }) => `UID ${view.uidAt(position)}` };
     case "internaldate":
-      return { atOnce: ({ state, row }) => `INTERNALDATE "${formatDateTime(state.receivedOf(row))}"` };
+      return {
+        isShort: true,
+        atOnce: ({ state, row }) => `INTERNALDATE "${formatDateTime(state.receivedOf(row))}"`,
+      };
     case "size":
-      return { atOnce: ({ state, row }) => `RFC822.SIZE ${state.sizeOf(row)}` };
+      return { isShort: true, atOnce: ({ state, row }) => `RFC822.SIZE ${state.sizeOf(row)}` };
     case "envelope":
-      return { atOnce: (_message, { summary }) => `ENVELOPE ${asciiText(summary!.envelope)}` };
+      return { isShort: false, atOnce: (_message, { summary }) => `ENVELOPE ${asciiText(summary.envelope)}` };
     case "bodystructure":
-      return { atOnce: (_message, { summary }) => `BODYSTRUCTURE ${asciiText(summary!.bodyStructure)}` };
+      return {
+        isShort: false,
+        atOnce: (_message, { summary }) => `BODYSTRUCTURE ${asciiText(summary.bodyStructure)}`,
+      };
     case "body":
       return {
-        atOnce: (_message, { summary }) => `BODY ${bodyFromBodyStructure(asciiText(summary!.bodyStructure))}`,
+        isShort: false,
+        atOnce: (_message, { summary }) => `BODY ${bodyFromBodyStructure(asciiText(summary.bodyStructure))}`,
       };
     case "section":
       return sectionWriter(session, item);
@@ -152,32 +222,51 @@ function sectionWriter(session: Session, { section, partial, label }: SectionIte
   const choose = chooserOf(section);
   const ofHeader = isOfHeader(section);
   return {
-    atOnce(message, { summary, header }) {
-      if (ofHeader && summary!.headerWhole) return wholeSection(label, choose(header!), partial);
-      return spanOf(section, message, summary) ? undefined : `${label} NIL`;
+    isShort: false,
+    needsBody(message, kept) {
+      if (ofHeader && kept.summary.headerWhole) return false;
+      return spanOf(section, message, kept) !== undefined;
     },
-    async fromBody(message, { summary }, body) {
-      const span = spanOf(section, message, summary)!;
+    atOnce(_message, kept) {
+      return ofHeader && kept.summary.headerWhole ? wholeSection(label, choose(kept.header), partial) : `${label} NIL`;
+    },
+    async fromBody(message, kept, body) {
+      const span = spanOf(section, message, kept)!;
       if (section.what === "fields" || section.what === "fields-not") {
-        output.text(wholeSection(label, choose(new HeaderBlock(await readAll(body, span.start, span.end))), partial));
+        const bytes = await readAll(body, span.start, Math.min(span.end, span.start + FIELDS_BYTES_MAX));
+        output.text(wholeSection(label, choose(new HeaderBlock(bytes)), partial));
         return;
       }
       const start = Math.min(span.start + (partial?.offset ?? 0), span.end);
       const end = Math.min(start + (partial?.length ?? Number.POSITIVE_INFINITY), span.end);
       if (body.open || end - start <= WHOLE_SECTION_BYTES) {
         const bytes = body.open?.(start, end) ?? (await readAll(body, start, end));
+        if (bytes.length !== end - start) throw cutOff();
         output.text(`${label} {${bytes.length}}\r\n`);
         output.bytes(bytes);
         return;
       }
-      // Beyond this point a failure can only cut the connection: the literal's length is told.
-      output.text(`${label} {${end - start}}\r\n`);
-      for await (const bytes of body.read(start, end)) {
-        output.bytes(bytes);
-        if (output.isFull) await output.flush();
-      }
+      await stream(output, label, end - start, body.read(start, end));
     },
   };
+}
+
+/** A literal as it is opened. Its length is told once its first octets were opened; what fails behind them can only cut
+ * the connection. */
+async function stream(output: Output, label: string, size: number, source: AsyncIterable<Uint8Array>): Promise<void> {
+  let left = size;
+  for await (const bytes of source) {
+    if (left === size) output.text(`${label} {${size}}\r\n`);
+    left -= bytes.length;
+    output.bytes(bytes);
+    if (output.isFull) await output.flush();
+    if (isTurnOver()) await takeTurn();
+  }
+  if (left !== 0) throw cutOff();
+}
+
+function cutOff(): EngineError {
+  return new EngineError("corrupt", "a message has another size than was told");
 }
 
 /** The whole message: where it lies needs no looking up. */
@@ -198,11 +287,7 @@ function chooserOf({ what, fields }: Section): (header: HeaderBlock) => string {
 }
 
 /** Where a section lies in the message: its octets from `start` up to, not including, `end`. */
-function spanOf(
-  section: Section,
-  { state, row }: Message,
-  summary: Summary | undefined,
-): { readonly start: number; readonly end: number } | undefined {
+function spanOf(section: Section, { state, row }: Message, kept: Kept): ByteSpan | undefined {
   if (isWhole(section)) return { start: 0, end: state.sizeOf(row) };
   const what = {
     all: undefined,
@@ -212,7 +297,7 @@ function spanOf(
     text: "TEXT",
     mime: "MIME",
   } as const;
-  return findSection(decodeOffsets(summary!.offsets), section.path, what[section.what]);
+  return findSection(kept.offsets, section.path, what[section.what]);
 }
 
 /** `text` has one character an octet. */

@@ -1,9 +1,8 @@
 import { createSearch } from "../search.ts";
 import { takeTurn } from "../turns.ts";
 import { BadCharset, parseSearchProgram, SEARCH_CHARSETS, type SearchKey } from "../wire/search-keys.ts";
-import type { SequenceSet } from "../wire/sequence-set.ts";
 import { type Command, defineCommand, no, ok } from "./command.ts";
-import { positionsOf } from "./message-set.ts";
+import { positionTest } from "./message-set.ts";
 
 /** Messages that are looked at together: what they need is read in one go. */
 const CHUNK_MESSAGES = 256;
@@ -27,11 +26,9 @@ export const search: Command<unknown> = defineCommand({
   async run(key, session, { uid }) {
     if (key instanceof BadCharset) return no("Charset is not supported", `BADCHARSET (${SEARCH_CHARSETS.join(" ")})`);
     const { view, mail, untagged } = session;
-    const positionsIn = (set: SequenceSet, byUid: boolean): ReadonlySet<number> =>
-      new Set(positionsOf(view, set, byUid));
     const search = createSearch(key, {
       mail,
-      positionsIn,
+      isIn: (set, byUid) => positionTest(view, set, byUid),
       isRecent: (position) => session.isRecent(view.uidAt(position)),
     });
     const hits: number[] = [];

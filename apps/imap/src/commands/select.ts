@@ -28,15 +28,12 @@ async function open(session: Session, path: string, readOnly: boolean): Promise<
   session.select(view);
   const { mailbox } = view;
   const { untagged } = session;
-  const flags = ["\\Answered", "\\Flagged", "\\Deleted", "\\Seen", "\\Draft", ...session.mail.keywordsIn(mailbox)].join(
-    " ",
-  );
-  untagged(`FLAGS (${flags})`);
+  untagged(`FLAGS (${session.flagsList()})`);
   untagged(`${view.length} EXISTS`);
   untagged(`${session.recentCount()} RECENT`);
   const unseen = view.firstUnseen();
   if (unseen !== undefined) untagged(`OK [UNSEEN ${unseen + 1}] First unseen message`);
-  untagged(`OK [PERMANENTFLAGS (${readOnly ? "" : `${flags} \\*`})] Flags that are kept`);
+  session.tellPermanentFlags();
   untagged(`OK [UIDNEXT ${mailbox.uidNext}] Next UID`);
   untagged(`OK [UIDVALIDITY ${mailbox.uidValidity}] UIDs are valid`);
   const { barred } = session.mail;

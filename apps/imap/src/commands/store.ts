@@ -23,6 +23,7 @@ export const store: Command<unknown> = defineCommand({
     const { view } = session;
     const positions = positionsOf(view, set, uid);
     await view.setFlags(positions, change);
+    session.tellKeywords();
     if (!silent) await session.answerEach(positions, (position) => session.flagsAnswer(position, uid));
     return ok("STORE completed");
   },

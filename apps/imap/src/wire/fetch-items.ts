@@ -1,3 +1,4 @@
+import { FETCH_ITEMS_MAX } from "../limits.ts";
 import { ImapSyntaxError, type Parser } from "./parser.ts";
 
 /** Octets that the longest word of an item or section has, and some more. */
@@ -52,7 +53,7 @@ const WHOLE: Section = { path: [], what: "all", fields: [] };
 
 /** The items of a FETCH: a macro, one item or a list of them. */
 export function parseFetchItems(parser: Parser): readonly FetchItem[] {
-  if (parser.atOpen) return parser.list(() => parseItem(parser));
+  if (parser.atOpen) return parser.list(() => parseItem(parser), { max: FETCH_ITEMS_MAX });
   const macro = /^(ALL|FAST|FULL)(?![A-Za-z0-9.[])/i.exec(parser.rest(WORD_BYTES_MAX));
   if (macro) {
     parser.skip(macro[0].length);

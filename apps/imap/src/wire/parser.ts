@@ -210,8 +210,9 @@ export class Parser {
     return latin1.decode(bytes.subarray(start, this.#at));
   }
 
-  /** `( … )`: items by `read`, single spaces between. An empty list only if `empty`. */
-  list<T>(read: () => T, options: { readonly empty?: boolean } = {}): T[] {
+  /** `( … )`: items by `read`, single spaces between, no more than `max`. An empty list only if `empty`. */
+  list<T>(read: () => T, options: { readonly empty?: boolean; readonly max?: number } = {}): T[] {
+    const { max = LIST_ITEMS_MAX } = options;
     this.char("(");
     this.enter();
     const items: T[] = [];
@@ -220,7 +221,7 @@ export class Parser {
       return items;
     }
     do {
-      if (items.length >= LIST_ITEMS_MAX) throw new ImapSyntaxError("List too long");
+      if (items.length >= max) throw new ImapSyntaxError("List too long");
       items.push(read());
     } while (this.trySpace());
     this.char(")");

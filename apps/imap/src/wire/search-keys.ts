@@ -1,4 +1,4 @@
-import { LIST_ITEMS_MAX } from "../limits.ts";
+import { SEARCH_KEYS_MAX } from "../limits.ts";
 import { parseDate } from "./date.ts";
 import { ImapSyntaxError, type Parser } from "./parser.ts";
 import { parseSequenceSet, type SequenceSet } from "./sequence-set.ts";
@@ -67,17 +67,21 @@ export function parseSearchProgram(parser: Parser): SearchKey {
     parser.space();
   }
   if (!SEARCH_CHARSETS.some((known) => known === charset)) throw new BadCharset();
-  const keys: SearchKey[] = [parseKey(parser)];
-  while (parser.trySpace()) {
-    if (keys.length >= LIST_ITEMS_MAX) throw new ImapSyntaxError("Too many SEARCH keys");
-    keys.push(parseKey(parser));
-  }
+  const count: Count = { keys: 0 };
+  const keys: SearchKey[] = [parseKey(parser, count)];
+  while (parser.trySpace()) keys.push(parseKey(parser, count));
   return keys.length === 1 ? keys[0]! : { kind: "and", keys };
 }
 
-function parseKey(parser: Parser): SearchKey {
+/** Keys that were read, those within others too. */
+interface Count {
+  keys: number;
+}
+
+function parseKey(parser: Parser, count: Count): SearchKey {
+  if (++count.keys > SEARCH_KEYS_MAX) throw new ImapSyntaxError("Too many SEARCH keys");
   if (parser.atOpen) {
-    const keys = parser.list(() => parseKey(parser));
+    const keys = parser.list(() => parseKey(parser, count));
     return { kind: "and", keys };
   }
   if (/^[\d*$]/.test(parser.rest(1))) return { kind: "set", set: parseSequenceSet(parser.setText()), uid: false };
@@ -93,10 +97,10 @@ function parseKey(parser: Parser): SearchKey {
     parser.space();
     return { kind: "header", field: name.toLowerCase(), text: parser.astring() };
   }
-  return parseOtherKey(parser, name);
+  return parseOtherKey(parser, name, count);
 }
 
-function parseOtherKey(parser: Parser, name: string): SearchKey {
+function parseOtherKey(parser: Parser, name: string, count: Count): SearchKey {
   switch (name) {
     case "ALL":
       return { kind: "all" };
@@ -128,12 +132,12 @@ function parseOtherKey(parser: Parser, name: string): SearchKey {
     case "TEXT":
       return { kind: "text", text: parser.astring() };
     case "NOT":
-      return nested(parser, () => ({ kind: "not", key: parseKey(parser) }));
+      return nested(parser, () => ({ kind: "not", key: parseKey(parser, count) }));
     case "OR":
       return nested(parser, () => {
-        const first = parseKey(parser);
+        const first = parseKey(parser, count);
         parser.space();
-        return { kind: "or", keys: [first, parseKey(parser)] };
+        return { kind: "or", keys: [first, parseKey(parser, count)] };
       });
     default:
       throw new ImapSyntaxError("Unknown SEARCH key");

@@ -1,13 +1,27 @@
+import { CryptoError } from "../crypto/index.ts";
 import { EngineError } from "../errors.ts";
 import { StoreError } from "../storage/object-store.ts";
 
-/** What a store error means to who asked for a change. */
+/** What a store error means to who asked for a change. The store's own words, paths and SQL among them, are the cause's:
+ * what a client may read is ours. */
 export function asEngineError(error: unknown): unknown {
   if (!(error instanceof StoreError)) return error;
-  if (error.code === "unknown") return new EngineError("unknown-outcome", error.message, { cause: error });
-  if (error.code === "full") return new EngineError("over-quota", "the store is full", { cause: error });
-  if (error.code === "damaged") return new EngineError("corrupt", error.message, { cause: error });
-  return new EngineError("unavailable", error.message, { cause: error });
+  switch (error.code) {
+    case "unknown":
+      return new EngineError("unknown-outcome", "the store does not answer", { cause: error });
+    case "full":
+      return new EngineError("over-quota", "the store is full", { cause: error });
+    case "damaged":
+      return new EngineError("corrupt", "what is stored is damaged", { cause: error });
+    default:
+      return new EngineError("unavailable", "the store is not available, try again", { cause: error });
+  }
+}
+
+/** What does not open is damage, to who asked for it. */
+export function asDamage(error: unknown): unknown {
+  if (!(error instanceof CryptoError)) return asEngineError(error);
+  return new EngineError("corrupt", "what is stored is damaged", { cause: error });
 }
 
 /** A store's answer, with its failures as the engine's. */

@@ -224,5 +224,9 @@ function refusalError(refusal: NonNullable<Outcome["refusal"]>): EngineError {
     case "stale":
     case "condemned":
       return new EngineError("conflict", "changed meanwhile, try again");
+    case "messages":
+      return new EngineError("over-quota", "the account would have too many messages");
+    case "keywords":
+      return new EngineError("over-quota", "there would be too many keywords");
   }
 }

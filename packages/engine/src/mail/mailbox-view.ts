@@ -188,17 +188,16 @@ export class MailboxView {
     return positions.sort((a, b) => a - b);
   }
 
-  #target(positions: readonly number[]) {
-    const rows = positions.map((position) => this.#presentRow(position)).filter((row) => row !== undefined);
+  /** Rows of those of `positions` that are there now. */
+  #liveRows(positions: readonly number[]): number[] {
     const { state } = this.#mail;
-    return {
-      mailbox: this.id,
-      targets: runsOf(
-        state,
-        this.mailbox,
-        rows.filter((row) => state.isLive(row)),
-      ),
-    };
+    return positions
+      .map((position) => this.#presentRow(position))
+      .filter((row) => row !== undefined && state.isLive(row)) as number[];
+  }
+
+  #target(positions: readonly number[]) {
+    return { mailbox: this.id, targets: runsOf(this.#mail.state, this.mailbox, this.#liveRows(positions)) };
   }
 
   #assertWritable(): void {
@@ -207,7 +206,7 @@ export class MailboxView {
 
   /** STORE. Resolves with the positions that were refused because they changed after `unchangedSince`, and marks the
    * others as told: the caller answers them, or was asked not to. What fails in between leaves the first part changed,
-   * of which `sync` tells. */
+   * of which `sync` tells. Throws EngineError `expunged` if all of them are gone. */
   async setFlags(
     positions: readonly number[],
     change: FlagChange,
@@ -216,8 +215,11 @@ export class MailboxView {
     this.#assertWritable();
     checkFlags(change.flags);
     const refused: number[] = [];
+    let reached = 0;
     let modSeq = this.#modSeq;
     for (const part of parts(positions)) {
+      const there = this.#liveRows(part).length;
+      if (there === 0) continue;
       const outcome = await this.#mail.push({
         kind: "flags",
         ...this.#target(part),
@@ -225,10 +227,12 @@ export class MailboxView {
         ...(unchangedSince === undefined ? {} : { unchangedSince }),
       });
       for (const row of outcome.changed) this.#told.set(row, outcome.modSeq);
+      reached += there - outcome.gone;
       const rows = new Set(outcome.refused);
       refused.push(...part.filter((position) => rows.has(this.#presentRow(position) ?? -1)));
       modSeq = outcome.modSeq;
     }
+    assertReached(positions, reached);
     return { refused, modSeq };
   }
 
@@ -265,13 +269,17 @@ export class MailboxView {
     return undefined;
   }
 
-  /** COPY: RFC 9051 §6.4.7. Throws EngineError `not-found` if there is no mailbox at `path`. */
-  copy(positions: readonly number[], path: string): Promise<Copied> {
-    return this.#mail.transfer("copy", this.#target(positions), path);
+  /** COPY: RFC 9051 §6.4.7. What is gone is not copied: the outcome tells what was. Throws EngineError `not-found` if there
+   * is no mailbox at `path`, `expunged` if all of the messages are gone. */
+  async copy(positions: readonly number[], path: string): Promise<Copied> {
+    const copied = await this.#mail.transfer("copy", this.#target(positions), path);
+    assertReached(positions, copied.uids.length);
+    return copied;
   }
 
   /** MOVE: RFC 6851 §3. Each part that was moved is told to `onMoved` at once: a later one may fail, and what was moved
-   * stays moved. Throws EngineError `not-found` if there is no mailbox at `path`. */
+   * stays moved. Throws EngineError `not-found` if there is no mailbox at `path`, `expunged` if all of the messages are
+   * gone. */
   async move(
     positions: readonly number[],
     path: string,
@@ -280,7 +288,13 @@ export class MailboxView {
     this.#assertWritable();
     // Asked for also where nothing is to be moved.
     this.#mail.getMailbox(path);
-    for (const part of parts(positions)) onMoved(await this.#mail.transfer("move", this.#target(part), path));
+    let reached = 0;
+    for (const part of parts(positions)) {
+      const moved = await this.#mail.transfer("move", this.#target(part), path);
+      reached += moved.uids.length;
+      onMoved(moved);
+    }
+    assertReached(positions, reached);
   }
 
   /** EXPUNGE: takes those of `positions` (default: all) that carry \Deleted. */
@@ -295,6 +309,11 @@ export class MailboxView {
     }
     for (const part of parts(deleted)) await this.#mail.push({ kind: "expunge", ...this.#target(part) });
   }
+}
+
+/** What was asked for was done for some of the messages, or for none because none was named. */
+function assertReached(positions: readonly number[], reached: number): void {
+  if (positions.length > 0 && reached === 0) throw new EngineError("expunged", "the messages are gone");
 }
 
 /** Positions in parts of {@link CHANGED_AT_ONCE}. */

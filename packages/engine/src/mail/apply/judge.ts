@@ -3,10 +3,11 @@ import type { NewEmail } from "../ops/email.ts";
 import { bodyName, INBOX_ID, PATH_DELIMITER } from "../ops/names.ts";
 import type { ChangeItem, Op, OpOf, Placement, Targets } from "../ops/op.ts";
 import type { ItemOutcome, Refusal } from "../ops/outcome.ts";
-import { changesFlags, DELETED } from "../state/flags.ts";
+import { changesFlags, DELETED, splitFlags } from "../state/flags.ts";
 import { type MailState, normalizeInbox } from "../state/state.ts";
 import { judgeFolders } from "./judge-folders.ts";
 import { isSomewhere, NOWHERE } from "./placement.ts";
+import { hasRoomForKeywords, hasRoomForMessages } from "./room.ts";
 import { resolveTargets, runsOf, type TargetOp } from "./target-rows.ts";
 import { holdsClaim, refuse, type Verdict } from "./verdict.ts";
 
@@ -88,7 +89,17 @@ function judgeAdd(state: MailState, op: OpOf<"add">): Verdict {
     op.emails.map(({ email }) => email),
     op.since,
   );
-  return unsafe ? refuse(unsafe) : { op: { ...op, emails } };
+  if (unsafe) return refuse(unsafe);
+  const places = emails.flatMap((email) => email.places.filter(isSomewhere));
+  if (!hasRoomForMessages(state, places.length)) return refuse("messages");
+  if (
+    !hasRoomForKeywords(
+      state,
+      places.map(({ flags }) => flags),
+    )
+  )
+    return refuse("keywords");
+  return { op: { ...op, emails } };
 }
 
 /** Why bodies that were stored by themselves can't be named now, if they can't: the collector may have come between. */
@@ -137,7 +148,9 @@ function judgeReplace(state: MailState, op: OpOf<"replace">): Verdict {
   if (row === undefined || rows.length > 1) return refuse("gone");
   if (!isEmail(state, state.emailOf(row), op.ifEmail)) return refuse("changed");
   const unsafe = judgeBodies(state, [op.email], op.since);
-  return unsafe ? refuse(unsafe) : { op };
+  if (unsafe) return refuse(unsafe);
+  const keywords = state.keywords.get(state.memberships.columns.keywords.get(row));
+  return hasRoomForKeywords(state, [[...keywords, ...op.add]]) ? { op } : refuse("keywords");
 }
 
 function isEmail(state: MailState, email: number, id: Uint8Array | undefined): boolean {
@@ -158,14 +171,18 @@ const NO_ITEM: ItemOutcome = { emails: [], added: [] };
 function judgeItem(state: MailState, item: ChangeItem): { readonly item: ChangeItem; readonly refusal?: Refusal } {
   const refused = (refusal: Refusal) => ({ item: { ...item, targets: [] }, refusal });
   const targets: Targets[] = [];
+  const rowsThere: number[] = [];
   for (const { mailbox: id, targets: runs } of item.targets) {
     const mailbox = state.findMailbox(id);
     const rows = mailbox ? resolveTargets(state, mailbox, runs).rows : [];
     if (!rows.every((row) => isEmail(state, state.emailOf(row), item.ifEmail))) return refused("changed");
     if (mailbox && rows.length > 0) targets.push({ mailbox: id, targets: runsOf(state, mailbox, rows) });
+    for (const row of rows) rowsThere.push(row);
   }
-  if (targets.length === 0) return refused("gone");
+  if (rowsThere.length === 0) return refused("gone");
   if (item.join.some((id) => !state.findMailbox(id))) return refused("no-mailbox");
+  if (!hasRoomForMessages(state, rowsThere.length * item.join.length)) return refused("messages");
+  if (!hasRoomForKeywords(state, keywordsOf(state, item.add, rowsThere))) return refused("keywords");
   return { item: { ...item, targets } };
 }
 
@@ -186,8 +203,32 @@ function judgeTargets(state: MailState, op: TargetOp): Verdict {
   const passed = rows.filter(passes);
   const outcome = { gone, refused: rows.filter(isRefused) };
   if (passed.length === 0) return { outcome };
+  if (op.kind === "copy" && !hasRoomForMessages(state, passed.length)) return refuse("messages");
+  if (op.kind === "flags" && !hasRoomForKeywords(state, keywordsMade(state, op, passed))) return refuse("keywords");
   return {
     op: passed.length === rows.length && gone === 0 ? op : { ...op, targets: runsOf(state, mailbox, passed) },
     outcome,
   };
+}
+
+/** What keywords a change makes messages carry: of each kind of them that there is. */
+function keywordsMade(
+  state: MailState,
+  { change }: OpOf<"flags">,
+  rows: readonly number[],
+): Iterable<readonly string[]> {
+  if (change.mode === "remove") return [];
+  return change.mode === "replace" ? [change.flags] : keywordsOf(state, change.flags, rows);
+}
+
+/** What these messages carry once the flags are added. */
+function* keywordsOf(
+  state: MailState,
+  flags: readonly string[],
+  rows: readonly number[],
+): Generator<readonly string[]> {
+  const { keywords } = splitFlags(flags);
+  if (keywords.length === 0) return;
+  const { keywords: column } = state.memberships.columns;
+  for (const set of new Set(rows.map((row) => column.get(row)))) yield [...state.keywords.get(set), ...keywords];
 }

@@ -2,7 +2,7 @@ import type { HeaderBlock } from "@restante/mime";
 import type { Bay } from "../../bay/bay.ts";
 import { hexText } from "../../bay/entry.ts";
 import type { PageStore } from "../../bay/snapshots.ts";
-import { asStoreFailure } from "../../bay/store-failure.ts";
+import { asDamage, asStoreFailure } from "../../bay/store-failure.ts";
 import {
   bodyContext,
   type CryptoPlatform,
@@ -153,7 +153,7 @@ export class Contents {
     const first = await this.#get({ name, offset, length: Math.min(length, FIRST_READ_BYTES) });
     // So large a body is an object of its own, whose name it keeps.
     if (first && length > FIRST_READ_BYTES) {
-      const value = first.slice(0, preambleLength(first) + HEADER_BYTES);
+      const value = first.slice(0, orDamage(() => preambleLength(first)) + HEADER_BYTES);
       this.#beginnings.keep(name, { value, bytes: value.length + RECORD_BYTES });
     }
     return first;
@@ -161,11 +161,12 @@ export class Contents {
 
   #body({ id, key, object }: Pick<EmailRecord, "id" | "key" | "object">, first: Uint8Array, size: number): Body {
     const { name, offset, length } = object;
-    const sealedAt = preambleLength(first);
+    const sealedAt = orDamage(() => preambleLength(first));
     const context = bodyContext(this.#platform, this.#account, hexText(id), key);
     if (first.length === length) {
       const sealed = first.subarray(sealedAt);
-      const open = (start: number, end: number): Uint8Array => openSpan(context, sealed, start, Math.min(end, size));
+      const open = (start: number, end: number): Uint8Array =>
+        orDamage(() => openSpan(context, sealed, start, Math.min(end, size)));
       return { size, open, read: (start, end) => once(() => open(start, end)) };
     }
     const read: ReadSpan = async (start, end, room) => {
@@ -181,7 +182,7 @@ export class Contents {
       room.set(known);
       return room.subarray(0, to - from);
     };
-    return { size, read: (start, end) => openRange(context, read, start, Math.min(end, size)) };
+    return { size, read: (start, end) => eachOrDamage(openRange(context, read, start, Math.min(end, size))) };
   }
 
   async #get({ name, offset, length }: ObjectSpan, room?: Uint8Array): Promise<Uint8Array | undefined> {
@@ -307,6 +308,22 @@ export class Contents {
   async #readEntry(number: number): Promise<Weighed<OpenEntry>> {
     const value = new OpenEntry(number, await this.#bay.readEntry(number));
     return { value, bytes: value.bytes, wipe: () => value.wipe() };
+  }
+}
+
+function orDamage<T>(make: () => T): T {
+  try {
+    return make();
+  } catch (error) {
+    throw asDamage(error);
+  }
+}
+
+async function* eachOrDamage(pieces: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  try {
+    yield* pieces;
+  } catch (error) {
+    throw asDamage(error);
   }
 }
 

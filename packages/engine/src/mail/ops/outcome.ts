@@ -7,6 +7,9 @@ export type Refusal =
   /** Made upon a view too old to be safe (a `forget`, `condemn` or other slot list came between): author it again. */
   | "stale"
   | "condemned"
+  /** The account would have too many live messages, or keywords. */
+  | "messages"
+  | "keywords"
   /** All that it is about is gone. */
   | "gone"
   /** Something changed that its author relied on: `ifState`, `ifEmail`. */

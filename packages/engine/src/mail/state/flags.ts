@@ -9,9 +9,9 @@ export const SYSTEM_FLAGS = ["\\Answered", "\\Flagged", "\\Deleted", "\\Seen", "
 export const DELETED = 4;
 export const SEEN = 8;
 
-/** Octets of one keyword, and keywords on one message: beyond these an op's author refuses. */
+/** Octets of one keyword, and flags in one change: beyond these an op's author refuses. */
 const KEYWORD_BYTES_MAX = 100;
-const KEYWORDS_PER_MESSAGE_MAX = 100;
+const FLAGS_MAX = 100;
 
 /** A flag change split into bits and keywords. */
 export interface FlagParts {
@@ -35,7 +35,7 @@ export function splitFlags(flags: readonly string[]): FlagParts {
 
 /** Throws EngineError `invalid` for flags that an op must not carry. */
 export function checkFlags(flags: readonly string[]): void {
-  if (flags.length > KEYWORDS_PER_MESSAGE_MAX || flags.some((flag) => flag === "" || flag.length > KEYWORD_BYTES_MAX))
+  if (flags.length > FLAGS_MAX || flags.some((flag) => flag === "" || flag.length > KEYWORD_BYTES_MAX))
     throw new EngineError("invalid", "too many keywords, or too long ones");
 }
 

@@ -1,0 +1,135 @@
+import { type Body, EngineError } from "@restante/engine";
+import { expect, test } from "vitest";
+import { FETCH_ITEMS_MAX } from "../limits.ts";
+import { Received, startTestServer } from "../test-kit.ts";
+
+const PIECE = Buffer.alloc(64 * 1024, "a");
+const damaged = (): EngineError => new EngineError("corrupt", "SELECT secret FROM objects: /var/lib/x");
+
+/** A body of `pieces` pieces, of which those from `failsAt` on do not open. */
+function bodyOf(pieces: number, failsAt: number, error: () => unknown = damaged): Body {
+  return {
+    size: pieces * PIECE.length,
+    async *read(start, end) {
+      for (let piece = Math.floor(start / PIECE.length); piece < pieces && piece * PIECE.length < end; piece++) {
+        if (piece === failsAt) throw error();
+        const at = piece * PIECE.length;
+        yield PIECE.subarray(Math.max(start - at, 0), end - at);
+      }
+    },
+  };
+}
+
+/** Signed in, with a mailbox whose messages have these bodies. */
+async function selected(bodies: readonly (Body | (() => unknown))[]) {
+  const sizes = bodies.map((body) => ("size" in body ? body.size : 10));
+  const messages = sizes.map((size, position) => ({ position, row: position, state: { sizeOf: () => size } }));
+  const view = {
+    length: bodies.length,
+    readOnly: true,
+    mailbox: { uidNext: bodies.length + 1, uidValidity: 1, keywordSets: new Map() },
+    firstUnseen: () => undefined,
+    lowerBound: (uid: number) => uid - 1,
+    uidAt: (position: number) => position + 1,
+    messages: (positions: readonly number[]) => positions.map((position) => messages[position]),
+    sync: () => ({ expunged: [], added: 0, flagged: [] }),
+  };
+  const account = {
+    ended: new AbortController().signal,
+    rolledBack: false,
+    close: () => undefined,
+    refresh: async () => undefined,
+    openView: () => view,
+    claimRecent: () => bodies.length + 1,
+    keywordsIn: () => [],
+    async openBody({ position }: { readonly position: number }) {
+      const body = bodies[position]!;
+      if (typeof body === "function") throw body();
+      return body;
+    },
+  };
+  const server = await startTestServer({ account, times: { idleMs: 400 } });
+  const socket = server.connect("imap");
+  const received = new Received(socket);
+  const ask = async (text: string, answer: RegExp): Promise<string> => {
+    socket.write(text);
+    return received.until(answer);
+  };
+  await ask("a LOGIN u p\r\nb EXAMINE x\r\n", /^b OK .*\r\n/m);
+  return { server, socket, received, ask };
+}
+
+test("of a message that does not open nothing is told; the others are, and then what is the matter", async () => {
+  const opens = bodyOf(2, 9);
+  const { ask } = await selected([opens, damaged, bodyOf(2, 0), bodyOf(3, 0), opens]);
+  const answer = await ask("c FETCH 1:5 (UID BODY.PEEK[])\r\n", /^c .*\r\n/m);
+  expect(answer.match(/^\* \d FETCH \(UID \d BODY\[\] \{131072\}\r$/gm)).toHaveLength(2);
+  expect(answer.match(/FETCH /g)).toHaveLength(2);
+  expect(answer.endsWith("a)\r\nc NO [CORRUPTION] What is stored is damaged\r\n")).toBe(true);
+  // Small sections, and a part of a body.
+  const piece = await ask("d FETCH 3,5 BODY.PEEK[]<5.10>\r\n", /^d .*\r\n/m);
+  expect(piece).toBe("* 5 FETCH (BODY[]<5> {10}\r\naaaaaaaaaa)\r\nd NO [CORRUPTION] What is stored is damaged\r\n");
+  expect(await ask("e NOOP\r\n", /^e .*\r\n/m)).toMatch(/^e OK/);
+});
+
+test.each([
+  ["damage", damaged],
+  ["a failure that nobody foresaw", () => new Error("SQLITE_CORRUPT: disk image")],
+  ["a store that goes", () => new EngineError("unavailable", "connect ECONNREFUSED 10.0.0.1:3900")],
+])(
+  "%s in the middle of a body cuts the connection, and nothing is taken for the mail's octets",
+  async (_name, error) => {
+    const { server, socket, received } = await selected([bodyOf(40, 20, error), bodyOf(1, 9)]);
+    socket.write("c FETCH 1:2 BODY.PEEK[]\r\nd NOOP\r\n");
+    const answer = await received.end();
+    const literal = /^\* 1 FETCH \(BODY\[\] \{2621440\}\r\n(a*)$/.exec(answer);
+    expect(literal).not.toBeNull();
+    expect(literal![1]!.length).toBeLessThanOrEqual(20 * PIECE.length);
+    expect(server.events.filter(({ event }) => event === "failed")).toHaveLength(1);
+  },
+);
+
+test("what fails before an answer has left is a refusal, in words of ours, with nothing of the answer before it", async () => {
+  const failing = (error: () => unknown): Body => bodyOf(2, 1, error);
+  const { ask } = await selected([
+    failing(() => new EngineError("unavailable", "connect ECONNREFUSED 10.0.0.1:3900")),
+    failing(() => new Error("SQLITE_CORRUPT: disk image")),
+  ]);
+  expect(await ask("c FETCH 1 (UID BODY.PEEK[])\r\n", /^c .*\r\n/m)).toBe(
+    "c NO [UNAVAILABLE] Not available now, try again\r\n",
+  );
+  expect(await ask("d FETCH 2 (UID BODY.PEEK[])\r\n", /^d .*\r\n/m)).toBe("d NO [SERVERBUG] Internal error\r\n");
+});
+
+test("a body that is shorter than it was told is damage too", async () => {
+  const short = { ...bodyOf(1, 9), size: 3 * PIECE.length };
+  const { ask, received } = await selected([short, { ...bodyOf(20, 30), size: 30 * PIECE.length }]);
+  expect(await ask("c FETCH 1 BODY.PEEK[]\r\n", /^c .*\r\n/m)).toMatch(/^c NO \[CORRUPTION\]/);
+  await ask("d FETCH 2 BODY.PEEK[]\r\n", /^d .*\r\n/m);
+  expect(received.isEnded).toBe(true);
+});
+
+test("a server that stops, and a client that is silent too long, hear no BYE within a literal", async () => {
+  for (const stop of [true, false]) {
+    const endless = bodyOf(100_000, 100_001);
+    const { server, socket, received, ask } = await selected([endless]);
+    await ask("c FETCH 1 BODY.PEEK[]\r\n", /FETCH/);
+    socket.pause();
+    const isOver = stop ? server.stop() : undefined;
+    while (server.gate.counts.connections > 0) await new Promise((resolve) => setTimeout(resolve, 5));
+    await isOver;
+    socket.resume();
+    await received.end();
+    expect(received.text).not.toContain("BYE");
+  }
+});
+
+test("items of one FETCH are bounded, and what waits for a slow reader is, whatever they are", async () => {
+  const { server, socket, ask } = await selected([bodyOf(1, 9)]);
+  const items = (n: number): string => new Array(n).fill("BODY.PEEK[]").join(" ");
+  expect(await ask(`c FETCH 1 (${items(FETCH_ITEMS_MAX + 1)})\r\n`, /^c .*\r\n/m)).toMatch(/^c BAD List too long/);
+  socket.pause();
+  socket.write(`d FETCH 1 (${items(FETCH_ITEMS_MAX)})\r\n`);
+  while (server.backlog.bytes === 0) await new Promise((resolve) => setTimeout(resolve, 5));
+  expect(server.backlog.bytes).toBeLessThan(512 * 1024);
+});

@@ -1,0 +1,94 @@
+import type { Socket } from "node:net";
+import { SMTPServer } from "smtp-server";
+import { SMTPConnection, type SMTPConnectionOptions } from "smtp-server/lib/smtp-connection.js";
+import { COMMAND_MS, COMMANDS_AT_ONCE, CONNECTIONS_MAX, MESSAGE_MS } from "./limits.ts";
+
+/**
+ * smtp-server, with what LMTP needs and its options don't give: the greeting comes at once, each command is heard of, a
+ * reply may bring its own enhanced code (RFC 3463), and a client has a total time for each command. It overrides
+ * `SMTPServer.connect` and of each connection `init`, `_onCommand`, `send` and `_onClose`: docs/decisions/0006-smtp-server.md.
+ */
+export interface ListenerHooks {
+  /** A client sends a command: it has read the replies before it. */
+  readonly onCommand: (connectionId: string) => void;
+  readonly times?: Partial<ListenerTimes>;
+}
+
+/** Milliseconds. */
+export interface ListenerTimes {
+  /** From a command to the end of the next one. */
+  readonly commandMs: number;
+  /** The same where a message is between them. */
+  readonly messageMs: number;
+}
+
+export class LmtpListener extends SMTPServer {
+  readonly hooks: ListenerHooks;
+
+  constructor(options: ConstructorParameters<typeof SMTPServer>[0], hooks: ListenerHooks) {
+    super(options);
+    this.hooks = hooks;
+  }
+
+  /** As the library's, but for the connection's class. */
+  override connect(socket: Socket, options?: SMTPConnectionOptions | null): void {
+    const connection = new LmtpConnection(this, socket, options);
+    this.connections.add(connection);
+    connection.on("error", (error: Error) => this._onError(error));
+    connection.init();
+  }
+}
+
+class LmtpConnection extends SMTPConnection {
+  readonly #hooks: ListenerHooks;
+  readonly #times: ListenerTimes;
+  #deadline: NodeJS.Timeout | undefined;
+  #commands = 0;
+
+  constructor(server: LmtpListener, socket: Socket, options?: SMTPConnectionOptions | null) {
+    super(server, socket, options);
+    this.#hooks = server.hooks;
+    this.#times = { commandMs: COMMAND_MS, messageMs: MESSAGE_MS, ...server.hooks.times };
+  }
+
+  /** The library holds its greeting back for a tenth of a second: who speaks sooner is a spammer. LMTP's clients are mail
+   * servers of the same house. */
+  override init(): void {
+    this._setListeners(() => {
+      if (this._server.connections.size > CONNECTIONS_MAX) this.send(421, "4.3.2 Too many connections");
+      else this.connectionReady();
+      this.#expect(this.#times.commandMs);
+    });
+  }
+
+  override _onCommand(command: Buffer, callback?: () => void): void {
+    // Commands that are answered without waiting for anything would all be done in one turn.
+    if (++this.#commands % COMMANDS_AT_ONCE === 0) setImmediate(() => this.#handle(command, callback));
+    else this.#handle(command, callback);
+  }
+
+  #handle(command: Buffer, callback?: () => void): void {
+    if (this._closed) return;
+    this.#hooks.onCommand(this.id);
+    const isData = /^DATA\s*$/i.test(command.subarray(0, 8).toString("latin1"));
+    this.#expect(isData ? this.#times.messageMs : this.#times.commandMs);
+    super._onCommand(command, callback);
+  }
+
+  /** The next command comes whole within this time, however the client spends it. */
+  #expect(ms: number): void {
+    clearTimeout(this.#deadline);
+    if (this._closed || this._closing) return;
+    this.#deadline = setTimeout(() => this.send(421, "4.4.2 Too slow"), ms).unref();
+  }
+
+  override send(code: number, data?: string | string[] | null, context?: string | false): void {
+    const bringsCode = typeof data === "string" && /^[245]\.\d{1,3}\.\d{1,3} /.test(data);
+    super.send(code, data, bringsCode ? false : context);
+  }
+
+  override _onClose(): void {
+    clearTimeout(this.#deadline);
+    super._onClose();
+  }
+}
