@@ -1,7 +1,7 @@
 import { equalBytes, hash } from "../../crypto/primitives.ts";
 import { bodyId, FOUNDER, mailboxId } from "../ops/names.ts";
 import type { Op, OpOf, TakenNote } from "../ops/op.ts";
-import { NOTHING, type Outcome } from "../ops/outcome.ts";
+import { type ItemOutcome, NOTHING, type Outcome } from "../ops/outcome.ts";
 import type { PlacedOp } from "../ops/placed-op.ts";
 import { createFlagChange } from "../state/flags.ts";
 import type { Mailbox } from "../state/mailbox.ts";
@@ -30,7 +30,9 @@ export function applyBlock(state: MailState, ops: readonly PlacedOp[]): Outcome[
   const outcomes = ops.map((placed) => {
     const verdict: Verdict = placed.judged ? { op: placed.op } : judge(state, placed.op);
     const outcome = { ...NOTHING, modSeq: block.modSeq, ...verdict.outcome };
-    return verdict.op ? { ...outcome, ...perform(state, placed, verdict.op, block) } : outcome;
+    if (!verdict.op) return outcome;
+    const performed = perform(state, placed, verdict.op, block);
+    return { ...outcome, ...performed, items: withRefusals(outcome.items, performed.items) };
   });
   block.end();
   const { uid } = state.memberships.columns;
@@ -41,6 +43,11 @@ export function applyBlock(state: MailState, ops: readonly PlacedOp[]): Outcome[
     const { uidValidity } = state.mailboxOf(first);
     return { ...outcome, uidValidity, addedUids: uidsOf(outcome.added), sourceUids: uidsOf(outcome.sources) };
   });
+}
+
+/** What became of items: what `judge` refused stays refused. */
+function withRefusals(judged: readonly ItemOutcome[], done: readonly ItemOutcome[] = []): readonly ItemOutcome[] {
+  return judged.length > 0 ? judged.map((item, at) => done[at] ?? item) : done;
 }
 
 /** Carries out `op`, which is what passed of the placed one. */

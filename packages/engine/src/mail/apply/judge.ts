@@ -1,11 +1,12 @@
-import { equalBytes } from "../../crypto/primitives.ts";
 import type { NewEmail } from "../ops/email.ts";
 import { bodyName, INBOX_ID, PATH_DELIMITER } from "../ops/names.ts";
-import type { ChangeItem, Op, OpOf, Placement, Targets } from "../ops/op.ts";
-import type { ItemOutcome, Refusal } from "../ops/outcome.ts";
-import { changesFlags, DELETED, splitFlags } from "../state/flags.ts";
+import type { Op, OpOf, Placement } from "../ops/op.ts";
+import type { Refusal } from "../ops/outcome.ts";
+import { changesFlags, DELETED } from "../state/flags.ts";
 import { type MailState, normalizeInbox } from "../state/state.ts";
+import { judgeChange } from "./judge-change.ts";
 import { judgeFolders } from "./judge-folders.ts";
+import { isEmail, keywordsOf } from "./memberships.ts";
 import { isSomewhere, NOWHERE } from "./placement.ts";
 import { hasRoomForKeywords, hasRoomForMessages } from "./room.ts";
 import { resolveTargets, runsOf, type TargetOp } from "./target-rows.ts";
@@ -153,39 +154,6 @@ function judgeReplace(state: MailState, op: OpOf<"replace">): Verdict {
   return hasRoomForKeywords(state, [[...keywords, ...op.add]]) ? { op } : refuse("keywords");
 }
 
-function isEmail(state: MailState, email: number, id: Uint8Array | undefined): boolean {
-  return id === undefined || equalBytes(state.emails.columns.id.getId(email), id);
-}
-
-/** Each item by itself: it is narrowed to the targets that are there, or refused. */
-function judgeChange(state: MailState, op: OpOf<"change">): Verdict {
-  if (!holdsClaim(state, op.ifState)) return refuse("changed");
-  const judged = op.items.map((item) => judgeItem(state, item));
-  const outcome = { items: judged.map(({ refusal }) => ({ ...NO_ITEM, ...(refusal ? { refusal } : {}) })) };
-  if (judged.every(({ refusal }) => refusal !== undefined)) return { outcome };
-  return { op: { ...op, items: judged.map(({ item }) => item) }, outcome };
-}
-
-const NO_ITEM: ItemOutcome = { emails: [], added: [] };
-
-function judgeItem(state: MailState, item: ChangeItem): { readonly item: ChangeItem; readonly refusal?: Refusal } {
-  const refused = (refusal: Refusal) => ({ item: { ...item, targets: [] }, refusal });
-  const targets: Targets[] = [];
-  const rowsThere: number[] = [];
-  for (const { mailbox: id, targets: runs } of item.targets) {
-    const mailbox = state.findMailbox(id);
-    const rows = mailbox ? resolveTargets(state, mailbox, runs).rows : [];
-    if (!rows.every((row) => isEmail(state, state.emailOf(row), item.ifEmail))) return refused("changed");
-    if (mailbox && rows.length > 0) targets.push({ mailbox: id, targets: runsOf(state, mailbox, rows) });
-    for (const row of rows) rowsThere.push(row);
-  }
-  if (rowsThere.length === 0) return refused("gone");
-  if (item.join.some((id) => !state.findMailbox(id))) return refused("no-mailbox");
-  if (!hasRoomForMessages(state, rowsThere.length * item.join.length)) return refused("messages");
-  if (!hasRoomForKeywords(state, keywordsOf(state, item.add, rowsThere))) return refused("keywords");
-  return { item: { ...item, targets } };
-}
-
 function judgeTargets(state: MailState, op: TargetOp): Verdict {
   const mailbox = state.findMailbox(op.mailbox);
   if (!mailbox) return refuse("no-mailbox");
@@ -219,16 +187,4 @@ function keywordsMade(
 ): Iterable<readonly string[]> {
   if (change.mode === "remove") return [];
   return change.mode === "replace" ? [change.flags] : keywordsOf(state, change.flags, rows);
-}
-
-/** What these messages carry once the flags are added. */
-function* keywordsOf(
-  state: MailState,
-  flags: readonly string[],
-  rows: readonly number[],
-): Generator<readonly string[]> {
-  const { keywords } = splitFlags(flags);
-  if (keywords.length === 0) return;
-  const { keywords: column } = state.memberships.columns;
-  for (const set of new Set(rows.map((row) => column.get(row)))) yield [...state.keywords.get(set), ...keywords];
 }

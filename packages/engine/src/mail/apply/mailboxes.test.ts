@@ -4,7 +4,7 @@ import { adding, bareEmail } from "../../testing/email-kit.ts";
 import { blocks, closedSets, has, opsOf } from "../../testing/numbering-model.ts";
 import type { NewEmail } from "../ops/email.ts";
 import { FOUNDER, INBOX_ID, type MailboxId, mailboxId, type WriterId } from "../ops/names.ts";
-import type { Op } from "../ops/op.ts";
+import type { ChangeItem, FolderStep, Op, OpKind } from "../ops/op.ts";
 import type { PlacedOp } from "../ops/placed-op.ts";
 import type { Mailbox } from "../state/mailbox.ts";
 import { MailState, normalizeInbox } from "../state/state.ts";
@@ -156,6 +156,38 @@ const rename =
         return { kind: "rename", paths: renamed };
       });
     });
+/** Its content is another, its place and lasting name stay. */
+const replace =
+  (...which: readonly Name[]): Kind =>
+  (seen, number) =>
+    seen.messages(...which).map(({ name, mailbox }) => ({
+      kind: "replace",
+      mailbox,
+      target: targets(name),
+      email: email(number, 0),
+      add: [],
+      remove: [],
+      since: 0,
+      seconds: 0,
+    }));
+/** What JMAP does to one email. */
+const change =
+  (item: Partial<Pick<ChangeItem, "add" | "remove" | "join" | "leave">>, ...which: readonly Name[]): Kind =>
+  (seen) =>
+    seen.messages(...which).map(({ name, mailbox }) => ({
+      kind: "change",
+      items: [{ targets: [{ mailbox, targets: targets(name) }], add: [], remove: [], join: [], leave: [], ...item }],
+      seconds: 0,
+    }));
+const addTwice =
+  (one: MailboxId, other: MailboxId): Kind =>
+  (_, number) => {
+    const places = [one, other].map((mailbox) => ({ mailbox, flags: [] }));
+    return [{ kind: "add", emails: [{ email: email(number, 0), places }], since: 0, seconds: 0 }];
+  };
+const folders =
+  (...steps: readonly FolderStep[]): Kind =>
+  () => [{ kind: "folders", steps, seconds: 0 }];
 function pick(seen: Look, which: readonly (MailboxId | "new")[]): MailboxId[] {
   return which.flatMap((item) => (item === "new" ? seen.made() : [item]));
 }
@@ -216,6 +248,12 @@ class Log {
   }
 }
 
+interface ShownMessage {
+  readonly name: string;
+  readonly lasting: string;
+  readonly flags: string;
+  readonly modSeq: number;
+}
 interface ShownMailbox {
   readonly id: MailboxId;
   readonly path: string;
@@ -223,7 +261,7 @@ interface ShownMailbox {
   readonly uidNext: number;
   readonly highest: number;
   /** By uid. */
-  readonly live: ReadonlyMap<number, { readonly name: string; readonly flags: string; readonly modSeq: number }>;
+  readonly live: ReadonlyMap<number, ShownMessage>;
   readonly vanished: ReadonlyMap<number, number>;
 }
 interface Shown {
@@ -239,11 +277,12 @@ function show(state: MailState): Shown {
   const { uid, modSeq, email: emailOf } = state.memberships.columns;
   const textOf = (row: number): string => JSON.stringify(state.nameOf(row));
   const mailboxes = state.liveMailboxes().map((mailbox): ShownMailbox => {
-    const live: [number, { readonly name: string; readonly flags: string; readonly modSeq: number }][] = [];
+    const live: [number, ShownMessage][] = [];
     for (let position = 0; position < mailbox.messages.length; position++) {
       const row = mailbox.messages.at(position);
       const flags = [...state.flagNames(row)].sort().join();
-      live.push([uid.get(row), { name: textOf(row), flags, modSeq: modSeq.get(row) }]);
+      const lasting = JSON.stringify(state.lastingNameOf(row));
+      live.push([uid.get(row), { name: textOf(row), lasting, flags, modSeq: modSeq.get(row) }]);
     }
     return { ...factsOf(mailbox), live: new Map(live) };
   });
@@ -293,15 +332,19 @@ function briefly(op: Op): string {
   return JSON.stringify({ ...rest, ...(named ? { named } : {}) });
 }
 
+const TAKERS: ReadonlySet<OpKind> = new Set(["expunge", "delete", "replace", "change", "folders"]);
+
 function brokenAlone(log: Log, { mailboxes, hidden, emails }: Shown): string | undefined {
   const paths = mailboxes.map(({ path }) => path);
   if (new Set(paths).size < paths.length) return "M1";
   if (!mailboxes.some(({ id, path }) => id === INBOX_ID && path === "INBOX")) return "M1";
   if (new Set(mailboxes.map(({ uidValidity }) => uidValidity)).size < mailboxes.length) return "M5";
+  const lasting = mailboxes.flatMap(({ live }) => [...live.values()].map((message) => message.lasting));
+  if (new Set(lasting).size < lasting.length) return "R1";
   if (hidden.size > 0) return "M2 hidden";
   // An email that no mailbox shows was taken by an EXPUNGE or DELETE of somebody who knew it.
   const count = 3 + log.steps.filter((_, op) => log.passed(op).kind === "add").length;
-  const takers = log.steps.some((_, op) => log.passed(op).kind === "expunge" || log.passed(op).kind === "delete");
+  const takers = log.steps.some((_, op) => TAKERS.has(log.passed(op).kind));
   return emails.size < count && !takers ? "M2 lost" : undefined;
 }
 
@@ -317,7 +360,12 @@ function brokenBetween(log: Log, part: number, before: Shown, after: Shown): str
     const now = after.mailboxes.find(({ id }) => id === mailbox.id);
     const isDeleted = log.steps.some((_, op) => {
       const passed = log.passed(op);
-      return !has(part, op) && passed.kind === "delete" && passed.mailbox === mailbox.id;
+      const isIt =
+        passed.kind === "delete"
+          ? passed.mailbox === mailbox.id
+          : passed.kind === "folders" &&
+            passed.steps.some((step) => step.do === "destroy" && step.mailbox === mailbox.id);
+      return !has(part, op) && isIt;
     });
     if (!now && !isDeleted) return "M5 gone";
     const heir = after.mailboxes.find(({ path }) => path === mailbox.path);
@@ -364,7 +412,7 @@ function linear({ mailboxes }: Shown): unknown {
       path,
       uidValidity,
       uidNext,
-      [...live].map(([uid, { name, flags }]) => [uid, name, flags]),
+      [...live].map(([uid, { name, lasting, flags }]) => [uid, name, lasting, flags]),
     ])
     .sort();
 }
@@ -375,7 +423,13 @@ function plain(ops: readonly Op[]): unknown {
     path: string;
     uidValidity: number;
     uidNext: number;
-    readonly rows: Map<number, { readonly name: string; readonly flags: Set<string> }>;
+    readonly rows: Map<number, Row>;
+  }
+  interface Row {
+    readonly name: string;
+    readonly lasting: string;
+    readonly email: string;
+    readonly flags: Set<string>;
   }
   const boxes = new Map<MailboxId, Box>();
   let top = 1000;
@@ -385,8 +439,11 @@ function plain(ops: readonly Op[]): unknown {
     boxes.set(id, box);
     return box;
   };
-  const put = (box: Box, name: object, flags: Iterable<string>): void =>
-    void box.rows.set(box.uidNext++, { name: JSON.stringify(name), flags: new Set(flags) });
+  /** `of`: the email, that of its own name by default; `as`: the lasting name. */
+  const put = (box: Box, name: object, flags: Iterable<string>, of?: string, as?: string): void => {
+    const text = JSON.stringify(name);
+    box.rows.set(box.uidNext++, { name: text, lasting: as ?? text, email: of ?? text, flags: new Set(flags) });
+  };
   const find = (box: Box, { writer, first }: ReturnType<typeof targets>[number]): number | undefined => {
     const name = JSON.stringify({ writer, sequence: first.sequence, index: first.index });
     return [...box.rows].find(([, row]) => row.name === name)?.[0];
@@ -405,10 +462,12 @@ function plain(ops: readonly Op[]): unknown {
     const own = (index: number) => nameOf({ op: number, index });
     switch (op.kind) {
       case "add": {
-        for (const [index, { places }] of op.emails.entries()) {
-          const box = boxes.get(places[0]!.mailbox);
-          if (box) put(box, own(index), []);
-        }
+        for (const [at, { places }] of op.emails.entries())
+          for (const [place, { mailbox }] of places.entries()) {
+            const box = boxes.get(mailbox);
+            const index = at * places.length + place;
+            if (box) put(box, own(index), [], JSON.stringify(own(at * places.length)));
+          }
         break;
       }
       case "flags": {
@@ -431,7 +490,7 @@ function plain(ops: readonly Op[]): unknown {
         const [from, to] = [boxes.get(op.mailbox), boxes.get(op.to)];
         const uid = from && to && find(from, op.targets[0]!);
         if (uid === undefined) break;
-        put(to!, own(0), from!.rows.get(uid)!.flags);
+        put(to!, own(0), from!.rows.get(uid)!.flags, from!.rows.get(uid)!.email);
         if (op.kind === "move") from!.rows.delete(uid);
         break;
       }
@@ -441,8 +500,73 @@ function plain(ops: readonly Op[]): unknown {
       case "rename-inbox": {
         if (!isFree(op.path)) break;
         const [inbox, to] = [boxes.get(INBOX_ID)!, makeBox(made(number), op.path, op.seconds)];
-        for (const [index, { flags }] of [...inbox.rows.values()].entries()) put(to, own(index), flags);
+        for (const [index, { flags, email: of }] of [...inbox.rows.values()].entries()) put(to, own(index), flags, of);
         inbox.rows.clear();
+        break;
+      }
+      case "replace": {
+        const box = boxes.get(op.mailbox);
+        const uid = box && find(box, op.target[0]!);
+        if (uid === undefined) break;
+        const { flags, lasting } = box!.rows.get(uid)!;
+        box!.rows.delete(uid);
+        put(box!, own(0), flags, undefined, lasting);
+        break;
+      }
+      case "change": {
+        const [item] = op.items;
+        const [target] = item!.targets;
+        const from = boxes.get(target!.mailbox);
+        const uid = from && find(from, target!.targets[0]!);
+        if (uid === undefined || item!.join.some((id) => !boxes.has(id))) break;
+        const { email: of } = from!.rows.get(uid)!;
+        const held = () =>
+          [...boxes].flatMap(([id, box]) =>
+            [...box.rows].filter(([, row]) => row.email === of).map(([at, row]) => ({ id, box, at, row })),
+          );
+        const isShown = ({ row }: { readonly row: Row }): boolean => !row.flags.has("\\Deleted");
+        for (const { row } of held()) {
+          for (const name of item!.add) row.flags.add(name);
+          for (const name of item!.remove) row.flags.delete(name);
+        }
+        const before = held();
+        const shown = before.filter(isShown);
+        const view = shown.length > 0 ? shown : before;
+        const flags = new Set(view.flatMap(({ row }) => [...row.flags]));
+        if (!view.every(({ row }) => row.flags.has("\\Seen"))) flags.delete("\\Seen");
+        flags.delete("\\Deleted");
+        for (const [index, id] of item!.join.entries())
+          if (!shown.some((one) => one.id === id)) put(boxes.get(id)!, own(index), flags, of);
+        for (const { id, box, at } of before)
+          if (item!.leave === "all" ? !item!.join.includes(id) : item!.leave.includes(id)) box.rows.delete(at);
+        break;
+      }
+      case "folders": {
+        const ends = new Map([...boxes].map(([id, { path }]) => [id as string, path]));
+        const refuses = op.steps.some((step, at) => {
+          if (step.do === "create") return void ends.set(`step ${at}`, step.path);
+          if (!boxes.has(step.mailbox)) return true;
+          if (step.do === "destroy") return !ends.delete(step.mailbox);
+          return step.path !== undefined && void ends.set(step.mailbox, step.path);
+        });
+        const paths = [...ends.values()];
+        const isTree = (step: FolderStep): boolean => {
+          const old = step.do === "create" ? undefined : boxes.get(step.mailbox)?.path;
+          if (old === undefined || (step.do === "set" && step.path === undefined)) return false;
+          const below = [...boxes].filter(([, { path }]) => path.startsWith(`${old}/`)).map(([id]) => id);
+          return step.do === "destroy"
+            ? below.some((id) => ends.get(id)?.startsWith(`${old}/`))
+            : below.some((id) => !op.steps.some((other) => other.do !== "create" && other.mailbox === id));
+        };
+        const isFull = (step: FolderStep): boolean =>
+          step.do === "destroy" &&
+          step.ifEmpty &&
+          [...boxes.get(step.mailbox)!.rows.values()].some(({ flags }) => !flags.has("\\Deleted"));
+        if (refuses || new Set(paths).size < paths.length || op.steps.some(isTree) || op.steps.some(isFull)) break;
+        for (const [at, step] of op.steps.entries())
+          if (step.do === "create") makeBox(mailboxId(writerOf(number), 1, at), step.path, 0);
+          else if (step.do === "destroy") boxes.delete(step.mailbox);
+          else if (step.path !== undefined) boxes.get(step.mailbox)!.path = step.path;
         break;
       }
       case "delete":
@@ -471,7 +595,7 @@ function plain(ops: readonly Op[]): unknown {
       path,
       uidValidity,
       uidNext,
-      [...rows].map(([uid, { name, flags }]) => [uid, name, [...flags].sort().join()]),
+      [...rows].map(([uid, { name, lasting, flags }]) => [uid, name, lasting, [...flags].sort().join()]),
     ])
     .sort();
 }
@@ -509,7 +633,35 @@ const MAIL = [
 const REUSE = [create(["X"]), remove("new"), add("new"), rename(["new"], "Y", "X")];
 const VALIDITY = [create(["X"], 0, 2000), remove("new"), add("new"), raise];
 const TREE = [rename([A], "B/A", "X"), rename([B], "A/B", "X"), create(["A/k"]), rename(["new"], "B/k"), remove(A)];
-const ALL = [...STALE, ...NAMES, ...MAIL, ...REUSE, ...VALIDITY, ...TREE];
+const DRAFTS = [
+  replace(M1),
+  flag("add", ["k"], M1),
+  flag("add", ["\\Deleted"], M1),
+  expunge(M1),
+  transfer("move", [M1], B),
+];
+const CHANGES = [
+  change({ add: ["\\Seen", "k"] }, M1),
+  change({ join: [B], leave: "all" }, M1),
+  change({ join: [B] }, M1),
+  change({ leave: "all" }, M1),
+  flag("add", ["\\Deleted"], M1),
+  expunge(M1),
+  transfer("copy", [M1], INBOX_ID),
+  addTwice(A, B),
+];
+const SWAPS = [
+  folders({ do: "set", mailbox: A, path: "B" }, { do: "set", mailbox: B, path: "A" }),
+  folders({ do: "destroy", mailbox: A, ifEmpty: true }, { do: "set", mailbox: B, path: "A" }),
+  folders({ do: "destroy", mailbox: B, ifEmpty: true }),
+  folders({ do: "create", path: "X", type: "mail", sortOrder: 0, subscribed: false }),
+  folders({ do: "set", mailbox: A, path: "X" }),
+  rename([B], "X"),
+  create(["A/k"]),
+  add(B),
+  remove(A),
+];
+const ALL = [...STALE, ...DRAFTS, ...CHANGES, ...SWAPS, ...NAMES, ...MAIL, ...REUSE, ...VALIDITY, ...TREE];
 
 describe("every history", () => {
   test.each([
@@ -519,6 +671,9 @@ describe("every history", () => {
     ["of one name used again and again", REUSE, 4],
     ["of creates in two seconds and raises of all", VALIDITY, 3],
     ["of parents and children", TREE, 3],
+    ["of drafts that are replaced", DRAFTS, 3],
+    ["of what JMAP changes, beside IMAP's flags, copies and expunges", CHANGES, 2],
+    ["of names that are swapped, freed and taken as one", SWAPS, 2],
   ] as const)("%s", (_, kinds, length) => {
     expect(checkAll(length, kinds)).toBeGreaterThan(100);
   });
@@ -528,6 +683,9 @@ describe("every history", () => {
     ["of all kinds", ALL, 2],
     ["of one name used again and again", REUSE, 4],
     ["of parents and children", TREE, 4],
+    ["of drafts that are replaced", DRAFTS, 4],
+    ["of what JMAP changes, beside IMAP's flags, copies and expunges", CHANGES, 3],
+    ["of names that are swapped, freed and taken as one", SWAPS, 3],
   ] as const)("in which all know all, %s", (_, kinds, length) => {
     expect(checkAll(length, kinds, true)).toBeGreaterThan(100);
   });

@@ -5,6 +5,7 @@ import { createFlagChange, DELETED, SYSTEM_FLAGS } from "../state/flags.ts";
 import type { Mailbox } from "../state/mailbox.ts";
 import type { MailState } from "../state/state.ts";
 import type { Block } from "./block.ts";
+import { membershipsOf } from "./memberships.ts";
 import { nameAt, takeRows } from "./rows.ts";
 import { targetRows } from "./target-rows.ts";
 
@@ -15,20 +16,18 @@ export function performChange(state: MailState, placed: PlacedOp, op: OpOf<"chan
   const performer = new ItemPerformer(state, placed, op, block, membershipsOf(state, new Set(emails.flat())));
   const items = op.items.map((item, at) => performer.perform(item, emails[at]!, targets[at]!));
   const { added, removed, changed } = performer;
-  // Why an item was refused `judge` said.
-  const judged = placed.judged ? {} : { items };
-  return { added, removed, changed, ...judged };
+  return { added, removed, changed, items: joinItems(op, items) };
 }
 
-/** The live memberships of these emails. */
-function membershipsOf(state: MailState, emails: ReadonlySet<number>): Map<number, number[]> {
-  const found = new Map<number, number[]>([...emails].map((email) => [email, []]));
-  const { email } = state.memberships.columns;
-  for (let row = 0; row < state.memberships.rows; row++) {
-    const rows = found.get(email.get(row));
-    if (rows && state.isLive(row)) rows.push(row);
+/** Of items that `judge` made of one, one; of those that it refused, nothing. */
+function joinItems({ items }: OpOf<"change">, done: readonly ItemOutcome[]): ItemOutcome[] {
+  const joined: ItemOutcome[] = [];
+  for (const [at, { emails, added }] of done.entries()) {
+    const of = items[at]!.of ?? at;
+    const known = joined[of] ?? { emails: [], added: [] };
+    joined[of] = { emails: [...known.emails, ...emails], added: [...known.added, ...added] };
   }
-  return found;
+  return joined;
 }
 
 class ItemPerformer {
@@ -57,7 +56,11 @@ class ItemPerformer {
     this.#memberships = memberships;
   }
 
+  /** Of the item that is performed: what each email has joined. */
+  #fresh = new Map<number, readonly number[]>();
+
   perform(item: ChangeItem, emails: readonly number[], targets: readonly number[]): ItemOutcome {
+    this.#fresh = new Map();
     this.#changeFlags(item, emails, targets);
     const added = emails.flatMap((email) => this.#join(item, email));
     this.#leave(item, emails);
@@ -96,16 +99,14 @@ class ItemPerformer {
     for (const row of targets) if (!this.#state.isLive(row)) visit(row);
   }
 
-  /** Into each mailbox where the email is not shown, with the flags that it shows elsewhere. Attempted where it is, too: it
-   * has a place in the op. */
+  /** With the flags that the email shows elsewhere. */
   #join({ join }: ChangeItem, email: number): number[] {
     const rows = this.#memberships.get(email) ?? [];
     const shown = rows.filter((row) => (this.#state.bitsOf(row) & DELETED) === 0);
     const { bits, keywords } = this.#viewOf(shown.length > 0 ? shown : rows);
     return join.flatMap((id) => {
       const index = this.#index++;
-      const mailbox = this.#state.findMailbox(id);
-      if (!mailbox || shown.some((row) => this.#state.mailboxOf(row) === mailbox)) return [];
+      const mailbox = this.#state.findMailbox(id) ?? this.#state.inbox;
       const row = this.#state.addMembership(nameAt(this.#placed, index), mailbox, {
         uid: this.#block.nextUid(mailbox, this.#placed),
         modSeq: this.#block.modSeq,
@@ -115,8 +116,8 @@ class ItemPerformer {
         saved: this.#seconds,
       });
       this.added.push(row);
+      this.#fresh.set(email, [...(this.#fresh.get(email) ?? []), row]);
       rows.push(row);
-      shown.push(row);
       return [row];
     });
   }
@@ -135,14 +136,13 @@ class ItemPerformer {
     return { bits, keywords: this.#state.keywords.number([...names]) };
   }
 
-  #leave({ join, leave }: ChangeItem, emails: readonly number[]): void {
-    const stays = new Set<string>(join);
-    const isLeft = ({ id }: Mailbox): boolean => (leave === "all" ? !stays.has(id) : leave.includes(id));
+  #leave({ leave }: ChangeItem, emails: readonly number[]): void {
+    const isLeft = ({ id }: Mailbox): boolean => leave === "all" || leave.includes(id);
     const taken = new Map<Mailbox, number[]>();
     for (const email of emails)
       for (const row of this.#rowsOf(email)) {
         const mailbox = this.#state.mailboxOf(row);
-        if (!this.#state.isLive(row) || !isLeft(mailbox)) continue;
+        if (!this.#state.isLive(row) || !isLeft(mailbox) || this.#fresh.get(email)?.includes(row)) continue;
         const rows = taken.get(mailbox);
         if (rows) rows.push(row);
         else taken.set(mailbox, [row]);
@@ -152,8 +152,8 @@ class ItemPerformer {
       rows.sort((a, b) => uid.get(a) - uid.get(b));
       // Flags of who did not know of this go along.
       for (const row of rows) {
-        const made = this.added.filter((other) => emailOf.get(other) === emailOf.get(row));
-        if (made.length > 0) this.#block.movedTo.set(row, [...(this.#block.movedTo.get(row) ?? []), ...made]);
+        const made = this.#fresh.get(emailOf.get(row));
+        if (made) this.#block.movedTo.set(row, [...(this.#block.movedTo.get(row) ?? []), ...made]);
       }
       this.removed.push(...takeRows(this.#state, this.#placed, mailbox, rows, this.#block));
     }

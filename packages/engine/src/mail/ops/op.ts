@@ -134,6 +134,8 @@ export interface ChangeItem {
   readonly leave: readonly MailboxId[] | "all";
   /** The email that its author saw there, and no other. */
   readonly ifEmail?: Uint8Array;
+  /** Which of the op's items it was before it was judged; not stored. */
+  readonly of?: number;
 }
 
 /** Refused unless nothing of this type changed after `modSeq`, in the same history. */

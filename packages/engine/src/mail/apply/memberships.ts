@@ -1,0 +1,33 @@
+import { equalBytes } from "../../crypto/primitives.ts";
+import { splitFlags } from "../state/flags.ts";
+import type { MailState } from "../state/state.ts";
+
+// What memberships hold.
+
+/** The live memberships of these emails. */
+export function membershipsOf(state: MailState, emails: ReadonlySet<number>): Map<number, number[]> {
+  const found = new Map<number, number[]>([...emails].map((email) => [email, []]));
+  const { email } = state.memberships.columns;
+  for (let row = 0; row < state.memberships.rows; row++) {
+    const rows = found.get(email.get(row));
+    if (rows && state.isLive(row)) rows.push(row);
+  }
+  return found;
+}
+
+/** Whether that is the email's id; if none is asked for, it is. */
+export function isEmail(state: MailState, email: number, id: Uint8Array | undefined): boolean {
+  return id === undefined || equalBytes(state.emails.columns.id.getId(email), id);
+}
+
+/** What these messages carry once the flags are added. */
+export function* keywordsOf(
+  state: MailState,
+  flags: readonly string[],
+  rows: readonly number[],
+): Generator<readonly string[]> {
+  const { keywords } = splitFlags(flags);
+  if (keywords.length === 0) return;
+  const { keywords: column } = state.memberships.columns;
+  for (const set of new Set(rows.map((row) => column.get(row)))) yield [...state.keywords.get(set), ...keywords];
+}
