@@ -136,9 +136,12 @@ function explain(error: unknown): readonly [number, string] {
   if (error instanceof Exit) return [error.code, error.message];
   if (error instanceof ConfigError) return [EXIT.usage, error.message];
   if (error instanceof StoreError) return [error.code === "invalid" ? EXIT.usage : EXIT.unavailable, error.message];
-  // What the store can't do at all no later try will mend.
-  if (error instanceof EngineError && error.cause instanceof StoreError && error.cause.code === "invalid")
-    return [EXIT.usage, error.message];
+  // An operator may read the store's own words; what it can't do at all no later try will mend.
+  if (error instanceof EngineError && error.cause instanceof StoreError)
+    return [
+      error.cause.code === "invalid" ? EXIT.usage : error.code === "unavailable" ? EXIT.unavailable : EXIT.failed,
+      error.cause.message,
+    ];
   if (error instanceof EngineError)
     return [error.code === "unavailable" ? EXIT.unavailable : EXIT.failed, error.message];
   return [EXIT.failed, error instanceof Error ? (error.stack ?? error.message) : String(error)];

@@ -3,7 +3,7 @@ import { listObjects } from "../../bay/list-objects.ts";
 import { asStoreFailure } from "../../bay/store-failure.ts";
 import { hash } from "../../crypto/index.ts";
 import { EngineError } from "../../errors.ts";
-import type { ObjectStore } from "../../storage/object-store.ts";
+import { type ObjectStore, StoreError } from "../../storage/object-store.ts";
 
 /** An object as whoever has the store sees it; `hash` is BLAKE2b-256 in hex, absent if its bytes are not to be had. */
 export interface SealedObject {
@@ -32,7 +32,9 @@ async function readSealed(store: ObjectStore, name: string, size: number): Promi
     const sealed = { name, size: got.bytes.length, hash: hexText(hash(got.bytes)) };
     return got.bytes.length === got.size ? sealed : { ...sealed, problem: "has another size than the store says" };
   } catch (error) {
-    if (error instanceof EngineError) return { name, size, problem: error.message };
+    // Who has the store may read its own words.
+    if (error instanceof EngineError)
+      return { name, size, problem: error.cause instanceof StoreError ? error.cause.message : error.message };
     throw error;
   }
 }
