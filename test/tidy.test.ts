@@ -78,6 +78,15 @@ describe("boundaries", () => {
     expect(wrong).toHaveLength(1);
   });
 
+  test("kinds of objects are spelt in their table alone", () => {
+    const spelt = /["`](?:slot|log|checkpoint|note|body|pack|page|public)\/["$]/;
+    const wrong = sources("packages/engine/src")
+      .filter((file) => !file.endsWith(".test.ts") && !file.includes("/src/testing/"))
+      .filter((file) => !file.endsWith("object-kinds.ts"))
+      .filter((file) => spelt.test(readFileSync(file, "utf8").replace(/\/\*[^]*?\*\/|\/\/.*/g, "")));
+    expect(wrong).toEqual([]);
+  });
+
   test("only the engine's node folder, and its tests, import Node", () => {
     const wrong = sources("packages/engine/src")
       .filter((file) => !file.endsWith(".test.ts") && !/\/src\/(node|testing)/.test(file))

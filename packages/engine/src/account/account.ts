@@ -8,6 +8,7 @@ import { type Appended, Mail } from "../mail/mail.ts";
 import type { MailboxId } from "../mail/ops/names.ts";
 import { checkFlags } from "../mail/state/flags.ts";
 import type { Mailbox } from "../mail/state/mailbox.ts";
+import { folderOf } from "../storage/object-kinds.ts";
 import type { ObjectStore } from "../storage/object-store.ts";
 import { type RepairReport, repairAccount } from "./care/repair.ts";
 import { Upkeep } from "./care/upkeep.ts";
@@ -105,7 +106,7 @@ export class Account {
       const taken = this.#sessions > 0 ? this.takeIn() : this.#takeIn.runWhenQuiet();
       taken.catch((error: unknown) => platform.log({ level: "warn", event: "take-in failed", error }));
     };
-    this.#stopWatching.push(store.watch(`${prefix}note/`, tell, { isUrgent: () => idling.size > 0 }));
+    this.#stopWatching.push(store.watch(prefix + folderOf("note"), tell, { isUrgent: () => idling.size > 0 }));
   }
 
   /**

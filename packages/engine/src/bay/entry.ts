@@ -1,4 +1,5 @@
 import { encode } from "cborg";
+import { folderOf } from "../storage/object-kinds.ts";
 import { Fields } from "./fields.ts";
 import type { WriterId } from "./writer.ts";
 
@@ -95,7 +96,7 @@ export function attachmentSpans(head: EntryHead, sealedHeadLength: number, entry
 
 /** `log/<n>`: 14 hex digits, so that names sort as numbers do. */
 export function entryName(n: number): string {
-  return `log/${n.toString(16).padStart(14, "0")}`;
+  return `${folderOf("log")}${n.toString(16).padStart(14, "0")}`;
 }
 
 /** The number in an entry's name. */

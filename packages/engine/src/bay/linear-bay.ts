@@ -1,4 +1,5 @@
 import { EngineError } from "../errors.ts";
+import { folderOf } from "../storage/object-kinds.ts";
 import type { Ring, WatchOptions } from "../storage/object-store.ts";
 import { AppliedLog, type AppliedLogOptions, type Witness, WRITERS_KEPT } from "./applied-log.ts";
 import type { Bay } from "./bay.ts";
@@ -99,7 +100,7 @@ export class LinearBay<State, Op, Outcome> implements Bay<State, Op, Outcome> {
       // A hint only: whoever needs the head syncs by itself and sees the error.
       bay.sync().catch(() => undefined);
     };
-    bay.#stopWatching = options.store.watch(`${options.prefix}log/`, ring, {
+    bay.#stopWatching = options.store.watch(options.prefix + folderOf("log"), ring, {
       isUrgent: options.isUrgent,
       after: options.prefix + entryName(applied.head),
     });

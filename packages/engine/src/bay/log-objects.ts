@@ -1,4 +1,5 @@
 import { EngineError } from "../errors.ts";
+import { folderOf } from "../storage/object-kinds.ts";
 import { type Got, type ObjectStore, StoreError, type StoreOptions } from "../storage/object-store.ts";
 import {
   attachmentSpans,
@@ -147,7 +148,7 @@ type Objects = Pick<LogPlace, "store" | "prefix">;
 /** The numbers of entries after n, ascending; a part of them if they are many. */
 export async function listEntries({ store, prefix }: Objects, n: number): Promise<number[]> {
   const after = prefix + entryName(n);
-  const { objects } = await asStoreFailure(store.list(`${prefix}log/`, { after, limit: LIST_ENTRIES_MAX }));
+  const { objects } = await asStoreFailure(store.list(prefix + folderOf("log"), { after, limit: LIST_ENTRIES_MAX }));
   return objects.map(({ name }) => entryNumber(name.slice(prefix.length)));
 }
 

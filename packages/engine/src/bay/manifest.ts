@@ -1,4 +1,5 @@
 import { encode } from "cborg";
+import { folderOf } from "../storage/object-kinds.ts";
 import { Fields } from "./fields.ts";
 import type { Sealer } from "./machine.ts";
 import type { WriterId } from "./writer.ts";
@@ -8,7 +9,7 @@ import type { WriterId } from "./writer.ts";
  * pages that it names and never changed (docs/formats/checkpoint.md).
  */
 const MANIFEST_FORMAT = 1;
-export const MANIFESTS = "checkpoint/";
+export const MANIFESTS: string = folderOf("checkpoint");
 
 export interface Manifest {
   /** The last entry that it covers, and that entry's hash. */

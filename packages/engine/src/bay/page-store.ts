@@ -1,4 +1,5 @@
 import { EngineError } from "../errors.ts";
+import { folderOf } from "../storage/object-kinds.ts";
 import type { ObjectStore } from "../storage/object-store.ts";
 import { hexText } from "./entry.ts";
 import type { Sealer } from "./machine.ts";
@@ -23,7 +24,7 @@ export function createPageStore({ store, prefix, sealer, random, breathe }: Page
   const inTurn = serial();
   return {
     async write(kind, content) {
-      const name = `page/${hexText(random(16))}`;
+      const name = `${folderOf("page")}${hexText(random(16))}`;
       await asStoreFailure(store.put(prefix + name, sealer.seal(kind, name, content), WRITE));
       return name;
     },
@@ -35,7 +36,7 @@ export function createPageStore({ store, prefix, sealer, random, breathe }: Page
         return sealer.open(kind, name, got.bytes);
       });
     },
-    packName: () => `pack/${hexText(random(16))}`,
+    packName: () => `${folderOf("pack")}${hexText(random(16))}`,
     async putPack(name, content) {
       await asStoreFailure(store.put(prefix + name, content, WRITE));
     },

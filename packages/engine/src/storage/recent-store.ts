@@ -1,4 +1,5 @@
 import { CacheRoom, SharedCache } from "../shared-cache.ts";
+import { kindOfObject } from "./object-kinds.ts";
 import type {
   ByteRange,
   GetOptions,
@@ -22,7 +23,7 @@ const OBJECT_BYTES_MAX: number = 2 * 2 ** 20;
 const COPY_BYTES = 512;
 
 /** `<account>/log/<n>`, `<account>/note/<name>`: what is read again by the next checkpoint, and by who fetches new mail. */
-const KEPT = /^[^/]+\/(?:log|note)\//;
+const isKept = (name: string): boolean => ["log", "note"].includes(kindOfObject(name) ?? "");
 
 interface Copy {
   readonly bytes: Uint8Array;
@@ -102,7 +103,7 @@ export class RecentStore implements ObjectStore {
     content: Uint8Array | AsyncIterable<Uint8Array>,
     put: Promise<T>,
   ): Promise<T> {
-    if (!KEPT.test(name) || !(content instanceof Uint8Array)) return put.then((answer) => this.#seen(answer));
+    if (!isKept(name) || !(content instanceof Uint8Array)) return put.then((answer) => this.#seen(answer));
     const kept = put
       .then((answer) => {
         this.#seen(answer);
@@ -120,7 +121,7 @@ export class RecentStore implements ObjectStore {
   }
 
   #keep(name: string, bytes: Uint8Array, created: number): void {
-    if (KEPT.test(name) && bytes.length <= OBJECT_BYTES_MAX)
+    if (isKept(name) && bytes.length <= OBJECT_BYTES_MAX)
       this.#copies.keep(name, { value: { bytes: bytes.slice(), created }, bytes: bytes.length + COPY_BYTES });
   }
 }

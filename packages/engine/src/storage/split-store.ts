@@ -1,4 +1,5 @@
 import { listOurs, mergeLists } from "./list-ours.ts";
+import { kindOfObject, OBJECT_KINDS } from "./object-kinds.ts";
 import {
   type ByteRange,
   type Got,
@@ -13,9 +14,6 @@ import {
   type WatchOptions,
 } from "./object-store.ts";
 import { surelyNotDone } from "./surely-not-done.ts";
-
-/** What needs create-if-absent, or is read by a process that may not read the rest: `<account>/<kind>/…`. */
-const LOG_KINDS: ReadonlySet<string> = new Set(["log", "slot", "checkpoint", "public"]);
 
 /**
  * Two stores as one: the log and what belongs to it in one, all else in the other (`storage.log_kind`). A small store
@@ -86,7 +84,8 @@ export class SplitStore implements ObjectStore {
   }
 
   #of(name: string): ObjectStore {
-    return LOG_KINDS.has(name.split("/")[1] ?? "") ? this.#log : this.#rest;
+    const kind = kindOfObject(name);
+    return kind && OBJECT_KINDS[kind].lies === "with-log" ? this.#log : this.#rest;
   }
 }
 

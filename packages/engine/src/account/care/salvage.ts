@@ -11,6 +11,7 @@ import { decodeDelivered } from "../../mail/contents/delivered.ts";
 import { emailsOf } from "../../mail/contents/open-entry.ts";
 import { bodyId } from "../../mail/ops/names.ts";
 import { decodeOp } from "../../mail/ops/op-codec.ts";
+import { folderOf, kindIn, salvagedKinds } from "../../storage/object-kinds.ts";
 import { ringSealer } from "../keys/sealer.ts";
 import { openSlots, passwordSecret } from "../keys/slots.ts";
 import type { SignUp } from "../sign-in/sign-up.ts";
@@ -48,7 +49,7 @@ type Tools = Pick<SignUp, "store" | "platform">;
 /** First bytes of a body that are read at once: any preamble fits. */
 const PREAMBLE_READ_BYTES: number = 68 * 1024;
 /** Where bodies may lie; the order is that of preference. */
-const FOLDERS = ["pack/", "body/", "log/", "note/"] as const;
+const FOLDERS: readonly string[] = salvagedKinds().map(folderOf);
 
 /** The mails that the store holds, each once. Errors: `not-permitted` for a wrong password, `unavailable`. */
 export async function* salvage(
@@ -110,11 +111,12 @@ class BodyFinder {
   }
 
   async placesIn(name: string, size: number): Promise<readonly StoredBody[]> {
-    if (name.startsWith("body/")) return [{ id: hexText(bodyId(name)), name, offset: 0, length: size }];
+    const kind = kindIn(name);
+    if (kind === "body") return [{ id: hexText(bodyId(name)), name, offset: 0, length: size }];
     const got = await asStoreFailure(this.#tools.store.get(this.#prefix + name));
     if (!got.found) return [];
-    if (name.startsWith("pack/")) return readPack(got.bytes).map((body) => ({ ...body, id: hexText(body.id), name }));
-    return name.startsWith("log/") ? this.#inEntry(name, got.bytes) : this.#inNote(name, got.bytes);
+    if (kind === "pack") return readPack(got.bytes).map((body) => ({ ...body, id: hexText(body.id), name }));
+    return kind === "log" ? this.#inEntry(name, got.bytes) : this.#inNote(name, got.bytes);
   }
 
   #inEntry(name: string, bytes: Uint8Array): StoredBody[] {

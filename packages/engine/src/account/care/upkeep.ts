@@ -7,6 +7,7 @@ import { pagesOf } from "../../mail/checkpoint/snapshot.ts";
 import { bodyId } from "../../mail/ops/names.ts";
 import { namesIn } from "../../mail/state/pages.ts";
 import type { MailState } from "../../mail/state/state.ts";
+import { folderOf, kindIn, kindsOf } from "../../storage/object-kinds.ts";
 import type { ObjectStore } from "../../storage/object-store.ts";
 import { adoptCheckpoint, type MailLog } from "../open-log.ts";
 import type { Platform } from "../platform.ts";
@@ -183,7 +184,7 @@ export class Upkeep {
     const covered = [...takenNotes].filter(([, entry]) => entry <= covers).map(([note]) => note);
     if (covered.length === 0) return [];
     const there = new Set<string>();
-    for await (const { name } of this.#list("note/")) there.add(name);
+    for await (const { name } of this.#list(folderOf("note"))) there.add(name);
     await this.#delete(covered.filter((note) => there.has(note)));
     return covered.slice(0, NAMES_MAX);
   }
@@ -207,7 +208,7 @@ export class Upkeep {
   /** Oldest first, so that a log never has a gap. */
   async #deleteEntries(last: number): Promise<void> {
     for (;;) {
-      const { objects } = await asStoreFailure(this.#store.list(`${this.#prefix}log/`, { limit: NAMES_MAX }));
+      const { objects } = await asStoreFailure(this.#store.list(this.#prefix + folderOf("log"), { limit: NAMES_MAX }));
       const names = objects.map(({ name }) => name).filter((name) => entryNumber(name) <= last);
       if (names.length === 0) return;
       await asStoreFailure(this.#store.delete(names, { priority: "bulk", essential: true }));
@@ -243,8 +244,8 @@ export class Upkeep {
     const unnamed = this.#unnamed;
     this.#unnamed = new Map();
     const candidates: string[] = [];
-    for (const kind of ["body/", "page/", "pack/"])
-      for await (const object of this.#list(kind)) {
+    for (const kind of kindsOf(({ ends }) => ends === "unnamed"))
+      for await (const object of this.#list(folderOf(kind))) {
         const since = unnamed.get(object.name) ?? this.#platform.monotonic();
         this.#unnamed.set(object.name, since);
         if (isLongThere(object, this.#platform.monotonic() - since)) candidates.push(object.name);
@@ -254,10 +255,10 @@ export class Upkeep {
     // A note that waits may name a body that no email has yet.
     await this.#bay.sync();
     let isWaiting = false;
-    for await (const { name } of this.#list("note/")) isWaiting ||= !this.#state.takenNotes.has(name);
+    for await (const { name } of this.#list(folderOf("note"))) isWaiting ||= !this.#state.takenNotes.has(name);
     const isFree = (name: string): boolean => {
       if (named.has(name) || this.#state.condemned.has(name)) return false;
-      if (!name.startsWith("body/")) return true;
+      if (kindIn(name) !== "body") return true;
       const email = this.#state.findEmail(bodyId(name));
       return email === undefined ? !isWaiting : !this.#state.isHeld(email);
     };

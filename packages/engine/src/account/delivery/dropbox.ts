@@ -13,6 +13,7 @@ import { EngineError } from "../../errors.ts";
 import { encodeDelivered } from "../../mail/contents/delivered.ts";
 import { takeBody, tap } from "../../mail/intake.ts";
 import { bodyName } from "../../mail/ops/names.ts";
+import { folderOf } from "../../storage/object-kinds.ts";
 import type { ObjectStore } from "../../storage/object-store.ts";
 import { chain } from "../../streams.ts";
 import type { Platform } from "../platform.ts";
@@ -150,5 +151,5 @@ function isUnknown(error: unknown): boolean {
 
 /** `note/<milliseconds in 12 hex><16 random hex>`: names sort by time of delivery. */
 function noteName(timeMs: number, random: Uint8Array): string {
-  return `note/${Math.max(0, Math.floor(timeMs)).toString(16).padStart(12, "0")}${hexText(random)}`;
+  return `${folderOf("note")}${Math.max(0, Math.floor(timeMs)).toString(16).padStart(12, "0")}${hexText(random)}`;
 }

@@ -10,6 +10,7 @@ import type { Mail } from "../../mail/mail.ts";
 import type { NewEmail } from "../../mail/ops/email.ts";
 import { INBOX_ID } from "../../mail/ops/names.ts";
 import type { TakenNote } from "../../mail/ops/op.ts";
+import { folderOf } from "../../storage/object-kinds.ts";
 import type { ObjectStore } from "../../storage/object-store.ts";
 import type { MailLog } from "../open-log.ts";
 import type { Platform } from "../platform.ts";
@@ -160,7 +161,7 @@ export class TakeIn {
       let after = this.#lastNote === "" ? "" : `${prefix}${noteNameBefore(this.#lastNote, NOTE_DELAY_MAX_MS)}`;
       for (;;) {
         const listed = bay.position;
-        const { objects } = await asStoreFailure(store.list(`${prefix}note/`, { after, limit: NOTES_MAX }));
+        const { objects } = await asStoreFailure(store.list(prefix + folderOf("note"), { after, limit: NOTES_MAX }));
         if (objects.length === 0) return;
         const names = objects.map(({ name }) => name.slice(prefix.length));
         // A list that is too old by now is made again.
@@ -297,7 +298,7 @@ export class TakeIn {
 /** A name that sorts before all notes whose time is within `ms` of this one's. */
 function noteNameBefore(name: string, ms: number): string {
   const time = Number.parseInt(name.slice(5, 17), 16);
-  return `note/${Math.max(0, time - ms)
+  return `${folderOf("note")}${Math.max(0, time - ms)
     .toString(16)
     .padStart(12, "0")}`;
 }

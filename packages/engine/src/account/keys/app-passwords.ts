@@ -9,13 +9,14 @@ import {
   type SlotLabel,
 } from "../../crypto/index.ts";
 import { EngineError } from "../../errors.ts";
+import { folderOf } from "../../storage/object-kinds.ts";
 import type { User } from "../sign-in/users.ts";
 import { asOwner, changeSlots, type OwnerAccess, passwordSecret, type SlotTools } from "./slots.ts";
 
 /** App passwords of an account, and characters of a label. */
 export const APP_PASSWORDS_MAX = 100;
 const LABEL_CHARS_MAX = 100;
-const PREFIX = "slot/app-";
+const PREFIX = `${folderOf("slot")}app-`;
 
 export interface AppPassword {
   readonly id: string;

@@ -13,6 +13,7 @@ import {
 } from "../../crypto/index.ts";
 import { EngineError } from "../../errors.ts";
 import { Mail } from "../../mail/mail.ts";
+import { folderOf } from "../../storage/object-kinds.ts";
 import type { ObjectStore } from "../../storage/object-store.ts";
 import { keepWitness, type MailLog, openWitnessed } from "../open-log.ts";
 import type { Platform } from "../platform.ts";
@@ -67,7 +68,7 @@ export async function changeSlots(store: ObjectStore, prefix: string, mail: Mail
   await deleteSlots(store, prefix, ended).catch(() => undefined);
 }
 
-async function listSlots(store: ObjectStore, prefix: string, kind = "slot/"): Promise<string[]> {
+async function listSlots(store: ObjectStore, prefix: string, kind: string = folderOf("slot")): Promise<string[]> {
   const { objects } = await asStoreFailure(store.list(prefix + kind));
   return objects.map(({ name }) => name.slice(prefix.length));
 }
@@ -113,7 +114,7 @@ export async function* openSlots(
   lane?: Argon2Lane,
 ): AsyncGenerator<OpenedSlot> {
   for (let looks = 1; looks <= SLOT_LOOKS_MAX; looks++) {
-    const slots = await listSlots(store, prefix, `slot/${secret.kind}-`);
+    const slots = await listSlots(store, prefix, `${folderOf("slot")}${secret.kind}-`);
     let isChanging = false;
     if (slots.length === 0) await tryMissing({ store, platform }, prefix, secret, lane);
     for (const slot of slots.reverse().slice(0, SLOTS_TRIED_MAX)) {
@@ -133,7 +134,7 @@ async function tryMissing(
   secret: SlotSecret,
   lane: Argon2Lane = "known",
 ): Promise<void> {
-  await asStoreFailure(store.get(`${prefix}slot/${secret.kind}-none`));
+  await asStoreFailure(store.get(`${prefix}${folderOf("slot")}${secret.kind}-none`));
   await tryNoSlot(platform.crypto, secret, lane).catch(asBusy);
 }
 
@@ -207,11 +208,11 @@ export function passwordSecret(pepper: Uint8Array | undefined, password: string)
  * delete whose answer was lost, and that the store carries out later, takes nobody's new slot away.
  */
 export function passwordSlotName({ random }: CryptoPlatform, generation: number): string {
-  return `slot/password-${String(generation).padStart(6, "0")}-${hexText(random(8))}`;
+  return `${folderOf("slot")}password-${String(generation).padStart(6, "0")}-${hexText(random(8))}`;
 }
 
 export function recoverySlotName(id: Uint8Array): string {
-  return `slot/recovery-${hexText(id)}`;
+  return `${folderOf("slot")}recovery-${hexText(id)}`;
 }
 
 /** Which of an account's passwords, counted up, a slot is of; undefined for other slots. */

@@ -3,11 +3,24 @@ import { listObjects } from "../../bay/list-objects.ts";
 import { END_CHECKPOINT, findEnd, findHead, LogEnded } from "../../bay/log-end.ts";
 import { listCheckpoints } from "../../bay/log-objects.ts";
 import { EngineError } from "../../errors.ts";
+import { folderOf, kindsOf, type ObjectKindName } from "../../storage/object-kinds.ts";
 import { isDeletion } from "../end-mark.ts";
 import { Copier, type Copying, type CopyReport, isAny } from "./copier.ts";
 
-/** A note comes after its body, so bodies are listed later. */
-const KINDS = ["slot/", "note/", "body/", "pack/", "page/", "checkpoint/"] as const;
+/** All but the log, which is copied up to an entry. A note comes after its body, so bodies are listed later; what is
+ * overwritten comes last. */
+const KINDS: readonly ObjectKindName[] = [
+  "slot",
+  "note",
+  ...kindsOf(({ moves }) => moves === "early"),
+  "checkpoint",
+  ...kindsOf(({ writes }) => writes === "over"),
+];
+/** Ways in come last: nobody opens half an account. */
+const BACK: readonly ObjectKindName[] = [
+  ...kindsOf(({ moves }) => moves !== "last"),
+  ...kindsOf(({ moves }) => moves === "last"),
+];
 /** How often what changed under the copy is copied anew. */
 const TRIES = 20;
 
@@ -30,8 +43,8 @@ export async function backUpAccount(copying: Copying): Promise<CopyReport> {
   for (let tries = 1; tries <= TRIES; tries++) {
     const before = await markOf(copying);
     const head = await findHead({ store, prefix });
-    for (const kind of KINDS) await copier.copyAll(kind);
-    await copier.copyAll("log/", ({ name }) => entryNumber(name) <= head);
+    for (const kind of KINDS) await copier.copyAll(folderOf(kind));
+    await copier.copyAll(folderOf("log"), ({ name }) => entryNumber(name) <= head);
     if ((await markOf(copying)) === before) return copier.report;
   }
   throw new EngineError("unavailable", "the account changes without end: try again at a quieter time");
@@ -41,7 +54,7 @@ export async function backUpAccount(copying: Copying): Promise<CopyReport> {
 async function markOf({ from: store, prefix }: Copying): Promise<string> {
   const { covers } = await listCheckpoints({ store, prefix }, 1);
   const slots: string[] = [];
-  for await (const { name } of listObjects(store, `${prefix}slot/`)) slots.push(name);
+  for await (const { name } of listObjects(store, prefix + folderOf("slot"))) slots.push(name);
   return [covers[0], ...slots].join(" ");
 }
 
@@ -52,13 +65,14 @@ async function markOf({ from: store, prefix }: Copying): Promise<string> {
  */
 export async function restoreAccount(copying: Copying): Promise<CopyReport> {
   const { to, prefix } = copying;
-  if (await isAny(to, `${prefix}slot/`)) throw new EngineError("already-exists", "there is such an account already");
+  if (await isAny(to, prefix + folderOf("slot")))
+    throw new EngineError("already-exists", "there is such an account already");
   if (await isAny(to, prefix + END_CHECKPOINT))
     throw new EngineError(
       "conflict",
       "the account was deleted there, and programs that still have it open must not come upon it again: get its mail out of the backup by restante export --salvage",
     );
   const copier = new Copier(copying);
-  for (const kind of ["note/", "body/", "pack/", "page/", "checkpoint/", "log/", "slot/"]) await copier.copyAll(kind);
+  for (const kind of BACK) await copier.copyAll(folderOf(kind));
   return copier.report;
 }

@@ -4,6 +4,7 @@ import { ANY_ENTRY, END_CHECKPOINT, endLog, type StoredEnd } from "../../bay/log
 import { asStoreFailure } from "../../bay/store-failure.ts";
 import type { SigningKeyPair } from "../../crypto/index.ts";
 import { EngineError } from "../../errors.ts";
+import { folderOf } from "../../storage/object-kinds.ts";
 import type { ObjectStore } from "../../storage/object-store.ts";
 import { accountOfPrefix, makeEndMark, openEndMark } from "../end-mark.ts";
 import { accountPrefix, type User, type UserDirectory } from "../sign-in/users.ts";
@@ -37,7 +38,7 @@ export async function deleteAccount(tools: Tools & { readonly users: UserDirecto
  * other entries, for {@link LOG_KEPT_MS}, and the two objects that say that it ended.
  */
 async function deleteEnded({ store, signer }: Tools, prefix: string): Promise<void> {
-  await deleteObjects(store, `${prefix}slot/`);
+  await deleteObjects(store, prefix + folderOf("slot"));
   const end = await endLog({ store, prefix }, (entry, before) =>
     makeEndMark(signer, accountOfPrefix(prefix), "deleted", entry, before),
   ).catch(unlessAbsent);
@@ -75,7 +76,7 @@ async function deleteRest(store: ObjectStore, prefix: string, end: StoredEnd | u
   const isGone = ({ name, now }: ListedObject): boolean => {
     if (name === end?.name || name === prefix + END_CHECKPOINT) return false;
     if (!end) return true;
-    const isEntry = name.startsWith(`${prefix}log/`) && entryNumber(name) < entryNumber(end.name);
+    const isEntry = name.startsWith(prefix + folderOf("log")) && entryNumber(name) < entryNumber(end.name);
     return !isEntry || now - end.created >= LOG_KEPT_MS;
   };
   await deleteObjects(store, prefix, isGone);

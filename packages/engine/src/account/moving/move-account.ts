@@ -3,13 +3,14 @@ import { endLog, findEnd, LogEnded, type StoredEnd } from "../../bay/log-end.ts"
 import { asStoreFailure } from "../../bay/store-failure.ts";
 import type { SigningKeyPair } from "../../crypto/index.ts";
 import { EngineError } from "../../errors.ts";
+import { folderOf, kindsOf, type ObjectKindName } from "../../storage/object-kinds.ts";
 import { accountOfPrefix, isDeletion, makeEndMark } from "../end-mark.ts";
 import { Copier, type Copying, type CopyReport, isAny } from "./copier.ts";
 
-/** What is large, and never changes under one name. */
-const BULK = ["body/", "pack/", "page/"] as const;
-/** What the log's end makes final. */
-const FINAL = ["note/", "checkpoint/", "log/"] as const;
+/** What is large, and never changes under one name; what the log's end makes final; and what lets people in. */
+const [BULK, FINAL, LAST] = (["early", "at-end", "last"] as const).map((when) =>
+  kindsOf(({ moves }) => moves === when),
+) as [ObjectKindName[], ObjectKindName[], ObjectKindName[]];
 /** A delivery writes its note within two hours of its body: one this much older than the end is no late one's. */
 const LATE_BODY_MS: number = 3 * 60 * 60_000;
 
@@ -32,21 +33,21 @@ export async function moveAccount(
   const { from, to, prefix, signer } = copying;
   const known = await findEnd({ store: from, prefix });
   if (known && isDeletion(known.bytes)) throw new LogEnded("deleted");
-  if (await isAny(to, `${prefix}slot/`)) {
+  if (await isAny(to, prefix + folderOf("slot"))) {
     if (!known)
       throw new EngineError("already-exists", "there is such an account already, which did not come from here");
     await finish(copying, copier, known);
   } else {
-    if ((await isAny(to, `${prefix}log/`)) && (await findEnd({ store: to, prefix })))
+    if ((await isAny(to, prefix + folderOf("log"))) && (await findEnd({ store: to, prefix })))
       throw new EngineError(
         "conflict",
         "the account was moved away from there: its objects there must be deleted first",
       );
-    for (const kind of BULK) await copier.copyAll(kind);
+    for (const kind of BULK) await copier.copyAll(folderOf(kind));
     const ended = await endLog({ store: from, prefix }, (entry, before) =>
       makeEndMark(signer, accountOfPrefix(prefix), "moved", entry, before),
     );
-    for (const kind of [...BULK, ...FINAL]) await copier.copyAll(kind, ({ name }) => name !== ended.name);
+    for (const kind of [...BULK, ...FINAL]) await copier.copyAll(folderOf(kind), ({ name }) => name !== ended.name);
     await finish(copying, copier, ended);
   }
   return copier.report;
@@ -54,11 +55,11 @@ export async function moveAccount(
 
 /** Gives the new place its ways in, then what was delivered to the old one. */
 async function finish({ from, prefix }: Copying, copier: Copier, end: StoredEnd): Promise<void> {
-  await copier.copyAll("slot/");
+  for (const kind of LAST) await copier.copyAll(folderOf(kind));
   const notes: ListedObject[] = [];
-  for await (const note of listObjects(from, `${prefix}note/`)) notes.push(note);
+  for await (const note of listObjects(from, prefix + folderOf("note"))) notes.push(note);
   if (notes.length === 0) return;
-  await copier.copyAll("body/", ({ created }) => created >= end.created - LATE_BODY_MS);
+  await copier.copyAll(folderOf("body"), ({ created }) => created >= end.created - LATE_BODY_MS);
   await copier.copyEach(notes);
   // They are safe; and what is found here the next time came since.
   const names = notes.map(({ name }) => name);

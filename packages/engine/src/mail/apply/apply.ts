@@ -1,4 +1,5 @@
 import { equalBytes, hash } from "../../crypto/primitives.ts";
+import { kindIn } from "../../storage/object-kinds.ts";
 import { bodyId, FOUNDER, mailboxId } from "../ops/names.ts";
 import type { Op, OpOf, TakenNote } from "../ops/op.ts";
 import { type ItemOutcome, NOTHING, type Outcome } from "../ops/outcome.ts";
@@ -261,7 +262,7 @@ function moveRows(
 
 /** Whether the state names this object. Pages and packs are named by manifests; `judge` sees to them. */
 function isReferenced(state: MailState, name: string): boolean {
-  const row = name.startsWith("body/") ? state.findEmail(bodyId(name)) : undefined;
+  const row = kindIn(name) === "body" ? state.findEmail(bodyId(name)) : undefined;
   return row !== undefined && state.isHeld(row);
 }
 

@@ -1,5 +1,6 @@
 import type { PageStore } from "../../bay/snapshots.ts";
 import { EngineError } from "../../errors.ts";
+import { kindIn } from "../../storage/object-kinds.ts";
 import { type EmailRecord, encodeHeaderPage, encodeRowPage, type ObjectSpan } from "../contents/email-page.ts";
 import { INLINE_BYTES_MAX } from "../intake.ts";
 import { PAGE_EMAILS, type Pack, type Pages } from "../state/pages.ts";
@@ -56,7 +57,7 @@ async function writeRowPages(
     );
   };
   const mustMove = ({ name }: ObjectSpan): boolean =>
-    name.startsWith("log/") || name.startsWith("note/") || wornNames.has(name);
+    kindIn(name) === "log" || kindIn(name) === "note" || wornNames.has(name);
   const packer = new Packer(pages);
   const readBody = createBodyReader(source);
   const waiting: { readonly page: number; readonly records: EmailRecord[] }[] = [];
@@ -74,7 +75,7 @@ async function writeRowPages(
     for (let row = page * PAGE_EMAILS; row < Math.min(emailRows, (page + 1) * PAGE_EMAILS); row++) {
       const record = await source.readRecord(state, row);
       const at = records.push(record) - 1;
-      if (record.object.name.startsWith("pack/") && !mustMove(record.object)) await packer.flush();
+      if (kindIn(record.object.name) === "pack" && !mustMove(record.object)) await packer.flush();
       // What nobody holds any more is not kept for it: its place is gone when the entry or note is.
       if (!mustMove(record.object) || !state.isHeld(row)) continue;
       await packer.add(row, record.id, await readBody(record.object), (object) => {

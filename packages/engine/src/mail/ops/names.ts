@@ -1,5 +1,6 @@
 import { hexBytes, hexText } from "../../bay/entry.ts";
 import type { WriterId } from "../../bay/writer.ts";
+import { folderOf } from "../../storage/object-kinds.ts";
 
 /** Names that last for ever: who made a thing, in which of its ops, at which place in that op. STORAGE rules: an op's
  * (writer, sequence) is never given to another op, so neither is a name. */
@@ -35,10 +36,10 @@ export const PATH_DELIMITER = "/";
 
 /** The object that holds a body which is none of a note, entry or pack. */
 export function bodyName(id: Uint8Array): string {
-  return `body/${hexText(id)}`;
+  return folderOf("body") + hexText(id);
 }
 
 /** The id of the body that is stored as `name`. */
 export function bodyId(name: string): Uint8Array {
-  return hexBytes(name.slice(5));
+  return hexBytes(name.slice(folderOf("body").length));
 }

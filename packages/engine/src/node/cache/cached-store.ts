@@ -1,3 +1,4 @@
+import { kindOfObject, OBJECT_KINDS } from "../../storage/object-kinds.ts";
 import {
   type ByteRange,
   type GetOptions,
@@ -22,7 +23,10 @@ const AHEAD_BLOCKS_MAX = 8;
 const AHEAD_GROWTH = 2;
 
 /** Objects that never change under their name, and may be large: `<account>/<kind>/<random>`. */
-const KEPT = /^[^/]+\/(?:page|pack|body)\//;
+const isKept = (name: string): boolean => {
+  const kind = kindOfObject(name);
+  return kind !== undefined && OBJECT_KINDS[kind].mayBeLarge;
+};
 
 /** Blocks from `first` up to, not including, `end`. */
 interface Blocks {
@@ -60,7 +64,7 @@ export class CachedStore implements ObjectStore {
   }
 
   async get(name: string, range?: ByteRange, { room: _, ...options }: GetOptions = {}): Promise<Got> {
-    if (!KEPT.test(name) || (range && !(range.start >= 0 && range.start < range.end)))
+    if (!isKept(name) || (range && !(range.start >= 0 && range.start < range.end)))
       return this.#store.get(name, range, options);
     const wanted = range ?? { start: 0, end: Number.POSITIVE_INFINITY };
     // All that is wanted is asked for once what was kept, or another asked for, proved to be no help.
@@ -78,7 +82,7 @@ export class CachedStore implements ObjectStore {
 
   async delete(names: readonly string[], options?: StoreOptions): Promise<{ readonly now: number }> {
     const deleted = await this.#store.delete(names, options);
-    const kept = names.filter((name) => KEPT.test(name));
+    const kept = names.filter((name) => isKept(name));
     if (kept.length > 0) await this.#cache.drop(kept);
     return deleted;
   }
@@ -173,7 +177,7 @@ export class CachedStore implements ObjectStore {
   /** Keeps what was just stored, of the kinds that are kept. */
   async #keepNew(objects: readonly NewObject[] = [], created: number): Promise<void> {
     for (const { name, content } of objects)
-      if (KEPT.test(name)) await this.#keep(name, 0, { bytes: content, size: content.length, created });
+      if (isKept(name)) await this.#keep(name, 0, { bytes: content, size: content.length, created });
   }
 
   async #keep(name: string, from: number, { bytes, size, created }: Block): Promise<void> {

@@ -1,0 +1,62 @@
+/**
+ * The kinds of an account's objects: `<account>/<kind>/<name>`. What has to know of them all asks here, so a new kind is
+ * a row of this table and nothing else.
+ */
+interface ObjectKind {
+  /** What has one name never changes, or the last put counts: such are copied last, and replaced. */
+  readonly writes: "once" | "over";
+  /** With the log, in a store that creates atomically and that a delivering process may read, or with the rest. */
+  readonly lies: "with-log" | "with-rest";
+  /** May be large: above a size the embedded store keeps it as a file, and a cache keeps it on disk. */
+  readonly mayBeLarge: boolean;
+  /** When a moving account's go over: what never changes first, then what the log's end makes final, ways in last. */
+  readonly moves: "early" | "at-end" | "last";
+  /** Who deletes it: the collector when nothing names it, the trimming of the log, the taking in of mail, or its owner. */
+  readonly ends: "unnamed" | "trimmed" | "taken-in" | "by-owner";
+  /** Holds bodies that salvage reads; in the order in which it looks there. */
+  readonly salvaged?: number;
+}
+
+export type ObjectKindName = "slot" | "log" | "checkpoint" | "note" | "body" | "pack" | "page" | "public";
+
+export const OBJECT_KINDS: Readonly<Record<ObjectKindName, ObjectKind>> = {
+  slot: { writes: "once", lies: "with-log", mayBeLarge: false, moves: "last", ends: "by-owner" },
+  log: { writes: "once", lies: "with-log", mayBeLarge: false, moves: "at-end", ends: "trimmed", salvaged: 3 },
+  checkpoint: { writes: "once", lies: "with-log", mayBeLarge: false, moves: "at-end", ends: "trimmed" },
+  note: { writes: "once", lies: "with-rest", mayBeLarge: false, moves: "at-end", ends: "taken-in", salvaged: 4 },
+  body: { writes: "once", lies: "with-rest", mayBeLarge: true, moves: "early", ends: "unnamed", salvaged: 2 },
+  pack: { writes: "once", lies: "with-rest", mayBeLarge: true, moves: "early", ends: "unnamed", salvaged: 1 },
+  page: { writes: "once", lies: "with-rest", mayBeLarge: true, moves: "early", ends: "unnamed" },
+  /** What a delivering process may know of an account without its keys: usage, limits. */
+  public: { writes: "over", lies: "with-log", mayBeLarge: false, moves: "last", ends: "by-owner" },
+};
+
+const ALL = Object.entries(OBJECT_KINDS) as [ObjectKindName, ObjectKind][];
+
+/** The kinds of which this holds, in the table's order. */
+export function kindsOf(isWanted: (kind: ObjectKind) => boolean): ObjectKindName[] {
+  return ALL.filter(([, kind]) => isWanted(kind)).map(([name]) => name);
+}
+
+/** Kinds whose bodies salvage reads, in the order in which it looks. */
+export function salvagedKinds(): ObjectKindName[] {
+  return ALL.filter(([, { salvaged }]) => salvaged !== undefined)
+    .sort(([, a], [, b]) => a.salvaged! - b.salvaged!)
+    .map(([name]) => name);
+}
+
+/** What the names of a kind begin with in their account. */
+export function folderOf<K extends ObjectKindName>(kind: K): `${K}/` {
+  return `${kind}/`;
+}
+
+/** The kind of an object by its name in its account; undefined for none of ours. */
+export function kindIn(name: string): ObjectKindName | undefined {
+  const kind = name.slice(0, Math.max(0, name.indexOf("/")));
+  return kind in OBJECT_KINDS ? (kind as ObjectKindName) : undefined;
+}
+
+/** The same of a whole name, `<account>/<kind>/…`. */
+export function kindOfObject(name: string): ObjectKindName | undefined {
+  return kindIn(name.slice(name.indexOf("/") + 1));
+}
