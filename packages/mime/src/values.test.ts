@@ -39,6 +39,7 @@ test.each([
   ["=?unknown?Q?x=80?=", "x€"],
   ["=?utf-8*en?q?a_b?=", "a b"],
   ["gr\xc3\xbc\xc3\x9fe", "grüße"],
+  ["voil\xc3\xa0", "voilà"],
   ["=?broken", "=?broken"],
 ])("header text %j reads %j", (raw, expected) => {
   expect(decodeWords(raw)).toBe(expected);
@@ -246,4 +247,12 @@ test("names that strangers choose are not kept beyond a length", () => {
   const long = `X-${"y".repeat(100)}`;
   expect(new HeaderBlock(bytes(`${long}: a\r\n\r\n`)).values(long.toLowerCase())).toEqual(["a"]);
   expect(decodeCharset(bytes("a"), "z".repeat(1_000_000)).unknownCharset).toHaveLength(1_000_000);
+});
+
+test("a letter whose last octet is 0xA0 is no white space", () => {
+  const [subject, from] = parseHeaders(bytes("Subject: voilà\r\nFrom: a@b (voilà)\r\n\r\n"));
+  expect(decodeWords(subject!.value)).toBe("voilà");
+  expect(decodeWords((parseAddresses(from!.value)[0] as { name: string }).name)).toBe("voilà");
+  const { parameters } = parseParameterized(binaryText(bytes("attachment; filename=voilà.txt")));
+  expect(decodeParameter(parameters, "filename")).toBe("voilà.txt");
 });
