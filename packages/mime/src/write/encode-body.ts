@@ -1,9 +1,10 @@
 import { base64, base64Length, encodeBase64 } from "./base64.ts";
 import { type Content, factsOf, type OctetFacts } from "./content.ts";
+import { READABLE } from "./folded-line.ts";
 import { quotedPrintable } from "./quoted-printable.ts";
 
-/** Underscores of a boundary at most: it has 70 characters at most, RFC 2046 §5.1.1. */
-export const UNDERSCORES_MAX = 30;
+/** Underscores of a body at most: a boundary has one more, and stands on a line as it is. */
+export const UNDERSCORES_MAX = 20;
 /** Octets of a line that stays as it is where it could be broken: RFC 5322 §2.1.1. */
 const SHORT_LINE_BYTES_MAX = 78;
 
@@ -25,7 +26,7 @@ export interface EncodeOptions {
   readonly isWhole: boolean;
 }
 
-/** Chooses by content: as it is, else quoted-printable or base64, whichever is shorter. Streams can't be looked through. */
+/** Chooses by content: as it is, else quoted-printable, or base64 where that is much shorter. Streams can't be looked through. */
 export function encodeBody(content: Content, options: EncodeOptions): EncodedBody {
   if (!(content instanceof Uint8Array)) {
     const { length } = content;
@@ -45,7 +46,7 @@ export function encodeBody(content: Content, options: EncodeOptions): EncodedBod
     if (facts.eightBit && options.eightBit) return { ...atHand("8bit", content), underscores: facts.underscores };
   }
   const readable = quotedPrintable(content);
-  if (readable.length > base64Length(content.length)) return atHand("base64", base64(content));
+  if (readable.length > READABLE * base64Length(content.length)) return atHand("base64", base64(content));
   return atHand("quoted-printable", endsLine || !options.isWhole ? readable : withSoftEnd(readable));
 }
 

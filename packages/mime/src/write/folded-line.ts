@@ -8,6 +8,8 @@ const WORD_BYTES_MAX = 74;
 const WORD_FRAME_BYTES = "=?utf-8?Q??=".length;
 /** Octets of text for which an encoded-word is begun on a line that has not much room left. */
 const WORD_TEXT_BYTES_MIN = 16;
+/** How much longer than base64 readable text may be. */
+export const READABLE = 1.5;
 const utf8 = new TextEncoder();
 
 /** How text that is not ASCII is written: as it is (SMTPUTF8, RFC 6532) or encoded. */
@@ -41,7 +43,7 @@ export class FoldedLine {
 
   /** Text as encoded-words of UTF-8: RFC 2047 §4. None of its characters is read as anything else. */
   encoded(text: string): void {
-    const isQ = qLength(text) <= (utf8Length(text) * 4) / 3;
+    const isQ = qLength(text) <= READABLE * Math.ceil(utf8Length(text) / 3) * 4;
     let word = "";
     let size = 0;
     for (const char of text) {

@@ -89,8 +89,7 @@ function multipart(subtype: string, parts: readonly NewPart[]): NewMultipart {
 
 /** A text's lines as a quote in an answer: RFC 3676 §4.5. */
 export function quote(text: string): string {
-  return text
-    .replace(/\r\n?|\n/g, "\n")
-    .replace(/\n$/, "")
-    .replace(/^(?=(>)?)/gm, (_, deeper) => (deeper ? ">" : "> "));
+  const lines = text.replace(/\r\n|\r/g, "\n").split("\n");
+  if (lines.at(-1) === "") lines.pop();
+  return lines.map((line) => `${line.startsWith(">") ? ">" : "> "}${line}`).join("\n");
 }

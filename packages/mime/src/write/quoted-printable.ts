@@ -8,6 +8,11 @@ const DOT = 0x2e;
 /** `From ` */
 const FROM = [0x46, 0x72, 0x6f, 0x6d, 0x20] as const;
 
+/** 1 for octets that stand for themselves in the midst of a line. */
+const STANDS: Uint8Array = Uint8Array.from({ length: 256 }, (_, byte) =>
+  byte === 0x20 || (byte > 0x20 && byte < 0x7f && byte !== EQUALS) ? 1 : 0,
+);
+
 /** Octets in quoted-printable: RFC 2045 §6.7. CRLF stays a line end; all else that a gateway might change is escaped, as are
  * dots and "From " at the beginning of a line (RFC 2049 §3). */
 export function quotedPrintable(bytes: Uint8Array): Uint8Array {
@@ -16,6 +21,12 @@ export function quotedPrintable(bytes: Uint8Array): Uint8Array {
   let column = 0;
   for (let at = 0; at < bytes.length; at++) {
     const byte = bytes[at]!;
+    // Nearly all octets of a text.
+    if (column > 0 && column < LINE_CHARS - 1 && (byte > 0x20 || bytes[at + 1]! > 0x20) && STANDS[byte] === 1) {
+      out[to++] = byte;
+      column++;
+      continue;
+    }
     if (byte === CR && bytes[at + 1] === LF) {
       out[to++] = CR;
       out[to++] = LF;

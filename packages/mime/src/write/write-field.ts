@@ -24,8 +24,8 @@ export interface NewDate {
 
 /** Characters of a field's name, which can't be folded. */
 const NAME_CHARS_MAX = 76;
-/** RFC 5322 §3.6.8; none that begins like a delimiter. */
-const NAME = /^(?!--)[!-9;-~]+$/;
+/** RFC 5322 §3.6.8. */
+const NAME = /^[!-9;-~]+$/;
 /** Characters of a message id or URL: more would leave no room on a line. */
 const ID_CHARS_MAX = 900;
 
@@ -33,7 +33,9 @@ const ID_CHARS_MAX = 900;
  * can have. */
 export function writeField(field: NewField, style: HeaderStyle): string {
   const { name } = field;
-  if (name.length > NAME_CHARS_MAX || !NAME.test(name)) throw new RangeError("not a field's name");
+  // None begins like a delimiter.
+  if (name.length > NAME_CHARS_MAX || !NAME.test(name) || name.startsWith("--"))
+    throw new RangeError("not a field's name");
   if (field.form === "raw" && isWholeValue(name, field.value, style)) return `${name}:${field.value}\r\n`;
   const line = new FoldedLine(name);
   switch (field.form) {

@@ -7,6 +7,8 @@ const VALUE_BYTES_MAX = 2048;
 const PIECE_BYTES_MAX = 74;
 const PIECE_FRAME_BYTES = "*123*=".length;
 const TOKEN = /^[A-Za-z0-9!#$%&'*+.^_`{|}~-]+$/;
+/** A value without quotes: tokens that hold no sign of RFC 2231, which confuse programs. */
+const BARE = /^[A-Za-z0-9!#$&+.^_`{|}~-]+$/;
 const ATTRIBUTE_CHAR = /[A-Za-z0-9!#$&+.^_`{|}~-]/;
 const NAME_CHARS_MAX = 40;
 const utf8Encoder = new TextEncoder();
@@ -40,7 +42,7 @@ function piecesOf(name: string, value: string, { utf8 }: HeaderStyle): string[] 
   const bytes = utf8Encoder.encode(value);
   if (bytes.length > VALUE_BYTES_MAX) throw new RangeError("a parameter is too long");
   const isPlain = utf8 || /^[\x20-\x7e]*$/.test(value);
-  const whole = `${name}=${TOKEN.test(value) ? value : `"${value.replace(/["\\]/g, "\\$&")}"`}`;
+  const whole = `${name}=${BARE.test(value) ? value : `"${value.replace(/["\\]/g, "\\$&")}"`}`;
   // Many programs decode encoded-words here, against RFC 2047 §5.
   if (isPlain && utf8Length(whole) <= PIECE_BYTES_MAX && !value.includes("=?")) return [whole];
   const pieces: string[] = [];
