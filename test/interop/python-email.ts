@@ -23,7 +23,7 @@ def bare(text):
     # Python keeps the space between two encoded-words of a name, against RFC 2047 6.2.
     return "".join(raw(text).split())
 
-def name(text):
+def plain(text):
     # Python takes quotes and angles away that are part of a file's name.
     return bare(email.utils.unquote(squeeze(text or "")))
 
@@ -51,7 +51,7 @@ def check(octets, expected):
     for part, asked in zip(found, expected["parts"]):
         assert not part.defects, part.defects
         assert part.get_content_type() == asked["type"], (part.get_content_type(), asked["type"])
-        assert name(part.get_filename()) == name(asked["fileName"]), (part.get_filename(), asked["fileName"])
+        assert plain(part.get_filename()) == plain(asked["fileName"]), (part.get_filename(), asked["fileName"])
         assert part["Content-ID"] == (asked["id"] and "<" + asked["id"] + ">"), part["Content-ID"]
         content = asked["content"].encode("latin-1")
         if asked["kind"] == "message":

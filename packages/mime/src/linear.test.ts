@@ -202,7 +202,7 @@ const PARSERS: Readonly<
   formatBodyStructure: { run: structured, tokens: PARAMETERS, head: "Content-Type: multipart/mixed; boundary=b" },
   bodyStructureSteps: { run: structured, tokens: MAIL, head: "Content-Type: message/rfc822\r\n\r\n" },
   compose: {
-    run(mime, { text }) {
+    run: refusedOr((mime, { text }) => {
       const addresses = [{ name: text, email: "a@b" }];
       mime.compose(
         {
@@ -210,7 +210,7 @@ const PARSERS: Readonly<
             { name: "Subject", form: "text", value: text },
             { name: "X", form: "raw", value: text },
             { name: "To", form: "groupedAddresses", value: [{ name: text, addresses }] },
-            { name: "From", form: "addresses", value: Array(Math.ceil(text.length / 60)).fill(addresses[0]) },
+            { name: "From", form: "addresses", value: Array(Math.ceil(text.length / 60)).fill({ email: "a@b" }) },
           ],
           body: mime.arrange({
             text: { kind: "text", text, flowed: true },
@@ -219,7 +219,7 @@ const PARSERS: Readonly<
         },
         { now: () => ({ timeMs: 0, zoneMinutes: 0 }), random: (bytes) => new Uint8Array(bytes), domain: "x.test" },
       );
-    },
+    }),
     tokens: [...WORDS, ">", "> ", "-- ", "From ", "--=_", "(", ","],
   },
   arrange: { run: (mime, { text }) => void mime.arrange({ text: { kind: "text", text } }), tokens: WORDS },

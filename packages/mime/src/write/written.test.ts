@@ -7,7 +7,6 @@ import {
   type ComposeOptions,
   compose,
   decodeTransfer,
-  findHeader,
   look,
   type NewField,
   type NewMessage,
@@ -459,8 +458,9 @@ test("a flowed text has short lines, and comes back", () => {
         return depth + (content === "-- " ? content : content.replace(/ +$/, ""));
       });
       expect(unflow(flowed)).toEqual(meant);
+      // Longer lines have no place to be broken at.
       for (const line of flowed.split("\r\n"))
-        if (/[^ >] [^ ]/.test(line)) expect(line.length).toBeLessThanOrEqual(200);
+        if (!/^>* *(?:-- )? *[^ ]+ *$/.test(line)) expect(line.length, line).toBeLessThanOrEqual(78);
       for (const line of flowed.split("\r\n")) expect(line).not.toMatch(/^From /);
     }),
     { numRuns: 1000 },
@@ -486,21 +486,30 @@ test("a quote is deeper by one level", () => {
   expect(quote("a\n> b\r\n>> c\r\n\r\nd\n")).toBe("> a\n>> b\n>>> c\n> \n> d");
 });
 
-test("mailparser reads the same subject, addresses, texts and files", async () => {
-  const random = new Random(Number(process.env.RESTANTE_TEST_SEED ?? Date.now() % 1_000_000));
-  const squeeze = (text: string): string => text.replace(/\s+/g, "");
+test("mailparser reads the same subject, sender and files", async () => {
+  const seed = Number(process.env.RESTANTE_TEST_SEED ?? Date.now() % 1_000_000);
+  const random = new Random(seed);
+  const squeeze = (text: string | undefined): string => (text ?? "").replace(/\s+/g, "");
   for (let run = 0; run < 100; run++) {
     const { message, utf8: isUtf8, eightBit, expected } = randomMessage(random);
     const text = await written(message, { utf8: isUtf8, eightBit });
     const theirs = await simpleParser(Buffer.from(text, "latin1"), { skipHtmlToText: true, skipTextToHtml: true });
-    if (expected.texts.Subject !== undefined)
-      expect(squeeze(theirs.subject ?? "")).toBe(squeeze(expected.texts.Subject));
+    const from = theirs.from?.value[0];
+    // It takes the octet 0xA0 for white space where a header is not encoded.
+    if (!isUtf8) {
+      expect(squeeze(theirs.subject), `seed=${seed}`).toBe(squeeze(expected.texts.Subject));
+      const [asked] = expected.addresses.From ?? [];
+      // Names with addresses in them are guessed at.
+      if (asked && from && !from.group && !/[@<>"']/.test(asked[0])) {
+        expect(squeeze(from.name), `seed=${seed}`).toBe(squeeze(asked[0]));
+        if (/^[\w.+/=]+@[a-z.]+$/.test(asked[1])) expect(from.address, `seed=${seed}`).toBe(asked[1]);
+      }
+    }
     expect(theirs.headers.has("bcc")).toBe(false);
     const files = expected.parts
       .filter(({ kind }) => kind === "file")
       .map(({ content }) => Buffer.from(content, "latin1"));
     for (const { content } of theirs.attachments.filter(({ contentType }) => /pdf|png|thing/.test(contentType)))
       expect(files.some((file) => file.equals(content))).toBe(true);
-    if (findHeader(parseHeaders(utf8(text)), "message-id")) expect(theirs.messageId).toBeDefined();
   }
 });
