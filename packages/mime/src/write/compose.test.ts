@@ -47,13 +47,14 @@ function assertWellWritten(octets: Uint8Array, { needsUtf8, needsEightBit }: Com
   expect(text).not.toMatch(/\0|\r(?!\n)|(?<!\r)\n/);
   for (const line of text.split("\r\n")) expect(line.length).toBeLessThanOrEqual(998);
   if (!needsUtf8 && !needsEightBit) expect(text).not.toMatch(/[\x80-\xff]/);
+  if (!needsEightBit) expect(text.slice(text.indexOf("\r\n\r\n"))).not.toMatch(/[\x80-\xff]/);
   const visit = (part: Part): void => {
     const header = text.slice(part.headerStart, part.bodyStart);
     if (!needsUtf8) expect(header).not.toMatch(/[\x80-\xff]/);
     // A line is longer than 78 octets only where it is one piece. What was asked for raw stays as it is.
     for (const line of header.replace(/^X-Own:.*(?:\r\n[ \t].*)*/m, "").split("\r\n"))
       if (!/^(?:[^ ]+:)? ?[^ ]+$/.test(line)) expect(line.length, line).toBeLessThanOrEqual(78);
-    if (/[\x80-\xff]/.test(text.slice(part.bodyStart, part.bodyEnd)) && !needsUtf8) expect(part.encoding).toBe("8bit");
+    if (/[\x80-\xff]/.test(text.slice(part.bodyStart, part.bodyEnd))) expect(part.encoding).toBe("8bit");
     if (part.kind === "multipart") for (const child of part.children) visit(child);
   };
   visit(scan(octets).root);

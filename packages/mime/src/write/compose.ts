@@ -48,6 +48,7 @@ export interface ComposedMessage {
 export function compose(message: NewMessage, options: ComposeOptions): ComposedMessage {
   const style = { utf8: options.utf8 ?? false, eightBit: options.eightBit ?? false };
   if (message.body.kind === "verbatim") throw new RangeError("a part whose fields would be the message's");
+  assertBounded(message.body);
   const head = writeHead(message.headers, options, style);
   const part = encodePart(message.body, style, true);
   const writer = new Writer(underscoresOf(part), options.random);
@@ -63,6 +64,16 @@ export function compose(message: NewMessage, options: ComposeOptions): ComposedM
         else yield* piece();
     },
   };
+}
+
+/** More parts no reader takes, ours among them. */
+function assertBounded(body: NewPart): void {
+  let count = 0;
+  const visit = (part: NewPart, depth: number): void => {
+    if (++count >= PARTS_MAX || depth >= DEPTH_MAX) throw new RangeError("too many parts");
+    if (part.kind === "multipart") for (const inner of part.parts) visit(inner, depth + 1);
+  };
+  visit(body, 0);
 }
 
 /** Fields that a message has once at most: RFC 5322 §3.6. */
@@ -123,7 +134,7 @@ class Writer {
 
   /** `head` is what stands before a part's own fields. */
   write(part: EncodedPart, head: string, depth: number): void {
-    if (++this.#parts >= PARTS_MAX || depth >= DEPTH_MAX) throw new RangeError("too many parts");
+    this.#parts++;
     if (part.kind === "leaf") {
       if (!part.isVerbatim) this.#header(head + part.fields, depth);
       this.#body(part.body);

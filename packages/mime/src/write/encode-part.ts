@@ -36,9 +36,13 @@ export function encodePart(part: NewPart, style: PartStyle, isWhole: boolean): E
   }
 }
 
-/** A multipart says what its parts need: RFC 2045 §6.4. */
+/** What a part's own encoding says. A multipart says what its parts need, fields in UTF-8 too: RFC 2045 §6.4. */
 export function isEightBit(part: EncodedPart): boolean {
-  return part.kind === "leaf" ? part.body.encoding === "8bit" : part.parts.some(isEightBit);
+  return part.kind === "leaf" ? part.body.encoding === "8bit" : part.parts.some(holdsEightBit);
+}
+
+function holdsEightBit(part: EncodedPart): boolean {
+  return isEightBit(part) || /[^\x00-\x7f]/.test(part.kind === "leaf" ? part.fields : part.fields(""));
 }
 
 /** Of all that is in a part, as {@link EncodedBody.underscores}. */
@@ -47,6 +51,7 @@ export function underscoresOf(part: EncodedPart): number {
 }
 
 function encodeText(part: NewText, style: PartStyle, isWhole: boolean): EncodedPart {
+  if (part.flowed && (part.subtype ?? "plain") !== "plain") throw new RangeError("only plain text is flowed");
   const lines = part.text.toWellFormed().replace(/\r\n|\r|\n/g, "\r\n");
   const text = part.flowed ? flow(lines) : lines;
   const bytes = new TextEncoder().encode(isWhole && !text.endsWith("\r\n") ? `${text}\r\n` : text);
@@ -80,7 +85,7 @@ function encodeMessage(part: NewMessagePart, style: PartStyle, isWhole: boolean)
 function encodeMultipart(part: NewMultipart, style: PartStyle): EncodedPart {
   if (part.parts.length === 0) throw new RangeError("a multipart without parts");
   const parts = part.parts.map((inner) => encodePart(inner, style, false));
-  const encoding = parts.some(isEightBit) ? "8bit" : "7bit";
+  const encoding = parts.some(holdsEightBit) ? "8bit" : "7bit";
   const root = part.subtype.toLowerCase() === "related" ? { type: typeOf(part.parts[0]!) } : {};
   return {
     kind: "multipart",

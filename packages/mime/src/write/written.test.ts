@@ -16,7 +16,7 @@ import {
   scan,
 } from "../index.ts";
 import { randomMessage } from "../message-kit.ts";
-import { base64, base64Length, encodeBase64 } from "./base64.ts";
+import { BASE64_BLOCK_BYTES, base64, base64Length, encodeBase64 } from "./base64.ts";
 import { flow } from "./flowed.ts";
 import { quotedPrintable } from "./quoted-printable.ts";
 
@@ -234,6 +234,7 @@ describe("parts", () => {
     ["a charset of one's own", { kind: "text", text: "a", parameters: { Charset: "utf-7" } }],
     ["a parameter that is too long", file({ fileName: "a".repeat(2049), disposition: "attachment" })],
     ["a field that is made", file({ headers: [{ name: "content-type", form: "text", value: "a/b" }] })],
+    ["HTML that is flowed", { kind: "text", subtype: "html", text: "a", flowed: true }],
     ["a multipart without parts", { kind: "multipart", subtype: "mixed", parts: [] }],
     ["a part of one's own as the message", { kind: "verbatim", content: utf8("Bcc: a@b\r\n\r\n") }],
     [
@@ -364,6 +365,47 @@ describe("parts", () => {
         for await (const _ of compose({ headers: [], body }, OPTIONS).read());
       }).rejects.toThrow(RangeError);
     }
+  });
+
+  test("a stream is asked for as it is written, and again for each reading", async () => {
+    const piece = utf8("x".repeat(10_000));
+    let given = 0;
+    const content = {
+      length: 100 * piece.length,
+      *read() {
+        for (let i = 0; i < 100; i++) {
+          given += piece.length;
+          yield piece;
+        }
+      },
+    };
+    const body: NewPart = {
+      kind: "multipart",
+      subtype: "mixed",
+      parts: [BODY, { kind: "file", type: "a/b", content }],
+    };
+    const composed = compose({ headers: [], body }, OPTIONS);
+    expect(given).toBe(0);
+    for (let round = 1; round <= 2; round++) {
+      let written = 0;
+      for await (const bytes of composed.read()) {
+        expect(given - (round - 1) * content.length - (written * 3) / 4).toBeLessThan(3 * BASE64_BLOCK_BYTES);
+        written += bytes.length;
+      }
+      expect(written).toBe(composed.length);
+      expect(given).toBe(round * content.length);
+    }
+  });
+
+  test("a multipart says that fields in it are UTF-8", async () => {
+    const body: NewPart = {
+      kind: "multipart",
+      subtype: "mixed",
+      parts: [{ kind: "text", text: "a", description: "ä" }],
+    };
+    const root = async (isUtf8: boolean) =>
+      scan(Buffer.from(await written({ headers: [], body }, { utf8: isUtf8 }), "latin1")).root;
+    expect([(await root(true)).encoding, (await root(false)).encoding]).toEqual(["8bit", "7bit"]);
   });
 
   test("a file that is the whole message comes back as it is", async () => {
