@@ -38,6 +38,8 @@ export class OctetLook {
 
   push(bytes: Uint8Array): void {
     for (let at = 0; at < bytes.length; at++) {
+      if (this.#mark < 0 && !this.#afterCr) at = this.#passText(bytes, at);
+      if (at === bytes.length) return;
       const byte = bytes[at]!;
       if (byte === LF) {
         if (!this.#afterCr) this.#isLines = false;
@@ -56,6 +58,20 @@ export class OctetLook {
     const longestLine = Math.max(this.#longest, this.#line);
     const isLines = this.#isLines && !this.#afterCr && longestLine <= LINE_BYTES_MAX;
     return { eightBit: this.#eightBit, isLines, longestLine, underscores: this.#underscores };
+  }
+
+  /** Passes over what is neither a line's end nor NUL. Returns where that stands. */
+  #passText(bytes: Uint8Array, from: number): number {
+    let at = from;
+    let bits = 0;
+    for (; at < bytes.length; at++) {
+      const byte = bytes[at]!;
+      if (byte <= CR) break;
+      bits |= byte;
+    }
+    if (bits > 127) this.#eightBit = true;
+    this.#line += at - from;
+    return at;
   }
 
   #lookAtMark(byte: number): void {

@@ -1,5 +1,5 @@
 import { type EncodedBody, encodeBody, keepBody } from "./encode-body.ts";
-import { flow } from "./flowed.ts";
+import { flow } from "./flow.ts";
 import type { HeaderStyle } from "./folded-line.ts";
 import type { NewFile, NewMessagePart, NewMultipart, NewPart, NewText } from "./new-part.ts";
 import { writeContentFields } from "./write-content-fields.ts";

@@ -1,5 +1,5 @@
 import { type FoldedLine, type HeaderStyle, utf8Length } from "./folded-line.ts";
-import { oneLine } from "./unstructured.ts";
+import { oneLine } from "./write-text.ts";
 
 /** A mailbox to be written, in Unicode: RFC 8621 §4.1.2.3. */
 export interface NewMailbox {

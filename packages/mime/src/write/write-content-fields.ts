@@ -1,8 +1,8 @@
 import { FoldedLine, type HeaderStyle } from "./folded-line.ts";
 import type { PartFields } from "./new-part.ts";
-import { writeText } from "./unstructured.ts";
 import { messageId, urlText, writeField } from "./write-field.ts";
 import { assertToken, writeParameters } from "./write-parameters.ts";
+import { writeText } from "./write-text.ts";
 
 export interface ContentType {
   readonly type: string;

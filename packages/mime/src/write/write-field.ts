@@ -1,7 +1,7 @@
 import { LINE_BYTES_MAX } from "../limits.ts";
 import { FoldedLine, type HeaderStyle, utf8Length } from "./folded-line.ts";
-import { oneLine, writeText } from "./unstructured.ts";
 import { type NewGroup, type NewMailbox, writeAddresses } from "./write-addresses.ts";
+import { oneLine, writeText } from "./write-text.ts";
 
 /** A field to be written, its value in one of the forms of RFC 8621 §4.1.2. */
 export type NewField = { readonly name: string } & NewValue;

@@ -1,5 +1,5 @@
 import { type FoldedLine, type HeaderStyle, utf8Length } from "./folded-line.ts";
-import { oneLine } from "./unstructured.ts";
+import { oneLine } from "./write-text.ts";
 
 /** Octets of a parameter's value: as many as its reader takes in pieces. */
 const VALUE_BYTES_MAX = 2048;

@@ -17,7 +17,7 @@ import {
 } from "../index.ts";
 import { randomMessage } from "../message-kit.ts";
 import { BASE64_BLOCK_BYTES, base64, base64Length, encodeBase64 } from "./base64.ts";
-import { flow } from "./flowed.ts";
+import { flow } from "./flow.ts";
 import { quotedPrintable } from "./quoted-printable.ts";
 
 const utf8 = (text: string): Uint8Array => new TextEncoder().encode(text);
