@@ -199,6 +199,17 @@ test("octets are text of one character each, whatever they are", () => {
   );
 });
 
+test("a preview is of the first plain text, else of the first text", () => {
+  const mail = (...parts: readonly string[]): Uint8Array =>
+    bytes(
+      `Content-Type: multipart/mixed; boundary=b\r\n\r\n${parts.map((part) => `--b\r\nContent-Type: text/${part}\r\n`).join("")}--b--`,
+    );
+  const [first, second, plain] = ["html\r\n\r\n<p>first", "html\r\n\r\n<p>second", "plain\r\n\r\nplain"] as const;
+  expect(preview(scan(mail(first, second)))).toBe("first");
+  expect(preview(scan(mail(first, plain, second)))).toBe("plain");
+  expect(preview(scan(mail(plain, first, plain.replace("\nplain", "\nother"))))).toBe("plain");
+});
+
 test("a preview is the text's first 512 octets on one line, however much white space there is", () => {
   const pieces = fc.array(fc.tuple(fc.nat(2000), fc.string({ unit: "grapheme", maxLength: 300 })), { maxLength: 4 });
   fc.assert(
