@@ -80,8 +80,7 @@ export class FoldedLine {
   #put(text: string, bytesMax: number): void {
     const bytes = 1 + utf8Length(text);
     if (bytes > LINE_BYTES_MAX - SIGNS_BYTES_MAX) throw new RangeError("a piece of a field is too long for a line");
-    // A line of nothing would end the header block.
-    if (this.#column > 0 && this.#column + bytes > bytesMax - SIGNS_BYTES_MAX) {
+    if (this.#column + bytes > bytesMax - SIGNS_BYTES_MAX) {
       this.#text += "\r\n";
       this.#column = 0;
     }

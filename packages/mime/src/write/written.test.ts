@@ -170,6 +170,15 @@ describe("fields", () => {
     expect([needs(true), needs(false)]).toEqual([true, false]);
   });
 
+  test("a long piece stands on the first line, and a long word is folded", async () => {
+    const id = `${"i".repeat(200)}@x`;
+    expect(await header({ name: "References", form: "messageIds", value: [id, "a@b"] })).toBe(
+      `References: <${id}>\r\n <a@b>`,
+    );
+    for (const line of (await header({ name: "Subject", form: "text", value: `a ${"x".repeat(500)}` })).split("\r\n"))
+      expect(line.length).toBeLessThanOrEqual(78);
+  });
+
   test("what stands once at most can't be asked for twice", () => {
     const twice = (name: string): NewMessage => ({
       headers: [name, name.toUpperCase()].map((one) => ({ name: one, form: "text", value: "a" })),
@@ -203,7 +212,11 @@ describe("fields", () => {
   });
 
   test("a field is folded wherever it can be, and no line of it is empty", () => {
-    const words = fc.string({ unit: fc.constantFrom("a", "é", " ", "🙂", "=?", "\r\n", "\t", "bc"), maxLength: 200 });
+    const words = fc.string({
+      unit: fc.constantFrom("a", "é", " ", "🙂", "=?", "\r\n", "\t", "bc", "x".repeat(30)),
+      maxLength: 200,
+      size: "max",
+    });
     const name = fc.integer({ min: 1, max: 76 }).map((length) => "N".repeat(length));
     fc.assert(
       fc.asyncProperty(name, words, async (field, value) => {
@@ -221,6 +234,7 @@ describe("parts", () => {
   const file = (fields: object): NewPart => ({ kind: "file", type: "a/b", content: utf8("c"), ...fields });
   test.each<[string, NewPart]>([
     ["a type that is none", file({ type: "a" })],
+    ["a type that no line holds", file({ type: `a/${"b".repeat(1000)}` })],
     ["a type with a line end", file({ type: "a/b\r\nBcc: c" })],
     ["a multipart as a file", file({ type: "Multipart/mixed" })],
     ["a message as a file", file({ type: "message/rfc822" })],
@@ -408,6 +422,18 @@ describe("parts", () => {
     expect([(await root(true)).encoding, (await root(false)).encoding]).toEqual(["8bit", "7bit"]);
   });
 
+  test.each([
+    ["a.pdf", "filename=a.pdf"],
+    ["two words", 'filename="two words"'],
+    ["it's*", 'filename="it\'s*"'],
+    ["ä", "filename*=utf-8''%C3%A4"],
+    ["a\r\nb", 'filename="a b"'],
+    ["=?x?=", "filename*=utf-8''%3D%3Fx%3F%3D"],
+  ])("the file name %j is written %s", async (fileName, expected) => {
+    const text = await written({ headers: [], body: file({ fileName, disposition: "attachment" }) });
+    expect(text).toContain(`\r\nContent-Disposition: attachment; ${expected}\r\n`);
+  });
+
   test("a file that is the whole message comes back as it is", async () => {
     for (const content of ["", "a", "a\r\n", "a\n", "ä", "a=\r\nb"]) {
       const octets = utf8(
@@ -450,7 +476,7 @@ describe("encodings", () => {
   test("quoted-printable is in short lines, of safe octets, and comes back", () => {
     const octets = fc.array(
       fc.constantFrom(...["a", " ", "\t", "\r\n", "\n", "\r", "=", ".", "From ", "é", "\0", "x".repeat(74)]),
-      { maxLength: 40 },
+      { maxLength: 40, size: "max" },
     );
     fc.assert(
       fc.property(octets, (drawn) => {
@@ -489,6 +515,7 @@ function unflow(text: string): string[] {
 test("a flowed text has short lines, and comes back", () => {
   const words = fc.array(fc.constantFrom("a", "word ", "From ", ">", "> ", " ", "-- ", "--", "x".repeat(90), "\r\n"), {
     maxLength: 60,
+    size: "max",
   });
   fc.assert(
     fc.property(words, (drawn) => {
