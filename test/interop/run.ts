@@ -8,6 +8,7 @@ import { mbsync } from "./mbsync.ts";
 import { mutt } from "./mutt.ts";
 import { ownBuckets } from "./own-buckets.ts";
 import { postfix } from "./postfix.ts";
+import { pythonEmail } from "./python-email.ts";
 import { garage, versitygw } from "./stores.ts";
 
 /**
@@ -21,6 +22,7 @@ const PROGRAMS: Readonly<Record<string, Interop>> = {
   imapflow: idle,
   mutt,
   imaplib,
+  "python-email": pythonEmail,
   ldap,
   versitygw,
   garage,

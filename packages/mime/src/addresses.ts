@@ -1,7 +1,7 @@
 import { decodeRaw } from "./binary.ts";
 import { decodeWords } from "./encoded-words.ts";
 import { ADDRESSES_MAX } from "./limits.ts";
-import { commentEnd, readQuoted } from "./tokens.ts";
+import { commentEnd, readQuoted, trimSpace } from "./tokens.ts";
 
 /** An address as RFC 5322 §3.4 has it. Texts are binary, as they are written; `displayName` decodes. */
 export interface Mailbox {
@@ -42,7 +42,7 @@ function* tokens(text: string): Generator<Token> {
     }
     if (char === "(") {
       const end = commentEnd(text, at);
-      yield { kind: "comment", text: text.slice(at + 1, end - (text[end - 1] === ")" ? 1 : 0)).trim() };
+      yield { kind: "comment", text: trimSpace(text.slice(at + 1, end - (text[end - 1] === ")" ? 1 : 0))) };
       spaced = true;
       at = end;
       continue;

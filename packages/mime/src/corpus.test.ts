@@ -174,6 +174,24 @@ test("however a message is cut into chunks, its structure is the same", () => {
   );
 });
 
+test("a long line is the same in pieces: only its beginning can be a delimiter", () => {
+  const head = "Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\nx\r\n";
+  for (const line of [
+    `--b${" ".repeat(2000)}x`,
+    `--b${" ".repeat(2000)}`,
+    `--b--${"x".repeat(2000)}`,
+    "-".repeat(2000),
+  ]) {
+    const bytes = new TextEncoder().encode(`${head}${line}\r\n\r\ny`);
+    const whole = encodeOffsets(scan(bytes).root);
+    for (const size of [1, 7, 999, 1000, 1001]) {
+      const scanner = createScanner();
+      for (let at = 0; at < bytes.length; at += size) scanner.push(bytes.subarray(at, at + size));
+      expect(encodeOffsets(scanner.finish().root), `${size} of ${line.slice(0, 9)}`).toEqual(whole);
+    }
+  }
+});
+
 const mutation = fc.record({
   at: fc.nat(),
   remove: fc.nat(40),
@@ -230,6 +248,7 @@ const LARGE: Readonly<Record<string, string>> = {
   "children without a line": `${multipart("w")}${"--w\r\n\r\n".repeat(50_000)}--w`,
   "multiparts without a child": `${multipart("w")}${`--w\r\n${multipart("x")}`.repeat(50_000)}`,
   "multiparts cut off in their header": `${multipart("w")}${"--w\r\nContent-Type: multipart/x; boundary=x\r\n".repeat(50_000)}`,
+  "one part and multiparts cut off in their header": `${multipart("w")}--w\r\n\r\n${"--w\r\nContent-Type: multipart/x; boundary=x\r\n".repeat(50_000)}`,
   "messages within one another": "Content-Type: message/rfc822\r\n\r\n".repeat(2000),
   "messages beside one another": `${multipart("w")}${"--w\r\nContent-Type: message/rfc822\r\n\r\nA: b\r\n\r\n".repeat(5000)}--w--`,
   "messages to many": `${multipart("w")}${`--w\r\nContent-Type: message/rfc822\r\n\r\nFrom: ${"a@b,".repeat(300)}\r\n\r\n`.repeat(600)}--w--`,

@@ -78,7 +78,7 @@ function stripComments(value: string): string {
 export function parseMessageIds(value: string): string[] {
   const ids: string[] = [];
   for (const match of value.matchAll(/<([^<>]*)>/g)) {
-    const id = match[1]!.replace(/\s+/g, "");
+    const id = match[1]!.replace(/[\t-\r ]+/g, "");
     if (id !== "") ids.push(id);
     if (ids.length >= MESSAGE_IDS_MAX) break;
   }

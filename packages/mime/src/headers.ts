@@ -1,4 +1,5 @@
 import { binaryText } from "./binary.ts";
+import { trimSpace } from "./tokens.ts";
 
 /** One field of a header block: RFC 5322 §2.2. Text is binary: one character an octet. */
 export interface HeaderField {
@@ -34,7 +35,7 @@ function walkFields(text: string, visit: (name: string, start: number, colon: nu
     const end = fieldEnd(text, start);
     if (colon < start) colon = text.indexOf(":", start);
     if (colon >= 0 && colon < end) {
-      const name = text.slice(start, colon).trimEnd();
+      const name = trimSpace(text.slice(start, colon));
       if (name !== "" && !LINE_END.test(name)) visit(name, start, colon, end);
     }
     start = end;
@@ -60,7 +61,7 @@ function fieldEnd(text: string, start: number): number {
 
 /** RFC 5322 §2.2.3: the line ends go, the white space stays. */
 export function unfold(value: string): string {
-  const trimmed = value.trim();
+  const trimmed = trimSpace(value);
   return trimmed.includes("\n") ? trimmed.replace(/\r?\n/g, "") : trimmed;
 }
 

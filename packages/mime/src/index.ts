@@ -18,3 +18,19 @@ export {
 export { decodeText, fileName, preview, stripHtml } from "./preview.ts";
 export { createScanner, type MessageStructure, type Part, type Scanner, scan } from "./scanner.ts";
 export { createTransferDecoder, decodeTransfer, type TransferDecoder } from "./transfer.ts";
+export { type ComposedMessage, type ComposeOptions, compose, type NewMessage } from "./write/compose.ts";
+export { type Content, look, type OctetFacts, OctetLook, type StreamedContent } from "./write/content.ts";
+export {
+  arrange,
+  type Bodies,
+  type NewFile,
+  type NewMessagePart,
+  type NewMultipart,
+  type NewPart,
+  type NewText,
+  type NewVerbatim,
+  type PartFields,
+  quote,
+} from "./write/new-part.ts";
+export type { NewGroup, NewMailbox } from "./write/write-addresses.ts";
+export type { NewDate, NewField, NewValue } from "./write/write-field.ts";

@@ -201,6 +201,38 @@ const PARSERS: Readonly<
   formatBody: { run: structured, tokens: PARAMETERS, head: "Content-Type: text/plain" },
   formatBodyStructure: { run: structured, tokens: PARAMETERS, head: "Content-Type: multipart/mixed; boundary=b" },
   bodyStructureSteps: { run: structured, tokens: MAIL, head: "Content-Type: message/rfc822\r\n\r\n" },
+  compose: {
+    run: refusedOr((mime, { text }) => {
+      const addresses = [{ name: text, email: "a@b" }];
+      mime.compose(
+        {
+          headers: [
+            { name: "Subject", form: "text", value: text },
+            { name: "X", form: "raw", value: text },
+            { name: "To", form: "groupedAddresses", value: [{ name: text, addresses }] },
+            { name: "From", form: "addresses", value: Array(Math.ceil(text.length / 60)).fill({ email: "a@b" }) },
+          ],
+          body: mime.arrange({
+            text: { kind: "text", text, flowed: true },
+            html: { kind: "text", subtype: "html", text: mime.quote(text), description: text },
+          }),
+        },
+        { now: () => ({ timeMs: 0, zoneMinutes: 0 }), random: (bytes) => new Uint8Array(bytes), domain: "x.test" },
+      );
+    }),
+    tokens: [...WORDS, ">", "> ", "-- ", "From ", "--=_", "(", ","],
+  },
+  arrange: { run: (mime, { text }) => void mime.arrange({ text: { kind: "text", text } }), tokens: WORDS },
+  quote: { run: (mime, { text }) => void mime.quote(text), tokens: [">", " ", "\r", "\n", "\r\n", "a"] },
+  look: { run: (mime, { bytes }) => void mime.look(bytes), tokens: BODY },
+  OctetLook: {
+    run(mime, { bytes }) {
+      const octets = new mime.OctetLook();
+      inPieces((piece) => octets.push(piece))(bytes);
+      octets.facts();
+    },
+    tokens: ["--=_", "_", "\r", "\n", "--", "="],
+  },
   formatAddress: { run: structured, tokens: ADDRESSES, head: "To: " },
   bodyFromBodyStructure: {
     run: refusedOr((mime, { text }) => void mime.bodyFromBodyStructure(text)),

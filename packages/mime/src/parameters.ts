@@ -2,7 +2,7 @@ import { binaryBytes, decodeRaw } from "./binary.ts";
 import { decodeCharset } from "./charset.ts";
 import { decodeWords } from "./encoded-words.ts";
 import { PARAMETERS_MAX } from "./limits.ts";
-import { readQuoted, skipSpace } from "./tokens.ts";
+import { isSpace, readQuoted, skipSpace } from "./tokens.ts";
 
 /** A field of a value and parameters: Content-Type, Content-Disposition: RFC 2045 §5.1, RFC 2183. Names are in lower
  * case, values as they are written (binary text). */
@@ -51,7 +51,7 @@ function readParameter(text: string, at: number): { readonly parameter?: Paramet
   }
   const from = at;
   // Unquoted values with characters that should have been quoted are common: take all up to the next semicolon.
-  while (at < text.length && text[at] !== ";" && text[at] !== "(" && !/[\s]/.test(text[at]!)) at++;
+  while (at < text.length && text[at] !== ";" && text[at] !== "(" && !isSpace(text.charCodeAt(at))) at++;
   return { parameter: { name, value: text.slice(from, at) }, end: at };
 }
 

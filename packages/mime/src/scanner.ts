@@ -119,7 +119,8 @@ class LineScanner implements Scanner {
   #last = 0;
   #preview: { readonly node: Node; readonly bytes: Bytes } | undefined;
   #previewClosed = false;
-  readonly #previews: { readonly node: Node; readonly bytes: Bytes }[] = [];
+  /** What the preview is made of, as far as is known. */
+  #previewed: { readonly node: Node; readonly bytes: Bytes } | undefined;
 
   constructor() {
     this.#root = makeNode(undefined, 0);
@@ -333,9 +334,9 @@ class LineScanner implements Scanner {
     if (node.type === "multipart" || isEmbedded(node)) opaque(node);
     if (node.type !== "text" || this.#previewClosed || node.disposition?.value === "attachment") return;
     // The first plain text wins over an HTML part before it.
-    if (this.#previews.length > 0 && node.subtype !== "plain") return;
+    if (this.#previewed && node.subtype !== "plain") return;
     this.#preview = { node, bytes: new Bytes(PREVIEW_SOURCE_BYTES_MAX) };
-    this.#previews.push(this.#preview);
+    this.#previewed = this.#preview;
     if (node.subtype === "plain") this.#previewClosed = true;
   }
 
@@ -366,7 +367,7 @@ class LineScanner implements Scanner {
       node.lines = this.#lines - node.linesBefore;
     }
     this.#fillEmpty(this.#root);
-    const preview = this.#previews.find(({ node }) => node.subtype === "plain") ?? this.#previews[0];
+    const preview = this.#previewed;
     return {
       root: this.#root,
       size: this.#lineStart,

@@ -24,6 +24,20 @@ export function readQuoted(text: string, at: number): { readonly value: string; 
   return { value, end: text.length };
 }
 
+/** Text without the white space around it. Only ASCII's counts: 0xA0, which `trim` takes away too, ends many a letter. */
+export function trimSpace(text: string): string {
+  let start = 0;
+  let end = text.length;
+  while (start < end && isSpace(text.charCodeAt(start))) start++;
+  while (end > start && isSpace(text.charCodeAt(end - 1))) end--;
+  return text.slice(start, end);
+}
+
+/** Space, and the controls from TAB to CR. */
+export function isSpace(code: number): boolean {
+  return code === 0x20 || (code >= 0x09 && code <= 0x0d);
+}
+
 /** Passes over white space and comments. */
 export function skipSpace(text: string, at: number): number {
   for (;;) {

@@ -180,8 +180,7 @@ class QuotedPrintableDecoder implements TransferDecoder {
     else if (isSpace(byte) && !this.#cr && this.#spaces < HELD_SPACE_BYTES_MAX) this.#hold(byte);
     else {
       this.#out[this.#to++] = EQUALS;
-      // What was held may yet be white space at a line's end, but for a CR.
-      if (this.#cr || !isSpace(byte)) this.#putHeld();
+      this.#putHeld();
       this.#takeText(byte);
     }
   }
