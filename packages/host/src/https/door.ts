@@ -26,7 +26,7 @@ import {
   WRONG_FRAMES_MAX,
 } from "./limits.ts";
 import { Problem, unavailable } from "./problem.ts";
-import { makeApp, socketPathsOf } from "./routing.ts";
+import { makeApp } from "./routing.ts";
 import { guardSession } from "./session-guard.ts";
 import type { Answer, Site } from "./site.ts";
 
@@ -40,6 +40,8 @@ export interface DoorOptions {
   readonly compresses: boolean;
   readonly log: Log;
   readonly clock?: DoorClock;
+  /** Requests at once; by default {@link REQUESTS_AT_ONCE_MAX}. */
+  readonly requestsMax?: number;
 }
 
 /** What a route says of its requests. */
@@ -123,6 +125,7 @@ export class Door {
         bodyBytesMax,
         client: proxies.clientOf(socket, raw.headers),
         compresses,
+        isLast: () => this.#isStopping,
         signedIn: () => this.#visitors.get(endsOf(socket))?.signedIn(),
         onEnd: () => this.#exchanges.delete(exchange),
       },
@@ -135,8 +138,9 @@ export class Door {
   /** Answers with what `work` gives, or with the problem that it throws. */
   async serve(exchange: Exchange, work: () => Promise<Answer>, explain?: Site["explain"]): Promise<void> {
     try {
-      if (this.#exchanges.size > REQUESTS_AT_ONCE_MAX || this.#isStopping)
-        throw unavailable("Busy", RETRY_AFTER_SECONDS);
+      const { requestsMax = REQUESTS_AT_ONCE_MAX } = this.#options;
+      if (this.#exchanges.size > requestsMax || this.#isStopping) throw unavailable("Busy", RETRY_AFTER_SECONDS);
+      if (exchange.headerBytes > HEADER_BYTES_MAX) throw new Problem(431, "The header is too large");
       await exchange.answer(await work());
     } catch (error) {
       await exchange.answer(this.problemOf(error, explain).answer);
@@ -170,13 +174,13 @@ export class Door {
     for (const exchange of this.#exchanges) exchange.goAway();
     for (const socket of this.#sockets) socket.goAway();
     await Promise.all(closed);
+    await Promise.all([...this.#connections].map((socket) => new Promise((resolve) => socket.once("close", resolve))));
     await Promise.all(this.#servers.map(({ close }) => close()));
     this.#deadlines.dispose();
   }
 
   #makeServer(): HttpServer | Http2SecureServer {
-    const { tls, sites } = this.#options;
-    const paths = socketPathsOf(sites);
+    const { tls } = this.#options;
     const http1 = {
       headersTimeout: HEADER_MS,
       // Bodies have a clock of their own: how long one takes depends on its size.
@@ -187,9 +191,8 @@ export class Door {
       keepAlive: true,
       keepAliveInitialDelay: KEEP_ALIVE_MS,
       noDelay: true,
-      // What is offered in its place (HTTP/2 in clear) is not taken up, and the request answered as it stands.
-      shouldUpgradeCallback: ({ headers, url }: RawRequest) =>
-        headers.upgrade?.toLowerCase() === "websocket" && paths.has(url?.split("?", 1)[0] ?? ""),
+      // An offer of HTTP/2 in clear is not taken up, and the request answered as it stands.
+      shouldUpgradeCallback: ({ headers }: RawRequest) => headers.upgrade?.toLowerCase() === "websocket",
     };
     if (!tls) return createServer(http1);
     return createSecureServer({

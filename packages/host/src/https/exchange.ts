@@ -36,6 +36,8 @@ export interface ExchangeOptions {
   readonly bodyBytesMax: number;
   readonly client: Client;
   readonly compresses: boolean;
+  /** Whether its connection takes no more requests. */
+  readonly isLast: () => boolean;
   readonly signedIn: () => void;
   readonly onEnd: () => void;
 }
@@ -70,7 +72,7 @@ export class Exchange implements DoorRequest {
       source: raw,
       bytesMax: options.bodyBytesMax,
       announced: lengthOf(raw),
-      isWhole: () => this.#isWhole,
+      isWhole: (received: number) => this.#isWhole(received),
     };
     this.#body = new RequestBody(from, deadlines, this.#deadline);
     response.once("finish", () => this.#answered());
@@ -95,6 +97,11 @@ export class Exchange implements DoorRequest {
     this.#gone ??= new AbortController();
     if (this.#isOver) this.#gone.abort();
     return this.#gone.signal;
+  }
+
+  /** Octets of its header, which the parser of HTTP/1.1 bounds by itself. */
+  get headerBytes(): number {
+    return this.#raw.rawHeaders.reduce((sum, text) => sum + text.length, 0);
   }
 
   /** Whether an answer may still be given. */
@@ -181,6 +188,7 @@ export class Exchange implements DoorRequest {
 
   #writeHead(status: number, headers: Answer["headers"]): void {
     const all: Record<string, string | readonly string[]> = { ...COMMON_HEADERS, ...headers };
+    if (this.#options.isLast()) all.connection = "close";
     // Headers of one connection are HTTP/1.1's alone: RFC 9113 §8.2.2.
     if (isHttp2(this.#raw)) for (const name of ["connection", "upgrade"]) delete all[name];
     (this.#response as ServerResponse).writeHead(status, all as Record<string, string | string[]>);
@@ -243,11 +251,14 @@ export class Exchange implements DoorRequest {
       .some((item) => /^\s*gzip\s*(?:;\s*q=(?!0(?:\.0*)?\s*$)|$)/.test(item));
   }
 
-  get #isWhole(): boolean {
+  async #isWhole(received: number): Promise<boolean> {
     const raw = this.#raw;
     if (!isHttp2(raw)) return raw.complete;
-    const { stream } = raw;
-    return !raw.aborted && (stream === undefined || stream.rstCode === constants.NGHTTP2_NO_ERROR);
+    const announced = lengthOf(raw);
+    if (announced !== undefined) return received === announced;
+    // What cut it off is told after its end.
+    await new Promise((resolve) => setImmediate(resolve));
+    return !raw.aborted;
   }
 
   #late(): void {
@@ -264,11 +275,20 @@ export class Exchange implements DoorRequest {
 
   #closed(): void {
     const raw = this.#raw;
-    if (isHttp2(raw) || raw.complete || raw.destroyed) this.end();
-    else {
-      this.#deadline.expect(LINGER_MS);
-      raw.once("close", () => this.end());
+    if (isHttp2(raw) || raw.complete) {
+      this.end();
+      return;
     }
+    this.#deadline.expect(LINGER_MS);
+    const { socket } = raw;
+    const end = (): void => {
+      socket.off("close", end);
+      this.end();
+    };
+    // Node does not tell a request whose answer is out that its connection has ended.
+    socket.once("close", end);
+    raw.once("close", end);
+    if (socket.destroyed) end();
   }
 }
 

@@ -8,8 +8,8 @@ const NEWS = ["readable", "end", "close", "error"] as const;
 
 export interface BodySource {
   readonly source: Readable;
-  /** Whether all that was sent has come, asked at its end: HTTP/2 ends a body that was cut off as it ends a whole one. */
-  readonly isWhole: () => boolean;
+  /** Asked at its end, with the octets that have come: HTTP/2 ends a body that was cut off as it ends a whole one. */
+  readonly isWhole: (received: number) => Promise<boolean>;
   /** Its length as its sender says, if they do. */
   readonly announced: number | undefined;
   readonly bytesMax: number;
@@ -61,10 +61,10 @@ export class RequestBody {
           received += chunk.length;
           if (received > bytesMax) throw tooLarge(bytesMax);
           yield chunk;
-        } else if (source.readableEnded && isWhole()) return;
-        else if (source.readableEnded || source.destroyed)
+        } else if (source.readableEnded || source.destroyed) {
+          if (await isWhole(received)) return;
           throw new Problem(400, "The connection ended within the body");
-        else waitedMs += await this.#wait(BODY_GRACE_MS + (received / BODY_BYTES_PER_SECOND_MIN) * 1000 - waitedMs);
+        } else waitedMs += await this.#wait(BODY_GRACE_MS + (received / BODY_BYTES_PER_SECOND_MIN) * 1000 - waitedMs);
       }
     } finally {
       // The listener of errors stays: one may still come.

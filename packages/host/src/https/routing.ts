@@ -23,13 +23,9 @@ interface Opening {
   readonly use: (socket: DoorSocket) => void;
 }
 
-/** The paths by which a connection may become a WebSocket. */
-export function socketPathsOf(sites: readonly Site[]): ReadonlySet<string> {
-  return new Set(sites.flatMap(({ sockets = [] }) => sockets.map(({ path }) => path)));
-}
-
 /** The routes of all sites on `server`, by fastify: it finds the route, and nothing else is left to it. */
 export function makeApp(server: HttpServer, sites: readonly Site[], desk: Desk): FastifyInstance {
+  const socketPaths = new Set(sites.flatMap(({ sockets = [] }) => sockets.map(({ path }) => path)));
   const app = Fastify({
     serverFactory: (handler) => server.on("request", handler),
     exposeHeadRoutes: false,
@@ -62,19 +58,24 @@ export function makeApp(server: HttpServer, sites: readonly Site[], desk: Desk):
     answer(request, reply, request.method === "OPTIONS" ? async () => PREFLIGHT : throwing(404, "Nothing is here")),
   );
   void app.register(fastifyWebsocket, { options: socketOptions(sites) });
-  void app.register((_app, _options, done) => {
-    for (const [path, { routes, socket }] of byPath(sites)) {
-      const allowed = allowedOf(routes, socket);
-      for (const { route, site } of routes)
-        app.route({
+  void app.register((routes, _options, done) => {
+    routes.addHook("onRequest", (request, reply, done) => {
+      if (!request.ws || socketPaths.has(request.routeOptions.url ?? "")) done();
+      else
+        void refuse(request, desk.begin(request.raw, reply.raw), reply, new Problem(400, "This path has no WebSocket"));
+    });
+    for (const [path, { plain, socket }] of byPath(sites)) {
+      const allowed = allowedOf(plain, socket);
+      for (const { route, site } of plain)
+        routes.route({
           method: route.method === "GET" ? ["GET", "HEAD"] : route.method,
           url: path,
           handler: (request, reply) =>
             answer(request, reply, route.handle, termsOf(request, route.bodyBytesMax), site.explain),
         });
-      if (socket) addSocket(path, socket.route, socket.site);
+      if (socket) addSocket(routes, path, socket.route, socket.site);
       const others = METHODS.filter((method) => !allowed.includes(method));
-      app.route({
+      routes.route({
         method: others,
         url: path,
         handler: (request, reply) =>
@@ -90,23 +91,19 @@ export function makeApp(server: HttpServer, sites: readonly Site[], desk: Desk):
     done();
   });
 
-  const addSocket = (path: string, route: SocketRoute, { explain }: Site): void => {
+  const addSocket = (routes: FastifyInstance, path: string, route: SocketRoute, { explain }: Site): void => {
     const openings = new WeakMap<object, Opening>();
-    app.route({
+    routes.route({
       method: "GET",
       url: path,
       async preValidation(request, reply) {
         if (!request.ws) return;
         const exchange = desk.begin(request.raw, reply.raw, termsOf(request, 0));
         try {
-          checkProtocol(exchange, route);
+          checkOpening(exchange, route);
           openings.set(request.raw, { exchange, use: await route.open(exchange) });
         } catch (error) {
-          reply.hijack();
-          const problem = desk.problemOf(error, explain);
-          const headers = { ...problem.options.headers, connection: "close" };
-          await exchange.answer(new Problem(problem.status, problem.message, { ...problem.options, headers }).answer);
-          letGo(request.raw.socket);
+          await refuse(request, exchange, reply, desk.problemOf(error, explain));
         }
       },
       wsHandler(socket: WebSocket, request) {
@@ -120,27 +117,40 @@ export function makeApp(server: HttpServer, sites: readonly Site[], desk: Desk):
   return app;
 }
 
+/** A request that does not become a WebSocket: its connection can be used for nothing else. */
+async function refuse(
+  { raw }: FastifyRequest,
+  exchange: Exchange,
+  reply: FastifyReply,
+  { status, message, options }: Problem,
+): Promise<void> {
+  reply.hijack();
+  const headers = { ...options.headers, connection: "close" };
+  await exchange.answer(new Problem(status, message, { ...options, headers }).answer);
+  letGo(raw.socket);
+}
+
 interface PathRoutes {
-  readonly routes: { readonly route: Route; readonly site: Site }[];
+  readonly plain: { readonly route: Route; readonly site: Site }[];
   socket: { readonly route: SocketRoute; readonly site: Site } | undefined;
 }
 
 function byPath(sites: readonly Site[]): ReadonlyMap<string, PathRoutes> {
   const paths = new Map<string, PathRoutes>();
   const at = (path: string): PathRoutes => {
-    const known = paths.get(path) ?? { routes: [], socket: undefined };
+    const known = paths.get(path) ?? { plain: [], socket: undefined };
     paths.set(path, known);
     return known;
   };
   for (const site of sites) {
-    for (const route of site.routes) at(route.path).routes.push({ route, site });
+    for (const route of site.routes) at(route.path).plain.push({ route, site });
     for (const route of site.sockets ?? []) at(route.path).socket = { route, site };
   }
   return paths;
 }
 
-function allowedOf(routes: PathRoutes["routes"], socket: PathRoutes["socket"]): readonly HTTPMethods[] {
-  const methods = routes.flatMap(({ route: { method } }) => (method === "GET" ? (["GET", "HEAD"] as const) : [method]));
+function allowedOf(plain: PathRoutes["plain"], socket: PathRoutes["socket"]): readonly HTTPMethods[] {
+  const methods = plain.flatMap(({ route: { method } }) => (method === "GET" ? (["GET", "HEAD"] as const) : [method]));
   return socket ? [...methods, "GET"] : methods;
 }
 
@@ -154,7 +164,12 @@ function throwing(status: number, detail: string, headers: Readonly<Record<strin
   };
 }
 
-function checkProtocol(exchange: Exchange, { protocol }: SocketRoute): void {
+/** RFC 6455 §4.2.1. */
+function checkOpening(exchange: Exchange, { protocol }: SocketRoute): void {
+  if (exchange.header("sec-websocket-version") !== "13")
+    throw new Problem(426, "WebSocket has version 13", { headers: { "sec-websocket-version": "13" } });
+  if (!/^[A-Za-z0-9+/]{22}==$/.test(exchange.header("sec-websocket-key") ?? ""))
+    throw new Problem(400, "Sec-WebSocket-Key is missing");
   const offered = (exchange.header("sec-websocket-protocol") ?? "").split(",").map((item) => item.trim());
   if (!offered.includes(protocol)) throw new Problem(400, `The subprotocol ${protocol} must be offered`);
 }
