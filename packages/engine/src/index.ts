@@ -33,7 +33,7 @@ export {
 } from "./account/sign-in/request-sessions.ts";
 export { type SignUp, signUp } from "./account/sign-in/sign-up.ts";
 export { networkOf } from "./account/sign-in/throttle.ts";
-export { Tickets, type TicketsOptions } from "./account/sign-in/tickets.ts";
+export { TICKET_MS, Tickets, type TicketsOptions } from "./account/sign-in/tickets.ts";
 export {
   accountPrefix,
   normalizeAddress,

@@ -14,4 +14,5 @@ export { readOrMakeKey } from "./keys.ts";
 export { letGo } from "./let-go.ts";
 export { isLoopbackAddress, type ListenAddress, listen, parseListenAddress } from "./listen.ts";
 export { createLog, type Log, type LogLevel, type LogLine } from "./log.ts";
+export { OnceFolder } from "./once-folder.ts";
 export { Tls, type TlsOptions } from "./tls.ts";

@@ -24,7 +24,8 @@ async function setUp() {
   const store = ada.place.open();
   const accounts = new Accounts({ ...ada.tools, store, platform });
   const login = vi.fn((name: string, password: string, address: string) => accounts.login(name, password, address));
-  const sessions = new RequestSessions({ accounts, login, platform });
+  const loginByToken = (token: string, address: string) => accounts.loginByToken(token, address);
+  const sessions = new RequestSessions({ accounts, login, loginByToken, platform });
   /** One request, over at once. */
   const ask = async (credential: Parameters<RequestSessions["enter"]>[0] = BASIC): Promise<string> => {
     using entered = await sessions.enter(credential, HERE, time.monotonic());

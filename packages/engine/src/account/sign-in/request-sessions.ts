@@ -27,6 +27,8 @@ export interface RequestSessionsOptions {
   readonly accounts: Accounts;
   /** `Accounts.login`, or that of a directory. */
   readonly login: (name: string, password: string, clientAddress: string) => Promise<AccountSession>;
+  /** `Accounts.loginByToken`. */
+  readonly loginByToken: (token: string, clientAddress: string) => Promise<AccountSession>;
   readonly platform: Platform;
 }
 
@@ -95,10 +97,10 @@ export class RequestSessions {
   }
 
   #begin(key: string, credential: RequestCredential, clientAddress: string): Kept {
-    const { accounts, login } = this.#options;
+    const { login, loginByToken } = this.#options;
     const session =
       credential.kind === "token"
-        ? accounts.loginByToken(credential.token, clientAddress)
+        ? loginByToken(credential.token, clientAddress)
         : login(credential.name, credential.password, clientAddress);
     const kept: Kept = { session, judgedAt: this.#now, uses: 0, usedAt: this.#now };
     this.#kept.set(key, kept);
