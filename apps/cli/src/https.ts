@@ -48,6 +48,7 @@ export async function httpsService({ context, accounts, login, gate }: People, t
     tls: config.https.tls === "on" ? tls : undefined,
     gate,
     proxies: new TrustedProxies(config.https.trusted_proxies),
+    origin: config.server.origin,
     compresses: config.https.compress,
     log,
   });

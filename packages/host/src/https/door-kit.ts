@@ -59,6 +59,7 @@ export interface TestDoorOptions {
   readonly limits?: Partial<GateLimits>;
   readonly address?: string;
   readonly requestsMax?: number;
+  readonly origin?: string;
 }
 
 let ownTls: Promise<Tls> | undefined;
@@ -84,6 +85,7 @@ export async function openDoor(site: Site, options: TestDoorOptions = {}): Promi
     limits = {},
     address = "127.0.0.1:0",
     requestsMax,
+    origin = "",
   } = options;
   const tls = plain ? undefined : (options.tls ?? (await testTls()));
   const gate = new Gate({ networkOf: (text) => text, limits });
@@ -92,7 +94,7 @@ export async function openDoor(site: Site, options: TestDoorOptions = {}): Promi
   const log = (line: LogLine): void => void logs.push(line);
   const trusted = new TrustedProxies(proxies);
   const bound = requestsMax === undefined ? {} : { requestsMax };
-  const door = new Door({ sites: [site], tls, gate, proxies: trusted, compresses, log, clock, ...bound });
+  const door = new Door({ sites: [site], tls, gate, proxies: trusted, origin, compresses, log, clock, ...bound });
   const server = await door.makeServer();
   const place = await listen(server, parseListenAddress(address));
   onTestFinished(() => door.stop());

@@ -445,6 +445,15 @@ test("the client behind a trusted proxy is known by what the proxy tells, and by
   });
 });
 
+test("the Host header makes no URL", async () => {
+  const site: Site = { routes: [{ method: "GET", path: "/", handle: async ({ origin }) => json(origin) }] };
+  const headers = { host: "evil.example", "x-forwarded-host": "evil.example" };
+  const door = await openDoor(site);
+  expect((await http1(door, { headers })).body).toBe(`"https://localhost:${door.port}"`);
+  const named = await openDoor(site, { plain: true, origin: "https://mail.example", proxies: ["127.0.0.1"] });
+  expect((await http1(named, { headers })).body).toBe('"https://mail.example"');
+});
+
 test("a door that closes finishes what is under way, and ends what goes on by itself", async () => {
   const streams: EventStream[] = [];
   let go: () => void = () => undefined;
@@ -467,7 +476,11 @@ test("a door that closes finishes what is under way, and ends what goes on by it
   const socket = webSocket(door, "/ws");
   await once(socket, "open");
   const closed = once(socket, "close");
-  await until(() => door.door.counts.exchanges === 3);
+  // Connections that a client would keep for its next request.
+  const kept = [await rawSocket(door), await rawSocket(door)];
+  for (const [index, path] of ["/events", "/slow"].entries())
+    kept[index]!.write(`GET ${path} HTTP/1.1\r\nHost: x\r\n\r\n`);
+  await until(() => door.door.counts.exchanges === 5);
   const stopped = door.door.stop();
   expect((await stream).status).toBe(200);
   expect((await closed)[0]).toBe(1001);

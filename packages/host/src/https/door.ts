@@ -36,6 +36,8 @@ export interface DoorOptions {
   readonly tls: Tls | undefined;
   readonly gate: Gate;
   readonly proxies: TrustedProxies;
+  /** What every URL that is told begins with; empty for https://localhost and the port that is listened on. */
+  readonly origin: string;
   /** Answers may be compressed, though their length then tells of what is in them. */
   readonly compresses: boolean;
   readonly log: Log;
@@ -70,6 +72,16 @@ export class Door {
   constructor(options: DoorOptions) {
     this.#options = options;
     this.#deadlines = new Deadlines(options.clock ?? DOOR_CLOCK);
+  }
+
+  /** What every URL that is told begins with: never what a client says. */
+  get origin(): string {
+    return this.#options.origin || `https://localhost:${this.#port}`;
+  }
+
+  get #port(): number {
+    const addresses = this.#servers.map(({ server }) => server.address());
+    return addresses.find((address) => typeof address === "object" && address !== null)?.port ?? 443;
   }
 
   /** What is open. */
@@ -126,6 +138,7 @@ export class Door {
         client: proxies.clientOf(socket, raw.headers),
         compresses,
         isLast: () => this.#isStopping,
+        origin: () => this.origin,
         signedIn: () => this.#visitors.get(endsOf(socket))?.signedIn(),
         onEnd: () => this.#exchanges.delete(exchange),
       },
@@ -213,16 +226,15 @@ export class Door {
     const { gate, proxies } = this.#options;
     this.#connections.add(socket);
     socket.once("close", () => this.#connections.delete(socket));
-    const visitor = gate.enter(socket, () => socket.destroy());
+    const { remoteAddress } = socket;
+    // Who stands behind a proxy is told with each request, and who may use a unix socket by its folder.
+    const isProxy = remoteAddress === undefined || proxies.trusts(remoteAddress);
+    const visitor = gate.enter(socket, () => socket.destroy(), isProxy);
     if (!visitor) {
       socket.destroy();
       return;
     }
-    // Who stands behind a proxy is told with each request, and who may use a unix socket by its folder.
-    if (socket.remoteAddress === undefined || proxies.trusts(socket.remoteAddress)) {
-      visitor.signedIn();
-      return;
-    }
+    if (isProxy) return;
     const ends = endsOf(socket);
     this.#visitors.set(ends, visitor);
     socket.once("close", () => this.#visitors.delete(ends));

@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { constants, Http2ServerRequest, type Http2ServerResponse } from "node:http2";
 import { gzip } from "node:zlib";
+import { letGo } from "../let-go.ts";
 import type { Client } from "./client.ts";
 import type { Deadline, Deadlines } from "./deadlines.ts";
 import { EventStream } from "./event-stream.ts";
@@ -36,6 +37,7 @@ export interface ExchangeOptions {
   readonly bodyBytesMax: number;
   readonly client: Client;
   readonly compresses: boolean;
+  readonly origin: () => string;
   /** Whether its connection takes no more requests. */
   readonly isLast: () => boolean;
   readonly signedIn: () => void;
@@ -85,6 +87,10 @@ export class Exchange implements DoorRequest {
   }
   get isSecure(): boolean {
     return this.#options.client.isSecure;
+  }
+
+  get origin(): string {
+    return this.#options.origin();
   }
 
   get query(): URLSearchParams {
@@ -268,9 +274,11 @@ export class Exchange implements DoorRequest {
 
   /** The answer is out. What is left of the body is read and dropped, for a moment. */
   #answered(): void {
-    if (!isHttp2(this.#raw)) return;
-    this.#deadline.expect(LINGER_MS);
-    this.#raw.resume();
+    const raw = this.#raw;
+    if (isHttp2(raw)) {
+      this.#deadline.expect(LINGER_MS);
+      raw.resume();
+    } else if (this.#options.isLast()) letGo(raw.socket);
   }
 
   #closed(): void {

@@ -392,6 +392,16 @@ describe("connections", () => {
     }
   });
 
+  test("a trusted proxy brings many, who are not counted as one client", async () => {
+    const limits = { strangersMax: 1, connectionsPerNetworkMax: 2 };
+    const door = await openDoor(site(nothing()), { plain: true, limits, proxies: ["127.0.0.1"] });
+    const sockets = [];
+    for (let index = 0; index < 5; index++) sockets.push(await rawSocket(door));
+    for (const socket of sockets) socket.write("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+    for (const socket of sockets) await until(() => socket.received.includes('"well"'));
+    expect(door.gate.counts).toEqual({ connections: 5, strangers: 0 });
+  });
+
   test("who signs in by HTTP/2 is no stranger either", async () => {
     const door = await openDoor(site(nothing()));
     expect((await replyOf(stream2(session2(door), { path: "/known" }))).status).toBe(200);

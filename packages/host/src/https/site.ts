@@ -42,6 +42,8 @@ export interface DoorRequest {
   readonly query: URLSearchParams;
   /** The client's address; behind a trusted proxy the one that the proxy tells. Empty on a unix socket. */
   readonly address: string;
+  /** What every URL that is told begins with: `server.origin`, never the Host header. */
+  readonly origin: string;
   /** Nobody between the client and us could have read it. */
   readonly isSecure: boolean;
   /** On the monotonic clock, in milliseconds. */
