@@ -481,6 +481,7 @@ test("a door that closes finishes what is under way, and ends what goes on by it
   for (const [index, path] of ["/events", "/slow"].entries())
     kept[index]!.write(`GET ${path} HTTP/1.1\r\nHost: x\r\n\r\n`);
   await until(() => door.door.counts.exchanges === 5);
+  const silent = await rawSocket({ ...door, tls: undefined });
   const stopped = door.door.stop();
   expect((await stream).status).toBe(200);
   expect((await closed)[0]).toBe(1001);
@@ -488,4 +489,6 @@ test("a door that closes finishes what is under way, and ends what goes on by it
   expect(await reply).toMatchObject({ status: 200, body: '"done"' });
   await stopped;
   expect(door.door.counts).toMatchObject({ connections: 0, exchanges: 0, sockets: 0 });
+  // Nobody waits for who has not spoken.
+  await until(() => silent.destroyed);
 });

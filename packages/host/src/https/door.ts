@@ -4,6 +4,7 @@ import type { Server, Socket } from "node:net";
 import type { WebSocket } from "ws";
 import type { Gate, Visitor } from "../gate.ts";
 import { HANDSHAKE_MS } from "../handshake.ts";
+import { FAREWELL_MS, letGo } from "../let-go.ts";
 import type { Log } from "../log.ts";
 import type { Tls } from "../tls.ts";
 import type { TrustedProxies } from "./client.ts";
@@ -63,11 +64,14 @@ export class Door {
   readonly #servers: { readonly close: () => Promise<unknown>; readonly server: Server }[] = [];
   readonly #sessions = new Set<ServerHttp2Session>();
   readonly #connections = new Set<Socket>();
+  /** What is spoken over: with TLS, once the handshake is over. */
+  readonly #streams = new Set<Socket>();
   /** By both ends of their connection, since TLS and HTTP/2 show sockets of their own. */
   readonly #visitors = new Map<string, Visitor>();
   readonly #exchanges = new Set<Exchange>();
   readonly #sockets = new Set<DoorSocket>();
   #isStopping = false;
+  #onEnd: () => void = () => undefined;
 
   constructor(options: DoorOptions) {
     this.#options = options;
@@ -105,6 +109,10 @@ export class Door {
   async makeServer(): Promise<Server> {
     const server = this.#makeServer();
     server.prependListener("connection", (socket: Socket) => this.#connected(socket));
+    server.on(this.#options.tls ? "secureConnection" : "connection", (socket: Socket) => {
+      this.#streams.add(socket);
+      socket.once("close", () => this.#streams.delete(socket));
+    });
     server.on("session", (session: ServerHttp2Session) => {
       this.#sessions.add(session);
       session.once("close", () => this.#sessions.delete(session));
@@ -140,7 +148,10 @@ export class Door {
         isLast: () => this.#isStopping,
         origin: () => this.origin,
         signedIn: () => this.#visitors.get(endsOf(socket))?.signedIn(),
-        onEnd: () => this.#exchanges.delete(exchange),
+        onEnd: () => {
+          this.#exchanges.delete(exchange);
+          this.#onEnd();
+        },
       },
       this.#deadlines,
     );
@@ -175,6 +186,7 @@ export class Door {
     open.onEnd(() => {
       this.#sockets.delete(open);
       exchange.end();
+      this.#onEnd();
     });
     return open;
   }
@@ -186,10 +198,27 @@ export class Door {
     for (const session of this.#sessions) session.close();
     for (const exchange of this.#exchanges) exchange.goAway();
     for (const socket of this.#sockets) socket.goAway();
+    await this.#finished();
+    for (const socket of this.#streams) letGo(socket);
+    // Those whose handshake is not over have none.
+    const timer = setTimeout(() => {
+      for (const socket of this.#connections) socket.destroy();
+    }, FAREWELL_MS);
     await Promise.all(closed);
     await Promise.all([...this.#connections].map((socket) => new Promise((resolve) => socket.once("close", resolve))));
+    clearTimeout(timer);
     await Promise.all(this.#servers.map(({ close }) => close()));
     this.#deadlines.dispose();
+  }
+
+  /** Resolves when nothing is under way. */
+  #finished(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#onEnd = () => {
+        if (this.#exchanges.size + this.#sockets.size === 0) resolve();
+      };
+      this.#onEnd();
+    });
   }
 
   #makeServer(): HttpServer | Http2SecureServer {

@@ -1,7 +1,6 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { constants, Http2ServerRequest, type Http2ServerResponse } from "node:http2";
 import { gzip } from "node:zlib";
-import { letGo } from "../let-go.ts";
 import type { Client } from "./client.ts";
 import type { Deadline, Deadlines } from "./deadlines.ts";
 import { EventStream } from "./event-stream.ts";
@@ -274,11 +273,9 @@ export class Exchange implements DoorRequest {
 
   /** The answer is out. What is left of the body is read and dropped, for a moment. */
   #answered(): void {
-    const raw = this.#raw;
-    if (isHttp2(raw)) {
-      this.#deadline.expect(LINGER_MS);
-      raw.resume();
-    } else if (this.#options.isLast()) letGo(raw.socket);
+    if (!isHttp2(this.#raw)) return;
+    this.#deadline.expect(LINGER_MS);
+    this.#raw.resume();
   }
 
   #closed(): void {
