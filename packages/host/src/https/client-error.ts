@@ -13,8 +13,23 @@ const PROBLEMS: Readonly<Record<string, readonly [number, string]>> = {
 /** Nobody is there any more. */
 const GONE = ["ECONNRESET", "EPIPE"];
 
-/** Answers what never became a request of HTTP/1.1, and ends the connection. */
+/** Answers that are given before others have their turn: connections are late by the hundred. */
+const ANSWERS_A_TURN = 10;
+const waiting: (() => void)[] = [];
+
+/** Answers what never became a request of HTTP/1.1, and ends the connection, in its turn. */
 export function answerClientError(socket: Socket, error: NodeJS.ErrnoException): void {
+  waiting.push(() => answer(socket, error));
+  if (waiting.length === 1) setImmediate(answerSome);
+}
+
+function answerSome(): void {
+  for (const give of waiting.slice(0, ANSWERS_A_TURN)) give();
+  waiting.splice(0, ANSWERS_A_TURN);
+  if (waiting.length > 0) setImmediate(answerSome);
+}
+
+function answer(socket: Socket, error: NodeJS.ErrnoException): void {
   if (!socket.writable || GONE.includes(error.code ?? "")) {
     socket.destroy();
     return;
