@@ -6,6 +6,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { connectImap, connectLmtp, deliver, LineClient } from "../kit/line-client.ts";
 import type { MainThreadReport } from "../kit/main-thread.ts";
 import { makeDataFolder, type RunningServer, removeDataFolder, restante, startServer } from "../kit/server.ts";
+import { httpsLoads } from "./https-loads.ts";
 
 /**
  * What strangers and mails may do to a server, as loads against a real one, while somebody else uses it. Counts are
@@ -159,6 +160,7 @@ async function countAnswer(client: LineClient, command: string): Promise<number>
 const HALF_HELLO = "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03";
 
 const LOADS: Record<string, () => Promise<void>> = {
+  ...httpsLoads(() => port("https")),
   "a thousand connections that never shake hands": async () => {
     await connections(1_000, "imaps", "", (socket) => socket.destroy());
     await connections(300, "imaps", HALF_HELLO, (socket) => socket.resetAndDestroy());

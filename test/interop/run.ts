@@ -1,11 +1,14 @@
+import { chromium } from "./chromium.ts";
 import { compose } from "./compose.ts";
 import { curl } from "./curl.ts";
 import { type Interop, Steps } from "./harness.ts";
+import { https } from "./https.ts";
 import { idle } from "./imapflow.ts";
 import { imaplib } from "./imaplib.ts";
 import { ldap } from "./ldap.ts";
 import { mbsync } from "./mbsync.ts";
 import { mutt } from "./mutt.ts";
+import { nginx } from "./nginx.ts";
 import { ownBuckets } from "./own-buckets.ts";
 import { postfix } from "./postfix.ts";
 import { pythonEmail } from "./python-email.ts";
@@ -27,6 +30,9 @@ const PROGRAMS: Readonly<Record<string, Interop>> = {
   versitygw,
   garage,
   buckets: ownBuckets,
+  https,
+  nginx,
+  chromium,
   compose,
 };
 

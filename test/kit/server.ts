@@ -42,6 +42,7 @@ function environment(data: string, more: Readonly<Record<string, string>>): Node
     RESTANTE_IMAP_LISTEN: free,
     RESTANTE_IMAPS_LISTEN: free,
     RESTANTE_LMTP_LISTEN: free,
+    RESTANTE_HTTPS_LISTEN: free,
     ...more,
   };
 }

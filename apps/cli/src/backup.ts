@@ -28,8 +28,8 @@ const COMPLETE_FILE = "backup.json";
 
 /**
  * `restante backup DIR`, beside running servers. DIR gets the store, the users, TLS and this host's signing key: sealed
- * or public all, but for TLS and that key. The pepper, without which no password can be tried, goes to `DIR.pepper`, to
- * be kept elsewhere. Witnesses stay out: they tell what *this* host saw.
+ * or public all, but for TLS and that key. The pepper, without which no password can be tried, goes to `DIR.pepper`, and the
+ * server key to `DIR.server`, to be kept elsewhere. Witnesses stay out: they tell what *this* host saw.
  */
 export async function backUp(config: Config, args: readonly string[], flags: Flags): Promise<number> {
   const folder = folderOf(config, args, "backup");
@@ -48,12 +48,15 @@ export async function backUp(config: Config, args: readonly string[], flags: Fla
     : await backUpObjects(config, copy);
   const pepper = `${folder}.pepper`;
   await copyIfThere(places.pepper, pepper);
+  const serverKey = serverKeyOf(folder);
+  await copyIfThere(places.serverKey, serverKey);
   await writeFile(join(folder, COMPLETE_FILE), `${JSON.stringify({ format: 1, files, bytes })}\n`, { flush: true });
-  if (flags.json) process.stdout.write(`${JSON.stringify({ folder, pepper, files, bytes })}\n`);
+  if (flags.json) process.stdout.write(`${JSON.stringify({ folder, pepper, serverKey, files, bytes })}\n`);
   else
     process.stdout.write(
       `backed up to ${folder}: ${files} ${isEmbedded(config) ? "files and the database" : "objects"}, ${bytes} bytes\n` +
         `The pepper is in ${pepper}. Keep it apart: together they are as strong as the passwords.\n` +
+        `The server key is in ${serverKey}. Keep it with the pepper.\n` +
         (isEmbedded(config) ? "Files are linked where they can be: copy the folder to another disk.\n" : ""),
     );
   return EXIT.well;
@@ -135,6 +138,7 @@ export async function restore(config: Config, args: readonly string[], flags: Fl
   for (const name of ["users", "tls"] as const) await copyTree(join(folder, name), places[name]);
   await copyIfThere(join(folder, "keys", "lmtp"), places.lmtpKey);
   const hasPepper = await copyIfThere(`${folder}.pepper`, places.pepper);
+  await copyIfThere(serverKeyOf(folder), places.serverKey);
   if (isEmbedded(config)) await restoreEmbeddedStore(join(folder, "store"), places.store);
   else await restoreObjects(config, join(folder, "store"), users);
   const opens = hasPepper || (await exists(places.pepper));
@@ -153,6 +157,11 @@ function folderOf(config: Config, [folder]: readonly string[], command: string):
   if ([config.storage.kind, config.storage.log_kind].includes("memory"))
     throw new Exit(EXIT.usage, `${command} is for accounts that outlive the server`);
   return folder.replace(/\/+$/, "");
+}
+
+/** Beside a backup, as its pepper. */
+function serverKeyOf(folder: string): string {
+  return `${folder}.server`;
 }
 
 async function readComplete(folder: string): Promise<void> {

@@ -7,6 +7,7 @@ import {
   type PasswordDirectory,
   type Platform,
   ready,
+  SERVER_KEY_BYTES,
   type SigningKeyPair,
   signingKeyPair,
   Unsettled,
@@ -98,6 +99,8 @@ interface Places {
   readonly witness: string;
   readonly cache: string;
   readonly hints: string;
+  readonly serverKey: string;
+  readonly tickets: string;
 }
 
 /** Where this host keeps what. */
@@ -111,12 +114,19 @@ export function placesOf(config: Config): Places {
     witness: dataPath(config, "keys", "witness"),
     cache: dataPath(config, "cache"),
     hints: dataPath(config, "hints"),
+    serverKey: config.server.key_file || dataPath(config, "keys", "server"),
+    tickets: dataPath(config, "tickets"),
   };
 }
 
 /** The front end's pepper: without it the store alone yields no password. */
 export function readPepper(config: Config): Promise<Uint8Array> {
   return readOrMakeKey(placesOf(config).pepper, 32);
+}
+
+/** What processes of all hosts of a store share, besides the store. */
+export function readServerKey(config: Config): Promise<Uint8Array> {
+  return readOrMakeKey(placesOf(config).serverKey, SERVER_KEY_BYTES);
 }
 
 /** The key by which this host signs what it delivers. */

@@ -10,10 +10,11 @@ import { exportMail } from "./export.ts";
 import { importMail } from "./import.ts";
 import { serve } from "./serve.ts";
 import { copyStore } from "./store-copy.ts";
+import { token } from "./token.ts";
 
 const HELP = `restante: a mail server whose stored bytes only the mailbox's owner can open
 
-  restante serve [--only lmtp,imap]        run the server
+  restante serve [--only lmtp,imap,https]  run the server
   restante account add ADDRESS             make an account; prints the recovery code once
   restante account list
   restante account show ADDRESS
@@ -26,6 +27,8 @@ const HELP = `restante: a mail server whose stored bytes only the mailbox's owne
   restante app-password add ADDRESS LABEL  a password for one program; prints it once
   restante app-password list ADDRESS
   restante app-password revoke ADDRESS LABEL
+  restante token list ADDRESS              programs that were let in over HTTPS
+  restante token revoke ADDRESS ID
   restante check ADDRESS                   open and count everything in an account
   restante check ADDRESS --repair          make damaged pages anew; set messages apart whose bodies are lost
   restante check ADDRESS --retry           try again to open delivered mail that could not be opened
@@ -87,6 +90,8 @@ async function dispatch(args: readonly string[]): Promise<number> {
       return account(config, rest, flags);
     case "app-password":
       return appPassword(config, rest, flags);
+    case "token":
+      return token(config, rest, flags);
     case "check":
       return check(config, rest, flags);
     case "backup":

@@ -1,44 +1,30 @@
-import { connect, type Server } from "node:net";
+import { connect } from "node:net";
 import { hostname } from "node:os";
-import { Accounts, accountPrefix, DirectoryLogin, Dropbox, EngineError, networkOf, sweepEnded } from "@restante/engine";
-import {
-  type Config,
-  ConfigError,
-  dataPath,
-  Gate,
-  isLoopbackAddress,
-  listen,
-  parseListenAddress,
-  Tls,
-} from "@restante/host";
+import { accountPrefix, Dropbox, EngineError, sweepEnded } from "@restante/engine";
+import { type Config, ConfigError, dataPath, isLoopbackAddress, listen, parseListenAddress, Tls } from "@restante/host";
 import { createImapServer } from "@restante/imap";
 import { createLmtpServer } from "@restante/lmtp";
-import { type Context, makeDeliverer, openContext, readPepper } from "./context.ts";
+import { type Context, makeDeliverer, openContext } from "./context.ts";
 import { DEMO_ADDRESS, DEMO_PASSWORD, makeDemoAccount, sendDemoMails } from "./demo.ts";
 import { EXIT } from "./exit.ts";
 import type { Flags } from "./flags.ts";
+import { checkHttps, httpsService } from "./https.ts";
+import { openPeople, type People } from "./people.ts";
+import type { Service } from "./service.ts";
 import { loggedSignIn } from "./sign-in.ts";
 
-type ServiceName = "lmtp" | "imap";
-const SERVICES: readonly ServiceName[] = ["lmtp", "imap"];
+type ServiceName = "lmtp" | "imap" | "https";
+const SERVICES: readonly ServiceName[] = ["lmtp", "imap", "https"];
 /** After SIGTERM the process ends within this, whatever still hangs. */
 const STOP_MS = 10_000;
 /** What killed processes left of uploads, and what is left of deleted accounts, is looked for so often. */
 const SWEEP_MS = 24 * 60 * 60_000;
 
-interface Service {
-  readonly listeners: readonly {
-    readonly name: string;
-    readonly server: Server;
-    readonly addresses: readonly string[];
-  }[];
-  stop(): Promise<void>;
-}
-
 /** `restante serve`: runs until a signal ends it. */
 export async function serve(config: Config, flags: Flags): Promise<number> {
   const wanted = wantedServices(flags.only);
   const use = wanted.every((name) => name === "lmtp") ? "deliver" : "all";
+  checkHttps(config);
   const open = await openContext(config, use);
   await open.checkStore();
   // A key that only writes can't list.
@@ -49,26 +35,27 @@ export async function serve(config: Config, flags: Flags): Promise<number> {
     oldSuites: config.tls.old_suites,
     folder: dataPath(config, "tls"),
   });
+  const hasTls = wanted.includes("imap") || (wanted.includes("https") && config.https.tls === "on");
+  if (hasTls) await tls.reload();
   const services: Service[] = [];
-  const { signer } = open;
-  if (wanted.includes("imap")) {
-    await tls.reload();
-    services.push(await imapService(open, tls));
-  }
+  const people = use === "all" ? await openPeople(open) : undefined;
+  if (people && wanted.includes("imap")) services.push(imapService(people, tls));
   if (wanted.includes("lmtp")) services.push(lmtpService(open));
+  if (people && wanted.includes("https")) services.push(await httpsService(people, tls));
   const isDemo = await prepareDemo(open, wanted);
   const bound = await bindAll(services, config.server.share_ports);
   if (isDemo === "new") await sendDemoMails(connect, bound.find(({ name }) => name === "lmtp")?.address);
   // Heard from before the first line that tells of us: a signal that comes right after it ends us well too.
-  const signal = untilSignal(open, tls, wanted);
+  const signal = untilSignal(open, hasTls ? tls : undefined);
   announce(bound, isDemo !== "none");
   // What another front end puts into login.trusted_hosts.
   if (wanted.includes("lmtp"))
-    open.log({ level: "info", event: "deliveries are signed", publicKey: base64(signer.publicKey) });
+    open.log({ level: "info", event: "deliveries are signed", publicKey: base64(open.signer.publicKey) });
   await signal;
   const force = setTimeout(() => process.exit(EXIT.failed), STOP_MS);
   force.unref();
   await Promise.all(services.map((service) => service.stop()));
+  await people?.accounts.dispose();
   await open[Symbol.asyncDispose]();
   return EXIT.well;
 }
@@ -96,15 +83,12 @@ function wantedServices(only: string | undefined): readonly ServiceName[] {
   return SERVICES.filter((service) => names.includes(service));
 }
 
-async function imapService(context: Context, tls: Tls): Promise<Service> {
-  const { config, store, users, passwords, platform, log } = context;
-  const pepper = await readPepper(config);
-  const accounts = new Accounts({ store, users, platform, pepper });
-  const login = passwords ? new DirectoryLogin({ accounts, users: passwords, store, platform, pepper }) : accounts;
+function imapService({ context, login, gate }: People, tls: Tls): Service {
+  const { config, log } = context;
   const server = createImapServer({
-    signIn: loggedSignIn((user, password, address) => login.login(user, password, address), "imap", log),
+    signIn: loggedSignIn(login, "imap", log),
     secureContext: () => tls.context,
-    gate: new Gate({ networkOf }),
+    gate,
     log: (event) => log(event.event === "failed" ? { level: "error", ...event } : { level: "debug", ...event }),
   });
   return {
@@ -116,7 +100,6 @@ async function imapService(context: Context, tls: Tls): Promise<Service> {
       server.imap.close();
       server.imaps.close();
       await server.stop();
-      await accounts.dispose();
     },
   };
 }
@@ -164,7 +147,9 @@ async function prepareDemo(context: Context, wanted: readonly ServiceName[]): Pr
   if (passwords) return "none";
   const all = await users.list();
   const exists = all.some(({ address }) => address === DEMO_ADDRESS);
-  const listens = [...config.lmtp.listen, ...config.imap.listen, ...config.imaps.listen].map(parseListenAddress);
+  const listens = [...config.lmtp.listen, ...config.imap.listen, ...config.imaps.listen, ...config.https.listen].map(
+    parseListenAddress,
+  );
   if (exists && !listens.every(isLoopbackAddress))
     throw new ConfigError(
       "the demo account exists: delete it (restante account delete demo@example.org) or listen on loopback only",
@@ -200,10 +185,9 @@ function announce(bound: readonly { readonly name: string; readonly address: str
 }
 
 /** Resolves at SIGTERM or SIGINT. SIGHUP reads certificates again; users are read when they are asked for. */
-function untilSignal({ log }: Context, tls: Tls, wanted: readonly ServiceName[]): Promise<void> {
+function untilSignal({ log }: Context, tls: Tls | undefined): Promise<void> {
   const hangUp = (): void => {
-    if (!wanted.includes("imap")) return;
-    tls.reload().then(
+    tls?.reload().then(
       () => log({ level: "info", event: "certificates read again" }),
       (error: unknown) => log({ level: "error", event: "certificates can't be read, the old ones stay", error }),
     );

@@ -12,22 +12,37 @@ const USER_CHARS_MAX = 320;
  * outside. docs/operating.md has a filter of fail2ban for it: the event's name and its fields are kept as they are.
  */
 export function loggedSignIn(signIn: SignIn, protocol: string, log: Log): SignIn {
-  return async (name, password, address) => {
-    try {
-      const session = await signIn(name, password, address);
-      const user = session.address;
-      log({ level: "info", event: "signed in", user, address, protocol });
-      session.ended.addEventListener("abort", () => {
-        const { message } = session.ended.reason as EngineError;
-        log({ level: "info", event: "session ended", user, address, protocol, reason: message });
-      });
-      return session;
-    } catch (error) {
-      const reason = error instanceof EngineError ? error.code : "failed";
-      // Who is refused for what they said is told apart from who came at a bad time.
-      const event = reason === "not-permitted" ? "sign-in refused" : "sign-in failed";
-      log({ level: "warn", event, user: name.slice(0, USER_CHARS_MAX), address, protocol, reason });
-      throw error;
-    }
-  };
+  return (name, password, address) => logged(() => signIn(name, password, address), { name, address, protocol }, log);
+}
+
+/** The same for a sign-in by token, which says no name. */
+export function loggedTokenSignIn(
+  signIn: (token: string, address: string) => Promise<AccountSession>,
+  protocol: string,
+  log: Log,
+): (token: string, address: string) => Promise<AccountSession> {
+  return (token, address) => logged(() => signIn(token, address), { name: "", address, protocol }, log);
+}
+
+async function logged(
+  signIn: () => Promise<AccountSession>,
+  { name, address, protocol }: { readonly name: string; readonly address: string; readonly protocol: string },
+  log: Log,
+): Promise<AccountSession> {
+  try {
+    const session = await signIn();
+    const user = session.address;
+    log({ level: "info", event: "signed in", user, address, protocol });
+    session.ended.addEventListener("abort", () => {
+      const { message } = session.ended.reason as EngineError;
+      log({ level: "info", event: "session ended", user, address, protocol, reason: message });
+    });
+    return session;
+  } catch (error) {
+    const reason = error instanceof EngineError ? error.code : "failed";
+    // Who is refused for what they said is told apart from who came at a bad time.
+    const event = reason === "not-permitted" ? "sign-in refused" : "sign-in failed";
+    log({ level: "warn", event, user: name.slice(0, USER_CHARS_MAX), address, protocol, reason });
+    throw error;
+  }
 }

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { makeEndMark, openEndMark } from "./account/end-mark.ts";
 import { ringSealer } from "./account/keys/sealer.ts";
+import { Tickets } from "./account/sign-in/tickets.ts";
 import { attachmentSpans, decodeHead, encodeHead, hexText, joinEntry, splitEntry } from "./bay/entry.ts";
 import { openManifest, sealManifest } from "./bay/manifest.ts";
 import type { WriterId } from "./bay/writer.ts";
@@ -200,6 +201,13 @@ const sealed = { key: pattern(32, 7), keyVersion: 1, account: pattern(16, 9), ki
 const salvage = { key: pattern(32), receivedMs: 5, mailbox: "Sent", flags: ["\\Seen"] };
 const signer = signingKeyPair(pattern(32, 11));
 
+const TERMS = { expiresMs: 1_702_592_000_000, scope: "mail" };
+
+function ticketsOf(crypto: CryptoPlatform): Tickets {
+  const platform = { crypto, now: () => 1_700_000_000_000 };
+  return new Tickets({ platform, serverKey: pattern(32, 13), spend: async () => true });
+}
+
 const SHAPES: Readonly<Record<string, Shape>> = {
   "sealed-object-1": {
     make: (platform) => sealObject({ ...sealed, platform }, pattern(70_000, 3)),
@@ -241,6 +249,24 @@ const SHAPES: Readonly<Record<string, Shape>> = {
       const label = openSlotLabel(platform, "slot/app-01234567", bytes, ring);
       expect(label).toEqual({ text: "Größe's phone", madeMs: 1_700_000_000_000 });
     },
+  },
+  "token-slot-2": {
+    make: (platform, ring) =>
+      makeSlot(platform, "slot/token-0123456789abcdef0123", { kind: "token", secret: pattern(16) }, ring, {
+        label: { text: "Größe's browser", madeMs: 1_700_000_000_000, terms: TERMS },
+      }),
+    open: async (bytes, platform, ring) => {
+      const name = "slot/token-0123456789abcdef0123";
+      const opened = await openSlot(platform, name, bytes, { kind: "token", secret: pattern(16) });
+      expect(opened?.account).toEqual(ring.account);
+      const label = openSlotLabel(platform, name, bytes, ring);
+      expect(label).toEqual({ text: "Größe's browser", madeMs: 1_700_000_000_000, terms: TERMS });
+    },
+  },
+  "ticket-1": {
+    make: (platform) => utf8(ticketsOf(platform).make("rst_token").ticket),
+    open: async (bytes, platform) =>
+      expect(await ticketsOf(platform).redeem(new TextDecoder().decode(bytes))).toBe("rst_token"),
   },
   "recovery-slot-1": {
     make: (platform, ring) => makeSlot(platform, "slot/recovery-1", { kind: "recovery", secret: pattern(16) }, ring),

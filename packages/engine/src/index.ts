@@ -16,6 +16,7 @@ export {
 } from "./account/keys/app-passwords.ts";
 export { changePassword, isRecoveryCode, recoverAccount } from "./account/keys/passwords.ts";
 export { rotateAccount } from "./account/keys/rotate.ts";
+export { listTokens, type NewToken, revokeToken, type TokenEntry } from "./account/keys/tokens.ts";
 export { backUpAccount, restoreAccount } from "./account/moving/back-up-account.ts";
 export { type CopyReport, measureAccount } from "./account/moving/copier.ts";
 export { deleteAccount, sweepEnded } from "./account/moving/delete-account.ts";
@@ -23,9 +24,16 @@ export { moveAccount } from "./account/moving/move-account.ts";
 export type { LogEvent, Platform, WitnessKeeper } from "./account/platform.ts";
 export { AccountSession } from "./account/session.ts";
 export { Accounts, type AccountsOptions } from "./account/sign-in/accounts.ts";
+export type { Attendant } from "./account/sign-in/attendances.ts";
 export { DirectoryLogin } from "./account/sign-in/directory-login.ts";
+export {
+  type RequestCredential,
+  type RequestSession,
+  RequestSessions,
+} from "./account/sign-in/request-sessions.ts";
 export { type SignUp, signUp } from "./account/sign-in/sign-up.ts";
 export { networkOf } from "./account/sign-in/throttle.ts";
+export { TICKET_MS, Tickets, type TicketsOptions } from "./account/sign-in/tickets.ts";
 export {
   accountPrefix,
   normalizeAddress,
@@ -39,6 +47,7 @@ export {
   encodePublicRecord,
   type PublicRecord,
   ready,
+  SERVER_KEY_BYTES,
   type SigningKeyPair,
   signingKeyPair,
 } from "./crypto/index.ts";

@@ -45,7 +45,8 @@ const STORE_KINDS = ["embedded", "s3", "memory"] as const;
 const SETTINGS: Readonly<Record<string, Readonly<Record<string, Setting>>>> = {
   server: {
     data: text("./data"),
-    origin: text("https://localhost:1443"),
+    // Empty: https://localhost and the true port.
+    origin: text(""),
     domains: list(),
     key_file: text(""),
     share_ports: boolean(false),
@@ -100,6 +101,12 @@ const SETTINGS: Readonly<Record<string, Readonly<Record<string, Setting>>>> = {
   },
   imap: { listen: list("127.0.0.1:1143") },
   imaps: { listen: list("127.0.0.1:1993") },
+  https: {
+    listen: list("127.0.0.1:1443"),
+    tls: text("on", ["on", "off"]),
+    trusted_proxies: list(),
+    compress: boolean(false),
+  },
   log: { level: text("info", ["debug", "info", "warn", "error"]) },
 };
 
@@ -170,6 +177,12 @@ export interface Config {
   };
   readonly imap: { readonly listen: readonly string[] };
   readonly imaps: { readonly listen: readonly string[] };
+  readonly https: {
+    readonly listen: readonly string[];
+    readonly tls: "on" | "off";
+    readonly trusted_proxies: readonly string[];
+    readonly compress: boolean;
+  };
   readonly log: { readonly level: "debug" | "info" | "warn" | "error" };
   /** The file that was read, if any. */
   readonly file: string | undefined;

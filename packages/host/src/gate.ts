@@ -65,16 +65,17 @@ export class Gate {
 
   /**
    * A connection, as the listener gives it (below its TLS): it counts until its socket is closed. `farewell` is called
-   * if it has to go as a stranger, and may still write; a moment later the socket is destroyed. Undefined: there are too
-   * many.
+   * if it has to go as a stranger, and may still write; a moment later the socket is destroyed. A proxy of ours is no
+   * stranger, and its connections are many clients'. Undefined: there are too many.
    */
-  enter(socket: Socket, farewell: (why: Dismissal) => void): Visitor | undefined {
+  enter(socket: Socket, farewell: (why: Dismissal) => void, isProxy = false): Visitor | undefined {
     const network = this.#networkOf(socket.remoteAddress ?? "");
     const ofNetwork = this.#connections.get(network) ?? 0;
     const { connectionsMax, connectionsPerNetworkMax, signInMs } = this.#limits;
     // Who went before we looked never tells that it closed.
     if (socket.destroyed) return undefined;
-    if (this.#connectionsCount >= connectionsMax || ofNetwork >= connectionsPerNetworkMax) return undefined;
+    if (this.#connectionsCount >= connectionsMax) return undefined;
+    if (ofNetwork >= connectionsPerNetworkMax && !isProxy) return undefined;
     this.#connectionsCount++;
     this.#connections.set(network, ofNetwork + 1);
     const late = setTimeout(() => stranger.dismiss("too-late"), signInMs);
@@ -91,7 +92,8 @@ export class Gate {
         socket.once("close", () => clearTimeout(timer));
       },
     };
-    this.#add(stranger);
+    if (isProxy) clearTimeout(late);
+    else this.#add(stranger);
     socket.once("close", () => {
       leave();
       this.#connectionsCount--;

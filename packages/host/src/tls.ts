@@ -1,7 +1,7 @@
 import { constants, webcrypto } from "node:crypto";
 import { mkdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { createSecureContext, type SecureContext, type SecureVersion } from "node:tls";
+import { createSecureContext, type SecureContext, type SecureContextOptions, type SecureVersion } from "node:tls";
 import { writeNew } from "./keys.ts";
 
 /** Two years, in days; a day of slack for clocks that are behind. */
@@ -47,6 +47,8 @@ export interface TlsOptions {
 /** The server's TLS: certificate and key, read again by `reload`. */
 export class Tls {
   readonly #options: TlsOptions;
+  readonly #onReload = new Set<(settings: SecureContextOptions) => void>();
+  #settings: SecureContextOptions | undefined;
   #context: SecureContext | undefined;
 
   constructor(options: TlsOptions) {
@@ -58,12 +60,23 @@ export class Tls {
     return this.#context;
   }
 
+  /** What the context is made of, for a server that makes its own. */
+  get settings(): SecureContextOptions {
+    if (!this.#settings) throw new Error("certificates were not read");
+    return this.#settings;
+  }
+
+  /** Tells of each reading from now on. */
+  onReload(listener: (settings: SecureContextOptions) => void): void {
+    this.#onReload.add(listener);
+  }
+
   /** Reads the files; those of a broken renewal leave the old ones in force, and throw. */
   async reload(): Promise<void> {
     const { cert, key, folder, minVersion, oldSuites } = this.#options;
     const files = cert === "" ? await ownCertificate(folder) : { cert, key };
     const [certificate, privateKey] = await Promise.all([readFile(files.cert), readFile(files.key)]);
-    this.#context = createSecureContext({
+    const settings: SecureContextOptions = {
       cert: certificate,
       key: privateKey,
       minVersion,
@@ -71,7 +84,10 @@ export class Tls {
       honorCipherOrder: true,
       // A client could have handshakes done without end, on one connection.
       secureOptions: constants.SSL_OP_NO_RENEGOTIATION,
-    });
+    };
+    this.#context = createSecureContext(settings);
+    this.#settings = settings;
+    for (const listener of this.#onReload) listener(settings);
   }
 }
 

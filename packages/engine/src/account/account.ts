@@ -15,6 +15,7 @@ import { Upkeep } from "./care/upkeep.ts";
 import { type Arrival, MessageWriter, type Prepared } from "./delivery/message-writer.ts";
 import { Notices } from "./delivery/notices.ts";
 import { TakeIn } from "./delivery/take-in.ts";
+import { removeExpiredTokens, type SlotAccess } from "./keys/tokens.ts";
 import { keepWitness, type MailLog, type OpenLog, openWitnessed } from "./open-log.ts";
 import type { Platform } from "./platform.ts";
 import { accountPrefix } from "./sign-in/users.ts";
@@ -54,6 +55,8 @@ export class Account {
   readonly mail: Mail;
   readonly contents: Contents;
   readonly upkeep: Upkeep;
+  /** Of its objects in the store. */
+  readonly prefix: string;
   readonly #bay: MailLog;
   readonly #threads: Threads;
   readonly #messages: MessageWriter;
@@ -80,6 +83,7 @@ export class Account {
     this.#bay = bay;
     const { store, platform } = place;
     const prefix = accountPrefix(publicRecord(ring));
+    this.prefix = prefix;
     const mail = new Mail(bay, platform.now);
     this.mail = mail;
     this.contents = contents;
@@ -89,7 +93,7 @@ export class Account {
     this.#messages = messages;
     this.#notices = notices;
     this.#takeIn = new TakeIn({ bay, mail, threads, messages, notices, store, prefix, platform, ring });
-    this.upkeep = new Upkeep(bay, store, prefix, platform);
+    this.upkeep = new Upkeep(bay, store, prefix, platform, () => removeExpiredTokens(this.slotAccess));
     const { epoch } = bay.state;
     this.#stopWatching.push(
       bay.onApplied(() => {
@@ -148,6 +152,22 @@ export class Account {
   /** Why it can be used no further: it was moved or deleted, or has new keys. */
   get ended(): MailLog["ended"] {
     return this.#bay.ended;
+  }
+
+  /** The last entry of its log that is applied. */
+  get position(): number {
+    return this.#bay.position;
+  }
+
+  /** Milliseconds since 1970. */
+  now(): number {
+    return this.#place.platform.now();
+  }
+
+  /** For who may change its ways in. */
+  get slotAccess(): SlotAccess {
+    const { store, platform } = this.#place;
+    return { store, platform, prefix: this.prefix, ring: this.#ring, mail: this.mail };
   }
 
   /** Somebody is signed in, until the returned function is called: what is delivered meanwhile is taken in at once. */
@@ -251,8 +271,7 @@ export class Account {
   /** Mends what can be mended. Errors: `unavailable`. */
   repair(): Promise<RepairReport> {
     const { store, platform } = this.#place;
-    const prefix = accountPrefix(publicRecord(this.#ring));
-    const { mail, contents, upkeep } = this;
+    const { mail, contents, upkeep, prefix } = this;
     const notices = this.#notices;
     return repairAccount({
       mail,

@@ -33,6 +33,9 @@ const SESSION: Verbs<AccountSession> = {
   claimRecent: (session) => session.claimRecent(undefined as never, false),
   recentIn: (session) => session.recentIn(undefined as never),
   keywordsIn: (session) => session.keywordsIn(undefined as never),
+  tokens: (session) => session.tokens(),
+  addToken: (session) => session.addToken({ label: "x", scope: "mail" }),
+  endToken: (session) => session.endToken("x"),
 };
 const VIEW: Verbs<MailboxView> = {
   mailbox: (view) => view.mailbox,
@@ -49,7 +52,18 @@ const VIEW: Verbs<MailboxView> = {
   expunge: (view) => view.expunge([0]),
 };
 /** These tell what the client knows already, or why nothing is told. */
-const HARMLESS = ["constructor", "ended", "barred", "close", "length", "uidValidity", "uidAt", "lowerBound"];
+const HARMLESS = [
+  "constructor",
+  "account",
+  "way",
+  "ended",
+  "barred",
+  "close",
+  "length",
+  "uidValidity",
+  "uidAt",
+  "lowerBound",
+];
 
 const verbsOf = (made: object): string[] =>
   Object.getOwnPropertyNames(Object.getPrototypeOf(made)).filter((name) => !HARMLESS.includes(name));

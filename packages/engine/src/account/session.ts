@@ -1,5 +1,6 @@
 import type { HeaderBlock } from "@restante/mime";
 import { BARRED } from "../bay/linear-bay.ts";
+import type { TokenTerms } from "../crypto/index.ts";
 import { EngineError } from "../errors.ts";
 import type { Body, Contents } from "../mail/contents/contents.ts";
 import type { Summary } from "../mail/contents/summary.ts";
@@ -11,30 +12,45 @@ import type { Account } from "./account.ts";
 import type { RepairReport } from "./care/repair.ts";
 import type { Arrival, Prepared } from "./delivery/message-writer.ts";
 import { isStillListed } from "./keys/slots.ts";
+import { addToken, endToken, type NewToken, readTokens, type TokenEntry, tokenSlotName } from "./keys/tokens.ts";
+
+/** By the kind of the slot. */
+const WAYS: Readonly<Record<string, Way>> = { app: "app-password", recovery: "recovery-code", token: "token" };
+
+/** By what an owner came in: their password, what stands in for it, or their keys themselves. */
+export type Way = "password" | "app-password" | "recovery-code" | "token" | "keys";
+
+export interface SignedInBy {
+  readonly address: string;
+  /** The key slot; none if they brought the keys themselves. */
+  readonly slot?: string;
+  /** Of a token. */
+  readonly terms?: TokenTerms | undefined;
+}
 
 /** One signed-in use of an account: what front ends hold. */
 export class AccountSession {
   readonly address: string;
-  readonly #slot: string | undefined;
+  /** The key slot by which its owner came in. */
+  readonly slot: string | undefined;
+  /** Of the token by which they came in, if it was one. */
+  readonly terms: TokenTerms | undefined;
   readonly #account: Account;
   readonly #mail: Mail;
   readonly #leave: () => void;
   readonly #stopLooking: () => void;
-  readonly #onClose: () => void;
+  readonly #onClose: (idleMs: number) => void;
   readonly #ended = new AbortController();
   #end: EngineError | undefined;
   /** The list of slots that this one was last looked for in. */
   #slots: readonly string[] = [];
   #closed = false;
 
-  /** `slot` is the key slot by which its owner came in; none if they brought the keys themselves. */
-  constructor(
-    { address, slot }: { readonly address: string; readonly slot?: string },
-    account: Account,
-    onClose: () => void,
-  ) {
+  /** `onClose` gets how long, in milliseconds, it was not used when it was closed. */
+  constructor({ address, slot, terms }: SignedInBy, account: Account, onClose: (idleMs: number) => void) {
     this.address = address;
-    this.#slot = slot;
+    this.slot = slot;
+    this.terms = terms;
     this.#account = account;
     this.#mail = account.mail.guarded(() => this.#check());
     this.#leave = account.enter();
@@ -45,6 +61,8 @@ export class AccountSession {
 
   /** Throws what ended the session. */
   #check(): void {
+    if (this.terms && this.terms.expiresMs <= this.#account.now())
+      this.#endBy(new EngineError("not-permitted", "your token has expired: sign in again"));
     if (this.#end) throw this.#end;
   }
 
@@ -64,16 +82,49 @@ export class AccountSession {
     const { names } = mail.state.slots;
     if (names === this.#slots && !ended) return;
     this.#slots = names;
-    const isRevoked = this.#slot !== undefined && !isStillListed(this.#slot, names);
+    const isRevoked = this.slot !== undefined && !isStillListed(this.slot, names);
     if (!ended && !isRevoked) return;
-    this.#end = ended ?? new EngineError("not-permitted", "your password was changed or revoked: sign in again");
-    this.#ended.abort(this.#end);
+    this.#endBy(ended ?? new EngineError("not-permitted", "your password was changed or revoked: sign in again"));
+  }
+
+  #endBy(error: EngineError): void {
+    if (this.#end) return;
+    this.#end = error;
+    this.#ended.abort(error);
   }
 
   /** Aborted when the session may do nothing more, with the EngineError that says why: its password was changed or
    * revoked, the account has new keys, or was moved or deleted. All that is asked of it from then on is refused by that error. */
   get ended(): AbortSignal {
     return this.#ended.signal;
+  }
+
+  /** The account's id, in hex. */
+  get account(): string {
+    return this.#account.prefix.slice(0, -1);
+  }
+
+  get way(): Way {
+    const kind = /^slot\/([a-z]+)-/.exec(this.slot ?? "")?.[1];
+    return kind === undefined ? "keys" : (WAYS[kind] ?? "password");
+  }
+
+  /** The account's tokens. Errors: `unavailable`. */
+  async tokens(): Promise<readonly TokenEntry[]> {
+    return readTokens(this.#open.slotAccess);
+  }
+  /** Makes a token, which only who came in by the password may. Errors: `not-permitted`, `invalid`, `conflict`. */
+  async addToken(wanted: NewToken): Promise<{ readonly token: string; readonly entry: TokenEntry }> {
+    const { slotAccess } = this.#open;
+    if (this.way !== "password") throw new EngineError("not-permitted", "a token is made with the password alone");
+    return addToken(slotAccess, this.address, wanted);
+  }
+  /** Ends a token: any by the password, and its own by a token. Errors: `not-permitted`, `not-found`, `conflict`. */
+  async endToken(id: string): Promise<void> {
+    const { slotAccess } = this.#open;
+    if (this.way !== "password" && this.slot !== tokenSlotName(id))
+      throw new EngineError("not-permitted", "a token ends no other");
+    await endToken(slotAccess, id);
   }
 
   /** The account's state now: taken anew after each await. */
@@ -150,12 +201,12 @@ export class AccountSession {
     return [...new Set([...mailbox.keywordSets.keys()].flatMap((set) => keywords.get(set)))].sort();
   }
 
-  /** Ends this use; the account stays open for a while. Again is no error. */
-  close(): void {
+  /** Ends this use, the last of which was so many milliseconds ago; the account stays open for a while. Again is no error. */
+  close(idleMs = 0): void {
     if (this.#closed) return;
     this.#closed = true;
     this.#leave();
     this.#stopLooking();
-    this.#onClose();
+    this.#onClose(idleMs);
   }
 }

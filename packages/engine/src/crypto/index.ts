@@ -7,4 +7,6 @@ export * from "./primitives.ts";
 export * from "./ring.ts";
 export * from "./sealed-object.ts";
 export * from "./secret.ts";
+export * from "./server-key.ts";
 export * from "./slot.ts";
+export * from "./token.ts";

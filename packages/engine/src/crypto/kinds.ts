@@ -11,6 +11,7 @@ export const KINDS = {
   slot: 9,
   "body-key": 10,
   "slot-label": 11,
+  ticket: 12,
   values: 16,
 } as const;
 export type Kind = keyof typeof KINDS;

@@ -71,6 +71,20 @@ export function utf8(text: string): Uint8Array {
   return new TextEncoder().encode(text);
 }
 
+/** Base64 for URLs, without padding: RFC 4648 §5. */
+export function toBase64Url(bytes: Uint8Array): string {
+  return sodium.to_base64(bytes, sodium.base64_variants.URLSAFE_NO_PADDING);
+}
+
+/** The bytes; undefined for what is none. */
+export function fromBase64Url(text: string): Uint8Array | undefined {
+  try {
+    return sodium.from_base64(text, sodium.base64_variants.URLSAFE_NO_PADDING);
+  } catch {
+    return undefined;
+  }
+}
+
 // X-Wing: X25519 and ML-KEM-768 joined (draft-connolly-cfrg-xwing-kem).
 
 export const KEM_CIPHERTEXT_BYTES = 1120;

@@ -11,15 +11,15 @@ import { keyVersionOf, openObject, sealObject } from "./sealed-object.ts";
  *
  *     slot     format 1 ‖ kind 1 ‖ account 16 ‖ salt 32 ‖ memory KiB 4 ‖ passes 4 ‖ parallelism 1 ‖ commitment 32 ‖ sealed ring
  *
- * An app password's slot also holds its label, sealed under the ring, so that the owner can tell one from another:
- * format 2, where the sealed ring has its length (4) in front and the sealed label behind.
+ * The slot of an app password or a token also holds its label, sealed under the ring, so that the owner can tell one from
+ * another: format 2, where the sealed ring has its length (4) in front and the sealed label behind.
  *
  * A password goes through Argon2id (after the pepper, a MAC under a key that is not in the store); codes of 128 random
  * bits need no slow function. ChaCha20-Poly1305 commits to no key, so a slot says which key is meant: the commitment.
  */
 const SLOT_FORMAT = 1;
 const LABELLED_FORMAT = 2;
-const SLOT_KINDS = { password: 1, recovery: 2, app: 3 } as const;
+const SLOT_KINDS = { password: 1, recovery: 2, app: 3, token: 4 } as const;
 export type SlotKind = keyof typeof SLOT_KINDS;
 const SALT_BYTES = 32;
 const HEAD_BYTES: number = 2 + 16 + SALT_BYTES + 9 + 32;
@@ -39,10 +39,18 @@ export interface SlotSecret {
   readonly pepper?: Uint8Array;
 }
 
-/** What an owner calls an app password, and when it was made. */
+/** What an owner calls an app password or a token, and when it was made. */
 export interface SlotLabel {
   readonly text: string;
   readonly madeMs: number;
+  /** Tokens only. */
+  readonly terms?: TokenTerms;
+}
+
+/** Until when a token is good, and for what: RFC 6749 §3.3. */
+export interface TokenTerms {
+  readonly expiresMs: number;
+  readonly scope: string;
 }
 
 export interface SlotOptions {
@@ -79,7 +87,8 @@ export async function makeSlot(
   const length = new Uint8Array(4);
   new DataView(length.buffer).setUint32(0, sealed.length);
   const { version } = currentVersion(ring);
-  const box = sealObject(labelContext(platform, ring, version, name), encode([label.text, label.madeMs]));
+  const terms = label.terms ? [label.terms.expiresMs, label.terms.scope] : [];
+  const box = sealObject(labelContext(platform, ring, version, name), encode([label.text, label.madeMs, ...terms]));
   return concat(head, length, sealed, box);
 }
 
@@ -93,14 +102,17 @@ function splitSlot(bytes: Uint8Array): { readonly ring: Uint8Array; readonly lab
   return { ring: bytes.subarray(HEAD_BYTES + 4, end), label: bytes.subarray(end) };
 }
 
-/** The label of an app password's slot. Throws CryptoError. */
+/** The label of an app password's slot, or a token's. Throws CryptoError. */
 export function openSlotLabel(platform: CryptoPlatform, name: string, bytes: Uint8Array, ring: Ring): SlotLabel {
   const { label } = splitSlot(bytes);
   if (!label) throw new CryptoError("corrupt", "key slot has no label");
   const value = decodeCbor(openObject(labelContext(platform, ring, keyVersionOf(label), name), label), "label");
-  const [text, madeMs] = Array.isArray(value) ? (value as unknown[]) : [];
+  const [text, madeMs, expiresMs, scope] = Array.isArray(value) ? (value as unknown[]) : [];
   if (typeof text !== "string" || typeof madeMs !== "number") throw new CryptoError("corrupt", "label can't be read");
-  return { text, madeMs };
+  if (bytes[1] !== SLOT_KINDS.token) return { text, madeMs };
+  if (typeof expiresMs !== "number" || typeof scope !== "string")
+    throw new CryptoError("corrupt", "label can't be read");
+  return { text, madeMs, terms: { expiresMs, scope } };
 }
 
 function labelContext(platform: CryptoPlatform, ring: Ring, version: number, name: string) {

@@ -49,6 +49,7 @@ export class Upkeep {
   readonly #store: ObjectStore;
   readonly #prefix: string;
   readonly #platform: Platform;
+  readonly #endWays: () => Promise<void>;
   readonly #stop: (() => void)[] = [];
   #checkpointing: Promise<void> | undefined;
   #running: Promise<void> | undefined;
@@ -60,7 +61,15 @@ export class Upkeep {
   /** What the last listing showed, and when one showed it first, on the monotonic clock. */
   #unnamed = new Map<string, number>();
 
-  constructor(bay: MailLog, store: ObjectStore, prefix: string, platform: Platform) {
+  /** `endWays` takes away the ways in that have ended by themselves. */
+  constructor(
+    bay: MailLog,
+    store: ObjectStore,
+    prefix: string,
+    platform: Platform,
+    endWays: () => Promise<void> = async () => undefined,
+  ) {
+    this.#endWays = endWays;
     this.#bay = bay;
     this.#store = store;
     this.#prefix = prefix;
@@ -174,6 +183,7 @@ export class Upkeep {
     if (forgotten.length > 0 || names.length > 0 || trimmed > this.#state.trimmed)
       await this.#bay.push({ op: { kind: "forget", names, notes: forgotten, trimmed } });
     await this.#collect();
+    await this.#endWays();
   }
 
   /** Deletes notes that the current checkpoint makes unneeded. Returns all taken-in ones that are gone. */

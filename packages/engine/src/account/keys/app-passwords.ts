@@ -29,6 +29,14 @@ export function appSlotName(id: string): string {
   return PREFIX + id;
 }
 
+/** A label as it is kept. Throws EngineError `invalid`. */
+export function checkLabel(label: string): string {
+  const text = label.normalize("NFC").trim();
+  if (text === "" || [...text].length > LABEL_CHARS_MAX || /\p{Cc}/u.test(text))
+    throw new EngineError("invalid", `a label has 1 to ${LABEL_CHARS_MAX} characters`);
+  return text;
+}
+
 /** Makes an app password, shown once and kept nowhere. Errors: `not-permitted`, `invalid`, `already-exists`. */
 export async function addAppPassword(
   tools: SlotTools,
@@ -36,9 +44,7 @@ export async function addAppPassword(
   password: string,
   label: string,
 ): Promise<{ readonly id: string; readonly appPassword: string }> {
-  const text = label.normalize("NFC").trim();
-  if (text === "" || [...text].length > LABEL_CHARS_MAX || /\p{Cc}/u.test(text))
-    throw new EngineError("invalid", `a label has 1 to ${LABEL_CHARS_MAX} characters`);
+  const text = checkLabel(label);
   const { store, platform, pepper } = tools;
   return asOwner(tools, user, passwordSecret(pepper, password), async (access) => {
     const { prefix, ring, mail } = access;

@@ -12,6 +12,7 @@ import {
   passwordSlotName,
   type SlotTools,
 } from "./slots.ts";
+import { tokenIdOf } from "./tokens.ts";
 
 /** Errors: `not-permitted` for a wrong password, `invalid` for a new one that won't do, `conflict`. */
 export async function changePassword(tools: SlotTools, user: User, old: string, fresh: string): Promise<void> {
@@ -43,7 +44,8 @@ async function replacePassword(tools: SlotTools, user: User, known: SlotSecret, 
     const { names } = mail.state.slots;
     const name = passwordSlotName(platform.crypto, nextGeneration(names));
     const bytes = await makeSlot(platform.crypto, name, passwordSecret(pepper, fresh), ring);
-    const kept = names.filter((slot) => generationOf(slot) === undefined);
+    // Tokens were made by the old password, which may be known to others; app passwords are revoked one by one.
+    const kept = names.filter((slot) => generationOf(slot) === undefined && tokenIdOf(slot) === undefined);
     await changeSlots(store, prefix, mail, { names: [...kept, name], made: [{ name, bytes }] });
   });
 }

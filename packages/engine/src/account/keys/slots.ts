@@ -6,8 +6,10 @@ import {
   type CryptoPlatform,
   isWeakSlot,
   openSlot,
+  openSlotLabel,
   type Ring,
   type SlotSecret,
+  type TokenTerms,
   tryNoSlot,
   utf8,
 } from "../../crypto/index.ts";
@@ -99,6 +101,8 @@ export interface OpenedSlot {
   readonly slot: string;
   /** It asks less of who guesses the password than new ones do. */
   readonly isWeak: boolean;
+  /** Tokens only. */
+  readonly terms?: TokenTerms | undefined;
 }
 
 /**
@@ -157,12 +161,24 @@ export async function trySlot(
   if (!got.found) return "gone";
   try {
     const ring = await openSlot(platform.crypto, slot, got.bytes, secret, lane);
-    return ring ? { ring, slot, isWeak: isWeakSlot(got.bytes) } : "shut";
+    if (!ring) return "shut";
+    const terms = secret.kind === "token" ? termsOf(platform.crypto, slot, got.bytes, ring) : undefined;
+    return { ring, slot, isWeak: isWeakSlot(got.bytes), terms };
   } catch (error) {
     if (!(error instanceof CryptoError) || error.code === "busy") return asBusy(error);
     // The others may be whole.
     platform.log({ level: "error", event: "key slot can't be read", slot, error });
     return "shut";
+  }
+}
+
+/** Until when a token is good, and for what. Throws CryptoError, and wipes the ring then. */
+function termsOf(crypto: CryptoPlatform, slot: string, bytes: Uint8Array, ring: Ring): TokenTerms | undefined {
+  try {
+    return openSlotLabel(crypto, slot, bytes, ring).terms;
+  } catch (error) {
+    ring[Symbol.dispose]();
+    throw error;
   }
 }
 

@@ -1,0 +1,59 @@
+import type { RequestCredential } from "@restante/engine";
+import { type DoorRequest, Problem } from "@restante/host";
+
+/** How a browser's WebSocket, which can send no header, brings its token beside the protocol that it offers. */
+const PROTOCOL_MARK = "bearer.";
+
+/** Both ways to sign in. There is no metadata of OAuth (RFC 8414, RFC 9728) until there is an authorization endpoint. */
+const CHALLENGES = ['Bearer realm="restante"', 'Basic realm="restante", charset="UTF-8"'];
+
+/** 401 with both challenges: RFC 9110 §15.5.2. `error` is RFC 6750 §3.1's. */
+export function unauthorized(detail: string, error?: "invalid_token"): Problem {
+  const [bearer, basic] = CHALLENGES as [string, string];
+  const challenges = [error === undefined ? bearer : `${bearer}, error="${error}"`, basic];
+  return new Problem(401, detail, { headers: { "www-authenticate": challenges } });
+}
+
+/** 403 for a token whose scope lacks a word: RFC 6750 §3.1. */
+export function insufficientScope(scope: string): Problem {
+  const challenge = `Bearer realm="restante", error="insufficient_scope", scope="${scope}"`;
+  return new Problem(403, `The token is not good for ${scope}`, { headers: { "www-authenticate": challenge } });
+}
+
+/** What the request's Authorization header holds; undefined where there is none. Throws Problem 401. */
+export function headerCredential(request: DoorRequest): RequestCredential | undefined {
+  const header = request.header("authorization");
+  if (header === undefined) return undefined;
+  const [, scheme = "", value = ""] = /^([A-Za-z]+) +([A-Za-z0-9._~+/=-]+) *$/.exec(header) ?? [];
+  switch (scheme.toLowerCase()) {
+    case "bearer":
+      return { kind: "token", token: value };
+    case "basic":
+      return basicCredential(value);
+    default:
+      throw unauthorized("Sign in by Basic or Bearer");
+  }
+}
+
+/** RFC 7617 §2, in UTF-8. */
+function basicCredential(base64: string): RequestCredential {
+  const text = decodeUtf8(Buffer.from(base64, "base64"));
+  const colon = text?.indexOf(":") ?? -1;
+  if (text === undefined || colon < 0) throw unauthorized("The credentials can't be read");
+  return { kind: "password", name: text.slice(0, colon), password: text.slice(colon + 1) };
+}
+
+function decodeUtf8(bytes: Uint8Array): string | undefined {
+  try {
+    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
+  } catch {
+    return undefined;
+  }
+}
+
+/** The token among the WebSocket's subprotocols; undefined where there is none. */
+export function protocolCredential(request: DoorRequest): RequestCredential | undefined {
+  const offered = (request.header("sec-websocket-protocol") ?? "").split(",").map((item) => item.trim());
+  const found = offered.find((item) => item.startsWith(PROTOCOL_MARK));
+  return found === undefined ? undefined : { kind: "token", token: found.slice(PROTOCOL_MARK.length) };
+}

@@ -1,0 +1,80 @@
+import { Auth } from "@restante/auth";
+import { RequestSessions, TICKET_MS, Tickets } from "@restante/engine";
+import {
+  type Config,
+  ConfigError,
+  Door,
+  isLoopbackAddress,
+  OnceFolder,
+  page,
+  parseListenAddress,
+  type Site,
+  type Tls,
+  TrustedProxies,
+} from "@restante/host";
+import { placesOf, readServerKey } from "./context.ts";
+import type { People } from "./people.ts";
+import type { Service } from "./service.ts";
+import { loggedSignIn, loggedTokenSignIn } from "./sign-in.ts";
+
+/** What tokens are good for: the protocols of mail. */
+const SCOPES = ["mail"] as const;
+
+/** Throws ConfigError where the settings of the HTTPS door contradict each other. */
+export function checkHttps({ https, server }: Config): void {
+  const addresses = https.listen.map(parseListenAddress);
+  if (https.tls === "off" && !addresses.every(isLoopbackAddress))
+    throw new ConfigError('https.tls = "off" is for loopback and unix sockets alone, with a proxy in front');
+  if (server.origin !== "" && !/^https?:\/\/[^/?#\s@]+$/.test(server.origin))
+    throw new ConfigError(`server.origin: ${server.origin} is no origin: https://host or https://host:port`);
+}
+
+/** The HTTPS door, and all that hangs on it. */
+export async function httpsService({ context, accounts, login, gate }: People, tls: Tls): Promise<Service> {
+  const { config, platform, log } = context;
+  const sessions = new RequestSessions({
+    accounts,
+    login: loggedSignIn(login, "https", log),
+    loginByToken: loggedTokenSignIn((token, address) => accounts.loginByToken(token, address), "https", log),
+    platform,
+  });
+  // A ticket is good for a while yet when it is used: its name outlives it.
+  const used = new OnceFolder(placesOf(config).tickets, 2 * TICKET_MS);
+  const serverKey = await readServerKey(config);
+  const tickets = new Tickets({ platform, serverKey, spend: (nonce) => used.use(nonce) });
+  const auth = new Auth({ sessions, tickets, scopes: SCOPES });
+  const door = new Door({
+    sites: [frontPage, auth.site],
+    tls: config.https.tls === "on" ? tls : undefined,
+    gate,
+    proxies: new TrustedProxies(config.https.trusted_proxies),
+    origin: config.server.origin,
+    compresses: config.https.compress,
+    log,
+  });
+  const listeners: Service["listeners"][number][] = [];
+  for (const address of config.https.listen)
+    listeners.push({ name: "https", server: await door.makeServer(), addresses: [address] });
+  return {
+    listeners,
+    async stop() {
+      await door.stop();
+      sessions.dispose();
+    },
+  };
+}
+
+/** Until there is a web page to read mail by. */
+const frontPage: Site = {
+  routes: [
+    {
+      method: "GET",
+      path: "/",
+      handle: async () =>
+        page(
+          '<!doctype html><html lang="en"><meta charset="utf-8"><title>Restante</title>' +
+            "<h1>Restante</h1><p>A mail server. Read your mail with a mail program.</p></html>",
+        ),
+    },
+  ],
+};

@@ -1,0 +1,11 @@
+import type { Server } from "node:net";
+
+/** What `restante serve` runs: listeners by the names that it tells them by. */
+export interface Service {
+  readonly listeners: readonly {
+    readonly name: string;
+    readonly server: Server;
+    readonly addresses: readonly string[];
+  }[];
+  stop(): Promise<void>;
+}

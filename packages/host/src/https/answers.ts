@@ -1,0 +1,64 @@
+import type { EventStream } from "./event-stream.ts";
+import type { Answer } from "./site.ts";
+
+/** A value as JSON. */
+export function json(value: unknown, status = 200): Answer {
+  return { status, headers: { "content-type": "application/json" }, body: Buffer.from(JSON.stringify(value)) };
+}
+
+/** A page that says a few words; `html` is ours, never a mail's. */
+export function page(html: string): Answer {
+  return {
+    status: 200,
+    headers: { "content-type": "text/html; charset=utf-8", "content-security-policy": "default-src 'none'" },
+    body: Buffer.from(html),
+  };
+}
+
+export interface Download {
+  /** A media type; what is none is sent as octets. */
+  readonly type: string;
+  /** What the file is to be called: from a client or a mail. */
+  readonly name: string;
+  /** Octets. */
+  readonly size: number;
+  readonly body: Uint8Array | AsyncIterable<Uint8Array>;
+}
+
+/** Bytes of a mail, which no browser may take for a page of ours: they are saved, run nothing, and are what they say. They
+ * never change, so that the owner's browser alone may keep them. */
+export function download({ type, name, size, body }: Download): Answer {
+  return {
+    status: 200,
+    headers: {
+      "content-type": MEDIA_TYPE.test(type) ? type : "application/octet-stream",
+      "content-length": String(size),
+      "content-disposition": `attachment; filename*=UTF-8''${extendedValue(name)}`,
+      "content-security-policy": "sandbox",
+      "cache-control": "private, immutable, max-age=31536000",
+    },
+    body,
+  };
+}
+
+/** `type/subtype` and parameters of plain tokens: RFC 9110 §8.3.1. */
+const MEDIA_TYPE = /^[\w!#$&^.+-]{1,64}\/[\w!#$&^.+-]{1,64}(?:; ?[\w!#$&^.+-]{1,64}=[\w!#$&^.+-]{1,64}){0,4}$/;
+
+/** RFC 8187 §3.2.1, of a name without folders and control characters. */
+function extendedValue(name: string): string {
+  const plain = name.toWellFormed().replaceAll(/[\p{Cc}\p{Bidi_C}/\\]/gu, "_");
+  return encodeURIComponent(plain).replaceAll(/['()*]/g, (char) => `%${char.charCodeAt(0).toString(16).toUpperCase()}`);
+}
+
+/** An event stream: HTML §9.2. `run` gets it when its head is on the way. */
+export function events(run: (stream: EventStream) => void): Answer {
+  return {
+    status: 200,
+    headers: {
+      "content-type": "text/event-stream",
+      // Proxies pass each event on as it comes.
+      "x-accel-buffering": "no",
+    },
+    body: run,
+  };
+}

@@ -1,0 +1,42 @@
+import { constants, type ServerHttp2Session, type ServerHttp2Stream } from "node:http2";
+import type { Deadlines } from "./deadlines.ts";
+import { CONTROL_FRAMES_PER_MINUTE_MAX, HEADER_MS, IDLE_MS, LINGER_MS } from "./limits.ts";
+
+const MINUTE_MS = 60_000;
+
+/** Watches one connection of HTTP/2: its first request comes in time, it is not idle for long, and does not keep us busy
+ * with frames that need no request. What is reset, refused or malformed too often nghttp2 counts itself. */
+export function guardSession(session: ServerHttp2Session, deadlines: Deadlines): void {
+  let streams = 0;
+  let controls = 0;
+  let since = deadlines.now;
+  let isClosing = false;
+  const deadline = deadlines.begin(() => {
+    // GOAWAY first; who does not go then is cut.
+    if (isClosing) session.destroy();
+    else session.close();
+    isClosing = true;
+    deadline.expect(LINGER_MS);
+  });
+  deadline.expect(HEADER_MS);
+  session.on("stream", (stream: ServerHttp2Stream) => {
+    streams++;
+    deadline.expect();
+    stream.once("close", () => {
+      streams--;
+      if (streams === 0) deadline.expect(isClosing ? LINGER_MS : IDLE_MS);
+    });
+  });
+  const count = (): void => {
+    if (deadlines.now - since > MINUTE_MS) {
+      since = deadlines.now;
+      controls = 0;
+    }
+    controls++;
+    if (controls > CONTROL_FRAMES_PER_MINUTE_MAX) session.destroy(undefined, constants.NGHTTP2_ENHANCE_YOUR_CALM);
+  };
+  session.on("ping", count);
+  session.on("remoteSettings", count);
+  session.on("error", () => session.destroy());
+  session.once("close", () => deadline.end());
+}

@@ -1,0 +1,70 @@
+import type { DoorSocket } from "./door-socket.ts";
+import type { EventStream } from "./event-stream.ts";
+
+/**
+ * What an app hands the door: routes, which turn a request into an answer, and know nothing of HTTP's versions, of TLS or
+ * of proxies. The door sees to limits, CORS, problem documents and what else each answer needs.
+ */
+export interface Site {
+  readonly routes: readonly Route[];
+  readonly sockets?: readonly SocketRoute[];
+  /** What the app's own errors mean; those without a meaning are bugs, and answered with 500. */
+  readonly explain?: (error: unknown) => Error | undefined;
+}
+
+export type Method = "GET" | "POST" | "PUT" | "DELETE" | "OPTIONS";
+
+export interface Route {
+  readonly method: Method;
+  /** `/jmap/upload/:account`: a name after a colon stands for one segment. */
+  readonly path: string;
+  /** Octets of a request's body; none where it isn't said. */
+  readonly bodyBytesMax?: number;
+  /** What it throws is answered as a problem. */
+  readonly handle: (request: DoorRequest) => Promise<Answer>;
+}
+
+/** A WebSocket: RFC 6455. */
+export interface SocketRoute {
+  readonly path: string;
+  /** The subprotocol, which clients must offer. */
+  readonly protocol: string;
+  /** Octets of one message. */
+  readonly messageBytesMax: number;
+  /** Comes before the upgrade: what it throws is answered as a problem. What it returns gets the open socket. */
+  readonly open: (request: DoorRequest) => Promise<(socket: DoorSocket) => void>;
+}
+
+export interface DoorRequest {
+  readonly method: string;
+  /** By the names in the route's path. */
+  readonly params: Readonly<Record<string, string>>;
+  readonly query: URLSearchParams;
+  /** The client's address; behind a trusted proxy the one that the proxy tells. Empty on a unix socket. */
+  readonly address: string;
+  /** What every URL that is told begins with: `server.origin`, never the Host header. */
+  readonly origin: string;
+  /** Nobody between the client and us could have read it. */
+  readonly isSecure: boolean;
+  /** On the monotonic clock, in milliseconds. */
+  readonly arrivedAt: number;
+  /** Aborted when the connection ends or the answer has gone out. */
+  readonly signal: AbortSignal;
+  header(name: string): string | undefined;
+  /** The body as it comes. Throws Problem 413 or 408; the connection's end throws too. */
+  body(): AsyncIterable<Uint8Array>;
+  /** The whole of it. */
+  bytes(): Promise<Uint8Array>;
+  /** The whole of it as I-JSON (RFC 7493). Throws Problem 400 `notJSON`. */
+  json(): Promise<unknown>;
+  /** Its sender is known: the connection is no stranger's any more. */
+  signedIn(): void;
+}
+
+export interface Answer {
+  readonly status: number;
+  /** By names in lower case. */
+  readonly headers?: Readonly<Record<string, string | readonly string[]>>;
+  /** All of it, as it comes, or an event stream that goes on by itself. */
+  readonly body?: Uint8Array | AsyncIterable<Uint8Array> | ((stream: EventStream) => void);
+}
