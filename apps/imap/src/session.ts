@@ -1,6 +1,6 @@
 import type { AccountSession, MailboxView, Message } from "@restante/engine";
 import type { Output } from "./output.ts";
-import { takeTurn } from "./turns.ts";
+import { isTurnOver, takeTurn } from "./turns.ts";
 import type { CommandReader, LiteralHead, Read } from "./wire/command-reader.ts";
 import { formatAstring } from "./wire/format.ts";
 import { encodeMailboxName } from "./wire/mailbox-name.ts";
@@ -102,6 +102,15 @@ export class Session {
       for (const thing of things.slice(at, at + ANSWERS_AT_ONCE)) this.untagged(answer(thing));
       if (this.output.isFull) await this.output.flush();
       await takeTurn();
+    }
+  }
+
+  /** The same where finding an answer is work, and there may be none: undefined then. */
+  async answerSome(answers: Iterable<string | undefined>): Promise<void> {
+    for (const answer of answers) {
+      if (answer !== undefined) this.untagged(answer);
+      if (this.output.isFull) await this.output.flush();
+      if (isTurnOver()) await takeTurn();
     }
   }
 

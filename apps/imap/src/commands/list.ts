@@ -12,7 +12,7 @@ export const list: Command<unknown> = defineCommand({
   parse: parseList,
   async run(pattern, session) {
     if (pattern === "") session.untagged('LIST (\\Noselect) "/" ""');
-    else for (const entry of entries(session, matcher(pattern))) session.untagged(`LIST ${entry}`);
+    else await session.answerSome(entries(session, matcher(pattern)));
     return ok("LIST completed");
   },
 });
@@ -22,24 +22,21 @@ export const lsub: Command<unknown> = defineCommand({
   name: "LSUB",
   in: SIGNED_IN,
   parse: parseList,
-  async run(pattern, { mail, untagged }) {
-    const matches = matcher(pattern);
-    const { subscriptions } = mail.state;
-    const told = new Set<string>();
-    for (const path of [...subscriptions].sort(byPath)) {
-      if (matches(path)) untagged(`LSUB () "/" ${formatMailbox(path)}`);
-      else if (pattern.endsWith("%")) {
-        const parent = levelsAbove(path).find(
-          (above) => matches(above) && !subscriptions.has(above) && !told.has(above),
-        );
-        if (parent === undefined) continue;
-        told.add(parent);
-        untagged(`LSUB (\\Noselect) "/" ${formatMailbox(parent)}`);
-      }
-    }
+  async run(pattern, session) {
+    await session.answerSome(subscribed(session, pattern));
     return ok("LSUB completed");
   },
 });
+
+function* subscribed({ mail }: Session, pattern: string): Generator<string | undefined> {
+  const matches = matcher(pattern);
+  const { subscriptions } = mail.state;
+  const paths = [...subscriptions].sort(byPath);
+  for (const path of paths) yield matches(path) ? `LSUB () "/" ${formatMailbox(path)}` : undefined;
+  if (!pattern.endsWith("%")) return;
+  for (const parent of [...levelsAbove(paths)].sort(byPath))
+    yield matches(parent) && !subscriptions.has(parent) ? `LSUB (\\Noselect) "/" ${formatMailbox(parent)}` : undefined;
+}
 
 /** The pattern with its reference before it: RFC 9051 §6.3.9 leaves joining them to the server. */
 function parseList(parser: Parser): string {
@@ -55,15 +52,17 @@ function decodePattern(pattern: string): string {
   return decodeMailboxName(pattern);
 }
 
-function* entries({ mail }: Session, matches: (path: string) => boolean): Generator<string> {
+function* entries({ mail }: Session, matches: (path: string) => boolean): Generator<string | undefined> {
   const mailboxes = mail.state.liveMailboxes().sort((a, b) => byPath(a.path, b.path));
-  const parents = new Set(mailboxes.flatMap((mailbox) => levelsAbove(mailbox.path)));
+  const parents = levelsAbove(mailboxes.map(({ path }) => path));
   const shown = new Set(mailboxes.map((mailbox) => mailbox.path));
   for (const mailbox of mailboxes)
-    if (matches(mailbox.path)) yield entry(mailbox.path, attributes(mailbox, parents.has(mailbox.path)));
+    yield matches(mailbox.path) ? entry(mailbox.path, attributes(mailbox, parents.has(mailbox.path))) : undefined;
   // A level that exists only in the names below it: RFC 9051 §6.3.9.
   for (const parent of [...parents].sort(byPath))
-    if (!shown.has(parent) && matches(parent)) yield entry(parent, ["\\NonExistent", "\\Noselect", "\\HasChildren"]);
+    yield !shown.has(parent) && matches(parent)
+      ? entry(parent, ["\\NonExistent", "\\Noselect", "\\HasChildren"])
+      : undefined;
 }
 
 function attributes(mailbox: Mailbox, hasChildren: boolean): string[] {
@@ -71,12 +70,19 @@ function attributes(mailbox: Mailbox, hasChildren: boolean): string[] {
 }
 
 function entry(path: string, names: readonly string[]): string {
-  return `(${names.join(" ")}) "/" ${formatMailbox(path)}`;
+  return `LIST (${names.join(" ")}) "/" ${formatMailbox(path)}`;
 }
 
-function levelsAbove(path: string): string[] {
-  const levels = path.split("/");
-  return levels.slice(1).map((_, depth) => levels.slice(0, depth + 1).join("/"));
+/** All levels above these paths. Each is looked at once, however many lie below it. */
+function levelsAbove(paths: readonly string[]): Set<string> {
+  const levels = new Set<string>();
+  for (const path of paths)
+    for (let end = path.lastIndexOf("/"); end > 0; end = path.lastIndexOf("/", end - 1)) {
+      const level = path.slice(0, end);
+      if (levels.has(level)) break;
+      levels.add(level);
+    }
+  return levels;
 }
 
 /** INBOX first, then by name. */
@@ -87,28 +93,38 @@ function byPath(a: string, b: string): number {
   return a < b ? -1 : 1;
 }
 
+/** Wildcards of a pattern, and its other characters: no name is longer. */
 const WILDCARDS_MAX = 20;
+const PATTERN_CHARS_MAX = 1_000;
 
-/** `*` matches anything, `%` anything within a level: RFC 9051 §6.3.9. Walks both texts once per wildcard, so that no
- * pattern takes long. */
+/** `*` matches anything, `%` anything within a level: RFC 9051 §6.3.9. Walks the name once for each character of the
+ * pattern, whatever repeats in them. */
 export function matcher(pattern: string): (path: string) => boolean {
-  if ((pattern.match(/[*%]/g)?.length ?? 0) > WILDCARDS_MAX) throw new ImapSyntaxError("Too many wildcards");
+  const wildcards = pattern.match(/[*%]/g)?.length ?? 0;
+  if (wildcards > WILDCARDS_MAX) throw new ImapSyntaxError("Too many wildcards");
+  if (pattern.length - wildcards > PATTERN_CHARS_MAX) return () => false;
   // INBOX is one name in any case.
   const wanted = /^inbox(?![^/*%])/i.test(pattern) ? `INBOX${pattern.slice(5)}` : pattern;
   return (path) => {
-    let reachable = new Set([0]);
-    for (const char of wanted) {
-      const next = new Set<number>();
-      for (const at of reachable) {
+    // Where in the name what was walked of the pattern may end.
+    let ends = new Uint8Array(path.length + 1);
+    let next = new Uint8Array(path.length + 1);
+    ends[0] = 1;
+    for (let at = 0; at < wanted.length; at++) {
+      const char = wanted[at]!;
+      let isOpen = false;
+      let canEnd = 0;
+      for (let end = 0; end <= path.length; end++) {
         if (char === "*" || char === "%") {
-          for (let end = at; end <= path.length; end++) {
-            next.add(end);
-            if (char === "%" && path[end] === "/") break;
-          }
-        } else if (path.startsWith(char, at)) next.add(at + char.length);
+          if (char === "%" && path[end - 1] === "/") isOpen = false;
+          isOpen ||= ends[end] === 1;
+        } else isOpen = end > 0 && ends[end - 1] === 1 && path[end - 1] === char;
+        next[end] = isOpen ? 1 : 0;
+        canEnd |= next[end]!;
       }
-      reachable = next;
+      if (canEnd === 0) return false;
+      [ends, next] = [next, ends];
     }
-    return reachable.has(path.length);
+    return ends[path.length] === 1;
   };
 }

@@ -242,6 +242,21 @@ test.each([
   expect(matcher(pattern)(name)).toBe(expected);
 });
 
+test("a pattern matches what an expression of the same meaning does, and a long one takes no longer than its name", () => {
+  const text = fc.string({ unit: fc.constantFrom("a", "b", "/"), maxLength: 8 });
+  const pattern = fc.string({ unit: fc.constantFrom("a", "b", "/", "*", "%"), maxLength: 8 });
+  fc.assert(
+    fc.property(pattern, text, (wanted, name) => {
+      const source = wanted.replaceAll("*", "[^]*").replaceAll("%", "[^/]*");
+      expect(matcher(wanted)(name)).toBe(new RegExp(`^${source}$`).test(name));
+    }),
+    { numRuns: 1000 },
+  );
+  expect(matcher(`*${"a".repeat(1_001)}`)("a".repeat(1_001))).toBe(false);
+  const many = matcher("*a".repeat(20));
+  for (let n = 0; n < 200; n++) expect(many(`${"a".repeat(1_000)}b`)).toBe(false);
+});
+
 test("strings that are written read as what they were", () => {
   fc.assert(
     fc.property(fc.string({ unit: "grapheme-ascii" }), (text) => {

@@ -12,10 +12,11 @@ import type { Mailbox } from "./state/mailbox.ts";
 import { RECORD_NAME_BYTES_MAX, RECORDS_MAX, VALUE_BYTES_MAX } from "./state/records.ts";
 import { MailState, normalizeInbox } from "./state/state.ts";
 
-/** Octets of a path, levels in it, and mailboxes of an account. */
+/** Octets of a path, levels in it, and mailboxes and subscriptions of an account. */
 export const PATH_BYTES_MAX = 1000;
 export const PATH_DEPTH_MAX = 50;
 export const MAILBOXES_MAX = 10_000;
+const SUBSCRIPTIONS_MAX = 10_000;
 /** How often an op is authored again because others changed what it was made upon. */
 const AUTHOR_TRIES = 10;
 
@@ -147,8 +148,13 @@ export class Mail {
     });
   }
 
+  /** SUBSCRIBE and UNSUBSCRIBE: RFC 9051 §6.3.7; the mailbox need not exist. Errors: `invalid`, `over-quota`. */
   async subscribe(path: string, on: boolean): Promise<void> {
-    await this.push({ kind: "subscribe", path: checkPath(path), on });
+    const { subscriptions } = this.state;
+    const wanted = checkPath(path);
+    if (on && subscriptions.size >= SUBSCRIPTIONS_MAX && !subscriptions.has(wanted))
+      throw new EngineError("over-quota", "too many subscriptions");
+    await this.push({ kind: "subscribe", path: wanted, on });
   }
 
   /** Emails whose bodies are sealed are put into their mailboxes. `since` is the position that was applied before the
