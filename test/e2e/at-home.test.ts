@@ -102,7 +102,12 @@ test("mail that the provider took is read on the device, also what came while th
 });
 
 test("the provider has public facts and its own signing key, and was given no secret", async () => {
-  expect(await filesOf(provider)).toEqual(["keys/lmtp", "restante.toml", `users/${encodeURIComponent(ADA)}.json`]);
+  expect(await filesOf(provider)).toEqual([
+    "keys/lmtp",
+    "keys/seen/ada%40example.org.json",
+    "restante.toml",
+    `users/${encodeURIComponent(ADA)}.json`,
+  ]);
   expect(await filesOf(join(device, "keys"))).toContain("pepper");
   const pepper = await readFile(join(device, "keys", "pepper"));
   const files = (await filesOf(provider)).map((name) => join(provider, name));

@@ -168,7 +168,7 @@ describe("serve --only lmtp", () => {
     lmtp.end();
     const hostKey = /"publicKey":"([^"]+)"/.exec(lmtpOnly.logs())?.[1];
     expect(await lmtpOnly.stop()).toBe(0);
-    expect(await readdir(join(host, "keys"))).toEqual(["lmtp"]);
+    expect((await readdir(join(host, "keys"))).sort()).toEqual(["lmtp", "seen"]);
     await rm(join(data, "store"), { recursive: true });
     await cp(join(host, "store"), join(data, "store"), { recursive: true });
     const trust = { RESTANTE_LOGIN_TRUSTED_HOSTS: hostKey ?? "" };

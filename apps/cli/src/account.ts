@@ -3,10 +3,12 @@ import {
   accountPrefix,
   changePassword,
   deleteAccount,
+  fingerprintOf,
   isRecoveryCode,
   recoverAccount,
   rotateAccount,
   signUp,
+  trustRecord,
 } from "@restante/engine";
 import type { Config } from "@restante/host";
 import { askLine, askNewSecret, askSecret } from "./ask.ts";
@@ -49,9 +51,14 @@ async function add(context: Context, address: string, flags: Flags): Promise<unk
   const password = await askNewSecret(`Password for ${address}: `, flags);
   await checkDirectoryPassword(context, address, password);
   const { recoveryCode } = await signUp({ ...context, pepper: await readPepper(context.config) }, address, password);
+  // Whoever makes an account knows its key.
+  const wasAnother = await trustRecord(context.seenRecords, await getUser(context, address));
   if (flags.json) return { address, recoveryCode };
   return [
     `Made ${address}.`,
+    ...(wasAnother
+      ? [`Other hosts that delivered to it before refuse its mail until: restante lmtp trust ${address}`]
+      : []),
     `Recovery code: ${recoveryCode}`,
     "Keep it where you will find it without this machine: with the password and the code both lost, the mail is lost.",
   ];
@@ -63,6 +70,7 @@ async function show(context: Context, address: string): Promise<unknown> {
     address: user.address,
     account: accountPrefix(user.record).slice(0, -1),
     keyVersion: user.record.keyVersion,
+    key: fingerprintOf(user.record),
   };
 }
 
@@ -119,5 +127,9 @@ async function remove(context: Context, address: string, flags: Flags): Promise<
   if (!flags.yes && (await askLine(`Type ${user.address} to delete it with all its mail: `)) !== user.address)
     throw new Exit(EXIT.failed, "nothing was deleted");
   await deleteAccount(context, user);
-  return [`${user.address} is gone.`];
+  await context.seenRecords.remove(user.address);
+  return [
+    `${user.address} is gone.`,
+    `If the address is given away again, other hosts that delivered to it want: restante lmtp trust ${user.address}`,
+  ];
 }

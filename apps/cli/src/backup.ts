@@ -6,6 +6,7 @@ import {
   measureAccount,
   type ObjectStore,
   restoreAccount,
+  trustRecord,
   type User,
 } from "@restante/engine";
 import {
@@ -139,15 +140,19 @@ export async function restore(config: Config, args: readonly string[], flags: Fl
   await copyIfThere(join(folder, "keys", "lmtp"), places.lmtpKey);
   const hasPepper = await copyIfThere(`${folder}.pepper`, places.pepper);
   await copyIfThere(serverKeyOf(folder), places.serverKey);
+  // Their keys are the operator's word now, also where a newer one was seen.
+  const seen = new UsersFolder(places.seen);
+  for (const user of users) await trustRecord(seen, user);
   if (isEmbedded(config)) await restoreEmbeddedStore(join(folder, "store"), places.store);
   else await restoreObjects(config, join(folder, "store"), users);
   const opens = hasPepper || (await exists(places.pepper));
   if (flags.json) process.stdout.write(`${JSON.stringify({ accounts: accounts.length, pepper: opens })}\n`);
   else
     process.stdout.write(
-      `${accounts.length} accounts restored; mail programs will fetch everything anew\n${
-        opens ? "" : `There is no ${folder}.pepper: passwords won't open, recovery codes will (account recover).\n`
-      }`,
+      `${accounts.length} accounts restored; mail programs will fetch everything anew\n` +
+        `Hosts that deliver elsewhere and saw newer keys want: restante lmtp trust ADDRESS\n${
+          opens ? "" : `There is no ${folder}.pepper: passwords won't open, recovery codes will (account recover).\n`
+        }`,
     );
   return EXIT.well;
 }

@@ -8,6 +8,7 @@ import {
   type Platform,
   ready,
   SERVER_KEY_BYTES,
+  type SeenRecords,
   type SigningKeyPair,
   signingKeyPair,
   Unsettled,
@@ -35,6 +36,8 @@ export interface Context extends AsyncDisposable {
   /** The same, where it judges passwords itself. */
   readonly passwords: PasswordDirectory | undefined;
   readonly platform: Platform;
+  /** What this host delivered by. */
+  readonly seenRecords: SeenRecords;
   /** What this host signs by. */
   readonly signer: SigningKeyPair;
 }
@@ -56,6 +59,7 @@ export async function openContext(config: Config, use: Use = "all"): Promise<Con
     sweepStore: opened.sweep,
     passwords,
     users: passwords ?? new UsersFolder(placesOf(config).users),
+    seenRecords: new UsersFolder(placesOf(config).seen),
     signer,
     platform: {
       crypto,
@@ -96,6 +100,7 @@ interface Places {
   readonly tls: string;
   readonly pepper: string;
   readonly lmtpKey: string;
+  readonly seen: string;
   readonly witness: string;
   readonly cache: string;
   readonly hints: string;
@@ -111,6 +116,7 @@ export function placesOf(config: Config): Places {
     tls: dataPath(config, "tls"),
     pepper: config.login.pepper_file || dataPath(config, "keys", "pepper"),
     lmtpKey: config.lmtp.key_file || dataPath(config, "keys", "lmtp"),
+    seen: dataPath(config, "keys", "seen"),
     witness: dataPath(config, "keys", "witness"),
     cache: dataPath(config, "cache"),
     hints: dataPath(config, "hints"),

@@ -8,6 +8,7 @@ import { check } from "./check.ts";
 import { EXIT, Exit } from "./exit.ts";
 import { exportMail } from "./export.ts";
 import { importMail } from "./import.ts";
+import { lmtp } from "./lmtp.ts";
 import { serve } from "./serve.ts";
 import { copyStore } from "./store-copy.ts";
 import { token } from "./token.ts";
@@ -29,6 +30,7 @@ const HELP = `restante: a mail server whose stored bytes only the mailbox's owne
   restante app-password revoke ADDRESS LABEL
   restante token list ADDRESS              programs that were let in over HTTPS
   restante token revoke ADDRESS ID
+  restante lmtp trust ADDRESS              deliver from this host by the key that is shown for it now
   restante check ADDRESS                   open and count everything in an account
   restante check ADDRESS --repair          make damaged pages anew; set messages apart whose bodies are lost
   restante check ADDRESS --retry           try again to open delivered mail that could not be opened
@@ -92,6 +94,8 @@ async function dispatch(args: readonly string[]): Promise<number> {
       return appPassword(config, rest, flags);
     case "token":
       return token(config, rest, flags);
+    case "lmtp":
+      return lmtp(config, rest, flags);
     case "check":
       return check(config, rest, flags);
     case "backup":

@@ -1,6 +1,6 @@
 import { connect } from "node:net";
 import { hostname } from "node:os";
-import { accountPrefix, Dropbox, EngineError, sweepEnded } from "@restante/engine";
+import { accountPrefix, Dropbox, EngineError, sweepEnded, VouchedUsers } from "@restante/engine";
 import { type Config, ConfigError, dataPath, isLoopbackAddress, listen, parseListenAddress, Tls } from "@restante/host";
 import { createImapServer } from "@restante/imap";
 import { createLmtpServer } from "@restante/lmtp";
@@ -107,11 +107,12 @@ function imapService({ context, login, gate }: People, tls: Tls): Service {
 function lmtpService(context: Context): Service {
   const { config, users, log } = context;
   const deliverer = makeDeliverer(context);
+  const vouched = new VouchedUsers(users, context.seenRecords, log);
   /** By account, whatever the address; what it seals to is looked at each time. */
   const dropboxes = new Map<string, Dropbox>();
   const server = createLmtpServer({
     async findDropbox(address) {
-      const user = await users.find(address);
+      const user = await vouched.find(address);
       if (!user) {
         if (await users.isExpected?.(address)) throw new EngineError("locked", "has not signed in yet");
         return undefined;

@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import type { Server } from "node:net";
-import { type Dropbox, EngineError, type EngineErrorCode, type Handover } from "@restante/engine";
+import { type Dropbox, EngineError, type EngineErrorCode, type Handover, tap } from "@restante/engine";
 import type { SMTPServer, SMTPServerAddress, SMTPServerDataStream, SMTPServerSession } from "smtp-server";
 import { CLOSE_MS, DELIVERIES_AT_ONCE, OVERSIZE_FACTOR_MAX, RECIPIENTS_MAX, SILENCE_MS } from "./limits.ts";
 import { type ListenerTimes, LmtpListener } from "./lmtp-listener.ts";
@@ -17,8 +17,20 @@ export interface LmtpServerOptions {
   /** Octets of a message. */
   readonly sizeMax: number;
   readonly serverName: string;
-  readonly log: (event: { readonly level: "info" | "warn"; readonly event: string; readonly error?: unknown }) => void;
+  readonly log: (event: LmtpEvent) => void;
   readonly times?: Partial<ListenerTimes>;
+}
+
+/** Of a recipient: `delivered` with the size in octets, or `delivery refused` with the reply's code. */
+export interface LmtpEvent {
+  readonly level: "info" | "warn";
+  readonly event: string;
+  readonly id?: string;
+  readonly recipient?: string;
+  readonly size?: number;
+  readonly code?: number;
+  readonly error?: unknown;
+  readonly [field: string]: unknown;
 }
 
 export interface LmtpServer {
@@ -44,22 +56,25 @@ class Reply extends Error {
   }
 }
 
+const NOBODY = "No such user here";
+const LATER = [451, "Try again later"] as const;
+
 /** RFC 2033 over RFC 5321 and RFC 3463. Total on purpose: a new engine code doesn't compile until it has its answer. An
  * unknown outcome is a temporary failure: the client tries again (RFC 1047). */
-const REPLIES: Record<EngineErrorCode, number> = {
-  "not-found": 550,
-  "already-exists": 451,
-  "not-permitted": 550,
-  invalid: 550,
-  conflict: 451,
-  expunged: 451,
-  "over-quota": 452,
-  "too-large": 552,
+const REPLIES: Record<EngineErrorCode, readonly [number, string]> = {
+  "not-found": [550, NOBODY],
+  "already-exists": LATER,
+  "not-permitted": [550, "No mail is taken for this user"],
+  invalid: [550, "The message can't be taken"],
+  conflict: LATER,
+  expunged: LATER,
+  "over-quota": [452, "Mailbox or store is full"],
+  "too-large": [552, "Message is too large"],
   // smtp-server adds 4.2.1 to it, "mailbox not accepting": the 451 that it knows is the system's own trouble.
-  locked: 450,
-  unavailable: 451,
-  "unknown-outcome": 451,
-  corrupt: 451,
+  locked: [450, "Try again later"],
+  unavailable: LATER,
+  "unknown-outcome": LATER,
+  corrupt: LATER,
 };
 
 /** LMTP (RFC 2033): takes mail for the accounts here, sealed as it is stored, one reply a recipient, each only when its
@@ -152,11 +167,11 @@ function serverOptions(
       if (refusal) return callback(refusal);
       findRecipient(address, options).then(
         (recipient) => {
-          if (!recipient) return callback(new Reply(550, "No such user here"));
+          if (!recipient) return callback(new Reply(550, NOBODY));
           accepted.push(recipient);
           callback();
         },
-        (error: unknown) => callback(replyFor(error, options)),
+        (error: unknown) => callback(refuse(error, { recipient: address.address }, options)),
       );
     },
     onData(stream, session, callback) {
@@ -167,7 +182,9 @@ function serverOptions(
       const answer = (replies: readonly (string | Reply)[]): void => callback(null, replies as unknown as string);
       asked
         .then(() => deliver(stream, session, handover, accepted, options))
-        .then(answer, (error: unknown) => answer(accepted.map(() => replyFor(error, options))));
+        .then(answer, (error: unknown) =>
+          answer(accepted.map(({ address }) => refuse(error, { recipient: address }, options))),
+        );
     },
   };
 }
@@ -213,10 +230,15 @@ async function deliver(
       time,
     });
     try {
-      await dropbox.deliver(trace, message, handover);
+      let size = 0;
+      const counted = tap(message, (piece) => {
+        size += piece.length;
+      });
+      await dropbox.deliver(trace, counted, handover);
+      options.log({ level: "info", event: "delivered", id, recipient: address, size });
       return `Delivered ${id}`;
     } catch (error) {
-      return replyFor(error, options);
+      return refuse(error, { id, recipient: address }, options);
     }
   };
   try {
@@ -255,12 +277,18 @@ async function* bounded(stream: SMTPServerDataStream, bytesMax: number): AsyncGe
   if (stream.sizeExceeded) throw new Reply(552, "5.3.4 Message is too large");
 }
 
-function replyFor(error: unknown, options: LmtpServerOptions): Reply {
+/** The reply to what failed. An operator reads why; the client, which is a mail server, only what it may do. */
+function refuse(
+  error: unknown,
+  of: { readonly id?: string; readonly recipient: string },
+  options: LmtpServerOptions,
+): Reply {
+  const reply = replyFor(error);
+  options.log({ level: "warn", event: "delivery refused", ...of, code: reply.responseCode, error });
+  return reply;
+}
+
+function replyFor(error: unknown): Reply {
   if (error instanceof Reply) return error;
-  if (error instanceof EngineError) {
-    options.log({ level: "warn", event: "delivery failed", error });
-    return new Reply(REPLIES[error.code], error.code === "over-quota" ? "Mailbox or store is full" : "Try again later");
-  }
-  options.log({ level: "warn", event: "delivery failed", error });
-  return new Reply(451, "Internal error");
+  return error instanceof EngineError ? new Reply(...REPLIES[error.code]) : new Reply(451, "Internal error");
 }

@@ -119,6 +119,7 @@ function readEntry(bytes: Uint8Array): void {
 const STORED: Readonly<Record<string, Format>> = {
   "sealed-object-1": { ...stored("sealed-object-1", (bytes) => openObject(sealed, bytes)), costly: true },
   "public-record-1": stored("public-record-1", decodePublicRecord),
+  "public-record-2": stored("public-record-2", decodePublicRecord),
   "password-slot-1": stored("password-slot-1", async (bytes) => {
     await openSlot(platform, "slot/password-000001", bytes, password);
     isWeakSlot(bytes);

@@ -15,6 +15,7 @@ import {
   encapsulate,
   encodePublicRecord,
   encodeRing,
+  follows,
   hash,
   hostId,
   makeNote,
@@ -29,6 +30,7 @@ import {
   publicRecord,
   type Ring,
   ready,
+  rotateRing,
   sealObject,
   signingKeyPair,
   utf8,
@@ -218,8 +220,16 @@ const SHAPES: Readonly<Record<string, Shape>> = {
     open: (bytes, _, ring) => expect(encodeRing(ring)).toEqual(bytes),
   },
   "public-record-1": {
-    make: (_, ring) => encodePublicRecord(publicRecord(ring)),
-    open: (bytes, _, ring) => expect(decodePublicRecord(bytes)).toEqual(publicRecord(ring)),
+    make: (_, ring) => encodePublicRecord({ ...publicRecord(ring), proof: undefined }),
+    open: (bytes, _, ring) => expect(decodePublicRecord(bytes)).toEqual({ ...publicRecord(ring), proof: undefined }),
+  },
+  "public-record-2": {
+    make: (platform, ring) => encodePublicRecord(publicRecord(rotateRing(platform, ring))),
+    open(bytes, _, ring) {
+      const record = decodePublicRecord(bytes);
+      expect(follows(record, publicRecord(ring))).toBe(true);
+      expect(record.keyVersion).toBe(2);
+    },
   },
   "password-slot-1": {
     make: (platform, ring) =>

@@ -8,6 +8,7 @@ export { type SalvagedMail, type SalvageReport, salvage } from "./account/care/s
 export { type Deliverer, Dropbox } from "./account/delivery/dropbox.ts";
 export { APPEND_BYTES_MAX, APPEND_EMAILS_MAX, type Prepared } from "./account/delivery/message-writer.ts";
 export { Handover, Unsettled } from "./account/delivery/unsettled.ts";
+export { type SeenRecords, trustRecord, VouchedUsers } from "./account/delivery/vouched-users.ts";
 export {
   type AppPassword,
   addAppPassword,
@@ -45,6 +46,7 @@ export {
 export {
   decodePublicRecord,
   encodePublicRecord,
+  fingerprintOf,
   type PublicRecord,
   ready,
   SERVER_KEY_BYTES,
@@ -59,3 +61,4 @@ export { MailboxView, type Message, type ViewChanges } from "./mail/mailbox-view
 export type { FlagChange } from "./mail/ops/op.ts";
 export type { Mailbox } from "./mail/state/mailbox.ts";
 export { type ObjectStore, StoreError } from "./storage/object-store.ts";
+export { tap } from "./streams.ts";

@@ -7,6 +7,17 @@ export async function* chain(
   yield* rest;
 }
 
+/** The stream, of which `see` sees each piece first. */
+export async function* tap(
+  source: AsyncIterable<Uint8Array>,
+  see: (chunk: Uint8Array) => void,
+): AsyncGenerator<Uint8Array> {
+  for await (const chunk of source) {
+    see(chunk);
+    yield chunk;
+  }
+}
+
 /** A content whole, in memory of its own. */
 export async function collect(content: Uint8Array | AsyncIterable<Uint8Array>): Promise<Uint8Array> {
   if (content instanceof Uint8Array) return content.slice();

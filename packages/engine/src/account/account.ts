@@ -1,6 +1,6 @@
 import { hexText } from "../bay/entry.ts";
 import type { Prefetched } from "../bay/log-objects.ts";
-import { publicRecord, type Ring } from "../crypto/index.ts";
+import type { Ring } from "../crypto/index.ts";
 import { EngineError } from "../errors.ts";
 import type { Contents } from "../mail/contents/contents.ts";
 import type { Threads } from "../mail/contents/threads.ts";
@@ -82,7 +82,7 @@ export class Account {
     this.#idling = idling;
     this.#bay = bay;
     const { store, platform } = place;
-    const prefix = accountPrefix(publicRecord(ring));
+    const prefix = accountPrefix(ring);
     this.prefix = prefix;
     const mail = new Mail(bay, platform.now);
     this.mail = mail;
@@ -129,7 +129,7 @@ export class Account {
 
   static async #open(place: AccountPlace, ring: Ring, { slot, prefetched }: OpenFrom): Promise<Account> {
     const { store, platform } = place;
-    const prefix = accountPrefix(publicRecord(ring));
+    const prefix = accountPrefix(ring);
     const idling = new Set<() => void>();
     const isUrgent = (): boolean => idling.size > 0;
     const log = await openWitnessed(store, prefix, platform, ring, { prefetched, isUrgent });
@@ -266,6 +266,11 @@ export class Account {
     await this.#bay.sync();
     await this.#takeIn.retry();
     return this.#takeIn.unreadable;
+  }
+
+  /** Puts a message to its owner into the mailbox at `path`, unless `about` was told before. Errors: `unavailable`. */
+  tell(path: string, about: string, subject: string, lines: readonly string[]): Promise<void> {
+    return this.#notices.tell(path, about, subject, lines);
   }
 
   /** Mends what can be mended. Errors: `unavailable`. */

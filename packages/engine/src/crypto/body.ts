@@ -3,7 +3,8 @@ import { decodeCbor } from "./cbor.ts";
 import { CryptoError } from "./errors.ts";
 import type { CryptoPlatform } from "./platform.ts";
 import { concat, deriveKey, KEM_CIPHERTEXT_BYTES, KEY_BYTES } from "./primitives.ts";
-import { currentVersion, type PublicRecord, purposeKey, type Ring } from "./ring.ts";
+import type { PublicRecord } from "./record.ts";
+import { currentVersion, purposeKey, type Ring } from "./ring.ts";
 import { openObject, type SealContext, sealObject } from "./sealed-object.ts";
 
 /**

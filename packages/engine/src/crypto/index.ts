@@ -4,6 +4,7 @@ export * from "./kinds.ts";
 export * from "./note.ts";
 export * from "./platform.ts";
 export * from "./primitives.ts";
+export * from "./record.ts";
 export * from "./ring.ts";
 export * from "./sealed-object.ts";
 export * from "./secret.ts";

@@ -15,7 +15,8 @@ import {
   utf8,
   verify,
 } from "./primitives.ts";
-import type { PublicRecord, Ring } from "./ring.ts";
+import type { PublicRecord } from "./record.ts";
+import type { Ring } from "./ring.ts";
 import { openObject, sealObject } from "./sealed-object.ts";
 
 /**

@@ -2,7 +2,7 @@ import { encode } from "cborg";
 import { decodeCbor } from "./cbor.ts";
 import { CryptoError } from "./errors.ts";
 import type { CryptoPlatform } from "./platform.ts";
-import { deriveKey, KEM_PUBLIC_KEY_BYTES, KEY_BYTES, kemKeyPair } from "./primitives.ts";
+import { deriveKey, KEY_BYTES, kemKeyPair } from "./primitives.ts";
 import { Secret } from "./secret.ts";
 
 /**
@@ -23,7 +23,7 @@ export interface RingVersion {
   /** Keys that were derived from the root, by purpose. */
   readonly purposeKeys: Map<Purpose, Secret>;
 }
-export type Purpose = "log" | "page" | "body" | "thread";
+export type Purpose = "log" | "page" | "body" | "thread" | "sign";
 
 const RING_FORMAT = 1;
 
@@ -123,36 +123,4 @@ function isKey(value: unknown): value is Uint8Array {
 
 function badRing(): CryptoError {
   return new CryptoError("corrupt", "key ring can't be read");
-}
-
-/** What a deliverer needs to know of an account. */
-export interface PublicRecord {
-  readonly account: Uint8Array;
-  readonly keyVersion: number;
-  readonly kemPublicKey: Uint8Array;
-}
-
-export function publicRecord(ring: Ring): PublicRecord {
-  const { version, kemPublicKey } = currentVersion(ring);
-  return { account: ring.account, keyVersion: version, kemPublicKey };
-}
-
-export function encodePublicRecord(record: PublicRecord): Uint8Array {
-  return encode([1, record.account, record.keyVersion, record.kemPublicKey]);
-}
-
-/** Throws CryptoError `corrupt`. */
-export function decodePublicRecord(bytes: Uint8Array): PublicRecord {
-  const value = decodeCbor(bytes, "public key record");
-  if (!Array.isArray(value) || value.length !== 4 || value[0] !== 1)
-    throw new CryptoError("corrupt", "bad public key record");
-  const [, account, keyVersion, kemPublicKey] = value as unknown[];
-  const good =
-    account instanceof Uint8Array &&
-    account.length === 16 &&
-    Number.isInteger(keyVersion) &&
-    kemPublicKey instanceof Uint8Array &&
-    kemPublicKey.length === KEM_PUBLIC_KEY_BYTES;
-  if (!good) throw new CryptoError("corrupt", "bad public key record");
-  return { account, keyVersion: keyVersion as number, kemPublicKey };
 }

@@ -1,7 +1,7 @@
 import { createScanner } from "@restante/mime";
 import { type SealContext, sealObject, sealStream } from "../crypto/index.ts";
 import { Rooms } from "../rooms.ts";
-import { chain } from "../streams.ts";
+import { chain, tap } from "../streams.ts";
 import { type Digest, digest } from "./contents/digest.ts";
 
 /** Bodies up to this ride in the note or the log entry; larger ones are objects of their own. */
@@ -69,16 +69,5 @@ async function fill(
     if (size + next.value.length > room.length) return { size, next: next.value };
     room.set(next.value, size);
     size += next.value.length;
-  }
-}
-
-/** The stream, of which `see` sees each piece first. */
-export async function* tap(
-  source: AsyncIterable<Uint8Array>,
-  see: (chunk: Uint8Array) => void,
-): AsyncGenerator<Uint8Array> {
-  for await (const chunk of source) {
-    see(chunk);
-    yield chunk;
   }
 }

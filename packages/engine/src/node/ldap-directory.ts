@@ -7,6 +7,7 @@ import {
   type OwnBucket,
   type PasswordDirectory,
   type Person,
+  replaces,
   type User,
 } from "../account/sign-in/users.ts";
 import { decodePublicRecord, encodePublicRecord, type PublicRecord } from "../crypto/index.ts";
@@ -148,7 +149,7 @@ export class LdapDirectory implements PasswordDirectory {
       for (let tries = 0; tries < UPDATES_MAX; tries++) {
         const entry = await this.#findEntry(client, this.#options.addressAttribute, address);
         const known = entry && this.#person(entry)?.record;
-        if (!known || known.keyVersion >= record.keyVersion) return;
+        if (!known || !replaces(record, known)) return;
         const old = values(entry, this.#options.keyAttribute);
         try {
           // One request, so one change: RFC 4511 §4.6. The old value is named, so it replaces no other.

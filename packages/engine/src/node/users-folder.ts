@@ -1,7 +1,7 @@
 import { type Stats, statSync } from "node:fs";
 import { link, mkdir, readdir, readFile, rename, unlink } from "node:fs/promises";
 import { join } from "node:path";
-import { normalizeAddress, type User, type UserDirectory } from "../account/sign-in/users.ts";
+import { normalizeAddress, replaces, type User, type UserDirectory } from "../account/sign-in/users.ts";
 import { decodePublicRecord, encodePublicRecord } from "../crypto/index.ts";
 import { EngineError } from "../errors.ts";
 import { writeBeside } from "./whole-file.ts";
@@ -63,7 +63,7 @@ export class UsersFolder implements UserDirectory {
 
   async update(user: User): Promise<void> {
     const known = await this.find(user.address);
-    if (!known || known.record.keyVersion >= user.record.keyVersion) return;
+    if (!known || !replaces(user.record, known.record)) return;
     await rename(await this.#write(user), this.#file(user.address));
   }
 

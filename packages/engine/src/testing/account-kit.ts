@@ -4,7 +4,7 @@ import { Unsettled } from "../account/delivery/unsettled.ts";
 import { openLog } from "../account/open-log.ts";
 import type { Platform } from "../account/platform.ts";
 import { FOLDERS } from "../account/sign-in/sign-up.ts";
-import { accountPrefix, type User, type UserDirectory } from "../account/sign-in/users.ts";
+import { accountPrefix, replaces, type User, type UserDirectory } from "../account/sign-in/users.ts";
 import {
   type CryptoPlatform,
   decodeRing,
@@ -144,7 +144,9 @@ export class MemoryUsers implements UserDirectory {
     this.users.push(user);
   }
   async update(user: User): Promise<void> {
-    this.users = this.users.map((known) => (known.address === user.address ? user : known));
+    this.users = this.users.map((known) =>
+      known.address === user.address && replaces(user.record, known.record) ? user : known,
+    );
   }
   async remove(address: string): Promise<void> {
     this.users = this.users.filter((user) => user.address !== address);

@@ -3,19 +3,19 @@ import { asStoreFailure } from "../../bay/store-failure.ts";
 import {
   bodyContext,
   encapsulate,
-  equalBytes,
   hostId,
+  isSameRecord,
   makeNote,
   type SigningKeyPair,
   wrapForDelivery,
 } from "../../crypto/index.ts";
 import { EngineError } from "../../errors.ts";
 import { encodeDelivered } from "../../mail/contents/delivered.ts";
-import { takeBody, tap } from "../../mail/intake.ts";
+import { takeBody } from "../../mail/intake.ts";
 import { bodyName } from "../../mail/ops/names.ts";
 import { folderOf } from "../../storage/object-kinds.ts";
 import type { ObjectStore } from "../../storage/object-store.ts";
-import { chain } from "../../streams.ts";
+import { chain, tap } from "../../streams.ts";
 import type { Platform } from "../platform.ts";
 import { accountPrefix, type User, type UserDirectory } from "../sign-in/users.ts";
 import type { Handover, SealedNote, Unsettled } from "./unsettled.ts";
@@ -51,7 +51,7 @@ export class Dropbox {
 
   /** Whether it seals to the key that this user has. */
   isFor({ record }: User): boolean {
-    return equalBytes(record.kemPublicKey, this.#user.record.kemPublicKey);
+    return record === this.#user.record || isSameRecord(record, this.#user.record);
   }
 
   /**

@@ -7,7 +7,6 @@ import {
   keyedHash,
   parseAppPassword,
   parseToken,
-  publicRecord,
   type Ring,
   type SlotSecret,
   type Token,
@@ -23,6 +22,7 @@ import { isStillListed, type OpenedSlot, openSlots, passwordSecret, trySlot, unl
 import { tokenSlotName } from "../keys/tokens.ts";
 import { AccountSession } from "../session.ts";
 import { Attendances, type Attendant } from "./attendances.ts";
+import { settleRecord } from "./settle-record.ts";
 import { Throttle } from "./throttle.ts";
 import { accountPrefix, normalizeAddress, type User, type UserDirectory } from "./users.ts";
 
@@ -171,7 +171,7 @@ export class Accounts {
   /** A user whose account does not exist. */
   #nobody(address: string): User {
     const account = keyedHash(this.#cacheKey, utf8(address)).subarray(0, 16);
-    return { address, record: { account, keyVersion: 1, kemPublicKey: new Uint8Array(0) } };
+    return { address, record: { account, keyVersion: 1, kemPublicKey: new Uint8Array(0), proof: undefined } };
   }
 
   async #authenticate(user: User, credential: Credential, lane: Argon2Lane): Promise<Entered | undefined> {
@@ -252,7 +252,7 @@ export class Accounts {
       if (!account.mail.state.slots.names.includes(slot)) return undefined;
       open.accepted.set(slot, { digest, terms });
       open.entered = true;
-      await this.#settle(user, copy, weak && { account, slot, secret: weak });
+      await this.#settle(user, copy, account, weak && { slot, secret: weak });
       return { open, slot, terms };
     } catch (error) {
       if (error instanceof SlotUnlisted) {
@@ -310,16 +310,16 @@ export class Accounts {
   async #settle(
     user: User,
     ring: Ring,
-    weak: { readonly account: Account; readonly slot: string; readonly secret: SlotSecret } | undefined,
+    account: Account,
+    weak: { readonly slot: string; readonly secret: SlotSecret } | undefined,
   ): Promise<void> {
-    const { store, platform, users } = this.#options;
-    const record = publicRecord(ring);
+    const { store, platform } = this.#options;
+    // What can't be written to can't tell its owner either.
+    if (account.barred) return;
     try {
-      // A crash came between new keys and their publication.
-      if (record.keyVersion > user.record.keyVersion) await users.update({ address: user.address, record });
-      if (!weak || weak.account.barred) return;
-      const at = { prefix: accountPrefix(record), ring, mail: weak.account.mail };
-      await rehash({ store, platform }, at, weak.slot, weak.secret);
+      await settleRecord(this.#options, user, ring, account);
+      if (weak)
+        await rehash({ store, platform }, { prefix: account.prefix, ring, mail: account.mail }, weak.slot, weak.secret);
     } catch (error) {
       platform.log({ level: "warn", event: "keys can't be put right", error });
     }

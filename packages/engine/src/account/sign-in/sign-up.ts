@@ -98,7 +98,7 @@ async function storeAccount(
   code: Uint8Array | undefined,
 ): Promise<void> {
   const { crypto } = platform;
-  const prefix = accountPrefix(publicRecord(ring));
+  const prefix = accountPrefix(ring);
   const slots: Record<string, SlotSecret> = { [passwordSlotName(crypto, 1)]: passwordSecret(pepper, password) };
   if (code) slots[recoverySlotName(crypto.random(8))] = { kind: "recovery", secret: code };
   for (const [name, secret] of Object.entries(slots))

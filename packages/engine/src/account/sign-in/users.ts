@@ -1,5 +1,5 @@
 import { hexText } from "../../bay/entry.ts";
-import type { PublicRecord } from "../../crypto/index.ts";
+import { equalBytes, follows, isSameRecord, type PublicRecord } from "../../crypto/index.ts";
 
 /** Who has an account here: public facts alone. A process that only delivers needs no more. */
 export interface User {
@@ -18,7 +18,8 @@ export interface UserDirectory {
   prepare?(user: User): Promise<void>;
   /** Throws EngineError `already-exists`. */
   add(user: User): Promise<void>;
-  /** Puts a record with a higher key version in the place of the one there is; a lower one changes nothing. */
+  /** Puts the record in the place of one of the same account, unless that one is it already or follows it
+   * (`crypto/record.ts`): a forged one goes, another host's newer one stays. */
   update(user: User): Promise<void>;
   remove(address: string): Promise<void>;
   /** Whether somebody of this address gets an account at their first sign-in; absent where nobody does. */
@@ -56,6 +57,12 @@ export function normalizeAddress(address: string): string {
 }
 
 /** The prefix of an account's objects: its id, which no name or address shows. */
-export function accountPrefix(record: PublicRecord): string {
-  return `${hexText(record.account)}/`;
+export function accountPrefix({ account }: Pick<PublicRecord, "account">): string {
+  return `${hexText(account)}/`;
+}
+
+/** What {@link UserDirectory.update} goes by: whether `record` takes the place of the `known` one. */
+export function replaces(record: PublicRecord, known: PublicRecord): boolean {
+  if (!equalBytes(record.account, known.account) || isSameRecord(record, known)) return false;
+  return !follows(known, record);
 }

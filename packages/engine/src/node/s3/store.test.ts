@@ -179,7 +179,7 @@ test("a store's date that lags behind its objects' makes no object younger than 
 
 test("long lists come in pages, and a list out of order is refused", async () => {
   const double = await makeDouble();
-  const store = await openStore(double);
+  const store = await openStore(double, {}, { ...QUICK, answerMs: 5000 });
   for (let n = 0; n < 2500; n++)
     double.objects.set(`a/note/${String(n).padStart(4, "0")}`, { bytes: Buffer.from("x"), created: 0 });
   double.objects.set("a/note/folder/", { bytes: Buffer.alloc(0), created: 0 });

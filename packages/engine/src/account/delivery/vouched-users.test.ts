@@ -1,0 +1,85 @@
+import { expect, test } from "vitest";
+import { makeRing, type PublicRecord, publicRecord, rotateRing } from "../../crypto/index.ts";
+import { EngineError } from "../../errors.ts";
+import { crypto, MemoryUsers } from "../../testing/account-kit.ts";
+import type { LogEvent } from "../platform.ts";
+import { trustRecord, VouchedUsers } from "./vouched-users.ts";
+
+const ADDRESS = "ada@example.org";
+
+/** A directory that shows what it is told to, and a host that delivers by it. */
+function setUp(seen = new MemoryUsers()) {
+  const shown: { record: PublicRecord | undefined } = { record: undefined };
+  const events: LogEvent[] = [];
+  const directory = {
+    find: async (address: string) => shown.record && { address, record: shown.record },
+  };
+  const users = new VouchedUsers(directory, seen, (event) => events.push(event));
+  const show = (record: PublicRecord | undefined) => {
+    shown.record = record;
+    return users.find(ADDRESS);
+  };
+  return { show, seen, events, again: () => setUp(seen) };
+}
+
+test("the first record of an address is believed, and those that follow it; another is refused and logged, time and again", async () => {
+  const { show, seen, events, again } = setUp();
+  const ring = makeRing(crypto);
+  const [first, second] = [publicRecord(ring), publicRecord(rotateRing(crypto, ring))];
+  const forged = { ...publicRecord(makeRing(crypto)), account: first.account };
+  expect((await show(first))?.record).toBe(first);
+  for (const bad of [
+    forged,
+    { ...forged, keyVersion: 9 },
+    { ...first, proof: undefined },
+    { ...forged, proof: undefined },
+  ]) {
+    await expect(show(bad)).rejects.toMatchObject({ code: "unavailable" });
+    await expect(show(bad)).rejects.toMatchObject({ code: "unavailable" });
+  }
+  expect(events.filter(({ event }) => event === "public record refused")).toHaveLength(8);
+  expect((await show(second))?.record).toBe(second);
+  // What was replaced is refused like any other.
+  await expect(show(first)).rejects.toMatchObject({ code: "unavailable" });
+  // Another process of the host knows it too.
+  const later = again();
+  await expect(later.show(forged)).rejects.toMatchObject({ code: "unavailable" });
+  await expect(later.show(first)).rejects.toMatchObject({ code: "unavailable" });
+  expect((await later.show(second))?.record).toBe(second);
+  expect(await later.show(undefined)).toBeUndefined();
+  expect(seen.users).toHaveLength(1);
+});
+
+test("a record whose own signature is bad is not even believed at first sight", async () => {
+  const { show, seen } = setUp();
+  const record = publicRecord(makeRing(crypto));
+  const other = publicRecord(makeRing(crypto));
+  await expect(show({ ...record, proof: other.proof })).rejects.toMatchObject({ code: "unavailable" });
+  expect(seen.users).toEqual([]);
+});
+
+test("the operator's trust replaces what was seen, at once and for all processes", async () => {
+  const { show, seen, again } = setUp();
+  const [old, fresh] = [publicRecord(makeRing(crypto)), publicRecord(makeRing(crypto))];
+  await show(old);
+  await expect(show(fresh)).rejects.toMatchObject({ code: "unavailable" });
+  expect(await trustRecord(seen, { address: ADDRESS, record: fresh })).toBe(true);
+  expect(await trustRecord(seen, { address: ADDRESS, record: fresh })).toBe(false);
+  expect((await show(fresh))?.record).toBe(fresh);
+  await expect(again().show(old)).rejects.toMatchObject({ code: "unavailable" });
+});
+
+test("two processes that see an address first at once agree on the record", async () => {
+  const seen = new MemoryUsers();
+  const add = seen.add.bind(seen);
+  // As a folder does.
+  seen.add = async (user) => {
+    if (seen.users.length > 0) throw new EngineError("already-exists", "taken");
+    await add(user);
+  };
+  const [here, there] = [setUp(seen), setUp(seen)];
+  const [one, other] = [publicRecord(makeRing(crypto)), publicRecord(makeRing(crypto))];
+  const results = await Promise.allSettled([here.show(one), there.show(other)]);
+  expect(results.map(({ status }) => status).sort()).toEqual(["fulfilled", "rejected"]);
+  expect(seen.users).toHaveLength(1);
+});
