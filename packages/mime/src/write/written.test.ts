@@ -32,6 +32,7 @@ async function written(message: NewMessage, options: Partial<ComposeOptions> = {
   let text = "";
   for await (const piece of composed.read()) text += Buffer.from(piece).toString("latin1");
   expect(text.length).toBe(composed.length);
+  expect(text.endsWith("\r\n")).toBe(true);
   return text;
 }
 
@@ -179,6 +180,15 @@ describe("fields", () => {
       expect(line.length).toBeLessThanOrEqual(78);
   });
 
+  test("a raw value with a line that is too long is folded", async () => {
+    const value = ` ${"word ".repeat(300)}end`;
+    const lines = (await header({ name: "X", form: "raw", value })).split("\r\n");
+    for (const line of lines) expect(line.length).toBeLessThanOrEqual(78);
+    expect(lines.join("")).toBe(`X:${value}`);
+    const short = ` ${"word ".repeat(190)}end`;
+    expect(await header({ name: "X", form: "raw", value: short })).toBe(`X:${short}`);
+  });
+
   test("what stands once at most can't be asked for twice", () => {
     const twice = (name: string): NewMessage => ({
       headers: [name, name.toUpperCase()].map((one) => ({ name: one, form: "text", value: "a" })),
@@ -247,7 +257,7 @@ describe("parts", () => {
     ["a boundary of one's own", { kind: "multipart", subtype: "x", parameters: { Boundary: "a" }, parts: [BODY] }],
     ["a charset of one's own", { kind: "text", text: "a", parameters: { Charset: "utf-7" } }],
     ["a parameter that is too long", file({ fileName: "a".repeat(2049), disposition: "attachment" })],
-    ["a field that is made", file({ headers: [{ name: "content-type", form: "text", value: "a/b" }] })],
+    ["a field that is made", file({ headers: [{ name: "Content-TYPE", form: "text", value: "a/b" }] })],
     ["HTML that is flowed", { kind: "text", subtype: "html", text: "a", flowed: true }],
     ["a multipart without parts", { kind: "multipart", subtype: "mixed", parts: [] }],
     ["a part of one's own as the message", { kind: "verbatim", content: utf8("Bcc: a@b\r\n\r\n") }],
