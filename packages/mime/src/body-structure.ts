@@ -49,32 +49,99 @@ export function parseStructured(text: string): Structured {
   return result;
 }
 
-/** BODY out of BODYSTRUCTURE: the same without extension data, RFC 9051 §7.5.2. */
+/** BODY out of BODYSTRUCTURE: the same without extension data, RFC 9051 §7.5.2. Throws RangeError on text that
+ * `formatBodyStructure` does not make. */
 export function bodyFromBodyStructure(text: string): string {
-  return formatBasic(parseStructured(text));
+  const reader = new BasicReader(text);
+  const body = reader.part();
+  if (reader.at !== text.length) throw new RangeError("text behind the structure");
+  return body;
 }
 
-function formatBasic(part: Structured): string {
-  if (!isList(part)) throw new RangeError("not a part");
-  if (isList(part[0]) || typeof part[0] !== "string") {
-    let count = part.findIndex((item) => !isList(item));
-    if (count < 0) count = part.length;
-    const children = part.slice(0, count);
-    return `(${children.map(formatBasic).join("")} ${format(part[count])})`;
+/** Values that a part has before its extension data, if it is a message, a text, or something else. */
+const MESSAGE_VALUES = 10;
+const TEXT_VALUES = 8;
+const BASIC_VALUES = 7;
+/** Where a message has the structure of what is in it. */
+const INNER_VALUE = 8;
+const QUOTED = /"[^"\\]*(?:\\[\s\S][^"\\]*)*"/y;
+const FLAT = /[^()"]+/y;
+/** Parts within one another: more than any scanner told of. */
+const STRUCTURE_DEPTH_MAX = 1000;
+
+/** Copies values as they stand, and leaves out what is no part of BODY: nothing is made of them. */
+class BasicReader {
+  readonly #text: string;
+  at = 0;
+  #depth = 0;
+
+  constructor(text: string) {
+    this.#text = text;
   }
-  const isMessage = part[0] === "message" && isList(part[7]);
-  const basic = part.slice(0, isMessage ? 10 : part[0] === "text" ? 8 : 7);
-  return `(${basic.map((item, index) => (isMessage && index === 8 ? formatBasic(item) : format(item))).join(" ")})`;
-}
 
-function isList(value: Structured): value is readonly Structured[] {
-  return Array.isArray(value);
-}
+  part(): string {
+    if (++this.#depth > STRUCTURE_DEPTH_MAX) throw new RangeError("structure is too deep");
+    this.#open();
+    const body = this.#text[this.at] === "(" ? this.#multipart() : this.#single();
+    this.#depth--;
+    // What is left of the part is extension data.
+    while (this.#text[this.at] !== ")") this.#value();
+    this.at++;
+    return `(${body})`;
+  }
 
-function format(value: Structured): string {
-  if (value === undefined) return "NIL";
-  if (typeof value === "number") return String(value);
-  if (typeof value === "string") return `"${value.replace(/["\\]/g, "\\$&")}"`;
-  // Addresses stand side by side, parameters with spaces between: RFC 9051 §9.
-  return `(${value.map(format).join(value.every(isList) && value.length > 0 ? "" : " ")})`;
+  #multipart(): string {
+    let body = "";
+    while (this.#text[this.at] === "(") body += this.part();
+    return `${body} ${this.#value()}`;
+  }
+
+  #single(): string {
+    const type = this.#value();
+    let body = type;
+    let count = type === '"text"' ? TEXT_VALUES : BASIC_VALUES;
+    for (let index = 1; index < count && this.#text[this.at] !== ")"; index++) {
+      this.#space();
+      body += ` ${index === INNER_VALUE ? this.part() : this.#value()}`;
+      if (index === BASIC_VALUES - 1 && type === '"message"' && this.#text[this.at + 1] === "(") count = MESSAGE_VALUES;
+    }
+    return body;
+  }
+
+  #open(): void {
+    if (this.#text[this.at] !== "(") throw new RangeError("not a part");
+    this.at++;
+  }
+
+  #space(): void {
+    if (this.#text[this.at] === " ") this.at++;
+  }
+
+  /** One value as it stands, behind a space if there is one. */
+  #value(): string {
+    this.#space();
+    const start = this.at;
+    if (this.#text[start] === "(") this.#list();
+    else this.#pass(this.#text[start] === '"' ? QUOTED : WORD);
+    if (this.at === start) throw new RangeError("structure ends early");
+    return this.#text.slice(start, this.at);
+  }
+
+  #list(): void {
+    let depth = 0;
+    do {
+      const start = this.at;
+      const sign = this.#text[start];
+      if (sign === "(" || sign === ")") {
+        depth += sign === "(" ? 1 : -1;
+        this.at++;
+      } else this.#pass(sign === '"' ? QUOTED : FLAT);
+      if (this.at === start) throw new RangeError("structure ends early");
+    } while (depth > 0);
+  }
+
+  #pass(pattern: RegExp): void {
+    pattern.lastIndex = this.at;
+    this.at += pattern.exec(this.#text)?.[0].length ?? 0;
+  }
 }

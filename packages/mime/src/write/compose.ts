@@ -138,6 +138,8 @@ class Writer {
     if (part.kind === "leaf") {
       if (!part.isVerbatim) this.#header(head + part.fields, depth);
       this.#body(part.body);
+      // Other bodies end with a line's end themselves, or are not ours to end.
+      if (depth === 0 && part.body.encoding === "base64") this.#text += "\r\n";
       return;
     }
     // Numbers have one length, so that no boundary begins another.

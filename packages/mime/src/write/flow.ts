@@ -45,7 +45,7 @@ function needsStuffing(text: string, at: number): boolean {
   return text[at] === " " || text[at] === ">" || text.startsWith("From ", at);
 }
 
-/** Where a line that begins at `at` is broken: behind spaces, and before something else. */
+/** Where a line that begins at `at` is broken: behind a space, the last one that is near enough. */
 function breakAfter(text: string, at: number, charsMax: number): number {
   if (text.length - at <= charsMax) return text.length;
   for (let end = at + charsMax; end > at; end--) if (isBreak(text, at, end)) return end;
@@ -55,5 +55,5 @@ function breakAfter(text: string, at: number, charsMax: number): number {
 
 /** A line of "-- " alone would be taken for the beginning of a signature: RFC 3676 §4.3. */
 function isBreak(text: string, at: number, end: number): boolean {
-  return text[end - 1] === " " && text[end] !== " " && text.slice(at, end) !== SIGNATURE;
+  return text[end - 1] === " " && text.slice(at, end) !== SIGNATURE;
 }
