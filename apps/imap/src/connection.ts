@@ -221,8 +221,7 @@ export class Connection implements Link {
   #break(error: unknown): void {
     if (!(error instanceof OutputBroken || error instanceof ConnectionEnded))
       this.#options.log({ event: "failed", command: "", error });
-    // What is missing of an answer never comes: the client must not take other octets for it.
-    if (this.#output.isWithinAnswer) this.#socket.destroy();
+    // Nothing of an answer that is missing comes any more, nor anything else.
     this.#closing = true;
     this.#endInput();
   }

@@ -178,3 +178,12 @@ test.each(["imap", "imaps"] as const)("%s: an octet now and then does not make t
   socket.destroy();
   await allGone(server, before);
 });
+
+test("once TLS has begun nothing is said in clear, not even why a client must go", async () => {
+  const server = await startTestServer({ limits: { signInMs: 200 } });
+  const socket = server.connect("imap");
+  const received = new Received(socket);
+  socket.write("a STARTTLS\r\n");
+  await received.until(/^a OK .*\r\n/m);
+  expect(await received.end()).toBe("");
+});

@@ -11,15 +11,15 @@ import { COMMAND_MS, COMMANDS_AT_ONCE, CONNECTIONS_MAX, MESSAGE_MS } from "./lim
 export interface ListenerHooks {
   /** A client sends a command: it has read the replies before it. */
   readonly onCommand: (connectionId: string) => void;
-  readonly times?: Partial<ListenerTimes>;
+  readonly limits?: Partial<ListenerLimits>;
 }
 
-/** Milliseconds. */
-export interface ListenerTimes {
-  /** From a command to the end of the next one. */
+export interface ListenerLimits {
+  /** Milliseconds from a command to the end of the next one. */
   readonly commandMs: number;
   /** The same where a message is between them. */
   readonly messageMs: number;
+  readonly connectionsMax: number;
 }
 
 export class LmtpListener extends SMTPServer {
@@ -41,23 +41,28 @@ export class LmtpListener extends SMTPServer {
 
 class LmtpConnection extends SMTPConnection {
   readonly #hooks: ListenerHooks;
-  readonly #times: ListenerTimes;
+  readonly #limits: ListenerLimits;
   #deadline: NodeJS.Timeout | undefined;
   #commands = 0;
 
   constructor(server: LmtpListener, socket: Socket, options?: SMTPConnectionOptions | null) {
     super(server, socket, options);
     this.#hooks = server.hooks;
-    this.#times = { commandMs: COMMAND_MS, messageMs: MESSAGE_MS, ...server.hooks.times };
+    this.#limits = {
+      commandMs: COMMAND_MS,
+      messageMs: MESSAGE_MS,
+      connectionsMax: CONNECTIONS_MAX,
+      ...server.hooks.limits,
+    };
   }
 
   /** The library holds its greeting back for a tenth of a second: who speaks sooner is a spammer. LMTP's clients are mail
    * servers of the same house. */
   override init(): void {
     this._setListeners(() => {
-      if (this._server.connections.size > CONNECTIONS_MAX) this.send(421, "4.3.2 Too many connections");
+      if (this._server.connections.size > this.#limits.connectionsMax) this.send(421, "4.3.2 Too many connections");
       else this.connectionReady();
-      this.#expect(this.#times.commandMs);
+      this.#expect(this.#limits.commandMs);
     });
   }
 
@@ -71,7 +76,7 @@ class LmtpConnection extends SMTPConnection {
     if (this._closed) return;
     this.#hooks.onCommand(this.id);
     const isData = /^DATA\s*$/i.test(command.subarray(0, 8).toString("latin1"));
-    this.#expect(isData ? this.#times.messageMs : this.#times.commandMs);
+    this.#expect(isData ? this.#limits.messageMs : this.#limits.commandMs);
     super._onCommand(command, callback);
   }
 

@@ -9,7 +9,7 @@ import { SMTPServer } from "smtp-server";
 import { SMTPConnection } from "smtp-server/lib/smtp-connection.js";
 import { expect, test, vi } from "vitest";
 import { RECIPIENTS_MAX } from "./limits.ts";
-import type { ListenerTimes } from "./lmtp-listener.ts";
+import { type ListenerLimits, LmtpListener } from "./lmtp-listener.ts";
 import { createLmtpServer } from "./server.ts";
 
 const LINE = `${"x".repeat(76)}\r\n`;
@@ -36,13 +36,13 @@ function keeping(messages: string[]): Pick<Dropbox, "deliver"> {
 interface Options {
   readonly dropbox?: Pick<Dropbox, "deliver">;
   readonly handover?: Handover;
-  readonly times?: Partial<ListenerTimes>;
+  readonly limits?: Partial<ListenerLimits>;
   readonly sizeMax?: number;
   /** Listens here instead. */
   readonly path?: string;
 }
 
-async function startServer({ dropbox = full, handover, times, sizeMax = 2 ** 30, path }: Options) {
+async function startServer({ dropbox = full, handover, limits, sizeMax = 2 ** 30, path }: Options) {
   const server = createLmtpServer({
     findDropbox: async (address) => (address.startsWith("nobody") ? undefined : (dropbox as Dropbox)),
     connect: () => handover ?? ({ settle: () => undefined, abandon: () => undefined } as unknown as Handover),
@@ -50,7 +50,7 @@ async function startServer({ dropbox = full, handover, times, sizeMax = 2 ** 30,
     sizeMax,
     serverName: "test",
     log: () => undefined,
-    ...(times ? { times } : {}),
+    ...(limits ? { limits } : {}),
   });
   const listener = server.makeListener();
   if (path === undefined) listener.listen(0, "127.0.0.1");
@@ -210,6 +210,36 @@ test("each command tells that replies were read, and the end that the last may n
   expect(told).toEqual(["settle", "abandon"]);
 });
 
+test("beyond the number of connections a client is told to come again later", async () => {
+  const { server, dial } = await startServer({ limits: { connectionsMax: 2 } });
+  const greetings: string[] = [];
+  const sockets = [dial(), dial(), dial()];
+  for (const socket of sockets) greetings.push(String((await once(socket, "data"))[0]));
+  expect(greetings.map((text) => text.slice(0, 9))).toEqual(["220 test ", "220 test ", "421 4.3.2"]);
+  for (const socket of sockets) socket.destroy();
+  await server.stop();
+});
+
+test("nothing is done for a client that went while its command waited for its turn", async () => {
+  const commands: string[] = [];
+  const listener = new LmtpListener({ lmtp: true, authOptional: true }, { onCommand: (id) => commands.push(id) });
+  listener.server.listen(0, "127.0.0.1");
+  await once(listener.server, "listening");
+  const socket = connect((listener.server.address() as AddressInfo).port, "127.0.0.1");
+  await once(socket, "data");
+  const [connection] = listener.connections;
+  connection!._onCommand(Buffer.from("NOOP"));
+  expect(commands).toHaveLength(1);
+  const closed = new Promise<void>((resolve) => {
+    listener.onClose = () => resolve();
+  });
+  socket.destroy();
+  await closed;
+  connection!._onCommand(Buffer.from("NOOP"));
+  expect(commands).toHaveLength(1);
+  await new Promise<void>((resolve) => listener.close(resolve));
+});
+
 test("what of smtp-server is overridden is there", () => {
   const overridden = ["init", "connectionReady", "send", "_onCommand", "_setListeners", "_onClose"] as const;
   for (const name of overridden) expect(SMTPConnection.prototype[name], name).toBeTypeOf("function");
@@ -241,10 +271,10 @@ test.each(Object.keys(STAGES))(
   async (stage) => {
     const folder = mkdtempSync(join(tmpdir(), "restante-lmtp-"));
     for (const path of [undefined, join(folder, "socket")]) {
-      const times = { commandMs: 300, messageMs: 300 };
+      const limits = { commandMs: 300, messageMs: 300 };
       const { server, dial, connections } = await startServer({
         dropbox: keeping([]),
-        times,
+        limits,
         ...(path ? { path } : {}),
       });
       const before = descriptors();

@@ -3,7 +3,7 @@ import type { Server } from "node:net";
 import { type Dropbox, EngineError, type EngineErrorCode, type Handover, tap } from "@restante/engine";
 import type { SMTPServer, SMTPServerAddress, SMTPServerDataStream, SMTPServerSession } from "smtp-server";
 import { CLOSE_MS, DELIVERIES_AT_ONCE, OVERSIZE_FACTOR_MAX, RECIPIENTS_MAX, SILENCE_MS } from "./limits.ts";
-import { type ListenerTimes, LmtpListener } from "./lmtp-listener.ts";
+import { type ListenerLimits, LmtpListener } from "./lmtp-listener.ts";
 import { candidates, type RecipientRules } from "./recipients.ts";
 import { spool } from "./spool.ts";
 import { formatTrace } from "./trace.ts";
@@ -18,7 +18,7 @@ export interface LmtpServerOptions {
   readonly sizeMax: number;
   readonly serverName: string;
   readonly log: (event: LmtpEvent) => void;
-  readonly times?: Partial<ListenerTimes>;
+  readonly limits?: Partial<ListenerLimits>;
 }
 
 /** Of a recipient: `delivered` with the size in octets, or `delivery refused` with the reply's code. */
@@ -86,7 +86,7 @@ export function createLmtpServer(options: LmtpServerOptions): LmtpServer {
       const clients = new Clients(options);
       const server = new LmtpListener(serverOptions(options, clients), {
         onCommand: (id) => clients.find(id)?.handover.settle(),
-        ...(options.times ? { times: options.times } : {}),
+        ...(options.limits ? { limits: options.limits } : {}),
       });
       // Its sockets' errors are the client's going away.
       server.on("error", (error) => options.log({ level: "info", event: "lmtp connection failed", error }));

@@ -23,12 +23,10 @@ export function shakeHands(
     };
     const timer = setTimeout(giveUp, limitMs);
     secured.on("error", giveUp);
-    secured.once("end", giveUp);
     secured.once("close", giveUp);
     secured.once("secure", () => {
       clearTimeout(timer);
       secured.off("error", giveUp);
-      secured.off("end", giveUp);
       secured.off("close", giveUp);
       resolve(secured);
     });

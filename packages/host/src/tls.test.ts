@@ -1,5 +1,5 @@
 import { once } from "node:events";
-import { type AddressInfo, createServer } from "node:net";
+import { type AddressInfo, connect as connectTcp, createServer, type Socket } from "node:net";
 import { connect } from "node:tls";
 import { expect, onTestFinished, test } from "vitest";
 import { shakeHands } from "./handshake.ts";
@@ -60,4 +60,28 @@ test("a client can't have the handshake done again", async () => {
   });
   expect((error as NodeJS.ErrnoException).code).toMatch(/RENEGOTIATION/);
   socket.destroy();
+});
+
+test.each([
+  ["says nothing", () => undefined],
+  ["goes", (socket: Socket) => void socket.destroy()],
+  ["ends its side and waits", (socket: Socket) => void socket.end()],
+  ["resets", (socket: Socket) => void socket.resetAndDestroy()],
+  ["speaks something else", (socket: Socket) => void socket.write("a NOOP\r\n")],
+])("there is no handshake with a client that %s, and its socket is gone", async (_name, go) => {
+  const tls = new Tls({ cert: "", key: "", folder: temporaryFolder(), minVersion: "TLSv1.2", oldSuites: false });
+  await tls.reload();
+  const server = createServer();
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const client = connectTcp({ port: (server.address() as AddressInfo).port, host: "127.0.0.1", allowHalfOpen: true });
+  client.on("error", () => client.destroy());
+  const [socket] = (await once(server, "connection")) as [Socket];
+  socket.on("error", () => socket.destroy());
+  const gone = new Promise((resolve) => socket.once("close", resolve));
+  go(client);
+  expect(await shakeHands(socket, tls.context, 100)).toBeUndefined();
+  await gone;
+  client.destroy();
+  server.close();
 });

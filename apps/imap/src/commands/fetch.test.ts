@@ -1,6 +1,8 @@
 import { type Body, EngineError } from "@restante/engine";
+import { encodeOffsets } from "@restante/mime";
 import { expect, test } from "vitest";
-import { FETCH_ITEMS_MAX } from "../limits.ts";
+import type { ConnectionTimes } from "../connection.ts";
+import { FETCH_ITEMS_MAX, FIELDS_BYTES_MAX } from "../limits.ts";
 import { Received, startTestServer } from "../test-kit.ts";
 
 const PIECE = Buffer.alloc(64 * 1024, "a");
@@ -21,7 +23,11 @@ function bodyOf(pieces: number, failsAt: number, error: () => unknown = damaged)
 }
 
 /** Signed in, with a mailbox whose messages have these bodies. */
-async function selected(bodies: readonly (Body | (() => unknown))[]) {
+async function selected(
+  bodies: readonly (Body | (() => unknown))[],
+  times: Partial<ConnectionTimes> = { idleMs: 400 },
+  kept: { readonly header?: object; readonly summary?: object } = {},
+) {
   const sizes = bodies.map((body) => ("size" in body ? body.size : 10));
   const messages = sizes.map((size, position) => ({ position, row: position, state: { sizeOf: () => size } }));
   const view = {
@@ -42,13 +48,15 @@ async function selected(bodies: readonly (Body | (() => unknown))[]) {
     openView: () => view,
     claimRecent: () => bodies.length + 1,
     keywordsIn: () => [],
+    readHeaders: async () => [kept.header],
+    readSummaries: async () => [kept.summary],
     async openBody({ position }: { readonly position: number }) {
       const body = bodies[position]!;
       if (typeof body === "function") throw body();
       return body;
     },
   };
-  const server = await startTestServer({ account, times: { idleMs: 400 } });
+  const server = await startTestServer({ account, times });
   const socket = server.connect("imap");
   const received = new Received(socket);
   const ask = async (text: string, answer: RegExp): Promise<string> => {
@@ -105,6 +113,7 @@ test("a body that is shorter than it was told is damage too", async () => {
   const short = { ...bodyOf(1, 9), size: 3 * PIECE.length };
   const { ask, received } = await selected([short, { ...bodyOf(20, 30), size: 30 * PIECE.length }]);
   expect(await ask("c FETCH 1 BODY.PEEK[]\r\n", /^c .*\r\n/m)).toMatch(/^c NO \[CORRUPTION\]/);
+  expect(await ask("e FETCH 1 BODY.PEEK[]<70000.10>\r\n", /^e .*\r\n/m)).toMatch(/^e NO \[CORRUPTION\]/);
   await ask("d FETCH 2 BODY.PEEK[]\r\n", /^d .*\r\n/m);
   expect(received.isEnded).toBe(true);
 });
@@ -122,6 +131,80 @@ test("a server that stops, and a client that is silent too long, hear no BYE wit
     await received.end();
     expect(received.text).not.toContain("BYE");
   }
+});
+
+test("nothing is said within a literal whose rest does not come", async () => {
+  let goOn: () => void = () => undefined;
+  const stuck = new Promise<void>((resolve) => {
+    goOn = resolve;
+  });
+  const body: Body = {
+    size: 20 * PIECE.length,
+    async *read() {
+      for (let piece = 0; piece < 10; piece++) yield PIECE;
+      await stuck;
+    },
+  };
+  const { server, received, ask } = await selected([body]);
+  await ask("c FETCH 1 BODY.PEEK[]\r\n", /FETCH/);
+  // By the client's silence.
+  await received.end();
+  expect(received.text).not.toContain("BYE");
+  goOn();
+  await server.stop();
+});
+
+test("a client that does not take what waits for it is cut off, though it says something now and then", async () => {
+  const { server, socket, ask } = await selected([bodyOf(1_000, 1_001)], { drainMs: 300 });
+  await ask("c FETCH 1 BODY.PEEK[]\r\n", /FETCH/);
+  socket.pause();
+  const talk = setInterval(() => socket.write("x"), 50);
+  while (server.gate.counts.connections > 0) await new Promise((resolve) => setTimeout(resolve, 5));
+  clearInterval(talk);
+});
+
+test("items that take long are made in steps that others come between", async () => {
+  const slow = {
+    select: () => {
+      for (const end = performance.now() + 2; performance.now() < end; );
+      return "\r\n";
+    },
+  };
+  const { ask } = await selected([bodyOf(1, 9)], {}, { header: slow, summary: { headerWhole: true } });
+  let rounds = 0;
+  let isOver = false;
+  const count = (): void => {
+    rounds++;
+    if (!isOver) setImmediate(count);
+  };
+  setImmediate(count);
+  const items = new Array(100).fill("BODY.PEEK[HEADER.FIELDS (X)]").join(" ");
+  await ask(`c FETCH 1 (${items})\r\n`, /^c OK .*\r\n/m);
+  isOver = true;
+  expect(rounds).toBeGreaterThan(10);
+});
+
+test("of a header that is not kept whole no more is read than fields are looked for in", async () => {
+  const reads: number[] = [];
+  const sound = bodyOf(60, 61);
+  const body: Body = {
+    size: sound.size,
+    read: (start, end) => {
+      reads.push(end - start);
+      return sound.read(start, end);
+    },
+  };
+  const part = {
+    kind: "leaf",
+    headerStart: 0,
+    bodyStart: 50 * PIECE.length,
+    bodyEnd: sound.size,
+    children: [],
+  } as const;
+  const summary = { headerWhole: false, offsets: encodeOffsets(part) };
+  const { ask } = await selected([body], {}, { header: { text: "" }, summary });
+  await ask("c FETCH 1 BODY.PEEK[HEADER.FIELDS (X)]\r\n", /^c OK .*\r\n/m);
+  expect(reads).toEqual([FIELDS_BYTES_MAX]);
 });
 
 test("items of one FETCH are bounded, and what waits for a slow reader is, whatever they are", async () => {

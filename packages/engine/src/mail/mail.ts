@@ -16,7 +16,7 @@ import { MailState, normalizeInbox } from "./state/state.ts";
 export const PATH_BYTES_MAX = 1000;
 export const PATH_DEPTH_MAX = 50;
 export const MAILBOXES_MAX = 10_000;
-const SUBSCRIPTIONS_MAX = 10_000;
+export const SUBSCRIPTIONS_MAX = 10_000;
 /** How often an op is authored again because others changed what it was made upon. */
 const AUTHOR_TRIES = 10;
 

@@ -2,6 +2,7 @@ import { beforeEach, expect, test, vi } from "vitest";
 import { MemoryPlace } from "../../storage/memory.ts";
 import { clock, dropbox, makeAccount, open, stream } from "../../testing/account-kit.ts";
 import { adding, bareEmail } from "../../testing/email-kit.ts";
+import { SUBSCRIPTIONS_MAX } from "../mail.ts";
 import { openView } from "../mailbox-view.ts";
 import { INBOX_ID } from "../ops/names.ts";
 import type * as Room from "./room.ts";
@@ -95,4 +96,13 @@ test("an append and a copy ask for room for messages; a move and what was delive
   await box.deliver(new Uint8Array(0), stream("Subject: x\r\n\r\nx"));
   await account.refresh();
   expect([count("INBOX"), count("Archive")]).toEqual([2, 3]);
+});
+
+test("subscriptions are bounded; those that are there can be renewed and ended", async () => {
+  const { account, state } = await filled(1);
+  for (let n = state().subscriptions.size; n < SUBSCRIPTIONS_MAX; n++) state().subscriptions.add(`x${n}`);
+  await expect(account.mail.subscribe("one more", true)).rejects.toMatchObject(full);
+  await account.mail.subscribe("INBOX", true);
+  await account.mail.subscribe("INBOX", false);
+  await account.mail.subscribe("one more", true);
 });
