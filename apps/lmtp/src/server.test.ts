@@ -210,6 +210,33 @@ test("each command tells that replies were read, and the end that the last may n
   expect(told).toEqual(["settle", "abandon"]);
 });
 
+test("what a store or the platform says is told to no client", async () => {
+  const words = "SQLITE_FULL: INSERT INTO objects /var/lib";
+  const failures = [
+    new Error(words),
+    ...(["unavailable", "unknown-outcome", "corrupt", "over-quota", "locked"] as const).map(
+      (code) => new EngineError(code, words),
+    ),
+  ];
+  for (const failure of failures) {
+    const failing = {
+      deliver: async () => {
+        throw failure;
+      },
+    };
+    const { socket, until, quit } = await greeted({ dropbox: failing });
+    for (const more of ["", "RCPT TO:<b@x>\r\n"]) {
+      socket.write(`MAIL FROM:<>\r\nRCPT TO:<a@x>\r\n${more}DATA\r\n`);
+      await until(/^354 /m);
+      socket.write("x\r\n.\r\nNOOP\r\n");
+      const answers = await until(/^250 2\.0\.0 OK/m);
+      expect(answers).toMatch(/^4\d\d 4\.\d\.\d (?:Internal error|Try again later|Mailbox or store is full)\r$/m);
+      expect(answers).not.toMatch(/SQL|var/);
+    }
+    await quit();
+  }
+});
+
 test("beyond the number of connections a client is told to come again later", async () => {
   const { server, dial } = await startServer({ limits: { connectionsMax: 2 } });
   const greetings: string[] = [];
