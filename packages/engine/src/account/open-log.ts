@@ -53,7 +53,6 @@ export async function openLog(
     },
     pages,
     sealer,
-    isCurrent: (state, covers) => state.checkpoint?.covers === covers,
     openEnd: (bytes) => openEndMark(bytes, ring.account, platform.trustedHosts),
     ...known,
     breathe,

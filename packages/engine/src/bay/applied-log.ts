@@ -39,8 +39,6 @@ export interface AppliedLogOptions<State, Op, Outcome> extends LogPlace {
   readonly machine: Machine<State, Op, Outcome>;
   readonly snapshots: Snapshots<State>;
   readonly pages: PageStore;
-  /** Whether the log announced the checkpoint that covers entries up to `covers`. */
-  readonly isCurrent: (state: State, covers: number) => boolean;
   /** What an end of this log says; undefined if that is not believed. */
   readonly openEnd: (bytes: Uint8Array) => LogEnd | undefined;
   /** What this host saw of the log before, kept outside the store. */
@@ -71,6 +69,8 @@ export class AppliedLog<State, Op, Outcome> {
   #witness: Witness | undefined;
   #isRolledBack = false;
   #isCutOff = false;
+  #damage: EngineError | undefined;
+  #lostCheckpoint: number | undefined;
 
   constructor(options: AppliedLogOptions<State, Op, Outcome>) {
     this.#options = options;
@@ -110,6 +110,16 @@ export class AppliedLog<State, Op, Outcome> {
     return this.#isCutOff;
   }
 
+  /** What comes next is there and can't be read, or is missing while more comes after it. What was applied is whole. */
+  get isDamaged(): boolean {
+    return this.#damage !== undefined;
+  }
+
+  /** What the newest checkpoint covers that could not be read: all was applied without it. */
+  get lostCheckpoint(): number | undefined {
+    return this.#lostCheckpoint;
+  }
+
   /** Less was applied than the witness saw. */
   get isShort(): boolean {
     return this.#head < (this.#witness?.entry ?? 0);
@@ -117,7 +127,8 @@ export class AppliedLog<State, Op, Outcome> {
 
   /** The log has been read to its end. */
   judgeLength(): void {
-    this.#isRolledBack ||= this.isShort;
+    // What is damaged is not gone.
+    this.#isRolledBack ||= this.isShort && !this.isDamaged;
   }
 
   /** The witness tells of a history that is gone. */
@@ -126,23 +137,28 @@ export class AppliedLog<State, Op, Outcome> {
     this.#witness = undefined;
   }
 
-  /** The newest checkpoint and all that was stored after it, in three round trips. */
+  /** The newest checkpoint and all that was stored after it, in three round trips; where some of that is damaged, what comes
+   * before. Throws EngineError `corrupt` if nothing does. */
   async open(): Promise<void> {
     for (let tries = 1; ; tries++) {
       const prefetched = (tries === 1 && this.#options.prefetched) || (await prefetchLog(this.#options));
-      if (await this.#openFrom(prefetched)) return;
-      if (tries === OPEN_TRIES) throw new EngineError("corrupt", `log entry ${this.#head + 1} is missing`);
+      const missing = await this.#openFrom(prefetched);
+      // The log may have been trimmed meanwhile: then there is a newer checkpoint.
+      if (missing && tries < OPEN_TRIES) continue;
+      this.#damage ??= missing;
+      if (this.#damage && this.#head === 0) throw this.#damage;
+      return;
     }
   }
 
-  /** Resolves with false if an entry in between is missing: the log was trimmed meanwhile, or is damaged. */
-  async #openFrom({ checkpoints, manifest, entries }: Prefetched): Promise<boolean> {
+  /** Resolves with what is missing, if anything is. */
+  async #openFrom({ checkpoints, manifest, entries }: Prefetched): Promise<EngineError | undefined> {
     if (checkpoints.isEnded) await this.#readEndCheckpoint();
     // What no checkpoint covers now is kept for a day at least.
     this.#proof = checkpoints.now;
-    const [newest, before] = checkpoints.covers;
-    if (newest === undefined) return this.#readTail(entries);
-    if (!manifest?.found) return false;
+    const [newest, before = 0] = checkpoints.covers;
+    if (newest === undefined) return this.#missing(await this.#readTail(entries));
+    if (!manifest?.found) return this.#missing(false);
     try {
       const { manifest: opened } = this.log.openManifest(newest, manifest.bytes);
       const [state, tail] = await Promise.all([
@@ -150,15 +166,27 @@ export class AppliedLog<State, Op, Outcome> {
         this.#getEntries(entries.slice(0, ENTRIES_AT_ONCE)),
       ]);
       this.#adopt(opened, state);
-      return await this.#readTail(entries, tail);
+      return this.#missing(await this.#readTail(entries, tail));
     } catch (error) {
-      if (before === undefined || !(error instanceof EngineError && error.code === "corrupt")) throw error;
-      // One that was never announced may have lost its pages; the one before tells whether it was.
-      await this.#load(before);
-      await this.#readTail(await listEntries(this.#options, before));
-      if (this.#options.isCurrent(this.#state, newest)) throw error;
-      return true;
+      if (!isCorrupt(error)) throw error;
+      return this.#openBefore(newest, before, error);
     }
+  }
+
+  /** The same without the newest checkpoint, which can't be read: it was never announced and has lost its pages, or it is
+   * damaged. What it covers lies in the log for a day yet. */
+  async #openBefore(newest: number, before: number, error: EngineError): Promise<EngineError | undefined> {
+    const entries = await listEntries(this.#options, before);
+    if (before > 0) await this.#load(before);
+    else if (entries[0] === 1) this.#begin();
+    else return error;
+    if (!(await this.#readTail(entries))) return error;
+    if (this.#head >= newest) this.#lostCheckpoint = newest;
+    return this.#head >= newest || this.#damage || this.#isCutOff ? undefined : error;
+  }
+
+  #missing(isRead: boolean): EngineError | undefined {
+    return isRead ? undefined : new EngineError("corrupt", `log entry ${this.#head + 1} is missing`);
   }
 
   /** Applies these entries, which a listing showed after the head; `first` were read already. */
@@ -173,7 +201,7 @@ export class AppliedLog<State, Op, Outcome> {
           this.meetEnd(n, read[place]);
           return true;
         }
-        this.apply(n, read[place]);
+        if (!this.tryApply(n, read[place])) return true;
         await breath(read[place].length);
       }
     }
@@ -208,7 +236,12 @@ export class AppliedLog<State, Op, Outcome> {
     }
   }
 
-  #adopt({ covers, hash, writers }: Manifest, state: State): void {
+  /** Goes to where nothing was applied. */
+  #begin(): void {
+    this.#adopt({ covers: 0, hash: new Uint8Array(32), writers: [] }, this.#options.machine.initial());
+  }
+
+  #adopt({ covers, hash, writers }: Omit<Manifest, "body">, state: State): void {
     this.#state = state;
     this.#head = covers;
     this.#hash = hash;
@@ -300,6 +333,20 @@ export class AppliedLog<State, Op, Outcome> {
     }
   }
 
+  /** Applies entry n as it was read from the store. Returns undefined if it is not what was stored there: what was applied
+   * stands, and no more can be told until the store shows another. */
+  tryApply(n: number, bytes: Uint8Array): Outcome[] | undefined {
+    try {
+      const outcomes = this.apply(n, bytes);
+      this.#damage = undefined;
+      return outcomes;
+    } catch (error) {
+      if (!isCorrupt(error)) throw error;
+      this.#damage = error;
+      return undefined;
+    }
+  }
+
   /** Applies entry n, each op a block of its own: all that is lower is known to it. */
   apply(
     n: number,
@@ -336,6 +383,10 @@ export class AppliedLog<State, Op, Outcome> {
     this.#writers.set(writer, sequence);
     if (this.#writers.size > WRITERS_KEPT) this.#writers.delete(this.#writers.keys().next().value!);
   }
+}
+
+function isCorrupt(error: unknown): error is EngineError {
+  return error instanceof EngineError && error.code === "corrupt";
 }
 
 function isZero(bytes: Uint8Array): boolean {

@@ -70,7 +70,6 @@ function open(
     sealer,
     snapshots,
     pages,
-    isCurrent: (state) => state.includes("checkpoint"),
     openEnd: (bytes) =>
       bytes[4] === 1 ? { reason: "deleted", entry: bytes[5]!, previous: new Uint8Array(32) } : undefined,
     writer: (++writers).toString(16).padStart(16, "0") as WriterId,
@@ -160,7 +159,7 @@ describe("the log", () => {
     expect((await open(place)).state).toEqual(["a", "b"]);
   });
 
-  test("an entry that was changed, swapped, cut off or made of another's is found out", async () => {
+  test("an entry that was changed, swapped, cut off or made of another's is found out: what comes before it is read, and nothing pushed", async () => {
     const place = new MemoryPlace();
     const bay = await open(place);
     for (const op of ["a", "b", "c"]) await bay.push({ op });
@@ -180,12 +179,40 @@ describe("the log", () => {
       "cut off": () => place.write(third!, place.objects.get(third!)!.bytes.slice(0, 10)),
       "another's": () => place.write(second!, place.objects.get(third!)!.bytes),
     };
+    const left: Record<string, string[]> = { changed: ["a"], "cut off": ["a", "b"], "another's": ["a"] };
     for (const [what, harm] of Object.entries(damage)) {
       harm();
-      await expect(open(place), what).rejects.toMatchObject({ code: "corrupt" });
+      if (left[what]) {
+        const opener = await open(place, bay.witness);
+        expect([what, opener.state, opener.barred]).toEqual([what, left[what], "damaged"]);
+        await expect(opener.push({ op: "x" })).rejects.toMatchObject({ code: "not-permitted" });
+        await opener.sync();
+        place.rollback(good);
+        // What the store shows again is read on from there.
+        await opener.sync();
+        expect([opener.state, opener.barred]).toEqual([["a", "b", "c"], undefined]);
+      } else await expect(open(place), what).rejects.toMatchObject({ code: "corrupt" });
       place.rollback(good);
     }
     expect((await open(place)).state).toEqual(["a", "b", "c"]);
+  });
+
+  test("who has the log open meets damage as who opens it, by a sync and by a push", async () => {
+    const place = new MemoryPlace();
+    const [reader, pusher] = [await open(place), await open(place)];
+    const elsewhere = new MemoryPlace();
+    await (await open(elsewhere)).push({ op: "a" });
+    const [first] = log(elsewhere);
+    place.write(first!, new Uint8Array(9));
+    await reader.sync();
+    expect([reader.state, reader.barred]).toEqual([[], "damaged"]);
+    await expect(pusher.push({ op: "b" })).rejects.toMatchObject({ code: "not-permitted" });
+    expect([pusher.barred, log(place)]).toEqual(["damaged", [first]]);
+    place.write(first!, elsewhere.objects.get(first!)!.bytes);
+    await pusher.sync();
+    await pusher.push({ op: "b" });
+    await reader.sync();
+    expect(reader.state).toEqual(["a", "b"]);
   });
 
   test("a shortened log, or another of the same length, is found out by who has seen more", async () => {
@@ -216,7 +243,8 @@ describe("the log", () => {
     place.rollback(fork);
     await (await open(place)).push({ op: "other" });
     place.write(third, bytes);
-    await expect(open(place)).rejects.toMatchObject({ code: "corrupt" });
+    const opener = await open(place);
+    expect([opener.state, opener.barred]).toEqual([["a", "other"], "damaged"]);
   });
 
   test("a missing last entry is found out by who has seen it; nothing is pushed upon the rest", async () => {
@@ -252,8 +280,13 @@ describe("the log", () => {
     const good = place.snapshot();
     for (const name of log(place).slice(0, -1))
       for (const witness of [undefined, bay.witness]) {
+        const isFirst = name === log(place)[0];
         place.objects.delete(name);
-        await expect(open(place, witness), name).rejects.toMatchObject({ code: "corrupt" });
+        if (!isFirst) {
+          const opener = await open(place, witness);
+          expect([opener.state, opener.barred]).toEqual([["a"], "damaged"]);
+          await expect(opener.push({ op: "x" })).rejects.toMatchObject({ code: "not-permitted" });
+        } else await expect(open(place, witness), name).rejects.toMatchObject({ code: "corrupt" });
         place.rollback(good);
       }
   });

@@ -28,6 +28,8 @@ export const BATCH_BYTES_MAX: number = 2 ** 20;
 
 /** What is said where nothing can be pushed. */
 export const BARRED = {
+  damaged:
+    "a part of this account is damaged in the store: what came before it can be read, and nothing can be changed (bring a backup of the store back, or take all mail out by restante export --salvage)",
   "rolled-back":
     "the store shows an older history than was seen here before: nothing can be changed until the owner accepts that (restante account accept-history)",
   "cut-off":
@@ -113,9 +115,16 @@ export class LinearBay<State, Op, Outcome> implements Bay<State, Op, Outcome> {
   }
 
   /** Why nothing can be pushed now, though the log can be read; undefined if it can. */
-  get barred(): "rolled-back" | "cut-off" | undefined {
+  get barred(): keyof typeof BARRED | undefined {
+    // Less is shown than was seen because of it: no older history is there to be accepted.
+    if (this.#applied.isDamaged) return "damaged";
     if (this.#applied.isRolledBack) return "rolled-back";
     return this.#applied.isCutOff ? "cut-off" : undefined;
+  }
+
+  /** What the newest checkpoint covers that could not be read when the log was opened: nothing is missing, for now. */
+  get lostCheckpoint(): number | undefined {
+    return this.#applied.lostCheckpoint;
   }
 
   /** Why this log can be read no further: all that is asked from now on is refused by it. */
@@ -319,8 +328,9 @@ export class LinearBay<State, Op, Outcome> implements Bay<State, Op, Outcome> {
       this.#applied.meetEnd(n, bytes);
       throw new EngineError("not-permitted", BARRED["cut-off"]);
     }
+    const outcomes = this.#applied.tryApply(n, bytes);
+    if (!outcomes) throw new EngineError("not-permitted", BARRED.damaged);
     const { head } = this.#log.openEntry(n, bytes);
-    const outcomes = this.#applied.apply(n, bytes, head);
     return head.writer === this.#options.writer && head.sequence === sequence ? outcomes : undefined;
   }
 
@@ -356,7 +366,7 @@ export class LinearBay<State, Op, Outcome> implements Bay<State, Op, Outcome> {
         applied.meetEnd(next, got.bytes);
         return applied.head > from;
       }
-      applied.apply(next, got.bytes);
+      if (!applied.tryApply(next, got.bytes)) return applied.head > from;
       if (got.created > applied.proof) applied.prove(got.created);
       await breath(got.bytes.length);
     }

@@ -67,7 +67,6 @@ class Place {
       sealer,
       snapshots: { capture: (state) => captureMail(state, source), load: loadMail },
       pages,
-      isCurrent: (state, covers) => state.checkpoint?.covers === covers,
       openEnd: () => undefined,
       writer: (++this.#writers).toString(16).padStart(16, "0") as WriterId,
       delay: async () => undefined,

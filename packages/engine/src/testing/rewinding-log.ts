@@ -45,7 +45,7 @@ async function openRewinding(
   open: (options: LinearBayOptions<Rewound, Op, Outcome>) => Promise<History>,
   options: MailBayOptions,
 ): Promise<LinearBay<MailState, Op, Outcome>> {
-  const { machine, snapshots, isCurrent } = options;
+  const { machine, snapshots } = options;
   const load = (body: Uint8Array, pages: PageStore, covers: number) => () => snapshots.load(body, pages, covers);
   const bay = await open({
     ...options,
@@ -76,7 +76,6 @@ async function openRewinding(
         return new Rewound(await copy(), spares(copy));
       },
     },
-    isCurrent: ({ state }, covers) => isCurrent(state, covers),
   });
   const listeners = new Set<() => void>();
   const tell = (): void => {

@@ -108,11 +108,17 @@ export class Upkeep {
   #checkpointIfDue(): void {
     const { entries, bytes } = this.#bay.tail;
     const limits = this.#store.freshen ? LOCAL_TAIL : REMOTE_TAIL;
-    const isDue = entries >= limits.entries || bytes >= limits.bytes;
+    const isDue = entries >= limits.entries || bytes >= limits.bytes || this.#isCurrentLost();
     if (!isDue || this.#bay.barred || this.#disposed) return;
     const waitMs = this.#nextCheckpoint - this.#platform.monotonic();
     if (waitMs > 0) void this.#checkpointLater(waitMs);
     else this.checkpoint().catch((error: unknown) => this.#warn("checkpoint failed", error));
+  }
+
+  /** The checkpoint that others open by is damaged. What it covers leaves the log in a day. */
+  #isCurrentLost(): boolean {
+    const { lostCheckpoint } = this.#bay;
+    return lostCheckpoint !== undefined && lostCheckpoint === this.#state.checkpoint?.covers;
   }
 
   /** When it may be made again, whether anything is written then or not: who comes next should not have to wait for it. */
@@ -137,7 +143,7 @@ export class Upkeep {
 
   async #checkpoint(): Promise<void> {
     await this.#bay.sync();
-    await adoptCheckpoint(this.#bay);
+    await this.#adoptUnlessLost();
     const startedAt = this.#bay.position;
     const upon = this.#state.checkpoint?.covers ?? 0;
     try {
@@ -155,6 +161,19 @@ export class Upkeep {
       await this.#bay.sync();
       if ((this.#state.checkpoint?.covers ?? 0) <= upon) throw error;
       throw new EngineError("conflict", "another checkpoint was made meanwhile", { cause: error });
+    }
+  }
+
+  /** A current checkpoint that is damaged is left behind: the next one is made of the pages before it, unless some of these
+   * are to be deleted. */
+  async #adoptUnlessLost(): Promise<void> {
+    try {
+      await adoptCheckpoint(this.#bay);
+    } catch (error) {
+      const { pages, condemned } = this.#state;
+      const isKept = !namesIn(pages).some((name) => condemned.has(name));
+      if (!(isKept && this.#isCurrentLost() && error instanceof EngineError && error.code === "corrupt")) throw error;
+      this.#platform.log({ level: "error", event: "a checkpoint is damaged; another is made without it", error });
     }
   }
 
