@@ -42,6 +42,7 @@ import type { Site } from "./site.ts";
 
 interface Seen {
   octets: number;
+  requests: number;
   readonly streams: EventStream[];
 }
 
@@ -61,7 +62,14 @@ function site(seen: Seen): Site {
           return json(size);
         },
       },
-      { method: "GET", path: "/", handle: async () => json("well") },
+      {
+        method: "GET",
+        path: "/",
+        async handle() {
+          seen.requests++;
+          return json("well");
+        },
+      },
       { method: "GET", path: "/big", handle: async () => json("x".repeat(20_000_000)) },
       { method: "GET", path: "/events", handle: async () => events((stream) => void seen.streams.push(stream)) },
       {
@@ -84,7 +92,7 @@ function site(seen: Seen): Site {
   };
 }
 
-const nothing = (): Seen => ({ octets: 0, streams: [] });
+const nothing = (): Seen => ({ octets: 0, requests: 0, streams: [] });
 
 /** Everybody else is served as ever. */
 async function expectServed(door: TestDoor): Promise<void> {
@@ -296,6 +304,7 @@ describe("HTTP/2", () => {
     socket.write(PREFACE);
     for (const piece of make()) socket.write(piece);
     await once(socket, "close");
+    expect(seen.requests).toBeLessThanOrEqual(STREAMS_MAX);
     await expectServed(door);
     await expectNothingLeft(door);
   });

@@ -1,6 +1,6 @@
-import { constants, type ServerHttp2Session, type ServerHttp2Stream } from "node:http2";
+import { constants, type Http2ServerRequest, type ServerHttp2Session, type ServerHttp2Stream } from "node:http2";
 import type { Deadlines } from "./deadlines.ts";
-import { CONTROL_FRAMES_PER_MINUTE_MAX, HEADER_MS, IDLE_MS, LINGER_MS } from "./limits.ts";
+import { CONTROL_FRAMES_PER_MINUTE_MAX, HEADER_MS, IDLE_MS, LINGER_MS, STREAMS_MAX } from "./limits.ts";
 
 const MINUTE_MS = 60_000;
 
@@ -39,4 +39,21 @@ export function guardSession(session: ServerHttp2Session, deadlines: Deadlines):
   session.on("remoteSettings", count);
   session.on("error", () => session.destroy());
   session.once("close", () => deadline.end());
+}
+
+/** Requests of each connection in this turn of the event loop. */
+const begun = new WeakMap<Http2Session, number>();
+type Http2Session = Http2ServerRequest["stream"]["session"] & object;
+
+/** Whether a request is one that a client may make: in one turn none can have been answered, so that more than
+ * {@link STREAMS_MAX} were reset in one breath with being made. nghttp2 counts resets too, but only after all that came
+ * with one read is begun. */
+export function isTimely({ stream }: Http2ServerRequest): boolean {
+  const session = stream?.session;
+  if (!session || session.destroyed) return false;
+  const count = (begun.get(session) ?? 0) + 1;
+  if (count === 1) setImmediate(() => begun.delete(session));
+  begun.set(session, count);
+  if (count > STREAMS_MAX) session.destroy(undefined, constants.NGHTTP2_ENHANCE_YOUR_CALM);
+  return count <= STREAMS_MAX;
 }
