@@ -88,6 +88,14 @@ function site(auth: Auth): Site {
       },
       {
         method: "GET",
+        path: "/t/quiet",
+        async handle(request) {
+          request.signedIn();
+          return events((begun) => begun.retry(3_000));
+        },
+      },
+      {
+        method: "GET",
         path: "/t/events",
         async handle(request) {
           using signedIn = await auth.signIn(request, { scope: "mail", opens: "event-stream" });
