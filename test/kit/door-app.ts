@@ -88,6 +88,14 @@ function site(auth: Auth): Site {
       },
       {
         method: "GET",
+        path: "/t/collect",
+        async handle() {
+          globalThis.gc?.();
+          return json("what is dead is gone");
+        },
+      },
+      {
+        method: "GET",
         path: "/t/quiet",
         async handle(request) {
           request.signedIn();
