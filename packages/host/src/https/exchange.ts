@@ -271,11 +271,13 @@ export class Exchange implements DoorRequest {
     else this.#body.fail(new Problem(408, "The body comes too slowly", { headers: { connection: "close" } }));
   }
 
-  /** The answer is out. What is left of the body is read and dropped, for a moment. */
+  /** The answer is out. What is left of a body of HTTP/2 nobody needs to send (RFC 9113 §8.1); by HTTP/1.1 it is read and
+   * dropped, for a moment, or the answer would not be read. */
   #answered(): void {
     if (!isHttp2(this.#raw)) return;
     this.#deadline.expect(LINGER_MS);
-    this.#raw.resume();
+    const { stream } = this.#raw;
+    if (!stream.endAfterHeaders && !stream.readableEnded) stream.close(constants.NGHTTP2_NO_ERROR);
   }
 
   #closed(): void {

@@ -6,7 +6,7 @@ import { letGo } from "../let-go.ts";
 import { answerClientError } from "./client-error.ts";
 import type { Door, Terms } from "./door.ts";
 import type { DoorSocket } from "./door-socket.ts";
-import { type Exchange, isHttp2, PREFLIGHT } from "./exchange.ts";
+import { type Exchange, PREFLIGHT } from "./exchange.ts";
 import { HEADER_BYTES_MAX } from "./limits.ts";
 import { Problem } from "./problem.ts";
 import { isTimely } from "./session-guard.ts";
@@ -30,7 +30,7 @@ export function makeApp(server: HttpServer, sites: readonly Site[], desk: Desk):
   const app = Fastify({
     serverFactory: (handler) =>
       server.on("request", (raw, response) => {
-        if (!isHttp2(raw) || isTimely(raw)) handler(raw, response);
+        if (isTimely(raw)) handler(raw, response);
       }),
     exposeHeadRoutes: false,
     clientErrorHandler: (error, socket) => answerClientError(socket, error),

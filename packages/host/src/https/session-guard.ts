@@ -1,5 +1,6 @@
-import { constants, type Http2ServerRequest, type ServerHttp2Session, type ServerHttp2Stream } from "node:http2";
+import { constants, type ServerHttp2Session, type ServerHttp2Stream } from "node:http2";
 import type { Deadlines } from "./deadlines.ts";
+import { isHttp2, type RawRequest } from "./exchange.ts";
 import { CONTROL_FRAMES_PER_MINUTE_MAX, HEADER_MS, IDLE_MS, LINGER_MS, STREAMS_MAX } from "./limits.ts";
 
 const MINUTE_MS = 60_000;
@@ -42,18 +43,21 @@ export function guardSession(session: ServerHttp2Session, deadlines: Deadlines):
 }
 
 /** Requests of each connection in this turn of the event loop. */
-const begun = new WeakMap<Http2Session, number>();
-type Http2Session = Http2ServerRequest["stream"]["session"] & object;
+const begun = new WeakMap<object, number>();
 
-/** Whether a request is one that a client may make: in one turn none can have been answered, so that more than
- * {@link STREAMS_MAX} were reset in one breath with being made. nghttp2 counts resets too, but only after all that came
- * with one read is begun. */
-export function isTimely({ stream }: Http2ServerRequest): boolean {
-  const session = stream?.session;
-  if (!session || session.destroyed) return false;
-  const count = (begun.get(session) ?? 0) + 1;
-  if (count === 1) setImmediate(() => begun.delete(session));
-  begun.set(session, count);
-  if (count > STREAMS_MAX) session.destroy(undefined, constants.NGHTTP2_ENHANCE_YOUR_CALM);
-  return count <= STREAMS_MAX;
+/**
+ * Whether a request is one that a client may make: in one turn none can have been answered. More than {@link STREAMS_MAX}
+ * of HTTP/2 were reset in one breath with being made: nghttp2 counts resets too, but only after all that came with one read
+ * is begun. By HTTP/1.1 as many may be sent ahead. The connection ends then.
+ */
+export function isTimely(raw: RawRequest): boolean {
+  const connection = isHttp2(raw) ? raw.stream?.session : raw.socket;
+  if (!connection || connection.destroyed) return false;
+  const count = (begun.get(connection) ?? 0) + 1;
+  if (count === 1) setImmediate(() => begun.delete(connection));
+  begun.set(connection, count);
+  if (count <= STREAMS_MAX) return true;
+  if ("goaway" in connection) connection.destroy(undefined, constants.NGHTTP2_ENHANCE_YOUR_CALM);
+  else connection.destroy();
+  return false;
 }
