@@ -69,6 +69,7 @@ function testSite(auth: Auth, held: () => Promise<void>): Site {
         path: "/t/events",
         async handle(request) {
           using signedIn = await auth.signIn(request, { scope: "mail", opens: "event-stream" });
+          await held();
           let open: EventStream | undefined;
           signedIn.attend({
             changed: () => open?.send({ data: "changed" }),
@@ -448,19 +449,20 @@ test("who asks for an event stream and is gone before it begins holds none", asy
   const { base, door, accounts } = await made.process();
   for (let n = 0; n < 20; n++)
     expect((await fetch(`${base}/t/events`, { method: "HEAD", headers: OWNER })).status).toBe(200);
-  // As the first request of a process: it waits for the account, and its sender is gone meanwhile.
-  const fresh = await made.process();
-  for (let n = 0; n < 20; n++) {
+  await until(() => door.counts.exchanges === 0);
+  const go = made.holdRequests();
+  for (let n = 0; n < 8; n++) {
     const gone = new AbortController();
-    const pending = fetch(`${fresh.base}/t/events`, { headers: OWNER, signal: gone.signal }).catch(() => undefined);
-    await until(() => fresh.door.counts.exchanges > 0);
+    const pending = fetch(`${base}/t/events`, { headers: OWNER, signal: gone.signal }).catch(() => undefined);
+    await until(() => door.counts.exchanges === 1);
+    await settle();
     gone.abort();
     await pending;
-    await until(() => fresh.door.counts.exchanges === 0);
+    await until(() => door.counts.exchanges === 0);
   }
-  await until(() => door.counts.exchanges === 0);
-  for (const process of [{ base }, fresh])
-    for (let n = 0; n < 16; n++) expect((await openEvents(`${process.base}/t/events`, OWNER)).status).toBe(200);
+  go();
+  await settle();
+  for (let n = 0; n < 16; n++) expect((await openEvents(`${base}/t/events`, OWNER)).status).toBe(200);
   expect(accounts.openCount).toBe(1);
 });
 

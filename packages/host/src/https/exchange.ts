@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { constants, Http2ServerRequest, type Http2ServerResponse } from "node:http2";
+import { constants, Http2ServerRequest, type Http2ServerResponse, type ServerHttp2Stream } from "node:http2";
 import { gzip } from "node:zlib";
 import type { Client } from "./client.ts";
 import type { Deadline, Deadlines } from "./deadlines.ts";
@@ -76,7 +76,8 @@ export class Exchange implements DoorRequest {
       isWhole: (received: number) => this.#isWhole(received),
     };
     this.#body = new RequestBody(from, deadlines, this.#deadline);
-    response.once("finish", () => this.#answered());
+    // The response of HTTP/2 tells of that only when its stream is closed.
+    if (isHttp2(raw)) raw.stream.once("finish", () => this.#answered(raw.stream));
     response.once("close", () => this.#closed());
     response.on("error", () => this.destroy());
   }
@@ -273,10 +274,8 @@ export class Exchange implements DoorRequest {
 
   /** The answer is out. What is left of a body of HTTP/2 nobody needs to send (RFC 9113 §8.1); by HTTP/1.1 it is read and
    * dropped, for a moment, or the answer would not be read. */
-  #answered(): void {
-    if (!isHttp2(this.#raw)) return;
+  #answered(stream: ServerHttp2Stream): void {
     this.#deadline.expect(LINGER_MS);
-    const { stream } = this.#raw;
     if (!stream.endAfterHeaders && !stream.readableEnded) stream.close(constants.NGHTTP2_NO_ERROR);
   }
 

@@ -71,6 +71,12 @@ function site(seen: Seen): Site {
           return json("well");
         },
       },
+      {
+        method: "POST",
+        path: "/small",
+        bodyBytesMax: 10,
+        handle: async (request) => json((await request.bytes()).length),
+      },
       { method: "GET", path: "/big", handle: async () => json("x".repeat(20_000_000)) },
       { method: "GET", path: "/events", handle: async () => events((stream) => void seen.streams.push(stream)) },
       {
@@ -167,6 +173,13 @@ describe("slow bodies", () => {
       expect(await status).toBe(404);
       await until(() => stream.closed);
       expect(stream.rstCode).toBe(0);
+      // One that was read in part, too.
+      const other = stream2(session2(door), { method: "POST", path: "/small" });
+      const large = replyOf2(other);
+      other.write("x".repeat(11));
+      expect(await large).toBe(413);
+      await until(() => other.closed);
+      expect(other.rstCode).toBe(0);
     } else {
       const socket = await rawSocket(door);
       socket.write("POST /nowhere HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nx");
