@@ -8,11 +8,12 @@ import { need } from "../interop/harness.ts";
 import { BENCHES } from "./benches.ts";
 import { endOf, OUR_SCRIPT, startContender } from "./contender.ts";
 import { writeDocument } from "./document.ts";
+import { benchHttps } from "./https.ts";
 
 /**
- * `npm run bench -- imap|processes|stores [--count N] [--rounds N] [--workloads a,b] [--peers a,b] [--write]`: a fresh
+ * `npm run bench -- imap|processes|stores|https [--count N] [--rounds N] [--workloads a,b] [--peers a,b] [--write]`: a fresh
  * Restante and others side by side, each with a folder of its own, workload by workload; --write puts the tables into
- * docs/benchmarks.md. Others are Dovecots (imap), one process of ours and a Dovecot (processes), or Restante over other
+ * docs/benchmarks.md. https measures what the HTTPS door costs by itself. Others are Dovecots (imap), one process of ours and a Dovecot (processes), or Restante over other
  * stores (stores). Needs root and Debian: what is missing is installed or built.
  *
  * What counts as passed or failed are Restante's own workloads: a wrong answer is a failure. What a peer can't do is
@@ -36,9 +37,17 @@ const { values, positionals } = parseArgs({
   options: { ...COMPARED, peers: string, write: { type: "boolean", default: false } },
 });
 const [kind = "", ...others] = positionals;
+if (kind === "https" && others.length === 0) {
+  need({ curl: "/usr/bin/curl" });
+  const table = await benchHttps();
+  console.log(table);
+  if (values.write) writeDocument(kind, table);
+  console.log("1 passed, 0 failed");
+  process.exit(0);
+}
 if (others.length > 0 || !(kind in BENCHES)) {
   console.error(
-    "npm run bench -- imap|processes|stores [--count N] [--rounds N] [--workloads a,b] [--peers a,b] [--write]",
+    "npm run bench -- imap|processes|stores|https [--count N] [--rounds N] [--workloads a,b] [--peers a,b] [--write]",
   );
   process.exit(2);
 }

@@ -88,14 +88,29 @@ function site(auth: Auth): Site {
       },
       {
         method: "GET",
+        path: "/t/collect",
+        async handle() {
+          globalThis.gc?.();
+          return json("what is dead is gone");
+        },
+      },
+      {
+        method: "GET",
+        path: "/t/quiet",
+        async handle(request) {
+          request.signedIn();
+          return events((begun) => begun.retry(3_000));
+        },
+      },
+      {
+        method: "GET",
         path: "/t/events",
         async handle(request) {
           using signedIn = await auth.signIn(request, { scope: "mail", opens: "event-stream" });
           let open: EventStream | undefined;
-          const leave = signedIn.attend({ changed: () => open?.send({ data: "changed" }), ended: () => open?.end() });
+          signedIn.attend({ changed: () => open?.send({ data: "changed" }), ended: () => open?.end() });
           return events((begun) => {
             open = begun;
-            begun.onEnd(leave);
             begun.send({ data: "begun" });
           });
         },
@@ -109,10 +124,9 @@ function site(auth: Auth): Site {
         async open(request) {
           using signedIn = await auth.signIn(request, { scope: "mail", opens: "web-socket" });
           let open: DoorSocket | undefined;
-          const leave = signedIn.attend({ changed: () => open?.tell("changed"), ended: () => open?.refuse("revoked") });
+          signedIn.attend({ changed: () => open?.tell("changed"), ended: () => open?.refuse("revoked") });
           return (socket) => {
             open = socket;
-            socket.onEnd(leave);
             socket.onText(
               100_000,
               (text) => socket.send(text.toUpperCase()),
@@ -167,6 +181,7 @@ async function serve(data: string, env: NodeJS.ProcessEnv): Promise<void> {
     sites: [auth.site, site(auth)],
     tls: env.APP_TLS === "off" ? undefined : tls,
     gate: new Gate({ networkOf }),
+    networkOf,
     proxies: new TrustedProxies((env.APP_PROXIES ?? "").split(",").filter((item) => item !== "")),
     origin: "",
     compresses: false,

@@ -10,7 +10,7 @@ export async function startDoorApp(
   data: string,
   env: Readonly<Record<string, string>> = {},
 ): Promise<RunningServer & { deliver(): void }> {
-  const child = spawn(process.execPath, [APP, data], {
+  const child = spawn(process.execPath, ["--expose-gc", APP, data], {
     env: { ...process.env, ...env },
     stdio: ["ignore", "pipe", "pipe"],
   });

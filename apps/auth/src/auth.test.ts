@@ -69,14 +69,14 @@ function testSite(auth: Auth, held: () => Promise<void>): Site {
         path: "/t/events",
         async handle(request) {
           using signedIn = await auth.signIn(request, { scope: "mail", opens: "event-stream" });
+          await held();
           let open: EventStream | undefined;
-          const leave = signedIn.attend({
+          signedIn.attend({
             changed: () => open?.send({ data: "changed" }),
             ended: () => open?.end(),
           });
           return events((begun) => {
             open = begun;
-            begun.onEnd(leave);
             begun.send({ data: "begun" });
           });
         },
@@ -90,10 +90,9 @@ function testSite(auth: Auth, held: () => Promise<void>): Site {
         async open(request) {
           using signedIn = await auth.signIn(request, { scope: "mail", opens: "web-socket" });
           let open: DoorSocket | undefined;
-          const leave = signedIn.attend({ changed: () => open?.tell("changed"), ended: () => open?.refuse("revoked") });
+          signedIn.attend({ changed: () => open?.tell("changed"), ended: () => open?.refuse("revoked") });
           return (socket) => {
             open = socket;
-            socket.onEnd(leave);
             socket.tell("begun");
           };
         },
@@ -129,6 +128,7 @@ async function setUp() {
       sites: [auth.site, testSite(auth, () => hold)],
       tls: undefined,
       gate: new Gate({ networkOf: (address) => address }),
+      networkOf: (address) => address,
       proxies: new TrustedProxies(["127.0.0.1"]),
       origin: "https://mail.example.org",
       compresses: false,
@@ -442,6 +442,28 @@ describe("an event stream and a WebSocket", () => {
     await settle();
     expect((await openEvents(`${base}/t/events`, bearer(token))).status).toBe(200);
   });
+});
+
+test("who asks for an event stream and is gone before it begins holds none", async () => {
+  const made = await setUp();
+  const { base, door, accounts } = await made.process();
+  for (let n = 0; n < 20; n++)
+    expect((await fetch(`${base}/t/events`, { method: "HEAD", headers: OWNER })).status).toBe(200);
+  await until(() => door.counts.exchanges === 0);
+  const go = made.holdRequests();
+  for (let n = 0; n < 8; n++) {
+    const gone = new AbortController();
+    const pending = fetch(`${base}/t/events`, { headers: OWNER, signal: gone.signal }).catch(() => undefined);
+    await until(() => door.counts.exchanges === 1);
+    await settle();
+    gone.abort();
+    await pending;
+    await until(() => door.counts.exchanges === 0);
+  }
+  go();
+  await settle();
+  for (let n = 0; n < 16; n++) expect((await openEvents(`${base}/t/events`, OWNER)).status).toBe(200);
+  expect(accounts.openCount).toBe(1);
 });
 
 test("an account has eight requests and four uploads at once, and is told when to come again", async () => {

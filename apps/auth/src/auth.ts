@@ -31,9 +31,9 @@ export interface SignInNeeds {
 /** A request whose sender is known, until it is disposed of. */
 export interface SignedIn extends Disposable {
   readonly session: AccountSession;
-  /** For what goes on after the request, and counts as one of the account's streams: what it is told is the engine's
-   * `Accounts.attend`. Throws Problem 429. */
-  attend(attendant: Attendant): () => void;
+  /** For what goes on after its handler, until its connection ends, and counts as one of the account's streams: what it is
+   * told is the engine's `Accounts.attend`. Throws Problem 429. */
+  attend(attendant: Attendant): void;
 }
 
 /** Lets requests in, by Basic, Bearer or a ticket. */
@@ -60,7 +60,7 @@ export class Auth {
       const taken = this.#turns.take(session.account, turn);
       return {
         session,
-        attend: (attendant) => this.#attend(entered, attendant),
+        attend: (attendant) => this.#attend(entered, attendant, request.signal),
         [Symbol.dispose]: () => {
           taken[Symbol.dispose]();
           entered[Symbol.dispose]();
@@ -94,7 +94,7 @@ export class Auth {
     }
   }
 
-  #attend({ session, attend }: RequestSession, attendant: Attendant): () => void {
+  #attend({ session, attend }: RequestSession, attendant: Attendant, connection: AbortSignal): void {
     const taken = this.#turns.take(session.account, "stream");
     const leave = attend({
       changed: () => attendant.changed(),
@@ -103,10 +103,13 @@ export class Auth {
         attendant.ended();
       },
     });
-    return () => {
+    const end = (): void => {
       taken[Symbol.dispose]();
       leave();
     };
+    // It may be gone before the stream has begun.
+    if (connection.aborted) end();
+    else connection.addEventListener("abort", end, { once: true });
   }
 }
 

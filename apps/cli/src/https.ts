@@ -1,5 +1,5 @@
 import { Auth } from "@restante/auth";
-import { RequestSessions, TICKET_MS, Tickets } from "@restante/engine";
+import { networkOf, RequestSessions, TICKET_MS, Tickets } from "@restante/engine";
 import {
   type Config,
   ConfigError,
@@ -47,6 +47,7 @@ export async function httpsService({ context, accounts, login, gate }: People, t
     sites: [frontPage, auth.site],
     tls: config.https.tls === "on" ? tls : undefined,
     gate,
+    networkOf,
     proxies: new TrustedProxies(config.https.trusted_proxies),
     origin: config.server.origin,
     compresses: config.https.compress,

@@ -94,7 +94,18 @@ export async function openDoor(site: Site, options: TestDoorOptions = {}): Promi
   const log = (line: LogLine): void => void logs.push(line);
   const trusted = new TrustedProxies(proxies);
   const bound = requestsMax === undefined ? {} : { requestsMax };
-  const door = new Door({ sites: [site], tls, gate, proxies: trusted, origin, compresses, log, clock, ...bound });
+  const door = new Door({
+    sites: [site],
+    tls,
+    gate,
+    networkOf: (text) => text,
+    proxies: trusted,
+    origin,
+    compresses,
+    log,
+    clock,
+    ...bound,
+  });
   const server = await door.makeServer();
   const place = await listen(server, parseListenAddress(address));
   onTestFinished(() => door.stop());

@@ -457,6 +457,7 @@ test("the Host header makes no URL", async () => {
 test("a door that closes finishes what is under way, and ends what goes on by itself", async () => {
   const streams: EventStream[] = [];
   let go: () => void = () => undefined;
+  let begun = 0;
   const held = new Promise<void>((resolve) => {
     go = resolve;
   });
@@ -465,6 +466,7 @@ test("a door that closes finishes what is under way, and ends what goes on by it
     method: "GET",
     path: "/slow",
     async handle() {
+      begun++;
       await held;
       return json("done");
     },
@@ -485,10 +487,16 @@ test("a door that closes finishes what is under way, and ends what goes on by it
   const stopped = door.door.stop();
   expect((await stream).status).toBe(200);
   expect((await closed)[0]).toBe(1001);
+  // What comes now is no longer begun.
+  kept[1]!.write("GET /slow HTTP/1.1\r\nHost: x\r\n\r\n");
+  await until(() => door.door.counts.exchanges === 3);
+  expect(begun).toBe(2);
   go();
   expect(await reply).toMatchObject({ status: 200, body: '"done"' });
   await stopped;
   expect(door.door.counts).toMatchObject({ connections: 0, exchanges: 0, sockets: 0 });
+  await until(() => kept[1]!.destroyed);
+  expect(kept[1]!.received).toMatch(/^HTTP\/1\.1 200 [\s\S]*connection: close/);
   // Nobody waits for who has not spoken.
   await until(() => silent.destroyed);
 });

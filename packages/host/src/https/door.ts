@@ -22,6 +22,7 @@ import {
   RESETS_BURST,
   RESETS_PER_SECOND,
   RETRY_AFTER_SECONDS,
+  STRANGER_REQUESTS_MAX,
   STREAMS_MAX,
   TICK_MS,
   WRONG_FRAMES_MAX,
@@ -36,6 +37,8 @@ export interface DoorOptions {
   /** Undefined: in clear and HTTP/1.1, for a proxy in front. */
   readonly tls: Tls | undefined;
   readonly gate: Gate;
+  /** Whose addresses may be one client's. */
+  readonly networkOf: (address: string) => string;
   readonly proxies: TrustedProxies;
   /** What every URL that is told begins with; empty for https://localhost and the port that is listened on. */
   readonly origin: string;
@@ -70,6 +73,8 @@ export class Door {
   readonly #visitors = new Map<string, Visitor>();
   readonly #exchanges = new Set<Exchange>();
   readonly #sockets = new Set<DoorSocket>();
+  /** By network, requests whose senders are not known. */
+  readonly #strangers = new Map<string, number>();
   #isStopping = false;
   #onEnd: () => void = () => undefined;
 
@@ -135,20 +140,26 @@ export class Door {
 
   /** A request and its answer, as long as they last. */
   begin(raw: RawRequest, response: RawResponse, { params, bodyBytesMax }: Terms = NO_TERMS): Exchange {
-    const { proxies, compresses } = this.#options;
+    const { proxies, compresses, networkOf } = this.#options;
     const { socket } = raw;
+    const client = proxies.clientOf(socket, raw.headers);
+    const known = this.#countStranger(networkOf(client.address));
     const exchange: Exchange = new Exchange(
       raw,
       response,
       {
         params,
         bodyBytesMax,
-        client: proxies.clientOf(socket, raw.headers),
+        client,
         compresses,
         isLast: () => this.#isStopping,
         origin: () => this.origin,
-        signedIn: () => this.#visitors.get(endsOf(socket))?.signedIn(),
+        signedIn: () => {
+          known();
+          this.#visitors.get(endsOf(socket))?.signedIn();
+        },
         onEnd: () => {
+          known();
           this.#exchanges.delete(exchange);
           this.#onEnd();
         },
@@ -162,8 +173,9 @@ export class Door {
   /** Answers with what `work` gives, or with the problem that it throws. */
   async serve(exchange: Exchange, work: () => Promise<Answer>, explain?: Site["explain"]): Promise<void> {
     try {
-      const { requestsMax = REQUESTS_AT_ONCE_MAX } = this.#options;
+      const { requestsMax = REQUESTS_AT_ONCE_MAX, networkOf } = this.#options;
       if (this.#exchanges.size > requestsMax || this.#isStopping) throw unavailable("Busy", RETRY_AFTER_SECONDS);
+      if ((this.#strangers.get(networkOf(exchange.address)) ?? 0) > STRANGER_REQUESTS_MAX) throw tooMany();
       if (exchange.headerBytes > HEADER_BYTES_MAX) throw new Problem(431, "The header is too large");
       await exchange.answer(await work());
     } catch (error) {
@@ -269,11 +281,29 @@ export class Door {
     socket.once("close", () => this.#visitors.delete(ends));
   }
 
+  /** Counts a request until the returned function is called, for the first time. */
+  #countStranger(network: string): () => void {
+    this.#strangers.set(network, (this.#strangers.get(network) ?? 0) + 1);
+    let counts = true;
+    return () => {
+      if (!counts) return;
+      counts = false;
+      const left = this.#strangers.get(network)! - 1;
+      if (left > 0) this.#strangers.set(network, left);
+      else this.#strangers.delete(network);
+    };
+  }
+
   #refuse(raw: RawRequest, response: RawResponse, problem: Problem): void {
     void this.serve(this.begin(raw, response), async () => {
       throw problem;
     });
   }
+}
+
+function tooMany(): Problem {
+  const headers = { "retry-after": String(RETRY_AFTER_SECONDS) };
+  return new Problem(429, "Too many requests at once", { jmap: "limit", limit: "maxConcurrentRequests", headers });
 }
 
 function endsOf({ remoteAddress, remotePort, localAddress, localPort }: Socket): string {

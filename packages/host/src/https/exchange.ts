@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { constants, Http2ServerRequest, type Http2ServerResponse } from "node:http2";
+import { constants, Http2ServerRequest, type Http2ServerResponse, type ServerHttp2Stream } from "node:http2";
 import { gzip } from "node:zlib";
 import type { Client } from "./client.ts";
 import type { Deadline, Deadlines } from "./deadlines.ts";
@@ -76,7 +76,8 @@ export class Exchange implements DoorRequest {
       isWhole: (received: number) => this.#isWhole(received),
     };
     this.#body = new RequestBody(from, deadlines, this.#deadline);
-    response.once("finish", () => this.#answered());
+    // The response of HTTP/2 tells of that only when its stream is closed.
+    if (isHttp2(raw)) raw.stream.once("finish", () => this.#answered(raw.stream));
     response.once("close", () => this.#closed());
     response.on("error", () => this.destroy());
   }
@@ -271,11 +272,11 @@ export class Exchange implements DoorRequest {
     else this.#body.fail(new Problem(408, "The body comes too slowly", { headers: { connection: "close" } }));
   }
 
-  /** The answer is out. What is left of the body is read and dropped, for a moment. */
-  #answered(): void {
-    if (!isHttp2(this.#raw)) return;
+  /** The answer is out. What is left of a body of HTTP/2 nobody needs to send (RFC 9113 §8.1); by HTTP/1.1 it is read and
+   * dropped, for a moment, or the answer would not be read. */
+  #answered(stream: ServerHttp2Stream): void {
     this.#deadline.expect(LINGER_MS);
-    this.#raw.resume();
+    if (!stream.endAfterHeaders && !stream.readableEnded) stream.close(constants.NGHTTP2_NO_ERROR);
   }
 
   #closed(): void {

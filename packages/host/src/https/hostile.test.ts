@@ -35,6 +35,7 @@ import {
   LINGER_MS,
   RESETS_BURST,
   SOCKET_PING_MS,
+  STRANGER_REQUESTS_MAX,
   STREAMS_MAX,
   UNREAD_BYTES_MAX,
 } from "./limits.ts";
@@ -42,6 +43,7 @@ import type { Site } from "./site.ts";
 
 interface Seen {
   octets: number;
+  requests: number;
   readonly streams: EventStream[];
 }
 
@@ -61,7 +63,20 @@ function site(seen: Seen): Site {
           return json(size);
         },
       },
-      { method: "GET", path: "/", handle: async () => json("well") },
+      {
+        method: "GET",
+        path: "/",
+        async handle() {
+          seen.requests++;
+          return json("well");
+        },
+      },
+      {
+        method: "POST",
+        path: "/small",
+        bodyBytesMax: 10,
+        handle: async (request) => json((await request.bytes()).length),
+      },
       { method: "GET", path: "/big", handle: async () => json("x".repeat(20_000_000)) },
       { method: "GET", path: "/events", handle: async () => events((stream) => void seen.streams.push(stream)) },
       {
@@ -84,7 +99,7 @@ function site(seen: Seen): Site {
   };
 }
 
-const nothing = (): Seen => ({ octets: 0, streams: [] });
+const nothing = (): Seen => ({ octets: 0, requests: 0, streams: [] });
 
 /** Everybody else is served as ever. */
 async function expectServed(door: TestDoor): Promise<void> {
@@ -156,8 +171,15 @@ describe("slow bodies", () => {
       const status = replyOf2(stream);
       stream.write("x");
       expect(await status).toBe(404);
-      expect(door.door.counts.exchanges).toBe(1);
-      await passUntil(door, LINGER_MS, () => stream.closed);
+      await until(() => stream.closed);
+      expect(stream.rstCode).toBe(0);
+      // One that was read in part, too.
+      const other = stream2(session2(door), { method: "POST", path: "/small" });
+      const large = replyOf2(other);
+      other.write("x".repeat(11));
+      expect(await large).toBe(413);
+      await until(() => other.closed);
+      expect(other.rstCode).toBe(0);
     } else {
       const socket = await rawSocket(door);
       socket.write("POST /nowhere HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nx");
@@ -296,6 +318,7 @@ describe("HTTP/2", () => {
     socket.write(PREFACE);
     for (const piece of make()) socket.write(piece);
     await once(socket, "close");
+    expect(seen.requests).toBeLessThanOrEqual(STREAMS_MAX);
     await expectServed(door);
     await expectNothingLeft(door);
   });
@@ -359,6 +382,54 @@ describe("HTTP/2", () => {
 });
 
 describe("connections", () => {
+  test("requests that are sent ahead by the thousand end the connection; a few are answered in order", async () => {
+    for (const plain of [true, false]) {
+      const seen = nothing();
+      const door = await openDoor(site(seen), { plain });
+      const some = await rawSocket(door);
+      some.write("GET / HTTP/1.1\r\nHost: x\r\n\r\n".repeat(20));
+      await until(() => some.received.split('"well"').length === 21);
+      some.destroy();
+      const many = await rawSocket(door);
+      many.write("GET / HTTP/1.1\r\nHost: x\r\n\r\n".repeat(2_000));
+      await once(many, "close");
+      expect(seen.requests).toBeLessThanOrEqual(20 + STREAMS_MAX);
+      await expectServed(door);
+      await expectNothingLeft(door);
+    }
+  });
+
+  test("strangers of one network have so many requests at once, and who is known more", async () => {
+    let go: () => void = () => undefined;
+    const held = new Promise<void>((resolve) => {
+      go = resolve;
+    });
+    const waiting: Site = {
+      routes: [
+        {
+          method: "GET",
+          path: "/wait",
+          async handle(request) {
+            if (request.query.has("known")) request.signedIn();
+            await held;
+            return json("waited");
+          },
+        },
+      ],
+    };
+    const door = await openDoor(waiting, { plain: true, proxies: ["127.0.0.1"] });
+    const ask = (address: string, path = "/wait") => http1(door, { path, headers: { "x-forwarded-for": address } });
+    const running = Array.from({ length: 20 }, () => ask("192.0.2.1", "/wait?known"));
+    running.push(...Array.from({ length: STRANGER_REQUESTS_MAX }, () => ask("192.0.2.1")));
+    await until(() => door.door.counts.exchanges === STRANGER_REQUESTS_MAX + 20);
+    const more = await ask("192.0.2.1");
+    expect([more.status, more.headers["retry-after"]]).toEqual([429, "1"]);
+    running.push(ask("192.0.2.2"));
+    await until(() => door.door.counts.exchanges === STRANGER_REQUESTS_MAX + 21);
+    go();
+    for (const reply of await Promise.all(running)) expect(reply.status).toBe(200);
+  });
+
   test("half-closed sockets are closed", async () => {
     for (const plain of [true, false]) {
       const door = await openDoor(site(nothing()), { plain });

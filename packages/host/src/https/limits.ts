@@ -19,7 +19,9 @@ export const TICK_MS = 1_000;
 
 /** Requests at once of one process. */
 export const REQUESTS_AT_ONCE_MAX = 10_000;
-/** Streams at once of one HTTP/2 connection: RFC 9113 §5.1.2. */
+/** Requests at once of one network (an IPv4 address, an IPv6 /64) whose senders are not known, or not yet. */
+export const STRANGER_REQUESTS_MAX = 200;
+/** Streams at once of one HTTP/2 connection (RFC 9113 §5.1.2), and requests of any in one turn of the event loop. */
 export const STREAMS_MAX = 100;
 /** Streams that a client resets at once, and each second from then on: beyond it the connection ends. */
 export const RESETS_BURST = 200;

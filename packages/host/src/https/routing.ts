@@ -9,6 +9,7 @@ import type { DoorSocket } from "./door-socket.ts";
 import { type Exchange, PREFLIGHT } from "./exchange.ts";
 import { HEADER_BYTES_MAX } from "./limits.ts";
 import { Problem } from "./problem.ts";
+import { isTimely } from "./session-guard.ts";
 import type { Answer, Route, Site, SocketRoute } from "./site.ts";
 
 /** Methods that a path may be asked by; others no path knows. */
@@ -27,7 +28,10 @@ interface Opening {
 export function makeApp(server: HttpServer, sites: readonly Site[], desk: Desk): FastifyInstance {
   const socketPaths = new Set(sites.flatMap(({ sockets = [] }) => sockets.map(({ path }) => path)));
   const app = Fastify({
-    serverFactory: (handler) => server.on("request", handler),
+    serverFactory: (handler) =>
+      server.on("request", (raw, response) => {
+        if (isTimely(raw)) handler(raw, response);
+      }),
     exposeHeadRoutes: false,
     clientErrorHandler: (error, socket) => answerClientError(socket, error),
     frameworkErrors: (_error, request, reply) => void answer(request, reply, throwing(400, "The path can't be read")),

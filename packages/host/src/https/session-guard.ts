@@ -1,6 +1,7 @@
 import { constants, type ServerHttp2Session, type ServerHttp2Stream } from "node:http2";
 import type { Deadlines } from "./deadlines.ts";
-import { CONTROL_FRAMES_PER_MINUTE_MAX, HEADER_MS, IDLE_MS, LINGER_MS } from "./limits.ts";
+import { isHttp2, type RawRequest } from "./exchange.ts";
+import { CONTROL_FRAMES_PER_MINUTE_MAX, HEADER_MS, IDLE_MS, LINGER_MS, STREAMS_MAX } from "./limits.ts";
 
 const MINUTE_MS = 60_000;
 
@@ -39,4 +40,24 @@ export function guardSession(session: ServerHttp2Session, deadlines: Deadlines):
   session.on("remoteSettings", count);
   session.on("error", () => session.destroy());
   session.once("close", () => deadline.end());
+}
+
+/** Requests of each connection in this turn of the event loop. */
+const begun = new WeakMap<object, number>();
+
+/**
+ * Whether a request is one that a client may make: in one turn none can have been answered. More than {@link STREAMS_MAX}
+ * of HTTP/2 were reset in one breath with being made: nghttp2 counts resets too, but only after all that came with one read
+ * is begun. By HTTP/1.1 as many may be sent ahead. The connection ends then.
+ */
+export function isTimely(raw: RawRequest): boolean {
+  const connection = isHttp2(raw) ? raw.stream?.session : raw.socket;
+  if (!connection || connection.destroyed) return false;
+  const count = (begun.get(connection) ?? 0) + 1;
+  if (count === 1) setImmediate(() => begun.delete(connection));
+  begun.set(connection, count);
+  if (count <= STREAMS_MAX) return true;
+  if ("goaway" in connection) connection.destroy(undefined, constants.NGHTTP2_ENHANCE_YOUR_CALM);
+  else connection.destroy();
+  return false;
 }

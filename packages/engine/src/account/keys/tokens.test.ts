@@ -151,6 +151,20 @@ test("an expired token is refused, ends who came in by it, makes room, and goes 
   await Promise.all([server.dispose(), other.dispose()]);
 });
 
+test("one that expired while nobody looked is refused by its label", async () => {
+  const ada = await setUpAda();
+  const time = new HandTime();
+  const first = serverOf(ada, time);
+  const { token } = await (await first.login("ada", FIRST, HERE)).addToken({ label: "a", days: 1, scope: "mail" });
+  await first.dispose();
+  await time.pass(DAY_MS);
+  const server = serverOf(ada, time);
+  expect([...ada.place.objects.keys()].some((name) => name.includes("slot/token-"))).toBe(true);
+  await expect(server.loginByToken(token, HERE)).rejects.toMatchObject(refused);
+  expect(server.openCount).toBe(0);
+  await server.dispose();
+});
+
 test("one that expired opens nothing, though its object is put back", async () => {
   const ada = await setUpAda();
   const time = new HandTime();

@@ -86,6 +86,17 @@ test("a password that was changed elsewhere is refused at the next request", asy
   await accounts.dispose();
 });
 
+test("so is one of a store that tells of nothing by itself", async () => {
+  const { tools, user, store, ask, addToken, accounts } = await setUp();
+  Object.defineProperty(store, "freshen", { value: undefined });
+  store.watch = () => () => undefined;
+  const { token, id } = await addToken();
+  await ask({ kind: "token", token });
+  await revokeToken(tools, user(), FIRST, id);
+  await expect(ask({ kind: "token", token })).rejects.toMatchObject(refused);
+  await accounts.dispose();
+});
+
 test("the same password goes on where the account has new keys", async () => {
   const { tools, user, ask, accounts } = await setUp();
   await ask();
@@ -203,6 +214,28 @@ describe("who attends", () => {
       await accounts.dispose();
     },
   );
+
+  test("is told of its last way in by the log, before its slot is gone", async () => {
+    const { seen, tools, user, store, accounts } = await attending("password");
+    // The server can't look for slots.
+    const list = store.list.bind(store);
+    store.list = (prefix, options) =>
+      prefix.includes("/slot/") ? new Promise(() => undefined) : list(prefix, options);
+    await changePassword(tools, user(), FIRST, SECOND);
+    await settle();
+    expect(seen.ended).toBe(1);
+    await accounts.dispose();
+  });
+
+  test("stays when the password is sealed anew while nobody has keys", async () => {
+    const { seen, place, time } = await attending("password");
+    await time.pass(KEEP_OPEN_MS + SESSION_KEPT_MS);
+    const [name, { bytes }] = [...place.objects].find(([key]) => key.includes("slot/password-"))!;
+    place.write(name.replace(/-[^-]*$/, "-0000000000000000"), bytes);
+    place.objects.delete(name);
+    await time.pass(2 * ATTENDANCE_LOOK_MS);
+    expect(seen.ended).toBe(0);
+  });
 
   test("is told that the last way in has ended", async () => {
     const { seen, tools, user, accounts } = await attending("password");
