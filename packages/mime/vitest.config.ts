@@ -3,6 +3,8 @@ import { defineConfig } from "vitest/config";
 const config: ReturnType<typeof defineConfig> = defineConfig({
   test: {
     include: ["src/**/*.test.ts"],
+    // The counting matcher calls itself for each turn of a repeated group: 4 MB of stack, in KB.
+    execArgv: ["--stack-size=4000"],
     testTimeout: 60_000,
     hookTimeout: 60_000,
     reporters: ["default", "json"],
