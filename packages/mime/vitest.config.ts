@@ -5,7 +5,7 @@ const config: ReturnType<typeof defineConfig> = defineConfig({
     include: ["src/**/*.test.ts"],
     // The counting matcher calls itself for each turn of a repeated group: 4 MB of stack, in KB.
     execArgv: ["--stack-size=4000"],
-    testTimeout: 60_000,
+    testTimeout: 240_000,
     hookTimeout: 60_000,
     reporters: ["default", "json"],
     outputFile: { json: ".reports/vitest.json" },
