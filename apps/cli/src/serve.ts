@@ -87,6 +87,7 @@ function imapService({ context, login, gate }: People, tls: Tls): Service {
   const { config, log } = context;
   const server = createImapServer({
     signIn: loggedSignIn(login, "imap", log),
+    plainLogin: config.imap.plain_login,
     secureContext: () => tls.context,
     gate,
     log: (event) => log(event.event === "failed" ? { level: "error", ...event } : { level: "debug", ...event }),

@@ -44,6 +44,8 @@ import { ImapSyntaxError, Parser } from "./wire/parser.ts";
  */
 export interface ConnectionOptions {
   readonly signIn: (user: string, password: string, address: string) => Promise<AccountSession>;
+  /** Where passwords are taken without TLS. */
+  readonly plainLogin: "loopback" | "never";
   /** For STARTTLS. */
   readonly secureContext: () => SecureContext;
   readonly log: (event: ConnectionEvent) => void;
@@ -135,7 +137,7 @@ export class Connection implements Link {
   }
 
   get loginAllowed(): boolean {
-    return this.secure || isLoopback(this.address);
+    return this.secure || (this.#options.plainLogin === "loopback" && isLoopback(this.address));
   }
 
   get startTlsOffered(): boolean {
@@ -448,6 +450,6 @@ function refusal(command: Command<unknown> | undefined, reason: "too-long" | "li
   return { status: "BAD", text: "Literal is too large" };
 }
 
-export function isLoopback(address: string): boolean {
+function isLoopback(address: string): boolean {
   return address === "" || address === "::1" || address.startsWith("127.") || address.startsWith("::ffff:127.");
 }

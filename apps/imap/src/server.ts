@@ -8,6 +8,8 @@ import { BACKLOG_BYTES_MAX } from "./limits.ts";
 
 export interface ImapServerOptions {
   readonly signIn: (user: string, password: string, address: string) => Promise<AccountSession>;
+  /** Where passwords are taken without TLS: a proxy on this machine makes all who come through it look like loopback. */
+  readonly plainLogin: "loopback" | "never";
   /** The certificate now in force; asked for each connection, so that it may be renewed. */
   readonly secureContext: () => SecureContext;
   /** Bounds the connections of the process, of whichever service. */

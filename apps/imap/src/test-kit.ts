@@ -24,6 +24,7 @@ export async function startTestServer(options: {
   readonly signIn?: (user: string, password: string) => Promise<AccountSession>;
   readonly limits?: Partial<GateLimits>;
   readonly times?: Partial<ConnectionTimes>;
+  readonly plainLogin?: "never";
 }): Promise<TestServer> {
   const folder = mkdtempSync(join(tmpdir(), "restante-imap-"));
   const tls = new Tls({ cert: "", key: "", folder, minVersion: "TLSv1.2", oldSuites: false });
@@ -33,6 +34,7 @@ export async function startTestServer(options: {
   const events: ConnectionEvent[] = [];
   const server = createImapServer({
     signIn: options.signIn ?? (async () => options.account as AccountSession),
+    plainLogin: options.plainLogin ?? "loopback",
     secureContext: () => tls.context,
     gate,
     log: (event) => events.push(event),

@@ -99,7 +99,7 @@ const SETTINGS: Readonly<Record<string, Readonly<Record<string, Setting>>>> = {
     catch_all: text(""),
     key_file: text(""),
   },
-  imap: { listen: list("127.0.0.1:1143") },
+  imap: { listen: list("127.0.0.1:1143"), plain_login: text("loopback", ["loopback", "never"]) },
   imaps: { listen: list("127.0.0.1:1993") },
   https: {
     listen: list("127.0.0.1:1443"),
@@ -175,7 +175,7 @@ export interface Config {
     readonly catch_all: string;
     readonly key_file: string;
   };
-  readonly imap: { readonly listen: readonly string[] };
+  readonly imap: { readonly listen: readonly string[]; readonly plain_login: "loopback" | "never" };
   readonly imaps: { readonly listen: readonly string[] };
   readonly https: {
     readonly listen: readonly string[];
