@@ -14,7 +14,7 @@ const WAYS = ["in clear", "TLS, HTTP/1.1", "TLS, HTTP/2"] as const;
 type Way = (typeof WAYS)[number];
 const WARM_UP = 1_000;
 const REQUESTS = 3_000;
-const ROUNDS = 5;
+const ROUNDS = 3;
 const STREAMS = { few: 100, many: 900 } as const;
 /** Linux counts processor time so. */
 const CLOCK_TICK_MS = 10;
