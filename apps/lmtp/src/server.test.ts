@@ -316,6 +316,8 @@ test.each(Object.keys(STAGES))(
           else {
             // An octet now and then is no silence.
             const drip = setInterval(() => socket.write("x"), 20);
+            // Its octets may cross the server's end.
+            socket.on("error", () => clearInterval(drip));
             socket.once("close", () => clearInterval(drip)).resume();
             await once(socket, "close");
           }

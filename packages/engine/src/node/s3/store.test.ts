@@ -9,7 +9,7 @@ import { Hints } from "../hints.ts";
 import { PART_BYTES, S3_LIMITS, type S3Limits } from "./settings.ts";
 import { openS3Store, type S3Store } from "./store.ts";
 
-const QUICK: S3Limits = { ...S3_LIMITS, connectMs: 300, answerMs: 300, bodyIdleMs: 300, retryMs: 5, pollUrgentMs: 20 };
+const QUICK: S3Limits = { ...S3_LIMITS, connectMs: 700, answerMs: 700, bodyIdleMs: 700, retryMs: 5, pollUrgentMs: 20 };
 
 const open: { dispose(): Promise<void> }[] = [];
 afterEach(async () => {
