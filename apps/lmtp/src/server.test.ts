@@ -317,9 +317,9 @@ test.each(Object.keys(STAGES))(
             // An octet now and then is no silence.
             const drip = setInterval(() => socket.write("x"), 20);
             // Its octets may cross the server's end.
-            socket.on("error", () => clearInterval(drip));
-            socket.once("close", () => clearInterval(drip)).resume();
-            await once(socket, "close");
+            socket.on("error", () => clearInterval(drip)).resume();
+            await new Promise((resolve) => socket.once("close", resolve));
+            clearInterval(drip);
           }
           return socket;
         }),
