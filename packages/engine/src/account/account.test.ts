@@ -227,10 +227,24 @@ describe("rollback", () => {
     return {
       read: async (account) => kept.get(account),
       write: async (account, witness) => void kept.set(account, witness),
+      replace: async (account, witness) => void kept.set(account, witness),
       isRestored: async () => false,
       clearRestored: async () => undefined,
     };
   }
+
+  test("what was acknowledged is witnessed before the next is: a process that is killed has seen it", async () => {
+    const place = new MemoryPlace(() => clock.now++);
+    const { ring } = await makeAccount(place);
+    const keeper = witnesses();
+    const account = await open(place, ring(), { witnesses: keeper });
+    for (let n = 0; n < 5; n++) {
+      await account.mail.push({ kind: "raise", seconds: n });
+      await platform.delay(1);
+      expect((await keeper.read(account.prefix.slice(0, -1)))?.entry).toBe(account.position);
+    }
+    await account.dispose();
+  });
 
   test("a store that shows an older history is found out; the account is read-only until its owner accepts it", async () => {
     const place = new MemoryPlace(() => clock.now++);

@@ -26,9 +26,6 @@ const TAKE_IN_WAIT_MS = 2000;
 /** How long an account that nothing was written to is taken for fresh: what failed is tried again then. */
 const FRESH_MS = 60_000;
 
-/** Entries after which the witness is kept anew. */
-const WITNESS_ENTRIES = 32;
-
 export interface AccountPlace {
   readonly store: ObjectStore;
   readonly platform: Platform;
@@ -69,7 +66,9 @@ export class Account {
   /** Sessions that wait for changes. */
   readonly #idling: Set<() => void>;
   #sessions = 0;
-  #witnessed = 0;
+  /** The last entry that the host's witness names, and the write of it that is under way. */
+  #witnessed = -1;
+  #keeping: Promise<void> | undefined;
   /** The store's version when all that was in it had been applied and taken in. */
   #freshVersion: number | undefined;
   #freshSince = 0;
@@ -99,11 +98,10 @@ export class Account {
       bay.onApplied(() => {
         // Another process pushed the owner's word for it.
         if (bay.rolledBack && bay.state.epoch > epoch) bay.acceptHistory();
-        this.#witnessIfDue();
+        this.#keepWitness();
       }),
     );
-    this.#witnessed = bay.position;
-    void this.#keepWitness();
+    this.#keepWitness();
     for (const mailbox of bay.state.liveMailboxes()) this.#recentFrom.set(mailbox.id, mailbox.uidNext);
     const tell = (name?: string): void => {
       this.#takeIn.tell(name);
@@ -198,23 +196,29 @@ export class Account {
     for (const stop of this.#stopWatching) stop();
     await this.#takeIn.end();
     await this.upkeep.dispose();
-    await this.#keepWitness();
+    await this.#keeping;
     await this.#bay.dispose();
     this.contents.dispose();
     this.#threads.dispose();
     this.#ring[Symbol.dispose]();
   }
 
-  /** Keeps what was seen of the log outside the store. */
-  async #keepWitness(): Promise<void> {
-    const isKept = await keepWitness(this.#bay, this.#place.platform, hexText(this.#ring.account));
-    if (isKept) this.#witnessed = this.#bay.position;
+  /** Keeps what was seen of the log outside the store, as it is seen: one write at a time. */
+  #keepWitness(): void {
+    this.#keeping ??= this.#keepSeen().then((isKept) => {
+      this.#keeping = undefined;
+      if (isKept && this.#witnessed < this.#bay.position) this.#keepWitness();
+    });
   }
 
-  #witnessIfDue(): void {
-    if (this.#bay.position - this.#witnessed < WITNESS_ENTRIES) return;
-    this.#witnessed = this.#bay.position;
-    void this.#keepWitness();
+  /** Resolves with whether it is kept. */
+  async #keepSeen(): Promise<boolean> {
+    while (this.#witnessed < this.#bay.position) {
+      const { position } = this.#bay;
+      if (!(await keepWitness(this.#bay, this.#place.platform, hexText(this.#ring.account)))) return false;
+      this.#witnessed = position;
+    }
+    return true;
   }
 
   /** Moves to the present: others' changes, and what was delivered before the call, if that takes no longer than
@@ -332,6 +336,6 @@ async function checkListed(bay: MailLog, slot: string): Promise<void> {
  * between, it is said once more. */
 async function tellRestored(bay: MailLog, { witnesses, now }: Platform, account: string): Promise<void> {
   await new Mail(bay, now).push({ kind: "raise", seconds: Math.floor(now() / 1000) });
-  await witnesses?.write(account, bay.witness);
+  await witnesses?.replace(account, bay.witness);
   await witnesses?.clearRestored(account);
 }

@@ -90,7 +90,8 @@ export async function openWitnessed(
 
 /** Keeps what was seen of the log outside the store. Resolves with whether it is kept: if not, a rollback goes unseen. */
 export async function keepWitness(bay: MailLog, { witnesses, log }: Platform, account: string): Promise<boolean> {
-  if (bay.rolledBack) return false;
+  // It never goes back.
+  if (bay.barred) return false;
   try {
     await witnesses?.write(account, bay.witness);
     return true;

@@ -22,10 +22,15 @@ export interface Platform {
   readonly log: (event: LogEvent) => void;
 }
 
-/** Keeps a witness an account (by its id in hex): lost ones only mean that a rollback goes unseen once. */
+/** Keeps a witness an account (by its id in hex), of all processes of a host: lost ones only mean that a rollback goes unseen
+ * once. */
 export interface WitnessKeeper {
+  /** The furthest that any process of the host has seen. */
   read(account: string): Promise<Witness | undefined>;
+  /** Called for all that is applied: it survives the process, and a power cut may cost the last ones. */
   write(account: string, witness: Witness): Promise<void>;
+  /** Forgets what was further: the owner accepted another history. Durable when it resolves. */
+  replace(account: string, witness: Witness): Promise<void>;
   /** Whether this host's operator restored the account's store: then an older history is no surprise, and every
    * UIDVALIDITY has to rise. */
   isRestored(account: string): Promise<boolean>;

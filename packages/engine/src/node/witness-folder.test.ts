@@ -1,7 +1,8 @@
-import { mkdtemp, readdir, rm } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, rm, utimes, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
+import type { Witness } from "../bay/applied-log.ts";
 import { witnessFolder } from "./witness-folder.ts";
 
 let folder: string;
@@ -10,13 +11,44 @@ beforeEach(async () => {
 });
 afterEach(() => rm(folder, { recursive: true }));
 
-test("of many that are kept at once one stands, whole, and nothing else is left", async () => {
-  const keeper = witnessFolder(join(folder, "witness"));
+const witness = (entry: number): Witness => ({ entry, hash: new Uint8Array(32).fill(entry) });
+
+test("of what several processes saw the furthest stands, in whatever order they write", async () => {
+  const keepers = Array.from({ length: 3 }, () => witnessFolder(folder));
   for (let round = 0; round < 20; round++) {
-    const kept = Array.from({ length: 10 }, (_, n) => ({ entry: 10 ** n, hash: new Uint8Array(32).fill(n) }));
-    await Promise.all(kept.map((witness) => keeper.write("0a", witness)));
-    expect(kept).toContainEqual(await keeper.read("0a"));
+    const entries = keepers.map((_, n) => round * 5 + ((n * 2 + round) % 5));
+    await Promise.all(keepers.map((keeper, n) => keeper.write("0a", witness(entries[n]!))));
+    expect(await witnessFolder(folder).read("0a")).toEqual(witness(Math.max(...entries)));
   }
-  expect(await readdir(join(folder, "witness"))).toEqual(["0a.json"]);
-  expect(await keeper.read("0b")).toBeUndefined();
+  expect(await readdir(join(folder, "0a"))).toHaveLength(3);
+  expect(await keepers[0]!.read("0b")).toBeUndefined();
+});
+
+test("what the owner accepted stands alone, also behind what was seen", async () => {
+  const [here, there] = [witnessFolder(folder), witnessFolder(folder)];
+  await there.write("0a", witness(9));
+  await here.write("0a", witness(8));
+  await here.replace("0a", witness(3));
+  expect(await there.read("0a")).toEqual(witness(3));
+  await there.write("0a", witness(4));
+  expect(await here.read("0a")).toEqual(witness(4));
+});
+
+test("a file of an earlier release is read; one that was half written is none; stale ones go, but never the furthest", async () => {
+  const text = (entry: number): string => JSON.stringify({ entry, hash: Buffer.alloc(32, entry).toString("hex") });
+  await writeFile(join(folder, "0a.json"), text(5));
+  const keeper = witnessFolder(folder);
+  expect(await keeper.read("0a")).toEqual(witness(5));
+  await mkdir(join(folder, "0a"));
+  await writeFile(join(folder, "0a", "torn.json"), text(7).slice(0, 20));
+  await writeFile(join(folder, "0a", "old.json"), text(6));
+  const days = new Date(Date.now() - 2 * 24 * 60 * 60_000);
+  for (const name of ["0a.json", "0a/old.json"]) await utimes(join(folder, name), days, days);
+  expect(await keeper.read("0a")).toEqual(witness(6));
+  expect(await readdir(folder)).toEqual(["0a"]);
+  await keeper.write("0a", witness(4));
+  expect(await keeper.read("0a")).toEqual(witness(6));
+  await keeper.write("0a", witness(10));
+  expect(await keeper.read("0a")).toEqual(witness(10));
+  expect(await readdir(join(folder, "0a"))).not.toContain("old.json");
 });

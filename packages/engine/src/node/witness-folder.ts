@@ -1,35 +1,86 @@
-import { mkdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
+import { randomBytes } from "node:crypto";
+import { constants } from "node:fs";
+import { mkdir, open, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { WitnessKeeper } from "../account/platform.ts";
-import { writeBeside } from "./whole-file.ts";
+import type { Witness } from "../bay/applied-log.ts";
 
-/** Witnesses as one small file an account, in the host's own folder, outside the store. */
+/** Octets of a witness: written in place, so always as many. */
+const WITNESS_BYTES = 128;
+/** A file that no process has written to for so long may go, if another shows more. */
+const STALE_MS: number = 24 * 60 * 60_000;
+
+/**
+ * Witnesses in the host's own folder, outside the store: a folder an account, and in it a small file a process, so that
+ * none goes back whichever process is slow. What earlier releases wrote, one file an account, is read too.
+ */
 export function witnessFolder(folder: string): WitnessKeeper {
-  const file = (account: string): string => join(folder, `${account}.json`);
+  const own = `${randomBytes(8).toString("hex")}.json`;
+  const placeOf = (account: string): string => join(folder, account);
+  const filesOf = async (account: string): Promise<string[]> => {
+    const names = (await readdir(placeOf(account)).catch(absentIsUndefined)) ?? [];
+    return [join(folder, `${account}.json`), ...names.map((name) => join(placeOf(account), name))];
+  };
+  const write = async (account: string, { entry, hash }: Witness, isDurable: boolean): Promise<void> => {
+    await mkdir(placeOf(account), { recursive: true, mode: 0o700 });
+    const text = JSON.stringify({ entry, hash: Buffer.from(hash).toString("hex") }).padEnd(WITNESS_BYTES);
+    const file = await open(join(placeOf(account), own), constants.O_WRONLY | constants.O_CREAT, 0o600);
+    try {
+      await file.write(text, 0);
+      if (isDurable) await file.sync();
+    } finally {
+      await file.close();
+    }
+  };
   return {
     async isRestored(account) {
-      const found = await stat(restoredMark(folder, account)).catch((error: NodeJS.ErrnoException) => {
-        if (error.code !== "ENOENT") throw error;
-      });
-      return found !== undefined;
+      return (await stat(restoredMark(folder, account)).catch(absentIsUndefined)) !== undefined;
     },
     async clearRestored(account) {
       await rm(restoredMark(folder, account), { force: true });
     },
     async read(account) {
-      const text = await readFile(file(account), "utf8").catch((error: NodeJS.ErrnoException) => {
-        if (error.code !== "ENOENT") throw error;
-      });
-      if (text === undefined) return undefined;
-      const { entry, hash } = JSON.parse(text) as { entry: number; hash: string };
-      return { entry, hash: new Uint8Array(Buffer.from(hash, "hex")) };
+      const files = await filesOf(account);
+      const seen = (await Promise.all(files.map(readWitness))).filter((item) => item !== undefined);
+      const furthest = seen.reduce<Seen | undefined>(
+        (best, item) => (best && best.witness.entry >= item.witness.entry ? best : item),
+        undefined,
+      );
+      const isStale = (item: Seen): boolean => item !== furthest && Date.now() - item.writtenMs > STALE_MS;
+      await Promise.all(seen.filter(isStale).map(({ file }) => rm(file, { force: true })));
+      return furthest?.witness;
     },
-    async write(account, { entry, hash }) {
-      await mkdir(folder, { recursive: true, mode: 0o700 });
-      const text = JSON.stringify({ entry, hash: Buffer.from(hash).toString("hex") });
-      await rename(await writeBeside(file(account), text), file(account));
+    write: (account, witness) => write(account, witness, false),
+    async replace(account, witness) {
+      await write(account, witness, true);
+      const others = (await filesOf(account)).filter((file) => file !== join(placeOf(account), own));
+      await Promise.all(others.map((file) => rm(file, { force: true })));
     },
   };
+}
+
+interface Seen {
+  readonly file: string;
+  readonly writtenMs: number;
+  readonly witness: Witness;
+}
+
+/** What a power cut left half written is none. */
+async function readWitness(file: string): Promise<Seen | undefined> {
+  const [text, facts] = await Promise.all([
+    readFile(file, "utf8").catch(absentIsUndefined),
+    stat(file).catch(absentIsUndefined),
+  ]);
+  if (text === undefined || facts === undefined) return undefined;
+  const found = /^\{"entry":(\d+),"hash":"([0-9a-f]{64})"\}\s*$/.exec(text);
+  if (!found) return undefined;
+  const witness = { entry: Number(found[1]), hash: new Uint8Array(Buffer.from(found[2]!, "hex")) };
+  return { file, writtenMs: facts.mtimeMs, witness };
+}
+
+function absentIsUndefined(error: NodeJS.ErrnoException): undefined {
+  if (error.code === "ENOENT") return undefined;
+  throw error;
 }
 
 /** Marks that the store of these accounts was restored: their owners' next sign-in says so in the log. */

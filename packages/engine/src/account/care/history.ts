@@ -15,6 +15,6 @@ export async function acceptHistory(tools: SlotTools, user: User, secret: string
     bay.acceptHistory();
     await mail.push({ kind: "raise", seconds: Math.floor(platform.now() / 1000) });
     // It is accepted once it is kept: that may not fail with a warning alone, as it may elsewhere.
-    await platform.witnesses?.write(hexText(ring.account), bay.witness);
+    await platform.witnesses?.replace(hexText(ring.account), bay.witness);
   });
 }
