@@ -25,8 +25,8 @@ test("a stream ends when its token is ended by another process, and hears what t
   other.deliver();
   await expect.poll(() => text, { timeout: 60_000 }).toContain("changed");
   expect((await fetch(`${there}/auth/tokens/${id}`, { method: "DELETE", headers: owner })).status).toBe(204);
-  expect((await fetch(`${here}/t`, { method: "POST", headers: bearer })).status).toBe(401);
   await expect.poll(() => isOver, { timeout: 60_000 }).toBe(true);
+  expect((await fetch(`${here}/t`, { method: "POST", headers: bearer })).status).toBe(401);
   expect(await Promise.all([one.stop(), other.stop()])).toEqual([0, 0]);
   await removeDataFolder(data);
 });
