@@ -25,6 +25,16 @@ const scenes = readdirSync(FOLDER)
   .filter((file) => file.endsWith(".txt"))
   .sort();
 
+test("every command has a scene", () => {
+  const folder = join(import.meta.dirname, "../apps/imap/src/commands");
+  const sources = readdirSync(folder).map((file) => readFileSync(join(folder, file), "utf8"));
+  const names = sources.flatMap((source) => [...source.matchAll(/name: "([A-Z]+)"/g)].map(([, name]) => name!));
+  const texts = scenes.map((scene) => readFileSync(join(FOLDER, scene), "utf8")).join("\n");
+  const said = new Set([...texts.matchAll(/^\d+ C: \S+ (?:UID )?([A-Z]+)/gm)].map(([, name]) => name!));
+  expect(names.length).toBeGreaterThan(25);
+  expect(names.filter((name) => !said.has(name))).toEqual([]);
+});
+
 let accounts: string;
 const userOf = (scene: string): string => `${scene.replace(/\W/g, "-")}@example.org`;
 
