@@ -9,7 +9,14 @@ import { Hints } from "../hints.ts";
 import { PART_BYTES, S3_LIMITS, type S3Limits } from "./settings.ts";
 import { openS3Store, type S3Store } from "./store.ts";
 
-const QUICK: S3Limits = { ...S3_LIMITS, connectMs: 300, answerMs: 300, bodyIdleMs: 300, retryMs: 5, pollUrgentMs: 20 };
+const QUICK: S3Limits = {
+  ...S3_LIMITS,
+  connectMs: 5000,
+  answerMs: 5000,
+  bodyIdleMs: 5000,
+  retryMs: 5,
+  pollUrgentMs: 20,
+};
 
 const open: { dispose(): Promise<void> }[] = [];
 afterEach(async () => {
@@ -63,7 +70,7 @@ async function* pieces(size: number, piece = 300_000): AsyncGenerator<Uint8Array
 }
 /** Limits for a fault: those that the clock judges take short ones, the others have time on a busy machine. */
 const limitsFor = ({ kind }: S3Fault): S3Limits =>
-  kind === "hang" || kind === "half" ? { ...QUICK, answerMs: 500, bodyIdleMs: 500 } : { ...QUICK, answerMs: 5000 };
+  kind === "hang" || kind === "half" ? { ...QUICK, answerMs: 500, bodyIdleMs: 500 } : QUICK;
 const busy: S3Fault = { kind: "refused", status: 503, code: "ServiceUnavailable" };
 
 test.each<S3Fault>([busy, { kind: "cut" }, { kind: "hang" }, { kind: "lost-answer" }, { kind: "half" }])(
@@ -182,7 +189,7 @@ test("a store's date that lags behind its objects' makes no object younger than 
 
 test("long lists come in pages, and a list out of order is refused", async () => {
   const double = await makeDouble();
-  const store = await openStore(double, {}, { ...QUICK, answerMs: 5000 });
+  const store = await openStore(double);
   for (let n = 0; n < 2500; n++)
     double.objects.set(`a/note/${String(n).padStart(4, "0")}`, { bytes: Buffer.from("x"), created: 0 });
   double.objects.set("a/note/folder/", { bytes: Buffer.alloc(0), created: 0 });
@@ -197,7 +204,7 @@ test("long lists come in pages, and a list out of order is refused", async () =>
 
 test("no more than so many requests are on their way at once, interactive ones first", async () => {
   const double = await makeDouble();
-  const store = await openStore(double, {}, { ...QUICK, readsMax: 2, writesMax: 2, answerMs: 5000 });
+  const store = await openStore(double, {}, { ...QUICK, readsMax: 2, writesMax: 2 });
   const order: string[] = [];
   double.fault = ({ key }) => {
     order.push(key);
@@ -212,7 +219,11 @@ test("no more than so many requests are on their way at once, interactive ones f
 
 test("an answer that drips is cut off: it must come at a least rate", async () => {
   const double = await makeDouble();
-  const store = await openStore(double, {}, { ...QUICK, attempts: 1, bytesPerSecondMin: 100_000 });
+  const store = await openStore(
+    double,
+    {},
+    { ...QUICK, answerMs: 300, bodyIdleMs: 300, attempts: 1, bytesPerSecondMin: 100_000 },
+  );
   await store.put("a/body/1", bytes(1000));
   double.fault = () => ({ kind: "trickle" });
   await expect(store.get("a/body/1")).rejects.toMatchObject({ code: "unavailable" });
