@@ -1,0 +1,126 @@
+import { expect, test } from "vitest";
+import type { WriterId } from "../../bay/writer.ts";
+import { adding, bareEmail } from "../../testing/email-kit.ts";
+import { mailMachine } from "../mail.ts";
+import { bodyName, INBOX_ID } from "../ops/names.ts";
+import type { Op, OpOf } from "../ops/op.ts";
+import type { Outcome } from "../ops/outcome.ts";
+import { MailState } from "../state/state.ts";
+
+/** A log in which each op is an entry of its own. */
+function makeLog() {
+  const state = new MailState();
+  let entry = 0;
+  const push = (op: Op): Outcome => {
+    entry++;
+    const writer = "0000000000000001" as WriterId;
+    const placed = { op, writer, sequence: entry, entry, place: 0, knows: () => true, judged: false };
+    return mailMachine.applyBlock(state, [placed])[0]!;
+  };
+  push({ kind: "begin", seconds: 0, folders: [{ path: "INBOX" }] });
+  return { state, push, at: () => entry };
+}
+
+const checkpoint = (covers: number, startedAt: number): OpOf<"checkpoint"> => ({
+  kind: "checkpoint",
+  covers,
+  manifest: new Uint8Array(32),
+  emailRows: 0,
+  startedAt,
+});
+const note = (
+  n: number,
+  more: { readonly counter?: number; readonly stream?: string; readonly givenUp?: number[] } = {},
+) => ({
+  note: `note/${n}`,
+  email: bareEmail([n >> 8, n]),
+  places: [{ mailbox: INBOX_ID, flags: [] }],
+  stream: more.stream ?? "s",
+  counter: more.counter ?? n,
+  givenUp: more.givenUp ?? [],
+});
+const takeIn = (listed: number, ...notes: ReturnType<typeof note>[]): OpOf<"take-in"> => ({
+  kind: "take-in",
+  notes,
+  listed,
+  seconds: 0,
+});
+
+test("a checkpoint is void if anything was condemned since it was begun: that may be a page it names", () => {
+  const { push, at, state } = makeLog();
+  const begun = at();
+  push({ kind: "condemn", names: ["page/1"], listed: begun });
+  expect(push(checkpoint(1, begun)).refusal).toBe("stale");
+  expect(push(checkpoint(1, at())).refusal).toBeUndefined();
+  expect(state.checkpoint?.covers).toBe(1);
+  expect(push(checkpoint(1, at())).refusal).toBe("stale");
+});
+
+test("a condemnation is void if a checkpoint was announced since its listing: that may name what was found unnamed", () => {
+  const { push, at, state } = makeLog();
+  const listed = at();
+  push(checkpoint(1, at()));
+  expect(push({ kind: "condemn", names: ["page/1"], listed }).refusal).toBe("stale");
+  expect(state.condemned.has("page/1")).toBe(false);
+  push({ kind: "condemn", names: ["page/1"], listed: at() });
+  expect(state.condemned.has("page/1")).toBe(true);
+});
+
+test("notes of a listing are not taken in once any were forgotten since: one of them may be", () => {
+  const { push, at, state } = makeLog();
+  push(takeIn(at(), note(1)));
+  const listed = at();
+  push({ kind: "forget", names: [], notes: ["note/1"], trimmed: 0 });
+  expect(push(takeIn(listed, note(1))).refusal).toBe("stale");
+  expect(state.inbox.messages.length).toBe(1);
+});
+
+test("a number of a stream is taken in once, under whatever name it comes; one that was missing, when it comes", () => {
+  const { push, at, state } = makeLog();
+  push(takeIn(at(), note(3)));
+  expect([...state.streams.get("s")!.missing.keys()]).toEqual([1, 2]);
+  expect(push(takeIn(at(), note(9, { counter: 3 }))).repeated).toEqual(["note/9"]);
+  expect(push(takeIn(at(), note(3, { counter: 8 }))).repeated).toEqual(["note/3"]);
+  push(takeIn(at(), note(2), note(4, { givenUp: [1] })));
+  expect([...state.streams.get("s")!.missing.keys()]).toEqual([]);
+  expect(state.inbox.messages.length).toBe(3);
+  // Nobody's stream has no numbers.
+  for (const n of [20, 21]) push(takeIn(at(), note(n, { stream: "", counter: 1 })));
+  expect(state.inbox.messages.length).toBe(5);
+});
+
+test("a number that is far ahead makes no more than a thousand missing", () => {
+  const { push, at, state } = makeLog();
+  push(takeIn(at(), note(1), note(2, { counter: 2 ** 40 })));
+  const { missing } = state.streams.get("s")!;
+  expect(missing.size).toBe(1000);
+  expect([...missing.keys()].at(0)).toBe(2 ** 40 - 1000);
+});
+
+test("a body that is condemned can't be named any more; one that is named can't be condemned", () => {
+  const { push, at, state } = makeLog();
+  const [named, unnamed] = [bareEmail([1]), bareEmail([2])];
+  push(adding(INBOX_ID, [named]));
+  push({ kind: "condemn", names: [named, unnamed].map(({ id }) => bodyName(id)), listed: at() });
+  expect([...state.condemned.keys()]).toEqual([bodyName(unnamed.id)]);
+  expect(push({ ...adding(INBOX_ID, [unnamed]), since: at() }).refusal).toBe("condemned");
+  push({ kind: "forget", names: [bodyName(unnamed.id)], notes: [], trimmed: 0 });
+  expect(push({ ...adding(INBOX_ID, [unnamed]), since: at() - 1 }).refusal).toBe("stale");
+  expect(push({ ...adding(INBOX_ID, [unnamed]), since: at() }).refusal).toBeUndefined();
+});
+
+test("of two who change the ways in at once, the second is told to begin anew", () => {
+  const { push, state } = makeLog();
+  const upon = state.slots.entry;
+  push({ kind: "slots", names: ["slot/a"], upon });
+  expect(push({ kind: "slots", names: ["slot/b"], upon }).refusal).toBe("stale");
+  expect(state.slots.names).toEqual(["slot/a"]);
+});
+
+test("of two who make a mailbox of one path, the first has it", () => {
+  const { push, state } = makeLog();
+  const make = (): Op => ({ kind: "create", path: "Work", seconds: 0, subscribe: false }) as Op;
+  expect(push(make()).refusal).toBeUndefined();
+  expect(push(make()).refusal).toBe("path-taken");
+  expect(state.liveMailboxes().filter(({ path }) => path === "Work")).toHaveLength(1);
+});
