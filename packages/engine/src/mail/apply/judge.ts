@@ -118,7 +118,7 @@ function judgeTakeIn(state: MailState, op: OpOf<"take-in">): Verdict {
   const repeated = op.notes.filter(({ note, stream, counter }) => {
     const known = state.streams.get(stream);
     const numberTaken = known !== undefined && counter <= known.highest && !known.missing.has(counter);
-    return state.takenNotes.has(note) || (stream !== "" && numberTaken);
+    return state.takenNotes.has(note) || numberTaken;
   });
   const notes = op.notes
     .filter((note) => !repeated.includes(note) && !isCondemned(state, note.email))
