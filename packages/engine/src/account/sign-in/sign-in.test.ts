@@ -86,3 +86,24 @@ test("a store is asked often for others' changes only while somebody waits for t
   session.close();
   await server.dispose();
 });
+
+test("however many slots somebody puts into the store, a wrong password costs eight tries at most, of the newest", async () => {
+  const argon2id = vi.fn(quickArgon2);
+  const { place, accounts } = await setUpAda(argon2id);
+  const [name, { bytes }] = [...place.objects].find(([key]) => key.includes("slot/password-"))!;
+  const made = Array.from({ length: 30 }, (_, n) =>
+    name.replace(/password-\d+/, `password-${String(n + 2).padStart(6, "0")}`),
+  );
+  for (const other of made) place.write(other, bytes);
+  const asked: string[] = [];
+  place.fault = (operation, object) => {
+    if (operation === "get" && object.includes("slot/")) asked.push(object);
+    return undefined;
+  };
+  argon2id.mockClear();
+  const server = accounts();
+  await expect(server.login("ada", "wrong long sesame", "192.0.2.1")).rejects.toMatchObject(refused);
+  expect(argon2id).toHaveBeenCalledTimes(8);
+  expect(asked).toEqual(made.slice(-8).reverse());
+  await server.dispose();
+});
