@@ -186,10 +186,13 @@ describe("checkpoints", () => {
     const good = place.snapshot();
     let made = 0;
     for (const name of fresh)
-      for (const harm of ["damaged", "missing"]) {
+      for (const harm of ["damaged", "missing", "zeroed", "newer"]) {
         place.rollback(good);
+        const { bytes: sealed } = place.objects.get(name)!;
         if (harm === "missing") place.objects.delete(name);
-        else place.write(name, flip(place.objects.get(name)!.bytes));
+        // The last says that it was sealed by keys that are not made yet.
+        else
+          place.write(name, { damaged: flip(sealed), zeroed: sealed.map(() => 0), newer: sealed.map(() => 9) }[harm]!);
         const count = place.objects.size;
         const account = await open(place, ring());
         expect([name, account.barred]).toEqual([name, undefined]);

@@ -1,6 +1,6 @@
 import { EngineError } from "../errors.ts";
 import type { EntryHead } from "./entry.ts";
-import { ANY_ENTRY, END_CHECKPOINT, isEnd, type LogEnd, LogEnded } from "./log-end.ts";
+import { ANY_ENTRY, END_CHECKPOINT, isEnd, type LogEnd, LogEnded, ReadingEnded } from "./log-end.ts";
 import {
   corrupt,
   getManifest,
@@ -159,18 +159,18 @@ export class AppliedLog<State, Op, Outcome> {
     const [newest, before = 0] = checkpoints.covers;
     if (newest === undefined) return this.#missing(await this.#readTail(entries));
     if (!manifest?.found) return this.#missing(false);
+    // Asked for side by side with the pages. Its failure is told where it is waited for.
+    const tail = this.#getEntries(entries.slice(0, ENTRIES_AT_ONCE));
+    tail.catch(() => undefined);
     try {
       const { manifest: opened } = this.log.openManifest(newest, manifest.bytes);
-      const [state, tail] = await Promise.all([
-        this.#loadState(opened),
-        this.#getEntries(entries.slice(0, ENTRIES_AT_ONCE)),
-      ]);
-      this.#adopt(opened, state);
-      return this.#missing(await this.#readTail(entries, tail));
+      this.#adopt(opened, await this.#loadState(opened));
     } catch (error) {
-      if (!isCorrupt(error)) throw error;
+      // Whether there are new keys, as a spoilt manifest seems to say, the log tells.
+      if (!isCorrupt(error) && !(error instanceof ReadingEnded)) throw error;
       return this.#openBefore(newest, before, error);
     }
+    return this.#missing(await this.#readTail(entries, await tail));
   }
 
   /** The same without the newest checkpoint, which can't be read: it was never announced and has lost its pages, or it is

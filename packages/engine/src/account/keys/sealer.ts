@@ -43,7 +43,10 @@ export function ringSealer(platform: CryptoPlatform, ring: Ring): Sealer {
       try {
         return openObject(context(kind, id, keyVersionOf(bytes)), bytes);
       } catch (cause) {
-        if (cause instanceof CryptoError && cause.code === "unknown-key") throw new NewKeys({ cause });
+        const isUnknown = cause instanceof CryptoError && cause.code === "unknown-key";
+        const isNewer = isUnknown && keyVersionOf(bytes) > currentVersion(ring).version;
+        // Pages are named by a manifest that opened: new keys show there first.
+        if (isNewer && (kind === "entry" || kind === "manifest")) throw new NewKeys({ cause });
         throw new EngineError("corrupt", "an object of the account does not open", { cause });
       }
     },
