@@ -34,7 +34,7 @@ import { readPack } from "./mail/checkpoint/pack.ts";
 import { decodeDelivered } from "./mail/contents/delivered.ts";
 import { decodeHeaderPage, decodeRowPage, encodeHeaderPage, encodeRowPage } from "./mail/contents/email-page.ts";
 import { decodeHeader } from "./mail/contents/header.ts";
-import { decodeSummary } from "./mail/contents/summary.ts";
+import { decodeSummary, previewOf } from "./mail/contents/summary.ts";
 import { decodeOp, NewerLog } from "./mail/ops/op-codec.ts";
 import { decodeRuns, encodeRuns } from "./mail/ops/targets.ts";
 import { findEntry } from "./mail/state/reference-index.ts";
@@ -192,6 +192,7 @@ const CONTENTS: Readonly<Record<string, Format>> = {
   runs: content([encodeRuns(runs)], decodeRuns),
   "delivered-1": content([golden.get("delivered-1")!], decodeDelivered),
   "summary-1": content([golden.get("summary-1")!], decodeSummary),
+  "summary-2": content([golden.get("summary-2")!], (bytes) => previewOf(decodeSummary(bytes))),
   header: content([Uint8Array.from([0, 1, 2])], decodeHeader),
   "row page": content([encodeRowPage([record, record])], decodeRowPage),
   "header page": content([encodeHeaderPage([pattern(5), pattern(9)])], decodeHeaderPage),

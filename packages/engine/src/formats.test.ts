@@ -169,12 +169,17 @@ const OPS_SINCE: readonly Op[] = [
   { kind: "requires", version: 1 },
 ];
 const delivered = { ...email, bodyId: pattern(16, 5), objectLength: 0 };
-const summary = {
+const summaryFields = {
   envelope: utf8("(NIL)"),
   bodyStructure: utf8('("text" "plain" NIL NIL NIL "7bit" 3 1)'),
   offsets: pattern(5),
-  preview: "Größe",
   headerWhole: true,
+};
+const summary = {
+  ...summaryFields,
+  text: { start: "Größe\r\nund Maß", isWhole: false, octets: 70_000, isHtml: true },
+  partOctets: pattern(3),
+  hasAttachment: true,
 };
 
 /** The pages hold what the state's rows say. */
@@ -412,8 +417,11 @@ const SHAPES: Readonly<Record<string, Shape>> = {
       }),
   },
   "summary-1": {
+    open: (bytes) => expect(decodeSummary(bytes)).toEqual({ format: 1, ...summaryFields, preview: "Größe" }),
+  },
+  "summary-2": {
     make: () => encodeSummary(summary),
-    open: (bytes) => expect(decodeSummary(bytes)).toEqual(summary),
+    open: (bytes) => expect(decodeSummary(bytes)).toEqual({ format: 2, ...summary }),
   },
 };
 

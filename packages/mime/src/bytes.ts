@@ -3,12 +3,15 @@ export class Bytes {
   readonly #max: number;
   #bytes: Uint8Array = new Uint8Array(256);
   #length = 0;
+  /** Octets that came, kept or not. */
+  #offered = 0;
 
   constructor(max: number) {
     this.#max = max;
   }
 
   add(from: Uint8Array, start: number, end: number): void {
+    this.#offered += end - start;
     const room = this.#max - this.#length;
     const count = Math.min(end - start, room);
     if (count <= 0) return;
@@ -21,13 +24,16 @@ export class Bytes {
     this.#length += count;
   }
 
+  /** Takes the last octets back that came, whether they were kept or not. */
   drop(count: number): void {
-    this.#length = Math.max(0, this.#length - count);
+    this.#offered = Math.max(0, this.#offered - count);
+    this.#length = Math.min(this.#length, this.#offered);
   }
 
   take(): Uint8Array {
     const bytes = this.#bytes.slice(0, this.#length);
     this.#length = 0;
+    this.#offered = 0;
     return bytes;
   }
 }

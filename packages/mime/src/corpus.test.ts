@@ -8,8 +8,11 @@ import {
   bodyFromBodyStructure,
   createScanner,
   decodeOffsets,
+  decodePartOctets,
+  decodeTransfer,
   decodeWords,
   encodeOffsets,
+  encodePartOctets,
   fileName,
   findHeader,
   findSection,
@@ -17,6 +20,7 @@ import {
   formatBodyStructure,
   formatEnvelope,
   type MessageStructure,
+  messageText,
   type Part,
   parseAddresses,
   parseHeaders,
@@ -141,7 +145,20 @@ function assertConsistent(bytes: Uint8Array, structure: MessageStructure): void 
     parseStructured(answer);
   }
   expect(bodyFromBodyStructure(text)).toBe(formatBody(structure.root));
-  expect(new TextEncoder().encode(preview(structure)).length).toBeLessThanOrEqual(512);
+  const told = messageText(structure);
+  expect(new TextEncoder().encode(told.start).length).toBeLessThanOrEqual(Math.min(1024, told.octets));
+  expect([...preview(told.start)].length).toBeLessThanOrEqual(256);
+  const octets = [...decodePartOctets(encodePartOctets(structure.root), offsets).values()];
+  expect(octets).toEqual(
+    allParts(structure.root).map((part) => {
+      const body = bytes.subarray(part.bodyStart, part.bodyEnd);
+      return part.kind === "leaf" ? decodeTransfer(body, part.encoding).length : body.length;
+    }),
+  );
+}
+
+function allParts(part: Part): Part[] {
+  return [part, ...part.children.flatMap(allParts)];
 }
 
 test("every structure is consistent with its own bytes", () => {
@@ -167,6 +184,8 @@ test("however a message is cut into chunks, its structure is the same", () => {
         const whole = scan(bytes);
         expect(formatBodyStructure(cut.root)).toBe(formatBodyStructure(whole.root));
         expect(encodeOffsets(cut.root)).toEqual(encodeOffsets(whole.root));
+        expect(encodePartOctets(cut.root)).toEqual(encodePartOctets(whole.root));
+        expect(messageText(cut)).toEqual(messageText(whole));
         expect(cut.header).toEqual(whole.header);
       },
     ),

@@ -3,16 +3,21 @@ import { fuzz, type Random } from "./fuzz-kit.ts";
 import {
   baseSubject,
   bodyFromBodyStructure,
+  bodyParts,
   createScanner,
   decodeOffsets,
+  decodePartOctets,
   decodeTransfer,
   decodeWords,
   encodeOffsets,
+  encodePartOctets,
   fileName,
   formatBody,
   formatBodyStructure,
   formatEnvelope,
   HeaderBlock,
+  hasAttachment,
+  messageText,
   parseAddresses,
   parseDate,
   parseHeaders,
@@ -125,6 +130,9 @@ test(
         parts++;
         const isInside = part.headerStart <= part.bodyStart && part.bodyStart <= part.bodyEnd;
         if (!isInside || part.bodyEnd > message.length) throw new Error("a part lies outside its message");
+        const body = message.subarray(part.bodyStart, part.bodyEnd);
+        const octets = part.kind === "leaf" ? decodeTransfer(body, part.encoding).length : body.length;
+        if (part.octets !== octets) throw new Error(`${part.octets} octets are told of a part of ${octets}`);
         fileName(part);
         for (const child of part.children) look(child);
       };
@@ -132,14 +140,19 @@ test(
       const bodyStructure = formatBodyStructure(root);
       const offsets = encodeOffsets(root);
       const growth = message.length * GROWTH_MAX + ANSWER_BYTES_MIN * parts;
-      const answers = [bodyStructure, formatBody(root), formatEnvelope(structure.fields), preview(structure), offsets];
+      const answers = [bodyStructure, formatBody(root), formatEnvelope(structure.fields), offsets];
       for (const answer of answers)
         if (answer.length > growth) throw new Error(`an answer is ${answer.length} octets long`);
+      if (preview(messageText(structure).start).length > 512) throw new Error("the preview is too long");
+      hasAttachment(bodyParts(root));
       if (parts > PARTS_MAX) throw new Error(`${parts} parts`);
       if (bodyFromBodyStructure(bodyStructure) !== formatBody(root)) throw new Error("BODY differs from BODYSTRUCTURE");
       if (text(encodeOffsets(decodeOffsets(offsets))) !== text(offsets)) throw new Error("offsets differ");
       if (random.next(8) > 0) return;
-      expect(formatBodyStructure(scanInPieces(message, random).root)).toBe(bodyStructure);
+      const again = scanInPieces(message, random);
+      expect(formatBodyStructure(again.root)).toBe(bodyStructure);
+      expect(encodePartOctets(again.root)).toEqual(encodePartOctets(root));
+      expect(messageText(again)).toEqual(messageText(structure));
     });
   },
   TIME_MAX_MS,
@@ -184,6 +197,15 @@ test(
     const roots = MESSAGES.map((message) => scan(message).root);
     const offsets = { ...options, samples: roots.map(encodeOffsets), tokens: [], seed: SEED + 3 };
     await fuzz(offsets, (input) => orRangeError(() => decodeOffsets(input)));
+    const parts = { ...offsets, samples: roots.map(encodePartOctets) };
+    for (const root of roots) {
+      const known = decodeOffsets(encodeOffsets(root));
+      await fuzz(parts, (input) =>
+        orRangeError(() => {
+          for (const octets of decodePartOctets(input, known).values()) if (octets < 0) throw new Error("no octets");
+        }),
+      );
+    }
     const samples = roots.map((root) => bytes(formatBodyStructure(root)));
     await fuzz(
       { ...options, samples, tokens: ["(", ")", " ", '"', "\\", "NIL", "9", "{3}\r\nabc"].map(bytes) },

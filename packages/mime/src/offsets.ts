@@ -1,4 +1,5 @@
 import type { Part } from "./scanner.ts";
+import { pushVarint, VarintReader } from "./varint.ts";
 
 /**
  * Where every part lies in the message, in few bytes: what a section is cut out by, without scanning again.
@@ -39,40 +40,23 @@ export function encodeOffsets(root: PartOffsets): Uint8Array {
 
 /** Throws RangeError on bytes that {@link encodeOffsets} does not make. */
 export function decodeOffsets(bytes: Uint8Array): PartOffsets {
-  if (bytes[0] !== VERSION) throw new RangeError("offsets of an unknown version");
-  let at = 1;
-  const varint = (): number => {
-    let value = 0;
-    for (let scale = 1; ; scale *= 128) {
-      const byte = bytes[at++];
-      if (byte === undefined || scale > 2 ** 42) throw new RangeError("offsets can't be read");
-      value += (byte & 127) * scale;
-      if (byte < 128) return value;
-    }
-  };
+  const reader = new VarintReader(bytes);
+  if (reader.byte() !== VERSION) throw new RangeError("offsets of an unknown version");
   const read = (base: number, depth: number): PartOffsets => {
-    const kind = KINDS[bytes[at++] ?? 255];
+    const kind = KINDS[reader.byte()];
     if (!kind || depth > 1000) throw new RangeError("offsets can't be read");
-    const headerStart = base + varint();
-    const bodyStart = headerStart + varint();
-    const bodyEnd = bodyStart + varint();
-    const count = kind === "leaf" ? 0 : varint();
+    const headerStart = base + reader.varint();
+    const bodyStart = headerStart + reader.varint();
+    const bodyEnd = bodyStart + reader.varint();
+    const count = kind === "leaf" ? 0 : reader.varint();
     if (count > bytes.length) throw new RangeError("offsets can't be read");
     const children: PartOffsets[] = [];
     for (let i = 0; i < count; i++) children.push(read(bodyStart, depth + 1));
     return { kind, headerStart, bodyStart, bodyEnd, children };
   };
   const root = read(0, 0);
-  if (at !== bytes.length) throw new RangeError("offsets can't be read");
+  reader.end();
   return root;
-}
-
-function pushVarint(out: number[], value: number): void {
-  while (value >= 128) {
-    out.push((value % 128) + 128);
-    value = Math.floor(value / 128);
-  }
-  out.push(value);
 }
 
 /**

@@ -1,77 +1,64 @@
 import { decodeCharset } from "./charset.ts";
+import { stripHtml } from "./html-text.ts";
 import { decodeParameter, findParameter } from "./parameters.ts";
 import type { MessageStructure, Part } from "./scanner.ts";
 import { decodeTransfer } from "./transfer.ts";
 
-export const PREVIEW_BYTES_MAX = 512;
+/** Octets of UTF-8 that are kept of a message's text. */
+export const TEXT_BYTES_MAX = 1024;
+/** Characters of a preview: RFC 8621 §4.1.4, RFC 8970 §3.1. */
+export const PREVIEW_CHARS_MAX = 256;
 
-/** The beginning of a message's text, on one line, at most 512 bytes of UTF-8 in whole characters. */
-export function preview(structure: MessageStructure): string {
-  const { previewSource } = structure;
-  if (!previewSource) return "";
-  const { part, bytes } = previewSource;
-  const text = decodeText(part, bytes);
-  const plain = part.subtype === "html" ? stripHtml(text) : text;
-  return cut(beginning(plain).toWellFormed());
+/** The beginning of a message's text, and what there is of it. */
+export interface MessageText {
+  /** Its first {@link TEXT_BYTES_MAX} octets in UTF-8, in whole characters, line ends and all. */
+  readonly start: string;
+  /** Whether that is all of it. */
+  readonly isWhole: boolean;
+  /** Octets of all of it in UTF-8. Where it is longer than what the scanner keeps (PREVIEW_SOURCE_BYTES_MAX) this is those of
+   * the decoded part instead: in its own charset, and of HTML with its tags. */
+  readonly octets: number;
 }
 
-/** Text on one line; no more of it is looked at than a preview needs. */
-function beginning(text: string): string {
-  for (let end = 2 * PREVIEW_BYTES_MAX; ; end *= 4) {
-    const line = text
-      .slice(0, end)
-      .replace(/[\s\u0000-\u001f\u007f]+/g, " ")
-      .trim();
-    if (line.length > PREVIEW_BYTES_MAX || end >= text.length) return line;
-  }
+/**
+ * A message's text is that of its first plain text part that is no attachment, else of its first other text part, HTML as
+ * plain text. Empty if it has none.
+ */
+export function messageText({ previewSource }: Pick<MessageStructure, "previewSource">): MessageText {
+  if (!previewSource) return { start: "", isWhole: true, octets: 0 };
+  const { part, bytes } = previewSource;
+  const length = part.bodyEnd - part.bodyStart;
+  // The line end before a delimiter came with it.
+  const source = bytes.subarray(0, length);
+  const isAll = source.length === length;
+  const decoded = decodeText(part, source);
+  // A character may be cut where the source is.
+  const sound = isAll ? decoded : decoded.replace(/\ufffd$/, "");
+  const text = (part.subtype === "html" ? stripHtml(sound) : sound).toWellFormed();
+  const octets = new TextEncoder().encode(text);
+  const isWhole = isAll && octets.length <= TEXT_BYTES_MAX;
+  return { start: isWhole ? text : cut(octets), isWhole, octets: isAll ? octets.length : part.octets };
+}
+
+/** The first octets of UTF-8, in whole characters. */
+function cut(octets: Uint8Array): string {
+  let end = Math.min(octets.length, TEXT_BYTES_MAX);
+  while (end < octets.length && (octets[end]! & 0xc0) === 0x80) end--;
+  return new TextDecoder("utf-8", { ignoreBOM: true }).decode(octets.subarray(0, end));
+}
+
+/** Text on one line, its white space squeezed: at most {@link PREVIEW_CHARS_MAX} characters. */
+export function preview(text: string): string {
+  const line = text.replace(/[\s\u0000-\u001f\u007f]+/g, " ").trim();
+  // So many code units hold as many characters at least.
+  const characters = [...line.slice(0, 2 * PREVIEW_CHARS_MAX)];
+  return characters.slice(0, PREVIEW_CHARS_MAX).join("").trimEnd();
 }
 
 /** A text part's content as Unicode. */
 export function decodeText(part: Pick<Part, "encoding" | "parameters">, bytes: Uint8Array): string {
   const charset = findParameter(part.parameters, "charset") ?? "utf-8";
   return decodeCharset(decodeTransfer(bytes, part.encoding), charset === "us-ascii" ? "utf-8" : charset).text;
-}
-
-const ENTITIES: Record<string, string> = { amp: "&", lt: "<", gt: ">", quot: '"', apos: "'", nbsp: " " };
-
-/** Text of HTML, roughly: what stands between tags. Linear in its input. */
-export function stripHtml(html: string): string {
-  let out = "";
-  let at = 0;
-  while (at < html.length) {
-    const open = html.indexOf("<", at);
-    if (open < 0) return out + unescapeEntities(html.slice(at));
-    out += unescapeEntities(html.slice(at, open));
-    const hidden = /^<(style|script|head|title)\b/i.exec(html.slice(open, open + 10));
-    const close = hidden ? endOfHidden(html, open, hidden[1]!) : html.indexOf(">", open) + 1;
-    if (close <= 0) return out;
-    out += " ";
-    at = close;
-  }
-  return out;
-}
-
-function endOfHidden(html: string, from: number, tag: string): number {
-  const end = new RegExp(`</${tag}\\s*>`, "gi");
-  end.lastIndex = from;
-  const match = end.exec(html);
-  return match ? match.index + match[0].length : html.length;
-}
-
-function unescapeEntities(text: string): string {
-  return text.replace(/&(?:#(\d{1,7})|#x([0-9a-f]{1,6})|([a-z]{2,6}));/gi, (whole, decimal, hex, name) => {
-    if (name) return ENTITIES[(name as string).toLowerCase()] ?? whole;
-    const code = decimal ? Number(decimal) : Number.parseInt(hex as string, 16);
-    return code > 0 && code <= 0x10ffff ? String.fromCodePoint(code) : "";
-  });
-}
-
-function cut(text: string): string {
-  const bytes = new TextEncoder().encode(text);
-  if (bytes.length <= PREVIEW_BYTES_MAX) return text;
-  let end = PREVIEW_BYTES_MAX;
-  while ((bytes[end]! & 0xc0) === 0x80) end--;
-  return new TextDecoder().decode(bytes.subarray(0, end));
 }
 
 /** A part's file name as Unicode: RFC 2183 §2.3, else the `name` of Content-Type. */

@@ -1,4 +1,5 @@
 import { Bytes } from "./bytes.ts";
+import { DecodedOctets } from "./decoded-octets.ts";
 import { Delimiters } from "./delimiters.ts";
 import { findHeader, type HeaderField, parseHeaders } from "./headers.ts";
 import { ENVELOPE_FIELDS } from "./imap.ts";
@@ -32,6 +33,8 @@ export interface Part {
   readonly bodyEnd: number;
   /** Line ends in the body. */
   readonly lines: number;
+  /** Octets of the body once its transfer encoding is undone; of a multipart and a message, of the body as it is. */
+  readonly octets: number;
   /** In lower case. */
   readonly type: string;
   readonly subtype: string;
@@ -89,6 +92,7 @@ interface Node extends Writable<Omit<Part, "children">> {
   linesBefore: number;
 }
 
+const NOTHING = new Uint8Array(0);
 const DASH = 0x2d;
 const CR = 0x0d;
 const LF = 0x0a;
@@ -107,6 +111,11 @@ class LineScanner implements Scanner {
   #partHeaderBytes = 0;
   #envelopeBytes = 0;
   readonly #delimiters = new Delimiters<Node>();
+  /** The piece that is being read, and the octet of the message that it starts at. */
+  #piece: Uint8Array = NOTHING;
+  #pieceStart = 0;
+  /** Of the current part, if it is encoded. */
+  #decoded: DecodedOctets | undefined;
   /** Where the current line starts, and the octets of the line end before it. */
   #lineStart = 0;
   #lastEol = 0;
@@ -128,6 +137,15 @@ class LineScanner implements Scanner {
   }
 
   push(chunk: Uint8Array): void {
+    if (chunk.length === 0) return;
+    this.#piece = chunk;
+    this.#readLines(chunk);
+    this.#decoded?.push(chunk, this.#pieceStart, this.#lineStart - this.#lastEol);
+    this.#pieceStart += chunk.length;
+    this.#piece = NOTHING;
+  }
+
+  #readLines(chunk: Uint8Array): void {
     for (let at = 0; at < chunk.length; ) {
       if (!this.#inHeader && this.#delimiters.isEmpty && this.#carryLength === 0 && !this.#preview) {
         this.#countRest(chunk, at);
@@ -332,6 +350,7 @@ class LineScanner implements Scanner {
 
   #leaf(node: Node): void {
     if (node.type === "multipart" || isEmbedded(node)) opaque(node);
+    this.#decoded = DecodedOctets.of(node.encoding, node.bodyStart);
     if (node.type !== "text" || this.#previewClosed || node.disposition?.value === "attachment") return;
     // The first plain text wins over an HTML part before it.
     if (this.#previewed && node.subtype !== "plain") return;
@@ -346,8 +365,15 @@ class LineScanner implements Scanner {
     for (let node = this.#current; node !== ancestor; node = node.parent!) {
       this.#closeDelimiter(node);
       endBody(node, at, eol, lines);
+      this.#countOctets(node);
     }
     this.#current = ancestor;
+  }
+
+  /** The part's body has ended. */
+  #countOctets(node: Node): void {
+    node.octets = this.#decoded?.octetsTo(this.#piece, this.#pieceStart, node.bodyEnd) ?? node.bodyEnd - node.bodyStart;
+    this.#decoded = undefined;
   }
 
   finish(): MessageStructure {
@@ -365,6 +391,7 @@ class LineScanner implements Scanner {
     for (let node: Node | undefined = this.#current; node; node = node.parent) {
       node.bodyEnd = this.#lineStart;
       node.lines = this.#lines - node.linesBefore;
+      this.#countOctets(node);
     }
     this.#fillEmpty(this.#root);
     const preview = this.#previewed;
@@ -395,6 +422,7 @@ function makeNode(parent: Node | undefined, start: number): Node {
     bodyStart: start,
     bodyEnd: start,
     lines: 0,
+    octets: 0,
     type: "text",
     subtype: "plain",
     parameters: [],

@@ -35,6 +35,11 @@ for (const [value, char] of [..."ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstu
 VALUES["-".charCodeAt(0)] = 62;
 VALUES["_".charCodeAt(0)] = 63;
 
+/** Of the alphabet of RFC 4648 §4 or §5. */
+export function isBase64Character(byte: number): boolean {
+  return VALUES[byte]! >= 0;
+}
+
 class Base64Decoder implements TransferDecoder {
   #bits = 0;
   #count = 0;
@@ -70,7 +75,7 @@ const HELD_SPACE_BYTES_MAX = 1000;
 
 /** RFC 2045 §6.7. What may be the beginning of an escape, or white space at a line's end, waits for more; each octet is
  * looked at once, in whatever pieces they come. A lone `=` stands for itself. */
-class QuotedPrintableDecoder implements TransferDecoder {
+export class QuotedPrintableDecoder implements TransferDecoder {
   #state: "text" | "space" | "escape" | "hex" | "soft" = "text";
   /** White space, and a CR behind it, whose line may end. */
   #space: Uint8Array = new Uint8Array(0);
@@ -101,6 +106,17 @@ class QuotedPrintableDecoder implements TransferDecoder {
       this.#putHeld();
     }
     return this.#out.subarray(0, this.#to);
+  }
+
+  /** One that goes on from here by itself. */
+  copy(): QuotedPrintableDecoder {
+    const copy = new QuotedPrintableDecoder();
+    copy.#state = this.#state;
+    if (this.#spaces > 0) copy.#space = this.#space.slice();
+    copy.#spaces = this.#spaces;
+    copy.#cr = this.#cr;
+    copy.#digit = this.#digit;
+    return copy;
   }
 
   /** Nearly all octets stand for themselves, spaces between words too. Returns where that ends. */

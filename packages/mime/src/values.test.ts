@@ -13,6 +13,7 @@ import {
   decodeWords,
   encodeWords,
   HeaderBlock,
+  messageText,
   parseAddresses,
   parseDate,
   parseHeaders,
@@ -20,6 +21,7 @@ import {
   parseParameterized,
   preview,
   scan,
+  stripHtml,
 } from "./index.ts";
 
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
@@ -201,31 +203,78 @@ test("octets are text of one character each, whatever they are", () => {
   );
 });
 
-test("a preview is of the first plain text, else of the first text", () => {
+test("a message's text is its first plain text, else its first text", () => {
   const mail = (...parts: readonly string[]): Uint8Array =>
     bytes(
       `Content-Type: multipart/mixed; boundary=b\r\n\r\n${parts.map((part) => `--b\r\nContent-Type: text/${part}\r\n`).join("")}--b--`,
     );
   const [first, second, plain] = ["html\r\n\r\n<p>first", "html\r\n\r\n<p>second", "plain\r\n\r\nplain"] as const;
-  expect(preview(scan(mail(first, second)))).toBe("first");
-  expect(preview(scan(mail(first, plain, second)))).toBe("plain");
-  expect(preview(scan(mail(plain, first, plain.replace("\nplain", "\nother"))))).toBe("plain");
+  const text = (...parts: readonly string[]): string => messageText(scan(mail(...parts))).start;
+  expect(text(first, second)).toBe("first");
+  expect(text(first, plain, second)).toBe("plain");
+  expect(text(plain, first, plain.replace("\nplain", "\nother"))).toBe("plain");
+  expect(messageText(scan(bytes("Content-Type: image/png\r\n\r\nx")))).toEqual({ start: "", isWhole: true, octets: 0 });
 });
 
-test("a preview is the text's first 512 octets on one line, however much white space there is", () => {
+test("a message's text begins with its first 1,024 octets, line ends and all, cut at a character", () => {
+  const charsets = fc.constantFrom("utf-8", "utf-16le");
   const pieces = fc.array(fc.tuple(fc.nat(2000), fc.string({ unit: "grapheme", maxLength: 300 })), { maxLength: 4 });
   fc.assert(
-    fc.property(pieces, (drawn) => {
-      const body = drawn
-        .map(([spaces, words]) => " ".repeat(spaces) + words.toWellFormed().replace(/[\r\n]/g, ""))
-        .join("");
-      const line = body.replace(/[\s\u0000-\u001f\u007f]+/g, " ").trim();
-      const made = preview(scan(bytes(`Content-Type: text/plain; charset=utf-8\r\n\r\n${body}\r\n`)));
-      const octets = bytes(line);
-      expect(line.startsWith(made)).toBe(true);
-      expect(bytes(made).length).toBeGreaterThan(Math.min(octets.length, 512) - 4);
+    fc.property(pieces, fc.boolean(), charsets, (drawn, isInside, charset) => {
+      const text = drawn.map(([spaces, words]) => `${" ".repeat(spaces)}${words.toWellFormed()}\r\n`).join("");
+      const encoded = Buffer.from(text, charset as BufferEncoding)
+        .toString("base64")
+        .replace(/.{76}/g, "$&\r\n");
+      const part = `Content-Type: text/plain; charset=${charset}\r\nContent-Transfer-Encoding: base64\r\n\r\n${encoded}`;
+      const mail = isInside ? `Content-Type: multipart/mixed; boundary=.\r\n\r\n--.\r\n${part}\r\n--.--` : part;
+      const { start, isWhole, octets } = messageText(scan(bytes(mail)));
+      const wanted = Buffer.from(text);
+      const got = Buffer.from(start);
+      expect(wanted.subarray(0, got.length).equals(got)).toBe(true);
+      expect(got.length).toBeGreaterThan(Math.min(wanted.length, 1024) - 4);
+      expect(got.length).toBeLessThanOrEqual(1024);
+      const isKept = encoded.length <= 16 * 1024;
+      expect(octets).toBe(isKept ? wanted.length : Buffer.from(text, charset as BufferEncoding).length);
+      expect(isWhole).toBe(start === text);
     }),
   );
+});
+
+test("of a text that is longer than what the scanner keeps the decoded octets are told", () => {
+  const text = "ü".repeat(20_000);
+  const mail = `Content-Type: text/plain; charset=iso-8859-1\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n`;
+  expect(messageText(scan(bytes(mail + text.replaceAll("ü", "=FC"))))).toMatchObject({
+    isWhole: false,
+    octets: 20_000,
+  });
+  // Of what is cut no half of a character is shown.
+  const cut = scan(bytes(`Content-Type: text/html; charset=utf-8\r\n\r\n<b>x${" ".repeat(16_379)}ü</b>`));
+  expect(messageText(cut)).toEqual({ start: "x", isWhole: false, octets: 16_389 });
+});
+
+test("a preview is text on one line, 256 characters at most", () => {
+  fc.assert(
+    fc.property(fc.array(fc.string({ unit: "grapheme", maxLength: 300 }), { maxLength: 4 }), (drawn) => {
+      const line = drawn
+        .join("\r\n\t")
+        .replace(/[\s\u0000-\u001f\u007f]+/g, " ")
+        .trim();
+      expect(preview(drawn.join("\r\n\t"))).toBe([...line].slice(0, 256).join("").trimEnd());
+    }),
+  );
+});
+
+test.each([
+  ["<p>one</p><p>two<br>three<br><br>four</p>", "one\r\n\r\ntwo\r\nthree\r\n\r\nfour"],
+  ["<div>a</div>\n<div>b <b>c</b>d</div>", "a\r\nb cd"],
+  ["<table><tr><td>a</td><td>b</td></tr><tr><td>c", "a b\r\nc"],
+  ["  a \r\n b&nbsp;&nbsp;c ", "a b c"],
+  ["a<!-- <p> x > y -->b<!-- never ends <p>c", "ab"],
+  ["<head><title>t</title></head><STYLE>p > q {}</STYLE>a<script>1 < 2</script >b", "ab"],
+  ["a &lt;b&gt; &#228;&#xe4; &amp;&unknown; <", "a <b> ää &&unknown;"],
+  ["a<header>b</header><headline>c", "a\r\nb\r\nc"],
+])("the text of %j is %j", (html, text) => {
+  expect(stripHtml(html)).toBe(text);
 });
 
 test.each([

@@ -3,6 +3,7 @@ import { entryNumber } from "../bay/entry.ts";
 import { manifestNumber } from "../bay/manifest.ts";
 import { signingKeyPair } from "../crypto/index.ts";
 import { EngineError } from "../errors.ts";
+import { previewOf } from "../mail/contents/summary.ts";
 import { openView } from "../mail/mailbox-view.ts";
 import { type Fault, MemoryPlace } from "../storage/memory.ts";
 import {
@@ -435,7 +436,7 @@ test("what was just stored is listed without asking for it again", async () => {
     account.contents.readSummaries([message]),
     account.contents.readHeaders([message]),
   ]);
-  expect(summary!.preview).toMatch(/^body body/);
+  expect(previewOf(summary!)).toMatch(/^body body/);
   expect(header!.text).toBe("Subject: mail 7\r\nMessage-ID: <7@x>\r\n\r\n");
   place.fault = () => undefined;
   await account.dispose();

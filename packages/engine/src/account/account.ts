@@ -10,6 +10,7 @@ import { checkFlags } from "../mail/state/flags.ts";
 import type { Mailbox } from "../mail/state/mailbox.ts";
 import { folderOf } from "../storage/object-kinds.ts";
 import type { ObjectStore } from "../storage/object-store.ts";
+import { fillSummaries } from "./care/fill-summaries.ts";
 import { type RepairReport, repairAccount } from "./care/repair.ts";
 import { Upkeep } from "./care/upkeep.ts";
 import { type Arrival, MessageWriter, type Prepared } from "./delivery/message-writer.ts";
@@ -92,7 +93,10 @@ export class Account {
     this.#messages = messages;
     this.#notices = notices;
     this.#takeIn = new TakeIn({ bay, mail, threads, messages, notices, store, prefix, platform, ring });
-    this.upkeep = new Upkeep(bay, store, prefix, platform, () => removeExpiredTokens(this.slotAccess));
+    this.upkeep = new Upkeep(bay, store, prefix, platform, async () => {
+      await removeExpiredTokens(this.slotAccess);
+      if (await fillSummaries(bay, contents, platform)) await this.upkeep.checkpoint();
+    });
     const { epoch } = bay.state;
     this.#stopWatching.push(
       bay.onApplied(() => {

@@ -60,10 +60,11 @@ export async function openLog(
     delay: platform.delay,
     monotonic: platform.monotonic,
   });
-  const contents = new Contents(bay, { store, prefix, pages }, platform.crypto, ring.account, async () => {
+  const catchUp = async (): Promise<void> => {
     await bay.sync();
     await adoptCheckpoint(bay);
-  });
+  };
+  const contents = new Contents(bay, { store, prefix, pages }, platform.crypto, ring.account, catchUp, breathe);
   return { bay, contents, threads: new Threads(bay, pages, platform.crypto.random, () => threadKey(ring)) };
 }
 

@@ -2,7 +2,7 @@ import { createScanner } from "@restante/mime";
 import { type SealContext, sealObject, sealStream } from "../crypto/index.ts";
 import { Rooms } from "../rooms.ts";
 import { chain, tap } from "../streams.ts";
-import { type Digest, digest } from "./contents/digest.ts";
+import { type Breathe, type Digest, digest } from "./contents/digest.ts";
 
 /** Bodies up to this ride in the note or the log entry; larger ones are objects of their own. */
 export const INLINE_BYTES_MAX: number = 16 * 1024;
@@ -20,16 +20,22 @@ export interface TakenBody {
   readonly length: number;
 }
 
+export interface Intake {
+  readonly seal: SealContext;
+  /** Stands before the sealed bytes. */
+  readonly preamble: Uint8Array;
+  readonly receivedMs: number;
+  readonly putLarge: (content: AsyncIterable<Uint8Array>) => Promise<unknown>;
+  readonly breathe: Breathe;
+}
+
 /**
  * Takes a message in as it streams: scanned and sealed in one pass, in bounded memory. It comes back sealed; a
- * large one is handed to `putLarge` as a stream. `preamble` stands before the sealed bytes.
+ * large one is handed to `putLarge` as a stream.
  */
 export async function takeBody(
   source: AsyncIterable<Uint8Array>,
-  seal: SealContext,
-  preamble: Uint8Array,
-  receivedMs: number,
-  putLarge: (content: AsyncIterable<Uint8Array>) => Promise<unknown>,
+  { seal, preamble, receivedMs, putLarge, breathe }: Intake,
 ): Promise<TakenBody> {
   const scanner = createScanner();
   const scanned = tap(source, (chunk) => scanner.push(chunk))[Symbol.asyncIterator]();
@@ -42,7 +48,7 @@ export async function takeBody(
     if (next === undefined) {
       const sealed = sealObject(seal, held, preamble);
       const inline = size <= INLINE_BYTES_MAX;
-      return { digest: digest(scanner.finish(), receivedMs), sealed, inline, length: sealed.length };
+      return { digest: await digest(scanner.finish(), receivedMs, breathe), sealed, inline, length: sealed.length };
     }
     const sealed = sealStream(seal, chain([held, next], { [Symbol.asyncIterator]: () => scanned }));
     let length = 0;
@@ -51,7 +57,7 @@ export async function takeBody(
         length += chunk.length;
       }),
     );
-    return { digest: digest(scanner.finish(), receivedMs), sealed: undefined, inline: false, length };
+    return { digest: await digest(scanner.finish(), receivedMs, breathe), sealed: undefined, inline: false, length };
   } finally {
     // The mail's plain text.
     rooms.giveBack(room, used);

@@ -58,6 +58,7 @@ class Place {
       readRecord: async () => ({ ...this.email(1), object: { name: "body/0", offset: 0, length: 1 } }),
       readHeader: async () => new Uint8Array(1),
       readObject: async () => new Uint8Array(1),
+      improvedPages: () => new Set(),
       readValue: async () => new Uint8Array(2000),
     };
     const bay: Writer["bay"] = await LinearBay.open({

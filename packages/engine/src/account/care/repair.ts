@@ -3,7 +3,7 @@ import { hexText } from "../../bay/entry.ts";
 import type { Ring } from "../../crypto/index.ts";
 import { EngineError } from "../../errors.ts";
 import { type Contents, readThrough } from "../../mail/contents/contents.ts";
-import { digest } from "../../mail/contents/digest.ts";
+import { type Digest, digest } from "../../mail/contents/digest.ts";
 import type { Threads } from "../../mail/contents/threads.ts";
 import type { Mail } from "../../mail/mail.ts";
 import { openView } from "../../mail/mailbox-view.ts";
@@ -79,7 +79,7 @@ async function rebuildPages(tools: RepairTools): Promise<number> {
       const email = wanted.get(salvaged.id)!;
       wanted.delete(salvaged.id);
       found++;
-      const made = await digestOf(salvaged);
+      const made = await digestOf(salvaged, platform);
       references.set(email, threadKeys(made));
       if (!isInLost(email)) continue;
       const { name, offset, length } = salvaged.place;
@@ -89,7 +89,7 @@ async function rebuildPages(tools: RepairTools): Promise<number> {
   // A page has a place for each of its emails, also for one of which nothing is left.
   for (const email of [...wanted.values()].filter(isInLost)) {
     const id = ids.getId(email);
-    const { summary, header } = digest(createScanner().finish(), 0);
+    const { summary, header } = await digest(createScanner().finish(), 0);
     const object = { name: bodyName(id), offset: 0, length: 0 };
     contents.rebuild(email, { id, key: new Uint8Array(32), object, summary }, header);
   }
@@ -109,10 +109,10 @@ async function lostPages(state: MailState, read: (email: number) => Promise<unkn
   return lost;
 }
 
-async function digestOf({ body, receivedMs }: SalvagedMail) {
+async function digestOf({ body, receivedMs }: SalvagedMail, { breathe }: Platform): Promise<Digest> {
   const scanner = createScanner();
   for await (const piece of body.read(0, body.size)) scanner.push(piece);
-  return digest(scanner.finish(), receivedMs);
+  return digest(scanner.finish(), receivedMs, breathe);
 }
 
 /** Moves messages whose body can't be read away, and says so in their place. */

@@ -98,7 +98,7 @@ describe("trimming", () => {
     await live(account, 30);
     expect(names(place, "note")).toEqual([]);
     expect(names(place, "checkpoint")).toHaveLength(1);
-    expect(names(place, "log").length).toBeLessThan(5);
+    expect(names(place, "log").length).toBeLessThan(6);
     expect(names(place, "pack").length).toBeGreaterThan(0);
     expect(account.mail.state.takenNotes.size).toBe(0);
     const reopened = await open(place, ring());

@@ -49,7 +49,7 @@ export class Upkeep {
   readonly #store: ObjectStore;
   readonly #prefix: string;
   readonly #platform: Platform;
-  readonly #endWays: () => Promise<void>;
+  readonly #also: () => Promise<void>;
   readonly #stop: (() => void)[] = [];
   #checkpointing: Promise<void> | undefined;
   #running: Promise<void> | undefined;
@@ -61,15 +61,15 @@ export class Upkeep {
   /** What the last listing showed, and when one showed it first, on the monotonic clock. */
   #unnamed = new Map<string, number>();
 
-  /** `endWays` takes away the ways in that have ended by themselves. */
+  /** `also` does what else is due when what is no longer needed is gone. */
   constructor(
     bay: MailLog,
     store: ObjectStore,
     prefix: string,
     platform: Platform,
-    endWays: () => Promise<void> = async () => undefined,
+    also: () => Promise<void> = async () => undefined,
   ) {
-    this.#endWays = endWays;
+    this.#also = also;
     this.#bay = bay;
     this.#store = store;
     this.#prefix = prefix;
@@ -202,7 +202,7 @@ export class Upkeep {
     if (forgotten.length > 0 || names.length > 0 || trimmed > this.#state.trimmed)
       await this.#bay.push({ op: { kind: "forget", names, notes: forgotten, trimmed } });
     await this.#collect();
-    await this.#endWays();
+    await this.#also();
   }
 
   /** Deletes notes that the current checkpoint makes unneeded. Returns all taken-in ones that are gone. */

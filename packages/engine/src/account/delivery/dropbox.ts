@@ -123,11 +123,13 @@ export class Dropbox {
     const receivedMs = platform.now();
     const bodyId = hexText(id);
     const salvage = { key, receivedMs, mailbox: "", flags: [] };
-    const preamble = wrapForDelivery(platform.crypto, record, kem, bodyId, salvage);
-    const context = bodyContext(platform.crypto, record.account, bodyId, key);
-    const taken = await takeBody(chain([before], message), context, preamble, receivedMs, (content) =>
-      asStoreFailure(store.put(this.#prefix + bodyName(id), content)),
-    );
+    const taken = await takeBody(chain([before], message), {
+      seal: bodyContext(platform.crypto, record.account, bodyId, key),
+      preamble: wrapForDelivery(platform.crypto, record, kem, bodyId, salvage),
+      receivedMs,
+      putLarge: (content) => asStoreFailure(store.put(this.#prefix + bodyName(id), content)),
+      breathe: platform.breathe,
+    });
     const name = noteName(receivedMs, platform.crypto.random(8));
     const summary = encodeDelivered({
       ...taken.digest,

@@ -69,10 +69,13 @@ export class MessageWriter {
     const { timeMs, zoneMinutes } = received ?? { timeMs: platform.now(), zoneMinutes: 0 };
     const preamble = wrapForOwner(platform.crypto, ring, hexText(id), { key, receivedMs: timeMs, mailbox, flags });
     const since = bay.position;
-    const context = bodyContext(platform.crypto, ring.account, hexText(id), key);
-    const taken = await takeBody(source, context, preamble, timeMs, (content) =>
-      asStoreFailure(store.put(prefix + bodyName(id), content)),
-    );
+    const taken = await takeBody(source, {
+      seal: bodyContext(platform.crypto, ring.account, hexText(id), key),
+      preamble,
+      receivedMs: timeMs,
+      putLarge: (content) => asStoreFailure(store.put(prefix + bodyName(id), content)),
+      breathe: platform.breathe,
+    });
     const place: BodyPlace = taken.inline ? { in: "entry", attachment: 0 } : { in: "object", length: taken.length };
     const { root, ...digest } = taken.digest;
     const email = { ...digest, id, key, place, receivedMs: timeMs, receivedZone: zoneMinutes };

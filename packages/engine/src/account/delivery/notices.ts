@@ -1,3 +1,4 @@
+import { compose } from "@restante/mime";
 import { hexText } from "../../bay/entry.ts";
 import { hash, utf8 } from "../../crypto/index.ts";
 import type { Mail } from "../../mail/mail.ts";
@@ -12,6 +13,7 @@ export interface NoticesOptions {
 
 /** Records of what was told. A mail can't pretend that something was: any stranger may write any Message-ID. */
 const NOTICE = "notice";
+const DOMAIN = "notice.restante.invalid";
 
 /** Messages that the account itself writes to its owner, each told once. */
 export class Notices {
@@ -26,25 +28,24 @@ export class Notices {
     const { mail, messages, platform } = this.#options;
     const id = hexText(hash(utf8(about)).subarray(0, 16));
     if (mail.state.records.find(NOTICE, id)) return;
-    const messageId = `${id}@notice.restante.invalid`;
     await mail.ensure(path);
-    const text = [
-      `Date: ${new Date(platform.now()).toUTCString().replace("GMT", "+0000")}`,
-      "From: Restante <restante@notice.restante.invalid>",
-      `Subject: ${subject}`,
-      `Message-ID: <${messageId}>`,
-      "MIME-Version: 1.0",
-      "Content-Type: text/plain; charset=utf-8",
-      "",
-      ...lines,
-      "",
-    ].join("\r\n");
-    await messages.append(path, await messages.write(once(utf8(text)), { mailbox: path, flags: [] }));
+    const message = compose(
+      {
+        headers: [
+          { name: "From", form: "addresses", value: [{ name: "Restante", email: `restante@${DOMAIN}` }] },
+          { name: "Subject", form: "text", value: subject },
+          { name: "Message-ID", form: "messageIds", value: [`${id}@${DOMAIN}`] },
+        ],
+        body: { kind: "text", text: [...lines, ""].join("\r\n") },
+      },
+      {
+        now: () => ({ timeMs: platform.now(), zoneMinutes: 0 }),
+        random: platform.crypto.random,
+        domain: DOMAIN,
+      },
+    );
+    await messages.append(path, await messages.write(message.read(), { mailbox: path, flags: [] }));
     // Killed in between it is told twice, rather than never.
     await mail.writeRecords([{ type: NOTICE, id, value: new Uint8Array(0) }]);
   }
-}
-
-async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
-  yield bytes;
 }

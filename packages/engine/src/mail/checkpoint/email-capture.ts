@@ -11,6 +11,8 @@ import { Packer } from "./pack.ts";
 /** Reads what a checkpoint brings together, wherever it lies now. */
 export interface EmailSource {
   readRecord(state: MailState, email: number): Promise<EmailRecord>;
+  /** Row pages of which some record says more than the page does: they are written anew. */
+  improvedPages(): ReadonlySet<number>;
   readHeader(state: MailState, email: number): Promise<Uint8Array>;
   /** A whole object. */
   readObject(name: string): Promise<Uint8Array>;
@@ -25,15 +27,16 @@ type EmailPages = Pick<Pages, "rows" | "headers" | "packs">;
 
 /**
  * Row pages, header pages and packs. New emails get pages, and their small bodies, which lie in entries and notes, a
- * place in a pack; a pack of which less than half is alive is written anew, with the row pages that name it. All other
- * pages stand: summaries and headers never change.
+ * place in a pack; a pack of which less than half is alive is written anew, with the row pages that name it; so are pages
+ * of which a summary was made fuller. All other pages stand.
  */
 export function captureEmailPages(state: MailState, source: EmailSource): (pages: PageStore) => Promise<EmailPages> {
   const { pages: known } = state;
   const emailRows = state.emails.rows;
+  const improved = source.improvedPages();
   return async (pages) => {
     const wornOut = new Set(known.packs.filter((pack) => isWornOut(state, pack)));
-    const rows = await writeRowPages(state, source, pages, emailRows, wornOut);
+    const rows = await writeRowPages(state, source, pages, emailRows, { wornOut, improved });
     const headers = await writeHeaderPages(state, source, pages, emailRows);
     return { rows: rows.names, headers, packs: [...known.packs.filter((pack) => !wornOut.has(pack)), ...rows.packs] };
   };
@@ -44,7 +47,7 @@ async function writeRowPages(
   source: EmailSource,
   pages: PageStore,
   emailRows: number,
-  wornOut: ReadonlySet<Pack>,
+  { wornOut, improved }: { readonly wornOut: ReadonlySet<Pack>; readonly improved: ReadonlySet<number> },
 ): Promise<{ readonly names: string[]; readonly packs: readonly Pack[] }> {
   const known = state.pages;
   const wornNames = new Set([...wornOut].map(({ name }) => name));
@@ -53,7 +56,10 @@ async function writeRowPages(
     const [first, end] = [page * PAGE_EMAILS, (page + 1) * PAGE_EMAILS];
     // A lost page has no name.
     return (
-      names[page] === "" || end > known.emailRows || [...wornOut].some((pack) => pack.first < end && pack.end > first)
+      names[page] === "" ||
+      improved.has(page) ||
+      end > known.emailRows ||
+      [...wornOut].some((pack) => pack.first < end && pack.end > first)
     );
   };
   const mustMove = ({ name }: ObjectSpan): boolean =>

@@ -24,13 +24,17 @@ import type { Outcome } from "../ops/outcome.ts";
 import { PAGE_EMAILS } from "../state/pages.ts";
 import type { StoredRecord, ValuePlace } from "../state/records.ts";
 import type { MailState } from "../state/state.ts";
+import type { Breathe } from "./digest.ts";
 import { decodeHeaderPage, decodeRowPage, type EmailRecord, type ObjectSpan } from "./email-page.ts";
+import { FullSummaries } from "./full-summaries.ts";
 import { BroughtRecord, DECODED_WEIGHT, OpenEntry, OpenHeader, OpenRecord, RECORD_BYTES } from "./open-entry.ts";
-import type { Summary } from "./summary.ts";
+import { isFirstSummary, type Summary } from "./summary.ts";
 
 /** The first read of a body: its preamble and, of most, all of it. A cache reads no less for 96 KiB of it. */
 const FIRST_READ_BYTES: number = 128 * 1024;
 
+/** Bodies that are read side by side to make summaries of. */
+const BODIES_AT_ONCE = 8;
 /** The state names what is read here, and none of it ever changes. */
 const COPY_WILL_DO: GetOptions = { copyAgeMaxMs: Number.POSITIVE_INFINITY };
 
@@ -69,6 +73,7 @@ export class Contents {
 
   /** What a repair found of emails whose pages are lost. */
   readonly #rebuilt = new Map<number, BroughtRecord>();
+  readonly #full: FullSummaries;
 
   constructor(
     bay: Bay<MailState, Op, Outcome>,
@@ -77,8 +82,10 @@ export class Contents {
     account: Uint8Array,
     /** Goes over to the pages of the newest checkpoint: what was looked for may have moved there. */
     catchUp: () => Promise<void>,
+    breathe?: Breathe,
   ) {
     this.#bay = bay;
+    this.#full = new FullSummaries(breathe);
     this.#catchUp = catchUp;
     this.#store = place.store;
     this.#prefix = place.prefix;
@@ -95,7 +102,8 @@ export class Contents {
   /** Forgets all that is kept open. */
   dispose(): void {
     this.#stopKeeping();
-    for (const cache of [this.#entries, this.#rowPages, this.#headerPages, this.#beginnings]) cache.dispose();
+    for (const cache of [this.#entries, this.#rowPages, this.#headerPages, this.#beginnings, this.#full])
+      cache.dispose();
   }
 
   /** Stands in for an email's lost page until a checkpoint writes that anew. */
@@ -117,6 +125,44 @@ export class Contents {
     );
   }
 
+  /** The same, all of them of the present format: what came with an older one is made out of its body, once. One whose body
+   * is damaged or gone stays as it is. Errors: `unavailable`. */
+  async readFullSummaries(messages: readonly Message[]): Promise<Summary[]> {
+    const summaries = await this.readSummaries(messages);
+    const old = [...summaries.keys()].filter((at) => summaries[at]!.format === 1);
+    for (let from = 0; from < old.length; from += BODIES_AT_ONCE)
+      await Promise.all(
+        old.slice(from, from + BODIES_AT_ONCE).map(async (at) => {
+          const { state, row } = messages[at]!;
+          const made = await this.#makeFull(state, state.emailOf(row));
+          if (made) summaries[at] = made.summary;
+        }),
+      );
+    return summaries;
+  }
+
+  /** Makes the email's summary full, for the next checkpoint to write, if its page holds one of an older format and its body
+   * is whole. Resolves with whether it waits for that checkpoint. Errors: `unavailable`; `corrupt` if its page is damaged. */
+  async fillSummary(state: MailState, email: number): Promise<boolean> {
+    const { id, summary } = (await this.#openRecord(state, email)).record;
+    if (!isFirstSummary(summary)) {
+      this.#full.settle(hexText(id));
+      return false;
+    }
+    const made = state.isHeld(email) ? await this.#makeFull(state, email) : undefined;
+    if (made) this.#full.wait(hexText(id), email, made.encoded);
+    return made !== undefined;
+  }
+
+  #makeFull(state: MailState, email: number): ReturnType<FullSummaries["get"]> {
+    return this.#full.get(hexText(state.emails.columns.id.getId(email)), () => this.#openEmail(state, email));
+  }
+
+  /** Row pages of which a record says more than the page does. */
+  improvedPages(): ReadonlySet<number> {
+    return new Set(this.#full.waitingEmails().map((email) => Math.floor(email / PAGE_EMAILS)));
+  }
+
   /** The header blocks of these messages, in order; `Summary.headerWhole` says whether that is all of one. */
   readHeaders(messages: readonly Message[]): Promise<HeaderBlock[]> {
     return readAll(
@@ -126,10 +172,13 @@ export class Contents {
     );
   }
 
-  async openBody({ state, row }: Message): Promise<Body> {
-    const email = state.emailOf(row);
+  openBody({ state, row }: Message): Promise<Body> {
+    return this.#openEmail(state, state.emailOf(row));
+  }
+
+  async #openEmail(state: MailState, email: number): Promise<Body> {
     const { record } = this.#findKept(state, email) ?? (await this.#openRecord(state, email));
-    const size = state.sizeOf(row);
+    const size = state.emails.columns.size.get(email);
     const beginning = this.#beginnings.peek(record.object.name);
     if (beginning) return this.#body(record, beginning, size);
     const first = await this.#readFirst(record);
@@ -221,9 +270,11 @@ export class Contents {
     return op?.kind === "record" ? op.records[place.index]?.value : undefined;
   }
 
-  /** An email's record: from its row page, or from the log entry that brought it. */
+  /** An email's record: from its row page, or from the log entry that brought it; with a fuller summary, if one waits. */
   async readRecord(state: MailState, email: number): Promise<EmailRecord> {
-    return (await this.#openRecord(state, email)).record;
+    const { record } = await this.#openRecord(state, email);
+    const summary = this.#full.findWaiting(hexText(record.id));
+    return summary ? { ...record, summary } : record;
   }
 
   async #openRecord(state: MailState, email: number): Promise<OpenRecord> {

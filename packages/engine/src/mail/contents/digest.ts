@@ -1,14 +1,18 @@
 import {
   baseSubject,
+  bodyParts,
+  bodyStructureSteps,
   encodeOffsets,
+  encodePartOctets,
   findHeader,
-  formatBodyStructure,
   formatEnvelope,
   type HeaderField,
+  hasAttachment,
+  isHtml,
   type MessageStructure,
+  messageText,
   parseDate,
   parseMessageIds,
-  preview,
   references,
 } from "@restante/mime";
 import { concat, hash, utf8 } from "../../crypto/index.ts";
@@ -43,25 +47,48 @@ export interface Conversation {
 /** References that a thread is looked for by. */
 const REFERENCES_MAX = 20;
 
+/** Lets others have their turn. */
+export type Breathe = (() => Promise<void>) | undefined;
+
+/** Parts of BODYSTRUCTURE that are written between two breaths. */
+const STEPS_AT_ONCE = 32;
+
 /** `receivedMs` stands in for a Date field that is missing or no date: RFC 5256 §2.2. */
-export function digest(structure: MessageStructure, receivedMs: number): Digest {
+export async function digest(structure: MessageStructure, receivedMs: number, breathe?: Breathe): Promise<Digest> {
   const { fields } = structure;
   const sent = parseDate(findHeader(fields, "date") ?? "");
-  const ascii = (text: string): Uint8Array => utf8(text);
   return {
     size: structure.size,
-    summary: encodeSummary({
-      envelope: ascii(formatEnvelope(fields)),
-      bodyStructure: ascii(formatBodyStructure(structure.root)),
-      offsets: encodeOffsets(structure.root),
-      preview: preview(structure),
-      headerWhole: structure.headerWhole && structure.header.length <= HEADER_BYTES_MAX,
-    }),
+    summary: await summarize(structure, breathe),
     header: encodeHeader(structure.header.subarray(0, HEADER_BYTES_MAX)),
     sentMs: sent?.timeMs ?? receivedMs,
     sentZone: sent?.zoneMinutes ?? 0,
     ...conversationOf(fields),
   };
+}
+
+/** An encoded `Summary`. */
+export async function summarize(structure: MessageStructure, breathe?: Breathe): Promise<Uint8Array> {
+  const { root } = structure;
+  const parts = bodyParts(root);
+  return encodeSummary({
+    envelope: utf8(formatEnvelope(structure.fields)),
+    bodyStructure: utf8(await inTurns(bodyStructureSteps(root), breathe)),
+    offsets: encodeOffsets(root),
+    headerWhole: structure.headerWhole && structure.header.length <= HEADER_BYTES_MAX,
+    text: { ...messageText(structure), isHtml: isHtml(parts) },
+    partOctets: encodePartOctets(root),
+    hasAttachment: hasAttachment(parts),
+  });
+}
+
+/** What the steps come to. Others have their turn after so many of them. */
+async function inTurns(steps: Generator<undefined, string>, breathe: Breathe): Promise<string> {
+  for (let count = 1; ; count++) {
+    const step = steps.next();
+    if (step.done) return step.value;
+    if (breathe && count % STEPS_AT_ONCE === 0) await breathe();
+  }
 }
 
 /** RFC 8621 §3, by the fields of a header. */

@@ -8,7 +8,7 @@ import type { Op } from "../ops/op.ts";
 import type { TailEmail } from "../state/state.ts";
 import type { EmailRecord, ObjectSpan } from "./email-page.ts";
 import { decodeHeader } from "./header.ts";
-import { decodeSummary, type Summary } from "./summary.ts";
+import { decodeSummary, SUMMARY_FORMAT, type Summary } from "./summary.ts";
 
 // What pages and log entries hold of emails, open for those who read it again and again.
 
@@ -43,8 +43,11 @@ function wipeEmail({ key, summary }: Pick<EmailRecord, "key" | "summary">): void
   summary.fill(0);
 }
 
-function bytesOf({ envelope, bodyStructure, offsets }: Summary): Uint8Array[] {
-  return [envelope, bodyStructure, offsets];
+/** What an open summary holds as bytes. */
+export function bytesOf(summary: Summary): Uint8Array[] {
+  const { envelope, bodyStructure, offsets } = summary;
+  const known = [envelope, bodyStructure, offsets];
+  return summary.format === SUMMARY_FORMAT ? [...known, summary.partOctets] : known;
 }
 
 /** A header's frame, and its block once someone asked for it. */

@@ -1,3 +1,4 @@
+import { preview } from "@restante/mime";
 import { encode } from "cborg";
 import { Fields } from "../../bay/fields.ts";
 
@@ -8,36 +9,103 @@ import { Fields } from "../../bay/fields.ts";
  *
  * ENVELOPE and BODYSTRUCTURE are kept as RFC 9051 §7.5.2 writes them, in ASCII: that is the form in which they are
  * asked for, and it says all there is to say.
+ *
+ * The first releases wrote format 1. Such summaries are read for ever; `Contents.readFullSummaries` makes full ones of them.
  */
-export interface Summary {
+export type Summary = FirstSummary | FullSummary;
+
+interface CommonSummary {
   readonly envelope: Uint8Array;
   readonly bodyStructure: Uint8Array;
   /** Byte offsets of every part, as `mime` encodes them. */
   readonly offsets: Uint8Array;
-  /** At most 512 bytes of UTF-8. */
-  readonly preview: string;
   /** Whether the header block that is kept is all of it. */
   readonly headerWhole: boolean;
 }
 
-const SUMMARY_FORMAT = 1;
-
-export function encodeSummary(summary: Summary): Uint8Array {
-  const { envelope, bodyStructure, offsets, preview, headerWhole } = summary;
-  return encode([SUMMARY_FORMAT, envelope, bodyStructure, offsets, preview, headerWhole]);
+export interface FirstSummary extends CommonSummary {
+  readonly format: 1;
+  /** The text's beginning on one line, at most 512 bytes of UTF-8. */
+  readonly preview: string;
 }
 
-/** Throws RangeError on anything that {@link encodeSummary} does not make. */
+export interface FullSummary extends CommonSummary {
+  readonly format: 2;
+  readonly text: SummaryText;
+  /** Octets of every part's decoded body, as `mime` encodes them. */
+  readonly partOctets: Uint8Array;
+  /** RFC 8621 §4.1.4. */
+  readonly hasAttachment: boolean;
+}
+
+/** The beginning of a message's text, as `messageText` of `mime` gives it: HTML as plain text. */
+export interface SummaryText {
+  /** At most 1,024 octets of UTF-8, with line ends. */
+  readonly start: string;
+  /** Whether that is all. */
+  readonly isWhole: boolean;
+  /** Octets of all of it. */
+  readonly octets: number;
+  /** Whether the message was written as HTML, whatever this text was taken from. */
+  readonly isHtml: boolean;
+}
+
+/** The format that is written. */
+export const SUMMARY_FORMAT = 2;
+const FIRST_FORMAT = 1;
+
+export function encodeSummary(summary: Omit<FullSummary, "format">): Uint8Array {
+  const { envelope, bodyStructure, offsets, headerWhole, text, partOctets, hasAttachment } = summary;
+  return encode([
+    SUMMARY_FORMAT,
+    envelope,
+    bodyStructure,
+    offsets,
+    headerWhole,
+    [text.start, text.isWhole, text.octets, text.isHtml],
+    partOctets,
+    hasAttachment,
+  ]);
+}
+
+/** Throws RangeError on anything that {@link encodeSummary}, or that of the first releases, does not make. */
 export function decodeSummary(bytes: Uint8Array): Summary {
   const fields = Fields.decode(bytes);
-  if (fields.integer() !== SUMMARY_FORMAT) throw new RangeError("summary of an unknown format");
-  const summary = {
-    envelope: fields.bytes(),
-    bodyStructure: fields.bytes(),
-    offsets: fields.bytes(),
-    preview: fields.text(),
-    headerWhole: fields.boolean(),
-  };
+  const format = fields.integer();
+  if (format !== SUMMARY_FORMAT && format !== FIRST_FORMAT) throw new RangeError("summary of an unknown format");
+  const common = { envelope: fields.bytes(), bodyStructure: fields.bytes(), offsets: fields.bytes() };
+  const summary: Summary =
+    format === FIRST_FORMAT
+      ? { format, ...common, preview: fields.text(), headerWhole: fields.boolean() }
+      : {
+          format,
+          ...common,
+          headerWhole: fields.boolean(),
+          text: readText(fields.nested()),
+          partOctets: fields.bytes(),
+          hasAttachment: fields.boolean(),
+        };
   fields.end();
   return summary;
+}
+
+/** Whether encoded bytes are a summary of format 1: a CBOR array's head, then the format. */
+export function isFirstSummary(bytes: Uint8Array): boolean {
+  return bytes[1] === FIRST_FORMAT;
+}
+
+function readText(fields: Fields): SummaryText {
+  const text = {
+    start: fields.text(),
+    isWhole: fields.boolean(),
+    octets: fields.integer(),
+    isHtml: fields.boolean(),
+  };
+  fields.end();
+  return text;
+}
+
+/** The beginning of the text on one line, at most 256 characters: RFC 8621 §4.1.4 (preview). */
+export function previewOf(summary: Summary): string {
+  return preview(summary.format === FIRST_FORMAT ? summary.preview : summary.text.start);
 }
