@@ -1,4 +1,4 @@
-import { cpSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { mkdtemp, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -35,6 +35,8 @@ beforeAll(async () => {
   for (let n = 0; n < 40; n++) await put(`account/note/${content(n, 60).toString("hex")}`, content(n, 400));
   for (let n = 0; n < 3; n++) await put(`account/body/${n}`, content(n, 200_000));
   await put("store/creates", content(1, 40));
+  await store.put("gone/log/00000000000005", content(5, 10));
+  await store.delete(["gone/log/00000000000005"]);
   await store.delete(Array.from({ length: 30 }, (_, n) => entry(n + 1)));
   for (let n = 1; n <= 30; n++) whole.delete(entry(n));
   await store.dispose();
@@ -124,6 +126,12 @@ test.each(Object.keys(SPOILS))(
       const lost = [...whole].filter(([name, bytes]) => !same(found.get(name), bytes)).map(([name]) => name);
       // A page holds so many rows, or a piece of one.
       expect(lost.length, `page ${page}`).toBeLessThanOrEqual(30);
+      // What has a file is whole by the indexes alone.
+      expect(
+        lost.filter((name) => name.includes("/body/")),
+        `page ${page}`,
+      ).toEqual([]);
+      expect(damaged.problems.filter((problem) => problem.includes("/body/"))).toEqual([]);
       await damaged.dispose();
       await rm(folder, { recursive: true });
     }
@@ -134,6 +142,7 @@ test.each(Object.keys(SPOILS))(
 test.each(["zeroed"])(
   "whichever page is %s, the store is made anew; no name is lost or free again",
   async (spoil) => {
+    let forgotten = 0;
     const counters = new DatabaseSync(join(sound(), "store.sqlite"));
     const { row } = counters.prepare("SELECT row FROM counters").get() as { row: number };
     counters.close();
@@ -151,6 +160,8 @@ test.each(["zeroed"])(
       });
       expect(await store.putIfAbsent(entry(70), new Uint8Array(1))).toMatchObject({ outcome: "exists" });
       expect(await store.putIfAbsent(entry(71), new Uint8Array(1))).toMatchObject({ outcome: "stored" });
+      const { outcome } = await store.putIfAbsent("gone/log/00000000000005", new Uint8Array(1));
+      if (outcome === "stored") forgotten++;
       await store.dispose();
       const rows = new DatabaseSync(join(folder, "store.sqlite"));
       const newest = rows.prepare("SELECT row FROM objects WHERE name = ?").get(entry(71)) as { row: number };
@@ -158,6 +169,8 @@ test.each(["zeroed"])(
       rows.close();
       await rm(folder, { recursive: true });
     }
+    // A log of which nothing is left is known by its own page alone.
+    expect(forgotten).toBeLessThanOrEqual(1);
   },
   120_000,
 );
@@ -170,6 +183,7 @@ test("what was written last is read too, out of the write-ahead log of a process
   await store.put("account/note/later", content(8, 80));
   const copy = join(root, "killed-copy");
   cpSync(folder, copy, { recursive: true });
+  const log = readFileSync(join(folder, "store.sqlite-wal"));
   await store.dispose();
   const damaged = new DamagedStore(copy);
   const found = await readAll(damaged);
@@ -177,6 +191,22 @@ test("what was written last is read too, out of the write-ahead log of a process
   expect(found.size).toBe(whole.size + 2);
   expect(same(found.get("account/note/last"), content(9, 9000))).toBe(true);
   expect(same(found.get("account/note/later"), content(8, 80))).toBe(true);
+
+  // Repaired, the old log is out of the new database's way.
+  const path = join(copy, "store.sqlite");
+  writeFileSync(path, readFileSync(path).fill(0, 6 * PAGE, 7 * PAGE));
+  const { kept } = rebuildEmbeddedStore(copy);
+  expect(existsSync(`${kept}-wal`)).toBe(true);
+  expect(findDamage(copy)).toEqual([]);
+
+  // The last commit was cut off: what came before it counts, and nothing of it.
+  const torn = join(root, "torn");
+  cpSync(sound(), torn, { recursive: true });
+  log[log.length - 1]! ^= 1;
+  writeFileSync(join(torn, "store.sqlite-wal"), log);
+  const cut = new DamagedStore(torn);
+  expect([...(await readAll(cut)).keys()].filter((name) => name.includes("/la"))).toEqual(["account/note/last"]);
+  await cut.dispose();
 });
 
 test("a store that a server runs on is not repaired; nor is one opened of which a repair was cut short", async () => {
