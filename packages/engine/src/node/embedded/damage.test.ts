@@ -126,6 +126,8 @@ test.each(Object.keys(SPOILS))(
       const lost = [...whole].filter(([name, bytes]) => !same(found.get(name), bytes)).map(([name]) => name);
       // A page holds so many rows, or a piece of one.
       expect(lost.length, `page ${page}`).toBeLessThanOrEqual(30);
+      // What is lost is no empty object.
+      expect([...found.values()].filter((bytes) => bytes?.length === 0)).toEqual([]);
       // What has a file is whole by the indexes alone.
       expect(
         lost.filter((name) => name.includes("/body/")),
