@@ -1,6 +1,7 @@
 import { checkAccount, checkSealed, DAMAGED } from "@restante/engine";
+import { rebuildEmbeddedStore } from "@restante/engine/node";
 import type { Config } from "@restante/host";
-import { openContext, withSession } from "./context.ts";
+import { openContext, placesOf, withSession } from "./context.ts";
 import { EXIT, Exit } from "./exit.ts";
 import type { Flags } from "./flags.ts";
 import { print } from "./print.ts";
@@ -9,6 +10,7 @@ import { print } from "./print.ts";
 export async function check(config: Config, args: readonly string[], flags: Flags): Promise<number> {
   if (flags.sealed) return checkObjects(config, flags);
   const [address] = args;
+  if (address === undefined && flags.repair) return rebuild(config, flags);
   if (address === undefined) throw new Exit(EXIT.usage, "check wants an address");
   if (flags.repair) return repair(config, address, flags);
   if (flags.retry) return retryNotes(config, address, flags);
@@ -51,9 +53,27 @@ async function repair(config: Config, address: string, flags: Flags): Promise<nu
   });
 }
 
+/** `restante check --repair`: the embedded store's database, made anew out of what is left of it. Needs no password. */
+async function rebuild(config: Config, flags: Flags): Promise<number> {
+  const { kind, log_kind } = config.storage;
+  if (kind !== "embedded" && log_kind !== "embedded")
+    throw new Exit(EXIT.usage, "check --repair wants an address: only an embedded store is mended as a whole");
+  const report = rebuildEmbeddedStore(placesOf(config).store);
+  const { damage, objects, problems, kept } = report;
+  if (flags.json) print(flags, report);
+  else if (kept === undefined) print(flags, ["store.sqlite is sound: nothing was changed"]);
+  else
+    print(flags, [
+      ...[...damage, ...problems].flatMap((text) => text.split("\n")),
+      `store.sqlite is made anew: ${objects} objects, ${problems.length} lost or damaged; the old one is ${kept}`,
+      ...(problems.length > 0 ? ["Now run restante check ADDRESS --repair for each account"] : []),
+    ]);
+  return problems.length > 0 ? EXIT.failed : EXIT.well;
+}
+
 /** `restante check --sealed`: a line an object, by name: hash, size, name. Damage is told on standard error too. */
 async function checkObjects(config: Config, flags: Flags): Promise<number> {
-  await using context = await openContext(config, "check");
+  await using context = await openContext(config, "salvage");
   // Accounts with a bucket of their own are known by who they are.
   await context.users.list();
   let damaged = 0;

@@ -68,7 +68,7 @@ async function exportAll(session: AccountSession, target: MailTarget): Promise<n
 
 /** `--salvage`: what the bodies tell of themselves, without the account's state. */
 async function salvageMail(config: Config, address: string, target: MailTarget, flags: Flags): Promise<number> {
-  await using context = await openContext(config);
+  await using context = await openContext(config, "salvage");
   const user = await getUser(context, address);
   const password = await askSecret("Password: ", flags);
   const report: SalvageReport = { damaged: [] };

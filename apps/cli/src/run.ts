@@ -1,5 +1,5 @@
 import { parseArgs } from "node:util";
-import { EngineError, StoreError } from "@restante/engine";
+import { EngineError, StoreError, type StoreErrorCode } from "@restante/engine";
 import { ConfigError, readConfig } from "@restante/host";
 import { account } from "./account.ts";
 import { appPassword } from "./app-password.ts";
@@ -33,6 +33,7 @@ const HELP = `restante: a mail server whose stored bytes only the mailbox's owne
   restante lmtp trust ADDRESS              deliver from this host by the key that is shown for it now
   restante check ADDRESS                   open and count everything in an account
   restante check ADDRESS --repair          make damaged pages anew; set messages apart whose bodies are lost
+  restante check --repair                  make a damaged embedded store's database anew; no server may run on it
   restante check ADDRESS --retry           try again to open delivered mail that could not be opened
   restante check --sealed                  list and hash every stored object; needs no password
   restante backup DIR                      copy the store and what belongs to it, beside a running server
@@ -141,10 +142,12 @@ function parseFlags(args: readonly string[]) {
   }
 }
 
+const STORE_EXITS: Partial<Record<StoreErrorCode, number>> = { invalid: EXIT.usage, damaged: EXIT.failed };
+
 function explain(error: unknown): readonly [number, string] {
   if (error instanceof Exit) return [error.code, error.message];
   if (error instanceof ConfigError) return [EXIT.usage, error.message];
-  if (error instanceof StoreError) return [error.code === "invalid" ? EXIT.usage : EXIT.unavailable, error.message];
+  if (error instanceof StoreError) return [STORE_EXITS[error.code] ?? EXIT.unavailable, error.message];
   // An operator may read the store's own words; what it can't do at all no later try will mend.
   if (error instanceof EngineError && error.cause instanceof StoreError)
     return [

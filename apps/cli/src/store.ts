@@ -5,8 +5,10 @@ import {
   BlockCache,
   CachedStore,
   CheckedStore,
+  findDamage,
   Hints,
   MemoryPlace,
+  openDamagedStore,
   openEmbeddedStore,
   openS3Store,
   RecentStore,
@@ -17,8 +19,8 @@ import { type Config, ConfigError, type Log, type StoreKind } from "@restante/ho
 import { EXIT } from "./exit.ts";
 
 /** What a process does to the store. One that only delivers may have a key that can neither read nor list; one that
- * checks must see what the store has, not what is kept near. */
-export type Use = "all" | "deliver" | "check";
+ * checks must see what the store has, not what is kept near; one that salvages reads what is left of a damaged one. */
+export type Use = "all" | "deliver" | "check" | "salvage";
 
 export interface OpenedStore {
   readonly store: ObjectStore;
@@ -96,6 +98,13 @@ class Stores {
         return this.#byAccount;
       }
       case "embedded":
+        if (this.#opening.use === "salvage") {
+          const damage = findDamage(folder);
+          if (damage.length > 0) {
+            log({ level: "warn", event: "store.sqlite is damaged: it is read page by page", damage });
+            return openDamagedStore(folder);
+          }
+        }
         return openEmbeddedStore({
           folder,
           freeBytesMin: config.storage.free_min,

@@ -4,6 +4,8 @@ export { BlockCache } from "./node/cache/block-cache.ts";
 export { CachedStore } from "./node/cache/cached-store.ts";
 export { nodePlatform } from "./node/crypto-platform.ts";
 export { backupEmbeddedStore, restoreEmbeddedStore, settleEmbeddedStore } from "./node/embedded/backup.ts";
+export { findDamage, openDamagedStore } from "./node/embedded/damaged-store.ts";
+export { type RebuildReport, rebuildEmbeddedStore } from "./node/embedded/rebuild.ts";
 export { openEmbeddedStore } from "./node/embedded/store.ts";
 export { Hints } from "./node/hints.ts";
 export { LdapDirectory, type LdapOptions } from "./node/ldap-directory.ts";

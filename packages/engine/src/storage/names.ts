@@ -4,9 +4,13 @@ const NAME = /^[\x21-\x7e]+$/;
 
 /** Throws StoreError `invalid` for a name that not every store takes. */
 export function checkName(name: string): void {
+  if (!isValidName(name)) throw new StoreError("invalid", "invalid object name");
+}
+
+export function isValidName(name: string): boolean {
   const levels = name.split("/");
   const bad = levels.some((level) => level === "" || level === "." || level === "..");
-  if (bad || !NAME.test(name) || name.length > NAME_BYTES_MAX) throw new StoreError("invalid", "invalid object name");
+  return !bad && NAME.test(name) && name.length <= NAME_BYTES_MAX;
 }
 
 /** What every name under a prefix sorts before; undefined if there is no such text. */

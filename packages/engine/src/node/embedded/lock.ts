@@ -1,6 +1,9 @@
 import { readdir, unlink } from "node:fs/promises";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
+import { StoreError } from "../../storage/object-store.ts";
+import { isDamage } from "./failure.ts";
+import { TEMPORARY_SUFFIX } from "./protocol.ts";
 
 /** How long an opening waits while another process sweeps. */
 const WAIT_MS = 30_000;
@@ -10,15 +13,34 @@ const WAIT_MS = 30_000;
  * itself alone at its opening sweeps what a crash left: files that no row names. Nobody else can be about to name one.
  */
 export async function lockStore(folder: string): Promise<Disposable> {
-  const lock = new DatabaseSync(join(folder, "lock.sqlite"), { timeout: WAIT_MS });
+  const lock = openLock(folder);
   if (isAlone(lock)) {
-    await sweepOrphans(folder);
+    try {
+      await sweepOrphans(folder);
+    } catch (error) {
+      // What is damaged may still be read for the most part; nothing is swept by it.
+      if (!isDamage(error)) throw error;
+    }
     lock.exec("COMMIT");
   }
   lock.exec("BEGIN; SELECT count(*) FROM sqlite_schema");
   return {
     [Symbol.dispose]: () => lock.close(),
   };
+}
+
+/** The store for nobody but the caller. Throws StoreError `unavailable` while any process has it open. */
+export function lockAlone(folder: string): Disposable {
+  const lock = openLock(folder);
+  if (!isAlone(lock)) {
+    lock.close();
+    throw new StoreError("unavailable", `a server is running on the store in ${folder}: stop it first`);
+  }
+  return { [Symbol.dispose]: () => lock.close() };
+}
+
+function openLock(folder: string): DatabaseSync {
+  return new DatabaseSync(join(folder, "lock.sqlite"), { timeout: WAIT_MS });
 }
 
 /** Takes the exclusive lock, unless another process holds any. */
@@ -38,12 +60,24 @@ function isAlone(lock: DatabaseSync): boolean {
 
 /** Answered by the index of files alone: rows hold bodies, and no opening reads them all. */
 export const FILES_QUERY = "SELECT file FROM objects WHERE file IS NOT NULL";
+const ROWS_QUERY = "SELECT file FROM objects NOT INDEXED WHERE file IS NOT NULL";
 
 async function sweepOrphans(folder: string): Promise<void> {
-  const database = new DatabaseSync(join(folder, "store.sqlite"), { readOnly: true });
-  const rows = database.prepare(FILES_QUERY).all() as unknown as { file: string }[];
-  database.close();
-  const known = new Set(rows.map(({ file }) => file));
-  for (const file of await readdir(join(folder, "objects")))
-    if (!known.has(file)) await unlink(join(folder, "objects", file));
+  const orphans = await findOrphans(folder);
+  for (const file of orphans) await unlink(join(folder, "objects", file));
+}
+
+async function findOrphans(folder: string): Promise<readonly string[]> {
+  using database = new DatabaseSync(join(folder, "store.sqlite"), { readOnly: true });
+  const known = filesNamed(database, FILES_QUERY);
+  const unknown = (await readdir(join(folder, "objects"))).filter((file) => !known.has(file));
+  if (unknown.every((file) => file.endsWith(TEMPORARY_SUFFIX))) return unknown;
+  // Seldom: then the rows themselves are asked, for an index may be damaged, and a file is gone for good.
+  const inRows = filesNamed(database, ROWS_QUERY);
+  return unknown.filter((file) => !inRows.has(file));
+}
+
+function filesNamed(database: DatabaseSync, query: string): ReadonlySet<string> {
+  const rows = database.prepare(query).all() as unknown as { file: string }[];
+  return new Set(rows.map(({ file }) => file));
 }

@@ -46,3 +46,5 @@ export const APPLICATION_ID = 0x52737465;
 export const SCHEMA_VERSION = 3;
 /** Files written and not yet named by a row carry this at their end. */
 export const TEMPORARY_SUFFIX = ".new";
+/** A database that is whole, and is to take the place of the damaged one: a repair was cut short while it stands. */
+export const REPAIRED = "store.sqlite.repaired";

@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
-import { closeSync, openSync, read, readSync } from "node:fs";
-import { mkdir, open, statfs, unlink } from "node:fs/promises";
+import { closeSync, constants, existsSync, openSync, read, readSync, statSync } from "node:fs";
+import { access, mkdir, open, statfs, unlink } from "node:fs/promises";
 import { join } from "node:path";
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 import { promisify } from "node:util";
@@ -22,10 +22,12 @@ import {
 } from "../../storage/object-store.ts";
 import { chain } from "../../streams.ts";
 import { countGarbage } from "../garbage.ts";
+import { asStoreError, storeFailures } from "./failure.ts";
 import { lockStore } from "./lock.ts";
 import {
   type FromWorker,
   type NewRow,
+  REPAIRED,
   type RowContent,
   TEMPORARY_SUFFIX,
   type ToWorker,
@@ -69,9 +71,24 @@ export interface EmbeddedStoreOptions {
   readonly onFatal: (message: string) => void;
 }
 
+/** Errors: StoreError `damaged` where the database can't be opened, `unavailable` where the folder or its files can't be
+ * used; each says what to do. */
 export async function openEmbeddedStore(options: EmbeddedStoreOptions): Promise<ObjectStore> {
+  const database = join(options.folder, "store.sqlite");
+  try {
+    return await openStore(options);
+  } catch (error) {
+    throw asStoreError(error, database);
+  }
+}
+
+async function openStore(options: EmbeddedStoreOptions): Promise<ObjectStore> {
   const { folder, freeBytesMin = FREE_BYTES_MIN, reserveBytes = RESERVE_BYTES } = options;
-  await mkdir(join(folder, "objects"), { recursive: true, mode: 0o700 });
+  const files = join(folder, "objects");
+  await mkdir(files, { recursive: true, mode: 0o700 });
+  await access(files, constants.R_OK | constants.W_OK | constants.X_OK);
+  if (existsSync(join(folder, REPAIRED)))
+    throw new StoreError("unavailable", "a repair of the store was cut short: run restante check --repair again");
   const { type } = await statfs(folder);
   if (NETWORK_FILE_SYSTEMS.has(type))
     throw new StoreError("unavailable", "the store can't lie on a network file system");
@@ -82,7 +99,17 @@ export async function openEmbeddedStore(options: EmbeddedStoreOptions): Promise<
     worker.once("message", () => resolve());
     worker.once("error", reject);
   });
-  return new EmbeddedStore(options, worker, await lockStore(folder));
+  const lock = await lockStore(folder).catch(async (error: unknown) => {
+    await worker.terminate();
+    throw error;
+  });
+  try {
+    return new EmbeddedStore(options, worker, lock);
+  } catch (error) {
+    await worker.terminate();
+    lock[Symbol.dispose]();
+    throw error;
+  }
 }
 
 interface Row {
@@ -99,6 +126,7 @@ interface Pending {
 class EmbeddedStore implements ObjectStore {
   readonly #options: EmbeddedStoreOptions;
   readonly #files: string;
+  readonly #database: string;
   readonly #worker: Worker;
   readonly #lock: Disposable;
   readonly #reader: DatabaseSync;
@@ -118,7 +146,8 @@ class EmbeddedStore implements ObjectStore {
     this.#options = options;
     this.#files = join(options.folder, "objects");
     this.#worker = worker;
-    this.#reader = new DatabaseSync(join(options.folder, "store.sqlite"), { readOnly: true, timeout: 5000 });
+    this.#database = join(options.folder, "store.sqlite");
+    this.#reader = new DatabaseSync(this.#database, { readOnly: true, timeout: 5000 });
     this.#statements = {
       get: this.#reader.prepare("SELECT created, size, bytes, file FROM objects WHERE name = ?"),
       // SQLite counts from 1. All of a row is told without a copy of it.
@@ -150,6 +179,15 @@ class EmbeddedStore implements ObjectStore {
     return { outcome: reply.stored ? "stored" : "exists", now: reply.now };
   }
 
+  /** What SQLite or the file system says to `work` is told as the store's own error. */
+  async #telling<T>(work: () => Promise<T>): Promise<T> {
+    try {
+      return await work();
+    } catch (error) {
+      throw asStoreError(error, this.#database);
+    }
+  }
+
   async #store(
     kind: "put" | "create",
     name: string,
@@ -158,7 +196,7 @@ class EmbeddedStore implements ObjectStore {
   ): Promise<WriteReply> {
     const { along = [], priority, essential = false } = options;
     for (const object of [...along, { name }]) this.#check(object.name);
-    await this.#checkRoom(options);
+    await this.#telling(() => this.#checkRoom(options));
     const object = { name, content: await this.#prepare(name, content, essential) };
     const rows: NewRow[] = [];
     for (const other of along)
@@ -171,12 +209,14 @@ class EmbeddedStore implements ObjectStore {
     if (range && !(range.start >= 0 && range.start <= range.end)) throw new StoreError("invalid", "invalid range");
     for (;;) {
       const { get, getRange } = this.#statements;
-      const answer = range ? getRange.get(range.start, range.end - range.start, name) : get.get(name);
+      const answer = storeFailures(this.#database, () =>
+        range ? getRange.get(range.start, range.end - range.start, name) : get.get(name),
+      );
       const row = answer as unknown as Row | undefined;
       const now = Math.max(Date.now(), row?.created ?? 0);
       if (!row) return { found: false, now };
       // Its file may go between the two reads: then the row is another by now.
-      const bytes = row.bytes ?? (await this.#readFile(row, range, room));
+      const bytes = row.bytes ?? (await this.#telling(() => this.#readFile(row, range, room)));
       if (!bytes) continue;
       if (bytes.buffer !== room?.buffer) countGarbage(bytes.length);
       return { found: true, bytes, size: row.size, created: row.created, now };
@@ -186,7 +226,9 @@ class EmbeddedStore implements ObjectStore {
   async list(prefix: string, { after = "", limit = -1 }: ListOptions = {}): Promise<Listed> {
     if (this.#closed) throw new StoreError("closed", "store is closed");
     const from = after > prefix ? after : prefix;
-    const rows = this.#statements.list.all(from, prefixEnd(prefix) ?? "\uffff", after, limit);
+    const rows = storeFailures(this.#database, () =>
+      this.#statements.list.all(from, prefixEnd(prefix) ?? "\uffff", after, limit),
+    );
     return { objects: rows as unknown as Listed["objects"], now: Date.now() };
   }
 
@@ -201,9 +243,8 @@ class EmbeddedStore implements ObjectStore {
     rings.add(ring);
     this.#watchers.set(prefix, rings);
     if (!this.#watching) {
-      this.#seenVersion = this.#dataVersion();
-      this.#seenRow = this.#newestRow();
-      this.#watching = setInterval(() => this.#lookForWrites(), WATCH_MS);
+      this.#lookFromNow();
+      this.#watching = setInterval(() => this.#lookOrRing(), WATCH_MS);
       this.#watching.unref();
     }
     return () => {
@@ -271,7 +312,7 @@ class EmbeddedStore implements ObjectStore {
   async #writeFile(content: Uint8Array | AsyncIterable<Uint8Array>): Promise<RowContent> {
     const file = randomBytes(16).toString("hex");
     const path = join(this.#files, file) + TEMPORARY_SUFFIX;
-    const handle = await open(path, "wx", 0o600);
+    const handle = await this.#telling(() => open(path, "wx", 0o600));
     let size: number;
     try {
       if (content instanceof Uint8Array) await writeAll(handle, content);
@@ -279,10 +320,9 @@ class EmbeddedStore implements ObjectStore {
       await handle.datasync();
     } catch (error) {
       await handle.close();
-      await unlink(path);
-      if ((error as NodeJS.ErrnoException).code === "ENOSPC")
-        throw new StoreError("full", "the disk is full", { cause: error });
-      throw error;
+      // What stays is swept by the next opening.
+      await unlink(path).catch(() => undefined);
+      throw asStoreError(error, this.#database);
     }
     await handle.close();
     return { in: "file", file, size };
@@ -314,6 +354,8 @@ class EmbeddedStore implements ObjectStore {
       }
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
+      // A folder that is away took its files with it, and brings them back.
+      statSync(this.#files);
       const again = this.#reader.prepare("SELECT 1 FROM objects WHERE file = ?").get(row.file);
       if (again) throw new StoreError("damaged", "a file of the store is missing", { cause: error });
       return undefined;
@@ -371,10 +413,38 @@ class EmbeddedStore implements ObjectStore {
     for (const ring of this.#watchers.get(name.slice(0, name.lastIndexOf("/") + 1)) ?? []) ring(name);
   }
 
+  /** Of a store that can't tell, no look is as the one before: who asks goes on to read, and hears what is wrong. */
   freshen(): number {
-    if (this.#watching) this.#lookForWrites();
-    else this.#seenVersion = this.#dataVersion();
-    return this.#seenVersion;
+    try {
+      if (this.#watching) this.#lookForWrites();
+      else this.#seenVersion = this.#dataVersion();
+      return this.#seenVersion;
+    } catch (error) {
+      if (!(asStoreError(error, this.#database) instanceof StoreError)) throw error;
+      return Number.NaN;
+    }
+  }
+
+  #lookFromNow(): void {
+    try {
+      this.#seenVersion = this.#dataVersion();
+      this.#seenRow = this.#newestRow();
+    } catch (error) {
+      if (!(asStoreError(error, this.#database) instanceof StoreError)) throw error;
+      // All is told once, at the first look that can be taken.
+      this.#seenVersion = -1;
+      this.#seenRow = 0;
+    }
+  }
+
+  /** Where it can't be told what was written, who watches looks for themselves, and hears what is wrong. */
+  #lookOrRing(): void {
+    try {
+      this.#lookForWrites();
+    } catch (error) {
+      if (!(asStoreError(error, this.#database) instanceof StoreError)) throw error;
+      for (const rings of this.#watchers.values()) for (const ring of rings) ring();
+    }
   }
 
   /** Rings for what was written since the last look, by any process. */

@@ -3,8 +3,8 @@ import { join } from "node:path";
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 import { parentPort, receiveMessageOnPort, workerData } from "node:worker_threads";
 import { logNumber } from "../../storage/names.ts";
+import { damageText, isDamage } from "./failure.ts";
 import {
-  APPLICATION_ID,
   type NewRow,
   type RowContent,
   SCHEMA_VERSION,
@@ -15,6 +15,7 @@ import {
   type WriteRequest,
 } from "./protocol.ts";
 import { freeBytes, giveUpReserve, growReserve } from "./reserve.ts";
+import { FILES_INDEX, SHAPE, TABLES } from "./schema.ts";
 
 /**
  * The store's thread: all writes, in group commits. What is waiting when a commit begins goes into it, interactive
@@ -71,22 +72,12 @@ function prepare(sql: string): StatementSync {
 
 function openDatabase(): DatabaseSync {
   const db = new DatabaseSync(join(folder, "store.sqlite"), { timeout: 5000 });
-  // These four only take effect before the first table.
-  // A commit writes whole pages: of this size a small one writes half of what 8192 would, and a large one less too.
-  db.exec(`PRAGMA page_size = 4096; PRAGMA auto_vacuum = INCREMENTAL;`);
+  db.exec(SHAPE);
   db.exec(`PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA fullfsync = ON; PRAGMA secure_delete = ON;`);
   db.exec("BEGIN IMMEDIATE");
   const { user_version: version } = db.prepare("PRAGMA user_version").get() as { user_version: number };
   if (version > SCHEMA_VERSION) throw new Error("store was made by a newer version of Restante");
-  if (version === 0)
-    db.exec(`
-      CREATE TABLE objects (
-        row INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, created INTEGER NOT NULL,
-        size INTEGER NOT NULL, bytes BLOB, file TEXT);
-      CREATE TABLE floors (prefix TEXT PRIMARY KEY, number INTEGER NOT NULL) WITHOUT ROWID;
-      CREATE TABLE counters (date INTEGER NOT NULL, row INTEGER NOT NULL);
-      INSERT INTO counters VALUES (0, 0);
-      PRAGMA application_id = ${APPLICATION_ID};`);
+  if (version === 0) db.exec(TABLES);
   // Schema 1 counted in two places, so that a commit wrote a page more.
   if (version === 1)
     db.exec(`
@@ -94,7 +85,7 @@ function openDatabase(): DatabaseSync {
       INSERT INTO counters SELECT last, (SELECT ifnull(max(seq), 0) FROM sqlite_sequence) FROM clock;
       DROP TABLE clock;`);
   // Before schema 3 each opening read the whole store to find the names of files, which stand behind the bytes.
-  if (version < 3) db.exec("CREATE INDEX files ON objects (file) WHERE file IS NOT NULL");
+  if (version < 3) db.exec(FILES_INDEX);
   db.exec(`PRAGMA user_version = ${SCHEMA_VERSION}`);
   db.exec("COMMIT");
   db.exec(`PRAGMA wal_autocheckpoint = ${CHECKPOINT_PAGES}`);
@@ -288,7 +279,11 @@ function readCounters(): Counters {
 /** The commit is done and can't be undone by this: a file that stays is named by no row, and swept by the next opening
  * that is alone. */
 function removeFile(file: string): void {
-  rmSync(join(files, file), { force: true, maxRetries: 0 });
+  try {
+    rmSync(join(files, file), { force: true, maxRetries: 0 });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).syscall === undefined) throw error;
+  }
 }
 
 function isFatal(error: unknown): boolean {
@@ -303,7 +298,9 @@ function isFull(error: unknown): boolean {
 }
 
 function describe(error: unknown): WriteReply["error"] {
-  const { message } = error as { message: string };
+  const { message: said } = error as { message: string };
+  // Nothing was written: who asked may ask again once it is mended.
+  const message = isDamage(error) ? damageText(join(folder, "store.sqlite"), said) : said;
   return { code: isFatal(error) ? "fatal" : isFull(error) ? "full" : "unavailable", message };
 }
 
@@ -313,7 +310,9 @@ function tidy(): void {
   let hasMore = vacuum();
   if (!hasMore) {
     giveBackLog();
-    hasMore = growReserve({ folder, bytes: reserveBytes, freeBytesMin });
+    ifPossible(() => {
+      hasMore = growReserve({ folder, bytes: reserveBytes, freeBytesMin });
+    });
   }
   if (!hasMore) return;
   const before = commits;
@@ -346,13 +345,16 @@ function truncate(): void {
   ifPossible(() => database.exec("PRAGMA wal_checkpoint(TRUNCATE)"));
 }
 
-/** Does what may as well be done later, when there is room or nobody else is at it. Returns whether it was done. */
+/** Does what may as well be done later, when there is room, nobody else is at it, or what is damaged is mended. Returns
+ * whether it was done. */
 function ifPossible(work: () => void): boolean {
   try {
     work();
     return true;
   } catch (error) {
-    if (!isFull(error) && (error as { errcode?: number }).errcode !== BUSY) throw error;
+    const { errcode, syscall } = error as { errcode?: number; syscall?: string };
+    const mayPass = isFull(error) || isDamage(error) || errcode === BUSY || syscall !== undefined;
+    if (!mayPass) throw error;
     return false;
   }
 }
