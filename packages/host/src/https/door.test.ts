@@ -21,7 +21,9 @@ import {
   until,
   webSocket,
 } from "./door-kit.ts";
+import type { DoorSocket } from "./door-socket.ts";
 import type { EventStream } from "./event-stream.ts";
+import { STOP_MS } from "./limits.ts";
 import { Problem } from "./problem.ts";
 import type { Site } from "./site.ts";
 
@@ -200,12 +202,12 @@ describe.each(WAYS)("%s", (_name, plain, ask) => {
   test("HTML in a mail is saved, and runs nothing here", async () => {
     const door = await openDoor(testSite(), { plain });
     const { headers, body } = await ask(door, {
-      path: `/download/${encodeURIComponent('ü"\r\n.html')}?type=text/html`,
+      path: `/download/${encodeURIComponent('ü"\r\n\u202e.html')}?type=text/html`,
     });
     expect(Buffer.from(body, "latin1").equals(BIG)).toBe(true);
     expect(headers).toMatchObject({
       "content-type": "text/html",
-      "content-disposition": "attachment; filename*=UTF-8''%C3%BC%22__.html",
+      "content-disposition": "attachment; filename*=UTF-8''%C3%BC%22___.html",
       "content-security-policy": "sandbox",
       "x-content-type-options": "nosniff",
       "cache-control": "private, immutable, max-age=31536000",
@@ -330,6 +332,63 @@ test("a WebSocket that is not let in gets a problem, and the connection ends", a
   expect(door.door.counts).toMatchObject({ exchanges: 0, sockets: 0, deadlines: 0 });
 });
 
+test("of messages that come in one breath eight are worked on at once, and each in its turn", async () => {
+  const order: string[] = [];
+  const held: (() => void)[] = [];
+  const site: Site = {
+    routes: [],
+    sockets: [
+      {
+        path: "/ws",
+        protocol: "jmap",
+        messageBytesMax: 1000,
+        open: async () => (socket) => {
+          const work = async (text: string): Promise<void> => {
+            order.push(text);
+            await new Promise<void>((resolve) => held.push(resolve));
+          };
+          socket.onText(1000, work, () => undefined);
+        },
+      },
+    ],
+  };
+  const socket = webSocket(await openDoor(site, { plain: true }), "/ws");
+  await once(socket, "open");
+  for (let number = 0; number < 504; number++) socket.send(String(number));
+  for (let round = 1; round <= 63; round++) {
+    await until(() => held.length >= 8);
+    expect(order).toHaveLength(8 * round);
+    for (const goOn of held.splice(0)) goOn();
+  }
+  expect(order).toEqual(Array.from({ length: 504 }, (_, number) => String(number)));
+});
+
+test("a WebSocket's answers come whole and in order, and who leaves too much unread is dropped", async () => {
+  const opened: DoorSocket[] = [];
+  const site: Site = {
+    routes: [],
+    sockets: [
+      { path: "/ws", protocol: "jmap", messageBytesMax: 10, open: async () => (socket) => void opened.push(socket) },
+    ],
+  };
+  const door = await openDoor(site, { plain: true });
+  const reader = webSocket(door, "/ws");
+  const received: string[] = [];
+  reader.on("message", (data: Buffer) => received.push(data.toString()));
+  await once(reader, "open");
+  const texts = ["a", "b", "c"].map((char) => char.repeat(300_000));
+  await Promise.all(texts.map((text) => opened[0]!.send(text)));
+  await until(() => received.length === 3);
+  expect(received.map((text) => texts.indexOf(text))).toEqual([0, 1, 2]);
+  const silent = await rawSocket(door);
+  silent.write(opening("/ws"));
+  await until(() => opened.length === 2);
+  silent.pause();
+  for (let round = 0; round < 20; round++) opened[1]!.tell("x".repeat(100_000));
+  await until(() => door.door.counts.sockets === 1);
+  expect(reader.readyState).toBe(reader.OPEN);
+});
+
 test("a WebSocket's messages have a size and a kind", async () => {
   const door = await openDoor(testSite());
   for (const [message, code] of [
@@ -349,6 +408,12 @@ test("an offer of HTTP/2 in clear is not taken up, and no harm", async () => {
   expect((await http1(door, { headers })).status).toBe(200);
 });
 
+function opening(path: string, protocols = "jmap"): string {
+  const fields = ["Host: x", "Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13"];
+  const key = "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==";
+  return [`GET ${path} HTTP/1.1`, ...fields, key, `Sec-WebSocket-Protocol: ${protocols}`, "", ""].join("\r\n");
+}
+
 test("what never becomes a request is answered too", async () => {
   for (const plain of [true, false]) {
     const door = await openDoor(testSite(), { plain });
@@ -357,6 +422,12 @@ test("what never becomes a request is answered too", async () => {
       [`GET / HTTP/1.1\r\nHost: x\r\nA: ${"a".repeat(20_000)}\r\n\r\n`, 431],
       ["CONNECT mail.example:25 HTTP/1.1\r\nHost: x\r\n\r\n", 405],
       ["POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n", 400],
+      ["GET / HTTP/1.1\r\n\r\n", 400],
+      ["GET / HTTP/1.1\r\nHost: x\r\nHost: y\r\n\r\n", 400],
+      [opening("/ws").replace("Host: x\r\n", ""), 400],
+      [opening("/%zz"), 400],
+      [opening("/ws", "jmap, jmap"), 400],
+      [opening("/ws", "jmap, b@d"), 400],
     ] as const) {
       const socket = await rawSocket(door);
       socket.write(text);
@@ -367,6 +438,72 @@ test("what never becomes a request is answered too", async () => {
       expect(JSON.parse(body)).toMatchObject({ status });
     }
     await until(() => door.door.counts.connections === 0);
+  }
+});
+
+test("an answer that is not as long as it says is cut, and what follows is no other answer", async () => {
+  const bodies: Readonly<Record<string, string>> = { short: "ab", long: "abcHTTP/1.1 200 OK\r\n\r\n" };
+  const site: Site = {
+    routes: [
+      {
+        method: "GET",
+        path: "/:name",
+        handle: async ({ params }) =>
+          download({
+            type: "text/plain",
+            name: "a",
+            size: 3,
+            body: (async function* () {
+              yield Buffer.from(bodies[params.name!]!);
+            })(),
+          }),
+      },
+    ],
+  };
+  const door = await openDoor(site, { plain: true });
+  for (const name of Object.keys(bodies)) {
+    const socket = await rawSocket(door);
+    const request = `GET /${name} HTTP/1.1\r\nHost: x\r\n\r\n`;
+    socket.write(request + request);
+    await once(socket, "close");
+    expect(socket.received.match(/HTTP\/1\.1/g) ?? []).toHaveLength(name === "short" ? 1 : 0);
+  }
+  expect(door.logs.map(({ event }) => event)).toContain("request failed");
+});
+
+test("nonsense behind a request is no part of the answer that is under way", async () => {
+  let goOn: () => void = () => undefined;
+  const site: Site = {
+    routes: [
+      {
+        method: "GET",
+        path: "/",
+        handle: async () =>
+          download({
+            type: "text/plain",
+            name: "a",
+            size: 400,
+            body: (async function* () {
+              yield Buffer.alloc(10, "a");
+              await new Promise<void>((resolve) => {
+                goOn = resolve;
+              });
+              yield Buffer.alloc(390, "a");
+            })(),
+          }),
+      },
+    ],
+  };
+  for (const plain of [true, false]) {
+    const door = await openDoor(site, { plain });
+    const socket = await rawSocket(door);
+    socket.write("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+    await until(() => socket.received.endsWith("a"));
+    socket.write("nonsense\r\n\r\n");
+    await once(socket, "close");
+    goOn();
+    expect(socket.received.split("\r\n\r\n")[1]).toBe("a".repeat(10));
+    await until(() => door.door.counts.exchanges === 0);
   }
 });
 
@@ -452,6 +589,22 @@ test("the Host header makes no URL", async () => {
   expect((await http1(door, { headers })).body).toBe(`"https://localhost:${door.port}"`);
   const named = await openDoor(site, { plain: true, origin: "https://mail.example", proxies: ["127.0.0.1"] });
   expect((await http1(named, { headers })).body).toBe('"https://mail.example"');
+});
+
+test("a door that closes waits so long for who is slow, and no longer", async () => {
+  const door = await openDoor(testSite(), { plain: true });
+  const slow = await rawSocket(door);
+  slow.write("POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n[");
+  // One that does not take leave.
+  const socket = await rawSocket(door);
+  socket.write(opening("/ws"));
+  await until(() => door.door.counts.exchanges === 2 && door.door.counts.sockets === 1);
+  const stopped = door.door.stop();
+  door.clock.pass(STOP_MS - 1);
+  expect(door.door.counts.exchanges).toBe(2);
+  door.clock.pass(1001);
+  await stopped;
+  expect(door.door.counts).toMatchObject({ connections: 0, exchanges: 0, sockets: 0, deadlines: 0 });
 });
 
 test("a door that closes finishes what is under way, and ends what goes on by itself", async () => {

@@ -22,6 +22,7 @@ import {
   RESETS_BURST,
   RESETS_PER_SECOND,
   RETRY_AFTER_SECONDS,
+  STOP_MS,
   STRANGER_REQUESTS_MAX,
   STREAMS_MAX,
   TICK_MS,
@@ -176,7 +177,7 @@ export class Door {
       const { requestsMax = REQUESTS_AT_ONCE_MAX, networkOf } = this.#options;
       if (this.#exchanges.size > requestsMax || this.#isStopping) throw unavailable("Busy", RETRY_AFTER_SECONDS);
       if ((this.#strangers.get(networkOf(exchange.address)) ?? 0) > STRANGER_REQUESTS_MAX) throw tooMany();
-      if (exchange.headerBytes > HEADER_BYTES_MAX) throw new Problem(431, "The header is too large");
+      exchange.checkHeader();
       await exchange.answer(await work());
     } catch (error) {
       await exchange.answer(this.problemOf(error, explain).answer);
@@ -203,14 +204,19 @@ export class Door {
     return open;
   }
 
-  /** No new connections and requests; those under way are finished. Resolves when all are gone. */
+  /** No new connections and requests; those under way have {@link STOP_MS}. Resolves when all are gone. */
   async stop(): Promise<void> {
     this.#isStopping = true;
     const closed = this.#servers.map(({ server }) => new Promise((resolve) => server.close(resolve)));
     for (const session of this.#sessions) session.close();
     for (const exchange of this.#exchanges) exchange.goAway();
     for (const socket of this.#sockets) socket.goAway();
+    const late = this.#deadlines.begin(() => {
+      for (const exchange of this.#exchanges) exchange.destroy();
+    });
+    late.expect(STOP_MS);
     await this.#finished();
+    late.end();
     for (const socket of this.#streams) letGo(socket);
     // Those whose handshake is not over have none.
     const timer = setTimeout(() => {
@@ -245,6 +251,8 @@ export class Door {
       keepAlive: true,
       keepAliveInitialDelay: KEEP_ALIVE_MS,
       noDelay: true,
+      // Node's answer would be no problem document.
+      requireHostHeader: false,
       // An offer of HTTP/2 in clear is not taken up, and the request answered as it stands.
       shouldUpgradeCallback: ({ headers }: RawRequest) => headers.upgrade?.toLowerCase() === "websocket",
     };
