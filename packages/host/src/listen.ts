@@ -1,5 +1,5 @@
-import { unlink } from "node:fs/promises";
-import type { Server } from "node:net";
+import { lstat, unlink } from "node:fs/promises";
+import { connect, type Server } from "node:net";
 import { ConfigError } from "./config.ts";
 
 /** Where a server listens: `host:port`, `[v6]:port` or `unix:/path`; port 0 is any free one. */
@@ -24,7 +24,7 @@ export function isLoopbackAddress(address: ListenAddress): boolean {
 /** Binds `server`; resolves with where it truly listens, as text. `shares`: other processes may listen there too, and the
  * system deals connections out to them (SO_REUSEPORT). */
 export async function listen(server: Server, address: ListenAddress, shares = false): Promise<string> {
-  if (address.kind === "unix") await unlink(address.path).catch(absentIsFine);
+  if (address.kind === "unix") await removeLeft(address.path);
   await new Promise<void>((resolve, reject) => {
     server.once("error", reject);
     const { kind } = address;
@@ -38,6 +38,30 @@ export async function listen(server: Server, address: ListenAddress, shares = fa
   const bound = server.address();
   if (bound === null || typeof bound === "string") return `unix:${bound}`;
   return bound.family === "IPv6" ? `[${bound.address}]:${bound.port}` : `${bound.address}:${bound.port}`;
+}
+
+/** Takes away the unix socket of a process that was killed. Throws ConfigError for one that somebody listens on, and for what
+ * is no socket. */
+async function removeLeft(path: string): Promise<void> {
+  const found = await lstat(path).catch(absentIsFine);
+  if (!found) return;
+  if (!found.isSocket()) throw new ConfigError(`unix:${path} is no socket`);
+  if (await isListenedOn(path)) throw new ConfigError(`unix:${path}: another process listens there`);
+  await unlink(path).catch(absentIsFine);
+}
+
+function isListenedOn(path: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(path);
+    socket.once("connect", () => {
+      socket.destroy();
+      resolve(true);
+    });
+    // Who may not knock may not take it away either.
+    socket.once("error", (error: NodeJS.ErrnoException) =>
+      resolve(error.code !== "ECONNREFUSED" && error.code !== "ENOENT"),
+    );
+  });
 }
 
 function absentIsFine(error: NodeJS.ErrnoException): void {

@@ -1,7 +1,7 @@
 import { STATUS_CODES } from "node:http";
 import type { Socket } from "node:net";
 import { letGo } from "../let-go.ts";
-import { COMMON_HEADERS } from "./exchange.ts";
+import { COMMON_HEADERS, isAnswering } from "./exchange.ts";
 import { Problem } from "./problem.ts";
 
 /** By what Node's parser of HTTP/1.1 says. */
@@ -34,6 +34,10 @@ function answer(socket: Socket, error: NodeJS.ErrnoException): void {
     socket.destroy();
     return;
   }
+  if (isAnswering(socket)) {
+    letGo(socket);
+    return;
+  }
   const { status, body } = problemOf(error).answer;
   const text = (body as Buffer).toString();
   const headers = {
@@ -43,7 +47,6 @@ function answer(socket: Socket, error: NodeJS.ErrnoException): void {
     connection: "close",
   };
   const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}`);
-  // An answer that is under way is followed by it, and does not look whole.
   socket.write(`HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\n${lines.join("\r\n")}\r\n\r\n${text}`);
   letGo(socket);
 }

@@ -36,6 +36,9 @@ test("what a proxy forwards is secure if it says so", () => {
   expect(client("127.0.0.1", "198.51.100.7", "https, http").isSecure).toBe(false);
   expect(client("127.0.0.1", "198.51.100.7").isSecure).toBe(false);
   expect(client("127.0.0.1").isSecure).toBe(true);
+  expect(client("127.0.0.1", undefined, "http").isSecure).toBe(false);
+  expect(client("127.0.0.1", "unknown", "http").isSecure).toBe(false);
+  expect(client("127.0.0.1", "unknown").isSecure).toBe(false);
   expect(client("198.51.100.9", "198.51.100.7", "http").isSecure).toBe(true);
   expect(
     new TrustedProxies([]).clientOf({ remoteAddress: undefined }, { "x-forwarded-for": "192.0.2.1" }).address,

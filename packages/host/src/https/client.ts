@@ -49,8 +49,9 @@ export class TrustedProxies {
     const own = peer.remoteAddress === undefined ? "" : unmapped(peer.remoteAddress);
     if (!this.trusts(peer.remoteAddress)) return { address: own, isSecure: true };
     const forwarded = this.#forwarded(headers);
+    const { "x-forwarded-for": addresses, "x-forwarded-proto": proto } = headers;
     // What was not forwarded is the proxy's own, or comes from somebody on this machine.
-    const isSecure = forwarded === undefined || lastOf(headers["x-forwarded-proto"]) === "https";
+    const isSecure = (addresses === undefined && proto === undefined) || lastOf(proto) === "https";
     return { address: forwarded ?? own, isSecure };
   }
 

@@ -14,7 +14,6 @@ export class DoorSocket {
   readonly #socket: WebSocket;
   readonly #onEnd = new Set<() => void>();
   readonly #deadline: Deadline;
-  #running = 0;
   #unread = 0;
   /** Resolves when all before has been handed on: pieces of two messages never mix. */
   #sent: Promise<void> = Promise.resolve();
@@ -49,23 +48,33 @@ export class DoorSocket {
   /** `work` gets each message; at most {@link SOCKET_MESSAGES_AT_ONCE_MAX} run at once, and others wait unread. What it
    * throws ends the connection and is told to `onFailure`. */
   onText(bytesMax: number, work: (text: string) => Promise<void>, onFailure: (error: unknown) => void): void {
-    const run = async (text: string): Promise<void> => {
-      this.#running++;
-      if (this.#running >= SOCKET_MESSAGES_AT_ONCE_MAX) this.#socket.pause();
+    let running = 0;
+    /** What had come with one read when it was paused. */
+    const waiting: Buffer[] = [];
+    const run = async (data: Buffer): Promise<void> => {
+      running++;
       try {
-        await work(text);
+        await work(data.toString());
       } catch (error) {
         onFailure(error);
         this.#socket.close(FAILED);
       } finally {
-        this.#running--;
-        if (this.isOpen) this.#socket.resume();
+        running--;
+        goOn();
       }
+    };
+    const goOn = (): void => {
+      while (this.isOpen && running < SOCKET_MESSAGES_AT_ONCE_MAX && waiting.length > 0) void run(waiting.shift()!);
+      if (running < SOCKET_MESSAGES_AT_ONCE_MAX) this.#socket.resume();
+      else this.#socket.pause();
     };
     this.#socket.on("message", (data: Buffer, isBinary: boolean) => {
       if (isBinary) this.#socket.close(NOT_TEXT);
       else if (data.length > bytesMax) this.#socket.close(TOO_LARGE);
-      else void run(data.toString());
+      else {
+        waiting.push(data);
+        goOn();
+      }
     });
   }
 

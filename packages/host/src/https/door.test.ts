@@ -330,6 +330,37 @@ test("a WebSocket that is not let in gets a problem, and the connection ends", a
   expect(door.door.counts).toMatchObject({ exchanges: 0, sockets: 0, deadlines: 0 });
 });
 
+test("of messages that come in one breath eight are worked on at once, and each in its turn", async () => {
+  const order: string[] = [];
+  const held: (() => void)[] = [];
+  const site: Site = {
+    routes: [],
+    sockets: [
+      {
+        path: "/ws",
+        protocol: "jmap",
+        messageBytesMax: 1000,
+        open: async () => (socket) => {
+          const work = async (text: string): Promise<void> => {
+            order.push(text);
+            await new Promise<void>((resolve) => held.push(resolve));
+          };
+          socket.onText(1000, work, () => undefined);
+        },
+      },
+    ],
+  };
+  const socket = webSocket(await openDoor(site, { plain: true }), "/ws");
+  await once(socket, "open");
+  for (let number = 0; number < 504; number++) socket.send(String(number));
+  for (let round = 1; round <= 63; round++) {
+    await until(() => held.length >= 8);
+    expect(order).toHaveLength(8 * round);
+    for (const goOn of held.splice(0)) goOn();
+  }
+  expect(order).toEqual(Array.from({ length: 504 }, (_, number) => String(number)));
+});
+
 test("a WebSocket's messages have a size and a kind", async () => {
   const door = await openDoor(testSite());
   for (const [message, code] of [
@@ -349,6 +380,12 @@ test("an offer of HTTP/2 in clear is not taken up, and no harm", async () => {
   expect((await http1(door, { headers })).status).toBe(200);
 });
 
+function opening(path: string, protocols = "jmap"): string {
+  const fields = ["Host: x", "Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13"];
+  const key = "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==";
+  return [`GET ${path} HTTP/1.1`, ...fields, key, `Sec-WebSocket-Protocol: ${protocols}`, "", ""].join("\r\n");
+}
+
 test("what never becomes a request is answered too", async () => {
   for (const plain of [true, false]) {
     const door = await openDoor(testSite(), { plain });
@@ -357,6 +394,12 @@ test("what never becomes a request is answered too", async () => {
       [`GET / HTTP/1.1\r\nHost: x\r\nA: ${"a".repeat(20_000)}\r\n\r\n`, 431],
       ["CONNECT mail.example:25 HTTP/1.1\r\nHost: x\r\n\r\n", 405],
       ["POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n", 400],
+      ["GET / HTTP/1.1\r\n\r\n", 400],
+      ["GET / HTTP/1.1\r\nHost: x\r\nHost: y\r\n\r\n", 400],
+      [opening("/ws").replace("Host: x\r\n", ""), 400],
+      [opening("/%zz"), 400],
+      [opening("/ws", "jmap, jmap"), 400],
+      [opening("/ws", "jmap, b@d"), 400],
     ] as const) {
       const socket = await rawSocket(door);
       socket.write(text);
@@ -367,6 +410,72 @@ test("what never becomes a request is answered too", async () => {
       expect(JSON.parse(body)).toMatchObject({ status });
     }
     await until(() => door.door.counts.connections === 0);
+  }
+});
+
+test("an answer that is not as long as it says is cut, and what follows is no other answer", async () => {
+  const bodies: Readonly<Record<string, string>> = { short: "ab", long: "abcHTTP/1.1 200 OK\r\n\r\n" };
+  const site: Site = {
+    routes: [
+      {
+        method: "GET",
+        path: "/:name",
+        handle: async ({ params }) =>
+          download({
+            type: "text/plain",
+            name: "a",
+            size: 3,
+            body: (async function* () {
+              yield Buffer.from(bodies[params.name!]!);
+            })(),
+          }),
+      },
+    ],
+  };
+  const door = await openDoor(site, { plain: true });
+  for (const name of Object.keys(bodies)) {
+    const socket = await rawSocket(door);
+    const request = `GET /${name} HTTP/1.1\r\nHost: x\r\n\r\n`;
+    socket.write(request + request);
+    await once(socket, "close");
+    expect(socket.received.match(/HTTP\/1\.1/g) ?? []).toHaveLength(name === "short" ? 1 : 0);
+  }
+  expect(door.logs.map(({ event }) => event)).toContain("request failed");
+});
+
+test("nonsense behind a request is no part of the answer that is under way", async () => {
+  let goOn: () => void = () => undefined;
+  const site: Site = {
+    routes: [
+      {
+        method: "GET",
+        path: "/",
+        handle: async () =>
+          download({
+            type: "text/plain",
+            name: "a",
+            size: 400,
+            body: (async function* () {
+              yield Buffer.alloc(10, "a");
+              await new Promise<void>((resolve) => {
+                goOn = resolve;
+              });
+              yield Buffer.alloc(390, "a");
+            })(),
+          }),
+      },
+    ],
+  };
+  for (const plain of [true, false]) {
+    const door = await openDoor(site, { plain });
+    const socket = await rawSocket(door);
+    socket.write("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+    await until(() => socket.received.endsWith("a"));
+    socket.write("nonsense\r\n\r\n");
+    await once(socket, "close");
+    goOn();
+    expect(socket.received.split("\r\n\r\n")[1]).toBe("a".repeat(10));
+    await until(() => door.door.counts.exchanges === 0);
   }
 });
 

@@ -176,7 +176,7 @@ export class Door {
       const { requestsMax = REQUESTS_AT_ONCE_MAX, networkOf } = this.#options;
       if (this.#exchanges.size > requestsMax || this.#isStopping) throw unavailable("Busy", RETRY_AFTER_SECONDS);
       if ((this.#strangers.get(networkOf(exchange.address)) ?? 0) > STRANGER_REQUESTS_MAX) throw tooMany();
-      if (exchange.headerBytes > HEADER_BYTES_MAX) throw new Problem(431, "The header is too large");
+      exchange.checkHeader();
       await exchange.answer(await work());
     } catch (error) {
       await exchange.answer(this.problemOf(error, explain).answer);
@@ -245,6 +245,8 @@ export class Door {
       keepAlive: true,
       keepAliveInitialDelay: KEEP_ALIVE_MS,
       noDelay: true,
+      // Node's answer would be no problem document.
+      requireHostHeader: false,
       // An offer of HTTP/2 in clear is not taken up, and the request answered as it stands.
       shouldUpgradeCallback: ({ headers }: RawRequest) => headers.upgrade?.toLowerCase() === "websocket",
     };

@@ -1,10 +1,11 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { constants, Http2ServerRequest, type Http2ServerResponse, type ServerHttp2Stream } from "node:http2";
+import type { Socket } from "node:net";
 import { gzip } from "node:zlib";
 import type { Client } from "./client.ts";
 import type { Deadline, Deadlines } from "./deadlines.ts";
 import { EventStream } from "./event-stream.ts";
-import { CHUNK_BYTES, COMPRESS_BYTES_MIN, IDLE_MS, LINGER_MS, PREFLIGHT_SECONDS } from "./limits.ts";
+import { CHUNK_BYTES, COMPRESS_BYTES_MIN, HEADER_BYTES_MAX, IDLE_MS, LINGER_MS, PREFLIGHT_SECONDS } from "./limits.ts";
 import { Problem } from "./problem.ts";
 import { RequestBody } from "./request-body.ts";
 import type { Answer, DoorRequest } from "./site.ts";
@@ -105,9 +106,15 @@ export class Exchange implements DoorRequest {
     return this.#gone.signal;
   }
 
-  /** Octets of its header, which the parser of HTTP/1.1 bounds by itself. */
-  get headerBytes(): number {
-    return this.#raw.rawHeaders.reduce((sum, text) => sum + text.length, 0);
+  /** Throws Problem 431 for a header that is too large (HTTP/1.1's parser sees to that itself), and 400 unless HTTP/1.1 says
+   * one Host: RFC 9112 §3.2. */
+  checkHeader(): void {
+    const { rawHeaders, httpVersion } = this.#raw;
+    if (rawHeaders.reduce((sum, text) => sum + text.length, 0) > HEADER_BYTES_MAX)
+      throw new Problem(431, "The header is too large");
+    const hosts = rawHeaders.filter((name, index) => index % 2 === 0 && name.toLowerCase() === "host").length;
+    if (httpVersion === "1.1" && hosts !== 1)
+      throw new Problem(400, "A request has one Host", { headers: { connection: "close" } });
   }
 
   /** Whether an answer may still be given. */
@@ -150,7 +157,7 @@ export class Exchange implements DoorRequest {
     this.#writeHead(answer.status, answer.headers);
     if (!wantsBody) this.#response.end();
     else if (typeof body === "function") this.#beginEvents(body);
-    else await this.#pump(body);
+    else await this.#pump(body, Number(answer.headers?.["content-length"] ?? Number.NaN));
   }
 
   /** Ends it at once, however far it is. */
@@ -189,7 +196,7 @@ export class Exchange implements DoorRequest {
     this.#writeHead(status, { ...headers, ...encoding, ...varies, "content-length": String(bytes.length) });
     if (!wantsBody) this.#finish();
     else if (bytes.length <= CHUNK_BYTES) this.#finish(bytes);
-    else await this.#pump(piecesOf(bytes));
+    else await this.#pump(piecesOf(bytes), bytes.length);
   }
 
   #writeHead(status: number, headers: Answer["headers"]): void {
@@ -197,7 +204,14 @@ export class Exchange implements DoorRequest {
     if (this.#options.isLast()) all.connection = "close";
     // Headers of one connection are HTTP/1.1's alone: RFC 9113 §8.2.2.
     if (isHttp2(this.#raw)) for (const name of ["connection", "upgrade"]) delete all[name];
-    (this.#response as ServerResponse).writeHead(status, all as Record<string, string | string[]>);
+    const response = this.#response as ServerResponse;
+    response.writeHead(status, all as Record<string, string | string[]>);
+    if (isHttp2(this.#raw)) return;
+    const { socket } = this.#raw;
+    answering.set(socket, this);
+    response.once("finish", () => {
+      if (answering.get(socket) === this) answering.delete(socket);
+    });
   }
 
   #finish(bytes?: Uint8Array): void {
@@ -206,9 +220,16 @@ export class Exchange implements DoorRequest {
     else this.#response.end();
   }
 
-  async #pump(body: AsyncIterable<Uint8Array>): Promise<void> {
+  /** `size` is what the head has told, in octets; NaN where it has not. More would be taken for the next answer. */
+  async #pump(body: AsyncIterable<Uint8Array>, size: number): Promise<void> {
+    let left = size;
     try {
-      for await (const chunk of body) await this.#write(chunk);
+      for await (const chunk of body) {
+        left -= chunk.length;
+        if (left < 0) break;
+        await this.#write(chunk);
+      }
+      if (left !== 0 && !Number.isNaN(left)) throw new RangeError("an answer is not as long as it said");
       this.#finish();
     } catch (error) {
       this.#abandon();
@@ -296,6 +317,14 @@ export class Exchange implements DoorRequest {
     raw.once("close", end);
     if (socket.destroyed) end();
   }
+}
+
+/** By connections of HTTP/1.1, the last answer that has begun and is not out. */
+const answering = new WeakMap<Socket, Exchange>();
+
+/** Whether what is written to a connection would be taken for more of an answer. */
+export function isAnswering(socket: Socket): boolean {
+  return answering.has(socket);
 }
 
 const UTF8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });

@@ -38,7 +38,7 @@ export function makeApp(server: HttpServer, sites: readonly Site[], desk: Desk):
     routerOptions: { maxParamLength: HEADER_BYTES_MAX, querystringParser: () => ({}) },
   });
 
-  const answer = (
+  const answer = async (
     request: FastifyRequest,
     reply: FastifyReply,
     work: Work,
@@ -47,7 +47,9 @@ export function makeApp(server: HttpServer, sites: readonly Site[], desk: Desk):
   ): Promise<void> => {
     reply.hijack();
     const exchange = desk.begin(request.raw, reply.raw, terms);
-    return desk.serve(exchange, () => work(exchange), explain);
+    await desk.serve(exchange, () => work(exchange), explain);
+    // What wanted to be a WebSocket is read by nobody from here on.
+    if ("upgrade" in request.raw && request.raw.upgrade) letGo(request.raw.socket);
   };
 
   app.removeAllContentTypeParsers();
@@ -168,15 +170,21 @@ function throwing(status: number, detail: string, headers: Readonly<Record<strin
   };
 }
 
-/** RFC 6455 §4.2.1. */
+/** RFC 6455 §4.2.1. What is left through here `ws` takes. */
 function checkOpening(exchange: Exchange, { protocol }: SocketRoute): void {
+  exchange.checkHeader();
   if (exchange.header("sec-websocket-version") !== "13")
     throw new Problem(426, "WebSocket has version 13", { headers: { "sec-websocket-version": "13" } });
   if (!/^[A-Za-z0-9+/]{22}==$/.test(exchange.header("sec-websocket-key") ?? ""))
     throw new Problem(400, "Sec-WebSocket-Key is missing");
   const offered = (exchange.header("sec-websocket-protocol") ?? "").split(",").map((item) => item.trim());
+  if (!offered.every((item) => TOKEN.test(item)) || new Set(offered).size < offered.length)
+    throw new Problem(400, "Sec-WebSocket-Protocol can't be read");
   if (!offered.includes(protocol)) throw new Problem(400, `The subprotocol ${protocol} must be offered`);
 }
+
+/** RFC 9110 §5.6.2. */
+const TOKEN = /^[\w!#$%&'*+.^`|~-]+$/;
 
 /** Of what a client offers, only the protocol is told back: its token may stand there too. */
 function socketOptions(sites: readonly Site[]) {
