@@ -294,6 +294,7 @@ describe("/auth/tokens", () => {
     ["null", JSON_TYPE, 400],
     ['{"label":1}', JSON_TYPE, 400],
     ['{"label":" "}', JSON_TYPE, 400],
+    ['{"label":"\\ud83d"}', JSON_TYPE, 400],
     ['{"label":"a","days":0}', JSON_TYPE, 400],
     ['{"label":"a","days":366}', JSON_TYPE, 400],
     ['{"label":"a","days":"9"}', JSON_TYPE, 400],

@@ -67,7 +67,7 @@ function tokenRequest(
   scopes: AuthOptions["scopes"],
 ): { readonly label: string; readonly days?: number; readonly scope: string } {
   const { label, days, scope = scopes[0] } = Object(value) as Readonly<Record<string, unknown>>;
-  if (typeof label !== "string") throw new Problem(400, "label is no text");
+  if (typeof label !== "string" || !label.isWellFormed()) throw new Problem(400, "label is no text");
   if (days !== undefined && typeof days !== "number") throw new Problem(400, "days is no number");
   if (typeof scope !== "string") throw new Problem(400, "scope is no text");
   // A token promises nothing that nobody keeps.

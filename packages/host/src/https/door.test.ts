@@ -22,6 +22,7 @@ import {
   webSocket,
 } from "./door-kit.ts";
 import type { EventStream } from "./event-stream.ts";
+import { STOP_MS } from "./limits.ts";
 import { Problem } from "./problem.ts";
 import type { Site } from "./site.ts";
 
@@ -561,6 +562,22 @@ test("the Host header makes no URL", async () => {
   expect((await http1(door, { headers })).body).toBe(`"https://localhost:${door.port}"`);
   const named = await openDoor(site, { plain: true, origin: "https://mail.example", proxies: ["127.0.0.1"] });
   expect((await http1(named, { headers })).body).toBe('"https://mail.example"');
+});
+
+test("a door that closes waits so long for who is slow, and no longer", async () => {
+  const door = await openDoor(testSite(), { plain: true });
+  const slow = await rawSocket(door);
+  slow.write("POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n[");
+  // One that does not take leave.
+  const socket = await rawSocket(door);
+  socket.write(opening("/ws"));
+  await until(() => door.door.counts.exchanges === 2 && door.door.counts.sockets === 1);
+  const stopped = door.door.stop();
+  door.clock.pass(STOP_MS - 1);
+  expect(door.door.counts.exchanges).toBe(2);
+  door.clock.pass(1001);
+  await stopped;
+  expect(door.door.counts).toMatchObject({ connections: 0, exchanges: 0, sockets: 0, deadlines: 0 });
 });
 
 test("a door that closes finishes what is under way, and ends what goes on by itself", async () => {

@@ -22,6 +22,7 @@ import {
   RESETS_BURST,
   RESETS_PER_SECOND,
   RETRY_AFTER_SECONDS,
+  STOP_MS,
   STRANGER_REQUESTS_MAX,
   STREAMS_MAX,
   TICK_MS,
@@ -203,14 +204,19 @@ export class Door {
     return open;
   }
 
-  /** No new connections and requests; those under way are finished. Resolves when all are gone. */
+  /** No new connections and requests; those under way have {@link STOP_MS}. Resolves when all are gone. */
   async stop(): Promise<void> {
     this.#isStopping = true;
     const closed = this.#servers.map(({ server }) => new Promise((resolve) => server.close(resolve)));
     for (const session of this.#sessions) session.close();
     for (const exchange of this.#exchanges) exchange.goAway();
     for (const socket of this.#sockets) socket.goAway();
+    const late = this.#deadlines.begin(() => {
+      for (const exchange of this.#exchanges) exchange.destroy();
+    });
+    late.expect(STOP_MS);
     await this.#finished();
+    late.end();
     for (const socket of this.#streams) letGo(socket);
     // Those whose handshake is not over have none.
     const timer = setTimeout(() => {

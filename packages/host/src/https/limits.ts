@@ -14,6 +14,8 @@ export const BODY_BYTES_PER_SECOND_MIN = 4_096;
 export const LINGER_MS = 5_000;
 /** Milliseconds of silence after which TCP asks whether the other end is there. */
 export const KEEP_ALIVE_MS = 60_000;
+/** Milliseconds for what is under way when the server stops. */
+export const STOP_MS = 5_000;
 /** How often, in milliseconds, the door looks at its clock. */
 export const TICK_MS = 1_000;
 

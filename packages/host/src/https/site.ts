@@ -55,7 +55,8 @@ export interface DoorRequest {
   body(): AsyncIterable<Uint8Array>;
   /** The whole of it. */
   bytes(): Promise<Uint8Array>;
-  /** The whole of it as I-JSON (RFC 7493). Throws Problem 400 `notJSON`. */
+  /** The whole of it as JSON in UTF-8 (RFC 8259 §8.1). Strings may hold half characters, and of equal names the last one
+   * counts, which I-JSON has not (RFC 7493 §2.1, §2.3). Throws Problem 400 `notJSON`. */
   json(): Promise<unknown>;
   /** Its sender is known: the connection is no stranger's any more. */
   signedIn(): void;

@@ -291,6 +291,11 @@ describe("parts", () => {
     ],
   ])("%s is refused", (_name, body) => refused({ headers: [], body }));
 
+  test("a type that is none is refused, not guessed at", () => {
+    for (const type of ["octet", "text", "", "/x", "x/", "a/b/c", "a/b; c=d", "message/rfc822", "multipart/mixed"])
+      refused({ headers: [], body: { kind: "file", type, content: new Uint8Array(3) } });
+  });
+
   test("parts within one another that nobody would read are refused", () => {
     let body: NewPart = BODY;
     for (let depth = 0; depth < 100; depth++) body = { kind: "multipart", subtype: "mixed", parts: [body] };

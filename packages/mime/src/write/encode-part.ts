@@ -63,6 +63,7 @@ function encodeText(part: NewText, style: PartStyle, isWhole: boolean): EncodedP
 
 function encodeFile(part: NewFile, style: PartStyle, isWhole: boolean): EncodedPart {
   const slash = part.type.indexOf("/");
+  if (slash < 0) throw new RangeError("not a media type");
   const [type, subtype] = [part.type.slice(0, slash), part.type.slice(slash + 1)];
   if (/^(?:multipart|message)$/i.test(type)) throw new RangeError("a type that is no file's");
   const isText = type.toLowerCase() === "text";
