@@ -21,6 +21,7 @@ import {
   until,
   webSocket,
 } from "./door-kit.ts";
+import type { DoorSocket } from "./door-socket.ts";
 import type { EventStream } from "./event-stream.ts";
 import { STOP_MS } from "./limits.ts";
 import { Problem } from "./problem.ts";
@@ -201,12 +202,12 @@ describe.each(WAYS)("%s", (_name, plain, ask) => {
   test("HTML in a mail is saved, and runs nothing here", async () => {
     const door = await openDoor(testSite(), { plain });
     const { headers, body } = await ask(door, {
-      path: `/download/${encodeURIComponent('ü"\r\n.html')}?type=text/html`,
+      path: `/download/${encodeURIComponent('ü"\r\n\u202e.html')}?type=text/html`,
     });
     expect(Buffer.from(body, "latin1").equals(BIG)).toBe(true);
     expect(headers).toMatchObject({
       "content-type": "text/html",
-      "content-disposition": "attachment; filename*=UTF-8''%C3%BC%22__.html",
+      "content-disposition": "attachment; filename*=UTF-8''%C3%BC%22___.html",
       "content-security-policy": "sandbox",
       "x-content-type-options": "nosniff",
       "cache-control": "private, immutable, max-age=31536000",
@@ -360,6 +361,32 @@ test("of messages that come in one breath eight are worked on at once, and each 
     for (const goOn of held.splice(0)) goOn();
   }
   expect(order).toEqual(Array.from({ length: 504 }, (_, number) => String(number)));
+});
+
+test("a WebSocket's answers come whole and in order, and who leaves too much unread is dropped", async () => {
+  const opened: DoorSocket[] = [];
+  const site: Site = {
+    routes: [],
+    sockets: [
+      { path: "/ws", protocol: "jmap", messageBytesMax: 10, open: async () => (socket) => void opened.push(socket) },
+    ],
+  };
+  const door = await openDoor(site, { plain: true });
+  const reader = webSocket(door, "/ws");
+  const received: string[] = [];
+  reader.on("message", (data: Buffer) => received.push(data.toString()));
+  await once(reader, "open");
+  const texts = ["a", "b", "c"].map((char) => char.repeat(300_000));
+  await Promise.all(texts.map((text) => opened[0]!.send(text)));
+  await until(() => received.length === 3);
+  expect(received.map((text) => texts.indexOf(text))).toEqual([0, 1, 2]);
+  const silent = await rawSocket(door);
+  silent.write(opening("/ws"));
+  await until(() => opened.length === 2);
+  silent.pause();
+  for (let round = 0; round < 20; round++) opened[1]!.tell("x".repeat(100_000));
+  await until(() => door.door.counts.sockets === 1);
+  expect(reader.readyState).toBe(reader.OPEN);
 });
 
 test("a WebSocket's messages have a size and a kind", async () => {

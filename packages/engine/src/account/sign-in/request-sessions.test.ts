@@ -154,6 +154,8 @@ test("a request that takes long keeps its session, whatever becomes of the other
   await time.pass(2 * JUDGE_AGAIN_MS + KEEP_OPEN_MS);
   await ask();
   expect(long.session.state.inbox.path).toBe("INBOX");
+  expect(long.session.ended.aborted).toBe(false);
+  await long.session.refresh();
   long[Symbol.dispose]();
   long[Symbol.dispose]();
   await time.pass(2 * KEEP_OPEN_MS);
