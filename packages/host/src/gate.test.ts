@@ -1,5 +1,5 @@
 import { once } from "node:events";
-import { type AddressInfo, connect, createServer, type Socket } from "node:net";
+import { type AddressInfo, connect, createServer, Socket } from "node:net";
 import { expect, onTestFinished, test } from "vitest";
 import { type Dismissal, Gate, type GateLimits, type Visitor } from "./gate.ts";
 
@@ -109,4 +109,12 @@ test("who signed in is not dismissed, and nothing is kept of who went", async ()
   expect(dismissals).toEqual([[21, "too-late"]]);
   expect(stays.socket.destroyed).toBe(false);
   expect(gate.counts.strangers).toBe(0);
+});
+
+test("who went before we looked is turned away, and counts for nothing", () => {
+  const gate = new Gate({ networkOf: () => "one", limits: {} });
+  const socket = new Socket();
+  socket.destroy();
+  expect(gate.enter(socket, () => undefined)).toBeUndefined();
+  expect(gate.counts).toMatchObject({ connections: 0, strangers: 0 });
 });
