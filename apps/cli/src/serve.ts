@@ -43,7 +43,16 @@ export async function serve(config: Config, flags: Flags): Promise<number> {
   if (wanted.includes("lmtp")) services.push(lmtpService(open));
   if (people && wanted.includes("https")) services.push(await httpsService(people, tls));
   const isDemo = await prepareDemo(open, wanted);
-  const bound = await bindAll(services, config.server.share_ports);
+  const end = async (): Promise<void> => {
+    await Promise.all(services.map((service) => service.stop()));
+    await people?.accounts.dispose();
+    await open[Symbol.asyncDispose]();
+  };
+  const bound = await bindAll(services, config.server.share_ports).catch(async (error: unknown) => {
+    // Half a server is none.
+    await end();
+    throw error;
+  });
   if (isDemo === "new") await sendDemoMails(connect, bound.find(({ name }) => name === "lmtp")?.address);
   // Heard from before the first line that tells of us: a signal that comes right after it ends us well too.
   const signal = untilSignal(open, hasTls ? tls : undefined);
@@ -54,9 +63,7 @@ export async function serve(config: Config, flags: Flags): Promise<number> {
   await signal;
   const force = setTimeout(() => process.exit(EXIT.failed), STOP_MS);
   force.unref();
-  await Promise.all(services.map((service) => service.stop()));
-  await people?.accounts.dispose();
-  await open[Symbol.asyncDispose]();
+  await end();
   return EXIT.well;
 }
 
