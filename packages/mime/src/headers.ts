@@ -1,6 +1,11 @@
 import { binaryText } from "./binary.ts";
 import { trimSpace } from "./tokens.ts";
 
+/** Names of the fields that ENVELOPE tells, in lower case. */
+export const ENVELOPE_FIELDS: ReadonlySet<string> = new Set([
+  ...["date", "subject", "from", "sender", "reply-to", "to", "cc", "bcc", "in-reply-to", "message-id"],
+]);
+
 /** One field of a header block: RFC 5322 §2.2. Text is binary: one character an octet. */
 export interface HeaderField {
   /** As it is written. */

@@ -6,11 +6,6 @@ import { STRING_BYTES_MAX } from "./limits.ts";
 import type { Parameter, Parameterized } from "./parameters.ts";
 import type { Part } from "./scanner.ts";
 
-/** Names of the fields that ENVELOPE tells, in lower case. */
-export const ENVELOPE_FIELDS: ReadonlySet<string> = new Set([
-  ...["date", "subject", "from", "sender", "reply-to", "to", "cc", "bcc", "in-reply-to", "message-id"],
-]);
-
 /**
  * ENVELOPE, BODY and BODYSTRUCTURE as RFC 9051 §7.5.2 and §9 write them, in ASCII: what a message holds of raw 8-bit
  * leaves as encoded-words (RFC 2047), since a session without UTF8=ACCEPT may get nothing else.

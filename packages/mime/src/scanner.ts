@@ -1,8 +1,7 @@
 import { Bytes } from "./bytes.ts";
 import { DecodedOctets } from "./decoded-octets.ts";
 import { Delimiters } from "./delimiters.ts";
-import { findHeader, type HeaderField, parseHeaders } from "./headers.ts";
-import { ENVELOPE_FIELDS } from "./imap.ts";
+import { ENVELOPE_FIELDS, findHeader, type HeaderField, parseHeaders } from "./headers.ts";
 import {
   BOUNDARY_LINE_BYTES_MAX,
   DEPTH_MAX,
