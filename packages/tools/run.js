@@ -120,8 +120,9 @@ switch (task) {
     process.exit(run("node", [join("test", "interop", "run.ts"), ...rest]));
     break;
   case "test:faults": {
-    const { values } = parseArgs({
+    const { values, positionals: parts } = parseArgs({
       args: rest,
+      allowPositionals: true,
       options: {
         rounds: { type: "string" },
         minutes: { type: "string" },
@@ -135,7 +136,8 @@ switch (task) {
     if (values.inputs) env.RESTANTE_FUZZ_RUNS = values.inputs;
     env.RESTANTE_FUZZ_RUNS ??= "100000";
     const parsers = ["packages/mime", "apps/imap"];
-    const folders = ["packages/engine", "test", ...parsers];
+    // `npm run test:faults -- hostile`: parts by name, of those that run against a server.
+    const folders = parts.length > 0 ? ["test"] : ["packages/engine", "test", ...parsers];
     for (const folder of folders) rmSync(join(root, folder, ".reports"), { recursive: true, force: true });
     env.RESTANTE_FAULT_RUNS ??= String(2 * Number(env.RESTANTE_FAULT_ROUNDS ?? 200));
     const suites = [
@@ -143,6 +145,8 @@ switch (task) {
       ...parsers.map((folder) => [folder, "fuzz.test.ts"]),
       ["test", "--config", "vitest.faults.config.ts"],
     ];
+    if (parts.length > 0) suites.splice(0, suites.length - 1);
+    suites.at(-1).push(...parts);
     const status = suites.reduce((worst, suite) => run("vitest", ["run", "--root", ...suite]) || worst, 0);
     report(folders, status);
     break;
