@@ -153,6 +153,9 @@ test("a request that takes long keeps its session, whatever becomes of the other
   const long = await sessions.enter(BASIC, HERE, time.monotonic());
   await time.pass(2 * JUDGE_AGAIN_MS + KEEP_OPEN_MS);
   await ask();
+  // Theirs are closed by now, and its own was let go of when it was judged anew.
+  await time.pass(2 * KEEP_OPEN_MS);
+  expect([sessions.size, accounts.openCount]).toEqual([0, 1]);
   expect(long.session.state.inbox.path).toBe("INBOX");
   expect(long.session.ended.aborted).toBe(false);
   await long.session.refresh();
