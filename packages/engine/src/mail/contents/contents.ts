@@ -185,9 +185,8 @@ export class Contents {
     if (first) return this.#body(record, first, size);
     // A checkpoint may have moved it since the record was read.
     await this.#catchUp();
-    // A view that is days old may show what was expunged, and collected since.
-    if (state === this.#bay.state && !state.isHeld(email)) throw new EngineError("expunged", "the message is gone");
-    return this.openStored(await this.readRecord(state, email), size);
+    const there = this.#present(state, email);
+    return this.openStored(await this.readRecord(there.state, there.email), size);
   }
 
   /** The body that lies where `record` says. Throws EngineError `corrupt`. */
@@ -277,7 +276,36 @@ export class Contents {
     return summary ? { ...record, summary } : record;
   }
 
-  async #openRecord(state: MailState, email: number): Promise<OpenRecord> {
+  /** An email of a state that may be an older one, in the present state. A view that is days old may show what was expunged,
+   * and collected since: throws EngineError `expunged`. */
+  #present(state: MailState, email: number): { readonly state: MailState; readonly email: number } {
+    const now = this.#bay.state;
+    const row = now === state ? email : now.findEmail(state.emails.columns.id.getId(email));
+    if (row === undefined || !now.isHeld(row)) throw new EngineError("expunged", "the message is gone");
+    return { state: now, email: row };
+  }
+
+  /** What `read` gives of an email; where it lies otherwise by now, from there. */
+  async #readPresent<T>(
+    state: MailState,
+    email: number,
+    read: (state: MailState, email: number) => Promise<T>,
+  ): Promise<T> {
+    try {
+      return await read(state, email);
+    } catch (error) {
+      if (!(error instanceof EngineError && error.code === "corrupt")) throw error;
+      const there = this.#present(state, email);
+      if (there.state === state) throw error;
+      return read(there.state, there.email);
+    }
+  }
+
+  #openRecord(state: MailState, email: number): Promise<OpenRecord> {
+    return this.#readPresent(state, email, (...of) => this.#findRecord(...of));
+  }
+
+  async #findRecord(state: MailState, email: number): Promise<OpenRecord> {
     const rebuilt = this.#findRebuilt(state, email);
     if (rebuilt) return rebuilt;
     const brought = await this.#broughtBy(state, email);
@@ -299,7 +327,11 @@ export class Contents {
     return (await this.#openHeader(state, email)).frame;
   }
 
-  async #openHeader(state: MailState, email: number): Promise<OpenHeader> {
+  #openHeader(state: MailState, email: number): Promise<OpenHeader> {
+    return this.#readPresent(state, email, (...of) => this.#findHeader(...of));
+  }
+
+  async #findHeader(state: MailState, email: number): Promise<OpenHeader> {
     const rebuilt = this.#findRebuilt(state, email);
     if (rebuilt) return rebuilt.header;
     const brought = await this.#broughtBy(state, email);
@@ -346,8 +378,6 @@ export class Contents {
     const name = state.pages[group][page];
     const value = name ? (await cache.get(name, () => read(name)))[at] : undefined;
     if (value !== undefined) return value;
-    // What nobody holds leaves its pages some hours later.
-    if (!state.isHeld(email)) throw new EngineError("expunged", "the message is gone");
     throw new EngineError("corrupt", "a message is in no page and no entry");
   }
 
