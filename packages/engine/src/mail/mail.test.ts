@@ -3,15 +3,14 @@ import { describe, expect, test } from "vitest";
 import { adoptCheckpoint } from "../account/open-log.ts";
 import { LinearBay } from "../bay/linear-bay.ts";
 import type { Sealer } from "../bay/machine.ts";
-import type { PageStore } from "../bay/snapshots.ts";
 import type { WriterId } from "../bay/writer.ts";
 import { hash, ready } from "../crypto/index.ts";
 import { EngineError } from "../errors.ts";
 import { MemoryPlace } from "../storage/memory.ts";
+import { captureSource, memoryPages } from "../testing/checkpoint-kit.ts";
 import { adding, bareEmail } from "../testing/email-kit.ts";
 import { applyBlock } from "./apply/apply.ts";
 import { runsOf } from "./apply/target-rows.ts";
-import type { EmailSource } from "./checkpoint/email-capture.ts";
 import { captureMail, loadMail } from "./checkpoint/snapshot.ts";
 import { type Copied, Mail, mailMachine } from "./mail.ts";
 import { MailboxView } from "./mailbox-view.ts";
@@ -42,26 +41,9 @@ class Place {
   /** The ops of the log, as the first writer applied them. */
   readonly applied: PlacedOp[] = [];
   readonly #place = new MemoryPlace();
-  readonly #pages = new Map<string, Uint8Array>();
   #writers = 0;
   #emails = 0;
-  readonly #pageStore: PageStore = {
-    write: async (_kind, content) => {
-      const name = String(this.#pages.size);
-      this.#pages.set(name, content);
-      return name;
-    },
-    read: async (_kind, name) => this.#pages.get(name)!,
-    packName: () => "pack/0",
-    putPack: async () => undefined,
-  };
-  readonly #source: EmailSource = {
-    readRecord: async () => ({ ...this.email(1), object: { name: "body/0", offset: 0, length: 1 } }),
-    readHeader: async () => new Uint8Array(1),
-    readObject: async () => new Uint8Array(1),
-    improvedPages: () => new Set(),
-    readValue: async () => new Uint8Array(2000),
-  };
+  readonly #pageStore = memoryPages();
 
   /** Entries are applied anew where a log goes over to another checkpoint. */
   #isRestarting([op]: readonly PlacedOp[]): boolean {
@@ -71,7 +53,7 @@ class Place {
 
   /** A state as it comes back from a checkpoint that leaves all out that may be. */
   async shrunk(state: MailState, covers: number): Promise<MailState> {
-    const capture = captureMail(state, this.#source, { covers, thorough: "anew", limits: SHRINK_LIMITS });
+    const capture = captureMail(state, captureSource, { covers, thorough: "anew", limits: SHRINK_LIMITS });
     return loadMail(await capture.write(this.#pageStore), this.#pageStore, covers);
   }
 
@@ -93,7 +75,7 @@ class Place {
       sealer,
       snapshots: {
         capture: (state, covers, thorough) =>
-          captureMail(state, this.#source, { covers, thorough, limits: SHRINK_LIMITS }),
+          captureMail(state, captureSource, { covers, thorough, limits: SHRINK_LIMITS }),
         load: loadMail,
       },
       pages: this.#pageStore,
