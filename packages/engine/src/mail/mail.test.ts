@@ -176,6 +176,14 @@ function checkCounts(state: MailState): void {
   expect([new Set(paths).size, new Set(validities).size]).toEqual([paths.length, validities.length]);
 }
 
+/** Of the dead a shrunk state keeps what tells that they went, and nothing of what they were. */
+function checkDead(state: MailState): void {
+  for (let row = 0; row < state.memberships.rows; row++)
+    if (!state.isLive(row)) expect(state.flagNames(row)).toEqual([]);
+  for (let email = 0; email < state.emails.rows; email++)
+    if (!state.isHeld(email)) expect(state.emails.columns.size.get(email)).toBe(0);
+}
+
 /** What a client of one process remembers of each mailbox by its UIDVALIDITY, which is held against what comes. */
 class Client {
   readonly #messages: Map<string, string>;
@@ -467,6 +475,7 @@ describe("two writers on one account", () => {
           twin = await place.shrunk(twin, at + 1);
           shrunk += before - twin.memberships.rows;
           checkCounts(twin);
+          checkDead(twin);
           expect(visible(twin, twin.floor)).toEqual(visible(whole, twin.floor));
         }
       }),

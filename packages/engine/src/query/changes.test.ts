@@ -6,6 +6,7 @@ import { ready } from "../crypto/index.ts";
 import { applyBlock } from "../mail/apply/apply.ts";
 import { runsOf } from "../mail/apply/target-rows.ts";
 import { captureMail, loadMail } from "../mail/checkpoint/snapshot.ts";
+import type { MailboxId } from "../mail/ops/names.ts";
 import type { Op } from "../mail/ops/op.ts";
 import { DELETED } from "../mail/state/flags.ts";
 import type { Mailbox } from "../mail/state/mailbox.ts";
@@ -272,4 +273,15 @@ test("what is hidden is told as destroyed, and as created when it is shown again
   flag("remove");
   const shown = emailChanges(world.state, second)!;
   expect([shown.created, shown.updated, shown.destroyed]).toEqual([hidden.destroyed, [], []]);
+});
+
+test("a mailbox that was told on one page and goes before the next is told as gone", () => {
+  const world = new World();
+  const start = { modSeq: world.state.modSeq };
+  for (const path of ["M1", "M2", "M3"]) world.apply({ kind: "create", path, seconds: 1 });
+  const first = mailboxListChanges(world.state, start, 1)!;
+  const [told] = first.created;
+  world.apply({ kind: "delete", mailbox: told as MailboxId });
+  const rest = mailboxListChanges(world.state, first.next)!;
+  expect([rest.created.length, rest.updated, rest.destroyed]).toEqual([2, [], [told]]);
 });
