@@ -82,7 +82,15 @@ function report(folders, status) {
   process.exit(status !== 0 || failed + missing > 0 ? 1 : 0);
 }
 
-const WORKSPACES = ["packages/mime", "packages/engine", "packages/host", "apps/imap", "apps/lmtp", "apps/auth"];
+const WORKSPACES = [
+  "packages/mime",
+  "packages/engine",
+  "packages/host",
+  "apps/imap",
+  "apps/lmtp",
+  "apps/auth",
+  "apps/cli",
+];
 const [task, ...rest] = process.argv.slice(2);
 
 /** Before any test: some plant files in the tree that these would find. */

@@ -32,7 +32,7 @@ const COMPLETE_FILE = "backup.json";
  * or public all, but for TLS and that key. The pepper, without which no password can be tried, goes to `DIR.pepper`, and the
  * server key to `DIR.server`, to be kept elsewhere. Witnesses stay out: they tell what *this* host saw.
  */
-export async function backUp(config: Config, args: readonly string[], flags: Flags): Promise<number> {
+export async function backUp(config: Config, args: readonly [string], flags: Pick<Flags, "json">): Promise<number> {
   const folder = folderOf(config, args, "backup");
   const places = placesOf(config);
   await mkdir(folder, { recursive: true, mode: 0o700 });
@@ -126,7 +126,7 @@ async function backUpUsers(config: Config, to: string): Promise<void> {
  * `restante restore DIR` into a place that has no store. What came after the backup is gone, so uids may be given
  * again: each account is marked, and its owner's next sign-in raises every UIDVALIDITY.
  */
-export async function restore(config: Config, args: readonly string[], flags: Flags): Promise<number> {
+export async function restore(config: Config, args: readonly [string], flags: Pick<Flags, "json">): Promise<number> {
   const folder = folderOf(config, args, "restore");
   const places = placesOf(config);
   await readComplete(folder);
@@ -157,8 +157,7 @@ export async function restore(config: Config, args: readonly string[], flags: Fl
   return EXIT.well;
 }
 
-function folderOf(config: Config, [folder]: readonly string[], command: string): string {
-  if (folder === undefined) throw new Exit(EXIT.usage, `${command} wants a folder`);
+function folderOf(config: Config, [folder]: readonly [string], command: string): string {
   if ([config.storage.kind, config.storage.log_kind].includes("memory"))
     throw new Exit(EXIT.usage, `${command} is for accounts that outlive the server`);
   return folder.replace(/\/+$/, "");

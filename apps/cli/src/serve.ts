@@ -7,7 +7,6 @@ import { createLmtpServer } from "@restante/lmtp";
 import { type Context, makeDeliverer, openContext } from "./context.ts";
 import { DEMO_ADDRESS, DEMO_PASSWORD, makeDemoAccount, sendDemoMails } from "./demo.ts";
 import { EXIT } from "./exit.ts";
-import type { Flags } from "./flags.ts";
 import { checkHttps, httpsService } from "./https.ts";
 import { openPeople, type People } from "./people.ts";
 import type { Service } from "./service.ts";
@@ -21,7 +20,7 @@ const STOP_MS = 10_000;
 const SWEEP_MS = 24 * 60 * 60_000;
 
 /** `restante serve`: runs until a signal ends it. */
-export async function serve(config: Config, flags: Flags): Promise<number> {
+export async function serve(config: Config, flags: { readonly only: string | undefined }): Promise<number> {
   const wanted = wantedServices(flags.only);
   const use = wanted.every((name) => name === "lmtp") ? "deliver" : "all";
   checkHttps(config);
