@@ -16,7 +16,7 @@ import {
   type UserDirectory,
 } from "@restante/engine";
 import { nodePlatform, UsersFolder, witnessFolder } from "@restante/engine/node";
-import { type Config, createLog, dataPath, type Log, readOrMakeKey } from "@restante/host";
+import { type Config, ConfigError, createLog, dataPath, type Log, makeFolder, readOrMakeKey } from "@restante/host";
 import { askSecret } from "./ask.ts";
 import { EXIT, Exit } from "./exit.ts";
 import type { Flags } from "./flags.ts";
@@ -45,6 +45,7 @@ export interface Context extends AsyncDisposable {
 export async function openContext(config: Config, use: Use = "all"): Promise<Context> {
   await ready;
   const log = openLog(config);
+  await makeFolders(config);
   const signer = await readSigner(config);
   const crypto = nodePlatform();
   const { store: folder, cache: cacheFolder, hints: hintsFolder } = placesOf(config);
@@ -123,6 +124,26 @@ export function placesOf(config: Config): Places {
     serverKey: config.server.key_file || dataPath(config, "keys", "server"),
     tickets: dataPath(config, "tickets"),
   };
+}
+
+/** What can't be made here will not be made by a later try: that is a mistake of the setting, unless the disk is full. */
+export async function makeConfigured(setting: string, path: string): Promise<void> {
+  try {
+    await makeFolder(path);
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    const text = `${setting}: the folder ${path} can't be made: ${message}`;
+    if (code === "ENOSPC" || code === "EDQUOT") throw new Exit(EXIT.unavailable, text);
+    throw new ConfigError(text);
+  }
+}
+
+/** The folders that settings name; all others lie in them. */
+async function makeFolders({ server, storage, login }: Config): Promise<void> {
+  await makeConfigured("server.data", server.data);
+  const isOnDisk = storage.kind === "embedded" || storage.log_kind === "embedded";
+  if (isOnDisk && storage.path !== "") await makeConfigured("storage.path", storage.path);
+  if (login.kind === "static" && login.users_dir !== "") await makeConfigured("login.users_dir", login.users_dir);
 }
 
 /** The front end's pepper: without it the store alone yields no password. */

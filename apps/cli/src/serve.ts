@@ -1,12 +1,22 @@
-import { connect } from "node:net";
+import { connect, type Server } from "node:net";
 import { hostname } from "node:os";
 import { accountPrefix, Dropbox, EngineError, sweepEnded, VouchedUsers } from "@restante/engine";
-import { type Config, ConfigError, dataPath, isLoopbackAddress, listen, parseListenAddress, Tls } from "@restante/host";
+import {
+  type Config,
+  ConfigError,
+  dataPath,
+  isLoopbackAddress,
+  ListenError,
+  type Log,
+  listen,
+  parseListenAddress,
+  Tls,
+} from "@restante/host";
 import { createImapServer } from "@restante/imap";
 import { createLmtpServer } from "@restante/lmtp";
 import { type Context, makeDeliverer, openContext } from "./context.ts";
 import { DEMO_ADDRESS, DEMO_PASSWORD, makeDemoAccount, sendDemoMails } from "./demo.ts";
-import { EXIT } from "./exit.ts";
+import { EXIT, Exit } from "./exit.ts";
 import { checkHttps, httpsService } from "./https.ts";
 import { openPeople, type People } from "./people.ts";
 import type { Service } from "./service.ts";
@@ -47,8 +57,9 @@ export async function serve(config: Config, flags: { readonly only: string | und
     await people?.accounts.dispose();
     await open[Symbol.asyncDispose]();
   };
-  const bound = await bindAll(services, config.server.share_ports).catch(async (error: unknown) => {
+  const bound = await bindAll(services, config.server.share_ports, open.log).catch(async (error: unknown) => {
     // Half a server is none.
+    forceEnd();
     await end();
     throw error;
   });
@@ -60,10 +71,13 @@ export async function serve(config: Config, flags: { readonly only: string | und
   if (wanted.includes("lmtp"))
     open.log({ level: "info", event: "deliveries are signed", publicKey: base64(open.signer.publicKey) });
   await signal;
-  const force = setTimeout(() => process.exit(EXIT.failed), STOP_MS);
-  force.unref();
+  forceEnd();
   await end();
   return EXIT.well;
+}
+
+function forceEnd(): void {
+  setTimeout(() => process.exit(EXIT.failed), STOP_MS).unref();
 }
 
 function sweepDaily({ store, signer, platform, sweepStore, log }: Context): void {
@@ -172,13 +186,27 @@ async function prepareDemo(context: Context, wanted: readonly ServiceName[]): Pr
 async function bindAll(
   services: readonly Service[],
   shares: boolean,
+  log: Log,
 ): Promise<{ readonly name: string; readonly address: string }[]> {
   const bound = [];
   for (const { listeners } of services)
     for (const { name, server, addresses } of listeners)
-      for (const address of addresses)
-        bound.push({ name, address: await listen(server, parseListenAddress(address), shares) });
+      for (const address of addresses) {
+        bound.push({ name, address: await bind(server, address, shares, `${name}.listen`) });
+        // A connection that could not be taken, for want of descriptors: the next may be.
+        server.on("error", (error) => log({ level: "error", event: "a connection could not be taken", name, error }));
+      }
   return bound;
+}
+
+async function bind(server: Server, address: string, shares: boolean, setting: string): Promise<string> {
+  try {
+    return await listen(server, parseListenAddress(address), shares);
+  } catch (error) {
+    if (!(error instanceof ListenError)) throw error;
+    const text = `${setting}: can't listen on ${address}: ${error.message}`;
+    throw error.kind === "taken" ? new Exit(EXIT.unavailable, text) : new ConfigError(text);
+  }
 }
 
 function announce(bound: readonly { readonly name: string; readonly address: string }[], demo: boolean): void {
@@ -202,7 +230,8 @@ function untilSignal({ log }: Context, tls: Tls | undefined): Promise<void> {
   };
   process.on("SIGHUP", hangUp);
   return new Promise((resolve) => {
-    process.once("SIGTERM", () => resolve());
-    process.once("SIGINT", () => resolve());
+    // The terminal and npm may both pass one on: the second must not cut the first one's work off.
+    process.on("SIGTERM", () => resolve());
+    process.on("SIGINT", () => resolve());
   });
 }

@@ -1,5 +1,6 @@
 /** What a front end needs to be a server: configuration, TLS, listeners, keys, logs. */
-export { type Config, ConfigError, dataPath, readConfig, type S3Config, type StoreKind } from "./config.ts";
+export { type Config, dataPath, readConfig, type S3Config, type StoreKind } from "./config.ts";
+export { ConfigError } from "./config-error.ts";
 export { type Dismissal, Gate, type GateLimits, type GateOptions, type Visitor } from "./gate.ts";
 export { HANDSHAKE_MS, shakeHands } from "./handshake.ts";
 export { type Download, download, events, json, page } from "./https/answers.ts";
@@ -12,7 +13,9 @@ export type { Answer, DoorRequest, Method, Route, Site, SocketRoute } from "./ht
 export { type TurnKind, Turns } from "./https/turns.ts";
 export { readOrMakeKey } from "./keys.ts";
 export { letGo } from "./let-go.ts";
-export { isLoopbackAddress, type ListenAddress, listen, parseListenAddress } from "./listen.ts";
+export { ListenError, listen } from "./listen.ts";
+export { isLoopbackAddress, type ListenAddress, parseListenAddress } from "./listen-address.ts";
 export { createLog, type Log, type LogLevel, type LogLine } from "./log.ts";
+export { makeFolder } from "./make-folder.ts";
 export { OnceFolder } from "./once-folder.ts";
 export { Tls, type TlsOptions } from "./tls.ts";

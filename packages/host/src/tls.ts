@@ -1,8 +1,9 @@
 import { constants, webcrypto } from "node:crypto";
-import { mkdir, readFile } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { createSecureContext, type SecureContext, type SecureContextOptions, type SecureVersion } from "node:tls";
 import { writeNew } from "./keys.ts";
+import { makeFolder } from "./make-folder.ts";
 
 /** Two years, in days; a day of slack for clocks that are behind. */
 const VALID_DAYS = 730;
@@ -126,7 +127,7 @@ async function ownCertificate(folder: string): Promise<{ readonly cert: string; 
     ],
   });
   const pkcs8 = Buffer.from(await webcrypto.subtle.exportKey("pkcs8", keys.privateKey)).toString("base64");
-  await mkdir(folder, { recursive: true, mode: 0o700 });
+  await makeFolder(folder);
   // The key first: a certificate without its key would not start.
   await writeNew(
     files.key,
