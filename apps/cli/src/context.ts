@@ -30,6 +30,8 @@ export interface Context extends AsyncDisposable {
   readonly store: ObjectStore;
   /** Throws ConfigError where no log can be kept in the store. Nothing is written there before, whoever asks. */
   readonly checkStore: () => Promise<void>;
+  /** Throws StoreError where the store does not answer now, or can keep no log. */
+  readonly reachStore: () => Promise<void>;
   /** Frees what killed processes left of uploads. */
   readonly sweepStore: () => Promise<void>;
   readonly users: UserDirectory;
@@ -57,6 +59,7 @@ export async function openContext(config: Config, use: Use = "all"): Promise<Con
     log,
     store: opened.store,
     checkStore: opened.check,
+    reachStore: opened.reach,
     sweepStore: opened.sweep,
     passwords,
     users: passwords ?? new UsersFolder(placesOf(config).users),

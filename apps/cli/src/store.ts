@@ -22,10 +22,15 @@ import { EXIT } from "./exit.ts";
  * checks must see what the store has, not what is kept near; one that salvages reads what is left of a damaged one. */
 export type Use = "all" | "deliver" | "check" | "salvage";
 
+/** No object is named so: a list of these asks a bucket whether it is there, and costs it nothing. */
+const NOTHING = "reach/";
+
 export interface OpenedStore {
   readonly store: ObjectStore;
   /** Throws ConfigError where no log can be kept there. A store that is away is asked again by its first write. */
   check(): Promise<void>;
+  /** Throws StoreError where it does not answer now, or no log can be kept there. */
+  reach(): Promise<void>;
   /** Frees what killed processes left of uploads. */
   sweep(): Promise<void>;
   /** The objects of `account` lie in this bucket: said at each lookup, before any is asked for. */
@@ -60,6 +65,7 @@ export async function openStore(opening: Opening): Promise<OpenedStore> {
   return {
     store,
     check: () => stores.check(),
+    reach: () => stores.reach(),
     sweep: () => stores.sweep(),
     place: (account, bucket) => stores.place(account, bucket),
     async dispose() {
@@ -131,6 +137,11 @@ class Stores {
         if (error.code === "invalid") throw new ConfigError(error.message);
         this.#opening.log({ level: "warn", event: "the store can't be reached yet", error });
       }
+  }
+
+  async reach(): Promise<void> {
+    for (const store of this.#checked) await store.check();
+    for (const bucket of this.#buckets) await bucket.list(NOTHING);
   }
 
   async sweep(): Promise<void> {

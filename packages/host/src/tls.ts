@@ -1,7 +1,8 @@
-import { constants, webcrypto } from "node:crypto";
+import { constants, webcrypto, type X509Certificate } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { createSecureContext, type SecureContext, type SecureContextOptions, type SecureVersion } from "node:tls";
+import { readCertificate } from "./certificate.ts";
 import { writeNew } from "./keys.ts";
 import { makeFolder } from "./make-folder.ts";
 
@@ -49,6 +50,7 @@ export interface TlsOptions {
 export class Tls {
   readonly #options: TlsOptions;
   readonly #onReload = new Set<(settings: SecureContextOptions) => void>();
+  #facts: X509Certificate | undefined;
   #settings: SecureContextOptions | undefined;
   #context: SecureContext | undefined;
 
@@ -67,19 +69,24 @@ export class Tls {
     return this.#settings;
   }
 
+  /** Of the certificate in force; undefined before the first reading. */
+  get facts(): X509Certificate | undefined {
+    return this.#facts;
+  }
+
   /** Tells of each reading from now on. */
   onReload(listener: (settings: SecureContextOptions) => void): void {
     this.#onReload.add(listener);
   }
 
-  /** Reads the files; those of a broken renewal leave the old ones in force, and throw. */
+  /** Reads the files; those of a broken renewal leave the old ones in force, and throw. Throws ConfigError. */
   async reload(): Promise<void> {
     const { cert, key, folder, minVersion, oldSuites } = this.#options;
     const files = cert === "" ? await ownCertificate(folder) : { cert, key };
-    const [certificate, privateKey] = await Promise.all([readFile(files.cert), readFile(files.key)]);
+    const certificate = await readCertificate(files.cert, files.key);
     const settings: SecureContextOptions = {
-      cert: certificate,
-      key: privateKey,
+      cert: certificate.chain,
+      key: certificate.key,
       minVersion,
       ciphers: [...SUITES, ...(oldSuites ? OLD_SUITES : [])].join(":"),
       honorCipherOrder: true,
@@ -88,6 +95,7 @@ export class Tls {
     };
     this.#context = createSecureContext(settings);
     this.#settings = settings;
+    this.#facts = certificate.facts;
     for (const listener of this.#onReload) listener(settings);
   }
 }

@@ -1,0 +1,9 @@
+import type { Config } from "@restante/host";
+
+/** Sections of the configuration that have a `listen`. */
+const LISTENING = ["lmtp", "imap", "imaps", "https"] as const;
+
+/** Every address that the configuration listens on, by its setting. */
+export function listenersOf(config: Config): readonly { readonly setting: string; readonly address: string }[] {
+  return LISTENING.flatMap((name) => config[name].listen.map((address) => ({ setting: `${name}.listen`, address })));
+}
