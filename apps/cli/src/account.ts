@@ -15,6 +15,7 @@ import { askLine, askNewSecret, askSecret } from "./ask.ts";
 import { type Context, getUser, openContext, readPepper } from "./context.ts";
 import { EXIT, Exit } from "./exit.ts";
 import type { Flags } from "./flags.ts";
+import { mailProgramLines } from "./mail-program.ts";
 import { print } from "./print.ts";
 
 /** What an action answers with; nothing where it wrote its answer itself. */
@@ -64,6 +65,8 @@ async function add(context: Context, address: string, flags: Flags): Promise<unk
       : []),
     `Recovery code: ${recoveryCode}`,
     "Keep it where you will find it without this machine: with the password and the code both lost, the mail is lost.",
+    "",
+    ...mailProgramLines(context.config, address),
   ];
 }
 

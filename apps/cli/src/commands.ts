@@ -12,6 +12,7 @@ import { trustAddress } from "./lmtp.ts";
 import { serve } from "./serve.ts";
 import { copyStore } from "./store-copy.ts";
 import * as token from "./token.ts";
+import { trace } from "./trace.ts";
 
 const json = { json: { about: "answer as JSON" } } as const satisfies Record<string, Flag>;
 const asks = {
@@ -195,6 +196,15 @@ const commands: readonly Command[] = [
     about: "move accounts to another store, each whole",
     details: "FROM and TO are configuration files. To be run again once the servers use the new one.",
     run: ({ args, flags }) => copyStore(args, flags),
+  }),
+  defineCommand({
+    name: "trace",
+    args: ["ADDRESS"],
+    flags: { minutes: { value: "N", about: "end after so many minutes, at most 60; 5 where it is not said" } },
+    about: "show what the programs of one account and the server say to each other",
+    details:
+      "Of quoted texts, literals and what is searched for the size alone is told; sign-ins are not told. It ends by itself.",
+    run: ({ config, args, flags }) => trace(config, args, flags),
   }),
   defineCommand({
     name: "config check",

@@ -12,6 +12,7 @@ import {
   parseListenAddress,
   readCertificate,
 } from "@restante/host";
+import { serverNames } from "./certificate-watch.ts";
 import { openContext, placesOf } from "./context.ts";
 import { EXIT } from "./exit.ts";
 import type { Flags } from "./flags.ts";
@@ -128,7 +129,7 @@ async function checkCertificate({ tls, server }: Config): Promise<Finding[]> {
   if (tls.cert === "") return [well("tls.cert", "a certificate of its own, which names localhost alone")];
   try {
     const { facts } = await readCertificate(tls.cert, tls.key);
-    const names = server.origin === "" ? [] : [new URL(server.origin).hostname];
+    const names = serverNames({ server });
     const problems = certificateProblems(facts, { nowMs: Date.now(), names });
     const isOver = problems.some((text) => !text.startsWith("it ends"));
     if (problems.length === 0) return [well("tls.cert", `until ${facts.validTo}, for ${facts.subjectAltName ?? ""}`)];

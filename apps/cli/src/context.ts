@@ -16,7 +16,16 @@ import {
   type UserDirectory,
 } from "@restante/engine";
 import { nodePlatform, UsersFolder, witnessFolder } from "@restante/engine/node";
-import { type Config, ConfigError, createLog, dataPath, type Log, makeFolder, readOrMakeKey } from "@restante/host";
+import {
+  type Config,
+  ConfigError,
+  createLog,
+  dataPath,
+  type Log,
+  type Metrics,
+  makeFolder,
+  readOrMakeKey,
+} from "@restante/host";
 import { askSecret } from "./ask.ts";
 import { EXIT, Exit } from "./exit.ts";
 import type { Flags } from "./flags.ts";
@@ -27,6 +36,8 @@ import { type OpenedStore, openStore, type Use } from "./store.ts";
 export interface Context extends AsyncDisposable {
   readonly config: Config;
   readonly log: Log;
+  /** Where somebody may ask for them. */
+  readonly metrics: Metrics | undefined;
   readonly store: ObjectStore;
   /** Throws ConfigError where no log can be kept in the store. Nothing is written there before, whoever asks. */
   readonly checkStore: () => Promise<void>;
@@ -44,7 +55,7 @@ export interface Context extends AsyncDisposable {
   readonly signer: SigningKeyPair;
 }
 
-export async function openContext(config: Config, use: Use = "all"): Promise<Context> {
+export async function openContext(config: Config, use: Use = "all", metrics?: Metrics): Promise<Context> {
   await ready;
   const log = openLog(config);
   await makeFolders(config);
@@ -53,10 +64,11 @@ export async function openContext(config: Config, use: Use = "all"): Promise<Con
   const { store: folder, cache: cacheFolder, hints: hintsFolder } = placesOf(config);
   const place: OpenedStore["place"] = (account, bucket) => opened.place(account, bucket);
   const passwords = config.login.kind === "ldap" ? await openLdap(config, log, place) : undefined;
-  const opened = await openStore({ config, folder, cacheFolder, hintsFolder, log, use });
+  const opened = await openStore({ config, folder, cacheFolder, hintsFolder, log, use, metrics });
   return {
     config,
     log,
+    metrics,
     store: opened.store,
     checkStore: opened.check,
     reachStore: opened.reach,
@@ -110,6 +122,7 @@ interface Places {
   readonly hints: string;
   readonly serverKey: string;
   readonly tickets: string;
+  readonly traces: string;
 }
 
 /** Where this host keeps what. */
@@ -126,6 +139,7 @@ export function placesOf(config: Config): Places {
     hints: dataPath(config, "hints"),
     serverKey: config.server.key_file || dataPath(config, "keys", "server"),
     tickets: dataPath(config, "tickets"),
+    traces: dataPath(config, "traces"),
   };
 }
 

@@ -25,6 +25,7 @@ export function withOwner<R extends readonly string[]>(
     await using context = await openContext(config);
     const user = await getUser(context, address);
     const tools = { ...context, pepper: await readPepper(config) };
-    return work({ tools, user, password: await askSecret("Password: ", flags) }, rest, flags);
+    // What it works with is let go only then.
+    return await work({ tools, user, password: await askSecret("Password: ", flags) }, rest, flags);
   };
 }

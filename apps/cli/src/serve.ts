@@ -9,18 +9,21 @@ import {
   ListenError,
   type Log,
   listen,
+  Metrics,
   parseListenAddress,
   Tls,
 } from "@restante/host";
-import { createImapServer } from "@restante/imap";
 import { createLmtpServer } from "@restante/lmtp";
-import { type Context, makeDeliverer, openContext } from "./context.ts";
+import { watchCertificate } from "./certificate-watch.ts";
+import { type Context, makeDeliverer, openContext, placesOf } from "./context.ts";
 import { DEMO_ADDRESS, DEMO_PASSWORD, makeDemoAccount, sendDemoMails } from "./demo.ts";
 import { EXIT, Exit } from "./exit.ts";
 import { checkHttps, httpsService } from "./https.ts";
-import { openPeople, type People } from "./people.ts";
+import { imapService } from "./imap.ts";
+import { metricsService } from "./metrics.ts";
+import { openPeople } from "./people.ts";
 import type { Service } from "./service.ts";
-import { loggedSignIn } from "./sign-in.ts";
+import { Traces } from "./traces.ts";
 
 type ServiceName = "lmtp" | "imap" | "https";
 const SERVICES: readonly ServiceName[] = ["lmtp", "imap", "https"];
@@ -34,7 +37,8 @@ export async function serve(config: Config, flags: { readonly only: string | und
   const wanted = wantedServices(flags.only);
   const use = wanted.every((name) => name === "lmtp") ? "deliver" : "all";
   checkHttps(config);
-  const open = await openContext(config, use);
+  const metrics = config.metrics.listen.length > 0 ? new Metrics() : undefined;
+  const open = await openContext(config, use, metrics);
   await open.checkStore();
   // A key that only writes can't list.
   if (use === "all") sweepDaily(open);
@@ -46,11 +50,18 @@ export async function serve(config: Config, flags: { readonly only: string | und
   });
   const hasTls = wanted.includes("imap") || (wanted.includes("https") && config.https.tls === "on");
   if (hasTls) await tls.reload();
+  if (hasTls) watchCertificate(tls, open);
   const services: Service[] = [];
   const people = use === "all" ? await openPeople(open) : undefined;
-  if (people && wanted.includes("imap")) services.push(imapService(people, tls));
+  using traces = people ? await Traces.open(placesOf(config).traces, open.platform.now, open.log) : undefined;
+  if (people && wanted.includes("imap")) services.push(imapService(people, tls, traces!));
   if (wanted.includes("lmtp")) services.push(lmtpService(open));
   if (people && wanted.includes("https")) services.push(await httpsService(people, tls));
+  let isServing = false;
+  if (metrics) {
+    const watched = { context: open, metrics, people, tls: hasTls ? tls : undefined, mayRead: use === "all" };
+    services.push(metricsService({ ...watched, isServing: () => isServing }));
+  }
   const isDemo = await prepareDemo(open, wanted);
   const end = async (): Promise<void> => {
     await Promise.all(services.map((service) => service.stop()));
@@ -64,6 +75,7 @@ export async function serve(config: Config, flags: { readonly only: string | und
     throw error;
   });
   if (isDemo === "new") await sendDemoMails(connect, bound.find(({ name }) => name === "lmtp")?.address);
+  isServing = true;
   // Heard from before the first line that tells of us: a signal that comes right after it ends us well too.
   const signal = untilSignal(open, hasTls ? tls : undefined);
   announce(bound, isDemo !== "none");
@@ -71,6 +83,7 @@ export async function serve(config: Config, flags: { readonly only: string | und
   if (wanted.includes("lmtp"))
     open.log({ level: "info", event: "deliveries are signed", publicKey: base64(open.signer.publicKey) });
   await signal;
+  isServing = false;
   forceEnd();
   await end();
   return EXIT.well;
@@ -103,28 +116,6 @@ function wantedServices(only: string | undefined): readonly ServiceName[] {
   return SERVICES.filter((service) => names.includes(service));
 }
 
-function imapService({ context, login, gate }: People, tls: Tls): Service {
-  const { config, log } = context;
-  const server = createImapServer({
-    signIn: loggedSignIn(login, "imap", log),
-    plainLogin: config.imap.plain_login,
-    secureContext: () => tls.context,
-    gate,
-    log: (event) => log(event.event === "failed" ? { level: "error", ...event } : { level: "debug", ...event }),
-  });
-  return {
-    listeners: [
-      { name: "imap", server: server.imap, addresses: config.imap.listen },
-      { name: "imaps", server: server.imaps, addresses: config.imaps.listen },
-    ],
-    async stop() {
-      server.imap.close();
-      server.imaps.close();
-      await server.stop();
-    },
-  };
-}
-
 function lmtpService(context: Context): Service {
   const { config, users, log } = context;
   const deliverer = makeDeliverer(context);
@@ -155,6 +146,7 @@ function lmtpService(context: Context): Service {
     sizeMax: config.lmtp.size_max,
     serverName: hostname(),
     log,
+    onReply: (code, bytes) => context.metrics?.delivery(code, bytes),
   });
   return {
     listeners: [{ name: "lmtp", server: server.makeListener(), addresses: config.lmtp.listen }],

@@ -102,6 +102,7 @@ const SETTINGS: Readonly<Record<string, Readonly<Record<string, Setting>>>> = {
     trusted_proxies: list(),
     compress: boolean(false),
   },
+  metrics: { listen: listen() },
   log: { level: text("info", ["debug", "info", "warn", "error"]) },
 };
 
@@ -178,6 +179,7 @@ export interface Config {
     readonly trusted_proxies: readonly string[];
     readonly compress: boolean;
   };
+  readonly metrics: { readonly listen: readonly string[] };
   readonly log: { readonly level: "debug" | "info" | "warn" | "error" };
   /** The file that was read, if any. */
   readonly file: string | undefined;

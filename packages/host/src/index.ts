@@ -18,5 +18,7 @@ export { ListenError, listen } from "./listen.ts";
 export { isLoopbackAddress, type ListenAddress, parseListenAddress } from "./listen-address.ts";
 export { createLog, type Log, type LogLevel, type LogLine } from "./log.ts";
 export { makeFolder } from "./make-folder.ts";
+export { Metrics } from "./metrics.ts";
+export { createMetricsServer, type MetricsServerOptions } from "./metrics-server.ts";
 export { OnceFolder } from "./once-folder.ts";
 export { Tls, type TlsOptions } from "./tls.ts";
