@@ -130,7 +130,7 @@ async function accept(context: Context, address: string, flags: Flags): Promise<
 
 async function remove(context: Context, address: string, flags: RemoveFlags): Promise<unknown> {
   const user = await getUser(context, address);
-  if (!flags.yes && (await askLine(`Type ${user.address} to delete it with all its mail: `)) !== user.address)
+  if (!flags.yes && (await askLine(`Type ${user.address} to delete it with all its mail: `, "--yes")) !== user.address)
     throw new Exit(EXIT.failed, "nothing was deleted");
   await deleteAccount(context, user);
   await context.seenRecords.remove(user.address);

@@ -10,6 +10,7 @@ import { exportMail } from "./export.ts";
 import { importMail } from "./import.ts";
 import { trustAddress } from "./lmtp.ts";
 import { serve } from "./serve.ts";
+import { setup } from "./setup.ts";
 import { copyStore } from "./store-copy.ts";
 import * as token from "./token.ts";
 import { trace } from "./trace.ts";
@@ -39,6 +40,22 @@ const commands: readonly Command[] = [
     details:
       "Runs until SIGTERM or SIGINT ends it. SIGHUP: certificates are read again. Standard output tells where it listens, then that it is ready; the log goes to standard error, one JSON object a line.",
     run: ({ config, flags }) => serve(config, flags),
+  }),
+  defineCommand({
+    name: "setup",
+    args: [],
+    flags: {
+      domain: { value: "DOMAIN", about: "what stands after the @" },
+      host: { value: "HOST", about: "this machine's name in the DNS; mail.DOMAIN where it is not said" },
+      address: { value: "ADDRESS", about: "the first account; postmaster@DOMAIN where it is not said" },
+      sender: { value: "HOST", about: "the host that sends the domain's mail; this one where it is not said" },
+      store: { value: "STORE", about: "embedded, or s3:ENDPOINT/BUCKET" },
+      data: { value: "DIR", about: "where mail and keys will lie; ./data where it is not said" },
+      ...asks,
+    },
+    about: "write restante.toml, make keys and the first account; print DNS records, Postfix' lines and a systemd unit",
+    details: "Asks for what no flag says. What is there stays: run again, it changes nothing.",
+    run: ({ configFile, flags }) => setup(configFile, flags),
   }),
   defineCommand({
     name: "account add",

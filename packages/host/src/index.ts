@@ -12,7 +12,7 @@ export type { EventStream, ServerEvent } from "./https/event-stream.ts";
 export { Problem, type ProblemOptions, unavailable } from "./https/problem.ts";
 export type { Answer, DoorRequest, Method, Route, Site, SocketRoute } from "./https/site.ts";
 export { type TurnKind, Turns } from "./https/turns.ts";
-export { readOrMakeKey } from "./keys.ts";
+export { readOrMakeKey, writeNew } from "./keys.ts";
 export { letGo } from "./let-go.ts";
 export { ListenError, listen } from "./listen.ts";
 export { isLoopbackAddress, type ListenAddress, parseListenAddress } from "./listen-address.ts";
