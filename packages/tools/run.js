@@ -173,6 +173,9 @@ switch (task) {
     report(folders, status);
     break;
   }
+  case "package":
+    process.exit(run("node", [join("packages", "tools", "package.js"), ...rest]));
+    break;
   case "docs":
     process.exit(run("node", [join("test", "docs.ts"), "--write"]));
     break;

@@ -2,6 +2,7 @@ import { connect, type Server } from "node:net";
 import { hostname } from "node:os";
 import { accountPrefix, Dropbox, EngineError, sweepEnded, VouchedUsers } from "@restante/engine";
 import {
+  acmeFile,
   type Config,
   ConfigError,
   dataPath,
@@ -14,6 +15,7 @@ import {
   Tls,
 } from "@restante/host";
 import { createLmtpServer } from "@restante/lmtp";
+import { acmeOf, acmeService, keepCertificate } from "./acme.ts";
 import { watchCertificate } from "./certificate-watch.ts";
 import { type Context, makeDeliverer, openContext, placesOf } from "./context.ts";
 import { DEMO_ADDRESS, DEMO_PASSWORD, makeDemoAccount, sendDemoMails } from "./demo.ts";
@@ -42,11 +44,13 @@ export async function serve(config: Config, flags: { readonly only: string | und
   await open.checkStore();
   // A key that only writes can't list.
   if (use === "all") sweepDaily(open);
+  const acme = acmeOf(config, open);
   const tls = new Tls({
     ...config.tls,
     minVersion: config.tls.min_version,
     oldSuites: config.tls.old_suites,
     folder: dataPath(config, "tls"),
+    renewedFile: acme && acmeFile(dataPath(config, "tls")),
   });
   const hasTls = wanted.includes("imap") || (wanted.includes("https") && config.https.tls === "on");
   if (hasTls) await tls.reload();
@@ -57,6 +61,7 @@ export async function serve(config: Config, flags: { readonly only: string | und
   if (people && wanted.includes("imap")) services.push(imapService(people, tls, traces!));
   if (wanted.includes("lmtp")) services.push(lmtpService(open));
   if (people && wanted.includes("https")) services.push(await httpsService(people, tls));
+  if (acme && hasTls) services.push(acmeService(acme, config));
   let isServing = false;
   if (metrics) {
     const watched = { context: open, metrics, people, tls: hasTls ? tls : undefined, mayRead: use === "all" };
@@ -76,6 +81,7 @@ export async function serve(config: Config, flags: { readonly only: string | und
   });
   if (isDemo === "new") await sendDemoMails(connect, bound.find(({ name }) => name === "lmtp")?.address);
   isServing = true;
+  if (acme && hasTls) keepCertificate(acme, tls, open);
   // Heard from before the first line that tells of us: a signal that comes right after it ends us well too.
   const signal = untilSignal(open, hasTls ? tls : undefined);
   announce(bound, isDemo !== "none");
@@ -182,9 +188,9 @@ async function bindAll(
 ): Promise<{ readonly name: string; readonly address: string }[]> {
   const bound = [];
   for (const { listeners } of services)
-    for (const { name, server, addresses } of listeners)
+    for (const { name, setting = `${name}.listen`, server, addresses } of listeners)
       for (const address of addresses) {
-        bound.push({ name, address: await bind(server, address, shares, `${name}.listen`) });
+        bound.push({ name, address: await bind(server, address, shares, setting) });
         // A connection that could not be taken, for want of descriptors: the next may be.
         server.on("error", (error) => log({ level: "error", event: "a connection could not be taken", name, error }));
       }

@@ -85,6 +85,12 @@ const SETTINGS: Readonly<Record<string, Readonly<Record<string, Setting>>>> = {
     key: text(""),
     min_version: text("TLSv1.2", ["TLSv1.2", "TLSv1.3"]),
     old_suites: boolean(false),
+    // A contact: certificates are had and renewed by themselves.
+    acme: text(""),
+    acme_names: list(),
+    acme_directory: text("https://acme-v02.api.letsencrypt.org/directory"),
+    acme_ca_file: text(""),
+    acme_http: listen("[::]:80"),
   },
   lmtp: {
     listen: listen("127.0.0.1:1024"),
@@ -162,6 +168,11 @@ export interface Config {
     readonly key: string;
     readonly min_version: "TLSv1.2" | "TLSv1.3";
     readonly old_suites: boolean;
+    readonly acme: string;
+    readonly acme_names: readonly string[];
+    readonly acme_directory: string;
+    readonly acme_ca_file: string;
+    readonly acme_http: readonly string[];
   };
   readonly lmtp: {
     readonly listen: readonly string[];

@@ -1,4 +1,5 @@
 import { constants, webcrypto, type X509Certificate } from "node:crypto";
+import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { createSecureContext, type SecureContext, type SecureContextOptions, type SecureVersion } from "node:tls";
@@ -41,6 +42,8 @@ export interface TlsOptions {
   readonly cert: string;
   readonly key: string;
   readonly folder: string;
+  /** Key and chain in one, which somebody else puts there: used as soon as it is there, in place of our own. */
+  readonly renewedFile?: string | undefined;
   readonly minVersion: SecureVersion;
   /** Also suites of TLS 1.2 with CBC or without forward secrecy. */
   readonly oldSuites: boolean;
@@ -82,7 +85,7 @@ export class Tls {
   /** Reads the files; those of a broken renewal leave the old ones in force, and throw. Throws ConfigError. */
   async reload(): Promise<void> {
     const { cert, key, folder, minVersion, oldSuites } = this.#options;
-    const files = cert === "" ? await ownCertificate(folder) : { cert, key };
+    const files = cert === "" ? await foundCertificate(folder, this.#options.renewedFile) : { cert, key };
     const certificate = await readCertificate(files.cert, files.key);
     const settings: SecureContextOptions = {
       cert: certificate.chain,
@@ -98,6 +101,14 @@ export class Tls {
     this.#facts = certificate.facts;
     for (const listener of this.#onReload) listener(settings);
   }
+}
+
+async function foundCertificate(
+  folder: string,
+  renewedFile: string | undefined,
+): Promise<{ readonly cert: string; readonly key: string }> {
+  if (renewedFile === undefined || !existsSync(renewedFile)) return ownCertificate(folder);
+  return { cert: renewedFile, key: renewedFile };
 }
 
 /** A certificate for localhost, made at the first start. RSA-2048, which old phones need. */
