@@ -71,10 +71,10 @@ export const pebble: Interop = async (steps) => {
     [
       "-defaultIPv6",
       "",
-      "-dnsserver",
+      "-dns01",
       `127.0.0.1:${dns}`,
       "-management",
-      "127.0.0.1:0",
+      `127.0.0.1:${await freePort()}`,
       "-http01",
       "",
       "-https01",
