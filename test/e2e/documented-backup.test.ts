@@ -20,7 +20,7 @@ test("a backup that is made and brought back as docs/operating.md says holds eve
   const mails = async (port: number): Promise<string> => {
     const client = await connectImap(port, DEMO.user, DEMO.password);
     await client.command("SELECT INBOX");
-    const fetched = await client.command("FETCH 1:* (BODY.PEEK[] FLAGS)");
+    const fetched = await client.command("FETCH 1:* (UID BODY.PEEK[])");
     client.end();
     return fetched.replace(/^\w+ OK .*/m, "");
   };

@@ -116,7 +116,7 @@ export const pebble: Interop = async (steps) => {
         const { names: told, issuer } = await shown(port);
         assert(told === `DNS:${HOST}` && issuer.startsWith("Pebble"), `${told} by ${issuer}`);
       }
-      await server.stop();
+      assert((await server.stop()) === 0, "it did not end well");
     });
     await steps.step("after a restart it is the same, and the authority is not asked", async () => {
       const server = await startServer(data, {
@@ -124,7 +124,7 @@ export const pebble: Interop = async (steps) => {
       });
       assert((await shown(server.ports.imaps!)).issuer.startsWith("Pebble"), "the certificate is another");
       assert(!server.logs().includes("can't be had"), server.logs());
-      await server.stop();
+      assert((await server.stop()) === 0, "it did not end well");
     });
     await steps.step("when two thirds of its life are over it is renewed, and shown at once", async () => {
       const server = await startServer(data, { env, clockShiftMs: 61 * 86_400_000 });
@@ -132,7 +132,7 @@ export const pebble: Interop = async (steps) => {
       await logged(server, inForce);
       const after = await shown(server.ports.imaps!);
       assert(before.serial !== after.serial && after.issuer.startsWith("Pebble"), "it was not renewed");
-      await server.stop();
+      assert((await server.stop()) === 0, "it did not end well");
     });
     await steps.step("an authority that is away is told, and the old certificate stays", async () => {
       const server = await startServer(data, {
@@ -144,7 +144,7 @@ export const pebble: Interop = async (steps) => {
       });
       await logged(server, "a certificate can't be had");
       assert((await shown(server.ports.imaps!)).names === `DNS:${HOST}`, "the certificate is another");
-      await server.stop();
+      assert((await server.stop()) === 0, "it did not end well");
     });
   } finally {
     for (const child of [authority, names]) child.kill();

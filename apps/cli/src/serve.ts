@@ -92,6 +92,8 @@ export async function serve(config: Config, flags: { readonly only: string | und
   isServing = false;
   forceEnd();
   await end();
+  // What waits for an authority can't be told to stop.
+  if (acme) process.exit(EXIT.well);
   return EXIT.well;
 }
 
