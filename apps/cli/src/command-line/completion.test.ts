@@ -26,7 +26,7 @@ function offered(script: string, words: readonly string[]): string[] {
 
 test("bash offers commands, then words of a group, then the flags of the command", async () => {
   const script = await completion("bash");
-  expect(offered(script, ["s"])).toEqual(["serve", "store"]);
+  expect(offered(script, ["s"])).toEqual(["serve", "setup", "store"]);
   expect(offered(script, ["account", "re"])).toEqual(["recover"]);
   expect(offered(script, ["--config", "x.toml", "account", "r"])).toEqual(["recover", "rotate"]);
   expect(offered(script, ["check", "ada@example.org", "--re"])).toEqual(["--repair", "--retry"]);
