@@ -33,6 +33,13 @@ export function acmeFile(folder: string): string {
   return join(folder, "acme.pem");
 }
 
+/** Whether another certificate is wanted by then: this one is old, or lacks a name that was added. */
+export function isDue(facts: X509Certificate, names: readonly string[], nowMs: number): boolean {
+  const [begins, ends] = [Date.parse(facts.validFrom), endOf(facts)];
+  if (ends - nowMs < (ends - begins) * RENEW_SHARE) return true;
+  return certificateProblems(facts, { nowMs: begins, names }).some((text) => text.includes("does not name"));
+}
+
 /** A certificate of this host's own, had and renewed by itself: RFC 8555 with HTTP-01. */
 export class Acme {
   readonly challenges: Challenges = new Challenges();
@@ -46,7 +53,7 @@ export class Acme {
   async renewIfDue(): Promise<boolean> {
     const { folder } = this.#options;
     const pem = await readIfThere(acmeFile(folder));
-    if (pem !== undefined && !this.#isDue(new X509Certificate(pem))) return false;
+    if (pem !== undefined && !isDue(new X509Certificate(pem), this.#options.names, this.#options.now())) return false;
     await makeFolder(folder);
     const certificate = await this.#order();
     const temporary = `${acmeFile(folder)}.${randomBytes(8).toString("hex")}.new`;
@@ -74,14 +81,6 @@ export class Acme {
     };
     void look();
     return every(LOOK_MS, () => void look());
-  }
-
-  #isDue(facts: X509Certificate): boolean {
-    const { now, names } = this.#options;
-    const [begins, ends] = [Date.parse(facts.validFrom), endOf(facts)];
-    const isOld = ends - now() < (ends - begins) * RENEW_SHARE;
-    // One that is sound for long may still lack a name that was added.
-    return isOld || certificateProblems(facts, { nowMs: begins, names }).some((text) => text.includes("does not name"));
   }
 
   async #order(): Promise<string> {
