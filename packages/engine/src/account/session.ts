@@ -8,6 +8,9 @@ import type { Appended, Mail } from "../mail/mail.ts";
 import { type MailboxView, type Message, openView } from "../mail/mailbox-view.ts";
 import type { Mailbox } from "../mail/state/mailbox.ts";
 import type { MailState } from "../mail/state/state.ts";
+import type { Condition } from "../query/condition.ts";
+import { type Searched, search } from "../query/filter.ts";
+import type { Pace } from "../query/pace.ts";
 import type { Account } from "./account.ts";
 import type { RepairReport } from "./care/repair.ts";
 import type { Arrival, Prepared } from "./delivery/message-writer.ts";
@@ -26,6 +29,12 @@ export interface SignedInBy {
   readonly slot?: string;
   /** Of a token. */
   readonly terms?: TokenTerms | undefined;
+}
+
+export interface SearchOptions {
+  readonly pace: Pace;
+  /** Ends the search, which rejects with its reason. */
+  readonly signal?: AbortSignal;
 }
 
 /** One signed-in use of an account: what front ends hold. */
@@ -187,6 +196,13 @@ export class AccountSession {
   }
   async openBody(message: Message): Promise<Body> {
     return this.#contents.openBody(message);
+  }
+  /** The places in `list`, ascending, of those that fulfil the condition: `query/filter.ts`. Ends with the session. Errors:
+   * `unavailable`, `corrupt`, `invalid`. */
+  async search(list: Searched, condition: Condition, { pace, signal }: SearchOptions): Promise<readonly number[]> {
+    const { contents, scans } = this.#open;
+    const ending = signal ? AbortSignal.any([signal, this.ended]) : this.ended;
+    return search(list, condition, { contents, scans, pace, signal: ending });
   }
   claimRecent(mailbox: Mailbox, readOnly: boolean): number {
     return this.#open.claimRecent(mailbox, readOnly);

@@ -1,5 +1,5 @@
-import type { Body, Summary } from "@restante/engine";
 import {
+  binaryText,
   createTransferDecoder,
   decodeCharset,
   decodeOffsets,
@@ -7,12 +7,15 @@ import {
   parseStructured,
   type Structured,
 } from "@restante/mime";
-import { asciiText } from "./ascii.ts";
-import { isTurnOver, takeTurn } from "./turns.ts";
+import type { Body } from "../mail/contents/contents.ts";
+import type { Summary } from "../mail/contents/summary.ts";
+import { joined } from "../streams.ts";
+import type { Finder } from "./needle.ts";
+import type { Pace } from "./pace.ts";
 
 /**
- * Looks for texts in a message's text: each piece of it is decoded and folded once, however many texts are looked for,
- * and between two steps others have their turn.
+ * The text of a message's text parts, decoded, in pieces that are looked through one after the other: each is made once,
+ * however many texts are looked for, and between two steps others have their turn.
  */
 
 /** Octets of one part that are searched. */
@@ -22,92 +25,17 @@ const BLOCK_BYTES: number = 64 * 1024;
 const BLOCK_BYTES_MAX: number = 2 ** 20;
 /** Octets between two text parts that are read over: another request would cost more. */
 const GAP_BYTES_MAX: number = 256 * 1024;
-/** Up to so many characters the platform's own search takes steps in proportion to the text (its tables reach so far);
- * beyond, it may take as many for each character of the text as what is looked for has. */
-const PLATFORM_CHARS_MAX = 250;
-
-const NOT_ASCII = /[^\x00-\x7f]/;
-
-/** Case and compatibility forms don't count, nor do accents' ways of being written: i;unicode-casemap in spirit. */
-export function fold(text: string): string {
-  return NOT_ASCII.test(text) ? text.normalize("NFKC").toLowerCase() : text.toLowerCase();
-}
-
-/** A text that is looked for, folded. */
-export class Needle {
-  readonly text: string;
-  /** Of each of its beginnings the length of the longest end that is a beginning too: Knuth, Morris and Pratt. */
-  #borders: Uint32Array | undefined;
-
-  constructor(text: string) {
-    this.text = text;
-  }
-
-  /** In steps that are in proportion to `text`, whatever the two look like. */
-  isIn(text: string): boolean {
-    const { length } = this.text;
-    if (length <= PLATFORM_CHARS_MAX) return text.includes(this.text);
-    this.#borders ??= bordersOf(this.text);
-    let matched = 0;
-    for (let at = 0; at < text.length; at++) {
-      const char = text.charCodeAt(at);
-      while (matched > 0 && this.text.charCodeAt(matched) !== char) matched = this.#borders[matched - 1]!;
-      if (this.text.charCodeAt(matched) === char) matched++;
-      if (matched === length) return true;
-    }
-    return false;
-  }
-}
-
-function bordersOf(text: string): Uint32Array {
-  const borders = new Uint32Array(text.length);
-  let border = 0;
-  for (let at = 1; at < text.length; at++) {
-    while (border > 0 && text.charCodeAt(at) !== text.charCodeAt(border)) border = borders[border - 1]!;
-    if (text.charCodeAt(at) === text.charCodeAt(border)) border++;
-    borders[at] = border;
-  }
-  return borders;
-}
-
-/** Finds needles in a text that comes in pieces. */
-export class Finder {
-  /** The texts of those that were found. */
-  readonly found: Set<string> = new Set();
-  #left: Needle[];
-  /** What a needle may have begun in: the end of the text before, folded. */
-  #tail = "";
-  readonly #tailChars: number;
-
-  constructor(needles: readonly Needle[]) {
-    this.#left = [...needles];
-    this.#tailChars = Math.max(0, ...needles.map(({ text }) => text.length - 1));
-  }
-
-  get isDone(): boolean {
-    return this.#left.length === 0;
-  }
-
-  async push(text: string): Promise<void> {
-    const window = this.#tail + fold(text);
-    let isFound = false;
-    for (const needle of this.#left) {
-      if (needle.isIn(window)) {
-        this.found.add(needle.text);
-        isFound = true;
-      }
-      if (isTurnOver()) await takeTurn();
-    }
-    if (isFound) this.#left = this.#left.filter((needle) => !this.found.has(needle.text));
-    this.#tail = this.#tailChars === 0 ? "" : window.slice(-this.#tailChars);
-  }
-}
 
 /** Looks through the text of all text parts, decoded. The body is read once, from front to back, as far as is needed. */
-export async function findInBody(finder: Finder, body: Body, summary: Summary): Promise<void> {
-  const structure = parseStructured(asciiText(summary.bodyStructure));
+export async function findInBody(
+  finder: Finder,
+  body: Body,
+  summary: Pick<Summary, "bodyStructure" | "offsets">,
+  pace: Pace,
+): Promise<void> {
+  const structure = parseStructured(binaryText(summary.bodyStructure));
   const parts = [...textParts(decodeOffsets(summary.offsets), structure)];
-  const reader = new ForwardReader(body, parts.at(-1)?.end ?? 0);
+  const reader = new ForwardReader(body, parts.at(-1)?.end ?? 0, pace);
   for (const { start, end, encoding, charset } of parts) {
     if (finder.isDone) break;
     const decoder = createTransferDecoder(encoding);
@@ -127,13 +55,15 @@ export async function findInBody(finder: Finder, body: Body, summary: Summary): 
 class ForwardReader {
   readonly #body: Body;
   readonly #end: number;
+  readonly #pace: Pace;
   #pieces: AsyncIterator<Uint8Array> | undefined;
   #held: Uint8Array = new Uint8Array(0);
   /** Where `#held` begins. */
   #at = 0;
 
-  constructor(body: Body, end: number) {
+  constructor(body: Body, end: number, pace: Pace) {
     this.#body = body;
+    this.#pace = pace;
     this.#end = end;
   }
 
@@ -156,7 +86,7 @@ class ForwardReader {
       this.#held = this.#held.subarray(skipped + taken);
       this.#at += skipped + taken;
       if (piece.length > 0) yield piece;
-      if (isTurnOver()) await takeTurn();
+      if (this.#pace.isOver()) await this.#pace.take();
     }
   }
 
@@ -201,7 +131,7 @@ class TextBlocks {
   }
 
   #text(last: Uint8Array): string {
-    const { text } = decodeCharset(Buffer.concat([...this.#held, last]), this.#charset);
+    const { text } = decodeCharset(joined([...this.#held, last], this.#heldBytes + last.length), this.#charset);
     this.#held = [];
     this.#heldBytes = 0;
     return text;
