@@ -17,6 +17,12 @@ export function conditionOf(
     case "all":
     case "body":
     case "text":
+    case "header":
+    case "subject":
+    case "from":
+    case "to":
+    case "cc":
+    case "bcc":
       return key;
     case "and":
     case "or":
@@ -49,8 +55,6 @@ export function conditionOf(
         ...(when === "since" ? {} : { before: when === "on" ? dayMs + DAY_MS : dayMs }),
       };
     }
-    case "header":
-      return { kind: "header", field: key.field, text: key.text };
   }
 }
 

@@ -3,7 +3,7 @@ import { isTurnOver, takeTurn } from "../turns.ts";
 import { BadCharset, parseSearchProgram, SEARCH_CHARSETS, type SearchKey } from "../wire/search-keys.ts";
 import { type Command, defineCommand, no, ok } from "./command.ts";
 
-/** SEARCH: RFC 9051 §6.4.4, answered as RFC 3501 §7.2.5 has it. */
+/** SEARCH: RFC 9051 §6.4.4, answered as RFC 3501 §7.2.5 has it. SENTBEFORE, SENTON and SENTSINCE find no message without a Date. */
 export const search: Command<unknown> = defineCommand({
   name: "SEARCH",
   in: ["selected"],

@@ -65,14 +65,14 @@ test("a body is read once, from front to back, however many parts it has, and no
     [new Needle("text 0 of"), new Needle("text 899 of"), new Needle("behind"), new Needle("nowhere")],
     pace,
   );
-  await findInBody(all, body, summary, pace);
+  await findInBody({ text: all, headers: new Finder([], pace) }, body, summary, pace);
   expect([...all.found]).toEqual(["text 0 of", "text 899 of", "behind"]);
   // The attachment is not read over.
   expect(reads).toHaveLength(2);
   expect(reads[1]![0]).toBeGreaterThan(500_000);
   reads.length = 0;
   const first = new Finder([new Needle("text 0 of")], pace);
-  await findInBody(first, body, summary, pace);
+  await findInBody({ text: first, headers: new Finder([], pace) }, body, summary, pace);
   expect(reads).toHaveLength(1);
 });
 
@@ -89,7 +89,7 @@ test.each([
       const head = `Content-Type: text/plain; charset=${charset}\r\nContent-Transfer-Encoding: ${encoding}\r\n\r\n`;
       const { body, summary } = scanned(bytes(head + encode(text)));
       const finder = new Finder([new Needle(fold("KÄRNTNER Mail")), new Needle("nowhere")], pace);
-      await findInBody(finder, body, summary, pace);
+      await findInBody({ text: finder, headers: new Finder([], pace) }, body, summary, pace);
       expect([...finder.found]).toEqual([fold("kärntner mail")]);
     }
   },

@@ -3,13 +3,15 @@ import {
   createTransferDecoder,
   decodeCharset,
   decodeOffsets,
+  HeaderBlock,
   type PartOffsets,
   parseStructured,
   type Structured,
 } from "@restante/mime";
 import type { Body } from "../mail/contents/contents.ts";
 import type { Summary } from "../mail/contents/summary.ts";
-import { joined } from "../streams.ts";
+import { collect, joined } from "../streams.ts";
+import { fieldsText } from "./header-text.ts";
 import type { Finder } from "./needle.ts";
 import type { Pace } from "./pace.ts";
 
@@ -20,35 +22,54 @@ import type { Pace } from "./pace.ts";
 
 /** Octets of one part that are searched. */
 const SEARCHED_BYTES_MAX: number = 32 * 2 ** 20;
+/** Octets of one part's header that are searched. */
+const PART_HEADER_BYTES_MAX: number = 2 ** 20;
 /** Octets that are made text together: up to a line's end, or so many if there is none. */
 const BLOCK_BYTES: number = 64 * 1024;
 const BLOCK_BYTES_MAX: number = 2 ** 20;
 /** Octets between two text parts that are read over: another request would cost more. */
 const GAP_BYTES_MAX: number = 256 * 1024;
 
-/** Looks through the text of all text parts, decoded. The body is read once, from front to back, as far as is needed. */
+/** What is looked for in texts, and in the headers of parts. */
+export interface BodyFinders {
+  readonly text: Finder;
+  readonly headers: Finder;
+}
+
+/** Looks through the text of all text parts, and through the headers of all parts and of attached messages. The body is read
+ * once, from front to back, as far as is needed. */
 export async function findInBody(
-  finder: Finder,
+  finders: BodyFinders,
   body: Body,
   summary: Pick<Summary, "bodyStructure" | "offsets">,
   pace: Pace,
 ): Promise<void> {
   const structure = parseStructured(binaryText(summary.bodyStructure));
-  const parts = [...textParts(decodeOffsets(summary.offsets), structure)];
-  const reader = new ForwardReader(body, parts.at(-1)?.end ?? 0, pace);
-  for (const { start, end, encoding, charset } of parts) {
-    if (finder.isDone) break;
-    const decoder = createTransferDecoder(encoding);
-    const blocks = new TextBlocks(charset);
-    for await (const bytes of reader.read(start, Math.min(end, start + SEARCHED_BYTES_MAX))) {
-      const text = blocks.push(decoder.push(bytes));
-      if (text !== "") await finder.push(text);
-      if (finder.isDone) break;
+  const spans = [...spansOf(decodeOffsets(summary.offsets), structure)];
+  const reader = new ForwardReader(body, spans.at(-1)?.end ?? 0, pace);
+  for (const span of spans) {
+    const finder = finders[span.kind];
+    if (finder.isDone) continue;
+    if (span.kind === "text") await findInText(finder, reader, span);
+    else {
+      const end = Math.min(span.end, span.start + PART_HEADER_BYTES_MAX);
+      await finder.push(`${fieldsText(new HeaderBlock(await collect(reader.read(span.start, end))))}\n`);
     }
-    // Nothing is found across parts.
-    await finder.push(`${blocks.end(decoder.end())}\n`);
   }
   await reader.close();
+}
+
+async function findInText(finder: Finder, reader: ForwardReader, span: TextSpan): Promise<void> {
+  const { start, end, encoding, charset } = span;
+  const decoder = createTransferDecoder(encoding);
+  const blocks = new TextBlocks(charset);
+  for await (const bytes of reader.read(start, Math.min(end, start + SEARCHED_BYTES_MAX))) {
+    const text = blocks.push(decoder.push(bytes));
+    if (text !== "") await finder.push(text);
+    if (finder.isDone) return;
+  }
+  // Nothing is found across parts.
+  await finder.push(`${blocks.end(decoder.end())}\n`);
 }
 
 /** Reads spans of a body, each behind the one before, by few requests. */
@@ -138,28 +159,35 @@ class TextBlocks {
   }
 }
 
-interface TextPart {
+interface TextSpan {
+  readonly kind: "text";
   readonly start: number;
   readonly end: number;
   readonly encoding: string;
   readonly charset: string;
 }
 
-/** Text parts with where they lie, from front to back: BODYSTRUCTURE says what, the offsets say where, both in the same
- * order. */
-function* textParts(offsets: PartOffsets, structure: Structured): Generator<TextPart> {
+/** Where a part's header lies, or its text. */
+type Span = TextSpan | { readonly kind: "headers"; readonly start: number; readonly end: number };
+
+/** The headers of parts, but for the message's own, and their texts, from front to back: BODYSTRUCTURE says what, the
+ * offsets say where, both in the same order. Text is what a message's part is too that is no mail (message/delivery-status),
+ * or was not looked into. */
+function* spansOf(offsets: PartOffsets, structure: Structured, isPart = false): Generator<Span> {
+  if (isPart) yield { kind: "headers", start: offsets.headerStart, end: offsets.bodyStart };
   if (!Array.isArray(structure)) return;
   const items = structure as readonly Structured[];
   if (offsets.kind === "multipart") {
-    for (const [index, child] of offsets.children.entries()) yield* textParts(child, items[index]);
+    for (const [index, child] of offsets.children.entries()) yield* spansOf(child, items[index], true);
   } else if (offsets.kind === "message") {
     const [child] = offsets.children;
-    if (child) yield* textParts(child, items[8]);
-  } else if (items[0] === "text") {
+    if (child) yield* spansOf(child, items[8], true);
+  } else if (items[0] === "text" || items[0] === "message") {
     const parameters = (Array.isArray(items[2]) ? items[2] : []) as readonly Structured[];
     const at = parameters.indexOf("charset");
     const charset = String(at >= 0 ? parameters[at + 1] : "utf-8");
     yield {
+      kind: "text",
       start: offsets.bodyStart,
       end: offsets.bodyEnd,
       encoding: String(items[5]),

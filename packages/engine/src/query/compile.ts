@@ -2,7 +2,7 @@ import { hexText } from "../bay/entry.ts";
 import { EngineError } from "../errors.ts";
 import type { Message } from "../mail/mailbox-view.ts";
 import type { Condition, DateCondition, Range, UidRange } from "./condition.ts";
-import { fold } from "./needle.ts";
+import { fold, foldField } from "./needle.ts";
 import type { Scope } from "./scope.ts";
 
 /** What was found in a message, by the place that was looked at: texts, folded, and "" where there is such a place. */
@@ -67,13 +67,15 @@ export function compile(condition: Condition, scope: Scope): Test {
     case "to":
     case "cc":
     case "bcc":
-      return textTest(placeOf(condition)!, fold(condition.text));
+      return textTest(placeOf(condition)!, foldField(condition.text));
     case "body":
     case "text": {
       const text = fold(condition.text);
       if (text === "") return () => true;
-      const places = condition.kind === "body" ? ["body"] : ["header", "body"];
-      return some(places.map((place) => textTest(place, text)));
+      const inBody = textTest("body", text);
+      if (condition.kind === "body") return inBody;
+      const inHeaders = ["header", "parts"].map((place) => textTest(place, foldField(condition.text)));
+      return some([...inHeaders, inBody]);
     }
     case "attachment":
       return textTest("attachment", "");
@@ -118,12 +120,23 @@ function dateTest(condition: DateCondition, scope: Scope): Test {
     case "received":
       return ({ state, row }) => isIn(state.receivedOf(row));
     case "sent":
-      return ({ state, row }) => isIn(state.sentOf(row));
+      return sentTest(isIn);
     case "saved":
       return scope.membership(({ state, row }) =>
         isIn({ timeMs: state.memberships.columns.saved.get(row) * 1000, zoneMinutes: 0 }),
       );
   }
+}
+
+/** RFC 9051 §6.4.4 asks for the Date field. Where that is missing, or no date, the state has the time of receipt in its place:
+ * where both are equal the header tells. */
+function sentTest(isIn: (sent: { readonly timeMs: number; readonly zoneMinutes: number }) => boolean): Test {
+  return ({ state, row }, known) => {
+    const sent = state.sentOf(row);
+    if (!isIn(sent)) return false;
+    if (sent.zoneMinutes !== 0 || sent.timeMs !== state.receivedOf(row).timeMs) return true;
+    return known?.get("date")?.has("");
+  };
 }
 
 /** Whether a uid lies in one of many ranges: costs no more for many than for few. */

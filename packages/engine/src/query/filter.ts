@@ -1,7 +1,9 @@
-import { type HeaderBlock, parseDate } from "@restante/mime";
+import { HeaderBlock, parseDate } from "@restante/mime";
 import type { Contents } from "../mail/contents/contents.ts";
+import { HEADER_BYTES_MAX } from "../mail/contents/header.ts";
 import type { Message } from "../mail/mailbox-view.ts";
 import { readAhead } from "../read-ahead.ts";
+import { collect } from "../streams.ts";
 import { findInBody } from "./body-text.ts";
 import { compile, type Known, type Test } from "./compile.ts";
 import type { Condition } from "./condition.ts";
@@ -38,6 +40,8 @@ export interface Searched {
 
 /** Messages that are looked at together: what they need is read in one go. */
 const CHUNK_MESSAGES = 256;
+/** Octets of a header that are searched. */
+const HEADER_SEARCHED_BYTES_MAX: number = 2 ** 20;
 /** Bodies that are asked for before their turn comes: each brings up to 128 KB. */
 const BODIES_AHEAD = 6;
 
@@ -122,7 +126,7 @@ class Rounds {
     for (const [at, one] of chunk.entries()) {
       signal?.throwIfAborted();
       if (pace.isOver()) await pace.take();
-      const header = headers[at]!;
+      const header = await this.#wholeHeader(one.message, headers[at]!);
       for (const [place, found] of await findInFields(header, wanted.fields, pace)) one.known.set(place, found);
       if (wanted.sent) one.known.set("date", datesOf(header));
       if (this.#isDecided(one)) continue;
@@ -132,9 +136,16 @@ class Rounds {
     return open;
   }
 
+  /** Of a header that is kept in part more is read, up to {@link HEADER_SEARCHED_BYTES_MAX}. */
+  async #wholeHeader(message: Message, kept: HeaderBlock): Promise<HeaderBlock> {
+    if (kept.text.length < HEADER_BYTES_MAX) return kept;
+    const body = await this.#tools.contents.openBody(message);
+    return new HeaderBlock(await collect(body.read(0, HEADER_SEARCHED_BYTES_MAX)));
+  }
+
   async #byBodies(open: readonly Open[]): Promise<void> {
     const { contents, pace, signal } = this.#tools;
-    const { attachment, body: needles } = this.#wanted;
+    const { attachment, body: needles, header } = this.#wanted;
     const messages = open.map(({ message }) => message);
     const summaries = await (attachment ? contents.readFullSummaries(messages) : contents.readSummaries(messages));
     const left: { readonly one: Open; readonly summary: (typeof summaries)[number] }[] = [];
@@ -147,9 +158,10 @@ class Rounds {
     const bodies = readAhead(left, BODIES_AHEAD, ({ one }) => contents.openBody(one.message));
     for (const { one, summary } of left) {
       signal?.throwIfAborted();
-      const finder = new Finder(needles, pace);
-      await findInBody(finder, await bodies(), summary, pace);
-      one.known.set("body", finder.found);
+      const finders = { text: new Finder(needles, pace), headers: new Finder(header, pace) };
+      await findInBody(finders, await bodies(), summary, pace);
+      one.known.set("body", finders.text.found);
+      one.known.set("parts", finders.headers.found);
       if (!this.#isDecided(one)) throw new Error("a condition that nothing decides");
     }
   }
@@ -160,7 +172,7 @@ class Rounds {
   }
 }
 
-/** The time that the Date field tells, and its zone in minutes, as text. */
+/** Whether the Date field is a date. */
 function datesOf(header: HeaderBlock): ReadonlySet<string> {
   const sent = parseDate(header.values("date")[0] ?? "");
   return new Set(sent ? [""] : []);

@@ -1,5 +1,5 @@
-import { decodeWords, type HeaderBlock } from "@restante/mime";
-import { Finder, fold, type Needle } from "./needle.ts";
+import { type Address, decodeWords, formatAddress, type HeaderBlock, parseAddresses } from "@restante/mime";
+import { Finder, foldField, type Needle } from "./needle.ts";
 import type { Pace } from "./pace.ts";
 
 /** Characters, times what is looked for in them, that are looked at without a look whether it is the others' turn. */
@@ -13,17 +13,18 @@ export async function findInFields(
 ): Promise<Map<string, ReadonlySet<string>>> {
   const found = new Map<string, ReadonlySet<string>>();
   for (const [place, needles] of wanted) {
-    const values = header.values(place.slice(place.indexOf(" ") + 1));
+    const [kind, field] = place.split(" ", 2) as [string, string];
+    const values = header.values(field);
     const all = new Set(values.length > 0 ? [""] : []);
     for (const value of values) {
-      const text = decodeWords(value);
+      const text = kind === "addresses" ? addressText(value) : decodeWords(value);
       // Most headers are small: what is quick is done at once.
       if (text.length * needles.length <= QUICK_STEPS) {
-        const folded = fold(text);
+        const folded = foldField(text);
         for (const needle of needles) if (needle.isIn(folded)) all.add(needle.text);
       } else {
         const finder = new Finder(needles, pace);
-        await finder.push(text);
+        await finder.push(text.replaceAll("\t", " "));
         for (const one of finder.found) all.add(one);
       }
     }
@@ -39,7 +40,22 @@ export async function findInAllFields(
   pace: Pace,
 ): Promise<ReadonlySet<string>> {
   const finder = new Finder(needles, pace);
-  const lines = needles.length === 0 ? [] : header.fields().map(({ name, value }) => `${name}: ${value}`);
-  await finder.push(decodeWords(lines.join("\n")));
+  if (needles.length > 0) await finder.push(fieldsText(header));
   return finder.found;
+}
+
+/** All fields of a header, decoded, a line each. */
+export function fieldsText(header: HeaderBlock): string {
+  const lines = header.fields().map(({ name, value }) => `${name}: ${value}`);
+  return decodeWords(lines.join("\n")).replaceAll("\t", " ");
+}
+
+/** The addresses of a field's value, a line each, decoded and without comments: `Name <local@domain>`. */
+function addressText(value: string): string {
+  const line = (address: Address): string => {
+    const name = address.name === undefined ? "" : decodeWords(address.name);
+    if (address.kind === "group") return [`${name}:`, ...address.members.map(line)].join("\n");
+    return `${name} <${decodeWords(formatAddress(address))}>`;
+  };
+  return parseAddresses(value).map(line).join("\n");
 }

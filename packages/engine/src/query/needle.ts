@@ -11,6 +11,11 @@ export function fold(text: string): string {
   return NOT_ASCII.test(text) ? text.normalize("NFKC").toLowerCase() : text.toLowerCase();
 }
 
+/** The same of a header's text: what a line was folded with is a space. */
+export function foldField(text: string): string {
+  return fold(text.replaceAll("\t", " "));
+}
+
 /** A text that is looked for, folded. */
 export class Needle {
   readonly text: string;

@@ -1,11 +1,12 @@
 import { placeOf } from "./compile.ts";
 import type { Condition } from "./condition.ts";
-import { fold, Needle } from "./needle.ts";
+import { fold, foldField, Needle } from "./needle.ts";
 
 /** What a condition looks for, each text once in each place. */
 export interface Wanted {
   /** By place, see {@link placeOf}. */
   readonly fields: ReadonlyMap<string, readonly Needle[]>;
+  /** In all headers: the message's own, and those of parts. */
   readonly header: readonly Needle[];
   readonly body: readonly Needle[];
   readonly attachment: boolean;
@@ -18,8 +19,7 @@ export function wantedBy(condition: Condition): Wanted {
   const body = new Map<string, Needle>();
   let attachment = false;
   let sent = false;
-  const add = (to: Map<string, Needle>, text: string): void => {
-    const folded = fold(text);
+  const add = (to: Map<string, Needle>, folded: string): void => {
     if (folded !== "" && !to.has(folded)) to.set(folded, new Needle(folded));
   };
   const walk = (inner: Condition): void => {
@@ -40,15 +40,15 @@ export function wantedBy(condition: Condition): Wanted {
         const place = placeOf(inner)!;
         const needles = fields.get(place) ?? new Map<string, Needle>();
         fields.set(place, needles);
-        add(needles, inner.text);
+        add(needles, foldField(inner.text));
         break;
       }
       case "text":
-        add(header, inner.text);
-        add(body, inner.text);
+        add(header, foldField(inner.text));
+        add(body, fold(inner.text));
         break;
       case "body":
-        add(body, inner.text);
+        add(body, fold(inner.text));
         break;
       case "attachment":
         attachment = true;
