@@ -8,6 +8,7 @@ import { type Appended, Mail } from "../mail/mail.ts";
 import type { MailboxId } from "../mail/ops/names.ts";
 import { checkFlags } from "../mail/state/flags.ts";
 import type { Mailbox } from "../mail/state/mailbox.ts";
+import { CurrentLists } from "../query/lists.ts";
 import { Scans } from "../query/scans.ts";
 import { folderOf } from "../storage/object-kinds.ts";
 import type { ObjectStore } from "../storage/object-store.ts";
@@ -54,6 +55,7 @@ export class Account {
   readonly mail: Mail;
   readonly contents: Contents;
   readonly scans: Scans = new Scans();
+  readonly lists: CurrentLists = new CurrentLists(() => this.mail.state);
   readonly upkeep: Upkeep;
   /** Of its objects in the store. */
   readonly prefix: string;
