@@ -181,6 +181,7 @@ const record = {
   object: { name: "body/x", offset: 1, length: 2 },
   summary: pattern(9),
 };
+const hashes = { firstPage: 1, pages: ["page/a"], sparse: pattern(16) };
 const entryHead = splitEntry(golden.get("entry-1")!);
 const ops = decodeHead(entryHead).ops.map(({ bytes }) => bytes);
 
@@ -198,7 +199,7 @@ const CONTENTS: Readonly<Record<string, Format>> = {
   "header page": content([encodeHeaderPage([pattern(5), pattern(9)])], decodeHeaderPage),
   "reference page": content([pattern(120)], (bytes) => findEntry(bytes, pattern(8))),
   manifest: content(
-    [sealManifest(unsealed, { covers: 7, hash: pattern(32), writers: [[writer, 3]], body: pattern(20) })],
+    [sealManifest(unsealed, { covers: 7, hash: pattern(32), writers: [[writer, 3]], hashes, body: pattern(20) })],
     (bytes) => openManifest(unsealed, 7, bytes),
   ),
   "ring-1": { ...content([golden.get("ring-1")!], decodeRing), refusals: [CryptoError], costly: true },

@@ -49,7 +49,7 @@ import { decodeOp, encodeOp } from "./mail/ops/op-codec.ts";
 import { findEntry } from "./mail/state/reference-index.ts";
 import type { MailState } from "./mail/state/state.ts";
 import { visible } from "./testing/account-kit.ts";
-import { captureWhole, EMAILS, emailAt, firstWith, goldenState, loadWhole } from "./testing/checkpoint-kit.ts";
+import { COVERS, captureWhole, EMAILS, emailAt, firstWith, goldenState, loadWhole } from "./testing/checkpoint-kit.ts";
 import { fixedPlatform, GOLDEN, pattern } from "./testing/golden-kit.ts";
 
 /**
@@ -168,6 +168,12 @@ const OPS_SINCE: readonly Op[] = [
   },
   { kind: "requires", version: 1 },
 ];
+/** Since version 2 of the log. */
+const OPS_OF_TWO: readonly Op[] = [
+  { kind: "checkpoint", covers: 10, manifest: pattern(32), emailRows: 11, startedAt: 9, numbering: 8, sweeps: true },
+  { kind: "requires", version: 2 },
+];
+const hashes = { firstPage: 3, pages: ["page/a", "page/b"], sparse: pattern(48) };
 const delivered = { ...email, bodyId: pattern(16, 5), objectLength: 0 };
 const summaryFields = {
   envelope: utf8("(NIL)"),
@@ -185,7 +191,7 @@ const summary = {
 /** The pages hold what the state's rows say. */
 function assertPages(state: MailState, objects: ReadonlyMap<string, Uint8Array>, wanted: MailState): void {
   const { rows, headers, references, packs } = state.pages;
-  const records = rows.flatMap((name) => decodeRowPage(objects.get(name)!));
+  const records = rows.flatMap((name) => decodeRowPage(objects.get(name)!)).map((record) => record!);
   expect(records.map(({ id }) => id)).toEqual(
     Array.from({ length: wanted.emails.rows }, (_, row) => wanted.emails.columns.id.getId(row)),
   );
@@ -354,6 +360,15 @@ const SHAPES: Readonly<Record<string, Shape>> = {
       expect(head.ops.map((op) => decodeOp(op.bytes))).toEqual([...OPS, ...OPS_SINCE]);
     },
   },
+  "ops-of-version-2": {
+    make: () => concat(...OPS_OF_TWO.map(encodeOp)),
+    open(bytes) {
+      const [checkpoint, requires] = OPS_OF_TWO;
+      const end = encodeOp(checkpoint!).length;
+      expect(decodeOp(bytes.subarray(0, end))).toEqual(checkpoint);
+      expect(decodeOp(bytes.subarray(end))).toEqual(requires);
+    },
+  },
   "log-end-2": {
     make: (_, ring) => makeEndMark(signer, ring.account, "deleted", 7, pattern(90)),
     open: (bytes, _, ring) =>
@@ -383,6 +398,18 @@ const SHAPES: Readonly<Record<string, Shape>> = {
     },
   },
   "checkpoint-2": {
+    async open(bytes) {
+      const { state, objects } = await loadWhole(bytes);
+      const wanted = goldenState(true);
+      expect(visible(state)).toEqual(visible(wanted));
+      // What was removed before is swept once more.
+      expect(state.sweep.due).toBe(COVERS);
+      assertPages(state, objects, wanted);
+      const again = await loadWhole(await captureWhole(state, " again"), objects);
+      expect(visible(again.state)).toEqual(visible(wanted));
+    },
+  },
+  "checkpoint-3": {
     make: () => captureWhole(goldenState(true)),
     async open(bytes) {
       const { state, objects } = await loadWhole(bytes);
@@ -400,12 +427,13 @@ const SHAPES: Readonly<Record<string, Shape>> = {
       expect(objects.get(state.pages.values[0]!.name)).toEqual(pattern(2000, 1));
     },
   },
-  "manifest-1": {
+  "manifest-2": {
     make: (_, ring) =>
       sealManifest(ringSealer(fixedPlatform(), ring), {
         covers: 7,
         hash: pattern(32),
         writers: [[writer, 3]],
+        hashes,
         body: pattern(99),
       }),
     open: (bytes, platform, ring) =>
@@ -413,6 +441,17 @@ const SHAPES: Readonly<Record<string, Shape>> = {
         covers: 7,
         hash: pattern(32),
         writers: [[writer, 3]],
+        hashes,
+        body: pattern(99),
+      }),
+  },
+  "manifest-1": {
+    open: (bytes, platform, ring) =>
+      expect(openManifest(ringSealer(platform, ring), 7, bytes)).toEqual({
+        covers: 7,
+        hash: pattern(32),
+        writers: [[writer, 3]],
+        hashes: { firstPage: 0, pages: [], sparse: new Uint8Array(0) },
         body: pattern(99),
       }),
   },
@@ -446,7 +485,7 @@ describe.each(Object.entries(SHAPES))("%s", (name, shape) => {
 });
 
 test("no prefix of an op, nor an op with a byte changed, is taken for something it can't be", () => {
-  for (const op of [...OPS, ...OPS_SINCE]) {
+  for (const op of [...OPS, ...OPS_SINCE, ...OPS_OF_TWO]) {
     const bytes = encodeOp(op);
     for (let length = 0; length < bytes.length; length++)
       expect(() => decodeOp(bytes.subarray(0, length))).toThrow(RangeError);

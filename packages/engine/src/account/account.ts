@@ -267,6 +267,11 @@ export class Account {
     }
   }
 
+  /** Deliveries that came and are not taken in yet, as far as is known. */
+  get waitingNotes(): number {
+    return this.#takeIn.waitingCount;
+  }
+
   /** Takes delivered mail in. Errors: `unavailable`. */
   takeIn(): Promise<void> {
     return this.#takeIn.run();

@@ -122,12 +122,12 @@ describe("what a process wrote or read moments before", () => {
     const { account } = here;
     const other = await here.openElsewhere();
     for (const n of positions(10)) await append(other, n);
+    await other.dispose();
     await account.refresh();
     const made = await here.count(async () => {
       expect((await textsOf(account, "INBOX")).length).toBe(10);
       await account.upkeep.checkpoint();
     });
     expect(readAgain(made)).toEqual({});
-    await other.dispose();
   });
 });

@@ -48,7 +48,7 @@ export async function openLog(
     prefix,
     machine: mailMachine,
     snapshots: {
-      capture: (state) => captureMail(state, contents),
+      capture: (state, covers, thorough) => captureMail(state, contents, { covers, thorough, breathe }),
       load: (body, pageStore, covers) => loadMail(body, pageStore, covers, breathe),
     },
     pages,
@@ -83,6 +83,8 @@ export async function openWitnessed(
   const isRestored = (await platform.witnesses?.isRestored(account)) ?? false;
   const witness = isRestored ? undefined : await platform.witnesses?.read(account);
   const log = await openLog(store, prefix, platform, ring, { ...known, witness });
+  if (log.bay.isUncompared)
+    platform.log({ level: "warn", event: "what was seen of the account before is too old to be compared", account });
   if (log.bay.rolledBack) platform.log({ level: "error", event: "store shows an older history", account });
   if (log.bay.barred === "cut-off")
     platform.log({ level: "error", event: "somebody ended the account in the store", account });
@@ -112,6 +114,11 @@ export async function adoptCheckpoint(bay: MailLog): Promise<void> {
   if (!read) return;
   if (!equalBytes(read.hash, mark.manifest))
     throw new EngineError("corrupt", `checkpoint ${mark.covers} is not the one that the log names`);
-  state.adoptPages(pagesOf(read.manifest.body, mark.covers));
-  bay.noteCheckpoint(mark.covers);
+  const pages = pagesOf(read.manifest.body, mark.covers);
+  if (pages.numbering !== state.pages.numbering) {
+    await bay.restart(mark.covers);
+    return;
+  }
+  state.adoptPages(pages);
+  bay.noteCheckpoint(read.manifest);
 }

@@ -1,5 +1,6 @@
 import { EngineError } from "../errors.ts";
 import type { EntryHead } from "./entry.ts";
+import { findHash, type KeptHashes, type NewHashes, NO_HASHES, shortHash } from "./entry-hashes.ts";
 import { ANY_ENTRY, END_CHECKPOINT, isEnd, type LogEnd, LogEnded, ReadingEnded } from "./log-end.ts";
 import {
   corrupt,
@@ -71,6 +72,11 @@ export class AppliedLog<State, Op, Outcome> {
   #isCutOff = false;
   #damage: EngineError | undefined;
   #lostCheckpoint: number | undefined;
+  /** Hashes of entries: those that a checkpoint keeps, up to `#keptTo`, and those since. */
+  #kept: KeptHashes = NO_HASHES;
+  #keptTo = 0;
+  #since: Uint8Array[] = [];
+  #isUncompared = false;
 
   constructor(options: AppliedLogOptions<State, Op, Outcome>) {
     this.#options = options;
@@ -120,6 +126,16 @@ export class AppliedLog<State, Op, Outcome> {
     return this.#lostCheckpoint;
   }
 
+  /** What the witness saw is older than what can be compared with it. */
+  get isUncompared(): boolean {
+    return this.#isUncompared;
+  }
+
+  /** Hashes of entries, for a checkpoint of now to keep. */
+  get hashes(): { readonly kept: KeptHashes; readonly added: NewHashes } {
+    return { kept: this.#kept, added: { after: this.#keptTo, hashes: [...this.#since] } };
+  }
+
   /** Less was applied than the witness saw. */
   get isShort(): boolean {
     return this.#head < (this.#witness?.entry ?? 0);
@@ -164,7 +180,7 @@ export class AppliedLog<State, Op, Outcome> {
     tail.catch(() => undefined);
     try {
       const { manifest: opened } = this.log.openManifest(newest, manifest.bytes);
-      this.#adopt(opened, await this.#loadState(opened));
+      await this.#enter(opened);
     } catch (error) {
       // Whether there are new keys, as a spoilt manifest seems to say, the log tells.
       if (!isCorrupt(error) && !(error instanceof ReadingEnded)) throw error;
@@ -224,7 +240,50 @@ export class AppliedLog<State, Op, Outcome> {
   async #load(covers: number): Promise<void> {
     const read = await this.readManifest(covers);
     if (!read) throw new EngineError("corrupt", `checkpoint ${covers} is missing`);
-    this.#adopt(read.manifest, await this.#loadState(read.manifest));
+    await this.#enter(read.manifest);
+  }
+
+  async #enter(manifest: Manifest): Promise<void> {
+    this.#adopt(manifest, await this.#loadState(manifest));
+    await this.#compareWitness();
+  }
+
+  /** A history that was entered at a checkpoint, with what this host saw before that: STORAGE rules §15.4. */
+  async #compareWitness(): Promise<void> {
+    const { entry, hash } = this.#witness ?? { entry: 0, hash: this.#hash };
+    if (entry === 0 || entry > this.#head) return;
+    const isHead = entry === this.#head;
+    const known = isHead ? shortHash(this.#hash) : await findHash(this.#kept, entry, this.#options.pages);
+    if (!known) this.#isUncompared = true;
+    else if (!sameBytes(known, shortHash(hash))) this.#isRolledBack = true;
+  }
+
+  /** The same log applied anew up to the same entry, from a checkpoint that this one has passed. */
+  async restart(covers: number): Promise<AppliedLog<State, Op, Outcome>> {
+    const other = new AppliedLog({ ...this.#options, witness: undefined, prefetched: undefined });
+    await other.#load(covers);
+    return other;
+  }
+
+  /** Goes over to the state of another, which applies what it lacks. Throws EngineError `corrupt` if it comes to stand
+   * elsewhere, or can't follow. */
+  async goOverTo(other: AppliedLog<State, Op, Outcome>): Promise<void> {
+    const breath = this.breath();
+    while (other.#head < this.#head) {
+      const n = other.#head + 1;
+      const got = await this.log.getEntry(n);
+      if (!got.found) throw new EngineError("corrupt", `log entry ${n} is missing`);
+      other.apply(n, got.bytes);
+      await breath(got.bytes.length);
+    }
+    if (other.#head !== this.#head || !sameBytes(other.#hash, this.#hash))
+      throw new EngineError("corrupt", "a checkpoint is of another history");
+    this.#state = other.#state;
+    this.#checkpointed = other.#checkpointed;
+    this.#tailBytes = other.#tailBytes;
+    this.#kept = other.#kept;
+    this.#keptTo = other.#keptTo;
+    this.#since = other.#since;
   }
 
   async #loadState({ covers, body }: Manifest): Promise<State> {
@@ -238,11 +297,17 @@ export class AppliedLog<State, Op, Outcome> {
 
   /** Goes to where nothing was applied. */
   #begin(): void {
-    this.#adopt({ covers: 0, hash: new Uint8Array(32), writers: [] }, this.#options.machine.initial());
+    this.#adopt(
+      { covers: 0, hash: new Uint8Array(32), writers: [], hashes: NO_HASHES },
+      this.#options.machine.initial(),
+    );
   }
 
-  #adopt({ covers, hash, writers }: Omit<Manifest, "body">, state: State): void {
+  #adopt({ covers, hash, writers, hashes }: Omit<Manifest, "body">, state: State): void {
     this.#state = state;
+    this.#kept = hashes;
+    this.#keptTo = covers;
+    this.#since = [];
     this.#head = covers;
     this.#hash = hash;
     this.#checkpointed = covers;
@@ -301,7 +366,12 @@ export class AppliedLog<State, Op, Outcome> {
   }
 
   /** Another process's checkpoint of entries up to `covers` is current; `tailBytes` of those that were applied. */
-  noteCheckpoint(covers: number, tailBytes: number = this.#tailBytes): void {
+  noteCheckpoint({ covers, hashes }: Pick<Manifest, "covers" | "hashes">, tailBytes: number = this.#tailBytes): void {
+    if (covers >= this.#keptTo) {
+      this.#since = this.#since.slice(covers - this.#keptTo);
+      this.#kept = hashes;
+      this.#keptTo = covers;
+    }
     if (covers <= this.#checkpointed) return;
     this.#checkpointed = covers;
     this.#tailBytes -= tailBytes;
@@ -374,6 +444,7 @@ export class AppliedLog<State, Op, Outcome> {
     this.#head = n;
     this.#tailBytes += bytes.length;
     this.#hash = this.#options.sealer.hash(bytes);
+    this.#since.push(shortHash(this.#hash));
     if (this.#witness?.entry === n && !sameBytes(this.#witness.hash, this.#hash)) this.#isRolledBack = true;
     return outcomes;
   }

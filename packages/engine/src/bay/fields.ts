@@ -24,6 +24,9 @@ export class Fields {
     if (this.#at >= this.#values.length) throw new RangeError("field is missing");
     return this.#values[this.#at++];
   }
+  get isAtEnd(): boolean {
+    return this.#at === this.#values.length;
+  }
   integer(): number {
     const value = this.#next();
     if (!Number.isSafeInteger(value) || (value as number) < 0) throw new RangeError("field is no counting number");

@@ -37,6 +37,8 @@ const snapshots: Snapshots<string[]> = {
     const copy = [...state];
     return {
       covers: 0,
+      numbering: 0,
+      sweeps: false,
       write: async () => new TextEncoder().encode(JSON.stringify(copy)),
       commit: () => undefined,
       abandon: () => undefined,

@@ -4,11 +4,13 @@ import type { Ring, WatchOptions } from "../storage/object-store.ts";
 import { AppliedLog, type AppliedLogOptions, type Witness, WRITERS_KEPT } from "./applied-log.ts";
 import type { Bay } from "./bay.ts";
 import { type EntryHead, entryName } from "./entry.ts";
+import { keepHashes } from "./entry-hashes.ts";
 import { isEnd, ReadingEnded } from "./log-end.ts";
 import type { Created, LogObjects } from "./log-objects.ts";
 import type { Push, ReadEntry } from "./machine.ts";
 import { type Manifest, manifestName, sealManifest } from "./manifest.ts";
 import { serial } from "./serial.ts";
+import type { Thorough } from "./snapshots.ts";
 import { asEngineError, asStoreFailure } from "./store-failure.ts";
 import type { WriterId } from "./writer.ts";
 
@@ -47,6 +49,8 @@ export interface Written {
   readonly covers: number;
   readonly manifest: Uint8Array;
   readonly emails: number;
+  readonly numbering: number;
+  readonly sweeps: boolean;
 }
 
 interface Queued<Op, Outcome> {
@@ -79,6 +83,7 @@ export class LinearBay<State, Op, Outcome> implements Bay<State, Op, Outcome> {
   readonly #storedListeners = new Set<(n: number, entry: ReadEntry<Op>) => void>();
   #stopWatching: () => void = () => undefined;
   #ended: ReadingEnded | undefined;
+  #restarting: Promise<void> | undefined;
   #disposed = false;
 
   private constructor(options: LinearBayOptions<State, Op, Outcome>) {
@@ -125,6 +130,11 @@ export class LinearBay<State, Op, Outcome> implements Bay<State, Op, Outcome> {
   /** What the newest checkpoint covers that could not be read when the log was opened: nothing is missing, for now. */
   get lostCheckpoint(): number | undefined {
     return this.#applied.lostCheckpoint;
+  }
+
+  /** What this host saw before is too old to be compared with what the store shows. */
+  get isUncompared(): boolean {
+    return this.#applied.isUncompared;
   }
 
   /** Why this log can be read no further: all that is asked from now on is refused by it. */
@@ -207,33 +217,52 @@ export class LinearBay<State, Op, Outcome> implements Bay<State, Op, Outcome> {
    * was refused. Others' pushes and our own go on meanwhile. Rejects with what the store said, or `conflict` if another
    * process was faster; nothing is lost by that.
    */
-  async checkpoint(announce: (checkpoint: Written) => Promise<void>): Promise<void> {
+  async checkpoint(announce: (checkpoint: Written) => Promise<void>, thorough: Thorough = "changes"): Promise<void> {
     const { store, prefix, sealer, snapshots, pages } = this.#options;
-    const { capture, state, covers, hash, writers } = await this.#inTurn(async () => ({
-      capture: snapshots.capture(this.state),
+    const { capture, state, covers, hash, writers, hashes } = await this.#inTurn(async () => ({
+      capture: snapshots.capture(this.state, this.position, thorough),
       state: this.state,
       covers: this.position,
       hash: this.#applied.hash,
       writers: [...this.#applied.writers],
+      hashes: this.#applied.hashes,
     }));
     const tailBytes = this.tail.bytes;
     try {
-      const manifest = sealManifest(sealer, { covers, hash, writers, body: await capture.write(pages) });
+      const body = await capture.write(pages);
+      const kept = await keepHashes(hashes.kept, hashes.added, pages);
+      const manifest = sealManifest(sealer, { covers, hash, writers, hashes: kept, body });
       const name = prefix + manifestName(covers);
       const put = await asStoreFailure(store.putIfAbsent(name, manifest, { priority: "bulk", essential: true }));
       if (put.outcome === "exists") throw new EngineError("conflict", "another process wrote this checkpoint");
-      await announce({ covers, manifest: sealer.hash(manifest), emails: capture.covers });
+      const { covers: emails, numbering, sweeps } = capture;
+      await announce({ covers, manifest: sealer.hash(manifest), emails, numbering, sweeps });
       if (state === this.state) capture.commit(covers);
-      this.#applied.noteCheckpoint(covers, tailBytes);
+      this.#applied.noteCheckpoint({ covers, hashes: kept }, tailBytes);
     } catch (error) {
       capture.abandon();
       throw asEngineError(error);
     }
   }
 
-  /** Another process's checkpoint of entries up to `covers` is current. */
-  noteCheckpoint(covers: number): void {
-    this.#applied.noteCheckpoint(covers);
+  /** Another process's checkpoint is current. */
+  noteCheckpoint(manifest: Pick<Manifest, "covers" | "hashes">): void {
+    this.#applied.noteCheckpoint(manifest);
+  }
+
+  /** Goes over to the state of the checkpoint that covers entries up to `covers`, and what came since: as after a rewind,
+   * rows are others, and what they tell is the same. Throws EngineError. */
+  restart(covers: number): Promise<void> {
+    this.#restarting ??= this.#restart(covers).finally(() => {
+      this.#restarting = undefined;
+    });
+    return this.#restarting;
+  }
+
+  async #restart(covers: number): Promise<void> {
+    const other = await this.#applied.restart(covers);
+    await this.#inTurn(() => this.#applied.goOverTo(other));
+    this.#tell();
   }
 
   /** The manifest of a checkpoint and its hash; undefined if it is gone. Throws EngineError `corrupt`. */

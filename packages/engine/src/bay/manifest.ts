@@ -1,5 +1,6 @@
 import { encode } from "cborg";
 import { folderOf } from "../storage/object-kinds.ts";
+import { type KeptHashes, NO_HASHES } from "./entry-hashes.ts";
 import { Fields } from "./fields.ts";
 import type { Sealer } from "./machine.ts";
 import type { WriterId } from "./writer.ts";
@@ -8,7 +9,9 @@ import type { WriterId } from "./writer.ts";
  * A checkpoint's manifest: `checkpoint/<2^53 - n>`, so that the first name of a list is the newest. It is put after all
  * pages that it names and never changed (docs/formats/checkpoint.md).
  */
-const MANIFEST_FORMAT = 1;
+const MANIFEST_FORMAT = 2;
+/** What the first releases wrote had no hashes of entries. */
+const FIRST_FORMAT = 1;
 export const MANIFESTS: string = folderOf("checkpoint");
 
 export interface Manifest {
@@ -17,6 +20,8 @@ export interface Manifest {
   readonly hash: Uint8Array;
   /** Each writer's last sequence. */
   readonly writers: readonly (readonly [WriterId, number])[];
+  /** Of entries up to `covers`. */
+  readonly hashes: KeptHashes;
   /** What the snapshot made of the state. */
   readonly body: Uint8Array;
 }
@@ -32,22 +37,38 @@ export function manifestNumber(name: string): number {
   return 2 ** 53 - Number.parseInt(name.slice(-14), 16);
 }
 
-export function sealManifest(sealer: Sealer, { covers, hash, writers, body }: Manifest): Uint8Array {
+export function sealManifest(sealer: Sealer, { covers, hash, writers, hashes, body }: Manifest): Uint8Array {
   const list = writers.map(([writer, sequence]) => [writer, sequence]);
-  return sealer.seal("manifest", String(covers), encode([MANIFEST_FORMAT, covers, hash, list, body]));
+  return sealer.seal(
+    "manifest",
+    String(covers),
+    encode([MANIFEST_FORMAT, covers, hash, list, encodeHashes(hashes), body]),
+  );
 }
 
 /** Throws EngineError or RangeError for anything but a manifest that covers `covers`. */
 export function openManifest(sealer: Sealer, covers: number, bytes: Uint8Array): Manifest {
   const fields = Fields.decode(sealer.open("manifest", String(covers), bytes));
-  if (fields.integer() !== MANIFEST_FORMAT || fields.integer() !== covers)
+  const format = fields.integer();
+  if ((format !== MANIFEST_FORMAT && format !== FIRST_FORMAT) || fields.integer() !== covers)
     throw new RangeError("checkpoint of an unknown form");
   const manifest = {
     covers,
     hash: fields.bytes(32),
     writers: fields.list((item) => [item.text() as WriterId, item.integer()] as const),
+    hashes: format === FIRST_FORMAT ? NO_HASHES : readHashes(fields.nested()),
     body: fields.bytes(),
   };
   fields.end();
   return manifest;
+}
+
+function encodeHashes({ firstPage, pages, sparse }: KeptHashes): unknown[] {
+  return [firstPage, pages, sparse];
+}
+
+function readHashes(fields: Fields): KeptHashes {
+  const hashes = { firstPage: fields.integer(), pages: fields.texts(), sparse: fields.bytes() };
+  fields.end();
+  return hashes;
 }

@@ -13,5 +13,6 @@ export const KINDS = {
   "slot-label": 11,
   ticket: 12,
   values: 16,
+  hashes: 17,
 } as const;
 export type Kind = keyof typeof KINDS;

@@ -1,25 +1,28 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { adoptCheckpoint } from "../account/open-log.ts";
 import { LinearBay } from "../bay/linear-bay.ts";
 import type { Sealer } from "../bay/machine.ts";
-import type { PageStore } from "../bay/snapshots.ts";
 import type { WriterId } from "../bay/writer.ts";
 import { hash, ready } from "../crypto/index.ts";
 import { EngineError } from "../errors.ts";
 import { MemoryPlace } from "../storage/memory.ts";
+import { captureSource, memoryPages } from "../testing/checkpoint-kit.ts";
 import { adding, bareEmail } from "../testing/email-kit.ts";
+import { applyBlock } from "./apply/apply.ts";
 import { runsOf } from "./apply/target-rows.ts";
-import type { EmailSource } from "./checkpoint/email-capture.ts";
 import { captureMail, loadMail } from "./checkpoint/snapshot.ts";
 import { type Copied, Mail, mailMachine } from "./mail.ts";
 import { MailboxView } from "./mailbox-view.ts";
 import type { NewEmail } from "./ops/email.ts";
 import type { FlagChange, FolderStep, Op } from "./ops/op.ts";
 import type { Outcome } from "./ops/outcome.ts";
+import type { PlacedOp } from "./ops/placed-op.ts";
+import { changedRows, mailboxChanges } from "./state/feed.ts";
 import { DELETED, SEEN } from "./state/flags.ts";
 import type { Mailbox } from "./state/mailbox.ts";
 import type { RecordValue } from "./state/records.ts";
-import type { MailState } from "./state/state.ts";
+import { MailState } from "./state/state.ts";
 
 await ready;
 
@@ -35,39 +38,47 @@ interface Writer {
 }
 
 class Place {
+  /** The ops of the log, as the first writer applied them. */
+  readonly applied: PlacedOp[] = [];
   readonly #place = new MemoryPlace();
-  readonly #pages = new Map<string, Uint8Array>();
   #writers = 0;
   #emails = 0;
+  readonly #pageStore = memoryPages();
+
+  /** Entries are applied anew where a log goes over to another checkpoint. */
+  #isRestarting([op]: readonly PlacedOp[]): boolean {
+    const last = this.applied.at(-1);
+    return last !== undefined && (op!.entry < last.entry || (op!.entry === last.entry && op!.place <= last.place));
+  }
+
+  /** A state as it comes back from a checkpoint that leaves all out that may be. */
+  async shrunk(state: MailState, covers: number): Promise<MailState> {
+    const capture = captureMail(state, captureSource, { covers, thorough: "anew", limits: SHRINK_LIMITS });
+    return loadMail(await capture.write(this.#pageStore), this.#pageStore, covers);
+  }
 
   async open(): Promise<Writer> {
+    const isFirst = this.#writers === 0;
     const store = this.#place.open();
     // Nobody tells a writer what others do: it learns by syncing, and by losing races.
     store.watch = () => () => undefined;
-    const pages: PageStore = {
-      write: async (_kind, content) => {
-        const name = String(this.#pages.size);
-        this.#pages.set(name, content);
-        return name;
-      },
-      read: async (_kind, name) => this.#pages.get(name)!,
-      packName: () => "pack/0",
-      putPack: async () => undefined,
-    };
-    const source: EmailSource = {
-      readRecord: async () => ({ ...this.email(1), object: { name: "body/0", offset: 0, length: 1 } }),
-      readHeader: async () => new Uint8Array(1),
-      readObject: async () => new Uint8Array(1),
-      improvedPages: () => new Set(),
-      readValue: async () => new Uint8Array(2000),
-    };
     const bay: Writer["bay"] = await LinearBay.open({
       store,
       prefix: "a/",
-      machine: mailMachine,
+      machine: {
+        ...mailMachine,
+        applyBlock: (state, ops) => {
+          if (isFirst && !this.#isRestarting(ops)) this.applied.push(...ops);
+          return mailMachine.applyBlock(state, ops);
+        },
+      },
       sealer,
-      snapshots: { capture: (state) => captureMail(state, source), load: loadMail },
-      pages,
+      snapshots: {
+        capture: (state, covers, thorough) =>
+          captureMail(state, captureSource, { covers, thorough, limits: SHRINK_LIMITS }),
+        load: loadMail,
+      },
+      pages: this.#pageStore,
       openEnd: () => undefined,
       writer: (++this.#writers).toString(16).padStart(16, "0") as WriterId,
       delay: async () => undefined,
@@ -83,6 +94,13 @@ class Place {
   }
 }
 
+/** An outcome with names in place of rows. */
+function tell(state: MailState, { added, sources, removed, changed, refused, items, ...rest }: Outcome): unknown {
+  const names = (rows: readonly number[]): string[] => rows.map((row) => JSON.stringify(state.nameOf(row))).sort();
+  const told = items.map((item) => ({ ...item, emails: item.emails.length, added: names(item.added) }));
+  return { ...rest, lists: [added, sources, removed, changed, refused].map(names), items: told };
+}
+
 async function begin(): Promise<{ readonly place: Place; readonly writers: readonly [Writer, Writer] }> {
   const place = new Place();
   const first = await place.open();
@@ -94,7 +112,7 @@ async function begin(): Promise<{ readonly place: Place; readonly writers: reado
 const rowsOf = ({ messages }: Mailbox): number[] => Array.from({ length: messages.length }, (_, at) => messages.at(at));
 
 /** All that clients can see of a state. */
-function visible(state: MailState): unknown {
+function visible(state: MailState, floor = 0): unknown {
   const { uid, modSeq } = state.memberships.columns;
   const mailboxes = state.liveMailboxes().map((mailbox) => ({
     id: mailbox.id,
@@ -102,7 +120,7 @@ function visible(state: MailState): unknown {
     numbers: [mailbox.uidValidity, mailbox.uidNext, mailbox.highestModSeq],
     counts: [mailbox.messages.length, mailbox.unseen, mailbox.deleted, mailbox.bytes],
     props: [mailbox.specialUse, mailbox.sortOrder, mailbox.made, mailbox.propsModSeq],
-    vanished: mailbox.vanished.ranges,
+    vanished: mailboxChanges(state, mailbox, floor)?.vanished,
     messages: rowsOf(mailbox).map((row) => [
       uid.get(row),
       modSeq.get(row),
@@ -112,8 +130,10 @@ function visible(state: MailState): unknown {
       state.sizeOf(row),
     ]),
   }));
-  const { made, returned } = state.emails.columns;
-  const emails = Array.from({ length: state.emails.rows }, (_, row) => [made.get(row), returned.get(row)]);
+  const { made, returned, number } = state.emails.columns;
+  const emails = Array.from({ length: state.emails.rows }, (_, row) => row)
+    .filter((row) => state.isHeld(row))
+    .map((row) => [number.get(row), made.get(row), returned.get(row)]);
   const records = [state.records.types(), [...state.records.all()].map(({ value, ...rest }) => [rest, hashOf(value)])];
   const { modSeq: last, bytes, changed } = state;
   return { mailboxes, modSeq: last, bytes, changed, emails, records, subscriptions: [...state.subscriptions].sort() };
@@ -156,6 +176,14 @@ function checkCounts(state: MailState): void {
   expect([new Set(paths).size, new Set(validities).size]).toEqual([paths.length, validities.length]);
 }
 
+/** Of the dead a shrunk state keeps what tells that they went, and nothing of what they were. */
+function checkDead(state: MailState): void {
+  for (let row = 0; row < state.memberships.rows; row++)
+    if (!state.isLive(row)) expect(state.flagNames(row)).toEqual([]);
+  for (let email = 0; email < state.emails.rows; email++)
+    if (!state.isHeld(email)) expect(state.emails.columns.size.get(email)).toBe(0);
+}
+
 /** What a client of one process remembers of each mailbox by its UIDVALIDITY, which is held against what comes. */
 class Client {
   readonly #messages: Map<string, string>;
@@ -179,7 +207,7 @@ class Client {
       expect(uidNext).toBeGreaterThanOrEqual(before.uidNext);
       expect(highest).toBeGreaterThan(0);
       const flags = new Map<number, string>();
-      const changed = mailbox.changes.since(before.highest);
+      const changed = new Set(changedRows(state, before.highest));
       for (const row of rowsOf(mailbox)) {
         const number = uid.get(row);
         this.#check(`${uidValidity} ${number}`, JSON.stringify([mailbox.id, state.nameOf(row)]));
@@ -187,13 +215,15 @@ class Client {
         const known = before.flags.get(number);
         if (known === undefined) expect(number).toBeGreaterThanOrEqual(before.uidNext);
         if (known !== flags.get(number)) expect(modSeq.get(row)).toBeGreaterThan(before.highest);
-        if (known !== undefined && known !== flags.get(number) && changed) expect(changed.has(row)).toBe(true);
+        if (known !== undefined && known !== flags.get(number)) expect(changed.has(row)).toBe(true);
         expect(modSeq.get(row)).toBeLessThanOrEqual(highest);
       }
+      const since = mailboxChanges(state, mailbox, before.highest);
+      expect(since === undefined).toBe(before.highest < state.floor);
       const isVanished = (number: number): boolean =>
-        mailbox.vanished.since(before.highest)!.some(({ first, last }) => first <= number && number <= last);
-      for (const number of before.flags.keys()) expect(isVanished(number)).toBe(!flags.has(number));
-      for (const number of flags.keys()) expect(isVanished(number)).toBe(false);
+        since!.vanished.some(({ first, last }) => first <= number && number <= last);
+      if (since) for (const number of before.flags.keys()) expect(isVanished(number)).toBe(!flags.has(number));
+      if (since) for (const number of flags.keys()) expect(isVanished(number)).toBe(false);
       seen.set(uidValidity, { highest, uidNext, flags });
     }
     this.#seen = seen;
@@ -228,7 +258,11 @@ const KINDS = [
   "delete",
   "sync",
   "checkpoint",
+  "shrink",
+  "adopt",
 ] as const;
+/** So few that most runs leave something out. */
+const SHRINK_LIMITS = { removals: 3, goneMailboxes: 1 };
 
 interface Command {
   readonly who: 0 | 1;
@@ -248,6 +282,16 @@ const command: fc.Arbitrary<Command> = fc.record({
   to: fc.constantFrom(...PATHS),
   choice: fc.nat({ max: 2 ** 20 }),
   waits: fc.boolean(),
+});
+
+/** On mailboxes that are mostly there. */
+const busyCommand: fc.Arbitrary<Command> = fc.record({
+  who: fc.constant(0),
+  kind: fc.constantFrom(...KINDS, "flags", "flags", "expunge", "expunge", "append"),
+  path: fc.constantFrom("INBOX", "INBOX", "Sent", "A"),
+  to: fc.constantFrom("INBOX", "Sent", "Sent", "A"),
+  choice: fc.nat({ max: 2 ** 20 }),
+  waits: fc.constant(true),
 });
 
 async function run(place: Place, { bay, mail }: Writer, { kind, path, to, choice }: Command): Promise<void> {
@@ -358,12 +402,19 @@ async function run(place: Place, { bay, mail }: Writer, { kind, path, to, choice
     case "sync":
       return bay.sync();
     case "checkpoint":
-      return bay.checkpoint(async ({ covers, manifest, emails }) => {
-        const outcome = await bay.push({
-          op: { kind: "checkpoint", covers, manifest, emailRows: emails, startedAt: covers },
-        });
-        if (outcome.refusal) throw new EngineError("conflict", outcome.refusal);
-      });
+    case "shrink":
+      await bay.checkpoint(
+        async ({ covers, manifest, emails, numbering, sweeps }) => {
+          const outcome = await bay.push({
+            op: { kind: "checkpoint", covers, manifest, emailRows: emails, startedAt: covers, numbering, sweeps },
+          });
+          if (outcome.refusal) throw new EngineError("conflict", outcome.refusal);
+        },
+        kind === "shrink" ? "anew" : choice % 2 === 0 ? "sweep" : "changes",
+      );
+      return choice % 3 === 0 ? undefined : adoptCheckpoint(bay);
+    case "adopt":
+      return adoptCheckpoint(bay);
   }
 }
 
@@ -397,14 +448,40 @@ describe("two writers on one account", () => {
         await Promise.all(underWay);
         for (const { bay } of writers) await bay.sync();
         look();
-        const [one, two] = writers.map(({ bay }) => visible(bay.state));
-        expect(two).toEqual(one);
         const opener = await place.open();
-        expect(visible(opener.bay.state)).toEqual(one);
+        const states = [...writers, opener].map(({ bay }) => bay.state);
+        const floor = Math.max(...states.map((state) => state.floor));
+        const [one, two, three] = states.map((state) => visible(state, floor));
+        expect(two).toEqual(one);
+        expect(three).toEqual(one);
         checkCounts(opener.bay.state);
       }),
       { numRuns: 150 },
     );
+  });
+
+  test("and one that goes over to a shrunk checkpoint after every entry answers and shows the same", async () => {
+    let shrunk = 0;
+    await fc.assert(
+      fc.asyncProperty(fc.array(busyCommand, { minLength: 30, maxLength: 60 }), async (commands) => {
+        const { place, writers } = await begin();
+        for (const given of commands) await run(place, writers[0], given).catch(unlessRefused);
+        const whole = new MailState();
+        let twin = new MailState();
+        for (const [at, placed] of place.applied.entries()) {
+          const [outcome] = applyBlock(whole, [placed]);
+          expect(tell(twin, applyBlock(twin, [placed])[0]!)).toEqual(tell(whole, outcome!));
+          const before = twin.memberships.rows;
+          twin = await place.shrunk(twin, at + 1);
+          shrunk += before - twin.memberships.rows;
+          checkCounts(twin);
+          checkDead(twin);
+          expect(visible(twin, twin.floor)).toEqual(visible(whole, twin.floor));
+        }
+      }),
+      { numRuns: 40 },
+    );
+    expect(shrunk).toBeGreaterThan(100);
   });
 
   test("a command on what the other expunged, moved or renamed does what is left to do", async () => {

@@ -171,17 +171,18 @@ export class MailboxView {
 
   /** Positions below `known`, ascending, whose flags changed since the last sync and which the client was not told of. */
   #flaggedPositions(mailbox: Mailbox, state: MailState, known: number): number[] {
-    const { uid, modSeq } = state.memberships.columns;
+    const { uid, modSeq, mailbox: ordinal } = state.memberships.columns;
     const isNews = (row: number): boolean =>
       modSeq.get(row) > this.#modSeq && this.#told.get(row) !== modSeq.get(row) && state.isLive(row);
     const positions: number[] = [];
-    const rows = mailbox.changes.since(this.#modSeq);
+    const rows = state.recent.since(this.#modSeq);
     if (!rows || rows.size * LOOKUP_COST > known) {
       for (let position = 0; position < known; position++)
         if (isNews(this.#list.at(position))) positions.push(position);
       return positions;
     }
     for (const row of rows) {
+      if (ordinal.get(row) !== mailbox.ordinal) continue;
       const position = this.#list.lowerBound(uid.get(row), (r) => uid.get(r), this.#length);
       if (position < known && this.#list.at(position) === row && isNews(row)) positions.push(position);
     }

@@ -19,6 +19,7 @@ import {
 import { EngineError } from "../errors.ts";
 import { Mail } from "../mail/mail.ts";
 import { openView } from "../mail/mailbox-view.ts";
+import { mailboxChanges } from "../mail/state/feed.ts";
 import type { MailState } from "../mail/state/state.ts";
 import { nodePlatform } from "../node/crypto-platform.ts";
 import type { MemoryPlace } from "../storage/memory.ts";
@@ -90,7 +91,7 @@ export function visible(state: MailState): unknown {
     path: mailbox.path,
     numbers: [mailbox.uidNext, mailbox.unseen, mailbox.deleted, mailbox.bytes],
     stamps: stamp([mailbox.uidValidity, mailbox.highestModSeq]),
-    vanished: stamp(mailbox.vanished.ranges),
+    vanished: stamp(mailboxChanges(state, mailbox, 0)?.vanished),
     messages: Array.from({ length: mailbox.messages.length }, (_, position) => {
       const row = mailbox.messages.at(position);
       const { uid, modSeq } = state.memberships.columns;

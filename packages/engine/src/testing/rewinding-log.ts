@@ -55,8 +55,9 @@ async function openRewinding(
       applyBlock: applyRewound,
     },
     snapshots: {
-      capture(rewound) {
-        const capture = snapshots.capture(rewound.state);
+      capture(rewound, covers, thorough) {
+        // What is loaded anew has none of the ghost's ops.
+        const capture = snapshots.capture(rewound.state, covers, thorough === "anew" ? "sweep" : thorough);
         const isAt = rewound.mark();
         let written: { readonly body: Uint8Array; readonly pages: PageStore } | undefined;
         return {
@@ -65,9 +66,9 @@ async function openRewinding(
             written = { body: await capture.write(pages), pages };
             return written.body;
           },
-          commit(covers) {
-            capture.commit(covers);
-            if (written) rewound.beginAt(isAt, covers, spares(load(written.body, written.pages, covers)));
+          commit(entry) {
+            capture.commit(entry);
+            if (written) rewound.beginAt(isAt, entry, spares(load(written.body, written.pages, entry)));
           },
         };
       },

@@ -20,6 +20,8 @@ const STEP: StepLimits = { pages: 64, emails: 1024, bodyBytes: 64 * 2 ** 20 };
 
 /** The record that tells how many row pages, from the first on, hold no summary that could be made fuller. */
 const RECORD = { type: "summaries", id: "full" };
+/** What stands in it where a numbering could: pages keep to the lasting numbers of emails. */
+const FIRST_NUMBERING = 0;
 
 /**
  * One step of making summaries of format 1 full (STORAGE rules §15.17): out of the bodies, page by page. The next
@@ -43,12 +45,12 @@ export async function fillSummaries(
   for (let page = start; page < end && room.emails > 0 && room.bodyBytes > 0; page++) {
     const isDone = await fillPage(state, contents, page, room);
     // The last one may get more emails yet.
-    const isClosed = (page + 1) * PAGE_EMAILS <= state.pages.emailRows;
+    const isClosed = (page + 1) * PAGE_EMAILS <= state.pages.emailNumbers;
     if (isDone && isClosed && done === page) done++;
     await breathe?.();
   }
   if (done > start) {
-    const value = encode([SUMMARY_FORMAT, state.pages.numbering, done]);
+    const value = encode([SUMMARY_FORMAT, FIRST_NUMBERING, done]);
     await log.push({ op: { kind: "record", records: [{ ...RECORD, value }] } });
   }
   return room.emails < limits.emails;
@@ -62,8 +64,8 @@ async function fillPage(
   room: { emails: number; bodyBytes: number },
 ): Promise<boolean> {
   let isDone = true;
-  const end = Math.min((page + 1) * PAGE_EMAILS, state.pages.emailRows);
-  for (let email = page * PAGE_EMAILS; email < end; email++) {
+  const end = Math.min(state.rowFrom((page + 1) * PAGE_EMAILS), state.pages.emailRows);
+  for (let email = state.rowFrom(page * PAGE_EMAILS); email < end; email++) {
     if (room.emails <= 0 || room.bodyBytes <= 0) return false;
     if (!(await contents.fillSummary(state, email).catch(unlessDamaged))) continue;
     isDone = false;
@@ -78,11 +80,11 @@ function unlessDamaged(error: unknown): boolean {
   throw error;
 }
 
-/** As the record says, if it says it of these rows and this format. */
-function pagesDone({ records, pages }: MailState): number {
+/** As the record says, if it says it of this format. */
+function pagesDone({ records }: MailState): number {
   const value = records.find(RECORD.type, RECORD.id)?.value;
   if (!value || !("bytes" in value)) return 0;
   const fields = Fields.decode(value.bytes);
-  if (fields.integer() !== SUMMARY_FORMAT || fields.integer() !== pages.numbering) return 0;
+  if (fields.integer() !== SUMMARY_FORMAT || fields.integer() !== FIRST_NUMBERING) return 0;
   return fields.integer();
 }

@@ -8,7 +8,7 @@ import type { Threads } from "../../mail/contents/threads.ts";
 import type { Mail } from "../../mail/mail.ts";
 import { openView } from "../../mail/mailbox-view.ts";
 import { bodyName } from "../../mail/ops/names.ts";
-import { PAGE_EMAILS } from "../../mail/state/pages.ts";
+import { isInPages } from "../../mail/state/pages.ts";
 import { ReferenceIndex, threadKeys } from "../../mail/state/reference-index.ts";
 import type { MailState } from "../../mail/state/state.ts";
 import type { ObjectStore } from "../../storage/object-store.ts";
@@ -60,11 +60,11 @@ export async function repairAccount(tools: RepairTools): Promise<RepairReport> {
 async function rebuildPages(tools: RepairTools): Promise<number> {
   const { contents, threads, mail, store, prefix, platform, ring } = tools;
   const { state } = mail;
-  const { id: ids } = state.emails.columns;
+  const { id: ids, number: numbers } = state.emails.columns;
   const rows = await lostPages(state, (email) => contents.readRecord(state, email));
   const headers = await lostPages(state, (email) => contents.readHeader(state, email));
   const isInLost = (email: number): boolean => {
-    const page = Math.floor(email / PAGE_EMAILS);
+    const { page } = state.placeInPages(email);
     return rows.has(page) || headers.has(page);
   };
   const mustIndex = !(await threads.isWhole());
@@ -80,23 +80,23 @@ async function rebuildPages(tools: RepairTools): Promise<number> {
       wanted.delete(salvaged.id);
       found++;
       const made = await digestOf(salvaged, platform);
-      references.set(email, threadKeys(made));
+      references.set(numbers.get(email), threadKeys(made));
       if (!isInLost(email)) continue;
       const { name, offset, length } = salvaged.place;
       const record = { id: ids.getId(email), key: salvaged.key, object: { name, offset, length } };
-      contents.rebuild(email, { ...record, summary: made.summary }, made.header);
+      contents.rebuild(numbers.get(email), { ...record, summary: made.summary }, made.header);
     }
   // A page has a place for each of its emails, also for one of which nothing is left.
   for (const email of [...wanted.values()].filter(isInLost)) {
     const id = ids.getId(email);
     const { summary, header } = await digest(createScanner().finish(), 0);
     const object = { name: bodyName(id), offset: 0, length: 0 };
-    contents.rebuild(email, { id, key: new Uint8Array(32), object, summary }, header);
+    contents.rebuild(numbers.get(email), { id, key: new Uint8Array(32), object, summary }, header);
   }
   state.losePages({ rows, headers });
   if (mustIndex) {
     const index = new ReferenceIndex();
-    for (const [email, named] of [...references].sort(([a], [b]) => a - b)) index.add(named, email);
+    for (const [number, named] of [...references].sort(([a], [b]) => a - b)) index.add(named, number);
     state.references = index;
   }
   return found;
@@ -104,8 +104,13 @@ async function rebuildPages(tools: RepairTools): Promise<number> {
 
 async function lostPages(state: MailState, read: (email: number) => Promise<unknown>): Promise<Set<number>> {
   const lost = new Set<number>();
-  for (let email = 0; email < state.pages.emailRows; email += PAGE_EMAILS)
-    if (await isDamaged(() => read(email))) lost.add(email / PAGE_EMAILS);
+  let looked = -1;
+  for (let email = 0; email < state.pages.emailRows; email++) {
+    const { page } = state.placeInPages(email);
+    if (page === looked || !isInPages(state.pages, state.emails.columns.number.get(email))) continue;
+    looked = page;
+    if (await isDamaged(() => read(email))) lost.add(page);
+  }
   return lost;
 }
 

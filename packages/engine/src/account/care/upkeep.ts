@@ -1,10 +1,13 @@
 import { entryName, entryNumber } from "../../bay/entry.ts";
 import { type ListedObject, listObjects } from "../../bay/list-objects.ts";
 import { MANIFESTS, manifestNumber } from "../../bay/manifest.ts";
+import type { Thorough } from "../../bay/snapshots.ts";
 import { asStoreFailure } from "../../bay/store-failure.ts";
 import { EngineError } from "../../errors.ts";
+import { hasDeadWeight } from "../../mail/checkpoint/shrink.ts";
 import { pagesOf } from "../../mail/checkpoint/snapshot.ts";
 import { bodyId } from "../../mail/ops/names.ts";
+import { LOG_VERSION } from "../../mail/ops/op.ts";
 import { namesIn } from "../../mail/state/pages.ts";
 import type { MailState } from "../../mail/state/state.ts";
 import { folderOf, kindIn, kindsOf } from "../../storage/object-kinds.ts";
@@ -32,6 +35,9 @@ const UNNAMED_MS: number = 3 * 60 * 60_000;
 const COLLECT_MS: number = 20 * 60 * 60_000;
 const RUN_MS: number = 60 * 60_000;
 const TICK_MS = 60_000;
+/** What was removed is left out of pages and packs after this long, and rows get new numbers no more often. */
+const SWEEP_MS: number = 11 * 60 * 60_000;
+const SHRINK_MS: number = 23 * 60 * 60_000;
 /** Names of one request or op. */
 const NAMES_MAX = 1000;
 /** Checkpoints that may stand above the current one, their makers having died before they could announce them. */
@@ -131,9 +137,9 @@ export class Upkeep {
   }
 
   /** Writes a checkpoint; sessions go on meanwhile. A failure costs nothing but the next try. */
-  checkpoint(): Promise<void> {
+  checkpoint(thorough: Thorough = "changes"): Promise<void> {
     const begun = this.#platform.monotonic();
-    this.#checkpointing ??= this.#checkpoint().finally(() => {
+    this.#checkpointing ??= this.#checkpoint(thorough).finally(() => {
       this.#checkpointing = undefined;
       const now = this.#platform.monotonic();
       this.#nextCheckpoint = now + (now - begun) / CHECKPOINT_SHARE;
@@ -141,20 +147,23 @@ export class Upkeep {
     return this.#checkpointing;
   }
 
-  async #checkpoint(): Promise<void> {
+  async #checkpoint(thorough: Thorough): Promise<void> {
     await this.#bay.sync();
     await this.#adoptUnlessLost();
+    // Who can't read what is to come learns it here.
+    if (this.#state.requires < LOG_VERSION) await this.#bay.push({ op: { kind: "requires", version: LOG_VERSION } });
     const startedAt = this.#bay.position;
     const upon = this.#state.checkpoint?.covers ?? 0;
     try {
-      await this.#bay.checkpoint(async ({ covers, manifest, emails }) => {
+      await this.#bay.checkpoint(async ({ covers, manifest, emails, numbering, sweeps }) => {
         const outcome = await this.#bay.push({
-          op: { kind: "checkpoint", covers, manifest, emailRows: emails, startedAt },
+          op: { kind: "checkpoint", covers, manifest, emailRows: emails, startedAt, numbering, sweeps },
         });
         // Its manifest stays where it is: another may come to be of that name, and a deletion may come late.
         if (outcome.refusal)
           throw new EngineError("conflict", "another checkpoint was made, or objects were condemned, meanwhile");
-      });
+      }, thorough);
+      if (thorough === "anew") await adoptCheckpoint(this.#bay);
     } catch (error) {
       if (!(error instanceof EngineError && error.code === "corrupt")) throw error;
       // What it was made of may be gone because another's checkpoint holds it.
@@ -201,8 +210,19 @@ export class Upkeep {
     const forgotten = notes.filter((note) => this.#state.takenNotes.get(note)! <= trimmed);
     if (forgotten.length > 0 || names.length > 0 || trimmed > this.#state.trimmed)
       await this.#bay.push({ op: { kind: "forget", names, notes: forgotten, trimmed } });
+    await this.#sweepIfDue();
     await this.#collect();
     await this.#also();
+  }
+
+  /** Some hours after something was removed a checkpoint is made without it, however short the log is: what that replaces
+   * is then collected. Once a day at most rows get new numbers. */
+  async #sweepIfDue(): Promise<void> {
+    const { sweep, numbering } = this.#state;
+    if (sweep.due === undefined || !(await this.#isEntryOld(sweep.due, SWEEP_MS))) return;
+    const isShrinkDue =
+      hasDeadWeight(this.#state) && (numbering === 0 || (await this.#isEntryOld(numbering, SHRINK_MS)));
+    await this.checkpoint(isShrinkDue ? "anew" : "sweep");
   }
 
   /** Deletes notes that the current checkpoint makes unneeded. Returns all taken-in ones that are gone. */
@@ -304,6 +324,7 @@ export class Upkeep {
       const read = await this.#bay.readManifest(covers);
       if (!read) return undefined;
       for (const name of namesIn(pagesOf(read.manifest.body, covers))) named.add(name);
+      for (const name of read.manifest.hashes.pages) named.add(name);
     }
     return named;
   }

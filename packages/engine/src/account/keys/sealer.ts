@@ -21,6 +21,7 @@ const PURPOSE = {
   headers: "page",
   references: "page",
   values: "page",
+  hashes: "page",
 } as const;
 
 /** The owner made new keys: a sign-in with them opens what was sealed since. */

@@ -120,6 +120,8 @@ function perform(state: MailState, placed: PlacedOp, op: Op, block: Block): Part
     }
     case "checkpoint":
       state.markCheckpoint({ covers: op.covers, manifest: op.manifest, announced: placed.entry });
+      state.numbering = op.numbering ?? 0;
+      if (op.sweeps) state.sweep.noteSweep(op.covers);
       return {};
     case "condemn":
       for (const name of op.names) if (!isReferenced(state, name)) state.condemned.set(name, placed.entry);
@@ -251,8 +253,6 @@ function moveRows(
       saved: seconds,
     }),
   );
-  // Who saw this op without a flag that now comes before it knows these messages with other flags.
-  if (placed.judged) for (const row of added) to.changes.add(row, block.modSeq);
   if (!take) return { sources, added };
   for (const [index, row] of sources.entries())
     block.movedTo.set(row, [...(block.movedTo.get(row) ?? []), added[index]!]);

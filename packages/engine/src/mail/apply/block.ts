@@ -136,8 +136,8 @@ export class Block {
     for (let row = this.#firstRow; row < this.#state.memberships.rows; row++)
       if (ordinal.get(row) === mailbox.ordinal && uid.get(row) >= first) uid.set(row, uid.get(row) + count);
     mailbox.uidNext += count;
-    mailbox.vanished.shift(first, count);
-    mailbox.vanished.add(first, first + count - 1, this.modSeq);
+    mailbox.burnt.shift(first, count);
+    mailbox.burnt.add({ first, last: first + count - 1, modSeq: this.modSeq });
   }
 
   #numberMailboxes(): void {

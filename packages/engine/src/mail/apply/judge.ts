@@ -36,8 +36,10 @@ export function judge(state: MailState, op: Op): Verdict {
     case "expunge":
       return judgeTargets(state, op);
     case "checkpoint":
-      // What its pages leave out may be gone, or another's checkpoint may cover more.
-      return state.lastCondemn > op.startedAt || op.covers <= (state.checkpoint?.covers ?? 0)
+      // What its pages leave out may be gone; another's checkpoint may cover more, or have given rows other numbers.
+      return state.lastCondemn > op.startedAt ||
+        op.covers <= (state.checkpoint?.covers ?? 0) ||
+        (op.numbering ?? 0) < state.numbering
         ? refuse("stale")
         : { op };
     case "slots":

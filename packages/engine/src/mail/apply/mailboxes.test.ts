@@ -6,6 +6,7 @@ import type { NewEmail } from "../ops/email.ts";
 import { FOUNDER, INBOX_ID, type MailboxId, mailboxId, type WriterId } from "../ops/names.ts";
 import type { ChangeItem, FolderStep, Op, OpKind } from "../ops/op.ts";
 import type { PlacedOp } from "../ops/placed-op.ts";
+import { mailboxChanges } from "../state/feed.ts";
 import type { Mailbox } from "../state/mailbox.ts";
 import { MailState, normalizeInbox } from "../state/state.ts";
 import { applyBlock } from "./apply.ts";
@@ -284,7 +285,7 @@ function show(state: MailState): Shown {
       const lasting = JSON.stringify(state.lastingNameOf(row));
       live.push([uid.get(row), { name: textOf(row), lasting, flags, modSeq: modSeq.get(row) }]);
     }
-    return { ...factsOf(mailbox), live: new Map(live) };
+    return { ...factsOf(state, mailbox), live: new Map(live) };
   });
   const emails = new Set<number>();
   const hidden = new Set<number>();
@@ -296,9 +297,10 @@ function show(state: MailState): Shown {
   return { mailboxes, emails, hidden, gone, uidValidities: new Map(mailboxes.map((one) => [one.id, one.uidValidity])) };
 }
 
-function factsOf({ id, path, uidValidity, uidNext, highestModSeq, vanished }: Mailbox) {
+function factsOf(state: MailState, mailbox: Mailbox) {
+  const { id, path, uidValidity, uidNext, highestModSeq } = mailbox;
   const uids = new Map<number, number>();
-  for (const { first, last, modSeq } of vanished.since(0)!)
+  for (const { first, last, modSeq } of mailboxChanges(state, mailbox, 0)!.vanished)
     for (let uid = first; uid <= last; uid++) uids.set(uid, modSeq);
   return { id, path, uidValidity, uidNext, highest: highestModSeq, vanished: uids };
 }

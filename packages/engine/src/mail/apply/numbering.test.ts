@@ -24,6 +24,7 @@ import type { NewEmail } from "../ops/email.ts";
 import { INBOX_ID, type MailboxId, type WriterId } from "../ops/names.ts";
 import type { Op } from "../ops/op.ts";
 import type { PlacedOp } from "../ops/placed-op.ts";
+import { mailboxChanges } from "../state/feed.ts";
 import { MailState } from "../state/state.ts";
 import { applyBlock } from "./apply.ts";
 import { runsOf } from "./target-rows.ts";
@@ -94,7 +95,7 @@ class Log {
         modSeq: modSeq.get(row),
       });
     }
-    for (const { first, last, modSeq: at } of mailbox.vanished.since(0)!)
+    for (const { first, last, modSeq: at } of mailboxChanges(state, mailbox, 0)!.vanished)
       for (let number = first; number <= last; number++) {
         if (seen.vanished.has(number)) throw new Error(`uid ${number} vanished twice`);
         seen.vanished.set(number, at);
@@ -190,9 +191,7 @@ function view(log: Log, part: number): View {
     const difference = differs(seen, model);
     if (difference) throw new Error(`${difference} in mailbox ${place} ${describePart(log.history, part)}`);
     const mailbox = state.findMailbox(MAILBOXES[place])!;
-    const { uid } = state.memberships.columns;
-    const changed = (since: number): Set<number> =>
-      new Set([...mailbox.changes.since(since)!].map((row) => uid.get(row)));
+    const changed = (since: number): Set<number> => new Set(mailboxChanges(state, mailbox, since)!.changed);
     return { seen, highest: mailbox.highestModSeq, changed };
   });
 }

@@ -3,7 +3,7 @@ import { EngineError } from "../../errors.ts";
 import { kindIn } from "../../storage/object-kinds.ts";
 import { type EmailRecord, encodeHeaderPage, encodeRowPage, type ObjectSpan } from "../contents/email-page.ts";
 import { INLINE_BYTES_MAX } from "../intake.ts";
-import { PAGE_EMAILS, type Pack, type Pages } from "../state/pages.ts";
+import { isInPages, PAGE_EMAILS, type Pack, type Pages } from "../state/pages.ts";
 import type { StoredRecord } from "../state/records.ts";
 import type { MailState } from "../state/state.ts";
 import { Packer } from "./pack.ts";
@@ -23,42 +23,110 @@ export interface EmailSource {
 /** Row pages that wait for the packs which they name. */
 const PAGES_AT_ONCE = 64;
 
-type EmailPages = Pick<Pages, "rows" | "headers" | "packs">;
+type EmailPages = Pick<Pages, "rows" | "headers" | "held" | "packs">;
 
 /**
  * Row pages, header pages and packs. New emails get pages, and their small bodies, which lie in entries and notes, a
  * place in a pack; a pack of which less than half is alive is written anew, with the row pages that name it; so are pages
- * of which a summary was made fuller. All other pages stand.
+ * of which a summary was made fuller. All other pages stand. A `sweep` writes anew all that holds something of an email
+ * that no mailbox has, and leaves that out.
  */
-export function captureEmailPages(state: MailState, source: EmailSource): (pages: PageStore) => Promise<EmailPages> {
-  const { pages: known } = state;
-  const emailRows = state.emails.rows;
+export function captureEmailPages(
+  state: MailState,
+  source: EmailSource,
+  sweep: boolean,
+): (pages: PageStore) => Promise<EmailPages> {
   const improved = source.improvedPages();
+  const plan = new PagePlan(state, sweep);
   return async (pages) => {
-    const wornOut = new Set(known.packs.filter((pack) => isWornOut(state, pack)));
-    const rows = await writeRowPages(state, source, pages, emailRows, { wornOut, improved });
-    const headers = await writeHeaderPages(state, source, pages, emailRows);
-    return { rows: rows.names, headers, packs: [...known.packs.filter((pack) => !wornOut.has(pack)), ...rows.packs] };
+    const { known } = plan;
+    const wornOut = new Set(known.packs.filter((pack) => isWornOut(state, pack, sweep)));
+    const rows = await writeRowPages(plan, source, pages, { wornOut, improved });
+    const headers = await writeHeaderPages(plan, source, pages);
+    const packs = [...known.packs.filter((pack) => !wornOut.has(pack)), ...rows.packs];
+    return { rows: rows.names, headers, held: plan.held, packs };
   };
 }
 
+/** Which emails pages are to hold, of a state that others change meanwhile: what they remove shows in the next capture. */
+class PagePlan {
+  readonly state: MailState;
+  readonly known: Pages;
+  /** As many emails as there were when this was made. */
+  readonly emailRows: number;
+  readonly emailNumbers: number;
+  /** As {@link Pages.held}. */
+  readonly held: Uint8Array;
+
+  constructor(state: MailState, sweep: boolean) {
+    this.state = state;
+    this.known = state.pages;
+    this.emailRows = state.emails.rows;
+    this.emailNumbers = state.emailNumbers;
+    this.held = new Uint8Array(Math.ceil(this.emailNumbers / 8));
+    const { number: numbers } = state.emails.columns;
+    for (let row = 0; row < this.emailRows; row++) {
+      const number = numbers.get(row);
+      const isWanted = state.isHeld(row) || (!sweep && (this.#isNew(number) || isInPages(this.known, number)));
+      if (isWanted) this.held[number >> 3]! |= 1 << (number & 7);
+    }
+  }
+
+  #isNew(number: number): boolean {
+    return number >= this.known.emailNumbers;
+  }
+
+  get pageCount(): number {
+    return Math.ceil(this.emailNumbers / PAGE_EMAILS);
+  }
+
+  /** Rows of the emails that a page is to hold, each with its place there. */
+  *emailsOf(page: number): Generator<{ readonly row: number; readonly at: number }> {
+    const first = page * PAGE_EMAILS;
+    const { number: numbers } = this.state.emails.columns;
+    for (let row = this.state.rowFrom(first); row < this.emailRows; row++) {
+      const number = numbers.get(row);
+      if (number >= first + PAGE_EMAILS) return;
+      if (this.isHeld(number)) yield { row, at: number - first };
+    }
+  }
+
+  isHeld(number: number): boolean {
+    return ((this.held[number >> 3]! >> (number & 7)) & 1) === 1;
+  }
+
+  isEmpty(page: number): boolean {
+    return this.#bytesOf(this.held, page).every((byte) => byte === 0);
+  }
+
+  /** Whether a page, as it lies in the store, holds the emails that it is to hold and no others. */
+  isAsKnown(page: number): boolean {
+    if (page * PAGE_EMAILS >= this.known.emailNumbers) return false;
+    const known = this.#bytesOf(this.known.held, page);
+    return this.#bytesOf(this.held, page).every((byte, at) => byte === (known[at] ?? 0));
+  }
+
+  #bytesOf(held: Uint8Array, page: number): Uint8Array {
+    return held.subarray((page * PAGE_EMAILS) / 8, ((page + 1) * PAGE_EMAILS) / 8);
+  }
+}
+
 async function writeRowPages(
-  state: MailState,
+  plan: PagePlan,
   source: EmailSource,
   pages: PageStore,
-  emailRows: number,
   { wornOut, improved }: { readonly wornOut: ReadonlySet<Pack>; readonly improved: ReadonlySet<number> },
 ): Promise<{ readonly names: string[]; readonly packs: readonly Pack[] }> {
-  const known = state.pages;
+  const { state, known } = plan;
   const wornNames = new Set([...wornOut].map(({ name }) => name));
-  const names = known.rows.slice(0, Math.ceil(emailRows / PAGE_EMAILS));
+  const names = known.rows.slice(0, plan.pageCount);
   const isDue = (page: number): boolean => {
     const [first, end] = [page * PAGE_EMAILS, (page + 1) * PAGE_EMAILS];
     // A lost page has no name.
     return (
-      names[page] === "" ||
+      !names[page] ||
       improved.has(page) ||
-      end > known.emailRows ||
+      !plan.isAsKnown(page) ||
       [...wornOut].some((pack) => pack.first < end && pack.end > first)
     );
   };
@@ -71,20 +139,24 @@ async function writeRowPages(
     await packer.flush();
     for (const { page, records } of waiting.splice(0)) names[page] = await pages.write("rows", encodeRowPage(records));
   };
-  for (let page = 0; page * PAGE_EMAILS < emailRows; page++) {
-    // A pack is a run of rows that no other pack has any of.
+  for (let page = 0; page < plan.pageCount; page++) {
+    if (plan.isEmpty(page)) {
+      names[page] = "";
+      continue;
+    }
+    // A pack is a run of emails that no other pack has any of.
     if (!isDue(page)) {
       await packer.flush();
       continue;
     }
     const records: EmailRecord[] = [];
-    for (let row = page * PAGE_EMAILS; row < Math.min(emailRows, (page + 1) * PAGE_EMAILS); row++) {
+    for (const { row, at } of plan.emailsOf(page)) {
       const record = await source.readRecord(state, row);
-      const at = records.push(record) - 1;
+      records[at] = record;
       if (kindIn(record.object.name) === "pack" && !mustMove(record.object)) await packer.flush();
       // What nobody holds any more is not kept for it: its place is gone when the entry or note is.
       if (!mustMove(record.object) || !state.isHeld(row)) continue;
-      await packer.add(row, record.id, await readBody(record.object), (object) => {
+      await packer.add(page * PAGE_EMAILS + at, record.id, await readBody(record.object), (object) => {
         records[at] = { ...record, object };
       });
     }
@@ -106,26 +178,25 @@ function createBodyReader(source: EmailSource): (span: ObjectSpan) => Promise<Ui
   };
 }
 
-async function writeHeaderPages(
-  state: MailState,
-  source: EmailSource,
-  pages: PageStore,
-  emailRows: number,
-): Promise<string[]> {
-  const names = state.pages.headers.slice(0, Math.ceil(emailRows / PAGE_EMAILS));
-  for (let page = 0; page * PAGE_EMAILS < emailRows; page++) {
-    if (names[page] && (page + 1) * PAGE_EMAILS <= state.pages.emailRows) continue;
+async function writeHeaderPages(plan: PagePlan, source: EmailSource, pages: PageStore): Promise<string[]> {
+  const names = plan.known.headers.slice(0, plan.pageCount);
+  for (let page = 0; page < plan.pageCount; page++) {
+    if (plan.isEmpty(page)) {
+      names[page] = "";
+      continue;
+    }
+    if (names[page] && plan.isAsKnown(page)) continue;
     const frames: Uint8Array[] = [];
-    for (let row = page * PAGE_EMAILS; row < Math.min(emailRows, (page + 1) * PAGE_EMAILS); row++)
-      frames.push(await source.readHeader(state, row));
+    for (const { row, at } of plan.emailsOf(page)) frames[at] = await source.readHeader(plan.state, row);
     names[page] = await pages.write("headers", encodeHeaderPage(frames));
   }
   return names;
 }
 
-function isWornOut(state: MailState, { first, end, count }: Pack): boolean {
+function isWornOut(state: MailState, { first, end, count }: Pack, sweep: boolean): boolean {
+  const { size, number } = state.emails.columns;
   let alive = 0;
-  for (let row = first; row < end; row++)
-    if (state.isHeld(row) && state.emails.columns.size.get(row) <= INLINE_BYTES_MAX) alive++;
-  return alive * 2 < count;
+  for (let row = state.rowFrom(first); row < state.emails.rows && number.get(row) < end; row++)
+    if (state.isHeld(row) && size.get(row) <= INLINE_BYTES_MAX) alive++;
+  return sweep ? alive < count : alive * 2 < count;
 }

@@ -1,36 +1,86 @@
 import { encode } from "cborg";
 import { Fields } from "../../bay/fields.ts";
-import type { Capture, PageStore } from "../../bay/snapshots.ts";
-import { NewerLog } from "../ops/op-codec.ts";
+import type { Capture, PageStore, Thorough } from "../../bay/snapshots.ts";
 import { CHUNK_ROWS, type Schema, type Table } from "../state/columns.ts";
-import { encodePages, type Pages, readFirstPages, readPages } from "../state/pages.ts";
-import { FIRST_EMAIL_COLUMNS, MailState } from "../state/state.ts";
+import { encodePages, type Pages, readFirstPages, readPages, readSecondPages } from "../state/pages.ts";
+import type { ReferenceIndex } from "../state/reference-index.ts";
+import { FIRST_EMAIL_COLUMNS, MailState, SECOND_EMAIL_COLUMNS } from "../state/state.ts";
 import { captureEmailPages, type EmailSource } from "./email-capture.ts";
-import { encodeState, loadFirstState, loadState } from "./state-fields.ts";
+import { type Breathe, type ShrinkLimits, shrink } from "./shrink.ts";
+import { encodeState, loadFirstState, loadSecondState, loadState } from "./state-fields.ts";
 import { captureValues } from "./value-capture.ts";
 
 /**
  * The state as a checkpoint keeps it (docs/formats/checkpoint.md): columns in pages of 4,096 rows, what is kept of
- * emails in pages of 64, and the rest in the manifest. Rows keep their numbers, so an email's page follows from its row.
+ * emails in pages of 64, and the rest in the manifest. An email's page follows from its lasting number.
  * Only pages whose content changed since the last checkpoint are written again.
  */
-const FORMAT = 2;
-/** What the first releases wrote: it is read, and the next checkpoint writes it anew. */
+const FORMAT = 3;
+/** Format 2 kept pages by row and listed what vanished; format 1 is what the first releases wrote. Both are read, and the next
+ * checkpoint writes them anew. */
+const SECOND_FORMAT = 2;
 const FIRST_FORMAT = 1;
 
 /** Copies what has changed, at once; the seals and writes come after. */
-export function captureMail(state: MailState, source: EmailSource): Capture {
+export function captureMail(
+  state: MailState,
+  source: EmailSource,
+  { covers, thorough, breathe, limits }: CaptureWish = { covers: 0, thorough: "changes" },
+): Capture {
+  const { numbering } = state.pages;
+  if (thorough !== "anew") return captureState(state, source, { sweeps: thorough === "sweep", numbering });
+  const finish = shrink(state, covers, breathe, limits);
+  const references = state.references.capture();
+  return {
+    covers: state.emails.rows,
+    numbering: covers,
+    sweeps: true,
+    async write(store) {
+      const shrunk = await finish();
+      return captureState(shrunk, source, { sweeps: true, numbering: covers, references }).write(store);
+    },
+    // Whoever goes on from it loads it.
+    commit: () => undefined,
+    abandon: () => undefined,
+  };
+}
+
+/** The entry that a checkpoint is to cover, and how thorough it is. */
+interface CaptureWish {
+  readonly covers: number;
+  readonly thorough: Thorough;
+  readonly breathe?: Breathe;
+  readonly limits?: ShrinkLimits | undefined;
+}
+
+function captureState(
+  state: MailState,
+  source: EmailSource,
+  {
+    sweeps,
+    numbering,
+    references = state.references.capture(),
+  }: {
+    readonly sweeps: boolean;
+    readonly numbering: number;
+    readonly references?: ReturnType<ReferenceIndex["capture"]>;
+  },
+): Capture {
   const memberships = captureTable(state.memberships, state.pages.memberships);
   const emails = captureTable(state.emails, state.pages.emails);
   const fields = encodeState(state);
-  const references = state.references.capture();
-  const emailPages = captureEmailPages(state, source);
+  const emailPages = captureEmailPages(state, source, sweeps);
   const values = captureValues(state, source);
-  const counts = { emailRows: state.emails.rows, membershipRows: state.memberships.rows };
-  const { numbering } = state.pages;
+  const counts = {
+    emailRows: state.emails.rows,
+    emailNumbers: state.emailNumbers,
+    membershipRows: state.memberships.rows,
+  };
   let pages: Omit<Pages, "covers"> | undefined;
   return {
     covers: counts.emailRows,
+    numbering,
+    sweeps,
     async write(store) {
       pages = {
         ...counts,
@@ -85,15 +135,26 @@ interface Body {
   readonly pages: Pages;
 }
 
-/** Throws RangeError; NewerLog where a newer program left something out that this one counts upon. */
+interface Reads {
+  readonly pages: (fields: Fields, covers: number) => Pages;
+  readonly state: (state: MailState, fields: Fields) => void;
+  readonly emailColumns?: number;
+}
+const READS: ReadonlyMap<number, Reads> = new Map<number, Reads>([
+  [FORMAT, { pages: readPages, state: loadState }],
+  [SECOND_FORMAT, { pages: readSecondPages, state: loadSecondState, emailColumns: SECOND_EMAIL_COLUMNS }],
+  [FIRST_FORMAT, { pages: readFirstPages, state: loadFirstState, emailColumns: FIRST_EMAIL_COLUMNS }],
+]);
+
+/** Throws RangeError. */
 function readBody(body: Uint8Array, covers: number): Body {
   const fields = Fields.decode(body);
   const format = fields.integer();
-  if (format !== FORMAT && format !== FIRST_FORMAT) throw new RangeError("checkpoint of an unknown format");
+  const reads = READS.get(format);
+  if (!reads) throw new RangeError("checkpoint of an unknown format");
   const state = fields.nested();
-  const pages = (format === FORMAT ? readPages : readFirstPages)(fields.nested(), covers);
+  const pages = reads.pages(fields.nested(), covers);
   fields.end();
-  if (pages.numbering !== 0) throw new NewerLog();
   return { format, state, pages };
 }
 
@@ -111,27 +172,32 @@ export async function loadMail(
   breathe: () => Promise<void> = () => Promise.resolve(),
 ): Promise<MailState> {
   const { format, state: fields, pages } = readBody(body, covers);
-  const isFirst = format === FIRST_FORMAT;
+  const reads = READS.get(format)!;
   const state = new MailState();
   const [memberships, emails] = await Promise.all([
     Promise.all(pages.memberships.map((name) => store.read("columns", name))),
     Promise.all(pages.emails.map((name) => store.read("columns", name))),
   ]);
   loadTable(state.memberships, pages.membershipRows, memberships);
-  loadTable(state.emails, pages.emailRows, emails, isFirst ? FIRST_EMAIL_COLUMNS : undefined);
-  if (isFirst) loadFirstState(state, fields);
-  else loadState(state, fields);
+  loadTable(state.emails, pages.emailRows, emails, reads.emailColumns);
+  reads.state(state, fields);
+  state.emailNumbers = pages.emailNumbers;
   state.tailStart = pages.emailRows;
   state.adoptPages(pages);
   await state.index(breathe);
-  if (isFirst) upgrade(state);
+  if (format !== FORMAT) upgrade(state, format);
   return state;
 }
 
-/** What checkpoints of format 1 don't tell: all that is shown was shown from the beginning. The next checkpoint writes it. */
-function upgrade(state: MailState): void {
-  const { made } = state.emails.columns;
-  for (let email = 0; email < state.emails.rows; email++) if (state.isShown(email)) made.set(email, 1);
+/** What older checkpoints don't tell: lasting numbers were rows, and in the first format all that is shown was shown from the
+ * beginning. The next checkpoint writes it; a later one sweeps what was removed before. */
+function upgrade(state: MailState, format: number): void {
+  const { made, number } = state.emails.columns;
+  for (let email = 0; email < state.emails.rows; email++) {
+    number.set(email, email);
+    if (format === FIRST_FORMAT && state.isShown(email)) made.set(email, 1);
+    if (!state.isHeld(email) && state.sweep.due === undefined) state.sweep.noteRemoval(state.pages.covers);
+  }
   for (let chunk = 0; chunk < state.emails.chunkCount; chunk++) state.emails.dirty.add(chunk);
 }
 

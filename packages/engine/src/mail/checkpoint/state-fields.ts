@@ -14,8 +14,9 @@ export function encodeState(state: MailState): unknown[] {
     state.keywords.all.slice(1).map((keywords) => [keywords]),
     state.mailboxes.map((mailbox) => [
       mailbox.id,
-      mailbox.path,
-      mailbox.wantedPath,
+      // Of one that is gone nothing is kept that its owner wrote.
+      mailbox.gone ? "" : mailbox.path,
+      mailbox.gone ? "" : mailbox.wantedPath,
       mailbox.pathWritten,
       mailbox.type,
       mailbox.specialUse ?? null,
@@ -26,8 +27,7 @@ export function encodeState(state: MailState): unknown[] {
       mailbox.uidNext,
       mailbox.highestModSeq,
       mailbox.gone,
-      mailbox.vanished.floor,
-      mailbox.vanished.ranges.map(({ first, last, modSeq }) => [first, last, modSeq]),
+      mailbox.burnt.ranges.map(({ first, last, modSeq }) => [first, last, modSeq]),
     ]),
     [...state.subscriptions],
     [state.modSeq, state.uidValidity, state.epoch, state.pathWrites, state.begun, state.lastCondemn, state.lastForget],
@@ -38,6 +38,7 @@ export function encodeState(state: MailState): unknown[] {
     [...state.streams].map(([name, { highest, missing }]) => [name, highest, [...missing]]),
     [[...state.slots.names], state.slots.entry],
     state.requires,
+    [state.floor, state.numbering, state.sweep.covers, state.sweep.first, state.sweep.last],
     state.lastingNames.entries().map(([row, { writer, sequence, index }]) => [row, writer, sequence, index]),
     state.records.types().map(([type, changed, floor]) => [type, changed, floor]),
     [...state.records.all()].map(({ type, id, modSeq, value }) => [type, id, modSeq, encodeValue(value)]),
@@ -52,16 +53,42 @@ function encodeValue(value: RecordValue | undefined): unknown {
 
 /** Throws RangeError on anything that {@link encodeState} does not make; NewerLog for what a newer program made. */
 export function loadState(state: MailState, fields: Fields): void {
-  loadBeginning(state, fields, readMailbox);
+  loadBeginning(state, fields, readMailbox(readBurnt));
+  loadChanged(state, fields);
+  loadEnd(state, fields);
+  loadRequires(state, fields);
+  const numbers = fields.nested();
+  state.floor = numbers.integer();
+  state.numbering = numbers.integer();
+  Object.assign(state.sweep, { covers: numbers.integer(), first: numbers.integer(), last: numbers.integer() });
+  numbers.end();
+  loadRecords(state, fields);
+}
+
+/** The state of a checkpoint of format 2. Throws as {@link loadState}. */
+export function loadSecondState(state: MailState, fields: Fields): void {
+  loadBeginning(state, fields, readMailbox(skipVanished));
+  loadChanged(state, fields);
+  loadEnd(state, fields);
+  loadRequires(state, fields);
+  loadRecords(state, fields);
+}
+
+function loadChanged(state: MailState, fields: Fields): void {
   const changed = fields.nested();
   state.changed.email = changed.integer();
   state.changed.mailbox = changed.integer();
   state.changed.thread = changed.integer();
   state.changed.delivery = changed.integer();
   changed.end();
-  loadEnd(state, fields);
+}
+
+function loadRequires(state: MailState, fields: Fields): void {
   state.requires = fields.integer();
   if (state.requires > LOG_VERSION) throw new NewerLog();
+}
+
+function loadRecords(state: MailState, fields: Fields): void {
   for (const [row, name] of fields.list((item) => [item.integer(), readName(item)] as const))
     state.lastingNames.give(row, name);
   const types = fields.list((type) => [type.text(), type.integer(), type.integer()] as const);
@@ -113,25 +140,29 @@ function loadEnd(state: MailState, fields: Fields): void {
   state.slots = { names: slots.texts(), entry: slots.integer() };
 }
 
-function readMailbox(item: Fields): LoadMailbox {
-  const id = item.text() as MailboxId;
-  const [path, wantedPath, pathWritten] = [item.text(), item.text(), item.integer()];
-  const type = item.text() as MailboxType;
-  const specialUse = item.optional((f) => f.text() as SpecialUse);
-  const [sortOrder, made, propsModSeq] = [item.integer(), item.integer(), item.integer()];
-  const load = readNumbers(item);
-  return (state) => {
-    const mailbox = state.addMailbox(id, path, { specialUse, type });
-    Object.assign(mailbox, { wantedPath, pathWritten, sortOrder, made, propsModSeq });
-    load(mailbox);
+type ReadRanges = (item: Fields) => (mailbox: Mailbox) => void;
+
+const readMailbox =
+  (readRanges: ReadRanges) =>
+  (item: Fields): LoadMailbox => {
+    const id = item.text() as MailboxId;
+    const [path, wantedPath, pathWritten] = [item.text(), item.text(), item.integer()];
+    const type = item.text() as MailboxType;
+    const specialUse = item.optional((f) => f.text() as SpecialUse);
+    const [sortOrder, made, propsModSeq] = [item.integer(), item.integer(), item.integer()];
+    const load = readNumbers(item, readRanges);
+    return (state) => {
+      const mailbox = state.addMailbox(id, path, { specialUse, type });
+      Object.assign(mailbox, { wantedPath, pathWritten, sortOrder, made, propsModSeq });
+      load(mailbox);
+    };
   };
-}
 
 function readFirstMailbox(item: Fields): LoadMailbox {
   const id = item.text() as MailboxId;
   const [path, wantedPath, pathWritten] = [item.text(), item.text(), item.integer()];
   const specialUse = item.optional((f) => f.text() as SpecialUse);
-  const load = readNumbers(item);
+  const load = readNumbers(item, skipVanished);
   return (state) => {
     const mailbox = state.addMailbox(id, path, { specialUse });
     Object.assign(mailbox, { wantedPath, pathWritten, made: 1, propsModSeq: 1 });
@@ -139,15 +170,31 @@ function readFirstMailbox(item: Fields): LoadMailbox {
   };
 }
 
-function readNumbers(item: Fields): (mailbox: Mailbox) => void {
+function readNumbers(item: Fields, readRanges: ReadRanges): (mailbox: Mailbox) => void {
   const [uidValidity, uidNext, highestModSeq, gone] = [item.integer(), item.integer(), item.integer(), item.boolean()];
-  const floor = item.integer();
-  const ranges = item.list((range) => [range.integer(), range.integer(), range.integer()] as const);
+  const loadRanges = readRanges(item);
   return (mailbox) => {
     Object.assign(mailbox, { uidValidity, uidNext, highestModSeq, gone });
-    for (const [first, last, modSeq] of ranges) mailbox.vanished.add(first, last, modSeq);
-    mailbox.vanished.floor = floor;
+    loadRanges(mailbox);
   };
+}
+
+function readBurnt(item: Fields): (mailbox: Mailbox) => void {
+  const ranges = readUidRanges(item);
+  return ({ burnt }) => {
+    for (const [first, last, modSeq] of ranges) burnt.add({ first, last, modSeq });
+  };
+}
+
+/** What older checkpoints list of expunged messages stands in their rows too. */
+function skipVanished(item: Fields): () => void {
+  item.integer();
+  readUidRanges(item);
+  return () => undefined;
+}
+
+function readUidRanges(item: Fields): (readonly [number, number, number])[] {
+  return item.list((range) => [range.integer(), range.integer(), range.integer()] as const);
 }
 
 function readName(item: Fields): MembershipName {

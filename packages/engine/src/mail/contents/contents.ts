@@ -21,7 +21,6 @@ import type { GetOptions, ObjectStore } from "../../storage/object-store.ts";
 import type { Message } from "../mailbox-view.ts";
 import type { Op } from "../ops/op.ts";
 import type { Outcome } from "../ops/outcome.ts";
-import { PAGE_EMAILS } from "../state/pages.ts";
 import type { StoredRecord, ValuePlace } from "../state/records.ts";
 import type { MailState } from "../state/state.ts";
 import type { Breathe } from "./digest.ts";
@@ -65,13 +64,13 @@ export class Contents {
   readonly #catchUp: () => Promise<void>;
   readonly #stopKeeping: () => void;
   readonly #entries = new SharedCache<number, OpenEntry>();
-  readonly #rowPages = new SharedCache<string, readonly OpenRecord[]>();
-  readonly #headerPages = new SharedCache<string, readonly OpenHeader[]>();
+  readonly #rowPages = new SharedCache<string, readonly (OpenRecord | undefined)[]>();
+  readonly #headerPages = new SharedCache<string, readonly (OpenHeader | undefined)[]>();
   /** What stands before the first segment of large bodies, by their objects' names: who fetches one in pieces reads it
    * once. */
   readonly #beginnings = new SharedCache<string, Uint8Array>();
 
-  /** What a repair found of emails whose pages are lost. */
+  /** What a repair found of emails whose pages are lost, by their lasting numbers. */
   readonly #rebuilt = new Map<number, BroughtRecord>();
   readonly #full: FullSummaries;
 
@@ -107,8 +106,8 @@ export class Contents {
   }
 
   /** Stands in for an email's lost page until a checkpoint writes that anew. */
-  rebuild(email: number, record: EmailRecord, header: Uint8Array): void {
-    this.#rebuilt.set(email, new BroughtRecord(record, new OpenHeader(header)));
+  rebuild(number: number, record: EmailRecord, header: Uint8Array): void {
+    this.#rebuilt.set(number, new BroughtRecord(record, new OpenHeader(header)));
   }
 
   /** A checkpoint has written them. */
@@ -144,13 +143,14 @@ export class Contents {
   /** Makes the email's summary full, for the next checkpoint to write, if its page holds one of an older format and its body
    * is whole. Resolves with whether it waits for that checkpoint. Errors: `unavailable`; `corrupt` if its page is damaged. */
   async fillSummary(state: MailState, email: number): Promise<boolean> {
+    if (!state.isHeld(email)) return false;
     const { id, summary } = (await this.#openRecord(state, email)).record;
     if (!isFirstSummary(summary)) {
       this.#full.settle(hexText(id));
       return false;
     }
-    const made = state.isHeld(email) ? await this.#makeFull(state, email) : undefined;
-    if (made) this.#full.wait(hexText(id), email, made.encoded);
+    const made = await this.#makeFull(state, email);
+    if (made) this.#full.wait(hexText(id), state.placeInPages(email).page, made.encoded);
     return made !== undefined;
   }
 
@@ -160,7 +160,7 @@ export class Contents {
 
   /** Row pages of which a record says more than the page does. */
   improvedPages(): ReadonlySet<number> {
-    return new Set(this.#full.waitingEmails().map((email) => Math.floor(email / PAGE_EMAILS)));
+    return new Set(this.#full.waitingPages());
   }
 
   /** The header blocks of these messages, in order; `Summary.headerWhole` says whether that is all of one. */
@@ -185,9 +185,8 @@ export class Contents {
     if (first) return this.#body(record, first, size);
     // A checkpoint may have moved it since the record was read.
     await this.#catchUp();
-    // A view that is days old may show what was expunged, and collected since.
-    if (state === this.#bay.state && !state.isHeld(email)) throw new EngineError("expunged", "the message is gone");
-    return this.openStored(await this.readRecord(state, email), size);
+    const there = this.#present(state, email);
+    return this.openStored(await this.readRecord(there.state, there.email), size);
   }
 
   /** The body that lies where `record` says. Throws EngineError `corrupt`. */
@@ -277,16 +276,45 @@ export class Contents {
     return summary ? { ...record, summary } : record;
   }
 
-  async #openRecord(state: MailState, email: number): Promise<OpenRecord> {
-    const rebuilt = this.#rebuilt.get(email);
+  /** An email of a state that may be an older one, in the present state. A view that is days old may show what was expunged,
+   * and collected since: throws EngineError `expunged`. */
+  #present(state: MailState, email: number): { readonly state: MailState; readonly email: number } {
+    const now = this.#bay.state;
+    const row = now === state ? email : now.findEmail(state.emails.columns.id.getId(email));
+    if (row === undefined || !now.isHeld(row)) throw new EngineError("expunged", "the message is gone");
+    return { state: now, email: row };
+  }
+
+  /** What `read` gives of an email; where it lies otherwise by now, from there. */
+  async #readPresent<T>(
+    state: MailState,
+    email: number,
+    read: (state: MailState, email: number) => Promise<T>,
+  ): Promise<T> {
+    try {
+      return await read(state, email);
+    } catch (error) {
+      if (!(error instanceof EngineError && error.code === "corrupt")) throw error;
+      const there = this.#present(state, email);
+      if (there.state === state) throw error;
+      return read(there.state, there.email);
+    }
+  }
+
+  #openRecord(state: MailState, email: number): Promise<OpenRecord> {
+    return this.#readPresent(state, email, (...of) => this.#findRecord(...of));
+  }
+
+  async #findRecord(state: MailState, email: number): Promise<OpenRecord> {
+    const rebuilt = this.#findRebuilt(state, email);
     if (rebuilt) return rebuilt;
     const brought = await this.#broughtBy(state, email);
     if (brought) return brought;
-    return this.#inPage(this.#rowPages, state.pages.rows, email, async (name) => {
+    return this.#inPage(this.#rowPages, "rows", state, email, async (name) => {
       const page = await this.#pageStore.read("rows", name);
-      const value = decodeRowPage(page).map((record) => new OpenRecord(record));
+      const value = decodeRowPage(page).map((record) => record && new OpenRecord(record));
       const wipe = (): void => {
-        for (const record of value) record.wipe();
+        for (const record of value) record?.wipe();
       };
       const bytes = page.length * DECODED_WEIGHT;
       page.fill(0);
@@ -299,16 +327,20 @@ export class Contents {
     return (await this.#openHeader(state, email)).frame;
   }
 
-  async #openHeader(state: MailState, email: number): Promise<OpenHeader> {
-    const rebuilt = this.#rebuilt.get(email);
+  #openHeader(state: MailState, email: number): Promise<OpenHeader> {
+    return this.#readPresent(state, email, (...of) => this.#findHeader(...of));
+  }
+
+  async #findHeader(state: MailState, email: number): Promise<OpenHeader> {
+    const rebuilt = this.#findRebuilt(state, email);
     if (rebuilt) return rebuilt.header;
     const brought = await this.#broughtBy(state, email);
     if (brought) return brought.header;
-    return this.#inPage(this.#headerPages, state.pages.headers, email, async (name) => {
+    return this.#inPage(this.#headerPages, "headers", state, email, async (name) => {
       const page = await this.#pageStore.read("headers", name);
-      const value = decodeHeaderPage(page).map((frame) => new OpenHeader(frame));
+      const value = decodeHeaderPage(page).map((frame) => frame && new OpenHeader(frame));
       const wipe = (): void => {
-        for (const { frame } of value) frame.fill(0);
+        for (const header of value) header?.frame.fill(0);
       };
       return { value, bytes: page.length * DECODED_WEIGHT, wipe };
     });
@@ -318,27 +350,35 @@ export class Contents {
   #findKept(state: MailState, email: number): OpenRecord | undefined {
     const tail = state.tailOf(email);
     if (tail) return this.#entries.peek(tail.entry)?.find(tail);
-    const name = state.pages.rows[Math.floor(email / PAGE_EMAILS)];
-    return name === undefined ? undefined : this.#rowPages.peek(name)?.[email % PAGE_EMAILS];
+    const { page, at } = state.placeInPages(email);
+    const name = state.pages.rows[page];
+    return name ? this.#rowPages.peek(name)?.[at] : undefined;
   }
 
   #findKeptHeader(state: MailState, email: number): OpenHeader | undefined {
     const tail = state.tailOf(email);
     if (tail) return this.#entries.peek(tail.entry)?.find(tail)?.header;
-    const name = state.pages.headers[Math.floor(email / PAGE_EMAILS)];
-    return name === undefined ? undefined : this.#headerPages.peek(name)?.[email % PAGE_EMAILS];
+    const { page, at } = state.placeInPages(email);
+    const name = state.pages.headers[page];
+    return name ? this.#headerPages.peek(name)?.[at] : undefined;
+  }
+
+  #findRebuilt(state: MailState, email: number): BroughtRecord | undefined {
+    return this.#rebuilt.size > 0 ? this.#rebuilt.get(state.emails.columns.number.get(email)) : undefined;
   }
 
   async #inPage<T>(
-    cache: SharedCache<string, readonly T[]>,
-    names: readonly string[],
+    cache: SharedCache<string, readonly (T | undefined)[]>,
+    group: "rows" | "headers",
+    state: MailState,
     email: number,
-    read: (name: string) => Promise<Weighed<readonly T[]>>,
+    read: (name: string) => Promise<Weighed<readonly (T | undefined)[]>>,
   ): Promise<T> {
-    const name = names[Math.floor(email / PAGE_EMAILS)];
-    const value = name === undefined ? undefined : (await cache.get(name, () => read(name)))[email % PAGE_EMAILS];
-    if (value === undefined) throw new EngineError("corrupt", "a message is in no page and no entry");
-    return value;
+    const { page, at } = state.placeInPages(email);
+    const name = state.pages[group][page];
+    const value = name ? (await cache.get(name, () => read(name)))[at] : undefined;
+    if (value !== undefined) return value;
+    throw new EngineError("corrupt", "a message is in no page and no entry");
   }
 
   /** What a log entry brought of an email which is in no page yet. */

@@ -51,7 +51,7 @@ test("what waits is wiped with the account", async () => {
   const full = new FullSummaries(undefined);
   const waiting = Uint8Array.of(1, 2, 3);
   full.wait("a", 65, waiting);
-  expect([full.findWaiting("a"), full.waitingEmails()]).toEqual([waiting, [65]]);
+  expect([full.findWaiting("a"), full.waitingPages()]).toEqual([waiting, [65]]);
   full.dispose();
   expect([...waiting]).toEqual([0, 0, 0]);
   expect(full.findWaiting("a")).toBeUndefined();

@@ -20,7 +20,7 @@ interface MadeSummary {
 export class FullSummaries {
   readonly #breathe: Breathe;
   readonly #made = new SharedCache<string, MadeSummary>();
-  readonly #waiting = new Map<string, { readonly email: number; readonly encoded: Uint8Array }>();
+  readonly #waiting = new Map<string, { readonly page: number; readonly encoded: Uint8Array }>();
   /** Emails whose bodies are damaged: they are not tried again while the account is open. */
   readonly #damaged = new Set<string>();
 
@@ -65,9 +65,9 @@ export class FullSummaries {
     return { encoded, summary: decodeSummary(encoded) };
   }
 
-  /** The next checkpoint is to write it. `email`: its row. */
-  wait(id: string, email: number, encoded: Uint8Array): void {
-    this.#waiting.set(id, { email, encoded });
+  /** The next checkpoint is to write it, into this row page. */
+  wait(id: string, page: number, encoded: Uint8Array): void {
+    this.#waiting.set(id, { page, encoded });
   }
 
   /** A page holds it now. */
@@ -79,8 +79,8 @@ export class FullSummaries {
     return this.#waiting.get(id)?.encoded;
   }
 
-  /** Rows of emails for which a summary waits. */
-  waitingEmails(): number[] {
-    return [...this.#waiting.values()].map(({ email }) => email);
+  /** Row pages for which a summary waits. */
+  waitingPages(): number[] {
+    return [...this.#waiting.values()].map(({ page }) => page);
   }
 }

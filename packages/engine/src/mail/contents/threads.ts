@@ -78,23 +78,24 @@ export class Threads {
     const found = new Map<string, Uint8Array>();
     await Promise.all(
       [...keys].map(async (key) => {
-        const row = await this.#findRow(key);
+        const number = await this.#findNumber(key);
         const { state } = this.#bay;
-        if (row !== undefined && row < state.emails.rows) found.set(key, state.threadOf(row));
+        const row = number === undefined ? undefined : state.findNumber(number);
+        if (row !== undefined) found.set(key, state.threadOf(row));
       }),
     );
     return found;
   }
 
-  async #findRow(key: string): Promise<number | undefined> {
+  async #findNumber(key: string): Promise<number | undefined> {
     const { references } = this.#bay.state;
     const recent = references.findRecent(key);
     if (recent !== undefined) return recent;
     const hash = keyBytes(key);
     for (const run of references.runs) {
       const page = findPage(run, hash);
-      const row = page && findEntry(await this.#page(page.name), hash);
-      if (row !== undefined) return row;
+      const number = page && findEntry(await this.#page(page.name), hash);
+      if (number !== undefined) return number;
     }
     return undefined;
   }

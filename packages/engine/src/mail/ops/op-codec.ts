@@ -118,7 +118,11 @@ function fieldsOf(op: Op): unknown[] {
     case "expunge":
       return [op.mailbox, encodeRuns(op.targets)];
     case "checkpoint":
-      return [op.covers, op.manifest, op.emailRows, op.startedAt];
+      return [
+        ...[op.covers, op.manifest, op.emailRows, op.startedAt],
+        // As older programs know it, where they would not miss anything.
+        ...(op.numbering || op.sweeps ? [op.numbering ?? 0, op.sweeps ?? false] : []),
+      ];
     case "condemn":
       return [op.names, op.listed];
     case "forget":
@@ -314,6 +318,7 @@ function readOp(kind: OpKind, fields: Fields): Op {
         manifest: fields.bytes(),
         emailRows: fields.integer(),
         startedAt: fields.integer(),
+        ...(fields.isAtEnd ? {} : { numbering: fields.integer(), sweeps: fields.boolean() }),
       };
     case "condemn":
       return { kind, names: fields.texts(), listed: fields.integer() };

@@ -44,6 +44,10 @@ export type Op =
       readonly manifest: Uint8Array;
       readonly emailRows: number;
       readonly startedAt: number;
+      /** The numbering of rows that it keeps to: what the checkpoint covered that began it. */
+      readonly numbering?: number;
+      /** Nothing is left in pages and packs of what was removed by then. */
+      readonly sweeps?: boolean;
     }
   /** Objects that nothing names any more, as of position `listed`: they are deleted a day later. */
   | { readonly kind: "condemn"; readonly names: readonly string[]; readonly listed: number }
@@ -70,7 +74,7 @@ export type OpKind = Op["kind"];
 export type OpOf<K extends OpKind> = Op & { readonly kind: K };
 
 /** The version of the log that this program knows. */
-export const LOG_VERSION = 1;
+export const LOG_VERSION = 2;
 
 /** Emails, each into one mailbox or several, at once. One whose mailboxes are all gone is left out; if all are, the op is
  * refused. */

@@ -135,6 +135,16 @@ export class Table<S extends Schema> {
     return this.#rows;
   }
 
+  /** A table of the same rows, of which none counts as written. */
+  copy(): Table<S> {
+    const copy = new Table(this.schema);
+    copy.#rows = this.#rows;
+    copy.#room = this.#room;
+    for (const name of Object.keys(this.schema))
+      copy.columns[name]!.chunks.push(...this.columns[name]!.chunks.map((chunk) => chunk.slice()));
+    return copy;
+  }
+
   /** Adds a row of zeros and returns its number. */
   add(): number {
     const row = this.#rows++;

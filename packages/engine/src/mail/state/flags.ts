@@ -39,11 +39,15 @@ export function checkFlags(flags: readonly string[]): void {
     throw new EngineError("invalid", "too many keywords, or too long ones");
 }
 
-/** Interned keyword sets; number 0 is the empty set. A keyword keeps the case in which the account first saw it. */
+/** Interned keyword sets; number 0 is the empty set. A keyword keeps the case in which it was first written for as long as
+ * some message carries it: what nobody carries any more may be left out by a checkpoint, so it must decide nothing. */
 export class KeywordSets {
   readonly #sets: (readonly string[])[] = [[]];
   readonly #numberByText = new Map<string, number>([["", 0]]);
-  readonly #spelling = new Map<string, string>();
+  /** How many messages carry each set. */
+  readonly #carried: number[] = [0];
+  /** Of each keyword in use, in lower case: its spelling, and how many of the carried sets have it. */
+  readonly #inUse = new Map<string, { readonly spelling: string; sets: number }>();
 
   /** The set's keywords, sorted. */
   get(number: number): readonly string[] {
@@ -57,21 +61,44 @@ export class KeywordSets {
 
   number(keywords: readonly string[]): number {
     if (keywords.length === 0) return 0;
-    const spelled = [...new Set(keywords.map((keyword) => this.#spell(keyword)))].sort();
+    const spelled = this.#spell(keywords);
     const text = spelled.join(" ");
     const known = this.#numberByText.get(text);
     if (known !== undefined) return known;
     this.#sets.push(spelled);
+    this.#carried.push(0);
     this.#numberByText.set(text, this.#sets.length - 1);
     return this.#sets.length - 1;
   }
 
-  #spell(keyword: string): string {
-    const folded = keyword.toLowerCase();
-    const known = this.#spelling.get(folded);
-    if (known !== undefined) return known;
-    this.#spelling.set(folded, keyword);
-    return keyword;
+  /** Messages that carry the set are `by` more. */
+  count(number: number, by: 1 | -1): void {
+    if (number === 0) return;
+    const before = this.#carried[number]!;
+    this.#carried[number] = before + by;
+    if (before === 0) for (const keyword of this.#sets[number]!) this.#use(keyword);
+    if (before + by === 0) for (const keyword of this.#sets[number]!) this.#endUse(keyword.toLowerCase());
+  }
+
+  #use(keyword: string): void {
+    const known = this.#inUse.get(keyword.toLowerCase());
+    if (known) known.sets++;
+    else this.#inUse.set(keyword.toLowerCase(), { spelling: keyword, sets: 1 });
+  }
+
+  #endUse(folded: string): void {
+    const known = this.#inUse.get(folded);
+    if (known && --known.sets === 0) this.#inUse.delete(folded);
+  }
+
+  /** Each once, in the case that it is known by. */
+  #spell(keywords: readonly string[]): string[] {
+    const spelled = new Map<string, string>();
+    for (const keyword of keywords) {
+      const folded = keyword.toLowerCase();
+      if (!spelled.has(folded)) spelled.set(folded, this.#inUse.get(folded)?.spelling ?? keyword);
+    }
+    return [...spelled.values()].sort();
   }
 }
 

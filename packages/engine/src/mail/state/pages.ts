@@ -14,10 +14,15 @@ export interface Pages {
   /** Column pages, chunk by chunk. */
   readonly memberships: readonly string[];
   readonly emails: readonly string[];
-  /** Row pages and header pages of the first `emailRows` emails, each of {@link PAGE_EMAILS}. */
+  /** Row pages and header pages of emails by their lasting numbers, {@link PAGE_EMAILS} in each; "" for one that holds none,
+   * or is lost. */
   readonly rows: readonly string[];
   readonly headers: readonly string[];
+  /** Which emails these hold: a bit for each lasting number, the lowest first. */
+  readonly held: Uint8Array;
+  /** Rows of emails, and the lasting number of the next. */
   readonly emailRows: number;
+  readonly emailNumbers: number;
   readonly membershipRows: number;
   readonly references: readonly Run[];
   readonly packs: readonly Pack[];
@@ -28,7 +33,7 @@ export interface Pages {
   readonly others: Readonly<Record<string, readonly string[]>>;
 }
 
-/** A pack holds the small bodies of emails from row `first` up to, not including, `end`: `count` of them. */
+/** A pack holds the small bodies of emails from lasting number `first` up to, not including, `end`: `count` of them. */
 export interface Pack {
   readonly name: string;
   readonly first: number;
@@ -43,7 +48,9 @@ export const NO_PAGES: Pages = {
   emails: [],
   rows: [],
   headers: [],
+  held: new Uint8Array(0),
   emailRows: 0,
+  emailNumbers: 0,
   membershipRows: 0,
   references: [],
   packs: [],
@@ -58,7 +65,9 @@ export function encodePages(pages: Omit<Pages, "covers">): unknown[] {
   return [
     pages.numbering,
     pages.emailRows,
+    pages.emailNumbers,
     pages.membershipRows,
+    pages.held,
     GROUPS.map((group) => [group, pages[group]]),
     pages.references.map((run) => [run.entries, run.pages.map(({ name, first }) => [name, first])]),
     pages.packs.map(({ name, first, end, count }) => [name, first, end, count]),
@@ -68,11 +77,40 @@ export function encodePages(pages: Omit<Pages, "covers">): unknown[] {
 
 /** Throws RangeError on anything that {@link encodePages} does not make. */
 export function readPages(fields: Fields, covers: number): Pages {
-  const numbers = { numbering: fields.integer(), emailRows: fields.integer(), membershipRows: fields.integer() };
+  const numbers = {
+    numbering: fields.integer(),
+    emailRows: fields.integer(),
+    emailNumbers: fields.integer(),
+    membershipRows: fields.integer(),
+    held: fields.bytes().slice(),
+  };
+  return { covers, ...numbers, ...readGroups(fields) };
+}
+
+/** The same of a checkpoint of format 2: lasting numbers were rows, and pages held all emails. Throws RangeError. */
+export function readSecondPages(fields: Fields, covers: number): Pages {
+  const [numbering, emailRows, membershipRows] = [fields.integer(), fields.integer(), fields.integer()];
+  return { covers, numbering, membershipRows, ...allHeld(emailRows), ...readGroups(fields) };
+}
+
+function allHeld(emailRows: number): Pick<Pages, "emailRows" | "emailNumbers" | "held"> {
+  const held = new Uint8Array(Math.ceil(emailRows / 8)).fill(255);
+  if (emailRows % 8 > 0) held[held.length - 1] = 2 ** (emailRows % 8) - 1;
+  return { emailRows, emailNumbers: emailRows, held };
+}
+
+/** Whether row pages and header pages hold the email of this lasting number. */
+export function isInPages({ held }: Pages, number: number): boolean {
+  return (((held[number >> 3] ?? 0) >> (number & 7)) & 1) === 1;
+}
+
+function readGroups(
+  fields: Fields,
+): Omit<Pages, "covers" | "numbering" | "emailRows" | "emailNumbers" | "membershipRows" | "held"> {
   const groups = Object.fromEntries(fields.list((group) => [group.text(), group.texts()] as const));
   const [memberships = [], emails = [], rows = [], headers = []] = GROUPS.map((group) => groups[group]);
   const others = Object.fromEntries(Object.entries(groups).filter(([name]) => !GROUPS.some((known) => known === name)));
-  const known = { covers, ...numbers, memberships, emails, rows, headers, others };
+  const known = { memberships, emails, rows, headers, others };
   const [references, packs] = [readReferences(fields), readPacks(fields)];
   const values = fields.list((page) => ({
     type: page.text(),
@@ -86,14 +124,11 @@ export function readPages(fields: Fields, covers: number): Pages {
 
 /** The same of a checkpoint of format 1. Throws RangeError. */
 export function readFirstPages(fields: Fields, covers: number): Pages {
+  const [memberships, emails, rows, headers] = [fields.texts(), fields.texts(), fields.texts(), fields.texts()];
   const pages = {
     ...NO_PAGES,
-    covers,
-    memberships: fields.texts(),
-    emails: fields.texts(),
-    rows: fields.texts(),
-    headers: fields.texts(),
-    emailRows: fields.integer(),
+    ...{ covers, memberships, emails, rows, headers },
+    ...allHeld(fields.integer()),
     membershipRows: fields.integer(),
     references: readReferences(fields),
     packs: readPacks(fields),
@@ -120,7 +155,7 @@ function readPacks(fields: Fields): Pack[] {
 
 /** The names of all objects that the pages are. */
 export function* namesIn(pages: Pages): Generator<string> {
-  for (const group of GROUPS) yield* pages[group];
+  for (const group of GROUPS) for (const name of pages[group]) if (name !== "") yield name;
   for (const names of Object.values(pages.others)) yield* names;
   for (const run of pages.references) for (const { name } of run.pages) yield name;
   for (const { name } of pages.packs) yield name;

@@ -5,7 +5,7 @@ import { concat, hash } from "../../crypto/primitives.ts";
  * Message-ids, by hash, to the first email that has or names them: what threads are found by. It is not resident: what
  * checkpoints cover lies in *runs*, read only when mail is taken in; what came since is a small map.
  *
- * A run is a list of (hash 8, email row 4), ascending by hash, cut into pages. Each checkpoint adds one; runs that are
+ * A run is a list of (hash 8, email number 4), ascending by hash, cut into pages. Each checkpoint adds one; runs that are
  * not at least twice as long as the next are merged with it. So there are few, and an entry is written again only when
  * its run doubles.
  */
@@ -29,10 +29,10 @@ export class ReferenceIndex {
   readonly #recent = new Map<string, number>();
 
   /** Notes the ids (hashes, 8 bytes each) of an email; those known already keep their first. */
-  add(ids: Uint8Array, row: number): void {
+  add(ids: Uint8Array, number: number): void {
     for (let at = 0; at + HASH_BYTES <= ids.length; at += HASH_BYTES) {
       const key = idKey(ids, at);
-      if (!this.#recent.has(key)) this.#recent.set(key, row);
+      if (!this.#recent.has(key)) this.#recent.set(key, number);
     }
   }
 
@@ -40,10 +40,10 @@ export class ReferenceIndex {
     return this.#recent.get(key);
   }
 
-  /** Emails before row `start` are in `runs` now. */
+  /** Emails of lasting numbers below `start` are in `runs` now. */
   adopt(runs: readonly Run[], start: number): void {
     this.runs = runs;
-    for (const [key, row] of this.#recent) if (row < start) this.#recent.delete(key);
+    for (const [key, number] of this.#recent) if (number < start) this.#recent.delete(key);
   }
 
   /** What a checkpoint writes, copied now: resolves with the runs that hold all up to now. */
@@ -86,7 +86,7 @@ export function findPage({ pages }: Run, hash: Uint8Array): RunPage | undefined 
   return pages[low - 1];
 }
 
-/** The email row that a page gives for a hash. */
+/** The email number that a page gives for a hash. */
 export function findEntry(page: Uint8Array, hash: Uint8Array): number | undefined {
   let low = 0;
   let high = Math.floor(page.length / ENTRY_BYTES);

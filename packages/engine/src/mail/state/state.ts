@@ -4,10 +4,12 @@ import { Table } from "./columns.ts";
 import { DELETED, KeywordSets, SEEN, SYSTEM_FLAGS } from "./flags.ts";
 import { LastingNames } from "./lasting-names.ts";
 import { isMail, Mailbox, type MailboxOptions } from "./mailbox.ts";
-import { NO_PAGES, type Pages } from "./pages.ts";
+import { NO_PAGES, PAGE_EMAILS, type Pages } from "./pages.ts";
+import { RecentRows } from "./recent-rows.ts";
 import { Records } from "./records.ts";
 import { ReferenceIndex, threadKeys } from "./reference-index.ts";
 import { hashId, hashNumbers, RowIndex } from "./row-index.ts";
+import { SweepMark } from "./sweep-mark.ts";
 
 /**
  * An account's resident state: what all its ops have come to. No object a message; emails and memberships are rows.
@@ -45,10 +47,13 @@ const EMAILS = {
   /** The modseq at which it was first shown, 0 if it never was; and whether it was hidden since, and is shown again. */
   made: "f64",
   returned: "u8",
+  /** Its lasting number: rows get others when a checkpoint leaves dead ones out, and pages keep to this. Ascending. */
+  number: "u32",
 } as const;
 
-/** Columns of emails that checkpoints of format 1 have. */
+/** Columns of emails that checkpoints of formats 1 and 2 have. */
 export const FIRST_EMAIL_COLUMNS = 9;
+export const SECOND_EMAIL_COLUMNS = 11;
 
 /** The highest modseqs at which something of a type changed: JMAP's states. Records have their own. */
 export interface ChangedTypes {
@@ -60,7 +65,7 @@ export interface ChangedTypes {
 }
 
 /** Where the summary and body of an email lie that no checkpoint covers yet: all others lie in the row page that their
- * row number names. */
+ * lasting number names. */
 export interface TailEmail {
   /** The log entry, the op's place in it, the email's place in the op. */
   readonly entry: number;
@@ -90,7 +95,7 @@ export const MARKS_MAX = 64;
 const INDEXED_AT_ONCE = 8192;
 
 /** This bit in `flags` marks a membership that is gone. */
-const DEAD = 128;
+export const DEAD = 128;
 
 export class MailState {
   readonly memberships: Table<typeof MEMBERSHIPS> = new Table(MEMBERSHIPS);
@@ -100,11 +105,14 @@ export class MailState {
   readonly subscriptions: Set<string> = new Set();
   readonly records: Records = new Records();
   readonly lastingNames: LastingNames = new LastingNames();
+  readonly recent: RecentRows = new RecentRows();
   readonly changed: ChangedTypes = { email: 0, mailbox: 0, thread: 0, delivery: 0 };
   references: ReferenceIndex = new ReferenceIndex();
   /** Emails from row `tailStart` on are in no page yet: `tail` says where they are. */
   tailStart = 0;
   tail: TailEmail[] = [];
+  /** The lasting number that the next email gets. */
+  emailNumbers = 0;
   /** Those of the checkpoint that this process knows to be current. */
   pages: Pages = NO_PAGES;
   /** The one modseq counter of the account. */
@@ -134,6 +142,11 @@ export class MailState {
   checkpoints: readonly CheckpointMark[] = [];
   /** Log entries up to this one are gone. */
   trimmed = 0;
+  /** Removals at or below this modseq may be known no more. */
+  floor = 0;
+  /** The numbering of rows that the announced checkpoints keep to. This state may still stand on an older one. */
+  numbering = 0;
+  readonly sweep: SweepMark = new SweepMark();
 
   readonly #writers: WriterId[] = [];
   readonly #writerNumber = new Map<WriterId, number>();
@@ -230,7 +243,12 @@ export class MailState {
       mailbox.messages.append(row);
       this.#count(mailbox, row, 1);
     }
-    for (const mailbox of this.mailboxes) mailbox.changes.forget(this.modSeq);
+    this.recent.forget(this.modSeq);
+  }
+
+  /** The tables as they are now. */
+  copyTables(): Pick<MailState, "memberships" | "emails"> {
+    return { memberships: this.memberships.copy(), emails: this.emails.copy() };
   }
 
   /** The current checkpoint. */
@@ -249,7 +267,7 @@ export class MailState {
   adoptPages(pages: Pages): void {
     if (pages.covers <= this.pages.covers) return;
     this.pages = pages;
-    this.references.adopt(pages.references, pages.emailRows);
+    this.references.adopt(pages.references, pages.emailNumbers);
     this.records.adopt(pages.values);
     this.tail = this.tail.slice(Math.max(0, pages.emailRows - this.tailStart));
     this.tailStart = Math.max(this.tailStart, pages.emailRows);
@@ -286,10 +304,37 @@ export class MailState {
     const thread = new DataView(email.thread.buffer, email.thread.byteOffset, 8);
     columns.threadHigh.set(row, thread.getUint32(0));
     columns.threadLow.set(row, thread.getUint32(4));
+    const number = this.emailNumbers++;
+    columns.number.set(row, number);
     this.tail.push(tail);
     this.#byEmailId.add(row);
-    this.references.add(threadKeys(email), row);
+    this.references.add(threadKeys(email), number);
     return row;
+  }
+
+  /** The row of the email with this lasting number, or the first one above it; `emails.rows` if there is none. */
+  rowFrom(number: number): number {
+    const column = this.emails.columns.number;
+    let low = 0;
+    let high = this.emails.rows;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (column.get(middle) < number) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
+
+  /** The row of the email with this lasting number; undefined if it was left out since. */
+  findNumber(number: number): number | undefined {
+    const row = this.rowFrom(number);
+    return row < this.emails.rows && this.emails.columns.number.get(row) === number ? row : undefined;
+  }
+
+  /** The row page and header page in which an email has its place, and that place. */
+  placeInPages(email: number): { readonly page: number; readonly at: number } {
+    const number = this.emails.columns.number.get(email);
+    return { page: Math.floor(number / PAGE_EMAILS), at: number % PAGE_EMAILS };
   }
 
   /** An email's thread: 8 bytes. */
@@ -323,7 +368,7 @@ export class MailState {
 
   /** Where an email lies that is in no page yet. */
   tailOf(email: number): TailEmail | undefined {
-    return this.tail[email - this.tailStart];
+    return email < this.tailStart ? undefined : this.tail[email - this.tailStart];
   }
 
   /** One number for a row's flags and keywords: equal numbers have equal {@link flagNames}. */
@@ -359,6 +404,7 @@ export class MailState {
     columns.saved.set(row, fields.saved);
     this.#byName.add(row);
     mailbox.messages.append(row);
+    this.recent.add(row, fields.modSeq);
     this.#count(mailbox, row, 1);
     const held = this.emails.columns.held;
     const before = held.get(fields.email);
@@ -431,7 +477,7 @@ export class MailState {
       this.#count(mailbox, row, -1);
       flags.set(row, flags.get(row) | DEAD);
       this.memberships.columns.modSeq.set(row, modSeq);
-      mailbox.vanished.add(uid.get(row), uid.get(row), modSeq);
+      this.recent.add(row, modSeq);
       const emailRow = email.get(row);
       const held = this.emails.columns.held.get(emailRow) - 1;
       this.emails.columns.held.set(emailRow, held);
@@ -451,7 +497,7 @@ export class MailState {
     columns.keywords.set(row, keywords);
     columns.modSeq.set(row, modSeq);
     this.#count(mailbox, row, 1);
-    mailbox.changes.add(row, modSeq);
+    this.recent.add(row, modSeq);
     this.changed.email = modSeq;
     if (((before ^ bits) & DELETED) !== 0)
       this.#noteShown(columns.email.get(row), (bits & DELETED) === 0 ? 1 : -1, modSeq);
@@ -466,6 +512,7 @@ export class MailState {
     const { flags, keywords, email } = this.memberships.columns;
     const bits = flags.get(row);
     mailbox.countKeywords(keywords.get(row), by);
+    this.keywords.count(keywords.get(row), by);
     if ((bits & SEEN) === 0) mailbox.unseen += by;
     if ((bits & DELETED) !== 0) {
       mailbox.deleted += by;

@@ -1,0 +1,203 @@
+import type { Schema, Table } from "../state/columns.ts";
+import type { Mailbox } from "../state/mailbox.ts";
+import { DEAD, MailState } from "../state/state.ts";
+
+/**
+ * A state without what nobody asks for any more (STORAGE rules §5, §15.7 to §15.12): memberships that were removed longer
+ * ago than the last {@link REMOVALS_MAX}, emails that none of the others has, mailboxes that are gone, keyword sets and
+ * writers that nothing uses. Rows get new numbers; uids, modseqs, names and the lasting numbers of emails stay.
+ */
+
+/** Removals of an account that it can still tell of one by one, and mailboxes that are gone. */
+export const REMOVALS_MAX = 65_536;
+export const GONE_MAILBOXES_MAX = 1_000;
+
+/** Rows that are looked at in one turn: a few milliseconds. */
+const ROWS_AT_ONCE = 16_384;
+
+export type Breathe = (() => Promise<void>) | undefined;
+
+/** What a state could do without. */
+export function hasDeadWeight(state: MailState, limits: ShrinkLimits = LIMITS): boolean {
+  const live = state.allMailboxes().reduce((sum, mailbox) => sum + mailbox.messages.length, 0);
+  const gone = state.mailboxes.length - state.allMailboxes().length;
+  const used = new Set(state.allMailboxes().flatMap(({ keywordSets }) => [...keywordSets.keys()]));
+  return (
+    state.memberships.rows - live > limits.removals ||
+    gone > limits.goneMailboxes ||
+    state.keywords.all.length - 1 > used.size
+  );
+}
+
+export interface ShrinkLimits {
+  readonly removals: number;
+  readonly goneMailboxes: number;
+}
+const LIMITS: ShrinkLimits = { removals: REMOVALS_MAX, goneMailboxes: GONE_MAILBOXES_MAX };
+
+/** Copies what others may change meanwhile, at once; the rest is done in turns by what is returned. `numbering` is the name of
+ * the new numbering of rows. */
+export function shrink(
+  state: MailState,
+  numbering: number,
+  breathe: Breathe,
+  limits: ShrinkLimits = LIMITS,
+): () => Promise<MailState> {
+  const copy = state.copyTables();
+  const shrunk = new MailState();
+  const { modSeq, uidValidity, pathWrites, epoch, begun, requires, emailNumbers } = state;
+  Object.assign(shrunk, { modSeq, uidValidity, pathWrites, epoch, begun, requires, emailNumbers });
+  const { lastCondemn, lastForget, slots, checkpoints, trimmed, tailStart } = state;
+  Object.assign(shrunk, { lastCondemn, lastForget, slots, checkpoints, trimmed });
+  Object.assign(shrunk.sweep, state.sweep);
+  Object.assign(shrunk.changed, state.changed);
+  shrunk.numbering = state.numbering;
+  shrunk.floor = state.floor;
+  shrunk.pages = { ...state.pages, numbering, memberships: [], emails: [] };
+  for (const path of state.subscriptions) shrunk.subscriptions.add(path);
+  for (const [name, entry] of state.condemned) shrunk.condemned.set(name, entry);
+  for (const [note, entry] of state.takenNotes) shrunk.takenNotes.set(note, entry);
+  for (const [name, { highest, missing }] of state.streams)
+    shrunk.streams.set(name, { highest, missing: new Map(missing) });
+  for (const record of state.records.all()) shrunk.records.set(record);
+  for (const [type, changed, floor] of state.records.types()) shrunk.records.setType(type, changed, floor);
+  const mailboxes = state.mailboxes.map(copyMailbox);
+  const keywords = [...state.keywords.all];
+  const writers = [...state.writers];
+  const lasting = state.lastingNames.entries();
+  const tail = [...state.tail];
+  return async () => {
+    const turn = new Turn(breathe);
+    const lowest = await floorOf(copy.memberships, limits.removals, turn);
+    const goneFloor = floorOfMailboxes(mailboxes, limits.goneMailboxes);
+    shrunk.floor = Math.max(shrunk.floor, lowest, goneFloor);
+    const { columns } = copy.memberships;
+    const isKept = (row: number): boolean => (columns.flags.get(row) & DEAD) === 0 || columns.modSeq.get(row) > lowest;
+
+    // Emails that some kept membership has, in their order.
+    const emailOf = new Map<number, number>();
+    const wanted = new Uint8Array(copy.emails.rows);
+    const ordinals = new Set<number>();
+    for (let row = 0; row < copy.memberships.rows; row++) {
+      if (turn.isOver()) await turn.next();
+      if (!isKept(row)) continue;
+      wanted[columns.email.get(row)] = 1;
+      ordinals.add(columns.mailbox.get(row));
+    }
+    for (let row = 0; row < copy.emails.rows; row++) {
+      if (turn.isOver()) await turn.next();
+      if (wanted[row] === 0) continue;
+      if (row < tailStart) shrunk.tailStart++;
+      else shrunk.tail.push(tail[row - tailStart]!);
+      const isHeld = copy.emails.columns.held.get(row) > 0;
+      emailOf.set(row, copyRow(copy.emails, row, shrunk.emails, isHeld ? undefined : KEPT_OF_DEAD_EMAIL));
+    }
+
+    const ordinalOf = new Map<number, number>();
+    for (const mailbox of mailboxes) {
+      if (mailbox.gone && mailbox.propsModSeq <= shrunk.floor && !ordinals.has(mailbox.ordinal)) continue;
+      const made = shrunk.addMailbox(mailbox.id, mailbox.path, mailbox);
+      ordinalOf.set(mailbox.ordinal, made.ordinal);
+      Object.assign(made, mailbox.fields);
+      for (const range of mailbox.burnt) made.burnt.add(range);
+    }
+
+    const rowOf = new Map<number, number>();
+    const lastingRows = new Set(lasting.map(([row]) => row));
+    for (let row = 0; row < copy.memberships.rows; row++) {
+      if (turn.isOver()) await turn.next();
+      if (!isKept(row)) continue;
+      const isDead = (columns.flags.get(row) & DEAD) !== 0;
+      const made = copyRow(copy.memberships, row, shrunk.memberships, isDead ? KEPT_OF_DEAD_MEMBERSHIP : undefined);
+      const to = shrunk.memberships.columns;
+      to.writer.set(made, shrunk.writerNumber(writers[columns.writer.get(row)]!));
+      to.email.set(made, emailOf.get(columns.email.get(row))!);
+      to.mailbox.set(made, ordinalOf.get(columns.mailbox.get(row))!);
+      to.flags.set(made, isDead ? DEAD : columns.flags.get(row));
+      to.keywords.set(made, isDead ? 0 : shrunk.keywords.number(keywords[columns.keywords.get(row)]!));
+      if (lastingRows.has(row)) rowOf.set(row, made);
+    }
+    for (const [row, name] of lasting) {
+      const made = rowOf.get(row);
+      if (made !== undefined) shrunk.lastingNames.give(made, name);
+    }
+    return shrunk;
+  };
+}
+
+/** What is kept of the dead: the rest is zero. `flags` and what points elsewhere are set by themselves. */
+const KEPT_OF_DEAD_MEMBERSHIP: ReadonlySet<string> = new Set(["sequence", "index", "uid", "modSeq"]);
+const KEPT_OF_DEAD_EMAIL: ReadonlySet<string> = new Set([
+  "id",
+  "threadHigh",
+  "threadLow",
+  "made",
+  "returned",
+  "number",
+]);
+
+function copyRow<S extends Schema>(from: Table<S>, row: number, to: Table<S>, kept?: ReadonlySet<string>): number {
+  const made = to.add();
+  for (const name of Object.keys(from.schema)) {
+    if (kept && !kept.has(name)) continue;
+    const [source, target] = [from.columns[name]!, to.columns[name]!];
+    if (source.kind === "id") target.setId(made, source.getId(row));
+    else target.set(made, source.get(row));
+  }
+  return made;
+}
+
+function copyMailbox(mailbox: Mailbox) {
+  const { id, ordinal, path, wantedPath, pathWritten, type, specialUse, sortOrder, made, propsModSeq } = mailbox;
+  const { uidValidity, uidNext, highestModSeq, gone } = mailbox;
+  const fields = { wantedPath, pathWritten, sortOrder, made, propsModSeq, uidValidity, uidNext, highestModSeq, gone };
+  return { id, ordinal, path, type, specialUse, gone, propsModSeq, fields, burnt: [...mailbox.burnt.ranges] };
+}
+
+/** The highest modseq of a removal that is one too many, 0 if none is: found by halves, so that nothing is sorted. */
+async function floorOf(memberships: MailState["memberships"], max: number, turn: Turn): Promise<number> {
+  const { flags, modSeq } = memberships.columns;
+  const removedAfter = async (floor: number): Promise<number> => {
+    let count = 0;
+    for (let row = 0; row < memberships.rows; row++) {
+      if (turn.isOver()) await turn.next();
+      if ((flags.get(row) & DEAD) !== 0 && modSeq.get(row) > floor) count++;
+    }
+    return count;
+  };
+  if ((await removedAfter(0)) <= max) return 0;
+  let high = 0;
+  for (let row = 0; row < memberships.rows; row++) high = Math.max(high, modSeq.get(row));
+  let low = 0;
+  // The lowest floor with at most `max` removals above it.
+  while (low < high) {
+    const middle = Math.floor((low + high) / 2);
+    if ((await removedAfter(middle)) <= max) high = middle;
+    else low = middle + 1;
+  }
+  return high;
+}
+
+function floorOfMailboxes(mailboxes: readonly ReturnType<typeof copyMailbox>[], max: number): number {
+  const gone = mailboxes.filter((mailbox) => mailbox.gone).map(({ propsModSeq }) => propsModSeq);
+  return gone.length > max ? gone.sort((a, b) => b - a)[max]! : 0;
+}
+
+/** Work on rows, cut into turns. */
+class Turn {
+  readonly #breathe: Breathe;
+  #looked = 0;
+
+  constructor(breathe: Breathe) {
+    this.#breathe = breathe;
+  }
+
+  /** To be asked for each row. */
+  isOver(): boolean {
+    return ++this.#looked % ROWS_AT_ONCE === 0;
+  }
+
+  async next(): Promise<void> {
+    await this.#breathe?.();
+  }
+}

@@ -1,0 +1,35 @@
+/** Burnt ranges that a mailbox remembers. */
+export const BURNT_MAX = 65_536;
+
+/** Uids from `first` to `last` that are gone, or never were, and the modseq at which that came about. */
+export interface UidRange {
+  readonly first: number;
+  readonly last: number;
+  readonly modSeq: number;
+}
+
+/** Uids of one mailbox that blocks left unused (STORAGE rules §1), in order of modseq: to a client they vanished. */
+export class BurntUids {
+  #ranges: readonly UidRange[] = [];
+
+  get ranges(): readonly UidRange[] {
+    return this.#ranges;
+  }
+
+  /** Of too many the oldest are forgotten: no message had them. */
+  add(range: UidRange): void {
+    this.#ranges = [...this.#ranges, range].slice(-BURNT_MAX);
+  }
+
+  /** Moves the uids from `base` on up: the block that they belong to was numbered anew. A range may lie on both sides. */
+  shift(base: number, by: number): void {
+    this.#ranges = this.#ranges.flatMap(({ first, last, modSeq }) => {
+      if (last < base) return [{ first, last, modSeq }];
+      if (first >= base) return [{ first: first + by, last: last + by, modSeq }];
+      return [
+        { first, last: base - 1, modSeq },
+        { first: base + by, last: last + by, modSeq },
+      ];
+    });
+  }
+}

@@ -1,0 +1,53 @@
+import type { UidRange } from "./burnt-uids.ts";
+import type { Mailbox } from "./mailbox.ts";
+import type { MailState } from "./state.ts";
+
+/**
+ * What changed since a modseq (STORAGE rules §5, JMAP.md §7.8), read off the columns: each membership, the dead ones too,
+ * bears the modseq of its last change. Nothing else is kept for it but the floor, below which removals were left out.
+ */
+
+/** Memberships that were added, changed or removed after `modSeq`, in no order. */
+export function changedRows(state: MailState, modSeq: number): Iterable<number> {
+  return state.recent.since(modSeq) ?? walkChanged(state, modSeq);
+}
+
+function* walkChanged(state: MailState, modSeq: number): Generator<number> {
+  const column = state.memberships.columns.modSeq;
+  for (let row = 0; row < state.memberships.rows; row++) if (column.get(row) > modSeq) yield row;
+}
+
+/** What became of one mailbox after a modseq, as uids, ascending: RFC 7162 §3.2.5. */
+export interface MailboxChanges {
+  /** Messages that were added or whose flags changed. */
+  readonly changed: readonly number[];
+  /** Uids that are gone: each with the modseq at which it went. */
+  readonly vanished: readonly UidRange[];
+}
+
+/** undefined where `modSeq` lies below the floor: what vanished since can't be told. */
+export function mailboxChanges(state: MailState, mailbox: Mailbox, modSeq: number): MailboxChanges | undefined {
+  if (modSeq < state.floor) return undefined;
+  const { uid, mailbox: ordinal, modSeq: stamp } = state.memberships.columns;
+  const changed: number[] = [];
+  const vanished: UidRange[] = mailbox.burnt.ranges.filter((range) => range.modSeq > modSeq);
+  for (const row of changedRows(state, modSeq)) {
+    if (ordinal.get(row) !== mailbox.ordinal) continue;
+    const number = uid.get(row);
+    if (state.isLive(row)) changed.push(number);
+    else vanished.push({ first: number, last: number, modSeq: stamp.get(row) });
+  }
+  return { changed: changed.sort((a, b) => a - b), vanished: joinRanges(vanished) };
+}
+
+/** Ranges in uid order; neighbours that went at once are one. */
+function joinRanges(ranges: UidRange[]): UidRange[] {
+  const joined: UidRange[] = [];
+  for (const range of ranges.sort((a, b) => a.first - b.first)) {
+    const before = joined.at(-1);
+    if (before && before.modSeq === range.modSeq && before.last + 1 === range.first)
+      joined[joined.length - 1] = { ...before, last: range.last };
+    else joined.push(range);
+  }
+  return joined;
+}
