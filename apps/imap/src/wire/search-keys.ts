@@ -23,7 +23,9 @@ export type SearchKey =
     }
   /** The field's decoded text holds `text`; "" asks for the field alone. */
   | { readonly kind: "header"; readonly field: string; readonly text: string }
-  | { readonly kind: "body" | "text"; readonly text: string };
+  | { readonly kind: TextKey; readonly text: string };
+
+type TextKey = "from" | "to" | "cc" | "bcc" | "subject" | "body" | "text";
 
 /** Charsets that SEARCH takes: BADCHARSET names them, RFC 9051 §7.1. */
 export const SEARCH_CHARSETS = ["US-ASCII", "UTF-8"] as const;
@@ -55,7 +57,15 @@ const DATE_KEYS: Record<string, { readonly of: "internal" | "sent"; readonly whe
   SENTON: { of: "sent", when: "on" },
   SENTSINCE: { of: "sent", when: "since" },
 };
-const HEADER_KEYS = new Set(["BCC", "CC", "FROM", "SUBJECT", "TO"]);
+const TEXT_KEYS: Record<string, TextKey> = {
+  BCC: "bcc",
+  BODY: "body",
+  CC: "cc",
+  FROM: "from",
+  SUBJECT: "subject",
+  TEXT: "text",
+  TO: "to",
+};
 
 /** A search program: `[CHARSET charset] key *(SP key)`. Throws BadCharset for a charset that we don't have. */
 export function parseSearchProgram(parser: Parser): SearchKey {
@@ -93,9 +103,10 @@ function parseKey(parser: Parser, count: Count): SearchKey {
     parser.space();
     return { kind: "date", ...date, dayMs: parseDate(parser.astring()) };
   }
-  if (HEADER_KEYS.has(name)) {
+  const text = TEXT_KEYS[name];
+  if (text) {
     parser.space();
-    return { kind: "header", field: name.toLowerCase(), text: parser.astring() };
+    return { kind: text, text: parser.astring() };
   }
   return parseOtherKey(parser, name, count);
 }
@@ -127,10 +138,6 @@ function parseOtherKey(parser: Parser, name: string, count: Count): SearchKey {
       parser.space();
       return { kind: "header", field, text: parser.astring() };
     }
-    case "BODY":
-      return { kind: "body", text: parser.astring() };
-    case "TEXT":
-      return { kind: "text", text: parser.astring() };
     case "NOT":
       return nested(parser, () => ({ kind: "not", key: parseKey(parser, count) }));
     case "OR":

@@ -8,6 +8,8 @@ import { type Appended, Mail } from "../mail/mail.ts";
 import type { MailboxId } from "../mail/ops/names.ts";
 import { checkFlags } from "../mail/state/flags.ts";
 import type { Mailbox } from "../mail/state/mailbox.ts";
+import { CurrentLists } from "../query/lists.ts";
+import { Scans } from "../query/scans.ts";
 import { folderOf } from "../storage/object-kinds.ts";
 import type { ObjectStore } from "../storage/object-store.ts";
 import { fillSummaries } from "./care/fill-summaries.ts";
@@ -52,6 +54,8 @@ export class SlotUnlisted extends EngineError {
 export class Account {
   readonly mail: Mail;
   readonly contents: Contents;
+  readonly scans: Scans = new Scans();
+  readonly lists: CurrentLists = new CurrentLists(() => this.mail.state);
   readonly upkeep: Upkeep;
   /** Of its objects in the store. */
   readonly prefix: string;

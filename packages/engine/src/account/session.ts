@@ -8,6 +8,11 @@ import type { Appended, Mail } from "../mail/mail.ts";
 import { type MailboxView, type Message, openView } from "../mail/mailbox-view.ts";
 import type { Mailbox } from "../mail/state/mailbox.ts";
 import type { MailState } from "../mail/state/state.ts";
+import type { Condition } from "../query/condition.ts";
+import { countEmails, type EmailCounts } from "../query/counts.ts";
+import { type Searched, search } from "../query/filter.ts";
+import type { Pace } from "../query/pace.ts";
+import { type EmailPage, type EmailQuery, queryEmails } from "../query/query-emails.ts";
 import type { Account } from "./account.ts";
 import type { RepairReport } from "./care/repair.ts";
 import type { Arrival, Prepared } from "./delivery/message-writer.ts";
@@ -26,6 +31,12 @@ export interface SignedInBy {
   readonly slot?: string;
   /** Of a token. */
   readonly terms?: TokenTerms | undefined;
+}
+
+export interface SearchOptions {
+  readonly pace: Pace;
+  /** Ends the search, which rejects with its reason. */
+  readonly signal?: AbortSignal;
 }
 
 /** One signed-in use of an account: what front ends hold. */
@@ -187,6 +198,26 @@ export class AccountSession {
   }
   async openBody(message: Message): Promise<Body> {
     return this.#contents.openBody(message);
+  }
+  /** The places in `list`, ascending, of those that fulfil the condition: `query/filter.ts`. Ends with the session. Errors:
+   * `unavailable`, `corrupt`, `invalid`. */
+  async search(list: Searched, condition: Condition, { pace, signal }: SearchOptions): Promise<readonly number[]> {
+    const { contents, scans } = this.#open;
+    return search(list, condition, { contents, scans, pace, signal: this.#untilEnd(signal) });
+  }
+  /** One page of the account's emails: `query/query-emails.ts`. Ends with the session. Errors: `not-found` for the anchor,
+   * `unavailable`, `corrupt`, `invalid`. */
+  async queryEmails(query: EmailQuery, { pace, signal }: SearchOptions): Promise<EmailPage> {
+    const { contents, scans, lists } = this.#open;
+    return queryEmails(query, lists, { contents, scans, pace, signal: this.#untilEnd(signal) });
+  }
+  /** What a mailbox has of emails and threads. Errors: `not-found`. */
+  async countEmails(path: string, { pace, signal }: SearchOptions): Promise<EmailCounts> {
+    const lists = await this.#open.lists.get(pace, this.#untilEnd(signal));
+    return countEmails(lists, this.getMailbox(path), pace);
+  }
+  #untilEnd(signal: AbortSignal | undefined): AbortSignal {
+    return signal ? AbortSignal.any([signal, this.ended]) : this.ended;
   }
   claimRecent(mailbox: Mailbox, readOnly: boolean): number {
     return this.#open.claimRecent(mailbox, readOnly);

@@ -438,6 +438,11 @@ export class MailState {
     return (this.memberships.columns.flags.get(row) & DEAD) === 0;
   }
 
+  /** Whether a membership carries \Deleted. */
+  isDeleted(row: number): boolean {
+    return (this.memberships.columns.flags.get(row) & DELETED) !== 0;
+  }
+
   mailboxOf(row: number): Mailbox {
     return this.mailboxes[this.memberships.columns.mailbox.get(row)]!;
   }

@@ -1,0 +1,197 @@
+import {
+  binaryText,
+  createTransferDecoder,
+  decodeCharset,
+  decodeOffsets,
+  HeaderBlock,
+  type PartOffsets,
+  parseStructured,
+  type Structured,
+} from "@restante/mime";
+import type { Body } from "../mail/contents/contents.ts";
+import type { Summary } from "../mail/contents/summary.ts";
+import { collect, joined } from "../streams.ts";
+import { fieldsText } from "./header-text.ts";
+import type { Finder } from "./needle.ts";
+import type { Pace } from "./pace.ts";
+
+/**
+ * The text of a message's text parts, decoded, in pieces that are looked through one after the other: each is made once,
+ * however many texts are looked for, and between two steps others have their turn.
+ */
+
+/** Octets of one part that are searched. */
+const SEARCHED_BYTES_MAX: number = 32 * 2 ** 20;
+/** Octets of one part's header that are searched. */
+const PART_HEADER_BYTES_MAX: number = 2 ** 20;
+/** Octets that are made text together: up to a line's end, or so many if there is none. */
+const BLOCK_BYTES: number = 64 * 1024;
+const BLOCK_BYTES_MAX: number = 2 ** 20;
+/** Octets between two text parts that are read over: another request would cost more. */
+const GAP_BYTES_MAX: number = 256 * 1024;
+
+/** What is looked for in texts, and in the headers of parts. */
+export interface BodyFinders {
+  readonly text: Finder;
+  readonly headers: Finder;
+}
+
+/** Looks through the text of all text parts, and through the headers of all parts and of attached messages. The body is read
+ * once, from front to back, as far as is needed. */
+export async function findInBody(
+  finders: BodyFinders,
+  body: Body,
+  summary: Pick<Summary, "bodyStructure" | "offsets">,
+  pace: Pace,
+): Promise<void> {
+  const structure = parseStructured(binaryText(summary.bodyStructure));
+  const spans = [...spansOf(decodeOffsets(summary.offsets), structure)];
+  const reader = new ForwardReader(body, spans.at(-1)?.end ?? 0, pace);
+  for (const span of spans) {
+    const finder = finders[span.kind];
+    if (finder.isDone) continue;
+    if (span.kind === "text") await findInText(finder, reader, span);
+    else {
+      const end = Math.min(span.end, span.start + PART_HEADER_BYTES_MAX);
+      await finder.push(`${fieldsText(new HeaderBlock(await collect(reader.read(span.start, end))))}\n`);
+    }
+  }
+  await reader.close();
+}
+
+async function findInText(finder: Finder, reader: ForwardReader, span: TextSpan): Promise<void> {
+  const { start, end, encoding, charset } = span;
+  const decoder = createTransferDecoder(encoding);
+  const blocks = new TextBlocks(charset);
+  for await (const bytes of reader.read(start, Math.min(end, start + SEARCHED_BYTES_MAX))) {
+    const text = blocks.push(decoder.push(bytes));
+    if (text !== "") await finder.push(text);
+    if (finder.isDone) return;
+  }
+  // Nothing is found across parts.
+  await finder.push(`${blocks.end(decoder.end())}\n`);
+}
+
+/** Reads spans of a body, each behind the one before, by few requests. */
+class ForwardReader {
+  readonly #body: Body;
+  readonly #end: number;
+  readonly #pace: Pace;
+  #pieces: AsyncIterator<Uint8Array> | undefined;
+  #held: Uint8Array = new Uint8Array(0);
+  /** Where `#held` begins. */
+  #at = 0;
+
+  constructor(body: Body, end: number, pace: Pace) {
+    this.#body = body;
+    this.#pace = pace;
+    this.#end = end;
+  }
+
+  async *read(start: number, end: number): AsyncGenerator<Uint8Array> {
+    if (this.#pieces === undefined || start - this.#at - this.#held.length > GAP_BYTES_MAX) {
+      await this.close();
+      this.#pieces = this.#body.read(start, this.#end)[Symbol.asyncIterator]();
+      this.#held = new Uint8Array(0);
+      this.#at = start;
+    }
+    while (this.#at < end) {
+      if (this.#held.length === 0) {
+        const next = await this.#pieces.next();
+        if (next.done) return;
+        this.#held = next.value;
+      }
+      const skipped = Math.min(Math.max(start - this.#at, 0), this.#held.length);
+      const taken = Math.min(this.#held.length - skipped, Math.max(end - this.#at - skipped, 0));
+      const piece = this.#held.subarray(skipped, skipped + taken);
+      this.#held = this.#held.subarray(skipped + taken);
+      this.#at += skipped + taken;
+      if (piece.length > 0) yield piece;
+      if (this.#pace.isOver()) await this.#pace.take();
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#pieces?.return?.();
+    this.#pieces = undefined;
+  }
+}
+
+/** Octets of a charset as text, in blocks that end where lines do. */
+class TextBlocks {
+  readonly #charset: string;
+  #held: Uint8Array[] = [];
+  #heldBytes = 0;
+
+  constructor(charset: string) {
+    this.#charset = charset;
+  }
+
+  /** What can be text already. */
+  push(bytes: Uint8Array): string {
+    const lineEnd = bytes.lastIndexOf(0x0a) + 1;
+    const isWide = /^utf-?16/i.test(this.#charset);
+    if (this.#heldBytes + bytes.length < (lineEnd > 0 && !isWide ? BLOCK_BYTES : BLOCK_BYTES_MAX)) {
+      this.#hold(bytes.slice());
+      return "";
+    }
+    // An even number of octets: utf-16 has two a character, and line ends that can't be told by one.
+    const cut = lineEnd > 0 && !isWide ? lineEnd : bytes.length - ((this.#heldBytes + bytes.length) % 2);
+    const text = this.#text(bytes.subarray(0, cut));
+    this.#hold(bytes.slice(cut));
+    return text;
+  }
+
+  end(bytes: Uint8Array): string {
+    return this.#text(bytes);
+  }
+
+  #hold(bytes: Uint8Array): void {
+    this.#held.push(bytes);
+    this.#heldBytes += bytes.length;
+  }
+
+  #text(last: Uint8Array): string {
+    const { text } = decodeCharset(joined([...this.#held, last], this.#heldBytes + last.length), this.#charset);
+    this.#held = [];
+    this.#heldBytes = 0;
+    return text;
+  }
+}
+
+interface TextSpan {
+  readonly kind: "text";
+  readonly start: number;
+  readonly end: number;
+  readonly encoding: string;
+  readonly charset: string;
+}
+
+/** Where a part's header lies, or its text. */
+type Span = TextSpan | { readonly kind: "headers"; readonly start: number; readonly end: number };
+
+/** The headers of parts, but for the message's own, and their texts, from front to back: BODYSTRUCTURE says what, the
+ * offsets say where, both in the same order. Text is what a message's part is too that is no mail (message/delivery-status),
+ * or was not looked into. */
+function* spansOf(offsets: PartOffsets, structure: Structured, isPart = false): Generator<Span> {
+  if (isPart) yield { kind: "headers", start: offsets.headerStart, end: offsets.bodyStart };
+  if (!Array.isArray(structure)) return;
+  const items = structure as readonly Structured[];
+  if (offsets.kind === "multipart") {
+    for (const [index, child] of offsets.children.entries()) yield* spansOf(child, items[index], true);
+  } else if (offsets.kind === "message") {
+    const [child] = offsets.children;
+    if (child) yield* spansOf(child, items[8], true);
+  } else if (items[0] === "text" || items[0] === "message") {
+    const parameters = (Array.isArray(items[2]) ? items[2] : []) as readonly Structured[];
+    const at = parameters.indexOf("charset");
+    const charset = String(at >= 0 ? parameters[at + 1] : "utf-8");
+    yield {
+      kind: "text",
+      start: offsets.bodyStart,
+      end: offsets.bodyEnd,
+      encoding: String(items[5]),
+      charset: charset.toLowerCase() === "us-ascii" ? "utf-8" : charset,
+    };
+  }
+}

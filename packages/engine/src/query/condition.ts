@@ -1,0 +1,51 @@
+import type { MailboxId } from "../mail/ops/names.ts";
+
+/**
+ * What a message must be like: one tree for every protocol, which translates its own words to it. Texts are Unicode in any
+ * case; times are milliseconds since 1970, octets are those of the message as it came. A range holds what it begins with,
+ * and not what it ends before.
+ */
+export type Condition =
+  | { readonly kind: "all" }
+  | { readonly kind: "and" | "or"; readonly of: readonly Condition[] }
+  | { readonly kind: "not"; readonly of: Condition }
+  /** A system flag with its backslash, or a keyword. Of an email: RFC 8621 §4.1.1, as its memberships come to. */
+  | { readonly kind: "keyword"; readonly keyword: string }
+  /** The same of the emails of its thread: RFC 8621 §4.4.1. */
+  | { readonly kind: "thread-keyword"; readonly keyword: string; readonly by: "all" | "some" }
+  | { readonly kind: "mailbox"; readonly mailbox: MailboxId }
+  /** Of a membership. Ranges ascend, none touches another, and hold both of their ends. */
+  | { readonly kind: "uids"; readonly ranges: readonly UidRange[] }
+  /** Ids of emails, in hex. */
+  | { readonly kind: "emails"; readonly ids: ReadonlySet<string> }
+  | ({ readonly kind: "size" } & Range)
+  | DateCondition
+  /** The decoded value of a field of this name (in lower case) holds `text`; "" asks for the field alone. */
+  | { readonly kind: "header"; readonly field: string; readonly text: string }
+  | { readonly kind: "subject"; readonly text: string }
+  /** The names and addresses of the field, decoded; "" asks for the field alone. */
+  | { readonly kind: AddressField; readonly text: string }
+  /** `body` is the text of all text parts; `text` is that and all headers. */
+  | { readonly kind: "body" | "text"; readonly text: string }
+  | { readonly kind: "attachment" };
+
+export type AddressField = "from" | "to" | "cc" | "bcc";
+
+export interface Range {
+  readonly from?: number;
+  readonly before?: number;
+}
+
+export interface DateCondition extends Range {
+  readonly kind: "date";
+  /** When it came, when its Date field says that it was sent, when it was put into the mailbox. */
+  readonly of: "received" | "sent" | "saved";
+  /** Whether the clock of the place where that was written counts, as if it stood at UTC: RFC 9051 §6.4.4 disregards time
+   * zones. */
+  readonly isLocal: boolean;
+}
+
+export interface UidRange {
+  readonly first: number;
+  readonly last: number;
+}
