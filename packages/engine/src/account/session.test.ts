@@ -9,6 +9,8 @@ import { rotateAccount } from "./keys/rotate.ts";
 import { deleteAccount } from "./moving/delete-account.ts";
 import type { AccountSession } from "./session.ts";
 
+const pace = { isOver: () => false, take: async () => undefined };
+
 type Verbs<T> = Readonly<Record<string, (of: T) => unknown>>;
 
 /** What may be asked of a session, and of a view that it opened, each with arguments that would do. */
@@ -30,6 +32,9 @@ const SESSION: Verbs<AccountSession> = {
   readSummaries: (session) => session.readSummaries([]),
   readHeaders: (session) => session.readHeaders([]),
   openBody: (session) => session.openBody(undefined as never),
+  search: (session) => session.search(undefined as never, undefined as never, { pace }),
+  queryEmails: (session) => session.queryEmails(undefined as never, { pace }),
+  countEmails: (session) => session.countEmails("INBOX", { pace }),
   claimRecent: (session) => session.claimRecent(undefined as never, false),
   recentIn: (session) => session.recentIn(undefined as never),
   keywordsIn: (session) => session.keywordsIn(undefined as never),

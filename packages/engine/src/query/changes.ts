@@ -1,5 +1,4 @@
 import { hexText } from "../bay/entry.ts";
-import type { MailboxId } from "../mail/ops/names.ts";
 import { changedRows } from "../mail/state/feed.ts";
 import { isMail, type Mailbox } from "../mail/state/mailbox.ts";
 import type { MailState } from "../mail/state/state.ts";
@@ -139,12 +138,6 @@ export function recordChanges(
   for (const { type: own, id, modSeq, value } of records.all())
     if (own === type && modSeq > startOf(since)) items.push({ modSeq, id, kind: value ? "created" : "destroyed" });
   return page(items, since, changed, max);
-}
-
-/** In which mailboxes, of those that are there, something changed after `modSeq`: what one who waits is told. */
-export function mailboxesChanged(state: MailState, modSeq: number): ReadonlySet<MailboxId> {
-  const ids = state.liveMailboxes().filter(({ highestModSeq }) => highestModSeq > modSeq);
-  return new Set(ids.map(({ id }) => id));
 }
 
 type Kind = "created" | "updated" | "destroyed" | undefined;
