@@ -29,11 +29,14 @@ export async function exportMail(
   });
 }
 
-/** mboxo is read only: its quoting loses lines that were quoted before. */
+/** The other mboxes are read only: their quoting loses lines, or few programs read it. */
 const TARGETS: Readonly<Record<TransferFormat, ((path: string) => MailTarget) | undefined>> = {
   maildir: (path) => new MaildirTarget(path),
   mbox: (path) => new MboxTarget(path),
+  mboxrd: (path) => new MboxTarget(path),
   mboxo: undefined,
+  mboxcl: undefined,
+  mboxcl2: undefined,
   eml: (path) => new EmlTarget(path),
 };
 

@@ -33,7 +33,7 @@ interface Facts {
 export async function openEml(root: string): Promise<MailSource> {
   if ((await stat(root)).isFile()) {
     const single = openMail(root, undefined);
-    return { total: 1, folders: [{ path: "INBOX", mails: () => each([single]) }], subscribed: undefined };
+    return { total: 1, folders: [{ path: "INBOX", mails: () => each([single]) }], subscribed: undefined, problems: [] };
   }
   const folders: SourceFolder[] = [];
   let total = 0;
@@ -46,7 +46,7 @@ export async function openEml(root: string): Promise<MailSource> {
       await visit(join(folder, name), path ? `${path}/${levelOf(name)}` : levelOf(name));
   };
   await visit(root, "");
-  return { total, folders, subscribed: await readSubscriptions(root) };
+  return { total, folders, subscribed: await readSubscriptions(root), problems: [] };
 }
 
 async function openFolder(folder: string, path: string, files: readonly string[]): Promise<SourceFolder> {

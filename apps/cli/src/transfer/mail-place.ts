@@ -1,6 +1,7 @@
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { MailDate } from "@restante/mime";
+import type { MboxKind } from "./mbox-reader.ts";
 
 /** Beside exported mbox and .eml files: the paths that are subscribed, one a line. */
 const SUBSCRIPTIONS_FILE = ".subscriptions";
@@ -12,6 +13,8 @@ export interface MailSource {
   readonly folders: readonly SourceFolder[];
   /** Paths that are subscribed; undefined if the source does not say: then all are. */
   readonly subscribed: ReadonlySet<string> | undefined;
+  /** What could not be read, each a sentence that names its place. Grows while mails are read. */
+  readonly problems: string[];
 }
 
 export interface SourceFolder {
@@ -48,11 +51,11 @@ export interface TargetMail {
   read(): AsyncIterable<Uint8Array>;
 }
 
-export type TransferFormat = "maildir" | "mbox" | "mboxo" | "eml";
+export type TransferFormat = "maildir" | "eml" | MboxKind;
 
 /** `maildir:PATH` and so on. Undefined if it is none. */
 export function parsePlace(text: string): { readonly format: TransferFormat; readonly path: string } | undefined {
-  const match = /^(maildir|mbox|mboxo|eml):(.+)$/s.exec(text);
+  const match = /^(maildir|mbox|mboxrd|mboxo|mboxcl2|mboxcl|eml):(.+)$/s.exec(text);
   return match ? { format: match[1] as TransferFormat, path: match[2]! } : undefined;
 }
 

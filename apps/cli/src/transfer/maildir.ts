@@ -54,6 +54,7 @@ export async function openMaildir(root: string): Promise<MailSource> {
     total: folders.reduce((sum, { count }) => sum + count, 0),
     folders,
     subscribed: listed === undefined ? undefined : new Set(parseSubscriptions(listed)),
+    problems: [],
   };
 }
 
@@ -101,7 +102,7 @@ async function openFolder(folder: string, path: string): Promise<SourceFolder & 
 
 async function openMail(file: string, keywords: ReadonlyMap<string, string>): Promise<SourceMail> {
   const { mtimeMs } = await stat(file);
-  const letters = /:2,([A-Za-z]*)$/.exec(file)?.[1] ?? "";
+  const letters = /[:;!]2,([A-Za-z]*)$/.exec(file)?.[1] ?? "";
   return {
     place: file,
     flags: [...letters].map((letter) => LETTERS[letter] ?? keywords.get(letter)).filter((flag) => flag !== undefined),
