@@ -37,7 +37,7 @@ import {
  * with LF in its files if they all end with CRLF in the message. A message without a line end at its end gets one.
  */
 /** Files that lie beside mail and are none. */
-const COMPANIONS = /^(?:\.|table_of_contents$)|\.(?:msf|dat|plist|json|html|log)$/i;
+const COMPANIONS = /^table_of_contents$|\.(?:msf|dat|plist|json|html|log)$/i;
 
 const QUOTED_LINE = /^>*From /;
 
@@ -53,8 +53,9 @@ export async function openMbox(root: string, kind: MboxKind): Promise<MailSource
   const visit = async (folder: string, path: string): Promise<void> => {
     const entries = (await readdir(folder, { withFileTypes: true })).sort((a, b) => (a.name < b.name ? -1 : 1));
     for (const entry of entries) {
-      if (COMPANIONS.test(entry.name)) continue;
       const file = join(folder, entry.name);
+      if (entry.name.startsWith(".")) continue;
+      if (entry.isFile() && COMPANIONS.test(entry.name) && !(await beginsWithFrom(file))) continue;
       const level = levelOf(entry.name.replace(entry.isDirectory() ? /\.(?:sbd|mbox)$/ : /\.mbox$/, ""));
       const below = path ? `${path}/${level}` : level;
       const isApples = entry.isFile() && entry.name === "mbox" && folder.endsWith(".mbox");
@@ -66,6 +67,11 @@ export async function openMbox(root: string, kind: MboxKind): Promise<MailSource
   if ((await stat(root)).isDirectory()) await visit(root, "");
   else await add(root, "INBOX");
   return { total, folders, subscribed: await readSubscriptions(root), problems };
+}
+
+async function beginsWithFrom(file: string): Promise<boolean> {
+  const { value } = await createReadStream(file, { end: 4 })[Symbol.asyncIterator]().next();
+  return value !== undefined && Buffer.from(value as Uint8Array).toString("latin1") === "From ";
 }
 
 function octetsOf(file: string, size: number): Octets {
@@ -140,6 +146,7 @@ export class MboxTarget implements MailTarget {
 
   async #close(): Promise<void> {
     const file = this.#file;
+    this.#file = undefined;
     if (file) await new Promise<void>((resolve, reject) => file.once("error", reject).end(() => resolve()));
   }
 }
