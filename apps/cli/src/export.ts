@@ -21,19 +21,24 @@ export async function exportMail(
   if (flags.salvage) return salvageMail(config, address, target, flags);
   return withSession(config, address, flags, async (session) => {
     await session.refresh();
-    const messages = await exportAll(session, target);
-    const mailboxes = session.state.liveMailboxes().length;
+    const problems: string[] = [];
+    const messages = await exportAll(session, target, problems);
+    for (const problem of problems) process.stderr.write(`restante: ${problem}\n`);
+    const mailboxes = session.state.liveMailboxes().length - problems.length;
     if (flags.json) process.stdout.write(`${JSON.stringify({ mailboxes, messages })}\n`);
     else process.stdout.write(`${messages} messages of ${mailboxes} mailboxes exported\n`);
-    return EXIT.well;
+    return problems.length > 0 ? EXIT.failed : EXIT.well;
   });
 }
 
-/** mboxo is read only: its quoting loses lines that were quoted before. */
+/** The other mboxes are read only: their quoting loses lines, or few programs read it. */
 const TARGETS: Readonly<Record<TransferFormat, ((path: string) => MailTarget) | undefined>> = {
   maildir: (path) => new MaildirTarget(path),
   mbox: (path) => new MboxTarget(path),
+  mboxrd: (path) => new MboxTarget(path),
   mboxo: undefined,
+  mboxcl: undefined,
+  mboxcl2: undefined,
   eml: (path) => new EmlTarget(path),
 };
 
@@ -46,13 +51,18 @@ async function openTarget(text: string): Promise<MailTarget> {
   return make(place.path);
 }
 
-async function exportAll(session: AccountSession, target: MailTarget): Promise<number> {
+async function exportAll(session: AccountSession, target: MailTarget, problems: string[]): Promise<number> {
   const mailboxes = session.state.liveMailboxes().map(({ path }) => path);
   const total = mailboxes.reduce((sum, path) => sum + session.getMailbox(path).messages.length, 0);
   using progress = new Progress(total);
   let written = 0;
   for (const path of mailboxes) {
-    await target.begin(path, session.keywordsIn(session.getMailbox(path)));
+    try {
+      await target.begin(path, session.keywordsIn(session.getMailbox(path)));
+    } catch (error) {
+      problems.push(`the mailbox ${JSON.stringify(path)} is left out: ${(error as Error).message}`);
+      continue;
+    }
     const view = session.openView(path, { readOnly: true });
     for (let position = 0; position < view.length; position++) {
       const message = view.message(position);

@@ -12,6 +12,7 @@ import { withSession } from "./context.ts";
 import { EXIT, Exit } from "./exit.ts";
 import type { Flags } from "./flags.ts";
 import { openEml } from "./transfer/eml.ts";
+import { atomFlag } from "./transfer/keywords.ts";
 import { type MailSource, parsePlace, type SourceFolder, type SourceMail } from "./transfer/mail-place.ts";
 import { openMaildir } from "./transfer/maildir.ts";
 import { openMbox } from "./transfer/mbox.ts";
@@ -40,35 +41,44 @@ export async function importMail(
   const source = await openSource(from);
   return withSession(config, address, { ...flags, changes: true }, async (session) => {
     const counts: Counts = { imported: 0, known: 0 };
+    const renamed = new Map<string, string>();
     using progress = new Progress(source.total);
     for (const folder of source.folders) {
       const path = targetPath(folder.path, flags.mailbox);
-      await makeMailbox(session, path, source.subscribed?.has(folder.path) ?? true);
-      await importFolder(session, folder, path, counts, progress);
+      if (!(await makeMailbox(session, path, source.subscribed?.has(folder.path) ?? true))) {
+        source.problems.push(`no mailbox can have the name ${JSON.stringify(path)}; its mails are left out`);
+        continue;
+      }
+      await importFolder(session, folder, path, counts, { progress, problems: source.problems, renamed });
     }
+    for (const [flag, name] of renamed)
+      process.stderr.write(`restante: the keyword ${JSON.stringify(flag)} is ${name} here: IMAP has no other\n`);
+    for (const problem of source.problems) process.stderr.write(`restante: ${problem}\n`);
     progress[Symbol.dispose]();
     if (flags.json) process.stdout.write(`${JSON.stringify({ mailboxes: source.folders.length, ...counts })}\n`);
     else
       process.stdout.write(
         `${counts.imported} messages imported into ${source.folders.length} mailboxes, ${counts.known} were there already\n`,
       );
-    return EXIT.well;
+    return source.problems.length > 0 ? EXIT.failed : EXIT.well;
   });
 }
 
 async function openSource(text: string): Promise<MailSource> {
   const place = parsePlace(text);
-  if (!place) throw new Exit(EXIT.usage, "a source is maildir:PATH, mbox:PATH, mboxo:PATH or eml:PATH");
+  if (!place)
+    throw new Exit(
+      EXIT.usage,
+      "a source is maildir:PATH, mbox:PATH (or mboxrd:, mboxo:, mboxcl:, mboxcl2:) or eml:PATH",
+    );
   try {
     switch (place.format) {
       case "maildir":
         return await openMaildir(place.path);
-      case "mbox":
-        return await openMbox(place.path, "mboxrd");
-      case "mboxo":
-        return await openMbox(place.path, "mboxo");
       case "eml":
         return await openEml(place.path);
+      default:
+        return await openMbox(place.path, place.format);
     }
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
@@ -83,16 +93,24 @@ function targetPath(path: string, mailbox: string | undefined): string {
   return path === "INBOX" ? mailbox : `${mailbox}/${path}`;
 }
 
-async function makeMailbox(session: AccountSession, path: string, subscribed: boolean): Promise<void> {
+/** Resolves with false if no mailbox can have this name. */
+async function makeMailbox(session: AccountSession, path: string, subscribed: boolean): Promise<boolean> {
   try {
     await session.create(path);
   } catch (error) {
-    if (error instanceof EngineError && error.code === "already-exists") return;
-    if (error instanceof EngineError && error.code === "invalid")
-      throw new Exit(EXIT.failed, `no mailbox can have the name ${JSON.stringify(path)}`);
+    if (error instanceof EngineError && error.code === "already-exists") return true;
+    if (error instanceof EngineError && error.code === "invalid") return false;
     throw error;
   }
   if (subscribed) await session.subscribe(path, true);
+  return true;
+}
+
+interface Told {
+  readonly progress: Progress;
+  readonly problems: string[];
+  /** Flags that IMAP can't say, and what they became. */
+  readonly renamed: Map<string, string>;
 }
 
 /** One op a batch; the next batch is sealed while it is stored. Order is the source's. */
@@ -101,7 +119,7 @@ async function importFolder(
   folder: SourceFolder,
   path: string,
   counts: Counts,
-  progress: Progress,
+  { progress, problems, renamed }: Told,
 ): Promise<void> {
   const present = await countMessages(session, path);
   let batch: Prepared[] = [];
@@ -120,14 +138,27 @@ async function importFolder(
     // Seen when it is awaited: at the next flush.
     stored.catch(() => undefined);
   };
+  const toFlag = (flag: string): string => {
+    const name = atomFlag(flag);
+    if (name !== flag) renamed.set(flag, name);
+    return name;
+  };
   for await (const mail of folder.mails()) {
-    const known = await recognise(mail, present);
+    const known = await recognise(mail, present).catch((error: unknown) => {
+      if (!(error instanceof Exit)) throw error;
+      problems.push(error.message);
+    });
+    if (!known) continue;
     if (known.isPresent) {
       counts.known++;
       progress.add(mail.weight);
       continue;
     }
-    const prepared = await session.prepare(mail.open(), { mailbox: path, flags: mail.flags, received: known.received });
+    const prepared = await session.prepare(mail.open(), {
+      mailbox: path,
+      flags: mail.flags.map(toFlag),
+      received: known.received,
+    });
     batch.push(prepared);
     bytes += prepared.heldBytes;
     weight += mail.weight;
@@ -155,10 +186,7 @@ async function readStructure(mail: SourceMail): Promise<MessageStructure> {
   try {
     for await (const chunk of mail.open()) scanner.push(chunk);
   } catch (error) {
-    throw new Exit(
-      EXIT.failed,
-      `${mail.place} can't be read: ${(error as Error).message}; what came before it is imported`,
-    );
+    throw new Exit(EXIT.failed, `${mail.place} can't be read: ${(error as Error).message}`);
   }
   return scanner.finish();
 }

@@ -33,26 +33,53 @@ interface Facts {
 export async function openEml(root: string): Promise<MailSource> {
   if ((await stat(root)).isFile()) {
     const single = openMail(root, undefined);
-    return { total: 1, folders: [{ path: "INBOX", mails: () => each([single]) }], subscribed: undefined };
+    return { total: 1, folders: [{ path: "INBOX", mails: () => each([single]) }], subscribed: undefined, problems: [] };
   }
   const folders: SourceFolder[] = [];
+  const problems: string[] = [];
   let total = 0;
   const visit = async (folder: string, path: string): Promise<void> => {
     const entries = (await readdir(folder, { withFileTypes: true })).sort((a, b) => (a.name < b.name ? -1 : 1));
     const files = entries.filter((entry) => entry.isFile() && /\.eml$/i.test(entry.name)).map(({ name }) => name);
     total += files.length;
-    if (files.length > 0 || path !== "") folders.push(await openFolder(folder, path || "INBOX", files));
+    if (files.length > 0 || path !== "") folders.push(await openFolder(folder, path || "INBOX", files, problems));
     for (const { name } of entries.filter((entry) => entry.isDirectory() && !entry.name.startsWith(".")))
       await visit(join(folder, name), path ? `${path}/${levelOf(name)}` : levelOf(name));
   };
   await visit(root, "");
-  return { total, folders, subscribed: await readSubscriptions(root) };
+  return { total, folders, subscribed: await readSubscriptions(root), problems };
 }
 
-async function openFolder(folder: string, path: string, files: readonly string[]): Promise<SourceFolder> {
+async function openFolder(
+  folder: string,
+  path: string,
+  files: readonly string[],
+  problems: string[],
+): Promise<SourceFolder> {
   const lines = parseLines((await readIfThere(join(folder, FACTS_FILE))) ?? "");
-  const facts = new Map(lines.map((line) => JSON.parse(line) as Facts).map((fact) => [fact.file, fact]));
+  const facts = new Map<string, Facts>();
+  for (const [at, line] of lines.entries()) {
+    const fact = parseFacts(line);
+    if (fact) facts.set(fact.file, fact);
+    else problems.push(`${join(folder, FACTS_FILE)}, line ${at + 1} can't be read; its mail comes in without flags`);
+  }
   return { path, mails: () => each(files.map((file) => openMail(join(folder, file), facts.get(file)))) };
+}
+
+/** What an export wrote; undefined if the line is no such thing. */
+function parseFacts(line: string): Facts | undefined {
+  try {
+    const fact = JSON.parse(line) as Partial<Facts> | null;
+    const isWhole =
+      typeof fact?.file === "string" &&
+      Number.isFinite(fact.receivedMs) &&
+      Number.isFinite(fact.zoneMinutes) &&
+      Array.isArray(fact.flags) &&
+      fact.flags.every((flag) => typeof flag === "string");
+    return isWhole ? (fact as Facts) : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 async function* each<T>(items: readonly T[]): AsyncGenerator<T> {

@@ -18,6 +18,17 @@ export async function* withCrlf(source: AsyncIterable<Uint8Array>): AsyncGenerat
   }
 }
 
+/** Whether each LF has its CR before it. */
+export async function isAllCrlf(source: AsyncIterable<Uint8Array>): Promise<boolean> {
+  let last = 0;
+  for await (const chunk of source) {
+    for (let at = chunk.indexOf(LF); at >= 0; at = chunk.indexOf(LF, at + 1))
+      if ((at === 0 ? last : chunk[at - 1]) !== CR) return false;
+    last = chunk.at(-1) ?? last;
+  }
+  return true;
+}
+
 function addCr(chunk: Uint8Array, before: number): Uint8Array {
   const out = new Uint8Array(chunk.length * 2);
   let length = 0;
@@ -40,8 +51,10 @@ export async function* readLines(source: AsyncIterable<Uint8Array>, lineBytesMax
       bytes = bytes.subarray(at + 1);
     }
     if (bytes.length > lineBytesMax) {
-      yield bytes;
-      bytes = Buffer.alloc(0);
+      // A CR waits for its LF.
+      const cut = bytes.at(-1) === CR ? bytes.length - 1 : bytes.length;
+      yield bytes.subarray(0, cut);
+      bytes = bytes.subarray(cut);
     }
     rest = bytes;
   }

@@ -1,6 +1,7 @@
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { MailDate } from "@restante/mime";
+import type { MboxKind } from "./mbox-reader.ts";
 
 /** Beside exported mbox and .eml files: the paths that are subscribed, one a line. */
 const SUBSCRIPTIONS_FILE = ".subscriptions";
@@ -12,6 +13,8 @@ export interface MailSource {
   readonly folders: readonly SourceFolder[];
   /** Paths that are subscribed; undefined if the source does not say: then all are. */
   readonly subscribed: ReadonlySet<string> | undefined;
+  /** What could not be read, each a sentence that names its place. Grows while mails are read. */
+  readonly problems: string[];
 }
 
 export interface SourceFolder {
@@ -48,19 +51,27 @@ export interface TargetMail {
   read(): AsyncIterable<Uint8Array>;
 }
 
-export type TransferFormat = "maildir" | "mbox" | "mboxo" | "eml";
+export type TransferFormat = "maildir" | "eml" | MboxKind;
 
 /** `maildir:PATH` and so on. Undefined if it is none. */
 export function parsePlace(text: string): { readonly format: TransferFormat; readonly path: string } | undefined {
-  const match = /^(maildir|mbox|mboxo|eml):(.+)$/s.exec(text);
+  const match = /^(maildir|mbox|mboxrd|mboxo|mboxcl2|mboxcl|eml):(.+)$/s.exec(text);
   return match ? { format: match[1] as TransferFormat, path: match[2]! } : undefined;
 }
 
-/** A level of a mailbox's path as the name of a file or folder: what file systems or our own endings mean is escaped. */
+/** Octets that a file's name may have on most file systems; `.sbd` must fit as well. */
+const FILE_NAME_BYTES_MAX = 250;
+const ESCAPED =
+  /^\.|[\u0000-\u001f\u007f%\\/:*?"<>|]|\.(?=(?:sbd|msf|mbox|dat|plist|json|html|log)$)|[. ]$|^t(?=able_of_contents$)/gi;
+
+/**
+ * A level of a mailbox's path as the name of a file or folder: what file systems or our own endings mean is escaped.
+ * Throws if it is too long for one.
+ */
 export function fileNameOf(level: string): string {
-  return level
-    .replace(/^\.|[%\\:*?"<>|]|\.(?=(?:sbd|msf)$)/g, (char) => `%${char.charCodeAt(0).toString(16).padStart(2, "0")}`)
-    .replace(/%[0-9a-f]{2}/g, (escaped) => escaped.toUpperCase());
+  const name = level.replace(ESCAPED, (char) => `%${char.charCodeAt(0).toString(16).toUpperCase().padStart(2, "0")}`);
+  if (Buffer.byteLength(name) > FILE_NAME_BYTES_MAX) throw new RangeError(`no file can have the name ${name}`);
+  return name;
 }
 
 /** What {@link fileNameOf} made; a name that is no such thing stands for itself. */

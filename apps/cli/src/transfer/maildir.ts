@@ -35,25 +35,29 @@ const KEYWORDS_MAX = 26;
 
 export async function openMaildir(root: string): Promise<MailSource> {
   const folders: (SourceFolder & { readonly count: number })[] = [];
+  const problems: string[] = [];
   const visit = async (folder: string, path: string): Promise<void> => {
     const names = (await readdir(folder, { withFileTypes: true }))
       .filter((entry) => entry.isDirectory())
       .map(({ name }) => name)
       .sort();
-    if (names.includes("cur") || names.includes("new")) folders.push(await openFolder(folder, path || "INBOX"));
+    if (names.includes("cur") || names.includes("new"))
+      folders.push(await openFolder(folder, path || "INBOX", problems));
     for (const name of names) {
       if (["cur", "new", "tmp"].includes(name)) continue;
-      if (!name.startsWith(".")) await visit(join(folder, name), path ? `${path}/${name}` : name);
+      if (!name.startsWith(".")) await visit(join(folder, name), path ? `${path}/${levelFrom(name)}` : levelFrom(name));
       else if (path === "" && name.length > 1)
         await visit(join(folder, name), name.slice(1).split(".").map(levelFrom).join("/"));
     }
   };
   await visit(root, "");
+  if (folders.length === 0) problems.push(`${root} is no Maildir: no folder of it has cur or new`);
   const listed = await readIfThere(join(root, SUBSCRIPTIONS_FILE));
   return {
     total: folders.reduce((sum, { count }) => sum + count, 0),
     folders,
     subscribed: listed === undefined ? undefined : new Set(parseSubscriptions(listed)),
+    problems,
   };
 }
 
@@ -78,7 +82,11 @@ function levelFrom(name: string): string {
   }
 }
 
-async function openFolder(folder: string, path: string): Promise<SourceFolder & { readonly count: number }> {
+async function openFolder(
+  folder: string,
+  path: string,
+  problems: string[],
+): Promise<SourceFolder & { readonly count: number }> {
   const keywords = new Map<string, string>();
   for (const line of parseLines((await readIfThere(join(folder, KEYWORDS_FILE))) ?? "")) {
     const match = /^(\d+) (\S+)$/.exec(line);
@@ -86,8 +94,13 @@ async function openFolder(folder: string, path: string): Promise<SourceFolder & 
   }
   const files: string[] = [];
   for (const part of ["cur", "new"])
-    for (const name of await readdir(join(folder, part)).catch(absentIsNone))
-      if (!name.startsWith(".")) files.push(join(part, name));
+    for (const name of await readdir(join(folder, part)).catch(absentIsNone)) {
+      const file = join(folder, part, name);
+      if (name.startsWith(".")) continue;
+      const found = await stat(file).catch(() => undefined);
+      if (found?.isFile()) files.push(join(part, name));
+      else problems.push(`${file} is no file that can be read; it is left out`);
+    }
   // A name begins with the time of its delivery.
   files.sort((a, b) => Number.parseInt(a.slice(4), 10) - Number.parseInt(b.slice(4), 10) || (a < b ? -1 : 1));
   return {
@@ -101,7 +114,7 @@ async function openFolder(folder: string, path: string): Promise<SourceFolder & 
 
 async function openMail(file: string, keywords: ReadonlyMap<string, string>): Promise<SourceMail> {
   const { mtimeMs } = await stat(file);
-  const letters = /:2,([A-Za-z]*)$/.exec(file)?.[1] ?? "";
+  const letters = /[:;!]2,([A-Za-z]*)$/.exec(file)?.[1] ?? "";
   return {
     place: file,
     flags: [...letters].map((letter) => LETTERS[letter] ?? keywords.get(letter)).filter((flag) => flag !== undefined),

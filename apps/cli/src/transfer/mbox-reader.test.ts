@@ -1,0 +1,126 @@
+import { readFile } from "node:fs/promises";
+import { describe, expect, test } from "vitest";
+import { parseFromDate } from "./from-line.ts";
+import { atomFlag } from "./keywords.ts";
+import { readFileFields } from "./mbox-fields.ts";
+import {
+  EXPORT_SENDER,
+  findMessages,
+  type MboxKind,
+  type MboxMessage,
+  type Octets,
+  readMessage,
+} from "./mbox-reader.ts";
+
+function octetsOf(text: string, step = 7): Octets {
+  const all = Buffer.from(text, "latin1");
+  return {
+    size: all.length,
+    async *read(start, end) {
+      for (let at = start; at < end; at += step) yield all.subarray(at, Math.min(end, at + step));
+    },
+  };
+}
+
+async function readAll(text: string, kind: MboxKind = "mbox"): Promise<(MboxMessage & { text: string })[]> {
+  const octets = octetsOf(text);
+  const found = await Array.fromAsync(findMessages(octets, kind));
+  return Promise.all(
+    found.map(async (message) => {
+      const pieces = await Array.fromAsync(readMessage(octets, message, kind));
+      return { ...message, text: Buffer.concat(pieces).toString("latin1") };
+    }),
+  );
+}
+
+/** Made by hand for this test; the addresses are invented. */
+function wild(name: string): Promise<string> {
+  return readFile(new URL(`./wild/${name}.mbox`, import.meta.url), "latin1");
+}
+
+describe("what a From_ line is", () => {
+  test.each([
+    ["bare", 2],
+    ["noblank", 2],
+    ["fromvars", 13],
+    ["leadblank", 1],
+    ["bom", 1],
+    ["folded", 1],
+  ] as const)("%s: %i messages, whatever the line ends", async (name, count) => {
+    const text = await wild(name);
+    for (const form of [text, text.replaceAll("\n", "\r\n")]) {
+      const messages = await readAll(form);
+      expect(messages).toHaveLength(count);
+      for (const message of messages) expect(message.text).toMatch(/^(?:From: Ada|Message-ID|Subject)/);
+    }
+  });
+
+  test("text that begins as one is text", async () => {
+    const text =
+      "From a@b Mon Feb  2 10:11:12 2026\nSubject: x\n\nHours:\n\nFrom 9 to 5\nNote: closed\n\nFrom London\n\nend\n";
+    expect(await readAll(text)).toHaveLength(1);
+  });
+
+  test("a file without one is an error that names the line", async () => {
+    await expect(readAll("\nSubject: x\n")).rejects.toMatchObject({ name: "MboxError", line: 2 });
+  });
+
+  test.each([
+    ["From a@b Mon Feb  2 10:11:12 2026", Date.UTC(2026, 1, 2, 10, 11, 12), 0],
+    ["From a@b Mon Feb  2 10:11:12 -0800 2026", Date.UTC(2026, 1, 2, 18, 11, 12), -480],
+    ["From a@b Mon Feb  2 10:11:12 2026 -0800", Date.UTC(2026, 1, 2, 18, 11, 12), -480],
+    ["From a@b Mon Feb  2 10:11 2026", Date.UTC(2026, 1, 2, 10, 11), 0],
+    ["From a@b Mon Feb  2 10:11:12 PST 2026", Date.UTC(2026, 1, 2, 18, 11, 12), -480],
+    ["From a@b  2026-02-02T10:11:12", Date.UTC(2026, 1, 2, 10, 11, 12), 0],
+    ["From a@b Mon, 2 Feb 2026 10:11:12 +0100", Date.UTC(2026, 1, 2, 9, 11, 12), 60],
+  ])("%s", (line, timeMs, zoneMinutes) => {
+    expect(parseFromDate(line)).toEqual({ timeMs, zoneMinutes });
+  });
+});
+
+test("a folded field of the file goes whole, and no other with it", async () => {
+  const [message] = await readAll(await wild("folded"));
+  expect(message!.text).toContain("Message-ID: <subj@example.org>\nX-After: 1\n\nbody");
+  expect(readFileFields(message!.fields, /[\s,]+/).flags).toEqual(["alpha", "beta", "gamma", "\\Seen"]);
+});
+
+test("Thunderbird's status is read; what was expunged says so", async () => {
+  const facts = (await readAll(await wild("thunderbird"))).map(({ fields }) => readFileFields(fields, /[\s,]+/));
+  expect(facts.map(({ flags }) => flags)).toEqual([
+    ["\\Seen"],
+    ["\\Seen", "\\Answered"],
+    ["\\Flagged"],
+    ["\\Seen"],
+    [],
+    ["\\Seen", "$Forwarded", "$label1", "todo"],
+  ]);
+  expect(facts.findIndex(({ isExpunged }) => isExpunged)).toBe(3);
+});
+
+describe("Content-Length", () => {
+  const body = "one\n>From here\nFrom a@b Mon Feb  2 10:11:12 2026\nSubject: inner\n\nend\n";
+  const file = (length: number): string =>
+    `From a@b Mon Feb  2 10:11:12 2026\nSubject: x\nContent-Length: ${length}\n\n${body}\nFrom c@d Mon Feb  2 10:11:12 2026\nSubject: y\n\nz\n`;
+
+  test("a right one says where a body ends; nothing in it is unquoted", async () => {
+    const messages = await readAll(file(body.length));
+    expect(messages.map(({ text }) => text)).toEqual([`Subject: x\n\n${body}`, "Subject: y\n\nz\n"]);
+    expect((await readAll(file(body.length), "mboxcl"))[0]!.text).toContain("\nFrom here\n");
+  });
+
+  test.each([0, 3, 30, 99_999])("a wrong one, %i, is not believed", async (length) => {
+    expect(await readAll(file(length))).toHaveLength(3);
+  });
+
+  test("what an export wrote is mboxrd, whatever the message says; its own fields stay", async () => {
+    const text = `From ${EXPORT_SENDER} Mon Feb  2 10:11:12 2026\nStatus: O\nX-Status: \nX-Keywords: \nX-Keywords: mine\n more\nContent-Length: 12\n\n>From here\n\n`;
+    expect((await readAll(text))[0]!.text).toBe("X-Keywords: mine\n more\nContent-Length: 12\n\nFrom here\n");
+  });
+});
+
+test("a flag of another program becomes an atom; an atom stays", () => {
+  for (let code = 33; code < 127; code++)
+    expect(atomFlag(`a${String.fromCharCode(code)}`)).toMatch(/^[^\s(){%*"\\\]]+$/);
+  for (const flag of ["\\Seen", "$Forwarded", "foo.bar", "a+b,c}[", "x/y"]) expect(atomFlag(flag)).toBe(flag);
+  expect(["foo(bar)", "Caf\u00e9", "\\Own", "a b"].map(atomFlag)).toEqual(["foo_bar_", "Caf&AOk-", "_Own", "a_b"]);
+});
