@@ -180,7 +180,7 @@ const commands: readonly Command[] = [
     name: "import",
     args: ["SOURCE", "ADDRESS"],
     flags: { mailbox: { value: "NAME", about: "into this mailbox, or below it" }, ...asks },
-    about: "take mail in from maildir:PATH, mbox:PATH, mboxo:PATH or eml:PATH",
+    about: "take mail in from maildir:PATH, mbox:PATH (or its kinds mboxrd, mboxo, mboxcl, mboxcl2) or eml:PATH",
     details: "It may be run again: what is there is not doubled.",
     run: ({ config, args, flags }) => importMail(config, args, flags),
   }),

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { EngineError } from "../../errors.ts";
 import { openView } from "../../mail/mailbox-view.ts";
+import { LOG_VERSION } from "../../mail/ops/op.ts";
 import { type Fault, MemoryPlace } from "../../storage/memory.ts";
 import {
   clock,
@@ -165,6 +166,21 @@ describe("trimming", () => {
     expect(await textsOf(reader, "Sent")).toEqual([mailText(3), mailText(40)]);
     await Promise.all([reader.dispose(), writer.dispose()]);
   });
+});
+
+test("who knows no checkpoints of this format is told before the first is announced, once", async () => {
+  const place = new MemoryPlace(() => clock.now++);
+  const { ring } = await makeAccount(place);
+  const account = await open(place, ring());
+  expect(account.mail.state.requires).toBe(0);
+  await account.upkeep.checkpoint();
+  expect(account.mail.state.requires).toBe(LOG_VERSION);
+  const entries = names(place, "log").length;
+  await append(account, "Sent", mailText(1));
+  await account.upkeep.checkpoint();
+  // The mail and the announcement.
+  expect(names(place, "log").length).toBe(entries + 2);
+  await account.dispose();
 });
 
 describe("collection", () => {
