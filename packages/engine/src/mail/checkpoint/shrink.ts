@@ -13,7 +13,7 @@ export const REMOVALS_MAX = 65_536;
 export const GONE_MAILBOXES_MAX = 1_000;
 
 /** Rows that are looked at in one turn: a few milliseconds. */
-const ROWS_AT_ONCE = 16_384;
+const ROWS_AT_ONCE = 8192;
 
 export type Breathe = (() => Promise<void>) | undefined;
 

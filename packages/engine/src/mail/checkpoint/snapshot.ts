@@ -37,7 +37,9 @@ export function captureMail(
     sweeps: true,
     async write(store) {
       const shrunk = await finish();
-      return captureState(shrunk, source, { sweeps: true, numbering: covers, references }).write(store);
+      return captureState(shrunk, source, { sweeps: true, numbering: covers, references, holdsStill: true }).write(
+        store,
+      );
     },
     // Whoever goes on from it loads it.
     commit: () => undefined,
@@ -60,14 +62,17 @@ function captureState(
     sweeps,
     numbering,
     references = state.references.capture(),
+    holdsStill = false,
   }: {
     readonly sweeps: boolean;
     readonly numbering: number;
     readonly references?: ReturnType<ReferenceIndex["capture"]>;
+    /** Nobody else has the state. */
+    readonly holdsStill?: boolean;
   },
 ): Capture {
-  const memberships = captureTable(state.memberships, state.pages.memberships);
-  const emails = captureTable(state.emails, state.pages.emails);
+  const memberships = captureTable(state.memberships, state.pages.memberships, holdsStill);
+  const emails = captureTable(state.emails, state.pages.emails, holdsStill);
   const fields = encodeState(state);
   const emailPages = captureEmailPages(state, source, sweeps);
   const values = captureValues(state, source);
@@ -109,18 +114,19 @@ interface TableCapture {
   abandon(): void;
 }
 
-function captureTable<S extends Schema>(table: Table<S>, known: readonly string[]): TableCapture {
+function captureTable<S extends Schema>(table: Table<S>, known: readonly string[], holdsStill: boolean): TableCapture {
   const count = table.chunkCount;
   const dirty = table.dirty.take();
-  const chunks = new Map(
-    Array.from({ length: count }, (_, chunk) => chunk)
-      .filter((chunk) => known[chunk] === undefined || dirty.has(chunk))
-      .map((chunk) => [chunk, table.encodeChunk(chunk)]),
+  const wanted = Array.from({ length: count }, (_, chunk) => chunk).filter(
+    (chunk) => known[chunk] === undefined || dirty.has(chunk),
   );
+  // What others may change is copied at once.
+  const copies = holdsStill ? undefined : new Map(wanted.map((chunk) => [chunk, table.encodeChunk(chunk)]));
   const names = known.slice(0, count);
   return {
     async write(pages: PageStore): Promise<string[]> {
-      for (const [chunk, bytes] of chunks) names[chunk] = await pages.write("columns", bytes);
+      for (const chunk of wanted)
+        names[chunk] = await pages.write("columns", copies?.get(chunk) ?? table.encodeChunk(chunk));
       return names;
     },
     abandon(): void {
