@@ -118,7 +118,11 @@ class AddressReader {
       comment = text;
     });
     if (words.length === 0) return undefined;
-    return { kind: "mailbox", name: comment, route: undefined, local: phrase(words), domain: "" };
+    const text = phrase(words);
+    // Several words are a person's name; one may be a mailbox of this host.
+    if (words.length > 1 ? words.some(({ spaced }, at) => at > 0 && spaced) : text.includes(" "))
+      return { kind: "mailbox", name: text, route: undefined, local: "", domain: "" };
+    return { kind: "mailbox", name: comment, route: undefined, local: text, domain: "" };
   }
 
   #skipComments(found: (text: string) => void): void {

@@ -49,10 +49,22 @@ export function parseStructured(text: string): Structured {
   return result;
 }
 
-/** BODY out of BODYSTRUCTURE: the same without extension data, RFC 9051 §7.5.2. Throws RangeError on text that
- * `formatBodyStructure` does not make. */
+/** BODY out of BODYSTRUCTURE for IMAP4rev1: the same without extension data, RFC 3501 §7.4.2. Throws RangeError on text
+ * that `formatBodyStructure` does not make. */
 export function bodyFromBodyStructure(text: string): string {
-  const reader = new BasicReader(text);
+  return copied(text, false);
+}
+
+const GLOBAL = '"message" "global"';
+
+/** BODYSTRUCTURE for IMAP4rev1, where message/global is no message with an envelope: RFC 3501 §9, media-message. Throws as
+ * {@link bodyFromBodyStructure} does. */
+export function bodyStructureOfRev1(text: string): string {
+  return text.includes(GLOBAL) ? copied(text, true) : text;
+}
+
+function copied(text: string, extended: boolean): string {
+  const reader = new StructureReader(text, extended);
   const body = reader.part();
   if (reader.at !== text.length) throw new RangeError("text behind the structure");
   return body;
@@ -69,23 +81,28 @@ const FLAT = /[^()"]+/y;
 /** Parts within one another: more than any scanner told of. */
 const STRUCTURE_DEPTH_MAX = 1000;
 
-/** Copies values as they stand, and leaves out what is no part of BODY: nothing is made of them. */
-class BasicReader {
+/** Copies values as they stand, and leaves out what its reader has no place for: nothing is made of them. */
+class StructureReader {
   readonly #text: string;
+  readonly #extended: boolean;
   at = 0;
   #depth = 0;
 
-  constructor(text: string) {
+  constructor(text: string, extended: boolean) {
     this.#text = text;
+    this.#extended = extended;
   }
 
   part(): string {
     if (++this.#depth > STRUCTURE_DEPTH_MAX) throw new RangeError("structure is too deep");
     this.#open();
-    const body = this.#text[this.at] === "(" ? this.#multipart() : this.#single();
+    let body = this.#text[this.at] === "(" ? this.#multipart() : this.#single();
     this.#depth--;
     // What is left of the part is extension data.
-    while (this.#text[this.at] !== ")") this.#value();
+    while (this.#text[this.at] !== ")") {
+      const value = this.#value();
+      if (this.#extended) body += ` ${value}`;
+    }
     this.at++;
     return `(${body})`;
   }
@@ -97,12 +114,14 @@ class BasicReader {
   }
 
   #single(): string {
+    const isGlobal = this.#text.startsWith(GLOBAL, this.at);
     const type = this.#value();
     let body = type;
     let count = type === '"text"' ? TEXT_VALUES : BASIC_VALUES;
     for (let index = 1; index < count && this.#text[this.at] !== ")"; index++) {
       this.#space();
-      body += ` ${index === INNER_VALUE ? this.part() : this.#value()}`;
+      const value = index === INNER_VALUE ? this.part() : this.#value();
+      if (!isGlobal || index < BASIC_VALUES) body += ` ${value}`;
       if (index === BASIC_VALUES - 1 && type === '"message"' && this.#text[this.at + 1] === "(") count = MESSAGE_VALUES;
     }
     return body;

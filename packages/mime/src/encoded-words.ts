@@ -3,7 +3,8 @@ import { decodeCharset } from "./charset.ts";
 import { decodeTransfer } from "./transfer.ts";
 
 /** Encoded-words: RFC 2047, with the language of RFC 2231 §5. */
-const WORD = /=\?([^?\s*]+)(?:\*[^?\s]*)?\?([BbQq])\?([^?]*)\?=/g;
+const WORD = /=\?([!-)+->@-~]+)(?:\*[!->@-~]*)?\?([BbQq])\?([^?]*)\?=/g;
+const RAW = /[\x80-\xff]/;
 
 interface Word {
   readonly charset: string;
@@ -71,4 +72,35 @@ export function encodeWords(text: string): string {
     at = end;
   }
   return words.join(" ");
+}
+
+/**
+ * Header text (binary) in ASCII, for who may get nothing else: it reads the same. Encoded-words stay what they are; of raw
+ * 8-bit within one its own encoding is made (Q), or nothing (B: no decoder counts it). All other raw 8-bit becomes
+ * encoded-words, with the white space beside it, since that between two of them is not read.
+ */
+export function headerInAscii(text: string): string {
+  if (!RAW.test(text)) return text;
+  let out = "";
+  let end = 0;
+  const pass = (to: number): void => {
+    const between = text.slice(end, to);
+    if (!RAW.test(between)) out += between;
+    else out += `${out === "" ? "" : " "}${encodeWords(decodeRaw(between))}${to < text.length ? " " : ""}`;
+  };
+  for (const match of text.matchAll(WORD)) {
+    pass(match.index);
+    out += wordInAscii(match[0], match[3]!, match[2]!);
+    end = match.index + match[0].length;
+  }
+  pass(text.length);
+  return out;
+}
+
+function wordInAscii(word: string, content: string, encoding: string): string {
+  if (!RAW.test(content)) return word;
+  const ascii = content.replace(/[\x80-\xff]/g, (octet) =>
+    encoding.toLowerCase() === "b" ? "" : `=${octet.charCodeAt(0).toString(16).toUpperCase()}`,
+  );
+  return `${word.slice(0, -content.length - 2)}${ascii}?=`;
 }

@@ -48,9 +48,15 @@ function walkFields(text: string, visit: (name: string, start: number, colon: nu
 }
 
 const LINE_END = /[\r\n]/;
+const EMPTY_LINE_LAST = /(?:^|\n)(\r{0,2}\n)$/;
 
-function isBlank(text: string, at: number): boolean {
-  return text[at] === "\n" || (text[at] === "\r" && text[at + 1] === "\n");
+/** CRs before an LF that are one line end with it: some gateways double them. */
+const LINE_END_CRS_MAX = 2;
+
+function isBlank(text: string, start: number): boolean {
+  let at = start;
+  while (text[at] === "\r" && at - start < LINE_END_CRS_MAX) at++;
+  return text[at] === "\n";
 }
 
 /** Where the field that begins at `start` ends: continuation lines begin with white space. */
@@ -67,7 +73,7 @@ function fieldEnd(text: string, start: number): number {
 /** RFC 5322 §2.2.3: the line ends go, the white space stays. */
 export function unfold(value: string): string {
   const trimmed = trimSpace(value);
-  return trimmed.includes("\n") ? trimmed.replace(/\r?\n/g, "") : trimmed;
+  return trimmed.includes("\n") ? trimmed.replace(/\r{0,2}\n/g, "") : trimmed;
 }
 
 /** The value of the first field of that name (in lower case), unfolded. */
@@ -100,8 +106,8 @@ export class HeaderBlock {
     return fieldsOf(this.text);
   }
 
-  /** HEADER.FIELDS and HEADER.FIELDS.NOT: RFC 9051 §6.4.5.1. `names` are in lower case. Order and folding stay; an empty
-   * line ends it. */
+  /** HEADER.FIELDS and HEADER.FIELDS.NOT: RFC 9051 §6.4.5.1. `names` are in lower case. Order and folding stay. An empty
+   * line ends what was chosen; what is left behind ends as the block does. */
   select(names: ReadonlySet<string>, not: boolean): string {
     const places = this.#walked();
     let out = "";
@@ -117,7 +123,8 @@ export class HeaderBlock {
       }
       to = places[field * 3 + 2]!;
     }
-    return `${out}${this.text.slice(from, to)}\r\n`;
+    const end = not ? (EMPTY_LINE_LAST.exec(this.text.slice(-4))?.[1] ?? "") : "\r\n";
+    return `${out}${this.text.slice(from, to)}${end}`;
   }
 
   /** The values of the fields of one name (in lower case), unfolded. */

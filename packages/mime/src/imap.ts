@@ -1,6 +1,7 @@
-import { type Address, type Mailbox, parseAddresses } from "./addresses.ts";
-import { decodeRaw } from "./binary.ts";
-import { encodeWords } from "./encoded-words.ts";
+import { type Address, formatAddress as addressText, type Mailbox, parseAddresses } from "./addresses.ts";
+import { binaryText } from "./binary.ts";
+import { domainInAscii } from "./domains.ts";
+import { headerInAscii } from "./encoded-words.ts";
 import { findHeader, type HeaderField } from "./headers.ts";
 import { STRING_BYTES_MAX } from "./limits.ts";
 import type { Parameter, Parameterized } from "./parameters.ts";
@@ -43,18 +44,32 @@ function formatAddress(address: Address): string {
   return `(NIL NIL ${string(address.name)} NIL)${address.members.map(formatMailbox).join("")}(NIL NIL NIL NIL)`;
 }
 
-/** An address without a domain: NIL would mean the start of a group, RFC 9051 §7.5.2. Clients know this word. */
+/** An address without a domain or a local part: NIL would mean a group's start or end, RFC 9051 §7.5.2. Clients know these
+ * words. */
 const MISSING_DOMAIN = "MISSING_DOMAIN";
+const MISSING_MAILBOX = "MISSING_MAILBOX";
+/** Stands for an address that can't be said in ASCII; its text becomes the name of who has none: RFC 6855 §7, RFC 6858 §2. */
+const UNSAYABLE = ["invalid", "internationalized-address.invalid"] as const;
 
-function formatMailbox({ name, route, local, domain }: Mailbox): string {
-  return `(${nstring(name)} ${nstring(route)} ${string(local)} ${string(domain === "" ? MISSING_DOMAIN : domain)})`;
+function formatMailbox(mailbox: Mailbox): string {
+  const { name, route, local } = mailbox;
+  const domain = domainInAscii(mailbox.domain);
+  if (!isAscii(local) || !isAscii(domain)) {
+    const shown = name ?? binaryOf(addressText(mailbox));
+    return `(${nstring(shown)} NIL ${UNSAYABLE.map(string).join(" ")})`;
+  }
+  return `(${nstring(name)} ${nstring(route)} ${string(local || MISSING_MAILBOX)} ${string(domain || MISSING_DOMAIN)})`;
+}
+
+function binaryOf(text: string): string {
+  return binaryText(new TextEncoder().encode(text));
 }
 
 /** A quoted string of ASCII. Line ends and NUL, which it can't hold, become spaces or go. */
 function string(text: string): string {
   const raw = text.slice(0, STRING_BYTES_MAX);
   const clean = raw.includes("\0") || /[\r\n]/.test(raw) ? raw.replace(/\0/g, "").replace(/[\r\n]+/g, " ") : raw;
-  const ascii = isAscii(clean) ? clean : encodeWords(decodeRaw(clean));
+  const ascii = isAscii(clean) ? clean : headerInAscii(clean);
   return `"${ascii.slice(0, STRING_BYTES_MAX).replace(/["\\]/g, "\\$&")}"`;
 }
 

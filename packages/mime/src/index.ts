@@ -2,7 +2,7 @@ export { type Address, displayName, formatAddress, type Group, type Mailbox, par
 export { type BaseSubject, baseSubject } from "./base-subject.ts";
 export { binaryBytes, binaryText, decodeRaw } from "./binary.ts";
 export { type BodyParts, bodyParts, hasAttachment, isHtml } from "./body-parts.ts";
-export { bodyFromBodyStructure, parseStructured, type Structured } from "./body-structure.ts";
+export { bodyFromBodyStructure, bodyStructureOfRev1, parseStructured, type Structured } from "./body-structure.ts";
 export { type DecodedText, decodeCharset } from "./charset.ts";
 export { decodeWords, encodeWords } from "./encoded-words.ts";
 export { type MailDate, parseDate, parseMessageIds, references } from "./fields.ts";

@@ -32,6 +32,7 @@ const structured: Run = (mime, { bytes }) => {
   const text = mime.formatBodyStructure(structure.root);
   mime.formatBody(structure.root);
   mime.bodyFromBodyStructure(text);
+  mime.bodyStructureOfRev1(text);
   mime.parseStructured(text);
   const offsets = mime.decodeOffsets(mime.encodeOffsets(structure.root));
   mime.findSection(offsets, [1], "MIME");
@@ -247,6 +248,11 @@ const PARSERS: Readonly<
   formatAddress: { run: structured, tokens: ADDRESSES, head: "To: " },
   bodyFromBodyStructure: {
     run: refusedOr((mime, { text }) => void mime.bodyFromBodyStructure(text)),
+    tokens: STRUCTURES,
+    head: "(",
+  },
+  bodyStructureOfRev1: {
+    run: refusedOr((mime, { text }) => void mime.bodyStructureOfRev1(`${text} "message" "global"`)),
     tokens: STRUCTURES,
     head: "(",
   },

@@ -65,28 +65,45 @@ export function decodeParameter(parameters: readonly Parameter[], name: string):
   const byName = new Map(parameters.map((parameter) => [parameter.name, parameter.value]));
   const extended = byName.get(`${name}*`);
   if (extended !== undefined) return decodeExtended(extended);
-  const pieces: { readonly value: string; readonly encoded: boolean }[] = [];
+  const pieces = piecesOf(parameters, name);
+  if (pieces.length > 0) return decodePieces(pieces);
+  const plain = byName.get(name);
+  return plain === undefined ? undefined : decodeWords(plain);
+}
+
+interface Piece {
+  readonly value: string;
+  readonly encoded: boolean;
+}
+
+/** `name*0`, `name*1*`, … in their order, up to the first that is missing. */
+function piecesOf(parameters: readonly Parameter[], name: string): Piece[] {
+  const byName = new Map(parameters.map((parameter) => [parameter.name, parameter.value]));
+  const pieces: Piece[] = [];
   for (let number = 0; number < PARAMETERS_MAX; number++) {
     const plain = byName.get(`${name}*${number}`);
     const encoded = plain === undefined ? byName.get(`${name}*${number}*`) : undefined;
     if (plain === undefined && encoded === undefined) break;
     pieces.push({ value: plain ?? encoded!, encoded: encoded !== undefined });
   }
-  if (pieces.length > 0) return decodePieces(pieces);
-  const plain = byName.get(name);
-  return plain === undefined ? undefined : decodeWords(plain);
+  return pieces;
 }
 
-function decodePieces(pieces: readonly { readonly value: string; readonly encoded: boolean }[]): string {
+function octetsOf(pieces: readonly Piece[]): { readonly charset: string; readonly octets: string } {
   const [first] = pieces;
   const head = first!.encoded ? splitCharset(first!.value) : { charset: "", rest: first!.value };
-  const bytes = pieces
+  const octets = pieces
     .map(({ value, encoded }, number) => {
       const text = number === 0 ? head.rest : value;
       return encoded ? unescapePercent(text) : text;
     })
     .join("");
-  return head.charset === "" ? decodeRaw(bytes) : decodeCharset(binaryBytes(bytes), head.charset).text;
+  return { charset: head.charset, octets };
+}
+
+function decodePieces(pieces: readonly Piece[]): string {
+  const { charset, octets } = octetsOf(pieces);
+  return charset === "" ? decodeRaw(octets) : decodeCharset(binaryBytes(octets), charset).text;
 }
 
 function decodeExtended(value: string): string {
@@ -103,4 +120,14 @@ function splitCharset(value: string): { readonly charset: string; readonly rest:
 
 function unescapePercent(text: string): string {
   return text.replace(/%([0-9A-Fa-f]{2})/g, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));
+}
+
+/** A parameter's octets (binary), with its continuations joined (RFC 2231 §3) and percent signs undone, of no charset. */
+export function parameterOctets(parameters: readonly Parameter[], name: string): string | undefined {
+  const plain = findParameter(parameters, name);
+  if (plain !== undefined) return plain;
+  const extended = findParameter(parameters, `${name}*`);
+  if (extended !== undefined) return unescapePercent(splitCharset(extended).rest);
+  const pieces = piecesOf(parameters, name);
+  return pieces.length === 0 ? undefined : octetsOf(pieces).octets;
 }

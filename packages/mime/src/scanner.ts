@@ -11,7 +11,7 @@ import {
   PARTS_MAX,
   PREVIEW_SOURCE_BYTES_MAX,
 } from "./limits.ts";
-import { findParameter, type Parameter, type Parameterized, parseParameterized } from "./parameters.ts";
+import { type Parameter, type Parameterized, parameterOctets, parseParameterized } from "./parameters.ts";
 
 /**
  * One pass over a message's bytes gives its structure: for every part the offsets of its header block and body. It
@@ -215,7 +215,7 @@ class LineScanner implements Scanner {
     if (this.#inHeader) {
       if (!held) this.#header.add(bytes, from, to);
       this.#endLine(length, eol);
-      if (length === eol) this.#endHeader();
+      if (length === eol || (length === 3 && bytes[from] === CR && eol === 2)) this.#endHeader();
       return;
     }
     if (this.#preview && !held) this.#preview.bytes.add(bytes, from, to);
@@ -319,7 +319,7 @@ class LineScanner implements Scanner {
     if (node.parent?.kind === "message") this.#keepEnvelope(node, fields);
     describe(node, fields);
     if (!cut) this.#enter(node);
-    else if (this.#hasRoom && node.type === "multipart" && findParameter(node.parameters, "boundary")) {
+    else if (this.#hasRoom && node.type === "multipart" && parameterOctets(node.parameters, "boundary")) {
       node.kind = "multipart";
       this.#parts++;
     } else this.#leaf(node);
@@ -334,7 +334,7 @@ class LineScanner implements Scanner {
   /** A header block has ended: what kind of body follows? */
   #enter(node: Node): void {
     const mayNest = node.depth < DEPTH_MAX && this.#hasRoom;
-    const boundary = findParameter(node.parameters, "boundary");
+    const boundary = parameterOctets(node.parameters, "boundary");
     if (node.type === "multipart" && boundary && mayNest) {
       node.kind = "multipart";
       node.delimiter = delimiterOf(boundary);

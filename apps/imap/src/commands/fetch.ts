@@ -2,6 +2,7 @@ import { type Body, EngineError, type Message, readAhead, type Summary } from "@
 import {
   type ByteSpan,
   bodyFromBodyStructure,
+  bodyStructureOfRev1,
   decodeOffsets,
   findSection,
   HeaderBlock,
@@ -204,7 +205,7 @@ function writerOf(session: Session, item: FetchItem): Writer {
     case "bodystructure":
       return {
         isShort: false,
-        atOnce: (_message, { summary }) => `BODYSTRUCTURE ${asciiText(summary.bodyStructure)}`,
+        atOnce: (_message, { summary }) => `BODYSTRUCTURE ${bodyStructureOfRev1(asciiText(summary.bodyStructure))}`,
       };
     case "body":
       return {

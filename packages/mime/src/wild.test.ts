@@ -1,0 +1,130 @@
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { headerInAscii } from "./encoded-words.ts";
+import {
+  binaryBytes,
+  binaryText,
+  bodyFromBodyStructure,
+  bodyStructureOfRev1,
+  decodeWords,
+  encodeWords,
+  formatBodyStructure,
+  formatEnvelope,
+  HeaderBlock,
+  parseHeaders,
+  scan,
+} from "./index.ts";
+
+/** What mail from elsewhere has, and what ENVELOPE and BODYSTRUCTURE make of it. */
+const utf8 = (text: string): string => binaryText(new TextEncoder().encode(text));
+const envelope = (header: string): string => formatEnvelope(parseHeaders(binaryBytes(utf8(header))));
+const structure = (message: string): string => formatBodyStructure(scan(binaryBytes(utf8(message))).root);
+
+describe("header text in ASCII", () => {
+  const word = fc.oneof(
+    fc
+      .string({ unit: "grapheme", minLength: 1 })
+      .map((text) => encodeWords(text.replace(/[\u0000-\u001f\u007f]|=\?/g, ""))),
+    fc
+      .string({ unit: "grapheme" })
+      .map((text) => `=?utf-8?Q?${utf8(text.replace(/[\s?=_\u0000-\u001f\u007f]/g, ""))}?=`),
+    fc
+      .string({ unit: "grapheme" })
+      .map((text) => utf8(text.toWellFormed().replace(/[\u0000-\u001f\u007f]|=\?|\?=/g, ""))),
+    fc.constantFrom(" ", "  ", "Re:"),
+  );
+  test("it reads the same", () => {
+    fc.assert(
+      fc.property(fc.array(word, { maxLength: 8 }), (pieces) => {
+        const text = pieces.join("");
+        const ascii = headerInAscii(text);
+        expect(ascii).toMatch(/^[\x00-\x7f]*$/);
+        expect(decodeWords(ascii)).toBe(decodeWords(text));
+      }),
+    );
+  });
+
+  test.each([
+    ["=?utf-8?Q?Gr\xc3\xbc=C3=9Fe?=", "=?utf-8?Q?Gr=C3=BC=C3=9Fe?="],
+    ["=?utf-8?B?R3LD\xffvMOfZQ==?=", "=?utf-8?B?R3LDvMOfZQ==?="],
+    ["=?utf-8?Q?a?= plain", "=?utf-8?Q?a?= plain"],
+  ])("%j becomes %j", (text, ascii) => {
+    expect(headerInAscii(text)).toBe(ascii);
+  });
+});
+
+describe("ENVELOPE", () => {
+  const address = (from: string): string => /\(\(.*?\)\)/.exec(envelope(`From: ${from}\r\n\r\n`))![0];
+
+  test.each([
+    ["Ada Lovelace", '(("Ada Lovelace" NIL "MISSING_MAILBOX" "MISSING_DOMAIN"))'],
+    ['"Ada Lovelace"', '(("Ada Lovelace" NIL "MISSING_MAILBOX" "MISSING_DOMAIN"))'],
+    ["root", '((NIL NIL "root" "MISSING_DOMAIN"))'],
+    ["a.b", '((NIL NIL "a.b" "MISSING_DOMAIN"))'],
+    ["Ada <>", '(("Ada" NIL "MISSING_MAILBOX" "MISSING_DOMAIN"))'],
+    ["Ada <ada@bücher.example>", '(("Ada" NIL "ada" "xn--bcher-kva.example"))'],
+    ["ada@bücher.example", '((NIL NIL "ada" "xn--bcher-kva.example"))'],
+    ["Ada <ädä@example.org>", '(("Ada" NIL "invalid" "internationalized-address.invalid"))'],
+    ["ädä@example.org", '(("=?utf-8?B?w6Rkw6RAZXhhbXBsZS5vcmc=?=" NIL "invalid" "internationalized-address.invalid"))'],
+    ["Ada <ada@bü/cher>", '(("Ada" NIL "invalid" "internationalized-address.invalid"))'],
+  ])("From: %s", (from, expected) => {
+    expect(address(from)).toBe(expected);
+  });
+
+  test("raw 8-bit inside an encoded-word is not wrapped again", () => {
+    expect(envelope("Subject: =?utf-8?Q?Grüße?= an =?utf-8?Q?alle?=\r\n\r\n")).toContain(
+      '"=?utf-8?Q?Gr=C3=BC=C3=9Fe?= an =?utf-8?Q?alle?="',
+    );
+  });
+});
+
+describe("structure", () => {
+  test.each(['boundary*0="a"; boundary*1="b"', "boundary*0*=us-ascii''a; boundary*1*=%62", "boundary*=us-ascii''%61b"])(
+    "a boundary by RFC 2231: %s",
+    (boundary) => {
+      const mail = `Content-Type: multipart/mixed; ${boundary}\r\n\r\n--ab\r\n\r\none\r\n--ab\r\n\r\ntwo\r\n--ab--\r\n`;
+      expect(structure(mail)).toMatch(/^\(\("text" "plain" .*\)\("text" "plain" .*\) "mixed"/);
+    },
+  );
+
+  test("message/global is no message for IMAP4rev1, whatever is in it and around it", () => {
+    const inner =
+      "Content-Type: multipart/mixed; boundary=i\r\n\r\n--i\r\nContent-Type: message/rfc822\r\n\r\nTo: a@b\r\n\r\nx\r\n--i--\r\n";
+    const mail = `Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nContent-Type: message/global\r\nContent-Language: de\r\n\r\n${inner}\r\n--b\r\n\r\nend\r\n--b--\r\n`;
+    const whole = structure(mail);
+    expect(whole).toContain('"message" "global" NIL NIL NIL "7bit" ');
+    const size = /"message" "global" NIL NIL NIL "7bit" (\d+)/.exec(whole)![1];
+    const text = '("text" "plain" ("charset" "us-ascii") NIL NIL "7bit" 3 0';
+    expect(bodyStructureOfRev1(whole)).toBe(
+      `(("message" "global" NIL NIL NIL "7bit" ${size} NIL NIL ("de") NIL)${text} NIL NIL NIL NIL) "mixed" ("boundary" "b") NIL NIL NIL)`,
+    );
+    expect(bodyFromBodyStructure(whole)).toBe(`(("message" "global" NIL NIL NIL "7bit" ${size})${text}) "mixed")`);
+    const plain = structure(mail.replace("global", "rfc822"));
+    expect(bodyStructureOfRev1(plain)).toBe(plain);
+  });
+
+  test("CR CR LF ends a line: the header block ends where its empty line does, in any pieces", () => {
+    const mail = "Subject: a\r\r\n folded\r\r\nTo: b@c\r\r\n\r\r\nbody: x\r\r\n";
+    const { root, fields } = scan(binaryBytes(mail));
+    expect(root.bodyStart).toBe(mail.indexOf("body"));
+    expect(fields.map(({ key, value }) => [key, value])).toEqual([
+      ["subject", "a folded"],
+      ["to", "b@c"],
+    ]);
+  });
+});
+
+describe("sections of a header block", () => {
+  const select = (header: string, not: boolean): string =>
+    new HeaderBlock(binaryBytes(header)).select(new Set(["a"]), not);
+  test("HEADER.FIELDS.NOT ends as the block does", () => {
+    expect(select("A: 1\r\nB: 2\r\n\r\n", true)).toBe("B: 2\r\n\r\n");
+    expect(select("A: 1\r\nB: 2\r\n", true)).toBe("B: 2\r\n");
+    expect(select("A: 1\n\n", true)).toBe("\n");
+    expect(select("\r\n", true)).toBe("\r\n");
+    expect(select("A: 1\r\n", true)).toBe("");
+  });
+  test("HEADER.FIELDS ends with an empty line", () => {
+    expect(select("A: 1\r\nB: 2\r\n", false)).toBe("A: 1\r\n\r\n");
+  });
+});
