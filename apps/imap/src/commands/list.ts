@@ -1,18 +1,39 @@
 import type { Mailbox } from "@restante/engine";
 import { formatMailbox, type Session } from "../session.ts";
-import { decodeMailboxName } from "../wire/mailbox-name.ts";
+import { pathOfName } from "../wire/mailbox-name.ts";
 import { ImapSyntaxError, type Parser } from "../wire/parser.ts";
 import { type Command, defineCommand, ok, SIGNED_IN } from "./command.ts";
+import { formatStatus, parseStatusItems, type StatusItem } from "./status.ts";
 
-/** LIST: RFC 9051 §6.3.9, with RETURN (SPECIAL-USE CHILDREN SUBSCRIBED) and the selection (SPECIAL-USE SUBSCRIBED …) of
- * RFC 6154 §3 and RFC 3348. */
+/** What a LIST asks for. */
+interface Listing {
+  readonly patterns: readonly string[];
+  /** Those that a mailbox must fit to be told of: RFC 5258 §3.1, RFC 6154 §3. */
+  readonly selection: ReadonlySet<SelectionOption>;
+  readonly returns: ReadonlySet<ReturnOption>;
+  /** What STATUS would tell of each: RFC 5819. */
+  readonly statusItems: readonly StatusItem[];
+  /** As RFC 3501 had it, where the empty pattern asks for the delimiter. */
+  readonly isBasic: boolean;
+}
+
+const SELECTION_OPTIONS = ["SUBSCRIBED", "SPECIAL-USE", "REMOTE", "RECURSIVEMATCH"] as const;
+const RETURN_OPTIONS = ["SUBSCRIBED", "SPECIAL-USE", "CHILDREN", "STATUS"] as const;
+type SelectionOption = (typeof SELECTION_OPTIONS)[number];
+type ReturnOption = (typeof RETURN_OPTIONS)[number];
+
+/** LIST: RFC 9051 §6.3.9, with selection and return options: RFC 5258 §3, RFC 6154 §3, RFC 5819 §2. No mailbox is remote.
+ * \HasChildren, \HasNoChildren and special uses are told unasked. */
 export const list: Command<unknown> = defineCommand({
   name: "LIST",
   in: SIGNED_IN,
+  capabilities: ["LIST-EXTENDED", "LIST-STATUS"],
   parse: parseList,
-  async run(pattern, session) {
-    if (pattern === "") session.untagged('LIST (\\Noselect) "/" ""');
-    else await session.answerSome(entries(session, matcher(pattern)));
+  async run(listing, session) {
+    const { isBasic, patterns, statusItems } = listing;
+    if (statusItems.length > 0) await session.refresh();
+    if (isBasic && patterns[0] === "") session.untagged('LIST (\\Noselect) "/" ""');
+    else await session.answerSome(entries(session, listing, matcher(patterns)));
     return ok("LIST completed");
   },
 });
@@ -21,7 +42,10 @@ export const list: Command<unknown> = defineCommand({
 export const lsub: Command<unknown> = defineCommand({
   name: "LSUB",
   in: SIGNED_IN,
-  parse: parseList,
+  parse: (parser) => {
+    parser.space();
+    return parsePattern(parser, parseReference(parser));
+  },
   async run(pattern, session) {
     await session.answerSome(subscribed(session, pattern));
     return ok("LSUB completed");
@@ -29,7 +53,7 @@ export const lsub: Command<unknown> = defineCommand({
 });
 
 function* subscribed({ mail }: Session, pattern: string): Generator<string | undefined> {
-  const matches = matcher(pattern);
+  const matches = matcher([pattern]);
   const { subscriptions } = mail.state;
   const paths = [...subscriptions].sort(byPath);
   for (const path of paths) yield matches(path) ? `LSUB () "/" ${formatMailbox(path)}` : undefined;
@@ -38,39 +62,112 @@ function* subscribed({ mail }: Session, pattern: string): Generator<string | und
     yield matches(parent) && !subscriptions.has(parent) ? `LSUB (\\Noselect) "/" ${formatMailbox(parent)}` : undefined;
 }
 
+function parseList(parser: Parser): Listing {
+  parser.space();
+  const isSelective = parser.atOpen;
+  const selection = new Set(isSelective ? parser.list(() => option(parser, SELECTION_OPTIONS), { empty: true }) : []);
+  if (isSelective) parser.space();
+  if (selection.has("RECURSIVEMATCH") && !selection.has("SUBSCRIBED") && !selection.has("SPECIAL-USE"))
+    throw new ImapSyntaxError("RECURSIVEMATCH needs another selection option");
+  const reference = parseReference(parser);
+  const hasSeveral = parser.atOpen;
+  const patterns = hasSeveral
+    ? parser.list(() => parsePattern(parser, reference), { max: PATTERNS_MAX })
+    : [parsePattern(parser, reference)];
+  const returns = new Set<ReturnOption>();
+  let statusItems: readonly StatusItem[] = [];
+  const hasReturn = parser.trySpace();
+  if (hasReturn) {
+    if (parser.keyword() !== "RETURN") throw new ImapSyntaxError("RETURN expected");
+    parser.space();
+    const read = (): void => {
+      const name = option(parser, RETURN_OPTIONS);
+      returns.add(name);
+      if (name === "STATUS") statusItems = parseStatusItems(parser);
+    };
+    parser.list(read, { empty: true });
+  }
+  return { patterns, selection, returns, statusItems, isBasic: !isSelective && !hasSeveral && !hasReturn };
+}
+
+function option<T extends string>(parser: Parser, known: readonly T[]): T {
+  const name = parser.keyword();
+  const found = known.find((item) => item === name);
+  if (found === undefined) throw new ImapSyntaxError("Unknown LIST option");
+  return found;
+}
+
+function parseReference(parser: Parser): string {
+  const reference = pathOfName(parser.astring());
+  parser.space();
+  return reference;
+}
+
 /** The pattern with its reference before it: RFC 9051 §6.3.9 leaves joining them to the server. */
-function parseList(parser: Parser): string {
-  parser.space();
-  const reference = decodeMailboxName(parser.astring());
-  parser.space();
-  const pattern = decodePattern(parser.listMailbox());
+function parsePattern(parser: Parser, reference: string): string {
+  const pattern = pathOfName(parser.listMailbox());
   if (pattern === "") return "";
   return pattern.startsWith("/") ? pattern.slice(1) : reference + pattern;
 }
 
-function decodePattern(pattern: string): string {
-  return decodeMailboxName(pattern);
+/** A name of the hierarchy: a mailbox, a level above one, or what somebody subscribed to. */
+interface Name {
+  readonly path: string;
+  readonly mailbox: Mailbox | undefined;
+  /** Whether it is told of by itself. */
+  readonly isSelected: boolean;
 }
 
-function* entries({ mail }: Session, matches: (path: string) => boolean): Generator<string | undefined> {
-  const mailboxes = mail.state.liveMailboxes().sort((a, b) => byPath(a.path, b.path));
-  const parents = levelsAbove(mailboxes.map(({ path }) => path));
-  const shown = new Set(mailboxes.map((mailbox) => mailbox.path));
-  for (const mailbox of mailboxes)
-    yield matches(mailbox.path) ? entry(mailbox.path, attributes(mailbox, parents.has(mailbox.path))) : undefined;
-  // A level that exists only in the names below it: RFC 9051 §6.3.9.
-  for (const parent of [...parents].sort(byPath))
-    yield !shown.has(parent) && matches(parent)
-      ? entry(parent, ["\\NonExistent", "\\Noselect", "\\HasChildren"])
-      : undefined;
+function* entries(
+  session: Session,
+  { selection, returns, statusItems, patterns }: Listing,
+  matches: (path: string) => boolean,
+): Generator<string | undefined> {
+  const { state } = session.mail;
+  const { subscriptions } = state;
+  const mailboxes = new Map(state.liveMailboxes().map((mailbox) => [mailbox.path, mailbox]));
+  const withChildren = levelsAbove([...mailboxes.keys()]);
+  const tellsSubscribed = selection.has("SUBSCRIBED") || returns.has("SUBSCRIBED");
+  const wanted = selection.has("SUBSCRIBED") ? [...subscriptions] : [];
+  const aboveWanted = selection.has("RECURSIVEMATCH") ? levelsAbove(wanted) : [];
+  const names = [...new Set([...mailboxes.keys(), ...withChildren, ...wanted, ...aboveWanted])]
+    .sort(byPath)
+    .map((path): Name => {
+      const mailbox = mailboxes.get(path);
+      const isSelected =
+        (!selection.has("SUBSCRIBED") || subscriptions.has(path)) &&
+        (!selection.has("SPECIAL-USE") || mailbox?.specialUse !== undefined);
+      return { path, mailbox, isSelected };
+    });
+  const below = selection.has("RECURSIVEMATCH") ? selectedBelow(names, matches) : undefined;
+  const children = [...selection].filter((name) => name === "SUBSCRIBED" || name === "SPECIAL-USE");
+  const childInfo = ` ("CHILDINFO" (${children.map((name) => `"${name}"`).join(" ")}))`;
+  if (patterns.every((pattern) => pattern === "")) return;
+  for (const { path, mailbox, isSelected } of names) {
+    const isTold = (isSelected || below?.unseen.has(path)) && matches(path);
+    if (!isTold) {
+      yield undefined;
+      continue;
+    }
+    const attributes = [
+      ...(mailbox ? [] : ["\\NonExistent", "\\Noselect"]),
+      ...(tellsSubscribed && subscriptions.has(path) ? ["\\Subscribed"] : []),
+      withChildren.has(path) ? "\\HasChildren" : "\\HasNoChildren",
+      ...(mailbox?.specialUse ? [mailbox.specialUse] : []),
+    ];
+    yield `LIST (${attributes.join(" ")}) "/" ${formatMailbox(path)}${below?.all.has(path) ? childInfo : ""}`;
+    if (mailbox && statusItems.length > 0) yield formatStatus(mailbox, statusItems, session);
+  }
 }
 
-function attributes(mailbox: Mailbox, hasChildren: boolean): string[] {
-  return [hasChildren ? "\\HasChildren" : "\\HasNoChildren", ...(mailbox.specialUse ? [mailbox.specialUse] : [])];
-}
-
-function entry(path: string, names: readonly string[]): string {
-  return `LIST (${names.join(" ")}) "/" ${formatMailbox(path)}`;
+/** RECURSIVEMATCH: the levels above what is selected, and those of them that stand for one that no pattern matches:
+ * RFC 5258 §3.5. */
+function selectedBelow(
+  names: readonly Name[],
+  matches: (path: string) => boolean,
+): { readonly all: ReadonlySet<string>; readonly unseen: ReadonlySet<string> } {
+  const selected = names.filter(({ isSelected }) => isSelected).map(({ path }) => path);
+  return { all: levelsAbove(selected), unseen: levelsAbove(selected.filter((path) => !matches(path))) };
 }
 
 /** All levels above these paths. Each is looked at once, however many lie below it. */
@@ -93,16 +190,26 @@ function byPath(a: string, b: string): number {
   return a < b ? -1 : 1;
 }
 
-/** Wildcards of a pattern, and its other characters: no name is longer. */
+/** Patterns of one command; wildcards of all of them, and their other characters: no name is longer. */
+const PATTERNS_MAX = 100;
 const WILDCARDS_MAX = 20;
 const PATTERN_CHARS_MAX = 1_000;
 
+/** Whether one of the patterns matches a path. */
+export function matcher(patterns: readonly string[]): (path: string) => boolean {
+  const whole = patterns.join("");
+  const wildcards = whole.match(/[*%]/g)?.length ?? 0;
+  if (wildcards > WILDCARDS_MAX) throw new ImapSyntaxError("Too many wildcards");
+  // No mailbox has so long a name; several patterns may well be longer together than one.
+  if (patterns.length > 1 && whole.length > PATTERN_CHARS_MAX) throw new ImapSyntaxError("Patterns are too long");
+  const matchers = patterns.map(matcherOf);
+  return (path) => matchers.some((matches) => matches(path));
+}
+
 /** `*` matches anything, `%` anything within a level: RFC 9051 §6.3.9. Walks the name once for each character of the
  * pattern, whatever repeats in them. */
-export function matcher(pattern: string): (path: string) => boolean {
-  const wildcards = pattern.match(/[*%]/g)?.length ?? 0;
-  if (wildcards > WILDCARDS_MAX) throw new ImapSyntaxError("Too many wildcards");
-  if (pattern.length - wildcards > PATTERN_CHARS_MAX) return () => false;
+function matcherOf(pattern: string): (path: string) => boolean {
+  if (pattern.replace(/[*%]/g, "").length > PATTERN_CHARS_MAX) return () => false;
   // INBOX is one name in any case.
   const wanted = /^inbox(?![^/*%])/i.test(pattern) ? `INBOX${pattern.slice(5)}` : pattern;
   return (path) => {

@@ -4,7 +4,9 @@ import { ImapSyntaxError, type Parser } from "../wire/parser.ts";
 import { type Command, defineCommand, ok, SIGNED_IN } from "./command.ts";
 import { parseMailbox } from "./mailbox-argument.ts";
 
-const ITEMS: Record<string, (mailbox: Mailbox, session: Session) => number> = {
+export type StatusItem = "MESSAGES" | "RECENT" | "UIDNEXT" | "UIDVALIDITY" | "UNSEEN";
+
+const ITEMS: Readonly<Record<StatusItem, (mailbox: Mailbox, session: Session) => number>> = {
   MESSAGES: ({ messages }) => messages.length,
   RECENT: (mailbox, { mail }) => mail.recentIn(mailbox),
   UIDNEXT: ({ uidNext }) => uidNext,
@@ -16,21 +18,26 @@ const ITEMS: Record<string, (mailbox: Mailbox, session: Session) => number> = {
 export const status: Command<unknown> = defineCommand({
   name: "STATUS",
   in: SIGNED_IN,
-  parse(parser: Parser) {
-    const path = parseMailbox(parser);
-    parser.space();
-    return { path, items: parser.list(() => knownItem(parser.keyword())) };
-  },
+  parse: (parser) => ({ path: parseMailbox(parser), items: parseStatusItems(parser) }),
   async run({ path, items }, session) {
     await session.refresh();
-    const mailbox = session.mail.getMailbox(path);
-    const values = items.map((item) => `${item} ${ITEMS[item]!(mailbox, session)}`);
-    session.untagged(`STATUS ${formatMailbox(mailbox.path)} (${values.join(" ")})`);
+    session.untagged(formatStatus(session.mail.getMailbox(path), items, session));
     return ok("STATUS completed");
   },
 });
 
-function knownItem(item: string): string {
-  if (!(item in ITEMS)) throw new ImapSyntaxError("Unknown STATUS item");
-  return item;
+/** `SP (items)` */
+export function parseStatusItems(parser: Parser): StatusItem[] {
+  parser.space();
+  return parser.list(() => {
+    const item = parser.keyword();
+    if (!Object.hasOwn(ITEMS, item)) throw new ImapSyntaxError("Unknown STATUS item");
+    return item as StatusItem;
+  });
+}
+
+/** RFC 9051 §7.3.4. */
+export function formatStatus(mailbox: Mailbox, items: readonly StatusItem[], session: Session): string {
+  const values = items.map((item) => `${item} ${ITEMS[item](mailbox, session)}`);
+  return `STATUS ${formatMailbox(mailbox.path)} (${values.join(" ")})`;
 }

@@ -41,3 +41,17 @@ export function encodeMailboxName(name: string): string {
     return `&${btoa(binary).replaceAll("=", "").replaceAll("/", ",")}-`;
   });
 }
+
+/** No path has a control character: a name that begins so is no mailbox's, and none can be made of it. */
+const NO_NAME = "\0";
+
+/** The path that a name or a pattern means, composed (Unicode Annex 15): a mailbox has one name. One that is no modified
+ * UTF-7 means none, and what is asked of it is answered so. */
+export function pathOfName(name: string): string {
+  try {
+    return decodeMailboxName(name).normalize("NFC");
+  } catch (error) {
+    if (error instanceof ImapSyntaxError) return NO_NAME + name;
+    throw error;
+  }
+}

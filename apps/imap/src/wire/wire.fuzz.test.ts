@@ -230,7 +230,7 @@ test(
         const name = decodeMailboxName(value);
         if (decodeMailboxName(encodeMailboxName(name)) !== name) throw new Error("a name reads otherwise when written");
         formatAstring(name);
-        matcher(value)(name);
+        matcher([value])(name);
       } catch (error) {
         if (!(error instanceof ImapSyntaxError)) throw error;
       }

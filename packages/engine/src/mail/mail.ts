@@ -108,15 +108,20 @@ export class Mail {
   async create(path: string, specialUse?: SpecialUse): Promise<MailboxId> {
     const wanted = checkPath(path);
     if (this.state.liveMailboxes().length >= MAILBOXES_MAX) throw new EngineError("over-quota", "too many mailboxes");
-    const levels = wanted.split(PATH_DELIMITER);
-    for (let depth = 1; depth < levels.length; depth++) {
-      const parent = levels.slice(0, depth).join(PATH_DELIMITER);
-      if (this.state.findPath(parent)) continue;
-      await this.push({ kind: "create", path: parent, seconds: this.#seconds() }).catch(unlessExists);
-    }
+    await this.#makeLevelsAbove(wanted);
     const op = { kind: "create", path: wanted, seconds: this.#seconds() } as const;
     const outcome = await this.push(specialUse === undefined ? op : { ...op, specialUse });
     return outcome.mailbox!;
+  }
+
+  async #makeLevelsAbove(path: string): Promise<void> {
+    const levels = path.split(PATH_DELIMITER);
+    for (let depth = 1; depth < levels.length; depth++) {
+      const parent = levels.slice(0, depth).join(PATH_DELIMITER);
+      if (this.state.findPath(parent)) continue;
+      if (this.state.liveMailboxes().length >= MAILBOXES_MAX) throw new EngineError("over-quota", "too many mailboxes");
+      await this.push({ kind: "create", path: parent, seconds: this.#seconds() }).catch(unlessExists);
+    }
   }
 
   /** The mailbox at `path`, made if there is none, by us or by another meanwhile. */
@@ -130,22 +135,29 @@ export class Mail {
     await this.push({ kind: "delete", mailbox: this.getMailbox(path).id });
   }
 
-  /** RENAME: RFC 9051 §6.3.6, with all mailboxes below; INBOX's mail moves and INBOX stays. Errors: `not-found`,
-   * `already-exists`, `invalid`. */
+  /** RENAME: RFC 9051 §6.3.6, with all mailboxes below, and the levels above that are missing; INBOX's mail moves and INBOX
+   * stays. A level that only names below it have is renamed too. Errors: `not-found`, `already-exists`, `invalid`,
+   * `over-quota`. */
   async rename(from: string, to: string): Promise<void> {
     const wanted = checkPath(to);
-    if (normalizeInbox(from) === "INBOX") {
+    const old = normalizeInbox(from.normalize("NFC"));
+    if (this.#renamed(old, wanted).length === 0) throw new EngineError("not-found", "no such mailbox");
+    if (this.state.holderOf(wanted)) throw new EngineError("already-exists", "a mailbox of that name exists");
+    if (old !== "INBOX" && wanted.startsWith(old + PATH_DELIMITER))
+      throw new EngineError("invalid", "a mailbox can't be moved below itself");
+    await this.#makeLevelsAbove(wanted);
+    if (old === "INBOX") {
       await this.push({ kind: "rename-inbox", path: wanted, seconds: this.#seconds() });
       return;
     }
-    await this.#authored(() => {
-      const mailbox = this.getMailbox(from);
-      const paths = [mailbox, ...this.state.below(mailbox.path)].map((item) => ({
-        mailbox: item.id,
-        path: wanted + item.path.slice(mailbox.path.length),
-      }));
-      return { op: { kind: "rename", paths } };
-    });
+    await this.#authored(() => ({ op: { kind: "rename", paths: this.#renamed(old, wanted) } }));
+  }
+
+  /** The mailbox at the path `old`, if there is one, then those below it, with the paths that they get. */
+  #renamed(old: string, wanted: string): { readonly mailbox: MailboxId; readonly path: string }[] {
+    const own = this.state.findPath(old);
+    const items = [...(own ? [own] : []), ...this.state.below(old)];
+    return items.map(({ id, path }) => ({ mailbox: id, path: checkPath(wanted + path.slice(old.length)) }));
   }
 
   /** SUBSCRIBE and UNSUBSCRIBE: RFC 9051 §6.3.7; the mailbox need not exist. Errors: `invalid`, `over-quota`. */

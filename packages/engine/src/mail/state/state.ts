@@ -182,7 +182,7 @@ export class MailState {
 
   /** The mailbox of mail shown at `path`; INBOX in any case: RFC 9051 §5.1. */
   findPath(path: string): Mailbox | undefined {
-    const holder = this.holderOf(path);
+    const holder = this.holderOf(path.normalize("NFC"));
     return holder && isMail(holder) ? holder : undefined;
   }
 
