@@ -148,10 +148,11 @@ async function checkStore(config: Config): Promise<Finding[]> {
     await using context = await openContext(config, "check");
     await context.reachStore();
     const findings = [well("storage", config.storage.kind)];
-    const { aliases, catch_all } = config.lmtp;
+    const { aliases, catch_all, postmaster } = config.lmtp;
     const named = [
       ...Object.entries(aliases).map(([alias, address]) => ({ what: `lmtp.aliases ${alias}`, address })),
       ...(catch_all === "" ? [] : [{ what: "lmtp.catch_all", address: catch_all }]),
+      ...(postmaster === "" ? [] : [{ what: "lmtp.postmaster", address: postmaster }]),
     ];
     for (const { what, address } of named)
       if (!(await context.users.find(address)))

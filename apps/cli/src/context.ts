@@ -74,7 +74,7 @@ export async function openContext(config: Config, use: Use = "all", metrics?: Me
     reachStore: opened.reach,
     sweepStore: opened.sweep,
     passwords,
-    users: passwords ?? new UsersFolder(placesOf(config).users),
+    users: passwords ?? new UsersFolder(placesOf(config).users, { anyForm: true }),
     seenRecords: new UsersFolder(placesOf(config).seen),
     signer,
     platform: {

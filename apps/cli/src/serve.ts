@@ -1,6 +1,7 @@
 import { connect, type Server } from "node:net";
 import { hostname } from "node:os";
 import { accountPrefix, Dropbox, EngineError, sweepEnded, VouchedUsers } from "@restante/engine";
+import { addressKey } from "@restante/engine/node";
 import {
   acmeFile,
   type Config,
@@ -68,6 +69,7 @@ export async function serve(config: Config, flags: { readonly only: string | und
     services.push(metricsService({ ...watched, isServing: () => isServing }));
   }
   const isDemo = await prepareDemo(open, wanted);
+  await tellTwins(open);
   const end = async (): Promise<void> => {
     await Promise.all(services.map((service) => service.stop()));
     await people?.accounts.dispose();
@@ -150,6 +152,7 @@ function lmtpService(context: Context): Service {
       aliases: config.lmtp.aliases,
       delimiter: config.lmtp.recipient_delimiter,
       catchAll: config.lmtp.catch_all,
+      postmaster: config.lmtp.postmaster,
     },
     sizeMax: config.lmtp.size_max,
     serverName: hostname(),
@@ -160,6 +163,15 @@ function lmtpService(context: Context): Service {
     listeners: [{ name: "lmtp", server: server.makeListener(), addresses: config.lmtp.listen }],
     stop: () => server.stop(),
   };
+}
+
+/** Accounts whose addresses are one, by forms of its domain: who is looked for by none of their names is either. */
+async function tellTwins({ users, passwords, log }: Context): Promise<void> {
+  // A directory has its own people, and may be away while the server starts.
+  if (passwords) return;
+  const addresses = (await users.list()).map(({ address }) => address);
+  for (const twins of Map.groupBy(addresses, addressKey).values())
+    if (twins.length > 1) log({ level: "warn", event: "accounts of one address", addresses: twins.sort() });
 }
 
 /** The demo account: made where nothing is configured and nobody is there yet; it keeps the server on loopback. */

@@ -2,11 +2,13 @@ import type { Socket } from "node:net";
 import { SMTPServer } from "smtp-server";
 import { SMTPConnection, type SMTPConnectionOptions } from "smtp-server/lib/smtp-connection.js";
 import { COMMAND_MS, COMMANDS_AT_ONCE, CONNECTIONS_MAX, MESSAGE_MS } from "./limits.ts";
+import { readPath } from "./path.ts";
 
 /**
  * smtp-server, with what LMTP needs and its options don't give: the greeting comes at once, each command is heard of, a
- * reply may bring its own enhanced code (RFC 3463), and a client has a total time for each command. It overrides
- * `SMTPServer.connect` and of each connection `init`, `_onCommand`, `send` and `_onClose`: docs/decisions/0006-smtp-server.md.
+ * reply may bring its own enhanced code (RFC 3463), a client has a total time for each command, and addresses are taken as mail
+ * servers send them. It overrides `SMTPServer.connect` and of each connection `init`, `_onCommand`, `send`, `_onClose` and
+ * `_parseAddressCommand`: docs/decisions/0006-smtp-server.md.
  */
 export interface ListenerHooks {
   /** A client sends a command: it has read the replies before it. */
@@ -92,8 +94,24 @@ class LmtpConnection extends SMTPConnection {
     super.send(code, data, bringsCode ? false : context);
   }
 
+  /** The library reads the parameters, and would refuse addresses that mail has. */
+  override _parseAddressCommand(name: string, command: string | Buffer): ParsedAddress | false {
+    const [verb, path] = cutAt(command.toString(), ":");
+    const read = readPath(path);
+    const parsed = read && super._parseAddressCommand(name, `${verb}:<${STAND_IN}>${read.rest}`);
+    return parsed ? { ...parsed, address: read!.address } : false;
+  }
+
   override _onClose(): void {
     clearTimeout(this.#deadline);
     super._onClose();
   }
+}
+
+const STAND_IN = "somebody@example.org";
+type ParsedAddress = Exclude<ReturnType<SMTPConnection["_parseAddressCommand"]>, false>;
+
+function cutAt(text: string, sign: string): readonly [string, string] {
+  const at = text.indexOf(sign);
+  return at < 0 ? [text, ""] : [text.slice(0, at), text.slice(at + 1)];
 }

@@ -46,7 +46,7 @@ async function startServer({ dropbox = full, handover, limits, sizeMax = 2 ** 30
   const server = createLmtpServer({
     findDropbox: async (address) => (address.startsWith("nobody") ? undefined : (dropbox as Dropbox)),
     connect: () => handover ?? ({ settle: () => undefined, abandon: () => undefined } as unknown as Handover),
-    rules: { aliases: {}, delimiter: "+", catchAll: "" },
+    rules: { aliases: {}, delimiter: "+", catchAll: "", postmaster: "" },
     sizeMax,
     serverName: "test",
     log: () => undefined,
@@ -189,6 +189,37 @@ test("a parameter that we don't have is refused, and those that we have are take
     socket.write(`RCPT TO:<a@x> ${parameter}\r\n`);
     expect(await until(/\r\n/)).toMatch(/^555 5\.5\.4 /);
   }
+  await quit();
+});
+
+test("senders and recipients that mail has are taken, and stay as they are in Return-Path", async () => {
+  const before: string[] = [];
+  const dropbox: Pick<Dropbox, "deliver"> = {
+    async deliver(trace, message) {
+      before.push(new TextDecoder().decode(trace));
+      await Array.fromAsync(message);
+    },
+  };
+  const { socket, until, quit } = await greeted({ dropbox });
+  const senders = ['"a b"@x.org', "a..b@docomo.ne.jp", "a@ex_ample.org", "root", "a@x.org.", "a@xn--bcher-kva.example"];
+  for (const sender of senders) {
+    socket.write(`MAIL FROM:<${sender}> SIZE=1 BODY=8BITMIME\r\nRCPT TO:<"o b"@x.org>\r\nDATA\r\n`);
+    await until(/^354 /m);
+    socket.write("x\r\n.\r\n");
+    await until(/^250 2\.6\.0 /m);
+    expect(before.at(-1)).toContain(`Return-Path: <${sender}>\r\n`);
+    expect(before.at(-1)).toContain("Delivered-To: o b@x.org\r\n");
+  }
+  socket.write("MAIL FROM:<a b>\r\n");
+  await until(/^501 /m);
+  socket.write("MAIL FROM:<a@b> SIZE=x\r\n");
+  await until(/^50\d /m);
+  socket.write("MAIL FROM:<>\r\n");
+  await until(/^250 /m);
+  socket.write("RCPT TO:<>\r\n");
+  await until(/^501 /m);
+  socket.write("RCPT TO:<postmaster>\r\n");
+  await until(/^550 /m);
   await quit();
 });
 

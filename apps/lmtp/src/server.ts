@@ -4,7 +4,7 @@ import { type Dropbox, EngineError, type EngineErrorCode, type Handover, tap } f
 import type { SMTPServer, SMTPServerAddress, SMTPServerDataStream, SMTPServerSession } from "smtp-server";
 import { CLOSE_MS, DELIVERIES_AT_ONCE, OVERSIZE_FACTOR_MAX, RECIPIENTS_MAX, SILENCE_MS } from "./limits.ts";
 import { type ListenerLimits, LmtpListener } from "./lmtp-listener.ts";
-import { candidates, type RecipientRules } from "./recipients.ts";
+import { candidates, keyOf, type RecipientRules } from "./recipients.ts";
 import { spool } from "./spool.ts";
 import { formatTrace } from "./trace.ts";
 
@@ -200,7 +200,7 @@ function unknownParameter({ args }: SMTPServerAddress, known: readonly string[])
 async function findRecipient(address: SMTPServerAddress, options: LmtpServerOptions): Promise<Recipient | undefined> {
   for (const candidate of candidates(address.address, options.rules)) {
     const dropbox = await options.findDropbox(candidate);
-    if (dropbox) return { given: address.address.normalize("NFC").toLowerCase(), address: candidate, dropbox };
+    if (dropbox) return { given: keyOf(address.address), address: candidate, dropbox };
   }
   return undefined;
 }

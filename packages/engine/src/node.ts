@@ -1,5 +1,6 @@
 /** The engine's second door: what needs Node. */
 
+export { addressForms, addressKey } from "./node/address-forms.ts";
 export { BlockCache } from "./node/cache/block-cache.ts";
 export { CachedStore } from "./node/cache/cached-store.ts";
 export { nodePlatform } from "./node/crypto-platform.ts";

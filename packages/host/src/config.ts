@@ -98,6 +98,7 @@ const SETTINGS: Readonly<Record<string, Readonly<Record<string, Setting>>>> = {
     recipient_delimiter: text("+"),
     aliases: { kind: "table", default: {} },
     catch_all: text(""),
+    postmaster: text(""),
     key_file: text(""),
   },
   imap: { listen: listen("127.0.0.1:1143"), plain_login: text("loopback", ["loopback", "never"]) },
@@ -180,6 +181,7 @@ export interface Config {
     readonly recipient_delimiter: string;
     readonly aliases: Readonly<Record<string, string>>;
     readonly catch_all: string;
+    readonly postmaster: string;
     readonly key_file: string;
   };
   readonly imap: { readonly listen: readonly string[]; readonly plain_login: "loopback" | "never" };

@@ -12,6 +12,7 @@ import {
 } from "../account/sign-in/users.ts";
 import { decodePublicRecord, encodePublicRecord, type PublicRecord } from "../crypto/index.ts";
 import { EngineError } from "../errors.ts";
+import { addressForms } from "./address-forms.ts";
 import { type LdapPlace, openLdapSocket } from "./ldap-socket.ts";
 import { Turns } from "./turns.ts";
 
@@ -172,10 +173,14 @@ export class LdapDirectory implements PasswordDirectory {
     });
   }
 
+  /** Whoever has the value; of an address, each form of it is asked for. */
   #lookUp(attribute: string, value: string): Promise<Person | undefined> {
     return this.#asService(async (client) => {
-      const entry = await this.#findEntry(client, attribute, normalizeAddress(value));
-      return entry && this.#person(entry);
+      for (const form of addressForms(value)) {
+        const entry = await this.#findEntry(client, attribute, form);
+        if (entry) return this.#person(entry);
+      }
+      return undefined;
     });
   }
 

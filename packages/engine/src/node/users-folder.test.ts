@@ -55,3 +55,21 @@ test("a name without its domain finds a user where it is unique", async () => {
   for (const odd of ["../ada@example.org", "a/b@example.org", `${"x".repeat(300)}@example.org`, ""])
     expect(await users.find(odd)).toBeUndefined();
 });
+
+test("an address is found by each form of its domain, the exact name wins, and no form is given twice", async () => {
+  const users = new UsersFolder(folder, { anyForm: true });
+  const [unicode, ascii] = ["ada@bücher.example", "ada@xn--bcher-kva.example"].map((address) => make(address).user);
+  await users.add(unicode!);
+  for (const form of ["ada@xn--bcher-kva.example", "ADA@BU\u0308CHER.example", "ada@XN--BCHER-KVA.example"])
+    expect((await users.find(form))?.address).toBe("ada@bücher.example");
+  await expect(users.add(ascii!)).rejects.toMatchObject({ code: "already-exists" });
+  // One that was made before they were one.
+  const exact = new UsersFolder(folder);
+  expect(await exact.find(ascii!.address)).toBeUndefined();
+  await exact.add(ascii!);
+  expect(await users.find(ascii!.address)).toEqual(ascii);
+  expect(await users.find(unicode!.address)).toEqual(unicode);
+  expect(await users.list()).toHaveLength(2);
+  await users.remove(unicode!.address);
+  expect((await users.find(unicode!.address))?.address).toBe(ascii!.address);
+});

@@ -4,23 +4,35 @@ import { join } from "node:path";
 import { normalizeAddress, replaces, type User, type UserDirectory } from "../account/sign-in/users.ts";
 import { decodePublicRecord, encodePublicRecord } from "../crypto/index.ts";
 import { EngineError } from "../errors.ts";
+import { addressForms } from "./address-forms.ts";
 import { writeBeside } from "./whole-file.ts";
 
 /**
  * The `static` login: a folder with one file a user, `<address>.json`, that holds public facts alone (account id and
- * public key). Reading it is reading the folder: other processes' users are seen at once.
+ * public key). Reading it is reading the folder: other processes' users are seen at once. With `anyForm` a user is found
+ * by each form of the address, and no address is given twice by another form of it; the exact name wins.
  */
 export class UsersFolder implements UserDirectory {
   readonly #folder: string;
+  readonly #anyForm: boolean;
   /** What was read last, of users that exist. */
   readonly #known = new Map<string, { readonly ino: number; readonly mtimeMs: number; readonly user: User }>();
 
-  constructor(folder: string) {
+  constructor(folder: string, { anyForm = false }: { readonly anyForm?: boolean } = {}) {
     this.#folder = folder;
+    this.#anyForm = anyForm;
   }
 
   async find(address: string): Promise<User | undefined> {
-    const normalized = normalizeAddress(address);
+    if (!this.#anyForm) return this.#findExact(normalizeAddress(address));
+    for (const form of addressForms(address)) {
+      const user = await this.#findExact(form);
+      if (user) return user;
+    }
+    return undefined;
+  }
+
+  async #findExact(normalized: string): Promise<User | undefined> {
     const file = this.#file(normalized);
     // Asked for each recipient. A look at the file takes less than the way to another thread, and a file that is replaced
     // is another file.
@@ -43,26 +55,27 @@ export class UsersFolder implements UserDirectory {
   }
 
   async list(): Promise<readonly User[]> {
-    const users = await Promise.all((await this.#addresses()).map((address) => this.find(address)));
+    const users = await Promise.all((await this.#addresses()).map((address) => this.#findExact(address)));
     return users.filter((user) => user !== undefined);
   }
 
   async add(user: User): Promise<void> {
     await mkdir(this.#folder, { recursive: true, mode: 0o700 });
+    if (await this.find(user.address)) throw exists();
     const temporary = await this.#write(user);
     try {
       // Of two that add one address at once, one is told so.
       await link(temporary, this.#file(user.address));
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
-      throw new EngineError("already-exists", "an account of that address exists");
+      throw exists();
     } finally {
       await unlink(temporary);
     }
   }
 
   async update(user: User): Promise<void> {
-    const known = await this.find(user.address);
+    const known = await this.#findExact(user.address);
     if (!known || !replaces(user.record, known.record)) return;
     await rename(await this.#write(user), this.#file(user.address));
   }
@@ -85,6 +98,10 @@ export class UsersFolder implements UserDirectory {
   #file(address: string): string {
     return join(this.#folder, `${encodeURIComponent(address)}.json`);
   }
+}
+
+function exists(): EngineError {
+  return new EngineError("already-exists", "an account of that address exists");
 }
 
 function statIfThere(file: string): Stats | undefined {
