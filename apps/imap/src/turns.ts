@@ -1,3 +1,4 @@
+import type { Pace } from "@restante/engine";
 import { TURN_MS } from "./limits.ts";
 
 /**
@@ -18,6 +19,9 @@ export function isTurnOver(): boolean {
 export async function takeTurn(): Promise<void> {
   if (isTurnOver()) await new Promise<void>((resolve) => waiting.push(resolve));
 }
+
+/** The same for the engine's long work. */
+export const PACE: Pace = { isOver: isTurnOver, take: takeTurn };
 
 function beginRound(): void {
   roundBegan = performance.now();

@@ -60,5 +60,7 @@ export type { Copied } from "./mail/mail.ts";
 export { MailboxView, type Message, type ViewChanges } from "./mail/mailbox-view.ts";
 export type { FlagChange } from "./mail/ops/op.ts";
 export type { Mailbox } from "./mail/state/mailbox.ts";
+export type { Condition } from "./query/condition.ts";
+export type { Pace } from "./query/pace.ts";
 export { type ObjectStore, StoreError, type StoreErrorCode } from "./storage/object-store.ts";
 export { tap } from "./streams.ts";

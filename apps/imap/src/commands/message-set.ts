@@ -19,28 +19,14 @@ export function positionsOf(view: MailboxView, set: SequenceSet, uid: boolean): 
   return positions;
 }
 
-/** The same for those who ask of single positions whether they are among them; costs no more for many than for few. */
-export function positionTest(view: MailboxView, set: SequenceSet, uid: boolean): (position: number) => boolean {
-  const ranges = positionRanges(view, set, uid);
-  return (position) => {
-    let low = 0;
-    for (let high = ranges.length; low < high; ) {
-      const middle = (low + high) >> 1;
-      if (ranges[middle]!.to > position) high = middle;
-      else low = middle + 1;
-    }
-    return low < ranges.length && ranges[low]!.from <= position;
-  };
-}
-
-interface PositionRange {
+export interface PositionRange {
   readonly from: number;
   /** Not included. */
   readonly to: number;
 }
 
-/** Ascending, none within another. */
-function positionRanges(view: MailboxView, set: SequenceSet, uid: boolean): PositionRange[] {
+/** The same as ranges: ascending, none within another. */
+export function positionRanges(view: MailboxView, set: SequenceSet, uid: boolean): PositionRange[] {
   const largest = uid ? (view.length > 0 ? view.uidAt(view.length - 1) : 0) : view.length;
   return resolveRanges(set, largest)
     .map(({ first, last }) => {

@@ -1,11 +1,7 @@
-import { createSearch } from "../search.ts";
-import { takeTurn } from "../turns.ts";
+import { toCondition } from "../search-condition.ts";
+import { PACE } from "../turns.ts";
 import { BadCharset, parseSearchProgram, SEARCH_CHARSETS, type SearchKey } from "../wire/search-keys.ts";
 import { type Command, defineCommand, no, ok } from "./command.ts";
-import { positionTest } from "./message-set.ts";
-
-/** Messages that are looked at together: what they need is read in one go. */
-const CHUNK_MESSAGES = 256;
 
 /** SEARCH: RFC 9051 §6.4.4, answered as RFC 3501 §7.2.5 has it. */
 export const search: Command<unknown> = defineCommand({
@@ -26,17 +22,9 @@ export const search: Command<unknown> = defineCommand({
   async run(key, session, { uid }) {
     if (key instanceof BadCharset) return no("Charset is not supported", `BADCHARSET (${SEARCH_CHARSETS.join(" ")})`);
     const { view, mail, untagged } = session;
-    const search = createSearch(key, {
-      mail,
-      isIn: (set, byUid) => positionTest(view, set, byUid),
-      isRecent: (position) => session.isRecent(view.uidAt(position)),
-    });
-    const hits: number[] = [];
-    for (let from = 0; from < view.length; from += CHUNK_MESSAGES) {
-      const messages = view.messagesIn(from, Math.min(from + CHUNK_MESSAGES, view.length));
-      for (const { position } of await search(messages)) hits.push(uid ? view.uidAt(position) : position + 1);
-      await takeTurn();
-    }
+    const condition = toCondition(key, { view, recent: session.recentUids() });
+    const found = await mail.search(view, condition, { pace: PACE });
+    const hits = found.map((position) => (uid ? view.uidAt(position) : position + 1));
     untagged(hits.length > 0 ? `SEARCH ${hits.join(" ")}` : "SEARCH");
     return ok("SEARCH completed");
   },

@@ -23,6 +23,8 @@ export type SearchKey =
     }
   /** The field's decoded text holds `text`; "" asks for the field alone. */
   | { readonly kind: "header"; readonly field: string; readonly text: string }
+  /** An address of the field, or the name beside it. */
+  | { readonly kind: "address"; readonly field: "from" | "to" | "cc" | "bcc"; readonly text: string }
   | { readonly kind: "body" | "text"; readonly text: string };
 
 /** Charsets that SEARCH takes: BADCHARSET names them, RFC 9051 §7.1. */
@@ -55,7 +57,7 @@ const DATE_KEYS: Record<string, { readonly of: "internal" | "sent"; readonly whe
   SENTON: { of: "sent", when: "on" },
   SENTSINCE: { of: "sent", when: "since" },
 };
-const HEADER_KEYS = new Set(["BCC", "CC", "FROM", "SUBJECT", "TO"]);
+const ADDRESS_KEYS: Record<string, "from" | "to" | "cc" | "bcc"> = { BCC: "bcc", CC: "cc", FROM: "from", TO: "to" };
 
 /** A search program: `[CHARSET charset] key *(SP key)`. Throws BadCharset for a charset that we don't have. */
 export function parseSearchProgram(parser: Parser): SearchKey {
@@ -93,9 +95,10 @@ function parseKey(parser: Parser, count: Count): SearchKey {
     parser.space();
     return { kind: "date", ...date, dayMs: parseDate(parser.astring()) };
   }
-  if (HEADER_KEYS.has(name)) {
+  const field = ADDRESS_KEYS[name];
+  if (field) {
     parser.space();
-    return { kind: "header", field: name.toLowerCase(), text: parser.astring() };
+    return { kind: "address", field, text: parser.astring() };
   }
   return parseOtherKey(parser, name, count);
 }
@@ -122,6 +125,8 @@ function parseOtherKey(parser: Parser, name: string, count: Count): SearchKey {
       return { kind: "size", than: "smaller", octets: parser.number64() };
     case "UID":
       return { kind: "set", set: parseSequenceSet(parser.setText()), uid: true };
+    case "SUBJECT":
+      return { kind: "header", field: "subject", text: parser.astring() };
     case "HEADER": {
       const field = parser.astring().toLowerCase();
       parser.space();

@@ -8,6 +8,7 @@ import { type Appended, Mail } from "../mail/mail.ts";
 import type { MailboxId } from "../mail/ops/names.ts";
 import { checkFlags } from "../mail/state/flags.ts";
 import type { Mailbox } from "../mail/state/mailbox.ts";
+import { Query } from "../query/query.ts";
 import { folderOf } from "../storage/object-kinds.ts";
 import type { ObjectStore } from "../storage/object-store.ts";
 import { fillSummaries } from "./care/fill-summaries.ts";
@@ -53,6 +54,7 @@ export class Account {
   readonly mail: Mail;
   readonly contents: Contents;
   readonly upkeep: Upkeep;
+  readonly query: Query = new Query();
   /** Of its objects in the store. */
   readonly prefix: string;
   readonly #bay: MailLog;

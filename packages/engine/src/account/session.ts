@@ -8,6 +8,8 @@ import type { Appended, Mail } from "../mail/mail.ts";
 import { type MailboxView, type Message, openView } from "../mail/mailbox-view.ts";
 import type { Mailbox } from "../mail/state/mailbox.ts";
 import type { MailState } from "../mail/state/state.ts";
+import type { Condition } from "../query/condition.ts";
+import type { QueryOptions } from "../query/query.ts";
 import type { Account } from "./account.ts";
 import type { RepairReport } from "./care/repair.ts";
 import type { Arrival, Prepared } from "./delivery/message-writer.ts";
@@ -182,11 +184,18 @@ export class AccountSession {
   async readSummaries(messages: readonly Message[]): Promise<Summary[]> {
     return this.#contents.readSummaries(messages);
   }
+  async readFullSummaries(messages: readonly Message[]): Promise<Summary[]> {
+    return this.#contents.readFullSummaries(messages);
+  }
   async readHeaders(messages: readonly Message[]): Promise<HeaderBlock[]> {
     return this.#contents.readHeaders(messages);
   }
   async openBody(message: Message): Promise<Body> {
     return this.#contents.openBody(message);
+  }
+  /** Positions, ascending, of the view's messages that meet the condition: {@link Query.search}. */
+  async search(view: MailboxView, condition: Condition, options?: QueryOptions): Promise<number[]> {
+    return this.#open.query.search(view, condition, this, options);
   }
   claimRecent(mailbox: Mailbox, readOnly: boolean): number {
     return this.#open.claimRecent(mailbox, readOnly);

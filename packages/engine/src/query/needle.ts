@@ -1,0 +1,84 @@
+import type { Pace } from "./pace.ts";
+
+/** Looks for texts in texts: each is folded once, however many are looked for. */
+
+/** Up to so many characters the platform's own search takes steps in proportion to the text (its tables reach so far);
+ * beyond, it may take as many for each character of the text as what is looked for has. */
+const PLATFORM_CHARS_MAX = 250;
+
+const NOT_ASCII = /[^\x00-\x7f]/;
+
+/** Case and compatibility forms don't count, nor do accents' ways of being written: i;unicode-casemap in spirit. */
+export function fold(text: string): string {
+  return NOT_ASCII.test(text) ? text.normalize("NFKC").toLowerCase() : text.toLowerCase();
+}
+
+/** A text that is looked for, folded. */
+export class Needle {
+  readonly text: string;
+  /** Of each of its beginnings the length of the longest end that is a beginning too: Knuth, Morris and Pratt. */
+  #borders: Uint32Array | undefined;
+
+  constructor(text: string) {
+    this.text = text;
+  }
+
+  /** In steps that are in proportion to `text`, whatever the two look like. */
+  isIn(text: string): boolean {
+    const { length } = this.text;
+    if (length <= PLATFORM_CHARS_MAX) return text.includes(this.text);
+    this.#borders ??= bordersOf(this.text);
+    let matched = 0;
+    for (let at = 0; at < text.length; at++) {
+      const char = text.charCodeAt(at);
+      while (matched > 0 && this.text.charCodeAt(matched) !== char) matched = this.#borders[matched - 1]!;
+      if (this.text.charCodeAt(matched) === char) matched++;
+      if (matched === length) return true;
+    }
+    return false;
+  }
+}
+
+function bordersOf(text: string): Uint32Array {
+  const borders = new Uint32Array(text.length);
+  let border = 0;
+  for (let at = 1; at < text.length; at++) {
+    while (border > 0 && text.charCodeAt(at) !== text.charCodeAt(border)) border = borders[border - 1]!;
+    if (text.charCodeAt(at) === text.charCodeAt(border)) border++;
+    borders[at] = border;
+  }
+  return borders;
+}
+
+/** Finds needles in a text that comes in pieces. */
+export class Finder {
+  /** The texts of those that were found. */
+  readonly found: Set<string> = new Set();
+  #left: Needle[];
+  /** What a needle may have begun in: the end of the text before, folded. */
+  #tail = "";
+  readonly #tailChars: number;
+
+  constructor(needles: readonly Needle[]) {
+    this.#left = [...needles];
+    this.#tailChars = Math.max(0, ...needles.map(({ text }) => text.length - 1));
+  }
+
+  get isDone(): boolean {
+    return this.#left.length === 0;
+  }
+
+  async push(text: string, pace: Pace): Promise<void> {
+    const window = this.#tail + fold(text);
+    let isFound = false;
+    for (const needle of this.#left) {
+      if (needle.isIn(window)) {
+        this.found.add(needle.text);
+        isFound = true;
+      }
+      if (pace.isOver()) await pace.take();
+    }
+    if (isFound) this.#left = this.#left.filter((needle) => !this.found.has(needle.text));
+    this.#tail = this.#tailChars === 0 ? "" : window.slice(-this.#tailChars);
+  }
+}
