@@ -49,7 +49,8 @@ describe("boundaries", () => {
 
   /** Which folders of the engine each may import, as ARCHITECTURE.md draws it. */
   const BELOW: Readonly<Record<string, readonly string[]>> = {
-    account: ["account", "mail", "bay", "storage", "crypto"],
+    account: ["account", "query", "mail", "bay", "storage", "crypto"],
+    query: ["query", "mail", "bay", "storage", "crypto"],
     mail: ["mail", "bay", "storage", "crypto"],
     bay: ["bay", "storage", "crypto"],
     storage: ["storage"],

@@ -1,6 +1,6 @@
 // The bootstrap behind npm start, npm test and the other scripts: plain JavaScript for any Node from 20. It installs
 // what the lockfile names, with the pinned Node among it, and runs everything with that.
-import { execFile, spawnSync } from "node:child_process";
+import { execFile, spawn, spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { delimiter, join } from "node:path";
@@ -21,6 +21,17 @@ function run(command, args) {
   const result = spawnSync(command, args, { cwd: root, env, stdio: "inherit" });
   if (result.error) throw result.error;
   return result.status ?? 1;
+}
+/** Runs `restante` where the caller is, so that paths are theirs, and passes on the signals that would end it. */
+async function restante(args) {
+  const main = join(root, "apps", "cli", "src", "main.ts");
+  const cwd = process.env.INIT_CWD ?? process.cwd();
+  const child = spawn("node", [main, ...args], { cwd, env, stdio: "inherit" });
+  for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"]) process.on(signal, () => child.kill(signal));
+  return new Promise((resolve, reject) => {
+    child.once("error", reject);
+    child.once("exit", (code) => resolve(code ?? 1));
+  });
 }
 /** Runs all at once and resolves with the worst status. What one prints comes whole, in the order of the steps. */
 async function runAll(steps) {
@@ -51,6 +62,9 @@ const wanted = createHash("sha256")
   .update(`${process.platform}-${process.arch}`)
   .digest("hex");
 if ((existsSync(stamp) ? readFileSync(stamp, "utf8") : "") !== wanted) {
+  console.error(
+    "Setting up: npm fetches what Restante is made of, Node 24 among it (200 MB, half a minute). Once only.",
+  );
   must("npm", "ci", "--loglevel=error", "--no-audit", "--no-fund");
   must(
     "node",
@@ -82,7 +96,15 @@ function report(folders, status) {
   process.exit(status !== 0 || failed + missing > 0 ? 1 : 0);
 }
 
-const WORKSPACES = ["packages/mime", "packages/engine", "packages/host", "apps/imap", "apps/lmtp", "apps/auth"];
+const WORKSPACES = [
+  "packages/mime",
+  "packages/engine",
+  "packages/host",
+  "apps/imap",
+  "apps/lmtp",
+  "apps/auth",
+  "apps/cli",
+];
 const [task, ...rest] = process.argv.slice(2);
 
 /** Before any test: some plant files in the tree that these would find. */
@@ -97,10 +119,10 @@ function check() {
 
 switch (task) {
   case "start":
-    process.exit(run("node", [join("apps", "cli", "src", "main.ts"), "serve", ...rest]));
+    process.exit(await restante(["serve", ...rest]));
     break;
   case "restante":
-    process.exit(run("node", [join("apps", "cli", "src", "main.ts"), ...rest]));
+    process.exit(await restante(rest));
     break;
   case "check":
     process.exit(await check());
@@ -151,6 +173,9 @@ switch (task) {
     report(folders, status);
     break;
   }
+  case "package":
+    process.exit(run("node", [join("packages", "tools", "package.js"), ...rest]));
+    break;
   case "docs":
     process.exit(run("node", [join("test", "docs.ts"), "--write"]));
     break;

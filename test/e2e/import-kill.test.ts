@@ -17,7 +17,9 @@ test("an import that is killed goes on where it stood: nothing is doubled, nothi
   };
   const other = "killed@example.org";
   await run(["account", "add", other]);
-  const { account } = JSON.parse((await run(["account", "show", other, "--json"])).trim()) as { account: string };
+  const { account } = JSON.parse((await restante(data, ["account", "show", other, "--json"])).out) as {
+    account: string;
+  };
   const total = 3000;
   const mails = Array.from({ length: total }, (_, n) => `From a@b Thu Nov 12 10:11:12 2020\n${messageOf(`i1x${n}`)}\n`);
   await writeFile(join(data, "large"), mails.join("").replaceAll("\r\n", "\n"));

@@ -73,7 +73,7 @@ test("the operator reads who signed in, who was refused and who was signed out, 
   expect(new Set(banned)).toEqual(new Set(["127.0.0.1"]));
   expect(JSON.parse(lines.at(-2)!)).toMatchObject({ user: ADA, protocol: "imap", reason: "not-permitted" });
   expect(JSON.parse(lines.at(-1)!)).toMatchObject({ user: wrong });
-  expect(server.logs()).toMatch(/"event":"signed in","user":"ada@example.org","address":"127.0.0.1","protocol":"imap"/);
+  expect(server.logs()).toMatch(/"event":"session","user":"ada@example.org","protocol":"imap","address":"127.0.0.1"/);
   expect(server.logs()).toMatch(/"event":"session ended","user":"ada@example.org".*changed or revoked/);
   expect(lines.at(-2)).not.toContain("sesame");
   expect(server.logs()).not.toContain(PASSWORD);

@@ -23,7 +23,7 @@ test("a server that can't listen on all of its ports ends, and says why", async 
   await once(other, "listening");
   const place = `127.0.0.1:${(other.address() as AddressInfo).port}`;
   const { code, err } = await restante(data, ["serve"], "", { RESTANTE_HTTPS_LISTEN: place });
-  expect([code, err]).toEqual([1, expect.stringContaining(place)]);
+  expect([code, err]).toEqual([3, `restante: https.listen: can't listen on ${place}: another process listens there\n`]);
   other.close();
   await removeDataFolder(data);
 });

@@ -116,7 +116,9 @@ test("mbox: quoting by either rule, flags from the file's fields, dates from the
 
 test("when the account's log is damaged, salvage gives back every mail, with its flags and mailbox", async () => {
   const store = new DatabaseSync(join(data, "store/store.sqlite"));
-  const { account } = JSON.parse((await run(["account", "show", ADDRESS, "--json"])).trim()) as { account: string };
+  const { account } = JSON.parse((await restante(data, ["account", "show", ADDRESS, "--json"])).out) as {
+    account: string;
+  };
   const first = store.prepare("SELECT name FROM objects WHERE name LIKE ? ORDER BY name").get(`${account}/log/%`);
   store.prepare("UPDATE objects SET bytes = zeroblob(size) WHERE name = ?").run((first as { name: string }).name);
   store.close();

@@ -22,7 +22,12 @@ export const ldap: Interop = async (steps) => {
     return reply!;
   };
   const attempt = (args: readonly string[], secrets: readonly string[]): ReturnType<typeof restante> =>
-    restante(data, [...args, "--password-stdin"], `${secrets.join("\n")}\n`, settings(slapd, slapd.secureUrl));
+    restante(
+      data,
+      [...args, ...(secrets.length > 0 ? ["--password-stdin"] : [])],
+      `${secrets.join("\n")}\n`,
+      settings(slapd, slapd.secureUrl),
+    );
   const run = async (args: readonly string[], secrets: readonly string[], more: readonly string[] = []) => {
     const { code, out, err } = await attempt([...args, ...more], secrets);
     assert(code === 0, err);

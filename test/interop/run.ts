@@ -10,6 +10,8 @@ import { mbsync } from "./mbsync.ts";
 import { mutt } from "./mutt.ts";
 import { nginx } from "./nginx.ts";
 import { ownBuckets } from "./own-buckets.ts";
+import { packages } from "./packages.ts";
+import { pebble } from "./pebble.ts";
 import { postfix } from "./postfix.ts";
 import { pythonEmail } from "./python-email.ts";
 import { garage, versitygw } from "./stores.ts";
@@ -33,6 +35,8 @@ const PROGRAMS: Readonly<Record<string, Interop>> = {
   https,
   nginx,
   chromium,
+  pebble,
+  packages,
   compose,
 };
 

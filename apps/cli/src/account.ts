@@ -15,37 +15,41 @@ import { askLine, askNewSecret, askSecret } from "./ask.ts";
 import { type Context, getUser, openContext, readPepper } from "./context.ts";
 import { EXIT, Exit } from "./exit.ts";
 import type { Flags } from "./flags.ts";
+import { mailProgramLines } from "./mail-program.ts";
 import { print } from "./print.ts";
 
-type Action = (context: Context, address: string, flags: Flags) => Promise<unknown>;
+/** What an action answers with; nothing where it wrote its answer itself. */
+type Action<F extends Json> = (context: Context, address: string, flags: F) => Promise<unknown>;
+type Json = Pick<Flags, "json">;
+/** `yes`: what would be asked for is meant. */
+type RemoveFlags = Json & { readonly yes: boolean };
+type Run<F extends Json> = (config: Config, args: readonly [string], flags: F) => Promise<number>;
 
-const ACTIONS: Readonly<Record<string, Action>> = {
-  add,
-  show,
-  passwd,
-  recover,
-  rotate,
-  "accept-history": accept,
-  delete: remove,
-};
-
-/** `restante account …` */
-export async function account(config: Config, args: readonly string[], flags: Flags): Promise<number> {
-  const [name, address] = args;
-  await using context = await openContext(config);
-  if (name === "list") {
-    print(
-      flags,
-      (await context.users.list()).map((user) => user.address),
-    );
+function withAddress<F extends Json>(action: Action<F>): Run<F> {
+  return async (config, [address], flags) => {
+    await using context = await openContext(config);
+    print(flags, await action(context, address, flags));
     return EXIT.well;
-  }
-  const action = name === undefined ? undefined : ACTIONS[name];
-  if (!action || address === undefined) throw new Exit(EXIT.usage, "unknown account command; try restante --help");
-  const result = await action(context, address, flags);
-  if (result !== undefined) print(flags, result);
+  };
+}
+
+export async function listAccounts(config: Config, flags: Json): Promise<number> {
+  await using context = await openContext(config);
+  const users = await context.users.list();
+  print(
+    flags,
+    users.map((user) => user.address),
+  );
   return EXIT.well;
 }
+
+export const addAccount: Run<Flags> = withAddress(add);
+export const showAccount: Run<Json> = withAddress(show);
+export const changeAccountPassword: Run<Flags> = withAddress(passwd);
+export const recoverAccess: Run<Flags> = withAddress(recover);
+export const rotateKeys: Run<Flags> = withAddress(rotate);
+export const acceptOlderHistory: Run<Flags> = withAddress(accept);
+export const removeAccount: Run<RemoveFlags> = withAddress(remove);
 
 async function add(context: Context, address: string, flags: Flags): Promise<unknown> {
   const password = await askNewSecret(`Password for ${address}: `, flags);
@@ -61,6 +65,8 @@ async function add(context: Context, address: string, flags: Flags): Promise<unk
       : []),
     `Recovery code: ${recoveryCode}`,
     "Keep it where you will find it without this machine: with the password and the code both lost, the mail is lost.",
+    "",
+    ...mailProgramLines(context.config, address),
   ];
 }
 
@@ -122,9 +128,9 @@ async function accept(context: Context, address: string, flags: Flags): Promise<
   return [`${user.address} goes on from what the store shows; mail programs will fetch everything anew.`];
 }
 
-async function remove(context: Context, address: string, flags: Flags): Promise<unknown> {
+async function remove(context: Context, address: string, flags: RemoveFlags): Promise<unknown> {
   const user = await getUser(context, address);
-  if (!flags.yes && (await askLine(`Type ${user.address} to delete it with all its mail: `)) !== user.address)
+  if (!flags.yes && (await askLine(`Type ${user.address} to delete it with all its mail: `, "--yes")) !== user.address)
     throw new Exit(EXIT.failed, "nothing was deleted");
   await deleteAccount(context, user);
   await context.seenRecords.remove(user.address);

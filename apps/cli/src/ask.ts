@@ -31,9 +31,9 @@ export async function askSecret(prompt: string, flags: Flags): Promise<string> {
   }
 }
 
-/** A line that a person types. */
-export async function askLine(prompt: string): Promise<string> {
-  if (!process.stdin.isTTY) throw new Exit(EXIT.usage, "no terminal to ask on; use --yes");
+/** A line that a person types; `flag` is what says it without a terminal. */
+export async function askLine(prompt: string, flag: string): Promise<string> {
+  if (!process.stdin.isTTY) throw new Exit(EXIT.usage, `no terminal to ask on; use ${flag}`);
   const terminal = createInterface({ input: process.stdin, output: process.stdout });
   try {
     return await new Promise((resolve) => terminal.question(prompt, resolve));

@@ -1,4 +1,4 @@
-import { copyFile, cp, mkdir, readdir, readFile, stat, writeFile } from "node:fs/promises";
+import { copyFile, cp, readdir, readFile, stat, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import {
   accountPrefix,
@@ -17,8 +17,8 @@ import {
   settleEmbeddedStore,
   UsersFolder,
 } from "@restante/engine/node";
-import type { Config } from "@restante/host";
-import { openContext, openLog, placesOf } from "./context.ts";
+import { type Config, makeFolder } from "@restante/host";
+import { makeConfigured, openContext, openLog, placesOf } from "./context.ts";
 import { EXIT, Exit } from "./exit.ts";
 import type { Flags } from "./flags.ts";
 import { openLdap } from "./ldap.ts";
@@ -32,10 +32,10 @@ const COMPLETE_FILE = "backup.json";
  * or public all, but for TLS and that key. The pepper, without which no password can be tried, goes to `DIR.pepper`, and the
  * server key to `DIR.server`, to be kept elsewhere. Witnesses stay out: they tell what *this* host saw.
  */
-export async function backUp(config: Config, args: readonly string[], flags: Flags): Promise<number> {
+export async function backUp(config: Config, args: readonly [string], flags: Pick<Flags, "json">): Promise<number> {
   const folder = folderOf(config, args, "backup");
   const places = placesOf(config);
-  await mkdir(folder, { recursive: true, mode: 0o700 });
+  await makeConfigured("backup", folder);
   if ((await readdir(folder)).length > 0) throw new Exit(EXIT.failed, `${folder} is not empty`);
   if (isEmbedded(config) && !(await exists(join(places.store, "store.sqlite"))))
     throw new Exit(EXIT.failed, "there is no store to back up");
@@ -126,7 +126,7 @@ async function backUpUsers(config: Config, to: string): Promise<void> {
  * `restante restore DIR` into a place that has no store. What came after the backup is gone, so uids may be given
  * again: each account is marked, and its owner's next sign-in raises every UIDVALIDITY.
  */
-export async function restore(config: Config, args: readonly string[], flags: Flags): Promise<number> {
+export async function restore(config: Config, args: readonly [string], flags: Pick<Flags, "json">): Promise<number> {
   const folder = folderOf(config, args, "restore");
   const places = placesOf(config);
   await readComplete(folder);
@@ -134,6 +134,8 @@ export async function restore(config: Config, args: readonly string[], flags: Fl
     throw new Exit(EXIT.failed, `there is a store in ${places.store}; stop the server and move it away`);
   const users = await new UsersFolder(join(folder, "users")).list();
   const accounts = users.map(({ record }) => accountPrefix(record).slice(0, -1));
+  await makeConfigured("server.data", config.server.data);
+  if (config.storage.path !== "") await makeConfigured("storage.path", dirname(config.storage.path));
   // Before the store: whoever finds it finds it marked.
   await markRestored(places.witness, accounts);
   for (const name of ["users", "tls"] as const) await copyTree(join(folder, name), places[name]);
@@ -157,8 +159,7 @@ export async function restore(config: Config, args: readonly string[], flags: Fl
   return EXIT.well;
 }
 
-function folderOf(config: Config, [folder]: readonly string[], command: string): string {
-  if (folder === undefined) throw new Exit(EXIT.usage, `${command} wants a folder`);
+function folderOf(config: Config, [folder]: readonly [string], command: string): string {
   if ([config.storage.kind, config.storage.log_kind].includes("memory"))
     throw new Exit(EXIT.usage, `${command} is for accounts that outlive the server`);
   return folder.replace(/\/+$/, "");
@@ -194,7 +195,7 @@ async function copyTree(from: string, to: string): Promise<void> {
 /** Whether there was one. */
 async function copyIfThere(from: string, to: string): Promise<boolean> {
   if (!(await exists(from))) return false;
-  await mkdir(dirname(to), { recursive: true, mode: 0o700 });
+  await makeFolder(dirname(to));
   await copyFile(from, to);
   return true;
 }

@@ -6,10 +6,22 @@ import { EXIT, Exit } from "./exit.ts";
 import type { Flags } from "./flags.ts";
 import { print } from "./print.ts";
 
+interface CheckFlags extends Flags {
+  readonly sealed: boolean;
+  readonly repair: boolean;
+  readonly retry: boolean;
+}
+
 /** `restante check ADDRESS`: the owner's check of everything in the account. */
-export async function check(config: Config, args: readonly string[], flags: Flags): Promise<number> {
-  if (flags.sealed) return checkObjects(config, flags);
-  const [address] = args;
+export async function check(
+  config: Config,
+  [address]: readonly [string | undefined],
+  flags: CheckFlags,
+): Promise<number> {
+  if (flags.sealed) {
+    if (address !== undefined) throw new Exit(EXIT.usage, "check --sealed is of all accounts: it takes no address");
+    return checkObjects(config, flags);
+  }
   if (address === undefined && flags.repair) return rebuild(config, flags);
   if (address === undefined) throw new Exit(EXIT.usage, "check wants an address");
   if (flags.repair) return repair(config, address, flags);

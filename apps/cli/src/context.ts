@@ -16,7 +16,16 @@ import {
   type UserDirectory,
 } from "@restante/engine";
 import { nodePlatform, UsersFolder, witnessFolder } from "@restante/engine/node";
-import { type Config, createLog, dataPath, type Log, readOrMakeKey } from "@restante/host";
+import {
+  type Config,
+  ConfigError,
+  createLog,
+  dataPath,
+  type Log,
+  type Metrics,
+  makeFolder,
+  readOrMakeKey,
+} from "@restante/host";
 import { askSecret } from "./ask.ts";
 import { EXIT, Exit } from "./exit.ts";
 import type { Flags } from "./flags.ts";
@@ -27,9 +36,13 @@ import { type OpenedStore, openStore, type Use } from "./store.ts";
 export interface Context extends AsyncDisposable {
   readonly config: Config;
   readonly log: Log;
+  /** Where somebody may ask for them. */
+  readonly metrics: Metrics | undefined;
   readonly store: ObjectStore;
   /** Throws ConfigError where no log can be kept in the store. Nothing is written there before, whoever asks. */
   readonly checkStore: () => Promise<void>;
+  /** Throws StoreError where the store does not answer now, or can keep no log. */
+  readonly reachStore: () => Promise<void>;
   /** Frees what killed processes left of uploads. */
   readonly sweepStore: () => Promise<void>;
   readonly users: UserDirectory;
@@ -42,20 +55,23 @@ export interface Context extends AsyncDisposable {
   readonly signer: SigningKeyPair;
 }
 
-export async function openContext(config: Config, use: Use = "all"): Promise<Context> {
+export async function openContext(config: Config, use: Use = "all", metrics?: Metrics): Promise<Context> {
   await ready;
   const log = openLog(config);
+  await makeFolders(config);
   const signer = await readSigner(config);
   const crypto = nodePlatform();
   const { store: folder, cache: cacheFolder, hints: hintsFolder } = placesOf(config);
   const place: OpenedStore["place"] = (account, bucket) => opened.place(account, bucket);
   const passwords = config.login.kind === "ldap" ? await openLdap(config, log, place) : undefined;
-  const opened = await openStore({ config, folder, cacheFolder, hintsFolder, log, use });
+  const opened = await openStore({ config, folder, cacheFolder, hintsFolder, log, use, metrics });
   return {
     config,
     log,
+    metrics,
     store: opened.store,
     checkStore: opened.check,
+    reachStore: opened.reach,
     sweepStore: opened.sweep,
     passwords,
     users: passwords ?? new UsersFolder(placesOf(config).users),
@@ -106,6 +122,7 @@ interface Places {
   readonly hints: string;
   readonly serverKey: string;
   readonly tickets: string;
+  readonly traces: string;
 }
 
 /** Where this host keeps what. */
@@ -122,7 +139,28 @@ export function placesOf(config: Config): Places {
     hints: dataPath(config, "hints"),
     serverKey: config.server.key_file || dataPath(config, "keys", "server"),
     tickets: dataPath(config, "tickets"),
+    traces: dataPath(config, "traces"),
   };
+}
+
+/** What can't be made here will not be made by a later try: that is a mistake of the setting, unless the disk is full. */
+export async function makeConfigured(setting: string, path: string): Promise<void> {
+  try {
+    await makeFolder(path);
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    const text = `${setting}: the folder ${path} can't be made: ${message}`;
+    if (code === "ENOSPC" || code === "EDQUOT") throw new Exit(EXIT.unavailable, text);
+    throw new ConfigError(text);
+  }
+}
+
+/** The folders that settings name; all others lie in them. */
+async function makeFolders({ server, storage, login }: Config): Promise<void> {
+  await makeConfigured("server.data", server.data);
+  const isOnDisk = storage.kind === "embedded" || storage.log_kind === "embedded";
+  if (isOnDisk && storage.path !== "") await makeConfigured("storage.path", storage.path);
+  if (login.kind === "static" && login.users_dir !== "") await makeConfigured("login.users_dir", login.users_dir);
 }
 
 /** The front end's pepper: without it the store alone yields no password. */

@@ -12,9 +12,11 @@ import { MboxTarget } from "./transfer/mbox.ts";
 import { Progress } from "./transfer/progress.ts";
 
 /** `restante export ADDRESS TARGET [--salvage]`: all mail, as it streams, into a new place outside the store. */
-export async function exportMail(config: Config, args: readonly string[], flags: Flags): Promise<number> {
-  const [address, to] = args;
-  if (address === undefined || to === undefined) throw new Exit(EXIT.usage, "export wants an address and a target");
+export async function exportMail(
+  config: Config,
+  [address, to]: readonly [string, string],
+  flags: Flags & { readonly salvage: boolean },
+): Promise<number> {
   const target = await openTarget(to);
   if (flags.salvage) return salvageMail(config, address, target, flags);
   return withSession(config, address, flags, async (session) => {

@@ -31,11 +31,11 @@ export function checkHttps({ https, server }: Config): void {
 
 /** The HTTPS door, and all that hangs on it. */
 export async function httpsService({ context, accounts, login, gate }: People, tls: Tls): Promise<Service> {
-  const { config, platform, log } = context;
+  const { config, platform, log, metrics } = context;
   const sessions = new RequestSessions({
     accounts,
-    login: loggedSignIn(login, "https", log),
-    loginByToken: loggedTokenSignIn((token, address) => accounts.loginByToken(token, address), "https", log),
+    login: loggedSignIn(login, "https", context),
+    loginByToken: loggedTokenSignIn((token, address) => accounts.loginByToken(token, address), "https", context),
     platform,
   });
   // A ticket is good for a while yet when it is used: its name outlives it.
@@ -52,6 +52,7 @@ export async function httpsService({ context, accounts, login, gate }: People, t
     origin: config.server.origin,
     compresses: config.https.compress,
     log,
+    onAnswer: ({ route, status, ms }) => metrics?.command("https", route || "none", String(status), ms),
   });
   const listeners: Service["listeners"][number][] = [];
   for (const address of config.https.listen)

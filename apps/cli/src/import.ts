@@ -18,6 +18,10 @@ import { openMbox } from "./transfer/mbox.ts";
 import { Progress } from "./transfer/progress.ts";
 import { countMessages, recognitionKey } from "./transfer/recognise.ts";
 
+interface ImportFlags extends Flags {
+  readonly mailbox: string | undefined;
+}
+
 interface Counts {
   imported: number;
   known: number;
@@ -28,9 +32,11 @@ interface Counts {
  * that the mailbox holds already (same size, INTERNALDATE and header) is left out, as often as it is there. So nothing is
  * doubled or lost, and no record is kept that could be wrong. What was moved or deleted since comes again.
  */
-export async function importMail(config: Config, args: readonly string[], flags: Flags): Promise<number> {
-  const [from, address] = args;
-  if (from === undefined || address === undefined) throw new Exit(EXIT.usage, "import wants a source and an address");
+export async function importMail(
+  config: Config,
+  [from, address]: readonly [string, string],
+  flags: ImportFlags,
+): Promise<number> {
   const source = await openSource(from);
   return withSession(config, address, { ...flags, changes: true }, async (session) => {
     const counts: Counts = { imported: 0, known: 0 };

@@ -1,14 +1,16 @@
 import { fingerprintOf, trustRecord } from "@restante/engine";
 import type { Config } from "@restante/host";
 import { getUser, openContext } from "./context.ts";
-import { EXIT, Exit } from "./exit.ts";
+import { EXIT } from "./exit.ts";
 import type { Flags } from "./flags.ts";
 import { print } from "./print.ts";
 
 /** `restante lmtp trust ADDRESS`: this host delivers by the key that the directory shows now. */
-export async function lmtp(config: Config, args: readonly string[], flags: Flags): Promise<number> {
-  const [action, address] = args;
-  if (action !== "trust" || address === undefined) throw new Exit(EXIT.usage, "lmtp wants: trust ADDRESS");
+export async function trustAddress(
+  config: Config,
+  [address]: readonly [string],
+  flags: Pick<Flags, "json">,
+): Promise<number> {
   await using context = await openContext(config);
   const user = await getUser(context, address);
   const isChanged = await trustRecord(context.seenRecords, user);

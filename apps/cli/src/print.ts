@@ -11,3 +11,8 @@ export function print(flags: Pick<Flags, "json">, result: unknown): void {
         .join(""),
     );
 }
+
+/** `2026-11-30` */
+export function dateOf(ms: number): string {
+  return new Date(ms).toISOString().slice(0, 10);
+}

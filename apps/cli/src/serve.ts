@@ -1,17 +1,31 @@
-import { connect } from "node:net";
+import { connect, type Server } from "node:net";
 import { hostname } from "node:os";
 import { accountPrefix, Dropbox, EngineError, sweepEnded, VouchedUsers } from "@restante/engine";
-import { type Config, ConfigError, dataPath, isLoopbackAddress, listen, parseListenAddress, Tls } from "@restante/host";
-import { createImapServer } from "@restante/imap";
+import {
+  acmeFile,
+  type Config,
+  ConfigError,
+  dataPath,
+  isLoopbackAddress,
+  ListenError,
+  type Log,
+  listen,
+  Metrics,
+  parseListenAddress,
+  Tls,
+} from "@restante/host";
 import { createLmtpServer } from "@restante/lmtp";
-import { type Context, makeDeliverer, openContext } from "./context.ts";
+import { acmeOf, acmeService, keepCertificate } from "./acme.ts";
+import { watchCertificate } from "./certificate-watch.ts";
+import { type Context, makeDeliverer, openContext, placesOf } from "./context.ts";
 import { DEMO_ADDRESS, DEMO_PASSWORD, makeDemoAccount, sendDemoMails } from "./demo.ts";
-import { EXIT } from "./exit.ts";
-import type { Flags } from "./flags.ts";
+import { EXIT, Exit } from "./exit.ts";
 import { checkHttps, httpsService } from "./https.ts";
-import { openPeople, type People } from "./people.ts";
+import { imapService } from "./imap.ts";
+import { metricsService } from "./metrics.ts";
+import { openPeople } from "./people.ts";
 import type { Service } from "./service.ts";
-import { loggedSignIn } from "./sign-in.ts";
+import { Traces } from "./traces.ts";
 
 type ServiceName = "lmtp" | "imap" | "https";
 const SERVICES: readonly ServiceName[] = ["lmtp", "imap", "https"];
@@ -21,39 +35,53 @@ const STOP_MS = 10_000;
 const SWEEP_MS = 24 * 60 * 60_000;
 
 /** `restante serve`: runs until a signal ends it. */
-export async function serve(config: Config, flags: Flags): Promise<number> {
+export async function serve(config: Config, flags: { readonly only: string | undefined }): Promise<number> {
   const wanted = wantedServices(flags.only);
   const use = wanted.every((name) => name === "lmtp") ? "deliver" : "all";
   checkHttps(config);
-  const open = await openContext(config, use);
+  const metrics = config.metrics.listen.length > 0 ? new Metrics() : undefined;
+  const open = await openContext(config, use, metrics);
   await open.checkStore();
   // A key that only writes can't list.
   if (use === "all") sweepDaily(open);
+  const acme = acmeOf(config, open);
   const tls = new Tls({
     ...config.tls,
     minVersion: config.tls.min_version,
     oldSuites: config.tls.old_suites,
     folder: dataPath(config, "tls"),
+    renewedFile: acme && acmeFile(dataPath(config, "tls")),
   });
   const hasTls = wanted.includes("imap") || (wanted.includes("https") && config.https.tls === "on");
   if (hasTls) await tls.reload();
+  if (hasTls) watchCertificate(tls, open);
   const services: Service[] = [];
   const people = use === "all" ? await openPeople(open) : undefined;
-  if (people && wanted.includes("imap")) services.push(imapService(people, tls));
+  using traces = people ? await Traces.open(placesOf(config).traces, open.platform.now, open.log) : undefined;
+  if (people && wanted.includes("imap")) services.push(imapService(people, tls, traces!));
   if (wanted.includes("lmtp")) services.push(lmtpService(open));
   if (people && wanted.includes("https")) services.push(await httpsService(people, tls));
+  if (acme && hasTls) services.push(acmeService(acme, config));
+  let isServing = false;
+  if (metrics) {
+    const watched = { context: open, metrics, people, tls: hasTls ? tls : undefined, mayRead: use === "all" };
+    services.push(metricsService({ ...watched, isServing: () => isServing }));
+  }
   const isDemo = await prepareDemo(open, wanted);
   const end = async (): Promise<void> => {
     await Promise.all(services.map((service) => service.stop()));
     await people?.accounts.dispose();
     await open[Symbol.asyncDispose]();
   };
-  const bound = await bindAll(services, config.server.share_ports).catch(async (error: unknown) => {
+  const bound = await bindAll(services, config.server.share_ports, open.log).catch(async (error: unknown) => {
     // Half a server is none.
+    forceEnd();
     await end();
     throw error;
   });
   if (isDemo === "new") await sendDemoMails(connect, bound.find(({ name }) => name === "lmtp")?.address);
+  isServing = true;
+  if (acme && hasTls) keepCertificate(acme, tls, open);
   // Heard from before the first line that tells of us: a signal that comes right after it ends us well too.
   const signal = untilSignal(open, hasTls ? tls : undefined);
   announce(bound, isDemo !== "none");
@@ -61,10 +89,16 @@ export async function serve(config: Config, flags: Flags): Promise<number> {
   if (wanted.includes("lmtp"))
     open.log({ level: "info", event: "deliveries are signed", publicKey: base64(open.signer.publicKey) });
   await signal;
-  const force = setTimeout(() => process.exit(EXIT.failed), STOP_MS);
-  force.unref();
+  isServing = false;
+  forceEnd();
   await end();
+  // What waits for an authority can't be told to stop.
+  if (acme) process.exit(EXIT.well);
   return EXIT.well;
+}
+
+function forceEnd(): void {
+  setTimeout(() => process.exit(EXIT.failed), STOP_MS).unref();
 }
 
 function sweepDaily({ store, signer, platform, sweepStore, log }: Context): void {
@@ -88,28 +122,6 @@ function wantedServices(only: string | undefined): readonly ServiceName[] {
   const unknown = names.find((name) => !SERVICES.some((service) => service === name));
   if (unknown !== undefined) throw new ConfigError(`--only: there is no service ${unknown}`);
   return SERVICES.filter((service) => names.includes(service));
-}
-
-function imapService({ context, login, gate }: People, tls: Tls): Service {
-  const { config, log } = context;
-  const server = createImapServer({
-    signIn: loggedSignIn(login, "imap", log),
-    plainLogin: config.imap.plain_login,
-    secureContext: () => tls.context,
-    gate,
-    log: (event) => log(event.event === "failed" ? { level: "error", ...event } : { level: "debug", ...event }),
-  });
-  return {
-    listeners: [
-      { name: "imap", server: server.imap, addresses: config.imap.listen },
-      { name: "imaps", server: server.imaps, addresses: config.imaps.listen },
-    ],
-    async stop() {
-      server.imap.close();
-      server.imaps.close();
-      await server.stop();
-    },
-  };
 }
 
 function lmtpService(context: Context): Service {
@@ -142,6 +154,7 @@ function lmtpService(context: Context): Service {
     sizeMax: config.lmtp.size_max,
     serverName: hostname(),
     log,
+    onReply: (code, bytes) => context.metrics?.delivery(code, bytes),
   });
   return {
     listeners: [{ name: "lmtp", server: server.makeListener(), addresses: config.lmtp.listen }],
@@ -173,13 +186,27 @@ async function prepareDemo(context: Context, wanted: readonly ServiceName[]): Pr
 async function bindAll(
   services: readonly Service[],
   shares: boolean,
+  log: Log,
 ): Promise<{ readonly name: string; readonly address: string }[]> {
   const bound = [];
   for (const { listeners } of services)
-    for (const { name, server, addresses } of listeners)
-      for (const address of addresses)
-        bound.push({ name, address: await listen(server, parseListenAddress(address), shares) });
+    for (const { name, setting = `${name}.listen`, server, addresses } of listeners)
+      for (const address of addresses) {
+        bound.push({ name, address: await bind(server, address, shares, setting) });
+        // A connection that could not be taken, for want of descriptors: the next may be.
+        server.on("error", (error) => log({ level: "error", event: "a connection could not be taken", name, error }));
+      }
   return bound;
+}
+
+async function bind(server: Server, address: string, shares: boolean, setting: string): Promise<string> {
+  try {
+    return await listen(server, parseListenAddress(address), shares);
+  } catch (error) {
+    if (!(error instanceof ListenError)) throw error;
+    const text = `${setting}: can't listen on ${address}: ${error.message}`;
+    throw error.kind === "taken" ? new Exit(EXIT.unavailable, text) : new ConfigError(text);
+  }
 }
 
 function announce(bound: readonly { readonly name: string; readonly address: string }[], demo: boolean): void {
@@ -203,7 +230,8 @@ function untilSignal({ log }: Context, tls: Tls | undefined): Promise<void> {
   };
   process.on("SIGHUP", hangUp);
   return new Promise((resolve) => {
-    process.once("SIGTERM", () => resolve());
-    process.once("SIGINT", () => resolve());
+    // The terminal and npm may both pass one on: the second must not cut the first one's work off.
+    process.on("SIGTERM", () => resolve());
+    process.on("SIGINT", () => resolve());
   });
 }

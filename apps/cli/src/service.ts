@@ -4,6 +4,8 @@ import type { Server } from "node:net";
 export interface Service {
   readonly listeners: readonly {
     readonly name: string;
+    /** Where its addresses come from, if not `name.listen`. */
+    readonly setting?: string;
     readonly server: Server;
     readonly addresses: readonly string[];
   }[];

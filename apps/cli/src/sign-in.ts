@@ -1,8 +1,14 @@
 import { type AccountSession, EngineError } from "@restante/engine";
-import type { Log } from "@restante/host";
+import type { Log, Metrics } from "@restante/host";
 
 /** Errors as `Accounts.login` and `DirectoryLogin.login` have them. */
 export type SignIn = (user: string, password: string, address: string) => Promise<AccountSession>;
+
+/** Who is told of sign-ins. */
+interface Watch {
+  readonly log: Log;
+  readonly metrics: Metrics | undefined;
+}
 
 /** Characters of a user name that a log line repeats. */
 const USER_CHARS_MAX = 320;
@@ -11,28 +17,30 @@ const USER_CHARS_MAX = 320;
  * The same, which tells the operator of each sign-in, of each that failed and why, and of each session that was ended from
  * outside. docs/operating.md has a filter of fail2ban for it: the event's name and its fields are kept as they are.
  */
-export function loggedSignIn(signIn: SignIn, protocol: string, log: Log): SignIn {
-  return (name, password, address) => logged(() => signIn(name, password, address), { name, address, protocol }, log);
+export function loggedSignIn(signIn: SignIn, protocol: string, watch: Watch): SignIn {
+  return (name, password, address) => logged(() => signIn(name, password, address), { name, address, protocol }, watch);
 }
 
 /** The same for a sign-in by token, which says no name. */
 export function loggedTokenSignIn(
   signIn: (token: string, address: string) => Promise<AccountSession>,
   protocol: string,
-  log: Log,
+  watch: Watch,
 ): (token: string, address: string) => Promise<AccountSession> {
-  return (token, address) => logged(() => signIn(token, address), { name: "", address, protocol }, log);
+  return (token, address) => logged(() => signIn(token, address), { name: "", address, protocol }, watch);
 }
 
 async function logged(
   signIn: () => Promise<AccountSession>,
   { name, address, protocol }: { readonly name: string; readonly address: string; readonly protocol: string },
-  log: Log,
+  { log, metrics }: Watch,
 ): Promise<AccountSession> {
   try {
     const session = await signIn();
     const user = session.address;
-    log({ level: "info", event: "signed in", user, address, protocol });
+    metrics?.signIn(protocol, "ok");
+    // An IMAP session has a line of its own at its end.
+    log({ level: protocol === "imap" ? "debug" : "info", event: "signed in", user, address, protocol });
     session.ended.addEventListener("abort", () => {
       const { message } = session.ended.reason as EngineError;
       log({ level: "info", event: "session ended", user, address, protocol, reason: message });
@@ -40,6 +48,7 @@ async function logged(
     return session;
   } catch (error) {
     const reason = error instanceof EngineError ? error.code : "failed";
+    metrics?.signIn(protocol, reason);
     // Who is refused for what they said is told apart from who came at a bad time.
     const event = reason === "not-permitted" ? "sign-in refused" : "sign-in failed";
     log({ level: "warn", event, user: name.slice(0, USER_CHARS_MAX), address, protocol, reason });

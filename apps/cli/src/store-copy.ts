@@ -11,12 +11,10 @@ import { Progress } from "./transfer/progress.ts";
  * `restante store copy FROM TO [ADDRESS]`: accounts move from the store of one configuration file to that of another.
  * The environment is not asked: it could not tell which of the two is meant. Servers may run on both.
  */
-export async function copyStore([fromFile, toFile, address]: readonly string[], flags: Flags): Promise<number> {
-  if (fromFile === undefined || toFile === undefined)
-    throw new Exit(
-      EXIT.usage,
-      "store copy wants two configuration files: of the store that is, and of that which will be",
-    );
+export async function copyStore(
+  [fromFile, toFile, address]: readonly [string, string, string | undefined],
+  flags: Pick<Flags, "json">,
+): Promise<number> {
   await using from = await openContext(readConfig(fromFile, {}), "check");
   await using to = await openContext(readConfig(toFile, {}), "check");
   await checkOwnersComeIn(from, to);

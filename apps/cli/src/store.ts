@@ -15,17 +15,23 @@ import {
   type S3Store,
   SplitStore,
 } from "@restante/engine/node";
-import { type Config, ConfigError, type Log, type StoreKind } from "@restante/host";
+import { type Config, ConfigError, type Log, type Metrics, type StoreKind } from "@restante/host";
 import { EXIT } from "./exit.ts";
+import { meteredStore } from "./metered-store.ts";
 
 /** What a process does to the store. One that only delivers may have a key that can neither read nor list; one that
  * checks must see what the store has, not what is kept near; one that salvages reads what is left of a damaged one. */
 export type Use = "all" | "deliver" | "check" | "salvage";
 
+/** No object is named so: a list of these asks a bucket whether it is there, and costs it nothing. */
+const NOTHING = "reach/";
+
 export interface OpenedStore {
   readonly store: ObjectStore;
   /** Throws ConfigError where no log can be kept there. A store that is away is asked again by its first write. */
   check(): Promise<void>;
+  /** Throws StoreError where it does not answer now, or no log can be kept there. */
+  reach(): Promise<void>;
   /** Frees what killed processes left of uploads. */
   sweep(): Promise<void>;
   /** The objects of `account` lie in this bucket: said at each lookup, before any is asked for. */
@@ -42,6 +48,7 @@ export interface Opening {
   readonly hintsFolder: string;
   readonly log: Log;
   readonly use: Use;
+  readonly metrics?: Metrics | undefined;
 }
 
 /** The store that the configuration names: one, or two of which the log's is another than the rest's. */
@@ -60,6 +67,7 @@ export async function openStore(opening: Opening): Promise<OpenedStore> {
   return {
     store,
     check: () => stores.check(),
+    reach: () => stores.reach(),
     sweep: () => stores.sweep(),
     place: (account, bucket) => stores.place(account, bucket),
     async dispose() {
@@ -105,16 +113,20 @@ class Stores {
             return openDamagedStore(folder);
           }
         }
-        return openEmbeddedStore({
-          folder,
-          freeBytesMin: config.storage.free_min,
-          reserveBytes: config.storage.reserve_size,
-          onFatal(message) {
-            // What the disk holds is unknown: nothing more may be acknowledged.
-            log({ level: "error", event: "store failed", message });
-            process.exit(EXIT.failed);
-          },
-        });
+        return meteredStore(
+          await openEmbeddedStore({
+            folder,
+            freeBytesMin: config.storage.free_min,
+            reserveBytes: config.storage.reserve_size,
+            onFatal(message) {
+              // What the disk holds is unknown: nothing more may be acknowledged.
+              log({ level: "error", event: "store failed", message });
+              process.exit(EXIT.failed);
+            },
+          }),
+          "embedded",
+          this.#opening.metrics,
+        );
     }
   }
 
@@ -133,6 +145,11 @@ class Stores {
       }
   }
 
+  async reach(): Promise<void> {
+    for (const store of this.#checked) await store.check();
+    for (const bucket of this.#buckets) await bucket.list(NOTHING);
+  }
+
   async sweep(): Promise<void> {
     for (const bucket of this.#buckets) await bucket.sweepUploads();
   }
@@ -148,7 +165,8 @@ class Stores {
     const bucket = await this.#openS3(section, own);
     const { cache_bytes } = this.#opening.config.storage;
     const isCached = section === "s3" && use === "all" && cache_bytes > 0;
-    const store = isCached ? new CachedStore(bucket, this.#cacheOf(cache_bytes)) : bucket;
+    const metered = meteredStore(bucket, section, this.#opening.metrics);
+    const store = isCached ? new CachedStore(metered, this.#cacheOf(cache_bytes)) : metered;
     if (!hasLog || use === "deliver") return store;
     const checked = new CheckedStore(store, (bytes) => new Uint8Array(randomBytes(bytes)));
     if (!own) this.#checked.push(checked);
@@ -177,7 +195,18 @@ class Stores {
   }
 
   #cacheOf(bytes: number): BlockCache {
-    this.#cache ??= new BlockCache(this.#opening.cacheFolder, bytes, this.#warn("the cache can't be used"));
+    if (!this.#cache) {
+      const cache = new BlockCache(this.#opening.cacheFolder, bytes, this.#warn("the cache can't be used"));
+      this.#opening.metrics?.labelled(
+        "cache",
+        "The cache on disk: blocks found and missed so far, bytes kept",
+        "what",
+        () => ({
+          ...cache.counts,
+        }),
+      );
+      this.#cache = cache;
+    }
     return this.#cache;
   }
 

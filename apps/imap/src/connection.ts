@@ -4,7 +4,7 @@ import { type AccountSession, EngineError } from "@restante/engine";
 import { type Dismissal, HANDSHAKE_MS, letGo, shakeHands, type Visitor } from "@restante/host";
 import type { Backlog } from "./backlog.ts";
 import type { Command, Completion, Unfinished } from "./commands/command.ts";
-import { capabilityList, findCommand, streamsLiteral } from "./commands/index.ts";
+import { capabilityList, findCommand, isCommand, streamsLiteral } from "./commands/index.ts";
 import { refusalOf } from "./errors.ts";
 import {
   BAD_COMMANDS_MAX,
@@ -36,6 +36,7 @@ import {
 } from "./wire/command-reader.ts";
 import { asSentence } from "./wire/format.ts";
 import { ImapSyntaxError, Parser } from "./wire/parser.ts";
+import { redactCommand } from "./wire/redact.ts";
 
 /**
  * One socket: read a command, look it up, run it, answer. Commands run one after the other, so pipelined ones are
@@ -49,6 +50,8 @@ export interface ConnectionOptions {
   /** For STARTTLS. */
   readonly secureContext: () => SecureContext;
   readonly log: (event: ConnectionEvent) => void;
+  /** Who follows what this user's programs say, if anybody does. */
+  readonly traceOf?: ((user: string) => Trace | undefined) | undefined;
   /** What waits for slow readers, of all connections. */
   readonly backlog: Backlog;
   readonly times?: Partial<ConnectionTimes>;
@@ -81,7 +84,33 @@ const FAREWELLS: Record<Dismissal, string> = {
 
 export type ConnectionEvent =
   | { readonly event: "failed"; readonly command: string; readonly error: unknown }
-  | { readonly event: "closed"; readonly commands: number };
+  /** A command was answered; `command` is its name, or "unknown". */
+  | {
+      readonly event: "command";
+      readonly command: string;
+      readonly status: Completion["status"];
+      readonly ms: number;
+      /** Who has signed in. */
+      readonly user: string | undefined;
+      readonly address: string;
+    }
+  | {
+      readonly event: "closed";
+      readonly user: string | undefined;
+      readonly address: string;
+      readonly ms: number;
+      /** How often each was answered, by name. */
+      readonly commands: Readonly<Record<string, number>>;
+    };
+
+/** A dialogue that somebody follows: lines, redacted. */
+export type Trace = (line: string) => void;
+
+/** A command that is being run. */
+interface Running {
+  readonly name: string;
+  readonly startedAt: number;
+}
 
 export class Connection implements Link {
   readonly reader: CommandReader;
@@ -98,7 +127,8 @@ export class Connection implements Link {
   #shakesHands = false;
   /** In a row. */
   #badCommands = 0;
-  #commands = 0;
+  readonly #beganAt = performance.now();
+  readonly #commands = new Map<string, number>();
   #closing = false;
   #wake: (() => void) | undefined;
   /** The APPEND that is read, and not answered yet. Never rejects. */
@@ -110,7 +140,12 @@ export class Connection implements Link {
     this.#visitor = visitor;
     this.#socket = socket;
     this.address = address;
-    this.#output = new Output(socket, { backlog: options.backlog, drainMs: this.#times.drainMs });
+    this.#output = new Output(socket, {
+      backlog: options.backlog,
+      drainMs: this.#times.drainMs,
+      isFollowed: () => this.#trace !== undefined,
+      tell: (line) => this.#trace?.(`S: ${line}`),
+    });
     this.reader = new CommandReader(this.#input, {
       limits: () => (this.#session.account ? OWNER_LIMITS : STRANGER_LIMITS),
       judgeLiteral: (text, literal) => this.#judgeLiteral(text, literal),
@@ -195,7 +230,13 @@ export class Connection implements Link {
       await this.#unfinished;
       this.#session.account?.close();
       letGo(this.#socket);
-      this.#options.log({ event: "closed", commands: this.#commands });
+      this.#options.log({
+        event: "closed",
+        user: this.#user,
+        address: this.address,
+        ms: performance.now() - this.#beganAt,
+        commands: Object.fromEntries(this.#commands),
+      });
     }
   }
 
@@ -230,7 +271,8 @@ export class Connection implements Link {
 
   async #handle(read: Read): Promise<void> {
     if (read.kind === "end") return;
-    this.#commands++;
+    const startedAt = performance.now();
+    this.#trace?.(`C: ${redactCommand(read.text)}`);
     const parser = new Parser(read.text);
     let tag = "*";
     let name = "";
@@ -250,8 +292,8 @@ export class Connection implements Link {
       await this.#settled();
       completion = this.#completionOf(name, error);
     }
-    if ("finish" in completion) this.#unfinished = this.#finish(tag, name, completion);
-    else await this.#complete(tag, completion);
+    if ("finish" in completion) this.#unfinished = this.#finish(tag, { name, startedAt }, completion);
+    else await this.#complete(tag, { name, startedAt }, completion);
   }
 
   /** Waits for the APPEND that is being stored. Throws ConnectionEnded if the connection ended meanwhile, by its outcome
@@ -261,9 +303,13 @@ export class Connection implements Link {
     if (this.#closing) throw new ConnectionEnded();
   }
 
-  async #finish(tag: string, name: string, command: Unfinished): Promise<void> {
+  async #finish(tag: string, of: Running, command: Unfinished): Promise<void> {
     try {
-      await this.#complete(tag, await command.finish().catch((error: unknown) => this.#completionOf(name, error)));
+      await this.#complete(
+        tag,
+        of,
+        await command.finish().catch((error: unknown) => this.#completionOf(of.name, error)),
+      );
     } catch (error) {
       this.#break(error);
     }
@@ -345,9 +391,28 @@ export class Connection implements Link {
     return { status: "NO", text: "Internal error", code: "SERVERBUG" };
   }
 
-  async #complete(tag: string, { status, code, text }: Completion): Promise<void> {
+  get #user(): string | undefined {
+    return this.#session.account?.address;
+  }
+
+  /** Who follows, from the command after the one that signed in. */
+  get #trace(): Trace | undefined {
+    const user = this.#user;
+    return user === undefined ? undefined : this.#options.traceOf?.(user);
+  }
+
+  #answered({ name, startedAt }: Running, status: Completion["status"]): void {
+    // A stranger's words are no names.
+    const command = isCommand(name) ? name : "unknown";
+    this.#commands.set(command, (this.#commands.get(command) ?? 0) + 1);
+    const ms = performance.now() - startedAt;
+    this.#options.log({ event: "command", command, status, ms, user: this.#user, address: this.address });
+  }
+
+  async #complete(tag: string, of: Running, { status, code, text }: Completion): Promise<void> {
     const words = code === undefined ? text : `[${code}] ${text}`;
     this.#output.text(`${status === "BYE" ? "*" : tag} ${status} ${words}\r\n`);
+    this.#answered(of, status);
     this.#badCommands = status === "BAD" ? this.#badCommands + 1 : 0;
     if (this.#badCommands >= BAD_COMMANDS_MAX) {
       this.#output.text("* BYE Too many commands that are no IMAP\r\n");

@@ -1,2 +1,3 @@
+export type { ConnectionEvent, Trace } from "./connection.ts";
 export { createImapServer, type ImapServer, type ImapServerOptions } from "./server.ts";
 export { decodeMailboxName, encodeMailboxName } from "./wire/mailbox-name.ts";

@@ -6,7 +6,7 @@ import { BACKLOG_BYTES_MAX } from "./limits.ts";
 import { Output } from "./output.ts";
 
 /** An output, and all that was written to its socket, which takes everything at once. */
-function setUp() {
+function setUp(trace: { readonly isFollowed?: () => boolean; readonly tell?: (line: string) => void } = {}) {
   const written: Buffer[] = [];
   const socket = {
     destroyed: false,
@@ -17,7 +17,11 @@ function setUp() {
       return true;
     },
   };
-  const output = new Output(socket as unknown as Socket, { backlog: new Backlog(BACKLOG_BYTES_MAX), drainMs: 1000 });
+  const output = new Output(socket as unknown as Socket, {
+    backlog: new Backlog(BACKLOG_BYTES_MAX),
+    drainMs: 1000,
+    ...trace,
+  });
   return { output, all: () => Buffer.concat(written).toString("latin1") };
 }
 
@@ -82,4 +86,23 @@ test("where too much waits for slow readers, the one that has waited longest is 
   expect([backlog.bytes, cuts]).toEqual([80, ["b"]]);
   backlog.remove(b);
   expect(backlog.bytes).toBe(80);
+});
+
+test("who begins to follow in the middle of an answer hears from the next one on", async () => {
+  const told: string[] = [];
+  let isFollowed = false;
+  const { output } = setUp({ isFollowed: () => isFollowed, tell: (line) => void told.push(line) });
+  output.begin();
+  output.text("* 1 FETCH (BODY[] {12}\r\nsecr");
+  await output.flush();
+  isFollowed = true;
+  output.text("et\r\nmore)\r\n");
+  await output.flush();
+  output.end();
+  output.text("a OK done\r\n");
+  await output.flush();
+  isFollowed = false;
+  output.text("b OK unheard\r\n");
+  await output.flush();
+  expect(told).toEqual(["a OK done"]);
 });

@@ -2,12 +2,17 @@ import type { Socket } from "node:net";
 import { asciiText } from "./ascii.ts";
 import type { Backlog } from "./backlog.ts";
 import { OUTPUT_BYTES_MAX } from "./limits.ts";
+import { AnswerRedactor } from "./wire/redact.ts";
 
 export interface OutputOptions {
   /** What waits for slow readers, of all connections. */
   readonly backlog: Backlog;
   /** Milliseconds that a client has to take what waits for it. */
   readonly drainMs: number;
+  /** Somebody follows what is sent: asked at each sending. */
+  readonly isFollowed?: () => boolean;
+  /** Gets what was sent, line by line, redacted. */
+  readonly tell?: (line: string) => void;
 }
 
 /**
@@ -21,6 +26,7 @@ export class Output {
   #pieces: Uint8Array[] = [];
   #pieceBytes = 0;
   #broken = false;
+  #redactor: AnswerRedactor | undefined;
   #draining: Promise<void> | undefined;
   /** Where the answer that is being made begins. */
   #mark: { readonly pieces: number; readonly pieceBytes: number; readonly textLength: number } | undefined;
@@ -96,6 +102,7 @@ export class Output {
     while (this.#draining !== undefined) await this.#draining;
     this.#cut();
     if (this.#pieces.length === 0) return;
+    this.#follow(this.#pieces);
     if (this.#mark !== undefined) this.isWithinAnswer = true;
     const pieces = this.#pieces;
     this.#pieces = [];
@@ -106,6 +113,14 @@ export class Output {
       this.#draining = undefined;
     });
     await this.#draining;
+  }
+
+  /** Who begins to follow in the middle of an answer would take what a message holds for the answer. */
+  #follow(pieces: readonly Uint8Array[]): void {
+    const { isFollowed, tell } = this.#options;
+    if (!isFollowed?.()) this.#redactor = undefined;
+    else if (!this.isWithinAnswer) this.#redactor ??= new AnswerRedactor((line) => tell?.(line));
+    for (const piece of pieces) this.#redactor?.push(piece);
   }
 
   #drained(socket: Socket): Promise<void> {

@@ -3,7 +3,7 @@ import type { SecureContext } from "node:tls";
 import type { AccountSession } from "@restante/engine";
 import { type Gate, letGo, shakeHands } from "@restante/host";
 import { Backlog } from "./backlog.ts";
-import { Connection, type ConnectionEvent, type ConnectionTimes, TIMES } from "./connection.ts";
+import { Connection, type ConnectionEvent, type ConnectionTimes, TIMES, type Trace } from "./connection.ts";
 import { BACKLOG_BYTES_MAX } from "./limits.ts";
 
 export interface ImapServerOptions {
@@ -15,6 +15,8 @@ export interface ImapServerOptions {
   /** Bounds the connections of the process, of whichever service. */
   readonly gate: Gate;
   readonly log: (event: ConnectionEvent) => void;
+  /** Who follows what this user's programs say, if anybody does: lines without secrets and contents. */
+  readonly traceOf?: (user: string) => Trace | undefined;
   readonly times?: Partial<ConnectionTimes>;
 }
 

@@ -171,17 +171,6 @@ export class Session {
     return this.selected?.recent.some(({ from, to }) => uid >= from && uid < to) ?? false;
   }
 
-  /** \Recent uids, in ranges that ascend and don't touch. */
-  recentUids(): { readonly first: number; readonly last: number }[] {
-    const ranges: { readonly first: number; last: number }[] = [];
-    for (const { from, to } of this.selected?.recent ?? []) {
-      const before = ranges.at(-1);
-      if (before && before.last + 1 === from) before.last = to - 1;
-      else ranges.push({ first: from, last: to - 1 });
-    }
-    return ranges;
-  }
-
   recentCount(): number {
     const { selected } = this;
     if (!selected) return 0;

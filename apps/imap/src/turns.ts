@@ -1,4 +1,3 @@
-import type { Pace } from "@restante/engine";
 import { TURN_MS } from "./limits.ts";
 
 /**
@@ -19,9 +18,6 @@ export function isTurnOver(): boolean {
 export async function takeTurn(): Promise<void> {
   if (isTurnOver()) await new Promise<void>((resolve) => waiting.push(resolve));
 }
-
-/** The same for the engine's long work. */
-export const PACE: Pace = { isOver: isTurnOver, take: takeTurn };
 
 function beginRound(): void {
   roundBegan = performance.now();

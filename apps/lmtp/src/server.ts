@@ -18,6 +18,8 @@ export interface LmtpServerOptions {
   readonly sizeMax: number;
   readonly serverName: string;
   readonly log: (event: LmtpEvent) => void;
+  /** Hears of each recipient's reply; `bytes` is the size of a message that was taken. */
+  readonly onReply?: (code: number, bytes?: number) => void;
   readonly limits?: Partial<ListenerLimits>;
 }
 
@@ -236,6 +238,7 @@ async function deliver(
       });
       await dropbox.deliver(trace, counted, handover);
       options.log({ level: "info", event: "delivered", id, recipient: address, size });
+      options.onReply?.(250, size);
       return `Delivered ${id}`;
     } catch (error) {
       return refuse(error, { id, recipient: address }, options);
@@ -285,6 +288,7 @@ function refuse(
 ): Reply {
   const reply = replyFor(error);
   options.log({ level: "warn", event: "delivery refused", ...of, code: reply.responseCode, error });
+  options.onReply?.(reply.responseCode);
   return reply;
 }
 

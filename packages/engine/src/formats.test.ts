@@ -403,7 +403,7 @@ const SHAPES: Readonly<Record<string, Shape>> = {
       const wanted = goldenState(true);
       expect(visible(state)).toEqual(visible(wanted));
       // What was removed before is swept once more.
-      expect(state.unswept).toBe(COVERS);
+      expect(state.sweep.due).toBe(COVERS);
       assertPages(state, objects, wanted);
       const again = await loadWhole(await captureWhole(state, " again"), objects);
       expect(visible(again.state)).toEqual(visible(wanted));

@@ -23,7 +23,7 @@ export { type CopyReport, measureAccount } from "./account/moving/copier.ts";
 export { deleteAccount, sweepEnded } from "./account/moving/delete-account.ts";
 export { moveAccount } from "./account/moving/move-account.ts";
 export type { LogEvent, Platform, WitnessKeeper } from "./account/platform.ts";
-export { AccountSession } from "./account/session.ts";
+export { AccountSession, type SearchOptions } from "./account/session.ts";
 export { Accounts, type AccountsOptions } from "./account/sign-in/accounts.ts";
 export type { Attendant } from "./account/sign-in/attendances.ts";
 export { DirectoryLogin } from "./account/sign-in/directory-login.ts";
@@ -60,7 +60,22 @@ export type { Copied } from "./mail/mail.ts";
 export { MailboxView, type Message, type ViewChanges } from "./mail/mailbox-view.ts";
 export type { FlagChange } from "./mail/ops/op.ts";
 export type { Mailbox } from "./mail/state/mailbox.ts";
-export type { Condition } from "./query/condition.ts";
+export type { Condition, DateCondition, UidRange } from "./query/condition.ts";
+export type { EmailCounts } from "./query/counts.ts";
+export type { Searched } from "./query/filter.ts";
+export {
+  formatBlobId,
+  formatEmailId,
+  formatMailboxId,
+  formatThreadId,
+  parseBlobId,
+  parseEmailId,
+  parseMailboxId,
+  parseThreadId,
+} from "./query/ids.ts";
 export type { Pace } from "./query/pace.ts";
+export type { EmailPage, EmailQuery, Page } from "./query/query-emails.ts";
+export type { SortKey, SortProperty } from "./query/sort.ts";
+export { readAhead } from "./read-ahead.ts";
 export { type ObjectStore, StoreError, type StoreErrorCode } from "./storage/object-store.ts";
 export { tap } from "./streams.ts";

@@ -2,7 +2,7 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { readConfig } from "./config.ts";
-import { isLoopbackAddress, parseListenAddress } from "./listen.ts";
+import { isLoopbackAddress, parseListenAddress } from "./listen-address.ts";
 import { temporaryFolder } from "./test-kit.ts";
 
 function file(text: string): string {

@@ -1,19 +1,13 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { parse, TomlError } from "smol-toml";
+import { ConfigError } from "./config-error.ts";
+import { parseListenAddress } from "./listen-address.ts";
 
-/**
- * Configuration: a flag beats the environment, that the file, that the default. An unknown key or a wrong value is an
- * error that names file, line and key; nothing is guessed.
- */
-export class ConfigError extends Error {
-  constructor(message: string) {
-    super(message);
-    this.name = "ConfigError";
-  }
-}
+// A flag beats the environment, that the file, that the default. An unknown key or a wrong value is an error that names file,
+// line and key; nothing is guessed.
 
-type Kind = "text" | "secret" | "number" | "boolean" | "list" | "table";
+type Kind = "text" | "secret" | "number" | "boolean" | "list" | "addresses" | "table";
 interface Setting {
   readonly kind: Kind;
   readonly default: unknown;
@@ -25,6 +19,7 @@ const text = (value: string, oneOf?: readonly string[]): Setting => ({
   ...(oneOf ? { oneOf } : {}),
 });
 const list = (...value: readonly string[]): Setting => ({ kind: "list", default: value });
+const listen = (...value: readonly string[]): Setting => ({ kind: "addresses", default: value });
 const number = (value: number): Setting => ({ kind: "number", default: value });
 const boolean = (value: boolean): Setting => ({ kind: "boolean", default: value });
 const secret: Setting = { kind: "secret", default: "" };
@@ -90,23 +85,30 @@ const SETTINGS: Readonly<Record<string, Readonly<Record<string, Setting>>>> = {
     key: text(""),
     min_version: text("TLSv1.2", ["TLSv1.2", "TLSv1.3"]),
     old_suites: boolean(false),
+    // A contact: certificates are had and renewed by themselves.
+    acme: text(""),
+    acme_names: list(),
+    acme_directory: text("https://acme-v02.api.letsencrypt.org/directory"),
+    acme_ca_file: text(""),
+    acme_http: listen("[::]:80"),
   },
   lmtp: {
-    listen: list("127.0.0.1:1024"),
+    listen: listen("127.0.0.1:1024"),
     size_max: number(150 * 2 ** 20),
     recipient_delimiter: text("+"),
     aliases: { kind: "table", default: {} },
     catch_all: text(""),
     key_file: text(""),
   },
-  imap: { listen: list("127.0.0.1:1143"), plain_login: text("loopback", ["loopback", "never"]) },
-  imaps: { listen: list("127.0.0.1:1993") },
+  imap: { listen: listen("127.0.0.1:1143"), plain_login: text("loopback", ["loopback", "never"]) },
+  imaps: { listen: listen("127.0.0.1:1993") },
   https: {
-    listen: list("127.0.0.1:1443"),
+    listen: listen("127.0.0.1:1443"),
     tls: text("on", ["on", "off"]),
     trusted_proxies: list(),
     compress: boolean(false),
   },
+  metrics: { listen: listen() },
   log: { level: text("info", ["debug", "info", "warn", "error"]) },
 };
 
@@ -166,6 +168,11 @@ export interface Config {
     readonly key: string;
     readonly min_version: "TLSv1.2" | "TLSv1.3";
     readonly old_suites: boolean;
+    readonly acme: string;
+    readonly acme_names: readonly string[];
+    readonly acme_directory: string;
+    readonly acme_ca_file: string;
+    readonly acme_http: readonly string[];
   };
   readonly lmtp: {
     readonly listen: readonly string[];
@@ -183,6 +190,7 @@ export interface Config {
     readonly trusted_proxies: readonly string[];
     readonly compress: boolean;
   };
+  readonly metrics: { readonly listen: readonly string[] };
   readonly log: { readonly level: "debug" | "info" | "warn" | "error" };
   /** The file that was read, if any. */
   readonly file: string | undefined;
@@ -294,6 +302,7 @@ function fromEnvironment(
     case "boolean":
       return value === "true" ? true : value === "false" ? false : value;
     case "list":
+    case "addresses":
       return value
         .split(",")
         .map((item) => item.trim())
@@ -329,16 +338,26 @@ function checked(value: unknown, setting: Setting, where: string): unknown {
     case "boolean":
       if (typeof value !== "boolean") throw new ConfigError(`${where} is neither true nor false`);
       return value;
-    case "list": {
+    case "list":
+    case "addresses": {
       const items = typeof value === "string" ? [value].filter((item) => item !== "") : value;
       if (!Array.isArray(items) || !items.every((item) => typeof item === "string"))
         throw new ConfigError(`${where} is not a list of texts`);
+      if (setting.kind === "addresses") for (const item of items) checkAddress(item, where);
       return items;
     }
     case "table":
       if (!isTable(value) || !Object.values(value).every((item) => typeof item === "string"))
         throw new ConfigError(`${where} is not a table of texts`);
       return value;
+  }
+}
+
+function checkAddress(text: string, where: string): void {
+  try {
+    parseListenAddress(text);
+  } catch (error) {
+    throw error instanceof ConfigError ? new ConfigError(`${where}: ${error.message}`) : error;
   }
 }
 

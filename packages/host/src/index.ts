@@ -1,5 +1,8 @@
 /** What a front end needs to be a server: configuration, TLS, listeners, keys, logs. */
-export { type Config, ConfigError, dataPath, readConfig, type S3Config, type StoreKind } from "./config.ts";
+export { Acme, type AcmeOptions, acmeFile } from "./acme/acme.ts";
+export { certificateProblems, EXPIRY_WARNING_DAYS, endOf, readCertificate } from "./certificate.ts";
+export { type Config, dataPath, readConfig, type S3Config, type StoreKind } from "./config.ts";
+export { ConfigError } from "./config-error.ts";
 export { type Dismissal, Gate, type GateLimits, type GateOptions, type Visitor } from "./gate.ts";
 export { HANDSHAKE_MS, shakeHands } from "./handshake.ts";
 export { type Download, download, events, json, page } from "./https/answers.ts";
@@ -10,9 +13,13 @@ export type { EventStream, ServerEvent } from "./https/event-stream.ts";
 export { Problem, type ProblemOptions, unavailable } from "./https/problem.ts";
 export type { Answer, DoorRequest, Method, Route, Site, SocketRoute } from "./https/site.ts";
 export { type TurnKind, Turns } from "./https/turns.ts";
-export { readOrMakeKey } from "./keys.ts";
+export { readOrMakeKey, writeNew } from "./keys.ts";
 export { letGo } from "./let-go.ts";
-export { isLoopbackAddress, type ListenAddress, listen, parseListenAddress } from "./listen.ts";
+export { ListenError, listen } from "./listen.ts";
+export { isLoopbackAddress, type ListenAddress, parseListenAddress } from "./listen-address.ts";
 export { createLog, type Log, type LogLevel, type LogLine } from "./log.ts";
+export { makeFolder } from "./make-folder.ts";
+export { Metrics } from "./metrics.ts";
+export { createMetricsServer, type MetricsServerOptions } from "./metrics-server.ts";
 export { OnceFolder } from "./once-folder.ts";
 export { Tls, type TlsOptions } from "./tls.ts";

@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
-import { link, mkdir, readFile, unlink, writeFile } from "node:fs/promises";
+import { link, readFile, unlink, writeFile } from "node:fs/promises";
 import { dirname } from "node:path";
+import { makeFolder } from "./make-folder.ts";
 
 /** A secret of the server's own in a file that only its user may read: read, or made at the first start. */
 export async function readOrMakeKey(path: string, bytes: number): Promise<Uint8Array> {
@@ -11,7 +12,7 @@ export async function readOrMakeKey(path: string, bytes: number): Promise<Uint8A
     return key;
   }
   const made = new Uint8Array(randomBytes(bytes));
-  await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+  await makeFolder(dirname(path));
   await writeNew(path, `${Buffer.from(made).toString("base64")}\n`);
   // Another process may have been first: what stands in the file counts.
   return readOrMakeKey(path, bytes);

@@ -1,5 +1,6 @@
-import { mkdir, open, readdir, stat, unlink } from "node:fs/promises";
+import { open, readdir, stat, unlink } from "node:fs/promises";
 import { join } from "node:path";
+import { makeFolder } from "./make-folder.ts";
 
 /** Remembers for a while what was used up, for all processes of a host: a file for each name. */
 export class OnceFolder {
@@ -16,7 +17,7 @@ export class OnceFolder {
   /** Whether nobody used this name before; of any number who do at once one gets true. A name is of letters and digits. */
   async use(name: string): Promise<boolean> {
     if (!/^[a-z0-9]+$/.test(name)) throw new Error("not a name to be used once");
-    await mkdir(this.#folder, { recursive: true, mode: 0o700 });
+    await makeFolder(this.#folder);
     await this.#sweep();
     try {
       await (await open(join(this.#folder, name), "wx", 0o600)).close();

@@ -1,8 +1,11 @@
-import { constants, webcrypto } from "node:crypto";
-import { mkdir, readFile } from "node:fs/promises";
+import { constants, webcrypto, type X509Certificate } from "node:crypto";
+import { existsSync } from "node:fs";
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { createSecureContext, type SecureContext, type SecureContextOptions, type SecureVersion } from "node:tls";
+import { readCertificate } from "./certificate.ts";
 import { writeNew } from "./keys.ts";
+import { makeFolder } from "./make-folder.ts";
 
 /** Two years, in days; a day of slack for clocks that are behind. */
 const VALID_DAYS = 730;
@@ -39,6 +42,8 @@ export interface TlsOptions {
   readonly cert: string;
   readonly key: string;
   readonly folder: string;
+  /** Key and chain in one, which somebody else puts there: used as soon as it is there, in place of our own. */
+  readonly renewedFile?: string | undefined;
   readonly minVersion: SecureVersion;
   /** Also suites of TLS 1.2 with CBC or without forward secrecy. */
   readonly oldSuites: boolean;
@@ -48,6 +53,7 @@ export interface TlsOptions {
 export class Tls {
   readonly #options: TlsOptions;
   readonly #onReload = new Set<(settings: SecureContextOptions) => void>();
+  #facts: X509Certificate | undefined;
   #settings: SecureContextOptions | undefined;
   #context: SecureContext | undefined;
 
@@ -66,19 +72,24 @@ export class Tls {
     return this.#settings;
   }
 
+  /** Of the certificate in force; undefined before the first reading. */
+  get facts(): X509Certificate | undefined {
+    return this.#facts;
+  }
+
   /** Tells of each reading from now on. */
   onReload(listener: (settings: SecureContextOptions) => void): void {
     this.#onReload.add(listener);
   }
 
-  /** Reads the files; those of a broken renewal leave the old ones in force, and throw. */
+  /** Reads the files; those of a broken renewal leave the old ones in force, and throw. Throws ConfigError. */
   async reload(): Promise<void> {
     const { cert, key, folder, minVersion, oldSuites } = this.#options;
-    const files = cert === "" ? await ownCertificate(folder) : { cert, key };
-    const [certificate, privateKey] = await Promise.all([readFile(files.cert), readFile(files.key)]);
+    const files = cert === "" ? await foundCertificate(folder, this.#options.renewedFile) : { cert, key };
+    const certificate = await readCertificate(files.cert, files.key);
     const settings: SecureContextOptions = {
-      cert: certificate,
-      key: privateKey,
+      cert: certificate.chain,
+      key: certificate.key,
       minVersion,
       ciphers: [...SUITES, ...(oldSuites ? OLD_SUITES : [])].join(":"),
       honorCipherOrder: true,
@@ -87,8 +98,17 @@ export class Tls {
     };
     this.#context = createSecureContext(settings);
     this.#settings = settings;
+    this.#facts = certificate.facts;
     for (const listener of this.#onReload) listener(settings);
   }
+}
+
+async function foundCertificate(
+  folder: string,
+  renewedFile: string | undefined,
+): Promise<{ readonly cert: string; readonly key: string }> {
+  if (renewedFile === undefined || !existsSync(renewedFile)) return ownCertificate(folder);
+  return { cert: renewedFile, key: renewedFile };
 }
 
 /** A certificate for localhost, made at the first start. RSA-2048, which old phones need. */
@@ -126,7 +146,7 @@ async function ownCertificate(folder: string): Promise<{ readonly cert: string; 
     ],
   });
   const pkcs8 = Buffer.from(await webcrypto.subtle.exportKey("pkcs8", keys.privateKey)).toString("base64");
-  await mkdir(folder, { recursive: true, mode: 0o700 });
+  await makeFolder(folder);
   // The key first: a certificate without its key would not start.
   await writeNew(
     files.key,

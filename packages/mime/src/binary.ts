@@ -31,9 +31,28 @@ const western = new TextDecoder("windows-1252");
 export function decodeRaw(text: string): string {
   if (!HIGH.test(text)) return text;
   const bytes = binaryBytes(text);
+  const whole = decodeStrict(bytes);
+  if (whole !== undefined) return whole;
+  // What was cut off in the midst of a character is UTF-8 all the same, if some other character of it is.
+  const sound = bytes.subarray(0, endOfCharacters(bytes));
+  const cut = sound.length < bytes.length && HIGH.test(text.slice(0, sound.length)) ? decodeStrict(sound) : undefined;
+  return cut === undefined ? western.decode(bytes) : `${cut}\ufffd`;
+}
+
+function decodeStrict(bytes: Uint8Array): string | undefined {
   try {
     return strict.decode(bytes);
   } catch {
-    return western.decode(bytes);
+    // A TypeError is how the decoder says that it is no UTF-8.
+    return undefined;
   }
+}
+
+/** Where the last character of UTF-8 begins if it is not whole, else where all ends. */
+function endOfCharacters(bytes: Uint8Array): number {
+  let start = bytes.length - 1;
+  while (start > 0 && bytes.length - start < 3 && (bytes[start]! & 0xc0) === 0x80) start--;
+  const lead = bytes[start]!;
+  const length = lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : lead >= 0xc0 ? 2 : 1;
+  return start + length > bytes.length ? start : bytes.length;
 }

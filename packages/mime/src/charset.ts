@@ -1,3 +1,9 @@
+/** What is no Node may not be able to load it, and does without. */
+const iconv = await import("iconv-lite").then(
+  (loaded) => loaded.default,
+  () => undefined,
+);
+
 /** Labels that mail uses and the Encoding Standard doesn't know. */
 const ALIASES: Record<string, string> = {
   ascii: "windows-1252",
@@ -22,6 +28,10 @@ const ALIASES: Record<string, string> = {
   "x-mac-roman": "macintosh",
 };
 const UTF7_LABELS = new Set(["utf-7", "utf7", "unicode-1-1-utf-7", "x-unicode-2-0-utf-7", "csunicode11utf7"]);
+/** Labels that TextDecoder has not and iconv-lite has: UTF-32, the code pages of DOS and of old Macs. It takes "hex" and the
+ * like for charsets too, so nothing else is handed to it. */
+const OTHERS =
+  /^(?:utf-?32|utf-?32[bl]e|ucs-?4|(?:cp|ibm|csibm|cspc)-?\d{3,5}|(?:x-)?mac-?[a-z]{4,12}|hp-?roman8|viscii|tcvn|armscii-?8|koi8-?t)$/;
 type Decoder = InstanceType<typeof TextDecoder>;
 /** Labels whose decoder is kept, and characters of one: the longest that is registered has 45. */
 const DECODERS_KEPT = 1000;
@@ -40,6 +50,7 @@ export function decodeCharset(bytes: Uint8Array, label: string): DecodedText {
   if (UTF7_LABELS.has(name)) return { text: decodeUtf7(bytes) };
   const decoder = findDecoder(name);
   if (decoder) return { text: decoder.decode(bytes) };
+  if (iconv && OTHERS.test(name) && iconv.encodingExists(name)) return { text: iconv.decode(bytes, name) };
   return { text: findDecoder("windows-1252")!.decode(bytes), unknownCharset: label };
 }
 

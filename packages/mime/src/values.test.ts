@@ -1,7 +1,7 @@
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import fc from "fast-check";
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import {
   baseSubject,
   binaryBytes,
@@ -9,6 +9,7 @@ import {
   createTransferDecoder,
   decodeCharset,
   decodeParameter,
+  decodeRaw,
   decodeTransfer,
   decodeWords,
   encodeWords,
@@ -327,4 +328,30 @@ test("a letter whose last octet is 0xA0 is no white space", () => {
   expect(decodeWords((parseAddresses(from!.value)[0] as { name: string }).name)).toBe("voilà");
   const { parameters } = parseParameterized(binaryText(bytes("attachment; filename=voilà.txt")));
   expect(decodeParameter(parameters, "filename")).toBe("voilà.txt");
+});
+
+describe("charsets that TextDecoder has not", () => {
+  test.each([
+    ["utf-32", [0xff, 0xfe, 0, 0, 0xfc, 0, 0, 0], "ü"],
+    ["UTF-32LE", [0xfc, 0, 0, 0], "ü"],
+    ["cp437", [0x81], "ü"],
+    ["IBM850", [0x81], "ü"],
+    ["cp865", [0x9b], "ø"],
+  ])("%s is read", (label, octets, text) => {
+    expect(decodeCharset(Uint8Array.from(octets), label)).toEqual({ text });
+  });
+
+  test.each(["hex", "base64", "binary", "cp999", "utf-32x", "h-e-x"])("%s is none", (label) => {
+    expect(decodeCharset(Uint8Array.from([0x61]), label)).toEqual({ text: "a", unknownCharset: label });
+  });
+});
+
+test("raw text that was cut in the midst of a character is UTF-8 all the same", () => {
+  const raw = (text: string): string => binaryText(new TextEncoder().encode(text));
+  for (const char of ["é", "€", "😀"])
+    for (let cut = 1; cut < raw(char).length; cut++)
+      expect(decodeRaw(raw(`grün ${char}`).slice(0, -cut))).toBe("grün \ufffd");
+  expect(decodeRaw("caf\xe9")).toBe("café");
+  expect(decodeRaw("\xc3")).toBe("Ã");
+  expect(decodeRaw("gr\xfcn \xe2\x82")).toBe("grün â‚");
 });

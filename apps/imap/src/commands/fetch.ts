@@ -1,4 +1,4 @@
-import { type Body, EngineError, type Message, type Summary } from "@restante/engine";
+import { type Body, EngineError, type Message, readAhead, type Summary } from "@restante/engine";
 import {
   type ByteSpan,
   bodyFromBodyStructure,
@@ -10,7 +10,6 @@ import {
 import { asciiText } from "../ascii.ts";
 import { BODIES_AHEAD, FIELDS_BYTES_MAX } from "../limits.ts";
 import type { Output } from "../output.ts";
-import { readAhead } from "../read-ahead.ts";
 import type { Session } from "../session.ts";
 import { isTurnOver, takeTurn } from "../turns.ts";
 import { formatDateTime } from "../wire/date.ts";

@@ -67,6 +67,10 @@ export function findCommand(name: string, uid: boolean): Command<unknown> | unde
   return uid && !command?.uid ? undefined : command;
 }
 
+export function isCommand(name: string): boolean {
+  return byName.has(name);
+}
+
 /** RFC 9051 §6.1.1. The same list before and after login: some clients never ask again. */
 export function capabilityList(link: Pick<Link, "loginAllowed" | "startTlsOffered">): string {
   return [

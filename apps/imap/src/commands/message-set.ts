@@ -25,7 +25,7 @@ export interface PositionRange {
   readonly to: number;
 }
 
-/** The same as ranges: ascending, none within another. */
+/** Runs of positions that a set names, ascending, none within another. */
 export function positionRanges(view: MailboxView, set: SequenceSet, uid: boolean): PositionRange[] {
   const largest = uid ? (view.length > 0 ? view.uidAt(view.length - 1) : 0) : view.length;
   return resolveRanges(set, largest)

@@ -23,9 +23,9 @@ export type SearchKey =
     }
   /** The field's decoded text holds `text`; "" asks for the field alone. */
   | { readonly kind: "header"; readonly field: string; readonly text: string }
-  /** An address of the field, or the name beside it. */
-  | { readonly kind: "address"; readonly field: "from" | "to" | "cc" | "bcc"; readonly text: string }
-  | { readonly kind: "body" | "text"; readonly text: string };
+  | { readonly kind: TextKey; readonly text: string };
+
+type TextKey = "from" | "to" | "cc" | "bcc" | "subject" | "body" | "text";
 
 /** Charsets that SEARCH takes: BADCHARSET names them, RFC 9051 §7.1. */
 export const SEARCH_CHARSETS = ["US-ASCII", "UTF-8"] as const;
@@ -57,7 +57,15 @@ const DATE_KEYS: Record<string, { readonly of: "internal" | "sent"; readonly whe
   SENTON: { of: "sent", when: "on" },
   SENTSINCE: { of: "sent", when: "since" },
 };
-const ADDRESS_KEYS: Record<string, "from" | "to" | "cc" | "bcc"> = { BCC: "bcc", CC: "cc", FROM: "from", TO: "to" };
+const TEXT_KEYS: Record<string, TextKey> = {
+  BCC: "bcc",
+  BODY: "body",
+  CC: "cc",
+  FROM: "from",
+  SUBJECT: "subject",
+  TEXT: "text",
+  TO: "to",
+};
 
 /** A search program: `[CHARSET charset] key *(SP key)`. Throws BadCharset for a charset that we don't have. */
 export function parseSearchProgram(parser: Parser): SearchKey {
@@ -95,10 +103,10 @@ function parseKey(parser: Parser, count: Count): SearchKey {
     parser.space();
     return { kind: "date", ...date, dayMs: parseDate(parser.astring()) };
   }
-  const field = ADDRESS_KEYS[name];
-  if (field) {
+  const text = TEXT_KEYS[name];
+  if (text) {
     parser.space();
-    return { kind: "address", field, text: parser.astring() };
+    return { kind: text, text: parser.astring() };
   }
   return parseOtherKey(parser, name, count);
 }
@@ -125,17 +133,11 @@ function parseOtherKey(parser: Parser, name: string, count: Count): SearchKey {
       return { kind: "size", than: "smaller", octets: parser.number64() };
     case "UID":
       return { kind: "set", set: parseSequenceSet(parser.setText()), uid: true };
-    case "SUBJECT":
-      return { kind: "header", field: "subject", text: parser.astring() };
     case "HEADER": {
       const field = parser.astring().toLowerCase();
       parser.space();
       return { kind: "header", field, text: parser.astring() };
     }
-    case "BODY":
-      return { kind: "body", text: parser.astring() };
-    case "TEXT":
-      return { kind: "text", text: parser.astring() };
     case "NOT":
       return nested(parser, () => ({ kind: "not", key: parseKey(parser, count) }));
     case "OR":

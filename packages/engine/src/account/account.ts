@@ -8,7 +8,8 @@ import { type Appended, Mail } from "../mail/mail.ts";
 import type { MailboxId } from "../mail/ops/names.ts";
 import { checkFlags } from "../mail/state/flags.ts";
 import type { Mailbox } from "../mail/state/mailbox.ts";
-import { Query } from "../query/query.ts";
+import { CurrentLists } from "../query/lists.ts";
+import { Scans } from "../query/scans.ts";
 import { folderOf } from "../storage/object-kinds.ts";
 import type { ObjectStore } from "../storage/object-store.ts";
 import { fillSummaries } from "./care/fill-summaries.ts";
@@ -53,8 +54,9 @@ export class SlotUnlisted extends EngineError {
 export class Account {
   readonly mail: Mail;
   readonly contents: Contents;
+  readonly scans: Scans = new Scans();
+  readonly lists: CurrentLists = new CurrentLists(() => this.mail.state);
   readonly upkeep: Upkeep;
-  readonly query: Query = new Query();
   /** Of its objects in the store. */
   readonly prefix: string;
   readonly #bay: MailLog;
@@ -263,6 +265,11 @@ export class Account {
     } finally {
       waited.abort();
     }
+  }
+
+  /** Deliveries that came and are not taken in yet, as far as is known. */
+  get waitingNotes(): number {
+    return this.#takeIn.waitingCount;
   }
 
   /** Takes delivered mail in. Errors: `unavailable`. */

@@ -9,7 +9,10 @@ import { type MailboxView, type Message, openView } from "../mail/mailbox-view.t
 import type { Mailbox } from "../mail/state/mailbox.ts";
 import type { MailState } from "../mail/state/state.ts";
 import type { Condition } from "../query/condition.ts";
-import type { QueryOptions } from "../query/query.ts";
+import { countEmails, type EmailCounts } from "../query/counts.ts";
+import { type Searched, search } from "../query/filter.ts";
+import type { Pace } from "../query/pace.ts";
+import { type EmailPage, type EmailQuery, queryEmails } from "../query/query-emails.ts";
 import type { Account } from "./account.ts";
 import type { RepairReport } from "./care/repair.ts";
 import type { Arrival, Prepared } from "./delivery/message-writer.ts";
@@ -28,6 +31,12 @@ export interface SignedInBy {
   readonly slot?: string;
   /** Of a token. */
   readonly terms?: TokenTerms | undefined;
+}
+
+export interface SearchOptions {
+  readonly pace: Pace;
+  /** Ends the search, which rejects with its reason. */
+  readonly signal?: AbortSignal;
 }
 
 /** One signed-in use of an account: what front ends hold. */
@@ -184,18 +193,31 @@ export class AccountSession {
   async readSummaries(messages: readonly Message[]): Promise<Summary[]> {
     return this.#contents.readSummaries(messages);
   }
-  async readFullSummaries(messages: readonly Message[]): Promise<Summary[]> {
-    return this.#contents.readFullSummaries(messages);
-  }
   async readHeaders(messages: readonly Message[]): Promise<HeaderBlock[]> {
     return this.#contents.readHeaders(messages);
   }
   async openBody(message: Message): Promise<Body> {
     return this.#contents.openBody(message);
   }
-  /** Positions, ascending, of the view's messages that meet the condition: {@link Query.search}. */
-  async search(view: MailboxView, condition: Condition, options?: QueryOptions): Promise<number[]> {
-    return this.#open.query.search(view, condition, this, options);
+  /** The places in `list`, ascending, of those that fulfil the condition: `query/filter.ts`. Ends with the session. Errors:
+   * `unavailable`, `corrupt`, `invalid`. */
+  async search(list: Searched, condition: Condition, { pace, signal }: SearchOptions): Promise<readonly number[]> {
+    const { contents, scans } = this.#open;
+    return search(list, condition, { contents, scans, pace, signal: this.#untilEnd(signal) });
+  }
+  /** One page of the account's emails: `query/query-emails.ts`. Ends with the session. Errors: `not-found` for the anchor,
+   * `unavailable`, `corrupt`, `invalid`. */
+  async queryEmails(query: EmailQuery, { pace, signal }: SearchOptions): Promise<EmailPage> {
+    const { contents, scans, lists } = this.#open;
+    return queryEmails(query, lists, { contents, scans, pace, signal: this.#untilEnd(signal) });
+  }
+  /** What a mailbox has of emails and threads. Errors: `not-found`. */
+  async countEmails(path: string, { pace, signal }: SearchOptions): Promise<EmailCounts> {
+    const lists = await this.#open.lists.get(pace, this.#untilEnd(signal));
+    return countEmails(lists, this.getMailbox(path), pace);
+  }
+  #untilEnd(signal: AbortSignal | undefined): AbortSignal {
+    return signal ? AbortSignal.any([signal, this.ended]) : this.ended;
   }
   claimRecent(mailbox: Mailbox, readOnly: boolean): number {
     return this.#open.claimRecent(mailbox, readOnly);

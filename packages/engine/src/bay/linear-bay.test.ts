@@ -2,10 +2,11 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { hash, ready } from "../crypto/index.ts";
 import { type Fault, MemoryPlace } from "../storage/memory.ts";
+import { memoryPages } from "../testing/checkpoint-kit.ts";
 import type { Witness } from "./applied-log.ts";
 import { LinearBay } from "./linear-bay.ts";
 import type { Machine, Sealer } from "./machine.ts";
-import type { PageStore, Snapshots } from "./snapshots.ts";
+import type { Snapshots } from "./snapshots.ts";
 import type { WriterId } from "./writer.ts";
 
 await ready;
@@ -46,12 +47,7 @@ const snapshots: Snapshots<string[]> = {
   },
   load: async (body) => JSON.parse(new TextDecoder().decode(body)) as string[],
 };
-const pages: PageStore = {
-  write: async () => "",
-  read: async () => new Uint8Array(0),
-  packName: () => "pack/0",
-  putPack: async () => undefined,
-};
+const pages = memoryPages();
 /** Announces a checkpoint, as an op of these tests is: a text. */
 const announcing = (bay: LinearBay<string[], string, number>) => async (): Promise<void> => {
   await bay.push({ op: "checkpoint" });
@@ -452,4 +448,41 @@ test("a lost answer, and then a store that can't be read: the outcome is unknown
   place.fault = () => undefined;
   await bay.push({ op: "b" });
   expect(bay.state).toEqual(["a", "b"]);
+});
+
+describe("a witness of before the checkpoint that a log is opened by", () => {
+  /** A log that one host wrote, and what that saw of it on the way; set back to its beginning if `isSetBack`, and written on by
+   * another host as far and further, whose checkpoint then covers all that is left of it. */
+  async function writtenOn(isSetBack: boolean) {
+    const place = new MemoryPlace();
+    const one = await open(place);
+    const seen: Witness[] = [];
+    let old = place.snapshot();
+    for (let n = 1; n <= 9; n++) {
+      await one.push({ op: String(n) });
+      seen.push(one.witness);
+      if (n === 3) old = place.snapshot();
+    }
+    if (isSetBack) place.rollback(old);
+    const other = await open(place);
+    for (let n = 0; n < 9; n++) await other.push({ op: `other ${n}` });
+    await other.checkpoint(announcing(other));
+    const covered = log(place).slice(0, -1);
+    await place.open().delete(covered);
+    return { place, seen };
+  }
+
+  test("is compared with what the checkpoint keeps: another history is found out", async () => {
+    const { place, seen } = await writtenOn(true);
+    for (const witness of seen)
+      expect([witness.entry, (await open(place, witness)).rolledBack]).toEqual([witness.entry, witness.entry > 3]);
+  });
+
+  test("and the same history is taken for what it is", async () => {
+    const { place, seen } = await writtenOn(false);
+    for (const witness of seen) {
+      const opened = await open(place, witness);
+      expect([opened.rolledBack, opened.isUncompared]).toEqual([false, false]);
+    }
+  });
 });

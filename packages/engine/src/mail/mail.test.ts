@@ -3,15 +3,14 @@ import { describe, expect, test } from "vitest";
 import { adoptCheckpoint } from "../account/open-log.ts";
 import { LinearBay } from "../bay/linear-bay.ts";
 import type { Sealer } from "../bay/machine.ts";
-import type { PageStore } from "../bay/snapshots.ts";
 import type { WriterId } from "../bay/writer.ts";
 import { hash, ready } from "../crypto/index.ts";
 import { EngineError } from "../errors.ts";
 import { MemoryPlace } from "../storage/memory.ts";
+import { captureSource, memoryPages } from "../testing/checkpoint-kit.ts";
 import { adding, bareEmail } from "../testing/email-kit.ts";
 import { applyBlock } from "./apply/apply.ts";
 import { runsOf } from "./apply/target-rows.ts";
-import type { EmailSource } from "./checkpoint/email-capture.ts";
 import { captureMail, loadMail } from "./checkpoint/snapshot.ts";
 import { type Copied, Mail, mailMachine } from "./mail.ts";
 import { MailboxView } from "./mailbox-view.ts";
@@ -42,26 +41,9 @@ class Place {
   /** The ops of the log, as the first writer applied them. */
   readonly applied: PlacedOp[] = [];
   readonly #place = new MemoryPlace();
-  readonly #pages = new Map<string, Uint8Array>();
   #writers = 0;
   #emails = 0;
-  readonly #pageStore: PageStore = {
-    write: async (_kind, content) => {
-      const name = String(this.#pages.size);
-      this.#pages.set(name, content);
-      return name;
-    },
-    read: async (_kind, name) => this.#pages.get(name)!,
-    packName: () => "pack/0",
-    putPack: async () => undefined,
-  };
-  readonly #source: EmailSource = {
-    readRecord: async () => ({ ...this.email(1), object: { name: "body/0", offset: 0, length: 1 } }),
-    readHeader: async () => new Uint8Array(1),
-    readObject: async () => new Uint8Array(1),
-    improvedPages: () => new Set(),
-    readValue: async () => new Uint8Array(2000),
-  };
+  readonly #pageStore = memoryPages();
 
   /** Entries are applied anew where a log goes over to another checkpoint. */
   #isRestarting([op]: readonly PlacedOp[]): boolean {
@@ -71,7 +53,7 @@ class Place {
 
   /** A state as it comes back from a checkpoint that leaves all out that may be. */
   async shrunk(state: MailState, covers: number): Promise<MailState> {
-    const capture = captureMail(state, this.#source, { covers, thorough: "anew", limits: SHRINK_LIMITS });
+    const capture = captureMail(state, captureSource, { covers, thorough: "anew", limits: SHRINK_LIMITS });
     return loadMail(await capture.write(this.#pageStore), this.#pageStore, covers);
   }
 
@@ -93,7 +75,7 @@ class Place {
       sealer,
       snapshots: {
         capture: (state, covers, thorough) =>
-          captureMail(state, this.#source, { covers, thorough, limits: SHRINK_LIMITS }),
+          captureMail(state, captureSource, { covers, thorough, limits: SHRINK_LIMITS }),
         load: loadMail,
       },
       pages: this.#pageStore,
@@ -192,6 +174,14 @@ function checkCounts(state: MailState): void {
   const paths = state.liveMailboxes().map(({ path }) => path);
   const validities = state.liveMailboxes().map(({ uidValidity }) => uidValidity);
   expect([new Set(paths).size, new Set(validities).size]).toEqual([paths.length, validities.length]);
+}
+
+/** Of the dead a shrunk state keeps what tells that they went, and nothing of what they were. */
+function checkDead(state: MailState): void {
+  for (let row = 0; row < state.memberships.rows; row++)
+    if (!state.isLive(row)) expect(state.flagNames(row)).toEqual([]);
+  for (let email = 0; email < state.emails.rows; email++)
+    if (!state.isHeld(email)) expect(state.emails.columns.size.get(email)).toBe(0);
 }
 
 /** What a client of one process remembers of each mailbox by its UIDVALIDITY, which is held against what comes. */
@@ -485,6 +475,7 @@ describe("two writers on one account", () => {
           twin = await place.shrunk(twin, at + 1);
           shrunk += before - twin.memberships.rows;
           checkCounts(twin);
+          checkDead(twin);
           expect(visible(twin, twin.floor)).toEqual(visible(whole, twin.floor));
         }
       }),

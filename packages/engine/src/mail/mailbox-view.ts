@@ -85,23 +85,6 @@ export class MailboxView {
     return messages;
   }
 
-  /** Those from `start` up to, not including, `end`, as rows: in runs, each of one state. For who looks at very many. */
-  *runsIn(start: number, end: number): Generator<MessageRun> {
-    if (this.#state === this.#mail.state) {
-      yield { position: start, state: this.#state, rows: this.#list.rows(start, end) };
-      return;
-    }
-    let run: { readonly position: number; readonly state: MailState; readonly rows: number[] } | undefined;
-    for (const { position, row, state } of this.messagesIn(start, end)) {
-      if (run?.state !== state) {
-        if (run) yield run;
-        run = { position, state, rows: [] };
-      }
-      run.rows.push(row);
-    }
-    if (run) yield run;
-  }
-
   message(position: number): Message {
     const row = this.#presentRow(position);
     if (row === undefined) return { position, row: this.#list.at(position), state: this.#state };
@@ -353,13 +336,6 @@ export interface Message {
   readonly position: number;
   readonly row: number;
   readonly state: MailState;
-}
-
-/** Messages in a row, from `position` on. */
-export interface MessageRun {
-  readonly position: number;
-  readonly state: MailState;
-  readonly rows: ArrayLike<number>;
 }
 
 export interface ViewChanges {

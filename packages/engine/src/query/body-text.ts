@@ -3,89 +3,73 @@ import {
   createTransferDecoder,
   decodeCharset,
   decodeOffsets,
-  decodeWords,
+  HeaderBlock,
   type PartOffsets,
-  parseHeaders,
   parseStructured,
   type Structured,
 } from "@restante/mime";
-import { concat } from "../crypto/primitives.ts";
 import type { Body } from "../mail/contents/contents.ts";
 import type { Summary } from "../mail/contents/summary.ts";
+import { collect, joined } from "../streams.ts";
+import { fieldsText } from "./header-text.ts";
 import type { Finder } from "./needle.ts";
 import type { Pace } from "./pace.ts";
 
-/** Looks through a body: it is read once, from front to back, and each piece of its text is decoded once. */
+/**
+ * The text of a message's text parts, decoded, in pieces that are looked through one after the other: each is made once,
+ * however many texts are looked for, and between two steps others have their turn.
+ */
 
 /** Octets of one part that are searched. */
 const SEARCHED_BYTES_MAX: number = 32 * 2 ** 20;
+/** Octets of one part's header that are searched. */
+const PART_HEADER_BYTES_MAX: number = 2 ** 20;
 /** Octets that are made text together: up to a line's end, or so many if there is none. */
 const BLOCK_BYTES: number = 64 * 1024;
 const BLOCK_BYTES_MAX: number = 2 ** 20;
 /** Octets between two text parts that are read over: another request would cost more. */
 const GAP_BYTES_MAX: number = 256 * 1024;
 
-/** What is looked for in the texts, and in the headers of parts and of attached messages. */
+/** What is looked for in texts, and in the headers of parts. */
 export interface BodyFinders {
-  readonly texts: Finder;
+  readonly text: Finder;
   readonly headers: Finder;
 }
 
-/** Looks through the body as far as is needed. */
+/** Looks through the text of all text parts, and through the headers of all parts and of attached messages. The body is read
+ * once, from front to back, as far as is needed. */
 export async function findInBody(
-  { texts, headers }: BodyFinders,
+  finders: BodyFinders,
   body: Body,
-  summary: Summary,
+  summary: Pick<Summary, "bodyStructure" | "offsets">,
   pace: Pace,
 ): Promise<void> {
   const structure = parseStructured(binaryText(summary.bodyStructure));
-  const spans = [...searchedSpans(decodeOffsets(summary.offsets), structure)];
+  const spans = [...spansOf(decodeOffsets(summary.offsets), structure)];
   const reader = new ForwardReader(body, spans.at(-1)?.end ?? 0, pace);
-  try {
-    for (const span of spans) {
-      if (texts.isDone && headers.isDone) break;
-      if (span.kind === "header") {
-        if (!headers.isDone) await headers.push(headerText(await readAll(reader.read(span.start, span.end))), pace);
-      } else if (!texts.isDone) await findInText(texts, reader, span, pace);
+  for (const span of spans) {
+    const finder = finders[span.kind];
+    if (finder.isDone) continue;
+    if (span.kind === "text") await findInText(finder, reader, span);
+    else {
+      const end = Math.min(span.end, span.start + PART_HEADER_BYTES_MAX);
+      await finder.push(`${fieldsText(new HeaderBlock(await collect(reader.read(span.start, end))))}\n`);
     }
-  } finally {
-    await reader.close();
   }
+  await reader.close();
 }
 
-async function findInText(texts: Finder, reader: ForwardReader, span: TextSpan, pace: Pace): Promise<void> {
+async function findInText(finder: Finder, reader: ForwardReader, span: TextSpan): Promise<void> {
   const { start, end, encoding, charset } = span;
   const decoder = createTransferDecoder(encoding);
   const blocks = new TextBlocks(charset);
   for await (const bytes of reader.read(start, Math.min(end, start + SEARCHED_BYTES_MAX))) {
     const text = blocks.push(decoder.push(bytes));
-    if (text !== "") await texts.push(text, pace);
-    if (texts.isDone) break;
+    if (text !== "") await finder.push(text);
+    if (finder.isDone) return;
   }
   // Nothing is found across parts.
-  await texts.push(`${blocks.end(decoder.end())}\n`, pace);
-}
-
-/** A header block as it is searched: a line a field. */
-export function headerText(block: Uint8Array): string {
-  return linesOf(parseHeaders(block));
-}
-
-/** Fields as they are searched. */
-export function linesOf(fields: readonly { readonly name: string; readonly value: string }[]): string {
-  return decodeWords(fields.map(({ name, value }) => `${name}: ${spaced(value)}\n`).join(""));
-}
-
-/** A TAB that a line was folded at stands for a space: RFC 5322 §2.2.3. */
-export function spaced(value: string): string {
-  return value.includes("\t") ? value.replaceAll("\t", " ") : value;
-}
-
-async function readAll(pieces: AsyncIterable<Uint8Array>): Promise<Uint8Array> {
-  const all: Uint8Array[] = [];
-  // A piece may be overwritten by the next.
-  for await (const piece of pieces) all.push(piece.slice());
-  return concat(...all);
+  await finder.push(`${blocks.end(decoder.end())}\n`);
 }
 
 /** Reads spans of a body, each behind the one before, by few requests. */
@@ -100,8 +84,8 @@ class ForwardReader {
 
   constructor(body: Body, end: number, pace: Pace) {
     this.#body = body;
-    this.#end = end;
     this.#pace = pace;
+    this.#end = end;
   }
 
   async *read(start: number, end: number): AsyncGenerator<Uint8Array> {
@@ -168,35 +152,36 @@ class TextBlocks {
   }
 
   #text(last: Uint8Array): string {
-    const { text } = decodeCharset(concat(...this.#held, last), this.#charset);
+    const { text } = decodeCharset(joined([...this.#held, last], this.#heldBytes + last.length), this.#charset);
     this.#held = [];
     this.#heldBytes = 0;
     return text;
   }
 }
 
-interface Span {
+interface TextSpan {
+  readonly kind: "text";
   readonly start: number;
   readonly end: number;
-}
-interface HeaderSpan extends Span {
-  readonly kind: "header";
-}
-interface TextSpan extends Span {
-  readonly kind: "text";
   readonly encoding: string;
   readonly charset: string;
 }
 
-/** What is searched, from front to back: BODYSTRUCTURE says what, the offsets say where, both in the same order. The
- * message's own header is none of it. */
-function* searchedSpans(offsets: PartOffsets, structure: Structured): Generator<HeaderSpan | TextSpan> {
-  const items = Array.isArray(structure) ? (structure as readonly Structured[]) : [];
+/** Where a part's header lies, or its text. */
+type Span = TextSpan | { readonly kind: "headers"; readonly start: number; readonly end: number };
+
+/** The headers of parts, but for the message's own, and their texts, from front to back: BODYSTRUCTURE says what, the
+ * offsets say where, both in the same order. Text is what a message's part is too that is no mail (message/delivery-status),
+ * or was not looked into. */
+function* spansOf(offsets: PartOffsets, structure: Structured, isPart = false): Generator<Span> {
+  if (isPart) yield { kind: "headers", start: offsets.headerStart, end: offsets.bodyStart };
+  if (!Array.isArray(structure)) return;
+  const items = structure as readonly Structured[];
   if (offsets.kind === "multipart") {
-    for (const [index, child] of offsets.children.entries()) yield* partSpans(child, items[index]);
+    for (const [index, child] of offsets.children.entries()) yield* spansOf(child, items[index], true);
   } else if (offsets.kind === "message") {
     const [child] = offsets.children;
-    if (child) yield* partSpans(child, items[8]);
+    if (child) yield* spansOf(child, items[8], true);
   } else if (items[0] === "text" || items[0] === "message") {
     const parameters = (Array.isArray(items[2]) ? items[2] : []) as readonly Structured[];
     const at = parameters.indexOf("charset");
@@ -209,10 +194,4 @@ function* searchedSpans(offsets: PartOffsets, structure: Structured): Generator<
       charset: charset.toLowerCase() === "us-ascii" ? "utf-8" : charset,
     };
   }
-}
-
-function* partSpans(offsets: PartOffsets, structure: Structured): Generator<HeaderSpan | TextSpan> {
-  const { headerStart: start, bodyStart: end } = offsets;
-  if (start < end) yield { kind: "header", start, end };
-  yield* searchedSpans(offsets, structure);
 }

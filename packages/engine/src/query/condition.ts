@@ -1,44 +1,51 @@
 import type { MailboxId } from "../mail/ops/names.ts";
 
-/** What is asked of messages, as one tree for all protocols. Texts are Unicode and are found in any case; times are
- * milliseconds since 1970, sizes octets. */
+/**
+ * What a message must be like: one tree for every protocol, which translates its own words to it. Texts are Unicode in any
+ * case; times are milliseconds since 1970, octets are those of the message as it came. A range holds what it begins with,
+ * and not what it ends before.
+ */
 export type Condition =
   | { readonly kind: "all" }
   | { readonly kind: "and" | "or"; readonly of: readonly Condition[] }
   | { readonly kind: "not"; readonly of: Condition }
-  | { readonly kind: "flag"; readonly flag: string }
-  /** Uids, in ascending ranges of which none touches another. Of one mailbox alone. */
-  | { readonly kind: "uids"; readonly ranges: readonly { readonly first: number; readonly last: number }[] }
-  /** Email ids, 32 hexadecimal digits each. */
+  /** A system flag with its backslash, or a keyword. Of an email: RFC 8621 §4.1.1, as its memberships come to. */
+  | { readonly kind: "keyword"; readonly keyword: string }
+  /** The same of the emails of its thread: RFC 8621 §4.4.1. */
+  | { readonly kind: "thread-keyword"; readonly keyword: string; readonly by: "all" | "some" }
+  | { readonly kind: "mailbox"; readonly mailbox: MailboxId }
+  /** Of a membership. Ranges ascend, none touches another, and hold both of their ends. */
+  | { readonly kind: "uids"; readonly ranges: readonly UidRange[] }
+  /** Ids of emails, in hex. */
   | { readonly kind: "emails"; readonly ids: ReadonlySet<string> }
-  /** At least `from` and less than `below`. */
-  | { readonly kind: "size"; readonly from?: number; readonly below?: number }
-  /** The same of an instant. What a message has none of is of no time. */
-  | { readonly kind: "time"; readonly of: "received" | "sent"; readonly from?: number; readonly below?: number }
-  /** Days as they are written, "disregarding time and timezone" (RFC 9051 §6.4.4), as midnights in UTC; `saved`
-   * (RFC 8514 §3) is a day in UTC. */
-  | {
-      readonly kind: "day";
-      readonly of: "received" | "sent" | "saved";
-      readonly when: "before" | "on" | "since";
-      readonly dayMs: number;
-    }
-  /** In one of these mailboxes. */
-  | { readonly kind: "mailbox"; readonly in: readonly MailboxId[] }
-  /** In some mailbox that is none of these: RFC 8621 §4.4.1 (inMailboxOtherThan). */
-  | { readonly kind: "elsewhere"; readonly than: readonly MailboxId[] }
-  /** How many emails of its thread carry the flag: RFC 8621 §4.4.1. */
-  | { readonly kind: "thread"; readonly flag: string; readonly carry: "all" | "some" | "none" }
-  | { readonly kind: "attachment" }
-  /** The field's decoded text holds `text`; "" asks for the field alone. `field` is in lower case. */
+  | ({ readonly kind: "size" } & Range)
+  | DateCondition
+  /** The decoded value of a field of this name (in lower case) holds `text`; "" asks for the field alone. */
   | { readonly kind: "header"; readonly field: string; readonly text: string }
-  /** An address of the field, or the name beside it. */
-  | { readonly kind: "address"; readonly field: "from" | "to" | "cc" | "bcc"; readonly text: string }
-  | { readonly kind: "body"; readonly text: string }
-  /** In a header, of a part or of an attached message too, or in the body. */
-  | { readonly kind: "text"; readonly text: string };
+  | { readonly kind: "subject"; readonly text: string }
+  /** The names and addresses of the field, decoded; "" asks for the field alone. */
+  | { readonly kind: AddressField; readonly text: string }
+  /** `body` is the text of all text parts; `text` is that and all headers. */
+  | { readonly kind: "body" | "text"; readonly text: string }
+  | { readonly kind: "attachment" };
 
-/** Conditions of one tree, those within others counted too. */
-export const CONDITIONS_MAX = 10_000;
-/** Conditions within one another. */
-export const CONDITION_DEPTH_MAX = 1000;
+export type AddressField = "from" | "to" | "cc" | "bcc";
+
+export interface Range {
+  readonly from?: number;
+  readonly before?: number;
+}
+
+export interface DateCondition extends Range {
+  readonly kind: "date";
+  /** When it came, when its Date field says that it was sent, when it was put into the mailbox. */
+  readonly of: "received" | "sent" | "saved";
+  /** Whether the clock of the place where that was written counts, as if it stood at UTC: RFC 9051 §6.4.4 disregards time
+   * zones. */
+  readonly isLocal: boolean;
+}
+
+export interface UidRange {
+  readonly first: number;
+  readonly last: number;
+}

@@ -1,7 +1,5 @@
 import type { Pace } from "./pace.ts";
 
-/** Looks for texts in texts: each is folded once, however many are looked for. */
-
 /** Up to so many characters the platform's own search takes steps in proportion to the text (its tables reach so far);
  * beyond, it may take as many for each character of the text as what is looked for has. */
 const PLATFORM_CHARS_MAX = 250;
@@ -11,6 +9,11 @@ const NOT_ASCII = /[^\x00-\x7f]/;
 /** Case and compatibility forms don't count, nor do accents' ways of being written: i;unicode-casemap in spirit. */
 export function fold(text: string): string {
   return NOT_ASCII.test(text) ? text.normalize("NFKC").toLowerCase() : text.toLowerCase();
+}
+
+/** The same of a header's text: what a line was folded with is a space. */
+export function foldField(text: string): string {
+  return fold(text.replaceAll("\t", " "));
 }
 
 /** A text that is looked for, folded. */
@@ -59,8 +62,11 @@ export class Finder {
   #tail = "";
   readonly #tailChars: number;
 
-  constructor(needles: readonly Needle[]) {
+  readonly #pace: Pace;
+
+  constructor(needles: readonly Needle[], pace: Pace) {
     this.#left = [...needles];
+    this.#pace = pace;
     this.#tailChars = Math.max(0, ...needles.map(({ text }) => text.length - 1));
   }
 
@@ -68,7 +74,7 @@ export class Finder {
     return this.#left.length === 0;
   }
 
-  async push(text: string, pace: Pace): Promise<void> {
+  async push(text: string): Promise<void> {
     const window = this.#tail + fold(text);
     let isFound = false;
     for (const needle of this.#left) {
@@ -76,7 +82,7 @@ export class Finder {
         this.found.add(needle.text);
         isFound = true;
       }
-      if (pace.isOver()) await pace.take();
+      if (this.#pace.isOver()) await this.#pace.take();
     }
     if (isFound) this.#left = this.#left.filter((needle) => !this.found.has(needle.text));
     this.#tail = this.#tailChars === 0 ? "" : window.slice(-this.#tailChars);

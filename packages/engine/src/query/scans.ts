@@ -1,16 +1,38 @@
-/** One long scan at a time an account: who comes while another reads waits until that has ended. */
+/** One long scan at a time: what reads headers and bodies of a whole mailbox waits for the one before it, so that an account
+ * needs no more memory, and takes no more turns, for many searches than for one. */
 export class Scans {
-  #last: Promise<void> = Promise.resolve();
+  readonly #waiting: (() => void)[] = [];
+  #isRunning = false;
 
-  /** Resolves when it is the caller's turn, with what ends it. */
-  async take(): Promise<() => void> {
-    const before = this.#last;
-    let end: () => void = () => undefined;
-    const ended = new Promise<void>((resolve) => {
-      end = resolve;
+  /** Resolves when nobody else scans, with what ends this scan (again is no error). Rejects with the signal's reason when it
+   * is aborted before. */
+  async begin(signal?: AbortSignal): Promise<() => void> {
+    signal?.throwIfAborted();
+    if (this.#isRunning) await this.#turn(signal);
+    this.#isRunning = true;
+    let isEnded = false;
+    return () => {
+      if (isEnded) return;
+      isEnded = true;
+      // Who ends hands the place on.
+      const next = this.#waiting.shift();
+      if (next) next();
+      else this.#isRunning = false;
+    };
+  }
+
+  #turn(signal: AbortSignal | undefined): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const leave = (): void => {
+        this.#waiting.splice(this.#waiting.indexOf(come), 1);
+        reject(signal!.reason as Error);
+      };
+      const come = (): void => {
+        signal?.removeEventListener("abort", leave);
+        resolve();
+      };
+      this.#waiting.push(come);
+      signal?.addEventListener("abort", leave, { once: true });
     });
-    this.#last = before.then(() => ended);
-    await before;
-    return end;
   }
 }

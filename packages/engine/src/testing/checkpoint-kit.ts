@@ -220,3 +220,27 @@ export async function loadWhole(
   };
   return { state: await loadMail(body, store, COVERS), objects };
 }
+
+/** Pages in memory. */
+export function memoryPages(): PageStore {
+  const pages = new Map<string, Uint8Array>();
+  return {
+    async write(_kind, content) {
+      const name = String(pages.size);
+      pages.set(name, content);
+      return name;
+    },
+    read: async (_kind, name) => pages.get(name)!,
+    packName: () => "pack/0",
+    putPack: async () => undefined,
+  };
+}
+
+/** What a checkpoint is made of where nobody looks at messages. */
+export const captureSource: EmailSource = {
+  readRecord: async () => ({ ...emailAt(1), object: { name: "body/0", offset: 0, length: 1 } }),
+  readHeader: async () => new Uint8Array(1),
+  readObject: async () => new Uint8Array(1),
+  improvedPages: () => new Set(),
+  readValue: async () => new Uint8Array(2000),
+};

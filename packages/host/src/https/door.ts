@@ -46,6 +46,8 @@ export interface DoorOptions {
   /** Answers may be compressed, though their length then tells of what is in them. */
   readonly compresses: boolean;
   readonly log: Log;
+  /** Hears of each request that was answered; `route` is the path as its route writes it, empty where there is none. */
+  readonly onAnswer?: (answer: { readonly route: string; readonly status: number; readonly ms: number }) => void;
   readonly clock?: DoorClock;
   /** Requests at once; by default {@link REQUESTS_AT_ONCE_MAX}. */
   readonly requestsMax?: number;
@@ -55,8 +57,9 @@ export interface DoorOptions {
 export interface Terms {
   readonly params: Readonly<Record<string, string>>;
   readonly bodyBytesMax: number;
+  readonly route: string;
 }
-const NO_TERMS: Terms = { params: {}, bodyBytesMax: 0 };
+const NO_TERMS: Terms = { params: {}, bodyBytesMax: 0, route: "" };
 
 /**
  * The HTTPS door: HTTP/2, HTTP/1.1 and WebSocket on one socket, for all sites that apps hand it. fastify finds the route
@@ -140,7 +143,7 @@ export class Door {
   }
 
   /** A request and its answer, as long as they last. */
-  begin(raw: RawRequest, response: RawResponse, { params, bodyBytesMax }: Terms = NO_TERMS): Exchange {
+  begin(raw: RawRequest, response: RawResponse, { params, bodyBytesMax, route }: Terms = NO_TERMS): Exchange {
     const { proxies, compresses, networkOf } = this.#options;
     const { socket } = raw;
     const client = proxies.clientOf(socket, raw.headers);
@@ -151,6 +154,7 @@ export class Door {
       {
         params,
         bodyBytesMax,
+        route,
         client,
         compresses,
         isLast: () => this.#isStopping,
@@ -173,14 +177,19 @@ export class Door {
 
   /** Answers with what `work` gives, or with the problem that it throws. */
   async serve(exchange: Exchange, work: () => Promise<Answer>, explain?: Site["explain"]): Promise<void> {
+    const startedAt = performance.now();
+    const answer = async (made: Answer): Promise<void> => {
+      await exchange.answer(made);
+      this.#options.onAnswer?.({ route: exchange.route, status: made.status, ms: performance.now() - startedAt });
+    };
     try {
       const { requestsMax = REQUESTS_AT_ONCE_MAX, networkOf } = this.#options;
       if (this.#exchanges.size > requestsMax || this.#isStopping) throw unavailable("Busy", RETRY_AFTER_SECONDS);
       if ((this.#strangers.get(networkOf(exchange.address)) ?? 0) > STRANGER_REQUESTS_MAX) throw tooMany();
       exchange.checkHeader();
-      await exchange.answer(await work());
+      await answer(await work());
     } catch (error) {
-      await exchange.answer(this.problemOf(error, explain).answer);
+      await answer(this.problemOf(error, explain).answer);
     }
   }
 

@@ -33,6 +33,8 @@ export const PREFLIGHT: Answer = {
 };
 
 export interface ExchangeOptions {
+  /** The path as its route writes it; empty where there is none. */
+  readonly route: string;
   readonly params: Readonly<Record<string, string>>;
   readonly bodyBytesMax: number;
   readonly client: Client;
@@ -49,6 +51,7 @@ export class Exchange implements DoorRequest {
   readonly method: string;
   readonly arrivedAt: number;
   readonly params: Readonly<Record<string, string>>;
+  readonly route: string;
   readonly signedIn: () => void;
   readonly #raw: RawRequest;
   readonly #response: RawResponse;
@@ -67,6 +70,7 @@ export class Exchange implements DoorRequest {
     this.#options = options;
     this.method = raw.method ?? "";
     this.params = options.params;
+    this.route = options.route;
     this.signedIn = options.signedIn;
     this.arrivedAt = deadlines.now;
     this.#deadline = deadlines.begin(() => this.#late());

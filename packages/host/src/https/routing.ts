@@ -161,7 +161,7 @@ function allowedOf(plain: PathRoutes["plain"], socket: PathRoutes["socket"]): re
 }
 
 function termsOf(request: FastifyRequest, bodyBytesMax = 0): Terms {
-  return { params: request.params as Record<string, string>, bodyBytesMax };
+  return { params: request.params as Record<string, string>, bodyBytesMax, route: request.routeOptions.url ?? "" };
 }
 
 function throwing(status: number, detail: string, headers: Readonly<Record<string, string>> = {}): Work {

@@ -218,8 +218,8 @@ export class Upkeep {
   /** Some hours after something was removed a checkpoint is made without it, however short the log is: what that replaces
    * is then collected. Once a day at most rows get new numbers. */
   async #sweepIfDue(): Promise<void> {
-    const { unswept, numbering } = this.#state;
-    if (unswept === undefined || !(await this.#isEntryOld(unswept, SWEEP_MS))) return;
+    const { sweep, numbering } = this.#state;
+    if (sweep.due === undefined || !(await this.#isEntryOld(sweep.due, SWEEP_MS))) return;
     const isShrinkDue =
       hasDeadWeight(this.#state) && (numbering === 0 || (await this.#isEntryOld(numbering, SHRINK_MS)));
     await this.checkpoint(isShrinkDue ? "anew" : "sweep");

@@ -75,6 +75,8 @@ export class TakeIn {
   #running: Promise<void> | undefined;
   /** Notes that came while nobody waited for them. */
   #arrivals = 0;
+  /** Notes of the taking-in under way that are not done. */
+  #underWay = 0;
   #waitsForQuiet = false;
   #ended = false;
 
@@ -101,6 +103,11 @@ export class TakeIn {
     this.#mustList = true;
     this.#lastNote = "";
     await this.run();
+  }
+
+  /** How many came that are not taken in yet, as far as is known. */
+  get waitingCount(): number {
+    return this.#told.size + this.#failures.size + this.#underWay;
   }
 
   /** Whether there may be anything to take in. */
@@ -193,9 +200,14 @@ export class TakeIn {
   /** Takes these notes in, those that were not. Resolves with false if that must be made upon a newer view. */
   async #take(names: readonly string[], listed: number): Promise<boolean> {
     const fresh = names.filter((name) => !this.#options.bay.state.takenNotes.has(name) && this.#isDue(name));
-    const notes = await Promise.all(fresh.map((name) => this.#readNote(name)));
-    const good = notes.filter((note) => note !== undefined);
-    return good.length === 0 || this.#push(good, listed);
+    this.#underWay = fresh.length;
+    try {
+      const notes = await Promise.all(fresh.map((name) => this.#readNote(name)));
+      const good = notes.filter((note) => note !== undefined);
+      return good.length === 0 || (await this.#push(good, listed));
+    } finally {
+      this.#underWay = 0;
+    }
   }
 
   /** Resolves with false if the op was refused: it must be made upon a newer view. */

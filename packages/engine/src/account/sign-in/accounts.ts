@@ -135,6 +135,18 @@ export class Accounts {
     return this.#open.size;
   }
 
+  /** Deliveries that wait to be taken in, of all that are open, as far as is known. */
+  async countWaitingNotes(): Promise<number> {
+    // One that is being opened, from a store that is slow perhaps, is not waited for.
+    const counts = [...this.#open.values()].map(({ account }) =>
+      Promise.race([account, undefined]).then(
+        (opened) => opened?.waitingNotes ?? 0,
+        () => 0,
+      ),
+    );
+    return (await Promise.all(counts)).reduce((sum, count) => sum + count, 0);
+  }
+
   /** Closes everything: the server stops. */
   async dispose(): Promise<void> {
     this.#attendances.dispose();

@@ -121,7 +121,7 @@ function perform(state: MailState, placed: PlacedOp, op: Op, block: Block): Part
     case "checkpoint":
       state.markCheckpoint({ covers: op.covers, manifest: op.manifest, announced: placed.entry });
       state.numbering = op.numbering ?? 0;
-      if (op.sweeps) state.noteSweep(op.covers);
+      if (op.sweeps) state.sweep.noteSweep(op.covers);
       return {};
     case "condemn":
       for (const name of op.names) if (!isReferenced(state, name)) state.condemned.set(name, placed.entry);

@@ -47,7 +47,7 @@ export function takeRows(
   const removed = rows.filter((row) => state.isLive(row));
   if (removed.length > 0) {
     state.removeMemberships(mailbox, removed, block.modSeq);
-    state.noteRemoval(placed.entry);
+    state.sweep.noteRemoval(placed.entry);
     block.touch(mailbox);
   }
   if (placed.judged) block.take(rows, placed);

@@ -6,6 +6,8 @@ import { bodyName, INBOX_ID } from "../ops/names.ts";
 import type { Op, OpOf } from "../ops/op.ts";
 import type { Outcome } from "../ops/outcome.ts";
 import { MailState } from "../state/state.ts";
+import { SweepMark } from "../state/sweep-mark.ts";
+import { runsOf } from "./target-rows.ts";
 
 /** A log in which each op is an entry of its own. */
 function makeLog() {
@@ -54,6 +56,46 @@ test("a checkpoint is void if anything was condemned since it was begun: that ma
   expect(push(checkpoint(1, at())).refusal).toBeUndefined();
   expect(state.checkpoint?.covers).toBe(1);
   expect(push(checkpoint(1, at())).refusal).toBe("stale");
+});
+
+test("a checkpoint of an older numbering of rows is void once one of a newer is announced", () => {
+  const { push, at, state } = makeLog();
+  push({ kind: "nop" });
+  expect(push({ ...checkpoint(2, at()), numbering: 2, sweeps: true }).refusal).toBeUndefined();
+  expect(state.numbering).toBe(2);
+  for (let n = 0; n < 5; n++) push({ kind: "nop" });
+  expect(push(checkpoint(4, at())).refusal).toBe("stale");
+  expect(push({ ...checkpoint(5, at()), numbering: 2 }).refusal).toBeUndefined();
+  // Whoever opened it by one that nobody announced may announce the next.
+  expect(push({ ...checkpoint(6, at()), numbering: 3 }).refusal).toBeUndefined();
+  expect(state.numbering).toBe(3);
+});
+
+test("what was removed after a checkpoint that sweeps is still to be swept", () => {
+  const sweep = new SweepMark();
+  expect(sweep.due).toBeUndefined();
+  sweep.noteRemoval(5);
+  sweep.noteRemoval(8);
+  expect(sweep.due).toBe(5);
+  sweep.noteSweep(6);
+  expect(sweep.due).toBe(7);
+  sweep.noteSweep(8);
+  expect(sweep.due).toBeUndefined();
+  sweep.noteRemoval(12);
+  expect(sweep.due).toBe(12);
+});
+
+test("a keyword keeps its case while a message carries it; what nobody carries decides nothing", () => {
+  const { push, state } = makeLog();
+  push(adding(INBOX_ID, [bareEmail([1]), bareEmail([2])], ["Work"]));
+  push(adding(INBOX_ID, [bareEmail([3])], ["work"]));
+  const flags = (): string[] => [0, 1, 2].map((row) => state.flagNames(row).join());
+  expect(flags()).toEqual(["Work", "Work", "Work"]);
+  const { inbox } = state;
+  const all = () => ({ mailbox: INBOX_ID, targets: runsOf(state, inbox, [0, 1, 2]) });
+  push({ kind: "flags", ...all(), change: { mode: "remove", flags: ["WORK"] } });
+  push({ kind: "flags", ...all(), change: { mode: "add", flags: ["wORK"] } });
+  expect(flags()).toEqual(["wORK", "wORK", "wORK"]);
 });
 
 test("a condemnation is void if a checkpoint was announced since its listing: that may name what was found unnamed", () => {

@@ -47,8 +47,9 @@ export function shrink(
   const shrunk = new MailState();
   const { modSeq, uidValidity, pathWrites, epoch, begun, requires, emailNumbers } = state;
   Object.assign(shrunk, { modSeq, uidValidity, pathWrites, epoch, begun, requires, emailNumbers });
-  const { lastCondemn, lastForget, slots, checkpoints, trimmed, sweep, tailStart } = state;
-  Object.assign(shrunk, { lastCondemn, lastForget, slots, checkpoints, trimmed, sweep });
+  const { lastCondemn, lastForget, slots, checkpoints, trimmed, tailStart } = state;
+  Object.assign(shrunk, { lastCondemn, lastForget, slots, checkpoints, trimmed });
+  Object.assign(shrunk.sweep, state.sweep);
   Object.assign(shrunk.changed, state.changed);
   shrunk.numbering = state.numbering;
   shrunk.floor = state.floor;

@@ -196,7 +196,7 @@ function upgrade(state: MailState, format: number): void {
   for (let email = 0; email < state.emails.rows; email++) {
     number.set(email, email);
     if (format === FIRST_FORMAT && state.isShown(email)) made.set(email, 1);
-    if (!state.isHeld(email) && state.unswept === undefined) state.noteRemoval(state.pages.covers);
+    if (!state.isHeld(email) && state.sweep.due === undefined) state.sweep.noteRemoval(state.pages.covers);
   }
   for (let chunk = 0; chunk < state.emails.chunkCount; chunk++) state.emails.dirty.add(chunk);
 }

@@ -60,7 +60,7 @@ export function loadState(state: MailState, fields: Fields): void {
   const numbers = fields.nested();
   state.floor = numbers.integer();
   state.numbering = numbers.integer();
-  state.sweep = { covers: numbers.integer(), first: numbers.integer(), last: numbers.integer() };
+  Object.assign(state.sweep, { covers: numbers.integer(), first: numbers.integer(), last: numbers.integer() });
   numbers.end();
   loadRecords(state, fields);
 }

@@ -20,11 +20,6 @@ export class MessageList {
     return this.#rows[position]!;
   }
 
-  /** Rows from position `start` up to, not including, `end`: what is added or taken away later does not show in them. */
-  rows(start: number, end: number): Uint32Array {
-    return this.#rows.subarray(start, Math.min(end, this.#length));
-  }
-
   append(row: number): void {
     if (this.#length === this.#rows.length) {
       const rows = new Uint32Array(Math.max(8, Math.ceil(this.#length * 1.25)));

@@ -9,6 +9,7 @@ import { RecentRows } from "./recent-rows.ts";
 import { Records } from "./records.ts";
 import { ReferenceIndex, threadKeys } from "./reference-index.ts";
 import { hashId, hashNumbers, RowIndex } from "./row-index.ts";
+import { SweepMark } from "./sweep-mark.ts";
 
 /**
  * An account's resident state: what all its ops have come to. No object a message; emails and memberships are rows.
@@ -87,12 +88,6 @@ export interface CheckpointMark {
   readonly announced: number;
 }
 
-export interface SweepMark {
-  readonly covers: number;
-  readonly first: number;
-  readonly last: number;
-}
-
 /** Checkpoints that are remembered until the log is trimmed up to them. */
 export const MARKS_MAX = 64;
 
@@ -151,9 +146,7 @@ export class MailState {
   floor = 0;
   /** The numbering of rows that the announced checkpoints keep to. This state may still stand on an older one. */
   numbering = 0;
-  /** What the last checkpoint covered that left out of pages and packs what was removed by then; and the entries of the first
-   * removal since, at the earliest, and of the last. */
-  sweep: SweepMark = { covers: 0, first: 0, last: 0 };
+  readonly sweep: SweepMark = new SweepMark();
 
   readonly #writers: WriterId[] = [];
   readonly #writerNumber = new Map<WriterId, number>();
@@ -344,24 +337,6 @@ export class MailState {
     return { page: Math.floor(number / PAGE_EMAILS), at: number % PAGE_EMAILS };
   }
 
-  /** Something was removed by the log's entry `entry`. */
-  noteRemoval(entry: number): void {
-    const { covers, first } = this.sweep;
-    this.sweep = { covers, first: first > covers ? first : entry, last: entry };
-  }
-
-  /** A checkpoint that covers entries up to `covers` has left out what was removed by then. */
-  noteSweep(covers: number): void {
-    const { last } = this.sweep;
-    this.sweep = { covers, first: last > covers ? covers + 1 : 0, last };
-  }
-
-  /** The entry of the first removal, or one before it, that pages and packs may still hold; undefined if there is none. */
-  get unswept(): number | undefined {
-    const { covers, first } = this.sweep;
-    return first > covers ? first : undefined;
-  }
-
   /** An email's thread: 8 bytes. */
   threadOf(email: number): Uint8Array {
     const thread = new Uint8Array(8);
@@ -461,6 +436,11 @@ export class MailState {
 
   isLive(row: number): boolean {
     return (this.memberships.columns.flags.get(row) & DEAD) === 0;
+  }
+
+  /** Whether a membership carries \Deleted. */
+  isDeleted(row: number): boolean {
+    return (this.memberships.columns.flags.get(row) & DELETED) !== 0;
   }
 
   mailboxOf(row: number): Mailbox {

@@ -34,6 +34,8 @@ export class BlockCache {
   #written = 0;
   #known: Promise<void> | undefined;
   #isFailing = false;
+  #hits = 0;
+  #misses = 0;
 
   constructor(folder: string, bytesMax: number, warn: (error: unknown) => void) {
     this.#folder = folder;
@@ -41,7 +43,19 @@ export class BlockCache {
     this.#warn = warn;
   }
 
+  /** Blocks that were asked for and kept, or not; bytes that are kept. */
+  get counts(): { readonly hits: number; readonly misses: number; readonly bytes: number } {
+    return { hits: this.#hits, misses: this.#misses, bytes: this.#bytes };
+  }
+
   async get(name: string, block: number): Promise<Block | undefined> {
+    const found = await this.#find(name, block);
+    if (found) this.#hits++;
+    else this.#misses++;
+    return found;
+  }
+
+  async #find(name: string, block: number): Promise<Block | undefined> {
     await this.#lookOnce();
     const file = fileName(name, block);
     const length = this.#files.get(file);

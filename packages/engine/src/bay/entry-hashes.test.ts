@@ -1,0 +1,53 @@
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { EngineError } from "../errors.ts";
+import { memoryPages } from "../testing/checkpoint-kit.ts";
+import { findHash, type KeptHashes, keepHashes, NO_HASHES, PAGES_MAX } from "./entry-hashes.ts";
+
+const hashOf = (entry: number): Uint8Array => {
+  const hash = new Uint8Array(16);
+  new DataView(hash.buffer).setUint32(4, entry);
+  return hash;
+};
+const hashes = (from: number, to: number): Uint8Array[] =>
+  Array.from({ length: to - from }, (_, at) => hashOf(from + 1 + at));
+
+test("each of the last 65,536 entries is found, whatever the steps in which they came, and each 1,024th before", async () => {
+  const steps = fc.array(fc.integer({ min: 1, max: 5000 }), { minLength: 1, maxLength: 6 });
+  await fc.assert(
+    fc.asyncProperty(steps, fc.constantFrom(0, 64_000, 130_000), fc.nat(2000), async (some, more, first) => {
+      const pages = memoryPages();
+      let kept: KeptHashes = NO_HASHES;
+      // Older checkpoints kept none: those before `first` were never told.
+      let at = first;
+      for (const step of [...some, ...(more > 0 ? [more] : []), ...some]) {
+        kept = await keepHashes(kept, { after: at, hashes: hashes(at, at + step) }, pages);
+        at += step;
+      }
+      expect(kept.pages.length).toBeLessThanOrEqual(PAGES_MAX);
+      for (let entry = Math.max(first + 1, at - 63_000); entry <= at; entry += 97)
+        expect(await findHash(kept, entry, pages)).toEqual(hashOf(entry));
+      expect(await findHash(kept, at, pages)).toEqual(hashOf(at));
+      expect(await findHash(kept, at + 1, pages)).toBeUndefined();
+      if (first > 0) expect(await findHash(kept, first, pages)).toBeUndefined();
+      for (let entry = Math.ceil((first + 1) / 1024) * 1024; entry <= at; entry += 1024)
+        expect([entry, await findHash(kept, entry, pages)]).toEqual([entry, hashOf(entry)]);
+    }),
+    { numRuns: 15 },
+  );
+});
+
+test("a page that is damaged is one that nothing can be compared with; a store that is away is told", async () => {
+  const pages = memoryPages();
+  const kept = await keepHashes(NO_HASHES, { after: 0, hashes: hashes(0, 1500) }, pages);
+  const failing = (code: "corrupt" | "unavailable") => ({
+    ...pages,
+    read: () => Promise.reject(new EngineError(code, code)),
+  });
+  expect(await findHash(kept, 5, failing("corrupt"))).toBeUndefined();
+  await expect(findHash(kept, 5, failing("unavailable"))).rejects.toMatchObject({ code: "unavailable" });
+  const again = await keepHashes(kept, { after: 1500, hashes: hashes(1500, 1600) }, failing("corrupt"));
+  expect(await findHash(again, 1500, pages)).toBeUndefined();
+  expect(await findHash(again, 1501, pages)).toEqual(hashOf(1501));
+  expect(await findHash(again, 1024, pages)).toEqual(hashOf(1024));
+});

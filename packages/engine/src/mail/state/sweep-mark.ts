@@ -1,0 +1,27 @@
+/**
+ * How far an account was swept: what was removed by the entry `covers` is left in no page and pack. The fold keeps it, so that
+ * whichever process looks after the account knows what is due.
+ */
+export class SweepMark {
+  /** What the last checkpoint covered that swept, the entry of the first removal since, at the earliest, and of the last. */
+  covers = 0;
+  first = 0;
+  last = 0;
+
+  /** Something was removed by the log's entry `entry`. */
+  noteRemoval(entry: number): void {
+    if (this.first <= this.covers) this.first = entry;
+    this.last = entry;
+  }
+
+  /** A checkpoint of entries up to `covers` has swept. */
+  noteSweep(covers: number): void {
+    this.covers = covers;
+    this.first = this.last > covers ? covers + 1 : 0;
+  }
+
+  /** The entry of the first removal, or one before it, that is still to be swept; undefined if nothing is. */
+  get due(): number | undefined {
+    return this.first > this.covers ? this.first : undefined;
+  }
+}

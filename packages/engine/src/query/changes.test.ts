@@ -1,0 +1,287 @@
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { hexText } from "../bay/entry.ts";
+import type { WriterId } from "../bay/writer.ts";
+import { ready } from "../crypto/index.ts";
+import { applyBlock } from "../mail/apply/apply.ts";
+import { runsOf } from "../mail/apply/target-rows.ts";
+import { captureMail, loadMail } from "../mail/checkpoint/snapshot.ts";
+import type { MailboxId } from "../mail/ops/names.ts";
+import type { Op } from "../mail/ops/op.ts";
+import { DELETED } from "../mail/state/flags.ts";
+import type { Mailbox } from "../mail/state/mailbox.ts";
+import { MailState } from "../mail/state/state.ts";
+import { captureSource, memoryPages } from "../testing/checkpoint-kit.ts";
+import { bareEmail } from "../testing/email-kit.ts";
+import { type Changes, emailChanges, mailboxListChanges, type Point, recordChanges, threadChanges } from "./changes.ts";
+
+await ready;
+
+/** A small account that anything may happen to. */
+class World {
+  state = new MailState();
+  readonly #pages = memoryPages();
+  #entry = 0;
+  #emails = 0;
+
+  constructor() {
+    const folders = ["INBOX", "A", "B"].map((path) => ({ path }));
+    this.apply({ kind: "begin", seconds: 1, folders });
+  }
+
+  apply(op: Op): void {
+    const entry = ++this.#entry;
+    const writer = (entry % 2 === 0 ? "0000000000000001" : "0000000000000002") as WriterId;
+    const placed = { op, writer, sequence: entry, entry, place: 0, knows: () => true, judged: false };
+    applyBlock(this.state, [placed]);
+  }
+
+  /** Rows are others from now on, and little is remembered of what went. */
+  async shrink(): Promise<void> {
+    const limits = { removals: 5, goneMailboxes: 1 };
+    const capture = captureMail(this.state, captureSource, { covers: this.#entry, thorough: "anew", limits });
+    this.state = await loadMail(await capture.write(this.#pages), this.#pages, this.#entry);
+  }
+
+  do({ kind, at, to, choice }: Step): void {
+    const mailboxes = this.state.liveMailboxes();
+    const mailbox = mailboxes[at % mailboxes.length]!;
+    const target = mailboxes[to % mailboxes.length]!;
+    const rows = rowsOf(mailbox).filter((_, position) => (choice >> (position % 10)) % 2 === 1);
+    const targets = { mailbox: mailbox.id, targets: runsOf(this.state, mailbox, rows) };
+    switch (kind) {
+      case "add": {
+        const emails = Array.from({ length: 1 + (choice % 4) }, () => {
+          const id = new Uint8Array(16);
+          // Ids are in no order.
+          new DataView(id.buffer).setUint32(0, Math.imul(++this.#emails, 0x9e3779b1) >>> 0);
+          const thread = new Uint8Array(8).fill(this.#emails % 7);
+          const places = [...new Set([mailbox, target])].map((one) => ({ mailbox: one.id, flags: [] }));
+          return { email: { ...bareEmail([...id]), thread }, places };
+        });
+        this.apply({ kind: "add", emails, since: this.#entry, seconds: 1 });
+        return;
+      }
+      case "flags": {
+        const flags = [["\\Seen"], ["\\Deleted"], ["x"]][choice % 3]!;
+        this.apply({ kind: "flags", ...targets, change: { mode: choice % 5 < 3 ? "add" : "remove", flags } });
+        return;
+      }
+      case "expunge":
+        this.apply({ kind: "expunge", ...targets });
+        return;
+      case "copy":
+      case "move":
+        this.apply({ kind, ...targets, to: target.id, seconds: 1 });
+        return;
+      case "create":
+        this.apply({ kind: "create", path: `M${choice % 5}`, seconds: choice });
+        return;
+      case "delete":
+        this.apply({ kind: "delete", mailbox: target.id });
+        return;
+      case "record":
+        this.apply({
+          kind: "record",
+          records: [
+            { type: "identity", id: String(choice % 5), value: choice % 3 ? Uint8Array.of(choice) : undefined },
+          ],
+        });
+    }
+  }
+}
+
+const rowsOf = ({ messages }: Mailbox): number[] => Array.from({ length: messages.length }, (_, at) => messages.at(at));
+
+interface Step {
+  readonly kind: "add" | "flags" | "expunge" | "copy" | "move" | "create" | "delete" | "record";
+  readonly at: number;
+  readonly to: number;
+  readonly choice: number;
+  /** How many pages of which size a follower reads then; and whether the state is shrunk before. */
+  readonly pages: number;
+  readonly max: number;
+  readonly shrinks: boolean;
+}
+const step: fc.Arbitrary<Step> = fc.record({
+  kind: fc.constantFrom(
+    ...(["add", "add", "flags", "flags", "flags", "expunge", "copy", "move", "create", "delete", "record"] as const),
+  ),
+  at: fc.nat({ max: 7 }),
+  to: fc.nat({ max: 7 }),
+  choice: fc.nat({ max: 2 ** 16 }),
+  pages: fc.constantFrom(0, 1, 1, 1, 2, 100),
+  max: fc.oneof(fc.integer({ min: 1, max: 3 }), fc.integer({ min: 1, max: 50 })),
+  shrinks: fc.constantFrom(false, false, false, false, true),
+});
+
+type Things = Map<string, string>;
+
+/** All emails, threads, mailboxes and records as one sees them who comes now. */
+const fresh: Record<string, (state: MailState) => Things> = {
+  emails(state) {
+    const seen = new Map<string, string[]>();
+    for (const mailbox of state.liveMailboxes())
+      for (const row of rowsOf(mailbox)) {
+        if ((state.bitsOf(row) & DELETED) !== 0) continue;
+        const id = hexText(state.emails.columns.id.getId(state.emailOf(row)));
+        seen.set(id, [...(seen.get(id) ?? []), `${mailbox.id} ${state.flagNames(row).join()}`]);
+      }
+    return new Map([...seen].map(([id, places]) => [id, places.sort().join("; ")]));
+  },
+  threads(state) {
+    const seen = new Map<string, string[]>();
+    for (let email = 0; email < state.emails.rows; email++) {
+      if (!state.isShown(email)) continue;
+      const thread = hexText(state.threadOf(email));
+      seen.set(thread, [...(seen.get(thread) ?? []), hexText(state.emails.columns.id.getId(email))]);
+    }
+    return new Map([...seen].map(([id, emails]) => [id, emails.sort().join()]));
+  },
+  mailboxes(state) {
+    const unread = new Set<string>();
+    for (const mailbox of state.liveMailboxes())
+      for (const row of rowsOf(mailbox))
+        if ((state.bitsOf(row) & DELETED) === 0 && !state.flagNames(row).includes("\\Seen"))
+          unread.add(hexText(state.threadOf(state.emailOf(row))));
+    return new Map(
+      state.liveMailboxes().map((mailbox) => {
+        const shown = rowsOf(mailbox).filter((row) => (state.bitsOf(row) & DELETED) === 0);
+        const threads = new Set(shown.map((row) => hexText(state.threadOf(state.emailOf(row)))));
+        const counts = [new Set(shown.map((row) => state.emailOf(row))).size, threads.size];
+        return [
+          mailbox.id,
+          JSON.stringify([mailbox.path, ...counts, [...threads].filter((id) => unread.has(id)).length]),
+        ];
+      }),
+    );
+  },
+  records: ({ records }) =>
+    new Map(
+      [...records.all()].flatMap(({ id, value }) => (value && "bytes" in value ? [[id, value.bytes.join()]] : [])),
+    ),
+};
+
+const feeds: Record<string, (state: MailState, since: Point, max: number) => Changes | undefined> = {
+  emails: emailChanges,
+  threads: threadChanges,
+  mailboxes: mailboxListChanges,
+  records: (state, since, max) => recordChanges(state, "identity", since, max),
+};
+
+/** One who reads a feed, in pages, and holds what it told. */
+class Follower {
+  held: Things = new Map();
+  #point: Point = { modSeq: 0 };
+  readonly #name: string;
+  restarts = 0;
+
+  constructor(name: string) {
+    this.#name = name;
+  }
+
+  /** Returns whether it has been told all. */
+  follow(state: MailState, pages: number, max: number): boolean {
+    const now = fresh[this.#name]!(state);
+    for (let read = 0; read < pages; read++) {
+      const changes = feeds[this.#name]!(state, this.#point, max);
+      if (!changes) {
+        this.restarts++;
+        this.held = now;
+        this.#point = { modSeq: state.modSeq };
+        return true;
+      }
+      const { created, updated, destroyed, next, hasMore } = changes;
+      const told = [...created, ...updated, ...destroyed];
+      expect(new Set(told).size).toBe(told.length);
+      expect(told.length).toBeLessThanOrEqual(max);
+      if (hasMore) expect(told.length).toBe(max);
+      // What is told as updated is known.
+      for (const id of updated) expect([id, this.held.has(id)]).toEqual([id, true]);
+      for (const id of [...created, ...updated]) {
+        expect([id, now.has(id)]).toEqual([id, true]);
+        this.held.set(id, now.get(id)!);
+      }
+      for (const id of destroyed) this.held.delete(id);
+      this.#point = next;
+      if (!hasMore) return true;
+    }
+    return false;
+  }
+}
+
+describe.each(Object.keys(feeds))("a follower of %s that reads in pages", (name) => {
+  test("holds what a fresh one gets, whenever it was told all", async () => {
+    let [complete, restarts] = [0, 0];
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { minLength: 20, maxLength: 60 }), async (steps) => {
+        const world = new World();
+        const follower = new Follower(name);
+        for (const one of steps) {
+          world.do(one);
+          if (one.shrinks) await world.shrink();
+          if (!follower.follow(world.state, one.pages, one.max)) continue;
+          complete++;
+          expect(follower.held).toEqual(fresh[name]!(world.state));
+        }
+        restarts += follower.restarts;
+      }),
+      { numRuns: 60 },
+    );
+    expect(complete).toBeGreaterThan(300);
+    if (name === "emails") expect(restarts).toBeGreaterThan(0);
+  });
+});
+
+test("an op that changes thousands at one modseq is told in pages, each once", () => {
+  const world = new World();
+  const { inbox } = world.state;
+  const emails = Array.from({ length: 3000 }, (_, n) => {
+    const id = new Uint8Array(16);
+    new DataView(id.buffer).setUint32(4, Math.imul(n + 1, 0x9e3779b1) >>> 0);
+    return { email: bareEmail([...id]), places: [{ mailbox: inbox.id, flags: [] }] };
+  });
+  world.apply({ kind: "add", emails, since: 1, seconds: 1 });
+  const seen = { modSeq: world.state.modSeq };
+  const targets = { mailbox: inbox.id, targets: runsOf(world.state, inbox, rowsOf(inbox)) };
+  world.apply({ kind: "flags", ...targets, change: { mode: "add", flags: ["\\Seen"] } });
+  const told: string[] = [];
+  let pages = 0;
+  for (let point: Point = seen, more = true; more; pages++) {
+    const changes = emailChanges(world.state, point, 50)!;
+    told.push(...changes.updated);
+    expect(changes.created).toEqual([]);
+    [point, more] = [changes.next, changes.hasMore];
+  }
+  expect([pages, told.length, new Set(told).size]).toEqual([60, 3000, 3000]);
+});
+
+test("what is hidden is told as destroyed, and as created when it is shown again", () => {
+  const world = new World();
+  world.do({ kind: "add", at: 0, to: 0, choice: 0, pages: 0, max: 1, shrinks: false });
+  const point = (): Point => ({ modSeq: world.state.changed.email });
+  const flag = (mode: "add" | "remove"): void => {
+    const { inbox } = world.state;
+    const targets = { mailbox: inbox.id, targets: runsOf(world.state, inbox, rowsOf(inbox)) };
+    world.apply({ kind: "flags", ...targets, change: { mode, flags: ["\\Deleted"] } });
+  };
+  const first = point();
+  flag("add");
+  const hidden = emailChanges(world.state, first)!;
+  expect([hidden.created.length, hidden.updated.length, hidden.destroyed.length]).toEqual([0, 0, 1]);
+  const second = point();
+  flag("remove");
+  const shown = emailChanges(world.state, second)!;
+  expect([shown.created, shown.updated, shown.destroyed]).toEqual([hidden.destroyed, [], []]);
+});
+
+test("a mailbox that was told on one page and goes before the next is told as gone", () => {
+  const world = new World();
+  const start = { modSeq: world.state.modSeq };
+  for (const path of ["M1", "M2", "M3"]) world.apply({ kind: "create", path, seconds: 1 });
+  const first = mailboxListChanges(world.state, start, 1)!;
+  const [told] = first.created;
+  world.apply({ kind: "delete", mailbox: told as MailboxId });
+  const rest = mailboxListChanges(world.state, first.next)!;
+  expect([rest.created.length, rest.updated, rest.destroyed]).toEqual([2, [], [told]]);
+});

@@ -1,0 +1,61 @@
+import { type Address, decodeWords, formatAddress, type HeaderBlock, parseAddresses } from "@restante/mime";
+import { Finder, foldField, type Needle } from "./needle.ts";
+import type { Pace } from "./pace.ts";
+
+/** Characters, times what is looked for in them, that are looked at without a look whether it is the others' turn. */
+const QUICK_STEPS = 100_000;
+
+/** What is found in the fields that `wanted` names by their places; "" where there is such a field. */
+export async function findInFields(
+  header: HeaderBlock,
+  wanted: ReadonlyMap<string, readonly Needle[]>,
+  pace: Pace,
+): Promise<Map<string, ReadonlySet<string>>> {
+  const found = new Map<string, ReadonlySet<string>>();
+  for (const [place, needles] of wanted) {
+    const [kind, field] = place.split(" ", 2) as [string, string];
+    const values = header.values(field);
+    const all = new Set(values.length > 0 ? [""] : []);
+    for (const value of values) {
+      const text = kind === "addresses" ? addressText(value) : decodeWords(value);
+      // Most headers are small: what is quick is done at once.
+      if (text.length * needles.length <= QUICK_STEPS) {
+        const folded = foldField(text);
+        for (const needle of needles) if (needle.isIn(folded)) all.add(needle.text);
+      } else {
+        const finder = new Finder(needles, pace);
+        await finder.push(text.replaceAll("\t", " "));
+        for (const one of finder.found) all.add(one);
+      }
+    }
+    found.set(place, all);
+  }
+  return found;
+}
+
+/** What is found in any field, as `Name: value`. */
+export async function findInAllFields(
+  header: HeaderBlock,
+  needles: readonly Needle[],
+  pace: Pace,
+): Promise<ReadonlySet<string>> {
+  const finder = new Finder(needles, pace);
+  if (needles.length > 0) await finder.push(fieldsText(header));
+  return finder.found;
+}
+
+/** All fields of a header, decoded, a line each. */
+export function fieldsText(header: HeaderBlock): string {
+  const lines = header.fields().map(({ name, value }) => `${name}: ${value}`);
+  return decodeWords(lines.join("\n")).replaceAll("\t", " ");
+}
+
+/** The addresses of a field's value, a line each, decoded and without comments: `Name <local@domain>`. */
+function addressText(value: string): string {
+  const line = (address: Address): string => {
+    const name = address.name === undefined ? "" : decodeWords(address.name);
+    if (address.kind === "group") return [`${name}:`, ...address.members.map(line)].join("\n");
+    return `${name} <${decodeWords(formatAddress(address))}>`;
+  };
+  return parseAddresses(value).map(line).join("\n");
+}

@@ -1,0 +1,176 @@
+import type { MailState } from "../mail/state/state.ts";
+import type { Pace } from "./pace.ts";
+import { RowChains } from "./row-chains.ts";
+
+/**
+ * What is derived from a state's columns for those who see emails and not memberships: the memberships of an email, the
+ * emails of a thread, and all emails by when they came. Not stored: made in steps when somebody first asks, and brought up to
+ * date whenever somebody asks again.
+ *
+ * Rows only ever come behind those that are there, and neither an email's thread nor a membership's email changes; so what
+ * was derived stays true, and only new rows are looked at. What is dead or hidden is left in and passed over by who reads. A
+ * state that was made anew has other rows, and gets lists of its own.
+ *
+ * 20 to 24 bytes a message, with one membership each: 8 for its memberships, 4 and 4 to 8 for its thread, 4 for its place in
+ * the order.
+ */
+const ROWS_AT_ONCE = 4096;
+
+export class Lists {
+  readonly state: MailState;
+  readonly #memberships = new RowChains();
+  readonly #threads = new RowChains();
+  readonly #threadHeads: ThreadHeads;
+  /** Oldest first: what is new is added at the end. */
+  #order: Uint32Array = new Uint32Array(0);
+  #emails = 0;
+  #rows = 0;
+
+  constructor(state: MailState) {
+    this.state = state;
+    this.#threadHeads = new ThreadHeads(state);
+  }
+
+  /** Looks at a few of the rows that are new. Returns whether more are left. */
+  step(): boolean {
+    const { emails, memberships } = this.state;
+    const lastEmail = Math.min(emails.rows, this.#emails + ROWS_AT_ONCE);
+    if (this.#emails < lastEmail) this.#addEmails(lastEmail);
+    const lastRow = Math.min(memberships.rows, this.#rows + ROWS_AT_ONCE);
+    const { email } = memberships.columns;
+    for (; this.#rows < lastRow; this.#rows++) this.#memberships.push(email.get(this.#rows), this.#rows);
+    return this.#emails < emails.rows || this.#rows < memberships.rows;
+  }
+
+  #addEmails(last: number): void {
+    const added: number[] = [];
+    for (; this.#emails < last; this.#emails++) {
+      const head = this.#threadHeads.headOf(this.#emails);
+      this.#threads.push(head, this.#emails);
+      added.push(this.#emails);
+    }
+    this.#insert(added.sort((a, b) => this.#compare(a, b)));
+  }
+
+  /** Merges emails, in order, into the order: from its end, as far as they reach. */
+  #insert(added: readonly number[]): void {
+    const known = this.#emails - added.length;
+    if (this.#order.length < this.#emails) {
+      const order = new Uint32Array(Math.max(64, Math.ceil(this.#emails * 1.1)));
+      order.set(this.#order);
+      this.#order = order;
+    }
+    let from = known - 1;
+    let to = this.#emails - 1;
+    for (let at = added.length - 1; at >= 0; ) {
+      const isOlder = from < 0 || this.#compare(this.#order[from]!, added[at]!) < 0;
+      this.#order[to--] = isOlder ? added[at--]! : this.#order[from--]!;
+    }
+  }
+
+  /** Oldest first; of those that came at once the one with the higher id first, so that from the end ids ascend. */
+  #compare(a: number, b: number): number {
+    const { received } = this.state.emails.columns;
+    return received.get(a) - received.get(b) || this.compareIds(b, a);
+  }
+
+  compareIds(a: number, b: number): number {
+    const { id } = this.state.emails.columns;
+    const [one, other] = [id.getId(a), id.getId(b)];
+    for (let at = 0; at < one.length; at++) if (one[at] !== other[at]) return one[at]! - other[at]!;
+    return 0;
+  }
+
+  /** The live memberships of an email, in no order. */
+  *memberships(email: number): Generator<number> {
+    for (const row of this.#memberships.of(email)) if (this.state.isLive(row)) yield row;
+  }
+
+  /** Those by which it is shown: without \Deleted. */
+  *shownMemberships(email: number): Generator<number> {
+    const { state } = this;
+    for (const row of this.#memberships.of(email)) if (state.isLive(row) && !state.isDeleted(row)) yield row;
+  }
+
+  /** The emails of an email's thread that are shown, in no order. */
+  *threadOf(email: number): Generator<number> {
+    for (const one of this.#threads.of(this.threadNumber(email))) if (this.state.isShown(one)) yield one;
+  }
+
+  /** One number for all emails of a thread: equal within these lists alone. */
+  threadNumber(email: number): number {
+    return this.#threadHeads.headOf(email);
+  }
+
+  /** All emails, shown or not, newest first, those that came at once by id: as it is now, for who walks in steps. */
+  newestFirst(): Uint32Array {
+    return this.#order.slice(0, this.#emails).reverse();
+  }
+}
+
+/** An account's lists, for whatever state it has. */
+export class CurrentLists {
+  readonly #state: () => MailState;
+  #lists: Lists | undefined;
+
+  constructor(state: () => MailState) {
+    this.#state = state;
+  }
+
+  /** Resolves with the lists of the present state, up to date: to be used before the next await. */
+  async get(pace: Pace, signal?: AbortSignal): Promise<Lists> {
+    for (;;) {
+      signal?.throwIfAborted();
+      const state = this.#state();
+      if (this.#lists?.state !== state) this.#lists = new Lists(state);
+      if (!this.#lists.step()) return this.#lists;
+      if (pace.isOver()) await pace.take();
+    }
+  }
+
+  /** Forgets them: they are made again when somebody asks. */
+  forget(): void {
+    this.#lists = undefined;
+  }
+}
+
+/** The first email of each thread, found by the thread's id: open addressing, at most half full. */
+class ThreadHeads {
+  readonly #state: MailState;
+  /** Email rows, one more than they are; 0 is empty. */
+  #slots: Uint32Array = new Uint32Array(64);
+  #used = 0;
+
+  constructor(state: MailState) {
+    this.#state = state;
+  }
+
+  /** The first email that was asked for of those of `email`'s thread. */
+  headOf(email: number): number {
+    const slot = this.#find(email);
+    const known = this.#slots[slot]!;
+    if (known > 0) return known - 1;
+    this.#slots[slot] = email + 1;
+    if (++this.#used * 2 > this.#slots.length) this.#grow();
+    return email;
+  }
+
+  #find(email: number): number {
+    const { threadHigh, threadLow } = this.#state.emails.columns;
+    const high = threadHigh.get(email);
+    const low = threadLow.get(email);
+    const mask = this.#slots.length - 1;
+    // Ids of threads are hashes, or random, but what a stranger's log holds may be neither.
+    let slot = (Math.imul(low ^ Math.imul(high, 0x9e3779b1), 0x85ebca6b) >>> 7) & mask;
+    for (; ; slot = (slot + 1) & mask) {
+      const known = this.#slots[slot]! - 1;
+      if (known < 0 || (threadLow.get(known) === low && threadHigh.get(known) === high)) return slot;
+    }
+  }
+
+  #grow(): void {
+    const before = this.#slots;
+    this.#slots = new Uint32Array(before.length * 2);
+    for (const known of before) if (known > 0) this.#slots[this.#find(known - 1)] = known;
+  }
+}

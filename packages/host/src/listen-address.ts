@@ -1,0 +1,21 @@
+import { ConfigError } from "./config-error.ts";
+
+/** Where a server listens: `host:port`, `[v6]:port` or `unix:/path`; port 0 is any free one. */
+export type ListenAddress =
+  | { readonly kind: "tcp"; readonly host: string; readonly port: number }
+  | { readonly kind: "unix"; readonly path: string };
+
+/** Throws ConfigError. */
+export function parseListenAddress(text: string): ListenAddress {
+  if (text.startsWith("unix:/")) return { kind: "unix", path: text.slice(5) };
+  const match = /^(?:\[([0-9A-Fa-f:.]+)\]|([^:[\]]+)):(\d{1,5})$/.exec(text);
+  const port = Number(match?.[3]);
+  if (!match || port > 65_535)
+    throw new ConfigError(`${text} is no address to listen on: host:port, [v6]:port or unix:/path`);
+  return { kind: "tcp", host: match[1] ?? match[2]!, port };
+}
+
+export function isLoopbackAddress(address: ListenAddress): boolean {
+  if (address.kind === "unix") return true;
+  return address.host === "localhost" || address.host === "::1" || address.host.startsWith("127.");
+}

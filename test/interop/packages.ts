@@ -1,0 +1,156 @@
+import { execFileSync, spawn } from "node:child_process";
+import { once } from "node:events";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { connectLmtp, deliver } from "../kit/line-client.ts";
+import { assert, type Interop, need } from "./harness.ts";
+
+const ROOT = join(import.meta.dirname, "../..");
+const FREE = '"127.0.0.1:0"';
+const LISTEN = `[lmtp]\nlisten = [${FREE}]\n[imap]\nlisten = [${FREE}]\n[imaps]\nlisten = [${FREE}]\n[https]\nlisten = [${FREE}]\n`;
+
+function run(command: string, args: readonly string[], cwd = ROOT): string {
+  return execFileSync(command, args, { cwd, encoding: "utf8", maxBuffer: 2 ** 24, stdio: ["ignore", "pipe", "pipe"] });
+}
+
+/** Runs a server until it is ready, then `use` with its LMTP port; it must end well. */
+async function serve(
+  command: string,
+  args: readonly string[],
+  cwd: string,
+  use: (lmtp: number) => Promise<void>,
+): Promise<void> {
+  const child = spawn(command, args, { cwd, stdio: ["ignore", "pipe", "pipe"] });
+  let [out, err] = ["", ""];
+  child.stderr.on("data", (chunk: Buffer) => {
+    err += chunk.toString();
+  });
+  const ended = once(child, "exit") as Promise<[number | null]>;
+  const ready = (async () => {
+    for await (const chunk of child.stdout) {
+      out += String(chunk);
+      if (out.includes("Restante is ready")) return;
+    }
+    throw new Error(`${command} ${args.join(" ")} ended: ${err}`);
+  })();
+  await ready;
+  try {
+    await use(Number(/^listening lmtp .*:(\d+)$/m.exec(out)?.[1]));
+  } finally {
+    child.kill("SIGTERM");
+  }
+  const [code] = await ended;
+  assert(code === 0, `ended with ${code}: ${err}`);
+}
+
+async function expectDelivery(lmtp: number, address: string): Promise<void> {
+  const client = await connectLmtp(lmtp);
+  const replies = await deliver(client, [address], "Subject: x\r\n\r\nx\r\n");
+  client.end();
+  assert(
+    replies.every((reply) => reply.startsWith("250")),
+    replies.join(),
+  );
+}
+
+/** What `npm run package` makes, installed as anybody would. */
+export const packages: Interop = async (steps) => {
+  need({ man: "/usr/bin/man", systemd: "/usr/bin/systemd-analyze", zsh: "/usr/bin/zsh", fish: "/usr/bin/fish" });
+  const place = mkdtempSync(join(tmpdir(), "restante-package-"));
+  const lines = run("npm", ["run", "--silent", "package", "--", "deb"]).trim().split("\n");
+  const [archive, deb] = [lines.find((line) => line.endsWith(".tgz"))!, lines.find((line) => line.endsWith(".deb"))!];
+
+  await steps.step("the packed form installs by npm install -g, and serves", async () => {
+    const prefix = join(place, "npm");
+    run("npm", ["install", "--global", `--prefix=${prefix}`, archive]);
+    const program = join(prefix, "bin/restante");
+    assert(/^\d+\.\d+\.\d+\n$/.test(run(program, ["--version"])), "version");
+    const home = mkdtempSync(join(place, "home-"));
+    writeFileSync(join(home, "restante.toml"), LISTEN);
+    const added = execFileSync(program, ["account", "add", "ada@example.org", "--password-stdin"], {
+      cwd: home,
+      input: "correct horse battery\n",
+      encoding: "utf8",
+    });
+    assert(added.includes("Recovery code: "), added);
+    await serve(program, ["serve"], home, (lmtp) => expectDelivery(lmtp, "ada@example.org"));
+  });
+
+  await steps.step("the Debian package installs, with users, folders, units, manual and completion", () => {
+    run("dpkg", ["-i", deb]);
+    for (const user of ["restante", "restante-lmtp"]) run("id", [user]);
+    assert(run("stat", ["-c", "%U %a", "/var/lib/restante"]) === "restante 700\n", "owner of the data folder");
+    const units = ["restante.service", "restante-lmtp.service"].map((name) => `/usr/lib/systemd/system/${name}`);
+    run("systemd-analyze", ["verify", "--man=no", ...units]);
+    for (const unit of units) {
+      const exposure = Number(
+        /([\d.]+) \w+ \S*$/m.exec(run("systemd-analyze", ["security", "--offline=yes", "--no-pager", unit]))?.[1],
+      );
+      assert(exposure < 3, `${unit} is exposed: ${exposure}`);
+    }
+    assert(run("man", ["--pager=cat", "restante"]).includes("restante account add ADDRESS"), "manual");
+    run("bash", ["-n", "/usr/share/bash-completion/completions/restante"]);
+    run("zsh", ["-n", "/usr/share/zsh/vendor-completions/_restante"]);
+    run("fish", ["--no-execute", "/usr/share/fish/vendor_completions.d/restante.fish"]);
+    const offered = run("fish", ["-c", 'complete -C "restante account re"']);
+    assert(offered.startsWith("recover\t"), offered);
+  });
+
+  await steps.step(
+    "its server runs as its own user, and delivery as another that can't read the server's folder",
+    async () => {
+      const [config, lmtpConfig] = ["/etc/restante/restante.toml", "/etc/restante/lmtp.toml"];
+      const asUser = (user: string, ...args: string[]): string[] => [
+        `--reuid=${user}`,
+        `--regid=${user}`,
+        "--clear-groups",
+        "restante",
+        ...args,
+      ];
+      assert(
+        !existsSync(config) && !existsSync(lmtpConfig),
+        "a configuration is there: this machine has one of its own",
+      );
+      const users = "/var/lib/restante-lmtp/users";
+      writeFileSync(config, `[server]\ndata = "/var/lib/restante"\n${LISTEN}`);
+      writeFileSync(lmtpConfig, `[server]\ndata = "/var/lib/restante-lmtp"\n[lmtp]\nlisten = [${FREE}]\n`);
+      const added = execFileSync(
+        "setpriv",
+        asUser("restante", "--config", config, "account", "add", "ada@example.org", "--password-stdin"),
+        {
+          input: "correct horse battery\n",
+          encoding: "utf8",
+          cwd: "/",
+        },
+      );
+      assert(added.includes("Recovery code: "), added);
+      await serve("setpriv", asUser("restante", "serve", "--config", config), "/", (lmtp) =>
+        expectDelivery(lmtp, "ada@example.org"),
+      );
+      run("install", ["-d", "-o", "restante-lmtp", "-m", "0700", users]);
+      run("sh", ["-c", `cp /var/lib/restante/users/* ${users} && chown restante-lmtp ${users}/*`]);
+      await serve("setpriv", asUser("restante-lmtp", "serve", "--only", "lmtp", "--config", lmtpConfig), "/", (lmtp) =>
+        expectDelivery(lmtp, "ada@example.org"),
+      );
+      const refused = spawn(
+        "setpriv",
+        ["--reuid=restante-lmtp", "--regid=restante-lmtp", "--clear-groups", "cat", "/var/lib/restante/keys/pepper"],
+        {
+          stdio: "ignore",
+        },
+      );
+      assert(((await once(refused, "exit")) as [number])[0] !== 0, "delivery reads the pepper");
+    },
+  );
+
+  await steps.step("removed, it leaves mail and configuration, and no program", () => {
+    run("dpkg", ["-r", "restante"]);
+    assert(!existsSync("/usr/bin/restante") && !existsSync("/usr/lib/restante/bin"), "the program is there");
+    assert(readFileSync("/etc/restante/restante.toml", "utf8").includes("/var/lib/restante"), "configuration");
+    for (const folder of ["/etc/restante", "/var/lib/restante", "/var/lib/restante-lmtp"])
+      rmSync(folder, { recursive: true });
+    run("dpkg", ["--purge", "restante"]);
+  });
+  rmSync(place, { recursive: true });
+};
