@@ -267,7 +267,7 @@ const PAGES: readonly (readonly [name: string, tags: string])[] = [
 
 /** Tokens of a page: six bits. */
 const TOKENS = 0x40;
-const TAG = /^([0-9A-F]{2}) (\w+)(\*?)(?:\[(?:(old)|([\d.]+)\+?|<=([\d.]+))\])?$/;
+const TAG = /^([0-9A-F]{2})\s+(\w+)(\*?)(?:\[(?:(old)|([\d.]+)\+?|<=([\d.]+))\])?$/;
 
 function pageTag(page: string, text: string): PageTag {
   const match = TAG.exec(text.trim());

@@ -89,9 +89,7 @@ test("any text is read back but for its control characters", () => {
   fc.assert(
     fc.property(fc.string({ unit: "binary" }), (text) => {
       const { content } = decode(encode(leaf("Email:Subject", text)));
-      // biome-ignore lint/suspicious/noControlCharactersInRegex: these are left out
       expect(new TextDecoder().decode(content as Uint8Array).replace(/^\ufeff/, "")).toBe(
-        // biome-ignore lint/suspicious/noControlCharactersInRegex: these are left out
         text
           .replace(/[\0-\x08\x0b\x0c\x0e-\x1f]/g, "")
           .toWellFormed()
@@ -117,7 +115,7 @@ describe("hostile bytes", () => {
     ["an empty input", "", "cut@0"],
     ["another version", "02016A00 05", "header@0"],
     ["another charset", "03010300 05", "header@2"],
-    ["a string table", "03016A00 0000FF4501", "page@5"],
+    ["page 255", "03016A0000FF4501", "page@5"],
     ["a string table in the header", "03016A01 00 05", "header@3"],
     ["a root left open", "03016A0045", "cut@5"],
     ["octets after the root", "03016A004501FF", "trailing@6"],

@@ -5,7 +5,6 @@ import { CONTENT_BYTES_MAX, DEPTH_MAX, ELEMENTS_MAX } from "./limits.ts";
 
 const ENCODER = new TextEncoder();
 /** C0 but TAB, LF and CR: a NUL ends a STR_I, and phones stop at the others. */
-// biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is looked for
 const CONTROLS = /[\0-\x08\x0b\x0c\x0e-\x1f]/g;
 const BUFFER_BYTES_MIN = 1024;
 /** Octets of one unit of a string in UTF-8 at most. */
@@ -45,7 +44,10 @@ class Encoder {
       this.#byte(place.page);
       this.#page = place.page;
     }
-    if (content === null && children.length === 0) return this.#byte(place.tag.token);
+    if (content === null && children.length === 0) {
+      this.#byte(place.tag.token);
+      return;
+    }
     this.#byte(place.tag.token | HAS_CONTENT);
     if (content !== null) this.#content(content, element.isOpaque);
     for (const child of children) this.#element(child, depth + 1);
@@ -53,7 +55,10 @@ class Encoder {
   }
 
   #content(content: Uint8Array | string, isOpaque: boolean): void {
-    if (isOpaque) return this.#opaque(typeof content === "string" ? ENCODER.encode(content) : content);
+    if (isOpaque) {
+      this.#opaque(typeof content === "string" ? ENCODER.encode(content) : content);
+      return;
+    }
     this.#byte(STR_I);
     if (typeof content === "string") this.#text(content);
     else this.#inline(content);
