@@ -43,7 +43,7 @@ test(
         if (run % 16 === 0) expect(encode(written)).toEqual(encode(document));
       } catch (error) {
         const isOurs = error instanceof WbxmlError && error.offset >= 0 && error.offset <= bytes.length;
-        if (!isOurs) throw new Error(`seed=${SEED} run=${run} input=${bytes.toHex()}`, { cause: error });
+        if (!isOurs) throw new Error(`seed=${SEED} run=${run} input=[${bytes}]`, { cause: error });
         outcomes.refused++;
       }
     }
