@@ -15,6 +15,7 @@ import { pebble } from "./pebble.ts";
 import { postfix } from "./postfix.ts";
 import { pythonEmail } from "./python-email.ts";
 import { garage, versitygw } from "./stores.ts";
+import { wbxml } from "./wbxml.ts";
 
 /**
  * `npm run test:interop [-- NAME…]`: programs that we did not write, against the real `restante serve`. Needs root and
@@ -28,6 +29,7 @@ const PROGRAMS: Readonly<Record<string, Interop>> = {
   mutt,
   imaplib,
   "python-email": pythonEmail,
+  wbxml,
   ldap,
   versitygw,
   garage,

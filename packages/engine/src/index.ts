@@ -61,7 +61,6 @@ export { MailboxView, type Message, type ViewChanges } from "./mail/mailbox-view
 export type { FlagChange } from "./mail/ops/op.ts";
 export type { Mailbox } from "./mail/state/mailbox.ts";
 export type { Condition, DateCondition, UidRange } from "./query/condition.ts";
-export type { EmailCounts } from "./query/counts.ts";
 export type { Searched } from "./query/filter.ts";
 export {
   formatBlobId,
@@ -73,6 +72,7 @@ export {
   parseMailboxId,
   parseThreadId,
 } from "./query/ids.ts";
+export type { EmailCounts } from "./query/mailbox-lists.ts";
 export type { Pace } from "./query/pace.ts";
 export type { EmailPage, EmailQuery, Page } from "./query/query-emails.ts";
 export type { SortKey, SortProperty } from "./query/sort.ts";

@@ -8,7 +8,7 @@ import { type Appended, Mail } from "../mail/mail.ts";
 import type { MailboxId } from "../mail/ops/names.ts";
 import { checkFlags } from "../mail/state/flags.ts";
 import type { Mailbox } from "../mail/state/mailbox.ts";
-import { CurrentLists } from "../query/lists.ts";
+import { CurrentLists } from "../query/current-lists.ts";
 import { Scans } from "../query/scans.ts";
 import { folderOf } from "../storage/object-kinds.ts";
 import type { ObjectStore } from "../storage/object-store.ts";

@@ -9,8 +9,8 @@ import { type MailboxView, type Message, openView } from "../mail/mailbox-view.t
 import type { Mailbox } from "../mail/state/mailbox.ts";
 import type { MailState } from "../mail/state/state.ts";
 import type { Condition } from "../query/condition.ts";
-import { countEmails, type EmailCounts } from "../query/counts.ts";
 import { type Searched, search } from "../query/filter.ts";
+import type { EmailCounts } from "../query/mailbox-lists.ts";
 import type { Pace } from "../query/pace.ts";
 import { type EmailPage, type EmailQuery, queryEmails } from "../query/query-emails.ts";
 import type { Account } from "./account.ts";
@@ -213,8 +213,8 @@ export class AccountSession {
   }
   /** What a mailbox has of emails and threads. Errors: `not-found`. */
   async countEmails(path: string, { pace, signal }: SearchOptions): Promise<EmailCounts> {
-    const lists = await this.#open.lists.get(pace, this.#untilEnd(signal));
-    return countEmails(lists, this.getMailbox(path), pace);
+    const lists = await this.#open.lists.mailboxes(pace, this.#untilEnd(signal));
+    return lists.countsOf(this.getMailbox(path).ordinal);
   }
   #untilEnd(signal: AbortSignal | undefined): AbortSignal {
     return signal ? AbortSignal.any([signal, this.ended]) : this.ended;

@@ -21,15 +21,18 @@ export function emailScope(lists: Lists): Scope {
         const thread = lists.threadNumber(email);
         let verdict = byThread.get(thread);
         if (verdict === undefined) {
-          verdict = combine(lists.threadOf(email), by === "all", has);
+          verdict = ofThread(lists, thread, by === "all", has);
           byThread.set(thread, verdict);
         }
         return verdict;
       };
     },
     membership(is) {
-      return ({ position, state, row }: Message) =>
-        combine(lists.shownMemberships(state.emailOf(row)), false, (one) => is({ position, state, row: one }));
+      return ({ position, state, row }: Message) => {
+        for (const one of lists.shownMemberships(state.emailOf(row)))
+          if (is({ position, state, row: one })) return true;
+        return false;
+      };
     },
   };
 }
@@ -38,15 +41,25 @@ export function emailScope(lists: Lists): Scope {
 export function keywordTest(lists: Lists, keyword: string): (email: number) => boolean {
   const has = flagTest(keyword);
   const ofAll = splitFlags([keyword]).bits !== 0 && OF_ALL.has(keyword.toLowerCase());
-  return (email) => combine(lists.shownMemberships(email), ofAll, (row) => has(lists.state, row));
+  const { state, membershipRows } = lists;
+  return (email) => {
+    let isAny = false;
+    for (let row = membershipRows.last(email); row >= 0; row = membershipRows.before(row)) {
+      if (!state.isLive(row) || state.isDeleted(row)) continue;
+      if (has(state, row) !== ofAll) return !ofAll;
+      isAny = true;
+    }
+    return ofAll && isAny;
+  };
 }
 
-/** Whether all are such, or one is. All of none are not. */
-function combine(rows: Iterable<number>, all: boolean, is: (row: number) => boolean): boolean {
+/** Whether all emails of a thread that are shown are such, or one is. */
+function ofThread(lists: Lists, thread: number, all: boolean, is: (email: number) => boolean): boolean {
+  const { state, threadEmails } = lists;
   let isAny = false;
-  for (const row of rows) {
-    const one = is(row);
-    if (one !== all) return one;
+  for (let email = threadEmails.last(thread); email >= 0; email = threadEmails.before(email)) {
+    if (!state.isShown(email)) continue;
+    if (is(email) !== all) return !all;
     isAny = true;
   }
   return all && isAny;

@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import type { NewEmail } from "../mail/ops/email.ts";
 import { MailState } from "../mail/state/state.ts";
 import { bareEmail } from "../testing/email-kit.ts";
-import { CurrentLists } from "./lists.ts";
+import { CurrentLists } from "./current-lists.ts";
 
 const pace = { isOver: () => false, take: async () => undefined };
 

@@ -1,5 +1,4 @@
 import type { MailState } from "../mail/state/state.ts";
-import type { Pace } from "./pace.ts";
 import { RowChains } from "./row-chains.ts";
 
 /**
@@ -18,8 +17,10 @@ const ROWS_AT_ONCE = 4096;
 
 export class Lists {
   readonly state: MailState;
-  readonly #memberships = new RowChains();
-  readonly #threads = new RowChains();
+  /** Rows of memberships by email, the dead and hidden ones too. */
+  readonly membershipRows: RowChains = new RowChains();
+  /** Emails by the number of their thread, those that aren't shown too. */
+  readonly threadEmails: RowChains = new RowChains();
   readonly #threadHeads: ThreadHeads;
   /** Oldest first: what is new is added at the end. */
   #order: Uint32Array = new Uint32Array(0);
@@ -38,7 +39,7 @@ export class Lists {
     if (this.#emails < lastEmail) this.#addEmails(lastEmail);
     const lastRow = Math.min(memberships.rows, this.#rows + ROWS_AT_ONCE);
     const { email } = memberships.columns;
-    for (; this.#rows < lastRow; this.#rows++) this.#memberships.push(email.get(this.#rows), this.#rows);
+    for (; this.#rows < lastRow; this.#rows++) this.membershipRows.push(email.get(this.#rows), this.#rows);
     return this.#emails < emails.rows || this.#rows < memberships.rows;
   }
 
@@ -46,10 +47,10 @@ export class Lists {
     const added: number[] = [];
     for (; this.#emails < last; this.#emails++) {
       const head = this.#threadHeads.headOf(this.#emails);
-      this.#threads.push(head, this.#emails);
+      this.threadEmails.push(head, this.#emails);
       added.push(this.#emails);
     }
-    this.#insert(added.sort((a, b) => this.#compare(a, b)));
+    this.#insert(added.sort((a, b) => this.compare(a, b)));
   }
 
   /** Merges emails, in order, into the order: from its end, as far as they reach. */
@@ -63,13 +64,13 @@ export class Lists {
     let from = known - 1;
     let to = this.#emails - 1;
     for (let at = added.length - 1; at >= 0; ) {
-      const isOlder = from < 0 || this.#compare(this.#order[from]!, added[at]!) < 0;
+      const isOlder = from < 0 || this.compare(this.#order[from]!, added[at]!) < 0;
       this.#order[to--] = isOlder ? added[at--]! : this.#order[from--]!;
     }
   }
 
   /** Oldest first; of those that came at once the one with the higher id first, so that from the end ids ascend. */
-  #compare(a: number, b: number): number {
+  compare(a: number, b: number): number {
     const { received } = this.state.emails.columns;
     return received.get(a) - received.get(b) || this.compareIds(b, a);
   }
@@ -83,18 +84,18 @@ export class Lists {
 
   /** The live memberships of an email, in no order. */
   *memberships(email: number): Generator<number> {
-    for (const row of this.#memberships.of(email)) if (this.state.isLive(row)) yield row;
+    for (const row of this.membershipRows.of(email)) if (this.state.isLive(row)) yield row;
   }
 
   /** Those by which it is shown: without \Deleted. */
   *shownMemberships(email: number): Generator<number> {
     const { state } = this;
-    for (const row of this.#memberships.of(email)) if (state.isLive(row) && !state.isDeleted(row)) yield row;
+    for (const row of this.membershipRows.of(email)) if (state.isLive(row) && !state.isDeleted(row)) yield row;
   }
 
   /** The emails of an email's thread that are shown, in no order. */
   *threadOf(email: number): Generator<number> {
-    for (const one of this.#threads.of(this.threadNumber(email))) if (this.state.isShown(one)) yield one;
+    for (const one of this.threadEmails.of(this.threadNumber(email))) if (this.state.isShown(one)) yield one;
   }
 
   /** One number for all emails of a thread: equal within these lists alone. */
@@ -105,32 +106,6 @@ export class Lists {
   /** All emails, shown or not, newest first, those that came at once by id: as it is now, for who walks in steps. */
   newestFirst(): Uint32Array {
     return this.#order.slice(0, this.#emails).reverse();
-  }
-}
-
-/** An account's lists, for whatever state it has. */
-export class CurrentLists {
-  readonly #state: () => MailState;
-  #lists: Lists | undefined;
-
-  constructor(state: () => MailState) {
-    this.#state = state;
-  }
-
-  /** Resolves with the lists of the present state, up to date: to be used before the next await. */
-  async get(pace: Pace, signal?: AbortSignal): Promise<Lists> {
-    for (;;) {
-      signal?.throwIfAborted();
-      const state = this.#state();
-      if (this.#lists?.state !== state) this.#lists = new Lists(state);
-      if (!this.#lists.step()) return this.#lists;
-      if (pace.isOver()) await pace.take();
-    }
-  }
-
-  /** Forgets them: they are made again when somebody asks. */
-  forget(): void {
-    this.#lists = undefined;
   }
 }
 

@@ -3,12 +3,12 @@ import { expect, test } from "vitest";
 import type { Account } from "../account/account.ts";
 import { hexText } from "../bay/entry.ts";
 import { openView } from "../mail/mailbox-view.ts";
+import type { MailboxId } from "../mail/ops/names.ts";
 import { MemoryPlace } from "../storage/memory.ts";
 import { bytes, clock, makeAccount, open } from "../testing/account-kit.ts";
 import type { Condition } from "./condition.ts";
-import { countEmails } from "./counts.ts";
+import { CurrentLists } from "./current-lists.ts";
 import { search } from "./filter.ts";
-import { CurrentLists } from "./lists.ts";
 import { type EmailQuery, queryEmails } from "./query-emails.ts";
 import { Scans } from "./scans.ts";
 import type { SortKey } from "./sort.ts";
@@ -85,6 +85,10 @@ const step = fc.oneof(
     }),
   },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant("expunge" as const), path: mailbox }) },
+  {
+    weight: 1,
+    arbitrary: fc.record({ kind: fc.constant("trash" as const), path: fc.constantFrom("Archive", "Trash") }),
+  },
 );
 type Step = typeof step extends fc.Arbitrary<infer T> ? T : never;
 
@@ -183,6 +187,13 @@ async function perform(account: Account, model: Model, mails: Mail[], one: Step)
     const mail = { ...one.mail, size: state.sizeOf(row), id: hexText(state.emails.columns.id.getId(email)), thread };
     mails.push(mail);
     places.push({ uid: uids[0]!, mail, flags: new Set(one.flags) });
+    return;
+  }
+  if (one.kind === "trash") {
+    const idOf = (path: string) => account.mail.getMailbox(path).id;
+    const steps = PATHS.slice(1).map((path) => ({ do: "set" as const, mailbox: idOf(path), role: "none" as const }));
+    const role = { do: "set", mailbox: idOf(one.path), role: "\\Trash" } as const;
+    await account.mail.push({ kind: "folders", steps: [...steps, role], seconds: 1_700_000_500 });
     return;
   }
   if (places.length === 0) return;
@@ -311,9 +322,15 @@ function sorted(emails: readonly Seen[], keys: readonly SortKey[], all: readonly
   });
 }
 
+function inMailbox(mailbox: MailboxId, narrowed: Condition | undefined): Condition {
+  const named = { kind: "mailbox", mailbox } as const;
+  return narrowed ? { kind: "and", of: [narrowed, named] } : named;
+}
+
 test("queries are what a walk over plain objects finds, after whatever was done", async () => {
   const query = fc.record({
     wanted: emailCondition,
+    narrowed: fc.option(condition, { nil: undefined }),
     sort: fc.array(sortKey, { maxLength: 2 }),
     collapseThreads: fc.boolean(),
     position: fc.integer({ min: -8, max: 8 }),
@@ -350,9 +367,13 @@ test("queries are what a walk over plain objects finds, after whatever was done"
             expect(found).toEqual(naive.map(({ uid }) => uid));
           }
         const all = shownEmails(model);
-        for (const { wanted, sort, collapseThreads, position, limit, anchor, anchorOffset } of queries) {
+        for (const { wanted, narrowed, sort, collapseThreads, position, limit, anchor, anchorOffset } of queries) {
           const hits = sorted(
-            all.filter((seen) => fulfils(seen, wanted as Condition, all)),
+            all.filter(
+              (seen) =>
+                fulfils(seen, wanted as Condition, all) &&
+                (!("path" in wanted) || narrowed === undefined || fulfils(seen, narrowed, all)),
+            ),
             sort,
             all,
           );
@@ -363,7 +384,7 @@ test("queries are what a walk over plain objects finds, after whatever was done"
           const anchorId = anchor === undefined || mails.length === 0 ? undefined : mails[anchor % mails.length]!.id;
           const mailboxId = "path" in wanted ? account.mail.getMailbox(wanted.path).id : undefined;
           const asked: EmailQuery = {
-            condition: mailboxId === undefined ? (wanted as Condition) : { kind: "mailbox", mailbox: mailboxId },
+            condition: mailboxId === undefined ? (wanted as Condition) : inMailbox(mailboxId, narrowed),
             sort,
             collapseThreads,
             page: {
@@ -389,12 +410,12 @@ test("queries are what a walk over plain objects finds, after whatever was done"
         for (const path of PATHS) {
           const here = all.filter(({ places }) => places.some((one) => one.path === path));
           const threads = new Set(here.map(({ mail }) => mail.thread));
+          const isTrash = (at: string): boolean => account.mail.getMailbox(at).specialUse === "\\Trash";
           const unread = all.filter(
             (seen) =>
-              isUnread(seen) &&
-              seen.places.some((one) => (path === "Trash" ? one.path === "Trash" : one.path !== "Trash")),
+              isUnread(seen) && seen.places.some((one) => (isTrash(path) ? one.path === path : !isTrash(one.path))),
           );
-          expect(await countEmails(await lists.get(pace), account.mail.getMailbox(path), pace)).toEqual({
+          expect((await lists.mailboxes(pace)).countsOf(account.mail.getMailbox(path).ordinal)).toEqual({
             totalEmails: here.length,
             unreadEmails: here.filter(isUnread).length,
             totalThreads: threads.size,

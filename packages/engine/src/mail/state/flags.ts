@@ -8,6 +8,7 @@ export const SYSTEM_FLAGS = ["\\Answered", "\\Flagged", "\\Deleted", "\\Seen", "
 
 export const DELETED = 4;
 export const SEEN = 8;
+export const DRAFT = 16;
 
 /** Octets of one keyword, and flags in one change: beyond these an op's author refuses. */
 const KEYWORD_BYTES_MAX = 100;

@@ -1,0 +1,81 @@
+/** Queries over one account in memory: `node bench/query.ts [messages]`. Processor time, the middle of some runs. */
+
+import { openView } from "../src/mail/mailbox-view.ts";
+import { search } from "../src/query/filter.ts";
+import { type EmailQuery, queryEmails } from "../src/query/query-emails.ts";
+import { MemoryPlace } from "../src/storage/memory.ts";
+import { clock, makeAccount, open, stream } from "../src/testing/account-kit.ts";
+
+const messages = Number(process.argv[2] ?? 20_000);
+const AT_ONCE = 50;
+const place = new MemoryPlace();
+const { ring } = await makeAccount(place);
+const account = await open(place, ring());
+const pace = { isOver: () => false, take: () => Promise.resolve() };
+
+for (let from = 0; from < messages; from += AT_ONCE) {
+  const prepared = await Promise.all(
+    Array.from({ length: Math.min(AT_ONCE, messages - from) }, (_, at) => {
+      const n = from + at;
+      const thread = n % Math.ceil(messages / 4);
+      const reply = n === thread ? "" : `References: <${thread}@x>\r\n`;
+      const text = `From: Person ${n % 500} <p${n % 500}@example.org>\r\nTo: Me <me@example.org>\r\nSubject: ${reply === "" ? "" : "Re: "}subject number ${thread}\r\nMessage-ID: <${n}@x>\r\n${reply}Date: Sat, 10 Jan 2026 12:00:00 +0000\r\n\r\n${"words of a mail\r\n".repeat(20)}`;
+      const received = { timeMs: 1_700_000_000_000 + n * 60_000, zoneMinutes: 0 };
+      const flags = n % 3 === 0 ? ["\\Seen"] : n % 50 === 0 ? ["\\Flagged", "work"] : [];
+      return account.prepare(stream(text), { mailbox: "INBOX", flags, received });
+    }),
+  );
+  await account.appendMany("INBOX", prepared);
+}
+console.log(`${messages} messages`);
+clock.now += 1000;
+
+async function measure(name: string, run: () => Promise<unknown>, times = 9): Promise<void> {
+  const first = process.cpuUsage();
+  await run();
+  const begun = process.cpuUsage(first);
+  const spent: number[] = [];
+  for (let time = 0; time < times; time++) {
+    const before = performance.now();
+    await run();
+    spent.push(performance.now() - before);
+  }
+  spent.sort((a, b) => a - b);
+  console.log(
+    name.padEnd(34),
+    `first ${((begun.user + begun.system) / 1000).toFixed(1)}`.padEnd(14),
+    `then ${spent[times >> 1]!.toFixed(3)} ms`,
+  );
+}
+
+const { contents, scans, lists, mail } = account;
+const tools = { contents, scans, pace };
+const inbox = mail.getMailbox("INBOX");
+const inInbox = { kind: "mailbox", mailbox: inbox.id } as const;
+const view = () => openView(mail, "INBOX", { readOnly: true });
+const page = (query: Omit<EmailQuery, "condition"> & Partial<EmailQuery>) => () =>
+  queryEmails({ condition: inInbox, page: { limit: 50 }, ...query }, lists, tools);
+
+await measure("search by flag", () => search(view(), { kind: "keyword", keyword: "\\Flagged" }, tools));
+await measure("search by keyword", () => search(view(), { kind: "keyword", keyword: "work" }, tools));
+await measure("search SUBJECT", () => search(view(), { kind: "subject", text: "number 77" }, tools), 3);
+await measure("search FROM", () => search(view(), { kind: "from", text: "p77@" }, tools), 3);
+await measure("page of 50", page({}));
+await measure("collapsed", page({ collapseThreads: true }));
+await measure("collapsed at 4000", page({ collapseThreads: true, page: { position: 4000, limit: 50 } }));
+await measure("all ids", page({ page: {} }), 5);
+await measure("counts", async () => (await lists.mailboxes(pace)).countsOf(inbox.ordinal));
+await measure("hasKeyword", page({ condition: { kind: "and", of: [inInbox, { kind: "keyword", keyword: "work" }] } }));
+await measure("sort subject", page({ sort: [{ by: "subject" }] }), 3);
+await measure(
+  "sort by thread keyword",
+  page({
+    sort: [
+      { by: { threadKeyword: "\\Flagged", of: "some" }, descending: true },
+      { by: "received", descending: true },
+    ],
+    collapseThreads: true,
+  }),
+  5,
+);
+await account.dispose();

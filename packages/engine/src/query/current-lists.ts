@@ -1,0 +1,67 @@
+import type { MailState } from "../mail/state/state.ts";
+import { Lists } from "./lists.ts";
+import { MailboxLists } from "./mailbox-lists.ts";
+import type { Pace } from "./pace.ts";
+
+/** The lists of mailboxes, which are being made at first. */
+interface Mailboxes {
+  readonly lists: MailboxLists;
+  readonly made: Promise<void>;
+  isMade: boolean;
+}
+
+/** An account's lists, for whatever state it has. */
+export class CurrentLists {
+  readonly #state: () => MailState;
+  #lists: Lists | undefined;
+  #mailboxes: Mailboxes | undefined;
+
+  constructor(state: () => MailState) {
+    this.#state = state;
+  }
+
+  /** Resolves with the lists of the present state, up to date: to be used before the next await. */
+  async get(pace: Pace, signal?: AbortSignal): Promise<Lists> {
+    for (;;) {
+      signal?.throwIfAborted();
+      const state = this.#state();
+      if (this.#lists?.state !== state) this.#lists = new Lists(state);
+      if (!this.#lists.step()) return this.#lists;
+      if (pace.isOver()) await pace.take();
+    }
+  }
+
+  /** The same of each mailbox. */
+  async mailboxes(pace: Pace, signal?: AbortSignal): Promise<MailboxLists> {
+    for (;;) {
+      const lists = await this.get(pace, signal);
+      if (this.#mailboxes?.lists.of !== lists) this.#mailboxes = makeMailboxes(lists, pace);
+      const { lists: mailboxes, isMade, made } = this.#mailboxes;
+      if (!isMade) await made;
+      // Something may have been applied since they were got.
+      else if (lists.state === this.#state()) {
+        mailboxes.sync();
+        return mailboxes;
+      }
+    }
+  }
+
+  /** Forgets them: they are made again when somebody asks. */
+  forget(): void {
+    this.#lists = undefined;
+    this.#mailboxes = undefined;
+  }
+}
+
+/** Whoever asked first may leave: all wait for the same. */
+function makeMailboxes(of: Lists, pace: Pace): Mailboxes {
+  const lists = new MailboxLists(of);
+  const mailboxes: Mailboxes = {
+    lists,
+    isMade: false,
+    made: lists.make(pace).then(() => {
+      mailboxes.isMade = true;
+    }),
+  };
+  return mailboxes;
+}

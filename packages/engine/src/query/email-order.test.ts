@@ -1,0 +1,30 @@
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { EmailOrder } from "./email-order.ts";
+
+test("an order holds what was put in and not taken out, wherever it belongs", () => {
+  const oldestFirst = (a: number, b: number): number => (a % 7) - (b % 7) || a - b;
+  const step = fc.record({
+    come: fc.array(fc.nat(200), { maxLength: 60 }),
+    go: fc.array(fc.nat(200), { maxLength: 60 }),
+  });
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 8 }), (steps) => {
+      const order = new EmailOrder(oldestFirst);
+      const naive = new Set<number>();
+      for (const { come, go } of steps) {
+        const removed = [...new Set(go)].filter((email) => naive.has(email));
+        const added = [...new Set(come)].filter((email) => !naive.has(email));
+        for (const email of removed) naive.delete(email);
+        for (const email of added) naive.add(email);
+        order.update(removed, added);
+        const wanted = [...naive].sort(oldestFirst).reverse();
+        expect([...order.newestFirst()]).toEqual(wanted);
+        expect(wanted.map((email) => order.placeOf(email))).toEqual([...wanted.keys()]);
+        expect(wanted.map((_email, place) => order.at(place))).toEqual(wanted);
+        for (const email of removed) if (!naive.has(email)) expect(order.placeOf(email)).toBe(-1);
+      }
+    }),
+    { numRuns: 200 },
+  );
+});
