@@ -1,6 +1,7 @@
+import { equalBytes } from "../crypto/index.ts";
 import { EngineError } from "../errors.ts";
 import type { EntryHead } from "./entry.ts";
-import { findHash, type KeptHashes, type NewHashes, NO_HASHES, shortHash } from "./entry-hashes.ts";
+import { EntryHashes, NO_HASHES } from "./entry-hashes.ts";
 import { ANY_ENTRY, END_CHECKPOINT, isEnd, type LogEnd, LogEnded, ReadingEnded } from "./log-end.ts";
 import {
   corrupt,
@@ -72,10 +73,7 @@ export class AppliedLog<State, Op, Outcome> {
   #isCutOff = false;
   #damage: EngineError | undefined;
   #lostCheckpoint: number | undefined;
-  /** Hashes of entries: those that a checkpoint keeps, up to `#keptTo`, and those since. */
-  #kept: KeptHashes = NO_HASHES;
-  #keptTo = 0;
-  #since: Uint8Array[] = [];
+  #hashes = new EntryHashes();
   #isUncompared = false;
 
   constructor(options: AppliedLogOptions<State, Op, Outcome>) {
@@ -131,9 +129,9 @@ export class AppliedLog<State, Op, Outcome> {
     return this.#isUncompared;
   }
 
-  /** Hashes of entries, for a checkpoint of now to keep. */
-  get hashes(): { readonly kept: KeptHashes; readonly added: NewHashes } {
-    return { kept: this.#kept, added: { after: this.#keptTo, hashes: [...this.#since] } };
+  /** Those of the entries that were applied. */
+  get hashes(): EntryHashes {
+    return this.#hashes;
   }
 
   /** Less was applied than the witness saw. */
@@ -252,10 +250,10 @@ export class AppliedLog<State, Op, Outcome> {
   async #compareWitness(): Promise<void> {
     const { entry, hash } = this.#witness ?? { entry: 0, hash: this.#hash };
     if (entry === 0 || entry > this.#head) return;
-    const isHead = entry === this.#head;
-    const known = isHead ? shortHash(this.#hash) : await findHash(this.#kept, entry, this.#options.pages);
-    if (!known) this.#isUncompared = true;
-    else if (!sameBytes(known, shortHash(hash))) this.#isRolledBack = true;
+    const isSame =
+      entry === this.#head ? equalBytes(hash, this.#hash) : await this.#hashes.had(entry, hash, this.#options.pages);
+    this.#isUncompared ||= isSame === undefined;
+    this.#isRolledBack ||= isSame === false;
   }
 
   /** The same log applied anew up to the same entry, from a checkpoint that this one has passed. */
@@ -276,14 +274,12 @@ export class AppliedLog<State, Op, Outcome> {
       other.apply(n, got.bytes);
       await breath(got.bytes.length);
     }
-    if (other.#head !== this.#head || !sameBytes(other.#hash, this.#hash))
+    if (other.#head !== this.#head || !equalBytes(other.#hash, this.#hash))
       throw new EngineError("corrupt", "a checkpoint is of another history");
     this.#state = other.#state;
     this.#checkpointed = other.#checkpointed;
     this.#tailBytes = other.#tailBytes;
-    this.#kept = other.#kept;
-    this.#keptTo = other.#keptTo;
-    this.#since = other.#since;
+    this.#hashes = other.#hashes;
   }
 
   async #loadState({ covers, body }: Manifest): Promise<State> {
@@ -305,9 +301,7 @@ export class AppliedLog<State, Op, Outcome> {
 
   #adopt({ covers, hash, writers, hashes }: Omit<Manifest, "body">, state: State): void {
     this.#state = state;
-    this.#kept = hashes;
-    this.#keptTo = covers;
-    this.#since = [];
+    this.#hashes = new EntryHashes(hashes, covers);
     this.#head = covers;
     this.#hash = hash;
     this.#checkpointed = covers;
@@ -340,7 +334,7 @@ export class AppliedLog<State, Op, Outcome> {
   /** Entry n, the next one, is an end. Throws {@link LogEnded} if it is believed. */
   meetEnd(n: number, bytes: Uint8Array): void {
     const end = this.#options.openEnd(bytes);
-    const follows = end && end.entry === n && (isZero(end.previous) || sameBytes(end.previous, this.#hash));
+    const follows = end && end.entry === n && (isZero(end.previous) || equalBytes(end.previous, this.#hash));
     this.#end(follows ? end : undefined);
   }
 
@@ -366,12 +360,9 @@ export class AppliedLog<State, Op, Outcome> {
   }
 
   /** Another process's checkpoint of entries up to `covers` is current; `tailBytes` of those that were applied. */
-  noteCheckpoint({ covers, hashes }: Pick<Manifest, "covers" | "hashes">, tailBytes: number = this.#tailBytes): void {
-    if (covers >= this.#keptTo) {
-      this.#since = this.#since.slice(covers - this.#keptTo);
-      this.#kept = hashes;
-      this.#keptTo = covers;
-    }
+  noteCheckpoint(manifest: Pick<Manifest, "covers" | "hashes">, tailBytes: number = this.#tailBytes): void {
+    const { covers } = manifest;
+    this.#hashes = this.#hashes.upon(manifest);
     if (covers <= this.#checkpointed) return;
     this.#checkpointed = covers;
     this.#tailBytes -= tailBytes;
@@ -424,7 +415,7 @@ export class AppliedLog<State, Op, Outcome> {
     head: EntryHead = this.log.openEntry(n, bytes).head,
     ops: readonly Op[] = head.ops.map((op) => this.decode(op.bytes)),
   ): Outcome[] {
-    if (!sameBytes(head.previous, this.#hash))
+    if (!equalBytes(head.previous, this.#hash))
       throw new EngineError("corrupt", `log entry ${n} does not follow its predecessor`);
     const outcomes: Outcome[] = [];
     const last = this.#writers.get(head.writer) ?? 0;
@@ -444,8 +435,8 @@ export class AppliedLog<State, Op, Outcome> {
     this.#head = n;
     this.#tailBytes += bytes.length;
     this.#hash = this.#options.sealer.hash(bytes);
-    this.#since.push(shortHash(this.#hash));
-    if (this.#witness?.entry === n && !sameBytes(this.#witness.hash, this.#hash)) this.#isRolledBack = true;
+    this.#hashes.add(this.#hash);
+    if (this.#witness?.entry === n && !equalBytes(this.#witness.hash, this.#hash)) this.#isRolledBack = true;
     return outcomes;
   }
 
@@ -462,8 +453,4 @@ function isCorrupt(error: unknown): error is EngineError {
 
 function isZero(bytes: Uint8Array): boolean {
   return bytes.every((byte) => byte === 0);
-}
-
-function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
-  return a.length === b.length && a.every((byte, at) => byte === b[at]);
 }

@@ -1,3 +1,4 @@
+import { equalBytes } from "../crypto/index.ts";
 import { EngineError } from "../errors.ts";
 import type { PageStore } from "./snapshots.ts";
 
@@ -23,14 +24,45 @@ export interface KeptHashes {
 export const NO_HASHES: KeptHashes = { firstPage: 0, pages: [], sparse: new Uint8Array(0) };
 
 /** Hashes of the entries after `after`, in order. */
-export interface NewHashes {
+interface NewHashes {
   readonly after: number;
   readonly hashes: readonly Uint8Array[];
 }
 
-/** The first bytes of a hash, as they are kept. */
-export function shortHash(hash: Uint8Array): Uint8Array {
-  return hash.slice(0, HASH_BYTES);
+/** What is known of the entries that were applied: what the newest checkpoint keeps, and the hashes since. */
+export class EntryHashes {
+  readonly #kept: KeptHashes;
+  readonly #after: number;
+  readonly #since: Uint8Array[];
+
+  /** Of a checkpoint that keeps `kept` and covers entries up to `after`. */
+  constructor(kept: KeptHashes = NO_HASHES, after = 0, since: Uint8Array[] = []) {
+    this.#kept = kept;
+    this.#after = after;
+    this.#since = since;
+  }
+
+  /** The next entry was applied. */
+  add(hash: Uint8Array): void {
+    this.#since.push(hash.slice(0, HASH_BYTES));
+  }
+
+  /** The same, over another checkpoint of this log that was passed. An older one is no gain. */
+  upon({ covers, hashes }: { readonly covers: number; readonly hashes: KeptHashes }): EntryHashes {
+    return covers < this.#after ? this : new EntryHashes(hashes, covers, this.#since.slice(covers - this.#after));
+  }
+
+  /** Whether entry `entry` had this hash; undefined if that is not known any more. Errors: `unavailable`. */
+  async had(entry: number, hash: Uint8Array, pages: PageStore): Promise<boolean | undefined> {
+    const known = entry > this.#after ? this.#since[entry - this.#after - 1] : await findHash(this.#kept, entry, pages);
+    return known && equalBytes(known, hash.slice(0, HASH_BYTES));
+  }
+
+  /** What a checkpoint of now writes: copied at once, written by what is returned. */
+  capture(): (pages: PageStore) => Promise<KeptHashes> {
+    const added = { after: this.#after, hashes: [...this.#since] };
+    return (pages) => keepHashes(this.#kept, added, pages);
+  }
 }
 
 /** Writes what a checkpoint keeps: `known`, which goes up to entry `added.after`, and what came since. Errors: those of

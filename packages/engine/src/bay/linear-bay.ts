@@ -4,7 +4,6 @@ import type { Ring, WatchOptions } from "../storage/object-store.ts";
 import { AppliedLog, type AppliedLogOptions, type Witness, WRITERS_KEPT } from "./applied-log.ts";
 import type { Bay } from "./bay.ts";
 import { type EntryHead, entryName } from "./entry.ts";
-import { keepHashes } from "./entry-hashes.ts";
 import { isEnd, ReadingEnded } from "./log-end.ts";
 import type { Created, LogObjects } from "./log-objects.ts";
 import type { Push, ReadEntry } from "./machine.ts";
@@ -219,26 +218,26 @@ export class LinearBay<State, Op, Outcome> implements Bay<State, Op, Outcome> {
    */
   async checkpoint(announce: (checkpoint: Written) => Promise<void>, thorough: Thorough = "changes"): Promise<void> {
     const { store, prefix, sealer, snapshots, pages } = this.#options;
-    const { capture, state, covers, hash, writers, hashes } = await this.#inTurn(async () => ({
+    const { capture, state, covers, hash, writers, keepHashes } = await this.#inTurn(async () => ({
       capture: snapshots.capture(this.state, this.position, thorough),
       state: this.state,
       covers: this.position,
       hash: this.#applied.hash,
       writers: [...this.#applied.writers],
-      hashes: this.#applied.hashes,
+      keepHashes: this.#applied.hashes.capture(),
     }));
     const tailBytes = this.tail.bytes;
     try {
       const body = await capture.write(pages);
-      const kept = await keepHashes(hashes.kept, hashes.added, pages);
-      const manifest = sealManifest(sealer, { covers, hash, writers, hashes: kept, body });
+      const hashes = await keepHashes(pages);
+      const manifest = sealManifest(sealer, { covers, hash, writers, hashes, body });
       const name = prefix + manifestName(covers);
       const put = await asStoreFailure(store.putIfAbsent(name, manifest, { priority: "bulk", essential: true }));
       if (put.outcome === "exists") throw new EngineError("conflict", "another process wrote this checkpoint");
       const { covers: emails, numbering, sweeps } = capture;
       await announce({ covers, manifest: sealer.hash(manifest), emails, numbering, sweeps });
       if (state === this.state) capture.commit(covers);
-      this.#applied.noteCheckpoint({ covers, hashes: kept }, tailBytes);
+      this.#applied.noteCheckpoint({ covers, hashes }, tailBytes);
     } catch (error) {
       capture.abandon();
       throw asEngineError(error);

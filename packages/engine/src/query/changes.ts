@@ -182,18 +182,14 @@ function emailChange(state: MailState, email: number, since: Point): Kind {
 /** All emails of these threads, each with its thread. */
 function* emailsOf(state: MailState, threads: ReadonlySet<string>): Generator<readonly [number, string]> {
   if (threads.size === 0) return;
-  const { threadHigh, threadLow } = state.emails.columns;
+  const { threadHigh } = state.emails.columns;
   // Most emails are of none: told by half of the id, without a text for each.
   const halves = new Set([...threads].map((id) => Number.parseInt(id.slice(0, 8), 16)));
   for (let email = 0; email < state.emails.rows; email++) {
     if (!halves.has(threadHigh.get(email))) continue;
-    const id = hex32(threadHigh.get(email)) + hex32(threadLow.get(email));
+    const id = hexText(state.threadOf(email));
     if (threads.has(id)) yield [email, id];
   }
-}
-
-function hex32(number: number): string {
-  return number.toString(16).padStart(8, "0");
 }
 
 /** The first `max` of the items that are to be told, in order. `end`: where one stands who was told all. */

@@ -87,12 +87,8 @@ class PagePlan {
     for (let row = this.state.rowFrom(first); row < this.emailRows; row++) {
       const number = numbers.get(row);
       if (number >= first + PAGE_EMAILS) return;
-      if (this.isHeld(number)) yield { row, at: number - first };
+      if (isInPages(this, number)) yield { row, at: number - first };
     }
-  }
-
-  isHeld(number: number): boolean {
-    return ((this.held[number >> 3]! >> (number & 7)) & 1) === 1;
   }
 
   isEmpty(page: number): boolean {

@@ -1,3 +1,4 @@
+import type { Breathe } from "../contents/digest.ts";
 import type { Schema, Table } from "../state/columns.ts";
 import type { Mailbox } from "../state/mailbox.ts";
 import { DEAD, MailState } from "../state/state.ts";
@@ -14,8 +15,6 @@ export const GONE_MAILBOXES_MAX = 1_000;
 
 /** Rows that are looked at in one turn: a few milliseconds. */
 const ROWS_AT_ONCE = 8192;
-
-export type Breathe = (() => Promise<void>) | undefined;
 
 /** What a state could do without. */
 export function hasDeadWeight(state: MailState, limits: ShrinkLimits = LIMITS): boolean {
@@ -67,8 +66,7 @@ export function shrink(
   const lasting = state.lastingNames.entries();
   const tail = [...state.tail];
   return async () => {
-    const turn = new Turn(breathe);
-    const lowest = await floorOf(copy.memberships, limits.removals, turn);
+    const lowest = await floorOf(copy.memberships, limits.removals, breathe);
     const goneFloor = floorOfMailboxes(mailboxes, limits.goneMailboxes);
     shrunk.floor = Math.max(shrunk.floor, lowest, goneFloor);
     const { columns } = copy.memberships;
@@ -79,13 +77,13 @@ export function shrink(
     const wanted = new Uint8Array(copy.emails.rows);
     const ordinals = new Set<number>();
     for (let row = 0; row < copy.memberships.rows; row++) {
-      if (turn.isOver()) await turn.next();
+      if (isTurnOver(row)) await breathe?.();
       if (!isKept(row)) continue;
       wanted[columns.email.get(row)] = 1;
       ordinals.add(columns.mailbox.get(row));
     }
     for (let row = 0; row < copy.emails.rows; row++) {
-      if (turn.isOver()) await turn.next();
+      if (isTurnOver(row)) await breathe?.();
       if (wanted[row] === 0) continue;
       if (row < tailStart) shrunk.tailStart++;
       else shrunk.tail.push(tail[row - tailStart]!);
@@ -103,9 +101,14 @@ export function shrink(
     }
 
     const rowOf = new Map<number, number>();
+    const numbers = keywords.map(() => -1);
+    const keywordsOf = (set: number): number => {
+      if (numbers[set] === -1) numbers[set] = shrunk.keywords.number(keywords[set]!);
+      return numbers[set]!;
+    };
     const lastingRows = new Set(lasting.map(([row]) => row));
     for (let row = 0; row < copy.memberships.rows; row++) {
-      if (turn.isOver()) await turn.next();
+      if (isTurnOver(row)) await breathe?.();
       if (!isKept(row)) continue;
       const isDead = (columns.flags.get(row) & DEAD) !== 0;
       const made = copyRow(copy.memberships, row, shrunk.memberships, isDead ? KEPT_OF_DEAD_MEMBERSHIP : undefined);
@@ -114,7 +117,7 @@ export function shrink(
       to.email.set(made, emailOf.get(columns.email.get(row))!);
       to.mailbox.set(made, ordinalOf.get(columns.mailbox.get(row))!);
       to.flags.set(made, isDead ? DEAD : columns.flags.get(row));
-      to.keywords.set(made, isDead ? 0 : shrunk.keywords.number(keywords[columns.keywords.get(row)]!));
+      to.keywords.set(made, isDead ? 0 : keywordsOf(columns.keywords.get(row)));
       if (lastingRows.has(row)) rowOf.set(row, made);
     }
     for (const [row, name] of lasting) {
@@ -123,6 +126,11 @@ export function shrink(
     }
     return shrunk;
   };
+}
+
+/** Others have their turn before this row is looked at. */
+function isTurnOver(row: number): boolean {
+  return row % ROWS_AT_ONCE === ROWS_AT_ONCE - 1;
 }
 
 /** What is kept of the dead: the rest is zero. `flags` and what points elsewhere are set by themselves. */
@@ -155,12 +163,12 @@ function copyMailbox(mailbox: Mailbox) {
 }
 
 /** The highest modseq of a removal that is one too many, 0 if none is: found by halves, so that nothing is sorted. */
-async function floorOf(memberships: MailState["memberships"], max: number, turn: Turn): Promise<number> {
+async function floorOf(memberships: MailState["memberships"], max: number, breathe: Breathe): Promise<number> {
   const { flags, modSeq } = memberships.columns;
   const removedAfter = async (floor: number): Promise<number> => {
     let count = 0;
     for (let row = 0; row < memberships.rows; row++) {
-      if (turn.isOver()) await turn.next();
+      if (isTurnOver(row)) await breathe?.();
       if ((flags.get(row) & DEAD) !== 0 && modSeq.get(row) > floor) count++;
     }
     return count;
@@ -181,23 +189,4 @@ async function floorOf(memberships: MailState["memberships"], max: number, turn:
 function floorOfMailboxes(mailboxes: readonly ReturnType<typeof copyMailbox>[], max: number): number {
   const gone = mailboxes.filter((mailbox) => mailbox.gone).map(({ propsModSeq }) => propsModSeq);
   return gone.length > max ? gone.sort((a, b) => b - a)[max]! : 0;
-}
-
-/** Work on rows, cut into turns. */
-class Turn {
-  readonly #breathe: Breathe;
-  #looked = 0;
-
-  constructor(breathe: Breathe) {
-    this.#breathe = breathe;
-  }
-
-  /** To be asked for each row. */
-  isOver(): boolean {
-    return ++this.#looked % ROWS_AT_ONCE === 0;
-  }
-
-  async next(): Promise<void> {
-    await this.#breathe?.();
-  }
 }

@@ -1,12 +1,13 @@
 import { encode } from "cborg";
 import { Fields } from "../../bay/fields.ts";
 import type { Capture, PageStore, Thorough } from "../../bay/snapshots.ts";
+import type { Breathe } from "../contents/digest.ts";
 import { CHUNK_ROWS, type Schema, type Table } from "../state/columns.ts";
 import { encodePages, type Pages, readFirstPages, readPages, readSecondPages } from "../state/pages.ts";
 import type { ReferenceIndex } from "../state/reference-index.ts";
 import { FIRST_EMAIL_COLUMNS, MailState, SECOND_EMAIL_COLUMNS } from "../state/state.ts";
 import { captureEmailPages, type EmailSource } from "./email-capture.ts";
-import { type Breathe, type ShrinkLimits, shrink } from "./shrink.ts";
+import { type ShrinkLimits, shrink } from "./shrink.ts";
 import { encodeState, loadFirstState, loadSecondState, loadState } from "./state-fields.ts";
 import { captureValues } from "./value-capture.ts";
 
