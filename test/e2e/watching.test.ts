@@ -46,7 +46,9 @@ test("what people and Postfix do is counted, and no user is named", async () => 
   await expect(connectImap(server.ports.imap!, DEMO.user, "wrong-password")).rejects.toThrow();
   const lmtp = await connectLmtp(server.ports.lmtp!);
   await deliver(lmtp, [DEMO.user], "Subject: x\r\n\r\nx\r\n");
-  await deliver(lmtp, ["nobody@example.org"], "Subject: x\r\n\r\nx\r\n").catch(() => undefined);
+  expect(await deliver(lmtp, ["nobody@example.org"], "Subject: x\r\n\r\nx\r\n")).toEqual([
+    expect.stringMatching(/^550 /),
+  ]);
   lmtp.end();
   const [, text] = await ask("/metrics");
   expect(await metric('restante_command_seconds_count{protocol="imap",command="SELECT",outcome="OK"}')).toBe(1);

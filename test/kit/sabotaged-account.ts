@@ -149,8 +149,8 @@ export async function look(
   } catch (error) {
     words.opening.push(foreseen(error));
   }
-  const old = await there.login(ADDRESS, FIRST, "").catch(() => undefined);
-  if (old) throw new Error("an old password opens");
+  const old = await there.login(ADDRESS, FIRST, "").catch(foreseen);
+  if (typeof old !== "string") throw new Error("an old password opens");
   await there.dispose();
   return { words, readable };
 }

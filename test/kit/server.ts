@@ -1,8 +1,14 @@
-import { type ChildProcess, type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
+import {
+  type ChildProcess,
+  type ChildProcessByStdio,
+  type ChildProcessWithoutNullStreams,
+  spawn,
+} from "node:child_process";
 import { once } from "node:events";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { Readable } from "node:stream";
 
 const MAIN = join(import.meta.dirname, "../../apps/cli/src/main.ts");
 const LATER = join(import.meta.dirname, "later.ts");
@@ -82,6 +88,14 @@ export async function startServer(
     stdio: ["ignore", "pipe", "pipe"],
     cwd: data,
   });
+  return untilReady(child, data);
+}
+
+/** Waits for what a server says when it is ready. Rejects if it ends before. */
+export async function untilReady(
+  child: ChildProcessByStdio<null, Readable, Readable>,
+  data: string,
+): Promise<RunningServer> {
   let out = "";
   let logs = "";
   child.stderr.on("data", (chunk: Buffer) => {
