@@ -1,6 +1,6 @@
-import { mkdir, readdir } from "node:fs/promises";
+import { readdir } from "node:fs/promises";
 import { type AccountSession, type SalvagedMail, type SalvageReport, salvage } from "@restante/engine";
-import type { Config } from "@restante/host";
+import { type Config, makeFolder } from "@restante/host";
 import { askSecret } from "./ask.ts";
 import { getUser, openContext, readPepper, withSession } from "./context.ts";
 import { EXIT, Exit } from "./exit.ts";
@@ -46,7 +46,7 @@ async function openTarget(text: string): Promise<MailTarget> {
   const place = parsePlace(text);
   const make = place && TARGETS[place.format];
   if (!make) throw new Exit(EXIT.usage, "a target is maildir:PATH, mbox:PATH or eml:PATH");
-  await mkdir(place.path, { recursive: true, mode: 0o700 });
+  await makeFolder(place.path);
   if ((await readdir(place.path)).length > 0) throw new Exit(EXIT.failed, `${place.path} is not empty`);
   return make(place.path);
 }

@@ -39,9 +39,9 @@ export async function trace(
   try {
     for (let shown = 0; Date.now() < untilMs && !stop.signal.aborted; ) {
       shown += await show(`${name}.log`, shown);
-      await sleep(Math.min(LOOK_MS, Math.max(0, untilMs - Date.now())), undefined, { signal: stop.signal }).catch(
-        () => undefined,
-      );
+      const waitMs = Math.min(LOOK_MS, Math.max(0, untilMs - Date.now()));
+      // A sleep fails by being ended alone, which the loop asks.
+      await sleep(waitMs, undefined, { signal: stop.signal }).catch(() => undefined);
     }
   } finally {
     await rm(name + REQUEST_ENDING, { force: true });
@@ -55,9 +55,14 @@ async function userOf(config: Config, address: string): Promise<string> {
   return (await getUser(context, address)).address;
 }
 
+/** Before the first line there is no file. */
+function absentIsNothing(error: NodeJS.ErrnoException): undefined {
+  if (error.code !== "ENOENT") throw error;
+}
+
 /** Shows what came after the first octets; resolves with how many that were. */
 async function show(file: string, from: number): Promise<number> {
-  const facts = await stat(file).catch(() => undefined);
+  const facts = await stat(file).catch(absentIsNothing);
   if (facts === undefined || facts.size <= from) return 0;
   const stream = createReadStream(file, { start: from, end: facts.size - 1 });
   stream.pipe(process.stdout, { end: false });

@@ -1,7 +1,6 @@
 import { appendFileSync, type FSWatcher, readdirSync, readFileSync, watch } from "node:fs";
-import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
-import type { Log } from "@restante/host";
+import { type Log, makeFolder } from "@restante/host";
 
 /** What stands in a request: whose dialogues are told, until when. */
 export interface TraceRequest {
@@ -47,9 +46,7 @@ export class Traces implements Disposable {
   }
 
   static async open(folder: string, now: () => number, log: Log): Promise<Traces> {
-    await mkdir(folder, { mode: 0o700 }).catch((error: NodeJS.ErrnoException) => {
-      if (error.code !== "EEXIST") throw error;
-    });
+    await makeFolder(folder);
     return new Traces(folder, now, log);
   }
 

@@ -1,7 +1,8 @@
 import { createReadStream, createWriteStream } from "node:fs";
-import { appendFile, mkdir, readdir, stat, utimes } from "node:fs/promises";
+import { appendFile, readdir, stat, utimes } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { pipeline } from "node:stream/promises";
+import { makeFolder } from "@restante/host";
 import { withCrlf } from "./line-ends.ts";
 import {
   fileNameOf,
@@ -106,7 +107,7 @@ export class EmlTarget implements MailTarget {
 
   async begin(path: string): Promise<void> {
     this.#folder = join(this.#root, ...path.split("/").map(fileNameOf));
-    await mkdir(this.#folder, { recursive: true, mode: 0o700 });
+    await makeFolder(this.#folder);
   }
 
   async write({ uid, received, flags, read }: TargetMail): Promise<void> {

@@ -1,7 +1,8 @@
 import { createReadStream, createWriteStream } from "node:fs";
-import { mkdir, readdir, rename, stat, utimes, writeFile } from "node:fs/promises";
+import { readdir, rename, stat, utimes, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { pipeline } from "node:stream/promises";
+import { makeFolder } from "@restante/host";
 import { decodeMailboxName, encodeMailboxName } from "@restante/imap";
 import { withCrlf } from "./line-ends.ts";
 import {
@@ -97,6 +98,7 @@ async function openFolder(
     for (const name of await readdir(join(folder, part)).catch(absentIsNone)) {
       const file = join(folder, part, name);
       if (name.startsWith(".")) continue;
+      // A dead link, or what this user may not look at: it is told below, whatever the reason.
       const found = await stat(file).catch(() => undefined);
       if (found?.isFile()) files.push(join(part, name));
       else problems.push(`${file} is no file that can be read; it is left out`);
@@ -135,7 +137,7 @@ export class MaildirTarget implements MailTarget {
 
   async begin(path: string, keywords: readonly string[]): Promise<void> {
     this.#folder = path === "INBOX" ? this.#root : join(this.#root, `.${path.split("/").map(levelTo).join(".")}`);
-    for (const part of ["cur", "new", "tmp"]) await mkdir(join(this.#folder, part), { recursive: true, mode: 0o700 });
+    for (const part of ["cur", "new", "tmp"]) await makeFolder(join(this.#folder, part));
     const own = keywords.filter((keyword) => letterFor(keyword) === undefined).slice(0, KEYWORDS_MAX);
     this.#letters = new Map(own.map((keyword, at) => [keyword, letterOf(at)]));
     if (own.length > 0)

@@ -1,7 +1,8 @@
 import { createReadStream, createWriteStream, type WriteStream } from "node:fs";
-import { mkdir, readdir, stat } from "node:fs/promises";
+import { readdir, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { pipeline } from "node:stream/promises";
+import { makeFolder } from "@restante/host";
 import { formatFromDate, parseFromDate } from "./from-line.ts";
 import { isAllCrlf, readLines, withCrlf } from "./line-ends.ts";
 import {
@@ -128,7 +129,7 @@ export class MboxTarget implements MailTarget {
     await this.#close();
     const levels = path.split("/").map(fileNameOf);
     const file = join(this.#root, ...levels.slice(0, -1).map((level) => `${level}.sbd`), levels.at(-1)!);
-    await mkdir(dirname(file), { recursive: true, mode: 0o700 });
+    await makeFolder(dirname(file));
     this.#file = createWriteStream(file, { flags: "wx", mode: 0o600 });
   }
 
