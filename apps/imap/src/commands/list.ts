@@ -120,7 +120,7 @@ interface Name {
 
 function* entries(
   session: Session,
-  { selection, returns, statusItems, patterns }: Listing,
+  { selection, returns, statusItems }: Listing,
   matches: (path: string) => boolean,
 ): Generator<string | undefined> {
   const { state } = session.mail;
@@ -142,7 +142,6 @@ function* entries(
   const below = selection.has("RECURSIVEMATCH") ? selectedBelow(names, matches) : undefined;
   const children = [...selection].filter((name) => name === "SUBSCRIBED" || name === "SPECIAL-USE");
   const childInfo = ` ("CHILDINFO" (${children.map((name) => `"${name}"`).join(" ")}))`;
-  if (patterns.every((pattern) => pattern === "")) return;
   for (const { path, mailbox, isSelected } of names) {
     const isTold = (isSelected || below?.unseen.has(path)) && matches(path);
     if (!isTold) {

@@ -253,6 +253,11 @@ test("a pattern matches what an expression of the same meaning does, and a long 
     { numRuns: 1000 },
   );
   expect(matcher([`*${"a".repeat(1_001)}`])("a".repeat(1_001))).toBe(false);
+  // Of several patterns together there are no more than of one.
+  expect(matcher(["*".repeat(10), "%".repeat(10)])("a")).toBe(true);
+  expect(() => matcher(["*".repeat(10), "%".repeat(11)])).toThrow(ImapSyntaxError);
+  expect(matcher(["a".repeat(500), "b".repeat(500)])("a")).toBe(false);
+  expect(() => matcher(["a".repeat(500), "b".repeat(501)])).toThrow(ImapSyntaxError);
   const many = matcher(["*a".repeat(20)]);
   for (let n = 0; n < 200; n++) expect(many(`${"a".repeat(1_000)}b`)).toBe(false);
 });
