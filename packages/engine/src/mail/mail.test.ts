@@ -394,6 +394,11 @@ async function run(place: Place, { bay, mail }: Writer, { kind, path, to, choice
       await mail.create(path);
       return;
     case "rename":
+      if (to.startsWith(`${path}/`)) {
+        const refused = { code: expect.stringMatching(/^(invalid|not-found|already-exists)$/) };
+        await expect(mail.rename(path, to)).rejects.toMatchObject(refused);
+        return;
+      }
       await mail.rename(path, to);
       return;
     case "delete":
