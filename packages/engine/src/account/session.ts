@@ -8,8 +8,17 @@ import type { Appended, Mail } from "../mail/mail.ts";
 import { type MailboxView, type Message, openView } from "../mail/mailbox-view.ts";
 import type { Mailbox } from "../mail/state/mailbox.ts";
 import type { MailState } from "../mail/state/state.ts";
+import {
+  type Changes,
+  emailChanges,
+  type MailboxListChanges,
+  mailboxListChanges,
+  type Point,
+  threadChanges,
+} from "../query/changes.ts";
 import type { Condition } from "../query/condition.ts";
 import { type Searched, search } from "../query/filter.ts";
+import type { Lists } from "../query/lists.ts";
 import type { EmailCounts } from "../query/mailbox-lists.ts";
 import type { Pace } from "../query/pace.ts";
 import { type EmailPage, type EmailQuery, queryEmails } from "../query/query-emails.ts";
@@ -215,6 +224,23 @@ export class AccountSession {
   async countEmails(path: string, { pace, signal }: SearchOptions): Promise<EmailCounts> {
     const lists = await this.#open.lists.mailboxes(pace, this.#untilEnd(signal));
     return lists.countsOf(this.getMailbox(path).ordinal);
+  }
+  /** The memberships of each email, and the emails of each thread: to be used before the next await. */
+  async lists({ pace, signal }: SearchOptions): Promise<Lists> {
+    return this.#open.lists.get(pace, this.#untilEnd(signal));
+  }
+  /** What changed since a point, up to `max` items: `query/changes.ts`. Undefined if the point lies too far back. */
+  emailChanges(since: Point, max?: number): Changes | undefined {
+    return emailChanges(this.#open.mail.state, since, max);
+  }
+  async threadChanges(since: Point, options: SearchOptions & { readonly max?: number }): Promise<Changes | undefined> {
+    return threadChanges(await this.lists(options), since, options.max);
+  }
+  async mailboxListChanges(
+    since: Point,
+    options: SearchOptions & { readonly max?: number },
+  ): Promise<MailboxListChanges | undefined> {
+    return mailboxListChanges(await this.lists(options), since, options.max);
   }
   #untilEnd(signal: AbortSignal | undefined): AbortSignal {
     return signal ? AbortSignal.any([signal, this.ended]) : this.ended;

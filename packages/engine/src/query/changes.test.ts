@@ -14,6 +14,7 @@ import { MailState } from "../mail/state/state.ts";
 import { captureSource, memoryPages } from "../testing/checkpoint-kit.ts";
 import { bareEmail } from "../testing/email-kit.ts";
 import { type Changes, emailChanges, mailboxListChanges, type Point, recordChanges, threadChanges } from "./changes.ts";
+import { Lists } from "./lists.ts";
 
 await ready;
 
@@ -162,10 +163,18 @@ const fresh: Record<string, (state: MailState) => Things> = {
     ),
 };
 
+/** Kept for as long as a state is, as an account keeps them. */
+const known = new WeakMap<MailState, Lists>();
+function listsOf(state: MailState): Lists {
+  const lists = known.get(state) ?? new Lists(state);
+  known.set(state, lists);
+  return lists;
+}
+
 const feeds: Record<string, (state: MailState, since: Point, max: number) => Changes | undefined> = {
   emails: emailChanges,
-  threads: threadChanges,
-  mailboxes: mailboxListChanges,
+  threads: (state, ...rest) => threadChanges(listsOf(state), ...rest),
+  mailboxes: (state, ...rest) => mailboxListChanges(listsOf(state), ...rest),
   records: (state, since, max) => recordChanges(state, "identity", since, max),
 };
 
@@ -279,9 +288,9 @@ test("a mailbox that was told on one page and goes before the next is told as go
   const world = new World();
   const start = { modSeq: world.state.modSeq };
   for (const path of ["M1", "M2", "M3"]) world.apply({ kind: "create", path, seconds: 1 });
-  const first = mailboxListChanges(world.state, start, 1)!;
+  const first = mailboxListChanges(listsOf(world.state), start, 1)!;
   const [told] = first.created;
   world.apply({ kind: "delete", mailbox: told as MailboxId });
-  const rest = mailboxListChanges(world.state, first.next)!;
+  const rest = mailboxListChanges(listsOf(world.state), first.next)!;
   expect([rest.created.length, rest.updated, rest.destroyed]).toEqual([2, [], [told]]);
 });
