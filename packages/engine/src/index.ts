@@ -83,6 +83,7 @@ export {
   parseThreadId,
 } from "./query/ids.ts";
 export type { Lists } from "./query/lists.ts";
+export type { QueryChanges, QueryChangesOptions } from "./query/live.ts";
 export type { EmailCounts } from "./query/mailbox-lists.ts";
 export type { Pace } from "./query/pace.ts";
 export type { EmailPage, EmailQuery, Page } from "./query/query-emails.ts";

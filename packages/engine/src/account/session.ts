@@ -19,6 +19,7 @@ import {
 import type { Condition } from "../query/condition.ts";
 import { type Searched, search } from "../query/filter.ts";
 import type { Lists } from "../query/lists.ts";
+import { type QueryChanges, type QueryChangesOptions, queryChanges } from "../query/live.ts";
 import type { EmailCounts } from "../query/mailbox-lists.ts";
 import type { Pace } from "../query/pace.ts";
 import { type EmailPage, type EmailQuery, queryEmails } from "../query/query-emails.ts";
@@ -219,6 +220,16 @@ export class AccountSession {
   async queryEmails(query: EmailQuery, { pace, signal }: SearchOptions): Promise<EmailPage> {
     const { contents, scans, lists } = this.#open;
     return queryEmails(query, lists, { contents, scans, pace, signal: this.#untilEnd(signal) });
+  }
+  /** How the result of a query changed since a point: `query/live.ts`. Ends with the session. Errors: `unavailable`,
+   * `corrupt`, `invalid`. */
+  async queryChanges(
+    query: Omit<EmailQuery, "page">,
+    since: Point,
+    { pace, signal, ...options }: SearchOptions & QueryChangesOptions,
+  ): Promise<QueryChanges | "too-old" | "too-many"> {
+    const { contents, scans, lists } = this.#open;
+    return queryChanges(query, since, lists, { contents, scans, pace, signal: this.#untilEnd(signal) }, options);
   }
   /** What a mailbox has of emails and threads. Errors: `not-found`. */
   async countEmails(path: string, { pace, signal }: SearchOptions): Promise<EmailCounts> {

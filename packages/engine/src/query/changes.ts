@@ -54,12 +54,11 @@ export function threadChanges(lists: Lists, since: Point, max: number = Number.P
   const { state } = lists;
   if (isTooOld(state, since)) return undefined;
   if (since.modSeq >= state.changed.thread && !since.within) return page([], since, state.changed.thread, max);
-  const { made, returned } = state.emails.columns;
-  const isKnown = (email: number): boolean => made.get(email) <= baseOf(since) && returned.get(email) === 0;
+  const { made } = state.emails.columns;
   const touched = new Map<number, number>();
   lists.update();
   for (const [email, modSeq] of changedEmails(state, since)) {
-    if (state.isShown(email) ? isKnown(email) : made.get(email) === 0) continue;
+    if (state.isShown(email) ? isKnown(state, email, since) : made.get(email) === 0) continue;
     const thread = lists.threadNumber(email);
     touched.set(thread, Math.max(touched.get(thread) ?? 0, modSeq));
   }
@@ -68,7 +67,7 @@ export function threadChanges(lists: Lists, since: Point, max: number = Number.P
     for (const email of lists.threadEmails.of(thread)) {
       if (made.get(email) > 0 && made.get(email) <= since.modSeq) wasThere = true;
       if (!state.isShown(email)) continue;
-      if (isKnown(email)) return "updated";
+      if (isKnown(state, email, since)) return "updated";
       isShown = true;
     }
     if (isShown) return "created";
@@ -163,12 +162,19 @@ function startOf({ modSeq, within }: Point): number {
   return within ? modSeq - 1 : modSeq;
 }
 
-function isTooOld({ floor }: MailState, { modSeq, within }: Point): boolean {
+/** Whether what changed since can be told no more. */
+export function isTooOld({ floor }: MailState, { modSeq, within }: Point): boolean {
   return within ? modSeq <= floor && floor > 0 : modSeq < floor;
 }
 
+/** Whether an email that is shown was surely shown to a follower, and not hidden since. */
+export function isKnown(state: MailState, email: number, since: Point): boolean {
+  const { made, returned } = state.emails.columns;
+  return made.get(email) <= baseOf(since) && returned.get(email) === 0;
+}
+
 /** Emails of which a membership was stamped, each with the highest stamp. */
-function changedEmails(state: MailState, since: Point): Map<number, number> {
+export function changedEmails(state: MailState, since: Point): Map<number, number> {
   const { email, modSeq } = state.memberships.columns;
   const changed = new Map<number, number>();
   for (const row of changedRows(state, startOf(since))) {
@@ -179,9 +185,8 @@ function changedEmails(state: MailState, since: Point): Map<number, number> {
 }
 
 function emailChange(state: MailState, email: number, since: Point): Kind {
-  const { made, returned } = state.emails.columns;
-  const madeAt = made.get(email);
-  if (state.isShown(email)) return madeAt > baseOf(since) || returned.get(email) === 1 ? "created" : "updated";
+  if (state.isShown(email)) return isKnown(state, email, since) ? "updated" : "created";
+  const madeAt = state.emails.columns.made.get(email);
   return madeAt > 0 && madeAt <= since.modSeq ? "destroyed" : undefined;
 }
 
