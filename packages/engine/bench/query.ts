@@ -2,6 +2,7 @@
 
 import { openView } from "../src/mail/mailbox-view.ts";
 import { search } from "../src/query/filter.ts";
+import { queryChanges } from "../src/query/live.ts";
 import { type EmailQuery, queryEmails } from "../src/query/query-emails.ts";
 import { MemoryPlace } from "../src/storage/memory.ts";
 import { clock, makeAccount, open, stream } from "../src/testing/account-kit.ts";
@@ -52,7 +53,7 @@ const { contents, scans, lists, mail } = account;
 const tools = { contents, scans, pace };
 const inbox = mail.getMailbox("INBOX");
 const inInbox = { kind: "mailbox", mailbox: inbox.id } as const;
-const view = () => openView(mail, "INBOX", { readOnly: true });
+const view = () => openView(mail, "INBOX", { readOnly: false });
 const page = (query: Omit<EmailQuery, "condition"> & Partial<EmailQuery>) => () =>
   queryEmails({ condition: inInbox, page: { limit: 50 }, ...query }, lists, tools);
 
@@ -78,4 +79,12 @@ await measure(
   }),
   5,
 );
+// What a client asks for after one flag changed.
+const since = { modSeq: mail.state.changed.email };
+await view().setFlags([messages >> 1], { mode: "add", flags: ["\\Answered"] });
+const changes = (query: Omit<EmailQuery, "condition"> & Partial<EmailQuery>) => () =>
+  queryChanges({ condition: inInbox, ...query }, since, lists, tools);
+await measure("changes", changes({}));
+await measure("changes, collapsed", changes({ collapseThreads: true }));
+await measure("changes of hasKeyword", changes({ condition: { kind: "keyword", keyword: "work" } }));
 await account.dispose();

@@ -60,6 +60,16 @@ export type { Copied } from "./mail/mail.ts";
 export { MailboxView, type Message, type ViewChanges } from "./mail/mailbox-view.ts";
 export type { FlagChange } from "./mail/ops/op.ts";
 export type { Mailbox } from "./mail/state/mailbox.ts";
+export {
+  type Changes,
+  emailChanges,
+  type MailboxListChanges,
+  mailboxListChanges,
+  mailboxListPoint,
+  type Point,
+  recordChanges,
+  threadChanges,
+} from "./query/changes.ts";
 export type { Condition, DateCondition, UidRange } from "./query/condition.ts";
 export type { Searched } from "./query/filter.ts";
 export {
@@ -72,6 +82,8 @@ export {
   parseMailboxId,
   parseThreadId,
 } from "./query/ids.ts";
+export type { Lists } from "./query/lists.ts";
+export type { QueryChanges, QueryChangesOptions } from "./query/live.ts";
 export type { EmailCounts } from "./query/mailbox-lists.ts";
 export type { Pace } from "./query/pace.ts";
 export type { EmailPage, EmailQuery, Page } from "./query/query-emails.ts";

@@ -8,8 +8,18 @@ import type { Appended, Mail } from "../mail/mail.ts";
 import { type MailboxView, type Message, openView } from "../mail/mailbox-view.ts";
 import type { Mailbox } from "../mail/state/mailbox.ts";
 import type { MailState } from "../mail/state/state.ts";
+import {
+  type Changes,
+  emailChanges,
+  type MailboxListChanges,
+  mailboxListChanges,
+  type Point,
+  threadChanges,
+} from "../query/changes.ts";
 import type { Condition } from "../query/condition.ts";
 import { type Searched, search } from "../query/filter.ts";
+import type { Lists } from "../query/lists.ts";
+import { type QueryChanges, type QueryChangesOptions, queryChanges } from "../query/live.ts";
 import type { EmailCounts } from "../query/mailbox-lists.ts";
 import type { Pace } from "../query/pace.ts";
 import { type EmailPage, type EmailQuery, queryEmails } from "../query/query-emails.ts";
@@ -211,10 +221,37 @@ export class AccountSession {
     const { contents, scans, lists } = this.#open;
     return queryEmails(query, lists, { contents, scans, pace, signal: this.#untilEnd(signal) });
   }
+  /** How the result of a query changed since a point: `query/live.ts`. Ends with the session. Errors: `unavailable`,
+   * `corrupt`, `invalid`. */
+  async queryChanges(
+    query: Omit<EmailQuery, "page">,
+    since: Point,
+    { pace, signal, ...options }: SearchOptions & QueryChangesOptions,
+  ): Promise<QueryChanges | "too-old" | "too-many"> {
+    const { contents, scans, lists } = this.#open;
+    return queryChanges(query, since, lists, { contents, scans, pace, signal: this.#untilEnd(signal) }, options);
+  }
   /** What a mailbox has of emails and threads. Errors: `not-found`. */
   async countEmails(path: string, { pace, signal }: SearchOptions): Promise<EmailCounts> {
     const lists = await this.#open.lists.mailboxes(pace, this.#untilEnd(signal));
     return lists.countsOf(this.getMailbox(path).ordinal);
+  }
+  /** The memberships of each email, and the emails of each thread: to be used before the next await. */
+  async lists({ pace, signal }: SearchOptions): Promise<Lists> {
+    return this.#open.lists.get(pace, this.#untilEnd(signal));
+  }
+  /** What changed since a point, up to `max` items: `query/changes.ts`. Undefined if the point lies too far back. */
+  emailChanges(since: Point, max?: number): Changes | undefined {
+    return emailChanges(this.#open.mail.state, since, max);
+  }
+  async threadChanges(since: Point, options: SearchOptions & { readonly max?: number }): Promise<Changes | undefined> {
+    return threadChanges(await this.lists(options), since, options.max);
+  }
+  async mailboxListChanges(
+    since: Point,
+    options: SearchOptions & { readonly max?: number },
+  ): Promise<MailboxListChanges | undefined> {
+    return mailboxListChanges(await this.lists(options), since, options.max);
   }
   #untilEnd(signal: AbortSignal | undefined): AbortSignal {
     return signal ? AbortSignal.any([signal, this.ended]) : this.ended;

@@ -404,6 +404,7 @@ test("queries are what a walk over plain objects finds, after whatever was done"
             ids: result.slice(at, limit === undefined ? undefined : at + limit),
             position: at,
             total: result.length,
+            at: { modSeq: account.mail.state.changed.email },
           });
         }
         const isUnread = (seen: Seen): boolean => !keywordOf(seen, "\\Seen") && !keywordOf(seen, "\\Draft");
