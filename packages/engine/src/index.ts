@@ -9,6 +9,7 @@ export { type Deliverer, Dropbox } from "./account/delivery/dropbox.ts";
 export { APPEND_BYTES_MAX, APPEND_EMAILS_MAX, type Prepared } from "./account/delivery/message-writer.ts";
 export { Handover, Unsettled } from "./account/delivery/unsettled.ts";
 export { type SeenRecords, trustRecord, VouchedUsers } from "./account/delivery/vouched-users.ts";
+export type { EmailEdit } from "./account/edit-emails.ts";
 export {
   type AppPassword,
   addAppPassword,
@@ -25,7 +26,7 @@ export { moveAccount } from "./account/moving/move-account.ts";
 export type { LogEvent, Platform, WitnessKeeper } from "./account/platform.ts";
 export { AccountSession, type SearchOptions } from "./account/session.ts";
 export { Accounts, type AccountsOptions } from "./account/sign-in/accounts.ts";
-export type { Attendant } from "./account/sign-in/attendances.ts";
+export type { Attendant, News } from "./account/sign-in/attendances.ts";
 export { DirectoryLogin } from "./account/sign-in/directory-login.ts";
 export {
   type RequestCredential,
@@ -58,8 +59,11 @@ export type { Body } from "./mail/contents/contents.ts";
 export type { Summary } from "./mail/contents/summary.ts";
 export type { Copied } from "./mail/mail.ts";
 export { MailboxView, type Message, type ViewChanges } from "./mail/mailbox-view.ts";
-export type { FlagChange } from "./mail/ops/op.ts";
+export type { MailboxId } from "./mail/ops/names.ts";
+export type { FlagChange, FolderStep, SpecialUse, StateClaim } from "./mail/ops/op.ts";
+export type { Outcome } from "./mail/ops/outcome.ts";
 export type { Mailbox } from "./mail/state/mailbox.ts";
+export type { MailState } from "./mail/state/state.ts";
 export {
   type Changes,
   emailChanges,

@@ -78,7 +78,8 @@ async function checkNames(text: string, pace: Pace): Promise<void> {
         const raw = text.slice(at, end + 1);
         if (HALF.test(raw) && !(JSON.parse(raw) as string).isWellFormed())
           throw new RequestError("notJSON", "A string has half a character");
-        if (level?.isObject && level.isName) addName(level, raw.includes("\\") ? (JSON.parse(raw) as string) : raw.slice(1, -1));
+        if (level?.isObject && level.isName)
+          addName(level, raw.includes("\\") ? (JSON.parse(raw) as string) : raw.slice(1, -1));
         at = end;
         break;
       }

@@ -1,7 +1,7 @@
 import type { AccountSession, Pace } from "@restante/engine";
 import { MethodError } from "./errors.ts";
 import { OBJECTS_MAX } from "./limits.ts";
-import { type ArgumentTable, type Arguments, readArguments } from "./types.ts";
+import { type Arguments, type ArgumentTable, readArguments } from "./types.ts";
 
 /** What a method works with. */
 export interface Context {

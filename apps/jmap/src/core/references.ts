@@ -25,7 +25,7 @@ export function resolveReferences(
     }
     const plain = name.slice(1);
     if (Object.hasOwn(given, plain)) throw invalidArguments("an argument is given both itself and by a reference");
-    const value = valueOf(given[name], answered, budget);
+    const value = valueBehind(given[name], answered, budget);
     weigh(value, budget);
     resolved[plain] = value;
   }
@@ -41,7 +41,7 @@ function unresolved(): MethodError {
   return new MethodError("invalidResultReference");
 }
 
-function valueOf(reference: unknown, answered: readonly Answered[], budget: Budget): unknown {
+function valueBehind(reference: unknown, answered: readonly Answered[], budget: Budget): unknown {
   if (typeof reference !== "object" || reference === null) throw unresolved();
   const { resultOf, name, path } = reference as Readonly<Record<string, unknown>>;
   if (typeof resultOf !== "string" || typeof name !== "string" || typeof path !== "string") throw unresolved();

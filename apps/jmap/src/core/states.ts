@@ -1,4 +1,4 @@
-import { mailboxListPoint, type MailState, type Point } from "@restante/engine";
+import { type MailState, mailboxListPoint, type Point } from "@restante/engine";
 import { MethodError } from "./errors.ts";
 
 /** The types that have a state of their own: RFC 8621 §1.5. */

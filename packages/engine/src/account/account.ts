@@ -22,6 +22,7 @@ import { removeExpiredTokens, type SlotAccess } from "./keys/tokens.ts";
 import { keepWitness, type MailLog, type OpenLog, openWitnessed } from "./open-log.ts";
 import type { Platform } from "./platform.ts";
 import { accountPrefix } from "./sign-in/users.ts";
+import { Uploads } from "./uploads.ts";
 
 /** How long an answer waits for what was delivered before it. */
 const TAKE_IN_WAIT_MS = 2000;
@@ -57,6 +58,7 @@ export class Account {
   readonly scans: Scans = new Scans();
   readonly lists: CurrentLists = new CurrentLists(() => this.mail.state);
   readonly upkeep: Upkeep;
+  readonly uploads: Uploads;
   /** Of its objects in the store. */
   readonly prefix: string;
   readonly #bay: MailLog;
@@ -95,6 +97,7 @@ export class Account {
     const messages = new MessageWriter({ bay, mail, contents, threads, store, prefix, platform, ring });
     const notices = new Notices({ mail, messages, platform });
     this.#messages = messages;
+    this.uploads = new Uploads({ store, prefix, platform, ring, state: () => bay.state });
     this.#notices = notices;
     this.#takeIn = new TakeIn({ bay, mail, threads, messages, notices, store, prefix, platform, ring });
     this.upkeep = new Upkeep(bay, store, prefix, platform, async () => {

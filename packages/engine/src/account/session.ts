@@ -4,8 +4,10 @@ import type { TokenTerms } from "../crypto/index.ts";
 import { EngineError } from "../errors.ts";
 import type { Body, Contents } from "../mail/contents/contents.ts";
 import type { Summary } from "../mail/contents/summary.ts";
-import type { Appended, Mail } from "../mail/mail.ts";
+import type { Appended, FoldersAuthor, Mail } from "../mail/mail.ts";
 import { type MailboxView, type Message, openView } from "../mail/mailbox-view.ts";
+import type { StateClaim } from "../mail/ops/op.ts";
+import type { Outcome } from "../mail/ops/outcome.ts";
 import type { Mailbox } from "../mail/state/mailbox.ts";
 import type { MailState } from "../mail/state/state.ts";
 import {
@@ -26,6 +28,7 @@ import { type EmailPage, type EmailQuery, queryEmails } from "../query/query-ema
 import type { Account } from "./account.ts";
 import type { RepairReport } from "./care/repair.ts";
 import type { Arrival, Prepared } from "./delivery/message-writer.ts";
+import { type EmailEdit, editEmails } from "./edit-emails.ts";
 import { isStillListed } from "./keys/slots.ts";
 import { addToken, endToken, type NewToken, readTokens, type TokenEntry, tokenSlotName } from "./keys/tokens.ts";
 
@@ -235,6 +238,36 @@ export class AccountSession {
   async countEmails(path: string, { pace, signal }: SearchOptions): Promise<EmailCounts> {
     const lists = await this.#open.lists.mailboxes(pace, this.#untilEnd(signal));
     return lists.countsOf(this.getMailbox(path).ordinal);
+  }
+  /** The same of every mailbox that is asked for: to be used before the next await. */
+  async mailboxCounts({ pace, signal }: SearchOptions): Promise<(mailbox: Mailbox) => EmailCounts> {
+    const lists = await this.#open.lists.mailboxes(pace, this.#untilEnd(signal));
+    return ({ ordinal }) => lists.countsOf(ordinal);
+  }
+  /** Edits whole emails by one op: `account/edit-emails.ts`. Resolves with what became of each, in order: undefined if it was
+   * done. Errors: `conflict` where `ifState` doesn't hold, `unavailable`, `invalid`. */
+  async editEmails(
+    edits: readonly EmailEdit[],
+    options: SearchOptions,
+    ifState?: StateClaim,
+  ): Promise<readonly (EngineError | undefined)[]> {
+    return editEmails(this.#mail, () => this.lists(options), edits, ifState);
+  }
+  /** Mailboxes made, changed and destroyed by one op: `Mail.changeFolders`. */
+  async changeFolders(author: FoldersAuthor): Promise<Outcome> {
+    return this.#mail.changeFolders(author);
+  }
+  /** Stores octets that nothing names yet, for some hours: `account/uploads.ts`. Errors: `over-quota`, `unavailable`. */
+  async upload(source: AsyncIterable<Uint8Array>): Promise<{ readonly id: Uint8Array; readonly size: number }> {
+    return this.#open.uploads.write(source);
+  }
+  /** The octets of an email, or of an upload, by its 16 bytes; undefined if there is none. Errors: `unavailable`, `corrupt`. */
+  async openBlob(id: Uint8Array): Promise<Body | undefined> {
+    const { contents, uploads } = this.#open;
+    const { state } = this;
+    const email = state.findEmail(id);
+    if (email === undefined) return uploads.open(id);
+    return state.isHeld(email) ? contents.openEmail(state, email) : undefined;
   }
   /** The memberships of each email, and the emails of each thread: to be used before the next await. */
   async lists({ pace, signal }: SearchOptions): Promise<Lists> {
