@@ -1,10 +1,10 @@
 import type { AccountSession } from "@restante/engine";
+import { BLOB_CAPABILITY } from "./blob/limits.ts";
 import { BLOB, CORE, MAIL, WEB_SOCKET } from "./core/capabilities.ts";
 import { COLLATIONS } from "./core/filter.ts";
 import { CALLS_MAX, OBJECTS_MAX, REQUEST_BYTES_MAX, UPLOAD_BYTES_MAX } from "./core/limits.ts";
 import { SORT_PROPERTIES } from "./email/query.ts";
 import { DEPTH_MAX, NAME_BYTES_MAX } from "./mailbox/set.ts";
-import { BLOB_CAPABILITY } from "./blob/limits.ts";
 
 /** What the door lets one account do at once. */
 export interface AtOnce {
@@ -21,7 +21,11 @@ export function accountIdOf({ account }: Pick<AccountSession, "account">): strin
  * The session object: RFC 8620 §2. `origin` is what every URL begins with, `https://host`. `state` tells of everything that is
  * not the account's mail.
  */
-export function sessionObject(session: AccountSession, origin: string, atOnce: AtOnce): Readonly<Record<string, unknown>> {
+export function sessionObject(
+  session: AccountSession,
+  origin: string,
+  atOnce: AtOnce,
+): Readonly<Record<string, unknown>> {
   const accountId = accountIdOf(session);
   const url = `${origin}/jmap`;
   const object = {

@@ -6,7 +6,13 @@ export { acceptHistory } from "./account/care/history.ts";
 export { DAMAGED } from "./account/care/repair.ts";
 export { type SalvagedMail, type SalvageReport, salvage } from "./account/care/salvage.ts";
 export { type Deliverer, Dropbox } from "./account/delivery/dropbox.ts";
-export { APPEND_BYTES_MAX, APPEND_EMAILS_MAX, type Prepared } from "./account/delivery/message-writer.ts";
+export {
+  type AddedMessage,
+  type Addition,
+  APPEND_BYTES_MAX,
+  APPEND_EMAILS_MAX,
+  type Prepared,
+} from "./account/delivery/message-writer.ts";
 export { Handover, Unsettled } from "./account/delivery/unsettled.ts";
 export { type SeenRecords, trustRecord, VouchedUsers } from "./account/delivery/vouched-users.ts";
 export type { EmailEdit } from "./account/edit-emails.ts";
@@ -56,7 +62,7 @@ export {
 } from "./crypto/index.ts";
 export { EngineError, type EngineErrorCode } from "./errors.ts";
 export type { Body } from "./mail/contents/contents.ts";
-export type { Summary } from "./mail/contents/summary.ts";
+export { previewOf, type Summary } from "./mail/contents/summary.ts";
 export type { Copied } from "./mail/mail.ts";
 export { MailboxView, type Message, type ViewChanges } from "./mail/mailbox-view.ts";
 export type { MailboxId } from "./mail/ops/names.ts";
@@ -76,6 +82,7 @@ export {
 } from "./query/changes.ts";
 export type { Condition, DateCondition, UidRange } from "./query/condition.ts";
 export type { Searched } from "./query/filter.ts";
+export { ForwardReader } from "./query/forward-reader.ts";
 export {
   formatBlobId,
   formatEmailId,
@@ -91,6 +98,7 @@ export type { QueryChanges, QueryChangesOptions } from "./query/live.ts";
 export type { EmailCounts } from "./query/mailbox-lists.ts";
 export type { Pace } from "./query/pace.ts";
 export type { EmailPage, EmailQuery, Page } from "./query/query-emails.ts";
+export type { ShownEmail } from "./query/shown-email.ts";
 export type { SortKey, SortProperty } from "./query/sort.ts";
 export { readAhead } from "./read-ahead.ts";
 export { type ObjectStore, StoreError, type StoreErrorCode } from "./storage/object-store.ts";

@@ -3,9 +3,9 @@ export const BLOB_BYTES_MAX: number = 50 * 2 ** 20;
 export const DATA_SOURCES_MAX = 64;
 
 /** What the session object tells of blobs: RFC 9404 §3.1. */
-export const BLOB_CAPABILITY = {
+export const BLOB_CAPABILITY: Readonly<Record<string, unknown>> = {
   maxSizeBlobSet: BLOB_BYTES_MAX,
   maxDataSources: DATA_SOURCES_MAX,
   supportedTypeNames: ["Email", "Mailbox", "Thread"],
   supportedDigestAlgorithms: ["sha", "sha-256"],
-} as const;
+};

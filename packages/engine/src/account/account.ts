@@ -15,7 +15,13 @@ import type { ObjectStore } from "../storage/object-store.ts";
 import { fillSummaries } from "./care/fill-summaries.ts";
 import { type RepairReport, repairAccount } from "./care/repair.ts";
 import { Upkeep } from "./care/upkeep.ts";
-import { type Arrival, MessageWriter, type Prepared } from "./delivery/message-writer.ts";
+import {
+  type AddedMessage,
+  type Addition,
+  type Arrival,
+  MessageWriter,
+  type Prepared,
+} from "./delivery/message-writer.ts";
 import { Notices } from "./delivery/notices.ts";
 import { TakeIn } from "./delivery/take-in.ts";
 import { removeExpiredTokens, type SlotAccess } from "./keys/tokens.ts";
@@ -324,6 +330,11 @@ export class Account {
   /** Appends several by one op: an import. */
   appendMany(path: string, prepared: readonly Prepared[]): Promise<Appended> {
     return this.#messages.appendMany(path, prepared);
+  }
+
+  /** Puts prepared messages into their mailboxes, by one op. */
+  addMany(additions: readonly Addition[]): Promise<(AddedMessage | undefined)[]> {
+    return this.#messages.addMany(additions);
   }
 
   /** The first uid of `mailbox` that no session was told to be \Recent, which a session that may write claims:

@@ -25,9 +25,10 @@ import { type QueryChanges, type QueryChangesOptions, queryChanges } from "../qu
 import type { EmailCounts } from "../query/mailbox-lists.ts";
 import type { Pace } from "../query/pace.ts";
 import { type EmailPage, type EmailQuery, queryEmails } from "../query/query-emails.ts";
+import { findShown, type ShownEmail } from "../query/shown-email.ts";
 import type { Account } from "./account.ts";
 import type { RepairReport } from "./care/repair.ts";
-import type { Arrival, Prepared } from "./delivery/message-writer.ts";
+import type { AddedMessage, Addition, Arrival, Prepared } from "./delivery/message-writer.ts";
 import { type EmailEdit, editEmails } from "./edit-emails.ts";
 import { isStillListed } from "./keys/slots.ts";
 import { addToken, endToken, type NewToken, readTokens, type TokenEntry, tokenSlotName } from "./keys/tokens.ts";
@@ -203,8 +204,16 @@ export class AccountSession {
   async appendMany(path: string, prepared: readonly Prepared[]): Promise<Appended> {
     return this.#open.appendMany(path, prepared);
   }
+  /** Puts prepared messages into their mailboxes, each into one or several, by one op: `MessageWriter.addMany`. */
+  async addMany(additions: readonly Addition[]): Promise<readonly (AddedMessage | undefined)[]> {
+    return this.#open.addMany(additions);
+  }
   async readSummaries(messages: readonly Message[]): Promise<Summary[]> {
     return this.#contents.readSummaries(messages);
+  }
+  /** The same, all of the present format: what came with an older one is made of its body. Errors: `unavailable`. */
+  async readFullSummaries(messages: readonly Message[]): Promise<Summary[]> {
+    return this.#contents.readFullSummaries(messages);
   }
   async readHeaders(messages: readonly Message[]): Promise<HeaderBlock[]> {
     return this.#contents.readHeaders(messages);
@@ -233,6 +242,14 @@ export class AccountSession {
   ): Promise<QueryChanges | "too-old" | "too-many"> {
     const { contents, scans, lists } = this.#open;
     return queryChanges(query, since, lists, { contents, scans, pace, signal: this.#untilEnd(signal) }, options);
+  }
+  /** The emails with these ids, in order, and where they are shown; undefined for one that is not. Ends with the session. */
+  async findEmails(
+    ids: readonly Uint8Array[],
+    { pace, signal }: SearchOptions,
+  ): Promise<readonly (ShownEmail | undefined)[]> {
+    const lists = await this.#open.lists.get(pace, this.#untilEnd(signal));
+    return ids.map((id) => findShown(lists, id));
   }
   /** What a mailbox has of emails and threads. Errors: `not-found`. */
   async countEmails(path: string, { pace, signal }: SearchOptions): Promise<EmailCounts> {

@@ -1,7 +1,7 @@
 import { entryName } from "../../bay/entry.ts";
 import { asStoreFailure } from "../../bay/store-failure.ts";
-import type { ObjectStore } from "../../storage/object-store.ts";
 import type { MailState } from "../../mail/state/state.ts";
+import type { ObjectStore } from "../../storage/object-store.ts";
 import type { Account } from "../account.ts";
 import { generationOf, isStillListed } from "../keys/slots.ts";
 import type { Platform } from "../platform.ts";
