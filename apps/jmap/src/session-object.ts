@@ -6,6 +6,9 @@ import { CALLS_MAX, OBJECTS_MAX, REQUEST_BYTES_MAX, UPLOAD_BYTES_MAX } from "./c
 import { SORT_PROPERTIES } from "./email/query.ts";
 import { DEPTH_MAX, NAME_BYTES_MAX } from "./mailbox/set.ts";
 
+/** What `using` may name. */
+export const CAPABILITIES: ReadonlySet<string> = new Set([CORE, MAIL, BLOB, WEB_SOCKET]);
+
 /** What the door lets one account do at once. */
 export interface AtOnce {
   readonly requests: number;

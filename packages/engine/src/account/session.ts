@@ -268,6 +268,7 @@ export class AccountSession {
     options: SearchOptions,
     ifState?: StateClaim,
   ): Promise<readonly (EngineError | undefined)[]> {
+    this.#check();
     return editEmails(this.#mail, () => this.lists(options), edits, ifState);
   }
   /** Mailboxes made, changed and destroyed by one op: `Mail.changeFolders`. */

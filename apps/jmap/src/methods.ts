@@ -1,0 +1,29 @@
+import { CORE } from "./core/capabilities.ts";
+import type { Method } from "./core/method.ts";
+import { emailChanges, emailQuery, emailQueryChanges } from "./email/query.ts";
+import { mailboxChanges, mailboxGet } from "./mailbox/get.ts";
+import { mailboxQuery, mailboxQueryChanges } from "./mailbox/query.ts";
+import { mailboxSet } from "./mailbox/set.ts";
+import { threadChanges, threadGet } from "./thread/thread.ts";
+
+/** RFC 8620 §4: what it is given. */
+const echo: Method = { name: "Core/echo", capability: CORE, table: {}, call: async (given) => ({ result: given }) };
+
+/** Every method that this server has. */
+export const METHODS: readonly Method[] = [
+  echo,
+  mailboxGet,
+  mailboxChanges,
+  mailboxQuery,
+  mailboxQueryChanges,
+  mailboxSet,
+  threadGet,
+  threadChanges,
+  emailChanges,
+  emailQuery,
+  emailQueryChanges,
+];
+
+export function methodsByName(methods: readonly Method[]): ReadonlyMap<string, Method> {
+  return new Map(methods.map((method) => [method.name, method]));
+}

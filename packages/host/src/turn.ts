@@ -1,0 +1,32 @@
+/** Milliseconds of one round of the event loop that long work may take, whoever does it. */
+export const TURN_MS = 8;
+
+/**
+ * Long work in steps: all connections share one thread, and one round of its event loop has {@link TURN_MS} for
+ * whoever works in it, however many they are. Who comes to a step's end when that is over waits, and of those who wait
+ * one goes on each round, in the order in which they came.
+ */
+const waiting: (() => void)[] = [];
+let roundBegan: number | undefined;
+
+/** Whether it is time for the others: {@link takeTurn} would wait. For those whose steps are shorter than a promise. */
+export function isTurnOver(): boolean {
+  if (roundBegan === undefined) beginRound();
+  return performance.now() - roundBegan! >= TURN_MS;
+}
+
+/** Between two steps: resolves at once, or when the others have had their turn. */
+export async function takeTurn(): Promise<void> {
+  if (isTurnOver()) await new Promise<void>((resolve) => waiting.push(resolve));
+}
+
+function beginRound(): void {
+  roundBegan = performance.now();
+  setImmediate(() => {
+    roundBegan = undefined;
+    const goOn = waiting.shift();
+    if (!goOn) return;
+    beginRound();
+    goOn();
+  });
+}
