@@ -1,6 +1,8 @@
+import { blobCopy, blobGet, blobLookup, blobUpload } from "./blob/methods.ts";
 import { CORE } from "./core/capabilities.ts";
 import type { Method } from "./core/method.ts";
 import { emailChanges, emailQuery, emailQueryChanges } from "./email/query.ts";
+import { emailSet } from "./email/set.ts";
 import { mailboxChanges, mailboxGet } from "./mailbox/get.ts";
 import { mailboxQuery, mailboxQueryChanges } from "./mailbox/query.ts";
 import { mailboxSet } from "./mailbox/set.ts";
@@ -22,6 +24,11 @@ export const METHODS: readonly Method[] = [
   emailChanges,
   emailQuery,
   emailQueryChanges,
+  emailSet,
+  blobCopy,
+  blobUpload,
+  blobGet,
+  blobLookup,
 ];
 
 export function methodsByName(methods: readonly Method[]): ReadonlyMap<string, Method> {

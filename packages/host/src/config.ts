@@ -40,7 +40,7 @@ const STORE_KINDS = ["embedded", "s3", "memory"] as const;
 const SETTINGS: Readonly<Record<string, Readonly<Record<string, Setting>>>> = {
   server: {
     data: text("./data"),
-    // Empty: https://localhost and the true port.
+    // Empty: localhost and the true port, by https:// unless https.tls is off.
     origin: text(""),
     domains: list(),
     key_file: text(""),

@@ -42,6 +42,9 @@ const ROLES: Readonly<Record<SpecialUse, Role>> = {
 /** Between a mailbox's name and those above it. */
 export const DELIMITER = "/";
 
+/** What IMAP writes in capitals. */
+export const INBOX_NAME = "Inbox";
+
 export function isInbox(state: MailState, { id }: Pick<Mailbox, "id">): boolean {
   return id === state.inbox.id;
 }
@@ -102,7 +105,7 @@ export function mailboxObject(
 ): MailboxObject {
   return {
     id: formatMailboxId(mailbox.id),
-    name,
+    name: isInbox(state, mailbox) ? INBOX_NAME : name,
     parentId: parent ? formatMailboxId(parent.id) : null,
     role: roleOf(state, mailbox),
     sortOrder: mailbox.sortOrder,

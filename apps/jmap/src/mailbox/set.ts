@@ -14,7 +14,7 @@ import { readPatch } from "../core/patch.ts";
 import { SET_ARGUMENTS, SetResults } from "../core/set.ts";
 import { checkState, parsePoint, stateOf } from "../core/states.ts";
 import { BOOLEAN, withDefault } from "../core/types.ts";
-import { DELIMITER, isInbox, MAILBOX_PROPERTIES, placesOf, rightsOf, roleOf, useOf } from "./mailbox.ts";
+import { DELIMITER, INBOX_NAME, isInbox, MAILBOX_PROPERTIES, placesOf, rightsOf, roleOf, useOf } from "./mailbox.ts";
 
 /** Octets of a mailbox's name, and levels: RFC 8621 §1.3.1. What a path may have in all is the engine's. */
 export const NAME_BYTES_MAX = 255;
@@ -151,7 +151,7 @@ class Plan {
         );
       } else {
         const given = this.#results.update.get(node.key)!;
-        const now = node.mailbox && places.get(node.mailbox.id)?.name;
+        const now = node.mailbox && !isInbox(state, node.mailbox) ? places.get(node.mailbox.id)?.name : undefined;
         const isOther = typeof given.name === "string" && now !== undefined && given.name !== now;
         this.#results.updated(node.key, isOther ? { name: now } : null);
       }
@@ -259,7 +259,8 @@ class Plan {
     switch (property) {
       case "name": {
         const name = readName(value);
-        if (name === undefined || (isItInbox && name !== node.name)) return false;
+        if (isItInbox) return name === INBOX_NAME;
+        if (name === undefined) return false;
         if (name !== node.name) node.isMoved = true;
         node.name = name;
         return true;

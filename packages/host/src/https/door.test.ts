@@ -618,6 +618,8 @@ test("the Host header makes no URL", async () => {
   const headers = { host: "evil.example", "x-forwarded-host": "evil.example" };
   const door = await openDoor(site);
   expect((await http1(door, { headers })).body).toBe(`"https://localhost:${door.port}"`);
+  const plain = await openDoor(site, { plain: true });
+  expect((await http1(plain, { headers })).body).toBe(`"http://localhost:${plain.port}"`);
   const named = await openDoor(site, { plain: true, origin: "https://mail.example", proxies: ["127.0.0.1"] });
   expect((await http1(named, { headers })).body).toBe('"https://mail.example"');
 });
