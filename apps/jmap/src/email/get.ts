@@ -1,0 +1,132 @@
+import {
+  type AccountSession,
+  formatBlobId,
+  type Pace,
+  parseEmailId,
+  previewOf,
+  type ShownEmail,
+  type Summary,
+} from "@restante/engine";
+import {
+  binaryText,
+  bodyParts,
+  decodeOffsets,
+  decodePartOctets,
+  type HeaderBlock,
+  hasAttachment,
+  parseStructured,
+  partTree,
+  type StructuredPart,
+} from "@restante/mime";
+import { type MessageSource, type RenderTools, tellMessage, wantsMessage } from "./body.ts";
+import { AnswerBudget } from "./budget.ts";
+import { EMAILS_AT_ONCE } from "./limits.ts";
+import type { EmailPlan } from "./properties.ts";
+import { jsonText } from "./text.ts";
+import { tellMetadata } from "./view.ts";
+
+/** What of a session emails are read by. */
+export type EmailSession = Pick<AccountSession, "findEmails" | "readFullSummaries" | "readHeaders" | "openBody">;
+
+export interface GetTools {
+  readonly pace: Pace;
+  readonly signal?: AbortSignal | undefined;
+  /** What the whole answer may hold; that of one call, if it is left out. */
+  readonly budget?: AnswerBudget;
+}
+
+/** Email objects (RFC 8621 §4.1), and ids that are none, or of what no mailbox shows. */
+export interface GotEmails {
+  readonly list: readonly Readonly<Record<string, unknown>>[];
+  readonly notFound: readonly string[];
+}
+
+/**
+ * Email/get (RFC 8621 §4.2) of these ids: in their order, each once. List properties, bodyStructure and headers come from
+ * what is kept beside the body, which is not opened for them. What is told of an email is of one moment; who answers with a
+ * state string takes that before. Errors: RequestTooLarge; `unavailable`, `corrupt`.
+ */
+export async function getEmails(
+  session: EmailSession,
+  ids: readonly string[],
+  plan: EmailPlan,
+  { pace, signal, budget = new AnswerBudget() }: GetTools,
+): Promise<GotEmails> {
+  const list: Record<string, unknown>[] = [];
+  const notFound: string[] = [];
+  const distinct = [...new Set(ids)];
+  for (let from = 0; from < distinct.length; from += EMAILS_AT_ONCE) {
+    signal?.throwIfAborted();
+    if (pace.isOver()) await pace.take();
+    const wanted = distinct.slice(from, from + EMAILS_AT_ONCE);
+    const known = wanted.map(parseEmailId);
+    const found = await session.findEmails(
+      known.filter((id) => id !== undefined),
+      { pace, ...(signal ? { signal } : {}) },
+    );
+    const shown: { readonly email: ShownEmail; readonly told: Record<string, unknown> }[] = [];
+    let at = 0;
+    for (const [place, id] of wanted.entries()) {
+      const email = known[place] && found[at++];
+      if (!email) {
+        notFound.push(id);
+        continue;
+      }
+      const told: Record<string, unknown> = {};
+      // Before anything is waited for: it may be hidden or moved then.
+      tellMetadata(told, email, plan.metadata);
+      list.push(told);
+      shown.push({ email, told });
+    }
+    if (wantsMessage(plan)) await tellMessages(shown, session, plan, { pace, signal, budget });
+  }
+  return { list, notFound };
+}
+
+async function tellMessages(
+  emails: readonly { readonly email: ShownEmail; readonly told: Record<string, unknown> }[],
+  session: EmailSession,
+  plan: EmailPlan,
+  tools: RenderTools,
+): Promise<void> {
+  const messages = emails.map(({ email }) => email.message);
+  const hasHeader = plan.header.fields.length > 0 || plan.header.isWhole;
+  const isInParts = plan.part.header.fields.length > 0 || plan.part.header.isWhole;
+  const [summaries, headers] = await Promise.all([
+    session.readFullSummaries(messages),
+    hasHeader || isInParts ? session.readHeaders(messages) : undefined,
+  ]);
+  for (const [at, { email, told }] of emails.entries()) {
+    tools.signal?.throwIfAborted();
+    if (tools.pace.isOver()) await tools.pace.take();
+    const source = sourceOf(formatBlobId(email.id), summaries[at]!, headers?.[at], () =>
+      session.openBody(email.message),
+    );
+    const telling = tellMessage(told, source, plan, tools);
+    if (telling !== undefined) await telling;
+  }
+}
+
+/** A stored email, by its summary. */
+function sourceOf(
+  blobId: string,
+  summary: Summary,
+  header: HeaderBlock | undefined,
+  openBody: MessageSource["openBody"],
+): MessageSource {
+  const root = (): StructuredPart => {
+    const offsets = decodeOffsets(summary.offsets);
+    const octets = summary.format === 2 ? decodePartOctets(summary.partOctets, offsets) : undefined;
+    return partTree(parseStructured(binaryText(summary.bodyStructure)), offsets, octets);
+  };
+  return {
+    blobId,
+    header,
+    headerWhole: summary.headerWhole,
+    root,
+    // Of one whose body is damaged there is no fuller summary.
+    hasAttachment: () => (summary.format === 2 ? summary.hasAttachment : hasAttachment(bodyParts(root()))),
+    preview: () => jsonText(previewOf(summary)),
+    openBody,
+  };
+}
