@@ -1,6 +1,7 @@
 import { blobCopy, blobGet, blobLookup, blobUpload } from "./blob/methods.ts";
 import { CORE } from "./core/capabilities.ts";
 import type { Method } from "./core/method.ts";
+import { emailGet } from "./email/get-method.ts";
 import { emailChanges, emailQuery, emailQueryChanges } from "./email/query.ts";
 import { emailSet } from "./email/set.ts";
 import { mailboxChanges, mailboxGet } from "./mailbox/get.ts";
@@ -21,6 +22,7 @@ export const METHODS: readonly Method[] = [
   mailboxSet,
   threadGet,
   threadChanges,
+  emailGet,
   emailChanges,
   emailQuery,
   emailQueryChanges,

@@ -35,7 +35,9 @@ const POINT = /^(0|[1-9]\d{0,15})\.(0|[1-9]\d{0,15})(?:\.([0-9a-f.]{1,64})\.(0|[
  * history, or ahead of us. */
 export function parsePoint(text: string, state: MailState, type: DataType): Point {
   const [, epoch, modSeq, id, base] = POINT.exec(text) ?? [];
-  if (epoch === undefined || Number(epoch) !== state.epoch || Number(modSeq) > pointOf(state, type).modSeq)
+  // Between two pages one stands where an email was stamped last, of a type that may not have changed by that.
+  const end = id === undefined ? pointOf(state, type).modSeq : state.modSeq;
+  if (epoch === undefined || Number(epoch) !== state.epoch || Number(modSeq) > end)
     throw new MethodError("cannotCalculateChanges");
   if (id === undefined) return { modSeq: Number(modSeq) };
   return { modSeq: Number(modSeq), within: { id, base: Number(base) } };

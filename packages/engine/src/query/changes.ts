@@ -208,6 +208,6 @@ function page(items: readonly Item[], since: Point, end: number, max: number): C
     next:
       hasMore && last
         ? { modSeq: last.modSeq, within: { id: last.id, base: baseOf(since) } }
-        : { modSeq: Math.max(end, modSeq) },
+        : { modSeq: within ? end : Math.max(end, modSeq) },
   };
 }
