@@ -267,6 +267,19 @@ describe("Mailbox/changes", () => {
     expect(none).toMatchObject({ updated: [], updatedProperties: null, newState: more.newState });
   });
 
+  test("a name that changed before the page on which its mailbox is told is no change of counts", async () => {
+    const client = await openClient();
+    const { state } = await client.call("Mailbox/get", { ids: [] });
+    const trash = await client.mailbox("trash");
+    await client.call("Mailbox/set", { update: { [trash]: { sortOrder: 9 } } });
+    await client.append(1);
+    await client.append(2, { path: "Trash" });
+    const first = await client.call("Mailbox/changes", { sinceState: state, maxChanges: 1 });
+    expect(first.updated).toEqual([await client.mailbox("inbox")]);
+    const second = await client.call("Mailbox/changes", { sinceState: first.newState, maxChanges: 1 });
+    expect([second.updated, second.updatedProperties]).toEqual([[trash], null]);
+  });
+
   test("what IMAP subscribes to is told", async () => {
     const client = await openClient();
     const trash = await client.mailbox("trash");

@@ -120,7 +120,8 @@ export function mailboxListChanges(
   const updated = new Set(changes.updated);
   return {
     ...changes,
-    countsOnly: items.every(({ id, mailbox }) => !updated.has(id) || mailbox.propsModSeq <= from),
+    // What changed of it may lie before the page: it is told by its last change.
+    countsOnly: items.every(({ id, mailbox }) => !updated.has(id) || mailbox.propsModSeq <= baseOf(since)),
   };
 }
 
