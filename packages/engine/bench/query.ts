@@ -4,6 +4,7 @@ import { openView } from "../src/mail/mailbox-view.ts";
 import { search } from "../src/query/filter.ts";
 import { queryChanges } from "../src/query/live.ts";
 import { type EmailQuery, queryEmails } from "../src/query/query-emails.ts";
+import { readSnippets } from "../src/query/text.ts";
 import { MemoryPlace } from "../src/storage/memory.ts";
 import { clock, makeAccount, open, stream } from "../src/testing/account-kit.ts";
 
@@ -79,6 +80,10 @@ await measure(
   }),
   5,
 );
+const fifty = Array.from({ length: 50 }, (_, at) => view().message(at));
+const snippets = (text: string) => () => readSnippets(fifty, { kind: "text", text }, tools);
+await measure("50 snippets", snippets("words"));
+await measure("50 snippets of nothing", snippets("nowhere"));
 // What a client asks for after one flag changed.
 const since = { modSeq: mail.state.changed.email };
 await view().setFlags([messages >> 1], { mode: "add", flags: ["\\Answered"] });

@@ -38,6 +38,7 @@ const SESSION: Verbs<AccountSession> = {
   search: (session) => session.search(undefined as never, undefined as never, { pace }),
   queryEmails: (session) => session.queryEmails(undefined as never, { pace }),
   countEmails: (session) => session.countEmails("INBOX", { pace }),
+  readSnippets: (session) => session.readSnippets([], { kind: "text", text: "x" }, { pace }),
   queryChanges: (session) => session.queryChanges(undefined as never, { modSeq: 0 }, { pace }),
   lists: (session) => session.lists({ pace }),
   emailChanges: (session) => session.emailChanges({ modSeq: 0 }),

@@ -26,6 +26,7 @@ import type { EmailCounts } from "../query/mailbox-lists.ts";
 import type { Pace } from "../query/pace.ts";
 import { type EmailPage, type EmailQuery, queryEmails } from "../query/query-emails.ts";
 import { findShown, type ShownEmail } from "../query/shown-email.ts";
+import { readSnippets, type Snippet } from "../query/text.ts";
 import type { Account } from "./account.ts";
 import type { RepairReport } from "./care/repair.ts";
 import type { AddedMessage, Addition, Arrival, Prepared } from "./delivery/message-writer.ts";
@@ -226,6 +227,15 @@ export class AccountSession {
   async search(list: Searched, condition: Condition, { pace, signal }: SearchOptions): Promise<readonly number[]> {
     const { contents, scans } = this.#open;
     return search(list, condition, { contents, scans, pace, signal: this.#untilEnd(signal) });
+  }
+  /** Where a condition's texts stand in messages: `query/text.ts`. Ends with the session. Errors: `unavailable`, `corrupt`. */
+  async readSnippets(
+    messages: readonly Message[],
+    condition: Condition,
+    { pace, signal }: SearchOptions,
+  ): Promise<Snippet[]> {
+    const { contents, scans } = this.#open;
+    return readSnippets(messages, condition, { contents, scans, pace, signal: this.#untilEnd(signal) });
   }
   /** One page of the account's emails: `query/query-emails.ts`. Ends with the session. Errors: `not-found` for the anchor,
    * `unavailable`, `corrupt`, `invalid`. */

@@ -41,19 +41,25 @@ export class Needle {
     this.text = text;
   }
 
-  /** In steps that are in proportion to `text`, whatever the two look like. */
+  /** Whether it is in `text`. */
   isIn(text: string): boolean {
+    return this.indexIn(text) >= 0;
+  }
+
+  /** Where it begins in `text` first, from `from` on; -1 if nowhere. In steps that are in proportion to `text`, whatever
+   * the two look like. */
+  indexIn(text: string, from = 0): number {
     const { length } = this.text;
-    if (length <= PLATFORM_CHARS_MAX) return text.includes(this.text);
+    if (length <= PLATFORM_CHARS_MAX) return text.indexOf(this.text, from);
     this.#borders ??= bordersOf(this.text);
     let matched = 0;
-    for (let at = 0; at < text.length; at++) {
+    for (let at = from; at < text.length; at++) {
       const char = text.charCodeAt(at);
       while (matched > 0 && this.text.charCodeAt(matched) !== char) matched = this.#borders[matched - 1]!;
       if (this.text.charCodeAt(matched) === char) matched++;
-      if (matched === length) return true;
+      if (matched === length) return at - length + 1;
     }
-    return false;
+    return -1;
   }
 }
 
