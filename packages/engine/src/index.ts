@@ -55,10 +55,11 @@ export {
 } from "./crypto/index.ts";
 export { EngineError, type EngineErrorCode } from "./errors.ts";
 export type { Body } from "./mail/contents/contents.ts";
-export type { Summary } from "./mail/contents/summary.ts";
+export { previewOf, type Summary } from "./mail/contents/summary.ts";
 export type { Copied } from "./mail/mail.ts";
 export { MailboxView, type Message, type ViewChanges } from "./mail/mailbox-view.ts";
-export type { FlagChange } from "./mail/ops/op.ts";
+export type { FlagChange, SpecialUse } from "./mail/ops/op.ts";
+export type { UidSpan } from "./mail/state/feed.ts";
 export type { Mailbox } from "./mail/state/mailbox.ts";
 export type { Condition, DateCondition, UidRange } from "./query/condition.ts";
 export type { Searched } from "./query/filter.ts";
