@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { argv } from "node:process";
+import { capabilitiesOf, GRAMMAR_CAPABILITIES } from "@restante/imap";
 
 /** docs/protocols, made of the command tables: each row's name, states and capabilities, and the section its doc comment
  * names. `node docs.ts --write` writes them; a test holds that they are as made. */
@@ -41,14 +42,25 @@ export function imapPage(): string {
   const table = readFileSync(join(folder, "index.ts"), "utf8");
   const listed = /commands: readonly Command<unknown>\[\] = \[([\s\S]*?)\];/.exec(table)![1]!.match(/\w+/g)!.length;
   if (listed !== rows.length) throw new Error(`the table has ${listed} commands, ${rows.length} were found`);
-  const grammar = /GRAMMAR_CAPABILITIES = \[([\s\S]*?)\]/.exec(table)![1]!.match(/[A-Z0-9+=-]{3,}/g)!;
-  const announced = ["IMAP4rev1", ...grammar, ...rows.flatMap(({ capabilities }) => capabilities.split(", "))];
+  const grammar = Object.entries(GRAMMAR_CAPABILITIES);
+  const announced = capabilitiesOf({
+    loginAllowed: true,
+    startTlsOffered: false,
+    hidden: new Set(),
+    literalMinus: false,
+  });
   const sorted = rows.toSorted((a, b) => (a.name < b.name ? -1 : 1));
   return [
     "# IMAP: what is supported",
     "",
-    "Made by `npm run docs` out of the command table. Announced besides AUTH=PLAIN and STARTTLS or LOGINDISABLED:",
-    `${announced.filter((name) => name !== "").join(" ")}.`,
+    "Made by `npm run docs` out of the command table. Announced besides STARTTLS, or LOGINDISABLED in place of AUTH:",
+    `${announced.join(" ")}.`,
+    "",
+    "What no command of its own stands for:",
+    "",
+    "| capability | where |",
+    "|---|---|",
+    ...grammar.map(([name, rfc]) => `| ${name} | ${rfc} |`),
     "",
     "| command | states | UID form | capability | what |",
     "|---|---|---|---|---|",

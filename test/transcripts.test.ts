@@ -21,6 +21,8 @@ const FOLDER = join(import.meta.dirname, "transcripts");
 /** A server that says nothing for this long has hung. */
 const SILENCE_MS = 60_000;
 const PASSWORD = "a password for tests";
+/** Scenes that tell exactly what changed since: where the log rewinds more is stamped anew. `resync.test.ts` plays there. */
+const STEADY: ReadonlySet<string> = new Set(["condstore.txt", "qresync.txt"]);
 const scenes = readdirSync(FOLDER)
   .filter((file) => file.endsWith(".txt"))
   .sort();
@@ -173,7 +175,7 @@ describe.each([
     await removeDataFolder(data);
   });
 
-  test.each(scenes)("%s", async (scene) => {
+  test.each(scenes.filter((scene) => !rewinding || !STEADY.has(scene)))("%s", async (scene) => {
     await new Scene(server.ports, userOf(scene)).play(readFileSync(join(FOLDER, scene), "utf8"));
   });
 });

@@ -19,7 +19,7 @@ export type Told =
 /** Two mailboxes between which sessions of all hosts move the same messages. */
 export const RIVAL_MAILBOXES = ["Rivals", "Others"] as const;
 const WATCHED = ["INBOX", "Archive", "Drafts", "Trash", "Sent", "Junk", ...RIVAL_MAILBOXES] as const;
-export const LIST_WHOLE = "UID FETCH 1:* (UID FLAGS BODY.PEEK[HEADER.FIELDS (SUBJECT)])";
+export const LIST_WHOLE = "UID FETCH 1:* (UID FLAGS MODSEQ BODY.PEEK[HEADER.FIELDS (SUBJECT)])";
 
 /** Between two steps of a session. */
 const STEP_MS = [20, 120] as const;
@@ -73,6 +73,7 @@ async function isOk(client: LineClient, command: string): Promise<boolean> {
 /** Sees what there is: whole mailboxes, what comes while it looks, and STATUS of others. */
 async function watch({ imap, goesOn, random }: Tools): Promise<void> {
   const client = await imap();
+  if (random.between(0, 1) === 0) await client.command("ENABLE QRESYNC");
   while (await goesOn()) {
     await select(client, random.pick(WATCHED));
     const shown = uidsIn(await client.command(LIST_WHOLE));
@@ -82,7 +83,7 @@ async function watch({ imap, goesOn, random }: Tools): Promise<void> {
       else await client.command("NOOP");
       const news = `UID FETCH ${last + 1}:* (UID FLAGS BODY.PEEK[HEADER.FIELDS (SUBJECT)])`;
       last = Math.max(last, ...uidsIn(await client.command(news)));
-      await client.command(`STATUS ${random.pick(WATCHED)} (UIDVALIDITY UIDNEXT MESSAGES)`);
+      await client.command(`STATUS ${random.pick(WATCHED)} (UIDVALIDITY UIDNEXT MESSAGES HIGHESTMODSEQ)`);
     }
   }
 }

@@ -185,3 +185,61 @@ test("another refusal than a temporary one, and a connection that ends without B
   ]);
   expect(told.counts.byes).toBe(1);
 });
+
+test("what a client that comes back is told is true", () => {
+  const told = new Told()
+    .append("a", 1)
+    .append("b", 2)
+    .append("c", 3)
+    .select("one", 3, 4)
+    .list("one", { 1: "a", 2: "b", 3: "c" })
+    .take("one", "UID STORE 2 +FLAGS (\\Deleted)", `* 2 FETCH (FLAGS (\\Deleted) UID 2 MODSEQ (9))\r\n${OK}`)
+    .take("one", "UID EXPUNGE 2", `* VANISHED 2\r\n${OK}`)
+    .take(
+      "two",
+      "SELECT INBOX (QRESYNC (7 5))",
+      `* 2 EXISTS\r\n* OK [UIDNEXT 4] x\r\n* OK [UIDVALIDITY 7] x\r\n* OK [HIGHESTMODSEQ 10] x\r\n* VANISHED (EARLIER) 2,40\r\n* 2 FETCH (UID 3 FLAGS () MODSEQ (6))\r\n${OK}`,
+    )
+    .take("two", "NOOP", `* VANISHED 1\r\n${OK}`);
+  expect(told.wrong).toEqual([expect.stringContaining("uid 1 (a) is gone, and nobody had asked")]);
+});
+
+test("modseqs that can't be are found", () => {
+  const fetched = (modSeq: number, flags = "") => `* 1 FETCH (UID 1 FLAGS (${flags}) MODSEQ (${modSeq}))\r\n${OK}`;
+  const selected = (highest: number) =>
+    `* 1 EXISTS\r\n* OK [UIDNEXT 2] x\r\n* OK [UIDVALIDITY 7] x\r\n* OK [HIGHESTMODSEQ ${highest}] x\r\n${OK}`;
+  const told = new Told()
+    .append("a", 1)
+    .take("one", "SELECT INBOX", selected(9))
+    .take("one", "UID FETCH 1:* (UID FLAGS MODSEQ)", fetched(8))
+    .take("one", "NOOP", fetched(7))
+    .take("two", "SELECT INBOX", selected(9))
+    .take("two", "UID STORE 1 +FLAGS (\\Seen)", OK)
+    .take("three", "SELECT INBOX", selected(8))
+    .take("three", "UID FETCH 1:* (UID FLAGS MODSEQ)", fetched(7))
+    .take("two", "SELECT INBOX", selected(10))
+    .take("two", "UID FETCH 1:* (UID FLAGS MODSEQ)", fetched(8, "\\Seen"));
+  expect(told.wrong).toEqual(
+    expect.arrayContaining([
+      expect.stringContaining("uid 1 had the modseq 8 and has 7"),
+      expect.stringContaining("HIGHESTMODSEQ 8 after 9 was told"),
+      expect.stringContaining("at the modseq 8"),
+    ]),
+  );
+});
+
+test("what vanished twice, or is seen and vanished before, is found", () => {
+  const told = new Told()
+    .append("a", 1)
+    .select("one", 1, 2)
+    .list("one", { 1: "a" })
+    .take("one", "UID FETCH 1 (FLAGS) (CHANGEDSINCE 1 VANISHED)", `* VANISHED (EARLIER) 1\r\n${OK}`)
+    .take("one", "UID EXPUNGE 1", `* VANISHED 1\r\n${OK}`)
+    .take("one", "NOOP", `* VANISHED 1\r\n${OK}`);
+  expect(told.wrong).toEqual(
+    expect.arrayContaining([
+      expect.stringContaining("uid 1 vanished before, and is seen"),
+      expect.stringContaining("uid 1 vanished, and was not there"),
+    ]),
+  );
+});

@@ -24,10 +24,13 @@ interface Selected {
   readonly path: string;
   readonly uidValidity: number;
   readonly uidNext: number;
+  readonly highestModSeq: number;
   /** When its SELECT was sent. */
   readonly since: number;
   /** By position; undefined where no uid was told. */
   readonly uids: (number | undefined)[];
+  /** The modseq that this session was told of each uid. */
+  readonly modSeqs: Map<number, number>;
   readonly expunged: Set<number>;
   /** Nothing was told since SELECT's answer. */
   fresh: boolean;
@@ -101,16 +104,24 @@ export class SessionMirror {
     for (const uid of numbersOf(set)) this.#ledger.flagsAsked(selected.uidValidity, uid, asked);
   }
 
-  #takeSelect({ command, sentAt, gotAt }: Exchange, responses: readonly string[], isOk: boolean): void {
+  #takeSelect({ session, command, sentAt, gotAt }: Exchange, responses: readonly string[], isOk: boolean): void {
     this.#selected = undefined;
     if (!isOk) return;
     const numberIn = (pattern: RegExp): number => Number(pattern.exec(responses.join("\n"))?.[1]);
     const [uidValidity, uidNext] = [numberIn(/\[UIDVALIDITY (\d+)\]/), numberIn(/\[UIDNEXT (\d+)\]/)];
-    const path = command.slice("SELECT ".length);
+    const path = /^SELECT ([^ ]+)/.exec(command)![1]!;
     this.#ledger.named(uidValidity, path);
     this.#ledger.next(uidValidity, uidNext, { askedAt: sentAt, at: gotAt });
+    const highest = numberIn(/\[HIGHESTMODSEQ (\d+)\]/);
+    if (!Number.isNaN(highest)) this.#ledger.highest(uidValidity, highest, { askedAt: sentAt, at: gotAt });
     const uids = Array.from({ length: numberIn(/^\* (\d+) EXISTS$/m) }, () => undefined);
-    this.#selected = { path, uidValidity, uidNext, since: sentAt, uids, expunged: new Set(), fresh: true };
+    const told = { uids, modSeqs: new Map(), expunged: new Set<number>(), fresh: true };
+    this.#selected = { path, uidValidity, uidNext, highestModSeq: highest, since: sentAt, ...told };
+    // What a client that comes back is told of what it missed.
+    const flagsByUid = new Map<number, readonly string[]>();
+    for (const response of responses)
+      if (/^\* (?:VANISHED|\d+ FETCH) /.test(response))
+        this.#takeMailboxData(response, this.#selected, { session, gotAt }, flagsByUid);
   }
 
   #takeOther(exchange: Exchange, responses: readonly string[], tagged: string | undefined): void {
@@ -127,13 +138,17 @@ export class SessionMirror {
     if (!selected) return;
     selected.fresh = false;
     if (!isListing || !tagged?.startsWith("OK")) return;
-    const { path, uidValidity, uidNext, since } = selected;
+    const { path, uidValidity, uidNext, highestModSeq, since } = selected;
+    // What changed since may be told at a lower modseq than its own.
+    const modSeqByUid = new Map([...selected.modSeqs].filter(([, modSeq]) => modSeq < highestModSeq));
     if (flagsByUid.size !== length)
       this.#ledger.report(`${exchange.session}: ${path} has ${length} messages, and ${flagsByUid.size} were fetched`);
-    this.#ledger.listed(uidValidity, uidNext, flagsByUid, { since, at: gotAt });
+    this.#ledger.listed(uidValidity, { uidNext, flagsByUid, modSeqByUid, since, at: gotAt });
   }
 
   #takeStatus(response: string, { sentAt, gotAt }: Exchange): void {
+    const highest = /^\* STATUS "?[^" ]+"? \(UIDVALIDITY (\d+) .*HIGHESTMODSEQ (\d+)/.exec(response);
+    if (highest) this.#ledger.highest(Number(highest[1]), Number(highest[2]), { askedAt: sentAt, at: gotAt });
     const status = /^\* STATUS "?([^" ]+)"? \(UIDVALIDITY (\d+) UIDNEXT (\d+)/.exec(response);
     if (!status) return;
     this.#ledger.named(Number(status[2]), status[1]!);
@@ -158,9 +173,11 @@ export class SessionMirror {
   #takeMailboxData(
     response: string,
     selected: Selected,
-    { session, gotAt }: Exchange,
+    { session, gotAt }: Pick<Exchange, "session" | "gotAt">,
     flagsByUid: Map<number, readonly string[]>,
   ): void {
+    const vanished = /^\* VANISHED (\(EARLIER\) )?(\S+)$/.exec(response);
+    if (vanished) this.#takeVanished(numbersOf(vanished[2]!), vanished[1] !== undefined, selected, { session, gotAt });
     const data = /^\* (\d+) (EXISTS|EXPUNGE|FETCH)/.exec(response);
     if (!data) return;
     const number = Number(data[1]);
@@ -194,6 +211,42 @@ export class SessionMirror {
     const flags = listed?.split(" ").filter((flag) => flag !== "" && flag !== "\\Recent");
     if (flags) flagsByUid.set(uid, flags);
     const id = /^Subject: (\S+)\r$/m.exec(response)?.[1];
-    this.#ledger.shown(uidValidity, uid, { id, flags }, { since, at: gotAt });
+    const modSeq = this.#takeModSeq(response, uid, selected, wrong);
+    this.#ledger.shown(uidValidity, uid, { id, flags, modSeq }, { since, at: gotAt });
+  }
+
+  #takeModSeq(response: string, uid: number, { modSeqs }: Selected, wrong: (text: string) => void): number | undefined {
+    const told = /[( ]MODSEQ \((\d+)\)/.exec(response)?.[1];
+    if (told === undefined) return undefined;
+    const [modSeq, before = 0] = [Number(told), modSeqs.get(uid)];
+    if (modSeq < before) wrong(`uid ${uid} had the modseq ${before} and has ${modSeq}`);
+    modSeqs.set(uid, modSeq);
+    return modSeq;
+  }
+
+  /** What went before this session looked is none of those that it sees. */
+  #takeVanished(
+    gone: readonly number[],
+    isEarlier: boolean,
+    { uids, expunged, uidValidity, path }: Selected,
+    { session, gotAt }: Pick<Exchange, "session" | "gotAt">,
+  ): void {
+    const wrong = (text: string): void => this.#ledger.report(`${session}: ${path}: ${text}`);
+    if (isEarlier) {
+      for (const uid of gone) if (uids.includes(uid)) wrong(`uid ${uid} vanished before, and is seen`);
+      this.#ledger.vanished(uidValidity, gone, gotAt);
+      return;
+    }
+    for (const uid of gone) {
+      const known = uids.indexOf(uid);
+      // One that was never fetched has its place where its neighbours leave one.
+      const above = uids.findIndex((other) => other !== undefined && other > uid);
+      const unknown = uids.slice(0, above < 0 ? uids.length : above).lastIndexOf(undefined);
+      const place = known < 0 ? unknown : known;
+      if (place < 0) wrong(`uid ${uid} vanished, and was not there`);
+      else uids.splice(place, 1);
+      expunged.add(uid);
+      this.#ledger.expunged(uidValidity, uid, gotAt);
+    }
   }
 }

@@ -17,7 +17,6 @@ import {
  * UIDVALIDITY, which is unique in an account; messages by the ids that loads gave them.
  *
  * All is judged by times of one clock: what was told before a command was sent must hold in what that command gives.
- * HIGHESTMODSEQ is not looked at: no session is told of it yet.
  */
 export class UidLedger {
   readonly #mailboxes = new Map<number, MailboxRecord>();
@@ -58,6 +57,11 @@ export class UidLedger {
     this.#mailbox(uidValidity).nexts.push({ uidNext, askedAt, at });
   }
 
+  /** HIGHESTMODSEQ was told in answer to a command that looked at all of the mailbox. */
+  highest(uidValidity: number, modSeq: number, { askedAt, at }: Asked): void {
+    this.#mailbox(uidValidity).highestModSeqs.push({ modSeq, askedAt, at });
+  }
+
   /** A command that makes this uid was answered. */
   made(uidValidity: number, uid: number, { askedAt, at }: Asked, source: Source): void {
     const record = this.#uid(uidValidity, uid);
@@ -81,22 +85,24 @@ export class UidLedger {
     record.shownSince = Math.max(record.shownSince, since);
     if (seen.id !== undefined) this.#identify(uidValidity, uid, seen.id);
     for (const flag of seen.flags ?? []) record.flagsShown.add(flag);
+    if (seen.modSeq !== undefined) this.#mailbox(uidValidity).modSeqs.push({ at, value: seen.modSeq });
   }
 
   /** All of a mailbox as it was at a moment after `since`, its UIDNEXT too. */
-  listed(
-    uidValidity: number,
-    uidNext: number,
-    flagsByUid: ReadonlyMap<number, readonly string[]>,
-    looked: Looked,
-  ): void {
-    this.#mailbox(uidValidity).listings.push({ uidNext, flagsByUid, ...looked });
+  listed(uidValidity: number, listing: Listing): void {
+    this.#mailbox(uidValidity).listings.push(listing);
   }
 
   /** A session was told that the message is expunged. */
   expunged(uidValidity: number, uid: number, at: number): void {
     const record = this.#uid(uidValidity, uid);
     record.goneAt = Math.min(record.goneAt, at);
+  }
+
+  /** A session that came back was told that these uids are gone, perhaps some that nobody ever saw. */
+  vanished(uidValidity: number, uids: readonly number[], at: number): void {
+    const known = this.#mailbox(uidValidity).uids;
+    for (const uid of uids) if (known.has(uid)) this.expunged(uidValidity, uid, at);
   }
 
   /** A command that takes the message out of its mailbox was sent, and not refused. */
@@ -116,6 +122,7 @@ export class UidLedger {
     this.#spreadFlags();
     for (const [uidValidity, mailbox] of this.#mailboxes) {
       this.#judgeNexts(uidValidity, mailbox);
+      this.#judgeModSeqs(uidValidity, mailbox);
       for (const listing of mailbox.listings) this.#judgeListing(uidValidity, mailbox, listing);
       for (const uid of mailbox.uids.keys()) this.#judgeUid(uidValidity, mailbox, uid);
       mailbox.listings = [];
@@ -145,9 +152,28 @@ export class UidLedger {
     mailbox.nexts = mailbox.nexts.toSorted((a, b) => b.uidNext - a.uidNext).slice(0, 1);
   }
 
-  #judgeListing(uidValidity: number, { uids }: MailboxRecord, { uidNext, flagsByUid, since, at }: Listing): void {
+  #judgeModSeqs(uidValidity: number, mailbox: MailboxRecord): void {
+    const highest = new Rising(mailbox.highestModSeqs.map(({ at, modSeq }) => ({ at, value: modSeq })));
+    const shown = new Rising(mailbox.modSeqs);
+    for (const { modSeq, askedAt } of mailbox.highestModSeqs) {
+      const told = Math.max(highest.highestBefore(askedAt), shown.highestBefore(askedAt));
+      if (modSeq < told) this.report(`${mailbox.path} ${uidValidity}: HIGHESTMODSEQ ${modSeq} after ${told} was told`);
+    }
+    mailbox.highestModSeqs = mailbox.highestModSeqs.toSorted((a, b) => b.modSeq - a.modSeq).slice(0, 1);
+    mailbox.modSeqs = mailbox.modSeqs.toSorted((a, b) => b.value - a.value).slice(0, 1);
+  }
+
+  #judgeListing(uidValidity: number, { uids }: MailboxRecord, listing: Listing): void {
+    const { uidNext, flagsByUid, modSeqByUid, since, at } = listing;
     for (const [uid, record] of uids) {
       const flags = flagsByUid.get(uid);
+      const modSeq = modSeqByUid.get(uid);
+      if (flags && modSeq !== undefined) {
+        const [before, now] = [record.flagsByModSeq.get(modSeq), [...flags].sort().join(" ")];
+        if (before !== undefined && before !== now)
+          this.report(`${this.#nameOf(uidValidity, uid)} was ${before} and is ${now} at the modseq ${modSeq}`);
+        record.flagsByModSeq.set(modSeq, now);
+      }
       if (flags === undefined) {
         if (record.seenAt < since || uid < uidNext) record.goneAt = Math.min(record.goneAt, at);
         continue;
@@ -210,7 +236,7 @@ export class UidLedger {
   #mailbox(uidValidity: number): MailboxRecord {
     let mailbox = this.#mailboxes.get(uidValidity);
     if (!mailbox) {
-      mailbox = { path: undefined, uids: new Map(), nexts: [], listings: [] };
+      mailbox = { path: undefined, uids: new Map(), nexts: [], highestModSeqs: [], modSeqs: [], listings: [] };
       this.#mailboxes.set(uidValidity, mailbox);
     }
     return mailbox;

@@ -15,6 +15,7 @@ export interface Looked {
 export interface Seen {
   readonly id?: string | undefined;
   readonly flags?: readonly string[] | undefined;
+  readonly modSeq?: number | undefined;
 }
 
 /** What a uid was made of: a message that was handed over, or another uid. */
@@ -32,6 +33,7 @@ export interface FlagsAsked {
 export interface Listing extends Looked {
   readonly uidNext: number;
   readonly flagsByUid: ReadonlyMap<number, readonly string[]>;
+  readonly modSeqByUid: ReadonlyMap<number, number>;
 }
 
 export interface UidRecord {
@@ -50,12 +52,17 @@ export interface UidRecord {
   goneAt: number;
   readonly flagsShown: Set<string>;
   readonly flagChanges: FlagsAsked[];
+  /** The flags that listings showed with each modseq. */
+  readonly flagsByModSeq: Map<number, string>;
 }
 
 export interface MailboxRecord {
   path: string | undefined;
   readonly uids: Map<number, UidRecord>;
   nexts: (Asked & { readonly uidNext: number })[];
+  /** What was told as HIGHESTMODSEQ, and as MODSEQ of a message. */
+  highestModSeqs: (Asked & { readonly modSeq: number })[];
+  modSeqs: { readonly at: number; readonly value: number }[];
   listings: Listing[];
 }
 
@@ -71,6 +78,7 @@ export function newUidRecord(): UidRecord {
     goneAt: Number.POSITIVE_INFINITY,
     flagsShown: new Set(),
     flagChanges: [],
+    flagsByModSeq: new Map(),
   };
 }
 

@@ -1,10 +1,11 @@
 import type { Socket } from "node:net";
-import { type SecureContext, TLSSocket } from "node:tls";
+import type { SecureContext } from "node:tls";
 import { type AccountSession, EngineError } from "@restante/engine";
-import { type Dismissal, HANDSHAKE_MS, letGo, shakeHands, type Visitor } from "@restante/host";
+import { type Dismissal, HANDSHAKE_MS, takeTurn, type Visitor } from "@restante/host";
 import type { Backlog } from "./backlog.ts";
-import type { Command, Completion, Unfinished } from "./commands/command.ts";
-import { capabilityList, findCommand, isCommand, streamsLiteral } from "./commands/index.ts";
+import { capabilitiesOf } from "./capabilities.ts";
+import type { Command, Completion, Form, Unfinished } from "./commands/command.ts";
+import { findCommand, isCommand, streamsLiteral } from "./commands/index.ts";
 import { refusalOf } from "./errors.ts";
 import {
   BAD_COMMANDS_MAX,
@@ -19,17 +20,18 @@ import {
   INPUT_BYTES_MAX_UNAUTHENTICATED,
   LITERAL_BYTES_MAX,
   LITERAL_BYTES_MAX_UNAUTHENTICATED,
+  LITERAL_MINUS_BYTES_MAX,
   MESSAGE_BYTES_MAX,
 } from "./limits.ts";
-import { Output, OutputBroken } from "./output.ts";
+import { type Output, OutputBroken } from "./output.ts";
 import { type Link, MailboxInvalidated, Session } from "./session.ts";
-import { takeTurn } from "./turns.ts";
+import { Transport } from "./transport.ts";
 import {
   type CommandLimits,
   CommandReader,
   type CommandText,
   ConnectionEnded,
-  InputBuffer,
+  type InputBuffer,
   type LiteralHead,
   type LiteralVerdict,
   type Read,
@@ -55,6 +57,10 @@ export interface ConnectionOptions {
   /** What waits for slow readers, of all connections. */
   readonly backlog: Backlog;
   readonly times?: Partial<ConnectionTimes>;
+  /** Capabilities that are not announced, in capitals. */
+  readonly hidden?: ReadonlySet<string>;
+  /** Literals that come unasked are short: RFC 7888 §5. */
+  readonly literalMinus?: boolean;
 }
 
 /** Milliseconds. */
@@ -77,6 +83,7 @@ const OWNER_LIMITS: CommandLimits = {
   lineBytesMax: COMMAND_BYTES_MAX,
   literalsBytesMax: COMMAND_LITERALS_BYTES_MAX,
 };
+const NOTHING_HIDDEN: ReadonlySet<string> = new Set();
 const FAREWELLS: Record<Dismissal, string> = {
   "too-late": "Sign in sooner",
   "too-many": "Too many connections that are not signed in",
@@ -118,13 +125,8 @@ export class Connection implements Link {
   readonly #options: ConnectionOptions;
   readonly #times: ConnectionTimes;
   readonly #visitor: Visitor;
-  readonly #input = new InputBuffer();
-  readonly #output: Output;
+  readonly #transport: Transport;
   readonly #session: Session;
-  #socket: Socket;
-  #detach: () => void;
-  /** It says nothing in clear any more, and nothing sealed yet. */
-  #shakesHands = false;
   /** In a row. */
   #badCommands = 0;
   readonly #beganAt = performance.now();
@@ -138,29 +140,33 @@ export class Connection implements Link {
     this.#options = options;
     this.#times = { ...TIMES, ...options.times };
     this.#visitor = visitor;
-    this.#socket = socket;
     this.address = address;
-    this.#output = new Output(socket, {
+    this.#transport = new Transport(socket, {
       backlog: options.backlog,
       drainMs: this.#times.drainMs,
+      inputBytesMax: () => (this.#session.account ? INPUT_BYTES_MAX : INPUT_BYTES_MAX_UNAUTHENTICATED),
       isFollowed: () => this.#trace !== undefined,
       tell: (line) => this.#trace?.(`S: ${line}`),
+      onTimeout: () => this.#leave("Idle for too long"),
+      onInput: () => this.#wake?.(),
     });
-    this.reader = new CommandReader(this.#input, {
+    this.reader = new CommandReader(this.#transport.input, {
       limits: () => (this.#session.account ? OWNER_LIMITS : STRANGER_LIMITS),
       judgeLiteral: (text, literal) => this.#judgeLiteral(text, literal),
       sendContinuation: () => {
         this.#output.text("+ Ready for literal data\r\n");
-        this.#flushSoon();
+        this.#transport.flushSoon();
       },
     });
     this.#session = new Session(this, this.#output);
-    // Whenever we wait for the client, it has all that we have to say.
-    this.#input.onDrained = () => {
-      this.#flushSoon();
-      this.#socket.resume();
-    };
-    this.#detach = this.#attach(socket);
+  }
+
+  get #input(): InputBuffer {
+    return this.#transport.input;
+  }
+
+  get #output(): Output {
+    return this.#transport.output;
   }
 
   get arrivedAt(): number {
@@ -168,7 +174,7 @@ export class Connection implements Link {
   }
 
   get secure(): boolean {
-    return this.#socket instanceof TLSSocket;
+    return this.#transport.isSecure;
   }
 
   get loginAllowed(): boolean {
@@ -180,36 +186,25 @@ export class Connection implements Link {
   }
 
   capabilities(): string {
-    return capabilityList(this);
+    return this.#capabilities.join(" ");
   }
 
-  /** Listens to the client. What is returned ends that. */
-  #attach(socket: Socket): () => void {
-    socket.setNoDelay(true);
-    const data = (chunk: Uint8Array): void => {
-      this.#input.push(chunk);
-      if (this.#input.length > (this.#session.account ? INPUT_BYTES_MAX : INPUT_BYTES_MAX_UNAUTHENTICATED))
-        socket.pause();
-      this.#wake?.();
-    };
-    const end = (): void => {
-      this.#endInput();
-      // It takes what was written, or leaves it: nobody waits for it any more.
-      letGo(socket);
-    };
-    const close = (): void => this.#endInput();
-    socket.on("data", data).on("end", end).on("close", close);
-    // What broke the socket is told by the `close` that follows.
-    socket.on("error", () => socket.destroy());
-    socket.on("timeout", () => this.#leave("Idle for too long"));
-    return () => {
-      socket.off("data", data).off("end", end).off("close", close);
-    };
+  offers(capability: string): boolean {
+    return this.#capabilities.includes(capability);
   }
 
-  #endInput(): void {
-    this.#input.end();
-    this.#wake?.();
+  get #capabilities(): readonly string[] {
+    const { loginAllowed, startTlsOffered } = this;
+    const { hidden = NOTHING_HIDDEN, literalMinus = false } = this.#options;
+    return capabilitiesOf({ loginAllowed, startTlsOffered, hidden, literalMinus });
+  }
+
+  nowMs(): number {
+    return Date.now();
+  }
+
+  flushSoon(): void {
+    this.#transport.flushSoon();
   }
 
   /** Serves the client until it leaves. Never rejects. */
@@ -229,7 +224,7 @@ export class Connection implements Link {
     } finally {
       await this.#unfinished;
       this.#session.account?.close();
-      letGo(this.#socket);
+      this.#transport.close();
       this.#options.log({
         event: "closed",
         user: this.#user,
@@ -250,14 +245,9 @@ export class Connection implements Link {
     this.#leave(FAREWELLS[why]);
   }
 
-  /** Ends the connection from our side, whatever it does. The client is told why where it can't take that for something
-   * else. */
   #leave(why: string): void {
     this.#closing = true;
-    if (this.#output.isWithinAnswer || this.#shakesHands) this.#socket.destroy();
-    else if (!this.#socket.destroyed) this.#socket.end(`* BYE ${why}\r\n`);
-    letGo(this.#socket);
-    this.#endInput();
+    this.#transport.leave(why);
   }
 
   /** It can't go on. What broke it is told, unless the client just went. */
@@ -266,7 +256,7 @@ export class Connection implements Link {
       this.#options.log({ event: "failed", command: "", error });
     // Nothing of an answer that is missing comes any more, nor anything else.
     this.#closing = true;
-    this.#endInput();
+    this.#transport.endInput();
   }
 
   async #handle(read: Read): Promise<void> {
@@ -286,7 +276,7 @@ export class Connection implements Link {
         parser.space();
         name = parser.keyword();
       }
-      completion = await this.#runNamed(name, uid, parser, read);
+      completion = await this.#runNamed(name, { uid, utf8: this.#session.isUtf8, tag }, parser, read);
       await this.#settled();
     } catch (error) {
       await this.#settled();
@@ -314,20 +304,22 @@ export class Connection implements Link {
       this.#break(error);
     }
     // Whoever reads waits for the client, which may have nothing more to say.
-    if (this.#closing) this.#endInput();
+    if (this.#closing) this.#transport.endInput();
   }
 
   async #runNamed(
     name: string,
-    uid: boolean,
+    form: Form,
     parser: Parser,
     read: Exclude<Read, { kind: "end" }>,
   ): Promise<Completion | Unfinished> {
+    const { uid } = form;
     const command = findCommand(name, uid);
     if (read.kind === "refused") return refusal(command, read.reason);
     if (!command) throw new ImapSyntaxError("Unknown command");
     if (!command.in.includes(this.#session.state)) throw new ImapSyntaxError("Command is not allowed in this state");
-    const form = { uid };
+    if (this.#session.isUidOnly && command.uid && !uid && name !== "EXPUNGE")
+      throw new ImapSyntaxError("Only uids are taken", "UIDREQUIRED");
     const args = command.parse(parser, form);
     const session = this.#session;
     if (read.kind === "stream") session.message = this.#incoming(read.literal);
@@ -377,7 +369,10 @@ export class Connection implements Link {
   #completionOf(name: string, error: unknown): Completion {
     if (error instanceof OutputBroken || error instanceof ConnectionEnded || this.#output.isWithinAnswer) throw error;
     this.#output.takeBack();
-    if (error instanceof ImapSyntaxError) return { status: "BAD", text: error.message };
+    if (error instanceof ImapSyntaxError) {
+      const { message: text, code } = error;
+      return code === undefined ? { status: "BAD", text } : { status: "BAD", text, code };
+    }
     if (error instanceof MailboxInvalidated || (error instanceof EngineError && error.code === "unknown-outcome")) {
       this.#closing = true;
       return { status: "BYE", text: "Sign in again: the outcome of your last command must be looked up" };
@@ -410,7 +405,8 @@ export class Connection implements Link {
   }
 
   async #complete(tag: string, of: Running, { status, code, text }: Completion): Promise<void> {
-    const words = code === undefined ? text : `[${code}] ${text}`;
+    const said = typeof code === "function" ? code() : code;
+    const words = said === undefined ? text : `[${said}] ${text}`;
     this.#output.text(`${status === "BYE" ? "*" : tag} ${status} ${words}\r\n`);
     this.#answered(of, status);
     this.#badCommands = status === "BAD" ? this.#badCommands + 1 : 0;
@@ -425,19 +421,15 @@ export class Connection implements Link {
     const { afterwards } = this.#session;
     this.#session.afterwards = undefined;
     await afterwards?.();
-    if (this.#session.account) this.#socket.setTimeout(this.#times.idleMs);
+    if (this.#session.account) this.#transport.allow(this.#times.idleMs);
   }
 
   #judgeLiteral(text: CommandText, literal: LiteralHead): LiteralVerdict {
+    if (this.#options.literalMinus && !literal.synchronizing && literal.size > LITERAL_MINUS_BYTES_MAX) return "refuse";
     const signedIn = this.#session.account !== undefined;
     if (signedIn && streamsLiteral(text)) return literal.size <= MESSAGE_BYTES_MAX ? "stream" : "refuse";
     const max = signedIn ? LITERAL_BYTES_MAX : LITERAL_BYTES_MAX_UNAUTHENTICATED;
     return literal.size <= max ? "keep" : "refuse";
-  }
-
-  #flushSoon(): void {
-    // A client that is gone is noticed by who reads from it next.
-    this.#output.flush().catch(() => this.#endInput());
   }
 
   async ask(prompt: string): Promise<Uint8Array | undefined> {
@@ -469,7 +461,7 @@ export class Connection implements Link {
     });
     const keepAlive = setInterval(() => {
       this.#output.text("* OK Still here\r\n");
-      this.#flushSoon();
+      this.#transport.flushSoon();
     }, IDLE_KEEPALIVE_MS);
     try {
       while (!ended) {
@@ -493,19 +485,8 @@ export class Connection implements Link {
     }
   }
 
-  /** STARTTLS: RFC 9051 §6.2.1. Whatever the client sent in clear behind the command is dropped unread. */
-  async secureNow(): Promise<void> {
-    const context = this.#options.secureContext;
-    const plain = this.#socket;
-    this.#detach();
-    this.#input.clear();
-    this.#shakesHands = true;
-    const secured = await shakeHands(plain, context(), this.#times.handshakeMs);
-    if (!secured) throw new ConnectionEnded();
-    this.#shakesHands = false;
-    this.#socket = secured;
-    this.#output.moveTo(secured);
-    this.#detach = this.#attach(secured);
+  secureNow(): Promise<void> {
+    return this.#transport.secure(this.#options.secureContext(), this.#times.handshakeMs);
   }
 }
 

@@ -21,6 +21,8 @@ export const NESTING_MAX = 50;
 export const LIST_ITEMS_MAX = 5_000;
 /** Items of one FETCH: each may be an answer as large as the message. */
 export const FETCH_ITEMS_MAX = 200;
+/** Characters of PREVIEW: RFC 8970 §3.1. */
+export const PREVIEW_CHARS_MAX = 200;
 /** Octets of a header in which HEADER.FIELDS looks for fields; what stands further behind is neither told nor left out. */
 export const FIELDS_BYTES_MAX: number = 2 ** 20;
 /** Keys of one SEARCH, those within others counted too. */
@@ -33,6 +35,10 @@ export const IDLE_TIMEOUT_MS: number = 31 * 60_000;
 export const DRAIN_MS: number = 10 * 60_000;
 /** How often an idling client hears from us, so that no NAT forgets the connection. */
 export const IDLE_KEEPALIVE_MS = 120_000;
+/** How often who waits for a search hears that it goes on. */
+export const INPROGRESS_MS = 10_000;
+/** Octets of a literal that a client may send unasked where LITERAL- is announced: RFC 7888 §5. */
+export const LITERAL_MINUS_BYTES_MAX = 4_096;
 /** Bytes that may wait to be sent before a command waits for the client to read. */
 export const OUTPUT_BYTES_MAX: number = 256 * 1024;
 /** The same of all connections, before the one that has waited longest is cut off. */

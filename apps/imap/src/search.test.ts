@@ -1,7 +1,7 @@
-import type { MailboxView } from "@restante/engine";
 import { expect, test } from "vitest";
 import { SEARCH_KEYS_MAX } from "./limits.ts";
 import { conditionOf } from "./search.ts";
+import type { Session } from "./session.ts";
 import { Parser } from "./wire/parser.ts";
 import { parseSearchProgram } from "./wire/search-keys.ts";
 
@@ -20,12 +20,17 @@ test("sequence numbers, uids and \\Recent become ranges of uids", () => {
     length: uids.length,
     uidAt: (position: number) => uids[position],
     lowerBound: (uid: number) => uids.filter((known) => known < uid).length,
-  } as unknown as MailboxView;
+  };
+  const recent = [
+    { from: 6, to: 8 },
+    { from: 12, to: 13 },
+  ];
   const ranges = (program: string) =>
-    conditionOf(parse(program), view, [
-      { from: 6, to: 8 },
-      { from: 12, to: 13 },
-    ]);
+    conditionOf(
+      parse(program),
+      { view, selected: { recent }, savedUids: [{ first: 4, last: 9 }] } as unknown as Session,
+      0,
+    );
   expect(ranges("1,3:4")).toEqual({
     kind: "uids",
     ranges: [
@@ -40,6 +45,7 @@ test("sequence numbers, uids and \\Recent become ranges of uids", () => {
       { first: 12, last: 12 },
     ],
   });
+  expect(ranges("$")).toEqual({ kind: "uids", ranges: [{ first: 5, last: 9 }] });
   expect(() => ranges("6")).toThrow("No such message");
   expect(ranges("OLD")).toEqual({
     kind: "not",

@@ -1,17 +1,17 @@
-import type { Condition, MailboxView } from "@restante/engine";
+import { type Condition, parseEmailId, parseThreadId } from "@restante/engine";
 import { positionRanges } from "./commands/message-set.ts";
+import type { Session } from "./session.ts";
+import { ImapSyntaxError } from "./wire/parser.ts";
 import type { SearchKey } from "./wire/search-keys.ts";
 
 const DAY_MS = 86_400_000;
 
-/** SEARCH's words as a condition of the engine: RFC 9051 §6.4.4. `recent` are the view's \Recent uids, from `from` up to, not
- * including, `to`. Throws ImapSyntaxError for a sequence number that is not there. */
-export function conditionOf(
-  key: SearchKey,
-  view: MailboxView,
-  recent: readonly { readonly from: number; readonly to: number }[],
-): Condition {
-  const translate = (inner: SearchKey): Condition => conditionOf(inner, view, recent);
+/** SEARCH's words as a condition of the engine: RFC 9051 §6.4.4. `nowMs` is the time that YOUNGER and OLDER count from. Throws
+ * ImapSyntaxError for a sequence number that is not there. */
+export function conditionOf(key: SearchKey, session: Session, nowMs: number): Condition {
+  const { view } = session;
+  const recent = session.selected?.recent ?? [];
+  const translate = (inner: SearchKey): Condition => conditionOf(inner, session, nowMs);
   const isRecent: Condition = { kind: "uids", ranges: recent.map(({ from, to }) => ({ first: from, last: to - 1 })) };
   switch (key.kind) {
     case "all":
@@ -36,11 +36,28 @@ export function conditionOf(
     case "new":
       return { kind: "and", of: [isRecent, not({ kind: "keyword", keyword: "\\Seen" })] };
     case "set": {
-      const ranges = positionRanges(view, key.set, key.uid);
+      if (session.isUidOnly && !key.uid && !key.set.isSaved)
+        throw new ImapSyntaxError("Only uids are taken", "UIDREQUIRED");
+      const ranges = positionRanges(session, key.set, key.uid);
       return {
         kind: "uids",
         ranges: ranges.map(({ from, to }) => ({ first: view.uidAt(from), last: view.uidAt(to - 1) })),
       };
+    }
+    case "within": {
+      const at = nowMs - key.seconds * 1000;
+      const range = key.than === "older" ? { before: at + 1 } : { from: at };
+      return { kind: "date", of: "received", isLocal: false, ...range };
+    }
+    case "modSeq":
+      return { kind: "modSeq", from: key.from };
+    case "emailId": {
+      const id = parseEmailId(key.id);
+      return { kind: "emails", ids: new Set(id ? [hexOf(id)] : []) };
+    }
+    case "threadId": {
+      const id = parseThreadId(key.id);
+      return { kind: "threads", ids: new Set(id ? [hexOf(id)] : []) };
     }
     case "size":
       return key.than === "larger" ? { kind: "size", from: key.octets + 1 } : { kind: "size", before: key.octets };
@@ -48,7 +65,7 @@ export function conditionOf(
       const { dayMs, when } = key;
       return {
         kind: "date",
-        of: key.of === "internal" ? "received" : "sent",
+        of: key.of === "internal" ? "received" : key.of,
         // Days as they are written, "disregarding time and timezone".
         isLocal: true,
         ...(when === "before" ? {} : { from: dayMs }),
@@ -56,6 +73,10 @@ export function conditionOf(
       };
     }
   }
+}
+
+function hexOf(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString("hex");
 }
 
 function not(of: Condition): Condition {

@@ -1,9 +1,10 @@
 import type { AccountSession, MailboxView, Message } from "@restante/engine";
+import { isTurnOver, takeTurn } from "@restante/host";
 import type { Output } from "./output.ts";
-import { isTurnOver, takeTurn } from "./turns.ts";
 import type { CommandReader, LiteralHead, Read } from "./wire/command-reader.ts";
-import { formatAstring } from "./wire/format.ts";
+import { formatAstring, formatUtf8 } from "./wire/format.ts";
 import { encodeMailboxName } from "./wire/mailbox-name.ts";
+import { formatSequenceSet, type SetRange } from "./wire/sequence-set.ts";
 
 const SYSTEM_FLAGS = ["\\Answered", "\\Flagged", "\\Deleted", "\\Seen", "\\Draft"];
 
@@ -12,6 +13,10 @@ const ANSWERS_AT_ONCE = 256;
 
 /** RFC 9051 §3. */
 export type SessionState = "not-authenticated" | "authenticated" | "selected" | "logout";
+
+/** What ENABLE can switch on. */
+export const EXTENSIONS = ["CONDSTORE", "QRESYNC", "UIDONLY"] as const;
+export type Extension = (typeof EXTENSIONS)[number] | "IMAP4rev2" | "UTF8=ACCEPT";
 
 /** What a connection lends to its session: things that commands may do to it. */
 export interface Link {
@@ -32,6 +37,12 @@ export interface Link {
   /** Goes over to TLS. */
   secureNow(): Promise<void>;
   capabilities(): string;
+  /** Whether a capability is announced to this client. */
+  offers(capability: string): boolean;
+  /** What was written leaves without anybody waiting for it. */
+  flushSoon(): void;
+  /** Milliseconds since 1970. */
+  nowMs(): number;
 }
 
 /** The selected mailbox: its view, and which of its uids are \Recent for this session. */
@@ -41,6 +52,8 @@ export interface Selected {
   readonly recent: { readonly from: number; readonly to: number }[];
   /** Those that the client was told of. */
   readonly keywords: Set<string>;
+  /** What `$` stands for: uids that a search saved, ascending. RFC 5182 §2.1. */
+  saved: readonly SetRange[];
 }
 
 /** The message that an APPEND announced. */
@@ -55,7 +68,8 @@ export interface IncomingMessage {
 export class Session {
   readonly link: Link;
   readonly output: Output;
-  readonly enabled: Set<string> = new Set();
+  /** What ENABLE, or a command that does so by the way, has switched on. */
+  readonly enabled: Set<Extension> = new Set();
   account: AccountSession | undefined;
   selected: Selected | undefined;
   message: IncomingMessage | undefined;
@@ -91,6 +105,48 @@ export class Session {
     return this.selected.view;
   }
 
+  /** What the last search saved. */
+  get savedUids(): readonly SetRange[] {
+    return this.selected?.saved ?? [];
+  }
+
+  save(uids: readonly SetRange[]): void {
+    if (this.selected) this.selected.saved = uids;
+  }
+
+  /** IMAP4rev2, RFC 9051: no RECENT, ESEARCH's answers, names in UTF-8. */
+  get isRev2(): boolean {
+    return this.enabled.has("IMAP4rev2");
+  }
+
+  /** Text in quotes may be UTF-8, and names of mailboxes are: RFC 9051 §5.1, RFC 6855 §3. */
+  get isUtf8(): boolean {
+    return this.isRev2 || this.enabled.has("UTF8=ACCEPT");
+  }
+
+  get tellsModSeqs(): boolean {
+    return this.enabled.has("CONDSTORE");
+  }
+
+  /** The first command that asks for modseqs turns them on: RFC 7162 §3.1. */
+  enableCondstore(): void {
+    if (this.tellsModSeqs) return;
+    this.enabled.add("CONDSTORE");
+    if (!this.selected) return;
+    this.view.tellsModSeqs = true;
+    this.untagged(`OK [${this.highestModSeq()}] Highest`);
+  }
+
+  /** HIGHESTMODSEQ, as far as the client was told what happened. */
+  highestModSeq(): string {
+    return `HIGHESTMODSEQ ${this.view.highestModSeq}`;
+  }
+
+  /** A mailbox's name as this session writes it. */
+  formatName(path: string): string {
+    return this.isUtf8 ? formatUtf8(path) : formatAstring(encodeMailboxName(path));
+  }
+
   /** Bound, so that commands can name it among what they use. */
   readonly untagged = (text: string): void => {
     this.output.text(`* ${text}\r\n`);
@@ -114,6 +170,16 @@ export class Session {
     }
   }
 
+  /** VANISHED takes EXPUNGE's place: RFC 7162 §3.2.10, RFC 9586 §3.3. */
+  get tellsVanished(): boolean {
+    return this.enabled.has("QRESYNC") || this.isUidOnly;
+  }
+
+  /** Messages are named by their uids alone: RFC 9586. */
+  get isUidOnly(): boolean {
+    return this.enabled.has("UIDONLY");
+  }
+
   /** Tells what changed in the selected mailbox: RFC 9051 §5.2. */
   async syncView(options: { readonly expunges: boolean; readonly uid: boolean }): Promise<void> {
     const { selected } = this;
@@ -121,18 +187,20 @@ export class Session {
     const { view } = selected;
     const changes = view.sync(options);
     if (changes.invalidated) throw new MailboxInvalidated();
-    await this.answerEach(changes.expunged, (number) => `${number} EXPUNGE`);
+    if (!this.tellsVanished) await this.answerEach(changes.expunged, (number) => `${number} EXPUNGE`);
+    else if (changes.expungedUids.length > 0) this.untagged(`VANISHED ${formatSequenceSet(changes.expungedUids)}`);
     if (changes.added > 0 || changes.flagged.length > 0) this.tellKeywords();
     if (changes.added > 0) {
       this.#claimRecent(selected);
       this.untagged(`${view.length} EXISTS`);
-      this.untagged(`${this.recentCount()} RECENT`);
+      this.tellRecent();
     }
     await this.answerEach(changes.flagged, (position) => this.flagsAnswer(position, options.uid));
   }
 
   select(view: MailboxView): void {
-    this.selected = { view, recent: [], keywords: new Set(this.mail.keywordsIn(view.mailbox)) };
+    view.tellsModSeqs = this.tellsModSeqs;
+    this.selected = { view, recent: [], keywords: new Set(this.mail.keywordsIn(view.mailbox)), saved: [] };
     this.#claimRecent(this.selected);
   }
 
@@ -159,7 +227,13 @@ export class Session {
     this.tellPermanentFlags();
   }
 
+  /** RFC 3501 §7.3.2. */
+  tellRecent(): void {
+    if (!this.isRev2) this.untagged(`${this.recentCount()} RECENT`);
+  }
+
   #claimRecent({ view, recent }: Selected): void {
+    if (this.isRev2) return;
     const from = this.mail.claimRecent(view.mailbox, view.readOnly);
     const to = view.mailbox.uidNext;
     // A session that only reads claims nothing: what it is shown stays recent for others, and for itself.
@@ -178,10 +252,33 @@ export class Session {
     return recent.reduce((sum, { from, to }) => sum + view.lowerBound(to) - view.lowerBound(from), 0);
   }
 
-  /** FETCH's answer to a change of flags: RFC 9051 §7.5.2. */
+  /** FETCH's answer to a change of flags: RFC 9051 §7.5.2; with MODSEQ, and under QRESYNC with UID: RFC 7162 §3.2.4. */
   flagsAnswer(position: number, uid: boolean): string {
-    const flags = this.flagsOf(this.view.message(position));
-    return `${position + 1} FETCH (FLAGS ${flags}${uid ? ` UID ${this.view.uidAt(position)}` : ""})`;
+    const message = this.view.message(position);
+    return this.#answerOf(message, [`FLAGS ${this.flagsOf(message)}`, ...this.#namesOf(message, uid)]);
+  }
+
+  /** What a STORE that asked for no flags is answered: RFC 7162 §3.1.3. */
+  modSeqAnswer(position: number, uid: boolean): string {
+    const message = this.view.message(position);
+    return this.#answerOf(message, this.#namesOf(message, uid));
+  }
+
+  #namesOf(message: Message, uid: boolean): string[] {
+    const { view } = this;
+    const names: string[] = [];
+    if ((uid || this.enabled.has("QRESYNC")) && !this.isUidOnly) names.push(`UID ${view.uidAt(message.position)}`);
+    if (this.tellsModSeqs) names.push(`MODSEQ (${view.modSeqOf(message)})`);
+    return names;
+  }
+
+  #answerOf(message: Message, items: readonly string[]): string {
+    return `${this.fetchHead(message)}(${items.join(" ")})`;
+  }
+
+  /** How the answer to FETCH begins, with the message's number: RFC 9051 §7.5.2, RFC 9586 §3.2. */
+  fetchHead({ position }: Message): string {
+    return this.isUidOnly ? `${this.view.uidAt(position)} UIDFETCH ` : `${position + 1} FETCH `;
   }
 
   /** `(\Seen …)`: a message's flags and keywords. */
@@ -213,9 +310,4 @@ export class MailboxInvalidated extends Error {
     super("mailbox is no more what it was");
     this.name = "MailboxInvalidated";
   }
-}
-
-/** A mailbox's name as this session's protocol level writes it. */
-export function formatMailbox(path: string): string {
-  return formatAstring(encodeMailboxName(path));
 }

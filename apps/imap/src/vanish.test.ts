@@ -23,7 +23,7 @@ const LARGE = Buffer.alloc(64 * 1024);
 const view = {
   length: 1,
   readOnly: true,
-  mailbox: { uidNext: 2, uidValidity: 1, keywordSets: new Map() },
+  mailbox: { id: "0000000000000000.0.0", uidNext: 2, uidValidity: 1, keywordSets: new Map() },
   firstUnseen: () => undefined,
   lowerBound: () => 0,
   uidAt: () => 1,

@@ -4,6 +4,7 @@ import type { Method } from "./core/method.ts";
 import { emailGet } from "./email/get-method.ts";
 import { emailChanges, emailQuery, emailQueryChanges } from "./email/query.ts";
 import { emailSet } from "./email/set.ts";
+import { searchSnippetGet } from "./email/snippet.ts";
 import { mailboxChanges, mailboxGet } from "./mailbox/get.ts";
 import { mailboxQuery, mailboxQueryChanges } from "./mailbox/query.ts";
 import { mailboxSet } from "./mailbox/set.ts";
@@ -27,6 +28,7 @@ export const METHODS: readonly Method[] = [
   emailQuery,
   emailQueryChanges,
   emailSet,
+  searchSnippetGet,
   blobCopy,
   blobUpload,
   blobGet,

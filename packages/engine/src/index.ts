@@ -68,6 +68,7 @@ export { MailboxView, type Message, type ViewChanges } from "./mail/mailbox-view
 export type { MailboxId } from "./mail/ops/names.ts";
 export type { FlagChange, FolderStep, SpecialUse, StateClaim } from "./mail/ops/op.ts";
 export type { Outcome } from "./mail/ops/outcome.ts";
+export type { UidSpan } from "./mail/state/feed.ts";
 export type { Mailbox } from "./mail/state/mailbox.ts";
 export type { MailState } from "./mail/state/state.ts";
 export {

@@ -3,7 +3,7 @@ import type { Session } from "../session.ts";
 import type { CommandText } from "../wire/command-reader.ts";
 import { type DateTime, parseDateTime } from "../wire/date.ts";
 import { ImapSyntaxError, Parser } from "../wire/parser.ts";
-import { type Command, type Completion, defineCommand, no, ok, SIGNED_IN } from "./command.ts";
+import { type Command, type Completion, defineCommand, type Form, no, ok, SIGNED_IN } from "./command.ts";
 import { parseMailbox } from "./mailbox-argument.ts";
 import { parseFlags } from "./store.ts";
 
@@ -42,8 +42,8 @@ async function finish({ mail }: Session, path: string, prepared: Prepared): Prom
 }
 
 /** Up to the message's literal, where the cursor then stands. */
-function parseAppend(parser: Parser): Arguments {
-  const path = parseMailbox(parser);
+function parseAppend(parser: Parser, form: Pick<Form, "utf8">): Arguments {
+  const path = parseMailbox(parser, form);
   parser.space();
   const flags = parser.atOpen ? parseFlags(parser) : undefined;
   if (flags) parser.space();
@@ -63,7 +63,7 @@ function isMessage(text: CommandText): boolean {
     parser.tag();
     parser.space();
     parser.keyword();
-    parseAppend(parser);
+    parseAppend(parser, { utf8: true });
     return true;
   } catch (error) {
     if (error instanceof ImapSyntaxError) return false;

@@ -20,7 +20,8 @@ export const login: Command<unknown> = defineCommand({
   },
 });
 
-/** AUTHENTICATE PLAIN: RFC 9051 §6.2.2, RFC 4616, with the initial response of RFC 4959. */
+/** AUTHENTICATE: RFC 9051 §6.2.2, with the initial response of RFC 4959: PLAIN (RFC 4616), and LOGIN as some programs have it,
+ * which no RFC tells. */
 export const authenticate: Command<unknown> = defineCommand({
   name: "AUTHENTICATE",
   in: ["not-authenticated"],
@@ -33,24 +34,54 @@ export const authenticate: Command<unknown> = defineCommand({
     return { mechanism, initial };
   },
   async run({ mechanism, initial }, session) {
-    if (mechanism !== "PLAIN") return no("Mechanism is not supported", "CANNOT");
+    if (mechanism !== "PLAIN" && mechanism !== "LOGIN") return no("Mechanism is not supported", "CANNOT");
     if (!session.link.loginAllowed) return loginRefused;
-    const response = initial ?? (await askResponse(session));
-    if (response === "*") return { status: "BAD", text: "AUTHENTICATE cancelled" };
-    const credentials = decodePlain(response === "=" ? "" : response);
-    if (!credentials) return { status: "BAD", text: "Not a PLAIN response" };
-    return signIn(session, credentials.user, credentials.password);
+    try {
+      const { user, password } = await (mechanism === "PLAIN" ? askPlain : askLogin)(session, initial);
+      return await signIn(session, user, password);
+    } catch (error) {
+      if (error instanceof BadResponse) return { status: "BAD", text: error.message };
+      throw error;
+    }
   },
 });
 
-async function askResponse(session: Session): Promise<string> {
-  const line = await session.link.ask("");
-  return line ? String.fromCharCode(...line) : "*";
+class BadResponse extends Error {}
+
+interface Credentials {
+  readonly user: string;
+  readonly password: string;
 }
 
+async function askPlain(session: Session, initial: string | undefined): Promise<Credentials> {
+  const response = initial ?? (await askResponse(session, ""));
+  const credentials = decodePlain(response === "=" ? "" : response);
+  if (!credentials) throw new BadResponse("Not a PLAIN response");
+  return credentials;
+}
+
+async function askLogin(session: Session, initial: string | undefined): Promise<Credentials> {
+  const user = decodeText(initial ?? (await askResponse(session, "Username:")));
+  return { user, password: decodeText(await askResponse(session, "Password:")) };
+}
+
+async function askResponse(session: Session, prompt: string): Promise<string> {
+  const line = await session.link.ask(Buffer.from(prompt).toString("base64"));
+  const response = line ? String.fromCharCode(...line) : "*";
+  if (response === "*") throw new BadResponse("AUTHENTICATE cancelled");
+  return response;
+}
+
+function decodeText(base64: string): string {
+  if (!BASE64.test(base64)) throw new BadResponse("Not base64");
+  return decodeUtf8(Buffer.from(base64, "base64"));
+}
+
+const BASE64 = /^[A-Za-z0-9+/]*={0,2}$/;
+
 /** `[authzid] NUL authcid NUL passwd`: RFC 4616 §2. Acting for someone else is not offered. */
-function decodePlain(base64: string): { readonly user: string; readonly password: string } | undefined {
-  if (!/^[A-Za-z0-9+/]*={0,2}$/.test(base64)) return undefined;
+function decodePlain(base64: string): Credentials | undefined {
+  if (!BASE64.test(base64)) return undefined;
   const [actFor, user, password, ...more] = decodeUtf8(Buffer.from(base64, "base64")).split("\0");
   if (!user || password === undefined || more.length > 0) return undefined;
   return actFor === "" || actFor === user ? { user, password } : undefined;

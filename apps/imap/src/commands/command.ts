@@ -33,11 +33,15 @@ export const SIGNED_IN: readonly SessionState[] = ["authenticated", "selected"];
 /** How the command was given. */
 export interface Form {
   readonly uid: boolean;
+  /** Names of mailboxes are UTF-8, and not modified UTF-7: RFC 9051 §5.1, RFC 6855 §3. */
+  readonly utf8: boolean;
+  readonly tag: string;
 }
 
 export interface Completion {
   readonly status: "OK" | "NO" | "BAD" | "BYE";
-  readonly code?: string;
+  /** One that is asked for when all else was told, or none then. */
+  readonly code?: string | (() => string | undefined);
   readonly text: string;
 }
 
@@ -46,7 +50,7 @@ export interface Unfinished {
   finish(): Promise<Completion>;
 }
 
-export function ok(text: string, code?: string): Completion {
+export function ok(text: string, code?: Completion["code"]): Completion {
   return code === undefined ? { status: "OK", text } : { status: "OK", text, code };
 }
 

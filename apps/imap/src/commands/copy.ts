@@ -1,7 +1,8 @@
 import { type Copied, EngineError } from "@restante/engine";
 import type { Parser } from "../wire/parser.ts";
 import { formatSequenceSet, type SequenceSet } from "../wire/sequence-set.ts";
-import { type Command, type Completion, defineCommand, no, ok } from "./command.ts";
+import { type Command, type Completion, defineCommand, type Form, no, ok } from "./command.ts";
+import { afterExpunge } from "./expunge.ts";
 import { parseMailbox } from "./mailbox-argument.ts";
 import { parseSet, positionsOf } from "./message-set.ts";
 
@@ -16,26 +17,28 @@ export const copy: Command<unknown> = defineCommand({
   in: ["selected"],
   uid: true,
   parse: parseTransfer,
-  async run({ set, path }, { view }, { uid }) {
-    const positions = positionsOf(view, set, uid);
+  async run({ set, path }, session, { uid }) {
+    const { view } = session;
+    const positions = positionsOf(session, set, uid);
     return unlessNoMailbox(async () => ok("COPY completed", copyUid([await view.copy(positions, path)])));
   },
 });
 
-/** MOVE: RFC 6851 §3: COPYUID is told before the EXPUNGEs. What was moved before a failure stays moved. */
+/** MOVE: RFC 6851 §3: COPYUID is told before the EXPUNGEs, HIGHESTMODSEQ behind them. What was moved before a failure stays moved. */
 export const move: Command<unknown> = defineCommand({
   name: "MOVE",
   in: ["selected"],
   uid: true,
   capabilities: ["MOVE"],
   parse: parseTransfer,
-  async run({ set, path }, { view, untagged }, { uid }) {
-    const positions = positionsOf(view, set, uid);
+  async run({ set, path }, session, { uid }) {
+    const { view, untagged } = session;
+    const positions = positionsOf(session, set, uid);
     const moved: Copied[] = [];
     try {
       return await unlessNoMailbox(async () => {
         await view.move(positions, path, (part) => moved.push(part));
-        return ok("MOVE completed");
+        return ok("MOVE completed", afterExpunge(session));
       });
     } finally {
       const code = copyUid(moved);
@@ -44,8 +47,8 @@ export const move: Command<unknown> = defineCommand({
   },
 });
 
-function parseTransfer(parser: Parser): Arguments {
-  return { set: parseSet(parser), path: parseMailbox(parser) };
+function parseTransfer(parser: Parser, form: Form): Arguments {
+  return { set: parseSet(parser), path: parseMailbox(parser, form) };
 }
 
 /** COPYUID: RFC 4315 §3. A UID that isn't there is no mistake, and nothing was copied of it: RFC 9051 §6.4.9. */

@@ -1,9 +1,7 @@
+import { EXTENSIONS, type Extension } from "../session.ts";
 import { type Command, defineCommand, ok, SIGNED_IN } from "./command.ts";
 
-/** What ENABLE can switch on: an extension adds its name. */
-const ENABLABLE: readonly string[] = [];
-
-/** ENABLE: RFC 9051 §6.3.1. Unknown names are passed over. */
+/** ENABLE: RFC 9051 §6.3.1. Unknown names are passed over. QRESYNC brings CONDSTORE along: RFC 7162 §3.2.3. */
 export const enable: Command<unknown> = defineCommand({
   name: "ENABLE",
   in: SIGNED_IN,
@@ -16,10 +14,12 @@ export const enable: Command<unknown> = defineCommand({
     } while (!parser.atEnd);
     return names;
   },
-  async run(names, { enabled, untagged }) {
-    const fresh = names.filter((name) => ENABLABLE.includes(name) && !enabled.has(name));
-    for (const name of fresh) enabled.add(name);
-    untagged(["ENABLED", ...fresh].join(" "));
+  async run(names, session) {
+    const isNew = (name: Extension): boolean => names.includes(name.toUpperCase()) && !session.enabled.has(name);
+    const fresh = EXTENSIONS.filter((name) => isNew(name) && session.link.offers(name));
+    for (const name of fresh) if (name !== "CONDSTORE") session.enabled.add(name);
+    session.untagged(["ENABLED", ...fresh].join(" "));
+    if (fresh.includes("CONDSTORE") || fresh.includes("QRESYNC")) session.enableCondstore();
     return ok("ENABLE completed");
   },
 });

@@ -1,19 +1,25 @@
+import type { Session } from "../session.ts";
 import { type Command, defineCommand, noArguments, ok } from "./command.ts";
 import { parseSet, positionsOf } from "./message-set.ts";
 
-/** EXPUNGE: RFC 9051 §6.4.3; UID EXPUNGE: RFC 4315 §2.1. */
+/** EXPUNGE: RFC 9051 §6.4.3; UID EXPUNGE: RFC 4315 §2.1; with HIGHESTMODSEQ: RFC 7162 §3.2.7. */
 export const expunge: Command<unknown> = defineCommand({
   name: "EXPUNGE",
   in: ["selected"],
   uid: true,
   parse: (parser, { uid }) => (uid ? parseSet(parser) : undefined),
-  async run(set, { view }) {
-    await view.expunge(set ? positionsOf(view, set, true) : undefined);
-    return ok("EXPUNGE completed");
+  async run(set, session) {
+    await session.view.expunge(set ? positionsOf(session, set, true) : undefined);
+    return ok("EXPUNGE completed", afterExpunge(session));
   },
 });
 
-/** CLOSE: RFC 9051 §6.4.1: expunges without telling. */
+/** What a client that keeps uids is told behind the last VANISHED: it has all up to here. */
+export function afterExpunge(session: Session): (() => string) | undefined {
+  return session.enabled.has("QRESYNC") ? () => session.highestModSeq() : undefined;
+}
+
+/** CLOSE: RFC 9051 §6.4.1: expunges without telling, so no HIGHESTMODSEQ either: RFC 7162 §3.2.8. */
 export const close: Command<unknown> = defineCommand({
   name: "CLOSE",
   in: ["selected"],

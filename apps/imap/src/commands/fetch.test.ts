@@ -33,7 +33,7 @@ async function selected(
   const view = {
     length: bodies.length,
     readOnly: true,
-    mailbox: { uidNext: bodies.length + 1, uidValidity: 1, keywordSets: new Map() },
+    mailbox: { id: "0000000000000000.0.0", uidNext: bodies.length + 1, uidValidity: 1, keywordSets: new Map() },
     firstUnseen: () => undefined,
     lowerBound: (uid: number) => uid - 1,
     uidAt: (position: number) => position + 1,

@@ -1,30 +1,24 @@
-import { type Body, EngineError, type Message, readAhead, type Summary } from "@restante/engine";
-import {
-  type ByteSpan,
-  bodyFromBodyStructure,
-  bodyStructureOfRev1,
-  decodeOffsets,
-  findSection,
-  HeaderBlock,
-  type PartOffsets,
-} from "@restante/mime";
-import { asciiText } from "../ascii.ts";
-import { BODIES_AHEAD, FIELDS_BYTES_MAX } from "../limits.ts";
-import type { Output } from "../output.ts";
+import { type Body, EngineError, type Message, readAhead } from "@restante/engine";
+import { isTurnOver, takeTurn } from "@restante/host";
+import { isOfHeader, isWhole, Kept, type Writer, writerOf } from "../fetch-answers.ts";
+import { BODIES_AHEAD } from "../limits.ts";
 import type { Session } from "../session.ts";
-import { isTurnOver, takeTurn } from "../turns.ts";
-import { formatDateTime } from "../wire/date.ts";
-import { type FetchItem, type Partial, parseFetchItems, type Section, type SectionItem } from "../wire/fetch-items.ts";
+import {
+  type FetchItem,
+  type FetchModifiers,
+  type PartialRange,
+  parseFetchItems,
+  parseFetchModifiers,
+} from "../wire/fetch-items.ts";
+import { ImapSyntaxError } from "../wire/parser.ts";
+import { formatRanges, resolveRanges, type SequenceSet } from "../wire/sequence-set.ts";
 import { type Command, defineCommand, ok } from "./command.ts";
 import { parseSet, positionsOf } from "./message-set.ts";
 
 /** Messages whose summaries are read in one go, and whose answers leave together. */
 const CHUNK_MESSAGES = 64;
-/** Sections up to this many octets, and those of bodies that are in memory, are sent with the answer around them; larger
- * ones as they are opened. */
-const WHOLE_SECTION_BYTES = 64 * 1024;
 
-/** FETCH: RFC 9051 §6.4.5 and §7.5.2. */
+/** FETCH: RFC 9051 §6.4.5 and §7.5.2; CHANGEDSINCE and VANISHED: RFC 7162 §3.1.4.1 and §3.2.6; PARTIAL: RFC 9394 §3.3. */
 export const fetch: Command<unknown> = defineCommand({
   name: "FETCH",
   in: ["selected"],
@@ -34,19 +28,23 @@ export const fetch: Command<unknown> = defineCommand({
     const set = parseSet(parser);
     parser.space();
     const items = parseFetchItems(parser);
-    return {
-      set,
-      items: uid && !items.some((item) => item.kind === "uid") ? [{ kind: "uid" } as const, ...items] : items,
-    };
+    const modifiers = parseFetchModifiers(parser);
+    if (modifiers.vanished && (!uid || modifiers.changedSince === undefined))
+      throw new ImapSyntaxError("VANISHED is for UID FETCH with CHANGEDSINCE");
+    return { set, items: withImplied(items, uid, modifiers), modifiers };
   },
-  async run({ set, items }, session, { uid }) {
+  async run({ set, items, modifiers }, session, { uid }) {
     const { view } = session;
-    const positions = positionsOf(view, set, uid);
+    if (modifiers.vanished && !session.enabled.has("QRESYNC")) throw new ImapSyntaxError("QRESYNC is not enabled");
+    if (items.some(({ kind }) => kind === "modseq")) session.enableCondstore();
+    if (modifiers.vanished) await tellVanished(session, set, modifiers);
+    const positions = wantedOf(session, positionsOf(session, set, uid), modifiers);
     // \Seen is stored while the bodies are sent; `syncView` tells of it before the completion.
     const seen = markSeen(session, items, positions);
     // What fails first is what is told.
     seen.catch(() => undefined);
-    const writers = items.map((item) => writerOf(session, item));
+    const told = items.filter(({ kind }) => kind !== "uid" || !session.isUidOnly || items.length === 1);
+    const writers = told.map((item) => writerOf(session, item));
     const needsSummary = items.some(needsSummaryOf);
     const needsHeader = items.some((item) => item.kind === "section" && isOfHeader(item.section));
     const damaged: unknown[] = [];
@@ -69,10 +67,46 @@ export const fetch: Command<unknown> = defineCommand({
   },
 });
 
+/** A UID form tells uids, CHANGEDSINCE tells modseqs. */
+function withImplied(items: readonly FetchItem[], uid: boolean, modifiers: FetchModifiers): readonly FetchItem[] {
+  const has = (kind: FetchItem["kind"]): boolean => items.some((item) => item.kind === kind);
+  return [
+    ...(uid && !has("uid") ? [{ kind: "uid" } as const] : []),
+    ...items,
+    ...(modifiers.changedSince !== undefined && !has("modseq") ? [{ kind: "modseq" } as const] : []),
+  ];
+}
+
+function wantedOf(
+  { view }: Session,
+  positions: readonly number[],
+  { changedSince, partial }: FetchModifiers,
+): readonly number[] {
+  const changed = changedSince === undefined ? positions : view.changedSince(changedSince, positions);
+  return partial ? partOf(changed, partial) : changed;
+}
+
+/** The places of a list that a range names: RFC 9394 §3.1. */
+export function partOf<T>(list: readonly T[], { first, last }: PartialRange): readonly T[] {
+  if (first > 0) return list.slice(first - 1, last);
+  return list.slice(Math.max(0, list.length + last), Math.max(0, list.length + first + 1));
+}
+
+/** What went, of the uids that are asked for. What this client can still see goes first, as it went in this session. */
+async function tellVanished(session: Session, set: SequenceSet, { changedSince = 0 }: FetchModifiers): Promise<void> {
+  await session.syncView({ expunges: true, uid: true });
+  const { view } = session;
+  const ranges = set.isSaved ? session.savedUids : resolveRanges(set, view.mailbox.uidNext - 1);
+  const vanished = view.vanishedSince(changedSince, ranges);
+  if (vanished.length > 0) session.untagged(`VANISHED (EARLIER) ${formatRanges(vanished)}`);
+}
+
 function needsSummaryOf(item: FetchItem): boolean {
   if (item.kind === "section") return !isWhole(item.section);
-  return item.kind === "envelope" || item.kind === "body" || item.kind === "bodystructure";
+  return NEED_SUMMARY.has(item.kind);
 }
+
+const NEED_SUMMARY: ReadonlySet<FetchItem["kind"]> = new Set(["envelope", "body", "bodystructure", "preview"]);
 
 async function markSeen(session: Session, items: readonly FetchItem[], positions: readonly number[]): Promise<void> {
   const { view } = session;
@@ -80,53 +114,17 @@ async function markSeen(session: Session, items: readonly FetchItem[], positions
   await view.markSeen(positions);
 }
 
-/** What is kept of a message, as far as the items need it. */
-class Kept {
-  readonly #summary: Summary | undefined;
-  readonly #header: HeaderBlock | undefined;
-  #offsets: PartOffsets | undefined;
-
-  constructor(summary: Summary | undefined, header: HeaderBlock | undefined) {
-    this.#summary = summary;
-    this.#header = header;
-  }
-
-  get summary(): Summary {
-    return needed(this.#summary);
-  }
-  get header(): HeaderBlock {
-    return needed(this.#header);
-  }
-  get offsets(): PartOffsets {
-    this.#offsets ??= decodeOffsets(this.summary.offsets);
-    return this.#offsets;
-  }
-}
-
-function needed<T>(value: T | undefined): T {
-  if (value === undefined) throw new Error("FETCH did not read what an item needs");
-  return value;
-}
-
-/** How one item is answered: at once from what is kept, or from the body, where that must be opened. */
-interface Writer {
-  /** Its answer has a few octets. */
-  readonly isShort: boolean;
-  readonly needsBody?: (message: Message, kept: Kept) => boolean;
-  readonly atOnce: (message: Message, kept: Kept) => string;
-  readonly fromBody?: (message: Message, kept: Kept, body: Body) => Promise<void>;
-}
-
 /** Answers messages in order; gives the errors of those that are damaged or gone, of which nothing was told. Bodies are
  * asked for some messages ahead, so that the store is never waited for while there is something to open and send. */
 async function answerAll(
-  { output, mail }: Session,
+  session: Session,
   messages: readonly Message[],
   kept: readonly Kept[],
   writers: readonly Writer[],
 ): Promise<unknown[]> {
+  const { output, mail } = session;
   if (writers.every(({ isShort }) => isShort)) {
-    for (const message of messages) output.text(answerAtOnce(message, writers));
+    for (const message of messages) output.text(answerAtOnce(session, message, writers));
     return [];
   }
   const needBodies = messages.map((message, at) => writers.some((writer) => writer.needsBody?.(message, kept[at]!)));
@@ -138,7 +136,7 @@ async function answerAll(
   const damaged: unknown[] = [];
   for (const [at, message] of messages.entries())
     try {
-      await answer(output, message, kept[at]!, writers, needBodies[at] ? await bodies() : undefined);
+      await answer(session, message, kept[at]!, writers, needBodies[at] ? await bodies() : undefined);
     } catch (error) {
       if (!isOfOneMessage(error) || !output.takeBack()) throw error;
       damaged.push(error);
@@ -152,9 +150,9 @@ function isOfOneMessage(error: unknown): boolean {
 }
 
 /** The whole answer, of short items. */
-function answerAtOnce(message: Message, writers: readonly Writer[]): string {
+function answerAtOnce(session: Session, message: Message, writers: readonly Writer[]): string {
   const nothing = new Kept(undefined, undefined);
-  let text = `* ${message.position + 1} FETCH `;
+  let text = `* ${session.fetchHead(message)}`;
   let separator = "(";
   for (const writer of writers) {
     text += separator + writer.atOnce(message, nothing);
@@ -165,14 +163,15 @@ function answerAtOnce(message: Message, writers: readonly Writer[]): string {
 
 /** An answer in steps, none larger than an item or a piece of a body. */
 async function answer(
-  output: Output,
+  session: Session,
   message: Message,
   kept: Kept,
   writers: readonly Writer[],
   body: Body | undefined,
 ): Promise<void> {
+  const { output } = session;
   output.begin();
-  output.text(`* ${message.position + 1} FETCH `);
+  output.text(`* ${session.fetchHead(message)}`);
   let separator = "(";
   for (const writer of writers) {
     output.text(separator);
@@ -184,130 +183,4 @@ async function answer(
   }
   output.text(")\r\n");
   output.end();
-}
-
-function writerOf(session: Session, item: FetchItem): Writer {
-  const { view } = session;
-  switch (item.kind) {
-    case "flags":
-      return { isShort: true, atOnce: (message) => `FLAGS ${session.flagsOf(message)}` };
-    case "uid":
-      return { isShort: true, atOnce: ({ position }) => `UID ${view.uidAt(position)}` };
-    case "internaldate":
-      return {
-        isShort: true,
-        atOnce: ({ state, row }) => `INTERNALDATE "${formatDateTime(state.receivedOf(row))}"`,
-      };
-    case "size":
-      return { isShort: true, atOnce: ({ state, row }) => `RFC822.SIZE ${state.sizeOf(row)}` };
-    case "envelope":
-      return { isShort: false, atOnce: (_message, { summary }) => `ENVELOPE ${asciiText(summary.envelope)}` };
-    case "bodystructure":
-      return {
-        isShort: false,
-        atOnce: (_message, { summary }) => `BODYSTRUCTURE ${bodyStructureOfRev1(asciiText(summary.bodyStructure))}`,
-      };
-    case "body":
-      return {
-        isShort: false,
-        atOnce: (_message, { summary }) => `BODY ${bodyFromBodyStructure(asciiText(summary.bodyStructure))}`,
-      };
-    case "section":
-      return sectionWriter(session, item);
-  }
-}
-
-function sectionWriter(session: Session, { section, partial, label }: SectionItem): Writer {
-  const { output } = session;
-  const choose = chooserOf(section);
-  const ofHeader = isOfHeader(section);
-  return {
-    isShort: false,
-    needsBody(message, kept) {
-      if (ofHeader && kept.summary.headerWhole) return false;
-      return spanOf(section, message, kept) !== undefined;
-    },
-    atOnce(_message, kept) {
-      return ofHeader && kept.summary.headerWhole ? wholeSection(label, choose(kept.header), partial) : `${label} NIL`;
-    },
-    async fromBody(message, kept, body) {
-      const span = spanOf(section, message, kept)!;
-      if (section.what === "fields" || section.what === "fields-not") {
-        const bytes = await readAll(body, span.start, Math.min(span.end, span.start + FIELDS_BYTES_MAX));
-        output.text(wholeSection(label, choose(new HeaderBlock(bytes)), partial));
-        return;
-      }
-      const start = Math.min(span.start + (partial?.offset ?? 0), span.end);
-      const end = Math.min(start + (partial?.length ?? Number.POSITIVE_INFINITY), span.end);
-      if (body.open || end - start <= WHOLE_SECTION_BYTES) {
-        const bytes = body.open?.(start, end) ?? (await readAll(body, start, end));
-        if (bytes.length !== end - start) throw cutOff();
-        output.text(`${label} {${bytes.length}}\r\n`);
-        output.bytes(bytes);
-        return;
-      }
-      await stream(output, label, end - start, body.read(start, end));
-    },
-  };
-}
-
-/** A literal as it is opened. Its length is told once its first octets were opened; what fails behind them can only cut
- * the connection. */
-async function stream(output: Output, label: string, size: number, source: AsyncIterable<Uint8Array>): Promise<void> {
-  let left = size;
-  for await (const bytes of source) {
-    if (left === size) output.text(`${label} {${size}}\r\n`);
-    left -= bytes.length;
-    output.bytes(bytes);
-    if (output.isFull) await output.flush();
-    if (isTurnOver()) await takeTurn();
-  }
-  if (left !== 0) throw cutOff();
-}
-
-function cutOff(): EngineError {
-  return new EngineError("corrupt", "a message has another size than was told");
-}
-
-/** The whole message: where it lies needs no looking up. */
-function isWhole({ what, path }: Section): boolean {
-  return path.length === 0 && what === "all";
-}
-
-/** Of the message's own header block, not of one within it. */
-function isOfHeader({ what, path }: Section): boolean {
-  return path.length === 0 && (what === "header" || what === "fields" || what === "fields-not");
-}
-
-/** What a section takes of a header block. */
-function chooserOf({ what, fields }: Section): (header: HeaderBlock) => string {
-  if (what !== "fields" && what !== "fields-not") return ({ text }) => text;
-  const names = new Set(fields.map((name) => name.toLowerCase()));
-  return (header) => header.select(names, what === "fields-not");
-}
-
-/** Where a section lies in the message: its octets from `start` up to, not including, `end`. */
-function spanOf(section: Section, { state, row }: Message, kept: Kept): ByteSpan | undefined {
-  if (isWhole(section)) return { start: 0, end: state.sizeOf(row) };
-  const what = {
-    all: undefined,
-    header: "HEADER",
-    fields: "HEADER",
-    "fields-not": "HEADER",
-    text: "TEXT",
-    mime: "MIME",
-  } as const;
-  return findSection(kept.offsets, section.path, what[section.what]);
-}
-
-/** `text` has one character an octet. */
-function wholeSection(label: string, text: string, partial: Partial | undefined): string {
-  const piece = partial ? text.slice(partial.offset, partial.offset + partial.length) : text;
-  return `${label} {${piece.length}}\r\n${piece}`;
-}
-
-async function readAll(body: Body, start: number, end: number): Promise<Uint8Array> {
-  const pieces: Uint8Array[] = [];
-  for await (const bytes of body.read(start, end)) pieces.push(bytes);
-  return pieces.length === 1 ? pieces[0]! : new Uint8Array(Buffer.concat(pieces));
 }

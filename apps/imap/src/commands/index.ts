@@ -1,4 +1,3 @@
-import type { Link } from "../session.ts";
 import type { CommandText } from "../wire/command-reader.ts";
 import { append } from "./append.ts";
 import { authenticate, login } from "./authenticate.ts";
@@ -13,6 +12,7 @@ import { id } from "./id.ts";
 import { idle } from "./idle.ts";
 import { list, lsub } from "./list.ts";
 import { logout } from "./logout.ts";
+import { myRights } from "./my-rights.ts";
 import { namespace } from "./namespace.ts";
 import { check, noop } from "./noop.ts";
 import { search } from "./search.ts";
@@ -33,6 +33,7 @@ export const commands: readonly Command<unknown>[] = [
   enable,
   id,
   namespace,
+  myRights,
   select,
   examine,
   createMailbox,
@@ -58,9 +59,6 @@ export const commands: readonly Command<unknown>[] = [
 
 const byName = new Map(commands.map((command) => [command.name, command]));
 
-/** Extensions that live in the grammar rather than in a command of their own. */
-const GRAMMAR_CAPABILITIES = ["LITERAL+", "SASL-IR", "UIDPLUS", "CHILDREN", "SPECIAL-USE"];
-
 /** The command of this name, in its `UID` form if `uid`: RFC 9051 §6.4.9. */
 export function findCommand(name: string, uid: boolean): Command<unknown> | undefined {
   const command = byName.get(name);
@@ -69,17 +67,6 @@ export function findCommand(name: string, uid: boolean): Command<unknown> | unde
 
 export function isCommand(name: string): boolean {
   return byName.has(name);
-}
-
-/** RFC 9051 §6.1.1. The same list before and after login: some clients never ask again. */
-export function capabilityList(link: Pick<Link, "loginAllowed" | "startTlsOffered">): string {
-  return [
-    "IMAP4rev1",
-    ...GRAMMAR_CAPABILITIES,
-    ...commands.flatMap((command) => command.capabilities ?? []),
-    ...(link.startTlsOffered ? ["STARTTLS"] : []),
-    ...(link.loginAllowed ? ["AUTH=PLAIN"] : ["LOGINDISABLED"]),
-  ].join(" ");
 }
 
 /** Whether the literal that this text ends with is a message, to be streamed: only APPEND has one. */

@@ -1,8 +1,9 @@
 import type { Mailbox } from "@restante/engine";
-import { formatMailbox, type Session } from "../session.ts";
+import type { Session } from "../session.ts";
 import { pathOfName } from "../wire/mailbox-name.ts";
 import { ImapSyntaxError, type Parser } from "../wire/parser.ts";
-import { type Command, defineCommand, ok, SIGNED_IN } from "./command.ts";
+import { type Command, defineCommand, type Form, ok, SIGNED_IN } from "./command.ts";
+import { formatRights } from "./my-rights.ts";
 import { formatStatus, parseStatusItems, type StatusItem } from "./status.ts";
 
 /** What a LIST asks for. */
@@ -18,20 +19,21 @@ interface Listing {
 }
 
 const SELECTION_OPTIONS = ["SUBSCRIBED", "SPECIAL-USE", "REMOTE", "RECURSIVEMATCH"] as const;
-const RETURN_OPTIONS = ["SUBSCRIBED", "SPECIAL-USE", "CHILDREN", "STATUS"] as const;
+const RETURN_OPTIONS = ["SUBSCRIBED", "SPECIAL-USE", "CHILDREN", "STATUS", "MYRIGHTS"] as const;
 type SelectionOption = (typeof SELECTION_OPTIONS)[number];
 type ReturnOption = (typeof RETURN_OPTIONS)[number];
 
-/** LIST: RFC 9051 §6.3.9, with selection and return options: RFC 5258 §3, RFC 6154 §3, RFC 5819 §2. No mailbox is remote.
+/** LIST: RFC 9051 §6.3.9, with selection and return options: RFC 5258 §3, RFC 6154 §3, RFC 5819 §2, RFC 8440 §3. No mailbox is remote.
  * \HasChildren, \HasNoChildren and special uses are told unasked. */
 export const list: Command<unknown> = defineCommand({
   name: "LIST",
   in: SIGNED_IN,
-  capabilities: ["LIST-EXTENDED", "LIST-STATUS"],
+  capabilities: ["LIST-EXTENDED", "LIST-STATUS", "LIST-MYRIGHTS"],
   parse: parseList,
   async run(listing, session) {
     const { isBasic, patterns, statusItems } = listing;
     if (statusItems.length > 0) await session.refresh();
+    if (statusItems.includes("HIGHESTMODSEQ")) session.enableCondstore();
     if (isBasic && patterns[0] === "") session.untagged('LIST (\\Noselect) "/" ""');
     else await session.answerSome(entries(session, listing, matcher(patterns)));
     return ok("LIST completed");
@@ -42,9 +44,9 @@ export const list: Command<unknown> = defineCommand({
 export const lsub: Command<unknown> = defineCommand({
   name: "LSUB",
   in: SIGNED_IN,
-  parse: (parser) => {
+  parse: (parser, form) => {
     parser.space();
-    return parsePattern(parser, parseReference(parser));
+    return parsePattern(parser, parseReference(parser, form), form);
   },
   async run(pattern, session) {
     await session.answerSome(subscribed(session, pattern));
@@ -52,28 +54,31 @@ export const lsub: Command<unknown> = defineCommand({
   },
 });
 
-function* subscribed({ mail }: Session, pattern: string): Generator<string | undefined> {
+function* subscribed(session: Session, pattern: string): Generator<string | undefined> {
+  const { mail } = session;
   const matches = matcher([pattern]);
   const { subscriptions } = mail.state;
   const paths = [...subscriptions].sort(byPath);
-  for (const path of paths) yield matches(path) ? `LSUB () "/" ${formatMailbox(path)}` : undefined;
+  for (const path of paths) yield matches(path) ? `LSUB () "/" ${session.formatName(path)}` : undefined;
   if (!pattern.endsWith("%")) return;
   for (const parent of [...levelsAbove(paths)].sort(byPath))
-    yield matches(parent) && !subscriptions.has(parent) ? `LSUB (\\Noselect) "/" ${formatMailbox(parent)}` : undefined;
+    yield matches(parent) && !subscriptions.has(parent)
+      ? `LSUB (\\Noselect) "/" ${session.formatName(parent)}`
+      : undefined;
 }
 
-function parseList(parser: Parser): Listing {
+function parseList(parser: Parser, form: Form): Listing {
   parser.space();
   const isSelective = parser.atOpen;
   const selection = new Set(isSelective ? parser.list(() => option(parser, SELECTION_OPTIONS), { empty: true }) : []);
   if (isSelective) parser.space();
   if (selection.has("RECURSIVEMATCH") && !selection.has("SUBSCRIBED") && !selection.has("SPECIAL-USE"))
     throw new ImapSyntaxError("RECURSIVEMATCH needs another selection option");
-  const reference = parseReference(parser);
+  const reference = parseReference(parser, form);
   const hasSeveral = parser.atOpen;
   const patterns = hasSeveral
-    ? parser.list(() => parsePattern(parser, reference), { max: PATTERNS_MAX })
-    : [parsePattern(parser, reference)];
+    ? parser.list(() => parsePattern(parser, reference, form), { max: PATTERNS_MAX })
+    : [parsePattern(parser, reference, form)];
   const returns = new Set<ReturnOption>();
   let statusItems: readonly StatusItem[] = [];
   const hasReturn = parser.trySpace();
@@ -97,15 +102,15 @@ function option<T extends string>(parser: Parser, known: readonly T[]): T {
   return found;
 }
 
-function parseReference(parser: Parser): string {
-  const reference = pathOfName(parser.astring());
+function parseReference(parser: Parser, { utf8 }: Form): string {
+  const reference = pathOfName(parser.astring(), utf8);
   parser.space();
   return reference;
 }
 
 /** The pattern with its reference before it: RFC 9051 §6.3.9 leaves joining them to the server. */
-function parsePattern(parser: Parser, reference: string): string {
-  const pattern = pathOfName(parser.listMailbox());
+function parsePattern(parser: Parser, reference: string, { utf8 }: Form): string {
+  const pattern = pathOfName(parser.listMailbox(), utf8);
   if (pattern === "") return "";
   return pattern.startsWith("/") ? pattern.slice(1) : reference + pattern;
 }
@@ -154,7 +159,8 @@ function* entries(
       withChildren.has(path) ? "\\HasChildren" : "\\HasNoChildren",
       ...(mailbox?.specialUse ? [mailbox.specialUse] : []),
     ];
-    yield `LIST (${attributes.join(" ")}) "/" ${formatMailbox(path)}${below?.all.has(path) ? childInfo : ""}`;
+    yield `LIST (${attributes.join(" ")}) "/" ${session.formatName(path)}${below?.all.has(path) ? childInfo : ""}`;
+    if (mailbox && returns.has("MYRIGHTS")) yield formatRights(path, session);
     if (mailbox && statusItems.length > 0) yield formatStatus(mailbox, statusItems, session);
   }
 }

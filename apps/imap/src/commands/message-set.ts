@@ -1,6 +1,7 @@
 import type { MailboxView } from "@restante/engine";
+import type { Session } from "../session.ts";
 import { ImapSyntaxError, type Parser } from "../wire/parser.ts";
-import { parseSequenceSet, resolveRanges, type SequenceSet } from "../wire/sequence-set.ts";
+import { parseSequenceSet, resolveRanges, type SequenceSet, type SetRange } from "../wire/sequence-set.ts";
 
 /** `SP sequence-set`. */
 export function parseSet(parser: Parser): SequenceSet {
@@ -9,12 +10,12 @@ export function parseSet(parser: Parser): SequenceSet {
 }
 
 /**
- * The positions that a set names in a view, ascending. Uids that are not there are passed over: RFC 9051 §6.4.9. A
- * sequence number above the last is a mistake of the client, but for "*" in an empty mailbox, which names nothing.
+ * The positions that a set names in the selected mailbox, ascending. Uids that are not there are passed over: RFC 9051
+ * §6.4.9. A sequence number above the last is a mistake of the client, but for "*" in an empty mailbox, which names nothing.
  */
-export function positionsOf(view: MailboxView, set: SequenceSet, uid: boolean): number[] {
+export function positionsOf(session: Session, set: SequenceSet, uid: boolean): number[] {
   const positions: number[] = [];
-  for (const { from, to } of positionRanges(view, set, uid))
+  for (const { from, to } of positionRanges(session, set, uid))
     for (let position = from; position < to; position++) positions.push(position);
   return positions;
 }
@@ -26,14 +27,35 @@ export interface PositionRange {
 }
 
 /** Runs of positions that a set names, ascending, none within another. */
-export function positionRanges(view: MailboxView, set: SequenceSet, uid: boolean): PositionRange[] {
+export function positionRanges(session: Session, set: SequenceSet, uid: boolean): PositionRange[] {
+  const { view } = session;
+  if (set.isSaved) return uidRanges(view, session.savedUids);
   const largest = uid ? (view.length > 0 ? view.uidAt(view.length - 1) : 0) : view.length;
-  return resolveRanges(set, largest)
+  const ranges = resolveRanges(set, largest);
+  if (uid) return uidRanges(view, ranges);
+  return ranges
     .map(({ first, last }) => {
-      const from = Math.max(uid ? view.lowerBound(first) : first - 1, 0);
-      const to = uid ? view.lowerBound(last + 1) : last;
-      if (!uid && to > view.length) throw new ImapSyntaxError("No such message");
-      return { from, to };
+      if (last > view.length) throw new ImapSyntaxError("No such message");
+      return { from: Math.max(first - 1, 0), to: last };
     })
     .filter(({ from, to }) => from < to);
+}
+
+function uidRanges(view: MailboxView, ranges: readonly SetRange[]): PositionRange[] {
+  return ranges
+    .map(({ first, last }) => ({ from: view.lowerBound(first), to: view.lowerBound(last + 1) }))
+    .filter(({ from, to }) => from < to);
+}
+
+/** The positions in their order as a `sequence-set`'s ranges, of uids or sequence numbers: each run of neighbours is one. */
+export function rangesOf(view: MailboxView, positions: readonly number[], uid: boolean): SetRange[] {
+  const ranges: SetRange[] = [];
+  const numberOf = (position: number): number => (uid ? view.uidAt(position) : position + 1);
+  for (let start = 0, at = 0; at < positions.length; at++) {
+    const number = numberOf(positions[at]!);
+    if (at + 1 < positions.length && numberOf(positions[at + 1]!) === number + 1) continue;
+    ranges.push({ first: numberOf(positions[start]!), last: number });
+    start = at + 1;
+  }
+  return ranges;
 }

@@ -1,9 +1,10 @@
 import type { FlagChange } from "@restante/engine";
 import { ImapSyntaxError, type Parser } from "../wire/parser.ts";
+import { formatRanges } from "../wire/sequence-set.ts";
 import { type Command, defineCommand, ok } from "./command.ts";
-import { parseSet, positionsOf } from "./message-set.ts";
+import { parseSet, positionsOf, rangesOf } from "./message-set.ts";
 
-/** STORE: RFC 9051 §6.4.6. */
+/** STORE: RFC 9051 §6.4.6; UNCHANGEDSINCE: RFC 7162 §3.1.3. */
 export const store: Command<unknown> = defineCommand({
   name: "STORE",
   in: ["selected"],
@@ -12,22 +13,42 @@ export const store: Command<unknown> = defineCommand({
   parse(parser) {
     const set = parseSet(parser);
     parser.space();
+    const unchangedSince = parser.atOpen ? parseUnchangedSince(parser) : undefined;
     const item = /^[+-]?FLAGS(\.SILENT)?(?= )/i.exec(parser.rest())?.[0];
     if (!item) throw new ImapSyntaxError("FLAGS expected");
     parser.skip(item.length);
     parser.space();
     const mode: FlagChange["mode"] = item[0] === "+" ? "add" : item[0] === "-" ? "remove" : "replace";
-    return { set, silent: /SILENT$/i.test(item), change: { mode, flags: parseFlags(parser) } };
+    const change = { mode, flags: parseFlags(parser) };
+    return { set, silent: /SILENT$/i.test(item), change, unchangedSince };
   },
-  async run({ set, change, silent }, session, { uid }) {
+  async run({ set, change, silent, unchangedSince }, session, { uid }) {
     const { view } = session;
-    const positions = positionsOf(view, set, uid);
-    await view.setFlags(positions, change);
+    if (unchangedSince !== undefined) session.enableCondstore();
+    const positions = positionsOf(session, set, uid);
+    const { refused } = await view.setFlags(positions, change, unchangedSince);
     session.tellKeywords();
-    if (!silent) await session.answerEach(positions, (position) => session.flagsAnswer(position, uid));
-    return ok("STORE completed");
+    const isRefused = new Set(refused);
+    const stored = positions.filter((position) => !isRefused.has(position));
+    if (!silent) await session.answerEach(stored, (position) => session.flagsAnswer(position, uid));
+    // Who is told modseqs is owed the new one all the same.
+    else if (session.tellsModSeqs) await session.answerEach(stored, (position) => session.modSeqAnswer(position, uid));
+    if (refused.length === 0) return ok("STORE completed");
+    return ok("Some were changed meanwhile", `MODIFIED ${formatRanges(rangesOf(view, refused, uid))}`);
   },
 });
+
+/** `(UNCHANGEDSINCE modseq) ` */
+function parseUnchangedSince(parser: Parser): number {
+  let modSeq: number | undefined;
+  parser.list(() => {
+    if (parser.keyword() !== "UNCHANGEDSINCE") throw new ImapSyntaxError("UNCHANGEDSINCE expected");
+    parser.space();
+    modSeq = parser.number64();
+  });
+  parser.space();
+  return modSeq!;
+}
 
 /** `flag-list`, or flags without parentheses: RFC 9051 §9, `store-att-flags`. \Recent can't be set. */
 export function parseFlags(parser: Parser): string[] {

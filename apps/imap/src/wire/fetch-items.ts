@@ -8,7 +8,35 @@ const WORD_BYTES_MAX = 24;
 export type FetchItem = SimpleItem | SectionItem;
 
 export interface SimpleItem {
-  readonly kind: "flags" | "uid" | "internaldate" | "size" | "envelope" | "body" | "bodystructure";
+  readonly kind:
+    | "flags"
+    | "uid"
+    | "internaldate"
+    | "size"
+    | "envelope"
+    | "body"
+    | "bodystructure"
+    | "emailid"
+    | "threadid"
+    | "modseq"
+    | "savedate"
+    | "preview";
+}
+
+/** `fetch-modifiers` of RFC 4466 §2.4. */
+export interface FetchModifiers {
+  /** RFC 7162 §3.1.4.1. */
+  readonly changedSince?: number;
+  /** RFC 7162 §3.2.6. */
+  readonly vanished?: boolean;
+  /** RFC 9394 §3.3. */
+  readonly partial?: PartialRange;
+}
+
+/** Places of a list, from 1; from its end, from -1, if both are negative: RFC 9394 §3.1. */
+export interface PartialRange {
+  readonly first: number;
+  readonly last: number;
 }
 
 export interface SectionItem {
@@ -43,6 +71,10 @@ const SIMPLE = {
   "RFC822.SIZE": "size",
   ENVELOPE: "envelope",
   BODYSTRUCTURE: "bodystructure",
+  EMAILID: "emailid",
+  THREADID: "threadid",
+  MODSEQ: "modseq",
+  SAVEDATE: "savedate",
 } as const;
 const MACROS: Record<string, readonly FetchItem[]> = {
   FAST: [{ kind: "flags" }, { kind: "internaldate" }, { kind: "size" }],
@@ -62,6 +94,32 @@ export function parseFetchItems(parser: Parser): readonly FetchItem[] {
   return [parseItem(parser)];
 }
 
+/** `[SP "(" modifier *(SP modifier) ")"]` */
+export function parseFetchModifiers(parser: Parser): FetchModifiers {
+  let modifiers: FetchModifiers = {};
+  if (!parser.trySpace()) return modifiers;
+  parser.list(() => {
+    const name = parser.keyword();
+    if (name === "CHANGEDSINCE") {
+      parser.space();
+      modifiers = { ...modifiers, changedSince: parser.number64() };
+    } else if (name === "VANISHED") modifiers = { ...modifiers, vanished: true };
+    else if (name === "PARTIAL") modifiers = { ...modifiers, partial: parsePartialRange(parser) };
+    else throw new ImapSyntaxError("Unknown FETCH modifier");
+  });
+  return modifiers;
+}
+
+/** ` 1:100` or ` -1:-100`, in either order. */
+export function parsePartialRange(parser: Parser): PartialRange {
+  parser.space();
+  const match = /^(-?)([1-9]\d{0,9}):(-?)([1-9]\d{0,9})(?!\d)/.exec(parser.rest(24));
+  if (!match || match[1] !== match[3]) throw new ImapSyntaxError("Bad range");
+  parser.skip(match[0].length);
+  const [low, high] = [Number(match[2]), Number(match[4])].sort((a, b) => a - b) as [number, number];
+  return match[1] === "-" ? { first: -low, last: -high } : { first: low, last: high };
+}
+
 function parseItem(parser: Parser): FetchItem {
   const name = /^[A-Za-z0-9.]+/.exec(parser.rest(WORD_BYTES_MAX))?.[0].toUpperCase() ?? "";
   parser.skip(name.length);
@@ -77,6 +135,10 @@ function parseItem(parser: Parser): FetchItem {
       return parser.peek() === 0x5b ? parseSection(parser, false) : { kind: "body" };
     case "BODY.PEEK":
       return parseSection(parser, true);
+    case "PREVIEW":
+      // What is kept is at hand: LAZY or not is one. RFC 8970 §3.
+      if (/^ \(LAZY\)/i.test(parser.rest(7))) parser.skip(7);
+      return { kind: "preview" };
     default:
       throw new ImapSyntaxError("Unknown FETCH item");
   }

@@ -12,6 +12,12 @@ export function formatString(text: string): string {
   return `{${bytes.length}}\r\n${String.fromCharCode(...bytes)}`;
 }
 
+/** A `string` of text that may be UTF-8 in quotes, one character an octet: RFC 9051 §4.3. */
+export function formatUtf8(text: string): string {
+  if (QUOTABLE.test(text) || /[\0\r\n]/.test(text) || text.length > QUOTED_CHARS_MAX) return formatAstring(text);
+  return `"${Buffer.from(text.replace(/["\\]/g, "\\$&")).toString("latin1")}"`;
+}
+
 /** An `astring`: bare where it may be. */
 export function formatAstring(text: string): string {
   return ATOM.test(text) && text.toUpperCase() !== "NIL" ? text : formatString(text);

@@ -45,9 +45,10 @@ export function encodeMailboxName(name: string): string {
 /** No path has a control character: a name that begins so is no mailbox's, and none can be made of it. */
 const NO_NAME = "\0";
 
-/** The path that a name or a pattern means, composed (Unicode Annex 15): a mailbox has one name. One that is no modified
- * UTF-7 means none, and what is asked of it is answered so. */
-export function pathOfName(name: string): string {
+/** The path that a name or a pattern means, composed (Unicode Annex 15): a mailbox has one name. It is written in modified
+ * UTF-7, or as it is if `utf8`. One that is neither means none, and what is asked of it is answered so. */
+export function pathOfName(name: string, utf8 = false): string {
+  if (utf8) return name.normalize("NFC");
   try {
     return decodeMailboxName(name).normalize("NFC");
   } catch (error) {

@@ -3,9 +3,13 @@ import type { CommandText } from "./command-reader.ts";
 
 /** The client's mistake: answered BAD with this text, and the connection lives on. */
 export class ImapSyntaxError extends Error {
-  constructor(message: string) {
+  /** A response code that says more. */
+  readonly code: string | undefined;
+
+  constructor(message: string, code?: string) {
     super(message);
     this.name = "ImapSyntaxError";
+    this.code = code;
   }
 }
 

@@ -17,7 +17,7 @@ export function redactCommand({ lines, literals }: CommandText): string {
     .join("");
   const [tag = "", name = ""] = text.split(" ", 2);
   if (/^(LOGIN|AUTHENTICATE)$/i.test(name)) return `${tag} ${name} [redacted]`;
-  return /\bSEARCH\b/i.test(text.slice(0, 40)) ? shortened(redactSearch(text)) : shortened(text);
+  return /\b(E?SEARCH|SORT|THREAD)\b/i.test(text.slice(0, 40)) ? shortened(redactSearch(text)) : shortened(text);
 }
 
 /** Keys whose next word is a text (RFC 9051 §6.4.4). */

@@ -17,10 +17,16 @@ export type SearchKey =
   | { readonly kind: "size"; readonly than: "larger" | "smaller"; readonly octets: number }
   | {
       readonly kind: "date";
-      readonly of: "internal" | "sent";
+      readonly of: "internal" | "sent" | "saved";
       readonly when: "before" | "on" | "since";
       readonly dayMs: number;
     }
+  /** RFC 5032 §3: by how long ago it came. */
+  | { readonly kind: "within"; readonly than: "older" | "younger"; readonly seconds: number }
+  /** At this modseq or above: RFC 7162 §3.1.5. */
+  | { readonly kind: "modSeq"; readonly from: number }
+  /** As RFC 8474 §5.3 has them; what is no id is none. */
+  | { readonly kind: "emailId" | "threadId"; readonly id: string }
   /** The field's decoded text holds `text`; "" asks for the field alone. */
   | { readonly kind: "header"; readonly field: string; readonly text: string }
   | { readonly kind: TextKey; readonly text: string };
@@ -49,13 +55,19 @@ const FLAG_KEYS: Record<string, { readonly flag: string; readonly set: boolean }
   SEEN: { flag: "\\Seen", set: true },
   UNSEEN: { flag: "\\Seen", set: false },
 };
-const DATE_KEYS: Record<string, { readonly of: "internal" | "sent"; readonly when: "before" | "on" | "since" }> = {
+const DATE_KEYS: Record<
+  string,
+  { readonly of: "internal" | "sent" | "saved"; readonly when: "before" | "on" | "since" }
+> = {
   BEFORE: { of: "internal", when: "before" },
   ON: { of: "internal", when: "on" },
   SINCE: { of: "internal", when: "since" },
   SENTBEFORE: { of: "sent", when: "before" },
   SENTON: { of: "sent", when: "on" },
   SENTSINCE: { of: "sent", when: "since" },
+  SAVEDBEFORE: { of: "saved", when: "before" },
+  SAVEDON: { of: "saved", when: "on" },
+  SAVEDSINCE: { of: "saved", when: "since" },
 };
 const TEXT_KEYS: Record<string, TextKey> = {
   BCC: "bcc",
@@ -114,6 +126,8 @@ function parseKey(parser: Parser, count: Count): SearchKey {
 function parseOtherKey(parser: Parser, name: string, count: Count): SearchKey {
   switch (name) {
     case "ALL":
+    // Each message has one: RFC 8514 §4.3.
+    case "SAVEDATESUPPORTED":
       return { kind: "all" };
     case "NEW":
       return { kind: "new" };
@@ -131,6 +145,15 @@ function parseOtherKey(parser: Parser, name: string, count: Count): SearchKey {
       return { kind: "size", than: "larger", octets: parser.number64() };
     case "SMALLER":
       return { kind: "size", than: "smaller", octets: parser.number64() };
+    case "OLDER":
+    case "YOUNGER":
+      return { kind: "within", than: name === "OLDER" ? "older" : "younger", seconds: parser.nonZero() };
+    case "MODSEQ":
+      return { kind: "modSeq", from: parseModSeq(parser) };
+    case "EMAILID":
+      return { kind: "emailId", id: parser.astring() };
+    case "THREADID":
+      return { kind: "threadId", id: parser.astring() };
     case "UID":
       return { kind: "set", set: parseSequenceSet(parser.setText()), uid: true };
     case "HEADER": {
@@ -149,6 +172,17 @@ function parseOtherKey(parser: Parser, name: string, count: Count): SearchKey {
     default:
       throw new ImapSyntaxError("Unknown SEARCH key");
   }
+}
+
+/** `["/flags/…" ("priv" / "shared" / "all") SP] modseq`: a message has one modseq, whichever flag changed. */
+function parseModSeq(parser: Parser): number {
+  if (parser.atString) {
+    parser.string();
+    parser.space();
+    if (!["PRIV", "SHARED", "ALL"].includes(parser.keyword())) throw new ImapSyntaxError("Bad MODSEQ type");
+    parser.space();
+  }
+  return parser.number64();
 }
 
 function nested(parser: Parser, read: () => SearchKey): SearchKey {

@@ -6,6 +6,8 @@ export const SET_RANGES_MAX = 100_000;
 /** `sequence-set`, RFC 9051 §9: ranges of numbers, "*" is the largest in use. */
 export interface SequenceSet {
   readonly ranges: readonly SetRange[];
+  /** `$`: what the last search that was told to has saved: RFC 5182 §2.1. */
+  readonly isSaved?: true;
 }
 /** Either end may be "*": `STAR`. `first` may be above `last`: RFC 9051 §9 lets either order stand. */
 export interface SetRange {
@@ -15,6 +17,7 @@ export interface SetRange {
 export const STAR: number = Number.POSITIVE_INFINITY;
 
 export function parseSequenceSet(text: string): SequenceSet {
+  if (text === "$") return { ranges: [], isSaved: true };
   const parts = text.split(",");
   if (parts.length > SET_RANGES_MAX) throw new ImapSyntaxError("Message set too long");
   const ranges = parts.map((part) => {
@@ -52,6 +55,11 @@ export function resolveRanges(set: SequenceSet, largest: number): SetRange[] {
     else joined.push(range);
   }
   return joined;
+}
+
+/** Ranges as a `sequence-set`. */
+export function formatRanges(ranges: readonly SetRange[]): string {
+  return ranges.map(({ first, last }) => (first === last ? String(first) : `${first}:${last}`)).join(",");
 }
 
 /** Numbers in their order as a `sequence-set`: runs are joined, nothing is sorted (COPYUID pairs by order). */

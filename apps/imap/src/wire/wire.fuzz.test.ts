@@ -166,7 +166,7 @@ function parseCommand(commandText: CommandText, isStreamed: boolean): boolean {
     }
     const command = findCommand(name, uid);
     if (!command) return false;
-    command.parse(parser, { uid });
+    command.parse(parser, { uid, utf8: isStreamed, tag: "t" });
     if (!isStreamed) parser.end();
     return true;
   } catch (error) {

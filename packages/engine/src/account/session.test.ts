@@ -63,6 +63,8 @@ const VIEW: Verbs<MailboxView> = {
   message: (view) => view.message(0),
   isBehind: (view) => view.isBehind,
   sync: (view) => view.sync({ expunges: true }),
+  vanishedSince: (view) => view.vanishedSince(0, []),
+  changedSince: (view) => view.changedSince(0, [0]),
   setFlags: (view) => view.setFlags([0], { mode: "add", flags: ["\\Flagged"] }),
   markSeen: (view) => view.markSeen([0]),
   firstUnseen: (view) => view.firstUnseen(),
@@ -81,6 +83,8 @@ const HARMLESS = [
   "length",
   "uidValidity",
   "uidAt",
+  "highestModSeq",
+  "modSeqOf",
   "lowerBound",
 ];
 

@@ -6,7 +6,8 @@ import type { Body, Contents } from "../mail/contents/contents.ts";
 import type { Summary } from "../mail/contents/summary.ts";
 import type { Appended, FoldersAuthor, Mail } from "../mail/mail.ts";
 import { type MailboxView, type Message, openView } from "../mail/mailbox-view.ts";
-import type { StateClaim } from "../mail/ops/op.ts";
+import type { MailboxId } from "../mail/ops/names.ts";
+import type { SpecialUse, StateClaim } from "../mail/ops/op.ts";
 import type { Outcome } from "../mail/ops/outcome.ts";
 import type { Mailbox } from "../mail/state/mailbox.ts";
 import type { MailState } from "../mail/state/state.ts";
@@ -184,8 +185,8 @@ export class AccountSession {
   openView(path: string, options: { readonly readOnly: boolean }): MailboxView {
     return openView(this.#mail, path, options);
   }
-  async create(path: string): Promise<void> {
-    await this.#mail.create(path);
+  async create(path: string, specialUse?: SpecialUse): Promise<MailboxId> {
+    return this.#mail.create(path, specialUse);
   }
   async delete(path: string): Promise<void> {
     return this.#mail.delete(path);

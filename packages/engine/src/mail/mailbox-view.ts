@@ -3,6 +3,7 @@ import { runsOf } from "./apply/target-rows.ts";
 import type { Copied, Mail } from "./mail.ts";
 import type { MailboxId } from "./ops/names.ts";
 import type { FlagChange } from "./ops/op.ts";
+import { type UidSpan, vanishedSince } from "./state/feed.ts";
 import { checkFlags, DELETED, SEEN } from "./state/flags.ts";
 import type { Mailbox } from "./state/mailbox.ts";
 import type { MessageList } from "./state/message-list.ts";
@@ -27,14 +28,20 @@ const LOOKUP_COST = 16;
 export class MailboxView {
   readonly id: MailboxId;
   readonly readOnly: boolean;
+  /** Whether this client is told modseqs: what it was told at a lower one than is true is told again. */
+  tellsModSeqs = false;
   readonly #mail: Mail;
   #state: MailState;
   #list: MessageList;
   #length: number;
+  /** All of the account up to here this client was told of. */
   #modSeq: number;
+  #highestModSeq: number;
   #uidValidity: number;
   /** Rows whose change this client was already told, or asked not to be told, and at which modseq. */
   #told: Map<number, number> = new Map();
+  /** Those of them that were told at a lower modseq than theirs. */
+  readonly #toldLow = new Set<number>();
 
   constructor(mail: Mail, mailbox: Mailbox, readOnly: boolean) {
     this.#mail = mail;
@@ -44,6 +51,7 @@ export class MailboxView {
     this.#list = mailbox.messages;
     this.#length = mailbox.messages.length;
     this.#modSeq = this.#state.modSeq;
+    this.#highestModSeq = mailbox.highestModSeq;
     this.#uidValidity = mailbox.uidValidity;
   }
 
@@ -54,6 +62,47 @@ export class MailboxView {
 
   get uidValidity(): number {
     return this.#uidValidity;
+  }
+
+  /** HIGHESTMODSEQ of what this client was told: RFC 7162 §3.1.2.1. */
+  get highestModSeq(): number {
+    return this.#highestModSeq;
+  }
+
+  /** MODSEQ of a message, as it may be told: as long as the client does not know who came and who went, none above the
+   * last that it knows all of. Who has the highest one that they saw has then missed nothing: RFC 7162 §3.2. */
+  modSeqOf({ state, row }: Message): number {
+    return Math.min(state.memberships.columns.modSeq.get(row), this.#toldMax);
+  }
+
+  get #toldMax(): number {
+    const messages = this.#mail.state.findMailbox(this.id)?.messages;
+    const isKnown = this.#state === this.#mail.state && messages === this.#list && messages.length === this.#length;
+    return isKnown ? Number.POSITIVE_INFINITY : this.#modSeq;
+  }
+
+  /** Those of `positions` that changed after `modSeq`: RFC 7162 §3.1.4.1. */
+  changedSince(modSeq: number, positions: readonly number[]): number[] {
+    return positions.filter((position) => {
+      const { state, row } = this.message(position);
+      return state.memberships.columns.modSeq.get(row) > modSeq;
+    });
+  }
+
+  /** Uids of `known` (ascending, none touches another) that went after `modSeq`, ascending, perhaps with some that went
+   * before: RFC 7162 §3.2.6. What is in this view still is none of them: `sync` tells of it. */
+  vanishedSince(modSeq: number, known: readonly UidSpan[]): UidSpan[] {
+    const vanished = vanishedSince(this.#mail.state, this.mailbox, modSeq, known);
+    return vanished.flatMap(({ first, last }) => {
+      const spans: UidSpan[] = [];
+      let next = first;
+      for (let position = this.lowerBound(first); position < this.#length && this.uidAt(position) <= last; position++) {
+        const uid = this.uidAt(position);
+        if (next < uid) spans.push({ first: next, last: uid - 1 });
+        next = uid + 1;
+      }
+      return next <= last ? [...spans, { first: next, last }] : spans;
+    });
   }
 
   /** The mailbox as it is now. Throws EngineError `not-found` when it was deleted. */
@@ -115,7 +164,7 @@ export class MailboxView {
   sync(options: { readonly expunges: boolean }): ViewChanges {
     const { mailbox } = this;
     const state = this.#mail.state;
-    if (mailbox.uidValidity !== this.#uidValidity) return { expunged: [], added: 0, flagged: [], invalidated: true };
+    if (mailbox.uidValidity !== this.#uidValidity) return { ...NO_CHANGES, invalidated: true };
     if (!this.isBehind) return NO_CHANGES;
     const rewound = state !== this.#state;
     const vanished = rewound || mailbox.messages !== this.#list ? this.#vanishedPositions(mailbox, state) : [];
@@ -124,21 +173,25 @@ export class MailboxView {
       const { modSeq } = state.memberships.columns;
       for (const position of flagged) {
         const row = this.#list.at(position);
-        this.#told.set(row, modSeq.get(row));
+        this.#noteTold(row, modSeq.get(row));
       }
       return { ...NO_CHANGES, flagged };
     }
     const known = this.#length - vanished.length;
     // Expunged highest first, so that each number is right when it is sent.
     const expunged = vanished.map((position) => position + 1).reverse();
+    const expungedUids = vanished.map((position) => this.uidAt(position));
     const isNews = rewound ? this.#unlessShown(state, mailbox.messages) : () => true;
     this.#list = mailbox.messages;
     this.#length = mailbox.messages.length;
     this.#state = state;
+    for (const row of this.#toldLow) this.#told.delete(row);
     const flagged = this.#flaggedPositions(mailbox, state, known).filter(isNews);
     this.#modSeq = state.modSeq;
+    this.#highestModSeq = mailbox.highestModSeq;
     this.#told.clear();
-    return { expunged, added: this.#length - known, flagged, invalidated: false };
+    this.#toldLow.clear();
+    return { expunged, expungedUids, added: this.#length - known, flagged, invalidated: false };
   }
 
   /** After a rewind much is stamped anew that is what it was: whether a message of `list` has other flags than those
@@ -189,6 +242,11 @@ export class MailboxView {
     return positions.sort((a, b) => a - b);
   }
 
+  #noteTold(row: number, modSeq: number): void {
+    this.#told.set(row, modSeq);
+    if (this.tellsModSeqs && modSeq > this.#toldMax) this.#toldLow.add(row);
+  }
+
   /** Rows of those of `positions` that are there now. */
   #liveRows(positions: readonly number[]): number[] {
     const { state } = this.#mail;
@@ -205,36 +263,39 @@ export class MailboxView {
     if (this.readOnly) throw new EngineError("not-permitted", "mailbox is selected read-only");
   }
 
-  /** STORE. Resolves with the positions that were refused because they changed after `unchangedSince`, and marks the
-   * others as told: the caller answers them, or was asked not to. What fails in between leaves the first part changed,
-   * of which `sync` tells. Throws EngineError `expunged` if all of them are gone. */
+  /** STORE. Resolves with the positions that were refused because they changed after `unchangedSince`, or are gone, and
+   * marks the others as told: the caller answers them, or was asked not to. What fails in between leaves the first part
+   * changed, of which `sync` tells. Without `unchangedSince` throws EngineError `expunged` if all of them are gone. */
   async setFlags(
     positions: readonly number[],
     change: FlagChange,
     unchangedSince?: number,
-  ): Promise<{ readonly refused: readonly number[]; readonly modSeq: number }> {
+  ): Promise<{ readonly refused: readonly number[] }> {
     this.#assertWritable();
     checkFlags(change.flags);
     const refused: number[] = [];
     let reached = 0;
-    let modSeq = this.#modSeq;
+    const isThere = (position: number): boolean => this.#liveRows([position]).length > 0;
     for (const part of parts(positions)) {
       const there = this.#liveRows(part).length;
-      if (there === 0) continue;
+      if (there === 0) {
+        refused.push(...part);
+        continue;
+      }
       const outcome = await this.#mail.push({
         kind: "flags",
         ...this.#target(part),
         change,
         ...(unchangedSince === undefined ? {} : { unchangedSince }),
       });
-      for (const row of outcome.changed) this.#told.set(row, outcome.modSeq);
+      for (const row of outcome.changed) this.#noteTold(row, outcome.modSeq);
       reached += there - outcome.gone;
       const rows = new Set(outcome.refused);
-      refused.push(...part.filter((position) => rows.has(this.#presentRow(position) ?? -1)));
-      modSeq = outcome.modSeq;
+      refused.push(...part.filter((position) => rows.has(this.#presentRow(position) ?? -1) || !isThere(position)));
     }
+    if (unchangedSince !== undefined) return { refused };
     assertReached(positions, reached);
-    return { refused, modSeq };
+    return { refused: [] };
   }
 
   /** Sets \Seen where it is missing; `sync` tells of it. */
@@ -341,6 +402,8 @@ export interface Message {
 export interface ViewChanges {
   /** Sequence numbers in the order in which EXPUNGE tells them: highest first. */
   readonly expunged: readonly number[];
+  /** Their uids, ascending. */
+  readonly expungedUids: readonly number[];
   readonly added: number;
   /** Positions, in the view as it is now. */
   readonly flagged: readonly number[];
@@ -348,4 +411,4 @@ export interface ViewChanges {
   readonly invalidated: boolean;
 }
 
-const NO_CHANGES: ViewChanges = { expunged: [], added: 0, flagged: [], invalidated: false };
+const NO_CHANGES: ViewChanges = { expunged: [], expungedUids: [], added: 0, flagged: [], invalidated: false };

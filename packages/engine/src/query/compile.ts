@@ -56,6 +56,12 @@ export function compile(condition: Condition, scope: Scope): Test {
       const { ids } = condition;
       return ({ state, row }) => ids.has(hexText(state.emails.columns.id.getId(state.emailOf(row))));
     }
+    case "threads": {
+      const { ids } = condition;
+      return ({ state, row }) => ids.has(hexText(state.threadOf(state.emailOf(row))));
+    }
+    case "modSeq":
+      return scope.membership(({ state, row }) => isWithin(condition, state.memberships.columns.modSeq.get(row)));
     case "size": {
       return ({ state, row }) => isWithin(condition, state.sizeOf(row));
     }

@@ -18,6 +18,10 @@ export type Condition =
   | { readonly kind: "uids"; readonly ranges: readonly UidRange[] }
   /** Ids of emails, in hex. */
   | { readonly kind: "emails"; readonly ids: ReadonlySet<string> }
+  /** Ids of threads, in hex. */
+  | { readonly kind: "threads"; readonly ids: ReadonlySet<string> }
+  /** Of a membership: its modseq. */
+  | ({ readonly kind: "modSeq" } & Range)
   | ({ readonly kind: "size" } & Range)
   | DateCondition
   /** The decoded value of a field of this name (in lower case) holds `text`; "" asks for the field alone. */

@@ -262,6 +262,9 @@ function fulfils(seen: Seen, wanted: Condition & { path?: string }, all: readonl
       return seen.places.some(({ uid }) => wanted.ranges.some(({ first, last }) => uid >= first && uid <= last));
     case "emails":
       return wanted.ids.has(mail.id);
+    case "threads":
+    case "modSeq":
+      throw new Error("not among the conditions that are made here");
     case "size":
       return isWithin(mail.size, wanted);
     case "date": {

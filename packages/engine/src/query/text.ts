@@ -127,6 +127,8 @@ function collectTexts(
     case "mailbox":
     case "uids":
     case "emails":
+    case "threads":
+    case "modSeq":
     case "size":
     case "date":
     case "from":

@@ -62,6 +62,8 @@ export function wantedBy(condition: Condition): Wanted {
       case "mailbox":
       case "uids":
       case "emails":
+      case "threads":
+      case "modSeq":
       case "size":
         break;
     }

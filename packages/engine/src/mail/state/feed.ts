@@ -40,6 +40,57 @@ export function mailboxChanges(state: MailState, mailbox: Mailbox, modSeq: numbe
   return { changed: changed.sort((a, b) => a - b), vanished: joinRanges(vanished) };
 }
 
+/** Uids from `first` to `last`. */
+export interface UidSpan {
+  readonly first: number;
+  readonly last: number;
+}
+
+/**
+ * Uids of `known` that went after `modSeq`, ascending: RFC 7162 §3.2.6. What it costs is what went: runs with no live message
+ * between them are one, though some of those in between may have gone before. Below the floor all that are not there are told.
+ */
+export function vanishedSince(
+  state: MailState,
+  mailbox: Mailbox,
+  modSeq: number,
+  known: readonly UidSpan[],
+): UidSpan[] {
+  const { messages, uidNext } = mailbox;
+  const column = state.memberships.columns.uid;
+  const uidAt = (position: number): number => column.get(messages.at(position));
+  const gone: UidSpan[] = [];
+  const changes = mailboxChanges(state, mailbox, modSeq);
+  if (changes) {
+    let gap = -1;
+    for (const { first, last } of changes.vanished) {
+      const before = messages.lowerBound(first, (row) => column.get(row));
+      if (before === gap) gone[gone.length - 1] = { first: gone.at(-1)!.first, last };
+      else gone.push({ first, last });
+      gap = before;
+    }
+  } else
+    for (let position = 0, first = 1; position <= messages.length; position++) {
+      const next = position < messages.length ? uidAt(position) : uidNext;
+      if (first < next) gone.push({ first, last: next - 1 });
+      first = next + 1;
+    }
+  return intersect(gone, known);
+}
+
+/** What lies in both of two ascending lists of spans. */
+function intersect(these: readonly UidSpan[], those: readonly UidSpan[]): UidSpan[] {
+  const both: UidSpan[] = [];
+  for (let a = 0, b = 0; a < these.length && b < those.length; ) {
+    const first = Math.max(these[a]!.first, those[b]!.first);
+    const last = Math.min(these[a]!.last, those[b]!.last);
+    if (first <= last) both.push({ first, last });
+    if (these[a]!.last < those[b]!.last) a++;
+    else b++;
+  }
+  return both;
+}
+
 /** Ranges in uid order; neighbours that went at once are one. */
 function joinRanges(ranges: UidRange[]): UidRange[] {
   const joined: UidRange[] = [];

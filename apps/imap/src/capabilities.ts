@@ -1,0 +1,41 @@
+import { commands } from "./commands/index.ts";
+
+/** Extensions that live in the grammar rather than in a command of their own, and the RFC of each. */
+export const GRAMMAR_CAPABILITIES: Readonly<Record<string, string>> = {
+  "LITERAL+": "RFC 7888",
+  "SASL-IR": "RFC 4959",
+  UIDPLUS: "RFC 4315",
+  CHILDREN: "RFC 3348",
+  "SPECIAL-USE": "RFC 6154",
+  CONDSTORE: "RFC 7162",
+  QRESYNC: "RFC 7162",
+  ESEARCH: "RFC 4731",
+  SEARCHRES: "RFC 5182",
+  WITHIN: "RFC 5032",
+  PARTIAL: "RFC 9394",
+  OBJECTID: "RFC 8474",
+  SAVEDATE: "RFC 8514",
+  PREVIEW: "RFC 8970",
+  INPROGRESS: "RFC 9585",
+  UIDONLY: "RFC 9586",
+};
+
+export interface Offer {
+  readonly loginAllowed: boolean;
+  readonly startTlsOffered: boolean;
+  /** What is not announced, though it is there, in capitals. */
+  readonly hidden: ReadonlySet<string>;
+  /** LITERAL- in place of LITERAL+: RFC 7888 §5. */
+  readonly literalMinus: boolean;
+}
+
+/** RFC 9051 §6.1.1. The same list before and after login: some clients never ask again. */
+export function capabilitiesOf({ loginAllowed, startTlsOffered, hidden, literalMinus }: Offer): string[] {
+  return [
+    "IMAP4rev1",
+    ...Object.keys(GRAMMAR_CAPABILITIES).map((name) => (literalMinus && name === "LITERAL+" ? "LITERAL-" : name)),
+    ...commands.flatMap((command) => command.capabilities ?? []),
+    ...(startTlsOffered ? ["STARTTLS"] : []),
+    ...(loginAllowed ? ["AUTH=PLAIN", "AUTH=LOGIN"] : ["LOGINDISABLED"]),
+  ].filter((name) => !hidden.has(name.toUpperCase()));
+}

@@ -1,1 +1,0 @@
-export { isTurnOver, takeTurn } from "@restante/host";

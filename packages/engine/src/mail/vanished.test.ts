@@ -1,0 +1,101 @@
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import type { WriterId } from "../bay/writer.ts";
+import { ready } from "../crypto/index.ts";
+import { bareEmail } from "../testing/email-kit.ts";
+import { applyBlock } from "./apply/apply.ts";
+import { runsOf } from "./apply/target-rows.ts";
+import type { Op } from "./ops/op.ts";
+import { vanishedSince } from "./state/feed.ts";
+import { MailState } from "./state/state.ts";
+
+await ready;
+
+const WRITER = "0000000000000001" as WriterId;
+
+class World {
+  readonly state = new MailState();
+  #entry = 0;
+
+  constructor() {
+    this.apply({ kind: "begin", seconds: 1, folders: [{ path: "INBOX" }] });
+  }
+
+  apply(op: Op): void {
+    const entry = ++this.#entry;
+    applyBlock(this.state, [
+      { op, writer: WRITER, sequence: entry, entry, place: 0, knows: () => true, judged: false },
+    ]);
+  }
+
+  add(count: number): void {
+    const { id } = this.state.inbox;
+    const emails = Array.from({ length: count }, (_, at) => ({
+      email: bareEmail([this.#entry >> 8, this.#entry, at >> 8, at]),
+      places: [{ mailbox: id, flags: ["\\Deleted"] }],
+    }));
+    this.apply({ kind: "add", emails, since: 0, seconds: 1 });
+  }
+
+  /** Takes those at these positions. */
+  take(isTaken: (position: number) => boolean): void {
+    const { inbox } = this.state;
+    const rows = Array.from({ length: inbox.messages.length }, (_, at) => inbox.messages.at(at));
+    const targets = runsOf(
+      this.state,
+      inbox,
+      rows.filter((_, at) => isTaken(at)),
+    );
+    this.apply({ kind: "expunge", mailbox: inbox.id, targets });
+  }
+
+  get uids(): number[] {
+    const { inbox, memberships } = this.state;
+    return Array.from({ length: inbox.messages.length }, (_, at) => memberships.columns.uid.get(inbox.messages.at(at)));
+  }
+}
+
+const ALL = [{ first: 1, last: 0xffffffff }];
+const uidsIn = (spans: readonly { first: number; last: number }[]): number[] =>
+  spans.flatMap(({ first, last }) => Array.from({ length: last - first + 1 }, (_, at) => first + at));
+
+test("what vanished is told to whoever knew it, nothing that is there, and nothing that nobody asked for", () => {
+  const step = fc.record({ add: fc.nat(4), take: fc.nat(1023) });
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 12 }), fc.boolean(), fc.nat(40), (steps, isForgotten, from) => {
+      const world = new World();
+      const known = new Map<number, number[]>();
+      for (const { add, take } of steps) {
+        if (add > 0) world.add(add);
+        known.set(world.state.modSeq, world.uids);
+        world.take((at) => (take >> (at % 10)) % 2 === 1);
+        known.set(world.state.modSeq, world.uids);
+      }
+      if (isForgotten) world.state.floor = world.state.modSeq + 1;
+      const { state, uids } = world;
+      const asked = [{ first: from + 1, last: from + 20 }];
+      for (const [modSeq, before] of known) {
+        const gone = uidsIn(vanishedSince(state, state.inbox, modSeq, ALL));
+        for (const uid of before) expect(gone.includes(uid)).toBe(!uids.includes(uid));
+        expect(gone.filter((uid) => uids.includes(uid) || uid >= state.inbox.uidNext)).toEqual([]);
+        const ofAsked = uidsIn(vanishedSince(state, state.inbox, modSeq, asked));
+        expect(ofAsked).toEqual(gone.filter((uid) => uid > from && uid <= from + 20));
+      }
+    }),
+  );
+});
+
+test("one that vanished costs one range, where thousands vanished before", () => {
+  const world = new World();
+  world.add(5_000);
+  world.take((at) => at % 2 === 1);
+  const { modSeq } = world.state;
+  world.take((at) => at === 7);
+  expect(vanishedSince(world.state, world.state.inbox, modSeq, ALL)).toEqual([{ first: 15, last: 15 }]);
+  // All that vanished is one range between each two that are there.
+  world.take((at) => at > 10);
+  expect(vanishedSince(world.state, world.state.inbox, modSeq, ALL)).toEqual([
+    { first: 15, last: 15 },
+    { first: 25, last: 4_999 },
+  ]);
+});
