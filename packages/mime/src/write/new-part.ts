@@ -28,6 +28,8 @@ export interface NewText extends PartFields {
   readonly text: string;
   /** Each line is a paragraph, and is broken as format=flowed: RFC 3676. */
   readonly flowed?: boolean | undefined;
+  /** Its last line is ended by nothing, even where it is the message's. */
+  readonly isExact?: boolean | undefined;
 }
 
 /** Octets that come back as they are. Its type is no multipart and no message. */
