@@ -67,8 +67,8 @@ export interface NewVerbatim {
 
 /** Bodies and files as most mails have them. */
 export interface Bodies {
-  readonly text?: NewText | undefined;
-  readonly html?: NewText | undefined;
+  readonly text?: NewPart | undefined;
+  readonly html?: NewPart | undefined;
   /** What the HTML shows, by its Content-ID. */
   readonly related?: readonly NewPart[] | undefined;
   readonly attachments?: readonly NewPart[] | undefined;
