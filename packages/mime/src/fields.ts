@@ -87,21 +87,22 @@ export function parseUrls(value: string): string[] {
 /** What stands in angles, without white space; at most so many. A bracket that nothing closes is no comment's. */
 function anglesOf(value: string, max: number): string[] {
   const found: string[] = [];
-  let hasComments = true;
+  let comment = value.indexOf("(");
   for (let at = 0; at < value.length && found.length < max; ) {
     const open = value.indexOf("<", at);
     if (open < 0) break;
-    const comment = hasComments ? value.indexOf("(", at) : -1;
+    if (comment >= 0 && comment < at) comment = value.indexOf("(", at);
     if (comment >= 0 && comment < open) {
       const end = commentEnd(value, comment);
-      hasComments = value[end - 1] === ")";
-      at = hasComments ? end : comment + 1;
+      const isClosed = value[end - 1] === ")";
+      at = isClosed ? end : comment + 1;
+      if (!isClosed) comment = -1;
       continue;
     }
     const close = value.indexOf(">", open);
     if (close < 0) break;
-    const last = value.lastIndexOf("<", close);
-    const text = value.slice(last + 1, close).replace(/[\t-\r ]+/g, "");
+    const within = value.slice(open, close);
+    const text = within.slice(within.lastIndexOf("<") + 1).replace(/[\t-\r ]+/g, "");
     if (text !== "") found.push(text);
     at = close + 1;
   }

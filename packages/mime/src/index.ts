@@ -37,4 +37,4 @@ export {
   quote,
 } from "./write/new-part.ts";
 export type { NewGroup, NewMailbox } from "./write/write-addresses.ts";
-export type { NewDate, NewField, NewValue } from "./write/write-field.ts";
+export { type NewDate, type NewField, type NewValue, writeField } from "./write/write-field.ts";

@@ -244,6 +244,15 @@ const PARSERS: Readonly<
     }),
     tokens: [...WORDS, ">", "> ", "-- ", "From ", "--=_", "(", ","],
   },
+  writeField: {
+    run: refusedOr((mime, { text }) => {
+      const style = { utf8: false, draft: true };
+      const addresses = [{ name: text, email: text }];
+      mime.writeField({ name: "X", form: "raw", value: text }, style);
+      mime.writeField({ name: "To", form: "addresses", value: addresses }, style);
+    }),
+    tokens: [...WORDS, ...ADDRESSES],
+  },
   arrange: { run: (mime, { text }) => void mime.arrange({ text: { kind: "text", text } }), tokens: WORDS },
   quote: { run: (mime, { text }) => void mime.quote(text), tokens: [">", " ", "\r", "\n", "\r\n", "a"] },
   look: { run: (mime, { bytes }) => void mime.look(bytes), tokens: BODY },

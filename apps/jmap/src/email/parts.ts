@@ -72,6 +72,7 @@ const TOLD: Readonly<Record<PartProperty, (node: PartNode, blobId: string) => un
   type: ({ part }) => jsonText(`${part.type}/${part.subtype}`),
   charset: ({ part }) => textOrNull(charsetOf(part) ?? undefined),
   disposition: ({ part }) => textOrNull(part.disposition?.value),
+  // Of a multipart in the store none is kept: BODYSTRUCTURE has no place for it.
   cid: ({ part }) => textOrNull(contentId(part.id)),
   language: ({ part }) => languages(part.language),
   location: ({ part }) => textOrNull(part.location && decodeWords(part.location).replace(/\s+/g, "")),
