@@ -46,6 +46,7 @@ export class TestClient {
         pace: NO_PACE,
         signal: new AbortController().signal,
         now: () => 1_700_000_000_000,
+        random: (octets) => crypto.getRandomValues(new Uint8Array(octets)),
         sessionState: "s",
       },
     );

@@ -1,6 +1,7 @@
 import { blobCopy, blobGet, blobLookup, blobUpload } from "./blob/methods.ts";
 import { CORE } from "./core/capabilities.ts";
 import type { Method } from "./core/method.ts";
+import { emailCopy, emailImport, emailParse } from "./email/bring-methods.ts";
 import { emailGet } from "./email/get-method.ts";
 import { emailChanges, emailQuery, emailQueryChanges } from "./email/query.ts";
 import { emailSet } from "./email/set.ts";
@@ -28,6 +29,9 @@ export const METHODS: readonly Method[] = [
   emailQuery,
   emailQueryChanges,
   emailSet,
+  emailCopy,
+  emailImport,
+  emailParse,
   searchSnippetGet,
   blobCopy,
   blobUpload,

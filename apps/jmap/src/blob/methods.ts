@@ -80,7 +80,7 @@ async function sourceBytes(source: unknown, room: number, context: Context): Pro
     return bytes;
   }
   if (typeof blobId !== "string") throw invalidProperties("data");
-  const blob = await openBlob(resolveId(blobId, context), context.session);
+  const blob = await openBlob(resolveId(blobId, context), context.session, context);
   if (!blob) throw new SetRefusal({ type: "blobNotFound", notFound: [blobId] });
   const offset = UNSIGNED.read(source.offset ?? 0);
   const length = UNSIGNED.read(source.length ?? Math.max(0, blob.size - (offset ?? 0)));
@@ -111,7 +111,7 @@ export const blobGet: Method = method(
     const notFound = [];
     let room = BLOB_BYTES_MAX;
     for (const id of idsOf(ids, context)) {
-      const blob = await openBlob(id, context.session);
+      const blob = await openBlob(id, context.session, context);
       if (!blob) notFound.push(id);
       else {
         const start = Math.min(offset, blob.size);
@@ -177,7 +177,7 @@ export const blobLookup: Method = method(
     const notFound = [];
     for (const [at, id] of asked.entries()) {
       const email = emails[at];
-      if (!email && !(await openBlob(id, context.session))) notFound.push(id);
+      if (!email && !(await openBlob(id, context.session, context))) notFound.push(id);
       else {
         const matched: Readonly<Record<string, readonly string[]>> = {
           Email: email ? [formatEmailId(email.id)] : [],

@@ -15,6 +15,8 @@ export interface Context {
   readonly signal: AbortSignal;
   /** Milliseconds since 1970. */
   readonly now: () => number;
+  /** So many octets that nobody can guess. */
+  readonly random: (octets: number) => Uint8Array;
 }
 
 /** What a method answers, and the calls that it implied, in order: RFC 8620 §3.4. */

@@ -36,6 +36,7 @@ export function answer(
     pace: PACE,
     signal,
     now: Date.now,
+    random: (octets) => crypto.getRandomValues(new Uint8Array(octets)),
     sessionState: state as string,
   });
 }

@@ -2,6 +2,7 @@ import { formatBlobId } from "@restante/engine";
 import { type Answer, type DoorRequest, download, json, Problem } from "@restante/host";
 import { openBlob } from "../blob/open.ts";
 import { accountIdOf } from "../session-object.ts";
+import { PACE } from "./api.ts";
 import { SCOPE, type SignIn } from "./sign-in.ts";
 
 const TYPE = /^[\w!#$&^.+-]{1,64}\/[\w!#$&^.+-]{1,64}(?:\s*;.{0,200})?$/;
@@ -23,7 +24,10 @@ export async function sendBlob(request: DoorRequest, auth: SignIn): Promise<Answ
   using signedIn = await auth.signIn(request, { scope: SCOPE });
   const { session } = signedIn;
   const { account, blob, name } = request.params;
-  const found = account === accountIdOf(session) ? await openBlob(blob!, session) : undefined;
+  const found =
+    account === accountIdOf(session)
+      ? await openBlob(blob!, session, { pace: PACE, signal: request.signal })
+      : undefined;
   if (!found) throw new Problem(404, "There is no such blob");
   const { size, read } = found;
   const type = request.query.get("type") ?? "application/octet-stream";

@@ -10,11 +10,12 @@ import {
   type NewMessage,
   type NewPart,
 } from "@restante/mime";
+import type { SetError } from "../core/errors.ts";
+import { isObject } from "../core/types.ts";
 import type { Blobs } from "./blobs.ts";
 import { type FieldsOfProperty, headerPropertyOf, Mistakes, needUtf8, newFieldsOf } from "./new-fields.ts";
 import { type PartReader, type PartSpec, readPart } from "./new-parts.ts";
 import { type NewPlace, type PlaceTools, readPlace } from "./new-place.ts";
-import { isObject, type SetError } from "./problems.ts";
 
 /** An Email to be created, as Email/set asks for it (RFC 8621 §4.6): checked, and its blobs not yet opened. */
 export interface NewEmail {

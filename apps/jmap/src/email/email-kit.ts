@@ -2,11 +2,11 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { type AccountSession, type Body, formatEmailId, parseMailboxId } from "@restante/engine";
 import { FIRST, setUpAda } from "@restante/engine/testing";
+import type { SetError } from "../core/errors.ts";
 import type { Blobs } from "./blobs.ts";
 import { composeEmail, readNewEmail } from "./compose.ts";
 import { getEmails } from "./get.ts";
 import type { PlaceTools } from "./new-place.ts";
-import type { SetError } from "./problems.ts";
 import { type PlanArguments, planOfGet } from "./properties.ts";
 import { prepareEmail, tellCreated } from "./store.ts";
 

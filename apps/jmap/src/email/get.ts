@@ -107,6 +107,13 @@ async function tellMessages(
   }
 }
 
+/** The parts of a message out of what is kept beside it. */
+export function partsOfSummary(summary: Summary): StructuredPart {
+  const offsets = decodeOffsets(summary.offsets);
+  const octets = summary.format === 2 ? decodePartOctets(summary.partOctets, offsets) : undefined;
+  return partTree(parseStructured(binaryText(summary.bodyStructure)), offsets, octets);
+}
+
 /** A stored email, by its summary. */
 function sourceOf(
   blobId: string,
@@ -114,11 +121,7 @@ function sourceOf(
   header: HeaderBlock | undefined,
   openBody: MessageSource["openBody"],
 ): MessageSource {
-  const root = (): StructuredPart => {
-    const offsets = decodeOffsets(summary.offsets);
-    const octets = summary.format === 2 ? decodePartOctets(summary.partOctets, offsets) : undefined;
-    return partTree(parseStructured(binaryText(summary.bodyStructure)), offsets, octets);
-  };
+  const root = (): StructuredPart => partsOfSummary(summary);
   return {
     blobId,
     header,

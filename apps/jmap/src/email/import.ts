@@ -1,9 +1,10 @@
 import type { Addition } from "@restante/engine";
 import { parseDate } from "@restante/mime";
+import type { SetError } from "../core/errors.ts";
+import { isObject } from "../core/types.ts";
 import { type Blobs, isMessage, readHeader } from "./blobs.ts";
 import { Mistakes } from "./new-fields.ts";
 import { type NewPlace, type PlaceTools, readPlace } from "./new-place.ts";
-import { isObject, type SetError } from "./problems.ts";
 import { prepareEmail, type StoringSession } from "./store.ts";
 
 /** An EmailImport: RFC 8621 §4.8. */

@@ -16,6 +16,8 @@ const KEYWORDS: Readonly<Record<string, string>> = Object.fromEntries(
 const KEYWORD = /^[!#$&'+,\-./0-9:;<=>?@A-Z[^_`a-z|}~]{1,255}$/;
 /** IMAP's \Deleted and \Recent are told by what is there, and what is new; as keywords they would be a second truth. */
 const RESERVED: ReadonlySet<string> = new Set(["$deleted", "$recent"]);
+/** Words that an IMAP client may set as keywords, and that say nothing here: system flags have them, or nobody sees them. */
+const NOT_SHOWN: ReadonlySet<string> = new Set([...Object.keys(FLAGS), ...RESERVED]);
 
 /** The flag of a keyword; undefined for what is none, or can't be set. */
 export function flagOf(keyword: string): string | undefined {
@@ -28,5 +30,5 @@ export function flagOf(keyword: string): string | undefined {
 export function keywordOf(flag: string): string | undefined {
   if (flag.startsWith("\\")) return KEYWORDS[flag.toLowerCase()];
   const folded = flag.toLowerCase();
-  return RESERVED.has(folded) ? undefined : folded;
+  return NOT_SHOWN.has(folded) ? undefined : folded;
 }

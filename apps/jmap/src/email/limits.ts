@@ -10,7 +10,6 @@ export const EMAILS_AT_ONCE = 64;
 export const HEADER_READ_BYTES_MAX: number = 256 * 1024;
 /** Characters of header values and body values in one answer: an answer is in memory, twice. */
 export const ANSWER_CHARS_MAX: number = 32 * 2 ** 20;
-/** Characters of a keyword, as the engine takes them, and keywords and mailboxes of a new email. */
-export const KEYWORD_CHARS_MAX = 100;
+/** Keywords and mailboxes of a new email. */
 export const KEYWORDS_MAX = 100;
 export const MAILBOXES_OF_EMAIL_MAX = 1000;

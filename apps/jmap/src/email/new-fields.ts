@@ -1,6 +1,6 @@
 import { type NewDate, type NewField, type NewGroup, type NewMailbox, writeField } from "@restante/mime";
+import { isObject } from "../core/types.ts";
 import { CONVENIENCE, type HeaderProperty, parseHeaderProperty } from "./header-property.ts";
-import { isObject } from "./problems.ts";
 
 /** Header fields that a new email or part is to have, from its properties: RFC 8621 §4.1.3, §4.6. */
 

@@ -1,6 +1,6 @@
 import { type NewField, type PartFields, parseParameterized, writeField } from "@restante/mime";
+import { isObject } from "../core/types.ts";
 import { type FieldsOfProperty, headerPropertyOf, type Mistakes, newFieldsOf } from "./new-fields.ts";
-import { isObject } from "./problems.ts";
 
 /** A part of a new email as its EmailBodyPart asks for it (RFC 8621 §4.1.4, §4.6), before its blob is opened. */
 export interface PartSpec {

@@ -1,8 +1,9 @@
 import type { MailboxId } from "@restante/engine";
-import { KEYWORD_CHARS_MAX, KEYWORDS_MAX, MAILBOXES_OF_EMAIL_MAX } from "./limits.ts";
+import type { SetError } from "../core/errors.ts";
+import { isObject } from "../core/types.ts";
+import { flagOf } from "./keywords.ts";
+import { KEYWORDS_MAX, MAILBOXES_OF_EMAIL_MAX } from "./limits.ts";
 import { type Mistakes, parseJmapDate } from "./new-fields.ts";
-import { isObject, type SetError } from "./problems.ts";
-import { flagOf } from "./view.ts";
 
 /** Where a new email goes, and what it carries there: the metadata that Email/set and Email/import share. */
 export interface NewPlace {
@@ -18,10 +19,6 @@ export interface PlaceTools {
   mailbox(id: string): MailboxId | undefined;
 }
 
-/** Characters of a keyword: RFC 8621 §4.1.1. */
-const KEYWORD = /^(?:(?![(){\]%*"\\])[\x21-\x7e])+$/;
-/** RFC 8621 §4.1.1: no client sees it, and none sets it. */
-const FORBIDDEN = "$recent";
 /** Milliseconds that a date may be away from 1970: what Date can say in four digits of a year. */
 const RECEIVED_MS_MIN = Date.UTC(1970, 0, 1);
 const RECEIVED_MS_MAX = Date.UTC(9999, 11, 31);
@@ -40,21 +37,17 @@ export function readPlace(
   const mailboxes = names?.map((id) => mailbox(id)) ?? [];
   if (mailboxes.length === 0 || mailboxes.includes(undefined)) mistakes.add("mailboxIds");
   const words = keywords === undefined || keywords === null ? [] : namesOf(keywords);
-  if (!words?.every(isKeyword)) mistakes.add("keywords");
+  const flags = (words ?? []).map(flagOf);
+  if (!words || flags.includes(undefined)) mistakes.add("keywords");
   const received = receivedAt === undefined || receivedAt === null ? undefined : parseJmapDate(receivedAt, true);
   const isDate = received !== undefined && received.timeMs >= RECEIVED_MS_MIN && received.timeMs < RECEIVED_MS_MAX;
   if (!isDate && receivedAt !== undefined && receivedAt !== null) mistakes.add("receivedAt");
   return {
     // Two ids may stand for one mailbox: a creation id, and what it came to.
     mailboxes: [...new Set(mailboxes.filter((id) => id !== undefined))],
-    flags: [...new Set((words ?? []).map((word) => flagOf(word.toLowerCase())))],
+    flags: [...new Set(flags.filter((flag) => flag !== undefined))],
     receivedMs: received?.timeMs,
   };
-}
-
-/** Whether a keyword may be set: RFC 8621 §4.1.1. */
-export function isKeyword(keyword: string): boolean {
-  return KEYWORD.test(keyword) && keyword.length <= KEYWORD_CHARS_MAX && keyword.toLowerCase() !== FORBIDDEN;
 }
 
 /** The names of a set, as JMAP writes one: each has the value true. Undefined for anything else. */

@@ -92,9 +92,10 @@ const METADATA: Readonly<Record<MetadataProperty, (blobId: string, size: number)
 /** Octets that are scanned in one step. */
 const STEP_BYTES: number = 64 * 1024;
 
-async function scanned(
+/** The structure of what is kept nowhere. */
+export async function scanned(
   body: Body,
-  { pace, signal }: { pace: Pace; signal: AbortSignal | undefined },
+  { pace, signal }: { readonly pace: Pace; readonly signal?: AbortSignal | undefined },
 ): Promise<MessageStructure> {
   const scanner = createScanner();
   for await (const piece of body.read(0, body.size)) {

@@ -17,24 +17,3 @@ export class RequestTooLarge extends MethodError {
     super("requestTooLarge", description);
   }
 }
-
-/** Why one object was not made: RFC 8620 §5.3, RFC 8621 §4.6 and §4.8. */
-export interface SetError {
-  readonly type:
-    | "invalidProperties"
-    | "blobNotFound"
-    | "tooManyKeywords"
-    | "tooManyMailboxes"
-    | "invalidEmail"
-    | "tooLarge";
-  /** Of `invalidProperties`: which, each once. */
-  readonly properties?: readonly string[];
-  /** Of `blobNotFound`: blob ids. */
-  readonly notFound?: readonly string[];
-  readonly description?: string;
-}
-
-/** Whether a value is an object of JSON: no list, no null. */
-export function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
-}

@@ -4,6 +4,7 @@ import { MethodError, setErrorOf } from "../core/errors.ts";
 import { type Context, type Method, method } from "../core/method.ts";
 import { SET_ARGUMENTS, SetResults } from "../core/set.ts";
 import { checkState, parsePoint, stateOf } from "../core/states.ts";
+import { createEmails } from "./create.ts";
 import { destructionOf, editError, editOf } from "./edit.ts";
 
 /**
@@ -15,8 +16,13 @@ export const emailSet: Method = method("Email/set", MAIL, SET_ARGUMENTS, async (
   checkState(session.state, "Email", args.ifInState);
   const results = new SetResults(args, context);
   const oldState = stateOf(session.state, "Email");
-  const claim = args.ifInState === undefined ? undefined : claimOf(args.ifInState, context);
-  await edit(results, context, claim);
+  // What is made comes first: it may be meant by what follows. It changes the state that a claim would name.
+  await createEmails(results.create, "email", context, {
+    created: (creationId, email) => results.created(creationId, email, context),
+    notCreated: (creationId, error) => results.notCreated(creationId, error),
+  });
+  const claims = args.ifInState !== undefined && results.create.size === 0;
+  await edit(results, context, claims ? claimOf(args.ifInState!, context) : undefined);
   return results.answer(args.accountId, oldState, stateOf(session.state, "Email"));
 });
 

@@ -27,6 +27,10 @@ export async function prepareEmail(
 }
 
 /** What `created` tells of an email that was made: RFC 8621 §4.6, §4.8. */
-export function tellCreated({ id, thread, size }: AddedMessage): Readonly<Record<string, unknown>> {
+export function tellCreated({
+  id,
+  thread,
+  size,
+}: AddedMessage): Readonly<Record<string, unknown>> & { readonly id: string } {
   return { id: formatEmailId(id), blobId: formatBlobId(id), threadId: formatThreadId(thread), size };
 }

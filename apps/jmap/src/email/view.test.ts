@@ -1,7 +1,8 @@
 import { formatEmailId, parseEmailId } from "@restante/engine";
 import { beforeAll, describe, expect, test } from "vitest";
 import { type Account, openAccount, pace } from "./email-kit.ts";
-import { flagOf, keywordsOf } from "./view.ts";
+import { flagOf } from "./keywords.ts";
+import { keywordsOf } from "./view.ts";
 
 let account: Account;
 beforeAll(async () => {

@@ -1,22 +1,12 @@
 import { formatBlobId, formatEmailId, formatMailboxId, formatThreadId, type ShownEmail } from "@restante/engine";
 import { formatDate } from "./header-forms.ts";
+import { keywordOf } from "./keywords.ts";
 import type { MetadataProperty } from "./properties.ts";
 
 type State = ShownEmail["message"]["state"];
 
-/** IMAP's system flags as keywords: RFC 8621 §4.1.1. \Deleted is none: what carries it is not shown. */
-const KEYWORDS: ReadonlyMap<string, string> = new Map([
-  ["\\Seen", "$seen"],
-  ["\\Answered", "$answered"],
-  ["\\Flagged", "$flagged"],
-  ["\\Draft", "$draft"],
-]);
 /** What an email has only where it has it everywhere: what was not read in one mailbox is not read. */
 const OF_ALL: ReadonlySet<string> = new Set(["$seen", "$draft"]);
-/** Words that stand for system flags, or for what no client may see: an IMAP client can set them as keywords, and that says
- * nothing here. */
-const NOT_KEYWORDS: ReadonlySet<string> = new Set([...KEYWORDS.values(), "$recent"]);
-
 /** What an email is told by besides its message: RFC 8621 §4.1.1. Of the state as it is now. */
 export function tellMetadata(
   told: Record<string, unknown>,
@@ -65,20 +55,10 @@ export function keywordsOf(state: State, memberships: readonly number[]): Readon
 }
 
 function keywordsIn(state: State, row: number): string[] {
-  return state.flagNames(row).flatMap((flag) => {
-    if (flag.startsWith("\\")) return KEYWORDS.get(flag) ?? [];
-    const keyword = flag.toLowerCase();
-    return NOT_KEYWORDS.has(keyword) ? [] : [keyword];
-  });
+  return state.flagNames(row).flatMap((flag) => keywordOf(flag) ?? []);
 }
 
 /** Names of any spelling, `__proto__` too, become properties of their own. */
 function setOf(names: readonly string[]): Readonly<Record<string, true>> {
   return Object.fromEntries(names.map((name) => [name, true as const]));
-}
-
-/** The flag or keyword of IMAP that a keyword stands for. */
-export function flagOf(keyword: string): string {
-  for (const [flag, name] of KEYWORDS) if (name === keyword) return flag;
-  return keyword;
 }
