@@ -18,6 +18,7 @@ import { EXIT } from "./exit.ts";
 import type { Flags } from "./flags.ts";
 import { checkHttps } from "./https.ts";
 import { listenersOf } from "./listeners.ts";
+import { checkOutbound } from "./outbound.ts";
 import { print } from "./print.ts";
 
 /** `wrong` stays so until somebody changes something, `unavailable` may be better later; `warning` hinders nobody yet. */
@@ -66,12 +67,15 @@ function found(what: string, error: unknown): Finding {
 
 /** Settings that contradict each other. */
 function checkRules(config: Config): Finding[] {
-  try {
-    checkHttps(config);
-    return [];
-  } catch (error) {
-    return [found("https", error)];
-  }
+  const rules = { https: checkHttps, outbound: checkOutbound } as const;
+  return Object.entries(rules).flatMap(([section, check]) => {
+    try {
+      check(config);
+      return [];
+    } catch (error) {
+      return [found(section, error)];
+    }
+  });
 }
 
 function checkListener({ server: { share_ports } }: Config) {

@@ -9,6 +9,14 @@ import { searchSnippetGet } from "./email/snippet.ts";
 import { mailboxChanges, mailboxGet } from "./mailbox/get.ts";
 import { mailboxQuery, mailboxQueryChanges } from "./mailbox/query.ts";
 import { mailboxSet } from "./mailbox/set.ts";
+import { identityChanges, identityGet, identitySet } from "./submission/identity.ts";
+import {
+  submissionChanges,
+  submissionGet,
+  submissionQuery,
+  submissionQueryChanges,
+} from "./submission/read-methods.ts";
+import { submissionSet } from "./submission/set.ts";
 import { threadChanges, threadGet } from "./thread/thread.ts";
 
 /** RFC 8620 §4: what it is given. */
@@ -37,6 +45,14 @@ export const METHODS: readonly Method[] = [
   blobUpload,
   blobGet,
   blobLookup,
+  identityGet,
+  identityChanges,
+  identitySet,
+  submissionGet,
+  submissionChanges,
+  submissionQuery,
+  submissionQueryChanges,
+  submissionSet,
 ];
 
 export function methodsByName(methods: readonly Method[]): ReadonlyMap<string, Method> {

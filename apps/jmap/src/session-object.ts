@@ -1,19 +1,22 @@
 import type { AccountSession } from "@restante/engine";
 import { BLOB_CAPABILITY } from "./blob/limits.ts";
-import { BLOB, CORE, MAIL, WEB_SOCKET } from "./core/capabilities.ts";
+import { BLOB, CORE, MAIL, SUBMISSION_CAPABILITY, WEB_SOCKET } from "./core/capabilities.ts";
 import { COLLATIONS } from "./core/filter.ts";
 import { CALLS_MAX, OBJECTS_MAX, REQUEST_BYTES_MAX, UPLOAD_BYTES_MAX } from "./core/limits.ts";
 import { SORT_PROPERTIES } from "./email/query.ts";
 import { DEPTH_MAX, NAME_BYTES_MAX } from "./mailbox/set.ts";
 
 /** What `using` may name. */
-export const CAPABILITIES: ReadonlySet<string> = new Set([CORE, MAIL, BLOB, WEB_SOCKET]);
+export const CAPABILITIES: ReadonlySet<string> = new Set([CORE, MAIL, BLOB, WEB_SOCKET, SUBMISSION_CAPABILITY]);
 
 /** What the door lets one account do at once. */
 export interface AtOnce {
   readonly requests: number;
   readonly uploads: number;
 }
+
+/** Seconds that a mail may be held: 30 days. */
+const DELAYED_SEND_SECONDS_MAX: number = 30 * 24 * 60 * 60;
 
 /** An account's id: a letter first, as all of them. */
 export function accountIdOf({ account }: Pick<AccountSession, "account">): string {
@@ -45,6 +48,7 @@ export function sessionObject(
       },
       [MAIL]: {},
       [BLOB]: {},
+      ...(session.sends && { [SUBMISSION_CAPABILITY]: {} }),
       [WEB_SOCKET]: { url: `${url.replace(/^http/, "ws")}/ws`, supportsPush: true },
     },
     accounts: {
@@ -64,10 +68,21 @@ export function sessionObject(
             mayCreateTopLevelMailbox: session.barred === undefined,
           },
           [BLOB]: BLOB_CAPABILITY,
+          ...(session.sends && {
+            [SUBMISSION_CAPABILITY]: {
+              maxDelayedSend: DELAYED_SEND_SECONDS_MAX,
+              submissionExtensions: { FUTURERELEASE: [String(DELAYED_SEND_SECONDS_MAX)], DSN: [] },
+            },
+          }),
         },
       },
     },
-    primaryAccounts: { [CORE]: accountId, [MAIL]: accountId, [BLOB]: accountId },
+    primaryAccounts: {
+      [CORE]: accountId,
+      [MAIL]: accountId,
+      [BLOB]: accountId,
+      ...(session.sends && { [SUBMISSION_CAPABILITY]: accountId }),
+    },
     username: session.address,
     apiUrl: url,
     downloadUrl: `${url}/download/{accountId}/{blobId}/{name}?type={type}`,

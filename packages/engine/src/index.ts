@@ -29,6 +29,18 @@ export { backUpAccount, restoreAccount } from "./account/moving/back-up-account.
 export { type CopyReport, measureAccount } from "./account/moving/copier.ts";
 export { deleteAccount, sweepEnded } from "./account/moving/delete-account.ts";
 export { moveAccount } from "./account/moving/move-account.ts";
+export { AccountReporter, type AccountReporterOptions } from "./account/outbound/account-reporter.ts";
+export { OutboundQueue, type QueuePlace } from "./account/outbound/queue.ts";
+export type { Envelope, Recipient } from "./account/outbound/queued.ts";
+export {
+  type OutgoingMail,
+  Sender,
+  type Transport,
+  type TransportReply,
+  TransportTrouble,
+} from "./account/outbound/sender.ts";
+export { SUBMISSION, type Submission, type UndoStatus } from "./account/outbound/submission.ts";
+export { type Outbound, type SubmitLimits, SubmitRefusal, type SubmitRequest } from "./account/outbound/submit.ts";
 export type { LogEvent, Platform, WitnessKeeper } from "./account/platform.ts";
 export { AccountSession, type SearchOptions } from "./account/session.ts";
 export { Accounts, type AccountsOptions } from "./account/sign-in/accounts.ts";

@@ -109,6 +109,17 @@ const SETTINGS: Readonly<Record<string, Readonly<Record<string, Setting>>>> = {
     trusted_proxies: list(),
     compress: boolean(false),
   },
+  outbound: {
+    // Empty: mail goes to those who live here, and nowhere else.
+    smarthost: text(""),
+    password: secret,
+    ca_file: text(""),
+    give_up: number(5 * 24 * 60 * 60),
+    undo_seconds: number(0),
+    size_max: number(50 * 2 ** 20),
+    recipients_max: number(100),
+    recipients_per_day: number(1_000),
+  },
   metrics: { listen: listen() },
   log: { level: text("info", ["debug", "info", "warn", "error"]) },
 };
@@ -191,6 +202,17 @@ export interface Config {
     readonly tls: "on" | "off";
     readonly trusted_proxies: readonly string[];
     readonly compress: boolean;
+  };
+  readonly outbound: {
+    readonly smarthost: string;
+    readonly password: string;
+    readonly ca_file: string;
+    /** Seconds. */
+    readonly give_up: number;
+    readonly undo_seconds: number;
+    readonly size_max: number;
+    readonly recipients_max: number;
+    readonly recipients_per_day: number;
   };
   readonly metrics: { readonly listen: readonly string[] };
   readonly log: { readonly level: "debug" | "info" | "warn" | "error" };

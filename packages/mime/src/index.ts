@@ -36,5 +36,5 @@ export {
   type PartFields,
   quote,
 } from "./write/new-part.ts";
-export type { NewGroup, NewMailbox } from "./write/write-addresses.ts";
+export { formatAddrSpec, type NewGroup, type NewMailbox } from "./write/write-addresses.ts";
 export { type NewDate, type NewField, type NewValue, writeField } from "./write/write-field.ts";

@@ -41,6 +41,9 @@ export interface SetError {
   readonly properties?: readonly string[];
   readonly existingId?: string;
   readonly notFound?: readonly string[];
+  readonly invalidRecipients?: readonly string[];
+  readonly maxRecipients?: number;
+  readonly maxSize?: number;
 }
 
 /** One object of a /set can't be done as it is asked for. */

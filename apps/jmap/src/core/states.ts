@@ -1,9 +1,21 @@
-import { type MailState, mailboxListPoint, type Point } from "@restante/engine";
+import { type MailState, mailboxListPoint, type Point, SUBMISSION } from "@restante/engine";
 import { MethodError } from "./errors.ts";
 
 /** The types that have a state of their own: RFC 8621 §1.5. */
-export type DataType = "Email" | "EmailDelivery" | "Mailbox" | "Thread";
-export const DATA_TYPES: readonly DataType[] = ["Email", "EmailDelivery", "Mailbox", "Thread"];
+export type DataType = "Email" | "EmailDelivery" | "Mailbox" | "Thread" | "EmailSubmission" | "Identity";
+export const DATA_TYPES: readonly DataType[] = [
+  "Email",
+  "EmailDelivery",
+  "Mailbox",
+  "Thread",
+  "EmailSubmission",
+  "Identity",
+];
+/** The types of the account's records, by how JMAP calls them. */
+export const RECORD_TYPES: Readonly<Record<"EmailSubmission" | "Identity", string>> = {
+  EmailSubmission: SUBMISSION,
+  Identity: "identity",
+};
 
 /** Where a type is now: the highest modseq at which something of it changed, in this history of the account. */
 export function stateOf(state: MailState, type: DataType): string {
@@ -21,6 +33,9 @@ export function pointOf(state: MailState, type: DataType): Point {
       return { modSeq: changed.thread };
     case "Mailbox":
       return mailboxListPoint(state);
+    case "EmailSubmission":
+    case "Identity":
+      return { modSeq: state.records.changed(RECORD_TYPES[type]) };
   }
 }
 

@@ -11,19 +11,14 @@ export interface StateChange {
 }
 
 export function statesOf(state: MailState): States {
-  return {
-    Email: stateOf(state, "Email"),
-    EmailDelivery: stateOf(state, "EmailDelivery"),
-    Mailbox: stateOf(state, "Mailbox"),
-    Thread: stateOf(state, "Thread"),
-  };
+  return Object.fromEntries(DATA_TYPES.map((type) => [type, stateOf(state, type)])) as States;
 }
 
-/** Where an account is that is not open: all that can be said is that it is elsewhere. A name of what is new stands for it; as
+/** Where an account is that is not open: all that can be said is that mail is elsewhere. A name of what is new stands for it; as
  * a state that somebody asks changes since it is none of ours. */
-function lockedStates(name: string): States {
+function lockedStates(known: States, name: string): States {
   const state = `n${name.replaceAll(/[^\w-]/g, "_")}`;
-  return { Email: state, EmailDelivery: state, Mailbox: state, Thread: state };
+  return { ...known, Email: state, EmailDelivery: state, Mailbox: state, Thread: state };
 }
 
 const SEPARATOR = "~";
@@ -34,9 +29,9 @@ function textOf(states: States): string {
 }
 
 function readStates(text: string): States | undefined {
-  const [Email, EmailDelivery, Mailbox, Thread, ...more] = text.split(SEPARATOR);
-  if (Thread === undefined || more.length > 0) return undefined;
-  return { Email: Email!, EmailDelivery: EmailDelivery!, Mailbox: Mailbox!, Thread };
+  const states = text.split(SEPARATOR);
+  if (states.length !== DATA_TYPES.length) return undefined;
+  return Object.fromEntries(DATA_TYPES.map((type, at) => [type, states[at]])) as States;
 }
 
 /** Follows an account for one listener: tells what differs from what they know. */
@@ -65,7 +60,7 @@ export class StateListener {
   }
 
   hear(news: News): void {
-    this.#show(news.state ? statesOf(news.state) : lockedStates(news.name ?? String(++this.#count)));
+    this.#show(news.state ? statesOf(news.state) : lockedStates(this.#known, news.name ?? String(++this.#count)));
   }
 
   #show(now: States): void {

@@ -7,7 +7,7 @@ import type { Summary } from "../mail/contents/summary.ts";
 import type { Appended, FoldersAuthor, Mail } from "../mail/mail.ts";
 import { type MailboxView, type Message, openView } from "../mail/mailbox-view.ts";
 import type { MailboxId } from "../mail/ops/names.ts";
-import type { SpecialUse, StateClaim } from "../mail/ops/op.ts";
+import type { NewRecord, SpecialUse, StateClaim } from "../mail/ops/op.ts";
 import type { Outcome } from "../mail/ops/outcome.ts";
 import type { Mailbox } from "../mail/state/mailbox.ts";
 import type { MailState } from "../mail/state/state.ts";
@@ -34,6 +34,9 @@ import type { AddedMessage, Addition, Arrival, Prepared } from "./delivery/messa
 import { type EmailEdit, editEmails } from "./edit-emails.ts";
 import { isStillListed } from "./keys/slots.ts";
 import { addToken, endToken, type NewToken, readTokens, type TokenEntry, tokenSlotName } from "./keys/tokens.ts";
+
+import type { Submission } from "./outbound/submission.ts";
+import type { SubmitRequest } from "./outbound/submit.ts";
 
 /** By the kind of the slot. */
 const WAYS: Readonly<Record<string, Way>> = { app: "app-password", recovery: "recovery-code", token: "token" };
@@ -84,6 +87,7 @@ export class AccountSession {
     this.#onClose = onClose;
     this.#stopLooking = account.onApplied(() => this.#look());
     this.#look();
+    void account.handOver(address);
   }
 
   /** Throws what ended the session. */
@@ -285,6 +289,44 @@ export class AccountSession {
   /** Mailboxes made, changed and destroyed by one op: `Mail.changeFolders`. */
   async changeFolders(author: FoldersAuthor): Promise<Outcome> {
     return this.#mail.changeFolders(author);
+  }
+  /** Whether mail can be sent here. */
+  get sends(): boolean {
+    return this.#account.sends;
+  }
+  /** Submits a mail: `account/outbound/submit.ts`. Throws `SubmitRefusal`; errors: `not-permitted`, `unavailable`,
+   * `unknown-outcome`, `over-quota`. */
+  async submit(request: SubmitRequest): Promise<Submission> {
+    return this.#open.submissions.submit(this.address, request);
+  }
+  /** What was submitted, the newest first. Errors: `unavailable`, `corrupt`. */
+  async submissions(): Promise<Submission[]> {
+    return this.#open.submissions.list();
+  }
+  /** One of them; undefined if there is none. Errors: `unavailable`, `corrupt`. */
+  async findSubmission(id: string): Promise<Submission | undefined> {
+    return this.#open.submissions.find(id);
+  }
+  /** Takes one back. Resolves with whether it is; undefined if there is none. Errors: `unavailable`, `unknown-outcome`. */
+  async cancelSubmission(id: string): Promise<boolean | undefined> {
+    return this.#open.submissions.cancel(this.address, id);
+  }
+  /** Forgets them, whatever becomes of them. Errors: `unavailable`, `unknown-outcome`. */
+  async forgetSubmissions(ids: readonly string[]): Promise<void> {
+    return this.#open.submissions.forget(ids);
+  }
+  /** Whether an address may be its owner's in what they send. */
+  async isOwnAddress(address: string): Promise<boolean> {
+    return (await this.#open.outbound?.isOwn(this.address, address)) ?? false;
+  }
+  /** Registers of the account by type and id: all or none are written. Errors: `too-large`, `invalid`, `over-quota`. */
+  async writeRecords(records: readonly NewRecord[]): Promise<void> {
+    return this.#mail.writeRecords(records);
+  }
+  /** A record's value; undefined if there is none. Errors: `unavailable`, `corrupt`. */
+  async readRecord(type: string, id: string): Promise<Uint8Array | undefined> {
+    const record = this.state.records.find(type, id);
+    return record?.value && this.#contents.readValue(record);
   }
   /** Stores octets that nothing names yet, for some hours: `account/uploads.ts`. Errors: `over-quota`, `unavailable`. */
   async upload(source: AsyncIterable<Uint8Array>): Promise<{ readonly id: Uint8Array; readonly size: number }> {
