@@ -205,15 +205,16 @@ export class Mail {
     }
   }
 
-  /** Writes records, all or none. Errors: `too-large`, `invalid` for a type or id that is too long, `over-quota`. */
-  async writeRecords(records: readonly NewRecord[]): Promise<void> {
+  /** Writes records, all or none. Errors: `too-large`, `invalid` for a type or id that is too long, `over-quota`; `conflict`
+   * where `ifState` doesn't hold. */
+  async writeRecords(records: readonly NewRecord[], ifState?: StateClaim): Promise<void> {
     const tooLong = (text: string): boolean => utf8(text).length > RECORD_NAME_BYTES_MAX;
     if (records.some(({ type, id }) => tooLong(type) || tooLong(id)))
       throw new EngineError("invalid", "the name of a record is too long");
     if (records.some(({ value }) => (value?.length ?? 0) > VALUE_BYTES_MAX))
       throw new EngineError("too-large", "the value of a record is too large");
     if (this.state.records.live + records.length > RECORDS_MAX) throw new EngineError("over-quota", "too many records");
-    await this.push({ kind: "record", records });
+    await this.push({ kind: "record", records, ...(ifState && { ifState }) });
   }
 
   async transfer(kind: "copy" | "move", targets: Targets, path: string): Promise<Copied> {

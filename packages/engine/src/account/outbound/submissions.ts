@@ -4,9 +4,10 @@ import type { Contents } from "../../mail/contents/contents.ts";
 import type { Mail } from "../../mail/mail.ts";
 import type { Platform } from "../platform.ts";
 import type { Report } from "./report.ts";
-import { deliveredOf, encodeSubmission, SUBMISSION, type Submission } from "./submission.ts";
+import { deliveredOf, SUBMISSION, type Submission } from "./submission.ts";
 import {
   cancelSubmission,
+  changeSubmission,
   findSubmission,
   handOver,
   listSubmissions,
@@ -58,21 +59,7 @@ export class Submissions {
 
   /** What came of one: its record says so. One that its owner forgot stays forgotten. Errors: `unavailable`. */
   async take({ id, state, recipients: said }: Report): Promise<void> {
-    const one = await this.find(id);
-    if (!one) return;
-    const byAddress = new Map(said.map((recipient) => [recipient.address, recipient]));
-    const recipients = one.recipients.map((recipient) => {
-      const now = byAddress.get(recipient.address);
-      // What came back from outside says more than that the next server took it.
-      const isKnown = recipient.delivered === "yes" || recipient.delivered === "no";
-      return now
-        ? { ...recipient, ...now, delivered: isKnown ? recipient.delivered : deliveredOf(now.state) }
-        : recipient;
-    });
-    const isGone = state === "sent" || recipients.some((recipient) => recipient.state === "sent");
-    const undoStatus = state === "canceled" ? "canceled" : isGone ? "final" : one.undoStatus;
-    const after: Submission = { ...one, recipients, undoStatus, isHanded: true };
-    await this.#options.mail.writeRecords([{ type: SUBMISSION, id, value: encodeSubmission(after) }]);
+    await changeSubmission(id, (one) => withReport(one, state, said), this.#options);
   }
 
   /** Once an opening: what a process that was killed left out is put into the queue. `read` gives an email's octets. */
@@ -99,4 +86,23 @@ export class Submissions {
       repeatSecret: purposeKey(ring, ring.versions[0]!.version, "repeat"),
     };
   }
+}
+
+function withReport(one: Submission, state: Report["state"], said: Report["recipients"]): Submission {
+  const byAddress = new Map(said.map((recipient) => [recipient.address, recipient]));
+  const recipients = one.recipients.map((recipient) => {
+    const now = byAddress.get(recipient.address);
+    // What came back from outside says more than that the next server took it.
+    const isKnown = recipient.delivered === "yes" || recipient.delivered === "no";
+    return now
+      ? { ...recipient, ...now, delivered: isKnown ? recipient.delivered : deliveredOf(now.state) }
+      : recipient;
+  });
+  const isGone = state === "sent" || recipients.some((recipient) => recipient.state === "sent");
+  return {
+    ...one,
+    recipients,
+    undoStatus: state === "canceled" ? "canceled" : isGone ? "final" : one.undoStatus,
+    isHanded: true,
+  };
 }

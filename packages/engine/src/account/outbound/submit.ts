@@ -189,12 +189,39 @@ async function putIntoQueue(
 
 /** Nobody waits for it: without it the next opening puts it into the queue again, under the same id. */
 function markHanded({ id }: Submission, tools: SubmitTools): void {
-  const { mail, platform } = tools;
-  const mark = async (): Promise<void> => {
-    const now = await findSubmission(id, tools);
-    if (now && !now.isHanded) await mail.writeRecords([recordOf({ ...now, isHanded: true })]);
-  };
-  mark().catch((error: unknown) => platform.log({ level: "warn", event: "a submission can't be marked", error }));
+  changeSubmission(id, (now) => (now.isHanded ? undefined : { ...now, isHanded: true }), tools).catch(
+    (error: unknown) => tools.platform.log({ level: "warn", event: "a submission can't be marked", error }),
+  );
+}
+
+/** How often a change is made upon a newer one. */
+const CHANGE_TRIES = 20;
+
+/**
+ * Changes a submission, upon what it is when the change is made: several processes and several parts of one may change it at
+ * once. `change` gives undefined for what stays. Resolves with what it is then; undefined if there is none. Errors:
+ * `unavailable`, `unknown-outcome`, `conflict` where others never let it.
+ */
+export async function changeSubmission(
+  id: string,
+  change: (one: Submission) => Submission | undefined,
+  tools: Pick<SubmitTools, "mail" | "contents">,
+): Promise<Submission | undefined> {
+  const { mail } = tools;
+  for (let tries = 1; ; tries++) {
+    const { epoch, records } = mail.state;
+    const claim = { type: SUBMISSION, epoch, modSeq: records.changed(SUBMISSION) };
+    const one = await findSubmission(id, tools);
+    const after = one && change(one);
+    if (!after) return one;
+    try {
+      await mail.writeRecords([recordOf(after)], claim);
+      return after;
+    } catch (error) {
+      const isInTheWay = error instanceof EngineError && error.code === "conflict";
+      if (!isInTheWay || tries === CHANGE_TRIES) throw error;
+    }
+  }
 }
 
 /** A submission of this account; undefined if there is none. Errors: `unavailable`, `corrupt`. */
@@ -310,7 +337,7 @@ export async function handOver(
   tools: SubmitTools,
   read: (email: Uint8Array) => Promise<Body | undefined>,
 ): Promise<void> {
-  const { mail, platform, outbound } = tools;
+  const { platform, outbound } = tools;
   for (const one of await listSubmissions(tools)) {
     if (one.isHanded || one.undoStatus !== "pending") continue;
     if (await outbound.queue.isDone(one.id)) continue;
@@ -318,16 +345,18 @@ export async function handOver(
     const body = one.email && !isLate ? await read(one.email) : undefined;
     const message = body && (await outgoing(body, toolsOf(tools)));
     if (message) await putIntoQueue(one, message, tools);
-    const recipients = one.recipients.map((recipient) => ({
-      ...recipient,
-      state: "failed" as const,
-      reply: "it was not sent: the server stopped",
-      delivered: "no" as const,
-    }));
-    await mail.writeRecords([
-      recordOf(message ? { ...one, isHanded: true } : { ...one, undoStatus: "canceled", recipients, isHanded: true }),
-    ]);
+    await changeSubmission(one.id, (now) => (message ? { ...now, isHanded: true } : neverSent(now)), tools);
   }
+}
+
+function neverSent(one: Submission): Submission {
+  const recipients = one.recipients.map((recipient) => ({
+    ...recipient,
+    state: "failed" as const,
+    reply: "it was not sent: the server stopped",
+    delivered: "no" as const,
+  }));
+  return { ...one, undoStatus: "canceled", recipients, isHanded: true };
 }
 
 /** How old a submission may be that is put into the queue after all: within a week it is known that it was sent. */
@@ -340,8 +369,7 @@ export async function cancelSubmission(id: string, tools: SubmitTools): Promise<
   if (!one) return undefined;
   if (one.undoStatus !== "pending") return one.undoStatus === "canceled";
   if ((await tools.outbound.queue.cancel(id)) === "too-late") return false;
-  const now = (await findSubmission(id, tools)) ?? one;
-  await tools.mail.writeRecords([recordOf({ ...now, undoStatus: "canceled", isHanded: true })]);
+  await changeSubmission(id, (now) => ({ ...now, undoStatus: "canceled", isHanded: true }), tools);
   tools.outbound.sender?.queued({ id, releaseMs: one.sendAtMs });
   return true;
 }
