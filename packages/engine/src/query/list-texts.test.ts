@@ -63,7 +63,9 @@ test("what can't be told by one short text of the present state is left to the h
   const early = await texts.find(wanted("field subject", "x"), pace);
   expect(early("field subject", "x")?.(at(state, 1))).toBe(undefined);
   texts.settle();
+  texts.learn(at(state, 6), "field subject", ["x"]);
   const found = await texts.find(wanted("field subject", "x"), pace);
+  expect(found("field subject", "x")?.(at(state, 6))).toBe(undefined);
   const told = [1, 2, 3, 5].map((row) => found("field subject", "x")?.(at(state, row)));
   expect(told).toEqual([true, undefined, undefined, undefined]);
   expect(found("field subject", "x")?.(at(stateOf(10), 1))).toBe(undefined);
