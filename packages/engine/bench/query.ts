@@ -2,9 +2,12 @@
 
 import { openView } from "../src/mail/mailbox-view.ts";
 import { search } from "../src/query/filter.ts";
+import { KEPT_KEY_BYTES, KeptHeaders } from "../src/query/kept-headers.ts";
 import { queryChanges } from "../src/query/live.ts";
 import { type EmailQuery, queryEmails } from "../src/query/query-emails.ts";
+import { sortFound } from "../src/query/sort.ts";
 import { readSnippets } from "../src/query/text.ts";
+import { threadFound } from "../src/query/threading/thread.ts";
 import { MemoryPlace } from "../src/storage/memory.ts";
 import { clock, makeAccount, open, stream } from "../src/testing/account-kit.ts";
 
@@ -51,7 +54,13 @@ async function measure(name: string, run: () => Promise<unknown>, times = 9): Pr
 }
 
 const { contents, scans, lists, mail } = account;
-const tools = { contents, scans, pace };
+// Nothing is let go meanwhile.
+const kept = new KeptHeaders(
+  () => mail.state,
+  () => new Promise(() => undefined),
+  new Uint8Array(KEPT_KEY_BYTES),
+);
+const tools = { contents, kept, scans, pace };
 const inbox = mail.getMailbox("INBOX");
 const inInbox = { kind: "mailbox", mailbox: inbox.id } as const;
 const view = () => openView(mail, "INBOX", { readOnly: false });
@@ -69,6 +78,10 @@ await measure("all ids", page({ page: {} }), 5);
 await measure("counts", async () => (await lists.mailboxes(pace)).countsOf(inbox.ordinal));
 await measure("hasKeyword", page({ condition: { kind: "and", of: [inInbox, { kind: "keyword", keyword: "work" }] } }));
 await measure("sort subject", page({ sort: [{ by: "subject" }] }), 3);
+await measure("sort from, received", page({ sort: [{ by: "from-name" }, { by: "received" }] }), 3);
+await measure("SORT (SUBJECT)", () => sortFound(view(), { kind: "all" }, [{ by: "subject" }], tools), 3);
+for (const algorithm of ["references", "refs", "ordered-subject"] as const)
+  await measure(`THREAD ${algorithm}`, () => threadFound(view(), algorithm, { kind: "all" }, tools), 3);
 await measure(
   "sort by thread keyword",
   page({

@@ -114,6 +114,7 @@ export type { EmailPage, EmailQuery, Page } from "./query/query-emails.ts";
 export type { ShownEmail } from "./query/shown-email.ts";
 export type { SortKey, SortProperty } from "./query/sort.ts";
 export type { Snippet } from "./query/text.ts";
+export type { ThreadAlgorithm, Threads } from "./query/threading/threads.ts";
 export { readAhead } from "./read-ahead.ts";
 export { type ObjectStore, StoreError, type StoreErrorCode } from "./storage/object-store.ts";
 export { tap } from "./streams.ts";

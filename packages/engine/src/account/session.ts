@@ -25,9 +25,12 @@ import type { Lists } from "../query/lists.ts";
 import { type QueryChanges, type QueryChangesOptions, queryChanges } from "../query/live.ts";
 import type { EmailCounts } from "../query/mailbox-lists.ts";
 import type { Pace } from "../query/pace.ts";
-import { type EmailPage, type EmailQuery, queryEmails } from "../query/query-emails.ts";
+import { type EmailPage, type EmailQuery, type QueryTools, queryEmails } from "../query/query-emails.ts";
 import { findShown, type ShownEmail } from "../query/shown-email.ts";
+import { type SortKey, sortFound } from "../query/sort.ts";
 import { readSnippets, type Snippet } from "../query/text.ts";
+import { threadFound } from "../query/threading/thread.ts";
+import type { ThreadAlgorithm, Threads } from "../query/threading/threads.ts";
 import type { Account } from "./account.ts";
 import type { RepairReport } from "./care/repair.ts";
 import type { AddedMessage, Addition, Arrival, Prepared } from "./delivery/message-writer.ts";
@@ -230,8 +233,25 @@ export class AccountSession {
   /** The places in `list`, ascending, of those that fulfil the condition: `query/filter.ts`. Ends with the session. Errors:
    * `unavailable`, `corrupt`, `invalid`. */
   async search(list: Searched, condition: Condition, { pace, signal }: SearchOptions): Promise<readonly number[]> {
-    const { contents, scans } = this.#open;
-    return search(list, condition, { contents, scans, pace, signal: this.#untilEnd(signal) });
+    return search(list, condition, this.#tools(pace, signal));
+  }
+  /** The same, sorted: `query/sort.ts`. */
+  async sort(
+    list: Searched,
+    condition: Condition,
+    keys: readonly SortKey[],
+    { pace, signal }: SearchOptions,
+  ): Promise<Uint32Array> {
+    return sortFound(list, condition, keys, this.#tools(pace, signal));
+  }
+  /** The same, as threads: `query/threading/thread.ts`. */
+  async thread(
+    list: Searched,
+    algorithm: ThreadAlgorithm,
+    condition: Condition,
+    { pace, signal }: SearchOptions,
+  ): Promise<Threads> {
+    return threadFound(list, algorithm, condition, this.#tools(pace, signal));
   }
   /** Where a condition's texts stand in messages: `query/text.ts`. Ends with the session. Errors: `unavailable`, `corrupt`. */
   async readSnippets(
@@ -239,14 +259,12 @@ export class AccountSession {
     condition: Condition,
     { pace, signal }: SearchOptions,
   ): Promise<Snippet[]> {
-    const { contents, scans } = this.#open;
-    return readSnippets(messages, condition, { contents, scans, pace, signal: this.#untilEnd(signal) });
+    return readSnippets(messages, condition, this.#tools(pace, signal));
   }
   /** One page of the account's emails: `query/query-emails.ts`. Ends with the session. Errors: `not-found` for the anchor,
    * `unavailable`, `corrupt`, `invalid`. */
   async queryEmails(query: EmailQuery, { pace, signal }: SearchOptions): Promise<EmailPage> {
-    const { contents, scans, lists } = this.#open;
-    return queryEmails(query, lists, { contents, scans, pace, signal: this.#untilEnd(signal) });
+    return queryEmails(query, this.#open.lists, this.#tools(pace, signal));
   }
   /** How the result of a query changed since a point: `query/live.ts`. Ends with the session. Errors: `unavailable`,
    * `corrupt`, `invalid`. */
@@ -255,8 +273,7 @@ export class AccountSession {
     since: Point,
     { pace, signal, ...options }: SearchOptions & QueryChangesOptions,
   ): Promise<QueryChanges | "too-old" | "too-many"> {
-    const { contents, scans, lists } = this.#open;
-    return queryChanges(query, since, lists, { contents, scans, pace, signal: this.#untilEnd(signal) }, options);
+    return queryChanges(query, since, this.#open.lists, this.#tools(pace, signal), options);
   }
   /** The emails with these ids, in order, and where they are shown; undefined for one that is not. Ends with the session. */
   async findEmails(
@@ -356,6 +373,10 @@ export class AccountSession {
     options: SearchOptions & { readonly max?: number },
   ): Promise<MailboxListChanges | undefined> {
     return mailboxListChanges(await this.lists(options), since, options.max);
+  }
+  #tools(pace: Pace, signal: AbortSignal | undefined): QueryTools {
+    const { contents, scans, keptHeaders: kept } = this.#open;
+    return { contents, scans, kept, pace, signal: this.#untilEnd(signal) };
   }
   #untilEnd(signal: AbortSignal | undefined): AbortSignal {
     return signal ? AbortSignal.any([signal, this.ended]) : this.ended;

@@ -8,6 +8,7 @@ import { rowsOf, step, World } from "../testing/world-kit.ts";
 import type { Point } from "./changes.ts";
 import type { Condition } from "./condition.ts";
 import { CurrentLists } from "./current-lists.ts";
+import { KeptHeaders } from "./kept-headers.ts";
 import { type QueryChangesOptions, queryChanges } from "./live.ts";
 import { type EmailQuery, queryEmails } from "./query-emails.ts";
 import { Scans } from "./scans.ts";
@@ -18,8 +19,15 @@ await ready;
 const unread = (): never => {
   throw new Error("these queries read nothing");
 };
-const contents = { readHeaders: unread, readSummaries: unread, readFullSummaries: unread, openBody: unread };
+const contents = {
+  readHeaders: unread,
+  readHeadersOf: unread,
+  readSummaries: unread,
+  readFullSummaries: unread,
+  openBody: unread,
+};
 
+const never = (): Promise<void> => new Promise(() => undefined);
 type Query = Omit<EmailQuery, "page">;
 
 /** A world, and who asks of it. `during` happens between the steps of what is asked, once. */
@@ -29,6 +37,7 @@ class Asked extends World {
   readonly #tools = {
     contents,
     scans: new Scans(),
+    kept: new KeptHeaders(() => this.state, never, new Uint8Array(32)),
     pace: {
       isOver: () => this.during !== undefined,
       take: async () => {

@@ -2,9 +2,8 @@ import { changedEmails, isKnown, isTooOld, type Point } from "./changes.ts";
 import type { Condition } from "./condition.ts";
 import type { CurrentLists } from "./current-lists.ts";
 import type { EmailResult } from "./email-result.ts";
-import type { SearchTools } from "./filter.ts";
 import type { Lists } from "./lists.ts";
-import { type EmailQuery, findEmails, splitMailbox } from "./query-emails.ts";
+import { type EmailQuery, findEmails, type QueryTools, splitMailbox } from "./query-emails.ts";
 
 /**
  * How the result of a query changed since a point, for whoever holds it as it was: RFC 8620 §5.6. No result is kept: the query
@@ -39,7 +38,7 @@ export async function queryChanges(
   query: Omit<EmailQuery, "page">,
   since: Point,
   current: CurrentLists,
-  tools: Omit<SearchTools, "scope">,
+  tools: QueryTools,
   { maxChanges = Number.POSITIVE_INFINITY, upTo, withTotal = false }: QueryChangesOptions = {},
 ): Promise<QueryChanges | "too-old" | "too-many"> {
   const before = await current.get(tools.pace, tools.signal);

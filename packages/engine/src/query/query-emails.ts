@@ -7,6 +7,7 @@ import type { CurrentLists } from "./current-lists.ts";
 import { EmailResult, firstOfThreads, ListedEmails } from "./email-result.ts";
 import { emailScope } from "./email-scope.ts";
 import { type Searched, type SearchTools, search } from "./filter.ts";
+import type { HeaderTools } from "./kept-headers.ts";
 import type { Lists } from "./lists.ts";
 import { type SortKey, sortPlaces } from "./sort.ts";
 
@@ -40,14 +41,12 @@ export interface EmailPage {
   readonly at: Point;
 }
 
+export type QueryTools = Omit<SearchTools, "scope"> & HeaderTools;
+
 /** One page of the emails that fulfil a condition, each once, however many memberships hold it. What is hidden by \Deleted
  * in all mailboxes is not among them. Errors: `not-found` for an anchor that is not in the result; `unavailable`, `corrupt`,
  * `invalid`. */
-export async function queryEmails(
-  query: EmailQuery,
-  current: CurrentLists,
-  tools: Omit<SearchTools, "scope">,
-): Promise<EmailPage> {
+export async function queryEmails(query: EmailQuery, current: CurrentLists, tools: QueryTools): Promise<EmailPage> {
   const { result, at } = await findEmails(query, current, tools);
   return pageOf(result, query.page, at);
 }
@@ -56,7 +55,7 @@ export async function queryEmails(
 export async function findEmails(
   query: Omit<EmailQuery, "page">,
   current: CurrentLists,
-  tools: Omit<SearchTools, "scope">,
+  tools: QueryTools,
 ): Promise<{ readonly result: EmailResult; readonly at: Point }> {
   const { mailbox, rest } = splitMailbox(query.condition);
   const { collapseThreads = false } = query;
