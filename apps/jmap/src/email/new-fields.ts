@@ -9,8 +9,8 @@ export class Mistakes {
   readonly #paths = new Set<string>();
 
   add(path: string): void {
-    // As many as anyone reads.
-    if (this.#paths.size < MISTAKES_MAX) this.#paths.add(path);
+    // As many as anyone reads, and as much of each.
+    if (this.#paths.size < MISTAKES_MAX) this.#paths.add(path.slice(0, PATH_CHARS_MAX));
   }
 
   get paths(): readonly string[] {
@@ -19,6 +19,8 @@ export class Mistakes {
 }
 
 const MISTAKES_MAX = 100;
+/** More than the deepest part's path has. */
+const PATH_CHARS_MAX = 2000;
 
 /** One property's fields: none where it is null, or a list of nothing. */
 export interface FieldsOfProperty {

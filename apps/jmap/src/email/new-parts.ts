@@ -205,7 +205,11 @@ class GivenPart {
     const disposition = this.#text("disposition", isToken) ?? (placed.value || undefined);
     const id = this.#text("cid", isId) ?? unangled(told("content-id"));
     const location = this.#text("location", isUrl) ?? told("content-location");
-    const language = this.#languages() ?? told("content-language")?.split(/\s*,\s*/);
+    const language =
+      this.#languages() ??
+      told("content-language")
+        ?.split(",")
+        .map((tag) => tag.trim());
     return {
       fileName: fileName || undefined,
       disposition: this.#checked("content-disposition", disposition, isToken),
