@@ -85,7 +85,9 @@ function assertLeaves(told: Told, octets: Uint8Array, wanted: readonly ExpectedL
   expect(isOrdered ? ours : ours.sort(byText)).toEqual(isOrdered ? theirs : theirs.sort(byText));
 }
 
-test(`what is created is told as it was asked for (seed=${SEED})`, { timeout: TIME_MAX_MS }, async () => {
+test(`MIME by string joins: what is created is told as it was asked for (seed=${SEED})`, {
+  timeout: TIME_MAX_MS,
+}, async () => {
   const random = new Random(SEED);
   const account = await openAccount();
   for (let run = 0; run < RUNS; run++) {

@@ -1,5 +1,6 @@
 import { type NewField, type PartFields, parseParameterized, writeField } from "@restante/mime";
-import { type FieldsOfProperty, headerPropertyOf, type Mistakes, newFieldsOf } from "./new-fields.ts";
+import { NEW_PROPERTIES_MAX } from "./limits.ts";
+import { type FieldsOfProperty, type HeaderRoom, headerPropertyOf, type Mistakes, newFieldsOf } from "./new-fields.ts";
 import { isObject } from "./problems.ts";
 
 /** A part of a new email as its EmailBodyPart asks for it (RFC 8621 §4.1.4, §4.6), before its blob is opened. */
@@ -22,8 +23,11 @@ export interface PartReader {
   /** EmailBodyValues by partId. */
   readonly values: ReadonlyMap<string, string>;
   readonly mistakes: Mistakes;
+  readonly room: HeaderRoom;
   /** Parts read so far. */
   count: number;
+  /** Characters of texts, each counted wherever it stands. */
+  chars: number;
 }
 
 /** Levels of parts, and parts, as the writer takes them. */
@@ -59,11 +63,11 @@ export function readPart(
   depth = 0,
 ): PartSpec | undefined {
   const { mistakes } = reader;
-  if (!isObject(value) || depth > DEPTH_MAX || ++reader.count > PARTS_MAX) {
+  if (!isObject(value) || depth > DEPTH_MAX || ++reader.count > PARTS_MAX || hasMany(value)) {
     mistakes.add(path);
     return undefined;
   }
-  const part = new GivenPart(value, path, mistakes);
+  const part = new GivenPart(value, path, reader);
   const type = part.type(ifNone);
   const isMultipart = type.startsWith("multipart/");
   const subParts = part
@@ -71,8 +75,14 @@ export function readPart(
     .map((sub, at) => readPart(sub, `${path}/subParts/${at}`, reader, undefined, depth + 1));
   const content = part.content(isMultipart, reader.values);
   const fields = part.fields(content !== undefined && "text" in content);
+  if (content && "text" in content) reader.chars += content.text.length;
   if (part.isWrong || subParts.includes(undefined)) return undefined;
   return { type, subParts: subParts as PartSpec[], content, fields, headers: part.headers, path };
+}
+
+/** Whether an object has more properties than are looked at. */
+export function hasMany(value: Readonly<Record<string, unknown>>): boolean {
+  return Object.keys(value).length > NEW_PROPERTIES_MAX;
 }
 
 /** An EmailBodyPart, property by property. Null is as good as nothing: RFC 8621 §4.1.4 has it as the default. */
@@ -80,14 +90,16 @@ class GivenPart {
   readonly #given = new Map<string, unknown>();
   readonly #path: string;
   readonly #mistakes: Mistakes;
+  readonly #room: HeaderRoom;
   /** Fields that describe the content and came as header fields: their values, by name. */
   readonly #described = new Map<string, { readonly key: string; readonly value: string }>();
   readonly headers: FieldsOfProperty[] = [];
   isWrong = false;
 
-  constructor(value: Readonly<Record<string, unknown>>, path: string, mistakes: Mistakes) {
+  constructor(value: Readonly<Record<string, unknown>>, path: string, { mistakes, room }: PartReader) {
     this.#path = path;
     this.#mistakes = mistakes;
+    this.#room = room;
     const seen = new Map<string, string>();
     for (const [key, one] of Object.entries(value)) {
       if (one === null) continue;
@@ -99,7 +111,7 @@ class GivenPart {
 
   #readHeader(key: string, value: unknown, seen: Map<string, string>): void {
     const property = headerPropertyOf(key, false);
-    const made = property && newFieldsOf(property, value);
+    const made = property && newFieldsOf(property, value, this.#room);
     const earlier = property && seen.get(property.field);
     if (earlier !== undefined) this.#wrong(earlier);
     if (!property || !made || earlier !== undefined || property.field === "content-transfer-encoding") {
@@ -142,7 +154,7 @@ class GivenPart {
   #text(name: string, isRight: (text: string) => boolean = () => true): string | undefined {
     const value = this.#given.get(name);
     if (value === undefined) return undefined;
-    if (typeof value === "string" && isRight(value)) return value;
+    if (typeof value === "string" && this.#room.takeText(value.length) && isRight(value)) return value;
     this.#wrong(name);
     return undefined;
   }

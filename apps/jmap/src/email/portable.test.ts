@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { expect, test } from "vitest";
 
 /** What needs Node, or a server. */
-const FORBIDDEN = /from "(?:node:|fastify)|\bBuffer\b|\bprocess\b|\brequire\(/;
+const FORBIDDEN = /from "(?:node:|fastify)|\bBuffer\b|\bprocess\.|\brequire\(/;
 const sources = readdirSync(import.meta.dirname).filter(
   (file) => file.endsWith(".ts") && !/\.test\.ts$|-kit\.ts$/.test(file),
 );
