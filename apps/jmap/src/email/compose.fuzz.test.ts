@@ -125,6 +125,93 @@ test(`MIME by string joins: what is created is told as it was asked for (seed=${
   }
 });
 
+/** What stands where something else should. */
+const ODD: readonly unknown[] = [
+  ...[
+    null,
+    true,
+    false,
+    0,
+    -1,
+    1.5,
+    2 ** 60,
+    "",
+    "x",
+    "__proto__",
+    "\ud800",
+    "a\r\nBcc: b",
+    [],
+    {},
+    [null],
+    [[]],
+    [{}],
+  ],
+  ...[
+    { value: 1 },
+    { email: null },
+    { name: 1, email: "a" },
+    { partId: "a" },
+    "x".repeat(300_000),
+    Array(6000).fill("a"),
+  ],
+  ...[JSON.parse('{"__proto__": {"email": "a"}}'), { toString: 1 }, { length: 5 }, { type: "multipart/x" }],
+];
+const KEYS = [
+  "__proto__",
+  "constructor",
+  "toString",
+  "header:__proto__",
+  "header:constructor:all",
+  "headers",
+  "type",
+  "subParts",
+  "length",
+];
+
+/** The same, with something odd in one place or another. */
+function spoilt(value: unknown, random: Random, depth = 0): unknown {
+  if (random.next(60) === 0) return random.pick(ODD);
+  if (Array.isArray(value)) {
+    const list = value.map((one) => spoilt(one, random, depth + 1));
+    return random.next(60) === 0 ? [...list, random.pick(ODD)] : list;
+  }
+  if (typeof value !== "object" || value === null) return value;
+  const entries = Object.entries(value).map(([key, one]): [string, unknown] => [
+    key,
+    depth > 6 ? one : spoilt(one, random, depth + 1),
+  ]);
+  if (random.next(60) === 0) entries.push([random.pick(KEYS), random.pick(ODD)]);
+  return Object.fromEntries(entries);
+}
+
+test(`whatever is created, it is made or refused by a SetError (seed=${SEED})`, { timeout: TIME_MAX_MS }, async () => {
+  const random = new Random(SEED);
+  const count = { made: 0, refused: 0 };
+  for (let run = 0; run < RUNS; run++) {
+    const { given, blobs } = randomCreate(random);
+    const odd = spoilt(given, random);
+    let answer: Awaited<ReturnType<typeof composed>>;
+    try {
+      answer = await composed(odd, blobsOf(blobs));
+    } catch (cause) {
+      throw new Error(`seed=${SEED} run=${run} ${JSON.stringify(odd).slice(0, 5000)}`, { cause });
+    }
+    if (answer instanceof Uint8Array) {
+      count.made++;
+      assertWellWritten(answer);
+      continue;
+    }
+    count.refused++;
+    expect(["invalidProperties", "blobNotFound", "tooLarge", "tooManyKeywords", "tooManyMailboxes"]).toContain(
+      answer.type,
+    );
+    if (answer.type === "invalidProperties" && typeof odd === "object" && odd !== null && !Array.isArray(odd))
+      expect(answer.properties!.length, JSON.stringify(odd).slice(0, 5000)).toBeGreaterThan(0);
+    expect(JSON.stringify(answer).length).toBeLessThan(300_000);
+  }
+  expect(Math.min(count.made, count.refused)).toBeGreaterThan(RUNS / 50);
+});
+
 test("mailparser reads the same subject and files", async () => {
   const random = new Random(SEED);
   const squeeze = (text: unknown): string => String(text ?? "").replace(/\s+/g, "");

@@ -386,6 +386,27 @@ describe("bodies: RFC 8621 §4.6", () => {
     expect(text).not.toContain("boundary");
   });
 
+  test("names that all objects have are names of fields, parameters and values like others", async () => {
+    const bodyStructure = {
+      partId: "__proto__",
+      type: "text/plain",
+      "header:constructor": " a",
+      "header:__proto__": " b",
+      "header:Content-constructor": " c",
+    };
+    const bodyValues = JSON.parse('{"__proto__": {"value": "text"}, "toString": {"value": "x"}}');
+    const text = await written({ bodyValues, bodyStructure, "header:hasOwnProperty": " d" });
+    expect(text).toMatch(/^hasOwnProperty: d\r\nconstructor: a\r\n__proto__: b\r\nDate/);
+    expect(text).toContain("Content-constructor: c\r\n\r\ntext");
+    const attachments = [{ blobId: "png", "header:Content-Type": " image/png; __proto__=1; constructor=2" }];
+    expect(await written({ attachments })).toMatch(/image\/png; __proto__=1; constructor=2\r\n/);
+  });
+
+  test("a name that a field says in RFC 2231's way is read", async () => {
+    const attachments = [{ blobId: "png", "header:Content-Disposition": " inline; filename*=utf-8''%C3%A9" }];
+    expect(await written({ attachments })).toContain("inline; filename*=utf-8''%C3%A9\r\n");
+  });
+
   test("a text is a part of its own type, whatever that is", async () => {
     const of = (type: string) => written({ ...one, bodyStructure: { partId: "1", type } });
     expect(await of("application/json")).toContain("Content-Type: application/json\r\n");

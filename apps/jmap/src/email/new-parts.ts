@@ -1,4 +1,4 @@
-import { type NewField, type PartFields, parseParameterized, writeField } from "@restante/mime";
+import { fileName as fileNameOf, type NewField, type PartFields, parseParameterized, writeField } from "@restante/mime";
 import { NEW_PROPERTIES_MAX } from "./limits.ts";
 import { type FieldsOfProperty, type HeaderRoom, headerPropertyOf, type Mistakes, newFieldsOf } from "./new-fields.ts";
 import { isObject } from "./problems.ts";
@@ -42,14 +42,16 @@ const TOKEN = /^[A-Za-z0-9!#$%&'*+.^_`{|}~-]+$/;
 const MEDIA_TYPE = /^[a-z0-9!#$%&'*+.^_`{|}~-]+\/[a-z0-9!#$%&'*+.^_`{|}~-]+$/;
 const LANGUAGE = /^[A-Za-z0-9-]{1,60}$/;
 
-/** Which header field a property of a part stands for: they may not be given both (RFC 8621 §4.6). */
-const FIELD_OF: Readonly<Record<string, readonly string[]>> = {
-  "content-type": ["type", "charset"],
-  "content-disposition": ["disposition"],
-  "content-id": ["cid"],
-  "content-language": ["language"],
-  "content-location": ["location"],
-};
+/** Header fields that describe a part's content, and its properties that stand for them: both may not be given (RFC 8621
+ * §4.6). */
+const NAMES_OF: ReadonlyMap<string, readonly string[]> = new Map([
+  ["content-type", ["type", "charset"]],
+  ["content-disposition", ["disposition"]],
+  ["content-id", ["cid"]],
+  ["content-language", ["language"]],
+  ["content-location", ["location"]],
+  ["content-description", []],
+]);
 const PROPERTIES: ReadonlySet<string> = new Set([
   ...["partId", "blobId", "size", "name", "type", "charset", "disposition", "cid", "language", "location", "subParts"],
 ]);
@@ -121,8 +123,7 @@ class GivenPart {
     seen.set(property.field, key);
     // The writer says that itself.
     if (property.field === "mime-version") return;
-    if (property.field in FIELD_OF || property.field === "content-description")
-      this.#describe(property.field, key, made);
+    if (NAMES_OF.has(property.field)) this.#describe(property.field, key, made);
     else this.headers.push(made);
   }
 
@@ -135,7 +136,7 @@ class GivenPart {
   /** What is said twice: by a header field, and by a property of its own. */
   #findTwice(): void {
     for (const [field, { key }] of this.#described)
-      for (const name of FIELD_OF[field] ?? []) {
+      for (const name of NAMES_OF.get(field) ?? []) {
         if (!this.#isGiven(name)) continue;
         this.#wrong(name);
         this.#wrong(key);
@@ -205,15 +206,13 @@ class GivenPart {
     const told = (name: string): string | undefined => this.#described.get(name)?.value;
     const type = parseParameterized(told("content-type") ?? "");
     const placed = parseParameterized(told("content-disposition") ?? "");
-    const parameters: Record<string, string> = {};
+    const parameters = new Map<string, string>();
     for (const { name, value } of type.parameters)
       if (PARAMETER.test(name) && name !== "boundary" && name !== "name" && !(isValue && name === "charset"))
-        parameters[name] = value;
-    const charset = this.#text("charset", (text) => TOKEN.test(text));
-    if (charset !== undefined) parameters.charset = charset;
-    const parameter = (of: typeof type, wanted: string): string | undefined =>
-      of.parameters.find(({ name }) => name === wanted)?.value;
-    const fileName = this.#text("name", isName) ?? parameter(placed, "filename") ?? parameter(type, "name");
+        parameters.set(name, value);
+    const charset = this.#text("charset", isToken);
+    if (charset !== undefined) parameters.set("charset", charset);
+    const fileName = this.#text("name", isName) ?? fileNameOf({ disposition: placed, parameters: type.parameters });
     const disposition = this.#text("disposition", isToken) ?? (placed.value || undefined);
     const id = this.#text("cid", isId) ?? unangled(told("content-id"));
     const location = this.#text("location", isUrl) ?? told("content-location");
@@ -229,7 +228,7 @@ class GivenPart {
       description: told("content-description"),
       language: this.#checked("content-language", language, (tags) => tags.every((tag) => LANGUAGE.test(tag))),
       location: this.#checked("content-location", location || undefined, isUrl),
-      parameters,
+      parameters: Object.fromEntries(parameters),
     };
   }
 
@@ -254,6 +253,7 @@ class GivenPart {
   }
 }
 
+/** Tags of one part. */
 const LANGUAGES_MAX = 100;
 /** Names of parameters that the writer takes. */
 const PARAMETER = /^[A-Za-z0-9!#$&+.^_`{|}~-]{1,40}$/;
