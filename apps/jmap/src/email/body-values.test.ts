@@ -91,6 +91,14 @@ describe("bodyValues cut in bytes", () => {
     }
   });
 
+  test("what was not read to its end is cut, however little became of it", async () => {
+    // Noncharacters of four octets are told in three.
+    const value = await read(binary("\xf0\x9f\xbf\xbf".repeat(4000)), part("utf-8"), 3000);
+    expect(value.isTruncated).toBe(true);
+    expect(encode(value.value).length).toBeLessThan(3000);
+    expect(value.value).toMatch(/^\ufffd+$/);
+  });
+
   test("what is as long as is allowed is whole", async () => {
     expect(await read(encode("é\r\n"), part("utf-8"), 3)).toEqual({
       value: "é\n",
@@ -121,6 +129,7 @@ describe("what can't be read of a value is told", () => {
     ["a replacement character that was written", encode("a\ufffd"), part("utf-8"), sound("a\ufffd")],
     ["a charset that is known", binary("a\xe9"), part("iso-8859-1"), sound("aé")],
     ["quoted-printable in capitals", encode("caf=C3=A9=\r\n!"), part("utf-8", "QUOTED-PRINTABLE"), sound("café!")],
+    ["quoted-printable that ends early", encode("caf=C3=A9=4"), part("utf-8", "quoted-printable"), sound("café=4")],
     ["base64", encode("Y2Fmw6k="), part("utf-8", "base64"), sound("café")],
     ["line ends", encode("a\r\nb\nc\rd\r\r\n"), part("utf-8"), sound("a\nb\nc\rd\r\n")],
     ["lone surrogates", encode("+2AA-"), part("utf-7"), sound("\ufffd")],

@@ -141,8 +141,6 @@ function endOfTag(html: string, open: number): number {
     const end = html.indexOf("-->", open + 4);
     return end < 0 ? -1 : end + 3;
   }
-  // Only a start tag has values.
-  const isPlain = !/[A-Za-z]/.test(html[open + 1]!);
   for (let at = open + 1; ; ) {
     TAG_SIGN.lastIndex = at;
     const match = TAG_SIGN.exec(html);
@@ -150,7 +148,7 @@ function endOfTag(html: string, open: number): number {
     if (match[0] === ">") return match.index + 1;
     at = match.index + 1;
     // A quote begins a value only behind "=".
-    if (isPlain || !/=\s*$/.test(html.slice(Math.max(open, match.index - 8), match.index))) continue;
+    if (!/=\s*$/.test(html.slice(Math.max(open, match.index - 8), match.index))) continue;
     const close = html.indexOf(match[0], at);
     if (close < 0) return -1;
     at = close + 1;

@@ -287,6 +287,19 @@ describe("an answer is bounded", () => {
     await expect(get(100, { maxBodyValueBytes: 101 })).rejects.toThrow(RequestTooLarge);
   });
 
+  test("by what all of them come to, and by octets that are never told", async () => {
+    const ids = [await account.add(`\r\n${"x".repeat(3000)}`), await account.add(`\r\n${"y".repeat(3000)}`)];
+    const get = (charsMax: number, given = {}) =>
+      getEmails(account.session, ids, planOfGet({ properties: ["bodyValues"], fetchAllBodyValues: true, ...given }), {
+        pace,
+        budget: new AnswerBudget(charsMax),
+      });
+    await expect(get(5999)).rejects.toThrow(RequestTooLarge);
+    expect((await get(6000)).list).toHaveLength(2);
+    expect((await get(200, { maxBodyValueBytes: 100 })).list).toHaveLength(2);
+    await expect(get(199, { maxBodyValueBytes: 100 })).rejects.toThrow(RequestTooLarge);
+  });
+
   test("by what is told of parts and headers", async () => {
     const parts = `--b\r\nX: ${"y".repeat(100)}\r\n\r\n`.repeat(900);
     const id = await account.add(`Content-Type: multipart/mixed; boundary=b\r\n\r\n${parts}--b--\r\n`);
