@@ -9,9 +9,14 @@ export interface EmailBodyValue {
   readonly isTruncated: boolean;
 }
 
-/** Octets of any charset that stand for one octet of UTF-8 at most: two characters of UTF-32 for a line's end. */
-const OCTETS_PER_BYTE = 8;
-/** Octets of one character at most, with what switches to it. */
+/** Octets of a charset that stand for one octet of UTF-8 at most; of all others one. */
+const OCTETS_PER_BYTE: readonly (readonly [charset: RegExp, octets: number])[] = [
+  [/^(?:utf-?16|ucs-?2|unicode$)/, 2],
+  [/^(?:utf-?32|ucs-?4)/, 4],
+  [/utf-?7|2022|^hz/, 8],
+];
+/** Octets that stand for nothing at a text's beginning, and of one character at most, with what switches to it. */
+const MARK_OCTETS_MAX = 64;
 const CHARACTER_OCTETS_MAX = 8;
 /** RFC 2045 §6.1. */
 const ENCODINGS: ReadonlySet<string> = new Set(["7bit", "8bit", "binary", "base64", "quoted-printable", ""]);
@@ -31,22 +36,27 @@ export async function readBodyValue(
   bytesMax: number,
   budget: AnswerBudget,
 ): Promise<EmailBodyValue> {
-  const wanted = bytesMax === 0 ? Number.POSITIVE_INFINITY : bytesMax * OCTETS_PER_BYTE + CHARACTER_OCTETS_MAX;
+  const charset = charsetOf(part) ?? "utf-8";
+  const scale = OCTETS_PER_BYTE.find(([name]) => name.test(charset.toLowerCase()))?.[1] ?? 1;
+  const wanted = bytesMax === 0 ? Number.POSITIVE_INFINITY : bytesMax * scale + MARK_OCTETS_MAX;
   const decoder = createTransferDecoder(part.encoding);
   const held: Uint8Array[] = [];
   let size = 0;
+  /** What surely becomes text: of a line's end one character is left. */
+  let net = 0;
   const hold = (bytes: Uint8Array): void => {
     size += bytes.length;
+    net += bytes.length - (bytesMax === 0 ? 0 : scale * countOf(bytes, LF));
     if (Math.min(size, bytesMax || size) > budget.left) budget.take(size);
     held.push(bytes.slice());
   };
   for await (const piece of pieces) {
     hold(decoder.push(piece));
-    if (size > wanted) break;
+    if (net > wanted) break;
   }
-  const isWhole = size <= wanted;
+  const isWhole = net <= wanted;
   if (isWhole) hold(decoder.end());
-  const { text, hasProblem } = decoded(joined(held, size), charsetOf(part) ?? "utf-8", isWhole);
+  const { text, hasProblem } = decoded(joined(held, size), charset, isWhole);
   const lines = jsonText(isWhole ? text : text.replace(/\r$/, "")).replaceAll("\r\n", "\n");
   const value = bytesMax === 0 ? lines : cutText(lines, bytesMax, part.type === "text" && part.subtype === "html");
   budget.take(value.length);
@@ -66,6 +76,14 @@ function decoded(octets: Uint8Array, charset: string, isWhole: boolean): { text:
     if (!isMalformed || isWhole || cut === CHARACTER_OCTETS_MAX)
       return { text, hasProblem: isMalformed || unknownCharset !== undefined };
   }
+}
+
+const LF = 0x0a;
+
+function countOf(bytes: Uint8Array, wanted: number): number {
+  let count = 0;
+  for (let at = bytes.indexOf(wanted); at >= 0; at = bytes.indexOf(wanted, at + 1)) count++;
+  return count;
 }
 
 function joined(pieces: readonly Uint8Array[], size: number): Uint8Array {
@@ -91,9 +109,18 @@ export function cutText(text: string, bytesMax: number, isHtml: boolean): string
   return isHtml ? cut.slice(0, openTagOf(cut)) : cut;
 }
 
+/** Signs before the end from which on a tag is looked for: where they stand in another's value it is soon seen. */
+const SIGNS_BACK = 64;
+
 /** Where the tag or comment begins that the text ends within; its length if it ends in none. Quoted values may hold `>`. */
 function openTagOf(html: string): number {
-  for (let at = html.indexOf("<"); at >= 0; ) {
+  let from = html.length;
+  for (let signs = 0; signs < SIGNS_BACK && from > 0; signs++) {
+    const before = html.lastIndexOf("<", from - 1);
+    if (before < 0) break;
+    from = before;
+  }
+  for (let at = html.indexOf("<", from); at >= 0; ) {
     // It may have been going to be one.
     if (at === html.length - 1) return at;
     if (!/[A-Za-z/!?]/.test(html[at + 1]!)) {
@@ -114,8 +141,6 @@ function endOfTag(html: string, open: number): number {
     const end = html.indexOf("-->", open + 4);
     return end < 0 ? -1 : end + 3;
   }
-  // Only a start tag has values.
-  const isPlain = !/[A-Za-z]/.test(html[open + 1]!);
   for (let at = open + 1; ; ) {
     TAG_SIGN.lastIndex = at;
     const match = TAG_SIGN.exec(html);
@@ -123,7 +148,7 @@ function endOfTag(html: string, open: number): number {
     if (match[0] === ">") return match.index + 1;
     at = match.index + 1;
     // A quote begins a value only behind "=".
-    if (isPlain || !/=\s*$/.test(html.slice(Math.max(open, match.index - 8), match.index))) continue;
+    if (!/=\s*$/.test(html.slice(Math.max(open, match.index - 8), match.index))) continue;
     const close = html.indexOf(match[0], at);
     if (close < 0) return -1;
     at = close + 1;

@@ -35,22 +35,22 @@ export function wantsMessage({ header, body }: EmailPlan): boolean {
 
 /**
  * What a message says to a plan: header fields and body properties (RFC 8621 §4.1.2 to §4.1.4), put into `told`. The body is
- * opened for values, for headers of parts, and for a header that is not kept whole; else nothing is waited for. Errors:
- * `unavailable`, `corrupt`, and RequestTooLarge.
+ * opened for values, for headers of parts, and for a header that is not kept whole. Errors: `unavailable`, `corrupt`, and
+ * RequestTooLarge.
  */
-export function tellMessage(
+export async function tellMessage(
   told: Record<string, unknown>,
   source: MessageSource,
   plan: EmailPlan,
   tools: RenderTools,
-): Promise<void> | undefined {
+): Promise<void> {
   const shown = new ShownMessage(source, plan);
   const readings = shown.readings();
-  if (readings.length === 0) {
-    shown.tell(told, NOTHING_READ, tools.budget);
-    return undefined;
+  const found = readings.length === 0 ? NOTHING_READ : await read(source, readings, plan, tools);
+  for (const _ of shown.tell(told, found, tools.budget)) {
+    tools.signal?.throwIfAborted();
+    if (tools.pace.isOver()) await tools.pace.take();
   }
-  return read(source, readings, plan, tools).then((found) => shown.tell(told, found, tools.budget));
 }
 
 /** Octets that are to be read of a body. */
@@ -126,20 +126,40 @@ class ShownMessage {
     return this.#lists;
   }
 
+  /** The parts that are told of, from front to back. */
+  get #told(): PartNode[] {
+    const { body } = this.#plan;
+    const nodes = [...allNodes(this.#nodes)];
+    if (body.has("bodyStructure")) return nodes;
+    const parts = new Set(LISTS.filter((list) => body.has(list)).flatMap((list) => this.#bodyParts[list]));
+    return nodes.filter(({ part }) => parts.has(part));
+  }
+
+  get #hasParts(): boolean {
+    const { body } = this.#plan;
+    return body.has("bodyStructure") || LISTS.some((list) => body.has(list));
+  }
+
+  /** Whether header fields of parts are told. */
+  get #hasPartHeaders(): boolean {
+    const { header } = this.#plan.part;
+    return this.#hasParts && (header.isWhole || header.fields.length > 0);
+  }
+
   /** What is not kept in the index, in the order in which it lies. */
   readings(): Reading[] {
-    const { header, body, part } = this.#plan;
-    const hasParts = body.has("bodyStructure") || LISTS.some((list) => body.has(list));
-    const ofParts = hasParts && (part.header.isWhole || part.header.fields.length > 0);
-    const ofRoot = header.isWhole || header.fields.length > 0 || ofParts;
+    const { header } = this.#plan;
+    const ofRoot = header.isWhole || header.fields.length > 0;
     const values = this.#valued();
-    if (!ofParts && values.size === 0 && (this.#source.headerWhole || !ofRoot)) return [];
+    const isRootKept = this.#source.headerWhole;
+    if (!this.#hasPartHeaders && values.size === 0 && (isRootKept || !ofRoot)) return [];
+    const ofParts = new Set(this.#hasPartHeaders ? this.#told : []);
+    if (isRootKept) ofParts.delete(this.#nodes);
+    else if (ofRoot) ofParts.add(this.#nodes);
     const readings: Reading[] = [];
     for (const node of allNodes(this.#nodes)) {
       const { headerStart, bodyStart, bodyEnd } = node.part;
-      const isRoot = node === this.#nodes;
-      if (isRoot ? ofRoot && !this.#source.headerWhole : ofParts)
-        readings.push({ kind: "header", node, start: headerStart, end: bodyStart });
+      if (ofParts.has(node)) readings.push({ kind: "header", node, start: headerStart, end: bodyStart });
       if (values.has(node.part)) readings.push({ kind: "value", node, start: bodyStart, end: bodyEnd });
     }
     return readings;
@@ -157,20 +177,19 @@ class ShownMessage {
     return new Set(parts.filter(({ type }) => type === "text"));
   }
 
-  tell(told: Record<string, unknown>, { headers, values }: Found, budget: AnswerBudget): void {
+  /** In steps. */
+  *tell(told: Record<string, unknown>, { headers, values }: Found, budget: AnswerBudget): Generator<undefined, void> {
     const { header, body, part: plan } = this.#plan;
-    const hasHeader = header.isWhole || header.fields.length > 0;
-    if (hasHeader) tellHeader(told, this.#headerOf(headers), header, budget);
+    if (header.isWhole || header.fields.length > 0) yield* tellHeader(told, this.#headerOf(headers), header, budget);
     if (body.has("hasAttachment")) told.hasAttachment = this.#source.hasAttachment();
     if (body.has("preview")) told.preview = this.#source.preview();
     if (body.has("bodyValues"))
       told.bodyValues = Object.fromEntries(Array.from(values, ([{ path }, value]) => [path, value]));
-    if (!body.has("bodyStructure") && !LISTS.some((list) => body.has(list))) return;
-    const ofParts =
-      plan.header.isWhole || plan.header.fields.length > 0
-        ? new Map([...headers, [this.#nodes, this.#headerOf(headers)] as const])
-        : headers;
-    this.#tellParts(told, { blobId: this.#source.blobId, plan, headers: ofParts, budget });
+    if (!this.#hasParts) return;
+    const ofParts = this.#hasPartHeaders
+      ? new Map([...headers, [this.#nodes, this.#headerOf(headers)] as const])
+      : headers;
+    yield* this.#tellParts(told, { blobId: this.#source.blobId, plan, headers: ofParts, budget });
   }
 
   #headerOf(headers: Found["headers"]): HeaderBlock {
@@ -179,24 +198,28 @@ class ShownMessage {
     return header;
   }
 
-  #tellParts(told: Record<string, unknown>, context: PartContext): void {
+  /** A part that stands in several lists is made once. */
+  *#tellParts(told: Record<string, unknown>, context: PartContext): Generator<undefined, void> {
     const { body } = this.#plan;
-    // A part that stands in several lists is told once.
-    const leaves = new Map<StructuredPart, Record<string, unknown>>();
-    const nodes = new Map(Array.from(allNodes(this.#nodes), (node) => [node.part, node] as const));
-    const leaf = (part: StructuredPart): Record<string, unknown> => {
-      const known = leaves.get(part);
-      if (known) {
-        context.budget.take(charsOf(known));
-        return known;
-      }
-      const made = tellPart(nodes.get(part)!, context);
-      leaves.set(part, made);
-      return made;
-    };
-    const tree = (node: PartNode): Record<string, unknown> =>
-      node.path === null ? { ...tellPart(node, context), subParts: node.subParts.map(tree) } : leaf(node.part);
+    const made = new Map<StructuredPart, Record<string, unknown>>();
+    for (const node of this.#told) {
+      const part: Record<string, unknown> = {};
+      yield* tellPart(part, node, context);
+      made.set(node.part, part);
+      yield;
+    }
+    const tree = ({ part, path, subParts }: PartNode): Record<string, unknown> =>
+      path === null ? { ...made.get(part), subParts: subParts.map(tree) } : made.get(part)!;
     if (body.has("bodyStructure")) told.bodyStructure = tree(this.#nodes);
-    for (const list of LISTS) if (body.has(list)) told[list] = this.#bodyParts[list].map(leaf);
+    const said = new Set(body.has("bodyStructure") ? made.keys() : []);
+    for (const list of LISTS) {
+      if (!body.has(list)) continue;
+      told[list] = this.#bodyParts[list].map((part) => made.get(part)!);
+      // It is written wherever it stands.
+      for (const part of this.#bodyParts[list]) {
+        if (said.has(part)) context.budget.take(charsOf(made.get(part)));
+        said.add(part);
+      }
+    }
   }
 }

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { ARCHIVE, blobsOf, composed, create, INBOX, openAccount, type Told } from "./email-kit.ts";
+import { ARCHIVE, blobsOf, composed, create, INBOX, openAccount, pieces, type Told } from "./email-kit.ts";
 
 const mailboxIds = { [INBOX]: true };
 const textOf = (octets: unknown): string => {
@@ -308,6 +308,48 @@ describe("bodies: RFC 8621 §4.6", () => {
     );
   });
 
+  test("what is small and comes to much is refused", async () => {
+    const value = "x".repeat(100_000);
+    const attachments = Array.from({ length: 200 }, () => ({ partId: "1", type: "text/plain" }));
+    expect(await wrong({ attachments, bodyValues: { 1: { value } } })).toBe("tooLarge");
+    const large = { open: async () => ({ size: 2 ** 27, read: () => pieces(new Uint8Array(0)) }) };
+    const twice = { mailboxIds, attachments: [{ blobId: "a" }, { blobId: "a" }] };
+    expect(await composed(twice, large)).toEqual({ type: "tooLarge" });
+    const names = [...attachments, ...attachments].map((part) => ({ ...part, name: "é".repeat(1000) }));
+    expect(await wrong({ attachments: names, bodyValues: { 1: { value: "x" } } })).toHaveLength(100);
+  });
+
+  test.each([
+    ["properties", Object.fromEntries(Array.from({ length: 1001 }, (_, n) => [`header:x${n}`, "a"])), []],
+    ["octets of one field", { subject: "x".repeat(300_000) }, ["subject"]],
+    ["octets of several", { subject: "x".repeat(150_000), "header:X": "y".repeat(150_000) }, ["header:X"]],
+    ["addresses", { to: Array.from({ length: 5001 }, () => ({ email: "a@b" })) }, ["to"]],
+    [
+      "octets of addresses",
+      { to: Array.from({ length: 4000 }, () => ({ name: "n".repeat(80), email: "a@b" })) },
+      ["to"],
+    ],
+    ["octets of ids", { references: Array.from({ length: 4000 }, () => `${"i".repeat(80)}@x`) }, ["references"]],
+    [
+      "groups",
+      { "header:To:asGroupedAddresses": [{ name: "n".repeat(300_000), addresses: [] }] },
+      ["header:To:asGroupedAddresses"],
+    ],
+    ["fields of one name", { "header:X:all": Array.from({ length: 1001 }, () => "a") }, ["header:X:all"]],
+    [
+      "properties of a part",
+      { attachments: [Object.fromEntries(Array.from({ length: 1001 }, (_, n) => [`x${n}`, 1]))] },
+      ["attachments/0"],
+    ],
+    [
+      "values",
+      { bodyValues: Object.fromEntries(Array.from({ length: 1001 }, (_, n) => [n, { value: "" }])) },
+      ["bodyValues"],
+    ],
+  ])("too many %s are refused", async (_, given, properties) => {
+    expect(await wrong(given)).toEqual(properties);
+  });
+
   test("blobs that are missing are told, each once", async () => {
     const attachments = [{ blobId: "x" }, { blobId: "png" }, { blobId: "y" }, { blobId: "x" }];
     const given = { mailboxIds, attachments };
@@ -342,6 +384,27 @@ describe("bodies: RFC 8621 §4.6", () => {
     expect(text).toContain("Content-Disposition: attachment; filename=b.ics\r\n");
     expect(text).toContain("Content-Description: =?utf-8?B?ZMOp?=\r\n");
     expect(text).not.toContain("boundary");
+  });
+
+  test("names that all objects have are names of fields, parameters and values like others", async () => {
+    const bodyStructure = {
+      partId: "__proto__",
+      type: "text/plain",
+      "header:constructor": " a",
+      "header:__proto__": " b",
+      "header:Content-constructor": " c",
+    };
+    const bodyValues = JSON.parse('{"__proto__": {"value": "text"}, "toString": {"value": "x"}}');
+    const text = await written({ bodyValues, bodyStructure, "header:hasOwnProperty": " d" });
+    expect(text).toMatch(/^hasOwnProperty: d\r\nconstructor: a\r\n__proto__: b\r\nDate/);
+    expect(text).toContain("Content-constructor: c\r\n\r\ntext");
+    const attachments = [{ blobId: "png", "header:Content-Type": " image/png; __proto__=1; constructor=2" }];
+    expect(await written({ attachments })).toMatch(/image\/png; __proto__=1; constructor=2\r\n/);
+  });
+
+  test("a name that a field says in RFC 2231's way is read", async () => {
+    const attachments = [{ blobId: "png", "header:Content-Disposition": " inline; filename*=utf-8''%C3%A9" }];
+    expect(await written({ attachments })).toContain("inline; filename*=utf-8''%C3%A9\r\n");
   });
 
   test("a text is a part of its own type, whatever that is", async () => {

@@ -13,8 +13,9 @@ import {
 import type { SetError } from "../core/errors.ts";
 import { isObject } from "../core/types.ts";
 import type { Blobs } from "./blobs.ts";
-import { type FieldsOfProperty, headerPropertyOf, Mistakes, needUtf8, newFieldsOf } from "./new-fields.ts";
-import { type PartReader, type PartSpec, readPart } from "./new-parts.ts";
+import { MESSAGE_BYTES_MAX, NEW_TEXT_CHARS_MAX } from "./limits.ts";
+import { type FieldsOfProperty, HeaderRoom, headerPropertyOf, Mistakes, needUtf8, newFieldsOf } from "./new-fields.ts";
+import { hasMany, type PartReader, type PartSpec, readPart } from "./new-parts.ts";
 import { type NewPlace, type PlaceTools, readPlace } from "./new-place.ts";
 
 /** An Email to be created, as Email/set asks for it (RFC 8621 §4.6): checked, and its blobs not yet opened. */
@@ -44,22 +45,28 @@ const LISTS = ["textBody", "htmlBody", "attachments"] as const;
 /** Reads an Email creation object (RFC 8621 §4.6): all that can be said of it before its blobs are opened. An error names
  * every property that is wrong. */
 export function readNewEmail(given: unknown, tools: PlaceTools): NewEmail | SetError {
-  if (!isObject(given)) return { type: "invalidProperties", properties: [] };
+  if (!isObject(given) || hasMany(given)) return { type: "invalidProperties", properties: [] };
   const mistakes = new Mistakes();
-  const headers = readHeaders(given, mistakes);
-  const reader = { values: readValues(given.bodyValues, mistakes), mistakes, count: 0 };
+  const room = new HeaderRoom();
+  const headers = readHeaders(given, mistakes, room);
+  const reader = { values: readValues(given.bodyValues, mistakes), mistakes, room, count: 0, chars: 0 };
   const body = readBody(given, reader);
   const place = readPlace(given, tools, mistakes);
   if ("type" in place) return place;
   const lifted = body && liftHeaders(rootOf(body), headers, mistakes);
   if (!body || !lifted || mistakes.paths.length > 0) return { type: "invalidProperties", properties: mistakes.paths };
+  if (reader.chars > NEW_TEXT_CHARS_MAX) return { type: "tooLarge" };
   const blobIds = new Set<string>();
   for (const part of partsOf(body)) if (part.content && "blobId" in part.content) blobIds.add(part.content.blobId);
   return { place, headers: lifted, body, blobIds: [...blobIds] };
 }
 
 /** The email's own header fields, by name. */
-function readHeaders(given: Readonly<Record<string, unknown>>, mistakes: Mistakes): Map<string, FieldsOfProperty> {
+function readHeaders(
+  given: Readonly<Record<string, unknown>>,
+  mistakes: Mistakes,
+  room: HeaderRoom,
+): Map<string, FieldsOfProperty> {
   const headers = new Map<string, FieldsOfProperty>();
   for (const [key, value] of Object.entries(given)) {
     if (OWN.has(key)) continue;
@@ -70,7 +77,7 @@ function readHeaders(given: Readonly<Record<string, unknown>>, mistakes: Mistake
     }
     // The writer says that itself.
     if (value === null || property.field === "mime-version") continue;
-    const made = newFieldsOf(property, value);
+    const made = newFieldsOf(property, value, room);
     const earlier = headers.get(property.field);
     if (earlier) mistakes.add(earlier.property.key);
     if (!made || earlier) mistakes.add(key);
@@ -83,7 +90,7 @@ function readHeaders(given: Readonly<Record<string, unknown>>, mistakes: Mistake
 function readValues(given: unknown, mistakes: Mistakes): Map<string, string> {
   const values = new Map<string, string>();
   if (given === undefined || given === null) return values;
-  if (!isObject(given)) {
+  if (!isObject(given) || hasMany(given)) {
     mistakes.add("bodyValues");
     return values;
   }
@@ -170,7 +177,8 @@ const TEXT_BLOB_BYTES_MAX: number = 64 * 1024;
 
 /**
  * Makes the message: its octets as `compose` of mime writes them. Date and Message-ID are made if they are missing (RFC 8621
- * §4.6). Resolves with `blobNotFound` where blobs are missing, and with `invalidProperties` for what no message can say.
+ * §4.6). Resolves with `blobNotFound` where blobs are missing, with `invalidProperties` for what no message can say, and with
+ * `tooLarge`.
  * Errors: `unavailable`, `corrupt`.
  */
 export async function composeEmail(
@@ -196,7 +204,8 @@ export async function composeEmail(
     ...Array.from(partsOf(email.body)).flatMap(({ headers }) => headers.flatMap(({ fields }) => fields)),
   ];
   try {
-    return compose(message, { ...options, draft: true, utf8: hasForeignIds || needUtf8(all) });
+    const composed = compose(message, { ...options, draft: true, utf8: hasForeignIds || needUtf8(all) });
+    return composed.length > MESSAGE_BYTES_MAX ? { type: "tooLarge" } : composed;
   } catch (error) {
     if (!(error instanceof RangeError)) throw error;
     return { type: "invalidProperties", properties: ["structure" in email.body ? "bodyStructure" : "attachments"] };

@@ -1,8 +1,9 @@
+import { EngineError, parseEmailId } from "@restante/engine";
 import { decodeOffsets, decodeTransfer, encodeOffsets, findPart, scan } from "@restante/mime";
 import { beforeAll, describe, expect, test } from "vitest";
 import { AnswerBudget } from "./budget.ts";
 import { type Account, binary, corpus, openAccount, pace, type Told } from "./email-kit.ts";
-import { getEmails } from "./get.ts";
+import { type EmailSession, getEmails } from "./get.ts";
 import { RequestTooLarge } from "./problems.ts";
 import { planOfGet } from "./properties.ts";
 
@@ -286,6 +287,19 @@ describe("an answer is bounded", () => {
     await expect(get(100, { maxBodyValueBytes: 101 })).rejects.toThrow(RequestTooLarge);
   });
 
+  test("by what all of them come to, and by octets that are never told", async () => {
+    const ids = [await account.add(`\r\n${"x".repeat(3000)}`), await account.add(`\r\n${"y".repeat(3000)}`)];
+    const get = (charsMax: number, given = {}) =>
+      getEmails(account.session, ids, planOfGet({ properties: ["bodyValues"], fetchAllBodyValues: true, ...given }), {
+        pace,
+        budget: new AnswerBudget(charsMax),
+      });
+    await expect(get(5999)).rejects.toThrow(RequestTooLarge);
+    expect((await get(6000)).list).toHaveLength(2);
+    expect((await get(200, { maxBodyValueBytes: 100 })).list).toHaveLength(2);
+    await expect(get(199, { maxBodyValueBytes: 100 })).rejects.toThrow(RequestTooLarge);
+  });
+
   test("by what is told of parts and headers", async () => {
     const parts = `--b\r\nX: ${"y".repeat(100)}\r\n\r\n`.repeat(900);
     const id = await account.add(`Content-Type: multipart/mixed; boundary=b\r\n\r\n${parts}--b--\r\n`);
@@ -295,6 +309,74 @@ describe("an answer is bounded", () => {
     const given = { properties: ["bodyStructure"], bodyProperties: ["headers", "header:X", "header:X:all"] };
     await expect(get(300_000, given)).rejects.toThrow(RequestTooLarge);
     await expect(get(50_000, { properties: ["header:Content-Type"] })).resolves.toBeDefined();
+  });
+});
+
+describe("what the store no longer has", () => {
+  const given = {
+    properties: ["subject", "preview", "hasAttachment", "bodyStructure"],
+    bodyProperties: ["partId", "size"],
+  };
+
+  test("an email whose history was taken back meanwhile is not found, and the others are", async () => {
+    const ids = [
+      await account.add("Subject: 1\r\n\r\n"),
+      await account.add("Subject: 2\r\n\r\n"),
+      await account.add("Subject: 3\r\n\r\n"),
+    ];
+    const { session } = account;
+    const gone = (await session.findEmails([parseEmailId(ids[1]!)!], { pace }))[0]!.message.row;
+    const without: EmailSession = {
+      findEmails: (...of) => session.findEmails(...of),
+      async readFullSummaries(messages) {
+        if (messages.some(({ row }) => row === gone)) throw new EngineError("expunged", "gone");
+        return session.readFullSummaries(messages);
+      },
+      readHeaders: (of) => session.readHeaders(of),
+      openBody: (of) => session.openBody(of),
+    };
+    const answer = await getEmails(without, ids, planOfGet({ properties: ["subject"] }), { pace });
+    expect(answer).toEqual({
+      list: [
+        { id: ids[0], subject: "1" },
+        { id: ids[2], subject: "3" },
+      ],
+      notFound: [ids[1]],
+    });
+    const damaged = { ...without, readFullSummaries: () => Promise.reject(new EngineError("corrupt", "damaged")) };
+    await expect(getEmails(damaged, ids, planOfGet(given), { pace })).rejects.toMatchObject({ code: "corrupt" });
+  });
+
+  test("a summary of the first format, of which no fuller one can be made, is told as far as it goes", async () => {
+    const id = await account.add(MAIL);
+    const full = await account.get(id, given);
+    const { session } = account;
+    const first: EmailSession = {
+      findEmails: (...of) => session.findEmails(...of),
+      async readFullSummaries(messages) {
+        const summaries = await session.readSummaries(messages);
+        return summaries.map((summary) => ({
+          format: 1,
+          envelope: summary.envelope,
+          bodyStructure: summary.bodyStructure,
+          offsets: summary.offsets,
+          headerWhole: true,
+          preview: "café two",
+        }));
+      },
+      readHeaders: (of) => session.readHeaders(of),
+      openBody: () => Promise.reject(new EngineError("corrupt", "damaged")),
+    };
+    const { list } = await getEmails(first, [id], planOfGet(given), { pace });
+    const parts = ({ subParts, ...part }: Told): unknown[] => [part, ...((subParts ?? []) as Told[]).flatMap(parts)];
+    expect({ ...list[0], bodyStructure: undefined }).toEqual({ ...full, bodyStructure: undefined });
+    // Sizes are those of bodies as they lie.
+    expect(parts(list[0]!.bodyStructure as Told).slice(2)).toEqual([
+      { partId: "1.1", size: 11 },
+      { partId: "1.2", size: 10 },
+      { partId: "2", size: 4 },
+      { partId: "3", size: 22 },
+    ]);
   });
 });
 

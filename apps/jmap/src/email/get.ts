@@ -1,6 +1,8 @@
 import {
   type AccountSession,
+  EngineError,
   formatBlobId,
+  formatEmailId,
   type Pace,
   parseEmailId,
   previewOf,
@@ -64,7 +66,7 @@ export async function getEmails(
       known.filter((id) => id !== undefined),
       { pace, ...(signal ? { signal } : {}) },
     );
-    const shown: { readonly email: ShownEmail; readonly told: Record<string, unknown> }[] = [];
+    const shown: Telling[] = [];
     let at = 0;
     for (const [place, id] of wanted.entries()) {
       const email = known[place] && found[at++];
@@ -78,13 +80,46 @@ export async function getEmails(
       list.push(told);
       shown.push({ email, told });
     }
-    if (wantsMessage(plan)) await tellMessages(shown, session, plan, { pace, signal, budget });
+    if (!wantsMessage(plan)) continue;
+    const gone = new Set(await tellMessages(shown, session, plan, { pace, signal, budget }));
+    if (gone.size === 0) continue;
+    list.splice(
+      list.length - shown.length,
+      shown.length,
+      ...shown.filter((one) => !gone.has(one)).map(({ told }) => told),
+    );
+    notFound.push(...Array.from(gone, ({ email }) => formatEmailId(email.id)));
   }
   return { list, notFound };
 }
 
+/** An email, and what is told of it. */
+interface Telling {
+  readonly email: ShownEmail;
+  readonly told: Record<string, unknown>;
+}
+
+/** Resolves with those that are gone: another process's history may have taken back what brought them. */
 async function tellMessages(
-  emails: readonly { readonly email: ShownEmail; readonly told: Record<string, unknown> }[],
+  tellings: readonly Telling[],
+  session: EmailSession,
+  plan: EmailPlan,
+  tools: RenderTools,
+): Promise<readonly Telling[]> {
+  try {
+    await tellAll(tellings, session, plan, tools);
+    return [];
+  } catch (error) {
+    if (!(error instanceof EngineError && error.code === "expunged")) throw error;
+    if (tellings.length === 1) return tellings;
+    const gone: Telling[] = [];
+    for (const one of tellings) gone.push(...(await tellMessages([one], session, plan, tools)));
+    return gone;
+  }
+}
+
+async function tellAll(
+  emails: readonly Telling[],
   session: EmailSession,
   plan: EmailPlan,
   tools: RenderTools,
@@ -102,8 +137,7 @@ async function tellMessages(
     const source = sourceOf(formatBlobId(email.id), summaries[at]!, headers?.[at], () =>
       session.openBody(email.message),
     );
-    const telling = tellMessage(told, source, plan, tools);
-    if (telling !== undefined) await telling;
+    await tellMessage(told, source, plan, tools);
   }
 }
 

@@ -21,6 +21,16 @@ describe("header forms on a Map", () => {
     expect(told(header, "header:Z:all")).toEqual([]);
   });
 
+  test("properties with a name of their own tell the last field too, each time", () => {
+    const header = block("Subject: a\r\nFrom: a@x\r\nsubject: b\r\nFrom: b@x\r\n");
+    for (let time = 0; time < 2; time++) {
+      expect(told(header, "subject")).toBe("b");
+      expect(told(header, "from")).toEqual([{ name: null, email: "b@x" }]);
+      expect(told(header, "to")).toBeNull();
+      expect(told(header, "header:Subject:asText:all")).toEqual(["a", "b"]);
+    }
+  });
+
   test("`headers` has all of them in order, as they are written", () => {
     expect(allHeaders(header)).toEqual([
       { name: "X", value: " one" },

@@ -11,7 +11,7 @@ import {
   parseMessageIds,
   parseUrls,
 } from "@restante/mime";
-import type { HeaderForm, HeaderProperty } from "./header-property.ts";
+import { CONVENIENCE, type HeaderForm, type HeaderProperty } from "./header-property.ts";
 import { jsonText } from "./text.ts";
 
 /** RFC 8621 §4.1.2.3. */
@@ -36,10 +36,27 @@ export interface EmailHeader {
 }
 
 /** What a header says to a property: the last of the fields of its name, or all of them in order (RFC 8621 §4.1.3). */
-export function headerValue(header: HeaderBlock, { field, form, isAll }: HeaderProperty): HeaderValue | HeaderValue[] {
+export function headerValue(header: HeaderBlock, property: HeaderProperty): HeaderValue | HeaderValue[] {
+  const { field, form, isAll } = property;
   if (isAll) return header.rawValues(field).map((raw) => FORMS[form](raw));
+  if (CONVENIENCE.get(property.key) === property) return listValue(header, property);
   const raw = header.lastRawValue(field);
   return raw === undefined ? null : FORMS[form](raw);
+}
+
+/** What lists ask for again and again, for as long as the header is kept open. */
+const listValues = new WeakMap<HeaderBlock, Map<HeaderProperty, HeaderValue>>();
+
+function listValue(header: HeaderBlock, property: HeaderProperty): HeaderValue {
+  const known = listValues.get(header) ?? new Map<HeaderProperty, HeaderValue>();
+  let value = known.get(property);
+  if (value === undefined) {
+    const raw = header.lastRawValue(property.field);
+    value = raw === undefined ? null : FORMS[property.form](raw);
+    known.set(property, value);
+    listValues.set(header, known);
+  }
+  return value;
 }
 
 /** All fields in order, raw: RFC 8621 §4.1.3, `headers`. */

@@ -1,6 +1,7 @@
 import { type NewDate, type NewField, type NewGroup, type NewMailbox, writeField } from "@restante/mime";
 import { isObject } from "../core/types.ts";
 import { CONVENIENCE, type HeaderProperty, parseHeaderProperty } from "./header-property.ts";
+import { NEW_HEADER_CHARS_MAX } from "./limits.ts";
 
 /** Header fields that a new email or part is to have, from its properties: RFC 8621 §4.1.3, §4.6. */
 
@@ -9,8 +10,8 @@ export class Mistakes {
   readonly #paths = new Set<string>();
 
   add(path: string): void {
-    // As many as anyone reads.
-    if (this.#paths.size < MISTAKES_MAX) this.#paths.add(path);
+    // As many as anyone reads, and as much of each.
+    if (this.#paths.size < MISTAKES_MAX) this.#paths.add(path.slice(0, PATH_CHARS_MAX));
   }
 
   get paths(): readonly string[] {
@@ -18,7 +19,51 @@ export class Mistakes {
   }
 }
 
+/** What a new email may still say in header fields. */
+export class HeaderRoom {
+  #left = NEW_HEADER_CHARS_MAX;
+
+  /** Whether there is room for the field. */
+  take(field: NewField): boolean {
+    return this.takeText(charsOf(field));
+  }
+
+  takeText(chars: number): boolean {
+    this.#left -= chars;
+    return this.#left >= 0;
+  }
+}
+
+/** Characters of a field, whatever is written between them. */
+function charsOf(field: NewField): number {
+  const chars = field.name.length + 2;
+  switch (field.form) {
+    case "raw":
+    case "text":
+      return chars + field.value.length;
+    case "date":
+      return chars;
+    case "messageIds":
+    case "urls":
+      return field.value.reduce((sum, text) => sum + text.length, chars);
+    case "addresses":
+      return field.value.reduce((sum, mailbox) => sum + charsOfMailbox(mailbox), chars);
+    case "groupedAddresses":
+      return field.value.reduce(
+        (sum, { name = "", addresses }) =>
+          addresses.reduce((inner, mailbox) => inner + charsOfMailbox(mailbox), sum + name.length),
+        chars,
+      );
+  }
+}
+
+function charsOfMailbox({ name = "", email }: NewMailbox): number {
+  return name.length + email.length + 2;
+}
+
 const MISTAKES_MAX = 100;
+/** More than the deepest part's path has. */
+const PATH_CHARS_MAX = 2000;
 
 /** One property's fields: none where it is null, or a list of nothing. */
 export interface FieldsOfProperty {
@@ -32,7 +77,7 @@ export function headerPropertyOf(key: string, ofEmail: boolean): HeaderProperty 
 }
 
 /** Reads a property's value; undefined if it is none of its form, or no field can say it. */
-export function newFieldsOf(property: HeaderProperty, value: unknown): FieldsOfProperty | undefined {
+export function newFieldsOf(property: HeaderProperty, value: unknown, room: HeaderRoom): FieldsOfProperty | undefined {
   const values = property.isAll ? value : [value];
   if (!Array.isArray(values) || values.length > FIELDS_MAX || (values.length > 1 && ONCE.has(property.field)))
     return undefined;
@@ -40,7 +85,7 @@ export function newFieldsOf(property: HeaderProperty, value: unknown): FieldsOfP
   for (const one of values) {
     const read = READERS[property.form](one);
     const field = read && ({ name: property.name, ...read } as NewField);
-    if (!field || !mayStand(field, true)) return undefined;
+    if (!field || !room.take(field) || !mayStand(field, true)) return undefined;
     fields.push(field);
   }
   return { property, fields };
@@ -56,11 +101,13 @@ export function needUtf8(fields: readonly NewField[]): boolean {
   return fields.some((field) => apart(field).some((one) => !mayStand(one, false, false) && mayStand(one, true, false)));
 }
 
-/** A field of each of its addresses: one that is none hides no other. */
+/** A field of each of its addresses that are not ASCII: one that is none hides no other. */
 function apart(field: NewField): NewField[] {
   if (field.form !== "addresses" && field.form !== "groupedAddresses") return [field];
   const mailboxes = field.form === "addresses" ? field.value : field.value.flatMap(({ addresses }) => addresses);
-  return mailboxes.map((mailbox) => ({ name: field.name, form: "addresses", value: [mailbox] }));
+  return mailboxes
+    .filter(({ email }) => /[^\x00-\x7f]/.test(email))
+    .map((mailbox) => ({ name: field.name, form: "addresses", value: [mailbox] }));
 }
 
 function mayStand(field: NewField, utf8: boolean, draft = true): boolean {
@@ -89,7 +136,7 @@ const READERS: Readonly<Record<HeaderProperty["form"], (value: unknown) => Read>
 };
 
 /** Entries of one list. */
-const LIST_MAX = 10_000;
+const LIST_MAX = 5000;
 
 function readList<T>(form: NewField["form"], value: unknown, read: (one: unknown) => T | undefined): Read {
   const list = listOf(value, read);

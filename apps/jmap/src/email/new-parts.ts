@@ -1,6 +1,7 @@
-import { type NewField, type PartFields, parseParameterized, writeField } from "@restante/mime";
+import { fileName as fileNameOf, type NewField, type PartFields, parseParameterized, writeField } from "@restante/mime";
 import { isObject } from "../core/types.ts";
-import { type FieldsOfProperty, headerPropertyOf, type Mistakes, newFieldsOf } from "./new-fields.ts";
+import { NEW_PROPERTIES_MAX } from "./limits.ts";
+import { type FieldsOfProperty, type HeaderRoom, headerPropertyOf, type Mistakes, newFieldsOf } from "./new-fields.ts";
 
 /** A part of a new email as its EmailBodyPart asks for it (RFC 8621 §4.1.4, §4.6), before its blob is opened. */
 export interface PartSpec {
@@ -22,8 +23,11 @@ export interface PartReader {
   /** EmailBodyValues by partId. */
   readonly values: ReadonlyMap<string, string>;
   readonly mistakes: Mistakes;
+  readonly room: HeaderRoom;
   /** Parts read so far. */
   count: number;
+  /** Characters of texts, each counted wherever it stands. */
+  chars: number;
 }
 
 /** Levels of parts, and parts, as the writer takes them. */
@@ -38,14 +42,16 @@ const TOKEN = /^[A-Za-z0-9!#$%&'*+.^_`{|}~-]+$/;
 const MEDIA_TYPE = /^[a-z0-9!#$%&'*+.^_`{|}~-]+\/[a-z0-9!#$%&'*+.^_`{|}~-]+$/;
 const LANGUAGE = /^[A-Za-z0-9-]{1,60}$/;
 
-/** Which header field a property of a part stands for: they may not be given both (RFC 8621 §4.6). */
-const FIELD_OF: Readonly<Record<string, readonly string[]>> = {
-  "content-type": ["type", "charset"],
-  "content-disposition": ["disposition"],
-  "content-id": ["cid"],
-  "content-language": ["language"],
-  "content-location": ["location"],
-};
+/** Header fields that describe a part's content, and its properties that stand for them: both may not be given (RFC 8621
+ * §4.6). */
+const NAMES_OF: ReadonlyMap<string, readonly string[]> = new Map([
+  ["content-type", ["type", "charset"]],
+  ["content-disposition", ["disposition"]],
+  ["content-id", ["cid"]],
+  ["content-language", ["language"]],
+  ["content-location", ["location"]],
+  ["content-description", []],
+]);
 const PROPERTIES: ReadonlySet<string> = new Set([
   ...["partId", "blobId", "size", "name", "type", "charset", "disposition", "cid", "language", "location", "subParts"],
 ]);
@@ -59,11 +65,11 @@ export function readPart(
   depth = 0,
 ): PartSpec | undefined {
   const { mistakes } = reader;
-  if (!isObject(value) || depth > DEPTH_MAX || ++reader.count > PARTS_MAX) {
+  if (!isObject(value) || depth > DEPTH_MAX || ++reader.count > PARTS_MAX || hasMany(value)) {
     mistakes.add(path);
     return undefined;
   }
-  const part = new GivenPart(value, path, mistakes);
+  const part = new GivenPart(value, path, reader);
   const type = part.type(ifNone);
   const isMultipart = type.startsWith("multipart/");
   const subParts = part
@@ -71,8 +77,14 @@ export function readPart(
     .map((sub, at) => readPart(sub, `${path}/subParts/${at}`, reader, undefined, depth + 1));
   const content = part.content(isMultipart, reader.values);
   const fields = part.fields(content !== undefined && "text" in content);
+  if (content && "text" in content) reader.chars += content.text.length;
   if (part.isWrong || subParts.includes(undefined)) return undefined;
   return { type, subParts: subParts as PartSpec[], content, fields, headers: part.headers, path };
+}
+
+/** Whether an object has more properties than are looked at. */
+export function hasMany(value: Readonly<Record<string, unknown>>): boolean {
+  return Object.keys(value).length > NEW_PROPERTIES_MAX;
 }
 
 /** An EmailBodyPart, property by property. Null is as good as nothing: RFC 8621 §4.1.4 has it as the default. */
@@ -80,14 +92,16 @@ class GivenPart {
   readonly #given = new Map<string, unknown>();
   readonly #path: string;
   readonly #mistakes: Mistakes;
+  readonly #room: HeaderRoom;
   /** Fields that describe the content and came as header fields: their values, by name. */
   readonly #described = new Map<string, { readonly key: string; readonly value: string }>();
   readonly headers: FieldsOfProperty[] = [];
   isWrong = false;
 
-  constructor(value: Readonly<Record<string, unknown>>, path: string, mistakes: Mistakes) {
+  constructor(value: Readonly<Record<string, unknown>>, path: string, { mistakes, room }: PartReader) {
     this.#path = path;
     this.#mistakes = mistakes;
+    this.#room = room;
     const seen = new Map<string, string>();
     for (const [key, one] of Object.entries(value)) {
       if (one === null) continue;
@@ -99,7 +113,7 @@ class GivenPart {
 
   #readHeader(key: string, value: unknown, seen: Map<string, string>): void {
     const property = headerPropertyOf(key, false);
-    const made = property && newFieldsOf(property, value);
+    const made = property && newFieldsOf(property, value, this.#room);
     const earlier = property && seen.get(property.field);
     if (earlier !== undefined) this.#wrong(earlier);
     if (!property || !made || earlier !== undefined || property.field === "content-transfer-encoding") {
@@ -109,8 +123,7 @@ class GivenPart {
     seen.set(property.field, key);
     // The writer says that itself.
     if (property.field === "mime-version") return;
-    if (property.field in FIELD_OF || property.field === "content-description")
-      this.#describe(property.field, key, made);
+    if (NAMES_OF.has(property.field)) this.#describe(property.field, key, made);
     else this.headers.push(made);
   }
 
@@ -123,7 +136,7 @@ class GivenPart {
   /** What is said twice: by a header field, and by a property of its own. */
   #findTwice(): void {
     for (const [field, { key }] of this.#described)
-      for (const name of FIELD_OF[field] ?? []) {
+      for (const name of NAMES_OF.get(field) ?? []) {
         if (!this.#isGiven(name)) continue;
         this.#wrong(name);
         this.#wrong(key);
@@ -142,7 +155,7 @@ class GivenPart {
   #text(name: string, isRight: (text: string) => boolean = () => true): string | undefined {
     const value = this.#given.get(name);
     if (value === undefined) return undefined;
-    if (typeof value === "string" && isRight(value)) return value;
+    if (typeof value === "string" && this.#room.takeText(value.length) && isRight(value)) return value;
     this.#wrong(name);
     return undefined;
   }
@@ -193,19 +206,21 @@ class GivenPart {
     const told = (name: string): string | undefined => this.#described.get(name)?.value;
     const type = parseParameterized(told("content-type") ?? "");
     const placed = parseParameterized(told("content-disposition") ?? "");
-    const parameters: Record<string, string> = {};
+    const parameters = new Map<string, string>();
     for (const { name, value } of type.parameters)
       if (PARAMETER.test(name) && name !== "boundary" && name !== "name" && !(isValue && name === "charset"))
-        parameters[name] = value;
-    const charset = this.#text("charset", (text) => TOKEN.test(text));
-    if (charset !== undefined) parameters.charset = charset;
-    const parameter = (of: typeof type, wanted: string): string | undefined =>
-      of.parameters.find(({ name }) => name === wanted)?.value;
-    const fileName = this.#text("name", isName) ?? parameter(placed, "filename") ?? parameter(type, "name");
+        parameters.set(name, value);
+    const charset = this.#text("charset", isToken);
+    if (charset !== undefined) parameters.set("charset", charset);
+    const fileName = this.#text("name", isName) ?? fileNameOf({ disposition: placed, parameters: type.parameters });
     const disposition = this.#text("disposition", isToken) ?? (placed.value || undefined);
     const id = this.#text("cid", isId) ?? unangled(told("content-id"));
     const location = this.#text("location", isUrl) ?? told("content-location");
-    const language = this.#languages() ?? told("content-language")?.split(/\s*,\s*/);
+    const language =
+      this.#languages() ??
+      told("content-language")
+        ?.split(",")
+        .map((tag) => tag.trim());
     return {
       fileName: fileName || undefined,
       disposition: this.#checked("content-disposition", disposition, isToken),
@@ -213,7 +228,7 @@ class GivenPart {
       description: told("content-description"),
       language: this.#checked("content-language", language, (tags) => tags.every((tag) => LANGUAGE.test(tag))),
       location: this.#checked("content-location", location || undefined, isUrl),
-      parameters,
+      parameters: Object.fromEntries(parameters),
     };
   }
 
@@ -238,6 +253,7 @@ class GivenPart {
   }
 }
 
+/** Tags of one part. */
 const LANGUAGES_MAX = 100;
 /** Names of parameters that the writer takes. */
 const PARAMETER = /^[A-Za-z0-9!#$&+.^_`{|}~-]{1,40}$/;

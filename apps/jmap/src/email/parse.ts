@@ -73,8 +73,7 @@ async function tellBlob(
     preview: () => jsonText(preview(messageText(structure).start)),
     openBody: async () => body,
   };
-  const telling = tellMessage(told, source, plan, tools);
-  if (telling !== undefined) await telling;
+  await tellMessage(told, source, plan, tools);
   return told;
 }
 

@@ -50,17 +50,19 @@ export interface PartContext {
 /** Characters that a part's own properties come to, about. */
 const PART_CHARS = 200;
 
-/** EmailBodyPart: RFC 8621 §4.1.4, without its subParts, but for those of a leaf, which has none. */
-export function tellPart(node: PartNode, { blobId, plan, headers, budget }: PartContext): Record<string, unknown> {
+/** EmailBodyPart: RFC 8621 §4.1.4, without its subParts, but for those of a leaf, which has none. Put into `told`, in steps. */
+export function* tellPart(
+  told: Record<string, unknown>,
+  node: PartNode,
+  { blobId, plan, headers, budget }: PartContext,
+): Generator<undefined, void> {
   budget.take(PART_CHARS);
-  const told: Record<string, unknown> = {};
   for (const property of plan.properties) {
     const value = TOLD[property](node, blobId);
     if (value !== undefined) told[property] = value;
   }
   const header = headers.get(node);
-  if (header) tellHeader(told, header, plan.header, budget);
-  return told;
+  if (header) yield* tellHeader(told, header, plan.header, budget);
 }
 
 /** Undefined: it is told elsewhere. */
@@ -79,21 +81,23 @@ const TOLD: Readonly<Record<PartProperty, (node: PartNode, blobId: string) => un
   subParts: ({ path }) => (path === null ? undefined : null),
 };
 
-/** The header fields that are asked for. */
-export function tellHeader(
+/** The header fields that are asked for, in steps: a stranger may have written many, and long ones. */
+export function* tellHeader(
   told: Record<string, unknown>,
   header: HeaderBlock,
   { fields, isWhole }: HeaderPlan,
   budget: AnswerBudget,
-): void {
+): Generator<undefined, void> {
   if (isWhole) {
     budget.take(header.text.length);
     told.headers = allHeaders(header);
+    yield;
   }
   for (const property of fields) {
     const value = headerValue(header, property);
     budget.take(property.key.length + (typeof value === "string" ? value.length : charsOf(value)));
     told[property.key] = value;
+    yield;
   }
 }
 
