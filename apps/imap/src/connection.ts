@@ -5,8 +5,9 @@ import { type Dismissal, HANDSHAKE_MS, type Visitor } from "@restante/host";
 import type { Backlog } from "./backlog.ts";
 import { capabilitiesOf } from "./capabilities.ts";
 import type { Command, Completion, Form, Unfinished } from "./commands/command.ts";
-import { findCommand, isCommand, streamsLiteral } from "./commands/index.ts";
+import { findCommand, isCommand, streamingCommand } from "./commands/index.ts";
 import { refusalOf } from "./errors.ts";
+import { Incoming } from "./incoming.ts";
 import {
   BAD_COMMANDS_MAX,
   COMMAND_BYTES_MAX,
@@ -134,6 +135,8 @@ export class Connection implements Link {
   readonly #commands = new Map<string, number>();
   #closing = false;
   #wake: (() => void) | undefined;
+  /** The command whose literals are read as streams. */
+  #streaming: Command<unknown> | undefined;
   /** The APPEND that is read, and not answered yet. Never rejects. */
   #unfinished: Promise<void> = Promise.resolve();
 
@@ -214,6 +217,7 @@ export class Connection implements Link {
       this.#output.text(`* OK [CAPABILITY ${this.capabilities()}] Restante ready\r\n`);
       await this.#output.flush();
       while (!this.#session.loggedOut && !this.#closing) {
+        this.#streaming = undefined;
         const read = await this.reader.read();
         if (read.kind === "end") break;
         await this.#handle(read);
@@ -323,7 +327,7 @@ export class Connection implements Link {
       throw new ImapSyntaxError("Only uids are taken", "UIDREQUIRED");
     const args = command.parse(parser, form);
     const session = this.#session;
-    if (read.kind === "stream") session.message = this.#incoming(read.literal);
+    if (read.kind === "stream") session.message = new Incoming(this.reader, read.literal);
     else {
       parser.end();
       // Only a message is taken in while the one before it is stored.
@@ -345,25 +349,13 @@ export class Connection implements Link {
     return this.#session.syncView({ expunges: command.expunges !== "must-not" || uid, uid });
   }
 
-  #incoming(literal: LiteralHead) {
-    let finished: Promise<Read> | undefined;
-    return {
-      literal,
-      read: () => this.reader.readLiteral(literal),
-      rest: () => {
-        finished ??= this.reader.resume();
-        return finished;
-      },
-    };
-  }
-
   /** A command that stopped before its message was read leaves the bytes on the wire: they are dropped, unless the
    * client never got its continuation and so never sends them. */
   async #finishMessage(read: Exclude<Read, { kind: "end" }>): Promise<void> {
     const { message } = this.#session;
-    if (!message || read.kind !== "stream") return;
+    if (read.kind !== "stream") return;
     this.#session.message = undefined;
-    if (!this.reader.awaitsContinuation) await message.rest();
+    await message?.drop();
   }
 
   /** Throws what ends the connection. */
@@ -428,7 +420,10 @@ export class Connection implements Link {
   #judgeLiteral(text: CommandText, literal: LiteralHead): LiteralVerdict {
     if (this.#options.literalMinus && !literal.synchronizing && literal.size > LITERAL_MINUS_BYTES_MAX) return "refuse";
     const signedIn = this.#session.account !== undefined;
-    if (signedIn && streamsLiteral(text)) return literal.size <= MESSAGE_BYTES_MAX ? "stream" : "refuse";
+    const within = this.#streaming;
+    if (within === undefined && signedIn) this.#streaming = streamingCommand(text);
+    if (within?.streams?.(text, true) ?? this.#streaming !== undefined)
+      return literal.size <= MESSAGE_BYTES_MAX ? "stream" : "refuse";
     const max = signedIn ? LITERAL_BYTES_MAX : LITERAL_BYTES_MAX_UNAUTHENTICATED;
     return literal.size <= max ? "keep" : "refuse";
   }

@@ -197,7 +197,7 @@ function chooserOf({ what, fields }: Section): (header: HeaderBlock) => string {
 }
 
 /** Where a section lies in the message: its octets from `start` up to, not including, `end`. */
-function spanOf(section: Section, { state, row }: Message, kept: Kept): ByteSpan | undefined {
+export function spanOf(section: Section, { state, row }: Message, kept: Kept): ByteSpan | undefined {
   if (isWhole(section)) return { start: 0, end: state.sizeOf(row) };
   const what = {
     all: undefined,

@@ -1,7 +1,8 @@
 import type { AccountSession, MailboxView, Message } from "@restante/engine";
+import type { Incoming } from "./incoming.ts";
 import type { Output } from "./output.ts";
 import { isTurnOver, takeTurn } from "./turns.ts";
-import type { CommandReader, LiteralHead, Read } from "./wire/command-reader.ts";
+import type { CommandReader } from "./wire/command-reader.ts";
 import { formatAstring, formatUtf8 } from "./wire/format.ts";
 import { encodeMailboxName } from "./wire/mailbox-name.ts";
 import { formatSequenceSet, type SetRange } from "./wire/sequence-set.ts";
@@ -56,14 +57,6 @@ export interface Selected {
   saved: readonly SetRange[];
 }
 
-/** The message that an APPEND announced. */
-export interface IncomingMessage {
-  readonly literal: LiteralHead;
-  read(): AsyncIterable<Uint8Array>;
-  /** What follows the message in the command. */
-  rest(): Promise<Read>;
-}
-
 /** One client's state: RFC 9051 §3. Commands read and change it; only the connection turns errors into replies. */
 export class Session {
   readonly link: Link;
@@ -72,7 +65,8 @@ export class Session {
   readonly enabled: Set<Extension> = new Set();
   account: AccountSession | undefined;
   selected: Selected | undefined;
-  message: IncomingMessage | undefined;
+  /** The literal that the running command is to read. */
+  message: Incoming | undefined;
   loggedOut = false;
   /** What to do after the completion was sent: STARTTLS. */
   afterwards: (() => Promise<void>) | undefined;

@@ -15,6 +15,7 @@ import { logout } from "./logout.ts";
 import { myRights } from "./my-rights.ts";
 import { namespace } from "./namespace.ts";
 import { check, noop } from "./noop.ts";
+import { replace } from "./replace.ts";
 import { search } from "./search.ts";
 import { examine, select } from "./select.ts";
 import { startTls } from "./starttls.ts";
@@ -45,6 +46,7 @@ export const commands: readonly Command<unknown>[] = [
   lsub,
   status,
   append,
+  replace,
   check,
   close,
   unselect,
@@ -69,9 +71,10 @@ export function isCommand(name: string): boolean {
   return byName.has(name);
 }
 
-/** Whether the literal that this text ends with is a message, to be streamed: only APPEND has one. */
-export function streamsLiteral(text: CommandText): boolean {
+/** The command that the literal which this text ends with is a message of, to be streamed: APPEND and REPLACE have such. */
+export function streamingCommand(text: CommandText): Command<unknown> | undefined {
   const first = String.fromCharCode(...text.lines[0]!.subarray(0, 80));
-  const name = /^\S+ ([A-Za-z]+) /.exec(first)?.[1]?.toUpperCase();
-  return name !== undefined && byName.get(name)?.streams?.(text) === true;
+  const name = /^\S+ (?:UID )?([A-Za-z]+) /i.exec(first)?.[1]?.toUpperCase();
+  const command = name === undefined ? undefined : byName.get(name);
+  return command?.streams?.(text, false) ? command : undefined;
 }

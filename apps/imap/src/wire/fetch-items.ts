@@ -146,6 +146,20 @@ function parseItem(parser: Parser): FetchItem {
 
 function parseSection(parser: Parser, peek: boolean): FetchItem {
   parser.char("[");
+  const { section, label } = parseSectionSpec(parser);
+  parser.char("]");
+  const partial = parsePartial(parser);
+  return {
+    kind: "section",
+    section,
+    peek,
+    label: `BODY[${label}]${partial ? `<${partial.offset}>` : ""}`,
+    ...(partial ? { partial } : {}),
+  };
+}
+
+/** `[section-spec]`, up to a `]` or the end, and how an answer repeats it. */
+export function parseSectionSpec(parser: Parser): { readonly section: Section; readonly label: string } {
   const path: number[] = [];
   let what: Section["what"] = "all";
   let fields: readonly string[] = [];
@@ -154,10 +168,10 @@ function parseSection(parser: Parser, peek: boolean): FetchItem {
     if (path.length >= PATH_DEPTH_MAX) throw new ImapSyntaxError("Part number too deep");
     path.push(parser.nonZero());
     if (!parser.tryChar(".")) break;
-    if (!isDigit(parser.peek()) && parser.peek() === 0x5d) throw new ImapSyntaxError("Part number expected");
+    if (parser.peek() === 0x5d || parser.peek() === -1) throw new ImapSyntaxError("Part number expected");
   }
   label = path.join(".");
-  if (parser.peek() !== 0x5d) {
+  if (parser.peek() !== 0x5d && parser.peek() !== -1) {
     const word = /^[A-Za-z.]+/.exec(parser.rest(WORD_BYTES_MAX))?.[0].toUpperCase() ?? "";
     parser.skip(word.length);
     label += `${label === "" ? "" : "."}${word}`;
@@ -169,15 +183,7 @@ function parseSection(parser: Parser, peek: boolean): FetchItem {
       label += ` (${fields.map(formatField).join(" ")})`;
     }
   }
-  parser.char("]");
-  const partial = parsePartial(parser);
-  return {
-    kind: "section",
-    section: { path, what, fields },
-    peek,
-    label: `BODY[${label}]${partial ? `<${partial.offset}>` : ""}`,
-    ...(partial ? { partial } : {}),
-  };
+  return { section: { path, what, fields }, label };
 }
 
 function sectionWord(word: string, inPart: boolean): Section["what"] {

@@ -15,7 +15,7 @@ import type { ObjectStore } from "../storage/object-store.ts";
 import { fillSummaries } from "./care/fill-summaries.ts";
 import { type RepairReport, repairAccount } from "./care/repair.ts";
 import { Upkeep } from "./care/upkeep.ts";
-import { type Arrival, MessageWriter, type Prepared } from "./delivery/message-writer.ts";
+import { type Arrival, MessageWriter, type Prepared, type Replaced } from "./delivery/message-writer.ts";
 import { Notices } from "./delivery/notices.ts";
 import { TakeIn } from "./delivery/take-in.ts";
 import { removeExpiredTokens, type SlotAccess } from "./keys/tokens.ts";
@@ -316,6 +316,10 @@ export class Account {
 
   append(path: string, prepared: Prepared): Promise<Appended> {
     return this.#messages.append(path, prepared);
+  }
+
+  replace(replaced: Replaced, prepared: Prepared, path: string): Promise<Appended> {
+    return this.#messages.replace(replaced, prepared, path);
   }
 
   /** Appends several by one op: an import. */

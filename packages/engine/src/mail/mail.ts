@@ -3,6 +3,7 @@ import type { Machine } from "../bay/machine.ts";
 import { utf8 } from "../crypto/index.ts";
 import { EngineError } from "../errors.ts";
 import { applyBlock } from "./apply/apply.ts";
+import type { NewEmail } from "./ops/email.ts";
 import { type MailboxId, PATH_DELIMITER } from "./ops/names.ts";
 import { type AddedEmail, isEssential, type NewRecord, type Op, type SpecialUse } from "./ops/op.ts";
 import { decodeOp, encodeOp } from "./ops/op-codec.ts";
@@ -43,7 +44,7 @@ export interface Appended {
 type MailLog = Pick<Bay<MailState, Op, Outcome>, "state" | "push">;
 /** The bytes of small bodies, which ride in the op's entry, and larger ones that are stored along with it. */
 export type Carried = Omit<Push<Op>, "op">;
-interface Targets {
+export interface Targets {
   readonly mailbox: MailboxId;
   readonly targets: readonly TargetRun[];
 }
@@ -173,6 +174,20 @@ export class Mail {
    * first body's first byte was stored. Errors: `not-found` where all of the mailboxes are gone. */
   async add(emails: readonly AddedEmail[], since: number, carried: Carried): Promise<Appended> {
     const outcome = await this.push({ kind: "add", emails, since, seconds: this.#seconds() }, carried);
+    return { uidValidity: outcome.uidValidity ?? 0, uids: outcome.addedUids };
+  }
+
+  /** A message takes the place of another, in its mailbox, by one op; it has these flags. `since`: as for {@link add}. Errors:
+   * `expunged` where that is gone, `not-found` where the mailbox is. */
+  async replace(
+    { mailbox, targets }: Targets,
+    email: NewEmail,
+    flags: { readonly add: readonly string[]; readonly remove: readonly string[] },
+    since: number,
+    carried: Carried,
+  ): Promise<Appended> {
+    const op = { kind: "replace", mailbox, target: targets, email, ...flags, since, seconds: this.#seconds() } as const;
+    const outcome = await this.push(op, carried);
     return { uidValidity: outcome.uidValidity ?? 0, uids: outcome.addedUids };
   }
 

@@ -5,7 +5,7 @@ import { EngineError } from "../../errors.ts";
 import type { Contents } from "../../mail/contents/contents.ts";
 import type { Threads } from "../../mail/contents/threads.ts";
 import { type TakenBody, takeBody } from "../../mail/intake.ts";
-import type { Appended, Carried, Mail } from "../../mail/mail.ts";
+import type { Appended, Carried, Mail, Targets } from "../../mail/mail.ts";
 import type { BodyPlace, NewEmail } from "../../mail/ops/email.ts";
 import { bodyName } from "../../mail/ops/names.ts";
 import type { Placement } from "../../mail/ops/op.ts";
@@ -33,6 +33,12 @@ export interface Arrival {
   readonly flags: readonly string[];
   /** INTERNALDATE: now, if it is left out. */
   readonly received?: { readonly timeMs: number; readonly zoneMinutes: number };
+}
+
+/** A message that another takes the place of, and the flags that it has. */
+export interface Replaced {
+  readonly of: Targets;
+  readonly flags: readonly string[];
 }
 
 export interface MessageWriterOptions {
@@ -117,6 +123,30 @@ export class MessageWriter {
         const isInTheWay = error instanceof EngineError && error.code === "conflict";
         if (!isInTheWay || tries === APPEND_TRIES) throw error;
         messages = await this.#againMany(messages, path);
+      }
+    }
+  }
+
+  /** Puts a prepared message into the place of another, in the same mailbox, by one op. Errors: `expunged`, `not-found`,
+   * `unavailable`, `unknown-outcome`. */
+  async replace({ of, flags }: Replaced, prepared: Prepared, path: string): Promise<Appended> {
+    const { mail, threads } = this.#options;
+    let message = prepared;
+    for (let tries = 1; ; tries++) {
+      const { email, root, carried, since } = message;
+      const [thread] = await threads.assign([{ ...email, root }]);
+      try {
+        return await mail.replace(
+          of,
+          { ...email, thread: thread! },
+          { add: message.flags, remove: flags },
+          since,
+          carried,
+        );
+      } catch (error) {
+        const isInTheWay = error instanceof EngineError && error.code === "conflict";
+        if (!isInTheWay || tries === APPEND_TRIES) throw error;
+        [message] = (await this.#againMany([message], path)) as [Prepared];
       }
     }
   }
