@@ -9,12 +9,15 @@ import {
 } from "@restante/engine";
 import {
   type ByteSpan,
+  binaryBytes,
   bodyFromBodyStructure,
   bodyStructureOfRev1,
   decodeOffsets,
   findSection,
+  formatEnvelope,
   HeaderBlock,
   type PartOffsets,
+  parseHeaders,
 } from "@restante/mime";
 import { asciiText } from "./ascii.ts";
 import { FIELDS_BYTES_MAX, PREVIEW_CHARS_MAX } from "./limits.ts";
@@ -84,7 +87,7 @@ export function writerOf(session: Session, item: FetchItem): Writer {
     case "size":
       return { isShort: true, atOnce: ({ state, row }) => `RFC822.SIZE ${state.sizeOf(row)}` };
     case "envelope":
-      return { isShort: false, atOnce: (_message, { summary }) => `ENVELOPE ${asciiText(summary.envelope)}` };
+      return { isShort: false, atOnce: (_message, kept) => `ENVELOPE ${envelopeOf(session, kept)}` };
     case "bodystructure":
       return {
         isShort: false,
@@ -120,6 +123,17 @@ export function writerOf(session: Session, item: FetchItem): Writer {
     case "section":
       return sectionWriter(session, item);
   }
+}
+
+/** Whether what is kept of a message as ASCII is told in UTF-8, where its header says it so: RFC 6855 §3. */
+export function tellsUtf8(session: Session, { kind }: FetchItem): boolean {
+  return kind === "envelope" && session.enabled.has("UTF8=ACCEPT");
+}
+
+function envelopeOf(session: Session, kept: Kept): string {
+  if (tellsUtf8(session, { kind: "envelope" }) && kept.summary.headerWhole && /[\x80-\xff]/.test(kept.header.text))
+    return formatEnvelope(parseHeaders(binaryBytes(kept.header.text)), "utf8");
+  return asciiText(kept.summary.envelope);
 }
 
 /** Of characters none is cut: RFC 8970 §3. */

@@ -16,8 +16,8 @@ const ANSWERS_AT_ONCE = 256;
 export type SessionState = "not-authenticated" | "authenticated" | "selected" | "logout";
 
 /** What ENABLE can switch on. */
-export const EXTENSIONS = ["CONDSTORE", "QRESYNC", "UIDONLY"] as const;
-export type Extension = (typeof EXTENSIONS)[number] | "IMAP4rev2" | "UTF8=ACCEPT";
+export const EXTENSIONS = ["IMAP4rev2", "UTF8=ACCEPT", "CONDSTORE", "QRESYNC", "UIDONLY"] as const;
+export type Extension = (typeof EXTENSIONS)[number];
 
 /** What a connection lends to its session: things that commands may do to it. */
 export interface Link {

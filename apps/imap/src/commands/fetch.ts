@@ -1,5 +1,5 @@
 import { type Body, EngineError, type Message, readAhead } from "@restante/engine";
-import { isOfHeader, isWhole, Kept, type Writer, writerOf } from "../fetch-answers.ts";
+import { isOfHeader, isWhole, Kept, tellsUtf8, type Writer, writerOf } from "../fetch-answers.ts";
 import { BODIES_AHEAD } from "../limits.ts";
 import type { Session } from "../session.ts";
 import { isTurnOver, takeTurn } from "../turns.ts";
@@ -46,7 +46,7 @@ export const fetch: Command<unknown> = defineCommand({
     const told = items.filter(({ kind }) => kind !== "uid" || !session.isUidOnly || items.length === 1);
     const writers = told.map((item) => writerOf(session, item));
     const needsSummary = items.some(needsSummaryOf);
-    const needsHeader = items.some((item) => item.kind === "section" && isOfHeader(item.section));
+    const needsHeader = items.some((item) => needsHeaderOf(item) || tellsUtf8(session, item));
     const damaged: unknown[] = [];
     if (items.some(({ kind }) => kind === "flags")) session.tellKeywords();
     for (let at = 0; at < positions.length; at += CHUNK_MESSAGES) {
@@ -99,6 +99,10 @@ async function tellVanished(session: Session, set: SequenceSet, { changedSince =
   const ranges = set.isSaved ? session.savedUids : resolveRanges(set, view.mailbox.uidNext - 1);
   const vanished = view.vanishedSince(changedSince, ranges);
   if (vanished.length > 0) session.untagged(`VANISHED (EARLIER) ${formatRanges(vanished)}`);
+}
+
+function needsHeaderOf(item: FetchItem): boolean {
+  return item.kind === "section" && isOfHeader(item.section);
 }
 
 function needsSummaryOf(item: FetchItem): boolean {
