@@ -481,6 +481,14 @@ export class Connection implements Link {
     }
   }
 
+  get isCompressed(): boolean {
+    return this.#transport.isCompressed;
+  }
+
+  compress(): void {
+    this.#transport.compress();
+  }
+
   secureNow(): Promise<void> {
     return this.#transport.secure(this.#options.secureContext(), this.#times.handshakeMs);
   }

@@ -35,6 +35,9 @@ export interface Link {
   signIn(user: string, password: string): Promise<AccountSession>;
   /** Runs until the client sends a line, calling `onWake` when something may have changed. */
   idle(onWake: () => Promise<void>): Promise<Uint8Array | undefined>;
+  readonly isCompressed: boolean;
+  /** From now on what is said is compressed, both ways. */
+  compress(): void;
   /** Goes over to TLS. */
   secureNow(): Promise<void>;
   capabilities(): string;

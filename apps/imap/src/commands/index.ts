@@ -3,6 +3,7 @@ import { append } from "./append.ts";
 import { authenticate, login } from "./authenticate.ts";
 import { capability } from "./capability.ts";
 import type { Command } from "./command.ts";
+import { compress } from "./compress.ts";
 import { copy, move } from "./copy.ts";
 import { createMailbox, deleteMailbox, renameMailbox } from "./create.ts";
 import { enable } from "./enable.ts";
@@ -32,6 +33,7 @@ export const commands: readonly Command<unknown>[] = [
   authenticate,
   login,
   enable,
+  compress,
   id,
   namespace,
   myRights,
