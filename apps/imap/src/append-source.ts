@@ -1,5 +1,6 @@
 import { APPEND_EMAILS_MAX, type Body, EngineError, type Message, type Prepared } from "@restante/engine";
-import { Kept, spanOf } from "./fetch-answers.ts";
+import { spanOf } from "./fetch-answers.ts";
+import { Kept } from "./fetch-kept.ts";
 import { APPEND_PARTS_MAX, MESSAGE_BYTES_MAX, MULTIAPPEND_BYTES_MAX } from "./limits.ts";
 import type { Session } from "./session.ts";
 import { type AppendPlace, type AppendStep, parseAppendData } from "./wire/append-data.ts";

@@ -6,7 +6,7 @@ import type { Backlog } from "./backlog.ts";
 import { capabilitiesOf } from "./capabilities.ts";
 import type { Command, Completion, Form, Unfinished } from "./commands/command.ts";
 import { findCommand, isCommand, streamingCommand } from "./commands/index.ts";
-import { refusalOf } from "./errors.ts";
+import { Refusal, refusalOf } from "./errors.ts";
 import { Incoming } from "./incoming.ts";
 import {
   BAD_COMMANDS_MAX,
@@ -375,6 +375,7 @@ export class Connection implements Link {
       return { status: "BYE", text: asSentence((this.#session.account.ended.reason as EngineError).message) };
     }
     if (error instanceof EngineError) return refusalOf(error);
+    if (error instanceof Refusal) return { status: "NO", text: error.message, code: error.code };
     this.#options.log({ event: "failed", command: name, error });
     return { status: "NO", text: "Internal error", code: "SERVERBUG" };
   }

@@ -12,14 +12,14 @@ import {
   binaryBytes,
   bodyFromBodyStructure,
   bodyStructureOfRev1,
-  decodeOffsets,
   findSection,
   formatEnvelope,
   HeaderBlock,
-  type PartOffsets,
   parseHeaders,
 } from "@restante/mime";
 import { asciiText } from "./ascii.ts";
+import { binaryWriter } from "./binary-section.ts";
+import { type Kept, WHOLE_SECTION_BYTES, type Writer } from "./fetch-kept.ts";
 import { FIELDS_BYTES_MAX, PREVIEW_CHARS_MAX } from "./limits.ts";
 import type { Output } from "./output.ts";
 import type { Session } from "./session.ts";
@@ -29,47 +29,6 @@ import type { FetchItem, Partial, Section, SectionItem } from "./wire/fetch-item
 import { formatString } from "./wire/format.ts";
 
 /** How each item of FETCH is answered: RFC 9051 §7.5.2. */
-
-/** Sections up to this many octets, and those of bodies that are in memory, are sent with the answer around them; larger
- * ones as they are opened. */
-const WHOLE_SECTION_BYTES = 64 * 1024;
-
-/** How one item is answered: at once from what is kept, or from the body, where that must be opened. */
-export interface Writer {
-  /** Its answer has a few octets. */
-  readonly isShort: boolean;
-  readonly needsBody?: (message: Message, kept: Kept) => boolean;
-  readonly atOnce: (message: Message, kept: Kept) => string;
-  readonly fromBody?: (message: Message, kept: Kept, body: Body) => Promise<void>;
-}
-
-/** What is kept of a message, as far as the items need it. */
-export class Kept {
-  readonly #summary: Summary | undefined;
-  readonly #header: HeaderBlock | undefined;
-  #offsets: PartOffsets | undefined;
-
-  constructor(summary: Summary | undefined, header: HeaderBlock | undefined) {
-    this.#summary = summary;
-    this.#header = header;
-  }
-
-  get summary(): Summary {
-    return needed(this.#summary);
-  }
-  get header(): HeaderBlock {
-    return needed(this.#header);
-  }
-  get offsets(): PartOffsets {
-    this.#offsets ??= decodeOffsets(this.summary.offsets);
-    return this.#offsets;
-  }
-}
-
-function needed<T>(value: T | undefined): T {
-  if (value === undefined) throw new Error("FETCH did not read what an item needs");
-  return value;
-}
 
 /** How an item is answered. */
 export function writerOf(session: Session, item: FetchItem): Writer {
@@ -122,11 +81,13 @@ export function writerOf(session: Session, item: FetchItem): Writer {
       return { isShort: false, atOnce: (_message, { summary }) => `PREVIEW ${formatString(previewText(summary))}` };
     case "section":
       return sectionWriter(session, item);
+    case "binary":
+      return binaryWriter(session, item);
   }
 }
 
 /** Whether what is kept of a message as ASCII is told in UTF-8, where its header says it so: RFC 6855 §3. */
-export function tellsUtf8(session: Session, { kind }: FetchItem): boolean {
+export function tellsUtf8(session: Session, { kind }: Pick<FetchItem, "kind">): boolean {
   return kind === "envelope" && session.enabled.has("UTF8=ACCEPT");
 }
 

@@ -1,5 +1,7 @@
 import { type Body, EngineError, type Message, readAhead } from "@restante/engine";
-import { isOfHeader, isWhole, Kept, tellsUtf8, type Writer, writerOf } from "../fetch-answers.ts";
+import { Refusal } from "../errors.ts";
+import { isOfHeader, isWhole, tellsUtf8, writerOf } from "../fetch-answers.ts";
+import { Kept, type Writer } from "../fetch-kept.ts";
 import { BODIES_AHEAD } from "../limits.ts";
 import type { Session } from "../session.ts";
 import { isTurnOver, takeTurn } from "../turns.ts";
@@ -18,11 +20,12 @@ import { parseSet, positionsOf } from "./message-set.ts";
 /** Messages whose summaries are read in one go, and whose answers leave together. */
 const CHUNK_MESSAGES = 64;
 
-/** FETCH: RFC 9051 §6.4.5 and §7.5.2; CHANGEDSINCE and VANISHED: RFC 7162 §3.1.4.1 and §3.2.6; PARTIAL: RFC 9394 §3.3. */
+/** FETCH: RFC 9051 §6.4.5 and §7.5.2; BINARY: RFC 3516 §4.2; CHANGEDSINCE and VANISHED: RFC 7162 §3.1.4.1 and §3.2.6; PARTIAL: RFC 9394 §3.3. */
 export const fetch: Command<unknown> = defineCommand({
   name: "FETCH",
   in: ["selected"],
   uid: true,
+  capabilities: ["BINARY"],
   expunges: "must-not",
   parse(parser, { uid }) {
     const set = parseSet(parser);
@@ -107,6 +110,7 @@ function needsHeaderOf(item: FetchItem): boolean {
 
 function needsSummaryOf(item: FetchItem): boolean {
   if (item.kind === "section") return !isWhole(item.section);
+  if (item.kind === "binary") return item.path.length > 0;
   return NEED_SUMMARY.has(item.kind);
 }
 
@@ -114,7 +118,7 @@ const NEED_SUMMARY: ReadonlySet<FetchItem["kind"]> = new Set(["envelope", "body"
 
 async function markSeen(session: Session, items: readonly FetchItem[], positions: readonly number[]): Promise<void> {
   const { view } = session;
-  if (view.readOnly || !items.some((item) => item.kind === "section" && !item.peek)) return;
+  if (view.readOnly || !items.some((item) => (item.kind === "section" || item.kind === "binary") && !item.peek)) return;
   await view.markSeen(positions);
 }
 
@@ -150,6 +154,7 @@ async function answerAll(
 
 /** The message's bytes are damaged or gone: others may be well. */
 function isOfOneMessage(error: unknown): boolean {
+  if (error instanceof Refusal) return true;
   return error instanceof EngineError && (error.code === "corrupt" || error.code === "expunged");
 }
 
