@@ -2,7 +2,11 @@
 
 import { openView } from "../src/mail/mailbox-view.ts";
 import { search } from "../src/query/filter.ts";
+import { queryChanges } from "../src/query/live.ts";
 import { type EmailQuery, queryEmails } from "../src/query/query-emails.ts";
+import { sortFound } from "../src/query/sort.ts";
+import { readSnippets } from "../src/query/text.ts";
+import { threadFound } from "../src/query/threading/thread.ts";
 import { MemoryPlace } from "../src/storage/memory.ts";
 import { clock, makeAccount, open, stream } from "../src/testing/account-kit.ts";
 
@@ -48,11 +52,11 @@ async function measure(name: string, run: () => Promise<unknown>, times = 9): Pr
   );
 }
 
-const { contents, scans, lists, mail } = account;
-const tools = { contents, scans, pace };
+const { contents, keptHeaders: kept, scans, lists, mail } = account;
+const tools = { contents, kept, scans, pace };
 const inbox = mail.getMailbox("INBOX");
 const inInbox = { kind: "mailbox", mailbox: inbox.id } as const;
-const view = () => openView(mail, "INBOX", { readOnly: true });
+const view = () => openView(mail, "INBOX", { readOnly: false });
 const page = (query: Omit<EmailQuery, "condition"> & Partial<EmailQuery>) => () =>
   queryEmails({ condition: inInbox, page: { limit: 50 }, ...query }, lists, tools);
 
@@ -67,6 +71,10 @@ await measure("all ids", page({ page: {} }), 5);
 await measure("counts", async () => (await lists.mailboxes(pace)).countsOf(inbox.ordinal));
 await measure("hasKeyword", page({ condition: { kind: "and", of: [inInbox, { kind: "keyword", keyword: "work" }] } }));
 await measure("sort subject", page({ sort: [{ by: "subject" }] }), 3);
+await measure("sort from, received", page({ sort: [{ by: "from-name" }, { by: "received" }] }), 3);
+await measure("SORT (SUBJECT)", () => sortFound(view(), { kind: "all" }, [{ by: "subject" }], tools), 3);
+for (const algorithm of ["references", "refs", "ordered-subject"] as const)
+  await measure(`THREAD ${algorithm}`, () => threadFound(view(), algorithm, { kind: "all" }, tools), 3);
 await measure(
   "sort by thread keyword",
   page({
@@ -78,4 +86,16 @@ await measure(
   }),
   5,
 );
+const fifty = Array.from({ length: 50 }, (_, at) => view().message(at));
+const snippets = (text: string) => () => readSnippets(fifty, { kind: "text", text }, tools);
+await measure("50 snippets", snippets("words"));
+await measure("50 snippets of nothing", snippets("nowhere"));
+// What a client asks for after one flag changed.
+const since = { modSeq: mail.state.changed.email };
+await view().setFlags([messages >> 1], { mode: "add", flags: ["\\Answered"] });
+const changes = (query: Omit<EmailQuery, "condition"> & Partial<EmailQuery>) => () =>
+  queryChanges({ condition: inInbox, ...query }, since, lists, tools);
+await measure("changes", changes({}));
+await measure("changes, collapsed", changes({ collapseThreads: true }));
+await measure("changes of hasKeyword", changes({ condition: { kind: "keyword", keyword: "work" } }));
 await account.dispose();

@@ -61,6 +61,16 @@ export { MailboxView, type Message, type ViewChanges } from "./mail/mailbox-view
 export type { FlagChange, SpecialUse } from "./mail/ops/op.ts";
 export type { UidSpan } from "./mail/state/feed.ts";
 export type { Mailbox } from "./mail/state/mailbox.ts";
+export {
+  type Changes,
+  emailChanges,
+  type MailboxListChanges,
+  mailboxListChanges,
+  mailboxListPoint,
+  type Point,
+  recordChanges,
+  threadChanges,
+} from "./query/changes.ts";
 export type { Condition, DateCondition, UidRange } from "./query/condition.ts";
 export type { Searched } from "./query/filter.ts";
 export {
@@ -73,10 +83,14 @@ export {
   parseMailboxId,
   parseThreadId,
 } from "./query/ids.ts";
+export type { Lists } from "./query/lists.ts";
+export type { QueryChanges, QueryChangesOptions } from "./query/live.ts";
 export type { EmailCounts } from "./query/mailbox-lists.ts";
 export type { Pace } from "./query/pace.ts";
 export type { EmailPage, EmailQuery, Page } from "./query/query-emails.ts";
 export type { SortKey, SortProperty } from "./query/sort.ts";
+export type { Snippet } from "./query/text.ts";
+export type { ThreadAlgorithm, Threads } from "./query/threading/threads.ts";
 export { readAhead } from "./read-ahead.ts";
 export { type ObjectStore, StoreError, type StoreErrorCode } from "./storage/object-store.ts";
 export { tap } from "./streams.ts";

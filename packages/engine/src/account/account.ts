@@ -9,6 +9,7 @@ import type { MailboxId } from "../mail/ops/names.ts";
 import { checkFlags } from "../mail/state/flags.ts";
 import type { Mailbox } from "../mail/state/mailbox.ts";
 import { CurrentLists } from "../query/current-lists.ts";
+import { KEPT_KEY_BYTES, KeptHeaders } from "../query/kept-headers.ts";
 import { Scans } from "../query/scans.ts";
 import { folderOf } from "../storage/object-kinds.ts";
 import type { ObjectStore } from "../storage/object-store.ts";
@@ -56,6 +57,7 @@ export class Account {
   readonly contents: Contents;
   readonly scans: Scans = new Scans();
   readonly lists: CurrentLists = new CurrentLists(() => this.mail.state);
+  readonly keptHeaders: KeptHeaders;
   readonly upkeep: Upkeep;
   /** Of its objects in the store. */
   readonly prefix: string;
@@ -92,6 +94,7 @@ export class Account {
     this.mail = mail;
     this.contents = contents;
     this.#threads = threads;
+    this.keptHeaders = new KeptHeaders(() => mail.state, platform.delay, platform.crypto.random(KEPT_KEY_BYTES));
     const messages = new MessageWriter({ bay, mail, contents, threads, store, prefix, platform, ring });
     const notices = new Notices({ mail, messages, platform });
     this.#messages = messages;
@@ -207,6 +210,7 @@ export class Account {
     await this.#keeping;
     await this.#bay.dispose();
     this.contents.dispose();
+    this.keptHeaders.dispose();
     this.#threads.dispose();
     this.#ring[Symbol.dispose]();
   }

@@ -10,11 +10,25 @@ import type { MailboxId } from "../mail/ops/names.ts";
 import type { SpecialUse } from "../mail/ops/op.ts";
 import type { Mailbox } from "../mail/state/mailbox.ts";
 import type { MailState } from "../mail/state/state.ts";
+import {
+  type Changes,
+  emailChanges,
+  type MailboxListChanges,
+  mailboxListChanges,
+  type Point,
+  threadChanges,
+} from "../query/changes.ts";
 import type { Condition } from "../query/condition.ts";
 import { type Searched, search } from "../query/filter.ts";
+import type { Lists } from "../query/lists.ts";
+import { type QueryChanges, type QueryChangesOptions, queryChanges } from "../query/live.ts";
 import type { EmailCounts } from "../query/mailbox-lists.ts";
 import type { Pace } from "../query/pace.ts";
-import { type EmailPage, type EmailQuery, queryEmails } from "../query/query-emails.ts";
+import { type EmailPage, type EmailQuery, type QueryTools, queryEmails } from "../query/query-emails.ts";
+import { type SortKey, sortFound } from "../query/sort.ts";
+import { readSnippets, type Snippet } from "../query/text.ts";
+import { threadFound } from "../query/threading/thread.ts";
+import type { ThreadAlgorithm, Threads } from "../query/threading/threads.ts";
 import type { Account } from "./account.ts";
 import type { RepairReport } from "./care/repair.ts";
 import type { Arrival, Prepared } from "./delivery/message-writer.ts";
@@ -209,19 +223,73 @@ export class AccountSession {
   /** The places in `list`, ascending, of those that fulfil the condition: `query/filter.ts`. Ends with the session. Errors:
    * `unavailable`, `corrupt`, `invalid`. */
   async search(list: Searched, condition: Condition, { pace, signal }: SearchOptions): Promise<readonly number[]> {
-    const { contents, scans } = this.#open;
-    return search(list, condition, { contents, scans, pace, signal: this.#untilEnd(signal) });
+    return search(list, condition, this.#tools(pace, signal));
+  }
+  /** The same, sorted: `query/sort.ts`. */
+  async sort(
+    list: Searched,
+    condition: Condition,
+    keys: readonly SortKey[],
+    { pace, signal }: SearchOptions,
+  ): Promise<Uint32Array> {
+    return sortFound(list, condition, keys, this.#tools(pace, signal));
+  }
+  /** The same, as threads: `query/threading/thread.ts`. */
+  async thread(
+    list: Searched,
+    algorithm: ThreadAlgorithm,
+    condition: Condition,
+    { pace, signal }: SearchOptions,
+  ): Promise<Threads> {
+    return threadFound(list, algorithm, condition, this.#tools(pace, signal));
+  }
+  /** Where a condition's texts stand in messages: `query/text.ts`. Ends with the session. Errors: `unavailable`, `corrupt`. */
+  async readSnippets(
+    messages: readonly Message[],
+    condition: Condition,
+    { pace, signal }: SearchOptions,
+  ): Promise<Snippet[]> {
+    return readSnippets(messages, condition, this.#tools(pace, signal));
   }
   /** One page of the account's emails: `query/query-emails.ts`. Ends with the session. Errors: `not-found` for the anchor,
    * `unavailable`, `corrupt`, `invalid`. */
   async queryEmails(query: EmailQuery, { pace, signal }: SearchOptions): Promise<EmailPage> {
-    const { contents, scans, lists } = this.#open;
-    return queryEmails(query, lists, { contents, scans, pace, signal: this.#untilEnd(signal) });
+    return queryEmails(query, this.#open.lists, this.#tools(pace, signal));
+  }
+  /** How the result of a query changed since a point: `query/live.ts`. Ends with the session. Errors: `unavailable`,
+   * `corrupt`, `invalid`. */
+  async queryChanges(
+    query: Omit<EmailQuery, "page">,
+    since: Point,
+    { pace, signal, ...options }: SearchOptions & QueryChangesOptions,
+  ): Promise<QueryChanges | "too-old" | "too-many"> {
+    return queryChanges(query, since, this.#open.lists, this.#tools(pace, signal), options);
   }
   /** What a mailbox has of emails and threads. Errors: `not-found`. */
   async countEmails(path: string, { pace, signal }: SearchOptions): Promise<EmailCounts> {
     const lists = await this.#open.lists.mailboxes(pace, this.#untilEnd(signal));
     return lists.countsOf(this.getMailbox(path).ordinal);
+  }
+  /** The memberships of each email, and the emails of each thread: to be used before the next await. */
+  async lists({ pace, signal }: SearchOptions): Promise<Lists> {
+    return this.#open.lists.get(pace, this.#untilEnd(signal));
+  }
+  /** What changed since a point, up to `max` items: `query/changes.ts`. Undefined if the point lies too far back. */
+  emailChanges(since: Point, max?: number): Changes | undefined {
+    return emailChanges(this.#open.mail.state, since, max);
+  }
+  async threadChanges(since: Point, options: SearchOptions & { readonly max?: number }): Promise<Changes | undefined> {
+    return threadChanges(await this.lists(options), since, options.max);
+  }
+  async mailboxListChanges(
+    since: Point,
+    options: SearchOptions & { readonly max?: number },
+  ): Promise<MailboxListChanges | undefined> {
+    return mailboxListChanges(await this.lists(options), since, options.max);
+  }
+  #tools(pace: Pace, signal: AbortSignal | undefined): QueryTools {
+    const { contents, scans, keptHeaders: kept } = this.#open;
+    return { contents, scans, kept, pace, signal: this.#untilEnd(signal) };
   }
   #untilEnd(signal: AbortSignal | undefined): AbortSignal {
     return signal ? AbortSignal.any([signal, this.ended]) : this.ended;

@@ -3,10 +3,12 @@ import {
   createTransferDecoder,
   decodeCharset,
   decodeOffsets,
+  decodeTransfer,
   HeaderBlock,
   type PartOffsets,
   parseStructured,
   type Structured,
+  stripHtml,
 } from "@restante/mime";
 import type { Body } from "../mail/contents/contents.ts";
 import type { Summary } from "../mail/contents/summary.ts";
@@ -70,6 +72,29 @@ async function findInText(finder: Finder, reader: ForwardReader, span: TextSpan)
   }
   // Nothing is found across parts.
   await finder.push(`${blocks.end(decoder.end())}\n`);
+}
+
+/** The beginnings of a message's text parts, as a reader sees them: HTML as plain text. Up to `bytesMax` octets of each, as it
+ * is encoded. */
+export async function* readTexts(
+  body: Body,
+  summary: Pick<Summary, "bodyStructure" | "offsets">,
+  bytesMax: number,
+  pace: Pace,
+): AsyncGenerator<string> {
+  const structure = parseStructured(binaryText(summary.bodyStructure));
+  const spans = [...spansOf(decodeOffsets(summary.offsets), structure)].filter((span) => span.kind === "text");
+  const reader = new ForwardReader(body, spans.at(-1)?.end ?? 0, pace);
+  try {
+    for (const { start, end, encoding, charset, isHtml } of spans) {
+      const octets = await collect(reader.read(start, Math.min(end, start + bytesMax)));
+      if (pace.isOver()) await pace.take();
+      const { text } = decodeCharset(decodeTransfer(octets, encoding), charset);
+      yield isHtml ? stripHtml(text) : text;
+    }
+  } finally {
+    await reader.close();
+  }
 }
 
 /** Reads spans of a body, each behind the one before, by few requests. */
@@ -165,6 +190,7 @@ interface TextSpan {
   readonly end: number;
   readonly encoding: string;
   readonly charset: string;
+  readonly isHtml: boolean;
 }
 
 /** Where a part's header lies, or its text. */
@@ -192,6 +218,7 @@ function* spansOf(offsets: PartOffsets, structure: Structured, isPart = false): 
       end: offsets.bodyEnd,
       encoding: String(items[5]),
       charset: charset.toLowerCase() === "us-ascii" ? "utf-8" : charset,
+      isHtml: items[1] === "html",
     };
   }
 }

@@ -1,119 +1,17 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { hexText } from "../bay/entry.ts";
-import type { WriterId } from "../bay/writer.ts";
 import { ready } from "../crypto/index.ts";
-import { applyBlock } from "../mail/apply/apply.ts";
 import { runsOf } from "../mail/apply/target-rows.ts";
-import { captureMail, loadMail } from "../mail/checkpoint/snapshot.ts";
 import type { MailboxId } from "../mail/ops/names.ts";
-import type { Op } from "../mail/ops/op.ts";
 import { DELETED } from "../mail/state/flags.ts";
-import type { Mailbox } from "../mail/state/mailbox.ts";
-import { MailState } from "../mail/state/state.ts";
-import { captureSource, memoryPages } from "../testing/checkpoint-kit.ts";
+import type { MailState } from "../mail/state/state.ts";
 import { bareEmail } from "../testing/email-kit.ts";
+import { rowsOf, step, World } from "../testing/world-kit.ts";
 import { type Changes, emailChanges, mailboxListChanges, type Point, recordChanges, threadChanges } from "./changes.ts";
+import { Lists } from "./lists.ts";
 
 await ready;
-
-/** A small account that anything may happen to. */
-class World {
-  state = new MailState();
-  readonly #pages = memoryPages();
-  #entry = 0;
-  #emails = 0;
-
-  constructor() {
-    const folders = ["INBOX", "A", "B"].map((path) => ({ path }));
-    this.apply({ kind: "begin", seconds: 1, folders });
-  }
-
-  apply(op: Op): void {
-    const entry = ++this.#entry;
-    const writer = (entry % 2 === 0 ? "0000000000000001" : "0000000000000002") as WriterId;
-    const placed = { op, writer, sequence: entry, entry, place: 0, knows: () => true, judged: false };
-    applyBlock(this.state, [placed]);
-  }
-
-  /** Rows are others from now on, and little is remembered of what went. */
-  async shrink(): Promise<void> {
-    const limits = { removals: 5, goneMailboxes: 1 };
-    const capture = captureMail(this.state, captureSource, { covers: this.#entry, thorough: "anew", limits });
-    this.state = await loadMail(await capture.write(this.#pages), this.#pages, this.#entry);
-  }
-
-  do({ kind, at, to, choice }: Step): void {
-    const mailboxes = this.state.liveMailboxes();
-    const mailbox = mailboxes[at % mailboxes.length]!;
-    const target = mailboxes[to % mailboxes.length]!;
-    const rows = rowsOf(mailbox).filter((_, position) => (choice >> (position % 10)) % 2 === 1);
-    const targets = { mailbox: mailbox.id, targets: runsOf(this.state, mailbox, rows) };
-    switch (kind) {
-      case "add": {
-        const emails = Array.from({ length: 1 + (choice % 4) }, () => {
-          const id = new Uint8Array(16);
-          // Ids are in no order.
-          new DataView(id.buffer).setUint32(0, Math.imul(++this.#emails, 0x9e3779b1) >>> 0);
-          const thread = new Uint8Array(8).fill(this.#emails % 7);
-          const places = [...new Set([mailbox, target])].map((one) => ({ mailbox: one.id, flags: [] }));
-          return { email: { ...bareEmail([...id]), thread }, places };
-        });
-        this.apply({ kind: "add", emails, since: this.#entry, seconds: 1 });
-        return;
-      }
-      case "flags": {
-        const flags = [["\\Seen"], ["\\Deleted"], ["x"]][choice % 3]!;
-        this.apply({ kind: "flags", ...targets, change: { mode: choice % 5 < 3 ? "add" : "remove", flags } });
-        return;
-      }
-      case "expunge":
-        this.apply({ kind: "expunge", ...targets });
-        return;
-      case "copy":
-      case "move":
-        this.apply({ kind, ...targets, to: target.id, seconds: 1 });
-        return;
-      case "create":
-        this.apply({ kind: "create", path: `M${choice % 5}`, seconds: choice });
-        return;
-      case "delete":
-        this.apply({ kind: "delete", mailbox: target.id });
-        return;
-      case "record":
-        this.apply({
-          kind: "record",
-          records: [
-            { type: "identity", id: String(choice % 5), value: choice % 3 ? Uint8Array.of(choice) : undefined },
-          ],
-        });
-    }
-  }
-}
-
-const rowsOf = ({ messages }: Mailbox): number[] => Array.from({ length: messages.length }, (_, at) => messages.at(at));
-
-interface Step {
-  readonly kind: "add" | "flags" | "expunge" | "copy" | "move" | "create" | "delete" | "record";
-  readonly at: number;
-  readonly to: number;
-  readonly choice: number;
-  /** How many pages of which size a follower reads then; and whether the state is shrunk before. */
-  readonly pages: number;
-  readonly max: number;
-  readonly shrinks: boolean;
-}
-const step: fc.Arbitrary<Step> = fc.record({
-  kind: fc.constantFrom(
-    ...(["add", "add", "flags", "flags", "flags", "expunge", "copy", "move", "create", "delete", "record"] as const),
-  ),
-  at: fc.nat({ max: 7 }),
-  to: fc.nat({ max: 7 }),
-  choice: fc.nat({ max: 2 ** 16 }),
-  pages: fc.constantFrom(0, 1, 1, 1, 2, 100),
-  max: fc.oneof(fc.integer({ min: 1, max: 3 }), fc.integer({ min: 1, max: 50 })),
-  shrinks: fc.constantFrom(false, false, false, false, true),
-});
 
 type Things = Map<string, string>;
 
@@ -162,10 +60,18 @@ const fresh: Record<string, (state: MailState) => Things> = {
     ),
 };
 
+/** Kept for as long as a state is, as an account keeps them. */
+const known = new WeakMap<MailState, Lists>();
+function listsOf(state: MailState): Lists {
+  const lists = known.get(state) ?? new Lists(state);
+  known.set(state, lists);
+  return lists;
+}
+
 const feeds: Record<string, (state: MailState, since: Point, max: number) => Changes | undefined> = {
   emails: emailChanges,
-  threads: threadChanges,
-  mailboxes: mailboxListChanges,
+  threads: (state, ...rest) => threadChanges(listsOf(state), ...rest),
+  mailboxes: (state, ...rest) => mailboxListChanges(listsOf(state), ...rest),
   records: (state, since, max) => recordChanges(state, "identity", since, max),
 };
 
@@ -279,9 +185,9 @@ test("a mailbox that was told on one page and goes before the next is told as go
   const world = new World();
   const start = { modSeq: world.state.modSeq };
   for (const path of ["M1", "M2", "M3"]) world.apply({ kind: "create", path, seconds: 1 });
-  const first = mailboxListChanges(world.state, start, 1)!;
+  const first = mailboxListChanges(listsOf(world.state), start, 1)!;
   const [told] = first.created;
   world.apply({ kind: "delete", mailbox: told as MailboxId });
-  const rest = mailboxListChanges(world.state, first.next)!;
+  const rest = mailboxListChanges(listsOf(world.state), first.next)!;
   expect([rest.created.length, rest.updated, rest.destroyed]).toEqual([2, [], [told]]);
 });

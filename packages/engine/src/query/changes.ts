@@ -2,6 +2,7 @@ import { hexText } from "../bay/entry.ts";
 import { changedRows } from "../mail/state/feed.ts";
 import { isMail, type Mailbox } from "../mail/state/mailbox.ts";
 import type { MailState } from "../mail/state/state.ts";
+import type { Lists } from "./lists.ts";
 
 /**
  * What changed in an account since a point that a follower knows (RFC 8620 §5.2), for emails, threads, mailboxes and records.
@@ -27,6 +28,11 @@ export interface Changes {
   readonly hasMore: boolean;
 }
 
+export interface MailboxListChanges extends Changes {
+  /** Whether of what was updated nothing changed but counts. */
+  readonly countsOnly: boolean;
+}
+
 /** Emails by their ids in hex; undefined if the point lies too far back, and the follower begins anew. */
 export function emailChanges(
   state: MailState,
@@ -44,44 +50,45 @@ export function emailChanges(
 }
 
 /** Threads by their ids in hex: those of which emails came, went or came back. Keywords don't change a thread. */
-export function threadChanges(
-  state: MailState,
-  since: Point,
-  max: number = Number.POSITIVE_INFINITY,
-): Changes | undefined {
+export function threadChanges(lists: Lists, since: Point, max: number = Number.POSITIVE_INFINITY): Changes | undefined {
+  const { state } = lists;
   if (isTooOld(state, since)) return undefined;
   if (since.modSeq >= state.changed.thread && !since.within) return page([], since, state.changed.thread, max);
-  const { made, returned } = state.emails.columns;
-  const touched = new Map<string, number>();
+  const { made } = state.emails.columns;
+  const touched = new Map<number, number>();
+  lists.update();
   for (const [email, modSeq] of changedEmails(state, since)) {
-    const isThere = state.isShown(email);
-    if (isThere ? made.get(email) <= baseOf(since) && returned.get(email) === 0 : made.get(email) === 0) continue;
-    const thread = hexText(state.threadOf(email));
+    if (state.isShown(email) ? isKnown(state, email, since) : made.get(email) === 0) continue;
+    const thread = lists.threadNumber(email);
     touched.set(thread, Math.max(touched.get(thread) ?? 0, modSeq));
   }
-  const shown = new Set<string>();
-  const known = new Set<string>();
-  const before = new Set<string>();
-  for (const [email, thread] of emailsOf(state, new Set(touched.keys()))) {
-    if (made.get(email) > 0 && made.get(email) <= since.modSeq) before.add(thread);
-    if (!state.isShown(email)) continue;
-    shown.add(thread);
-    if (made.get(email) <= baseOf(since) && returned.get(email) === 0) known.add(thread);
-  }
-  const kindOf = (thread: string): Kind => {
-    if (!shown.has(thread)) return before.has(thread) ? "destroyed" : undefined;
-    return known.has(thread) ? "updated" : "created";
+  const kindOf = (thread: number): Kind => {
+    let [isShown, wasThere] = [false, false];
+    for (const email of lists.threadEmails.of(thread)) {
+      if (made.get(email) > 0 && made.get(email) <= since.modSeq) wasThere = true;
+      if (!state.isShown(email)) continue;
+      if (isKnown(state, email, since)) return "updated";
+      isShown = true;
+    }
+    if (isShown) return "created";
+    return wasThere ? "destroyed" : undefined;
   };
-  const items = [...touched].map(([id, modSeq]) => ({ modSeq, id, kind: kindOf(id) }));
+  // A thread's number is that of its first email.
+  const items = [...touched].map(([thread, modSeq]) => ({
+    modSeq,
+    id: hexText(state.threadOf(thread)),
+    kind: kindOf(thread),
+  }));
   return page(items, since, state.changed.thread, max);
 }
 
 /** Mailboxes by their ids, and whether of those that were updated the counts alone changed: RFC 8621 §2.2. */
 export function mailboxListChanges(
-  state: MailState,
+  lists: Lists,
   since: Point,
   max: number = Number.POSITIVE_INFINITY,
-): (Changes & { readonly countsOnly: boolean }) | undefined {
+): MailboxListChanges | undefined {
+  const { state } = lists;
   if (isTooOld(state, since)) return undefined;
   const from = startOf(since);
   const { mailbox: ordinals, modSeq: stamps, email: emailOf } = state.memberships.columns;
@@ -91,19 +98,17 @@ export function mailboxListChanges(
   };
   for (const mailbox of state.mailboxes)
     if (isMail(mailbox) && mailbox.propsModSeq > from) note(mailbox, mailbox.propsModSeq);
-  const threads = new Map<string, number>();
+  const threads = new Map<number, number>();
+  lists.update();
   for (const row of changedRows(state, from)) {
     note(state.mailboxes[ordinals.get(row)]!, stamps.get(row));
-    const thread = hexText(state.threadOf(emailOf.get(row)));
+    const thread = lists.threadNumber(emailOf.get(row));
     threads.set(thread, Math.max(threads.get(thread) ?? 0, stamps.get(row)));
   }
   // Threads count as unread by what any of their emails is, wherever it lies.
-  const emails = new Map([...emailsOf(state, new Set(threads.keys()))].map(([email, id]) => [email, threads.get(id)!]));
-  if (emails.size > 0)
-    for (let row = 0; row < state.memberships.rows; row++) {
-      const modSeq = emails.get(emailOf.get(row));
-      if (modSeq !== undefined && state.isLive(row)) note(state.mailboxOf(row), modSeq);
-    }
+  for (const [thread, modSeq] of threads)
+    for (const email of lists.threadEmails.of(thread))
+      for (const row of lists.memberships(email)) note(state.mailboxOf(row), modSeq);
   const kindOf = ({ gone, made }: Mailbox): Kind => {
     if (gone) return made <= since.modSeq ? "destroyed" : undefined;
     return made > baseOf(since) ? "created" : "updated";
@@ -157,12 +162,19 @@ function startOf({ modSeq, within }: Point): number {
   return within ? modSeq - 1 : modSeq;
 }
 
-function isTooOld({ floor }: MailState, { modSeq, within }: Point): boolean {
+/** Whether what changed since can be told no more. */
+export function isTooOld({ floor }: MailState, { modSeq, within }: Point): boolean {
   return within ? modSeq <= floor && floor > 0 : modSeq < floor;
 }
 
+/** Whether an email that is shown was surely shown to a follower, and not hidden since. */
+export function isKnown(state: MailState, email: number, since: Point): boolean {
+  const { made, returned } = state.emails.columns;
+  return made.get(email) <= baseOf(since) && returned.get(email) === 0;
+}
+
 /** Emails of which a membership was stamped, each with the highest stamp. */
-function changedEmails(state: MailState, since: Point): Map<number, number> {
+export function changedEmails(state: MailState, since: Point): Map<number, number> {
   const { email, modSeq } = state.memberships.columns;
   const changed = new Map<number, number>();
   for (const row of changedRows(state, startOf(since))) {
@@ -173,23 +185,9 @@ function changedEmails(state: MailState, since: Point): Map<number, number> {
 }
 
 function emailChange(state: MailState, email: number, since: Point): Kind {
-  const { made, returned } = state.emails.columns;
-  const madeAt = made.get(email);
-  if (state.isShown(email)) return madeAt > baseOf(since) || returned.get(email) === 1 ? "created" : "updated";
+  if (state.isShown(email)) return isKnown(state, email, since) ? "updated" : "created";
+  const madeAt = state.emails.columns.made.get(email);
   return madeAt > 0 && madeAt <= since.modSeq ? "destroyed" : undefined;
-}
-
-/** All emails of these threads, each with its thread. */
-function* emailsOf(state: MailState, threads: ReadonlySet<string>): Generator<readonly [number, string]> {
-  if (threads.size === 0) return;
-  const { threadHigh } = state.emails.columns;
-  // Most emails are of none: told by half of the id, without a text for each.
-  const halves = new Set([...threads].map((id) => Number.parseInt(id.slice(0, 8), 16)));
-  for (let email = 0; email < state.emails.rows; email++) {
-    if (!halves.has(threadHigh.get(email))) continue;
-    const id = hexText(state.threadOf(email));
-    if (threads.has(id)) yield [email, id];
-  }
 }
 
 /** The first `max` of the items that are to be told, in order. `end`: where one stands who was told all. */

@@ -43,6 +43,11 @@ export class Lists {
     return this.#emails < emails.rows || this.#rows < memberships.rows;
   }
 
+  /** Looks at all that is new: for who holds lists that were up to date a moment ago. */
+  update(): void {
+    while (this.step());
+  }
+
   #addEmails(last: number): void {
     const added: number[] = [];
     for (; this.#emails < last; this.#emails++) {

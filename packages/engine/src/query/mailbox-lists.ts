@@ -38,7 +38,7 @@ export class MailboxLists {
   #modSeq: number;
 
   constructor(of: Lists) {
-    while (of.step());
+    of.update();
     this.of = of;
     this.#state = of.state;
     this.#known = new Uint8Array(of.state.memberships.rows).fill(DEAD);
@@ -82,7 +82,7 @@ export class MailboxLists {
   /** Moves to the present of the same state, with the lists that these are made of. */
   sync(): void {
     const state = this.#state;
-    while (this.of.step());
+    this.of.update();
     if (trashOf(state) !== this.#counts.trash) this.#countAnew();
     if (this.#modSeq === state.modSeq) return;
     const known = new Uint8Array(state.memberships.rows);

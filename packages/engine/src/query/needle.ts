@@ -6,9 +6,24 @@ const PLATFORM_CHARS_MAX = 250;
 
 const NOT_ASCII = /[^\x00-\x7f]/;
 
+/** So many marks in a row are put in order together, as Unicode Annex 15 §13 advises: to order many takes steps by their
+ * square, and a stranger's text may have a million on one letter. Those behind \p{M} come to marks by their compatibility
+ * forms. */
+const MARKS = /[\p{M}\u0e33\u0eb3\uff9e\uff9f]{30}/gu;
+
 /** Case and compatibility forms don't count, nor do accents' ways of being written: i;unicode-casemap in spirit. */
 export function fold(text: string): string {
-  return NOT_ASCII.test(text) ? text.normalize("NFKC").toLowerCase() : text.toLowerCase();
+  return NOT_ASCII.test(text) ? compose(text).toLowerCase() : text.toLowerCase();
+}
+
+function compose(text: string): string {
+  let composed = "";
+  let from = 0;
+  for (const { 0: marks, index } of text.matchAll(MARKS)) {
+    composed += text.slice(from, index + marks.length).normalize("NFKC");
+    from = index + marks.length;
+  }
+  return composed + text.slice(from).normalize("NFKC");
 }
 
 /** The same of a header's text: what a line was folded with is a space. */
@@ -26,19 +41,25 @@ export class Needle {
     this.text = text;
   }
 
-  /** In steps that are in proportion to `text`, whatever the two look like. */
+  /** Whether it is in `text`. */
   isIn(text: string): boolean {
+    return this.indexIn(text) >= 0;
+  }
+
+  /** Where it begins in `text` first, from `from` on; -1 if nowhere. In steps that are in proportion to `text`, whatever
+   * the two look like. */
+  indexIn(text: string, from = 0): number {
     const { length } = this.text;
-    if (length <= PLATFORM_CHARS_MAX) return text.includes(this.text);
+    if (length <= PLATFORM_CHARS_MAX) return text.indexOf(this.text, from);
     this.#borders ??= bordersOf(this.text);
     let matched = 0;
-    for (let at = 0; at < text.length; at++) {
+    for (let at = from; at < text.length; at++) {
       const char = text.charCodeAt(at);
       while (matched > 0 && this.text.charCodeAt(matched) !== char) matched = this.#borders[matched - 1]!;
       if (this.text.charCodeAt(matched) === char) matched++;
-      if (matched === length) return true;
+      if (matched === length) return at - length + 1;
     }
-    return false;
+    return -1;
   }
 }
 

@@ -1,13 +1,14 @@
 import { EngineError } from "../errors.ts";
 import type { Message } from "../mail/mailbox-view.ts";
 import type { MailboxId } from "../mail/ops/names.ts";
+import type { Point } from "./changes.ts";
 import type { Condition } from "./condition.ts";
 import type { CurrentLists } from "./current-lists.ts";
-import type { EmailOrder } from "./email-order.ts";
+import { EmailResult, firstOfThreads, ListedEmails } from "./email-result.ts";
 import { emailScope } from "./email-scope.ts";
 import { type Searched, type SearchTools, search } from "./filter.ts";
+import type { HeaderTools } from "./kept-headers.ts";
 import type { Lists } from "./lists.ts";
-import type { EmailCounts } from "./mailbox-lists.ts";
 import { type SortKey, sortPlaces } from "./sort.ts";
 
 /** What is asked of an account's emails: RFC 8620 §5.5, RFC 8621 §4.4. */
@@ -36,26 +37,45 @@ export interface EmailPage {
   readonly position: number;
   /** Emails in the whole result. */
   readonly total: number;
+  /** Since when changes of the result are to be asked for: `query/live.ts`. */
+  readonly at: Point;
 }
+
+export type QueryTools = Omit<SearchTools, "scope"> & HeaderTools;
 
 /** One page of the emails that fulfil a condition, each once, however many memberships hold it. What is hidden by \Deleted
  * in all mailboxes is not among them. Errors: `not-found` for an anchor that is not in the result; `unavailable`, `corrupt`,
  * `invalid`. */
-export async function queryEmails(
-  query: EmailQuery,
+export async function queryEmails(query: EmailQuery, current: CurrentLists, tools: QueryTools): Promise<EmailPage> {
+  const { result, at } = await findEmails(query, current, tools);
+  return pageOf(result, query.page, at);
+}
+
+/** All of a query's result, whatever page it asks for, and since when changes of it are to be looked for. */
+export async function findEmails(
+  query: Omit<EmailQuery, "page">,
   current: CurrentLists,
-  tools: Omit<SearchTools, "scope">,
-): Promise<EmailPage> {
+  tools: QueryTools,
+): Promise<{ readonly result: EmailResult; readonly at: Point }> {
   const { mailbox, rest } = splitMailbox(query.condition);
+  const { collapseThreads = false } = query;
   const mailboxes = await current.mailboxes(tools.pace, tools.signal);
   const lists = mailboxes.of;
-  const ordinal = mailbox === undefined ? -1 : lists.state.mailboxes.findIndex(({ id }) => id === mailbox);
-  if (mailbox !== undefined && ordinal < 0) return pageOf(new Result([], lists, query), lists, query);
+  const { state } = lists;
+  // What is changed while the query runs may be in its result or not: it is told as changed since then.
+  const at = { modSeq: state.changed.email };
+  const ordinal = mailbox === undefined ? -1 : state.mailboxes.findIndex(({ id }) => id === mailbox);
+  if (mailbox !== undefined && ordinal < 0)
+    return { result: new EmailResult(new ListedEmails([]), lists, undefined), at };
   const order = ordinal < 0 ? undefined : mailboxes.orderOf(ordinal);
-  if (order && rest.kind === "all" && isNewestFirst(query))
-    return pageOf(new KeptResult(order, mailboxes.countsOf(ordinal), lists, query), lists, query);
-  const all = order?.newestFirst() ?? lists.newestFirst().filter((email) => lists.state.isShown(email));
-  const list = new EmailList(lists, all);
+  if (order && rest.kind === "all" && isNewestFirst(query)) {
+    const threads = collapseThreads ? mailboxes.countsOf(ordinal).totalThreads : undefined;
+    return { result: new EmailResult(order, lists, threads), at };
+  }
+  const list = new EmailList(
+    lists,
+    order?.newestFirst() ?? lists.newestFirst().filter((email) => state.isShown(email)),
+  );
   const scope = emailScope(lists);
   let places = Uint32Array.from(await search(list, rest, { ...tools, scope }));
   if (!isNewestFirst(query)) {
@@ -63,12 +83,16 @@ export async function queryEmails(
     places = Uint32Array.from(await sortPlaces(list, places, query.sort ?? [], { ...tools, scope }, byId));
   }
   // Some may have gone meanwhile.
-  const emails = Array.from(places, (place) => list.emailAt(place)).filter((email) => lists.state.isShown(email));
-  return pageOf(new Result(emails, lists, query), lists, query);
+  const emails = Array.from(places, (place) => list.emailAt(place)).filter((email) => state.isShown(email));
+  const found = collapseThreads ? [...firstOfThreads(new ListedEmails(emails), lists)] : emails;
+  return { result: new EmailResult(new ListedEmails(found), lists, undefined), at };
 }
 
 /** A condition that names a mailbox, as that and what else it asks. */
-function splitMailbox(condition: Condition): { readonly mailbox: MailboxId | undefined; readonly rest: Condition } {
+export function splitMailbox(condition: Condition): {
+  readonly mailbox: MailboxId | undefined;
+  readonly rest: Condition;
+} {
   if (condition.kind === "mailbox") return { mailbox: condition.mailbox, rest: { kind: "all" } };
   if (condition.kind !== "and") return { mailbox: undefined, rest: condition };
   const named = condition.of.find((one) => one.kind === "mailbox");
@@ -110,95 +134,16 @@ class EmailList implements Searched {
   }
 }
 
-/** What was found, in order: as much of it as is asked for. */
-interface Found {
-  readonly total: number;
-  /** Emails from `start` up to, not including, `end`, or as many as there are. */
-  slice(start: number, end: number): readonly number[];
-  /** -1 if the email is not there. */
-  indexOf(email: number): number;
-}
-
-class Result implements Found {
-  readonly #emails: readonly number[];
-
-  constructor(emails: readonly number[], lists: Lists, { collapseThreads = false }: EmailQuery) {
-    this.#emails = collapseThreads ? [...firstOfThreads(emails, lists)] : emails;
-  }
-
-  get total(): number {
-    return this.#emails.length;
-  }
-
-  slice(start: number, end: number): readonly number[] {
-    return this.#emails.slice(start, end);
-  }
-
-  indexOf(email: number): number {
-    return this.#emails.indexOf(email);
-  }
-}
-
-/** A whole mailbox, newest first: of threads no more is walked over than is asked for. */
-class KeptResult implements Found {
-  readonly total: number;
-  readonly #order: EmailOrder;
-  readonly #lists: Lists;
-  readonly #isCollapsed: boolean;
-
-  constructor(order: EmailOrder, counts: EmailCounts, lists: Lists, { collapseThreads = false }: EmailQuery) {
-    this.#order = order;
-    this.#lists = lists;
-    this.#isCollapsed = collapseThreads;
-    this.total = collapseThreads ? counts.totalThreads : counts.totalEmails;
-  }
-
-  slice(start: number, end: number): readonly number[] {
-    const emails: number[] = [];
-    if (this.#isCollapsed) {
-      let place = 0;
-      for (const email of firstOfThreads(walk(this.#order), this.#lists)) {
-        if (place >= end) break;
-        if (place++ >= start) emails.push(email);
-      }
-    } else for (let place = start; place < Math.min(end, this.total); place++) emails.push(this.#order.at(place));
-    return emails;
-  }
-
-  indexOf(email: number): number {
-    if (!this.#isCollapsed) return this.#order.placeOf(email);
-    let place = 0;
-    for (const one of firstOfThreads(walk(this.#order), this.#lists)) {
-      if (one === email) return place;
-      place++;
-    }
-    return -1;
-  }
-}
-
-function* walk(order: EmailOrder): Generator<number> {
-  for (let place = 0; place < order.length; place++) yield order.at(place);
-}
-
-/** The first of each thread. Linear, however large a thread is. */
-function* firstOfThreads(emails: Iterable<number>, lists: Lists): Generator<number> {
-  const seen = new Uint8Array(lists.state.emails.rows);
-  for (const email of emails) {
-    const thread = lists.threadNumber(email);
-    if (seen[thread] === 0) yield email;
-    seen[thread] = 1;
-  }
-}
-
-function pageOf(found: Found, { state }: Lists, { page = {} }: EmailQuery): EmailPage {
+function pageOf(result: EmailResult, page: Page = {}, at: Point): EmailPage {
+  const { state } = result.lists;
   const { id } = state.emails.columns;
-  const { total } = found;
+  const { total } = result;
   const position = beginOf(page, total, (anchor) => {
     const email = state.findEmail(anchor);
-    return email === undefined ? -1 : found.indexOf(email);
+    return email === undefined ? -1 : result.placeOf(email);
   });
   const end = page.limit === undefined ? total : position + page.limit;
-  return { ids: found.slice(position, end).map((email) => id.getId(email).slice()), position, total };
+  return { ids: result.slice(position, end).map((email) => id.getId(email).slice()), position, total, at };
 }
 
 /** RFC 8620 §5.5: where the page begins. */

@@ -9,6 +9,7 @@ import { bytes, clock, makeAccount, open } from "../testing/account-kit.ts";
 import type { Condition } from "./condition.ts";
 import { CurrentLists } from "./current-lists.ts";
 import { search } from "./filter.ts";
+import { KeptHeaders } from "./kept-headers.ts";
 import { type EmailQuery, queryEmails } from "./query-emails.ts";
 import { Scans } from "./scans.ts";
 import type { SortKey } from "./sort.ts";
@@ -330,6 +331,8 @@ function inMailbox(mailbox: MailboxId, narrowed: Condition | undefined): Conditi
   return narrowed ? { kind: "and", of: [narrowed, named] } : named;
 }
 
+const never = (): Promise<void> => new Promise(() => undefined);
+
 test("queries are what a walk over plain objects finds, after whatever was done", async () => {
   const query = fc.record({
     wanted: emailCondition,
@@ -355,7 +358,8 @@ test("queries are what a walk over plain objects finds, after whatever was done"
       const { ring } = await makeAccount(place);
       const account = await open(place, ring());
       const lists = new CurrentLists(() => account.mail.state);
-      const tools = { contents: account.contents, scans: new Scans(), pace };
+      const kept = new KeptHeaders(() => account.mail.state, never, new Uint8Array(32));
+      const tools = { contents: account.contents, scans: new Scans(), pace, kept };
       await account.mail.ensure("Archive");
       const model: Model = new Map(PATHS.map((path) => [path, []]));
       const mails: Mail[] = [];
@@ -407,6 +411,7 @@ test("queries are what a walk over plain objects finds, after whatever was done"
             ids: result.slice(at, limit === undefined ? undefined : at + limit),
             position: at,
             total: result.length,
+            at: { modSeq: account.mail.state.changed.email },
           });
         }
         const isUnread = (seen: Seen): boolean => !keywordOf(seen, "\\Seen") && !keywordOf(seen, "\\Draft");

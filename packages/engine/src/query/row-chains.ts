@@ -28,7 +28,8 @@ export class RowChains {
   }
 }
 
-function withRoom(rows: Uint32Array, at: number): Uint32Array {
+/** The same numbers, with room for one at `at`. */
+export function withRoom(rows: Uint32Array, at: number): Uint32Array {
   if (at < rows.length) return rows;
   const more = new Uint32Array(Math.ceil((at + 1) * 1.1) + 64);
   more.set(rows);

@@ -1,11 +1,10 @@
 import { baseSubject, decodeWords, type HeaderBlock, parseAddresses } from "@restante/mime";
-import type { Contents } from "../mail/contents/contents.ts";
 import type { Message } from "../mail/mailbox-view.ts";
-import type { Searched } from "./filter.ts";
+import type { Condition } from "./condition.ts";
+import { type Searched, type SearchTools, search } from "./filter.ts";
+import { eachHeader, type HeaderTools, type SortedText } from "./kept-headers.ts";
 import { fold } from "./needle.ts";
-import type { Pace } from "./pace.ts";
-import type { Scans } from "./scans.ts";
-import type { Scope } from "./scope.ts";
+import { MEMBERSHIPS, type Scope } from "./scope.ts";
 import { sortInSteps } from "./sort-in-steps.ts";
 
 /**
@@ -22,30 +21,28 @@ export interface SortKey {
 
 /** `from`, `to`, `cc`: the local part of the first address, as RFC 5256 §3 has it. `from-name` and `to-name`: its name, or else
  * the address: RFC 5957 §3, RFC 8621 §4.4.2. `subject`: the base subject, RFC 5256 §2.1. */
-export type SortProperty =
-  | "received"
-  | "sent"
-  | "saved"
-  | "size"
-  | "subject"
-  | "from"
-  | "to"
-  | "cc"
-  | "from-name"
-  | "to-name";
+export type SortProperty = "received" | "sent" | "saved" | "size" | SortedText;
 
-export interface SortTools {
-  readonly contents: Pick<Contents, "readHeaders">;
-  readonly scans: Scans;
-  readonly pace: Pace;
-  readonly signal?: AbortSignal | undefined;
+export interface SortTools extends HeaderTools {
   readonly scope: Scope;
 }
 
-/** Octets of a text that it is sorted by; what is equal so far is equal. */
-const TEXT_KEY_CHARS_MAX = 40;
-/** Messages whose headers are read in one go. */
-const CHUNK_MESSAGES = 256;
+/** Characters of a text that it is sorted by; what is equal so far is equal. */
+const TEXT_KEY_CHARS_MAX = 64;
+/** Emails whose headers are read again in one go. */
+const CHUNK_EMAILS = 256;
+
+/** The places in the list of what fulfils the condition, sorted by the keys; where those are equal in the order of the list:
+ * RFC 5256 §3. Rejects with the signal's reason when it is aborted. Errors: `unavailable`, `corrupt`, `invalid`. */
+export async function sortFound(
+  list: Searched,
+  condition: Condition,
+  keys: readonly SortKey[],
+  tools: SearchTools & HeaderTools,
+): Promise<Uint32Array> {
+  const found = Uint32Array.from(await search(list, condition, tools));
+  return sortPlaces(list, found, keys, { scope: MEMBERSHIPS, ...tools });
+}
 
 /** The places, sorted by the keys, and by `tie` where those are equal. Rejects with the signal's reason when it is aborted. Errors: `unavailable`, `corrupt`. */
 export async function sortPlaces(
@@ -60,14 +57,10 @@ export async function sortPlaces(
   const compares: ((a: number, b: number) => number)[] = [];
   for (const { by, descending = false } of keys) {
     const sign = descending ? -1 : 1;
-    if (typeof by === "string" && by in TEXTS) {
-      const values = await textsOf(messages, TEXTS[by as keyof typeof TEXTS], tools);
-      compares.push((a, b) => sign * (values[a]! < values[b]! ? -1 : values[a]! > values[b]! ? 1 : 0));
-    } else {
-      const value = numberOf(by, tools.scope);
-      const values = Float64Array.from(messages, value);
-      compares.push((a, b) => sign * (values[a]! - values[b]!));
-    }
+    const values = isText(by)
+      ? await textRanks(messages, by, tools)
+      : Float64Array.from(messages, numberOf(by, tools.scope));
+    compares.push((a, b) => sign * (values[a]! - values[b]!));
     if (tools.pace.isOver()) await tools.pace.take();
   }
   const indexes = Uint32Array.from(places.keys());
@@ -98,13 +91,13 @@ function numberOf(by: SortKey["by"], scope: Scope): (message: Message) => number
   }
 }
 
-const TEXTS = {
-  subject: (header: HeaderBlock) => baseSubject(header.values("subject")[0] ?? "").base,
-  from: (header: HeaderBlock) => firstAddress(header, "from", false),
-  to: (header: HeaderBlock) => firstAddress(header, "to", false),
-  cc: (header: HeaderBlock) => firstAddress(header, "cc", false),
-  "from-name": (header: HeaderBlock) => firstAddress(header, "from", true),
-  "to-name": (header: HeaderBlock) => firstAddress(header, "to", true),
+const TEXTS: Readonly<Record<SortedText, (header: HeaderBlock) => string>> = {
+  subject: (header) => baseSubject(header.values("subject")[0] ?? "").base,
+  from: (header) => firstAddress(header, "from", false),
+  to: (header) => firstAddress(header, "to", false),
+  cc: (header) => firstAddress(header, "cc", false),
+  "from-name": (header) => firstAddress(header, "from", true),
+  "to-name": (header) => firstAddress(header, "to", true),
 };
 
 function firstAddress(header: HeaderBlock, field: string, byName: boolean): string {
@@ -116,21 +109,41 @@ function firstAddress(header: HeaderBlock, field: string, byName: boolean): stri
   return first.name === undefined ? `${first.local}@${first.domain}` : decodeWords(first.name);
 }
 
-async function textsOf(
-  messages: readonly Message[],
-  text: (header: HeaderBlock) => string,
-  { contents, scans, pace, signal }: SortTools,
-): Promise<string[]> {
+function isText(by: SortKey["by"]): by is SortedText {
+  return typeof by === "string" && by in TEXTS;
+}
+
+/** Numbers in the order of a text of these messages, equal for equal texts. Headers are read of those alone that are not known
+ * from before. */
+async function textRanks(messages: readonly Message[], by: SortedText, tools: SortTools): Promise<Uint32Array> {
+  const { contents, kept, pace, scans, signal } = tools;
+  const { order, keys } = kept.textOrder(messages, by);
+  if (order.missing(keys).length === 0) return order.ranksOf(keys);
+  const textOf = (header: HeaderBlock): string => own(fold(TEXTS[by](header)).slice(0, TEXT_KEY_CHARS_MAX));
   const end = await scans.begin(signal);
   try {
+    // Another scan may have read them meanwhile.
+    const missing = order.missing(keys);
+    const places = new Map(Array.from(keys, (key, at) => [key, at]));
     const texts: string[] = [];
-    for (let from = 0; from < messages.length; from += CHUNK_MESSAGES) {
-      signal?.throwIfAborted();
-      if (pace.isOver()) await pace.take();
-      const headers = await contents.readHeaders(messages.slice(from, from + CHUNK_MESSAGES));
-      for (const header of headers) texts.push(own(fold(text(header)).slice(0, TEXT_KEY_CHARS_MAX)));
-    }
-    return texts;
+    const read = missing.map((key) => messages[places.get(key)!]!);
+    await eachHeader(read, tools, (header) => texts.push(textOf(header)));
+    const { state } = messages[0]!;
+    const source = {
+      isHeld: (email: number) => state.isHeld(email),
+      async readTexts(emails: readonly number[]) {
+        const found: string[] = [];
+        for (let from = 0; from < emails.length; from += CHUNK_EMAILS) {
+          signal?.throwIfAborted();
+          if (pace.isOver()) await pace.take();
+          const headers = await contents.readHeadersOf(state, emails.slice(from, from + CHUNK_EMAILS));
+          found.push(...headers.map(textOf));
+        }
+        return found;
+      },
+    };
+    await order.add(missing, texts, source, pace);
+    return order.ranksOf(keys);
   } finally {
     end();
   }

@@ -172,6 +172,15 @@ export class Contents {
     );
   }
 
+  /** The same of emails of one state. */
+  readHeadersOf(state: MailState, emails: readonly number[]): Promise<HeaderBlock[]> {
+    return readAll(
+      emails,
+      (email) => this.#findKeptHeader(state, email)?.block,
+      async (email) => (await this.#openHeader(state, email)).block,
+    );
+  }
+
   openBody({ state, row }: Message): Promise<Body> {
     return this.#openEmail(state, state.emailOf(row));
   }
@@ -423,15 +432,15 @@ async function* once(make: () => Uint8Array): AsyncGenerator<Uint8Array> {
   if (bytes.length > 0) yield bytes;
 }
 
-/** The values of `messages` in order: at once where they are kept, else read, side by side. */
-async function readAll<T>(
-  messages: readonly Message[],
-  find: (message: Message) => T | undefined,
-  read: (message: Message) => Promise<T>,
+/** The values of items in order: at once where they are kept, else read, side by side. */
+async function readAll<I, T>(
+  items: readonly I[],
+  find: (item: I) => T | undefined,
+  read: (item: I) => Promise<T>,
 ): Promise<T[]> {
-  const found = messages.map(find);
+  const found = items.map(find);
   if (!found.includes(undefined)) return found as T[];
-  return Promise.all(messages.map((message, at) => found[at] ?? read(message)));
+  return Promise.all(items.map((item, at) => found[at] ?? read(item)));
 }
 
 function assertHash(bytes: Uint8Array | undefined, wanted: Uint8Array): Uint8Array {

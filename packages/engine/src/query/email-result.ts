@@ -1,0 +1,104 @@
+import type { Lists } from "./lists.ts";
+
+/** Emails in an order: a kept one, or what a query made. */
+export interface Ordered {
+  readonly length: number;
+  at(place: number): number;
+  /** -1 if the email is not there. */
+  placeOf(email: number): number;
+}
+
+/** Emails in the order in which a query put them. */
+export class ListedEmails implements Ordered {
+  readonly #emails: readonly number[];
+  #places: Map<number, number> | undefined;
+
+  constructor(emails: readonly number[]) {
+    this.#emails = emails;
+  }
+
+  get length(): number {
+    return this.#emails.length;
+  }
+
+  at(place: number): number {
+    return this.#emails[place]!;
+  }
+
+  placeOf(email: number): number {
+    this.#places ??= new Map(this.#emails.map((one, place) => [one, place]));
+    return this.#places.get(email) ?? -1;
+  }
+}
+
+/** What a query found: emails, or of each thread its first. Of threads no more is walked over than is asked for. To be used
+ * before the next await. */
+export class EmailResult {
+  readonly lists: Lists;
+  readonly #order: Ordered;
+  /** How many threads there are, where each counts once. */
+  readonly #threads: number | undefined;
+
+  constructor(order: Ordered, lists: Lists, threads: number | undefined) {
+    this.#order = order;
+    this.lists = lists;
+    this.#threads = threads;
+  }
+
+  get total(): number {
+    return this.#threads ?? this.#order.length;
+  }
+
+  /** What stands from `start` up to, not including, `end`, or as much as there is. */
+  slice(start: number, end: number): number[] {
+    const emails: number[] = [];
+    if (this.#threads === undefined)
+      for (let place = start; place < Math.min(end, this.total); place++) emails.push(this.#order.at(place));
+    else
+      for (const [place, email] of this.#firstOfThreads()) {
+        if (place >= end) break;
+        if (place >= start) emails.push(email);
+      }
+    return emails;
+  }
+
+  /** -1 if the email is not there. */
+  placeOf(email: number): number {
+    return this.placesOf(new Set([email]))[0]?.place ?? -1;
+  }
+
+  /** Those of the emails that are there, by their places, ascending. */
+  placesOf(emails: ReadonlySet<number>): { readonly email: number; readonly place: number }[] {
+    const places: { readonly email: number; readonly place: number }[] = [];
+    if (this.#threads === undefined) {
+      for (const email of emails) {
+        const place = this.#order.placeOf(email);
+        if (place >= 0) places.push({ email, place });
+      }
+      return places.sort((a, b) => a.place - b.place);
+    }
+    if (emails.size === 0) return places;
+    for (const [place, email] of this.#firstOfThreads()) {
+      if (!emails.has(email)) continue;
+      places.push({ email, place });
+      if (places.length === emails.size) break;
+    }
+    return places;
+  }
+
+  *#firstOfThreads(): Generator<readonly [place: number, email: number]> {
+    let place = 0;
+    for (const email of firstOfThreads(this.#order, this.lists)) yield [place++, email];
+  }
+}
+
+/** The first of each thread. Linear, however large a thread is. */
+export function* firstOfThreads(order: Pick<Ordered, "length" | "at">, lists: Lists): Generator<number> {
+  const seen = new Uint8Array(lists.state.emails.rows);
+  for (let place = 0; place < order.length; place++) {
+    const email = order.at(place);
+    const thread = lists.threadNumber(email);
+    if (seen[thread] === 0) yield email;
+    seen[thread] = 1;
+  }
+}

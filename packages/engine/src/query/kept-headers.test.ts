@@ -1,0 +1,199 @@
+import { HeaderBlock } from "@restante/mime";
+import { expect, test } from "vitest";
+import { ready } from "../crypto/index.ts";
+import type { Message } from "../mail/mailbox-view.ts";
+import { openView } from "../mail/mailbox-view.ts";
+import { MailState } from "../mail/state/state.ts";
+import { MemoryPlace } from "../storage/memory.ts";
+import { clock, makeAccount, open, stream } from "../testing/account-kit.ts";
+import type { Condition } from "./condition.ts";
+import { CurrentLists } from "./current-lists.ts";
+import { eachHeader, KeptHeaders } from "./kept-headers.ts";
+import { queryEmails } from "./query-emails.ts";
+import { Scans } from "./scans.ts";
+import { type SortKey, sortFound } from "./sort.ts";
+import { threadFound } from "./threading/thread.ts";
+import { ThreadIds } from "./threading/thread-ids.ts";
+
+await ready;
+const pace = { isOver: () => true, take: async () => undefined };
+const all: Condition = { kind: "all" };
+const never = (): Promise<void> => new Promise(() => undefined);
+
+/** An account with some mails, which counts how many headers are read. */
+async function scene(delay: () => Promise<void> = never) {
+  clock.now = 1_800_000_000_000;
+  const place = new MemoryPlace();
+  const { ring } = await makeAccount(place);
+  const account = await open(place, ring());
+  const add = async (n: number): Promise<void> => {
+    const text = `Subject: Re: ${"abc"[n % 3]}${n}\r\nFrom: =?utf-8?q?N=C3=A4me?= ${n % 5} <u${9 - (n % 10)}@x>\r\nMessage-ID: <${n}@x>\r\nReferences: <${n - 3}@x>\r\n\r\n`;
+    await account.append("INBOX", await account.prepare(stream(text), { mailbox: "INBOX", flags: [] }));
+  };
+  for (let n = 0; n < 40; n++) await add(n);
+  const counts = { headers: 0 };
+  const { contents } = account;
+  const kept = new KeptHeaders(() => account.mail.state, delay, new Uint8Array(32));
+  const tools = {
+    contents: {
+      readHeaders(messages: readonly Message[]) {
+        counts.headers += messages.length;
+        return contents.readHeaders(messages);
+      },
+      readHeadersOf(state: MailState, emails: readonly number[]) {
+        counts.headers += emails.length;
+        return contents.readHeadersOf(state, emails);
+      },
+      readSummaries: contents.readSummaries.bind(contents),
+      readFullSummaries: contents.readFullSummaries.bind(contents),
+      openBody: contents.openBody.bind(contents),
+    },
+    scans: new Scans(),
+    pace,
+    kept,
+  };
+  const view = () => openView(account.mail, "INBOX", { readOnly: false });
+  const sort = async (...by: SortKey["by"][]) => [
+    ...(await sortFound(
+      view(),
+      all,
+      by.map((one) => ({ by: one })),
+      tools,
+    )),
+  ];
+  const thread = async () => [...(await threadFound(view(), "references", all, tools)).places];
+  return { account, add, counts, kept, tools, view, sort, thread };
+}
+
+test("a second SORT reads nothing, nor does one of emails; a mail that came is read, and some that it is compared with", async () => {
+  const { account, add, counts, sort, tools } = await scene();
+  const first = await sort("subject");
+  expect(counts.headers).toBe(40);
+  expect(await sort("subject")).toEqual(first);
+  const lists = new CurrentLists(() => account.mail.state);
+  await queryEmails({ condition: all, sort: [{ by: "subject" }] }, lists, tools);
+  expect(counts.headers).toBe(40);
+  // In the order of the base subject: a0 a12 … a9 b1 ….
+  const subject = (n: number): string => `${"abc"[n % 3]}${n}`;
+  expect(first).toEqual([...first].sort((a, b) => (subject(a) < subject(b) ? -1 : 1)));
+  await add(40);
+  const second = await sort("subject");
+  expect(counts.headers).toBeLessThanOrEqual(41 + 6);
+  expect(second.filter((at) => at !== 40)).toEqual(first);
+  expect(second).toEqual([...second].sort((a, b) => (subject(a) < subject(b) ? -1 : 1)));
+  // Another order is another text of each; where texts are equal the order of the list stays.
+  counts.headers = 0;
+  const byName = await sort("from-name", "size");
+  expect(counts.headers).toBe(41);
+  expect(await sort("from-name")).toEqual([...byName].sort((a, b) => (a % 5) - (b % 5) || a - b));
+  expect(counts.headers).toBe(41);
+  await account.dispose();
+});
+
+test("a second THREAD reads nothing, and a mail that came alone is read", async () => {
+  const { account, add, counts, thread } = await scene();
+  const first = await thread();
+  expect(first.slice(0, 14)).toEqual([0, 3, 6, 9, 12, 15, 18, 21, 24, 27, 30, 33, 36, 39]);
+  expect([counts.headers, await thread()]).toEqual([40, first]);
+  await add(40);
+  expect((await thread()).slice(14, 28)).toEqual([1, 4, 7, 10, 13, 16, 19, 22, 25, 28, 31, 34, 37, 40]);
+  expect(counts.headers).toBe(41);
+  await account.dispose();
+});
+
+test("of two at once the second reads nothing", async () => {
+  const { account, counts, sort, thread } = await scene();
+  const [one, other] = await Promise.all([sort("to"), sort("to"), thread(), thread()]);
+  expect(one).toEqual(other);
+  expect(counts.headers).toBe(80);
+  await account.dispose();
+});
+
+test("what was read is let go after a quiet minute, and not before", async () => {
+  const waits: { readonly ms: number; readonly end: () => void }[] = [];
+  const { account, counts, sort, kept } = await scene((ms = 0) => new Promise((end) => waits.push({ ms, end })));
+  await sort("subject");
+  expect(waits.map(({ ms }) => ms)).toEqual([60_000]);
+  await sort("subject");
+  const pass = async () => {
+    waits.shift()!.end();
+    for (let turn = 0; turn < 5; turn++) await Promise.resolve();
+  };
+  // It was used within the minute.
+  await pass();
+  await sort("subject");
+  expect([counts.headers, waits.length]).toEqual([40, 1]);
+  await pass();
+  await pass();
+  expect(waits).toEqual([]);
+  await sort("subject");
+  expect([counts.headers, waits.length]).toEqual([80, 1]);
+  kept.dispose();
+  await pass();
+  expect(waits).toEqual([]);
+  await account.dispose();
+});
+
+test("of messages that are not of the present state nothing is kept", () => {
+  let present = new MailState();
+  const kept = new KeptHeaders(() => present, never, new Uint8Array(32));
+  const of = (state: MailState): Message => ({ position: 0, row: 0, state });
+  const state = Object.assign(present, { emailOf: (row: number) => row + 10 });
+  const order = kept.textOrder([of(state)], "subject");
+  expect([...order.keys]).toEqual([10]);
+  expect(kept.textOrder([of(state)], "subject").order).toBe(order.order);
+  expect(kept.textOrder([of(state)], "from").order).not.toBe(order.order);
+  const ids = kept.threadIds([of(state)]);
+  expect(kept.threadIds([of(state)]).ids).toBe(ids.ids);
+  const older = kept.textOrder([of(state), of(new MailState())], "subject");
+  expect([...older.keys]).toEqual([0, 1]);
+  expect(older.order).not.toBe(order.order);
+  expect([...kept.threadIds([of(new MailState())]).keys]).toEqual([0]);
+  expect(kept.textOrder([of(state)], "subject").order).toBe(order.order);
+  present = Object.assign(new MailState(), { emailOf: (row: number) => row });
+  expect(kept.textOrder([of(present)], "subject").order).not.toBe(order.order);
+});
+
+test("headers are read until that is ended", async () => {
+  const ended = new AbortController();
+  let read = 0;
+  const readHeaders = async (messages: readonly Message[]) => {
+    read += messages.length;
+    ended.abort(new Error("gone"));
+    return messages.map(() => new HeaderBlock(new Uint8Array(0)));
+  };
+  const { tools, account } = await scene();
+  const contents = { ...tools.contents, readHeaders };
+  const messages = Array.from({ length: 1000 }, () => ({}) as Message);
+  const reading = eachHeader(messages, { ...tools, contents, signal: ended.signal }, () => undefined);
+  await expect(reading).rejects.toThrow("gone");
+  expect(read).toBe(256);
+  await account.dispose();
+});
+
+test("of very many references the nearest are known", () => {
+  const ids = new ThreadIds(new Uint8Array(32));
+  const header = (own: number, references: readonly number[]): HeaderBlock => {
+    const listed = references.map((id) => `<${id}@x>`).join(" ");
+    return new HeaderBlock(new TextEncoder().encode(`Message-ID: <${own}@x>\r\nReferences: ${listed}\r\n\r\n`));
+  };
+  ids.add(
+    0,
+    header(
+      1,
+      Array.from({ length: 900 }, (_, n) => n + 1000),
+    ),
+  );
+  ids.add(1, header(1899, [1]));
+  expect(ids.referencesOf(0)).toHaveLength(100);
+  expect(ids.referencesOf(0).at(-1)).toBe(ids.ownOf(1));
+  expect([...ids.referencesOf(1)]).toEqual([ids.ownOf(0)]);
+  // Of very many messages with references the nearest of each.
+  const few = new ThreadIds(new Uint8Array(32), 25);
+  const counts = Array.from({ length: 6 }, (_, message) => {
+    few.add(message, header(message, [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]));
+    return few.referencesOf(message).length;
+  });
+  expect(counts).toEqual([10, 10, 10, 1, 1, 1]);
+  expect([...few.referencesOf(5)]).toEqual([few.referencesOf(0).at(-1)]);
+});

@@ -1,0 +1,115 @@
+import type { HeaderBlock } from "@restante/mime";
+import type { Contents } from "../mail/contents/contents.ts";
+import type { Message } from "../mail/mailbox-view.ts";
+import type { MailState } from "../mail/state/state.ts";
+import type { Pace } from "./pace.ts";
+import type { Scans } from "./scans.ts";
+import { TextOrder } from "./text-order.ts";
+import { ThreadIds } from "./threading/thread-ids.ts";
+
+/** How long what was read from headers is kept when nobody asks for it. */
+const QUIET_MS = 60_000;
+/** Bytes of the key that texts are told apart by. */
+export const KEPT_KEY_BYTES = 32;
+/** Messages whose headers are read in one go. */
+const CHUNK_MESSAGES = 256;
+
+export interface HeaderTools {
+  readonly contents: Pick<Contents, "readHeaders" | "readHeadersOf">;
+  readonly scans: Scans;
+  readonly pace: Pace;
+  readonly signal?: AbortSignal | undefined;
+  readonly kept: KeptHeaders;
+}
+
+/** Texts that messages are sorted by. */
+export type SortedText = "subject" | "from" | "to" | "cc" | "from-name" | "to-name";
+
+/** What is known of a state's emails from their headers. */
+interface Known {
+  readonly state: MailState;
+  readonly orders: Map<SortedText, TextOrder>;
+  threadIds: ThreadIds | undefined;
+}
+
+/**
+ * What an account's sorts and threads have read from headers: orders of texts, and ids. Of the emails that were asked for, and
+ * of those of the present state alone: rows of another state are others. Let go after a quiet minute.
+ */
+export class KeptHeaders {
+  readonly #present: () => MailState;
+  readonly #delay: (ms: number, signal?: AbortSignal) => Promise<void>;
+  readonly #key: Uint8Array;
+  readonly #ended = new AbortController();
+  #known: Known | undefined;
+  #uses = 0;
+  #isWatched = false;
+
+  /** `key`: {@link KEPT_KEY_BYTES} that nobody else knows. */
+  constructor(present: () => MailState, delay: (ms: number, signal?: AbortSignal) => Promise<void>, key: Uint8Array) {
+    this.#present = present;
+    this.#delay = delay;
+    this.#key = key;
+  }
+
+  /** The order of a text, and by what each message is known to it: of messages that are no longer in the present state one
+   * of their own. */
+  textOrder(messages: readonly Message[], by: SortedText): { readonly order: TextOrder; readonly keys: Uint32Array } {
+    const known = this.#of(messages);
+    if (!known) return { order: new TextOrder(), keys: Uint32Array.from(messages.keys()) };
+    const order = known.orders.get(by) ?? new TextOrder();
+    known.orders.set(by, order);
+    return { order, keys: emailsOf(messages) };
+  }
+
+  /** The same of what messages are threaded by. */
+  threadIds(messages: readonly Message[]): { readonly ids: ThreadIds; readonly keys: Uint32Array } {
+    const known = this.#of(messages);
+    if (!known) return { ids: new ThreadIds(this.#key), keys: Uint32Array.from(messages.keys()) };
+    known.threadIds ??= new ThreadIds(this.#key);
+    return { ids: known.threadIds, keys: emailsOf(messages) };
+  }
+
+  #of(messages: readonly Message[]): Known | undefined {
+    const state = this.#present();
+    if (messages.some((message) => message.state !== state)) return undefined;
+    if (this.#known?.state !== state) this.#known = { state, orders: new Map(), threadIds: undefined };
+    this.#uses++;
+    if (!this.#isWatched) this.#watch().catch(() => undefined);
+    return this.#known;
+  }
+
+  async #watch(): Promise<void> {
+    this.#isWatched = true;
+    for (let seen = -1; seen !== this.#uses && !this.#ended.signal.aborted; ) {
+      seen = this.#uses;
+      await this.#delay(QUIET_MS, this.#ended.signal);
+    }
+    this.#isWatched = false;
+    this.#known = undefined;
+  }
+
+  dispose(): void {
+    this.#ended.abort();
+    this.#known = undefined;
+    this.#key.fill(0);
+  }
+}
+
+function emailsOf(messages: readonly Message[]): Uint32Array {
+  return Uint32Array.from(messages, ({ state, row }) => state.emailOf(row));
+}
+
+/** Reads the headers of messages, in order, a few at a time. Rejects with the signal's reason when it is aborted. */
+export async function eachHeader(
+  messages: readonly Message[],
+  { contents, pace, signal }: HeaderTools,
+  see: (header: HeaderBlock, at: number) => void,
+): Promise<void> {
+  for (let from = 0; from < messages.length; from += CHUNK_MESSAGES) {
+    signal?.throwIfAborted();
+    if (pace.isOver()) await pace.take();
+    const headers = await contents.readHeaders(messages.slice(from, from + CHUNK_MESSAGES));
+    for (const [at, header] of headers.entries()) see(header, from + at);
+  }
+}
