@@ -3,15 +3,10 @@ import { Refusal } from "../errors.ts";
 import { isOfHeader, isWhole, tellsUtf8, writerOf } from "../fetch-answers.ts";
 import { Kept, type Writer } from "../fetch-kept.ts";
 import { BODIES_AHEAD } from "../limits.ts";
+import { partOf } from "../part-of.ts";
 import type { Session } from "../session.ts";
 import { isTurnOver, takeTurn } from "../turns.ts";
-import {
-  type FetchItem,
-  type FetchModifiers,
-  type PartialRange,
-  parseFetchItems,
-  parseFetchModifiers,
-} from "../wire/fetch-items.ts";
+import { type FetchItem, type FetchModifiers, parseFetchItems, parseFetchModifiers } from "../wire/fetch-items.ts";
 import { ImapSyntaxError } from "../wire/parser.ts";
 import { formatRanges, resolveRanges, type SequenceSet } from "../wire/sequence-set.ts";
 import { type Command, defineCommand, ok } from "./command.ts";
@@ -87,12 +82,6 @@ function wantedOf(
 ): readonly number[] {
   const changed = changedSince === undefined ? positions : view.changedSince(changedSince, positions);
   return partial ? partOf(changed, partial) : changed;
-}
-
-/** The places of a list that a range names: RFC 9394 §3.1. */
-export function partOf<T>(list: readonly T[], { first, last }: PartialRange): readonly T[] {
-  if (first > 0) return list.slice(first - 1, last);
-  return list.slice(Math.max(0, list.length + last), Math.max(0, list.length + first + 1));
 }
 
 /** What went, of the uids that are asked for. What this client can still see goes first, as it went in this session. */

@@ -19,10 +19,12 @@ import { check, noop } from "./noop.ts";
 import { replace } from "./replace.ts";
 import { search } from "./search.ts";
 import { examine, select } from "./select.ts";
+import { sort } from "./sort.ts";
 import { startTls } from "./starttls.ts";
 import { status } from "./status.ts";
 import { store } from "./store.ts";
 import { subscribe, unsubscribe } from "./subscribe.ts";
+import { thread } from "./thread.ts";
 
 /** The command table. */
 export const commands: readonly Command<unknown>[] = [
@@ -54,6 +56,8 @@ export const commands: readonly Command<unknown>[] = [
   unselect,
   expunge,
   search,
+  sort,
+  thread,
   fetch,
   store,
   copy,

@@ -117,6 +117,7 @@ function isMutable(condition: Condition): boolean {
     case "thread-keyword":
     case "mailbox":
     case "uids":
+    case "modSeq":
       return true;
     case "date":
       return condition.of === "saved";
@@ -125,6 +126,7 @@ function isMutable(condition: Condition): boolean {
     case "or":
     case "not":
     case "emails":
+    case "threads":
     case "size":
     case "header":
     case "subject":

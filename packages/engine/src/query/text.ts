@@ -134,6 +134,8 @@ function collectTexts(
     case "cc":
     case "bcc":
     case "attachment":
+    case "threads":
+    case "modSeq":
       break;
   }
 }
