@@ -17,6 +17,7 @@ import { openContext, placesOf } from "./context.ts";
 import { EXIT } from "./exit.ts";
 import type { Flags } from "./flags.ts";
 import { checkHttps } from "./https.ts";
+import { hiddenFrom } from "./imap.ts";
 import { listenersOf } from "./listeners.ts";
 import { print } from "./print.ts";
 
@@ -66,12 +67,18 @@ function found(what: string, error: unknown): Finding {
 
 /** Settings that contradict each other. */
 function checkRules(config: Config): Finding[] {
-  try {
-    checkHttps(config);
-    return [];
-  } catch (error) {
-    return [found("https", error)];
-  }
+  const rules: readonly [string, () => unknown][] = [
+    ["https", () => checkHttps(config)],
+    ["imap", () => hiddenFrom(config)],
+  ];
+  return rules.flatMap(([what, check]) => {
+    try {
+      check();
+      return [];
+    } catch (error) {
+      return [found(what, error)];
+    }
+  });
 }
 
 function checkListener({ server: { share_ports } }: Config) {

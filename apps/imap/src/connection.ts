@@ -59,8 +59,8 @@ export interface ConnectionOptions {
   /** What waits for slow readers, of all connections. */
   readonly backlog: Backlog;
   readonly times?: Partial<ConnectionTimes>;
-  /** Capabilities that are not announced, in capitals. */
-  readonly hidden?: ReadonlySet<string>;
+  /** Capabilities that are not announced, in capitals: to strangers, and to a user. */
+  readonly hiddenFrom?: (user: string | undefined) => ReadonlySet<string>;
   /** Literals that come unasked are short: RFC 7888 §5. */
   readonly literalMinus?: boolean;
 }
@@ -199,7 +199,8 @@ export class Connection implements Link {
 
   get #capabilities(): readonly string[] {
     const { loginAllowed, startTlsOffered } = this;
-    const { hidden = NOTHING_HIDDEN, literalMinus = false } = this.#options;
+    const { hiddenFrom, literalMinus = false } = this.#options;
+    const hidden = hiddenFrom?.(this.#user) ?? NOTHING_HIDDEN;
     return capabilitiesOf({ loginAllowed, startTlsOffered, hidden, literalMinus });
   }
 
