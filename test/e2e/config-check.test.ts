@@ -82,3 +82,9 @@ test("each thing that would keep it from serving is told by its setting", async 
   }
   other.close();
 });
+
+test("a capability that nobody knows can't be hidden", async () => {
+  const { code, found } = await check({ RESTANTE_IMAP_HIDE: "UIDONLY, SPECULATIVE" });
+  expect(code).not.toBe(0);
+  expect(found).toEqual(["imap: wrong: imap.hide: there is no capability SPECULATIVE that can be hidden"]);
+});

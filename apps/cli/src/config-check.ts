@@ -17,6 +17,7 @@ import { openContext, placesOf } from "./context.ts";
 import { EXIT } from "./exit.ts";
 import type { Flags } from "./flags.ts";
 import { checkHttps } from "./https.ts";
+import { hiddenFrom } from "./imap.ts";
 import { listenersOf } from "./listeners.ts";
 import { checkOutbound } from "./outbound.ts";
 import { print } from "./print.ts";
@@ -67,13 +68,17 @@ function found(what: string, error: unknown): Finding {
 
 /** Settings that contradict each other. */
 function checkRules(config: Config): Finding[] {
-  const rules = { https: checkHttps, outbound: checkOutbound } as const;
-  return Object.entries(rules).flatMap(([section, check]) => {
+  const rules: readonly [string, () => unknown][] = [
+    ["https", () => checkHttps(config)],
+    ["imap", () => hiddenFrom(config)],
+    ["outbound", () => checkOutbound(config)],
+  ];
+  return rules.flatMap(([what, check]) => {
     try {
-      check(config);
+      check();
       return [];
     } catch (error) {
-      return [found(section, error)];
+      return [found(what, error)];
     }
   });
 }

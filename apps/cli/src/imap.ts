@@ -1,5 +1,6 @@
-import type { Tls } from "@restante/host";
-import { type ConnectionEvent, createImapServer } from "@restante/imap";
+import { normalizeAddress } from "@restante/engine";
+import { type Config, ConfigError, type Tls } from "@restante/host";
+import { type ConnectionEvent, capabilitiesOf, createImapServer } from "@restante/imap";
 import type { Context } from "./context.ts";
 import type { People } from "./people.ts";
 import type { Service } from "./service.ts";
@@ -12,6 +13,8 @@ export function imapService({ context, login, gate }: People, tls: Tls, traces: 
   const server = createImapServer({
     signIn: loggedSignIn(login, "imap", context),
     plainLogin: config.imap.plain_login,
+    literalMinus: config.imap.literals === "short",
+    hiddenFrom: hiddenFrom(config),
     secureContext: () => tls.context,
     gate,
     log: (event) => tellOfImap(event, context),
@@ -28,6 +31,31 @@ export function imapService({ context, login, gate }: People, tls: Tls, traces: 
       await server.stop();
     },
   };
+}
+
+/** Capabilities that are not announced, and to whom. Throws ConfigError for a name that none has. */
+export function hiddenFrom({ imap }: Pick<Config, "imap">): (user: string | undefined) => ReadonlySet<string> {
+  const all = new Set(imap.hide.map((name) => known("imap.hide", name)));
+  const own = new Map(
+    Object.entries(imap.hide_for).map(([user, names]) => {
+      const hidden = names.split(/\s+/).filter((name) => name !== "");
+      return [
+        normalizeAddress(user),
+        new Set([...all, ...hidden.map((name) => known("imap.hide_for", name))]),
+      ] as const;
+    }),
+  );
+  return (user) => (user === undefined ? all : (own.get(user) ?? all));
+}
+
+function known(setting: string, name: string): string {
+  const offer = { loginAllowed: true, startTlsOffered: true, hidden: new Set<string>() };
+  const names = [false, true].flatMap((literalMinus) => capabilitiesOf({ ...offer, literalMinus }));
+  const wanted = name.toUpperCase();
+  // Without IMAP4rev1 no program goes on.
+  if (wanted === "IMAP4REV1" || !names.some((one) => one.toUpperCase() === wanted))
+    throw new ConfigError(`${setting}: there is no capability ${name} that can be hidden`);
+  return wanted;
 }
 
 /** One line a session; what each command did is told to who asks for more. */

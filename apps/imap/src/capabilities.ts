@@ -18,6 +18,7 @@ export const GRAMMAR_CAPABILITIES: Readonly<Record<string, string>> = {
   PREVIEW: "RFC 8970",
   INPROGRESS: "RFC 9585",
   UIDONLY: "RFC 9586",
+  "UTF8=ACCEPT": "RFC 6855",
 };
 
 export interface Offer {
@@ -33,6 +34,7 @@ export interface Offer {
 export function capabilitiesOf({ loginAllowed, startTlsOffered, hidden, literalMinus }: Offer): string[] {
   return [
     "IMAP4rev1",
+    "IMAP4rev2",
     ...Object.keys(GRAMMAR_CAPABILITIES).map((name) => (literalMinus && name === "LITERAL+" ? "LITERAL-" : name)),
     ...commands.flatMap((command) => command.capabilities ?? []),
     ...(startTlsOffered ? ["STARTTLS"] : []),

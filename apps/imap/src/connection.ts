@@ -5,8 +5,9 @@ import { type Dismissal, HANDSHAKE_MS, takeTurn, type Visitor } from "@restante/
 import type { Backlog } from "./backlog.ts";
 import { capabilitiesOf } from "./capabilities.ts";
 import type { Command, Completion, Form, Unfinished } from "./commands/command.ts";
-import { findCommand, isCommand, streamsLiteral } from "./commands/index.ts";
-import { refusalOf } from "./errors.ts";
+import { findCommand, isCommand, streamingCommand } from "./commands/index.ts";
+import { Refusal, refusalOf } from "./errors.ts";
+import { Incoming } from "./incoming.ts";
 import {
   BAD_COMMANDS_MAX,
   COMMAND_BYTES_MAX,
@@ -57,8 +58,8 @@ export interface ConnectionOptions {
   /** What waits for slow readers, of all connections. */
   readonly backlog: Backlog;
   readonly times?: Partial<ConnectionTimes>;
-  /** Capabilities that are not announced, in capitals. */
-  readonly hidden?: ReadonlySet<string>;
+  /** Capabilities that are not announced, in capitals: to strangers, and to a user. */
+  readonly hiddenFrom?: (user: string | undefined) => ReadonlySet<string>;
   /** Literals that come unasked are short: RFC 7888 §5. */
   readonly literalMinus?: boolean;
 }
@@ -133,6 +134,8 @@ export class Connection implements Link {
   readonly #commands = new Map<string, number>();
   #closing = false;
   #wake: (() => void) | undefined;
+  /** The command whose literals are read as streams. */
+  #streaming: Command<unknown> | undefined;
   /** The APPEND that is read, and not answered yet. Never rejects. */
   #unfinished: Promise<void> = Promise.resolve();
 
@@ -195,7 +198,8 @@ export class Connection implements Link {
 
   get #capabilities(): readonly string[] {
     const { loginAllowed, startTlsOffered } = this;
-    const { hidden = NOTHING_HIDDEN, literalMinus = false } = this.#options;
+    const { hiddenFrom, literalMinus = false } = this.#options;
+    const hidden = hiddenFrom?.(this.#user) ?? NOTHING_HIDDEN;
     return capabilitiesOf({ loginAllowed, startTlsOffered, hidden, literalMinus });
   }
 
@@ -213,6 +217,7 @@ export class Connection implements Link {
       this.#output.text(`* OK [CAPABILITY ${this.capabilities()}] Restante ready\r\n`);
       await this.#output.flush();
       while (!this.#session.loggedOut && !this.#closing) {
+        this.#streaming = undefined;
         const read = await this.reader.read();
         if (read.kind === "end") break;
         await this.#handle(read);
@@ -322,7 +327,7 @@ export class Connection implements Link {
       throw new ImapSyntaxError("Only uids are taken", "UIDREQUIRED");
     const args = command.parse(parser, form);
     const session = this.#session;
-    if (read.kind === "stream") session.message = this.#incoming(read.literal);
+    if (read.kind === "stream") session.message = new Incoming(this.reader, read.literal);
     else {
       parser.end();
       // Only a message is taken in while the one before it is stored.
@@ -344,25 +349,13 @@ export class Connection implements Link {
     return this.#session.syncView({ expunges: command.expunges !== "must-not" || uid, uid });
   }
 
-  #incoming(literal: LiteralHead) {
-    let finished: Promise<Read> | undefined;
-    return {
-      literal,
-      read: () => this.reader.readLiteral(literal),
-      rest: () => {
-        finished ??= this.reader.resume();
-        return finished;
-      },
-    };
-  }
-
   /** A command that stopped before its message was read leaves the bytes on the wire: they are dropped, unless the
    * client never got its continuation and so never sends them. */
   async #finishMessage(read: Exclude<Read, { kind: "end" }>): Promise<void> {
     const { message } = this.#session;
-    if (!message || read.kind !== "stream") return;
+    if (read.kind !== "stream") return;
     this.#session.message = undefined;
-    if (!this.reader.awaitsContinuation) await message.rest();
+    await message?.drop();
   }
 
   /** Throws what ends the connection. */
@@ -382,6 +375,7 @@ export class Connection implements Link {
       return { status: "BYE", text: asSentence((this.#session.account.ended.reason as EngineError).message) };
     }
     if (error instanceof EngineError) return refusalOf(error);
+    if (error instanceof Refusal) return { status: "NO", text: error.message, code: error.code };
     this.#options.log({ event: "failed", command: name, error });
     return { status: "NO", text: "Internal error", code: "SERVERBUG" };
   }
@@ -427,7 +421,10 @@ export class Connection implements Link {
   #judgeLiteral(text: CommandText, literal: LiteralHead): LiteralVerdict {
     if (this.#options.literalMinus && !literal.synchronizing && literal.size > LITERAL_MINUS_BYTES_MAX) return "refuse";
     const signedIn = this.#session.account !== undefined;
-    if (signedIn && streamsLiteral(text)) return literal.size <= MESSAGE_BYTES_MAX ? "stream" : "refuse";
+    const within = this.#streaming;
+    if (within === undefined && signedIn) this.#streaming = streamingCommand(text);
+    if (within?.streams?.(text, true) ?? this.#streaming !== undefined)
+      return literal.size <= MESSAGE_BYTES_MAX ? "stream" : "refuse";
     const max = signedIn ? LITERAL_BYTES_MAX : LITERAL_BYTES_MAX_UNAUTHENTICATED;
     return literal.size <= max ? "keep" : "refuse";
   }
@@ -483,6 +480,14 @@ export class Connection implements Link {
       clearInterval(keepAlive);
       stop?.();
     }
+  }
+
+  get isCompressed(): boolean {
+    return this.#transport.isCompressed;
+  }
+
+  compress(): void {
+    this.#transport.compress();
   }
 
   secureNow(): Promise<void> {

@@ -25,6 +25,17 @@ const TEXTS: Partial<Record<EngineErrorCode, string>> = {
   corrupt: "What is stored is damaged",
 };
 
+/** What is refused in words of the protocol's own. */
+export class Refusal extends Error {
+  readonly code: string;
+
+  constructor(message: string, code: string) {
+    super(message);
+    this.name = "Refusal";
+    this.code = code;
+  }
+}
+
 /** The answer to a foreseen refusal. */
 export function refusalOf({ code, message }: EngineError): Completion {
   return {

@@ -10,14 +10,17 @@ import {
 import { isTurnOver, takeTurn } from "@restante/host";
 import {
   type ByteSpan,
+  binaryBytes,
   bodyFromBodyStructure,
   bodyStructureOfRev1,
-  decodeOffsets,
   findSection,
+  formatEnvelope,
   HeaderBlock,
-  type PartOffsets,
+  parseHeaders,
 } from "@restante/mime";
 import { asciiText } from "./ascii.ts";
+import { binaryWriter } from "./binary-section.ts";
+import { type Kept, WHOLE_SECTION_BYTES, type Writer } from "./fetch-kept.ts";
 import { FIELDS_BYTES_MAX, PREVIEW_CHARS_MAX } from "./limits.ts";
 import type { Output } from "./output.ts";
 import type { Session } from "./session.ts";
@@ -26,47 +29,6 @@ import type { FetchItem, Partial, Section, SectionItem } from "./wire/fetch-item
 import { formatString } from "./wire/format.ts";
 
 /** How each item of FETCH is answered: RFC 9051 §7.5.2. */
-
-/** Sections up to this many octets, and those of bodies that are in memory, are sent with the answer around them; larger
- * ones as they are opened. */
-const WHOLE_SECTION_BYTES = 64 * 1024;
-
-/** How one item is answered: at once from what is kept, or from the body, where that must be opened. */
-export interface Writer {
-  /** Its answer has a few octets. */
-  readonly isShort: boolean;
-  readonly needsBody?: (message: Message, kept: Kept) => boolean;
-  readonly atOnce: (message: Message, kept: Kept) => string;
-  readonly fromBody?: (message: Message, kept: Kept, body: Body) => Promise<void>;
-}
-
-/** What is kept of a message, as far as the items need it. */
-export class Kept {
-  readonly #summary: Summary | undefined;
-  readonly #header: HeaderBlock | undefined;
-  #offsets: PartOffsets | undefined;
-
-  constructor(summary: Summary | undefined, header: HeaderBlock | undefined) {
-    this.#summary = summary;
-    this.#header = header;
-  }
-
-  get summary(): Summary {
-    return needed(this.#summary);
-  }
-  get header(): HeaderBlock {
-    return needed(this.#header);
-  }
-  get offsets(): PartOffsets {
-    this.#offsets ??= decodeOffsets(this.summary.offsets);
-    return this.#offsets;
-  }
-}
-
-function needed<T>(value: T | undefined): T {
-  if (value === undefined) throw new Error("FETCH did not read what an item needs");
-  return value;
-}
 
 /** How an item is answered. */
 export function writerOf(session: Session, item: FetchItem): Writer {
@@ -84,7 +46,7 @@ export function writerOf(session: Session, item: FetchItem): Writer {
     case "size":
       return { isShort: true, atOnce: ({ state, row }) => `RFC822.SIZE ${state.sizeOf(row)}` };
     case "envelope":
-      return { isShort: false, atOnce: (_message, { summary }) => `ENVELOPE ${asciiText(summary.envelope)}` };
+      return { isShort: false, atOnce: (_message, kept) => `ENVELOPE ${envelopeOf(session, kept)}` };
     case "bodystructure":
       return {
         isShort: false,
@@ -119,7 +81,20 @@ export function writerOf(session: Session, item: FetchItem): Writer {
       return { isShort: false, atOnce: (_message, { summary }) => `PREVIEW ${formatString(previewText(summary))}` };
     case "section":
       return sectionWriter(session, item);
+    case "binary":
+      return binaryWriter(session, item);
   }
+}
+
+/** Whether what is kept of a message as ASCII is told in UTF-8, where its header says it so: RFC 6855 §3. */
+export function tellsUtf8(session: Session, { kind }: Pick<FetchItem, "kind">): boolean {
+  return kind === "envelope" && session.enabled.has("UTF8=ACCEPT");
+}
+
+function envelopeOf(session: Session, kept: Kept): string {
+  if (tellsUtf8(session, { kind: "envelope" }) && kept.summary.headerWhole && /[\x80-\xff]/.test(kept.header.text))
+    return formatEnvelope(parseHeaders(binaryBytes(kept.header.text)), "utf8");
+  return asciiText(kept.summary.envelope);
 }
 
 /** Of characters none is cut: RFC 8970 §3. */
@@ -197,7 +172,7 @@ function chooserOf({ what, fields }: Section): (header: HeaderBlock) => string {
 }
 
 /** Where a section lies in the message: its octets from `start` up to, not including, `end`. */
-function spanOf(section: Section, { state, row }: Message, kept: Kept): ByteSpan | undefined {
+export function spanOf(section: Section, { state, row }: Message, kept: Kept): ByteSpan | undefined {
   if (isWhole(section)) return { start: 0, end: state.sizeOf(row) };
   const what = {
     all: undefined,

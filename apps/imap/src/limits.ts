@@ -13,7 +13,11 @@ export const COMMAND_LITERALS_BYTES_MAX_UNAUTHENTICATED = 8_192;
 export const USER_NAME_BYTES_MAX = 320;
 /** Bytes of one message in APPEND. */
 export const MESSAGE_BYTES_MAX: number = 150 * 2 ** 20;
-/** Bytes of a refused literal that are read and dropped to keep the connection; beyond it is closed. */
+/** Literals and URLs of one APPEND, and octets of small messages that one APPEND of several may hold until all are there. */
+export const APPEND_PARTS_MAX = 1_000;
+export const MULTIAPPEND_BYTES_MAX: number = 8 * 2 ** 20;
+/** Bytes of a refused literal, or of a line that does not end, that are read and dropped to keep the connection; beyond it is
+ * closed. */
 export const DROPPED_LITERAL_BYTES_MAX: number = 256 * 2 ** 20;
 /** Nested parentheses in a command (SEARCH keys, lists). */
 export const NESTING_MAX = 50;

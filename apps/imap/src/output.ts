@@ -1,6 +1,7 @@
 import type { Socket } from "node:net";
 import { asciiText } from "./ascii.ts";
 import type { Backlog } from "./backlog.ts";
+import type { Deflater } from "./deflate.ts";
 import { OUTPUT_BYTES_MAX } from "./limits.ts";
 import { AnswerRedactor } from "./wire/redact.ts";
 
@@ -26,6 +27,7 @@ export class Output {
   #pieces: Uint8Array[] = [];
   #pieceBytes = 0;
   #broken = false;
+  #deflater: Deflater | undefined;
   #redactor: AnswerRedactor | undefined;
   #draining: Promise<void> | undefined;
   /** Where the answer that is being made begins. */
@@ -42,6 +44,11 @@ export class Output {
   /** After STARTTLS the same answers go through the secured socket. */
   moveTo(socket: Socket): void {
     this.#socket = socket;
+  }
+
+  /** From now on all that is sent is compressed. */
+  compress(deflater: Deflater): void {
+    this.#deflater = deflater;
   }
 
   /** Begins an answer that is whole at `end`, or not at all. */
@@ -108,11 +115,18 @@ export class Output {
     this.#pieces = [];
     this.#pieceBytes = 0;
     if (this.#socket.destroyed || this.#broken) throw new OutputBroken();
-    if (writeAll(this.#socket, pieces)) return;
-    this.#draining = this.#drained(this.#socket).finally(() => {
+    if (this.#deflater === undefined && writeAll(this.#socket, pieces)) return;
+    const sent = this.#deflater ? this.#sendDeflated(this.#deflater, pieces) : this.#drained(this.#socket);
+    this.#draining = sent.finally(() => {
       this.#draining = undefined;
     });
     await this.#draining;
+  }
+
+  async #sendDeflated(deflater: Deflater, pieces: readonly Uint8Array[]): Promise<void> {
+    const packed = await deflater.pack(pieces).catch(() => undefined);
+    if (!packed || this.#socket.destroyed || this.#broken) throw new OutputBroken();
+    if (!writeAll(this.#socket, packed)) await this.#drained(this.#socket);
   }
 
   /** Who begins to follow in the middle of an answer would take what a message holds for the answer. */

@@ -18,7 +18,7 @@ async function setUp(append: (text: string) => Promise<void>) {
       events.push(`prepared ${text}`);
       return text;
     },
-    async append(_path: string, text: string) {
+    async appendMany(_path: string, [text = ""]: readonly string[]) {
       await append(text);
       events.push(`appended ${text}`);
       return { uidValidity: 1, uids: [events.length] };

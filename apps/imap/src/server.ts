@@ -18,8 +18,8 @@ export interface ImapServerOptions {
   /** Who follows what this user's programs say, if anybody does: lines without secrets and contents. */
   readonly traceOf?: (user: string) => Trace | undefined;
   readonly times?: Partial<ConnectionTimes>;
-  /** Capabilities that are not announced, in capitals. */
-  readonly hidden?: ReadonlySet<string>;
+  /** Capabilities that are not announced, in capitals: to strangers, and to a user. */
+  readonly hiddenFrom?: (user: string | undefined) => ReadonlySet<string>;
   /** LITERAL- in place of LITERAL+. */
   readonly literalMinus?: boolean;
 }

@@ -1,7 +1,8 @@
 import type { AccountSession, MailboxView, Message } from "@restante/engine";
 import { isTurnOver, takeTurn } from "@restante/host";
+import type { Incoming } from "./incoming.ts";
 import type { Output } from "./output.ts";
-import type { CommandReader, LiteralHead, Read } from "./wire/command-reader.ts";
+import type { CommandReader } from "./wire/command-reader.ts";
 import { formatAstring, formatUtf8 } from "./wire/format.ts";
 import { encodeMailboxName } from "./wire/mailbox-name.ts";
 import { formatSequenceSet, type SetRange } from "./wire/sequence-set.ts";
@@ -15,8 +16,8 @@ const ANSWERS_AT_ONCE = 256;
 export type SessionState = "not-authenticated" | "authenticated" | "selected" | "logout";
 
 /** What ENABLE can switch on. */
-export const EXTENSIONS = ["CONDSTORE", "QRESYNC", "UIDONLY"] as const;
-export type Extension = (typeof EXTENSIONS)[number] | "IMAP4rev2" | "UTF8=ACCEPT";
+export const EXTENSIONS = ["IMAP4rev2", "UTF8=ACCEPT", "CONDSTORE", "QRESYNC", "UIDONLY"] as const;
+export type Extension = (typeof EXTENSIONS)[number];
 
 /** What a connection lends to its session: things that commands may do to it. */
 export interface Link {
@@ -34,6 +35,9 @@ export interface Link {
   signIn(user: string, password: string): Promise<AccountSession>;
   /** Runs until the client sends a line, calling `onWake` when something may have changed. */
   idle(onWake: () => Promise<void>): Promise<Uint8Array | undefined>;
+  readonly isCompressed: boolean;
+  /** From now on what is said is compressed, both ways. */
+  compress(): void;
   /** Goes over to TLS. */
   secureNow(): Promise<void>;
   capabilities(): string;
@@ -56,14 +60,6 @@ export interface Selected {
   saved: readonly SetRange[];
 }
 
-/** The message that an APPEND announced. */
-export interface IncomingMessage {
-  readonly literal: LiteralHead;
-  read(): AsyncIterable<Uint8Array>;
-  /** What follows the message in the command. */
-  rest(): Promise<Read>;
-}
-
 /** One client's state: RFC 9051 §3. Commands read and change it; only the connection turns errors into replies. */
 export class Session {
   readonly link: Link;
@@ -72,7 +68,8 @@ export class Session {
   readonly enabled: Set<Extension> = new Set();
   account: AccountSession | undefined;
   selected: Selected | undefined;
-  message: IncomingMessage | undefined;
+  /** The literal that the running command is to read. */
+  message: Incoming | undefined;
   loggedOut = false;
   /** What to do after the completion was sent: STARTTLS. */
   afterwards: (() => Promise<void>) | undefined;

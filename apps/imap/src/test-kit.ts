@@ -25,6 +25,8 @@ export async function startTestServer(options: {
   readonly limits?: Partial<GateLimits>;
   readonly times?: Partial<ConnectionTimes>;
   readonly plainLogin?: "never";
+  readonly hiddenFrom?: (user: string | undefined) => ReadonlySet<string>;
+  readonly literalMinus?: boolean;
 }): Promise<TestServer> {
   const folder = mkdtempSync(join(tmpdir(), "restante-imap-"));
   const tls = new Tls({ cert: "", key: "", folder, minVersion: "TLSv1.2", oldSuites: false });
@@ -39,6 +41,8 @@ export async function startTestServer(options: {
     gate,
     log: (event) => events.push(event),
     ...(options.times ? { times: options.times } : {}),
+    ...(options.hiddenFrom ? { hiddenFrom: options.hiddenFrom } : {}),
+    ...(options.literalMinus ? { literalMinus: true } : {}),
   });
   for (const listener of [server.imap, server.imaps]) {
     listener.listen(0, "127.0.0.1");

@@ -2,6 +2,8 @@ import type { Socket } from "node:net";
 import { type SecureContext, TLSSocket } from "node:tls";
 import { letGo, shakeHands } from "@restante/host";
 import type { Backlog } from "./backlog.ts";
+import { Deflater, Inflater } from "./deflate.ts";
+import { INPUT_BYTES_MAX } from "./limits.ts";
 import { Output } from "./output.ts";
 import { ConnectionEnded, InputBuffer } from "./wire/command-reader.ts";
 
@@ -21,9 +23,12 @@ export interface TransportOptions {
   readonly onInput: () => void;
 }
 
+/** Milliseconds in which a last word is compressed, and sent to a client that reads. */
+const PACK_MS = 1_000;
+
 /**
  * The octets of one connection, below its dialogue: what came and what is to be sent, whatever lies between that and the
- * network (nothing, TLS).
+ * network: nothing, TLS, compression.
  */
 export class Transport {
   readonly input: InputBuffer = new InputBuffer();
@@ -31,6 +36,9 @@ export class Transport {
   readonly #options: TransportOptions;
   #socket: Socket;
   #detach: () => void;
+  #deflater: Deflater | undefined;
+  #inflater: Inflater | undefined;
+  #isLeaving = false;
   /** It says nothing in clear any more, and nothing sealed yet. */
   #shakesHands = false;
 
@@ -41,7 +49,8 @@ export class Transport {
     // Whenever we wait for the client, it has all that we have to say.
     this.input.onDrained = () => {
       this.flushSoon();
-      this.#socket.resume();
+      if (this.#inflater) this.#inflater.resume();
+      else this.#socket.resume();
     };
     this.#detach = this.#attach(socket);
   }
@@ -54,16 +63,20 @@ export class Transport {
   #attach(socket: Socket): () => void {
     socket.setNoDelay(true);
     const data = (chunk: Uint8Array): void => {
+      if (this.#inflater) {
+        if (!this.#inflater.push(chunk)) socket.pause();
+        return;
+      }
       this.input.push(chunk);
       if (this.input.length > this.#options.inputBytesMax()) socket.pause();
       this.#options.onInput();
     };
     const end = (): void => {
-      this.endInput();
-      // It takes what was written, or leaves it: nobody waits for it any more.
-      letGo(socket);
+      // What came is still read, and ends the input then.
+      if (this.#inflater) this.#inflater.finish();
+      else this.#ended();
     };
-    const close = (): void => this.endInput();
+    const close = (): void => (this.#inflater ? this.#inflater.finish() : this.endInput());
     socket.on("data", data).on("end", end).on("close", close);
     // What broke the socket is told by the `close` that follows.
     socket.on("error", () => socket.destroy());
@@ -71,6 +84,41 @@ export class Transport {
     return () => {
       socket.off("data", data).off("end", end).off("close", close);
     };
+  }
+
+  get isCompressed(): boolean {
+    return this.#inflater !== undefined;
+  }
+
+  /** COMPRESS: RFC 4978 §3. What the client sent behind the command is compressed. */
+  compress(): void {
+    this.#deflater = new Deflater();
+    this.output.compress(this.#deflater);
+    const inflater = new Inflater({
+      onData: (bytes) => {
+        this.input.push(bytes);
+        if (this.input.length > this.#options.inputBytesMax()) inflater.pause();
+        this.#options.onInput();
+      },
+      onEnd: () => this.#ended(),
+      onDrain: () => this.#socket.resume(),
+    });
+    this.#inflater = inflater;
+    for (let bytes = this.input.takeUpTo(INPUT_BYTES_MAX); bytes; bytes = this.input.takeUpTo(INPUT_BYTES_MAX))
+      inflater.push(bytes);
+    this.#socket.resume();
+    if (this.#socket.destroyed) inflater.finish();
+  }
+
+  /** Nothing comes any more. The client takes what was written, or leaves it: nobody waits for it. */
+  #ended(): void {
+    this.endInput();
+    letGo(this.#socket);
+  }
+
+  #endCompression(): void {
+    this.#deflater?.close();
+    this.#inflater?.close();
   }
 
   /** Whoever waits for the client waits no more. */
@@ -92,15 +140,32 @@ export class Transport {
   /** Ends the connection from our side, whatever it does. The client is told why where it can't take that for something
    * else. */
   leave(why: string): void {
+    const farewell = `* BYE ${why}\r\n`;
     if (this.output.isWithinAnswer || this.#shakesHands) this.#socket.destroy();
-    else if (!this.#socket.destroyed) this.#socket.end(`* BYE ${why}\r\n`);
-    letGo(this.#socket);
+    else if (this.#deflater) this.#leaveCompressed(farewell);
+    else if (!this.#socket.destroyed) this.#socket.end(farewell);
+    this.close();
     this.endInput();
+  }
+
+  /** The last words have still to be packed. */
+  #leaveCompressed(farewell: string): void {
+    this.#isLeaving = true;
+    const end = (): void => {
+      clearTimeout(timer);
+      letGo(this.#socket);
+      this.#endCompression();
+    };
+    const timer = setTimeout(end, PACK_MS);
+    this.output.text(farewell);
+    this.output.flush().then(end, end);
   }
 
   /** Nobody speaks any more. */
   close(): void {
+    if (this.#isLeaving) return;
     letGo(this.#socket);
+    this.#endCompression();
   }
 
   /** STARTTLS: RFC 9051 §6.2.1. Whatever the client sent in clear behind the command is dropped unread. */

@@ -64,3 +64,8 @@ test("a directory is chosen by kind, and its switches are switches", () => {
   expect([config.login.kind, config.ldap.start_tls, config.ldap.base_dn]).toEqual(["ldap", true, "dc=x"]);
   expect(() => readConfig(file(""), { RESTANTE_LDAP_START_TLS: "yes" })).toThrow("neither true nor false");
 });
+
+test("capabilities are hidden from all, and from one account", () => {
+  const { imap } = readConfig(file('[imap]\nhide = ["IDLE"]\n[imap.hide_for]\n"ada@x" = "QRESYNC UIDONLY"\n'), {});
+  expect(imap).toMatchObject({ hide: ["IDLE"], hide_for: { "ada@x": "QRESYNC UIDONLY" }, literals: "any" });
+});

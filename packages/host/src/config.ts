@@ -101,7 +101,14 @@ const SETTINGS: Readonly<Record<string, Readonly<Record<string, Setting>>>> = {
     postmaster: text(""),
     key_file: text(""),
   },
-  imap: { listen: listen("127.0.0.1:1143"), plain_login: text("loopback", ["loopback", "never"]) },
+  imap: {
+    listen: listen("127.0.0.1:1143"),
+    plain_login: text("loopback", ["loopback", "never"]),
+    literals: text("any", ["any", "short"]),
+    hide: list(),
+    // By address: names with spaces between.
+    hide_for: { kind: "table", default: {} },
+  },
   imaps: { listen: listen("127.0.0.1:1993") },
   https: {
     listen: listen("127.0.0.1:1443"),
@@ -195,7 +202,13 @@ export interface Config {
     readonly postmaster: string;
     readonly key_file: string;
   };
-  readonly imap: { readonly listen: readonly string[]; readonly plain_login: "loopback" | "never" };
+  readonly imap: {
+    readonly listen: readonly string[];
+    readonly plain_login: "loopback" | "never";
+    readonly literals: "any" | "short";
+    readonly hide: readonly string[];
+    readonly hide_for: Readonly<Record<string, string>>;
+  };
   readonly imaps: { readonly listen: readonly string[] };
   readonly https: {
     readonly listen: readonly string[];

@@ -1,5 +1,5 @@
 import { type Address, formatAddress as addressText, type Mailbox, parseAddresses } from "./addresses.ts";
-import { binaryText } from "./binary.ts";
+import { binaryText, decodeRaw } from "./binary.ts";
 import { domainInAscii } from "./domains.ts";
 import { headerInAscii } from "./encoded-words.ts";
 import { findHeader, type HeaderField } from "./headers.ts";
@@ -9,13 +9,14 @@ import type { Part } from "./scanner.ts";
 
 /**
  * ENVELOPE, BODY and BODYSTRUCTURE as RFC 9051 §7.5.2 and §9 write them, in ASCII: what a message holds of raw 8-bit
- * leaves as encoded-words (RFC 2047), since a session without UTF8=ACCEPT may get nothing else.
+ * leaves as encoded-words (RFC 2047), since a session without UTF8=ACCEPT may get nothing else. ENVELOPE can be had in UTF-8 too,
+ * one character an octet: RFC 6855 §3.
  */
-export function formatEnvelope(fields: readonly HeaderField[]): string {
-  const from = addressList(fields, "from");
-  const list = (name: string): string => addressList(fields, name);
+export function formatEnvelope(fields: readonly HeaderField[], charset: Charset = "ascii"): string {
+  const from = addressList(fields, "from", charset);
+  const list = (name: string): string => addressList(fields, name, charset);
   const orFrom = (value: string): string => (value === "NIL" ? from : value);
-  const text = (name: string): string => nstring(findHeader(fields, name));
+  const text = (name: string): string => nstring(findHeader(fields, name), charset);
   const parts = [
     text("date"),
     text("subject"),
@@ -31,17 +32,21 @@ export function formatEnvelope(fields: readonly HeaderField[]): string {
   return `(${parts.join(" ")})`;
 }
 
-function addressList(fields: readonly HeaderField[], name: string): string {
+/** What quoted strings may hold. */
+type Charset = "ascii" | "utf8";
+
+function addressList(fields: readonly HeaderField[], name: string, charset: Charset): string {
   const values: string[] = [];
   for (const { key, value } of fields) if (key === name) values.push(value);
   const value = values.join(",");
   const addresses = parseAddresses(value);
-  return addresses.length === 0 ? "NIL" : `(${addresses.map(formatAddress).join("")})`;
+  return addresses.length === 0 ? "NIL" : `(${addresses.map((address) => formatAddress(address, charset)).join("")})`;
 }
 
-function formatAddress(address: Address): string {
-  if (address.kind === "mailbox") return formatMailbox(address);
-  return `(NIL NIL ${string(address.name)} NIL)${address.members.map(formatMailbox).join("")}(NIL NIL NIL NIL)`;
+function formatAddress(address: Address, charset: Charset): string {
+  if (address.kind === "mailbox") return formatMailbox(address, charset);
+  const members = address.members.map((member) => formatMailbox(member, charset)).join("");
+  return `(NIL NIL ${string(address.name, charset)} NIL)${members}(NIL NIL NIL NIL)`;
 }
 
 /** An address without a domain or a local part: NIL would mean a group's start or end, RFC 9051 §7.5.2. Clients know these
@@ -51,12 +56,17 @@ const MISSING_MAILBOX = "MISSING_MAILBOX";
 /** Stands for an address that can't be said in ASCII; its text becomes the name of who has none: RFC 6855 §7, RFC 6858 §2. */
 const UNSAYABLE = ["invalid", "internationalized-address.invalid"] as const;
 
-function formatMailbox(mailbox: Mailbox): string {
+function formatMailbox(mailbox: Mailbox, charset: Charset): string {
   const { name, route, local } = mailbox;
+  if (charset === "utf8") {
+    const [shown, by] = [nstring(name, charset), nstring(route, charset)];
+    const [at, of] = [local || MISSING_MAILBOX, mailbox.domain || MISSING_DOMAIN];
+    return `(${shown} ${by} ${string(at, charset)} ${string(of, charset)})`;
+  }
   const domain = domainInAscii(mailbox.domain);
   if (!isAscii(local) || !isAscii(domain)) {
     const shown = name ?? binaryOf(addressText(mailbox));
-    return `(${nstring(shown)} NIL ${UNSAYABLE.map(string).join(" ")})`;
+    return `(${nstring(shown)} NIL ${UNSAYABLE.map((word) => string(word)).join(" ")})`;
   }
   return `(${nstring(name)} ${nstring(route)} ${string(local || MISSING_MAILBOX)} ${string(domain || MISSING_DOMAIN)})`;
 }
@@ -65,16 +75,16 @@ function binaryOf(text: string): string {
   return binaryText(new TextEncoder().encode(text));
 }
 
-/** A quoted string of ASCII. Line ends and NUL, which it can't hold, become spaces or go. */
-function string(text: string): string {
+/** A quoted string. Line ends and NUL, which it can't hold, become spaces or go. */
+function string(text: string, charset: Charset = "ascii"): string {
   const raw = text.slice(0, STRING_BYTES_MAX);
   const clean = raw.includes("\0") || /[\r\n]/.test(raw) ? raw.replace(/\0/g, "").replace(/[\r\n]+/g, " ") : raw;
-  const ascii = isAscii(clean) ? clean : headerInAscii(clean);
+  const ascii = isAscii(clean) ? clean : charset === "utf8" ? binaryOf(decodeRaw(clean)) : headerInAscii(clean);
   return `"${ascii.slice(0, STRING_BYTES_MAX).replace(/["\\]/g, "\\$&")}"`;
 }
 
-function nstring(text: string | undefined): string {
-  return text === undefined ? "NIL" : string(text);
+function nstring(text: string | undefined, charset: Charset = "ascii"): string {
+  return text === undefined ? "NIL" : string(text, charset);
 }
 
 function isAscii(text: string): boolean {
@@ -144,7 +154,7 @@ function disposition(value: Parameterized | undefined): string {
 function language(value: string | undefined): string {
   const tags = (value ?? "").split(",").map((tag) => tag.trim());
   const named = tags.filter((tag) => tag !== "");
-  return named.length === 0 ? "NIL" : `(${named.map(string).join(" ")})`;
+  return named.length === 0 ? "NIL" : `(${named.map((tag) => string(tag)).join(" ")})`;
 }
 
 function parameters(list: readonly Parameter[]): string {

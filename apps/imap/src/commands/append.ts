@@ -1,72 +1,83 @@
 import { EngineError, type Prepared } from "@restante/engine";
+import { AppendSource, type AppendStart, BadUrl } from "../append-source.ts";
 import type { Session } from "../session.ts";
+import { parseAppendData } from "../wire/append-data.ts";
 import type { CommandText } from "../wire/command-reader.ts";
-import { type DateTime, parseDateTime } from "../wire/date.ts";
+import { formatString } from "../wire/format.ts";
 import { ImapSyntaxError, Parser } from "../wire/parser.ts";
+import { formatSequenceSet } from "../wire/sequence-set.ts";
 import { type Command, type Completion, defineCommand, type Form, no, ok, SIGNED_IN } from "./command.ts";
 import { parseMailbox } from "./mailbox-argument.ts";
 import { parseFlags } from "./store.ts";
 
-interface Arguments {
+interface Arguments extends AppendStart {
   readonly path: string;
-  readonly flags: readonly string[];
-  readonly date: DateTime | undefined;
 }
 
-/** APPEND: RFC 9051 §6.3.12, with APPENDUID (RFC 4315 §3). The message is never whole in memory. */
+/** APPEND: RFC 9051 §6.3.12, with APPENDUID (RFC 4315 §3); several at once, all or none: RFC 3502; made of parts: RFC 4469; UTF8:
+ * RFC 6855 §4. No message is ever whole in memory. */
 export const append: Command<unknown> = defineCommand({
   name: "APPEND",
   in: SIGNED_IN,
-  streams: isMessage,
+  capabilities: ["MULTIAPPEND", "CATENATE"],
+  streams: (text, isWithin) => (isWithin ? isStreamed(text) : isMessage(text, parseAppend)),
   parse: parseAppend,
-  async run({ path, flags, date }, session) {
-    const { mail, message } = session;
-    if (!message) throw new ImapSyntaxError("Message expected");
-    if (!mail.state.findPath(path)) return no("No such mailbox", "TRYCREATE");
-    const prepared = await mail.prepare(message.read(), { mailbox: path, flags, ...(date ? { received: date } : {}) });
-    const rest = await message.rest();
-    if (rest.kind !== "command" || rest.text.lines.length !== 1 || rest.text.lines[0]!.length > 0)
-      throw new ImapSyntaxError("Unexpected text behind the message");
+  async run(args, session) {
+    const { path } = args;
+    if (!session.mail.state.findPath(path)) return no("No such mailbox", "TRYCREATE");
+    const prepared = await readMessages(() => new AppendSource(session, args, parseFlags).readAll(path));
+    if (!Array.isArray(prepared)) return prepared;
     return { finish: () => finish(session, path, prepared) };
   },
 });
 
-async function finish({ mail }: Session, path: string, prepared: Prepared): Promise<Completion> {
+async function finish({ mail }: Session, path: string, prepared: readonly Prepared[]): Promise<Completion> {
   try {
-    const { uidValidity, uids } = await mail.append(path, prepared);
-    return ok("APPEND completed", `APPENDUID ${uidValidity} ${uids[0]}`);
+    const { uidValidity, uids } = await mail.appendMany(path, prepared);
+    return ok("APPEND completed", `APPENDUID ${uidValidity} ${formatSequenceSet(uids)}`);
   } catch (error) {
     if (error instanceof EngineError && error.code === "not-found") return no("No such mailbox", "TRYCREATE");
     throw error;
   }
 }
 
-/** Up to the message's literal, where the cursor then stands. */
-function parseAppend(parser: Parser, form: Pick<Form, "utf8">): Arguments {
-  const path = parseMailbox(parser, form);
-  parser.space();
-  const flags = parser.atOpen ? parseFlags(parser) : undefined;
-  if (flags) parser.space();
-  let date: DateTime | undefined;
-  if (parser.peek() === 0x22) {
-    date = parseDateTime(parser.string());
-    parser.space();
+/** What `read` gives, or what it is refused by. */
+export async function readMessages(read: () => Promise<Prepared[]>): Promise<Prepared[] | Completion> {
+  try {
+    return await read();
+  } catch (error) {
+    if (error instanceof BadUrl) return no("No such message", `BADURL ${formatString(error.url)}`);
+    throw error;
   }
-  if (!/^~?\{\d+\+?\}$/.test(parser.rest())) throw new ImapSyntaxError("Message expected");
-  return { path, flags: flags ?? [], date };
 }
 
-/** Whether the literal that the text ends with is the message, and not the mailbox's name. */
-function isMessage(text: CommandText): boolean {
+/** Up to a literal of the message, where the cursor then stands. */
+function parseAppend(parser: Parser, form: Pick<Form, "utf8">): Arguments {
+  const path = parseMailbox(parser, form);
+  const start = parseAppendData(parser, "message", parseFlags);
+  if (start.steps.length === 0) throw new ImapSyntaxError("Message expected");
+  return { path, ...start };
+}
+
+/** Whether the literal that the text ends with is a message's, and not the mailbox's name. */
+export function isMessage(text: CommandText, parse: (parser: Parser, form: Form) => AppendStart): boolean {
   try {
     const parser = new Parser(text);
     parser.tag();
     parser.space();
-    parser.keyword();
-    parseAppend(parser, { utf8: true });
-    return true;
+    const isUid = parser.keyword() === "UID";
+    if (isUid) {
+      parser.space();
+      parser.keyword();
+    }
+    return parse(parser, { uid: isUid, utf8: true, tag: "" }).steps.some(({ kind }) => kind === "literal");
   } catch (error) {
     if (error instanceof ImapSyntaxError) return false;
     throw error;
   }
+}
+
+/** Behind a message's first literal all are of messages, but for those that a URL is said by. */
+export function isStreamed({ lines }: CommandText): boolean {
+  return !/\bURL ~?\{\d+\+?\}$/i.test(Buffer.from(lines.at(-1)!).toString("latin1"));
 }

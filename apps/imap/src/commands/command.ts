@@ -23,8 +23,9 @@ export interface Command<Args> {
   /** Reads the arguments, beginning with the space before them. */
   parse(parser: Parser, form: Form): Args;
   run(args: Args, session: Session, form: Form): Promise<Completion | Unfinished>;
-  /** Whether the literal that the text ends with is a message, to be taken as a stream. */
-  readonly streams?: (text: CommandText) => boolean;
+  /** Whether the literal that the text ends with is a message, or a part of one, to be taken as a stream; `isWithin`: behind
+   * another such literal of the command. */
+  readonly streams?: (text: CommandText, isWithin: boolean) => boolean;
 }
 
 export const ANY: readonly SessionState[] = ["not-authenticated", "authenticated", "selected"];

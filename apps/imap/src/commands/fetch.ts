@@ -1,15 +1,12 @@
 import { type Body, EngineError, type Message, readAhead } from "@restante/engine";
 import { isTurnOver, takeTurn } from "@restante/host";
-import { isOfHeader, isWhole, Kept, type Writer, writerOf } from "../fetch-answers.ts";
+import { Refusal } from "../errors.ts";
+import { isOfHeader, isWhole, tellsUtf8, writerOf } from "../fetch-answers.ts";
+import { Kept, type Writer } from "../fetch-kept.ts";
 import { BODIES_AHEAD } from "../limits.ts";
+import { partOf } from "../part-of.ts";
 import type { Session } from "../session.ts";
-import {
-  type FetchItem,
-  type FetchModifiers,
-  type PartialRange,
-  parseFetchItems,
-  parseFetchModifiers,
-} from "../wire/fetch-items.ts";
+import { type FetchItem, type FetchModifiers, parseFetchItems, parseFetchModifiers } from "../wire/fetch-items.ts";
 import { ImapSyntaxError } from "../wire/parser.ts";
 import { formatRanges, resolveRanges, type SequenceSet } from "../wire/sequence-set.ts";
 import { type Command, defineCommand, ok } from "./command.ts";
@@ -18,11 +15,12 @@ import { parseSet, positionsOf } from "./message-set.ts";
 /** Messages whose summaries are read in one go, and whose answers leave together. */
 const CHUNK_MESSAGES = 64;
 
-/** FETCH: RFC 9051 §6.4.5 and §7.5.2; CHANGEDSINCE and VANISHED: RFC 7162 §3.1.4.1 and §3.2.6; PARTIAL: RFC 9394 §3.3. */
+/** FETCH: RFC 9051 §6.4.5 and §7.5.2; BINARY: RFC 3516 §4.2; CHANGEDSINCE and VANISHED: RFC 7162 §3.1.4.1 and §3.2.6; PARTIAL: RFC 9394 §3.3. */
 export const fetch: Command<unknown> = defineCommand({
   name: "FETCH",
   in: ["selected"],
   uid: true,
+  capabilities: ["BINARY"],
   expunges: "must-not",
   parse(parser, { uid }) {
     const set = parseSet(parser);
@@ -46,7 +44,7 @@ export const fetch: Command<unknown> = defineCommand({
     const told = items.filter(({ kind }) => kind !== "uid" || !session.isUidOnly || items.length === 1);
     const writers = told.map((item) => writerOf(session, item));
     const needsSummary = items.some(needsSummaryOf);
-    const needsHeader = items.some((item) => item.kind === "section" && isOfHeader(item.section));
+    const needsHeader = items.some((item) => needsHeaderOf(item) || tellsUtf8(session, item));
     const damaged: unknown[] = [];
     if (items.some(({ kind }) => kind === "flags")) session.tellKeywords();
     for (let at = 0; at < positions.length; at += CHUNK_MESSAGES) {
@@ -86,12 +84,6 @@ function wantedOf(
   return partial ? partOf(changed, partial) : changed;
 }
 
-/** The places of a list that a range names: RFC 9394 §3.1. */
-export function partOf<T>(list: readonly T[], { first, last }: PartialRange): readonly T[] {
-  if (first > 0) return list.slice(first - 1, last);
-  return list.slice(Math.max(0, list.length + last), Math.max(0, list.length + first + 1));
-}
-
 /** What went, of the uids that are asked for. What this client can still see goes first, as it went in this session. */
 async function tellVanished(session: Session, set: SequenceSet, { changedSince = 0 }: FetchModifiers): Promise<void> {
   await session.syncView({ expunges: true, uid: true });
@@ -101,8 +93,13 @@ async function tellVanished(session: Session, set: SequenceSet, { changedSince =
   if (vanished.length > 0) session.untagged(`VANISHED (EARLIER) ${formatRanges(vanished)}`);
 }
 
+function needsHeaderOf(item: FetchItem): boolean {
+  return item.kind === "section" && isOfHeader(item.section);
+}
+
 function needsSummaryOf(item: FetchItem): boolean {
   if (item.kind === "section") return !isWhole(item.section);
+  if (item.kind === "binary") return item.path.length > 0;
   return NEED_SUMMARY.has(item.kind);
 }
 
@@ -110,7 +107,7 @@ const NEED_SUMMARY: ReadonlySet<FetchItem["kind"]> = new Set(["envelope", "body"
 
 async function markSeen(session: Session, items: readonly FetchItem[], positions: readonly number[]): Promise<void> {
   const { view } = session;
-  if (view.readOnly || !items.some((item) => item.kind === "section" && !item.peek)) return;
+  if (view.readOnly || !items.some((item) => (item.kind === "section" || item.kind === "binary") && !item.peek)) return;
   await view.markSeen(positions);
 }
 
@@ -146,6 +143,7 @@ async function answerAll(
 
 /** The message's bytes are damaged or gone: others may be well. */
 function isOfOneMessage(error: unknown): boolean {
+  if (error instanceof Refusal) return true;
   return error instanceof EngineError && (error.code === "corrupt" || error.code === "expunged");
 }
 

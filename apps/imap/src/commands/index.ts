@@ -3,6 +3,7 @@ import { append } from "./append.ts";
 import { authenticate, login } from "./authenticate.ts";
 import { capability } from "./capability.ts";
 import type { Command } from "./command.ts";
+import { compress } from "./compress.ts";
 import { copy, move } from "./copy.ts";
 import { createMailbox, deleteMailbox, renameMailbox } from "./create.ts";
 import { enable } from "./enable.ts";
@@ -15,12 +16,15 @@ import { logout } from "./logout.ts";
 import { myRights } from "./my-rights.ts";
 import { namespace } from "./namespace.ts";
 import { check, noop } from "./noop.ts";
+import { replace } from "./replace.ts";
 import { search } from "./search.ts";
 import { examine, select } from "./select.ts";
+import { sort } from "./sort.ts";
 import { startTls } from "./starttls.ts";
 import { status } from "./status.ts";
 import { store } from "./store.ts";
 import { subscribe, unsubscribe } from "./subscribe.ts";
+import { thread } from "./thread.ts";
 
 /** The command table. */
 export const commands: readonly Command<unknown>[] = [
@@ -31,6 +35,7 @@ export const commands: readonly Command<unknown>[] = [
   authenticate,
   login,
   enable,
+  compress,
   id,
   namespace,
   myRights,
@@ -45,11 +50,14 @@ export const commands: readonly Command<unknown>[] = [
   lsub,
   status,
   append,
+  replace,
   check,
   close,
   unselect,
   expunge,
   search,
+  sort,
+  thread,
   fetch,
   store,
   copy,
@@ -69,9 +77,10 @@ export function isCommand(name: string): boolean {
   return byName.has(name);
 }
 
-/** Whether the literal that this text ends with is a message, to be streamed: only APPEND has one. */
-export function streamsLiteral(text: CommandText): boolean {
+/** The command that the literal which this text ends with is a message of, to be streamed: APPEND and REPLACE have such. */
+export function streamingCommand(text: CommandText): Command<unknown> | undefined {
   const first = String.fromCharCode(...text.lines[0]!.subarray(0, 80));
-  const name = /^\S+ ([A-Za-z]+) /.exec(first)?.[1]?.toUpperCase();
-  return name !== undefined && byName.get(name)?.streams?.(text) === true;
+  const name = /^\S+ (?:UID )?([A-Za-z]+) /i.exec(first)?.[1]?.toUpperCase();
+  const command = name === undefined ? undefined : byName.get(name);
+  return command?.streams?.(text, false) ? command : undefined;
 }

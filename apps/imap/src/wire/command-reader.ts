@@ -157,7 +157,9 @@ export class CommandReader {
 
   async #dropLine(): Promise<TooLong | "end"> {
     const dropped = new TooLong(this.#input.peek(BEGINNING_BYTES));
-    while (!this.#input.takeLine()) {
+    for (let size = 0; !this.#input.takeLine(); ) {
+      size += this.#input.length;
+      if (size > DROPPED_LITERAL_BYTES_MAX) return "end";
       this.#input.clear();
       if (!(await this.#input.more())) return "end";
     }

@@ -5,7 +5,7 @@ import { ImapSyntaxError, type Parser } from "./parser.ts";
 const WORD_BYTES_MAX = 24;
 
 /** One `fetch-att` of RFC 9051 §9 (with RFC 3501's RFC822 forms), as a value. */
-export type FetchItem = SimpleItem | SectionItem;
+export type FetchItem = SimpleItem | SectionItem | BinaryItem;
 
 export interface SimpleItem {
   readonly kind:
@@ -45,6 +45,16 @@ export interface SectionItem {
   readonly peek: boolean;
   readonly partial?: Partial;
   /** How the answer names it: `BODY[…]<origin>` or RFC822…. */
+  readonly label: string;
+}
+
+/** A part, decoded, or how many octets that has: RFC 3516 §4.2. */
+export interface BinaryItem {
+  readonly kind: "binary";
+  readonly path: readonly number[];
+  readonly peek: boolean;
+  readonly isSize: boolean;
+  readonly partial?: Partial;
   readonly label: string;
 }
 
@@ -135,6 +145,10 @@ function parseItem(parser: Parser): FetchItem {
       return parser.peek() === 0x5b ? parseSection(parser, false) : { kind: "body" };
     case "BODY.PEEK":
       return parseSection(parser, true);
+    case "BINARY":
+    case "BINARY.PEEK":
+    case "BINARY.SIZE":
+      return parseBinary(parser, name);
     case "PREVIEW":
       // What is kept is at hand: LAZY or not is one. RFC 8970 §3.
       if (/^ \(LAZY\)/i.test(parser.rest(7))) parser.skip(7);
@@ -146,18 +160,49 @@ function parseItem(parser: Parser): FetchItem {
 
 function parseSection(parser: Parser, peek: boolean): FetchItem {
   parser.char("[");
+  const { section, label } = parseSectionSpec(parser);
+  parser.char("]");
+  const partial = parsePartial(parser);
+  return {
+    kind: "section",
+    section,
+    peek,
+    label: `BODY[${label}]${partial ? `<${partial.offset}>` : ""}`,
+    ...(partial ? { partial } : {}),
+  };
+}
+
+/** `section-binary`, and a partial where octets are asked for: RFC 3516 §7. */
+function parseBinary(parser: Parser, name: string): FetchItem {
+  parser.char("[");
+  const path = parsePath(parser);
+  parser.char("]");
+  const isSize = name === "BINARY.SIZE";
+  const partial = isSize ? undefined : parsePartial(parser);
+  const label = `${isSize ? name : "BINARY"}[${path.join(".")}]${partial ? `<${partial.offset}>` : ""}`;
+  const item = { kind: "binary", path, peek: name !== "BINARY", isSize, label } as const;
+  return partial ? { ...item, partial } : item;
+}
+
+/** `1.2`, and a dot behind it where more is to come. */
+function parsePath(parser: Parser): number[] {
   const path: number[] = [];
-  let what: Section["what"] = "all";
-  let fields: readonly string[] = [];
-  let label = "";
   while (isDigit(parser.peek())) {
     if (path.length >= PATH_DEPTH_MAX) throw new ImapSyntaxError("Part number too deep");
     path.push(parser.nonZero());
     if (!parser.tryChar(".")) break;
-    if (!isDigit(parser.peek()) && parser.peek() === 0x5d) throw new ImapSyntaxError("Part number expected");
+    if (parser.peek() === 0x5d || parser.peek() === -1) throw new ImapSyntaxError("Part number expected");
   }
-  label = path.join(".");
-  if (parser.peek() !== 0x5d) {
+  return path;
+}
+
+/** `[section-spec]`, up to a `]` or the end, and how an answer repeats it. */
+export function parseSectionSpec(parser: Parser): { readonly section: Section; readonly label: string } {
+  let what: Section["what"] = "all";
+  let fields: readonly string[] = [];
+  const path = parsePath(parser);
+  let label = path.join(".");
+  if (parser.peek() !== 0x5d && parser.peek() !== -1) {
     const word = /^[A-Za-z.]+/.exec(parser.rest(WORD_BYTES_MAX))?.[0].toUpperCase() ?? "";
     parser.skip(word.length);
     label += `${label === "" ? "" : "."}${word}`;
@@ -169,15 +214,7 @@ function parseSection(parser: Parser, peek: boolean): FetchItem {
       label += ` (${fields.map(formatField).join(" ")})`;
     }
   }
-  parser.char("]");
-  const partial = parsePartial(parser);
-  return {
-    kind: "section",
-    section: { path, what, fields },
-    peek,
-    label: `BODY[${label}]${partial ? `<${partial.offset}>` : ""}`,
-    ...(partial ? { partial } : {}),
-  };
+  return { section: { path, what, fields }, label };
 }
 
 function sectionWord(word: string, inPart: boolean): Section["what"] {

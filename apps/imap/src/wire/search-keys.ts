@@ -88,7 +88,12 @@ export function parseSearchProgram(parser: Parser): SearchKey {
     charset = parser.astring().toUpperCase();
     parser.space();
   }
-  if (!SEARCH_CHARSETS.some((known) => known === charset)) throw new BadCharset();
+  return parseSearchKeys(parser, charset);
+}
+
+/** `key *(SP key)`, in this charset. Throws as {@link parseSearchProgram} does. */
+export function parseSearchKeys(parser: Parser, charset: string): SearchKey {
+  if (!SEARCH_CHARSETS.some((known) => known === charset.toUpperCase())) throw new BadCharset();
   const count: Count = { keys: 0 };
   const keys: SearchKey[] = [parseKey(parser, count)];
   while (parser.trySpace()) keys.push(parseKey(parser, count));

@@ -89,6 +89,15 @@ const TOKENS = [
     "NOT ",
     "BODY[",
     "HEADER.FIELDS (",
+    " CATENATE (",
+    " UTF8 (~",
+    "URL ",
+    "RETURN (",
+    "PARTIAL -1:-2",
+    "(QRESYNC (1 1 1:* (1 1)))",
+    " (CHANGEDSINCE 1 VANISHED)",
+    "(UNCHANGEDSINCE 1) ",
+    "MODSEQ ",
     "RFC822",
   ],
   ...["&AOk-", "&", "&-", "é", "\0", "\\Seen", "+FLAGS ", "1-Feb-2026", '" 1-Feb-2026 10:11:12 +0100"', "CHARSET "],
@@ -98,7 +107,7 @@ const options = { seed: SEED, runs: RUNS, samples: SAMPLES, tokens: TOKENS, byte
 /** As a connection judges. */
 function judgeLiteral(commandText: CommandText, literal: LiteralHead): LiteralVerdict {
   const command = findCommand(/^\S+ (\S+)/.exec(text(commandText.lines[0]!))?.[1]?.toUpperCase() ?? "", false);
-  if (command?.streams?.(commandText)) return "stream";
+  if (command?.streams?.(commandText, false)) return "stream";
   return literal.size <= KEPT_BYTES_MAX && !literal.binary ? "keep" : "refuse";
 }
 

@@ -22,6 +22,7 @@ import {
   type Arrival,
   MessageWriter,
   type Prepared,
+  type Replaced,
 } from "./delivery/message-writer.ts";
 import { Notices } from "./delivery/notices.ts";
 import { TakeIn } from "./delivery/take-in.ts";
@@ -352,6 +353,10 @@ export class Account {
 
   append(path: string, prepared: Prepared): Promise<Appended> {
     return this.#messages.append(path, prepared);
+  }
+
+  replace(replaced: Replaced, prepared: Prepared, path: string): Promise<Appended> {
+    return this.#messages.replace(replaced, prepared, path);
   }
 
   /** Appends several by one op: an import. */

@@ -217,6 +217,11 @@ export class AccountSession {
   async addMany(additions: readonly Addition[]): Promise<readonly (AddedMessage | undefined)[]> {
     return this.#open.addMany(additions);
   }
+  /** A prepared message takes the place of the one at `position`: RFC 8508 §3.1. Errors: `expunged`, `not-permitted`, as
+   * {@link append}. */
+  async replace(view: MailboxView, position: number, prepared: Prepared): Promise<Appended> {
+    return this.#open.replace(view.targetOf(position), prepared, view.mailbox.path);
+  }
   async readSummaries(messages: readonly Message[]): Promise<Summary[]> {
     return this.#contents.readSummaries(messages);
   }

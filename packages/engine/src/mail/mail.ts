@@ -3,6 +3,7 @@ import type { Machine } from "../bay/machine.ts";
 import { utf8 } from "../crypto/index.ts";
 import { EngineError } from "../errors.ts";
 import { applyBlock } from "./apply/apply.ts";
+import type { NewEmail } from "./ops/email.ts";
 import { type MailboxId, PATH_DELIMITER } from "./ops/names.ts";
 import {
   type AddedEmail,
@@ -54,7 +55,7 @@ export type FoldersAuthor = () => { readonly steps: readonly FolderStep[]; reado
 type MailLog = Pick<Bay<MailState, Op, Outcome>, "state" | "push">;
 /** The bytes of small bodies, which ride in the op's entry, and larger ones that are stored along with it. */
 export type Carried = Omit<Push<Op>, "op">;
-interface Targets {
+export interface Targets {
   readonly mailbox: MailboxId;
   readonly targets: readonly TargetRun[];
 }
@@ -203,6 +204,20 @@ export class Mail {
       if (outcome.refusal !== undefined && outcome.step === undefined) throw refusalError(outcome.refusal);
       if (outcome.refusal !== "stale" || tries === AUTHOR_TRIES) return outcome;
     }
+  }
+
+  /** A message takes the place of another, in its mailbox, by one op; it has these flags. `since`: as for {@link add}. Errors:
+   * `expunged` where that is gone, `not-found` where the mailbox is. */
+  async replace(
+    { mailbox, targets }: Targets,
+    email: NewEmail,
+    flags: { readonly add: readonly string[]; readonly remove: readonly string[] },
+    since: number,
+    carried: Carried,
+  ): Promise<Appended> {
+    const op = { kind: "replace", mailbox, target: targets, email, ...flags, since, seconds: this.#seconds() } as const;
+    const outcome = await this.push(op, carried);
+    return { uidValidity: outcome.uidValidity ?? 0, uids: outcome.addedUids };
   }
 
   /** Writes records, all or none. Errors: `too-large`, `invalid` for a type or id that is too long, `over-quota`; `conflict`

@@ -1,6 +1,6 @@
 import { EngineError } from "../errors.ts";
 import { runsOf } from "./apply/target-rows.ts";
-import type { Copied, Mail } from "./mail.ts";
+import type { Copied, Mail, Targets } from "./mail.ts";
 import type { MailboxId } from "./ops/names.ts";
 import type { FlagChange } from "./ops/op.ts";
 import { type UidSpan, vanishedSince } from "./state/feed.ts";
@@ -296,6 +296,15 @@ export class MailboxView {
     if (unchangedSince !== undefined) return { refused };
     assertReached(positions, reached);
     return { refused: [] };
+  }
+
+  /** A message as an op names it, and its flags. Throws EngineError `expunged`. */
+  targetOf(position: number): { readonly of: Targets; readonly flags: readonly string[] } {
+    this.#assertWritable();
+    const of = this.#target([position]);
+    if (of.targets.length === 0) throw new EngineError("expunged", "the message is gone");
+    const { state, row } = this.message(position);
+    return { of, flags: state.flagNames(row) };
   }
 
   /** Sets \Seen where it is missing; `sync` tells of it. */

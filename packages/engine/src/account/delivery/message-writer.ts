@@ -5,7 +5,7 @@ import { EngineError } from "../../errors.ts";
 import type { Contents } from "../../mail/contents/contents.ts";
 import type { Threads } from "../../mail/contents/threads.ts";
 import { type TakenBody, takeBody } from "../../mail/intake.ts";
-import type { Appended, Carried, Mail } from "../../mail/mail.ts";
+import type { Appended, Carried, Mail, Targets } from "../../mail/mail.ts";
 import type { BodyPlace, NewEmail } from "../../mail/ops/email.ts";
 import { bodyName, type MailboxId } from "../../mail/ops/names.ts";
 import type { Placement } from "../../mail/ops/op.ts";
@@ -46,6 +46,12 @@ export interface Arrival {
   readonly flags: readonly string[];
   /** INTERNALDATE: now, if it is left out. */
   readonly received?: { readonly timeMs: number; readonly zoneMinutes: number };
+}
+
+/** A message that another takes the place of, and the flags that it has. */
+export interface Replaced {
+  readonly of: Targets;
+  readonly flags: readonly string[];
 }
 
 export interface MessageWriterOptions {
@@ -160,17 +166,43 @@ export class MessageWriter {
     }
   }
 
-  /** Only bodies of their own are in the collector's way; the small ones are made upon the present once more. */
+  /** Puts a prepared message into the place of another, in the same mailbox, by one op. Errors: `expunged`, `not-found`,
+   * `unavailable`, `unknown-outcome`. */
+  async replace({ of, flags }: Replaced, prepared: Prepared, path: string): Promise<Appended> {
+    const { mail, threads } = this.#options;
+    let message = prepared;
+    for (let tries = 1; ; tries++) {
+      const { email, root, carried, since } = message;
+      const [thread] = await threads.assign([{ ...email, root }]);
+      try {
+        return await mail.replace(
+          of,
+          { ...email, thread: thread! },
+          { add: message.flags, remove: flags },
+          since,
+          carried,
+        );
+      } catch (error) {
+        const isInTheWay = error instanceof EngineError && error.code === "conflict";
+        if (!isInTheWay || tries === APPEND_TRIES) throw error;
+        message = await this.#uponPresent(message, path);
+      }
+    }
+  }
+
   async #againMany(additions: readonly Addition[]): Promise<Addition[]> {
-    const { bay, mail } = this.#options;
     const again: Addition[] = [];
     for (const { prepared, mailboxes } of additions) {
-      const since = bay.position;
-      const isStored = prepared.email.place.in === "object";
-      const path = mail.state.findMailbox(mailboxes[0]!)?.path ?? INBOX;
-      again.push({ prepared: isStored ? await this.again(prepared, path) : { ...prepared, since }, mailboxes });
+      const path = this.#options.mail.state.findMailbox(mailboxes[0]!)?.path ?? INBOX;
+      again.push({ prepared: await this.#uponPresent(prepared, path), mailboxes });
     }
     return again;
+  }
+
+  /** Only bodies of their own are in the collector's way; the small ones are made upon the present once more. */
+  async #uponPresent(prepared: Prepared, path: string): Promise<Prepared> {
+    const since = this.#options.bay.position;
+    return prepared.email.place.in === "object" ? this.again(prepared, path) : { ...prepared, since };
   }
 
   /**

@@ -1,0 +1,38 @@
+import { expect, test } from "vitest";
+import { LITERAL_MINUS_BYTES_MAX } from "./limits.ts";
+import { Received, startTestServer } from "./test-kit.ts";
+
+const account = {
+  address: "ada@example.org",
+  ended: new AbortController().signal,
+  close: () => undefined,
+  onChange: () => () => undefined,
+};
+
+test("what is hidden is neither announced nor enabled, for all or for one account", async () => {
+  const hiddenFrom = (user: string | undefined): ReadonlySet<string> =>
+    new Set(user === "ada@example.org" ? ["IDLE", "QRESYNC"] : ["IDLE"]);
+  const server = await startTestServer({ account, hiddenFrom });
+  const socket = server.connect("imap");
+  const received = new Received(socket);
+  const greeting = await received.until(/^\* OK .*\r\n/m);
+  expect(greeting).toMatch(/ QRESYNC /);
+  expect(greeting).not.toMatch(/ IDLE /);
+  socket.write("a LOGIN u p\r\nb ENABLE QRESYNC CONDSTORE\r\n");
+  const answers = await received.until(/^b .*\r\n/m);
+  expect(answers).toMatch(/^a OK \[CAPABILITY IMAP4rev1 IMAP4rev2 /m);
+  expect(answers).not.toMatch(/ QRESYNC/);
+  expect(answers).toMatch(/^\* ENABLED CONDSTORE\r\n/m);
+});
+
+test("where literals are short a longer one that comes unasked is refused, before login too", async () => {
+  const server = await startTestServer({ account, literalMinus: true });
+  const socket = server.connect("imap");
+  const received = new Received(socket);
+  expect(await received.until(/^\* OK .*\r\n/m)).toMatch(/ LITERAL- /);
+  const text = "x".repeat(LITERAL_MINUS_BYTES_MAX);
+  socket.write(`a LOGIN u {${text.length}+}\r\n${text}\r\n`);
+  expect(await received.until(/^a .*\r\n/m)).toMatch(/^a OK/m);
+  socket.write(`b APPEND x {${text.length + 1}+}\r\n${text}x\r\nc NOOP\r\n`);
+  expect(await received.until(/^c .*\r\n/m)).toMatch(/^b NO \[TOOBIG\] .*\r\nc /);
+});

@@ -1,0 +1,57 @@
+import { AppendSource, type AppendStart } from "../append-source.ts";
+import { parseAppendData } from "../wire/append-data.ts";
+import { ImapSyntaxError, type Parser } from "../wire/parser.ts";
+import type { SequenceSet } from "../wire/sequence-set.ts";
+import { isMessage, isStreamed, readMessages } from "./append.ts";
+import { type Command, defineCommand, type Form, no, ok } from "./command.ts";
+import { afterExpunge } from "./expunge.ts";
+import { parseMailbox } from "./mailbox-argument.ts";
+import { parseSet, positionsOf } from "./message-set.ts";
+import { parseFlags } from "./store.ts";
+
+interface Arguments extends AppendStart {
+  readonly set: SequenceSet;
+  readonly path: string;
+}
+
+/** REPLACE: RFC 8508 §3.1: one op, so that there is never both or none. Into another mailbox the new message is moved then. */
+export const replace: Command<unknown> = defineCommand({
+  name: "REPLACE",
+  in: ["selected"],
+  uid: true,
+  capabilities: ["REPLACE"],
+  streams: (text, isWithin) => (isWithin ? isStreamed(text) : isMessage(text, parseReplace)),
+  parse: parseReplace,
+  async run(args, session, { uid }) {
+    const { set, path } = args;
+    const { view, mail } = session;
+    if (!mail.state.findPath(path)) return no("No such mailbox", "TRYCREATE");
+    const [position, ...more] = positionsOf(session, set, uid);
+    if (position === undefined || more.length > 0) return no("No such message");
+    const read = await readMessages(() => new AppendSource(session, args, parseFlags).readAll(view.mailbox.path, 1));
+    if (!Array.isArray(read)) return read;
+    const replaced = await mail.replace(view, position, read[0]!);
+    const there =
+      view.mailbox.path === mail.getMailbox(path).path ? replaced : await moved(view.mailbox.path, replaced.uids[0]!);
+    session.untagged(`OK [APPENDUID ${there.uidValidity} ${there.uids[0]}] Replaced`);
+    return ok("REPLACE completed", afterExpunge(session));
+
+    async function moved(
+      from: string,
+      made: number,
+    ): Promise<{ readonly uidValidity: number; readonly uids: readonly number[] }> {
+      const fresh = mail.openView(from, { readOnly: false });
+      const parts: { readonly uidValidity: number; readonly uids: readonly number[] }[] = [];
+      await fresh.move([fresh.lowerBound(made)], path, (part) => parts.push(part));
+      return parts[0]!;
+    }
+  },
+});
+
+function parseReplace(parser: Parser, form: Pick<Form, "utf8">): Arguments {
+  const set = parseSet(parser);
+  const path = parseMailbox(parser, form);
+  const start = parseAppendData(parser, "message", parseFlags);
+  if (start.steps.length === 0) throw new ImapSyntaxError("Message expected");
+  return { set, path, ...start };
+}
