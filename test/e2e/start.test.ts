@@ -13,6 +13,8 @@ const LISTEN = {
   RESTANTE_IMAPS_LISTEN: FREE,
   RESTANTE_LMTP_LISTEN: FREE,
   RESTANTE_HTTPS_LISTEN: FREE,
+  RESTANTE_SUBMISSION_LISTEN: FREE,
+  RESTANTE_SUBMISSIONS_LISTEN: FREE,
 };
 
 test("a signal to npm's process ends the server, and its ports are free", async () => {

@@ -8,7 +8,7 @@ import { assert, type Interop, need } from "./harness.ts";
 
 const ROOT = join(import.meta.dirname, "../..");
 const FREE = '"127.0.0.1:0"';
-const LISTEN = `[lmtp]\nlisten = [${FREE}]\n[imap]\nlisten = [${FREE}]\n[imaps]\nlisten = [${FREE}]\n[https]\nlisten = [${FREE}]\n`;
+const LISTEN = `[lmtp]\nlisten = [${FREE}]\n[imap]\nlisten = [${FREE}]\n[imaps]\nlisten = [${FREE}]\n[https]\nlisten = [${FREE}]\n[submission]\nlisten = []\n[submissions]\nlisten = []\n`;
 
 function run(command: string, args: readonly string[], cwd = ROOT): string {
   return execFileSync(command, args, { cwd, encoding: "utf8", maxBuffer: 2 ** 24, stdio: ["ignore", "pipe", "pipe"] });

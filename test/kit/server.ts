@@ -49,6 +49,8 @@ function environment(data: string, more: Readonly<Record<string, string>>): Node
     RESTANTE_IMAPS_LISTEN: free,
     RESTANTE_LMTP_LISTEN: free,
     RESTANTE_HTTPS_LISTEN: free,
+    RESTANTE_SUBMISSION_LISTEN: free,
+    RESTANTE_SUBMISSIONS_LISTEN: free,
     ...more,
   };
 }

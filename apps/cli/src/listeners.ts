@@ -1,7 +1,7 @@
 import type { Config } from "@restante/host";
 
 /** Sections of the configuration that have a `listen`. */
-const LISTENING = ["lmtp", "imap", "imaps", "https", "metrics"] as const;
+const LISTENING = ["lmtp", "imap", "imaps", "https", "submission", "submissions", "metrics"] as const;
 
 /** Every address that the configuration listens on, by its setting. */
 export function listenersOf(config: Config): readonly { readonly setting: string; readonly address: string }[] {

@@ -13,7 +13,19 @@ export function mailProgramLines(config: Config, address: string): readonly stri
     "In a mail program, for mail that comes in (IMAP):",
     ...ways.map(({ host, port, security }) => `  server ${host}, port ${port}, security ${security}`),
     `  user name ${address}, password: this one, or an app password (restante app-password add ${address} LABEL)`,
-    "For mail that goes out (SMTP): the server that you send by, with its own password. Restante takes mail in and keeps it.",
+    ...outgoingLines(config, name),
+  ];
+}
+
+function outgoingLines({ submission, submissions }: Config, name: string | undefined): readonly string[] {
+  const ways = [
+    ...submissions.listen.map((text) => ({ text, security: "SSL/TLS" })),
+    ...submission.listen.map((text) => ({ text, security: "STARTTLS" })),
+  ].flatMap(({ text, security }) => wayOf(parseListenAddress(text), security, name));
+  if (ways.length === 0) return ["For mail that goes out (SMTP): the server that you send by, with its own password."];
+  return [
+    "For mail that goes out (SMTP), with the same user name and password:",
+    ...ways.map(({ host, port, security }) => `  server ${host}, port ${port}, security ${security}`),
   ];
 }
 

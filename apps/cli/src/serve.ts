@@ -27,10 +27,11 @@ import { metricsService } from "./metrics.ts";
 import { checkOutbound, openOutbound } from "./outbound.ts";
 import { openPeople } from "./people.ts";
 import type { Service } from "./service.ts";
+import { submissionService } from "./submission.ts";
 import { Traces } from "./traces.ts";
 
-type ServiceName = "lmtp" | "imap" | "https" | "send";
-const SERVICES: readonly ServiceName[] = ["lmtp", "imap", "https", "send"];
+type ServiceName = "lmtp" | "imap" | "https" | "send" | "submission";
+const SERVICES: readonly ServiceName[] = ["lmtp", "imap", "https", "send", "submission"];
 /** After SIGTERM the process ends within this, whatever still hangs. */
 const STOP_MS = 10_000;
 /** What killed processes left of uploads, and what is left of deleted accounts, is looked for so often. */
@@ -55,7 +56,8 @@ export async function serve(config: Config, flags: { readonly only: string | und
     folder: dataPath(config, "tls"),
     renewedFile: acme && acmeFile(dataPath(config, "tls")),
   });
-  const hasTls = wanted.includes("imap") || (wanted.includes("https") && config.https.tls === "on");
+  const hasTls =
+    wanted.includes("imap") || wanted.includes("submission") || (wanted.includes("https") && config.https.tls === "on");
   if (hasTls) await tls.reload();
   if (hasTls) watchCertificate(tls, open);
   const services: Service[] = [];
@@ -66,6 +68,7 @@ export async function serve(config: Config, flags: { readonly only: string | und
   if (people && wanted.includes("imap")) services.push(imapService(people, tls, traces!));
   if (wanted.includes("lmtp")) services.push(lmtpService(open));
   if (people && wanted.includes("https")) services.push(await httpsService(people, tls));
+  if (people && wanted.includes("submission")) services.push(submissionService(people, tls));
   if (acme && hasTls) services.push(acmeService(acme, config));
   if (outbound?.service) services.push(outbound.service);
   let isServing = false;
@@ -186,9 +189,14 @@ async function prepareDemo(context: Context, wanted: readonly ServiceName[]): Pr
   if (passwords) return "none";
   const all = await users.list();
   const exists = all.some(({ address }) => address === DEMO_ADDRESS);
-  const listens = [...config.lmtp.listen, ...config.imap.listen, ...config.imaps.listen, ...config.https.listen].map(
-    parseListenAddress,
-  );
+  const listens = [
+    ...config.lmtp.listen,
+    ...config.imap.listen,
+    ...config.imaps.listen,
+    ...config.https.listen,
+    ...config.submission.listen,
+    ...config.submissions.listen,
+  ].map(parseListenAddress);
   if (exists && !listens.every(isLoopbackAddress))
     throw new ConfigError(
       "the demo account exists: delete it (restante account delete demo@example.org) or listen on loopback only",

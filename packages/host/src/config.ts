@@ -116,6 +116,8 @@ const SETTINGS: Readonly<Record<string, Readonly<Record<string, Setting>>>> = {
     trusted_proxies: list(),
     compress: boolean(false),
   },
+  submission: { listen: listen("127.0.0.1:1587") },
+  submissions: { listen: listen("127.0.0.1:1465") },
   outbound: {
     // Empty: mail goes to those who live here, and nowhere else.
     smarthost: text(""),
@@ -216,6 +218,8 @@ export interface Config {
     readonly trusted_proxies: readonly string[];
     readonly compress: boolean;
   };
+  readonly submission: { readonly listen: readonly string[] };
+  readonly submissions: { readonly listen: readonly string[] };
   readonly outbound: {
     readonly smarthost: string;
     readonly password: string;

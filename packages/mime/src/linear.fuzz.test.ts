@@ -264,6 +264,10 @@ const PARSERS: Readonly<
     },
     tokens: ["--=_", "_", "\r", "\n", "--", "="],
   },
+  formatAddrSpec: {
+    run: refusedOr((mime, { text }) => void mime.formatAddrSpec(`a@${text}`, { utf8: true })),
+    tokens: ADDRESSES,
+  },
   formatAddress: { run: structured, tokens: ADDRESSES, head: "To: " },
   bodyFromBodyStructure: {
     run: refusedOr((mime, { text }) => void mime.bodyFromBodyStructure(text)),

@@ -1,7 +1,7 @@
 import type { Plan, StorePlan } from "./plan.ts";
 
 /** restante.toml for a plan, with comments. */
-export function configFile({ domain, host, data, store }: Plan): string {
+export function configFile({ domain, host, sender, data, store }: Plan): string {
   return `# Restante for ${domain}. docs/operating.md has every setting; restante config check looks at all that serve needs.
 
 [server]
@@ -31,10 +31,26 @@ listen = ["[::]:993"]
 [https]
 listen = ["[::]:443"]
 
+[submissions]
+# Mail programs send by it.
+listen = ["[::]:465"]
+
+[submission]
+listen = []
+
+[outbound]
+# Who mail is handed to: Postfix on this machine, or another server with outbound.password.
+${smarthost(host, sender)}
+
 [metrics]
 # Prometheus, /healthz and /readyz. It asks nobody who they are.
 # listen = ["127.0.0.1:9090"]
 `;
+}
+
+function smarthost(host: string, sender: string): string {
+  const text = sender === host ? "smtp://127.0.0.1:25" : `smtp+starttls://USER@${sender}:587`;
+  return `${sender === host ? "" : "# "}smarthost = ${quoted(text)}`;
 }
 
 function storage(store: StorePlan): string {

@@ -15,7 +15,7 @@ export function dnsRecords({ domain, host, sender }: Plan): readonly string[] {
     none("imap"),
     none("pop3"),
     none("pop3s"),
-    srv("submissions", sender, 465),
+    srv("submissions", host, 465),
     srv("jmap", host, 443),
     `autoconfig.${domain}. CNAME ${host}.`,
     "; The host's own address, if it has none yet",
