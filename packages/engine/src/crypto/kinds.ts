@@ -14,5 +14,6 @@ export const KINDS = {
   ticket: 12,
   values: 16,
   hashes: 17,
+  texts: 18,
 } as const;
 export type Kind = keyof typeof KINDS;

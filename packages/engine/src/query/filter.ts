@@ -25,7 +25,7 @@ import { type Wanted, wantedBy } from "./wanted.ts";
  * A condition that the state answers never waits. One that goes on to headers is a scan, one at a time an account.
  */
 export interface SearchTools {
-  readonly contents: Pick<Contents, "readHeaders" | "readSummaries" | "readFullSummaries" | "openBody">;
+  readonly contents: Pick<Contents, "readHeaders" | "readTexts" | "readSummaries" | "readFullSummaries" | "openBody">;
   readonly scans: Scans;
   readonly pace: Pace;
   /** Ends the search between two steps. */
@@ -55,7 +55,7 @@ export async function search(list: Searched, condition: Condition, tools: Search
   const { pace, scans, signal, scope = MEMBERSHIPS } = tools;
   const wanted = wantedBy(condition);
   const texts = wanted.fields.size > 0 ? tools.kept?.listTexts() : undefined;
-  const test = compile(condition, scope, await texts?.find(wanted.fields, pace, signal));
+  const test = compile(condition, scope, await texts?.find(wanted.fields, tools));
   const rounds = new Rounds(tools, test, wanted, texts);
   const hits: number[] = [];
   let endScan: (() => void) | undefined;

@@ -1,6 +1,7 @@
 import { HeaderBlock } from "@restante/mime";
 import { expect, test } from "vitest";
 import { ready } from "../crypto/index.ts";
+import { EngineError } from "../errors.ts";
 import type { Message } from "../mail/mailbox-view.ts";
 import { openView } from "../mail/mailbox-view.ts";
 import { MailState } from "../mail/state/state.ts";
@@ -46,6 +47,7 @@ async function scene(delay: () => Promise<void> = never) {
         counts.headers += emails.length;
         return contents.readHeadersOf(state, emails);
       },
+      readTexts: contents.readTexts.bind(contents),
       readSummaries: contents.readSummaries.bind(contents),
       readFullSummaries: contents.readFullSummaries.bind(contents),
       openBody: contents.openBody.bind(contents),
@@ -128,6 +130,47 @@ test("what a search learned outlasts the headers that it reads", async () => {
   await search(view(), { kind: "subject", text: "x" }, tools);
   expect(counts.headers).toBe(80);
   others.dispose();
+  await account.dispose();
+});
+
+test("texts that a checkpoint holds are searched without a header, those that came since by theirs", async () => {
+  const { account, add, counts, kept, tools, view } = await scene();
+  await account.upkeep.checkpoint();
+  const find = (condition: Condition) => search(view(), condition, tools);
+  expect(await find({ kind: "subject", text: "A3" })).toEqual([3, 30, 33, 36, 39]);
+  expect(
+    await find({
+      kind: "and",
+      of: [
+        { kind: "from", text: "näme 2" },
+        { kind: "not", of: { kind: "cc", text: "" } },
+      ],
+    }),
+  ).toHaveLength(8);
+  expect(counts.headers).toBe(0);
+  await add(42);
+  expect([await find({ kind: "subject", text: "a42" }), counts.headers]).toEqual([[40], 1]);
+  expect([await find({ kind: "subject", text: "a42" }), counts.headers]).toEqual([[40], 1]);
+  // A page that is lost or damaged is done without.
+  kept.dispose();
+  const contents = { ...tools.contents, readTexts: () => Promise.reject(new EngineError("corrupt", "damaged")) };
+  const fresh = new KeptHeaders(() => account.mail.state, never, new Uint8Array(32));
+  expect(await search(view(), { kind: "subject", text: "A3" }, { ...tools, contents, kept: fresh })).toHaveLength(5);
+  expect(counts.headers).toBe(42);
+  const away = { ...contents, readTexts: () => Promise.reject(new EngineError("unavailable", "away")) };
+  const other = {
+    ...tools,
+    contents: away,
+    kept: new KeptHeaders(() => account.mail.state, never, new Uint8Array(32)),
+  };
+  await expect(search(view(), { kind: "subject", text: "A3" }, other)).rejects.toMatchObject({ code: "unavailable" });
+  // To open them is a scan, one at a time.
+  const end = await tools.scans.begin();
+  const waiting = search(view(), { kind: "subject", text: "A3" }, { ...other, contents: tools.contents });
+  const raced = await Promise.race([waiting, new Promise((resolve) => setTimeout(resolve, 20, "waits"))]);
+  expect(raced).toBe("waits");
+  end();
+  expect(await waiting).toHaveLength(5);
   await account.dispose();
 });
 
