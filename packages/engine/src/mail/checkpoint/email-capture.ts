@@ -1,6 +1,7 @@
 import type { PageStore } from "../../bay/snapshots.ts";
 import { EngineError } from "../../errors.ts";
 import { kindIn } from "../../storage/object-kinds.ts";
+import type { Breathe } from "../contents/digest.ts";
 import { type EmailRecord, encodeHeaderPage, encodeRowPage, type ObjectSpan } from "../contents/email-page.ts";
 import type { TextRun } from "../contents/list-text.ts";
 import { INLINE_BYTES_MAX } from "../intake.ts";
@@ -40,6 +41,7 @@ export function captureEmailPages(
   state: MailState,
   source: EmailSource,
   sweep: boolean,
+  breathe?: Breathe,
 ): (pages: PageStore) => Promise<EmailPages> {
   const improved = source.improvedPages();
   const plan = new PagePlan(state, sweep);
@@ -48,7 +50,7 @@ export function captureEmailPages(
     const wornOut = new Set(known.packs.filter((pack) => isWornOut(state, pack, sweep)));
     const rows = await writeRowPages(plan, source, pages, { wornOut, improved });
     const headers = await writeHeaderPages(plan, source, pages);
-    const texts = await writeTextPages(plan, source, pages);
+    const texts = await writeTextPages(plan, source, pages, breathe);
     const packs = [...known.packs.filter((pack) => !wornOut.has(pack)), ...rows.packs];
     return { rows: rows.names, headers, texts, held: plan.held, packs };
   };

@@ -24,6 +24,7 @@ class Written {
   /** Headers that were read for texts, and pages of texts that were written. */
   reads = 0;
   written = 0;
+  breaths = 0;
   #damaged = false;
   #covers = 100;
   #emails = 0;
@@ -63,7 +64,13 @@ class Written {
       },
     };
     const covers = ++this.#covers;
-    const capture = captureMail(this.world.state, source, { covers, thorough });
+    const capture = captureMail(this.world.state, source, {
+      covers,
+      thorough,
+      breathe: async () => {
+        this.breaths++;
+      },
+    });
     const body = await capture.write(store);
     if (thorough === "anew") this.world.state = await loadMail(body, this.#pages, covers);
     else capture.commit(covers);
@@ -106,6 +113,8 @@ test("a checkpoint writes the texts of all, and of each page that nothing came t
   ]);
   expect((await written.subjects(1)).length).toBe(904);
   expect(written.written).toBe(2);
+  // Others have their turn while very many are made.
+  expect(written.breaths).toBe(64 + 14);
   written.add(1);
   written.reads = 0;
   await written.checkpoint();

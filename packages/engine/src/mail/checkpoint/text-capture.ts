@@ -1,6 +1,7 @@
 import { HeaderBlock } from "@restante/mime";
 import type { PageStore } from "../../bay/snapshots.ts";
 import { EngineError } from "../../errors.ts";
+import type { Breathe } from "../contents/digest.ts";
 import { decodeHeader, HEADER_BYTES_MAX } from "../contents/header.ts";
 import {
   encodeTextPage,
@@ -20,12 +21,19 @@ import type { PagePlan } from "./page-plan.ts";
 
 /** Emails of older checkpoints, which have no texts, whose headers one checkpoint reads to make some. */
 const MADE_UP_MAX = 4096;
+/** Emails whose texts are made between two breaths. */
+const MADE_AT_ONCE = 64;
 
 /**
  * Pages of texts: of new emails made from their headers, of others taken over from the page before. What an older program's
  * checkpoint left without texts is made up for page by page, checkpoint by checkpoint.
  */
-export async function writeTextPages(plan: PagePlan, source: EmailSource, pages: PageStore): Promise<string[]> {
+export async function writeTextPages(
+  plan: PagePlan,
+  source: EmailSource,
+  pages: PageStore,
+  breathe: Breathe,
+): Promise<string[]> {
   const count = Math.ceil(plan.emailNumbers / TEXT_PAGE_EMAILS);
   const names = plan.known.texts.slice(0, count);
   let room = MADE_UP_MAX;
@@ -41,7 +49,7 @@ export async function writeTextPages(plan: PagePlan, source: EmailSource, pages:
     names[page] = "";
     if (covered > room) continue;
     room -= covered;
-    names[page] = await pages.write("texts", await makePage(plan, page, before, source));
+    names[page] = await pages.write("texts", await makePage(plan, page, before, source, breathe));
   }
   return names;
 }
@@ -59,9 +67,11 @@ async function makePage(
   page: number,
   before: readonly TextRun[] | undefined,
   source: EmailSource,
+  breathe: Breathe,
 ): Promise<Uint8Array> {
   const emails = Math.min(TEXT_PAGE_EMAILS, plan.emailNumbers - page * TEXT_PAGE_EMAILS);
   const known = before?.map((run) => ({ ...run, all: joinedTexts(run).split(SEPARATOR) }));
+  let made = 0;
   const writers = LIST_FIELDS.map(() => new TextRunWriter(emails));
   for (const { row, at } of plan.emailsOf(page, TEXT_PAGE_EMAILS)) {
     if (known && at < known[0]!.status.length) {
@@ -69,6 +79,7 @@ async function makePage(
         if (status[at] !== NOT_KNOWN) writers[field]!.set(at, status[at] === PRESENT ? all[at] : undefined);
       continue;
     }
+    if (++made % MADE_AT_ONCE === 0) await breathe?.();
     const header = await readHeader(plan, row, source);
     if (!header) continue;
     for (const [field, name] of LIST_FIELDS.entries()) {
