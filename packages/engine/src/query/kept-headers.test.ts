@@ -1,5 +1,5 @@
 import { HeaderBlock } from "@restante/mime";
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { ready } from "../crypto/index.ts";
 import { EngineError } from "../errors.ts";
 import type { Message } from "../mail/mailbox-view.ts";
@@ -111,6 +111,29 @@ test("a second SEARCH of subjects or addresses reads nothing, whoever asks; of a
   expect([await find(both), counts.headers]).toEqual([[36], 46]);
   expect([(await find({ kind: "from", text: "u9@x" })).length, counts.headers]).toEqual([4, 87]);
   expect([(await find({ kind: "from", text: "NÄME 1 <u8@" })).length, counts.headers]).toEqual([4, 87]);
+  await account.dispose();
+});
+
+test("a search that leaves few messages to their headers looks through no texts", async () => {
+  const { account, add, tools, view, counts } = await scene();
+  for (let n = 40; n < 150; n++) await add(n);
+  const texts = tools.kept.listTexts();
+  const find = vi.spyOn(texts, "find");
+  const few = (last: number): Condition => ({
+    kind: "and",
+    of: [
+      { kind: "uids", ranges: [{ first: 1, last }] },
+      { kind: "subject", text: "a" },
+    ],
+  });
+  expect(await search(view(), few(1), tools)).toEqual([0]);
+  expect([find.mock.calls.length, counts.headers]).toEqual([0, 1]);
+  expect(await search(view(), { kind: "header", field: "message-id", text: "7@x" }, tools)).toHaveLength(15);
+  expect(find.mock.calls.length).toBe(0);
+  expect(await search(view(), few(2), tools)).toEqual([0]);
+  expect(find.mock.calls.length).toBe(1);
+  expect(await search(view(), { kind: "subject", text: "a" }, tools)).toHaveLength(50);
+  expect(find.mock.calls.length).toBe(2);
   await account.dispose();
 });
 

@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
+import { LIST_FIELDS, TextRunWriter } from "../mail/contents/list-text.ts";
 import type { Message } from "../mail/mailbox-view.ts";
 import { MailState } from "../mail/state/state.ts";
 import { bareEmail } from "../testing/email-kit.ts";
@@ -105,4 +106,43 @@ test("looking through very much takes turns, and ends when it is told to", async
     texts.find(wanted("field subject", "x", "y"), { ...tools, pace: taking, signal: ended.signal }),
   ).rejects.toThrow("gone");
   expect(turns).toBe(2);
+});
+
+test("pages are opened once, those that there are, and until that is ended", async () => {
+  const state = stateOf(9000);
+  Object.assign(state, { emailNumbers: 9000 });
+  state.pages = { ...state.pages, texts: ["page/0", "", "page/2"] };
+  const read: string[] = [];
+  const writer = new TextRunWriter(4096);
+  writer.set(7, "text");
+  const page = LIST_FIELDS.map(() => writer.end());
+  const ended = new AbortController();
+  const reading = {
+    ...tools,
+    contents: {
+      readTexts: async (name: string) => {
+        read.push(name);
+        return page;
+      },
+    },
+    signal: ended.signal,
+  };
+  const texts = new ListTexts(state);
+  const find = async (place: string) => (await texts.find(wanted(place, "tex"), reading))(place, "tex")!;
+  const verdict = await find("field subject");
+  expect([7, 8, 4103, 8199].map((row) => verdict(at(state, row)))).toEqual([true, undefined, undefined, true]);
+  expect(read).toEqual(["page/0", "page/2"]);
+  // What is open needs no scan.
+  const end = await tools.scans.begin();
+  expect((await find("field subject"))(at(state, 7))).toBe(true);
+  end();
+  expect(read).toHaveLength(2);
+  await find("addresses cc");
+  expect(read).toHaveLength(4);
+  const take = async () => ended.abort(new Error("gone"));
+  const opening = texts.find(wanted("addresses to", "x"), { ...reading, pace: { isOver: () => true, take } });
+  await expect(opening).rejects.toThrow("gone");
+  const again = { ...reading, signal: undefined };
+  const later = await texts.find(wanted("addresses from", "tex"), again);
+  expect(later("addresses from", "tex")?.(at(state, 8199))).toBe(true);
 });

@@ -40,6 +40,14 @@ const PLACES: ReadonlyMap<string, number> = new Map(
   LIST_FIELDS.map((field, at) => [`${field === "subject" ? "field" : "addresses"} ${field}`, at]),
 );
 
+/** Emails whose texts are looked through in the time in which one header is. */
+const HEADER_COST = 100;
+
+/** Whether texts of some of these places are kept. */
+export function holdsListTexts(places: ReadonlyMap<string, unknown>): boolean {
+  return [...places.keys()].some((place) => PLACES.has(place));
+}
+
 /** Whether a text is in a place of a message; undefined if that is not known. */
 export type Found = (place: string, text: string) => ((message: Message) => Verdict) | undefined;
 
@@ -61,6 +69,11 @@ export class ListTexts {
 
   constructor(state: MailState) {
     this.#state = state;
+  }
+
+  /** Whether looking through all takes no longer than so many headers do. */
+  isWorth(headers: number): boolean {
+    return headers * HEADER_COST > this.#state.emailNumbers;
   }
 
   /** Looks through all that is known for what is wanted. Rejects with the signal's reason when it is aborted. Errors:

@@ -15,6 +15,11 @@ await ready;
 
 const utf8 = (text: string): Uint8Array => new TextEncoder().encode(text);
 
+interface Sequenced {
+  readonly sequence: number;
+  readonly index: number;
+}
+
 /** A world whose emails have headers, and whose checkpoints are written one after the other. */
 class Written {
   readonly world = new World();
@@ -36,6 +41,16 @@ class Written {
       return bareEmail([n >> 16, n >> 8, n & 255]);
     });
     this.world.apply({ ...adding(inbox.id, emails), since: 1000 });
+  }
+
+  /** The emails of the first add, from this one to that. */
+  expunge(from: number, to: number): void {
+    const { state } = this.world;
+    const [first, last] = [from, to].map((index) => ({ sequence: 2, index })) as [Sequenced, Sequenced];
+    const targets = [{ writer: state.writers[0]!, first, last }];
+    const change = { mode: "add", flags: ["\\Deleted"] } as const;
+    this.world.apply({ kind: "flags", mailbox: state.inbox.id, targets, change });
+    this.world.apply({ kind: "expunge", mailbox: state.inbox.id, targets });
   }
 
   damage(): void {
@@ -134,23 +149,25 @@ test("what can't be told by one short text is left to the header", async () => {
   written.headers.set(3, Uint8Array.of(77));
   written.headers.set(4, `Subject: a\r\nX: ${"x".repeat(HEADER_BYTES_MAX)}\r\n\r\n`);
   written.headers.set(5, "Subject:\r\n\r\n");
-  written.add(7);
+  // Half of a character of UTF-16.
+  written.headers.set(6, "Subject: =?utf-7?q?+2AA-?=\r\n\r\n");
+  written.add(8);
   await written.checkpoint();
-  expect(await written.subjects(0)).toEqual([...new Array(5).fill(NOT_KNOWN), "", "mail 6"]);
-  expect((await written.run(0, 2))[1]).toBe(" <c>");
+  expect(await written.subjects(0)).toEqual([...new Array(5).fill(NOT_KNOWN), "", NOT_KNOWN, "mail 7"]);
+  expect((await written.run(0, 2)).slice(0, 3)).toEqual([ABSENT, " <c>", ABSENT]);
+  const before = await Promise.all([0, 1, 2, 3].map((field) => written.run(0, field)));
+  // And is so when others come into the page.
+  written.add(1);
+  await written.checkpoint();
+  const after = await Promise.all([0, 1, 2, 3].map((field) => written.run(0, field)));
+  expect(after).toEqual(before.map((run, field) => [...run, field === 3 ? "mail 8" : ABSENT]));
 });
 
 test("texts of what no mailbox has are swept, and stay with their numbers when rows get others", async () => {
   const written = new Written();
   written.add(4100);
   await written.checkpoint();
-  const { world } = written;
-  const flags = { mode: "add", flags: ["\\Deleted"] } as const;
-  const targets = [
-    { writer: world.state.writers[0]!, first: { sequence: 2, index: 0 }, last: { sequence: 2, index: 1 } },
-  ];
-  world.apply({ kind: "flags", mailbox: world.state.inbox.id, targets, change: flags });
-  world.apply({ kind: "expunge", mailbox: world.state.inbox.id, targets });
+  written.expunge(0, 1);
   await written.checkpoint();
   expect((await written.subjects(0)).slice(0, 3)).toEqual(["mail 0", "mail 1", "mail 2"]);
   written.written = 0;
@@ -162,6 +179,26 @@ test("texts of what no mailbox has are swept, and stay with their numbers when r
   expect((await written.subjects(0)).slice(0, 3)).toEqual([NOT_KNOWN, NOT_KNOWN, "mail 2"]);
   expect((await written.subjects(1)).slice(-2)).toEqual(["mail 4099", "mail 4100"]);
   expect(written.written).toBe(2);
+});
+
+test("pages that are to be swept are, however many they are, and one that can't be made up for goes", async () => {
+  const written = new Written();
+  written.add(5000);
+  await written.checkpoint();
+  written.expunge(5, 5);
+  written.expunge(4998, 4999);
+  await written.checkpoint("sweep");
+  expect((await written.subjects(0)).slice(4, 7)).toEqual(["mail 4", NOT_KNOWN, "mail 6"]);
+  expect((await written.subjects(1)).slice(-3)).toEqual(["mail 4997", NOT_KNOWN, NOT_KNOWN]);
+  written.expunge(6, 6);
+  written.expunge(4996, 4997);
+  written.damage();
+  await written.checkpoint("sweep");
+  expect((await written.subjects(0)).slice(4, 8)).toEqual(["mail 4", NOT_KNOWN, NOT_KNOWN, "mail 7"]);
+  expect(written.world.state.pages.texts[1]).toBe("");
+  written.expunge(0, 4999);
+  await written.checkpoint("sweep");
+  expect(written.world.state.pages.texts).toEqual(["", ""]);
 });
 
 test("what an older checkpoint left without texts is made up for a page at a time, and so is a damaged page", async () => {
@@ -198,7 +235,9 @@ test("a page of texts that is none is refused", () => {
     new Array(4).fill({ status: new Uint8Array(0), texts: new Uint8Array(0) }),
   ];
   for (const runs of bad) expect(() => decodeTextPage(encodeTextPage(runs))).toThrow(RangeError);
-  expect(() => decodeTextPage(Uint8Array.of(0x82, 2, 0x80))).toThrow(RangeError);
+  const page = encodeTextPage(good);
+  expect(() => decodeTextPage(page.with(1, 2))).toThrow(RangeError);
+  expect(() => decodeTextPage(Uint8Array.of(0x83, ...page.subarray(1), 0))).toThrow(RangeError);
 });
 
 test("a state without emails has no texts", async () => {

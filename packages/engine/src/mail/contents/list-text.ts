@@ -87,8 +87,7 @@ export function decodeTextPage(page: Uint8Array): TextRun[] {
   const runs = fields.list((run) => ({ status: run.bytes(), texts: run.bytes() }));
   fields.end();
   const emails = runs[0]?.status.length ?? 0;
-  const isWhole = ({ status, texts }: TextRun): boolean =>
-    status.length === emails && emails > 0 && countOf(0, texts) === emails - 1;
+  const isWhole = ({ status, texts }: TextRun): boolean => status.length === emails && countOf(0, texts) === emails - 1;
   if (runs.length !== LIST_FIELDS.length || !runs.every(isWhole)) throw new RangeError("a field's texts are missing");
   return runs;
 }
