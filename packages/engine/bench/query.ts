@@ -105,4 +105,18 @@ const changes = (query: Omit<EmailQuery, "condition"> & Partial<EmailQuery>) => 
 await measure("changes", changes({}));
 await measure("changes, collapsed", changes({ collapseThreads: true }));
 await measure("changes of hasKeyword", changes({ condition: { kind: "keyword", keyword: "work" } }));
+await account.upkeep.checkpoint();
+await account.upkeep.checkpoint();
 await account.dispose();
+// What a search reads after a sign-in.
+const again = await open(place, ring());
+const other = openView(again.mail, "INBOX", { readOnly: true });
+const fresh = new KeptHeaders(
+  () => again.mail.state,
+  () => new Promise(() => undefined),
+  new Uint8Array(KEPT_KEY_BYTES),
+);
+const opened = { contents: again.contents, scans: again.scans, kept: fresh, pace };
+await measure("SUBJECT from pages", () => search(other, { kind: "subject", text: "number 77" }, opened), 3);
+await measure("FROM from pages", () => search(other, { kind: "from", text: "p77@" }, opened), 3);
+await again.dispose();

@@ -41,6 +41,7 @@ import { readPack } from "./mail/checkpoint/pack.ts";
 import { encodeState } from "./mail/checkpoint/state-fields.ts";
 import { decodeDelivered, encodeDelivered } from "./mail/contents/delivered.ts";
 import { decodeHeaderPage, decodeRowPage } from "./mail/contents/email-page.ts";
+import { decodeTextPage, encodeTextPage, TextRunWriter } from "./mail/contents/list-text.ts";
 import { decodeSummary, encodeSummary } from "./mail/contents/summary.ts";
 import type { NewEmail } from "./mail/ops/email.ts";
 import { INBOX_ID } from "./mail/ops/names.ts";
@@ -173,6 +174,12 @@ const OPS_OF_TWO: readonly Op[] = [
   { kind: "checkpoint", covers: 10, manifest: pattern(32), emailRows: 11, startedAt: 9, numbering: 8, sweeps: true },
   { kind: "requires", version: 2 },
 ];
+const textRuns = ["Ada <ada@x>", "me <me@x>", undefined, "größe"].map((text) => {
+  const writer = new TextRunWriter(4);
+  writer.set(1, text);
+  writer.set(3, undefined);
+  return writer.end();
+});
 const hashes = { firstPage: 3, pages: ["page/a", "page/b"], sparse: pattern(48) };
 const delivered = { ...email, bodyId: pattern(16, 5), objectLength: 0 };
 const summaryFields = {
@@ -187,6 +194,24 @@ const summary = {
   partOctets: pattern(3),
   hasAttachment: true,
 };
+
+/** A checkpoint of format 3. */
+async function openThird(bytes: Uint8Array): ReturnType<typeof loadWhole> {
+  const { state, objects } = await loadWhole(bytes);
+  const wanted = goldenState(true);
+  expect(visible(state)).toEqual(visible(wanted));
+  expect(encodeState(state)).toEqual(encodeState(wanted));
+  const { made, returned } = wanted.emails.columns;
+  for (let row = 0; row < wanted.emails.rows; row++) {
+    expect(state.emails.columns.made.get(row)).toBe(made.get(row));
+    expect(state.emails.columns.returned.get(row)).toBe(returned.get(row));
+  }
+  assertPages(state, objects, wanted);
+  const large = state.records.find("large", "1")?.value;
+  expect(large).toMatchObject({ place: { in: "page", name: state.pages.values[0]!.name } });
+  expect(objects.get(state.pages.values[0]!.name)).toEqual(pattern(2000, 1));
+  return { state, objects };
+}
 
 /** The pages hold what the state's rows say. */
 function assertPages(state: MailState, objects: ReadonlyMap<string, Uint8Array>, wanted: MailState): void {
@@ -409,23 +434,24 @@ const SHAPES: Readonly<Record<string, Shape>> = {
       expect(visible(again.state)).toEqual(visible(wanted));
     },
   },
+  // Before pages of texts.
   "checkpoint-3": {
+    async open(bytes) {
+      await openThird(bytes);
+    },
+  },
+  "checkpoint-3-texts": {
     make: () => captureWhole(goldenState(true)),
     async open(bytes) {
-      const { state, objects } = await loadWhole(bytes);
-      const wanted = goldenState(true);
-      expect(visible(state)).toEqual(visible(wanted));
-      expect(encodeState(state)).toEqual(encodeState(wanted));
-      const { made, returned } = wanted.emails.columns;
-      for (let row = 0; row < wanted.emails.rows; row++) {
-        expect(state.emails.columns.made.get(row)).toBe(made.get(row));
-        expect(state.emails.columns.returned.get(row)).toBe(returned.get(row));
-      }
-      assertPages(state, objects, wanted);
-      const large = state.records.find("large", "1")?.value;
-      expect(large).toMatchObject({ place: { in: "page", name: state.pages.values[0]!.name } });
-      expect(objects.get(state.pages.values[0]!.name)).toEqual(pattern(2000, 1));
+      const { state, objects } = await openThird(bytes);
+      const [name] = state.pages.texts;
+      const runs = decodeTextPage(objects.get(name!)!);
+      expect(runs.map(({ status }) => status.length)).toEqual([71, 71, 71, 71]);
     },
+  },
+  "texts-1": {
+    make: () => encodeTextPage(textRuns),
+    open: (bytes) => expect(decodeTextPage(bytes)).toEqual(textRuns),
   },
   "manifest-2": {
     make: (_, ring) =>

@@ -51,4 +51,13 @@ export interface Sealer {
   open(kind: SealedKind, id: string, bytes: Uint8Array): Uint8Array;
   hash(bytes: Uint8Array): Uint8Array;
 }
-export type SealedKind = "entry" | "manifest" | "columns" | "rows" | "headers" | "references" | "values" | "hashes";
+export type SealedKind =
+  | "entry"
+  | "manifest"
+  | "columns"
+  | "rows"
+  | "headers"
+  | "references"
+  | "values"
+  | "hashes"
+  | "texts";

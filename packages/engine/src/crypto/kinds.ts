@@ -14,8 +14,9 @@ export const KINDS = {
   ticket: 12,
   values: 16,
   hashes: 17,
-  outbound: 18,
-  claim: 19,
-  "outbound-mail": 20,
+  texts: 18,
+  outbound: 19,
+  claim: 20,
+  "outbound-mail": 21,
 } as const;
 export type Kind = keyof typeof KINDS;

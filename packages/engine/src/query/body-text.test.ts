@@ -2,8 +2,9 @@ import { encodeOffsets, formatBodyStructure, scan } from "@restante/mime";
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import type { Body } from "../mail/contents/contents.ts";
+import { fold } from "../mail/contents/fold.ts";
 import { findInBody } from "./body-text.ts";
-import { Finder, fold, Needle } from "./needle.ts";
+import { Finder, Needle } from "./needle.ts";
 
 const pace = { isOver: () => false, take: async () => undefined };
 

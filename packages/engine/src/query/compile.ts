@@ -1,9 +1,9 @@
 import { hexText } from "../bay/entry.ts";
 import { EngineError } from "../errors.ts";
+import { fold, foldField } from "../mail/contents/fold.ts";
 import type { Message } from "../mail/mailbox-view.ts";
 import type { Condition, DateCondition, Range, UidRange } from "./condition.ts";
 import type { Found } from "./list-texts.ts";
-import { fold, foldField } from "./needle.ts";
 import type { Scope } from "./scope.ts";
 
 /** What was found in a message, by the place that was looked at: texts, folded, and "" where there is such a place. */

@@ -45,12 +45,6 @@ export class CurrentLists {
       }
     }
   }
-
-  /** Forgets them: they are made again when somebody asks. */
-  forget(): void {
-    this.#lists = undefined;
-    this.#mailboxes = undefined;
-  }
 }
 
 /** Whoever asked first may leave: all wait for the same. */

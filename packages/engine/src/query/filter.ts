@@ -9,7 +9,7 @@ import { compile, type Known, type Test } from "./compile.ts";
 import type { Condition } from "./condition.ts";
 import { findInAllFields, findInFields } from "./header-text.ts";
 import type { KeptHeaders } from "./kept-headers.ts";
-import type { ListTexts } from "./list-texts.ts";
+import { holdsListTexts, type ListTexts } from "./list-texts.ts";
 import { Finder } from "./needle.ts";
 import type { Pace } from "./pace.ts";
 import type { Scans } from "./scans.ts";
@@ -25,7 +25,7 @@ import { type Wanted, wantedBy } from "./wanted.ts";
  * A condition that the state answers never waits. One that goes on to headers is a scan, one at a time an account.
  */
 export interface SearchTools {
-  readonly contents: Pick<Contents, "readHeaders" | "readSummaries" | "readFullSummaries" | "openBody">;
+  readonly contents: Pick<Contents, "readHeaders" | "readTexts" | "readSummaries" | "readFullSummaries" | "openBody">;
   readonly scans: Scans;
   readonly pace: Pace;
   /** Ends the search between two steps. */
@@ -54,16 +54,24 @@ const BODIES_AHEAD = 6;
 export async function search(list: Searched, condition: Condition, tools: SearchTools): Promise<number[]> {
   const { pace, scans, signal, scope = MEMBERSHIPS } = tools;
   const wanted = wantedBy(condition);
-  const texts = wanted.fields.size > 0 ? tools.kept?.listTexts() : undefined;
-  const test = compile(condition, scope, await texts?.find(wanted.fields, pace, signal));
-  const rounds = new Rounds(tools, test, wanted, texts);
+  const texts = holdsListTexts(wanted.fields) ? tools.kept?.listTexts() : undefined;
+  let rounds = new Rounds(tools, compile(condition, scope), wanted, texts);
+  let isLooked = texts === undefined;
+  let left = 0;
   const hits: number[] = [];
   let endScan: (() => void) | undefined;
   try {
     for (let from = 0; from < list.length; from += CHUNK_MESSAGES) {
       signal?.throwIfAborted();
       if (pace.isOver()) await pace.take();
-      const chunk = new Chunk(list, from, Math.min(from + CHUNK_MESSAGES, list.length), test);
+      const to = Math.min(from + CHUNK_MESSAGES, list.length);
+      let chunk = new Chunk(list, from, to, rounds.test);
+      left += chunk.open.length;
+      if (texts && !isLooked && texts.isWorth(left)) {
+        isLooked = true;
+        rounds = new Rounds(tools, compile(condition, scope, await texts.find(wanted.fields, tools)), wanted, texts);
+        chunk = new Chunk(list, from, to, rounds.test);
+      }
       if (chunk.open.length > 0) {
         endScan ??= await scans.begin(signal);
         await rounds.decide(chunk.open);
@@ -110,13 +118,13 @@ class Chunk {
 /** The rounds behind the first. */
 class Rounds {
   readonly #tools: SearchTools;
-  readonly #test: Test;
+  readonly test: Test;
   readonly #wanted: Wanted;
   readonly #texts: ListTexts | undefined;
 
   constructor(tools: SearchTools, test: Test, wanted: Wanted, texts: ListTexts | undefined) {
     this.#tools = tools;
-    this.#test = test;
+    this.test = test;
     this.#wanted = wanted;
     this.#texts = texts;
   }
@@ -177,7 +185,7 @@ class Rounds {
   }
 
   #isDecided(one: Open): boolean {
-    one.verdict = this.#test(one.message, one.known);
+    one.verdict = this.test(one.message, one.known);
     return one.verdict !== undefined;
   }
 }

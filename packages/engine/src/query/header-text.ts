@@ -1,5 +1,7 @@
-import { type Address, decodeWords, formatAddress, type HeaderBlock, parseAddresses } from "@restante/mime";
-import { Finder, foldField, type Needle } from "./needle.ts";
+import { decodeWords, type HeaderBlock } from "@restante/mime";
+import { foldField } from "../mail/contents/fold.ts";
+import { addressText } from "../mail/contents/list-text.ts";
+import { Finder, type Needle } from "./needle.ts";
 import type { Pace } from "./pace.ts";
 
 /** Characters, times what is looked for in them, that are looked at without a look whether it is the others' turn. */
@@ -53,14 +55,4 @@ export async function findInAllFields(
 export function fieldsText(header: HeaderBlock): string {
   const lines = header.fields().map(({ name, value }) => `${name}: ${value}`);
   return decodeWords(lines.join("\n")).replaceAll("\t", " ");
-}
-
-/** The addresses of a field's value, a line each, decoded and without comments: `Name <local@domain>`. */
-function addressText(value: string): string {
-  const line = (address: Address): string => {
-    const name = address.name === undefined ? "" : decodeWords(address.name);
-    if (address.kind === "group") return [`${name}:`, ...address.members.map(line)].join("\n");
-    return `${name} <${decodeWords(formatAddress(address))}>`;
-  };
-  return parseAddresses(value).map(line).join("\n");
 }

@@ -1,6 +1,7 @@
 import { HeaderBlock } from "@restante/mime";
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { ready } from "../crypto/index.ts";
+import { EngineError } from "../errors.ts";
 import type { Message } from "../mail/mailbox-view.ts";
 import { openView } from "../mail/mailbox-view.ts";
 import { MailState } from "../mail/state/state.ts";
@@ -46,6 +47,7 @@ async function scene(delay: () => Promise<void> = never) {
         counts.headers += emails.length;
         return contents.readHeadersOf(state, emails);
       },
+      readTexts: contents.readTexts.bind(contents),
       readSummaries: contents.readSummaries.bind(contents),
       readFullSummaries: contents.readFullSummaries.bind(contents),
       openBody: contents.openBody.bind(contents),
@@ -112,6 +114,29 @@ test("a second SEARCH of subjects or addresses reads nothing, whoever asks; of a
   await account.dispose();
 });
 
+test("a search that leaves few messages to their headers looks through no texts", async () => {
+  const { account, add, tools, view, counts } = await scene();
+  for (let n = 40; n < 150; n++) await add(n);
+  const texts = tools.kept.listTexts();
+  const find = vi.spyOn(texts, "find");
+  const few = (last: number): Condition => ({
+    kind: "and",
+    of: [
+      { kind: "uids", ranges: [{ first: 1, last }] },
+      { kind: "subject", text: "a" },
+    ],
+  });
+  expect(await search(view(), few(1), tools)).toEqual([0]);
+  expect([find.mock.calls.length, counts.headers]).toEqual([0, 1]);
+  expect(await search(view(), { kind: "header", field: "message-id", text: "7@x" }, tools)).toHaveLength(15);
+  expect(find.mock.calls.length).toBe(0);
+  expect(await search(view(), few(2), tools)).toEqual([0]);
+  expect(find.mock.calls.length).toBe(1);
+  expect(await search(view(), { kind: "subject", text: "a" }, tools)).toHaveLength(50);
+  expect(find.mock.calls.length).toBe(2);
+  await account.dispose();
+});
+
 test("what a search learned outlasts the headers that it reads", async () => {
   const { account, counts, kept, tools, view } = await scene();
   const texts = kept.listTexts();
@@ -128,6 +153,47 @@ test("what a search learned outlasts the headers that it reads", async () => {
   await search(view(), { kind: "subject", text: "x" }, tools);
   expect(counts.headers).toBe(80);
   others.dispose();
+  await account.dispose();
+});
+
+test("texts that a checkpoint holds are searched without a header, those that came since by theirs", async () => {
+  const { account, add, counts, kept, tools, view } = await scene();
+  await account.upkeep.checkpoint();
+  const find = (condition: Condition) => search(view(), condition, tools);
+  expect(await find({ kind: "subject", text: "A3" })).toEqual([3, 30, 33, 36, 39]);
+  expect(
+    await find({
+      kind: "and",
+      of: [
+        { kind: "from", text: "näme 2" },
+        { kind: "not", of: { kind: "cc", text: "" } },
+      ],
+    }),
+  ).toHaveLength(8);
+  expect(counts.headers).toBe(0);
+  await add(42);
+  expect([await find({ kind: "subject", text: "a42" }), counts.headers]).toEqual([[40], 1]);
+  expect([await find({ kind: "subject", text: "a42" }), counts.headers]).toEqual([[40], 1]);
+  // A page that is lost or damaged is done without.
+  kept.dispose();
+  const contents = { ...tools.contents, readTexts: () => Promise.reject(new EngineError("corrupt", "damaged")) };
+  const fresh = new KeptHeaders(() => account.mail.state, never, new Uint8Array(32));
+  expect(await search(view(), { kind: "subject", text: "A3" }, { ...tools, contents, kept: fresh })).toHaveLength(5);
+  expect(counts.headers).toBe(42);
+  const away = { ...contents, readTexts: () => Promise.reject(new EngineError("unavailable", "away")) };
+  const other = {
+    ...tools,
+    contents: away,
+    kept: new KeptHeaders(() => account.mail.state, never, new Uint8Array(32)),
+  };
+  await expect(search(view(), { kind: "subject", text: "A3" }, other)).rejects.toMatchObject({ code: "unavailable" });
+  // To open them is a scan, one at a time.
+  const end = await tools.scans.begin();
+  const waiting = search(view(), { kind: "subject", text: "A3" }, { ...other, contents: tools.contents });
+  const raced = await Promise.race([waiting, new Promise((resolve) => setTimeout(resolve, 20, "waits"))]);
+  expect(raced).toBe("waits");
+  end();
+  expect(await waiting).toHaveLength(5);
   await account.dispose();
 });
 

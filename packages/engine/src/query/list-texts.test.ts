@@ -1,12 +1,16 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
+import { LIST_FIELDS, TextRunWriter } from "../mail/contents/list-text.ts";
 import type { Message } from "../mail/mailbox-view.ts";
 import { MailState } from "../mail/state/state.ts";
 import { bareEmail } from "../testing/email-kit.ts";
 import { ListTexts } from "./list-texts.ts";
 import { Needle } from "./needle.ts";
+import { Scans } from "./scans.ts";
 
 const pace = { isOver: () => false, take: async () => undefined };
+const contents = { readTexts: () => Promise.reject(new Error("there is none")) };
+const tools = { contents, scans: new Scans(), pace };
 
 /** A state of so many emails, each of which is a message of its own. */
 function stateOf(emails: number): MailState {
@@ -32,11 +36,12 @@ test("what was learned is found where it stands, and of all else nothing is said
         for (const some of all) {
           for (const [row, values] of some) {
             texts.learn(at(state, row), "field subject", values);
-            if (values.length < 2 && !known.has(row)) known.set(row, values);
+            const isKept = values.length < 2 && !values[0]?.includes("\0");
+            if (isKept && !known.has(row)) known.set(row, values);
           }
           texts.settle();
           const needles = sought.filter((one) => one !== "");
-          const found = await texts.find(wanted("field subject", ...needles), pace);
+          const found = await texts.find(wanted("field subject", ...needles), tools);
           for (const one of ["", ...needles])
             for (const row of [...known.keys(), 17, 4096, 9000]) {
               const values = known.get(row);
@@ -60,17 +65,17 @@ test("what can't be told by one short text of the present state is left to the h
   texts.learn(at(state, 4), "field list-id", ["x"]);
   texts.learn(at(stateOf(10), 5), "field subject", ["x"]);
   // Nothing is looked at before it is settled.
-  const early = await texts.find(wanted("field subject", "x"), pace);
+  const early = await texts.find(wanted("field subject", "x"), tools);
   expect(early("field subject", "x")?.(at(state, 1))).toBe(undefined);
   texts.settle();
   texts.learn(at(state, 6), "field subject", ["x"]);
-  const found = await texts.find(wanted("field subject", "x"), pace);
+  const found = await texts.find(wanted("field subject", "x"), tools);
   expect(found("field subject", "x")?.(at(state, 6))).toBe(undefined);
   const told = [1, 2, 3, 5].map((row) => found("field subject", "x")?.(at(state, row)));
   expect(told).toEqual([true, undefined, undefined, undefined]);
   expect(found("field subject", "x")?.(at(stateOf(10), 1))).toBe(undefined);
   expect(found("addresses from", "x")).toBe(undefined);
-  expect((await texts.find(wanted("field list-id", "x"), pace))("field list-id", "x")).toBe(undefined);
+  expect((await texts.find(wanted("field list-id", "x"), tools))("field list-id", "x")).toBe(undefined);
 });
 
 test("what is learned is joined now and then, and ends with its account", async () => {
@@ -78,7 +83,7 @@ test("what is learned is joined now and then, and ends with its account", async 
   const texts = new ListTexts(state);
   for (let row = 0; row < 4096; row++) texts.learn(at(state, row), "addresses to", [`${row}`]);
   const verdict = async () =>
-    (await texts.find(wanted("addresses to", "4095"), pace))("addresses to", "4095")?.(at(state, 4095));
+    (await texts.find(wanted("addresses to", "4095"), tools))("addresses to", "4095")?.(at(state, 4095));
   expect(await verdict()).toBe(true);
   texts.dispose();
   expect(await verdict()).toBe(undefined);
@@ -97,6 +102,47 @@ test("looking through very much takes turns, and ends when it is told to", async
       if (++turns === 2) ended.abort(new Error("gone"));
     },
   };
-  await expect(texts.find(wanted("field subject", "x", "y"), taking, ended.signal)).rejects.toThrow("gone");
+  await expect(
+    texts.find(wanted("field subject", "x", "y"), { ...tools, pace: taking, signal: ended.signal }),
+  ).rejects.toThrow("gone");
   expect(turns).toBe(2);
+});
+
+test("pages are opened once, those that there are, and until that is ended", async () => {
+  const state = stateOf(9000);
+  Object.assign(state, { emailNumbers: 9000 });
+  state.pages = { ...state.pages, texts: ["page/0", "", "page/2"] };
+  const read: string[] = [];
+  const writer = new TextRunWriter(4096);
+  writer.set(7, "text");
+  const page = LIST_FIELDS.map(() => writer.end());
+  const ended = new AbortController();
+  const reading = {
+    ...tools,
+    contents: {
+      readTexts: async (name: string) => {
+        read.push(name);
+        return page;
+      },
+    },
+    signal: ended.signal,
+  };
+  const texts = new ListTexts(state);
+  const find = async (place: string) => (await texts.find(wanted(place, "tex"), reading))(place, "tex")!;
+  const verdict = await find("field subject");
+  expect([7, 8, 4103, 8199].map((row) => verdict(at(state, row)))).toEqual([true, undefined, undefined, true]);
+  expect(read).toEqual(["page/0", "page/2"]);
+  // What is open needs no scan.
+  const end = await tools.scans.begin();
+  expect((await find("field subject"))(at(state, 7))).toBe(true);
+  end();
+  expect(read).toHaveLength(2);
+  await find("addresses cc");
+  expect(read).toHaveLength(4);
+  const take = async () => ended.abort(new Error("gone"));
+  const opening = texts.find(wanted("addresses to", "x"), { ...reading, pace: { isOver: () => true, take } });
+  await expect(opening).rejects.toThrow("gone");
+  const again = { ...reading, signal: undefined };
+  const later = await texts.find(wanted("addresses from", "tex"), again);
+  expect(later("addresses from", "tex")?.(at(state, 8199))).toBe(true);
 });

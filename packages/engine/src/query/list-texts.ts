@@ -1,32 +1,62 @@
+import { EngineError } from "../errors.ts";
+import type { Contents } from "../mail/contents/contents.ts";
+import {
+  ABSENT,
+  isKept,
+  joinedTexts,
+  LIST_FIELDS,
+  NOT_KNOWN,
+  PRESENT,
+  SEPARATOR,
+  type TextRun,
+} from "../mail/contents/list-text.ts";
 import type { Message } from "../mail/mailbox-view.ts";
+import { TEXT_PAGE_EMAILS } from "../mail/state/pages.ts";
 import type { MailState } from "../mail/state/state.ts";
+import { readAhead } from "../read-ahead.ts";
 import { SharedCache } from "../shared-cache.ts";
 import type { Verdict } from "./compile.ts";
 import type { Needle } from "./needle.ts";
 import type { Pace } from "./pace.ts";
+import type { Scans } from "./scans.ts";
 
 /**
- * The texts that lists show, and that are searched most: subjects and addresses, folded, of the emails whose headers a search
- * has read. Those of 4,096 emails are one text, so that a search looks through it at the speed of memory; what it does not
- * know is left to the header. Kept within the room that all open pages share, and let go with what else was read from headers.
+ * The texts that lists show, and that are searched most: subjects and addresses, folded. Those of 4,096 emails are one text,
+ * so that a search looks through it at the speed of memory. They come from the checkpoint's pages, at first use; of newer
+ * emails, and of those that no checkpoint has texts of, a search learns them while it reads headers. What is not known is left
+ * to the header. Kept within the room that all open pages share, and let go with what else was read from headers.
  *
- * Texts are joined by a character that nothing which is looked for here has: no find reaches from one email into the next.
+ * By lasting numbers of emails, as the checkpoint's pages are. No find reaches from one email into the next: nothing that is
+ * looked for here has what stands between them.
  */
-const PAGE_EMAILS = 4096;
-const SEPARATOR = "\0";
-/** Characters of one email's text; a longer one is left to the header. */
-const TEXT_CHARS_MAX = 4096;
-/** The places (see `placeOf`) whose texts are kept. */
-const PLACES: ReadonlySet<string> = new Set(["field subject", "addresses from", "addresses to", "addresses cc"]);
 
 /** Texts that wait to be joined: each may hold its whole header in memory until then. */
 const LEARNED_MAX = 4096;
+/** Pages that are read before their turn comes. */
+const PAGES_AHEAD = 6;
 
-const ABSENT = 1;
-const PRESENT = 2;
+/** The places (see `placeOf`) whose texts are kept, each with its field's place in a page. */
+const PLACES: ReadonlyMap<string, number> = new Map(
+  LIST_FIELDS.map((field, at) => [`${field === "subject" ? "field" : "addresses"} ${field}`, at]),
+);
+
+/** Emails whose texts are looked through in the time in which one header is. */
+const HEADER_COST = 100;
+
+/** Whether texts of some of these places are kept. */
+export function holdsListTexts(places: ReadonlyMap<string, unknown>): boolean {
+  return [...places.keys()].some((place) => PLACES.has(place));
+}
 
 /** Whether a text is in a place of a message; undefined if that is not known. */
 export type Found = (place: string, text: string) => ((message: Message) => Verdict) | undefined;
+
+export interface ListTextTools {
+  readonly contents: Pick<Contents, "readTexts">;
+  readonly scans: Scans;
+  readonly pace: Pace;
+  readonly signal?: AbortSignal | undefined;
+}
 
 export class ListTexts {
   readonly #state: MailState;
@@ -41,27 +71,34 @@ export class ListTexts {
     this.#state = state;
   }
 
-  /** Looks through all that is known for what is wanted. */
-  async find(wanted: ReadonlyMap<string, readonly Needle[]>, pace: Pace, signal?: AbortSignal): Promise<Found> {
-    const emails = this.#state.emails.rows;
+  /** Whether looking through all takes no longer than so many headers do. */
+  isWorth(headers: number): boolean {
+    return headers * HEADER_COST > this.#state.emailNumbers;
+  }
+
+  /** Looks through all that is known for what is wanted. Rejects with the signal's reason when it is aborted. Errors:
+   * `unavailable`. */
+  async find(wanted: ReadonlyMap<string, readonly Needle[]>, tools: ListTextTools): Promise<Found> {
+    const { pace, signal } = tools;
+    const places = [...wanted.keys()].filter((place) => PLACES.has(place));
+    await this.#load(places, tools);
+    const { emailNumbers } = this.#state;
     const covered = new Map<string, Bits>();
     const hits = new Map<string, Bits>();
-    for (const [place, needles] of wanted) {
-      if (!PLACES.has(place)) continue;
-      const known = new Bits(emails);
+    for (const place of places) {
+      const [known, present] = [new Bits(emailNumbers), new Bits(emailNumbers)];
       covered.set(place, known);
-      const sought = needles.filter(({ text }) => !text.includes(SEPARATOR));
-      const found = new Map(sought.map((needle) => [needle, new Bits(emails)]));
-      const present = new Bits(emails);
       hits.set(`${place} `, present);
+      const sought = wanted.get(place)!.filter(({ text }) => !text.includes(SEPARATOR));
+      const found = sought.map((needle) => [needle, new Bits(emailNumbers)] as const);
       for (const [needle, bits] of found) hits.set(`${place} ${needle.text}`, bits);
-      for (let page = 0; page * PAGE_EMAILS < emails; page++) {
+      for (let page = 0; page * TEXT_PAGE_EMAILS < emailNumbers; page++) {
         const texts = this.#pages.peek(`${place} ${page}`);
-        texts?.addKnown(page * PAGE_EMAILS, known, present);
+        texts?.addKnown(page * TEXT_PAGE_EMAILS, known, present);
         for (const [needle, bits] of found) {
           signal?.throwIfAborted();
           if (pace.isOver()) await pace.take();
-          texts?.addHits(page * PAGE_EMAILS, needle, bits);
+          texts?.addHits(page * TEXT_PAGE_EMAILS, needle, bits);
         }
       }
     }
@@ -71,21 +108,47 @@ export class ListTexts {
       if (!known || !found) return undefined;
       return ({ state, row }) => {
         if (state !== this.#state) return undefined;
-        const email = state.emailOf(row);
-        return known.has(email) ? found.has(email) : undefined;
+        const number = state.emails.columns.number.get(state.emailOf(row));
+        return known.has(number) ? found.has(number) : undefined;
       };
     };
   }
 
+  /** Opens the checkpoint's pages of these places, as far as they are not open. */
+  async #load(places: readonly string[], { contents, scans, pace, signal }: ListTextTools): Promise<void> {
+    const absent = (page: number): string[] => places.filter((place) => !this.#pages.peek(`${place} ${page}`));
+    const { texts: names } = this.#state.pages;
+    if (!names.some((name, page) => name !== "" && absent(page).length > 0)) return;
+    const end = await scans.begin(signal);
+    try {
+      const pages = [...names.keys()].filter((page) => names[page] !== "" && absent(page).length > 0);
+      const next = readAhead(pages, PAGES_AHEAD, (page) => contents.readTexts(names[page]!).catch(noneIfDamaged));
+      for (const page of pages) {
+        const runs = await next();
+        signal?.throwIfAborted();
+        for (const place of runs ? absent(page) : []) {
+          if (pace.isOver()) await pace.take();
+          this.#keep(`${place} ${page}`, new TextPage(runs![PLACES.get(place)!]));
+        }
+      }
+    } finally {
+      end();
+    }
+  }
+
+  #keep(key: string, page: TextPage): void {
+    this.#pages.keep(key, { value: page, bytes: page.bytes });
+    this.#keys.add(key);
+  }
+
   /** What stands in a place of a message: folded texts, one for each field. Looked at from the next {@link settle} on. */
   learn({ state, row }: Message, place: string, texts: readonly string[]): void {
-    const [text = ""] = texts;
-    if (state !== this.#state || !PLACES.has(place) || texts.length > 1 || text.length > TEXT_CHARS_MAX) return;
-    const email = state.emailOf(row);
-    const key = `${place} ${Math.floor(email / PAGE_EMAILS)}`;
+    if (state !== this.#state || !PLACES.has(place) || !isKept(texts)) return;
+    const number = state.emails.columns.number.get(state.emailOf(row));
+    const key = `${place} ${Math.floor(number / TEXT_PAGE_EMAILS)}`;
     const page = this.#open.get(key) ?? this.#pages.peek(key) ?? new TextPage();
     this.#open.set(key, page);
-    page.learn(email % PAGE_EMAILS, texts.length === 0 ? undefined : text);
+    page.learn(number % TEXT_PAGE_EMAILS, texts[0]);
     if (++this.#learned >= LEARNED_MAX) this.settle();
   }
 
@@ -94,10 +157,8 @@ export class ListTexts {
     // What is learned while very many headers are read outlasts them: all of it counts as used.
     for (const key of new Set([...this.#keys, ...this.#open.keys()])) {
       const page = this.#open.get(key) ?? this.#pages.peek(key);
-      if (page) {
-        this.#pages.keep(key, { value: page, bytes: page.bytes });
-        this.#keys.add(key);
-      } else this.#keys.delete(key);
+      if (page) this.#keep(key, page);
+      else this.#keys.delete(key);
     }
     this.#open.clear();
     this.#learned = 0;
@@ -109,20 +170,39 @@ export class ListTexts {
   }
 }
 
+/** Without it headers are read. */
+function noneIfDamaged(error: unknown): undefined {
+  if (error instanceof EngineError && error.code === "corrupt") return undefined;
+  throw error;
+}
+
 /** One place's texts of some emails, as one. */
 class TextPage {
-  #joined = "";
+  #joined: string;
   /** Where each email's text begins; its end is the separator's place, before the next one's. */
-  readonly #starts = new Uint32Array(PAGE_EMAILS + 1);
-  readonly #status = new Uint8Array(PAGE_EMAILS);
+  readonly #starts = new Uint32Array(TEXT_PAGE_EMAILS + 1);
+  readonly #status = new Uint8Array(TEXT_PAGE_EMAILS);
   readonly #learned = new Map<number, string>();
 
+  constructor(run?: TextRun) {
+    this.#joined = run ? joinedTexts(run) : "";
+    if (run) this.#status.set(run.status.subarray(0, TEXT_PAGE_EMAILS));
+    let at = 0;
+    for (let start = 0; at < TEXT_PAGE_EMAILS; ) {
+      this.#starts[at++] = start;
+      const end = this.#joined.indexOf(SEPARATOR, start);
+      if (end < 0) break;
+      start = end + SEPARATOR.length;
+    }
+    this.#starts.fill(this.#joined.length + SEPARATOR.length, at);
+  }
+
   get bytes(): number {
-    return this.#joined.length * 2 + PAGE_EMAILS * 5;
+    return this.#joined.length * 2 + TEXT_PAGE_EMAILS * 5;
   }
 
   learn(at: number, text: string | undefined): void {
-    if (this.#status[at] !== 0) return;
+    if (this.#status[at] !== NOT_KNOWN) return;
     this.#learned.set(at, text ?? "");
     this.#status[at] = text === undefined ? ABSENT : PRESENT;
   }
@@ -135,18 +215,19 @@ class TextPage {
       this.#starts[at] = start;
       start += text.length + SEPARATOR.length;
     }
-    this.#starts[PAGE_EMAILS] = start;
+    this.#starts[TEXT_PAGE_EMAILS] = start;
     this.#joined = texts.join(SEPARATOR);
   }
 
   #textAt(at: number): string {
-    return this.#joined.slice(this.#starts[at], this.#starts[at + 1]! - SEPARATOR.length);
+    const [start, end] = [this.#starts[at]!, this.#starts[at + 1]! - SEPARATOR.length];
+    return start < end ? this.#joined.slice(start, end) : "";
   }
 
   /** Emails whose text is known, and those that have one. What was learned since is not looked at. */
   addKnown(first: number, known: Bits, present: Bits): void {
     for (const [at, status] of this.#status.entries()) {
-      if (status === 0 || this.#learned.has(at)) continue;
+      if (status === NOT_KNOWN || this.#learned.has(at)) continue;
       known.add(first + at);
       if (status === PRESENT) present.add(first + at);
     }
@@ -166,7 +247,7 @@ class Bits {
   readonly #bytes: Uint8Array;
 
   constructor(count: number) {
-    this.#bytes = new Uint8Array(Math.ceil(count / 8) + PAGE_EMAILS / 8);
+    this.#bytes = new Uint8Array(Math.ceil(count / 8) + TEXT_PAGE_EMAILS / 8);
   }
 
   add(at: number): void {

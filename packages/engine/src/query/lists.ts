@@ -1,3 +1,4 @@
+import type { Message } from "../mail/mailbox-view.ts";
 import type { MailState } from "../mail/state/state.ts";
 import { RowChains } from "./row-chains.ts";
 
@@ -91,6 +92,16 @@ export class Lists {
     const [one, other] = [id.getId(a), id.getId(b)];
     for (let at = 0; at < one.length; at++) if (one[at] !== other[at]) return one[at]! - other[at]!;
     return 0;
+  }
+
+  /** An email as a message, for who reads what it holds: by a membership that shows it, if there still is one. */
+  messageOf(email: number, position = 0): Message {
+    const { membershipRows, state } = this;
+    const last = membershipRows.last(email);
+    let row = last;
+    while (row >= 0 && (!state.isLive(row) || state.isDeleted(row))) row = membershipRows.before(row);
+    // One that went meanwhile stays readable.
+    return { position, row: row >= 0 ? row : last, state };
   }
 
   /** The live memberships of an email, in no order. */

@@ -22,6 +22,7 @@ const unread = (): never => {
 const contents = {
   readHeaders: unread,
   readHeadersOf: unread,
+  readTexts: unread,
   readSummaries: unread,
   readFullSummaries: unread,
   openBody: unread,

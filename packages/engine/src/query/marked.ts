@@ -1,4 +1,5 @@
-import { fold, type Needle } from "./needle.ts";
+import { fold } from "../mail/contents/fold.ts";
+import type { Needle } from "./needle.ts";
 
 /**
  * Where folded needles stand in a text as it was written, and that text as HTML in which they are marked: RFC 8621 §5.

@@ -121,12 +121,7 @@ class EmailList implements Searched {
   }
 
   message(place: number): Message {
-    const { membershipRows, state } = this.#lists;
-    const last = membershipRows.last(this.emailAt(place));
-    let row = last;
-    while (row >= 0 && (!state.isLive(row) || state.isDeleted(row))) row = membershipRows.before(row);
-    // One that went meanwhile stays readable.
-    return { position: place, row: row >= 0 ? row : last, state };
+    return this.#lists.messageOf(this.emailAt(place), place);
   }
 
   emailAt(place: number): number {

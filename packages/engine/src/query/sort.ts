@@ -1,9 +1,9 @@
 import { baseSubject, decodeWords, type HeaderBlock, parseAddresses } from "@restante/mime";
+import { fold } from "../mail/contents/fold.ts";
 import type { Message } from "../mail/mailbox-view.ts";
 import type { Condition } from "./condition.ts";
 import { type Searched, type SearchTools, search } from "./filter.ts";
 import { eachHeader, type HeaderTools, type SortedText } from "./kept-headers.ts";
-import { fold } from "./needle.ts";
 import { MEMBERSHIPS, type Scope } from "./scope.ts";
 import { sortInSteps } from "./sort-in-steps.ts";
 

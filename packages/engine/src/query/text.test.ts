@@ -2,10 +2,11 @@ import { encodeOffsets, formatBodyStructure, HeaderBlock, messageText, scan } fr
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { EngineError } from "../errors.ts";
+import { fold } from "../mail/contents/fold.ts";
 import type { Message } from "../mail/mailbox-view.ts";
 import type { Condition } from "./condition.ts";
 import { markedPreview, markedText } from "./marked.ts";
-import { fold, Needle } from "./needle.ts";
+import { Needle } from "./needle.ts";
 import { Scans } from "./scans.ts";
 import { readSnippets, type SnippetTools } from "./text.ts";
 

@@ -1,12 +1,13 @@
 import { decodeWords, type HeaderBlock } from "@restante/mime";
 import { EngineError } from "../errors.ts";
 import type { Contents } from "../mail/contents/contents.ts";
+import { fold, foldField } from "../mail/contents/fold.ts";
 import type { Summary } from "../mail/contents/summary.ts";
 import type { Message } from "../mail/mailbox-view.ts";
 import { readTexts } from "./body-text.ts";
 import type { Condition } from "./condition.ts";
 import { markedPreview, markedText } from "./marked.ts";
-import { fold, foldField, Needle } from "./needle.ts";
+import { Needle } from "./needle.ts";
 import type { Pace } from "./pace.ts";
 import type { Scans } from "./scans.ts";
 

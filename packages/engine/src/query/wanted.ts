@@ -1,6 +1,7 @@
+import { fold, foldField } from "../mail/contents/fold.ts";
 import { placeOf } from "./compile.ts";
 import type { Condition } from "./condition.ts";
-import { fold, foldField, Needle } from "./needle.ts";
+import { Needle } from "./needle.ts";
 
 /** What a condition looks for, each text once in each place. */
 export interface Wanted {

@@ -2,6 +2,7 @@ import { encode } from "cborg";
 import { Fields } from "../bay/fields.ts";
 import type { PageKind, PageStore } from "../bay/snapshots.ts";
 import type { WriterId } from "../bay/writer.ts";
+import { EngineError } from "../errors.ts";
 import { applyBlock } from "../mail/apply/apply.ts";
 import type { EmailSource } from "../mail/checkpoint/email-capture.ts";
 import { captureMail, loadMail } from "../mail/checkpoint/snapshot.ts";
@@ -171,6 +172,7 @@ const source: EmailSource = {
   readHeader: async (_, row) => emailAt(row).header,
   readObject: async (name) => pattern(60, Number(name.slice(5))),
   improvedPages: () => new Set(),
+  readTexts: () => Promise.reject(new EngineError("corrupt", "none was written")),
   readValue: async ({ id }) => pattern(2000, Number(id)),
 };
 
@@ -242,5 +244,6 @@ export const captureSource: EmailSource = {
   readHeader: async () => new Uint8Array(1),
   readObject: async () => new Uint8Array(1),
   improvedPages: () => new Set(),
+  readTexts: () => Promise.reject(new EngineError("corrupt", "none was written")),
   readValue: async () => new Uint8Array(2000),
 };

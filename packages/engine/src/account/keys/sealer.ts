@@ -22,6 +22,7 @@ const PURPOSE = {
   references: "page",
   values: "page",
   hashes: "page",
+  texts: "page",
 } as const;
 
 /** The owner made new keys: a sign-in with them opens what was sealed since. */

@@ -359,6 +359,7 @@ async function checkpointed(state: MailState): Promise<MailState> {
   };
   const source: EmailSource = {
     improvedPages: () => new Set(),
+    readTexts: async () => [],
     readValue: async () => new Uint8Array(0),
     readRecord: async () => ({ ...email(0, 0), object: { name: "body/0", offset: 0, length: 1 } }),
     readHeader: async () => new Uint8Array(1),

@@ -1,18 +1,24 @@
 import type { PageStore } from "../../bay/snapshots.ts";
 import { EngineError } from "../../errors.ts";
 import { kindIn } from "../../storage/object-kinds.ts";
+import type { Breathe } from "../contents/digest.ts";
 import { type EmailRecord, encodeHeaderPage, encodeRowPage, type ObjectSpan } from "../contents/email-page.ts";
+import type { TextRun } from "../contents/list-text.ts";
 import { INLINE_BYTES_MAX } from "../intake.ts";
-import { isInPages, PAGE_EMAILS, type Pack, type Pages } from "../state/pages.ts";
+import { PAGE_EMAILS, type Pack, type Pages } from "../state/pages.ts";
 import type { StoredRecord } from "../state/records.ts";
 import type { MailState } from "../state/state.ts";
 import { Packer } from "./pack.ts";
+import { PagePlan } from "./page-plan.ts";
+import { writeTextPages } from "./text-capture.ts";
 
 /** Reads what a checkpoint brings together, wherever it lies now. */
 export interface EmailSource {
   readRecord(state: MailState, email: number): Promise<EmailRecord>;
   /** Row pages of which some record says more than the page does: they are written anew. */
   improvedPages(): ReadonlySet<number>;
+  /** A page of texts. Throws EngineError `corrupt`. */
+  readTexts(name: string): Promise<readonly TextRun[]>;
   readHeader(state: MailState, email: number): Promise<Uint8Array>;
   /** A whole object. */
   readObject(name: string): Promise<Uint8Array>;
@@ -23,7 +29,7 @@ export interface EmailSource {
 /** Row pages that wait for the packs which they name. */
 const PAGES_AT_ONCE = 64;
 
-type EmailPages = Pick<Pages, "rows" | "headers" | "held" | "packs">;
+type EmailPages = Pick<Pages, "rows" | "headers" | "texts" | "held" | "packs">;
 
 /**
  * Row pages, header pages and packs. New emails get pages, and their small bodies, which lie in entries and notes, a
@@ -35,6 +41,7 @@ export function captureEmailPages(
   state: MailState,
   source: EmailSource,
   sweep: boolean,
+  breathe?: Breathe,
 ): (pages: PageStore) => Promise<EmailPages> {
   const improved = source.improvedPages();
   const plan = new PagePlan(state, sweep);
@@ -43,68 +50,10 @@ export function captureEmailPages(
     const wornOut = new Set(known.packs.filter((pack) => isWornOut(state, pack, sweep)));
     const rows = await writeRowPages(plan, source, pages, { wornOut, improved });
     const headers = await writeHeaderPages(plan, source, pages);
+    const texts = await writeTextPages(plan, source, pages, breathe);
     const packs = [...known.packs.filter((pack) => !wornOut.has(pack)), ...rows.packs];
-    return { rows: rows.names, headers, held: plan.held, packs };
+    return { rows: rows.names, headers, texts, held: plan.held, packs };
   };
-}
-
-/** Which emails pages are to hold, of a state that others change meanwhile: what they remove shows in the next capture. */
-class PagePlan {
-  readonly state: MailState;
-  readonly known: Pages;
-  /** As many emails as there were when this was made. */
-  readonly emailRows: number;
-  readonly emailNumbers: number;
-  /** As {@link Pages.held}. */
-  readonly held: Uint8Array;
-
-  constructor(state: MailState, sweep: boolean) {
-    this.state = state;
-    this.known = state.pages;
-    this.emailRows = state.emails.rows;
-    this.emailNumbers = state.emailNumbers;
-    this.held = new Uint8Array(Math.ceil(this.emailNumbers / 8));
-    const { number: numbers } = state.emails.columns;
-    for (let row = 0; row < this.emailRows; row++) {
-      const number = numbers.get(row);
-      const isWanted = state.isHeld(row) || (!sweep && (this.#isNew(number) || isInPages(this.known, number)));
-      if (isWanted) this.held[number >> 3]! |= 1 << (number & 7);
-    }
-  }
-
-  #isNew(number: number): boolean {
-    return number >= this.known.emailNumbers;
-  }
-
-  get pageCount(): number {
-    return Math.ceil(this.emailNumbers / PAGE_EMAILS);
-  }
-
-  /** Rows of the emails that a page is to hold, each with its place there. */
-  *emailsOf(page: number): Generator<{ readonly row: number; readonly at: number }> {
-    const first = page * PAGE_EMAILS;
-    const { number: numbers } = this.state.emails.columns;
-    for (let row = this.state.rowFrom(first); row < this.emailRows; row++) {
-      const number = numbers.get(row);
-      if (number >= first + PAGE_EMAILS) return;
-      if (isInPages(this, number)) yield { row, at: number - first };
-    }
-  }
-
-  isEmpty(page: number): boolean {
-    return this.#bytesOf(this.held, page).every((byte) => byte === 0);
-  }
-
-  /** Whether a page, as it lies in the store, holds the emails that it is to hold and no others. */
-  isAsKnown(page: number): boolean {
-    if (page * PAGE_EMAILS >= this.known.emailNumbers) return false;
-    const known = this.#bytesOf(this.known.held, page);
-    return this.#bytesOf(this.held, page).every((byte, at) => byte === (known[at] ?? 0));
-  }
-
-  #bytesOf(held: Uint8Array, page: number): Uint8Array {
-    return held.subarray((page * PAGE_EMAILS) / 8, ((page + 1) * PAGE_EMAILS) / 8);
-  }
 }
 
 async function writeRowPages(

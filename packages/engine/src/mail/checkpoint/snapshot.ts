@@ -29,7 +29,7 @@ export function captureMail(
   { covers, thorough, breathe, limits }: CaptureWish = { covers: 0, thorough: "changes" },
 ): Capture {
   const { numbering } = state.pages;
-  if (thorough !== "anew") return captureState(state, source, { sweeps: thorough === "sweep", numbering });
+  if (thorough !== "anew") return captureState(state, source, { sweeps: thorough === "sweep", numbering, breathe });
   const finish = shrink(state, covers, breathe, limits);
   const references = state.references.capture();
   return {
@@ -38,9 +38,8 @@ export function captureMail(
     sweeps: true,
     async write(store) {
       const shrunk = await finish();
-      return captureState(shrunk, source, { sweeps: true, numbering: covers, references, holdsStill: true }).write(
-        store,
-      );
+      const options = { sweeps: true, numbering: covers, references, holdsStill: true, breathe };
+      return captureState(shrunk, source, options).write(store);
     },
     // Whoever goes on from it loads it.
     commit: () => undefined,
@@ -64,18 +63,20 @@ function captureState(
     numbering,
     references = state.references.capture(),
     holdsStill = false,
+    breathe,
   }: {
     readonly sweeps: boolean;
     readonly numbering: number;
     readonly references?: ReturnType<ReferenceIndex["capture"]>;
     /** Nobody else has the state. */
     readonly holdsStill?: boolean;
+    readonly breathe: Breathe;
   },
 ): Capture {
   const memberships = captureTable(state.memberships, state.pages.memberships, holdsStill);
   const emails = captureTable(state.emails, state.pages.emails, holdsStill);
   const fields = encodeState(state);
-  const emailPages = captureEmailPages(state, source, sweeps);
+  const emailPages = captureEmailPages(state, source, sweeps, breathe);
   const values = captureValues(state, source);
   const counts = {
     emailRows: state.emails.rows,

@@ -26,6 +26,7 @@ import type { MailState } from "../state/state.ts";
 import type { Breathe } from "./digest.ts";
 import { decodeHeaderPage, decodeRowPage, type EmailRecord, type ObjectSpan } from "./email-page.ts";
 import { FullSummaries } from "./full-summaries.ts";
+import { decodeTextPage, type TextRun } from "./list-text.ts";
 import { BroughtRecord, DECODED_WEIGHT, OpenEntry, OpenHeader, OpenRecord, RECORD_BYTES } from "./open-entry.ts";
 import { isFirstSummary, type Summary } from "./summary.ts";
 
@@ -257,6 +258,16 @@ export class Contents {
     const got = await asStoreFailure(this.#store.get(this.#prefix + name, undefined, COPY_WILL_DO));
     if (!got.found) throw new EngineError("corrupt", "a message's body is missing in the store");
     return got.bytes;
+  }
+
+  /** A page of texts. Throws EngineError `corrupt`. */
+  async readTexts(name: string): Promise<readonly TextRun[]> {
+    const page = await this.#pageStore.read("texts", name);
+    try {
+      return decodeTextPage(page);
+    } catch (cause) {
+      throw new EngineError("corrupt", "a page of texts can't be read", { cause });
+    }
   }
 
   /** A record's value, wherever it lies. Throws EngineError `corrupt`; `expunged` if the record changed or ended. */

@@ -4,6 +4,8 @@ import type { Run } from "./reference-index.ts";
 
 /** Emails of one row page and of one header page. */
 export const PAGE_EMAILS = 64;
+/** Emails of one page of texts. */
+export const TEXT_PAGE_EMAILS = 4096;
 
 /** The pages and packs that a checkpoint's manifest names (docs/formats/checkpoint.md). */
 export interface Pages {
@@ -18,7 +20,9 @@ export interface Pages {
    * or is lost. */
   readonly rows: readonly string[];
   readonly headers: readonly string[];
-  /** Which emails these hold: a bit for each lasting number, the lowest first. */
+  /** Pages of texts, {@link TEXT_PAGE_EMAILS} emails in each; "" for those that are not made yet, or hold none. */
+  readonly texts: readonly string[];
+  /** Which emails all of these hold: a bit for each lasting number, the lowest first. */
   readonly held: Uint8Array;
   /** Rows of emails, and the lasting number of the next. */
   readonly emailRows: number;
@@ -48,6 +52,7 @@ export const NO_PAGES: Pages = {
   emails: [],
   rows: [],
   headers: [],
+  texts: [],
   held: new Uint8Array(0),
   emailRows: 0,
   emailNumbers: 0,
@@ -59,7 +64,7 @@ export const NO_PAGES: Pages = {
 };
 
 /** Groups of pages, each by its name: another kind of page is a line here, and a column of the manifest. */
-const GROUPS = ["memberships", "emails", "rows", "headers"] as const;
+const GROUPS = ["memberships", "emails", "rows", "headers", "texts"] as const;
 
 export function encodePages(pages: Omit<Pages, "covers">): unknown[] {
   return [
@@ -108,9 +113,9 @@ function readGroups(
   fields: Fields,
 ): Omit<Pages, "covers" | "numbering" | "emailRows" | "emailNumbers" | "membershipRows" | "held"> {
   const groups = Object.fromEntries(fields.list((group) => [group.text(), group.texts()] as const));
-  const [memberships = [], emails = [], rows = [], headers = []] = GROUPS.map((group) => groups[group]);
+  const [memberships = [], emails = [], rows = [], headers = [], texts = []] = GROUPS.map((group) => groups[group]);
   const others = Object.fromEntries(Object.entries(groups).filter(([name]) => !GROUPS.some((known) => known === name)));
-  const known = { memberships, emails, rows, headers, others };
+  const known = { memberships, emails, rows, headers, texts, others };
   const [references, packs] = [readReferences(fields), readPacks(fields)];
   const values = fields.list((page) => ({
     type: page.text(),

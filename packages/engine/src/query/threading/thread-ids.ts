@@ -1,7 +1,7 @@
 import { baseSubject, type HeaderBlock, parseMessageIds } from "@restante/mime";
 import { keyedHash, utf8 } from "../../crypto/index.ts";
+import { fold } from "../../mail/contents/fold.ts";
 import { RowIndex } from "../../mail/state/row-index.ts";
-import { fold } from "../needle.ts";
 import { withRoom } from "../row-chains.ts";
 
 /** References of one message, the nearest, that it is threaded by: of a longer thread the others are known from the messages

@@ -1,5 +1,5 @@
 import { afterEach, expect, test, vi } from "vitest";
-import { fold } from "./needle.ts";
+import { fold } from "./fold.ts";
 
 afterEach(() => vi.restoreAllMocks());
 
