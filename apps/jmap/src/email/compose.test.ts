@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { ARCHIVE, blobsOf, composed, create, INBOX, openAccount, pieces, type Told } from "./email-kit.ts";
+import { parseJmapDate } from "./new-fields.ts";
 
 const mailboxIds = { [INBOX]: true };
 const textOf = (octets: unknown): string => {
@@ -417,6 +418,27 @@ describe("bodies: RFC 8621 §4.6", () => {
     );
   });
 
+  test("a text that is no text/* is UTF-8, and says nothing else of itself", async () => {
+    const bodyStructure = { partId: "1", "header:Content-Type": " application/xml; charset=iso-8859-1; x=y" };
+    expect(await written({ ...one, bodyStructure })).toContain("Content-Type: application/xml; x=y\r\n");
+    const file = { blobId: "png", "header:Content-Type": " application/xml; charset=iso-8859-1" };
+    expect(await written({ bodyStructure: file })).toContain("Content-Type: application/xml; charset=iso-8859-1\r\n");
+  });
+
+  test("the version of MIME in a part's fields is passed over", async () => {
+    const text = await written({ ...one, bodyStructure: { subParts: [{ ...part, "header:MIME-Version": " 1.0" }] } });
+    expect(text.match(/^mime-version/gim)).toHaveLength(1);
+  });
+
+  test("what has a Content-ID and is an attachment all the same is not shown in the HTML", async () => {
+    const text = await written({
+      bodyValues: { 1: { value: "<p>" } },
+      htmlBody: [{ partId: "1", type: "text/html" }],
+      attachments: [{ blobId: "png", type: "image/png", cid: "a@b", disposition: "attachment" }],
+    });
+    expect(text.match(/multipart\/\w+/g)).toEqual(["multipart/mixed"]);
+  });
+
   test("text of ASCII alone is labelled us-ascii", async () => {
     expect(await written(BODY)).toContain("Content-Type: text/plain; charset=us-ascii\r\n");
     expect(await written({ ...BODY, bodyValues: { 1: { value: "é" } } })).toContain(
@@ -509,4 +531,23 @@ test("a blob is read as it is sent, and its octets come back", async () => {
     type: "application/octet-stream",
     disposition: "attachment",
   });
+});
+
+test.each([
+  ["2020-02-29T01:02:03Z", 1_582_938_123_000, 0],
+  ["2020-02-29T01:02:03.5Z", 1_582_938_123_500, 0],
+  ["2020-02-29T01:02:03.123456789Z", 1_582_938_123_123, 0],
+  ["2020-02-29T01:02:03+05:30", 1_582_918_323_000, 330],
+  ["2020-02-29T01:02:03-05:30", 1_582_957_923_000, -330],
+])("the date %s: RFC 8620 §1.4", (text, timeMs, zoneMinutes) => {
+  expect(parseJmapDate(text)).toEqual({ timeMs, zoneMinutes });
+  expect(parseJmapDate(text, true)).toEqual(zoneMinutes === 0 ? { timeMs, zoneMinutes } : undefined);
+});
+
+test.each([
+  ...["2020-02-30T00:00:00Z", "2020-02-29t00:00:00z", "2020-02-29T24:00:00Z", "2020-02-29T00:00:60Z", "2020-02-29"],
+  ...["2020-02-29T00:00:00", "2020-02-29T00:00:00+24:00", "2020-02-29T00:00:00+00:60", "2020-02-29T00:00Z", "now", ""],
+  ...["+2020-02-29T00:00:00Z", " 2020-02-29T00:00:00Z", "2020-02-29T00:00:00.Z", "2020-02-29T00:00:00Z\n"],
+])("%j is no date", (text) => {
+  expect(parseJmapDate(text)).toBeUndefined();
 });
