@@ -68,7 +68,7 @@ describe("bodyValues cut in bytes", () => {
     expect(performance.now() - begun).toBeLessThan(2000);
   });
 
-  test.each([1, 2, 3, 5, 8, 13])("a long text is read as far as is needed: %i octets of it", async (bytesMax) => {
+  test.each([1, 2, 3, 5, 8, 13, 1000])("a long text is read as far as is needed: %i octets of it", async (bytesMax) => {
     for (const [charset, octets] of [
       ["utf-8", encode("é€🙂\r\n".repeat(10_000))],
       ["utf-16le", binary("\xe9\0\xac\x20\x3d\xd8\x42\xde\r\0\n\0".repeat(10_000))],
@@ -90,7 +90,7 @@ describe("bodyValues cut in bytes", () => {
         isEncodingProblem: false,
         isTruncated: true,
       });
-      expect(taken).toBeLessThan(500);
+      expect(taken).toBeLessThan(500 + 6 * bytesMax);
     }
   });
 

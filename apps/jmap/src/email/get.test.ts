@@ -148,7 +148,16 @@ test("bodyStructure is the tree of parts, none of which is looked into that is a
   expect((image!.headers as Told[]).at(-1)).toEqual({ name: "Content-Location", value: " http://x.test/\r\n a" });
   expect("subParts" in plain!).toBe(false);
   const asked = await account.get(id, { properties: ["bodyStructure", "textBody"], bodyProperties: ["subParts"] });
-  expect(asked.textBody).toEqual([{ subParts: null }]);
+  expect(asked.textBody).toEqual([{ subParts: [] }]);
+});
+
+test("a multipart has parts and nothing else, whatever is asked of parts", async () => {
+  const id = await account.add(MAIL);
+  const told = await account.get(id, { properties: ["bodyStructure"] });
+  const { subParts, ...mixed } = told.bodyStructure as Told;
+  const nothing = { name: null, charset: null, disposition: null, cid: null, language: null, location: null };
+  expect(mixed).toEqual({ ...nothing, partId: null, blobId: null, size: 0, type: "multipart/mixed" });
+  expect((subParts as Told[]).map((part) => "subParts" in part)).toEqual([true, false, false]);
 });
 
 test("a message of one part is that part", async () => {
