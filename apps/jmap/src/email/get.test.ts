@@ -1,6 +1,7 @@
 import { EngineError, parseEmailId } from "@restante/engine";
 import { decodeOffsets, decodeTransfer, encodeOffsets, findPart, scan } from "@restante/mime";
 import { beforeAll, describe, expect, test } from "vitest";
+import { VALUE_CHARS } from "./body-values.ts";
 import { AnswerBudget } from "./budget.ts";
 import { type Account, binary, corpus, openAccount, pace, pieces, type Told } from "./email-kit.ts";
 import { type EmailSession, getEmails } from "./get.ts";
@@ -356,10 +357,10 @@ describe("an answer is bounded", () => {
     const given = { properties: ["bodyValues"], fetchAllBodyValues: true };
     const get = (charsMax: number, more = {}) =>
       getEmails(account.session, [id], planOfGet({ ...given, ...more }), { pace, budget: new AnswerBudget(charsMax) });
-    await expect(get(4999)).rejects.toThrow(RequestTooLarge);
-    expect((await get(5000)).list).toHaveLength(1);
-    expect((await get(100, { maxBodyValueBytes: 100 })).list).toHaveLength(1);
-    await expect(get(100, { maxBodyValueBytes: 101 })).rejects.toThrow(RequestTooLarge);
+    await expect(get(5000 + VALUE_CHARS - 1)).rejects.toThrow(RequestTooLarge);
+    expect((await get(5000 + VALUE_CHARS)).list).toHaveLength(1);
+    expect((await get(100 + VALUE_CHARS, { maxBodyValueBytes: 100 })).list).toHaveLength(1);
+    await expect(get(100 + VALUE_CHARS, { maxBodyValueBytes: 101 })).rejects.toThrow(RequestTooLarge);
   });
 
   test("by what all of them come to, and by octets that are never told", async () => {
@@ -369,10 +370,20 @@ describe("an answer is bounded", () => {
         pace,
         budget: new AnswerBudget(charsMax),
       });
-    await expect(get(5999)).rejects.toThrow(RequestTooLarge);
-    expect((await get(6000)).list).toHaveLength(2);
-    expect((await get(200, { maxBodyValueBytes: 100 })).list).toHaveLength(2);
-    await expect(get(199, { maxBodyValueBytes: 100 })).rejects.toThrow(RequestTooLarge);
+    await expect(get(6000 + 2 * VALUE_CHARS - 1)).rejects.toThrow(RequestTooLarge);
+    expect((await get(6000 + 2 * VALUE_CHARS)).list).toHaveLength(2);
+    expect((await get(200 + 2 * VALUE_CHARS, { maxBodyValueBytes: 100 })).list).toHaveLength(2);
+    await expect(get(199 + 2 * VALUE_CHARS, { maxBodyValueBytes: 100 })).rejects.toThrow(RequestTooLarge);
+  });
+
+  test("by how many there are, however short each is", async () => {
+    const id = await account.add(
+      `Content-Type: multipart/mixed; boundary=b\r\n\r\n${"--b\r\n\r\nx\r\n".repeat(900)}--b--`,
+    );
+    const given = { properties: ["bodyValues"], fetchAllBodyValues: true, maxBodyValueBytes: 1 };
+    const plan = planOfGet(given);
+    const budget = new AnswerBudget(50_000);
+    await expect(getEmails(account.session, [id], plan, { pace, budget })).rejects.toThrow(RequestTooLarge);
   });
 
   test("by what is told of parts and headers", async () => {
