@@ -492,7 +492,7 @@ describe("where it goes: RFC 8621 §4.1.1, §4.6", () => {
     ["a keyword of signs that none has", { keywords: { "a]": true } }, ["keywords"]],
     ["a flag of IMAP", { keywords: { "\\Seen": true } }, ["keywords"]],
     ["a keyword that is empty", { keywords: { "": true } }, ["keywords"]],
-    ["a keyword that is too long", { keywords: { ["x".repeat(101)]: true } }, ["keywords"]],
+    ["a keyword that is too long", { keywords: { ["x".repeat(256)]: true } }, ["keywords"]],
     ["a keyword that no client sets", { keywords: { $Recent: true } }, ["keywords"]],
     ["a keyword that is false", { keywords: { a: false } }, ["keywords"]],
     ["keywords in a list", { keywords: ["a"] }, ["keywords"]],
@@ -521,7 +521,7 @@ describe("where it goes: RFC 8621 §4.1.1, §4.6", () => {
     const account = await openAccount();
     const created = await create(account, {
       mailboxIds: { [INBOX]: true, [ARCHIVE]: true },
-      keywords: { $Draft: true, $seen: true, $FORWARDED: true, x: true, constructor: true },
+      keywords: { $Draft: true, $seen: true, $FORWARDED: true, x: true, constructor: true, ["y".repeat(255)]: true },
       receivedAt: "2020-02-03T04:05:06Z",
       subject: "a",
       ...BODY,
@@ -533,14 +533,21 @@ describe("where it goes: RFC 8621 §4.1.1, §4.6", () => {
     expect(told).toEqual({
       ...created,
       mailboxIds: { [INBOX]: true, [ARCHIVE]: true },
-      keywords: { $draft: true, $seen: true, $forwarded: true, x: true, constructor: true },
+      keywords: { $draft: true, $seen: true, $forwarded: true, x: true, constructor: true, ["y".repeat(255)]: true },
       receivedAt: "2020-02-03T04:05:06Z",
       subject: "a",
       bodyValues: { 1: { value: "hello", isEncodingProblem: false, isTruncated: false } },
     });
     const view = account.session.openView("Archive", { readOnly: true });
     const { state, row } = view.message(0);
-    expect([...state.flagNames(row)].sort()).toEqual(["$forwarded", "\\Draft", "\\Seen", "constructor", "x"]);
+    expect([...state.flagNames(row)].sort()).toEqual([
+      "$forwarded",
+      "\\Draft",
+      "\\Seen",
+      "constructor",
+      "x",
+      "y".repeat(255),
+    ]);
   });
 });
 

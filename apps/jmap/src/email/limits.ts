@@ -10,8 +10,8 @@ export const EMAILS_AT_ONCE = 64;
 export const HEADER_READ_BYTES_MAX: number = 256 * 1024;
 /** Characters of header values and body values in one answer: an answer is in memory, twice. */
 export const ANSWER_CHARS_MAX: number = 16 * 2 ** 20;
-/** Characters of a keyword, as the engine takes them, and keywords and mailboxes of a new email. */
-export const KEYWORD_CHARS_MAX = 100;
+/** Characters of a keyword (RFC 8621 §4.1.1), and keywords and mailboxes of a new email: as the engine takes them. */
+export const KEYWORD_CHARS_MAX = 255;
 export const KEYWORDS_MAX = 100;
 export const MAILBOXES_OF_EMAIL_MAX = 1000;
 /** Properties of a new email, and of one of its parts; characters of all its header fields and those of its parts. */
