@@ -4,6 +4,7 @@ import { defineConfig } from "vitest/config";
  * between processes whose ghosts differ. */
 const REWOUND = [
   "account/account",
+  "account/add-many",
   "account/delivery/take-in",
   "account/delivery/unsettled",
   "account/care/upkeep",

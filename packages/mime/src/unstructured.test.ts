@@ -9,6 +9,7 @@ import {
   parseMessageIds,
   parseUrls,
 } from "./index.ts";
+import { MESSAGE_IDS_MAX, URLS_MAX } from "./limits.ts";
 
 const octets = (text: string): Uint8Array => new TextEncoder().encode(text);
 
@@ -82,4 +83,9 @@ test("URLs of a list field", () => {
     "mailto:a@b?subject=c",
   ]);
   expect(parseUrls("NO (closed)")).toEqual([]);
+});
+
+test("of very many ids and URLs so many are read", () => {
+  expect(parseMessageIds("<a@b>".repeat(MESSAGE_IDS_MAX + 1))).toHaveLength(MESSAGE_IDS_MAX);
+  expect(parseUrls("<a>,".repeat(URLS_MAX + 1))).toHaveLength(URLS_MAX);
 });

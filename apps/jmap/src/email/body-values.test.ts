@@ -3,6 +3,7 @@ import { describe, expect, test } from "vitest";
 import { cutText, readBodyValue } from "./body-values.ts";
 import { AnswerBudget } from "./budget.ts";
 import { type Account, binary, encode, openAccount, pieces } from "./email-kit.ts";
+import { RequestTooLarge } from "./problems.ts";
 
 const part = (charset?: string, encoding = "8bit", subtype = "plain") => ({
   type: "text",
@@ -67,10 +68,12 @@ describe("bodyValues cut in bytes", () => {
     expect(performance.now() - begun).toBeLessThan(2000);
   });
 
-  test.each([1, 2, 3, 5, 8, 13])("a long text is read as far as is needed: %i octets of it", async (bytesMax) => {
+  test.each([1, 2, 3, 5, 8, 13, 1000])("a long text is read as far as is needed: %i octets of it", async (bytesMax) => {
     for (const [charset, octets] of [
       ["utf-8", encode("é€🙂\r\n".repeat(10_000))],
       ["utf-16le", binary("\xe9\0\xac\x20\x3d\xd8\x42\xde\r\0\n\0".repeat(10_000))],
+      ["utf-16le", binary("a\0b\0c\0\r\0\n\0".repeat(10_000))],
+      ["utf-32le", binary("a\0\0\0b\0\0\0\r\0\0\0\n\0\0\0".repeat(10_000))],
       ["shift_jis", binary("\x83\x41\r\n".repeat(10_000))],
     ] as const) {
       let taken = 0;
@@ -87,8 +90,20 @@ describe("bodyValues cut in bytes", () => {
         isEncodingProblem: false,
         isTruncated: true,
       });
-      expect(taken).toBeLessThan(200);
+      expect(taken).toBeLessThan(500 + 6 * bytesMax);
     }
+  });
+
+  test("of a text that no answer can hold no more is read than shows it", async () => {
+    let taken = 0;
+    const source = async function* (): AsyncGenerator<Uint8Array> {
+      for await (const piece of pieces(new Uint8Array(1_000_000), 100)) {
+        taken += piece.length;
+        yield piece;
+      }
+    };
+    await expect(readBodyValue(part("utf-8"), source(), 0, new AnswerBudget(1000))).rejects.toThrow(RequestTooLarge);
+    expect(taken).toBeLessThan(1500);
   });
 
   test("what was not read to its end is cut, however little became of it", async () => {

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { ARCHIVE, blobsOf, composed, create, INBOX, openAccount, pieces, type Told } from "./email-kit.ts";
+import { parseJmapDate } from "./new-fields.ts";
 
 const mailboxIds = { [INBOX]: true };
 const textOf = (octets: unknown): string => {
@@ -71,8 +72,8 @@ test("an email as clients write it", async () => {
 describe("header fields: RFC 8621 §4.6", () => {
   test.each([
     ["`headers`", { headers: [] }, ["headers"]],
-    ["two properties for one field", { from: [], "header:From": "x" }, ["from", "header:From"]],
-    ["two in one case or another", { "header:X:asText": "a", "header:x:all": [] }, ["header:X:asText", "header:x:all"]],
+    ["two properties for one field", { from: [], "header:From": "x" }, ["header:From"]],
+    ["two in one case or another", { "header:X:asText": "a", "header:x:all": [] }, ["header:x:all"]],
     ["a form that the field may not have", { "header:From:asText": "x" }, ["header:From:asText"]],
     ["a field of content", { "header:Content-Type": "text/plain" }, ["header:Content-Type"]],
     ["any field of content", { "header:CONTENT-x:asText": "x" }, ["header:CONTENT-x:asText"]],
@@ -117,6 +118,29 @@ describe("header fields: RFC 8621 §4.6", () => {
   test("a name of JSON that is none of objects is refused, and does nothing", async () => {
     const given = JSON.parse(`{"mailboxIds": {"${INBOX}": true}, "__proto__": {"subject": "x"}}`);
     expect(await composed(given)).toEqual({ type: "invalidProperties", properties: ["__proto__"] });
+  });
+
+  test.each([
+    ["header:foo:all", ["cat", " dog", "\tmouse"], [" cat", " dog", "\tmouse"]],
+    ["header:Cc:asAddresses", [{ name: "Foo bar", email: "f@x.test" }], [' "Foo bar" <f@x.test>']],
+    [
+      "header:Cc:asAddresses",
+      [{ name: "Foo", email: "f@x.test" }, { email: "g@x.test" }],
+      [" Foo <f@x.test>, g@x.test"],
+    ],
+    ["header:Resent-Message-ID:asMessageIds", ["foo@x.test"], [" <foo@x.test>"]],
+    ["header:X-Foo:asText", "howdy", [" howdy"]],
+    ["header:Resent-Date:asDate", "1969-02-14T12:02:00Z", [" Fri, 14 Feb 1969 12:02:00 +0000"]],
+    [
+      "header:List-Help:asURLs",
+      ["http://example.net", `http://example.org/${"a".repeat(35)}`],
+      [` <http://example.net>,\r\n <http://example.org/${"a".repeat(35)}>`],
+    ],
+  ])("%s is written as programs expect it: %j", async (key, value, raw) => {
+    const account = await openAccount();
+    const { id } = await create(account, { mailboxIds, [key]: value, ...BODY });
+    const wanted = `header:${key.split(":")[1]}:asRaw:all`;
+    expect((await account.get(id as string, { properties: [wanted] }))[wanted]).toEqual(raw);
   });
 
   test("null is as good as nothing, for other properties of the same field too", async () => {
@@ -209,7 +233,7 @@ describe("bodies: RFC 8621 §4.6", () => {
     [
       "two header properties for one field",
       { textBody: [{ ...part, "header:X": "a", "header:x:asText": "b" }] },
-      ["textBody/0/header:X", "textBody/0/header:x:asText"],
+      ["textBody/0/header:x:asText"],
     ],
     [
       "properties of an email in a part",
@@ -268,7 +292,7 @@ describe("bodies: RFC 8621 §4.6", () => {
         },
         textBody: [part],
       },
-      ["bodyValues/1", "bodyValues/a~1b", "bodyValues/c", "bodyValues/d"],
+      ["bodyValues/1", "bodyValues/a~1b", "bodyValues/c/isTruncated", "bodyValues/d/isEncodingProblem"],
     ],
     ["values that are no object", { bodyValues: [], textBody: undefined }, ["bodyValues"]],
   ])("%s is refused", async (_, given, properties) => {
@@ -294,6 +318,11 @@ describe("bodies: RFC 8621 §4.6", () => {
     let bodyStructure: object = part;
     for (let depth = 0; depth < 20_000; depth++) bodyStructure = { type: "multipart/mixed", subParts: [bodyStructure] };
     expect(await wrong({ ...one, bodyStructure })).toEqual([`bodyStructure${"/subParts/0".repeat(100)}`]);
+  });
+
+  test("what a value says of itself may be null", async () => {
+    const bodyValues = { 1: { value: "x", isTruncated: null, isEncodingProblem: null } };
+    expect(await written({ bodyValues, textBody: [part] })).toContain("\r\n\r\nx");
   });
 
   test("too many parts are refused, in a list and in a tree", async () => {
@@ -417,6 +446,27 @@ describe("bodies: RFC 8621 §4.6", () => {
     );
   });
 
+  test("a text that is no text/* is UTF-8, and says nothing else of itself", async () => {
+    const bodyStructure = { partId: "1", "header:Content-Type": " application/xml; charset=iso-8859-1; x=y" };
+    expect(await written({ ...one, bodyStructure })).toContain("Content-Type: application/xml; x=y\r\n");
+    const file = { blobId: "png", "header:Content-Type": " application/xml; charset=iso-8859-1" };
+    expect(await written({ bodyStructure: file })).toContain("Content-Type: application/xml; charset=iso-8859-1\r\n");
+  });
+
+  test("the version of MIME in a part's fields is passed over", async () => {
+    const text = await written({ ...one, bodyStructure: { subParts: [{ ...part, "header:MIME-Version": " 1.0" }] } });
+    expect(text.match(/^mime-version/gim)).toHaveLength(1);
+  });
+
+  test("what has a Content-ID and is an attachment all the same is not shown in the HTML", async () => {
+    const text = await written({
+      bodyValues: { 1: { value: "<p>" } },
+      htmlBody: [{ partId: "1", type: "text/html" }],
+      attachments: [{ blobId: "png", type: "image/png", cid: "a@b", disposition: "attachment" }],
+    });
+    expect(text.match(/multipart\/\w+/g)).toEqual(["multipart/mixed"]);
+  });
+
   test("text of ASCII alone is labelled us-ascii", async () => {
     expect(await written(BODY)).toContain("Content-Type: text/plain; charset=us-ascii\r\n");
     expect(await written({ ...BODY, bodyValues: { 1: { value: "é" } } })).toContain(
@@ -471,7 +521,7 @@ describe("where it goes: RFC 8621 §4.1.1, §4.6", () => {
     const account = await openAccount();
     const created = await create(account, {
       mailboxIds: { [INBOX]: true, [ARCHIVE]: true },
-      keywords: { $Draft: true, $seen: true, $FORWARDED: true, x: true, constructor: true },
+      keywords: { $Draft: true, $seen: true, $FORWARDED: true, x: true, constructor: true, ["y".repeat(255)]: true },
       receivedAt: "2020-02-03T04:05:06Z",
       subject: "a",
       ...BODY,
@@ -483,14 +533,21 @@ describe("where it goes: RFC 8621 §4.1.1, §4.6", () => {
     expect(told).toEqual({
       ...created,
       mailboxIds: { [INBOX]: true, [ARCHIVE]: true },
-      keywords: { $draft: true, $seen: true, $forwarded: true, x: true, constructor: true },
+      keywords: { $draft: true, $seen: true, $forwarded: true, x: true, constructor: true, ["y".repeat(255)]: true },
       receivedAt: "2020-02-03T04:05:06Z",
       subject: "a",
       bodyValues: { 1: { value: "hello", isEncodingProblem: false, isTruncated: false } },
     });
     const view = account.session.openView("Archive", { readOnly: true });
     const { state, row } = view.message(0);
-    expect([...state.flagNames(row)].sort()).toEqual(["$forwarded", "\\Draft", "\\Seen", "constructor", "x"]);
+    expect([...state.flagNames(row)].sort()).toEqual([
+      "$forwarded",
+      "\\Draft",
+      "\\Seen",
+      "constructor",
+      "x",
+      "y".repeat(255),
+    ]);
   });
 });
 
@@ -509,4 +566,23 @@ test("a blob is read as it is sent, and its octets come back", async () => {
     type: "application/octet-stream",
     disposition: "attachment",
   });
+});
+
+test.each([
+  ["2020-02-29T01:02:03Z", 1_582_938_123_000, 0],
+  ["2020-02-29T01:02:03.5Z", 1_582_938_123_500, 0],
+  ["2020-02-29T01:02:03.123456789Z", 1_582_938_123_123, 0],
+  ["2020-02-29T01:02:03+05:30", 1_582_918_323_000, 330],
+  ["2020-02-29T01:02:03-05:30", 1_582_957_923_000, -330],
+])("the date %s: RFC 8620 §1.4", (text, timeMs, zoneMinutes) => {
+  expect(parseJmapDate(text)).toEqual({ timeMs, zoneMinutes });
+  expect(parseJmapDate(text, true)).toEqual(zoneMinutes === 0 ? { timeMs, zoneMinutes } : undefined);
+});
+
+test.each([
+  ...["2020-02-30T00:00:00Z", "2020-02-29t00:00:00z", "2020-02-29T24:00:00Z", "2020-02-29T00:00:60Z", "2020-02-29"],
+  ...["2020-02-29T00:00:00", "2020-02-29T00:00:00+24:00", "2020-02-29T00:00:00+00:60", "2020-02-29T00:00Z", "now", ""],
+  ...["+2020-02-29T00:00:00Z", " 2020-02-29T00:00:00Z", "2020-02-29T00:00:00.Z", "2020-02-29T00:00:00Z\n"],
+])("%j is no date", (text) => {
+  expect(parseJmapDate(text)).toBeUndefined();
 });

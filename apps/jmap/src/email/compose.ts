@@ -78,9 +78,8 @@ function readHeaders(
     // The writer says that itself.
     if (value === null || property.field === "mime-version") continue;
     const made = newFieldsOf(property, value, room);
-    const earlier = headers.get(property.field);
-    if (earlier) mistakes.add(earlier.property.key);
-    if (!made || earlier) mistakes.add(key);
+    // Of two for one field the later one is wrong.
+    if (!made || headers.has(property.field)) mistakes.add(key);
     else headers.set(property.field, made);
   }
   return headers;
@@ -95,9 +94,10 @@ function readValues(given: unknown, mistakes: Mistakes): Map<string, string> {
     return values;
   }
   for (const [partId, value] of Object.entries(given)) {
-    const { value: text, isEncodingProblem = false, isTruncated = false } = isObject(value) ? value : {};
-    if (typeof text !== "string" || isEncodingProblem !== false || isTruncated !== false)
-      mistakes.add(`bodyValues/${escaped(partId)}`);
+    const { value: text, ...flags } = isObject(value) ? value : {};
+    const path = `bodyValues/${escaped(partId)}`;
+    if (typeof text !== "string") mistakes.add(path);
+    for (const flag of ["isEncodingProblem", "isTruncated"]) if (flags[flag] ?? false) mistakes.add(`${path}/${flag}`);
     // It is there, whatever is wrong with it.
     values.set(partId, typeof text === "string" ? text : "");
   }

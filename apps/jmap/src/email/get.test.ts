@@ -1,8 +1,9 @@
 import { EngineError, parseEmailId } from "@restante/engine";
 import { decodeOffsets, decodeTransfer, encodeOffsets, findPart, scan } from "@restante/mime";
 import { beforeAll, describe, expect, test } from "vitest";
+import { VALUE_CHARS } from "./body-values.ts";
 import { AnswerBudget } from "./budget.ts";
-import { type Account, binary, corpus, openAccount, pace, type Told } from "./email-kit.ts";
+import { type Account, binary, corpus, openAccount, pace, pieces, type Told } from "./email-kit.ts";
 import { type EmailSession, getEmails } from "./get.ts";
 import { RequestTooLarge } from "./problems.ts";
 import { planOfGet } from "./properties.ts";
@@ -148,7 +149,16 @@ test("bodyStructure is the tree of parts, none of which is looked into that is a
   expect((image!.headers as Told[]).at(-1)).toEqual({ name: "Content-Location", value: " http://x.test/\r\n a" });
   expect("subParts" in plain!).toBe(false);
   const asked = await account.get(id, { properties: ["bodyStructure", "textBody"], bodyProperties: ["subParts"] });
-  expect(asked.textBody).toEqual([{ subParts: null }]);
+  expect(asked.textBody).toEqual([{ subParts: [] }]);
+});
+
+test("a multipart has parts and nothing else, whatever is asked of parts", async () => {
+  const id = await account.add(MAIL);
+  const told = await account.get(id, { properties: ["bodyStructure"] });
+  const { subParts, ...mixed } = told.bodyStructure as Told;
+  const nothing = { name: null, charset: null, disposition: null, cid: null, language: null, location: null };
+  expect(mixed).toEqual({ ...nothing, partId: null, blobId: null, size: 0, type: "multipart/mixed" });
+  expect((subParts as Told[]).map((part) => "subParts" in part)).toEqual([true, false, false]);
 });
 
 test("a message of one part is that part", async () => {
@@ -212,9 +222,75 @@ describe("bodyStructure opens bodies", () => {
     expect(await reads({})).toBe(0);
     expect(await reads({ properties: [...LIST, "bodyStructure", "headers", "header:X-Y:asText:all"] })).toBe(0);
     expect(await reads({ properties: ["textBody"], fetchAllBodyValues: true })).toBe(0);
+    const single = await fresh.add("Subject: a\r\nX: b\r\n\r\nc");
+    const before = fresh.reads();
+    const given = { properties: ["bodyStructure", "textBody"], bodyProperties: ["header:X:asText", "headers"] };
+    expect((await fresh.get(single, given)).textBody).toMatchObject([{ "header:X:asText": "b" }]);
+    expect(fresh.reads() - before).toBe(0);
     // The values lie in bodies.
     expect(await reads({ properties: ["bodyValues"], fetchTextBodyValues: true })).toBeGreaterThan(0);
     expect(await reads({ properties: ["textBody"], bodyProperties: ["header:X"] })).toBeGreaterThan(0);
+  });
+
+  test("of parts that are not told of nothing is read", async () => {
+    const part = (text: string, more = ""): string => `--b\r\nX: ${text}\r\n${more}\r\n${text}\r\n`;
+    const file = part("z".repeat(500), "Content-Type: application/x\r\n");
+    const id = await account.add(
+      `Content-Type: multipart/mixed; boundary=b\r\n\r\n${part("one")}${file.repeat(500)}--b--\r\n`,
+    );
+    const { session } = account;
+    const spans: number[][] = [];
+    const watched: EmailSession = {
+      findEmails: (...of) => session.findEmails(...of),
+      readFullSummaries: (of) => session.readFullSummaries(of),
+      readHeaders: (of) => session.readHeaders(of),
+      async openBody(of) {
+        const body = await session.openBody(of);
+        return {
+          size: body.size,
+          read: (start, end) => {
+            spans.push([start, end]);
+            return body.read(start, end);
+          },
+        };
+      },
+    };
+    const given = { properties: ["textBody"], bodyProperties: ["header:X:asText"] };
+    const { list } = await getEmails(watched, [id], planOfGet(given), { pace });
+    expect(list[0]!.textBody).toEqual([{ "header:X:asText": "one" }]);
+    expect(spans).toHaveLength(1);
+    expect(spans[0]![1]).toBeLessThan(200);
+  });
+
+  test("who leaves while a body is read is answered no more, and no more of it is read", async () => {
+    const parts = "--b\r\n\r\ntext\r\n".repeat(500);
+    const id = await account.add(`Content-Type: multipart/mixed; boundary=b\r\n\r\n${parts}--b--\r\n`);
+    const { session } = account;
+    const aborter = new AbortController();
+    let read = 0;
+    const leaving: EmailSession = {
+      findEmails: (...of) => session.findEmails(...of),
+      readFullSummaries: (of) => session.readFullSummaries(of),
+      readHeaders: (of) => session.readHeaders(of),
+      async openBody(of) {
+        const body = await session.openBody(of);
+        const all: Uint8Array[] = [];
+        for await (const piece of body.read(0, body.size)) all.push(piece.slice());
+        const bytes = Uint8Array.from(all.flatMap((piece) => [...piece]));
+        return {
+          size: body.size,
+          async *read(start, end) {
+            for await (const piece of pieces(bytes.subarray(start, end), 16)) {
+              if (++read === 10) aborter.abort(new Error("left"));
+              yield piece;
+            }
+          },
+        };
+      },
+    };
+    const getting = getEmails(leaving, [id], planOfGet({ fetchAllBodyValues: true }), { pace, signal: aborter.signal });
+    await expect(getting).rejects.toThrow("left");
+    expect(read).toBeLessThan(20);
   });
 
   test("a body is read once, whatever is asked of its parts", async () => {
@@ -281,10 +357,10 @@ describe("an answer is bounded", () => {
     const given = { properties: ["bodyValues"], fetchAllBodyValues: true };
     const get = (charsMax: number, more = {}) =>
       getEmails(account.session, [id], planOfGet({ ...given, ...more }), { pace, budget: new AnswerBudget(charsMax) });
-    await expect(get(4999)).rejects.toThrow(RequestTooLarge);
-    expect((await get(5000)).list).toHaveLength(1);
-    expect((await get(100, { maxBodyValueBytes: 100 })).list).toHaveLength(1);
-    await expect(get(100, { maxBodyValueBytes: 101 })).rejects.toThrow(RequestTooLarge);
+    await expect(get(5000 + VALUE_CHARS - 1)).rejects.toThrow(RequestTooLarge);
+    expect((await get(5000 + VALUE_CHARS)).list).toHaveLength(1);
+    expect((await get(100 + VALUE_CHARS, { maxBodyValueBytes: 100 })).list).toHaveLength(1);
+    await expect(get(100 + VALUE_CHARS, { maxBodyValueBytes: 101 })).rejects.toThrow(RequestTooLarge);
   });
 
   test("by what all of them come to, and by octets that are never told", async () => {
@@ -294,10 +370,20 @@ describe("an answer is bounded", () => {
         pace,
         budget: new AnswerBudget(charsMax),
       });
-    await expect(get(5999)).rejects.toThrow(RequestTooLarge);
-    expect((await get(6000)).list).toHaveLength(2);
-    expect((await get(200, { maxBodyValueBytes: 100 })).list).toHaveLength(2);
-    await expect(get(199, { maxBodyValueBytes: 100 })).rejects.toThrow(RequestTooLarge);
+    await expect(get(6000 + 2 * VALUE_CHARS - 1)).rejects.toThrow(RequestTooLarge);
+    expect((await get(6000 + 2 * VALUE_CHARS)).list).toHaveLength(2);
+    expect((await get(200 + 2 * VALUE_CHARS, { maxBodyValueBytes: 100 })).list).toHaveLength(2);
+    await expect(get(199 + 2 * VALUE_CHARS, { maxBodyValueBytes: 100 })).rejects.toThrow(RequestTooLarge);
+  });
+
+  test("by how many there are, however short each is", async () => {
+    const id = await account.add(
+      `Content-Type: multipart/mixed; boundary=b\r\n\r\n${"--b\r\n\r\nx\r\n".repeat(900)}--b--`,
+    );
+    const given = { properties: ["bodyValues"], fetchAllBodyValues: true, maxBodyValueBytes: 1 };
+    const plan = planOfGet(given);
+    const budget = new AnswerBudget(50_000);
+    await expect(getEmails(account.session, [id], plan, { pace, budget })).rejects.toThrow(RequestTooLarge);
   });
 
   test("by what is told of parts and headers", async () => {
@@ -309,6 +395,17 @@ describe("an answer is bounded", () => {
     const given = { properties: ["bodyStructure"], bodyProperties: ["headers", "header:X", "header:X:all"] };
     await expect(get(300_000, given)).rejects.toThrow(RequestTooLarge);
     await expect(get(50_000, { properties: ["header:Content-Type"] })).resolves.toBeDefined();
+    const lists = { properties: ["bodyStructure", "attachments", "textBody", "htmlBody"], bodyProperties: ["name"] };
+    await expect(get(190_000, lists)).rejects.toThrow(RequestTooLarge);
+    await expect(get(190_000, { ...lists, properties: ["bodyStructure"] })).resolves.toBeDefined();
+    const long = await account.add(`X: ${"y".repeat(30_000)}\r\n\r\n`);
+    const header = (charsMax: number): Promise<unknown> =>
+      getEmails(account.session, [long], planOfGet({ properties: ["headers"] }), {
+        pace,
+        budget: new AnswerBudget(charsMax),
+      });
+    await expect(header(30_000)).rejects.toThrow(RequestTooLarge);
+    await expect(header(31_000)).resolves.toBeDefined();
   });
 });
 

@@ -58,7 +58,6 @@ export async function getEmails(
   const notFound: string[] = [];
   const distinct = [...new Set(ids)];
   for (let from = 0; from < distinct.length; from += EMAILS_AT_ONCE) {
-    signal?.throwIfAborted();
     if (pace.isOver()) await pace.take();
     const wanted = distinct.slice(from, from + EMAILS_AT_ONCE);
     const known = wanted.map(parseEmailId);

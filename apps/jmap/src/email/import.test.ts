@@ -52,6 +52,9 @@ test("without a date it came when the newest Received field says, else now", asy
     return (await account.get(id, { properties: ["receivedAt"] })).receivedAt;
   };
   expect(await receivedAt(MAIL)).toBe("2014-10-30T06:12:00Z");
+  expect(await receivedAt("Received: by x (a; b); Thu, 30 Oct 2014 14:12:00 +0800\r\n\r\n")).toBe(
+    "2014-10-30T06:12:00Z",
+  );
   const now = /^2023-11-1\dT/;
   expect(await receivedAt("Subject: a\r\n\r\n")).toMatch(now);
   expect(await receivedAt("Received: nonsense\r\n\r\n")).toMatch(now);

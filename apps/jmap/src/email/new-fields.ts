@@ -123,7 +123,9 @@ function mayStand(field: NewField, utf8: boolean, draft = true): boolean {
 type Read = { readonly form: NewField["form"]; readonly value: unknown } | undefined;
 
 const READERS: Readonly<Record<HeaderProperty["form"], (value: unknown) => Read>> = {
-  Raw: (value) => (typeof value === "string" ? { form: "raw", value } : undefined),
+  // A colon and a space: RFC 5322 §2.2 has no need of it, and programs have.
+  Raw: (value) =>
+    typeof value === "string" ? { form: "raw", value: /^[ \t\r\n]/.test(value) ? value : ` ${value}` } : undefined,
   Text: (value) => (typeof value === "string" ? { form: "text", value } : undefined),
   Addresses: (value) => readList("addresses", value, mailboxOf),
   GroupedAddresses: (value) => readList("groupedAddresses", value, groupOf),

@@ -102,7 +102,7 @@ class GivenPart {
     this.#path = path;
     this.#mistakes = mistakes;
     this.#room = room;
-    const seen = new Map<string, string>();
+    const seen = new Set<string>();
     for (const [key, one] of Object.entries(value)) {
       if (one === null) continue;
       if (PROPERTIES.has(key)) this.#given.set(key, one);
@@ -111,16 +111,14 @@ class GivenPart {
     this.#findTwice();
   }
 
-  #readHeader(key: string, value: unknown, seen: Map<string, string>): void {
+  #readHeader(key: string, value: unknown, seen: Set<string>): void {
     const property = headerPropertyOf(key, false);
     const made = property && newFieldsOf(property, value, this.#room);
-    const earlier = property && seen.get(property.field);
-    if (earlier !== undefined) this.#wrong(earlier);
-    if (!property || !made || earlier !== undefined || property.field === "content-transfer-encoding") {
+    if (!property || !made || seen.has(property.field) || property.field === "content-transfer-encoding") {
       this.#wrong(key);
       return;
     }
-    seen.set(property.field, key);
+    seen.add(property.field);
     // The writer says that itself.
     if (property.field === "mime-version") return;
     if (NAMES_OF.has(property.field)) this.#describe(property.field, key, made);

@@ -90,13 +90,14 @@ const GIVEN = {
 };
 
 function assertParts(part: Told, ids: Set<unknown>): void {
-  const subParts = part.subParts as Told[] | null;
-  expect(part.partId === null, "a multipart has no partId").toBe(subParts !== null);
+  const subParts = part.subParts as Told[];
+  expect(part.partId === null, "a multipart has no partId").toBe(String(part.type).startsWith("multipart/"));
+  expect(part.partId === null).toBe(subParts.length > 0);
   expect(part.blobId === null).toBe(part.partId === null);
   expect(Number.isSafeInteger(part.size) && (part.size as number) >= 0).toBe(true);
   expect(ids.has(part.partId) && part.partId !== null, "a partId names one part").toBe(false);
   ids.add(part.partId);
-  for (const sub of subParts ?? []) assertParts(sub, ids);
+  for (const sub of subParts) assertParts(sub, ids);
 }
 
 test(`any octets are told in the types of RFC 8621, as I-JSON (seed=${SEED})`, { timeout: TIME_MAX_MS }, async () => {

@@ -50,7 +50,7 @@ export interface PartContext {
 /** Characters that a part's own properties come to, about. */
 const PART_CHARS = 200;
 
-/** EmailBodyPart: RFC 8621 §4.1.4, without its subParts, but for those of a leaf, which has none. Put into `told`, in steps. */
+/** EmailBodyPart: RFC 8621 §4.1.4, without the subParts of a multipart. Put into `told`, in steps. */
 export function* tellPart(
   told: Record<string, unknown>,
   node: PartNode,
@@ -69,7 +69,8 @@ export function* tellPart(
 const TOLD: Readonly<Record<PartProperty, (node: PartNode, blobId: string) => unknown>> = {
   partId: ({ path }) => path,
   blobId: ({ path }, blobId) => (path === null ? null : partBlobId(blobId, path)),
-  size: ({ part }) => part.octets,
+  // What has no blob has no octets.
+  size: ({ part, path }) => (path === null ? 0 : part.octets),
   name: ({ part }) => textOrNull(fileName(part)),
   type: ({ part }) => jsonText(`${part.type}/${part.subtype}`),
   charset: ({ part }) => textOrNull(charsetOf(part) ?? undefined),
@@ -78,7 +79,7 @@ const TOLD: Readonly<Record<PartProperty, (node: PartNode, blobId: string) => un
   cid: ({ part }) => textOrNull(contentId(part.id)),
   language: ({ part }) => languages(part.language),
   location: ({ part }) => textOrNull(part.location && decodeWords(part.location).replace(/\s+/g, "")),
-  subParts: ({ path }) => (path === null ? undefined : null),
+  subParts: ({ path }) => (path === null ? undefined : []),
 };
 
 /** The header fields that are asked for, in steps: a stranger may have written many, and long ones. */

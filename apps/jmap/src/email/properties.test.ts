@@ -150,9 +150,9 @@ test("arguments of a wrong type are refused by their names", () => {
     for (const value of wrong) expect(refusal({ [argument]: value }), JSON.stringify(value)).toBe(argument);
   for (const argument of ["fetchTextBodyValues", "fetchHTMLBodyValues", "fetchAllBodyValues"]) {
     expect(refusal({ [argument]: true })).toBeUndefined();
-    for (const value of [0, 1, "true", {}, []]) expect(refusal({ [argument]: value })).toBe(argument);
+    for (const value of [null, 0, 1, "true", {}, []]) expect(refusal({ [argument]: value })).toBe(argument);
   }
-  for (const value of [-1, 0.5, 2 ** 53, "1", true, {}, [], Number.NaN, Number.POSITIVE_INFINITY])
+  for (const value of [null, -1, 0.5, 2 ** 53, "1", true, {}, [], Number.NaN, Number.POSITIVE_INFINITY])
     expect(refusal({ maxBodyValueBytes: value })).toBe("maxBodyValueBytes");
   const { values } = planOfGet({ fetchAllBodyValues: true, maxBodyValueBytes: 2 ** 53 - 1 });
   expect(values).toEqual({ text: false, html: false, all: true, bytesMax: 2 ** 53 - 1 });

@@ -152,14 +152,14 @@ function namesOf(value: unknown, argument: string): readonly string[] | undefine
 }
 
 function flagOf(value: unknown, argument: string): boolean {
-  if (value === undefined || value === null) return false;
+  if (value === undefined) return false;
   if (typeof value !== "boolean") throw new InvalidArguments(argument, "not a boolean");
   return value;
 }
 
 /** An UnsignedInt: RFC 8620 §1.3. */
 function countOf(value: unknown, argument: string): number {
-  if (value === undefined || value === null) return 0;
+  if (value === undefined) return 0;
   if (typeof value !== "number" || !Number.isSafeInteger(value) || value < 0)
     throw new InvalidArguments(argument, "not a number from 0 up");
   return value;

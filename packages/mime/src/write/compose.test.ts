@@ -59,7 +59,7 @@ test("a plain mail is plain", async () => {
   };
   expect(await written(message)).toBe(
     [
-      "From: Ann Other <ann@example.test>",
+      'From: "Ann Other" <ann@example.test>',
       'To: "Q. Public" <q@example.test>, b@c.test',
       "Subject: =?utf-8?Q?Gr=C3=BC=C3=9Fe=2C?= and so on",
       "Date: Tue, 3 Nov 2026 05:35:07 -0330",

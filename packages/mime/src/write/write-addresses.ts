@@ -17,7 +17,7 @@ export interface NewGroup {
 /** Octets of an address: RFC 5321 §4.5.3.1 has 64, "@" and 255; quotes and escapes come on top. */
 const ADDRESS_BYTES_MAX = 500;
 const ATEXT = "A-Za-z0-9!#$%&'*+\\-/=?^_`{|}~";
-const ATOMS = new RegExp(`^[${ATEXT}]+(?: [${ATEXT}]+)*$`);
+const ATOM = new RegExp(`^[${ATEXT}]+$`);
 const DOT_ATOM = new RegExp(`^[${ATEXT}]+(?:\\.[${ATEXT}]+)*$`);
 const UTF8_DOT_ATOM = new RegExp(`^[${ATEXT}\\x80-\\u{10ffff}]+(?:\\.[${ATEXT}\\x80-\\u{10ffff}]+)*$`, "u");
 const DOMAIN_LITERAL = /^\[[\x21-\x5a\x5e-\x7e]*\]$/;
@@ -83,7 +83,8 @@ function writeDraft(line: FoldedLine, { name, email }: NewMailbox, style: Header
   }
 }
 
-/** Words, a quoted string, or encoded-words, whichever says the name as it is. Returns whether it is encoded. */
+/** A word, a quoted string, or encoded-words, whichever says the name as it is: several words are quoted, as most programs do.
+ * Returns whether it is encoded. */
 function writePhrase(line: FoldedLine, name: string, { utf8 }: HeaderStyle): boolean {
   const text = oneLine(name).trim();
   const isPlain = !text.includes("=?") && (utf8 || /^[\x20-\x7e]*$/.test(text));
@@ -91,7 +92,7 @@ function writePhrase(line: FoldedLine, name: string, { utf8 }: HeaderStyle): boo
     line.encoded(text);
     return true;
   }
-  if (ATOMS.test(text)) for (const word of text.split(" ")) line.piece(word);
+  if (ATOM.test(text)) line.piece(text);
   else line.piece(`"${text.replace(/["\\]/g, "\\$&")}"`);
   return false;
 }

@@ -10,7 +10,7 @@ export const DELETED = 4;
 export const SEEN = 8;
 export const DRAFT = 16;
 
-/** Octets of one keyword, and flags in one change: beyond these an op's author refuses. */
+/** Octets of one keyword (RFC 8621 §4.1.1), and flags in one change: beyond these an op's author refuses. */
 const KEYWORD_BYTES_MAX = 255;
 const FLAGS_MAX = 100;
 
