@@ -84,7 +84,7 @@ function site(auth: Auth): Site {
         method: "GET",
         path: "/t/download/:name",
         handle: async ({ params }) =>
-          download({ type: "text/html", name: params.name!, size: HTML.length, body: Buffer.from(HTML) }),
+          download({ type: "text/html", name: params.name!, size: HTML.length, read: () => Buffer.from(HTML) }),
       },
       {
         method: "GET",

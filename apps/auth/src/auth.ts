@@ -34,6 +34,9 @@ export interface SignedIn extends Disposable {
   /** For what goes on after its handler, until its connection ends, and counts as one of the account's streams: what it is
    * told is the engine's `Accounts.attend`. Throws Problem 429. */
   attend(attendant: Attendant): void;
+  /** The same sender once more, for a message that came at the time `arrivedAt` over the connection that the request opened.
+   * Throws as {@link Auth.signIn} does. */
+  again(arrivedAt: number): Promise<SignedIn>;
 }
 
 /** Lets requests in, by Basic, Bearer or a ticket. */
@@ -51,7 +54,16 @@ export class Auth {
    * account does too much at once; and the engine's errors. */
   async signIn(request: DoorRequest, { scope, turn = "request", opens }: SignInNeeds = {}): Promise<SignedIn> {
     if (!request.isSecure) throw new Problem(403, "Sign in over TLS only");
-    const entered = await this.#enter(await this.#credentialOf(request, opens), request);
+    return this.#admit(await this.#credentialOf(request, opens), request, { scope, turn });
+  }
+
+  async #admit(
+    credential: RequestCredential,
+    request: DoorRequest,
+    { scope, turn }: { readonly scope: string | undefined; readonly turn: Exclude<TurnKind, "stream"> },
+    arrivedAt: number = request.arrivedAt,
+  ): Promise<SignedIn> {
+    const entered = await this.#enter(credential, request, arrivedAt);
     try {
       const { session } = entered;
       if (scope !== undefined && session.terms && !session.terms.scope.split(" ").includes(scope))
@@ -61,6 +73,7 @@ export class Auth {
       return {
         session,
         attend: (attendant) => this.#attend(entered, attendant, request.signal),
+        again: (at) => this.#admit(credential, request, { scope, turn }, at),
         [Symbol.dispose]: () => {
           taken[Symbol.dispose]();
           entered[Symbol.dispose]();
@@ -86,9 +99,9 @@ export class Auth {
     }
   }
 
-  async #enter(credential: RequestCredential, request: DoorRequest): Promise<RequestSession> {
+  async #enter(credential: RequestCredential, { address }: DoorRequest, arrivedAt: number): Promise<RequestSession> {
     try {
-      return await this.#options.sessions.enter(credential, request.address, request.arrivedAt);
+      return await this.#options.sessions.enter(credential, address, arrivedAt);
     } catch (error) {
       throw refusalOf(error, credential.kind);
     }
@@ -97,7 +110,7 @@ export class Auth {
   #attend({ session, attend }: RequestSession, attendant: Attendant, connection: AbortSignal): void {
     const taken = this.#turns.take(session.account, "stream");
     const leave = attend({
-      changed: () => attendant.changed(),
+      changed: (news) => attendant.changed(news),
       ended() {
         taken[Symbol.dispose]();
         attendant.ended();

@@ -19,6 +19,7 @@ import type { Flags } from "./flags.ts";
 import { checkHttps } from "./https.ts";
 import { hiddenFrom } from "./imap.ts";
 import { listenersOf } from "./listeners.ts";
+import { checkOutbound } from "./outbound.ts";
 import { print } from "./print.ts";
 
 /** `wrong` stays so until somebody changes something, `unavailable` may be better later; `warning` hinders nobody yet. */
@@ -70,6 +71,7 @@ function checkRules(config: Config): Finding[] {
   const rules: readonly [string, () => unknown][] = [
     ["https", () => checkHttps(config)],
     ["imap", () => hiddenFrom(config)],
+    ["outbound", () => checkOutbound(config)],
   ];
   return rules.flatMap(([what, check]) => {
     try {

@@ -1,6 +1,8 @@
-import { Auth } from "@restante/auth";
+import { Auth, explainError } from "@restante/auth";
 import { networkOf, RequestSessions, TICKET_MS, Tickets } from "@restante/engine";
 import {
+  ACCOUNT_REQUESTS_MAX,
+  ACCOUNT_UPLOADS_MAX,
   type Config,
   ConfigError,
   Door,
@@ -12,6 +14,7 @@ import {
   type Tls,
   TrustedProxies,
 } from "@restante/host";
+import { jmapSite } from "@restante/jmap";
 import { placesOf, readServerKey } from "./context.ts";
 import type { People } from "./people.ts";
 import type { Service } from "./service.ts";
@@ -43,8 +46,10 @@ export async function httpsService({ context, accounts, login, gate }: People, t
   const serverKey = await readServerKey(config);
   const tickets = new Tickets({ platform, serverKey, spend: (nonce) => used.use(nonce) });
   const auth = new Auth({ sessions, tickets, scopes: SCOPES });
+  const atOnce = { requests: ACCOUNT_REQUESTS_MAX, uploads: ACCOUNT_UPLOADS_MAX };
+  const jmap = jmapSite({ auth, explain: explainError, atOnce, log });
   const door = new Door({
-    sites: [frontPage, auth.site],
+    sites: [frontPage, auth.site, jmap],
     tls: config.https.tls === "on" ? tls : undefined,
     gate,
     networkOf,

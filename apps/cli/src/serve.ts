@@ -24,12 +24,13 @@ import { EXIT, Exit } from "./exit.ts";
 import { checkHttps, httpsService } from "./https.ts";
 import { imapService } from "./imap.ts";
 import { metricsService } from "./metrics.ts";
+import { checkOutbound, openOutbound } from "./outbound.ts";
 import { openPeople } from "./people.ts";
 import type { Service } from "./service.ts";
 import { Traces } from "./traces.ts";
 
-type ServiceName = "lmtp" | "imap" | "https";
-const SERVICES: readonly ServiceName[] = ["lmtp", "imap", "https"];
+type ServiceName = "lmtp" | "imap" | "https" | "send";
+const SERVICES: readonly ServiceName[] = ["lmtp", "imap", "https", "send"];
 /** After SIGTERM the process ends within this, whatever still hangs. */
 const STOP_MS = 10_000;
 /** What killed processes left of uploads, and what is left of deleted accounts, is looked for so often. */
@@ -40,6 +41,7 @@ export async function serve(config: Config, flags: { readonly only: string | und
   const wanted = wantedServices(flags.only);
   const use = wanted.every((name) => name === "lmtp") ? "deliver" : "all";
   checkHttps(config);
+  checkOutbound(config);
   const metrics = config.metrics.listen.length > 0 ? new Metrics() : undefined;
   const open = await openContext(config, use, metrics);
   await open.checkStore();
@@ -57,12 +59,15 @@ export async function serve(config: Config, flags: { readonly only: string | und
   if (hasTls) await tls.reload();
   if (hasTls) watchCertificate(tls, open);
   const services: Service[] = [];
-  const people = use === "all" ? await openPeople(open) : undefined;
+  const outbound = use === "all" ? await openOutbound(open, wanted.includes("send")) : undefined;
+  const people =
+    outbound && (await openPeople({ ...open, platform: { ...open.platform, outbound: outbound.outbound } }));
   using traces = people ? await Traces.open(placesOf(config).traces, open.platform.now, open.log) : undefined;
   if (people && wanted.includes("imap")) services.push(imapService(people, tls, traces!));
   if (wanted.includes("lmtp")) services.push(lmtpService(open));
   if (people && wanted.includes("https")) services.push(await httpsService(people, tls));
   if (acme && hasTls) services.push(acmeService(acme, config));
+  if (outbound?.service) services.push(outbound.service);
   let isServing = false;
   if (metrics) {
     const watched = { context: open, metrics, people, tls: hasTls ? tls : undefined, mayRead: use === "all" };

@@ -1,4 +1,5 @@
 import type { Body, Message } from "@restante/engine";
+import { isTurnOver, takeTurn } from "@restante/host";
 import {
   binaryBytes,
   createTransferDecoder,
@@ -12,7 +13,6 @@ import { Refusal } from "./errors.ts";
 import { type Kept, WHOLE_SECTION_BYTES, type Writer } from "./fetch-kept.ts";
 import { FIELDS_BYTES_MAX } from "./limits.ts";
 import type { Session } from "./session.ts";
-import { isTurnOver, takeTurn } from "./turns.ts";
 import type { BinaryItem } from "./wire/fetch-items.ts";
 
 /** BINARY and BINARY.SIZE: a part with its transfer encoding undone, RFC 3516 §4.2. A large one is decoded twice: its size is told

@@ -1,7 +1,7 @@
 import type { Socket } from "node:net";
 import type { SecureContext } from "node:tls";
 import { type AccountSession, EngineError } from "@restante/engine";
-import { type Dismissal, HANDSHAKE_MS, type Visitor } from "@restante/host";
+import { type Dismissal, HANDSHAKE_MS, takeTurn, type Visitor } from "@restante/host";
 import type { Backlog } from "./backlog.ts";
 import { capabilitiesOf } from "./capabilities.ts";
 import type { Command, Completion, Form, Unfinished } from "./commands/command.ts";
@@ -27,7 +27,6 @@ import {
 import { type Output, OutputBroken } from "./output.ts";
 import { type Link, MailboxInvalidated, Session } from "./session.ts";
 import { Transport } from "./transport.ts";
-import { takeTurn } from "./turns.ts";
 import {
   type CommandLimits,
   CommandReader,

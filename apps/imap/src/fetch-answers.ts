@@ -7,6 +7,7 @@ import {
   previewOf,
   type Summary,
 } from "@restante/engine";
+import { isTurnOver, takeTurn } from "@restante/host";
 import {
   type ByteSpan,
   binaryBytes,
@@ -23,7 +24,6 @@ import { type Kept, WHOLE_SECTION_BYTES, type Writer } from "./fetch-kept.ts";
 import { FIELDS_BYTES_MAX, PREVIEW_CHARS_MAX } from "./limits.ts";
 import type { Output } from "./output.ts";
 import type { Session } from "./session.ts";
-import { isTurnOver, takeTurn } from "./turns.ts";
 import { formatDateTime } from "./wire/date.ts";
 import type { FetchItem, Partial, Section, SectionItem } from "./wire/fetch-items.ts";
 import { formatString } from "./wire/format.ts";

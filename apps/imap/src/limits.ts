@@ -52,5 +52,3 @@ export const INPUT_BYTES_MAX: number = 256 * 1024;
 export const INPUT_BYTES_MAX_UNAUTHENTICATED = 8_192;
 /** Bodies that are asked for before their turn in an answer comes: each brings up to 128 KB. */
 export const BODIES_AHEAD = 6;
-/** Milliseconds that commands work before those who have not come to theirs, and the network, have a turn. */
-export const TURN_MS = 8;

@@ -1,7 +1,7 @@
 import type { AccountSession, MailboxView, Message } from "@restante/engine";
+import { isTurnOver, takeTurn } from "@restante/host";
 import type { Incoming } from "./incoming.ts";
 import type { Output } from "./output.ts";
-import { isTurnOver, takeTurn } from "./turns.ts";
 import type { CommandReader } from "./wire/command-reader.ts";
 import { formatAstring, formatUtf8 } from "./wire/format.ts";
 import { encodeMailboxName } from "./wire/mailbox-name.ts";

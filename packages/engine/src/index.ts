@@ -6,9 +6,16 @@ export { acceptHistory } from "./account/care/history.ts";
 export { DAMAGED } from "./account/care/repair.ts";
 export { type SalvagedMail, type SalvageReport, salvage } from "./account/care/salvage.ts";
 export { type Deliverer, Dropbox } from "./account/delivery/dropbox.ts";
-export { APPEND_BYTES_MAX, APPEND_EMAILS_MAX, type Prepared } from "./account/delivery/message-writer.ts";
+export {
+  type AddedMessage,
+  type Addition,
+  APPEND_BYTES_MAX,
+  APPEND_EMAILS_MAX,
+  type Prepared,
+} from "./account/delivery/message-writer.ts";
 export { Handover, Unsettled } from "./account/delivery/unsettled.ts";
 export { type SeenRecords, trustRecord, VouchedUsers } from "./account/delivery/vouched-users.ts";
+export type { EmailEdit } from "./account/edit-emails.ts";
 export {
   type AppPassword,
   addAppPassword,
@@ -22,10 +29,22 @@ export { backUpAccount, restoreAccount } from "./account/moving/back-up-account.
 export { type CopyReport, measureAccount } from "./account/moving/copier.ts";
 export { deleteAccount, sweepEnded } from "./account/moving/delete-account.ts";
 export { moveAccount } from "./account/moving/move-account.ts";
+export { AccountReporter, type AccountReporterOptions } from "./account/outbound/account-reporter.ts";
+export { OutboundQueue, type QueuePlace } from "./account/outbound/queue.ts";
+export type { Envelope, Recipient } from "./account/outbound/queued.ts";
+export {
+  type OutgoingMail,
+  Sender,
+  type Transport,
+  type TransportReply,
+  TransportTrouble,
+} from "./account/outbound/sender.ts";
+export { SUBMISSION, type Submission, type UndoStatus } from "./account/outbound/submission.ts";
+export { type Outbound, type SubmitLimits, SubmitRefusal, type SubmitRequest } from "./account/outbound/submit.ts";
 export type { LogEvent, Platform, WitnessKeeper } from "./account/platform.ts";
 export { AccountSession, type SearchOptions } from "./account/session.ts";
 export { Accounts, type AccountsOptions } from "./account/sign-in/accounts.ts";
-export type { Attendant } from "./account/sign-in/attendances.ts";
+export type { Attendant, News } from "./account/sign-in/attendances.ts";
 export { DirectoryLogin } from "./account/sign-in/directory-login.ts";
 export {
   type RequestCredential,
@@ -58,9 +77,12 @@ export type { Body } from "./mail/contents/contents.ts";
 export { previewOf, type Summary } from "./mail/contents/summary.ts";
 export type { Copied } from "./mail/mail.ts";
 export { MailboxView, type Message, type ViewChanges } from "./mail/mailbox-view.ts";
-export type { FlagChange, SpecialUse } from "./mail/ops/op.ts";
+export type { MailboxId } from "./mail/ops/names.ts";
+export type { FlagChange, FolderStep, SpecialUse, StateClaim } from "./mail/ops/op.ts";
+export type { Outcome } from "./mail/ops/outcome.ts";
 export type { UidSpan } from "./mail/state/feed.ts";
 export type { Mailbox } from "./mail/state/mailbox.ts";
+export type { MailState } from "./mail/state/state.ts";
 export {
   type Changes,
   emailChanges,
@@ -73,6 +95,7 @@ export {
 } from "./query/changes.ts";
 export type { Condition, DateCondition, UidRange } from "./query/condition.ts";
 export type { Searched } from "./query/filter.ts";
+export { ForwardReader } from "./query/forward-reader.ts";
 export {
   formatBlobId,
   formatEmailId,
@@ -88,6 +111,7 @@ export type { QueryChanges, QueryChangesOptions } from "./query/live.ts";
 export type { EmailCounts } from "./query/mailbox-lists.ts";
 export type { Pace } from "./query/pace.ts";
 export type { EmailPage, EmailQuery, Page } from "./query/query-emails.ts";
+export type { ShownEmail } from "./query/shown-email.ts";
 export type { SortKey, SortProperty } from "./query/sort.ts";
 export type { Snippet } from "./query/text.ts";
 export type { ThreadAlgorithm, Threads } from "./query/threading/threads.ts";

@@ -40,7 +40,7 @@ const STORE_KINDS = ["embedded", "s3", "memory"] as const;
 const SETTINGS: Readonly<Record<string, Readonly<Record<string, Setting>>>> = {
   server: {
     data: text("./data"),
-    // Empty: https://localhost and the true port.
+    // Empty: localhost and the true port, by https:// unless https.tls is off.
     origin: text(""),
     domains: list(),
     key_file: text(""),
@@ -115,6 +115,17 @@ const SETTINGS: Readonly<Record<string, Readonly<Record<string, Setting>>>> = {
     tls: text("on", ["on", "off"]),
     trusted_proxies: list(),
     compress: boolean(false),
+  },
+  outbound: {
+    // Empty: mail goes to those who live here, and nowhere else.
+    smarthost: text(""),
+    password: secret,
+    ca_file: text(""),
+    give_up: number(5 * 24 * 60 * 60),
+    undo_seconds: number(0),
+    size_max: number(50 * 2 ** 20),
+    recipients_max: number(100),
+    recipients_per_day: number(1_000),
   },
   metrics: { listen: listen() },
   log: { level: text("info", ["debug", "info", "warn", "error"]) },
@@ -204,6 +215,17 @@ export interface Config {
     readonly tls: "on" | "off";
     readonly trusted_proxies: readonly string[];
     readonly compress: boolean;
+  };
+  readonly outbound: {
+    readonly smarthost: string;
+    readonly password: string;
+    readonly ca_file: string;
+    /** Seconds. */
+    readonly give_up: number;
+    readonly undo_seconds: number;
+    readonly size_max: number;
+    readonly recipients_max: number;
+    readonly recipients_per_day: number;
   };
   readonly metrics: { readonly listen: readonly string[] };
   readonly log: { readonly level: "debug" | "info" | "warn" | "error" };

@@ -1,30 +1,32 @@
 import type { Parameter } from "./parameters.ts";
 import type { Part } from "./scanner.ts";
 
+/** What decides where a part is shown. */
+type Shown = Pick<Part, "kind" | "type" | "subtype" | "parameters" | "id" | "disposition">;
+type ShownTree<P> = Shown & { readonly children: readonly P[] };
+
 /** Parts of a message as a reader shows them: RFC 8621 §4.1.4. */
-export interface BodyParts {
-  readonly textBody: readonly Part[];
-  readonly htmlBody: readonly Part[];
-  readonly attachments: readonly Part[];
+export interface BodyParts<P extends Shown = Part> {
+  readonly textBody: readonly P[];
+  readonly htmlBody: readonly P[];
+  readonly attachments: readonly P[];
 }
 
-/** A list that parts are put into; none where another form of the same was found. */
-type List = Part[] | undefined;
-
 /** The lists of RFC 8621 §4.1.4, by the algorithm that it gives. */
-export function bodyParts(root: Part): BodyParts {
-  const lists = { textBody: [] as Part[], htmlBody: [] as Part[], attachments: [] as Part[] };
+export function bodyParts<P extends ShownTree<P>>(root: P): BodyParts<P> {
+  const lists = { textBody: [] as P[], htmlBody: [] as P[], attachments: [] as P[] };
   sort([root], "mixed", false, lists.htmlBody, lists.textBody, lists.attachments);
   return lists;
 }
 
-function sort(
-  parts: readonly Part[],
+/** A list is none where another form of the same was found. */
+function sort<P extends ShownTree<P>>(
+  parts: readonly P[],
   around: string,
   inAlternative: boolean,
-  html: List,
-  text: List,
-  attachments: Part[],
+  html: P[] | undefined,
+  text: P[] | undefined,
+  attachments: P[],
 ): void {
   const [texts, htmls] = [text?.length ?? -1, html?.length ?? -1];
   for (const [at, part] of parts.entries()) {
@@ -47,24 +49,24 @@ function sort(
   else if (htmls === html.length && texts !== text.length) html.push(...text.slice(texts));
 }
 
-function isInline(part: Part, at: number, around: string): boolean {
+function isInline(part: Shown, at: number, around: string): boolean {
   if (part.disposition?.value === "attachment") return false;
   if (!isText(part, "plain") && !isText(part, "html") && !isMedia(part)) return false;
   return at === 0 || (around !== "related" && (isMedia(part) || !isNamed(part)));
 }
 
 /** Whether it has a file name, in whatever form: RFC 2231 §3 and §4 too. */
-function isNamed({ disposition, parameters }: Part): boolean {
+function isNamed({ disposition, parameters }: Shown): boolean {
   const has = (list: readonly Parameter[] = [], wanted: string): boolean =>
     list.some(({ name }) => name === wanted || name.startsWith(`${wanted}*`));
   return has(disposition?.parameters, "filename") || has(parameters, "name");
 }
 
-function isText({ type, subtype }: Part, wanted: "plain" | "html"): boolean {
+function isText({ type, subtype }: Shown, wanted: "plain" | "html"): boolean {
   return type === "text" && subtype === wanted;
 }
 
-function isMedia({ type }: Part): boolean {
+function isMedia({ type }: Shown): boolean {
   return type === "image" || type === "audio" || type === "video";
 }
 
@@ -72,7 +74,7 @@ function isMedia({ type }: Part): boolean {
  * RFC 8621 §4.1.4 (hasAttachment), as it advises: there is an attachment whose Content-Disposition is not inline. An image
  * that has a Content-ID and no disposition is none: it is there to be shown within the HTML.
  */
-export function hasAttachment({ attachments }: BodyParts): boolean {
+export function hasAttachment({ attachments }: BodyParts<Shown>): boolean {
   return attachments.some(
     ({ disposition, type, id }) =>
       disposition?.value !== "inline" && !(type === "image" && id !== undefined && disposition === undefined),
@@ -80,6 +82,6 @@ export function hasAttachment({ attachments }: BodyParts): boolean {
 }
 
 /** Whether a reader that shows HTML is given some: the message was written as HTML, whatever else it has. */
-export function isHtml({ htmlBody }: BodyParts): boolean {
+export function isHtml({ htmlBody }: BodyParts<Shown>): boolean {
   return htmlBody.some((part) => isText(part, "html"));
 }

@@ -42,6 +42,8 @@ export interface DecodedText {
   readonly text: string;
   /** The label is not known: the text was read as windows-1252. */
   readonly unknownCharset?: string;
+  /** Some of the bytes are none of the charset. */
+  readonly isMalformed?: boolean;
 }
 
 /** Bytes of a charset as Unicode. Never throws: bytes that are none of it become U+FFFD. */
@@ -49,9 +51,36 @@ export function decodeCharset(bytes: Uint8Array, label: string): DecodedText {
   const name = label.trim().toLowerCase();
   if (UTF7_LABELS.has(name)) return { text: decodeUtf7(bytes) };
   const decoder = findDecoder(name);
-  if (decoder) return { text: decoder.decode(bytes) };
-  if (iconv && OTHERS.test(name) && iconv.encodingExists(name)) return { text: iconv.decode(bytes, name) };
+  if (decoder) {
+    const text = decoder.decode(bytes);
+    return text.includes("\ufffd") && isMalformed(bytes, decoder.encoding) ? { text, isMalformed: true } : { text };
+  }
+  if (iconv && isOther(name)) {
+    const text = iconv.decode(bytes, name);
+    return text.includes("\ufffd") ? { text, isMalformed: true } : { text };
+  }
   return { text: findDecoder("windows-1252")!.decode(bytes), unknownCharset: label };
+}
+
+/** Whether `decodeCharset` reads the charset as itself. */
+export function isKnownCharset(label: string): boolean {
+  const name = label.trim().toLowerCase();
+  return UTF7_LABELS.has(name) || findDecoder(name) !== undefined || isOther(name);
+}
+
+function isOther(name: string): boolean {
+  return iconv !== undefined && OTHERS.test(name) && iconv.encodingExists(name);
+}
+
+/** U+FFFD may be a character of the text as well. */
+function isMalformed(bytes: Uint8Array, encoding: string): boolean {
+  try {
+    new TextDecoder(encoding, { fatal: true }).decode(bytes);
+    return false;
+  } catch {
+    // A TypeError is how the decoder says so.
+    return true;
+  }
 }
 
 function findDecoder(name: string): Decoder | undefined {

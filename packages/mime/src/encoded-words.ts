@@ -1,9 +1,11 @@
 import { binaryBytes, binaryText, decodeRaw } from "./binary.ts";
-import { decodeCharset } from "./charset.ts";
+import { decodeCharset, isKnownCharset } from "./charset.ts";
+import { isSpace } from "./tokens.ts";
 import { decodeTransfer } from "./transfer.ts";
 
 /** Encoded-words: RFC 2047, with the language of RFC 2231 §5. */
 const WORD = /=\?([!-)+->@-~]+)(?:\*[!->@-~]*)?\?([BbQq])\?([^?]*)\?=/g;
+const STRICT_WORD = /=\?([!-)+->@-~]+)(?:\*[!->@-~]*)?\?([BbQq])\?([!->@-~]*)\?=/g;
 const RAW = /[\x80-\xff]/;
 
 interface Word {
@@ -16,17 +18,43 @@ interface Word {
 /** Header text (binary) as Unicode. White space between two encoded-words goes, and neighbours of one charset are
  * joined before they are decoded: some programs cut characters in two. */
 export function decodeWords(text: string): string {
+  return decoded(text, WORD, () => true);
+}
+
+/**
+ * The same of unstructured text, to the letter (RFC 2047 §5 rule 1, RFC 8621 §4.1.2.2): an encoded-word is one only where
+ * white space or an end of the text is on both of its sides, and if it holds no white space and its charset is known. All
+ * else stays as it is written. Controls that were encoded go, and NUL.
+ */
+export function decodeUnstructured(text: string): string {
+  const isSpaceAt = (at: number): boolean => at < 0 || at >= text.length || isSpace(text.charCodeAt(at));
+  return decoded(
+    text,
+    STRICT_WORD,
+    ({ start, end, charset }) => isSpaceAt(start - 1) && isSpaceAt(end) && isKnownCharset(charset),
+    (word) => word.replace(/[\x00-\x1f\x7f]/g, ""),
+  ).replaceAll("\0", "");
+}
+
+/** `isWord` tells which of the words that `pattern` finds are some; `clean` is done to what was encoded. */
+function decoded(
+  text: string,
+  pattern: RegExp,
+  isWord: (word: Word) => boolean,
+  clean: (word: string) => string = (word) => word,
+): string {
   if (!text.includes("=?")) return decodeRaw(text);
   let out = "";
   let end = 0;
   let run: Word[] = [];
   const flush = (): void => {
     if (run.length === 0) return;
-    out += decodeCharset(joined(run), run[0]!.charset).text;
+    out += clean(decodeCharset(joined(run), run[0]!.charset).text);
     run = [];
   };
-  for (const match of text.matchAll(WORD)) {
+  for (const match of text.matchAll(pattern)) {
     const word = readWord(match);
+    if (!isWord(word)) continue;
     const between = text.slice(end, word.start);
     const follows = run.length > 0 && /^[ \t\r\n]*$/.test(between);
     if (!follows || run[0]!.charset !== word.charset) flush();

@@ -1,5 +1,5 @@
 import { findHeader, type HeaderField } from "./headers.ts";
-import { MESSAGE_IDS_MAX } from "./limits.ts";
+import { MESSAGE_IDS_MAX, URLS_MAX } from "./limits.ts";
 import { commentEnd } from "./tokens.ts";
 
 /** Milliseconds since 1970, and the zone it was written in, minutes east of UTC. */
@@ -74,15 +74,39 @@ function stripComments(value: string): string {
   return out;
 }
 
-/** `<…>` of a field, without the angles: RFC 5322 §3.6.4. */
+/** `<…>` of a field, without the angles: RFC 5322 §3.6.4. What stands in a comment is none. */
 export function parseMessageIds(value: string): string[] {
-  const ids: string[] = [];
-  for (const match of value.matchAll(/<([^<>]*)>/g)) {
-    const id = match[1]!.replace(/[\t-\r ]+/g, "");
-    if (id !== "") ids.push(id);
-    if (ids.length >= MESSAGE_IDS_MAX) break;
+  return anglesOf(value, MESSAGE_IDS_MAX);
+}
+
+/** The URLs of a list field, without the angles: RFC 2369 §2. Commas, comments and words between them are passed over. */
+export function parseUrls(value: string): string[] {
+  return anglesOf(value, URLS_MAX);
+}
+
+/** What stands in angles, without white space; at most so many. A bracket that nothing closes is no comment's. */
+function anglesOf(value: string, max: number): string[] {
+  const found: string[] = [];
+  let comment = value.indexOf("(");
+  for (let at = 0; at < value.length && found.length < max; ) {
+    const open = value.indexOf("<", at);
+    if (open < 0) break;
+    if (comment >= 0 && comment < at) comment = value.indexOf("(", at);
+    if (comment >= 0 && comment < open) {
+      const end = commentEnd(value, comment);
+      const isClosed = value[end - 1] === ")";
+      at = isClosed ? end : comment + 1;
+      if (!isClosed) comment = -1;
+      continue;
+    }
+    const close = value.indexOf(">", open);
+    if (close < 0) break;
+    const within = value.slice(open, close);
+    const text = within.slice(within.lastIndexOf("<") + 1).replace(/[\t-\r ]+/g, "");
+    if (text !== "") found.push(text);
+    at = close + 1;
   }
-  return ids;
+  return found;
 }
 
 /** The messages that this one follows, oldest first: RFC 5256 §3, REFERENCES step 1. */

@@ -136,6 +136,39 @@ export class HeaderBlock {
     return values;
   }
 
+  /** The values of the fields of one name (in lower case), as they are written behind the colon: folded, with their white
+   * space, without the line end that ends them. */
+  rawValues(name: string): string[] {
+    const values: string[] = [];
+    const places = this.#walked();
+    for (let field = this.#names.indexOf(name); field >= 0; field = this.#names.indexOf(name, field + 1))
+      values.push(this.#raw(places, field));
+    return values;
+  }
+
+  /** The last of them; undefined if there is no such field. */
+  lastRawValue(name: string): string | undefined {
+    const places = this.#walked();
+    const field = this.#names.lastIndexOf(name);
+    return field < 0 ? undefined : this.#raw(places, field);
+  }
+
+  /** All fields, in order: the name as it is written, and the value as in {@link rawValues}. */
+  rawFields(): { readonly name: string; readonly value: string }[] {
+    const places = this.#walked();
+    return this.#names.map((_, field) => ({
+      name: trimSpace(this.text.slice(places[field * 3]!, places[field * 3 + 1])),
+      value: this.#raw(places, field),
+    }));
+  }
+
+  #raw(places: Uint32Array, field: number): string {
+    let end = places[field * 3 + 2]!;
+    if (this.text[end - 1] === "\n") end--;
+    for (let crs = 0; crs < LINE_END_CRS_MAX && this.text[end - 1] === "\r"; crs++) end--;
+    return this.text.slice(places[field * 3 + 1]! + 1, end);
+  }
+
   #walked(): Uint32Array {
     if (this.#places) return this.#places;
     const places: number[] = [];

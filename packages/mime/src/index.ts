@@ -4,8 +4,8 @@ export { binaryBytes, binaryText, decodeRaw } from "./binary.ts";
 export { type BodyParts, bodyParts, hasAttachment, isHtml } from "./body-parts.ts";
 export { bodyFromBodyStructure, bodyStructureOfRev1, parseStructured, type Structured } from "./body-structure.ts";
 export { type DecodedText, decodeCharset } from "./charset.ts";
-export { decodeWords, encodeWords } from "./encoded-words.ts";
-export { type MailDate, parseDate, parseMessageIds, references } from "./fields.ts";
+export { decodeUnstructured, decodeWords, encodeWords } from "./encoded-words.ts";
+export { type MailDate, parseDate, parseMessageIds, parseUrls, references } from "./fields.ts";
 export { findHeader, HeaderBlock, type HeaderField, parseHeaders } from "./headers.ts";
 export { stripHtml } from "./html-text.ts";
 export { bodyStructureSteps, formatBody, formatBodyStructure, formatEnvelope } from "./imap.ts";
@@ -18,6 +18,7 @@ export {
   parseParameterized,
 } from "./parameters.ts";
 export { decodePartOctets, encodePartOctets } from "./part-octets.ts";
+export { partTree, type StructuredPart } from "./part-tree.ts";
 export { decodeText, fileName, type MessageText, messageText, preview } from "./preview.ts";
 export { createScanner, type MessageStructure, type Part, type Scanner, scan } from "./scanner.ts";
 export { createTransferDecoder, decodeTransfer, type TransferDecoder } from "./transfer.ts";
@@ -35,5 +36,5 @@ export {
   type PartFields,
   quote,
 } from "./write/new-part.ts";
-export type { NewGroup, NewMailbox } from "./write/write-addresses.ts";
-export type { NewDate, NewField, NewValue } from "./write/write-field.ts";
+export { formatAddrSpec, type NewGroup, type NewMailbox } from "./write/write-addresses.ts";
+export { type NewDate, type NewField, type NewValue, writeField } from "./write/write-field.ts";

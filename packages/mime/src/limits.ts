@@ -20,5 +20,7 @@ export const ADDRESSES_MAX = 10_000;
 export const STRING_BYTES_MAX: number = 16 * 1024;
 /** Message ids of one field. */
 export const MESSAGE_IDS_MAX = 1000;
+/** URLs of one field. */
+export const URLS_MAX = 1000;
 /** Octets of a line that is written, without its end: RFC 5322 §2.1.1. */
 export const LINE_BYTES_MAX = 998;

@@ -35,6 +35,7 @@ const structured: Run = (mime, { bytes }) => {
   mime.bodyStructureOfRev1(text);
   mime.parseStructured(text);
   const offsets = mime.decodeOffsets(mime.encodeOffsets(structure.root));
+  mime.partTree(mime.parseStructured(text), offsets);
   mime.findSection(offsets, [1], "MIME");
   mime.findPart(offsets, [1]);
   mime.preview(mime.messageText(structure).start);
@@ -138,6 +139,9 @@ const PARSERS: Readonly<
       const block = new mime.HeaderBlock(bytes);
       block.fields();
       block.values("a");
+      block.rawValues("a");
+      block.lastRawValue("a");
+      block.rawFields();
       block.select(new Set(["a"]), true);
       block.select(new Set(["a"]), false);
     },
@@ -151,7 +155,11 @@ const PARSERS: Readonly<
   },
   parseMessageIds: {
     run: (mime, { text }) => void mime.parseMessageIds(text),
-    tokens: ["<", ">", "a", " ", "\r\n", "<a>"],
+    tokens: ["<", ">", "a", " ", "(", ")", "\r\n", "<a>"],
+  },
+  parseUrls: {
+    run: (mime, { text }) => void mime.parseUrls(text),
+    tokens: ["<", ">", "a", " ", "(", ")", "\\", ",", "<a>"],
   },
   parseAddresses: {
     run(mime, { text }) {
@@ -163,6 +171,7 @@ const PARSERS: Readonly<
   },
   displayName: { run: (mime, { text }) => void mime.displayName(text), tokens: WORDS },
   decodeWords: { run: (mime, { text }) => void mime.decodeWords(text), tokens: WORDS },
+  decodeUnstructured: { run: (mime, { text }) => void mime.decodeUnstructured(text), tokens: WORDS },
   encodeWords: { run: (mime, { text }) => void mime.encodeWords(text), tokens: WORDS },
   decodeRaw: { run: (mime, { text }) => void mime.decodeRaw(text), tokens: WORDS },
   binaryText: { run: (mime, { bytes }) => void mime.binaryText(bytes), tokens: WORDS },
@@ -205,6 +214,7 @@ const PARSERS: Readonly<
   preview: { run: (mime, { text }) => void mime.preview(text), tokens: HTML },
   messageText: { run: structured, tokens: HTML, head: "Content-Type: text/html\r\n\r\n" },
   bodyParts: { run: structured, tokens: PARAMETERS, head: "Content-Type: text/plain" },
+  partTree: { run: structured, tokens: MAIL, head: "Content-Type: multipart/mixed; boundary=b\r\n\r\n" },
   hasAttachment: { run: structured, tokens: PARAMETERS, head: "Content-Disposition: a" },
   isHtml: { run: structured, tokens: MAIL, head: "Content-Type: multipart/alternative; boundary=b\r\n\r\n" },
   encodePartOctets: { run: structured, tokens: BODY, head: "Content-Transfer-Encoding: quoted-printable\r\n\r\n" },
@@ -233,6 +243,15 @@ const PARSERS: Readonly<
       );
     }),
     tokens: [...WORDS, ">", "> ", "-- ", "From ", "--=_", "(", ","],
+  },
+  writeField: {
+    run: refusedOr((mime, { text }) => {
+      const style = { utf8: false, draft: true };
+      const addresses = [{ name: text, email: text }];
+      mime.writeField({ name: "X", form: "raw", value: text }, style);
+      mime.writeField({ name: "To", form: "addresses", value: addresses }, style);
+    }),
+    tokens: [...WORDS, ...ADDRESSES],
   },
   arrange: { run: (mime, { text }) => void mime.arrange({ text: { kind: "text", text } }), tokens: WORDS },
   quote: { run: (mime, { text }) => void mime.quote(text), tokens: [">", " ", "\r", "\n", "\r\n", "a"] },

@@ -47,12 +47,44 @@ function cut(octets: Uint8Array): string {
   return new TextDecoder("utf-8", { ignoreBOM: true }).decode(octets.subarray(0, end));
 }
 
-/** Text on one line, its white space squeezed: at most {@link PREVIEW_CHARS_MAX} characters. */
+/** Text on one line, its white space squeezed: at most {@link PREVIEW_CHARS_MAX} characters. No more of it is looked at than
+ * these need: lists have thousands. */
 export function preview(text: string): string {
-  const line = text.replace(/[\s\u0000-\u001f\u007f]+/g, " ").trim();
-  // So many code units hold as many characters at least.
-  const characters = [...line.slice(0, 2 * PREVIEW_CHARS_MAX)];
-  return characters.slice(0, PREVIEW_CHARS_MAX).join("").trimEnd();
+  let line = "";
+  let chars = 0;
+  let word = 0;
+  let at = 0;
+  for (; at < text.length && chars < PREVIEW_CHARS_MAX; at++) {
+    const code = text.charCodeAt(at);
+    if (isBlank(code)) {
+      line += text.slice(word, at);
+      word = at + 1;
+    } else {
+      // The first of a word that is not the first.
+      if (at === word && line !== "") {
+        line += " ";
+        chars++;
+        if (chars === PREVIEW_CHARS_MAX) break;
+      }
+      chars++;
+      if (isPair(text, at)) at++;
+    }
+  }
+  return (line + text.slice(word, at)).trimEnd();
+}
+
+/** White space of any kind, and controls. */
+function isBlank(code: number): boolean {
+  return code <= 0x20 || code === 0x7f || (code > 0x7f && WHITE_SPACE.has(code));
+}
+
+const WHITE_SPACE: ReadonlySet<number> = new Set(
+  Array.from({ length: 0x10000 }, (_, code) => code).filter((code) => /\s/.test(String.fromCharCode(code))),
+);
+
+/** Whether two units at `at` are one character. */
+function isPair(text: string, at: number): boolean {
+  return (text.charCodeAt(at) & 0xfc00) === 0xd800 && (text.charCodeAt(at + 1) & 0xfc00) === 0xdc00;
 }
 
 /** A text part's content as Unicode. */

@@ -1,11 +1,11 @@
 import { type Body, EngineError, type Message, readAhead } from "@restante/engine";
+import { isTurnOver, takeTurn } from "@restante/host";
 import { Refusal } from "../errors.ts";
 import { isOfHeader, isWhole, tellsUtf8, writerOf } from "../fetch-answers.ts";
 import { Kept, type Writer } from "../fetch-kept.ts";
 import { BODIES_AHEAD } from "../limits.ts";
 import { partOf } from "../part-of.ts";
 import type { Session } from "../session.ts";
-import { isTurnOver, takeTurn } from "../turns.ts";
 import { type FetchItem, type FetchModifiers, parseFetchItems, parseFetchModifiers } from "../wire/fetch-items.ts";
 import { ImapSyntaxError } from "../wire/parser.ts";
 import { formatRanges, resolveRanges, type SequenceSet } from "../wire/sequence-set.ts";

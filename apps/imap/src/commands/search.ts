@@ -1,6 +1,6 @@
+import { isTurnOver, takeTurn } from "@restante/host";
 import { conditionOf } from "../search.ts";
 import { asksModSeq, esearch, highestOf, savedOf, tellingProgress } from "../search-answers.ts";
-import { isTurnOver, takeTurn } from "../turns.ts";
 import { BadCharset, parseSearchProgram, SEARCH_CHARSETS } from "../wire/search-keys.ts";
 import { parseSearchReturn } from "../wire/search-return.ts";
 import { type Command, defineCommand, no, ok } from "./command.ts";

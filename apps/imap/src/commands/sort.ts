@@ -1,7 +1,7 @@
 import type { SortKey } from "@restante/engine";
+import { isTurnOver, takeTurn } from "@restante/host";
 import { conditionOf } from "../search.ts";
 import { asksModSeq, esearch, highestOf, savedOf, tellingProgress } from "../search-answers.ts";
-import { isTurnOver, takeTurn } from "../turns.ts";
 import { ImapSyntaxError, type Parser } from "../wire/parser.ts";
 import { BadCharset, parseSearchKeys, SEARCH_CHARSETS, type SearchKey } from "../wire/search-keys.ts";
 import { parseSearchReturn } from "../wire/search-return.ts";

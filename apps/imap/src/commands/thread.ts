@@ -1,7 +1,7 @@
 import type { ThreadAlgorithm, Threads } from "@restante/engine";
+import { isTurnOver, takeTurn } from "@restante/host";
 import { conditionOf } from "../search.ts";
 import { tellingProgress } from "../search-answers.ts";
-import { isTurnOver, takeTurn } from "../turns.ts";
 import { ImapSyntaxError } from "../wire/parser.ts";
 import { BadCharset } from "../wire/search-keys.ts";
 import { type Command, defineCommand, ok } from "./command.ts";

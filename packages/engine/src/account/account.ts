@@ -16,13 +16,24 @@ import type { ObjectStore } from "../storage/object-store.ts";
 import { fillSummaries } from "./care/fill-summaries.ts";
 import { type RepairReport, repairAccount } from "./care/repair.ts";
 import { Upkeep } from "./care/upkeep.ts";
-import { type Arrival, MessageWriter, type Prepared, type Replaced } from "./delivery/message-writer.ts";
+import {
+  type AddedMessage,
+  type Addition,
+  type Arrival,
+  MessageWriter,
+  type Prepared,
+  type Replaced,
+} from "./delivery/message-writer.ts";
 import { Notices } from "./delivery/notices.ts";
 import { TakeIn } from "./delivery/take-in.ts";
 import { removeExpiredTokens, type SlotAccess } from "./keys/tokens.ts";
 import { keepWitness, type MailLog, type OpenLog, openWitnessed } from "./open-log.ts";
+import type { Report } from "./outbound/report.ts";
+import { Submissions } from "./outbound/submissions.ts";
+import type { Outbound } from "./outbound/submit.ts";
 import type { Platform } from "./platform.ts";
 import { accountPrefix } from "./sign-in/users.ts";
+import { Uploads } from "./uploads.ts";
 
 /** How long an answer waits for what was delivered before it. */
 const TAKE_IN_WAIT_MS = 2000;
@@ -59,6 +70,8 @@ export class Account {
   readonly lists: CurrentLists = new CurrentLists(() => this.mail.state);
   readonly keptHeaders: KeptHeaders;
   readonly upkeep: Upkeep;
+  readonly uploads: Uploads;
+  readonly submissions: Submissions;
   /** Of its objects in the store. */
   readonly prefix: string;
   readonly #bay: MailLog;
@@ -98,8 +111,11 @@ export class Account {
     const messages = new MessageWriter({ bay, mail, contents, threads, store, prefix, platform, ring });
     const notices = new Notices({ mail, messages, platform });
     this.#messages = messages;
+    this.uploads = new Uploads({ store, prefix, platform, ring, state: () => bay.state });
     this.#notices = notices;
-    this.#takeIn = new TakeIn({ bay, mail, threads, messages, notices, store, prefix, platform, ring });
+    this.submissions = new Submissions({ mail, contents, platform, ring });
+    const onReport = (report: Report): Promise<void> => this.submissions.take(report);
+    this.#takeIn = new TakeIn({ bay, mail, threads, messages, notices, store, prefix, platform, ring, onReport });
     this.upkeep = new Upkeep(bay, store, prefix, platform, async () => {
       await removeExpiredTokens(this.slotAccess);
       if (await fillSummaries(bay, contents, platform)) await this.upkeep.checkpoint();
@@ -163,6 +179,14 @@ export class Account {
     return this.#bay.ended;
   }
 
+  /** What mail goes out by; undefined where none is sent. */
+  get outbound(): Outbound | undefined {
+    return this.#place.platform.outbound;
+  }
+  get sends(): boolean {
+    return this.outbound !== undefined;
+  }
+
   /** The last entry of its log that is applied. */
   get position(): number {
     return this.#bay.position;
@@ -177,6 +201,15 @@ export class Account {
   get slotAccess(): SlotAccess {
     const { store, platform } = this.#place;
     return { store, platform, prefix: this.prefix, ring: this.#ring, mail: this.mail };
+  }
+
+  /** Puts into the queue what a process that was killed had submitted, and no more. */
+  async handOver(address: string): Promise<void> {
+    await this.submissions.handOver(address, async (id) => {
+      const { state } = this.mail;
+      const email = state.findEmail(id);
+      return email !== undefined && state.isHeld(email) ? this.contents.openEmail(state, email) : undefined;
+    });
   }
 
   /** Somebody is signed in, until the returned function is called: what is delivered meanwhile is taken in at once. */
@@ -329,6 +362,11 @@ export class Account {
   /** Appends several by one op: an import. */
   appendMany(path: string, prepared: readonly Prepared[]): Promise<Appended> {
     return this.#messages.appendMany(path, prepared);
+  }
+
+  /** Puts prepared messages into their mailboxes, by one op. */
+  addMany(additions: readonly Addition[]): Promise<(AddedMessage | undefined)[]> {
+    return this.#messages.addMany(additions);
   }
 
   /** The first uid of `mailbox` that no session was told to be \Recent, which a session that may write claims:

@@ -1,5 +1,6 @@
 import type { Witness } from "../bay/applied-log.ts";
 import type { CryptoPlatform } from "../crypto/index.ts";
+import type { Outbound } from "./outbound/submit.ts";
 
 /** What the engine needs of the world around it: handed in, so that it runs anywhere and tests need no time. */
 export interface Platform {
@@ -18,6 +19,8 @@ export interface Platform {
   readonly witnesses?: WitnessKeeper;
   /** Public keys of the hosts that are believed: in what they deliver, and when they end an account. */
   readonly trustedHosts: readonly Uint8Array[];
+  /** What mail goes out by; absent where none is sent. */
+  readonly outbound?: Outbound;
   /** What an operator should know: ids, counts and codes, never content. */
   readonly log: (event: LogEvent) => void;
 }

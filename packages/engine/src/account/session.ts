@@ -4,10 +4,11 @@ import type { TokenTerms } from "../crypto/index.ts";
 import { EngineError } from "../errors.ts";
 import type { Body, Contents } from "../mail/contents/contents.ts";
 import type { Summary } from "../mail/contents/summary.ts";
-import type { Appended, Mail } from "../mail/mail.ts";
+import type { Appended, FoldersAuthor, Mail } from "../mail/mail.ts";
 import { type MailboxView, type Message, openView } from "../mail/mailbox-view.ts";
 import type { MailboxId } from "../mail/ops/names.ts";
-import type { SpecialUse } from "../mail/ops/op.ts";
+import type { NewRecord, SpecialUse, StateClaim } from "../mail/ops/op.ts";
+import type { Outcome } from "../mail/ops/outcome.ts";
 import type { Mailbox } from "../mail/state/mailbox.ts";
 import type { MailState } from "../mail/state/state.ts";
 import {
@@ -25,15 +26,20 @@ import { type QueryChanges, type QueryChangesOptions, queryChanges } from "../qu
 import type { EmailCounts } from "../query/mailbox-lists.ts";
 import type { Pace } from "../query/pace.ts";
 import { type EmailPage, type EmailQuery, type QueryTools, queryEmails } from "../query/query-emails.ts";
+import { findShown, type ShownEmail } from "../query/shown-email.ts";
 import { type SortKey, sortFound } from "../query/sort.ts";
 import { readSnippets, type Snippet } from "../query/text.ts";
 import { threadFound } from "../query/threading/thread.ts";
 import type { ThreadAlgorithm, Threads } from "../query/threading/threads.ts";
 import type { Account } from "./account.ts";
 import type { RepairReport } from "./care/repair.ts";
-import type { Arrival, Prepared } from "./delivery/message-writer.ts";
+import type { AddedMessage, Addition, Arrival, Prepared } from "./delivery/message-writer.ts";
+import { type EmailEdit, editEmails } from "./edit-emails.ts";
 import { isStillListed } from "./keys/slots.ts";
 import { addToken, endToken, type NewToken, readTokens, type TokenEntry, tokenSlotName } from "./keys/tokens.ts";
+
+import type { Submission } from "./outbound/submission.ts";
+import type { SubmitRequest } from "./outbound/submit.ts";
 
 /** By the kind of the slot. */
 const WAYS: Readonly<Record<string, Way>> = { app: "app-password", recovery: "recovery-code", token: "token" };
@@ -84,6 +90,7 @@ export class AccountSession {
     this.#onClose = onClose;
     this.#stopLooking = account.onApplied(() => this.#look());
     this.#look();
+    void account.handOver(address);
   }
 
   /** Throws what ended the session. */
@@ -206,6 +213,10 @@ export class AccountSession {
   async appendMany(path: string, prepared: readonly Prepared[]): Promise<Appended> {
     return this.#open.appendMany(path, prepared);
   }
+  /** Puts prepared messages into their mailboxes, each into one or several, by one op: `MessageWriter.addMany`. */
+  async addMany(additions: readonly Addition[]): Promise<readonly (AddedMessage | undefined)[]> {
+    return this.#open.addMany(additions);
+  }
   /** A prepared message takes the place of the one at `position`: RFC 8508 §3.1. Errors: `expunged`, `not-permitted`, as
    * {@link append}. */
   async replace(view: MailboxView, position: number, prepared: Prepared): Promise<Appended> {
@@ -213,6 +224,10 @@ export class AccountSession {
   }
   async readSummaries(messages: readonly Message[]): Promise<Summary[]> {
     return this.#contents.readSummaries(messages);
+  }
+  /** The same, all of the present format: what came with an older one is made of its body. Errors: `unavailable`. */
+  async readFullSummaries(messages: readonly Message[]): Promise<Summary[]> {
+    return this.#contents.readFullSummaries(messages);
   }
   async readHeaders(messages: readonly Message[]): Promise<HeaderBlock[]> {
     return this.#contents.readHeaders(messages);
@@ -265,10 +280,87 @@ export class AccountSession {
   ): Promise<QueryChanges | "too-old" | "too-many"> {
     return queryChanges(query, since, this.#open.lists, this.#tools(pace, signal), options);
   }
+  /** The emails with these ids, in order, and where they are shown; undefined for one that is not. Ends with the session. */
+  async findEmails(
+    ids: readonly Uint8Array[],
+    { pace, signal }: SearchOptions,
+  ): Promise<readonly (ShownEmail | undefined)[]> {
+    const lists = await this.#open.lists.get(pace, this.#untilEnd(signal));
+    return ids.map((id) => findShown(lists, id));
+  }
   /** What a mailbox has of emails and threads. Errors: `not-found`. */
   async countEmails(path: string, { pace, signal }: SearchOptions): Promise<EmailCounts> {
     const lists = await this.#open.lists.mailboxes(pace, this.#untilEnd(signal));
     return lists.countsOf(this.getMailbox(path).ordinal);
+  }
+  /** The same of every mailbox that is asked for: to be used before the next await. */
+  async mailboxCounts({ pace, signal }: SearchOptions): Promise<(mailbox: Mailbox) => EmailCounts> {
+    const lists = await this.#open.lists.mailboxes(pace, this.#untilEnd(signal));
+    return ({ ordinal }) => lists.countsOf(ordinal);
+  }
+  /** Edits whole emails by one op: `account/edit-emails.ts`. Resolves with what became of each, in order: undefined if it was
+   * done. Errors: `conflict` where `ifState` doesn't hold, `unavailable`, `invalid`. */
+  async editEmails(
+    edits: readonly EmailEdit[],
+    options: SearchOptions,
+    ifState?: StateClaim,
+  ): Promise<readonly (EngineError | undefined)[]> {
+    this.#check();
+    return editEmails(this.#mail, () => this.lists(options), edits, ifState);
+  }
+  /** Mailboxes made, changed and destroyed by one op: `Mail.changeFolders`. */
+  async changeFolders(author: FoldersAuthor): Promise<Outcome> {
+    return this.#mail.changeFolders(author);
+  }
+  /** Whether mail can be sent here. */
+  get sends(): boolean {
+    return this.#account.sends;
+  }
+  /** Submits a mail: `account/outbound/submit.ts`. Throws `SubmitRefusal`; errors: `not-permitted`, `unavailable`,
+   * `unknown-outcome`, `over-quota`. */
+  async submit(request: SubmitRequest): Promise<Submission> {
+    return this.#open.submissions.submit(this.address, request);
+  }
+  /** What was submitted, the newest first. Errors: `unavailable`, `corrupt`. */
+  async submissions(): Promise<Submission[]> {
+    return this.#open.submissions.list();
+  }
+  /** One of them; undefined if there is none. Errors: `unavailable`, `corrupt`. */
+  async findSubmission(id: string): Promise<Submission | undefined> {
+    return this.#open.submissions.find(id);
+  }
+  /** Takes one back. Resolves with whether it is; undefined if there is none. Errors: `unavailable`, `unknown-outcome`. */
+  async cancelSubmission(id: string): Promise<boolean | undefined> {
+    return this.#open.submissions.cancel(this.address, id);
+  }
+  /** Forgets them, whatever becomes of them. Errors: `unavailable`, `unknown-outcome`. */
+  async forgetSubmissions(ids: readonly string[]): Promise<void> {
+    return this.#open.submissions.forget(ids);
+  }
+  /** Whether an address may be its owner's in what they send. */
+  async isOwnAddress(address: string): Promise<boolean> {
+    return (await this.#open.outbound?.isOwn(this.address, address)) ?? false;
+  }
+  /** Registers of the account by type and id: all or none are written. Errors: `too-large`, `invalid`, `over-quota`. */
+  async writeRecords(records: readonly NewRecord[]): Promise<void> {
+    return this.#mail.writeRecords(records);
+  }
+  /** A record's value; undefined if there is none. Errors: `unavailable`, `corrupt`. */
+  async readRecord(type: string, id: string): Promise<Uint8Array | undefined> {
+    const record = this.state.records.find(type, id);
+    return record?.value && this.#contents.readValue(record);
+  }
+  /** Stores octets that nothing names yet, for some hours: `account/uploads.ts`. Errors: `over-quota`, `unavailable`. */
+  async upload(source: AsyncIterable<Uint8Array>): Promise<{ readonly id: Uint8Array; readonly size: number }> {
+    return this.#open.uploads.write(source);
+  }
+  /** The octets of an email, or of an upload, by its 16 bytes; undefined if there is none. Errors: `unavailable`, `corrupt`. */
+  async openBlob(id: Uint8Array): Promise<Body | undefined> {
+    const { contents, uploads } = this.#open;
+    const { state } = this;
+    const email = state.findEmail(id);
+    if (email === undefined) return uploads.open(id);
+    return state.isHeld(email) ? contents.openEmail(state, email) : undefined;
   }
   /** The memberships of each email, and the emails of each thread: to be used before the next await. */
   async lists({ pace, signal }: SearchOptions): Promise<Lists> {

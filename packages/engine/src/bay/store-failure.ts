@@ -32,3 +32,19 @@ export async function asStoreFailure<T>(answer: Promise<T>): Promise<T> {
     throw asEngineError(error);
   }
 }
+
+export function orDamage<T>(make: () => T): T {
+  try {
+    return make();
+  } catch (error) {
+    throw asDamage(error);
+  }
+}
+
+export async function* eachOrDamage(pieces: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  try {
+    yield* pieces;
+  } catch (error) {
+    throw asDamage(error);
+  }
+}

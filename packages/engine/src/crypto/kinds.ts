@@ -14,5 +14,8 @@ export const KINDS = {
   ticket: 12,
   values: 16,
   hashes: 17,
+  outbound: 18,
+  claim: 19,
+  "outbound-mail": 20,
 } as const;
 export type Kind = keyof typeof KINDS;

@@ -1,7 +1,7 @@
 import { CryptoError } from "./errors.ts";
 import type { CryptoPlatform } from "./platform.ts";
 import { deriveKey, fromBase64Url, toBase64Url } from "./primitives.ts";
-import { openObject, sealObject } from "./sealed-object.ts";
+import { openObject, type SealContext, sealObject } from "./sealed-object.ts";
 
 /**
  * The server key: 32 random bytes, the same on all hosts of one store, for what a server does while nobody is signed in,
@@ -27,6 +27,21 @@ export function openTicket(platform: CryptoPlatform, serverKey: Uint8Array, tick
     if (error instanceof CryptoError) return undefined;
     throw error;
   }
+}
+
+/** How what waits to be sent is sealed: under the server key, bound to what it is and to its name. */
+export function outboundContext(
+  platform: CryptoPlatform,
+  serverKey: Uint8Array,
+  kind: "outbound" | "claim",
+  id: string,
+): SealContext {
+  return { platform, key: deriveKey(serverKey, "outbound"), keyVersion: 0, account: NOBODY, kind, id };
+}
+
+/** How a message that waits to be sent is sealed: under a key of its own, which what names it holds. */
+export function outboundMailContext(platform: CryptoPlatform, key: Uint8Array, id: string): SealContext {
+  return { platform, key, keyVersion: 0, account: NOBODY, kind: "outbound-mail", id };
 }
 
 function contextOf(platform: CryptoPlatform, serverKey: Uint8Array) {

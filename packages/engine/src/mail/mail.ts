@@ -5,7 +5,16 @@ import { EngineError } from "../errors.ts";
 import { applyBlock } from "./apply/apply.ts";
 import type { NewEmail } from "./ops/email.ts";
 import { type MailboxId, PATH_DELIMITER } from "./ops/names.ts";
-import { type AddedEmail, isEssential, type NewRecord, type Op, type SpecialUse } from "./ops/op.ts";
+import {
+  type AddedEmail,
+  type ChangeItem,
+  type FolderStep,
+  isEssential,
+  type NewRecord,
+  type Op,
+  type SpecialUse,
+  type StateClaim,
+} from "./ops/op.ts";
 import { decodeOp, encodeOp } from "./ops/op-codec.ts";
 import type { Outcome } from "./ops/outcome.ts";
 import type { TargetRun } from "./ops/targets.ts";
@@ -40,6 +49,8 @@ export interface Appended {
   readonly uidValidity: number;
   readonly uids: readonly number[];
 }
+/** Steps made of the present state, and what they rely on. */
+export type FoldersAuthor = () => { readonly steps: readonly FolderStep[]; readonly ifState?: StateClaim | undefined };
 /** What of a log the commands need. */
 type MailLog = Pick<Bay<MailState, Op, Outcome>, "state" | "push">;
 /** The bytes of small bodies, which ride in the op's entry, and larger ones that are stored along with it. */
@@ -177,6 +188,24 @@ export class Mail {
     return { uidValidity: outcome.uidValidity ?? 0, uids: outcome.addedUids };
   }
 
+  /** What JMAP and phones change of emails, each item wholly or not at all: the outcome tells of each. Errors: `conflict`
+   * where `ifState` doesn't hold. */
+  async change(items: readonly ChangeItem[], ifState?: StateClaim): Promise<Outcome> {
+    return this.push({ kind: "change", items, seconds: this.#seconds(), ...(ifState && { ifState }) });
+  }
+
+  /** Mailboxes made, changed and destroyed by one op, all or none: `author` makes the steps of the present state. Resolves
+   * with the outcome, which names the step that was refused, if one was. Errors: `conflict` where the claim doesn't hold. */
+  async changeFolders(author: FoldersAuthor): Promise<Outcome> {
+    for (let tries = 1; ; tries++) {
+      const { steps, ifState } = author();
+      const op: Op = { kind: "folders", steps, seconds: this.#seconds(), ...(ifState && { ifState }) };
+      const outcome = await this.#log.push({ op });
+      if (outcome.refusal !== undefined && outcome.step === undefined) throw refusalError(outcome.refusal);
+      if (outcome.refusal !== "stale" || tries === AUTHOR_TRIES) return outcome;
+    }
+  }
+
   /** A message takes the place of another, in its mailbox, by one op; it has these flags. `since`: as for {@link add}. Errors:
    * `expunged` where that is gone, `not-found` where the mailbox is. */
   async replace(
@@ -191,15 +220,16 @@ export class Mail {
     return { uidValidity: outcome.uidValidity ?? 0, uids: outcome.addedUids };
   }
 
-  /** Writes records, all or none. Errors: `too-large`, `invalid` for a type or id that is too long, `over-quota`. */
-  async writeRecords(records: readonly NewRecord[]): Promise<void> {
+  /** Writes records, all or none. Errors: `too-large`, `invalid` for a type or id that is too long, `over-quota`; `conflict`
+   * where `ifState` doesn't hold. */
+  async writeRecords(records: readonly NewRecord[], ifState?: StateClaim): Promise<void> {
     const tooLong = (text: string): boolean => utf8(text).length > RECORD_NAME_BYTES_MAX;
     if (records.some(({ type, id }) => tooLong(type) || tooLong(id)))
       throw new EngineError("invalid", "the name of a record is too long");
     if (records.some(({ value }) => (value?.length ?? 0) > VALUE_BYTES_MAX))
       throw new EngineError("too-large", "the value of a record is too large");
     if (this.state.records.live + records.length > RECORDS_MAX) throw new EngineError("over-quota", "too many records");
-    await this.push({ kind: "record", records });
+    await this.push({ kind: "record", records, ...(ifState && { ifState }) });
   }
 
   async transfer(kind: "copy" | "move", targets: Targets, path: string): Promise<Copied> {
@@ -239,7 +269,8 @@ function unlessExists(error: unknown): void {
   if (!(error instanceof EngineError && error.code === "already-exists")) throw error;
 }
 
-function refusalError(refusal: NonNullable<Outcome["refusal"]>): EngineError {
+/** A refusal as the error that it stands for. */
+export function refusalError(refusal: NonNullable<Outcome["refusal"]>): EngineError {
   switch (refusal) {
     case "no-mailbox":
       return new EngineError("not-found", "no such mailbox");

@@ -13,6 +13,7 @@ import {
 import type { Body } from "../mail/contents/contents.ts";
 import type { Summary } from "../mail/contents/summary.ts";
 import { collect, joined } from "../streams.ts";
+import { ForwardReader } from "./forward-reader.ts";
 import { fieldsText } from "./header-text.ts";
 import type { Finder } from "./needle.ts";
 import type { Pace } from "./pace.ts";
@@ -29,8 +30,6 @@ const PART_HEADER_BYTES_MAX: number = 2 ** 20;
 /** Octets that are made text together: up to a line's end, or so many if there is none. */
 const BLOCK_BYTES: number = 64 * 1024;
 const BLOCK_BYTES_MAX: number = 2 ** 20;
-/** Octets between two text parts that are read over: another request would cost more. */
-const GAP_BYTES_MAX: number = 256 * 1024;
 
 /** What is looked for in texts, and in the headers of parts. */
 export interface BodyFinders {
@@ -94,51 +93,6 @@ export async function* readTexts(
     }
   } finally {
     await reader.close();
-  }
-}
-
-/** Reads spans of a body, each behind the one before, by few requests. */
-class ForwardReader {
-  readonly #body: Body;
-  readonly #end: number;
-  readonly #pace: Pace;
-  #pieces: AsyncIterator<Uint8Array> | undefined;
-  #held: Uint8Array = new Uint8Array(0);
-  /** Where `#held` begins. */
-  #at = 0;
-
-  constructor(body: Body, end: number, pace: Pace) {
-    this.#body = body;
-    this.#pace = pace;
-    this.#end = end;
-  }
-
-  async *read(start: number, end: number): AsyncGenerator<Uint8Array> {
-    if (this.#pieces === undefined || start - this.#at - this.#held.length > GAP_BYTES_MAX) {
-      await this.close();
-      this.#pieces = this.#body.read(start, this.#end)[Symbol.asyncIterator]();
-      this.#held = new Uint8Array(0);
-      this.#at = start;
-    }
-    while (this.#at < end) {
-      if (this.#held.length === 0) {
-        const next = await this.#pieces.next();
-        if (next.done) return;
-        this.#held = next.value;
-      }
-      const skipped = Math.min(Math.max(start - this.#at, 0), this.#held.length);
-      const taken = Math.min(this.#held.length - skipped, Math.max(end - this.#at - skipped, 0));
-      const piece = this.#held.subarray(skipped, skipped + taken);
-      this.#held = this.#held.subarray(skipped + taken);
-      this.#at += skipped + taken;
-      if (piece.length > 0) yield piece;
-      if (this.#pace.isOver()) await this.#pace.take();
-    }
-  }
-
-  async close(): Promise<void> {
-    await this.#pieces?.return?.();
-    this.#pieces = undefined;
   }
 }
 

@@ -120,7 +120,8 @@ export function mailboxListChanges(
   const updated = new Set(changes.updated);
   return {
     ...changes,
-    countsOnly: items.every(({ id, mailbox }) => !updated.has(id) || mailbox.propsModSeq <= from),
+    // What changed of it may lie before the page: it is told by its last change.
+    countsOnly: items.every(({ id, mailbox }) => !updated.has(id) || mailbox.propsModSeq <= baseOf(since)),
   };
 }
 
@@ -208,6 +209,6 @@ function page(items: readonly Item[], since: Point, end: number, max: number): C
     next:
       hasMore && last
         ? { modSeq: last.modSeq, within: { id: last.id, base: baseOf(since) } }
-        : { modSeq: Math.max(end, modSeq) },
+        : { modSeq: within ? end : Math.max(end, modSeq) },
   };
 }

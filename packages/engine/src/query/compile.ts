@@ -2,6 +2,7 @@ import { hexText } from "../bay/entry.ts";
 import { EngineError } from "../errors.ts";
 import type { Message } from "../mail/mailbox-view.ts";
 import type { Condition, DateCondition, Range, UidRange } from "./condition.ts";
+import type { Found } from "./list-texts.ts";
 import { fold, foldField } from "./needle.ts";
 import type { Scope } from "./scope.ts";
 
@@ -29,17 +30,17 @@ export function placeOf(condition: Condition): string | undefined {
   }
 }
 
-/** A tree as a function of a message. Throws EngineError `invalid` for what the scope does not know. */
-export function compile(condition: Condition, scope: Scope): Test {
+/** A tree as a function of a message. `found` tells of texts without the message's own. Throws EngineError `invalid` for what the scope does not know. */
+export function compile(condition: Condition, scope: Scope, found?: Found): Test {
   switch (condition.kind) {
     case "all":
       return () => true;
     case "and":
-      return every(condition.of.map((inner) => compile(inner, scope)));
+      return every(condition.of.map((inner) => compile(inner, scope, found)));
     case "or":
-      return some(condition.of.map((inner) => compile(inner, scope)));
+      return some(condition.of.map((inner) => compile(inner, scope, found)));
     case "not":
-      return negate(compile(condition.of, scope));
+      return negate(compile(condition.of, scope, found));
     case "keyword":
       return scope.keyword(condition.keyword);
     case "thread-keyword":
@@ -73,7 +74,7 @@ export function compile(condition: Condition, scope: Scope): Test {
     case "to":
     case "cc":
     case "bcc":
-      return textTest(placeOf(condition)!, foldField(condition.text));
+      return textTest(placeOf(condition)!, foldField(condition.text), found);
     case "body":
     case "text": {
       const text = fold(condition.text);
@@ -111,8 +112,10 @@ function negate(test: Test): Test {
   };
 }
 
-function textTest(place: string, text: string): Test {
-  return (_message, known) => known?.get(place)?.has(text);
+function textTest(place: string, text: string, found?: Found): Test {
+  const inLists = found?.(place, text);
+  if (!inLists) return (_message, known) => known?.get(place)?.has(text);
+  return (message, known) => known?.get(place)?.has(text) ?? inLists(message);
 }
 
 function isWithin({ from, before }: Range, value: number): boolean {

@@ -8,6 +8,8 @@ import { findInBody } from "./body-text.ts";
 import { compile, type Known, type Test } from "./compile.ts";
 import type { Condition } from "./condition.ts";
 import { findInAllFields, findInFields } from "./header-text.ts";
+import type { KeptHeaders } from "./kept-headers.ts";
+import type { ListTexts } from "./list-texts.ts";
 import { Finder } from "./needle.ts";
 import type { Pace } from "./pace.ts";
 import type { Scans } from "./scans.ts";
@@ -30,6 +32,8 @@ export interface SearchTools {
   readonly signal?: AbortSignal | undefined;
   /** Whether the list's messages stand for memberships (the default) or for whole emails. */
   readonly scope?: Scope;
+  /** What searches before this one read from headers. */
+  readonly kept?: KeptHeaders;
 }
 
 /** A list of messages: those of a mailbox, or one for each email. */
@@ -49,8 +53,10 @@ const BODIES_AHEAD = 6;
  * Errors: `unavailable`, `corrupt`; `invalid` for a condition that the scope does not know. */
 export async function search(list: Searched, condition: Condition, tools: SearchTools): Promise<number[]> {
   const { pace, scans, signal, scope = MEMBERSHIPS } = tools;
-  const test = compile(condition, scope);
-  const rounds = new Rounds(tools, test, wantedBy(condition));
+  const wanted = wantedBy(condition);
+  const texts = wanted.fields.size > 0 ? tools.kept?.listTexts() : undefined;
+  const test = compile(condition, scope, await texts?.find(wanted.fields, pace, signal));
+  const rounds = new Rounds(tools, test, wanted, texts);
   const hits: number[] = [];
   let endScan: (() => void) | undefined;
   try {
@@ -66,6 +72,7 @@ export async function search(list: Searched, condition: Condition, tools: Search
     }
     return hits;
   } finally {
+    texts?.settle();
     endScan?.();
   }
 }
@@ -105,11 +112,13 @@ class Rounds {
   readonly #tools: SearchTools;
   readonly #test: Test;
   readonly #wanted: Wanted;
+  readonly #texts: ListTexts | undefined;
 
-  constructor(tools: SearchTools, test: Test, wanted: Wanted) {
+  constructor(tools: SearchTools, test: Test, wanted: Wanted, texts: ListTexts | undefined) {
     this.#tools = tools;
     this.#test = test;
     this.#wanted = wanted;
+    this.#texts = texts;
   }
 
   async decide(chunk: readonly Open[]): Promise<void> {
@@ -127,7 +136,8 @@ class Rounds {
       signal?.throwIfAborted();
       if (pace.isOver()) await pace.take();
       const header = await this.#wholeHeader(one.message, headers[at]!);
-      for (const [place, found] of await findInFields(header, wanted.fields, pace)) one.known.set(place, found);
+      const learn = (place: string, texts: readonly string[]): void => this.#texts?.learn(one.message, place, texts);
+      for (const [place, found] of await findInFields(header, wanted.fields, pace, learn)) one.known.set(place, found);
       if (wanted.sent) one.known.set("date", datesOf(header));
       if (this.#isDecided(one)) continue;
       one.known.set("header", await findInAllFields(header, wanted.header, pace));

@@ -5,22 +5,26 @@ import type { Pace } from "./pace.ts";
 /** Characters, times what is looked for in them, that are looked at without a look whether it is the others' turn. */
 const QUICK_STEPS = 100_000;
 
-/** What is found in the fields that `wanted` names by their places; "" where there is such a field. */
+/** What is found in the fields that `wanted` names by their places; "" where there is such a field. `learn` is told the folded
+ * texts of a place that are not too large. */
 export async function findInFields(
   header: HeaderBlock,
   wanted: ReadonlyMap<string, readonly Needle[]>,
   pace: Pace,
+  learn?: (place: string, texts: readonly string[]) => void,
 ): Promise<Map<string, ReadonlySet<string>>> {
   const found = new Map<string, ReadonlySet<string>>();
   for (const [place, needles] of wanted) {
     const [kind, field] = place.split(" ", 2) as [string, string];
     const values = header.values(field);
     const all = new Set(values.length > 0 ? [""] : []);
+    const texts: string[] = [];
     for (const value of values) {
       const text = kind === "addresses" ? addressText(value) : decodeWords(value);
       // Most headers are small: what is quick is done at once.
       if (text.length * needles.length <= QUICK_STEPS) {
         const folded = foldField(text);
+        texts.push(folded);
         for (const needle of needles) if (needle.isIn(folded)) all.add(needle.text);
       } else {
         const finder = new Finder(needles, pace);
@@ -29,6 +33,7 @@ export async function findInFields(
       }
     }
     found.set(place, all);
+    if (texts.length === values.length) learn?.(place, texts);
   }
   return found;
 }

@@ -4,10 +4,12 @@ import { ready } from "../crypto/index.ts";
 import type { Message } from "../mail/mailbox-view.ts";
 import { openView } from "../mail/mailbox-view.ts";
 import { MailState } from "../mail/state/state.ts";
+import { SharedCache } from "../shared-cache.ts";
 import { MemoryPlace } from "../storage/memory.ts";
 import { clock, makeAccount, open, stream } from "../testing/account-kit.ts";
 import type { Condition } from "./condition.ts";
 import { CurrentLists } from "./current-lists.ts";
+import { search } from "./filter.ts";
 import { eachHeader, KeptHeaders } from "./kept-headers.ts";
 import { queryEmails } from "./query-emails.ts";
 import { Scans } from "./scans.ts";
@@ -87,6 +89,45 @@ test("a second SORT reads nothing, nor does one of emails; a mail that came is r
   expect(counts.headers).toBe(41);
   expect(await sort("from-name")).toEqual([...byName].sort((a, b) => (a % 5) - (b % 5) || a - b));
   expect(counts.headers).toBe(41);
+  await account.dispose();
+});
+
+test("a second SEARCH of subjects or addresses reads nothing, whoever asks; of a mail that came its header", async () => {
+  const { account, add, counts, tools, view } = await scene();
+  const find = (condition: Condition) => search(view(), condition, tools);
+  const a3: Condition = { kind: "subject", text: "A3" };
+  expect([await find(a3), counts.headers]).toEqual([[3, 30, 33, 36, 39], 40]);
+  expect(await find(a3)).toEqual([3, 30, 33, 36, 39]);
+  expect(await find({ kind: "not", of: { kind: "header", field: "subject", text: "re: " } })).toEqual([]);
+  const lists = new CurrentLists(() => account.mail.state);
+  expect((await queryEmails({ condition: a3 }, lists, tools)).total).toBe(5);
+  expect(counts.headers).toBe(40);
+  await add(42);
+  expect([await find({ kind: "subject", text: "a42" }), counts.headers]).toEqual([[40], 41]);
+  // What else a condition asks for is read where it is needed.
+  const both: Condition = { kind: "and", of: [a3, { kind: "header", field: "message-id", text: "36@x" }] };
+  expect([await find(both), counts.headers]).toEqual([[36], 46]);
+  expect([(await find({ kind: "from", text: "u9@x" })).length, counts.headers]).toEqual([4, 87]);
+  expect([(await find({ kind: "from", text: "NÄME 1 <u8@" })).length, counts.headers]).toEqual([4, 87]);
+  await account.dispose();
+});
+
+test("what a search learned outlasts the headers that it reads", async () => {
+  const { account, counts, kept, tools, view } = await scene();
+  const texts = kept.listTexts();
+  await search(view(), { kind: "subject", text: "x" }, tools);
+  // Pages of others come meanwhile, a little each time.
+  const others = new SharedCache<number, number>();
+  for (let n = 0; n < 200; n++) {
+    others.keep(n, { value: n, bytes: 2 ** 20 });
+    if (n % 10 === 0) texts.settle();
+  }
+  await search(view(), { kind: "subject", text: "x" }, tools);
+  expect(counts.headers).toBe(40);
+  for (let n = 0; n < 200; n++) others.keep(n, { value: n, bytes: 2 ** 20 });
+  await search(view(), { kind: "subject", text: "x" }, tools);
+  expect(counts.headers).toBe(80);
+  others.dispose();
   await account.dispose();
 });
 

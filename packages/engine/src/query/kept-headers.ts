@@ -2,6 +2,7 @@ import type { HeaderBlock } from "@restante/mime";
 import type { Contents } from "../mail/contents/contents.ts";
 import type { Message } from "../mail/mailbox-view.ts";
 import type { MailState } from "../mail/state/state.ts";
+import { ListTexts } from "./list-texts.ts";
 import type { Pace } from "./pace.ts";
 import type { Scans } from "./scans.ts";
 import { TextOrder } from "./text-order.ts";
@@ -30,6 +31,7 @@ interface Known {
   readonly state: MailState;
   readonly orders: Map<SortedText, TextOrder>;
   threadIds: ThreadIds | undefined;
+  readonly texts: ListTexts;
 }
 
 /**
@@ -62,6 +64,11 @@ export class KeptHeaders {
     return { order, keys: emailsOf(messages) };
   }
 
+  /** Texts of emails of the present state. */
+  listTexts(): ListTexts {
+    return this.#use().texts;
+  }
+
   /** The same of what messages are threaded by. */
   threadIds(messages: readonly Message[]): { readonly ids: ThreadIds; readonly keys: Uint32Array } {
     const known = this.#of(messages);
@@ -73,10 +80,23 @@ export class KeptHeaders {
   #of(messages: readonly Message[]): Known | undefined {
     const state = this.#present();
     if (messages.some((message) => message.state !== state)) return undefined;
-    if (this.#known?.state !== state) this.#known = { state, orders: new Map(), threadIds: undefined };
+    return this.#use();
+  }
+
+  #use(): Known {
+    const state = this.#present();
+    if (this.#known?.state !== state) {
+      this.#forget();
+      this.#known = { state, orders: new Map(), threadIds: undefined, texts: new ListTexts(state) };
+    }
     this.#uses++;
     if (!this.#isWatched) this.#watch().catch(() => undefined);
     return this.#known;
+  }
+
+  #forget(): void {
+    this.#known?.texts.dispose();
+    this.#known = undefined;
   }
 
   async #watch(): Promise<void> {
@@ -86,12 +106,12 @@ export class KeptHeaders {
       await this.#delay(QUIET_MS, this.#ended.signal);
     }
     this.#isWatched = false;
-    this.#known = undefined;
+    this.#forget();
   }
 
   dispose(): void {
     this.#ended.abort();
-    this.#known = undefined;
+    this.#forget();
     this.#key.fill(0);
   }
 }

@@ -80,6 +80,12 @@ export class Lists {
     return received.get(a) - received.get(b) || this.compareIds(b, a);
   }
 
+  /** Oldest first, those that came at once by id: as a thread is read. */
+  compareInThread(a: number, b: number): number {
+    const { received } = this.state.emails.columns;
+    return received.get(a) - received.get(b) || this.compareIds(a, b);
+  }
+
   compareIds(a: number, b: number): number {
     const { id } = this.state.emails.columns;
     const [one, other] = [id.getId(a), id.getId(b)];
@@ -106,6 +112,11 @@ export class Lists {
   /** One number for all emails of a thread: equal within these lists alone. */
   threadNumber(email: number): number {
     return this.#threadHeads.headOf(email);
+  }
+
+  /** The number of the thread with this id, 8 bytes; undefined if there is none. */
+  findThread(id: Uint8Array): number | undefined {
+    return this.#threadHeads.find(id);
   }
 
   /** All emails, shown or not, newest first, those that came at once by id: as it is now, for who walks in steps. */
@@ -135,10 +146,21 @@ class ThreadHeads {
     return email;
   }
 
+  /** The same by the thread's id. */
+  find(thread: Uint8Array): number | undefined {
+    if (thread.length !== 8) return undefined;
+    const view = new DataView(thread.buffer, thread.byteOffset);
+    const known = this.#slots[this.#slotOf(view.getUint32(0), view.getUint32(4))]!;
+    return known > 0 ? known - 1 : undefined;
+  }
+
   #find(email: number): number {
     const { threadHigh, threadLow } = this.#state.emails.columns;
-    const high = threadHigh.get(email);
-    const low = threadLow.get(email);
+    return this.#slotOf(threadHigh.get(email), threadLow.get(email));
+  }
+
+  #slotOf(high: number, low: number): number {
+    const { threadHigh, threadLow } = this.#state.emails.columns;
     const mask = this.#slots.length - 1;
     // Ids of threads are hashes, or random, but what a stranger's log holds may be neither.
     let slot = (Math.imul(low ^ Math.imul(high, 0x9e3779b1), 0x85ebca6b) >>> 7) & mask;

@@ -81,6 +81,27 @@ test("what is known is not read again, and few that are new look at few that are
   expect(messages.reads).toBe(1002);
 });
 
+test("what went is not looked at, nor is another in its place", async () => {
+  const messages = new Messages();
+  const of = new TextOrder();
+  const keys = Array.from({ length: 200 }, (_, key) => key);
+  for (const key of keys) messages.texts.set(key, String(key).padStart(3, "0"));
+  await messages.ask(of, keys);
+  for (let key = 0; key < 200; key++) if (key % 3 > 0) messages.gone.add(key);
+  const left = keys.filter((key) => !messages.gone.has(key));
+  for (const [key, text] of [
+    [200, "0990"],
+    [201, "0500"],
+    [202, "1970"],
+  ] as const) {
+    messages.texts.set(key, text);
+    left.push(key);
+    const ranks = await messages.ask(of, left);
+    const sorted = left.toSorted((a, b) => order(messages.texts.get(a)!, messages.texts.get(b)!));
+    expect(left.toSorted((a, b) => ranks[left.indexOf(a)]! - ranks[left.indexOf(b)]!)).toEqual(sorted);
+  }
+});
+
 test("what can't be read now changes nothing", async () => {
   const messages = new Messages();
   const of = new TextOrder();

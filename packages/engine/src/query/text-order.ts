@@ -89,9 +89,10 @@ export class TextOrder {
     for (let rank = 1; rank < shifts.length; rank++) shifts[rank]! += shifts[rank - 1]!;
     const ranks = roomFor([...known, ...keys]);
     for (const key of known) ranks[key] = this.#ranks[key]! + shifts[this.#ranks[key]!]!;
+    // What is equal to an old one stands behind as many new ones as that does.
     for (const [at, key] of keys.entries()) {
-      const { rank, isThere, nth } = spots.get(texts[at]!)!;
-      ranks[key] = rank + (isThere ? shifts[rank]! : nth);
+      const { rank, nth } = spots.get(texts[at]!)!;
+      ranks[key] = rank + nth;
     }
     this.#ranks = ranks;
     this.#highest += made;

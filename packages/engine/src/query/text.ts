@@ -127,6 +127,8 @@ function collectTexts(
     case "mailbox":
     case "uids":
     case "emails":
+    case "threads":
+    case "modSeq":
     case "size":
     case "date":
     case "from":
@@ -134,8 +136,6 @@ function collectTexts(
     case "cc":
     case "bcc":
     case "attachment":
-    case "threads":
-    case "modSeq":
       break;
   }
 }

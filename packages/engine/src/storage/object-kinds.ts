@@ -60,3 +60,21 @@ export function kindIn(name: string): ObjectKindName | undefined {
 export function kindOfObject(name: string): ObjectKindName | undefined {
   return kindIn(name.slice(name.indexOf("/") + 1));
 }
+
+/** What is no account's: mail of all of them that waits to be sent, and who has it in hand. */
+const OUTBOUND = "outbound/";
+export const OUTBOUND_MAIL = "outbound/mail/";
+
+/** Whether an object lies in the store that creates atomically, by its whole name. */
+export function liesWithLog(name: string): boolean {
+  if (name.startsWith(OUTBOUND)) return !name.startsWith(OUTBOUND_MAIL);
+  const kind = kindOfObject(name);
+  return kind !== undefined && OBJECT_KINDS[kind].lies === "with-log";
+}
+
+/** Whether the last put of a name counts, by the whole of it. */
+export function isWrittenOver(name: string): boolean {
+  if (name.startsWith(OUTBOUND)) return name.startsWith("outbound/claim/");
+  const kind = kindOfObject(name);
+  return kind !== undefined && OBJECT_KINDS[kind].writes === "over";
+}

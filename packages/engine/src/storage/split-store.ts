@@ -1,5 +1,5 @@
 import { listOurs, mergeLists } from "./list-ours.ts";
-import { kindOfObject, OBJECT_KINDS } from "./object-kinds.ts";
+import { liesWithLog } from "./object-kinds.ts";
 import {
   type ByteRange,
   type Got,
@@ -84,8 +84,7 @@ export class SplitStore implements ObjectStore {
   }
 
   #of(name: string): ObjectStore {
-    const kind = kindOfObject(name);
-    return kind && OBJECT_KINDS[kind].lies === "with-log" ? this.#log : this.#rest;
+    return liesWithLog(name) ? this.#log : this.#rest;
   }
 }
 

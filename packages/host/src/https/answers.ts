@@ -1,4 +1,5 @@
 import type { EventStream } from "./event-stream.ts";
+import { Problem } from "./problem.ts";
 import type { Answer } from "./site.ts";
 
 /** A value as JSON. */
@@ -22,23 +23,40 @@ export interface Download {
   readonly name: string;
   /** Octets. */
   readonly size: number;
-  readonly body: Uint8Array | AsyncIterable<Uint8Array>;
+  /** Octets `start` up to, not including, `end`. */
+  readonly read: (start: number, end: number) => Uint8Array | AsyncIterable<Uint8Array>;
+  /** The request's Range header. */
+  readonly range?: string | undefined;
 }
 
 /** Bytes of a mail, which no browser may take for a page of ours: they are saved, run nothing, and are what they say. They
  * never change, so that the owner's browser alone may keep them. */
-export function download({ type, name, size, body }: Download): Answer {
+export function download({ type, name, size, read, range }: Download): Answer {
+  const { start, end } = spanOf(range, size) ?? { start: 0, end: size };
+  const isPart = end - start < size;
   return {
-    status: 200,
+    status: isPart ? 206 : 200,
     headers: {
       "content-type": MEDIA_TYPE.test(type) ? type : "application/octet-stream",
-      "content-length": String(size),
+      "content-length": String(end - start),
+      "accept-ranges": "bytes",
+      ...(isPart && { "content-range": `bytes ${start}-${end - 1}/${size}` }),
       "content-disposition": `attachment; filename*=UTF-8''${extendedValue(name)}`,
       "content-security-policy": "sandbox",
       "cache-control": "private, immutable, max-age=31536000",
     },
-    body,
+    body: read(start, end),
   };
+}
+
+/** The one range that is asked for: RFC 9110 §14.1.2. Of several none is given: the whole will do. Throws Problem 416. */
+function spanOf(range: string | undefined, size: number): { readonly start: number; readonly end: number } | undefined {
+  const [, first = "", last = ""] = /^bytes=(\d{0,15})-(\d{0,15})$/.exec(range ?? "") ?? [];
+  if (first === "" && last === "") return undefined;
+  const start = first === "" ? Math.max(0, size - Number(last)) : Number(first);
+  const end = first === "" || last === "" ? size : Math.min(size, Number(last) + 1);
+  if (start < end) return { start, end };
+  throw new Problem(416, "There is nothing in this range", { headers: { "content-range": `bytes */${size}` } });
 }
 
 /** `type/subtype` and parameters of plain tokens: RFC 9110 §8.3.1. */

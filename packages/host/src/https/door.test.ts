@@ -48,14 +48,15 @@ function testSite(streams: EventStream[] = []): Site {
       {
         method: "GET",
         path: "/download/:name",
-        handle: async ({ params, query }) =>
+        handle: async (request) =>
           download({
-            type: query.get("type") ?? "",
-            name: params.name!,
+            type: request.query.get("type") ?? "",
+            name: request.params.name!,
             size: BIG.length,
-            body: (async function* () {
-              for (let at = 0; at < BIG.length; at += 100_000) yield BIG.subarray(at, at + 100_000);
-            })(),
+            range: request.header("range"),
+            async *read(start, end) {
+              for (let at = start; at < end; at += 100_000) yield BIG.subarray(at, Math.min(at + 100_000, end));
+            },
           }),
       },
       { method: "GET", path: "/events", handle: async () => events((stream) => void streams.push(stream)) },
@@ -316,7 +317,7 @@ test("a WebSocket shares the socket, and is told its protocol alone", async () =
 });
 
 test("a WebSocket that is not let in gets a problem, and the connection ends", async () => {
-  const door = await openDoor(testSite());
+  const door = await openDoor(testSite(), { plain: true });
   for (const [path, protocols, status] of [
     ["/ws?refused", ["jmap"], 401],
     ["/ws", ["other"], 400],
@@ -390,7 +391,7 @@ test("a WebSocket's answers come whole and in order, and who leaves too much unr
 });
 
 test("a WebSocket's messages have a size and a kind", async () => {
-  const door = await openDoor(testSite());
+  const door = await openDoor(testSite(), { plain: true });
   for (const [message, code] of [
     ["x".repeat(1001), 1009],
     [new Uint8Array(3), 1003],
@@ -453,9 +454,9 @@ test("an answer that is not as long as it says is cut, and what follows is no ot
             type: "text/plain",
             name: "a",
             size: 3,
-            body: (async function* () {
+            async *read() {
               yield Buffer.from(bodies[params.name!]!);
-            })(),
+            },
           }),
       },
     ],
@@ -471,6 +472,36 @@ test("an answer that is not as long as it says is cut, and what follows is no ot
   expect(door.logs.map(({ event }) => event)).toContain("request failed");
 });
 
+test.each([
+  ["bytes=0-9", 206, 0, 10],
+  ["bytes=5-", 206, 5, Number.POSITIVE_INFINITY],
+  ["bytes=-7", 206, -7, Number.POSITIVE_INFINITY],
+  ["bytes=0-999999999999", 200, 0, Number.POSITIVE_INFINITY],
+  // Several, other units and nonsense: the whole will do.
+  ["bytes=0-1,5-6", 200, 0, Number.POSITIVE_INFINITY],
+  ["lines=0-1", 200, 0, Number.POSITIVE_INFINITY],
+  ["bytes=-", 200, 0, Number.POSITIVE_INFINITY],
+])("a download of the range %s", async (range, status, start, end) => {
+  const door = await openDoor(testSite(), { plain: true });
+  const reply = await fetch(`http://127.0.0.1:${door.port}/download/a`, { headers: { range } });
+  const got = Buffer.from(await reply.arrayBuffer());
+  const wanted = BIG.subarray(start < 0 ? BIG.length + start : start, end);
+  expect([reply.status, got.equals(wanted)]).toEqual([status, true]);
+  if (status === 206) {
+    const first = BIG.length - wanted.length * (start < 0 || end > BIG.length ? 1 : 0);
+    const from = start < 0 || end > BIG.length ? first : start;
+    expect(reply.headers.get("content-range")).toBe(`bytes ${from}-${from + wanted.length - 1}/${BIG.length}`);
+  }
+});
+
+test("a range that holds nothing is told, with how much there is", async () => {
+  const door = await openDoor(testSite(), { plain: true });
+  for (const range of [`bytes=${BIG.length}-`, "bytes=9-5", "bytes=-0"]) {
+    const reply = await fetch(`http://127.0.0.1:${door.port}/download/a`, { headers: { range } });
+    expect([reply.status, reply.headers.get("content-range")]).toEqual([416, `bytes */${BIG.length}`]);
+  }
+});
+
 test("nonsense behind a request is no part of the answer that is under way", async () => {
   let goOn: () => void = () => undefined;
   const site: Site = {
@@ -483,13 +514,13 @@ test("nonsense behind a request is no part of the answer that is under way", asy
             type: "text/plain",
             name: "a",
             size: 400,
-            body: (async function* () {
+            async *read() {
               yield Buffer.alloc(10, "a");
               await new Promise<void>((resolve) => {
                 goOn = resolve;
               });
               yield Buffer.alloc(390, "a");
-            })(),
+            },
           }),
       },
     ],
@@ -587,6 +618,8 @@ test("the Host header makes no URL", async () => {
   const headers = { host: "evil.example", "x-forwarded-host": "evil.example" };
   const door = await openDoor(site);
   expect((await http1(door, { headers })).body).toBe(`"https://localhost:${door.port}"`);
+  const plain = await openDoor(site, { plain: true });
+  expect((await http1(plain, { headers })).body).toBe(`"http://localhost:${plain.port}"`);
   const named = await openDoor(site, { plain: true, origin: "https://mail.example", proxies: ["127.0.0.1"] });
   expect((await http1(named, { headers })).body).toBe('"https://mail.example"');
 });

@@ -41,7 +41,8 @@ export interface DoorOptions {
   /** Whose addresses may be one client's. */
   readonly networkOf: (address: string) => string;
   readonly proxies: TrustedProxies;
-  /** What every URL that is told begins with; empty for https://localhost and the port that is listened on. */
+  /** What every URL that is told begins with; empty for localhost and the port that is listened on, by https:// if there is
+   * TLS. */
   readonly origin: string;
   /** Answers may be compressed, though their length then tells of what is in them. */
   readonly compresses: boolean;
@@ -89,7 +90,8 @@ export class Door {
 
   /** What every URL that is told begins with: never what a client says. */
   get origin(): string {
-    return this.#options.origin || `https://localhost:${this.#port}`;
+    const { origin, tls } = this.#options;
+    return origin || `${tls ? "https" : "http"}://localhost:${this.#port}`;
   }
 
   get #port(): number {

@@ -7,10 +7,16 @@ import {
   type ComposeOptions,
   compose,
   decodeTransfer,
+  decodeWords,
+  displayName,
+  findHeader,
+  formatAddress,
   look,
   type NewField,
+  type NewMailbox,
   type NewMessage,
   type NewPart,
+  parseAddresses,
   parseHeaders,
   quote,
   scan,
@@ -59,7 +65,7 @@ test("a plain mail is plain", async () => {
       "Date: Tue, 3 Nov 2026 05:35:07 -0330",
       "Message-ID: <07070707070707070707070707070707@example.test>",
       "MIME-Version: 1.0",
-      "Content-Type: text/plain; charset=utf-8",
+      "Content-Type: text/plain; charset=us-ascii",
       "Content-Transfer-Encoding: 7bit",
       "",
       "Hello.",
@@ -573,8 +579,78 @@ test("a flowed part says so", async () => {
     headers: [],
     body: { kind: "text", text: `${"word ".repeat(40)}\n-- \nme`, flowed: true },
   });
-  expect(text).toContain("Content-Type: text/plain; charset=utf-8; format=flowed");
+  expect(text).toContain("Content-Type: text/plain; charset=us-ascii; format=flowed");
   expect(text).toContain("\r\n-- \r\nme");
+});
+
+test("text is labelled with the least charset that says it: RFC 2046 §4.1.2", async () => {
+  const of = (text: string) => written({ headers: [], body: { kind: "text", text } });
+  expect(await of("plain\n")).toContain("charset=us-ascii\r\n");
+  expect(await of("plain")).toContain("charset=us-ascii\r\n");
+  expect(await of("caf\u00e9")).toContain("charset=utf-8\r\n");
+  expect(await of("\ud800")).toContain("charset=utf-8\r\n");
+});
+
+test.each(["a", "a\r\n", "", "é", "From a\nb", "\0"])("an exact text %j ends where it ends", async (text) => {
+  const { read } = compose({ headers: [], body: { kind: "text", text, isExact: true } }, OPTIONS);
+  const octets: number[] = [];
+  for await (const piece of read()) octets.push(...piece);
+  const { root } = scan(Uint8Array.from(octets));
+  const content = decodeTransfer(Uint8Array.from(octets.slice(root.bodyStart, root.bodyEnd)), root.encoding);
+  expect(new TextDecoder().decode(content)).toBe(text.replace(/\r?\n/g, "\r\n"));
+});
+
+describe("drafts: RFC 8621 §4.6", () => {
+  const told = async (mailboxes: readonly NewMailbox[], options: Partial<ComposeOptions> = {}): Promise<unknown> => {
+    const text = await written({ headers: [{ name: "To", form: "addresses", value: mailboxes }], body: BODY }, options);
+    const { fields } = scan(Uint8Array.from(text, (char) => char.charCodeAt(0)));
+    expect(fields.map(({ key }) => key)).not.toContain("bcc");
+    return parseAddresses(findHeader(fields, "to")!).map((address) =>
+      address.kind === "group" ? address : [displayName(address.name ?? ""), decodeWords(formatAddress(address))],
+    );
+  };
+  const odd = [
+    "joe",
+    "",
+    "joe doe",
+    "a b@x",
+    "@x",
+    "x@",
+    "a@b, c@d",
+    "<a@b>",
+    'a"b\\c',
+    "a@b\u00e9 c",
+    "日本",
+    "=?utf-8?q?a?=",
+    "x".repeat(600),
+  ];
+
+  test.each(odd)("what is no address is told as it was written: %j", async (email) => {
+    refused({ headers: [{ name: "To", form: "addresses", value: [{ email }] }], body: BODY });
+    for (const utf8 of [false, true]) {
+      const mailboxes = [{ email: "first@x.test" }, { email }, { name: "A, B", email }, { email: "last@x.test" }];
+      const wanted = [
+        ["", "first@x.test"],
+        ["", email],
+        ["A, B", email],
+        ["", "last@x.test"],
+      ];
+      expect(await told(mailboxes, { draft: true, utf8 })).toEqual(wanted);
+    }
+  });
+
+  test("addresses are written as ever, and line ends go", async () => {
+    const mailboxes = [{ name: "A", email: "a@x.test" }, { email: "b\r\nBcc: c@x.test" }];
+    expect(await told(mailboxes, { draft: true })).toEqual([
+      ["A", "a@x.test"],
+      ["", "b Bcc: c@x.test"],
+    ]);
+    const text = await written(
+      { headers: [{ name: "To", form: "addresses", value: mailboxes }], body: BODY },
+      { draft: true },
+    );
+    expect(text).toMatch(/^To: A <a@x\.test>, <"b Bcc: c@x\.test">\r\n/);
+  });
 });
 
 test("a quote is deeper by one level", () => {

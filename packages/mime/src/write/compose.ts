@@ -28,6 +28,8 @@ export interface ComposeOptions {
   readonly domain: string;
   /** UTF-8 may stand in headers: for those who take SMTPUTF8 (RFC 6532). Else all there is encoded, or refused. */
   readonly utf8?: boolean;
+  /** What is no address may stand where one should: for drafts. */
+  readonly draft?: boolean;
   /** Text may stay 8bit: for those who take 8BITMIME (RFC 6152). */
   readonly eightBit?: boolean;
 }
@@ -46,7 +48,8 @@ export interface ComposedMessage {
 
 /** Writes a message. Throws RangeError for what no message can say: each name, address and value has its rule beside it. */
 export function compose(message: NewMessage, options: ComposeOptions): ComposedMessage {
-  const style = { utf8: options.utf8 ?? false, eightBit: options.eightBit ?? false };
+  const { utf8 = false, eightBit = false, draft = false } = options;
+  const style = { utf8, eightBit, draft };
   if (message.body.kind === "verbatim") throw new RangeError("a part whose fields would be the message's");
   assertBounded(message.body);
   const head = writeHead(message.headers, options, style);

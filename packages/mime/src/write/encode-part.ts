@@ -54,9 +54,13 @@ function encodeText(part: NewText, style: PartStyle, isWhole: boolean): EncodedP
   if (part.flowed && (part.subtype ?? "plain") !== "plain") throw new RangeError("only plain text is flowed");
   const lines = part.text.toWellFormed().replace(/\r\n|\r|\n/g, "\r\n");
   const text = part.flowed ? flow(lines) : lines;
-  const bytes = new TextEncoder().encode(isWhole && !text.endsWith("\r\n") ? `${text}\r\n` : text);
-  const body = encodeBody(bytes, { isText: true, eightBit: style.eightBit, isWhole });
-  const parameters = { ...part.parameters, charset: "utf-8", ...(part.flowed ? { format: "flowed" } : {}) };
+  const mustEnd = isWhole && !part.isExact;
+  const whole = mustEnd && !text.endsWith("\r\n") ? `${text}\r\n` : text;
+  const bytes = new TextEncoder().encode(whole);
+  const body = encodeBody(bytes, { isText: true, eightBit: style.eightBit, isWhole: mustEnd });
+  // RFC 2046 §4.1.2: the least that says it.
+  const charset = bytes.length === whole.length ? "us-ascii" : "utf-8";
+  const parameters = { ...part.parameters, charset, ...(part.flowed ? { format: "flowed" } : {}) };
   const type = { type: "text", subtype: part.subtype ?? "plain", parameters };
   return { kind: "leaf", fields: writeContentFields(type, body.encoding, part, style), body };
 }

@@ -15,6 +15,8 @@ const utf8 = new TextEncoder();
 /** How text that is not ASCII is written: as it is (SMTPUTF8, RFC 6532) or encoded. */
 export interface HeaderStyle {
   readonly utf8: boolean;
+  /** What is no address stands where one should, so that a reader gives it back: RFC 8621 §4.6 wants that of drafts. */
+  readonly draft?: boolean;
 }
 
 /** One field of a header block as it grows: pieces with single spaces between, folded where a line would be too long. */

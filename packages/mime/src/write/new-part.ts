@@ -28,6 +28,8 @@ export interface NewText extends PartFields {
   readonly text: string;
   /** Each line is a paragraph, and is broken as format=flowed: RFC 3676. */
   readonly flowed?: boolean | undefined;
+  /** Its last line is ended by nothing, even where it is the message's. */
+  readonly isExact?: boolean | undefined;
 }
 
 /** Octets that come back as they are. Its type is no multipart and no message. */
@@ -65,8 +67,8 @@ export interface NewVerbatim {
 
 /** Bodies and files as most mails have them. */
 export interface Bodies {
-  readonly text?: NewText | undefined;
-  readonly html?: NewText | undefined;
+  readonly text?: NewPart | undefined;
+  readonly html?: NewPart | undefined;
   /** What the HTML shows, by its Content-ID. */
   readonly related?: readonly NewPart[] | undefined;
   readonly attachments?: readonly NewPart[] | undefined;

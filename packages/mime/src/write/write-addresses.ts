@@ -46,6 +46,10 @@ export function writeAddresses(line: FoldedLine, groups: readonly NewGroup[], st
 }
 
 function writeMailbox(line: FoldedLine, { name, email }: NewMailbox, style: HeaderStyle): void {
+  if (style.draft && !isAddress(email, style)) {
+    writeDraft(line, { name, email }, style);
+    return;
+  }
   const address = formatAddrSpec(email, style);
   if (name === undefined || oneLine(name).trim() === "") {
     line.piece(address);
@@ -53,6 +57,30 @@ function writeMailbox(line: FoldedLine, { name, email }: NewMailbox, style: Head
   }
   writePhrase(line, name, style);
   line.piece(`<${address}>`);
+}
+
+function isAddress(email: string, style: HeaderStyle): boolean {
+  try {
+    formatAddrSpec(email, style);
+    return true;
+  } catch (error) {
+    if (error instanceof RangeError) return false;
+    throw error;
+  }
+}
+
+/** In angles, where readers take quotes and encoded-words for what they say. */
+function writeDraft(line: FoldedLine, { name, email }: NewMailbox, style: HeaderStyle): void {
+  if (name !== undefined && oneLine(name).trim() !== "") writePhrase(line, name, style);
+  const text = oneLine(email);
+  if (text === "") line.piece("<>");
+  else if (/^[\x20-\x7e]*$/.test(text) && !text.includes("=?") && text.length <= QUOTED_BYTES_MAX)
+    line.piece(`<"${text.replace(/["\\]/g, "\\$&")}">`);
+  else {
+    line.piece("<");
+    line.encoded(text);
+    line.piece(">");
+  }
 }
 
 /** Words, a quoted string, or encoded-words, whichever says the name as it is. Returns whether it is encoded. */

@@ -16,6 +16,7 @@ import { ringSealer } from "../keys/sealer.ts";
 import { openSlots, passwordSecret } from "../keys/slots.ts";
 import type { SignUp } from "../sign-in/sign-up.ts";
 import { accountPrefix, type User } from "../sign-in/users.ts";
+import { UPLOAD_PATH } from "../uploads.ts";
 
 /**
  * Gives the mails back when checkpoints or pages are damaged. Every body carries its own key, wrapped, and when it came,
@@ -84,7 +85,9 @@ export async function* findMails(
       try {
         for (const place of await finder.placesIn(short, size)) {
           if (seen.has(place.id) || !isWanted(place.id)) continue;
-          yield { ...(await openPlace(tools, prefix, ring, place)), place };
+          const mail = await openPlace(tools, prefix, ring, place);
+          // What was uploaded and never used is no mail.
+          if (mail.mailbox !== UPLOAD_PATH) yield { ...mail, place };
           seen.add(place.id);
         }
       } catch (error) {

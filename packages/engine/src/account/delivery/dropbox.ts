@@ -84,6 +84,28 @@ export class Dropbox {
     }
   }
 
+  /**
+   * Stores what is no mail, and takes no part of the owner's room: a report of what became of mail that they sent. Durable when
+   * it resolves. Errors: as {@link deliver}.
+   */
+  async report(summary: Uint8Array): Promise<void> {
+    const { store, platform, signer } = this.#deliverer;
+    const { record } = this.#user;
+    const counter = ++this.#counter;
+    const givenUp = this.#givenUp;
+    const name = noteName(platform.now(), platform.crypto.random(8));
+    const kem = encapsulate(platform.crypto, record);
+    const origin = { host: hostId(signer.publicKey), stream: this.#stream, counter, givenUp };
+    const note = makeNote(platform.crypto, record, { name, kem, origin, summary }, signer);
+    try {
+      await asStoreFailure(store.put(this.#prefix + name, note, { essential: true }));
+      this.#givenUp = this.#givenUp.filter((number) => !givenUp.includes(number));
+    } catch (error) {
+      if (!isUnknown(error)) this.#givenUp.push(counter);
+      throw error;
+    }
+  }
+
   /** What is put into an account that was deleted meanwhile is nobody's. */
   async #assertThere(): Promise<void> {
     const found = await this.#deliverer.users.find(this.#user.address);

@@ -7,7 +7,7 @@ import type { Threads } from "../../mail/contents/threads.ts";
 import { type TakenBody, takeBody } from "../../mail/intake.ts";
 import type { Appended, Carried, Mail, Targets } from "../../mail/mail.ts";
 import type { BodyPlace, NewEmail } from "../../mail/ops/email.ts";
-import { bodyName } from "../../mail/ops/names.ts";
+import { bodyName, type MailboxId } from "../../mail/ops/names.ts";
 import type { Placement } from "../../mail/ops/op.ts";
 import type { NewObject, ObjectStore } from "../../storage/object-store.ts";
 import type { MailLog } from "../open-log.ts";
@@ -25,6 +25,19 @@ export interface Prepared {
   readonly heldBytes: number;
   /** The log's position before the body's first byte was stored. */
   readonly since: number;
+}
+
+/** A prepared message, and the mailboxes that it goes into: one at least. */
+export interface Addition {
+  readonly prepared: Prepared;
+  readonly mailboxes: readonly MailboxId[];
+}
+
+/** What a message became: its email's id, 16 bytes, its thread, 8 bytes, and its octets. */
+export interface AddedMessage {
+  readonly id: Uint8Array;
+  readonly thread: Uint8Array;
+  readonly size: number;
 }
 
 export interface Arrival {
@@ -56,6 +69,8 @@ export interface MessageWriterOptions {
 export const APPEND_EMAILS_MAX = 256;
 export const APPEND_BYTES_MAX: number = 2 ** 20;
 
+/** Where salvage puts a message whose mailbox is gone. */
+const INBOX = "INBOX";
 /** How often a message is brought again because the collector came between. */
 const APPEND_TRIES = 3;
 
@@ -102,27 +117,51 @@ export class MessageWriter {
   /** Puts prepared messages into the mailbox at `path` by one op: all or none. The caller keeps to
    * {@link APPEND_EMAILS_MAX} and {@link APPEND_BYTES_MAX}. Errors: as {@link append}. */
   async appendMany(path: string, messages: readonly Prepared[]): Promise<Appended> {
-    const { mail, threads } = this.#options;
-    const { id: mailbox } = mail.getMailbox(path);
-    const given = await threads.assign(messages.map(({ email, root }) => ({ ...email, root })));
+    const { id: mailbox } = this.#options.mail.getMailbox(path);
+    const additions = messages.map((prepared) => ({ prepared, mailboxes: [mailbox] }));
+    return (await this.#push(additions, await this.#threadsOf(additions))).appended;
+  }
+
+  /** Puts prepared messages into their mailboxes, each into one or several, by one op within the same bounds. Resolves with
+   * what each became, in order; undefined for one whose mailboxes are all gone. Errors: `not-found` if all of all are; as
+   * {@link append}. */
+  async addMany(additions: readonly Addition[]): Promise<(AddedMessage | undefined)[]> {
+    const threads = await this.#threadsOf(additions);
+    const { pushed } = await this.#push(additions, threads);
+    const { state } = this.#options.bay;
+    return pushed.map(({ prepared: { email } }, at) =>
+      state.findEmail(email.id) === undefined ? undefined : { id: email.id, thread: threads[at]!, size: email.size },
+    );
+  }
+
+  #threadsOf(additions: readonly Addition[]): Promise<Uint8Array[]> {
+    return this.#options.threads.assign(additions.map(({ prepared: { email, root } }) => ({ ...email, root })));
+  }
+
+  /** Resolves with what was pushed in the end, too: a body may have got another name. */
+  async #push(
+    additions: readonly Addition[],
+    threads: readonly Uint8Array[],
+  ): Promise<{ readonly appended: Appended; readonly pushed: readonly Addition[] }> {
     for (let tries = 1; ; tries++) {
       const attachments: Uint8Array[] = [];
       const along: NewObject[] = [];
-      const emails = messages.map(({ email, flags, carried }, at) => {
+      const emails = additions.map(({ prepared: { email, flags, carried }, mailboxes }, at) => {
         const isInEntry = email.place.in === "entry";
         const place = isInEntry ? ({ in: "entry", attachment: attachments.length } as const) : email.place;
         attachments.push(...(carried.attachments ?? []));
         along.push(...(carried.along ?? []));
-        const places: readonly Placement[] = [{ mailbox, flags }];
-        return { email: { ...email, place, thread: given[at]! }, places };
+        const places: readonly Placement[] = mailboxes.map((mailbox) => ({ mailbox, flags }));
+        return { email: { ...email, place, thread: threads[at]! }, places };
       });
-      const since = Math.min(...messages.map((message) => message.since));
+      const since = Math.min(...additions.map(({ prepared }) => prepared.since));
       try {
-        return await mail.add(emails, since, { attachments, along });
+        const appended = await this.#options.mail.add(emails, since, { attachments, along });
+        return { appended, pushed: additions };
       } catch (error) {
         const isInTheWay = error instanceof EngineError && error.code === "conflict";
         if (!isInTheWay || tries === APPEND_TRIES) throw error;
-        messages = await this.#againMany(messages, path);
+        additions = await this.#againMany(additions);
       }
     }
   }
@@ -146,20 +185,24 @@ export class MessageWriter {
       } catch (error) {
         const isInTheWay = error instanceof EngineError && error.code === "conflict";
         if (!isInTheWay || tries === APPEND_TRIES) throw error;
-        [message] = (await this.#againMany([message], path)) as [Prepared];
+        message = await this.#uponPresent(message, path);
       }
     }
   }
 
-  /** Only bodies of their own are in the collector's way; the small ones are made upon the present once more. */
-  async #againMany(messages: readonly Prepared[], path: string): Promise<Prepared[]> {
-    const again: Prepared[] = [];
-    for (const message of messages) {
-      const since = this.#options.bay.position;
-      const isStored = message.email.place.in === "object";
-      again.push(isStored ? await this.again(message, path) : { ...message, since });
+  async #againMany(additions: readonly Addition[]): Promise<Addition[]> {
+    const again: Addition[] = [];
+    for (const { prepared, mailboxes } of additions) {
+      const path = this.#options.mail.state.findMailbox(mailboxes[0]!)?.path ?? INBOX;
+      again.push({ prepared: await this.#uponPresent(prepared, path), mailboxes });
     }
     return again;
+  }
+
+  /** Only bodies of their own are in the collector's way; the small ones are made upon the present once more. */
+  async #uponPresent(prepared: Prepared, path: string): Promise<Prepared> {
+    const since = this.#options.bay.position;
+    return prepared.email.place.in === "object" ? this.again(prepared, path) : { ...prepared, since };
   }
 
   /**

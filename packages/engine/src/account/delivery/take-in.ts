@@ -1,7 +1,7 @@
 import { parseHeaders } from "@restante/mime";
 import { hexText } from "../../bay/entry.ts";
 import { asStoreFailure } from "../../bay/store-failure.ts";
-import { CryptoError, openNote, type Ring } from "../../crypto/index.ts";
+import { CryptoError, type OpenedNote, openNote, type Ring } from "../../crypto/index.ts";
 import { decodeDelivered } from "../../mail/contents/delivered.ts";
 import { conversationOf } from "../../mail/contents/digest.ts";
 import { decodeHeader } from "../../mail/contents/header.ts";
@@ -13,6 +13,7 @@ import type { TakenNote } from "../../mail/ops/op.ts";
 import { folderOf } from "../../storage/object-kinds.ts";
 import type { ObjectStore } from "../../storage/object-store.ts";
 import type { MailLog } from "../open-log.ts";
+import { decodeReport, isReport, type Report } from "../outbound/report.ts";
 import type { Platform } from "../platform.ts";
 import type { MessageWriter } from "./message-writer.ts";
 import type { Notices } from "./notices.ts";
@@ -50,10 +51,12 @@ export interface TakeInOptions {
   readonly prefix: string;
   readonly platform: Platform;
   readonly ring: Ring;
+  /** Takes what became of mail that the owner sent; again is no error. Errors: `unavailable`. */
+  readonly onReport: (report: Report) => Promise<void>;
 }
 
-/** A note that was opened, and what its conversation is known by, if it begins one. */
-type ReadNote = TakenNote & { readonly root: Uint8Array };
+/** A note that was opened, and what its conversation is known by, if it begins one; or a report, which is no mail. */
+type ReadNote = TakenNote & { readonly root: Uint8Array; readonly report?: Report };
 
 interface Failure {
   readonly tries: number;
@@ -204,6 +207,8 @@ export class TakeIn {
     try {
       const notes = await Promise.all(fresh.map((name) => this.#readNote(name)));
       const good = notes.filter((note) => note !== undefined);
+      // Killed in between it is written again: what it says is the same.
+      for (const { report } of good) if (report) await this.#options.onReport(report);
       return good.length === 0 || (await this.#push(good, listed));
     } finally {
       this.#underWay = 0;
@@ -231,7 +236,7 @@ export class TakeIn {
 
   async #threaded(notes: readonly ReadNote[]): Promise<TakenNote[]> {
     const threads = await this.#options.threads.assign(notes.map(({ email, root }) => ({ ...email, root })));
-    return notes.map(({ root, ...note }, at) => ({ ...note, email: { ...note.email, thread: threads[at]! } }));
+    return notes.map(({ root, report, ...note }, at) => ({ ...note, email: { ...note.email, thread: threads[at]! } }));
   }
 
   async #readNote(name: string): Promise<ReadNote | undefined> {
@@ -242,6 +247,7 @@ export class TakeIn {
     if (!got.found) return undefined;
     try {
       const note = openNote(platform.crypto, ring, name, got.bytes, platform.trustedHosts);
+      if (isReport(note.summary)) return this.#readReport(name, note, decodeReport(note.summary));
       const { bodyId, objectLength, ...mail } = decodeDelivered(note.summary);
       const { ids, subject, root } = conversationOf(parseHeaders(decodeHeader(mail.header)));
       const email: NewEmail = {
@@ -270,6 +276,21 @@ export class TakeIn {
       await this.#noteFailure(name, got.size, error);
       return undefined;
     }
+  }
+
+  /** It counts in its stream as all do, and is put nowhere. One that no host of ours signed says nothing. */
+  #readReport(note: string, { origin, verified }: OpenedNote, report: Report): ReadNote {
+    this.#failures.delete(note);
+    return {
+      note,
+      email: NO_EMAIL,
+      root: NO_EMAIL.thread,
+      places: [],
+      stream: verified ? hexText(origin.host) + hexText(origin.stream) : "",
+      counter: origin.counter,
+      givenUp: origin.givenUp,
+      ...(verified && { report }),
+    };
   }
 
   #isDue(name: string): boolean {
@@ -306,6 +327,23 @@ export class TakeIn {
           ]);
   }
 }
+
+/** Stands in an op where no mail is. */
+const NO_EMAIL: NewEmail = {
+  id: new Uint8Array(16),
+  key: new Uint8Array(32),
+  size: 0,
+  place: { in: "object", length: 0 },
+  receivedMs: 0,
+  receivedZone: 0,
+  sentMs: 0,
+  sentZone: 0,
+  thread: new Uint8Array(8),
+  ids: new Uint8Array(0),
+  subject: new Uint8Array(0),
+  summary: new Uint8Array(0),
+  header: new Uint8Array(0),
+};
 
 /** A name that sorts before all notes whose time is within `ms` of this one's. */
 function noteNameBefore(name: string, ms: number): string {

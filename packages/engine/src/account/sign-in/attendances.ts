@@ -1,5 +1,6 @@
 import { entryName } from "../../bay/entry.ts";
 import { asStoreFailure } from "../../bay/store-failure.ts";
+import type { MailState } from "../../mail/state/state.ts";
 import type { ObjectStore } from "../../storage/object-store.ts";
 import type { Account } from "../account.ts";
 import { generationOf, isStillListed } from "../keys/slots.ts";
@@ -9,10 +10,14 @@ import type { AccountSession } from "../session.ts";
 /** How often it is looked, in milliseconds, whether a way in is still there that nothing tells of. */
 export const ATTENDANCE_LOOK_MS = 60_000;
 
+/** What is known of an account when something came or changed: all of it while it is open; else no more than the name of a new
+ * object, and not always that. */
+export type News = { readonly state: MailState } | { readonly state?: undefined; readonly name: string | undefined };
+
 /** Who wants to hear of an account for as long as its owner may use it. */
 export interface Attendant {
   /** Something came or changed, or may have. */
-  changed(): void;
+  changed(news: News): void;
   /** Its owner may no longer use it by what they came in by: nothing more is told. */
   ended(): void;
 }
@@ -113,7 +118,7 @@ export class Attendances {
   }
 
   #watch(prefix: string, attended: Attended): void {
-    const tell = (): void => this.#tell(attended);
+    const tell = (name?: string): void => this.#tell(attended, { name: name?.slice(prefix.length) });
     const after = attended.position > 0 ? prefix + entryName(attended.position) : undefined;
     const notUrgent = { isUrgent: () => false };
     const stops = [
@@ -125,13 +130,13 @@ export class Attendances {
     };
   }
 
-  #tell({ attendants }: Attended): void {
-    for (const attendant of [...attendants.keys()]) attendant.changed();
+  #tell({ attendants }: Attended, news: News): void {
+    for (const attendant of [...attendants.keys()]) attendant.changed(news);
   }
 
   #changed(prefix: string, attended: Attended): void {
     this.#endThose(prefix, attended, ({ slot, terms }) => this.#isOver(attended, slot) || this.#hasExpired(terms));
-    this.#tell(attended);
+    if (attended.account) this.#tell(attended, { state: attended.account.mail.state });
   }
 
   /** Whether the open account says that the slot is no way in. */

@@ -91,8 +91,7 @@ function perform(state: MailState, placed: PlacedOp, op: Op, block: Block): Part
       return { removed: destroyMailbox(state, placed, mailbox, block), mailbox: mailbox.id };
     }
     case "subscribe":
-      if (op.on) state.subscriptions.add(normalizeInbox(op.path));
-      else state.subscriptions.delete(normalizeInbox(op.path));
+      subscribe(state, op, block);
       return {};
     case "add":
       return performAdd(state, placed, op, block);
@@ -230,6 +229,16 @@ function performFlags(state: MailState, placed: PlacedOp, op: OpOf<"flags">, blo
   };
   for (const row of targetRows(state, placed, op, block)) visit(row);
   return { changed };
+}
+
+/** A mailbox of this path, if there is one, shows it: RFC 8621 §2 (isSubscribed). */
+function subscribe(state: MailState, { path, on }: OpOf<"subscribe">, block: Block): void {
+  const wanted = normalizeInbox(path);
+  if (state.subscriptions.has(wanted) === on) return;
+  if (on) state.subscriptions.add(wanted);
+  else state.subscriptions.delete(wanted);
+  const mailbox = state.findPath(wanted);
+  if (mailbox) block.touchProps(mailbox);
 }
 
 /** Copies rows into `to`; takes them out of their mailbox too if it is a move: RFC 6851 §3. */

@@ -2,7 +2,7 @@ import type { HeaderBlock } from "@restante/mime";
 import type { Bay } from "../../bay/bay.ts";
 import { hexText } from "../../bay/entry.ts";
 import type { PageStore } from "../../bay/snapshots.ts";
-import { asDamage, asStoreFailure } from "../../bay/store-failure.ts";
+import { asStoreFailure, eachOrDamage, orDamage } from "../../bay/store-failure.ts";
 import {
   bodyContext,
   type CryptoPlatform,
@@ -155,7 +155,7 @@ export class Contents {
   }
 
   #makeFull(state: MailState, email: number): ReturnType<FullSummaries["get"]> {
-    return this.#full.get(hexText(state.emails.columns.id.getId(email)), () => this.#openEmail(state, email));
+    return this.#full.get(hexText(state.emails.columns.id.getId(email)), () => this.openEmail(state, email));
   }
 
   /** Row pages of which a record says more than the page does. */
@@ -182,10 +182,11 @@ export class Contents {
   }
 
   openBody({ state, row }: Message): Promise<Body> {
-    return this.#openEmail(state, state.emailOf(row));
+    return this.openEmail(state, state.emailOf(row));
   }
 
-  async #openEmail(state: MailState, email: number): Promise<Body> {
+  /** An email's octets, whatever memberships it has. Errors: `unavailable`, `corrupt`, `expunged`. */
+  async openEmail(state: MailState, email: number): Promise<Body> {
     const { record } = this.#findKept(state, email) ?? (await this.#openRecord(state, email));
     const size = state.emails.columns.size.get(email);
     const beginning = this.#beginnings.peek(record.object.name);
@@ -408,22 +409,6 @@ export class Contents {
   async #readEntry(number: number): Promise<Weighed<OpenEntry>> {
     const value = new OpenEntry(number, await this.#bay.readEntry(number));
     return { value, bytes: value.bytes, wipe: () => value.wipe() };
-  }
-}
-
-function orDamage<T>(make: () => T): T {
-  try {
-    return make();
-  } catch (error) {
-    throw asDamage(error);
-  }
-}
-
-async function* eachOrDamage(pieces: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
-  try {
-    yield* pieces;
-  } catch (error) {
-    throw asDamage(error);
   }
 }
 

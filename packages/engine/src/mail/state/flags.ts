@@ -11,7 +11,7 @@ export const SEEN = 8;
 export const DRAFT = 16;
 
 /** Octets of one keyword, and flags in one change: beyond these an op's author refuses. */
-const KEYWORD_BYTES_MAX = 100;
+const KEYWORD_BYTES_MAX = 255;
 const FLAGS_MAX = 100;
 
 /** A flag change split into bits and keywords. */

@@ -2,7 +2,7 @@ import { statSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 import { isValidName } from "../../storage/names.ts";
-import { kindOfObject, OBJECT_KINDS } from "../../storage/object-kinds.ts";
+import { isWrittenOver } from "../../storage/object-kinds.ts";
 import { type Cell, cellsOf, payload, record, type Value } from "./cells.ts";
 import { Pages } from "./pages.ts";
 
@@ -134,8 +134,7 @@ export class Remains implements Disposable {
   #settle(folder: string): void {
     const rows = this.#found.prepare("SELECT * FROM rows ORDER BY row").iterate();
     for (const found of rows as unknown as Iterable<Remnant>) {
-      const kind = kindOfObject(found.name);
-      const isReplaced = kind !== undefined && OBJECT_KINDS[kind].writes === "over";
+      const isReplaced = isWrittenOver(found.name);
       const { changes } = this.#put(isReplaced ? "REPLACE" : "IGNORE", found);
       if (changes === 0) this.problems.push(`${found.name} is there twice`);
     }

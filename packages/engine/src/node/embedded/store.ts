@@ -6,7 +6,7 @@ import { DatabaseSync, type StatementSync } from "node:sqlite";
 import { promisify } from "node:util";
 import { Worker } from "node:worker_threads";
 import { checkName, prefixEnd } from "../../storage/names.ts";
-import { kindIn, kindOfObject, OBJECT_KINDS } from "../../storage/object-kinds.ts";
+import { kindIn, kindOfObject, OBJECT_KINDS, OUTBOUND_MAIL } from "../../storage/object-kinds.ts";
 import {
   type ByteRange,
   type GetOptions,
@@ -281,7 +281,7 @@ class EmbeddedStore implements ObjectStore {
     essential: boolean,
   ): Promise<RowContent> {
     const kind = kindOfObject(name) ?? kindIn(name);
-    const mayBeFile = kind !== undefined && OBJECT_KINDS[kind].mayBeLarge;
+    const mayBeFile = name.startsWith(OUTBOUND_MAIL) || (kind !== undefined && OBJECT_KINDS[kind].mayBeLarge);
     if (content instanceof Uint8Array) {
       if (!mayBeFile || content.length <= ROW_BYTES_MAX) return { in: "row", bytes: content };
       return essential ? this.#writeEssentialFile(content) : this.#writeFile(content);

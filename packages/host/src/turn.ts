@@ -1,4 +1,5 @@
-import { TURN_MS } from "./limits.ts";
+/** Milliseconds of one round of the event loop that long work may take, whoever does it. */
+export const TURN_MS = 8;
 
 /**
  * Long work in steps: all connections share one thread, and one round of its event loop has {@link TURN_MS} for

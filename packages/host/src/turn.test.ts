@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { takeTurn } from "./turns.ts";
+import { takeTurn } from "./turn.ts";
 
 test("however many work, one round of the event loop has time for a few steps of theirs, and each has its turn", async () => {
   let stepsOfRound = 0;

@@ -1,0 +1,147 @@
+import { readFileSync } from "node:fs";
+import { hostname } from "node:os";
+import {
+  AccountReporter,
+  accountPrefix,
+  type Deliverer,
+  Dropbox,
+  type Outbound,
+  OutboundQueue,
+  type QueuePlace,
+  Sender,
+  type Transport,
+  type User,
+} from "@restante/engine";
+import { type Config, ConfigError } from "@restante/host";
+import { candidates } from "@restante/lmtp";
+import {
+  LocalTransport,
+  type LocalTransportOptions,
+  parseSmarthost,
+  type Smarthost,
+  SmtpTransport,
+} from "@restante/send";
+import { type Context, makeDeliverer, readServerKey } from "./context.ts";
+import type { Service } from "./service.ts";
+
+const DAY_MS = 24 * 60 * 60_000;
+/** A mail may be held so long: 30 days. */
+const HOLD_MS_MAX: number = 30 * DAY_MS;
+
+/** Throws ConfigError for settings of what mail goes out by. */
+export function checkOutbound({ outbound }: Config): void {
+  readSmarthost(outbound.smarthost);
+  readCa(outbound.ca_file);
+}
+
+function readSmarthost(text: string): Smarthost | undefined {
+  try {
+    const smarthost = text === "" ? undefined : parseSmarthost(text);
+    if (smarthost?.user !== undefined && smarthost.tls === "none" && !isNear(smarthost))
+      throw new RangeError("a password goes over TLS only: write smtp+starttls:// or smtps://");
+    return smarthost;
+  } catch (error) {
+    if (error instanceof RangeError) throw new ConfigError(`outbound.smarthost: ${error.message}`);
+    throw error;
+  }
+}
+
+/** Nobody listens on the way. */
+function isNear({ at }: Smarthost): boolean {
+  return at.kind === "unix" || /^(localhost|127\.\d+\.\d+\.\d+|::1)$/.test(at.host);
+}
+
+function readCa(file: string): string | undefined {
+  if (file === "") return undefined;
+  try {
+    return readFileSync(file, "utf8");
+  } catch (error) {
+    throw new ConfigError(`outbound.ca_file: ${(error as Error).message}`);
+  }
+}
+
+/** What mail goes out by, and the service that sends it, if this process does. */
+export async function openOutbound(
+  context: Context,
+  sends: boolean,
+): Promise<{ readonly outbound: Outbound; readonly service: Service | undefined }> {
+  const { config, store, platform } = context;
+  const queue = new OutboundQueue({ store, platform, serverKey: await readServerKey(config) });
+  const smarthost = readSmarthost(config.outbound.smarthost);
+  const sender = sends ? openSender(context, queue, smarthost) : undefined;
+  const { size_max, recipients_max, recipients_per_day, undo_seconds } = config.outbound;
+  const outbound: Outbound = {
+    queue,
+    isOwn: async (owner, address) => (await findUser(context, address))?.address === owner,
+    ...(smarthost ? {} : { reaches: async (address) => (await findUser(context, address)) !== undefined }),
+    ...(sender && { sender: sender.sender }),
+    limits: {
+      bytesMax: size_max,
+      recipientsMax: recipients_max,
+      recipientsPerDay: recipients_per_day,
+      holdMsMax: HOLD_MS_MAX,
+      undoMs: undo_seconds * 1000,
+    },
+  };
+  return { outbound, service: sender?.service };
+}
+
+/** Whose an address is, by its aliases and details. The catch-all's owner is not who everybody is. */
+async function findUser({ users, config }: Context, address: string): Promise<User | undefined> {
+  const { aliases, recipient_delimiter: delimiter } = config.lmtp;
+  for (const candidate of candidates(address, { aliases, delimiter, catchAll: "", postmaster: "" })) {
+    const user = await users.find(candidate);
+    if (user) return user;
+  }
+  return undefined;
+}
+
+function openSender(
+  context: Context,
+  queue: OutboundQueue,
+  smarthost: Smarthost | undefined,
+): { readonly sender: { queued(place: QueuePlace): void }; readonly service: Service } {
+  const { config, platform } = context;
+  const deliverer = makeDeliverer(context);
+  const hostName = hostname();
+  const { password, ca_file, give_up } = config.outbound;
+  const smtp =
+    smarthost &&
+    new SmtpTransport({ smarthost, password: password === "" ? undefined : password, ca: readCa(ca_file), hostName });
+  const transport: Transport = smtp ?? new LocalTransport({ deliver: deliveryHere(context, deliverer) });
+  const sender = new Sender({
+    queue,
+    transport,
+    platform,
+    reporter: new AccountReporter({ deliverer, hostName, read: (mail) => queue.read(mail) }),
+    giveUpMs: give_up * 1000,
+  });
+  sender.start();
+  return {
+    sender,
+    service: {
+      listeners: [],
+      async stop() {
+        await sender.stop();
+        smtp?.dispose();
+      },
+    },
+  };
+}
+
+/** Delivers to those who live here, as LMTP does. */
+function deliveryHere(context: Context, deliverer: Deliverer): LocalTransportOptions["deliver"] {
+  /** By account: each has a numbering of its own. */
+  const dropboxes = new Map<string, Dropbox>();
+  return async (address, mailFrom, message) => {
+    const user = await findUser(context, address);
+    if (!user) return false;
+    const account = accountPrefix(user.record);
+    const known = dropboxes.get(account);
+    const dropbox = known?.isFor(user) ? known : new Dropbox(deliverer, user);
+    dropboxes.set(account, dropbox);
+    const before = Buffer.from(`Return-Path: <${mailFrom}>\r\nDelivered-To: ${address}\r\n`);
+    await dropbox.deliver(before, message, deliverer.unsettled.connect());
+    return true;
+  };
+}

@@ -1,0 +1,6 @@
+/** The capabilities that this server has: RFC 8620 §2, RFC 8621 §1.3, RFC 8887 §3, RFC 9404 §3. */
+export const CORE = "urn:ietf:params:jmap:core";
+export const MAIL = "urn:ietf:params:jmap:mail";
+export const BLOB = "urn:ietf:params:jmap:blob";
+export const WEB_SOCKET = "urn:ietf:params:jmap:websocket";
+export const SUBMISSION_CAPABILITY = "urn:ietf:params:jmap:submission";

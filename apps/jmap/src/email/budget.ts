@@ -1,0 +1,22 @@
+import { ANSWER_CHARS_MAX } from "./limits.ts";
+import { RequestTooLarge } from "./problems.ts";
+
+/** What an answer may still hold: what emails and parts say, in characters. */
+export class AnswerBudget {
+  #left: number;
+
+  constructor(charsMax: number = ANSWER_CHARS_MAX) {
+    this.#left = charsMax;
+  }
+
+  get left(): number {
+    return this.#left;
+  }
+
+  /** Throws {@link RequestTooLarge} if there is no room for so many. */
+  take(chars: number): void {
+    this.#left -= chars;
+    if (this.#left < 0)
+      throw new RequestTooLarge("more than one answer may hold: ask for fewer emails, or less of them");
+  }
+}

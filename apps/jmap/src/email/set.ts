@@ -1,0 +1,60 @@
+import { type EmailEdit, EngineError, type StateClaim } from "@restante/engine";
+import { MAIL } from "../core/capabilities.ts";
+import { MethodError, setErrorOf } from "../core/errors.ts";
+import { type Context, type Method, method } from "../core/method.ts";
+import { SET_ARGUMENTS, SetResults } from "../core/set.ts";
+import { checkState, parsePoint, stateOf } from "../core/states.ts";
+import { createEmails } from "./create.ts";
+import { destructionOf, editError, editOf } from "./edit.ts";
+
+/**
+ * RFC 8621 §4.6. All that is updated and destroyed is one op, of which the state that the client names is a condition; each
+ * email of it is done wholly or not at all.
+ */
+export const emailSet: Method = method("Email/set", MAIL, SET_ARGUMENTS, async (args, context) => {
+  const { session } = context;
+  checkState(session.state, "Email", args.ifInState);
+  const results = new SetResults(args, context);
+  const oldState = stateOf(session.state, "Email");
+  // What is made comes first: it may be meant by what follows. It changes the state that a claim would name.
+  await createEmails(results.create, "email", context, {
+    created: (creationId, email) => results.created(creationId, email, context),
+    notCreated: (creationId, error) => results.notCreated(creationId, error),
+  });
+  const claims = args.ifInState !== undefined && results.create.size === 0;
+  await edit(results, context, claims ? claimOf(args.ifInState!, context) : undefined);
+  return results.answer(args.accountId, oldState, stateOf(session.state, "Email"));
+});
+
+function claimOf(ifInState: string, { session: { state } }: Context): StateClaim {
+  return { type: "email", epoch: state.epoch, modSeq: parsePoint(ifInState, state, "Email").modSeq };
+}
+
+/** What is updated and what is destroyed. Throws MethodError `stateMismatch`. */
+async function edit(results: SetResults, context: Context, claim: StateClaim | undefined): Promise<void> {
+  const lists = await context.session.lists(context);
+  const edits: EmailEdit[] = [];
+  const tells: ((error: EngineError | undefined) => void)[] = [];
+  for (const [id, patch] of results.update)
+    try {
+      edits.push(editOf(id, patch, lists, context));
+      tells.push((error) => (error ? results.notUpdated(id, editError(error)) : results.updated(id)));
+    } catch (error) {
+      results.notUpdated(id, setErrorOf(error));
+    }
+  for (const id of results.destroy)
+    try {
+      edits.push(destructionOf(id, lists));
+      tells.push((error) => (error ? results.notDestroyed(id, editError(error)) : results.destroyed(id)));
+    } catch (error) {
+      results.notDestroyed(id, setErrorOf(error));
+    }
+  if (edits.length === 0) return;
+  try {
+    const ends = await context.session.editEmails(edits, context, claim);
+    for (const [at, tell] of tells.entries()) tell(ends[at]);
+  } catch (error) {
+    if (claim && error instanceof EngineError && error.code === "conflict") throw new MethodError("stateMismatch");
+    throw error;
+  }
+}

@@ -1,0 +1,2 @@
+/** JMAP: what the HTTPS door is given. What needs no door, and runs in a browser too, is behind `@restante/jmap/api`. */
+export { type JmapOptions, jmapSite } from "./door/site.ts";

@@ -1,0 +1,504 @@
+import {
+  type FolderStep,
+  formatMailboxId,
+  type Mailbox,
+  type MailState,
+  type Outcome,
+  type SpecialUse,
+  type StateClaim,
+} from "@restante/engine";
+import { MAIL } from "../core/capabilities.ts";
+import { invalidProperties, MethodError, type SetError, SetRefusal } from "../core/errors.ts";
+import { type Context, type Method, method } from "../core/method.ts";
+import { readPatch } from "../core/patch.ts";
+import { SET_ARGUMENTS, SetResults } from "../core/set.ts";
+import { checkState, parsePoint, stateOf } from "../core/states.ts";
+import { BOOLEAN, withDefault } from "../core/types.ts";
+import { DELIMITER, INBOX_NAME, isInbox, MAILBOX_PROPERTIES, placesOf, rightsOf, roleOf, useOf } from "./mailbox.ts";
+
+/** Octets of a mailbox's name, and levels: RFC 8621 §1.3.1. What a path may have in all is the engine's. */
+export const NAME_BYTES_MAX = 255;
+export const DEPTH_MAX = 50;
+const PATH_BYTES_MAX = 1000;
+const SORT_ORDER_MAX = 2 ** 31 - 1;
+const MAILBOXES_MAX = 10_000;
+
+/**
+ * RFC 8621 §2.5. All that can be done is done by one op, so that names may be swapped, a role go from one mailbox to another,
+ * and a mailbox be made below one that is made with it. What can't be is left out, and told.
+ */
+export const mailboxSet: Method = method(
+  "Mailbox/set",
+  MAIL,
+  { ...SET_ARGUMENTS, onDestroyRemoveEmails: withDefault(BOOLEAN, false) },
+  async (args, context) => {
+    const { session } = context;
+    const results = new SetResults(args, context);
+    checkState(session.state, "Mailbox", args.ifInState);
+    const oldState = stateOf(session.state, "Mailbox");
+    const claim = args.ifInState === undefined ? undefined : claimOf(session.state, args.ifInState);
+    const plan = new Plan(results, context, args.onDestroyRemoveEmails);
+    for (;;) {
+      let made: readonly Step[] = [];
+      const outcome = await pushed(context, () => {
+        made = plan.make(session.state);
+        return { steps: made.map(({ step }) => step), ifState: claim };
+      });
+      if (outcome?.refusal === undefined) {
+        if (outcome) plan.tell(made, outcome, session.state);
+        break;
+      }
+      plan.refuse(made[outcome.step!]!, { type: REFUSALS[outcome.refusal] ?? "forbidden" });
+    }
+    return results.answer(args.accountId, oldState, stateOf(session.state, "Mailbox"));
+  },
+);
+
+/** Undefined where nothing is left to do. */
+async function pushed(
+  { session }: Context,
+  author: () => { readonly steps: readonly FolderStep[]; readonly ifState: StateClaim | undefined },
+): Promise<Outcome | undefined> {
+  if (author().steps.length === 0) return undefined;
+  try {
+    return await session.changeFolders(author);
+  } catch (error) {
+    if (isConflict(error)) throw new MethodError("stateMismatch");
+    throw error;
+  }
+}
+
+function isConflict(error: unknown): boolean {
+  return error instanceof Error && "code" in error && error.code === "conflict";
+}
+
+function claimOf(state: MailState, ifInState: string): StateClaim {
+  return { type: "mailbox", epoch: state.epoch, modSeq: parsePoint(ifInState, state, "Mailbox").modSeq };
+}
+
+/** What came between. */
+const REFUSALS: Readonly<Partial<Record<NonNullable<Outcome["refusal"]>, string>>> = {
+  "path-taken": "alreadyExists",
+  "no-mailbox": "notFound",
+  "not-empty": "mailboxHasEmail",
+  "has-child": "mailboxHasChild",
+};
+
+/** A mailbox that is there, or is to be made: by its id, or `#` and its creation id. */
+interface Node {
+  readonly key: string;
+  readonly mailbox: Mailbox | undefined;
+  name: string;
+  /** A node's key. */
+  parent: string | undefined;
+  /** What is asked for; undefined for what stays. */
+  role: SpecialUse | "none" | undefined;
+  sortOrder: number | undefined;
+  isSubscribed: boolean | undefined;
+  /** It gets another path by what is asked of it. */
+  isMoved: boolean;
+}
+
+interface Step {
+  readonly step: FolderStep;
+  readonly node: Node;
+  /** It was asked for; else it is below one that is moved. */
+  readonly isAsked: boolean;
+}
+
+/** What of a /set can be done, as of a state. */
+class Plan {
+  readonly #results: SetResults;
+  readonly #context: Context;
+  readonly #removesEmails: boolean;
+  /** What was refused, by key. */
+  readonly #refused = new Set<string>();
+
+  constructor(results: SetResults, context: Context, removesEmails: boolean) {
+    this.#results = results;
+    this.#context = context;
+    this.#removesEmails = removesEmails;
+  }
+
+  /** The steps for all that is not refused yet; what can't be done in this state is refused. */
+  make(state: MailState): readonly Step[] {
+    for (;;) {
+      const refusals = new Map<string, SetError>();
+      const nodes = this.#nodesOf(state, refusals);
+      if (refusals.size === 0) this.#check(state, nodes, refusals);
+      if (refusals.size === 0) return this.#stepsOf(nodes);
+      for (const [key, error] of refusals) this.#refuseKey(key, error);
+    }
+  }
+
+  refuse({ node }: Step, error: SetError): void {
+    // One that was moved along with another has no answer of its own: who moved it is refused.
+    const key = this.#isAsked(node.key) ? node.key : this.#moverOf(node);
+    this.#refuseKey(key, error);
+  }
+
+  tell(steps: readonly Step[], outcome: Outcome, state: MailState): void {
+    const places = placesOf(state);
+    for (const [at, { step, node, isAsked }] of steps.entries()) {
+      if (!isAsked) continue;
+      if (step.do === "destroy") this.#results.destroyed(node.key);
+      else if (step.do === "create") {
+        const id = formatMailboxId(outcome.mailboxes[at]!);
+        this.#results.created(
+          node.key.slice(1),
+          { id, ...madeOf(this.#results.create.get(node.key.slice(1))!, node) },
+          this.#context,
+        );
+      } else {
+        const given = this.#results.update.get(node.key)!;
+        const now = node.mailbox && !isInbox(state, node.mailbox) ? places.get(node.mailbox.id)?.name : undefined;
+        const isOther = typeof given.name === "string" && now !== undefined && given.name !== now;
+        this.#results.updated(node.key, isOther ? { name: now } : null);
+      }
+    }
+    // What asks for what is so already is done.
+    const told = new Set(steps.map(({ node }) => node.key));
+    for (const id of this.#results.update.keys())
+      if (!told.has(id) && !this.#refused.has(id)) this.#results.updated(id);
+  }
+
+  #isAsked(key: string): boolean {
+    return key.startsWith("#")
+      ? this.#results.create.has(key.slice(1))
+      : this.#results.update.has(key) || this.#results.destroy.includes(key);
+  }
+
+  #moverOf(node: Node): string {
+    let above: string | undefined = node.parent;
+    while (above !== undefined && !this.#isAsked(above)) above = this.#lastNodes.get(above)?.parent;
+    return above ?? node.key;
+  }
+  #lastNodes: ReadonlyMap<string, Node> = new Map();
+
+  #refuseKey(key: string, error: SetError): void {
+    this.#refused.add(key);
+    if (key.startsWith("#")) this.#results.notCreated(key.slice(1), error);
+    else if (this.#results.update.has(key)) this.#results.notUpdated(key, error);
+    else this.#results.notDestroyed(key, error);
+  }
+
+  /** All mailboxes as they would be: what is there, with what is asked for. */
+  #nodesOf(state: MailState, refusals: Map<string, SetError>): Map<string, Node> {
+    const nodes = new Map<string, Node>();
+    const places = placesOf(state);
+    for (const mailbox of state.liveMailboxes()) {
+      const { name, parent } = places.get(mailbox.id)!;
+      const key = formatMailboxId(mailbox.id);
+      nodes.set(key, { ...nodeOf(key, mailbox, name), parent: parent && formatMailboxId(parent.id) });
+    }
+    for (const creationId of this.#results.create.keys()) {
+      const key = `#${creationId}`;
+      if (!this.#refused.has(key)) nodes.set(key, nodeOf(key, undefined, ""));
+    }
+    for (const [creationId, given] of this.#results.create) {
+      const node = nodes.get(`#${creationId}`);
+      if (node) this.#take(state, nodes, node, given, refusals);
+    }
+    for (const [id, given] of this.#results.update) {
+      if (this.#refused.has(id)) continue;
+      const node = nodes.get(id);
+      if (node) this.#take(state, nodes, node, given, refusals);
+      else refusals.set(id, { type: "notFound" });
+    }
+    for (const id of this.#results.destroy) {
+      if (this.#refused.has(id)) continue;
+      const node = nodes.get(id);
+      if (!node) refusals.set(id, { type: "notFound" });
+      else if (isInbox(state, node.mailbox!)) refusals.set(id, { type: "forbidden" });
+    }
+    return nodes;
+  }
+
+  #take(
+    state: MailState,
+    nodes: ReadonlyMap<string, Node>,
+    node: Node,
+    given: Readonly<Record<string, unknown>>,
+    refusals: Map<string, SetError>,
+  ): void {
+    try {
+      this.#read(state, nodes, node, given);
+    } catch (error) {
+      if (!(error instanceof SetRefusal)) throw error;
+      refusals.set(node.key, error.error);
+    }
+  }
+
+  /** Throws SetRefusal. */
+  #read(
+    state: MailState,
+    nodes: ReadonlyMap<string, Node>,
+    node: Node,
+    given: Readonly<Record<string, unknown>>,
+  ): void {
+    const isNew = node.mailbox === undefined;
+    const isItInbox = node.mailbox !== undefined && isInbox(state, node.mailbox);
+    const wrong: string[] = [];
+    for (const { property, key, value } of readPatch(given)) {
+      const isRight = key === undefined && this.#readProperty(state, nodes, node, property, value, isItInbox);
+      if (!isRight) wrong.push(key === undefined ? property : `${property}/${key}`);
+    }
+    if (isNew && !Object.hasOwn(given, "name")) wrong.push("name");
+    if (wrong.length > 0) throw invalidProperties(...wrong);
+  }
+
+  /** Whether the property may have this value. */
+  #readProperty(
+    state: MailState,
+    nodes: ReadonlyMap<string, Node>,
+    node: Node,
+    property: string,
+    value: unknown,
+    isItInbox: boolean,
+  ): boolean {
+    switch (property) {
+      case "name": {
+        const name = readName(value);
+        if (isItInbox) return name === INBOX_NAME;
+        if (name === undefined) return false;
+        if (name !== node.name) node.isMoved = true;
+        node.name = name;
+        return true;
+      }
+      case "parentId": {
+        if (value === null || value === undefined) {
+          if (node.parent !== undefined) node.isMoved = true;
+          node.parent = undefined;
+          return true;
+        }
+        const parent = typeof value === "string" ? this.#nodeFor(nodes, value) : undefined;
+        if (!parent || isItInbox) return false;
+        if (parent.key !== node.parent) node.isMoved = true;
+        node.parent = parent.key;
+        return true;
+      }
+      case "role": {
+        if (isItInbox) return value === "inbox";
+        const use = value === null ? "none" : useOf(value);
+        node.role = use;
+        return use !== undefined;
+      }
+      case "sortOrder":
+        if (!Number.isInteger(value) || (value as number) < 0 || (value as number) > SORT_ORDER_MAX) return false;
+        node.sortOrder = value as number;
+        return true;
+      case "isSubscribed":
+        if (typeof value !== "boolean") return false;
+        node.isSubscribed = value;
+        return true;
+      default:
+        return isWhatItIs(state, node, property, value);
+    }
+  }
+
+  #nodeFor(nodes: ReadonlyMap<string, Node>, id: string): Node | undefined {
+    const known = nodes.get(id);
+    if (known || !id.startsWith("#")) return known;
+    const made = this.#context.createdIds.get(id.slice(1));
+    return made === undefined ? undefined : nodes.get(made);
+  }
+
+  /** What depends on all of them together. */
+  #check(state: MailState, nodes: Map<string, Node>, refusals: Map<string, SetError>): void {
+    this.#lastNodes = nodes;
+    const going = new Set(this.#results.destroy.filter((id) => !this.#refused.has(id)));
+    const changed = [...nodes.values()].filter(
+      ({ key }) => this.#isAsked(key) && !this.#refused.has(key) && !going.has(key),
+    );
+    for (const node of changed)
+      if (isInCircle(nodes, node) || (node.parent !== undefined && going.has(node.parent)))
+        refusals.set(node.key, { type: "invalidProperties", properties: ["parentId"] });
+    if (refusals.size > 0) return;
+    const paths = pathsOf(nodes);
+    const holders = new Map<string, Node[]>();
+    for (const node of nodes.values()) {
+      if (going.has(node.key)) continue;
+      const path = paths.get(node.key)!;
+      const both = holders.get(foldInbox(path)) ?? [];
+      holders.set(foldInbox(path), [...both, node]);
+    }
+    for (const node of changed) {
+      const path = paths.get(node.key)!;
+      const levels = path.split(DELIMITER).length;
+      if (levels > DEPTH_MAX || octets(path) > PATH_BYTES_MAX)
+        refusals.set(node.key, { type: "invalidProperties", properties: ["name"] });
+      const others = holders.get(foldInbox(path))!.filter((other) => other !== node);
+      // Of two that want one name the first has it, and who has it already before both.
+      const first = others.find((other) => !other.isMoved && other.mailbox) ?? holders.get(foldInbox(path))![0]!;
+      if ((node.isMoved || !node.mailbox) && first !== node)
+        refusals.set(node.key, { type: "alreadyExists", ...(first.mailbox && { existingId: first.key }) });
+      const taken = foreignHolder(state, path, node);
+      if (taken) refusals.set(node.key, { type: "alreadyExists" });
+    }
+    checkRoles(nodes, changed, going, refusals);
+    if (nodes.size - going.size > MAILBOXES_MAX)
+      for (const { key, mailbox } of changed) if (!mailbox) refusals.set(key, { type: "overQuota" });
+    for (const id of going) {
+      const { mailbox } = nodes.get(id)!;
+      const hasChild = [...nodes.values()].some(({ key, parent }) => parent === id && !going.has(key));
+      if (hasChild) refusals.set(id, { type: "mailboxHasChild" });
+      else if (!this.#removesEmails && holdsEmail(state, mailbox!)) refusals.set(id, { type: "mailboxHasEmail" });
+    }
+  }
+
+  /** Those above come first. */
+  #stepsOf(nodes: ReadonlyMap<string, Node>): readonly Step[] {
+    const paths = pathsOf(nodes);
+    const going = new Set(this.#results.destroy.filter((id) => !this.#refused.has(id)));
+    const steps: Step[] = [];
+    for (const id of going) {
+      const node = nodes.get(id)!;
+      const step: FolderStep = { do: "destroy", mailbox: node.mailbox!.id, ifEmpty: !this.#removesEmails };
+      steps.push({ step, node, isAsked: true });
+    }
+    const byDepth = [...nodes.values()].sort((a, b) => paths.get(a.key)!.length - paths.get(b.key)!.length);
+    for (const node of byDepth) {
+      if (going.has(node.key)) continue;
+      const path = paths.get(node.key)!;
+      const isAsked = this.#isAsked(node.key) && !this.#refused.has(node.key);
+      if (!node.mailbox) {
+        const { role, sortOrder = 0, isSubscribed = true } = node;
+        const step: FolderStep = {
+          do: "create",
+          path,
+          type: "mail",
+          sortOrder,
+          subscribed: isSubscribed,
+          ...(role !== undefined && role !== "none" && { role }),
+        };
+        steps.push({ step, node, isAsked });
+        continue;
+      }
+      const { role, sortOrder, isSubscribed } = node;
+      const change = {
+        ...(path !== node.mailbox.path && { path }),
+        ...(role !== undefined && { role }),
+        ...(sortOrder !== undefined && { sortOrder }),
+        ...(isSubscribed !== undefined && { subscribed: isSubscribed }),
+      };
+      if (Object.keys(change).length === 0) continue;
+      steps.push({ step: { do: "set", mailbox: node.mailbox.id, ...change }, node, isAsked });
+    }
+    return steps;
+  }
+}
+
+function nodeOf(key: string, mailbox: Mailbox | undefined, name: string): Node {
+  return {
+    key,
+    mailbox,
+    name,
+    parent: undefined,
+    role: undefined,
+    sortOrder: undefined,
+    isSubscribed: undefined,
+    isMoved: false,
+  };
+}
+
+/** What a client may say of what it can't set, if it is so: RFC 8620 §5.3. */
+function isWhatItIs(state: MailState, { mailbox }: Node, property: string, value: unknown): boolean {
+  if (!(MAILBOX_PROPERTIES as readonly string[]).includes(property) || !mailbox) return false;
+  if (property === "id") return value === formatMailboxId(mailbox.id);
+  if (property === "role") return value === roleOf(state, mailbox);
+  return false;
+}
+
+/** A name in the form that is stored; undefined for what is none. */
+function readName(value: unknown): string | undefined {
+  if (typeof value !== "string" || !value.isWellFormed()) return undefined;
+  const name = value.normalize("NFC");
+  if (name === "" || name.includes(DELIMITER) || /\p{Cc}/u.test(name) || octets(name) > NAME_BYTES_MAX)
+    return undefined;
+  return name;
+}
+
+function octets(text: string): number {
+  return new TextEncoder().encode(text).length;
+}
+
+/** INBOX is one name in any case. */
+function foldInbox(path: string): string {
+  return path.toUpperCase() === "INBOX" ? "INBOX" : path;
+}
+
+function isInCircle(nodes: ReadonlyMap<string, Node>, node: Node): boolean {
+  const seen = new Set<string>([node.key]);
+  for (let above = node.parent; above !== undefined; above = nodes.get(above)?.parent) {
+    if (seen.has(above)) return true;
+    seen.add(above);
+  }
+  return false;
+}
+
+/** The path of each; of one whose name has a level that is no mailbox, as it was. */
+function pathsOf(nodes: ReadonlyMap<string, Node>): ReadonlyMap<string, string> {
+  const paths = new Map<string, string>();
+  for (const node of nodes.values()) {
+    const line: Node[] = [];
+    for (
+      let one: Node | undefined = node;
+      one && !paths.has(one.key);
+      one = one.parent === undefined ? undefined : nodes.get(one.parent)
+    )
+      line.push(one);
+    for (const one of line.reverse()) {
+      const above = one.parent === undefined ? "" : `${paths.get(one.parent)!}${DELIMITER}`;
+      paths.set(one.key, above + one.name);
+    }
+  }
+  return paths;
+}
+
+/** Whether something that is no mailbox of mail has the path. */
+function foreignHolder(state: MailState, path: string, { mailbox }: Node): boolean {
+  const holder = state.holderOf(path);
+  return holder !== undefined && holder !== mailbox && holder.type !== "mail";
+}
+
+/** One mailbox has a role: RFC 8621 §2. */
+function checkRoles(
+  nodes: ReadonlyMap<string, Node>,
+  changed: readonly Node[],
+  going: ReadonlySet<string>,
+  refusals: Map<string, SetError>,
+): void {
+  const holders = new Map<SpecialUse, Node>();
+  for (const node of nodes.values()) {
+    const use = node.role === undefined ? node.mailbox?.specialUse : undefined;
+    if (use !== undefined && !going.has(node.key)) holders.set(use, node);
+  }
+  for (const node of changed) {
+    if (node.role === undefined || node.role === "none") continue;
+    if (node.mailbox?.specialUse === node.role) continue;
+    if (holders.has(node.role)) refusals.set(node.key, { type: "invalidProperties", properties: ["role"] });
+    else holders.set(node.role, node);
+  }
+}
+
+function holdsEmail(state: MailState, { messages }: Mailbox): boolean {
+  for (let position = 0; position < messages.length; position++)
+    if (!state.isDeleted(messages.at(position))) return true;
+  return false;
+}
+
+/** What a client did not say of a mailbox that it made: RFC 8620 §5.3. */
+function madeOf(given: Readonly<Record<string, unknown>>, { name }: Node): Readonly<Record<string, unknown>> {
+  return {
+    ...(given.name !== name && { name }),
+    ...(given.parentId === undefined && { parentId: null }),
+    ...(given.role === undefined && { role: null }),
+    ...(given.sortOrder === undefined && { sortOrder: 0 }),
+    ...(given.isSubscribed === undefined && { isSubscribed: true }),
+    totalEmails: 0,
+    unreadEmails: 0,
+    totalThreads: 0,
+    unreadThreads: 0,
+    myRights: rightsOf(false, false),
+  };
+}

@@ -1,0 +1,73 @@
+import type { MailState, News } from "@restante/engine";
+import { DATA_TYPES, type DataType, stateOf } from "../core/states.ts";
+
+/** Where each type is, as a client was told last. */
+export type States = Readonly<Record<DataType, string>>;
+
+/** What a client that listens is told: RFC 8620 §7.1. */
+export interface StateChange {
+  readonly "@type": "StateChange";
+  readonly changed: Readonly<Record<string, Readonly<Partial<States>>>>;
+}
+
+export function statesOf(state: MailState): States {
+  return Object.fromEntries(DATA_TYPES.map((type) => [type, stateOf(state, type)])) as States;
+}
+
+/** Where an account is that is not open: all that can be said is that mail is elsewhere. A name of what is new stands for it; as
+ * a state that somebody asks changes since it is none of ours. */
+function lockedStates(known: States, name: string): States {
+  const state = `n${name.replaceAll(/[^\w-]/g, "_")}`;
+  return { ...known, Email: state, EmailDelivery: state, Mailbox: state, Thread: state };
+}
+
+const SEPARATOR = "~";
+
+/** All states in one text: an event's id, and the pushState of RFC 8887 §4.3.5.2. */
+function textOf(states: States): string {
+  return DATA_TYPES.map((type) => states[type]).join(SEPARATOR);
+}
+
+function readStates(text: string): States | undefined {
+  const states = text.split(SEPARATOR);
+  if (states.length !== DATA_TYPES.length) return undefined;
+  return Object.fromEntries(DATA_TYPES.map((type, at) => [type, states[at]])) as States;
+}
+
+/** Follows an account for one listener: tells what differs from what they know. */
+export class StateListener {
+  readonly #accountId: string;
+  readonly #types: ReadonlySet<DataType>;
+  readonly #tell: (change: StateChange, id: string) => void;
+  #known: States;
+  /** Stands for a name that is not known. */
+  #count = 0;
+
+  /** `types`: null for all. `since`: what the listener knew when they last listened, as an id told it; without it they know
+   * what is so now. */
+  constructor(
+    accountId: string,
+    types: readonly string[] | null,
+    now: States,
+    since: string | undefined,
+    tell: (change: StateChange, id: string) => void,
+  ) {
+    this.#accountId = accountId;
+    this.#types = new Set(DATA_TYPES.filter((type) => types === null || types.includes(type)));
+    this.#tell = tell;
+    this.#known = (since === undefined ? undefined : readStates(since)) ?? now;
+    this.#show(now);
+  }
+
+  hear(news: News): void {
+    this.#show(news.state ? statesOf(news.state) : lockedStates(this.#known, news.name ?? String(++this.#count)));
+  }
+
+  #show(now: States): void {
+    const differing = DATA_TYPES.filter((type) => this.#types.has(type) && now[type] !== this.#known[type]);
+    this.#known = now;
+    if (differing.length === 0) return;
+    const changed = Object.fromEntries(differing.map((type) => [type, now[type]]));
+    this.#tell({ "@type": "StateChange", changed: { [this.#accountId]: changed } }, textOf(now));
+  }
+}

@@ -1,0 +1,100 @@
+import type { AccountSession } from "@restante/engine";
+import { BLOB_CAPABILITY } from "./blob/limits.ts";
+import { BLOB, CORE, MAIL, SUBMISSION_CAPABILITY, WEB_SOCKET } from "./core/capabilities.ts";
+import { COLLATIONS } from "./core/filter.ts";
+import { CALLS_MAX, OBJECTS_MAX, REQUEST_BYTES_MAX, UPLOAD_BYTES_MAX } from "./core/limits.ts";
+import { SORT_PROPERTIES } from "./email/query.ts";
+import { DEPTH_MAX, NAME_BYTES_MAX } from "./mailbox/set.ts";
+
+/** What `using` may name. */
+export const CAPABILITIES: ReadonlySet<string> = new Set([CORE, MAIL, BLOB, WEB_SOCKET, SUBMISSION_CAPABILITY]);
+
+/** What the door lets one account do at once. */
+export interface AtOnce {
+  readonly requests: number;
+  readonly uploads: number;
+}
+
+/** Seconds that a mail may be held: 30 days. */
+const DELAYED_SEND_SECONDS_MAX: number = 30 * 24 * 60 * 60;
+
+/** An account's id: a letter first, as all of them. */
+export function accountIdOf({ account }: Pick<AccountSession, "account">): string {
+  return `a${account}`;
+}
+
+/**
+ * The session object: RFC 8620 §2. `origin` is what every URL begins with, `https://host`. `state` tells of everything that is
+ * not the account's mail.
+ */
+export function sessionObject(
+  session: AccountSession,
+  origin: string,
+  atOnce: AtOnce,
+): Readonly<Record<string, unknown>> {
+  const accountId = accountIdOf(session);
+  const url = `${origin}/jmap`;
+  const object = {
+    capabilities: {
+      [CORE]: {
+        maxSizeUpload: UPLOAD_BYTES_MAX,
+        maxConcurrentUpload: atOnce.uploads,
+        maxSizeRequest: REQUEST_BYTES_MAX,
+        maxConcurrentRequests: atOnce.requests,
+        maxCallsInRequest: CALLS_MAX,
+        maxObjectsInGet: OBJECTS_MAX,
+        maxObjectsInSet: OBJECTS_MAX,
+        collationAlgorithms: COLLATIONS,
+      },
+      [MAIL]: {},
+      [BLOB]: {},
+      ...(session.sends && { [SUBMISSION_CAPABILITY]: {} }),
+      [WEB_SOCKET]: { url: `${url.replace(/^http/, "ws")}/ws`, supportsPush: true },
+    },
+    accounts: {
+      [accountId]: {
+        name: session.address,
+        isPersonal: true,
+        isPrimary: true,
+        isReadOnly: session.barred !== undefined,
+        accountCapabilities: {
+          [CORE]: {},
+          [MAIL]: {
+            maxMailboxesPerEmail: null,
+            maxMailboxDepth: DEPTH_MAX,
+            maxSizeMailboxName: NAME_BYTES_MAX,
+            maxSizeAttachmentsPerEmail: UPLOAD_BYTES_MAX,
+            emailQuerySortOptions: SORT_PROPERTIES,
+            mayCreateTopLevelMailbox: session.barred === undefined,
+          },
+          [BLOB]: BLOB_CAPABILITY,
+          ...(session.sends && {
+            [SUBMISSION_CAPABILITY]: {
+              maxDelayedSend: DELAYED_SEND_SECONDS_MAX,
+              submissionExtensions: { FUTURERELEASE: [String(DELAYED_SEND_SECONDS_MAX)], DSN: [] },
+            },
+          }),
+        },
+      },
+    },
+    primaryAccounts: {
+      [CORE]: accountId,
+      [MAIL]: accountId,
+      [BLOB]: accountId,
+      ...(session.sends && { [SUBMISSION_CAPABILITY]: accountId }),
+    },
+    username: session.address,
+    apiUrl: url,
+    downloadUrl: `${url}/download/{accountId}/{blobId}/{name}?type={type}`,
+    uploadUrl: `${url}/upload/{accountId}`,
+    eventSourceUrl: `${url}/events?types={types}&closeafter={closeafter}&ping={ping}`,
+  };
+  return { ...object, state: hashOf(JSON.stringify(object)) };
+}
+
+/** FNV-1a, 32 bits, of UTF-16: to tell two texts apart. */
+function hashOf(text: string): string {
+  let hash = 0x811c9dc5;
+  for (let at = 0; at < text.length; at++) hash = Math.imul(hash ^ text.charCodeAt(at), 0x01000193);
+  return (hash >>> 0).toString(16);
+}

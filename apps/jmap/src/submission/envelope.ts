@@ -1,0 +1,84 @@
+import type { Envelope } from "@restante/engine";
+import { type HeaderBlock, parseAddresses } from "@restante/mime";
+import { invalidProperties } from "../core/errors.ts";
+import { isObject, UTC_DATE } from "../core/types.ts";
+
+/** What a client says of an envelope: RFC 8621 §7. */
+export interface AskedEnvelope {
+  readonly envelope: Envelope;
+  /** Milliseconds since 1970: FUTURERELEASE, RFC 4865. */
+  readonly holdUntilMs: number | undefined;
+  /** As it was said, for who asks again; "" where it was made. */
+  readonly said: string;
+}
+
+/** Parameters of MAIL FROM and RCPT TO that mean something here; others are refused. */
+const NOTIFY = /^(?:NEVER|(?:SUCCESS|FAILURE|DELAY)(?:,(?:SUCCESS|FAILURE|DELAY)){0,2})$/i;
+const ADDRESS_CHARS_MAX = 500;
+
+/** Reads an Envelope. Throws SetRefusal. */
+export function readEnvelope(given: unknown, nowMs: number): AskedEnvelope {
+  const wrong = (): Error => invalidProperties("envelope");
+  if (!isObject(given) || !isAddress(given.mailFrom) || !Array.isArray(given.rcptTo)) throw wrong();
+  if (!given.rcptTo.every(isAddress)) throw wrong();
+  const holdUntilMs = holdOf(given.mailFrom.parameters ?? {}, nowMs);
+  if (holdUntilMs === "wrong") throw wrong();
+  const recipients = given.rcptTo.map(({ email, parameters }) => {
+    const notify = notifyOf(parameters ?? {});
+    if (notify === "wrong") throw wrong();
+    return { address: email, notify };
+  });
+  const said = {
+    mailFrom: { email: given.mailFrom.email, parameters: given.mailFrom.parameters ?? null },
+    rcptTo: given.rcptTo.map(({ email, parameters = null }) => ({ email, parameters })),
+  };
+  return { envelope: { mailFrom: given.mailFrom.email, recipients }, holdUntilMs, said: JSON.stringify(said) };
+}
+
+type Parameters = Readonly<Record<string, unknown>>;
+
+function isAddress(value: unknown): value is { readonly email: string; readonly parameters?: Parameters | null } {
+  if (!isObject(value)) return false;
+  const { email, parameters = null } = value;
+  return (
+    typeof email === "string" &&
+    email.length <= ADDRESS_CHARS_MAX &&
+    email.isWellFormed() &&
+    (parameters === null || isObject(parameters))
+  );
+}
+
+/** HOLDFOR, HOLDUNTIL: RFC 4865 §4. What DSN says of the whole is for us to say. */
+function holdOf(parameters: Parameters, nowMs: number): number | undefined | "wrong" {
+  let until: number | undefined;
+  for (const [name, value] of Object.entries(parameters)) {
+    const upper = name.toUpperCase();
+    if (upper === "RET" && typeof value === "string" && /^(?:FULL|HDRS)$/i.test(value)) continue;
+    if (until !== undefined || typeof value !== "string") return "wrong";
+    if (upper === "HOLDFOR" && /^\d{1,9}$/.test(value)) until = nowMs + Number(value) * 1000;
+    else if (upper === "HOLDUNTIL" && UTC_DATE.read(value) !== undefined) until = UTC_DATE.read(value);
+    else return "wrong";
+  }
+  return until;
+}
+
+/** NOTIFY: RFC 3461 §4.1. */
+function notifyOf(parameters: Parameters): string | undefined | "wrong" {
+  let notify: string | undefined;
+  for (const [name, value] of Object.entries(parameters)) {
+    if (name.toUpperCase() !== "NOTIFY" || typeof value !== "string" || !NOTIFY.test(value)) return "wrong";
+    notify = value.toUpperCase();
+  }
+  return notify;
+}
+
+/** The envelope of a mail whose client said none: from the identity, to everybody that its header names. */
+export function envelopeOf(header: HeaderBlock, mailFrom: string): AskedEnvelope {
+  const addresses = ["to", "cc", "bcc"].flatMap((field) =>
+    header
+      .values(field)
+      .flatMap((value) => parseAddresses(value).flatMap((one) => (one.kind === "group" ? one.members : [one]))),
+  );
+  const recipients = addresses.map(({ local, domain }) => ({ address: `${local}@${domain}`, notify: undefined }));
+  return { envelope: { mailFrom, recipients }, holdUntilMs: undefined, said: "" };
+}

@@ -1,0 +1,174 @@
+import { formatEmailId, formatThreadId, recordChanges, SUBMISSION, type Submission } from "@restante/engine";
+import { SUBMISSION_CAPABILITY } from "../core/capabilities.ts";
+import { CHANGES_ARGUMENTS, changesAnswer, maxOf } from "../core/changes.ts";
+import { invalidArguments, MethodError } from "../core/errors.ts";
+import { type FilterWords, readFilter, readSort } from "../core/filter.ts";
+import { GET_ARGUMENTS, idsOf, pick, propertiesOf } from "../core/get.ts";
+import { type Context, type Method, method } from "../core/method.ts";
+import { beginOf, QUERY_ARGUMENTS, QUERY_CHANGES_ARGUMENTS } from "../core/query.ts";
+import { parsePoint, stateOf } from "../core/states.ts";
+import { list, TEXT, type Type, UTC_DATE } from "../core/types.ts";
+import { formatSubmissionId, isShown, parseSubmissionId, SUBMISSION_PROPERTIES, submissionObject } from "./object.ts";
+
+/** RFC 8621 §7.1. */
+export const submissionGet: Method = method(
+  "EmailSubmission/get",
+  SUBMISSION_CAPABILITY,
+  GET_ARGUMENTS,
+  async ({ accountId, ids, properties }, context) => {
+    const { session } = context;
+    const asked = propertiesOf(properties, SUBMISSION_PROPERTIES);
+    const state = stateOf(session.state, "EmailSubmission");
+    const wanted = ids
+      ? idsOf(ids, context)
+      : (await shownSubmissions(context)).map(({ id }) => formatSubmissionId(id));
+    const found = [];
+    const notFound = [];
+    for (const id of wanted) {
+      const known = parseSubmissionId(id);
+      const one = known === undefined ? undefined : await session.findSubmission(known);
+      if (one && isShown(one)) found.push(pick(submissionObject(one), asked));
+      else notFound.push(id);
+    }
+    return { accountId, state, list: found, notFound };
+  },
+);
+
+async function shownSubmissions({ session }: Context): Promise<readonly Submission[]> {
+  return (await session.submissions()).filter(isShown);
+}
+
+/** RFC 8621 §7.2. */
+export const submissionChanges: Method = method(
+  "EmailSubmission/changes",
+  SUBMISSION_CAPABILITY,
+  CHANGES_ARGUMENTS,
+  async (args, { session: { state } }) => {
+    const since = parsePoint(args.sinceState, state, "EmailSubmission");
+    return changesAnswer(args, state, recordChanges(state, SUBMISSION, since, maxOf(args)), formatSubmissionId);
+  },
+);
+
+/** RFC 8621 §7.3. */
+export const submissionQuery: Method = method(
+  "EmailSubmission/query",
+  SUBMISSION_CAPABILITY,
+  QUERY_ARGUMENTS,
+  async (args, context) => {
+    const queryState = stateOf(context.session.state, "EmailSubmission");
+    const ids = await query(args, context);
+    const position = beginOf(ids, args);
+    const end = args.limit === undefined ? ids.length : position + args.limit;
+    return {
+      accountId: args.accountId,
+      queryState,
+      canCalculateChanges: true,
+      position: Math.min(position, ids.length),
+      ids: ids.slice(position, end),
+      ...(args.calculateTotal && { total: ids.length }),
+    };
+  },
+);
+
+/** RFC 8621 §7.4. */
+export const submissionQueryChanges: Method = method(
+  "EmailSubmission/queryChanges",
+  SUBMISSION_CAPABILITY,
+  QUERY_CHANGES_ARGUMENTS,
+  async (args, context) => {
+    const { state } = context.session;
+    const since = parsePoint(args.sinceQueryState, state, "EmailSubmission");
+    const changes = recordChanges(state, SUBMISSION, since);
+    if (!changes) throw new MethodError("cannotCalculateChanges");
+    const newQueryState = stateOf(state, "EmailSubmission");
+    const ids = await query(args, context);
+    const touched = new Set([...changes.created, ...changes.updated].map(formatSubmissionId));
+    const removed = [...touched, ...changes.destroyed.map(formatSubmissionId)];
+    const added = ids.flatMap((id, index) => (touched.has(id) ? [{ id, index }] : []));
+    if (args.maxChanges !== undefined && removed.length + added.length > args.maxChanges)
+      throw new MethodError("tooManyChanges");
+    return {
+      accountId: args.accountId,
+      oldQueryState: args.sinceQueryState,
+      newQueryState,
+      removed,
+      added,
+      ...(args.calculateTotal && { total: ids.length }),
+    };
+  },
+);
+
+type Test = (one: Submission) => boolean;
+
+async function query(
+  { filter, sort }: { readonly filter?: unknown; readonly sort?: readonly unknown[] | undefined },
+  context: Context,
+): Promise<readonly string[]> {
+  const test = filter === undefined ? () => true : readFilter(filter, WORDS);
+  const compares = readSort(sort).map(({ property, isAscending }) => {
+    const key = Object.hasOwn(KEYS, property) ? KEYS[property] : undefined;
+    if (!key) throw new MethodError("unsupportedSort");
+    const sign = isAscending ? 1 : -1;
+    return (a: Submission, b: Submission) => (key(a) < key(b) ? -sign : key(a) > key(b) ? sign : 0);
+  });
+  const found = (await shownSubmissions(context)).filter(test);
+  const byId = (a: Submission, b: Submission): number => (a.id < b.id ? -1 : 1);
+  found.sort((a, b) => {
+    for (const compare of compares) {
+      const order = compare(a, b);
+      if (order !== 0) return order;
+    }
+    return byId(a, b);
+  });
+  return found.map(({ id }) => formatSubmissionId(id));
+}
+
+const KEYS: Readonly<Record<string, (one: Submission) => string | number>> = {
+  emailId: ({ email }) => (email ? formatEmailId(email) : ""),
+  threadId: ({ thread }) => (thread ? formatThreadId(thread) : ""),
+  sentAt: ({ sendAtMs }) => sendAtMs,
+};
+
+const WORDS: FilterWords<Test> = {
+  condition: (given) => {
+    const tests = Object.entries(given).map(([name, value]) => conditionOf(name, value));
+    return (one) => tests.every((test) => test(one));
+  },
+  all: (of) => (one) => of.every((test) => test(one)),
+  any: (of) => (one) => of.some((test) => test(one)),
+  none: (of) => (one) => !of.some((test) => test(one)),
+};
+
+function conditionOf(name: string, value: unknown): Test {
+  const read = <T>(type: Type<T>): T => {
+    const one = type.read(value);
+    if (one === undefined) throw invalidArguments(`the filter's ${name} is no ${type.name}`);
+    return one;
+  };
+  const among = (key: (one: Submission) => string | number): Test => {
+    const wanted = new Set<string | number>(read(list(TEXT)));
+    return (one) => wanted.has(key(one));
+  };
+  switch (name) {
+    case "identityIds":
+      return among(({ identity }) => identity);
+    case "emailIds":
+      return among(KEYS.emailId!);
+    case "threadIds":
+      return among(KEYS.threadId!);
+    case "undoStatus": {
+      const wanted = read(TEXT);
+      return ({ undoStatus }) => undoStatus === wanted;
+    }
+    case "before": {
+      const ms = read(UTC_DATE);
+      return ({ sendAtMs }) => sendAtMs < ms;
+    }
+    case "after": {
+      const ms = read(UTC_DATE);
+      return ({ sendAtMs }) => sendAtMs >= ms;
+    }
+    default:
+      throw new MethodError("unsupportedFilter", "the filter has a condition that is not known here");
+  }
+}

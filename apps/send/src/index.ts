@@ -1,0 +1,4 @@
+/** How mail leaves: by a smarthost, or to those who live here. */
+export { LocalTransport, type LocalTransportOptions } from "./local.ts";
+export { parseSmarthost, type Smarthost } from "./smarthost.ts";
+export { SmtpTransport, type SmtpTransportOptions } from "./smtp.ts";

@@ -1,0 +1,601 @@
+import { parseHeaders } from "@restante/mime";
+import { describe, expect, test } from "vitest";
+import type { ObjectStore } from "../../storage/object-store.ts";
+import { collect } from "../../streams.ts";
+import { signer, stream } from "../../testing/account-kit.ts";
+import { HandTime, settle } from "../../testing/hand-time.ts";
+import { FIRST, setUpAda } from "../../testing/ways-in-kit.ts";
+import { Unsettled } from "../delivery/unsettled.ts";
+import type { AccountSession } from "../session.ts";
+import { Accounts } from "../sign-in/accounts.ts";
+import { AccountReporter } from "./account-reporter.ts";
+import { OutboundQueue } from "./queue.ts";
+import type { RecipientState } from "./queued.ts";
+import {
+  DELAY_TOLD_MS,
+  EXCHANGE_MS,
+  LEASE_MS,
+  MAKER_MS,
+  type OutgoingMail,
+  Sender,
+  type TransportReply,
+  TransportTrouble,
+} from "./sender.ts";
+import type { Outbound, SubmitLimits, SubmitRefusal, SubmitRequest } from "./submit.ts";
+
+const OWN = ["ada@example.org", "ada+x@example.org", "info@example.org"];
+const MINUTE = 60_000;
+const DAY = 24 * 60 * MINUTE;
+const LIMITS: SubmitLimits = {
+  bytesMax: 1_000_000,
+  recipientsMax: 5,
+  recipientsPerDay: 500,
+  holdMsMax: 30 * DAY,
+  undoMs: 0,
+};
+
+/** What a smarthost does with a mail: an answer for each recipient, or what it throws. */
+type Smarthost = (mail: OutgoingMail, text: string) => readonly TransportReply[] | Promise<readonly TransportReply[]>;
+const TAKES: Smarthost = ({ envelope }) => envelope.recipients.map(() => ({ state: "sent", reply: "250 2.0.0 Ok" }));
+
+/** A process that may be killed: from then on none of its requests is answered, and none does anything. */
+class Mortal {
+  isDead = false;
+  requests = 0;
+  /** At which request it is killed: before it is done, or when it is and before it is answered. */
+  readonly killAt: number;
+  readonly isDone: boolean;
+
+  constructor(killAt = Number.POSITIVE_INFINITY, isDone = false) {
+    this.killAt = killAt;
+    this.isDone = isDone;
+  }
+
+  /** One step of what it does. */
+  async step<T>(work: () => Promise<T>): Promise<T> {
+    if (this.isDead) return new Promise(() => undefined);
+    if (++this.requests < this.killAt) return work();
+    if (this.requests === this.killAt && this.isDone) await work();
+    this.isDead = true;
+    return new Promise(() => undefined);
+  }
+
+  store(store: ObjectStore): ObjectStore {
+    const step = this.step.bind(this);
+    return new Proxy(store, {
+      get(target, name) {
+        const value = Reflect.get(target, name) as unknown;
+        if (typeof value !== "function") return value;
+        if (!["put", "putIfAbsent", "get", "list", "delete"].includes(name as string)) return value.bind(target);
+        return (...args: unknown[]) =>
+          step(() => (value as (...all: unknown[]) => Promise<unknown>).apply(target, args));
+      },
+    });
+  }
+}
+
+async function setUp() {
+  const time = new HandTime();
+  const ada = await setUpAda();
+  ada.place.now = () => time.now();
+  const serverKey = new Uint8Array(32).fill(7);
+  /** What the smarthost took. */
+  const sink: { readonly to: readonly string[]; readonly text: string; readonly mail: OutgoingMail }[] = [];
+  const logs: string[] = [];
+  const process = async (
+    options: {
+      readonly smarthost?: Smarthost;
+      readonly sends?: boolean;
+      readonly mortal?: Mortal;
+      readonly limits?: Partial<SubmitLimits>;
+    } = {},
+  ) => {
+    const { smarthost = TAKES, sends = true, mortal = new Mortal() } = options;
+    const store = mortal.store(ada.place.open());
+    const base = {
+      ...ada.tools.platform,
+      ...time,
+      log: ({ event }: { readonly event: string }) => void logs.push(event),
+    };
+    const queue = new OutboundQueue({ store, platform: base, serverKey });
+    const users = { find: (address: string) => ada.users.find(address) };
+    const deliverer = { store, platform: base, users, signer, unsettled: new Unsettled(base) };
+    const sender = new Sender({
+      queue,
+      platform: base,
+      reporter: new AccountReporter({ deliverer, hostName: "mx.example.org", read: (mail) => queue.read(mail) }),
+      giveUpMs: 5 * DAY,
+      transport: {
+        async send(mail) {
+          const text = Buffer.from(await collect(mail.read())).toString("latin1");
+          const replies = await smarthost(mail, text);
+          await mortal.step(async () => {
+            const to = mail.envelope.recipients
+              .filter((_, at) => replies[at]!.state === "sent")
+              .map(({ address }) => address);
+            if (to.length > 0) sink.push({ to, text, mail });
+          });
+          return replies;
+        },
+      },
+    });
+    const outbound: Outbound = {
+      queue,
+      isOwn: async (_owner, address) => OWN.includes(address.toLowerCase()),
+      ...(sends && { sender }),
+      limits: { ...LIMITS, ...options.limits },
+    };
+    const platform = { ...base, outbound };
+    const accounts = new Accounts({ ...ada.tools, store, platform });
+    if (sends) sender.start();
+    const signIn = (): Promise<AccountSession> => accounts.login("ada@example.org", FIRST, "127.0.0.1");
+    return { queue, sender, accounts, signIn, outbound };
+  };
+  return { ...ada, time, sink, logs, process };
+}
+
+const MESSAGE = "From: Ada <ada@example.org>\r\nTo: bob@x.org\r\nSubject: hi\r\n\r\nhello\r\n";
+
+function request(more: Partial<SubmitRequest> = {}, text = MESSAGE): SubmitRequest {
+  const bytes = Buffer.from(text, "latin1");
+  return {
+    envelope: { mailFrom: "ada@example.org", recipients: [{ address: "bob@x.org", notify: undefined }] },
+    message: {
+      size: bytes.length,
+      async *read(start, end) {
+        yield bytes.subarray(start, end);
+      },
+    },
+    ...more,
+  };
+}
+
+const to = (...addresses: readonly string[]) => ({
+  mailFrom: "ada@example.org",
+  recipients: addresses.map((address) => ({ address, notify: undefined })),
+});
+
+async function statusOf(
+  session: AccountSession,
+  id: string,
+): Promise<readonly [string, readonly RecipientState["state"][]]> {
+  await session.refresh();
+  const one = (await session.findSubmission(id))!;
+  return [one.undoStatus, one.recipients.map(({ state }) => state)];
+}
+
+async function textsIn(session: AccountSession, path = "INBOX"): Promise<string[]> {
+  await session.refresh();
+  const view = session.openView(path, { readOnly: true });
+  const texts = [];
+  for (let position = 0; position < view.length; position++) {
+    const body = await session.openBody(view.message(position));
+    texts.push(Buffer.from(await collect(body.read(0, body.size))).toString("latin1"));
+  }
+  return texts;
+}
+
+describe("a mail that is submitted", () => {
+  test("goes out once, at once, and its owner is told; nothing of it is left", async () => {
+    const { process, sink, place } = await setUp();
+    const { signIn } = await process();
+    const session = await signIn();
+    const { id, undoStatus } = await session.submit(request());
+    expect(undoStatus).toBe("pending");
+    await settle();
+    expect(sink.map((one) => one.to)).toEqual([["bob@x.org"]]);
+    expect(await statusOf(session, id)).toEqual(["final", ["sent"]]);
+    const left = [...place.objects.keys()].filter((name) => name.startsWith("outbound/"));
+    expect(left).toEqual([`outbound/done/${id}`]);
+  });
+
+  test("a large one too, and what waits is sealed", async () => {
+    const { process, sink, place } = await setUp();
+    const idle = await process({ sends: false });
+    const session = await idle.signIn();
+    const text = `${MESSAGE}${"a secret line\r\n".repeat(20_000)}`;
+    await session.submit(request({}, text));
+    const stored = [...place.objects].filter(([name]) => name.startsWith("outbound/"));
+    expect(stored.map(([name]) => name.split("/")[1]).sort()).toEqual(["mail", "queue"]);
+    for (const [, { bytes }] of stored)
+      for (const word of ["secret", "bob", "ada"]) expect(Buffer.from(bytes).includes(word)).toBe(false);
+    await process();
+    await settle();
+    expect(sink[0]!.text.endsWith(text.slice(-1000))).toBe(true);
+    expect(sink[0]!.mail.size).toBe(sink[0]!.text.length);
+  });
+
+  test("Bcc is cut out of what goes, however it is written, and no other octet is touched", async () => {
+    const { process, sink } = await setUp();
+    const { signIn } = await process();
+    const text =
+      "Date: Thu, 1 Jan 2026 00:00:00 +0000\r\nMessage-ID: <1@x>\r\nBCC: one@x.org,\r\n two@x.org\r\nfrom:ada@example.org\r\n" +
+      "bcc : three@x.org\r\nX-Odd:  \xff  \r\n\tfolded\r\nResent-Bcc: four@x.org\r\nSubject: Bcc: kept\r\n\r\nBcc: body@x.org\r\n";
+    await (await signIn()).submit(request({}, text));
+    await settle();
+    expect(sink[0]!.text).toBe(
+      "Date: Thu, 1 Jan 2026 00:00:00 +0000\r\nMessage-ID: <1@x>\r\nfrom:ada@example.org\r\n" +
+        "X-Odd:  \xff  \r\n\tfolded\r\nSubject: Bcc: kept\r\n\r\nBcc: body@x.org\r\n",
+    );
+    expect(sink[0]!.mail).toMatchObject({ needsUtf8: true, needsEightBit: true });
+  });
+
+  test("Date and Message-ID are set where they are missing", async () => {
+    const { process, sink } = await setUp();
+    const { signIn } = await process();
+    await (await signIn()).submit(request());
+    await settle();
+    const names = parseHeaders(Buffer.from(sink[0]!.text)).map(({ name }) => name);
+    expect(names).toEqual(["Date", "Message-ID", "From", "To", "Subject"]);
+    expect(sink[0]!.text.endsWith(MESSAGE)).toBe(true);
+  });
+
+  test.each([
+    ["bob@x.org", "forbiddenMailFrom"],
+    ["", "forbiddenMailFrom"],
+    ["ada@example.org\r\nRCPT TO:<x@y>", "forbiddenMailFrom"],
+  ])("not with MAIL FROM %j", async (mailFrom, reason) => {
+    const { process, sink } = await setUp();
+    const session = await (await process()).signIn();
+    await expect(session.submit(request({ envelope: { ...to("bob@x.org"), mailFrom } }))).rejects.toMatchObject({
+      reason,
+    });
+    expect(sink).toEqual([]);
+  });
+
+  test.each([
+    ["From: eve@x.org\r\n\r\n", "forbiddenFrom"],
+    ["From: ada@example.org, eve@x.org\r\n\r\n", "forbiddenFrom"],
+    ["From: ada@example.org\r\nSender: eve@x.org\r\n\r\n", "forbiddenFrom"],
+    ["From: ada@example.org\r\nFrom: eve@x.org\r\n\r\n", "forbiddenFrom"],
+    ["From: us: ada@example.org, eve@x.org;\r\n\r\n", "forbiddenFrom"],
+    ["From: ada@example.org <eve@x.org>\r\n\r\n", "forbiddenFrom"],
+    ['From: "ada@example.org" <eve@x.org>\r\n\r\n', "forbiddenFrom"],
+    ["From: eve@x.org (ada@example.org)\r\n\r\n", "forbiddenFrom"],
+    ["From: =?utf-8?q?ada=40example.org?= <eve@x.org>\r\n\r\n", "forbiddenFrom"],
+    ["To: bob@x.org\r\n\r\n", "invalidEmail"],
+    ["From: \r\n\r\n", "invalidEmail"],
+    ["From: nobody:;\r\n\r\n", "invalidEmail"],
+  ])("not with %j", async (text, reason) => {
+    const { process, sink } = await setUp();
+    const session = await (await process()).signIn();
+    await expect(session.submit(request({}, text))).rejects.toMatchObject({ reason });
+    expect([sink, await session.submissions()]).toEqual([[], []]);
+  });
+
+  test.each([
+    ["ada+x@example.org"],
+    ["Ada <ADA@example.org>, info@example.org"],
+    ["us: ada@example.org, info@example.org;"],
+  ])("from %s", async (from) => {
+    const { process } = await setUp();
+    const session = await (await process()).signIn();
+    await session.submit(request({}, `From: ${from}\r\n\r\nx\r\n`));
+  });
+
+  test("recipients are there, well formed, few enough, and each is one", async () => {
+    const { process, sink } = await setUp();
+    const session = await (await process()).signIn();
+    const reasonOf = (envelope: SubmitRequest["envelope"]): Promise<SubmitRefusal> =>
+      session.submit(request({ envelope })).then(
+        () => Promise.reject(new Error("it was taken")),
+        (error: SubmitRefusal) => error,
+      );
+    expect((await reasonOf(to())).reason).toBe("noRecipients");
+    expect(await reasonOf(to("bob@x.org", "no address", "a\r\nb@x.org"))).toMatchObject({
+      reason: "invalidRecipients",
+      addresses: ["no address", "a\r\nb@x.org"],
+    });
+    expect(await reasonOf(to("1@x", "2@x", "3@x", "4@x", "5@x", "6@x"))).toMatchObject({
+      reason: "tooManyRecipients",
+      max: 5,
+    });
+    await session.submit(request({ envelope: to("bob@x.org", "BOB@X.org", "eve@x.org") }));
+    await settle();
+    expect(sink[0]!.to).toEqual(["bob@x.org", "eve@x.org"]);
+  });
+
+  test("not too large, not too late, and not to too many within a day", async () => {
+    const { process, time } = await setUp();
+    const session = await (await process({ limits: { recipientsPerDay: 4, bytesMax: 500 } })).signIn();
+    await expect(session.submit(request({}, MESSAGE + "x".repeat(500)))).rejects.toMatchObject({
+      reason: "tooLarge",
+      max: 500,
+    });
+    await expect(session.submit(request({ holdUntilMs: time.now() + 31 * DAY }))).rejects.toMatchObject({
+      reason: "holdTooLong",
+    });
+    await session.submit(request({ envelope: to("1@x.org", "2@x.org", "3@x.org") }));
+    await expect(session.submit(request({ envelope: to("1@x.org", "2@x.org") }))).rejects.toMatchObject({
+      reason: "forbiddenToSend",
+    });
+    await time.pass(DAY);
+    await (await (await process()).signIn()).submit(request({ envelope: to("1@x.org", "2@x.org") }));
+  });
+
+  test("a request that is repeated is one mail; one without a key is another", async () => {
+    const { process, sink } = await setUp();
+    const session = await (await process()).signIn();
+    const first = await session.submit(request({ repeatKey: "phone 1" }));
+    for (let n = 2; n < 40; n++) await session.submit(request({ repeatKey: `phone ${n}` }));
+    await settle();
+    expect((await session.submit(request({ repeatKey: "phone 1" }))).id).toBe(first.id);
+    await settle();
+    expect(sink.length).toBe(39);
+  });
+});
+
+describe("what the smarthost says", () => {
+  test("some refused, some taken, some later: each by itself; who wants to hear of it does", async () => {
+    const { process, sink, time } = await setUp();
+    const answers: Readonly<Record<string, TransportReply>> = {
+      "a@x.org": { state: "sent", reply: "250 2.0.0 Ok" },
+      "b@x.org": { state: "failed", reply: "550 5.1.1 No such user" },
+      "c@x.org": { state: "waiting", reply: "450 4.2.0 Greylisted" },
+      "d@x.org": { state: "failed", reply: "550 5.1.1 Nor that one" },
+    };
+    let isLater = false;
+    const { signIn } = await process({
+      smarthost: ({ envelope }) =>
+        envelope.recipients.map(({ address }) =>
+          isLater ? { state: "sent", reply: "250 2.0.0 Ok" } : answers[address]!,
+        ),
+    });
+    const session = await signIn();
+    const envelope = {
+      mailFrom: "ada@example.org",
+      recipients: [
+        { address: "a@x.org", notify: undefined },
+        { address: "b@x.org", notify: undefined },
+        { address: "c@x.org", notify: undefined },
+        { address: "d@x.org", notify: "NEVER" },
+      ],
+    };
+    const { id, envid } = await session.submit(request({ envelope }));
+    await settle();
+    expect(await statusOf(session, id)).toEqual(["final", ["sent", "failed", "waiting", "failed"]]);
+    expect(await textsIn(session)).toEqual([]);
+    isLater = true;
+    await time.pass(2 * MINUTE);
+    expect(sink.map((one) => one.to)).toEqual([["a@x.org"], ["c@x.org"]]);
+    expect(await statusOf(session, id)).toEqual(["final", ["sent", "failed", "sent", "failed"]]);
+    const [told, ...more] = await textsIn(session);
+    expect(more).toEqual([]);
+    expect(told).toContain("Return-Path: <>");
+    expect(told).toContain("Auto-Submitted: auto-replied");
+    expect(told).toContain(`Original-Envelope-Id: ${envid}`);
+    expect(told).toContain("Final-Recipient: rfc822; b@x.org\r\nAction: failed\r\nStatus: 5.1.1\r\n");
+    expect(told).toContain("Subject: hi");
+    expect(told).not.toContain("d@x.org");
+    // The header alone comes back.
+    expect(told).not.toContain("hello");
+  });
+
+  test("trouble is tried again at growing distances, told after four hours, and given up after five days", async () => {
+    const { process, time, sink } = await setUp();
+    const tries: number[] = [];
+    const begin = time.now();
+    const { signIn } = await process({
+      smarthost: () => {
+        tries.push(time.now() - begin);
+        throw new TransportTrouble("later", "connection refused");
+      },
+    });
+    const session = await signIn();
+    const { id } = await session.submit(request());
+    await settle();
+    await time.pass(DELAY_TOLD_MS + 2 * 60 * MINUTE + MINUTE);
+    const [late] = await textsIn(session);
+    expect(late).toContain("Action: delayed");
+    expect(late).toContain("connection refused");
+    await time.pass(5 * DAY);
+    expect(await statusOf(session, id)).toEqual(["final", ["failed"]]);
+    const pauses = tries.map((at, n) => at - (tries[n - 1] ?? 0)).slice(1);
+    for (const [n, minutes] of [1, 5, 15, 30, 60, 120, 120].entries())
+      expect(Math.abs(pauses[n]! / MINUTE - minutes)).toBeLessThanOrEqual(minutes * 0.11);
+    const texts = await textsIn(session);
+    expect([texts.length, texts.filter((text) => text.includes("Action: failed")).length, sink.length]).toEqual([
+      2, 1, 0,
+    ]);
+    const after = tries.length;
+    await time.pass(5 * DAY);
+    expect(tries.length).toBe(after);
+  });
+
+  test("the operator's trouble is kept and logged, and is nobody's fault", async () => {
+    const { process, time, sink, logs } = await setUp();
+    let isMended = false;
+    const { signIn } = await process({
+      smarthost: (mail, text) => {
+        if (!isMended) throw new TransportTrouble("operator", "535 5.7.8 Bad password");
+        return TAKES(mail, text);
+      },
+    });
+    const session = await signIn();
+    const { id } = await session.submit(request());
+    await time.pass(7 * DAY);
+    expect(await statusOf(session, id)).toEqual(["pending", ["waiting"]]);
+    expect((await textsIn(session)).every((text) => !text.includes("Bad password"))).toBe(true);
+    expect(logs).toContain("a mail was not taken");
+    isMended = true;
+    await time.pass(3 * 60 * MINUTE);
+    expect([sink.length, await statusOf(session, id)]).toEqual([1, ["final", ["sent"]]]);
+  });
+
+  test("one that never answers keeps nobody else waiting", async () => {
+    const { process, time, sink } = await setUp();
+    const { signIn } = await process({
+      smarthost: (mail, text) => (text.includes("stuck") ? new Promise<never>(() => undefined) : TAKES(mail, text)),
+    });
+    const session = await signIn();
+    await session.submit(request({}, MESSAGE.replace("hi", "stuck")));
+    await session.submit(request());
+    await settle();
+    expect(sink.length).toBe(1);
+    await time.pass(EXCHANGE_MS);
+  });
+});
+
+describe("mail that is held", () => {
+  test("goes when it is due, and not before; taken back it never goes", async () => {
+    const { process, time, sink } = await setUp();
+    const session = await (await process({ limits: { undoMs: 10_000 } })).signIn();
+    const held = await session.submit(request({ holdUntilMs: time.now() + DAY }));
+    const undone = await session.submit(request());
+    const sent = await session.submit(request());
+    await time.pass(9_000);
+    expect(sink.length).toBe(0);
+    expect(await session.cancelSubmission(undone.id)).toBe(true);
+    await time.pass(2_000);
+    expect(sink.length).toBe(1);
+    expect(await session.cancelSubmission(sent.id)).toBe(false);
+    expect(await session.cancelSubmission(undone.id)).toBe(true);
+    expect(await session.cancelSubmission("0".repeat(32))).toBe(undefined);
+    await time.pass(DAY);
+    expect(sink.length).toBe(2);
+    const again = await (await process()).signIn();
+    expect(await statusOf(again, held.id)).toEqual(["final", ["sent"]]);
+    expect((await statusOf(again, undone.id))[0]).toBe("canceled");
+  });
+
+  test("of two processes that send and cancel at once one has its way, and says so", async () => {
+    const { process, sink, time } = await setUp();
+    const one = await process();
+    const other = await process();
+    const session = await one.signIn();
+    let canceled = 0;
+    for (let round = 0; round < 60; round++) {
+      const before = sink.length;
+      const { id } = await session.submit(request({ holdUntilMs: time.now() + 1000 }));
+      const passed = time.pass(1000 + (round % 3));
+      const isCanceled = await (round % 2 === 0 ? other.queue.cancel(id) : one.queue.cancel(id));
+      await passed;
+      await time.pass(MINUTE + 10_000);
+      if (isCanceled === "canceled") canceled++;
+      expect(sink.length - before).toBe(isCanceled === "canceled" ? 0 : 1);
+    }
+    expect(canceled).toBeGreaterThan(0);
+  });
+
+  test("ten thousand are one look at a list of names", async () => {
+    const { process, place, time } = await setUp();
+    const idle = await process({ sends: false });
+    for (let n = 0; n < 300; n++) {
+      const id = n.toString(16).padStart(32, "0");
+      const mail = { account: new Uint8Array(16), address: "x@x", envelope: to("b@x"), envid: id, madeMs: 0 };
+      await idle.queue.put(
+        { ...mail, id, releaseMs: time.now() + DAY, needsUtf8: false, isSentByMaker: false },
+        stream("x"),
+      );
+    }
+    const before = { ...place.counts };
+    await process();
+    await settle();
+    expect([place.counts.get - before.get, place.counts.list - before.list]).toEqual([0, 5]);
+  });
+});
+
+describe("of two processes", () => {
+  test("others leave a fresh mail alone whose maker sends, and take it when that one is gone", async () => {
+    const { process, sink, time } = await setUp();
+    const mortal = new Mortal();
+    const maker = await process({ mortal });
+    const session = await maker.signIn();
+    const made = await session.submit(request({ holdUntilMs: time.now() + 5000 }));
+    mortal.isDead = true;
+    const other = await process();
+    await time.pass(MAKER_MS - 1000);
+    expect(sink.length).toBe(0);
+    await time.pass(MINUTE);
+    expect(sink.length).toBe(1);
+    expect(await statusOf(await other.signIn(), made.id)).toEqual(["final", ["sent"]]);
+  });
+
+  test("a hundred mails are each sent once, whoever queued them", async () => {
+    const { process, sink, time } = await setUp();
+    const both = [await process(), await process()];
+    const sessions = await Promise.all(both.map(({ signIn }) => signIn()));
+    const ids = await Promise.all(
+      Array.from({ length: 40 }, (_, n) =>
+        sessions[n % 2]!.submit(request({}, MESSAGE.replace("hi", `n${n}`))).then(({ id }) => id),
+      ),
+    );
+    await time.pass(2 * MINUTE);
+    const subjects = sink.map(({ text }) => /^Subject: (.*)$/m.exec(text)![1]);
+    expect([subjects.length, new Set(subjects).size]).toEqual([40, 40]);
+    for (const id of ids) expect(await statusOf(sessions[0]!, id)).toEqual(["final", ["sent"]]);
+  });
+});
+
+describe("killed at any step", () => {
+  // More than it has steps: the last rounds are those that are not killed.
+  const STEPS = 40;
+
+  test.each([false, true])(
+    "(the step done: %s) each mail that was accepted goes, twice at most where its record was not written",
+    async (isDone) => {
+      let twice = 0;
+      let rounds = 0;
+      for (let killAt = 1; killAt <= STEPS; killAt++) {
+        const { process, sink, time } = await setUp();
+        const mortal = new Mortal();
+        const { signIn } = await process({ mortal });
+        const session = await signIn();
+        await settle();
+        Object.assign(mortal, { killAt: mortal.requests + killAt, isDone });
+        let accepted: string | undefined;
+        // The email lies in the account, as a client's draft does.
+        const prepared = await session
+          .prepare(stream(MESSAGE), { mailbox: "Drafts", flags: [] })
+          .catch(() => undefined);
+        if (!prepared) throw new Error("unreachable");
+        const append = session.append("Drafts", prepared);
+        await settle();
+        if (mortal.isDead) continue;
+        await append;
+        const email = session.state.emails.columns.id.getId(session.state.emails.rows - 1).slice();
+        void session
+          .submit(request({ email: { id: email, thread: new Uint8Array(8) } }))
+          .then(({ id }) => {
+            accepted = id;
+          })
+          .catch(() => undefined);
+        await settle();
+        await time.pass(2 * MINUTE);
+        mortal.isDead = true;
+        rounds++;
+        const after = await process();
+        const again = await after.signIn();
+        await settle();
+        await time.pass(LEASE_MS + MAKER_MS + 10 * MINUTE);
+        await again.refresh();
+        const known = await again.submissions();
+        if (accepted !== undefined) expect(known.map(({ id }) => id)).toEqual([accepted]);
+        // What has a record was sent, and is said to have been.
+        expect(sink.length).toBeGreaterThanOrEqual(known.length);
+        expect(sink.length).toBeLessThanOrEqual(2);
+        if (sink.length === 2) twice++;
+        for (const one of known)
+          expect([killAt, one.undoStatus, one.recipients[0]!.state]).toEqual([killAt, "final", "sent"]);
+        // Nothing of a mail is told twice, and no sender is told that it failed.
+        expect(await textsIn(again)).toEqual([]);
+      }
+      expect(rounds).toBeGreaterThan(10);
+      // Only between the smarthost's word and our record of it.
+      expect(twice).toBeLessThanOrEqual(2);
+    },
+  );
+});
+
+test("what an unsigned or damaged queue object says is not sent", async () => {
+  const { process, sink, place, time, logs } = await setUp();
+  const idle = await process({ sends: false });
+  await (await idle.signIn()).submit(request());
+  const [name, { bytes, created }] = [...place.objects].find(([one]) => one.startsWith("outbound/queue/"))!;
+  const other = name.replace(/[0-9a-f]{4}$/, "0000");
+  place.objects.set(other, { bytes, created });
+  place.objects.set(name, { bytes: bytes.map((octet, at) => (at === bytes.length - 1 ? octet ^ 1 : octet)), created });
+  await process();
+  await time.pass(3 * MINUTE);
+  expect([sink, logs.filter((event) => event === "a mail can't be sent now").length > 0]).toEqual([[], true]);
+});

@@ -1,0 +1,282 @@
+import { hexText } from "../../bay/entry.ts";
+import { listObjects } from "../../bay/list-objects.ts";
+import { asStoreFailure, eachOrDamage, orDamage } from "../../bay/store-failure.ts";
+import {
+  hash,
+  openObject,
+  openRange,
+  outboundContext,
+  outboundMailContext,
+  sealObject,
+  sealStream,
+} from "../../crypto/index.ts";
+import { EngineError } from "../../errors.ts";
+import type { ObjectStore } from "../../storage/object-store.ts";
+import { collect, tap } from "../../streams.ts";
+import type { Platform } from "../platform.ts";
+import { type Claim, decodeClaim, decodeQueued, encodeClaim, encodeQueued, type QueuedMail } from "./queued.ts";
+
+const QUEUE = "outbound/queue/";
+const MAIL = "outbound/mail/";
+const CLAIM = "outbound/claim/";
+const DONE = "outbound/done/";
+
+/** Octets of a message up to which it lies in the object that names it. */
+const INLINE_BYTES_MAX: number = 16 * 1024;
+/** Claims of one mail. */
+const CLAIM_DIGITS = 6;
+
+/** A place in the queue: its name tells when it is due, so that a list of names is a schedule. */
+export interface QueuePlace {
+  readonly id: string;
+  readonly releaseMs: number;
+}
+
+/** A claim as it stands in the store. */
+export interface StoredClaim {
+  readonly number: number;
+  readonly claim: Claim;
+  /** Milliseconds since it was written, by the store's own clock. */
+  readonly ageMs: number;
+}
+
+export interface QueueOptions {
+  readonly store: ObjectStore;
+  readonly platform: Platform;
+  /** The same on all hosts of the store. */
+  readonly serverKey: Uint8Array;
+}
+
+/** A mail that is to be queued, and its octets. */
+export type NewMail = Omit<QueuedMail, "content" | "size" | "needsEightBit">;
+
+/**
+ * Mail that waits to be sent, of all accounts of a store. Each step of it is a create that one alone can win: nothing else
+ * decides who sends a mail, and whether its owner may still take it back. All of it is sealed under the server key.
+ */
+export class OutboundQueue {
+  readonly #options: QueueOptions;
+
+  constructor(options: QueueOptions) {
+    this.#options = options;
+  }
+
+  /** Queues a mail, durably when it resolves; again is no error, and changes nothing. Resolves with how many octets it has.
+   * Errors: `unavailable`, `unknown-outcome`, `over-quota`; what the source throws. */
+  async put(mail: NewMail, source: AsyncIterable<Uint8Array>): Promise<number> {
+    const { store, platform, serverKey } = this.#options;
+    let needsEightBit = false;
+    const looked = tap(source, (piece) => {
+      needsEightBit ||= piece.some((octet) => octet > 127);
+    });
+    const { bytes, rest, size } = await beginning(looked);
+    const name = queueName(mail);
+    const seal = (queued: QueuedMail): Uint8Array =>
+      sealObject(outboundContext(platform.crypto, serverKey, "outbound", name), encodeQueued(queued));
+    if (rest === undefined) {
+      const queued = { ...mail, needsEightBit, size: bytes.length, content: { in: "here", bytes } } as const;
+      await asStoreFailure(store.putIfAbsent(name, seal(queued)));
+      return bytes.length;
+    }
+    const key = platform.crypto.random(32);
+    const sealed = sealStream(outboundMailContext(platform.crypto, key, mail.id), rest);
+    // Two tries have two keys: which of them counts is told by the object that names it.
+    await asStoreFailure(store.put(mailName(mail.id, key), sealed));
+    const queued = { ...mail, needsEightBit, size: size(), content: { in: "object", key } } as const;
+    await asStoreFailure(store.putIfAbsent(name, seal(queued)));
+    return size();
+  }
+
+  /** All that waits, by when it is due. Errors: `unavailable`. */
+  async *list(): AsyncGenerator<QueuePlace> {
+    for await (const { name } of listObjects(this.#options.store, QUEUE)) {
+      const place = readPlace(name);
+      if (place) yield place;
+    }
+  }
+
+  /** Tells of each mail that is queued by any process, where the store knows; again and again is possible. */
+  watch(tell: (place: QueuePlace | undefined) => void): () => void {
+    return this.#options.store.watch(QUEUE, (name) => tell(name === undefined ? undefined : readPlace(name)));
+  }
+
+  /** A mail, and how long ago it was queued; undefined if it waits no more. Errors: `unavailable`, `corrupt`. */
+  async open(place: QueuePlace): Promise<{ readonly mail: QueuedMail; readonly ageMs: number } | undefined> {
+    const { store, platform, serverKey } = this.#options;
+    const name = queueName(place);
+    const got = await asStoreFailure(store.get(name));
+    if (!got.found) return undefined;
+    const context = outboundContext(platform.crypto, serverKey, "outbound", name);
+    const plain = orDamage(() => openObject(context, got.bytes));
+    try {
+      return { mail: decodeQueued(place.id, plain), ageMs: got.now - got.created };
+    } catch (cause) {
+      throw new EngineError("corrupt", "a mail that waits to be sent can't be read", { cause });
+    }
+  }
+
+  /** The octets of a mail. Throws EngineError `corrupt`, `unavailable`, perhaps after good ones. */
+  read({ id, content, size }: QueuedMail): AsyncIterable<Uint8Array> {
+    const { store, platform } = this.#options;
+    if (content.in === "here") return once(content.bytes);
+    const name = mailName(id, content.key);
+    const read = async (start: number, end: number): Promise<Uint8Array> => {
+      const got = await asStoreFailure(store.get(name, { start, end }));
+      if (!got.found) throw new EngineError("corrupt", "a mail that waits to be sent is gone");
+      return got.bytes;
+    };
+    return eachOrDamage(openRange(outboundMailContext(platform.crypto, content.key, id), read, 0, size));
+  }
+
+  /** The last claim of a mail; undefined if nobody claimed it yet. Errors: `unavailable`, `corrupt`. */
+  async lastClaim(id: string): Promise<StoredClaim | undefined> {
+    const { store, platform, serverKey } = this.#options;
+    let last: string | undefined;
+    for await (const { name } of listObjects(store, `${CLAIM}${id}.`)) last = name;
+    if (last === undefined) return undefined;
+    const got = await asStoreFailure(store.get(last));
+    // It went with its mail.
+    if (!got.found) return undefined;
+    const context = outboundContext(platform.crypto, serverKey, "claim", last);
+    const plain = orDamage(() => openObject(context, got.bytes));
+    try {
+      return { number: claimNumber(last), claim: decodeClaim(plain), ageMs: got.now - got.created };
+    } catch (cause) {
+      throw new EngineError("corrupt", "a claim can't be read", { cause });
+    }
+  }
+
+  /** Resolves with whether the claim of this number is ours: of all who try one wins. Errors: `unavailable`,
+   * `unknown-outcome`. */
+  async claim(id: string, number: number, claim: Claim): Promise<boolean> {
+    const name = claimName(id, number);
+    const { outcome } = await asStoreFailure(this.#options.store.putIfAbsent(name, this.#sealClaim(name, claim)));
+    return outcome === "stored";
+  }
+
+  /** What came of it, by its holder alone. Errors: `unavailable`, `unknown-outcome`. */
+  async keep(id: string, number: number, claim: Claim): Promise<void> {
+    const name = claimName(id, number);
+    await asStoreFailure(this.#options.store.put(name, this.#sealClaim(name, claim)));
+  }
+
+  #sealClaim(name: string, claim: Claim): Uint8Array {
+    const { platform, serverKey } = this.#options;
+    return sealObject(outboundContext(platform.crypto, serverKey, "claim", name), encodeClaim(claim));
+  }
+
+  /** Takes a mail back: with the next claim, while no recipient was accepted. Resolves with `too-late` where somebody has it in
+   * hand or it has gone, in part or wholly. Errors: `unavailable`, `unknown-outcome`. */
+  async cancel(id: string): Promise<"canceled" | "too-late"> {
+    for (;;) {
+      if (await this.isDone(id)) return "too-late";
+      const last = await this.lastClaim(id);
+      if (last?.claim.state === "canceled") return "canceled";
+      const isGoing = last?.claim.state === "sending" || last?.claim.recipients.some(({ state }) => state === "sent");
+      if (isGoing) return "too-late";
+      const claim: Claim = {
+        holder: hexText(this.#options.platform.crypto.random(16)),
+        state: "canceled",
+        dueMs: 0,
+        tries: last?.claim.tries ?? 0,
+        isDelayTold: last?.claim.isDelayTold ?? false,
+        recipients: last?.claim.recipients ?? [],
+      };
+      if (await this.claim(id, (last?.number ?? 0) + 1, claim)) return "canceled";
+    }
+  }
+
+  /** Whether a mail has ended: it is never sent again. Errors: `unavailable`. */
+  async isDone(id: string): Promise<boolean> {
+    const { found } = await asStoreFailure(this.#options.store.get(DONE + id, { start: 0, end: 1 }));
+    return found;
+  }
+
+  /** A mail has ended, and whoever it concerns was told. First that it has is written; then it goes. Errors: `unavailable`. */
+  async end(place: QueuePlace): Promise<void> {
+    const { store } = this.#options;
+    await asStoreFailure(store.putIfAbsent(DONE + place.id, DONE_BYTES, { essential: true }));
+    const names = [queueName(place)];
+    for await (const { name } of listObjects(store, MAIL + place.id)) names.push(name);
+    for await (const { name } of listObjects(store, `${CLAIM}${place.id}.`)) names.push(name);
+    await asStoreFailure(store.delete(names, { essential: true }));
+  }
+
+  /** Forgets which mails have ended, and what killed processes left of those that never were queued: after a week. Errors:
+   * `unavailable`. */
+  async sweep(): Promise<void> {
+    const { store } = this.#options;
+    const waiting = new Set<string>();
+    for await (const { id } of this.list()) waiting.add(id);
+    const old: string[] = [];
+    for (const folder of [DONE, MAIL, CLAIM])
+      for await (const { name, created, now } of listObjects(store, folder)) {
+        const id = name.slice(folder.length, folder.length + ID_CHARS);
+        if (now - created >= KEPT_MS && (folder === DONE || !waiting.has(id))) old.push(name);
+      }
+    for (let at = 0; at < old.length; at += SWEPT_AT_ONCE)
+      await asStoreFailure(store.delete(old.slice(at, at + SWEPT_AT_ONCE), { priority: "bulk", essential: true }));
+  }
+}
+
+const DONE_BYTES = Uint8Array.of(1);
+/** How long it is known that a mail has ended: a week. */
+export const KEPT_MS: number = 7 * 24 * 60 * 60_000;
+const SWEPT_AT_ONCE = 500;
+const ID_CHARS = 32;
+
+function queueName({ id, releaseMs }: QueuePlace): string {
+  return `${QUEUE}${Math.max(0, Math.floor(releaseMs)).toString(16).padStart(12, "0")}${id}`;
+}
+
+function readPlace(name: string): QueuePlace | undefined {
+  const [, releaseMs, id] = /^outbound\/queue\/([0-9a-f]{12})([0-9a-f]{32})$/.exec(name) ?? [];
+  return id === undefined ? undefined : { id, releaseMs: Number.parseInt(releaseMs!, 16) };
+}
+
+function mailName(id: string, key: Uint8Array): string {
+  // One try's among others.
+  return `${MAIL}${id}.${hexText(hash(key).subarray(0, 8))}`;
+}
+
+function claimName(id: string, number: number): string {
+  return `${CLAIM}${id}.${String(number).padStart(CLAIM_DIGITS, "0")}`;
+}
+
+function claimNumber(name: string): number {
+  return Number(name.slice(name.lastIndexOf(".") + 1));
+}
+
+async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
+  yield bytes;
+}
+
+/** A source's octets if they are few; else a stream of all of them, and how many it gave once it has ended. */
+async function beginning(source: AsyncIterable<Uint8Array>): Promise<{
+  readonly bytes: Uint8Array;
+  readonly rest: AsyncIterable<Uint8Array> | undefined;
+  readonly size: () => number;
+}> {
+  const pieces: Uint8Array[] = [];
+  let size = 0;
+  const iterator = source[Symbol.asyncIterator]();
+  for (;;) {
+    const next = await iterator.next();
+    if (next.done) return { bytes: await collect(each(pieces)), rest: undefined, size: () => size };
+    pieces.push(next.value.slice());
+    size += next.value.length;
+    if (size > INLINE_BYTES_MAX) break;
+  }
+  async function* all(): AsyncGenerator<Uint8Array> {
+    yield* pieces;
+    for await (const piece of { [Symbol.asyncIterator]: () => iterator }) {
+      size += piece.length;
+      yield piece;
+    }
+  }
+  return { bytes: new Uint8Array(0), rest: all(), size: () => size };
+}
+
+async function* each(pieces: readonly Uint8Array[]): AsyncGenerator<Uint8Array> {
+  yield* pieces;
+}

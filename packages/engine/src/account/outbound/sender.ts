@@ -1,0 +1,375 @@
+import { hexText } from "../../bay/entry.ts";
+import { EngineError } from "../../errors.ts";
+import type { Platform } from "../platform.ts";
+import type { OutboundQueue, QueuePlace, StoredClaim } from "./queue.ts";
+import type { Claim, Envelope, QueuedMail, RecipientState } from "./queued.ts";
+
+/** What a transport is given: the recipients are those who have it not yet. */
+export interface OutgoingMail {
+  readonly id: string;
+  readonly envelope: Envelope;
+  readonly envid: string;
+  /** Octets. */
+  readonly size: number;
+  readonly needsUtf8: boolean;
+  readonly needsEightBit: boolean;
+  /** May be called again. */
+  read(): AsyncIterable<Uint8Array>;
+}
+
+/** What came of one recipient in one exchange. */
+export type TransportReply = Pick<RecipientState, "state" | "reply">;
+
+/** Hands a mail to whoever is next on its way. */
+export interface Transport {
+  /** Resolves with what came of each recipient, in order. Throws {@link TransportTrouble} where nobody got it, or that is not
+   * known. `signal` cuts it off. */
+  send(mail: OutgoingMail, signal: AbortSignal): Promise<readonly TransportReply[]>;
+}
+
+/** An exchange that came to nothing. `operator`: a sign-in or a certificate, which is none of the sender's business. */
+export class TransportTrouble extends Error {
+  readonly kind: "later" | "operator";
+
+  constructor(kind: TransportTrouble["kind"], message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = "TransportTrouble";
+    this.kind = kind;
+  }
+}
+
+/** What a sender is told of a mail. */
+export interface Outcome {
+  /** `sent`: all is settled. */
+  readonly state: "waiting" | "sent" | "canceled";
+  readonly recipients: readonly RecipientState[];
+}
+
+/** Tells the owner of a mail what became of it. */
+export interface Reporter {
+  /** Errors: `unavailable`, `unknown-outcome`: it is called again. */
+  report(mail: QueuedMail, outcome: Outcome): Promise<void>;
+  /** By a mail: some recipients never get it, or it takes long. Errors: as {@link report}. */
+  tellSender(mail: QueuedMail, kind: "failed" | "delayed", recipients: readonly RecipientState[]): Promise<void>;
+}
+
+export interface SenderOptions {
+  readonly queue: OutboundQueue;
+  readonly transport: Transport;
+  readonly reporter: Reporter;
+  readonly platform: Platform;
+  /** Milliseconds after which what was not sent never is. */
+  readonly giveUpMs: number;
+}
+
+/** Mails in hand at once. */
+const AT_ONCE_MAX = 20;
+/** Milliseconds that an exchange may take, and after which a claim whose holder says no more counts for nothing. */
+export const EXCHANGE_MS: number = 10 * 60_000;
+export const LEASE_MS: number = 15 * 60_000;
+/** Milliseconds that others leave a mail alone whose maker sends. */
+export const MAKER_MS = 60_000;
+/** Milliseconds after which a mail is tried again, by how often it was; give or take {@link JITTER}. */
+const RETRY_MS: readonly number[] = [1, 5, 15, 30, 60, 120].map((minutes) => minutes * 60_000);
+const JITTER = 0.1;
+/** Milliseconds after which its sender is told that a mail takes long. */
+export const DELAY_TOLD_MS: number = 4 * 60 * 60_000;
+/** Milliseconds between two looks at the queue where nothing tells of it. */
+const LOOK_MS = 60_000;
+/** Milliseconds after which a store that did not answer is asked again. */
+const STORE_RETRY_MS = 5_000;
+/** Milliseconds between two sweeps. */
+const SWEEP_MS: number = 24 * 60 * 60_000;
+
+interface Scheduled {
+  readonly place: QueuePlace;
+  dueMs: number;
+  /** This process queued it. */
+  readonly isOurs: boolean;
+}
+
+/**
+ * Empties the queue: any number of processes of any number of hosts may do so. Who holds the last claim of a mail has it in
+ * hand; what came of it is written into that claim before anybody else may begin.
+ */
+export class Sender {
+  readonly #options: SenderOptions;
+  /** Who we are in claims. */
+  readonly #holder: string;
+  readonly #scheduled = new Map<string, Scheduled>();
+  readonly #running = new Map<string, Promise<void>>();
+  readonly #stopping = new AbortController();
+  #wake: () => void = () => undefined;
+  #stopWatching: () => void = () => undefined;
+  #loop: Promise<void> = Promise.resolve();
+  #lookedAt = Number.NEGATIVE_INFINITY;
+  #sweptAt = Number.NEGATIVE_INFINITY;
+
+  constructor(options: SenderOptions) {
+    this.#options = options;
+    this.#holder = hexText(options.platform.crypto.random(16));
+  }
+
+  /** Begins. */
+  start(): void {
+    this.#stopWatching = this.#options.queue.watch((place) => {
+      if (place) this.#schedule(place, false);
+      else this.#lookedAt = Number.NEGATIVE_INFINITY;
+      this.#wake();
+    });
+    this.#loop = this.#run();
+  }
+
+  /** Begins no more, and waits for the exchanges under way. */
+  async stop(): Promise<void> {
+    this.#stopWatching();
+    this.#stopping.abort();
+    this.#wake();
+    await this.#loop;
+    await Promise.all(this.#running.values());
+  }
+
+  /** This process has queued a mail: it is sent at once, if it is due. */
+  queued(place: QueuePlace): void {
+    // The store may have told of it before, as of anybody's.
+    this.#scheduled.set(place.id, { place, dueMs: place.releaseMs, isOurs: true });
+    this.#wake();
+  }
+
+  /** Mails that are known to wait. */
+  get waitingCount(): number {
+    return this.#scheduled.size;
+  }
+
+  #schedule(place: QueuePlace, isOurs: boolean): void {
+    if (!this.#scheduled.has(place.id)) this.#scheduled.set(place.id, { place, dueMs: place.releaseMs, isOurs });
+  }
+
+  async #run(): Promise<void> {
+    const { platform } = this.#options;
+    const { signal } = this.#stopping;
+    while (!signal.aborted) {
+      await this.#look();
+      const now = platform.now();
+      for (const [id, scheduled] of this.#scheduled) {
+        if (this.#running.size >= AT_ONCE_MAX) break;
+        if (scheduled.dueMs > now || this.#running.has(id)) continue;
+        const work = this.#attend(scheduled).finally(() => {
+          this.#running.delete(id);
+          this.#wake();
+        });
+        this.#running.set(id, work);
+      }
+      await this.#wait(now);
+    }
+  }
+
+  /** Until something is due, or came. */
+  async #wait(now: number): Promise<void> {
+    const idle = [...this.#scheduled].filter(([id]) => !this.#running.has(id)).map(([, { dueMs }]) => dueMs);
+    const isFull = this.#running.size >= AT_ONCE_MAX;
+    const next = isFull ? LOOK_MS : Math.max(0, Math.min(LOOK_MS, ...idle.map((dueMs) => dueMs - now)));
+    const woken = new AbortController();
+    const { signal } = this.#stopping;
+    if (signal.aborted) return;
+    this.#wake = () => woken.abort();
+    await this.#options.platform.delay(next, woken.signal);
+    this.#wake = () => undefined;
+  }
+
+  /** What others queued; once in a while all of it, since a hint may be lost. */
+  async #look(): Promise<void> {
+    const { queue, platform } = this.#options;
+    const now = platform.monotonic();
+    if (now - this.#lookedAt < LOOK_MS) return;
+    this.#lookedAt = now;
+    try {
+      for await (const place of queue.list()) this.#schedule(place, false);
+      if (now - this.#sweptAt >= SWEEP_MS) await queue.sweep();
+      this.#sweptAt =
+        this.#sweptAt === Number.NEGATIVE_INFINITY || now - this.#sweptAt >= SWEEP_MS ? now : this.#sweptAt;
+    } catch (error) {
+      platform.log({ level: "warn", event: "the queue can't be looked at", error });
+    }
+  }
+
+  async #attend(scheduled: Scheduled): Promise<void> {
+    const { platform } = this.#options;
+    const { place } = scheduled;
+    try {
+      const dueMs = await this.#process(scheduled);
+      if (dueMs === undefined) this.#scheduled.delete(place.id);
+      else scheduled.dueMs = dueMs;
+    } catch (error) {
+      scheduled.dueMs = platform.now() + STORE_RETRY_MS;
+      const isLost = error instanceof EngineError && error.code === "corrupt";
+      // What is damaged is looked at again when somebody may have mended it.
+      if (isLost) scheduled.dueMs = platform.now() + RETRY_MS.at(-1)!;
+      platform.log({ level: isLost ? "error" : "warn", event: "a mail can't be sent now", id: place.id, error });
+    }
+  }
+
+  /** Resolves with when it is due again; undefined if it waits no more. */
+  async #process({ place, isOurs }: Scheduled): Promise<number | undefined> {
+    const { queue, platform } = this.#options;
+    const last = await queue.lastClaim(place.id);
+    const later = last && this.#waitFor(last);
+    if (later !== undefined) return later;
+    const opened = await queue.open(place);
+    if (!opened) return undefined;
+    const { mail, ageMs } = opened;
+    if (!last && !isOurs && mail.isSentByMaker && ageMs < MAKER_MS) return platform.now() + MAKER_MS - ageMs;
+    if (await queue.isDone(place.id)) {
+      await queue.end(place);
+      return undefined;
+    }
+    if (last?.claim.state === "canceled") {
+      await this.#end(place, mail, { state: "canceled", recipients: last.claim.recipients });
+      return undefined;
+    }
+    const before = last?.claim ?? freshClaim(mail);
+    const number = (last?.number ?? 0) + 1;
+    const claim: Claim = { ...before, holder: this.#holder, state: "sending", dueMs: 0, tries: before.tries + 1 };
+    // Somebody else has it now: their lease is waited for.
+    if (!(await queue.claim(place.id, number, claim))) return platform.now() + STORE_RETRY_MS;
+    return this.#exchange(place, mail, number, claim);
+  }
+
+  /** When a claim lets others at its mail; undefined if it does now. */
+  #waitFor({ claim, ageMs }: StoredClaim): number | undefined {
+    const now = this.#options.platform.now();
+    if (claim.state === "sending") return ageMs < LEASE_MS ? now + LEASE_MS - ageMs : undefined;
+    return claim.state === "waiting" && claim.dueMs > now ? claim.dueMs : undefined;
+  }
+
+  async #exchange(place: QueuePlace, mail: QueuedMail, number: number, claim: Claim): Promise<number | undefined> {
+    const { queue, platform, giveUpMs } = this.#options;
+    const { recipients: tried, isOperators } = await this.#send(mail, claim.recipients);
+    const now = platform.now();
+    const isOver = now - mail.releaseMs >= giveUpMs && !isOperators;
+    const recipients = isOver ? tried.map(givenUp) : tried;
+    if (recipients.every(({ state }) => state !== "waiting")) {
+      // Known before anything else: killed from here on, nobody sends it again.
+      await this.#insist(() => queue.keep(place.id, number, { ...claim, state: "waiting", recipients }));
+      await this.#insist(() => this.#end(place, mail, { state: "sent", recipients }));
+      return undefined;
+    }
+    const isLate = now - mail.releaseMs >= DELAY_TOLD_MS && !claim.isDelayTold;
+    const dueMs = now + this.#pause(claim.tries);
+    const kept: Claim = { ...claim, state: "waiting", dueMs, isDelayTold: claim.isDelayTold || isLate, recipients };
+    await this.#insist(() => queue.keep(place.id, number, kept));
+    if (differ(recipients, claim.recipients)) await this.#report(mail, { state: "waiting", recipients });
+    if (isLate) await this.#tell(mail, "delayed", recipients, "DELAY");
+    return dueMs;
+  }
+
+  /** One exchange for those who have it not yet. */
+  async #send(
+    mail: QueuedMail,
+    recipients: readonly RecipientState[],
+  ): Promise<{ readonly recipients: readonly RecipientState[]; readonly isOperators: boolean }> {
+    const { queue, transport, platform } = this.#options;
+    const waiting = mail.envelope.recipients.filter((_, at) => recipients[at]?.state === "waiting");
+    if (waiting.length === 0) return { recipients, isOperators: false };
+    const { id, envid, size, needsUtf8, needsEightBit } = mail;
+    const envelope = { ...mail.envelope, recipients: waiting };
+    const outgoing = { id, envelope, envid, size, needsUtf8, needsEightBit, read: () => queue.read(mail) };
+    const cut = new AbortController();
+    void platform.delay(EXCHANGE_MS, cut.signal).then(() => cut.abort());
+    try {
+      const replies = await transport.send(outgoing, cut.signal);
+      let next = 0;
+      const after = recipients.map((one) => (one.state === "waiting" ? { ...one, ...replies[next++]! } : one));
+      platform.log({ level: "info", event: "sent", id, ...countsOf(after) });
+      return { recipients: after, isOperators: false };
+    } catch (error) {
+      if (!(error instanceof TransportTrouble)) throw error;
+      const isOperators = error.kind === "operator";
+      platform.log({ level: isOperators ? "error" : "warn", event: "a mail was not taken", id, error });
+      const reply = isOperators ? "" : error.message;
+      return {
+        recipients: recipients.map((one) => (one.state === "waiting" && reply !== "" ? { ...one, reply } : one)),
+        isOperators,
+      };
+    } finally {
+      cut.abort();
+    }
+  }
+
+  /** Its owner is told, and it goes: in this order. Of those who never get it a mail tells too. */
+  async #end(place: QueuePlace, mail: QueuedMail, outcome: Outcome): Promise<void> {
+    const { queue, reporter } = this.#options;
+    await reporter.report(mail, outcome);
+    if (outcome.state === "sent") await this.#tell(mail, "failed", outcome.recipients, "FAILURE");
+    await queue.end(place);
+  }
+
+  async #report(mail: QueuedMail, outcome: Outcome): Promise<void> {
+    await this.#insist(() => this.#options.reporter.report(mail, outcome));
+  }
+
+  /** Those of whom the sender wants to hear: RFC 3461 §4.1. */
+  async #tell(
+    mail: QueuedMail,
+    kind: "failed" | "delayed",
+    recipients: readonly RecipientState[],
+    word: "FAILURE" | "DELAY",
+  ): Promise<void> {
+    const state = kind === "failed" ? "failed" : "waiting";
+    const told = recipients.filter(
+      (one, at) => one.state === state && wants(mail.envelope.recipients[at]?.notify, word),
+    );
+    if (told.length > 0) await this.#options.reporter.tellSender(mail, kind, told);
+  }
+
+  /** What came of an exchange must be written: till that is done nobody else may begin, and a lease may end. */
+  async #insist(write: () => Promise<void>): Promise<void> {
+    const { platform } = this.#options;
+    for (;;) {
+      try {
+        await write();
+        return;
+      } catch (error) {
+        platform.log({ level: "warn", event: "what came of a mail can't be written yet", error });
+        if (this.#stopping.signal.aborted) throw error;
+        await platform.delay(STORE_RETRY_MS, this.#stopping.signal);
+      }
+    }
+  }
+
+  #pause(tries: number): number {
+    const { platform } = this.#options;
+    const byte = platform.crypto.random(1)[0]!;
+    const pause = RETRY_MS[Math.min(tries - 1, RETRY_MS.length - 1)]!;
+    return pause * (1 + JITTER * (byte / 127.5 - 1));
+  }
+}
+
+function freshClaim({ envelope }: QueuedMail): Claim {
+  return {
+    holder: "",
+    state: "waiting",
+    dueMs: 0,
+    tries: 0,
+    isDelayTold: false,
+    recipients: envelope.recipients.map(({ address }) => ({ address, state: "waiting", reply: "" })),
+  };
+}
+
+function givenUp(recipient: RecipientState): RecipientState {
+  return recipient.state === "waiting" ? { ...recipient, state: "failed" } : recipient;
+}
+
+function differ(a: readonly RecipientState[], b: readonly RecipientState[]): boolean {
+  return a.some(({ state, reply }, at) => state !== b[at]?.state || reply !== b[at]?.reply);
+}
+
+function wants(notify: string | undefined, word: string): boolean {
+  return (notify ?? "FAILURE,DELAY").toUpperCase().split(",").includes(word);
+}
+
+function countsOf(recipients: readonly RecipientState[]): Readonly<Record<RecipientState["state"], number>> {
+  const counts = { waiting: 0, sent: 0, failed: 0 };
+  for (const { state } of recipients) counts[state]++;
+  return counts;
+}

@@ -1,0 +1,108 @@
+import { purposeKey, type Ring } from "../../crypto/index.ts";
+import { EngineError } from "../../errors.ts";
+import type { Contents } from "../../mail/contents/contents.ts";
+import type { Mail } from "../../mail/mail.ts";
+import type { Platform } from "../platform.ts";
+import type { Report } from "./report.ts";
+import { deliveredOf, SUBMISSION, type Submission } from "./submission.ts";
+import {
+  cancelSubmission,
+  changeSubmission,
+  findSubmission,
+  handOver,
+  listSubmissions,
+  type SubmitRequest,
+  type SubmitTools,
+  submit,
+} from "./submit.ts";
+
+export interface SubmissionsOptions {
+  readonly mail: Mail;
+  readonly contents: Contents;
+  readonly platform: Platform;
+  readonly ring: Ring;
+}
+
+/** The mail that an account has sent, is sending, and will send. */
+export class Submissions {
+  readonly #options: SubmissionsOptions;
+  #handedOver: Promise<void> | undefined;
+
+  constructor(options: SubmissionsOptions) {
+    this.#options = options;
+  }
+
+  /** Throws `SubmitRefusal`; errors: `not-permitted` where no mail is sent, `unavailable`, `unknown-outcome`, `over-quota`. */
+  async submit(address: string, request: SubmitRequest): Promise<Submission> {
+    return submit(request, this.#toolsFor(address));
+  }
+
+  /** The newest first. Errors: `unavailable`, `corrupt`. */
+  list(): Promise<Submission[]> {
+    return listSubmissions(this.#options);
+  }
+
+  /** Undefined if there is none. Errors: `unavailable`, `corrupt`. */
+  find(id: string): Promise<Submission | undefined> {
+    return findSubmission(id, this.#options);
+  }
+
+  /** Resolves with whether it is taken back; undefined if there is none. Errors: `unavailable`, `unknown-outcome`. */
+  cancel(address: string, id: string): Promise<boolean | undefined> {
+    return cancelSubmission(id, this.#toolsFor(address));
+  }
+
+  /** Forgets submissions, whatever becomes of them. Errors: `unavailable`, `unknown-outcome`. */
+  async forget(ids: readonly string[]): Promise<void> {
+    await this.#options.mail.writeRecords(ids.map((id) => ({ type: SUBMISSION, id, value: undefined })));
+  }
+
+  /** What came of one: its record says so. One that its owner forgot stays forgotten. Errors: `unavailable`. */
+  async take({ id, state, recipients: said }: Report): Promise<void> {
+    await changeSubmission(id, (one) => withReport(one, state, said), this.#options);
+  }
+
+  /** Once an opening: what a process that was killed left out is put into the queue. `read` gives an email's octets. */
+  handOver(address: string, read: Parameters<typeof handOver>[1]): Promise<void> {
+    if (!this.#options.platform.outbound) return Promise.resolve();
+    this.#handedOver ??= handOver(this.#toolsFor(address), read).catch((error: unknown) => {
+      this.#handedOver = undefined;
+      this.#options.platform.log({ level: "warn", event: "what was submitted can't be looked at", error });
+    });
+    return this.#handedOver;
+  }
+
+  #toolsFor(address: string): SubmitTools {
+    const { mail, contents, platform, ring } = this.#options;
+    const { outbound } = platform;
+    if (!outbound) throw new EngineError("not-permitted", "this server sends no mail");
+    return {
+      mail,
+      contents,
+      platform,
+      outbound,
+      account: ring.account,
+      address,
+      repeatSecret: purposeKey(ring, ring.versions[0]!.version, "repeat"),
+    };
+  }
+}
+
+function withReport(one: Submission, state: Report["state"], said: Report["recipients"]): Submission {
+  const byAddress = new Map(said.map((recipient) => [recipient.address, recipient]));
+  const recipients = one.recipients.map((recipient) => {
+    const now = byAddress.get(recipient.address);
+    // What came back from outside says more than that the next server took it.
+    const isKnown = recipient.delivered === "yes" || recipient.delivered === "no";
+    return now
+      ? { ...recipient, ...now, delivered: isKnown ? recipient.delivered : deliveredOf(now.state) }
+      : recipient;
+  });
+  const isGone = state === "sent" || recipients.some((recipient) => recipient.state === "sent");
+  return {
+    ...one,
+    recipients,
+    undoStatus: state === "canceled" ? "canceled" : isGone ? "final" : one.undoStatus,
+    isHanded: true,
+  };
+}

@@ -1,0 +1,375 @@
+import { formatAddrSpec, type HeaderBlock, parseAddresses } from "@restante/mime";
+import { hexText } from "../../bay/entry.ts";
+import { keyedHash, utf8 } from "../../crypto/index.ts";
+import { EngineError } from "../../errors.ts";
+import type { Body, Contents } from "../../mail/contents/contents.ts";
+import type { Mail } from "../../mail/mail.ts";
+import type { Platform } from "../platform.ts";
+import { normalizeAddress } from "../sign-in/users.ts";
+import { outgoing } from "./outgoing.ts";
+import type { OutboundQueue, QueuePlace } from "./queue.ts";
+import type { Envelope } from "./queued.ts";
+import { decodeSubmission, encodeSubmission, SUBMISSION, type Submission } from "./submission.ts";
+
+/** What a server that sends mail hands the engine. */
+export interface Outbound {
+  readonly queue: OutboundQueue;
+  /** Whether an address is one of the account's own: its own, an alias that leads to it, any detail of these. */
+  readonly isOwn: (owner: string, address: string) => Promise<boolean>;
+  /** Whether mail to an address can be handed on; absent where that is for the next server to say. */
+  readonly reaches?: (address: string) => Promise<boolean>;
+  /** This process sends: it is told what it queued. */
+  readonly sender?: { queued(place: QueuePlace): void };
+  readonly limits: SubmitLimits;
+}
+
+export interface SubmitLimits {
+  /** Octets of one message, and its recipients. */
+  readonly bytesMax: number;
+  readonly recipientsMax: number;
+  /** Recipients of all messages of one account within a day. */
+  readonly recipientsPerDay: number;
+  /** Milliseconds that a mail may be held, and that every mail is. */
+  readonly holdMsMax: number;
+  readonly undoMs: number;
+}
+
+export interface SubmitRequest {
+  /** The email that is sent, 16 bytes, and its thread; undefined where it is none of the account's. */
+  readonly email?: { readonly id: Uint8Array; readonly thread: Uint8Array } | undefined;
+  readonly identity?: string | undefined;
+  readonly envelope: Envelope;
+  /** The same in the words of the protocol that it came by, to be told again. */
+  readonly said?: string | undefined;
+  readonly message: Body;
+  /** Milliseconds since 1970: not before. */
+  readonly holdUntilMs?: number | undefined;
+  /** What a repeat of the same request says again. */
+  readonly repeatKey?: string | undefined;
+}
+
+/** Why a mail can't be sent so: RFC 8621 §7.5. */
+export class SubmitRefusal extends Error {
+  readonly reason:
+    | "noRecipients"
+    | "invalidRecipients"
+    | "tooManyRecipients"
+    | "forbiddenMailFrom"
+    | "forbiddenFrom"
+    | "forbiddenToSend"
+    | "invalidEmail"
+    | "tooLarge"
+    | "holdTooLong";
+  /** Of `invalidRecipients`. */
+  readonly addresses: readonly string[];
+  /** Of `tooManyRecipients` and `tooLarge`. */
+  readonly max: number | undefined;
+
+  constructor(
+    reason: SubmitRefusal["reason"],
+    message: string,
+    { addresses = [], max }: { readonly addresses?: readonly string[]; readonly max?: number } = {},
+  ) {
+    super(message);
+    this.name = "SubmitRefusal";
+    this.reason = reason;
+    this.addresses = addresses;
+    this.max = max;
+  }
+}
+
+export interface SubmitTools {
+  readonly mail: Mail;
+  readonly contents: Pick<Contents, "readValue">;
+  readonly platform: Platform;
+  readonly outbound: Outbound;
+  /** The account's id, 16 bytes, and its owner's address. */
+  readonly account: Uint8Array;
+  readonly address: string;
+  /** What ids of repeated requests are made by: known to the account alone. */
+  readonly repeatSecret: Uint8Array;
+}
+
+const DAY_MS: number = 24 * 60 * 60_000;
+/** How long it is remembered what was submitted, once it is settled; and records that are forgotten at once. */
+const REMEMBERED_MS: number = 30 * DAY_MS;
+const FORGOTTEN_AT_ONCE = 100;
+
+/**
+ * Submits a mail: checked, then in the account's log, then in the queue; durable when it resolves. Killed in between,
+ * {@link handOver} does the rest when the account is next opened. Throws {@link SubmitRefusal}; errors: `unavailable`,
+ * `unknown-outcome`, `over-quota`.
+ */
+export async function submit(request: SubmitRequest, tools: SubmitTools): Promise<Submission> {
+  const { mail, platform, outbound } = tools;
+  const repeated = request.repeatKey === undefined ? undefined : repeatId(request.repeatKey, tools);
+  const known = repeated === undefined ? undefined : await findSubmission(repeated, tools);
+  if (known) return known;
+  const envelope = checkEnvelope(request.envelope, outbound.limits);
+  await checkReach(envelope, outbound);
+  const { limits } = outbound;
+  if (request.message.size > limits.bytesMax)
+    throw new SubmitRefusal("tooLarge", "the message is too large to be sent", { max: limits.bytesMax });
+  const madeMs = platform.now();
+  const sendAtMs = Math.max(madeMs + limits.undoMs, request.holdUntilMs ?? 0);
+  if (sendAtMs - madeMs > limits.holdMsMax) throw new SubmitRefusal("holdTooLong", "so long no mail is held");
+  const message = await outgoing(request.message, { ...toolsOf(tools) });
+  if (!message) throw new SubmitRefusal("invalidEmail", "the message has no header that ends");
+  await checkAuthors(envelope.mailFrom, message.header, tools);
+  await checkDay(envelope, madeMs, tools);
+  const submission: Submission = {
+    id: repeated ?? hexText(platform.crypto.random(16)),
+    email: request.email?.id,
+    thread: request.email?.thread,
+    identity: request.identity ?? "",
+    envelope,
+    said: request.said ?? "",
+    envid: hexText(platform.crypto.random(16)),
+    madeMs,
+    sendAtMs,
+    undoStatus: "pending",
+    recipients: envelope.recipients.map(({ address }) => ({
+      address,
+      state: "waiting",
+      reply: "",
+      delivered: "queued",
+      isDisplayed: false,
+    })),
+    statusMails: [],
+    readMails: [],
+    isHanded: false,
+  };
+  const forgotten = await settledLongAgo(madeMs, tools);
+  await mail.writeRecords([
+    recordOf(submission),
+    ...forgotten.map((id) => ({ type: SUBMISSION, id, value: undefined })),
+  ]);
+  await putIntoQueue(submission, message, tools);
+  markHanded(submission, tools);
+  return submission;
+}
+
+function recordOf(submission: Submission) {
+  return { type: SUBMISSION, id: submission.id, value: encodeSubmission(submission) };
+}
+
+function toolsOf({ platform, address }: SubmitTools) {
+  return {
+    now: platform.now,
+    random: platform.crypto.random,
+    domain: address.slice(address.lastIndexOf("@") + 1),
+  };
+}
+
+async function putIntoQueue(
+  { id, envelope, envid, madeMs, sendAtMs }: Submission,
+  message: { readonly needsUtf8: boolean; read(): AsyncIterable<Uint8Array> },
+  { outbound, account, address }: SubmitTools,
+): Promise<void> {
+  const { queue, sender } = outbound;
+  const place = { id, releaseMs: sendAtMs };
+  const isForeign = [envelope.mailFrom, ...envelope.recipients.map((one) => one.address)].some((one) =>
+    /[^\x00-\x7f]/.test(one),
+  );
+  await queue.put(
+    {
+      ...place,
+      account,
+      address,
+      envelope,
+      envid,
+      madeMs,
+      needsUtf8: message.needsUtf8 || isForeign,
+      isSentByMaker: sender !== undefined,
+    },
+    message.read(),
+  );
+  sender?.queued(place);
+}
+
+/** Nobody waits for it: without it the next opening puts it into the queue again, under the same id. */
+function markHanded({ id }: Submission, tools: SubmitTools): void {
+  changeSubmission(id, (now) => (now.isHanded ? undefined : { ...now, isHanded: true }), tools).catch(
+    (error: unknown) => tools.platform.log({ level: "warn", event: "a submission can't be marked", error }),
+  );
+}
+
+/** How often a change is made upon a newer one. */
+const CHANGE_TRIES = 20;
+
+/**
+ * Changes a submission, upon what it is when the change is made: several processes and several parts of one may change it at
+ * once. `change` gives undefined for what stays. Resolves with what it is then; undefined if there is none. Errors:
+ * `unavailable`, `unknown-outcome`, `conflict` where others never let it.
+ */
+export async function changeSubmission(
+  id: string,
+  change: (one: Submission) => Submission | undefined,
+  tools: Pick<SubmitTools, "mail" | "contents">,
+): Promise<Submission | undefined> {
+  const { mail } = tools;
+  for (let tries = 1; ; tries++) {
+    const { epoch, records } = mail.state;
+    const claim = { type: SUBMISSION, epoch, modSeq: records.changed(SUBMISSION) };
+    const one = await findSubmission(id, tools);
+    const after = one && change(one);
+    if (!after) return one;
+    try {
+      await mail.writeRecords([recordOf(after)], claim);
+      return after;
+    } catch (error) {
+      const isInTheWay = error instanceof EngineError && error.code === "conflict";
+      if (!isInTheWay || tries === CHANGE_TRIES) throw error;
+    }
+  }
+}
+
+/** A submission of this account; undefined if there is none. Errors: `unavailable`, `corrupt`. */
+export async function findSubmission(
+  id: string,
+  { mail, contents }: Pick<SubmitTools, "mail" | "contents">,
+): Promise<Submission | undefined> {
+  const record = mail.state.records.find(SUBMISSION, id);
+  if (!record?.value) return undefined;
+  try {
+    return decodeSubmission(id, await contents.readValue(record));
+  } catch (error) {
+    // It changed meanwhile.
+    if (error instanceof EngineError && error.code === "expunged") return findSubmission(id, { mail, contents });
+    throw error;
+  }
+}
+
+/** All of an account, the newest first. Errors: `unavailable`, `corrupt`. */
+export async function listSubmissions(tools: Pick<SubmitTools, "mail" | "contents">): Promise<Submission[]> {
+  const ids = tools.mail.state.records.list(SUBMISSION).map(({ id }) => id);
+  const found = await Promise.all(ids.map((id) => findSubmission(id, tools)));
+  return found.filter((one) => one !== undefined).sort((a, b) => b.madeMs - a.madeMs || (a.id < b.id ? -1 : 1));
+}
+
+/** Those that are settled, and were submitted so long ago that nobody asks. */
+async function settledLongAgo(nowMs: number, tools: SubmitTools): Promise<string[]> {
+  const all = await listSubmissions(tools);
+  const old = all.filter(({ undoStatus, sendAtMs }) => undoStatus !== "pending" && nowMs - sendAtMs > REMEMBERED_MS);
+  return old.slice(-FORGOTTEN_AT_ONCE).map(({ id }) => id);
+}
+
+function repeatId(key: string, { repeatSecret }: SubmitTools): string {
+  return hexText(keyedHash(repeatSecret, utf8(key)).subarray(0, 16));
+}
+
+/** Throws {@link SubmitRefusal}. */
+function checkEnvelope({ mailFrom, recipients }: Envelope, { recipientsMax }: SubmitLimits): Envelope {
+  if (recipients.length === 0) throw new SubmitRefusal("noRecipients", "the mail is to nobody");
+  if (recipients.length > recipientsMax)
+    throw new SubmitRefusal("tooManyRecipients", "the mail is to too many", { max: recipientsMax });
+  const wrong = recipients.filter(({ address }) => addressOf(address) === undefined);
+  if (wrong.length > 0)
+    throw new SubmitRefusal("invalidRecipients", "some recipients are no addresses", {
+      addresses: wrong.map(({ address }) => address),
+    });
+  const from = addressOf(mailFrom);
+  if (from === undefined) throw new SubmitRefusal("forbiddenMailFrom", "the sender is no address");
+  const seen = new Set<string>();
+  const distinct = recipients.flatMap(({ address, notify }) => {
+    const wanted = addressOf(address)!;
+    const key = normalizeAddress(wanted);
+    if (seen.has(key)) return [];
+    seen.add(key);
+    return [{ address: wanted, notify }];
+  });
+  return { mailFrom: from, recipients: distinct };
+}
+
+/** Throws {@link SubmitRefusal}. */
+async function checkReach({ recipients }: Envelope, { reaches }: Outbound): Promise<void> {
+  if (!reaches) return;
+  const addresses: string[] = [];
+  for (const { address } of recipients) if (!(await reaches(address))) addresses.push(address);
+  if (addresses.length > 0)
+    throw new SubmitRefusal("invalidRecipients", "this server sends mail to nobody elsewhere", { addresses });
+}
+
+/** As it is written in an envelope; undefined for what is none. */
+function addressOf(text: string): string | undefined {
+  try {
+    return formatAddrSpec(text, { utf8: true });
+  } catch (error) {
+    if (error instanceof RangeError) return undefined;
+    throw error;
+  }
+}
+
+/** Who a mail says that it is from must be its owner: in its envelope, and in its header, by each of its authors. */
+async function checkAuthors(mailFrom: string, header: HeaderBlock, { outbound, address }: SubmitTools): Promise<void> {
+  if (!(await outbound.isOwn(address, mailFrom)))
+    throw new SubmitRefusal("forbiddenMailFrom", "the sender's address is not yours");
+  const [from, sender] = [header.values("from"), header.values("sender")];
+  if (from.length === 0) throw new SubmitRefusal("invalidEmail", "the message has no From");
+  if (from.length > 1 || sender.length > 1)
+    throw new SubmitRefusal("forbiddenFrom", "the message has two authors' fields");
+  const authors = [...from, ...sender].flatMap(mailboxesOf);
+  if (mailboxesOf(from[0]!).length === 0) throw new SubmitRefusal("invalidEmail", "the message has nobody in its From");
+  for (const author of authors)
+    if (author === undefined || !(await outbound.isOwn(address, author)))
+      throw new SubmitRefusal("forbiddenFrom", "an author's address is not yours");
+}
+
+/** Undefined for one that is no address. */
+function mailboxesOf(field: string): (string | undefined)[] {
+  return parseAddresses(field)
+    .flatMap((one) => (one.kind === "group" ? one.members : [one]))
+    .map(({ local, domain }) => addressOf(`${local}@${domain}`));
+}
+
+/** Throws {@link SubmitRefusal} where an account would have too many recipients in a day. */
+async function checkDay({ recipients }: Envelope, nowMs: number, tools: SubmitTools): Promise<void> {
+  let count = recipients.length;
+  for (const { madeMs, envelope } of await listSubmissions(tools))
+    if (nowMs - madeMs < DAY_MS) count += envelope.recipients.length;
+  if (count > tools.outbound.limits.recipientsPerDay)
+    throw new SubmitRefusal("forbiddenToSend", "you have sent to too many within a day: try again tomorrow");
+}
+
+/** Puts into the queue what a process that was killed left out: `read` gives an email's octets. What is too old for that is
+ * told to its owner as failed. Errors: `unavailable`. */
+export async function handOver(
+  tools: SubmitTools,
+  read: (email: Uint8Array) => Promise<Body | undefined>,
+): Promise<void> {
+  const { platform, outbound } = tools;
+  for (const one of await listSubmissions(tools)) {
+    if (one.isHanded || one.undoStatus !== "pending") continue;
+    if (await outbound.queue.isDone(one.id)) continue;
+    const isLate = platform.now() - one.sendAtMs > HAND_OVER_MS;
+    const body = one.email && !isLate ? await read(one.email) : undefined;
+    const message = body && (await outgoing(body, toolsOf(tools)));
+    if (message) await putIntoQueue(one, message, tools);
+    await changeSubmission(one.id, (now) => (message ? { ...now, isHanded: true } : neverSent(now)), tools);
+  }
+}
+
+function neverSent(one: Submission): Submission {
+  const recipients = one.recipients.map((recipient) => ({
+    ...recipient,
+    state: "failed" as const,
+    reply: "it was not sent: the server stopped",
+    delivered: "no" as const,
+  }));
+  return { ...one, undoStatus: "canceled", recipients, isHanded: true };
+}
+
+/** How old a submission may be that is put into the queue after all: within a week it is known that it was sent. */
+const HAND_OVER_MS: number = 6 * DAY_MS;
+
+/** Takes a submission back: RFC 8621 §7.5. Resolves with whether it was; undefined if there is none. Errors: `unavailable`,
+ * `unknown-outcome`. */
+export async function cancelSubmission(id: string, tools: SubmitTools): Promise<boolean | undefined> {
+  const one = await findSubmission(id, tools);
+  if (!one) return undefined;
+  if (one.undoStatus !== "pending") return one.undoStatus === "canceled";
+  if ((await tools.outbound.queue.cancel(id)) === "too-late") return false;
+  await changeSubmission(id, (now) => ({ ...now, undoStatus: "canceled", isHanded: true }), tools);
+  tools.outbound.sender?.queued({ id, releaseMs: one.sendAtMs });
+  return true;
+}

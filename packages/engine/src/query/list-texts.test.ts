@@ -1,0 +1,102 @@
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import type { Message } from "../mail/mailbox-view.ts";
+import { MailState } from "../mail/state/state.ts";
+import { bareEmail } from "../testing/email-kit.ts";
+import { ListTexts } from "./list-texts.ts";
+import { Needle } from "./needle.ts";
+
+const pace = { isOver: () => false, take: async () => undefined };
+
+/** A state of so many emails, each of which is a message of its own. */
+function stateOf(emails: number): MailState {
+  const state = new MailState();
+  for (let n = 0; n < emails; n++) state.addEmail(bareEmail([n >> 16, n >> 8, n & 255]), { entry: 0, op: 0, index: 0 });
+  return Object.assign(state, { emailOf: (row: number) => row });
+}
+const at = (state: MailState, row: number): Message => ({ position: row, row, state });
+const wanted = (place: string, ...texts: readonly string[]) =>
+  new Map([[place, texts.map((text) => new Needle(text))]]);
+
+test("what was learned is found where it stands, and of all else nothing is said", async () => {
+  const text = fc.string({ unit: fc.constantFrom("a", "b", "\0", "é"), maxLength: 6 });
+  const learned = fc.array(fc.tuple(fc.nat({ max: 9000 }), fc.array(text, { maxLength: 2 })), { maxLength: 60 });
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(learned, { minLength: 1, maxLength: 4 }),
+      fc.array(text, { minLength: 1 }),
+      async (all, sought) => {
+        const state = stateOf(9001);
+        const texts = new ListTexts(state);
+        const known = new Map<number, readonly string[]>();
+        for (const some of all) {
+          for (const [row, values] of some) {
+            texts.learn(at(state, row), "field subject", values);
+            if (values.length < 2 && !known.has(row)) known.set(row, values);
+          }
+          texts.settle();
+          const needles = sought.filter((one) => one !== "");
+          const found = await texts.find(wanted("field subject", ...needles), pace);
+          for (const one of ["", ...needles])
+            for (const row of [...known.keys(), 17, 4096, 9000]) {
+              const values = known.get(row);
+              const verdict = found("field subject", one)?.(at(state, row));
+              if (one.includes("\0")) expect(verdict).toBe(undefined);
+              else expect([row, verdict]).toEqual([row, values?.some((value) => value.includes(one))]);
+            }
+        }
+      },
+    ),
+    { numRuns: 40 },
+  );
+});
+
+test("what can't be told by one short text of the present state is left to the header", async () => {
+  const state = stateOf(5000);
+  const texts = new ListTexts(state);
+  texts.learn(at(state, 1), "field subject", ["x".repeat(4096)]);
+  texts.learn(at(state, 2), "field subject", ["x".repeat(4097)]);
+  texts.learn(at(state, 3), "field subject", ["x", "y"]);
+  texts.learn(at(state, 4), "field list-id", ["x"]);
+  texts.learn(at(stateOf(10), 5), "field subject", ["x"]);
+  // Nothing is looked at before it is settled.
+  const early = await texts.find(wanted("field subject", "x"), pace);
+  expect(early("field subject", "x")?.(at(state, 1))).toBe(undefined);
+  texts.settle();
+  texts.learn(at(state, 6), "field subject", ["x"]);
+  const found = await texts.find(wanted("field subject", "x"), pace);
+  expect(found("field subject", "x")?.(at(state, 6))).toBe(undefined);
+  const told = [1, 2, 3, 5].map((row) => found("field subject", "x")?.(at(state, row)));
+  expect(told).toEqual([true, undefined, undefined, undefined]);
+  expect(found("field subject", "x")?.(at(stateOf(10), 1))).toBe(undefined);
+  expect(found("addresses from", "x")).toBe(undefined);
+  expect((await texts.find(wanted("field list-id", "x"), pace))("field list-id", "x")).toBe(undefined);
+});
+
+test("what is learned is joined now and then, and ends with its account", async () => {
+  const state = stateOf(9000);
+  const texts = new ListTexts(state);
+  for (let row = 0; row < 4096; row++) texts.learn(at(state, row), "addresses to", [`${row}`]);
+  const verdict = async () =>
+    (await texts.find(wanted("addresses to", "4095"), pace))("addresses to", "4095")?.(at(state, 4095));
+  expect(await verdict()).toBe(true);
+  texts.dispose();
+  expect(await verdict()).toBe(undefined);
+});
+
+test("looking through very much takes turns, and ends when it is told to", async () => {
+  const state = stateOf(9000);
+  const texts = new ListTexts(state);
+  for (let row = 0; row < 9000; row++) texts.learn(at(state, row), "field subject", ["text"]);
+  texts.settle();
+  const ended = new AbortController();
+  let turns = 0;
+  const taking = {
+    isOver: () => true,
+    take: async () => {
+      if (++turns === 2) ended.abort(new Error("gone"));
+    },
+  };
+  await expect(texts.find(wanted("field subject", "x", "y"), taking, ended.signal)).rejects.toThrow("gone");
+  expect(turns).toBe(2);
+});

@@ -1,0 +1,92 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { fuzz } from "./fuzz-kit.ts";
+import {
+  bodyParts,
+  decodeOffsets,
+  decodePartOctets,
+  encodeOffsets,
+  encodePartOctets,
+  fileName,
+  formatBodyStructure,
+  hasAttachment,
+  type Part,
+  parseStructured,
+  partTree,
+  type StructuredPart,
+  scan,
+} from "./index.ts";
+
+const folder = join(import.meta.dirname, "../testdata/bodystructure");
+const corpus = ["dxflrs", "rfc", "thirdparty", "malformed"].flatMap((group) =>
+  readdirSync(join(folder, group))
+    .filter((file) => file.endsWith(".eml"))
+    .map((file) => [`${group}/${file}`, new Uint8Array(readFileSync(join(folder, group, file)))] as const),
+);
+
+const treeOf = (root: Part): StructuredPart => {
+  const offsets = decodeOffsets(encodeOffsets(root));
+  return partTree(
+    parseStructured(formatBodyStructure(root)),
+    offsets,
+    decodePartOctets(encodePartOctets(root), offsets),
+  );
+};
+
+/** What readers ask of a part. */
+const told = (part: Part | StructuredPart): unknown => ({
+  kind: part.kind,
+  places: [part.headerStart, part.bodyStart, part.bodyEnd, part.octets],
+  type: [part.type, part.subtype],
+  encoding: part.kind === "multipart" ? undefined : part.encoding,
+  // What can't be said in a quoted string is said otherwise.
+  id: part.kind === "multipart" ? undefined : part.id?.replace(/[\r\n]+/g, " "),
+  disposition: part.disposition?.value,
+  name: fileName(part)?.normalize("NFC"),
+  isLocated: part.location !== undefined,
+  children: part.children.map(told),
+});
+
+test("the parts that are made of BODYSTRUCTURE and offsets are those that the scanner saw", () => {
+  expect(corpus.length).toBeGreaterThan(40);
+  for (const [name, bytes] of corpus) {
+    const { root } = scan(bytes);
+    expect(told(treeOf(root)), name).toEqual(told(root));
+  }
+});
+
+test("and so they are of damaged messages", async () => {
+  const seed = Number(process.env.RESTANTE_TEST_SEED ?? Date.now() % 1_000_000);
+  const tokens = ["--b\r\n", "\r\n\r\n", "Content-Type: multipart/mixed; boundary=b\r\n", "Content-ID: <é>\r\n", '"\\'];
+  const samples = corpus.map(([, bytes]) => bytes).filter((bytes) => bytes.length < 20_000);
+  const encode = (text: string): Uint8Array => new TextEncoder().encode(text);
+  await fuzz({ seed, runs: 2000, samples, tokens: tokens.map(encode), bytesMax: 20_000 }, (input) => {
+    const { root } = scan(input);
+    const [is, was] = [treeOf(root), root].map((tree) => bodyParts(tree as Part));
+    const starts = (parts: readonly Part[]): number[] => parts.map((part) => part.headerStart);
+    expect(starts(is!.attachments)).toEqual(starts(was!.attachments));
+    expect(starts(is!.htmlBody)).toEqual(starts(was!.htmlBody));
+    expect(hasAttachment(is!)).toBe(hasAttachment(was!));
+  });
+});
+
+test("so are the lists of parts that a reader shows", () => {
+  const starts = (parts: readonly { readonly headerStart: number }[]): number[] =>
+    parts.map((part) => part.headerStart);
+  for (const [name, bytes] of corpus) {
+    const { root } = scan(bytes);
+    const [was, is] = [bodyParts(root), bodyParts(treeOf(root))];
+    for (const list of ["textBody", "htmlBody", "attachments"] as const)
+      expect(starts(is[list]), `${name} ${list}`).toEqual(starts(was[list]));
+    expect(hasAttachment(is), name).toBe(hasAttachment(was));
+  }
+});
+
+test("offsets that don't fit the structure are refused", () => {
+  const { root } = scan(
+    new TextEncoder().encode("Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\na\r\n--b--\r\n"),
+  );
+  const flat = scan(new TextEncoder().encode("\r\na"));
+  expect(() => partTree(parseStructured(formatBodyStructure(flat.root)), root)).toThrow(RangeError);
+});
