@@ -13,6 +13,7 @@ import { id } from "./id.ts";
 import { idle } from "./idle.ts";
 import { list, lsub } from "./list.ts";
 import { logout } from "./logout.ts";
+import { getMetadata, setMetadata } from "./metadata.ts";
 import { myRights } from "./my-rights.ts";
 import { namespace } from "./namespace.ts";
 import { check, noop } from "./noop.ts";
@@ -48,6 +49,8 @@ export const commands: readonly Command<unknown>[] = [
   unsubscribe,
   list,
   lsub,
+  getMetadata,
+  setMetadata,
   status,
   append,
   replace,
