@@ -17,6 +17,7 @@ import { getMetadata, setMetadata } from "./metadata.ts";
 import { myRights } from "./my-rights.ts";
 import { namespace } from "./namespace.ts";
 import { check, noop } from "./noop.ts";
+import { notify } from "./notify.ts";
 import { replace } from "./replace.ts";
 import { search } from "./search.ts";
 import { examine, select } from "./select.ts";
@@ -66,6 +67,7 @@ export const commands: readonly Command<unknown>[] = [
   copy,
   move,
   idle,
+  notify,
 ];
 
 const byName = new Map(commands.map((command) => [command.name, command]));

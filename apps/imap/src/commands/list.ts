@@ -2,11 +2,12 @@ import type { Mailbox } from "@restante/engine";
 import { takeTurn } from "@restante/host";
 import { parseEntry, readEntries } from "../metadata.ts";
 import type { Session } from "../session.ts";
+import { formatStatus, type StatusItem } from "../status-answer.ts";
 import { pathOfName } from "../wire/mailbox-name.ts";
 import { ImapSyntaxError, type Parser } from "../wire/parser.ts";
 import { type Command, defineCommand, type Form, ok, SIGNED_IN } from "./command.ts";
 import { formatRights } from "./my-rights.ts";
-import { formatStatus, parseStatusItems, type StatusItem } from "./status.ts";
+import { parseStatusItems } from "./status.ts";
 
 /** What a LIST asks for. */
 interface Listing {
