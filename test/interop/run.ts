@@ -1,6 +1,7 @@
 import { chromium } from "./chromium.ts";
 import { compose } from "./compose.ts";
 import { curl } from "./curl.ts";
+import { dovecot } from "./dovecot.ts";
 import { type Interop, Steps } from "./harness.ts";
 import { https } from "./https.ts";
 import { idle } from "./imapflow.ts";
@@ -8,6 +9,7 @@ import { imaplib } from "./imaplib.ts";
 import { ldap } from "./ldap.ts";
 import { mbsync } from "./mbsync.ts";
 import { mutt } from "./mutt.ts";
+import { neomutt } from "./neomutt.ts";
 import { nginx } from "./nginx.ts";
 import { ownBuckets } from "./own-buckets.ts";
 import { packages } from "./packages.ts";
@@ -24,9 +26,11 @@ import { wbxml } from "./wbxml.ts";
 const PROGRAMS: Readonly<Record<string, Interop>> = {
   postfix,
   curl,
+  dovecot,
   mbsync,
   imapflow: idle,
   mutt,
+  neomutt,
   imaplib,
   "python-email": pythonEmail,
   wbxml,

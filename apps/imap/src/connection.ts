@@ -5,6 +5,7 @@ import { type Dismissal, HANDSHAKE_MS, takeTurn, type Visitor } from "@restante/
 import type { Backlog } from "./backlog.ts";
 import { capabilitiesOf } from "./capabilities.ts";
 import type { Command, Completion, Form, Unfinished } from "./commands/command.ts";
+import { tellNew } from "./commands/fetch.ts";
 import { findCommand, isCommand, streamingCommand } from "./commands/index.ts";
 import { Refusal, refusalOf } from "./errors.ts";
 import { Incoming } from "./incoming.ts";
@@ -24,6 +25,7 @@ import {
   LITERAL_MINUS_BYTES_MAX,
   MESSAGE_BYTES_MAX,
 } from "./limits.ts";
+import { News } from "./news.ts";
 import { type Output, OutputBroken } from "./output.ts";
 import { type Link, MailboxInvalidated, Session } from "./session.ts";
 import { Transport } from "./transport.ts";
@@ -84,6 +86,7 @@ const OWNER_LIMITS: CommandLimits = {
   lineBytesMax: COMMAND_BYTES_MAX,
   literalsBytesMax: COMMAND_LITERALS_BYTES_MAX,
 };
+const INVALIDATED = "Sign in again: the outcome of your last command must be looked up";
 const NOTHING_HIDDEN: ReadonlySet<string> = new Set();
 const FAREWELLS: Record<Dismissal, string> = {
   "too-late": "Sign in sooner",
@@ -134,6 +137,7 @@ export class Connection implements Link {
   readonly #commands = new Map<string, number>();
   #closing = false;
   #wake: (() => void) | undefined;
+  readonly #news: News;
   /** The command whose literals are read as streams. */
   #streaming: Command<unknown> | undefined;
   /** The APPEND that is read, and not answered yet. Never rejects. */
@@ -157,11 +161,24 @@ export class Connection implements Link {
       limits: () => (this.#session.account ? OWNER_LIMITS : STRANGER_LIMITS),
       judgeLiteral: (text, literal) => this.#judgeLiteral(text, literal),
       sendContinuation: () => {
-        this.#output.text("+ Ready for literal data\r\n");
-        this.#transport.flushSoon();
+        // Not amid an answer.
+        void this.#news.told.then(() => {
+          this.#output.text("+ Ready for literal data\r\n");
+          this.#transport.flushSoon();
+        });
       },
     });
     this.#session = new Session(this, this.#output);
+    this.#news = new News({
+      session: this.#session,
+      output: this.#output,
+      isClosing: () => this.#closing,
+      onFailure: (error) => {
+        if (error instanceof MailboxInvalidated) this.#leave(INVALIDATED);
+        else this.#break(error);
+      },
+    });
+    this.#session.tellNew = (from, items) => tellNew(this.#session, from, items);
   }
 
   get #input(): InputBuffer {
@@ -218,7 +235,7 @@ export class Connection implements Link {
       await this.#output.flush();
       while (!this.#session.loggedOut && !this.#closing) {
         this.#streaming = undefined;
-        const read = await this.reader.read();
+        const read = await this.#news.during(() => this.reader.read());
         if (read.kind === "end") break;
         await this.#handle(read);
         // Who sends many commands at once has them done in steps.
@@ -228,6 +245,7 @@ export class Connection implements Link {
       this.#break(error);
     } finally {
       await this.#unfinished;
+      await this.#news.end();
       this.#session.account?.close();
       this.#transport.close();
       this.#options.log({
@@ -238,6 +256,10 @@ export class Connection implements Link {
         commands: Object.fromEntries(this.#commands),
       });
     }
+  }
+
+  watch(on: boolean): void {
+    this.#news.watch(on);
   }
 
   /** The server stops: RFC 9051 §7.1.5. */
@@ -368,7 +390,7 @@ export class Connection implements Link {
     }
     if (error instanceof MailboxInvalidated || (error instanceof EngineError && error.code === "unknown-outcome")) {
       this.#closing = true;
-      return { status: "BYE", text: "Sign in again: the outcome of your last command must be looked up" };
+      return { status: "BYE", text: INVALIDATED };
     }
     if (this.#session.account?.ended.aborted) {
       this.#closing = true;
@@ -457,6 +479,7 @@ export class Connection implements Link {
       this.#wake?.();
     });
     const keepAlive = setInterval(() => {
+      if (this.#output.isOpen) return;
       this.#output.text("* OK Still here\r\n");
       this.#transport.flushSoon();
     }, IDLE_KEEPALIVE_MS);

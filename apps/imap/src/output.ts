@@ -51,6 +51,11 @@ export class Output {
     this.#deflater = deflater;
   }
 
+  /** Whether an answer has begun: nobody else may say anything. */
+  get isOpen(): boolean {
+    return this.#mark !== undefined;
+  }
+
   /** Begins an answer that is whole at `end`, or not at all. */
   begin(): void {
     this.#mark = { pieces: this.#pieces.length, pieceBytes: this.#pieceBytes, textLength: this.#text.length };

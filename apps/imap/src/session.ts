@@ -2,7 +2,9 @@ import type { AccountSession, MailboxView, Message } from "@restante/engine";
 import { isTurnOver, takeTurn } from "@restante/host";
 import type { Incoming } from "./incoming.ts";
 import type { Output } from "./output.ts";
+import type { Watch } from "./watch.ts";
 import type { CommandReader } from "./wire/command-reader.ts";
+import type { FetchItem } from "./wire/fetch-items.ts";
 import { formatAstring, formatUtf8 } from "./wire/format.ts";
 import { encodeMailboxName } from "./wire/mailbox-name.ts";
 import { formatSequenceSet, type SetRange } from "./wire/sequence-set.ts";
@@ -35,6 +37,8 @@ export interface Link {
   signIn(user: string, password: string): Promise<AccountSession>;
   /** Runs until the client sends a line, calling `onWake` when something may have changed. */
   idle(onWake: () => Promise<void>): Promise<Uint8Array | undefined>;
+  /** Whether what is told unasked is told between commands too. */
+  watch(on: boolean): void;
   readonly isCompressed: boolean;
   /** From now on what is said is compressed, both ways. */
   compress(): void;
@@ -71,6 +75,8 @@ export class Session {
   /** The literal that the running command is to read. */
   message: Incoming | undefined;
   loggedOut = false;
+  /** What is told unasked, if the client wants that: RFC 5465. */
+  watch: Watch | undefined;
   /** What to do after the completion was sent: STARTTLS. */
   afterwards: (() => Promise<void>) | undefined;
 
@@ -191,8 +197,21 @@ export class Session {
       this.#claimRecent(selected);
       this.untagged(`${view.length} EXISTS`);
       this.tellRecent();
+      if (this.watch) await this.tellNew(view.length - changes.added, this.watch.newItems);
     }
     await this.answerEach(changes.flagged, (position) => this.flagsAnswer(position, options.uid));
+  }
+
+  /** What the client wants to be told of messages that came: RFC 5465 §5.2. Set where FETCH is. */
+  tellNew: (from: number, items: readonly FetchItem[]) => Promise<void> = async () => undefined;
+
+  /** What happened since the last time, as far as the client wants to be told unasked. */
+  async tellNews(): Promise<void> {
+    const { watch } = this;
+    if (!watch) return;
+    if (this.selected && watch.selected !== "none")
+      await this.syncView({ expunges: watch.selected === "all", uid: true });
+    await watch.tell();
   }
 
   select(view: MailboxView): void {

@@ -157,6 +157,7 @@ export class Transport {
       this.#endCompression();
     };
     const timer = setTimeout(end, PACK_MS);
+    this.output.takeBack();
     this.output.text(farewell);
     this.output.flush().then(end, end);
   }

@@ -1,4 +1,5 @@
 import { formatMailboxId, type SpecialUse } from "@restante/engine";
+import { forgetEntries } from "../metadata.ts";
 import { ImapSyntaxError } from "../wire/parser.ts";
 import { type Command, defineCommand, no, ok, SIGNED_IN } from "./command.ts";
 import { parseMailbox } from "./mailbox-argument.ts";
@@ -41,6 +42,7 @@ export const deleteMailbox: Command<unknown> = defineCommand({
     const { mail, selected } = session;
     const { id } = mail.getMailbox(path);
     await mail.delete(path);
+    await forgetEntries(session, { id });
     if (selected?.view.id === id) session.selected = undefined;
     return ok("DELETE completed");
   },

@@ -32,7 +32,6 @@ export const fetch: Command<unknown> = defineCommand({
     return { set, items: withImplied(items, uid, modifiers), modifiers };
   },
   async run({ set, items, modifiers }, session, { uid }) {
-    const { view } = session;
     if (modifiers.vanished && !session.enabled.has("QRESYNC")) throw new ImapSyntaxError("QRESYNC is not enabled");
     if (items.some(({ kind }) => kind === "modseq")) session.enableCondstore();
     if (modifiers.vanished) await tellVanished(session, set, modifiers);
@@ -41,29 +40,48 @@ export const fetch: Command<unknown> = defineCommand({
     const seen = markSeen(session, items, positions);
     // What fails first is what is told.
     seen.catch(() => undefined);
-    const told = items.filter(({ kind }) => kind !== "uid" || !session.isUidOnly || items.length === 1);
-    const writers = told.map((item) => writerOf(session, item));
-    const needsSummary = items.some(needsSummaryOf);
-    const needsHeader = items.some((item) => needsHeaderOf(item) || tellsUtf8(session, item));
-    const damaged: unknown[] = [];
-    if (items.some(({ kind }) => kind === "flags")) session.tellKeywords();
-    for (let at = 0; at < positions.length; at += CHUNK_MESSAGES) {
-      const messages = view.messages(positions.slice(at, at + CHUNK_MESSAGES));
-      const [summaries, headers] = await Promise.all([
-        needsSummary ? session.mail.readSummaries(messages) : [],
-        needsHeader ? session.mail.readHeaders(messages) : [],
-      ]);
-      const kept = messages.map((_message, index) => new Kept(summaries[index], headers[index]));
-      damaged.push(...(await answerAll(session, messages, kept, writers)));
-      if (session.output.isFull) await session.output.flush();
-      await takeTurn();
-    }
+    const damaged = await tellItems(session, positions, items);
     await seen;
     // All others were told.
     if (damaged.length > 0) throw damaged[0];
     return ok("FETCH completed");
   },
 });
+
+/** Answers for messages, each with these items. Gives the errors of those that are damaged or gone, of which nothing was told. */
+export async function tellItems(
+  session: Session,
+  positions: readonly number[],
+  items: readonly FetchItem[],
+): Promise<unknown[]> {
+  const { view } = session;
+  const told = items.filter(({ kind }) => kind !== "uid" || !session.isUidOnly || items.length === 1);
+  const writers = told.map((item) => writerOf(session, item));
+  const needsSummary = items.some(needsSummaryOf);
+  const needsHeader = items.some((item) => needsHeaderOf(item) || tellsUtf8(session, item));
+  const damaged: unknown[] = [];
+  if (items.some(({ kind }) => kind === "flags")) session.tellKeywords();
+  for (let at = 0; at < positions.length; at += CHUNK_MESSAGES) {
+    const messages = view.messages(positions.slice(at, at + CHUNK_MESSAGES));
+    const [summaries, headers] = await Promise.all([
+      needsSummary ? session.mail.readSummaries(messages) : [],
+      needsHeader ? session.mail.readHeaders(messages) : [],
+    ]);
+    const kept = messages.map((_message, index) => new Kept(summaries[index], headers[index]));
+    damaged.push(...(await answerAll(session, messages, kept, writers)));
+    if (session.output.isFull) await session.output.flush();
+    await takeTurn();
+  }
+  return damaged;
+}
+
+/** Of messages from a position on, which came: what is damaged or gone is not told of. */
+export async function tellNew(session: Session, from: number, items: readonly FetchItem[]): Promise<void> {
+  const { view } = session;
+  if (items.length === 0 || from >= view.length) return;
+  const positions = Array.from({ length: view.length - from }, (_, at) => from + at);
+  await tellItems(session, positions, withImplied(items, true, {}));
+}
 
 /** A UID form tells uids, CHANGEDSINCE tells modseqs. */
 function withImplied(items: readonly FetchItem[], uid: boolean, modifiers: FetchModifiers): readonly FetchItem[] {

@@ -11,6 +11,7 @@ export const idle: Command<unknown> = defineCommand({
       // Looks once: what wakes it later came after that, and was applied before it woke.
       await session.refresh();
       await session.syncView({ expunges: true, uid: false });
+      await session.watch?.tell();
     });
     const word = line ? String.fromCharCode(...line.subarray(0, 5)).toUpperCase() : "";
     return word === "DONE" ? ok("IDLE completed") : { status: "BAD", text: "DONE expected" };

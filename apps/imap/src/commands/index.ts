@@ -13,9 +13,11 @@ import { id } from "./id.ts";
 import { idle } from "./idle.ts";
 import { list, lsub } from "./list.ts";
 import { logout } from "./logout.ts";
+import { getMetadata, setMetadata } from "./metadata.ts";
 import { myRights } from "./my-rights.ts";
 import { namespace } from "./namespace.ts";
 import { check, noop } from "./noop.ts";
+import { notify } from "./notify.ts";
 import { replace } from "./replace.ts";
 import { search } from "./search.ts";
 import { examine, select } from "./select.ts";
@@ -48,6 +50,8 @@ export const commands: readonly Command<unknown>[] = [
   unsubscribe,
   list,
   lsub,
+  getMetadata,
+  setMetadata,
   status,
   append,
   replace,
@@ -63,6 +67,7 @@ export const commands: readonly Command<unknown>[] = [
   copy,
   move,
   idle,
+  notify,
 ];
 
 const byName = new Map(commands.map((command) => [command.name, command]));

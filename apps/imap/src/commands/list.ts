@@ -1,10 +1,13 @@
 import type { Mailbox } from "@restante/engine";
+import { takeTurn } from "@restante/host";
+import { parseEntry, readEntries } from "../metadata.ts";
 import type { Session } from "../session.ts";
+import { formatStatus, type StatusItem } from "../status-answer.ts";
 import { pathOfName } from "../wire/mailbox-name.ts";
 import { ImapSyntaxError, type Parser } from "../wire/parser.ts";
 import { type Command, defineCommand, type Form, ok, SIGNED_IN } from "./command.ts";
 import { formatRights } from "./my-rights.ts";
-import { formatStatus, parseStatusItems, type StatusItem } from "./status.ts";
+import { parseStatusItems } from "./status.ts";
 
 /** What a LIST asks for. */
 interface Listing {
@@ -14,31 +17,49 @@ interface Listing {
   readonly returns: ReadonlySet<ReturnOption>;
   /** What STATUS would tell of each: RFC 5819. */
   readonly statusItems: readonly StatusItem[];
+  /** Annotations that are told of each: RFC 9590. */
+  readonly metadata: readonly string[];
   /** As RFC 3501 had it, where the empty pattern asks for the delimiter. */
   readonly isBasic: boolean;
 }
 
 const SELECTION_OPTIONS = ["SUBSCRIBED", "SPECIAL-USE", "REMOTE", "RECURSIVEMATCH"] as const;
-const RETURN_OPTIONS = ["SUBSCRIBED", "SPECIAL-USE", "CHILDREN", "STATUS", "MYRIGHTS"] as const;
+const RETURN_OPTIONS = ["SUBSCRIBED", "SPECIAL-USE", "CHILDREN", "STATUS", "MYRIGHTS", "METADATA"] as const;
 type SelectionOption = (typeof SELECTION_OPTIONS)[number];
 type ReturnOption = (typeof RETURN_OPTIONS)[number];
 
-/** LIST: RFC 9051 §6.3.9, with selection and return options: RFC 5258 §3, RFC 6154 §3, RFC 5819 §2, RFC 8440 §3. No mailbox is remote.
+/** LIST: RFC 9051 §6.3.9, with selection and return options: RFC 5258 §3, RFC 6154 §3, RFC 5819 §2, RFC 8440 §3, RFC 9590 §3. No mailbox is remote.
  * \HasChildren, \HasNoChildren and special uses are told unasked. */
 export const list: Command<unknown> = defineCommand({
   name: "LIST",
   in: SIGNED_IN,
-  capabilities: ["LIST-EXTENDED", "LIST-STATUS", "LIST-MYRIGHTS"],
+  capabilities: ["LIST-EXTENDED", "LIST-STATUS", "LIST-MYRIGHTS", "LIST-METADATA"],
   parse: parseList,
   async run(listing, session) {
-    const { isBasic, patterns, statusItems } = listing;
+    const { isBasic, patterns, statusItems, metadata } = listing;
     if (statusItems.length > 0) await session.refresh();
     if (statusItems.includes("HIGHESTMODSEQ")) session.enableCondstore();
     if (isBasic && patterns[0] === "") session.untagged('LIST (\\Noselect) "/" ""');
     else await session.answerSome(entries(session, listing, matcher(patterns)));
+    if (metadata.length > 0) await tellMetadata(session, listing);
     return ok("LIST completed");
   },
 });
+
+/** After all names, so that none waits for another's annotations. */
+async function tellMetadata(session: Session, { patterns, selection, metadata }: Listing): Promise<void> {
+  const matches = matcher(patterns);
+  const { subscriptions } = session.mail.state;
+  const wanted = { entries: metadata, depth: 0, maxSize: Number.POSITIVE_INFINITY } as const;
+  for (const mailbox of session.mail.state.liveMailboxes()) {
+    if (!matches(mailbox.path) || (selection.has("SUBSCRIBED") && !subscriptions.has(mailbox.path))) continue;
+    if (selection.has("SPECIAL-USE") && mailbox.specialUse === undefined) continue;
+    const { answer } = await readEntries(session, mailbox, wanted);
+    if (answer !== undefined) session.untagged(answer);
+    if (session.output.isFull) await session.output.flush();
+    await takeTurn();
+  }
+}
 
 /** LSUB: RFC 3501 §6.3.9. A level above a subscribed name that `%` stops at is told as \Noselect. */
 export const lsub: Command<unknown> = defineCommand({
@@ -81,6 +102,7 @@ function parseList(parser: Parser, form: Form): Listing {
     : [parsePattern(parser, reference, form)];
   const returns = new Set<ReturnOption>();
   let statusItems: readonly StatusItem[] = [];
+  let metadata: readonly string[] = [];
   const hasReturn = parser.trySpace();
   if (hasReturn) {
     if (parser.keyword() !== "RETURN") throw new ImapSyntaxError("RETURN expected");
@@ -89,10 +111,14 @@ function parseList(parser: Parser, form: Form): Listing {
       const name = option(parser, RETURN_OPTIONS);
       returns.add(name);
       if (name === "STATUS") statusItems = parseStatusItems(parser);
+      if (name === "METADATA") {
+        parser.space();
+        metadata = parser.list(() => parseEntry(parser));
+      }
     };
     parser.list(read, { empty: true });
   }
-  return { patterns, selection, returns, statusItems, isBasic: !isSelective && !hasSeveral && !hasReturn };
+  return { patterns, selection, returns, statusItems, metadata, isBasic: !isSelective && !hasSeveral && !hasReturn };
 }
 
 function option<T extends string>(parser: Parser, known: readonly T[]): T {

@@ -1,36 +1,8 @@
-import { formatMailboxId, type Mailbox } from "@restante/engine";
 import { MESSAGE_BYTES_MAX } from "../limits.ts";
-import type { Session } from "../session.ts";
+import { formatStatus, ITEM_NAMES, type StatusItem } from "../status-answer.ts";
 import { ImapSyntaxError, type Parser } from "../wire/parser.ts";
 import { type Command, defineCommand, ok, SIGNED_IN } from "./command.ts";
 import { parseMailbox } from "./mailbox-argument.ts";
-
-const ITEM_NAMES = [
-  "MESSAGES",
-  "RECENT",
-  "UIDNEXT",
-  "UIDVALIDITY",
-  "UNSEEN",
-  "DELETED",
-  "SIZE",
-  "HIGHESTMODSEQ",
-  "MAILBOXID",
-  "APPENDLIMIT",
-] as const;
-export type StatusItem = (typeof ITEM_NAMES)[number];
-
-const ITEMS: Readonly<Record<StatusItem, (mailbox: Mailbox, session: Session) => number | string>> = {
-  MESSAGES: ({ messages }) => messages.length,
-  RECENT: (mailbox, { mail }) => mail.recentIn(mailbox),
-  UIDNEXT: ({ uidNext }) => uidNext,
-  UIDVALIDITY: ({ uidValidity }) => uidValidity,
-  UNSEEN: ({ unseen }) => unseen,
-  DELETED: ({ deleted }) => deleted,
-  SIZE: ({ bytes }) => bytes,
-  HIGHESTMODSEQ: ({ highestModSeq }) => highestModSeq,
-  MAILBOXID: ({ id }) => `(${formatMailboxId(id)})`,
-  APPENDLIMIT: () => MESSAGE_BYTES_MAX,
-};
 
 /** STATUS: RFC 9051 §6.3.11, RFC 3501 §6.3.10; SIZE: RFC 8438 §3; HIGHESTMODSEQ: RFC 7162 §3.1.7; MAILBOXID: RFC 8474 §4.3;
  * APPENDLIMIT: RFC 7889 §3. */
@@ -52,13 +24,8 @@ export function parseStatusItems(parser: Parser): StatusItem[] {
   parser.space();
   return parser.list(() => {
     const item = parser.keyword();
-    if (!Object.hasOwn(ITEMS, item)) throw new ImapSyntaxError("Unknown STATUS item");
-    return item as StatusItem;
+    const known = ITEM_NAMES.find((name) => name === item);
+    if (!known) throw new ImapSyntaxError("Unknown STATUS item");
+    return known;
   });
-}
-
-/** RFC 9051 §7.3.4. */
-export function formatStatus(mailbox: Mailbox, items: readonly StatusItem[], session: Session): string {
-  const values = items.map((item) => `${item} ${ITEMS[item](mailbox, session)}`);
-  return `STATUS ${session.formatName(mailbox.path)} (${values.join(" ")})`;
 }

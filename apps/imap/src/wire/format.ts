@@ -12,6 +12,13 @@ export function formatString(text: string): string {
   return `{${bytes.length}}\r\n${String.fromCharCode(...bytes)}`;
 }
 
+/** A `string` of octets; `literal8` where they hold a NUL: RFC 3516 §4.4. */
+export function formatOctets(bytes: Uint8Array): string {
+  const text = Buffer.from(bytes).toString("latin1");
+  if (QUOTABLE.test(text) && text.length <= QUOTED_CHARS_MAX) return formatString(text);
+  return `${text.includes("\0") ? "~" : ""}{${bytes.length}}\r\n${text}`;
+}
+
 /** A `string` of text that may be UTF-8 in quotes, one character an octet: RFC 9051 §4.3. */
 export function formatUtf8(text: string): string {
   if (QUOTABLE.test(text) || /[\0\r\n]/.test(text) || text.length > QUOTED_CHARS_MAX) return formatAstring(text);

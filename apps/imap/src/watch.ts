@@ -1,0 +1,181 @@
+import type { Mailbox } from "@restante/engine";
+import { takeTurn } from "@restante/host";
+import type { Session } from "./session.ts";
+import { formatStatus, type StatusItem } from "./status-answer.ts";
+import type { FetchItem } from "./wire/fetch-items.ts";
+import { pathOfName } from "./wire/mailbox-name.ts";
+import type { EventName, Interest, MailboxFilter } from "./wire/notify-events.ts";
+
+/** A mailbox as it was last told. */
+interface Told {
+  readonly path: string;
+  readonly messages: number;
+  readonly uidNext: number;
+  readonly uidValidity: number;
+  readonly highestModSeq: number;
+}
+
+const MESSAGE_EVENTS: readonly EventName[] = ["MessageNew", "MessageExpunge", "FlagChange"];
+
+/**
+ * What a client wants to be told unasked: RFC 5465. Nothing is queued: what mailboxes were when they were last told stands beside
+ * what they are, so who reads slowly is told less often and not later, and there is never too much to tell.
+ */
+export class Watch {
+  readonly #session: Session;
+  readonly #interests: readonly Interest[];
+  #told = new Map<Mailbox["id"], Told>();
+  #subscriptions: ReadonlySet<string>;
+
+  constructor(session: Session, interests: readonly Interest[]) {
+    this.#session = session;
+    this.#interests = interests;
+    const { state } = session.mail;
+    for (const mailbox of state.liveMailboxes()) this.#told.set(mailbox.id, toldOf(mailbox));
+    this.#subscriptions = new Set(state.subscriptions);
+  }
+
+  /** Whether the selected mailbox's events are told between commands, and its expunges with them. */
+  get selected(): "none" | "delayed" | "all" {
+    const own = this.#ofSelected();
+    if (!own || own.events.size === 0) return "none";
+    return own.filter.kind === "selected" ? "all" : "delayed";
+  }
+
+  /** What is told of a message that comes into the selected mailbox. */
+  get newItems(): readonly FetchItem[] {
+    return this.#ofSelected()?.items ?? [];
+  }
+
+  #ofSelected(): Interest | undefined {
+    return this.#interests.find(({ filter }) => filter.kind === "selected" || filter.kind === "selected-delayed");
+  }
+
+  /** How all mailboxes are whose messages are watched. */
+  async tellStatus(): Promise<void> {
+    for (const mailbox of this.#session.mail.state.liveMailboxes()) {
+      const events = this.#eventsOf(mailbox);
+      if (MESSAGE_EVENTS.some((event) => events.has(event)) && !this.#isSelected(mailbox)) this.#tellCounts(mailbox);
+      await this.#breathe();
+    }
+  }
+
+  /** What changed in the other mailboxes since the last time. */
+  async tell(): Promise<void> {
+    const { state } = this.#session.mail;
+    const before = this.#told;
+    const now = new Map<Mailbox["id"], Told>();
+    this.#told = now;
+    for (const mailbox of state.liveMailboxes()) {
+      const [known, present] = [before.get(mailbox.id), toldOf(mailbox)];
+      now.set(mailbox.id, present);
+      if (known && isSame(known, present)) continue;
+      const events = this.#eventsOf(mailbox);
+      if (events.has("MailboxName") && known?.path !== present.path) this.#tellName(present.path, known?.path);
+      if (!this.#isSelected(mailbox) && changes(known, present, mailbox).some((event) => events.has(event)))
+        this.#tellCounts(mailbox);
+      await this.#breathe();
+    }
+    for (const [id, { path }] of before)
+      if (!now.has(id) && !state.findMailbox(id) && this.#eventsAt(path, false).has("MailboxName"))
+        this.#session.untagged(`LIST (\\NonExistent) "/" ${this.#session.formatName(path)}`);
+    this.#tellSubscriptions();
+  }
+
+  #tellSubscriptions(): void {
+    const { subscriptions } = this.#session.mail.state;
+    const before = this.#subscriptions;
+    if (before.size === subscriptions.size && [...before].every((path) => subscriptions.has(path))) return;
+    this.#subscriptions = new Set(subscriptions);
+    for (const path of new Set([...before, ...subscriptions])) {
+      const is = subscriptions.has(path);
+      const isWatched = this.#eventsAt(path, true).has("SubscriptionChange");
+      if (is !== before.has(path) && isWatched)
+        this.#session.untagged(`LIST (${is ? "\\Subscribed" : ""}) "/" ${this.#session.formatName(path)}`);
+    }
+  }
+
+  #tellName(path: string, before: string | undefined): void {
+    const session = this.#session;
+    const old = before === undefined ? "" : ` ("OLDNAME" (${session.formatName(before)}))`;
+    session.untagged(`LIST () "/" ${session.formatName(path)}${old}`);
+  }
+
+  #tellCounts(mailbox: Mailbox): void {
+    const items: StatusItem[] = ["MESSAGES", "UIDNEXT", "UIDVALIDITY", "UNSEEN"];
+    if (this.#session.tellsModSeqs) items.push("HIGHESTMODSEQ");
+    this.#session.untagged(formatStatus(mailbox, items, this.#session));
+  }
+
+  async #breathe(): Promise<void> {
+    if (this.#session.output.isFull) await this.#session.output.flush();
+    await takeTurn();
+  }
+
+  #isSelected({ id }: Mailbox): boolean {
+    return this.#session.selected?.view.id === id;
+  }
+
+  #eventsOf({ path }: Mailbox): ReadonlySet<EventName> {
+    return this.#eventsAt(path, this.#session.mail.state.subscriptions.has(path));
+  }
+
+  /** Of the first filter that a mailbox fits: RFC 5465 §6. */
+  #eventsAt(path: string, isSubscribed: boolean): ReadonlySet<EventName> {
+    const { isUtf8 } = this.#session;
+    const found = this.#interests.find(({ filter }) => fits(filter, path, { isSubscribed, isUtf8 }));
+    return found?.events ?? NONE;
+  }
+}
+
+const NONE: ReadonlySet<EventName> = new Set();
+
+function fits(
+  filter: MailboxFilter,
+  path: string,
+  { isSubscribed, isUtf8 }: { readonly isSubscribed: boolean; readonly isUtf8: boolean },
+): boolean {
+  switch (filter.kind) {
+    case "selected":
+    case "selected-delayed":
+      return false;
+    case "inboxes":
+      return path === "INBOX";
+    case "personal":
+      return true;
+    case "subscribed":
+      return isSubscribed;
+    case "mailboxes":
+    case "subtree":
+      return filter.names.some((name) => {
+        const named = inboxOf(pathOfName(name, isUtf8));
+        return path === named || (filter.kind === "subtree" && path.startsWith(`${named}/`));
+      });
+  }
+}
+
+function inboxOf(path: string): string {
+  return path.toUpperCase() === "INBOX" ? "INBOX" : path;
+}
+
+function toldOf({ path, messages, uidNext, uidValidity, highestModSeq }: Mailbox): Told {
+  return { path, messages: messages.length, uidNext, uidValidity, highestModSeq };
+}
+
+function isSame(a: Told, b: Told): boolean {
+  return (
+    a.highestModSeq === b.highestModSeq && a.path === b.path && a.uidNext === b.uidNext && a.messages === b.messages
+  );
+}
+
+/** What happened to the messages of a mailbox, as far as its counts tell. */
+function changes(known: Told | undefined, now: Told, { messages }: Mailbox): EventName[] {
+  if (!known) return now.messages > 0 ? ["MessageNew"] : [];
+  const events: EventName[] = [];
+  const added = now.uidNext - known.uidNext;
+  if (added > 0) events.push("MessageNew");
+  if (messages.length < known.messages + added) events.push("MessageExpunge");
+  if (events.length === 0 && known.highestModSeq !== now.highestModSeq && known.path === now.path)
+    events.push("FlagChange");
+  return events;
+}
