@@ -3,6 +3,8 @@ import { join } from "node:path";
 import { fuzz } from "@restante/mime/fuzz-kit";
 import { encode } from "cborg";
 import { expect, test } from "vitest";
+import { decodeReport } from "./account/outbound/report.ts";
+import { decodeSubmission } from "./account/outbound/submission.ts";
 import { attachmentSpans, decodeHead, splitEntry } from "./bay/entry.ts";
 import type { Sealer } from "./bay/machine.ts";
 import { openManifest, sealManifest } from "./bay/manifest.ts";
@@ -192,6 +194,8 @@ const CONTENTS: Readonly<Record<string, Format>> = {
   op: content(ops, decodeOp),
   runs: content([encodeRuns(runs)], decodeRuns),
   "delivered-1": content([golden.get("delivered-1")!], decodeDelivered),
+  "report-2": content([golden.get("report-2")!], decodeReport),
+  "submission-1": content([golden.get("submission-1")!], (bytes) => decodeSubmission("0".repeat(32), bytes)),
   "summary-1": content([golden.get("summary-1")!], decodeSummary),
   "summary-2": content([golden.get("summary-2")!], (bytes) => previewOf(decodeSummary(bytes))),
   header: content([Uint8Array.from([0, 1, 2])], decodeHeader),

@@ -3,6 +3,16 @@ import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { makeEndMark, openEndMark } from "./account/end-mark.ts";
 import { ringSealer } from "./account/keys/sealer.ts";
+import {
+  type Claim,
+  decodeClaim,
+  decodeQueued,
+  encodeClaim,
+  encodeQueued,
+  type QueuedMail,
+} from "./account/outbound/queued.ts";
+import { decodeReport, encodeReport, isReport } from "./account/outbound/report.ts";
+import { decodeSubmission, encodeSubmission, type Submission } from "./account/outbound/submission.ts";
 import { Tickets } from "./account/sign-in/tickets.ts";
 import { attachmentSpans, decodeHead, encodeHead, hexText, joinEntry, splitEntry } from "./bay/entry.ts";
 import { openManifest, sealManifest } from "./bay/manifest.ts";
@@ -26,6 +36,7 @@ import {
   openPreamble,
   openSlot,
   openSlotLabel,
+  outboundContext,
   preambleLength,
   publicRecord,
   type Ring,
@@ -76,6 +87,54 @@ const email: NewEmail = {
   subject: pattern(8, 5),
   summary: pattern(40),
   header: pattern(30),
+};
+const OUTBOUND = "outbound/queue/018bcfe5687b000102030405060708090a0b0c0d0e0f";
+const QUEUED: QueuedMail = {
+  id: "000102030405060708090a0b0c0d0e0f",
+  account: pattern(16, 3),
+  address: "ada@example.org",
+  envelope: {
+    mailFrom: "ada@example.org",
+    recipients: [
+      { address: "bob@example.net", notify: undefined },
+      { address: "größe@example.net", notify: "NEVER" },
+    ],
+  },
+  envid: "0f0e0d0c0b0a09080706050403020100",
+  madeMs: 1_700_000_000_000,
+  releaseMs: 1_700_000_000_123,
+  size: 20,
+  needsUtf8: true,
+  needsEightBit: false,
+  isSentByMaker: true,
+  content: { in: "here", bytes: pattern(20) },
+};
+const CLAIM: Claim = {
+  holder: "000102030405060708090a0b0c0d0e0f",
+  state: "waiting",
+  dueMs: 1_700_000_060_000,
+  tries: 2,
+  isDelayTold: false,
+  recipients: [
+    { address: "bob@example.net", state: "sent", reply: "250 2.0.0 Ok" },
+    { address: "größe@example.net", state: "waiting", reply: "450 4.2.0 later" },
+  ],
+};
+const SUBMITTED: Submission = {
+  id: QUEUED.id,
+  email: pattern(16),
+  thread: pattern(8),
+  identity: "i0",
+  envelope: QUEUED.envelope,
+  said: "",
+  envid: QUEUED.envid,
+  madeMs: QUEUED.madeMs,
+  sendAtMs: QUEUED.releaseMs,
+  undoStatus: "final",
+  recipients: CLAIM.recipients.map((one) => ({ ...one, delivered: "unknown", isDisplayed: false })),
+  statusMails: [pattern(16, 5)],
+  readMails: [],
+  isHanded: true,
 };
 const places = [{ mailbox: INBOX_ID, flags: ["\\Seen", "$Label1"] }];
 const noteEmail: NewEmail = { ...email, place: { in: "note", name: "note/1", offset: 7, length: 8 } };
@@ -313,6 +372,33 @@ const SHAPES: Readonly<Record<string, Shape>> = {
     make: (platform) => utf8(ticketsOf(platform).make("rst_token").ticket),
     open: async (bytes, platform) =>
       expect(await ticketsOf(platform).redeem(new TextDecoder().decode(bytes))).toBe("rst_token"),
+  },
+  // What waits to be sent: a mail, who has it in hand, what its owner is told of it, and their record of it.
+  "outbound-1": {
+    make: (platform) => sealObject(outboundContext(platform, pattern(32), "outbound", OUTBOUND), encodeQueued(QUEUED)),
+    open(bytes, platform) {
+      const plain = openObject(outboundContext(platform, pattern(32), "outbound", OUTBOUND), bytes);
+      expect(decodeQueued(QUEUED.id, plain)).toEqual(QUEUED);
+    },
+  },
+  "outbound-claim-1": {
+    make: (platform) =>
+      sealObject(outboundContext(platform, pattern(32), "claim", "outbound/claim/1"), encodeClaim(CLAIM)),
+    open(bytes, platform) {
+      const plain = openObject(outboundContext(platform, pattern(32), "claim", "outbound/claim/1"), bytes);
+      expect(decodeClaim(plain)).toEqual(CLAIM);
+    },
+  },
+  "report-2": {
+    make: () => encodeReport({ id: QUEUED.id, state: "sent", atMs: 1_700_000_000_123, recipients: CLAIM.recipients }),
+    open(bytes) {
+      expect(isReport(bytes)).toBe(true);
+      expect(decodeReport(bytes)).toMatchObject({ id: QUEUED.id, state: "sent", recipients: CLAIM.recipients });
+    },
+  },
+  "submission-1": {
+    make: () => encodeSubmission(SUBMITTED),
+    open: (bytes) => expect(decodeSubmission(QUEUED.id, bytes)).toEqual(SUBMITTED),
   },
   "recovery-slot-1": {
     make: (platform, ring) => makeSlot(platform, "slot/recovery-1", { kind: "recovery", secret: pattern(16) }, ring),
