@@ -167,7 +167,7 @@ describe("blobs of emails", () => {
     const [email] = (await client.call("Email/get", { ids: [id], properties, bodyProperties })).list;
     const parts: Json[] = [];
     const visit = (part: Json): void => {
-      if (part.subParts) part.subParts.forEach(visit);
+      if (part.subParts?.length > 0) part.subParts.forEach(visit);
       else parts.push(part);
     };
     visit(email.bodyStructure);
