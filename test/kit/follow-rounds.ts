@@ -1,7 +1,14 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { expect } from "vitest";
 import { Recorder, responsesOf } from "./exchange.ts";
-import { ChangedSinceFollower, type Copy, type Follower, flagsText, QresyncFollower } from "./followers.ts";
+import {
+  ChangedSinceFollower,
+  type Copy,
+  type Follower,
+  flagsText,
+  NotifyFollower,
+  QresyncFollower,
+} from "./followers.ts";
 import { connectImap, type LineClient } from "./line-client.ts";
 import { Random } from "./random.ts";
 import { DEMO, makeDataFolder, type RunningServer, removeDataFolder, startServer } from "./server.ts";
@@ -113,8 +120,9 @@ export async function followRounds(options: FollowOptions): Promise<void> {
     // One that is hardly ever away, and one that hardly ever comes.
     new QresyncFollower("INBOX", connect),
     new QresyncFollower("INBOX", connect),
+    new NotifyFollower("INBOX", connect),
   ];
-  const [often, bySearch, stays, rarely] = followers as [Follower, Follower, Follower, Follower];
+  const [often, bySearch, stays, rarely, told] = followers as [Follower, Follower, Follower, Follower, Follower];
   let writers: LineClient[] = [];
   let looker: LineClient | undefined;
   for (const follower of followers) await follower.resync();
@@ -144,7 +152,7 @@ export async function followRounds(options: FollowOptions): Promise<void> {
       looker = await connect();
     }
     const there = await lookAt(looker!);
-    const present = [often, bySearch, stays, ...(round % 10 === 0 || round === rounds ? [rarely] : [])];
+    const present = [often, bySearch, stays, told, ...(round % 10 === 0 || round === rounds ? [rarely] : [])];
     for (const follower of present) {
       await follower.resync();
       expect(follower.copy, `round ${round}, ${follower.constructor.name} ${followers.indexOf(follower)}`).toEqual(

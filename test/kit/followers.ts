@@ -40,6 +40,10 @@ export abstract class Follower {
     this.leave();
   }
 
+  get isThere(): boolean {
+    return this.#client !== undefined;
+  }
+
   leave(): void {
     this.#client?.end();
     this.#client = undefined;
@@ -110,5 +114,19 @@ export class ChangedSinceFollower extends Follower {
     const there = /^\* ESEARCH .* ALL (\S+)$/m.exec(answer.join("\n"))?.[1];
     const uids = new Set(there === undefined ? [] : numbersOf(there));
     for (const uid of [...this.known.keys()]) if (!uids.has(uid)) this.known.delete(uid);
+  }
+}
+
+/** By what it is told unasked, for as long as it is there: RFC 5465. It comes back by QRESYNC. */
+export class NotifyFollower extends QresyncFollower {
+  protected override async begin(): Promise<void> {
+    await super.begin();
+    await this.ask("NOTIFY SET (selected (MessageNew (FLAGS) MessageExpunge FlagChange))");
+  }
+
+  /** Nothing is asked of the mailbox: a command that says nothing of it is answered behind all that was told. */
+  override async resync(): Promise<void> {
+    if (this.isThere) await this.ask("CAPABILITY");
+    else await super.resync();
   }
 }

@@ -27,7 +27,10 @@ export function binaryWriter({ output }: Session, { path, partial, label, isSize
       const encoding = span.isLeaf ? await encodingOf(span, body) : "binary";
       const isSmall = span.end - span.start <= WHOLE_SECTION_BYTES;
       const small = isSmall ? await collect(decoded(body, span, encoding)) : undefined;
-      const size = small ? small.length : await sizeOf(decoded(body, span, encoding));
+      // However often one command asks for a part, its size is counted once.
+      const name = path.join(".");
+      const size = small?.length ?? kept.decodedOctets.get(name) ?? (await sizeOf(decoded(body, span, encoding)));
+      kept.decodedOctets.set(name, size);
       if (isSize) {
         output.text(`${label} ${size}`);
         return;

@@ -19,6 +19,8 @@ export class Kept {
   readonly #summary: Summary | undefined;
   readonly #header: HeaderBlock | undefined;
   #offsets: PartOffsets | undefined;
+  /** Octets of parts that were decoded, by their numbers. */
+  readonly decodedOctets: Map<string, number> = new Map();
 
   constructor(summary: Summary | undefined, header: HeaderBlock | undefined) {
     this.#summary = summary;

@@ -39,8 +39,9 @@ export const IDLE_TIMEOUT_MS: number = 31 * 60_000;
 export const DRAIN_MS: number = 10 * 60_000;
 /** How often an idling client hears from us, so that no NAT forgets the connection. */
 export const IDLE_KEEPALIVE_MS = 120_000;
-/** Annotations of one account, and octets of the value of one: RFC 5464 §4.3. */
+/** Annotations of one account, names of them that one command asks for, and octets of the value of one: RFC 5464 §4.3. */
 export const METADATA_ENTRIES_MAX = 1_000;
+export const METADATA_NAMES_MAX = 100;
 export const METADATA_VALUE_BYTES_MAX = 32_768;
 /** Groups of one NOTIFY, and mailboxes that a group names. */
 export const NOTIFY_NAMES_MAX = 1_000;

@@ -1,5 +1,5 @@
 import { EngineError, type Mailbox } from "@restante/engine";
-import { METADATA_ENTRIES_MAX, METADATA_VALUE_BYTES_MAX } from "./limits.ts";
+import { METADATA_ENTRIES_MAX, METADATA_NAMES_MAX, METADATA_VALUE_BYTES_MAX } from "./limits.ts";
 import type { Session } from "./session.ts";
 import { formatOctets } from "./wire/format.ts";
 import { ImapSyntaxError, type Parser } from "./wire/parser.ts";
@@ -22,7 +22,7 @@ export function parseEntry(parser: Parser): string {
 
 /** One entry or a list of them. */
 export function parseEntries(parser: Parser): string[] {
-  return parser.atOpen ? parser.list(() => parseEntry(parser)) : [parseEntry(parser)];
+  return parser.atOpen ? parser.list(() => parseEntry(parser), { max: METADATA_NAMES_MAX }) : [parseEntry(parser)];
 }
 
 /** `mailbox`: whose; the server's, if there is none. */
@@ -63,7 +63,7 @@ export async function readEntries(
 ): Promise<{ readonly answer: string | undefined; readonly longest: number }> {
   const { mail } = session;
   const prefix = idOf(mailbox, "");
-  const known = mail.state.records.list(TYPE).filter(({ id }) => id.startsWith(prefix));
+  const known = depth === 0 ? [] : mail.state.records.list(TYPE).filter(({ id }) => id.startsWith(prefix));
   const below = known.map(({ id }) => id.slice(prefix.length)).filter((name) => isBelow(name, entries, depth));
   const told: string[] = [];
   let longest = 0;

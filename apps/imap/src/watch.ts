@@ -24,12 +24,15 @@ const MESSAGE_EVENTS: readonly EventName[] = ["MessageNew", "MessageExpunge", "F
 export class Watch {
   readonly #session: Session;
   readonly #interests: readonly Interest[];
+  /** Whether a mailbox fits the filter of each. */
+  readonly #fits: readonly ((path: string, isSubscribed: boolean) => boolean)[];
   #told = new Map<Mailbox["id"], Told>();
   #subscriptions: ReadonlySet<string>;
 
   constructor(session: Session, interests: readonly Interest[]) {
     this.#session = session;
     this.#interests = interests;
+    this.#fits = interests.map(({ filter }) => fitting(filter, session.isUtf8));
     const { state } = session.mail;
     for (const mailbox of state.liveMailboxes()) this.#told.set(mailbox.id, toldOf(mailbox));
     this.#subscriptions = new Set(state.subscriptions);
@@ -122,35 +125,35 @@ export class Watch {
 
   /** Of the first filter that a mailbox fits: RFC 5465 §6. */
   #eventsAt(path: string, isSubscribed: boolean): ReadonlySet<EventName> {
-    const { isUtf8 } = this.#session;
-    const found = this.#interests.find(({ filter }) => fits(filter, path, { isSubscribed, isUtf8 }));
-    return found?.events ?? NONE;
+    const found = this.#fits.findIndex((fits) => fits(path, isSubscribed));
+    return this.#interests[found]?.events ?? NONE;
   }
 }
 
 const NONE: ReadonlySet<EventName> = new Set();
 
-function fits(
-  filter: MailboxFilter,
-  path: string,
-  { isSubscribed, isUtf8 }: { readonly isSubscribed: boolean; readonly isUtf8: boolean },
-): boolean {
+/** A filter as a function of a mailbox's path, and of whether it is subscribed. However many names it has it costs the same. */
+function fitting(filter: MailboxFilter, isUtf8: boolean): (path: string, isSubscribed: boolean) => boolean {
   switch (filter.kind) {
     case "selected":
     case "selected-delayed":
-      return false;
+      return () => false;
     case "inboxes":
-      return path === "INBOX";
+      return (path) => path === "INBOX";
     case "personal":
-      return true;
+      return () => true;
     case "subscribed":
-      return isSubscribed;
+      return (_path, isSubscribed) => isSubscribed;
     case "mailboxes":
-    case "subtree":
-      return filter.names.some((name) => {
-        const named = inboxOf(pathOfName(name, isUtf8));
-        return path === named || (filter.kind === "subtree" && path.startsWith(`${named}/`));
-      });
+    case "subtree": {
+      const paths = new Set(filter.names.map((name) => inboxOf(pathOfName(name, isUtf8))));
+      if (filter.kind === "mailboxes") return (path) => paths.has(path);
+      return (path) => {
+        for (let end = path.length; end > 0; end = path.lastIndexOf("/", end - 1))
+          if (paths.has(path.slice(0, end))) return true;
+        return false;
+      };
+    }
   }
 }
 

@@ -253,6 +253,12 @@ test("of a text that is longer than what the scanner keeps the decoded octets ar
   expect(messageText(cut)).toEqual({ start: "x", isWhole: false, octets: 16_389 });
 });
 
+test("a preview counts characters, whatever they are made of", () => {
+  expect(preview("🙂".repeat(300))).toBe("🙂".repeat(256));
+  expect(preview(`${"🙂 ".repeat(127)}${"\ud83d ".repeat(5)}`)).toBe(`${"🙂 ".repeat(127)}\ud83d`);
+  expect(preview(`${"a\u00a0\u3000\u2028".repeat(200)}`)).toBe("a ".repeat(128).trim());
+});
+
 test("a preview is text on one line, 256 characters at most", () => {
   fc.assert(
     fc.property(fc.array(fc.string({ unit: "grapheme", maxLength: 300 }), { maxLength: 4 }), (drawn) => {

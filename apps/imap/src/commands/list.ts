@@ -1,6 +1,6 @@
 import type { Mailbox } from "@restante/engine";
 import { takeTurn } from "@restante/host";
-import { parseEntry, readEntries } from "../metadata.ts";
+import { parseEntries, readEntries } from "../metadata.ts";
 import type { Session } from "../session.ts";
 import { formatStatus, type StatusItem } from "../status-answer.ts";
 import { pathOfName } from "../wire/mailbox-name.ts";
@@ -113,7 +113,7 @@ function parseList(parser: Parser, form: Form): Listing {
       if (name === "STATUS") statusItems = parseStatusItems(parser);
       if (name === "METADATA") {
         parser.space();
-        metadata = parser.list(() => parseEntry(parser));
+        metadata = parseEntries(parser);
       }
     };
     parser.list(read, { empty: true });

@@ -83,6 +83,8 @@ export class MailboxView {
 
   /** Those of `positions` that changed after `modSeq`: RFC 7162 §3.1.4.1. */
   changedSince(modSeq: number, positions: readonly number[]): number[] {
+    const { modSeq: column } = this.#state.memberships.columns;
+    if (this.#state === this.#mail.state) return positions.filter((at) => column.get(this.#list.at(at)) > modSeq);
     return positions.filter((position) => {
       const { state, row } = this.message(position);
       return state.memberships.columns.modSeq.get(row) > modSeq;

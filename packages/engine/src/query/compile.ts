@@ -59,7 +59,12 @@ export function compile(condition: Condition, scope: Scope, found?: Found): Test
     }
     case "threads": {
       const { ids } = condition;
-      return ({ state, row }) => ids.has(hexText(state.threadOf(state.emailOf(row))));
+      const halves = new Set([...ids].map((id) => Number.parseInt(id.slice(0, 8), 16)));
+      return ({ state, row }) => {
+        const email = state.emailOf(row);
+        // Most emails are of none: told by half of the id, without a text for each.
+        return halves.has(state.emails.columns.threadHigh.get(email)) && ids.has(hexText(state.threadOf(email)));
+      };
     }
     case "modSeq":
       return scope.membership(({ state, row }) => isWithin(condition, state.memberships.columns.modSeq.get(row)));

@@ -69,6 +69,7 @@ export async function search(list: Searched, condition: Condition, tools: Search
       left += chunk.open.length;
       if (texts && !isLooked && texts.isWorth(left)) {
         isLooked = true;
+        if (!texts.isOpen(wanted.fields)) endScan ??= await scans.begin(signal);
         rounds = new Rounds(tools, compile(condition, scope, await texts.find(wanted.fields, tools)), wanted, texts);
         chunk = new Chunk(list, from, to, rounds.test);
       }

@@ -137,6 +137,26 @@ test("a search that leaves few messages to their headers looks through no texts"
   await account.dispose();
 });
 
+test("texts are looked through once a search, as soon as its parts together leave enough to headers", async () => {
+  const { account, add, tools, view } = await scene();
+  for (let n = 40; n < 330; n++) await add(n);
+  // A search that holds the scan when it comes to the pages goes on.
+  await account.upkeep.checkpoint();
+  expect(account.mail.state.pages.texts).toHaveLength(1);
+  const find = vi.spyOn(tools.kept.listTexts(), "find");
+  const uids = (first: number, last: number): Condition => ({ kind: "uids", ranges: [{ first, last }] });
+  const some: Condition = { kind: "or", of: [uids(1, 2), uids(300, 302)] };
+  const both: Condition = {
+    kind: "and",
+    of: [some, { kind: "header", field: "message-id", text: "@x" }, { kind: "cc", text: "" }],
+  };
+  expect(await search(view(), both, tools)).toEqual([]);
+  expect(find.mock.calls.length).toBe(1);
+  expect(await search(view(), { kind: "cc", text: "" }, tools)).toEqual([]);
+  expect(find.mock.calls.length).toBe(2);
+  await account.dispose();
+});
+
 test("what a search learned outlasts the headers that it reads", async () => {
   const { account, counts, kept, tools, view } = await scene();
   const texts = kept.listTexts();
@@ -187,9 +207,11 @@ test("texts that a checkpoint holds are searched without a header, those that ca
     kept: new KeptHeaders(() => account.mail.state, never, new Uint8Array(32)),
   };
   await expect(search(view(), { kind: "subject", text: "A3" }, other)).rejects.toMatchObject({ code: "unavailable" });
-  // To open them is a scan, one at a time.
+  // To open them is a scan, one at a time, also where they tell all.
   const end = await tools.scans.begin();
-  const waiting = search(view(), { kind: "subject", text: "A3" }, { ...other, contents: tools.contents });
+  const covered: Condition = { kind: "uids", ranges: [{ first: 1, last: 40 }] };
+  const told: Condition = { kind: "and", of: [covered, { kind: "subject", text: "A3" }] };
+  const waiting = search(view(), told, { ...other, contents: tools.contents });
   const raced = await Promise.race([waiting, new Promise((resolve) => setTimeout(resolve, 20, "waits"))]);
   expect(raced).toBe("waits");
   end();

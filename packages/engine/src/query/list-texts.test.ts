@@ -6,11 +6,10 @@ import { MailState } from "../mail/state/state.ts";
 import { bareEmail } from "../testing/email-kit.ts";
 import { ListTexts } from "./list-texts.ts";
 import { Needle } from "./needle.ts";
-import { Scans } from "./scans.ts";
 
 const pace = { isOver: () => false, take: async () => undefined };
 const contents = { readTexts: () => Promise.reject(new Error("there is none")) };
-const tools = { contents, scans: new Scans(), pace };
+const tools = { contents, pace };
 
 /** A state of so many emails, each of which is a message of its own. */
 function stateOf(emails: number): MailState {
@@ -133,9 +132,8 @@ test("pages are opened once, those that there are, and until that is ended", asy
   expect([7, 8, 4103, 8199].map((row) => verdict(at(state, row)))).toEqual([true, undefined, undefined, true]);
   expect(read).toEqual(["page/0", "page/2"]);
   // What is open needs no scan.
-  const end = await tools.scans.begin();
+  expect([texts.isOpen(wanted("field subject")), texts.isOpen(wanted("addresses cc"))]).toEqual([true, false]);
   expect((await find("field subject"))(at(state, 7))).toBe(true);
-  end();
   expect(read).toHaveLength(2);
   await find("addresses cc");
   expect(read).toHaveLength(4);

@@ -18,7 +18,6 @@ import { SharedCache } from "../shared-cache.ts";
 import type { Verdict } from "./compile.ts";
 import type { Needle } from "./needle.ts";
 import type { Pace } from "./pace.ts";
-import type { Scans } from "./scans.ts";
 
 /**
  * The texts that lists show, and that are searched most: subjects and addresses, folded. Those of 4,096 emails are one text,
@@ -53,7 +52,6 @@ export type Found = (place: string, text: string) => ((message: Message) => Verd
 
 export interface ListTextTools {
   readonly contents: Pick<Contents, "readTexts">;
-  readonly scans: Scans;
   readonly pace: Pace;
   readonly signal?: AbortSignal | undefined;
 }
@@ -76,7 +74,7 @@ export class ListTexts {
     return headers * HEADER_COST > this.#state.emailNumbers;
   }
 
-  /** Looks through all that is known for what is wanted. Rejects with the signal's reason when it is aborted. Errors:
+  /** Looks through all that is known for what is wanted: a scan, unless it {@link isOpen}. Rejects with the signal's reason when it is aborted. Errors:
    * `unavailable`. */
   async find(wanted: ReadonlyMap<string, readonly Needle[]>, tools: ListTextTools): Promise<Found> {
     const { pace, signal } = tools;
@@ -114,25 +112,34 @@ export class ListTexts {
     };
   }
 
-  /** Opens the checkpoint's pages of these places, as far as they are not open. */
-  async #load(places: readonly string[], { contents, scans, pace, signal }: ListTextTools): Promise<void> {
-    const absent = (page: number): string[] => places.filter((place) => !this.#pages.peek(`${place} ${page}`));
+  /** Whether no page of the checkpoint is to be opened for a {@link find}. */
+  isOpen(wanted: ReadonlyMap<string, unknown>): boolean {
+    const places = [...wanted.keys()].filter((place) => PLACES.has(place));
+    return this.#closed(places).length === 0;
+  }
+
+  /** Pages that are not open of some of these places. */
+  #closed(places: readonly string[]): number[] {
     const { texts: names } = this.#state.pages;
-    if (!names.some((name, page) => name !== "" && absent(page).length > 0)) return;
-    const end = await scans.begin(signal);
-    try {
-      const pages = [...names.keys()].filter((page) => names[page] !== "" && absent(page).length > 0);
-      const next = readAhead(pages, PAGES_AHEAD, (page) => contents.readTexts(names[page]!).catch(noneIfDamaged));
-      for (const page of pages) {
-        const runs = await next();
-        signal?.throwIfAborted();
-        for (const place of runs ? absent(page) : []) {
-          if (pace.isOver()) await pace.take();
-          this.#keep(`${place} ${page}`, new TextPage(runs![PLACES.get(place)!]));
-        }
+    return [...names.keys()].filter((page) => names[page] !== "" && this.#absent(places, page).length > 0);
+  }
+
+  #absent(places: readonly string[], page: number): string[] {
+    return places.filter((place) => !this.#pages.peek(`${place} ${page}`));
+  }
+
+  /** Opens the checkpoint's pages of these places, as far as they are not open. */
+  async #load(places: readonly string[], { contents, pace, signal }: ListTextTools): Promise<void> {
+    const { texts: names } = this.#state.pages;
+    const pages = this.#closed(places);
+    const next = readAhead(pages, PAGES_AHEAD, (page) => contents.readTexts(names[page]!).catch(noneIfDamaged));
+    for (const page of pages) {
+      const runs = await next();
+      signal?.throwIfAborted();
+      for (const place of runs ? this.#absent(places, page) : []) {
+        if (pace.isOver()) await pace.take();
+        this.#keep(`${place} ${page}`, new TextPage(runs![PLACES.get(place)!]));
       }
-    } finally {
-      end();
     }
   }
 
@@ -220,8 +227,7 @@ class TextPage {
   }
 
   #textAt(at: number): string {
-    const [start, end] = [this.#starts[at]!, this.#starts[at + 1]! - SEPARATOR.length];
-    return start < end ? this.#joined.slice(start, end) : "";
+    return this.#joined.slice(this.#starts[at], Math.max(0, this.#starts[at + 1]! - SEPARATOR.length));
   }
 
   /** Emails whose text is known, and those that have one. What was learned since is not looked at. */

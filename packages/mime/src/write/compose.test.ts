@@ -623,6 +623,7 @@ describe("drafts: RFC 8621 §4.6", () => {
     "日本",
     "=?utf-8?q?a?=",
     "x".repeat(600),
+    "y z ".repeat(600).trim(),
   ];
 
   test.each(odd)("what is no address is told as it was written: %j", async (email) => {
