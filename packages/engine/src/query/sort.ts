@@ -135,9 +135,10 @@ async function textRanks(messages: readonly Message[], by: SortedText, tools: So
         const found: string[] = [];
         for (let from = 0; from < emails.length; from += CHUNK_EMAILS) {
           signal?.throwIfAborted();
-          if (pace.isOver()) await pace.take();
-          const headers = await contents.readHeadersOf(state, emails.slice(from, from + CHUNK_EMAILS));
-          found.push(...headers.map(textOf));
+          for (const header of await contents.readHeadersOf(state, emails.slice(from, from + CHUNK_EMAILS))) {
+            if (pace.isOver()) await pace.take();
+            found.push(textOf(header));
+          }
         }
         return found;
       },
