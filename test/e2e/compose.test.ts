@@ -57,7 +57,7 @@ test("Restante's image: its command starts what is here, on the embedded store, 
       args: command.slice(3),
       env: { RESTANTE_IMAP_LISTEN: RESTANTE_IMAP_LISTEN! },
     });
-    expect(Object.keys(server.ports).sort()).toEqual(["https", "imaps", "lmtp"]);
+    expect(Object.keys(server.ports).sort()).toEqual(["https", "imaps", "lmtp", "submission", "submissions"]);
     expect(await server.stop()).toBe(0);
   } finally {
     await removeDataFolder(data);

@@ -90,7 +90,7 @@ describe("blobs", () => {
     for (const wrong of [
       url.replace(client.accountId, "a0"),
       url.replace(blobId, "b0"),
-      url.replace(blobId, `${blobId}-1`),
+      url.replace(blobId, `${blobId}-2`),
     ])
       expect((await fetch(wrong, { headers: client.headers })).status).toBe(404);
   });

@@ -45,7 +45,7 @@ test("setup goes from nothing to a configuration that is well, keys and an accou
     'example.org. TXT "v=spf1 a:out.example.org -all"',
     "_imaps._tcp.example.org. SRV 0 1 993 mx.example.org.",
     "_imap._tcp.example.org. SRV 0 0 0 .",
-    "_submissions._tcp.example.org. SRV 0 1 465 out.example.org.",
+    "_submissions._tcp.example.org. SRV 0 1 465 mx.example.org.",
     "_jmap._tcp.example.org. SRV 0 1 443 mx.example.org.",
     "autoconfig.example.org. CNAME mx.example.org.",
     "virtual_mailbox_domains = example.org",

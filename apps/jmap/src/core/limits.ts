@@ -7,8 +7,6 @@ export const REQUEST_BYTES_MAX = 10_000_000;
 export const CALLS_MAX = 64;
 /** Objects that one get or set is about: what one op of the engine changes in one step. */
 export const OBJECTS_MAX = 4_096;
-/** Octets of all that uploads hold that nothing names: of one account. */
-export const UPLOADED_BYTES_MAX: number = 500 * 2 ** 20;
 
 /** Levels of objects and lists in a request. */
 export const DEPTH_MAX = 128;
