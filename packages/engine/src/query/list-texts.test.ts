@@ -149,6 +149,7 @@ test("a page is opened though something was learned of it before, and both are k
     true,
     true,
   ]);
+  expect([0, 1].map((row) => found("field subject", "")!(at(state, row)))).toEqual([false, true]);
   expect(texts.isOpen(wanted("field subject"))).toBe(true);
   const again = await texts.find(wanted("field subject", "stored"), tools);
   expect([1, 2, 3].map((row) => again("field subject", "stored")!(at(state, row)))).toEqual([true, true, true]);
