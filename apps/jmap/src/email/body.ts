@@ -1,9 +1,17 @@
 import { type Body, ForwardReader, type Pace } from "@restante/engine";
-import { type BodyParts, bodyParts, HeaderBlock, type StructuredPart } from "@restante/mime";
+import {
+  allNodes,
+  type BodyParts,
+  bodyParts,
+  HeaderBlock,
+  nodesOf,
+  type PartNode,
+  type StructuredPart,
+} from "@restante/mime";
 import { type EmailBodyValue, readBodyValue } from "./body-values.ts";
 import type { AnswerBudget } from "./budget.ts";
 import { HEADER_READ_BYTES_MAX } from "./limits.ts";
-import { allNodes, charsOf, nodesOf, type PartContext, type PartNode, tellHeader, tellPart } from "./parts.ts";
+import { charsOf, type PartContext, tellHeader, tellPart } from "./parts.ts";
 import type { EmailPlan } from "./properties.ts";
 
 /** A message that is told of, wherever it lies: an email, or a blob. */
