@@ -80,7 +80,7 @@ export { previewOf, type Summary } from "./mail/contents/summary.ts";
 export type { Copied } from "./mail/mail.ts";
 export { MailboxView, type Message, type ViewChanges } from "./mail/mailbox-view.ts";
 export type { MailboxId, MembershipName } from "./mail/ops/names.ts";
-export type { FlagChange, FolderStep, SpecialUse, StateClaim } from "./mail/ops/op.ts";
+export type { FlagChange, FolderStep, NewRecord, SpecialUse, StateClaim } from "./mail/ops/op.ts";
 export type { Outcome } from "./mail/ops/outcome.ts";
 export type { UidSpan } from "./mail/state/feed.ts";
 export type { Mailbox } from "./mail/state/mailbox.ts";
