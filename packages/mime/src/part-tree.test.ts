@@ -83,6 +83,27 @@ test("so are the lists of parts that a reader shows", () => {
   }
 });
 
+test("NUL within a field is nothing to both", () => {
+  const fields =
+    "Content-Type: te\0xt/html; charset=u\0tf-8\r\nContent-Transfer-Encoding: ba\0se64\r\nContent-Disposition: attach\0ment";
+  const { root } = scan(new TextEncoder().encode(`${fields}\r\n\r\nYQ==`));
+  expect(told(root)).toMatchObject({ type: ["text", "html"], encoding: "base64", disposition: "attachment" });
+  expect(told(treeOf(root))).toEqual(told(root));
+  expect(root.octets).toBe(1);
+});
+
+test.each([
+  ["filename*0=a; filename*1=b; filename*3=d", "ab"],
+  ["filename*1=b; filename=a", "a"],
+  ["filename*1=b", undefined],
+  ["filename*0*=utf-8''%41; filename*0=a; filename*1*=%42", "a%42"],
+  ["filename*1=b; filename*0=a", "ab"],
+])("a file name in pieces, %s, is one name", (parameters, name) => {
+  const { root } = scan(new TextEncoder().encode(`Content-Disposition: attachment; ${parameters}\r\n\r\n`));
+  expect(fileName(treeOf(root))).toBe(fileName(root));
+  if (!name?.includes("%")) expect(fileName(root)).toBe(name);
+});
+
 test("offsets that don't fit the structure are refused", () => {
   const { root } = scan(
     new TextEncoder().encode("Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\na\r\n--b--\r\n"),

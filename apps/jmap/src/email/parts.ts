@@ -74,7 +74,7 @@ const TOLD: Readonly<Record<PartProperty, (node: PartNode, blobId: string) => un
   name: ({ part }) => textOrNull(fileName(part)),
   type: ({ part }) => jsonText(`${part.type}/${part.subtype}`),
   charset: ({ part }) => textOrNull(charsetOf(part) ?? undefined),
-  disposition: ({ part }) => textOrNull(part.disposition?.value),
+  disposition: ({ part }) => textOrNull(part.disposition && decodeWords(part.disposition.value)),
   // Of a multipart in the store none is kept: BODYSTRUCTURE has no place for it.
   cid: ({ part }) => textOrNull(contentId(part.id)),
   language: ({ part }) => languages(part.language),
