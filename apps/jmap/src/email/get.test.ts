@@ -161,6 +161,16 @@ test("a multipart has parts and nothing else, whatever is asked of parts", async
   expect((subParts as Told[]).map((part) => "subParts" in part)).toEqual([true, false, false]);
 });
 
+test("a part of a digest is a message if it says nothing else: RFC 2046 §5.1.5", async () => {
+  const parts = "--b\r\n\r\nSubject: in\r\n\r\ntext\r\n--b\r\nContent-Type: text/plain\r\n\r\nplain\r\n--b--\r\n";
+  const id = await account.add(`Content-Type: multipart/digest; boundary=b\r\n\r\n${parts}`);
+  const told = await account.get(id, { properties: ["bodyStructure"], bodyProperties: ["partId", "type", "charset"] });
+  expect((told.bodyStructure as Told).subParts).toEqual([
+    { partId: "1", type: "message/rfc822", charset: null },
+    { partId: "2", type: "text/plain", charset: "us-ascii" },
+  ]);
+});
+
 test("a message of one part is that part", async () => {
   const id = await account.add("Subject: a\r\nX: y\r\n\r\nb\r\n");
   const { bodyStructure } = await account.get(id, {
