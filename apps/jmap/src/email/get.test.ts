@@ -5,6 +5,7 @@ import { VALUE_CHARS } from "./body-values.ts";
 import { AnswerBudget } from "./budget.ts";
 import { type Account, binary, corpus, openAccount, pace, pieces, type Told } from "./email-kit.ts";
 import { type EmailSession, getEmails } from "./get.ts";
+import { BODY_VALUE_BYTES_MAX } from "./limits.ts";
 import { RequestTooLarge } from "./problems.ts";
 import { planOfGet } from "./properties.ts";
 
@@ -386,6 +387,20 @@ describe("an answer is bounded", () => {
     await expect(get(199 + 2 * VALUE_CHARS, { maxBodyValueBytes: 100 })).rejects.toThrow(RequestTooLarge);
   });
 
+  test("by a length that no value exceeds, which is told", async () => {
+    const id = await account.add(`\r\n${"é".repeat(BODY_VALUE_BYTES_MAX / 2)}`);
+    const more = await account.add(`\r\n${"é".repeat(BODY_VALUE_BYTES_MAX / 2)}x`);
+    for (const maxBodyValueBytes of [0, 2 ** 40]) {
+      const given = { properties: ["bodyValues"], fetchAllBodyValues: true, maxBodyValueBytes };
+      const values = await Promise.all(
+        [id, more].map(async (one) => (await account.get(one, given)).bodyValues as Told),
+      );
+      const [whole, cut] = values.map((value) => value[1] as { value: string; isTruncated: boolean });
+      expect([whole!.value.length, whole!.isTruncated]).toEqual([BODY_VALUE_BYTES_MAX / 2, false]);
+      expect([cut!.value.length, cut!.isTruncated]).toEqual([BODY_VALUE_BYTES_MAX / 2, true]);
+    }
+  });
+
   test("by how many there are, however short each is", async () => {
     const id = await account.add(
       `Content-Type: multipart/mixed; boundary=b\r\n\r\n${"--b\r\n\r\nx\r\n".repeat(900)}--b--`,
@@ -406,8 +421,8 @@ describe("an answer is bounded", () => {
     await expect(get(300_000, given)).rejects.toThrow(RequestTooLarge);
     await expect(get(50_000, { properties: ["header:Content-Type"] })).resolves.toBeDefined();
     const lists = { properties: ["bodyStructure", "attachments", "textBody", "htmlBody"], bodyProperties: ["name"] };
-    await expect(get(190_000, lists)).rejects.toThrow(RequestTooLarge);
-    await expect(get(190_000, { ...lists, properties: ["bodyStructure"] })).resolves.toBeDefined();
+    await expect(get(460_000, lists)).rejects.toThrow(RequestTooLarge);
+    await expect(get(460_000, { ...lists, properties: ["bodyStructure"] })).resolves.toBeDefined();
     const long = await account.add(`X: ${"y".repeat(30_000)}\r\n\r\n`);
     const header = (charsMax: number): Promise<unknown> =>
       getEmails(account.session, [long], planOfGet({ properties: ["headers"] }), {

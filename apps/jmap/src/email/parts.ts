@@ -47,8 +47,8 @@ export interface PartContext {
   readonly budget: AnswerBudget;
 }
 
-/** Characters that a part's own properties come to, about. */
-const PART_CHARS = 200;
+/** What a part's own properties come to in memory, about. */
+const PART_CHARS = 500;
 
 /** EmailBodyPart: RFC 8621 §4.1.4, without the subParts of a multipart. Put into `told`, in steps. */
 export function* tellPart(
