@@ -103,6 +103,14 @@ test("so are the lists of parts that a reader shows", () => {
   }
 });
 
+test("CR within a field is a space to both", () => {
+  const { root } = scan(
+    new TextEncoder().encode("Content-Disposition: a\rb; filename=c\rd\r\nContent-ID: <a\rb>\r\n\r\n"),
+  );
+  expect(root.disposition?.value).toBe("a b");
+  expect(told(treeOf(root))).toEqual(told(root));
+});
+
 test("NUL within a field is nothing to both", () => {
   const fields =
     "Content-Type: te\0xt/html; charset=u\0tf-8\r\nContent-Transfer-Encoding: ba\0se64\r\nContent-Disposition: attach\0ment";

@@ -3,11 +3,12 @@ import { decodeOffsets, decodeTransfer, encodeOffsets, findPart, scan } from "@r
 import { beforeAll, describe, expect, test } from "vitest";
 import { VALUE_CHARS } from "./body-values.ts";
 import { AnswerBudget } from "./budget.ts";
-import { type Account, binary, corpus, openAccount, pace, pieces, type Told } from "./email-kit.ts";
+import { type Account, binary, blobsOf, corpus, openAccount, pace, pieces, type Told } from "./email-kit.ts";
 import { type EmailSession, getEmails } from "./get.ts";
 import { BODY_VALUE_BYTES_MAX } from "./limits.ts";
+import { parseEmails } from "./parse.ts";
 import { RequestTooLarge } from "./problems.ts";
-import { planOfGet } from "./properties.ts";
+import { planOfGet, planOfParse } from "./properties.ts";
 
 const LIST = [
   ...["id", "threadId", "mailboxIds", "keywords", "size", "receivedAt", "from", "to", "subject", "sentAt"],
@@ -360,6 +361,56 @@ test("a header that was not kept whole is read from the body", async () => {
     bodyProperties: ["header:X-Last:asText"],
   });
   expect(bodyStructure).toEqual({ "header:X-Last:asText": "end" });
+});
+
+test("of a part's header so much is read, and its disposition is told as it is meant", async () => {
+  const filler = `X-Filler: ${"x".repeat(900)}\r\n`.repeat(400);
+  const part = `--b\r\nX-First: a\r\nContent-Disposition: \xe9t\xe9\r\n${filler}X-Last: z\r\n\r\ntext\r\n`;
+  const id = await account.add(binary(`Content-Type: multipart/mixed; boundary=b\r\n\r\n${part}--b--\r\n`));
+  const bodyProperties = ["disposition", "header:X-First:asText", "header:X-Last:asText"];
+  const { bodyStructure } = await account.get(id, { properties: ["bodyStructure"], bodyProperties });
+  expect((bodyStructure as Told).subParts).toEqual([
+    { disposition: "été", "header:X-First:asText": "a", "header:X-Last:asText": null },
+  ]);
+});
+
+describe("others have their turn", () => {
+  /** Counts turns; it is always time for one. */
+  const counting = () => {
+    const turns = { count: 0, isOver: () => true, take: async (): Promise<void> => void turns.count++ };
+    return turns;
+  };
+
+  test("between emails, and between batches of ids that are none", async () => {
+    const turns = counting();
+    const ids = Array.from({ length: 640 }, (_, n) => `x${n}`);
+    await getEmails(account.session, ids, planOfGet({}), { pace: turns });
+    expect(turns.count).toBeGreaterThanOrEqual(10);
+    const mails = await Promise.all(Array.from({ length: 20 }, () => account.add("Subject: a\r\n\r\n")));
+    turns.count = 0;
+    await getEmails(account.session, mails, planOfGet({ properties: ["preview"] }), { pace: turns });
+    expect(turns.count).toBeGreaterThanOrEqual(20);
+  });
+
+  test("between parts, and between header fields of each", async () => {
+    const parts = "--b\r\nX: y\r\n\r\n".repeat(50);
+    const id = await account.add(`Content-Type: multipart/mixed; boundary=b\r\n\r\n${parts}--b--`);
+    const turns = counting();
+    const given = { properties: ["bodyStructure"], bodyProperties: ["partId", "size"] };
+    await getEmails(account.session, [id], planOfGet(given), { pace: turns });
+    expect(turns.count).toBeGreaterThanOrEqual(50);
+    turns.count = 0;
+    const fields = Array.from({ length: 60 }, (_, n) => `header:X${n}`);
+    await getEmails(account.session, [id], planOfGet({ ...given, bodyProperties: fields }), { pace: turns });
+    expect(turns.count).toBeGreaterThanOrEqual(50 * 60);
+  });
+
+  test("while a blob is scanned", async () => {
+    const turns = counting();
+    const blob = `Subject: a\r\n\r\n${"text\r\n".repeat(50_000)}`;
+    await parseEmails(blobsOf({ b: blob }), ["b"], planOfParse({ properties: ["size"] }), { pace: turns });
+    expect(turns.count).toBeGreaterThanOrEqual(4);
+  });
 });
 
 describe("an answer is bounded", () => {
