@@ -10,6 +10,7 @@ import {
   encodeOffsets,
   encodePartOctets,
   fileName,
+  findPart,
   formatBodyStructure,
   hasAttachment,
   type Part,
@@ -101,6 +102,17 @@ test("so are the lists of parts that a reader shows", () => {
       expect(starts(is[list]), `${name} ${list}`).toEqual(starts(was[list]));
     expect(hasAttachment(is), name).toBe(hasAttachment(was));
   }
+});
+
+test("a part is found by its number, within messages too, with all that is known of it", () => {
+  const inner =
+    "Content-Type: multipart/mixed; boundary=c\r\n\r\n--c\r\n\r\none\r\n--c\r\nContent-Transfer-Encoding: base64\r\n\r\nYQ==\r\n--c--\r\n";
+  const mail = `Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nContent-Type: message/rfc822\r\n\r\n${inner}--b--\r\n`;
+  const tree = treeOf(scan(new TextEncoder().encode(mail)).root);
+  expect(findPart(tree, [1])).toMatchObject({ type: "message", subtype: "rfc822" });
+  expect(findPart(tree, [1, 2])).toMatchObject({ encoding: "base64", octets: 1 });
+  expect(findPart(tree, [1, 3])).toBeUndefined();
+  expect(findPart(tree, [2])).toBeUndefined();
 });
 
 test("CR within a field is a space to both", () => {
