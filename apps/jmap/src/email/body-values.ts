@@ -18,8 +18,8 @@ const OCTETS_PER_BYTE: readonly (readonly [charset: RegExp, octets: number])[] =
 /** Octets that stand for nothing at a text's beginning, and of one character at most, with what switches to it. */
 const MARK_OCTETS_MAX = 64;
 const CHARACTER_OCTETS_MAX = 8;
-/** Characters of what is told of a value beside it. */
-export const VALUE_CHARS = 80;
+/** What is told of a value beside it, and kept of its part meanwhile, about. */
+export const VALUE_CHARS = 300;
 /** RFC 2045 §6.1. */
 const ENCODINGS: ReadonlySet<string> = new Set(["7bit", "8bit", "binary", "base64", "quoted-printable", ""]);
 const ASCII: ReadonlySet<string> = new Set(["us-ascii", "ascii", "ansi_x3.4-1968"]);

@@ -18,8 +18,8 @@ export interface PartContext {
   readonly budget: AnswerBudget;
 }
 
-/** Characters that a part's own properties come to, about. */
-const PART_CHARS = 200;
+/** What a part's own properties come to in memory, about. */
+const PART_CHARS = 500;
 
 /** EmailBodyPart: RFC 8621 §4.1.4, without the subParts of a multipart. Put into `told`, in steps. */
 export function* tellPart(
@@ -45,7 +45,7 @@ const TOLD: Readonly<Record<PartProperty, (node: PartNode, blobId: string) => un
   name: ({ part }) => textOrNull(fileName(part)),
   type: ({ part }) => jsonText(`${part.type}/${part.subtype}`),
   charset: ({ part }) => textOrNull(charsetOf(part) ?? undefined),
-  disposition: ({ part }) => textOrNull(part.disposition?.value),
+  disposition: ({ part }) => textOrNull(part.disposition && decodeWords(part.disposition.value)),
   // Of a multipart in the store none is kept: BODYSTRUCTURE has no place for it.
   cid: ({ part }) => textOrNull(contentId(part.id)),
   language: ({ part }) => languages(part.language),
