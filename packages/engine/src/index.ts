@@ -15,6 +15,7 @@ export {
 } from "./account/delivery/message-writer.ts";
 export { Handover, Unsettled } from "./account/delivery/unsettled.ts";
 export { type SeenRecords, trustRecord, VouchedUsers } from "./account/delivery/vouched-users.ts";
+export type { DevicePlace, DeviceStates } from "./account/devices/device-states.ts";
 export type { EmailEdit } from "./account/edit-emails.ts";
 export {
   type AppPassword,
@@ -62,6 +63,7 @@ export {
   type User,
   type UserDirectory,
 } from "./account/sign-in/users.ts";
+export { hexBytes, hexText } from "./bay/entry.ts";
 export {
   decodePublicRecord,
   encodePublicRecord,
@@ -77,8 +79,8 @@ export type { Body } from "./mail/contents/contents.ts";
 export { previewOf, type Summary } from "./mail/contents/summary.ts";
 export type { Copied } from "./mail/mail.ts";
 export { MailboxView, type Message, type ViewChanges } from "./mail/mailbox-view.ts";
-export type { MailboxId } from "./mail/ops/names.ts";
-export type { FlagChange, FolderStep, SpecialUse, StateClaim } from "./mail/ops/op.ts";
+export type { MailboxId, MembershipName } from "./mail/ops/names.ts";
+export type { FlagChange, FolderStep, NewRecord, SpecialUse, StateClaim } from "./mail/ops/op.ts";
 export type { Outcome } from "./mail/ops/outcome.ts";
 export type { UidSpan } from "./mail/state/feed.ts";
 export type { Mailbox } from "./mail/state/mailbox.ts";
@@ -109,7 +111,9 @@ export {
 export type { Lists } from "./query/lists.ts";
 export type { QueryChanges, QueryChangesOptions } from "./query/live.ts";
 export type { EmailCounts } from "./query/mailbox-lists.ts";
+export { type Held, type HeldChanges, heldChanges, MembershipSet } from "./query/membership-set.ts";
 export type { Pace } from "./query/pace.ts";
+export { partBody, partsOfSummary } from "./query/parts.ts";
 export type { EmailPage, EmailQuery, Page } from "./query/query-emails.ts";
 export type { ShownEmail } from "./query/shown-email.ts";
 export type { SortKey, SortProperty } from "./query/sort.ts";

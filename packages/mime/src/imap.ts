@@ -172,11 +172,15 @@ function joinContinuations(list: readonly Parameter[]): readonly Parameter[] {
     return match ? [{ base: match[1]!, number: Number(match[2]), encoded: match[3] !== "", value }] : [];
   });
   if (pieces.length === 0) return list;
-  const joined = [...Map.groupBy(pieces, ({ base }) => base)].map(([base, unsorted]) => {
-    const own = unsorted.sort((a, b) => a.number - b.number);
+  const joined = [...Map.groupBy(pieces, ({ base }) => base)].flatMap(([base, unsorted]) => {
+    // What stands behind a gap belongs to nothing, and what has no charset comes first: as `decodeParameter` has it.
+    const sorted = unsorted.sort((a, b) => a.number - b.number || Number(a.encoded) - Number(b.encoded));
+    const distinct = sorted.filter(({ number }, at) => number !== sorted[at - 1]?.number);
+    const own = distinct.filter(({ number }, at) => number === at);
+    if (own.length === 0) return [];
     const encoded = own.some((piece) => piece.encoded);
     const value = own.map((piece) => (encoded && !piece.encoded ? escapePercent(piece.value) : piece.value)).join("");
-    return { name: encoded ? `${base}*` : base, value };
+    return [{ name: encoded ? `${base}*` : base, value }];
   });
   return [...list.filter(({ name }) => !/^.+\*\d{1,3}\*?$/.test(name)), ...joined];
 }

@@ -4,6 +4,7 @@ export { binaryBytes, binaryText, decodeRaw } from "./binary.ts";
 export { type BodyParts, bodyParts, hasAttachment, isHtml } from "./body-parts.ts";
 export { bodyFromBodyStructure, bodyStructureOfRev1, parseStructured, type Structured } from "./body-structure.ts";
 export { type DecodedText, decodeCharset } from "./charset.ts";
+export { cutText } from "./cut-text.ts";
 export { decodeUnstructured, decodeWords, encodeWords } from "./encoded-words.ts";
 export { type MailDate, parseDate, parseMessageIds, parseUrls, references } from "./fields.ts";
 export { findHeader, HeaderBlock, type HeaderField, parseHeaders } from "./headers.ts";
@@ -17,6 +18,7 @@ export {
   type Parameterized,
   parseParameterized,
 } from "./parameters.ts";
+export { allNodes, findNode, nodesOf, type PartNode } from "./part-nodes.ts";
 export { decodePartOctets, encodePartOctets } from "./part-octets.ts";
 export { partTree, type StructuredPart } from "./part-tree.ts";
 export { decodeText, fileName, type MessageText, messageText, preview } from "./preview.ts";

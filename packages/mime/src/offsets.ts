@@ -85,14 +85,18 @@ function ofMessage(message: PartOffsets, what: "HEADER" | "TEXT" | "MIME" | unde
   };
 }
 
-/** A multipart's parts are numbered from 1; a message that is no multipart has one part, itself. */
-export function findPart(root: PartOffsets, path: readonly number[]): PartOffsets | undefined {
+/** A multipart's parts are numbered from 1; a message that is no multipart has one part, itself. Of a tree that knows more of
+ * its parts (`partTree`) it gives that. */
+export function findPart<P extends PartOffsets & { readonly children: readonly P[] }>(
+  root: P,
+  path: readonly number[],
+): P | undefined {
   let part = root;
   for (const [depth, number] of path.entries()) {
     const inMessage = depth === 0 || part.kind === "message";
     const around = depth > 0 && part.kind === "message" ? part.children[0] : part;
     if (!around) return undefined;
-    const next: PartOffsets | undefined =
+    const next: P | undefined =
       around.kind === "multipart" ? around.children[number - 1] : inMessage && number === 1 ? around : undefined;
     if (!next) return undefined;
     part = next;

@@ -70,7 +70,8 @@ function extension(items: readonly Structured[], from: number): Pick<Part, "disp
 function disposition(value: Structured): Parameterized | undefined {
   if (!Array.isArray(value)) return undefined;
   const [name, list] = value as readonly Structured[];
-  return { value: lower(name), parameters: parameters(list) };
+  // In lower case, but for encoded-words.
+  return { value: text(name) ?? "", parameters: parameters(list) };
 }
 
 function parameters(value: Structured): readonly Parameter[] {

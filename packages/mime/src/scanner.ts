@@ -461,7 +461,12 @@ function opaque(node: Node): void {
 const MEDIA_TYPE = /^([\w!#$%&'*+.^`{|}~-]+)\s*\/\s*([\w!#$%&'*+.^`{|}~-]+)$/;
 
 function describe(node: Node, fields: readonly HeaderField[]): void {
-  const value = findHeader(fields, "content-type");
+  // BODYSTRUCTURE can say neither NUL nor CR: what is read of it must be what was read here.
+  const find = (name: string): string | undefined =>
+    findHeader(fields, name)
+      ?.replaceAll("\0", "")
+      .replace(/[\r\n]+/g, " ");
+  const value = find("content-type");
   if (value !== undefined) {
     const parsed = parseParameterized(value);
     const match = MEDIA_TYPE.exec(parsed.value);
@@ -471,13 +476,13 @@ function describe(node: Node, fields: readonly HeaderField[]): void {
       node.parameters = parsed.parameters;
     }
   }
-  node.encoding = parseParameterized(findHeader(fields, "content-transfer-encoding") ?? "7bit").value || "7bit";
-  node.id = findHeader(fields, "content-id");
-  node.description = findHeader(fields, "content-description");
-  node.md5 = findHeader(fields, "content-md5");
-  node.language = findHeader(fields, "content-language");
-  node.location = findHeader(fields, "content-location");
-  const disposition = findHeader(fields, "content-disposition");
+  node.encoding = parseParameterized(find("content-transfer-encoding") ?? "7bit").value || "7bit";
+  node.id = find("content-id");
+  node.description = find("content-description");
+  node.md5 = find("content-md5");
+  node.language = find("content-language");
+  node.location = find("content-location");
+  const disposition = find("content-disposition");
   if (disposition !== undefined) {
     const parsed = parseParameterized(disposition);
     if (parsed.value !== "") node.disposition = parsed;

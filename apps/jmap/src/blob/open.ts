@@ -1,9 +1,7 @@
-import { type AccountSession, type Body, type Pace, parseBlobId } from "@restante/engine";
-import { createTransferDecoder, type StructuredPart } from "@restante/mime";
+import { type AccountSession, type Body, type Pace, parseBlobId, partBody, partsOfSummary } from "@restante/engine";
+import { findNode, nodesOf, type StructuredPart } from "@restante/mime";
 import type { Blobs } from "../email/blobs.ts";
-import { partsOfSummary } from "../email/get.ts";
 import { scanned } from "../email/parse.ts";
-import { nodesOf, type PartNode } from "../email/parts.ts";
 
 /** What of a session blobs are read by. */
 export type BlobSession = Pick<AccountSession, "findEmails" | "readFullSummaries" | "openBlob">;
@@ -26,7 +24,7 @@ export async function openBlob(blobId: string, session: BlobSession, tools: Blob
   const id = parseBlobId(blobId);
   const whole = id && (await session.openBlob(id.email));
   if (!whole || id.path === undefined) return whole;
-  const part = findPart(nodesOf(await rootOf(id.email, whole, session, tools)), id.path);
+  const part = findNode(nodesOf(await rootOf(id.email, whole, session, tools)), id.path);
   return part && partBody(part, whole);
 }
 
@@ -36,35 +34,4 @@ async function rootOf(id: Uint8Array, whole: Body, session: BlobSession, tools: 
   if (!email) return (await scanned(whole, tools)).root;
   const [summary] = await session.readFullSummaries([email.message]);
   return partsOfSummary(summary!);
-}
-
-/** Of a multipart no blob is made: RFC 8621 §4.1.4. */
-function findPart(root: PartNode, path: string): StructuredPart | undefined {
-  if (root.path !== null) return root.path === path ? root.part : undefined;
-  let node: PartNode | undefined = root;
-  for (const number of path.split(".")) node = node?.subParts[Number(number) - 1];
-  return node?.path === path ? node.part : undefined;
-}
-
-/** A part's octets, decoded from its beginning, whatever is asked for. */
-function partBody({ bodyStart, bodyEnd, octets, encoding }: StructuredPart, whole: Body): Body {
-  return {
-    size: octets,
-    async *read(start, end) {
-      const decoder = createTransferDecoder(encoding);
-      let at = 0;
-      const within = (bytes: Uint8Array): Uint8Array => {
-        const cut = bytes.subarray(Math.max(0, start - at), Math.max(0, Math.min(end, octets) - at));
-        at += bytes.length;
-        return cut;
-      };
-      for await (const piece of whole.read(bodyStart, bodyEnd)) {
-        const cut = within(decoder.push(piece));
-        if (cut.length > 0) yield cut;
-        if (at >= end) return;
-      }
-      const last = within(decoder.end());
-      if (last.length > 0) yield last;
-    },
-  };
 }

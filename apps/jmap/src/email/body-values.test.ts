@@ -1,6 +1,7 @@
+import { cutText } from "@restante/mime";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { cutText, readBodyValue } from "./body-values.ts";
+import { readBodyValue } from "./body-values.ts";
 import { AnswerBudget } from "./budget.ts";
 import { type Account, binary, encode, openAccount, pieces } from "./email-kit.ts";
 import { RequestTooLarge } from "./problems.ts";

@@ -1,4 +1,4 @@
-import { createTransferDecoder, decodeCharset, decodeParameter, type StructuredPart } from "@restante/mime";
+import { createTransferDecoder, cutText, decodeCharset, decodeParameter, type StructuredPart } from "@restante/mime";
 import type { AnswerBudget } from "./budget.ts";
 import { jsonText } from "./text.ts";
 
@@ -18,8 +18,8 @@ const OCTETS_PER_BYTE: readonly (readonly [charset: RegExp, octets: number])[] =
 /** Octets that stand for nothing at a text's beginning, and of one character at most, with what switches to it. */
 const MARK_OCTETS_MAX = 64;
 const CHARACTER_OCTETS_MAX = 8;
-/** Characters of what is told of a value beside it. */
-export const VALUE_CHARS = 80;
+/** What is told of a value beside it, and kept of its part meanwhile, about. */
+export const VALUE_CHARS = 300;
 /** RFC 2045 §6.1. */
 const ENCODINGS: ReadonlySet<string> = new Set(["7bit", "8bit", "binary", "base64", "quoted-printable", ""]);
 const ASCII: ReadonlySet<string> = new Set(["us-ascii", "ascii", "ansi_x3.4-1968"]);
@@ -98,61 +98,4 @@ function joined(pieces: readonly Uint8Array[], size: number): Uint8Array {
     at += piece.length;
   }
   return bytes;
-}
-
-/** The beginning of a text: so many octets of UTF-8 at most, in whole characters, and of HTML outside of tags (RFC 8621
- * §4.2, maxBodyValueBytes). */
-export function cutText(text: string, bytesMax: number, isHtml: boolean): string {
-  if (text.length * 3 <= bytesMax) return text;
-  const room = new Uint8Array(Math.min(bytesMax, text.length * 3));
-  const { read } = new TextEncoder().encodeInto(text, room);
-  if (read === text.length) return text;
-  const cut = text.slice(0, read);
-  return isHtml ? cut.slice(0, openTagOf(cut)) : cut;
-}
-
-/** Signs before the end from which on a tag is looked for: where they stand in another's value it is soon seen. */
-const SIGNS_BACK = 64;
-
-/** Where the tag or comment begins that the text ends within; its length if it ends in none. Quoted values may hold `>`. */
-function openTagOf(html: string): number {
-  let from = html.length;
-  for (let signs = 0; signs < SIGNS_BACK && from > 0; signs++) {
-    const before = html.lastIndexOf("<", from - 1);
-    if (before < 0) break;
-    from = before;
-  }
-  for (let at = html.indexOf("<", from); at >= 0; ) {
-    // It may have been going to be one.
-    if (at === html.length - 1) return at;
-    if (!/[A-Za-z/!?]/.test(html[at + 1]!)) {
-      at = html.indexOf("<", at + 1);
-      continue;
-    }
-    const end = endOfTag(html, at);
-    if (end < 0) return at;
-    at = html.indexOf("<", end);
-  }
-  return html.length;
-}
-
-const TAG_SIGN = /[>"']/g;
-
-function endOfTag(html: string, open: number): number {
-  if (html.startsWith("<!--", open)) {
-    const end = html.indexOf("-->", open + 4);
-    return end < 0 ? -1 : end + 3;
-  }
-  for (let at = open + 1; ; ) {
-    TAG_SIGN.lastIndex = at;
-    const match = TAG_SIGN.exec(html);
-    if (!match) return -1;
-    if (match[0] === ">") return match.index + 1;
-    at = match.index + 1;
-    // A quote begins a value only behind "=".
-    if (!/=\s*$/.test(html.slice(Math.max(open, match.index - 8), match.index))) continue;
-    const close = html.indexOf(match[0], at);
-    if (close < 0) return -1;
-    at = close + 1;
-  }
 }

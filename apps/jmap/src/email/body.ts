@@ -1,9 +1,17 @@
 import { type Body, ForwardReader, type Pace } from "@restante/engine";
-import { type BodyParts, bodyParts, HeaderBlock, type StructuredPart } from "@restante/mime";
+import {
+  allNodes,
+  type BodyParts,
+  bodyParts,
+  HeaderBlock,
+  nodesOf,
+  type PartNode,
+  type StructuredPart,
+} from "@restante/mime";
 import { type EmailBodyValue, readBodyValue } from "./body-values.ts";
 import type { AnswerBudget } from "./budget.ts";
-import { HEADER_READ_BYTES_MAX } from "./limits.ts";
-import { allNodes, charsOf, nodesOf, type PartContext, type PartNode, tellHeader, tellPart } from "./parts.ts";
+import { BODY_VALUE_BYTES_MAX, HEADER_READ_BYTES_MAX } from "./limits.ts";
+import { charsOf, type PartContext, tellHeader, tellPart } from "./parts.ts";
 import type { EmailPlan } from "./properties.ts";
 
 /** A message that is told of, wherever it lies: an email, or a blob. */
@@ -75,13 +83,14 @@ async function read(
   { values: { bytesMax } }: EmailPlan,
   { pace, signal, budget }: RenderTools,
 ): Promise<Found> {
+  const valueMax = Math.min(bytesMax || BODY_VALUE_BYTES_MAX, BODY_VALUE_BYTES_MAX);
   const headers = new Map<PartNode, HeaderBlock>();
   const values = new Map<PartNode, EmailBodyValue>();
   const reader = new ForwardReader(await source.openBody(), readings.at(-1)!.end, pace);
   try {
     for (const { kind, node, start, end } of readings) {
       signal?.throwIfAborted();
-      if (kind === "value") values.set(node, await readBodyValue(node.part, reader.read(start, end), bytesMax, budget));
+      if (kind === "value") values.set(node, await readBodyValue(node.part, reader.read(start, end), valueMax, budget));
       else
         headers.set(
           node,

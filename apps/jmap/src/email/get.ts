@@ -5,21 +5,12 @@ import {
   formatEmailId,
   type Pace,
   parseEmailId,
+  partsOfSummary,
   previewOf,
   type ShownEmail,
   type Summary,
 } from "@restante/engine";
-import {
-  binaryText,
-  bodyParts,
-  decodeOffsets,
-  decodePartOctets,
-  type HeaderBlock,
-  hasAttachment,
-  parseStructured,
-  partTree,
-  type StructuredPart,
-} from "@restante/mime";
+import { bodyParts, type HeaderBlock, hasAttachment, type StructuredPart } from "@restante/mime";
 import { type MessageSource, type RenderTools, tellMessage, wantsMessage } from "./body.ts";
 import { AnswerBudget } from "./budget.ts";
 import { EMAILS_AT_ONCE } from "./limits.ts";
@@ -138,13 +129,6 @@ async function tellAll(
     );
     await tellMessage(told, source, plan, tools);
   }
-}
-
-/** The parts of a message out of what is kept beside it. */
-export function partsOfSummary(summary: Summary): StructuredPart {
-  const offsets = decodeOffsets(summary.offsets);
-  const octets = summary.format === 2 ? decodePartOctets(summary.partOctets, offsets) : undefined;
-  return partTree(parseStructured(binaryText(summary.bodyStructure)), offsets, octets);
 }
 
 /** A stored email, by its summary. */

@@ -141,6 +141,7 @@ describe("asMessageIds, asURLs and asDate", () => {
     ["messageId", "<a@b>", ["a@b"]],
     ["references", "<a@b>\r\n <c@d>", ["a@b", "c@d"]],
     ["inReplyTo", "Your mail of (<x@y>) Friday <a@b>", ["a@b"]],
+    ["references", "<123\r\n\t456@lo cal>", ["123456@local"]],
     ["messageId", "a@b", null],
     ["messageId", "", null],
     ["header:List-Post:asURLs", "<mailto:a@b> (moderated)", ["mailto:a@b"]],

@@ -8,9 +8,11 @@ export const FIELD_NAME_CHARS_MAX = 255;
 export const EMAILS_AT_ONCE = 64;
 /** Octets of a header block that are read where more of it was not kept. */
 export const HEADER_READ_BYTES_MAX: number = 256 * 1024;
-/** Characters of header values and body values in one answer: an answer is in memory, twice. */
-export const ANSWER_CHARS_MAX: number = 16 * 2 ** 20;
-/** Keywords and mailboxes of a new email. */
+/** Characters of header values, parts and body values in one answer, which is in memory several times. */
+export const ANSWER_CHARS_MAX: number = 8 * 2 ** 20;
+/** Octets of UTF-8 of one body value, if the client names no lower limit: what is longer is told as truncated. */
+export const BODY_VALUE_BYTES_MAX: number = 4 * 2 ** 20;
+/** Keywords and mailboxes of a new email: as the engine takes them. */
 export const KEYWORDS_MAX = 100;
 export const MAILBOXES_OF_EMAIL_MAX = 1000;
 /** Properties of a new email, and of one of its parts; characters of all its header fields and those of its parts. */

@@ -1,38 +1,9 @@
-import { decodeWords, fileName, type HeaderBlock, type StructuredPart } from "@restante/mime";
+import { decodeWords, fileName, type HeaderBlock, type PartNode } from "@restante/mime";
 import { charsetOf } from "./body-values.ts";
 import type { AnswerBudget } from "./budget.ts";
 import { allHeaders, headerValue } from "./header-forms.ts";
 import type { HeaderPlan, PartPlan, PartProperty } from "./properties.ts";
 import { jsonText } from "./text.ts";
-
-/** A part, and how it is known: RFC 8621 §4.1.4. */
-export interface PartNode {
-  readonly part: StructuredPart;
-  /** As IMAP numbers it (RFC 9051 §6.4.5.1); null of a multipart, as `partId` is. */
-  readonly path: string | null;
-  readonly subParts: readonly PartNode[];
-}
-
-/** The parts of a message that are its own: none is looked into that is a message itself. */
-export function nodesOf(root: StructuredPart): PartNode {
-  if (root.kind !== "multipart") return { part: root, path: "1", subParts: [] };
-  return multipart(root, "");
-}
-
-/** As deep as the scanner went: DEPTH_MAX of mime. */
-function multipart(part: StructuredPart, prefix: string): PartNode {
-  const subParts = part.children.map((child, at) => {
-    const path = `${prefix}${at + 1}`;
-    return child.kind === "multipart" ? multipart(child, `${path}.`) : { part: child, path, subParts: [] };
-  });
-  return { part, path: null, subParts };
-}
-
-/** A node and all within it, from front to back. */
-export function* allNodes(node: PartNode): Generator<PartNode> {
-  yield node;
-  for (const sub of node.subParts) yield* allNodes(sub);
-}
 
 /** The blob of one part of a blob: the engine's spelling of ids. */
 export function partBlobId(blobId: string, path: string): string {
@@ -47,8 +18,8 @@ export interface PartContext {
   readonly budget: AnswerBudget;
 }
 
-/** Characters that a part's own properties come to, about. */
-const PART_CHARS = 200;
+/** What a part's own properties come to in memory, about. */
+const PART_CHARS = 500;
 
 /** EmailBodyPart: RFC 8621 §4.1.4, without the subParts of a multipart. Put into `told`, in steps. */
 export function* tellPart(
@@ -74,7 +45,7 @@ const TOLD: Readonly<Record<PartProperty, (node: PartNode, blobId: string) => un
   name: ({ part }) => textOrNull(fileName(part)),
   type: ({ part }) => jsonText(`${part.type}/${part.subtype}`),
   charset: ({ part }) => textOrNull(charsetOf(part) ?? undefined),
-  disposition: ({ part }) => textOrNull(part.disposition?.value),
+  disposition: ({ part }) => textOrNull(part.disposition && decodeWords(part.disposition.value)),
   // Of a multipart in the store none is kept: BODYSTRUCTURE has no place for it.
   cid: ({ part }) => textOrNull(contentId(part.id)),
   language: ({ part }) => languages(part.language),

@@ -44,6 +44,19 @@ describe("keywords of an email in several mailboxes: JMAP.md §7 rule 3", () => 
     expect(new Set(Object.values(told as object))).toEqual(new Set(wanted.length > 0 ? [true] : []));
   });
 
+  test("of an email that is expunged in one mailbox the others are told", async () => {
+    const id = await emailWith({ INBOX: ["\\Flagged", "\\Deleted"], Archive: ["\\Seen"] });
+    const view = account.session.openView("INBOX", { readOnly: false });
+    await view.expunge([view.length - 1]);
+    const mailboxIds = { "p0000000000000000-0-5": true };
+    const given = { properties: ["mailboxIds", "keywords"] };
+    expect(await account.get(id, given)).toEqual({ id, mailboxIds, keywords: { $seen: true } });
+    const archive = account.session.openView("Archive", { readOnly: false });
+    await archive.setFlags([archive.length - 1], { mode: "add", flags: ["\\Deleted"] });
+    await archive.expunge([archive.length - 1]);
+    await expect(account.get(id, given)).rejects.toThrow("not there");
+  });
+
   test("two memberships in one mailbox are one place", async () => {
     const id = await emailWith({ INBOX: ["\\Seen"] });
     const view = account.session.openView("INBOX", { readOnly: false });

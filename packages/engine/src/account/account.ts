@@ -26,6 +26,7 @@ import {
 } from "./delivery/message-writer.ts";
 import { Notices } from "./delivery/notices.ts";
 import { TakeIn } from "./delivery/take-in.ts";
+import { DeviceStates } from "./devices/device-states.ts";
 import { removeExpiredTokens, type SlotAccess } from "./keys/tokens.ts";
 import { keepWitness, type MailLog, type OpenLog, openWitnessed } from "./open-log.ts";
 import type { Report } from "./outbound/report.ts";
@@ -71,6 +72,7 @@ export class Account {
   readonly keptHeaders: KeptHeaders;
   readonly upkeep: Upkeep;
   readonly uploads: Uploads;
+  readonly devices: DeviceStates;
   readonly submissions: Submissions;
   /** Of its objects in the store. */
   readonly prefix: string;
@@ -112,12 +114,14 @@ export class Account {
     const notices = new Notices({ mail, messages, platform });
     this.#messages = messages;
     this.uploads = new Uploads({ store, prefix, platform, ring, state: () => bay.state });
+    this.devices = new DeviceStates({ store, prefix, platform, ring });
     this.#notices = notices;
     this.submissions = new Submissions({ mail, contents, platform, ring });
     const onReport = (report: Report): Promise<void> => this.submissions.take(report);
     this.#takeIn = new TakeIn({ bay, mail, threads, messages, notices, store, prefix, platform, ring, onReport });
     this.upkeep = new Upkeep(bay, store, prefix, platform, async () => {
       await removeExpiredTokens(this.slotAccess);
+      await this.devices.sweep();
       if (await fillSummaries(bay, contents, platform)) await this.upkeep.checkpoint();
     });
     const { epoch } = bay.state;

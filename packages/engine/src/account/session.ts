@@ -34,6 +34,7 @@ import type { ThreadAlgorithm, Threads } from "../query/threading/threads.ts";
 import type { Account } from "./account.ts";
 import type { RepairReport } from "./care/repair.ts";
 import type { AddedMessage, Addition, Arrival, Prepared } from "./delivery/message-writer.ts";
+import type { DeviceStates } from "./devices/device-states.ts";
 import { type EmailEdit, editEmails } from "./edit-emails.ts";
 import { isStillListed } from "./keys/slots.ts";
 import { addToken, endToken, type NewToken, readTokens, type TokenEntry, tokenSlotName } from "./keys/tokens.ts";
@@ -349,6 +350,10 @@ export class AccountSession {
   async readRecord(type: string, id: string): Promise<Uint8Array | undefined> {
     const record = this.state.records.find(type, id);
     return record?.value && this.#contents.readValue(record);
+  }
+  /** What its phones hold. */
+  get devices(): DeviceStates {
+    return this.#open.devices;
   }
   /** Stores octets that nothing names yet, for some hours: `account/uploads.ts`. Errors: `over-quota`, `unavailable`. */
   async upload(source: AsyncIterable<Uint8Array>): Promise<{ readonly id: Uint8Array; readonly size: number }> {

@@ -18,5 +18,6 @@ export const KINDS = {
   outbound: 19,
   claim: 20,
   "outbound-mail": 21,
+  device: 22,
 } as const;
 export type Kind = keyof typeof KINDS;

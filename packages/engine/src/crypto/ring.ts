@@ -23,7 +23,7 @@ export interface RingVersion {
   /** Keys that were derived from the root, by purpose. */
   readonly purposeKeys: Map<Purpose, Secret>;
 }
-export type Purpose = "log" | "page" | "body" | "thread" | "sign" | "repeat";
+export type Purpose = "log" | "page" | "body" | "thread" | "sign" | "repeat" | "device";
 
 const RING_FORMAT = 1;
 

@@ -17,7 +17,7 @@ interface ObjectKind {
   readonly salvaged?: number;
 }
 
-export type ObjectKindName = "slot" | "log" | "checkpoint" | "note" | "body" | "pack" | "page" | "public";
+export type ObjectKindName = "slot" | "log" | "checkpoint" | "note" | "body" | "pack" | "page" | "device" | "public";
 
 export const OBJECT_KINDS: Readonly<Record<ObjectKindName, ObjectKind>> = {
   slot: { writes: "once", lies: "with-log", mayBeLarge: false, moves: "last", ends: "by-owner" },
@@ -27,6 +27,8 @@ export const OBJECT_KINDS: Readonly<Record<ObjectKindName, ObjectKind>> = {
   body: { writes: "once", lies: "with-rest", mayBeLarge: true, moves: "early", ends: "unnamed", salvaged: 2 },
   pack: { writes: "once", lies: "with-rest", mayBeLarge: true, moves: "early", ends: "unnamed", salvaged: 1 },
   page: { writes: "once", lies: "with-rest", mayBeLarge: true, moves: "early", ends: "unnamed" },
+  /** What phones hold: `account/devices/device-states.ts`. */
+  device: { writes: "once", lies: "with-rest", mayBeLarge: false, moves: "at-end", ends: "by-owner" },
   /** What a delivering process may know of an account without its keys: usage, limits. */
   public: { writes: "over", lies: "with-log", mayBeLarge: false, moves: "last", ends: "by-owner" },
 };

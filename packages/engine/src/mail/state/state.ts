@@ -458,6 +458,11 @@ export class MailState {
     return this.lastingNames.get(row) ?? this.nameOf(row);
   }
 
+  /** The membership that is known by this name now, live or dead: {@link lastingNameOf}. */
+  findLasting(name: MembershipName): number | undefined {
+    return this.lastingNames.find(name) ?? this.findMembership(name);
+  }
+
   findMembership(name: MembershipName): number | undefined {
     const number = this.#writerNumber.get(name.writer);
     if (number === undefined) return undefined;
