@@ -66,6 +66,7 @@ const SESSION: Verbs<AccountSession> = {
   tokens: (session) => session.tokens(),
   addToken: (session) => session.addToken({ label: "x", scope: "mail" }),
   endToken: (session) => session.endToken("x"),
+  devices: (session) => session.devices,
 };
 const VIEW: Verbs<MailboxView> = {
   mailbox: (view) => view.mailbox,
