@@ -1,3 +1,4 @@
+import { composed } from "@restante/mime";
 import { type Partial, parseSectionSpec, type Section } from "./fetch-items.ts";
 import { ImapSyntaxError, Parser } from "./parser.ts";
 
@@ -22,7 +23,7 @@ export function parseMessageUrl(url: string): MessageUrl | undefined {
   if (uid === undefined) return undefined;
   try {
     return {
-      path: path === undefined ? undefined : decodeURIComponent(path).normalize("NFC"),
+      path: path === undefined ? undefined : composed(decodeURIComponent(path)),
       uidValidity: uidValidity === undefined ? undefined : Number(uidValidity),
       uid: Number(uid),
       section: sectionOf(decodeURIComponent(section)),
