@@ -1,4 +1,4 @@
-import type { AccountSession, MailboxView, Message } from "@restante/engine";
+import type { AccountSession, MailboxView, Message, ViewChanges } from "@restante/engine";
 import { isTurnOver, takeTurn } from "@restante/host";
 import type { Incoming } from "./incoming.ts";
 import type { Output } from "./output.ts";
@@ -190,6 +190,22 @@ export class Session {
     const { view } = selected;
     const changes = view.sync(options);
     if (changes.invalidated) throw new MailboxInvalidated();
+    await this.telling(() => this.#tell(changes, selected, options.uid));
+  }
+
+  /** While what was found of the selected mailbox is told others may change it: nothing above what was found is told. */
+  async telling(tell: () => Promise<void>): Promise<void> {
+    const { view } = this;
+    view.isTelling = true;
+    try {
+      await tell();
+    } finally {
+      view.isTelling = false;
+    }
+  }
+
+  async #tell(changes: ViewChanges, selected: Selected, uid: boolean): Promise<void> {
+    const { view } = selected;
     if (!this.tellsVanished) await this.answerEach(changes.expunged, (number) => `${number} EXPUNGE`);
     else if (changes.expungedUids.length > 0) this.untagged(`VANISHED ${formatSequenceSet(changes.expungedUids)}`);
     if (changes.added > 0 || changes.flagged.length > 0) this.tellKeywords();
@@ -199,7 +215,7 @@ export class Session {
       this.tellRecent();
       if (this.watch) await this.tellNew(view.length - changes.added, this.watch.newItems);
     }
-    await this.answerEach(changes.flagged, (position) => this.flagsAnswer(position, options.uid));
+    await this.answerEach(changes.flagged, (position) => this.flagsAnswer(position, uid));
   }
 
   /** What the client wants to be told of messages that came: RFC 5465 §5.2. Set where FETCH is. */
