@@ -305,12 +305,14 @@ export class Session {
   }
 
   #answerOf(message: Message, items: readonly string[]): string {
-    return `${this.fetchHead(message)}(${items.join(" ")})`;
+    return `${this.fetchHead()(message)}(${items.join(" ")})`;
   }
 
-  /** How the answer to FETCH begins, with the message's number: RFC 9051 §7.5.2, RFC 9586 §3.2. */
-  fetchHead({ position }: Message): string {
-    return this.isUidOnly ? `${this.view.uidAt(position)} UIDFETCH ` : `${position + 1} FETCH `;
+  /** How answers to FETCH begin, with the message's number: RFC 9051 §7.5.2, RFC 9586 §3.2. */
+  fetchHead(): (message: Message) => string {
+    const { view } = this;
+    if (this.isUidOnly) return ({ position }) => `${view.uidAt(position)} UIDFETCH `;
+    return ({ position }) => `${position + 1} FETCH `;
   }
 
   /** `(\Seen …)`: a message's flags and keywords. */
