@@ -18,7 +18,12 @@ test("while what a sync found is told, no modseq above it is: what changes betwe
   const session = new Session({} as Link, output);
   session.account = { state: { findMailbox: () => undefined } } as unknown as AccountSession;
   session.enabled.add("CONDSTORE");
-  session.selected = { view: view as unknown as MailboxView, recent: [], keywords: new Set(), saved: [] };
+  session.selected = {
+    view: view as unknown as MailboxView,
+    recent: [],
+    keywords: new Set(),
+    saved: new Uint32Array(0),
+  };
   const telling = session.syncView({ expunges: true, uid: false });
   now = 7;
   await telling;

@@ -17,6 +17,8 @@ const ANSWERS_AT_ONCE = 256;
 /** RFC 9051 §3. */
 export type SessionState = "not-authenticated" | "authenticated" | "selected" | "logout";
 
+const NOTHING_SAVED = new Uint32Array(0);
+
 /** What ENABLE can switch on. */
 export const EXTENSIONS = ["IMAP4rev2", "UTF8=ACCEPT", "CONDSTORE", "QRESYNC", "UIDONLY"] as const;
 export type Extension = (typeof EXTENSIONS)[number];
@@ -60,8 +62,8 @@ export interface Selected {
   readonly recent: { readonly from: number; readonly to: number }[];
   /** Those that the client was told of. */
   readonly keywords: Set<string>;
-  /** What `$` stands for: uids that a search saved, ascending. RFC 5182 §2.1. */
-  saved: readonly SetRange[];
+  /** What `$` stands for: uids that a search saved, ascending, each range by its first and its last. RFC 5182 §2.1. */
+  saved: Uint32Array;
 }
 
 /** One client's state: RFC 9051 §3. Commands read and change it; only the connection turns errors into replies. */
@@ -110,11 +112,12 @@ export class Session {
 
   /** What the last search saved. */
   get savedUids(): readonly SetRange[] {
-    return this.selected?.saved ?? [];
+    const saved = this.selected?.saved ?? NOTHING_SAVED;
+    return Array.from({ length: saved.length / 2 }, (_, at) => ({ first: saved[at * 2]!, last: saved[at * 2 + 1]! }));
   }
 
   save(uids: readonly SetRange[]): void {
-    if (this.selected) this.selected.saved = uids;
+    if (this.selected) this.selected.saved = Uint32Array.from(uids.flatMap(({ first, last }) => [first, last]));
   }
 
   /** IMAP4rev2, RFC 9051: no RECENT, ESEARCH's answers, names in UTF-8. */
@@ -232,7 +235,7 @@ export class Session {
 
   select(view: MailboxView): void {
     view.tellsModSeqs = this.tellsModSeqs;
-    this.selected = { view, recent: [], keywords: new Set(this.mail.keywordsIn(view.mailbox)), saved: [] };
+    this.selected = { view, recent: [], keywords: new Set(this.mail.keywordsIn(view.mailbox)), saved: NOTHING_SAVED };
     this.#claimRecent(this.selected);
   }
 
