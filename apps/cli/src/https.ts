@@ -1,4 +1,5 @@
 import { Auth, explainError } from "@restante/auth";
+import { autoconfigSite } from "@restante/autoconfig";
 import { networkOf, RequestSessions, TICKET_MS, Tickets } from "@restante/engine";
 import {
   ACCOUNT_REQUESTS_MAX,
@@ -16,6 +17,7 @@ import {
 } from "@restante/host";
 import { jmapSite } from "@restante/jmap";
 import { placesOf, readServerKey } from "./context.ts";
+import { mailServers } from "./mail-servers.ts";
 import type { People } from "./people.ts";
 import type { Service } from "./service.ts";
 import { loggedSignIn, loggedTokenSignIn } from "./sign-in.ts";
@@ -49,7 +51,7 @@ export async function httpsService({ context, accounts, login, gate }: People, t
   const atOnce = { requests: ACCOUNT_REQUESTS_MAX, uploads: ACCOUNT_UPLOADS_MAX };
   const jmap = jmapSite({ auth, explain: explainError, atOnce, log });
   const door = new Door({
-    sites: [frontPage, auth.site, jmap],
+    sites: [frontPage, auth.site, jmap, autoconfigSite(mailServers(config, "localhost"))],
     tls: config.https.tls === "on" ? tls : undefined,
     gate,
     networkOf,
