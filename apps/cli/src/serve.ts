@@ -18,13 +18,13 @@ import {
 import { createLmtpServer } from "@restante/lmtp";
 import { acmeOf, acmeService, keepCertificate } from "./acme.ts";
 import { watchCertificate } from "./certificate-watch.ts";
-import { type Context, makeDeliverer, openContext, placesOf } from "./context.ts";
+import { type Context, makeDeliverer, openContext, placesOf, readServerPublicKey } from "./context.ts";
 import { DEMO_ADDRESS, DEMO_PASSWORD, makeDemoAccount, sendDemoMails } from "./demo.ts";
 import { EXIT, Exit } from "./exit.ts";
 import { checkHttps, httpsService } from "./https.ts";
 import { imapService } from "./imap.ts";
 import { metricsService } from "./metrics.ts";
-import { checkOutbound, openOutbound } from "./outbound.ts";
+import { checkOutbound, openOutbound, withOutbound } from "./outbound.ts";
 import { openPeople } from "./people.ts";
 import type { Service } from "./service.ts";
 import { submissionService } from "./submission.ts";
@@ -62,11 +62,11 @@ export async function serve(config: Config, flags: { readonly only: string | und
   if (hasTls) watchCertificate(tls, open);
   const services: Service[] = [];
   const outbound = use === "all" ? await openOutbound(open, wanted.includes("send")) : undefined;
-  const people =
-    outbound && (await openPeople({ ...open, platform: { ...open.platform, outbound: outbound.outbound } }));
+  const serverKey = outbound ? outbound.serverPublicKey : await readServerPublicKey(config);
+  const people = outbound && (await openPeople(withOutbound(open, outbound)));
   using traces = people ? await Traces.open(placesOf(config).traces, open.platform.now, open.log) : undefined;
   if (people && wanted.includes("imap")) services.push(imapService(people, tls, traces!));
-  if (wanted.includes("lmtp")) services.push(lmtpService(open));
+  if (wanted.includes("lmtp")) services.push(lmtpService(open, serverKey));
   if (people && wanted.includes("https")) services.push(await httpsService(people, tls));
   if (people && wanted.includes("submission")) services.push(submissionService(people, tls));
   if (acme && hasTls) services.push(acmeService(acme, config));
@@ -134,9 +134,9 @@ function wantedServices(only: string | undefined): readonly ServiceName[] {
   return SERVICES.filter((service) => names.includes(service));
 }
 
-function lmtpService(context: Context): Service {
+function lmtpService(context: Context, serverPublicKey: Uint8Array | undefined): Service {
   const { config, users, log } = context;
-  const deliverer = makeDeliverer(context);
+  const deliverer = makeDeliverer(context, serverPublicKey);
   const vouched = new VouchedUsers(users, context.seenRecords, log);
   /** By account, whatever the address; what it seals to is looked at each time. */
   const dropboxes = new Map<string, Dropbox>();
