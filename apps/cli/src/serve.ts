@@ -34,6 +34,8 @@ type ServiceName = "lmtp" | "imap" | "https" | "send" | "submission";
 const SERVICES: readonly ServiceName[] = ["lmtp", "imap", "https", "send", "submission"];
 /** After SIGTERM the process ends within this, whatever still hangs. */
 const STOP_MS = 10_000;
+/** A timer's longest time, more or less. */
+const KEPT_MS: number = 24 * 60 * 60_000;
 /** What killed processes left of uploads, and what is left of deleted accounts, is looked for so often. */
 const SWEEP_MS = 24 * 60 * 60_000;
 
@@ -254,7 +256,13 @@ function untilSignal({ log }: Context, tls: Tls | undefined): Promise<void> {
     );
   };
   process.on("SIGHUP", hangUp);
-  return new Promise((resolve) => {
+  return new Promise((ended) => {
+    // A process that only sends has nothing else that keeps it.
+    const kept = setInterval(() => undefined, KEPT_MS);
+    const resolve = (): void => {
+      clearInterval(kept);
+      ended();
+    };
     // The terminal and npm may both pass one on: the second must not cut the first one's work off.
     process.on("SIGTERM", () => resolve());
     process.on("SIGINT", () => resolve());
