@@ -467,7 +467,9 @@ const SHAPES: Readonly<Record<string, Shape>> = {
     make: (platform) =>
       sealRequest(platform, serverPublicKey(pattern(32)), REQUEST_PLACE, encodeAnswerRequest(ANSWER_REQUEST)),
     open: (bytes, platform) =>
-      expect(decodeAnswerRequest(openRequest(platform, pattern(32), REQUEST_PLACE, bytes))).toEqual(ANSWER_REQUEST),
+      expect(
+        decodeAnswerRequest(REQUEST_PLACE.account, openRequest(platform, pattern(32), REQUEST_PLACE, bytes)),
+      ).toEqual(ANSWER_REQUEST),
   },
   "account-facts-1": {
     make: (_, ring) => makeAccountFacts(ring, FACTS),

@@ -115,16 +115,16 @@ function isPlainId(id: string): boolean {
 const FORMAT = 1;
 
 export function encodeAnswerRequest(one: AnswerRequest): Uint8Array {
-  const { account, address, madeMs, sender, recipients, subject, messageId = null } = one;
-  return encode([FORMAT, account, address, madeMs, sender, recipients, subject, messageId, one.references]);
+  const { address, madeMs, sender, recipients, subject, messageId = null } = one;
+  return encode([FORMAT, address, madeMs, sender, recipients, subject, messageId, one.references]);
 }
 
 /** Throws RangeError on bytes that {@link encodeAnswerRequest} does not make. */
-export function decodeAnswerRequest(bytes: Uint8Array): AnswerRequest {
+export function decodeAnswerRequest(account: Uint8Array, bytes: Uint8Array): AnswerRequest {
   const fields = Fields.decode(bytes);
   if (fields.integer() !== FORMAT) throw new RangeError("request of an unknown format");
   const one = {
-    account: fields.bytes(16),
+    account,
     address: fields.text(),
     madeMs: fields.number(),
     sender: fields.text(),

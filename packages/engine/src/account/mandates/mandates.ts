@@ -73,7 +73,7 @@ export class Mandates {
       throw new EngineError("not-permitted", "this server answers nobody");
     // Killed from here on, the next opening does the rest.
     await this.#options.mail.writeRecords([recordOf(vacation, false)], ifState);
-    await this.#settleVacation(address, true);
+    await this.#settleVacation(address);
   }
 
   /** What lasts of them, besides mail that waits. Errors: `unavailable`, `corrupt`. */
@@ -93,19 +93,19 @@ export class Mandates {
 
   /** Once an opening: what a process that was killed left out. */
   settle(address: string): Promise<void> {
-    this.#settled ??= this.#settleVacation(address, false).catch((error: unknown) => {
+    this.#settled ??= this.#settleVacation(address).catch((error: unknown) => {
       this.#settled = undefined;
       this.#options.platform.log({ level: "warn", event: "mandates can't be looked at", error });
     });
     return this.#settled;
   }
 
-  /** Makes what the server knows what the record says. `again`: although the record says that it does. */
-  async #settleVacation(address: string, again: boolean): Promise<void> {
+  /** Makes what the server knows what the record says. */
+  async #settleVacation(address: string): Promise<void> {
     const { mail, platform } = this.#options;
     // What the server knows is another process's to change.
     if (!platform.mandates) return;
-    let isDue = again;
+    let isDue = false;
     for (let tries = 1; ; tries++) {
       const { epoch, records } = mail.state;
       const claim = { type: VACATION, epoch, modSeq: records.changed(VACATION) };

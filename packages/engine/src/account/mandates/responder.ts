@@ -128,25 +128,23 @@ export class Responder {
       (await this.#isFirst(request, stored.name))
     ) {
       const place = { id: this.#idOf(stored.name), releaseMs: stored.createdMs };
-      // Another process may have been here before it was killed.
-      if (!(await queue.isDone(place.id))) {
-        await queue.put(
-          {
-            ...place,
-            account: NOBODY,
-            address: "",
-            // To what is answered nobody answers: RFC 3834 §3.3.
-            envelope: { mailFrom: "", recipients: [{ address: request.sender, notify: "NEVER" }] },
-            envid: place.id,
-            madeMs: request.madeMs,
-            needsUtf8: isForeign(request, vacation),
-            isSentByMaker: sender !== undefined,
-          },
-          this.#mailOf(request, vacation).read(),
-        );
-        platform.log({ level: "info", event: "answered for who is away", id: place.id });
-        sender?.queued(place);
-      }
+      // Where another process was here before it was killed, the queue knows whether it has gone.
+      await queue.put(
+        {
+          ...place,
+          account: NOBODY,
+          address: "",
+          // To what is answered nobody answers: RFC 3834 §3.3.
+          envelope: { mailFrom: "", recipients: [{ address: request.sender, notify: "NEVER" }] },
+          envid: place.id,
+          madeMs: request.madeMs,
+          needsUtf8: isForeign(request, vacation),
+          isSentByMaker: sender !== undefined,
+        },
+        this.#mailOf(request, vacation).read(),
+      );
+      platform.log({ level: "info", event: "answered for who is away", id: place.id });
+      sender?.queued(place);
     }
     await asStoreFailure(mandates.store.delete([stored.name], { essential: true }));
   }
@@ -159,8 +157,7 @@ export class Responder {
     if (!got.found) return undefined;
     try {
       const place = { account: hexBytes(account), name };
-      const request = decodeAnswerRequest(openRequest(platform.crypto, serverKey, place, got.bytes));
-      return equalBytes(request.account, place.account) ? request : undefined;
+      return decodeAnswerRequest(place.account, openRequest(platform.crypto, serverKey, place, got.bytes));
     } catch (error) {
       if (!(error instanceof CryptoError || error instanceof RangeError)) throw error;
       platform.log({ level: "warn", event: "a request for an answer does not open", name });

@@ -229,6 +229,30 @@ describe("while its owner is away and nobody is signed in", () => {
     expect([...world.names("outbound/vacation/"), ...world.names("outbound/seen/")]).toEqual([]);
   });
 
+  test("what came before the dates were changed is judged by the new ones", async () => {
+    const world = await setUp();
+    const session = await world.process().signIn();
+    for (const [from, until] of [
+      [60_000, undefined],
+      [undefined, 60_000],
+    ] as const) {
+      const now = world.time.now();
+      await session.setVacation(AWAY);
+      await world.deliver(MAIL, `bob${world.time.now()}@x.org`);
+      expect(world.names("outbound/request/")).toHaveLength(1);
+      await session.setVacation({ ...AWAY, fromMs: from && now + from, untilMs: until && now + until });
+      await world.time.pass(120_000);
+      const { responder, sender } = world.process();
+      sender.start();
+      responder.start();
+      await settle();
+      await responder.stop();
+      await sender.stop();
+      expect(world.names("outbound/request/")).toEqual([]);
+    }
+    expect(world.sink).toEqual([]);
+  });
+
   test("two hosts answer one mail once", async () => {
     const world = await away();
     const other = world.process();
@@ -371,6 +395,38 @@ describe("a vacation", () => {
         expect([killAt, stored !== undefined]).toEqual([killAt, said.isEnabled]);
         if (stored && said.text) expect(Buffer.from(stored.plain).includes(said.text)).toBe(true);
       }
+  });
+
+  test("that two processes say at once is what the record says, whoever told the server last", async () => {
+    const world = await setUp();
+    const account = world.user().record.account;
+    let go: () => void = () => undefined;
+    const held = new Promise<void>((resolve) => {
+      go = resolve;
+    });
+    const slow = new Proxy(world.place.open(), {
+      get(target, name) {
+        const value = Reflect.get(target, name) as unknown;
+        if (typeof value !== "function") return value;
+        if (name !== "put") return value.bind(target);
+        return async (...args: unknown[]) => {
+          if (String(args[0]).startsWith("outbound/vacation/")) await held;
+          return value.apply(target, args);
+        };
+      },
+    });
+    const one = await world.process(slow).signIn();
+    const first = one.setVacation({ ...AWAY, text: "first" });
+    await settle();
+    const other = world.process();
+    const second = await other.signIn();
+    await second.setVacation({ ...AWAY, text: "second" });
+    go();
+    await first;
+    await one.refresh();
+    expect((await one.vacation()).text).toBe("second");
+    const stored = await other.mandates.read({ kind: "vacation", account, id: "" });
+    expect(Buffer.from(stored!.plain).toString()).toContain("second");
   });
 
   test("goes with its account", async () => {
