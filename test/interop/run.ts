@@ -16,6 +16,7 @@ import { packages } from "./packages.ts";
 import { pebble } from "./pebble.ts";
 import { postfix } from "./postfix.ts";
 import { pythonEmail } from "./python-email.ts";
+import { smarthost } from "./smarthost.ts";
 import { garage, versitygw } from "./stores.ts";
 import { wbxml } from "./wbxml.ts";
 
@@ -25,6 +26,7 @@ import { wbxml } from "./wbxml.ts";
  */
 const PROGRAMS: Readonly<Record<string, Interop>> = {
   postfix,
+  smarthost,
   curl,
   dovecot,
   mbsync,

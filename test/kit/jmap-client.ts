@@ -12,6 +12,16 @@ export const USING: readonly string[] = [
   "urn:ietf:params:jmap:blob",
 ];
 
+const SENDING: readonly string[] = [...USING, "urn:ietf:params:jmap:submission"];
+
+/** A mail that a test sends. */
+interface Sending {
+  readonly to: readonly string[];
+  readonly subject: string;
+  readonly text?: string;
+  readonly parameters?: Readonly<Record<string, string | null>>;
+}
+
 interface Download {
   readonly type?: string;
   readonly name?: string;
@@ -67,6 +77,42 @@ export class JmapClient {
   async mailbox(role: string): Promise<string> {
     const { list } = await this.call("Mailbox/get", { properties: ["role"] });
     return list.find((one: Json) => one.role === role).id;
+  }
+
+  /** Writes a draft, submits it by the first identity and moves it to Sent: one request, as web clients do. Resolves with the
+   * answer of EmailSubmission/set. */
+  async send({ to, subject, text = "hello", parameters }: Sending): Promise<Json> {
+    const [drafts, sent] = [await this.mailbox("drafts"), await this.mailbox("sent")];
+    const { list } = (await this.request([["Identity/get", {}, "0"]], SENDING)).methodResponses[0][1];
+    const [{ id: identityId, email: from }] = list;
+    const draft = {
+      mailboxIds: { [drafts]: true },
+      keywords: { $draft: true, $seen: true },
+      from: [{ email: from }],
+      to: to.map((email) => ({ email })),
+      subject,
+      textBody: [{ partId: "t", type: "text/plain" }],
+      bodyValues: { t: { value: text } },
+    };
+    const envelope = {
+      mailFrom: { email: from, parameters: parameters ?? null },
+      rcptTo: to.map((email) => ({ email, parameters: null })),
+    };
+    const submission = { identityId, emailId: "#draft", ...(parameters && { envelope }) };
+    const moved = { [`mailboxIds/${drafts}`]: null, [`mailboxIds/${sent}`]: true, "keywords/$draft": null };
+    const { methodResponses } = await this.request(
+      [
+        ["Email/set", { create: { draft } }, "0"],
+        ["EmailSubmission/set", { create: { sent: submission }, onSuccessUpdateEmail: { "#sent": moved } }, "1"],
+      ],
+      SENDING,
+    );
+    return methodResponses[1][1];
+  }
+
+  async submission(id: string): Promise<Json> {
+    const { methodResponses } = await this.request([["EmailSubmission/get", { ids: [id] }, "0"]], SENDING);
+    return methodResponses[0][1].list[0];
   }
 
   async upload(content: string | Uint8Array, type = "message/rfc822"): Promise<Json> {
