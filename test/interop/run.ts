@@ -6,6 +6,9 @@ import { type Interop, Steps } from "./harness.ts";
 import { https } from "./https.ts";
 import { idle } from "./imapflow.ts";
 import { imaplib } from "./imaplib.ts";
+import { jmapClientTs } from "./jmap-client-ts.ts";
+import { jmapJam } from "./jmap-jam.ts";
+import { jmapc } from "./jmapc.ts";
 import { ldap } from "./ldap.ts";
 import { mbsync } from "./mbsync.ts";
 import { mutt } from "./mutt.ts";
@@ -36,6 +39,9 @@ const PROGRAMS: Readonly<Record<string, Interop>> = {
   imaplib,
   "python-email": pythonEmail,
   wbxml,
+  "jmap-jam": jmapJam,
+  "jmap-client-ts": jmapClientTs,
+  jmapc,
   ldap,
   versitygw,
   garage,
