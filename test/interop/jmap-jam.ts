@@ -5,7 +5,8 @@ import { assert, type Interop, until } from "./harness.ts";
 import { askImap, withJmap } from "./jmap.ts";
 
 // Its types are in sources that this project's settings don't take.
-const { JamClient } = createRequire(import.meta.url)("jmap-jam") as {
+const require = createRequire(import.meta.url);
+const { JamClient } = require("jmap-jam") as {
   readonly JamClient: new (options: { readonly bearerToken: string; readonly sessionUrl: string }) => Jam;
 };
 type Methods = Readonly<Record<string, Readonly<Record<string, (args: object) => Json>>>>;

@@ -22,6 +22,7 @@ import { pythonEmail } from "./python-email.ts";
 import { smarthost } from "./smarthost.ts";
 import { garage, versitygw } from "./stores.ts";
 import { wbxml } from "./wbxml.ts";
+import { webClient } from "./web-client.ts";
 
 /**
  * `npm run test:interop [-- NAME…]`: programs that we did not write, against the real `restante serve`. Needs root and
@@ -49,6 +50,7 @@ const PROGRAMS: Readonly<Record<string, Interop>> = {
   https,
   nginx,
   chromium,
+  "web-client": webClient,
   pebble,
   packages,
   compose,
