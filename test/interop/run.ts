@@ -11,6 +11,7 @@ import { jmapJam } from "./jmap-jam.ts";
 import { jmapc } from "./jmapc.ts";
 import { ldap } from "./ldap.ts";
 import { mbsync } from "./mbsync.ts";
+import { meli } from "./meli.ts";
 import { mutt } from "./mutt.ts";
 import { neomutt } from "./neomutt.ts";
 import { nginx } from "./nginx.ts";
@@ -43,6 +44,7 @@ const PROGRAMS: Readonly<Record<string, Interop>> = {
   "jmap-jam": jmapJam,
   "jmap-client-ts": jmapClientTs,
   jmapc,
+  meli,
   ldap,
   versitygw,
   garage,

@@ -145,6 +145,8 @@ export class JmapClient {
 /** Reads an event stream: HTML §9.2. */
 export class EventReader {
   readonly seen: StreamEvent[] = [];
+  /** All that came. */
+  received = "";
   isOver = false;
   readonly #stop: () => void;
 
@@ -160,7 +162,9 @@ export class EventReader {
       for (;;) {
         const { done, value } = await reader.read();
         if (done) break;
-        text += Buffer.from(value).toString();
+        const piece = Buffer.from(value).toString();
+        this.received += piece;
+        text += piece;
         for (let end = text.indexOf("\n\n"); end >= 0; end = text.indexOf("\n\n")) {
           this.#take(text.slice(0, end));
           text = text.slice(end + 2);
