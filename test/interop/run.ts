@@ -7,6 +7,7 @@ import { https } from "./https.ts";
 import { idle } from "./imapflow.ts";
 import { imaplib } from "./imaplib.ts";
 import { jmapClientTs } from "./jmap-client-ts.ts";
+import { jmapInPage } from "./jmap-in-page.ts";
 import { jmapJam } from "./jmap-jam.ts";
 import { jmapc } from "./jmapc.ts";
 import { ldap } from "./ldap.ts";
@@ -53,6 +54,7 @@ const PROGRAMS: Readonly<Record<string, Interop>> = {
   nginx,
   chromium,
   "web-client": webClient,
+  "jmap-in-page": jmapInPage,
   pebble,
   packages,
   compose,
