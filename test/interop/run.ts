@@ -15,6 +15,7 @@ import { ownBuckets } from "./own-buckets.ts";
 import { packages } from "./packages.ts";
 import { pebble } from "./pebble.ts";
 import { postfix } from "./postfix.ts";
+import { pyactivesync } from "./pyactivesync.ts";
 import { pythonEmail } from "./python-email.ts";
 import { garage, versitygw } from "./stores.ts";
 import { wbxml } from "./wbxml.ts";
@@ -34,6 +35,7 @@ const PROGRAMS: Readonly<Record<string, Interop>> = {
   imaplib,
   "python-email": pythonEmail,
   wbxml,
+  pyactivesync,
   ldap,
   versitygw,
   garage,
