@@ -194,7 +194,8 @@ export async function playDialogue(text: string, terms: PlayTerms): Promise<void
         if (pending === undefined || !asked) throw new Error(`line ${step.line}: an answer to nothing`);
         const reply = await pending;
         pending = undefined;
-        compare(step, { reply, asked, names, loses: terms.loses ?? false });
+        const lines = step.lines.map((line) => line.replaceAll("USER", terms.user));
+        compare({ line: step.line, lines }, { reply, asked, names, loses: terms.loses ?? false });
       }
     }
   } finally {
@@ -297,24 +298,57 @@ function compare(
   if (stuck !== undefined) fail(stuck);
 }
 
-/** What does not fit, undefined if all does. `...` stands for lines as deep as itself or deeper. */
-function mismatch(found: readonly string[], wanted: readonly string[], names: Map<string, string>): string | undefined {
-  let at = 0;
-  for (const [index, want] of wanted.entries()) {
-    const depth = want.search(/\S/);
-    if (want.trim() === "...") {
-      const next = wanted[index + 1];
-      while (at < found.length && found[at]!.search(/\S/) >= depth) {
-        if (next !== undefined && next.search(/\S/) === depth && fits(found[at]!, next, new Map(names))) break;
-        at += 1;
-      }
-    } else {
-      const line = found[at];
-      if (line === undefined || !fits(line, want, names)) return `wanted ${want}\n got ${line}`;
-      at += 1;
-    }
+/** A line and those below it that are deeper. */
+interface Branch {
+  readonly text: string;
+  readonly at: number;
+  readonly below: Branch[];
+}
+
+function branchesOf(lines: readonly string[]): readonly Branch[] {
+  const top: Branch[] = [];
+  const open: { readonly depth: number; readonly below: Branch[] }[] = [{ depth: -1, below: top }];
+  for (const [at, line] of lines.entries()) {
+    const depth = line.search(/\S/);
+    while (open.at(-1)!.depth >= depth) open.pop();
+    const branch = { text: line.trim(), at, below: [] };
+    open.at(-1)!.below.push(branch);
+    open.push({ depth, below: branch.below });
   }
-  return at < found.length ? `not wanted: ${found[at]}` : undefined;
+  return top;
+}
+
+/** What does not fit, undefined if all does: the furthest line that was reached. */
+function mismatch(found: readonly string[], wanted: readonly string[], names: Map<string, string>): string | undefined {
+  let furthest = 0;
+  const stuck = (at: number): undefined => {
+    furthest = Math.max(furthest, at);
+  };
+  /** The names with which all fits; undefined if nothing does. */
+  const match = (
+    given: readonly Branch[],
+    patterns: readonly Branch[],
+    known: ReadonlyMap<string, string>,
+    end: number,
+  ): ReadonlyMap<string, string> | undefined => {
+    const [pattern, ...rest] = patterns;
+    if (!pattern) return given.length === 0 ? known : stuck(end);
+    if (pattern.text === "...") {
+      for (let skip = 0; skip <= given.length; skip++) {
+        const all = match(given.slice(skip), rest, known, end);
+        if (all) return all;
+      }
+      return undefined;
+    }
+    const own = new Map(known);
+    if (!given[0] || !fits(given[0].text, pattern.text, own)) return stuck(pattern.at);
+    const inside = match(given[0].below, pattern.below, own, pattern.at);
+    return inside && match(given.slice(1), rest, inside, end);
+  };
+  const all = match(branchesOf(found), branchesOf(wanted), names, wanted.length);
+  if (!all) return `nothing fits${wanted[furthest] === undefined ? ": there is more" : `${wanted[furthest]}`}`;
+  for (const [name, value] of all) names.set(name, value);
+  return undefined;
 }
 
 function fits(given: string, pattern: string, names: Map<string, string>): boolean {
