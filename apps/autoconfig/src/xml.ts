@@ -32,11 +32,10 @@ const ENTITIES: Readonly<Record<string, string>> = {
   "'": "&apos;",
 };
 
-/** Characters that XML has not (XML 1.0 §2.2), and halves of one, become U+FFFD. White space that attributes and lines would
+/** Characters that XML has not (XML 1.0 §2.2) become U+FFFD, as halves of one do in UTF-8. White space that attributes and lines would
  * lose is kept: XML 1.0 §2.11, §3.3.3. */
 function escaped(text: string): string {
   return text
-    .toWellFormed()
     .replaceAll(/[\u0000-\u0008\u000b\u000c\u000e-\u001f\ufffe\uffff]/g, "\ufffd")
     .replaceAll(/[&<>"']/g, (char) => ENTITIES[char]!)
     .replaceAll(/[\t\n\r]/g, (char) => `&#${char.charCodeAt(0)};`);

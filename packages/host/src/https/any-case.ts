@@ -21,10 +21,7 @@ export function anyCase(sites: readonly Site[]): (url: string) => string {
 
 function fits(segments: readonly string[], given: readonly string[]): boolean {
   if (segments.length !== given.length) return false;
-  return segments.every((segment, index) => {
-    const other = given[index]!;
-    return isName(segment) ? other !== "" : segment.toLowerCase() === other.toLowerCase();
-  });
+  return segments.every((segment, index) => isName(segment) || segment.toLowerCase() === given[index]!.toLowerCase());
 }
 
 function isName(segment: string): boolean {
