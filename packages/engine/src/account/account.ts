@@ -34,6 +34,7 @@ import type { Report } from "./outbound/report.ts";
 import { Submissions } from "./outbound/submissions.ts";
 import type { Outbound } from "./outbound/submit.ts";
 import type { Platform } from "./platform.ts";
+import { PushSubscriptions } from "./push/push-subscriptions.ts";
 import { accountPrefix } from "./sign-in/users.ts";
 import { Uploads } from "./uploads.ts";
 
@@ -76,6 +77,7 @@ export class Account {
   readonly devices: DeviceStates;
   readonly submissions: Submissions;
   readonly mandates: Mandates;
+  readonly pushSubscriptions: PushSubscriptions;
   /** Of its objects in the store. */
   readonly prefix: string;
   readonly #bay: MailLog;
@@ -119,6 +121,7 @@ export class Account {
     this.devices = new DeviceStates({ store, prefix, platform, ring });
     this.#notices = notices;
     this.submissions = new Submissions({ mail, contents, platform, ring });
+    this.pushSubscriptions = new PushSubscriptions(platform, ring.account.slice());
     this.mandates = new Mandates({ mail, contents, store, prefix, platform, ring });
     const onReport = (report: Report): Promise<void> => this.submissions.take(report);
     this.#takeIn = new TakeIn({ bay, mail, threads, messages, notices, store, prefix, platform, ring, onReport });
@@ -213,6 +216,10 @@ export class Account {
   /** Whether the server may be told to do anything while nobody is signed in. */
   get hasMandates(): boolean {
     return this.#place.platform.mandates !== undefined;
+  }
+
+  get pushKey(): string | undefined {
+    return this.#place.platform.mandates?.pushKey;
   }
 
   /** Does the rest of what a process that was killed had begun: what it had submitted, and what it had let the server do. */
