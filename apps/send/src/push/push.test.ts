@@ -1,10 +1,10 @@
 import { createECDH, createPublicKey, randomBytes, verify } from "node:crypto";
+import type { IncomingMessage, ServerResponse } from "node:http";
 import { createServer, type Server } from "node:https";
-import type { IncomingMessage } from "node:http";
 import type { AddressInfo } from "node:net";
-import ece from "http_ece";
+import { makeCertificate } from "@restante/host/certificate-kit";
+import { decrypt } from "http_ece";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { makeCertificate } from "../certificate-kit.ts";
 import { encryptPush, PUSH_BYTES_MAX } from "./encrypt.ts";
 import { Reach } from "./reach.ts";
 import { Vapid } from "./vapid.ts";
@@ -28,7 +28,7 @@ function device() {
   const privateKey = createECDH("prime256v1");
   const keys = { p256dh: privateKey.generateKeys(), auth: randomBytes(16) };
   const open = (body: Buffer): Buffer =>
-    ece.decrypt(body, { version: "aes128gcm", privateKey, authSecret: keys.auth.toString("base64url") });
+    decrypt(body, { version: "aes128gcm", privateKey, authSecret: keys.auth.toString("base64url") });
   return { keys, open };
 }
 
@@ -88,7 +88,16 @@ describe("a push message", () => {
 
 describe("whom a push may go to", () => {
   const INSIDE = [
-    ...["127.0.0.1", "127.9.9.9", "0.0.0.0", "10.1.2.3", "100.64.0.1", "169.254.169.254", "172.16.0.1", "172.31.255.255"],
+    ...[
+      "127.0.0.1",
+      "127.9.9.9",
+      "0.0.0.0",
+      "10.1.2.3",
+      "100.64.0.1",
+      "169.254.169.254",
+      "172.16.0.1",
+      "172.31.255.255",
+    ],
     ...["192.168.1.1", "192.0.0.1", "198.18.0.1", "224.0.0.1", "240.0.0.1", "255.255.255.255"],
     ...["::", "::1", "::ffff:127.0.0.1", "::ffff:8.8.8.8", "::127.0.0.1", "64:ff9b::7f00:1", "fe80::1", "fc00::1"],
     ...["fd12::1", "ff02::1", "2001:db8::1", "2001::1", "2002:7f00:1::", "100::1", "5f00::1"],
@@ -121,7 +130,7 @@ describe("over HTTPS", () => {
   let ca: string;
   let port: number;
   /** How the service answers; and what it was sent. */
-  let answer: (request: IncomingMessage, body: Buffer, respond: Parameters<Parameters<typeof createServer>[1] & object>[1]) => void;
+  let answer: (request: IncomingMessage, body: Buffer, respond: ServerResponse) => void;
   const came: { readonly request: IncomingMessage; readonly body: Buffer }[] = [];
   beforeAll(async () => {
     const made = await makeCertificate(["push.test", "localhost"], ["127.0.0.1"]);
@@ -155,7 +164,7 @@ describe("over HTTPS", () => {
 
   test("a message goes to its service alone, encrypted, with its lifetime and urgency", async () => {
     answer = (_request, _body, respond) => respond.writeHead(201).end();
-    using_(transport(), async (push) => {
+    await withTransport(transport(), async (push) => {
       const { keys, open } = device();
       expect(await push.push({ ...message(), keys }, signal)).toEqual({ outcome: "sent" });
       const { request, body } = came.at(-1)!;
@@ -190,7 +199,7 @@ describe("over HTTPS", () => {
         })
         .end();
     const before = came.length;
-    await using_(transport(), async (push) => expect(await push.push(message(), signal)).toEqual(reply));
+    await withTransport(transport(), async (push) => expect(await push.push(message(), signal)).toEqual(reply));
     expect(came).toHaveLength(before + 1);
   });
 
@@ -204,13 +213,13 @@ describe("over HTTPS", () => {
       respond.on("error", () => undefined);
       fill();
     };
-    await using_(transport(), async (push) => {
+    await withTransport(transport(), async (push) => {
       expect(await push.push(message(), signal)).toEqual({ outcome: "sent" });
-      answer = (_request, _body, respond) => respond.writeHead(201, { "x-long": "x".repeat(20_000) }).end();
+      answer = (_request, _body, respond) => respond.writeHead(201, { "x-long": "x".repeat(12_000) }).end();
       expect(await push.push(message(), signal)).toMatchObject({ outcome: "later", reason: "HPE_HEADER_OVERFLOW" });
       answer = () => undefined;
       const began = performance.now();
-      expect(await push.push(message(), signal)).toMatchObject({ outcome: "later", reason: "TimeoutError" });
+      expect(await push.push(message(), signal)).toMatchObject({ outcome: "later", reason: "no answer in time" });
       expect(performance.now() - began).toBeLessThan(PUSH_MS + 2_000);
     });
   }, 20_000);
@@ -220,22 +229,27 @@ describe("over HTTPS", () => {
     const before = came.length;
     const inside = { outcome: "later", reason: "an address of the name is inside the house" };
     let asked = 0;
-    await using_(transport({ allow: [], resolve: async () => [asked++ === 0 ? "127.0.0.1" : "8.8.8.8"] }), async (push) => {
-      expect(await push.push(message(), signal)).toEqual(inside);
-      expect(await push.push(message({ url: `https://127.0.0.1:${port}/` }), signal)).toEqual(inside);
-      expect(await push.push(message({ url: `https://[::ffff:127.0.0.1]:${port}/` }), signal)).toEqual(inside);
-      expect(await push.push(message({ url: `https://2130706433:${port}/` }), signal)).toEqual(inside);
-      expect(await push.push(message({ url: `https://0x7f.1:${port}/` }), signal)).toEqual(inside);
-      expect(await push.push(message({ url: `http://127.0.0.1:${port}/` }), signal)).toMatchObject({ outcome: "gone" });
-    });
+    await withTransport(
+      transport({ allow: [], resolve: async () => [asked++ === 0 ? "127.0.0.1" : "8.8.8.8"] }),
+      async (push) => {
+        expect(await push.push(message(), signal)).toEqual(inside);
+        expect(await push.push(message({ url: `https://127.0.0.1:${port}/` }), signal)).toEqual(inside);
+        expect(await push.push(message({ url: `https://[::ffff:127.0.0.1]:${port}/` }), signal)).toEqual(inside);
+        expect(await push.push(message({ url: `https://2130706433:${port}/` }), signal)).toEqual(inside);
+        expect(await push.push(message({ url: `https://0x7f.1:${port}/` }), signal)).toEqual(inside);
+        expect(await push.push(message({ url: `http://127.0.0.1:${port}/` }), signal)).toMatchObject({
+          outcome: "gone",
+        });
+      },
+    );
     expect(came).toHaveLength(before);
   });
 
   test("a certificate of nobody, or of another name, is not believed", async () => {
-    await using_(transport({ ca: undefined }), async (push) =>
+    await withTransport(transport({ ca: undefined }), async (push) =>
       expect(await push.push(message(), signal)).toMatchObject({ outcome: "later" }),
     );
-    await using_(transport(), async (push) =>
+    await withTransport(transport(), async (push) =>
       expect(await push.push(message({ url: `https://other.test:${port}/` }), signal)).toEqual({
         outcome: "later",
         reason: "ERR_TLS_CERT_ALTNAME_INVALID",
@@ -244,7 +258,7 @@ describe("over HTTPS", () => {
   });
 });
 
-async function using_(push: WebPush, work: (push: WebPush) => Promise<unknown>): Promise<void> {
+async function withTransport(push: WebPush, work: (push: WebPush) => Promise<unknown>): Promise<void> {
   try {
     await work(push);
   } finally {

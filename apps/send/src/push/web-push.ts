@@ -128,5 +128,5 @@ function replyOf(status: number, retryAfter: string | undefined): PushReply {
 function reasonOf(error: unknown): string {
   if (error instanceof Unreachable) return error.message;
   const { code, name } = error as NodeJS.ErrnoException;
-  return code ?? name;
+  return code === "ABORT_ERR" ? "no answer in time" : (code ?? name);
 }

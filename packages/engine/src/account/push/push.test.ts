@@ -12,7 +12,7 @@ import { deleteAccount } from "../moving/delete-account.ts";
 import type { AccountSession } from "../session.ts";
 import { Accounts } from "../sign-in/accounts.ts";
 import { decodePushSubscription, encodePushSubscription } from "./push-subscription.ts";
-import { PUSH_MS_MAX, PUSH_SUBSCRIPTIONS_MAX } from "./push-subscriptions.ts";
+import { PUSH_MS_MAX, PUSH_SUBSCRIPTIONS_MAX, PushSubscriptions } from "./push-subscriptions.ts";
 import { PUSHES_PER_MINUTE, Pusher, type PushMessage, type PushNews, type PushReply } from "./pusher.ts";
 
 const DAY = 24 * 60 * 60_000;
@@ -98,6 +98,8 @@ describe("a device", () => {
     expect(isVerified).toBe(false);
     await settle();
     expect(world.pushed).toMatchObject([{ url: ASKED.url, content: { id, code } }]);
+    await session.updatePushSubscription(id, { types: undefined });
+    await settle();
     await world.deliver();
     await settle();
     expect(world.pushed).toHaveLength(1);
@@ -118,6 +120,29 @@ describe("a device", () => {
     expect(pushed.map(({ content }) => content)).toEqual([["mail"]]);
     for (const [name, { bytes }] of place.objects)
       if (name.startsWith("outbound/")) expect(Buffer.from(bytes).includes("push.example.net")).toBe(false);
+  });
+
+  test("hears of mail once its client has said the code, where no store tells that it was written over", async () => {
+    const world = await setUp();
+    const session = await world.open().signIn();
+    const { id, code } = await session.createPushSubscription({ ...LONG, types: ["mail"] });
+    const deaf = new Proxy(world.place.open(), {
+      get(target, name) {
+        const value = Reflect.get(target, name) as unknown;
+        if (typeof value !== "function") return value;
+        return (...args: unknown[]) =>
+          name === "watch" && args[0] === "outbound/push/" ? () => undefined : value.apply(target, args);
+      },
+    });
+    world.open(deaf).pusher.start();
+    await settle();
+    await world.deliver();
+    await settle();
+    expect(world.pushed).toHaveLength(1);
+    await session.updatePushSubscription(id, { code });
+    await world.deliver();
+    await settle();
+    expect(world.pushed.slice(1).map(({ content }) => content)).toEqual([["mail"]]);
   });
 
   test("hears of what its client wants to hear of alone, and wakes up for mail", async () => {
@@ -156,6 +181,15 @@ describe("a device", () => {
     const count = world.pushed.length;
     await world.time.pass(DAY);
     expect(world.pushed).toHaveLength(count);
+    world.service.answer = () => ({ outcome: "later", reason: "x" });
+    await world.deliver();
+    await world.time.pass(60_000);
+    expect(
+      world.pushed
+        .slice(count)
+        .map(({ at }, n) => at - world.pushed[count + n - 1]!.at)
+        .slice(1),
+    ).toEqual([30_000]);
   });
 
   test("is left alone for as long as its service asks", async () => {
@@ -241,7 +275,7 @@ describe("a device", () => {
     const one = decodePushSubscription(good);
     for (let n = 0; n < 300; n++) {
       const id = n.toString(16).padStart(32, "0");
-      const bad = { ...one, url: `https://hangs${n}.example.net/`, isVerified: false, code: `${n}` };
+      const bad = { ...one, slot: undefined, url: `https://hangs${n}.example.net/`, isVerified: false, code: `${n}` };
       await mandates.put(
         { kind: "push", account: new Uint8Array(16).fill(1 + (n % 9)), id },
         encodePushSubscription(bad),
@@ -250,7 +284,8 @@ describe("a device", () => {
     world.service.answer = ({ url }) =>
       url.includes("hangs") ? new Promise(() => undefined) : { outcome: "sent" as const };
     pusher.start();
-    for (let n = 0; n < 10; n++) await settle();
+    for (let n = 0; n < 100; n++) await settle();
+    expect(pusher.deviceCount).toBe(301);
     await world.deliver();
     await settle();
     expect(world.pushed.filter(({ url }) => !url.includes("hangs"))).toHaveLength(1);
@@ -316,7 +351,33 @@ describe("a subscription", () => {
     await expect(session.createPushSubscription(LONG)).rejects.toMatchObject({ code: "over-quota" });
     await time.pass(60 * 60_000 + 1);
     await session.createPushSubscription(LONG);
-    expect(await session.pushSubscriptions()).toHaveLength(1);
+    const [left, ...more] = await session.pushSubscriptions();
+    expect(more).toEqual([]);
+    for (let n = 1; n < PUSH_SUBSCRIPTIONS_MAX; n++) await session.createPushSubscription(LONG);
+    for (const { id, code } of await session.pushSubscriptions()) await session.updatePushSubscription(id, { code });
+    await time.pass(DAY);
+    await expect(session.createPushSubscription(LONG)).rejects.toMatchObject({ code: "over-quota" });
+    expect(left).toBeDefined();
+  });
+
+  test("that is over is shown no more, and goes when somebody looks", async () => {
+    const { open, time, names } = await setUp();
+    const session = await open().signIn();
+    await session.createPushSubscription(LONG);
+    await time.pass(PUSH_MS_MAX);
+    expect(await session.pushSubscriptions()).toEqual([]);
+    expect(names()).toEqual([]);
+  });
+
+  test("is its client's still when the same password was sealed anew", async () => {
+    const { open, tools, user } = await setUp();
+    const { mandates, signIn } = open();
+    const session = await signIn();
+    const { id } = await session.createPushSubscription(LONG);
+    const all = new PushSubscriptions({ ...tools.platform, mandates }, user().record.account);
+    const [slot, other] = [`${session.slot!.slice(0, -1)}x`, "slot/password-000099-x"];
+    expect((await all.listOf({ slot })).map((one) => one.id)).toEqual([id]);
+    expect(await all.listOf({ slot: other })).toEqual([]);
   });
 
   test("of a token lasts no longer than the token", async () => {

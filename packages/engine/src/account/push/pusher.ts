@@ -147,7 +147,7 @@ export class Pusher {
     for await (const place of this.#options.mandates.list("push")) {
       if (this.#stopping.signal.aborted) return;
       seen.add(keyOf(place));
-      if (!this.#devices.get(keyOf(place))?.isVerified) await this.#meet(place);
+      if (!this.#devices.has(keyOf(place))) await this.#meet(place);
     }
     for (const device of [...this.#devices.values()]) if (!seen.has(device.key)) this.#forget(device);
   }
@@ -159,11 +159,12 @@ export class Pusher {
     if (!one) return;
     const device = this.#devices.get(keyOf(place)) ?? this.#add(place);
     device.isVerified = one.isVerified;
-    if (one.isVerified) this.#watch(device);
-    else if (device.toldCode !== one.code && this.#options.platform.now() - one.madeMs < VERIFICATION_MS) {
-      device.isNewlyMade = true;
-      this.#wake(device);
-    }
+    // No store tells that one was written over: whether it was verified meanwhile is looked for when there is news.
+    this.#watch(device);
+    const isTold = one.isVerified || device.toldCode === one.code;
+    if (isTold || this.#options.platform.now() - one.madeMs >= VERIFICATION_MS) return;
+    device.isNewlyMade = true;
+    this.#wake(device);
   }
 
   #add(place: MandatePlace): Device {
@@ -257,7 +258,11 @@ export class Pusher {
     if (!one || !(await this.#mayHear(device, one))) return;
     const news: PushNews = { note: device.note, entry: device.entry };
     const isVerification = !one.isVerified;
+    device.isVerified = one.isVerified;
+    // Who said nothing yet is told nothing else.
+    const isDue = one.isVerified || device.isNewlyMade;
     [device.note, device.entry, device.isNewlyMade] = [undefined, undefined, false];
+    if (!isDue) return;
     const content = isVerification
       ? words.verification(device.place.id, one.code)
       : words.change(hexText(device.place.account), news, one.types);
