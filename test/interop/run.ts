@@ -20,6 +20,7 @@ import { ownBuckets } from "./own-buckets.ts";
 import { packages } from "./packages.ts";
 import { pebble } from "./pebble.ts";
 import { postfix } from "./postfix.ts";
+import { pyactivesync } from "./pyactivesync.ts";
 import { pythonEmail } from "./python-email.ts";
 import { smarthost } from "./smarthost.ts";
 import { garage, versitygw } from "./stores.ts";
@@ -46,6 +47,7 @@ const PROGRAMS: Readonly<Record<string, Interop>> = {
   "jmap-client-ts": jmapClientTs,
   jmapc,
   meli,
+  pyactivesync,
   ldap,
   versitygw,
   garage,

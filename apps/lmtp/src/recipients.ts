@@ -1,4 +1,5 @@
 import { addressKey } from "@restante/engine/node";
+import { composed } from "@restante/mime";
 
 /** Which account a recipient address means: aliases first, then the address, then it without its detail (RFC 5233), then
  * the catch-all. Lower case throughout; A-labels and U-labels of one domain are one. */
@@ -34,7 +35,7 @@ export function keyOf(address: string): string {
 function normalizeRecipient(address: string): string {
   const quoted = /^"((?:[^"\\]|\\.)*)"(?=@|$)/.exec(address);
   const local = quoted ? quoted[1]!.replace(/\\(.)/g, "$1") + address.slice(quoted[0].length) : address;
-  return local.replace(/\.$/, "").normalize("NFC").toLowerCase();
+  return composed(local.replace(/\.$/, "")).toLowerCase();
 }
 
 function withoutDetail(address: string, delimiter: string): string {

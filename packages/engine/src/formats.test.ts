@@ -1,8 +1,17 @@
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
+import { DeviceStates } from "./account/devices/device-states.ts";
 import { makeEndMark, openEndMark } from "./account/end-mark.ts";
 import { ringSealer } from "./account/keys/sealer.ts";
+import { type AnswerRequest, decodeAnswerRequest, encodeAnswerRequest } from "./account/mandates/answer-request.ts";
+import {
+  decodeVacation,
+  decodeVacationMandate,
+  encodeVacation,
+  encodeVacationMandate,
+  type Vacation,
+} from "./account/mandates/vacation.ts";
 import {
   type Claim,
   decodeClaim,
@@ -13,11 +22,13 @@ import {
 } from "./account/outbound/queued.ts";
 import { decodeReport, encodeReport, isReport } from "./account/outbound/report.ts";
 import { decodeSubmission, encodeSubmission, type Submission } from "./account/outbound/submission.ts";
+import type { Platform } from "./account/platform.ts";
 import { Tickets } from "./account/sign-in/tickets.ts";
 import { attachmentSpans, decodeHead, encodeHead, hexText, joinEntry, splitEntry } from "./bay/entry.ts";
 import { openManifest, sealManifest } from "./bay/manifest.ts";
 import type { WriterId } from "./bay/writer.ts";
 import {
+  type AccountFacts,
   bodyContext,
   type CryptoPlatform,
   concat,
@@ -28,21 +39,27 @@ import {
   follows,
   hash,
   hostId,
+  makeAccountFacts,
   makeNote,
   makeRing,
   makeSlot,
+  mandateContext,
   openNote,
   openObject,
   openPreamble,
+  openRequest,
   openSlot,
   openSlotLabel,
   outboundContext,
   preambleLength,
   publicRecord,
   type Ring,
+  readAccountFacts,
   ready,
   rotateRing,
   sealObject,
+  sealRequest,
+  serverPublicKey,
   signingKeyPair,
   utf8,
   wrapForDelivery,
@@ -60,6 +77,7 @@ import type { Op } from "./mail/ops/op.ts";
 import { decodeOp, encodeOp } from "./mail/ops/op-codec.ts";
 import { findEntry } from "./mail/state/reference-index.ts";
 import type { MailState } from "./mail/state/state.ts";
+import { MemoryPlace } from "./storage/memory.ts";
 import { visible } from "./testing/account-kit.ts";
 import { COVERS, captureWhole, EMAILS, emailAt, firstWith, goldenState, loadWhole } from "./testing/checkpoint-kit.ts";
 import { fixedPlatform, GOLDEN, pattern } from "./testing/golden-kit.ts";
@@ -108,6 +126,38 @@ const QUEUED: QueuedMail = {
   needsEightBit: false,
   isSentByMaker: true,
   content: { in: "here", bytes: pattern(20) },
+};
+const VACATION: Vacation = {
+  isEnabled: true,
+  fromMs: 1_700_000_000_000,
+  untilMs: undefined,
+  subject: "weg",
+  text: "Größe",
+  html: "<p>Größe</p>",
+};
+const MANDATE = {
+  kind: "vacation",
+  account: pattern(16, 3),
+  name: "outbound/vacation/000306090c0f1215181b1e2124272a2d",
+} as const;
+const REQUEST_PLACE = { account: pattern(16, 3), name: "outbound/request/1" };
+const ANSWER_REQUEST: AnswerRequest = {
+  account: pattern(16, 3),
+  address: "ada@example.org",
+  madeMs: 1_700_000_000_000,
+  sender: "bob@example.net",
+  recipients: ["ada@example.org", "größe@example.net"],
+  subject: "Größe",
+  messageId: "1@example.net",
+  references: ["0@example.net"],
+};
+const FACTS: AccountFacts = {
+  madeMs: 1_700_000_000_000,
+  mebibytes: 12,
+  messages: 345,
+  mebibytesMax: 1024,
+  messagesMax: undefined,
+  away: { fromMs: 1_700_000_000_000, untilMs: undefined },
 };
 const CLAIM: Claim = {
   holder: "000102030405060708090a0b0c0d0e0f",
@@ -305,6 +355,13 @@ function ticketsOf(crypto: CryptoPlatform): Tickets {
   return new Tickets({ platform, serverKey: pattern(32, 13), spend: async () => true });
 }
 
+const DEVICE_PLACE = { device: "phone", place: "inbox" };
+
+function deviceStates(place: MemoryPlace, crypto: CryptoPlatform, ring: Ring): DeviceStates {
+  const platform = { crypto, log: (event: unknown) => expect(event).toBeUndefined() } as unknown as Platform;
+  return new DeviceStates({ store: place.open(), prefix: "", platform, ring });
+}
+
 const SHAPES: Readonly<Record<string, Shape>> = {
   "sealed-object-1": {
     make: (platform) => sealObject({ ...sealed, platform }, pattern(70_000, 3)),
@@ -399,6 +456,50 @@ const SHAPES: Readonly<Record<string, Shape>> = {
   "submission-1": {
     make: () => encodeSubmission(SUBMITTED),
     open: (bytes) => expect(decodeSubmission(QUEUED.id, bytes)).toEqual(SUBMITTED),
+  },
+  "device-1": {
+    async make(platform, ring) {
+      const place = new MemoryPlace(() => 0);
+      await deviceStates(place, platform, ring).write(DEVICE_PLACE, "k1", utf8("what a phone holds"));
+      const [object] = place.objects.values();
+      return object!.bytes;
+    },
+    async open(bytes, platform, ring) {
+      const place = new MemoryPlace(() => 0);
+      const states = deviceStates(place, platform, ring);
+      await states.write(DEVICE_PLACE, "k1", utf8(""));
+      const [name] = place.objects.keys();
+      place.write(name!, bytes);
+      expect(await states.read(DEVICE_PLACE, "k1")).toEqual(utf8("what a phone holds"));
+    },
+  },
+  // What the server may do while nobody is signed in: what the owner said, what the server knows, what it is asked.
+  "vacation-1": {
+    make: () => encodeVacation(VACATION, true),
+    open: (bytes) => expect(decodeVacation(bytes)).toEqual({ ...VACATION, isDone: true }),
+  },
+  "vacation-mandate-1": {
+    make: (platform) =>
+      sealObject(
+        mandateContext(platform, pattern(32), MANDATE),
+        encodeVacationMandate({ ...VACATION, address: "ada@example.org" }),
+      ),
+    open(bytes, platform) {
+      const plain = openObject(mandateContext(platform, pattern(32), MANDATE), bytes);
+      expect(decodeVacationMandate(plain)).toEqual({ ...VACATION, address: "ada@example.org" });
+    },
+  },
+  "answer-request-1": {
+    make: (platform) =>
+      sealRequest(platform, serverPublicKey(pattern(32)), REQUEST_PLACE, encodeAnswerRequest(ANSWER_REQUEST)),
+    open: (bytes, platform) =>
+      expect(
+        decodeAnswerRequest(REQUEST_PLACE.account, openRequest(platform, pattern(32), REQUEST_PLACE, bytes)),
+      ).toEqual(ANSWER_REQUEST),
+  },
+  "account-facts-1": {
+    make: (_, ring) => makeAccountFacts(ring, FACTS),
+    open: (bytes, _, ring) => expect(readAccountFacts(publicRecord(ring), bytes)).toEqual(FACTS),
   },
   "recovery-slot-1": {
     make: (platform, ring) => makeSlot(platform, "slot/recovery-1", { kind: "recovery", secret: pattern(16) }, ring),

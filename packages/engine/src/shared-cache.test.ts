@@ -14,6 +14,16 @@ test("all caches of a room keep to its bytes; what was used longest ago goes fir
   expect([one.peek("a"), one.peek("c")]).toEqual(["A again", "C"]);
 });
 
+test("what is used again and again stays, while others come into the room", () => {
+  const room = new CacheRoom(100);
+  const [one, two] = [new SharedCache<string, string>(room), new SharedCache<number, string>(room)];
+  one.keep("a", { value: "A", bytes: 40 });
+  for (let n = 0; n < 9; n++) {
+    expect(one.peek("a")).toBe("A");
+    two.keep(n, { value: "B", bytes: 40 });
+  }
+});
+
 test("who asks while a value is read waits for the same; a failure is told, and not kept", async () => {
   const cache = new SharedCache<string, number>(new CacheRoom(100));
   let reads = 0;

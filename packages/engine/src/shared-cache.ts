@@ -6,6 +6,8 @@ export class CacheRoom {
   readonly #bytesMax: number;
   /** In order of use: the first was not used for longest. */
   readonly #kept = new Set<Kept>();
+  /** The last in that order. */
+  #newest: Kept | undefined;
   #bytes = 0;
 
   constructor(bytesMax: number) {
@@ -14,6 +16,7 @@ export class CacheRoom {
 
   add(kept: Kept): void {
     this.#kept.add(kept);
+    this.#newest = kept;
     this.#bytes += kept.bytes;
     for (const oldest of this.#kept) {
       if (this.#bytes <= this.#bytesMax) return;
@@ -23,12 +26,16 @@ export class CacheRoom {
   }
 
   use(kept: Kept): void {
+    // A listing asks for the same page many times in a row.
+    if (kept === this.#newest) return;
+    this.#newest = kept;
     this.#kept.delete(kept);
     this.#kept.add(kept);
   }
 
   remove(kept: Kept): void {
     if (this.#kept.delete(kept)) this.#bytes -= kept.bytes;
+    if (kept === this.#newest) this.#newest = undefined;
   }
 }
 
@@ -56,7 +63,6 @@ export class SharedCache<K, V> {
   readonly #room: CacheRoom;
   readonly #values = new Map<K, Kept & Weighed<V>>();
   readonly #underWay = new Map<K, Promise<V>>();
-  #lastUsed: Kept | undefined;
   #disposed = false;
 
   constructor(room: CacheRoom = processRoom) {
@@ -67,9 +73,7 @@ export class SharedCache<K, V> {
   peek(key: K): V | undefined {
     const kept = this.#values.get(key);
     if (!kept) return undefined;
-    // A listing asks for the same page many times in a row.
-    if (kept !== this.#lastUsed) this.#room.use(kept);
-    this.#lastUsed = kept;
+    this.#room.use(kept);
     return kept.value;
   }
 
@@ -97,8 +101,6 @@ export class SharedCache<K, V> {
     const kept = { ...weighed, drop: () => this.#values.delete(key) };
     this.#values.set(key, kept);
     this.#room.add(kept);
-    // It stands last now; what was used before is moved there again when it is used.
-    this.#lastUsed = undefined;
   }
 
   forget(key: K): void {
@@ -115,6 +117,5 @@ export class SharedCache<K, V> {
       wipe?.();
       this.forget(key);
     }
-    this.#lastUsed = undefined;
   }
 }

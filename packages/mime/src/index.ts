@@ -4,6 +4,7 @@ export { binaryBytes, binaryText, decodeRaw } from "./binary.ts";
 export { type BodyParts, bodyParts, hasAttachment, isHtml } from "./body-parts.ts";
 export { bodyFromBodyStructure, bodyStructureOfRev1, parseStructured, type Structured } from "./body-structure.ts";
 export { type DecodedText, decodeCharset } from "./charset.ts";
+export { composed } from "./composed.ts";
 export { cutText } from "./cut-text.ts";
 export { decodeUnstructured, decodeWords, encodeWords } from "./encoded-words.ts";
 export { type MailDate, parseDate, parseMessageIds, parseUrls, references } from "./fields.ts";

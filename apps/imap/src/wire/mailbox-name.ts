@@ -1,3 +1,4 @@
+import { MAILBOX_NAME_CHARS_MAX } from "../limits.ts";
 import { ImapSyntaxError } from "./parser.ts";
 
 /** Mailbox names as IMAP4rev1 writes them, modified UTF-7: RFC 3501 §5.1.3. Inside Restante they are Unicode. */
@@ -48,6 +49,7 @@ const NO_NAME = "\0";
 /** The path that a name or a pattern means, composed (Unicode Annex 15): a mailbox has one name. It is written in modified
  * UTF-7, or as it is if `utf8`. One that is neither means none, and what is asked of it is answered so. */
 export function pathOfName(name: string, utf8 = false): string {
+  if (name.length > MAILBOX_NAME_CHARS_MAX) return NO_NAME + name;
   if (utf8) return name.normalize("NFC");
   try {
     return decodeMailboxName(name).normalize("NFC");

@@ -1,6 +1,7 @@
 import {
   type Address,
   binaryBytes,
+  composed,
   decodeUnstructured,
   decodeWords,
   type HeaderBlock,
@@ -85,7 +86,7 @@ function asRaw(raw: string): string {
 
 /** RFC 8621 §4.1.2.2. */
 function asText(raw: string): string {
-  return jsonText(decodeUnstructured(unfold(raw).replace(/^[ \t]+/, "")).normalize("NFC"));
+  return jsonText(composed(decodeUnstructured(unfold(raw).replace(/^[ \t]+/, ""))));
 }
 
 /** RFC 5322 §2.2.3: line ends that white space follows go. */
@@ -125,7 +126,7 @@ function emailAddress({ name, local, domain }: Mailbox): EmailAddress {
 
 /** Encoded-words are read wherever they stand: many programs put them into quotes. */
 function displayed(text: string): string {
-  return jsonText(decodeWords(text).replace(CONTROLS, "").normalize("NFC").trim());
+  return jsonText(composed(decodeWords(text).replace(CONTROLS, "")).trim());
 }
 
 const CONTROLS = /[\x00-\x1f\x7f]/g;

@@ -7,6 +7,7 @@ import {
   type SpecialUse,
   type StateClaim,
 } from "@restante/engine";
+import { composed } from "@restante/mime";
 import { MAIL } from "../core/capabilities.ts";
 import { invalidProperties, MethodError, type SetError, SetRefusal } from "../core/errors.ts";
 import { type Context, type Method, method } from "../core/method.ts";
@@ -412,7 +413,7 @@ function isWhatItIs(state: MailState, { mailbox }: Node, property: string, value
 /** A name in the form that is stored; undefined for what is none. */
 function readName(value: unknown): string | undefined {
   if (typeof value !== "string" || !value.isWellFormed()) return undefined;
-  const name = value.normalize("NFC");
+  const name = composed(value);
   if (name === "" || name.includes(DELIMITER) || /\p{Cc}/u.test(name) || octets(name) > NAME_BYTES_MAX)
     return undefined;
   return name;

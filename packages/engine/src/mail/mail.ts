@@ -1,3 +1,4 @@
+import { composed } from "@restante/mime";
 import type { Bay, Push } from "../bay/bay.ts";
 import type { Machine } from "../bay/machine.ts";
 import { utf8 } from "../crypto/index.ts";
@@ -152,7 +153,7 @@ export class Mail {
    * `over-quota`. */
   async rename(from: string, to: string): Promise<void> {
     const wanted = checkPath(to);
-    const old = normalizeInbox(from.normalize("NFC"));
+    const old = normalizeInbox(composed(from));
     if (this.#renamed(old, wanted).length === 0) throw new EngineError("not-found", "no such mailbox");
     if (this.state.holderOf(wanted)) throw new EngineError("already-exists", "a mailbox of that name exists");
     if (old !== "INBOX" && wanted.startsWith(old + PATH_DELIMITER))
@@ -262,7 +263,7 @@ function checkPath(path: string): string {
   const bad = levels.some((level) => level === "") || /[\u0000-\u001f\u007f-\u009f]/.test(path) || !path.isWellFormed();
   if (bad || bytes > PATH_BYTES_MAX || levels.length > PATH_DEPTH_MAX)
     throw new EngineError("invalid", "invalid mailbox name");
-  return normalizeInbox(path.normalize("NFC"));
+  return normalizeInbox(composed(path));
 }
 
 function unlessExists(error: unknown): void {

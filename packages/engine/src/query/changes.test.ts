@@ -191,3 +191,20 @@ test("a mailbox that was told on one page and goes before the next is told as go
   const rest = mailboxListChanges(listsOf(world.state), first.next)!;
   expect([rest.created.length, rest.updated, rest.destroyed]).toEqual([2, [], [told]]);
 });
+
+test("a point that nobody was given is answered, and so is who asks for nothing", () => {
+  const world = new World();
+  world.do({ kind: "add", at: 0, to: 0, choice: 3, pages: 0, max: 1, shrinks: false });
+  const { modSeq } = world.state;
+  for (const id of ["zz", "", "0", "ffff"]) {
+    const changes = emailChanges(world.state, { modSeq, within: { id, base: 0 } });
+    expect(changes?.created.every((one) => one > id)).toBe(true);
+    expect(threadChanges(listsOf(world.state), { modSeq, within: { id, base: 0 } })).toBeDefined();
+  }
+  expect(emailChanges(world.state, { modSeq: 0 }, 0)).toMatchObject({
+    created: [],
+    updated: [],
+    destroyed: [],
+    hasMore: true,
+  });
+});

@@ -1,4 +1,4 @@
-import { hexText } from "../bay/entry.ts";
+import { hexBytes, hexText } from "../bay/entry.ts";
 import { changedRows } from "../mail/state/feed.ts";
 import { isMail, type Mailbox } from "../mail/state/mailbox.ts";
 import type { MailState } from "../mail/state/state.ts";
@@ -41,19 +41,24 @@ export function emailChanges(
 ): Changes | undefined {
   if (isTooOld(state, since)) return undefined;
   const { id: ids } = state.emails.columns;
-  const items = [...changedEmails(state, since)].map(([email, modSeq]) => ({
-    modSeq,
-    id: hexText(ids.getId(email)),
-    kind: emailChange(state, email, since),
-  }));
-  return page(items, since, state.changed.email, max);
+  const feed = new Feed(
+    since,
+    hexIds((email) => ids.getId(email)),
+  );
+  for (const [email, modSeq] of changedEmails(state, since)) feed.add(email, modSeq, emailChange(state, email, since));
+  return feed.page(state.changed.email, max);
 }
 
 /** Threads by their ids in hex: those of which emails came, went or came back. Keywords don't change a thread. */
 export function threadChanges(lists: Lists, since: Point, max: number = Number.POSITIVE_INFINITY): Changes | undefined {
   const { state } = lists;
   if (isTooOld(state, since)) return undefined;
-  if (since.modSeq >= state.changed.thread && !since.within) return page([], since, state.changed.thread, max);
+  // A thread's number is that of its first email.
+  const feed = new Feed(
+    since,
+    hexIds((thread) => state.threadOf(thread)),
+  );
+  if (since.modSeq >= state.changed.thread && !since.within) return feed.page(state.changed.thread, max);
   const { made } = state.emails.columns;
   const touched = new Map<number, number>();
   lists.update();
@@ -63,8 +68,9 @@ export function threadChanges(lists: Lists, since: Point, max: number = Number.P
     touched.set(thread, Math.max(touched.get(thread) ?? 0, modSeq));
   }
   const kindOf = (thread: number): Kind => {
+    const { threadEmails } = lists;
     let [isShown, wasThere] = [false, false];
-    for (const email of lists.threadEmails.of(thread)) {
+    for (let email = threadEmails.last(thread); email >= 0; email = threadEmails.before(email)) {
       if (made.get(email) > 0 && made.get(email) <= since.modSeq) wasThere = true;
       if (!state.isShown(email)) continue;
       if (isKnown(state, email, since)) return "updated";
@@ -73,13 +79,8 @@ export function threadChanges(lists: Lists, since: Point, max: number = Number.P
     if (isShown) return "created";
     return wasThere ? "destroyed" : undefined;
   };
-  // A thread's number is that of its first email.
-  const items = [...touched].map(([thread, modSeq]) => ({
-    modSeq,
-    id: hexText(state.threadOf(thread)),
-    kind: kindOf(thread),
-  }));
-  return page(items, since, state.changed.thread, max);
+  for (const [thread, modSeq] of touched) feed.add(thread, modSeq, kindOf(thread));
+  return feed.page(state.changed.thread, max);
 }
 
 /** Mailboxes by their ids, and whether of those that were updated the counts alone changed: RFC 8621 §2.2. */
@@ -106,22 +107,23 @@ export function mailboxListChanges(
     threads.set(thread, Math.max(threads.get(thread) ?? 0, stamps.get(row)));
   }
   // Threads count as unread by what any of their emails is, wherever it lies.
+  const { membershipRows, threadEmails } = lists;
   for (const [thread, modSeq] of threads)
-    for (const email of lists.threadEmails.of(thread))
-      for (const row of lists.memberships(email)) note(state.mailboxOf(row), modSeq);
+    for (let email = threadEmails.last(thread); email >= 0; email = threadEmails.before(email))
+      for (let row = membershipRows.last(email); row >= 0; row = membershipRows.before(row))
+        if (state.isLive(row)) note(state.mailboxOf(row), modSeq);
   const kindOf = ({ gone, made }: Mailbox): Kind => {
     if (gone) return made <= since.modSeq ? "destroyed" : undefined;
     return made > baseOf(since) ? "created" : "updated";
   };
-  const items = [...changedAt]
-    .filter(([mailbox]) => isMail(mailbox))
-    .map(([mailbox, modSeq]) => ({ modSeq, id: mailbox.id as string, kind: kindOf(mailbox), mailbox }));
-  const changes = page(items, since, mailboxListPoint(state).modSeq, max);
+  const feed = new Feed(since, textIds(state.mailboxes));
+  for (const [mailbox, modSeq] of changedAt) if (isMail(mailbox)) feed.add(mailbox.ordinal, modSeq, kindOf(mailbox));
+  const changes = feed.page(mailboxListPoint(state).modSeq, max);
   const updated = new Set(changes.updated);
   return {
     ...changes,
     // What changed of it may lie before the page: it is told by its last change.
-    countsOnly: items.every(({ id, mailbox }) => !updated.has(id) || mailbox.propsModSeq <= baseOf(since)),
+    countsOnly: state.mailboxes.every(({ id, propsModSeq }) => !updated.has(id) || propsModSeq <= baseOf(since)),
   };
 }
 
@@ -140,19 +142,14 @@ export function recordChanges(
   const known = records.types().find(([name]) => name === type);
   const [, changed, floor] = known ?? [type, 0, 0];
   if (since.modSeq < floor || (since.within !== undefined && since.modSeq <= floor)) return undefined;
-  const items: Item[] = [];
-  for (const { type: own, id, modSeq, value } of records.all())
-    if (own === type && modSeq > startOf(since)) items.push({ modSeq, id, kind: value ? "created" : "destroyed" });
-  return page(items, since, changed, max);
+  const all = [...records.all()];
+  const feed = new Feed(since, textIds(all));
+  for (const [at, { type: own, modSeq, value }] of all.entries())
+    if (own === type && modSeq > startOf(since)) feed.add(at, modSeq, value ? "created" : "destroyed");
+  return feed.page(changed, max);
 }
 
 type Kind = "created" | "updated" | "destroyed" | undefined;
-
-interface Item {
-  readonly modSeq: number;
-  readonly id: string;
-  readonly kind: Kind;
-}
 
 function baseOf({ modSeq, within }: Point): number {
   return within?.base ?? modSeq;
@@ -175,14 +172,16 @@ export function isKnown(state: MailState, email: number, since: Point): boolean 
 }
 
 /** Emails of which a membership was stamped, each with the highest stamp. */
-export function changedEmails(state: MailState, since: Point): Map<number, number> {
+export function* changedEmails(state: MailState, since: Point): Generator<readonly [email: number, modSeq: number]> {
   const { email, modSeq } = state.memberships.columns;
-  const changed = new Map<number, number>();
+  const stamps = new Float64Array(state.emails.rows);
+  const emails: number[] = [];
   for (const row of changedRows(state, startOf(since))) {
     const of = email.get(row);
-    changed.set(of, Math.max(changed.get(of) ?? 0, modSeq.get(row)));
+    if (stamps[of] === 0) emails.push(of);
+    stamps[of] = Math.max(stamps[of]!, modSeq.get(row));
   }
-  return changed;
+  for (const of of emails) yield [of, stamps[of]!];
 }
 
 function emailChange(state: MailState, email: number, since: Point): Kind {
@@ -191,24 +190,113 @@ function emailChange(state: MailState, email: number, since: Point): Kind {
   return madeAt > 0 && madeAt <= since.modSeq ? "destroyed" : undefined;
 }
 
-/** The first `max` of the items that are to be told, in order. `end`: where one stands who was told all. */
-function page(items: readonly Item[], since: Point, end: number, max: number): Changes {
-  const { modSeq, within } = since;
-  const told = items
-    .filter((item) => item.kind && (!within || item.modSeq > modSeq || item.id > within.id))
-    .sort((a, b) => a.modSeq - b.modSeq || (a.id < b.id ? -1 : 1));
-  const now = told.slice(0, max);
-  const last = now.at(-1);
-  const hasMore = now.length < told.length;
-  const of = (kind: Kind): string[] => now.filter((item) => item.kind === kind).map(({ id }) => id);
+/** The ids of what a feed tells of, by keys: in their order, which is that of their texts. */
+interface Ids {
+  textOf(key: number): string;
+  compare(a: number, b: number): number;
+  /** Whether it comes after this text. */
+  isAfter(key: number, text: string): boolean;
+}
+
+/** Ids of bytes, told in hex: texts are made of those alone that are told. */
+function hexIds(bytesOf: (key: number) => Uint8Array): Ids {
+  let bound: { readonly text: string; readonly bytes: Uint8Array } | undefined;
   return {
-    created: of("created"),
-    updated: of("updated"),
-    destroyed: of("destroyed"),
-    hasMore,
-    next:
-      hasMore && last
-        ? { modSeq: last.modSeq, within: { id: last.id, base: baseOf(since) } }
-        : { modSeq: within ? end : Math.max(end, modSeq) },
+    textOf: (key) => hexText(bytesOf(key)),
+    compare: (a, b) => compareBytes(bytesOf(a), bytesOf(b)),
+    isAfter(key, text) {
+      // A client may ask for what is none.
+      if (!HEX.test(text)) return hexText(bytesOf(key)) > text;
+      if (bound?.text !== text) bound = { text, bytes: hexBytes(text) };
+      return compareBytes(bytesOf(key), bound.bytes) > 0;
+    },
   };
+}
+
+const HEX = /^(?:[0-9a-f]{2})*$/;
+
+function textIds(items: readonly { readonly id: string }[]): Ids {
+  const textOf = (key: number): string => items[key]!.id;
+  return {
+    textOf,
+    compare: (a, b) => (textOf(a) < textOf(b) ? -1 : 1),
+    isAfter: (key, text) => textOf(key) > text,
+  };
+}
+
+function compareBytes(a: Uint8Array, b: Uint8Array): number {
+  for (let at = 0; at < Math.min(a.length, b.length); at++) if (a[at] !== b[at]) return a[at]! - b[at]!;
+  return a.length - b.length;
+}
+
+/** What changed, in no order; told in pages by (modseq, id). */
+class Feed {
+  readonly #since: Point;
+  readonly #ids: Ids;
+  readonly #keys: number[] = [];
+  readonly #modSeqs: number[] = [];
+  readonly #kinds: Kind[] = [];
+
+  constructor(since: Point, ids: Ids) {
+    this.#since = since;
+    this.#ids = ids;
+  }
+
+  /** Without a kind there is nothing to tell. */
+  add(key: number, changedAt: number, kind: Kind): void {
+    const { modSeq, within } = this.#since;
+    if (!kind || (within && changedAt <= modSeq && !this.#ids.isAfter(key, within.id))) return;
+    this.#keys.push(key);
+    this.#modSeqs.push(changedAt);
+    this.#kinds.push(kind);
+  }
+
+  /** The first `max`. `end`: where one stands who was told all. */
+  page(end: number, max: number): Changes {
+    const { modSeq, within } = this.#since;
+    const compare = (a: number, b: number): number =>
+      this.#modSeqs[a]! - this.#modSeqs[b]! || this.#ids.compare(this.#keys[a]!, this.#keys[b]!);
+    const now = lowest(this.#keys.length, max, compare);
+    const last = now.at(-1);
+    const hasMore = now.length < this.#keys.length;
+    const idOf = (at: number): string => this.#ids.textOf(this.#keys[at]!);
+    const of = (kind: Kind): string[] => now.filter((at) => this.#kinds[at] === kind).map(idOf);
+    return {
+      created: of("created"),
+      updated: of("updated"),
+      destroyed: of("destroyed"),
+      hasMore,
+      next:
+        hasMore && last !== undefined
+          ? { modSeq: this.#modSeqs[last]!, within: { id: idOf(last), base: baseOf(this.#since) } }
+          : { modSeq: within ? end : Math.max(end, modSeq) },
+    };
+  }
+}
+
+/** The `max` lowest of the numbers below `count`, in order: no more than these are ever sorted. */
+function lowest(count: number, max: number, compare: (a: number, b: number) => number): number[] {
+  if (max <= 0) return [];
+  /** The highest of those that are kept is on top: a heap. */
+  const heap: number[] = [];
+  const sink = (item: number): void => {
+    let at = 0;
+    for (let child = 1; child < heap.length; child = 2 * at + 1) {
+      if (child + 1 < heap.length && compare(heap[child + 1]!, heap[child]!) > 0) child++;
+      if (compare(heap[child]!, item) <= 0) break;
+      heap[at] = heap[child]!;
+      at = child;
+    }
+    heap[at] = item;
+  };
+  for (let item = 0; item < count; item++) {
+    if (heap.length === max) {
+      if (compare(item, heap[0]!) < 0) sink(item);
+      continue;
+    }
+    heap.push(item);
+    // What is full becomes a heap: sorted backwards it is one.
+    if (heap.length === max) heap.sort((a, b) => compare(b, a));
+  }
+  return heap.sort(compare);
 }

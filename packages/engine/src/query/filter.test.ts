@@ -4,6 +4,7 @@ import type { Body } from "../mail/contents/contents.ts";
 import type { Message } from "../mail/mailbox-view.ts";
 import type { Condition } from "./condition.ts";
 import { type SearchTools, search } from "./filter.ts";
+import type { KeptHeaders } from "./kept-headers.ts";
 import { Scans } from "./scans.ts";
 
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
@@ -119,4 +120,32 @@ test("an aborted search goes no further", async () => {
   };
   await expect(search(many, text("words"), { ...tools, contents, signal: ended.signal })).rejects.toThrow("gone");
   expect(counts).toEqual({ headers: 256, fields: 0, bodies: 0 });
+});
+
+test("a search that leaves most of a long list to headers goes over to texts at once, one that leaves few does not", async () => {
+  const { tools, counts } = counted("Subject: s\r\n\r\n");
+  const looked: number[] = [];
+  const found = () => () => false;
+  const texts = {
+    isWorth(headers: number) {
+      looked.push(headers);
+      return headers > 900;
+    },
+    isOpen: () => true,
+    find: async () => found,
+    learn: () => undefined,
+    settle: () => undefined,
+  };
+  const kept = { listTexts: () => texts } as unknown as KeptHeaders;
+  const state = { sizeOf: (row: number) => row };
+  const many = {
+    length: 1000,
+    message: (position: number) => ({ position, row: position, state }) as unknown as Message,
+  };
+  await search(many, subject("s"), { ...tools, kept });
+  expect([looked, counts.headers]).toEqual([[1000], 0]);
+  looked.length = 0;
+  // Of the first 256 are 100 left, which may be all.
+  await search(many, all({ kind: "size", before: 100 }, subject("s")), { ...tools, kept });
+  expect([looked, counts.headers]).toEqual([[100, 100, 100, 100], 100]);
 });

@@ -44,6 +44,8 @@ export interface Searched {
 
 /** Messages that are looked at together: what they need is read in one go. */
 const CHUNK_MESSAGES = 256;
+/** Messages left to their headers from which it is told how many will be. */
+const HEADERS_MANY = 128;
 /** Octets of a header that are searched. */
 const HEADER_SEARCHED_BYTES_MAX: number = 2 ** 20;
 /** Bodies that are asked for before their turn comes: each brings up to 128 KB. */
@@ -67,7 +69,9 @@ export async function search(list: Searched, condition: Condition, tools: Search
       const to = Math.min(from + CHUNK_MESSAGES, list.length);
       let chunk = new Chunk(list, from, to, rounds.test);
       left += chunk.open.length;
-      if (texts && !isLooked && texts.isWorth(left)) {
+      // Where many are left, as many of the rest will be.
+      const expected = left < HEADERS_MANY ? left : (left / to) * list.length;
+      if (texts && !isLooked && texts.isWorth(expected)) {
         isLooked = true;
         if (!texts.isOpen(wanted.fields)) endScan ??= await scans.begin(signal);
         rounds = new Rounds(tools, compile(condition, scope, await texts.find(wanted.fields, tools)), wanted, texts);

@@ -285,15 +285,27 @@ test("of messages that are not of the present state nothing is kept", () => {
 
 test("headers are read until that is ended", async () => {
   const ended = new AbortController();
+  const blank = new HeaderBlock(new Uint8Array(0));
   let read = 0;
   const readHeaders = async (messages: readonly Message[]) => {
     read += messages.length;
     ended.abort(new Error("gone"));
-    return messages.map(() => new HeaderBlock(new Uint8Array(0)));
+    return messages.map(() => blank);
   };
   const { tools, account } = await scene();
   const contents = { ...tools.contents, readHeaders };
   const messages = Array.from({ length: 1000 }, () => ({}) as Message);
+  // Others have their turn before each: a header may be large.
+  let turns = 0;
+  const taking = {
+    isOver: () => true,
+    take: async () => {
+      turns++;
+    },
+  };
+  const few = { ...tools, pace: taking, contents: { readHeaders: async () => [blank, blank, blank] } };
+  await eachHeader(messages.slice(0, 3), { ...few, contents: { ...contents, ...few.contents } }, () => undefined);
+  expect(turns).toBe(3);
   const reading = eachHeader(messages, { ...tools, contents, signal: ended.signal }, () => undefined);
   await expect(reading).rejects.toThrow("gone");
   expect(read).toBe(256);

@@ -128,8 +128,10 @@ export async function eachHeader(
 ): Promise<void> {
   for (let from = 0; from < messages.length; from += CHUNK_MESSAGES) {
     signal?.throwIfAborted();
-    if (pace.isOver()) await pace.take();
     const headers = await contents.readHeaders(messages.slice(from, from + CHUNK_MESSAGES));
-    for (const [at, header] of headers.entries()) see(header, from + at);
+    for (const [at, header] of headers.entries()) {
+      if (pace.isOver()) await pace.take();
+      see(header, from + at);
+    }
   }
 }

@@ -107,6 +107,54 @@ test("looking through very much takes turns, and ends when it is told to", async
   expect(turns).toBe(2);
 });
 
+test("a page is opened though something was learned of it before, and both are known", async () => {
+  const state = stateOf(10);
+  state.pages = { ...state.pages, texts: ["page/0"] };
+  const writer = new TextRunWriter(8);
+  for (const one of [1, 2, 3]) writer.set(one, `stored ${one}`);
+  const page = LIST_FIELDS.map(() => writer.end());
+  const texts = new ListTexts(state);
+  texts.learn(at(state, 2), "field subject", ["stored 2"]);
+  texts.learn(at(state, 8), "field subject", ["learned 8"]);
+  texts.settle();
+  // One that is not settled yet.
+  texts.learn(at(state, 9), "field subject", ["learned 9"]);
+  texts.learn(at(state, 0), "field subject", []);
+  const reading = { ...tools, contents: { readTexts: async () => page } };
+  const found = await texts.find(wanted("field subject", "d 2", "learned"), reading);
+  texts.settle();
+  const rows = Array.from({ length: 10 }, (_, row) => row);
+  const none = undefined;
+  expect(rows.map((row) => found("field subject", "d 2")!(at(state, row)))).toEqual([
+    false,
+    false,
+    true,
+    false,
+    none,
+    none,
+    none,
+    none,
+    false,
+    false,
+  ]);
+  expect(rows.map((row) => found("field subject", "learned")!(at(state, row)))).toEqual([
+    false,
+    false,
+    false,
+    false,
+    none,
+    none,
+    none,
+    none,
+    true,
+    true,
+  ]);
+  expect([0, 1].map((row) => found("field subject", "")!(at(state, row)))).toEqual([false, true]);
+  expect(texts.isOpen(wanted("field subject"))).toBe(true);
+  const again = await texts.find(wanted("field subject", "stored"), tools);
+  expect([1, 2, 3].map((row) => again("field subject", "stored")!(at(state, row)))).toEqual([true, true, true]);
+});
+
 test("pages are opened once, those that there are, and until that is ended", async () => {
   const state = stateOf(9000);
   Object.assign(state, { emailNumbers: 9000 });

@@ -125,7 +125,7 @@ export class ListTexts {
   }
 
   #absent(places: readonly string[], page: number): string[] {
-    return places.filter((place) => !this.#pages.peek(`${place} ${page}`));
+    return places.filter((place) => !this.#find(`${place} ${page}`)?.isLoaded);
   }
 
   /** Opens the checkpoint's pages of these places, as far as they are not open. */
@@ -138,9 +138,15 @@ export class ListTexts {
       signal?.throwIfAborted();
       for (const place of runs ? this.#absent(places, page) : []) {
         if (pace.isOver()) await pace.take();
-        this.#keep(`${place} ${page}`, new TextPage(runs![PLACES.get(place)!]));
+        const key = `${place} ${page}`;
+        this.#keep(key, new TextPage(runs![PLACES.get(place)!], this.#find(key)));
+        this.#open.delete(key);
       }
     }
+  }
+
+  #find(key: string): TextPage | undefined {
+    return this.#open.get(key) ?? this.#pages.peek(key);
   }
 
   #keep(key: string, page: TextPage): void {
@@ -153,7 +159,7 @@ export class ListTexts {
     if (state !== this.#state || !PLACES.has(place) || !isKept(texts)) return;
     const number = state.emails.columns.number.get(state.emailOf(row));
     const key = `${place} ${Math.floor(number / TEXT_PAGE_EMAILS)}`;
-    const page = this.#open.get(key) ?? this.#pages.peek(key) ?? new TextPage();
+    const page = this.#find(key) ?? new TextPage();
     this.#open.set(key, page);
     page.learn(number % TEXT_PAGE_EMAILS, texts[0]);
     if (++this.#learned >= LEARNED_MAX) this.settle();
@@ -163,7 +169,7 @@ export class ListTexts {
     for (const page of this.#open.values()) page.settle();
     // What is learned while very many headers are read outlasts them: all of it counts as used.
     for (const key of new Set([...this.#keys, ...this.#open.keys()])) {
-      const page = this.#open.get(key) ?? this.#pages.peek(key);
+      const page = this.#find(key);
       if (page) this.#keep(key, page);
       else this.#keys.delete(key);
     }
@@ -191,7 +197,12 @@ class TextPage {
   readonly #status = new Uint8Array(TEXT_PAGE_EMAILS);
   readonly #learned = new Map<number, string>();
 
-  constructor(run?: TextRun) {
+  /** Whether it has what the checkpoint's page tells. */
+  readonly isLoaded: boolean;
+
+  /** Of the checkpoint's page, and of what was learned before that was opened. */
+  constructor(run?: TextRun, before?: TextPage) {
+    this.isLoaded = run !== undefined;
     this.#joined = run ? joinedTexts(run) : "";
     if (run) this.#status.set(run.status.subarray(0, TEXT_PAGE_EMAILS));
     let at = 0;
@@ -202,6 +213,10 @@ class TextPage {
       start = end + SEPARATOR.length;
     }
     this.#starts.fill(this.#joined.length + SEPARATOR.length, at);
+    if (!before) return;
+    for (const [place, status] of before.#status.entries())
+      if (status !== NOT_KNOWN) this.learn(place, status === PRESENT ? before.#textAt(place) : undefined);
+    this.settle();
   }
 
   get bytes(): number {
@@ -215,7 +230,7 @@ class TextPage {
   }
 
   settle(): void {
-    const texts = Array.from(this.#status, (_, at) => this.#learned.get(at) ?? this.#textAt(at));
+    const texts = Array.from(this.#status, (_, at) => this.#textAt(at));
     this.#learned.clear();
     let start = 0;
     for (const [at, text] of texts.entries()) {
@@ -227,7 +242,10 @@ class TextPage {
   }
 
   #textAt(at: number): string {
-    return this.#joined.slice(this.#starts[at], Math.max(0, this.#starts[at + 1]! - SEPARATOR.length));
+    return (
+      this.#learned.get(at) ??
+      this.#joined.slice(this.#starts[at], Math.max(0, this.#starts[at + 1]! - SEPARATOR.length))
+    );
   }
 
   /** Emails whose text is known, and those that have one. What was learned since is not looked at. */

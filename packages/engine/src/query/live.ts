@@ -77,7 +77,7 @@ function touchedEmails(query: Omit<EmailQuery, "page">, since: Point, lists: Lis
   const touch = (email: number): void => {
     if (mailbox === undefined || wasEverIn(lists, email, ordinal)) touched.add(email);
   };
-  for (const email of changedEmails(state, since).keys()) {
+  for (const [email] of changedEmails(state, since)) {
     if (isFixedOne && state.isShown(email) && isKnown(state, email, since)) continue;
     if (asksThreads) threads.add(lists.threadNumber(email));
     else touch(email);

@@ -1,3 +1,4 @@
+import { composed } from "@restante/mime";
 import { asStoreFailure } from "../../bay/store-failure.ts";
 import {
   APP_ID_BYTES,
@@ -31,7 +32,7 @@ export function appSlotName(id: string): string {
 
 /** A label as it is kept. Throws EngineError `invalid`. */
 export function checkLabel(label: string): string {
-  const text = label.normalize("NFC").trim();
+  const text = composed(label).trim();
   if (text === "" || [...text].length > LABEL_CHARS_MAX || /\p{Cc}/u.test(text))
     throw new EngineError("invalid", `a label has 1 to ${LABEL_CHARS_MAX} characters`);
   return text;
@@ -72,7 +73,7 @@ export async function listAppPasswords(tools: SlotTools, user: User, password: s
 /** Ends an app password, named by its label or id: running servers sign out who came in by it. Errors: `not-permitted`,
  * `not-found`. */
 export async function revokeAppPassword(tools: SlotTools, user: User, password: string, which: string): Promise<void> {
-  const wanted = which.normalize("NFC").trim();
+  const wanted = composed(which).trim();
   await asOwner(tools, user, passwordSecret(tools.pepper, password), async (access) => {
     const found = (await readLabels(tools, access)).find(({ id, label }) => label === wanted || id === wanted);
     if (!found) throw new EngineError("not-found", "there is no app password of that label");

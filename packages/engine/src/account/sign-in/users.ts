@@ -1,3 +1,4 @@
+import { composed } from "@restante/mime";
 import { hexText } from "../../bay/entry.ts";
 import { equalBytes, follows, isSameRecord, type PublicRecord } from "../../crypto/index.ts";
 
@@ -53,7 +54,7 @@ export const ADDRESS_BYTES_MAX = 254;
 
 /** An address as it is compared: lower case, NFC. */
 export function normalizeAddress(address: string): string {
-  return address.normalize("NFC").toLowerCase();
+  return composed(address).toLowerCase();
 }
 
 /** The prefix of an account's objects: its id, which no name or address shows. */

@@ -129,7 +129,7 @@ test("a checkpoint writes the texts of all, and of each page that nothing came t
   expect((await written.subjects(1)).length).toBe(904);
   expect(written.written).toBe(2);
   // Others have their turn while very many are made.
-  expect(written.breaths).toBe(64 + 14);
+  expect(written.breaths).toBe(256 + 56);
   written.add(1);
   written.reads = 0;
   await written.checkpoint();

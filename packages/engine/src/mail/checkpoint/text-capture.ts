@@ -22,7 +22,7 @@ import type { PagePlan } from "./page-plan.ts";
 /** Emails of older checkpoints, which have no texts, whose headers one checkpoint reads to make some. */
 const MADE_UP_MAX = 4096;
 /** Emails whose texts are made between two breaths. */
-const MADE_AT_ONCE = 64;
+const MADE_AT_ONCE = 16;
 
 /**
  * Pages of texts: of new emails made from their headers, of others taken over from the page before. What an older program's

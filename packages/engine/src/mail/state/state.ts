@@ -1,3 +1,4 @@
+import { composed } from "@restante/mime";
 import type { NewEmail } from "../ops/email.ts";
 import { INBOX_ID, type MailboxId, type MembershipName, PATH_DELIMITER, type WriterId } from "../ops/names.ts";
 import { Table } from "./columns.ts";
@@ -182,7 +183,7 @@ export class MailState {
 
   /** The mailbox of mail shown at `path`; INBOX in any case: RFC 9051 §5.1. */
   findPath(path: string): Mailbox | undefined {
-    const holder = this.holderOf(path.normalize("NFC"));
+    const holder = this.holderOf(composed(path));
     return holder && isMail(holder) ? holder : undefined;
   }
 

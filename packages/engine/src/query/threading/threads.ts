@@ -153,17 +153,20 @@ class Tree {
   }
 
   /** Roots by date, each with the first message under it, from 1: its own, if it has one. */
-  *roots(): Generator<readonly [root: number, message: number]> {
+  async roots(pace: Pace): Promise<(readonly [root: number, message: number])[]> {
+    const roots: (readonly [number, number])[] = [];
     const seen = new Set<number>();
-    for (const message of this.#ranks) {
+    for (const [at, message] of this.#ranks.entries()) {
       const node = this.#links.nodes[message]!;
       const above = this.#aboveOf(node);
-      if (above === 0) yield [node, message + 1];
+      if (above === 0) roots.push([node, message + 1]);
       else if (this.messageOf(above) === 0 && !seen.has(above)) {
         seen.add(above);
-        yield [above, message + 1];
+        roots.push([above, message + 1]);
       }
+      if (at % AT_ONCE === 0 && pace.isOver()) await pace.take();
     }
+    return roots;
   }
 
   #aboveOf(node: number): number {
@@ -191,7 +194,7 @@ class Tree {
       counts[above]!++;
       if (at % AT_ONCE === 0 && pace.isOver()) await pace.take();
     }
-    let roots = Array.from(this.roots(), ([root]) => root);
+    let roots = (await this.roots(pace)).map(([root]) => root);
     if (byNewest) roots = await this.#byNewest(roots, first, next, pace);
     const told = {
       places: new Int32Array(nodes.length + roots.length),
@@ -237,11 +240,12 @@ function* walk(roots: readonly number[], first: Uint32Array, next: Uint32Array):
 
 /** Step 5: threads of one base subject are one. */
 async function mergeSubjects(tree: Tree, { keys, ids }: Threaded, pace: Pace): Promise<void> {
-  const roots = [...tree.roots()];
+  const roots = await tree.roots(pace);
   const isReply = (root: number): boolean => ids.isReplyOrForward(keys[tree.messageOf(root) - 1]!);
   const isThere = (root: number): boolean => tree.messageOf(root) !== 0;
   const subjects = new Map<number, number>();
-  for (const [root, message] of roots) {
+  for (const [at, [root, message]] of roots.entries()) {
+    if (at % AT_ONCE === 0 && pace.isOver()) await pace.take();
     const subject = ids.subjectOf(keys[message - 1]!);
     const known = subjects.get(subject);
     if (subject === 0) continue;
@@ -249,13 +253,13 @@ async function mergeSubjects(tree: Tree, { keys, ids }: Threaded, pace: Pace): P
       subjects.set(subject, root);
   }
   for (const [at, [root, message]] of roots.entries()) {
+    if (at % AT_ONCE === 0 && pace.isOver()) await pace.take();
     const subject = ids.subjectOf(keys[message - 1]!);
     const known = subjects.get(subject);
     if (known === undefined || known === root) continue;
     if (!isThere(known) && !isThere(root)) tree.merge(root, known);
     else if (!isThere(known) || (isReply(root) && !isReply(known))) tree.above[root] = known;
     else subjects.set(subject, tree.join(root, known));
-    if (at % AT_ONCE === 0 && pace.isOver()) await pace.take();
   }
 }
 
@@ -279,10 +283,15 @@ class OrderedSubjects {
       else bySubject.set(subject, [message]);
       if (at % AT_ONCE === 0 && pace.isOver()) await pace.take();
     }
-    const threads = [...bySubject.values()];
-    return {
-      places: Int32Array.from(threads.flat(), (message) => places[message]!),
-      children: Uint32Array.from(threads.flatMap(([, ...rest]) => [rest.length, ...rest.map(() => 0)])),
-    };
+    const told = { places: new Int32Array(keys.length), children: new Uint32Array(keys.length) };
+    let at = 0;
+    for (const thread of bySubject.values()) {
+      told.children[at] = thread.length - 1;
+      for (const message of thread) {
+        told.places[at++] = places[message]!;
+        if (at % AT_ONCE === 0 && pace.isOver()) await pace.take();
+      }
+    }
+    return told;
   }
 }
