@@ -98,7 +98,7 @@ export function jmapPage(): string {
     const own = Object.entries(table).filter(([argument]) => argument !== "accountId");
     return `| ${name} | ${capability.split(":").at(-1)} | ${own.map(argumentText).join("; ")} | ${comment} |`;
   });
-  const account = { account: "", address: "", sends: true, barred: undefined };
+  const account = { account: "", address: "", sends: true, hasMandates: true, barred: undefined };
   const { capabilities, accounts } = sessionObject(account as never, "", { requests: 0, uploads: 0 });
   // What the door lets one account do at once is the door's to say, and URLs are the server's.
   const told = (value: object): string =>

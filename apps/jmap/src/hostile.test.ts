@@ -152,6 +152,7 @@ const NEW: Readonly<Record<string, () => Readonly<Record<string, unknown>>>> = {
   Email: () => ({ mailboxIds: { [inbox]: true }, from: ADDRESSES, subject: "x" }),
   Identity: () => ({ email: "ada@example.org" }),
   EmailSubmission: () => ({ identityId: "i0", emailId: email }),
+  VacationResponse: () => ({}),
 };
 
 /** Kinds of values that properties of new objects may have, null aside: RFC 8621 §2, §4.6, §6, §7. All others are the server's. */
@@ -188,6 +189,12 @@ const KINDS: Readonly<Record<string, Readonly<Record<string, readonly Kind[]>>>>
     htmlSignature: ["string"],
   },
   EmailSubmission: { identityId: ["string"], emailId: ["string"], envelope: ["object"], undoStatus: ["string"] },
+  VacationResponse: {
+    isEnabled: ["boolean"],
+    ...Object.fromEntries(
+      ["fromDate", "toDate", "subject", "textBody", "htmlBody"].map((name) => [name, ["string"] as const]),
+    ),
+  },
 };
 
 function mayBe(type: string, property: string, value: unknown): boolean {
@@ -202,7 +209,13 @@ test.each(Object.keys(NEW))(
   "%s/set: each property with each value, made and changed, is done or refused",
   async (type) => {
     const names = [...PROPERTIES[type]!, ...(more[type] ?? []), "x", "__proto__", ""];
-    const id = type === "Email" ? email : type === "Mailbox" ? inbox : type === "Identity" ? "i0" : "s0";
+    const ids: Readonly<Record<string, string>> = {
+      Email: email,
+      Mailbox: inbox,
+      Identity: "i0",
+      VacationResponse: "singleton",
+    };
+    const id = ids[type] ?? "s0";
     const [now] = (await client.call(`${type}/get`, { ids: [id] })).list;
     for (const property of names) {
       // One that is made in vain must not be in another's way.

@@ -4,6 +4,7 @@ import { MAILBOX_PROPERTIES } from "./mailbox/mailbox.ts";
 import { IDENTITY_PROPERTIES } from "./submission/identity.ts";
 import { SUBMISSION_PROPERTIES } from "./submission/object.ts";
 import { THREAD_PROPERTIES } from "./thread/thread.ts";
+import { VACATION_PROPERTIES } from "./vacation/vacation.ts";
 
 /** The properties of each type of object. */
 export const PROPERTIES: Readonly<Record<string, readonly string[]>> = {
@@ -13,5 +14,6 @@ export const PROPERTIES: Readonly<Record<string, readonly string[]>> = {
   EmailBodyPart: PART_PROPERTIES,
   Identity: IDENTITY_PROPERTIES,
   EmailSubmission: SUBMISSION_PROPERTIES,
+  VacationResponse: VACATION_PROPERTIES,
   Blob: [...GET_PROPERTIES, ...Object.keys(DIGESTS)],
 };
