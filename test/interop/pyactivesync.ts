@@ -8,14 +8,16 @@ const RUN_MAX_MS = 300_000;
 
 /** Each step prints its name, and what went wrong with it. */
 const SCRIPT = `
-import json, smtplib, sys, threading, time, traceback, warnings
+import json, smtplib, sys, threading, time, traceback
 sys.path.insert(0, sys.argv[1])
-warnings.filterwarnings("ignore")
 from email.message import EmailMessage
 from pyactivesync import BodyType, Client, EmailChange, FolderType, OofState
 
 https, lmtp, user, password = int(sys.argv[2]), int(sys.argv[3]), sys.argv[4], sys.argv[5]
-client = Client(f"localhost:{https}", user, password, device_id="PYACTIVESYNC01", verify_ssl=False)
+client = Client(f"localhost:{https}", user, password, device_id="PYACTIVESYNC01")
+# The environment may name other authorities.
+client._transport.session.trust_env = False
+client._transport.session.verify = sys.argv[6]
 keys, have = {}, {}
 
 def mail(subject, text="text", attachment=None):
@@ -202,8 +204,10 @@ export const pyactivesync: Interop = async (steps) => {
   const install = ["install", "--quiet", "--target", target, PYACTIVESYNC];
   const pip = await command("/usr/bin/pip3", install, "", INSTALL_MAX_MS);
   assert(pip.code === 0, pip.err);
-  await withServer(async ({ ports }) => {
-    const args = ["-c", SCRIPT, target, String(ports.https), String(ports.lmtp), DEMO.user, DEMO.password];
+  await withServer(async ({ ports, data }) => {
+    const numbers = [ports.https, ports.lmtp].map(String);
+    const certificate = join(data, "tls", "localhost.pem");
+    const args = ["-c", SCRIPT, target, ...numbers, DEMO.user, DEMO.password, certificate];
     const { out, err } = await command("/usr/bin/python3", args, "", RUN_MAX_MS);
     const lines = out.trim().split("\n").filter(Boolean);
     assert(lines.length > 0, err);
