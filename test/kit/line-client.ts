@@ -95,9 +95,14 @@ export class LineClient {
 }
 
 /** Delivers `message` (CRLF line ends) by LMTP; resolves with a reply a recipient. Rejects when the connection ends. */
-export async function deliver(client: LineClient, recipients: readonly string[], message: string): Promise<string[]> {
+export async function deliver(
+  client: LineClient,
+  recipients: readonly string[],
+  message: string,
+  from = "sender@example.net",
+): Promise<string[]> {
   const reply = async (): Promise<string> => (await client.until(/^\d{3} .*\r\n/m)).trim();
-  client.send("MAIL FROM:<sender@example.net>\r\n");
+  client.send(`MAIL FROM:<${from}>\r\n`);
   await reply();
   let accepted = 0;
   const refused: string[] = [];

@@ -10,6 +10,7 @@ import * as device from "./device.ts";
 import { exportMail } from "./export.ts";
 import { importMail } from "./import.ts";
 import { trustAddress } from "./lmtp.ts";
+import * as mandate from "./mandate.ts";
 import { serve } from "./serve.ts";
 import { setup } from "./setup.ts";
 import { copyStore } from "./store-copy.ts";
@@ -28,6 +29,7 @@ const groups: Readonly<Record<string, string>> = {
   "app-password": "passwords for one program each",
   token: "programs that were let in over HTTPS",
   device: "phones that synchronize by ActiveSync",
+  mandate: "what the server may do while you are not signed in",
   lmtp: "delivery from this host",
   store: "where accounts lie",
   config: "the configuration",
@@ -37,7 +39,9 @@ const commands: readonly Command[] = [
   defineCommand({
     name: "serve",
     args: [],
-    flags: { only: { value: "SERVICES", about: "these alone, with commas between: lmtp, imap, https" } },
+    flags: {
+      only: { value: "SERVICES", about: "these alone, with commas between: lmtp, imap, https, send, submission" },
+    },
     about: "run the server",
     details:
       "Runs until SIGTERM or SIGINT ends it. SIGHUP: certificates are read again. Standard output tells where it listens, then that it is ready; the log goes to standard error, one JSON object a line.",
@@ -174,6 +178,20 @@ const commands: readonly Command[] = [
     flags: asks,
     about: "remove one, and all that is kept of what it holds",
     run: ({ config, args, flags }) => device.forget(config, args, flags),
+  }),
+  defineCommand({
+    name: "mandate list",
+    args: ["ADDRESS"],
+    flags: asks,
+    about: "the vacation's answer, devices that are woken, mail that waits: what the server knows of them",
+    run: ({ config, args, flags }) => mandate.list(config, args, flags),
+  }),
+  defineCommand({
+    name: "mandate end",
+    args: ["ADDRESS", "ID"],
+    flags: asks,
+    about: "end one; what the server knew by it is gone from the store",
+    run: ({ config, args, flags }) => mandate.end(config, args, flags),
   }),
   defineCommand({
     name: "lmtp trust",

@@ -1,3 +1,4 @@
+import { readFile, writeFile } from "node:fs/promises";
 import {
   type AccountSession,
   Accounts,
@@ -8,8 +9,10 @@ import {
   type Platform,
   ready,
   SERVER_KEY_BYTES,
+  SERVER_PUBLIC_KEY_BYTES,
   type SeenRecords,
   type SigningKeyPair,
+  serverPublicKey,
   signingKeyPair,
   Unsettled,
   type User,
@@ -121,12 +124,14 @@ interface Places {
   readonly cache: string;
   readonly hints: string;
   readonly serverKey: string;
+  readonly serverPublicKey: string;
   readonly tickets: string;
   readonly traces: string;
 }
 
 /** Where this host keeps what. */
 export function placesOf(config: Config): Places {
+  const serverKey = config.server.key_file || dataPath(config, "keys", "server");
   return {
     store: config.storage.path || dataPath(config, "store"),
     users: config.login.users_dir || dataPath(config, "users"),
@@ -137,7 +142,8 @@ export function placesOf(config: Config): Places {
     witness: dataPath(config, "keys", "witness"),
     cache: dataPath(config, "cache"),
     hints: dataPath(config, "hints"),
-    serverKey: config.server.key_file || dataPath(config, "keys", "server"),
+    serverKey,
+    serverPublicKey: `${serverKey}.pub`,
     tickets: dataPath(config, "tickets"),
     traces: dataPath(config, "traces"),
   };
@@ -171,6 +177,33 @@ export function readPepper(config: Config): Promise<Uint8Array> {
 /** What processes of all hosts of a store share, besides the store. */
 export function readServerKey(config: Config): Promise<Uint8Array> {
   return readOrMakeKey(placesOf(config).serverKey, SERVER_KEY_BYTES);
+}
+
+/** The public half of the server key, as a file beside it: all that a process needs which only delivers. */
+export async function writeServerPublicKey({ config, log }: Context, serverKey: Uint8Array): Promise<Uint8Array> {
+  const path = placesOf(config).serverPublicKey;
+  const key = serverPublicKey(serverKey);
+  const text = `${Buffer.from(key).toString("base64")}\n`;
+  try {
+    if ((await readFile(path, "utf8").catch(() => "")) !== text) await writeFile(path, text);
+  } catch (error) {
+    // The key may lie where nothing is written.
+    log({ level: "warn", event: "the server's public key can't be written", error });
+  }
+  return key;
+}
+
+/** The same as it was written by a process that has the server key; undefined if none did. Throws ConfigError. */
+export async function readServerPublicKey(config: Config): Promise<Uint8Array | undefined> {
+  const path = placesOf(config).serverPublicKey;
+  const text = await readFile(path, "utf8").catch((error: NodeJS.ErrnoException) => {
+    if (error.code === "ENOENT") return undefined;
+    throw new ConfigError(`${path}: ${error.message}`);
+  });
+  if (text === undefined) return undefined;
+  const key = new Uint8Array(Buffer.from(text.trim(), "base64"));
+  if (key.length !== SERVER_PUBLIC_KEY_BYTES) throw new ConfigError(`${path} does not hold a server's public key`);
+  return key;
 }
 
 /** The key by which this host signs what it delivers. */
@@ -215,6 +248,10 @@ export async function getUser({ users }: Context, address: string): Promise<User
   return user;
 }
 
-export function makeDeliverer({ store, platform, users, signer }: Context): Deliverer {
-  return { store, platform, users, signer, unsettled: new Unsettled(platform) };
+/** `serverPublicKey`: what requests for answers are sealed to; undefined where nothing is answered. */
+export function makeDeliverer(
+  { store, platform, users, signer }: Context,
+  serverPublicKey: Uint8Array | undefined,
+): Deliverer {
+  return { store, platform, users, signer, unsettled: new Unsettled(platform), serverPublicKey };
 }

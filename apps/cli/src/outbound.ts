@@ -5,9 +5,10 @@ import {
   accountPrefix,
   type Deliverer,
   Dropbox,
+  MandateStore,
   type Outbound,
   OutboundQueue,
-  type QueuePlace,
+  Responder,
   Sender,
   type Transport,
   type User,
@@ -21,7 +22,7 @@ import {
   type Smarthost,
   SmtpTransport,
 } from "@restante/send";
-import { type Context, makeDeliverer, readServerKey } from "./context.ts";
+import { type Context, makeDeliverer, readServerKey, writeServerPublicKey } from "./context.ts";
 import type { Service } from "./service.ts";
 
 const DAY_MS = 24 * 60 * 60_000;
@@ -60,19 +61,32 @@ function readCa(file: string): string | undefined {
   }
 }
 
+/** What the server does while nobody is signed in. */
+export interface OpenOutbound {
+  readonly outbound: Outbound;
+  readonly mandates: MandateStore;
+  /** What delivering processes seal requests to. */
+  readonly serverPublicKey: Uint8Array;
+  /** What does it, if this process does. */
+  readonly service: Service | undefined;
+}
+
 /** What mail goes out by, and the service that sends it, if this process does. */
-export async function openOutbound(
-  context: Context,
-  sends: boolean,
-): Promise<{ readonly outbound: Outbound; readonly service: Service | undefined }> {
+export async function openOutbound(context: Context, sends: boolean): Promise<OpenOutbound> {
   const { config, store, platform } = context;
-  const queue = new OutboundQueue({ store, platform, serverKey: await readServerKey(config) });
+  const serverKey = await readServerKey(config);
+  const serverPublicKey = await writeServerPublicKey(context, serverKey);
+  const queue = new OutboundQueue({ store, platform, serverKey });
+  const mandates = new MandateStore({ store, platform, serverKey });
   const smarthost = readSmarthost(config.outbound.smarthost);
-  const sender = sends ? openSender(context, queue, smarthost) : undefined;
+  const isOwn: Outbound["isOwn"] = async (owner, address) => (await findUser(context, address))?.address === owner;
+  const sender = sends ? openSender(context, { queue, smarthost, serverPublicKey }) : undefined;
+  const responder = sender && new Responder({ mandates, queue, platform, serverKey, isOwn, sender: sender.sender });
+  responder?.start();
   const { size_max, recipients_max, recipients_per_day, undo_seconds } = config.outbound;
   const outbound: Outbound = {
     queue,
-    isOwn: async (owner, address) => (await findUser(context, address))?.address === owner,
+    isOwn,
     ...(smarthost ? {} : { reaches: async (address) => (await findUser(context, address)) !== undefined }),
     ...(sender && { sender: sender.sender }),
     limits: {
@@ -83,7 +97,19 @@ export async function openOutbound(
       undoMs: undo_seconds * 1000,
     },
   };
-  return { outbound, service: sender?.service };
+  const service = sender && {
+    listeners: [],
+    async stop() {
+      await responder?.stop();
+      await sender.stop();
+    },
+  };
+  return { outbound, mandates, serverPublicKey, service };
+}
+
+/** The context of who signs people in: what their accounts may have the server do. */
+export function withOutbound(context: Context, { outbound, mandates }: OpenOutbound): Context {
+  return { ...context, platform: { ...context.platform, outbound, mandates } };
 }
 
 /** Whose an address is, by its aliases and details. The catch-all's owner is not who everybody is. */
@@ -96,13 +122,18 @@ async function findUser({ users, config }: Context, address: string): Promise<Us
   return undefined;
 }
 
+interface SenderParts {
+  readonly queue: OutboundQueue;
+  readonly smarthost: Smarthost | undefined;
+  readonly serverPublicKey: Uint8Array;
+}
+
 function openSender(
   context: Context,
-  queue: OutboundQueue,
-  smarthost: Smarthost | undefined,
-): { readonly sender: { queued(place: QueuePlace): void }; readonly service: Service } {
+  { queue, smarthost, serverPublicKey }: SenderParts,
+): { readonly sender: Sender; readonly stop: () => Promise<void> } {
   const { config, platform } = context;
-  const deliverer = makeDeliverer(context);
+  const deliverer = makeDeliverer(context, serverPublicKey);
   const hostName = hostname();
   const { password, ca_file, give_up } = config.outbound;
   const smtp =
@@ -119,12 +150,9 @@ function openSender(
   sender.start();
   return {
     sender,
-    service: {
-      listeners: [],
-      async stop() {
-        await sender.stop();
-        smtp?.dispose();
-      },
+    async stop() {
+      await sender.stop();
+      smtp?.dispose();
     },
   };
 }

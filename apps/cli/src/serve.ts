@@ -18,13 +18,13 @@ import {
 import { createLmtpServer } from "@restante/lmtp";
 import { acmeOf, acmeService, keepCertificate } from "./acme.ts";
 import { watchCertificate } from "./certificate-watch.ts";
-import { type Context, makeDeliverer, openContext, placesOf } from "./context.ts";
+import { type Context, makeDeliverer, openContext, placesOf, readServerPublicKey } from "./context.ts";
 import { DEMO_ADDRESS, DEMO_PASSWORD, makeDemoAccount, sendDemoMails } from "./demo.ts";
 import { EXIT, Exit } from "./exit.ts";
 import { checkHttps, httpsService } from "./https.ts";
 import { imapService } from "./imap.ts";
 import { metricsService } from "./metrics.ts";
-import { checkOutbound, openOutbound } from "./outbound.ts";
+import { checkOutbound, openOutbound, withOutbound } from "./outbound.ts";
 import { openPeople } from "./people.ts";
 import type { Service } from "./service.ts";
 import { submissionService } from "./submission.ts";
@@ -34,6 +34,8 @@ type ServiceName = "lmtp" | "imap" | "https" | "send" | "submission";
 const SERVICES: readonly ServiceName[] = ["lmtp", "imap", "https", "send", "submission"];
 /** After SIGTERM the process ends within this, whatever still hangs. */
 const STOP_MS = 10_000;
+/** A timer's longest time, more or less. */
+const KEPT_MS: number = 24 * 60 * 60_000;
 /** What killed processes left of uploads, and what is left of deleted accounts, is looked for so often. */
 const SWEEP_MS = 24 * 60 * 60_000;
 
@@ -62,11 +64,11 @@ export async function serve(config: Config, flags: { readonly only: string | und
   if (hasTls) watchCertificate(tls, open);
   const services: Service[] = [];
   const outbound = use === "all" ? await openOutbound(open, wanted.includes("send")) : undefined;
-  const people =
-    outbound && (await openPeople({ ...open, platform: { ...open.platform, outbound: outbound.outbound } }));
+  const serverKey = outbound ? outbound.serverPublicKey : await readServerPublicKey(config);
+  const people = outbound && (await openPeople(withOutbound(open, outbound)));
   using traces = people ? await Traces.open(placesOf(config).traces, open.platform.now, open.log) : undefined;
   if (people && wanted.includes("imap")) services.push(imapService(people, tls, traces!));
-  if (wanted.includes("lmtp")) services.push(lmtpService(open));
+  if (wanted.includes("lmtp")) services.push(lmtpService(open, serverKey));
   if (people && wanted.includes("https")) services.push(await httpsService(people, tls));
   if (people && wanted.includes("submission")) services.push(submissionService(people, tls));
   if (acme && hasTls) services.push(acmeService(acme, config));
@@ -134,9 +136,9 @@ function wantedServices(only: string | undefined): readonly ServiceName[] {
   return SERVICES.filter((service) => names.includes(service));
 }
 
-function lmtpService(context: Context): Service {
+function lmtpService(context: Context, serverPublicKey: Uint8Array | undefined): Service {
   const { config, users, log } = context;
-  const deliverer = makeDeliverer(context);
+  const deliverer = makeDeliverer(context, serverPublicKey);
   const vouched = new VouchedUsers(users, context.seenRecords, log);
   /** By account, whatever the address; what it seals to is looked at each time. */
   const dropboxes = new Map<string, Dropbox>();
@@ -254,7 +256,13 @@ function untilSignal({ log }: Context, tls: Tls | undefined): Promise<void> {
     );
   };
   process.on("SIGHUP", hangUp);
-  return new Promise((resolve) => {
+  return new Promise((ended) => {
+    // A process that only sends has nothing else that keeps it.
+    const kept = setInterval(() => undefined, KEPT_MS);
+    const resolve = (): void => {
+      clearInterval(kept);
+      ended();
+    };
     // The terminal and npm may both pass one on: the second must not cut the first one's work off.
     process.on("SIGTERM", () => resolve());
     process.on("SIGINT", () => resolve());

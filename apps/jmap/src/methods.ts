@@ -18,6 +18,7 @@ import {
 } from "./submission/read-methods.ts";
 import { submissionSet } from "./submission/set.ts";
 import { threadChanges, threadGet } from "./thread/thread.ts";
+import { vacationGet, vacationSet } from "./vacation/vacation.ts";
 
 /** RFC 8620 §4: what it is given. */
 const echo: Method = { name: "Core/echo", capability: CORE, table: {}, call: async (given) => ({ result: given }) };
@@ -53,6 +54,8 @@ export const METHODS: readonly Method[] = [
   submissionQuery,
   submissionQueryChanges,
   submissionSet,
+  vacationGet,
+  vacationSet,
 ];
 
 export function methodsByName(methods: readonly Method[]): ReadonlyMap<string, Method> {

@@ -1,13 +1,16 @@
 import type { AccountSession } from "@restante/engine";
 import { BLOB_CAPABILITY } from "./blob/limits.ts";
-import { BLOB, CORE, MAIL, SUBMISSION_CAPABILITY, WEB_SOCKET } from "./core/capabilities.ts";
+import { BLOB, CORE, MAIL, SUBMISSION_CAPABILITY, VACATION_CAPABILITY, WEB_SOCKET } from "./core/capabilities.ts";
 import { COLLATIONS } from "./core/filter.ts";
 import { CALLS_MAX, OBJECTS_MAX, REQUEST_BYTES_MAX, UPLOAD_BYTES_MAX } from "./core/limits.ts";
 import { SORT_PROPERTIES } from "./email/query.ts";
 import { DEPTH_MAX, NAME_BYTES_MAX } from "./mailbox/set.ts";
 
 /** What `using` may name. */
-export const CAPABILITIES: ReadonlySet<string> = new Set([CORE, MAIL, BLOB, WEB_SOCKET, SUBMISSION_CAPABILITY]);
+export const CAPABILITIES: ReadonlySet<string> = new Set([
+  ...[CORE, MAIL, BLOB, WEB_SOCKET],
+  ...[SUBMISSION_CAPABILITY, VACATION_CAPABILITY],
+]);
 
 /** What the door lets one account do at once. */
 export interface AtOnce {
@@ -49,6 +52,7 @@ export function sessionObject(
       [MAIL]: {},
       [BLOB]: {},
       ...(session.sends && { [SUBMISSION_CAPABILITY]: {} }),
+      ...(session.hasMandates && { [VACATION_CAPABILITY]: {} }),
       [WEB_SOCKET]: { url: `${url.replace(/^http/, "ws")}/ws`, supportsPush: true },
     },
     accounts: {
@@ -74,6 +78,7 @@ export function sessionObject(
               submissionExtensions: { FUTURERELEASE: [String(DELAYED_SEND_SECONDS_MAX)], DSN: [] },
             },
           }),
+          ...(session.hasMandates && { [VACATION_CAPABILITY]: {} }),
         },
       },
     },
@@ -82,6 +87,7 @@ export function sessionObject(
       [MAIL]: accountId,
       [BLOB]: accountId,
       ...(session.sends && { [SUBMISSION_CAPABILITY]: accountId }),
+      ...(session.hasMandates && { [VACATION_CAPABILITY]: accountId }),
     },
     username: session.address,
     apiUrl: url,

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { fuzz } from "@restante/mime/fuzz-kit";
 import { encode } from "cborg";
 import { expect, test } from "vitest";
+import { decodeVacation } from "./account/mandates/vacation.ts";
 import { decodeReport } from "./account/outbound/report.ts";
 import { decodeSubmission } from "./account/outbound/submission.ts";
 import { attachmentSpans, decodeHead, splitEntry } from "./bay/entry.ts";
@@ -22,11 +23,14 @@ import {
   openNote,
   openObject,
   openPreamble,
+  openRequest,
   openSlot,
   openSlotLabel,
   preambleLength,
+  publicRecord,
   purposeKey,
   type Ring,
+  readAccountFacts,
   ready,
   sealObject,
   utf8,
@@ -117,6 +121,8 @@ function readEntry(bytes: Uint8Array): void {
   for (const op of head.ops) decodeOp(op.bytes);
 }
 
+const REQUEST_PLACE = { account: pattern(16, 3), name: "outbound/request/1" };
+
 /** As they lie in the store. */
 const STORED: Readonly<Record<string, Format>> = {
   "sealed-object-1": { ...stored("sealed-object-1", (bytes) => openObject(sealed, bytes)), costly: true },
@@ -135,6 +141,14 @@ const STORED: Readonly<Record<string, Format>> = {
   "body-1": stored("body-1", readBody),
   "delivered-body-1": {
     ...stored("delivered-body-1", (bytes) => openPreamble(platform, ring, "b", bytes)),
+    costly: true,
+  },
+  "answer-request-1": {
+    ...stored("answer-request-1", (bytes) => openRequest(platform, pattern(32), REQUEST_PLACE, bytes)),
+    costly: true,
+  },
+  "account-facts-1": {
+    ...stored("account-facts-1", (bytes) => readAccountFacts(publicRecord(ring), bytes)),
     costly: true,
   },
   pack: {
@@ -196,6 +210,7 @@ const CONTENTS: Readonly<Record<string, Format>> = {
   "delivered-1": content([golden.get("delivered-1")!], decodeDelivered),
   "report-2": content([golden.get("report-2")!], decodeReport),
   "submission-1": content([golden.get("submission-1")!], (bytes) => decodeSubmission("0".repeat(32), bytes)),
+  "vacation-1": content([golden.get("vacation-1")!], decodeVacation),
   "summary-1": content([golden.get("summary-1")!], decodeSummary),
   "summary-2": content([golden.get("summary-2")!], (bytes) => previewOf(decodeSummary(bytes))),
   header: content([Uint8Array.from([0, 1, 2])], decodeHeader),

@@ -4,6 +4,14 @@ import { describe, expect, test } from "vitest";
 import { DeviceStates } from "./account/devices/device-states.ts";
 import { makeEndMark, openEndMark } from "./account/end-mark.ts";
 import { ringSealer } from "./account/keys/sealer.ts";
+import { type AnswerRequest, decodeAnswerRequest, encodeAnswerRequest } from "./account/mandates/answer-request.ts";
+import {
+  decodeVacation,
+  decodeVacationMandate,
+  encodeVacation,
+  encodeVacationMandate,
+  type Vacation,
+} from "./account/mandates/vacation.ts";
 import {
   type Claim,
   decodeClaim,
@@ -20,6 +28,7 @@ import { attachmentSpans, decodeHead, encodeHead, hexText, joinEntry, splitEntry
 import { openManifest, sealManifest } from "./bay/manifest.ts";
 import type { WriterId } from "./bay/writer.ts";
 import {
+  type AccountFacts,
   bodyContext,
   type CryptoPlatform,
   concat,
@@ -30,21 +39,27 @@ import {
   follows,
   hash,
   hostId,
+  makeAccountFacts,
   makeNote,
   makeRing,
   makeSlot,
+  mandateContext,
   openNote,
   openObject,
   openPreamble,
+  openRequest,
   openSlot,
   openSlotLabel,
   outboundContext,
   preambleLength,
   publicRecord,
   type Ring,
+  readAccountFacts,
   ready,
   rotateRing,
   sealObject,
+  sealRequest,
+  serverPublicKey,
   signingKeyPair,
   utf8,
   wrapForDelivery,
@@ -111,6 +126,38 @@ const QUEUED: QueuedMail = {
   needsEightBit: false,
   isSentByMaker: true,
   content: { in: "here", bytes: pattern(20) },
+};
+const VACATION: Vacation = {
+  isEnabled: true,
+  fromMs: 1_700_000_000_000,
+  untilMs: undefined,
+  subject: "weg",
+  text: "Größe",
+  html: "<p>Größe</p>",
+};
+const MANDATE = {
+  kind: "vacation",
+  account: pattern(16, 3),
+  name: "outbound/vacation/000306090c0f1215181b1e2124272a2d",
+} as const;
+const REQUEST_PLACE = { account: pattern(16, 3), name: "outbound/request/1" };
+const ANSWER_REQUEST: AnswerRequest = {
+  account: pattern(16, 3),
+  address: "ada@example.org",
+  madeMs: 1_700_000_000_000,
+  sender: "bob@example.net",
+  recipients: ["ada@example.org", "größe@example.net"],
+  subject: "Größe",
+  messageId: "1@example.net",
+  references: ["0@example.net"],
+};
+const FACTS: AccountFacts = {
+  madeMs: 1_700_000_000_000,
+  mebibytes: 12,
+  messages: 345,
+  mebibytesMax: 1024,
+  messagesMax: undefined,
+  away: { fromMs: 1_700_000_000_000, untilMs: undefined },
 };
 const CLAIM: Claim = {
   holder: "000102030405060708090a0b0c0d0e0f",
@@ -425,6 +472,34 @@ const SHAPES: Readonly<Record<string, Shape>> = {
       place.write(name!, bytes);
       expect(await states.read(DEVICE_PLACE, "k1")).toEqual(utf8("what a phone holds"));
     },
+  },
+  // What the server may do while nobody is signed in: what the owner said, what the server knows, what it is asked.
+  "vacation-1": {
+    make: () => encodeVacation(VACATION, true),
+    open: (bytes) => expect(decodeVacation(bytes)).toEqual({ ...VACATION, isDone: true }),
+  },
+  "vacation-mandate-1": {
+    make: (platform) =>
+      sealObject(
+        mandateContext(platform, pattern(32), MANDATE),
+        encodeVacationMandate({ ...VACATION, address: "ada@example.org" }),
+      ),
+    open(bytes, platform) {
+      const plain = openObject(mandateContext(platform, pattern(32), MANDATE), bytes);
+      expect(decodeVacationMandate(plain)).toEqual({ ...VACATION, address: "ada@example.org" });
+    },
+  },
+  "answer-request-1": {
+    make: (platform) =>
+      sealRequest(platform, serverPublicKey(pattern(32)), REQUEST_PLACE, encodeAnswerRequest(ANSWER_REQUEST)),
+    open: (bytes, platform) =>
+      expect(
+        decodeAnswerRequest(REQUEST_PLACE.account, openRequest(platform, pattern(32), REQUEST_PLACE, bytes)),
+      ).toEqual(ANSWER_REQUEST),
+  },
+  "account-facts-1": {
+    make: (_, ring) => makeAccountFacts(ring, FACTS),
+    open: (bytes, _, ring) => expect(readAccountFacts(publicRecord(ring), bytes)).toEqual(FACTS),
   },
   "recovery-slot-1": {
     make: (platform, ring) => makeSlot(platform, "slot/recovery-1", { kind: "recovery", secret: pattern(16) }, ring),

@@ -26,6 +26,10 @@ export {
 export { changePassword, isRecoveryCode, recoverAccount } from "./account/keys/passwords.ts";
 export { rotateAccount } from "./account/keys/rotate.ts";
 export { listTokens, type NewToken, revokeToken, type TokenEntry } from "./account/keys/tokens.ts";
+export { type MandateKind, MandateStore } from "./account/mandates/mandate-store.ts";
+export type { Mandate } from "./account/mandates/mandates.ts";
+export { Responder, type ResponderOptions } from "./account/mandates/responder.ts";
+export { NO_VACATION, VACATION, type Vacation } from "./account/mandates/vacation.ts";
 export { backUpAccount, restoreAccount } from "./account/moving/back-up-account.ts";
 export { type CopyReport, measureAccount } from "./account/moving/copier.ts";
 export { deleteAccount, sweepEnded } from "./account/moving/delete-account.ts";
@@ -68,10 +72,12 @@ export {
   decodePublicRecord,
   encodePublicRecord,
   fingerprintOf,
+  KEM_PUBLIC_KEY_BYTES as SERVER_PUBLIC_KEY_BYTES,
   type PublicRecord,
   ready,
   SERVER_KEY_BYTES,
   type SigningKeyPair,
+  serverPublicKey,
   signingKeyPair,
 } from "./crypto/index.ts";
 export { EngineError, type EngineErrorCode } from "./errors.ts";

@@ -14,6 +14,7 @@ import {
 import type { Context } from "../context.ts";
 import { type Device, encodeDevice, findDevice, newDevice } from "../device/device.ts";
 import { group, leaf } from "../protocol/elements.ts";
+import { outOfOffice } from "./out-of-office.ts";
 
 /** Statuses: MS-ASCMD §2.2.3.177.15. */
 const OK = 1;
@@ -143,11 +144,4 @@ function userInformation({ session, version }: Context): Element {
       group("Settings:Account", addresses(leaf("Settings:PrimarySmtpAddress", session.address))),
     ),
   );
-}
-
-/** Nobody answers for an owner who is away yet: that is said, and nothing else is taken for kept. */
-function outOfOffice(asked: Element, _context: Context): Element {
-  const isGet = asked.children.some(({ tag }) => tag === "Settings:Get");
-  if (!isGet) return group("Settings:Oof", leaf("Settings:Status", DENIED_BY_POLICY));
-  return group("Settings:Oof", leaf("Settings:Status", OK), group("Settings:Get", leaf("Settings:OofState", 0)));
 }

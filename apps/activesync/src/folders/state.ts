@@ -36,7 +36,11 @@ export async function repeatedFolders(context: Context, key: string): Promise<re
   return found;
 }
 
-/** Keeps what a phone knows from now on, and resolves with its key. What is older than `previous` goes. Errors: `unavailable`. */
+/** Starts that are kept where it is not known which one their phone goes on from: some start at each look. */
+const STARTS_MAX = 4;
+
+/** Keeps what a phone knows from now on, and resolves with its key. What is older than `previous` goes; a start replaces nothing
+ * until it is gone on from. Errors: `unavailable`. */
 export async function keepFolders(
   context: Context,
   folders: readonly KnownFolder[],
@@ -47,13 +51,11 @@ export async function keepFolders(
   const key = newKey(random);
   const rows = folders.map(({ id, parentId, name, type }) => [id, parentId, name, type]);
   await session.devices.write(place, key, encode([FORMAT, previous, rows]));
+  const before = previous || phone.folders?.key;
   phone.folders = { key, folders };
   const clean = async (): Promise<void> => {
-    const keys = await session.devices.keys(place);
-    await session.devices.remove(
-      place,
-      keys.filter((old) => old !== key && old !== previous),
-    );
+    const others = (await session.devices.keys(place)).filter((old) => old !== key && old !== before);
+    if (before !== undefined || others.length >= STARTS_MAX) await session.devices.remove(place, others);
   };
   clean().catch((error: unknown) => log({ level: "warn", event: "a phone's old states can't be removed", error }));
   return key;

@@ -4,3 +4,4 @@ export const MAIL = "urn:ietf:params:jmap:mail";
 export const BLOB = "urn:ietf:params:jmap:blob";
 export const WEB_SOCKET = "urn:ietf:params:jmap:websocket";
 export const SUBMISSION_CAPABILITY = "urn:ietf:params:jmap:submission";
+export const VACATION_CAPABILITY = "urn:ietf:params:jmap:vacationresponse";

@@ -1,8 +1,15 @@
-import { type MailState, mailboxListPoint, type Point, SUBMISSION } from "@restante/engine";
+import { type MailState, mailboxListPoint, type Point, SUBMISSION, VACATION } from "@restante/engine";
 import { MethodError } from "./errors.ts";
 
 /** The types that have a state of their own: RFC 8621 §1.5. */
-export type DataType = "Email" | "EmailDelivery" | "Mailbox" | "Thread" | "EmailSubmission" | "Identity";
+export type DataType =
+  | "Email"
+  | "EmailDelivery"
+  | "Mailbox"
+  | "Thread"
+  | "EmailSubmission"
+  | "Identity"
+  | "VacationResponse";
 export const DATA_TYPES: readonly DataType[] = [
   "Email",
   "EmailDelivery",
@@ -10,11 +17,13 @@ export const DATA_TYPES: readonly DataType[] = [
   "Thread",
   "EmailSubmission",
   "Identity",
+  "VacationResponse",
 ];
 /** The types of the account's records, by how JMAP calls them. */
-export const RECORD_TYPES: Readonly<Record<"EmailSubmission" | "Identity", string>> = {
+export const RECORD_TYPES: Readonly<Record<"EmailSubmission" | "Identity" | "VacationResponse", string>> = {
   EmailSubmission: SUBMISSION,
   Identity: "identity",
+  VacationResponse: VACATION,
 };
 
 /** Where a type is now: the highest modseq at which something of it changed, in this history of the account. */
@@ -35,6 +44,7 @@ export function pointOf(state: MailState, type: DataType): Point {
       return mailboxListPoint(state);
     case "EmailSubmission":
     case "Identity":
+    case "VacationResponse":
       return { modSeq: state.records.changed(RECORD_TYPES[type]) };
   }
 }

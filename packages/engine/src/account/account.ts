@@ -28,6 +28,7 @@ import { Notices } from "./delivery/notices.ts";
 import { TakeIn } from "./delivery/take-in.ts";
 import { DeviceStates } from "./devices/device-states.ts";
 import { removeExpiredTokens, type SlotAccess } from "./keys/tokens.ts";
+import { Mandates } from "./mandates/mandates.ts";
 import { keepWitness, type MailLog, type OpenLog, openWitnessed } from "./open-log.ts";
 import type { Report } from "./outbound/report.ts";
 import { Submissions } from "./outbound/submissions.ts";
@@ -74,6 +75,7 @@ export class Account {
   readonly uploads: Uploads;
   readonly devices: DeviceStates;
   readonly submissions: Submissions;
+  readonly mandates: Mandates;
   /** Of its objects in the store. */
   readonly prefix: string;
   readonly #bay: MailLog;
@@ -117,6 +119,7 @@ export class Account {
     this.devices = new DeviceStates({ store, prefix, platform, ring });
     this.#notices = notices;
     this.submissions = new Submissions({ mail, contents, platform, ring });
+    this.mandates = new Mandates({ mail, contents, store, prefix, platform, ring });
     const onReport = (report: Report): Promise<void> => this.submissions.take(report);
     this.#takeIn = new TakeIn({ bay, mail, threads, messages, notices, store, prefix, platform, ring, onReport });
     this.upkeep = new Upkeep(bay, store, prefix, platform, async () => {
@@ -207,8 +210,14 @@ export class Account {
     return { store, platform, prefix: this.prefix, ring: this.#ring, mail: this.mail };
   }
 
-  /** Puts into the queue what a process that was killed had submitted, and no more. */
+  /** Whether the server may be told to do anything while nobody is signed in. */
+  get hasMandates(): boolean {
+    return this.#place.platform.mandates !== undefined;
+  }
+
+  /** Does the rest of what a process that was killed had begun: what it had submitted, and what it had let the server do. */
   async handOver(address: string): Promise<void> {
+    await this.mandates.settle(address);
     await this.submissions.handOver(address, async (id) => {
       const { state } = this.mail;
       const email = state.findEmail(id);

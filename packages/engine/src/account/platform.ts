@@ -1,5 +1,6 @@
 import type { Witness } from "../bay/applied-log.ts";
 import type { CryptoPlatform } from "../crypto/index.ts";
+import type { MandateStore } from "./mandates/mandate-store.ts";
 import type { Outbound } from "./outbound/submit.ts";
 
 /** What the engine needs of the world around it: handed in, so that it runs anywhere and tests need no time. */
@@ -21,6 +22,8 @@ export interface Platform {
   readonly trustedHosts: readonly Uint8Array[];
   /** What mail goes out by; absent where none is sent. */
   readonly outbound?: Outbound;
+  /** What owners let the server do while nobody is signed in; absent where it does nothing. */
+  readonly mandates?: MandateStore;
   /** What an operator should know: ids, counts and codes, never content. */
   readonly log: (event: LogEvent) => void;
 }

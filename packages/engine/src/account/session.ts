@@ -38,7 +38,8 @@ import type { DeviceStates } from "./devices/device-states.ts";
 import { type EmailEdit, editEmails } from "./edit-emails.ts";
 import { isStillListed } from "./keys/slots.ts";
 import { addToken, endToken, type NewToken, readTokens, type TokenEntry, tokenSlotName } from "./keys/tokens.ts";
-
+import type { Mandate } from "./mandates/mandates.ts";
+import type { Vacation } from "./mandates/vacation.ts";
 import type { Submission } from "./outbound/submission.ts";
 import type { SubmitRequest } from "./outbound/submit.ts";
 
@@ -345,6 +346,39 @@ export class AccountSession {
   /** Whether an address may be its owner's in what they send. */
   async isOwnAddress(address: string): Promise<boolean> {
     return (await this.#open.outbound?.isOwn(this.address, address)) ?? false;
+  }
+  /** Whether the server does anything while nobody is signed in. */
+  get hasMandates(): boolean {
+    return this.#account.hasMandates;
+  }
+  /** What is answered while its owner is away. Errors: `unavailable`, `corrupt`. */
+  async vacation(): Promise<Vacation> {
+    return this.#open.mandates.vacation();
+  }
+  /** Says it anew: when it resolves the server answers so, or not at all. Errors: `invalid`, `too-large`, `not-permitted` where
+   * nothing is answered, `conflict` where `ifState` doesn't hold, `unavailable`, `unknown-outcome`. */
+  async setVacation(vacation: Vacation, ifState?: StateClaim): Promise<void> {
+    return this.#open.mandates.setVacation(this.address, vacation, ifState);
+  }
+  /** All that the server may do for it while nobody is signed in. Errors: `unavailable`, `corrupt`. */
+  async mandates(): Promise<readonly Mandate[]> {
+    const { mandates, submissions } = this.#open;
+    const waiting = (await submissions.list()).filter(({ undoStatus }) => undoStatus === "pending");
+    const mails = waiting.map(({ id, envelope, madeMs, sendAtMs }): Mandate => {
+      const about = envelope.recipients.map(({ address }) => address).join(", ");
+      return { id, kind: "mail", about, madeMs, untilMs: sendAtMs };
+    });
+    return [...(await mandates.list()), ...mails];
+  }
+  /** Ends one of them: what the server knew by it is gone when this resolves. Errors: `not-found`; `conflict` for a mail that goes
+   * just now; `unavailable`, `unknown-outcome`. */
+  async endMandate(id: string): Promise<void> {
+    const { mandates, submissions } = this.#open;
+    if (await mandates.end(this.address, id)) return;
+    const waiting = await submissions.find(id);
+    if (waiting?.undoStatus !== "pending") throw new EngineError("not-found", "there is no such mandate");
+    if (!(await submissions.cancel(this.address, id)))
+      throw new EngineError("conflict", "the mail can't be taken back any more");
   }
   /** Registers of the account by type and id: all or none are written. Errors: `too-large`, `invalid`, `over-quota`. */
   async writeRecords(records: readonly NewRecord[]): Promise<void> {

@@ -1,3 +1,4 @@
+export * from "./account-facts.ts";
 export * from "./body.ts";
 export * from "./errors.ts";
 export * from "./kinds.ts";

@@ -19,5 +19,8 @@ export const KINDS = {
   claim: 20,
   "outbound-mail": 21,
   device: 22,
+  vacation: 23,
+  push: 24,
+  request: 25,
 } as const;
 export type Kind = keyof typeof KINDS;

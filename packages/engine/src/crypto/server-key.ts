@@ -1,6 +1,14 @@
 import { CryptoError } from "./errors.ts";
 import type { CryptoPlatform } from "./platform.ts";
-import { deriveKey, fromBase64Url, toBase64Url } from "./primitives.ts";
+import {
+  concat,
+  deriveKey,
+  fromBase64Url,
+  KEM_CIPHERTEXT_BYTES,
+  kemKeyPair,
+  keyedHash,
+  toBase64Url,
+} from "./primitives.ts";
 import { openObject, type SealContext, sealObject } from "./sealed-object.ts";
 
 /**
@@ -42,6 +50,73 @@ export function outboundContext(
 /** How a message that waits to be sent is sealed: under a key of its own, which what names it holds. */
 export function outboundMailContext(platform: CryptoPlatform, key: Uint8Array, id: string): SealContext {
   return { platform, key, keyVersion: 0, account: NOBODY, kind: "outbound-mail", id };
+}
+
+/** How a mandate is sealed: under the server key, bound to what it is, whose it is, and its name. */
+export function mandateContext(
+  platform: CryptoPlatform,
+  serverKey: Uint8Array,
+  { kind, account, name }: { readonly kind: "vacation" | "push"; readonly account: Uint8Array; readonly name: string },
+): SealContext {
+  return { platform, key: deriveKey(serverKey, "mandate"), keyVersion: 0, account, kind, id: name };
+}
+
+/** A name that tells nobody what it stands for, and is the same each time: what was answered, and whom. */
+export function serverHash(serverKey: Uint8Array, ...pieces: readonly Uint8Array[]): Uint8Array {
+  return keyedHash(deriveKey(serverKey, "names"), ...pieces);
+}
+
+/** What may be known to who delivers: what is sealed to it opens with the server key alone. X-Wing. */
+export function serverPublicKey(serverKey: Uint8Array): Uint8Array {
+  return kemKeyPair(serverSeed(serverKey)).publicKey;
+}
+
+function serverSeed(serverKey: Uint8Array): Uint8Array {
+  return deriveKey(serverKey, "mandate-kem");
+}
+
+/** Whose a request is, and its name in the store. */
+export interface RequestPlace {
+  readonly account: Uint8Array;
+  readonly name: string;
+}
+
+/** Seals a request of who delivers to the server: KEM ciphertext ‖ sealed object. */
+export function sealRequest(
+  platform: CryptoPlatform,
+  publicKey: Uint8Array,
+  place: RequestPlace,
+  plain: Uint8Array,
+): Uint8Array {
+  const { ciphertext, secret } = platform.kem.encapsulate(publicKey);
+  return concat(ciphertext, sealObject(requestContext(platform, secret, place), plain));
+}
+
+/** Throws CryptoError `corrupt`. */
+export function openRequest(
+  platform: CryptoPlatform,
+  serverKey: Uint8Array,
+  place: RequestPlace,
+  bytes: Uint8Array,
+): Uint8Array {
+  if (bytes.length < KEM_CIPHERTEXT_BYTES) throw new CryptoError("corrupt", "request is too short");
+  const seed = serverSeed(serverKey);
+  const { publicKey } = kemKeyPair(seed);
+  const ciphertext = bytes.slice(0, KEM_CIPHERTEXT_BYTES);
+  const secret = orCorrupt(() => platform.kem.decapsulate(ciphertext, publicKey, seed));
+  return openObject(requestContext(platform, secret, place), bytes.subarray(KEM_CIPHERTEXT_BYTES));
+}
+
+function orCorrupt<T>(open: () => T): T {
+  try {
+    return open();
+  } catch (cause) {
+    throw new CryptoError("corrupt", "not a ciphertext", { cause });
+  }
+}
+
+function requestContext(platform: CryptoPlatform, secret: Uint8Array, { account, name }: RequestPlace): SealContext {
+  return { platform, key: deriveKey(secret, "request"), keyVersion: 0, account, kind: "request", id: name };
 }
 
 function contextOf(platform: CryptoPlatform, serverKey: Uint8Array) {

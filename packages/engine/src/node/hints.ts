@@ -3,10 +3,10 @@ import { type FSWatcher, mkdirSync, watch } from "node:fs";
 import { rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 
-/** What accounts are watched for: `<account>/log/<n>`, `<account>/note/<name>`. */
-const WATCHED = /^([^/]+)\/(log|note)\/[^/]+$/;
+/** What is watched for: `<account>/log/<n>`, `<account>/note/<name>`, and what somebody is to do (`outbound/queue/<name>`). */
+const WATCHED = /^([^/]+)\/(log|note|queue|request|push)\/[^/]+$/;
 /** `<account>.<kind>.<who tells>.<number>` */
-const HINT = /^([^/.]+)\.(log|note)\.([0-9a-f]+)\.[0-9]+$/;
+const HINT = /^([^/.]+)\.(log|note|queue|request|push)\.([0-9a-f]+)\.[0-9]+$/;
 /** Hints whose end was not heard of yet. */
 const HEARD_MAX = 1000;
 

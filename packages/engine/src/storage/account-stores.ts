@@ -12,6 +12,7 @@ import {
   type StoreOptions,
   type WatchOptions,
 } from "./object-store.ts";
+import { surelyNotDone } from "./surely-not-done.ts";
 
 /** Stores of accounts that are kept open; beyond it, those that nobody uses are closed, the longest unused first. */
 const OPEN_MAX = 256;
@@ -93,8 +94,14 @@ export class AccountStores<Settings> implements ObjectStore {
     }
   }
 
-  put(name: string, content: Uint8Array | AsyncIterable<Uint8Array>, options?: StoreOptions): Promise<Put> {
-    return this.#use(accountOf(name), (store) => store.put(name, content, options));
+  async put(name: string, content: Uint8Array | AsyncIterable<Uint8Array>, options?: StoreOptions): Promise<Put> {
+    const along = options?.along ?? [];
+    // What is no account's lies elsewhere than what names it: it is stored before.
+    const ahead = along.filter((object) => this.#owner(accountOf(object.name)) !== this.#owner(accountOf(name)));
+    if (ahead.length === 0) return this.#use(accountOf(name), (store) => store.put(name, content, options));
+    await surelyNotDone(Promise.all(ahead.map((object) => this.put(object.name, object.content))));
+    const others = { ...options, along: along.filter((object) => !ahead.includes(object)) };
+    return this.#use(accountOf(name), (store) => store.put(name, content, others));
   }
 
   putIfAbsent(name: string, content: Uint8Array, options?: StoreOptions): Promise<PutIfAbsent> {

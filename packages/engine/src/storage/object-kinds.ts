@@ -66,6 +66,7 @@ export function kindOfObject(name: string): ObjectKindName | undefined {
 /** What is no account's: mail of all of them that waits to be sent, and who has it in hand. */
 const OUTBOUND = "outbound/";
 export const OUTBOUND_MAIL = "outbound/mail/";
+const OUTBOUND_OVER = ["outbound/claim/", "outbound/vacation/", "outbound/push/"];
 
 /** Whether an object lies in the store that creates atomically, by its whole name. */
 export function liesWithLog(name: string): boolean {
@@ -76,7 +77,7 @@ export function liesWithLog(name: string): boolean {
 
 /** Whether the last put of a name counts, by the whole of it. */
 export function isWrittenOver(name: string): boolean {
-  if (name.startsWith(OUTBOUND)) return name.startsWith("outbound/claim/");
+  if (name.startsWith(OUTBOUND)) return OUTBOUND_OVER.some((folder) => name.startsWith(folder));
   const kind = kindOfObject(name);
   return kind !== undefined && OBJECT_KINDS[kind].writes === "over";
 }

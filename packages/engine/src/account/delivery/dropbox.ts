@@ -1,3 +1,4 @@
+import { parseHeaders } from "@restante/mime";
 import { hexText } from "../../bay/entry.ts";
 import { asStoreFailure } from "../../bay/store-failure.ts";
 import {
@@ -7,15 +8,20 @@ import {
   isSameRecord,
   makeNote,
   type SigningKeyPair,
+  sealRequest,
   wrapForDelivery,
 } from "../../crypto/index.ts";
 import { EngineError } from "../../errors.ts";
 import { encodeDelivered } from "../../mail/contents/delivered.ts";
+import { decodeHeader } from "../../mail/contents/header.ts";
 import { takeBody } from "../../mail/intake.ts";
 import { bodyName } from "../../mail/ops/names.ts";
 import { folderOf } from "../../storage/object-kinds.ts";
-import type { ObjectStore } from "../../storage/object-store.ts";
+import type { NewObject, ObjectStore } from "../../storage/object-store.ts";
 import { chain, tap } from "../../streams.ts";
+import { answerRequestOf, encodeAnswerRequest, REQUESTS } from "../mandates/answer-request.ts";
+import { FactsReader } from "../mandates/facts-reader.ts";
+import { isAway } from "../mandates/vacation.ts";
 import type { Platform } from "../platform.ts";
 import { accountPrefix, type User, type UserDirectory } from "../sign-in/users.ts";
 import type { Handover, SealedNote, Unsettled } from "./unsettled.ts";
@@ -27,6 +33,8 @@ export interface Deliverer {
   readonly signer: SigningKeyPair;
   readonly unsettled: Unsettled;
   readonly users: Pick<UserDirectory, "find">;
+  /** What requests of who delivers are sealed to; absent where nothing is answered. */
+  readonly serverPublicKey?: Uint8Array | undefined;
 }
 
 /**
@@ -39,6 +47,7 @@ export class Dropbox {
   readonly #prefix: string;
   /** Of whose dense numbers none may be missing: random, so that no two dropboxes share one. */
   readonly #stream: Uint8Array;
+  readonly #facts: FactsReader;
   #counter = 0;
   #givenUp: number[] = [];
 
@@ -47,6 +56,7 @@ export class Dropbox {
     this.#user = user;
     this.#prefix = accountPrefix(user.record);
     this.#stream = deliverer.platform.crypto.random(16);
+    this.#facts = new FactsReader(deliverer, user.record);
   }
 
   /** Whether it seals to the key that this user has. */
@@ -165,7 +175,23 @@ export class Dropbox {
     const { sealed, inline } = taken;
     const body = sealed && inline ? { body: sealed } : {};
     const along = sealed && !inline ? [{ name: this.#prefix + bodyName(id), content: sealed }] : [];
+    const request = await this.#request(decodeHeader(taken.digest.header), receivedMs);
+    if (request) along.push(request);
     return { name, bytes: makeNote(platform.crypto, record, { name, kem, origin, summary, ...body }, signer), along };
+  }
+
+  /** What asks for an answer while the owner is away: it rides with the note, so that both are stored or neither is. */
+  async #request(header: Uint8Array, receivedMs: number): Promise<NewObject | undefined> {
+    const { platform, serverPublicKey } = this.#deliverer;
+    if (!serverPublicKey) return undefined;
+    const away = (await this.#facts.read())?.away;
+    if (!away || !isAway({ isEnabled: true, ...away }, receivedMs)) return undefined;
+    const { account } = this.#user.record;
+    const request = answerRequestOf(parseHeaders(header), { account, address: this.#user.address }, receivedMs);
+    if (!request) return undefined;
+    const name = `${REQUESTS}${hexText(account)}.${hexText(platform.crypto.random(16))}`;
+    const plain = encodeAnswerRequest(request);
+    return { name, content: sealRequest(platform.crypto, serverPublicKey, { account, name }, plain) };
   }
 }
 

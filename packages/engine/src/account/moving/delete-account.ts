@@ -7,6 +7,7 @@ import { EngineError } from "../../errors.ts";
 import { folderOf } from "../../storage/object-kinds.ts";
 import type { ObjectStore } from "../../storage/object-store.ts";
 import { accountOfPrefix, makeEndMark, openEndMark } from "../end-mark.ts";
+import { deleteMandates } from "../mandates/mandate-store.ts";
 import { accountPrefix, type User, type UserDirectory } from "../sign-in/users.ts";
 
 /** The log's last entries stay so long after its end: who built upon them within the hour still finds it. */
@@ -43,6 +44,7 @@ async function deleteEnded({ store, signer }: Tools, prefix: string): Promise<vo
     makeEndMark(signer, accountOfPrefix(prefix), "deleted", entry, before),
   ).catch(unlessAbsent);
   await deleteRest(store, prefix, end);
+  await deleteMandates(store, accountOfPrefix(prefix));
 }
 
 /**

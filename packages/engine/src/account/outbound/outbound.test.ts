@@ -384,7 +384,7 @@ describe("what the smarthost says", () => {
     const session = await signIn();
     const { id } = await session.submit(request());
     await settle();
-    await time.pass(DELAY_TOLD_MS + 2 * 60 * MINUTE + MINUTE);
+    await time.pass(DELAY_TOLD_MS + 3 * 60 * MINUTE);
     const [late] = await textsIn(session);
     expect(late).toContain("Action: delayed");
     expect(late).toContain("connection refused");
