@@ -131,15 +131,13 @@ async function offer(device: Device, policy: Policy, hasInformation: boolean, co
 }
 
 async function accept(device: Device, key: string, status: number, policy: Policy, context: Context): Promise<Element> {
-  const { session, random } = context;
   const isRight = device.offeredKey !== 0 && key === String(device.offeredKey);
   const isRefused = status === NOT_APPLIED;
   if (isRefused) throw new CommandError(STATUS.deviceNotCompliant);
-  const policyKey = isRight ? newPolicyKey(random) : 0;
-  if (isRight)
-    await session.writeRecords([
-      encodeDevice({ ...device, policyKey, policy: await policyHash(policy), offeredKey: 0 }),
-    ]);
+  const policyKey = finalKey(device.offeredKey);
+  // Who says so again has not heard the answer, and agrees to what was offered then.
+  if (isRight && device.policyKey !== policyKey)
+    await context.session.writeRecords([encodeDevice({ ...device, policyKey, policy: await policyHash(policy) })]);
   return answer(
     leaf("Provision:Status", OK),
     group(
@@ -158,4 +156,9 @@ async function accept(device: Device, key: string, status: number, policy: Polic
 function newPolicyKey(random: (bytes: number) => Uint8Array): number {
   const bytes = random(4);
   return new DataView(bytes.buffer, bytes.byteOffset).getUint32(0) || 1;
+}
+
+/** The key of the second phase, which follows from that of the first: who agrees twice gets the same. */
+function finalKey(offeredKey: number): number {
+  return ~offeredKey >>> 0 || 1;
 }
