@@ -124,12 +124,12 @@ describe("MDN/send", () => {
   });
 
   test("gives the message back where that is asked for, and it is small enough", async () => {
-    const ada = await client();
+    const ada = await client({ bytesMax: 1e7 });
     const id = await ada.append(1, { text: MAIL });
     expect((await send(ada, id, { includeOriginalMessage: true })).notSent).toBeNull();
     expect((await ada.waiting())[0]!.text).toContain(MAIL);
     const large = await ada.append(2, { text: MAIL + "x\r\n".repeat(400_000) });
-    expect((await send(ada, large, { includeOriginalMessage: true })).notSent.k).toMatchObject({ type: "tooLarge" });
+    expect((await send(ada, large, { includeOriginalMessage: true })).notSent.k).toEqual({ type: "tooLarge", maxSize: 2 ** 20 });
   });
 
   test.each([

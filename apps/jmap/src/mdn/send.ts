@@ -119,10 +119,9 @@ function addressOf(text: string): string | undefined {
 
 /** Who wants to be told: RFC 8098 §2.1. Undefined for nobody, and for more than one, of whom some may be strangers. */
 function notifiedBy(header: HeaderBlock): string | undefined {
-  const asked = header.values("disposition-notification-to");
-  const all = asked.flatMap((value) => parseAddresses(value));
-  const [one, ...more] = all;
-  if (asked.length !== 1 || one?.kind !== "mailbox" || more.length > 0) return undefined;
+  const asked = header.values("disposition-notification-to").flatMap((value) => parseAddresses(value));
+  const [one, ...more] = asked;
+  if (one?.kind !== "mailbox" || more.length > 0) return undefined;
   return `${one.local}@${one.domain}`;
 }
 
