@@ -9,6 +9,8 @@ import { searchSnippetGet } from "./email/snippet.ts";
 import { mailboxChanges, mailboxGet } from "./mailbox/get.ts";
 import { mailboxQuery, mailboxQueryChanges } from "./mailbox/query.ts";
 import { mailboxSet } from "./mailbox/set.ts";
+import { mdnParse } from "./mdn/parse.ts";
+import { mdnSend } from "./mdn/send.ts";
 import { pushSubscriptionGet, pushSubscriptionSet } from "./push/subscription.ts";
 import { identityChanges, identityGet, identitySet } from "./submission/identity.ts";
 import {
@@ -59,6 +61,8 @@ export const METHODS: readonly Method[] = [
   vacationSet,
   pushSubscriptionGet,
   pushSubscriptionSet,
+  mdnSend,
+  mdnParse,
 ];
 
 export function methodsByName(methods: readonly Method[]): ReadonlyMap<string, Method> {

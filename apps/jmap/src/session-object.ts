@@ -4,6 +4,7 @@ import {
   BLOB,
   CORE,
   MAIL,
+  MDN,
   SUBMISSION_CAPABILITY,
   VACATION_CAPABILITY,
   VAPID,
@@ -17,7 +18,7 @@ import { DEPTH_MAX, NAME_BYTES_MAX } from "./mailbox/set.ts";
 /** What `using` may name. */
 export const CAPABILITIES: ReadonlySet<string> = new Set([
   ...[CORE, MAIL, BLOB, WEB_SOCKET],
-  ...[SUBMISSION_CAPABILITY, VACATION_CAPABILITY, VAPID],
+  ...[SUBMISSION_CAPABILITY, VACATION_CAPABILITY, VAPID, MDN],
 ]);
 
 /** What the door lets one account do at once. */
@@ -59,7 +60,7 @@ export function sessionObject(
       },
       [MAIL]: {},
       [BLOB]: {},
-      ...(session.sends && { [SUBMISSION_CAPABILITY]: {} }),
+      ...(session.sends && { [SUBMISSION_CAPABILITY]: {}, [MDN]: {} }),
       ...(session.hasMandates && { [VACATION_CAPABILITY]: {} }),
       ...(session.pushKey !== undefined && { [VAPID]: { applicationServerKey: session.pushKey } }),
       [WEB_SOCKET]: { url: `${url.replace(/^http/, "ws")}/ws`, supportsPush: true },
@@ -86,6 +87,7 @@ export function sessionObject(
               maxDelayedSend: DELAYED_SEND_SECONDS_MAX,
               submissionExtensions: { FUTURERELEASE: [String(DELAYED_SEND_SECONDS_MAX)], DSN: [] },
             },
+            [MDN]: {},
           }),
           ...(session.hasMandates && { [VACATION_CAPABILITY]: {} }),
         },
@@ -95,7 +97,7 @@ export function sessionObject(
       [CORE]: accountId,
       [MAIL]: accountId,
       [BLOB]: accountId,
-      ...(session.sends && { [SUBMISSION_CAPABILITY]: accountId }),
+      ...(session.sends && { [SUBMISSION_CAPABILITY]: accountId, [MDN]: accountId }),
       ...(session.hasMandates && { [VACATION_CAPABILITY]: accountId }),
     },
     username: session.address,
