@@ -9,6 +9,7 @@ import { searchSnippetGet } from "./email/snippet.ts";
 import { mailboxChanges, mailboxGet } from "./mailbox/get.ts";
 import { mailboxQuery, mailboxQueryChanges } from "./mailbox/query.ts";
 import { mailboxSet } from "./mailbox/set.ts";
+import { pushSubscriptionGet, pushSubscriptionSet } from "./push/subscription.ts";
 import { identityChanges, identityGet, identitySet } from "./submission/identity.ts";
 import {
   submissionChanges,
@@ -56,6 +57,8 @@ export const METHODS: readonly Method[] = [
   submissionSet,
   vacationGet,
   vacationSet,
+  pushSubscriptionGet,
+  pushSubscriptionSet,
 ];
 
 export function methodsByName(methods: readonly Method[]): ReadonlyMap<string, Method> {

@@ -1,6 +1,14 @@
 import type { AccountSession } from "@restante/engine";
 import { BLOB_CAPABILITY } from "./blob/limits.ts";
-import { BLOB, CORE, MAIL, SUBMISSION_CAPABILITY, VACATION_CAPABILITY, WEB_SOCKET } from "./core/capabilities.ts";
+import {
+  BLOB,
+  CORE,
+  MAIL,
+  SUBMISSION_CAPABILITY,
+  VACATION_CAPABILITY,
+  VAPID,
+  WEB_SOCKET,
+} from "./core/capabilities.ts";
 import { COLLATIONS } from "./core/filter.ts";
 import { CALLS_MAX, OBJECTS_MAX, REQUEST_BYTES_MAX, UPLOAD_BYTES_MAX } from "./core/limits.ts";
 import { SORT_PROPERTIES } from "./email/query.ts";
@@ -9,7 +17,7 @@ import { DEPTH_MAX, NAME_BYTES_MAX } from "./mailbox/set.ts";
 /** What `using` may name. */
 export const CAPABILITIES: ReadonlySet<string> = new Set([
   ...[CORE, MAIL, BLOB, WEB_SOCKET],
-  ...[SUBMISSION_CAPABILITY, VACATION_CAPABILITY],
+  ...[SUBMISSION_CAPABILITY, VACATION_CAPABILITY, VAPID],
 ]);
 
 /** What the door lets one account do at once. */
@@ -53,6 +61,7 @@ export function sessionObject(
       [BLOB]: {},
       ...(session.sends && { [SUBMISSION_CAPABILITY]: {} }),
       ...(session.hasMandates && { [VACATION_CAPABILITY]: {} }),
+      ...(session.pushKey !== undefined && { [VAPID]: { applicationServerKey: session.pushKey } }),
       [WEB_SOCKET]: { url: `${url.replace(/^http/, "ws")}/ws`, supportsPush: true },
     },
     accounts: {

@@ -140,6 +140,13 @@ const SETTINGS: Readonly<Record<string, Readonly<Record<string, Setting>>>> = {
     recipients_max: number(100),
     recipients_per_day: number(1_000),
   },
+  push: {
+    // Names, addresses and networks inside the house that devices may be woken by.
+    allow: list(),
+    ca_file: text(""),
+    // Whom a push service turns to: mailto: or https:.
+    contact: text(""),
+  },
   metrics: { listen: listen() },
   log: { level: text("info", ["debug", "info", "warn", "error"]) },
 };
@@ -251,6 +258,7 @@ export interface Config {
     readonly recipients_max: number;
     readonly recipients_per_day: number;
   };
+  readonly push: { readonly allow: readonly string[]; readonly ca_file: string; readonly contact: string };
   readonly metrics: { readonly listen: readonly string[] };
   readonly log: { readonly level: "debug" | "info" | "warn" | "error" };
   /** The file that was read, if any. */

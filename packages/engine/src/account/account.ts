@@ -5,7 +5,8 @@ import { EngineError } from "../errors.ts";
 import type { Contents } from "../mail/contents/contents.ts";
 import type { Threads } from "../mail/contents/threads.ts";
 import { type Appended, Mail } from "../mail/mail.ts";
-import type { MailboxId } from "../mail/ops/names.ts";
+import type { NewEmail } from "../mail/ops/email.ts";
+import { bodyName, type MailboxId } from "../mail/ops/names.ts";
 import { checkFlags } from "../mail/state/flags.ts";
 import type { Mailbox } from "../mail/state/mailbox.ts";
 import { CurrentLists } from "../query/current-lists.ts";
@@ -31,9 +32,10 @@ import { removeExpiredTokens, type SlotAccess } from "./keys/tokens.ts";
 import { Mandates } from "./mandates/mandates.ts";
 import { keepWitness, type MailLog, type OpenLog, openWitnessed } from "./open-log.ts";
 import type { Report } from "./outbound/report.ts";
-import { Submissions } from "./outbound/submissions.ts";
+import { type ReadEmail, Submissions } from "./outbound/submissions.ts";
 import type { Outbound } from "./outbound/submit.ts";
 import type { Platform } from "./platform.ts";
+import { PushSubscriptions } from "./push/push-subscriptions.ts";
 import { accountPrefix } from "./sign-in/users.ts";
 import { Uploads } from "./uploads.ts";
 
@@ -76,6 +78,7 @@ export class Account {
   readonly devices: DeviceStates;
   readonly submissions: Submissions;
   readonly mandates: Mandates;
+  readonly pushSubscriptions: PushSubscriptions;
   /** Of its objects in the store. */
   readonly prefix: string;
   readonly #bay: MailLog;
@@ -119,9 +122,12 @@ export class Account {
     this.devices = new DeviceStates({ store, prefix, platform, ring });
     this.#notices = notices;
     this.submissions = new Submissions({ mail, contents, platform, ring });
+    this.pushSubscriptions = new PushSubscriptions(platform, ring.account.slice());
     this.mandates = new Mandates({ mail, contents, store, prefix, platform, ring });
     const onReport = (report: Report): Promise<void> => this.submissions.take(report);
-    this.#takeIn = new TakeIn({ bay, mail, threads, messages, notices, store, prefix, platform, ring, onReport });
+    const onStatusMail = (email: NewEmail): Promise<void> => this.#takeStatus(email);
+    const following = { onReport, onStatusMail };
+    this.#takeIn = new TakeIn({ bay, mail, threads, messages, notices, store, prefix, platform, ring, ...following });
     this.upkeep = new Upkeep(bay, store, prefix, platform, async () => {
       await removeExpiredTokens(this.slotAccess);
       await this.devices.sweep();
@@ -215,14 +221,33 @@ export class Account {
     return this.#place.platform.mandates !== undefined;
   }
 
+  get pushKey(): string | undefined {
+    return this.#place.platform.mandates?.pushKey;
+  }
+
   /** Does the rest of what a process that was killed had begun: what it had submitted, and what it had let the server do. */
   async handOver(address: string): Promise<void> {
     await this.mandates.settle(address);
-    await this.submissions.handOver(address, async (id) => {
-      const { state } = this.mail;
-      const email = state.findEmail(id);
-      return email !== undefined && state.isHeld(email) ? this.contents.openEmail(state, email) : undefined;
-    });
+    await this.submissions.handOver(address, this.#readEmail);
+  }
+
+  readonly #readEmail: ReadEmail = async (id) => {
+    const { state } = this.mail;
+    const email = state.findEmail(id);
+    return email !== undefined && state.isHeld(email) ? this.contents.openEmail(state, email) : undefined;
+  };
+
+  /** A mail that is about to be taken in may say what became of another. One that is damaged says nothing. */
+  async #takeStatus({ id, key, place, size }: NewEmail): Promise<void> {
+    if (place.in === "entry") return;
+    const object = place.in === "note" ? place : { name: bodyName(id), offset: 0, length: place.length };
+    try {
+      const body = await this.contents.openStored({ id, key, object }, size);
+      await this.submissions.takeStatus(id, body, this.#readEmail);
+    } catch (error) {
+      if (!(error instanceof EngineError && error.code === "corrupt")) throw error;
+      this.#place.platform.log({ level: "warn", event: "what a mail says of another can't be read", error });
+    }
   }
 
   /** Somebody is signed in, until the returned function is called: what is delivered meanwhile is taken in at once. */
