@@ -152,7 +152,10 @@ export function flagElements(flags: readonly string[], marks: Marks, version: Ve
 export async function readFlagElements({ state, row }: Message, { session, version }: ItemTools): Promise<Element[]> {
   const flags = state.flagNames(row);
   const marks = await readMarks(session, idOf(state, row));
-  return flagElements(flags, marks, version).filter((element) => element !== undefined);
+  const elements = flagElements(flags, marks, version).filter((element) => element !== undefined);
+  // Its phone may know of a verb that is there no more.
+  const isVerbTold = version < 14 || elements.some(({ tag }) => tag === "Email2:LastVerbExecuted");
+  return isVerbTold ? elements : [...elements, leaf("Email2:LastVerbExecuted", 0)];
 }
 
 function headerElements(header: HeaderBlock, flags: readonly string[], version: Version): (Element | undefined)[] {
