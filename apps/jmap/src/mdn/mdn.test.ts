@@ -129,7 +129,10 @@ describe("MDN/send", () => {
     expect((await send(ada, id, { includeOriginalMessage: true })).notSent).toBeNull();
     expect((await ada.waiting())[0]!.text).toContain(MAIL);
     const large = await ada.append(2, { text: MAIL + "x\r\n".repeat(400_000) });
-    expect((await send(ada, large, { includeOriginalMessage: true })).notSent.k).toEqual({ type: "tooLarge", maxSize: 2 ** 20 });
+    expect((await send(ada, large, { includeOriginalMessage: true })).notSent.k).toEqual({
+      type: "tooLarge",
+      maxSize: 2 ** 20,
+    });
   });
 
   test.each([
