@@ -12,6 +12,7 @@ import { mailboxSet } from "./mailbox/set.ts";
 import { mdnParse } from "./mdn/parse.ts";
 import { mdnSend } from "./mdn/send.ts";
 import { pushSubscriptionGet, pushSubscriptionSet } from "./push/subscription.ts";
+import { quotaChanges, quotaGet, quotaQuery, quotaQueryChanges } from "./quota/quota.ts";
 import { identityChanges, identityGet, identitySet } from "./submission/identity.ts";
 import {
   submissionChanges,
@@ -63,6 +64,10 @@ export const METHODS: readonly Method[] = [
   pushSubscriptionSet,
   mdnSend,
   mdnParse,
+  quotaGet,
+  quotaChanges,
+  quotaQuery,
+  quotaQueryChanges,
 ];
 
 export function methodsByName(methods: readonly Method[]): ReadonlyMap<string, Method> {

@@ -5,6 +5,7 @@ import {
   CORE,
   MAIL,
   MDN,
+  QUOTA,
   SUBMISSION_CAPABILITY,
   VACATION_CAPABILITY,
   VAPID,
@@ -18,7 +19,7 @@ import { DEPTH_MAX, NAME_BYTES_MAX } from "./mailbox/set.ts";
 /** What `using` may name. */
 export const CAPABILITIES: ReadonlySet<string> = new Set([
   ...[CORE, MAIL, BLOB, WEB_SOCKET],
-  ...[SUBMISSION_CAPABILITY, VACATION_CAPABILITY, VAPID, MDN],
+  ...[SUBMISSION_CAPABILITY, VACATION_CAPABILITY, VAPID, MDN, QUOTA],
 ]);
 
 /** What the door lets one account do at once. */
@@ -45,6 +46,8 @@ export function sessionObject(
   atOnce: AtOnce,
 ): Readonly<Record<string, unknown>> {
   const accountId = accountIdOf(session);
+  const { bytesMax, messagesMax } = session.quota;
+  const hasQuota = bytesMax !== undefined || messagesMax !== undefined;
   const url = `${origin}/jmap`;
   const object = {
     capabilities: {
@@ -62,6 +65,7 @@ export function sessionObject(
       [BLOB]: {},
       ...(session.sends && { [SUBMISSION_CAPABILITY]: {}, [MDN]: {} }),
       ...(session.hasMandates && { [VACATION_CAPABILITY]: {} }),
+      ...(hasQuota && { [QUOTA]: {} }),
       ...(session.pushKey !== undefined && { [VAPID]: { applicationServerKey: session.pushKey } }),
       [WEB_SOCKET]: { url: `${url.replace(/^http/, "ws")}/ws`, supportsPush: true },
     },
@@ -90,6 +94,7 @@ export function sessionObject(
             [MDN]: {},
           }),
           ...(session.hasMandates && { [VACATION_CAPABILITY]: {} }),
+          ...(hasQuota && { [QUOTA]: {} }),
         },
       },
     },
@@ -99,6 +104,7 @@ export function sessionObject(
       [BLOB]: accountId,
       ...(session.sends && { [SUBMISSION_CAPABILITY]: accountId, [MDN]: accountId }),
       ...(session.hasMandates && { [VACATION_CAPABILITY]: accountId }),
+      ...(hasQuota && { [QUOTA]: accountId }),
     },
     username: session.address,
     apiUrl: url,

@@ -9,3 +9,5 @@ export const VACATION_CAPABILITY = "urn:ietf:params:jmap:vacationresponse";
 export const VAPID = "urn:ietf:params:jmap:webpush-vapid";
 /** RFC 9007 §1.3. */
 export const MDN = "urn:ietf:params:jmap:mdn";
+/** RFC 9425 §2. */
+export const QUOTA = "urn:ietf:params:jmap:quota";
