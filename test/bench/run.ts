@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { need } from "../interop/harness.ts";
+import { benchActiveSync } from "./activesync.ts";
 import { BENCHES } from "./benches.ts";
 import { endOf, OUR_SCRIPT, startContender } from "./contender.ts";
 import { writeDocument } from "./document.ts";
@@ -12,9 +13,10 @@ import { benchHttps } from "./https.ts";
 import { benchJmap } from "./jmap.ts";
 
 /**
- * `npm run bench -- imap|processes|stores|https|jmap [--count N] [--rounds N] [--workloads a,b] [--peers a,b] [--write]`: a fresh
+ * `npm run bench -- imap|processes|stores|https|jmap|activesync [--count N] [--rounds N] [--workloads a,b] [--peers a,b] [--write]`: a fresh
  * Restante and others side by side, each with a folder of its own, workload by workload; --write puts the tables into
- * docs/benchmarks.md. https measures what the HTTPS door costs by itself, jmap what calls of JMAP take. Others are Dovecots (imap), one process of ours and a Dovecot (processes), or Restante over other
+ * docs/benchmarks.md. https measures what the HTTPS door costs by itself, jmap what calls of JMAP take, activesync what
+ * phones ask, and five everyday tasks by three protocols. Others are Dovecots (imap), one process of ours and a Dovecot (processes), or Restante over other
  * stores (stores). Needs root and Debian: what is missing is installed or built.
  *
  * What counts as passed or failed are Restante's own workloads: a wrong answer is a failure. What a peer can't do is
@@ -48,6 +50,13 @@ if (kind === "https" && others.length === 0) {
   console.log("1 passed, 0 failed");
   process.exit(0);
 }
+if (kind === "activesync" && others.length === 0) {
+  const table = await benchActiveSync();
+  console.log(table);
+  if (values.write) writeDocument(kind, table);
+  console.log("1 passed, 0 failed");
+  process.exit(0);
+}
 if (kind === "jmap" && others.length === 0) {
   const given = Object.entries(values).filter(([name]) => name in LOADED) as [string, string][];
   const { table, rows, failures } = await benchJmap(Object.fromEntries(given));
@@ -59,7 +68,7 @@ if (kind === "jmap" && others.length === 0) {
 }
 if (others.length > 0 || !(kind in BENCHES)) {
   console.error(
-    "npm run bench -- imap|processes|stores|https|jmap [--count N] [--rounds N] [--workloads a,b] [--peers a,b] [--write]",
+    "npm run bench -- imap|processes|stores|https|jmap|activesync [--count N] [--rounds N] [--workloads a,b] [--peers a,b] [--write]",
   );
   process.exit(2);
 }

@@ -1,3 +1,4 @@
+import { aerc } from "./aerc.ts";
 import { chromium } from "./chromium.ts";
 import { compose } from "./compose.ts";
 import { curl } from "./curl.ts";
@@ -47,6 +48,7 @@ const PROGRAMS: Readonly<Record<string, Interop>> = {
   "jmap-client-ts": jmapClientTs,
   jmapc,
   meli,
+  aerc,
   pyactivesync,
   ldap,
   versitygw,

@@ -1,5 +1,5 @@
-import { spawnSync } from "node:child_process";
-import { chown } from "node:fs/promises";
+import { spawn, spawnSync } from "node:child_process";
+import { chown, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { JmapClient, type Json } from "../kit/jmap-client.ts";
 import { connectImap } from "../kit/line-client.ts";
@@ -30,9 +30,14 @@ export const smarthost: Interop = async (steps) => {
     "libnet-ssleay-perl": "/usr/lib/x86_64-linux-gnu/perl5/5.36/Net/SSLeay.pm",
     "sasl2-bin": "/usr/sbin/saslpasswd2",
     openssl: "/usr/bin/openssl",
+    opendkim: "/usr/sbin/opendkim",
+    "python3-pip": "/usr/bin/pip3",
   });
-  await steps.step("mail goes out by Postfix, and comes back by it", () => bothWays(steps.step.bind(steps)));
-  await steps.step("a Postfix that wants a password, by STARTTLS", () => signedIn(steps.step.bind(steps)));
+  if (!process.env.H3)
+    await steps.step("mail goes out by Postfix, and comes back by it", () => bothWays(steps.step.bind(steps)));
+  await steps.step("what OpenDKIM signs on the way is still as it was signed when it is read", signed);
+  if (!process.env.H3)
+    await steps.step("a Postfix that wants a password, by STARTTLS", () => signedIn(steps.step.bind(steps)));
 };
 
 type Step = (name: string, run: () => Promise<unknown>) => Promise<void>;
@@ -183,6 +188,69 @@ async function useSwaks(server: RunningServer): Promise<void> {
       const refused = await swaks(more);
       assert(refused.code !== 0 && reply.test(refused.out), `${JSON.stringify(more)}: ${refused.out}`);
     }
+  }
+}
+
+const DKIMPY = "dkimpy==1.1.8";
+const INSTALL_MS = 300_000;
+/** Its arguments: where its libraries are, and the file of the public key. */
+const VERIFY = `
+import base64, sys
+sys.path.insert(0, sys.argv[1])
+import dkim
+from subprocess import check_output
+key = base64.b64encode(check_output(["openssl", "rsa", "-in", sys.argv[2], "-pubout", "-outform", "DER"]))
+message = sys.stdin.buffer.read()
+assert message.count(b"DKIM-Signature:") == 1, message
+def verify(octets):
+    return dkim.verify(octets, dnsfunc=lambda name, timeout=5: b"v=DKIM1; k=rsa; p=" + key)
+assert verify(message), message
+assert not verify(message + b"x\\r\\n")
+print("verified")
+`;
+
+/** Mail of several kinds, signed by a milter of Postfix, read by JMAP as it lies. */
+async function signed(): Promise<void> {
+  const [mtaPort, lmtpPort, milterPort] = [await freePort(), await freePort(), await freePort()];
+  const folder = await temporaryFolder("dkim");
+  const [key, config, python] = ["key.pem", "opendkim.conf", "python"].map((name) => join(folder, name)) as [
+    string,
+    string,
+    string,
+  ];
+  const made = await command("openssl", ["genrsa", "-traditional", "-out", key, "2048"]);
+  assert(made.code === 0, made.err);
+  const pip = await command("/usr/bin/pip3", ["install", "--quiet", "--target", python, DKIMPY], "", INSTALL_MS);
+  assert(pip.code === 0, pip.err);
+  const lines = [
+    ...["Mode s", "Domain example.org", "Selector s1", `KeyFile ${key}`, `Socket inet:${milterPort}@127.0.0.1`],
+    ...["Canonicalization relaxed/simple", "InternalHosts 127.0.0.1", "Syslog no", "RequireSafeKeys no", ""],
+  ];
+  await writeFile(config, lines.join("\n"));
+  const milter = spawn("/usr/sbin/opendkim", ["-f", "-x", config], { stdio: ["ignore", "ignore", "inherit"] });
+  const settings = `smtpd_milters = inet:127.0.0.1:${milterPort}\nmilter_default_action = tempfail\n`;
+  const mta = await startPostfix(lmtpPort, { settings, port: mtaPort });
+  const env = {
+    RESTANTE_OUTBOUND_SMARTHOST: `smtp://127.0.0.1:${mtaPort}`,
+    RESTANTE_LMTP_LISTEN: `127.0.0.1:${lmtpPort}`,
+  };
+  try {
+    await withAccounts(env, async ({ server, demo, ada }) => {
+      const texts = ["plain\r\n", "Größe\r\n.\r\nFrom here\r\n \r\n\r\n\r\n", `${"long ".repeat(500)}\r\n`];
+      for (const [at, text] of texts.entries()) {
+        const subject = `signed (${at}) ${"ä".repeat(at * 60)}`;
+        await demo.send({ to: [ADA.user, "ada+x@example.org"], subject, text });
+        await untilSubject(server, ADA, `signed (${at})`);
+        const { ids } = await ada.call("Email/query", { filter: { subject: `"signed (${at})"` } });
+        const [{ blobId }] = (await ada.call("Email/get", { ids, properties: ["blobId"] })).list;
+        const octets = Buffer.from(await (await ada.download(blobId)).arrayBuffer()).toString("latin1");
+        const { code, err } = await command("/usr/bin/python3", ["-c", VERIFY, python, key], octets);
+        assert(code === 0, err);
+      }
+    });
+  } finally {
+    await mta.stop();
+    milter.kill();
   }
 }
 

@@ -1,4 +1,4 @@
-import { type EmailEdit, EngineError, type MailState, type Message } from "@restante/engine";
+import { type EmailEdit, EngineError, type MailState, type Message, type NewRecord } from "@restante/engine";
 import {
   boolean,
   type Element,
@@ -141,6 +141,7 @@ class Run {
   readonly #of: CommandsOf;
   readonly #context: Context;
   readonly #edits: PlannedEdit[] = [];
+  readonly #marks: NewRecord[] = [];
   readonly #fetched: string[] = [];
   readonly #responses: Element[] = [];
   readonly #results: ClientResult[] = [];
@@ -226,7 +227,7 @@ class Run {
     if (wish.flag) {
       const marks = await readMarks(session, email);
       const next = { ...marks, flag: wish.flag.flag };
-      if (next.flag !== undefined || marks.flag !== undefined) await session.writeRecords([marksRecord(email, next)]);
+      if (next.flag !== undefined || marks.flag !== undefined) this.#marks.push(marksRecord(email, next));
     }
     const held = new Set(flags);
     const add = wish.add.filter((flag) => !held.has(flag));
@@ -355,11 +356,12 @@ class Run {
     return { position: 0, row, state: this.#state };
   }
 
-  /** All changes of flags and places, by one op. */
+  /** All changes of flags and places, by one op, after one for what phones say beside them. */
   async edit(): Promise<void> {
-    const edits = this.#edits;
-    if (edits.length === 0) return;
     const { session, pace, signal } = this.#context;
+    const edits = this.#edits;
+    if (this.#marks.length > 0) await session.writeRecords(this.#marks);
+    if (edits.length === 0) return;
     const ends = await session.editEmails(
       edits.map(({ edit }) => edit),
       { pace, signal },
