@@ -98,6 +98,7 @@ export function jmapPage(): string {
     const own = Object.entries(table).filter(([argument]) => argument !== "accountId");
     return `| ${name} | ${capability.split(":").at(-1)} | ${own.map(argumentText).join("; ")} | ${comment} |`;
   });
+  const without = METHODS.filter(({ table }) => !("accountId" in table)).map(({ name }) => name);
   const account = { account: "", address: "", sends: true, hasMandates: true, barred: undefined };
   const { capabilities, accounts } = sessionObject(account as never, "", { requests: 0, uploads: 0 });
   // What the door lets one account do at once is the door's to say, and URLs are the server's.
@@ -121,7 +122,7 @@ export function jmapPage(): string {
       ([name, value]) => `| ${name} | ${told(value)} | ${told(ofAccount[name] ?? {})} |`,
     ),
     "",
-    "Each method but Core/echo has the argument accountId, which must be given.",
+    `Each method but ${without.join(", ")} has the argument accountId, which must be given.`,
     "",
     "| method | capability | arguments | what |",
     "|---|---|---|---|",

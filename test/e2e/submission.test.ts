@@ -110,6 +110,12 @@ test("JMAP writes, holds, takes back and sends; the copy is moved by the same re
           create: {
             s: { identityId: "i0", emailId: "#now", undoStatus: "final" },
             c: { identityId: "i0", emailId: "#now", undoStatus: "canceled" },
+            m: {
+              identityId: "i0",
+              emailId: "#now",
+              envelope: { mailfrom: envelope.mailFrom, rcptTo: envelope.rcptTo },
+            },
+            z: { identityId: "i0", emailId: "#now", envelope: { mailFrom: null, rcptTo: envelope.rcptTo } },
             h: { identityId: "i0", emailId: "#later", envelope },
             f: { identityId: "i0", emailId: "#foreign" },
             n: { identityId: "i1", emailId: "#now" },
@@ -126,8 +132,14 @@ test("JMAP writes, holds, takes back and sends; the copy is moved by the same re
   expect([implied, id, same]).toEqual(["Email/set", "b", "b"]);
   expect(Object.keys(moved.updated).length).toBe(2);
   expect(set.created.s.undoStatus).toBe("pending");
+  // Who leaves mailFrom out sends as the identity.
+  const [without] = (
+    await client.request([["EmailSubmission/get", { ids: [set.created.m.id] }, "0"]], using)
+  ).methodResponses.map(([, { list }]: Json) => list[0]);
+  expect(without.envelope.mailFrom).toEqual({ email: DEMO.user, parameters: null });
   expect(set.notCreated).toMatchObject({
     c: { type: "invalidProperties", properties: ["undoStatus"] },
+    z: { type: "invalidProperties", properties: ["envelope"] },
     f: { type: "forbiddenFrom" },
     n: { type: "invalidProperties", properties: ["identityId"] },
     e: { type: "invalidProperties", properties: ["emailId"] },

@@ -122,7 +122,7 @@ export class JmapClient {
       headers: { ...this.headers, "content-type": type },
       body: content as string,
     });
-    if (reply.status !== 201) throw new Error(`upload: ${reply.status}`);
+    if (reply.status !== 200) throw new Error(`upload: ${reply.status}`);
     return reply.json();
   }
 

@@ -47,7 +47,7 @@ beforeAll(async () => {
   });
   blobId = created.created.a.id;
   const none = { ids: [], blobIds: [], emailIds: [], create: {}, emails: {}, typeNames: ["Email"] };
-  base = { ...none, sinceState: state, sinceQueryState: state, fromAccountId: "a0" };
+  base = { ...none, sinceState: state, sinceQueryState: state, fromAccountId: "a0", identityId: "i0", send: {} };
   const encoder = new TextEncoder();
   for (const text of TEXTS) values.push({ text, value: await parseIJson(encoder.encode(text), NO_PACE) });
 });

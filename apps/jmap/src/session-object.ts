@@ -4,6 +4,8 @@ import {
   BLOB,
   CORE,
   MAIL,
+  MDN,
+  QUOTA,
   SUBMISSION_CAPABILITY,
   VACATION_CAPABILITY,
   VAPID,
@@ -17,7 +19,7 @@ import { DEPTH_MAX, NAME_BYTES_MAX } from "./mailbox/set.ts";
 /** What `using` may name. */
 export const CAPABILITIES: ReadonlySet<string> = new Set([
   ...[CORE, MAIL, BLOB, WEB_SOCKET],
-  ...[SUBMISSION_CAPABILITY, VACATION_CAPABILITY, VAPID],
+  ...[SUBMISSION_CAPABILITY, VACATION_CAPABILITY, VAPID, MDN, QUOTA],
 ]);
 
 /** What the door lets one account do at once. */
@@ -44,6 +46,8 @@ export function sessionObject(
   atOnce: AtOnce,
 ): Readonly<Record<string, unknown>> {
   const accountId = accountIdOf(session);
+  const { bytesMax, messagesMax } = session.quota;
+  const hasQuota = bytesMax !== undefined || messagesMax !== undefined;
   const url = `${origin}/jmap`;
   const object = {
     capabilities: {
@@ -59,8 +63,9 @@ export function sessionObject(
       },
       [MAIL]: {},
       [BLOB]: {},
-      ...(session.sends && { [SUBMISSION_CAPABILITY]: {} }),
+      ...(session.sends && { [SUBMISSION_CAPABILITY]: {}, [MDN]: {} }),
       ...(session.hasMandates && { [VACATION_CAPABILITY]: {} }),
+      ...(hasQuota && { [QUOTA]: {} }),
       ...(session.pushKey !== undefined && { [VAPID]: { applicationServerKey: session.pushKey } }),
       [WEB_SOCKET]: { url: `${url.replace(/^http/, "ws")}/ws`, supportsPush: true },
     },
@@ -86,8 +91,10 @@ export function sessionObject(
               maxDelayedSend: DELAYED_SEND_SECONDS_MAX,
               submissionExtensions: { FUTURERELEASE: [String(DELAYED_SEND_SECONDS_MAX)], DSN: [] },
             },
+            [MDN]: {},
           }),
           ...(session.hasMandates && { [VACATION_CAPABILITY]: {} }),
+          ...(hasQuota && { [QUOTA]: {} }),
         },
       },
     },
@@ -95,8 +102,9 @@ export function sessionObject(
       [CORE]: accountId,
       [MAIL]: accountId,
       [BLOB]: accountId,
-      ...(session.sends && { [SUBMISSION_CAPABILITY]: accountId }),
+      ...(session.sends && { [SUBMISSION_CAPABILITY]: accountId, [MDN]: accountId }),
       ...(session.hasMandates && { [VACATION_CAPABILITY]: accountId }),
+      ...(hasQuota && { [QUOTA]: accountId }),
     },
     username: session.address,
     apiUrl: url,

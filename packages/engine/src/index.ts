@@ -62,6 +62,7 @@ export {
   type PushTransport,
   type PushWords,
 } from "./account/push/pusher.ts";
+export { QuotaExceeded, type QuotaLimits, type QuotaUsage } from "./account/quota.ts";
 export { AccountSession, type SearchOptions } from "./account/session.ts";
 export { Accounts, type AccountsOptions } from "./account/sign-in/accounts.ts";
 export type { Attendant, News } from "./account/sign-in/attendances.ts";

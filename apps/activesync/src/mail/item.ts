@@ -19,6 +19,7 @@ import { type Bodies, bodiesOf } from "./body.ts";
 import { attachmentsElement } from "./files.ts";
 import { type HtmlThread, HtmlTrouble } from "./html-thread.ts";
 import { categoriesElement, flagElement, type Marks, readMarks, verbElements } from "./marks.ts";
+import { type Meeting, readMeeting } from "./meeting.ts";
 import { messageClass } from "./message-class.ts";
 import { MessageTexts } from "./texts.ts";
 
@@ -106,9 +107,12 @@ async function itemOf(
   const marks = await readMarks(session, email);
   const texts = new MessageTexts(summary, () => session.openBody(message), tools);
   let bodies: Bodies | undefined;
+  let meeting: Meeting | undefined;
   let trouble: Element | undefined;
   try {
     if (wantsBody) bodies = await bodiesOf(texts, options, version);
+    const calendar = await texts.calendar();
+    meeting = calendar === undefined ? undefined : readMeeting(calendar);
   } catch (error) {
     if (error instanceof EngineError && error.code === "expunged") return undefined;
     if (error instanceof EngineError && error.code !== "corrupt") throw error;
@@ -119,9 +123,10 @@ async function itemOf(
     ...headerElements(header, flags, version),
     leaf("Email:DateReceived", dashed(state.receivedOf(row).timeMs)),
     ...flagElements(flags, marks, version),
-    leaf("Email:MessageClass", messageClass(texts.root.part)),
+    leaf("Email:MessageClass", meeting?.messageClass ?? messageClass(texts.root.part)),
+    meeting?.request?.(version),
     leaf("Email:InternetCPID", UTF8_CODE_PAGE),
-    leaf("Email:ContentClass", "urn:content-classes:message"),
+    leaf("Email:ContentClass", `urn:content-classes:${meeting ? "calendarmessage" : "message"}`),
     attachmentsElement(email, texts),
     bodies?.body ?? trouble,
     bodies?.bodyPart,

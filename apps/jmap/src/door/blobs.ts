@@ -16,7 +16,8 @@ export async function upload(request: DoorRequest, auth: SignIn): Promise<Answer
   const { id, size } = await session.upload(request.body());
   const given = request.header("content-type") ?? "";
   const type = TYPE.test(given) ? given : "application/octet-stream";
-  return json({ accountId, blobId: formatBlobId(id), type, size }, 201);
+  // 200, since go-jmap takes nothing else.
+  return json({ accountId, blobId: formatBlobId(id), type, size });
 }
 
 /** A download, opened as it goes: RFC 8620 §6.2. */

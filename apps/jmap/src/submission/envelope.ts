@@ -16,12 +16,14 @@ export interface AskedEnvelope {
 const NOTIFY = /^(?:NEVER|(?:SUCCESS|FAILURE|DELAY)(?:,(?:SUCCESS|FAILURE|DELAY)){0,2})$/i;
 const ADDRESS_CHARS_MAX = 500;
 
-/** Reads an Envelope. Throws SetRefusal. */
-export function readEnvelope(given: unknown, nowMs: number): AskedEnvelope {
+/** Reads an Envelope. One without mailFrom is from the identity, `from`: aerc writes it `mailfrom`. Throws SetRefusal. */
+export function readEnvelope(given: unknown, from: string, nowMs: number): AskedEnvelope {
   const wrong = (): Error => invalidProperties("envelope");
-  if (!isObject(given) || !isAddress(given.mailFrom) || !Array.isArray(given.rcptTo)) throw wrong();
+  if (!isObject(given)) throw wrong();
+  const { mailFrom = { email: from } } = given;
+  if (!isAddress(mailFrom) || !Array.isArray(given.rcptTo)) throw wrong();
   if (!given.rcptTo.every(isAddress)) throw wrong();
-  const holdUntilMs = holdOf(given.mailFrom.parameters ?? {}, nowMs);
+  const holdUntilMs = holdOf(mailFrom.parameters ?? {}, nowMs);
   if (holdUntilMs === "wrong") throw wrong();
   const recipients = given.rcptTo.map(({ email, parameters }) => {
     const notify = notifyOf(parameters ?? {});
@@ -29,10 +31,10 @@ export function readEnvelope(given: unknown, nowMs: number): AskedEnvelope {
     return { address: email, notify };
   });
   const said = {
-    mailFrom: { email: given.mailFrom.email, parameters: given.mailFrom.parameters ?? null },
+    mailFrom: { email: mailFrom.email, parameters: mailFrom.parameters ?? null },
     rcptTo: given.rcptTo.map(({ email, parameters = null }) => ({ email, parameters })),
   };
-  return { envelope: { mailFrom: given.mailFrom.email, recipients }, holdUntilMs, said: JSON.stringify(said) };
+  return { envelope: { mailFrom: mailFrom.email, recipients }, holdUntilMs, said: JSON.stringify(said) };
 }
 
 type Parameters = Readonly<Record<string, unknown>>;

@@ -81,7 +81,7 @@ async function create(given: Readonly<Record<string, unknown>>, context: Context
   if (!id || !email) throw invalidProperties("emailId");
   const thread = session.state.threadOf(email.email);
   const [header] = await session.readHeaders([email.message]);
-  const asked = envelope === null ? envelopeOf(header!, identity.email) : readEnvelope(envelope, now());
+  const asked = envelope === null ? envelopeOf(header!, identity.email) : readEnvelope(envelope, identity.email, now());
   return session.submit({
     email: { id, thread },
     identity: identity.id,

@@ -29,13 +29,16 @@ import { Notices } from "./delivery/notices.ts";
 import { TakeIn } from "./delivery/take-in.ts";
 import { DeviceStates } from "./devices/device-states.ts";
 import { removeExpiredTokens, type SlotAccess } from "./keys/tokens.ts";
+import { Facts } from "./mandates/facts.ts";
 import { Mandates } from "./mandates/mandates.ts";
+import type { Vacation } from "./mandates/vacation.ts";
 import { keepWitness, type MailLog, type OpenLog, openWitnessed } from "./open-log.ts";
 import type { Report } from "./outbound/report.ts";
 import { type ReadEmail, Submissions } from "./outbound/submissions.ts";
 import type { Outbound } from "./outbound/submit.ts";
 import type { Platform } from "./platform.ts";
 import { PushSubscriptions } from "./push/push-subscriptions.ts";
+import { checkRoom, NO_QUOTA, type QuotaUsage, usageOf } from "./quota.ts";
 import { accountPrefix } from "./sign-in/users.ts";
 import { Uploads } from "./uploads.ts";
 
@@ -86,6 +89,7 @@ export class Account {
   readonly #messages: MessageWriter;
   readonly #takeIn: TakeIn;
   readonly #notices: Notices;
+  readonly #facts: Facts;
   readonly #place: AccountPlace;
   readonly #ring: Ring;
   readonly #recentFrom = new Map<MailboxId, number>();
@@ -123,7 +127,10 @@ export class Account {
     this.#notices = notices;
     this.submissions = new Submissions({ mail, contents, platform, ring });
     this.pushSubscriptions = new PushSubscriptions(platform, ring.account.slice());
-    this.mandates = new Mandates({ mail, contents, store, prefix, platform, ring });
+    const account = ring.account.slice();
+    const vacation = (): Promise<Vacation> => this.mandates.vacation();
+    this.#facts = new Facts({ store, prefix, platform, ring, state: () => bay.state, vacation });
+    this.mandates = new Mandates({ mail, contents, platform, account, facts: () => this.#facts });
     const onReport = (report: Report): Promise<void> => this.submissions.take(report);
     const onStatusMail = (email: NewEmail): Promise<void> => this.#takeStatus(email);
     const following = { onReport, onStatusMail };
@@ -139,8 +146,10 @@ export class Account {
         // Another process pushed the owner's word for it.
         if (bay.rolledBack && bay.state.epoch > epoch) bay.acceptHistory();
         this.#keepWitness();
+        this.#facts.noteChange();
       }),
     );
+    this.#facts.noteChange();
     this.#keepWitness();
     for (const mailbox of bay.state.liveMailboxes()) this.#recentFrom.set(mailbox.id, mailbox.uidNext);
     const tell = (name?: string): void => {
@@ -276,6 +285,7 @@ export class Account {
 
   async dispose(): Promise<void> {
     for (const stop of this.#stopWatching) stop();
+    this.#facts.end();
     await this.#takeIn.end();
     await this.upkeep.dispose();
     await this.#keeping;
@@ -386,24 +396,41 @@ export class Account {
   /** Takes a message in from its owner, sealed and stored, for {@link append}: it is in no mailbox yet. */
   prepare(source: AsyncIterable<Uint8Array>, arrival: Arrival): Promise<Prepared> {
     checkFlags(arrival.flags);
+    // Where there is no room for one octet it need not be read.
+    checkRoom(this.quota, { bytes: 1, messages: 1 });
     return this.#messages.write(source, arrival);
   }
 
-  append(path: string, prepared: Prepared): Promise<Appended> {
+  /** What it holds, and may. */
+  get quota(): QuotaUsage {
+    return usageOf(this.mail.state, this.#place.platform.quota ?? NO_QUOTA);
+  }
+
+  /** Throws `QuotaExceeded` where these are too much. */
+  #checkRoomFor(messages: readonly Prepared[]): void {
+    const bytes = messages.reduce((sum, { email }) => sum + email.size, 0);
+    checkRoom(this.quota, { bytes, messages: messages.length });
+  }
+
+  async append(path: string, prepared: Prepared): Promise<Appended> {
+    this.#checkRoomFor([prepared]);
     return this.#messages.append(path, prepared);
   }
 
-  replace(replaced: Replaced, prepared: Prepared, path: string): Promise<Appended> {
+  async replace(replaced: Replaced, prepared: Prepared, path: string): Promise<Appended> {
+    this.#checkRoomFor([prepared]);
     return this.#messages.replace(replaced, prepared, path);
   }
 
   /** Appends several by one op: an import. */
-  appendMany(path: string, prepared: readonly Prepared[]): Promise<Appended> {
+  async appendMany(path: string, prepared: readonly Prepared[]): Promise<Appended> {
+    this.#checkRoomFor(prepared);
     return this.#messages.appendMany(path, prepared);
   }
 
   /** Puts prepared messages into their mailboxes, by one op. */
-  addMany(additions: readonly Addition[]): Promise<(AddedMessage | undefined)[]> {
+  async addMany(additions: readonly Addition[]): Promise<(AddedMessage | undefined)[]> {
+    this.#checkRoomFor(additions.map(({ prepared }) => prepared));
     return this.#messages.addMany(additions);
   }
 

@@ -63,6 +63,7 @@ const SESSION: Verbs<AccountSession> = {
   createPushSubscription: (session) => session.createPushSubscription(undefined as never),
   updatePushSubscription: (session) => session.updatePushSubscription("x", {}),
   endPushSubscription: (session) => session.endPushSubscription("x"),
+  quota: (session) => session.quota,
   mandates: (session) => session.mandates(),
   endMandate: (session) => session.endMandate("vacation"),
   writeRecords: (session) => session.writeRecords([]),

@@ -43,6 +43,7 @@ import type { Vacation } from "./mandates/vacation.ts";
 import type { Submission } from "./outbound/submission.ts";
 import type { SubmitRequest } from "./outbound/submit.ts";
 import type { KnownSubscription, NewPushSubscription, PushSubscriptionChange } from "./push/push-subscriptions.ts";
+import type { QuotaUsage } from "./quota.ts";
 
 /** By the kind of the slot. */
 const WAYS: Readonly<Record<string, Way>> = { app: "app-password", recovery: "recovery-code", token: "token" };
@@ -347,6 +348,10 @@ export class AccountSession {
   /** Whether an address may be its owner's in what they send. */
   async isOwnAddress(address: string): Promise<boolean> {
     return (await this.#open.outbound?.isOwn(this.address, address)) ?? false;
+  }
+  /** What the account holds, and may. */
+  get quota(): QuotaUsage {
+    return this.#open.quota;
   }
   /** Whether the server does anything while nobody is signed in. */
   get hasMandates(): boolean {

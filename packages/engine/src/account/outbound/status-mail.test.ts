@@ -7,6 +7,7 @@ import { Dropbox } from "../delivery/dropbox.ts";
 import { Unsettled } from "../delivery/unsettled.ts";
 import { Accounts } from "../sign-in/accounts.ts";
 import { OutboundQueue } from "./queue.ts";
+import { withStatus } from "./status-mail.ts";
 import type { Submission } from "./submission.ts";
 import type { Outbound } from "./submit.ts";
 
@@ -127,6 +128,18 @@ describe("a report from outside", () => {
     expect(outcome(one)).toEqual(["no"]);
     await session.refresh();
     expect(one.statusMails).toHaveLength(1);
+  });
+
+  test("that is looked at twice counts once", async () => {
+    const { envid, deliver } = await setUp();
+    const email = new Uint8Array(16).fill(5);
+    const recipients = [
+      { originalRecipient: "bob@x.org", finalRecipient: undefined, action: "failed", reply: undefined },
+    ];
+    const delivery = { kind: "delivery", report: { envelopeId: envid, recipients } } as const;
+    const one = withStatus(await deliver(MESSAGE), delivery, email)!;
+    expect(one.recipients[0]!.delivered).toBe("no");
+    expect(withStatus(one, delivery, email)).toBeUndefined();
   });
 
   test("that stands far behind much text, or is cut off, does no harm", async () => {

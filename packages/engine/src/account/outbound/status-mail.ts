@@ -62,7 +62,7 @@ export function withStatus(one: Submission, status: Status, email: Uint8Array): 
   if (status.kind === "disposition") {
     const isNew = !has(one.readMails, email);
     const to = recipientsOf(one, [status.report]);
-    if (!isNew || to.length === 0) return undefined;
+    if (!isNew) return undefined;
     const isDisplayed = status.report.disposition.type === "displayed";
     return {
       ...one,
