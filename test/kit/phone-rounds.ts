@@ -15,6 +15,8 @@ export interface PhoneRounds {
   /** The ports as they are now: a server may have been started again. */
   readonly ports: () => Readonly<Record<string, number>>;
   readonly imap: () => Promise<LineClient>;
+  /** Resolves when the server is there: asked before what the mail program does. */
+  readonly ready?: () => Promise<void>;
   readonly loses?: () => boolean;
   readonly revive?: () => Promise<number>;
   readonly log?: (line: string) => void;
@@ -50,8 +52,10 @@ export async function playRounds(terms: PhoneRounds): Promise<RoundCounts> {
     for (let round = 0; round < terms.rounds; round++) {
       for (let act = random.between(1, 8); act > 0; act--) {
         counts.acts += 1;
-        if (random.next() < 0.5) await imapAct(terms, say);
-        else
+        if (random.next() < 0.5) {
+          await terms.ready?.();
+          await imapAct(terms, say);
+        } else
           try {
             await phoneAct(phone, random, say);
           } catch (error) {

@@ -48,6 +48,22 @@ describe("folders", () => {
     expect(textOf(again, "FolderHierarchy:Count")).toBe("2");
   });
 
+  test("one that comes to lie in a folder that the phone makes is told to it", async () => {
+    const { phone, key } = await tree();
+    await phone.session.create("Trips/Bills");
+    await phone.session.delete("Trips");
+    const news = await phone.command("FolderSync", folderSync(key));
+    const [orphan] = allOf(news, "FolderHierarchy:Add").map((add) => textOf(add, "FolderHierarchy:ServerId"));
+    const made = await phone.command("FolderCreate", create(textOf(news, "FolderHierarchy:SyncKey")!, "Trips"));
+    const after = await phone.command("FolderSync", folderSync(textOf(made, "FolderHierarchy:SyncKey")!));
+    const [update] = allOf(after, "FolderHierarchy:Update");
+    expect(["ServerId", "ParentId", "DisplayName"].map((name) => textOf(update, `FolderHierarchy:${name}`))).toEqual([
+      orphan,
+      textOf(made, "FolderHierarchy:ServerId"),
+      "Bills",
+    ]);
+  });
+
   test("are renamed, moved and deleted with what is below", async () => {
     const { phone, key } = await tree();
     const made = await phone.command("FolderCreate", create(key, "A"));

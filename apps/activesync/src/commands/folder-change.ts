@@ -69,7 +69,7 @@ export async function folderUpdate(body: Element | undefined, context: Context):
         const folder = userFolder(asked.id, context, EXISTS);
         const path = pathOf(asked.parentId ?? folder.parentId, asked.name, context);
         if (path !== folder.mailbox!.path) await context.session.rename(folder.mailbox!.path, path);
-        return {};
+        return { moved: folder.id };
       },
     };
   });
@@ -121,6 +121,8 @@ interface FolderChange {
 interface FolderOutcome {
   /** A folder that was made, by its id. */
   readonly made?: string;
+  /** One that has another name or place. */
+  readonly moved?: string;
   /** The folders that a deletion left which was done before, and not heard of. */
   readonly left?: FoldersState;
 }
@@ -136,13 +138,10 @@ async function changed(
     const { key: asked, change } = await read();
     const known = await readFolders(context, asked);
     if (!known) throw new FolderError(KEY_UNKNOWN);
-    const before = new Map(foldersNow(context).map((folder) => [folder.id, folder]));
-    const { made, left } = await change(await repeatedFolders(context, asked));
-    // What others did meanwhile it is still to be told of.
-    const own = foldersNow(context).filter(({ id, ...folder }) => {
-      const old = before.get(id);
-      return id === made || (old && (old.name !== folder.name || old.parentId !== folder.parentId));
-    });
+    const before = new Set(foldersNow(context).map(({ id }) => id));
+    const { made, moved, left } = await change(await repeatedFolders(context, asked));
+    // What others did meanwhile it is still to be told of, and what followed: folders that lay in nothing lie in one that is made.
+    const own = foldersNow(context).filter(({ id }) => id === made || id === moved);
     const there = new Set(foldersNow(context).map(({ id }) => id));
     const isKept = (id: string): boolean => !left || left.folders.some((one) => one.id === id);
     const kept = known.folders.filter(

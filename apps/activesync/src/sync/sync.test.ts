@@ -39,6 +39,38 @@ describe("a phone's own changes", () => {
     ]);
   });
 
+  test("made without asking for news don't come back either, and hide no news of others", async () => {
+    const { phone, another, id, held } = await inbox(3);
+    const [first, second] = held.items.keys();
+    const quietly = { more: [leaf("AirSync:GetChanges", 0)] };
+    const read = (item: string) => [change(item, leaf("Email:Read", 1))];
+    held.take(await phone.sync(id, held.key, { ...quietly, commands: read(first!) }));
+    const answer = await phone.sync(id, held.key);
+    expect(allOf(answer, "AirSync:Commands")).toEqual([]);
+    held.take(answer);
+    const view = (await another("other")).session.openView("INBOX", { readOnly: false });
+    await view.setFlags([2], { mode: "add", flags: ["\\Flagged"] });
+    await phone.session.refresh();
+    held.take(await phone.sync(id, held.key, { ...quietly, commands: read(second!) }));
+    held.take(await phone.sync(id, held.key));
+    expect([...held.items.values()].filter((item) => item.get("Email:Flag") !== "")).toHaveLength(1);
+  });
+
+  test("a verb that another program takes back is told to be none", async () => {
+    const { phone, another, id, held } = await inbox(1);
+    const view = (await another("other")).session.openView("INBOX", { readOnly: false });
+    const [item] = held.items.values();
+    for (const [mode, verb] of [
+      ["add", "1"],
+      ["remove", "0"],
+    ] as const) {
+      await view.setFlags([0], { mode, flags: ["\\Answered"] });
+      await phone.session.refresh();
+      held.take(await phone.sync(id, held.key));
+      expect(item!.get("Email2:LastVerbExecuted")).toBe(verb);
+    }
+  });
+
   test("don't hide what others changed of the same mail before", async () => {
     const { phone, another, id, held } = await inbox(1);
     const [only] = held.items.keys();
