@@ -99,7 +99,14 @@ export function jmapPage(): string {
     return `| ${name} | ${capability.split(":").at(-1)} | ${own.map(argumentText).join("; ")} | ${comment} |`;
   });
   const without = METHODS.filter(({ table }) => !("accountId" in table)).map(({ name }) => name);
-  const account = { account: "", address: "", sends: true, hasMandates: true, barred: undefined };
+  const account = {
+    account: "",
+    address: "",
+    sends: true,
+    hasMandates: true,
+    barred: undefined,
+    quota: { bytesMax: 1 },
+  };
   const { capabilities, accounts } = sessionObject(account as never, "", { requests: 0, uploads: 0 });
   // What the door lets one account do at once is the door's to say, and URLs are the server's.
   const told = (value: object): string =>

@@ -5,6 +5,12 @@ export const REQUEST_BYTES_MAX: number = 36 * 2 ** 20;
 /** Items of one answer, and what it is without a word: MS-ASCMD §2.2.3.199. */
 export const WINDOW_MAX = 512;
 export const WINDOW_DEFAULT = 100;
+/** Elements of one answer's items, of which WBXML has 100,000 in all; beyond it MoreAvailable follows. */
+export const ANSWER_ELEMENTS_MAX = 50_000;
+/** Octets of all that one answer fetches; what is left is asked for again. */
+export const FETCHED_BYTES_MAX: number = 64 * 2 ** 20;
+/** Files of one mail that are told of. */
+export const FILES_MAX = 100;
 /** Octets of one Sync's answer, about, beyond which MoreAvailable follows; milliseconds that it may take. */
 export const SYNC_BYTES_MAX: number = 4 * 2 ** 20;
 export const SYNC_MS_MAX = 20_000;

@@ -15,10 +15,10 @@ import {
 import { type Context, itemTools } from "../context.ts";
 import { foldersNow } from "../folders/state.ts";
 import { TRASH } from "../folders/tree.ts";
-import { ID_CHARS_MAX, LONG_ID_CHARS_MAX, OPERATIONS_MAX } from "../limits.ts";
+import { FETCHED_BYTES_MAX, ID_CHARS_MAX, LONG_ID_CHARS_MAX, OPERATIONS_MAX } from "../limits.ts";
 import { findItem, readItems } from "../mail/item.ts";
 import { MessageTexts } from "../mail/texts.ts";
-import { group, leaf } from "../protocol/elements.ts";
+import { group, leaf, sizeOf } from "../protocol/elements.ts";
 import { parseFileReference, parseItemId, threadOfConversation } from "../protocol/ids.ts";
 import { CommandError, STATUS } from "../protocol/status.ts";
 import { type BodyOptions, PREFERENCE_FIELDS, readBodyPart, readPreferences } from "../sync/options.ts";
@@ -28,11 +28,9 @@ const OK = 1;
 const PROTOCOL = 2;
 const NOT_FOUND = 6;
 const RANGE_INVALID = 8;
+const TOO_LARGE = 11;
 const STORE_UNKNOWN = 9;
 const ATTACHMENT_INVALID = 15;
-
-/** Octets of an attachment that an answer holds in itself; by parts it is streamed. */
-const INLINE_BYTES_MAX: number = 64 * 2 ** 20;
 
 const FETCH = shapeOf({
   store: optional("ItemOperations:Store", text(64)),
@@ -103,6 +101,8 @@ function failed(status: number): Operations {
 class Run {
   readonly #context: Context;
   readonly parts: Body[] = [];
+  /** Octets that the answer may still hold in itself; what goes by parts is streamed. */
+  #left = FETCHED_BYTES_MAX;
 
   constructor(context: Context) {
     this.#context = context;
@@ -163,6 +163,8 @@ class Run {
     }
     const [item] = await Array.fromAsync(readItems([{ position: 0, row, state }], options, itemTools(context)));
     if (!item) return answered(NOT_FOUND);
+    this.#left -= sizeOf(group("ItemOperations:Properties", ...item)).bytes;
+    if (this.#left < 0) return answered(TOO_LARGE);
     const wanted = asked.options?.schema?.children.map(({ tag }) => tag);
     const told = wanted ? item.filter(({ tag }) => wanted.includes(tag)) : item;
     return answered(OK, leaf("AirSync:Class", "Email"), group("ItemOperations:Properties", ...told));
@@ -176,6 +178,7 @@ class Run {
     const span = range === null ? { start: 0, end: body.size } : readRange(range, body.size);
     if (!span) return answered(RANGE_INVALID);
     const { start, end } = span;
+    if (!this.#takes(end - start)) return answered(TOO_LARGE);
     // A phone may stumble over a range that it did not ask for.
     const told =
       range === null
@@ -192,12 +195,17 @@ class Run {
     );
   }
 
+  #takes(bytes: number): boolean {
+    if (this.#context.acceptsMultipart) return true;
+    this.#left -= bytes;
+    return this.#left >= 0;
+  }
+
   async #data(body: Body): Promise<Element> {
     if (this.#context.acceptsMultipart) {
       this.parts.push(body);
       return leaf("ItemOperations:Part", this.parts.length);
     }
-    if (body.size > INLINE_BYTES_MAX) throw new CommandError(STATUS.attachmentTooLarge);
     const pieces: Uint8Array[] = [];
     for await (const piece of body.read(0, body.size)) pieces.push(piece.slice());
     return leaf("ItemOperations:Data", Buffer.concat(pieces).toString("base64"));

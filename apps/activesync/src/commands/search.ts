@@ -12,10 +12,18 @@ import {
   text,
 } from "wbxml";
 import { type Context, itemTools } from "../context.ts";
-import { ID_CHARS_MAX, QUERY_CHARS_MAX, QUERY_TERMS_MAX, RESULTS_DEFAULT, RESULTS_MAX } from "../limits.ts";
+import {
+  ANSWER_ELEMENTS_MAX,
+  FETCHED_BYTES_MAX,
+  ID_CHARS_MAX,
+  QUERY_CHARS_MAX,
+  QUERY_TERMS_MAX,
+  RESULTS_DEFAULT,
+  RESULTS_MAX,
+} from "../limits.ts";
 import { readItems } from "../mail/item.ts";
 import { readDate } from "../protocol/dates.ts";
-import { empty, group, leaf } from "../protocol/elements.ts";
+import { empty, group, leaf, sizeOf } from "../protocol/elements.ts";
 import { formatFolderId, formatItemId, threadOfConversation } from "../protocol/ids.ts";
 import { valuesOf } from "../protocol/read.ts";
 import { CommandError } from "../protocol/status.ts";
@@ -104,19 +112,24 @@ async function searchMail(store: Store, context: Context): Promise<Element> {
   if (!found) return stored(FOLDER_SYNC);
   if (found.messages.length === 0) return start > 0 ? stored(RANGE_PAST_END) : none();
   const results: Element[] = [];
+  const room = { elements: ANSWER_ELEMENTS_MAX, bytes: FETCHED_BYTES_MAX };
   let at = 0;
   for await (const item of readItems(found.messages, options, itemTools(context))) {
     const { state, row } = found.messages[at++]!;
     if (!item) continue;
-    results.push(
-      group(
-        "Search:Result",
-        leaf("AirSync:Class", "Email"),
-        leaf("Search:LongId", formatItemId(state.lastingNameOf(row))),
-        leaf("AirSync:CollectionId", formatFolderId(state.mailboxOf(row).id)),
-        group("Search:Properties", ...item),
-      ),
+    const result = group(
+      "Search:Result",
+      leaf("AirSync:Class", "Email"),
+      leaf("Search:LongId", formatItemId(state.lastingNameOf(row))),
+      leaf("AirSync:CollectionId", formatFolderId(state.mailboxOf(row).id)),
+      group("Search:Properties", ...item),
     );
+    results.push(result);
+    const size = sizeOf(result);
+    room.elements -= size.elements;
+    room.bytes -= size.bytes;
+    // The range that is told says how far it goes.
+    if (room.elements < 0 || room.bytes < 0) break;
   }
   const range = leaf("Search:Range", `${start}-${start + results.length - 1}`);
   return stored(OK, ...results, range, leaf("Search:Total", found.total));

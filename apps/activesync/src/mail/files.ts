@@ -1,5 +1,6 @@
 import { fileName, type PartNode } from "@restante/mime";
 import type { Element } from "wbxml";
+import { FILES_MAX } from "../limits.ts";
 import { group, leaf } from "../protocol/elements.ts";
 import { formatFileReference } from "../protocol/ids.ts";
 import { clean } from "./addresses.ts";
@@ -10,7 +11,7 @@ const EMBEDDED_MESSAGE = 5;
 
 /** The Attachments of a mail; undefined where it has none. MS-ASAIRS §2.2.2.3. */
 export function attachmentsElement(email: Uint8Array, texts: MessageTexts): Element | undefined {
-  const files = texts.files();
+  const files = texts.files().slice(0, FILES_MAX);
   if (files.length === 0) return undefined;
   return group("AirSyncBase:Attachments", ...files.map((file, at) => attachmentElement(email, file, at, texts.isHtml)));
 }

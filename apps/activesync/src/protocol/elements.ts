@@ -29,3 +29,16 @@ export function opaque(tag: string, content: Uint8Array): Element {
 export function childOf(element: Element, tag: string): Element | undefined {
   return element.children.find((child) => child.tag === tag);
 }
+
+/** Elements of a document, and octets of what they hold, about. */
+export function sizeOf({ content, children }: Element): { readonly elements: number; readonly bytes: number } {
+  let [elements, bytes] = [1, ELEMENT_BYTES + (content?.length ?? 0)];
+  for (const child of children) {
+    const size = sizeOf(child);
+    elements += size.elements;
+    bytes += size.bytes;
+  }
+  return { elements, bytes };
+}
+
+const ELEMENT_BYTES = 4;

@@ -13,10 +13,10 @@ import {
 } from "wbxml";
 import { type Context, itemTools } from "../context.ts";
 import { DRAFTS, type Folder, folderTree, TRASH } from "../folders/tree.ts";
-import { COMMANDS_MAX, ID_CHARS_MAX } from "../limits.ts";
+import { COMMANDS_MAX, FETCHED_BYTES_MAX, ID_CHARS_MAX } from "../limits.ts";
 import { findItem, idOf, readItems } from "../mail/item.ts";
 import { categoryKeywords, marksRecord, readCategories, readFlag, readMarks } from "../mail/marks.ts";
-import { childOf, group, leaf } from "../protocol/elements.ts";
+import { childOf, group, leaf, sizeOf } from "../protocol/elements.ts";
 import { formatItemId, parseItemId } from "../protocol/ids.ts";
 import { CommandError } from "../protocol/status.ts";
 import { sendStored } from "../sending/send.ts";
@@ -39,6 +39,7 @@ const OK = 1;
 const CONFLICT = 7;
 const NOT_FOUND = 8;
 const NO_ROOM = 9;
+const TRY_AGAIN = 16;
 
 /** What a client's commands came to. */
 export interface CommandsOutcome {
@@ -381,22 +382,32 @@ class Run {
       return isHere ? row : undefined;
     });
     const there = rows.filter((row) => row !== undefined).map((row) => this.#messageOf(row));
-    const items: (readonly Element[] | undefined)[] = [];
-    for await (const item of readItems(there, this.#of.options, itemTools(this.#context))) items.push(item);
+    const items: (Element | undefined)[] = [];
+    let left = FETCHED_BYTES_MAX;
+    for await (const item of readItems(there, this.#of.options, itemTools(this.#context))) {
+      const data = item && group("AirSync:ApplicationData", ...item);
+      items.push(data);
+      left -= data ? sizeOf(data).bytes : 0;
+      if (left < 0) break;
+    }
     for (const [at, itemId] of this.#fetched.entries()) {
-      const item = rows[at] === undefined ? undefined : items.shift();
-      if (item === undefined) this.#answer({ verb: "Fetch", clientId: null, serverId: itemId }, NOT_FOUND);
-      else
-        this.#responses.push(
-          group(
-            "AirSync:Fetch",
-            leaf("AirSync:ServerId", itemId),
-            statusLeaf(OK),
-            group("AirSync:ApplicationData", ...item),
-          ),
-        );
+      const isBeyond = rows[at] !== undefined && items.length === 0;
+      const data = rows[at] === undefined ? undefined : items.shift();
+      if (data === undefined)
+        this.#answer({ verb: "Fetch", clientId: null, serverId: itemId }, isBeyond ? TRY_AGAIN : NOT_FOUND);
+      else this.#responses.push(group("AirSync:Fetch", leaf("AirSync:ServerId", itemId), statusLeaf(OK), data));
     }
   }
+}
+
+/** The answer to a command for a folder that takes nothing. */
+export function refusedCommand({ verb, clientId, serverId }: Command): Element {
+  const isAdd = verb === "Add";
+  return group(
+    `AirSync:${verb}`,
+    isAdd ? leaf("AirSync:ClientId", clientId!) : leaf("AirSync:ServerId", serverId!),
+    statusLeaf(isAdd ? CONVERSION_ERROR : NOT_FOUND),
+  );
 }
 
 function statusLeaf(status: number): Element {

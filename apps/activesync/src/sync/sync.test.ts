@@ -310,6 +310,37 @@ describe("requests that are none", () => {
   });
 });
 
+test("a folder of calendars is empty, whatever is asked of it, and refuses what is brought one by one", async () => {
+  const { phone } = await openPhone();
+  const id = await phone.folder(8);
+  const options = group("AirSync:Options", leaf("AirSync:FilterType", 5), leaf("AirSync:Class", "Calendar"));
+  const key = textOf(await phone.sync(id, "0", { more: [options] }), "AirSync:SyncKey")!;
+  expect(await phone.sync(id, key, { more: [options] })).toBeUndefined();
+  const commands = [draft("c1", leaf("Calendar:Subject", "x")), group("AirSync:Delete", leaf("AirSync:ServerId", "y"))];
+  const answer = await phone.sync(id, key, { commands });
+  expect(allOf(allOf(answer, "AirSync:Responses")[0], "AirSync:Status").map(({ content }) => content)).toEqual([
+    "6",
+    "8",
+  ]);
+  expect(await phone.sync(id, textOf(answer, "AirSync:SyncKey")!)).toBeUndefined();
+});
+
+test("mails of very many files fill an answer before its window does, and all of them come", async () => {
+  const { phone, id } = await inbox(0);
+  const part = "--b\r\nContent-Type: application/x; name=f\r\n\r\nx\r\n";
+  const many = `Subject: m\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n${part.repeat(900)}--b--\r\n`;
+  for (let n = 0; n < 120; n++) await phone.append(many);
+  const held = new HeldFolder();
+  held.take(await phone.sync(id, "0"));
+  const first = await phone.sync(id, held.key, { window: 512 });
+  expect(allOf(first, "AirSync:MoreAvailable")).toHaveLength(1);
+  expect(encode(first!).length).toBeGreaterThan(0);
+  expect(allOf(allOf(first, "AirSync:Add")[0], "AirSyncBase:Attachment")).toHaveLength(100);
+  held.take(first);
+  await phone.catchUp(id, held, { window: 512 });
+  expect(held.items.size).toBe(120);
+});
+
 test("an invitation says what it asks for, and a calendar that is none is a mail as any other", async () => {
   const { phone, id } = await inbox(0);
   const calendar = (body: string) =>

@@ -2,13 +2,13 @@ import { MembershipSet, type Message } from "@restante/engine";
 import { type Element, SchemaError } from "wbxml";
 import { type Context, itemTools } from "../context.ts";
 import { type Folder, findFolder } from "../folders/tree.ts";
-import { SYNC_BYTES_MAX, SYNC_MS_MAX } from "../limits.ts";
+import { ANSWER_ELEMENTS_MAX, SYNC_BYTES_MAX, SYNC_MS_MAX } from "../limits.ts";
 import { readFlagElements, readItems } from "../mail/item.ts";
-import { empty, group, leaf } from "../protocol/elements.ts";
+import { empty, group, leaf, sizeOf } from "../protocol/elements.ts";
 import { formatItemId } from "../protocol/ids.ts";
 import { CommandError } from "../protocol/status.ts";
 import type { CollectionState } from "./collection-state.ts";
-import { type CommandsOutcome, readCommands, runCommands } from "./commands.ts";
+import { type Command, type CommandsOutcome, readCommands, refusedCommand, runCommands } from "./commands.ts";
 import { DEFAULT_OPTIONS, PROTOCOL_ERROR, readOptions, type SyncOptions } from "./options.ts";
 import { type CollectionRequest, completed, readSync, SyncLimit, type SyncRequest } from "./request.ts";
 import { findState, keepState } from "./store.ts";
@@ -44,7 +44,12 @@ export async function sync(body: Element | undefined, context: Context): Promise
   if (!asked) return answer(leaf("AirSync:Status", INCOMPLETE));
   phone.lastSync = { ...asked, collections: asked.collections.map((one) => ({ ...one, commands: [] })) };
   phone.synced();
-  const room = { items: asked.windowSize, bytes: SYNC_BYTES_MAX, until: context.now() + SYNC_MS_MAX };
+  const room = {
+    items: asked.windowSize,
+    bytes: SYNC_BYTES_MAX,
+    elements: ANSWER_ELEMENTS_MAX,
+    until: context.now() + SYNC_MS_MAX,
+  };
   const told: Element[] = [];
   const folders: Folder[] = [];
   for (const one of asked.collections) {
@@ -64,6 +69,7 @@ function answer(...children: readonly Element[]): SyncAnswer {
 interface Room {
   items: number;
   bytes: number;
+  elements: number;
   /** Milliseconds since 1970. */
   readonly until: number;
 }
@@ -108,7 +114,8 @@ class FolderSync {
         modSeq: 0,
         uid: 0,
         isComplete: false,
-        options: this.#optionsOf(options) ?? DEFAULT_OPTIONS,
+        // What is said of a folder that is empty means nothing yet.
+        options: (folder.mailbox && this.#optionsOf(options)) ?? DEFAULT_OPTIONS,
         results: [],
       },
       [],
@@ -133,12 +140,12 @@ class FolderSync {
     const found = await findState(context, id, key);
     if (!found || found.state.epoch !== context.session.state.epoch) return this.#failed(KEY_UNKNOWN, folder);
     const { state: known, repeated, stale } = found;
+    const commands = readCommands(given);
+    if (!folder.mailbox) return this.#continueEmpty(folder, commands, known, stale);
     const options = this.#optionsOf(this.#asked.options) ?? {
       ...known.options,
       byConversation: byConversation ?? known.options.byConversation,
     };
-    const commands = readCommands(given);
-    if (!folder.mailbox) return this.#continueEmpty(folder, commands.length);
     const outcome = await runCommands(commands, { folder, key, known, repeated, deletesAsMoves, options }, context);
     const changes = getChanges
       ? await this.#changes(folder, known, options, outcome)
@@ -164,9 +171,17 @@ class FolderSync {
     );
   }
 
-  /** A folder that holds nothing yet, and takes nothing. */
-  #continueEmpty(folder: Folder, commands: number): Element | undefined {
-    return commands > 0 ? this.#failed(PROTOCOL_ERROR, folder) : undefined;
+  /** A folder that holds nothing yet, and takes nothing: what is brought is refused, one by one. */
+  async #continueEmpty(
+    folder: Folder,
+    commands: readonly Command[],
+    known: CollectionState,
+    stale: readonly string[],
+  ): Promise<Element | undefined> {
+    if (commands.length === 0) return undefined;
+    const next = { ...known, previous: this.#asked.key, results: [] };
+    const key = await keepState(this.#context, folder.id, next, stale);
+    return this.#told(folder, key, OK, group("AirSync:Responses", ...commands.map(refusedCommand)));
   }
 
   /** Only what the client itself did is known of now. */
@@ -209,10 +224,15 @@ class FolderSync {
     const limit = Math.min(this.#asked.windowSize, this.#room.items);
     const elements: Element[] = [];
     const hasRoom = (): boolean =>
-      elements.length < limit && this.#room.bytes > 0 && (elements.length === 0 || context.now() < this.#room.until);
+      elements.length < limit &&
+      this.#room.bytes > 0 &&
+      this.#room.elements > 0 &&
+      (elements.length === 0 || context.now() < this.#room.until);
     const add = (element: Element): void => {
       elements.push(element);
-      this.#room.bytes -= bytesOf(element);
+      const size = sizeOf(element);
+      this.#room.bytes -= size.bytes;
+      this.#room.elements -= size.elements;
     };
     const gone = new Set(pending.gone.filter((row) => outcome.gone.has(nameOf(row))));
     const left = new Set<number>();
@@ -320,12 +340,3 @@ interface FolderChanges {
   readonly isSame: boolean;
   readonly next: Pick<CollectionState, "held" | "modSeq" | "uid" | "isComplete">;
 }
-
-/** Octets of what an element holds, about. */
-function bytesOf({ content, children }: Element): number {
-  let bytes = ELEMENT_BYTES + (content?.length ?? 0);
-  for (const child of children) bytes += bytesOf(child);
-  return bytes;
-}
-
-const ELEMENT_BYTES = 4;

@@ -10,6 +10,7 @@ import { RecentRows } from "./recent-rows.ts";
 import { Records } from "./records.ts";
 import { ReferenceIndex, threadKeys } from "./reference-index.ts";
 import { hashId, hashNumbers, RowIndex } from "./row-index.ts";
+import { ShownEmails } from "./shown-emails.ts";
 import { SweepMark } from "./sweep-mark.ts";
 
 /**
@@ -154,8 +155,7 @@ export class MailState {
   readonly #writers: WriterId[] = [];
   readonly #writerNumber = new Map<WriterId, number>();
   readonly #mailboxById = new Map<MailboxId, Mailbox>();
-  /** Of emails, how many live memberships with \Deleted hold them; those without any are left out. */
-  readonly #hidden = new Map<number, number>();
+  readonly #shown: ShownEmails = new ShownEmails(this.emails.columns);
   readonly #byName: RowIndex = new RowIndex((row) => this.#hashName(row));
   readonly #byEmailId: RowIndex = new RowIndex((row) => hashId(this.emails.columns.id.getId(row)));
 
@@ -419,27 +419,17 @@ export class MailState {
     }
     held.set(fields.email, before + 1);
     this.changed.email = fields.modSeq;
-    if ((fields.flags & DELETED) === 0) this.#noteShown(fields.email, 1, fields.modSeq);
+    if ((fields.flags & DELETED) === 0) this.#tellShown(fields.email, 1, fields.modSeq);
     return row;
   }
 
   /** Whether someone who knows nothing of \Deleted sees the email: some live membership without it holds it. */
   isShown(email: number): boolean {
-    return this.#shownIn(email) > 0;
+    return this.#shown.has(email);
   }
 
-  #shownIn(email: number): number {
-    return this.emails.columns.held.get(email) - (this.#hidden.get(email) ?? 0);
-  }
-
-  /** An email is shown in one mailbox more, or less. */
-  #noteShown(email: number, by: 1 | -1, modSeq: number): void {
-    if (this.#shownIn(email) !== (by === 1 ? 1 : 0)) return;
-    const { made, returned } = this.emails.columns;
-    this.changed.thread = modSeq;
-    if (by < 0) return;
-    if (made.get(email) === 0) made.set(email, modSeq);
-    else returned.set(email, 1);
+  #tellShown(email: number, by: 1 | -1, modSeq: number): void {
+    if (this.#shown.note(email, by, modSeq)) this.changed.thread = modSeq;
   }
 
   isLive(row: number): boolean {
@@ -498,7 +488,7 @@ export class MailState {
         this.bytes -= this.emails.columns.size.get(emailRow);
         this.emailCount--;
       }
-      if ((flags.get(row) & DELETED) === 0) this.#noteShown(emailRow, -1, modSeq);
+      if ((flags.get(row) & DELETED) === 0) this.#tellShown(emailRow, -1, modSeq);
     }
     if (rows.length > 0) this.changed.email = modSeq;
   }
@@ -516,7 +506,7 @@ export class MailState {
     this.recent.add(row, modSeq);
     this.changed.email = modSeq;
     if (((before ^ bits) & DELETED) !== 0)
-      this.#noteShown(columns.email.get(row), (bits & DELETED) === 0 ? 1 : -1, modSeq);
+      this.#tellShown(columns.email.get(row), (bits & DELETED) === 0 ? 1 : -1, modSeq);
   }
 
   /** A membership's system flags. */
@@ -532,15 +522,9 @@ export class MailState {
     if ((bits & SEEN) === 0) mailbox.unseen += by;
     if ((bits & DELETED) !== 0) {
       mailbox.deleted += by;
-      this.#countHidden(email.get(row), by);
+      this.#shown.countDeleted(email.get(row), by);
     }
     mailbox.bytes += by * this.emails.columns.size.get(email.get(row));
-  }
-
-  #countHidden(email: number, by: 1 | -1): void {
-    const count = (this.#hidden.get(email) ?? 0) + by;
-    if (count > 0) this.#hidden.set(email, count);
-    else this.#hidden.delete(email);
   }
 
   #hashName(row: number): number {
