@@ -41,3 +41,5 @@ export const DEVICES_MAX = 100;
 export const BODY_BYTES_MAX: number = 4 * 2 ** 20;
 /** Octets of a message as MIME in a Sync; ItemOperations gives it whole. */
 export const MIME_BYTES_MAX: number = 30 * 2 ** 20;
+/** Octets of the calendar that an invitation brings. */
+export const CALENDAR_BYTES_MAX: number = 256 * 1024;

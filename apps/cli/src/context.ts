@@ -99,6 +99,7 @@ export async function openContext(config: Config, use: Use = "all", metrics?: Me
         return () => clearInterval(timer);
       },
       trustedHosts: trustedHosts(config, signer),
+      quota: { bytesMax: config.quota.bytes || undefined, messagesMax: config.quota.messages || undefined },
       log,
       witnesses: witnessFolder(placesOf(config).witness),
     },

@@ -8,12 +8,16 @@ import {
   MandateStore,
   type Outbound,
   OutboundQueue,
+  Pusher,
+  pushSeed,
   Responder,
+  SERVER_KEY_BYTES,
   Sender,
   type Transport,
   type User,
 } from "@restante/engine";
 import { type Config, ConfigError } from "@restante/host";
+import { PUSH_WORDS } from "@restante/jmap";
 import { candidates } from "@restante/lmtp";
 import {
   LocalTransport,
@@ -21,6 +25,8 @@ import {
   parseSmarthost,
   type Smarthost,
   SmtpTransport,
+  Vapid,
+  WebPush,
 } from "@restante/send";
 import { type Context, makeDeliverer, readServerKey, writeServerPublicKey } from "./context.ts";
 import type { Service } from "./service.ts";
@@ -30,9 +36,10 @@ const DAY_MS = 24 * 60 * 60_000;
 const HOLD_MS_MAX: number = 30 * DAY_MS;
 
 /** Throws ConfigError for settings of what mail goes out by. */
-export function checkOutbound({ outbound }: Config): void {
+export function checkOutbound({ outbound, push }: Config): void {
   readSmarthost(outbound.smarthost);
-  readCa(outbound.ca_file);
+  readCa("outbound.ca_file", outbound.ca_file);
+  openWebPush({ push }, vapidOf({ push }, new Uint8Array(SERVER_KEY_BYTES))).dispose();
 }
 
 function readSmarthost(text: string): Smarthost | undefined {
@@ -52,13 +59,31 @@ function isNear({ at }: Smarthost): boolean {
   return at.kind === "unix" || /^(localhost|127\.\d+\.\d+\.\d+|::1)$/.test(at.host);
 }
 
-function readCa(file: string): string | undefined {
+function readCa(setting: string, file: string): string | undefined {
   if (file === "") return undefined;
   try {
     return readFileSync(file, "utf8");
   } catch (error) {
-    throw new ConfigError(`outbound.ca_file: ${(error as Error).message}`);
+    throw new ConfigError(`${setting}: ${(error as Error).message}`);
   }
+}
+
+/** Throws ConfigError. */
+function openWebPush({ push }: Pick<Config, "push">, vapid: Vapid): WebPush {
+  const { allow, ca_file } = push;
+  try {
+    return new WebPush({ allow, ca: readCa("push.ca_file", ca_file), vapid });
+  } catch (error) {
+    if (error instanceof RangeError) throw new ConfigError(`push.allow: ${error.message}`);
+    throw error;
+  }
+}
+
+/** Throws ConfigError. */
+function vapidOf({ push: { contact } }: Pick<Config, "push">, seed: Uint8Array): Vapid {
+  if (contact !== "" && !/^(?:mailto:[^\s]+@[^\s]+|https:\/\/[^\s]+)$/.test(contact))
+    throw new ConfigError("push.contact begins with mailto: or https://");
+  return new Vapid({ seed, contact, now: Date.now });
 }
 
 /** What the server does while nobody is signed in. */
@@ -77,12 +102,16 @@ export async function openOutbound(context: Context, sends: boolean): Promise<Op
   const serverKey = await readServerKey(config);
   const serverPublicKey = await writeServerPublicKey(context, serverKey);
   const queue = new OutboundQueue({ store, platform, serverKey });
-  const mandates = new MandateStore({ store, platform, serverKey });
+  const vapid = vapidOf(config, pushSeed(serverKey));
+  const mandates = new MandateStore({ store, platform, serverKey, pushKey: vapid.publicKey });
   const smarthost = readSmarthost(config.outbound.smarthost);
   const isOwn: Outbound["isOwn"] = async (owner, address) => (await findUser(context, address))?.address === owner;
   const sender = sends ? openSender(context, { queue, smarthost, serverPublicKey }) : undefined;
   const responder = sender && new Responder({ mandates, queue, platform, serverKey, isOwn, sender: sender.sender });
   responder?.start();
+  const webPush = sends ? openWebPush(config, vapid) : undefined;
+  const pusher = webPush && new Pusher({ mandates, platform, transport: webPush, words: PUSH_WORDS });
+  pusher?.start();
   const { size_max, recipients_max, recipients_per_day, undo_seconds } = config.outbound;
   const outbound: Outbound = {
     queue,
@@ -100,6 +129,8 @@ export async function openOutbound(context: Context, sends: boolean): Promise<Op
   const service = sender && {
     listeners: [],
     async stop() {
+      await pusher?.stop();
+      webPush?.dispose();
       await responder?.stop();
       await sender.stop();
     },
@@ -138,7 +169,12 @@ function openSender(
   const { password, ca_file, give_up } = config.outbound;
   const smtp =
     smarthost &&
-    new SmtpTransport({ smarthost, password: password === "" ? undefined : password, ca: readCa(ca_file), hostName });
+    new SmtpTransport({
+      smarthost,
+      password: password === "" ? undefined : password,
+      ca: readCa("outbound.ca_file", ca_file),
+      hostName,
+    });
   const transport: Transport = smtp ?? new LocalTransport({ deliver: deliveryHere(context, deliverer) });
   const sender = new Sender({
     queue,

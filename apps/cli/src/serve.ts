@@ -165,6 +165,7 @@ function lmtpService(context: Context, serverPublicKey: Uint8Array | undefined):
       postmaster: config.lmtp.postmaster,
     },
     sizeMax: config.lmtp.size_max,
+    onFull: config.quota.on_full,
     serverName: hostname(),
     log,
     onReply: (code, bytes) => context.metrics?.delivery(code, bytes),

@@ -9,6 +9,10 @@ import { searchSnippetGet } from "./email/snippet.ts";
 import { mailboxChanges, mailboxGet } from "./mailbox/get.ts";
 import { mailboxQuery, mailboxQueryChanges } from "./mailbox/query.ts";
 import { mailboxSet } from "./mailbox/set.ts";
+import { mdnParse } from "./mdn/parse.ts";
+import { mdnSend } from "./mdn/send.ts";
+import { pushSubscriptionGet, pushSubscriptionSet } from "./push/subscription.ts";
+import { quotaChanges, quotaGet, quotaQuery, quotaQueryChanges } from "./quota/quota.ts";
 import { identityChanges, identityGet, identitySet } from "./submission/identity.ts";
 import {
   submissionChanges,
@@ -56,6 +60,14 @@ export const METHODS: readonly Method[] = [
   submissionSet,
   vacationGet,
   vacationSet,
+  pushSubscriptionGet,
+  pushSubscriptionSet,
+  mdnSend,
+  mdnParse,
+  quotaGet,
+  quotaChanges,
+  quotaQuery,
+  quotaQueryChanges,
 ];
 
 export function methodsByName(methods: readonly Method[]): ReadonlyMap<string, Method> {

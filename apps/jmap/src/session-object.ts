@@ -1,6 +1,16 @@
 import type { AccountSession } from "@restante/engine";
 import { BLOB_CAPABILITY } from "./blob/limits.ts";
-import { BLOB, CORE, MAIL, SUBMISSION_CAPABILITY, VACATION_CAPABILITY, WEB_SOCKET } from "./core/capabilities.ts";
+import {
+  BLOB,
+  CORE,
+  MAIL,
+  MDN,
+  QUOTA,
+  SUBMISSION_CAPABILITY,
+  VACATION_CAPABILITY,
+  VAPID,
+  WEB_SOCKET,
+} from "./core/capabilities.ts";
 import { COLLATIONS } from "./core/filter.ts";
 import { CALLS_MAX, OBJECTS_MAX, REQUEST_BYTES_MAX, UPLOAD_BYTES_MAX } from "./core/limits.ts";
 import { SORT_PROPERTIES } from "./email/query.ts";
@@ -9,7 +19,7 @@ import { DEPTH_MAX, NAME_BYTES_MAX } from "./mailbox/set.ts";
 /** What `using` may name. */
 export const CAPABILITIES: ReadonlySet<string> = new Set([
   ...[CORE, MAIL, BLOB, WEB_SOCKET],
-  ...[SUBMISSION_CAPABILITY, VACATION_CAPABILITY],
+  ...[SUBMISSION_CAPABILITY, VACATION_CAPABILITY, VAPID, MDN, QUOTA],
 ]);
 
 /** What the door lets one account do at once. */
@@ -36,6 +46,8 @@ export function sessionObject(
   atOnce: AtOnce,
 ): Readonly<Record<string, unknown>> {
   const accountId = accountIdOf(session);
+  const { bytesMax, messagesMax } = session.quota;
+  const hasQuota = bytesMax !== undefined || messagesMax !== undefined;
   const url = `${origin}/jmap`;
   const object = {
     capabilities: {
@@ -51,8 +63,10 @@ export function sessionObject(
       },
       [MAIL]: {},
       [BLOB]: {},
-      ...(session.sends && { [SUBMISSION_CAPABILITY]: {} }),
+      ...(session.sends && { [SUBMISSION_CAPABILITY]: {}, [MDN]: {} }),
       ...(session.hasMandates && { [VACATION_CAPABILITY]: {} }),
+      ...(hasQuota && { [QUOTA]: {} }),
+      ...(session.pushKey !== undefined && { [VAPID]: { applicationServerKey: session.pushKey } }),
       [WEB_SOCKET]: { url: `${url.replace(/^http/, "ws")}/ws`, supportsPush: true },
     },
     accounts: {
@@ -77,8 +91,10 @@ export function sessionObject(
               maxDelayedSend: DELAYED_SEND_SECONDS_MAX,
               submissionExtensions: { FUTURERELEASE: [String(DELAYED_SEND_SECONDS_MAX)], DSN: [] },
             },
+            [MDN]: {},
           }),
           ...(session.hasMandates && { [VACATION_CAPABILITY]: {} }),
+          ...(hasQuota && { [QUOTA]: {} }),
         },
       },
     },
@@ -86,8 +102,9 @@ export function sessionObject(
       [CORE]: accountId,
       [MAIL]: accountId,
       [BLOB]: accountId,
-      ...(session.sends && { [SUBMISSION_CAPABILITY]: accountId }),
+      ...(session.sends && { [SUBMISSION_CAPABILITY]: accountId, [MDN]: accountId }),
       ...(session.hasMandates && { [VACATION_CAPABILITY]: accountId }),
+      ...(hasQuota && { [QUOTA]: accountId }),
     },
     username: session.address,
     apiUrl: url,

@@ -4,7 +4,7 @@ import { type AddressInfo, connect, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { type Dropbox, EngineError, type Handover } from "@restante/engine";
+import { type Dropbox, EngineError, type Handover, QuotaExceeded } from "@restante/engine";
 import { SMTPServer } from "smtp-server";
 import { SMTPConnection } from "smtp-server/lib/smtp-connection.js";
 import { expect, test, vi } from "vitest";
@@ -34,6 +34,7 @@ function keeping(messages: string[]): Pick<Dropbox, "deliver"> {
 }
 
 interface Options {
+  readonly onFull?: "452" | "552";
   readonly dropbox?: Pick<Dropbox, "deliver">;
   readonly handover?: Handover;
   readonly limits?: Partial<ListenerLimits>;
@@ -42,7 +43,7 @@ interface Options {
   readonly path?: string;
 }
 
-async function startServer({ dropbox = full, handover, limits, sizeMax = 2 ** 30, path }: Options) {
+async function startServer({ dropbox = full, handover, limits, sizeMax = 2 ** 30, path, onFull }: Options) {
   const server = createLmtpServer({
     findDropbox: async (address) => (address.startsWith("nobody") ? undefined : (dropbox as Dropbox)),
     connect: () => handover ?? ({ settle: () => undefined, abandon: () => undefined } as unknown as Handover),
@@ -51,6 +52,7 @@ async function startServer({ dropbox = full, handover, limits, sizeMax = 2 ** 30
     serverName: "test",
     log: () => undefined,
     ...(limits ? { limits } : {}),
+    ...(onFull ? { onFull } : {}),
   });
   const listener = server.makeListener();
   if (path === undefined) listener.listen(0, "127.0.0.1");
@@ -363,3 +365,21 @@ test.each(Object.keys(STAGES))(
     rmSync(folder, { recursive: true });
   },
 );
+
+test.each([
+  [undefined, "452 4.2.2"],
+  ["452", "452 4.2.2"],
+  ["552", "552 5.2.2"],
+] as const)("mail for an account that is full is refused as it is set: %s", async (onFull, reply) => {
+  const dropbox = {
+    async deliver() {
+      throw new QuotaExceeded();
+    },
+  };
+  const { socket, until, quit } = await greeted({ dropbox, ...(onFull && { onFull }) });
+  socket.write("MAIL FROM:<>\r\nRCPT TO:<a@x>\r\nDATA\r\n");
+  await until(/^354 /m);
+  socket.write(`${LINE}.\r\n`);
+  expect(await until(/^[45]\d\d .*\r\n/m)).toContain(`${reply} Mailbox is full`);
+  await quit();
+});

@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import type { Server } from "node:net";
-import { type Dropbox, EngineError, type EngineErrorCode, type Handover, tap } from "@restante/engine";
+import { type Dropbox, EngineError, type EngineErrorCode, type Handover, QuotaExceeded, tap } from "@restante/engine";
 import type { SMTPServer, SMTPServerAddress, SMTPServerDataStream, SMTPServerSession } from "smtp-server";
 import { CLOSE_MS, DELIVERIES_AT_ONCE, OVERSIZE_FACTOR_MAX, RECIPIENTS_MAX, SILENCE_MS } from "./limits.ts";
 import { type ListenerLimits, LmtpListener } from "./lmtp-listener.ts";
@@ -16,6 +16,8 @@ export interface LmtpServerOptions {
   readonly rules: RecipientRules;
   /** Octets of a message. */
   readonly sizeMax: number;
+  /** What is said where an account is full: 452, try again, if nothing is set; 552, never. */
+  readonly onFull?: "452" | "552";
   readonly serverName: string;
   readonly log: (event: LmtpEvent) => void;
   /** Hears of each recipient's reply; `bytes` is the size of a message that was taken. */
@@ -286,13 +288,16 @@ function refuse(
   of: { readonly id?: string; readonly recipient: string },
   options: LmtpServerOptions,
 ): Reply {
-  const reply = replyFor(error);
+  const reply = replyFor(error, options);
   options.log({ level: "warn", event: "delivery refused", ...of, code: reply.responseCode, error });
   options.onReply?.(reply.responseCode);
   return reply;
 }
 
-function replyFor(error: unknown): Reply {
+function replyFor(error: unknown, { onFull = "452" }: Pick<LmtpServerOptions, "onFull">): Reply {
   if (error instanceof Reply) return error;
+  // RFC 3463 §3.3.
+  if (error instanceof QuotaExceeded)
+    return new Reply(Number(onFull), `${onFull[0] === "5" ? 5 : 4}.2.2 Mailbox is full`);
   return error instanceof EngineError ? new Reply(...REPLIES[error.code]) : new Reply(451, "Internal error");
 }

@@ -6,6 +6,7 @@ import { expect, test } from "vitest";
 import { decodeVacation } from "./account/mandates/vacation.ts";
 import { decodeReport } from "./account/outbound/report.ts";
 import { decodeSubmission } from "./account/outbound/submission.ts";
+import { decodePushSubscription, encodePushSubscription } from "./account/push/push-subscription.ts";
 import { attachmentSpans, decodeHead, splitEntry } from "./bay/entry.ts";
 import type { Sealer } from "./bay/machine.ts";
 import { openManifest, sealManifest } from "./bay/manifest.ts";
@@ -197,6 +198,11 @@ const record = {
   object: { name: "body/x", offset: 1, length: 2 },
   summary: pattern(9),
 };
+const SUBSCRIPTION = {
+  ...{ address: "ada@example.org", slot: undefined, client: "phone", url: "https://push.example.net/a" },
+  ...{ keys: { p256dh: pattern(65), auth: pattern(16) }, code: "0", isVerified: true, madeMs: 1, expiresMs: 2 },
+  types: ["Email"],
+};
 const hashes = { firstPage: 1, pages: ["page/a"], sparse: pattern(16) };
 const entryHead = splitEntry(golden.get("entry-1")!);
 const ops = decodeHead(entryHead).ops.map(({ bytes }) => bytes);
@@ -210,6 +216,7 @@ const CONTENTS: Readonly<Record<string, Format>> = {
   "delivered-1": content([golden.get("delivered-1")!], decodeDelivered),
   "report-2": content([golden.get("report-2")!], decodeReport),
   "submission-1": content([golden.get("submission-1")!], (bytes) => decodeSubmission("0".repeat(32), bytes)),
+  "push subscription": content([encodePushSubscription(SUBSCRIPTION)], decodePushSubscription),
   "vacation-1": content([golden.get("vacation-1")!], decodeVacation),
   "summary-1": content([golden.get("summary-1")!], decodeSummary),
   "summary-2": content([golden.get("summary-2")!], (bytes) => previewOf(decodeSummary(bytes))),

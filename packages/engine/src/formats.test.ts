@@ -23,6 +23,11 @@ import {
 import { decodeReport, encodeReport, isReport } from "./account/outbound/report.ts";
 import { decodeSubmission, encodeSubmission, type Submission } from "./account/outbound/submission.ts";
 import type { Platform } from "./account/platform.ts";
+import {
+  decodePushSubscription,
+  encodePushSubscription,
+  type PushSubscription,
+} from "./account/push/push-subscription.ts";
 import { Tickets } from "./account/sign-in/tickets.ts";
 import { attachmentSpans, decodeHead, encodeHead, hexText, joinEntry, splitEntry } from "./bay/entry.ts";
 import { openManifest, sealManifest } from "./bay/manifest.ts";
@@ -140,6 +145,23 @@ const MANDATE = {
   account: pattern(16, 3),
   name: "outbound/vacation/000306090c0f1215181b1e2124272a2d",
 } as const;
+const DEVICE = {
+  kind: "push",
+  account: pattern(16, 3),
+  name: "outbound/push/000306090c0f1215181b1e2124272a2d.000102030405060708090a0b0c0d0e0f",
+} as const;
+const SUBSCRIPTION: PushSubscription = {
+  address: "ada@example.org",
+  slot: "slot/app-01234567",
+  client: "phone",
+  url: "https://push.example.net/a",
+  keys: { p256dh: pattern(65), auth: pattern(16) },
+  code: "000102030405060708090a0b0c0d0e0f",
+  isVerified: true,
+  madeMs: 1_700_000_000_000,
+  expiresMs: 1_700_600_000_000,
+  types: ["Email", "EmailDelivery"],
+};
 const REQUEST_PLACE = { account: pattern(16, 3), name: "outbound/request/1" };
 const ANSWER_REQUEST: AnswerRequest = {
   account: pattern(16, 3),
@@ -496,6 +518,13 @@ const SHAPES: Readonly<Record<string, Shape>> = {
       expect(
         decodeAnswerRequest(REQUEST_PLACE.account, openRequest(platform, pattern(32), REQUEST_PLACE, bytes)),
       ).toEqual(ANSWER_REQUEST),
+  },
+  "push-subscription-1": {
+    make: (platform) => sealObject(mandateContext(platform, pattern(32), DEVICE), encodePushSubscription(SUBSCRIPTION)),
+    open(bytes, platform) {
+      const plain = openObject(mandateContext(platform, pattern(32), DEVICE), bytes);
+      expect(decodePushSubscription(plain)).toEqual(SUBSCRIPTION);
+    },
   },
   "account-facts-1": {
     make: (_, ring) => makeAccountFacts(ring, FACTS),

@@ -47,6 +47,22 @@ export {
 export { SUBMISSION, type Submission, type UndoStatus } from "./account/outbound/submission.ts";
 export { type Outbound, type SubmitLimits, SubmitRefusal, type SubmitRequest } from "./account/outbound/submit.ts";
 export type { LogEvent, Platform, WitnessKeeper } from "./account/platform.ts";
+export type { PushSubscriptionKeys } from "./account/push/push-subscription.ts";
+export {
+  type KnownSubscription,
+  type NewPushSubscription,
+  PushRefusal,
+  type PushSubscriptionChange,
+} from "./account/push/push-subscriptions.ts";
+export {
+  Pusher,
+  type PushMessage,
+  type PushNews,
+  type PushReply,
+  type PushTransport,
+  type PushWords,
+} from "./account/push/pusher.ts";
+export { QuotaExceeded, type QuotaLimits, type QuotaUsage } from "./account/quota.ts";
 export { AccountSession, type SearchOptions } from "./account/session.ts";
 export { Accounts, type AccountsOptions } from "./account/sign-in/accounts.ts";
 export type { Attendant, News } from "./account/sign-in/attendances.ts";
@@ -74,6 +90,7 @@ export {
   fingerprintOf,
   KEM_PUBLIC_KEY_BYTES as SERVER_PUBLIC_KEY_BYTES,
   type PublicRecord,
+  pushSeed,
   ready,
   SERVER_KEY_BYTES,
   type SigningKeyPair,

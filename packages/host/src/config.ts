@@ -140,6 +140,19 @@ const SETTINGS: Readonly<Record<string, Readonly<Record<string, Setting>>>> = {
     recipients_max: number(100),
     recipients_per_day: number(1_000),
   },
+  quota: {
+    // Of each account: octets, and messages; 0: no limit.
+    bytes: number(0),
+    messages: number(0),
+    on_full: text("452", ["452", "552"]),
+  },
+  push: {
+    // Names, addresses and networks inside the house that devices may be woken by.
+    allow: list(),
+    ca_file: text(""),
+    // Whom a push service turns to: mailto: or https:.
+    contact: text(""),
+  },
   metrics: { listen: listen() },
   log: { level: text("info", ["debug", "info", "warn", "error"]) },
 };
@@ -251,6 +264,8 @@ export interface Config {
     readonly recipients_max: number;
     readonly recipients_per_day: number;
   };
+  readonly quota: { readonly bytes: number; readonly messages: number; readonly on_full: "452" | "552" };
+  readonly push: { readonly allow: readonly string[]; readonly ca_file: string; readonly contact: string };
   readonly metrics: { readonly listen: readonly string[] };
   readonly log: { readonly level: "debug" | "info" | "warn" | "error" };
   /** The file that was read, if any. */

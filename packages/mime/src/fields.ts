@@ -63,7 +63,7 @@ function parseZone(zone: string | undefined): number {
   return match[1] === "-" ? -minutes : minutes;
 }
 
-function stripComments(value: string): string {
+export function stripComments(value: string): string {
   let out = "";
   for (let at = 0; at < value.length; ) {
     if (value[at] === "(") {

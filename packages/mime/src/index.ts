@@ -23,6 +23,16 @@ export { allNodes, findNode, nodesOf, type PartNode } from "./part-nodes.ts";
 export { decodePartOctets, encodePartOctets } from "./part-octets.ts";
 export { partTree, type StructuredPart } from "./part-tree.ts";
 export { decodeText, fileName, type MessageText, messageText, preview } from "./preview.ts";
+export {
+  type DeliveryReport,
+  type DeliveryStatus,
+  type Disposition,
+  type DispositionReport,
+  isReport,
+  parseDeliveryReport,
+  parseDispositionReport,
+  reportPart,
+} from "./reports.ts";
 export { createScanner, type MessageStructure, type Part, type Scanner, scan } from "./scanner.ts";
 export { createTransferDecoder, decodeTransfer, type TransferDecoder } from "./transfer.ts";
 export { type ComposedMessage, type ComposeOptions, compose, type NewMessage } from "./write/compose.ts";

@@ -115,6 +115,10 @@ const MAIL = [
   ...["Content-Type: text/html\r\n", "Content-Disposition: a; a*0=b; a*1=c; filename=d\r\n", ";a=b", "x@y,"],
 ];
 const STRUCTURES = ["(", ")", " ", '"', "\\", "NIL", "9", "(NIL)", '"a"', '("text" "plain")'];
+const REPORT = [
+  ...["\r\n", "\r\n\r\n", " ", ";", "(", ")", "<", ">", "/", "a", "rfc822", "+x40"],
+  ...["Action: failed\r\n", "Final-Recipient: ", "Diagnostic-Code: ", "Disposition: ", "Original-Message-ID: "],
+];
 const OFFSETS = ["\0", "\x01", "\x02", "\x7f", "\x80", "\xff", "\x01\0\0\0\x01"];
 
 /** Each function that reads, with the tokens of its language and what stands before them. */
@@ -215,6 +219,14 @@ const PARSERS: Readonly<
   preview: { run: (mime, { text }) => void mime.preview(text), tokens: HTML },
   messageText: { run: structured, tokens: HTML, head: "Content-Type: text/html\r\n\r\n" },
   bodyParts: { run: structured, tokens: PARAMETERS, head: "Content-Type: text/plain" },
+  isReport: { run: (mime, { text }) => void mime.isReport(text), tokens: ["multipart", "/report", ";", " ", "a"] },
+  reportPart: {
+    run: (mime, { bytes }) => void mime.reportPart(mime.scan(bytes).root),
+    tokens: ["--b\r\n", "\r\n", "a", "Content-Type: message/delivery-status\r\n\r\n"],
+    head: "Content-Type: multipart/report; boundary=b\r\n\r\n",
+  },
+  parseDeliveryReport: { run: (mime, { bytes }) => void mime.parseDeliveryReport(bytes), tokens: REPORT },
+  parseDispositionReport: { run: (mime, { bytes }) => void mime.parseDispositionReport(bytes), tokens: REPORT },
   composed: { run: (mime, { text }) => void mime.composed(text, "NFKC"), tokens: ["a", "\u0301", "\u0323", "ﬁ"] },
   cutText: {
     run: (mime, { text }) => void mime.cutText(text, Math.max(0, text.length - 1), true),

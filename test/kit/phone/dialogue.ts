@@ -17,6 +17,7 @@ import type { Reply, Sent, Wire } from "./wire.ts";
  *     < empty                        there is no body
  *     < body text                    the body is no document, but this
  *     < ...                          any children, up to one that the next line fits
+ *     < ...lost                      the same where an answer was lost, nothing else
  *
  * `<name>` in an answer stands for a word, the same one wherever the name comes again, in requests too; `<...>` for anything.
  * `<name:u32>` is a number as four octets. `USER` is the account's address. An answer is waited for where its first line stands:
@@ -194,7 +195,9 @@ export async function playDialogue(text: string, terms: PlayTerms): Promise<void
         if (pending === undefined || !asked) throw new Error(`line ${step.line}: an answer to nothing`);
         const reply = await pending;
         pending = undefined;
-        const lines = step.lines.map((line) => line.replaceAll("USER", terms.user));
+        const lines = step.lines
+          .filter((line) => terms.loses || line.trim() !== "...lost")
+          .map((line) => line.replace("...lost", "...").replaceAll("USER", terms.user));
         compare({ line: step.line, lines }, { reply, asked, names, loses: terms.loses ?? false });
       }
     }
@@ -231,7 +234,9 @@ async function ask(request: Request, names: ReadonlyMap<string, string>, terms: 
     },
     body,
   };
-  if (loses) await losing(wire, sent, mayWait(request));
+  // Without a word the server can't know which answer came last: a phone that lost one says its keys.
+  const isSilent = body === undefined && mayWait(request);
+  if (loses && !isSilent) await losing(wire, sent, mayWait(request));
   return wire.exchange(sent);
 }
 

@@ -38,8 +38,7 @@ export class PhoneFolder {
   terms: FolderTerms;
   key = "0";
   readonly items: Map<string, Properties> = new Map();
-  /** Moved here or away by this phone: the server may tell of it, or not. */
-  readonly movedHere: Set<string> = new Set();
+  /** Moved away by this phone: the server may tell of it, or not. */
   readonly movedAway: Set<string> = new Set();
 
   constructor(id: string, name: string, parent: string, type: string, terms: FolderTerms) {
@@ -53,7 +52,6 @@ export class PhoneFolder {
   restart(): void {
     this.key = "0";
     this.items.clear();
-    this.movedHere.clear();
     this.movedAway.clear();
   }
 
@@ -64,7 +62,7 @@ export class PhoneFolder {
     const data = command.find("ApplicationData");
     switch (command.name) {
       case "Add":
-        if (this.items.has(id) && !this.movedHere.delete(id)) throw new Error(`${id} is added, and is there`);
+        if (this.items.has(id)) throw new Error(`${id} is added, and is there`);
         this.items.set(id, propertiesOf(data!));
         break;
       case "Change":

@@ -190,6 +190,10 @@ export class Phone {
     if (this.folderKey === "0") this.#forgetFolders(changes);
     this.folderKey = answer!.at("SyncKey")!;
     for (const change of changes) this.#takeFolder(change);
+    // What changed comes before what is new, and may lie in it.
+    for (const { id, parent } of this.folders.values())
+      if (parent !== "0" && !this.folders.has(parent))
+        throw new Error(`folder ${id} is in ${parent}, which is not there`);
     return changes;
   }
 
@@ -211,7 +215,6 @@ export class Phone {
       string,
       string,
     ];
-    if (parent !== "0" && !this.folders.has(parent)) throw new Error(`folder ${id} comes before its parent ${parent}`);
     if (known) Object.assign(known, { name, parent });
     else this.folders.set(id, new PhoneFolder(id, name, parent, type, this.#terms));
   }
@@ -441,7 +444,7 @@ export class Phone {
     return { status: answer.at("Status")!, folders: named, answer };
   }
 
-  /** Moves items. Returns their new ids, in the same order; the phone holds them there. Throws CommandError. */
+  /** Moves items. Returns their new ids, in the same order: a Sync of the other folder brings them. Throws CommandError. */
   async move(from: PhoneFolder, to: PhoneFolder, ...ids: readonly string[]): Promise<readonly string[]> {
     const answer = await this.command("MoveItems", [
       "Move:MoveItems",
@@ -453,14 +456,10 @@ export class Phone {
       const id = ids[index]!;
       if (response.at("SrcMsgId") !== id) throw new Error(`an answer to another move: ${response}`);
       if (response.at("Status") !== "3") throw new CommandError("MoveItems", response.at("Status") ?? "none");
-      const fresh = response.at("DstMsgId")!;
-      const known = from.items.get(id);
       from.items.delete(id);
       from.movedAway.add(id);
-      if (known && to.key !== "0") {
-        to.items.set(fresh, known);
-        to.movedHere.add(fresh);
-      }
+      const fresh = response.at("DstMsgId");
+      if (!fresh) throw new Error(`moved, and nobody says where to: ${response}`);
       return fresh;
     });
   }
@@ -552,7 +551,9 @@ export class Phone {
       ...(replaces ? [["ReplaceMime"] as Tree] : []),
       ["Mime", bytes],
     ]);
-    if (answer) throw new CommandError(name, answer.at("Status") ?? `${answer}`);
+    // Who sends a mail again is told that it is sent already.
+    if (answer && !(this.wire.isRepeat && answer.at("Status") === "118"))
+      throw new CommandError(name, answer.at("Status") ?? `${answer}`);
   }
 
   // Looking
@@ -672,8 +673,15 @@ function takeCollection(collection: Node, { folder, commands: sent = [] }: Folde
   if ((commands?.length ?? 0) > window) throw new Error(`${commands!.length} commands in a window of ${window}`);
   if (folder.key === "0" && commands) throw new Error("items with the first key");
   folder.key = key;
-  const failed = new Set((responses ?? []).filter((one) => one.at("Status") !== "1").map((one) => one.at("ServerId")));
-  for (const command of sent) if (command.kind !== "add" && !failed.has(command.id)) folder.did(command);
+  const failed = new Map((responses ?? []).map((one) => [one.at("ServerId"), one.at("Status")]));
+  for (const command of sent) {
+    if (command.kind === "add") continue;
+    const end = failed.get(command.id) ?? "1";
+    if (end === "1") folder.did(command);
+    // What is not there to be deleted is deleted: the server may say so besides.
+    else if (end === "8" && command.kind === "delete" && folder.items.delete(command.id))
+      folder.movedAway.add(command.id);
+  }
   for (const response of responses ?? []) {
     const id = response.at("ServerId");
     const data = response.find("ApplicationData");

@@ -15,6 +15,8 @@ export interface WireOptions {
   readonly userAgent?: string;
   /** Asked before each request: whether its answer is lost on the way, so that it is sent again. */
   readonly loses?: () => boolean;
+  /** Where a connection breaks: resolves with the port of the server that is there again. The request is sent once more. */
+  readonly revive?: () => Promise<number>;
 }
 
 export interface Sent {
@@ -118,10 +120,14 @@ export class Wire {
   last: Sent | undefined;
   /** Requests, and those whose answer was lost. */
   readonly counts = { sent: 0, lost: 0 };
+  /** Whether the answer to the last request is that to its repeat. */
+  isRepeat = false;
+  #port: number;
   readonly #agent = new Agent({ keepAlive: true });
 
   constructor(options: WireOptions) {
     this.options = options;
+    this.#port = options.port;
   }
 
   [Symbol.dispose](): void {
@@ -135,11 +141,27 @@ export class Wire {
 
   async exchange(sent: Sent, signal?: AbortSignal): Promise<Reply> {
     this.last = sent;
-    if (this.options.loses?.()) {
+    this.isRepeat = this.options.loses?.() ?? false;
+    if (this.isRepeat) {
       this.counts.lost += 1;
-      await this.#send(sent, signal);
+      await this.#tried(sent, signal);
     }
-    return checked(await this.#send(sent, signal));
+    return checked(await this.#tried(sent, signal));
+  }
+
+  /** Sends a request until it is answered. */
+  async #tried(sent: Sent, signal?: AbortSignal): Promise<Reply> {
+    const { revive } = this.options;
+    for (;;) {
+      try {
+        return await this.#send(sent, signal);
+      } catch (error) {
+        if (!revive || signal?.aborted) throw error;
+        this.isRepeat = true;
+        this.counts.lost += 1;
+        this.#port = await revive();
+      }
+    }
   }
 
   /** The last request once more, octet for octet. */
@@ -183,7 +205,7 @@ export class Wire {
   #send({ method, path, headers, body }: Sent, signal?: AbortSignal): Promise<Reply> {
     this.counts.sent += 1;
     return new Promise((resolve, reject) => {
-      const options = { host: "127.0.0.1", port: this.options.port, method, path, headers, agent: this.#agent };
+      const options = { host: "127.0.0.1", port: this.#port, method, path, headers, agent: this.#agent };
       const request = requestHttp({ ...options, ...(signal && { signal }) }, (response) => {
         const chunks: Buffer[] = [];
         response.on("data", (chunk: Buffer) => chunks.push(chunk));

@@ -1,17 +1,6 @@
 import { previewOf } from "@restante/engine";
 import { decodeUnstructured } from "@restante/mime";
-import {
-  type Element,
-  element,
-  empty as emptyShape,
-  one,
-  optional,
-  readValues,
-  SchemaError,
-  schema,
-  group as shapeOf,
-  text,
-} from "wbxml";
+import { type Element, element, empty as emptyShape, one, optional, schema, group as shapeOf, text } from "wbxml";
 import type { Context } from "../context.ts";
 import { foldersNow } from "../folders/state.ts";
 import { ID_CHARS_MAX, QUERY_CHARS_MAX, RESULTS_DEFAULT, RESULTS_MAX } from "../limits.ts";
@@ -20,6 +9,7 @@ import { importanceOf } from "../mail/item.ts";
 import { dashed } from "../protocol/dates.ts";
 import { group, leaf } from "../protocol/elements.ts";
 import { formatFolderId, formatItemId } from "../protocol/ids.ts";
+import { valuesOf } from "../protocol/read.ts";
 import { CommandError, STATUS } from "../protocol/status.ts";
 import { readKql } from "../search/kql.ts";
 import { findMails, readSpan } from "../search/mails.ts";
@@ -73,19 +63,13 @@ const FIND = schema(
 /** Find, 16.1: MS-ASCMD §2.2.1.4. Each page is looked for anew. */
 export async function find(body: Element | undefined, context: Context): Promise<Element> {
   if (context.version < 16.1) throw new CommandError(STATUS.commandUnknown);
-  try {
-    if (!body) return failed(MALFORMED);
-    const { execute } = readValues(FIND, body);
-    const criterion = execute.mail ?? execute.people;
-    const span = criterion?.options?.range ? readSpan(criterion.options.range) : { start: 0, count: RESULTS_DEFAULT };
-    if (!criterion || !span || (execute.mail && execute.people)) return failed(MALFORMED);
-    if (span.start >= RESULTS_MAX) return found(RANGE);
-    if (execute.people) return await findInPeople(execute.people.query, span, context);
-    return await findInMail(execute.mail!, span, context);
-  } catch (error) {
-    if (error instanceof SchemaError) return failed(MALFORMED);
-    throw error;
-  }
+  const execute = valuesOf(FIND, body)?.execute;
+  const criterion = execute?.mail ?? execute?.people;
+  const span = criterion?.options?.range ? readSpan(criterion.options.range) : { start: 0, count: RESULTS_DEFAULT };
+  if (!execute || !criterion || !span || (execute.mail && execute.people)) return failed(MALFORMED);
+  if (span.start >= RESULTS_MAX) return found(RANGE);
+  if (execute.people) return findInPeople(execute.people.query, span, context);
+  return findInMail(execute.mail!, span, context);
 }
 
 interface Span {

@@ -1,7 +1,7 @@
 import { EngineError } from "@restante/engine";
 import { type Element, integer, one, optional, readValues, SchemaError, schema, group as shapeOf, text } from "wbxml";
 import type { Context } from "../context.ts";
-import { foldersNow, keepFolders, readFolders } from "../folders/state.ts";
+import { type FoldersState, foldersNow, keepFolders, readFolders, repeatedFolders } from "../folders/state.ts";
 import { type Folder, ROOT_ID, USER_MAIL_FOLDER } from "../folders/tree.ts";
 import { FOLDER_NAME_CHARS_MAX, ID_CHARS_MAX } from "../limits.ts";
 import { group, leaf } from "../protocol/elements.ts";
@@ -48,10 +48,12 @@ export async function folderCreate(body: Element | undefined, context: Context):
     if (asked.type !== USER_MAIL_FOLDER && asked.type !== GENERIC) throw new FolderError(MALFORMED);
     return {
       key: asked.key,
-      async change() {
+      async change(before) {
         const path = pathOf(asked.parentId, asked.name, context);
-        const id = await context.session.create(path);
-        return formatFolderId(id);
+        const there = foldersNow(context).find(({ mailbox }) => mailbox?.path === path);
+        // It was made, and the answer that told it was lost.
+        if (there && before.some(({ folders }) => folders.some(({ id }) => id === there.id))) return { made: there.id };
+        return { made: formatFolderId(await context.session.create(path)) };
       },
     };
   });
@@ -67,7 +69,7 @@ export async function folderUpdate(body: Element | undefined, context: Context):
         const folder = userFolder(asked.id, context, EXISTS);
         const path = pathOf(asked.parentId ?? folder.parentId, asked.name, context);
         if (path !== folder.mailbox!.path) await context.session.rename(folder.mailbox!.path, path);
-        return undefined;
+        return {};
       },
     };
   });
@@ -79,9 +81,11 @@ export async function folderDelete(body: Element | undefined, context: Context):
     const asked = readValues(DELETE, needed(body));
     return {
       key: asked.key,
-      async change() {
-        const { mailbox } = userFolder(asked.id, context, SPECIAL);
+      async change(before) {
         const { session } = context;
+        const repeated = before.find(({ folders }) => !folders.some(({ id }) => id === asked.id));
+        if (repeated && !foldersNow(context).some(({ id }) => id === asked.id)) return { left: repeated };
+        const { mailbox } = userFolder(asked.id, context, SPECIAL);
         const all = [mailbox!, ...session.state.below(mailbox!.path)];
         const outcome = await session.changeFolders(() => ({
           // Those below go first.
@@ -89,7 +93,7 @@ export async function folderDelete(body: Element | undefined, context: Context):
         }));
         if (outcome.refusal === "no-mailbox") throw new FolderError(NOT_FOUND);
         if (outcome.refusal) throw new EngineError("conflict", "changed meanwhile, try again");
-        return undefined;
+        return {};
       },
     };
   });
@@ -110,8 +114,15 @@ function needed(body: Element | undefined): Element {
 
 interface FolderChange {
   readonly key: string;
-  /** Resolves with the id of a folder that was made. */
-  change(): Promise<string | undefined>;
+  /** `before`: what came of requests that used the key before. */
+  change(before: readonly FoldersState[]): Promise<FolderOutcome>;
+}
+
+interface FolderOutcome {
+  /** A folder that was made, by its id. */
+  readonly made?: string;
+  /** The folders that a deletion left which was done before, and not heard of. */
+  readonly left?: FoldersState;
 }
 
 /** The key that is told covers the change: its maker is not told of it again. */
@@ -126,15 +137,16 @@ async function changed(
     const known = await readFolders(context, asked);
     if (!known) throw new FolderError(KEY_UNKNOWN);
     const before = new Map(foldersNow(context).map((folder) => [folder.id, folder]));
-    const made = await change();
+    const { made, left } = await change(await repeatedFolders(context, asked));
     // What others did meanwhile it is still to be told of.
     const own = foldersNow(context).filter(({ id, ...folder }) => {
       const old = before.get(id);
       return id === made || (old && (old.name !== folder.name || old.parentId !== folder.parentId));
     });
     const there = new Set(foldersNow(context).map(({ id }) => id));
+    const isKept = (id: string): boolean => !left || left.folders.some((one) => one.id === id);
     const kept = known.folders.filter(
-      ({ id }) => (there.has(id) || !before.has(id)) && !own.some((one) => one.id === id),
+      ({ id }) => (there.has(id) || (!before.has(id) && isKept(id))) && !own.some((one) => one.id === id),
     );
     const next = await keepFolders(context, [...kept, ...own], asked);
     return group(

@@ -1,8 +1,9 @@
-import { type Element, one, readValues, SchemaError, schema, group as shapeOf, text } from "wbxml";
+import { type Element, one, schema, group as shapeOf, text } from "wbxml";
 import type { Context } from "../context.ts";
 import { foldersNow, isSameFolder, type KnownFolder, keepFolders, readFolders, START } from "../folders/state.ts";
 import { FOLDERS_MAX, ID_CHARS_MAX } from "../limits.ts";
 import { group, leaf } from "../protocol/elements.ts";
+import { valuesOf } from "../protocol/read.ts";
 import { CommandError, STATUS } from "../protocol/status.ts";
 
 const FOLDER_SYNC = schema(
@@ -18,14 +19,8 @@ export const MALFORMED = 10;
 /** FolderSync: MS-ASCMD §2.2.1.5. A start touches nothing that is known of the folders' items. */
 export async function folderSync(body: Element | undefined, context: Context): Promise<Element> {
   const { phone } = context;
-  let asked: string;
-  try {
-    if (!body) throw new CommandError(MALFORMED);
-    asked = readValues(FOLDER_SYNC, body).key;
-  } catch (error) {
-    if (error instanceof SchemaError) return failed(MALFORMED);
-    throw error;
-  }
+  const asked = valuesOf(FOLDER_SYNC, body)?.key;
+  if (asked === undefined) return failed(MALFORMED);
   const now = foldersNow(context);
   if (now.length > FOLDERS_MAX) throw new CommandError(STATUS.tooManyFolders);
   if (asked === START) return answer(await keepFolders(context, now, ""), [], now);

@@ -1,15 +1,4 @@
-import {
-  type Element,
-  element,
-  integer,
-  many,
-  optional,
-  readValues,
-  SchemaError,
-  schema,
-  group as shapeOf,
-  text,
-} from "wbxml";
+import { type Element, element, integer, many, optional, schema, group as shapeOf, text } from "wbxml";
 import type { Context } from "../context.ts";
 import { foldersNow } from "../folders/state.ts";
 import { TRASH } from "../folders/tree.ts";
@@ -18,6 +7,7 @@ import { findItem, idOf } from "../mail/item.ts";
 import { readDate } from "../protocol/dates.ts";
 import { group, leaf } from "../protocol/elements.ts";
 import { parseItemId } from "../protocol/ids.ts";
+import { valuesOf } from "../protocol/read.ts";
 import { CommandError, STATUS } from "../protocol/status.ts";
 
 /** Statuses: MS-ASCMD §2.2.3.177.7. */
@@ -45,14 +35,7 @@ const RESPOND = schema(
 /** MeetingResponse, as far as mail goes: the invitation leaves the Inbox (MS-ASCMD §2.2.1.11). There is no calendar that it
  * could stand in; the answer is sent by the phone. */
 export async function meetingResponse(body: Element | undefined, context: Context): Promise<Element> {
-  let requests: ReturnType<(typeof RESPOND)["shape"]["read"]>["requests"];
-  try {
-    if (!body) throw new CommandError(STATUS.invalidXml);
-    requests = readValues(RESPOND, body).requests;
-  } catch (error) {
-    if (error instanceof SchemaError) throw new CommandError(STATUS.invalidXml);
-    throw error;
-  }
+  const requests = valuesOf(RESPOND, body)?.requests ?? [];
   if (requests.length === 0) throw new CommandError(STATUS.invalidXml);
   const { session, pace, signal } = context;
   const trash = foldersNow(context).find(({ type }) => type === TRASH)?.mailbox;

@@ -1,19 +1,9 @@
-import {
-  type Element,
-  element,
-  integer,
-  many,
-  optional,
-  readValues,
-  SchemaError,
-  schema,
-  group as shapeOf,
-  text,
-} from "wbxml";
+import { type Element, element, integer, many, optional, readValues, schema, group as shapeOf, text } from "wbxml";
 import type { Context } from "../context.ts";
 import { type Device, encodeDevice, newDevice } from "../device/device.ts";
 import { type Policy, policyDocument, policyHash } from "../device/policy.ts";
 import { empty, group, leaf } from "../protocol/elements.ts";
+import { valuesOf } from "../protocol/read.ts";
 import { CommandError, STATUS } from "../protocol/status.ts";
 import { DEVICE_INFORMATION, deviceInformation } from "./settings.ts";
 
@@ -60,7 +50,7 @@ export async function provision(
   policy: Policy,
   context: Context,
 ): Promise<Element> {
-  const values = read(body);
+  const values = valuesOf(PROVISION, body);
   if (!values) return answer(leaf("Provision:Status", PROTOCOL));
   const known = device ?? newDevice(context.deviceId, context.deviceType, context.userAgent, context.now());
   if (known.standing === "wipe-account" || known.standing === "wipe-all") return wipe(values, known, context);
@@ -79,15 +69,7 @@ export async function provision(
   return accept(known, asked.key, asked.status ?? OK, policy, context);
 }
 
-function read(body: Element | undefined) {
-  try {
-    return body && readValues(PROVISION, body);
-  } catch (error) {
-    if (error instanceof SchemaError) return undefined;
-    throw error;
-  }
-}
-type Values = NonNullable<ReturnType<typeof read>>;
+type Values = ReturnType<(typeof PROVISION)["shape"]["read"]>;
 
 function answer(...children: readonly (Element | undefined)[]): Element {
   return group("Provision:Provision", ...children);
@@ -131,15 +113,13 @@ async function offer(device: Device, policy: Policy, hasInformation: boolean, co
 }
 
 async function accept(device: Device, key: string, status: number, policy: Policy, context: Context): Promise<Element> {
-  const { session, random } = context;
   const isRight = device.offeredKey !== 0 && key === String(device.offeredKey);
   const isRefused = status === NOT_APPLIED;
   if (isRefused) throw new CommandError(STATUS.deviceNotCompliant);
-  const policyKey = isRight ? newPolicyKey(random) : 0;
-  if (isRight)
-    await session.writeRecords([
-      encodeDevice({ ...device, policyKey, policy: await policyHash(policy), offeredKey: 0 }),
-    ]);
+  const policyKey = finalKey(device.offeredKey);
+  // Who says so again has not heard the answer, and agrees to what was offered then.
+  if (isRight && device.policyKey !== policyKey)
+    await context.session.writeRecords([encodeDevice({ ...device, policyKey, policy: await policyHash(policy) })]);
   return answer(
     leaf("Provision:Status", OK),
     group(
@@ -158,4 +138,9 @@ async function accept(device: Device, key: string, status: number, policy: Polic
 function newPolicyKey(random: (bytes: number) => Uint8Array): number {
   const bytes = random(4);
   return new DataView(bytes.buffer, bytes.byteOffset).getUint32(0) || 1;
+}
+
+/** The key of the second phase, which follows from that of the first: who agrees twice gets the same. */
+function finalKey(offeredKey: number): number {
+  return ~offeredKey >>> 0 || 1;
 }

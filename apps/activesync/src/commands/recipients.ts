@@ -1,19 +1,9 @@
-import {
-  type Element,
-  element,
-  integer,
-  many,
-  optional,
-  readValues,
-  SchemaError,
-  schema,
-  group as shapeOf,
-  text,
-} from "wbxml";
+import { type Element, element, integer, many, optional, schema, group as shapeOf, text } from "wbxml";
 import type { Context } from "../context.ts";
 import { RECIPIENTS_MAX } from "../limits.ts";
 import { readDate } from "../protocol/dates.ts";
 import { group, leaf } from "../protocol/elements.ts";
+import { valuesOf } from "../protocol/read.ts";
 import { findPeople, type Person } from "../search/people.ts";
 
 /** Statuses: MS-ASCMD §2.2.3.177.12. */
@@ -58,14 +48,8 @@ const SPAN_MS_MAX = 42 * 86_400_000;
 
 /** ResolveRecipients: MS-ASCMD §2.2.1.15. People are those whom the owner has written to. */
 export async function resolveRecipients(body: Element | undefined, context: Context): Promise<Element> {
-  let values: ReturnType<(typeof RESOLVE)["shape"]["read"]>;
-  try {
-    if (!body) return answer(PROTOCOL);
-    values = readValues(RESOLVE, body);
-  } catch (error) {
-    if (error instanceof SchemaError) return answer(PROTOCOL);
-    throw error;
-  }
+  const values = valuesOf(RESOLVE, body);
+  if (!values) return answer(PROTOCOL);
   const { to, options } = values;
   if (to.length === 0 || to.length > RECIPIENTS_MAX || !isSpan(options)) return answer(PROTOCOL);
   const responses: Element[] = [];

@@ -7,8 +7,6 @@ import {
   integer,
   many,
   optional,
-  readValues,
-  SchemaError,
   schema,
   group as shapeOf,
   text,
@@ -19,6 +17,7 @@ import { readItems } from "../mail/item.ts";
 import { readDate } from "../protocol/dates.ts";
 import { empty, group, leaf } from "../protocol/elements.ts";
 import { formatFolderId, formatItemId, threadOfConversation } from "../protocol/ids.ts";
+import { valuesOf } from "../protocol/read.ts";
 import { CommandError } from "../protocol/status.ts";
 import { anywhere } from "../search/kql.ts";
 import { findMails, readSpan } from "../search/mails.ts";
@@ -65,14 +64,8 @@ type Store = NonNullable<ReturnType<(typeof SEARCH)["shape"]["read"]>["store"]>;
 
 /** Search: MS-ASCMD §2.2.1.16, of mail and of people. */
 export async function search(body: Element | undefined, context: Context): Promise<Element> {
-  let store: Store | null;
-  try {
-    if (!body) return failed(SERVER);
-    store = readValues(SEARCH, body).store;
-  } catch (error) {
-    if (error instanceof SchemaError) return stored(MALFORMED);
-    throw error;
-  }
+  if (!body) return failed(SERVER);
+  const store = valuesOf(SEARCH, body)?.store;
   if (!store?.query || store.name === null) return stored(MALFORMED);
   switch (store.name.toLowerCase()) {
     case "mailbox":

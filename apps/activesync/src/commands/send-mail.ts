@@ -78,14 +78,16 @@ export async function sendMail(
   const brought = readMessage(asked.mime);
   if (!brought) throw new CommandError(STATUS.invalidMime, "that is no message");
   const source = command === "SendMail" ? undefined : findSource(asked.source, context);
-  const name = asked.clientId ?? "";
+  const clientId = asked.clientId ?? (await rawName(brought));
+  const name = clientId ?? "";
   const isWhole = source === undefined || asked.replacesMime || brought.isSealed;
   const [original] = source ? await context.session.readHeaders([source]) : [];
   const answers = command === "SmartReply" && !brought.isSealed ? original : undefined;
   const own = await readyMail(brought, name, context, answers);
   const mail = isWhole ? own : await withOriginal(command, own, brought, source, context);
-  const isNew = await send({ mail, savesInSent: asked.savesInSent, clientId: asked.clientId }, context);
-  if (!isNew) throw new CommandError(STATUS.previouslySent, "it was sent before");
+  const isNew = await send({ mail, savesInSent: asked.savesInSent, clientId }, context);
+  // Before 14.0 nothing says so but that all is well.
+  if (!isNew && !raw) throw new CommandError(STATUS.previouslySent, "it was sent before");
   if (source) await markSource(command, brought.header, source, context);
   return undefined;
 }
@@ -109,7 +111,7 @@ function readWbxml(command: SendCommand, body: Element | undefined, version: num
   };
 }
 
-/** Before 14.0 the message is the body, and the rest is said in the query: a repeat is none that can be told. */
+/** Before 14.0 the message is the body, and the rest is said in the query. */
 function readRaw(command: SendCommand, mime: Uint8Array, { parameters }: Context): SendRequest {
   return {
     clientId: undefined,
@@ -118,6 +120,14 @@ function readRaw(command: SendCommand, mime: Uint8Array, { parameters }: Context
     mime,
     source: command === "SendMail" ? undefined : (parameters.longId ?? parameters.itemId),
   };
+}
+
+/** What stands in for a ClientId where there is none: the message itself, if it says which one it is, so that the same octets
+ * are the same mail. */
+async function rawName({ bytes, header }: BroughtMessage): Promise<string | undefined> {
+  if (["message-id", "date"].every((field) => header.values(field).length === 0)) return undefined;
+  const hash = await crypto.subtle.digest("SHA-256", Uint8Array.from(bytes));
+  return `raw ${Buffer.from(hash).toString("hex")}`;
 }
 
 /** Throws CommandError 150 where it is gone. */

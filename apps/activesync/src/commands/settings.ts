@@ -1,19 +1,8 @@
-import {
-  boolean,
-  type Element,
-  element,
-  one,
-  optional,
-  readValues,
-  type Schema,
-  SchemaError,
-  schema,
-  group as shapeOf,
-  text,
-} from "wbxml";
+import { boolean, type Element, element, one, optional, type Schema, schema, group as shapeOf, text } from "wbxml";
 import type { Context } from "../context.ts";
 import { type Device, encodeDevice, findDevice, newDevice } from "../device/device.ts";
 import { group, leaf } from "../protocol/elements.ts";
+import { valuesOf } from "../protocol/read.ts";
 import { outOfOffice } from "./out-of-office.ts";
 
 /** Statuses: MS-ASCMD §2.2.3.177.15. */
@@ -86,13 +75,8 @@ const SETTINGS = schema(
 
 /** Settings: MS-ASCMD §2.2.1.18. Each property is answered, in the order in which they are asked for. */
 export async function settings(body: Element | undefined, context: Context): Promise<Element> {
-  try {
-    if (!body || body.children.length === 0) return answer(leaf("Settings:Status", PROTOCOL));
-    readValues(SETTINGS, body);
-  } catch (error) {
-    if (error instanceof SchemaError) return answer(leaf("Settings:Status", PROTOCOL));
-    throw error;
-  }
+  if (!body || body.children.length === 0 || !valuesOf(SETTINGS, body))
+    return answer(leaf("Settings:Status", PROTOCOL));
   const answers: Element[] = [];
   for (const asked of body.children) answers.push(await property(asked, context));
   return answer(leaf("Settings:Status", OK), ...answers);
@@ -122,15 +106,11 @@ async function property(asked: Element, context: Context): Promise<Element> {
 
 async function keepInformation(asked: Element, context: Context): Promise<number> {
   const { session, deviceId, deviceType, userAgent, now } = context;
-  try {
-    const told = deviceInformation(readValues(DEVICE_INFORMATION, asked));
-    const known = (await findDevice(session, deviceId)) ?? newDevice(deviceId, deviceType, userAgent, now());
-    await session.writeRecords([encodeDevice({ ...known, ...told })]);
-    return OK;
-  } catch (error) {
-    if (error instanceof SchemaError) return BAD_ARGUMENTS;
-    throw error;
-  }
+  const values = valuesOf(DEVICE_INFORMATION, asked);
+  if (!values) return BAD_ARGUMENTS;
+  const known = (await findDevice(session, deviceId)) ?? newDevice(deviceId, deviceType, userAgent, now());
+  await session.writeRecords([encodeDevice({ ...known, ...deviceInformation(values) })]);
+  return OK;
 }
 
 function userInformation({ session, version }: Context): Element {

@@ -1,17 +1,7 @@
-import {
-  boolean,
-  type Element,
-  many,
-  one,
-  optional,
-  readValues,
-  SchemaError,
-  schema,
-  group as shapeOf,
-  text,
-} from "wbxml";
+import { boolean, type Element, many, one, optional, schema, group as shapeOf, text } from "wbxml";
 import { OPERATIONS_MAX, REQUEST_BYTES_MAX } from "../limits.ts";
 import { group, leaf } from "../protocol/elements.ts";
+import { valuesOf } from "../protocol/read.ts";
 
 /** Statuses: MS-ASCMD §2.2.3.177.18. */
 const OK = 1;
@@ -30,15 +20,10 @@ const VALIDATE = schema(
 
 /** ValidateCert: MS-ASCMD §2.2.1.22. No authority for S/MIME is known to this server: it vouches for nobody. */
 export async function validateCert(body: Element | undefined): Promise<Element> {
-  try {
-    const { certificates } = readValues(VALIDATE, body ?? group("ValidateCert:ValidateCert"));
-    if (certificates.list.length === 0) return answer(PROTOCOL);
-    const told = certificates.list.map(() => group("ValidateCert:Certificate", leaf("ValidateCert:Status", UNTRUSTED)));
-    return answer(OK, ...told);
-  } catch (error) {
-    if (error instanceof SchemaError) return answer(PROTOCOL);
-    throw error;
-  }
+  const certificates = valuesOf(VALIDATE, body)?.certificates.list ?? [];
+  if (certificates.length === 0) return answer(PROTOCOL);
+  const told = certificates.map(() => group("ValidateCert:Certificate", leaf("ValidateCert:Status", UNTRUSTED)));
+  return answer(OK, ...told);
 }
 
 function answer(status: number, ...children: readonly Element[]): Element {

@@ -16,7 +16,7 @@ export interface Device {
   /** The key by which it has agreed to the policy, 0 where it has not; the policy, by its hash. */
   readonly policyKey: number;
   readonly policy: string;
-  /** The key that it was told, and has not agreed by yet. */
+  /** The key that it was told at last, to agree by. */
   readonly offeredKey: number;
   readonly standing: Standing;
 }

@@ -142,6 +142,8 @@ async function served(
     const context = contextOf(request, query, version, session, options, phones, html);
     return await context.phone.alone(() => answered(context, query, request, signedIn, options));
   } catch (error) {
+    // Nobody is there to be answered, and what was under way has ended with it.
+    if (request.signal.aborted) return { answer: nothing() };
     return { answer: failure(error, command, version ?? 14.1, options) };
   }
 }

@@ -26,6 +26,16 @@ export async function readFolders({ session, ...context }: Context, key: string)
   return { previous, folders: folders.map(([id, parentId, name, type]) => ({ id, parentId, name, type })) };
 }
 
+/** What came of requests that used a key before: their answers may have been lost. Errors: `unavailable`. */
+export async function repeatedFolders(context: Context, key: string): Promise<readonly FoldersState[]> {
+  const found: FoldersState[] = [];
+  for (const other of await context.session.devices.keys(placeOf(context, PLACE))) {
+    const state = other === key ? undefined : await readFolders(context, other);
+    if (state?.previous === key) found.push(state);
+  }
+  return found;
+}
+
 /** Starts that are kept where it is not known which one their phone goes on from: some start at each look. */
 const STARTS_MAX = 4;
 

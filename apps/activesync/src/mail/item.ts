@@ -19,6 +19,7 @@ import { type Bodies, bodiesOf } from "./body.ts";
 import { attachmentsElement } from "./files.ts";
 import { type HtmlThread, HtmlTrouble } from "./html-thread.ts";
 import { categoriesElement, flagElement, type Marks, readMarks, verbElements } from "./marks.ts";
+import { type Meeting, readMeeting } from "./meeting.ts";
 import { messageClass } from "./message-class.ts";
 import { MessageTexts } from "./texts.ts";
 
@@ -106,9 +107,12 @@ async function itemOf(
   const marks = await readMarks(session, email);
   const texts = new MessageTexts(summary, () => session.openBody(message), tools);
   let bodies: Bodies | undefined;
+  let meeting: Meeting | undefined;
   let trouble: Element | undefined;
   try {
     if (wantsBody) bodies = await bodiesOf(texts, options, version);
+    const calendar = await texts.calendar();
+    meeting = calendar === undefined ? undefined : readMeeting(calendar);
   } catch (error) {
     if (error instanceof EngineError && error.code === "expunged") return undefined;
     if (error instanceof EngineError && error.code !== "corrupt") throw error;
@@ -119,9 +123,10 @@ async function itemOf(
     ...headerElements(header, flags, version),
     leaf("Email:DateReceived", dashed(state.receivedOf(row).timeMs)),
     ...flagElements(flags, marks, version),
-    leaf("Email:MessageClass", messageClass(texts.root.part)),
+    leaf("Email:MessageClass", meeting?.messageClass ?? messageClass(texts.root.part)),
+    meeting?.request?.(version),
     leaf("Email:InternetCPID", UTF8_CODE_PAGE),
-    leaf("Email:ContentClass", "urn:content-classes:message"),
+    leaf("Email:ContentClass", `urn:content-classes:${meeting ? "calendarmessage" : "message"}`),
     attachmentsElement(email, texts),
     bodies?.body ?? trouble,
     bodies?.bodyPart,
@@ -147,7 +152,10 @@ export function flagElements(flags: readonly string[], marks: Marks, version: Ve
 export async function readFlagElements({ state, row }: Message, { session, version }: ItemTools): Promise<Element[]> {
   const flags = state.flagNames(row);
   const marks = await readMarks(session, idOf(state, row));
-  return flagElements(flags, marks, version).filter((element) => element !== undefined);
+  const elements = flagElements(flags, marks, version).filter((element) => element !== undefined);
+  // Its phone may know of a verb that is there no more.
+  const isVerbTold = version < 14 || elements.some(({ tag }) => tag === "Email2:LastVerbExecuted");
+  return isVerbTold ? elements : [...elements, leaf("Email2:LastVerbExecuted", 0)];
 }
 
 function headerElements(header: HeaderBlock, flags: readonly string[], version: Version): (Element | undefined)[] {

@@ -4,13 +4,14 @@ import {
   type BodyParts,
   bodyParts,
   decodeText,
+  findParameter,
   isHtml,
   nodesOf,
   type PartNode,
   type StructuredPart,
   stripHtml,
 } from "@restante/mime";
-import { BODY_BYTES_MAX } from "../limits.ts";
+import { BODY_BYTES_MAX, CALENDAR_BYTES_MAX } from "../limits.ts";
 import type { HtmlThread } from "./html-thread.ts";
 
 export interface TextTools {
@@ -67,6 +68,15 @@ export class MessageTexts {
     const { textBody, htmlBody, attachments } = this.lists;
     const wanted = new Set([...attachments, ...[...textBody, ...htmlBody].filter(({ type }) => type !== "text")]);
     return [...allNodes(this.root)].filter(({ part, path }) => path !== null && wanted.has(part));
+  }
+
+  /** The calendar of an invitation or an answer to one (RFC 6047 §2.4), if it brings one that is not too long. Errors:
+   * `unavailable`, `corrupt`. */
+  async calendar(): Promise<string | undefined> {
+    const found = [...allNodes(this.root)].find(({ part }) => isCalendar(part));
+    if (!found || found.part.bodyEnd - found.part.bodyStart > CALENDAR_BYTES_MAX) return undefined;
+    const { part } = found;
+    return decodeText(part, await this.#read(part.bodyStart, part.bodyEnd));
   }
 
   async body(): Promise<Body> {
@@ -134,6 +144,15 @@ export class MessageTexts {
     for await (const piece of (await this.body()).read(start, end)) pieces.push(piece.slice());
     return pieces.length === 1 ? pieces[0]! : Buffer.concat(pieces);
   }
+}
+
+function isCalendar({ type, subtype, parameters, disposition }: StructuredPart): boolean {
+  return (
+    type === "text" &&
+    subtype === "calendar" &&
+    disposition?.value !== "attachment" &&
+    findParameter(parameters, "method") !== undefined
+  );
 }
 
 function isText({ type, subtype }: StructuredPart): boolean {

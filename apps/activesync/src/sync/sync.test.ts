@@ -278,6 +278,23 @@ describe("requests that are none", () => {
   });
 });
 
+test("an invitation says what it asks for, and a calendar that is none is a mail as any other", async () => {
+  const { phone, id } = await inbox(0);
+  const calendar = (body: string) =>
+    `Subject: m\r\nContent-Type: multipart/alternative; boundary=b\r\n\r\n--b\r\n\r\nCome\r\n--b\r\nContent-Type: text/calendar; method=REQUEST; charset=utf-8\r\n\r\n${body}\r\n--b--\r\n`;
+  const event =
+    "BEGIN:VCALENDAR\r\nMETHOD:REQUEST\r\nBEGIN:VEVENT\r\nUID:u\r\nDTSTART:20260701T070000Z\r\nEND:VEVENT\r\nEND:VCALENDAR";
+  await phone.append(calendar(event));
+  await phone.append(calendar("nonsense"));
+  const start = new HeldFolder();
+  start.take(await phone.sync(id, "0"));
+  const told = allOf(await phone.sync(id, start.key), "AirSync:Add");
+  expect(told.map((item) => [textOf(item, "Email:MessageClass"), textOf(item, "Email:StartTime")]).sort()).toEqual([
+    ["IPM.Note", undefined],
+    ["IPM.Schedule.Meeting.Request", "2026-07-01T07:00:00.000Z"],
+  ]);
+});
+
 test("of bodies: 512 octets are the text's true beginning, cut in whole characters; scripts are gone from HTML", async () => {
   const { phone, id } = await inbox(0);
   const text = `Erste Zeile\r\n\r\n${"äöü\r\n".repeat(200)}`;

@@ -181,7 +181,11 @@ class FolderSync {
       const name = nameOf(row);
       return !outcome.gone.has(name) && (outcome.made.has(name) || known.held.has(state.lastingNameOf(row)));
     });
-    const { modSeq, uid } = known;
+    // What it changed itself does not come back, as far as there is no other news before it.
+    const isOwn =
+      all.gone.every((row) => outcome.gone.has(nameOf(row))) &&
+      all.changed.every((row) => this.#isOwn(nameOf(row), state.flagNames(row), outcome));
+    const { modSeq, uid } = isOwn ? toldAll(state) : known;
     return { elements: [], hasMore: false, isSame: true, next: { held, modSeq, uid, isComplete: false } };
   }
 

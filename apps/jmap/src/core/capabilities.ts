@@ -5,3 +5,9 @@ export const BLOB = "urn:ietf:params:jmap:blob";
 export const WEB_SOCKET = "urn:ietf:params:jmap:websocket";
 export const SUBMISSION_CAPABILITY = "urn:ietf:params:jmap:submission";
 export const VACATION_CAPABILITY = "urn:ietf:params:jmap:vacationresponse";
+/** RFC 9749 §3. */
+export const VAPID = "urn:ietf:params:jmap:webpush-vapid";
+/** RFC 9007 §1.3. */
+export const MDN = "urn:ietf:params:jmap:mdn";
+/** RFC 9425 §2. */
+export const QUOTA = "urn:ietf:params:jmap:quota";

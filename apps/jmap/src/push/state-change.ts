@@ -17,8 +17,12 @@ export function statesOf(state: MailState): States {
 /** Where an account is that is not open: all that can be said is that mail is elsewhere. A name of what is new stands for it; as
  * a state that somebody asks changes since it is none of ours. */
 function lockedStates(known: States, name: string): States {
-  const state = `n${name.replaceAll(/[^\w-]/g, "_")}`;
+  const state = lockedState(name);
   return { ...known, Email: state, EmailDelivery: state, Mailbox: state, Thread: state };
+}
+
+export function lockedState(name: string): string {
+  return `n${name.replaceAll(/[^\w-]/g, "_")}`;
 }
 
 const SEPARATOR = "~";

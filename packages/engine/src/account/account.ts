@@ -5,7 +5,8 @@ import { EngineError } from "../errors.ts";
 import type { Contents } from "../mail/contents/contents.ts";
 import type { Threads } from "../mail/contents/threads.ts";
 import { type Appended, Mail } from "../mail/mail.ts";
-import type { MailboxId } from "../mail/ops/names.ts";
+import type { NewEmail } from "../mail/ops/email.ts";
+import { bodyName, type MailboxId } from "../mail/ops/names.ts";
 import { checkFlags } from "../mail/state/flags.ts";
 import type { Mailbox } from "../mail/state/mailbox.ts";
 import { CurrentLists } from "../query/current-lists.ts";
@@ -28,12 +29,16 @@ import { Notices } from "./delivery/notices.ts";
 import { TakeIn } from "./delivery/take-in.ts";
 import { DeviceStates } from "./devices/device-states.ts";
 import { removeExpiredTokens, type SlotAccess } from "./keys/tokens.ts";
+import { Facts } from "./mandates/facts.ts";
 import { Mandates } from "./mandates/mandates.ts";
+import type { Vacation } from "./mandates/vacation.ts";
 import { keepWitness, type MailLog, type OpenLog, openWitnessed } from "./open-log.ts";
 import type { Report } from "./outbound/report.ts";
-import { Submissions } from "./outbound/submissions.ts";
+import { type ReadEmail, Submissions } from "./outbound/submissions.ts";
 import type { Outbound } from "./outbound/submit.ts";
 import type { Platform } from "./platform.ts";
+import { PushSubscriptions } from "./push/push-subscriptions.ts";
+import { checkRoom, NO_QUOTA, type QuotaUsage, usageOf } from "./quota.ts";
 import { accountPrefix } from "./sign-in/users.ts";
 import { Uploads } from "./uploads.ts";
 
@@ -76,6 +81,7 @@ export class Account {
   readonly devices: DeviceStates;
   readonly submissions: Submissions;
   readonly mandates: Mandates;
+  readonly pushSubscriptions: PushSubscriptions;
   /** Of its objects in the store. */
   readonly prefix: string;
   readonly #bay: MailLog;
@@ -83,6 +89,7 @@ export class Account {
   readonly #messages: MessageWriter;
   readonly #takeIn: TakeIn;
   readonly #notices: Notices;
+  readonly #facts: Facts;
   readonly #place: AccountPlace;
   readonly #ring: Ring;
   readonly #recentFrom = new Map<MailboxId, number>();
@@ -119,9 +126,15 @@ export class Account {
     this.devices = new DeviceStates({ store, prefix, platform, ring });
     this.#notices = notices;
     this.submissions = new Submissions({ mail, contents, platform, ring });
-    this.mandates = new Mandates({ mail, contents, store, prefix, platform, ring });
+    this.pushSubscriptions = new PushSubscriptions(platform, ring.account.slice());
+    const account = ring.account.slice();
+    const vacation = (): Promise<Vacation> => this.mandates.vacation();
+    this.#facts = new Facts({ store, prefix, platform, ring, state: () => bay.state, vacation });
+    this.mandates = new Mandates({ mail, contents, platform, account, facts: () => this.#facts });
     const onReport = (report: Report): Promise<void> => this.submissions.take(report);
-    this.#takeIn = new TakeIn({ bay, mail, threads, messages, notices, store, prefix, platform, ring, onReport });
+    const onStatusMail = (email: NewEmail): Promise<void> => this.#takeStatus(email);
+    const following = { onReport, onStatusMail };
+    this.#takeIn = new TakeIn({ bay, mail, threads, messages, notices, store, prefix, platform, ring, ...following });
     this.upkeep = new Upkeep(bay, store, prefix, platform, async () => {
       await removeExpiredTokens(this.slotAccess);
       await this.devices.sweep();
@@ -133,8 +146,10 @@ export class Account {
         // Another process pushed the owner's word for it.
         if (bay.rolledBack && bay.state.epoch > epoch) bay.acceptHistory();
         this.#keepWitness();
+        this.#facts.noteChange();
       }),
     );
+    this.#facts.noteChange();
     this.#keepWitness();
     for (const mailbox of bay.state.liveMailboxes()) this.#recentFrom.set(mailbox.id, mailbox.uidNext);
     const tell = (name?: string): void => {
@@ -215,14 +230,33 @@ export class Account {
     return this.#place.platform.mandates !== undefined;
   }
 
+  get pushKey(): string | undefined {
+    return this.#place.platform.mandates?.pushKey;
+  }
+
   /** Does the rest of what a process that was killed had begun: what it had submitted, and what it had let the server do. */
   async handOver(address: string): Promise<void> {
     await this.mandates.settle(address);
-    await this.submissions.handOver(address, async (id) => {
-      const { state } = this.mail;
-      const email = state.findEmail(id);
-      return email !== undefined && state.isHeld(email) ? this.contents.openEmail(state, email) : undefined;
-    });
+    await this.submissions.handOver(address, this.#readEmail);
+  }
+
+  readonly #readEmail: ReadEmail = async (id) => {
+    const { state } = this.mail;
+    const email = state.findEmail(id);
+    return email !== undefined && state.isHeld(email) ? this.contents.openEmail(state, email) : undefined;
+  };
+
+  /** A mail that is about to be taken in may say what became of another. One that is damaged says nothing. */
+  async #takeStatus({ id, key, place, size }: NewEmail): Promise<void> {
+    if (place.in === "entry") return;
+    const object = place.in === "note" ? place : { name: bodyName(id), offset: 0, length: place.length };
+    try {
+      const body = await this.contents.openStored({ id, key, object }, size);
+      await this.submissions.takeStatus(id, body, this.#readEmail);
+    } catch (error) {
+      if (!(error instanceof EngineError && error.code === "corrupt")) throw error;
+      this.#place.platform.log({ level: "warn", event: "what a mail says of another can't be read", error });
+    }
   }
 
   /** Somebody is signed in, until the returned function is called: what is delivered meanwhile is taken in at once. */
@@ -251,6 +285,7 @@ export class Account {
 
   async dispose(): Promise<void> {
     for (const stop of this.#stopWatching) stop();
+    this.#facts.end();
     await this.#takeIn.end();
     await this.upkeep.dispose();
     await this.#keeping;
@@ -361,24 +396,41 @@ export class Account {
   /** Takes a message in from its owner, sealed and stored, for {@link append}: it is in no mailbox yet. */
   prepare(source: AsyncIterable<Uint8Array>, arrival: Arrival): Promise<Prepared> {
     checkFlags(arrival.flags);
+    // Where there is no room for one octet it need not be read.
+    checkRoom(this.quota, { bytes: 1, messages: 1 });
     return this.#messages.write(source, arrival);
   }
 
-  append(path: string, prepared: Prepared): Promise<Appended> {
+  /** What it holds, and may. */
+  get quota(): QuotaUsage {
+    return usageOf(this.mail.state, this.#place.platform.quota ?? NO_QUOTA);
+  }
+
+  /** Throws `QuotaExceeded` where these are too much. */
+  #checkRoomFor(messages: readonly Prepared[]): void {
+    const bytes = messages.reduce((sum, { email }) => sum + email.size, 0);
+    checkRoom(this.quota, { bytes, messages: messages.length });
+  }
+
+  async append(path: string, prepared: Prepared): Promise<Appended> {
+    this.#checkRoomFor([prepared]);
     return this.#messages.append(path, prepared);
   }
 
-  replace(replaced: Replaced, prepared: Prepared, path: string): Promise<Appended> {
+  async replace(replaced: Replaced, prepared: Prepared, path: string): Promise<Appended> {
+    this.#checkRoomFor([prepared]);
     return this.#messages.replace(replaced, prepared, path);
   }
 
   /** Appends several by one op: an import. */
-  appendMany(path: string, prepared: readonly Prepared[]): Promise<Appended> {
+  async appendMany(path: string, prepared: readonly Prepared[]): Promise<Appended> {
+    this.#checkRoomFor(prepared);
     return this.#messages.appendMany(path, prepared);
   }
 
   /** Puts prepared messages into their mailboxes, by one op. */
-  addMany(additions: readonly Addition[]): Promise<(AddedMessage | undefined)[]> {
+  async addMany(additions: readonly Addition[]): Promise<(AddedMessage | undefined)[]> {
+    this.#checkRoomFor(additions.map(({ prepared }) => prepared));
     return this.#messages.addMany(additions);
   }
 

@@ -2,6 +2,7 @@ import type { Witness } from "../bay/applied-log.ts";
 import type { CryptoPlatform } from "../crypto/index.ts";
 import type { MandateStore } from "./mandates/mandate-store.ts";
 import type { Outbound } from "./outbound/submit.ts";
+import type { QuotaLimits } from "./quota.ts";
 
 /** What the engine needs of the world around it: handed in, so that it runs anywhere and tests need no time. */
 export interface Platform {
@@ -22,6 +23,8 @@ export interface Platform {
   readonly trustedHosts: readonly Uint8Array[];
   /** What mail goes out by; absent where none is sent. */
   readonly outbound?: Outbound;
+  /** What each account may hold; absent for no limit. */
+  readonly quota?: QuotaLimits;
   /** What owners let the server do while nobody is signed in; absent where it does nothing. */
   readonly mandates?: MandateStore;
   /** What an operator should know: ids, counts and codes, never content. */

@@ -42,6 +42,8 @@ import type { Mandate } from "./mandates/mandates.ts";
 import type { Vacation } from "./mandates/vacation.ts";
 import type { Submission } from "./outbound/submission.ts";
 import type { SubmitRequest } from "./outbound/submit.ts";
+import type { KnownSubscription, NewPushSubscription, PushSubscriptionChange } from "./push/push-subscriptions.ts";
+import type { QuotaUsage } from "./quota.ts";
 
 /** By the kind of the slot. */
 const WAYS: Readonly<Record<string, Way>> = { app: "app-password", recovery: "recovery-code", token: "token" };
@@ -52,7 +54,7 @@ export type Way = "password" | "app-password" | "recovery-code" | "token" | "key
 export interface SignedInBy {
   readonly address: string;
   /** The key slot; none if they brought the keys themselves. */
-  readonly slot?: string;
+  readonly slot?: string | undefined;
   /** Of a token. */
   readonly terms?: TokenTerms | undefined;
 }
@@ -347,6 +349,10 @@ export class AccountSession {
   async isOwnAddress(address: string): Promise<boolean> {
     return (await this.#open.outbound?.isOwn(this.address, address)) ?? false;
   }
+  /** What the account holds, and may. */
+  get quota(): QuotaUsage {
+    return this.#open.quota;
+  }
   /** Whether the server does anything while nobody is signed in. */
   get hasMandates(): boolean {
     return this.#account.hasMandates;
@@ -360,21 +366,45 @@ export class AccountSession {
   async setVacation(vacation: Vacation, ifState?: StateClaim): Promise<void> {
     return this.#open.mandates.setVacation(this.address, vacation, ifState);
   }
+  /** What devices are to subscribe by to be woken: a P-256 public key in base64url; undefined where nobody is woken. */
+  get pushKey(): string | undefined {
+    return this.#account.pushKey;
+  }
+  /** Devices that are woken and came in as this session did. Errors: `unavailable`. */
+  async pushSubscriptions(): Promise<readonly KnownSubscription[]> {
+    return this.#open.pushSubscriptions.listOf(this);
+  }
+  /** Throws `PushRefusal`; errors: `over-quota`, `not-permitted` where nobody is woken, `unavailable`, `unknown-outcome`. */
+  async createPushSubscription(asked: NewPushSubscription): Promise<KnownSubscription> {
+    return this.#open.pushSubscriptions.create(this, asked);
+  }
+  /** Resolves with what it is then; undefined if there is none. Throws and errors: as {@link createPushSubscription}. */
+  async updatePushSubscription(id: string, change: PushSubscriptionChange): Promise<KnownSubscription | undefined> {
+    return this.#open.pushSubscriptions.update(this, id, change);
+  }
+  /** Resolves with whether there was one. Errors: `unavailable`, `unknown-outcome`. */
+  async endPushSubscription(id: string): Promise<boolean> {
+    return this.#open.pushSubscriptions.end(id, this);
+  }
   /** All that the server may do for it while nobody is signed in. Errors: `unavailable`, `corrupt`. */
   async mandates(): Promise<readonly Mandate[]> {
-    const { mandates, submissions } = this.#open;
+    const { mandates, submissions, pushSubscriptions } = this.#open;
     const waiting = (await submissions.list()).filter(({ undoStatus }) => undoStatus === "pending");
     const mails = waiting.map(({ id, envelope, madeMs, sendAtMs }): Mandate => {
       const about = envelope.recipients.map(({ address }) => address).join(", ");
       return { id, kind: "mail", about, madeMs, untilMs: sendAtMs };
     });
-    return [...(await mandates.list()), ...mails];
+    const devices = (await pushSubscriptions.list()).map(
+      ({ id, client, madeMs, expiresMs }): Mandate => ({ id, kind: "push", about: client, madeMs, untilMs: expiresMs }),
+    );
+    return [...(await mandates.list()), ...devices, ...mails];
   }
   /** Ends one of them: what the server knew by it is gone when this resolves. Errors: `not-found`; `conflict` for a mail that goes
    * just now; `unavailable`, `unknown-outcome`. */
   async endMandate(id: string): Promise<void> {
-    const { mandates, submissions } = this.#open;
+    const { mandates, submissions, pushSubscriptions } = this.#open;
     if (await mandates.end(this.address, id)) return;
+    if (await pushSubscriptions.end(id)) return;
     const waiting = await submissions.find(id);
     if (waiting?.undoStatus !== "pending") throw new EngineError("not-found", "there is no such mandate");
     if (!(await submissions.cancel(this.address, id)))

@@ -66,6 +66,11 @@ export function serverHash(serverKey: Uint8Array, ...pieces: readonly Uint8Array
   return keyedHash(deriveKey(serverKey, "names"), ...pieces);
 }
 
+/** What the key pair is made of by which push services know this server. */
+export function pushSeed(serverKey: Uint8Array): Uint8Array {
+  return deriveKey(serverKey, "vapid");
+}
+
 /** What may be known to who delivers: what is sealed to it opens with the server key alone. X-Wing. */
 export function serverPublicKey(serverKey: Uint8Array): Uint8Array {
   return kemKeyPair(serverSeed(serverKey)).publicKey;

@@ -23,8 +23,11 @@ import { answerRequestOf, encodeAnswerRequest, REQUESTS } from "../mandates/answ
 import { FactsReader } from "../mandates/facts-reader.ts";
 import { isAway } from "../mandates/vacation.ts";
 import type { Platform } from "../platform.ts";
+import { isLimited, QuotaExceeded } from "../quota.ts";
 import { accountPrefix, type User, type UserDirectory } from "../sign-in/users.ts";
 import type { Handover, SealedNote, Unsettled } from "./unsettled.ts";
+
+const MEBIBYTE: number = 2 ** 20;
 
 /** What a delivering process is: the host's signing key and a name of its own. */
 export interface Deliverer {
@@ -48,6 +51,8 @@ export class Dropbox {
   /** Of whose dense numbers none may be missing: random, so that no two dropboxes share one. */
   readonly #stream: Uint8Array;
   readonly #facts: FactsReader;
+  /** What was put since the facts that were read last were made. */
+  #added = { since: 0, bytes: 0, messages: 0 };
   #counter = 0;
   #givenUp: number[] = [];
 
@@ -67,23 +72,30 @@ export class Dropbox {
   /**
    * Stores a message, sealed to the account's owner; durable when it resolves. `before` stands in front of the message
    * (Return-Path and the like) and is no part of what a second try is known by. Errors: `unavailable`, `over-quota`,
-   * `unknown-outcome`; `not-found` if the account was deleted meanwhile.
+   * `unknown-outcome`; `not-found` if the account was deleted meanwhile. Throws `QuotaExceeded` where the account is full.
    */
   async deliver(before: Uint8Array, message: AsyncIterable<Uint8Array>, client: Handover): Promise<void> {
     const { unsettled } = this.#deliverer;
+    await this.#checkRoom();
     const counter = ++this.#counter;
     const givenUp = this.#givenUp;
     let note: SealedNote | undefined;
     try {
       using hash = unsettled.createFingerprint();
       hash.update(this.#user.record.account);
-      const sealed = await this.#seal(before, tap(message, hash.update), { counter, givenUp });
+      let size = 0;
+      const counted = tap(message, (piece) => {
+        size += piece.length;
+        hash.update(piece);
+      });
+      const sealed = await this.#seal(before, counted, { counter, givenUp });
       const fingerprint = hexText(hash.end());
       const earlier = unsettled.find(fingerprint);
       note = earlier ? undefined : sealed;
       await this.#put(fingerprint, earlier ?? sealed, { client, isAgain: earlier !== undefined });
       if (note) this.#givenUp = this.#givenUp.filter((number) => !givenUp.includes(number));
       await this.#assertThere();
+      if (!earlier) this.#noteAdded(size);
     } catch (error) {
       // A note whose outcome is unknown may yet come, under its number.
       if (isUnknown(error)) throw error;
@@ -114,6 +126,31 @@ export class Dropbox {
       if (!isUnknown(error)) this.#givenUp.push(counter);
       throw error;
     }
+  }
+
+  /** By what its owner's programs said last, and what came by here since: the last mail may be one too many. */
+  async #checkRoom(): Promise<void> {
+    const { platform, serverPublicKey } = this.#deliverer;
+    // Asked for in time: while the mail is read.
+    if (serverPublicKey) void this.#facts.read();
+    if (!isLimited(platform.quota)) return;
+    const facts = await this.#facts.read();
+    if (!facts) return;
+    if (facts.madeMs !== this.#added.since) this.#added = { since: facts.madeMs, bytes: 0, messages: 0 };
+    const {
+      mebibytes,
+      messages,
+      mebibytesMax = Number.POSITIVE_INFINITY,
+      messagesMax = Number.POSITIVE_INFINITY,
+    } = facts;
+    // It is said rounded up: nobody is refused who has room.
+    const isFull = (mebibytes - 1) * MEBIBYTE + this.#added.bytes >= mebibytesMax * MEBIBYTE;
+    if (isFull || messages + this.#added.messages >= messagesMax) throw new QuotaExceeded();
+  }
+
+  #noteAdded(size: number): void {
+    this.#added.bytes += size;
+    this.#added.messages++;
   }
 
   /** What is put into an account that was deleted meanwhile is nobody's. */

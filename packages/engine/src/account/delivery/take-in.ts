@@ -1,4 +1,4 @@
-import { parseHeaders } from "@restante/mime";
+import { findHeader, isReport as isStatusMail, parseHeaders } from "@restante/mime";
 import { hexText } from "../../bay/entry.ts";
 import { asStoreFailure } from "../../bay/store-failure.ts";
 import { CryptoError, type OpenedNote, openNote, type Ring } from "../../crypto/index.ts";
@@ -53,10 +53,12 @@ export interface TakeInOptions {
   readonly ring: Ring;
   /** Takes what became of mail that the owner sent; again is no error. Errors: `unavailable`. */
   readonly onReport: (report: Report) => Promise<void>;
+  /** Looks at a mail that may say what became of another; again is no error. Errors: `unavailable`. */
+  readonly onStatusMail: (email: NewEmail) => Promise<void>;
 }
 
 /** A note that was opened, and what its conversation is known by, if it begins one; or a report, which is no mail. */
-type ReadNote = TakenNote & { readonly root: Uint8Array; readonly report?: Report };
+type ReadNote = TakenNote & { readonly root: Uint8Array; readonly report?: Report; readonly isStatus?: boolean };
 
 interface Failure {
   readonly tries: number;
@@ -209,6 +211,7 @@ export class TakeIn {
       const good = notes.filter((note) => note !== undefined);
       // Killed in between it is written again: what it says is the same.
       for (const { report } of good) if (report) await this.#options.onReport(report);
+      for (const { isStatus, email } of good) if (isStatus) await this.#options.onStatusMail(email);
       return good.length === 0 || (await this.#push(good, listed));
     } finally {
       this.#underWay = 0;
@@ -236,7 +239,10 @@ export class TakeIn {
 
   async #threaded(notes: readonly ReadNote[]): Promise<TakenNote[]> {
     const threads = await this.#options.threads.assign(notes.map(({ email, root }) => ({ ...email, root })));
-    return notes.map(({ root, report, ...note }, at) => ({ ...note, email: { ...note.email, thread: threads[at]! } }));
+    return notes.map(({ root, report, isStatus, ...note }, at) => ({
+      ...note,
+      email: { ...note.email, thread: threads[at]! },
+    }));
   }
 
   async #readNote(name: string): Promise<ReadNote | undefined> {
@@ -249,7 +255,8 @@ export class TakeIn {
       const note = openNote(platform.crypto, ring, name, got.bytes, platform.trustedHosts);
       if (isReport(note.summary)) return this.#readReport(name, note, decodeReport(note.summary));
       const { bodyId, objectLength, ...mail } = decodeDelivered(note.summary);
-      const { ids, subject, root } = conversationOf(parseHeaders(decodeHeader(mail.header)));
+      const fields = parseHeaders(decodeHeader(mail.header));
+      const { ids, subject, root } = conversationOf(fields);
       const email: NewEmail = {
         ...mail,
         ids,
@@ -270,6 +277,7 @@ export class TakeIn {
         stream: note.verified ? hexText(note.origin.host) + hexText(note.origin.stream) : "",
         counter: note.origin.counter,
         givenUp: note.origin.givenUp,
+        isStatus: note.verified && isStatusMail(findHeader(fields, "content-type") ?? ""),
       };
     } catch (error) {
       if (!(error instanceof CryptoError || error instanceof RangeError)) throw error;

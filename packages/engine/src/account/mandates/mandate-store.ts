@@ -26,6 +26,8 @@ export interface MandateStoreOptions {
   readonly platform: Pick<Platform, "crypto" | "log">;
   /** The same on all hosts of the store. */
   readonly serverKey: Uint8Array;
+  /** What devices subscribe by to be woken (RFC 9749 §3): a P-256 public key in base64url. */
+  readonly pushKey?: string | undefined;
 }
 
 /** Names: no more levels, and no octet that a store does not take. */
@@ -45,6 +47,9 @@ export class MandateStore {
 
   get store(): ObjectStore {
     return this.#options.store;
+  }
+  get pushKey(): string | undefined {
+    return this.#options.pushKey;
   }
 
   /** Durable when it resolves; the last put counts. Errors: `unavailable`, `unknown-outcome`, `over-quota`. */

@@ -1,12 +1,9 @@
-import { asStoreFailure } from "../../bay/store-failure.ts";
-import { makeAccountFacts, type Ring } from "../../crypto/index.ts";
 import { EngineError } from "../../errors.ts";
 import type { Contents } from "../../mail/contents/contents.ts";
 import type { Mail } from "../../mail/mail.ts";
 import type { StateClaim } from "../../mail/ops/op.ts";
-import type { ObjectStore } from "../../storage/object-store.ts";
 import type { Platform } from "../platform.ts";
-import { FACTS_NAME } from "./facts-reader.ts";
+import type { Facts } from "./facts.ts";
 import type { MandateKind, MandatePlace, MandateStore } from "./mandate-store.ts";
 import {
   checkVacation,
@@ -22,10 +19,9 @@ import {
 export interface MandatesOptions {
   readonly mail: Mail;
   readonly contents: Pick<Contents, "readValue">;
-  readonly store: ObjectStore;
-  readonly prefix: string;
   readonly platform: Platform;
-  readonly ring: Ring;
+  readonly account: Uint8Array;
+  readonly facts: () => Facts;
 }
 
 /** What the server may do for an account while nobody is signed in, as its owner lists it. */
@@ -126,31 +122,16 @@ export class Mandates {
   }
 
   async #tellServer(address: string, vacation: Vacation, mandates: MandateStore): Promise<void> {
-    const { ring } = this.#options;
-    const place: MandatePlace = { kind: "vacation", account: ring.account, id: "" };
+    const { account } = this.#options;
+    const place: MandatePlace = { kind: "vacation", account, id: "" };
     if (vacation.isEnabled) {
       await mandates.put(place, encodeVacationMandate({ ...vacation, address }));
-      await this.writeFacts(vacation);
+      await this.#options.facts().write(vacation);
       return;
     }
-    await this.writeFacts(vacation);
+    await this.#options.facts().write(vacation);
     await mandates.end(place);
-    await mandates.forgetAnswered(ring.account);
-  }
-
-  /** What delivering processes may know. Errors: `unavailable`. */
-  async writeFacts(vacation: Vacation): Promise<void> {
-    const { store, prefix, platform, ring } = this.#options;
-    const { isEnabled, fromMs, untilMs } = vacation;
-    const facts = makeAccountFacts(ring, {
-      madeMs: platform.now(),
-      mebibytes: 0,
-      messages: 0,
-      mebibytesMax: undefined,
-      messagesMax: undefined,
-      away: isEnabled ? { fromMs, untilMs } : undefined,
-    });
-    await asStoreFailure(store.put(prefix + FACTS_NAME, facts));
+    await mandates.forgetAnswered(account);
   }
 
   async #readVacation(): Promise<(Vacation & { readonly isDone: boolean }) | undefined> {

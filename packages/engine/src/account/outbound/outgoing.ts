@@ -62,7 +62,8 @@ export async function outgoing(message: Body, { now, random, domain }: OutgoingT
 
 const BCC: ReadonlySet<string> = new Set(["bcc", "resent-bcc"]);
 
-async function beginningOf(message: Body): Promise<Uint8Array> {
+/** A message's header, and perhaps more. */
+export async function beginningOf(message: Body): Promise<Uint8Array> {
   const size = Math.min(message.size, HEADER_BYTES_MAX);
   const bytes = new Uint8Array(size);
   let at = 0;

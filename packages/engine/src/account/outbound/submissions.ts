@@ -1,9 +1,13 @@
+import { type DispositionReport, HeaderBlock, parseMessageIds } from "@restante/mime";
 import { purposeKey, type Ring } from "../../crypto/index.ts";
 import { EngineError } from "../../errors.ts";
-import type { Contents } from "../../mail/contents/contents.ts";
+import type { Body, Contents } from "../../mail/contents/contents.ts";
 import type { Mail } from "../../mail/mail.ts";
 import type { Platform } from "../platform.ts";
+import { normalizeAddress } from "../sign-in/users.ts";
+import { beginningOf } from "./outgoing.ts";
 import type { Report } from "./report.ts";
+import { readStatus, withStatus } from "./status-mail.ts";
 import { deliveredOf, SUBMISSION, type Submission } from "./submission.ts";
 import {
   cancelSubmission,
@@ -24,10 +28,19 @@ export interface SubmissionsOptions {
   readonly ring: Ring;
 }
 
+/** Gives an email's octets; undefined if it is gone. */
+export type ReadEmail = Parameters<typeof handOver>[1];
+
+/** Messages that went to one address and are looked at for one that is named. */
+const MESSAGES_MAX = 200;
+
 /** The mail that an account has sent, is sending, and will send. */
 export class Submissions {
   readonly #options: SubmissionsOptions;
   #handedOver: Promise<void> | undefined;
+  /** Ids of submissions by their envelopes' ids, which never change; and those that were looked at. */
+  readonly #byEnvelope = new Map<string, string>();
+  readonly #lookedAt = new Set<string>();
 
   constructor(options: SubmissionsOptions) {
     this.#options = options;
@@ -68,8 +81,50 @@ export class Submissions {
     await changeSubmission(id, (one) => withReport(one, state, said), this.#options);
   }
 
+  /**
+   * A mail came that may say what became of another: RFC 3464, RFC 8098. It counts where it names an envelope or a message of ours; all
+   * else says nothing. `email` is its id, 16 bytes; `read` gives an email's octets. Again is no error. Errors: `unavailable`.
+   */
+  async takeStatus(email: Uint8Array, mail: Body, read: ReadEmail): Promise<void> {
+    const status = await readStatus(mail);
+    const id =
+      status?.kind === "delivery"
+        ? await this.#findEnvelope(status.report.envelopeId)
+        : status && (await this.#findMessage(status.report, read));
+    if (status && id !== undefined) await changeSubmission(id, (one) => withStatus(one, status, email), this.#options);
+  }
+
+  async #findEnvelope(envelopeId: string | undefined): Promise<string | undefined> {
+    if (envelopeId === undefined) return undefined;
+    for (const { id } of this.#options.mail.state.records.list(SUBMISSION)) {
+      if (this.#lookedAt.has(id)) continue;
+      const one = await this.find(id);
+      if (!one) continue;
+      this.#lookedAt.add(id);
+      this.#byEnvelope.set(one.envid, id);
+    }
+    return this.#byEnvelope.get(envelopeId);
+  }
+
+  /** Only of those that went to who says it: each is opened. */
+  async #findMessage(report: DispositionReport, read: ReadEmail): Promise<string | undefined> {
+    const { originalMessageId: wanted, originalRecipient, finalRecipient } = report;
+    if (wanted === undefined) return undefined;
+    const by = new Set([originalRecipient, finalRecipient].map((one) => one && normalizeAddress(one)));
+    const sent = (await this.list()).filter(({ recipients }) =>
+      recipients.some(({ address }) => by.has(normalizeAddress(address))),
+    );
+    for (const { id, email } of sent.slice(0, MESSAGES_MAX)) {
+      const body = email && (await read(email));
+      const header = body && new HeaderBlock(await beginningOf(body));
+      const [own] = header ? parseMessageIds(header.values("message-id")[0] ?? "") : [];
+      if (own === wanted) return id;
+    }
+    return undefined;
+  }
+
   /** Once an opening: what a process that was killed left out is put into the queue. `read` gives an email's octets. */
-  handOver(address: string, read: Parameters<typeof handOver>[1]): Promise<void> {
+  handOver(address: string, read: ReadEmail): Promise<void> {
     if (!this.#options.platform.outbound) return Promise.resolve();
     this.#handedOver ??= handOver(this.#toolsFor(address), read).catch((error: unknown) => {
       this.#handedOver = undefined;

@@ -46,6 +46,8 @@ export interface SubmitRequest {
   readonly holdUntilMs?: number | undefined;
   /** What a repeat of the same request says again. */
   readonly repeatKey?: string | undefined;
+  /** It says what was done with a mail, and is from nobody, so that nothing comes back of it: RFC 8098 §3. */
+  readonly isNotice?: boolean | undefined;
 }
 
 /** Why a mail can't be sent so: RFC 8621 §7.5. */
@@ -105,7 +107,8 @@ export async function submit(request: SubmitRequest, tools: SubmitTools): Promis
   const repeated = request.repeatKey === undefined ? undefined : repeatId(request.repeatKey, tools);
   const known = request.repeatKey === undefined ? undefined : await findRepeated(request.repeatKey, tools);
   if (known) return known;
-  const envelope = checkEnvelope(request.envelope, outbound.limits);
+  const { isNotice = false } = request;
+  const envelope = checkEnvelope(request.envelope, outbound.limits, isNotice);
   await checkReach(envelope, outbound);
   const { limits } = outbound;
   if (request.message.size > limits.bytesMax)
@@ -115,7 +118,8 @@ export async function submit(request: SubmitRequest, tools: SubmitTools): Promis
   if (sendAtMs - madeMs > limits.holdMsMax) throw new SubmitRefusal("holdTooLong", "so long no mail is held");
   const message = await outgoing(request.message, { ...toolsOf(tools) });
   if (!message) throw new SubmitRefusal("invalidEmail", "the message has no header that ends");
-  await checkAuthors(envelope.mailFrom, message.header, tools);
+  if (!isNotice) await checkMailFrom(envelope.mailFrom, tools);
+  await checkAuthors(message.header, tools);
   await checkDay(envelope, madeMs, tools);
   const submission: Submission = {
     id: repeated ?? hexText(platform.crypto.random(16)),
@@ -264,7 +268,11 @@ function repeatId(key: string, { repeatSecret }: SubmitTools): string {
 }
 
 /** Throws {@link SubmitRefusal}. */
-function checkEnvelope({ mailFrom, recipients }: Envelope, { recipientsMax }: SubmitLimits): Envelope {
+function checkEnvelope(
+  { mailFrom, recipients }: Envelope,
+  { recipientsMax }: SubmitLimits,
+  isNotice: boolean,
+): Envelope {
   if (recipients.length === 0) throw new SubmitRefusal("noRecipients", "the mail is to nobody");
   if (recipients.length > recipientsMax)
     throw new SubmitRefusal("tooManyRecipients", "the mail is to too many", { max: recipientsMax });
@@ -273,7 +281,7 @@ function checkEnvelope({ mailFrom, recipients }: Envelope, { recipientsMax }: Su
     throw new SubmitRefusal("invalidRecipients", "some recipients are no addresses", {
       addresses: wrong.map(({ address }) => address),
     });
-  const from = addressOf(mailFrom);
+  const from = isNotice ? "" : addressOf(mailFrom);
   if (from === undefined) throw new SubmitRefusal("forbiddenMailFrom", "the sender is no address");
   const seen = new Set<string>();
   const distinct = recipients.flatMap(({ address, notify }) => {
@@ -305,10 +313,14 @@ function addressOf(text: string): string | undefined {
   }
 }
 
-/** Who a mail says that it is from must be its owner: in its envelope, and in its header, by each of its authors. */
-async function checkAuthors(mailFrom: string, header: HeaderBlock, { outbound, address }: SubmitTools): Promise<void> {
+/** Who a mail says that it is from must be its owner: in its envelope, and in its header. Throws {@link SubmitRefusal}. */
+async function checkMailFrom(mailFrom: string, { outbound, address }: SubmitTools): Promise<void> {
   if (!(await outbound.isOwn(address, mailFrom)))
     throw new SubmitRefusal("forbiddenMailFrom", "the sender's address is not yours");
+}
+
+/** Each of its authors. Throws {@link SubmitRefusal}. */
+async function checkAuthors(header: HeaderBlock, { outbound, address }: SubmitTools): Promise<void> {
   const [from, sender] = [header.values("from"), header.values("sender")];
   if (from.length === 0) throw new SubmitRefusal("invalidEmail", "the message has no From");
   if (from.length > 1 || sender.length > 1)

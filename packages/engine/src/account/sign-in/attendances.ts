@@ -1,9 +1,9 @@
 import { entryName } from "../../bay/entry.ts";
-import { asStoreFailure } from "../../bay/store-failure.ts";
 import type { MailState } from "../../mail/state/state.ts";
 import type { ObjectStore } from "../../storage/object-store.ts";
 import type { Account } from "../account.ts";
-import { generationOf, isStillListed } from "../keys/slots.ts";
+import { slotExists } from "../keys/slot-exists.ts";
+import { isStillListed } from "../keys/slots.ts";
 import type { Platform } from "../platform.ts";
 import type { AccountSession } from "../session.ts";
 
@@ -155,20 +155,13 @@ export class Attendances {
     const slots = new Set([...attended.attendants.values()].flatMap(({ slot }) => (slot === undefined ? [] : [slot])));
     for (const slot of slots) {
       try {
-        if (await this.#exists(prefix, slot)) continue;
+        if (await slotExists(this.#store, prefix, slot)) continue;
         this.#endThose(prefix, attended, (way) => way.slot === slot);
       } catch (error) {
         // That the store can't be asked is no reason to end anything.
         this.#platform.log({ level: "debug", event: "a way in can't be looked for", error });
       }
     }
-  }
-
-  /** The same password sealed again has another slot of its generation. */
-  async #exists(prefix: string, slot: string): Promise<boolean> {
-    const kind = generationOf(slot) === undefined ? slot : slot.slice(0, slot.lastIndexOf("-") + 1);
-    const { objects } = await asStoreFailure(this.#store.list(prefix + kind, { limit: 1 }));
-    return objects.length > 0;
   }
 
   #endThose(prefix: string, attended: Attended, isOver: (way: Way) => boolean): void {

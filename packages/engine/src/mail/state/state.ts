@@ -126,6 +126,8 @@ export class MailState {
   epoch = 0;
   /** Octets of all emails that some live membership holds, each once. */
   bytes = 0;
+  /** How many they are. */
+  emailCount = 0;
   begun = false;
   /** What the log wants of who reads it: `LOG_VERSION`. */
   requires = 0;
@@ -229,7 +231,9 @@ export class MailState {
     for (let row = 0; row < this.emails.rows; row++) {
       if (row % INDEXED_AT_ONCE === INDEXED_AT_ONCE - 1) await breathe();
       this.#byEmailId.add(row);
-      if (held.get(row) > 0) this.bytes += size.get(row);
+      if (held.get(row) === 0) continue;
+      this.bytes += size.get(row);
+      this.emailCount++;
     }
     const { mailbox: ordinal, email, writer, keywords } = this.memberships.columns;
     this.#byName.reserve(this.memberships.rows);
@@ -409,7 +413,10 @@ export class MailState {
     this.#count(mailbox, row, 1);
     const held = this.emails.columns.held;
     const before = held.get(fields.email);
-    if (before === 0) this.bytes += this.emails.columns.size.get(fields.email);
+    if (before === 0) {
+      this.bytes += this.emails.columns.size.get(fields.email);
+      this.emailCount++;
+    }
     held.set(fields.email, before + 1);
     this.changed.email = fields.modSeq;
     if ((fields.flags & DELETED) === 0) this.#noteShown(fields.email, 1, fields.modSeq);
@@ -487,7 +494,10 @@ export class MailState {
       const emailRow = email.get(row);
       const held = this.emails.columns.held.get(emailRow) - 1;
       this.emails.columns.held.set(emailRow, held);
-      if (held === 0) this.bytes -= this.emails.columns.size.get(emailRow);
+      if (held === 0) {
+        this.bytes -= this.emails.columns.size.get(emailRow);
+        this.emailCount--;
+      }
       if ((flags.get(row) & DELETED) === 0) this.#noteShown(emailRow, -1, modSeq);
     }
     if (rows.length > 0) this.changed.email = modSeq;

@@ -1,0 +1,201 @@
+import type { AccountSession } from "@restante/engine";
+import { QUOTA } from "../core/capabilities.ts";
+import { CHANGES_ARGUMENTS } from "../core/changes.ts";
+import { invalidArguments, MethodError } from "../core/errors.ts";
+import { type FilterWords, readFilter, readSort } from "../core/filter.ts";
+import { GET_ARGUMENTS, idsOf, pick, propertiesOf } from "../core/get.ts";
+import { type Method, method } from "../core/method.ts";
+import { beginOf, QUERY_ARGUMENTS, QUERY_CHANGES_ARGUMENTS } from "../core/query.ts";
+import { parsePoint, stateOf } from "../core/states.ts";
+import { list, TEXT, type Type } from "../core/types.ts";
+
+/** The properties of a Quota: RFC 9425 §4. */
+export const QUOTA_PROPERTIES = [
+  "id",
+  "resourceType",
+  "used",
+  "hardLimit",
+  "warnLimit",
+  "softLimit",
+  "scope",
+  "name",
+  "description",
+  "types",
+] as const;
+
+/** RFC 9425 §4. */
+type Quota = Readonly<Record<(typeof QUOTA_PROPERTIES)[number], unknown>> & {
+  readonly id: string;
+  readonly used: number;
+  readonly name: string;
+  readonly scope: string;
+  readonly resourceType: string;
+  readonly types: readonly string[];
+};
+
+/** What an account may hold of each kind, as far as there is a limit. */
+function quotasOf({ quota }: AccountSession): readonly Quota[] {
+  const { bytes, messages, bytesMax, messagesMax } = quota;
+  const common = { warnLimit: null, softLimit: null, scope: "account", description: null, types: ["Email"] };
+  return [
+    ...(bytesMax === undefined
+      ? []
+      : [{ id: "qoctets", resourceType: "octets", used: bytes, hardLimit: bytesMax, name: "Storage", ...common }]),
+    ...(messagesMax === undefined
+      ? []
+      : [{ id: "qcount", resourceType: "count", used: messages, hardLimit: messagesMax, name: "Messages", ...common }]),
+  ];
+}
+
+/** RFC 9425 §4.1. What is used changes with the emails: their state is this one's. */
+export const quotaGet: Method = method(
+  "Quota/get",
+  QUOTA,
+  GET_ARGUMENTS,
+  async ({ accountId, ids, properties }, context) => {
+    const asked = propertiesOf(properties, QUOTA_PROPERTIES);
+    const all = new Map(quotasOf(context.session).map((one) => [one.id, one]));
+    const wanted = ids ? idsOf(ids, context) : [...all.keys()];
+    const found = wanted.flatMap((id) => {
+      const one = all.get(id);
+      return one ? [pick(one, asked)] : [];
+    });
+    const state = stateOf(context.session.state, "Email");
+    return { accountId, state, list: found, notFound: wanted.filter((id) => !all.has(id)) };
+  },
+);
+
+/** RFC 9425 §4.2. */
+export const quotaChanges: Method = method(
+  "Quota/changes",
+  QUOTA,
+  CHANGES_ARGUMENTS,
+  async ({ accountId, sinceState }, { session }) => {
+    parsePoint(sinceState, session.state, "Email");
+    const newState = stateOf(session.state, "Email");
+    const updated = newState === sinceState ? [] : quotasOf(session).map(({ id }) => id);
+    return {
+      accountId,
+      oldState: sinceState,
+      newState,
+      hasMoreChanges: false,
+      created: [],
+      updated,
+      destroyed: [],
+      updatedProperties: updated.length > 0 ? ["used"] : null,
+    };
+  },
+);
+
+/** RFC 9425 §4.3. */
+export const quotaQuery: Method = method("Quota/query", QUOTA, QUERY_ARGUMENTS, async (args, { session }) => {
+  const ids = query(args, session);
+  const position = beginOf(ids, args);
+  const end = args.limit === undefined ? ids.length : position + args.limit;
+  return {
+    accountId: args.accountId,
+    queryState: stateOf(session.state, "Email"),
+    canCalculateChanges: true,
+    position: Math.min(position, ids.length),
+    ids: ids.slice(position, end),
+    ...(args.calculateTotal && { total: ids.length }),
+  };
+});
+
+/** RFC 9425 §4.4. */
+export const quotaQueryChanges: Method = method(
+  "Quota/queryChanges",
+  QUOTA,
+  QUERY_CHANGES_ARGUMENTS,
+  async (args, { session }) => {
+    parsePoint(args.sinceQueryState, session.state, "Email");
+    const newQueryState = stateOf(session.state, "Email");
+    const ids = query(args, session);
+    const isSame = newQueryState === args.sinceQueryState;
+    // By what is used the order may be another.
+    const removed = isSame ? [] : quotasOf(session).map(({ id }) => id);
+    const added = isSame ? [] : ids.map((id, index) => ({ id, index }));
+    if (args.maxChanges !== undefined && removed.length + added.length > args.maxChanges)
+      throw new MethodError("tooManyChanges");
+    return {
+      accountId: args.accountId,
+      oldQueryState: args.sinceQueryState,
+      newQueryState,
+      removed,
+      added,
+      ...(args.calculateTotal && { total: ids.length }),
+    };
+  },
+);
+
+type Test = (one: Quota) => boolean;
+
+function query(
+  { filter, sort }: { readonly filter?: unknown; readonly sort?: readonly unknown[] | undefined },
+  session: AccountSession,
+): readonly string[] {
+  const test = filter === undefined ? () => true : readFilter(filter, WORDS);
+  const compares = readSort(sort).map(({ property, isAscending }) => {
+    const key = Object.hasOwn(KEYS, property) ? KEYS[property] : undefined;
+    if (!key) throw new MethodError("unsupportedSort");
+    const sign = isAscending ? 1 : -1;
+    return (a: Quota, b: Quota) => (key(a) < key(b) ? -sign : key(a) > key(b) ? sign : 0);
+  });
+  const found = quotasOf(session).filter(test);
+  const order = (a: Quota, b: Quota): number => {
+    for (const compare of compares) {
+      const sign = compare(a, b);
+      if (sign !== 0) return sign;
+    }
+    return a.id < b.id ? -1 : 1;
+  };
+  return found.toSorted(order).map(({ id }) => id);
+}
+
+const KEYS: Readonly<Record<string, (one: Quota) => string | number>> = {
+  name: ({ name }) => name,
+  used: ({ used }) => used,
+};
+
+const WORDS: FilterWords<Test> = {
+  condition: (given) => {
+    const tests = Object.entries(given).map(([name, value]) => conditionOf(name, value));
+    return (one) => tests.every((test) => test(one));
+  },
+  all: (of) => (one) => of.every((test) => test(one)),
+  any: (of) => (one) => of.some((test) => test(one)),
+  none: (of) => (one) => !of.some((test) => test(one)),
+};
+
+/** RFC 9425 §4.3: `name` is looked for within, the others are the whole. */
+function conditionOf(name: string, value: unknown): Test {
+  const read = <T>(type: Type<T>): T => {
+    const one = type.read(value);
+    if (one === undefined) throw invalidArguments(`the filter's ${name} is no ${type.name}`);
+    return one;
+  };
+  switch (name) {
+    case "name": {
+      const part = read(TEXT).toLowerCase();
+      return (one) => one.name.toLowerCase().includes(part);
+    }
+    case "scope": {
+      const wanted = read(TEXT);
+      return ({ scope }) => scope === wanted;
+    }
+    case "resourceType": {
+      const wanted = read(TEXT);
+      return ({ resourceType }) => resourceType === wanted;
+    }
+    case "type": {
+      const wanted = read(TEXT);
+      return ({ types }) => types.includes(wanted);
+    }
+    case "types": {
+      const wanted = read(list(TEXT));
+      return ({ types }) => types.some((type) => wanted.includes(type));
+    }
+    default:
+      throw new MethodError("unsupportedFilter", "the filter has a condition that is not known here");
+  }
+}

@@ -1,0 +1,168 @@
+import { describe, expect, test } from "vitest";
+import { signer, stream } from "../testing/account-kit.ts";
+import { HandTime, settle } from "../testing/hand-time.ts";
+import { FIRST, setUpAda } from "../testing/ways-in-kit.ts";
+import { Dropbox } from "./delivery/dropbox.ts";
+import { Unsettled } from "./delivery/unsettled.ts";
+import { FACTS_WRITE_MS } from "./mandates/facts.ts";
+import { FACTS_MS } from "./mandates/facts-reader.ts";
+import type { QuotaLimits } from "./quota.ts";
+import type { AccountSession } from "./session.ts";
+import { Accounts } from "./sign-in/accounts.ts";
+
+const MEBIBYTE = 2 ** 20;
+const mail = (n: number, octets = 100): string => {
+  const head = `Subject: mail ${n}\r\nMessage-ID: <${n}@x>\r\n\r\n`;
+  return `${head}${"x".repeat(Math.max(0, octets - head.length - 2))}\r\n`;
+};
+
+async function setUp(limits: Partial<QuotaLimits>) {
+  const time = new HandTime();
+  const ada = await setUpAda();
+  ada.place.now = () => time.now();
+  const quota = { bytesMax: undefined, messagesMax: undefined, ...limits };
+  const platform = { ...ada.tools.platform, ...time, quota };
+  const another = (): Promise<AccountSession> =>
+    new Accounts({ ...ada.tools, store: ada.place.open(), platform }).login("ada@example.org", FIRST, "");
+  const session = await another();
+  const users = { find: (address: string) => ada.users.find(address) };
+  const deliverer = { store: ada.place.open(), platform, users, signer, unsettled: new Unsettled(platform) };
+  const dropbox = () => new Dropbox(deliverer, ada.user());
+  const deliver = (to: Dropbox, n: number, octets?: number): Promise<void> =>
+    to.deliver(new Uint8Array(0), stream(mail(n, octets)), deliverer.unsettled.connect());
+  const append = async (n: number, octets?: number, path = "INBOX"): Promise<void> =>
+    void (await session.append(path, await session.prepare(stream(mail(n, octets)), { mailbox: path, flags: [] })));
+  const facts = () => [...ada.place.objects.keys()].filter((name) => name.endsWith("public/record"));
+  return { ...ada, time, session, another, dropbox, deliver, append, facts };
+}
+
+const full = { code: "over-quota", name: "QuotaExceeded" };
+const usage = ({ quota: { bytes, messages } }: AccountSession) => [bytes, messages];
+
+describe("an account with a limit", () => {
+  test("counts each email once, whatever mailboxes it is in, and what is gone no more; so does a process that opens it", async () => {
+    const { session, append, another } = await setUp({ bytesMax: 1000 });
+    expect(usage(session)).toEqual([0, 0]);
+    await append(1, 300);
+    await append(2, 400);
+    const view = session.openView("INBOX", { readOnly: false });
+    await view.copy([0, 1], "Archive");
+    expect(usage(session)).toEqual([700, 2]);
+    await view.setFlags([0], { mode: "add", flags: ["\\Deleted"] });
+    view.sync({ expunges: true });
+    await view.expunge([0]);
+    expect(usage(session)).toEqual([700, 2]);
+    const archive = session.openView("Archive", { readOnly: false });
+    await archive.setFlags([0], { mode: "add", flags: ["\\Deleted"] });
+    archive.sync({ expunges: true });
+    await archive.expunge([0]);
+    expect(usage(session)).toEqual([400, 1]);
+    session.close();
+    const other = await another();
+    expect(usage(other)).toEqual([400, 1]);
+  });
+
+  test("takes what fits and refuses what does not, by octets", async () => {
+    const { append, session } = await setUp({ bytesMax: 1000 });
+    await append(1, 600);
+    await expect(append(2, 401)).rejects.toMatchObject(full);
+    await append(3, 400);
+    await expect(append(4, 60)).rejects.toMatchObject(full);
+    expect(usage(session)).toEqual([1000, 2]);
+    // What only removes or names goes on.
+    const view = session.openView("INBOX", { readOnly: false });
+    await view.copy([0], "Archive");
+    await view.move([0], "Trash");
+  });
+
+  test("by messages too, and several that come at once", async () => {
+    const { append, session } = await setUp({ messagesMax: 3 });
+    await append(1);
+    const prepared = [];
+    for (const n of [2, 3, 4]) prepared.push(await session.prepare(stream(mail(n)), { mailbox: "INBOX", flags: [] }));
+    await expect(session.appendMany("INBOX", prepared)).rejects.toMatchObject(full);
+    const { id } = session.getMailbox("INBOX");
+    await expect(session.addMany(prepared.map((one) => ({ prepared: one, mailboxes: [id] })))).rejects.toMatchObject(
+      full,
+    );
+    await session.appendMany("INBOX", prepared.slice(1));
+    expect(usage(session)[1]).toBe(3);
+    await expect(session.prepare(stream(mail(5)), { mailbox: "INBOX", flags: [] })).rejects.toMatchObject(full);
+  });
+
+  test("is told of mail that came although it is full, and takes it in", async () => {
+    const { session, dropbox, deliver, append } = await setUp({ messagesMax: 1 });
+    await append(1);
+    await deliver(dropbox(), 2);
+    await settle();
+    await session.refresh();
+    expect(usage(session)[1]).toBe(2);
+  });
+
+  test("without one nothing is told of it", async () => {
+    const { append, time, facts } = await setUp({});
+    await append(1);
+    await time.pass(10 * FACTS_WRITE_MS);
+    expect(facts()).toEqual([]);
+  });
+});
+
+describe("who delivers", () => {
+  test("knows how full an account is, a minute later at most, and counts what it put since", async () => {
+    const { append, time, facts, dropbox, deliver } = await setUp({ bytesMax: 4 * MEBIBYTE });
+    await append(1, 2 * MEBIBYTE);
+    expect(facts()).toEqual([]);
+    await time.pass(FACTS_WRITE_MS);
+    expect(facts()).toHaveLength(1);
+    const box = dropbox();
+    await deliver(box, 2, MEBIBYTE);
+    await deliver(box, 3, 2 * MEBIBYTE);
+    // One more than fits may come, and no other.
+    await expect(deliver(box, 4)).rejects.toMatchObject(full);
+  });
+
+  test("takes mail again once there is room", async () => {
+    const { append, session, time, dropbox, deliver } = await setUp({ messagesMax: 2 });
+    await append(1);
+    await append(2);
+    await time.pass(FACTS_WRITE_MS);
+    const box = dropbox();
+    await expect(deliver(box, 3)).rejects.toMatchObject(full);
+    const view = session.openView("INBOX", { readOnly: false });
+    await view.setFlags([0, 1], { mode: "add", flags: ["\\Deleted"] });
+    view.sync({ expunges: true });
+    await view.expunge([0, 1]);
+    await time.pass(FACTS_WRITE_MS + FACTS_MS);
+    await deliver(box, 4);
+    await deliver(box, 5);
+    await expect(deliver(box, 6)).rejects.toMatchObject(full);
+  });
+
+  test("believes nobody but the owner", async () => {
+    const { append, time, place, facts, dropbox, deliver } = await setUp({ messagesMax: 1 });
+    await append(1);
+    await time.pass(FACTS_WRITE_MS);
+    await expect(deliver(dropbox(), 2)).rejects.toMatchObject(full);
+    const [name] = facts();
+    const forged = place.objects.get(name!)!.bytes.slice();
+    forged[forged.length - 1]! ^= 1;
+    place.write(name!, forged);
+    await deliver(dropbox(), 3);
+  });
+
+  test("is told again no more often than it makes a difference", async () => {
+    const { append, time, place } = await setUp({ bytesMax: 100 * MEBIBYTE });
+    let writes = 0;
+    const name = () => [...place.objects.keys()].find((one) => one.endsWith("public/record"));
+    let last: unknown;
+    for (let n = 0; n < 10; n++) {
+      await append(n);
+      await time.pass(1000);
+      const now = name() && place.objects.get(name()!);
+      if (now !== last) writes++;
+      last = now;
+    }
+    await time.pass(5 * FACTS_WRITE_MS);
+    expect(writes).toBeLessThanOrEqual(1);
+  });
+});

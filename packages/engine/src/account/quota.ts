@@ -1,0 +1,40 @@
+import { EngineError } from "../errors.ts";
+import type { MailState } from "../mail/state/state.ts";
+
+/** What an account may hold; undefined for no limit. */
+export interface QuotaLimits {
+  /** Octets of all emails, each once, however many mailboxes it is in. */
+  readonly bytesMax: number | undefined;
+  readonly messagesMax: number | undefined;
+}
+
+/** What it holds, and may. */
+export interface QuotaUsage extends QuotaLimits {
+  readonly bytes: number;
+  readonly messages: number;
+}
+
+export const NO_QUOTA: QuotaLimits = { bytesMax: undefined, messagesMax: undefined };
+
+/** Whether there is any. */
+export function isLimited({ bytesMax, messagesMax }: QuotaLimits = NO_QUOTA): boolean {
+  return bytesMax !== undefined || messagesMax !== undefined;
+}
+
+/** An account is full: what only removes goes on. */
+export class QuotaExceeded extends EngineError {
+  constructor() {
+    super("over-quota", "the account is full");
+    this.name = "QuotaExceeded";
+  }
+}
+
+export function usageOf({ bytes, emailCount }: MailState, { bytesMax, messagesMax }: QuotaLimits): QuotaUsage {
+  return { bytes, messages: emailCount, bytesMax, messagesMax };
+}
+
+/** Throws {@link QuotaExceeded} where so much more would be too much. */
+export function checkRoom(usage: QuotaUsage, more: { readonly bytes: number; readonly messages: number }): void {
+  const { bytes, messages, bytesMax = Number.POSITIVE_INFINITY, messagesMax = Number.POSITIVE_INFINITY } = usage;
+  if (bytes + more.bytes > bytesMax || messages + more.messages > messagesMax) throw new QuotaExceeded();
+}
