@@ -99,19 +99,15 @@ export function jmapPage(): string {
     return `| ${name} | ${capability.split(":").at(-1)} | ${own.map(argumentText).join("; ")} | ${comment} |`;
   });
   const without = METHODS.filter(({ table }) => !("accountId" in table)).map(({ name }) => name);
-  const account = {
-    account: "",
-    address: "",
-    sends: true,
-    hasMandates: true,
-    barred: undefined,
-    quota: { bytesMax: 1 },
-  };
+  const quota = { bytesMax: 1, messagesMax: 1 };
+  const account = { account: "", address: "", sends: true, hasMandates: true, barred: undefined, pushKey: "", quota };
   const { capabilities, accounts } = sessionObject(account as never, "", { requests: 0, uploads: 0 });
-  // What the door lets one account do at once is the door's to say, and URLs are the server's.
+  // What the door lets one account do at once is the door's to say, and URLs and keys are the server's.
   const told = (value: object): string =>
     Object.entries(value)
-      .filter(([name]) => !["maxConcurrentUpload", "maxConcurrentRequests", "url"].includes(name))
+      .filter(
+        ([name]) => !["maxConcurrentUpload", "maxConcurrentRequests", "url", "applicationServerKey"].includes(name),
+      )
       .map(([name, one]) => `${name} ${JSON.stringify(one)}`)
       .join("; ");
   const ofAccount = Object.values(accounts as Record<string, { readonly accountCapabilities: Record<string, object> }>)

@@ -120,6 +120,24 @@ async function bothWays(step: Step): Promise<void> {
           assert(/^Status: 5\.7\.1\r$/m.test(mail) && /^Final-Recipient: rfc822; refused@/m.test(mail), mail);
         },
       );
+      await step(
+        "what Postfix took and could not deliver comes back by it, and counts for the mail that it names",
+        async () => {
+          const set = await demo.send({ to: ["nobody@example.org"], subject: "to nobody here" });
+          const { id } = set.created.sent;
+          const status = async (): Promise<Json> => {
+            const { deliveryStatus, dsnBlobIds, undoStatus } = await demo.submission(id);
+            return { ...deliveryStatus["nobody@example.org"], undoStatus, blobIds: dsnBlobIds };
+          };
+          await until("Postfix to take it", async () => /^250 2\.0\.0 /.test((await status()).smtpReply));
+          await untilSubject(server, DEMO, "Undelivered Mail Returned to Sender");
+          await until("what became of it", async () => (await status()).delivered === "no");
+          const { smtpReply, blobIds, undoStatus } = await status();
+          assert(/^550 5\.1\.1 /.test(smtpReply) && undoStatus === "final", `${smtpReply} ${undoStatus}`);
+          const report = await (await demo.download(blobIds[0])).text();
+          assert(blobIds.length === 1 && /^Original-Envelope-Id: \w+\r$/m.test(report), report);
+        },
+      );
       await step("what is put off is tried again, and told so meanwhile", async () => {
         const set = await demo.send({ to: ["grey@elsewhere.example"], subject: "to a grey one" });
         let status: Json;

@@ -33,9 +33,9 @@ const values: { readonly text: string; readonly value: unknown }[] = [];
 /** What a method may answer with: RFC 8620 §3.6.2, §5; RFC 8621. */
 const METHOD_ERRORS =
   /^(?:invalidArguments|requestTooLarge|accountNotFound|fromAccountNotFound|stateMismatch|anchorNotFound|unsupportedSort|unsupportedFilter|cannotCalculateChanges|tooManyChanges|forbidden|unknownDataType)$/;
-/** Why an object was not done: RFC 8620 §5.3, RFC 8621 §2.5, §4.6, §6.3, §7.5, RFC 9404 §4.1. */
+/** Why an object was not done: RFC 8620 §5.3, RFC 8621 §2.5, §4.6, §6.3, §7.5, RFC 9404 §4.1, RFC 9007 §2.1. */
 const SET_ERRORS =
-  /^(?:invalidProperties|invalidPatch|notFound|willDestroy|forbidden|singleton|alreadyExists|tooLarge|blobNotFound|tooManyKeywords|tooManyMailboxes|invalidEmail|mailboxHasChild|mailboxHasEmail|forbiddenFrom|forbiddenMailFrom|noRecipients|invalidRecipients|tooManyRecipients|forbiddenToSend|cannotUnsend)$/;
+  /^(?:invalidProperties|invalidPatch|notFound|willDestroy|forbidden|singleton|alreadyExists|tooLarge|blobNotFound|tooManyKeywords|tooManyMailboxes|invalidEmail|mailboxHasChild|mailboxHasEmail|forbiddenFrom|forbiddenMailFrom|noRecipients|invalidRecipients|tooManyRecipients|forbiddenToSend|cannotUnsend|mdnAlreadySent)$/;
 
 beforeAll(async () => {
   client = await openClient();
@@ -153,6 +153,7 @@ const NEW: Readonly<Record<string, () => Readonly<Record<string, unknown>>>> = {
   Identity: () => ({ email: "ada@example.org" }),
   EmailSubmission: () => ({ identityId: "i0", emailId: email }),
   VacationResponse: () => ({}),
+  PushSubscription: () => ({ deviceClientId: "x", url: "https://push.example.org/x" }),
 };
 
 /** Kinds of values that properties of new objects may have, null aside: RFC 8621 §2, §4.6, §6, §7. All others are the server's. */
@@ -189,6 +190,14 @@ const KINDS: Readonly<Record<string, Readonly<Record<string, readonly Kind[]>>>>
     htmlSignature: ["string"],
   },
   EmailSubmission: { identityId: ["string"], emailId: ["string"], envelope: ["object"], undoStatus: ["string"] },
+  PushSubscription: {
+    deviceClientId: ["string"],
+    url: ["string"],
+    keys: ["object"],
+    verificationCode: ["string"],
+    expires: ["string"],
+    types: ["list"],
+  },
   VacationResponse: {
     isEnabled: ["boolean"],
     ...Object.fromEntries(
@@ -203,7 +212,7 @@ function mayBe(type: string, property: string, value: unknown): boolean {
   return Object.hasOwn(kinds, property) && kinds[property]!.includes(kindOf(value));
 }
 
-const more: Readonly<Record<string, readonly string[]>> = { Email: HEADERS };
+const more: Readonly<Record<string, readonly string[]>> = { Email: HEADERS, PushSubscription: ["url", "keys"] };
 
 test.each(Object.keys(NEW))(
   "%s/set: each property with each value, made and changed, is done or refused",
@@ -293,11 +302,13 @@ const CONDITIONS: Readonly<Record<string, readonly string[]>> = {
     ...["from", "to", "cc", "bcc", "subject", "body", "header"],
   ],
   EmailSubmission: ["identityIds", "emailIds", "threadIds", "undoStatus", "before", "after"],
+  Quota: ["name", "scope", "resourceType", "type"],
 };
 const SORTS: Readonly<Record<string, readonly string[]>> = {
   Mailbox: ["name", "sortOrder", "parentId"],
   Email: ["receivedAt", "sentAt", "size", "from", "to", "subject", "hasKeyword", "someInThreadHaveKeyword"],
   EmailSubmission: ["emailId", "threadId", "sentAt"],
+  Quota: ["name", "used"],
 };
 
 test.each(Object.keys(CONDITIONS))(
@@ -328,6 +339,24 @@ test.each(Object.keys(CONDITIONS))(
   },
   300_000,
 );
+
+test("what is said of who read a mail, of any kind, is sent or refused", async () => {
+  const names = [
+    ...["forEmailId", "subject", "textBody", "includeOriginalMessage", "reportingUA", "disposition", "mdnGateway"],
+    ...["originalRecipient", "finalRecipient", "originalMessageId", "error", "extensionFields", "x", "__proto__"],
+  ];
+  const disposition = { actionMode: "manual-action", sendingMode: "mdn-sent-manually", type: "displayed" };
+  for (const { text, value } of values) {
+    for (const name of names) {
+      const one = Object.fromEntries([...Object.entries({ forEmailId: email, disposition }), [name, value]]);
+      await ask("MDN/send", { identityId: "i0", send: { x: one } }, `${name}: ${text}`);
+    }
+    for (const name of Object.keys(disposition)) {
+      const one = { forEmailId: email, disposition: { ...disposition, [name]: value } };
+      await ask("MDN/send", { identityId: "i0", send: { x: one } }, `disposition ${name}: ${text}`);
+    }
+  }
+});
 
 test("properties that are asked for, of any kind, are told or refused", async () => {
   for (const { name, table } of METHODS)

@@ -1,6 +1,8 @@
 import { DIGESTS, GET_PROPERTIES } from "./blob/methods.ts";
 import { EMAIL_PROPERTIES, PART_PROPERTIES } from "./email/properties.ts";
 import { MAILBOX_PROPERTIES } from "./mailbox/mailbox.ts";
+import { SUBSCRIPTION_PROPERTIES } from "./push/subscription.ts";
+import { QUOTA_PROPERTIES } from "./quota/quota.ts";
 import { IDENTITY_PROPERTIES } from "./submission/identity.ts";
 import { SUBMISSION_PROPERTIES } from "./submission/object.ts";
 import { THREAD_PROPERTIES } from "./thread/thread.ts";
@@ -15,5 +17,7 @@ export const PROPERTIES: Readonly<Record<string, readonly string[]>> = {
   Identity: IDENTITY_PROPERTIES,
   EmailSubmission: SUBMISSION_PROPERTIES,
   VacationResponse: VACATION_PROPERTIES,
+  PushSubscription: SUBSCRIPTION_PROPERTIES,
+  Quota: QUOTA_PROPERTIES,
   Blob: [...GET_PROPERTIES, ...Object.keys(DIGESTS)],
 };

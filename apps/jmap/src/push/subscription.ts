@@ -12,7 +12,7 @@ import { formatPushId, parsePushId } from "./words.ts";
 type Given = Readonly<Record<string, unknown>>;
 
 /** Where it is pushed to, and by which keys, is told to nobody: RFC 8620 §7.2.1. */
-const PROPERTIES = ["id", "deviceClientId", "verificationCode", "expires", "types"] as const;
+export const SUBSCRIPTION_PROPERTIES = ["id", "deviceClientId", "verificationCode", "expires", "types"] as const;
 const SECRET = ["url", "keys"];
 
 /** RFC 8620 §7.2.1: of no account, and with no state. */
@@ -22,7 +22,7 @@ export const pushSubscriptionGet: Method = method(
   { ids: GET_ARGUMENTS.ids, properties: GET_ARGUMENTS.properties },
   async ({ ids, properties }, context) => {
     if (properties?.some((name) => SECRET.includes(name))) throw new MethodError("forbidden");
-    const asked = propertiesOf(properties, PROPERTIES);
+    const asked = propertiesOf(properties, SUBSCRIPTION_PROPERTIES);
     const all = new Map((await context.session.pushSubscriptions()).map((one) => [formatPushId(one.id), one]));
     const wanted = ids ? idsOf(ids, context) : [...all.keys()];
     const found = wanted.flatMap((id) => {

@@ -9,13 +9,22 @@ import { beginOf, QUERY_ARGUMENTS, QUERY_CHANGES_ARGUMENTS } from "../core/query
 import { parsePoint, stateOf } from "../core/states.ts";
 import { list, TEXT, type Type } from "../core/types.ts";
 
-const PROPERTIES = [
-  ...(["id", "resourceType", "used", "hardLimit", "warnLimit", "softLimit"] as const),
-  ...(["scope", "name", "description", "types"] as const),
+/** The properties of a Quota: RFC 9425 §4. */
+export const QUOTA_PROPERTIES = [
+  "id",
+  "resourceType",
+  "used",
+  "hardLimit",
+  "warnLimit",
+  "softLimit",
+  "scope",
+  "name",
+  "description",
+  "types",
 ] as const;
 
 /** RFC 9425 §4. */
-type Quota = Readonly<Record<(typeof PROPERTIES)[number], unknown>> & {
+type Quota = Readonly<Record<(typeof QUOTA_PROPERTIES)[number], unknown>> & {
   readonly id: string;
   readonly used: number;
   readonly name: string;
@@ -44,7 +53,7 @@ export const quotaGet: Method = method(
   QUOTA,
   GET_ARGUMENTS,
   async ({ accountId, ids, properties }, context) => {
-    const asked = propertiesOf(properties, PROPERTIES);
+    const asked = propertiesOf(properties, QUOTA_PROPERTIES);
     const all = new Map(quotasOf(context.session).map((one) => [one.id, one]));
     const wanted = ids ? idsOf(ids, context) : [...all.keys()];
     const found = wanted.flatMap((id) => {
