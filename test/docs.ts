@@ -2,9 +2,10 @@ import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { argv } from "node:process";
 import { capabilitiesOf, GRAMMAR_CAPABILITIES } from "@restante/imap";
+import { METHODS, PROPERTIES, sessionObject } from "@restante/jmap/api";
 
-/** docs/protocols, made of the command tables: each row's name, states and capabilities, and the section its doc comment
- * names. `node docs.ts --write` writes them; a test holds that they are as made. */
+/** docs/protocols, made of the tables of commands and methods: each row's name, states or arguments, capabilities, and the section
+ * its doc comment names. `node docs.ts --write` writes them; a test holds that they are as made. */
 const ROOT = join(import.meta.dirname, "..");
 
 interface Row {
@@ -69,6 +70,79 @@ export function imapPage(): string {
   ].join("\n");
 }
 
-export const PAGES: Readonly<Record<string, () => string>> = { "docs/protocols/imap.md": imapPage };
+type Table = (typeof METHODS)[number]["table"];
+
+/** What a doc comment says of each method, by its name. */
+function methodComments(): ReadonlyMap<string, string> {
+  const folder = join(ROOT, "apps/jmap/src");
+  const files = readdirSync(folder, { recursive: true, encoding: "utf8" });
+  const pattern =
+    /\/\*\*\s+(?:\* )?((?:(?!\*\/)[\s\S])*?)\s*\*\/\n(?:export )?const \w+: Method = (?:method\(\s*|\{ name: )"([^"]+)"/g;
+  const comments = files
+    .filter((file) => file.endsWith(".ts") && !file.endsWith(".test.ts"))
+    .flatMap((file) => [...readFileSync(join(folder, file), "utf8").matchAll(pattern)])
+    .map(([, comment, name]) => [name!, comment!.replace(/\s*\n \* ?/g, " ")] as const);
+  return new Map(comments);
+}
+
+function argumentText([name, { type, isRequired, byDefault }]: [string, Table[string]]): string {
+  const value = byDefault === undefined ? "" : ` = ${JSON.stringify(byDefault)}`;
+  return `${name}: ${type.name}${isRequired ? " (must be given)" : value}`;
+}
+
+export function jmapPage(): string {
+  const comments = methodComments();
+  const rows = METHODS.map(({ name, capability, table }) => {
+    const comment = comments.get(name);
+    if (comment === undefined) throw new Error(`${name} has no doc comment`);
+    const own = Object.entries(table).filter(([argument]) => argument !== "accountId");
+    return `| ${name} | ${capability.split(":").at(-1)} | ${own.map(argumentText).join("; ")} | ${comment} |`;
+  });
+  const without = METHODS.filter(({ table }) => !("accountId" in table)).map(({ name }) => name);
+  const does = { sends: true, hasMandates: true, pushKey: "…", quota: { bytesMax: 1 } };
+  const account = { account: "", address: "", barred: undefined, ...does };
+  const { capabilities, accounts } = sessionObject(account as never, "", { requests: 0, uploads: 0 });
+  // What the door lets one account do at once is the door's to say, and URLs are the server's.
+  const told = (value: object): string =>
+    Object.entries(value)
+      .filter(
+        ([name]) => !["maxConcurrentUpload", "maxConcurrentRequests", "url", "applicationServerKey"].includes(name),
+      )
+      .map(([name, one]) => `${name} ${JSON.stringify(one)}`)
+      .join("; ");
+  const ofAccount = Object.values(accounts as Record<string, { readonly accountCapabilities: Record<string, object> }>)
+    .map(({ accountCapabilities }) => accountCapabilities)
+    .at(0)!;
+  return [
+    "# JMAP: what is supported",
+    "",
+    "Made by `npm run docs` out of the tables of arguments and properties. What is written null counts as not given; an argument that",
+    "a method does not have is passed over.",
+    "",
+    "| capability | the server's | an account's |",
+    "|---|---|---|",
+    ...Object.entries(capabilities as Record<string, object>).map(
+      ([name, value]) => `| ${name} | ${told(value)} | ${told(ofAccount[name] ?? {})} |`,
+    ),
+    "",
+    `Each method but ${without.join(", ")} has the argument accountId, which must be given.`,
+    "",
+    "| method | capability | arguments | what |",
+    "|---|---|---|---|",
+    ...rows,
+    "",
+    "| type | properties |",
+    "|---|---|",
+    ...Object.entries(PROPERTIES).map(([type, names]) => `| ${type} | ${names.join(", ")} |`),
+    "",
+    "Of emails and their parts header fields may be asked for in any form that RFC 8621 §4.1.2 allows: `header:List-Id:asText:all`.",
+    "",
+  ].join("\n");
+}
+
+export const PAGES: Readonly<Record<string, () => string>> = {
+  "docs/protocols/imap.md": imapPage,
+  "docs/protocols/jmap.md": jmapPage,
+};
 
 if (argv[2] === "--write") for (const [file, make] of Object.entries(PAGES)) writeFileSync(join(ROOT, file), make());

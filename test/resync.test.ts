@@ -8,10 +8,10 @@ import { DEMO, makeDataFolder, removeDataFolder, startServer } from "./kit/serve
 
 // What rewound is numbered by its process alone: where a log rewinds in a test, nothing may be killed.
 test.each([
-  ["the log, across kills", { rewinding: false, killRounds: 20 }],
+  ["the log, across kills", { rewinding: false, killRounds: 12 }],
   ["a log that rewinds", { rewinding: true }],
 ])("on %s copies by QRESYNC and by CHANGEDSINCE are what the mailbox is", async (_, options) => {
-  await followRounds({ rounds: 40, seed: testSeed(), ...options });
+  await followRounds({ rounds: 24, seed: testSeed(), ...options });
 });
 
 test("of two sessions that change a message at once on condition exactly one is told that it was changed", async () => {
@@ -20,7 +20,7 @@ test("of two sessions that change a message at once on condition exactly one is 
   const clients = await Promise.all([1, 2].map(() => connectImap(server.ports.imap!, DEMO.user, DEMO.password)));
   for (const client of clients) await client.command("SELECT INBOX (CONDSTORE)");
   let modSeq = "";
-  for (let round = 0; round < 200; round++) {
+  for (let round = 0; round < 100; round++) {
     const answer = await clients[0]!.command("FETCH 1 MODSEQ");
     modSeq = /MODSEQ \((\d+)\)/.exec(answer)![1]!;
     const sign = round % 2 === 0 ? "+" : "-";

@@ -9,11 +9,12 @@ import { BENCHES } from "./benches.ts";
 import { endOf, OUR_SCRIPT, startContender } from "./contender.ts";
 import { writeDocument } from "./document.ts";
 import { benchHttps } from "./https.ts";
+import { benchJmap } from "./jmap.ts";
 
 /**
- * `npm run bench -- imap|processes|stores|https [--count N] [--rounds N] [--workloads a,b] [--peers a,b] [--write]`: a fresh
+ * `npm run bench -- imap|processes|stores|https|jmap [--count N] [--rounds N] [--workloads a,b] [--peers a,b] [--write]`: a fresh
  * Restante and others side by side, each with a folder of its own, workload by workload; --write puts the tables into
- * docs/benchmarks.md. https measures what the HTTPS door costs by itself. Others are Dovecots (imap), one process of ours and a Dovecot (processes), or Restante over other
+ * docs/benchmarks.md. https measures what the HTTPS door costs by itself, jmap what calls of JMAP take. Others are Dovecots (imap), one process of ours and a Dovecot (processes), or Restante over other
  * stores (stores). Needs root and Debian: what is missing is installed or built.
  *
  * What counts as passed or failed are Restante's own workloads: a wrong answer is a failure. What a peer can't do is
@@ -24,6 +25,8 @@ const COMPARED = {
   ...{ count: string, rounds: string, workloads: string, skip: string, seconds: string, deliveries: string },
   ...{ appends: string, "sample-ms": string },
 };
+/** What jmap-load.mjs takes. */
+const LOADED = { ...{ count: string, threads: string, rows: string, skip: string }, "sample-ms": string };
 
 interface Result {
   readonly opsPerS?: number;
@@ -34,7 +37,7 @@ type Results = Readonly<Record<string, Readonly<Record<string, readonly Result[]
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { ...COMPARED, peers: string, write: { type: "boolean", default: false } },
+  options: { ...COMPARED, ...LOADED, peers: string, write: { type: "boolean", default: false } },
 });
 const [kind = "", ...others] = positionals;
 if (kind === "https" && others.length === 0) {
@@ -45,9 +48,18 @@ if (kind === "https" && others.length === 0) {
   console.log("1 passed, 0 failed");
   process.exit(0);
 }
+if (kind === "jmap" && others.length === 0) {
+  const given = Object.entries(values).filter(([name]) => name in LOADED) as [string, string][];
+  const { table, rows, failures } = await benchJmap(Object.fromEntries(given));
+  console.log(table);
+  if (values.write) writeDocument(kind, table);
+  for (const line of failures) console.log(`FAILED  ${line}`);
+  console.log(`${rows - failures.length} passed, ${failures.length} failed`);
+  process.exit(failures.length > 0 ? 1 : 0);
+}
 if (others.length > 0 || !(kind in BENCHES)) {
   console.error(
-    "npm run bench -- imap|processes|stores|https [--count N] [--rounds N] [--workloads a,b] [--peers a,b] [--write]",
+    "npm run bench -- imap|processes|stores|https|jmap [--count N] [--rounds N] [--workloads a,b] [--peers a,b] [--write]",
   );
   process.exit(2);
 }

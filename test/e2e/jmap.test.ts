@@ -140,6 +140,8 @@ describe("an event stream", () => {
   test("pings as it was asked to, and refuses what it can't read", async () => {
     const events = await client.events("types=*&closeafter=no&ping=1");
     expect((await events.until(({ event }) => event === "ping")).data).toEqual({ interval: 5 });
+    // meli opens the stream anew at each `retry`, and never hears of anything.
+    expect(events.received).toMatch(/^event: ping\ndata: /);
     events.end();
     for (const query of ["closeafter=never", "ping=x", "ping=-1"])
       expect((await fetch(`${client.base}/jmap/events?${query}`, { headers: client.headers })).status).toBe(400);

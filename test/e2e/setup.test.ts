@@ -47,7 +47,9 @@ test("setup goes from nothing to a configuration that is well, keys and an accou
     "_imap._tcp.example.org. SRV 0 0 0 .",
     "_submissions._tcp.example.org. SRV 0 1 465 mx.example.org.",
     "_jmap._tcp.example.org. SRV 0 1 443 mx.example.org.",
+    "_autodiscover._tcp.example.org. SRV 0 1 443 mx.example.org.",
     "autoconfig.example.org. CNAME mx.example.org.",
+    "autodiscover.example.org. CNAME mx.example.org.",
     "virtual_mailbox_domains = example.org",
     "User=restante",
   ])

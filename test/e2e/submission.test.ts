@@ -108,7 +108,8 @@ test("JMAP writes, holds, takes back and sends; the copy is moved by the same re
         "EmailSubmission/set",
         {
           create: {
-            s: { identityId: "i0", emailId: "#now" },
+            s: { identityId: "i0", emailId: "#now", undoStatus: "final" },
+            c: { identityId: "i0", emailId: "#now", undoStatus: "canceled" },
             h: { identityId: "i0", emailId: "#later", envelope },
             f: { identityId: "i0", emailId: "#foreign" },
             n: { identityId: "i1", emailId: "#now" },
@@ -124,7 +125,9 @@ test("JMAP writes, holds, takes back and sends; the copy is moved by the same re
   const [, [, set, id], [implied, moved, same]] = methodResponses;
   expect([implied, id, same]).toEqual(["Email/set", "b", "b"]);
   expect(Object.keys(moved.updated).length).toBe(2);
+  expect(set.created.s.undoStatus).toBe("pending");
   expect(set.notCreated).toMatchObject({
+    c: { type: "invalidProperties", properties: ["undoStatus"] },
     f: { type: "forbiddenFrom" },
     n: { type: "invalidProperties", properties: ["identityId"] },
     e: { type: "invalidProperties", properties: ["emailId"] },

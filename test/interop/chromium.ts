@@ -4,7 +4,7 @@ import { APP_PASSWORD, APP_USER } from "../kit/door-app.ts";
 import { type DoorApp, withDoorApp } from "./door.ts";
 import { assert, freePort, type Interop, need, temporaryFolder } from "./harness.ts";
 
-const FLAGS = [
+export const FLAGS: readonly string[] = [
   "--headless",
   "--no-sandbox",
   "--disable-gpu",
@@ -24,7 +24,7 @@ export const chromium: Interop = async (steps) => {
   });
   await new Promise<void>((resolve) => pages.listen(0, "127.0.0.1", resolve));
   const { port } = pages.address() as { port: number };
-  const browser = await browserType.launch({ executablePath: "/usr/bin/chromium", args: FLAGS });
+  const browser = await browserType.launch({ executablePath: "/usr/bin/chromium", args: [...FLAGS] });
   const shared = await freePort();
   const env = { APP_LISTEN: `127.0.0.1:${shared}`, APP_SHARE: "yes" };
   try {

@@ -74,9 +74,11 @@ async function mailThrough(steps: Steps, services: Compose["services"]): Promise
   const server = await startServer(data, { args: restanteImage.command.slice(at + 1) });
   const image = readImage(services.postfix!);
   const mta = await startPostfix(server.ports.lmtp!, {
-    mainCf: readFileSync(join(image.folder, "main.cf"), "utf8"),
-    command: commandOf(image),
-    env: { ...services.postfix!.environment, LMTP: `inet:127.0.0.1:${server.ports.lmtp}` },
+    image: {
+      mainCf: readFileSync(join(image.folder, "main.cf"), "utf8"),
+      command: commandOf(image),
+      env: { ...services.postfix!.environment, LMTP: `inet:127.0.0.1:${server.ports.lmtp}` },
+    },
   });
   try {
     await steps.step("mail to the domain reaches its reader by Postfix's settings and command", async () => {

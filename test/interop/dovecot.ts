@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { type CorpusMail, corpusMails } from "../kit/corpus.ts";
 import { responsesOf } from "../kit/exchange.ts";
 import { connectImap, type LineClient } from "../kit/line-client.ts";
+import { Random } from "../kit/random.ts";
 import { DEMO } from "../kit/server.ts";
 import { compareAnswers, type Difference, KNOWN_DIFFERENCES } from "./answers.ts";
 import { assert, freePort, type Interop, need, temporaryFolder, until, withServer } from "./harness.ts";
@@ -69,14 +70,55 @@ service imap-login {
   }
 }
 
+/** Conversations as they may be: answers to what is not there, loops, equal ids and dates, subjects in every charset. */
+function generatedMails(count: number): CorpusMail[] {
+  const random = new Random(1);
+  const subjects = [
+    "Lunch",
+    "Re: Lunch",
+    "Fwd: Lunch",
+    "re[2]: lunch",
+    "[list] Lunch",
+    "Re: [list] LUNCH (fwd)",
+    "Zeit",
+    "Äpfel",
+  ];
+  const encoded = ["=?utf-8?q?=C3=84pfel?=", "Re: =?iso-8859-1?q?=C4pfel?=", "=?utf-8?b?w6RwZmVs?=", "", "Re:", "[x]"];
+  const names = [
+    "Ada <ada@x.example>",
+    "bob@y.example",
+    '"Zoe, Q." <zoe@x.example>',
+    "=?utf-8?q?=C3=96mer?= <o@x.example>",
+  ];
+  return Array.from({ length: count }, (_, at) => {
+    const id = random.between(0, 20) === 0 ? `<${random.between(0, at)}@gen>` : `<${at}@gen>`;
+    const references = Array.from({ length: random.between(0, 3) }, () => `<${random.between(0, count)}@gen>`).join(
+      " ",
+    );
+    const day = random.between(1, 28);
+    const lines = [
+      `From: ${random.pick(names)}`,
+      `To: ${random.pick(names)}`,
+      ...(random.between(0, 9) === 0 ? [] : [`Subject: ${random.pick([...subjects, ...encoded])}`]),
+      ...(random.between(0, 9) === 0 ? [] : [`Date: ${day} Jan 2026 10:00:00 +0000`]),
+      `Message-ID: ${id}`,
+      ...(references === "" ? [] : [`${random.between(0, 4) === 0 ? "In-Reply-To" : "References"}: ${references}`]),
+      "",
+      "x",
+      "",
+    ];
+    return { name: String(at), text: Buffer.from(lines.join("\r\n")).toString("latin1") };
+  });
+}
+
 /** Each with a time of receipt and flags of its own. */
-async function fill(client: LineClient, mails: readonly CorpusMail[]): Promise<void> {
+async function fill(client: LineClient, mailbox: string, mails: readonly CorpusMail[]): Promise<void> {
   const flags = ["", "\\Seen", "\\Flagged", "\\Seen \\Answered", "$Label", "\\Draft kw"];
   for (const [at, { text }] of mails.entries()) {
     const day = String((at % 28) + 1).padStart(2, " ");
     const date = `"${day}-Jan-2026 ${String(at % 24).padStart(2, "0")}:30:00 +0${at % 10}00"`;
     const answer = await client.command(
-      `APPEND Corpus (${flags[at % flags.length]}) ${date} {${text.length}+}\r\n${text}`,
+      `APPEND ${mailbox} (${flags[at % flags.length]}) ${date} {${text.length}+}\r\n${text}`,
     );
     assert(/^t\d+ OK/m.test(answer), answer);
   }
@@ -144,6 +186,16 @@ const MALFORMED = [
   ],
 ];
 
+const GENERATED = 400;
+const ORDERS = [
+  ...SORT_KEYS.map((key) => `SORT (${key}) UTF-8 ALL`),
+  ...SORT_KEYS.map((key) => `SORT (REVERSE ${key} DATE) UTF-8 ALL`),
+  "SORT (SUBJECT REVERSE DATE FROM) UTF-8 NOT SUBJECT lunch",
+  "THREAD ORDEREDSUBJECT UTF-8 ALL",
+  "THREAD REFERENCES UTF-8 ALL",
+  "THREAD REFERENCES UTF-8 1:200",
+];
+
 function commandsFor(mails: number): string[] {
   return [
     ...FETCHES.map((item) => `FETCH 1:* ${item}`),
@@ -208,7 +260,7 @@ export const dovecot: Interop = async (steps) => {
       await steps.step("both take the mails", async () => {
         for (const client of [ours, theirs]) {
           await client.command("CREATE Corpus");
-          await fill(client, mails);
+          await fill(client, "Corpus", mails);
         }
       });
       const differences: Difference[] = [];
@@ -245,6 +297,25 @@ export const dovecot: Interop = async (steps) => {
         const seen = new Set(differences.map(({ reason }) => reason));
         const unseen = KNOWN_DIFFERENCES.filter(({ reason }) => !seen.has(reason));
         assert(unseen.length === 0, unseen.map(({ reason }) => reason).join("\n"));
+      });
+      await steps.step("conversations are sorted and threaded alike", async () => {
+        const generated = generatedMails(GENERATED);
+        const found: Difference[] = [];
+        for (const client of [ours, theirs]) {
+          await client.command("CREATE Generated");
+          await fill(client, "Generated", generated);
+          await client.command("SELECT Generated");
+        }
+        for (const command of ORDERS) {
+          const [our, their] = await Promise.all(
+            [ours, theirs].map(async (client) => responsesOf(await client.command(command))),
+          );
+          found.push(...compareAnswers(command, our!, their!));
+        }
+        const told = found.map(
+          ({ command, ours: one, theirs: other }) => `${command}\n  ours   ${one}\n  theirs ${other}`,
+        );
+        assert(found.length === 0, told.join("\n"));
       });
       ours.end();
       theirs.end();

@@ -1,12 +1,14 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { DEMO } from "../kit/server.ts";
-import { command, type Interop, need, temporaryFolder, until, withServer } from "./harness.ts";
+import { assert, command, type Interop, need, temporaryFolder, until, withServer } from "./harness.ts";
+import { askImap } from "./jmap.ts";
 
-/** mutt, driven in a terminal, shows the list and a mail. */
+/** mutt, driven in a terminal, shows the list and a mail; it sends by submission. */
 export const mutt: Interop = async (steps) => {
   need({ mutt: "/usr/bin/mutt", tmux: "/usr/bin/tmux" });
-  await withServer(async ({ ports }) => {
+  await withServer(async (server) => {
+    const { ports } = server;
     const home = await temporaryFolder("mutt");
     const rc = join(home, "rc");
     await writeFile(
@@ -51,5 +53,48 @@ export const mutt: Interop = async (steps) => {
     } finally {
       await tmux("kill-server");
     }
+    for (const [scheme, port] of [
+      ["smtps", ports.submissions],
+      ["smtp", ports.submission],
+    ] as const)
+      await steps.step(`sends by ${scheme}`, async () => {
+        const rc = join(home, scheme);
+        const user = DEMO.user.replace("@", "%40");
+        const settings = [
+          `set smtp_url="${scheme}://${user}@localhost:${port}/"`,
+          `set smtp_pass="${DEMO.password}"`,
+          `set ssl_ca_certificates_file="${join(server.data, "tls/localhost.pem")}"`,
+          `set ssl_starttls=yes`,
+          `set from="${DEMO.user}"`,
+          `set use_envelope_from=yes`,
+          `set record=""`,
+          `set send_charset="utf-8"`,
+        ];
+        await writeFile(rc, `${settings.join("\n")}\n`);
+        const args = [
+          "LC_ALL=C.UTF-8",
+          `HOME=${home}`,
+          "mutt",
+          "-F",
+          rc,
+          "-s",
+          `Größe (${scheme})`,
+          "-b",
+          "demo+b@example.org",
+        ];
+        const { code, out, err } = await command(
+          "env",
+          [...args, DEMO.user],
+          Buffer.from("Grüße\n").toString("latin1"),
+        );
+        assert(code === 0, out + err);
+        const found = async (): Promise<number> => {
+          const answer = await askImap(server, "SELECT INBOX", `SEARCH SUBJECT "(${scheme})" FROM "${DEMO.user}"`);
+          return /^\* SEARCH((?: \d+)*)/m.exec(answer)![1]!.split(" ").length - 1;
+        };
+        await until("both", async () => (await found()) === 2);
+        const mail = await askImap(server, "SELECT INBOX", "FETCH * BODY.PEEK[]");
+        assert(!/^Bcc:/im.test(mail), mail);
+      });
   });
 };

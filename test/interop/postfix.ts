@@ -99,20 +99,33 @@ interface PostfixServer {
   stop(): Promise<void>;
 }
 
+interface PostfixOptions {
+  /** In place of ours. */
+  readonly image?: PostfixImage;
+  /** Lines of main.cf that count instead of others. */
+  readonly settings?: string;
+  readonly port?: number;
+  /** Of Cyrus SASL, which Debian's Postfix looks for beside main.cf. */
+  readonly sasl?: string;
+}
+
 /** A Postfix that hands mail over to this port. */
-export async function startPostfix(lmtpPort: number, image?: PostfixImage): Promise<PostfixServer> {
+export async function startPostfix(lmtpPort: number, options: PostfixOptions = {}): Promise<PostfixServer> {
+  const { image, settings = "" } = options;
   const home = await temporaryFolder("postfix");
   await chmod(home, 0o755);
   const [config, queue, state] = ["etc", "queue", "data"].map((name) => join(home, name)) as [string, string, string];
   for (const folder of [config, queue, state]) await mkdir(folder);
   const uid = Number(spawnSync("id", ["-u", "postfix"], { encoding: "utf8" }).stdout);
   await chown(state, uid, uid);
-  const port = await freePort();
+  const port = options.port ?? (await freePort());
   const log = join(home, "log");
   const ours = `compatibility_level = 3.6\nmyhostname = mta.example.org\nmydestination =\nmynetworks = 127.0.0.0/8\nvirtual_mailbox_domains = example.org\nvirtual_mailbox_maps = static:all\nvirtual_transport = lmtp:inet:127.0.0.1:${lmtpPort}\nrelay_domains =\nsmtpd_relay_restrictions = permit_mynetworks, reject\nmessage_size_limit = 10000000\nalias_maps =\ndefault_transport = discard:\nbiff = no\n`;
   const here = `queue_directory = ${queue}\ndata_directory = ${state}\nmail_owner = postfix\nsetgid_group = postdrop\ninet_interfaces = 127.0.0.1\ninet_protocols = ipv4\nmaillog_file = ${log}\nmaillog_file_prefixes = ${home}\nminimal_backoff_time = 1s\nmaximal_backoff_time = 2s\nqueue_run_delay = 2s\n`;
   const kept = (image?.mainCf ?? ours).split("\n").filter((line) => !here.includes(`${line.split(" = ", 1)[0]} = `));
-  await writeFile(join(config, "main.cf"), `${kept.join("\n")}\n${here}`);
+  await writeFile(join(config, "main.cf"), `${kept.join("\n")}\n${here}${settings}`);
+  await mkdir(join(config, "sasl"));
+  await writeFile(join(config, "sasl/smtpd.conf"), options.sasl ?? "");
   await writeFile(
     join(config, "master.cf"),
     [
@@ -133,6 +146,7 @@ export async function startPostfix(lmtpPort: number, image?: PostfixImage): Prom
       "lmtp unix - - n - - lmtp",
       "anvil unix - - n - 1 anvil",
       "scache unix - - n - 1 scache",
+      "tlsmgr unix - - n 1000? 1 tlsmgr",
       "postlog unix-dgram n - n - 1 postlogd",
       "",
     ].join("\n"),

@@ -6,8 +6,13 @@ import { type Interop, Steps } from "./harness.ts";
 import { https } from "./https.ts";
 import { idle } from "./imapflow.ts";
 import { imaplib } from "./imaplib.ts";
+import { jmapClientTs } from "./jmap-client-ts.ts";
+import { jmapInPage } from "./jmap-in-page.ts";
+import { jmapJam } from "./jmap-jam.ts";
+import { jmapc } from "./jmapc.ts";
 import { ldap } from "./ldap.ts";
 import { mbsync } from "./mbsync.ts";
+import { meli } from "./meli.ts";
 import { mutt } from "./mutt.ts";
 import { neomutt } from "./neomutt.ts";
 import { nginx } from "./nginx.ts";
@@ -15,9 +20,12 @@ import { ownBuckets } from "./own-buckets.ts";
 import { packages } from "./packages.ts";
 import { pebble } from "./pebble.ts";
 import { postfix } from "./postfix.ts";
+import { pyactivesync } from "./pyactivesync.ts";
 import { pythonEmail } from "./python-email.ts";
+import { smarthost } from "./smarthost.ts";
 import { garage, versitygw } from "./stores.ts";
 import { wbxml } from "./wbxml.ts";
+import { webClient } from "./web-client.ts";
 
 /**
  * `npm run test:interop [-- NAME…]`: programs that we did not write, against the real `restante serve`. Needs root and
@@ -25,6 +33,7 @@ import { wbxml } from "./wbxml.ts";
  */
 const PROGRAMS: Readonly<Record<string, Interop>> = {
   postfix,
+  smarthost,
   curl,
   dovecot,
   mbsync,
@@ -34,6 +43,11 @@ const PROGRAMS: Readonly<Record<string, Interop>> = {
   imaplib,
   "python-email": pythonEmail,
   wbxml,
+  "jmap-jam": jmapJam,
+  "jmap-client-ts": jmapClientTs,
+  jmapc,
+  meli,
+  pyactivesync,
   ldap,
   versitygw,
   garage,
@@ -41,6 +55,8 @@ const PROGRAMS: Readonly<Record<string, Interop>> = {
   https,
   nginx,
   chromium,
+  "web-client": webClient,
+  "jmap-in-page": jmapInPage,
   pebble,
   packages,
   compose,

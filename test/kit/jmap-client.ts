@@ -12,6 +12,16 @@ export const USING: readonly string[] = [
   "urn:ietf:params:jmap:blob",
 ];
 
+const SENDING: readonly string[] = [...USING, "urn:ietf:params:jmap:submission"];
+
+/** A mail that a test sends. */
+interface Sending {
+  readonly to: readonly string[];
+  readonly subject: string;
+  readonly text?: string;
+  readonly parameters?: Readonly<Record<string, string | null>>;
+}
+
 interface Download {
   readonly type?: string;
   readonly name?: string;
@@ -69,6 +79,42 @@ export class JmapClient {
     return list.find((one: Json) => one.role === role).id;
   }
 
+  /** Writes a draft, submits it by the first identity and moves it to Sent: one request, as web clients do. Resolves with the
+   * answer of EmailSubmission/set. */
+  async send({ to, subject, text = "hello", parameters }: Sending): Promise<Json> {
+    const [drafts, sent] = [await this.mailbox("drafts"), await this.mailbox("sent")];
+    const { list } = (await this.request([["Identity/get", {}, "0"]], SENDING)).methodResponses[0][1];
+    const [{ id: identityId, email: from }] = list;
+    const draft = {
+      mailboxIds: { [drafts]: true },
+      keywords: { $draft: true, $seen: true },
+      from: [{ email: from }],
+      to: to.map((email) => ({ email })),
+      subject,
+      textBody: [{ partId: "t", type: "text/plain" }],
+      bodyValues: { t: { value: text } },
+    };
+    const envelope = {
+      mailFrom: { email: from, parameters: parameters ?? null },
+      rcptTo: to.map((email) => ({ email, parameters: null })),
+    };
+    const submission = { identityId, emailId: "#draft", ...(parameters && { envelope }) };
+    const moved = { [`mailboxIds/${drafts}`]: null, [`mailboxIds/${sent}`]: true, "keywords/$draft": null };
+    const { methodResponses } = await this.request(
+      [
+        ["Email/set", { create: { draft } }, "0"],
+        ["EmailSubmission/set", { create: { sent: submission }, onSuccessUpdateEmail: { "#sent": moved } }, "1"],
+      ],
+      SENDING,
+    );
+    return methodResponses[1][1];
+  }
+
+  async submission(id: string): Promise<Json> {
+    const { methodResponses } = await this.request([["EmailSubmission/get", { ids: [id] }, "0"]], SENDING);
+    return methodResponses[0][1].list[0];
+  }
+
   async upload(content: string | Uint8Array, type = "message/rfc822"): Promise<Json> {
     const url = `${this.base}/jmap/upload/${this.accountId}`;
     const reply = await fetch(url, {
@@ -99,6 +145,8 @@ export class JmapClient {
 /** Reads an event stream: HTML §9.2. */
 export class EventReader {
   readonly seen: StreamEvent[] = [];
+  /** All that came. */
+  received = "";
   isOver = false;
   readonly #stop: () => void;
 
@@ -114,7 +162,9 @@ export class EventReader {
       for (;;) {
         const { done, value } = await reader.read();
         if (done) break;
-        text += Buffer.from(value).toString();
+        const piece = Buffer.from(value).toString();
+        this.received += piece;
+        text += piece;
         for (let end = text.indexOf("\n\n"); end >= 0; end = text.indexOf("\n\n")) {
           this.#take(text.slice(0, end));
           text = text.slice(end + 2);

@@ -243,3 +243,17 @@ test("what vanished twice, or is seen and vanished before, is found", () => {
     ]),
   );
 });
+
+test("a refusal since all is gone is believed where somebody asked for that, and found where nobody did", () => {
+  const told = new Told()
+    .append("a", 1)
+    .append("b", 2)
+    .select("one", 2, 3)
+    .list("one", { 1: "a", 2: "b" })
+    .take("two", "SELECT INBOX", `* 2 EXISTS\r\n* OK [UIDNEXT 3] x\r\n* OK [UIDVALIDITY 7] x\r\n${OK}`)
+    .take("one", "UID MOVE 1 Other", `* OK [COPYUID 8 1 1] Moved\r\n* 1 EXPUNGE\r\n${OK}`)
+    .take("two", "UID STORE 1 +FLAGS (\\Seen)", "t1 NO [EXPUNGEISSUED] gone\r\n");
+  expect(told.wrong).toEqual([]);
+  told.take("two", "UID COPY 2 Other", "t1 NO [EXPUNGEISSUED] gone\r\n");
+  expect(told.wrong).toEqual([expect.stringContaining("uid 2 (b) is gone, and nobody had asked")]);
+});

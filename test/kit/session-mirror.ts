@@ -36,6 +36,7 @@ interface Selected {
   fresh: boolean;
 }
 
+const ALL_GONE = "NO [EXPUNGEISSUED]";
 const WHOLE = "UID FETCH 1:* (UID FLAGS ";
 
 /**
@@ -63,6 +64,7 @@ export class SessionMirror {
     const refused = tagged !== undefined && !tagged.startsWith("OK");
     this.#count(exchange, responses, tagged);
     if (!refused) this.#takeAsked(exchange, tagged !== undefined);
+    else if (tagged.startsWith(ALL_GONE)) this.#takeGone(exchange);
     if (/^SELECT /.test(exchange.command)) this.#takeSelect(exchange, responses, tagged?.startsWith("OK") === true);
     else this.#takeOther(exchange, responses, tagged);
   }
@@ -81,7 +83,8 @@ export class SessionMirror {
       if (command === "LOGIN") counts.unavailableLogins++;
       else counts.unavailable++;
       this.#hadFailure = true;
-    } else this.#ledger.report(`${session}: ${command} was answered ${answer.slice(-200)}`);
+    } else if (!tagged.startsWith(ALL_GONE))
+      this.#ledger.report(`${session}: ${command} was answered ${answer.slice(-200)}`);
   }
 
   /** What a command that was not refused may have done. */
@@ -102,6 +105,13 @@ export class SessionMirror {
       doneAt: isDone ? gotAt : Number.POSITIVE_INFINITY,
     } as const;
     for (const uid of numbersOf(set)) this.#ledger.flagsAsked(selected.uidValidity, uid, asked);
+  }
+
+  /** That all messages which a command named are gone says so of each. */
+  #takeGone({ command, gotAt }: Exchange): void {
+    const set = /^UID \S+ ([\d:,]+)/.exec(command)?.[1];
+    if (set === undefined || !this.#selected) return;
+    for (const uid of numbersOf(set)) this.#ledger.expunged(this.#selected.uidValidity, uid, gotAt);
   }
 
   #takeSelect({ session, command, sentAt, gotAt }: Exchange, responses: readonly string[], isOk: boolean): void {

@@ -35,12 +35,15 @@ export function headerCredential(request: DoorRequest): RequestCredential | unde
   }
 }
 
-/** RFC 7617 §2, in UTF-8. */
+/** RFC 7617 §2, in UTF-8, which we ask for; what is none is of a client that knows ISO-8859-1 alone. Programs of Windows write a
+ * domain before the name. */
 function basicCredential(base64: string): RequestCredential {
-  const text = decodeUtf8(Buffer.from(base64, "base64"));
-  const colon = text?.indexOf(":") ?? -1;
-  if (text === undefined || colon < 0) throw unauthorized("The credentials can't be read");
-  return { kind: "password", name: text.slice(0, colon), password: text.slice(colon + 1) };
+  const bytes = Buffer.from(base64, "base64");
+  const text = decodeUtf8(bytes) ?? bytes.toString("latin1");
+  const colon = text.indexOf(":");
+  if (colon < 0) throw unauthorized("The credentials can't be read");
+  const name = text.slice(0, colon);
+  return { kind: "password", name: name.slice(name.indexOf("\\") + 1), password: text.slice(colon + 1) };
 }
 
 function decodeUtf8(bytes: Uint8Array): string | undefined {

@@ -6,6 +6,7 @@ import { type Command, type CommandTable, defineCommand, type Flag } from "./com
 import { printCompletion } from "./command-line/completion.ts";
 import { printManual } from "./command-line/manual.ts";
 import { checkConfig } from "./config-check.ts";
+import * as device from "./device.ts";
 import { exportMail } from "./export.ts";
 import { importMail } from "./import.ts";
 import { trustAddress } from "./lmtp.ts";
@@ -27,6 +28,7 @@ const groups: Readonly<Record<string, string>> = {
   account: "accounts: make, list, change, delete",
   "app-password": "passwords for one program each",
   token: "programs that were let in over HTTPS",
+  device: "phones that synchronize by ActiveSync",
   mandate: "what the server may do while you are not signed in",
   lmtp: "delivery from this host",
   store: "where accounts lie",
@@ -153,6 +155,29 @@ const commands: readonly Command[] = [
     flags: asks,
     about: "end one",
     run: ({ config, args, flags }) => token.revoke(config, args, flags),
+  }),
+  defineCommand({
+    name: "device list",
+    args: ["ADDRESS"],
+    flags: asks,
+    about: "ids, since when, and what they say of themselves",
+    run: ({ config, args, flags }) => device.list(config, args, flags),
+  }),
+  defineCommand({
+    name: "device wipe",
+    args: ["ADDRESS", "DEVICE"],
+    flags: { eraseDevice: { about: "erase the whole phone, not the account's data alone" }, ...asks },
+    about: "let one erase what it has of the account",
+    details:
+      "Phones of version 16.1 erase the account's data alone; older ones know no such thing and are let in no more. With --erase-device any phone erases all that it holds.",
+    run: ({ config, args, flags }) => device.wipe(config, args, flags),
+  }),
+  defineCommand({
+    name: "device forget",
+    args: ["ADDRESS", "DEVICE"],
+    flags: asks,
+    about: "remove one, and all that is kept of what it holds",
+    run: ({ config, args, flags }) => device.forget(config, args, flags),
   }),
   defineCommand({
     name: "mandate list",

@@ -1,4 +1,6 @@
+import { activeSyncSite, HEARTBEAT_SECONDS_MAX, HEARTBEAT_SECONDS_MIN, type Policy } from "@restante/activesync";
 import { Auth, explainError } from "@restante/auth";
+import { autoconfigSite } from "@restante/autoconfig";
 import { networkOf, RequestSessions, TICKET_MS, Tickets } from "@restante/engine";
 import {
   ACCOUNT_REQUESTS_MAX,
@@ -16,6 +18,7 @@ import {
 } from "@restante/host";
 import { jmapSite } from "@restante/jmap";
 import { placesOf, readServerKey } from "./context.ts";
+import { mailServers } from "./mail-servers.ts";
 import type { People } from "./people.ts";
 import type { Service } from "./service.ts";
 import { loggedSignIn, loggedTokenSignIn } from "./sign-in.ts";
@@ -24,12 +27,28 @@ import { loggedSignIn, loggedTokenSignIn } from "./sign-in.ts";
 const SCOPES = ["mail"] as const;
 
 /** Throws ConfigError where the settings of the HTTPS door contradict each other. */
-export function checkHttps({ https, server }: Config): void {
+export function checkHttps(config: Config): void {
+  const { https, server } = config;
   const addresses = https.listen.map(parseListenAddress);
   if (https.tls === "off" && !addresses.every(isLoopbackAddress))
     throw new ConfigError('https.tls = "off" is for loopback and unix sockets alone, with a proxy in front');
+  checkActiveSync(config);
   if (server.origin !== "" && !/^https?:\/\/[^/?#\s@]+$/.test(server.origin))
     throw new ConfigError(`server.origin: ${server.origin} is no origin: https://host or https://host:port`);
+}
+
+function checkActiveSync({ activesync }: Config): void {
+  const bounds = [
+    ["heartbeat_max", HEARTBEAT_SECONDS_MIN, HEARTBEAT_SECONDS_MAX],
+    ["password_length", 0, 16],
+    ["lock_after", 0, 9_998],
+  ] as const;
+  for (const [name, least, most] of bounds)
+    if (activesync[name] < least || activesync[name] > most)
+      throw new ConfigError(`activesync.${name} is from ${least} to ${most}`);
+  const wrong = activesync.wrong_passwords;
+  if (wrong !== 0 && (wrong < 4 || wrong > 16))
+    throw new ConfigError("activesync.wrong_passwords is 0, or from 4 to 16");
 }
 
 /** The HTTPS door, and all that hangs on it. */
@@ -48,8 +67,16 @@ export async function httpsService({ context, accounts, login, gate }: People, t
   const auth = new Auth({ sessions, tickets, scopes: SCOPES });
   const atOnce = { requests: ACCOUNT_REQUESTS_MAX, uploads: ACCOUNT_UPLOADS_MAX };
   const jmap = jmapSite({ auth, explain: explainError, atOnce, log });
+  const activeSync = activeSyncSite({
+    auth,
+    explain: explainError,
+    policy: policyOf(config),
+    waits: { secondsMin: HEARTBEAT_SECONDS_MIN, secondsMax: config.activesync.heartbeat_max },
+    allowsOutlook: config.activesync.outlook,
+    log,
+  });
   const door = new Door({
-    sites: [frontPage, auth.site, jmap],
+    sites: [frontPage, auth.site, jmap, activeSync, autoconfigSite(mailServers(config, "localhost"))],
     tls: config.https.tls === "on" ? tls : undefined,
     gate,
     networkOf,
@@ -65,9 +92,22 @@ export async function httpsService({ context, accounts, login, gate }: People, t
   return {
     listeners,
     async stop() {
+      await activeSync.stop();
       await door.stop();
       sessions.dispose();
     },
+  };
+}
+
+/** What phones have to agree to. */
+function policyOf({ activesync }: Config): Policy {
+  const { password_length, lock_after, wrong_passwords, encryption, camera } = activesync;
+  return {
+    passwordLengthMin: password_length,
+    lockSeconds: lock_after,
+    wrongPasswordsMax: wrong_passwords,
+    encryption,
+    camera,
   };
 }
 

@@ -84,7 +84,6 @@ export class AppendSource {
     this.#session.message = next;
     const parser = new Parser(read.text);
     const { steps, place } = parseAppendData(parser, this.#place, this.#parseFlags);
-    if (read.kind === "command") parser.end();
     this.#steps.push(...steps);
     this.#place = place;
   }

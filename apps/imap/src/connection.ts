@@ -174,7 +174,8 @@ export class Connection implements Link {
       output: this.#output,
       isClosing: () => this.#closing,
       onFailure: (error) => {
-        if (error instanceof MailboxInvalidated) this.#leave(INVALIDATED);
+        // The mailbox is gone, or the store: no command waits that could be refused.
+        if (error instanceof MailboxInvalidated || error instanceof EngineError) this.#leave(INVALIDATED);
         else this.#break(error);
       },
     });

@@ -58,3 +58,5 @@ export const INPUT_BYTES_MAX: number = 256 * 1024;
 export const INPUT_BYTES_MAX_UNAUTHENTICATED = 8_192;
 /** Bodies that are asked for before their turn in an answer comes: each brings up to 128 KB. */
 export const BODIES_AHEAD = 6;
+/** Characters of a mailbox's name or pattern, as it is written: no path is so long. Composing marks takes steps by their square. */
+export const MAILBOX_NAME_CHARS_MAX = 8_192;

@@ -1,5 +1,6 @@
 import type { Mailbox } from "@restante/engine";
 import { expect, test } from "vitest";
+import { deleteMailbox } from "./commands/create.ts";
 import { METADATA_ENTRIES_MAX, METADATA_VALUE_BYTES_MAX } from "./limits.ts";
 import { forgetEntries, readEntries, writeEntries } from "./metadata.ts";
 import type { Session } from "./session.ts";
@@ -41,6 +42,14 @@ test("those of a mailbox that is gone end, and no other's", async () => {
   await writeEntries(session, undefined, entries(1));
   await forgetEntries(session, box("1"));
   expect([...values.keys()]).toEqual(["11 /private/0", " /private/0"]);
+});
+
+test("DELETE ends those of the mailbox", async () => {
+  const { session, values } = account();
+  await writeEntries(session, box("1"), entries(1));
+  const mail = { ...session.mail, getMailbox: () => box("1"), delete: async () => undefined };
+  await deleteMailbox.run("x", { ...session, mail } as never, { uid: false, utf8: false, tag: "t" });
+  expect(values.size).toBe(0);
 });
 
 test("levels are those of the name", async () => {

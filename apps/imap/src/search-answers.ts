@@ -37,16 +37,23 @@ export function asksModSeq(key: SearchKey): boolean {
   }
 }
 
+interface Found {
+  readonly wanted: SearchReturn | undefined;
+  readonly byModSeq: boolean;
+  /** Which mailbox it was found in, if that is not the selected one: RFC 7377 §2. */
+  readonly of?: string;
+}
+
 /** ESEARCH: RFC 4731 §3.1. `places` stand in their order, which is that of the answer: RFC 5267 §3. */
 export function esearch(
   session: Session,
   places: readonly number[],
   { uid, tag }: Form,
-  { wanted = RETURN_ALL, byModSeq }: { readonly wanted: SearchReturn | undefined; readonly byModSeq: boolean },
+  { wanted = RETURN_ALL, byModSeq, of = "" }: Found,
 ): string {
   const { view } = session;
   const numberOf = (place: number): number => (uid ? view.uidAt(place) : place + 1);
-  const parts = [`ESEARCH (TAG ${formatString(tag)})`];
+  const parts = [`ESEARCH (TAG ${formatString(tag)}${of})`];
   if (uid) parts.push("UID");
   if (places.length > 0) {
     if (wanted.min) parts.push(`MIN ${numberOf(places[0]!)}`);

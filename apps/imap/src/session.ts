@@ -1,4 +1,4 @@
-import type { AccountSession, MailboxView, Message } from "@restante/engine";
+import type { AccountSession, MailboxView, Message, ViewChanges } from "@restante/engine";
 import { isTurnOver, takeTurn } from "@restante/host";
 import type { Incoming } from "./incoming.ts";
 import type { Output } from "./output.ts";
@@ -16,6 +16,8 @@ const ANSWERS_AT_ONCE = 256;
 
 /** RFC 9051 §3. */
 export type SessionState = "not-authenticated" | "authenticated" | "selected" | "logout";
+
+const NOTHING_SAVED = new Uint32Array(0);
 
 /** What ENABLE can switch on. */
 export const EXTENSIONS = ["IMAP4rev2", "UTF8=ACCEPT", "CONDSTORE", "QRESYNC", "UIDONLY"] as const;
@@ -60,8 +62,8 @@ export interface Selected {
   readonly recent: { readonly from: number; readonly to: number }[];
   /** Those that the client was told of. */
   readonly keywords: Set<string>;
-  /** What `$` stands for: uids that a search saved, ascending. RFC 5182 §2.1. */
-  saved: readonly SetRange[];
+  /** What `$` stands for: uids that a search saved, ascending, each range by its first and its last. RFC 5182 §2.1. */
+  saved: Uint32Array;
 }
 
 /** One client's state: RFC 9051 §3. Commands read and change it; only the connection turns errors into replies. */
@@ -110,11 +112,12 @@ export class Session {
 
   /** What the last search saved. */
   get savedUids(): readonly SetRange[] {
-    return this.selected?.saved ?? [];
+    const saved = this.selected?.saved ?? NOTHING_SAVED;
+    return Array.from({ length: saved.length / 2 }, (_, at) => ({ first: saved[at * 2]!, last: saved[at * 2 + 1]! }));
   }
 
   save(uids: readonly SetRange[]): void {
-    if (this.selected) this.selected.saved = uids;
+    if (this.selected) this.selected.saved = Uint32Array.from(uids.flatMap(({ first, last }) => [first, last]));
   }
 
   /** IMAP4rev2, RFC 9051: no RECENT, ESEARCH's answers, names in UTF-8. */
@@ -190,6 +193,22 @@ export class Session {
     const { view } = selected;
     const changes = view.sync(options);
     if (changes.invalidated) throw new MailboxInvalidated();
+    await this.telling(() => this.#tell(changes, selected, options.uid));
+  }
+
+  /** While what was found of the selected mailbox is told others may change it: nothing above what was found is told. */
+  async telling(tell: () => Promise<void>): Promise<void> {
+    const { view } = this;
+    view.isTelling = true;
+    try {
+      await tell();
+    } finally {
+      view.isTelling = false;
+    }
+  }
+
+  async #tell(changes: ViewChanges, selected: Selected, uid: boolean): Promise<void> {
+    const { view } = selected;
     if (!this.tellsVanished) await this.answerEach(changes.expunged, (number) => `${number} EXPUNGE`);
     else if (changes.expungedUids.length > 0) this.untagged(`VANISHED ${formatSequenceSet(changes.expungedUids)}`);
     if (changes.added > 0 || changes.flagged.length > 0) this.tellKeywords();
@@ -199,7 +218,7 @@ export class Session {
       this.tellRecent();
       if (this.watch) await this.tellNew(view.length - changes.added, this.watch.newItems);
     }
-    await this.answerEach(changes.flagged, (position) => this.flagsAnswer(position, options.uid));
+    await this.answerEach(changes.flagged, (position) => this.flagsAnswer(position, uid));
   }
 
   /** What the client wants to be told of messages that came: RFC 5465 §5.2. Set where FETCH is. */
@@ -216,7 +235,7 @@ export class Session {
 
   select(view: MailboxView): void {
     view.tellsModSeqs = this.tellsModSeqs;
-    this.selected = { view, recent: [], keywords: new Set(this.mail.keywordsIn(view.mailbox)), saved: [] };
+    this.selected = { view, recent: [], keywords: new Set(this.mail.keywordsIn(view.mailbox)), saved: NOTHING_SAVED };
     this.#claimRecent(this.selected);
   }
 
@@ -289,12 +308,14 @@ export class Session {
   }
 
   #answerOf(message: Message, items: readonly string[]): string {
-    return `${this.fetchHead(message)}(${items.join(" ")})`;
+    return `${this.fetchHead()(message)}(${items.join(" ")})`;
   }
 
-  /** How the answer to FETCH begins, with the message's number: RFC 9051 §7.5.2, RFC 9586 §3.2. */
-  fetchHead({ position }: Message): string {
-    return this.isUidOnly ? `${this.view.uidAt(position)} UIDFETCH ` : `${position + 1} FETCH `;
+  /** How answers to FETCH begin, with the message's number: RFC 9051 §7.5.2, RFC 9586 §3.2. */
+  fetchHead(): (message: Message) => string {
+    const { view } = this;
+    if (this.isUidOnly) return ({ position }) => `${view.uidAt(position)} UIDFETCH `;
+    return ({ position }) => `${position + 1} FETCH `;
   }
 
   /** `(\Seen …)`: a message's flags and keywords. */

@@ -1,10 +1,10 @@
 import type { Mailbox } from "@restante/engine";
 import { takeTurn } from "@restante/host";
+import { fitting } from "./mailbox-filter.ts";
 import type { Session } from "./session.ts";
 import { formatStatus, type StatusItem } from "./status-answer.ts";
 import type { FetchItem } from "./wire/fetch-items.ts";
-import { pathOfName } from "./wire/mailbox-name.ts";
-import type { EventName, Interest, MailboxFilter } from "./wire/notify-events.ts";
+import type { EventName, Interest } from "./wire/notify-events.ts";
 
 /** A mailbox as it was last told. */
 interface Told {
@@ -131,35 +131,6 @@ export class Watch {
 }
 
 const NONE: ReadonlySet<EventName> = new Set();
-
-/** A filter as a function of a mailbox's path, and of whether it is subscribed. However many names it has it costs the same. */
-function fitting(filter: MailboxFilter, isUtf8: boolean): (path: string, isSubscribed: boolean) => boolean {
-  switch (filter.kind) {
-    case "selected":
-    case "selected-delayed":
-      return () => false;
-    case "inboxes":
-      return (path) => path === "INBOX";
-    case "personal":
-      return () => true;
-    case "subscribed":
-      return (_path, isSubscribed) => isSubscribed;
-    case "mailboxes":
-    case "subtree": {
-      const paths = new Set(filter.names.map((name) => inboxOf(pathOfName(name, isUtf8))));
-      if (filter.kind === "mailboxes") return (path) => paths.has(path);
-      return (path) => {
-        for (let end = path.length; end > 0; end = path.lastIndexOf("/", end - 1))
-          if (paths.has(path.slice(0, end))) return true;
-        return false;
-      };
-    }
-  }
-}
-
-function inboxOf(path: string): string {
-  return path.toUpperCase() === "INBOX" ? "INBOX" : path;
-}
 
 function toldOf({ path, messages, uidNext, uidValidity, highestModSeq }: Mailbox): Told {
   return { path, messages: messages.length, uidNext, uidValidity, highestModSeq };

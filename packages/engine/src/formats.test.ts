@@ -1,6 +1,7 @@
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
+import { DeviceStates } from "./account/devices/device-states.ts";
 import { makeEndMark, openEndMark } from "./account/end-mark.ts";
 import { ringSealer } from "./account/keys/sealer.ts";
 import { type AnswerRequest, decodeAnswerRequest, encodeAnswerRequest } from "./account/mandates/answer-request.ts";
@@ -21,6 +22,7 @@ import {
 } from "./account/outbound/queued.ts";
 import { decodeReport, encodeReport, isReport } from "./account/outbound/report.ts";
 import { decodeSubmission, encodeSubmission, type Submission } from "./account/outbound/submission.ts";
+import type { Platform } from "./account/platform.ts";
 import {
   decodePushSubscription,
   encodePushSubscription,
@@ -80,6 +82,7 @@ import type { Op } from "./mail/ops/op.ts";
 import { decodeOp, encodeOp } from "./mail/ops/op-codec.ts";
 import { findEntry } from "./mail/state/reference-index.ts";
 import type { MailState } from "./mail/state/state.ts";
+import { MemoryPlace } from "./storage/memory.ts";
 import { visible } from "./testing/account-kit.ts";
 import { COVERS, captureWhole, EMAILS, emailAt, firstWith, goldenState, loadWhole } from "./testing/checkpoint-kit.ts";
 import { fixedPlatform, GOLDEN, pattern } from "./testing/golden-kit.ts";
@@ -374,6 +377,13 @@ function ticketsOf(crypto: CryptoPlatform): Tickets {
   return new Tickets({ platform, serverKey: pattern(32, 13), spend: async () => true });
 }
 
+const DEVICE_PLACE = { device: "phone", place: "inbox" };
+
+function deviceStates(place: MemoryPlace, crypto: CryptoPlatform, ring: Ring): DeviceStates {
+  const platform = { crypto, log: (event: unknown) => expect(event).toBeUndefined() } as unknown as Platform;
+  return new DeviceStates({ store: place.open(), prefix: "", platform, ring });
+}
+
 const SHAPES: Readonly<Record<string, Shape>> = {
   "sealed-object-1": {
     make: (platform) => sealObject({ ...sealed, platform }, pattern(70_000, 3)),
@@ -468,6 +478,22 @@ const SHAPES: Readonly<Record<string, Shape>> = {
   "submission-1": {
     make: () => encodeSubmission(SUBMITTED),
     open: (bytes) => expect(decodeSubmission(QUEUED.id, bytes)).toEqual(SUBMITTED),
+  },
+  "device-1": {
+    async make(platform, ring) {
+      const place = new MemoryPlace(() => 0);
+      await deviceStates(place, platform, ring).write(DEVICE_PLACE, "k1", utf8("what a phone holds"));
+      const [object] = place.objects.values();
+      return object!.bytes;
+    },
+    async open(bytes, platform, ring) {
+      const place = new MemoryPlace(() => 0);
+      const states = deviceStates(place, platform, ring);
+      await states.write(DEVICE_PLACE, "k1", utf8(""));
+      const [name] = place.objects.keys();
+      place.write(name!, bytes);
+      expect(await states.read(DEVICE_PLACE, "k1")).toEqual(utf8("what a phone holds"));
+    },
   },
   // What the server may do while nobody is signed in: what the owner said, what the server knows, what it is asked.
   "vacation-1": {

@@ -118,6 +118,17 @@ const SETTINGS: Readonly<Record<string, Readonly<Record<string, Setting>>>> = {
   },
   submission: { listen: listen("127.0.0.1:1587") },
   submissions: { listen: listen("127.0.0.1:1465") },
+  activesync: {
+    // Seconds that a phone may wait for news; a proxy's idle limit lies above that.
+    heartbeat_max: number(3540),
+    // It hands passwords and mail to its maker's servers.
+    outlook: boolean(false),
+    password_length: number(0),
+    lock_after: number(0),
+    wrong_passwords: number(0),
+    encryption: boolean(false),
+    camera: boolean(true),
+  },
   outbound: {
     // Empty: mail goes to those who live here, and nowhere else.
     smarthost: text(""),
@@ -233,6 +244,15 @@ export interface Config {
   };
   readonly submission: { readonly listen: readonly string[] };
   readonly submissions: { readonly listen: readonly string[] };
+  readonly activesync: {
+    readonly heartbeat_max: number;
+    readonly outlook: boolean;
+    readonly password_length: number;
+    readonly lock_after: number;
+    readonly wrong_passwords: number;
+    readonly encryption: boolean;
+    readonly camera: boolean;
+  };
   readonly outbound: {
     readonly smarthost: string;
     readonly password: string;

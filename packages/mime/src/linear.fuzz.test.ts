@@ -35,7 +35,8 @@ const structured: Run = (mime, { bytes }) => {
   mime.bodyStructureOfRev1(text);
   mime.parseStructured(text);
   const offsets = mime.decodeOffsets(mime.encodeOffsets(structure.root));
-  mime.partTree(mime.parseStructured(text), offsets);
+  const root = mime.nodesOf(mime.partTree(mime.parseStructured(text), offsets));
+  for (const { path } of mime.allNodes(root)) if (path !== null) mime.findNode(root, path);
   mime.findSection(offsets, [1], "MIME");
   mime.findPart(offsets, [1]);
   mime.preview(mime.messageText(structure).start);
@@ -214,6 +215,14 @@ const PARSERS: Readonly<
   preview: { run: (mime, { text }) => void mime.preview(text), tokens: HTML },
   messageText: { run: structured, tokens: HTML, head: "Content-Type: text/html\r\n\r\n" },
   bodyParts: { run: structured, tokens: PARAMETERS, head: "Content-Type: text/plain" },
+  composed: { run: (mime, { text }) => void mime.composed(text, "NFKC"), tokens: ["a", "\u0301", "\u0323", "ﬁ"] },
+  cutText: {
+    run: (mime, { text }) => void mime.cutText(text, Math.max(0, text.length - 1), true),
+    tokens: [...HTML, '"', "'", "=", ">"],
+  },
+  nodesOf: { run: structured, tokens: MAIL, head: "Content-Type: multipart/mixed; boundary=b\r\n\r\n" },
+  allNodes: { run: structured, tokens: MAIL, head: "Content-Type: multipart/mixed; boundary=b\r\n\r\n" },
+  findNode: { run: structured, tokens: MAIL, head: "Content-Type: multipart/mixed; boundary=b\r\n\r\n" },
   partTree: { run: structured, tokens: MAIL, head: "Content-Type: multipart/mixed; boundary=b\r\n\r\n" },
   hasAttachment: { run: structured, tokens: PARAMETERS, head: "Content-Disposition: a" },
   isHtml: { run: structured, tokens: MAIL, head: "Content-Type: multipart/alternative; boundary=b\r\n\r\n" },

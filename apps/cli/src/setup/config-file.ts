@@ -1,4 +1,4 @@
-import type { Plan, StorePlan } from "./plan.ts";
+import { type Plan, PORTS, type StorePlan } from "./plan.ts";
 
 /** restante.toml for a plan, with comments. */
 export function configFile({ domain, host, sender, data, store }: Plan): string {
@@ -26,14 +26,14 @@ listen = ["127.0.0.1:1024"]
 listen = []
 
 [imaps]
-listen = ["[::]:993"]
+listen = ["[::]:${PORTS.imaps}"]
 
 [https]
-listen = ["[::]:443"]
+listen = ["[::]:${PORTS.https}"]
 
 [submissions]
 # Mail programs send by it.
-listen = ["[::]:465"]
+listen = ["[::]:${PORTS.submissions}"]
 
 [submission]
 listen = []

@@ -14,6 +14,9 @@ export interface Plan {
   readonly store: StorePlan;
 }
 
+/** What a plan's host listens on: in its configuration, and in what the DNS tells of it. */
+export const PORTS = { imaps: 993, submissions: 465, https: 443 } as const;
+
 export type StorePlan =
   | { readonly kind: "embedded" }
   | { readonly kind: "s3"; readonly endpoint: string; readonly bucket: string };

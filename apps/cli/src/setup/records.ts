@@ -1,4 +1,4 @@
-import type { Plan } from "./plan.ts";
+import { type Plan, PORTS } from "./plan.ts";
 
 /** DNS records for a plan, in the form of zone files: RFC 1035 §5.1. */
 export function dnsRecords({ domain, host, sender }: Plan): readonly string[] {
@@ -10,14 +10,16 @@ export function dnsRecords({ domain, host, sender }: Plan): readonly string[] {
     "; Mail comes to this machine, and is sent by the sending host alone (RFC 7208)",
     `${domain}. MX 10 ${host}.`,
     `${domain}. TXT "v=spf1 a:${sender} -all"`,
-    "; By these, mail programs find it (RFC 6186, RFC 8314, RFC 8620)",
-    srv("imaps", host, 993),
+    "; By these, mail programs and phones find it (RFC 6186, RFC 8314, RFC 8620)",
+    srv("imaps", host, PORTS.imaps),
     none("imap"),
     none("pop3"),
     none("pop3s"),
-    srv("submissions", host, 465),
-    srv("jmap", host, 443),
+    srv("submissions", host, PORTS.submissions),
+    srv("jmap", host, PORTS.https),
+    srv("autodiscover", host, PORTS.https),
     `autoconfig.${domain}. CNAME ${host}.`,
+    `autodiscover.${domain}. CNAME ${host}.`,
     "; The host's own address, if it has none yet",
     `; ${host}. A    192.0.2.1`,
     `; ${host}. AAAA 2001:db8::1`,

@@ -139,7 +139,8 @@ async function answerAll(
 ): Promise<unknown[]> {
   const { output, mail } = session;
   if (writers.every(({ isShort }) => isShort)) {
-    for (const message of messages) output.text(answerAtOnce(session, message, writers));
+    const head = session.fetchHead();
+    for (const message of messages) output.text(answerAtOnce(head(message), message, writers));
     return [];
   }
   const needBodies = messages.map((message, at) => writers.some((writer) => writer.needsBody?.(message, kept[at]!)));
@@ -166,9 +167,9 @@ function isOfOneMessage(error: unknown): boolean {
 }
 
 /** The whole answer, of short items. */
-function answerAtOnce(session: Session, message: Message, writers: readonly Writer[]): string {
+function answerAtOnce(head: string, message: Message, writers: readonly Writer[]): string {
   const nothing = new Kept(undefined, undefined);
-  let text = `* ${session.fetchHead(message)}`;
+  let text = `* ${head}`;
   let separator = "(";
   for (const writer of writers) {
     text += separator + writer.atOnce(message, nothing);
@@ -187,7 +188,7 @@ async function answer(
 ): Promise<void> {
   const { output } = session;
   output.begin();
-  output.text(`* ${session.fetchHead(message)}`);
+  output.text(`* ${session.fetchHead()(message)}`);
   let separator = "(";
   for (const writer of writers) {
     output.text(separator);

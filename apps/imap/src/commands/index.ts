@@ -14,6 +14,7 @@ import { idle } from "./idle.ts";
 import { list, lsub } from "./list.ts";
 import { logout } from "./logout.ts";
 import { getMetadata, setMetadata } from "./metadata.ts";
+import { multiSearch } from "./multi-search.ts";
 import { myRights } from "./my-rights.ts";
 import { namespace } from "./namespace.ts";
 import { check, noop } from "./noop.ts";
@@ -60,6 +61,7 @@ export const commands: readonly Command<unknown>[] = [
   unselect,
   expunge,
   search,
+  multiSearch,
   sort,
   thread,
   fetch,

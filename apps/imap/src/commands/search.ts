@@ -2,7 +2,7 @@ import { isTurnOver, takeTurn } from "@restante/host";
 import { conditionOf } from "../search.ts";
 import { asksModSeq, esearch, highestOf, savedOf, tellingProgress } from "../search-answers.ts";
 import { BadCharset, parseSearchProgram, SEARCH_CHARSETS } from "../wire/search-keys.ts";
-import { parseSearchReturn } from "../wire/search-return.ts";
+import { parseSearchReturn, tells } from "../wire/search-return.ts";
 import { type Command, defineCommand, no, ok } from "./command.ts";
 
 /** SEARCH: RFC 9051 §6.4.4, answered as RFC 3501 §7.2.5 has it, or by ESEARCH: RFC 4731; WITHIN: RFC 5032; MODSEQ: RFC 7162
@@ -34,6 +34,7 @@ export const search: Command<unknown> = defineCommand({
     const pace = { isOver: isTurnOver, take: takeTurn };
     const places = await tellingProgress(session, form, () => mail.search(view, condition, { pace }));
     if (wanted?.save) session.save(savedOf(session, places, wanted));
+    if (wanted && !tells(wanted)) return ok("SEARCH completed, result saved");
     if (wanted || session.isRev2) session.untagged(esearch(session, places, form, { wanted, byModSeq }));
     else {
       const hits = places.map((place) => (form.uid ? view.uidAt(place) : place + 1));

@@ -85,7 +85,7 @@ async function tellMissed(session: Session, known: Known): Promise<void> {
   });
   const changed = view.changedSince(known.modSeq, positions);
   if (vanished.length > 0) session.untagged(`VANISHED (EARLIER) ${formatRanges(vanished)}`);
-  await session.answerEach(changed, (position) => session.flagsAnswer(position, true));
+  await session.telling(() => session.answerEach(changed, (position) => session.flagsAnswer(position, true)));
 }
 
 /** Up to which uid nothing went: the client has it at the number that it has here. */

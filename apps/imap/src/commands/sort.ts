@@ -4,7 +4,7 @@ import { conditionOf } from "../search.ts";
 import { asksModSeq, esearch, highestOf, savedOf, tellingProgress } from "../search-answers.ts";
 import { ImapSyntaxError, type Parser } from "../wire/parser.ts";
 import { BadCharset, parseSearchKeys, SEARCH_CHARSETS, type SearchKey } from "../wire/search-keys.ts";
-import { parseSearchReturn } from "../wire/search-return.ts";
+import { parseSearchReturn, tells } from "../wire/search-return.ts";
 import { type Command, type Completion, defineCommand, no, ok } from "./command.ts";
 
 /** SORT: RFC 5256 §3; by names as they are shown: RFC 5957; answered by ESEARCH: RFC 5267 §3. */
@@ -30,6 +30,7 @@ export const sort: Command<unknown> = defineCommand({
     const pace = { isOver: isTurnOver, take: takeTurn };
     const places = [...(await tellingProgress(session, form, () => mail.sort(view, condition, by, { pace })))];
     if (wanted?.save) session.save(savedOf(session, places, wanted));
+    if (wanted && !tells(wanted)) return ok("SORT completed, result saved");
     if (wanted) session.untagged(esearch(session, places, form, { wanted, byModSeq }));
     else {
       const hits = places.map((place) => (form.uid ? view.uidAt(place) : place + 1));

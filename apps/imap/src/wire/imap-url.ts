@@ -1,4 +1,3 @@
-import { composed } from "@restante/mime";
 import { type Partial, parseSectionSpec, type Section } from "./fetch-items.ts";
 import { ImapSyntaxError, Parser } from "./parser.ts";
 
@@ -23,7 +22,7 @@ export function parseMessageUrl(url: string): MessageUrl | undefined {
   if (uid === undefined) return undefined;
   try {
     return {
-      path: path === undefined ? undefined : composed(decodeURIComponent(path)),
+      path: path === undefined ? undefined : decodeURIComponent(path).normalize("NFC"),
       uidValidity: uidValidity === undefined ? undefined : Number(uidValidity),
       uid: Number(uid),
       section: sectionOf(decodeURIComponent(section)),

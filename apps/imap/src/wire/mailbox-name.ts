@@ -1,4 +1,4 @@
-import { composed } from "@restante/mime";
+import { MAILBOX_NAME_CHARS_MAX } from "../limits.ts";
 import { ImapSyntaxError } from "./parser.ts";
 
 /** Mailbox names as IMAP4rev1 writes them, modified UTF-7: RFC 3501 §5.1.3. Inside Restante they are Unicode. */
@@ -49,9 +49,10 @@ const NO_NAME = "\0";
 /** The path that a name or a pattern means, composed (Unicode Annex 15): a mailbox has one name. It is written in modified
  * UTF-7, or as it is if `utf8`. One that is neither means none, and what is asked of it is answered so. */
 export function pathOfName(name: string, utf8 = false): string {
-  if (utf8) return composed(name);
+  if (name.length > MAILBOX_NAME_CHARS_MAX) return NO_NAME + name;
+  if (utf8) return name.normalize("NFC");
   try {
-    return composed(decodeMailboxName(name));
+    return decodeMailboxName(name).normalize("NFC");
   } catch (error) {
     if (error instanceof ImapSyntaxError) return NO_NAME + name;
     throw error;

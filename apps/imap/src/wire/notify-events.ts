@@ -9,7 +9,7 @@ export type EventName = (typeof EVENTS)[number];
 /** Which mailboxes: RFC 5465 §6. Names are as they were written. */
 export type MailboxFilter =
   | { readonly kind: "selected" | "selected-delayed" | "inboxes" | "personal" | "subscribed" }
-  | { readonly kind: "subtree" | "mailboxes"; readonly names: readonly string[] };
+  | { readonly kind: "subtree" | "subtree-one" | "mailboxes"; readonly names: readonly string[] };
 
 /** What a client wants to hear of some mailboxes. */
 export interface Interest {
@@ -58,7 +58,8 @@ function parseInterest(parser: Parser): Interest {
   return interest;
 }
 
-function parseFilter(parser: Parser): MailboxFilter {
+/** `filter-mailboxes`, RFC 5465 §8, with `subtree-one` of RFC 7377 §2.1. */
+export function parseFilter(parser: Parser): MailboxFilter {
   const word = parser.keyword().toLowerCase();
   switch (word) {
     case "selected":
@@ -68,6 +69,7 @@ function parseFilter(parser: Parser): MailboxFilter {
     case "subscribed":
       return { kind: word };
     case "subtree":
+    case "subtree-one":
     case "mailboxes": {
       parser.space();
       const names = parser.atOpen ? parser.list(() => parser.astring(), { max: NOTIFY_NAMES_MAX }) : [parser.astring()];

@@ -26,6 +26,8 @@ test.each([
     'a4 SEARCH SUBJECT [redacted] FROM "[6]" SINCE 1-Jan-2026',
   ],
   ["a5 UID SEARCH OR (TEXT secret) HEADER X-Tag secret", "a5 UID SEARCH OR (TEXT [redacted]) HEADER X-Tag [redacted]"],
+  ["a5 UID SORT (DATE) UTF-8 TEXT secret", "a5 UID SORT (DATE) UTF-8 TEXT [redacted]"],
+  ["a5 THREAD REFERENCES UTF-8 FROM secret", "a5 THREAD REFERENCES UTF-8 FROM [redacted]"],
   ['a6 SELECT "secret', "a6 SELECT [redacted]"],
 ])("%s is told as %s", (line, told) => expect(command(line)).toBe(told));
 

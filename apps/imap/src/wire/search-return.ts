@@ -15,6 +15,11 @@ const NOTHING: SearchReturn = { min: false, max: false, all: false, count: false
 /** What `RETURN ()` asks for, and IMAP4rev2 where there is no RETURN: RFC 9051 §6.4.4. */
 export const RETURN_ALL: SearchReturn = { ...NOTHING, all: true };
 
+/** Whether it asks for anything beside SAVE, of which nothing is told: RFC 5182 §2.1. */
+export function tells({ min, max, all, count, partial }: SearchReturn): boolean {
+  return min || max || all || count || partial !== undefined;
+}
+
 /** `["RETURN" SP "(" [option *(SP option)] ")" SP]`; undefined if there is none. */
 export function parseSearchReturn(parser: Parser): SearchReturn | undefined {
   if (!/^RETURN \(/i.test(parser.rest(8))) return undefined;

@@ -89,8 +89,8 @@ async function sourceBytes(source: unknown, room: number, context: Context): Pro
   return read(blob, offset, offset + length);
 }
 
-const GET_PROPERTIES = ["data", "data:asText", "data:asBase64", "size"] as const;
-const DIGESTS: Readonly<Record<string, string>> = { "digest:sha": "SHA-1", "digest:sha-256": "SHA-256" };
+export const GET_PROPERTIES = ["data", "data:asText", "data:asBase64", "size"] as const;
+export const DIGESTS: Readonly<Record<string, string>> = { "digest:sha": "SHA-1", "digest:sha-256": "SHA-256" };
 
 /** RFC 9404 §4.2. */
 export const blobGet: Method = method(

@@ -6,8 +6,6 @@ import { SCOPE, type SignIn } from "./sign-in.ts";
 /** Seconds between two pings: RFC 8620 §7.3 lets a server bound what is asked for, but within these. */
 const PING_SECONDS_MIN = 5;
 const PING_SECONDS_MAX = 3600;
-/** Milliseconds after which a client that lost the stream comes again. */
-const RETRY_MS = 3_000;
 
 interface Wanted {
   /** Null for all. */
@@ -45,7 +43,7 @@ export async function openEventStream(request: DoorRequest, auth: SignIn): Promi
   signedIn.attend({ changed: (news) => listener.hear(news), ended: () => open?.end() });
   return events((stream) => {
     open = stream;
-    stream.retry(RETRY_MS);
+    // No `retry` is said: clients have a time of their own, and meli 0.9 opens the stream anew at each one that it reads.
     for (const one of early) stream.send(one);
     if (early.length > 0 && wanted.closesAfterState) stream.end();
     if (wanted.pingSeconds > 0) ping(stream, wanted.pingSeconds, () => send({ interval: wanted.pingSeconds }, "ping"));

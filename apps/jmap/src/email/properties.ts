@@ -58,6 +58,10 @@ export type MetadataProperty = (typeof METADATA)[number];
 export type BodyProperty = (typeof BODY)[number];
 export type PartProperty = (typeof PART)[number];
 
+/** The properties of an Email, beside `header:…` (RFC 8621 §4.1.3), and of an EmailBodyPart: RFC 8621 §4.1. */
+export const EMAIL_PROPERTIES: readonly string[] = [...METADATA, "headers", ...CONVENIENCE.keys(), ...BODY];
+export const PART_PROPERTIES: readonly string[] = [...PART, "headers"];
+
 const PARSE_DEFAULT: readonly string[] = [
   ...["messageId", "inReplyTo", "references", "sender", "from", "to", "cc", "bcc", "replyTo", "subject", "sentAt"],
   ...["hasAttachment", "preview", "bodyValues", "textBody", "htmlBody", "attachments"],

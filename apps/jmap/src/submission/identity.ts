@@ -12,7 +12,17 @@ import { isObject } from "../core/types.ts";
 const TYPE = RECORD_TYPES.Identity;
 /** The identity that everybody has: that of their address. */
 const OWN_ID = "i0";
-const PROPERTIES = ["id", "name", "email", "replyTo", "bcc", "textSignature", "htmlSignature", "mayDelete"] as const;
+/** The properties of an Identity: RFC 8621 §6. */
+export const IDENTITY_PROPERTIES = [
+  "id",
+  "name",
+  "email",
+  "replyTo",
+  "bcc",
+  "textSignature",
+  "htmlSignature",
+  "mayDelete",
+] as const;
 /** Characters of a name, and of a signature; addresses in a list; identities of an account. */
 const NAME_CHARS_MAX = 256;
 const SIGNATURE_CHARS_MAX = 16_384;
@@ -60,7 +70,7 @@ export const identityGet: Method = method(
   SUBMISSION_CAPABILITY,
   GET_ARGUMENTS,
   async ({ accountId, ids, properties }, context) => {
-    const asked = propertiesOf(properties, PROPERTIES);
+    const asked = propertiesOf(properties, IDENTITY_PROPERTIES);
     const state = stateOf(context.session.state, "Identity");
     const all = new Map((await readIdentities(context.session)).map((one) => [one.id, one]));
     const wanted = ids ? idsOf(ids, context) : [...all.keys()];

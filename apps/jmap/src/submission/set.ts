@@ -67,8 +67,10 @@ async function known(id: string, { session }: Context): Promise<Submission> {
 /** Throws SetRefusal, SubmitRefusal. */
 async function create(given: Readonly<Record<string, unknown>>, context: Context): Promise<Submission> {
   const { session, now } = context;
-  const { identityId, emailId, envelope = null, ...more } = given;
+  const { identityId, emailId, envelope = null, undoStatus = null, ...more } = given;
   const wrong = Object.keys(more);
+  // It is the server's to set, and told as it is; meli 0.9 says that it is final.
+  if (undoStatus !== null && undoStatus !== "pending" && undoStatus !== "final") wrong.push("undoStatus");
   if (typeof identityId !== "string") wrong.push("identityId");
   if (typeof emailId !== "string") wrong.push("emailId");
   if (wrong.length > 0) throw invalidProperties(...wrong);

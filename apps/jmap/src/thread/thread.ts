@@ -6,7 +6,7 @@ import { GET_ARGUMENTS, idsOf, pick, propertiesOf } from "../core/get.ts";
 import { type Method, method } from "../core/method.ts";
 import { parsePoint, stateOf } from "../core/states.ts";
 
-const THREAD_PROPERTIES = ["id", "emailIds"] as const;
+export const THREAD_PROPERTIES = ["id", "emailIds"] as const;
 
 /** RFC 8621 §3.1. Emails stand in the order in which they came. */
 export const threadGet: Method = method("Thread/get", MAIL, GET_ARGUMENTS, async (args, context) => {

@@ -11,7 +11,16 @@ import { formatReceived } from "../email/view.ts";
 
 /** The one that there is: RFC 8621 §8. */
 const ID = "singleton";
-const PROPERTIES = ["id", "isEnabled", "fromDate", "toDate", "subject", "textBody", "htmlBody"] as const;
+/** The properties of a VacationResponse. */
+export const VACATION_PROPERTIES = [
+  "id",
+  "isEnabled",
+  "fromDate",
+  "toDate",
+  "subject",
+  "textBody",
+  "htmlBody",
+] as const;
 
 /** RFC 8621 §8.1. */
 export const vacationGet: Method = method(
@@ -20,7 +29,7 @@ export const vacationGet: Method = method(
   GET_ARGUMENTS,
   async ({ accountId, ids, properties }, context) => {
     const { session } = context;
-    const asked = propertiesOf(properties, PROPERTIES);
+    const asked = propertiesOf(properties, VACATION_PROPERTIES);
     const state = stateOf(session.state, "VacationResponse");
     const wanted = ids ? idsOf(ids, context) : [ID];
     const list = wanted.includes(ID) ? [pick(objectOf(await session.vacation()), asked)] : [];

@@ -53,6 +53,7 @@ const SESSION: Verbs<AccountSession> = {
   submit: (session) => session.submit(undefined as never),
   submissions: (session) => session.submissions(),
   findSubmission: (session) => session.findSubmission("x"),
+  findRepeated: (session) => session.findRepeated("x"),
   cancelSubmission: (session) => session.cancelSubmission("x"),
   forgetSubmissions: (session) => session.forgetSubmissions([]),
   isOwnAddress: (session) => session.isOwnAddress("x"),

@@ -333,6 +333,10 @@ export class AccountSession {
   async findSubmission(id: string): Promise<Submission | undefined> {
     return this.#open.submissions.find(id);
   }
+  /** What was submitted by this repeat key: a repeat of it says the same. Errors: `unavailable`, `corrupt`. */
+  async findRepeated(repeatKey: string): Promise<Submission | undefined> {
+    return this.#open.submissions.findRepeated(this.address, repeatKey);
+  }
   /** Takes one back. Resolves with whether it is; undefined if there is none. Errors: `unavailable`, `unknown-outcome`. */
   async cancelSubmission(id: string): Promise<boolean | undefined> {
     return this.#open.submissions.cancel(this.address, id);

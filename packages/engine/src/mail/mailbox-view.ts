@@ -30,6 +30,8 @@ export class MailboxView {
   readonly readOnly: boolean;
   /** Whether this client is told modseqs: what it was told at a lower one than is true is told again. */
   tellsModSeqs = false;
+  /** While what the last `sync` found is being told no modseq above it is: what changed since is told of by the next. */
+  isTelling = false;
   readonly #mail: Mail;
   #state: MailState;
   #list: MessageList;
@@ -78,7 +80,7 @@ export class MailboxView {
   get #toldMax(): number {
     const messages = this.#mail.state.findMailbox(this.id)?.messages;
     const isKnown = this.#state === this.#mail.state && messages === this.#list && messages.length === this.#length;
-    return isKnown ? Number.POSITIVE_INFINITY : this.#modSeq;
+    return isKnown && !this.isTelling ? Number.POSITIVE_INFINITY : this.#modSeq;
   }
 
   /** Those of `positions` that changed after `modSeq`: RFC 7162 §3.1.4.1. */

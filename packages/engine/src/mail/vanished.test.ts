@@ -5,6 +5,8 @@ import { ready } from "../crypto/index.ts";
 import { bareEmail } from "../testing/email-kit.ts";
 import { applyBlock } from "./apply/apply.ts";
 import { runsOf } from "./apply/target-rows.ts";
+import type { Mail } from "./mail.ts";
+import { MailboxView } from "./mailbox-view.ts";
 import type { Op } from "./ops/op.ts";
 import { vanishedSince } from "./state/feed.ts";
 import { MailState } from "./state/state.ts";
@@ -98,4 +100,35 @@ test("one that vanished costs one range, where thousands vanished before", () =>
     { first: 15, last: 15 },
     { first: 25, last: 4_999 },
   ]);
+});
+
+test("no modseq is told above what a client knows all of", () => {
+  const world = new World();
+  world.add(3);
+  const { state } = world;
+  const view = new MailboxView({ state } as unknown as Mail, state.inbox, true);
+  const known = state.modSeq;
+  const flag = (position: number, name: string): void => {
+    const targets = runsOf(state, state.inbox, [state.inbox.messages.at(position)]);
+    world.apply({ kind: "flags", mailbox: state.inbox.id, targets, change: { mode: "add", flags: [name] } });
+  };
+  const told = (position: number): number => view.modSeqOf(view.message(position));
+  flag(0, "\\Seen");
+  expect(told(0)).toBe(known + 1);
+  // What a sync found is being told: this came later.
+  view.isTelling = true;
+  expect([told(0), told(1)]).toEqual([known, known]);
+  view.isTelling = false;
+  // One is gone that the client still sees, and one came that it does not.
+  world.take((at) => at === 2);
+  flag(1, "\\Seen");
+  expect([told(0), told(1), view.highestModSeq]).toEqual([known, known, known]);
+  expect(view.sync({ expunges: false }).flagged).toEqual([0, 1]);
+  expect([told(0), view.highestModSeq]).toEqual([known, known]);
+  expect(view.sync({ expunges: true }).expungedUids).toEqual([3]);
+  expect([told(0), told(1), view.highestModSeq]).toEqual([known + 1, known + 3, known + 3]);
+  world.add(1);
+  flag(0, "\\Draft");
+  expect(told(0)).toBe(known + 3);
+  expect(view.vanishedSince(0, ALL)).toEqual([{ first: 3, last: 3 }]);
 });

@@ -23,20 +23,15 @@ export class MembershipSet {
 
   static readonly none: MembershipSet = new MembershipSet([], 0);
 
-  /** Those of a mailbox's live memberships, and of the dead ones that are given, for which `isNamed` holds. */
-  static of(
-    state: MailState,
-    { messages }: Mailbox,
-    dead: readonly number[],
-    isNamed: (row: number) => boolean,
-  ): MembershipSet {
-    const live = Array.from({ length: messages.length }, (_, position) => messages.at(position));
+  /** Those of a mailbox's memberships for which `isNamed` holds. `rows`: all that were there, and those of the dead that are
+   * not told of: {@link HeldChanges.rows}. */
+  static of(state: MailState, rows: readonly number[], isNamed: (row: number) => boolean): MembershipSet {
     let size = 0;
     const steps: RunStep[] = [];
     const add = ({ writer, sequence, index }: MembershipName, named: boolean): void => {
       steps.push({ writer, place: { sequence, index }, isNamed: named });
     };
-    for (const row of [...live, ...dead]) {
+    for (const row of rows) {
       const named = isNamed(row);
       if (named) size++;
       add(state.lastingNameOf(row), named);
@@ -98,8 +93,8 @@ export interface HeldChanges {
   readonly changed: readonly number[];
   /** They are to have these. */
   readonly fresh: readonly number[];
-  /** All dead ones that were changed since: what the next set is made with. */
-  readonly dead: readonly number[];
+  /** All that are there, and the dead that changed since: what the next set is made of, also where others went meanwhile. */
+  readonly rows: readonly number[];
 }
 
 /**
@@ -118,10 +113,11 @@ export function heldChanges(
     const stamp = columns.modSeq.get(row);
     return stamp > modSeq || (stamp === modSeq && columns.uid.get(row) > uid);
   };
-  const [gone, unwanted, changed, fresh, dead]: number[][] = [[], [], [], [], []];
+  const [gone, unwanted, changed, fresh, rows]: number[][] = [[], [], [], [], []];
   let found = 0;
   for (let position = 0; position < mailbox.messages.length; position++) {
     const row = mailbox.messages.at(position);
+    rows!.push(row);
     const isHeld = set.has(state.lastingNameOf(row));
     if (isHeld) found++;
     if (state.isDeleted(row)) {
@@ -137,7 +133,7 @@ export function heldChanges(
       const name = state.nameOf(row);
       // Another took its place, and its name.
       if (state.lastingNames.get(row) === undefined && state.findLasting(name) !== row) continue;
-      dead!.push(row);
+      rows!.push(row);
       if (!set.has(state.lastingNameOf(row))) continue;
       found++;
       gone!.push(row);
@@ -145,5 +141,5 @@ export function heldChanges(
   // Some went and nobody remembers them, or what went is back.
   if (found !== set.size) return undefined;
   changed!.sort((a, b) => columns.modSeq.get(a) - columns.modSeq.get(b) || columns.uid.get(a) - columns.uid.get(b));
-  return { gone: gone!, unwanted: unwanted!, changed: changed!, fresh: fresh!, dead: dead! };
+  return { gone: gone!, unwanted: unwanted!, changed: changed!, fresh: fresh!, rows: rows! };
 }

@@ -231,6 +231,7 @@ async function perform(account: Account, model: Model, mails: Mail[], one: Step)
 // The naive queries
 
 const fold = (value: string): string => value.normalize("NFKC").toLowerCase();
+const casemap = (value: string): string => value.toUpperCase().normalize("NFKD");
 const has = (place: Place, keyword: string): boolean => [...place.flags].some((flag) => fold(flag) === fold(keyword));
 type Seen = { readonly mail: Mail; readonly places: readonly (Place & { readonly path: string })[] };
 
@@ -318,8 +319,8 @@ function sorted(emails: readonly Seen[], keys: readonly SortKey[], all: readonly
       );
     if (by === "received") return seen.mail.receivedMs;
     if (by === "size") return seen.mail.size;
-    if (by === "subject") return fold(seen.mail.subject.replace("Re: ", ""));
-    return by === "from" ? local(seen.mail.from) : fold(seen.mail.from);
+    if (by === "subject") return casemap(seen.mail.subject.replace("Re: ", ""));
+    return by === "from" ? casemap(local(seen.mail.from)) : casemap(seen.mail.from);
   };
   const all_: readonly SortKey[] = keys.length > 0 ? keys : [{ by: "received", descending: true }];
   return emails.toSorted((a, b) => {

@@ -1,5 +1,4 @@
 import { baseSubject, decodeWords, type HeaderBlock, parseAddresses } from "@restante/mime";
-import { fold } from "../mail/contents/fold.ts";
 import type { Message } from "../mail/mailbox-view.ts";
 import type { Condition } from "./condition.ts";
 import { type Searched, type SearchTools, search } from "./filter.ts";
@@ -109,6 +108,11 @@ function firstAddress(header: HeaderBlock, field: string, byName: boolean): stri
   return first.name === undefined ? `${first.local}@${first.domain}` : decodeWords(first.name);
 }
 
+/** The order of i;unicode-casemap, which RFC 5256 §3 asks for: in capitals, with marks apart from their letters (RFC 5051 §2). */
+function casemap(text: string): string {
+  return text.toUpperCase().normalize("NFKD");
+}
+
 function isText(by: SortKey["by"]): by is SortedText {
   return typeof by === "string" && by in TEXTS;
 }
@@ -119,7 +123,7 @@ async function textRanks(messages: readonly Message[], by: SortedText, tools: So
   const { contents, kept, pace, scans, signal } = tools;
   const { order, keys } = kept.textOrder(messages, by);
   if (order.missing(keys).length === 0) return order.ranksOf(keys);
-  const textOf = (header: HeaderBlock): string => own(fold(TEXTS[by](header)).slice(0, TEXT_KEY_CHARS_MAX));
+  const textOf = (header: HeaderBlock): string => own(casemap(TEXTS[by](header)).slice(0, TEXT_KEY_CHARS_MAX));
   const end = await scans.begin(signal);
   try {
     // Another scan may have read them meanwhile.

@@ -25,7 +25,7 @@ import type { DoorSocket } from "./door-socket.ts";
 import type { EventStream } from "./event-stream.ts";
 import { STOP_MS } from "./limits.ts";
 import { Problem } from "./problem.ts";
-import type { Site } from "./site.ts";
+import type { DoorRequest, Site } from "./site.ts";
 
 const BIG = new Uint8Array(3 * 2 ** 20).map((_, index) => index % 251);
 
@@ -80,6 +80,12 @@ function testSite(streams: EventStream[] = []): Site {
       },
       { method: "GET", path: "/big", handle: async () => json("x".repeat(5_000_000)) },
       { method: "GET", path: "/who", handle: async ({ address, isSecure }) => json({ address, isSecure }) },
+      ...(["GET", "POST"] as const).map((method) => ({
+        method,
+        path: "/Any-Case/of.XML/:name",
+        anyCase: true,
+        handle: async ({ params, rawQuery, query }: DoorRequest) => json({ params, rawQuery, query: [...query] }),
+      })),
       {
         method: "GET",
         path: "/later",
@@ -180,6 +186,30 @@ describe.each(WAYS)("%s", (_name, plain, ask) => {
     expect(reply.body).not.toContain("secret");
     expect(door.logs).toMatchObject([{ level: "error", event: "request failed" }]);
     expect(JSON.stringify(door.logs)).not.toContain("password");
+  });
+
+  test("a path in any case goes to its route, with what it names and its query as they came", async () => {
+    const door = await openDoor(testSite(), { plain });
+    const from = async (path: string, method = "GET") => {
+      const { status, body } = await ask(door, { path, method });
+      return status === 200 ? (JSON.parse(body) as unknown) : status;
+    };
+    const same = { params: { name: "It" }, rawQuery: "", query: [] };
+    for (const path of ["/Any-Case/of.XML/It", "/any-case/OF.xml/It", "/ANY-CASE/of.XML/It/"])
+      expect(await from(path), path).toEqual(same);
+    expect(await from("/any-case/of.xml/It", "POST")).toEqual(same);
+    expect(await from("/any-case/of.xml/It", "PUT")).toBe(405);
+    expect(await from("/any-case/of.xml/It/?A=/B/&c=%2b+?jAAJ+BA/p==")).toEqual({
+      params: { name: "It" },
+      rawQuery: "A=/B/&c=%2b+?jAAJ+BA/p==",
+      query: [
+        ["A", "/B/"],
+        ["c", "+ ?jAAJ BA/p=="],
+      ],
+    });
+    for (const path of ["/any-case/of.xml", "/any-case/of.xml/", "/any-case/of.xml/It//", "/x/any-case/of.xml/It"])
+      expect(await from(path), path).toBe(404);
+    for (const path of ["/WHO", "/who/"]) expect(await from(path), path).toBe(404);
   });
 
   test("__proto__ in JSON is a name like any other", async () => {

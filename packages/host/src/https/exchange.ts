@@ -99,9 +99,13 @@ export class Exchange implements DoorRequest {
   }
 
   get query(): URLSearchParams {
+    return new URLSearchParams(this.rawQuery);
+  }
+
+  get rawQuery(): string {
     const url = this.#raw.url ?? "";
     const at = url.indexOf("?");
-    return new URLSearchParams(at < 0 ? "" : url.slice(at + 1));
+    return at < 0 ? "" : url.slice(at + 1);
   }
 
   get signal(): AbortSignal {

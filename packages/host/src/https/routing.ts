@@ -3,6 +3,7 @@ import fastifyWebsocket from "@fastify/websocket";
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest, type HTTPMethods } from "fastify";
 import type { WebSocket } from "ws";
 import { letGo } from "../let-go.ts";
+import { anyCase } from "./any-case.ts";
 import { answerClientError } from "./client-error.ts";
 import type { Door, Terms } from "./door.ts";
 import type { DoorSocket } from "./door-socket.ts";
@@ -27,11 +28,13 @@ interface Opening {
 /** The routes of all sites on `server`, by fastify: it finds the route, and nothing else is left to it. */
 export function makeApp(server: HttpServer, sites: readonly Site[], desk: Desk): FastifyInstance {
   const socketPaths = new Set(sites.flatMap(({ sockets = [] }) => sockets.map(({ path }) => path)));
+  const asWritten = anyCase(sites);
   const app = Fastify({
     serverFactory: (handler) =>
       server.on("request", (raw, response) => {
         if (isTimely(raw)) handler(raw, response);
       }),
+    rewriteUrl: ({ url = "" }) => asWritten(url),
     exposeHeadRoutes: false,
     clientErrorHandler: (error, socket) => answerClientError(socket, error),
     frameworkErrors: (_error, request, reply) => void answer(request, reply, throwing(400, "The path can't be read")),

@@ -18,6 +18,8 @@ export interface Route {
   readonly method: Method;
   /** `/jmap/upload/:account`: a name after a colon stands for one segment. */
   readonly path: string;
+  /** The path is taken in any case of its letters, and with a slash at its end too. */
+  readonly anyCase?: boolean;
   /** Octets of a request's body; none where it isn't said. */
   readonly bodyBytesMax?: number;
   /** What it throws is answered as a problem. */
@@ -40,6 +42,8 @@ export interface DoorRequest {
   /** By the names in the route's path. */
   readonly params: Readonly<Record<string, string>>;
   readonly query: URLSearchParams;
+  /** What stands after "?", as it came; empty where nothing does. */
+  readonly rawQuery: string;
   /** The client's address; behind a trusted proxy the one that the proxy tells. Empty on a unix socket. */
   readonly address: string;
   /** What every URL that is told begins with: `server.origin`, never the Host header. */

@@ -14,6 +14,7 @@ const KINDS: readonly ObjectKindName[] = [
   "note",
   ...kindsOf(({ moves }) => moves === "early"),
   "checkpoint",
+  "device",
   ...kindsOf(({ writes }) => writes === "over"),
 ];
 /** Ways in come last: nobody opens half an account. */

@@ -12,6 +12,7 @@ import { deliveredOf, SUBMISSION, type Submission } from "./submission.ts";
 import {
   cancelSubmission,
   changeSubmission,
+  findRepeated,
   findSubmission,
   handOver,
   listSubmissions,
@@ -58,6 +59,11 @@ export class Submissions {
   /** Undefined if there is none. Errors: `unavailable`, `corrupt`. */
   find(id: string): Promise<Submission | undefined> {
     return findSubmission(id, this.#options);
+  }
+
+  /** What was submitted by this repeat key; undefined if nothing was. Errors: `unavailable`, `corrupt`. */
+  findRepeated(address: string, repeatKey: string): Promise<Submission | undefined> {
+    return findRepeated(repeatKey, this.#toolsFor(address));
   }
 
   /** Resolves with whether it is taken back; undefined if there is none. Errors: `unavailable`, `unknown-outcome`. */

@@ -105,7 +105,7 @@ const FORGOTTEN_AT_ONCE = 100;
 export async function submit(request: SubmitRequest, tools: SubmitTools): Promise<Submission> {
   const { mail, platform, outbound } = tools;
   const repeated = request.repeatKey === undefined ? undefined : repeatId(request.repeatKey, tools);
-  const known = repeated === undefined ? undefined : await findSubmission(repeated, tools);
+  const known = request.repeatKey === undefined ? undefined : await findRepeated(request.repeatKey, tools);
   if (known) return known;
   const { isNotice = false } = request;
   const envelope = checkEnvelope(request.envelope, outbound.limits, isNotice);
@@ -151,6 +151,11 @@ export async function submit(request: SubmitRequest, tools: SubmitTools): Promis
   await putIntoQueue(submission, message, tools);
   markHanded(submission, tools);
   return submission;
+}
+
+/** What a request with this key came to before. Errors: `unavailable`, `corrupt`. */
+export async function findRepeated(repeatKey: string, tools: SubmitTools): Promise<Submission | undefined> {
+  return findSubmission(repeatId(repeatKey, tools), tools);
 }
 
 function recordOf(submission: Submission) {

@@ -1,0 +1,59 @@
+import sanitize from "sanitize-html";
+
+/** Elements within one another: what lies deeper is left out. */
+const NESTING_MAX = 250;
+
+/** What a mail's HTML may hold: text and its looks, tables, lists, links, pictures. No script, no form, no frame, and nothing
+ * that loads by itself but pictures. */
+const OPTIONS: sanitize.IOptions = {
+  allowedTags: [
+    ...["a", "abbr", "acronym", "address", "article", "aside", "b", "bdi", "bdo", "big", "blockquote", "br", "caption"],
+    ...["center", "cite", "code", "col", "colgroup", "dd", "del", "details", "dfn", "dir", "div", "dl", "dt", "em"],
+    ...[
+      "figcaption",
+      "figure",
+      "font",
+      "footer",
+      "h1",
+      "h2",
+      "h3",
+      "h4",
+      "h5",
+      "h6",
+      "header",
+      "hr",
+      "i",
+      "img",
+      "ins",
+    ],
+    ...["kbd", "li", "main", "map", "area", "mark", "menu", "nav", "ol", "p", "pre", "q", "s", "samp", "section"],
+    ...["small", "span", "strike", "strong", "style", "sub", "summary", "sup", "table", "tbody", "td", "tfoot", "th"],
+    ...["thead", "time", "tr", "tt", "u", "ul", "var", "wbr"],
+  ],
+  allowedAttributes: {
+    "*": [
+      ...["align", "alt", "aria-label", "bgcolor", "border", "cellpadding", "cellspacing", "class", "color", "cols"],
+      ...["colspan", "dir", "face", "height", "hspace", "id", "lang", "name", "nowrap", "rowspan", "size", "style"],
+      ...["title", "type", "valign", "vspace", "width", "start", "value"],
+    ],
+    a: ["href", "name", "target", "rel"],
+    area: ["href", "shape", "coords"],
+    img: ["src", "alt", "usemap", "width", "height"],
+    td: ["background"],
+    table: ["background"],
+  },
+  allowedSchemes: ["http", "https", "mailto", "tel", "sms"],
+  allowedSchemesByTag: { img: ["http", "https", "cid", "data"] },
+  allowedSchemesAppliedToAttributes: ["href", "src", "background"],
+  allowProtocolRelative: false,
+  // Style sheets and attributes are passed as they are: what runs no script today ran none in these.
+  allowVulnerableTags: true,
+  parseStyleAttributes: false,
+  nonTextTags: ["script", "textarea", "option", "noscript", "title", "iframe", "object", "svg", "math", "template"],
+  nestingLimit: NESTING_MAX,
+};
+
+/** HTML as a mail program may show it. */
+export function safeHtml(html: string): string {
+  return sanitize(html, OPTIONS);
+}

@@ -1,0 +1,465 @@
+import { type EmailEdit, EngineError, type MailState, type Message } from "@restante/engine";
+import {
+  boolean,
+  type Element,
+  element,
+  empty,
+  optional,
+  readValues,
+  SchemaError,
+  schema,
+  group as shapeOf,
+  text,
+} from "wbxml";
+import { type Context, itemTools } from "../context.ts";
+import { DRAFTS, type Folder, folderTree, TRASH } from "../folders/tree.ts";
+import { COMMANDS_MAX, ID_CHARS_MAX } from "../limits.ts";
+import { findItem, idOf, readItems } from "../mail/item.ts";
+import { categoryKeywords, marksRecord, readCategories, readFlag, readMarks } from "../mail/marks.ts";
+import { childOf, group, leaf } from "../protocol/elements.ts";
+import { formatItemId, parseItemId } from "../protocol/ids.ts";
+import { CommandError } from "../protocol/status.ts";
+import { sendStored } from "../sending/send.ts";
+import type { ClientResult, CollectionState } from "./collection-state.ts";
+import {
+  CONVERSION_ERROR,
+  type DraftWish,
+  draftAnswer,
+  draftMessageId,
+  findByMessageId,
+  isDraftContent,
+  isGone,
+  readDraft,
+  writeDraft,
+} from "./drafts.ts";
+import { PROTOCOL_ERROR, type SyncOptions } from "./options.ts";
+
+/** Statuses of items: MS-ASCMD §2.2.3.177.17. */
+const OK = 1;
+const CONFLICT = 7;
+const NOT_FOUND = 8;
+const NO_ROOM = 9;
+
+/** What a client's commands came to. */
+export interface CommandsOutcome {
+  /** For what failed, what was fetched, and what was made. */
+  readonly responses: readonly Element[];
+  readonly results: readonly ClientResult[];
+  /** Items that the client has no more, by its own doing, and those that it has since. */
+  readonly gone: ReadonlySet<string>;
+  readonly made: ReadonlySet<string>;
+  /** Items that nobody else changed since they were told, and the flags that they have as the client knows. */
+  readonly flags: ReadonlyMap<string, ReadonlySet<string>>;
+  /** Drafts that the client gave new content: none of theirs has a file, whose reference would be another now. */
+  readonly written: ReadonlySet<string>;
+}
+
+export const NO_COMMANDS: CommandsOutcome = {
+  responses: [],
+  results: [],
+  gone: new Set(),
+  made: new Set(),
+  flags: new Map(),
+  written: new Set(),
+};
+
+/** One command of a client. */
+export interface Command {
+  readonly verb: Verb;
+  readonly serverId: string | null;
+  readonly clientId: string | null;
+  readonly class: string | null;
+  readonly send: true | null;
+  readonly data: Element | null;
+}
+const COMMAND = shapeOf({
+  serverId: optional("AirSync:ServerId", text(ID_CHARS_MAX * 4)),
+  clientId: optional("AirSync:ClientId", text(ID_CHARS_MAX)),
+  class: optional("AirSync:Class", text(ID_CHARS_MAX)),
+  instance: optional("AirSyncBase:InstanceId", text(ID_CHARS_MAX)),
+  send: optional("Email2:Send", empty),
+  data: optional("AirSync:ApplicationData", element),
+});
+type Verb = "Add" | "Change" | "Delete" | "Fetch";
+const VERBS: Readonly<Record<string, Verb>> = {
+  "AirSync:Add": "Add",
+  "AirSync:Change": "Change",
+  "AirSync:Delete": "Delete",
+  "AirSync:Fetch": "Fetch",
+};
+
+/** Reads the commands of a folder. Throws SchemaError, and CommandError 4: too many, an unknown one, one item twice. */
+export function readCommands(elements: readonly Element[]): Command[] {
+  if (elements.length > COMMANDS_MAX) throw new CommandError(PROTOCOL_ERROR, "too many commands");
+  const commands = elements.map((one): Command => {
+    const verb = VERBS[one.tag];
+    if (!verb) throw new CommandError(PROTOCOL_ERROR, "no command");
+    const values = readValues(schema(one.tag, COMMAND), one);
+    const isAdd = verb === "Add";
+    if ((isAdd ? values.clientId : values.serverId) === null) throw new SchemaError("missing", one.tag, one.offset);
+    if ((isAdd || verb === "Change") && !values.data) throw new SchemaError("missing", one.tag, one.offset);
+    return { ...values, verb };
+  });
+  const named = commands.filter(({ verb }) => verb !== "Fetch").flatMap(({ serverId }) => serverId ?? []);
+  if (new Set(named).size < named.length) throw new CommandError(PROTOCOL_ERROR, "two commands for one item");
+  return commands;
+}
+
+export interface CommandsOf {
+  readonly folder: Folder;
+  readonly key: string;
+  readonly known: CollectionState;
+  /** Results of requests that used this key already. */
+  readonly repeated: readonly ClientResult[];
+  readonly deletesAsMoves: boolean;
+  readonly options: SyncOptions;
+}
+
+/** Carries out a client's commands: what changes flags and places by one op. Errors: `unavailable`, `unknown-outcome`. */
+export async function runCommands(
+  commands: readonly Command[],
+  of: CommandsOf,
+  context: Context,
+): Promise<CommandsOutcome> {
+  if (commands.length === 0) return NO_COMMANDS;
+  const run = new Run(of, context);
+  for (const command of commands) await run.take(command);
+  await run.edit();
+  await run.fetch();
+  return run.outcome;
+}
+
+interface PlannedEdit {
+  readonly itemId: string;
+  readonly verb: Verb;
+  readonly edit: EmailEdit;
+  /** The flags that it will have, where nobody else has changed them since they were told. */
+  readonly expected: ReadonlySet<string> | undefined;
+}
+
+class Run {
+  readonly #of: CommandsOf;
+  readonly #context: Context;
+  readonly #edits: PlannedEdit[] = [];
+  readonly #fetched: string[] = [];
+  readonly #responses: Element[] = [];
+  readonly #results: ClientResult[] = [];
+  readonly #gone = new Set<string>();
+  readonly #made = new Set<string>();
+  readonly #flags = new Map<string, ReadonlySet<string>>();
+  readonly #written = new Set<string>();
+
+  constructor(of: CommandsOf, context: Context) {
+    this.#of = of;
+    this.#context = context;
+  }
+
+  get outcome(): CommandsOutcome {
+    return {
+      responses: this.#responses,
+      results: this.#results,
+      gone: this.#gone,
+      made: this.#made,
+      flags: this.#flags,
+      written: this.#written,
+    };
+  }
+
+  get #state(): MailState {
+    return this.#context.session.state;
+  }
+
+  async take(command: Command): Promise<void> {
+    const { verb } = command;
+    try {
+      if (verb === "Add") await this.#add(command);
+      else if (verb === "Fetch") this.#fetched.push(command.serverId!);
+      else if (verb === "Change") await this.#change(command);
+      else this.#delete(command);
+    } catch (error) {
+      const status = statusOf(error);
+      if (status === undefined) throw error;
+      this.#answer(command, status);
+    }
+  }
+
+  /** The membership of a command's item. Throws CommandError 8. */
+  #rowOf({ serverId }: Command): number {
+    const name = parseItemId(serverId!);
+    const row = name && findItem(this.#state, name);
+    const { mailbox } = this.#of.folder;
+    if (row === undefined || !mailbox || this.#state.mailboxOf(row).id !== mailbox.id)
+      throw new CommandError(NOT_FOUND);
+    return row;
+  }
+
+  #isNews(row: number): boolean {
+    const { modSeq, uid } = this.#of.known;
+    const { columns } = this.#state.memberships;
+    const stamp = columns.modSeq.get(row);
+    return stamp > modSeq || (stamp === modSeq && columns.uid.get(row) > uid);
+  }
+
+  #delete(command: Command): void {
+    const row = this.#rowOf(command);
+    const { folder, deletesAsMoves } = this.#of;
+    const trash = folderTree(this.#state, this.#context.version).find(({ type }) => type === TRASH)?.mailbox;
+    const join = deletesAsMoves && trash && trash.id !== folder.mailbox!.id ? [trash.id] : [];
+    const edit = { email: idOf(this.#state, row), add: [], remove: [], join, leave: [folder.mailbox!.id] };
+    this.#edits.push({ itemId: command.serverId!, verb: "Delete", edit, expected: undefined });
+  }
+
+  async #change(command: Command): Promise<void> {
+    const row = this.#rowOf(command);
+    const data = command.data!;
+    if (command.send || isDraftContent(data)) await this.#changeDraft(command, row);
+    else await this.#changeFlags(command, row);
+  }
+
+  async #changeFlags({ serverId, data }: Command, row: number): Promise<void> {
+    const { session } = this.#context;
+    const state = this.#state;
+    const flags = state.flagNames(row);
+    const email = idOf(state, row);
+    const wish = readFlagWish(data!, flags);
+    const isNews = this.#isNews(row);
+    if (wish.flag) {
+      const marks = await readMarks(session, email);
+      const next = { ...marks, flag: wish.flag.flag };
+      if (next.flag !== undefined || marks.flag !== undefined) await session.writeRecords([marksRecord(email, next)]);
+    }
+    const held = new Set(flags);
+    const add = wish.add.filter((flag) => !held.has(flag));
+    const remove = wish.remove.filter((flag) => held.has(flag));
+    if (add.length === 0 && remove.length === 0) return;
+    for (const flag of remove) held.delete(flag);
+    for (const flag of add) held.add(flag);
+    const edit = { email, add, remove, join: [], leave: [] };
+    this.#edits.push({ itemId: serverId!, verb: "Change", edit, expected: isNews ? undefined : held });
+  }
+
+  async #changeDraft(command: Command, row: number): Promise<void> {
+    const { folder, known, key, options } = this.#of;
+    const context = this.#context;
+    if (context.version < 16 || folder.type !== DRAFTS) throw new CommandError(CONVERSION_ERROR);
+    const wish = readDraft(command.data!);
+    const state = this.#state;
+    const made = state.emails.columns.made.get(state.emailOf(row));
+    const repeated = this.#repeatedAs(command.serverId!);
+    if (repeated) {
+      this.#results.push(repeated);
+      await this.#answerDraft(command, wish, repeated.itemId);
+      return;
+    }
+    if (options.isServerRight && made > known.modSeq) throw new CommandError(CONFLICT);
+    const view = context.session.openView(folder.mailbox!.path, { readOnly: false });
+    const position = view.lowerBound(state.memberships.columns.uid.get(row));
+    const messageId = await draftMessageId(context, folder, key, command.serverId!);
+    const draft = await writeDraft(wish, view.message(position), messageId, context);
+    const flags = [...new Set([...state.flagNames(row), "\\Draft", "\\Seen"])];
+    const prepared = await context.session.prepare(draft.octets(), { mailbox: folder.mailbox!.path, flags });
+    await context.session.replace(view, position, prepared);
+    const result = { clientId: command.serverId!, status: OK, itemId: command.serverId! };
+    this.#results.push(result);
+    if (!(await this.#hasFiles(command.serverId!))) this.#written.add(command.serverId!);
+    if (command.send) await this.#send(command.serverId!, `${key} ${command.serverId}`);
+    else await this.#answerDraft(command, wish, command.serverId!);
+  }
+
+  async #add(command: Command): Promise<void> {
+    const { folder, key, known } = this.#of;
+    const context = this.#context;
+    const clientId = command.clientId!;
+    const isDraft = context.version >= 16 && folder.type === DRAFTS && (command.class ?? "Email") === "Email";
+    if (!isDraft) throw new CommandError(CONVERSION_ERROR, "of these nothing can be added");
+    const wish = readDraft(command.data!);
+    const repeated = this.#repeatedAs(clientId);
+    if (repeated) {
+      this.#results.push(repeated);
+      if (repeated.itemId !== "") this.#made.add(repeated.itemId);
+      await this.#answerDraft(command, wish, repeated.itemId);
+      return;
+    }
+    const messageId = await draftMessageId(context, folder, key, clientId);
+    const fresh = messagesBeyond(this.#state, folder, known);
+    const draft = await writeDraft(wish, undefined, messageId, context);
+    // It may be there, and the answer that told it be lost.
+    let found = await findByMessageId(context, fresh, messageId);
+    if (!found) {
+      const flags = ["\\Draft", "\\Seen"];
+      const prepared = await context.session.prepare(draft.octets(), { mailbox: folder.mailbox!.path, flags });
+      const { uids } = await context.session.append(folder.mailbox!.path, prepared);
+      found = messageAt(this.#state, folder, uids[0]!);
+    }
+    if (!found) throw new CommandError(NOT_FOUND);
+    const itemId = formatItemId(found.state.lastingNameOf(found.row));
+    this.#results.push({ clientId, status: OK, itemId });
+    this.#made.add(itemId);
+    if (command.send) await this.#send(itemId, clientId, command);
+    else await this.#answerDraft(command, wish, itemId);
+  }
+
+  #repeatedAs(clientId: string): ClientResult | undefined {
+    return this.#of.repeated.find((result) => result.clientId === clientId);
+  }
+
+  async #hasFiles(itemId: string): Promise<boolean> {
+    const row = this.#find(itemId);
+    if (row === undefined) return false;
+    const [summary] = await this.#context.session.readFullSummaries([this.#messageOf(row)]);
+    return summary!.format === 2 && summary!.hasAttachment;
+  }
+
+  /** A draft goes out, and leaves its folder for Sent: MS-ASEMAIL §2.2.2.65. */
+  async #send(itemId: string, repeatName: string, command?: Command): Promise<void> {
+    const row = this.#find(itemId);
+    if (row !== undefined) await sendStored(this.#messageOf(row), repeatName, this.#context);
+    this.#gone.add(itemId);
+    if (command)
+      this.#responses.push(group("AirSync:Add", leaf("AirSync:ClientId", command.clientId!), statusLeaf(OK)));
+  }
+
+  /** What was made of a draft: MS-ASCMD §2.2.3.152. A Change is answered where files came with it. */
+  async #answerDraft({ verb, clientId }: Command, wish: DraftWish, itemId: string): Promise<void> {
+    if (verb === "Change" && wish.files.length === 0) return;
+    const row = this.#find(itemId);
+    const data = row === undefined ? undefined : await draftAnswer(this.#messageOf(row), wish, verb, this.#context);
+    this.#responses.push(
+      group(
+        `AirSync:${verb}`,
+        verb === "Add" ? leaf("AirSync:ClientId", clientId!) : undefined,
+        itemId === "" ? undefined : leaf("AirSync:ServerId", itemId),
+        statusLeaf(OK),
+        data,
+      ),
+    );
+  }
+
+  /** What failed. */
+  #answer({ verb, clientId, serverId }: Pick<Command, "verb" | "clientId" | "serverId">, status: number): void {
+    this.#responses.push(
+      group(
+        `AirSync:${verb}`,
+        verb === "Add" ? leaf("AirSync:ClientId", clientId!) : leaf("AirSync:ServerId", serverId!),
+        statusLeaf(status),
+      ),
+    );
+  }
+
+  #find(itemId: string): number | undefined {
+    const name = parseItemId(itemId);
+    return name && findItem(this.#state, name);
+  }
+
+  #messageOf(row: number): Message {
+    return { position: 0, row, state: this.#state };
+  }
+
+  /** All changes of flags and places, by one op. */
+  async edit(): Promise<void> {
+    const edits = this.#edits;
+    if (edits.length === 0) return;
+    const { session, pace, signal } = this.#context;
+    const ends = await session.editEmails(
+      edits.map(({ edit }) => edit),
+      { pace, signal },
+    );
+    for (const [at, { itemId, verb, expected }] of edits.entries()) {
+      const end = ends[at];
+      if (end === undefined && verb === "Delete") this.#gone.add(itemId);
+      else if (end === undefined && expected) this.#flags.set(itemId, expected);
+      else if (end) this.#answer({ verb, clientId: null, serverId: itemId }, statusOf(end) ?? NOT_FOUND);
+    }
+  }
+
+  async fetch(): Promise<void> {
+    const rows = this.#fetched.map((itemId) => {
+      const row = this.#find(itemId);
+      const isHere = row !== undefined && this.#state.mailboxOf(row).id === this.#of.folder.mailbox?.id;
+      return isHere ? row : undefined;
+    });
+    const there = rows.filter((row) => row !== undefined).map((row) => this.#messageOf(row));
+    const items: (readonly Element[] | undefined)[] = [];
+    for await (const item of readItems(there, this.#of.options, itemTools(this.#context))) items.push(item);
+    for (const [at, itemId] of this.#fetched.entries()) {
+      const item = rows[at] === undefined ? undefined : items.shift();
+      if (item === undefined) this.#answer({ verb: "Fetch", clientId: null, serverId: itemId }, NOT_FOUND);
+      else
+        this.#responses.push(
+          group(
+            "AirSync:Fetch",
+            leaf("AirSync:ServerId", itemId),
+            statusLeaf(OK),
+            group("AirSync:ApplicationData", ...item),
+          ),
+        );
+    }
+  }
+}
+
+function statusLeaf(status: number): Element {
+  return leaf("AirSync:Status", status);
+}
+
+/** What an error means for one item; undefined where it is none of one item. */
+function statusOf(error: unknown): number | undefined {
+  if (error instanceof SchemaError) return CONVERSION_ERROR;
+  if (error instanceof CommandError) return error.status;
+  if (!(error instanceof EngineError)) return undefined;
+  if (isGone(error)) return NOT_FOUND;
+  if (error.code === "over-quota" || error.code === "too-large") return NO_ROOM;
+  return error.code === "invalid" || error.code === "corrupt" ? CONVERSION_ERROR : undefined;
+}
+
+interface FlagsWish {
+  readonly add: readonly string[];
+  readonly remove: readonly string[];
+  readonly flag: ReturnType<typeof readFlag> | undefined;
+}
+
+/** Properties that follow from a mail, and that no client sets: MS-ASEMAIL §2.2.2. */
+const NEVER_SET: ReadonlySet<string> = new Set([
+  ...["Email2:ConversationId", "Email2:ConversationIndex", "Email2:Sender", "Email2:ReceivedAsBcc"],
+]);
+
+/** What a phone wants of a mail's flags; what it says beside that has no effect. Throws CommandError 6. */
+function readFlagWish(data: Element, flags: readonly string[]): FlagsWish {
+  const add: string[] = [];
+  const remove: string[] = [];
+  const set = (flag: string, on: boolean): void => void (on ? add : remove).push(flag);
+  if (data.children.some(({ tag }) => NEVER_SET.has(tag))) throw new CommandError(CONVERSION_ERROR);
+  const read = childOf(data, "Email:Read");
+  if (read) set("\\Seen", boolean.read(read));
+  const flagged = childOf(data, "Email:Flag");
+  const flag = flagged && readFlag(flagged);
+  if (flag) set("\\Flagged", flag.isFlagged);
+  const categories = childOf(data, "Email:Categories");
+  if (categories) {
+    const wanted = readCategories(categories);
+    if (!wanted) throw new CommandError(CONVERSION_ERROR, "a category that can't be kept");
+    for (const keyword of categoryKeywords(flags)) if (!wanted.includes(keyword)) set(keyword, false);
+    for (const keyword of wanted) set(keyword, true);
+  }
+  return { add, remove, flag };
+}
+
+/** Mails of a folder that a phone was not told of. */
+function messagesBeyond(state: MailState, { mailbox }: Folder, { held }: CollectionState): Message[] {
+  const messages: Message[] = [];
+  for (let position = 0; position < mailbox!.messages.length; position++) {
+    const row = mailbox!.messages.at(position);
+    if (!held.has(state.lastingNameOf(row))) messages.push({ position, row, state });
+  }
+  return messages.slice(-BEYOND_MAX);
+}
+
+/** Of these, the newest are looked through for one that was made before its answer was lost. */
+const BEYOND_MAX = 256;
+
+function messageAt(state: MailState, { mailbox }: Folder, uid: number): Message | undefined {
+  const { messages } = mailbox!;
+  const column = state.memberships.columns.uid;
+  const position = messages.lowerBound(uid, (row) => column.get(row));
+  const row = position < messages.length ? messages.at(position) : undefined;
+  return row !== undefined && column.get(row) === uid ? { position, row, state } : undefined;
+}

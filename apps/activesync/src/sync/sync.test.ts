@@ -1,0 +1,325 @@
+import { describe, expect, test } from "vitest";
+import { encode } from "wbxml";
+import { allOf, HeldFolder, mailText, openPhone, type TestPhone, textOf } from "../activesync-kit.ts";
+import { empty, group, leaf } from "../protocol/elements.ts";
+import { lastState } from "./store.ts";
+import { sync } from "./sync.ts";
+import { countPending } from "./window.ts";
+
+async function inbox(mails: number) {
+  const { phone, another } = await openPhone();
+  for (let n = 0; n < mails; n++) await phone.append(mailText(n));
+  const id = await phone.folder(2);
+  const held = new HeldFolder();
+  await phone.catchUp(id, held);
+  return { phone, another, id, held };
+}
+
+const change = (id: string, ...data: ReturnType<typeof leaf>[]) =>
+  group("AirSync:Change", leaf("AirSync:ServerId", id), group("AirSync:ApplicationData", ...data));
+
+describe("a phone's own changes", () => {
+  test("are told to nobody but others: its next Sync is empty", async () => {
+    const { phone, another, id, held } = await inbox(3);
+    const [first, second] = held.items.keys();
+    const commands = [
+      change(first!, leaf("Email:Read", 1)),
+      change(second!, group("Email:Flag", leaf("Email:Status", 2), leaf("Email:FlagType", "for Follow Up"))),
+    ];
+    const answer = await phone.sync(id, held.key, { commands });
+    expect(allOf(answer, "AirSync:Commands")).toEqual([]);
+    held.take(answer);
+    expect(await phone.sync(id, held.key)).toBeUndefined();
+    const other = await another("other");
+    const copy = new HeldFolder();
+    await other.catchUp(id, copy);
+    expect([copy.items.get(first!)!.get("Email:Read"), copy.items.get(second!)!.get("Email:Flag")]).toEqual([
+      "1",
+      "(2,for Follow Up)",
+    ]);
+  });
+
+  test("don't hide what others changed of the same mail before", async () => {
+    const { phone, another, id, held } = await inbox(1);
+    const [only] = held.items.keys();
+    const view = (await another("other")).session.openView("INBOX", { readOnly: false });
+    await view.setFlags([0], { mode: "add", flags: ["\\Flagged"] });
+    await phone.session.refresh();
+    held.take(await phone.sync(id, held.key, { commands: [change(only!, leaf("Email:Read", 1))] }));
+    expect(held.items.get(only!)!.get("Email:Flag")).not.toBe("");
+  });
+
+  test("a delete goes to Trash, and with DeletesAsMoves 0 or from Trash for good", async () => {
+    const { phone, id, held } = await inbox(2);
+    const [first, second] = held.items.keys();
+    const remove = (item: string) => group("AirSync:Delete", leaf("AirSync:ServerId", item));
+    held.take(await phone.sync(id, held.key, { commands: [remove(first!)] }), first);
+    const trash = await phone.folder(4);
+    const gone = new HeldFolder();
+    await phone.catchUp(trash, gone);
+    expect(gone.items.size).toBe(1);
+    await phone.sync(trash, gone.key, { commands: [remove([...gone.items.keys()][0]!)] });
+    await phone.sync(id, held.key, { commands: [remove(second!)], more: [leaf("AirSync:DeletesAsMoves", 0)] });
+    expect(phone.session.state.liveMailboxes().map(({ messages }) => messages.length)).toEqual([0, 0, 0, 0, 0, 0]);
+  });
+});
+
+describe("keys", () => {
+  test("a folder has two states at most, whatever is synchronized and lost", async () => {
+    const { phone, id, held } = await inbox(3);
+    for (let round = 0; round < 6; round++) {
+      await phone.append(mailText(10 + round));
+      await phone.sync(id, held.key);
+      held.take(await phone.sync(id, held.key));
+    }
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    expect((await phone.session.devices.keys({ device: "phone", place: id })).length).toBeLessThanOrEqual(2);
+  });
+
+  test("a start replaces nothing until its key is used; a second start in between neither", async () => {
+    const { phone, id, held } = await inbox(2);
+    const start = async () => textOf(await phone.sync(id, "0"), "AirSync:SyncKey")!;
+    const [one, two] = [await start(), await start()];
+    expect(await phone.sync(id, held.key)).toBeUndefined();
+    expect(allOf(await phone.sync(id, one), "AirSync:Add")).toHaveLength(2);
+    await phone.append(mailText(7));
+    expect(textOf(await phone.sync(id, held.key), "AirSync:Status")).toBe("3");
+    expect(textOf(await phone.sync(id, two), "AirSync:Status")).toBe("3");
+  });
+
+  test.each(["x", "", "../../x", "a".repeat(64), "00000000000000000000"])("%j means nothing", async (key) => {
+    const { phone, id } = await inbox(0);
+    expect(textOf(await phone.sync(id, key), "AirSync:Status")).toBe("3");
+  });
+
+  test("idle Syncs write nothing; a flag change costs less than 100 octets", async () => {
+    const { phone, another, id, held } = await inbox(2);
+    const place = { device: "phone", place: id };
+    const before = await phone.session.devices.keys(place);
+    for (let round = 0; round < 3; round++) expect(await phone.sync(id, held.key)).toBeUndefined();
+    expect(await phone.session.devices.keys(place)).toEqual(before);
+    const view = (await another("other")).session.openView("INBOX", { readOnly: false });
+    await view.setFlags([0], { mode: "add", flags: ["\\Seen"] });
+    await phone.session.refresh();
+    const answer = (await phone.sync(id, held.key))!;
+    const [told] = allOf(answer, "AirSync:Change");
+    expect(encode(told!).length).toBeLessThan(100);
+    expect(allOf(answer, "AirSync:Add")).toEqual([]);
+  });
+});
+
+test("what leaves the window is not deleted, and comes again when it widens", async () => {
+  const { phone, id, held } = await inbox(0);
+  const day = 86_400_000;
+  await phone.append(mailText(1), "INBOX", [], 1_700_000_000_000 - 10 * day);
+  await phone.append(mailText(2), "INBOX", [], 1_700_000_000_000 - 1_000);
+  await phone.catchUp(id, held, { filter: 0 });
+  const narrowed = await phone.sync(id, held.key, { filter: 3 });
+  expect(allOf(narrowed, "AirSync:SoftDelete")).toHaveLength(1);
+  expect(allOf(narrowed, "AirSync:Delete")).toEqual([]);
+  held.take(narrowed);
+  phone.now = () => 1_700_000_000_000 + 8 * day;
+  const later = await phone.sync(id, held.key);
+  expect(allOf(later, "AirSync:SoftDelete")).toHaveLength(1);
+  held.take(later);
+  expect(allOf(await phone.sync(id, held.key, { filter: 0 }), "AirSync:Add")).toHaveLength(2);
+});
+
+test("what is left to be told is counted, as a Ping and an estimate want it", async () => {
+  const { phone, id, held } = await inbox(4);
+  const start = new HeldFolder();
+  start.take(await phone.sync(id, "0"));
+  start.take(await phone.sync(id, start.key, { window: 1 }));
+  const state = (await lastState(phone.context, id))!;
+  const mailbox = phone.session.getMailbox("INBOX");
+  expect(countPending(phone.session.state, mailbox, state, state.options, phone.now())).toBe(3);
+  expect(held.items.size).toBe(4);
+});
+
+const draft = (clientId: string, ...data: ReturnType<typeof leaf>[]) =>
+  group("AirSync:Add", leaf("AirSync:ClientId", clientId), group("AirSync:ApplicationData", ...data));
+const html = (text: string) => group("AirSyncBase:Body", leaf("AirSyncBase:Type", 2), leaf("AirSyncBase:Data", text));
+
+describe("drafts, 16.0 on", () => {
+  async function drafts(phone: TestPhone) {
+    const id = await phone.folder(3);
+    const held = new HeldFolder();
+    await phone.catchUp(id, held);
+    return { id, held };
+  }
+
+  test("one that is added and whose answer is lost is there once, under one id, also in another process", async () => {
+    const { phone, another } = await openPhone();
+    const { id, held } = await drafts(phone);
+    const commands = [draft("c1", leaf("Email:To", "a@b.org"), leaf("Email:Subject", "Hallo"), html("<p>x</p>"))];
+    const first = textOf(await phone.sync(id, held.key, { commands }), "AirSync:ServerId");
+    const again = await another();
+    const second = textOf(await again.sync(id, held.key, { commands }), "AirSync:ServerId");
+    // Its state was lost too: what was stored is found by itself.
+    await again.session.devices.remove(
+      { device: "phone", place: id },
+      (await again.session.devices.keys({ device: "phone", place: id })).filter((key) => key !== held.key),
+    );
+    const third = textOf(await (await another()).sync(id, held.key, { commands }), "AirSync:ServerId");
+    expect([second, third]).toEqual([first, first]);
+    expect(again.session.getMailbox("Drafts").messages.length).toBe(1);
+  });
+
+  test("one keeps its id however often it is saved, among others that come and go, and its maker is not told of it", async () => {
+    const { phone, another } = await openPhone();
+    const { id, held } = await drafts(phone);
+    const made = (await phone.sync(id, held.key, { commands: [draft("c1", leaf("Email:Subject", "0"))] }))!;
+    const item = textOf(made, "AirSync:ServerId")!;
+    held.take(made);
+    const other = await another("other");
+    const copy = new HeldFolder();
+    for (let round = 1; round < 6; round++) {
+      await phone.append(mailText(round), "Drafts", ["\\Draft"]);
+      held.take(await phone.sync(id, held.key));
+      const saved = await phone.sync(id, held.key, { commands: [change(item, leaf("Email:Subject", String(round)))] });
+      expect(allOf(saved, "AirSync:Change")).toEqual([]);
+      held.take(saved);
+      await other.session.refresh();
+      await other.catchUp(id, copy);
+      expect(copy.items.get(item)!.get("Email:Subject")).toBe(String(round));
+    }
+    expect(await phone.sync(id, held.key)).toBeUndefined();
+    expect([held.starts, copy.starts, copy.items.size]).toEqual([0, 0, 6]);
+  });
+
+  test("what a change does not name stays; files are added and dropped by reference", async () => {
+    const { phone } = await openPhone();
+    const { id, held } = await drafts(phone);
+    const file = group(
+      "AirSyncBase:Attachments",
+      group(
+        "AirSyncBase:Add",
+        leaf("AirSyncBase:ClientId", "f1"),
+        leaf("AirSyncBase:Method", 1),
+        leaf("AirSyncBase:Content", Buffer.from("octets")),
+        leaf("AirSyncBase:DisplayName", "Größe.txt"),
+      ),
+    );
+    const made = (await phone.sync(id, held.key, {
+      commands: [draft("c1", leaf("Email:To", "a@b.org"), leaf("Email:Subject", "S"), html("<p>words</p>"), file)],
+    }))!;
+    const item = textOf(made, "AirSync:ServerId")!;
+    expect(textOf(made, "AirSyncBase:ClientId")).toBe("f1");
+    const key = textOf(made, "AirSync:SyncKey")!;
+    const changed = (await phone.sync(id, key, { commands: [change(item, leaf("Email:Cc", "c@d.org"))] }))!;
+    const told = allOf(changed, "AirSync:Change")[0]!;
+    expect([textOf(told, "Email:To"), textOf(told, "Email:Cc"), textOf(told, "Email:Subject")]).toEqual([
+      "a@b.org",
+      "c@d.org",
+      "S",
+    ]);
+    expect(textOf(told, "AirSyncBase:DisplayName")).toBe("Größe.txt");
+    const reference = textOf(told, "AirSyncBase:FileReference")!;
+    const drop = group(
+      "AirSyncBase:Attachments",
+      group("AirSyncBase:Delete", leaf("AirSyncBase:FileReference", reference)),
+    );
+    const without = await phone.sync(id, textOf(changed, "AirSync:SyncKey")!, { commands: [change(item, drop)] });
+    const fetch = group("AirSync:Fetch", leaf("AirSync:ServerId", item));
+    const fetched = await phone.sync(id, textOf(without, "AirSync:SyncKey")!, { commands: [fetch] });
+    expect(allOf(fetched, "AirSyncBase:Attachment")).toEqual([]);
+    expect(textOf(fetched, "AirSyncBase:Data")).toContain("words");
+  });
+
+  test.each([
+    ["elsewhere", 2],
+    ["in Sent", 5],
+  ])("an Add %s is 6, and nothing is stored", async (_name, type) => {
+    const { phone } = await openPhone();
+    const id = await phone.folder(type);
+    const held = new HeldFolder();
+    await phone.catchUp(id, held);
+    const answer = await phone.sync(id, held.key, { commands: [draft("c", leaf("Email:Subject", "x"))] });
+    expect(textOf(allOf(answer, "AirSync:Responses")[0], "AirSync:Status")).toBe("6");
+    expect(phone.session.state.liveMailboxes().every(({ messages }) => messages.length === 0)).toBe(true);
+  });
+});
+
+describe("requests that are none", () => {
+  const collection = (...children: ReturnType<typeof leaf>[]) =>
+    group("AirSync:Sync", group("AirSync:Collections", group("AirSync:Collection", ...children)));
+  test.each([
+    ["no key", collection(leaf("AirSync:CollectionId", "x")), "4"],
+    ["no id", collection(leaf("AirSync:SyncKey", "0")), "4"],
+    [
+      "a key twice",
+      collection(leaf("AirSync:SyncKey", "0"), leaf("AirSync:SyncKey", "0"), leaf("AirSync:CollectionId", "x")),
+      "4",
+    ],
+    ["an unknown folder", collection(leaf("AirSync:SyncKey", "0"), leaf("AirSync:CollectionId", "x")), "8"],
+    ["no collection", group("AirSync:Sync", empty("AirSync:Collections")), "4"],
+    [
+      "Wait and a heartbeat",
+      group("AirSync:Sync", leaf("AirSync:Wait", 1), leaf("AirSync:HeartbeatInterval", 60)),
+      "4",
+    ],
+    ["a Wait too long", group("AirSync:Sync", leaf("AirSync:Wait", 60)), "14"],
+    ["a heartbeat too short", group("AirSync:Sync", leaf("AirSync:HeartbeatInterval", 59)), "14"],
+    ["Partial alone", group("AirSync:Sync", empty("AirSync:Partial")), "13"],
+    ["nothing", undefined, "13"],
+  ])("%s", async (_name, root, status) => {
+    const { phone } = await openPhone();
+    const answer = await sync(root, phone.context);
+    expect(answer.kind === "answer" && textOf(answer.root, "AirSync:Status")).toBe(status);
+  });
+
+  test("of options that contradict themselves a folder says 4", async () => {
+    const { phone, id, held } = await inbox(1);
+    const preference = group("AirSyncBase:BodyPreference", leaf("AirSyncBase:Type", 1));
+    const twice = group("AirSync:Options", preference, preference);
+    expect(textOf(await phone.sync(id, held.key, { more: [twice] }), "AirSync:Status")).toBe("4");
+    const filter = group("AirSync:Options", leaf("AirSync:FilterType", 6));
+    expect(textOf(await phone.sync(id, held.key, { more: [filter] }), "AirSync:Status")).toBe("4");
+  });
+});
+
+test("an invitation says what it asks for, and a calendar that is none is a mail as any other", async () => {
+  const { phone, id } = await inbox(0);
+  const calendar = (body: string) =>
+    `Subject: m\r\nContent-Type: multipart/alternative; boundary=b\r\n\r\n--b\r\n\r\nCome\r\n--b\r\nContent-Type: text/calendar; method=REQUEST; charset=utf-8\r\n\r\n${body}\r\n--b--\r\n`;
+  const event =
+    "BEGIN:VCALENDAR\r\nMETHOD:REQUEST\r\nBEGIN:VEVENT\r\nUID:u\r\nDTSTART:20260701T070000Z\r\nEND:VEVENT\r\nEND:VCALENDAR";
+  await phone.append(calendar(event));
+  await phone.append(calendar("nonsense"));
+  const start = new HeldFolder();
+  start.take(await phone.sync(id, "0"));
+  const told = allOf(await phone.sync(id, start.key), "AirSync:Add");
+  expect(told.map((item) => [textOf(item, "Email:MessageClass"), textOf(item, "Email:StartTime")]).sort()).toEqual([
+    ["IPM.Note", undefined],
+    ["IPM.Schedule.Meeting.Request", "2026-07-01T07:00:00.000Z"],
+  ]);
+});
+
+test("of bodies: 512 octets are the text's true beginning, cut in whole characters; scripts are gone from HTML", async () => {
+  const { phone, id } = await inbox(0);
+  const text = `Erste Zeile\r\n\r\n${"äöü\r\n".repeat(200)}`;
+  await phone.append(
+    `Subject: s\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\n${text}`,
+  );
+  const hostile =
+    '<p onclick="x()">hi<script>evil()</script><svg onload=x></svg><img src="cid:1"><a href="javascript:x">a</a></p>';
+  await phone.append(`Subject: h\r\nContent-Type: text/html\r\n\r\n${hostile}`);
+  const bodies = async (type: number, size: number): Promise<(string | undefined)[]> => {
+    const start = new HeldFolder();
+    start.take(await phone.sync(id, "0"));
+    const body = group(
+      "AirSyncBase:BodyPreference",
+      leaf("AirSyncBase:Type", type),
+      leaf("AirSyncBase:TruncationSize", size),
+    );
+    const answer = await phone.sync(id, start.key, { filter: 0, body });
+    return allOf(answer, "AirSync:Add").map((item) => textOf(item, "AirSyncBase:Data"));
+  };
+  const plain = (await bodies(1, 512)).find((body) => body?.startsWith("Erste"))!;
+  expect(text.startsWith(plain)).toBe(true);
+  expect(Buffer.byteLength(plain)).toBeGreaterThan(508);
+  expect(Buffer.byteLength(plain)).toBeLessThanOrEqual(512);
+  const shown = (await bodies(2, 10_000)).join();
+  expect(shown).toContain('<img src="cid:1"');
+  expect(shown).not.toMatch(/script|onclick|svg|evil/);
+});

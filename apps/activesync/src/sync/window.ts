@@ -1,0 +1,63 @@
+import { type HeldChanges, heldChanges, type Mailbox, type MailState } from "@restante/engine";
+import type { CollectionState } from "./collection-state.ts";
+import { FILTER_MS, type SyncOptions } from "./options.ts";
+
+/** Which of a folder's mails a phone wants, by when they came: MS-ASCMD §2.2.3.68. With `byConversation` also all others of
+ * their conversations, of which it wants no bodies: MS-ASCMD §2.2.3.36. */
+export interface Window {
+  wants(row: number): boolean;
+  wantsBody(row: number): boolean;
+}
+
+export function windowOf(state: MailState, { messages }: Mailbox, options: SyncOptions, nowMs: number): Window {
+  const span = FILTER_MS[options.filter]!;
+  if (span === Number.POSITIVE_INFINITY) return { wants: () => true, wantsBody: () => true };
+  const since = nowMs - span;
+  const isRecent = (row: number): boolean => state.receivedOf(row).timeMs >= since;
+  if (!options.byConversation) return { wants: isRecent, wantsBody: isRecent };
+  const threads = new Set<string>();
+  const threadOf = (row: number): string => state.threadOf(state.emailOf(row)).join();
+  for (let position = 0; position < messages.length; position++) {
+    const row = messages.at(position);
+    if (isRecent(row) && !state.isDeleted(row)) threads.add(threadOf(row));
+  }
+  return { wants: (row) => isRecent(row) || threads.has(threadOf(row)), wantsBody: isRecent };
+}
+
+/** What is to be told of a folder to one who is at a state; undefined where they have to start again. */
+export function pendingChanges(
+  state: MailState,
+  mailbox: Mailbox,
+  { held: set, modSeq, uid, epoch }: CollectionState,
+  window: Window,
+): HeldChanges | undefined {
+  if (epoch !== state.epoch) return undefined;
+  return heldChanges(state, mailbox, { set, modSeq, uid }, window.wants);
+}
+
+/** How many items a Sync would tell of; undefined where it has to start again. */
+export function countPending(
+  state: MailState,
+  mailbox: Mailbox,
+  known: CollectionState,
+  options: SyncOptions,
+  nowMs: number,
+): number | undefined {
+  // Time alone moves what a filter wants.
+  if (options.filter === 0 && known.options === options && isUpToDate(mailbox, known, state)) return 0;
+  const changes = pendingChanges(state, mailbox, known, windowOf(state, mailbox, options, nowMs));
+  if (!changes) return undefined;
+  const { gone, unwanted, changed, fresh } = changes;
+  return gone.length + unwanted.length + changed.length + fresh.length;
+}
+
+const ALL_UIDS = 0xffff_ffff;
+
+function isUpToDate({ highestModSeq }: Mailbox, known: CollectionState, state: MailState): boolean {
+  return known.epoch === state.epoch && known.isComplete && known.modSeq >= highestModSeq;
+}
+
+/** All that became of what is held is told. */
+export function toldAll(state: MailState): Pick<CollectionState, "modSeq" | "uid"> {
+  return { modSeq: state.modSeq, uid: ALL_UIDS };
+}

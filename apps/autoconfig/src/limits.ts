@@ -1,0 +1,8 @@
+/** What bounds those who ask, all of them strangers. */
+
+/** Octets of a request for settings: one address and one schema. */
+export const REQUEST_BYTES_MAX = 16_384;
+/** Elements within each other. */
+export const DEPTH_MAX = 8;
+/** Entities of one request. */
+export const ENTITIES_MAX = 64;
