@@ -9,6 +9,7 @@ export const ITEM_NAMES = [
   "UIDVALIDITY",
   "UNSEEN",
   "DELETED",
+  "DELETED-STORAGE",
   "SIZE",
   "HIGHESTMODSEQ",
   "MAILBOXID",
@@ -23,11 +24,24 @@ const ITEMS: Readonly<Record<StatusItem, (mailbox: Mailbox, session: Session) =>
   UIDVALIDITY: ({ uidValidity }) => uidValidity,
   UNSEEN: ({ unseen }) => unseen,
   DELETED: ({ deleted }) => deleted,
+  "DELETED-STORAGE": deletedOctets,
   SIZE: ({ bytes }) => bytes,
   HIGHESTMODSEQ: ({ highestModSeq }) => highestModSeq,
   MAILBOXID: ({ id }) => `(${formatMailboxId(id)})`,
   APPENDLIMIT: () => MESSAGE_BYTES_MAX,
 };
+
+/** What EXPUNGE would free: RFC 9208 §4.1.4. */
+function deletedOctets({ deleted, messages }: Mailbox, { mail: { state } }: Session): number {
+  let octets = 0;
+  for (let position = 0, left = deleted; left > 0 && position < messages.length; position++) {
+    const row = messages.at(position);
+    if (!state.isDeleted(row)) continue;
+    octets += state.sizeOf(row);
+    left--;
+  }
+  return octets;
+}
 
 /** RFC 9051 §7.3.4. */
 export function formatStatus(mailbox: Mailbox, items: readonly StatusItem[], session: Session): string {

@@ -19,6 +19,7 @@ import { myRights } from "./my-rights.ts";
 import { namespace } from "./namespace.ts";
 import { check, noop } from "./noop.ts";
 import { notify } from "./notify.ts";
+import { getQuota, getQuotaRoot } from "./quota.ts";
 import { replace } from "./replace.ts";
 import { search } from "./search.ts";
 import { examine, select } from "./select.ts";
@@ -53,6 +54,8 @@ export const commands: readonly Command<unknown>[] = [
   lsub,
   getMetadata,
   setMetadata,
+  getQuota,
+  getQuotaRoot,
   status,
   append,
   replace,

@@ -29,8 +29,11 @@ export class QuotaExceeded extends EngineError {
   }
 }
 
-export function usageOf({ bytes, emailCount }: MailState, { bytesMax, messagesMax }: QuotaLimits): QuotaUsage {
-  return { bytes, messages: emailCount, bytesMax, messagesMax };
+export function usageOf(
+  { heldEmails: { bytes, count } }: MailState,
+  { bytesMax, messagesMax }: QuotaLimits,
+): QuotaUsage {
+  return { bytes, messages: count, bytesMax, messagesMax };
 }
 
 /** Throws {@link QuotaExceeded} where so much more would be too much. */

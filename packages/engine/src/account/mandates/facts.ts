@@ -66,10 +66,10 @@ export class Facts {
     const { bytesMax, messagesMax } = platform.quota ?? NO_QUOTA;
     if (!isLimited(platform.quota))
       return { mebibytes: 0, messages: 0, mebibytesMax: undefined, messagesMax: undefined };
-    const { bytes, emailCount } = state();
+    const { bytes, count } = state().heldEmails;
     return {
       mebibytes: Math.ceil(bytes / MEBIBYTE),
-      messages: emailCount,
+      messages: count,
       mebibytesMax: bytesMax === undefined ? undefined : Math.ceil(bytesMax / MEBIBYTE),
       messagesMax,
     };

@@ -101,7 +101,7 @@ export class Mandates {
     const { mail, platform } = this.#options;
     // What the server knows is another process's to change.
     if (!platform.mandates) return;
-    let isDue = false;
+    let isDue = await this.#isLost();
     for (let tries = 1; ; tries++) {
       const { epoch, records } = mail.state;
       const claim = { type: VACATION, epoch, modSeq: records.changed(VACATION) };
@@ -119,6 +119,14 @@ export class Mandates {
         isDue = true;
       }
     }
+  }
+
+  /** Whether the server should know what it answers, and does not: its key is another, or the account lies in another store. */
+  async #isLost(): Promise<boolean> {
+    const { platform, account } = this.#options;
+    const one = await this.#readVacation();
+    if (!one?.isDone || !one.isEnabled || (one.untilMs ?? Number.POSITIVE_INFINITY) <= platform.now()) return false;
+    return (await platform.mandates?.read({ kind: "vacation", account, id: "" })) === undefined;
   }
 
   async #tellServer(address: string, vacation: Vacation, mandates: MandateStore): Promise<void> {

@@ -429,6 +429,33 @@ describe("a vacation", () => {
     expect(Buffer.from(stored!.plain).toString()).toContain("second");
   });
 
+  test("that the server knows no more, since its key is lost or its store is another, is told again when its owner is back", async () => {
+    for (const isLost of [(bytes: Uint8Array) => bytes.map((octet) => octet ^ 1), () => undefined]) {
+      const world = await setUp();
+      const front = world.process();
+      const session = await front.signIn();
+      await session.setVacation({ ...AWAY, untilMs: world.time.now() + DAY });
+      session.close();
+      await front.accounts.dispose();
+      const [name] = world.names("outbound/vacation/");
+      const left = isLost(world.place.objects.get(name!)!.bytes);
+      if (left) world.place.write(name!, left);
+      else await world.place.open().delete([name!]);
+      const next = world.process();
+      await next.signIn();
+      await settle();
+      const account = world.user().record.account;
+      const place = { kind: "vacation", account, id: "" } as const;
+      expect(Buffer.from((await next.mandates.read(place))!.plain).includes("fishing")).toBe(true);
+      // What is over stays away.
+      await world.time.pass(DAY);
+      await next.mandates.end(place);
+      await world.process().signIn();
+      await settle();
+      expect(world.names("outbound/vacation/")).toEqual([]);
+    }
+  });
+
   test("goes with its account", async () => {
     const world = await away();
     await world.deliver(MAIL);

@@ -3,6 +3,7 @@ import type { NewEmail } from "../ops/email.ts";
 import { INBOX_ID, type MailboxId, type MembershipName, PATH_DELIMITER, type WriterId } from "../ops/names.ts";
 import { Table } from "./columns.ts";
 import { DELETED, KeywordSets, SEEN, SYSTEM_FLAGS } from "./flags.ts";
+import { HeldEmails } from "./held-emails.ts";
 import { LastingNames } from "./lasting-names.ts";
 import { isMail, Mailbox, type MailboxOptions } from "./mailbox.ts";
 import { NO_PAGES, PAGE_EMAILS, type Pages } from "./pages.ts";
@@ -102,6 +103,7 @@ export const DEAD = 128;
 export class MailState {
   readonly memberships: Table<typeof MEMBERSHIPS> = new Table(MEMBERSHIPS);
   readonly emails: Table<typeof EMAILS> = new Table(EMAILS);
+  readonly heldEmails: HeldEmails = new HeldEmails(this.emails.columns);
   readonly keywords: KeywordSets = new KeywordSets();
   readonly mailboxes: Mailbox[] = [];
   readonly subscriptions: Set<string> = new Set();
@@ -125,10 +127,6 @@ export class MailState {
   pathWrites = 0;
   /** Rises when history is restored: part of every JMAP state. */
   epoch = 0;
-  /** Octets of all emails that some live membership holds, each once. */
-  bytes = 0;
-  /** How many they are. */
-  emailCount = 0;
   begun = false;
   /** What the log wants of who reads it: `LOG_VERSION`. */
   requires = 0;
@@ -226,14 +224,11 @@ export class MailState {
   /** After a load: indexes, lists and counts out of the columns. Rows of a mailbox are in uid order. `breathe` lets
    * others have their turn now and then. Throws RangeError. */
   async index(breathe: () => Promise<void>): Promise<void> {
-    const { held, size } = this.emails.columns;
     this.#byEmailId.reserve(this.emails.rows);
     for (let row = 0; row < this.emails.rows; row++) {
       if (row % INDEXED_AT_ONCE === INDEXED_AT_ONCE - 1) await breathe();
       this.#byEmailId.add(row);
-      if (held.get(row) === 0) continue;
-      this.bytes += size.get(row);
-      this.emailCount++;
+      this.heldEmails.index(row);
     }
     const { mailbox: ordinal, email, writer, keywords } = this.memberships.columns;
     this.#byName.reserve(this.memberships.rows);
@@ -411,13 +406,7 @@ export class MailState {
     mailbox.messages.append(row);
     this.recent.add(row, fields.modSeq);
     this.#count(mailbox, row, 1);
-    const held = this.emails.columns.held;
-    const before = held.get(fields.email);
-    if (before === 0) {
-      this.bytes += this.emails.columns.size.get(fields.email);
-      this.emailCount++;
-    }
-    held.set(fields.email, before + 1);
+    this.heldEmails.hold(fields.email, 1);
     this.changed.email = fields.modSeq;
     if ((fields.flags & DELETED) === 0) this.#tellShown(fields.email, 1, fields.modSeq);
     return row;
@@ -482,12 +471,7 @@ export class MailState {
       this.memberships.columns.modSeq.set(row, modSeq);
       this.recent.add(row, modSeq);
       const emailRow = email.get(row);
-      const held = this.emails.columns.held.get(emailRow) - 1;
-      this.emails.columns.held.set(emailRow, held);
-      if (held === 0) {
-        this.bytes -= this.emails.columns.size.get(emailRow);
-        this.emailCount--;
-      }
+      this.heldEmails.hold(emailRow, -1);
       if ((flags.get(row) & DELETED) === 0) this.#tellShown(emailRow, -1, modSeq);
     }
     if (rows.length > 0) this.changed.email = modSeq;
