@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { connectImap, type LineClient } from "../kit/line-client.ts";
+import { Phone } from "../kit/phone/phone.ts";
 import type { Version } from "../kit/phone/wire.ts";
 import { playRounds } from "../kit/phone-rounds.ts";
 import { Random } from "../kit/random.ts";
@@ -21,6 +22,25 @@ afterAll(async () => {
   expect(await server.stop()).toBe(0);
   expect(server.logs()).not.toContain("request failed");
   await removeDataFolder(server.data);
+});
+
+describe("a mail before 14.0, which has no ClientId", () => {
+  const send = async (head: string): Promise<number> => {
+    const user = userOf("12.1");
+    const device = { deviceId: "OLD", deviceType: "Test", version: "12.1" } as const;
+    using phone = new Phone({ port: server.ports.https!, user, password: PASSWORD, ...device });
+    await phone.setUp();
+    for (let time = 0; time < 2; time++)
+      await phone.sendMail(`From: ${user}\r\nTo: ${user}\r\n${head}Subject: ${head.length}\r\n\r\ntext\r\n`);
+    const sent = phone.ofType(5);
+    await phone.syncAll(sent);
+    return [...sent.items.values()].filter(({ Subject }) => Subject === String(head.length)).length;
+  };
+  test("is the same mail where it says which one it is", async () => {
+    expect(await send("Date: Mon, 2 Mar 2026 10:00:00 +0000\r\n")).toBe(1);
+    expect(await send("Message-ID: <one@phone.example>\r\n")).toBe(1);
+  });
+  test("is another where it does not", async () => expect(await send("")).toBe(2));
 });
 
 describe("a phone beside a mail program holds what a phone that comes now is given", () => {

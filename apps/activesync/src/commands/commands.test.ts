@@ -64,6 +64,41 @@ describe("folders", () => {
     ]);
   });
 
+  test("whose making or deleting was not heard of are answered the same again, and nobody else's are", async () => {
+    const { phone, another, key } = await tree();
+    const id = (root: Awaited<ReturnType<typeof phone.command>>) => textOf(root, "FolderHierarchy:ServerId");
+    const keyOf = (root: Awaited<ReturnType<typeof phone.command>>) => textOf(root, "FolderHierarchy:SyncKey")!;
+    const news = async (from: string) =>
+      textOf(await phone.command("FolderSync", folderSync(from)), "FolderHierarchy:Count");
+    const lost = await phone.command("FolderCreate", create(key, "A"));
+    const made = await phone.command("FolderCreate", create(key, "A"));
+    expect([id(made), await news(keyOf(made))]).toEqual([id(lost), "0"]);
+    // By the same key something else may be asked for, and what another made there is another's.
+    const other = await phone.command("FolderCreate", create(key, "B"));
+    expect(status(other, "FolderHierarchy")).toBe("1");
+    await (await another("other")).session.create("C");
+    await phone.session.refresh();
+    expect(status(await phone.command("FolderCreate", create(key, "C")), "FolderHierarchy")).toBe("2");
+    const tidy = await phone.command("FolderSync", folderSync("0"));
+    const remove = (from: string) =>
+      group(
+        "FolderHierarchy:FolderDelete",
+        leaf("FolderHierarchy:SyncKey", from),
+        leaf("FolderHierarchy:ServerId", id(lost)!),
+      );
+    await phone.command("FolderDelete", remove(keyOf(tidy)));
+    const gone = await phone.command("FolderDelete", remove(keyOf(tidy)));
+    expect([status(gone, "FolderHierarchy"), await news(keyOf(gone))]).toEqual(["1", "0"]);
+    const update = group(
+      "FolderHierarchy:FolderUpdate",
+      leaf("FolderHierarchy:SyncKey", keyOf(gone)),
+      leaf("FolderHierarchy:ServerId", id(other)!),
+      leaf("FolderHierarchy:ParentId", "0"),
+      leaf("FolderHierarchy:DisplayName", "D"),
+    );
+    expect(await news(keyOf(await phone.command("FolderUpdate", update)))).toBe("0");
+  });
+
   test("are renamed, moved and deleted with what is below", async () => {
     const { phone, key } = await tree();
     const made = await phone.command("FolderCreate", create(key, "A"));
@@ -358,6 +393,18 @@ describe("devices", () => {
     const stricter = { policy: { ...NO_POLICY, passwordLengthMin: 6 }, allowsOutlook: false };
     expect(await refusal(admitDevice("Sync", { ...phone.context, policyKey }, stricter))).toBe(143);
     expect((await listDevices(phone.session)).map(({ model }) => model)).toEqual(["One"]);
+  });
+
+  test("who agrees again has not heard the answer, and agrees to what was offered then", async () => {
+    const { phone } = await openPhone();
+    const policyKey = await provisioned(phone);
+    const device = (await findDevice(phone.session, "phone"))!;
+    const stricter = { ...NO_POLICY, passwordLengthMin: 6 };
+    const again = policies(leaf("Provision:PolicyKey", device.offeredKey), leaf("Provision:Status", 1));
+    const taken = await provision(group("Provision:Provision", again), device, stricter, phone.context);
+    expect(textOf(taken, "Provision:PolicyKey")).toBe(String(policyKey));
+    expect((await findDevice(phone.session, "phone"))!.policy).toBe(device.policy);
+    expect(await provisioned(phone)).not.toBe(policyKey);
   });
 
   test("a key that was not offered, a type that is none, and no word of the device", async () => {
