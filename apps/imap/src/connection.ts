@@ -134,6 +134,8 @@ export class Connection implements Link {
   /** In a row. */
   #badCommands = 0;
   readonly #beganAt = performance.now();
+  /** Ends the use of the account, and tells the log of it. */
+  #leaveAccount: (() => void) | undefined;
   readonly #commands = new Map<string, number>();
   #closing = false;
   #wake: (() => void) | undefined;
@@ -247,15 +249,9 @@ export class Connection implements Link {
     } finally {
       await this.#unfinished;
       await this.#news.end();
-      this.#session.account?.close();
+      if (this.#leaveAccount) this.#leaveAccount();
+      else this.#tellClosed(undefined);
       this.#transport.close();
-      this.#options.log({
-        event: "closed",
-        user: this.#user,
-        address: this.address,
-        ms: performance.now() - this.#beganAt,
-        commands: Object.fromEntries(this.#commands),
-      });
     }
   }
 
@@ -461,9 +457,31 @@ export class Connection implements Link {
   async signIn(user: string, password: string): Promise<AccountSession> {
     const account = await this.#options.signIn(user, password, this.address);
     const { ended } = account;
-    ended.addEventListener("abort", () => this.shutDown((ended.reason as EngineError).message));
+    const signedOut = new AbortController();
+    ended.addEventListener("abort", () => this.shutDown((ended.reason as EngineError).message), {
+      signal: signedOut.signal,
+    });
     this.#visitor.signedIn();
+    this.#leaveAccount = () => {
+      signedOut.abort();
+      account.close();
+      this.#tellClosed(account.address);
+    };
     return account;
+  }
+
+  signOut(): void {
+    this.#leaveAccount?.();
+    this.#leaveAccount = undefined;
+    this.#news.watch(false);
+    this.#visitor.signedOut();
+  }
+
+  #tellClosed(user: string | undefined): void {
+    const commands = Object.fromEntries(this.#commands);
+    this.#commands.clear();
+    const ms = performance.now() - this.#beganAt;
+    this.#options.log({ event: "closed", user, address: this.address, ms, commands });
   }
 
   async idle(onWake: () => Promise<void>): Promise<Uint8Array | undefined> {

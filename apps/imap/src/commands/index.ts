@@ -1,6 +1,7 @@
 import type { CommandText } from "../wire/command-reader.ts";
 import { append } from "./append.ts";
 import { authenticate, login } from "./authenticate.ts";
+import { cancelUpdate } from "./cancel-update.ts";
 import { capability } from "./capability.ts";
 import type { Command } from "./command.ts";
 import { compress } from "./compress.ts";
@@ -29,6 +30,7 @@ import { status } from "./status.ts";
 import { store } from "./store.ts";
 import { subscribe, unsubscribe } from "./subscribe.ts";
 import { thread } from "./thread.ts";
+import { unauthenticate } from "./unauthenticate.ts";
 
 /** The command table. */
 export const commands: readonly Command<unknown>[] = [
@@ -38,6 +40,7 @@ export const commands: readonly Command<unknown>[] = [
   startTls,
   authenticate,
   login,
+  unauthenticate,
   enable,
   compress,
   id,
@@ -65,6 +68,7 @@ export const commands: readonly Command<unknown>[] = [
   expunge,
   search,
   multiSearch,
+  cancelUpdate,
   sort,
   thread,
   fetch,
