@@ -64,6 +64,7 @@ export interface ConnectionOptions {
   readonly hiddenFrom?: (user: string | undefined) => ReadonlySet<string>;
   /** Literals that come unasked are short: RFC 7888 §5. */
   readonly literalMinus?: boolean;
+  readonly jmapUrl?: string | undefined;
 }
 
 /** Milliseconds. */
@@ -220,7 +221,12 @@ export class Connection implements Link {
     const { loginAllowed, startTlsOffered } = this;
     const { hiddenFrom, literalMinus = false } = this.#options;
     const hidden = hiddenFrom?.(this.#user) ?? NOTHING_HIDDEN;
-    return capabilitiesOf({ loginAllowed, startTlsOffered, hidden, literalMinus });
+    const hasJmap = this.#user !== undefined && this.jmapUrl !== undefined;
+    return capabilitiesOf({ loginAllowed, startTlsOffered, hasJmap, hidden, literalMinus });
+  }
+
+  get jmapUrl(): string | undefined {
+    return this.#options.jmapUrl;
   }
 
   nowMs(): number {

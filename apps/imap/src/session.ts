@@ -44,6 +44,8 @@ export interface Link {
   idle(onWake: () => Promise<void>): Promise<Uint8Array | undefined>;
   /** Whether what is told unasked is told between commands too. */
   watch(on: boolean): void;
+  /** Where JMAP shows the same mail, if it does. */
+  readonly jmapUrl: string | undefined;
   readonly isCompressed: boolean;
   /** From now on what is said is compressed, both ways. */
   compress(): void;

@@ -12,6 +12,7 @@ import { close, expunge, unselect } from "./expunge.ts";
 import { fetch } from "./fetch.ts";
 import { id } from "./id.ts";
 import { idle } from "./idle.ts";
+import { getJmapAccess } from "./jmap-access.ts";
 import { list, lsub } from "./list.ts";
 import { logout } from "./logout.ts";
 import { getMetadata, setMetadata } from "./metadata.ts";
@@ -45,6 +46,7 @@ export const commands: readonly Command<unknown>[] = [
   compress,
   id,
   namespace,
+  getJmapAccess,
   myRights,
   select,
   examine,
