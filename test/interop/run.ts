@@ -3,6 +3,7 @@ import { chromium } from "./chromium.ts";
 import { compose } from "./compose.ts";
 import { curl } from "./curl.ts";
 import { dovecot } from "./dovecot.ts";
+import { fetchmail, getmail, imapfilter } from "./fetchers.ts";
 import { type Interop, Steps } from "./harness.ts";
 import { https } from "./https.ts";
 import { idle } from "./imapflow.ts";
@@ -17,9 +18,11 @@ import { meli } from "./meli.ts";
 import { mutt } from "./mutt.ts";
 import { neomutt } from "./neomutt.ts";
 import { nginx } from "./nginx.ts";
+import { offlineimap } from "./offlineimap.ts";
 import { ownBuckets } from "./own-buckets.ts";
 import { packages } from "./packages.ts";
 import { pebble } from "./pebble.ts";
+import { perlImap } from "./perl-imap.ts";
 import { postfix } from "./postfix.ts";
 import { pyactivesync } from "./pyactivesync.ts";
 import { pythonEmail } from "./python-email.ts";
@@ -42,6 +45,11 @@ const PROGRAMS: Readonly<Record<string, Interop>> = {
   mutt,
   neomutt,
   imaplib,
+  fetchmail,
+  getmail,
+  imapfilter,
+  offlineimap,
+  "perl-imap": perlImap,
   "python-email": pythonEmail,
   wbxml,
   "jmap-jam": jmapJam,
