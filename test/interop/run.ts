@@ -2,6 +2,7 @@ import { aerc } from "./aerc.ts";
 import { chromium } from "./chromium.ts";
 import { compose } from "./compose.ts";
 import { curl } from "./curl.ts";
+import { deltaChat } from "./delta-chat.ts";
 import { dovecot } from "./dovecot.ts";
 import { fetchmail, getmail, imapfilter } from "./fetchers.ts";
 import { type Interop, Steps } from "./harness.ts";
@@ -57,6 +58,7 @@ const PROGRAMS: Readonly<Record<string, Interop>> = {
   jmapc,
   meli,
   aerc,
+  "delta-chat": deltaChat,
   pyactivesync,
   ldap,
   versitygw,
