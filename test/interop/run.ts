@@ -29,6 +29,7 @@ import { pyactivesync } from "./pyactivesync.ts";
 import { pythonEmail } from "./python-email.ts";
 import { smarthost } from "./smarthost.ts";
 import { garage, versitygw } from "./stores.ts";
+import { thunderbird } from "./thunderbird.ts";
 import { wbxml } from "./wbxml.ts";
 import { webClient } from "./web-client.ts";
 
@@ -51,6 +52,7 @@ const PROGRAMS: Readonly<Record<string, Interop>> = {
   imapfilter,
   offlineimap,
   "perl-imap": perlImap,
+  thunderbird,
   "python-email": pythonEmail,
   wbxml,
   "jmap-jam": jmapJam,
