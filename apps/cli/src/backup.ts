@@ -22,7 +22,7 @@ import { makeConfigured, openContext, openLog, placesOf } from "./context.ts";
 import { EXIT, Exit } from "./exit.ts";
 import type { Flags } from "./flags.ts";
 import { openLdap } from "./ldap.ts";
-import { Progress } from "./transfer/progress.ts";
+import { Progress } from "./progress.ts";
 
 /** Written last: a backup without it was cut off. */
 const COMPLETE_FILE = "backup.json";
@@ -78,7 +78,11 @@ async function backUpObjects(
   let [files, bytes] = [0, 0];
   for (const { record } of await context.users.list()) {
     const prefix = accountPrefix(record);
-    using progress = new Progress(await measureAccount(context.store, prefix));
+    using progress = new Progress({
+      total: await measureAccount(context.store, prefix),
+      unit: "bytes",
+      done: "backed up",
+    });
     const onDone = (size: number): void => {
       bytes += size;
       progress.add(size);
@@ -95,7 +99,7 @@ async function restoreObjects(config: Config, folder: string, users: readonly Us
   await using from = await openCopy(folder);
   for (const { record } of users) {
     const prefix = accountPrefix(record);
-    using progress = new Progress(await measureAccount(from.store, prefix));
+    using progress = new Progress({ total: await measureAccount(from.store, prefix), unit: "bytes", done: "restored" });
     await restoreAccount({ from: from.store, to: context.store, prefix, onDone: (size) => progress.add(size) });
   }
 }

@@ -231,7 +231,7 @@ const commands: readonly Command[] = [
     name: "export",
     args: ["ADDRESS", "TARGET"],
     flags: { salvage: { about: "straight from the bodies, when the account is damaged" }, ...asks },
-    about: "write all mail to maildir:PATH, mbox:PATH or eml:PATH",
+    about: "write all mail to maildir:PATH, mbox:PATH (or its kinds) or eml:PATH",
     run: ({ config, args, flags }) => exportMail(config, args, flags),
   }),
   defineCommand({

@@ -1,10 +1,10 @@
 import { readFile } from "node:fs/promises";
 import { describe, expect, test } from "vitest";
+import { atomFlag } from "../keywords.ts";
 import { parseFromDate } from "./from-line.ts";
-import { atomFlag } from "./keywords.ts";
 import { readFileFields } from "./mbox-fields.ts";
 import {
-  EXPORT_SENDER,
+  exportSender,
   findMessages,
   type MboxKind,
   type MboxMessage,
@@ -35,7 +35,7 @@ async function readAll(text: string, kind: MboxKind = "mbox"): Promise<(MboxMess
 
 /** Made by hand for this test; the addresses are invented. */
 function wild(name: string): Promise<string> {
-  return readFile(new URL(`./wild/${name}.mbox`, import.meta.url), "latin1");
+  return readFile(new URL(`../../../testdata/wild/${name}`, import.meta.url), "latin1");
 }
 
 describe("what a From_ line is", () => {
@@ -47,7 +47,7 @@ describe("what a From_ line is", () => {
     ["bom", 1],
     ["folded", 1],
   ] as const)("%s: %i messages, whatever the line ends", async (name, count) => {
-    const text = await wild(name);
+    const text = await wild(`${name}.mbox`);
     for (const form of [text, text.replaceAll("\n", "\r\n")]) {
       const messages = await readAll(form);
       expect(messages).toHaveLength(count);
@@ -79,13 +79,13 @@ describe("what a From_ line is", () => {
 });
 
 test("a folded field of the file goes whole, and no other with it", async () => {
-  const [message] = await readAll(await wild("folded"));
+  const [message] = await readAll(await wild("folded.mbox"));
   expect(message!.text).toContain("Message-ID: <subj@example.org>\nX-After: 1\n\nbody");
   expect(readFileFields(message!.fields, /[\s,]+/).flags).toEqual(["alpha", "beta", "gamma", "\\Seen"]);
 });
 
 test("Thunderbird's status is read; what was expunged says so", async () => {
-  const facts = (await readAll(await wild("thunderbird"))).map(({ fields }) => readFileFields(fields, /[\s,]+/));
+  const facts = (await readAll(await wild("tb/Inbox"))).map(({ fields }) => readFileFields(fields, /[\s,]+/));
   expect(facts.map(({ flags }) => flags)).toEqual([
     ["\\Seen"],
     ["\\Seen", "\\Answered"],
@@ -113,7 +113,7 @@ describe("Content-Length", () => {
   });
 
   test("what an export wrote is mboxrd, whatever the message says; its own fields stay", async () => {
-    const text = `From ${EXPORT_SENDER} Mon Feb  2 10:11:12 2026\nStatus: O\nX-Status: \nX-Keywords: \nX-Keywords: mine\n more\nContent-Length: 12\n\n>From here\n\n`;
+    const text = `From ${exportSender("mboxrd", false)} Mon Feb  2 10:11:12 2026\nStatus: O\nX-Status: \nX-Keywords: \nX-Keywords: mine\n more\nContent-Length: 12\n\n>From here\n\n`;
     expect((await readAll(text))[0]!.text).toBe("X-Keywords: mine\n more\nContent-Length: 12\n\nFrom here\n");
   });
 });
