@@ -1,17 +1,22 @@
+import type { AccountSession } from "@restante/engine";
 import type { Config } from "@restante/host";
 import { withSession } from "./context.ts";
 import { EXIT, Exit } from "./exit.ts";
 import type { Flags } from "./flags.ts";
+import type { ImportEnd } from "./import-imap.ts";
 import { Progress } from "./progress.ts";
 import { openEml } from "./transfer/eml/eml.ts";
+import { parseImapPlace } from "./transfer/imap/imap-place.ts";
 import { MailImport } from "./transfer/import-mails.ts";
 import { wrongKind } from "./transfer/kind.ts";
 import { type MailSource, type Place, parsePlace } from "./transfer/mail-place.ts";
 import { openMaildir } from "./transfer/maildir/maildir.ts";
 import { openMbox } from "./transfer/mbox/mbox.ts";
 
-interface ImportFlags extends Flags {
+export interface ImportFlags extends Flags {
   readonly mailbox: string | undefined;
+  readonly follow: boolean;
+  readonly sourcePasswordFile: string | undefined;
 }
 
 /** `restante import SOURCE ADDRESS [--mailbox NAME]`: it may be run again, see {@link MailImport}. */
@@ -20,34 +25,55 @@ export async function importMail(
   [from, address]: readonly [string, string],
   flags: ImportFlags,
 ): Promise<number> {
+  const remote = parseImapPlace(from);
+  if (remote) {
+    const { importByImap } = await import("./import-imap.ts");
+    return withSession(config, address, { ...flags, changes: true }, async (session) =>
+      tell(await importByImap(session, remote, flags), flags),
+    );
+  }
   const place = parsePlace(from);
   if (!place)
     throw new Exit(
       EXIT.usage,
-      "a source is maildir:PATH, mbox:PATH (or mboxrd:, mboxo:, mboxcl:, mboxcl2:) or eml:PATH",
+      "a source is maildir:PATH, mbox:PATH (or mboxrd:, mboxo:, mboxcl:, mboxcl2:), eml:PATH or imaps://USER@HOST",
     );
+  if (flags.follow || flags.sourcePasswordFile !== undefined)
+    throw new Exit(EXIT.usage, "--follow and --source-password-file are for imaps://USER@HOST alone");
   const source = await openSource(place);
-  return withSession(config, address, { ...flags, changes: true }, async (session) => {
-    using progress = new Progress({ total: source.total, unit: source.unit, done: "imported" });
-    const { problems, notices } = source;
-    const mails = new MailImport({
-      session,
-      mailbox: flags.mailbox,
-      onDone: (weight) => progress.add(weight),
-      onProblem: (problem) => problems.push(problem),
-    });
-    for (const folder of source.folders) await mails.addFolder(folder);
-    progress[Symbol.dispose]();
-    for (const [flag, name] of mails.renamed)
-      notices.push(`the keyword ${JSON.stringify(flag)} is ${name} here: IMAP has no other`);
-    for (const text of [...notices, ...problems]) process.stderr.write(`restante: ${text}\n`);
-    const { imported, known } = mails;
-    const mailboxes = (await mails.mailboxes()).size;
-    if (flags.json) process.stdout.write(`${JSON.stringify({ mailboxes, imported, known })}\n`);
-    else
-      process.stdout.write(`${imported} messages imported into ${mailboxes} mailboxes, ${known} were there already\n`);
-    return problems.length > 0 ? EXIT.failed : EXIT.well;
+  return withSession(config, address, { ...flags, changes: true }, async (session) =>
+    tell(await importFrom(source, session, flags.mailbox), flags),
+  );
+}
+
+async function importFrom(
+  source: MailSource,
+  session: AccountSession,
+  mailbox: string | undefined,
+): Promise<ImportEnd> {
+  const { total, unit, folders, problems, notices } = source;
+  using progress = new Progress({ total, unit, done: "imported" });
+  const mails = new MailImport({
+    session,
+    mailbox,
+    onDone: (weight) => progress.add(weight),
+    onProblem: (problem) => problems.push(problem),
   });
+  for (const folder of folders) await mails.addFolder(folder);
+  return { mails, problems, notices };
+}
+
+/** What came of it, and what did not. */
+async function tell({ mails, problems, notices }: ImportEnd, flags: ImportFlags): Promise<number> {
+  for (const text of notices) process.stderr.write(`restante: ${text}\n`);
+  for (const [flag, name] of mails.renamed)
+    process.stderr.write(`restante: the keyword ${JSON.stringify(flag)} is ${name} here: IMAP has no other\n`);
+  for (const text of problems) process.stderr.write(`restante: ${text}\n`);
+  const { imported, known } = mails;
+  const mailboxes = (await mails.mailboxes()).size;
+  if (flags.json) process.stdout.write(`${JSON.stringify({ mailboxes, imported, known })}\n`);
+  else process.stdout.write(`${imported} messages imported into ${mailboxes} mailboxes, ${known} were there already\n`);
+  return problems.length > 0 ? EXIT.failed : EXIT.well;
 }
 
 async function openSource(place: Place): Promise<MailSource> {

@@ -66,16 +66,20 @@ export class MailImport {
       this.imported += count;
     });
     let isAlone = true;
-    for await (const mail of folder.mails()) {
-      isAlone &&= mail.into === undefined;
-      const targets = await this.#resolveAll(mail.into ?? [folder]);
-      // It was told that they can't be.
-      if (targets.length === 0) continue;
-      const addition = await this.#read(mail, targets).catch((error: unknown) => this.#tellUnreadable(mail, error));
-      if (addition) await batches.add(mail, addition);
-      else batches.pass(mail);
+    try {
+      for await (const mail of folder.mails()) {
+        isAlone &&= mail.into === undefined;
+        const targets = await this.#resolveAll(mail.into ?? [folder]);
+        // It was told that they can't be.
+        if (targets.length === 0) continue;
+        const addition = await this.#read(mail, targets).catch((error: unknown) => this.#tellUnreadable(mail, error));
+        if (addition) await batches.add(mail, addition);
+        else batches.pass(mail);
+      }
+    } finally {
+      // Where the source fails, what came before is stored, and told to be.
+      await batches.end();
     }
-    await batches.end();
     if (isAlone) await this.#resolveAll([folder]);
   }
 
@@ -220,13 +224,15 @@ class Batches {
 
   async #flush(): Promise<void> {
     await this.#stored;
-    const { session, onDone } = this.#options;
+    const { session, onDone, onProblem } = this.#options;
     const [additions, weight, last] = [this.#additions, this.#weight, this.#last];
     [this.#additions, this.#bytes, this.#weight, this.#last] = [[], 0, 0, undefined];
     if (!last) return;
     const store = async (): Promise<void> => {
-      if (additions.length > 0) await session.addMany(additions);
-      this.#onAdded(additions.length);
+      const added = additions.length > 0 ? await session.addMany(additions) : [];
+      const lost = added.filter((message) => message === undefined).length;
+      if (lost > 0) onProblem(`${lost} mails are left out: their mailbox was deleted while they came in`);
+      this.#onAdded(added.length - lost);
       onDone(weight);
       await this.#folder.onStored?.(last);
     };
