@@ -42,6 +42,15 @@ test("views of other mailboxes and what is others' are left out, and told", () =
   expect(notices.map((text) => text.split(" is left out")[0])).toEqual(["All", "Starred", "Other Users/bob"]);
 });
 
+test("names are asked for special uses where the server tells none", () => {
+  const guessed = listed("Entw\u00fcrfe", { specialUse: "\\Drafts", specialUseSource: "name" });
+  const told = listed("Gesendet", { specialUse: "\\Sent", specialUseSource: "extension" });
+  const usesOf = (entries: readonly Listed[]): unknown[] =>
+    chooseFolders(entries, PLAIN).folders.map(({ specialUse }) => specialUse);
+  expect(usesOf([guessed])).toEqual(["\\Drafts"]);
+  expect(usesOf([guessed, told])).toEqual([undefined, "\\Sent"]);
+});
+
 test("Gmail: each mail once, by its labels, if its view of all is there", () => {
   const entries = [
     listed("INBOX"),

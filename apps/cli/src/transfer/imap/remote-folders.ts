@@ -6,6 +6,8 @@ export interface Listed {
   readonly delimiter: string;
   readonly flags: ReadonlySet<string>;
   readonly specialUse?: string | undefined;
+  /** `extension` where the server says it, and else guessed by the name. */
+  readonly specialUseSource?: string | undefined;
   /** Undefined, too, of what is not. */
   readonly subscribed?: boolean | undefined;
 }
@@ -41,8 +43,10 @@ const USES: ReadonlySet<string> = new Set(["\\Drafts", "\\Sent", "\\Trash", "\\J
 const VIEWS: ReadonlySet<string> = new Set(["\\All", "\\Flagged"]);
 
 /** Which of the mailboxes of another server hold mail, each once, and where they go. */
-export function chooseFolders(listed: readonly Listed[], facts: ListingFacts): ChosenFolders {
-  const selectable = listed.filter(({ flags }) => !has(flags, "\\Noselect") && !has(flags, "\\NonExistent"));
+export function chooseFolders(entries: readonly Listed[], facts: ListingFacts): ChosenFolders {
+  const selectable = withTrueUses(entries).filter(
+    ({ flags }) => !has(flags, "\\Noselect") && !has(flags, "\\NonExistent"),
+  );
   const all = facts.isGmail ? selectable.find(({ specialUse }) => specialUse === "\\All") : undefined;
   const folders: RemoteFolder[] = [];
   const notices: string[] = [];
@@ -66,6 +70,13 @@ export function chooseFolders(listed: readonly Listed[], facts: ListingFacts): C
     }
   }
   return { folders, notices };
+}
+
+/** A server that tells uses by attributes is believed, and names are not. */
+function withTrueUses(entries: readonly Listed[]): readonly Listed[] {
+  const isTold = ({ specialUseSource }: Listed): boolean => specialUseSource === "extension";
+  if (!entries.some(isTold)) return entries;
+  return entries.map((entry) => (isTold(entry) ? entry : { ...entry, specialUse: undefined }));
 }
 
 function has(flags: ReadonlySet<string>, flag: string): boolean {

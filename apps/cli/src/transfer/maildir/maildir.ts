@@ -137,7 +137,9 @@ async function openMail(file: string, name: string, keywords: ReadonlyMap<string
   const { letters, isRaw } = readMaildirName(name);
   return {
     place: file,
-    flags: [...letters].map((letter) => LETTERS[letter] ?? keywords.get(letter)).filter((flag) => flag !== undefined),
+    flags: [...new Set([...letters].map((letter) => LETTERS[letter] ?? keywords.get(letter)))].filter(
+      (flag) => flag !== undefined,
+    ),
     received: { timeMs: Math.floor(mtimeMs / 1000) * 1000, zoneMinutes: 0 },
     weight: 1,
     open: () => (isRaw ? createReadStream(file) : withCrlf(createReadStream(file))),
@@ -156,18 +158,19 @@ export class MaildirTarget implements MailTarget {
   async begin(path: string, keywords: readonly string[]): Promise<readonly string[]> {
     this.#folder = path === "INBOX" ? this.#root : join(this.#root, `.${path.split("/").map(levelTo).join(".")}`);
     for (const part of PARTS) await makeFolder(join(this.#folder, part));
-    const all = keywords.filter((keyword) => letterFor(keyword) === undefined);
-    const own = all.slice(0, KEYWORDS_MAX);
+    // Dovecot knows no `P` for $Forwarded: it is a keyword as well.
+    const own = keywords.slice(0, KEYWORDS_MAX);
     this.#letters = new Map(own.map((keyword, at) => [keyword, letterOf(at)]));
     if (own.length > 0)
       await writeFile(join(this.#folder, KEYWORDS_FILE), formatLines(own.map((keyword, at) => `${at} ${keyword}`)));
-    const lost = all.slice(KEYWORDS_MAX).join(" ");
+    const others = keywords.slice(KEYWORDS_MAX).filter((keyword) => letterFor(keyword) === undefined);
+    const lost = others.join(" ");
     return lost === "" ? [] : [`a Maildir's folder has ${KEYWORDS_MAX} keywords at most; left out of ${path}: ${lost}`];
   }
 
   async write({ uid, received, flags, read }: TargetMail): Promise<void> {
     const seconds = Math.floor(received.timeMs / 1000);
-    const letters = flags.map((flag) => letterFor(flag) ?? this.#letters.get(flag) ?? "").sort();
+    const letters = flags.flatMap((flag) => [letterFor(flag) ?? "", this.#letters.get(flag) ?? ""]).sort();
     const isRaw = !(await isText(read()));
     const name = writeMaildirName(seconds, uid, isRaw);
     const temporary = join(this.#folder, "tmp", name);
