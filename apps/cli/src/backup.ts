@@ -45,7 +45,7 @@ export async function backUp(config: Config, args: readonly [string], flags: Pic
   await copyIfThere(places.lmtpKey, join(folder, "keys", "lmtp"));
   const copy = join(folder, "store");
   const { files, bytes } = isEmbedded(config)
-    ? await backupEmbeddedStore(places.store, copy)
+    ? await withProgress("copied", (onFile) => backupEmbeddedStore(places.store, copy, onFile))
     : await backUpObjects(config, copy);
   const pepper = `${folder}.pepper`;
   await copyIfThere(places.pepper, pepper);
@@ -61,6 +61,11 @@ export async function backUp(config: Config, args: readonly [string], flags: Pic
         (isEmbedded(config) ? "Files are linked where they can be: copy the folder to another disk.\n" : ""),
     );
   return EXIT.well;
+}
+
+async function withProgress<T>(done: string, work: (onFile: () => void) => Promise<T>): Promise<T> {
+  using progress = new Progress({ total: 0, unit: "files", done });
+  return await work(() => progress.add(1));
 }
 
 /** Whether all that the accounts are lies in this host's folder: that is copied as it is. */
@@ -149,7 +154,8 @@ export async function restore(config: Config, args: readonly [string], flags: Pi
   // Their keys are the operator's word now, also where a newer one was seen.
   const seen = new UsersFolder(places.seen);
   for (const user of users) await trustRecord(seen, user);
-  if (isEmbedded(config)) await restoreEmbeddedStore(join(folder, "store"), places.store);
+  if (isEmbedded(config))
+    await withProgress("copied", (onFile) => restoreEmbeddedStore(join(folder, "store"), places.store, onFile));
   else await restoreObjects(config, join(folder, "store"), users);
   const opens = hasPepper || (await exists(places.pepper));
   if (flags.json) process.stdout.write(`${JSON.stringify({ accounts: accounts.length, pepper: opens })}\n`);

@@ -165,8 +165,8 @@ async function salvageMail(
   const target = await make();
   const report: SalvageReport = { damaged: [] };
   const tools = { ...context, pepper: await readPepper(config) };
-  using progress = new Progress({ total: 0, unit: "messages", done: "found and written" });
-  const found = await Array.fromAsync(salvage(tools, user, password, report));
+  const found = await findAll(salvage(tools, user, password, report));
+  using progress = new Progress({ total: found.length, unit: "messages", done: "written" });
   const mails = new MailExport(target, progress);
   const byMailbox = Map.groupBy(found, ({ mailbox }) => mailbox || "INBOX");
   for (const [path, inside] of byMailbox) {
@@ -183,6 +183,16 @@ async function salvageMail(
     process.stdout.write(`${messages} messages salvaged, ${report.damaged.length} objects can't be read\n`);
   }
   return report.damaged.length + mails.problems.length > 0 ? EXIT.failed : EXIT.well;
+}
+
+async function findAll(mails: AsyncIterable<SalvagedMail>): Promise<SalvagedMail[]> {
+  using progress = new Progress({ total: 0, unit: "messages", done: "found" });
+  const found: SalvagedMail[] = [];
+  for await (const mail of mails) {
+    found.push(mail);
+    progress.add(1);
+  }
+  return found;
 }
 
 async function* salvagedMails(mails: readonly SalvagedMail[]): AsyncGenerator<() => Promise<ExportedMail>> {
