@@ -142,7 +142,7 @@ async function* openMails(
       if (form === "emlx") yield await openEmlx(file);
       else if (!facts.has(name) && (await beginsWithFrom(file)))
         // Some programs write a file for each mail as mbox.
-        yield* readMails(file, (await stat(file)).size, "mbox", told);
+        yield* readMails(file, "mbox", told);
       else yield openMail(file, facts.get(name));
     } catch (error) {
       told.problems.push(`${file} can't be read: ${(error as Error).message}`);

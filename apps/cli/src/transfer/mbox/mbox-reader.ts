@@ -255,6 +255,9 @@ const QUOTED: Readonly<Record<MboxKind, RegExp | undefined>> = {
   mboxcl2: undefined,
 };
 
+/** What a line of a body begins with that may be quoted or empty: `>`, CR, LF. */
+const OF_NOTE: readonly number[] = [62, 13, 10];
+
 /** A message's octets: unquoted, without the fields that are the file's and without the empty line behind it. */
 export async function* readMessage(octets: Octets, message: MboxMessage, kind: MboxKind): AsyncGenerator<Uint8Array> {
   if (message.end <= message.start) return;
@@ -272,8 +275,9 @@ export async function* readMessage(octets: Octets, message: MboxMessage, kind: M
     empty = undefined;
     const isBeginning = lineBegins;
     lineBegins = piece.at(-1) === 10;
-    const text = isBeginning ? piece.subarray(0, LOOK_BYTES).toString("latin1") : "";
-    if (isBeginning && /^\r*\n$/.test(text)) {
+    const isLookedAt = isBeginning && (inHeader || OF_NOTE.includes(piece[0]!));
+    const text = isLookedAt ? piece.subarray(0, LOOK_BYTES).toString("latin1") : "";
+    if (isLookedAt && /^\r*\n$/.test(text)) {
       // Behind a header without a body one empty line is the header's end, unless we wrote it.
       if (inHeader && !exported) yield piece;
       else empty = piece;
@@ -282,7 +286,7 @@ export async function* readMessage(octets: Octets, message: MboxMessage, kind: M
     }
     if (inHeader && isFiles(text, isBeginning)) continue;
     const quoted = inHeader ? quotedInHeader : QUOTED[own];
-    yield quoted && isBeginning && quoted.test(text) ? piece.subarray(1) : piece;
+    yield quoted && isLookedAt && quoted.test(text) ? piece.subarray(1) : piece;
   }
   if (empty && isCounted) yield empty;
 }

@@ -3,6 +3,7 @@ import { type FileHandle, open, stat } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import { makeFolder } from "@restante/host";
 import { fileNameOf, levelOf } from "../file-names.ts";
+import { FileOctets } from "../file-octets.ts";
 import { walkFolders } from "../folder-walk.ts";
 import { gathered, withCrlf } from "../line-ends.ts";
 import {
@@ -47,7 +48,7 @@ export async function openMbox(root: string, kind: MboxKind): Promise<MailSource
   const add = async (file: string, path: string): Promise<void> => {
     const { size } = await stat(file);
     total += size;
-    folders.push({ path, subscribed: subscribed(path), mails: () => readMails(file, size, kind, told) });
+    folders.push({ path, subscribed: subscribed(path), mails: () => readMails(file, kind, told) });
   };
   if ((await stat(root)).isFile()) await add(root, "INBOX");
   else
@@ -72,25 +73,15 @@ export async function beginsWithFrom(file: string): Promise<boolean> {
   return value !== undefined && Buffer.from(value as Uint8Array).toString("latin1") === "From ";
 }
 
-function octetsOf(file: string, size: number): Octets {
-  return {
-    size,
-    async *read(start, end) {
-      if (end > start) yield* createReadStream(file, { start, end: end - 1 });
-    },
-  };
-}
-
 /** The mails of one file. */
 export async function* readMails(
   file: string,
-  size: number,
   kind: MboxKind,
   { problems, notices }: Told,
 ): AsyncGenerator<SourceMail> {
-  const octets = octetsOf(file, size);
   let expunged = 0;
   try {
+    await using octets = await FileOctets.open(file);
     for await (const message of findMessages(octets, kind)) {
       const { isExpunged, flags, labels } = readFileFields(message.fields, exportOf(message) ? / +/ : /[\s,]+/);
       if (isExpunged) expunged++;
@@ -125,7 +116,7 @@ interface FoundMail {
 }
 
 function openMail({ file, octets, message, flags, labelled, kind }: FoundMail): SourceMail {
-  const read = (): AsyncIterable<Uint8Array> => readMessage(octets, message, kind);
+  const read = (): AsyncIterable<Uint8Array> => gathered(readMessage(octets, message, kind));
   const into: readonly Destination[] | undefined = labelled?.into;
   return {
     place: `${file}, line ${message.line}`,
