@@ -43,6 +43,24 @@ test("Maildir: a folder and a dead link are named, the rest comes in, however th
   expect(source.folders.map(({ path }) => path)).toEqual(["INBOX", "Entwürfe"]);
 });
 
+test("Maildir: mails come as they were delivered; a hidden folder is none", async () => {
+  for (const name of ["10.M1.h", "9.M1.h", "9.M0.h"]) await put(`cur/${name}`, `Subject: ${name}\n`);
+  await put("Archiv/cur/1.M1.h", "\n");
+  await put("Archiv/.hidden/cur/1.M1.h", "\n");
+  const source = await openMaildir(root);
+  expect(source.folders.map(({ path }) => path)).toEqual(["INBOX", "Archiv"]);
+  expect((await read(source)).map(([, , text]) => text).slice(0, 3)).toEqual([
+    "Subject: 9.M0.h\r\n",
+    "Subject: 9.M1.h\r\n",
+    "Subject: 10.M1.h\r\n",
+  ]);
+});
+
+test("a source that is not there is an error, not an empty one", async () => {
+  for (const open of [openMaildir, openEml, (path: string) => openMbox(path, "mbox")])
+    await expect(open(join(root, "absent"))).rejects.toMatchObject({ code: "ENOENT" });
+});
+
 test("Maildir: a mail that goes while others are read is named", async () => {
   for (const at of [1, 2]) await put(`cur/${at}.M1.h:2,`, "Subject: x\n");
   const source = await openMaildir(root);
@@ -80,6 +98,14 @@ test("eml: a broken line of facts is named, and its mail comes in", async () => 
   expect(await flagsOf(source)).toEqual([["\\Seen"], []]);
 });
 
+test("eml: what an export wrote is taken as it stands, whatever it begins with", async () => {
+  const from = "From a@b Mon Feb  2 10:11:12 2026\nSubject: 1\n";
+  const facts = { file: "a.eml", receivedMs: 0, zoneMinutes: 0, flags: [], raw: true };
+  await put(".restante.jsonl", `${JSON.stringify(facts)}\n`);
+  await put("a.eml", from);
+  expect((await read(await openEml(root))).map(([, , text]) => text)).toEqual([from]);
+});
+
 test("eml: Outlook's files and others are named, mbox in disguise is read, numbers are in their order", async () => {
   for (const name of ["b.msg", "notes.pdf", ".DS_Store", "Thumbs.db"]) await put(name, "x");
   for (const number of [10, 9]) await put(`mh/${number}`, `Subject: ${number}\n`);
@@ -107,15 +133,19 @@ test("Apple Mail's .emlx: folders, flags, when it came, and what is partial", as
   await put(`${place}/13.partial.emlx`, "11\nSubject: z\n");
   await put(`${place}/13.emlx`, "11\nSubject: z\n");
   await put(`${place}/14.emlx`, "999\nSubject: cut\n");
+  await put(`${place}/../Attachments/12/2/picture.png`, "x");
   await put(`${place}/15.emlx`, "Subject: none\n");
+  await mkdir(join(root, "V10/0AF1-2/Leer.mbox/2B3C4D5E-0000-4000-8000-123456789ABC/Data"), { recursive: true });
   const source = await openEml(root);
+  expect(source.folders.map(({ path }) => path)).toContain("V10/0AF1-2/Leer");
   const mails = await read(source);
   expect(mails.map(([path]) => path)).toEqual(Array(3).fill("V10/0AF1-2/Archiv"));
   expect(source.folders.map(({ path }) => path)).not.toContain("V10/0AF1-2/Archiv/Data");
   expect(mails[0]).toEqual([expect.anything(), ["\\Seen", "\\Answered", "\\Flagged"], "Subject: \u00c3\u00a4\r\n"]);
-  const [first] = await Array.fromAsync(source.folders.at(-1)!.mails());
+  const [first] = await Array.fromAsync(source.folders.find(({ path }) => path === mails[0]![0])!.mails());
   expect(first!.received).toEqual({ timeMs: 1_770_000_000_000, zoneMinutes: 0 });
   expect(source.problems.map((problem) => /(\d+)\.(?:partial\.)?emlx/.exec(problem)?.[1])).toContain("12");
+  expect(new Set(source.problems).size).toBe(3);
   for (const name of ["14.emlx", "15.emlx"]) expect(source.problems.join("\n")).toContain(name);
 });
 

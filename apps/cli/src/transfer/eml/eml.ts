@@ -41,7 +41,7 @@ type Form = "eml" | "emlx";
 const COMPANIONS =
   /^(?:\.|desktop\.ini$|thumbs\.db$|table_of_contents$|info\.plist$)|\.(?:emlxpart|mbox_cache|plist|json|html|log)$/i;
 /** What Apple Mail puts between a mailbox and its mails. */
-const APPLE_LEVEL = /^(?:[0-9A-F]{8}-[0-9A-F-]{27}|Data|Messages|Attachments|\d)$/i;
+const APPLE_LEVEL = /^(?:[0-9A-F]{8}-[0-9A-F-]{27}|Data|Messages|\d)$/i;
 
 export async function openEml(root: string): Promise<MailSource> {
   const problems: string[] = [];
@@ -54,32 +54,42 @@ export async function openEml(root: string): Promise<MailSource> {
     return { total: 1, unit: "messages", folders: [{ path: "INBOX", mails }], ...told };
   }
   const subscribed = await readSubscriptions(root);
-  const folders: SourceFolder[] = [];
-  let total = 0;
-  for await (const listing of walkFolders(root, { onProblem })) {
+  const folders: (SourceFolder & { readonly count: number })[] = [];
+  // Apple Mail keeps there what is left out of its .partial.emlx, which is told.
+  const enters = (name: string, { levels }: Pick<Listing, "levels">): boolean =>
+    !name.startsWith(".") && !(name === "Attachments" && isInApples(levels));
+  for await (const listing of walkFolders(root, { onProblem, enters })) {
     const files = listing.files.filter((name) => isMail(listing, name, onProblem));
     const path = pathOf(listing);
     const isPlace = listing.levels.length > 0 && !isBetween(listing);
     if (files.length === 0 && !isPlace) continue;
-    total += files.length;
     const facts = await readFacts(listing.folder, onProblem);
     folders.push({
       path,
       subscribed: subscribed(path),
+      count: files.length,
       mails: () => openMails(listing.folder, files, facts, told),
     });
   }
-  return { total, unit: "messages", folders, ...told };
+  // The mails of one of Apple's mailboxes lie in folders below it.
+  const filled = new Set(folders.filter(({ count }) => count > 0).map(({ path }) => path));
+  const total = folders.reduce((sum, { count }) => sum + count, 0);
+  const own = folders.filter(({ count, path }) => count > 0 || !filled.has(path));
+  return { total, unit: "messages", folders: own, ...told };
+}
+
+function isInApples(levels: readonly string[]): boolean {
+  return levels.some((name) => /\.i?mbox$/i.test(name));
 }
 
 /** A folder of Apple Mail that is no mailbox of its own. */
 function isBetween({ levels }: Pick<Listing, "levels">): boolean {
-  return levels.some((name) => /\.i?mbox$/i.test(name)) && APPLE_LEVEL.test(levels.at(-1)!);
+  return isInApples(levels) && APPLE_LEVEL.test(levels.at(-1)!);
 }
 
 function pathOf({ levels }: Pick<Listing, "levels">): string {
-  const isApples = levels.some((name) => /\.i?mbox$/i.test(name)) || levels.some((name) => name === "Messages");
-  const own = isApples ? levels.filter((name) => !APPLE_LEVEL.test(name)) : levels;
+  const own =
+    isInApples(levels) || levels.includes("Messages") ? levels.filter((name) => !APPLE_LEVEL.test(name)) : levels;
   return own.map((name) => levelOf(name.replace(/\.i?mbox$/i, ""))).join("/") || "INBOX";
 }
 

@@ -84,8 +84,7 @@ function has(flags: ReadonlySet<string>, flag: string): boolean {
 }
 
 function pathOf({ path, delimiter }: Listed, prefix: string): string {
-  const own =
-    prefix !== "" && path.startsWith(prefix) && path.length > prefix.length ? path.slice(prefix.length) : path;
+  const own = path.startsWith(prefix) ? path.slice(prefix.length) : path;
   const levels = delimiter === "" ? [own] : own.split(delimiter);
   return levels
     .map((level) => level.replaceAll("/", "_"))

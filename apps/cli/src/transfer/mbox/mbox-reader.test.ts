@@ -61,6 +61,29 @@ describe("what a From_ line is", () => {
     expect(await readAll(text)).toHaveLength(1);
   });
 
+  test.each([
+    ["From London", 1],
+    ["From a@b 2026-02-02", 1],
+    // What has all of a From_ line is one, also without an empty line before it.
+    ["From a@b Mon Feb  2 10:11:12 2026", 2],
+  ])("in a paragraph, before what looks like a field: %s", async (line, count) => {
+    expect(await readAll(`From a@b Mon Feb  2 10:11:12 2026\nSubject: x\n\ntext\n${line}\nNote: y\n`)).toHaveLength(
+      count,
+    );
+  });
+
+  test("a From_ line of another host is a message's first line", async () => {
+    const file =
+      "From a@b Mon Feb  2 10:11:12 2026\nSubject: x\n\nx\nFrom c@d Mon Feb  2 10:11:12 2026\n>From c remote\n\ny\n";
+    expect(await readAll(file)).toHaveLength(2);
+  });
+
+  test("fields of the file have a bound", async () => {
+    const field = `X-Keywords: a\n${" more\n".repeat(20_000)}`;
+    const file = `From a@b Mon Feb  2 10:11:12 2026\n${field}\n`;
+    await expect(readAll(file)).rejects.toMatchObject({ name: "MboxError" });
+  });
+
   test("a file without one is an error that names the line", async () => {
     await expect(readAll("\nSubject: x\n")).rejects.toMatchObject({ name: "MboxError", line: 2 });
   });
@@ -82,6 +105,10 @@ test("a folded field of the file goes whole, and no other with it", async () => 
   const [message] = await readAll(await wild("folded.mbox"));
   expect(message!.text).toContain("Message-ID: <subj@example.org>\nX-After: 1\n\nbody");
   expect(readFileFields(message!.fields, /[\s,]+/).flags).toEqual(["alpha", "beta", "gamma", "\\Seen"]);
+});
+
+test("keywords are UTF-8", () => {
+  expect(readFileFields(["X-Keywords: caf\u00c3\u00a9"], / +/).flags).toEqual(["caf\u00e9"]);
 });
 
 test("Thunderbird's status is read; what was expunged says so", async () => {
@@ -108,6 +135,17 @@ describe("Content-Length", () => {
     expect((await readAll(file(body.length), "mboxcl"))[0]!.text).toContain("\nFrom here\n");
   });
 
+  test("of two that could be right the one that the file's program wrote is believed", async () => {
+    const inner = "a\n\nFrom a@b Mon Feb  2 10:11:12 2026\nSubject: inner\n\nend\n";
+    const text = `From a@b Mon Feb  2 10:11:12 2026\nContent-Length: 2\nContent-Length: ${inner.length}\n\n${inner}\n`;
+    expect((await readAll(text)).map((message) => message.text)).toEqual([`Content-Length: 2\n\n${inner}`]);
+  });
+
+  test("behind a counted body any From_ line begins a message", async () => {
+    const text = "From a@b Mon Feb  2 10:11:12 2026\nContent-Length: 2\n\nx\n\nFrom \nno field\n";
+    expect((await readAll(text)).map((message) => message.text)).toEqual(["\nx\n", "no field\n"]);
+  });
+
   test.each([0, 3, 30, 99_999])("a wrong one, %i, is not believed", async (length) => {
     expect(await readAll(file(length))).toHaveLength(3);
   });
@@ -122,5 +160,6 @@ test("a flag of another program becomes an atom; an atom stays", () => {
   for (let code = 33; code < 127; code++)
     expect(atomFlag(`a${String.fromCharCode(code)}`)).toMatch(/^[^\s(){%*"\\\]]+$/);
   for (const flag of ["\\Seen", "$Forwarded", "foo.bar", "a+b,c}[", "x/y"]) expect(atomFlag(flag)).toBe(flag);
+  expect(atomFlag("x".repeat(300))).toHaveLength(255);
   expect(["foo(bar)", "Caf\u00e9", "\\Own", "a b"].map(atomFlag)).toEqual(["foo_bar_", "Caf&AOk-", "_Own", "a_b"]);
 });

@@ -101,7 +101,6 @@ class OpenMessage {
   #fieldBytes = 0;
   #fieldsSeen = 0;
   #countedBy: number | undefined;
-  #isPast = false;
 
   constructor(octets: Octets, line: Line, kind: MboxKind) {
     this.#octets = octets;
@@ -130,14 +129,13 @@ class OpenMessage {
     return this.#countedBy === undefined || at >= this.#end;
   }
 
-  /** Whether a line at `at` stands right behind a counted body, but for line ends. */
+  /** Whether a line at `at` stands behind a counted body: it is a line end, or was seen to begin the next message. */
   isOverAt(at: number): boolean {
-    return this.#countedBy !== undefined && at >= this.#end && !this.#isPast;
+    return this.#countedBy !== undefined && at >= this.#end;
   }
 
   async take(line: Line): Promise<void> {
     if (this.#countedBy === undefined) this.#end = line.end;
-    else if (line.start >= this.#end && line.text !== "") this.#isPast = true;
     if (!this.#inHeader) return;
     if (line.text === "") await this.#endHeader(line);
     else this.#takeField(line);
@@ -194,7 +192,7 @@ function isBeginning(line: Line, next: Line | undefined, before: string, open: O
 /** Whether a line begins a message: what stands around it decides where its own words don't. */
 function begins(text: string, before: string, next: string | undefined, isFirst: boolean): boolean {
   if (!text.startsWith("From ")) return false;
-  if (isFirst) return before === "";
+  if (isFirst) return true;
   const nextIsField = next !== undefined && FIELD.test(next);
   switch (classifyFromLine(text)) {
     case "certain":

@@ -84,10 +84,16 @@ describe("what an export writes", () => {
       fc.asyncProperty(fc.array(message, { maxLength: 4 }), async (texts) => {
         const file = await writeAll(texts, kind);
         for (const as of [kind, "mbox"] as const)
-          expect((await readAll(file, as)).map(({ text }) => text)).toEqual(texts.map((text) => asKept(text, kind)));
+          expect(await readAll(file, as)).toEqual(texts.map((text) => ({ text: asKept(text, kind), flags: [] })));
       }),
       { numRuns: 400 },
     );
+  });
+
+  test("a message without a line end at its end gets one where octets are not counted", async () => {
+    const texts = ["Subject: x\r\n\r\nno end", "Subject: y"];
+    const found = await readAll(await writeAll(texts, "mboxrd"), "mbox");
+    expect(found.map(({ text }) => text)).toEqual(texts.map((text) => `${text}\r\n`));
   });
 
   test("mboxcl2 counts a body that has no line end at its end", async () => {
