@@ -92,7 +92,9 @@ describe("what an export writes", () => {
 
   test("a message without a line end at its end gets one where octets are not counted", async () => {
     const texts = ["Subject: x\r\n\r\nno end", "Subject: y"];
-    const found = await readAll(await writeAll(texts, "mboxrd"), "mbox");
+    const file = await writeAll(texts, "mboxrd");
+    expect(file).toContain("no end\n\nFrom ");
+    const found = await readAll(file, "mbox");
     expect(found.map(({ text }) => text)).toEqual(texts.map((text) => `${text}\r\n`));
   });
 
