@@ -95,6 +95,16 @@ test("Gmail: labels become mailboxes by their use, flags and keywords; a mail of
   await later.stop();
 });
 
+test("what is there answers for one of the source each; labels that are one mailbox are one", async () => {
+  const address = await makeAccount("often");
+  const mail = "From a@b Mon Feb  2 10:11:12 2026\nX-Gmail-Labels: Spam,Junk\nSubject: x\n\nx\n\n";
+  await writeFile(join(data, "one"), mail);
+  await writeFile(join(data, "three"), mail.repeat(3));
+  expect((await run(["import", "mbox:one", address])).out).toMatch(/^1 messages imported into 1 /);
+  expect((await run(["import", "mbox:three", address])).out).toMatch(/^2 messages .*, 1 were there already/);
+  expect(await mailsOf(address)).toEqual(["Junk: x \\Seen", "Junk: x \\Seen", "Junk: x \\Seen"]);
+});
+
 test("with --mailbox all lies below it, and special uses are not asked", async () => {
   const address = await makeAccount("below");
   expect(await run(["import", "mbox:wild/takeout", address, "--mailbox", "Old"])).toMatchObject({ code: 0 });

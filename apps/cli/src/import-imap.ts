@@ -5,7 +5,7 @@ import { EXIT, Exit } from "./exit.ts";
 import type { ImportFlags } from "./import.ts";
 import { Progress } from "./progress.ts";
 import type { ImapPlace } from "./transfer/imap/imap-place.ts";
-import { ImapSource, SignInRefused, sourceName } from "./transfer/imap/imap-source.ts";
+import { connectImap, ImapSource, SignInRefused, sourceName } from "./transfer/imap/imap-source.ts";
 import { ResumePoints } from "./transfer/imap/resume-points.ts";
 import { MailImport } from "./transfer/import-mails.ts";
 
@@ -101,15 +101,11 @@ class Follower implements ImportEnd {
     }
   }
 
-  #connect(): Promise<ImapSource> {
+  async #connect(): Promise<ImapSource> {
     const { password, signal } = this.#options;
-    return ImapSource.connect({
-      place: this.#place,
-      password,
-      points: this.#points,
-      signal,
-      onSkipped: (count) => this.#progress?.add(count),
-    });
+    const client = await connectImap(this.#place, password);
+    const onSkipped = (count: number): void => this.#progress?.add(count);
+    return new ImapSource(client, { points: this.#points, signal, onSkipped });
   }
 
   async #bringAll(source: ImapSource): Promise<void> {

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { type FetchMessageObject, ImapFlow } from "imapflow";
+import { type FetchMessageObject, ImapFlow, type ImapFlowOptions } from "imapflow";
 import type { MailSource, SourceFolder, SourceMail } from "../mail-place.ts";
 import { readImapLabels } from "../mbox/gmail-labels.ts";
 import type { ImapPlace } from "./imap-place.ts";
@@ -15,14 +15,22 @@ const MESSAGE_BYTES_MAX: number = 256 * 2 ** 20;
 const SILENCE_MS = 120_000;
 
 export interface ImapSourceOptions {
-  readonly place: ImapPlace;
-  readonly password: string;
-  readonly points: ResumePoints;
+  readonly points: Pick<ResumePoints, "read" | "write">;
   /** Aborted: what was fetched is stored, and no more is. */
   readonly signal: AbortSignal;
   /** Hears how many messages need no fetching. */
   readonly onSkipped: (count: number) => void;
 }
+
+/** Those that don't depend on the place. */
+export const CLIENT_OPTIONS: ImapFlowOptions = {
+  logger: false,
+  disableAutoIdle: true,
+  maxLiteralSize: MESSAGE_BYTES_MAX,
+  maxResponseSize: 2 * MESSAGE_BYTES_MAX,
+  socketTimeout: SILENCE_MS,
+  clientInfo: { name: "Restante" },
+};
 
 /** A message of another server. */
 interface RemoteMail extends SourceMail {
@@ -33,6 +41,30 @@ interface RemoteMail extends SourceMail {
 /** Another server's answer that no second try mends: a wrong password. */
 export class SignInRefused extends Error {}
 
+/** Throws {@link SignInRefused}, or what the connection failed by. */
+export async function connectImap(place: ImapPlace, password: string): Promise<ImapFlow> {
+  const { host, port, implicitTls, user } = place;
+  const client = new ImapFlow({
+    host,
+    port,
+    secure: implicitTls,
+    ...(implicitTls ? {} : { doSTARTTLS: true }),
+    auth: { user, pass: password },
+    ...CLIENT_OPTIONS,
+  });
+  // Whoever waits for an answer hears of it as well.
+  client.on("error", () => undefined);
+  try {
+    await client.connect();
+  } catch (error) {
+    client.close();
+    if ((error as { authenticationFailed?: boolean }).authenticationFailed)
+      throw new SignInRefused(`${host} refuses the password of ${user}`, { cause: error });
+    throw error;
+  }
+  return client;
+}
+
 /** Mail at another server, on one connection. Each mailbox goes on behind the point that was reached before. */
 export class ImapSource implements AsyncDisposable {
   readonly #options: ImapSourceOptions;
@@ -40,38 +72,10 @@ export class ImapSource implements AsyncDisposable {
   /** UIDVALIDITY and UIDNEXT of each mailbox when it was last gone through, by its name. */
   readonly #seen = new Map<string, string>();
 
-  private constructor(options: ImapSourceOptions, client: ImapFlow) {
+  /** `client` is connected, and is closed with this. */
+  constructor(client: ImapFlow, options: ImapSourceOptions) {
     this.#options = options;
     this.#client = client;
-  }
-
-  /** Throws {@link SignInRefused}, or what the connection failed by. */
-  static async connect(options: ImapSourceOptions): Promise<ImapSource> {
-    const { host, port, implicitTls, user } = options.place;
-    const client = new ImapFlow({
-      host,
-      port,
-      secure: implicitTls,
-      ...(implicitTls ? {} : { doSTARTTLS: true }),
-      auth: { user, pass: options.password },
-      logger: false,
-      disableAutoIdle: true,
-      maxLiteralSize: MESSAGE_BYTES_MAX,
-      maxResponseSize: 2 * MESSAGE_BYTES_MAX,
-      socketTimeout: SILENCE_MS,
-      clientInfo: { name: "Restante" },
-    });
-    // Whoever waits for an answer hears of it as well.
-    client.on("error", () => undefined);
-    try {
-      await client.connect();
-    } catch (error) {
-      client.close();
-      if ((error as { authenticationFailed?: boolean }).authenticationFailed)
-        throw new SignInRefused(`${host} refuses the password of ${user}`, { cause: error });
-      throw error;
-    }
-    return new ImapSource(options, client);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
