@@ -16,6 +16,7 @@ import { jmapc } from "./jmapc.ts";
 import { ldap } from "./ldap.ts";
 import { mbsync } from "./mbsync.ts";
 import { meli } from "./meli.ts";
+import { moving } from "./moving.ts";
 import { mutt } from "./mutt.ts";
 import { neomutt } from "./neomutt.ts";
 import { nginx } from "./nginx.ts";
@@ -42,6 +43,7 @@ const PROGRAMS: Readonly<Record<string, Interop>> = {
   smarthost,
   curl,
   dovecot,
+  moving,
   mbsync,
   imapflow: idle,
   mutt,

@@ -376,7 +376,7 @@ export class Account {
   }
 
   /** Mends what can be mended. Errors: `unavailable`. */
-  repair(): Promise<RepairReport> {
+  repair(onDone: () => void = () => undefined): Promise<RepairReport> {
     const { store, platform } = this.#place;
     const { mail, contents, upkeep, prefix } = this;
     const notices = this.#notices;
@@ -390,6 +390,7 @@ export class Account {
       prefix,
       platform,
       ring: this.#ring,
+      onDone,
     });
   }
 
