@@ -1,6 +1,6 @@
 import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { connectLmtp, deliver } from "../kit/line-client.ts";
@@ -8,7 +8,7 @@ import { assert, type Interop, need } from "./harness.ts";
 
 const ROOT = join(import.meta.dirname, "../..");
 const FREE = '"127.0.0.1:0"';
-const LISTEN = `[lmtp]\nlisten = [${FREE}]\n[imap]\nlisten = [${FREE}]\n[imaps]\nlisten = [${FREE}]\n[https]\nlisten = [${FREE}]\n[submission]\nlisten = []\n[submissions]\nlisten = []\n`;
+const LISTEN = `[lmtp]\nlisten = [${FREE}]\n[imap]\nlisten = [${FREE}]\n[imaps]\nlisten = [${FREE}]\n[https]\nlisten = [${FREE}]\n[submission]\nlisten = [${FREE}]\n[submissions]\nlisten = [${FREE}]\n`;
 
 function run(command: string, args: readonly string[], cwd = ROOT): string {
   return execFileSync(command, args, { cwd, encoding: "utf8", maxBuffer: 2 ** 24, stdio: ["ignore", "pipe", "pipe"] });
@@ -63,6 +63,8 @@ export const packages: Interop = async (steps) => {
 
   await steps.step("the packed form installs by npm install -g, and serves", async () => {
     const prefix = join(place, "npm");
+    // Below `npm run` npm takes a prefix that is there alone.
+    mkdirSync(join(prefix, "lib"), { recursive: true });
     run("npm", ["install", "--global", `--prefix=${prefix}`, archive]);
     const program = join(prefix, "bin/restante");
     assert(/^\d+\.\d+\.\d+\n$/.test(run(program, ["--version"])), "version");
