@@ -1,4 +1,4 @@
-import { execFileSync, spawn } from "node:child_process";
+import { execFileSync, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -117,6 +117,8 @@ export const packages: Interop = async (steps) => {
       const users = "/var/lib/restante-lmtp/users";
       writeFileSync(config, `[server]\ndata = "/var/lib/restante"\n${LISTEN}`);
       writeFileSync(lmtpConfig, `[server]\ndata = "/var/lib/restante-lmtp"\n[lmtp]\nlisten = [${FREE}]\n`);
+      const byRoot = spawnSync("restante", ["--config", config, "account", "list"], { encoding: "utf8" });
+      assert(byRoot.status === 2 && byRoot.stderr.includes("setpriv --reuid="), `root: ${byRoot.stderr}`);
       const added = execFileSync(
         "setpriv",
         asUser("restante", "--config", config, "account", "add", "ada@example.org", "--password-stdin"),

@@ -21,7 +21,8 @@ export type StorePlan =
   | { readonly kind: "embedded" }
   | { readonly kind: "s3"; readonly endpoint: string; readonly bucket: string };
 
-const HOST_NAME = /^(?=.{1,253}$)(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}$/;
+/** As it is written into files: in lower case, with two labels at least. */
+export const HOST_NAME: RegExp = /^(?=.{1,253}$)(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}$/;
 /** RFC 5322 §3.4.1, without quoted forms. */
 const LOCAL_PART = /^[a-z0-9!#$%&'*+/=?^_`{|}~.-]{1,64}$/;
 

@@ -96,7 +96,7 @@ u restante-lmtp - "Restante, delivery" /var/lib/restante-lmtp
 `;
 
 /** tmpfiles.d: what must be there before the first start. */
-export const TMPFILES = `d /etc/restante 0755 root root -
+export const TMPFILES = `d /etc/restante 0755 restante restante -
 d /var/lib/restante 0700 restante restante -
 d /var/lib/restante-lmtp 0700 restante-lmtp restante-lmtp -
 `;
