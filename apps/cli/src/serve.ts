@@ -68,8 +68,8 @@ export async function serve(config: Config, flags: { readonly only: string | und
   using traces = people ? await Traces.open(placesOf(config).traces, open.platform.now, open.log) : undefined;
   if (people && wanted.includes("imap")) services.push(imapService(people, tls, traces!));
   if (wanted.includes("lmtp")) services.push(lmtpService(open, serverKey));
-  if (people && wanted.includes("https")) services.push(await httpsService(people, tls));
-  if (people && wanted.includes("submission")) services.push(submissionService(people, tls));
+  if (people && wanted.includes("https")) services.push(await httpsService(people, tls, traces));
+  if (people && wanted.includes("submission")) services.push(submissionService(people, tls, traces));
   if (acme && hasTls) services.push(acmeService(acme, config));
   if (outbound?.service) services.push(outbound.service);
   let isServing = false;
