@@ -1,4 +1,5 @@
-import { readdirSync, readFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { readConfig } from "@restante/host";
 import { expect, test } from "vitest";
@@ -52,4 +53,20 @@ test("each section that the page sends to is there", () => {
   ]);
   expect(sent.length).toBeGreaterThan(10);
   expect(sent.map(([, anchor]) => anchor).filter((anchor) => !anchors.includes(anchor!))).toEqual([]);
+});
+
+test("each piece of configuration that is shown is one", () => {
+  const pages = ["docs/operating.md", "README.md"].map((name) => readFileSync(join(ROOT, name), "utf8"));
+  const indented = pages.flatMap((page) => [...page.matchAll(/(?:^ {4}.*\n|^\n(?= {4}))+/gm)].map(([block]) => block));
+  const fenced = pages.flatMap((page) => [...page.matchAll(/^```toml\n([^`]*)^```$/gm)].map(([, block]) => block!));
+  // fail2ban's section begins with a capital.
+  const blocks = [...indented, ...fenced].filter((block) => /^\s*\[[a-z]+\]$/m.test(block));
+  expect(blocks.length).toBeGreaterThan(8);
+  const folder = mkdtempSync(join(tmpdir(), "restante-docs-"));
+  const file = join(folder, "restante.toml");
+  for (const block of blocks) {
+    writeFileSync(file, block);
+    expect(() => readConfig(file, {}), block).not.toThrow();
+  }
+  rmSync(folder, { recursive: true });
 });

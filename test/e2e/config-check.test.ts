@@ -139,6 +139,11 @@ test("each thing that would keep it from serving is told by its setting", async 
       /^ldap: unavailable: /,
     ],
   ];
+  const open = await check({ RESTANTE_METRICS_LISTEN: "0.0.0.0:0" });
+  expect(open).toEqual({
+    code: 0,
+    found: [expect.stringMatching(/^metrics\.listen: warning: whoever reaches 0\.0\.0\.0:0 /)],
+  });
   for (const [env, code, text] of [...ends, ...begins]) {
     const checked = await check(env);
     expect(checked.found, JSON.stringify(env)).toContainEqual(expect.stringMatching(text));

@@ -10,6 +10,7 @@ import {
   certificateProblems,
   dataPath,
   findKey,
+  isLoopbackAddress,
   ListenError,
   listen,
   parseListenAddress,
@@ -45,6 +46,7 @@ export async function checkConfig(config: Config, flags: Pick<Flags, "json">): P
   const findings = [
     ...checkRules(config),
     ...(await Promise.all(listenersOf(config).map(checkListener(config)))),
+    ...checkTrusting(config),
     ...(await checkOwner(config)),
     ...(await Promise.all(foldersOf(config).map(checkFolder))),
     ...(await checkInnerFolders(config)),
@@ -106,6 +108,21 @@ function checkListener({ server: { share_ports } }: Config) {
       server.close();
     }
   };
+}
+
+/** What asks nobody who they are, where more than this machine reaches it. */
+function checkTrusting({ lmtp, metrics }: Config): Finding[] {
+  const texts = { "lmtp.listen": "delivers", "metrics.listen": "reads what is counted" };
+  return [
+    ...lmtp.listen.map((address) => ({ what: "lmtp.listen" as const, address })),
+    ...metrics.listen.map((address) => ({ what: "metrics.listen" as const, address })),
+  ]
+    .filter(({ address }) => !isLoopbackAddress(parseListenAddress(address)))
+    .map(({ what, address }) => ({
+      what,
+      state: "warning",
+      text: `whoever reaches ${address} ${texts[what]}: nobody is asked`,
+    }));
 }
 
 function foldersOf(config: Config): { readonly what: string; readonly path: string }[] {
