@@ -15,7 +15,7 @@ import { type Context, itemTools } from "../context.ts";
 import { DRAFTS, type Folder, folderTree, TRASH } from "../folders/tree.ts";
 import { COMMANDS_MAX, FETCHED_BYTES_MAX, ID_CHARS_MAX } from "../limits.ts";
 import { findItem, idOf, readItems } from "../mail/item.ts";
-import { categoryKeywords, marksRecord, readCategories, readFlag, readMarks } from "../mail/marks.ts";
+import { categoryKeywords, changedMarks, marksRecord, readCategories, readFlag, readMarks } from "../mail/marks.ts";
 import { childOf, group, leaf, sizeOf } from "../protocol/elements.ts";
 import { formatItemId, parseItemId } from "../protocol/ids.ts";
 import { CommandError } from "../protocol/status.ts";
@@ -138,11 +138,20 @@ interface PlannedEdit {
   readonly expected: ReadonlySet<string> | undefined;
 }
 
+/** What is said of an item beside its flags. */
+interface PlannedMarks {
+  readonly itemId: string;
+  readonly record: NewRecord;
+  /** Others changed it since it was told. */
+  readonly isNews: boolean;
+  readonly flags: readonly string[];
+}
+
 class Run {
   readonly #of: CommandsOf;
   readonly #context: Context;
   readonly #edits: PlannedEdit[] = [];
-  readonly #marks: NewRecord[] = [];
+  readonly #marks: PlannedMarks[] = [];
   readonly #fetched: string[] = [];
   readonly #responses: Element[] = [];
   readonly #results: ClientResult[] = [];
@@ -198,7 +207,8 @@ class Run {
   #isNews(row: number): boolean {
     const { modSeq, uid } = this.#of.known;
     const { columns } = this.#state.memberships;
-    const stamp = columns.modSeq.get(row);
+    const marked = changedMarks(this.#state, modSeq - 1).get(this.#state.emailOf(row)) ?? 0;
+    const stamp = Math.max(columns.modSeq.get(row), marked);
     return stamp > modSeq || (stamp === modSeq && columns.uid.get(row) > uid);
   }
 
@@ -227,8 +237,8 @@ class Run {
     const isNews = this.#isNews(row);
     if (wish.flag) {
       const marks = await readMarks(session, email);
-      const next = { ...marks, flag: wish.flag.flag };
-      if (next.flag !== undefined || marks.flag !== undefined) this.#marks.push(marksRecord(email, next));
+      const [before, next] = [marksRecord(email, marks), marksRecord(email, { ...marks, flag: wish.flag.flag })];
+      if (!isSameValue(before.value, next.value)) this.#marks.push({ itemId: serverId!, record: next, isNews, flags });
     }
     const held = new Set(flags);
     const add = wish.add.filter((flag) => !held.has(flag));
@@ -361,7 +371,8 @@ class Run {
   async edit(): Promise<void> {
     const { session, pace, signal } = this.#context;
     const edits = this.#edits;
-    if (this.#marks.length > 0) await session.writeRecords(this.#marks);
+    if (this.#marks.length > 0) await session.writeRecords(this.#marks.map(({ record }) => record));
+    for (const { itemId, isNews, flags } of this.#marks) if (!isNews) this.#flags.set(itemId, new Set(flags));
     if (edits.length === 0) return;
     const ends = await session.editEmails(
       edits.map(({ edit }) => edit),
@@ -371,6 +382,7 @@ class Run {
       const end = ends[at];
       if (end === undefined && verb === "Delete") this.#gone.add(itemId);
       else if (end === undefined && expected) this.#flags.set(itemId, expected);
+      else if (end === undefined) this.#flags.delete(itemId);
       else if (end) this.#answer({ verb, clientId: null, serverId: itemId }, statusOf(end) ?? NOT_FOUND);
     }
   }
@@ -422,6 +434,10 @@ function statusOf(error: unknown): number | undefined {
   if (isGone(error)) return NOT_FOUND;
   if (error.code === "over-quota" || error.code === "too-large") return NO_ROOM;
   return error.code === "invalid" || error.code === "corrupt" ? CONVERSION_ERROR : undefined;
+}
+
+function isSameValue(a: Uint8Array | undefined, b: Uint8Array | undefined): boolean {
+  return a === undefined || b === undefined ? a === b : Buffer.compare(a, b) === 0;
 }
 
 interface FlagsWish {

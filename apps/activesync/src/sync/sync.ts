@@ -264,7 +264,7 @@ class FolderSync {
         point =
           last === undefined
             ? { modSeq: known.modSeq, uid: known.uid }
-            : { modSeq: columns.modSeq.get(last), uid: columns.uid.get(last) };
+            : { modSeq: pending.stampOf(last), uid: columns.uid.get(last) };
         break;
       }
       const message: Message = { position: 0, row, state };
