@@ -500,7 +500,17 @@ describe("Ping", () => {
   test.each([
     ["too short", request(59, ["x"]), "5"],
     ["too long", request(3541, ["x"]), "5"],
+    ["much too long", request(9_999_999_999, ["x"]), "5"],
+    ["less than nothing", request(-1, ["x"]), "5"],
     ["an unknown folder", request(600, ["x"]), "7"],
+    [
+      "very many folders",
+      request(
+        600,
+        Array.from({ length: 20_000 }, (_, n) => `f${n}`),
+      ),
+      "6",
+    ],
     ["a folder twice", request(600, ["x", "x"]), "4"],
     ["no id", request(600, [""]), "4"],
     [

@@ -1,4 +1,15 @@
-import { type Element, integer, many, optional, readValues, SchemaError, schema, group as shapeOf, text } from "wbxml";
+import {
+  ELEMENTS_MAX,
+  type Element,
+  integer,
+  many,
+  optional,
+  readValues,
+  SchemaError,
+  schema,
+  group as shapeOf,
+  text,
+} from "wbxml";
 import type { Context } from "../context.ts";
 import { areFoldersNews, foldersNow } from "../folders/state.ts";
 import type { Folder } from "../folders/tree.ts";
@@ -6,6 +17,7 @@ import { COLLECTIONS_MAX, ID_CHARS_MAX } from "../limits.ts";
 import type { PingRequest } from "../phones.ts";
 import { group, leaf } from "../protocol/elements.ts";
 import type { WaitEnd } from "../push/wait.ts";
+import { SECONDS_MAX } from "../sync/request.ts";
 import { lastState } from "../sync/store.ts";
 import { countPending } from "../sync/window.ts";
 
@@ -22,7 +34,7 @@ const PING = schema(
   "Ping:Ping",
   shapeOf({
     autd: optional("Ping:AutdState", text()),
-    seconds: optional("Ping:HeartbeatInterval", integer(0, 1_000_000)),
+    seconds: optional("Ping:HeartbeatInterval", integer(-SECONDS_MAX, SECONDS_MAX)),
     folders: optional(
       "Ping:Folders",
       shapeOf({
@@ -32,7 +44,7 @@ const PING = schema(
             id: optional("Ping:Id", text(ID_CHARS_MAX)),
             class: optional("Ping:Class", text(ID_CHARS_MAX)),
           }),
-          10 * COLLECTIONS_MAX,
+          ELEMENTS_MAX,
         ),
       }),
     ),

@@ -10,7 +10,7 @@ import type { Context } from "../context.ts";
 import { admitDevice } from "../device/admit.ts";
 import type { Policy } from "../device/policy.ts";
 import { REQUEST_BYTES_MAX } from "../limits.ts";
-import { HtmlThread } from "../mail/html-thread.ts";
+import { HtmlThread, HtmlTrouble } from "../mail/html-thread.ts";
 import { Phones } from "../phones.ts";
 import { group, leaf } from "../protocol/elements.ts";
 import { CommandError, hasCommonStatus, problemOf, STATUS } from "../protocol/status.ts";
@@ -281,6 +281,7 @@ function failure(error: unknown, command: string, version: Version, { explain }:
 function commandErrorOf(error: unknown): CommandError | undefined {
   if (error instanceof CommandError) return error;
   if (error instanceof WbxmlError) return new CommandError(STATUS.invalidWbxml, error.message);
+  if (error instanceof HtmlTrouble) return new CommandError(STATUS.smartFailed, error.message);
   if (error instanceof SchemaError) return new CommandError(STATUS.invalidXml, error.message);
   if (!(error instanceof EngineError)) return undefined;
   // What passes is told by HTTP: phones throw nothing away for that.

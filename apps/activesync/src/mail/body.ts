@@ -21,11 +21,13 @@ export interface Bodies {
 export async function bodiesOf(texts: MessageTexts, options: BodyOptions, version: Version): Promise<Bodies> {
   const native = texts.isHtml ? HTML : PLAIN;
   let body: Element | undefined;
-  for (const [at, wanted] of choices(texts, options, native).entries()) {
+  for (const wanted of choices(texts, options, native)) {
     const made = await bodyOf(texts, wanted, options, version);
+    body ??= made.element;
+    // What is wanted whole or not at all gives way to the next; where none is there, the first says how long it is.
+    if (!made.isThere) continue;
     body = made.element;
-    // What is wanted whole or not at all gives way to the next.
-    if (made.isThere || at > 0) break;
+    break;
   }
   const part = options.bodyPart && version >= 14.1 ? await partOf(texts, options.bodyPart) : undefined;
   return { body: body!, bodyPart: part, native };
@@ -147,11 +149,13 @@ async function partOf(texts: MessageTexts, { bytesMax, allOrNone, preview }: Bod
   );
 }
 
-/** Where mail programs begin what they quote at the end of an answer. */
-const QUOTE = /<blockquote[^>]*type="?cite|<div[^>]*class="?gmail_quote|<div[^>]*id="?(?:appendonsend|divRplyFwdMsg)/i;
+/** Where mail programs begin what they quote at the end of an answer. A `<` ends each look: a style sheet may be full
+ * of tags that nobody closes. */
+const QUOTE =
+  /<blockquote[^<>]*type="?cite|<div[^<>]*class="?gmail_quote|<div[^<>]*id="?(?:appendonsend|divRplyFwdMsg)/i;
 
 /** When unsure, all of it. */
-function withoutQuote(html: string): string {
+export function withoutQuote(html: string): string {
   const at = QUOTE.exec(html)?.index ?? -1;
   return at <= 0 ? html : html.slice(0, at) + PAGE_END;
 }

@@ -14,6 +14,7 @@ import {
 import { type Context, itemTools } from "../context.ts";
 import { DRAFTS, type Folder, folderTree, TRASH } from "../folders/tree.ts";
 import { COMMANDS_MAX, FETCHED_BYTES_MAX, ID_CHARS_MAX } from "../limits.ts";
+import { HtmlTrouble } from "../mail/html-thread.ts";
 import { findItem, idOf, readItems } from "../mail/item.ts";
 import { categoryKeywords, changedMarks, marksRecord, readCategories, readFlag, readMarks } from "../mail/marks.ts";
 import { childOf, group, leaf, sizeOf } from "../protocol/elements.ts";
@@ -428,7 +429,7 @@ function statusLeaf(status: number): Element {
 
 /** What an error means for one item; undefined where it is none of one item. */
 function statusOf(error: unknown): number | undefined {
-  if (error instanceof SchemaError) return CONVERSION_ERROR;
+  if (error instanceof SchemaError || error instanceof HtmlTrouble) return CONVERSION_ERROR;
   if (error instanceof CommandError) return error.status;
   if (!(error instanceof EngineError)) return undefined;
   if (isGone(error)) return NOT_FOUND;

@@ -1,4 +1,17 @@
-import { boolean, type Element, element, empty, group, integer, many, optional, readValues, schema, text } from "wbxml";
+import {
+  boolean,
+  ELEMENTS_MAX,
+  type Element,
+  element,
+  empty,
+  group,
+  integer,
+  many,
+  optional,
+  readValues,
+  schema,
+  text,
+} from "wbxml";
 import { COLLECTIONS_MAX, ID_CHARS_MAX, WINDOW_DEFAULT, WINDOW_MAX } from "../limits.ts";
 import { CommandError } from "../protocol/status.ts";
 import { PROTOCOL_ERROR } from "./options.ts";
@@ -43,15 +56,14 @@ const COLLECTION = group({
   options: many("AirSync:Options", element, OPTIONS_MAX),
   commands: optional("AirSync:Commands", element),
 });
+/** Numbers that are read to be told that they are out of range. */
+export const SECONDS_MAX = 9_999_999_999;
 const SYNC = schema(
   "AirSync:Sync",
   group({
-    collections: optional(
-      "AirSync:Collections",
-      group({ list: many("AirSync:Collection", COLLECTION, 10 * COLLECTIONS_MAX) }),
-    ),
-    wait: optional("AirSync:Wait", integer(-1_000_000, 1_000_000)),
-    heartbeat: optional("AirSync:HeartbeatInterval", integer(-1_000_000, 1_000_000)),
+    collections: optional("AirSync:Collections", group({ list: many("AirSync:Collection", COLLECTION, ELEMENTS_MAX) })),
+    wait: optional("AirSync:Wait", integer(-SECONDS_MAX, SECONDS_MAX)),
+    heartbeat: optional("AirSync:HeartbeatInterval", integer(-SECONDS_MAX, SECONDS_MAX)),
     windowSize: optional("AirSync:WindowSize", integer(0, 1_000_000)),
     partial: optional("AirSync:Partial", empty),
   }),
@@ -130,7 +142,8 @@ export function completed(
   last: SyncRequest | undefined,
   keys: ReadonlyMap<string, string>,
 ): SyncRequest | undefined {
-  if (given && !given.isPartial) return given;
+  // One that names no folder, and does not say that those before are meant, asks for nothing.
+  if (given && !given.isPartial) return given.collections.length > 0 ? given : undefined;
   if (!last || (given && given.collections.length === 0 && given.waitSeconds === undefined)) return undefined;
   const named = new Set(given?.collections.map(({ id }) => id) ?? []);
   const remembered = last.collections

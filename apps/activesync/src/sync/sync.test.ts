@@ -292,6 +292,21 @@ describe("requests that are none", () => {
     ],
     ["a Wait too long", group("AirSync:Sync", leaf("AirSync:Wait", 60)), "14"],
     ["a heartbeat too short", group("AirSync:Sync", leaf("AirSync:HeartbeatInterval", 59)), "14"],
+    ["a Wait much too long", group("AirSync:Sync", leaf("AirSync:Wait", 9_999_999_999)), "14"],
+    ["a Wait for no folder", group("AirSync:Sync", leaf("AirSync:Wait", 5)), "13"],
+    [
+      "very many folders",
+      group(
+        "AirSync:Sync",
+        group(
+          "AirSync:Collections",
+          ...Array.from({ length: 20_000 }, (_, n) =>
+            group("AirSync:Collection", leaf("AirSync:SyncKey", "0"), leaf("AirSync:CollectionId", n)),
+          ),
+        ),
+      ),
+      "15",
+    ],
     ["Partial alone", group("AirSync:Sync", empty("AirSync:Partial")), "13"],
     ["nothing", undefined, "13"],
   ])("%s", async (_name, root, status) => {
@@ -308,6 +323,32 @@ describe("requests that are none", () => {
     const filter = group("AirSync:Options", leaf("AirSync:FilterType", 6));
     expect(textOf(await phone.sync(id, held.key, { more: [filter] }), "AirSync:Status")).toBe("4");
   });
+});
+
+test.each([
+  ["conversations", 8, leaf("AirSync:ConversationMode", 1)],
+  ["a filter that calendars have not", 8, group("AirSync:Options", leaf("AirSync:FilterType", 1))],
+  ["a filter that tasks have not", 7, group("AirSync:Options", leaf("AirSync:FilterType", 5))],
+  ["another class", 9, group("AirSync:Options", leaf("AirSync:Class", "Email"))],
+])("of a folder that holds no mail %s is 4, at its start and later", async (_, type, more) => {
+  const { phone } = await openPhone();
+  const id = await phone.folder(type);
+  expect(textOf(await phone.sync(id, "0", { more: [more] }), "AirSync:Status")).toBe("4");
+  const key = textOf(await phone.sync(id, "0"), "AirSync:SyncKey")!;
+  expect(textOf(await phone.sync(id, key, { more: [more] }), "AirSync:Status")).toBe("4");
+});
+
+test("nothing of a request is kept with the phone but what an empty one runs again", async () => {
+  const { phone, id, held } = await inbox(1);
+  const options = group("AirSync:Options", group("AirSyncBase:BodyPreference", leaf("AirSyncBase:Type", 1)));
+  held.take(await phone.sync(id, held.key, { more: [options] }));
+  const elements = JSON.stringify(phone.context.phone.lastSync);
+  expect(elements).toContain(id);
+  expect(elements).not.toContain("BodyPreference");
+  // The options hold all the same.
+  await phone.append(mailText(5));
+  const answer = await sync(undefined, phone.context);
+  expect(answer.kind === "answer" && textOf(answer.root, "AirSyncBase:Type")).toBe("1");
 });
 
 test("a folder of calendars is empty, whatever is asked of it, and refuses what is brought one by one", async () => {

@@ -9,7 +9,7 @@ import { formatItemId } from "../protocol/ids.ts";
 import { CommandError } from "../protocol/status.ts";
 import type { CollectionState } from "./collection-state.ts";
 import { type Command, type CommandsOutcome, readCommands, refusedCommand, runCommands } from "./commands.ts";
-import { DEFAULT_OPTIONS, PROTOCOL_ERROR, readOptions, type SyncOptions } from "./options.ts";
+import { checkOptions, DEFAULT_OPTIONS, PROTOCOL_ERROR, readOptions, type SyncOptions } from "./options.ts";
 import { type CollectionRequest, completed, readSync, SyncLimit, type SyncRequest } from "./request.ts";
 import { findState, keepState } from "./store.ts";
 import { pendingChanges, toldAll, windowOf } from "./window.ts";
@@ -42,7 +42,11 @@ export async function sync(body: Element | undefined, context: Context): Promise
     throw error;
   }
   if (!asked) return answer(leaf("AirSync:Status", INCOMPLETE));
-  phone.lastSync = { ...asked, collections: asked.collections.map((one) => ({ ...one, commands: [] })) };
+  // What a phone sent is not kept beyond its answer: an option is a view into all of it.
+  phone.lastSync = {
+    ...asked,
+    collections: asked.collections.map((one) => ({ ...one, commands: [], options: undefined })),
+  };
   phone.synced();
   const room = {
     items: asked.windowSize,
@@ -114,8 +118,7 @@ class FolderSync {
         modSeq: 0,
         uid: 0,
         isComplete: false,
-        // What is said of a folder that is empty means nothing yet.
-        options: (folder.mailbox && this.#optionsOf(options)) ?? DEFAULT_OPTIONS,
+        options: this.#optionsOf(folder, options) ?? DEFAULT_OPTIONS,
         results: [],
       },
       [],
@@ -126,9 +129,16 @@ class FolderSync {
   }
 
   /** What the request says of options; undefined where it says nothing. Throws SchemaError and CommandError. */
-  #optionsOf(blocks: CollectionRequest["options"]): SyncOptions | undefined {
+  #optionsOf({ class: of }: Folder, blocks: CollectionRequest["options"]): SyncOptions | undefined {
+    const { byConversation = false } = this.#asked;
+    if (byConversation && of !== "Email") throw new CommandError(PROTOCOL_ERROR, "conversations of what is no mail");
     if (!blocks) return undefined;
-    const read = blocks.map((block) => readOptions(block, this.#asked.byConversation ?? false));
+    if (of !== "Email") {
+      // What is said of a folder that is empty means nothing yet.
+      for (const block of blocks) checkOptions(block, of);
+      return undefined;
+    }
+    const read = blocks.map((block) => readOptions(block, byConversation));
     const mail = read.filter((options) => options !== undefined);
     if (mail.length > 1 || read.length - mail.length > 1) throw new CommandError(PROTOCOL_ERROR, "one class twice");
     return mail[0];
@@ -141,8 +151,9 @@ class FolderSync {
     if (!found || found.state.epoch !== context.session.state.epoch) return this.#failed(KEY_UNKNOWN, folder);
     const { state: known, repeated, stale } = found;
     const commands = readCommands(given);
+    const asked = this.#optionsOf(folder, this.#asked.options);
     if (!folder.mailbox) return this.#continueEmpty(folder, commands, known, stale);
-    const options = this.#optionsOf(this.#asked.options) ?? {
+    const options = asked ?? {
       ...known.options,
       byConversation: byConversation ?? known.options.byConversation,
     };
