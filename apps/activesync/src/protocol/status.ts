@@ -40,6 +40,7 @@ export const STATUS = {
   sendingDisabled: 167,
   tooManyDevices: 177,
   mimeAndBody: 178,
+  draftRecipientsInvalid: 183,
 } as const;
 
 /** What a whole command comes to, instead of its answer. */

@@ -97,6 +97,22 @@ describe("a phone's own changes", () => {
 });
 
 describe("keys", () => {
+  test("one that is gone already is deleted by its phone too, and is told no more", async () => {
+    const { phone, another, id, held } = await inbox(3);
+    const view = (await another("other")).session.openView("INBOX", { readOnly: false });
+    await view.setFlags([0, 1, 2], { mode: "add", flags: ["\\Deleted"] });
+    await view.expunge([0, 1, 2]);
+    await phone.session.refresh();
+    const [first] = held.items.keys();
+    const commands = [group("AirSync:Delete", leaf("AirSync:ServerId", first!))];
+    const answer = await phone.sync(id, held.key, { commands, window: 1 });
+    expect(textOf(allOf(answer, "AirSync:Responses")[0], "AirSync:Status")).toBe("8");
+    held.items.delete(first!);
+    held.take(answer);
+    await phone.catchUp(id, held);
+    expect(held.items.size).toBe(0);
+  });
+
   test("a folder has two states at most, whatever is synchronized and lost", async () => {
     const { phone, id, held } = await inbox(3);
     for (let round = 0; round < 6; round++) {
