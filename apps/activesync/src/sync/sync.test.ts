@@ -140,6 +140,18 @@ describe("keys", () => {
     expect(textOf(await phone.sync(id, key), "AirSync:Status")).toBe("3");
   });
 
+  test("starts that nobody goes on from are few, however many there were", async () => {
+    const { phone, id, held } = await inbox(2);
+    const place = { device: "phone", place: id };
+    let last = "";
+    for (let start = 0; start < 20; start++) last = textOf(await phone.sync(id, "0"), "AirSync:SyncKey")!;
+    expect((await phone.session.devices.keys(place)).length).toBeLessThan(8);
+    // What was in use is good, and so is the last start.
+    expect(await phone.sync(id, held.key)).toBeUndefined();
+    expect(allOf(await phone.sync(id, last), "AirSync:Add")).toHaveLength(2);
+    expect((await phone.session.devices.keys(place)).length).toBeLessThan(4);
+  });
+
   test("idle Syncs write nothing; a flag change costs less than 100 octets", async () => {
     const { phone, another, id, held } = await inbox(2);
     const place = { device: "phone", place: id };

@@ -11,7 +11,7 @@ import type { CollectionState } from "./collection-state.ts";
 import { type Command, type CommandsOutcome, readCommands, refusedCommand, runCommands } from "./commands.ts";
 import { checkOptions, DEFAULT_OPTIONS, PROTOCOL_ERROR, readOptions, type SyncOptions } from "./options.ts";
 import { type CollectionRequest, completed, readSync, SyncLimit, type SyncRequest } from "./request.ts";
-import { findState, keepState } from "./store.ts";
+import { findState, keepState, removeStarts } from "./store.ts";
 import { pendingChanges, toldAll, windowOf } from "./window.ts";
 
 /** Statuses of a folder: MS-ASCMD §2.2.3.177.17. */
@@ -125,6 +125,7 @@ class FolderSync {
     );
     // What the phone has is good until it uses the new key: both are there now.
     this.#context.phone.keys.delete(folder.id);
+    await removeStarts(this.#context, folder.id, key);
     return this.#told(folder, key, OK);
   }
 
