@@ -3,6 +3,8 @@ import type { SyncRequest } from "./sync/request.ts";
 
 /** Phones that are remembered by one process: what is forgotten they say again. */
 const PHONES_MAX = 20_000;
+/** Searches of a phone whose later pages it may ask for. */
+const SEARCHES_MAX = 8;
 /** Pings of a phone that were answered with changes, and no Sync followed: from then on the next is held back, in
  * milliseconds, twice as long each time. */
 const IDLE_PINGS_MAX = 2;
@@ -27,6 +29,7 @@ export class Phone {
   #endWait: (() => void) | undefined;
   #working: Promise<unknown> = Promise.resolve();
   #idlePings = 0;
+  readonly #searches = new Set<string>();
 
   /** One command at a time: what another brings meanwhile waits. */
   async alone<T>(work: () => Promise<T>): Promise<T> {
@@ -52,6 +55,18 @@ export class Phone {
     return () => {
       if (this.#endWait === end) this.#endWait = undefined;
     };
+  }
+
+  /** Whether a page of a search may be asked for: the first, or one of a search that began with it. */
+  searches(id: string, start: number): boolean {
+    if (start > 0) return this.#searches.has(id);
+    this.#searches.delete(id);
+    this.#searches.add(id);
+    for (const oldest of this.#searches) {
+      if (this.#searches.size <= SEARCHES_MAX) break;
+      this.#searches.delete(oldest);
+    }
+    return true;
   }
 
   /** It synchronized: a Ping is answered at once again. */

@@ -8,7 +8,7 @@ import { type BodyOptions, type BodyPreference, type BodyType, HTML, MIME, PLAIN
 import { isSmime } from "./message-class.ts";
 import { type MessageTexts, PAGE_END } from "./texts.ts";
 
-/** Where nothing is said of bodies: plain text, as Exchange has it. */
+/** Where nothing is said of bodies: plain text in a Sync, as Exchange has it. */
 const DEFAULT: BodyPreference = { type: PLAIN, bytesMax: undefined, allOrNone: false, preview: 0 };
 
 export interface Bodies {
@@ -34,12 +34,17 @@ export async function bodiesOf(texts: MessageTexts, options: BodyOptions, versio
 }
 
 /** The preferences that can be met, the best first. RTF is none of ours. */
-function choices(texts: MessageTexts, { bodies, mimeSupport }: BodyOptions, native: BodyType): BodyPreference[] {
+function choices(
+  texts: MessageTexts,
+  { bodies, mimeSupport, isNativeDefault }: BodyOptions,
+  native: BodyType,
+): BodyPreference[] {
   const of = (type: BodyType): BodyPreference | undefined => bodies.find((one) => one.type === type);
   const mime = mimeSupport === 2 || (mimeSupport === 1 && isSmime(texts.root.part)) ? of(MIME) : undefined;
   const other = native === HTML ? PLAIN : HTML;
   const found = [mime, of(native), of(other)].filter((one) => one !== undefined);
-  return found.length > 0 ? found : [{ ...DEFAULT, preview: bodies[0]?.preview ?? 0 }];
+  if (found.length > 0) return found;
+  return [{ ...DEFAULT, type: isNativeDefault ? native : PLAIN, preview: bodies[0]?.preview ?? 0 }];
 }
 
 interface Made {

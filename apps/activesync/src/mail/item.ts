@@ -68,8 +68,12 @@ export async function* readItems(
 /** Mails whose summaries are read together. */
 const ITEMS_AT_ONCE = 64;
 
-/** What can't be read is read once more by itself, so that one damaged page is no other mail's trouble. */
-async function readKept(messages: readonly Message[], { session }: ItemTools): Promise<(Kept | EngineError)[]> {
+/** What is kept of mails. What can't be read is read once more by itself, so that one damaged page is no other mail's trouble.
+ * Errors: `unavailable`. */
+export async function readKept(
+  messages: readonly Message[],
+  { session }: Pick<ItemTools, "session">,
+): Promise<(Kept | EngineError)[]> {
   const read = async (some: readonly Message[]): Promise<Kept[]> => {
     const [summaries, headers] = [await session.readFullSummaries(some), await session.readHeaders(some)];
     return some.map((message, at) => ({ message, summary: summaries[at]!, header: headers[at]! }));

@@ -9,6 +9,8 @@ import { ianaOffsets, type OffsetAt, timeZoneBlob, UTC_OFFSETS } from "./time-zo
 /** An invitation, its end, or an answer to one, as a mail brings it: RFC 5546. */
 export interface Meeting {
   readonly messageClass: string;
+  /** It is one of several, or several. */
+  readonly isRecurring: boolean;
   /** Of what is no answer. */
   readonly request: ((version: Version) => Element) | undefined;
 }
@@ -25,7 +27,8 @@ export function readMeeting(text: string): Meeting | undefined {
     const isAnswer = method === "REPLY";
     const one = isAnswer ? undefined : readEvent(calendar, event, method);
     if (!isAnswer && !one) return undefined;
-    return { messageClass, request: one && ((version) => requestElement(one, version)) };
+    const isRecurring = event.hasProperty("rrule") || event.hasProperty("rdate") || event.hasProperty("recurrence-id");
+    return { messageClass, isRecurring, request: one && ((version) => requestElement(one, version)) };
   } catch (error) {
     // The library throws errors of many kinds at what is no calendar: none of them is ours.
     if (error instanceof Error) return undefined;

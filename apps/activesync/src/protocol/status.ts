@@ -30,6 +30,7 @@ export const STATUS = {
   notProvisioned: 142,
   policyChanged: 143,
   policyKeyWrong: 144,
+  notRecurring: 146,
   itemGone: 150,
   tooManyFolders: 151,
   moveAlwaysMissing: 155,

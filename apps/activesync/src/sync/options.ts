@@ -25,6 +25,8 @@ export interface BodyOptions {
   readonly mimeSupport: 0 | 1 | 2;
   /** Octets of MIME, where its preference says none. */
   readonly mimeBytesMax: number | undefined;
+  /** Where nothing is said of bodies: the form in which it was written rather than plain text. */
+  readonly isNativeDefault?: boolean;
 }
 
 /** What a folder's Sync is about, and sticks to its key until others are given: MS-ASCMD §2.2.3.125.5. */
