@@ -3,7 +3,6 @@ export { decode } from "./decode.ts";
 export type { Element } from "./element.ts";
 export { encode } from "./encode.ts";
 export { SchemaError, type SchemaErrorCode, WbxmlError, type WbxmlErrorCode } from "./errors.ts";
-export { ELEMENTS_MAX } from "./limits.ts";
 export {
   type Field,
   group,

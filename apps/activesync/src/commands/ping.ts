@@ -1,15 +1,4 @@
-import {
-  ELEMENTS_MAX,
-  type Element,
-  integer,
-  many,
-  optional,
-  readValues,
-  SchemaError,
-  schema,
-  group as shapeOf,
-  text,
-} from "wbxml";
+import { type Element, integer, many, optional, readValues, SchemaError, schema, group as shapeOf, text } from "wbxml";
 import type { Context } from "../context.ts";
 import { areFoldersNews, foldersNow } from "../folders/state.ts";
 import type { Folder } from "../folders/tree.ts";
@@ -44,7 +33,7 @@ const PING = schema(
             id: optional("Ping:Id", text(ID_CHARS_MAX)),
             class: optional("Ping:Class", text(ID_CHARS_MAX)),
           }),
-          ELEMENTS_MAX,
+          COLLECTIONS_MAX,
         ),
       }),
     ),
@@ -61,6 +50,7 @@ export async function ping(body: Element | undefined, context: Context): Promise
   const { phone, waits, session } = context;
   const asked = body ? readPing(body) : undefined;
   if (asked === MALFORMED) return answer(MALFORMED);
+  if (asked === TOO_MANY) return answer(TOO_MANY, leaf("Ping:MaxFolders", COLLECTIONS_MAX));
   const request: PingRequest = {
     seconds: asked?.seconds ?? phone.lastPing?.seconds,
     folders: asked?.folders ?? phone.lastPing?.folders ?? [],
@@ -69,7 +59,6 @@ export async function ping(body: Element | undefined, context: Context): Promise
   if (seconds === undefined || (asked?.folders === undefined && !phone.lastPing)) return answer(INCOMPLETE);
   if (seconds < waits.secondsMin) return answer(INTERVAL, leaf("Ping:HeartbeatInterval", waits.secondsMin));
   if (seconds > waits.secondsMax) return answer(INTERVAL, leaf("Ping:HeartbeatInterval", waits.secondsMax));
-  if (request.folders.length > COLLECTIONS_MAX) return answer(TOO_MANY, leaf("Ping:MaxFolders", COLLECTIONS_MAX));
   if (new Set(request.folders).size < request.folders.length) return answer(MALFORMED);
   phone.lastPing = request;
   const all = foldersNow(context);
@@ -89,14 +78,19 @@ export async function ping(body: Element | undefined, context: Context): Promise
   return { kind: "wait", folders: folders as Folder[], seconds };
 }
 
-function readPing(body: Element): { seconds: number | undefined; folders: string[] | undefined } | typeof MALFORMED {
+interface Asked {
+  readonly seconds: number | undefined;
+  readonly folders: string[] | undefined;
+}
+
+function readPing(body: Element): Asked | typeof MALFORMED | typeof TOO_MANY {
   try {
     const { seconds, folders } = readValues(PING, body);
     const ids = folders?.list.map(({ id }) => id);
     if (ids?.some((id) => id === null || id === "")) return MALFORMED;
     return { seconds: seconds ?? undefined, folders: ids as string[] | undefined };
   } catch (error) {
-    if (error instanceof SchemaError) return MALFORMED;
+    if (error instanceof SchemaError) return error.code === "many" ? TOO_MANY : MALFORMED;
     throw error;
   }
 }

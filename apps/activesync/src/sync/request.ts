@@ -1,6 +1,5 @@
 import {
   boolean,
-  ELEMENTS_MAX,
   type Element,
   element,
   empty,
@@ -9,6 +8,7 @@ import {
   many,
   optional,
   readValues,
+  SchemaError,
   schema,
   text,
 } from "wbxml";
@@ -61,7 +61,10 @@ export const SECONDS_MAX = 9_999_999_999;
 const SYNC = schema(
   "AirSync:Sync",
   group({
-    collections: optional("AirSync:Collections", group({ list: many("AirSync:Collection", COLLECTION, ELEMENTS_MAX) })),
+    collections: optional(
+      "AirSync:Collections",
+      group({ list: many("AirSync:Collection", COLLECTION, COLLECTIONS_MAX) }),
+    ),
     wait: optional("AirSync:Wait", integer(-SECONDS_MAX, SECONDS_MAX)),
     heartbeat: optional("AirSync:HeartbeatInterval", integer(-SECONDS_MAX, SECONDS_MAX)),
     windowSize: optional("AirSync:WindowSize", integer(0, 1_000_000)),
@@ -89,10 +92,9 @@ export interface WaitLimits {
 
 /** Throws SchemaError, CommandError 4 and SyncLimit. */
 export function readSync(root: Element, limits: WaitLimits): SyncRequest {
-  const values = readValues(SYNC, root);
+  const values = readBounded(root);
   const list = values.collections?.list ?? [];
   if (values.collections && list.length === 0) throw new CommandError(PROTOCOL_ERROR, "no collection");
-  if (list.length > COLLECTIONS_MAX) throw new SyncLimit(15, COLLECTIONS_MAX);
   if (values.wait !== null && values.heartbeat !== null) throw new CommandError(PROTOCOL_ERROR, "Wait and a heartbeat");
   const collections = list.map((one): CollectionRequest => {
     if (one.key === null || one.id === null) throw new CommandError(PROTOCOL_ERROR, "a collection without key or id");
@@ -116,6 +118,17 @@ export function readSync(root: Element, limits: WaitLimits): SyncRequest {
     windowSize: values.windowSize === null ? WINDOW_MAX : windowOf(values.windowSize),
     isPartial: values.partial === true,
   };
+}
+
+/** Of too many folders no more is read than that they are. */
+function readBounded(root: Element): ReturnType<typeof SYNC.shape.read> {
+  try {
+    return readValues(SYNC, root);
+  } catch (error) {
+    if (error instanceof SchemaError && error.code === "many" && error.tag === "AirSync:Collection")
+      throw new SyncLimit(15, COLLECTIONS_MAX);
+    throw error;
+  }
 }
 
 /** None, and more than there may be, is as much as there may be: MS-ASCMD §2.2.3.199. */
