@@ -17,6 +17,21 @@ export interface PingRequest {
   readonly folders: readonly string[];
 }
 
+/** Work that is done one after the other. */
+class Lane {
+  #last: Promise<unknown> = Promise.resolve();
+
+  async pass<T>(work: () => Promise<T>): Promise<T> {
+    const before = this.#last;
+    const mine = (async () => {
+      await before;
+      return work();
+    })();
+    this.#last = mine.catch(() => undefined);
+    return mine;
+  }
+}
+
 /** One phone of one account, as this process knows it: nothing of it has to last. */
 export class Phone {
   /** The last whole Sync: an empty one runs it again, by the keys that it came to. */
@@ -27,19 +42,19 @@ export class Phone {
   /** The folders that it was told last. */
   folders: { readonly key: string; readonly folders: readonly KnownFolder[] } | undefined;
   #endWait: (() => void) | undefined;
-  #working: Promise<unknown> = Promise.resolve();
+  readonly #commands = new Lane();
+  readonly #bodies = new Lane();
   #idlePings = 0;
   readonly #searches = new Set<string>();
 
   /** One command at a time: what another brings meanwhile waits. */
   async alone<T>(work: () => Promise<T>): Promise<T> {
-    const before = this.#working;
-    const mine = (async () => {
-      await before.catch(() => undefined);
-      return work();
-    })();
-    this.#working = mine.catch(() => undefined);
-    return mine;
+    return this.#commands.pass(work);
+  }
+
+  /** One large body at a time, beside the commands: one that comes slowly, or no more, holds up nothing but others like it. */
+  async receiving<T>(work: () => Promise<T>): Promise<T> {
+    return this.#bodies.pass(work);
   }
 
   /** A new request ends the wait of an old one. */

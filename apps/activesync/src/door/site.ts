@@ -140,12 +140,21 @@ async function served(
     if (!COMMAND_NAMES.some((name) => name === command))
       throw new CommandError(STATUS.commandUnknown, "no such command");
     const context = contextOf(request, query, version, session, options, phones, html);
-    return await context.phone.alone(() => answered(context, query, request, signedIn, options));
+    const bytes = await bodyOf(request, context);
+    return await context.phone.alone(() => answered(context, query, bytes, request, signedIn, options));
   } catch (error) {
     // Nobody is there to be answered, and what was under way has ended with it.
     if (request.signal.aborted) return { answer: nothing() };
     return { answer: failure(error, command, version ?? 14.1, options) };
   }
+}
+
+/** Octets of a body that may come beside others of its phone. */
+const SMALL_BODY_BYTES_MAX = 64 * 1024;
+
+async function bodyOf(request: DoorRequest, { phone }: Context): Promise<Uint8Array> {
+  const announced = Number(request.header("content-length") ?? Number.POSITIVE_INFINITY);
+  return announced <= SMALL_BODY_BYTES_MAX ? request.bytes() : phone.receiving(() => request.bytes());
 }
 
 /** The header's, or that of the base64 query; a request that names none is of the oldest. */
@@ -189,12 +198,12 @@ const USER_AGENT_CHARS_MAX = 256;
 async function answered(
   context: Context,
   { command }: Query,
+  bytes: Uint8Array,
   request: DoorRequest,
   signedIn: SignedIn,
   options: ActiveSyncOptions,
 ): Promise<Outcome> {
   const { session, version, phone } = context;
-  const bytes = await request.bytes();
   const admitted = await admitDevice(command, context, options);
   // What was acknowledged before is in the answer.
   await session.refresh(request.arrivedAt);

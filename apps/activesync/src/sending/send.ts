@@ -115,7 +115,7 @@ export async function readyMail(
     before += threadFields(answers);
   const head = Buffer.from(before + (isOwn ? header.text : withoutAuthors(header)), "latin1");
   const whole = Buffer.concat([head, bytes.subarray(root.bodyStart)]);
-  return { body: bodyOfBytes(whole), header: new HeaderBlock(head) };
+  return { body: bodyOfBytes(whole, context.pace), header: new HeaderBlock(head) };
 }
 
 /** In-Reply-To and References of an answer: RFC 5322 §3.6.4. */

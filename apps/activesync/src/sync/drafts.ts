@@ -167,11 +167,12 @@ export async function writeDraft(
   context: Context,
 ): Promise<WrittenDraft> {
   if (wish.mime) {
-    const brought = readMessage(wish.mime);
+    const brought = await readMessage(wish.mime, context.pace);
     if (!brought) throw new CommandError(CONVERSION_ERROR, "a draft that is no message");
     const { bytes } = brought;
     const own = brought.header.values("message-id")[0];
-    if (own !== undefined) return { messageId: own, octets: () => bodyOfBytes(bytes).read(0, bytes.length) };
+    if (own !== undefined)
+      return { messageId: own, octets: () => bodyOfBytes(bytes, context.pace).read(0, bytes.length) };
     const head = new TextEncoder().encode(`Message-ID: <${messageId}>\r\n`);
     return {
       messageId,
