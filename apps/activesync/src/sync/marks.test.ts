@@ -65,3 +65,48 @@ test("a flag that says more than before is told to other phones, and not to its 
   await other.catchUp(id, copy);
   expect(copy.items.get(first)!.get("Email:Flag")).toBe("");
 });
+
+test("what is said of many, among flags of others, comes in windows of one, and nothing is passed over", async () => {
+  const { phone, other, id, held, copy } = await twoPhones(6);
+  const items = [...held.items.keys()];
+  const all = items.map((item) => change(item, flagged()));
+  held.take(await phone.sync(id, held.key, { commands: all }));
+  await other.session.refresh();
+  await other.catchUp(id, copy);
+  // Said of the last first, each by an op of its own; others change flags in between.
+  for (const [at, item] of items.toReversed().entries()) {
+    const said = [change(item, flagged(leaf("Tasks:Subject", `said ${at}`)))];
+    held.take(await phone.sync(id, held.key, { commands: said }));
+    const read = [change(items[at]!, leaf("Email:Read", 1))];
+    held.take(await phone.sync(id, held.key, { commands: read }));
+  }
+  await other.session.refresh();
+  await other.catchUp(id, copy, { window: 1 });
+  for (const [at, item] of items.toReversed().entries()) {
+    expect(copy.items.get(item)!.get("Email:Flag")).toBe(`(2,for Follow Up,said ${at})`);
+    expect(copy.items.get(item)!.get("Email:Read")).toBe("1");
+  }
+  // Also those that were said of by one op.
+  const commands = items.map((item) => change(item, flagged(leaf("Tasks:Subject", "at once"))));
+  held.take(await phone.sync(id, held.key, { commands }));
+  await other.session.refresh();
+  await other.catchUp(id, copy, { window: 2 });
+  expect(new Set([...copy.items.values()].map((item) => item.get("Email:Flag")))).toEqual(
+    new Set(["(2,for Follow Up,at once)"]),
+  );
+});
+
+test("a phone that does not hold a mail is not told what is said of it", async () => {
+  const { phone, other, id, held, copy } = await twoPhones(2);
+  const [first] = [...held.items.keys()] as [string];
+  await phone.append(mailText(9));
+  held.take(await phone.sync(id, held.key));
+  const fresh = [...held.items.keys()].find((item) => !copy.items.has(item))!;
+  const commands = [first, fresh].map((item) => change(item, flagged()));
+  held.take(await phone.sync(id, held.key, { commands }));
+  await other.session.refresh();
+  const answer = await other.sync(id, copy.key);
+  const told = (tag: string) => allOf(answer, tag).map((one) => textOf(one, "AirSync:ServerId"));
+  expect([told("AirSync:Change"), told("AirSync:Add")]).toEqual([[first], [fresh]]);
+  copy.take(answer);
+});

@@ -146,6 +146,14 @@ describe("keys", () => {
     let last = "";
     for (let start = 0; start < 20; start++) last = textOf(await phone.sync(id, "0"), "AirSync:SyncKey")!;
     expect((await phone.session.devices.keys(place)).length).toBeLessThan(8);
+    // A start whose first answer was lost is in use.
+    const used = textOf(await phone.sync(id, "0"), "AirSync:SyncKey")!;
+    await phone.sync(id, used);
+    for (let start = 0; start < 20; start++) last = textOf(await phone.sync(id, "0"), "AirSync:SyncKey")!;
+    const again = await phone.sync(id, used);
+    expect(textOf(again, "AirSync:Status")).toBe("1");
+    held.key = textOf(again, "AirSync:SyncKey")!;
+    last = textOf(await phone.sync(id, "0"), "AirSync:SyncKey")!;
     // What was in use is good, and so is the last start.
     expect(await phone.sync(id, held.key)).toBeUndefined();
     expect(allOf(await phone.sync(id, last), "AirSync:Add")).toHaveLength(2);
@@ -223,6 +231,53 @@ describe("drafts, 16.0 on", () => {
     const third = textOf(await (await another()).sync(id, held.key, { commands }), "AirSync:ServerId");
     expect([second, third]).toEqual([first, first]);
     expect(again.session.getMailbox("Drafts").messages.length).toBe(1);
+  });
+
+  test("one that brings its own Message-ID is there once too, where its answer is lost", async () => {
+    const { phone, another } = await openPhone();
+    const { id, held } = await drafts(phone);
+    const mime = Buffer.from("Message-ID: <own@phone>\r\nSubject: S\r\n\r\nwords\r\n");
+    const body = group("AirSyncBase:Body", leaf("AirSyncBase:Type", 4), leaf("AirSyncBase:Data", mime.toString()));
+    const commands = [draft("c1", body)];
+    const first = textOf(await phone.sync(id, held.key, { commands }), "AirSync:ServerId");
+    const again = await another();
+    expect(textOf(await again.sync(id, held.key, { commands }), "AirSync:ServerId")).toBe(first);
+    expect(again.session.getMailbox("Drafts").messages.length).toBe(1);
+  });
+
+  test("one that others changed meanwhile stays as they left it, unless its phone is to be right", async () => {
+    const { phone, another } = await openPhone();
+    const { id, held } = await drafts(phone);
+    const made = (await phone.sync(id, held.key, { commands: [draft("c1", leaf("Email:Subject", "0"))] }))!;
+    const item = textOf(made, "AirSync:ServerId")!;
+    held.take(made);
+    held.items.set(item, new Map());
+    const other = await another("other");
+    const copy = new HeldFolder();
+    await other.catchUp(id, copy);
+    const write = (of: TestPhone, folder: HeldFolder, subject: string, ...more: ReturnType<typeof leaf>[]) =>
+      of.sync(id, folder.key, { commands: [change(item, leaf("Email:Subject", subject))], more });
+    await write(other, copy, "theirs");
+    await phone.session.refresh();
+    const refused = await write(phone, held, "mine");
+    expect(textOf(allOf(refused, "AirSync:Responses")[0], "AirSync:Status")).toBe("7");
+    held.take(refused);
+    expect(held.items.get(item)!.get("Email:Subject")).toBe("theirs");
+    await other.session.refresh();
+    await other.catchUp(id, copy);
+    await write(other, copy, "theirs again");
+    await phone.session.refresh();
+    const right = group("AirSync:Options", leaf("AirSync:Conflict", 0));
+    const taken = await write(phone, held, "mine", right);
+    expect(allOf(taken, "AirSync:Responses")).toEqual([]);
+    held.take(taken);
+    // A repeat of what was done is no conflict.
+    await phone.catchUp(id, held);
+    const { key } = held;
+    const first = await write(phone, held, "last");
+    held.key = key;
+    const repeated = await write(phone, held, "last");
+    expect([first, repeated].map((answer) => allOf(answer, "AirSync:Responses"))).toEqual([[], []]);
   });
 
   test("one keeps its id however often it is saved, among others that come and go, and its maker is not told of it", async () => {
