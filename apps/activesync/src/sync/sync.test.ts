@@ -160,6 +160,46 @@ describe("keys", () => {
     expect((await phone.session.devices.keys(place)).length).toBeLessThan(4);
   });
 
+  test("a process that the phone has left knows what another told it since, when it is asked for a Ping", async () => {
+    const { phone, another, id, held } = await inbox(2);
+    const other = await another();
+    for (let n = 0; n < 3; n++) {
+      await other.append(mailText(10 + n));
+      held.take(await other.sync(id, held.key));
+    }
+    await phone.session.refresh();
+    const known = (await lastState(phone.context, id))!;
+    expect(known.held.size).toBe(5);
+    await other.append(mailText(20));
+    await phone.session.refresh();
+    const { state } = phone.session;
+    const { options } = (await lastState(phone.context, id))!;
+    expect(countPending(state, state.liveMailboxes()[0]!, known, options, 0)).toBe(1);
+  });
+
+  test("a state that the store puts back is good for what it says, and for nothing else", async () => {
+    const { phone, another, id, held } = await inbox(4);
+    const place = { device: "phone", place: id };
+    const old = { key: held.key, items: new Map(held.items) };
+    const bytes = (await phone.session.devices.read(place, old.key))!;
+    const view = (await another("other")).session.openView("INBOX", { readOnly: false });
+    await view.setFlags([1], { mode: "add", flags: ["\\Deleted"] });
+    await view.expunge([1]);
+    await phone.session.refresh();
+    for (let n = 0; n < 3; n++) {
+      await phone.append(mailText(10 + n));
+      held.take(await phone.sync(id, held.key));
+    }
+    expect(textOf(await phone.sync(id, old.key), "AirSync:Status")).toBe("3");
+    await phone.session.devices.write(place, old.key, bytes);
+    const back = new HeldFolder();
+    Object.assign(back, old);
+    await phone.catchUp(id, back);
+    await phone.catchUp(id, held);
+    expect([...back.items.keys()].sort()).toEqual([...held.items.keys()].sort());
+    expect(back.starts).toBe(0);
+  });
+
   test("idle Syncs write nothing; a flag change costs less than 100 octets", async () => {
     const { phone, another, id, held } = await inbox(2);
     const place = { device: "phone", place: id };
@@ -243,6 +283,23 @@ describe("drafts, 16.0 on", () => {
     const again = await another();
     expect(textOf(await again.sync(id, held.key, { commands }), "AirSync:ServerId")).toBe(first);
     expect(again.session.getMailbox("Drafts").messages.length).toBe(1);
+  });
+
+  test("one that another process stored, and whose answer was lost, is there once in the process before it too", async () => {
+    const { phone, another } = await openPhone();
+    const { id, held } = await drafts(phone);
+    const body = group(
+      "AirSyncBase:Body",
+      leaf("AirSyncBase:Type", 4),
+      leaf("AirSyncBase:Data", "Message-ID: <own@phone>\r\nSubject: S\r\n\r\nwords\r\n"),
+    );
+    const commands = [draft("c1", body)];
+    // The key was told by this one, and used by the other.
+    held.take(await phone.sync(id, held.key, { filter: 0 }));
+    const first = textOf(await (await another()).sync(id, held.key, { commands }), "AirSync:ServerId");
+    await phone.session.refresh();
+    expect(textOf(await phone.sync(id, held.key, { commands }), "AirSync:ServerId")).toBe(first);
+    expect(phone.session.getMailbox("Drafts").messages.length).toBe(1);
   });
 
   test("one that others changed meanwhile stays as they left it, unless its phone is to be right", async () => {
