@@ -567,3 +567,49 @@ test("of bodies: 512 octets are the text's true beginning, cut in whole characte
   expect(shown).toContain('<img src="cid:1"');
   expect(shown).not.toMatch(/script|onclick|svg|evil/);
 });
+
+describe("one answer holds", () => {
+  const asked = (...folders: readonly (readonly [id: string, key: string])[]) =>
+    group(
+      "AirSync:Collections",
+      ...folders.map(([id, key]) =>
+        group("AirSync:Collection", leaf("AirSync:SyncKey", key), leaf("AirSync:CollectionId", id)),
+      ),
+    );
+  const primed = async (phone: TestPhone, type: number) => {
+    const id = await phone.folder(type);
+    return [id, textOf(await phone.sync(id, "0"), "AirSync:SyncKey")!] as const;
+  };
+  const answered = async (phone: TestPhone, ...children: ReturnType<typeof leaf>[]) => {
+    const answer = await sync(group("AirSync:Sync", ...children), phone.context);
+    if (answer.kind !== "answer") throw new Error(answer.kind);
+    return { adds: allOf(answer.root, "AirSync:Add").length, more: allOf(answer.root, "AirSync:MoreAvailable").length };
+  };
+
+  test("as many items of all folders as its window, in the order in which folders are asked for", async () => {
+    const { phone } = await openPhone();
+    for (let n = 0; n < 5; n++) for (const path of ["INBOX", "Sent"]) await phone.append(mailText(n), path);
+    const folders = asked(await primed(phone, 2), await primed(phone, 5));
+    expect(await answered(phone, folders, leaf("AirSync:WindowSize", 7))).toEqual({ adds: 7, more: 1 });
+  });
+
+  test("as much as it may be long", async () => {
+    const { phone } = await openPhone();
+    for (let n = 0; n < 8; n++) await phone.append(`Subject: ${n}\r\n\r\n${"a line of words\r\n".repeat(65_000)}`);
+    const { adds, more } = await answered(phone, asked(await primed(phone, 2)));
+    expect([adds > 1, adds < 6, more]).toEqual([true, true, 1]);
+  });
+
+  test("what can be read in its time, and one item at least", async () => {
+    const { phone } = await openPhone();
+    for (let n = 0; n < 8; n++) await phone.append(mailText(n));
+    const folder = await primed(phone, 2);
+    let nowMs = 1_700_000_000_000;
+    phone.now = () => {
+      nowMs += 9_000;
+      return nowMs;
+    };
+    const { adds, more } = await answered(phone, asked(folder));
+    expect([adds > 0, adds < 5, more]).toEqual([true, true, 1]);
+  });
+});
