@@ -145,6 +145,11 @@ describe("folders", () => {
     expect(status(await phone.command("FolderCreate", root(key)), "FolderHierarchy")).toBe(expected);
   });
 
+  test.each(["", " ", "a/b", "a\u0001b", "a\u007fb", "x".repeat(257)])("%j is no name", async (name) => {
+    const { phone, key } = await tree();
+    expect(status(await phone.command("FolderCreate", create(key, name)), "FolderHierarchy")).toBe("10");
+  });
+
   test("that are special stay", async () => {
     const { phone, key } = await tree();
     const inbox = await phone.folder(2);

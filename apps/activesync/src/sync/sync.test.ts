@@ -2,6 +2,7 @@ import { describe, expect, test } from "vitest";
 import { encode } from "wbxml";
 import { allOf, HeldFolder, mailText, openPhone, type TestPhone, textOf } from "../activesync-kit.ts";
 import { empty, group, leaf } from "../protocol/elements.ts";
+import { encodeState } from "./collection-state.ts";
 import { lastState } from "./store.ts";
 import { sync } from "./sync.ts";
 import { countPending } from "./window.ts";
@@ -175,6 +176,16 @@ describe("keys", () => {
     const { state } = phone.session;
     const { options } = (await lastState(phone.context, id))!;
     expect(countPending(state, state.liveMailboxes()[0]!, known, options, 0)).toBe(1);
+  });
+
+  test("a key of another history means nothing, and nothing that comes with it is done", async () => {
+    const { phone, id, held } = await inbox(2);
+    const place = { device: "phone", place: id };
+    const state = (await lastState(phone.context, id))!;
+    await phone.session.devices.write(place, "other", encodeState({ ...state, epoch: state.epoch + 1 }));
+    const commands = [group("AirSync:Delete", leaf("AirSync:ServerId", [...held.items.keys()][0]!))];
+    expect(textOf(await phone.sync(id, "other", { commands }), "AirSync:Status")).toBe("3");
+    expect(phone.session.getMailbox("INBOX").messages.length).toBe(2);
   });
 
   test("a state that the store puts back is good for what it says, and for nothing else", async () => {
@@ -455,6 +466,33 @@ describe("requests that are none", () => {
     expect(answer.kind === "answer" && textOf(answer.root, "AirSync:Status")).toBe(status);
   });
 
+  test("of too many commands, and of two for one item, a folder says 4, and none is done", async () => {
+    const { phone, id, held } = await inbox(2);
+    const [item] = held.items.keys();
+    const remove = (of: string) => group("AirSync:Delete", leaf("AirSync:ServerId", of));
+    const fetch = group("AirSync:Fetch", leaf("AirSync:ServerId", item!));
+    const many = Array.from({ length: 200 }, (_, n) => remove(`none ${n}`));
+    for (const commands of [
+      [...many, remove(item!)],
+      [remove(item!), change(item!, leaf("Email:Read", 1))],
+    ])
+      expect(textOf(await phone.sync(id, held.key, { commands }), "AirSync:Status")).toBe("4");
+    expect(phone.session.getMailbox("INBOX").messages.length).toBe(2);
+    for (const commands of [many, [fetch, change(item!, leaf("Email:Read", 1))]])
+      expect(textOf(await phone.sync(id, held.key, { commands }), "AirSync:Status")).toBe("1");
+  });
+
+  test.each([
+    [0, 512],
+    [513, 512],
+    [1, 1],
+  ])("a window of %d is one of %d", async (window, adds) => {
+    const { phone, id } = await inbox(0);
+    for (let n = 0; n < 513; n++) await phone.append(mailText(n));
+    const key = textOf(await phone.sync(id, "0"), "AirSync:SyncKey")!;
+    expect(allOf(await phone.sync(id, key, { window }), "AirSync:Add")).toHaveLength(adds);
+  });
+
   test("of options that contradict themselves a folder says 4", async () => {
     const { phone, id, held } = await inbox(1);
     const preference = group("AirSyncBase:BodyPreference", leaf("AirSyncBase:Type", 1));
@@ -598,6 +636,20 @@ describe("one answer holds", () => {
     for (let n = 0; n < 8; n++) await phone.append(`Subject: ${n}\r\n\r\n${"a line of words\r\n".repeat(65_000)}`);
     const { adds, more } = await answered(phone, asked(await primed(phone, 2)));
     expect([adds > 1, adds < 6, more]).toEqual([true, true, 1]);
+  });
+
+  test("as much as may be fetched; what is beyond that is asked for again", async () => {
+    const { phone } = await openPhone();
+    await phone.append(`Subject: large\r\n\r\n${"a line of words\r\n".repeat(1_500_000)}`);
+    const id = await phone.folder(2);
+    const held = new HeldFolder();
+    await phone.catchUp(id, held);
+    const fetch = group("AirSync:Fetch", leaf("AirSync:ServerId", [...held.items.keys()][0]!));
+    const mime = group("AirSyncBase:BodyPreference", leaf("AirSyncBase:Type", 4));
+    const options = group("AirSync:Options", leaf("AirSync:MIMESupport", 2), mime);
+    const answer = await phone.sync(id, held.key, { commands: [fetch, fetch, fetch, fetch], more: [options] });
+    const statuses = allOf(answer, "AirSync:Fetch").map((one) => textOf(one, "AirSync:Status"));
+    expect(statuses.toSorted()).toEqual(["1", "1", "1", "16"]);
   });
 
   test("what can be read in its time, and one item at least", async () => {
