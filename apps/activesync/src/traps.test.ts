@@ -31,6 +31,16 @@ test("a folder that is gone is in no list from the start", async () => {
   expect(await names()).not.toContain("Below");
 });
 
+test("a phone that lists its folders from the start at each look leaves few lists, in however many processes", async () => {
+  const { phone, another } = await openPhone();
+  let last = "";
+  for (let n = 0; n < 12; n++)
+    last = textOf(await (await another()).command("FolderSync", folderSync("0")), "FolderHierarchy:SyncKey")!;
+  const keys = await phone.session.devices.keys({ device: "phone", place: "" });
+  expect(keys).toContain(last);
+  expect(keys.length).toBeLessThan(7);
+});
+
 test("each property of Settings is answered, in the order in which they are asked for", async () => {
   const { phone } = await openPhone();
   const get = empty("Settings:Get");

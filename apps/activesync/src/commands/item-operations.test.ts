@@ -68,3 +68,14 @@ test("nothing is done of a request of which something can't be read", async () =
   await itemOperations(operations(emptied), phone.context);
   expect(phone.session.getMailbox("INBOX").messages.length).toBe(0);
 });
+
+test("all or none means nothing without a size: what is too long to be given whole is cut", async () => {
+  const { phone } = await openPhone();
+  await phone.append(`Subject: long\r\n\r\n${"a line of words\r\n".repeat(300_000)}`);
+  const { id } = await first(phone);
+  const { root } = await itemOperations(operations(fetch(id, preference(1, undefined, true))), phone.context);
+  const [body] = allOf(root, "AirSyncBase:Body");
+  expect([textOf(body, "AirSyncBase:Truncated"), textOf(body, "AirSyncBase:Data")?.slice(0, 6)]).toEqual([
+    ...["1", "a line"],
+  ]);
+});
