@@ -61,13 +61,17 @@ test("each property of Settings is answered, in the order in which they are aske
 });
 
 /** A session that can't read what is kept of some mails. */
-function damaged(session: AccountSession, isDamaged: (message: Message) => boolean): AccountSession {
+function damaged(
+  session: AccountSession,
+  isDamaged: (message: Message) => boolean,
+  code: "corrupt" | "expunged" = "corrupt",
+): AccountSession {
   return new Proxy(session, {
     get(of, name) {
       const value: unknown = Reflect.get(of, name, of);
       if (name === "readFullSummaries")
         return async (messages: readonly Message[]) => {
-          if (messages.some(isDamaged)) throw new EngineError("corrupt", "a page is damaged");
+          if (messages.some(isDamaged)) throw new EngineError(code, "a page is damaged");
           return of.readFullSummaries(messages);
         };
       return typeof value === "function" ? value.bind(of) : value;
@@ -91,6 +95,21 @@ test("a mail that can't be read is told as one that says so, and stops neither i
   const criterion = group("Find:MailBoxSearchCriterion", query, group("Find:Options", leaf("Find:Range", "0-9")));
   const asked = group("Find:Find", leaf("Find:SearchId", "1"), group("Find:ExecuteSearch", criterion));
   expect(allOf(await find(asked, phone.context), "Find:Result")).toHaveLength(4);
+});
+
+test("of mails that go while they are searched nothing is told", async () => {
+  const { phone } = await openPhone();
+  for (let n = 0; n < 3; n++) await phone.append(`Subject: word ${n}\r\n\r\nx\r\n`);
+  const session = damaged(phone.session, () => true, "expunged");
+  Object.assign(phone, { context: { ...phone.context, session } });
+  const query = group("Search:Query", group("Search:And", leaf("Search:FreeText", "word")));
+  const asked = group("Search:Search", group("Search:Store", leaf("Search:Name", "Mailbox"), query));
+  const [store] = allOf(await phone.command("Search", asked), "Search:Store");
+  expect(store!.children.map(({ tag, content }) => [tag, content])).toEqual([
+    ["Search:Status", "1"],
+    ["Search:Result", null],
+    ["Search:Total", "0"],
+  ]);
 });
 
 test("a Ping is told of what phones say of a mail, and is told so once", async () => {

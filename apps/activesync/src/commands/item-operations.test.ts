@@ -79,3 +79,21 @@ test("all or none means nothing without a size: what is too long to be given who
     ...["1", "a line"],
   ]);
 });
+
+test("as much as may be fetched goes into an answer; what goes by parts is not in it", async () => {
+  const { phone } = await openPhone();
+  const file = "a line of words\r\n".repeat(1_500_000);
+  await phone.append(
+    `Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\nx\r\n--b\r\nContent-Type: application/x\r\n\r\n${file}\r\n--b--\r\n`,
+  );
+  const inbox = await phone.folder(2);
+  const key = textOf(await phone.sync(inbox, "0"), "AirSync:SyncKey")!;
+  const reference = textOf(await phone.sync(inbox, key), "AirSyncBase:FileReference")!;
+  const one = group("ItemOperations:Fetch", leaf("AirSyncBase:FileReference", reference));
+  const statuses = async (acceptsMultipart: boolean) => {
+    const { root } = await itemOperations(operations(one, one, one), { ...phone.context, acceptsMultipart });
+    return allOf(root, "ItemOperations:Fetch").map((each) => textOf(each, "ItemOperations:Status"));
+  };
+  expect(await statuses(false)).toEqual(["1", "1", "11"]);
+  expect(await statuses(true)).toEqual(["1", "1", "1"]);
+});
