@@ -97,3 +97,33 @@ test("as much as may be fetched goes into an answer; what goes by parts is not i
   expect(await statuses(false)).toEqual(["1", "1", "11"]);
   expect(await statuses(true)).toEqual(["1", "1", "1"]);
 });
+
+test("a conversation is moved by its id, always or not at all; what its owner wrote stays", async () => {
+  const { phone } = await openPhone();
+  await phone.append("Message-ID: <1@x>\r\nSubject: talk\r\n\r\nx\r\n");
+  await phone.append("Message-ID: <2@x>\r\nReferences: <1@x>\r\nSubject: Re: talk\r\n\r\nx\r\n", "Sent");
+  await phone.append("Message-ID: <3@x>\r\nReferences: <1@x> <2@x>\r\nSubject: Re: talk\r\n\r\nx\r\n");
+  await phone.append("Message-ID: <4@x>\r\nSubject: other\r\n\r\nx\r\n");
+  const [inbox, trash] = [await phone.folder(2), await phone.folder(4)];
+  const key = textOf(await phone.sync(inbox, "0"), "AirSync:SyncKey")!;
+  const told = allOf(await phone.sync(inbox, key), "AirSync:Add");
+  const talk = told.find((add) => textOf(add, "Email:Subject") === "talk");
+  const id = allOf(talk, "Email2:ConversationId")[0]!.content as Uint8Array;
+  const move = async (conversation: Uint8Array, to: string, always = true) => {
+    const options = group("ItemOperations:Options", always ? leaf("ItemOperations:MoveAlways", "") : undefined);
+    const asked = group(
+      "ItemOperations:Move",
+      leaf("ItemOperations:ConversationId", conversation),
+      leaf("ItemOperations:DstFldId", to),
+      options,
+    );
+    const { root } = await itemOperations(operations(asked), phone.context);
+    return textOf(allOf(root, "ItemOperations:Move")[0], "ItemOperations:Status");
+  };
+  const counts = () => ["INBOX", "Sent", "Trash"].map((path) => phone.session.getMailbox(path).messages.length);
+  expect([await move(id, trash, false), await move(id, "x"), await move(new Uint8Array(16), trash)]).toEqual([
+    ...["155", "156", "6"],
+  ]);
+  expect(counts()).toEqual([3, 1, 0]);
+  expect([await move(id, trash), counts()]).toEqual(["1", [1, 1, 2]]);
+});
