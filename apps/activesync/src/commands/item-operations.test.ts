@@ -127,3 +127,21 @@ test("a conversation is moved by its id, always or not at all; what its owner wr
   expect(counts()).toEqual([3, 1, 0]);
   expect([await move(id, trash), counts()]).toEqual(["1", [1, 1, 2]]);
 });
+
+test("MIME is cut on characters, to the octet", async () => {
+  const { phone } = await openPhone();
+  const mail =
+    "Subject: x\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\nä€😀 ä\r\n";
+  await phone.append(mail);
+  const { id } = await first(phone);
+  const bytes = Buffer.from(mail);
+  for (let size = bytes.length - 16; size <= bytes.length; size++) {
+    const asked = operations(fetch(id, leaf("AirSync:MIMESupport", 2), preference(4, size)));
+    const [data] = allOf((await itemOperations(asked, phone.context)).root, "AirSyncBase:Data");
+    const told = Buffer.from(data!.content as string);
+    // No octet that belongs to a whole character is missing.
+    expect([data!.isOpaque, bytes.subarray(0, told.length).equals(told)]).toEqual([false, true]);
+    const next = [...mail].find((_, at, all) => Buffer.byteLength(all.slice(0, at).join("")) === told.length) ?? "";
+    expect(told.length <= size && (next === "" || told.length + Buffer.byteLength(next) > size)).toBe(true);
+  }
+});
