@@ -1,9 +1,11 @@
 import { type AccountSession, EngineError, type Message } from "@restante/engine";
+import { Problem } from "@restante/host";
 import { expect, test } from "vitest";
 import { allOf, HeldFolder, mailText, openPhone, openSender, type TestPhone, textOf } from "./activesync-kit.ts";
 import { find } from "./commands/find.ts";
 import { ping } from "./commands/ping.ts";
 import { sendMail } from "./commands/send-mail.ts";
+import { HtmlThread, HtmlTrouble } from "./mail/html-thread.ts";
 import { idOf } from "./mail/item.ts";
 import { marksRecord } from "./mail/marks.ts";
 import { empty, group, leaf } from "./protocol/elements.ts";
@@ -95,6 +97,26 @@ test("a mail that can't be read is told as one that says so, and stops neither i
   const criterion = group("Find:MailBoxSearchCriterion", query, group("Find:Options", leaf("Find:Range", "0-9")));
   const asked = group("Find:Find", leaf("Find:SearchId", "1"), group("Find:ExecuteSearch", criterion));
   expect(allOf(await find(asked, phone.context), "Find:Result")).toHaveLength(4);
+});
+
+test("where too much HTML waits a phone is to come again, and is not told that its mail can't be shown", async () => {
+  const { phone } = await openPhone();
+  await phone.append("Content-Type: text/html\r\n\r\n<p>x</p>\r\n");
+  const id = await phone.folder(2);
+  const key = textOf(await phone.sync(id, "0"), "AirSync:SyncKey")!;
+  const busy = new HtmlThread();
+  busy.strip = async () => {
+    throw new Problem(503, "busy");
+  };
+  const { context } = phone;
+  Object.assign(phone, { context: { ...context, html: busy } });
+  await expect(phone.sync(id, key)).rejects.toMatchObject({ status: 503 });
+  // One that can't be read by itself is told as that.
+  busy.strip = async () => {
+    throw new HtmlTrouble("it takes too long");
+  };
+  Object.assign(phone, { context: { ...context, html: busy, log: () => undefined } });
+  expect(textOf(await phone.sync(id, key), "AirSyncBase:Data")).toContain("could not make this message safe");
 });
 
 test("of mails that go while they are searched nothing is told", async () => {
