@@ -101,7 +101,7 @@ test("a mail that can't be read is told as one that says so, and stops neither i
 
 test("where too much HTML waits a phone is to come again, and is not told that its mail can't be shown", async () => {
   const { phone } = await openPhone();
-  await phone.append("Content-Type: text/html\r\n\r\n<p>x</p>\r\n");
+  await phone.append(`Content-Type: text/html\r\n\r\n${"<p>words</p>\r\n".repeat(500)}`);
   const id = await phone.folder(2);
   const key = textOf(await phone.sync(id, "0"), "AirSync:SyncKey")!;
   const busy = new HtmlThread();
