@@ -9,6 +9,7 @@ import { HtmlThread, HtmlTrouble } from "./mail/html-thread.ts";
 import { idOf } from "./mail/item.ts";
 import { marksRecord } from "./mail/marks.ts";
 import { empty, group, leaf } from "./protocol/elements.ts";
+import { bodyOfBytes } from "./sending/letter.ts";
 
 // What other servers fell into, one by one.
 
@@ -157,6 +158,22 @@ const letter = (clientId: string, text: string, ...more: ReturnType<typeof leaf>
   ...more,
   leaf("ComposeMail:Mime", Buffer.from(text)),
 ];
+
+test("one that went out and was not copied before its process ended is copied when it is sent again, once", async () => {
+  const { phone } = await openSender();
+  const text = "Message-ID: <1@phone>\r\nFrom: ada@example.org\r\nTo: bob@x.org\r\nSubject: s\r\n\r\nx\r\n";
+  await phone.session.submit({
+    envelope: { mailFrom: "ada@example.org", recipients: [{ address: "bob@x.org", notify: undefined }] },
+    message: bodyOfBytes(Buffer.from(text), phone.context.pace),
+    repeatKey: JSON.stringify(["activesync", "phone", "id"]),
+  });
+  const asked = group("ComposeMail:SendMail", ...letter("id", text, empty("ComposeMail:SaveInSentItems")));
+  for (let time = 0; time < 2; time++) {
+    await expect(sendMail("SendMail", asked, undefined, phone.context)).rejects.toMatchObject({ status: 118 });
+    const sent = phone.session.state.liveMailboxes().find(({ specialUse }) => specialUse === "\\Sent");
+    expect(sent!.messages.length).toBe(1);
+  }
+});
 
 test("the first of hundreds of mails that are sent is known when it is sent again", async () => {
   const { phone, another, queue } = await openSender();
