@@ -27,6 +27,7 @@ import type { Breathe } from "./digest.ts";
 import { decodeHeaderPage, decodeRowPage, type EmailRecord, type ObjectSpan } from "./email-page.ts";
 import { FullSummaries } from "./full-summaries.ts";
 import { decodeTextPage, type TextRun } from "./list-text.ts";
+import { Neighbours } from "./neighbours.ts";
 import { BroughtRecord, DECODED_WEIGHT, OpenEntry, OpenHeader, OpenRecord, RECORD_BYTES } from "./open-entry.ts";
 import { isFirstSummary, type Summary } from "./summary.ts";
 
@@ -54,6 +55,10 @@ export async function readThrough(body: Body): Promise<number> {
   return octets;
 }
 
+function cutOff(): EngineError {
+  return new EngineError("corrupt", "a message's body is cut off in the store");
+}
+
 /** Reads what emails hold: summaries and bodies, wherever they lie. */
 export class Contents {
   readonly #bay: Bay<MailState, Op, Outcome>;
@@ -74,6 +79,7 @@ export class Contents {
   /** What a repair found of emails whose pages are lost, by their lasting numbers. */
   readonly #rebuilt = new Map<number, BroughtRecord>();
   readonly #full: FullSummaries;
+  readonly #neighbours = new Neighbours();
 
   constructor(
     bay: Bay<MailState, Op, Outcome>,
@@ -209,7 +215,9 @@ export class Contents {
 
   /** The first bytes of a body. */
   async #readFirst({ object: { name, offset, length } }: Pick<EmailRecord, "object">): Promise<Uint8Array | undefined> {
-    const first = await this.#get({ name, offset, length: Math.min(length, FIRST_READ_BYTES) });
+    const span = { name, offset, length: Math.min(length, FIRST_READ_BYTES) };
+    const first = await this.#neighbours.get(span, (window) => this.#read(window));
+    if (first && first.length < span.length) throw cutOff();
     // So large a body is an object of its own, whose name it keeps.
     if (first && length > FIRST_READ_BYTES) {
       const value = first.slice(0, orDamage(() => preambleLength(first)) + HEADER_BYTES);
@@ -244,13 +252,18 @@ export class Contents {
     return { size, read: (start, end) => eachOrDamage(openRange(context, read, start, Math.min(end, size))) };
   }
 
-  async #get({ name, offset, length }: ObjectSpan, room?: Uint8Array): Promise<Uint8Array | undefined> {
+  async #get(span: ObjectSpan, room?: Uint8Array): Promise<Uint8Array | undefined> {
+    const bytes = await this.#read(span, room);
+    if (bytes && bytes.length < span.length) throw cutOff();
+    return bytes;
+  }
+
+  /** As much of a span as its object has; undefined if that is gone. */
+  async #read({ name, offset, length }: ObjectSpan, room?: Uint8Array): Promise<Uint8Array | undefined> {
     const range = { start: offset, end: offset + length };
     const options = room ? { ...COPY_WILL_DO, room } : COPY_WILL_DO;
     const got = await asStoreFailure(this.#store.get(this.#prefix + name, range, options));
-    if (!got.found) return undefined;
-    if (got.bytes.length < length) throw new EngineError("corrupt", "a message's body is cut off in the store");
-    return got.bytes;
+    return got.found ? got.bytes : undefined;
   }
 
   /** All bytes of an object. Throws EngineError `corrupt`. */
