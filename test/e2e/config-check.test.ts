@@ -51,7 +51,7 @@ test("each thing that would keep it from serving is told by its setting", async 
   /** What makes `serve` end too, with the same code and by a sentence. */
   const ends: readonly [Readonly<Record<string, string>>, number, RegExp][] = [
     [{ RESTANTE_IMAP_LISTEN: place }, 3, /^imap\.listen .*: unavailable: another process/],
-    [{ RESTANTE_LMTP_LISTEN: "192.0.2.1:24" }, 2, /^lmtp\.listen .*: wrong: .*no such address/],
+    [{ RESTANTE_LMTP_LISTEN: "unix:/no/such/folder/lmtp" }, 2, /^lmtp\.listen .*: wrong: there is no such folder/],
     [{ RESTANTE_SERVER_DATA: join(file, "data") }, 2, /^server\.data: wrong: .*ENOTDIR/],
     [{ RESTANTE_TLS_CERT: cert }, 2, /^tls\.cert: wrong: tls\.key is missing/],
     [{ RESTANTE_TLS_CERT: key, RESTANTE_TLS_KEY: key }, 2, /^tls\.cert: wrong: .* holds no PEM/],
@@ -149,10 +149,13 @@ test("each thing that would keep it from serving is told by its setting", async 
     expect(checked.found, JSON.stringify(env)).toContainEqual(expect.stringMatching(text));
     expect(checked.code, JSON.stringify(checked)).toBe(code);
   }
-  for (const [env, code] of ends) {
+  for (const [env, code, text] of ends) {
     const { code: ended, out, err } = await restante(data, ["serve"], "", env);
     expect([ended, out], err).toEqual([code, ""]);
     expect(err).toMatch(/^restante: [^\n]*\n$/);
+    // By the setting, where the check has one.
+    const setting = /\^(\w+\\\.\w+)/.exec(text.source)?.[1];
+    if (setting !== undefined && setting !== "login\\.users_dir") expect(err).toMatch(new RegExp(setting));
   }
   other.close();
 });

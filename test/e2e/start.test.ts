@@ -74,6 +74,26 @@ test("a folder that can't be made ends the command at once, by a sentence that n
   await removeDataFolder(data);
 });
 
+test("a file that can't be used ends the command by a sentence", async () => {
+  const data = await makeDataFolder();
+  await mkdir(join(data, "users", "ada%40example.org.json"), { recursive: true });
+  for (const command of [["serve"], ["account", "list"]])
+    expect(await restante(data, command)).toMatchObject({
+      code: 2,
+      out: "",
+      err: expect.stringMatching(/^restante: EISDIR: .*\n$/),
+    });
+  await mkdir(join(data, "other"));
+  await writeFile(join(data, "other", "objects"), "");
+  expect(await restante(data, ["serve"], "", { RESTANTE_STORAGE_PATH: join(data, "other") })).toMatchObject({
+    // A disk that is not there may come back.
+    code: 3,
+    out: "",
+    err: expect.stringMatching(/^restante: EEXIST: .*other\/objects.*\n$/),
+  });
+  await removeDataFolder(data);
+});
+
 test("a listener that can't be bound ends the server by a sentence that names the setting", async () => {
   const data = await makeDataFolder();
   for (const [setting, place, why] of [

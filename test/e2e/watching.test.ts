@@ -199,6 +199,13 @@ describe("what comes over HTTPS, and what goes out", () => {
     ])
       expect(lines).toContain(line);
     expect(lines.join("\n")).not.toMatch(/demo|WATCHED|Welcome|nonsense|example\.org/);
+    const unknown = `http://127.0.0.1:${house.ports.https}/Microsoft-Server-ActiveSync?Cmd=Nonsense&User=demo&DeviceId=D&DeviceType=T`;
+    await fetch(unknown, { method: "POST", headers: { ...client.headers, "ms-asprotocolversion": "16.1" } });
+    expect(await metrics()).toContain(
+      'restante_command_seconds_count{protocol="activesync",command="unknown",outcome="137"} 1',
+    );
+    await client.call("Thread/get", { ids: [] });
+    // What came just before its end is shown too.
     trace.kill("SIGINT");
     expect((await ended)[0]).toBe(0);
     const asked = shown.replaceAll(/^.* Mailbox\/get .*\n/gm, "");
@@ -210,6 +217,7 @@ describe("what comes over HTTPS, and what goes out", () => {
       / submission C: MAIL FROM:<\[16\]>.*\n.* C: RCPT TO:<\[16\]>\n.* C: DATA \[\d+\]\n.* S: 250 \w+\n/,
     );
     expect(asked).toMatch(/ submission S: 550 /);
+    expect(asked).toMatch(/ jmap S: Thread\/get /);
     expect(shown).not.toMatch(/Welcome|by a |eve@|restante-demo|welcome@/);
   });
 
@@ -223,6 +231,7 @@ describe("what comes over HTTPS, and what goes out", () => {
       .split("\n")
       .filter((line) => line.includes('"event":"session"'))
       .map((line) => JSON.parse(line) as Record<string, unknown>);
+    expect(house.logs()).toMatch(/"level":"debug","event":"signed in",.*"protocol":"https"/);
     expect(sessions).toContainEqual(
       expect.objectContaining({
         level: "info",

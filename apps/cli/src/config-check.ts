@@ -23,7 +23,7 @@ import type { Flags } from "./flags.ts";
 import { listenersOf } from "./listeners.ts";
 import { print } from "./print.ts";
 import { checkDemo, RULES } from "./rules.ts";
-import { exitOf, isSystemError, textOf } from "./system-error.ts";
+import { exitOf, systemErrorOf, textOf } from "./system-error.ts";
 
 /** Who is looked for to hear whether a directory answers. */
 const NOBODY = "nobody@localhost";
@@ -72,13 +72,8 @@ function found(what: string, error: unknown): Finding {
   if (error instanceof ConfigError) return { what, state: "wrong", text: error.message };
   if (error instanceof ListenError)
     return { what, state: error.kind === "taken" ? "unavailable" : "wrong", text: error.message };
-  const system = isSystemError(error)
-    ? error
-    : isSystemError((error as Error).cause)
-      ? (error as Error).cause
-      : undefined;
-  if (isSystemError(system))
-    return { what, state: exitOf(system) === EXIT.usage ? "wrong" : "unavailable", text: textOf(system) };
+  const refused = systemErrorOf(error);
+  if (refused) return { what, state: exitOf(refused) === EXIT.usage ? "wrong" : "unavailable", text: textOf(refused) };
   const isWrong = (error instanceof StoreError && error.code === "invalid") || error instanceof Exit;
   return { what, state: isWrong ? "wrong" : "unavailable", text: (error as Error).message };
 }
