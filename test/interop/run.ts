@@ -16,6 +16,7 @@ import { mbsync } from "./mbsync.ts";
 import { meli } from "./meli.ts";
 import { mutt } from "./mutt.ts";
 import { neomutt } from "./neomutt.ts";
+import { newcomer } from "./newcomer.ts";
 import { nginx } from "./nginx.ts";
 import { ownBuckets } from "./own-buckets.ts";
 import { packages } from "./packages.ts";
@@ -34,6 +35,7 @@ import { webClient } from "./web-client.ts";
  */
 const PROGRAMS: Readonly<Record<string, Interop>> = {
   postfix,
+  newcomer,
   smarthost,
   curl,
   dovecot,

@@ -228,10 +228,12 @@ async function bind(server: Server, address: string, shares: boolean, setting: s
 function announce(bound: readonly { readonly name: string; readonly address: string }[], demo: boolean): void {
   for (const { name, address } of bound) process.stdout.write(`listening ${name} ${address}\n`);
   process.stdout.write("Restante is ready\n");
-  const imap = bound.find(({ name }) => name === "imap")?.address;
+  const placeOf = (service: string): string | undefined => bound.find(({ name }) => name === service)?.address;
+  const [imap, submissions] = [placeOf("imap"), placeOf("submissions")];
   if (demo && imap)
     process.stdout.write(
-      `\nSign in with any IMAP program: ${imap}, user ${DEMO_ADDRESS}, password ${DEMO_PASSWORD}\n` +
+      `\nSign in with any IMAP program: ${imap}, no encryption, user ${DEMO_ADDRESS}, password ${DEMO_PASSWORD}\n` +
+        (submissions ? `It sends by ${submissions} (SMTP, SSL/TLS, the same user), to itself alone\n` : "") +
         `Or: curl --user ${DEMO_ADDRESS}:${DEMO_PASSWORD} imap://${imap}/INBOX\n`,
     );
 }
