@@ -1,5 +1,5 @@
 import { once } from "node:events";
-import { existsSync } from "node:fs";
+import { existsSync, readdirSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import { type AddressInfo, createServer } from "node:net";
 import { join } from "node:path";
@@ -37,6 +37,29 @@ test("a place that would serve is well, before the first start too, and nothing 
   expect(await check({ RESTANTE_SERVER_DATA: join(empty, "a", "b") }, empty)).toEqual({ code: 0, found: [] });
   expect(existsSync(join(empty, "a"))).toBe(false);
   await removeDataFolder(empty);
+});
+
+test("beside the server that runs its addresses are its own, and taken for who has another folder", async () => {
+  const probe = createServer().listen(0, "127.0.0.1");
+  await once(probe, "listening");
+  const place = `127.0.0.1:${(probe.address() as AddressInfo).port}`;
+  probe.close();
+  await once(probe, "close");
+  const env = { RESTANTE_IMAP_LISTEN: place };
+  const server = await startServer(data, { env });
+  expect(await check(env)).toEqual({ code: 0, found: [] });
+  const other = await makeDataFolder();
+  expect((await check(env, other)).code).toBe(3);
+  await removeDataFolder(other);
+  await server.kill();
+  // What was killed counts no more.
+  const squatter = createServer().listen(Number(place.split(":")[1]), "127.0.0.1");
+  await once(squatter, "listening");
+  expect((await check(env)).code).toBe(3);
+  squatter.close();
+  const again = await startServer(data);
+  await again.stop();
+  expect(readdirSync(join(data, "running"))).toEqual([]);
 });
 
 test("each thing that would keep it from serving is told by its setting", async () => {

@@ -23,6 +23,7 @@ import type { Flags } from "./flags.ts";
 import { listenersOf } from "./listeners.ts";
 import { print } from "./print.ts";
 import { checkDemo, RULES } from "./rules.ts";
+import { readRunning } from "./running.ts";
 import { exitOf, systemErrorOf, textOf } from "./system-error.ts";
 
 /** Who is looked for to hear whether a directory answers. */
@@ -45,7 +46,7 @@ interface Finding {
 export async function checkConfig(config: Config, flags: Pick<Flags, "json">): Promise<number> {
   const findings = [
     ...checkRules(config),
-    ...(await Promise.all(listenersOf(config).map(checkListener(config)))),
+    ...(await Promise.all(listenersOf(config).map(checkListener(config, await readRunning(config))))),
     ...checkTrusting(config),
     ...(await checkOwner(config)),
     ...(await Promise.all(foldersOf(config).map(checkFolder))),
@@ -90,7 +91,7 @@ function checkRules(config: Config): Finding[] {
   });
 }
 
-function checkListener({ server: { share_ports } }: Config) {
+function checkListener({ server: { share_ports } }: Config, running: ReadonlyMap<string, number>) {
   return async ({ setting, address }: { readonly setting: string; readonly address: string }): Promise<Finding> => {
     const what = `${setting} ${address}`;
     const server = createServer((socket) => socket.destroy());
@@ -98,7 +99,9 @@ function checkListener({ server: { share_ports } }: Config) {
       await listen(server, parseListenAddress(address), share_ports);
       return well(what);
     } catch (error) {
-      return found(what, error);
+      const pid = running.get(address);
+      const isOurs = pid !== undefined && error instanceof ListenError && error.kind === "taken";
+      return isOurs ? well(what, `the server that runs listens there: process ${pid}`) : found(what, error);
     } finally {
       server.close();
     }
@@ -140,8 +143,8 @@ async function checkOwner(config: Config): Promise<Finding[]> {
 
 /** Folders of the server's own below `server.data`: told of where something is wrong alone. */
 async function checkInnerFolders(config: Config): Promise<Finding[]> {
-  const { tls, seen, witness, cache, hints, tickets, traces } = placesOf(config);
-  const paths = [dirname(seen), tls, seen, witness, cache, hints, tickets, traces];
+  const { tls, seen, witness, cache, hints, tickets, traces, running } = placesOf(config);
+  const paths = [dirname(seen), tls, seen, witness, cache, hints, tickets, traces, running];
   const findings = await Promise.all(paths.map((path) => checkFolder({ what: "server.data", path })));
   return findings.filter(({ state }) => state !== "well");
 }

@@ -132,6 +132,7 @@ interface Places {
   readonly serverPublicKey: string;
   readonly tickets: string;
   readonly traces: string;
+  readonly running: string;
 }
 
 /** Where this host keeps what. */
@@ -151,6 +152,7 @@ export function placesOf(config: Config): Places {
     serverPublicKey: `${serverKey}.pub`,
     tickets: dataPath(config, "tickets"),
     traces: dataPath(config, "traces"),
+    running: dataPath(config, "running"),
   };
 }
 

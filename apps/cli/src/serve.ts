@@ -26,6 +26,7 @@ import { metricsService } from "./metrics.ts";
 import { openOutbound, withOutbound } from "./outbound.ts";
 import { openPeople } from "./people.ts";
 import { checkDemo, isOnLoopback, RULES } from "./rules.ts";
+import { tellRunning } from "./running.ts";
 import type { Service } from "./service.ts";
 import { submissionService } from "./submission.ts";
 import { Traces } from "./traces.ts";
@@ -79,7 +80,9 @@ export async function serve(config: Config, flags: { readonly only: string | und
   }
   const isDemo = await prepareDemo(open, wanted);
   await tellTwins(open);
+  let told: AsyncDisposable | undefined;
   const end = async (): Promise<void> => {
+    await told?.[Symbol.asyncDispose]();
     await Promise.all(services.map((service) => service.stop()));
     await people?.accounts.dispose();
     await open[Symbol.asyncDispose]();
@@ -91,6 +94,11 @@ export async function serve(config: Config, flags: { readonly only: string | und
     throw error;
   });
   if (isDemo === "new") await sendDemoMails(connect, bound.find(({ name }) => name === "lmtp")?.address);
+  // A full disk keeps nobody from serving.
+  told = await tellRunning(config).catch((error: unknown) => {
+    open.log({ level: "warn", event: "what is listened on can't be told", error });
+    return undefined;
+  });
   isServing = true;
   if (acme && hasTls) keepCertificate(acme, tls, open);
   // Heard from before the first line that tells of us: a signal that comes right after it ends us well too.
