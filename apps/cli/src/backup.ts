@@ -40,6 +40,10 @@ export async function backUp(config: Config, args: readonly [string], flags: Pic
   if ((await readdir(folder)).length > 0) throw new Exit(EXIT.failed, `${folder} is not empty`);
   if (isEmbedded(config) && !(await exists(join(places.store, "store.sqlite"))))
     throw new Exit(EXIT.failed, "there is no store to back up");
+  // Whoever may not write beside the folder is told before the long part.
+  const [pepper, serverKey] = [`${folder}.pepper`, serverKeyOf(folder)];
+  await copyIfThere(places.pepper, pepper);
+  await copyIfThere(places.serverKey, serverKey);
   // Users before the store: each that is named has its account there.
   await backUpUsers(config, join(folder, "users"));
   await copyTree(places.tls, join(folder, "tls"));
@@ -48,10 +52,6 @@ export async function backUp(config: Config, args: readonly [string], flags: Pic
   const { files, bytes } = isEmbedded(config)
     ? await backupEmbeddedStore(places.store, copy)
     : await backUpObjects(config, copy);
-  const pepper = `${folder}.pepper`;
-  await copyIfThere(places.pepper, pepper);
-  const serverKey = serverKeyOf(folder);
-  await copyIfThere(places.serverKey, serverKey);
   await writeFile(join(folder, COMPLETE_FILE), `${JSON.stringify({ format: 1, files, bytes })}\n`, { flush: true });
   if (flags.json) process.stdout.write(`${JSON.stringify({ folder, pepper, serverKey, files, bytes })}\n`);
   else
