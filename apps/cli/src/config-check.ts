@@ -17,7 +17,7 @@ import {
   readCertificate,
 } from "@restante/host";
 import { serverNames } from "./certificate-watch.ts";
-import { type Context, checkDataOwner, type KeyFile, keysOf, openContext, placesOf } from "./context.ts";
+import { becomeDataOwner, type Context, type KeyFile, keysOf, openContext, placesOf } from "./context.ts";
 import { EXIT, Exit } from "./exit.ts";
 import type { Flags } from "./flags.ts";
 import { listenersOf } from "./listeners.ts";
@@ -44,11 +44,13 @@ interface Finding {
  * certificate, the store, and the accounts that settings name. All is looked at, whatever is found before.
  */
 export async function checkConfig(config: Config, flags: Pick<Flags, "json">): Promise<number> {
+  // Ports are looked at by who may have all of them, folders and files by the server's user.
+  const listeners = await Promise.all(listenersOf(config).map(checkListener(config, await readRunning(config))));
+  await becomeDataOwner(config);
   const findings = [
     ...checkRules(config),
-    ...(await Promise.all(listenersOf(config).map(checkListener(config, await readRunning(config))))),
+    ...listeners,
     ...checkTrusting(config),
-    ...(await checkOwner(config)),
     ...(await Promise.all(foldersOf(config).map(checkFolder))),
     ...(await checkInnerFolders(config)),
     ...(await Promise.all(Object.values(keysOf(config)).map(checkKey))),
@@ -130,15 +132,6 @@ function foldersOf(config: Config): { readonly what: string; readonly path: stri
     { what: "storage.path", path: store },
     { what: "login.users_dir", path: users },
   ];
-}
-
-async function checkOwner(config: Config): Promise<Finding[]> {
-  try {
-    await checkDataOwner(config);
-    return [];
-  } catch (error) {
-    return [found("server.data", error)];
-  }
 }
 
 /** Folders of the server's own below `server.data`: told of where something is wrong alone. */

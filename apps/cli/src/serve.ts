@@ -17,7 +17,14 @@ import {
 import { createLmtpServer } from "@restante/lmtp";
 import { acmeOf, acmeService, keepCertificate } from "./acme.ts";
 import { watchCertificate } from "./certificate-watch.ts";
-import { type Context, makeDeliverer, openContext, placesOf, readServerPublicKey } from "./context.ts";
+import {
+  type Context,
+  makeDeliverer,
+  openContext,
+  placesOf,
+  readServerPublicKey,
+  refuseOthersData,
+} from "./context.ts";
 import { DEMO_ADDRESS, DEMO_PASSWORD, makeDemoAccount, sendDemoMails } from "./demo.ts";
 import { EXIT, Exit } from "./exit.ts";
 import { httpsService } from "./https.ts";
@@ -45,6 +52,7 @@ export async function serve(config: Config, flags: { readonly only: string | und
   const wanted = wantedServices(flags.only);
   const use = wanted.every((name) => name === "lmtp") ? "deliver" : "all";
   for (const [, check] of RULES) check(config);
+  await refuseOthersData(config);
   const metrics = config.metrics.listen.length > 0 ? new Metrics() : undefined;
   const open = await openContext(config, use, metrics);
   await open.checkStore();
