@@ -1,74 +1,11 @@
-import { spawn } from "node:child_process";
-import { chmod, chown, mkdir, writeFile } from "node:fs/promises";
-import { join } from "node:path";
 import { type CorpusMail, corpusMails } from "../kit/corpus.ts";
 import { responsesOf } from "../kit/exchange.ts";
 import { connectImap, type LineClient } from "../kit/line-client.ts";
 import { Random } from "../kit/random.ts";
 import { DEMO } from "../kit/server.ts";
 import { compareAnswers, type Difference, KNOWN_DIFFERENCES } from "./answers.ts";
-import { assert, freePort, type Interop, need, temporaryFolder, until, withServer } from "./harness.ts";
-
-/** Nobody's: Dovecot does not serve mail as root. */
-const UID = 5_000;
-
-/** Debian's Dovecot, on a port of its own, for one user. */
-async function withDovecot(run: (connect: () => Promise<LineClient>) => Promise<void>): Promise<void> {
-  const folder = await temporaryFolder("dovecot");
-  await chmod(folder, 0o755);
-  await mkdir(join(folder, "mail"));
-  await chown(join(folder, "mail"), UID, UID);
-  const port = await freePort();
-  const config = join(folder, "dovecot.conf");
-  await writeFile(
-    config,
-    `base_dir = ${folder}/run
-state_dir = ${folder}/state
-log_path = ${folder}/log
-protocols = imap
-listen = 127.0.0.1
-ssl = no
-disable_plaintext_auth = no
-first_valid_uid = 1
-mail_uid = ${UID}
-mail_gid = ${UID}
-mail_location = sdbox:${folder}/mail
-passdb {
-  driver = static
-  args = password=secret
-}
-userdb {
-  driver = static
-  args = uid=${UID} gid=${UID} home=${folder}/mail allow_all_users=yes
-}
-namespace inbox {
-  inbox = yes
-  separator = /
-}
-service imap-login {
-  inet_listener imap {
-    port = ${port}
-  }
-  inet_listener imaps {
-    port = 0
-  }
-}
-`,
-  );
-  const child = spawn("/usr/sbin/dovecot", ["-F", "-c", config], { stdio: "ignore" });
-  try {
-    const connect = (): Promise<LineClient> => connectImap(port, "someone", "secret");
-    await until("Dovecot", async () => {
-      const client = await connect().catch(() => undefined);
-      client?.end();
-      return client !== undefined;
-    });
-    await run(connect);
-  } finally {
-    child.kill("SIGTERM");
-    await new Promise((resolve) => child.once("close", resolve));
-  }
-}
+import { withDovecot } from "./dovecot-server.ts";
+import { assert, type Interop, need, withServer } from "./harness.ts";
 
 /** Conversations as they may be: answers to what is not there, loops, equal ids and dates, subjects in every charset. */
 function generatedMails(count: number): CorpusMail[] {

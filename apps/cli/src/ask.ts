@@ -1,3 +1,4 @@
+import { readFile } from "node:fs/promises";
 import { createInterface } from "node:readline";
 import { text } from "node:stream/consumers";
 import { EXIT, Exit } from "./exit.ts";
@@ -5,18 +6,18 @@ import type { Flags } from "./flags.ts";
 
 let lines: string[] | undefined;
 
-/** A secret: from RESTANTE_PASSWORD, standard input, or asked for without echo. */
-export async function askSecret(prompt: string, flags: Flags): Promise<string> {
-  const fromEnv = process.env.RESTANTE_PASSWORD;
+/** A secret: from the environment, by default RESTANTE_PASSWORD, standard input, or asked for without echo. */
+export async function askSecret(prompt: string, flags: Flags, variable = "RESTANTE_PASSWORD"): Promise<string> {
+  const fromEnv = process.env[variable];
   if (fromEnv !== undefined && !flags.passwordStdin) return fromEnv;
   if (flags.passwordStdin) {
     lines ??= (await text(process.stdin)).split(/\r?\n/);
     const line = lines.shift();
-    if (line === undefined || line === "") throw new Exit(EXIT.usage, "standard input holds no password");
+    if (line === undefined || line === "")
+      throw new Exit(EXIT.usage, `standard input holds no password; it was asked for: ${prompt.trim()}`);
     return line;
   }
-  if (!process.stdin.isTTY)
-    throw new Exit(EXIT.usage, "no terminal to ask on; use --password-stdin or RESTANTE_PASSWORD");
+  if (!process.stdin.isTTY) throw new Exit(EXIT.usage, `no terminal to ask on; use --password-stdin or ${variable}`);
   process.stdout.write(prompt);
   const terminal = createInterface({ input: process.stdin, terminal: true });
   try {
@@ -30,6 +31,21 @@ export async function askSecret(prompt: string, flags: Flags): Promise<string> {
   } finally {
     terminal.close();
   }
+}
+
+/** A password for another server: the first line of a file, or as any secret, from RESTANTE_SOURCE_PASSWORD. */
+export async function readSourcePassword(
+  prompt: string,
+  flags: Flags & { readonly sourcePasswordFile: string | undefined },
+): Promise<string> {
+  const file = flags.sourcePasswordFile;
+  if (file === undefined) return askSecret(prompt, flags, "RESTANTE_SOURCE_PASSWORD");
+  const content = await readFile(file, "utf8").catch((error: Error) => {
+    throw new Exit(EXIT.usage, `--source-password-file can't be read: ${error.message}`);
+  });
+  const [line = ""] = content.split(/\r?\n/);
+  if (line === "") throw new Exit(EXIT.usage, `${file} holds no password in its first line`);
+  return line;
 }
 
 /** A line that a person types; `flag` is what says it without a terminal. */

@@ -22,7 +22,7 @@ import { becomeDataOwner, makeConfigured, openContext, openLog, placesOf } from 
 import { EXIT, Exit } from "./exit.ts";
 import type { Flags } from "./flags.ts";
 import { openLdap } from "./ldap.ts";
-import { Progress } from "./transfer/progress.ts";
+import { Progress } from "./progress.ts";
 
 /** Written last: a backup without it was cut off. */
 const COMPLETE_FILE = "backup.json";
@@ -50,7 +50,7 @@ export async function backUp(config: Config, args: readonly [string], flags: Pic
   await copyIfThere(places.lmtpKey, join(folder, "keys", "lmtp"));
   const copy = join(folder, "store");
   const { files, bytes } = isEmbedded(config)
-    ? await backupEmbeddedStore(places.store, copy)
+    ? await withProgress("copied", (onFile) => backupEmbeddedStore(places.store, copy, onFile))
     : await backUpObjects(config, copy);
   await writeFile(join(folder, COMPLETE_FILE), `${JSON.stringify({ format: 1, files, bytes })}\n`, { flush: true });
   if (flags.json) process.stdout.write(`${JSON.stringify({ folder, pepper, serverKey, files, bytes })}\n`);
@@ -62,6 +62,11 @@ export async function backUp(config: Config, args: readonly [string], flags: Pic
         (isEmbedded(config) ? "Files are linked where they can be: copy the folder to another disk.\n" : ""),
     );
   return EXIT.well;
+}
+
+async function withProgress<T>(done: string, work: (onFile: () => void) => Promise<T>): Promise<T> {
+  using progress = new Progress({ total: 0, unit: "files", done });
+  return await work(() => progress.add(1));
 }
 
 /** Whether all that the accounts are lies in this host's folder: that is copied as it is. */
@@ -79,7 +84,11 @@ async function backUpObjects(
   let [files, bytes] = [0, 0];
   for (const { record } of await context.users.list()) {
     const prefix = accountPrefix(record);
-    using progress = new Progress(await measureAccount(context.store, prefix));
+    using progress = new Progress({
+      total: await measureAccount(context.store, prefix),
+      unit: "bytes",
+      done: "backed up",
+    });
     const onDone = (size: number): void => {
       bytes += size;
       progress.add(size);
@@ -96,7 +105,7 @@ async function restoreObjects(config: Config, folder: string, users: readonly Us
   await using from = await openCopy(folder);
   for (const { record } of users) {
     const prefix = accountPrefix(record);
-    using progress = new Progress(await measureAccount(from.store, prefix));
+    using progress = new Progress({ total: await measureAccount(from.store, prefix), unit: "bytes", done: "restored" });
     await restoreAccount({ from: from.store, to: context.store, prefix, onDone: (size) => progress.add(size) });
   }
 }
@@ -147,7 +156,8 @@ export async function restore(config: Config, args: readonly [string], flags: Pi
   // Their keys are the operator's word now, also where a newer one was seen.
   const seen = new UsersFolder(places.seen);
   for (const user of users) await trustRecord(seen, user);
-  if (isEmbedded(config)) await restoreEmbeddedStore(join(folder, "store"), places.store);
+  if (isEmbedded(config))
+    await withProgress("copied", (onFile) => restoreEmbeddedStore(join(folder, "store"), places.store, onFile));
   else await restoreObjects(config, join(folder, "store"), users);
   const opens = hasPepper || (await exists(places.pepper));
   if (flags.json) process.stdout.write(`${JSON.stringify({ accounts: accounts.length, pepper: opens })}\n`);

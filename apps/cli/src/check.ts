@@ -1,10 +1,11 @@
-import { checkAccount, checkSealed, DAMAGED } from "@restante/engine";
+import { type AccountSession, checkAccount, checkSealed, DAMAGED } from "@restante/engine";
 import { rebuildEmbeddedStore } from "@restante/engine/node";
 import type { Config } from "@restante/host";
 import { openContext, placesOf, withSession } from "./context.ts";
 import { EXIT, Exit } from "./exit.ts";
 import type { Flags } from "./flags.ts";
 import { print } from "./print.ts";
+import { Progress } from "./progress.ts";
 
 interface CheckFlags extends Flags {
   readonly sealed: boolean;
@@ -27,7 +28,9 @@ export async function check(
   if (flags.repair) return repair(config, address, flags);
   if (flags.retry) return retryNotes(config, address, flags);
   return withSession(config, address, { ...flags, use: "check" }, async (session) => {
-    const report = await checkAccount(session);
+    using progress = messageProgress(session, "checked");
+    const report = await checkAccount(session, () => progress.add(1));
+    progress[Symbol.dispose]();
     if (flags.json) process.stdout.write(`${JSON.stringify(report)}\n`);
     else {
       for (const { mailbox, uid, problem } of report.findings)
@@ -40,6 +43,11 @@ export async function check(
     }
     return report.findings.length > 0 ? EXIT.failed : EXIT.well;
   });
+}
+
+function messageProgress(session: AccountSession, done: string): Progress {
+  const total = session.state.liveMailboxes().reduce((sum, { messages }) => sum + messages.length, 0);
+  return new Progress({ total, unit: "messages", done });
 }
 
 /** `restante check ADDRESS --retry`: delivered mail that could not be opened is tried again. */
@@ -55,7 +63,9 @@ async function retryNotes(config: Config, address: string, flags: Flags): Promis
 /** `restante check ADDRESS --repair`: what is lost and can be made anew is; what can't be is told in its place. */
 async function repair(config: Config, address: string, flags: Flags): Promise<number> {
   return withSession(config, address, { ...flags, changes: true }, async (session) => {
-    const report = await session.repair();
+    using progress = messageProgress(session, "looked at");
+    const report = await session.repair(() => progress.add(1));
+    progress[Symbol.dispose]();
     const told = report.lost.map(({ mailbox, uid }) => `${mailbox} uid ${uid}: lost, moved to ${DAMAGED}`);
     print(
       flags,
@@ -89,8 +99,11 @@ async function checkObjects(config: Config, flags: Flags): Promise<number> {
   // Accounts with a bucket of their own are known by who they are.
   await context.users.list();
   let damaged = 0;
+  // On a terminal the list itself shows how it fares.
+  using progress = process.stdout.isTTY ? undefined : new Progress({ total: 0, unit: "objects", done: "checked" });
   for await (const object of checkSealed(context.store)) {
     const { name, size, hash, problem } = object;
+    progress?.add(1);
     process.stdout.write(flags.json ? `${JSON.stringify(object)}\n` : `${hash ?? "-".repeat(64)} ${size} ${name}\n`);
     if (problem === undefined) continue;
     damaged++;

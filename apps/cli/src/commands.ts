@@ -222,16 +222,23 @@ const commands: readonly Command[] = [
   defineCommand({
     name: "import",
     args: ["SOURCE", "ADDRESS"],
-    flags: { mailbox: { value: "NAME", about: "into this mailbox, or below it" }, ...asks },
-    about: "take mail in from maildir:PATH, mbox:PATH (or its kinds mboxrd, mboxo, mboxcl, mboxcl2) or eml:PATH",
-    details: "It may be run again: what is there is not doubled.",
+    flags: {
+      mailbox: { value: "NAME", about: "into this mailbox, or below it" },
+      follow: { about: "imaps: alone: go on with what comes, until SIGINT or SIGTERM" },
+      sourcePasswordFile: { value: "FILE", about: "imaps: alone: its password is the first line" },
+      ...asks,
+    },
+    about:
+      "take mail in from maildir:PATH, mbox:PATH (or its kinds mboxrd, mboxo, mboxcl, mboxcl2), eml:PATH or imaps://USER@HOST",
+    details:
+      "It may be run again: what is there is not doubled. The password for HOST is asked for, after the account's, or RESTANTE_SOURCE_PASSWORD.",
     run: ({ config, args, flags }) => importMail(config, args, flags),
   }),
   defineCommand({
     name: "export",
     args: ["ADDRESS", "TARGET"],
     flags: { salvage: { about: "straight from the bodies, when the account is damaged" }, ...asks },
-    about: "write all mail to maildir:PATH, mbox:PATH or eml:PATH",
+    about: "write all mail to maildir:PATH, mbox:PATH (or its kinds) or eml:PATH",
     run: ({ config, args, flags }) => exportMail(config, args, flags),
   }),
   defineCommand({

@@ -288,6 +288,7 @@ export async function withSession<T>(
   work: (session: AccountSession) => Promise<T>,
 ): Promise<T> {
   await using context = await openContext(config, flags.use);
+  await getUser(context, address);
   const accounts = new Accounts({ ...context, pepper: await readPepper(config) });
   try {
     const session = await accounts.login(address, await askSecret("Password: ", flags), "");
@@ -307,7 +308,7 @@ export async function withSession<T>(
 export async function getUser({ users }: Context, address: string): Promise<User> {
   const name = normalizeAddress(address);
   const user = name.includes("@") ? await users.find(name) : await users.findLocal(name);
-  if (!user) throw new Exit(EXIT.failed, `there is no account ${address}; restante account list shows those there are`);
+  if (!user) throw new Exit(EXIT.usage, `there is no account ${address}; restante account list shows those there are`);
   return user;
 }
 

@@ -1,15 +1,22 @@
 import { readdir } from "node:fs/promises";
-import { type AccountSession, type SalvagedMail, type SalvageReport, salvage } from "@restante/engine";
+import {
+  type AccountSession,
+  EngineError,
+  type MailboxView,
+  type SalvagedMail,
+  type SalvageReport,
+  salvage,
+} from "@restante/engine";
 import { type Config, makeFolder } from "@restante/host";
 import { askSecret } from "./ask.ts";
 import { getUser, openContext, readPepper, withSession } from "./context.ts";
 import { EXIT, Exit } from "./exit.ts";
 import type { Flags } from "./flags.ts";
-import { EmlTarget } from "./transfer/eml.ts";
-import { type MailTarget, parsePlace, type TransferFormat } from "./transfer/mail-place.ts";
-import { MaildirTarget } from "./transfer/maildir.ts";
-import { MboxTarget } from "./transfer/mbox.ts";
-import { Progress } from "./transfer/progress.ts";
+import { Progress } from "./progress.ts";
+import { EmlTarget } from "./transfer/eml/eml.ts";
+import { type MailTarget, parsePlace, type TargetMail, type TransferFormat } from "./transfer/mail-place.ts";
+import { MaildirTarget } from "./transfer/maildir/maildir.ts";
+import { MboxTarget } from "./transfer/mbox/mbox.ts";
 
 /** `restante export ADDRESS TARGET [--salvage]`: all mail, as it streams, into a new place outside the store. */
 export async function exportMail(
@@ -17,91 +24,186 @@ export async function exportMail(
   [address, to]: readonly [string, string],
   flags: Flags & { readonly salvage: boolean },
 ): Promise<number> {
-  const target = await openTarget(to);
-  if (flags.salvage) return salvageMail(config, address, target, flags);
+  const make = parseTarget(to);
+  if (flags.salvage) return salvageMail(config, address, make, flags);
   return withSession(config, address, flags, async (session) => {
+    const target = await make();
     await session.refresh();
-    const problems: string[] = [];
-    const messages = await exportAll(session, target, problems);
+    const paths = session.state.liveMailboxes().map(({ path }) => path);
+    using progress = new Progress({
+      total: paths.reduce((sum, path) => sum + session.getMailbox(path).messages.length, 0),
+      unit: "messages",
+      done: "exported",
+    });
+    const mails = new MailExport(target, progress);
+    for (const path of paths)
+      await mails.writeMailbox(path, session.keywordsIn(session.getMailbox(path)), mailsOf(session, path));
+    await target.end([...session.state.subscriptions].sort());
+    progress[Symbol.dispose]();
+    const { problems, messages, mailboxes } = mails;
     for (const problem of problems) process.stderr.write(`restante: ${problem}\n`);
-    const mailboxes = session.state.liveMailboxes().length - problems.length;
     if (flags.json) process.stdout.write(`${JSON.stringify({ mailboxes, messages })}\n`);
     else process.stdout.write(`${messages} messages of ${mailboxes} mailboxes exported\n`);
     return problems.length > 0 ? EXIT.failed : EXIT.well;
   });
 }
 
-/** The other mboxes are read only: their quoting loses lines, or few programs read it. */
-const TARGETS: Readonly<Record<TransferFormat, ((path: string) => MailTarget) | undefined>> = {
+const TARGETS: Readonly<Record<TransferFormat, (path: string) => MailTarget>> = {
   maildir: (path) => new MaildirTarget(path),
-  mbox: (path) => new MboxTarget(path),
-  mboxrd: (path) => new MboxTarget(path),
-  mboxo: undefined,
-  mboxcl: undefined,
-  mboxcl2: undefined,
+  mbox: (path) => new MboxTarget(path, "mboxrd"),
+  mboxrd: (path) => new MboxTarget(path, "mboxrd"),
+  mboxo: (path) => new MboxTarget(path, "mboxo"),
+  mboxcl: (path) => new MboxTarget(path, "mboxcl"),
+  mboxcl2: (path) => new MboxTarget(path, "mboxcl2"),
   eml: (path) => new EmlTarget(path),
 };
 
-async function openTarget(text: string): Promise<MailTarget> {
+/** What makes the target, whose folder must be new or empty. Throws Exit. */
+function parseTarget(text: string): () => Promise<MailTarget> {
   const place = parsePlace(text);
-  const make = place && TARGETS[place.format];
-  if (!make) throw new Exit(EXIT.usage, "a target is maildir:PATH, mbox:PATH or eml:PATH");
-  await makeFolder(place.path);
-  if ((await readdir(place.path)).length > 0) throw new Exit(EXIT.failed, `${place.path} is not empty`);
-  return make(place.path);
+  if (!place)
+    throw new Exit(
+      EXIT.usage,
+      "a target is maildir:PATH, mbox:PATH (or mboxrd:, mboxo:, mboxcl:, mboxcl2:) or eml:PATH",
+    );
+  return async () => {
+    try {
+      await makeFolder(place.path);
+      if ((await readdir(place.path)).length > 0) throw new Exit(EXIT.failed, `${place.path} is not empty`);
+    } catch (error) {
+      if (error instanceof Exit) throw error;
+      throw new Exit(EXIT.failed, `the target can't be made: ${(error as Error).message}`);
+    }
+    return TARGETS[place.format](place.path);
+  };
 }
 
-async function exportAll(session: AccountSession, target: MailTarget, problems: string[]): Promise<number> {
-  const mailboxes = session.state.liveMailboxes().map(({ path }) => path);
-  const total = mailboxes.reduce((sum, path) => sum + session.getMailbox(path).messages.length, 0);
-  using progress = new Progress(total);
-  let written = 0;
-  for (const path of mailboxes) {
+/** A mail that is exported, and what problems call it. */
+type ExportedMail = TargetMail & { readonly name: string };
+
+/** Every mailbox and every mail is tried; what failed is named. */
+class MailExport {
+  readonly #target: MailTarget;
+  readonly #progress: Progress;
+  readonly problems: string[] = [];
+  messages = 0;
+  mailboxes = 0;
+
+  constructor(target: MailTarget, progress: Progress) {
+    this.#target = target;
+    this.#progress = progress;
+  }
+
+  async writeMailbox(
+    path: string,
+    keywords: readonly string[],
+    mails: AsyncIterable<() => Promise<ExportedMail>>,
+  ): Promise<void> {
     try {
-      await target.begin(path, session.keywordsIn(session.getMailbox(path)));
+      this.problems.push(...(await this.#target.begin(path, keywords)));
     } catch (error) {
-      problems.push(`the mailbox ${JSON.stringify(path)} is left out: ${(error as Error).message}`);
-      continue;
+      this.problems.push(`the mailbox ${JSON.stringify(path)} is left out: ${(error as Error).message}`);
+      return;
     }
-    const view = session.openView(path, { readOnly: true });
-    for (let position = 0; position < view.length; position++) {
-      const message = view.message(position);
-      const { state, row } = message;
-      const facts = { uid: view.uidAt(position), received: state.receivedOf(row), flags: state.flagNames(row) };
-      const body = await session.openBody(message);
-      await target.write({ ...facts, read: () => body.read(0, body.size) });
-      written++;
-      progress.add(1);
+    this.mailboxes++;
+    for await (const open of mails) {
+      await this.#write(path, open);
+      this.#progress.add(1);
     }
   }
-  await target.end([...session.state.subscriptions].sort());
-  return written;
+
+  async #write(path: string, open: () => Promise<ExportedMail>): Promise<void> {
+    let name = "a message";
+    try {
+      const mail = await open();
+      name = mail.name;
+      await this.#target.write(mail);
+      this.messages++;
+    } catch (error) {
+      if (isOfTarget(error)) throw new Exit(EXIT.failed, `${name} of ${path} can't be written: ${error.message}`);
+      if (!isOfOneMail(error)) throw error;
+      this.problems.push(`${name} of ${JSON.stringify(path)} is left out: ${error.message}`);
+    }
+  }
+}
+
+/** What other mails need not suffer from: damage of this one. */
+function isOfOneMail(error: unknown): error is Error {
+  if (error instanceof EngineError) return error.code === "corrupt" || error.code === "expunged";
+  return error instanceof Error && !isOfTarget(error);
+}
+
+/** Node's own: the disk is full, or the like. */
+function isOfTarget(error: unknown): error is NodeJS.ErrnoException {
+  return error instanceof Error && "syscall" in error;
+}
+
+async function* mailsOf(session: AccountSession, path: string): AsyncGenerator<() => Promise<ExportedMail>> {
+  const view = session.openView(path, { readOnly: true });
+  for (let position = 0; position < view.length; position++) yield () => openMail(session, view, position);
+}
+
+async function openMail(session: AccountSession, view: MailboxView, position: number): Promise<ExportedMail> {
+  const message = view.message(position);
+  const { state, row } = message;
+  const uid = view.uidAt(position);
+  const facts = { uid, name: `uid ${uid}`, received: state.receivedOf(row), flags: state.flagNames(row) };
+  const body = await session.openBody(message);
+  return { ...facts, read: () => body.read(0, body.size) };
 }
 
 /** `--salvage`: what the bodies tell of themselves, without the account's state. */
-async function salvageMail(config: Config, address: string, target: MailTarget, flags: Flags): Promise<number> {
+async function salvageMail(
+  config: Config,
+  address: string,
+  make: () => Promise<MailTarget>,
+  flags: Flags,
+): Promise<number> {
   await using context = await openContext(config, "salvage");
   const user = await getUser(context, address);
   const password = await askSecret("Password: ", flags);
+  const target = await make();
   const report: SalvageReport = { damaged: [] };
   const tools = { ...context, pepper: await readPepper(config) };
-  const mails = await Array.fromAsync(salvage(tools, user, password, report));
-  const byMailbox = Object.groupBy(mails, ({ mailbox }) => mailbox || "INBOX");
-  for (const [path, inside = []] of Object.entries(byMailbox)) {
-    await target.begin(path, keywordsOf(inside));
+  const found = await findAll(salvage(tools, user, password, report));
+  using progress = new Progress({ total: found.length, unit: "messages", done: "written" });
+  const mails = new MailExport(target, progress);
+  const byMailbox = Map.groupBy(found, ({ mailbox }) => mailbox || "INBOX");
+  for (const [path, inside] of byMailbox) {
     inside.sort((a, b) => a.receivedMs - b.receivedMs);
-    for (const [at, { receivedMs, flags: kept, body }] of inside.entries()) {
-      const received = { timeMs: receivedMs, zoneMinutes: 0 };
-      await target.write({ uid: at + 1, received, flags: kept, read: () => body.read(0, body.size) });
-    }
+    await mails.writeMailbox(path, keywordsOf(inside), salvagedMails(inside));
   }
-  await target.end(Object.keys(byMailbox).sort());
-  if (flags.json) process.stdout.write(`${JSON.stringify({ messages: mails.length, damaged: report.damaged })}\n`);
+  await target.end([...byMailbox.keys()].sort());
+  progress[Symbol.dispose]();
+  for (const problem of mails.problems) process.stderr.write(`restante: ${problem}\n`);
+  const { messages } = mails;
+  if (flags.json) process.stdout.write(`${JSON.stringify({ messages, damaged: report.damaged })}\n`);
   else {
     for (const name of report.damaged) process.stdout.write(`damaged: ${name}\n`);
-    process.stdout.write(`${mails.length} messages salvaged, ${report.damaged.length} objects can't be read\n`);
+    process.stdout.write(`${messages} messages salvaged, ${report.damaged.length} objects can't be read\n`);
   }
-  return report.damaged.length > 0 ? EXIT.failed : EXIT.well;
+  return report.damaged.length + mails.problems.length > 0 ? EXIT.failed : EXIT.well;
+}
+
+async function findAll(mails: AsyncIterable<SalvagedMail>): Promise<SalvagedMail[]> {
+  using progress = new Progress({ total: 0, unit: "messages", done: "found" });
+  const found: SalvagedMail[] = [];
+  for await (const mail of mails) {
+    found.push(mail);
+    progress.add(1);
+  }
+  return found;
+}
+
+async function* salvagedMails(mails: readonly SalvagedMail[]): AsyncGenerator<() => Promise<ExportedMail>> {
+  for (const [at, { id, receivedMs, flags, body }] of mails.entries())
+    yield async () => ({
+      name: id,
+      uid: at + 1,
+      received: { timeMs: receivedMs, zoneMinutes: 0 },
+      flags,
+      read: () => body.read(0, body.size),
+    });
 }
 
 function keywordsOf(mails: readonly SalvagedMail[]): string[] {

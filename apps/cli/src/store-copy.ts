@@ -5,7 +5,7 @@ import { type Context, getUser, openContext, placesOf } from "./context.ts";
 import { EXIT, Exit } from "./exit.ts";
 import type { Flags } from "./flags.ts";
 import { print } from "./print.ts";
-import { Progress } from "./transfer/progress.ts";
+import { Progress } from "./progress.ts";
 
 /**
  * `restante store copy FROM TO [ADDRESS]`: accounts move from the store of one configuration file to that of another.
@@ -34,7 +34,7 @@ export async function copyStore(
 
 async function move(from: Context, to: Context, user: User): Promise<CopyReport> {
   const prefix = accountPrefix(user.record);
-  using progress = new Progress(await measureAccount(from.store, prefix));
+  using progress = new Progress({ total: await measureAccount(from.store, prefix), unit: "bytes", done: "copied" });
   return moveAccount({
     from: from.store,
     to: to.store,

@@ -10,7 +10,7 @@ import type { Context } from "../context.ts";
 import { admitDevice } from "../device/admit.ts";
 import type { Policy } from "../device/policy.ts";
 import { REQUEST_BYTES_MAX } from "../limits.ts";
-import { HtmlThread } from "../mail/html-thread.ts";
+import { HtmlThread, HtmlTrouble } from "../mail/html-thread.ts";
 import { Phones } from "../phones.ts";
 import { group, leaf } from "../protocol/elements.ts";
 import { redactElement } from "../protocol/redact.ts";
@@ -168,8 +168,9 @@ async function served(
     if (!COMMAND_NAMES.some((name) => name === command))
       throw new CommandError(STATUS.commandUnknown, "no such command");
     const context = contextOf(request, query, version, session, options, phones, html);
+    const bytes = await bodyOf(request, context);
     const outcome = await context.phone.alone(() =>
-      answered(context, query, request, signedIn, { ...options, onBody }),
+      answered(context, query, bytes, request, signedIn, { ...options, onBody }),
     );
     if ("wait" in outcome) tell("waits");
     else tell("ok", outcome.answer);
@@ -180,6 +181,14 @@ async function served(
     if (request.signal.aborted) return { answer: nothing() };
     return { answer: failure(error, command, version ?? 14.1, options) };
   }
+}
+
+/** Octets of a body that may come beside others of its phone. */
+const SMALL_BODY_BYTES_MAX = 64 * 1024;
+
+async function bodyOf(request: DoorRequest, { phone }: Context): Promise<Uint8Array> {
+  const announced = Number(request.header("content-length") ?? Number.POSITIVE_INFINITY);
+  return announced <= SMALL_BODY_BYTES_MAX ? request.bytes() : phone.receiving(() => request.bytes());
 }
 
 /** The header's, or that of the base64 query; a request that names none is of the oldest. */
@@ -223,12 +232,12 @@ const USER_AGENT_CHARS_MAX = 256;
 async function answered(
   context: Context,
   { command }: Query,
+  bytes: Uint8Array,
   request: DoorRequest,
   signedIn: SignedIn,
   options: ActiveSyncOptions & { readonly onBody: (body: Element | undefined) => void },
 ): Promise<Outcome> {
   const { session, version, phone } = context;
-  const bytes = await request.bytes();
   const admitted = await admitDevice(command, context, options);
   // What was acknowledged before is in the answer.
   await session.refresh(request.arrivedAt);
@@ -341,6 +350,7 @@ function failure(error: unknown, command: string, version: Version, { explain }:
 function commandErrorOf(error: unknown): CommandError | undefined {
   if (error instanceof CommandError) return error;
   if (error instanceof WbxmlError) return new CommandError(STATUS.invalidWbxml, error.message);
+  if (error instanceof HtmlTrouble) return new CommandError(STATUS.smartFailed, error.message);
   if (error instanceof SchemaError) return new CommandError(STATUS.invalidXml, error.message);
   if (!(error instanceof EngineError)) return undefined;
   // What passes is told by HTTP: phones throw nothing away for that.

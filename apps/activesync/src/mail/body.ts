@@ -8,7 +8,7 @@ import { type BodyOptions, type BodyPreference, type BodyType, HTML, MIME, PLAIN
 import { isSmime } from "./message-class.ts";
 import { type MessageTexts, PAGE_END } from "./texts.ts";
 
-/** Where nothing is said of bodies: plain text, as Exchange has it. */
+/** Where nothing is said of bodies: plain text in a Sync, as Exchange has it. */
 const DEFAULT: BodyPreference = { type: PLAIN, bytesMax: undefined, allOrNone: false, preview: 0 };
 
 export interface Bodies {
@@ -21,23 +21,30 @@ export interface Bodies {
 export async function bodiesOf(texts: MessageTexts, options: BodyOptions, version: Version): Promise<Bodies> {
   const native = texts.isHtml ? HTML : PLAIN;
   let body: Element | undefined;
-  for (const [at, wanted] of choices(texts, options, native).entries()) {
+  for (const wanted of choices(texts, options, native)) {
     const made = await bodyOf(texts, wanted, options, version);
+    body ??= made.element;
+    // What is wanted whole or not at all gives way to the next; where none is there, the first says how long it is.
+    if (!made.isThere) continue;
     body = made.element;
-    // What is wanted whole or not at all gives way to the next.
-    if (made.isThere || at > 0) break;
+    break;
   }
   const part = options.bodyPart && version >= 14.1 ? await partOf(texts, options.bodyPart) : undefined;
   return { body: body!, bodyPart: part, native };
 }
 
 /** The preferences that can be met, the best first. RTF is none of ours. */
-function choices(texts: MessageTexts, { bodies, mimeSupport }: BodyOptions, native: BodyType): BodyPreference[] {
+function choices(
+  texts: MessageTexts,
+  { bodies, mimeSupport, isNativeDefault }: BodyOptions,
+  native: BodyType,
+): BodyPreference[] {
   const of = (type: BodyType): BodyPreference | undefined => bodies.find((one) => one.type === type);
   const mime = mimeSupport === 2 || (mimeSupport === 1 && isSmime(texts.root.part)) ? of(MIME) : undefined;
   const other = native === HTML ? PLAIN : HTML;
   const found = [mime, of(native), of(other)].filter((one) => one !== undefined);
-  return found.length > 0 ? found : [{ ...DEFAULT, preview: bodies[0]?.preview ?? 0 }];
+  if (found.length > 0) return found;
+  return [{ ...DEFAULT, type: isNativeDefault ? native : PLAIN, preview: bodies[0]?.preview ?? 0 }];
 }
 
 interface Made {
@@ -121,11 +128,13 @@ function mimeElement(bytes: Uint8Array): Element {
   return opaque("AirSyncBase:Data", bytes);
 }
 
-/** Without the octets of a character that is cut. */
+/** Without the octets of a character that is cut: RFC 3629 §3. */
 function wholeCharacters(bytes: Uint8Array): Uint8Array {
-  let end = bytes.length;
-  while (end > 0 && bytes.length - end < 3 && (bytes[end - 1]! & 0xc0) === 0x80) end--;
-  return end > 0 && bytes[end - 1]! >= 0xc0 ? bytes.subarray(0, end - 1) : bytes;
+  let first = bytes.length - 1;
+  while (first > 0 && bytes.length - first < 4 && (bytes[first]! & 0xc0) === 0x80) first--;
+  const octet = bytes[first] ?? 0;
+  const length = octet >= 0xf0 ? 4 : octet >= 0xe0 ? 3 : octet >= 0xc0 ? 2 : 1;
+  return first + length > bytes.length ? bytes.subarray(0, first) : bytes;
 }
 
 /** What of a message is new against its conversation: MS-ASCON §2.2.2.1. The tail that it quotes is left out. */
@@ -147,11 +156,13 @@ async function partOf(texts: MessageTexts, { bytesMax, allOrNone, preview }: Bod
   );
 }
 
-/** Where mail programs begin what they quote at the end of an answer. */
-const QUOTE = /<blockquote[^>]*type="?cite|<div[^>]*class="?gmail_quote|<div[^>]*id="?(?:appendonsend|divRplyFwdMsg)/i;
+/** Where mail programs begin what they quote at the end of an answer. A `<` ends each look: a style sheet may be full
+ * of tags that nobody closes. */
+const QUOTE =
+  /<blockquote[^<>]*type="?cite|<div[^<>]*class="?gmail_quote|<div[^<>]*id="?(?:appendonsend|divRplyFwdMsg)/i;
 
 /** When unsure, all of it. */
-function withoutQuote(html: string): string {
+export function withoutQuote(html: string): string {
   const at = QUOTE.exec(html)?.index ?? -1;
   return at <= 0 ? html : html.slice(0, at) + PAGE_END;
 }

@@ -2,6 +2,7 @@ import { describe, expect, test } from "vitest";
 import { encode } from "wbxml";
 import { allOf, HeldFolder, mailText, openPhone, type TestPhone, textOf } from "../activesync-kit.ts";
 import { empty, group, leaf } from "../protocol/elements.ts";
+import { encodeState } from "./collection-state.ts";
 import { lastState } from "./store.ts";
 import { sync } from "./sync.ts";
 import { countPending } from "./window.ts";
@@ -97,6 +98,22 @@ describe("a phone's own changes", () => {
 });
 
 describe("keys", () => {
+  test("one that is gone already is deleted by its phone too, and is told no more", async () => {
+    const { phone, another, id, held } = await inbox(3);
+    const view = (await another("other")).session.openView("INBOX", { readOnly: false });
+    await view.setFlags([0, 1, 2], { mode: "add", flags: ["\\Deleted"] });
+    await view.expunge([0, 1, 2]);
+    await phone.session.refresh();
+    const [first] = held.items.keys();
+    const commands = [group("AirSync:Delete", leaf("AirSync:ServerId", first!))];
+    const answer = await phone.sync(id, held.key, { commands, window: 1 });
+    expect(textOf(allOf(answer, "AirSync:Responses")[0], "AirSync:Status")).toBe("8");
+    held.items.delete(first!);
+    held.take(answer);
+    await phone.catchUp(id, held, { window: 1 });
+    expect([held.items.size, held.starts]).toEqual([0, 0]);
+  });
+
   test("a folder has two states at most, whatever is synchronized and lost", async () => {
     const { phone, id, held } = await inbox(3);
     for (let round = 0; round < 6; round++) {
@@ -122,6 +139,76 @@ describe("keys", () => {
   test.each(["x", "", "../../x", "a".repeat(64), "00000000000000000000"])("%j means nothing", async (key) => {
     const { phone, id } = await inbox(0);
     expect(textOf(await phone.sync(id, key), "AirSync:Status")).toBe("3");
+  });
+
+  test("starts that nobody goes on from are few, however many there were", async () => {
+    const { phone, id, held } = await inbox(2);
+    const place = { device: "phone", place: id };
+    let last = "";
+    for (let start = 0; start < 20; start++) last = textOf(await phone.sync(id, "0"), "AirSync:SyncKey")!;
+    expect((await phone.session.devices.keys(place)).length).toBeLessThan(8);
+    // A start whose first answer was lost is in use.
+    const used = textOf(await phone.sync(id, "0"), "AirSync:SyncKey")!;
+    await phone.sync(id, used);
+    for (let start = 0; start < 20; start++) last = textOf(await phone.sync(id, "0"), "AirSync:SyncKey")!;
+    const again = await phone.sync(id, used);
+    expect(textOf(again, "AirSync:Status")).toBe("1");
+    held.key = textOf(again, "AirSync:SyncKey")!;
+    last = textOf(await phone.sync(id, "0"), "AirSync:SyncKey")!;
+    // What was in use is good, and so is the last start.
+    expect(await phone.sync(id, held.key)).toBeUndefined();
+    expect(allOf(await phone.sync(id, last), "AirSync:Add")).toHaveLength(2);
+    expect((await phone.session.devices.keys(place)).length).toBeLessThan(4);
+  });
+
+  test("a process that the phone has left knows what another told it since, when it is asked for a Ping", async () => {
+    const { phone, another, id, held } = await inbox(2);
+    const other = await another();
+    for (let n = 0; n < 3; n++) {
+      await other.append(mailText(10 + n));
+      held.take(await other.sync(id, held.key));
+    }
+    await phone.session.refresh();
+    const known = (await lastState(phone.context, id))!;
+    expect(known.held.size).toBe(5);
+    await other.append(mailText(20));
+    await phone.session.refresh();
+    const { state } = phone.session;
+    const { options } = (await lastState(phone.context, id))!;
+    expect(countPending(state, state.liveMailboxes()[0]!, known, options, 0)).toBe(1);
+  });
+
+  test("a key of another history means nothing, and nothing that comes with it is done", async () => {
+    const { phone, id, held } = await inbox(2);
+    const place = { device: "phone", place: id };
+    const state = (await lastState(phone.context, id))!;
+    await phone.session.devices.write(place, "other", encodeState({ ...state, epoch: state.epoch + 1 }));
+    const commands = [group("AirSync:Delete", leaf("AirSync:ServerId", [...held.items.keys()][0]!))];
+    expect(textOf(await phone.sync(id, "other", { commands }), "AirSync:Status")).toBe("3");
+    expect(phone.session.getMailbox("INBOX").messages.length).toBe(2);
+  });
+
+  test("a state that the store puts back is good for what it says, and for nothing else", async () => {
+    const { phone, another, id, held } = await inbox(4);
+    const place = { device: "phone", place: id };
+    const old = { key: held.key, items: new Map(held.items) };
+    const bytes = (await phone.session.devices.read(place, old.key))!;
+    const view = (await another("other")).session.openView("INBOX", { readOnly: false });
+    await view.setFlags([1], { mode: "add", flags: ["\\Deleted"] });
+    await view.expunge([1]);
+    await phone.session.refresh();
+    for (let n = 0; n < 3; n++) {
+      await phone.append(mailText(10 + n));
+      held.take(await phone.sync(id, held.key));
+    }
+    expect(textOf(await phone.sync(id, old.key), "AirSync:Status")).toBe("3");
+    await phone.session.devices.write(place, old.key, bytes);
+    const back = new HeldFolder();
+    Object.assign(back, old);
+    await phone.catchUp(id, back);
+    await phone.catchUp(id, held);
+    expect([...back.items.keys()].sort()).toEqual([...held.items.keys()].sort());
+    expect(back.starts).toBe(0);
   });
 
   test("idle Syncs write nothing; a flag change costs less than 100 octets", async () => {
@@ -195,6 +282,70 @@ describe("drafts, 16.0 on", () => {
     const third = textOf(await (await another()).sync(id, held.key, { commands }), "AirSync:ServerId");
     expect([second, third]).toEqual([first, first]);
     expect(again.session.getMailbox("Drafts").messages.length).toBe(1);
+  });
+
+  test("one that brings its own Message-ID is there once too, where its answer is lost", async () => {
+    const { phone, another } = await openPhone();
+    const { id, held } = await drafts(phone);
+    const mime = Buffer.from("Message-ID: <own@phone>\r\nSubject: S\r\n\r\nwords\r\n");
+    const body = group("AirSyncBase:Body", leaf("AirSyncBase:Type", 4), leaf("AirSyncBase:Data", mime.toString()));
+    const commands = [draft("c1", body)];
+    const first = textOf(await phone.sync(id, held.key, { commands }), "AirSync:ServerId");
+    const again = await another();
+    expect(textOf(await again.sync(id, held.key, { commands }), "AirSync:ServerId")).toBe(first);
+    expect(again.session.getMailbox("Drafts").messages.length).toBe(1);
+  });
+
+  test("one that another process stored, and whose answer was lost, is there once in the process before it too", async () => {
+    const { phone, another } = await openPhone();
+    const { id, held } = await drafts(phone);
+    const body = group(
+      "AirSyncBase:Body",
+      leaf("AirSyncBase:Type", 4),
+      leaf("AirSyncBase:Data", "Message-ID: <own@phone>\r\nSubject: S\r\n\r\nwords\r\n"),
+    );
+    const commands = [draft("c1", body)];
+    // The key was told by this one, and used by the other.
+    held.take(await phone.sync(id, held.key, { filter: 0 }));
+    const first = textOf(await (await another()).sync(id, held.key, { commands }), "AirSync:ServerId");
+    await phone.session.refresh();
+    expect(textOf(await phone.sync(id, held.key, { commands }), "AirSync:ServerId")).toBe(first);
+    expect(phone.session.getMailbox("Drafts").messages.length).toBe(1);
+  });
+
+  test("one that others changed meanwhile stays as they left it, unless its phone is to be right", async () => {
+    const { phone, another } = await openPhone();
+    const { id, held } = await drafts(phone);
+    const made = (await phone.sync(id, held.key, { commands: [draft("c1", leaf("Email:Subject", "0"))] }))!;
+    const item = textOf(made, "AirSync:ServerId")!;
+    held.take(made);
+    held.items.set(item, new Map());
+    const other = await another("other");
+    const copy = new HeldFolder();
+    await other.catchUp(id, copy);
+    const write = (of: TestPhone, folder: HeldFolder, subject: string, ...more: ReturnType<typeof leaf>[]) =>
+      of.sync(id, folder.key, { commands: [change(item, leaf("Email:Subject", subject))], more });
+    await write(other, copy, "theirs");
+    await phone.session.refresh();
+    const refused = await write(phone, held, "mine");
+    expect(textOf(allOf(refused, "AirSync:Responses")[0], "AirSync:Status")).toBe("7");
+    held.take(refused);
+    expect(held.items.get(item)!.get("Email:Subject")).toBe("theirs");
+    await other.session.refresh();
+    await other.catchUp(id, copy);
+    await write(other, copy, "theirs again");
+    await phone.session.refresh();
+    const right = group("AirSync:Options", leaf("AirSync:Conflict", 0));
+    const taken = await write(phone, held, "mine", right);
+    expect(allOf(taken, "AirSync:Responses")).toEqual([]);
+    held.take(taken);
+    // A repeat of what was done is no conflict.
+    await phone.catchUp(id, held);
+    const { key } = held;
+    const first = await write(phone, held, "last");
+    held.key = key;
+    const repeated = await write(phone, held, "last");
+    expect([first, repeated].map((answer) => allOf(answer, "AirSync:Responses"))).toEqual([[], []]);
   });
 
   test("one keeps its id however often it is saved, among others that come and go, and its maker is not told of it", async () => {
@@ -292,12 +443,54 @@ describe("requests that are none", () => {
     ],
     ["a Wait too long", group("AirSync:Sync", leaf("AirSync:Wait", 60)), "14"],
     ["a heartbeat too short", group("AirSync:Sync", leaf("AirSync:HeartbeatInterval", 59)), "14"],
+    ["a Wait much too long", group("AirSync:Sync", leaf("AirSync:Wait", 9_999_999_999)), "14"],
+    ["a Wait for no folder", group("AirSync:Sync", leaf("AirSync:Wait", 5)), "13"],
+    [
+      "very many folders",
+      group(
+        "AirSync:Sync",
+        group(
+          "AirSync:Collections",
+          ...Array.from({ length: 20_000 }, (_, n) =>
+            group("AirSync:Collection", leaf("AirSync:SyncKey", "0"), leaf("AirSync:CollectionId", n)),
+          ),
+        ),
+      ),
+      "15",
+    ],
     ["Partial alone", group("AirSync:Sync", empty("AirSync:Partial")), "13"],
     ["nothing", undefined, "13"],
   ])("%s", async (_name, root, status) => {
     const { phone } = await openPhone();
     const answer = await sync(root, phone.context);
     expect(answer.kind === "answer" && textOf(answer.root, "AirSync:Status")).toBe(status);
+  });
+
+  test("of too many commands, and of two for one item, a folder says 4, and none is done", async () => {
+    const { phone, id, held } = await inbox(2);
+    const [item] = held.items.keys();
+    const remove = (of: string) => group("AirSync:Delete", leaf("AirSync:ServerId", of));
+    const fetch = group("AirSync:Fetch", leaf("AirSync:ServerId", item!));
+    const many = Array.from({ length: 200 }, (_, n) => remove(`none ${n}`));
+    for (const commands of [
+      [...many, remove(item!)],
+      [remove(item!), change(item!, leaf("Email:Read", 1))],
+    ])
+      expect(textOf(await phone.sync(id, held.key, { commands }), "AirSync:Status")).toBe("4");
+    expect(phone.session.getMailbox("INBOX").messages.length).toBe(2);
+    for (const commands of [many, [fetch, change(item!, leaf("Email:Read", 1))]])
+      expect(textOf(await phone.sync(id, held.key, { commands }), "AirSync:Status")).toBe("1");
+  });
+
+  test.each([
+    [0, 512],
+    [513, 512],
+    [1, 1],
+  ])("a window of %d is one of %d", async (window, adds) => {
+    const { phone, id } = await inbox(0);
+    for (let n = 0; n < 513; n++) await phone.append(mailText(n));
+    const key = textOf(await phone.sync(id, "0"), "AirSync:SyncKey")!;
+    expect(allOf(await phone.sync(id, key, { window }), "AirSync:Add")).toHaveLength(adds);
   });
 
   test("of options that contradict themselves a folder says 4", async () => {
@@ -308,6 +501,32 @@ describe("requests that are none", () => {
     const filter = group("AirSync:Options", leaf("AirSync:FilterType", 6));
     expect(textOf(await phone.sync(id, held.key, { more: [filter] }), "AirSync:Status")).toBe("4");
   });
+});
+
+test.each([
+  ["conversations", 8, leaf("AirSync:ConversationMode", 1)],
+  ["a filter that calendars have not", 8, group("AirSync:Options", leaf("AirSync:FilterType", 1))],
+  ["a filter that tasks have not", 7, group("AirSync:Options", leaf("AirSync:FilterType", 5))],
+  ["another class", 9, group("AirSync:Options", leaf("AirSync:Class", "Email"))],
+])("of a folder that holds no mail %s is 4, at its start and later", async (_, type, more) => {
+  const { phone } = await openPhone();
+  const id = await phone.folder(type);
+  expect(textOf(await phone.sync(id, "0", { more: [more] }), "AirSync:Status")).toBe("4");
+  const key = textOf(await phone.sync(id, "0"), "AirSync:SyncKey")!;
+  expect(textOf(await phone.sync(id, key, { more: [more] }), "AirSync:Status")).toBe("4");
+});
+
+test("nothing of a request is kept with the phone but what an empty one runs again", async () => {
+  const { phone, id, held } = await inbox(1);
+  const options = group("AirSync:Options", group("AirSyncBase:BodyPreference", leaf("AirSyncBase:Type", 1)));
+  held.take(await phone.sync(id, held.key, { more: [options] }));
+  const elements = JSON.stringify(phone.context.phone.lastSync);
+  expect(elements).toContain(id);
+  expect(elements).not.toContain("BodyPreference");
+  // The options hold all the same.
+  await phone.append(mailText(5));
+  const answer = await sync(undefined, phone.context);
+  expect(answer.kind === "answer" && textOf(answer.root, "AirSyncBase:Type")).toBe("1");
 });
 
 test("a folder of calendars is empty, whatever is asked of it, and refuses what is brought one by one", async () => {
@@ -385,4 +604,64 @@ test("of bodies: 512 octets are the text's true beginning, cut in whole characte
   const shown = (await bodies(2, 10_000)).join();
   expect(shown).toContain('<img src="cid:1"');
   expect(shown).not.toMatch(/script|onclick|svg|evil/);
+});
+
+describe("one answer holds", () => {
+  const asked = (...folders: readonly (readonly [id: string, key: string])[]) =>
+    group(
+      "AirSync:Collections",
+      ...folders.map(([id, key]) =>
+        group("AirSync:Collection", leaf("AirSync:SyncKey", key), leaf("AirSync:CollectionId", id)),
+      ),
+    );
+  const primed = async (phone: TestPhone, type: number) => {
+    const id = await phone.folder(type);
+    return [id, textOf(await phone.sync(id, "0"), "AirSync:SyncKey")!] as const;
+  };
+  const answered = async (phone: TestPhone, ...children: ReturnType<typeof leaf>[]) => {
+    const answer = await sync(group("AirSync:Sync", ...children), phone.context);
+    if (answer.kind !== "answer") throw new Error(answer.kind);
+    return { adds: allOf(answer.root, "AirSync:Add").length, more: allOf(answer.root, "AirSync:MoreAvailable").length };
+  };
+
+  test("as many items of all folders as its window, in the order in which folders are asked for", async () => {
+    const { phone } = await openPhone();
+    for (let n = 0; n < 5; n++) for (const path of ["INBOX", "Sent"]) await phone.append(mailText(n), path);
+    const folders = asked(await primed(phone, 2), await primed(phone, 5));
+    expect(await answered(phone, folders, leaf("AirSync:WindowSize", 7))).toEqual({ adds: 7, more: 1 });
+  });
+
+  test("as much as it may be long", async () => {
+    const { phone } = await openPhone();
+    for (let n = 0; n < 8; n++) await phone.append(`Subject: ${n}\r\n\r\n${"a line of words\r\n".repeat(65_000)}`);
+    const { adds, more } = await answered(phone, asked(await primed(phone, 2)));
+    expect([adds > 1, adds < 6, more]).toEqual([true, true, 1]);
+  });
+
+  test("as much as may be fetched; what is beyond that is asked for again", async () => {
+    const { phone } = await openPhone();
+    await phone.append(`Subject: large\r\n\r\n${"a line of words\r\n".repeat(1_500_000)}`);
+    const id = await phone.folder(2);
+    const held = new HeldFolder();
+    await phone.catchUp(id, held);
+    const fetch = group("AirSync:Fetch", leaf("AirSync:ServerId", [...held.items.keys()][0]!));
+    const mime = group("AirSyncBase:BodyPreference", leaf("AirSyncBase:Type", 4));
+    const options = group("AirSync:Options", leaf("AirSync:MIMESupport", 2), mime);
+    const answer = await phone.sync(id, held.key, { commands: [fetch, fetch, fetch, fetch], more: [options] });
+    const statuses = allOf(answer, "AirSync:Fetch").map((one) => textOf(one, "AirSync:Status"));
+    expect(statuses.toSorted()).toEqual(["1", "1", "1", "16"]);
+  });
+
+  test("what can be read in its time, and one item at least", async () => {
+    const { phone } = await openPhone();
+    for (let n = 0; n < 8; n++) await phone.append(mailText(n));
+    const folder = await primed(phone, 2);
+    let nowMs = 1_700_000_000_000;
+    phone.now = () => {
+      nowMs += 9_000;
+      return nowMs;
+    };
+    const { adds, more } = await answered(phone, asked(folder));
+    expect([adds > 0, adds < 5, more]).toEqual([true, true, 1]);
+  });
 });

@@ -1,7 +1,8 @@
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import type { MailDate } from "@restante/mime";
-import type { MboxKind } from "./mbox-reader.ts";
+import type { SpecialUse } from "@restante/engine";
+import { composed, type MailDate } from "@restante/mime";
+import type { MboxKind } from "./mbox/mbox-reader.ts";
 
 /** Beside exported mbox and .eml files: the paths that are subscribed, one a line. */
 const SUBSCRIPTIONS_FILE = ".subscriptions";
@@ -10,17 +11,28 @@ const SUBSCRIPTIONS_FILE = ".subscriptions";
 export interface MailSource {
   /** What a progress bar counts: messages, or bytes where counting messages would mean to read all. */
   readonly total: number;
+  readonly unit: "messages" | "bytes";
   readonly folders: readonly SourceFolder[];
-  /** Paths that are subscribed; undefined if the source does not say: then all are. */
-  readonly subscribed: ReadonlySet<string> | undefined;
   /** What could not be read, each a sentence that names its place. Grows while mails are read. */
   readonly problems: string[];
+  /** What is told, and is no failure. Grows while mails are read. */
+  readonly notices: string[];
 }
 
-export interface SourceFolder {
-  /** The mailbox's path: Unicode, levels divided by `/`. */
+/** A mailbox that mail goes to. */
+export interface Destination {
+  /** Unicode, levels divided by `/`. */
   readonly path: string;
+  /** The account's mailbox for this use stands in for `path`, if there is one. */
+  readonly specialUse?: SpecialUse | undefined;
+  /** False: a mailbox that is made for it is not subscribed. */
+  readonly subscribed?: boolean | undefined;
+}
+
+export interface SourceFolder extends Destination {
   mails(): AsyncIterable<SourceMail>;
+  /** All mails up to this one are in the store. */
+  onStored?(mail: SourceMail): Promise<void>;
 }
 
 export interface SourceMail {
@@ -31,14 +43,16 @@ export interface SourceMail {
   readonly received: MailDate | undefined;
   /** Its part of {@link MailSource.total}. */
   readonly weight: number;
-  /** The message with CRLF line ends; may be called again. */
+  /** Where it goes, if that is not its folder: one email in each of these. */
+  readonly into?: readonly Destination[] | undefined;
+  /** The message as IMAP has it; may be called again. */
   open(): AsyncIterable<Uint8Array>;
 }
 
 /** Mail outside the store, as an export writes it. */
 export interface MailTarget {
-  /** Begins a mailbox; its mails follow. */
-  begin(path: string, keywords: readonly string[]): Promise<void>;
+  /** Begins a mailbox; its mails follow. Resolves with sentences that tell what of it can't be kept. */
+  begin(path: string, keywords: readonly string[]): Promise<readonly string[]>;
   write(mail: TargetMail): Promise<void>;
   /** All is written. */
   end(subscribed: readonly string[]): Promise<void>;
@@ -48,39 +62,21 @@ export interface TargetMail {
   readonly uid: number;
   readonly received: MailDate;
   readonly flags: readonly string[];
+  /** May be called again. */
   read(): AsyncIterable<Uint8Array>;
 }
 
 export type TransferFormat = "maildir" | "eml" | MboxKind;
+/** A place by its kind: `maildir:PATH` and so on. */
+export interface Place {
+  readonly format: TransferFormat;
+  readonly path: string;
+}
 
-/** `maildir:PATH` and so on. Undefined if it is none. */
-export function parsePlace(text: string): { readonly format: TransferFormat; readonly path: string } | undefined {
+/** Undefined if it is none. */
+export function parsePlace(text: string): Place | undefined {
   const match = /^(maildir|mbox|mboxrd|mboxo|mboxcl2|mboxcl|eml):(.+)$/s.exec(text);
   return match ? { format: match[1] as TransferFormat, path: match[2]! } : undefined;
-}
-
-/** Octets that a file's name may have on most file systems; `.sbd` must fit as well. */
-const FILE_NAME_BYTES_MAX = 250;
-const ESCAPED =
-  /^\.|[\u0000-\u001f\u007f%\\/:*?"<>|]|\.(?=(?:sbd|msf|mbox|dat|plist|json|html|log)$)|[. ]$|^t(?=able_of_contents$)/gi;
-
-/**
- * A level of a mailbox's path as the name of a file or folder: what file systems or our own endings mean is escaped.
- * Throws if it is too long for one.
- */
-export function fileNameOf(level: string): string {
-  const name = level.replace(ESCAPED, (char) => `%${char.charCodeAt(0).toString(16).toUpperCase().padStart(2, "0")}`);
-  if (Buffer.byteLength(name) > FILE_NAME_BYTES_MAX) throw new RangeError(`no file can have the name ${name}`);
-  return name;
-}
-
-/** What {@link fileNameOf} made; a name that is no such thing stands for itself. */
-export function levelOf(fileName: string): string {
-  try {
-    return decodeURIComponent(fileName);
-  } catch {
-    return fileName;
-  }
 }
 
 /** A text file's content; undefined if there is none, or `file`'s folder is a file itself. */
@@ -94,10 +90,16 @@ export async function readIfThere(file: string): Promise<string | undefined> {
   }
 }
 
-/** {@link MailSource.subscribed} of mail that {@link writeSubscriptions} may have been called for. */
-export async function readSubscriptions(root: string): Promise<ReadonlySet<string> | undefined> {
+/** Tells of a path whether {@link writeSubscriptions} has it; undefined of all where no such list is. */
+export async function readSubscriptions(root: string): Promise<(path: string) => boolean | undefined> {
   const listed = await readIfThere(join(root, SUBSCRIPTIONS_FILE));
-  return listed === undefined ? undefined : new Set(parseLines(listed));
+  return subscriptionsOf(listed === undefined ? undefined : parseLines(listed));
+}
+
+/** The same of paths. */
+export function subscriptionsOf(paths: readonly string[] | undefined): (path: string) => boolean | undefined {
+  const subscribed = paths && new Set(paths.map((path) => composed(path)));
+  return (path) => subscribed?.has(composed(path));
 }
 
 export function writeSubscriptions(root: string, subscribed: readonly string[]): Promise<void> {

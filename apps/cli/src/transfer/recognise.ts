@@ -13,9 +13,11 @@ export function recognitionKey(size: number, receivedMs: number, header: Uint8Ar
   return `${size} ${Math.floor(receivedMs / 1000)} ${digest}`;
 }
 
-/** How many messages of each key a mailbox holds. */
-export async function countMessages(session: AccountSession, path: string): Promise<Map<string, number>> {
-  const counts = new Map<string, number>();
+/** Uids of a mailbox's messages, by their keys. */
+export type Known = Map<string, number[]>;
+
+export async function listKnown(session: AccountSession, path: string): Promise<Known> {
+  const known: Known = new Map();
   const view = session.openView(path, { readOnly: true });
   for (let first = 0; first < view.length; first += AT_ONCE) {
     const messages = view.messagesIn(first, Math.min(first + AT_ONCE, view.length));
@@ -23,8 +25,10 @@ export async function countMessages(session: AccountSession, path: string): Prom
     const headers = await session.readHeaders(messages);
     for (const [at, [size, receivedMs]] of facts.entries()) {
       const key = recognitionKey(size, receivedMs, binaryBytes(headers[at]!.text));
-      counts.set(key, (counts.get(key) ?? 0) + 1);
+      const uids = known.get(key);
+      if (uids) uids.push(view.uidAt(first + at));
+      else known.set(key, [view.uidAt(first + at)]);
     }
   }
-  return counts;
+  return known;
 }

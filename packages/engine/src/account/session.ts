@@ -184,8 +184,9 @@ export class AccountSession {
   async retryNotes(): Promise<readonly string[]> {
     return this.#open.retryNotes();
   }
-  async repair(): Promise<RepairReport> {
-    return this.#open.repair();
+  /** `account/care/repair.ts`; `onDone` hears of each message. */
+  async repair(onDone?: () => void): Promise<RepairReport> {
+    return this.#open.repair(onDone);
   }
   onChange(listener: () => void): () => void {
     return this.#open.onChange(listener);

@@ -19,9 +19,12 @@ export interface CheckReport {
 
 /**
  * The owner's check: the log's chain and every op were verified when the account was opened; this opens every summary and
- * every body, and counts again what is kept as counts.
+ * every body, and counts again what is kept as counts. `onDone` hears of each message.
  */
-export async function checkAccount(session: AccountSession): Promise<CheckReport> {
+export async function checkAccount(
+  session: AccountSession,
+  onDone: () => void = () => undefined,
+): Promise<CheckReport> {
   const unreadable = await session.retryNotes();
   const findings: Finding[] = unreadable.map((note) => ({ mailbox: "", problem: `${note} can't be opened` }));
   if (session.barred) findings.push({ mailbox: "", problem: session.barred });
@@ -29,7 +32,7 @@ export async function checkAccount(session: AccountSession): Promise<CheckReport
   let messages = 0;
   for (const mailbox of mailboxes) {
     messages += mailbox.messages.length;
-    findings.push(...checkCounts(session, mailbox), ...(await checkMessages(session, mailbox.path)));
+    findings.push(...checkCounts(session, mailbox), ...(await checkMessages(session, mailbox.path, onDone)));
   }
   const validities = new Set(mailboxes.map((mailbox) => mailbox.uidValidity));
   if (validities.size !== mailboxes.length)
@@ -59,7 +62,7 @@ function checkCounts({ state }: AccountSession, mailbox: Mailbox): Finding[] {
   return findings;
 }
 
-async function checkMessages(session: AccountSession, path: string): Promise<Finding[]> {
+async function checkMessages(session: AccountSession, path: string, onDone: () => void): Promise<Finding[]> {
   const findings: Finding[] = [];
   const view = session.openView(path, { readOnly: true });
   for (let position = 0; position < view.length; position++) {
@@ -77,6 +80,7 @@ async function checkMessages(session: AccountSession, path: string): Promise<Fin
         problem: error instanceof Error ? error.message : String(error),
       });
     }
+    onDone();
   }
   return findings;
 }

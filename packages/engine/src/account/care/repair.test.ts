@@ -1,4 +1,4 @@
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { MemoryPlace } from "../../storage/memory.ts";
 import { clock, dropbox, mailText, makeAccount, open, stream, textsOf, visible } from "../../testing/account-kit.ts";
 import type { Account } from "../account.ts";
@@ -81,7 +81,9 @@ test("a message whose body is lost makes room for one that says so, once; the re
   const kept = place.objects.get(body)!;
   place.objects.delete(body);
   const account = await open(place, ring());
-  const { rebuilt, lost } = await account.repair();
+  const looked = vi.fn();
+  const { rebuilt, lost } = await account.repair(looked);
+  expect(looked).toHaveBeenCalledTimes(texts.length);
   expect(rebuilt).toBe(0);
   expect(lost).toHaveLength(1);
   expect(await account.repair()).toEqual({ rebuilt: 0, lost: [] });

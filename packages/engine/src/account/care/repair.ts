@@ -30,6 +30,8 @@ export interface RepairTools {
   readonly prefix: string;
   readonly platform: Platform;
   readonly ring: Ring;
+  /** Hears of each message that was looked at. */
+  readonly onDone: () => void;
 }
 
 export interface RepairReport {
@@ -125,7 +127,7 @@ async function setApart(
   tools: RepairTools,
   path: string,
 ): Promise<{ readonly mailbox: string; readonly uid: number }[]> {
-  const { mail, contents, notices } = tools;
+  const { mail, contents, notices, onDone } = tools;
   const view = openView(mail, path, { readOnly: false });
   const lost: number[] = [];
   for (let position = 0; position < view.length; position++) {
@@ -135,6 +137,7 @@ async function setApart(
       if ((await readThrough(body)) < body.size) throw new EngineError("corrupt", "a message's body is cut off");
     });
     if (isLost) lost.push(position);
+    onDone();
   }
   if (lost.length === 0) return [];
   await mail.ensure(DAMAGED);

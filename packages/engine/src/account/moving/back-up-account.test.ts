@@ -1,4 +1,4 @@
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { MemoryPlace } from "../../storage/memory.ts";
 import {
   bytes,
@@ -47,8 +47,10 @@ async function scene() {
 async function wholeTexts(account: Account): Promise<string[]> {
   await account.takeIn();
   const session = new AccountSession({ address: "a@x" }, account, () => undefined);
-  expect((await checkAccount(session)).findings).toEqual([]);
+  const done = vi.fn();
+  expect((await checkAccount(session, done)).findings).toEqual([]);
   const texts = await textsOf(account, "INBOX");
+  expect(done).toHaveBeenCalledTimes(texts.length);
   await account.dispose();
   return texts;
 }

@@ -18,16 +18,20 @@ const TRIES = 10;
 const PAGES_A_STEP: number = 2 ** 31 - 1;
 const DATABASE = "store.sqlite";
 
-/** Copies the store in `folder` to `target`, a new folder. Resolves with how many files and bytes it is. */
+/** Copies the store in `folder` to `target`, a new folder. Resolves with how many files and bytes it is. `onFile` hears of
+ * each file that is copied or linked. */
 export async function backupEmbeddedStore(
   folder: string,
   target: string,
+  onFile: () => void = () => undefined,
 ): Promise<{ readonly files: number; readonly bytes: number }> {
   const [from, to] = [join(folder, "objects"), join(target, "objects")];
   await mkdir(to, { recursive: true, mode: 0o700 });
   const kept = new Set<string>();
-  for (const file of await readdir(from))
+  for (const file of await readdir(from)) {
     if (!file.endsWith(TEMPORARY_SUFFIX) && (await keepFile(join(from, file), join(to, file)))) kept.add(file);
+    onFile();
+  }
   for (let tries = 1; ; tries++) {
     await copyDatabase(join(folder, DATABASE), join(target, DATABASE));
     const named = filesNamed(join(target, DATABASE));
@@ -47,13 +51,20 @@ export async function backupEmbeddedStore(
   }
 }
 
-/** Brings a copy back as the store in `folder`, which must not exist yet. */
-export async function restoreEmbeddedStore(copy: string, folder: string): Promise<void> {
+/** Brings a copy back as the store in `folder`, which must not exist yet. `onFile` hears of each file that is copied. */
+export async function restoreEmbeddedStore(
+  copy: string,
+  folder: string,
+  onFile: () => void = () => undefined,
+): Promise<void> {
   await mkdir(join(folder, "objects"), { recursive: true, mode: 0o700 });
   if ((await readdir(folder)).length > 1) throw new StoreError("unavailable", "there is a store already");
   const named = filesNamed(join(copy, DATABASE));
   // Copied, not linked: a backup shares nothing with what is written to.
-  for (const file of named) await copyDurably(join(copy, "objects", file), join(folder, "objects", file));
+  for (const file of named) {
+    await copyDurably(join(copy, "objects", file), join(folder, "objects", file));
+    onFile();
+  }
   await syncFolder(join(folder, "objects"));
   await copyDurably(join(copy, DATABASE), join(folder, DATABASE));
   await syncFolder(folder);

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { fileNameOf, levelOf } from "./mail-place.ts";
+import { fileNameOf, levelOf } from "./file-names.ts";
 
 test("a level's file name gives the level back, and is none that a file system or a source passes over", () => {
   for (const level of [

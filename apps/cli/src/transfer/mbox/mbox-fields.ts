@@ -1,6 +1,8 @@
+import { decodeRaw } from "@restante/mime";
+
 /** Fields that belong to an mbox file and not to the message: they say what a program did with it. */
 const FILE_FIELD =
-  /^(status|x-status|x-keywords|x-uid|x-imap|x-imapbase|x-mozilla-status|x-mozilla-status2|x-mozilla-keys):(.*)$/is;
+  /^(status|x-status|x-keywords|x-uid|x-imap|x-imapbase|x-mozilla-status|x-mozilla-status2|x-mozilla-keys|x-gmail-labels):(.*)$/is;
 const STATUS: Readonly<Record<string, string>> = { R: "\\Seen" };
 const X_STATUS: Readonly<Record<string, string>> = { A: "\\Answered", F: "\\Flagged", D: "\\Deleted", T: "\\Draft" };
 /** X-Mozilla-Status, bits of a hexadecimal number: what Thunderbird keeps of each message. */
@@ -18,6 +20,8 @@ export interface FileFacts {
   readonly flags: readonly string[];
   /** The file's owner deleted it for good; its octets wait for the file to be compacted. */
   readonly isExpunged: boolean;
+  /** Gmail's labels, as the field has them: X-Gmail-Labels of a Takeout. */
+  readonly labels: string | undefined;
 }
 
 export function isFileField(line: string): boolean {
@@ -28,10 +32,13 @@ export function isFileField(line: string): boolean {
 export function readFileFields(fields: readonly string[], separator: RegExp): FileFacts {
   const flags: string[] = [];
   let isExpunged = false;
+  let labels: string | undefined;
   for (const field of fields) {
     const [, name = "", value = ""] = FILE_FIELD.exec(field) ?? [];
     const bits = Number.parseInt(value.trim(), 16) || 0;
-    const words = value.split(separator).filter((word) => word !== "");
+    const words = decodeRaw(value)
+      .split(separator)
+      .filter((word) => word !== "");
     switch (name.toLowerCase()) {
       case "status":
         flags.push(...lettersIn(value, STATUS));
@@ -47,15 +54,18 @@ export function readFileFields(fields: readonly string[], separator: RegExp): Fi
         for (const [bit, flag] of MOZILLA) if (bits & bit) flags.push(flag);
         isExpunged ||= (bits & MOZILLA_EXPUNGED) !== 0;
         break;
+      case "x-gmail-labels":
+        labels = value.trim();
+        break;
       case "x-mozilla-status2":
         if (bits & MOZILLA2_DELETED) flags.push("\\Deleted");
         break;
     }
   }
-  return { flags: [...new Set(flags)], isExpunged };
+  return { flags: [...new Set(flags)], isExpunged, labels };
 }
 
-/** The three fields that an export puts before each message, always all, so that what follows is the message's. */
+/** The fields that an export puts before each message, always all, so that what follows is the message's. */
 export function writeFileFields(flags: readonly string[]): string[] {
   const letters = (table: Readonly<Record<string, string>>): string =>
     Object.keys(table)

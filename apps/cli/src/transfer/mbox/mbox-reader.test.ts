@@ -1,10 +1,10 @@
 import { readFile } from "node:fs/promises";
 import { describe, expect, test } from "vitest";
+import { atomFlag } from "../keywords.ts";
 import { parseFromDate } from "./from-line.ts";
-import { atomFlag } from "./keywords.ts";
 import { readFileFields } from "./mbox-fields.ts";
 import {
-  EXPORT_SENDER,
+  exportSender,
   findMessages,
   type MboxKind,
   type MboxMessage,
@@ -35,7 +35,7 @@ async function readAll(text: string, kind: MboxKind = "mbox"): Promise<(MboxMess
 
 /** Made by hand for this test; the addresses are invented. */
 function wild(name: string): Promise<string> {
-  return readFile(new URL(`./wild/${name}.mbox`, import.meta.url), "latin1");
+  return readFile(new URL(`../../../testdata/wild/${name}`, import.meta.url), "latin1");
 }
 
 describe("what a From_ line is", () => {
@@ -47,7 +47,7 @@ describe("what a From_ line is", () => {
     ["bom", 1],
     ["folded", 1],
   ] as const)("%s: %i messages, whatever the line ends", async (name, count) => {
-    const text = await wild(name);
+    const text = await wild(`${name}.mbox`);
     for (const form of [text, text.replaceAll("\n", "\r\n")]) {
       const messages = await readAll(form);
       expect(messages).toHaveLength(count);
@@ -59,6 +59,29 @@ describe("what a From_ line is", () => {
     const text =
       "From a@b Mon Feb  2 10:11:12 2026\nSubject: x\n\nHours:\n\nFrom 9 to 5\nNote: closed\n\nFrom London\n\nend\n";
     expect(await readAll(text)).toHaveLength(1);
+  });
+
+  test.each([
+    ["From London", 1],
+    ["From a@b 2026-02-02", 1],
+    // What has all of a From_ line is one, also without an empty line before it.
+    ["From a@b Mon Feb  2 10:11:12 2026", 2],
+  ])("in a paragraph, before what looks like a field: %s", async (line, count) => {
+    expect(await readAll(`From a@b Mon Feb  2 10:11:12 2026\nSubject: x\n\ntext\n${line}\nNote: y\n`)).toHaveLength(
+      count,
+    );
+  });
+
+  test("a From_ line of another host is a message's first line", async () => {
+    const file =
+      "From a@b Mon Feb  2 10:11:12 2026\nSubject: x\n\nx\nFrom c@d Mon Feb  2 10:11:12 2026\n>From c remote\n\ny\n";
+    expect(await readAll(file)).toHaveLength(2);
+  });
+
+  test("fields of the file have a bound", async () => {
+    const field = `X-Keywords: a\n${" more\n".repeat(20_000)}`;
+    const file = `From a@b Mon Feb  2 10:11:12 2026\n${field}\n`;
+    await expect(readAll(file)).rejects.toMatchObject({ name: "MboxError" });
   });
 
   test("a file without one is an error that names the line", async () => {
@@ -79,13 +102,17 @@ describe("what a From_ line is", () => {
 });
 
 test("a folded field of the file goes whole, and no other with it", async () => {
-  const [message] = await readAll(await wild("folded"));
+  const [message] = await readAll(await wild("folded.mbox"));
   expect(message!.text).toContain("Message-ID: <subj@example.org>\nX-After: 1\n\nbody");
   expect(readFileFields(message!.fields, /[\s,]+/).flags).toEqual(["alpha", "beta", "gamma", "\\Seen"]);
 });
 
+test("keywords are UTF-8", () => {
+  expect(readFileFields(["X-Keywords: caf\u00c3\u00a9"], / +/).flags).toEqual(["caf\u00e9"]);
+});
+
 test("Thunderbird's status is read; what was expunged says so", async () => {
-  const facts = (await readAll(await wild("thunderbird"))).map(({ fields }) => readFileFields(fields, /[\s,]+/));
+  const facts = (await readAll(await wild("tb/Inbox"))).map(({ fields }) => readFileFields(fields, /[\s,]+/));
   expect(facts.map(({ flags }) => flags)).toEqual([
     ["\\Seen"],
     ["\\Seen", "\\Answered"],
@@ -108,12 +135,23 @@ describe("Content-Length", () => {
     expect((await readAll(file(body.length), "mboxcl"))[0]!.text).toContain("\nFrom here\n");
   });
 
+  test("of two that could be right the one that the file's program wrote is believed", async () => {
+    const inner = "a\n\nFrom a@b Mon Feb  2 10:11:12 2026\nSubject: inner\n\nend\n";
+    const text = `From a@b Mon Feb  2 10:11:12 2026\nContent-Length: 2\nContent-Length: ${inner.length}\n\n${inner}\n`;
+    expect((await readAll(text)).map((message) => message.text)).toEqual([`Content-Length: 2\n\n${inner}`]);
+  });
+
+  test("behind a counted body any From_ line begins a message", async () => {
+    const text = "From a@b Mon Feb  2 10:11:12 2026\nContent-Length: 2\n\nx\n\nFrom \nno field\n";
+    expect((await readAll(text)).map((message) => message.text)).toEqual(["\nx\n", "no field\n"]);
+  });
+
   test.each([0, 3, 30, 99_999])("a wrong one, %i, is not believed", async (length) => {
     expect(await readAll(file(length))).toHaveLength(3);
   });
 
   test("what an export wrote is mboxrd, whatever the message says; its own fields stay", async () => {
-    const text = `From ${EXPORT_SENDER} Mon Feb  2 10:11:12 2026\nStatus: O\nX-Status: \nX-Keywords: \nX-Keywords: mine\n more\nContent-Length: 12\n\n>From here\n\n`;
+    const text = `From ${exportSender("mboxrd", false)} Mon Feb  2 10:11:12 2026\nStatus: O\nX-Status: \nX-Keywords: \nX-Keywords: mine\n more\nContent-Length: 12\n\n>From here\n\n`;
     expect((await readAll(text))[0]!.text).toBe("X-Keywords: mine\n more\nContent-Length: 12\n\nFrom here\n");
   });
 });
@@ -122,5 +160,6 @@ test("a flag of another program becomes an atom; an atom stays", () => {
   for (let code = 33; code < 127; code++)
     expect(atomFlag(`a${String.fromCharCode(code)}`)).toMatch(/^[^\s(){%*"\\\]]+$/);
   for (const flag of ["\\Seen", "$Forwarded", "foo.bar", "a+b,c}[", "x/y"]) expect(atomFlag(flag)).toBe(flag);
+  expect(atomFlag("x".repeat(300))).toHaveLength(255);
   expect(["foo(bar)", "Caf\u00e9", "\\Own", "a b"].map(atomFlag)).toEqual(["foo_bar_", "Caf&AOk-", "_Own", "a_b"]);
 });

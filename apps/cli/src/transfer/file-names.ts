@@ -1,0 +1,23 @@
+/** Octets that a file's name may have on most file systems; `.sbd` must fit as well. */
+const FILE_NAME_BYTES_MAX = 250;
+const ESCAPED =
+  /^\.|[\u0000-\u001f\u007f%\\/:*?"<>|]|\.(?=(?:sbd|msf|mbox|dat|plist|json|html|log)$)|[. ]$|^t(?=able_of_contents$)/gi;
+
+/**
+ * A level of a mailbox's path as the name of a file or folder: what file systems or our own endings mean is escaped.
+ * Throws RangeError if it is too long for one.
+ */
+export function fileNameOf(level: string): string {
+  const name = level.replace(ESCAPED, (char) => `%${char.charCodeAt(0).toString(16).toUpperCase().padStart(2, "0")}`);
+  if (Buffer.byteLength(name) > FILE_NAME_BYTES_MAX) throw new RangeError(`no file can have the name ${name}`);
+  return name;
+}
+
+/** What {@link fileNameOf} made; a name that is no such thing stands for itself. */
+export function levelOf(fileName: string): string {
+  try {
+    return decodeURIComponent(fileName);
+  } catch {
+    return fileName;
+  }
+}
