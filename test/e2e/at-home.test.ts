@@ -106,6 +106,8 @@ test("the provider has public facts and its own signing key, and was given no se
     "keys/lmtp",
     "keys/seen/ada%40example.org.json",
     "restante.toml",
+    // Which addresses it listens on.
+    `running/${lmtp.process.pid}.json`,
     `users/${encodeURIComponent(ADA)}.json`,
   ]);
   expect(await filesOf(join(device, "keys"))).toContain("pepper");

@@ -1,5 +1,5 @@
 import { once } from "node:events";
-import { existsSync } from "node:fs";
+import { existsSync, readdirSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import { type AddressInfo, createServer } from "node:net";
 import { join } from "node:path";
@@ -39,6 +39,29 @@ test("a place that would serve is well, before the first start too, and nothing 
   await removeDataFolder(empty);
 });
 
+test("beside the server that runs its addresses are its own, and taken for who has another folder", async () => {
+  const probe = createServer().listen(0, "127.0.0.1");
+  await once(probe, "listening");
+  const place = `127.0.0.1:${(probe.address() as AddressInfo).port}`;
+  probe.close();
+  await once(probe, "close");
+  const env = { RESTANTE_IMAP_LISTEN: place };
+  const server = await startServer(data, { env });
+  expect(await check(env)).toEqual({ code: 0, found: [] });
+  const other = await makeDataFolder();
+  expect((await check(env, other)).code).toBe(3);
+  await removeDataFolder(other);
+  await server.kill();
+  // What was killed counts no more.
+  const squatter = createServer().listen(Number(place.split(":")[1]), "127.0.0.1");
+  await once(squatter, "listening");
+  expect((await check(env)).code).toBe(3);
+  squatter.close();
+  const again = await startServer(data);
+  await again.stop();
+  expect(readdirSync(join(data, "running"))).toEqual([]);
+});
+
 test("each thing that would keep it from serving is told by its setting", async () => {
   const other = createServer().listen(0, "127.0.0.1");
   await once(other, "listening");
@@ -51,7 +74,7 @@ test("each thing that would keep it from serving is told by its setting", async 
   /** What makes `serve` end too, with the same code and by a sentence. */
   const ends: readonly [Readonly<Record<string, string>>, number, RegExp][] = [
     [{ RESTANTE_IMAP_LISTEN: place }, 3, /^imap\.listen .*: unavailable: another process/],
-    [{ RESTANTE_LMTP_LISTEN: "192.0.2.1:24" }, 2, /^lmtp\.listen .*: wrong: .*no such address/],
+    [{ RESTANTE_LMTP_LISTEN: "unix:/no/such/folder/lmtp" }, 2, /^lmtp\.listen .*: wrong: there is no such folder/],
     [{ RESTANTE_SERVER_DATA: join(file, "data") }, 2, /^server\.data: wrong: .*ENOTDIR/],
     [{ RESTANTE_TLS_CERT: cert }, 2, /^tls\.cert: wrong: tls\.key is missing/],
     [{ RESTANTE_TLS_CERT: key, RESTANTE_TLS_KEY: key }, 2, /^tls\.cert: wrong: .* holds no PEM/],
@@ -149,10 +172,13 @@ test("each thing that would keep it from serving is told by its setting", async 
     expect(checked.found, JSON.stringify(env)).toContainEqual(expect.stringMatching(text));
     expect(checked.code, JSON.stringify(checked)).toBe(code);
   }
-  for (const [env, code] of ends) {
+  for (const [env, code, text] of ends) {
     const { code: ended, out, err } = await restante(data, ["serve"], "", env);
     expect([ended, out], err).toEqual([code, ""]);
     expect(err).toMatch(/^restante: [^\n]*\n$/);
+    // By the setting, where the check has one.
+    const setting = /\^(\w+\\\.\w+)/.exec(text.source)?.[1];
+    if (setting !== undefined && setting !== "login\\.users_dir") expect(err).toMatch(new RegExp(setting));
   }
   other.close();
 });

@@ -118,7 +118,18 @@ test.each([
   ["a line of its own in a name", ["--domain", 'example.org"\nx = "y']],
   [
     "an address elsewhere",
-    ["--domain", "example.org", "--host", "a.example.org", "--sender", "a.example.org", "--address", "ada@example.net"],
+    [
+      "--domain",
+      "example.org",
+      "--host",
+      "a.example.org",
+      "--sender",
+      "a.example.org",
+      "--address",
+      "ada@example.net",
+      "--store",
+      "embedded",
+    ],
   ],
 ])("%s is a mistake of usage, and nothing is written", async (_, flags) => {
   const place = await makeDataFolder();

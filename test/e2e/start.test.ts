@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdir, realpath, writeFile } from "node:fs/promises";
+import { mkdir, readdir, realpath, writeFile } from "node:fs/promises";
 import { connect } from "node:net";
 import { join } from "node:path";
 import { expect, test } from "vitest";
@@ -71,6 +71,35 @@ test("a folder that can't be made ends the command at once, by a sentence that n
   await writeFile(join(data, "store", "store.sqlite"), "");
   const { code, err } = await restante(data, ["backup", "/proc/restante/backup"]);
   expect([code, err]).toEqual([2, expect.stringMatching(/^restante: backup: the folder .*\n$/)]);
+  // Nor is anything copied where the pepper can't be written beside it.
+  await mkdir(join(data, "keys"), { recursive: true });
+  await writeFile(join(data, "keys", "pepper"), "");
+  for (const name of ["backup", "backup.pepper"]) await mkdir(join(data, name));
+  expect(await restante(data, ["backup", join(data, "backup")])).toMatchObject({
+    code: 2,
+    err: expect.stringMatching(/^restante: E\w+: .*backup\.pepper.*\n$/),
+  });
+  expect(await readdir(join(data, "backup"))).toEqual([]);
+  await removeDataFolder(data);
+});
+
+test("a file that can't be used ends the command by a sentence", async () => {
+  const data = await makeDataFolder();
+  await mkdir(join(data, "users", "ada%40example.org.json"), { recursive: true });
+  for (const command of [["serve"], ["account", "list"]])
+    expect(await restante(data, command)).toMatchObject({
+      code: 2,
+      out: "",
+      err: expect.stringMatching(/^restante: EISDIR: .*\n$/),
+    });
+  await mkdir(join(data, "other"));
+  await writeFile(join(data, "other", "objects"), "");
+  expect(await restante(data, ["serve"], "", { RESTANTE_STORAGE_PATH: join(data, "other") })).toMatchObject({
+    // A disk that is not there may come back.
+    code: 3,
+    out: "",
+    err: expect.stringMatching(/^restante: EEXIST: .*other\/objects.*\n$/),
+  });
   await removeDataFolder(data);
 });
 

@@ -125,12 +125,13 @@ test("a dialogue can be followed from outside, without secrets and contents, unt
   const fetched = await client.command("FETCH 1 (UID ENVELOPE BODY[])");
   expect(fetched).toContain("Subject: Welcome");
   await client.command('SEARCH SUBJECT Welcome TEXT "sealed"');
+  await client.command("NONSENSE in-a-wrong-place");
   client.end();
   expect((await ended)[0]).toBe(0);
   expect(shown).toMatch(/imap C: \S+ SELECT "\[5\]"/);
   expect(shown).toMatch(/imap S: \* 1 FETCH \(UID 1 ENVELOPE .* BODY\[\] \[\d+ octets\]/);
   expect(shown).toMatch(/imap C: \S+ SEARCH SUBJECT \[redacted\] TEXT "\[6\]"/);
-  expect(shown).not.toMatch(/Welcome|sealed|welcome@|restante-demo/);
+  expect(shown).not.toMatch(/Welcome|sealed|wrong-place|welcome@|restante-demo/);
 });
 
 describe("what comes over HTTPS, and what goes out", () => {
@@ -199,6 +200,13 @@ describe("what comes over HTTPS, and what goes out", () => {
     ])
       expect(lines).toContain(line);
     expect(lines.join("\n")).not.toMatch(/demo|WATCHED|Welcome|nonsense|example\.org/);
+    const unknown = `http://127.0.0.1:${house.ports.https}/Microsoft-Server-ActiveSync?Cmd=Nonsense&User=demo&DeviceId=D&DeviceType=T`;
+    await fetch(unknown, { method: "POST", headers: { ...client.headers, "ms-asprotocolversion": "16.1" } });
+    expect(await metrics()).toContain(
+      'restante_command_seconds_count{protocol="activesync",command="unknown",outcome="137"} 1',
+    );
+    await client.call("Thread/get", { ids: [] });
+    // What came just before its end is shown too.
     trace.kill("SIGINT");
     expect((await ended)[0]).toBe(0);
     const asked = shown.replaceAll(/^.* Mailbox\/get .*\n/gm, "");
@@ -210,6 +218,7 @@ describe("what comes over HTTPS, and what goes out", () => {
       / submission C: MAIL FROM:<\[16\]>.*\n.* C: RCPT TO:<\[16\]>\n.* C: DATA \[\d+\]\n.* S: 250 \w+\n/,
     );
     expect(asked).toMatch(/ submission S: 550 /);
+    expect(asked).toMatch(/ jmap S: Thread\/get /);
     expect(shown).not.toMatch(/Welcome|by a |eve@|restante-demo|welcome@/);
   });
 
@@ -223,6 +232,7 @@ describe("what comes over HTTPS, and what goes out", () => {
       .split("\n")
       .filter((line) => line.includes('"event":"session"'))
       .map((line) => JSON.parse(line) as Record<string, unknown>);
+    expect(house.logs()).toMatch(/"level":"debug","event":"signed in",.*"protocol":"https"/);
     expect(sessions).toContainEqual(
       expect.objectContaining({
         level: "info",

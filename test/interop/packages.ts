@@ -146,11 +146,13 @@ export const packages: Interop = async (steps) => {
       const users = "/var/lib/restante-lmtp/users";
       writeFileSync(config, `[server]\ndata = "/var/lib/restante"\n${LISTEN}`);
       writeFileSync(lmtpConfig, `[server]\ndata = "/var/lib/restante-lmtp"\n[lmtp]\nlisten = [${FREE}]\n`);
-      const byRoot = spawnSync("restante", ["--config", config, "account", "list"], { encoding: "utf8" });
+      const byRoot = spawnSync("restante", ["serve", "--config", config], { encoding: "utf8" });
       assert(byRoot.status === 2 && byRoot.stderr.includes("setpriv --reuid="), `root: ${byRoot.stderr}`);
+      // Root's own commands work as the server's user.
+      run("restante", ["config", "check", "--config", config]);
       const added = execFileSync(
-        "setpriv",
-        asUser("restante", "--config", config, "account", "add", "ada@example.org", "--password-stdin"),
+        "restante",
+        ["--config", config, "account", "add", "ada@example.org", "--password-stdin"],
         {
           input: "correct horse battery\n",
           encoding: "utf8",
@@ -158,6 +160,8 @@ export const packages: Interop = async (steps) => {
         },
       );
       assert(added.includes("Recovery code: "), added);
+      const owners = run("find", ["/var/lib/restante", "-printf", "%u\\n"]);
+      assert(new Set(owners.trim().split("\n")).size === 1 && owners.startsWith("restante\n"), owners);
       await serve("setpriv", asUser("restante", "serve", "--config", config), "/", (lmtp) =>
         expectDelivery(lmtp, "ada@example.org"),
       );

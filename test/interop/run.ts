@@ -19,6 +19,7 @@ import { meli } from "./meli.ts";
 import { moving } from "./moving.ts";
 import { mutt } from "./mutt.ts";
 import { neomutt } from "./neomutt.ts";
+import { newcomer } from "./newcomer.ts";
 import { nginx } from "./nginx.ts";
 import { offlineimap } from "./offlineimap.ts";
 import { ownBuckets } from "./own-buckets.ts";
@@ -40,6 +41,7 @@ import { webClient } from "./web-client.ts";
  */
 const PROGRAMS: Readonly<Record<string, Interop>> = {
   postfix,
+  newcomer,
   smarthost,
   curl,
   dovecot,

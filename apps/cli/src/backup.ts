@@ -18,7 +18,7 @@ import {
   UsersFolder,
 } from "@restante/engine/node";
 import { type Config, makeFolder } from "@restante/host";
-import { checkDataOwner, makeConfigured, openContext, openLog, placesOf } from "./context.ts";
+import { becomeDataOwner, makeConfigured, openContext, openLog, placesOf } from "./context.ts";
 import { EXIT, Exit } from "./exit.ts";
 import type { Flags } from "./flags.ts";
 import { openLdap } from "./ldap.ts";
@@ -33,13 +33,17 @@ const COMPLETE_FILE = "backup.json";
  * server key to `DIR.server`, to be kept elsewhere. Witnesses stay out: they tell what *this* host saw.
  */
 export async function backUp(config: Config, args: readonly [string], flags: Pick<Flags, "json">): Promise<number> {
-  await checkDataOwner(config);
+  await becomeDataOwner(config);
   const folder = folderOf(config, args, "backup");
   const places = placesOf(config);
   await makeConfigured("backup", folder);
   if ((await readdir(folder)).length > 0) throw new Exit(EXIT.failed, `${folder} is not empty`);
   if (isEmbedded(config) && !(await exists(join(places.store, "store.sqlite"))))
     throw new Exit(EXIT.failed, "there is no store to back up");
+  // Whoever may not write beside the folder is told before the long part.
+  const [pepper, serverKey] = [`${folder}.pepper`, serverKeyOf(folder)];
+  await copyIfThere(places.pepper, pepper);
+  await copyIfThere(places.serverKey, serverKey);
   // Users before the store: each that is named has its account there.
   await backUpUsers(config, join(folder, "users"));
   await copyTree(places.tls, join(folder, "tls"));
@@ -48,10 +52,6 @@ export async function backUp(config: Config, args: readonly [string], flags: Pic
   const { files, bytes } = isEmbedded(config)
     ? await withProgress("copied", (onFile) => backupEmbeddedStore(places.store, copy, onFile))
     : await backUpObjects(config, copy);
-  const pepper = `${folder}.pepper`;
-  await copyIfThere(places.pepper, pepper);
-  const serverKey = serverKeyOf(folder);
-  await copyIfThere(places.serverKey, serverKey);
   await writeFile(join(folder, COMPLETE_FILE), `${JSON.stringify({ format: 1, files, bytes })}\n`, { flush: true });
   if (flags.json) process.stdout.write(`${JSON.stringify({ folder, pepper, serverKey, files, bytes })}\n`);
   else
@@ -137,7 +137,7 @@ async function backUpUsers(config: Config, to: string): Promise<void> {
  * again: each account is marked, and its owner's next sign-in raises every UIDVALIDITY.
  */
 export async function restore(config: Config, args: readonly [string], flags: Pick<Flags, "json">): Promise<number> {
-  await checkDataOwner(config);
+  await becomeDataOwner(config);
   const folder = folderOf(config, args, "restore");
   const places = placesOf(config);
   await readComplete(folder);

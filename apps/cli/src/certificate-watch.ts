@@ -8,8 +8,10 @@ export function serverNames({ server }: Pick<Config, "server">): readonly string
   return server.origin === "" ? [] : [new URL(server.origin).hostname];
 }
 
+type Watch = Pick<Context, "config" | "log"> & { readonly platform: Pick<Context["platform"], "now" | "every"> };
+
 /** Says each day what is wrong with the certificate in force, or will be soon. */
-export function watchCertificate(tls: Tls, { config, log, platform }: Context): void {
+export function watchCertificate(tls: Tls, { config, log, platform }: Watch): void {
   const look = (): void => {
     if (!tls.facts) return;
     const names = config.tls.cert === "" ? [] : serverNames(config);

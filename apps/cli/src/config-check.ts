@@ -17,13 +17,14 @@ import {
   readCertificate,
 } from "@restante/host";
 import { serverNames } from "./certificate-watch.ts";
-import { type Context, checkDataOwner, type KeyFile, keysOf, openContext, placesOf } from "./context.ts";
+import { becomeDataOwner, type Context, type KeyFile, keysOf, openContext, placesOf } from "./context.ts";
 import { EXIT, Exit } from "./exit.ts";
 import type { Flags } from "./flags.ts";
 import { listenersOf } from "./listeners.ts";
 import { print } from "./print.ts";
 import { checkDemo, RULES } from "./rules.ts";
-import { exitOf, isSystemError, textOf } from "./system-error.ts";
+import { readRunning } from "./running.ts";
+import { exitOf, systemErrorOf, textOf } from "./system-error.ts";
 
 /** Who is looked for to hear whether a directory answers. */
 const NOBODY = "nobody@localhost";
@@ -43,11 +44,13 @@ interface Finding {
  * certificate, the store, and the accounts that settings name. All is looked at, whatever is found before.
  */
 export async function checkConfig(config: Config, flags: Pick<Flags, "json">): Promise<number> {
+  // Ports are looked at by who may have all of them, folders and files by the server's user.
+  const listeners = await Promise.all(listenersOf(config).map(checkListener(config, await readRunning(config))));
+  await becomeDataOwner(config);
   const findings = [
     ...checkRules(config),
-    ...(await Promise.all(listenersOf(config).map(checkListener(config)))),
+    ...listeners,
     ...checkTrusting(config),
-    ...(await checkOwner(config)),
     ...(await Promise.all(foldersOf(config).map(checkFolder))),
     ...(await checkInnerFolders(config)),
     ...(await Promise.all(Object.values(keysOf(config)).map(checkKey))),
@@ -72,13 +75,8 @@ function found(what: string, error: unknown): Finding {
   if (error instanceof ConfigError) return { what, state: "wrong", text: error.message };
   if (error instanceof ListenError)
     return { what, state: error.kind === "taken" ? "unavailable" : "wrong", text: error.message };
-  const system = isSystemError(error)
-    ? error
-    : isSystemError((error as Error).cause)
-      ? (error as Error).cause
-      : undefined;
-  if (isSystemError(system))
-    return { what, state: exitOf(system) === EXIT.usage ? "wrong" : "unavailable", text: textOf(system) };
+  const refused = systemErrorOf(error);
+  if (refused) return { what, state: exitOf(refused) === EXIT.usage ? "wrong" : "unavailable", text: textOf(refused) };
   const isWrong = (error instanceof StoreError && error.code === "invalid") || error instanceof Exit;
   return { what, state: isWrong ? "wrong" : "unavailable", text: (error as Error).message };
 }
@@ -95,7 +93,7 @@ function checkRules(config: Config): Finding[] {
   });
 }
 
-function checkListener({ server: { share_ports } }: Config) {
+function checkListener({ server: { share_ports } }: Config, running: ReadonlyMap<string, number>) {
   return async ({ setting, address }: { readonly setting: string; readonly address: string }): Promise<Finding> => {
     const what = `${setting} ${address}`;
     const server = createServer((socket) => socket.destroy());
@@ -103,7 +101,9 @@ function checkListener({ server: { share_ports } }: Config) {
       await listen(server, parseListenAddress(address), share_ports);
       return well(what);
     } catch (error) {
-      return found(what, error);
+      const pid = running.get(address);
+      const isOurs = pid !== undefined && error instanceof ListenError && error.kind === "taken";
+      return isOurs ? well(what, `the server that runs listens there: process ${pid}`) : found(what, error);
     } finally {
       server.close();
     }
@@ -134,19 +134,10 @@ function foldersOf(config: Config): { readonly what: string; readonly path: stri
   ];
 }
 
-async function checkOwner(config: Config): Promise<Finding[]> {
-  try {
-    await checkDataOwner(config);
-    return [];
-  } catch (error) {
-    return [found("server.data", error)];
-  }
-}
-
 /** Folders of the server's own below `server.data`: told of where something is wrong alone. */
 async function checkInnerFolders(config: Config): Promise<Finding[]> {
-  const { tls, seen, witness, cache, hints, tickets, traces } = placesOf(config);
-  const paths = [dirname(seen), tls, seen, witness, cache, hints, tickets, traces];
+  const { tls, seen, witness, cache, hints, tickets, traces, running } = placesOf(config);
+  const paths = [dirname(seen), tls, seen, witness, cache, hints, tickets, traces, running];
   const findings = await Promise.all(paths.map((path) => checkFolder({ what: "server.data", path })));
   return findings.filter(({ state }) => state !== "well");
 }

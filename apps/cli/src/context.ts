@@ -132,6 +132,7 @@ interface Places {
   readonly serverPublicKey: string;
   readonly tickets: string;
   readonly traces: string;
+  readonly running: string;
 }
 
 /** Where this host keeps what. */
@@ -151,6 +152,7 @@ export function placesOf(config: Config): Places {
     serverPublicKey: `${serverKey}.pub`,
     tickets: dataPath(config, "tickets"),
     traces: dataPath(config, "traces"),
+    running: dataPath(config, "running"),
   };
 }
 
@@ -164,24 +166,41 @@ export async function makeConfigured(setting: string, path: string): Promise<voi
   }
 }
 
-/**
- * What root makes in a folder of another user's the server of that user could not read: an account that nobody can use, a
- * database that can't be opened. Throws ConfigError.
- */
-export async function checkDataOwner({ server }: Config, me: number | undefined = process.getuid?.()): Promise<void> {
-  if (me !== 0) return;
-  const { uid } = await stat(server.data).catch(() => ({ uid: me }));
-  if (uid !== me)
+interface DataFolder {
+  readonly server: Pick<Config["server"], "data">;
+}
+
+/** Whose `server.data` is, if this is root and it is another's: what root makes there, the server of that user could not read. */
+async function otherOwner({ server }: DataFolder): Promise<{ readonly uid: number; readonly gid: number } | undefined> {
+  if (process.getuid?.() !== 0) return undefined;
+  const facts = await stat(server.data).catch(() => undefined);
+  return facts && facts.uid !== 0 ? facts : undefined;
+}
+
+/** Root's commands work as the user to whom `server.data` belongs, from here on and for good. */
+export async function becomeDataOwner(config: DataFolder): Promise<void> {
+  const owner = await otherOwner(config);
+  if (!owner) return;
+  // Its groups too, which a certificate may be read by. (Missing in the types.)
+  (process as unknown as { initgroups(user: number, group: number): void }).initgroups(owner.uid, owner.gid);
+  process.setgid!(owner.gid);
+  process.setuid!(owner.uid);
+}
+
+/** A server is begun as its user, who may have to be given the right to its ports. Throws ConfigError. */
+export async function refuseOthersData(config: Config): Promise<void> {
+  const owner = await otherOwner(config);
+  if (owner)
     throw new ConfigError(
-      `server.data: ${server.data} belongs to user ${uid}, who could not read what root makes there: run this as that user ` +
-        `(setpriv --reuid=${uid} --regid=${uid} --clear-groups restante …)`,
+      `server.data: ${config.server.data} belongs to user ${owner.uid}: begin the server as that user ` +
+        `(setpriv --reuid=${owner.uid} --regid=${owner.gid} --init-groups restante serve …), or by its unit`,
     );
 }
 
 /** The folders that settings name; all others lie in them. */
 async function makeFolders(config: Config): Promise<void> {
   const { server, storage, login } = config;
-  await checkDataOwner(config);
+  await becomeDataOwner(config);
   await makeConfigured("server.data", server.data);
   const isOnDisk = storage.kind === "embedded" || storage.log_kind === "embedded";
   if (isOnDisk && storage.path !== "") await makeConfigured("storage.path", storage.path);

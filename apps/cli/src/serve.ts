@@ -17,7 +17,14 @@ import {
 import { createLmtpServer } from "@restante/lmtp";
 import { acmeOf, acmeService, keepCertificate } from "./acme.ts";
 import { watchCertificate } from "./certificate-watch.ts";
-import { type Context, makeDeliverer, openContext, placesOf, readServerPublicKey } from "./context.ts";
+import {
+  type Context,
+  makeDeliverer,
+  openContext,
+  placesOf,
+  readServerPublicKey,
+  refuseOthersData,
+} from "./context.ts";
 import { DEMO_ADDRESS, DEMO_PASSWORD, makeDemoAccount, sendDemoMails } from "./demo.ts";
 import { endInTime } from "./end-in-time.ts";
 import { EXIT, Exit } from "./exit.ts";
@@ -27,6 +34,7 @@ import { metricsService } from "./metrics.ts";
 import { openOutbound, withOutbound } from "./outbound.ts";
 import { openPeople } from "./people.ts";
 import { checkDemo, isOnLoopback, RULES } from "./rules.ts";
+import { tellRunning } from "./running.ts";
 import type { Service } from "./service.ts";
 import { submissionService } from "./submission.ts";
 import { Traces } from "./traces.ts";
@@ -45,6 +53,7 @@ export async function serve(config: Config, flags: { readonly only: string | und
   const wanted = wantedServices(flags.only);
   const use = wanted.every((name) => name === "lmtp") ? "deliver" : "all";
   for (const [, check] of RULES) check(config);
+  await refuseOthersData(config);
   const metrics = config.metrics.listen.length > 0 ? new Metrics() : undefined;
   const open = await openContext(config, use, metrics);
   await open.checkStore();
@@ -80,7 +89,9 @@ export async function serve(config: Config, flags: { readonly only: string | und
   }
   const isDemo = await prepareDemo(open, wanted);
   await tellTwins(open);
+  let told: AsyncDisposable | undefined;
   const end = async (): Promise<void> => {
+    await told?.[Symbol.asyncDispose]();
     await Promise.all(services.map((service) => service.stop()));
     await people?.accounts.dispose();
     await open[Symbol.asyncDispose]();
@@ -91,6 +102,11 @@ export async function serve(config: Config, flags: { readonly only: string | und
     throw error;
   });
   if (isDemo === "new") await sendDemoMails(connect, bound.find(({ name }) => name === "lmtp")?.address);
+  // A full disk keeps nobody from serving.
+  told = await tellRunning(config).catch((error: unknown) => {
+    open.log({ level: "warn", event: "what is listened on can't be told", error });
+    return undefined;
+  });
   isServing = true;
   if (acme && hasTls) keepCertificate(acme, tls, open);
   // Heard from before the first line that tells of us: a signal that comes right after it ends us well too.
@@ -223,10 +239,12 @@ async function bind(server: Server, address: string, shares: boolean, setting: s
 function announce(bound: readonly { readonly name: string; readonly address: string }[], demo: boolean): void {
   for (const { name, address } of bound) process.stdout.write(`listening ${name} ${address}\n`);
   process.stdout.write("Restante is ready\n");
-  const imap = bound.find(({ name }) => name === "imap")?.address;
+  const placeOf = (service: string): string | undefined => bound.find(({ name }) => name === service)?.address;
+  const [imap, submissions] = [placeOf("imap"), placeOf("submissions")];
   if (demo && imap)
     process.stdout.write(
-      `\nSign in with any IMAP program: ${imap}, user ${DEMO_ADDRESS}, password ${DEMO_PASSWORD}\n` +
+      `\nSign in with any IMAP program: ${imap}, no encryption, user ${DEMO_ADDRESS}, password ${DEMO_PASSWORD}\n` +
+        (submissions ? `It sends by ${submissions} (SMTP, SSL/TLS, the same user), to itself alone\n` : "") +
         `Or: curl --user ${DEMO_ADDRESS}:${DEMO_PASSWORD} imap://${imap}/INBOX\n`,
     );
 }

@@ -3,7 +3,7 @@ import { dirname, resolve } from "node:path";
 import { type Config, makeFolder, readConfig, writeNew } from "@restante/host";
 import { addAccount } from "./account.ts";
 import { askLine } from "./ask.ts";
-import { openContext, readPepper, readServerKey } from "./context.ts";
+import { becomeDataOwner, openContext, readPepper, readServerKey } from "./context.ts";
 import { EXIT, Exit } from "./exit.ts";
 import type { Flags } from "./flags.ts";
 import { configFile } from "./setup/config-file.ts";
@@ -29,6 +29,8 @@ export async function setup(configPath: string | undefined, flags: SetupFlags): 
   const known = readIfThere(file);
   const plan = known ? await knownPlan(file, known, flags) : await newPlan(flags);
   const wanted = known ? undefined : await firstAddress(plan.domain, flags);
+  // The file too is the server's, which holds secrets and is read by nobody else.
+  await becomeDataOwner({ server: { data: plan.data } });
   if (!known) {
     await makeFolder(dirname(file));
     await writeNew(file, configFile(plan));

@@ -1,5 +1,6 @@
+import { StoreError } from "@restante/engine";
 import { expect, test } from "vitest";
-import { exitOf, isSystemError, textOf } from "./system-error.ts";
+import { exitOf, isSystemError, systemErrorOf, textOf } from "./system-error.ts";
 
 const refusal = (code: string): NodeJS.ErrnoException =>
   Object.assign(new Error(`${code}: it was refused, open '/keys'`), { code, syscall: "open" });
@@ -16,6 +17,20 @@ test("what the system refuses is told apart by whether it passes", () => {
   ] as const) {
     const error: unknown = refusal(code);
     expect(isSystemError(error) && exitOf(error)).toBe(exit);
+  }
+});
+
+test("the store's trouble is the system's where it is for want of rights, and else may pass", () => {
+  for (const [code, isRights] of [
+    ["EACCES", true],
+    ["EPERM", true],
+    ["ENOENT", false],
+    ["EROFS", false],
+  ] as const) {
+    const cause = refusal(code);
+    expect(systemErrorOf(new StoreError("unavailable", "x", { cause }))).toBe(isRights ? cause : undefined);
+    expect(systemErrorOf(new Error("x", { cause }))).toBe(undefined);
+    expect(systemErrorOf(cause)).toBe(cause);
   }
 });
 

@@ -292,7 +292,7 @@ export class Connection implements Link {
   async #handle(read: Read): Promise<void> {
     if (read.kind === "end") return;
     const startedAt = performance.now();
-    this.#trace?.(`C: ${redactCommand(read.text)}`);
+    this.#trace?.(`C: ${redactCommand(read.text, isCommand)}`);
     const parser = new Parser(read.text);
     let tag = "*";
     let name = "";

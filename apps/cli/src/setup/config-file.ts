@@ -13,7 +13,9 @@ domains = [${quoted(domain)}]
 
 ${storage(store)}
 [tls]
-# A certificate for ${host}, as PEM: the chain, the server's own first, and its key. Read again on SIGHUP.
+# A certificate by itself, from Let's Encrypt, where port 80 of this machine is reached from outside:
+# acme = "mailto:postmaster@${domain}"
+# Or a certificate for ${host}, as PEM: the chain, the server's own first, and its key. Read again on SIGHUP.
 # cert = "/etc/ssl/${host}.pem"
 # key = "/etc/ssl/${host}.key"
 

@@ -35,6 +35,12 @@ test.each([
 ])("the file of a plan is a configuration that says the same: %s", (_, plan) => {
   const config = configured(configFile(plan));
   expect(config.server).toMatchObject({ data: plan.data, origin: "https://mx.example.org", domains: ["example.org"] });
+  // What is commented out is well formed too.
+  const offered = configFile(plan)
+    .split("\n")
+    .map((line) => line.replace(/^# (?=[a-z_]+ = ["[])/, ""));
+  const { tls, metrics } = configured(offered.join("\n"));
+  expect([tls.acme, metrics.listen]).toEqual(["mailto:postmaster@example.org", ["127.0.0.1:9090"]]);
   expect(config.storage.kind).toBe(plan.store.kind);
   if (plan.store.kind === "s3") expect(config.s3).toMatchObject({ endpoint: "https://s3.example.net", bucket: "mail" });
   // A provider's user is not known: until somebody writes it, nothing goes out.

@@ -2,11 +2,15 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { AnswerRedactor, redactCommand } from "./redact.ts";
 
+const KNOWN = new Set(["LOGIN", "AUTHENTICATE", "SELECT", "FETCH", "SEARCH", "SORT", "THREAD", "APPEND"]);
 const bytes = (text: string): Uint8Array => Buffer.from(text, "latin1");
 
 function command(line: string, literal?: string, rest = ""): string {
   const more = literal === undefined ? [] : [bytes(rest)];
-  return redactCommand({ lines: [bytes(line), ...more], literals: literal === undefined ? [] : [bytes(literal)] });
+  return redactCommand(
+    { lines: [bytes(line), ...more], literals: literal === undefined ? [] : [bytes(literal)] },
+    (name) => KNOWN.has(name),
+  );
 }
 
 function answers(text: string, cut: number): string[] {
@@ -28,6 +32,14 @@ test.each([
   ["a5 UID SEARCH OR (TEXT secret) HEADER X-Tag secret", "a5 UID SEARCH OR (TEXT [redacted]) HEADER X-Tag [redacted]"],
   ["a5 UID SORT (DATE) UTF-8 TEXT secret", "a5 UID SORT (DATE) UTF-8 TEXT [redacted]"],
   ["a5 THREAD REFERENCES UTF-8 FROM secret", "a5 THREAD REFERENCES UTF-8 FROM [redacted]"],
+  [`${"a".repeat(60)} SEARCH TEXT secret`, "[60] SEARCH TEXT [redacted]"],
+  ["a5 SEARCH SUBJECT [secret BODY [3 octets", "a5 SEARCH SUBJECT [redacted] BODY [redacted] octets"],
+  ["LOGIN ada@example.org secret", "LOGIN [28 characters]"],
+  ["a  LOGIN ada secret", "[19] [19 characters]"],
+  ["a UID LOGIN ada secret", "a LOGIN [redacted]"],
+  ["a UID NONSENSE secret", "a [21 characters]"],
+  ["AGFkYQBzZWNyZXQ=", "[16] [16 characters]"],
+  ["", " [0 characters]"],
   ['a6 SELECT "secret', "a6 SELECT [redacted]"],
 ])("%s is told as %s", (line, told) => expect(command(line)).toBe(told));
 
@@ -44,6 +56,14 @@ test("answers are told line by line, however they leave: no quoted string, no li
       "* OK ",
       "a OK done",
     ]);
+});
+
+test("an answer to what has a secret for a tag tells it neither", () => {
+  expect(answers("AGFkYQBzZWNyZXQ= BAD no command\r\na1 OK done\r\n* BYE\r\n", 5)).toEqual([
+    "[16] BAD no command",
+    "a1 OK done",
+    "* BYE",
+  ]);
 });
 
 test("whatever stands in quotation marks or in a literal, none of it is told", () => {

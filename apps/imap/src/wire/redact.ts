@@ -7,21 +7,32 @@ import type { CommandText } from "./command-reader.ts";
 /** Characters of one line that are told. */
 const LINE_CHARS_MAX = 500;
 
-/** A line that a client sent, with its literals' sizes in place. */
-export function redactCommand({ lines, literals }: CommandText): string {
+/** Of a tag (RFC 9051 §2.2.1). A client that says its password where a tag belongs says twelve characters at least. */
+const TAG_CHARS_MAX = 11;
+
+/** A line that a client sent, with its literals' sizes in place; of what is no command the size alone, since it may be a secret in a
+ * wrong place. `isKnown`: whether there is a command of this name, in capitals. */
+export function redactCommand({ lines, literals }: CommandText, isKnown: (name: string) => boolean): string {
   const text = lines
     .map(
       (line, at) =>
         redactQuoted(Buffer.from(line).toString("latin1")) + (literals[at] ? ` [${literals[at].length} octets]` : ""),
     )
     .join("");
-  const [tag = "", name = ""] = text.split(" ", 2);
-  if (/^(LOGIN|AUTHENTICATE)$/i.test(name)) return `${tag} ${name} [redacted]`;
-  return /\b(E?SEARCH|SORT|THREAD)\b/i.test(text.slice(0, 40)) ? shortened(redactSearch(text)) : shortened(text);
+  const [, first = text, uid = "", name = "", rest = ""] = /^(\S+) (UID )?(\S+)(.*)$/is.exec(text) ?? [];
+  const tag = redactTag(first);
+  if (!isKnown(name.toUpperCase())) return `${tag} [${text.length} characters]`;
+  if (/^(?:LOGIN|AUTHENTICATE)$/i.test(name)) return `${tag} ${name} [redacted]`;
+  const isSearch = /^(?:E?SEARCH|SORT|THREAD)$/i.test(name);
+  return shortened(`${tag} ${uid}${name}${isSearch ? redactSearch(rest) : rest}`);
 }
 
-/** Keys whose next word is a text (RFC 9051 §6.4.4). */
-const SEARCHED = /\b(BCC|BODY|CC|FROM|SUBJECT|TEXT|TO|HEADER [^\s]+) (?!"\[|\[)[^\s()]+/gi;
+function redactTag(tag: string): string {
+  return tag.length > TAG_CHARS_MAX ? `[${tag.length}]` : tag;
+}
+
+/** Keys whose next word is a text (RFC 9051 §6.4.4), unless its size is told already. */
+const SEARCHED = /\b(BCC|BODY|CC|FROM|SUBJECT|TEXT|TO|HEADER [^\s]+) (?!"\[\d+\]"|\[\d+ octets\])[^\s()]+/gi;
 
 function redactSearch(text: string): string {
   return text.replaceAll(SEARCHED, (_, key: string) => `${key} [redacted]`);
@@ -85,7 +96,7 @@ export class AnswerRedactor {
     this.#escaped = false;
     const size = /\{(\d+)\}$/.exec(this.#line)?.[1];
     if (size === undefined) {
-      this.#onLine(shortened(this.#line));
+      this.#onLine(shortened(this.#line.replace(/^\S+/, redactTag)));
       this.#line = "";
       return;
     }

@@ -65,6 +65,18 @@ test("of each session that is closed is told once, when nobody uses it", async (
   await accounts.dispose();
 });
 
+test("requests that find out together that a session is over close it once", async () => {
+  const { tools, user, ask, onClose, time, accounts } = await setUp();
+  await ask();
+  await changePassword(tools, user(), FIRST, SECOND);
+  const asked = Promise.allSettled([ask(), ask(), ask()]);
+  await time.pass(SESSION_KEPT_MS);
+  expect((await asked).map(({ status }) => status)).toEqual(["rejected", "rejected", "rejected"]);
+  await time.pass(3 * SESSION_KEPT_MS);
+  expect(onClose).toHaveBeenCalledTimes(1);
+  await accounts.dispose();
+});
+
 test("a directory is asked again each five minutes, and the slow function is not", async () => {
   const { argon2id, login, ask, time, accounts } = await setUp();
   for (let second = 0; second < 1000; second++) {
