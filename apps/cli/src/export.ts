@@ -106,9 +106,14 @@ class MailExport {
       return;
     }
     this.mailboxes++;
-    for await (const open of mails) {
-      await this.#write(path, open);
-      this.#progress.add(1);
+    try {
+      for await (const open of mails) {
+        await this.#write(path, open);
+        this.#progress.add(1);
+      }
+    } catch (error) {
+      if (!(error instanceof EngineError && error.code === "not-found")) throw error;
+      this.problems.push(`the mailbox ${JSON.stringify(path)} was deleted meanwhile`);
     }
   }
 

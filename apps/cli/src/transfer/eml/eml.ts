@@ -87,9 +87,9 @@ function isBetween({ levels }: Pick<Listing, "levels">): boolean {
   return isInApples(levels) && APPLE_LEVEL.test(levels.at(-1)!);
 }
 
-function pathOf({ levels }: Pick<Listing, "levels">): string {
-  const own =
-    isInApples(levels) || levels.includes("Messages") ? levels.filter((name) => !APPLE_LEVEL.test(name)) : levels;
+function pathOf({ levels, files }: Pick<Listing, "levels" | "files">): string {
+  const isApples = isInApples(levels) || files.some((name) => /\.emlx$/i.test(name));
+  const own = isApples ? levels.filter((name) => !APPLE_LEVEL.test(name)) : levels;
   return own.map((name) => levelOf(name.replace(/\.i?mbox$/i, ""))).join("/") || "INBOX";
 }
 

@@ -75,7 +75,8 @@ export async function openMaildir(root: string): Promise<MailSource> {
 function pathOf(levels: readonly string[]): string {
   const [first = "", ...rest] = levels;
   const names = first.startsWith(".") ? [...first.slice(1).split("."), ...rest] : levels;
-  return names.map(levelFrom).join("/");
+  // Thunderbird's: `NAME.sbd` holds what lies below NAME.
+  return names.map((name) => levelFrom(name.replace(/\.sbd$/, ""))).join("/");
 }
 
 /** Paths that are subscribed, by Dovecot's two forms and Courier's. Version 2 begins with a line `V\t2` and has tabs between

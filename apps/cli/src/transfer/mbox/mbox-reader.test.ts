@@ -61,7 +61,16 @@ describe("what a From_ line is", () => {
     expect(await readAll(text)).toHaveLength(1);
   });
 
+  test.each(["From a@b 02/03/2026 10:11:12", "From a@b 2.3.26 10:11", "From ???@??? Mon Feb  2 10:11:12 26"])(
+    "a message begins, though nobody knows its date: %s",
+    async (line) => {
+      const file = `From a@b Mon Feb  2 10:11:12 2026\nSubject: x\n\nx\n\n${line}\nSubject: y\n\ny\n`;
+      expect(await readAll(file)).toHaveLength(2);
+    },
+  );
+
   test.each([
+    ["From 1/2/3 of them", 1],
     ["From London", 1],
     ["From a@b 2026-02-02", 1],
     // What has all of a From_ line is one, also without an empty line before it.
@@ -95,6 +104,8 @@ describe("what a From_ line is", () => {
     ["From a@b Mon Feb  2 10:11 2026", Date.UTC(2026, 1, 2, 10, 11), 0],
     ["From a@b Mon Feb  2 10:11:12 PST 2026", Date.UTC(2026, 1, 2, 18, 11, 12), -480],
     ["From a@b  2026-02-02T10:11:12", Date.UTC(2026, 1, 2, 10, 11, 12), 0],
+    ["From a@b Fri Nov 12 10:11:12 93", Date.UTC(1993, 10, 12, 10, 11, 12), 0],
+    ["From a@b Mon Feb  2 10:11:12 26", Date.UTC(2026, 1, 2, 10, 11, 12), 0],
     ["From a@b Mon, 2 Feb 2026 10:11:12 +0100", Date.UTC(2026, 1, 2, 9, 11, 12), 60],
   ])("%s", (line, timeMs, zoneMinutes) => {
     expect(parseFromDate(line)).toEqual({ timeMs, zoneMinutes });

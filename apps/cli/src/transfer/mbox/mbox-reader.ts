@@ -28,6 +28,9 @@ export interface MboxMessage {
   readonly countedBy: number | undefined;
 }
 
+const NO_MBOX =
+  "no From_ line stands here, so it is no mbox file; if it is one message, import it by eml:, else it does not belong there";
+
 /** What isn't mbox, and where. */
 export class MboxError extends Error {
   readonly line: number;
@@ -178,7 +181,7 @@ export async function* findMessages(octets: Octets, kind: MboxKind): AsyncGenera
       if (open) yield open.whole;
       open = new OpenMessage(octets, line, kind);
     } else if (open) await open.take(line);
-    else if (line.text !== "") throw new MboxError(line.number, "no From_ line stands here, so it is no mbox file");
+    else if (line.text !== "") throw new MboxError(line.number, NO_MBOX);
     before = line.text;
   }
   if (open) yield open.whole;
