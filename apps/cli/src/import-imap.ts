@@ -18,8 +18,11 @@ const AGAIN_MAX_MS = 300_000;
 /** What an import came to. */
 export interface ImportEnd {
   readonly mails: MailImport;
+  /** What is to be told yet. */
   readonly problems: readonly string[];
   readonly notices: readonly string[];
+  /** Problems were told before. */
+  readonly hadProblems: boolean;
 }
 
 /**
@@ -57,6 +60,7 @@ class Follower implements ImportEnd {
   readonly mails: MailImport;
   readonly problems: string[] = [];
   readonly notices: string[] = [];
+  hadProblems = false;
   readonly #told = new Set<string>();
 
   constructor(session: AccountSession, place: ImapPlace, options: FollowerOptions) {
@@ -88,6 +92,7 @@ class Follower implements ImportEnd {
         await using source = await this.#connect();
         for (; !signal.aborted; waitMs = AGAIN_MS) {
           await this.#bringAll(source);
+          this.#tellNow();
           process.stderr.write(`restante: ${this.mails.imported} messages imported; waiting for more\n`);
           await source.waitForNews(LOOK_MS);
         }
@@ -99,6 +104,14 @@ class Follower implements ImportEnd {
         await delay(waitMs, undefined, { signal }).catch(() => undefined);
       }
     }
+  }
+
+  /** Nobody waits for the end of what follows. */
+  #tellNow(): void {
+    for (const text of [...this.notices, ...this.problems]) process.stderr.write(`restante: ${text}\n`);
+    this.hadProblems ||= this.problems.length > 0;
+    this.notices.length = 0;
+    this.problems.length = 0;
   }
 
   async #connect(): Promise<ImapSource> {

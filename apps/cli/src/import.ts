@@ -60,11 +60,11 @@ async function importFrom(
     onProblem: (problem) => problems.push(problem),
   });
   for (const folder of folders) await mails.addFolder(folder);
-  return { mails, problems, notices };
+  return { mails, problems, notices, hadProblems: false };
 }
 
 /** What came of it, and what did not. */
-async function tell({ mails, problems, notices }: ImportEnd, flags: ImportFlags): Promise<number> {
+async function tell({ mails, problems, notices, hadProblems }: ImportEnd, flags: ImportFlags): Promise<number> {
   for (const text of notices) process.stderr.write(`restante: ${text}\n`);
   for (const [flag, name] of mails.renamed)
     process.stderr.write(`restante: the keyword ${JSON.stringify(flag)} is ${name} here: IMAP has no other\n`);
@@ -73,7 +73,7 @@ async function tell({ mails, problems, notices }: ImportEnd, flags: ImportFlags)
   const mailboxes = (await mails.mailboxes()).size;
   if (flags.json) process.stdout.write(`${JSON.stringify({ mailboxes, imported, known })}\n`);
   else process.stdout.write(`${imported} messages imported into ${mailboxes} mailboxes, ${known} were there already\n`);
-  return problems.length > 0 ? EXIT.failed : EXIT.well;
+  return hadProblems || problems.length > 0 ? EXIT.failed : EXIT.well;
 }
 
 async function openSource(place: Place): Promise<MailSource> {
