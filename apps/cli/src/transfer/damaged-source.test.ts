@@ -106,6 +106,23 @@ test("eml: what an export wrote is taken as it stands, whatever it begins with",
   expect((await read(await openEml(root))).map(([, , text]) => text)).toEqual([from]);
 });
 
+test("Thunderbird's Maildir and single files: its status is read there too", async () => {
+  const status = (bits: string): string => `X-Mozilla-Status: ${bits}\nX-Mozilla-Keys: todo\nStatus: O\nSubject: x\n\n`;
+  await put("Inbox/cur/1.eml", status("0005"));
+  await put("Inbox/cur/2.eml", status("0008"));
+  await put("Inbox.sbd/Kid/cur/3.eml", "Subject: y\n\nX-Mozilla-Status: 0001\n");
+  const maildir = await openMaildir(root);
+  const text = status("0005").replaceAll("\n", "\r\n");
+  expect(await read(maildir)).toEqual([
+    ["Inbox", ["\\Seen", "\\Flagged", "todo"], text],
+    ["Inbox/Kid", [], expect.anything()],
+  ]);
+  expect(maildir.notices).toEqual([expect.stringMatching(/2\.eml is left out/)]);
+  const eml = await openEml(join(root, "Inbox/cur/1.eml"));
+  expect(await read(eml)).toEqual([["INBOX", ["\\Seen", "\\Flagged", "todo"], text]]);
+  expect(await flagsOf(await openEml(join(root, "Inbox/cur/2.eml")))).toEqual([]);
+});
+
 test("eml: Outlook's files and others are named, mbox in disguise is read, numbers are in their order", async () => {
   for (const name of ["b.msg", "notes.pdf", ".DS_Store", "Thumbs.db"]) await put(name, "x");
   for (const number of [10, 9]) await put(`mh/${number}`, `Subject: ${number}\n`);

@@ -65,6 +65,16 @@ export function readFileFields(fields: readonly string[], separator: RegExp): Fi
   return { flags: [...new Set(flags)], isExpunged, labels };
 }
 
+/** The same of what Thunderbird writes into single messages; `head` is a message's beginning (binary). */
+export function readMozillaFields(head: string): FileFacts {
+  const [header = ""] = head.split(/\r?\n\r?\n/, 1);
+  const fields = header.replace(/\r?\n[ \t]+/g, " ").split(/\r?\n/);
+  return readFileFields(
+    fields.filter((field) => /^x-mozilla-/i.test(field)),
+    /[\s,]+/,
+  );
+}
+
 /** The fields that an export puts before each message, always all, so that what follows is the message's. */
 export function writeFileFields(flags: readonly string[]): string[] {
   const letters = (table: Readonly<Record<string, string>>): string =>
