@@ -47,6 +47,7 @@ export function imapPage(): string {
   const announced = capabilitiesOf({
     loginAllowed: true,
     startTlsOffered: false,
+    hasJmap: true,
     hidden: new Set(),
     literalMinus: false,
   });

@@ -22,16 +22,24 @@ function run(command, args) {
   if (result.error) throw result.error;
   return result.status ?? 1;
 }
-/** Runs `restante` where the caller is, so that paths are theirs, and passes on the signals that would end it. */
-async function restante(args) {
-  const main = join(root, "apps", "cli", "src", "main.ts");
-  const cwd = process.env.INIT_CWD ?? process.cwd();
-  const child = spawn("node", [main, ...args], { cwd, env, stdio: "inherit" });
-  for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"]) process.on(signal, () => child.kill(signal));
+let isToldToEnd = false;
+/** Runs a program, and passes on the signals that would end it; resolves with its exit code. */
+function follow(command, args, cwd = root) {
+  const child = spawn(command, args, { cwd, env, stdio: "inherit" });
+  for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"])
+    process.on(signal, () => {
+      isToldToEnd = signal !== "SIGHUP";
+      child.kill(signal);
+    });
   return new Promise((resolve, reject) => {
     child.once("error", reject);
     child.once("exit", (code) => resolve(code ?? 1));
   });
+}
+/** Runs `restante` where the caller is, so that paths are theirs. */
+function restante(args) {
+  const main = join(root, "apps", "cli", "src", "main.ts");
+  return follow("node", [main, ...args], process.env.INIT_CWD ?? process.cwd());
 }
 /** Runs all at once and resolves with the worst status. What one prints comes whole, in the order of the steps. */
 async function runAll(steps) {
@@ -54,7 +62,8 @@ async function runAll(steps) {
 }
 function must(command, ...args) {
   const status = run(command, args);
-  if (status !== 0) process.exit(status);
+  // npm takes its time to end, and may end well.
+  if (status !== 0 || isToldToEnd) process.exit(status || 1);
 }
 
 const wanted = createHash("sha256")
@@ -65,7 +74,8 @@ if ((existsSync(stamp) ? readFileSync(stamp, "utf8") : "") !== wanted) {
   console.error(
     "Setting up: npm fetches what Restante is made of, Node 24 among it (200 MB, half a minute). Once only.",
   );
-  must("npm", "ci", "--loglevel=error", "--no-audit", "--no-fund");
+  const status = await follow("npm", ["ci", "--loglevel=error", "--no-audit", "--no-fund"]);
+  if (status !== 0) process.exit(status);
   must(
     "node",
     "-e",

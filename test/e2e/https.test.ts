@@ -68,8 +68,6 @@ test("a token is made over HTTPS, listed and ended by the command line beside it
   expect(await ask(port, "GET", "/auth/tokens", bearer(token))).toMatchObject({ status: 401 });
   expect(await restante(data, ["token", "revoke", DEMO.user, String(id)], "", env)).toMatchObject({ code: 1 });
   expect(await restante(data, ["token", "list"], "", env)).toMatchObject({ code: 2 });
-  const lines = server.logs().split("\n");
-  expect(lines.some((line) => line.includes('"signed in"') && line.includes('"protocol":"https"'))).toBe(true);
   expect(server.logs()).not.toContain(String(token));
 });
 

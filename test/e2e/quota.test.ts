@@ -17,6 +17,7 @@ beforeAll(async () => {
   server = await startServer(data, {
     env: {
       RESTANTE_HTTPS_TLS: "off",
+      RESTANTE_SERVER_ORIGIN: "https://mail.example.org",
       RESTANTE_QUOTA_MESSAGES: String(used + MORE),
       RESTANTE_QUOTA_BYTES: "10485760",
     },
@@ -43,5 +44,14 @@ test("IMAP, JMAP and the engine tell the same of what an account holds, and a fu
   expect(methodResponses[0][1].list).toMatchObject([{ used: used + MORE, hardLimit: used + MORE }]);
   await imap.command("SELECT INBOX");
   expect(await imap.command("COPY 1 Trash")).toMatch(/ OK \[COPYUID /);
+  imap.end();
+});
+
+test("IMAP says where JMAP is, and JMAP is there", async () => {
+  const imap = await connectImap(server.ports.imap!, DEMO.user, DEMO.password);
+  const answer = await imap.command("GETJMAPACCESS");
+  expect(answer).toMatch(/^\* JMAPACCESS "https:\/\/mail\.example\.org\/\.well-known\/jmap"\r\n/);
+  const { session } = await JmapClient.connect(server.ports.https!);
+  expect(session.apiUrl).toBe("https://mail.example.org/jmap");
   imap.end();
 });

@@ -9,12 +9,13 @@ beforeAll(async () => {
 });
 afterAll(() => removeDataFolder(home));
 
-/** With the data folder that the file names. */
+/** With the data folder that the file names, on free ports; what the file has off stays so. */
 const run = (args: readonly string[], input = "") => {
-  const env = Object.fromEntries(
-    ["IMAP", "IMAPS", "LMTP", "HTTPS"].map((name) => [`RESTANTE_${name}_LISTEN`, "127.0.0.1:0"]),
-  );
-  return restante(home, args, input, { ...env, RESTANTE_SERVER_DATA: join(home, "data") });
+  return restante(home, args, input, {
+    RESTANTE_SERVER_DATA: join(home, "data"),
+    RESTANTE_IMAP_LISTEN: "",
+    RESTANTE_SUBMISSION_LISTEN: "",
+  });
 };
 const FLAGS = [
   "--domain",
@@ -59,19 +60,61 @@ test("setup goes from nothing to a configuration that is well, keys and an accou
   expect(await run(["account", "list"])).toMatchObject({ out: "ada@example.org\n" });
   expect(await run(["config", "check"])).toMatchObject({ code: 0 });
   const before = contents();
-  const again = await run(["setup", "--address", "ada"]);
+  for (const more of [[], ["--address", "ada"], FLAGS.slice(0, 6)]) {
+    const again = await run(["setup", ...more]);
+    expect(again, more.join(" ")).toMatchObject({ code: 0, err: "" });
+    expect(again.out).toContain(
+      more.length === 0 ? "Accounts are there and stay: 1." : "ada@example.org is there and stays.",
+    );
+    expect(again.out).not.toContain("Recovery code");
+    // It knows the rest from the file, but for a provider that sends, whose user was still to be written.
+    const records = (text: string): string[] => text.split("\n").filter((line) => / (MX|CNAME|SRV) /.test(line));
+    expect(records(again.out)).toEqual(records(first.out));
+    expect(again.out).toContain("THE-HOST-THAT-SENDS");
+    expect(contents()).toEqual(before);
+  }
+  for (const [flag, value] of [
+    ["--domain", "example.net"],
+    ["--host", "other.example.org"],
+    ["--data", "/srv/other"],
+    ["--store", "s3:https://s3.example.net/mail"],
+  ] as const) {
+    const otherwise = await run(["setup", flag, value]);
+    expect(otherwise, flag).toMatchObject({ code: 2, out: "" });
+    expect(otherwise.err).toMatch(new RegExp(`^restante: ${flag}: .*restante\\.toml says .*: change it there\n$`));
+    expect(contents()).toEqual(before);
+  }
+});
+
+test("a run that ended before the account was made is gone on with, and none is made that nobody named", async () => {
+  const place = await makeDataFolder();
+  const env = { RESTANTE_SERVER_DATA: join(place, "data") };
+  const first = await restante(
+    place,
+    ["setup", ...FLAGS, "--store", "embedded", "--password-stdin"],
+    "password1234\n",
+    env,
+  );
+  expect(first.code).not.toBe(0);
+  expect(await restante(place, ["setup", "--password-stdin"], "correct horse battery\n", env)).toMatchObject({
+    code: 2,
+  });
+  expect(await restante(place, ["account", "list"], "", env)).toMatchObject({ code: 0, out: "" });
+  const again = await restante(
+    place,
+    ["setup", "--address", "ada", "--password-stdin"],
+    "correct horse battery\n",
+    env,
+  );
   expect(again).toMatchObject({ code: 0, err: "" });
-  expect(again.out).toContain("ada@example.org is there and stays.");
-  expect(again.out).not.toContain("Recovery code");
-  // It knows the rest from the file, but for the sending host, which stands nowhere.
-  const records = (text: string): string[] => text.split("\n").filter((line) => / (MX|CNAME) /.test(line));
-  expect(records(again.out)).toEqual(records(first.out));
-  expect(contents()).toEqual(before);
+  expect(await restante(place, ["account", "list"], "", env)).toMatchObject({ code: 0, out: "ada@example.org\n" });
+  await removeDataFolder(place);
 });
 
 test.each([
   ["no domain, and nobody to ask", []],
   ["a domain that is none", ["--domain", "example"]],
+  ["a store that is none", [...FLAGS, "--store", "s3"]],
   ["a line of its own in a name", ["--domain", 'example.org"\nx = "y']],
   [
     "an address elsewhere",

@@ -1,6 +1,11 @@
 import { once } from "node:events";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { createTransport } from "nodemailer";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { JmapClient } from "../kit/jmap-client.ts";
 import { connectImap, connectLmtp, deliver } from "../kit/line-client.ts";
+import { Phone } from "../kit/phone/phone.ts";
 import {
   DEMO,
   makeDataFolder,
@@ -70,6 +75,21 @@ test("what people and Postfix do is counted, and no user is named", async () => 
   client.end();
 });
 
+test("the dashboard asks for what there is", async () => {
+  const dashboard = readFileSync(join(import.meta.dirname, "../../docker/grafana/restante.json"), "utf8");
+  const asked = new Set(
+    [...dashboard.matchAll(/\b(?:restante|nodejs|process)_\w+/g)].map(([name]) =>
+      name.replace(/_(?:bucket|sum|count)$/, ""),
+    ),
+  );
+  const [, text] = await ask("/metrics");
+  const told = new Set([...text.matchAll(/^# TYPE (\w+) /gm)].map(([, name]) => name));
+  // A bucket has one.
+  told.add("restante_cache");
+  expect(asked.size).toBeGreaterThan(10);
+  expect([...asked].filter((name) => !told.has(name))).toEqual([]);
+});
+
 test("a session is one line of the log", async () => {
   const client = await connectImap(server.ports.imap!, DEMO.user, DEMO.password);
   await client.command("SELECT INBOX");
@@ -111,4 +131,108 @@ test("a dialogue can be followed from outside, without secrets and contents, unt
   expect(shown).toMatch(/imap S: \* 1 FETCH \(UID 1 ENVELOPE .* BODY\[\] \[\d+ octets\]/);
   expect(shown).toMatch(/imap C: \S+ SEARCH SUBJECT \[redacted\] TEXT "\[6\]"/);
   expect(shown).not.toMatch(/Welcome|sealed|welcome@|restante-demo/);
+});
+
+describe("what comes over HTTPS, and what goes out", () => {
+  let house: RunningServer;
+  beforeAll(async () => {
+    house = await startServer(await makeDataFolder(), {
+      env: { RESTANTE_METRICS_LISTEN: "127.0.0.1:0", RESTANTE_HTTPS_TLS: "off", RESTANTE_LOG_LEVEL: "debug" },
+    });
+  });
+  afterAll(async () => {
+    await house.stop();
+    await removeDataFolder(house.data);
+  });
+  const metrics = async (): Promise<readonly string[]> => {
+    const reply = await fetch(`http://127.0.0.1:${house.ports.metrics}/metrics`, { headers: { connection: "close" } });
+    return (await reply.text()).split("\n");
+  };
+
+  test("is counted by method and command, and can be followed without contents", async () => {
+    const trace = spawnRestante(house.data, ["trace", "demo"]);
+    let shown = "";
+    trace.stdout.on("data", (chunk: Buffer) => {
+      shown += chunk.toString();
+    });
+    const ended = once(trace, "exit");
+    await once(trace.stderr, "data");
+    const client = await JmapClient.connect(house.ports.https!);
+    while (!shown.includes("Mailbox/get")) {
+      await client.call("Mailbox/get");
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    await client.call("Email/query", { filter: { subject: "Welcome" } });
+    await expect(client.call("Email/nonsense")).rejects.toThrow("unknownMethod");
+    await client.call("Email/query", { filter: { nonsense: "Welcome" } }).catch(() => undefined);
+    using phone = new Phone({
+      port: house.ports.https!,
+      user: DEMO.user,
+      password: DEMO.password,
+      deviceId: "WATCHED",
+      deviceType: "Test",
+      version: "16.1",
+    });
+    await phone.setUp();
+    await phone.syncAll(phone.ofType(2));
+    await phone.sendMail(`From: ${DEMO.user}\r\nTo: ${DEMO.user}\r\nSubject: by a phone\r\n\r\nWelcome\r\n`);
+    const smtp = createTransport({
+      host: "127.0.0.1",
+      port: house.ports.submissions!,
+      secure: true,
+      tls: { rejectUnauthorized: false },
+      auth: { user: DEMO.user, pass: DEMO.password },
+    });
+    await smtp.sendMail({ from: DEMO.user, to: DEMO.user, subject: "by a program", text: "Welcome" });
+    await expect(smtp.sendMail({ from: "eve@example.org", to: DEMO.user, text: "x" })).rejects.toThrow("550");
+    smtp.close();
+    await expect.poll(metrics, { timeout: 60_000 }).toContain('restante_outgoing_recipients_total{outcome="sent"} 2');
+    await expect.poll(metrics, { timeout: 60_000 }).toContain("restante_waiting_mails 0");
+    const lines = await metrics();
+    for (const line of [
+      'restante_command_seconds_count{protocol="jmap",command="unknown",outcome="unknownMethod"} 1',
+      'restante_command_seconds_count{protocol="jmap",command="Email/query",outcome="ok"} 1',
+      'restante_command_seconds_count{protocol="jmap",command="Email/query",outcome="unsupportedFilter"} 1',
+      'restante_command_seconds_count{protocol="activesync",command="SendMail",outcome="ok"} 1',
+      'restante_submissions_total{code="250"} 1',
+      'restante_submissions_total{code="550"} 1',
+    ])
+      expect(lines).toContain(line);
+    expect(lines.join("\n")).not.toMatch(/demo|WATCHED|Welcome|nonsense|example\.org/);
+    trace.kill("SIGINT");
+    expect((await ended)[0]).toBe(0);
+    const asked = shown.replaceAll(/^.* Mailbox\/get .*\n/gm, "");
+    expect(asked).toMatch(/ jmap C: Email\/query \{accountId:"\w+",filter:\{subject:\[7\]\}\}\n/);
+    expect(asked).toMatch(/ jmap S: Email\/query \{.*ids:\["[\w-]+"/);
+    expect(asked).toMatch(/ activesync C: Sync device=WATCHED <AirSync:Sync>.*<SyncKey>\d+<\/>/);
+    expect(asked).toMatch(/ activesync S: ok <AirSync:Sync>/);
+    expect(asked).toMatch(
+      / submission C: MAIL FROM:<\[16\]>.*\n.* C: RCPT TO:<\[16\]>\n.* C: DATA \[\d+\]\n.* S: 250 \w+\n/,
+    );
+    expect(asked).toMatch(/ submission S: 550 /);
+    expect(shown).not.toMatch(/Welcome|by a |eve@|restante-demo|welcome@/);
+  });
+
+  test("a session is one line, which says which commands came", async () => {
+    const client = await JmapClient.connect(house.ports.https!);
+    await client.call("Mailbox/get");
+    // A session is kept for a while for the next request; with the server it ends.
+    expect(await house.stop()).toBe(0);
+    const sessions = house
+      .logs()
+      .split("\n")
+      .filter((line) => line.includes('"event":"session"'))
+      .map((line) => JSON.parse(line) as Record<string, unknown>);
+    expect(sessions).toContainEqual(
+      expect.objectContaining({
+        level: "info",
+        protocol: "https",
+        user: DEMO.user,
+        commands: expect.objectContaining({
+          "jmap Mailbox/get": expect.any(Number),
+          "activesync Sync": expect.any(Number),
+        }),
+      }),
+    );
+  });
 });

@@ -7,6 +7,8 @@ import { connectImap, connectLmtp, deliver, LineClient } from "../kit/line-clien
 import type { MainThreadReport } from "../kit/main-thread.ts";
 import { makeDataFolder, type RunningServer, removeDataFolder, restante, startServer } from "../kit/server.ts";
 import { httpsLoads } from "./https-loads.ts";
+import { imapLoads } from "./imap-loads.ts";
+import { phoneLoads } from "./phone-loads.ts";
 
 /**
  * What strangers and mails may do to a server, as loads against a real one, while somebody else uses it. Counts are
@@ -106,7 +108,7 @@ beforeAll(async () => {
   ada.end();
   await pause(QUIET_MS);
   console.log(`quiet: NOOP ${quantiles(noops)}`);
-});
+}, 60_000);
 
 afterAll(async () => {
   await stopNoops?.();
@@ -173,6 +175,8 @@ const HALF_HELLO = "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03";
 
 const LOADS: Record<string, () => Promise<void>> = {
   ...httpsLoads(() => port("https")),
+  ...imapLoads({ port, ...ADA }),
+  ...phoneLoads(port, ADA),
   "a thousand connections that never shake hands": async () => {
     await connections(1_000, "imaps", "", (socket) => socket.destroy());
     await connections(300, "imaps", HALF_HELLO, (socket) => socket.resetAndDestroy());

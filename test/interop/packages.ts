@@ -1,6 +1,6 @@
-import { execFileSync, spawn } from "node:child_process";
+import { type ChildProcessWithoutNullStreams, execFileSync, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { connectLmtp, deliver } from "../kit/line-client.ts";
@@ -8,7 +8,7 @@ import { assert, type Interop, need } from "./harness.ts";
 
 const ROOT = join(import.meta.dirname, "../..");
 const FREE = '"127.0.0.1:0"';
-const LISTEN = `[lmtp]\nlisten = [${FREE}]\n[imap]\nlisten = [${FREE}]\n[imaps]\nlisten = [${FREE}]\n[https]\nlisten = [${FREE}]\n[submission]\nlisten = []\n[submissions]\nlisten = []\n`;
+const LISTEN = `[lmtp]\nlisten = [${FREE}]\n[imap]\nlisten = [${FREE}]\n[imaps]\nlisten = [${FREE}]\n[https]\nlisten = [${FREE}]\n[submission]\nlisten = [${FREE}]\n[submissions]\nlisten = [${FREE}]\n`;
 
 function run(command: string, args: readonly string[], cwd = ROOT): string {
   return execFileSync(command, args, { cwd, encoding: "utf8", maxBuffer: 2 ** 24, stdio: ["ignore", "pipe", "pipe"] });
@@ -20,8 +20,9 @@ async function serve(
   args: readonly string[],
   cwd: string,
   use: (lmtp: number) => Promise<void>,
+  end: (child: ChildProcessWithoutNullStreams) => void = (child) => child.kill("SIGTERM"),
 ): Promise<void> {
-  const child = spawn(command, args, { cwd, stdio: ["ignore", "pipe", "pipe"] });
+  const child = spawn(command, args, { cwd });
   let [out, err] = ["", ""];
   child.stderr.on("data", (chunk: Buffer) => {
     err += chunk.toString();
@@ -38,7 +39,7 @@ async function serve(
   try {
     await use(Number(/^listening lmtp .*:(\d+)$/m.exec(out)?.[1]));
   } finally {
-    child.kill("SIGTERM");
+    end(child);
   }
   const [code] = await ended;
   assert(code === 0, `ended with ${code}: ${err}`);
@@ -54,15 +55,45 @@ async function expectDelivery(lmtp: number, address: string): Promise<void> {
   );
 }
 
+/** The system calls that a unit's SystemCallFilter lines leave. */
+function callsOf(unit: string): ReadonlySet<string> {
+  const groups = new Map<string, string[]>();
+  let inGroup: string[] = [];
+  for (const line of run("systemd-analyze", ["syscall-filter"]).split("\n")) {
+    const name = line.trim();
+    // A group's name begins its line; what it holds is indented.
+    if (line.startsWith("@")) {
+      inGroup = [];
+      groups.set(name, inGroup);
+    } else if (line.startsWith(" ") && !name.startsWith("#")) inGroup.push(name);
+  }
+  const expand = (name: string): Set<string> =>
+    name.startsWith("@") ? new Set((groups.get(name) ?? []).flatMap((one) => [...expand(one)])) : new Set([name]);
+  const left = expand("@default");
+  for (const [, except, names] of readFileSync(unit, "utf8").matchAll(/^SystemCallFilter=(~?)(.*)$/gm))
+    for (const name of names!.split(" ").flatMap((one) => [...expand(one)]))
+      if (except) left.delete(name);
+      else left.add(name);
+  return new Set([...left, ...expand("@default")]);
+}
+
 /** What `npm run package` makes, installed as anybody would. */
 export const packages: Interop = async (steps) => {
-  need({ man: "/usr/bin/man", systemd: "/usr/bin/systemd-analyze", zsh: "/usr/bin/zsh", fish: "/usr/bin/fish" });
+  need({
+    strace: "/usr/bin/strace",
+    man: "/usr/bin/man",
+    systemd: "/usr/bin/systemd-analyze",
+    zsh: "/usr/bin/zsh",
+    fish: "/usr/bin/fish",
+  });
   const place = mkdtempSync(join(tmpdir(), "restante-package-"));
   const lines = run("npm", ["run", "--silent", "package", "--", "deb"]).trim().split("\n");
   const [archive, deb] = [lines.find((line) => line.endsWith(".tgz"))!, lines.find((line) => line.endsWith(".deb"))!];
 
   await steps.step("the packed form installs by npm install -g, and serves", async () => {
     const prefix = join(place, "npm");
+    // Below `npm run` npm takes a prefix that is there alone.
+    mkdirSync(join(prefix, "lib"), { recursive: true });
     run("npm", ["install", "--global", `--prefix=${prefix}`, archive]);
     const program = join(prefix, "bin/restante");
     assert(/^\d+\.\d+\.\d+\n$/.test(run(program, ["--version"])), "version");
@@ -115,6 +146,8 @@ export const packages: Interop = async (steps) => {
       const users = "/var/lib/restante-lmtp/users";
       writeFileSync(config, `[server]\ndata = "/var/lib/restante"\n${LISTEN}`);
       writeFileSync(lmtpConfig, `[server]\ndata = "/var/lib/restante-lmtp"\n[lmtp]\nlisten = [${FREE}]\n`);
+      const byRoot = spawnSync("restante", ["--config", config, "account", "list"], { encoding: "utf8" });
+      assert(byRoot.status === 2 && byRoot.stderr.includes("setpriv --reuid="), `root: ${byRoot.stderr}`);
       const added = execFileSync(
         "setpriv",
         asUser("restante", "--config", config, "account", "add", "ada@example.org", "--password-stdin"),
@@ -128,19 +161,37 @@ export const packages: Interop = async (steps) => {
       await serve("setpriv", asUser("restante", "serve", "--config", config), "/", (lmtp) =>
         expectDelivery(lmtp, "ada@example.org"),
       );
+      // systemd kills who makes a call that the unit has not.
+      const calls = join(place, "calls");
+      writeFileSync(calls, "");
+      run("chmod", ["666", calls]);
+      // strace keeps signals from who it follows, and from itself: its child ends itself.
+      const program = `restante serve --config ${config} & read -r line; kill $!; wait $!`;
+      const traced = ["-f", "-qq", "-u", "restante", "-o", calls, "sh", "-c", program];
+      await serve(
+        "strace",
+        traced,
+        "/",
+        (lmtp) => expectDelivery(lmtp, "ada@example.org"),
+        (child) => child.stdin.end("\n"),
+      );
+      const made = new Set([...readFileSync(calls, "utf8").matchAll(/^\d+\s+(\w+)\(/gm)].map(([, name]) => name!));
+      const allowed = callsOf("/usr/lib/systemd/system/restante.service");
+      const refused = [...made].filter((name) => !allowed.has(name));
+      assert(made.size > 40 && refused.length === 0, `calls that the unit refuses: ${refused.join(" ")}`);
       run("install", ["-d", "-o", "restante-lmtp", "-m", "0700", users]);
       run("sh", ["-c", `cp /var/lib/restante/users/* ${users} && chown restante-lmtp ${users}/*`]);
       await serve("setpriv", asUser("restante-lmtp", "serve", "--only", "lmtp", "--config", lmtpConfig), "/", (lmtp) =>
         expectDelivery(lmtp, "ada@example.org"),
       );
-      const refused = spawn(
+      const reader = spawn(
         "setpriv",
         ["--reuid=restante-lmtp", "--regid=restante-lmtp", "--clear-groups", "cat", "/var/lib/restante/keys/pepper"],
         {
           stdio: "ignore",
         },
       );
-      assert(((await once(refused, "exit")) as [number])[0] !== 0, "delivery reads the pepper");
+      assert(((await once(reader, "exit")) as [number])[0] !== 0, "delivery reads the pepper");
     },
   );
 

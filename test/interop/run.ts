@@ -2,7 +2,9 @@ import { aerc } from "./aerc.ts";
 import { chromium } from "./chromium.ts";
 import { compose } from "./compose.ts";
 import { curl } from "./curl.ts";
+import { deltaChat } from "./delta-chat.ts";
 import { dovecot } from "./dovecot.ts";
+import { fetchmail, getmail, imapfilter } from "./fetchers.ts";
 import { type Interop, Steps } from "./harness.ts";
 import { https } from "./https.ts";
 import { idle } from "./imapflow.ts";
@@ -18,14 +20,17 @@ import { moving } from "./moving.ts";
 import { mutt } from "./mutt.ts";
 import { neomutt } from "./neomutt.ts";
 import { nginx } from "./nginx.ts";
+import { offlineimap } from "./offlineimap.ts";
 import { ownBuckets } from "./own-buckets.ts";
 import { packages } from "./packages.ts";
 import { pebble } from "./pebble.ts";
+import { perlImap } from "./perl-imap.ts";
 import { postfix } from "./postfix.ts";
 import { pyactivesync } from "./pyactivesync.ts";
 import { pythonEmail } from "./python-email.ts";
 import { smarthost } from "./smarthost.ts";
 import { garage, versitygw } from "./stores.ts";
+import { thunderbird } from "./thunderbird.ts";
 import { wbxml } from "./wbxml.ts";
 import { webClient } from "./web-client.ts";
 
@@ -44,6 +49,12 @@ const PROGRAMS: Readonly<Record<string, Interop>> = {
   mutt,
   neomutt,
   imaplib,
+  fetchmail,
+  getmail,
+  imapfilter,
+  offlineimap,
+  "perl-imap": perlImap,
+  thunderbird,
   "python-email": pythonEmail,
   wbxml,
   "jmap-jam": jmapJam,
@@ -51,6 +62,7 @@ const PROGRAMS: Readonly<Record<string, Interop>> = {
   jmapc,
   meli,
   aerc,
+  "delta-chat": deltaChat,
   pyactivesync,
   ldap,
   versitygw,

@@ -8,6 +8,7 @@ import {
   flagsText,
   NotifyFollower,
   QresyncFollower,
+  ResultsFollower,
 } from "./followers.ts";
 import { connectImap, type LineClient } from "./line-client.ts";
 import { Random } from "./random.ts";
@@ -123,6 +124,7 @@ export async function followRounds(options: FollowOptions): Promise<void> {
     new NotifyFollower("INBOX", connect),
   ];
   const [often, bySearch, stays, rarely, told] = followers as [Follower, Follower, Follower, Follower, Follower];
+  const results = new ResultsFollower(connect);
   let writers: LineClient[] = [];
   let looker: LineClient | undefined;
   for (const follower of followers) await follower.resync();
@@ -146,7 +148,7 @@ export async function followRounds(options: FollowOptions): Promise<void> {
     if (round % killRounds === 0) {
       await world.kill();
       for (const client of [...writers, looker!]) client.end();
-      for (const follower of followers) follower.leave();
+      for (const follower of [...followers, results]) follower.leave();
       writers = [];
       await world.start();
       looker = await connect();
@@ -160,6 +162,7 @@ export async function followRounds(options: FollowOptions): Promise<void> {
       );
     }
     rarely.leave();
+    for (const { kept, found } of await results.compare()) expect(kept, `round ${round}`).toEqual(found);
   }
   world.ledger.judge();
   expect(world.ledger.wrong).toEqual([]);

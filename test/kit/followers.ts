@@ -130,3 +130,108 @@ export class NotifyFollower extends QresyncFollower {
     else await super.resync();
   }
 }
+
+/** A list that a client keeps by ADDTO and REMOVEFROM, of uids or of sequence numbers: RFC 5267 §4.3. */
+class KeptResult {
+  readonly #program: string;
+  #tag = "";
+  #list: number[] = [];
+
+  /** `program` goes without RETURN. */
+  constructor(program: string) {
+    this.#program = program;
+  }
+
+  get #isSorted(): boolean {
+    return this.#program.includes("SORT");
+  }
+
+  async begin(client: LineClient): Promise<void> {
+    const answer = await client.command(this.#program.replace(/(SEARCH|SORT)/, "$1 RETURN (UPDATE ALL)"));
+    this.#tag = /^\* ESEARCH \(TAG "([^"]+)"\)/m.exec(answer)![1]!;
+    const all = /^\* ESEARCH .* ALL (\S+)/m.exec(answer)?.[1];
+    this.#list = all === undefined ? [] : numbersOf(all);
+  }
+
+  take(response: string): void {
+    const expunged = /^\* (\d+) EXPUNGE$/.exec(response)?.[1];
+    if (expunged !== undefined && !this.#program.startsWith("UID")) this.#expunge(Number(expunged));
+    if (!response.startsWith(`* ESEARCH (TAG "${this.#tag}")`)) return;
+    for (const [, item, pairs] of response.matchAll(/(ADDTO|REMOVEFROM) \(([^)]*)\)/g)) {
+      const words = pairs!.split(" ");
+      for (let at = 0; at < words.length; at += 2) {
+        const numbers = numbersOf(words[at + 1]!);
+        if (item === "ADDTO") this.#add(Number(words[at]), numbers);
+        else this.#remove(Number(words[at]), numbers);
+      }
+    }
+  }
+
+  #expunge(number: number): void {
+    if (this.#list.includes(number)) throw new Error(`${number} is expunged before it was taken out`);
+    this.#list = this.#list.map((one) => (one > number ? one - 1 : one));
+  }
+
+  #add(position: number, numbers: readonly number[]): void {
+    if (numbers.some((number) => this.#list.includes(number))) throw new Error("added twice");
+    if (position > 0) this.#list.splice(position - 1, 0, ...numbers);
+    else this.#list = [...this.#list, ...numbers].sort((a, b) => a - b);
+  }
+
+  #remove(position: number, numbers: readonly number[]): void {
+    if (position === 0 && !this.#isSorted) {
+      if (!numbers.every((number) => this.#list.includes(number))) throw new Error("what is taken out is not there");
+      this.#list = this.#list.filter((number) => !numbers.includes(number));
+      return;
+    }
+    const gone = this.#list.splice(position - 1, numbers.length);
+    if (gone.join() !== numbers.join()) throw new Error(`${gone} taken out in place of ${numbers}`);
+  }
+
+  /** What is kept, and what a search finds now. */
+  async compare(client: LineClient): Promise<{ readonly kept: readonly number[]; readonly found: readonly number[] }> {
+    const answer = await client.command(this.#program.replace(/(SEARCH|SORT)/, "$1 RETURN (ALL)"));
+    for (const response of responsesOf(answer)) this.take(response);
+    const all = /^\* ESEARCH \(TAG "[^"]+"\)(?: UID)? ALL (\S+)/m.exec(answer)?.[1];
+    return { kept: this.#list, found: all === undefined ? [] : numbersOf(all) };
+  }
+}
+
+/** A client that keeps results of searches. */
+export class ResultsFollower {
+  readonly #connect: () => Promise<LineClient>;
+  #client: LineClient | undefined;
+  #results: readonly KeptResult[] = [];
+
+  constructor(connect: () => Promise<LineClient>) {
+    this.#connect = connect;
+  }
+
+  /** Of each result what it is kept as, and what a search finds. */
+  async compare(): Promise<readonly { readonly kept: readonly number[]; readonly found: readonly number[] }[]> {
+    if (!this.#client) await this.#begin();
+    const client = this.#client!;
+    for (const response of responsesOf(await client.command("NOOP")))
+      for (const result of this.#results) result.take(response);
+    const compared = [];
+    for (const result of this.#results) compared.push(await result.compare(client));
+    return compared;
+  }
+
+  async #begin(): Promise<void> {
+    this.#client = await this.#connect();
+    await this.#client.command("SELECT INBOX");
+    this.#results = [
+      "UID SEARCH UNSEEN",
+      "SEARCH NOT KEYWORD work",
+      "UID SORT (REVERSE SUBJECT) UTF-8 UNFLAGGED",
+      "SORT (SUBJECT ARRIVAL) UTF-8 OR UNSEEN FLAGGED",
+    ].map((program) => new KeptResult(program));
+    for (const result of this.#results) await result.begin(this.#client);
+  }
+
+  leave(): void {
+    this.#client?.end();
+    this.#client = undefined;
+  }
+}

@@ -40,7 +40,7 @@ export async function removeDataFolder(folder: string): Promise<void> {
 }
 
 /** The environment of a server that keeps all it has under `data` and listens on free ports. */
-function environment(data: string, more: Readonly<Record<string, string>>): NodeJS.ProcessEnv {
+export function environment(data: string, more: Readonly<Record<string, string>>): NodeJS.ProcessEnv {
   const free = "127.0.0.1:0";
   return {
     ...process.env,

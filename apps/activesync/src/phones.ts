@@ -3,6 +3,8 @@ import type { SyncRequest } from "./sync/request.ts";
 
 /** Phones that are remembered by one process: what is forgotten they say again. */
 const PHONES_MAX = 20_000;
+/** Searches of a phone whose later pages it may ask for. */
+const SEARCHES_MAX = 8;
 /** Pings of a phone that were answered with changes, and no Sync followed: from then on the next is held back, in
  * milliseconds, twice as long each time. */
 const IDLE_PINGS_MAX = 2;
@@ -15,6 +17,21 @@ export interface PingRequest {
   readonly folders: readonly string[];
 }
 
+/** Work that is done one after the other. */
+class Lane {
+  #last: Promise<unknown> = Promise.resolve();
+
+  async pass<T>(work: () => Promise<T>): Promise<T> {
+    const before = this.#last;
+    const mine = (async () => {
+      await before;
+      return work();
+    })();
+    this.#last = mine.catch(() => undefined);
+    return mine;
+  }
+}
+
 /** One phone of one account, as this process knows it: nothing of it has to last. */
 export class Phone {
   /** The last whole Sync: an empty one runs it again, by the keys that it came to. */
@@ -25,18 +42,19 @@ export class Phone {
   /** The folders that it was told last. */
   folders: { readonly key: string; readonly folders: readonly KnownFolder[] } | undefined;
   #endWait: (() => void) | undefined;
-  #working: Promise<unknown> = Promise.resolve();
+  readonly #commands = new Lane();
+  readonly #bodies = new Lane();
   #idlePings = 0;
+  readonly #searches = new Set<string>();
 
   /** One command at a time: what another brings meanwhile waits. */
   async alone<T>(work: () => Promise<T>): Promise<T> {
-    const before = this.#working;
-    const mine = (async () => {
-      await before.catch(() => undefined);
-      return work();
-    })();
-    this.#working = mine.catch(() => undefined);
-    return mine;
+    return this.#commands.pass(work);
+  }
+
+  /** One large body at a time, beside the commands: one that comes slowly, or no more, holds up nothing but others like it. */
+  async receiving<T>(work: () => Promise<T>): Promise<T> {
+    return this.#bodies.pass(work);
   }
 
   /** A new request ends the wait of an old one. */
@@ -52,6 +70,18 @@ export class Phone {
     return () => {
       if (this.#endWait === end) this.#endWait = undefined;
     };
+  }
+
+  /** Whether a page of a search may be asked for: the first, or one of a search that began with it. */
+  searches(id: string, start: number): boolean {
+    if (start > 0) return this.#searches.has(id);
+    this.#searches.delete(id);
+    this.#searches.add(id);
+    for (const oldest of this.#searches) {
+      if (this.#searches.size <= SEARCHES_MAX) break;
+      this.#searches.delete(oldest);
+    }
+    return true;
   }
 
   /** It synchronized: a Ping is answered at once again. */

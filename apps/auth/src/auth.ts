@@ -72,7 +72,10 @@ export class Auth {
       const taken = this.#turns.take(session.account, turn);
       return {
         session,
-        attend: (attendant) => this.#attend(entered, attendant, request.signal),
+        attend: (attendant) => {
+          request.forgetCredentials();
+          this.#attend(entered, attendant, request.signal);
+        },
         again: (at) => this.#admit(credential, request, { scope, turn }, at),
         [Symbol.dispose]: () => {
           taken[Symbol.dispose]();

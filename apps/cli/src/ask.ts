@@ -21,11 +21,12 @@ export async function askSecret(prompt: string, flags: Flags, variable = "RESTAN
   process.stdout.write(prompt);
   const terminal = createInterface({ input: process.stdin, terminal: true });
   try {
-    return await new Promise((resolve) => {
+    return await new Promise((resolve, reject) => {
       terminal.once("line", (line) => {
         process.stdout.write("\n");
         resolve(line);
       });
+      terminal.once("close", () => reject(nothingSaid()));
     });
   } finally {
     terminal.close();
@@ -52,10 +53,18 @@ export async function askLine(prompt: string, flag: string): Promise<string> {
   if (!process.stdin.isTTY) throw new Exit(EXIT.usage, `no terminal to ask on; use ${flag}`);
   const terminal = createInterface({ input: process.stdin, output: process.stdout });
   try {
-    return await new Promise((resolve) => terminal.question(prompt, resolve));
+    return await new Promise((resolve, reject) => {
+      terminal.question(prompt, resolve);
+      terminal.once("close", () => reject(nothingSaid()));
+    });
   } finally {
     terminal.close();
   }
+}
+
+/** Ctrl-C, or the terminal's end. */
+function nothingSaid(): Exit {
+  return new Exit(EXIT.failed, "nothing was said, and nothing more is done");
 }
 
 /** A new secret, asked for twice where a person types it. */

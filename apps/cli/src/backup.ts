@@ -18,7 +18,7 @@ import {
   UsersFolder,
 } from "@restante/engine/node";
 import { type Config, makeFolder } from "@restante/host";
-import { makeConfigured, openContext, openLog, placesOf } from "./context.ts";
+import { checkDataOwner, makeConfigured, openContext, openLog, placesOf } from "./context.ts";
 import { EXIT, Exit } from "./exit.ts";
 import type { Flags } from "./flags.ts";
 import { openLdap } from "./ldap.ts";
@@ -33,6 +33,7 @@ const COMPLETE_FILE = "backup.json";
  * server key to `DIR.server`, to be kept elsewhere. Witnesses stay out: they tell what *this* host saw.
  */
 export async function backUp(config: Config, args: readonly [string], flags: Pick<Flags, "json">): Promise<number> {
+  await checkDataOwner(config);
   const folder = folderOf(config, args, "backup");
   const places = placesOf(config);
   await makeConfigured("backup", folder);
@@ -136,6 +137,7 @@ async function backUpUsers(config: Config, to: string): Promise<void> {
  * again: each account is marked, and its owner's next sign-in raises every UIDVALIDITY.
  */
 export async function restore(config: Config, args: readonly [string], flags: Pick<Flags, "json">): Promise<number> {
+  await checkDataOwner(config);
   const folder = folderOf(config, args, "restore");
   const places = placesOf(config);
   await readComplete(folder);

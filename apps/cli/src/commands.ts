@@ -57,7 +57,7 @@ const commands: readonly Command[] = [
       sender: { value: "HOST", about: "the host that sends the domain's mail; this one where it is not said" },
       store: { value: "STORE", about: "embedded, or s3:ENDPOINT/BUCKET" },
       data: { value: "DIR", about: "where mail and keys will lie; ./data where it is not said" },
-      ...asks,
+      passwordStdin: asks.passwordStdin,
     },
     about: "write restante.toml, make keys and the first account; print DNS records, Postfix' lines and a systemd unit",
     details: "Asks for what no flag says. What is there stays: run again, it changes nothing.",

@@ -1,26 +1,32 @@
-import { constants } from "node:fs";
+import { constants, existsSync } from "node:fs";
 import { access, stat } from "node:fs/promises";
 import { createServer } from "node:net";
 import { dirname, join } from "node:path";
 import { StoreError } from "@restante/engine";
 import {
+  acmeFile,
   type Config,
   ConfigError,
   certificateProblems,
+  dataPath,
+  findKey,
+  isLoopbackAddress,
   ListenError,
   listen,
   parseListenAddress,
   readCertificate,
 } from "@restante/host";
 import { serverNames } from "./certificate-watch.ts";
-import { openContext, placesOf } from "./context.ts";
-import { EXIT } from "./exit.ts";
+import { type Context, checkDataOwner, type KeyFile, keysOf, openContext, placesOf } from "./context.ts";
+import { EXIT, Exit } from "./exit.ts";
 import type { Flags } from "./flags.ts";
-import { checkHttps } from "./https.ts";
-import { hiddenFrom } from "./imap.ts";
 import { listenersOf } from "./listeners.ts";
-import { checkOutbound } from "./outbound.ts";
 import { print } from "./print.ts";
+import { checkDemo, RULES } from "./rules.ts";
+import { exitOf, isSystemError, textOf } from "./system-error.ts";
+
+/** Who is looked for to hear whether a directory answers. */
+const NOBODY = "nobody@localhost";
 
 /** `wrong` stays so until somebody changes something, `unavailable` may be better later; `warning` hinders nobody yet. */
 type State = "well" | "warning" | "wrong" | "unavailable";
@@ -40,7 +46,11 @@ export async function checkConfig(config: Config, flags: Pick<Flags, "json">): P
   const findings = [
     ...checkRules(config),
     ...(await Promise.all(listenersOf(config).map(checkListener(config)))),
+    ...checkTrusting(config),
+    ...(await checkOwner(config)),
     ...(await Promise.all(foldersOf(config).map(checkFolder))),
+    ...(await checkInnerFolders(config)),
+    ...(await Promise.all(Object.values(keysOf(config)).map(checkKey))),
     ...(await checkCertificate(config)),
   ];
   if (!findings.some(({ state }) => state === "wrong")) findings.push(...(await checkStore(config)));
@@ -62,20 +72,22 @@ function found(what: string, error: unknown): Finding {
   if (error instanceof ConfigError) return { what, state: "wrong", text: error.message };
   if (error instanceof ListenError)
     return { what, state: error.kind === "taken" ? "unavailable" : "wrong", text: error.message };
-  const isWrong = error instanceof StoreError && error.code === "invalid";
+  const system = isSystemError(error)
+    ? error
+    : isSystemError((error as Error).cause)
+      ? (error as Error).cause
+      : undefined;
+  if (isSystemError(system))
+    return { what, state: exitOf(system) === EXIT.usage ? "wrong" : "unavailable", text: textOf(system) };
+  const isWrong = (error instanceof StoreError && error.code === "invalid") || error instanceof Exit;
   return { what, state: isWrong ? "wrong" : "unavailable", text: (error as Error).message };
 }
 
 /** Settings that contradict each other. */
 function checkRules(config: Config): Finding[] {
-  const rules: readonly [string, () => unknown][] = [
-    ["https", () => checkHttps(config)],
-    ["imap", () => hiddenFrom(config)],
-    ["outbound", () => checkOutbound(config)],
-  ];
-  return rules.flatMap(([what, check]) => {
+  return RULES.flatMap(([what, check]) => {
     try {
-      check();
+      check(config);
       return [];
     } catch (error) {
       return [found(what, error)];
@@ -98,17 +110,45 @@ function checkListener({ server: { share_ports } }: Config) {
   };
 }
 
-function foldersOf(config: Config): { readonly what: string; readonly path: string }[] {
-  const { data } = config.server;
-  const { store, users, pepper, lmtpKey, serverKey } = placesOf(config);
+/** What asks nobody who they are, where more than this machine reaches it. */
+function checkTrusting({ lmtp, metrics }: Config): Finding[] {
+  const texts = { "lmtp.listen": "delivers", "metrics.listen": "reads what is counted" };
   return [
-    { what: "server.data", path: data },
+    ...lmtp.listen.map((address) => ({ what: "lmtp.listen" as const, address })),
+    ...metrics.listen.map((address) => ({ what: "metrics.listen" as const, address })),
+  ]
+    .filter(({ address }) => !isLoopbackAddress(parseListenAddress(address)))
+    .map(({ what, address }) => ({
+      what,
+      state: "warning",
+      text: `whoever reaches ${address} ${texts[what]}: nobody is asked`,
+    }));
+}
+
+function foldersOf(config: Config): { readonly what: string; readonly path: string }[] {
+  const { store, users } = placesOf(config);
+  return [
+    { what: "server.data", path: config.server.data },
     { what: "storage.path", path: store },
     { what: "login.users_dir", path: users },
-    { what: "login.pepper_file", path: dirname(pepper) },
-    { what: "lmtp.key_file", path: dirname(lmtpKey) },
-    { what: "server.key_file", path: dirname(serverKey) },
   ];
+}
+
+async function checkOwner(config: Config): Promise<Finding[]> {
+  try {
+    await checkDataOwner(config);
+    return [];
+  } catch (error) {
+    return [found("server.data", error)];
+  }
+}
+
+/** Folders of the server's own below `server.data`: told of where something is wrong alone. */
+async function checkInnerFolders(config: Config): Promise<Finding[]> {
+  const { tls, seen, witness, cache, hints, tickets, traces } = placesOf(config);
+  const paths = [dirname(seen), tls, seen, witness, cache, hints, tickets, traces];
+  const findings = await Promise.all(paths.map((path) => checkFolder({ what: "server.data", path })));
+  return findings.filter(({ state }) => state !== "well");
 }
 
 /** It is there and may be written to, or can be made. */
@@ -119,7 +159,7 @@ async function checkFolder({ what, path }: { readonly what: string; readonly pat
     await access(folder, constants.W_OK | constants.X_OK);
     return well(what, folder === path ? path : `${path} will be made`);
   } catch (error) {
-    return { what, state: "wrong", text: (error as Error).message };
+    return found(what, error);
   }
 }
 
@@ -134,17 +174,62 @@ async function nearest(path: string): Promise<string> {
   }
 }
 
-async function checkCertificate({ tls, server }: Config): Promise<Finding[]> {
-  if (tls.cert === "") return [well("tls.cert", "a certificate of its own, which names localhost alone")];
+/** It holds what it should, or can be made. */
+async function checkKey({ setting: what, path, bytes }: KeyFile): Promise<Finding> {
   try {
-    const { facts } = await readCertificate(tls.cert, tls.key);
-    const names = serverNames({ server });
+    // Where it is there, its folder may be anybody's.
+    if (await findKey(path, bytes)) return well(what, path);
+  } catch (error) {
+    return found(what, error);
+  }
+  return checkFolder({ what, path: dirname(path) });
+}
+
+/** The one that would be in force, and for what names it should be good. */
+function certificateOf(config: Config): {
+  readonly what: string;
+  readonly files: readonly [string, string];
+  readonly names: readonly string[];
+} {
+  const { cert, key, acme } = config.tls;
+  const folder = dataPath(config, "tls");
+  if (cert !== "") return { what: "tls.cert", files: [cert, key], names: serverNames(config) };
+  if (acme !== "") return { what: "tls.acme", files: [acmeFile(folder), acmeFile(folder)], names: [] };
+  return { what: "tls.cert", files: [join(folder, "localhost.pem"), join(folder, "localhost.key")], names: [] };
+}
+
+async function checkCertificate(config: Config): Promise<Finding[]> {
+  const { what, files, names } = certificateOf(config);
+  const isLater = config.tls.cert === "" && !existsSync(files[0]);
+  if (isLater && what === "tls.acme") return [well(what, "it will be asked for")];
+  if (isLater) return [well(what, "a certificate of its own will be made, which names localhost alone")];
+  try {
+    const { facts } = await readCertificate(...files);
     const problems = certificateProblems(facts, { nowMs: Date.now(), names });
     const isOver = problems.some((text) => !text.startsWith("it ends"));
-    if (problems.length === 0) return [well("tls.cert", `until ${facts.validTo}, for ${facts.subjectAltName ?? ""}`)];
-    return problems.map((text) => ({ what: "tls.cert", state: isOver ? "wrong" : "warning", text }));
+    if (problems.length === 0) return [well(what, `until ${facts.validTo}, for ${facts.subjectAltName ?? ""}`)];
+    return problems.map((text) => ({ what, state: isOver ? "wrong" : "warning", text }));
   } catch (error) {
-    return [found("tls.cert", error)];
+    return [found(what, error)];
+  }
+}
+
+/** The people: in their folder, or the directory, which must answer. */
+async function checkUsers({ config, users, passwords }: Context): Promise<Finding[]> {
+  const what = passwords ? "ldap" : "login.users_dir";
+  try {
+    if (passwords) {
+      await users.find(NOBODY);
+      return [well(what, config.ldap.url)];
+    }
+    const all = await users.list();
+    checkDemo(
+      config,
+      all.map(({ address }) => address),
+    );
+    return [well(what, `${all.length} accounts`)];
+  } catch (error) {
+    return [found(what, error)];
   }
 }
 
@@ -156,7 +241,7 @@ async function checkStore(config: Config): Promise<Finding[]> {
   try {
     await using context = await openContext(config, "check");
     await context.reachStore();
-    const findings = [well("storage", config.storage.kind)];
+    const findings = [well("storage", config.storage.kind), ...(await checkUsers(context))];
     const { aliases, catch_all, postmaster } = config.lmtp;
     const named = [
       ...Object.entries(aliases).map(([alias, address]) => ({ what: `lmtp.aliases ${alias}`, address })),

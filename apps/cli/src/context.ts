@@ -1,4 +1,4 @@
-import { readFile, writeFile } from "node:fs/promises";
+import { readFile, stat, writeFile } from "node:fs/promises";
 import {
   type AccountSession,
   Accounts,
@@ -34,6 +34,10 @@ import { EXIT, Exit } from "./exit.ts";
 import type { Flags } from "./flags.ts";
 import { openLdap } from "./ldap.ts";
 import { type OpenedStore, openStore, type Use } from "./store.ts";
+import { exitOf, isSystemError, textOf } from "./system-error.ts";
+
+const PEPPER_BYTES = 32;
+const SIGNER_SEED_BYTES = 32;
 
 /** What every command works on: the store, the users and the platform, made from the configuration. */
 export interface Context extends AsyncDisposable {
@@ -150,34 +154,74 @@ export function placesOf(config: Config): Places {
   };
 }
 
-/** What can't be made here will not be made by a later try: that is a mistake of the setting, unless the disk is full. */
+/** Throws Exit, which names the setting. */
 export async function makeConfigured(setting: string, path: string): Promise<void> {
   try {
     await makeFolder(path);
   } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException;
-    const text = `${setting}: the folder ${path} can't be made: ${message}`;
-    if (code === "ENOSPC" || code === "EDQUOT") throw new Exit(EXIT.unavailable, text);
-    throw new ConfigError(text);
+    if (!isSystemError(error)) throw error;
+    throw new Exit(exitOf(error), `${setting}: the folder ${path} can't be made: ${textOf(error)}`);
   }
 }
 
+/**
+ * What root makes in a folder of another user's the server of that user could not read: an account that nobody can use, a
+ * database that can't be opened. Throws ConfigError.
+ */
+export async function checkDataOwner({ server }: Config, me: number | undefined = process.getuid?.()): Promise<void> {
+  if (me !== 0) return;
+  const { uid } = await stat(server.data).catch(() => ({ uid: me }));
+  if (uid !== me)
+    throw new ConfigError(
+      `server.data: ${server.data} belongs to user ${uid}, who could not read what root makes there: run this as that user ` +
+        `(setpriv --reuid=${uid} --regid=${uid} --clear-groups restante …)`,
+    );
+}
+
 /** The folders that settings name; all others lie in them. */
-async function makeFolders({ server, storage, login }: Config): Promise<void> {
+async function makeFolders(config: Config): Promise<void> {
+  const { server, storage, login } = config;
+  await checkDataOwner(config);
   await makeConfigured("server.data", server.data);
   const isOnDisk = storage.kind === "embedded" || storage.log_kind === "embedded";
   if (isOnDisk && storage.path !== "") await makeConfigured("storage.path", storage.path);
   if (login.kind === "static" && login.users_dir !== "") await makeConfigured("login.users_dir", login.users_dir);
 }
 
-/** The front end's pepper: without it the store alone yields no password. */
-export function readPepper(config: Config): Promise<Uint8Array> {
-  return readOrMakeKey(placesOf(config).pepper, 32);
+export interface KeyFile {
+  /** The setting that may name it. */
+  readonly setting: string;
+  readonly path: string;
+  readonly bytes: number;
 }
 
-/** What processes of all hosts of a store share, besides the store. */
+/** Secrets of this host: the front end's pepper, without which the store alone yields no password; what processes of all hosts of a
+ * store share besides the store; and what this host signs by what it delivers. */
+export function keysOf(config: Config): Readonly<Record<"pepper" | "server" | "lmtp", KeyFile>> {
+  const { pepper, serverKey, lmtpKey } = placesOf(config);
+  return {
+    pepper: { setting: "login.pepper_file", path: pepper, bytes: PEPPER_BYTES },
+    server: { setting: "server.key_file", path: serverKey, bytes: SERVER_KEY_BYTES },
+    lmtp: { setting: "lmtp.key_file", path: lmtpKey, bytes: SIGNER_SEED_BYTES },
+  };
+}
+
+/** Throws Exit, as all that reads these keys. */
+export function readPepper(config: Config): Promise<Uint8Array> {
+  return readKey(keysOf(config).pepper);
+}
+
 export function readServerKey(config: Config): Promise<Uint8Array> {
-  return readOrMakeKey(placesOf(config).serverKey, SERVER_KEY_BYTES);
+  return readKey(keysOf(config).server);
+}
+
+async function readKey({ setting, path, bytes }: KeyFile): Promise<Uint8Array> {
+  try {
+    return await readOrMakeKey(path, bytes);
+  } catch (error) {
+    if (isSystemError(error)) throw new Exit(exitOf(error), `${setting}: ${textOf(error)}`);
+    throw error instanceof ConfigError ? new ConfigError(`${setting}: ${error.message}`) : error;
+  }
 }
 
 /** The public half of the server key, as a file beside it: all that a process needs which only delivers. */
@@ -207,9 +251,8 @@ export async function readServerPublicKey(config: Config): Promise<Uint8Array | 
   return key;
 }
 
-/** The key by which this host signs what it delivers. */
 async function readSigner(config: Config): Promise<SigningKeyPair> {
-  return signingKeyPair(await readOrMakeKey(placesOf(config).lmtpKey, 32));
+  return signingKeyPair(await readKey(keysOf(config).lmtp));
 }
 
 /** Public keys of the hosts whose deliveries are believed: this one's, and those that the configuration names. */

@@ -1,7 +1,7 @@
 import { activeSyncSite, HEARTBEAT_SECONDS_MAX, HEARTBEAT_SECONDS_MIN, type Policy } from "@restante/activesync";
 import { Auth, explainError } from "@restante/auth";
 import { autoconfigSite } from "@restante/autoconfig";
-import { networkOf, RequestSessions, TICKET_MS, Tickets } from "@restante/engine";
+import { type AccountSession, networkOf, RequestSessions, TICKET_MS, Tickets } from "@restante/engine";
 import {
   ACCOUNT_REQUESTS_MAX,
   ACCOUNT_UPLOADS_MAX,
@@ -20,8 +20,10 @@ import { jmapSite } from "@restante/jmap";
 import { placesOf, readServerKey } from "./context.ts";
 import { mailServers } from "./mail-servers.ts";
 import type { People } from "./people.ts";
+import { RequestWatch } from "./request-watch.ts";
 import type { Service } from "./service.ts";
 import { loggedSignIn, loggedTokenSignIn } from "./sign-in.ts";
+import type { Traces } from "./traces.ts";
 
 /** What tokens are good for: the protocols of mail. */
 const SCOPES = ["mail"] as const;
@@ -52,12 +54,24 @@ function checkActiveSync({ activesync }: Config): void {
 }
 
 /** The HTTPS door, and all that hangs on it. */
-export async function httpsService({ context, accounts, login, gate }: People, tls: Tls): Promise<Service> {
+export async function httpsService(
+  { context, accounts, login, gate }: People,
+  tls: Tls,
+  traces: Traces | undefined,
+): Promise<Service> {
   const { config, platform, log, metrics } = context;
+  const watch = new RequestWatch(context, traces);
+  const begun = async (session: Promise<AccountSession>): Promise<AccountSession> => {
+    watch.signedIn(await session);
+    return session;
+  };
+  const byPassword = loggedSignIn(login, "https", context);
+  const byToken = loggedTokenSignIn((token, address) => accounts.loginByToken(token, address), "https", context);
   const sessions = new RequestSessions({
     accounts,
-    login: loggedSignIn(login, "https", context),
-    loginByToken: loggedTokenSignIn((token, address) => accounts.loginByToken(token, address), "https", context),
+    login: (name, password, address) => begun(byPassword(name, password, address)),
+    loginByToken: (token, address) => begun(byToken(token, address)),
+    onClose: (session) => watch.closed(session),
     platform,
   });
   // A ticket is good for a while yet when it is used: its name outlives it.
@@ -66,7 +80,13 @@ export async function httpsService({ context, accounts, login, gate }: People, t
   const tickets = new Tickets({ platform, serverKey, spend: (nonce) => used.use(nonce) });
   const auth = new Auth({ sessions, tickets, scopes: SCOPES });
   const atOnce = { requests: ACCOUNT_REQUESTS_MAX, uploads: ACCOUNT_UPLOADS_MAX };
-  const jmap = jmapSite({ auth, explain: explainError, atOnce, log });
+  const jmap = jmapSite({
+    auth,
+    explain: explainError,
+    atOnce,
+    log,
+    onCall: (call) => watch.command("jmap", call.method, call),
+  });
   const activeSync = activeSyncSite({
     auth,
     explain: explainError,
@@ -74,6 +94,7 @@ export async function httpsService({ context, accounts, login, gate }: People, t
     waits: { secondsMin: HEARTBEAT_SECONDS_MIN, secondsMax: config.activesync.heartbeat_max },
     allowsOutlook: config.activesync.outlook,
     log,
+    onCommand: (command) => watch.command("activesync", command.command, command),
   });
   const door = new Door({
     sites: [frontPage, auth.site, jmap, activeSync, autoconfigSite(mailServers(config, "localhost"))],

@@ -15,6 +15,7 @@ export function imapService({ context, login, gate }: People, tls: Tls, traces: 
     plainLogin: config.imap.plain_login,
     literalMinus: config.imap.literals === "short",
     hiddenFrom: hiddenFrom(config),
+    jmapUrl: jmapUrl(config),
     secureContext: () => tls.context,
     gate,
     log: (event) => tellOfImap(event, context),
@@ -33,6 +34,11 @@ export function imapService({ context, login, gate }: People, tls: Tls, traces: 
   };
 }
 
+/** Undefined where nobody could reach it: under no name. */
+function jmapUrl({ https, server }: Config): string | undefined {
+  return https.listen.length > 0 && server.origin !== "" ? `${server.origin}/.well-known/jmap` : undefined;
+}
+
 /** Capabilities that are not announced, and to whom. Throws ConfigError for a name that none has. */
 export function hiddenFrom({ imap }: Pick<Config, "imap">): (user: string | undefined) => ReadonlySet<string> {
   const all = new Set(imap.hide.map((name) => known("imap.hide", name)));
@@ -49,7 +55,7 @@ export function hiddenFrom({ imap }: Pick<Config, "imap">): (user: string | unde
 }
 
 function known(setting: string, name: string): string {
-  const offer = { loginAllowed: true, startTlsOffered: true, hidden: new Set<string>() };
+  const offer = { loginAllowed: true, startTlsOffered: true, hasJmap: true, hidden: new Set<string>() };
   const names = [false, true].flatMap((literalMinus) => capabilitiesOf({ ...offer, literalMinus }));
   const wanted = name.toUpperCase();
   // Without IMAP4rev1 no program goes on.

@@ -14,9 +14,10 @@ import {
   SERVER_KEY_BYTES,
   Sender,
   type Transport,
+  TransportTrouble,
   type User,
 } from "@restante/engine";
-import { type Config, ConfigError } from "@restante/host";
+import { type Config, ConfigError, type Metrics } from "@restante/host";
 import { PUSH_WORDS } from "@restante/jmap";
 import { candidates } from "@restante/lmtp";
 import {
@@ -175,7 +176,8 @@ function openSender(
       ca: readCa("outbound.ca_file", ca_file),
       hostName,
     });
-  const transport: Transport = smtp ?? new LocalTransport({ deliver: deliveryHere(context, deliverer) });
+  const bare: Transport = smtp ?? new LocalTransport({ deliver: deliveryHere(context, deliverer) });
+  const transport = meteredTransport(bare, context.metrics);
   const sender = new Sender({
     queue,
     transport,
@@ -184,11 +186,32 @@ function openSender(
     giveUpMs: give_up * 1000,
   });
   sender.start();
+  context.metrics?.gauge("waiting_mails", "Mails that wait to be handed on", () => sender.waitingCount);
   return {
     sender,
     async stop() {
       await sender.stop();
       smtp?.dispose();
+    },
+  };
+}
+
+/** The same, of which each try is counted by what came of it. */
+function meteredTransport(transport: Transport, metrics: Metrics | undefined): Transport {
+  if (!metrics) return transport;
+  return {
+    async send(mail, signal) {
+      const begunAt = performance.now();
+      const tell = (outcomes: readonly string[]): void => metrics.outgoing(outcomes, performance.now() - begunAt);
+      try {
+        const replies = await transport.send(mail, signal);
+        tell(replies.map(({ state }) => state));
+        return replies;
+      } catch (error) {
+        const outcome = error instanceof TransportTrouble && error.kind === "operator" ? "trouble" : "waiting";
+        tell(mail.envelope.recipients.map(() => outcome));
+        throw error;
+      }
     },
   };
 }

@@ -7,7 +7,6 @@ import {
   type Config,
   ConfigError,
   dataPath,
-  isLoopbackAddress,
   ListenError,
   type Log,
   listen,
@@ -21,11 +20,12 @@ import { watchCertificate } from "./certificate-watch.ts";
 import { type Context, makeDeliverer, openContext, placesOf, readServerPublicKey } from "./context.ts";
 import { DEMO_ADDRESS, DEMO_PASSWORD, makeDemoAccount, sendDemoMails } from "./demo.ts";
 import { EXIT, Exit } from "./exit.ts";
-import { checkHttps, httpsService } from "./https.ts";
+import { httpsService } from "./https.ts";
 import { imapService } from "./imap.ts";
 import { metricsService } from "./metrics.ts";
-import { checkOutbound, openOutbound, withOutbound } from "./outbound.ts";
+import { openOutbound, withOutbound } from "./outbound.ts";
 import { openPeople } from "./people.ts";
+import { checkDemo, isOnLoopback, RULES } from "./rules.ts";
 import type { Service } from "./service.ts";
 import { submissionService } from "./submission.ts";
 import { Traces } from "./traces.ts";
@@ -43,8 +43,7 @@ const SWEEP_MS = 24 * 60 * 60_000;
 export async function serve(config: Config, flags: { readonly only: string | undefined }): Promise<number> {
   const wanted = wantedServices(flags.only);
   const use = wanted.every((name) => name === "lmtp") ? "deliver" : "all";
-  checkHttps(config);
-  checkOutbound(config);
+  for (const [, check] of RULES) check(config);
   const metrics = config.metrics.listen.length > 0 ? new Metrics() : undefined;
   const open = await openContext(config, use, metrics);
   await open.checkStore();
@@ -69,8 +68,8 @@ export async function serve(config: Config, flags: { readonly only: string | und
   using traces = people ? await Traces.open(placesOf(config).traces, open.platform.now, open.log) : undefined;
   if (people && wanted.includes("imap")) services.push(imapService(people, tls, traces!));
   if (wanted.includes("lmtp")) services.push(lmtpService(open, serverKey));
-  if (people && wanted.includes("https")) services.push(await httpsService(people, tls));
-  if (people && wanted.includes("submission")) services.push(submissionService(people, tls));
+  if (people && wanted.includes("https")) services.push(await httpsService(people, tls, traces));
+  if (people && wanted.includes("submission")) services.push(submissionService(people, tls, traces));
   if (acme && hasTls) services.push(acmeService(acme, config));
   if (outbound?.service) services.push(outbound.service);
   let isServing = false;
@@ -191,22 +190,11 @@ async function prepareDemo(context: Context, wanted: readonly ServiceName[]): Pr
   // A directory has its own people, and may be away while the server starts.
   if (passwords) return "none";
   const all = await users.list();
-  const exists = all.some(({ address }) => address === DEMO_ADDRESS);
-  const listens = [
-    ...config.lmtp.listen,
-    ...config.imap.listen,
-    ...config.imaps.listen,
-    ...config.https.listen,
-    ...config.submission.listen,
-    ...config.submissions.listen,
-  ].map(parseListenAddress);
-  if (exists && !listens.every(isLoopbackAddress))
-    throw new ConfigError(
-      "the demo account exists: delete it (restante account delete demo@example.org) or listen on loopback only",
-    );
-  if (exists) return "old";
+  const addresses = all.map(({ address }) => address);
+  checkDemo(config, addresses);
+  if (addresses.includes(DEMO_ADDRESS)) return "old";
   if (config.file !== undefined || all.length > 0 || wanted.length < SERVICES.length) return "none";
-  if (!listens.every(isLoopbackAddress)) return "none";
+  if (!isOnLoopback(config)) return "none";
   await makeDemoAccount(context);
   return "new";
 }

@@ -1,4 +1,4 @@
-import { realpathSync } from "node:fs";
+import { existsSync, realpathSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { type Config, makeFolder, readConfig, writeNew } from "@restante/host";
 import { addAccount } from "./account.ts";
@@ -7,11 +7,11 @@ import { openContext, readPepper, readServerKey } from "./context.ts";
 import { EXIT, Exit } from "./exit.ts";
 import type { Flags } from "./flags.ts";
 import { configFile } from "./setup/config-file.ts";
-import { addressIn, hostName, type Plan, type StorePlan } from "./setup/plan.ts";
+import { addressIn, hostName, type Plan, senderOf, storeOf } from "./setup/plan.ts";
 import { dnsRecords, postfixLines } from "./setup/records.ts";
 import { serveUnit } from "./setup/units.ts";
 
-interface SetupFlags extends Flags {
+interface SetupFlags extends Pick<Flags, "passwordStdin"> {
   readonly domain: string | undefined;
   readonly address: string | undefined;
   readonly host: string | undefined;
@@ -27,7 +27,8 @@ interface SetupFlags extends Flags {
 export async function setup(configPath: string | undefined, flags: SetupFlags): Promise<number> {
   const file = resolve(configPath ?? process.env.RESTANTE_CONFIG ?? "restante.toml");
   const known = readIfThere(file);
-  const plan = await planOf(known, flags);
+  const plan = known ? await knownPlan(file, known, flags) : await newPlan(flags);
+  const wanted = known ? undefined : await firstAddress(plan.domain, flags);
   if (!known) {
     await makeFolder(dirname(file));
     await writeNew(file, configFile(plan));
@@ -36,56 +37,72 @@ export async function setup(configPath: string | undefined, flags: SetupFlags): 
   const config = readConfig(file, process.env);
   if (config.storage.kind === "s3" && config.s3.secret_key === "") {
     say(`Put the bucket's key into [s3], then run restante setup --config ${file} again: it makes the account.`);
-  } else await makeFirstAccount(config, plan.address, flags);
-  tell("DNS records", dnsRecords(plan));
-  tell("Postfix", postfixLines(plan));
-  const places = { restante: `${process.execPath} ${realpathSync(process.argv[1]!)}`, config: file };
-  tell("systemd: /etc/systemd/system/restante.service (the Debian package brings one)", [serveUnit(places)]);
+  } else await makeFirstAccount(config, plan.domain, wanted, flags);
+  tell("DNS records", dnsRecords(plan, config));
+  tell("Postfix", postfixLines(plan.domain, config));
+  const restante = `${process.execPath} ${realpathSync(process.argv[1]!)}`;
+  tell("systemd: /etc/systemd/system/restante.service (the Debian package brings one, with its user)", [
+    `# Its user, if there is none yet: useradd --system --home-dir ${plan.data} restante`,
+    `# To whom all belongs: chown -R restante: ${plan.data} ${file}`,
+    serveUnit({ restante, config: file, data: plan.data }),
+  ]);
   say(`Next: a certificate (tls.cert, or tls.acme) in ${file}; then restante config check --config ${file}`);
   return EXIT.well;
 }
 
 function readIfThere(file: string): Config | undefined {
-  try {
-    realpathSync(file);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
-    return undefined;
-  }
+  if (!existsSync(file)) return undefined;
   return readConfig(file, process.env);
-}
-
-async function planOf(known: Config | undefined, flags: SetupFlags): Promise<Plan> {
-  const ask = async (flag: keyof SetupFlags, question: string, usual: string | undefined): Promise<string> => {
-    const given = flags[flag];
-    if (typeof given === "string") return given;
-    if (known && usual !== undefined) return usual;
-    return answerTo(`--${flag}`, question, usual);
-  };
-  const domain = hostName("domain", await ask("domain", "Domain, after the @", known?.server.domains[0]));
-  const origin = known?.server.origin ? new URL(known.server.origin).hostname : `mail.${domain}`;
-  const host = hostName("host", await ask("host", "This machine's name in the DNS", origin));
-  const sender = hostName("sender", await ask("sender", "Host that sends the domain's mail", host));
-  const address = addressIn(domain, await ask("address", "First address", `postmaster@${domain}`));
-  const data = resolve(known?.server.data ?? flags.data ?? "data");
-  return {
-    domain,
-    host,
-    sender,
-    address,
-    data,
-    store: storeOf(await ask("store", STORE, known?.storage.kind ?? "embedded")),
-  };
 }
 
 const STORE = "Store: embedded, or s3:ENDPOINT/BUCKET";
 
-function storeOf(text: string): StorePlan {
-  if (text === "embedded" || text === "memory" || text === "s3") return { kind: "embedded" };
-  const [, endpoint, bucket] = /^s3:(https?:\/\/[^/\s]+)\/([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])$/.exec(text) ?? [];
-  if (endpoint === undefined || bucket === undefined)
-    throw new Exit(EXIT.usage, `store: ${text} is neither embedded nor s3:https://HOST/BUCKET`);
-  return { kind: "s3", endpoint, bucket };
+async function newPlan(flags: SetupFlags): Promise<Plan> {
+  const ask = async (flag: "domain" | "host" | "sender" | "store", question: string, usual?: string): Promise<string> =>
+    flags[flag] ?? answerTo(`--${flag}`, question, usual);
+  const domain = hostName("domain", await ask("domain", "Domain, after the @"));
+  const host = hostName("host", await ask("host", "This machine's name in the DNS", `mail.${domain}`));
+  const sender = hostName("sender", await ask("sender", "Host that sends the domain's mail", host));
+  const store = storeOf(await ask("store", STORE, "embedded"));
+  return { domain, host, sender, store, data: resolve(flags.data ?? "data") };
+}
+
+/** What the file says counts: a flag that says otherwise is refused, since it would change nothing. */
+async function knownPlan(file: string, config: Config, flags: SetupFlags): Promise<Plan> {
+  const [known] = config.server.domains;
+  const domain = hostName(
+    "domain",
+    flags.domain ?? known ?? (await answerTo("--domain", "Domain, after the @", undefined)),
+  );
+  const host = config.server.origin === "" ? undefined : new URL(config.server.origin).hostname;
+  const data = resolve(config.server.data);
+  const sender = senderOf(config, host ?? `mail.${domain}`);
+  const said = {
+    host: flags.host && hostName("host", flags.host),
+    sender: flags.sender && hostName("sender", flags.sender),
+    data: flags.data && resolve(flags.data),
+    store: flags.store && storeOf(flags.store).kind,
+  };
+  for (const [flag, told, stands] of [
+    ["domain", domain, config.server.domains.length === 0 || config.server.domains.includes(domain) ? domain : known],
+    ["host", said.host, host],
+    ["sender", said.sender, sender],
+    ["data", said.data, data],
+    ["store", said.store, config.storage.kind],
+  ] as const)
+    if (told !== undefined && stands !== undefined && told !== stands)
+      throw new Exit(EXIT.usage, `--${flag}: ${file} says ${stands}, and stays as it is: change it there`);
+  return {
+    domain,
+    host: said.host ?? host ?? `mail.${domain}`,
+    sender: said.sender ?? sender,
+    data,
+    store: { kind: "embedded" },
+  };
+}
+
+async function firstAddress(domain: string, { address }: SetupFlags): Promise<string> {
+  return addressIn(domain, address ?? (await answerTo("--address", "First address", `postmaster@${domain}`)));
 }
 
 async function answerTo(flag: string, question: string, usual: string | undefined): Promise<string> {
@@ -96,19 +113,30 @@ async function answerTo(flag: string, question: string, usual: string | undefine
   return usual;
 }
 
-/** The keys too, which a server would make at its first start. */
-async function makeFirstAccount(config: Config, address: string, flags: Flags): Promise<void> {
-  const isThere = await hasAccount(config, address);
+/** The keys too, which a server would make at its first start. Nobody is asked for an address where there are accounts. */
+async function makeFirstAccount(
+  config: Config,
+  domain: string,
+  wanted: string | undefined,
+  flags: SetupFlags,
+): Promise<void> {
+  const addresses = await makeKeys(config);
   say(`The keys are in ${config.server.data}/keys.`);
-  if (isThere) say(`${address} is there and stays.`);
+  if (wanted === undefined && flags.address === undefined && addresses.length > 0) {
+    say(`Accounts are there and stay: ${addresses.length}.`);
+    return;
+  }
+  const address = wanted ?? (await firstAddress(domain, flags));
+  if (addresses.includes(address)) say(`${address} is there and stays.`);
   else await addAccount(config, [address], { ...flags, json: false });
 }
 
-async function hasAccount(config: Config, address: string): Promise<boolean> {
+/** Resolves with the addresses that there are. */
+async function makeKeys(config: Config): Promise<readonly string[]> {
   await using context = await openContext(config);
   await readPepper(config);
   await readServerKey(config);
-  return (await context.users.find(address)) !== undefined;
+  return (await context.users.list()).map(({ address }) => address);
 }
 
 function tell(title: string, lines: readonly string[]): void {

@@ -39,8 +39,8 @@ async function logged(
     const session = await signIn();
     const user = session.address;
     metrics?.signIn(protocol, "ok");
-    // An IMAP session has a line of its own at its end.
-    log({ level: protocol === "imap" ? "debug" : "info", event: "signed in", user, address, protocol });
+    // Other sessions have a line of their own at their end.
+    log({ level: protocol === "submission" ? "info" : "debug", event: "signed in", user, address, protocol });
     session.ended.addEventListener("abort", () => {
       const { message } = session.ended.reason as EngineError;
       log({ level: "info", event: "session ended", user, address, protocol, reason: message });

@@ -37,12 +37,14 @@ export async function trace(
   const stop = new AbortController();
   for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => stop.abort());
   try {
-    for (let shown = 0; Date.now() < untilMs && !stop.signal.aborted; ) {
+    let shown = 0;
+    while (Date.now() < untilMs && !stop.signal.aborted) {
       shown += await show(`${name}.log`, shown);
       const waitMs = Math.min(LOOK_MS, Math.max(0, untilMs - Date.now()));
       // A sleep fails by being ended alone, which the loop asks.
       await sleep(waitMs, undefined, { signal: stop.signal }).catch(() => undefined);
     }
+    await show(`${name}.log`, shown);
   } finally {
     await rm(name + REQUEST_ENDING, { force: true });
     await rm(`${name}.log`, { force: true });

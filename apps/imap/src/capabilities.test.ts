@@ -6,6 +6,7 @@ const account = {
   address: "ada@example.org",
   ended: new AbortController().signal,
   close: () => undefined,
+  refresh: async () => undefined,
   onChange: () => () => undefined,
 };
 
@@ -35,4 +36,29 @@ test("where literals are short a longer one that comes unasked is refused, befor
   expect(await received.until(/^a .*\r\n/m)).toMatch(/^a OK/m);
   socket.write(`b APPEND x {${text.length + 1}+}\r\n${text}x\r\nc NOOP\r\n`);
   expect(await received.until(/^c .*\r\n/m)).toMatch(/^b NO \[TOOBIG\] .*\r\nc /);
+});
+
+test("where JMAP is, is told to who is signed in, unless it is nowhere or hidden", async () => {
+  const jmapUrl = "https://mail.example.org/.well-known/jmap";
+  const play = async (options: { jmapUrl?: string; hiddenFrom?: () => ReadonlySet<string> }): Promise<string[]> => {
+    const server = await startTestServer({ account, ...options });
+    const socket = server.connect("imap");
+    const received = new Received(socket);
+    expect(await received.until(/^\* OK .*\r\n/m)).not.toMatch(/JMAPACCESS/);
+    socket.write("a GETJMAPACCESS\r\nb LOGIN u p\r\nc GETJMAPACCESS\r\nd UNAUTHENTICATE\r\ne CAPABILITY\r\n");
+    const answers = (await received.until(/^e .*\r\n/m)).split("\r\n");
+    expect(answers[0]).toMatch(/^a BAD /);
+    expect(answers.find((line) => line.startsWith("* CAPABILITY"))).not.toMatch(/JMAPACCESS/);
+    return answers.slice(
+      1,
+      answers.findIndex((line) => line.startsWith("d ")),
+    );
+  };
+  expect(await play({ jmapUrl })).toEqual([
+    expect.stringMatching(/^b OK \[CAPABILITY .* JMAPACCESS .*\]/),
+    `* JMAPACCESS "${jmapUrl}"`,
+    "c OK GETJMAPACCESS completed",
+  ]);
+  for (const options of [{}, { jmapUrl, hiddenFrom: () => new Set(["JMAPACCESS"]) }])
+    expect(await play(options)).toEqual([expect.not.stringMatching(/JMAPACCESS/), expect.stringMatching(/^c BAD /)]);
 });

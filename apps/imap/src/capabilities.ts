@@ -24,14 +24,16 @@ export const GRAMMAR_CAPABILITIES: Readonly<Record<string, string>> = {
 export interface Offer {
   readonly loginAllowed: boolean;
   readonly startTlsOffered: boolean;
+  /** JMAP shows the same mail to who is signed in here. */
+  readonly hasJmap: boolean;
   /** What is not announced, though it is there, in capitals. */
   readonly hidden: ReadonlySet<string>;
   /** LITERAL- in place of LITERAL+: RFC 7888 §5. */
   readonly literalMinus: boolean;
 }
 
-/** RFC 9051 §6.1.1. The same list before and after login: some clients never ask again. */
-export function capabilitiesOf({ loginAllowed, startTlsOffered, hidden, literalMinus }: Offer): string[] {
+/** RFC 9051 §6.1.1. The same list before and after login, but for JMAPACCESS: some clients never ask again. */
+export function capabilitiesOf({ loginAllowed, startTlsOffered, hasJmap, hidden, literalMinus }: Offer): string[] {
   return [
     "IMAP4rev1",
     "IMAP4rev2",
@@ -39,5 +41,7 @@ export function capabilitiesOf({ loginAllowed, startTlsOffered, hidden, literalM
     ...commands.flatMap((command) => command.capabilities ?? []),
     ...(startTlsOffered ? ["STARTTLS"] : []),
     ...(loginAllowed ? ["AUTH=PLAIN", "AUTH=LOGIN"] : ["LOGINDISABLED"]),
-  ].filter((name) => !hidden.has(name.toUpperCase()));
+  ]
+    .filter((name) => hasJmap || name !== "JMAPACCESS")
+    .filter((name) => !hidden.has(name.toUpperCase()));
 }

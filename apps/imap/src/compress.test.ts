@@ -172,3 +172,9 @@ test("a client that sends a bomb is held back while nobody reads, and all of it 
   client.destroy();
   listener.close();
 });
+
+test("compression can't be taken off a connection: who signs out has to connect anew", async () => {
+  const { client } = await compressed();
+  client.socket.write(await client.pack("c UNAUTHENTICATE\r\n"));
+  expect(await client.until(/\r\n/)).toMatch(/^\* BYE /);
+});

@@ -64,6 +64,7 @@ export interface ConnectionOptions {
   readonly hiddenFrom?: (user: string | undefined) => ReadonlySet<string>;
   /** Literals that come unasked are short: RFC 7888 §5. */
   readonly literalMinus?: boolean;
+  readonly jmapUrl?: string | undefined;
 }
 
 /** Milliseconds. */
@@ -134,6 +135,8 @@ export class Connection implements Link {
   /** In a row. */
   #badCommands = 0;
   readonly #beganAt = performance.now();
+  /** Ends the use of the account, and tells the log of it. */
+  #leaveAccount: (() => void) | undefined;
   readonly #commands = new Map<string, number>();
   #closing = false;
   #wake: (() => void) | undefined;
@@ -218,7 +221,12 @@ export class Connection implements Link {
     const { loginAllowed, startTlsOffered } = this;
     const { hiddenFrom, literalMinus = false } = this.#options;
     const hidden = hiddenFrom?.(this.#user) ?? NOTHING_HIDDEN;
-    return capabilitiesOf({ loginAllowed, startTlsOffered, hidden, literalMinus });
+    const hasJmap = this.#user !== undefined && this.jmapUrl !== undefined;
+    return capabilitiesOf({ loginAllowed, startTlsOffered, hasJmap, hidden, literalMinus });
+  }
+
+  get jmapUrl(): string | undefined {
+    return this.#options.jmapUrl;
   }
 
   nowMs(): number {
@@ -247,15 +255,9 @@ export class Connection implements Link {
     } finally {
       await this.#unfinished;
       await this.#news.end();
-      this.#session.account?.close();
+      if (this.#leaveAccount) this.#leaveAccount();
+      else this.#tellClosed(undefined);
       this.#transport.close();
-      this.#options.log({
-        event: "closed",
-        user: this.#user,
-        address: this.address,
-        ms: performance.now() - this.#beganAt,
-        commands: Object.fromEntries(this.#commands),
-      });
     }
   }
 
@@ -461,9 +463,31 @@ export class Connection implements Link {
   async signIn(user: string, password: string): Promise<AccountSession> {
     const account = await this.#options.signIn(user, password, this.address);
     const { ended } = account;
-    ended.addEventListener("abort", () => this.shutDown((ended.reason as EngineError).message));
+    const signedOut = new AbortController();
+    ended.addEventListener("abort", () => this.shutDown((ended.reason as EngineError).message), {
+      signal: signedOut.signal,
+    });
     this.#visitor.signedIn();
+    this.#leaveAccount = () => {
+      signedOut.abort();
+      account.close();
+      this.#tellClosed(account.address);
+    };
     return account;
+  }
+
+  signOut(): void {
+    this.#leaveAccount?.();
+    this.#leaveAccount = undefined;
+    this.#news.watch(false);
+    this.#visitor.signedOut();
+  }
+
+  #tellClosed(user: string | undefined): void {
+    const commands = Object.fromEntries(this.#commands);
+    this.#commands.clear();
+    const ms = performance.now() - this.#beganAt;
+    this.#options.log({ event: "closed", user, address: this.address, ms, commands });
   }
 
   async idle(onWake: () => Promise<void>): Promise<Uint8Array | undefined> {

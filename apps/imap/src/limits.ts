@@ -31,6 +31,9 @@ export const PREVIEW_CHARS_MAX = 200;
 export const FIELDS_BYTES_MAX: number = 2 ** 20;
 /** Keys of one SEARCH, those within others counted too. */
 export const SEARCH_KEYS_MAX = 250;
+/** Searches that one client has kept up to date, and messages of all their results: RFC 5267 §4.3.1. */
+export const CONTEXTS_MAX = 16;
+export const CONTEXT_MESSAGES_MAX = 400_000;
 /** Commands in a row that are no IMAP, before the connection is closed. */
 export const BAD_COMMANDS_MAX = 50;
 /** Milliseconds without an octet, once signed in: RFC 9051 §5.4 asks for at least 30 minutes. */

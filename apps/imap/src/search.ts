@@ -7,7 +7,7 @@ import type { SearchKey } from "./wire/search-keys.ts";
 const DAY_MS = 86_400_000;
 
 /** SEARCH's words as a condition of the engine: RFC 9051 §6.4.4. `nowMs` is the time that YOUNGER and OLDER count from. Throws
- * ImapSyntaxError for a sequence number that is not there. */
+ * ImapSyntaxError for a sequence number where there are uids alone. */
 export function conditionOf(key: SearchKey, session: Session, nowMs: number): Condition {
   const { view } = session;
   const recent = session.selected?.recent ?? [];
@@ -38,7 +38,7 @@ export function conditionOf(key: SearchKey, session: Session, nowMs: number): Co
     case "set": {
       if (session.isUidOnly && !key.uid && !key.set.isSaved)
         throw new ImapSyntaxError("Only uids are taken", "UIDREQUIRED");
-      const ranges = positionRanges(session, key.set, key.uid);
+      const ranges = positionRanges(session, key.set, key.uid, true);
       return {
         kind: "uids",
         ranges: ranges.map(({ from, to }) => ({ first: view.uidAt(from), last: view.uidAt(to - 1) })),
@@ -72,6 +72,27 @@ export function conditionOf(key: SearchKey, session: Session, nowMs: number): Co
         ...(when === "since" ? {} : { before: when === "on" ? dayMs + DAY_MS : dayMs }),
       };
     }
+  }
+}
+
+/** The same program whose sets name what they name now: RFC 5267 §4.3. */
+export function withUids(key: SearchKey, session: Session): SearchKey {
+  const translate = (inner: SearchKey): SearchKey => withUids(inner, session);
+  switch (key.kind) {
+    case "and":
+      return { ...key, keys: key.keys.map(translate) };
+    case "or":
+      return { ...key, keys: [translate(key.keys[0]), translate(key.keys[1])] };
+    case "not":
+      return { ...key, key: translate(key.key) };
+    case "set": {
+      const { view } = session;
+      const ranges = positionRanges(session, key.set, key.uid, true);
+      const uids = ranges.map(({ from, to }) => ({ first: view.uidAt(from), last: view.uidAt(to - 1) }));
+      return { kind: "set", set: { ranges: uids }, uid: true };
+    }
+    default:
+      return key;
   }
 }
 

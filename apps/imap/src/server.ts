@@ -22,6 +22,8 @@ export interface ImapServerOptions {
   readonly hiddenFrom?: (user: string | undefined) => ReadonlySet<string>;
   /** LITERAL- in place of LITERAL+. */
   readonly literalMinus?: boolean;
+  /** Where JMAP shows the same mail: RFC 9698. */
+  readonly jmapUrl?: string | undefined;
 }
 
 export interface ImapServer {

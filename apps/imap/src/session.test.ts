@@ -1,5 +1,6 @@
 import type { AccountSession, MailboxView } from "@restante/engine";
 import { expect, test } from "vitest";
+import { SearchContexts } from "./contexts.ts";
 import type { Output } from "./output.ts";
 import { type Link, Session } from "./session.ts";
 
@@ -23,6 +24,7 @@ test("while what a sync found is told, no modseq above it is: what changes betwe
     recent: [],
     keywords: new Set(),
     saved: new Uint32Array(0),
+    contexts: new SearchContexts(),
   };
   const telling = session.syncView({ expunges: true, uid: false });
   now = 7;

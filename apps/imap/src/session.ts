@@ -1,5 +1,6 @@
 import type { AccountSession, MailboxView, Message, ViewChanges } from "@restante/engine";
 import { isTurnOver, takeTurn } from "@restante/host";
+import { SearchContexts } from "./contexts.ts";
 import type { Incoming } from "./incoming.ts";
 import type { Output } from "./output.ts";
 import type { Watch } from "./watch.ts";
@@ -37,10 +38,14 @@ export interface Link {
   /** Sends a continuation request and waits for the client's line; undefined when it is gone. */
   ask(prompt: string): Promise<Uint8Array | undefined>;
   signIn(user: string, password: string): Promise<AccountSession>;
+  /** Who was signed in is not any more: a stranger speaks again. */
+  signOut(): void;
   /** Runs until the client sends a line, calling `onWake` when something may have changed. */
   idle(onWake: () => Promise<void>): Promise<Uint8Array | undefined>;
   /** Whether what is told unasked is told between commands too. */
   watch(on: boolean): void;
+  /** Where JMAP shows the same mail, if it does. */
+  readonly jmapUrl: string | undefined;
   readonly isCompressed: boolean;
   /** From now on what is said is compressed, both ways. */
   compress(): void;
@@ -64,6 +69,7 @@ export interface Selected {
   readonly keywords: Set<string>;
   /** What `$` stands for: uids that a search saved, ascending, each range by its first and its last. RFC 5182 §2.1. */
   saved: Uint32Array;
+  readonly contexts: SearchContexts;
 }
 
 /** One client's state: RFC 9051 §3. Commands read and change it; only the connection turns errors into replies. */
@@ -108,6 +114,15 @@ export class Session {
   get view(): MailboxView {
     if (!this.selected) throw new Error("command ran without a mailbox");
     return this.selected.view;
+  }
+
+  /** Nothing of who was signed in stays: RFC 8437 §4.1. */
+  signOut(): void {
+    this.account = undefined;
+    this.selected = undefined;
+    this.watch = undefined;
+    this.enabled.clear();
+    this.link.signOut();
   }
 
   /** What the last search saved. */
@@ -208,7 +223,8 @@ export class Session {
   }
 
   async #tell(changes: ViewChanges, selected: Selected, uid: boolean): Promise<void> {
-    const { view } = selected;
+    const { view, contexts } = selected;
+    await this.answerSome(contexts.expunged(this, changes.expungedUids));
     if (!this.tellsVanished) await this.answerEach(changes.expunged, (number) => `${number} EXPUNGE`);
     else if (changes.expungedUids.length > 0) this.untagged(`VANISHED ${formatSequenceSet(changes.expungedUids)}`);
     if (changes.added > 0 || changes.flagged.length > 0) this.tellKeywords();
@@ -219,6 +235,8 @@ export class Session {
       if (this.watch) await this.tellNew(view.length - changes.added, this.watch.newItems);
     }
     await this.answerEach(changes.flagged, (position) => this.flagsAnswer(position, uid));
+    const came = Array.from({ length: changes.added }, (_, at) => view.length - changes.added + at);
+    for await (const text of contexts.changed(this, [...changes.flagged, ...came])) this.untagged(text);
   }
 
   /** What the client wants to be told of messages that came: RFC 5465 §5.2. Set where FETCH is. */
@@ -235,7 +253,8 @@ export class Session {
 
   select(view: MailboxView): void {
     view.tellsModSeqs = this.tellsModSeqs;
-    this.selected = { view, recent: [], keywords: new Set(this.mail.keywordsIn(view.mailbox)), saved: NOTHING_SAVED };
+    const keywords = new Set(this.mail.keywordsIn(view.mailbox));
+    this.selected = { view, recent: [], keywords, saved: NOTHING_SAVED, contexts: new SearchContexts() };
     this.#claimRecent(this.selected);
   }
 

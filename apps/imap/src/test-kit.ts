@@ -27,6 +27,7 @@ export async function startTestServer(options: {
   readonly plainLogin?: "never";
   readonly hiddenFrom?: (user: string | undefined) => ReadonlySet<string>;
   readonly literalMinus?: boolean;
+  readonly jmapUrl?: string;
 }): Promise<TestServer> {
   const folder = mkdtempSync(join(tmpdir(), "restante-imap-"));
   const tls = new Tls({ cert: "", key: "", folder, minVersion: "TLSv1.2", oldSuites: false });
@@ -43,6 +44,7 @@ export async function startTestServer(options: {
     ...(options.times ? { times: options.times } : {}),
     ...(options.hiddenFrom ? { hiddenFrom: options.hiddenFrom } : {}),
     ...(options.literalMinus ? { literalMinus: true } : {}),
+    jmapUrl: options.jmapUrl,
   });
   for (const listener of [server.imap, server.imaps]) {
     listener.listen(0, "127.0.0.1");

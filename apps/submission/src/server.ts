@@ -27,6 +27,8 @@ export interface SubmissionServerOptions {
   readonly sizeMax: number;
   readonly serverName: string;
   readonly log: (event: SubmissionEvent) => void;
+  /** What takes lines of this user's dialogues, if somebody follows them: without addresses and contents. */
+  readonly traceOf?: (user: string) => ((line: string) => void) | undefined;
 }
 
 /** `submitted`, with the submission's id; `submission refused`, with the reply's code. */
@@ -166,6 +168,9 @@ function settingsOf(
     options.log({ level: reply.responseCode < 500 ? "warn" : "info", event: "submission refused", ...told });
     return reply;
   };
+  const follow = (client: Client, line: string): void => {
+    if (client.session) options.traceOf?.(client.session.address)?.(line);
+  };
   return {
     secure: isSecure,
     banner: "Restante",
@@ -212,6 +217,7 @@ function settingsOf(
     onMailFrom(address, { id }, callback) {
       const client = clients.get(id)!;
       client.recipients = [];
+      follow(client, `C: MAIL FROM:<[${address.address.length}]> ${Object.keys(argsOf(address)).join(" ")}`.trimEnd());
       const holdUntilMs = holdOf(argsOf(address), Date.now());
       if (holdUntilMs === "wrong") return callback(new Reply(555, "5.5.4 A parameter is none here"));
       client.holdUntilMs = holdUntilMs;
@@ -219,6 +225,7 @@ function settingsOf(
     },
     onRcptTo(address, { id }, callback) {
       const notify = notifyOf(argsOf(address));
+      follow(clients.get(id)!, `C: RCPT TO:<[${address.address.length}]>`);
       if (notify === "wrong") return callback(new Reply(555, "5.5.4 A parameter is none here"));
       clients.get(id)!.recipients.push({ address: address.address, notify });
       callback();
@@ -228,10 +235,16 @@ function settingsOf(
       const mailFrom = session.envelope.mailFrom ? session.envelope.mailFrom.address : "";
       submit(stream, mailFrom, client, options.sizeMax).then(
         ({ id, sizes }) => {
+          follow(client, `C: DATA [${sizes}]`);
+          follow(client, `S: 250 ${id}`);
           options.log({ level: "info", event: "submitted", user: client.session!.address, id, size: sizes });
           callback(null, `2.0.0 Queued ${id}`);
         },
-        (error: unknown) => callback(fail(error, client.session?.address)),
+        (error: unknown) => {
+          const reply = fail(error, client.session?.address);
+          follow(client, `S: ${(reply as Reply).responseCode} ${reply.message}`);
+          callback(reply);
+        },
       );
     },
   };

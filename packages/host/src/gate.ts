@@ -31,6 +31,8 @@ export type Dismissal = "too-late" | "too-many";
 export interface Visitor {
   /** No stranger any more: stays as long as it likes. */
   signedIn(): void;
+  /** A stranger again, as if it had just come. */
+  signedOut(): void;
 }
 
 export interface GateOptions {
@@ -78,7 +80,13 @@ export class Gate {
     if (ofNetwork >= connectionsPerNetworkMax && !isProxy) return undefined;
     this.#connectionsCount++;
     this.#connections.set(network, ofNetwork + 1);
-    const late = setTimeout(() => stranger.dismiss("too-late"), signInMs);
+    let late: NodeJS.Timeout | undefined;
+    const arrive = (): void => {
+      if (isProxy || socket.destroyed) return;
+      leave();
+      late = setTimeout(() => stranger.dismiss("too-late"), signInMs);
+      this.#add(stranger);
+    };
     const leave = (): void => {
       clearTimeout(late);
       this.#forget(stranger);
@@ -92,8 +100,7 @@ export class Gate {
         socket.once("close", () => clearTimeout(timer));
       },
     };
-    if (isProxy) clearTimeout(late);
-    else this.#add(stranger);
+    arrive();
     socket.once("close", () => {
       leave();
       this.#connectionsCount--;
@@ -101,7 +108,7 @@ export class Gate {
       if (left > 0) this.#connections.set(network, left);
       else this.#connections.delete(network);
     });
-    return { signedIn: leave };
+    return { signedIn: leave, signedOut: arrive };
   }
 
   #add(stranger: Stranger): void {

@@ -19,3 +19,15 @@ export function isLoopbackAddress(address: ListenAddress): boolean {
   if (address.kind === "unix") return true;
   return address.host === "localhost" || address.host === "::1" || address.host.startsWith("127.");
 }
+
+/** Whether nobody can listen on both. What begins with `[::]` takes IPv4 too; names are not looked up. */
+export function isOnePlace(one: ListenAddress, other: ListenAddress): boolean {
+  if (one.kind === "unix" || other.kind === "unix")
+    return one.kind === "unix" && other.kind === "unix" && one.path === other.path;
+  if (one.port !== other.port || one.port === 0) return false;
+  return one.host === other.host || takes(one.host, other.host) || takes(other.host, one.host);
+}
+
+function takes(all: string, host: string): boolean {
+  return all === "::" || (all === "0.0.0.0" && !host.includes(":"));
+}

@@ -24,6 +24,17 @@ export class Metrics {
     ["code"],
   );
   readonly #delivered = this.#histogram("delivered_bytes", "Sizes of the messages that were taken", [], OCTETS);
+  readonly #submissions = this.#counter(
+    "submissions_total",
+    "Messages that mail programs sent by SMTP, by the reply's code",
+    ["code"],
+  );
+  readonly #outgoing = this.#counter(
+    "outgoing_recipients_total",
+    "What came of each recipient of each try to hand mail on: sent, failed, waiting, or trouble of ours",
+    ["outcome"],
+  );
+  readonly #outgoingTime = this.#histogram("outgoing_seconds", "Tries to hand mail on", [], SECONDS);
   readonly #store = this.#histogram("store_seconds", "What was asked of the store", ["store", "operation"], SECONDS);
   readonly #storeErrors = this.#counter("store_errors_total", "What the store did not do", [
     "store",
@@ -50,6 +61,16 @@ export class Metrics {
   delivery(code: number, bytes?: number): void {
     this.#deliveries.inc({ code: String(code) });
     if (bytes !== undefined) this.#delivered.observe(bytes);
+  }
+
+  submission(code: number): void {
+    this.#submissions.inc({ code: String(code) });
+  }
+
+  /** `outcomes`: one a recipient. */
+  outgoing(outcomes: readonly string[], ms: number): void {
+    for (const outcome of outcomes) this.#outgoing.inc({ outcome });
+    this.#outgoingTime.observe(ms / 1000);
   }
 
   store(store: string, operation: string, ms: number, error?: string): void {

@@ -84,24 +84,24 @@ type Values<F> = { readonly [K in keyof F]: F[K] extends Field<infer T> ? T : ne
 // biome-ignore lint/suspicious/noExplicitAny: a field takes the values it gives, whatever they are
 export function group<F extends Readonly<Record<string, Field<any>>>>(fields: F): Shape<Values<F>> {
   const entries = Object.entries(fields);
-  const tags = new Set(entries.map(([, { tag }]) => tag));
-  if (tags.size < entries.length) throw new TypeError("two fields of one tag");
+  const places = new Map(entries.map(([, { tag }], at) => [tag, at]));
+  if (places.size < entries.length) throw new TypeError("two fields of one tag");
   return {
     read: (element) => {
       if (element.content !== null) throw new SchemaError("invalid", element.tag, element.offset);
-      const found = new Map<string, unknown[]>();
-      for (const [, { tag }] of entries) found.set(tag, []);
-      const shapes = new Map(entries.map(([, each]) => [each.tag, each]));
+      const found: (unknown[] | undefined)[] = new Array(entries.length);
       for (const child of element.children) {
-        const each = shapes.get(child.tag);
-        if (each === undefined) throw new SchemaError("unexpected", child.tag, child.offset);
-        const values = found.get(child.tag)!;
+        const at = places.get(child.tag);
+        if (at === undefined) throw new SchemaError("unexpected", child.tag, child.offset);
+        const [, each] = entries[at]!;
+        found[at] ??= [];
+        const values = found[at];
         if (values.length >= each.max)
           throw new SchemaError(each.max === 1 ? "double" : "many", child.tag, child.offset);
         values.push(each.shape.read(child));
       }
-      const values = entries.map(([name, each]) => {
-        const held = found.get(each.tag)!;
+      const values = entries.map(([name, each], at) => {
+        const held = found[at] ?? [];
         if (held.length < each.min) throw new SchemaError("missing", each.tag, element.offset);
         return [name, each.gather(held)];
       });

@@ -8,6 +8,7 @@ import { empty, group, leaf } from "../protocol/elements.ts";
 import { itemOperations, multipart } from "./item-operations.ts";
 import { ping } from "./ping.ts";
 import { provision } from "./provision.ts";
+import { settings } from "./settings.ts";
 
 const folderSync = (key: string) => group("FolderHierarchy:FolderSync", leaf("FolderHierarchy:SyncKey", key));
 const status = (root: Parameters<typeof textOf>[0], page: string) => textOf(root, `${page}:Status`);
@@ -420,6 +421,32 @@ describe("devices", () => {
     expect(status(allOf(type, "Provision:Policy")[0], "Provision")).toBe("3");
     expect(await refusal(ask(policies()))).toBe(165);
     expect(status(await ask(), "Provision")).toBe("2");
+    const none = await ask(information, group("Provision:Policies", empty("Provision:Policy")));
+    expect([status(none, "Provision"), allOf(none, "Provision:Policy")]).toEqual(["2", []]);
+  });
+
+  test("those that agree to no policy are devices too: counted, listed, erased", async () => {
+    const { phone } = await openPhone();
+    const outlook = (deviceId: string) => ({ deviceId, deviceType: "WindowsOutlook15", userAgent: "Outlook/16" });
+    for (let n = 0; n < 100; n++) expect(await refusal(admit(phone, "FolderSync", outlook(`d${n}`)))).toBe(0);
+    expect(await refusal(admit(phone, "FolderSync", outlook("d100")))).toBe(177);
+    expect(await refusal(admit(phone, "Sync", outlook("d7")))).toBe(0);
+    expect((await listDevices(phone.session)).map(({ id }) => id)).toContain("d7");
+    await wipeDevice(phone.session, "d7", false);
+    expect(await refusal(admit(phone, "Sync", outlook("d7")))).toBe(140);
+  });
+
+  test("one that only looks is let in, and is kept nowhere", async () => {
+    const { phone } = await openPhone();
+    const context = { ...phone.context, deviceId: "validate", deviceType: "Android" };
+    expect(await refusal(admit(phone, "FolderSync", context))).toBe(0);
+    const offer = await provision(group("Provision:Provision", information, policies()), undefined, NO_POLICY, context);
+    const key = textOf(offer, "Provision:PolicyKey")!;
+    const agreed = policies(leaf("Provision:PolicyKey", key), leaf("Provision:Status", 1));
+    const taken = await provision(group("Provision:Provision", agreed), undefined, NO_POLICY, context);
+    expect(Number(textOf(taken, "Provision:PolicyKey"))).toBeGreaterThan(0);
+    await settings(group("Settings:Settings", information), context);
+    expect(await listDevices(phone.session)).toEqual([]);
   });
 
   test("one that is to be erased is told so, erases, and comes in no more; forgotten it begins anew", async () => {
@@ -500,7 +527,17 @@ describe("Ping", () => {
   test.each([
     ["too short", request(59, ["x"]), "5"],
     ["too long", request(3541, ["x"]), "5"],
+    ["much too long", request(9_999_999_999, ["x"]), "5"],
+    ["less than nothing", request(-1, ["x"]), "5"],
     ["an unknown folder", request(600, ["x"]), "7"],
+    [
+      "very many folders",
+      request(
+        600,
+        Array.from({ length: 20_000 }, (_, n) => `f${n}`),
+      ),
+      "6",
+    ],
     ["a folder twice", request(600, ["x", "x"]), "4"],
     ["no id", request(600, [""]), "4"],
     [

@@ -1,11 +1,11 @@
-import { previewOf } from "@restante/engine";
+import { EngineError, previewOf } from "@restante/engine";
 import { decodeUnstructured } from "@restante/mime";
 import { type Element, element, empty as emptyShape, one, optional, schema, group as shapeOf, text } from "wbxml";
 import type { Context } from "../context.ts";
 import { foldersNow } from "../folders/state.ts";
 import { ID_CHARS_MAX, QUERY_CHARS_MAX, RESULTS_DEFAULT, RESULTS_MAX } from "../limits.ts";
 import { addressText, clean, displayNames, mailboxesOf } from "../mail/addresses.ts";
-import { importanceOf } from "../mail/item.ts";
+import { importanceOf, readKept } from "../mail/item.ts";
 import { dashed } from "../protocol/dates.ts";
 import { group, leaf } from "../protocol/elements.ts";
 import { formatFolderId, formatItemId } from "../protocol/ids.ts";
@@ -13,7 +13,7 @@ import { valuesOf } from "../protocol/read.ts";
 import { CommandError, STATUS } from "../protocol/status.ts";
 import { readKql } from "../search/kql.ts";
 import { findMails, readSpan } from "../search/mails.ts";
-import { findPeople, PEOPLE_MAX } from "../search/people.ts";
+import { findPeople } from "../search/people.ts";
 import { personElements } from "./search.ts";
 
 /** Statuses: MS-ASCMD §2.2.3.177.2. */
@@ -63,12 +63,17 @@ const FIND = schema(
 /** Find, 16.1: MS-ASCMD §2.2.1.4. Each page is looked for anew. */
 export async function find(body: Element | undefined, context: Context): Promise<Element> {
   if (context.version < 16.1) throw new CommandError(STATUS.commandUnknown);
-  const execute = valuesOf(FIND, body)?.execute;
+  const { id, execute } = valuesOf(FIND, body) ?? {};
   const criterion = execute?.mail ?? execute?.people;
   const span = criterion?.options?.range ? readSpan(criterion.options.range) : { start: 0, count: RESULTS_DEFAULT };
-  if (!execute || !criterion || !span || (execute.mail && execute.people)) return failed(MALFORMED);
-  if (span.start >= RESULTS_MAX) return found(RANGE);
-  if (execute.people) return findInPeople(execute.people.query, span, context);
+  if (id === undefined || !execute || !criterion || !span || (execute.mail && execute.people)) return failed(MALFORMED);
+  const store = execute.people ? "GAL" : "Mailbox";
+  // A search begins with its first page.
+  if (!context.phone.searches(id, span.start) || span.start >= RESULTS_MAX) return found(store, RANGE);
+  if (execute.people) {
+    const { query, options } = execute.people;
+    return findInPeople(query, options?.picture != null, span, context);
+  }
   return findInMail(execute.mail!, span, context);
 }
 
@@ -90,29 +95,39 @@ function failed(status: number): Element {
   return group("Find:Find", leaf("Find:Status", status));
 }
 
-function found(status: number, ...children: readonly Element[]): Element {
+type StoreName = "Mailbox" | "GAL";
+
+function found(store: StoreName, status: number, ...children: readonly Element[]): Element {
   const response = group(
     "Find:Response",
-    leaf("ItemOperations:Store", "Mailbox"),
+    leaf("ItemOperations:Store", store),
     leaf("Find:Status", status),
     ...children,
   );
   return group("Find:Find", leaf("Find:Status", OK), response);
 }
 
-async function findInPeople(query: string, { start, count }: Span, context: Context): Promise<Element> {
-  const people = await findPeople(query, context, Math.min(PEOPLE_MAX, start + count));
+async function findInPeople(
+  query: string,
+  wantsPicture: boolean,
+  { start, count }: Span,
+  context: Context,
+): Promise<Element> {
+  const people = await findPeople(query, context);
   const wanted = people.slice(start, start + count);
   return results(
-    wanted.map((person) => group("Find:Result", group("Find:Properties", ...personElements(person, context)))),
+    "GAL",
+    wanted.map((person) =>
+      group("Find:Result", group("Find:Properties", ...personElements(person, wantsPicture, context))),
+    ),
     start,
     people.length,
   );
 }
 
-function results(elements: readonly Element[], start: number, total: number): Element {
+function results(store: StoreName, elements: readonly Element[], start: number, total: number): Element {
   const range = elements.length === 0 ? [] : [leaf("Find:Range", `${start}-${start + elements.length - 1}`)];
-  return found(OK, ...elements, ...range, leaf("Find:Total", total));
+  return found(store, OK, ...elements, ...range, leaf("Find:Total", total));
 }
 
 async function findInMail(
@@ -123,7 +138,7 @@ async function findInMail(
   const { class: kind, collectionId, words } = query;
   const condition = words === null ? undefined : readKql(words);
   if (!condition) return failed(MALFORMED);
-  if (kind !== null && kind !== "Email") return results([], start, 0);
+  if (kind !== null && kind !== "Email") return results("Mailbox", [], start, 0);
   if (collectionId !== null && !foldersNow(context).some(({ id }) => id === collectionId)) return failed(FOLDER_SYNC);
   const asked = {
     condition,
@@ -132,13 +147,11 @@ async function findInMail(
   };
   const mails = await findMails(asked, start, Math.min(count, RESULTS_MAX - start), context);
   if (!mails) return failed(FOLDER_SYNC);
-  const { session } = context;
-  const [headers, summaries] = [
-    await session.readHeaders(mails.messages),
-    await session.readFullSummaries(mails.messages),
-  ];
-  const elements = mails.messages.map(({ state, row }, at) => {
-    const [header, summary] = [headers[at]!, summaries[at]!];
+  const elements = (await readKept(mails.messages, context)).flatMap((kept) => {
+    // One that is damaged, or went meanwhile, keeps no other from being found.
+    if (kept instanceof EngineError) return [];
+    const { message, header, summary } = kept;
+    const { state, row } = message;
     const flags = state.flagNames(row);
     const names = (field: string): string => displayNames(mailboxesOf(header, field));
     const [from] = mailboxesOf(header, "from");
@@ -163,7 +176,7 @@ async function findInMail(
       ),
     );
   });
-  return results(elements, start, mails.total);
+  return results("Mailbox", elements, start, mails.total);
 }
 
 const PREVIEW_CHARS_MAX = 255;

@@ -75,18 +75,18 @@ export interface Operations {
 
 /** ItemOperations: MS-ASCMD §2.2.1.10, one after the other. */
 export async function itemOperations(body: Element | undefined, context: Context): Promise<Operations> {
-  if (!body || body.children.length === 0) return failed(PROTOCOL);
+  if (body?.tag !== "ItemOperations:ItemOperations" || body.children.length === 0) return failed(PROTOCOL);
   if (body.children.length > OPERATIONS_MAX) return failed(PROTOCOL);
   const run = new Run(context);
-  const answers: Element[] = [];
-  for (const asked of body.children) {
-    try {
-      answers.push(await run.operation(asked));
-    } catch (error) {
-      if (error instanceof SchemaError) return failed(PROTOCOL);
-      throw error;
-    }
+  const operations: (() => Promise<Element>)[] = [];
+  try {
+    for (const asked of body.children) operations.push(run.operation(asked));
+  } catch (error) {
+    if (error instanceof SchemaError) return failed(PROTOCOL);
+    throw error;
   }
+  const answers: Element[] = [];
+  for (const operation of operations) answers.push(await operation());
   const response = group("ItemOperations:Response", ...answers);
   return {
     root: group("ItemOperations:ItemOperations", leaf("ItemOperations:Status", OK), response),
@@ -108,16 +108,21 @@ class Run {
     this.#context = context;
   }
 
-  /** Throws SchemaError. */
-  async operation(asked: Element): Promise<Element> {
-    const read = <T>(shape: { read(one: Element): T }): T => shape.read(asked);
+  /** What is asked for, to be done when all of a request could be read. Throws SchemaError. */
+  operation(asked: Element): () => Promise<Element> {
     switch (asked.tag) {
-      case "ItemOperations:Fetch":
-        return this.#fetch(read(FETCH));
-      case "ItemOperations:EmptyFolderContents":
-        return this.#emptyFolder(read(EMPTY_FOLDER));
-      case "ItemOperations:Move":
-        return this.#move(read(MOVE));
+      case "ItemOperations:Fetch": {
+        const wish = FETCH.read(asked);
+        return () => this.#fetch(wish);
+      }
+      case "ItemOperations:EmptyFolderContents": {
+        const wish = EMPTY_FOLDER.read(asked);
+        return () => this.#emptyFolder(wish);
+      }
+      case "ItemOperations:Move": {
+        const wish = MOVE.read(asked);
+        return () => this.#move(wish);
+      }
       default:
         throw new SchemaError("unexpected", asked.tag, asked.offset);
     }
@@ -155,6 +160,8 @@ class Run {
         bodyPart: readBodyPart(asked.options?.bodyPart ?? []),
         mimeSupport: (asked.options?.mimeSupport ?? 0) as 0 | 1 | 2,
         mimeBytesMax: undefined,
+        // What is asked for by itself is given as it was written.
+        isNativeDefault: true,
       };
     } catch (error) {
       if (error instanceof CommandError)

@@ -44,10 +44,14 @@ export async function moveItems(body: Element | undefined, context: Context): Pr
     { pace, signal },
   );
   const failed = new Set(edits.filter((_, at) => ends[at] !== undefined));
+  const places = findMoved(
+    session.state,
+    plans.filter((one) => !failed.has(one) && typeof one.todo !== "number"),
+  );
   return group(
     "Move:MoveItems",
     ...plans.map((one) => {
-      const moved = failed.has(one) || typeof one.todo === "number" ? undefined : findIn(session.state, one);
+      const moved = places.get(one);
       const status = typeof one.todo === "number" ? one.todo : moved === undefined ? lost(failed.has(one)) : MOVED;
       return group(
         "Move:Response",
@@ -94,16 +98,22 @@ function plan(items: readonly string[], from: readonly string[], to: readonly st
   return { itemId, todo: isThere ? edit : "look", email, to: destination.id };
 }
 
-/** The item that an email is in a folder. */
-function findIn(state: MailState, { email, to }: Plan): string | undefined {
-  const mailbox = to && state.findMailbox(to);
-  const wanted = state.findEmail(email);
-  if (!mailbox || wanted === undefined) return undefined;
-  const { messages } = mailbox;
-  // What was moved lies at the end.
-  for (let position = messages.length - 1; position >= 0; position--) {
-    const row = messages.at(position);
-    if (state.emailOf(row) === wanted && !state.isDeleted(row)) return formatItemId(state.lastingNameOf(row));
+/** The items that emails are in the folders that they were to go to, by plan. Each folder is gone through once: what was moved
+ * lies at its end. */
+function findMoved(state: MailState, plans: readonly Plan[]): ReadonlyMap<Plan, string> {
+  const moved = new Map<Plan, string>();
+  for (const [to, some] of Map.groupBy(plans, (one) => one.to)) {
+    const messages = (to && state.findMailbox(to))?.messages;
+    if (!messages) continue;
+    const wanted = Map.groupBy(some, ({ email }) => state.findEmail(email));
+    wanted.delete(undefined);
+    for (let position = messages.length - 1; position >= 0 && wanted.size > 0; position--) {
+      const row = messages.at(position);
+      const found = wanted.get(state.emailOf(row));
+      if (!found || state.isDeleted(row)) continue;
+      for (const one of found) moved.set(one, formatItemId(state.lastingNameOf(row)));
+      wanted.delete(state.emailOf(row));
+    }
   }
-  return undefined;
+  return moved;
 }

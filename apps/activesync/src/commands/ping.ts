@@ -6,6 +6,7 @@ import { COLLECTIONS_MAX, ID_CHARS_MAX } from "../limits.ts";
 import type { PingRequest } from "../phones.ts";
 import { group, leaf } from "../protocol/elements.ts";
 import type { WaitEnd } from "../push/wait.ts";
+import { SECONDS_MAX } from "../sync/request.ts";
 import { lastState } from "../sync/store.ts";
 import { countPending } from "../sync/window.ts";
 
@@ -22,7 +23,7 @@ const PING = schema(
   "Ping:Ping",
   shapeOf({
     autd: optional("Ping:AutdState", text()),
-    seconds: optional("Ping:HeartbeatInterval", integer(0, 1_000_000)),
+    seconds: optional("Ping:HeartbeatInterval", integer(-SECONDS_MAX, SECONDS_MAX)),
     folders: optional(
       "Ping:Folders",
       shapeOf({
@@ -32,7 +33,7 @@ const PING = schema(
             id: optional("Ping:Id", text(ID_CHARS_MAX)),
             class: optional("Ping:Class", text(ID_CHARS_MAX)),
           }),
-          10 * COLLECTIONS_MAX,
+          COLLECTIONS_MAX,
         ),
       }),
     ),
@@ -49,6 +50,7 @@ export async function ping(body: Element | undefined, context: Context): Promise
   const { phone, waits, session } = context;
   const asked = body ? readPing(body) : undefined;
   if (asked === MALFORMED) return answer(MALFORMED);
+  if (asked === TOO_MANY) return answer(TOO_MANY, leaf("Ping:MaxFolders", COLLECTIONS_MAX));
   const request: PingRequest = {
     seconds: asked?.seconds ?? phone.lastPing?.seconds,
     folders: asked?.folders ?? phone.lastPing?.folders ?? [],
@@ -57,7 +59,6 @@ export async function ping(body: Element | undefined, context: Context): Promise
   if (seconds === undefined || (asked?.folders === undefined && !phone.lastPing)) return answer(INCOMPLETE);
   if (seconds < waits.secondsMin) return answer(INTERVAL, leaf("Ping:HeartbeatInterval", waits.secondsMin));
   if (seconds > waits.secondsMax) return answer(INTERVAL, leaf("Ping:HeartbeatInterval", waits.secondsMax));
-  if (request.folders.length > COLLECTIONS_MAX) return answer(TOO_MANY, leaf("Ping:MaxFolders", COLLECTIONS_MAX));
   if (new Set(request.folders).size < request.folders.length) return answer(MALFORMED);
   phone.lastPing = request;
   const all = foldersNow(context);
@@ -77,14 +78,19 @@ export async function ping(body: Element | undefined, context: Context): Promise
   return { kind: "wait", folders: folders as Folder[], seconds };
 }
 
-function readPing(body: Element): { seconds: number | undefined; folders: string[] | undefined } | typeof MALFORMED {
+interface Asked {
+  readonly seconds: number | undefined;
+  readonly folders: string[] | undefined;
+}
+
+function readPing(body: Element): Asked | typeof MALFORMED | typeof TOO_MANY {
   try {
     const { seconds, folders } = readValues(PING, body);
     const ids = folders?.list.map(({ id }) => id);
     if (ids?.some((id) => id === null || id === "")) return MALFORMED;
     return { seconds: seconds ?? undefined, folders: ids as string[] | undefined };
   } catch (error) {
-    if (error instanceof SchemaError) return MALFORMED;
+    if (error instanceof SchemaError) return error.code === "many" ? TOO_MANY : MALFORMED;
     throw error;
   }
 }

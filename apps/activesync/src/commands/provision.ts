@@ -1,5 +1,6 @@
 import { type Element, element, integer, many, optional, readValues, schema, group as shapeOf, text } from "wbxml";
 import type { Context } from "../context.ts";
+import { isNobody } from "../device/admit.ts";
 import { type Device, encodeDevice, newDevice } from "../device/device.ts";
 import { type Policy, policyDocument, policyHash } from "../device/policy.ts";
 import { empty, group, leaf } from "../protocol/elements.ts";
@@ -57,10 +58,11 @@ export async function provision(
   const asked = values.policies?.list[0];
   if (!asked) return answer(leaf("Provision:Status", PROTOCOL));
   const told = informationOf(values.information);
+  if (!asked.type) return answer(leaf("Provision:Status", PROTOCOL));
   if (asked.type !== TYPE) {
     const refused = group(
       "Provision:Policy",
-      leaf("Provision:PolicyType", asked.type ?? ""),
+      leaf("Provision:PolicyType", asked.type),
       leaf("Provision:Status", TYPE_UNKNOWN),
     );
     return answer(leaf("Provision:Status", OK), group("Provision:Policies", refused));
@@ -95,7 +97,7 @@ async function offer(device: Device, policy: Policy, hasInformation: boolean, co
   const { session, version, random } = context;
   if (version >= 14.1 && !hasInformation) throw new CommandError(STATUS.deviceInformationMissing);
   const key = newPolicyKey(random);
-  await session.writeRecords([encodeDevice({ ...device, offeredKey: key })]);
+  if (!isNobody(context)) await session.writeRecords([encodeDevice({ ...device, offeredKey: key })]);
   return answer(
     hasInformation ? group("Settings:DeviceInformation", leaf("Settings:Status", OK)) : undefined,
     leaf("Provision:Status", OK),
@@ -113,12 +115,12 @@ async function offer(device: Device, policy: Policy, hasInformation: boolean, co
 }
 
 async function accept(device: Device, key: string, status: number, policy: Policy, context: Context): Promise<Element> {
-  const isRight = device.offeredKey !== 0 && key === String(device.offeredKey);
+  const isRight = isNobody(context) || (device.offeredKey !== 0 && key === String(device.offeredKey));
   const isRefused = status === NOT_APPLIED;
   if (isRefused) throw new CommandError(STATUS.deviceNotCompliant);
   const policyKey = finalKey(device.offeredKey);
   // Who says so again has not heard the answer, and agrees to what was offered then.
-  if (isRight && device.policyKey !== policyKey)
+  if (isRight && device.policyKey !== policyKey && !isNobody(context))
     await context.session.writeRecords([encodeDevice({ ...device, policyKey, policy: await policyHash(policy) })]);
   return answer(
     leaf("Provision:Status", OK),

@@ -4,7 +4,7 @@ import { RECIPIENTS_MAX } from "../limits.ts";
 import { readDate } from "../protocol/dates.ts";
 import { group, leaf } from "../protocol/elements.ts";
 import { valuesOf } from "../protocol/read.ts";
-import { findPeople, type Person } from "../search/people.ts";
+import { type Person, peopleBy, readPeople } from "../search/people.ts";
 
 /** Statuses: MS-ASCMD §2.2.3.177.12. */
 const OK = 1;
@@ -53,7 +53,9 @@ export async function resolveRecipients(body: Element | undefined, context: Cont
   const { to, options } = values;
   if (to.length === 0 || to.length > RECIPIENTS_MAX || !isSpan(options)) return answer(PROTOCOL);
   const responses: Element[] = [];
-  for (const one of to) responses.push(await response(one, options, context));
+  // Whom the owner has written to is read once for all of them.
+  const people = await readPeople(context);
+  for (const one of to) responses.push(response(one, options, people));
   return answer(OK, ...responses);
 }
 
@@ -72,9 +74,9 @@ function isSpan(options: Options): boolean {
   return span >= HALF_HOUR_MS && span <= SPAN_MS_MAX;
 }
 
-async function response(to: string, options: Options, context: Context): Promise<Element> {
+function response(to: string, options: Options, known: readonly Person[]): Element {
   const max = options?.choices ?? CHOICES_DEFAULT;
-  const found = await findPeople(to, context);
+  const found = peopleBy(to, known);
   const exact = found.filter(({ address }) => address.toLowerCase() === to.trim().toLowerCase());
   const isAddress = /^[^\s@]+@[^\s@]+$/.test(to.trim());
   const people = exact.length > 0 ? exact : found.length > 0 || !isAddress ? found : [{ name: "", address: to.trim() }];

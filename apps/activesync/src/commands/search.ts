@@ -29,7 +29,7 @@ import { valuesOf } from "../protocol/read.ts";
 import { CommandError } from "../protocol/status.ts";
 import { anywhere } from "../search/kql.ts";
 import { findMails, readSpan } from "../search/mails.ts";
-import { findPeople, PEOPLE_MAX, type Person } from "../search/people.ts";
+import { findPeople, type Person } from "../search/people.ts";
 import { PREFERENCE_FIELDS, readBodyPart, readPreferences } from "../sync/options.ts";
 
 /** Statuses: MS-ASCMD §2.2.3.177.13. */
@@ -131,6 +131,8 @@ async function searchMail(store: Store, context: Context): Promise<Element> {
     // The range that is told says how far it goes.
     if (room.elements < 0 || room.bytes < 0) break;
   }
+  // All of them went meanwhile.
+  if (results.length === 0) return none();
   const range = leaf("Search:Range", `${start}-${start + results.length - 1}`);
   return stored(OK, ...results, range, leaf("Search:Total", found.total));
 }
@@ -201,6 +203,7 @@ function readQuery(query: Element): ReadQuery | number {
     }
   }
   if (of.length === 0) return MALFORMED;
+  if (of.length > QUERY_TERMS_MAX) return TOO_COMPLEX;
   const isElsewhere = classes.length > 0 && !classes.includes("Email");
   return { condition: { kind: "and", of }, folders, isElsewhere };
 }
@@ -228,20 +231,26 @@ async function searchPeople(store: Store, context: Context): Promise<Element> {
   const words = textOf(store.query!);
   const span = store.options?.range ? readSpan(store.options.range) : { start: 0, count: RESULTS_DEFAULT };
   if (!span || words.length > QUERY_CHARS_MAX) return stored(MALFORMED);
-  const people = await findPeople(words, context, Math.min(PEOPLE_MAX, span.start + span.count));
+  const people = await findPeople(words, context);
   const wanted = people.slice(span.start, span.start + span.count);
-  if (wanted.length === 0) return none();
+  if (wanted.length === 0) return span.start > 0 ? stored(RANGE_PAST_END) : none();
+  const wantsPicture = store.options?.picture != null;
   const range = leaf("Search:Range", `${span.start}-${span.start + wanted.length - 1}`);
   return stored(
     OK,
-    ...wanted.map((person) => group("Search:Result", group("Search:Properties", ...personElements(person, context)))),
+    ...wanted.map((person) =>
+      group("Search:Result", group("Search:Properties", ...personElements(person, wantsPicture, context))),
+    ),
     range,
     leaf("Search:Total", people.length),
   );
 }
 
+/** Status of a picture that there is none of: MS-ASCMD §2.2.2. */
+const NO_PICTURE = 173;
+
 /** MS-ASCMD §2.2.3.134: the elements of the address list. */
-export function personElements({ name, address }: Person, _context: Context): Element[] {
+export function personElements({ name, address }: Person, wantsPicture: boolean, { version }: Context): Element[] {
   const shown = name || address;
   const [first = "", ...rest] = shown.split(" ");
   const named =
@@ -253,5 +262,6 @@ export function personElements({ name, address }: Person, _context: Context): El
     leaf("Gal:Alias", address.slice(0, address.lastIndexOf("@"))),
     ...named,
     leaf("Gal:EmailAddress", address),
+    ...(wantsPicture && version >= 14.1 ? [group("Gal:Picture", leaf("Gal:Status", NO_PICTURE))] : []),
   ];
 }

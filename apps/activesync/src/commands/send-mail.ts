@@ -75,7 +75,7 @@ export async function sendMail(
   context: Context,
 ): Promise<undefined> {
   const asked = raw ? readRaw(command, raw, context) : readWbxml(command, body, context.version);
-  const brought = readMessage(asked.mime);
+  const brought = await readMessage(asked.mime, context.pace);
   if (!brought) throw new CommandError(STATUS.invalidMime, "that is no message");
   const source = command === "SendMail" ? undefined : findSource(asked.source, context);
   const clientId = asked.clientId ?? (await rawName(brought));
@@ -126,7 +126,7 @@ function readRaw(command: SendCommand, mime: Uint8Array, { parameters }: Context
  * are the same mail. */
 async function rawName({ bytes, header }: BroughtMessage): Promise<string | undefined> {
   if (["message-id", "date"].every((field) => header.values(field).length === 0)) return undefined;
-  const hash = await crypto.subtle.digest("SHA-256", Uint8Array.from(bytes));
+  const hash = await crypto.subtle.digest("SHA-256", bytes as Uint8Array<ArrayBuffer>);
   return `raw ${Buffer.from(hash).toString("hex")}`;
 }
 
@@ -149,7 +149,7 @@ async function withOriginal(
 ): Promise<Letters> {
   const { session, pace } = context;
   const [[summary], [header]] = [await session.readFullSummaries([source]), await session.readHeaders([source])];
-  const letter = await letterOf(own.header, brought.root, bodyOfBytes(brought.bytes), pace);
+  const letter = await letterOf(own.header, brought.root, bodyOfBytes(brought.bytes, pace), pace);
   const original = { summary: summary!, header: header!, source };
   const joined =
     command === "SmartReply" ? await answered(letter, original, context) : await forwarded(letter, original, context);

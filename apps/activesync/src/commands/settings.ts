@@ -1,5 +1,6 @@
 import { boolean, type Element, element, one, optional, type Schema, schema, group as shapeOf, text } from "wbxml";
 import type { Context } from "../context.ts";
+import { isNobody } from "../device/admit.ts";
 import { type Device, encodeDevice, findDevice, newDevice } from "../device/device.ts";
 import { group, leaf } from "../protocol/elements.ts";
 import { valuesOf } from "../protocol/read.ts";
@@ -108,6 +109,7 @@ async function keepInformation(asked: Element, context: Context): Promise<number
   const { session, deviceId, deviceType, userAgent, now } = context;
   const values = valuesOf(DEVICE_INFORMATION, asked);
   if (!values) return BAD_ARGUMENTS;
+  if (isNobody(context)) return OK;
   const known = (await findDevice(session, deviceId)) ?? newDevice(deviceId, deviceType, userAgent, now());
   await session.writeRecords([encodeDevice({ ...known, ...deviceInformation(values) })]);
   return OK;

@@ -2,7 +2,7 @@ import { Problem } from "@restante/host";
 import type { Context } from "../context.ts";
 import { DEVICES_MAX } from "../limits.ts";
 import { CommandError, STATUS } from "../protocol/status.ts";
-import { DEVICES, type Device, findDevice } from "./device.ts";
+import { DEVICES, type Device, encodeDevice, findDevice, newDevice } from "./device.ts";
 import { type Policy, policyHash } from "./policy.ts";
 
 export interface AdmitOptions {
@@ -17,6 +17,11 @@ export interface Admitted {
 
 /** Phones that ask with this name only look whether there is a server: Android's set-up. */
 const NOBODY = "validate";
+/** Whether it is no device that is kept: of one that only looks nothing is. */
+export function isNobody({ deviceId }: Pick<Context, "deviceId">): boolean {
+  return deviceId === NOBODY;
+}
+
 /** Types that agree to no policy, and are let in without. */
 const WITHOUT_POLICY: ReadonlySet<string> = new Set(["windowsoutlook", "windowsoutlook15"]);
 
@@ -37,7 +42,14 @@ export async function admitDevice(command: string, context: Context, options: Ad
   if (command === "Provision") return { device };
   const isWipeAsked = device?.standing === "wipe-account" || device?.standing === "wipe-all";
   if (isWipeAsked) throw new CommandError(STATUS.wipeRequested, "the device is to be erased");
-  if (deviceId === NOBODY || WITHOUT_POLICY.has(deviceType.toLowerCase())) return { device };
+  if (isNobody(context)) return { device };
+  if (WITHOUT_POLICY.has(deviceType.toLowerCase())) {
+    if (device) return { device };
+    // It agrees to nothing, and is one of the account's devices all the same: counted, listed, erased.
+    const known = newDevice(deviceId, deviceType, userAgent, context.now());
+    await session.writeRecords([encodeDevice(known)]);
+    return { device: known };
+  }
   if (!device || device.policyKey === 0) throw new CommandError(STATUS.notProvisioned, "provision first");
   // A Ping may leave its key out.
   if (command === "Ping" && context.policyKey === 0) return { device };

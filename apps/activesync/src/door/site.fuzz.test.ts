@@ -52,6 +52,7 @@ function request({ query, headers, body }: Asked): DoorRequest {
     bytes: async () => body,
     json: async () => undefined,
     signedIn: () => undefined,
+    forgetCredentials: () => undefined,
   };
 }
 

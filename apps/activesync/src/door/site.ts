@@ -10,9 +10,10 @@ import type { Context } from "../context.ts";
 import { admitDevice } from "../device/admit.ts";
 import type { Policy } from "../device/policy.ts";
 import { REQUEST_BYTES_MAX } from "../limits.ts";
-import { HtmlThread } from "../mail/html-thread.ts";
+import { HtmlThread, HtmlTrouble } from "../mail/html-thread.ts";
 import { Phones } from "../phones.ts";
 import { group, leaf } from "../protocol/elements.ts";
+import { redactElement } from "../protocol/redact.ts";
 import { CommandError, hasCommonStatus, problemOf, STATUS } from "../protocol/status.ts";
 import { VERSIONS, type Version } from "../protocol/version.ts";
 import { seenOf, Wait, type WaitRequest } from "../push/wait.ts";
@@ -38,6 +39,20 @@ export interface ActiveSyncOptions {
   /** Outlook for iOS and Android hands the password to its maker's servers: it is let in only where that is wanted. */
   readonly allowsOutlook: boolean;
   readonly log: Log;
+  /** Told of each command that was answered; of one that waits, when it begins to. */
+  readonly onCommand?: (command: PhoneCommand) => void;
+}
+
+/** A command, as its operator may know of it. */
+export interface PhoneCommand {
+  /** `unknown` for what is none. */
+  readonly command: string;
+  /** `ok`, `waits`, or what it was refused by: a status of ActiveSync's, of HTTP's, or an error's code. */
+  readonly outcome: string;
+  readonly ms: number;
+  readonly session: AccountSession;
+  /** What was said, without contents. */
+  dialogue(): readonly string[];
 }
 
 /** What a token must be good for. */
@@ -133,6 +148,19 @@ async function served(
   const { session } = signedIn;
   const version = versionOf(request, query);
   const { command } = query;
+  const begunAt = performance.now();
+  let asked: Element | undefined;
+  const onBody = (body: Element | undefined): void => {
+    asked = body;
+  };
+  const tell = (outcome: string, answer?: Answer): void =>
+    options.onCommand?.({
+      command: COMMAND_NAMES.some((name) => name === command) ? command : "unknown",
+      outcome,
+      ms: performance.now() - begunAt,
+      session,
+      dialogue: () => dialogueOf(query, asked, outcome, answer),
+    });
   try {
     if (version === undefined) throw new CommandError(STATUS.versionUnknown, "no version that is served");
     if (query.deviceId === "") throw new CommandError(STATUS.deviceIdInvalid, "no DeviceId");
@@ -140,12 +168,27 @@ async function served(
     if (!COMMAND_NAMES.some((name) => name === command))
       throw new CommandError(STATUS.commandUnknown, "no such command");
     const context = contextOf(request, query, version, session, options, phones, html);
-    return await context.phone.alone(() => answered(context, query, request, signedIn, options));
+    const bytes = await bodyOf(request, context);
+    const outcome = await context.phone.alone(() =>
+      answered(context, query, bytes, request, signedIn, { ...options, onBody }),
+    );
+    if ("wait" in outcome) tell("waits");
+    else tell("ok", outcome.answer);
+    return outcome;
   } catch (error) {
+    tell(outcomeOf(error));
     // Nobody is there to be answered, and what was under way has ended with it.
     if (request.signal.aborted) return { answer: nothing() };
     return { answer: failure(error, command, version ?? 14.1, options) };
   }
+}
+
+/** Octets of a body that may come beside others of its phone. */
+const SMALL_BODY_BYTES_MAX = 64 * 1024;
+
+async function bodyOf(request: DoorRequest, { phone }: Context): Promise<Uint8Array> {
+  const announced = Number(request.header("content-length") ?? Number.POSITIVE_INFINITY);
+  return announced <= SMALL_BODY_BYTES_MAX ? request.bytes() : phone.receiving(() => request.bytes());
 }
 
 /** The header's, or that of the base64 query; a request that names none is of the oldest. */
@@ -189,18 +232,19 @@ const USER_AGENT_CHARS_MAX = 256;
 async function answered(
   context: Context,
   { command }: Query,
+  bytes: Uint8Array,
   request: DoorRequest,
   signedIn: SignedIn,
-  options: ActiveSyncOptions,
+  options: ActiveSyncOptions & { readonly onBody: (body: Element | undefined) => void },
 ): Promise<Outcome> {
   const { session, version, phone } = context;
-  const bytes = await request.bytes();
   const admitted = await admitDevice(command, context, options);
   // What was acknowledged before is in the answer.
   await session.refresh(request.arrivedAt);
   if (command === "GetAttachment") return { answer: await attachment(context) };
   const isRaw = SENDING.has(command) && version < 14;
   const body = isRaw || bytes.length === 0 ? undefined : decode(bytes);
+  options.onBody(body);
   if (SENDING.has(command)) {
     await sendMail(command as SendCommand, body, isRaw ? bytes : undefined, context);
     return { answer: nothing() };
@@ -269,6 +313,31 @@ async function attachment(context: Context): Promise<Answer> {
   return { status: 200, headers, body: body.read(0, body.size) };
 }
 
+/** For a trace: the command, and what was said each way. */
+function dialogueOf(
+  { command, deviceId }: Query,
+  asked: Element | undefined,
+  outcome: string,
+  answer?: Answer,
+): readonly string[] {
+  const name = COMMAND_NAMES.some((one) => one === command) ? command : "unknown";
+  const body = answer?.body;
+  const told =
+    body instanceof Uint8Array && answer?.headers?.["content-type"] === WBXML_TYPE ? decode(body) : undefined;
+  return [
+    `C: ${name} device=${/^\w{1,32}$/.test(deviceId) ? deviceId : "?"}${asked ? ` ${redactElement(asked)}` : ""}`,
+    `S: ${outcome}${told ? ` ${redactElement(told)}` : ""}`,
+  ];
+}
+
+/** What a command was refused by, as numbers and words of the protocol. */
+function outcomeOf(error: unknown): string {
+  const known = commandErrorOf(error);
+  if (known) return String(known.status);
+  if (error instanceof Problem) return String(error.status);
+  return error instanceof EngineError ? error.code : "failed";
+}
+
 /** What went wrong, in the words of the request's version. */
 function failure(error: unknown, command: string, version: Version, { explain }: ActiveSyncOptions): Answer {
   const known = commandErrorOf(error);
@@ -281,6 +350,7 @@ function failure(error: unknown, command: string, version: Version, { explain }:
 function commandErrorOf(error: unknown): CommandError | undefined {
   if (error instanceof CommandError) return error;
   if (error instanceof WbxmlError) return new CommandError(STATUS.invalidWbxml, error.message);
+  if (error instanceof HtmlTrouble) return new CommandError(STATUS.smartFailed, error.message);
   if (error instanceof SchemaError) return new CommandError(STATUS.invalidXml, error.message);
   if (!(error instanceof EngineError)) return undefined;
   // What passes is told by HTTP: phones throw nothing away for that.

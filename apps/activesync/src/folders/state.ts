@@ -62,7 +62,7 @@ export async function keepFolders(
 }
 
 /** The folders as they are, for a phone. */
-export function foldersNow({ session, version }: Context): Folder[] {
+export function foldersNow({ session, version }: Context): readonly Folder[] {
   return folderTree(session.state, version);
 }
 

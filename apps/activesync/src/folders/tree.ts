@@ -34,8 +34,31 @@ function emptyFolder(id: string, name: string, type: number, of: FolderClass): F
   return { id, parentId: ROOT_ID, name, type, class: of, mailbox: undefined };
 }
 
-/** All folders, parents before what is below them. */
-export function folderTree(state: MailState, version: Version): Folder[] {
+interface KnownTrees {
+  /** The last change of mailboxes that they have. */
+  readonly stamp: number;
+  readonly byVersion: Map<Version, readonly Folder[]>;
+}
+const knownTrees = new WeakMap<MailState, KnownTrees>();
+
+/** All folders, parents before what is below them. They are put in order once for each change of mailboxes: a request may ask
+ * for them a thousand times. */
+export function folderTree(state: MailState, version: Version): readonly Folder[] {
+  const stamp = state.changed.mailbox;
+  let known = knownTrees.get(state);
+  if (known?.stamp !== stamp) {
+    known = { stamp, byVersion: new Map() };
+    knownTrees.set(state, known);
+  }
+  let tree = known.byVersion.get(version);
+  if (!tree) {
+    tree = makeTree(state, version);
+    known.byVersion.set(version, tree);
+  }
+  return tree;
+}
+
+function makeTree(state: MailState, version: Version): Folder[] {
   const mailboxes = state.liveMailboxes();
   const byPath = new Map(mailboxes.map((mailbox) => [mailbox.path, mailbox]));
   const taken = new Set<number>();

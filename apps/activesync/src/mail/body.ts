@@ -8,7 +8,7 @@ import { type BodyOptions, type BodyPreference, type BodyType, HTML, MIME, PLAIN
 import { isSmime } from "./message-class.ts";
 import { type MessageTexts, PAGE_END } from "./texts.ts";
 
-/** Where nothing is said of bodies: plain text, as Exchange has it. */
+/** Where nothing is said of bodies: plain text in a Sync, as Exchange has it. */
 const DEFAULT: BodyPreference = { type: PLAIN, bytesMax: undefined, allOrNone: false, preview: 0 };
 
 export interface Bodies {
@@ -21,23 +21,30 @@ export interface Bodies {
 export async function bodiesOf(texts: MessageTexts, options: BodyOptions, version: Version): Promise<Bodies> {
   const native = texts.isHtml ? HTML : PLAIN;
   let body: Element | undefined;
-  for (const [at, wanted] of choices(texts, options, native).entries()) {
+  for (const wanted of choices(texts, options, native)) {
     const made = await bodyOf(texts, wanted, options, version);
+    body ??= made.element;
+    // What is wanted whole or not at all gives way to the next; where none is there, the first says how long it is.
+    if (!made.isThere) continue;
     body = made.element;
-    // What is wanted whole or not at all gives way to the next.
-    if (made.isThere || at > 0) break;
+    break;
   }
   const part = options.bodyPart && version >= 14.1 ? await partOf(texts, options.bodyPart) : undefined;
   return { body: body!, bodyPart: part, native };
 }
 
 /** The preferences that can be met, the best first. RTF is none of ours. */
-function choices(texts: MessageTexts, { bodies, mimeSupport }: BodyOptions, native: BodyType): BodyPreference[] {
+function choices(
+  texts: MessageTexts,
+  { bodies, mimeSupport, isNativeDefault }: BodyOptions,
+  native: BodyType,
+): BodyPreference[] {
   const of = (type: BodyType): BodyPreference | undefined => bodies.find((one) => one.type === type);
   const mime = mimeSupport === 2 || (mimeSupport === 1 && isSmime(texts.root.part)) ? of(MIME) : undefined;
   const other = native === HTML ? PLAIN : HTML;
   const found = [mime, of(native), of(other)].filter((one) => one !== undefined);
-  return found.length > 0 ? found : [{ ...DEFAULT, preview: bodies[0]?.preview ?? 0 }];
+  if (found.length > 0) return found;
+  return [{ ...DEFAULT, type: isNativeDefault ? native : PLAIN, preview: bodies[0]?.preview ?? 0 }];
 }
 
 interface Made {
@@ -147,11 +154,13 @@ async function partOf(texts: MessageTexts, { bytesMax, allOrNone, preview }: Bod
   );
 }
 
-/** Where mail programs begin what they quote at the end of an answer. */
-const QUOTE = /<blockquote[^>]*type="?cite|<div[^>]*class="?gmail_quote|<div[^>]*id="?(?:appendonsend|divRplyFwdMsg)/i;
+/** Where mail programs begin what they quote at the end of an answer. A `<` ends each look: a style sheet may be full
+ * of tags that nobody closes. */
+const QUOTE =
+  /<blockquote[^<>]*type="?cite|<div[^<>]*class="?gmail_quote|<div[^<>]*id="?(?:appendonsend|divRplyFwdMsg)/i;
 
 /** When unsure, all of it. */
-function withoutQuote(html: string): string {
+export function withoutQuote(html: string): string {
   const at = QUOTE.exec(html)?.index ?? -1;
   return at <= 0 ? html : html.slice(0, at) + PAGE_END;
 }

@@ -1,8 +1,10 @@
 import { Worker } from "node:worker_threads";
-import { safeHtml } from "./safe-html.ts";
+import { Problem } from "@restante/host";
+import { HTML_WORK, type HtmlWork } from "./html-work.ts";
 
-/** Characters from which on HTML is made safe in a thread of its own: on this one everybody else would wait. */
+/** Characters, and tags, from which on HTML is read in a thread of its own: on this one everybody else would wait. */
 const THREAD_CHARS_MIN: number = 64 * 1024;
+const THREAD_TAGS_MIN = 4000;
 /** Texts that may wait for the thread: more are told that the server is busy. */
 const WAITING_MAX = 64;
 /** Milliseconds that one text may take; then the thread is ended, and the text can't be shown. */
@@ -10,30 +12,42 @@ const TEXT_MS_MAX = 10_000;
 /** A thread without work ends after so many milliseconds. */
 const IDLE_MS = 30_000;
 
-/** HTML that could not be made safe: there was too much of it, or it took too long. */
+/** HTML that could not be read: it took too long, or it broke the thread. */
 export class HtmlTrouble extends Error {
   override readonly name = "HtmlTrouble";
 }
 
 interface Job {
+  readonly work: HtmlWork;
   readonly html: string;
   readonly resolve: (html: string) => void;
   readonly reject: (error: Error) => void;
 }
 
-/** Makes HTML safe: large texts in a thread, one after the other. */
+/** Reads HTML: large texts in a thread, one after the other. */
 export class HtmlThread {
   readonly #waiting: Job[] = [];
   #worker: Worker | undefined;
   #isBusy = false;
   #idle: NodeJS.Timeout | undefined;
 
-  /** Throws HtmlTrouble. */
+  /** HTML as a mail program may show it. Throws HtmlTrouble, and Problem 503 where too many wait. */
   async clean(html: string): Promise<string> {
-    if (html.length < THREAD_CHARS_MIN) return safeHtml(html);
-    if (this.#waiting.length >= WAITING_MAX) throw new HtmlTrouble("too many large messages at once");
+    return this.#do("clean", html);
+  }
+
+  /** The text of HTML. Throws as {@link clean}. */
+  async strip(html: string): Promise<string> {
+    return this.#do("strip", html);
+  }
+
+  async #do(work: HtmlWork, html: string): Promise<string> {
+    if (isSmall(html)) return HTML_WORK[work](html);
+    // It would be no answer to tell a phone for ever that this can't be shown: it asks again.
+    if (this.#waiting.length >= WAITING_MAX)
+      throw new Problem(503, "Too many large messages at once", { headers: { "retry-after": RETRY_AFTER_SECONDS } });
     return new Promise((resolve, reject) => {
-      this.#waiting.push({ html, resolve, reject });
+      this.#waiting.push({ work, html, resolve, reject });
       this.#next();
     });
   }
@@ -78,6 +92,17 @@ export class HtmlThread {
     const late = setTimeout(() => fail("it takes too long"), TEXT_MS_MAX).unref();
     worker.on("message", answered);
     worker.on("error", failed);
-    worker.postMessage(job.html);
+    worker.postMessage({ work: job.work, html: job.html });
   }
+}
+
+const RETRY_AFTER_SECONDS = "30";
+
+/** Whether HTML is read so soon that nobody waits for it. */
+export function isSmall(html: string): boolean {
+  if (html.length >= THREAD_CHARS_MIN) return false;
+  let tags = 0;
+  for (let at = html.indexOf("<"); at >= 0; at = html.indexOf("<", at + 1))
+    if (++tags === THREAD_TAGS_MIN) return false;
+  return true;
 }

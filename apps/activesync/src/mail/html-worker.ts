@@ -1,5 +1,7 @@
 import { parentPort } from "node:worker_threads";
-import { safeHtml } from "./safe-html.ts";
+import { HTML_WORK, type HtmlWork } from "./html-work.ts";
 
 // One text at a time, answered in order.
-parentPort!.on("message", (html: string) => parentPort!.postMessage(safeHtml(html)));
+parentPort!.on("message", ({ work, html }: { readonly work: HtmlWork; readonly html: string }) =>
+  parentPort!.postMessage(HTML_WORK[work](html)),
+);

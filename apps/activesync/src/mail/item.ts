@@ -7,6 +7,7 @@ import {
   type Pace,
   type Summary,
 } from "@restante/engine";
+import { Problem } from "@restante/host";
 import { baseSubject, decodeUnstructured, type HeaderBlock } from "@restante/mime";
 import type { Element } from "wbxml";
 import { dashed, fileTime } from "../protocol/dates.ts";
@@ -67,8 +68,12 @@ export async function* readItems(
 /** Mails whose summaries are read together. */
 const ITEMS_AT_ONCE = 64;
 
-/** What can't be read is read once more by itself, so that one damaged page is no other mail's trouble. */
-async function readKept(messages: readonly Message[], { session }: ItemTools): Promise<(Kept | EngineError)[]> {
+/** What is kept of mails. What can't be read is read once more by itself, so that one damaged page is no other mail's trouble.
+ * Errors: `unavailable`. */
+export async function readKept(
+  messages: readonly Message[],
+  { session }: Pick<ItemTools, "session">,
+): Promise<(Kept | EngineError)[]> {
   const read = async (some: readonly Message[]): Promise<Kept[]> => {
     const [summaries, headers] = [await session.readFullSummaries(some), await session.readHeaders(some)];
     return some.map((message, at) => ({ message, summary: summaries[at]!, header: headers[at]! }));
@@ -115,7 +120,7 @@ async function itemOf(
     meeting = calendar === undefined ? undefined : readMeeting(calendar);
   } catch (error) {
     if (error instanceof EngineError && error.code === "expunged") return undefined;
-    if (error instanceof EngineError && error.code !== "corrupt") throw error;
+    if (error instanceof Problem || (error instanceof EngineError && error.code !== "corrupt")) throw error;
     tools.onTrouble(error);
     trouble = troubleBody(error);
   }
@@ -219,15 +224,15 @@ const LEVEL_BYTES = 5;
 const INDEX_BYTES = 22;
 const LEVELS_MAX = 100;
 
-/** A time and a level for each answer: those of the mail's Thread-Index, or the time at which it was sent. */
-function conversationIndex(header: HeaderBlock, sentMs: number): Uint8Array {
+/** A time (without the highest octet of its eight) and a level for each answer: those of the mail's Thread-Index, or the time at which it was sent. */
+export function conversationIndex(header: HeaderBlock, sentMs: number): Uint8Array {
   const given = Buffer.from((header.values("thread-index")[0] ?? "").replace(/\s+/g, ""), "base64");
   if (given.length >= INDEX_BYTES && (given.length - INDEX_BYTES) % LEVEL_BYTES === 0 && given[0] === 1)
     return Uint8Array.from([
       ...given.subarray(1, 1 + TIME_BYTES),
       ...given.subarray(INDEX_BYTES, INDEX_BYTES + LEVELS_MAX * LEVEL_BYTES),
     ]);
-  return fileTime(sentMs).slice(2, 2 + TIME_BYTES);
+  return fileTime(sentMs).slice(1, 1 + TIME_BYTES);
 }
 
 /** A body that says why there is none. */

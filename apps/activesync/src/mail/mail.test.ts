@@ -1,12 +1,15 @@
-import { HeaderBlock } from "@restante/mime";
+import type { Problem } from "@restante/host";
+import { HeaderBlock, stripHtml } from "@restante/mime";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { group, leaf } from "../protocol/elements.ts";
 import { CommandError } from "../protocol/status.ts";
-import { HtmlThread, HtmlTrouble } from "./html-thread.ts";
-import { importanceOf } from "./item.ts";
+import { withoutQuote } from "./body.ts";
+import { HtmlThread, isSmall } from "./html-thread.ts";
+import { conversationIndex, importanceOf } from "./item.ts";
 import { categoriesOf, flagElement, keywordOfCategory, readCategories, readFlag, verbElements } from "./marks.ts";
 import { safeHtml } from "./safe-html.ts";
+import { PAGE_END } from "./texts.ts";
 
 describe("categories", () => {
   test("any name is a keyword that an atom can be, and comes back", () => {
@@ -91,6 +94,17 @@ test.each([
   expect(importanceOf(new HeaderBlock(Buffer.from(`${field}\r\n\r\n`)))).toBe(importance);
 });
 
+test("a conversation's index is the time of its header, or that and the levels of the mail's own", () => {
+  const block = (fields: string): HeaderBlock => new HeaderBlock(Buffer.from(`${fields}\r\n`));
+  const sentMs = Date.parse("2026-03-01T09:30:00Z");
+  const time = [0xdc, 0xa9, 0x5d, 0xf9, 0xaa];
+  expect([...conversationIndex(block(""), sentMs)]).toEqual(time);
+  const level = [1, 2, 3, 4, 5];
+  const given = Buffer.from([1, ...time, ...new Array<number>(16).fill(7), ...level]).toString("base64");
+  expect([...conversationIndex(block(`Thread-Index: ${given}\r\n`), 0)]).toEqual([...time, ...level]);
+  expect(conversationIndex(block("Thread-Index: AAAA\r\n"), 0)).toHaveLength(5);
+});
+
 describe("HTML", () => {
   test.each([
     ['<a href="javascript:x()">a</a>', "<a>a</a>"],
@@ -108,6 +122,17 @@ describe("HTML", () => {
     if (typeof expected === "string") expect(safeHtml(html)).toBe(expected);
     else expect(safeHtml(html)).toMatch(expected);
   });
+
+  test.each(["<div>", "<table><tr><td>", "<b><br>", "</p><i></b><i>"])(
+    "%s without end takes no longer than its length",
+    (tags) => {
+      const begun = performance.now();
+      expect(safeHtml(`<p>begin</p>${tags.repeat(200_000)}`)).toContain("begin");
+      expect(performance.now() - begun).toBeLessThan(3_000);
+      // Voids close themselves, and what closes what it opens goes on for ever.
+      expect(safeHtml(`${"<p>x<br></p>".repeat(20_000)}<b>end</b>`)).toContain("<b>end</b>");
+    },
+  );
 
   test("large ones are made safe in a thread, one after the other, and the thread outlives its failures", async () => {
     const thread = new HtmlThread();
@@ -127,7 +152,27 @@ describe("HTML", () => {
     const all = await Promise.allSettled(Array.from({ length: 80 }, () => thread.clean(large)));
     const failed = all.filter(({ status }) => status === "rejected") as PromiseRejectedResult[];
     expect(failed.length).toBeGreaterThan(0);
-    expect(failed.every(({ reason }) => reason instanceof HtmlTrouble)).toBe(true);
+    expect(failed.map(({ reason }) => (reason as Problem).status)).toEqual(failed.map(() => 503));
     await thread.dispose();
+  });
+
+  test("the text of a large one is taken in the thread too; small ones of very many tags are large", async () => {
+    const thread = new HtmlThread();
+    expect(await thread.strip("<p>words</p>".repeat(20_000))).toBe(stripHtml("<p>words</p>".repeat(20_000)));
+    expect(["<b>".repeat(3_999), "<b>".repeat(4_000), "x".repeat(65_535), "x".repeat(65_536)].map(isSmall)).toEqual([
+      ...[true, false, true, false],
+    ]);
+    await thread.dispose();
+  });
+
+  test("what an answer quotes at its end is left out, and a style sheet of tags without end is read at once", () => {
+    expect(withoutQuote('<p>own</p><blockquote type="cite">theirs</blockquote>')).toBe(`<p>own</p>${PAGE_END}`);
+    expect(withoutQuote('<p>own</p><div dir="ltr" class="gmail_quote">theirs</div>')).toBe(`<p>own</p>${PAGE_END}`);
+    for (const tag of ["<blockquote", "<div"]) {
+      const page = `<style>${tag.repeat(200_000)}</style>`;
+      const begun = performance.now();
+      expect(withoutQuote(page)).toBe(page);
+      expect(performance.now() - begun).toBeLessThan(1_000);
+    }
   });
 });

@@ -1,6 +1,6 @@
-import { type AccountSession, hexText, type NewRecord } from "@restante/engine";
+import { type AccountSession, hexBytes, hexText, type MailState, type NewRecord } from "@restante/engine";
 import { decode as decodeCbor, encode as encodeCbor } from "cborg";
-import { decode, type Element, encode } from "wbxml";
+import { decode, type Element, encode, optional, readValues, schema, group as shapeOf, text } from "wbxml";
 import { CATEGORIES_MAX } from "../limits.ts";
 import { dashed, readDate } from "../protocol/dates.ts";
 import { childOf, empty, group, leaf } from "../protocol/elements.ts";
@@ -41,7 +41,38 @@ export function marksRecord(email: Uint8Array, { flag, verb, verbMs }: Marks): N
   return { type: MARKS, id: hexText(email), value };
 }
 
+/** Emails, by their rows, of which phones say something else since a modseq, and the modseq of that. */
+export function changedMarks(state: MailState, modSeq: number): ReadonlyMap<number, number> {
+  const changed = new Map<number, number>();
+  for (const record of state.records.since(MARKS, modSeq)) {
+    const email = state.findEmail(hexBytes(record.id));
+    if (email !== undefined) changed.set(email, record.modSeq);
+  }
+  return changed;
+}
+
 // Flags
+
+/** What stands in a Flag block: MS-ASEMAIL §2.2.2.34. It is kept and given back as it came, so that nothing else may. */
+const FLAG_TEXT = text(1024);
+const FLAG = schema(
+  "Email:Flag",
+  shapeOf({
+    status: optional("Email:Status", FLAG_TEXT),
+    type: optional("Email:FlagType", FLAG_TEXT),
+    completeTime: optional("Email:CompleteTime", FLAG_TEXT),
+    subject: optional("Tasks:Subject", FLAG_TEXT),
+    dateCompleted: optional("Tasks:DateCompleted", FLAG_TEXT),
+    start: optional("Tasks:StartDate", FLAG_TEXT),
+    due: optional("Tasks:DueDate", FLAG_TEXT),
+    utcStart: optional("Tasks:UtcStartDate", FLAG_TEXT),
+    utcDue: optional("Tasks:UtcDueDate", FLAG_TEXT),
+    reminds: optional("Tasks:ReminderSet", FLAG_TEXT),
+    reminder: optional("Tasks:ReminderTime", FLAG_TEXT),
+    ordinal: optional("Tasks:OrdinalDate", FLAG_TEXT),
+    subOrdinal: optional("Tasks:SubOrdinalDate", FLAG_TEXT),
+  }),
+);
 
 const ACTIVE = 2;
 const COMPLETE = 1;
@@ -60,9 +91,10 @@ export interface FlagWish {
   readonly flag: Element | undefined;
 }
 
-/** What a phone wants of a mail's flag. Throws CommandError 6 for a block that contradicts itself: MS-ASEMAIL §2.2.2.34,
+/** What a phone wants of a mail's flag. Throws SchemaError for what is no such block, CommandError 6 for one that contradicts itself: MS-ASEMAIL §2.2.2.34,
  * MS-ASTASK §2.2.2. */
 export function readFlag(flag: Element): FlagWish {
+  readValues(FLAG, flag);
   const status = statusOf(flag);
   if (flag.children.length === 0 || status === 0) return { isFlagged: false, flag: undefined };
   if (status !== ACTIVE && status !== COMPLETE) throw new CommandError(6, "a flag of no status");

@@ -60,6 +60,34 @@ const calendar = (method: string, ...event: readonly string[]): string =>
   ].join("\r\n");
 const TIMED = ["DTSTART;TZID=My Zone:20260701T090000", "DURATION:PT1H"];
 
+test.each([
+  ["each second", ["DTSTART:16010101T000000", "RRULE:FREQ=SECONDLY"]],
+  ["each minute", ["DTSTART:20260101T000000", "RRULE:FREQ=MINUTELY"]],
+  ["each day", ["DTSTART:16010101T000000", "RRULE:FREQ=DAILY"]],
+  [
+    "each second of a day",
+    ["DTSTART:20260101T000000", `RRULE:FREQ=YEARLY;BYHOUR=1,2,3;BYMINUTE=${[...Array(60).keys()]}`],
+  ],
+  [
+    "each day of a year",
+    ["DTSTART:16010101T000000", `RRULE:FREQ=YEARLY;BYMONTH=1;BYMONTHDAY=${[...Array(28).keys()].map((n) => n + 1)}`],
+  ],
+  ["by very many rules", ["DTSTART:16010101T000000", ...Array<string>(60).fill("RRULE:FREQ=YEARLY")]],
+  ["on very many days", ["DTSTART:20260101T000000", ...Array<string>(4_000).fill("RDATE:20260301T000000")]],
+])("a zone whose clocks change %s is none, and holds nobody up", (_, observance) => {
+  const rules = ["BEGIN:STANDARD", "TZOFFSETFROM:+0200", "TZOFFSETTO:+0100", ...observance, "END:STANDARD"];
+  const zone = ["BEGIN:VTIMEZONE", "TZID:Europe/Paris", ...rules, "END:VTIMEZONE"];
+  const text = calendar("REQUEST", "DTSTART;TZID=Europe/Paris:20260701T090000", "DURATION:PT1H").replace(
+    VTIMEZONE.join("\r\n"),
+    zone.join("\r\n"),
+  );
+  const begun = performance.now();
+  const meeting = readMeeting(text);
+  expect(performance.now() - begun).toBeLessThan(1_000);
+  // As IANA has it.
+  expect(textOf(meeting!.request!(16.1), "Email:StartTime")).toBe("2026-07-01T07:00:00.000Z");
+});
+
 test("an invitation: times in the zone that it brings, who asks, and what is asked", () => {
   const meeting = readMeeting(
     calendar(
@@ -94,6 +122,12 @@ test("an invitation: times in the zone that it brings, who asks, and what is ask
   expect(id.subarray(40, 48).toString()).toBe("vCal-Uid");
   expect(id.subarray(52, -1).toString()).toBe("abc@x");
   expect(id.readUInt32LE(36)).toBe(8 + 4 + 5 + 1);
+});
+
+test("a meeting in UTC has a zone with a name, not one of zeros", () => {
+  const meeting = readMeeting(calendar("REQUEST", "DTSTART:20260701T090000Z", "DURATION:PT1H"));
+  const zone = Buffer.from(textOf(meeting!.request!(16.1), "Email:TimeZone")!, "base64");
+  expect([zone.length, zone.readInt32LE(0), zone.subarray(4, 10).toString("utf16le")]).toEqual([172, 0, "UTC"]);
 });
 
 test("Outlook's own name of a meeting is it; an instance has its day in it", () => {

@@ -9,6 +9,8 @@ import { ianaOffsets, type OffsetAt, timeZoneBlob, UTC_OFFSETS } from "./time-zo
 /** An invitation, its end, or an answer to one, as a mail brings it: RFC 5546. */
 export interface Meeting {
   readonly messageClass: string;
+  /** It is one of several, or several. */
+  readonly isRecurring: boolean;
   /** Of what is no answer. */
   readonly request: ((version: Version) => Element) | undefined;
 }
@@ -25,7 +27,8 @@ export function readMeeting(text: string): Meeting | undefined {
     const isAnswer = method === "REPLY";
     const one = isAnswer ? undefined : readEvent(calendar, event, method);
     if (!isAnswer && !one) return undefined;
-    return { messageClass, request: one && ((version) => requestElement(one, version)) };
+    const isRecurring = event.hasProperty("rrule") || event.hasProperty("rdate") || event.hasProperty("recurrence-id");
+    return { messageClass, isRecurring, request: one && ((version) => requestElement(one, version)) };
   } catch (error) {
     // The library throws errors of many kinds at what is no calendar: none of them is ours.
     if (error instanceof Error) return undefined;
@@ -93,10 +96,12 @@ function readEvent(calendar: ICAL.Component, event: ICAL.Component, method: stri
     isFree: wordOf(event, "transp").toUpperCase() === "TRANSPARENT",
     isUpdate: Number(event.getFirstPropertyValue("sequence") ?? 0) > 0,
     recurrence: rule instanceof ICAL.Recur ? recurrenceOf(rule, start) : undefined,
-    zone: timeZoneBlob(offsets, new Date(startMs).getUTCFullYear(), tzid),
+    zone: timeZoneBlob(offsets, new Date(startMs).getUTCFullYear(), tzid || UTC_NAME),
   };
 }
 
+/** Phones take a zone of zeros alone for none. */
+const UTC_NAME = "UTC";
 const SENSITIVITIES: Readonly<Record<string, number>> = { PRIVATE: 2, CONFIDENTIAL: 3 };
 
 function personOf(property: ICAL.Property): string {
@@ -109,7 +114,7 @@ function personOf(property: ICAL.Property): string {
 function offsetsOf(calendar: ICAL.Component, tzid: string): OffsetAt {
   const own = calendar.getAllSubcomponents("vtimezone").find((one) => wordOf(one, "tzid") === clean(tzid));
   if (tzid === "") return UTC_OFFSETS;
-  if (!own) return ianaOffsets(tzid) ?? UTC_OFFSETS;
+  if (!own || !isReadable(own)) return ianaOffsets(tzid) ?? UTC_OFFSETS;
   const zone = new ICAL.Timezone(own);
   /** What the library knows: offsets by local times, of which one may stand for two moments. */
   const atLocal = (localMs: number): number => {
@@ -125,6 +130,42 @@ function offsetsOf(calendar: ICAL.Component, tzid: string): OffsetAt {
 }
 
 const DAY_MS = 86_400_000;
+
+/** Changes of a zone's clocks that are computed, one after the other, from its first to those of our days. */
+const CLOCK_CHANGES_MAX = 4_000;
+/** Until then the library goes through all of them. */
+const CLOCK_YEAR_MAX = 2_040;
+/** What a rule of clocks is made of: a day of one month. */
+const CLOCK_PARTS: ReadonlySet<string> = new Set(["BYMONTH", "BYDAY", "BYMONTHDAY"]);
+
+/** Whether a VTIMEZONE is one as zones are: its rules are yearly, and few. Of any other, such as one whose clocks change each
+ * second, all changes since 1601 would be gone through. */
+function isReadable(zone: ICAL.Component): boolean {
+  let changes = 0;
+  for (const observance of zone.getAllSubcomponents()) {
+    const start = observance.getFirstPropertyValue("dtstart");
+    if (!(start instanceof ICAL.Time)) return false;
+    changes += 1 + observance.getAllProperties("rdate").length;
+    for (const property of observance.getAllProperties("rrule")) {
+      const rule = property.getFirstValue();
+      if (!(rule instanceof ICAL.Recur) || rule.freq !== "YEARLY") return false;
+      changes += changesOfYear(rule) * Math.max(0, CLOCK_YEAR_MAX - start.year);
+    }
+    if (!(changes <= CLOCK_CHANGES_MAX)) return false;
+  }
+  return true;
+}
+
+/** How often a rule puts clocks on in a year, at most; NaN for one that is none of clocks. */
+function changesOfYear({ parts }: ICAL.Recur): number {
+  const given = Object.entries(parts as Readonly<Record<string, readonly unknown[]>>);
+  if (!given.every(([name]) => CLOCK_PARTS.has(name))) return Number.NaN;
+  const { BYMONTH: months, BYDAY: days, BYMONTHDAY: monthDays } = Object.fromEntries(given);
+  if (days?.some((day) => !/\d/.test(String(day))) && !monthDays) return Number.NaN;
+  return (
+    Math.max(1, months?.length ?? (given.length > 0 ? 12 : 1)) * Math.max(days?.length ?? 1, monthDays?.length ?? 1)
+  );
+}
 
 function momentOf(time: ICAL.Time, offsets: OffsetAt): number {
   const { year, month, day, hour, minute, second } = time;

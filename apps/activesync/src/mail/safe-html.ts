@@ -55,5 +55,38 @@ const OPTIONS: sanitize.IOptions = {
 
 /** HTML as a mail program may show it. */
 export function safeHtml(html: string): string {
-  return sanitize(html, OPTIONS);
+  return sanitize(withoutDepths(html), OPTIONS);
+}
+
+/** Elements that are open at once: with each tag the parser goes through them. Mails that close nothing have some hundreds;
+ * what lies so deep would be left out. */
+const OPEN_MAX = 2_000;
+const TAG = /<(\/?)([a-zA-Z][^\s/>]*)/g;
+/** Those that nothing is in (HTML §13.1.2), and those that end where the next of them begins: these are never deep by
+ * themselves. */
+const SHALLOW: ReadonlySet<string> = new Set([
+  ...["area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"],
+  ...["p", "li", "dd", "dt", "td", "th", "tr", "tbody", "thead", "tfoot", "option"],
+]);
+
+/** HTML up to where too much is open. */
+function withoutDepths(html: string): string {
+  const open: string[] = [];
+  const counts = new Map<string, number>();
+  const count = (name: string, by: 1 | -1): void => void counts.set(name, (counts.get(name) ?? 0) + by);
+  for (const { 1: slash, 2: written, index } of html.matchAll(TAG)) {
+    const name = written!.toLowerCase();
+    if (SHALLOW.has(name)) continue;
+    if (!slash) {
+      if (open.push(name) > OPEN_MAX) return html.slice(0, index);
+      count(name, 1);
+    } else if ((counts.get(name) ?? 0) > 0) {
+      // With an element ends what is open in it.
+      for (let last = open.pop()!; ; last = open.pop()!) {
+        count(last, -1);
+        if (last === name) break;
+      }
+    }
+  }
+  return html;
 }

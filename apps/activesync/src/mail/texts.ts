@@ -9,7 +9,6 @@ import {
   nodesOf,
   type PartNode,
   type StructuredPart,
-  stripHtml,
 } from "@restante/mime";
 import { BODY_BYTES_MAX, CALENDAR_BYTES_MAX } from "../limits.ts";
 import type { HtmlThread } from "./html-thread.ts";
@@ -94,7 +93,7 @@ export class MessageTexts {
       if (isOnly || bytesMax <= Buffer.byteLength(start)) return { text: start, isWhole: isOnly, bytes: octets };
     }
     return this.#joined(this.lists.textBody.filter(isText), bytesMax, (text, part) =>
-      part.subtype === "html" ? stripHtml(text) : text,
+      part.subtype === "html" ? this.#tools.html.strip(text) : text,
     );
   }
 
@@ -115,7 +114,7 @@ export class MessageTexts {
   async #joined(
     parts: readonly StructuredPart[],
     bytesMax: number,
-    convert: (text: string, part: StructuredPart) => string,
+    convert: (text: string, part: StructuredPart) => string | Promise<string>,
   ): Promise<Text> {
     let text = "";
     let isWhole = true;
@@ -132,7 +131,7 @@ export class MessageTexts {
       const bytes = await this.#read(part.bodyStart, end);
       if (this.#tools.pace.isOver()) await this.#tools.pace.take();
       const decoded = decodeText(part, bytes);
-      const own = convert(end === part.bodyEnd ? decoded : decoded.replace(/\ufffd$/, ""), part);
+      const own = await convert(end === part.bodyEnd ? decoded : decoded.replace(/\ufffd$/, ""), part);
       text += text === "" || text.endsWith("\n") ? own : `\r\n${own}`;
     }
     const estimate = parts.reduce((sum, { octets }) => sum + octets, 0);

@@ -30,6 +30,7 @@ export const STATUS = {
   notProvisioned: 142,
   policyChanged: 143,
   policyKeyWrong: 144,
+  notRecurring: 146,
   itemGone: 150,
   tooManyFolders: 151,
   moveAlwaysMissing: 155,
@@ -40,6 +41,7 @@ export const STATUS = {
   sendingDisabled: 167,
   tooManyDevices: 177,
   mimeAndBody: 178,
+  draftRecipientsInvalid: 183,
 } as const;
 
 /** What a whole command comes to, instead of its answer. */

@@ -1,6 +1,7 @@
 import type { Attendant, MailboxId, MailState, News } from "@restante/engine";
 import { areFoldersNews, type KnownFolder } from "../folders/state.ts";
 import { type Folder, folderTree, INBOX } from "../folders/tree.ts";
+import { changedMarks } from "../mail/marks.ts";
 import type { Phone } from "../phones.ts";
 import type { Version } from "../protocol/version.ts";
 
@@ -95,7 +96,14 @@ export class Wait implements Attendant {
 
   #isChanged(state: MailState, id: MailboxId): boolean {
     const mailbox = state.findMailbox(id);
-    return !mailbox || mailbox.highestModSeq > this.#request.since.modSeq;
+    const { modSeq } = this.#request.since;
+    if (!mailbox || mailbox.highestModSeq > modSeq) return true;
+    const marks = changedMarks(state, modSeq);
+    if (marks.size === 0) return false;
+    const { messages } = mailbox;
+    for (let position = 0; position < messages.length; position++)
+      if (marks.has(state.emailOf(messages.at(position)))) return true;
+    return false;
   }
 
   #hear(name: string | undefined): void {

@@ -11,22 +11,31 @@ export interface Person {
 /** Mails of Sent that are looked through, the newest first, and people that are told. */
 const LETTERS_MAX = 2_000;
 const LETTERS_AT_ONCE = 256;
-export const PEOPLE_MAX = 100;
+const PEOPLE_MAX = 100;
+/** People that are looked through. */
+const READ_MAX = 10_000;
 
 /** People whose name, or a word of it, or address begins with `text`: whoever was written to last comes first. There is no
  * other directory: nobody is told who else lives here. */
-export async function findPeople(
-  text: string,
-  { session, pace, signal }: Context,
-  max: number = PEOPLE_MAX,
-): Promise<Person[]> {
+export async function findPeople(text: string, context: Context): Promise<Person[]> {
+  return peopleBy(text, text.trim() === "" ? [] : await readPeople(context));
+}
+
+/** Those of a list, as {@link findPeople}. */
+export function peopleBy(text: string, people: readonly Person[]): Person[] {
   const wanted = text.trim().toLowerCase();
+  if (wanted === "") return [];
+  return people.filter(({ name, address }) => begins(wanted, name, address.toLowerCase())).slice(0, PEOPLE_MAX);
+}
+
+/** All of them, as far as letters are looked through. Errors: `unavailable`. */
+export async function readPeople({ session, pace, signal }: Context): Promise<Person[]> {
   const sent = session.state.liveMailboxes().find(({ specialUse }) => specialUse === "\\Sent");
-  if (!sent || wanted === "") return [];
+  if (!sent) return [];
   const view = session.openView(sent.path, { readOnly: true });
   const found = new Map<string, Person>();
   const least = Math.max(0, view.length - LETTERS_MAX);
-  for (let end = view.length; end > least && found.size < max; end -= LETTERS_AT_ONCE) {
+  for (let end = view.length; end > least; end -= LETTERS_AT_ONCE) {
     signal.throwIfAborted();
     const start = Math.max(least, end - LETTERS_AT_ONCE);
     const headers = await session.readHeaders(view.messagesIn(start, end));
@@ -34,11 +43,10 @@ export async function findPeople(
       if (pace.isOver()) await pace.take();
       for (const mailbox of ["to", "cc", "bcc"].flatMap((field) => mailboxesOf(header, field))) {
         const address = formatAddress(mailbox);
-        const name = mailbox.name === undefined ? "" : clean(displayName(mailbox.name));
         const key = address.toLowerCase();
-        if (mailbox.domain === "" || found.has(key) || !begins(wanted, name, key)) continue;
-        found.set(key, { name, address });
-        if (found.size === max) return [...found.values()];
+        if (mailbox.domain === "" || found.has(key)) continue;
+        found.set(key, { name: mailbox.name === undefined ? "" : clean(displayName(mailbox.name)), address });
+        if (found.size === READ_MAX) return [...found.values()];
       }
     }
   }

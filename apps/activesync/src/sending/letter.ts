@@ -4,13 +4,13 @@ import {
   bodyParts,
   type ComposedMessage,
   compose,
+  createScanner,
   decodeText,
   HeaderBlock,
   look,
   type NewField,
   type NewPart,
   type StructuredPart,
-  scan,
 } from "@restante/mime";
 import { isSealed } from "../mail/message-class.ts";
 import { htmlOfText } from "../mail/texts.ts";
@@ -35,38 +35,60 @@ export interface BroughtMessage {
 const CR = 0x0d;
 const LF = 0x0a;
 
+/** Octets that are gone through at once: others come between. */
+const PIECE_BYTES: number = 64 * 1024;
+
 /** Phones end lines in any way: RFC 5322 §2.1 has one. */
-export function withLineEnds(bytes: Uint8Array): Uint8Array {
-  const isBareLf = (at: number): boolean => bytes[at] === LF && bytes[at - 1] !== CR;
-  const isBareCr = (at: number): boolean => bytes[at] === CR && bytes[at + 1] !== LF;
+export async function withLineEnds(bytes: Uint8Array, pace: Pace): Promise<Uint8Array> {
   let bare = 0;
-  for (let at = 0; at < bytes.length; at++) if (isBareLf(at) || isBareCr(at)) bare++;
+  for (let from = 0; from < bytes.length; from += PIECE_BYTES) {
+    if (pace.isOver()) await pace.take();
+    const end = Math.min(bytes.length, from + PIECE_BYTES);
+    for (let at = from; at < end; at++) {
+      const octet = bytes[at];
+      if (octet === LF ? bytes[at - 1] !== CR : octet === CR && bytes[at + 1] !== LF) bare++;
+    }
+  }
   if (bare === 0) return bytes;
   const out = new Uint8Array(bytes.length + bare);
   let to = 0;
-  for (let at = 0; at < bytes.length; at++) {
-    if (isBareLf(at)) out[to++] = CR;
-    out[to++] = bytes[at]!;
-    if (isBareCr(at)) out[to++] = LF;
+  for (let from = 0; from < bytes.length; from += PIECE_BYTES) {
+    if (pace.isOver()) await pace.take();
+    const end = Math.min(bytes.length, from + PIECE_BYTES);
+    for (let at = from; at < end; at++) {
+      const octet = bytes[at]!;
+      if (octet === LF && bytes[at - 1] !== CR) out[to++] = CR;
+      out[to++] = octet;
+      if (octet === CR && bytes[at + 1] !== LF) out[to++] = LF;
+    }
   }
   return out;
 }
 
 /** Undefined for what is no message: nothing in it is a field of one. */
-export function readMessage(given: Uint8Array): BroughtMessage | undefined {
-  const bytes = withLineEnds(given);
-  const { root } = scan(bytes);
+export async function readMessage(given: Uint8Array, pace: Pace): Promise<BroughtMessage | undefined> {
+  const bytes = await withLineEnds(given, pace);
+  const scanner = createScanner();
+  for (let at = 0; at < bytes.length; at += PIECE_BYTES) {
+    if (pace.isOver()) await pace.take();
+    scanner.push(bytes.subarray(at, at + PIECE_BYTES));
+  }
+  const { root } = scanner.finish();
   const header = new HeaderBlock(bytes.subarray(0, root.bodyStart));
   const known = ["from", "to", "cc", "bcc", "subject", "date", "message-id", "mime-version"];
   if (known.every((field) => header.values(field).length === 0)) return undefined;
   return { bytes, header, root, isSealed: isSealed(root) };
 }
 
-export function bodyOfBytes(bytes: Uint8Array): Body {
+export function bodyOfBytes(bytes: Uint8Array, pace: Pace): Body {
   return {
     size: bytes.length,
     async *read(start, end) {
-      yield bytes.subarray(start, end);
+      for (let at = start; at < end; at += PIECE_BYTES) {
+        // Whoever reads it waits for nothing else.
+        if (pace.isOver()) await pace.take();
+        yield bytes.subarray(at, Math.min(end, at + PIECE_BYTES));
+      }
     },
   };
 }

@@ -115,7 +115,7 @@ export async function readyMail(
     before += threadFields(answers);
   const head = Buffer.from(before + (isOwn ? header.text : withoutAuthors(header)), "latin1");
   const whole = Buffer.concat([head, bytes.subarray(root.bodyStart)]);
-  return { body: bodyOfBytes(whole), header: new HeaderBlock(head) };
+  return { body: bodyOfBytes(whole, context.pace), header: new HeaderBlock(head) };
 }
 
 /** In-Reply-To and References of an answer: RFC 5322 §3.6.4. */
@@ -152,14 +152,34 @@ async function messageIdOf(name: string, { session, deviceId }: Context): Promis
   return `${Buffer.from(hash).toString("hex").slice(0, 32)}@${session.address.slice(session.address.lastIndexOf("@") + 1)}`;
 }
 
+/** What a draft is called in the queue: its phone's request says it again where it has not heard the answer. */
+function draftRepeatKey(name: string, { deviceId }: Context): string {
+  return JSON.stringify(["activesync", deviceId, "draft", name]);
+}
+
+/** Whether a draft went out by this name. Errors: `unavailable`, `corrupt`. */
+export async function wasDraftSent(name: string, context: Context): Promise<boolean> {
+  return (await context.session.findRepeated(draftRepeatKey(name, context))) !== undefined;
+}
+
+const RECIPIENT_STATUSES: ReadonlySet<number> = new Set([STATUS.noRecipient, STATUS.recipientUnknown]);
+/** Status 6 of an item, which is not sent again: MS-ASCMD §2.2.3.177.17. */
+const CONVERSION_ERROR = 6;
+
 /** A draft goes out, and leaves for Sent: 16.0 on, MS-ASEMAIL §2.2.2.65. Throws CommandError 6 or 183 for the item. */
 export async function sendStored(message: Message, name: string, context: Context): Promise<void> {
   const { session, pace, signal } = context;
   const { state, row } = message;
   const body = await session.openBody(message);
   const [header] = await session.readHeaders([message]);
-  const repeatKey = JSON.stringify(["activesync", context.deviceId, "draft", name]);
-  if (!(await session.findRepeated(repeatKey))) await submit({ body, header: header! }, repeatKey, context);
+  if (!(await wasDraftSent(name, context)))
+    try {
+      await submit({ body, header: header! }, draftRepeatKey(name, context), context);
+    } catch (error) {
+      if (!(error instanceof CommandError)) throw error;
+      const isOfRecipients = RECIPIENT_STATUSES.has(error.status);
+      throw new CommandError(isOfRecipients ? STATUS.draftRecipientsInvalid : CONVERSION_ERROR, error.message);
+    }
   const sent = session.state.findPath(await sentPath(context))!;
   const email = state.emails.columns.id.getId(state.emailOf(row));
   const leave = [state.mailboxOf(row).id];

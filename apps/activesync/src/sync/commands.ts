@@ -14,12 +14,13 @@ import {
 import { type Context, itemTools } from "../context.ts";
 import { DRAFTS, type Folder, folderTree, TRASH } from "../folders/tree.ts";
 import { COMMANDS_MAX, FETCHED_BYTES_MAX, ID_CHARS_MAX } from "../limits.ts";
+import { HtmlTrouble } from "../mail/html-thread.ts";
 import { findItem, idOf, readItems } from "../mail/item.ts";
-import { categoryKeywords, marksRecord, readCategories, readFlag, readMarks } from "../mail/marks.ts";
+import { categoryKeywords, changedMarks, marksRecord, readCategories, readFlag, readMarks } from "../mail/marks.ts";
 import { childOf, group, leaf, sizeOf } from "../protocol/elements.ts";
 import { formatItemId, parseItemId } from "../protocol/ids.ts";
 import { CommandError } from "../protocol/status.ts";
-import { sendStored } from "../sending/send.ts";
+import { sendStored, wasDraftSent } from "../sending/send.ts";
 import type { ClientResult, CollectionState } from "./collection-state.ts";
 import {
   CONVERSION_ERROR,
@@ -138,11 +139,20 @@ interface PlannedEdit {
   readonly expected: ReadonlySet<string> | undefined;
 }
 
+/** What is said of an item beside its flags. */
+interface PlannedMarks {
+  readonly itemId: string;
+  readonly record: NewRecord;
+  /** Others changed it since it was told. */
+  readonly isNews: boolean;
+  readonly flags: readonly string[];
+}
+
 class Run {
   readonly #of: CommandsOf;
   readonly #context: Context;
   readonly #edits: PlannedEdit[] = [];
-  readonly #marks: NewRecord[] = [];
+  readonly #marks: PlannedMarks[] = [];
   readonly #fetched: string[] = [];
   readonly #responses: Element[] = [];
   readonly #results: ClientResult[] = [];
@@ -198,7 +208,8 @@ class Run {
   #isNews(row: number): boolean {
     const { modSeq, uid } = this.#of.known;
     const { columns } = this.#state.memberships;
-    const stamp = columns.modSeq.get(row);
+    const marked = changedMarks(this.#state, modSeq - 1).get(this.#state.emailOf(row)) ?? 0;
+    const stamp = Math.max(columns.modSeq.get(row), marked);
     return stamp > modSeq || (stamp === modSeq && columns.uid.get(row) > uid);
   }
 
@@ -212,9 +223,16 @@ class Run {
   }
 
   async #change(command: Command): Promise<void> {
+    const { send, serverId } = command;
+    if (send && this.#find(serverId!) === undefined && (await wasDraftSent(this.#sendName(serverId!), this.#context))) {
+      // It went out, and the answer that said so was lost.
+      this.#results.push({ clientId: serverId!, status: OK, itemId: serverId! });
+      this.#gone.add(serverId!);
+      return;
+    }
     const row = this.#rowOf(command);
     const data = command.data!;
-    if (command.send || isDraftContent(data)) await this.#changeDraft(command, row);
+    if (send || isDraftContent(data)) await this.#changeDraft(command, row);
     else await this.#changeFlags(command, row);
   }
 
@@ -227,8 +245,8 @@ class Run {
     const isNews = this.#isNews(row);
     if (wish.flag) {
       const marks = await readMarks(session, email);
-      const next = { ...marks, flag: wish.flag.flag };
-      if (next.flag !== undefined || marks.flag !== undefined) this.#marks.push(marksRecord(email, next));
+      const [before, next] = [marksRecord(email, marks), marksRecord(email, { ...marks, flag: wish.flag.flag })];
+      if (!isSameValue(before.value, next.value)) this.#marks.push({ itemId: serverId!, record: next, isNews, flags });
     }
     const held = new Set(flags);
     const add = wish.add.filter((flag) => !held.has(flag));
@@ -250,7 +268,8 @@ class Run {
     const repeated = this.#repeatedAs(command.serverId!);
     if (repeated) {
       this.#results.push(repeated);
-      await this.#answerDraft(command, wish, repeated.itemId);
+      if (command.send) await this.#send(repeated.itemId, this.#sendName(repeated.itemId));
+      else await this.#answerDraft(command, wish, repeated.itemId);
       return;
     }
     if (options.isServerRight && made > known.modSeq) throw new CommandError(CONFLICT);
@@ -263,42 +282,73 @@ class Run {
     await context.session.replace(view, position, prepared);
     const result = { clientId: command.serverId!, status: OK, itemId: command.serverId! };
     this.#results.push(result);
-    if (!(await this.#hasFiles(command.serverId!))) this.#written.add(command.serverId!);
-    if (command.send) await this.#send(command.serverId!, `${key} ${command.serverId}`);
-    else await this.#answerDraft(command, wish, command.serverId!);
+    if (command.send) await this.#send(command.serverId!, this.#sendName(command.serverId!));
+    else {
+      if (!(await this.#hasFiles(command.serverId!))) this.#written.add(command.serverId!);
+      await this.#answerDraft(command, wish, command.serverId!);
+    }
   }
 
   async #add(command: Command): Promise<void> {
-    const { folder, key, known } = this.#of;
+    const { folder, key } = this.#of;
     const context = this.#context;
     const clientId = command.clientId!;
     const isDraft = context.version >= 16 && folder.type === DRAFTS && (command.class ?? "Email") === "Email";
     if (!isDraft) throw new CommandError(CONVERSION_ERROR, "of these nothing can be added");
     const wish = readDraft(command.data!);
     const repeated = this.#repeatedAs(clientId);
-    if (repeated) {
-      this.#results.push(repeated);
-      if (repeated.itemId !== "") this.#made.add(repeated.itemId);
-      await this.#answerDraft(command, wish, repeated.itemId);
-      return;
-    }
     const messageId = await draftMessageId(context, folder, key, clientId);
-    const fresh = messagesBeyond(this.#state, folder, known);
-    const draft = await writeDraft(wish, undefined, messageId, context);
-    // It may be there, and the answer that told it be lost.
-    let found = await findByMessageId(context, fresh, messageId);
-    if (!found) {
-      const flags = ["\\Draft", "\\Seen"];
-      const prepared = await context.session.prepare(draft.octets(), { mailbox: folder.mailbox!.path, flags });
-      const { uids } = await context.session.append(folder.mailbox!.path, prepared);
-      found = messageAt(this.#state, folder, uids[0]!);
-    }
-    if (!found) throw new CommandError(NOT_FOUND);
-    const itemId = formatItemId(found.state.lastingNameOf(found.row));
+    const itemId =
+      repeated?.itemId ?? (await this.#findDraft(messageId)) ?? (await this.#store(command, wish, messageId));
+    if (command.send)
+      try {
+        await this.#send(itemId, this.#sendName(clientId), command);
+      } catch (error) {
+        // Its maker is told that nothing came of it.
+        if (statusOf(error) !== undefined) await this.#destroy(itemId);
+        throw error;
+      }
     this.#results.push({ clientId, status: OK, itemId });
-    this.#made.add(itemId);
-    if (command.send) await this.#send(itemId, clientId, command);
-    else await this.#answerDraft(command, wish, itemId);
+    if (itemId !== "") this.#made.add(itemId);
+    if (!command.send) await this.#answerDraft(command, wish, itemId);
+  }
+
+  /** What a draft is called in the queue: phones count from 1 again for each request. */
+  #sendName(name: string): string {
+    return `${this.#of.key} ${name}`;
+  }
+
+  /** A draft that is there, and whose answer was lost. */
+  async #findDraft(messageId: string): Promise<string | undefined> {
+    const { folder, known } = this.#of;
+    const fresh = messagesBeyond(this.#state, folder, known);
+    const found = await findByMessageId(this.#context, fresh, messageId);
+    return found && formatItemId(found.state.lastingNameOf(found.row));
+  }
+
+  /** Resolves with the item that a draft is; "" for one that is sent already. */
+  async #store(command: Command, wish: DraftWish, messageId: string): Promise<string> {
+    const { folder } = this.#of;
+    const context = this.#context;
+    if (command.send && (await wasDraftSent(this.#sendName(command.clientId!), context))) return "";
+    const draft = await writeDraft(wish, undefined, messageId, context);
+    const flags = ["\\Draft", "\\Seen"];
+    const prepared = await context.session.prepare(draft.octets(), { mailbox: folder.mailbox!.path, flags });
+    const { uids } = await context.session.append(folder.mailbox!.path, prepared);
+    const stored = messageAt(this.#state, folder, uids[0]!);
+    if (!stored) throw new CommandError(NOT_FOUND);
+    return formatItemId(stored.state.lastingNameOf(stored.row));
+  }
+
+  async #destroy(itemId: string): Promise<void> {
+    const row = this.#find(itemId);
+    if (row === undefined) return;
+    const { session, pace, signal } = this.#context;
+    const email = idOf(this.#state, row);
+    await session.editEmails([{ email, add: [], remove: [], join: [], leave: [this.#of.folder.mailbox!.id] }], {
+      pace,
+      signal,
+    });
   }
 
   #repeatedAs(clientId: string): ClientResult | undefined {
@@ -339,6 +389,8 @@ class Run {
 
   /** What failed. */
   #answer({ verb, clientId, serverId }: Pick<Command, "verb" | "clientId" | "serverId">, status: number): void {
+    // What is gone already its client takes for deleted.
+    if (verb === "Delete" && status === NOT_FOUND) this.#gone.add(serverId!);
     this.#responses.push(
       group(
         `AirSync:${verb}`,
@@ -361,7 +413,8 @@ class Run {
   async edit(): Promise<void> {
     const { session, pace, signal } = this.#context;
     const edits = this.#edits;
-    if (this.#marks.length > 0) await session.writeRecords(this.#marks);
+    if (this.#marks.length > 0) await session.writeRecords(this.#marks.map(({ record }) => record));
+    for (const { itemId, isNews, flags } of this.#marks) if (!isNews) this.#flags.set(itemId, new Set(flags));
     if (edits.length === 0) return;
     const ends = await session.editEmails(
       edits.map(({ edit }) => edit),
@@ -371,6 +424,7 @@ class Run {
       const end = ends[at];
       if (end === undefined && verb === "Delete") this.#gone.add(itemId);
       else if (end === undefined && expected) this.#flags.set(itemId, expected);
+      else if (end === undefined) this.#flags.delete(itemId);
       else if (end) this.#answer({ verb, clientId: null, serverId: itemId }, statusOf(end) ?? NOT_FOUND);
     }
   }
@@ -416,12 +470,16 @@ function statusLeaf(status: number): Element {
 
 /** What an error means for one item; undefined where it is none of one item. */
 function statusOf(error: unknown): number | undefined {
-  if (error instanceof SchemaError) return CONVERSION_ERROR;
+  if (error instanceof SchemaError || error instanceof HtmlTrouble) return CONVERSION_ERROR;
   if (error instanceof CommandError) return error.status;
   if (!(error instanceof EngineError)) return undefined;
   if (isGone(error)) return NOT_FOUND;
   if (error.code === "over-quota" || error.code === "too-large") return NO_ROOM;
   return error.code === "invalid" || error.code === "corrupt" ? CONVERSION_ERROR : undefined;
+}
+
+function isSameValue(a: Uint8Array | undefined, b: Uint8Array | undefined): boolean {
+  return a === undefined || b === undefined ? a === b : Buffer.compare(a, b) === 0;
 }
 
 interface FlagsWish {

@@ -9,7 +9,6 @@ import {
   nodesOf,
   parseAddresses,
   type StructuredPart,
-  stripHtml,
 } from "@restante/mime";
 import {
   boolean,
@@ -168,11 +167,12 @@ export async function writeDraft(
   context: Context,
 ): Promise<WrittenDraft> {
   if (wish.mime) {
-    const brought = readMessage(wish.mime);
+    const brought = await readMessage(wish.mime, context.pace);
     if (!brought) throw new CommandError(CONVERSION_ERROR, "a draft that is no message");
     const { bytes } = brought;
     const own = brought.header.values("message-id")[0];
-    if (own !== undefined) return { messageId: own, octets: () => bodyOfBytes(bytes).read(0, bytes.length) };
+    if (own !== undefined)
+      return { messageId: own, octets: () => bodyOfBytes(bytes, context.pace).read(0, bytes.length) };
     const head = new TextEncoder().encode(`Message-ID: <${messageId}>\r\n`);
     return {
       messageId,
@@ -182,7 +182,7 @@ export async function writeDraft(
       },
     };
   }
-  const letter = merge(wish, before ? await draftLetter(before, wish, context) : EMPTY, messageId, context);
+  const letter = await merge(wish, before ? await draftLetter(before, wish, context) : EMPTY, messageId, context);
   try {
     const message = writeLetter(letter, { ...context, address: context.session.address }, true);
     return { messageId, octets: () => message.read() };
@@ -210,7 +210,12 @@ function fileKey({ email, path }: { readonly email: Uint8Array; readonly path: s
   return `${formatBlobId(email)}:${path}`;
 }
 
-function merge(wish: DraftWish, before: Letter, messageId: string, { session, now }: Context): Letter {
+async function merge(
+  wish: DraftWish,
+  before: Letter,
+  messageId: string,
+  { session, now, html }: Context,
+): Promise<Letter> {
   const set = new Map<string, NewField | undefined>();
   const addresses = (name: string, list: string | undefined): void => {
     if (list !== undefined) set.set(name.toLowerCase(), { name, form: "addresses", value: readList(list) });
@@ -235,7 +240,7 @@ function merge(wish: DraftWish, before: Letter, messageId: string, { session, no
       ...before.fields.filter(({ name }) => !set.has(name.toLowerCase())),
       ...[...set.values()].filter((field) => field !== undefined),
     ],
-    text: isNewText ? (wish.text ?? stripHtml(wish.html ?? "")) : before.text,
+    text: isNewText ? (wish.text ?? (await html.strip(wish.html ?? ""))) : before.text,
     html: isNewText ? wish.html : before.html,
     files: [...before.files, ...wish.files.map(({ part }) => part)],
   };

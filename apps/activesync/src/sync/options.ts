@@ -1,4 +1,5 @@
 import { boolean, type Element, group, integer, many, optional, readValues, type Shape, schema, text } from "wbxml";
+import type { FolderClass } from "../folders/tree.ts";
 import { CommandError, STATUS } from "../protocol/status.ts";
 
 /** How bodies are wanted: MS-ASAIRS §2.2.2.8. */
@@ -24,6 +25,8 @@ export interface BodyOptions {
   readonly mimeSupport: 0 | 1 | 2;
   /** Octets of MIME, where its preference says none. */
   readonly mimeBytesMax: number | undefined;
+  /** Where nothing is said of bodies: the form in which it was written rather than plain text. */
+  readonly isNativeDefault?: boolean;
 }
 
 /** What a folder's Sync is about, and sticks to its key until others are given: MS-ASCMD §2.2.3.125.5. */
@@ -118,6 +121,22 @@ export function readOptions(options: Element, byConversation: boolean): SyncOpti
     mimeSupport: (values.mimeSupport ?? 0) as 0 | 1 | 2,
     mimeBytesMax: MIME_TRUNCATION[values.mimeTruncation ?? MIME_TRUNCATION.length - 1],
   };
+}
+
+/** Filters by class; those of others mean nothing. MS-ASCMD §2.2.3.68.2. */
+const FILTERS: Readonly<Partial<Record<FolderClass, readonly number[]>>> = {
+  Calendar: [0, 4, 5, 6, 7],
+  Tasks: [0, 8],
+};
+
+/** Looks at an Options block of a folder that holds no mail: of what it says nothing is kept. Throws SchemaError, and CommandError
+ * 4 for a class or a filter that the folder has not. */
+export function checkOptions(options: Element, of: FolderClass): void {
+  const values = readValues(OPTIONS, options);
+  if (values.class !== null && values.class !== of)
+    throw new CommandError(PROTOCOL_ERROR, "a class that the folder has not");
+  if (FILTERS[of]?.includes(values.filter ?? 0) === false)
+    throw new CommandError(PROTOCOL_ERROR, "a filter that its class has not");
 }
 
 /** Status 4 of Sync: MS-ASCMD §2.2.3.177.17. */

@@ -1,4 +1,17 @@
-import { boolean, type Element, element, empty, group, integer, many, optional, readValues, schema, text } from "wbxml";
+import {
+  boolean,
+  type Element,
+  element,
+  empty,
+  group,
+  integer,
+  many,
+  optional,
+  readValues,
+  SchemaError,
+  schema,
+  text,
+} from "wbxml";
 import { COLLECTIONS_MAX, ID_CHARS_MAX, WINDOW_DEFAULT, WINDOW_MAX } from "../limits.ts";
 import { CommandError } from "../protocol/status.ts";
 import { PROTOCOL_ERROR } from "./options.ts";
@@ -43,15 +56,17 @@ const COLLECTION = group({
   options: many("AirSync:Options", element, OPTIONS_MAX),
   commands: optional("AirSync:Commands", element),
 });
+/** Numbers that are read to be told that they are out of range. */
+export const SECONDS_MAX = 9_999_999_999;
 const SYNC = schema(
   "AirSync:Sync",
   group({
     collections: optional(
       "AirSync:Collections",
-      group({ list: many("AirSync:Collection", COLLECTION, 10 * COLLECTIONS_MAX) }),
+      group({ list: many("AirSync:Collection", COLLECTION, COLLECTIONS_MAX) }),
     ),
-    wait: optional("AirSync:Wait", integer(-1_000_000, 1_000_000)),
-    heartbeat: optional("AirSync:HeartbeatInterval", integer(-1_000_000, 1_000_000)),
+    wait: optional("AirSync:Wait", integer(-SECONDS_MAX, SECONDS_MAX)),
+    heartbeat: optional("AirSync:HeartbeatInterval", integer(-SECONDS_MAX, SECONDS_MAX)),
     windowSize: optional("AirSync:WindowSize", integer(0, 1_000_000)),
     partial: optional("AirSync:Partial", empty),
   }),
@@ -77,10 +92,9 @@ export interface WaitLimits {
 
 /** Throws SchemaError, CommandError 4 and SyncLimit. */
 export function readSync(root: Element, limits: WaitLimits): SyncRequest {
-  const values = readValues(SYNC, root);
+  const values = readBounded(root);
   const list = values.collections?.list ?? [];
   if (values.collections && list.length === 0) throw new CommandError(PROTOCOL_ERROR, "no collection");
-  if (list.length > COLLECTIONS_MAX) throw new SyncLimit(15, COLLECTIONS_MAX);
   if (values.wait !== null && values.heartbeat !== null) throw new CommandError(PROTOCOL_ERROR, "Wait and a heartbeat");
   const collections = list.map((one): CollectionRequest => {
     if (one.key === null || one.id === null) throw new CommandError(PROTOCOL_ERROR, "a collection without key or id");
@@ -104,6 +118,17 @@ export function readSync(root: Element, limits: WaitLimits): SyncRequest {
     windowSize: values.windowSize === null ? WINDOW_MAX : windowOf(values.windowSize),
     isPartial: values.partial === true,
   };
+}
+
+/** Of too many folders no more is read than that they are. */
+function readBounded(root: Element): ReturnType<typeof SYNC.shape.read> {
+  try {
+    return readValues(SYNC, root);
+  } catch (error) {
+    if (error instanceof SchemaError && error.code === "many" && error.tag === "AirSync:Collection")
+      throw new SyncLimit(15, COLLECTIONS_MAX);
+    throw error;
+  }
 }
 
 /** None, and more than there may be, is as much as there may be: MS-ASCMD §2.2.3.199. */
@@ -130,7 +155,8 @@ export function completed(
   last: SyncRequest | undefined,
   keys: ReadonlyMap<string, string>,
 ): SyncRequest | undefined {
-  if (given && !given.isPartial) return given;
+  // One that names no folder, and does not say that those before are meant, asks for nothing.
+  if (given && !given.isPartial) return given.collections.length > 0 ? given : undefined;
   if (!last || (given && given.collections.length === 0 && given.waitSeconds === undefined)) return undefined;
   const named = new Set(given?.collections.map(({ id }) => id) ?? []);
   const remembered = last.collections

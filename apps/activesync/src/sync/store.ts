@@ -55,6 +55,28 @@ export async function keepState(
   return key;
 }
 
+/** States of a folder that are kept while it is not known which of them their phone goes on from. */
+const STATES_MAX = 4;
+
+/** A phone that starts again and again uses none of its starts: all but the last go, once there are many. Errors: `unavailable`. */
+export async function removeStarts(context: Context, folderId: string, last: string): Promise<void> {
+  const { devices } = context.session;
+  const place = placeOf(context, folderId);
+  const others = (await devices.keys(place)).filter((key) => key !== last);
+  if (others.length <= STATES_MAX) return;
+  const states = new Map<string, CollectionState>();
+  for (const key of others) {
+    const state = await readState(devices, place, key);
+    if (state) states.set(key, state);
+  }
+  const used = new Set([...states.values()].map(({ previous }) => previous));
+  const isUnused = (key: string): boolean => states.get(key)?.previous === "" && !used.has(key);
+  await devices.remove(
+    place,
+    others.filter((key) => !states.has(key) || isUnused(key)),
+  );
+}
+
 /** The state that was told last of a folder; undefined where a phone never synchronized it. Errors: `unavailable`. */
 export async function lastState(context: Context, folderId: string): Promise<CollectionState | undefined> {
   const { session, phone } = context;

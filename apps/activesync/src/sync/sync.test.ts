@@ -97,6 +97,22 @@ describe("a phone's own changes", () => {
 });
 
 describe("keys", () => {
+  test("one that is gone already is deleted by its phone too, and is told no more", async () => {
+    const { phone, another, id, held } = await inbox(3);
+    const view = (await another("other")).session.openView("INBOX", { readOnly: false });
+    await view.setFlags([0, 1, 2], { mode: "add", flags: ["\\Deleted"] });
+    await view.expunge([0, 1, 2]);
+    await phone.session.refresh();
+    const [first] = held.items.keys();
+    const commands = [group("AirSync:Delete", leaf("AirSync:ServerId", first!))];
+    const answer = await phone.sync(id, held.key, { commands, window: 1 });
+    expect(textOf(allOf(answer, "AirSync:Responses")[0], "AirSync:Status")).toBe("8");
+    held.items.delete(first!);
+    held.take(answer);
+    await phone.catchUp(id, held);
+    expect(held.items.size).toBe(0);
+  });
+
   test("a folder has two states at most, whatever is synchronized and lost", async () => {
     const { phone, id, held } = await inbox(3);
     for (let round = 0; round < 6; round++) {
@@ -122,6 +138,26 @@ describe("keys", () => {
   test.each(["x", "", "../../x", "a".repeat(64), "00000000000000000000"])("%j means nothing", async (key) => {
     const { phone, id } = await inbox(0);
     expect(textOf(await phone.sync(id, key), "AirSync:Status")).toBe("3");
+  });
+
+  test("starts that nobody goes on from are few, however many there were", async () => {
+    const { phone, id, held } = await inbox(2);
+    const place = { device: "phone", place: id };
+    let last = "";
+    for (let start = 0; start < 20; start++) last = textOf(await phone.sync(id, "0"), "AirSync:SyncKey")!;
+    expect((await phone.session.devices.keys(place)).length).toBeLessThan(8);
+    // A start whose first answer was lost is in use.
+    const used = textOf(await phone.sync(id, "0"), "AirSync:SyncKey")!;
+    await phone.sync(id, used);
+    for (let start = 0; start < 20; start++) last = textOf(await phone.sync(id, "0"), "AirSync:SyncKey")!;
+    const again = await phone.sync(id, used);
+    expect(textOf(again, "AirSync:Status")).toBe("1");
+    held.key = textOf(again, "AirSync:SyncKey")!;
+    last = textOf(await phone.sync(id, "0"), "AirSync:SyncKey")!;
+    // What was in use is good, and so is the last start.
+    expect(await phone.sync(id, held.key)).toBeUndefined();
+    expect(allOf(await phone.sync(id, last), "AirSync:Add")).toHaveLength(2);
+    expect((await phone.session.devices.keys(place)).length).toBeLessThan(4);
   });
 
   test("idle Syncs write nothing; a flag change costs less than 100 octets", async () => {
@@ -195,6 +231,53 @@ describe("drafts, 16.0 on", () => {
     const third = textOf(await (await another()).sync(id, held.key, { commands }), "AirSync:ServerId");
     expect([second, third]).toEqual([first, first]);
     expect(again.session.getMailbox("Drafts").messages.length).toBe(1);
+  });
+
+  test("one that brings its own Message-ID is there once too, where its answer is lost", async () => {
+    const { phone, another } = await openPhone();
+    const { id, held } = await drafts(phone);
+    const mime = Buffer.from("Message-ID: <own@phone>\r\nSubject: S\r\n\r\nwords\r\n");
+    const body = group("AirSyncBase:Body", leaf("AirSyncBase:Type", 4), leaf("AirSyncBase:Data", mime.toString()));
+    const commands = [draft("c1", body)];
+    const first = textOf(await phone.sync(id, held.key, { commands }), "AirSync:ServerId");
+    const again = await another();
+    expect(textOf(await again.sync(id, held.key, { commands }), "AirSync:ServerId")).toBe(first);
+    expect(again.session.getMailbox("Drafts").messages.length).toBe(1);
+  });
+
+  test("one that others changed meanwhile stays as they left it, unless its phone is to be right", async () => {
+    const { phone, another } = await openPhone();
+    const { id, held } = await drafts(phone);
+    const made = (await phone.sync(id, held.key, { commands: [draft("c1", leaf("Email:Subject", "0"))] }))!;
+    const item = textOf(made, "AirSync:ServerId")!;
+    held.take(made);
+    held.items.set(item, new Map());
+    const other = await another("other");
+    const copy = new HeldFolder();
+    await other.catchUp(id, copy);
+    const write = (of: TestPhone, folder: HeldFolder, subject: string, ...more: ReturnType<typeof leaf>[]) =>
+      of.sync(id, folder.key, { commands: [change(item, leaf("Email:Subject", subject))], more });
+    await write(other, copy, "theirs");
+    await phone.session.refresh();
+    const refused = await write(phone, held, "mine");
+    expect(textOf(allOf(refused, "AirSync:Responses")[0], "AirSync:Status")).toBe("7");
+    held.take(refused);
+    expect(held.items.get(item)!.get("Email:Subject")).toBe("theirs");
+    await other.session.refresh();
+    await other.catchUp(id, copy);
+    await write(other, copy, "theirs again");
+    await phone.session.refresh();
+    const right = group("AirSync:Options", leaf("AirSync:Conflict", 0));
+    const taken = await write(phone, held, "mine", right);
+    expect(allOf(taken, "AirSync:Responses")).toEqual([]);
+    held.take(taken);
+    // A repeat of what was done is no conflict.
+    await phone.catchUp(id, held);
+    const { key } = held;
+    const first = await write(phone, held, "last");
+    held.key = key;
+    const repeated = await write(phone, held, "last");
+    expect([first, repeated].map((answer) => allOf(answer, "AirSync:Responses"))).toEqual([[], []]);
   });
 
   test("one keeps its id however often it is saved, among others that come and go, and its maker is not told of it", async () => {
@@ -292,6 +375,21 @@ describe("requests that are none", () => {
     ],
     ["a Wait too long", group("AirSync:Sync", leaf("AirSync:Wait", 60)), "14"],
     ["a heartbeat too short", group("AirSync:Sync", leaf("AirSync:HeartbeatInterval", 59)), "14"],
+    ["a Wait much too long", group("AirSync:Sync", leaf("AirSync:Wait", 9_999_999_999)), "14"],
+    ["a Wait for no folder", group("AirSync:Sync", leaf("AirSync:Wait", 5)), "13"],
+    [
+      "very many folders",
+      group(
+        "AirSync:Sync",
+        group(
+          "AirSync:Collections",
+          ...Array.from({ length: 20_000 }, (_, n) =>
+            group("AirSync:Collection", leaf("AirSync:SyncKey", "0"), leaf("AirSync:CollectionId", n)),
+          ),
+        ),
+      ),
+      "15",
+    ],
     ["Partial alone", group("AirSync:Sync", empty("AirSync:Partial")), "13"],
     ["nothing", undefined, "13"],
   ])("%s", async (_name, root, status) => {
@@ -308,6 +406,32 @@ describe("requests that are none", () => {
     const filter = group("AirSync:Options", leaf("AirSync:FilterType", 6));
     expect(textOf(await phone.sync(id, held.key, { more: [filter] }), "AirSync:Status")).toBe("4");
   });
+});
+
+test.each([
+  ["conversations", 8, leaf("AirSync:ConversationMode", 1)],
+  ["a filter that calendars have not", 8, group("AirSync:Options", leaf("AirSync:FilterType", 1))],
+  ["a filter that tasks have not", 7, group("AirSync:Options", leaf("AirSync:FilterType", 5))],
+  ["another class", 9, group("AirSync:Options", leaf("AirSync:Class", "Email"))],
+])("of a folder that holds no mail %s is 4, at its start and later", async (_, type, more) => {
+  const { phone } = await openPhone();
+  const id = await phone.folder(type);
+  expect(textOf(await phone.sync(id, "0", { more: [more] }), "AirSync:Status")).toBe("4");
+  const key = textOf(await phone.sync(id, "0"), "AirSync:SyncKey")!;
+  expect(textOf(await phone.sync(id, key, { more: [more] }), "AirSync:Status")).toBe("4");
+});
+
+test("nothing of a request is kept with the phone but what an empty one runs again", async () => {
+  const { phone, id, held } = await inbox(1);
+  const options = group("AirSync:Options", group("AirSyncBase:BodyPreference", leaf("AirSyncBase:Type", 1)));
+  held.take(await phone.sync(id, held.key, { more: [options] }));
+  const elements = JSON.stringify(phone.context.phone.lastSync);
+  expect(elements).toContain(id);
+  expect(elements).not.toContain("BodyPreference");
+  // The options hold all the same.
+  await phone.append(mailText(5));
+  const answer = await sync(undefined, phone.context);
+  expect(answer.kind === "answer" && textOf(answer.root, "AirSyncBase:Type")).toBe("1");
 });
 
 test("a folder of calendars is empty, whatever is asked of it, and refuses what is brought one by one", async () => {

@@ -9,9 +9,9 @@ import { formatItemId } from "../protocol/ids.ts";
 import { CommandError } from "../protocol/status.ts";
 import type { CollectionState } from "./collection-state.ts";
 import { type Command, type CommandsOutcome, readCommands, refusedCommand, runCommands } from "./commands.ts";
-import { DEFAULT_OPTIONS, PROTOCOL_ERROR, readOptions, type SyncOptions } from "./options.ts";
+import { checkOptions, DEFAULT_OPTIONS, PROTOCOL_ERROR, readOptions, type SyncOptions } from "./options.ts";
 import { type CollectionRequest, completed, readSync, SyncLimit, type SyncRequest } from "./request.ts";
-import { findState, keepState } from "./store.ts";
+import { findState, keepState, removeStarts } from "./store.ts";
 import { pendingChanges, toldAll, windowOf } from "./window.ts";
 
 /** Statuses of a folder: MS-ASCMD §2.2.3.177.17. */
@@ -42,7 +42,11 @@ export async function sync(body: Element | undefined, context: Context): Promise
     throw error;
   }
   if (!asked) return answer(leaf("AirSync:Status", INCOMPLETE));
-  phone.lastSync = { ...asked, collections: asked.collections.map((one) => ({ ...one, commands: [] })) };
+  // What a phone sent is not kept beyond its answer: an option is a view into all of it.
+  phone.lastSync = {
+    ...asked,
+    collections: asked.collections.map((one) => ({ ...one, commands: [], options: undefined })),
+  };
   phone.synced();
   const room = {
     items: asked.windowSize,
@@ -114,21 +118,28 @@ class FolderSync {
         modSeq: 0,
         uid: 0,
         isComplete: false,
-        // What is said of a folder that is empty means nothing yet.
-        options: (folder.mailbox && this.#optionsOf(options)) ?? DEFAULT_OPTIONS,
+        options: this.#optionsOf(folder, options) ?? DEFAULT_OPTIONS,
         results: [],
       },
       [],
     );
     // What the phone has is good until it uses the new key: both are there now.
     this.#context.phone.keys.delete(folder.id);
+    await removeStarts(this.#context, folder.id, key);
     return this.#told(folder, key, OK);
   }
 
   /** What the request says of options; undefined where it says nothing. Throws SchemaError and CommandError. */
-  #optionsOf(blocks: CollectionRequest["options"]): SyncOptions | undefined {
+  #optionsOf({ class: of }: Folder, blocks: CollectionRequest["options"]): SyncOptions | undefined {
+    const { byConversation = false } = this.#asked;
+    if (byConversation && of !== "Email") throw new CommandError(PROTOCOL_ERROR, "conversations of what is no mail");
     if (!blocks) return undefined;
-    const read = blocks.map((block) => readOptions(block, this.#asked.byConversation ?? false));
+    if (of !== "Email") {
+      // What is said of a folder that is empty means nothing yet.
+      for (const block of blocks) checkOptions(block, of);
+      return undefined;
+    }
+    const read = blocks.map((block) => readOptions(block, byConversation));
     const mail = read.filter((options) => options !== undefined);
     if (mail.length > 1 || read.length - mail.length > 1) throw new CommandError(PROTOCOL_ERROR, "one class twice");
     return mail[0];
@@ -141,8 +152,9 @@ class FolderSync {
     if (!found || found.state.epoch !== context.session.state.epoch) return this.#failed(KEY_UNKNOWN, folder);
     const { state: known, repeated, stale } = found;
     const commands = readCommands(given);
+    const asked = this.#optionsOf(folder, this.#asked.options);
     if (!folder.mailbox) return this.#continueEmpty(folder, commands, known, stale);
-    const options = this.#optionsOf(this.#asked.options) ?? {
+    const options = asked ?? {
       ...known.options,
       byConversation: byConversation ?? known.options.byConversation,
     };
@@ -264,7 +276,7 @@ class FolderSync {
         point =
           last === undefined
             ? { modSeq: known.modSeq, uid: known.uid }
-            : { modSeq: columns.modSeq.get(last), uid: columns.uid.get(last) };
+            : { modSeq: pending.stampOf(last), uid: columns.uid.get(last) };
         break;
       }
       const message: Message = { position: 0, row, state };

@@ -1,4 +1,5 @@
 import { type HeldChanges, heldChanges, type Mailbox, type MailState } from "@restante/engine";
+import { changedMarks, MARKS } from "../mail/marks.ts";
 import type { CollectionState } from "./collection-state.ts";
 import { FILTER_MS, type SyncOptions } from "./options.ts";
 
@@ -24,16 +25,45 @@ export function windowOf(state: MailState, { messages }: Mailbox, options: SyncO
   return { wants: (row) => isRecent(row) || threads.has(threadOf(row)), wantsBody: isRecent };
 }
 
+/** What is to be told of a folder, as {@link heldChanges}: what phones say of mails beside their flags changes them too. */
+export interface PendingChanges extends HeldChanges {
+  /** The modseq by which `changed` is in order. */
+  stampOf(row: number): number;
+}
+
 /** What is to be told of a folder to one who is at a state; undefined where they have to start again. */
 export function pendingChanges(
   state: MailState,
   mailbox: Mailbox,
   { held: set, modSeq, uid, epoch }: CollectionState,
   window: Window,
-): HeldChanges | undefined {
+): PendingChanges | undefined {
   if (epoch !== state.epoch) return undefined;
-  return heldChanges(state, mailbox, { set, modSeq, uid }, window.wants);
+  const changes = heldChanges(state, mailbox, { set, modSeq, uid }, window.wants);
+  if (!changes) return undefined;
+  const { columns } = state.memberships;
+  const marks = set.size === 0 ? NO_MARKS : changedMarks(state, modSeq - 1);
+  const stampOf = (row: number): number => Math.max(columns.modSeq.get(row), marks.get(state.emailOf(row)) ?? 0);
+  if (marks.size === 0) return { ...changes, stampOf };
+  const known = new Set(changes.changed);
+  const isMarked = (row: number): boolean => {
+    const stamp = marks.get(state.emailOf(row));
+    return (
+      stamp !== undefined &&
+      (stamp > modSeq || columns.uid.get(row) > uid) &&
+      !known.has(row) &&
+      state.isLive(row) &&
+      !state.isDeleted(row) &&
+      window.wants(row) &&
+      set.has(state.lastingNameOf(row))
+    );
+  };
+  const changed = [...changes.changed, ...changes.rows.filter(isMarked)];
+  changed.sort((a, b) => stampOf(a) - stampOf(b) || columns.uid.get(a) - columns.uid.get(b));
+  return { ...changes, changed, stampOf };
 }
+
+const NO_MARKS: ReadonlyMap<number, number> = new Map();
 
 /** How many items a Sync would tell of; undefined where it has to start again. */
 export function countPending(
@@ -54,7 +84,8 @@ export function countPending(
 const ALL_UIDS = 0xffff_ffff;
 
 function isUpToDate({ highestModSeq }: Mailbox, known: CollectionState, state: MailState): boolean {
-  return known.epoch === state.epoch && known.isComplete && known.modSeq >= highestModSeq;
+  const changed = Math.max(highestModSeq, state.records.changed(MARKS));
+  return known.epoch === state.epoch && known.isComplete && known.modSeq >= changed;
 }
 
 /** All that became of what is held is told. */

@@ -48,7 +48,7 @@ ${smarthost(host, sender)}
 `;
 }
 
-function smarthost(host: string, sender: string): string {
+function smarthost(host: string, sender = host): string {
   const text = sender === host ? "smtp://127.0.0.1:25" : `smtp+starttls://USER@${sender}:587`;
   return `${sender === host ? "" : "# "}smarthost = ${quoted(text)}`;
 }

@@ -3,6 +3,19 @@ export interface UnitPlaces {
   /** The program, as systemd starts it: an absolute path, with arguments perhaps. */
   readonly restante: string;
   readonly config: string;
+  /** Where mail lies, if that is not the folder that systemd makes. */
+  readonly data?: string;
+}
+
+/** systemd's own for the unit: StateDirectory. */
+const STATE = "/var/lib/restante";
+const HOMES = /^\/(?:home|root|run\/user)\//;
+
+/** What the unit would be kept from otherwise, by its places. */
+function openings({ restante, config, data = STATE }: UnitPlaces): string {
+  const lines = data === STATE ? [] : [`ReadWritePaths=${data}`];
+  if ([...restante.split(" "), config, data].some((path) => HOMES.test(path))) lines.push("ProtectHome=no");
+  return lines.map((line) => `${line}\n`).join("");
 }
 
 /** What no process of ours needs, whichever it is. MemoryDenyWriteExecute is not among it: V8 compiles. */
@@ -29,7 +42,8 @@ SystemCallFilter=~@privileged @resources
 UMask=0077`;
 
 /** restante.service: all that the configuration listens on. */
-export function serveUnit({ restante, config }: UnitPlaces): string {
+export function serveUnit(places: UnitPlaces): string {
+  const { restante, config } = places;
   return `[Unit]
 Description=Restante mail server
 Documentation=man:restante(1)
@@ -55,7 +69,7 @@ LimitNOFILE=65536
 CapabilityBoundingSet=CAP_NET_BIND_SERVICE
 AmbientCapabilities=CAP_NET_BIND_SERVICE
 ${HARDENING}
-
+${openings(places)}
 [Install]
 WantedBy=multi-user.target
 `;
@@ -96,7 +110,7 @@ u restante-lmtp - "Restante, delivery" /var/lib/restante-lmtp
 `;
 
 /** tmpfiles.d: what must be there before the first start. */
-export const TMPFILES = `d /etc/restante 0755 root root -
+export const TMPFILES = `d /etc/restante 0755 restante restante -
 d /var/lib/restante 0700 restante restante -
 d /var/lib/restante-lmtp 0700 restante-lmtp restante-lmtp -
 `;

@@ -1,6 +1,7 @@
 import type { CommandText } from "../wire/command-reader.ts";
 import { append } from "./append.ts";
 import { authenticate, login } from "./authenticate.ts";
+import { cancelUpdate } from "./cancel-update.ts";
 import { capability } from "./capability.ts";
 import type { Command } from "./command.ts";
 import { compress } from "./compress.ts";
@@ -11,6 +12,7 @@ import { close, expunge, unselect } from "./expunge.ts";
 import { fetch } from "./fetch.ts";
 import { id } from "./id.ts";
 import { idle } from "./idle.ts";
+import { getJmapAccess } from "./jmap-access.ts";
 import { list, lsub } from "./list.ts";
 import { logout } from "./logout.ts";
 import { getMetadata, setMetadata } from "./metadata.ts";
@@ -29,6 +31,7 @@ import { status } from "./status.ts";
 import { store } from "./store.ts";
 import { subscribe, unsubscribe } from "./subscribe.ts";
 import { thread } from "./thread.ts";
+import { unauthenticate } from "./unauthenticate.ts";
 
 /** The command table. */
 export const commands: readonly Command<unknown>[] = [
@@ -38,10 +41,12 @@ export const commands: readonly Command<unknown>[] = [
   startTls,
   authenticate,
   login,
+  unauthenticate,
   enable,
   compress,
   id,
   namespace,
+  getJmapAccess,
   myRights,
   select,
   examine,
@@ -65,6 +70,7 @@ export const commands: readonly Command<unknown>[] = [
   expunge,
   search,
   multiSearch,
+  cancelUpdate,
   sort,
   thread,
   fetch,

@@ -26,8 +26,9 @@ export interface PositionRange {
   readonly to: number;
 }
 
-/** Runs of positions that a set names, ascending, none within another. */
-export function positionRanges(session: Session, set: SequenceSet, uid: boolean): PositionRange[] {
+/** Runs of positions that a set names, ascending, none within another. `isSearch`: what is above the last names nothing, it is no
+ * mistake: RFC 7377 §2. */
+export function positionRanges(session: Session, set: SequenceSet, uid: boolean, isSearch = false): PositionRange[] {
   const { view } = session;
   if (set.isSaved) return uidRanges(view, session.savedUids);
   const largest = uid ? (view.length > 0 ? view.uidAt(view.length - 1) : 0) : view.length;
@@ -35,8 +36,8 @@ export function positionRanges(session: Session, set: SequenceSet, uid: boolean)
   if (uid) return uidRanges(view, ranges);
   return ranges
     .map(({ first, last }) => {
-      if (last > view.length) throw new ImapSyntaxError("No such message");
-      return { from: Math.max(first - 1, 0), to: last };
+      if (last > view.length && !isSearch) throw new ImapSyntaxError("No such message");
+      return { from: Math.max(first - 1, 0), to: Math.min(last, view.length) };
     })
     .filter(({ from, to }) => from < to);
 }

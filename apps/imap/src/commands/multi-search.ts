@@ -1,15 +1,15 @@
-import type { MailboxView } from "@restante/engine";
+import type { Mailbox, MailboxView } from "@restante/engine";
 import { isTurnOver, takeTurn } from "@restante/host";
 import { fitting } from "../mailbox-filter.ts";
 import { conditionOf } from "../search.ts";
-import { asksModSeq, esearch, tellingProgress } from "../search-answers.ts";
+import { asksModSeq, esearch, savedOf, tellingProgress } from "../search-answers.ts";
 import type { Session } from "../session.ts";
 import { type MailboxFilter, parseFilter } from "../wire/notify-events.ts";
 import { ImapSyntaxError, type Parser } from "../wire/parser.ts";
 import { BadCharset, parseSearchProgram } from "../wire/search-keys.ts";
-import { parseSearchReturn, RETURN_ALL } from "../wire/search-return.ts";
+import { parseSearchReturn, RETURN_ALL, tells } from "../wire/search-return.ts";
 import { type Command, defineCommand, ok, SIGNED_IN } from "./command.ts";
-import { badCharset } from "./sort.ts";
+import { assertFreeTag, badCharset, follow, refuseUpdates } from "./run-search.ts";
 
 /** Filters of one ESEARCH. */
 const FILTERS_MAX = 100;
@@ -23,8 +23,8 @@ export const multiSearch: Command<unknown> = defineCommand({
     parser.space();
     const filters = parseSources(parser);
     const wanted = parseSearchReturn(parser) ?? RETURN_ALL;
-    // What is saved is of one mailbox.
-    if (wanted.save) throw new ImapSyntaxError("SAVE is for the selected mailbox alone");
+    const ofSelected = filters.every(({ kind }) => kind === "selected");
+    if (wanted.save && !ofSelected) throw new ImapSyntaxError("SAVE is for the selected mailbox alone");
     try {
       return { filters, wanted, key: parseSearchProgram(parser) };
     } catch (error) {
@@ -34,47 +34,53 @@ export const multiSearch: Command<unknown> = defineCommand({
     }
   },
   async run({ filters, wanted, key }, session, form) {
+    const { mail, selected } = session;
+    const asksSelected = wanted.update || filters.some(({ kind }) => kind === "selected");
+    if (asksSelected && !selected) throw new ImapSyntaxError("No mailbox is selected");
+    assertFreeTag(wanted, session, form);
+    if (wanted.save) session.save([]);
     if (key instanceof BadCharset) return badCharset;
     await session.refresh();
-    const { mail } = session;
     const pace = { isOver: isTurnOver, take: takeTurn };
     const byModSeq = asksModSeq(key);
-    for (const path of pathsOf(session, filters)) {
+    const byUid = { ...form, uid: true };
+    let updates = "";
+    for (const { id, path } of mailboxesOf(session, filters)) {
       if (!mail.state.findPath(path)) continue;
-      const there = at(session, mail.openView(path, { readOnly: true }));
+      const isSelected = id === selected?.view.id;
+      const there = isSelected ? session : at(session, mail.openView(path, { readOnly: true }));
       const condition = conditionOf(key, there, session.link.nowMs());
       const places = await tellingProgress(session, form, () => mail.search(there.view, condition, { pace }));
-      if (places.length === 0) continue;
+      if (wanted.save) session.save(savedOf(session, places, wanted));
+      if (wanted.update && isSelected) updates = follow({ key }, places, session, byUid);
+      if (places.length === 0 || (wanted.save && !tells(wanted))) continue;
       const of = ` MAILBOX ${session.formatName(path)} UIDVALIDITY ${there.view.uidValidity}`;
-      session.untagged(esearch(there, places, { ...form, uid: true }, { wanted, byModSeq, of }));
+      session.untagged(esearch(there, places, byUid, { wanted, byModSeq, of }));
       if (session.output.isFull) await session.output.flush();
     }
-    return ok("ESEARCH completed");
+    if (wanted.update && updates === "")
+      updates = refuseUpdates(session, form.tag, "Only the selected mailbox is followed");
+    return ok(`ESEARCH completed${updates}`);
   },
 });
 
-/** A mailbox as SEARCH sees it. Sequence numbers are the selected mailbox's alone, and so is what was saved. */
+/** A mailbox as SEARCH sees it. What was saved is the selected mailbox's alone. */
 function at(session: Session, view: MailboxView): Session {
-  const nothing = { selected: undefined, savedUids: [], isUidOnly: true };
   return Object.create(session, {
     view: { value: view },
-    selected: { value: nothing.selected },
-    savedUids: { value: nothing.savedUids },
-    isUidOnly: { value: nothing.isUidOnly },
+    selected: { value: undefined },
+    savedUids: { value: [] },
   }) as Session;
 }
 
-function pathsOf({ mail, selected, isUtf8 }: Session, filters: readonly MailboxFilter[]): string[] {
+function mailboxesOf({ mail, selected, isUtf8 }: Session, filters: readonly MailboxFilter[]): Mailbox[] {
   const fits = filters.map((filter) => fitting(filter, isUtf8));
   const ofSelected = filters.some(({ kind }) => kind === "selected");
   const { subscriptions } = mail.state;
-  return mail.state
-    .liveMailboxes()
-    .filter(({ id, path }) => {
-      if (ofSelected && id === selected?.view.id) return true;
-      return fits.some((is) => is(path, subscriptions.has(path)));
-    })
-    .map(({ path }) => path);
+  return mail.state.liveMailboxes().filter(({ id, path }) => {
+    if (ofSelected && id === selected?.view.id) return true;
+    return fits.some((is) => is(path, subscriptions.has(path)));
+  });
 }
 
 /** `["IN" SP "(" filter *(SP filter) ")" SP]`: the selected mailbox, if none is named. */

@@ -1,11 +1,9 @@
 import type { SortKey } from "@restante/engine";
-import { isTurnOver, takeTurn } from "@restante/host";
-import { conditionOf } from "../search.ts";
-import { asksModSeq, esearch, highestOf, savedOf, tellingProgress } from "../search-answers.ts";
 import { ImapSyntaxError, type Parser } from "../wire/parser.ts";
-import { BadCharset, parseSearchKeys, SEARCH_CHARSETS, type SearchKey } from "../wire/search-keys.ts";
-import { parseSearchReturn, tells } from "../wire/search-return.ts";
-import { type Command, type Completion, defineCommand, no, ok } from "./command.ts";
+import { BadCharset, parseSearchKeys, type SearchKey } from "../wire/search-keys.ts";
+import { parseSearchReturn } from "../wire/search-return.ts";
+import { type Command, defineCommand } from "./command.ts";
+import { runSearch } from "./run-search.ts";
 
 /** SORT: RFC 5256 §3; by names as they are shown: RFC 5957; answered by ESEARCH: RFC 5267 §3. */
 export const sort: Command<unknown> = defineCommand({
@@ -20,28 +18,8 @@ export const sort: Command<unknown> = defineCommand({
     const by = parseSortKeys(parser);
     return { wanted, by, key: parseProgram(parser) };
   },
-  async run({ wanted, by, key }, session, form) {
-    if (wanted?.save) session.save([]);
-    if (key instanceof BadCharset) return badCharset;
-    const byModSeq = asksModSeq(key);
-    if (byModSeq) session.enableCondstore();
-    const { view, mail } = session;
-    const condition = conditionOf(key, session, session.link.nowMs());
-    const pace = { isOver: isTurnOver, take: takeTurn };
-    const places = [...(await tellingProgress(session, form, () => mail.sort(view, condition, by, { pace })))];
-    if (wanted?.save) session.save(savedOf(session, places, wanted));
-    if (wanted && !tells(wanted)) return ok("SORT completed, result saved");
-    if (wanted) session.untagged(esearch(session, places, form, { wanted, byModSeq }));
-    else {
-      const hits = places.map((place) => (form.uid ? view.uidAt(place) : place + 1));
-      const modSeq = byModSeq && places.length > 0 ? ` (MODSEQ ${highestOf(session, places)})` : "";
-      session.untagged(`${["SORT", ...hits].join(" ")}${modSeq}`);
-    }
-    return ok("SORT completed");
-  },
+  run: (args, session, form) => runSearch("SORT", args, session, form),
 });
-
-export const badCharset: Completion = no("Charset is not supported", `BADCHARSET (${SEARCH_CHARSETS.join(" ")})`);
 
 const KEYS: Readonly<Record<string, SortKey["by"]>> = {
   ARRIVAL: "received",

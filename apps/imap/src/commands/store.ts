@@ -30,6 +30,7 @@ export const store: Command<unknown> = defineCommand({
     session.tellKeywords();
     const isRefused = new Set(refused);
     const stored = positions.filter((position) => !isRefused.has(position));
+    session.selected!.contexts.noteChanged(session, stored);
     if (!silent) await session.answerEach(stored, (position) => session.flagsAnswer(position, uid));
     // Who is told modseqs is owed the new one all the same.
     else if (session.tellsModSeqs) await session.answerEach(stored, (position) => session.modSeqAnswer(position, uid));

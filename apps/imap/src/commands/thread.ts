@@ -5,7 +5,8 @@ import { tellingProgress } from "../search-answers.ts";
 import { ImapSyntaxError } from "../wire/parser.ts";
 import { BadCharset } from "../wire/search-keys.ts";
 import { type Command, defineCommand, ok } from "./command.ts";
-import { badCharset, parseProgram } from "./sort.ts";
+import { badCharset } from "./run-search.ts";
+import { parseProgram } from "./sort.ts";
 
 const ALGORITHMS: Readonly<Record<string, ThreadAlgorithm>> = {
   ORDEREDSUBJECT: "ordered-subject",

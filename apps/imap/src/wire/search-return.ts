@@ -1,17 +1,27 @@
 import { type PartialRange, parsePartialRange } from "./fetch-items.ts";
 import { ImapSyntaxError, type Parser } from "./parser.ts";
 
-/** What a search is to tell of what it finds: RFC 4731 §3.1; SAVE: RFC 5182 §2.1; PARTIAL: RFC 9394 §3.1. */
+/** What a search is to tell of what it finds: RFC 4731 §3.1; SAVE: RFC 5182 §2.1; PARTIAL: RFC 9394 §3.1; UPDATE, and CONTEXT,
+ * which no search needs to be told: RFC 5267 §4.2. */
 export interface SearchReturn {
   readonly min: boolean;
   readonly max: boolean;
   readonly all: boolean;
   readonly count: boolean;
   readonly save: boolean;
+  readonly update: boolean;
   readonly partial: PartialRange | undefined;
 }
 
-const NOTHING: SearchReturn = { min: false, max: false, all: false, count: false, save: false, partial: undefined };
+const NOTHING: SearchReturn = {
+  min: false,
+  max: false,
+  all: false,
+  count: false,
+  save: false,
+  update: false,
+  partial: undefined,
+};
 /** What `RETURN ()` asks for, and IMAP4rev2 where there is no RETURN: RFC 9051 §6.4.4. */
 export const RETURN_ALL: SearchReturn = { ...NOTHING, all: true };
 
@@ -35,7 +45,12 @@ export function parseSearchReturn(parser: Parser): SearchReturn | undefined {
         case "ALL":
         case "COUNT":
         case "SAVE":
+        case "UPDATE":
           wanted = { ...wanted, [name.toLowerCase()]: true };
+          break;
+        case "CONTEXT":
+          // It asks for something, so that () is not meant.
+          wanted = { ...wanted };
           break;
         case "PARTIAL":
           wanted = { ...wanted, partial: parsePartialRange(parser) };

@@ -1,7 +1,8 @@
-import type { Pace } from "@restante/engine";
+import type { AccountSession, Pace } from "@restante/engine";
 import { MethodError, methodErrorOf, RequestError } from "./errors.ts";
 import { ANSWER_CHARS_MAX, CALLS_MAX } from "./limits.ts";
 import type { Context, Method, MethodAnswer } from "./method.ts";
+import { redactJson } from "./redact.ts";
 import { type Answered, resolveReferences } from "./references.ts";
 import { isObject } from "./types.ts";
 
@@ -40,11 +41,24 @@ export function readRequest(value: unknown): Request {
   return { using: new Set(using), calls, createdIds: new Map(known) };
 }
 
+/** A call that was answered, as its operator may know of it. */
+export interface MethodCall {
+  /** A method's name; `unknown` for what is none. */
+  readonly method: string;
+  /** `ok`, or the error's type. */
+  readonly outcome: string;
+  readonly ms: number;
+  readonly session: AccountSession;
+  /** What was said, without contents. */
+  dialogue(): readonly string[];
+}
+
 export interface Api {
   readonly methods: ReadonlyMap<string, Method>;
   readonly capabilities: ReadonlySet<string>;
   /** What a bug of ours threw. */
   readonly onFailure: (method: string, error: unknown) => void;
+  readonly onCall?: ((call: MethodCall) => void) | undefined;
 }
 
 /** Carries out a request, call after call: RFC 8620 §3.5. Resolves with the Response object as JSON. Throws RequestError
@@ -60,10 +74,33 @@ export async function answerRequest(
   const answers = new Answers();
   for (const { name, args, id } of calls) {
     given.signal.throwIfAborted();
-    for (const one of await answerCall({ name, args, id }, using, api, context, answers.all)) answers.add(one);
+    const begunAt = performance.now();
+    const answered = await answerCall({ name, args, id }, using, api, context, answers.all);
+    api.onCall?.(callOf({ name, args, id }, answered, performance.now() - begunAt, api, given.session));
+    for (const one of answered) answers.add(one);
     if (given.pace.isOver()) await given.pace.take();
   }
   return answers.text(createdIds && context.createdIds, given.sessionState);
+}
+
+function callOf(
+  { name, args }: Call,
+  answered: readonly Answered[],
+  ms: number,
+  { methods }: Api,
+  session: AccountSession,
+): MethodCall {
+  const [first] = answered;
+  return {
+    method: methods.has(name) ? name : "unknown",
+    outcome: first?.name === "error" ? String((first.result as { readonly type?: unknown }).type) : "ok",
+    ms,
+    session,
+    dialogue: () => [
+      `C: ${methods.has(name) ? name : `[${name.length}]`} ${redactJson(args)}`,
+      ...answered.map((one) => `S: ${one.name} ${redactJson(one.result)}`),
+    ],
+  };
 }
 
 async function answerCall(

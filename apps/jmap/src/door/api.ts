@@ -13,11 +13,12 @@ export interface AnswerTools {
   readonly atOnce: AtOnce;
 }
 
-export function makeApi(log: Log): Api {
+export function makeApi(log: Log, onCall: Api["onCall"]): Api {
   return {
     methods: methodsByName(METHODS),
     capabilities: CAPABILITIES,
     onFailure: (method, error) => log({ level: "error", event: "method failed", method, error }),
+    onCall,
   };
 }
 

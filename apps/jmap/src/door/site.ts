@@ -2,7 +2,7 @@ import { type Answer, type DoorRequest, json, type Log, Problem, type Site } fro
 import { RequestError } from "../core/errors.ts";
 import { parseIJson } from "../core/i-json.ts";
 import { REQUEST_BYTES_MAX, UPLOAD_BYTES_MAX } from "../core/limits.ts";
-import { readRequest } from "../core/request.ts";
+import { type MethodCall, readRequest } from "../core/request.ts";
 import { type AtOnce, sessionObject } from "../session-object.ts";
 import { answer, makeApi, PACE, problemOf } from "./api.ts";
 import { sendBlob, upload } from "./blobs.ts";
@@ -17,11 +17,13 @@ export interface JmapOptions {
   /** What the door lets one account do at once. */
   readonly atOnce: AtOnce;
   readonly log: Log;
+  /** Told of each call that was answered. */
+  readonly onCall?: (call: MethodCall) => void;
 }
 
 /** JMAP behind the HTTPS door: the paths of RFC 8620, RFC 8621, RFC 8887 and RFC 9404. */
-export function jmapSite({ auth, explain, atOnce, log }: JmapOptions): Site {
-  const tools = { api: makeApi(log), atOnce };
+export function jmapSite({ auth, explain, atOnce, log, onCall }: JmapOptions): Site {
+  const tools = { api: makeApi(log, onCall), atOnce };
   const session = async (request: DoorRequest): Promise<Answer> => {
     using signedIn = await auth.signIn(request, { scope: SCOPE });
     return json(sessionObject(signedIn.session, request.origin, atOnce));

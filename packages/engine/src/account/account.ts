@@ -14,6 +14,7 @@ import { KEPT_KEY_BYTES, KeptHeaders } from "../query/kept-headers.ts";
 import { Scans } from "../query/scans.ts";
 import { folderOf } from "../storage/object-kinds.ts";
 import type { ObjectStore } from "../storage/object-store.ts";
+import { endEmailRecords } from "./care/email-records.ts";
 import { fillSummaries } from "./care/fill-summaries.ts";
 import { type RepairReport, repairAccount } from "./care/repair.ts";
 import { Upkeep } from "./care/upkeep.ts";
@@ -138,7 +139,8 @@ export class Account {
     this.upkeep = new Upkeep(bay, store, prefix, platform, async () => {
       await removeExpiredTokens(this.slotAccess);
       await this.devices.sweep();
-      if (await fillSummaries(bay, contents, platform)) await this.upkeep.checkpoint();
+      const isLighter = await endEmailRecords(mail);
+      if ((await fillSummaries(bay, contents, platform)) || isLighter) await this.upkeep.checkpoint();
     });
     const { epoch } = bay.state;
     this.#stopWatching.push(

@@ -1,4 +1,5 @@
 import type { MailState } from "../mail/state/state.ts";
+import { KeptResults } from "./kept-results.ts";
 import { Lists } from "./lists.ts";
 import { MailboxLists } from "./mailbox-lists.ts";
 import type { Pace } from "./pace.ts";
@@ -12,6 +13,7 @@ interface Mailboxes {
 
 /** An account's lists, for whatever state it has. */
 export class CurrentLists {
+  readonly results: KeptResults = new KeptResults();
   readonly #state: () => MailState;
   #lists: Lists | undefined;
   #mailboxes: Mailboxes | undefined;

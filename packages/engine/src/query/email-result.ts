@@ -10,10 +10,10 @@ export interface Ordered {
 
 /** Emails in the order in which a query put them. */
 export class ListedEmails implements Ordered {
-  readonly #emails: readonly number[];
+  readonly #emails: ArrayLike<number>;
   #places: Map<number, number> | undefined;
 
-  constructor(emails: readonly number[]) {
+  constructor(emails: ArrayLike<number>) {
     this.#emails = emails;
   }
 
@@ -26,7 +26,7 @@ export class ListedEmails implements Ordered {
   }
 
   placeOf(email: number): number {
-    this.#places ??= new Map(this.#emails.map((one, place) => [one, place]));
+    this.#places ??= new Map(Array.from(this.#emails, (one, place) => [one, place]));
     return this.#places.get(email) ?? -1;
   }
 }

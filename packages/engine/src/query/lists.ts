@@ -88,10 +88,7 @@ export class Lists {
   }
 
   compareIds(a: number, b: number): number {
-    const { id } = this.state.emails.columns;
-    const [one, other] = [id.getId(a), id.getId(b)];
-    for (let at = 0; at < one.length; at++) if (one[at] !== other[at]) return one[at]! - other[at]!;
-    return 0;
+    return this.state.emails.columns.id.compareIds(a, b);
   }
 
   /** An email as a message, for who reads what it holds: by a membership that shows it, if there still is one. */

@@ -72,20 +72,30 @@ export async function findEmails(
     const threads = collapseThreads ? mailboxes.countsOf(ordinal).totalThreads : undefined;
     return { result: new EmailResult(order, lists, threads), at };
   }
+  const kept = current.results.find(query, state);
+  if (kept) return { result: new EmailResult(new ListedEmails(kept), lists, undefined), at };
+  const { modSeq } = state;
   const list = new EmailList(
     lists,
     order?.newestFirst() ?? lists.newestFirst().filter((email) => state.isShown(email)),
   );
   const scope = emailScope(lists);
-  let places = Uint32Array.from(await search(list, rest, { ...tools, scope }));
+  let places = await findPlaces(list, rest, { ...tools, scope });
   if (!isNewestFirst(query)) {
     const byId = (a: number, b: number): number => lists.compareIds(list.emailAt(a), list.emailAt(b));
-    places = Uint32Array.from(await sortPlaces(list, places, query.sort ?? [], { ...tools, scope }, byId));
+    places = await sortPlaces(list, places, query.sort ?? [], { ...tools, scope }, byId);
   }
   // Some may have gone meanwhile.
-  const emails = Array.from(places, (place) => list.emailAt(place)).filter((email) => state.isShown(email));
-  const found = collapseThreads ? [...firstOfThreads(new ListedEmails(emails), lists)] : emails;
+  const emails = places.map((place) => list.emailAt(place)).filter((email) => state.isShown(email));
+  const found = collapseThreads ? Uint32Array.from(firstOfThreads(new ListedEmails(emails), lists)) : emails;
+  current.results.keep(query, state, modSeq, found);
   return { result: new EmailResult(new ListedEmails(found), lists, undefined), at };
+}
+
+/** The places in the list of what fulfils the condition, ascending. */
+async function findPlaces(list: EmailList, condition: Condition, tools: SearchTools): Promise<Uint32Array> {
+  if (condition.kind === "all") return Uint32Array.from({ length: list.length }, (_, place) => place);
+  return Uint32Array.from(await search(list, condition, tools));
 }
 
 /** A condition that names a mailbox, as that and what else it asks. */

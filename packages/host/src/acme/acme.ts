@@ -1,4 +1,4 @@
-import { randomBytes, X509Certificate } from "node:crypto";
+import { createPrivateKey, randomBytes, X509Certificate } from "node:crypto";
 import { readFile, rename, writeFile } from "node:fs/promises";
 import { Agent } from "node:https";
 import { join } from "node:path";
@@ -12,6 +12,9 @@ import { Challenges } from "./challenges.ts";
 const RENEW_SHARE = 1 / 3;
 /** How often it is looked at; also how long after a failure the next try comes. */
 export const LOOK_MS: number = 60 * 60_000;
+
+/** An authority's clock may be ahead of ours by so much. */
+const CLOCK_SLACK_MS: number = 60 * 60_000;
 
 export interface AcmeOptions {
   /** `mailto:…`, or an address. */
@@ -40,6 +43,16 @@ export function isDue(facts: X509Certificate, names: readonly string[], nowMs: n
   return certificateProblems(facts, { nowMs: begins, names }).some((text) => text.includes("does not name"));
 }
 
+/** Throws where a chain is none for the key before it, or does not do what it was asked for. */
+export function checkIssued(pem: string, names: readonly string[], nowMs: number): void {
+  const facts = new X509Certificate(pem);
+  if (!facts.checkPrivateKey(createPrivateKey(pem))) throw new Error("the authority's certificate is for another key");
+  const [problem] = certificateProblems(facts, { nowMs: nowMs + CLOCK_SLACK_MS, names }).filter(
+    (text) => !text.startsWith("it ends within"),
+  );
+  if (problem !== undefined) throw new Error(`the authority's certificate can't be used: ${problem}`);
+}
+
 /** A certificate of this host's own, had and renewed by itself: RFC 8555 with HTTP-01. */
 export class Acme {
   readonly challenges: Challenges = new Challenges();
@@ -56,6 +69,8 @@ export class Acme {
     if (pem !== undefined && !isDue(new X509Certificate(pem), this.#options.names, this.#options.now())) return false;
     await makeFolder(folder);
     const certificate = await this.#order();
+    // What is written is what the next start reads: an authority's mistake must not keep the server from it.
+    checkIssued(certificate, this.#options.names, this.#options.now());
     const temporary = `${acmeFile(folder)}.${randomBytes(8).toString("hex")}.new`;
     await writeFile(temporary, certificate, { mode: 0o600, flush: true });
     await rename(temporary, acmeFile(folder));

@@ -1,5 +1,7 @@
+import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import { once } from "node:events";
 import { readFileSync, writeFileSync } from "node:fs";
+import type { IncomingMessage } from "node:http";
 import { join } from "node:path";
 import { gunzipSync } from "node:zlib";
 import { describe, expect, test } from "vitest";
@@ -715,4 +717,32 @@ test("a door that closes finishes what is under way, and ends what goes on by it
   expect(kept[1]!.received).toMatch(/^HTTP\/1\.1 200 [\s\S]*connection: close/);
   // Nobody waits for who has not spoken.
   await until(() => silent.destroyed);
+});
+
+test.each([
+  ["HTTP/1.1", http1],
+  ["HTTP/2", http2],
+] as const)("what a request signs in with is not kept while it waits: %s", async (_, ask) => {
+  const requests: IncomingMessage[] = [];
+  const see = (message: unknown): void => void requests.push((message as { request: IncomingMessage }).request);
+  subscribe("http.server.request.start", see);
+  const site: Site = {
+    routes: [
+      {
+        method: "GET",
+        path: "/",
+        async handle(request) {
+          const [before, other] = [request.header("authorization"), request.header("x-other")];
+          request.forgetCredentials();
+          return json([before, request.header("authorization") ?? "", other, request.header("x-other")]);
+        },
+      },
+    ],
+  };
+  const door = await openDoor(site);
+  const headers = { authorization: "Basic c2VjcmV0", "x-other": "stays" };
+  const { body } = await ask(door, { path: "/", headers });
+  expect(JSON.parse(body)).toEqual(["Basic c2VjcmV0", "", "stays", "stays"]);
+  expect(JSON.stringify(requests.map(({ rawHeaders }) => rawHeaders))).not.toContain("c2VjcmV0");
+  unsubscribe("http.server.request.start", see);
 });

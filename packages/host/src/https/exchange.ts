@@ -13,6 +13,8 @@ import type { Answer, DoorRequest } from "./site.ts";
 export type RawRequest = IncomingMessage | Http2ServerRequest;
 export type RawResponse = ServerResponse | Http2ServerResponse;
 
+const CREDENTIALS = "authorization";
+
 /** On every answer, errors too. There are no cookies, so that any origin may be let in: what it may do, it could do
  * without a browser. */
 export const COMMON_HEADERS: Readonly<Record<string, string>> = {
@@ -133,6 +135,13 @@ export class Exchange implements DoorRequest {
   header(name: string): string | undefined {
     const value = this.#raw.headers[name];
     return Array.isArray(value) ? value.join(", ") : value;
+  }
+
+  forgetCredentials(): void {
+    const { headers, rawHeaders } = this.#raw;
+    delete headers[CREDENTIALS];
+    for (let at = 0; at < rawHeaders.length; at += 2)
+      if (rawHeaders[at]!.toLowerCase() === CREDENTIALS) rawHeaders[at + 1] = "";
   }
 
   body(): AsyncIterable<Uint8Array> {

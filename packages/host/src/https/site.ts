@@ -64,6 +64,8 @@ export interface DoorRequest {
   json(): Promise<unknown>;
   /** Its sender is known: the connection is no stranger's any more. */
   signedIn(): void;
+  /** What it brought to sign in with is there no more: a request that waits for hours holds no password. */
+  forgetCredentials(): void;
 }
 
 export interface Answer {

@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { hexText } from "../../bay/entry.ts";
 import type { Ring } from "../../crypto/index.ts";
 import { type Message, openView } from "../../mail/mailbox-view.ts";
 import { MemoryPlace } from "../../storage/memory.ts";
@@ -86,6 +87,36 @@ test("messages of every kind, drafts that were replaced and a mailbox", async ()
   const { findings } = await checkAccount(new AccountSession({ address: "a@x" }, reopened, () => undefined));
   expect(findings).toEqual([]);
   await Promise.all([account.dispose(), reopened.dispose()]);
+});
+
+test.each([
+  ["upkeep looks each hour", 50, 1],
+  ["the account is opened now and then", 5, 13],
+])("what phones said of a mail goes with it, and stays with one that is there: %s", async (_, times, hours) => {
+  const place = new MemoryPlace(() => clock.now++);
+  const { ring, prefix } = await makeAccount(place);
+  const account = await open(place, ring());
+  for (let n = 0; n < 3; n++) await append(account, "INBOX", n);
+  const { state } = account.mail;
+  const idAt = (position: number): string => {
+    const { row } = openView(account.mail, "INBOX", { readOnly: true }).message(position);
+    return hexText(state.emails.columns.id.getId(state.emailOf(row)));
+  };
+  const said = (n: number, bytes: number): Uint8Array => Buffer.from(`${word("z", n)} `.repeat(bytes / 7));
+  // A value that is kept in memory, and one that lies in a page.
+  const records = [0, 1, 2].map((n) => ({ type: "phone-marks", id: idAt(n), value: said(n, n === 1 ? 4_000 : 70) }));
+  await account.mail.writeRecords(records);
+  await account.upkeep.checkpoint();
+  const words = [0, 1, 2].map((n) => word("z", n));
+  expect(new Set(found(place, prefix, ring(), words).map((one) => one.split(" ")[0])).size).toBe(3);
+  await expunge(account, "INBOX", [0, 1]);
+  for (let time = 0; time < times; time++) {
+    clock.now += (hours - 1) * HOUR_MS;
+    await live(account, 1);
+  }
+  expect(new Set(found(place, prefix, ring(), words).map((one) => one.split(" ")[0]))).toEqual(new Set([word("z", 2)]));
+  expect(account.mail.state.records.list("phone-marks").map(({ id }) => id)).toEqual([idAt(0)]);
+  await account.dispose();
 });
 
 test.each([

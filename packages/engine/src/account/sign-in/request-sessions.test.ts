@@ -25,7 +25,8 @@ async function setUp() {
   const accounts = new Accounts({ ...ada.tools, store, platform });
   const login = vi.fn((name: string, password: string, address: string) => accounts.login(name, password, address));
   const loginByToken = (token: string, address: string) => accounts.loginByToken(token, address);
-  const sessions = new RequestSessions({ accounts, login, loginByToken, platform });
+  const onClose = vi.fn();
+  const sessions = new RequestSessions({ accounts, login, loginByToken, platform, onClose });
   /** One request, over at once. */
   const ask = async (credential: Parameters<RequestSessions["enter"]>[0] = BASIC): Promise<string> => {
     using entered = await sessions.enter(credential, HERE, time.monotonic());
@@ -36,13 +37,31 @@ async function setUp() {
     const { token, entry } = await entered.session.addToken({ label: `t${time.now()}`, scope: "mail" });
     return { token, id: entry.id };
   };
-  return { ...ada, store, argon2id, time, accounts, login, sessions, ask, addToken };
+  return { ...ada, store, argon2id, time, accounts, login, sessions, onClose, ask, addToken };
 }
 
 test("1,000 requests with a password are one run of the slow function and one sign-in", async () => {
   const { argon2id, login, ask, sessions, accounts } = await setUp();
   for (let round = 0; round < 100; round++) await Promise.all(Array.from({ length: 10 }, () => ask()));
   expect([argon2id.mock.calls.length, login.mock.calls.length, sessions.size]).toEqual([1, 1, 1]);
+  await accounts.dispose();
+});
+
+test("of each session that is closed is told once, when nobody uses it", async () => {
+  const { sessions, time, onClose, ask, accounts } = await setUp();
+  await ask();
+  await time.pass(SESSION_KEPT_MS - 1000);
+  expect(onClose).not.toHaveBeenCalled();
+  await time.pass(2 * SESSION_KEPT_MS);
+  expect(onClose).toHaveBeenCalledTimes(1);
+  const held = await sessions.enter(BASIC, HERE, time.monotonic());
+  sessions.dispose();
+  sessions.dispose();
+  await time.pass(SESSION_KEPT_MS);
+  expect(onClose).toHaveBeenCalledTimes(1);
+  held[Symbol.dispose]();
+  await time.pass(3 * SESSION_KEPT_MS);
+  expect(onClose.mock.calls.map(([{ address }]) => address)).toEqual([held.session.address, held.session.address]);
   await accounts.dispose();
 });
 

@@ -30,6 +30,8 @@ export interface RequestSessionsOptions {
   /** `Accounts.loginByToken`. */
   readonly loginByToken: (token: string, clientAddress: string) => Promise<AccountSession>;
   readonly platform: Platform;
+  /** Told of each session that is closed, once. */
+  readonly onClose?: (session: AccountSession) => void;
 }
 
 interface Kept {
@@ -37,6 +39,7 @@ interface Kept {
   readonly judgedAt: number;
   uses: number;
   usedAt: number;
+  isClosed: boolean;
 }
 
 /**
@@ -102,7 +105,7 @@ export class RequestSessions {
       credential.kind === "token"
         ? loginByToken(credential.token, clientAddress)
         : login(credential.name, credential.password, clientAddress);
-    const kept: Kept = { session, judgedAt: this.#now, uses: 0, usedAt: this.#now };
+    const kept: Kept = { session, judgedAt: this.#now, uses: 0, usedAt: this.#now, isClosed: false };
     this.#kept.set(key, kept);
     this.#sweepLater();
     return kept;
@@ -144,8 +147,14 @@ export class RequestSessions {
   }
 
   #closeUnused(session: AccountSession, kept: Kept): void {
-    if (kept.uses === 0) session.close(this.#now - kept.usedAt);
-    else void this.#options.platform.delay(SESSION_KEPT_MS).then(() => this.#closeUnused(session, kept));
+    if (kept.isClosed) return;
+    if (kept.uses > 0) {
+      void this.#options.platform.delay(SESSION_KEPT_MS).then(() => this.#closeUnused(session, kept));
+      return;
+    }
+    kept.isClosed = true;
+    session.close(this.#now - kept.usedAt);
+    this.#options.onClose?.(session);
   }
 
   #sweepLater(): void {

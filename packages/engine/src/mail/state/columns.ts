@@ -86,6 +86,17 @@ export class Column {
     return (this.chunks[row >> CHUNK_SHIFT] as Uint8Array).subarray(at, at + 16);
   }
 
+  /** Which of two rows of an `id` column is lower, octet by octet. */
+  compareIds(a: number, b: number): number {
+    const [one, other] = [this.chunks[a >> CHUNK_SHIFT]!, this.chunks[b >> CHUNK_SHIFT]!];
+    const [from, against] = [(a & CHUNK_MASK) * 16, (b & CHUNK_MASK) * 16];
+    for (let at = 0; at < 16; at++) {
+      const order = one[from + at]! - other[against + at]!;
+      if (order !== 0) return order;
+    }
+    return 0;
+  }
+
   setId(row: number, id: Uint8Array): void {
     const chunk = row >> CHUNK_SHIFT;
     (this.chunks[chunk] as Uint8Array).set(id, (row & CHUNK_MASK) * 16);

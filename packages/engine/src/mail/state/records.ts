@@ -79,6 +79,12 @@ export class Records {
     return all.sort((a, b) => (a.id < b.id ? -1 : 1));
   }
 
+  /** Those of a type that changed or ended beyond a modseq, in no order. */
+  *since(type: string, modSeq: number): Generator<StoredRecord> {
+    if (this.changed(type) <= modSeq) return;
+    for (const record of this.#types.get(type)!.byId.values()) if (record.modSeq > modSeq) yield record;
+  }
+
   /** All, tombstones too, in an order that follows from what they are. */
   *all(): Generator<StoredRecord> {
     for (const [, { byId }] of this.#sorted()) yield* [...byId.values()].sort((a, b) => (a.id < b.id ? -1 : 1));

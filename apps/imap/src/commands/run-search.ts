@@ -1,0 +1,74 @@
+import type { SortKey } from "@restante/engine";
+import { isTurnOver, takeTurn } from "@restante/host";
+import { noUpdate } from "../contexts.ts";
+import { conditionOf } from "../search.ts";
+import { asksModSeq, esearch, highestOf, savedOf, tellingProgress } from "../search-answers.ts";
+import type { Session } from "../session.ts";
+import { ImapSyntaxError } from "../wire/parser.ts";
+import { BadCharset, SEARCH_CHARSETS, type SearchKey } from "../wire/search-keys.ts";
+import { type SearchReturn, tells } from "../wire/search-return.ts";
+import { type Completion, type Form, no, ok } from "./command.ts";
+
+/** One search of the selected mailbox. */
+export interface Search {
+  readonly wanted: SearchReturn | undefined;
+  readonly key: SearchKey | BadCharset;
+  /** Undefined: in the mailbox's order. */
+  readonly by?: readonly SortKey[];
+}
+
+/** Answers SEARCH and SORT, which differ in the order of what they find: RFC 5267 §4.1. */
+export async function runSearch(
+  name: "SEARCH" | "SORT",
+  { wanted, key, by }: Search,
+  session: Session,
+  form: Form,
+): Promise<Completion> {
+  assertFreeTag(wanted, session, form);
+  // What was saved is gone, however this ends: RFC 5182 §2.1.
+  if (wanted?.save) session.save([]);
+  if (key instanceof BadCharset) return badCharset;
+  const byModSeq = asksModSeq(key);
+  if (byModSeq) session.enableCondstore();
+  const { view, mail } = session;
+  const condition = conditionOf(key, session, session.link.nowMs());
+  const pace = { isOver: isTurnOver, take: takeTurn };
+  const places = await tellingProgress(session, form, async () =>
+    by ? [...(await mail.sort(view, condition, by, { pace }))] : mail.search(view, condition, { pace }),
+  );
+  if (wanted?.save) session.save(savedOf(session, places, wanted));
+  const updates = wanted?.update ? follow({ key, by }, places, session, form) : "";
+  if (wanted && !tells(wanted) && wanted.save) return ok(`${name} completed, result saved${updates}`);
+  if (wanted || (name === "SEARCH" && session.isRev2))
+    session.untagged(esearch(session, places, form, { wanted, byModSeq }));
+  else {
+    const hits = places.map((place) => (form.uid ? view.uidAt(place) : place + 1));
+    const modSeq = byModSeq && places.length > 0 ? ` (MODSEQ ${highestOf(session, places)})` : "";
+    session.untagged(`${[name, ...hits].join(" ")}${modSeq}`);
+  }
+  return ok(`${name} completed${updates}`);
+}
+
+export const badCharset: Completion = no("Charset is not supported", `BADCHARSET (${SEARCH_CHARSETS.join(" ")})`);
+
+/** A tag names one result: RFC 5267 §4.3. */
+export function assertFreeTag(wanted: SearchReturn | undefined, { selected }: Session, { tag }: Form): void {
+  if (wanted?.update && selected?.contexts.has(tag)) throw new ImapSyntaxError("Tag is in use by another search");
+}
+
+/** From now on changes of this result are told. What the completion says of it. */
+export function follow(
+  { key, by }: { readonly key: SearchKey; readonly by?: readonly SortKey[] | undefined },
+  places: readonly number[],
+  session: Session,
+  { tag, uid }: Form,
+): string {
+  if (session.selected?.contexts.add(session, { tag, key, by, uid }, places)) return ", changes will be told";
+  return refuseUpdates(session, tag, "Too many searches are followed");
+}
+
+/** RFC 5267 §4.3.1. What the completion says of it. */
+export function refuseUpdates(session: Session, tag: string, why: string): string {
+  session.untagged(`NO [${noUpdate(tag)}] ${why}`);
+  return ", changes will not be told";
+}
