@@ -11,6 +11,7 @@ let data: string;
 beforeAll(async () => {
   data = await makeDataFolder();
   await cp(WILD, join(data, "wild"), { recursive: true });
+  await makeAccount("there");
 });
 afterAll(() => removeDataFolder(data));
 
@@ -147,10 +148,10 @@ test.each([
   [["import", "mbox:wild/bom.mbox", "nobody@example.org"], 2, /no account nobody@example\.org/],
   [["export", "nobody@example.org", "mbox:out"], 2, /no account nobody@example\.org/],
   [["export", "nobody@example.org", "mbox:out", "--salvage"], 2, /no account nobody@example\.org/],
-  [["import", "maildir:wild/bom.mbox", "gmail@example.org"], 2, /it looks like mbox:wild\/bom\.mbox/],
-  [["import", "mbox:absent", "gmail@example.org"], 1, /can't be read: ENOENT/],
-  [["export", "gmail@example.org", "mbox:wild/bom.mbox"], 1, /the target can't be made/],
-  [["export", "gmail@example.org", "mbox:wild"], 1, /is not empty/],
+  [["import", "maildir:wild/bom.mbox", "there@example.org"], 2, /it looks like mbox:wild\/bom\.mbox/],
+  [["import", "mbox:absent", "there@example.org"], 2, /can't be read: ENOENT/],
+  [["export", "there@example.org", "mbox:wild/bom.mbox"], 2, /the target can't be made/],
+  [["export", "there@example.org", "mbox:wild"], 1, /is not empty/],
 ] as const)("%j ends with %i and a sentence", async (args, code, text) => {
   const result = await run(args);
   expect(result).toMatchObject({ code, out: "" });

@@ -13,6 +13,7 @@ import { getUser, openContext, readPepper, withSession } from "./context.ts";
 import { EXIT, Exit } from "./exit.ts";
 import type { Flags } from "./flags.ts";
 import { Progress } from "./progress.ts";
+import { exitOf, isSystemError, textOf } from "./system-error.ts";
 import { EmlTarget } from "./transfer/eml/eml.ts";
 import { type MailTarget, parsePlace, type TargetMail, type TransferFormat } from "./transfer/mail-place.ts";
 import { MaildirTarget } from "./transfer/maildir/maildir.ts";
@@ -71,8 +72,8 @@ function parseTarget(text: string): () => Promise<MailTarget> {
       await makeFolder(place.path);
       if ((await readdir(place.path)).length > 0) throw new Exit(EXIT.failed, `${place.path} is not empty`);
     } catch (error) {
-      if (error instanceof Exit) throw error;
-      throw new Exit(EXIT.failed, `the target can't be made: ${(error as Error).message}`);
+      if (!isSystemError(error)) throw error;
+      throw new Exit(exitOf(error), `the target can't be made: ${textOf(error)}`);
     }
     return TARGETS[place.format](place.path);
   };
@@ -125,7 +126,7 @@ class MailExport {
       await this.#target.write(mail);
       this.messages++;
     } catch (error) {
-      if (isOfTarget(error)) throw new Exit(EXIT.failed, `${name} of ${path} can't be written: ${error.message}`);
+      if (isSystemError(error)) throw new Exit(exitOf(error), `${name} of ${path} can't be written: ${textOf(error)}`);
       if (!isOfOneMail(error)) throw error;
       this.problems.push(`${name} of ${JSON.stringify(path)} is left out: ${error.message}`);
     }
@@ -135,12 +136,7 @@ class MailExport {
 /** What other mails need not suffer from: damage of this one. */
 function isOfOneMail(error: unknown): error is Error {
   if (error instanceof EngineError) return error.code === "corrupt" || error.code === "expunged";
-  return error instanceof Error && !isOfTarget(error);
-}
-
-/** Node's own: the disk is full, or the like. */
-function isOfTarget(error: unknown): error is NodeJS.ErrnoException {
-  return error instanceof Error && "syscall" in error;
+  return error instanceof Error;
 }
 
 async function* mailsOf(session: AccountSession, path: string): AsyncGenerator<() => Promise<ExportedMail>> {

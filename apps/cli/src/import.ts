@@ -5,6 +5,7 @@ import { EXIT, Exit } from "./exit.ts";
 import type { Flags } from "./flags.ts";
 import type { ImportEnd } from "./import-imap.ts";
 import { Progress } from "./progress.ts";
+import { exitOf, isSystemError, textOf } from "./system-error.ts";
 import { openEml } from "./transfer/eml/eml.ts";
 import { parseImapPlace } from "./transfer/imap/imap-place.ts";
 import { MailImport } from "./transfer/import-mails.ts";
@@ -85,9 +86,8 @@ async function openSource(place: Place): Promise<MailSource> {
       source.problems.push(`there is no mail in ${place.path}`);
     return source;
   } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException;
-    if (error instanceof Exit || code === undefined) throw error;
-    throw new Exit(EXIT.failed, `the source can't be read: ${message}`);
+    if (!isSystemError(error)) throw error;
+    throw new Exit(exitOf(error), `the source can't be read: ${textOf(error)}`);
   }
 }
 
