@@ -1,5 +1,6 @@
 import { cp, mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { connectImap } from "../kit/line-client.ts";
 import { makeDataFolder, removeDataFolder, restante, startServer } from "../kit/server.ts";
@@ -142,6 +143,35 @@ test("what can't be taken in is named, the rest comes, and the exit code says so
   expect(err).toMatch(/box\/bad, line 2: no From_ line stands here/);
   expect(err).toMatch(/no mailbox can have the name "a\/\/b"/);
   expect(await mailsOf(address)).toEqual(["INBOX: good".replace("INBOX", "good")]);
+});
+
+test("a mail that is damaged in the store is named, and the others are exported", async () => {
+  const address = await makeAccount("hurt");
+  const mail = (subject: string, lines: number): string =>
+    `From a@b Mon Feb  2 10:11:12 2026\nSubject: ${subject}\n\n${"a line of it\n".repeat(lines)}\n`;
+  await writeFile(join(data, "hurt"), mail("first", 1) + mail("hurt", 200_000) + mail("last", 1));
+  expect(await run(["import", "mbox:hurt", address])).toMatchObject({ code: 0 });
+  const shown = await restante(data, ["account", "show", address, "--json"]);
+  const { account } = JSON.parse(shown.out) as { account: string };
+  const store = new DatabaseSync(join(data, "store/store.sqlite"));
+  const { file } = store.prepare("SELECT file FROM objects WHERE name LIKE ?").get(`${account}/body/%`) as {
+    file: string;
+  };
+  store.close();
+  const path = join(data, "store/objects", file);
+  await writeFile(path, Buffer.alloc((await readFile(path)).length));
+  for (const kind of ["mbox", "maildir", "eml"]) {
+    const { code, out, err } = await run(["export", address, `${kind}:hurt-${kind}`]);
+    expect([code, out, err]).toEqual([
+      1,
+      "2 messages of 6 mailboxes exported\n",
+      expect.stringMatching(/^restante: uid 2 of "INBOX" is left out: .*\n$/),
+    ]);
+  }
+  expect(await readFile(join(data, "hurt-mbox/INBOX"), "latin1")).not.toContain("Subject: hurt");
+  expect(
+    (await readdir(join(data, "hurt-maildir"), { recursive: true })).filter((name) => /^(?:tmp|cur)\//.test(name)),
+  ).toHaveLength(2);
 });
 
 test.each([

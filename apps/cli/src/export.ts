@@ -80,7 +80,10 @@ function parseTarget(text: string): () => Promise<MailTarget> {
 }
 
 /** A mail that is exported, and what problems call it. */
-type ExportedMail = TargetMail & { readonly name: string };
+interface ExportedMail {
+  readonly name: string;
+  open(): Promise<TargetMail>;
+}
 
 /** Every mailbox and every mail is tried; what failed is named. */
 class MailExport {
@@ -95,11 +98,7 @@ class MailExport {
     this.#progress = progress;
   }
 
-  async writeMailbox(
-    path: string,
-    keywords: readonly string[],
-    mails: AsyncIterable<() => Promise<ExportedMail>>,
-  ): Promise<void> {
+  async writeMailbox(path: string, keywords: readonly string[], mails: AsyncIterable<ExportedMail>): Promise<void> {
     try {
       this.problems.push(...(await this.#target.begin(path, keywords)));
     } catch (error) {
@@ -108,8 +107,8 @@ class MailExport {
     }
     this.mailboxes++;
     try {
-      for await (const open of mails) {
-        await this.#write(path, open);
+      for await (const mail of mails) {
+        await this.#write(path, mail);
         this.#progress.add(1);
       }
     } catch (error) {
@@ -118,12 +117,9 @@ class MailExport {
     }
   }
 
-  async #write(path: string, open: () => Promise<ExportedMail>): Promise<void> {
-    let name = "a message";
+  async #write(path: string, { name, open }: ExportedMail): Promise<void> {
     try {
-      const mail = await open();
-      name = mail.name;
-      await this.#target.write(mail);
+      await this.#target.write(await open());
       this.messages++;
     } catch (error) {
       if (isSystemError(error)) throw new Exit(exitOf(error), `${name} of ${path} can't be written: ${textOf(error)}`);
@@ -139,16 +135,18 @@ function isOfOneMail(error: unknown): error is Error {
   return error instanceof Error;
 }
 
-async function* mailsOf(session: AccountSession, path: string): AsyncGenerator<() => Promise<ExportedMail>> {
+async function* mailsOf(session: AccountSession, path: string): AsyncGenerator<ExportedMail> {
   const view = session.openView(path, { readOnly: true });
-  for (let position = 0; position < view.length; position++) yield () => openMail(session, view, position);
+  for (let position = 0; position < view.length; position++) {
+    const uid = view.uidAt(position);
+    yield { name: `uid ${uid}`, open: () => openMail(session, view, position) };
+  }
 }
 
-async function openMail(session: AccountSession, view: MailboxView, position: number): Promise<ExportedMail> {
+async function openMail(session: AccountSession, view: MailboxView, position: number): Promise<TargetMail> {
   const message = view.message(position);
   const { state, row } = message;
-  const uid = view.uidAt(position);
-  const facts = { uid, name: `uid ${uid}`, received: state.receivedOf(row), flags: state.flagNames(row) };
+  const facts = { uid: view.uidAt(position), received: state.receivedOf(row), flags: state.flagNames(row) };
   const body = await session.openBody(message);
   return { ...facts, read: () => body.read(0, body.size) };
 }
@@ -196,15 +194,12 @@ async function findAll(mails: AsyncIterable<SalvagedMail>): Promise<SalvagedMail
   return found;
 }
 
-async function* salvagedMails(mails: readonly SalvagedMail[]): AsyncGenerator<() => Promise<ExportedMail>> {
-  for (const [at, { id, receivedMs, flags, body }] of mails.entries())
-    yield async () => ({
-      name: id,
-      uid: at + 1,
-      received: { timeMs: receivedMs, zoneMinutes: 0 },
-      flags,
-      read: () => body.read(0, body.size),
-    });
+async function* salvagedMails(mails: readonly SalvagedMail[]): AsyncGenerator<ExportedMail> {
+  for (const [at, { id, receivedMs, flags, body }] of mails.entries()) {
+    const received = { timeMs: receivedMs, zoneMinutes: 0 };
+    const read = (): AsyncIterable<Uint8Array> => body.read(0, body.size);
+    yield { name: id, open: async () => ({ uid: at + 1, received, flags, read }) };
+  }
 }
 
 function keywordsOf(mails: readonly SalvagedMail[]): string[] {

@@ -15,6 +15,8 @@ const LOOK_MS = 120_000;
 const AGAIN_MS = 5_000;
 const AGAIN_MAX_MS = 300_000;
 
+const RUN_AGAIN = "; run it again, it goes on where it stood";
+
 /** What an import came to. */
 export interface ImportEnd {
   readonly mails: MailImport;
@@ -75,35 +77,47 @@ class Follower implements ImportEnd {
     });
   }
 
+  /** All that is there. A connection that is lost is made again as long as something came by the last one. */
   async once(): Promise<void> {
-    try {
-      await using source = await this.#connect();
-      await this.#bringAll(source);
-    } catch (error) {
-      throw explain(error, this.#place);
+    for (let before = 0; ; before = this.mails.imported) {
+      try {
+        await using source = await this.#connect();
+        return await this.#bringAll(source);
+      } catch (error) {
+        const told = explain(error, this.#place);
+        if (!isPassing(told) || this.mails.imported === before) throw told;
+        await this.#waitAfter(told, AGAIN_MS);
+      }
     }
   }
 
   /** Until the signal is aborted. What fails by the network is tried again. */
   async follow(): Promise<void> {
     const { signal } = this.#options;
+    let shown = -1;
     for (let waitMs = AGAIN_MS; !signal.aborted; waitMs = Math.min(waitMs * 2, AGAIN_MAX_MS)) {
       try {
         await using source = await this.#connect();
         for (; !signal.aborted; waitMs = AGAIN_MS) {
           await this.#bringAll(source);
           this.#tellNow();
-          process.stderr.write(`restante: ${this.mails.imported} messages imported; waiting for more\n`);
+          const { imported } = this.mails;
+          if (imported !== shown) process.stderr.write(`restante: ${imported} messages imported; waiting for more\n`);
+          shown = imported;
           await source.waitForNews(LOOK_MS);
         }
       } catch (error) {
         if (signal.aborted) return;
         const told = explain(error, this.#place);
-        if (!(told instanceof Exit) || told.code !== EXIT.unavailable) throw told;
-        process.stderr.write(`restante: ${told.message}; trying again in ${waitMs / 1000} s\n`);
-        await delay(waitMs, undefined, { signal }).catch(() => undefined);
+        if (!isPassing(told)) throw told;
+        await this.#waitAfter(told, waitMs);
       }
     }
+  }
+
+  async #waitAfter({ message }: Exit, ms: number): Promise<void> {
+    process.stderr.write(`restante: ${message.replace(RUN_AGAIN, "")}; trying again in ${ms / 1000} s\n`);
+    await delay(ms, undefined, { signal: this.#options.signal }).catch(() => undefined);
   }
 
   /** Nobody waits for the end of what follows. */
@@ -138,6 +152,10 @@ class Follower implements ImportEnd {
   }
 }
 
+function isPassing(error: unknown): error is Exit {
+  return error instanceof Exit && error.code === EXIT.unavailable;
+}
+
 /** What the network or the other server failed by, as an Exit; anything else as it is. */
 function explain(error: unknown, { host }: ImapPlace): unknown {
   if (error instanceof SignInRefused) return new Exit(EXIT.failed, error.message);
@@ -146,7 +164,7 @@ function explain(error: unknown, { host }: ImapPlace): unknown {
     ? "; NODE_EXTRA_CA_CERTS=FILE names whom else to believe"
     : "";
   const text = (error as { readonly responseText?: string }).responseText ?? error.message;
-  return new Exit(EXIT.unavailable, `${host}: ${text}${hint}; run it again, it goes on where it stood`);
+  return new Exit(EXIT.unavailable, `${host}: ${text}${hint}${RUN_AGAIN}`);
 }
 
 /** imapflow's errors and Node's have a code or the server's answer; the engine's are a class of their own. */
