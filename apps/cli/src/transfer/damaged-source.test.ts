@@ -43,12 +43,13 @@ test("Maildir: a folder and a dead link are named, the rest comes in, however th
   expect(source.folders.map(({ path }) => path)).toEqual(["INBOX", "Entwürfe"]);
 });
 
-test("Maildir: mails come as they were delivered; a hidden folder is none", async () => {
+test("Maildir: mails come as they were delivered; a Maildir++ tree may lie in a folder", async () => {
   for (const name of ["10.M1.h", "9.M1.h", "9.M0.h"]) await put(`cur/${name}`, `Subject: ${name}\n`);
   await put("Archiv/cur/1.M1.h", "\n");
-  await put("Archiv/.hidden/cur/1.M1.h", "\n");
+  await put("Archiv/.Alt.2020/cur/1.M1.h", "\n");
+  await put("Archiv/.index/x", "");
   const source = await openMaildir(root);
-  expect(source.folders.map(({ path }) => path)).toEqual(["INBOX", "Archiv"]);
+  expect(source.folders.map(({ path }) => path)).toEqual(["INBOX", "Archiv", "Archiv/Alt/2020"]);
   expect((await read(source)).map(([, , text]) => text).slice(0, 3)).toEqual([
     "Subject: 9.M0.h\r\n",
     "Subject: 9.M1.h\r\n",

@@ -51,8 +51,7 @@ export async function openMaildir(root: string): Promise<MailSource> {
   };
   const subscribed = await readSubscribed(root);
   const folders: (SourceFolder & { readonly count: number })[] = [];
-  const enters = (name: string, { levels }: { readonly levels: readonly string[] }): boolean =>
-    !PARTS.includes(name) && (!name.startsWith(".") || (levels.length === 0 && name.length > 1));
+  const enters = (name: string): boolean => !PARTS.includes(name);
   for await (const { folder, levels, folders: inside } of walkFolders(root, { onProblem, enters })) {
     if (!inside.includes("cur") && !inside.includes("new")) continue;
     const path = pathOf(levels) || "INBOX";
@@ -82,8 +81,7 @@ export async function openMaildir(root: string): Promise<MailSource> {
 }
 
 function pathOf(levels: readonly string[]): string {
-  const [first = "", ...rest] = levels;
-  const names = first.startsWith(".") ? [...first.slice(1).split("."), ...rest] : levels;
+  const names = levels.flatMap((name) => (name.startsWith(".") ? name.slice(1).split(".") : [name]));
   // Thunderbird's: `NAME.sbd` holds what lies below NAME.
   return names.map((name) => levelFrom(name.replace(/\.sbd$/, ""))).join("/");
 }
