@@ -2,7 +2,7 @@ import { readFile } from "node:fs/promises";
 import { describe, expect, test } from "vitest";
 import { atomFlag } from "../keywords.ts";
 import { parseFromDate } from "./from-line.ts";
-import { readFileFields } from "./mbox-fields.ts";
+import { readFileFields, readMozillaFields } from "./mbox-fields.ts";
 import {
   exportSender,
   findMessages,
@@ -116,6 +116,27 @@ test("a folded field of the file goes whole, and no other with it", async () => 
   const [message] = await readAll(await wild("folded.mbox"));
   expect(message!.text).toContain("Message-ID: <subj@example.org>\nX-After: 1\n\nbody");
   expect(readFileFields(message!.fields, /[\s,]+/).flags).toEqual(["alpha", "beta", "gamma", "\\Seen"]);
+});
+
+test("what a stranger wrote into their mail expunges nothing, and sends it nowhere", async () => {
+  const from = "From a@b Mon Feb  2 10:11:12 2026\n";
+  const own = "X-Mozilla-Status: 0008\nX-Gmail-Labels: Trash\nX-Mozilla-Status: 0001\n";
+  const [forged] = await readAll(`${from}Received: x\n${own}\nx\n`);
+  expect(readFileFields(forged!.fields, / +/, forged!.leading)).toMatchObject({ isExpunged: false, labels: undefined });
+  expect(forged!.text).toBe("Received: x\nX-Gmail-Labels: Trash\n\nx\n");
+  const [told] = await readAll(
+    `${from}X-Account-Key: a\nX-Mozilla-Status: 0001\nX-Gmail-Labels: Inbox\n${own}Subject: x\n\nx\n`,
+  );
+  expect(readFileFields(told!.fields, / +/, told!.leading)).toEqual({
+    isExpunged: false,
+    labels: "Inbox",
+    flags: ["\\Seen"],
+  });
+  expect(readMozillaFields("Received: x\nX-Mozilla-Status: 0009\n\n")).toMatchObject({
+    isExpunged: false,
+    flags: ["\\Seen"],
+  });
+  expect(readMozillaFields("X-Mozilla-Status: 0009\nReceived: x\n\n").isExpunged).toBe(true);
 });
 
 test("keywords are UTF-8", () => {

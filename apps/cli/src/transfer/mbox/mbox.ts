@@ -77,7 +77,8 @@ export async function* readMails(
   try {
     await using octets = await FileOctets.open(file);
     for await (const message of findMessages(octets, kind)) {
-      const { isExpunged, flags, labels } = readFileFields(message.fields, exportOf(message) ? / +/ : /[\s,]+/);
+      const separator = exportOf(message) ? / +/ : /[\s,]+/;
+      const { isExpunged, flags, labels } = readFileFields(message.fields, separator, message.leading);
       if (isExpunged) expunged++;
       else
         yield openMail({
