@@ -142,7 +142,12 @@ test("what can't be taken in is named, the rest comes, and the exit code says so
   expect(code).toBe(1);
   expect(err).toMatch(/box\/bad, line 2: no From_ line stands here/);
   expect(err).toMatch(/no mailbox can have the name "a\/\/b"/);
-  expect(await mailsOf(address)).toEqual(["INBOX: good".replace("INBOX", "good")]);
+  expect(await mailsOf(address)).toEqual(["good: good"]);
+  // What a terminal would obey is not shown.
+  await mkdir(join(data, "red"));
+  await writeFile(join(data, "red/\u001b[31m.txt"), "x");
+  const red = await run(["import", "eml:red", address]);
+  expect([red.code, red.err]).toEqual([1, "restante: red/\ufffd[31m.txt is left out: it is no .eml\n"]);
 });
 
 test("a mail that is damaged in the store is named, and the others are exported", async () => {

@@ -12,6 +12,7 @@ import { askSecret } from "./ask.ts";
 import { getUser, openContext, readPepper, withSession } from "./context.ts";
 import { EXIT, Exit } from "./exit.ts";
 import type { Flags } from "./flags.ts";
+import { tell } from "./print.ts";
 import { Progress } from "./progress.ts";
 import { exitOf, isSystemError, textOf } from "./system-error.ts";
 import { EmlTarget } from "./transfer/eml/eml.ts";
@@ -42,7 +43,7 @@ export async function exportMail(
     await target.end([...session.state.subscriptions].sort());
     progress[Symbol.dispose]();
     const { problems, messages, mailboxes } = mails;
-    for (const problem of problems) process.stderr.write(`restante: ${problem}\n`);
+    for (const problem of problems) tell(problem);
     if (flags.json) process.stdout.write(`${JSON.stringify({ mailboxes, messages })}\n`);
     else process.stdout.write(`${messages} messages of ${mailboxes} mailboxes exported\n`);
     return problems.length > 0 ? EXIT.failed : EXIT.well;
@@ -174,7 +175,7 @@ async function salvageMail(
   }
   await target.end([...byMailbox.keys()].sort());
   progress[Symbol.dispose]();
-  for (const problem of mails.problems) process.stderr.write(`restante: ${problem}\n`);
+  for (const problem of mails.problems) tell(problem);
   const { messages } = mails;
   if (flags.json) process.stdout.write(`${JSON.stringify({ messages, damaged: report.damaged })}\n`);
   else {

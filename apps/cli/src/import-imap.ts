@@ -3,6 +3,7 @@ import type { AccountSession } from "@restante/engine";
 import { readSourcePassword } from "./ask.ts";
 import { EXIT, Exit } from "./exit.ts";
 import type { ImportFlags } from "./import.ts";
+import { printable, tell } from "./print.ts";
 import { Progress } from "./progress.ts";
 import type { ImapPlace } from "./transfer/imap/imap-place.ts";
 import { connectImap, ImapSource, SignInRefused, sourceName } from "./transfer/imap/imap-source.ts";
@@ -102,7 +103,7 @@ class Follower implements ImportEnd {
           await this.#bringAll(source);
           this.#tellNow();
           const { imported } = this.mails;
-          if (imported !== shown) process.stderr.write(`restante: ${imported} messages imported; waiting for more\n`);
+          if (imported !== shown) tell(`${imported} messages imported; waiting for more`);
           shown = imported;
           await source.waitForNews(LOOK_MS);
         }
@@ -116,13 +117,13 @@ class Follower implements ImportEnd {
   }
 
   async #waitAfter({ message }: Exit, ms: number): Promise<void> {
-    process.stderr.write(`restante: ${message.replace(RUN_AGAIN, "")}; trying again in ${ms / 1000} s\n`);
+    tell(`${message.replace(RUN_AGAIN, "")}; trying again in ${ms / 1000} s`);
     await delay(ms, undefined, { signal: this.#options.signal }).catch(() => undefined);
   }
 
   /** Nobody waits for the end of what follows. */
   #tellNow(): void {
-    for (const text of [...this.notices, ...this.problems]) process.stderr.write(`restante: ${text}\n`);
+    for (const text of [...this.notices, ...this.problems]) tell(text);
     this.hadProblems ||= this.problems.length > 0;
     this.notices.length = 0;
     this.problems.length = 0;
@@ -164,7 +165,7 @@ function explain(error: unknown, { host }: ImapPlace): unknown {
     ? "; NODE_EXTRA_CA_CERTS=FILE names whom else to believe"
     : "";
   const text = (error as { readonly responseText?: string }).responseText ?? error.message;
-  return new Exit(EXIT.unavailable, `${host}: ${text}${hint}${RUN_AGAIN}`);
+  return new Exit(EXIT.unavailable, printable(`${host}: ${text}${hint}${RUN_AGAIN}`));
 }
 
 /** imapflow's errors and Node's have a code or the server's answer; the engine's are a class of their own. */
