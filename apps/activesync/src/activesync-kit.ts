@@ -1,4 +1,4 @@
-import type { AccountSession } from "@restante/engine";
+import { type AccountSession, Accounts, type Outbound, OutboundQueue } from "@restante/engine";
 import { FIRST, mailText, setUpAda, stream } from "@restante/engine/testing";
 import type { Element } from "wbxml";
 import { COMMANDS } from "./commands/index.ts";
@@ -175,6 +175,29 @@ export async function openPhone(version: Version = 16.1): Promise<{
     phone: new TestPhone(await signIn(), "phone", version),
     another: async (deviceId = "phone") => new TestPhone(await signIn(), deviceId, version),
   };
+}
+
+/** A phone of a server that sends, others of the same device in processes of their own, and what waits to be sent. Nobody has
+ * an address that begins with `nobody`. */
+export async function openSender(version: Version = 16.1): Promise<{
+  readonly phone: TestPhone;
+  readonly another: () => Promise<TestPhone>;
+  readonly queue: OutboundQueue;
+}> {
+  const { tools, place } = await setUpAda();
+  const { platform } = tools;
+  const queue = new OutboundQueue({ store: place.open(), platform, serverKey: new Uint8Array(32).fill(7) });
+  const outbound: Outbound = {
+    queue,
+    isOwn: async (_owner, address) => address.toLowerCase() === "ada@example.org",
+    reaches: async (address) => !address.startsWith("nobody"),
+    limits: { bytesMax: 1e9, recipientsMax: 9, recipientsPerDay: 1e6, holdMsMax: 1e9, undoMs: 0 },
+  };
+  const another = async (): Promise<TestPhone> => {
+    const accounts = new Accounts({ ...tools, store: place.open(), platform: { ...platform, outbound } });
+    return new TestPhone(await accounts.login("ada@example.org", FIRST, "127.0.0.1"), "phone", version);
+  };
+  return { phone: await another(), another, queue };
 }
 
 export { mailText };

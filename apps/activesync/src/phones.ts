@@ -17,6 +17,8 @@ export interface PingRequest {
   readonly folders: readonly string[];
 }
 
+const ignore = (): void => undefined;
+
 /** Work that is done one after the other. */
 class Lane {
   #last: Promise<unknown> = Promise.resolve();
@@ -27,7 +29,8 @@ class Lane {
       await before;
       return work();
     })();
-    this.#last = mine.catch(() => undefined);
+    // What came of it, an answer of megabytes or a body, is not kept until the next.
+    this.#last = mine.then(ignore, ignore);
     return mine;
   }
 }

@@ -142,6 +142,7 @@ test("Autodiscover in JSON is the same for every address, at each of its paths",
   for (const address of ["ada@example.org", "nobody@example.org", "x", ""]) {
     expect(textOf(await ask(JSON_PATH, `Email=${address}&Protocol=ActiveSync`))).toBe(found);
     expect(textOf(await ask(`${JSON_PATH}/:version/:address`, "protocol=activesync"))).toBe(found);
+    expect(textOf(await ask(`/v1.1${JSON_PATH}`, "Protocol=ActiveSync"))).toBe(found);
   }
   expect(textOf(await ask(JSON_PATH, "Protocol=AutodiscoverV1"))).toBe(
     `{"Protocol":"AutodiscoverV1","Url":"${ORIGIN}/autodiscover/autodiscover.xml"}`,

@@ -28,6 +28,7 @@ export function autoconfigSite(mailServers: MailServers): Site {
       })),
       get("/autodiscover/autodiscover.json", autodiscoverJson, { anyCase: true }),
       get("/autodiscover/autodiscover.json/:version/:address", autodiscoverJson, { anyCase: true }),
+      get("/v1.1/autodiscover/autodiscover.json", autodiscoverJson, { anyCase: true }),
       get("/.well-known/autoconfig/mail/config-v1.1.xml", clientConfig),
       get("/mail/config-v1.1.xml", clientConfig),
       get("/mail/restante.mobileconfig", profile),

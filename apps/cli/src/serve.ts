@@ -19,6 +19,7 @@ import { acmeOf, acmeService, keepCertificate } from "./acme.ts";
 import { watchCertificate } from "./certificate-watch.ts";
 import { type Context, makeDeliverer, openContext, placesOf, readServerPublicKey } from "./context.ts";
 import { DEMO_ADDRESS, DEMO_PASSWORD, makeDemoAccount, sendDemoMails } from "./demo.ts";
+import { endInTime } from "./end-in-time.ts";
 import { EXIT, Exit } from "./exit.ts";
 import { httpsService } from "./https.ts";
 import { imapService } from "./imap.ts";
@@ -86,8 +87,7 @@ export async function serve(config: Config, flags: { readonly only: string | und
   };
   const bound = await bindAll(services, config.server.share_ports, open.log).catch(async (error: unknown) => {
     // Half a server is none.
-    forceEnd();
-    await end();
+    await endInTime(end, STOP_MS);
     throw error;
   });
   if (isDemo === "new") await sendDemoMails(connect, bound.find(({ name }) => name === "lmtp")?.address);
@@ -101,15 +101,10 @@ export async function serve(config: Config, flags: { readonly only: string | und
     open.log({ level: "info", event: "deliveries are signed", publicKey: base64(open.signer.publicKey) });
   await signal;
   isServing = false;
-  forceEnd();
-  await end();
+  await endInTime(end, STOP_MS);
   // What waits for an authority can't be told to stop.
   if (acme) process.exit(EXIT.well);
   return EXIT.well;
-}
-
-function forceEnd(): void {
-  setTimeout(() => process.exit(EXIT.failed), STOP_MS).unref();
 }
 
 function sweepDaily({ store, signer, platform, sweepStore, log }: Context): void {

@@ -145,6 +145,11 @@ describe("folders", () => {
     expect(status(await phone.command("FolderCreate", root(key)), "FolderHierarchy")).toBe(expected);
   });
 
+  test.each(["", " ", "a/b", "a\u0001b", "a\u007fb", "x".repeat(257)])("%j is no name", async (name) => {
+    const { phone, key } = await tree();
+    expect(status(await phone.command("FolderCreate", create(key, name)), "FolderHierarchy")).toBe("10");
+  });
+
   test("that are special stay", async () => {
     const { phone, key } = await tree();
     const inbox = await phone.folder(2);
@@ -458,6 +463,9 @@ describe("devices", () => {
     const told = await provision(group("Provision:Provision"), device, NO_POLICY, phone.context);
     expect(allOf(told, "Provision:AccountOnlyRemoteWipe")).toHaveLength(1);
     expect(allOf(told, "Provision:RemoteWipe")).toEqual([]);
+    // One that knows no account of its own would erase all: it is told nothing.
+    const older = { ...phone.context, version: 14.1 as const };
+    expect(await refusal(provision(group("Provision:Provision"), device, NO_POLICY, older))).toBe(129);
     const done = group("Provision:Provision", group("Provision:AccountOnlyRemoteWipe", leaf("Provision:Status", 1)));
     await provision(done, device, NO_POLICY, phone.context);
     expect(await refusal(admit(phone, "Provision"))).toBe(129);

@@ -93,7 +93,7 @@ async function estimateOf(
   if (!folder) return { status: FOLDER_INVALID };
   if (asked.byConversation === true && folder.class !== "Email") throw new CommandError(STATUS.invalidXml);
   if (key === "0") return { status: NOT_PRIMED };
-  const found = await findState(context, id, key);
+  const found = await findState(context, id, key, false);
   if (!found) return { status: KEY_INVALID };
   if (!folder.mailbox) return { status: OK, estimate: 0 };
   const options = optionsOf(asked, found.state.options);

@@ -177,10 +177,13 @@ function userFolder(id: string, context: Context, ifSpecial: number): Folder {
   return folder;
 }
 
+/** What parts levels, and what no program shows. */
+const NOT_IN_NAMES = /[/\u0000-\u001f\u007f]/;
+
 /** Throws FolderError: 5 without that parent, 10 for what is no name. */
 function pathOf(parentId: string, wanted: string, context: Context): string {
   const trimmed = wanted.trim();
-  if (trimmed === "" || trimmed.includes("/") || trimmed.length > FOLDER_NAME_CHARS_MAX)
+  if (trimmed === "" || NOT_IN_NAMES.test(trimmed) || trimmed.length > FOLDER_NAME_CHARS_MAX)
     throw new FolderError(MALFORMED);
   if (parentId === ROOT_ID) return trimmed;
   const parent = foldersNow(context).find(({ id }) => id === parentId);

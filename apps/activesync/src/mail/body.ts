@@ -128,11 +128,13 @@ function mimeElement(bytes: Uint8Array): Element {
   return opaque("AirSyncBase:Data", bytes);
 }
 
-/** Without the octets of a character that is cut. */
+/** Without the octets of a character that is cut: RFC 3629 §3. */
 function wholeCharacters(bytes: Uint8Array): Uint8Array {
-  let end = bytes.length;
-  while (end > 0 && bytes.length - end < 3 && (bytes[end - 1]! & 0xc0) === 0x80) end--;
-  return end > 0 && bytes[end - 1]! >= 0xc0 ? bytes.subarray(0, end - 1) : bytes;
+  let first = bytes.length - 1;
+  while (first > 0 && bytes.length - first < 4 && (bytes[first]! & 0xc0) === 0x80) first--;
+  const octet = bytes[first] ?? 0;
+  const length = octet >= 0xf0 ? 4 : octet >= 0xe0 ? 3 : octet >= 0xc0 ? 2 : 1;
+  return first + length > bytes.length ? bytes.subarray(0, first) : bytes;
 }
 
 /** What of a message is new against its conversation: MS-ASCON §2.2.2.1. The tail that it quotes is left out. */

@@ -42,6 +42,14 @@ describe("ids", () => {
       expect(parseItemId(wrong)).toBeUndefined();
   });
 
+  test("a number is written in one way", () => {
+    const text = (...octets: readonly number[]): string =>
+      Buffer.from([1, 2, 3, 4, 5, 6, 7, 8, ...octets]).toString("base64url");
+    expect(parseItemId(text(0x05, 0x01))).toMatchObject({ sequence: 5, index: 1 });
+    expect(parseItemId(text(0x85, 0x00, 0x01))).toBeUndefined();
+    expect(parseItemId(text(0x05, 0x81, 0x80, 0x00))).toBeUndefined();
+  });
+
   test("of files and conversations", () => {
     const email = new Uint8Array(16).fill(0xfb);
     expect(parseFileReference(formatFileReference(email, "1.2"))).toEqual({ email: Buffer.from(email), path: "1.2" });

@@ -424,7 +424,6 @@ class Run {
       const end = ends[at];
       if (end === undefined && verb === "Delete") this.#gone.add(itemId);
       else if (end === undefined && expected) this.#flags.set(itemId, expected);
-      else if (end === undefined) this.#flags.delete(itemId);
       else if (end) this.#answer({ verb, clientId: null, serverId: itemId }, statusOf(end) ?? NOT_FOUND);
     }
   }

@@ -110,3 +110,16 @@ test("a phone that does not hold a mail is not told what is said of it", async (
   expect([told("AirSync:Change"), told("AirSync:Add")]).toEqual([[first], [fresh]]);
   copy.take(answer);
 });
+
+test("what another phone said of a mail is told to one that changes something else of it", async () => {
+  const { phone, other, id, held, copy } = await twoPhones(2);
+  const [first] = [...held.items.keys()] as [string];
+  held.take(await phone.sync(id, held.key, { commands: [change(first, flagged())] }));
+  await other.session.refresh();
+  await other.catchUp(id, copy);
+  const said = [change(first, flagged(leaf("Tasks:Subject", "Call")))];
+  await other.sync(id, copy.key, { commands: said });
+  await phone.session.refresh();
+  held.take(await phone.sync(id, held.key, { commands: [change(first, leaf("Email:Read", 1))] }));
+  expect(held.items.get(first)!.get("Email:Flag")).toBe("(2,for Follow Up,Call)");
+});

@@ -1,28 +1,12 @@
-import { type AccountSession, Accounts, type Outbound, OutboundQueue } from "@restante/engine";
-import { FIRST, setUpAda } from "@restante/engine/testing";
 import { expect, test } from "vitest";
-import { allOf, HeldFolder, TestPhone, textOf } from "../activesync-kit.ts";
+import { allOf, HeldFolder, openSender, type TestPhone, textOf } from "../activesync-kit.ts";
 import { empty, group, leaf } from "../protocol/elements.ts";
 
 // Drafts that go out from where they lie: 16.0 on.
 
-/** A phone of a server that sends, others of the same device in processes of their own, and what waits to be sent. */
+/** A sender whose Drafts are synchronized, and what became of its mails. */
 async function sender() {
-  const { tools, place } = await setUpAda();
-  const { platform } = tools;
-  const queue = new OutboundQueue({ store: place.open(), platform, serverKey: new Uint8Array(32).fill(7) });
-  const outbound: Outbound = {
-    queue,
-    isOwn: async (_owner, address) => address.toLowerCase() === "ada@example.org",
-    reaches: async (address) => !address.startsWith("nobody"),
-    limits: { bytesMax: 1e6, recipientsMax: 9, recipientsPerDay: 99, holdMsMax: 1e9, undoMs: 0 },
-  };
-  const another = async (): Promise<TestPhone> => {
-    const accounts = new Accounts({ ...tools, store: place.open(), platform: { ...platform, outbound } });
-    const session: AccountSession = await accounts.login("ada@example.org", FIRST, "127.0.0.1");
-    return new TestPhone(session);
-  };
-  const phone = await another();
+  const { phone, another, queue } = await openSender();
   const id = await phone.folder(3);
   const held = new HeldFolder();
   await phone.catchUp(id, held);

@@ -16,15 +16,21 @@ export interface FoundState {
   readonly stale: readonly string[];
 }
 
-/** Undefined for a key that means nothing. Errors: `unavailable`. */
-export async function findState(context: Context, folderId: string, key: string): Promise<FoundState | undefined> {
+/** Undefined for a key that means nothing. `brings`: whether the request has commands, which another process may have carried out
+ * by this key already. Errors: `unavailable`. */
+export async function findState(
+  context: Context,
+  folderId: string,
+  key: string,
+  brings: boolean,
+): Promise<FoundState | undefined> {
   const { session, phone } = context;
   const place = placeOf(context, folderId);
   const state = await readState(session.devices, place, key);
   if (!state) return undefined;
   const previous = state.previous === "" ? [] : [state.previous];
-  // Told here, and nothing was told after it: nothing else is there.
-  if (phone.keys.get(folderId) === key) return { state, repeated: [], stale: previous };
+  // Told here, and nothing was told after it, as far as is known here: nothing else is there.
+  if (!brings && phone.keys.get(folderId) === key) return { state, repeated: [], stale: previous };
   const others = (await session.devices.keys(place)).filter((other) => other !== key);
   const repeated: CollectionState["results"][number][] = [];
   for (const other of others) {
@@ -82,7 +88,9 @@ export async function lastState(context: Context, folderId: string): Promise<Col
   const { session, phone } = context;
   const place = placeOf(context, folderId);
   const known = phone.keys.get(folderId);
-  if (known !== undefined) return readState(session.devices, place, known);
+  const told = known === undefined ? undefined : await readState(session.devices, place, known);
+  // Where it is gone, another process has told what came after it.
+  if (told) return told;
   const keys = await session.devices.keys(place);
   const states = new Map<string, CollectionState>();
   for (const key of keys) {

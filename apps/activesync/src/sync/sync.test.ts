@@ -2,6 +2,7 @@ import { describe, expect, test } from "vitest";
 import { encode } from "wbxml";
 import { allOf, HeldFolder, mailText, openPhone, type TestPhone, textOf } from "../activesync-kit.ts";
 import { empty, group, leaf } from "../protocol/elements.ts";
+import { encodeState } from "./collection-state.ts";
 import { lastState } from "./store.ts";
 import { sync } from "./sync.ts";
 import { countPending } from "./window.ts";
@@ -109,8 +110,8 @@ describe("keys", () => {
     expect(textOf(allOf(answer, "AirSync:Responses")[0], "AirSync:Status")).toBe("8");
     held.items.delete(first!);
     held.take(answer);
-    await phone.catchUp(id, held);
-    expect(held.items.size).toBe(0);
+    await phone.catchUp(id, held, { window: 1 });
+    expect([held.items.size, held.starts]).toEqual([0, 0]);
   });
 
   test("a folder has two states at most, whatever is synchronized and lost", async () => {
@@ -158,6 +159,56 @@ describe("keys", () => {
     expect(await phone.sync(id, held.key)).toBeUndefined();
     expect(allOf(await phone.sync(id, last), "AirSync:Add")).toHaveLength(2);
     expect((await phone.session.devices.keys(place)).length).toBeLessThan(4);
+  });
+
+  test("a process that the phone has left knows what another told it since, when it is asked for a Ping", async () => {
+    const { phone, another, id, held } = await inbox(2);
+    const other = await another();
+    for (let n = 0; n < 3; n++) {
+      await other.append(mailText(10 + n));
+      held.take(await other.sync(id, held.key));
+    }
+    await phone.session.refresh();
+    const known = (await lastState(phone.context, id))!;
+    expect(known.held.size).toBe(5);
+    await other.append(mailText(20));
+    await phone.session.refresh();
+    const { state } = phone.session;
+    const { options } = (await lastState(phone.context, id))!;
+    expect(countPending(state, state.liveMailboxes()[0]!, known, options, 0)).toBe(1);
+  });
+
+  test("a key of another history means nothing, and nothing that comes with it is done", async () => {
+    const { phone, id, held } = await inbox(2);
+    const place = { device: "phone", place: id };
+    const state = (await lastState(phone.context, id))!;
+    await phone.session.devices.write(place, "other", encodeState({ ...state, epoch: state.epoch + 1 }));
+    const commands = [group("AirSync:Delete", leaf("AirSync:ServerId", [...held.items.keys()][0]!))];
+    expect(textOf(await phone.sync(id, "other", { commands }), "AirSync:Status")).toBe("3");
+    expect(phone.session.getMailbox("INBOX").messages.length).toBe(2);
+  });
+
+  test("a state that the store puts back is good for what it says, and for nothing else", async () => {
+    const { phone, another, id, held } = await inbox(4);
+    const place = { device: "phone", place: id };
+    const old = { key: held.key, items: new Map(held.items) };
+    const bytes = (await phone.session.devices.read(place, old.key))!;
+    const view = (await another("other")).session.openView("INBOX", { readOnly: false });
+    await view.setFlags([1], { mode: "add", flags: ["\\Deleted"] });
+    await view.expunge([1]);
+    await phone.session.refresh();
+    for (let n = 0; n < 3; n++) {
+      await phone.append(mailText(10 + n));
+      held.take(await phone.sync(id, held.key));
+    }
+    expect(textOf(await phone.sync(id, old.key), "AirSync:Status")).toBe("3");
+    await phone.session.devices.write(place, old.key, bytes);
+    const back = new HeldFolder();
+    Object.assign(back, old);
+    await phone.catchUp(id, back);
+    await phone.catchUp(id, held);
+    expect([...back.items.keys()].sort()).toEqual([...held.items.keys()].sort());
+    expect(back.starts).toBe(0);
   });
 
   test("idle Syncs write nothing; a flag change costs less than 100 octets", async () => {
@@ -243,6 +294,23 @@ describe("drafts, 16.0 on", () => {
     const again = await another();
     expect(textOf(await again.sync(id, held.key, { commands }), "AirSync:ServerId")).toBe(first);
     expect(again.session.getMailbox("Drafts").messages.length).toBe(1);
+  });
+
+  test("one that another process stored, and whose answer was lost, is there once in the process before it too", async () => {
+    const { phone, another } = await openPhone();
+    const { id, held } = await drafts(phone);
+    const body = group(
+      "AirSyncBase:Body",
+      leaf("AirSyncBase:Type", 4),
+      leaf("AirSyncBase:Data", "Message-ID: <own@phone>\r\nSubject: S\r\n\r\nwords\r\n"),
+    );
+    const commands = [draft("c1", body)];
+    // The key was told by this one, and used by the other.
+    held.take(await phone.sync(id, held.key, { filter: 0 }));
+    const first = textOf(await (await another()).sync(id, held.key, { commands }), "AirSync:ServerId");
+    await phone.session.refresh();
+    expect(textOf(await phone.sync(id, held.key, { commands }), "AirSync:ServerId")).toBe(first);
+    expect(phone.session.getMailbox("Drafts").messages.length).toBe(1);
   });
 
   test("one that others changed meanwhile stays as they left it, unless its phone is to be right", async () => {
@@ -398,6 +466,33 @@ describe("requests that are none", () => {
     expect(answer.kind === "answer" && textOf(answer.root, "AirSync:Status")).toBe(status);
   });
 
+  test("of too many commands, and of two for one item, a folder says 4, and none is done", async () => {
+    const { phone, id, held } = await inbox(2);
+    const [item] = held.items.keys();
+    const remove = (of: string) => group("AirSync:Delete", leaf("AirSync:ServerId", of));
+    const fetch = group("AirSync:Fetch", leaf("AirSync:ServerId", item!));
+    const many = Array.from({ length: 200 }, (_, n) => remove(`none ${n}`));
+    for (const commands of [
+      [...many, remove(item!)],
+      [remove(item!), change(item!, leaf("Email:Read", 1))],
+    ])
+      expect(textOf(await phone.sync(id, held.key, { commands }), "AirSync:Status")).toBe("4");
+    expect(phone.session.getMailbox("INBOX").messages.length).toBe(2);
+    for (const commands of [many, [fetch, change(item!, leaf("Email:Read", 1))]])
+      expect(textOf(await phone.sync(id, held.key, { commands }), "AirSync:Status")).toBe("1");
+  });
+
+  test.each([
+    [0, 512],
+    [513, 512],
+    [1, 1],
+  ])("a window of %d is one of %d", async (window, adds) => {
+    const { phone, id } = await inbox(0);
+    for (let n = 0; n < 513; n++) await phone.append(mailText(n));
+    const key = textOf(await phone.sync(id, "0"), "AirSync:SyncKey")!;
+    expect(allOf(await phone.sync(id, key, { window }), "AirSync:Add")).toHaveLength(adds);
+  });
+
   test("of options that contradict themselves a folder says 4", async () => {
     const { phone, id, held } = await inbox(1);
     const preference = group("AirSyncBase:BodyPreference", leaf("AirSyncBase:Type", 1));
@@ -509,4 +604,64 @@ test("of bodies: 512 octets are the text's true beginning, cut in whole characte
   const shown = (await bodies(2, 10_000)).join();
   expect(shown).toContain('<img src="cid:1"');
   expect(shown).not.toMatch(/script|onclick|svg|evil/);
+});
+
+describe("one answer holds", () => {
+  const asked = (...folders: readonly (readonly [id: string, key: string])[]) =>
+    group(
+      "AirSync:Collections",
+      ...folders.map(([id, key]) =>
+        group("AirSync:Collection", leaf("AirSync:SyncKey", key), leaf("AirSync:CollectionId", id)),
+      ),
+    );
+  const primed = async (phone: TestPhone, type: number) => {
+    const id = await phone.folder(type);
+    return [id, textOf(await phone.sync(id, "0"), "AirSync:SyncKey")!] as const;
+  };
+  const answered = async (phone: TestPhone, ...children: ReturnType<typeof leaf>[]) => {
+    const answer = await sync(group("AirSync:Sync", ...children), phone.context);
+    if (answer.kind !== "answer") throw new Error(answer.kind);
+    return { adds: allOf(answer.root, "AirSync:Add").length, more: allOf(answer.root, "AirSync:MoreAvailable").length };
+  };
+
+  test("as many items of all folders as its window, in the order in which folders are asked for", async () => {
+    const { phone } = await openPhone();
+    for (let n = 0; n < 5; n++) for (const path of ["INBOX", "Sent"]) await phone.append(mailText(n), path);
+    const folders = asked(await primed(phone, 2), await primed(phone, 5));
+    expect(await answered(phone, folders, leaf("AirSync:WindowSize", 7))).toEqual({ adds: 7, more: 1 });
+  });
+
+  test("as much as it may be long", async () => {
+    const { phone } = await openPhone();
+    for (let n = 0; n < 8; n++) await phone.append(`Subject: ${n}\r\n\r\n${"a line of words\r\n".repeat(65_000)}`);
+    const { adds, more } = await answered(phone, asked(await primed(phone, 2)));
+    expect([adds > 1, adds < 6, more]).toEqual([true, true, 1]);
+  });
+
+  test("as much as may be fetched; what is beyond that is asked for again", async () => {
+    const { phone } = await openPhone();
+    await phone.append(`Subject: large\r\n\r\n${"a line of words\r\n".repeat(1_500_000)}`);
+    const id = await phone.folder(2);
+    const held = new HeldFolder();
+    await phone.catchUp(id, held);
+    const fetch = group("AirSync:Fetch", leaf("AirSync:ServerId", [...held.items.keys()][0]!));
+    const mime = group("AirSyncBase:BodyPreference", leaf("AirSyncBase:Type", 4));
+    const options = group("AirSync:Options", leaf("AirSync:MIMESupport", 2), mime);
+    const answer = await phone.sync(id, held.key, { commands: [fetch, fetch, fetch, fetch], more: [options] });
+    const statuses = allOf(answer, "AirSync:Fetch").map((one) => textOf(one, "AirSync:Status"));
+    expect(statuses.toSorted()).toEqual(["1", "1", "1", "16"]);
+  });
+
+  test("what can be read in its time, and one item at least", async () => {
+    const { phone } = await openPhone();
+    for (let n = 0; n < 8; n++) await phone.append(mailText(n));
+    const folder = await primed(phone, 2);
+    let nowMs = 1_700_000_000_000;
+    phone.now = () => {
+      nowMs += 9_000;
+      return nowMs;
+    };
+    const { adds, more } = await answered(phone, asked(folder));
+    expect([adds > 0, adds < 5, more]).toEqual([true, true, 1]);
+  });
 });

@@ -148,7 +148,7 @@ class FolderSync {
   async #continue(folder: Folder): Promise<Element | undefined> {
     const { key, id, byConversation, commands: given, deletesAsMoves, getChanges = true } = this.#asked;
     const context = this.#context;
-    const found = await findState(context, id, key);
+    const found = await findState(context, id, key, given.length > 0);
     if (!found || found.state.epoch !== context.session.state.epoch) return this.#failed(KEY_UNKNOWN, folder);
     const { state: known, repeated, stale } = found;
     const commands = readCommands(given);

@@ -51,10 +51,12 @@ const open = (url: URL, more: Partial<LdapOptions> = {}): Promise<LdapDirectory>
     secretKeyAttribute: "",
     place: () => undefined,
     log: () => undefined,
-    connectTimeoutMs: 200,
-    answerTimeoutMs: 200,
+    connectTimeoutMs: 10_000,
+    answerTimeoutMs: 10_000,
     ...more,
   });
+/** For a directory that never answers. */
+const IMPATIENT = { connectTimeoutMs: 200, answerTimeoutMs: 200 };
 const unavailable = { code: "unavailable" };
 
 describe("a directory's answer to a bind", () => {
@@ -85,7 +87,7 @@ describe("a directory that is in trouble is away, never a wrong password", () =>
     "says what is no LDAP": (socket) => socket.write("HTTP/1.1 400 Bad Request\r\n\r\n"),
   };
   test.each(Object.entries(trouble))("it %s", async (_name, behave) => {
-    const directory = await open((await peer(behave)).url);
+    const directory = await open((await peer(behave)).url, IMPATIENT);
     await expect(directory.isPassword(ADA, "sesame")).rejects.toMatchObject(unavailable);
     await expect(directory.findPerson("ada")).rejects.toMatchObject(unavailable);
   });
@@ -97,9 +99,12 @@ describe("a directory that is in trouble is away, never a wrong password", () =>
 });
 
 describe("StartTLS", () => {
-  const reasonOf = async (behave: (socket: Socket, request: Buffer, connection: number) => void): Promise<string> => {
+  const reasonOf = async (
+    behave: (socket: Socket, request: Buffer, connection: number) => void,
+    more: Partial<Parameters<typeof open>[1]> = {},
+  ): Promise<string> => {
     const { url, sent } = await peer(behave);
-    const directory = await open(url, { startTls: true });
+    const directory = await open(url, { startTls: true, ...more });
     const error = await directory.isPassword(ADA, "sesame").catch((thrown: unknown) => thrown);
     expect(error).toMatchObject(unavailable);
     expect(Buffer.concat(sent).includes("sesame")).toBe(false);
@@ -109,9 +114,11 @@ describe("StartTLS", () => {
     expect(await reasonOf((socket) => socket.write(answer(1, EXTENDED, 2)))).toMatch("refused");
   });
   test("agreed to, then silence", async () => {
-    expect(await reasonOf((socket, _request, n) => n === 1 && socket.write(answer(1, EXTENDED, SUCCESS)))).toMatch(
-      "timeout",
+    const silent = await reasonOf(
+      (socket, _request, n) => n === 1 && socket.write(answer(1, EXTENDED, SUCCESS)),
+      IMPATIENT,
     );
+    expect(silent).toMatch("timeout");
   });
   test.each([1, 13, 14])("%i octets of a forged answer behind the agreement are no directory's", async (length) => {
     const forged = answer(2, BIND, SUCCESS).subarray(0, length);

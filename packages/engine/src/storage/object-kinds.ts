@@ -2,7 +2,7 @@
  * The kinds of an account's objects: `<account>/<kind>/<name>`. What has to know of them all asks here, so a new kind is
  * a row of this table and nothing else.
  */
-interface ObjectKind {
+export interface ObjectKind {
   /** What has one name never changes, or the last put counts: such are copied last, and replaced. */
   readonly writes: "once" | "over";
   /** With the log, in a store that creates atomically and that a delivering process may read, or with the rest. */

@@ -103,3 +103,44 @@ test("an opening looks up which files are named without reading the rows that ho
   expect(plan!.detail).toContain("USING COVERING INDEX");
   made.close();
 });
+
+test("pieces of a large row are those of the row that is there now, whoever took it away or made it anew", async () => {
+  const folder = await makeFolder();
+  const store = await openEmbeddedStore({ folder, onFatal });
+  const other = await openEmbeddedStore({ folder, onFatal });
+  const name = "a/log/0000000000000001";
+  const read = async (start: number, end: number): Promise<string> => {
+    const got = await store.get(name, { start, end });
+    return got.found ? `${got.size}: ${Buffer.from(got.bytes)}` : "gone";
+  };
+  const content = (letter: string): Buffer =>
+    Buffer.concat([Buffer.from(letter), Buffer.alloc(100_000, 0x2e), Buffer.from("end")]);
+  await store.put(name, content("a"));
+  for (let n = 0; n < 3; n++) {
+    expect(await read(0, 3)).toBe("100004: a..");
+    expect(await read(100_000, 200_000)).toBe("100004: .end");
+    expect(await read(200_000, 200_001)).toBe("100004: ");
+  }
+  const [one, two] = await Promise.all([0, 0].map(() => store.get(name, { start: 0, end: 2 })));
+  if (one!.found) one!.bytes.fill(0);
+  expect(two!.found && Buffer.from(two!.bytes).toString()).toBe("a.");
+  await other.delete([name]);
+  await other.putIfAbsent(name, content("b"));
+  expect(await read(0, 3)).toBe("100004: b..");
+  expect(await read(0, 3)).toBe("100004: b..");
+  await other.delete([name]);
+  expect(await read(0, 3)).toBe("gone");
+  await other.put(name, Buffer.from("small"));
+  expect(await read(1, 3)).toBe("5: ma");
+  // What is overwritten keeps its row.
+  const record = "a/public/record";
+  const firstOf = async (): Promise<string> => {
+    const got = await store.get(record, { start: 0, end: 1 });
+    return got.found ? Buffer.from(got.bytes).toString() : "gone";
+  };
+  for (const letter of ["a", "b", "c"]) {
+    await other.put(record, content(letter));
+    expect([await firstOf(), await firstOf(), await firstOf()]).toEqual([letter, letter, letter]);
+  }
+  await Promise.all([store.dispose(), other.dispose()]);
+});

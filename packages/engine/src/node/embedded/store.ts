@@ -6,7 +6,7 @@ import { DatabaseSync, type StatementSync } from "node:sqlite";
 import { promisify } from "node:util";
 import { Worker } from "node:worker_threads";
 import { checkName, prefixEnd } from "../../storage/names.ts";
-import { kindIn, kindOfObject, OBJECT_KINDS, OUTBOUND_MAIL } from "../../storage/object-kinds.ts";
+import { kindIn, kindOfObject, OBJECT_KINDS, type ObjectKind, OUTBOUND_MAIL } from "../../storage/object-kinds.ts";
 import {
   type ByteRange,
   type GetOptions,
@@ -23,6 +23,7 @@ import {
 import { chain } from "../../streams.ts";
 import { countGarbage } from "../garbage.ts";
 import { asStoreError, storeFailures } from "./failure.ts";
+import { LARGE_ROW_BYTES, LargeRow, type Row } from "./large-row.ts";
 import { lockStore } from "./lock.ts";
 import {
   type FromWorker,
@@ -112,12 +113,6 @@ async function openStore(options: EmbeddedStoreOptions): Promise<ObjectStore> {
   }
 }
 
-interface Row {
-  readonly created: number;
-  readonly size: number;
-  readonly bytes: Uint8Array | null;
-  readonly file: string | null;
-}
 interface Pending {
   readonly resolve: (reply: WriteReply) => void;
   readonly reject: (error: unknown) => void;
@@ -130,7 +125,7 @@ class EmbeddedStore implements ObjectStore {
   readonly #worker: Worker;
   readonly #lock: Disposable;
   readonly #reader: DatabaseSync;
-  readonly #statements: Record<"get" | "getRange" | "list" | "newest" | "since" | "version", StatementSync>;
+  readonly #statements: Record<"get" | "getRange" | "number" | "list" | "newest" | "since" | "version", StatementSync>;
   readonly #pending = new Map<number, Pending>();
   readonly #watchers = new Map<string, Set<Ring>>();
   #outbox: WriteRequest[] = [];
@@ -139,6 +134,7 @@ class EmbeddedStore implements ObjectStore {
   #watching: NodeJS.Timeout | undefined;
   #seenVersion = -1;
   #seenRow = 0;
+  readonly #large = new LargeRow();
   #free = { checkedAt: Number.NEGATIVE_INFINITY, low: false };
 
   constructor(options: EmbeddedStoreOptions, worker: Worker, lock: Disposable) {
@@ -149,11 +145,12 @@ class EmbeddedStore implements ObjectStore {
     this.#database = join(options.folder, "store.sqlite");
     this.#reader = new DatabaseSync(this.#database, { readOnly: true, timeout: 5000 });
     this.#statements = {
-      get: this.#reader.prepare("SELECT created, size, bytes, file FROM objects WHERE name = ?"),
+      get: this.#reader.prepare("SELECT row, created, size, bytes, file FROM objects WHERE name = ?"),
       // SQLite counts from 1. All of a row is told without a copy of it.
       getRange: this.#reader.prepare(
-        "SELECT created, size, iif(?1 = 0 AND ?2 >= size, bytes, substr(bytes, ?1 + 1, ?2)) AS bytes, file FROM objects WHERE name = ?3",
+        "SELECT row, created, size, iif(?1 = 0 AND ?2 >= size, bytes, substr(bytes, ?1 + 1, ?2)) AS bytes, file FROM objects WHERE name = ?3",
       ),
+      number: this.#reader.prepare("SELECT row FROM objects WHERE name = ?"),
       list: this.#reader.prepare(
         // One lower bound alone is looked up; a second one would make SQLite walk up from the first.
         "SELECT name, created, size FROM objects WHERE name >= ? AND name < ? AND +name > ? ORDER BY name LIMIT ?",
@@ -208,11 +205,7 @@ class EmbeddedStore implements ObjectStore {
     this.#check(name);
     if (range && !(range.start >= 0 && range.start <= range.end)) throw new StoreError("invalid", "invalid range");
     for (;;) {
-      const { get, getRange } = this.#statements;
-      const answer = storeFailures(this.#database, () =>
-        range ? getRange.get(range.start, range.end - range.start, name) : get.get(name),
-      );
-      const row = answer as unknown as Row | undefined;
+      const row = storeFailures(this.#database, () => (range ? this.#getPiece(name, range) : this.#getRow(name)));
       const now = Math.max(Date.now(), row?.created ?? 0);
       if (!row) return { found: false, now };
       // Its file may go between the two reads: then the row is another by now.
@@ -221,6 +214,31 @@ class EmbeddedStore implements ObjectStore {
       if (bytes.buffer !== room?.buffer) countGarbage(bytes.length);
       return { found: true, bytes, size: row.size, created: row.created, now };
     }
+  }
+
+  #getRow(name: string): Row | undefined {
+    return this.#statements.get.get(name) as unknown as Row | undefined;
+  }
+
+  /** The row, and of its octets a piece. */
+  #getPiece(name: string, range: ByteRange): Row | undefined {
+    const { getRange, number } = this.#statements;
+    const large = this.#large;
+    if (!large.is(name)) {
+      const piece = getRange.get(range.start, range.end - range.start, name) as unknown as Row | undefined;
+      if (piece?.bytes && piece.size > LARGE_ROW_BYTES && isWrittenOnce(name)) large.note(name);
+      return piece;
+    }
+    const there = number.get(name) as unknown as Pick<Row, "row"> | undefined;
+    let whole = large.find(there?.row);
+    if (!whole) {
+      whole = this.#getRow(name);
+      if (!whole?.bytes) return whole;
+      large.keep(whole);
+      countGarbage(whole.size);
+    }
+    // A copy: who keeps a piece does not keep the row.
+    return { ...whole, bytes: whole.bytes!.slice(range.start, range.end) };
   }
 
   async list(prefix: string, { after = "", limit = -1 }: ListOptions = {}): Promise<Listed> {
@@ -280,8 +298,7 @@ class EmbeddedStore implements ObjectStore {
     content: Uint8Array | AsyncIterable<Uint8Array>,
     essential: boolean,
   ): Promise<RowContent> {
-    const kind = kindOfObject(name) ?? kindIn(name);
-    const mayBeFile = name.startsWith(OUTBOUND_MAIL) || (kind !== undefined && OBJECT_KINDS[kind].mayBeLarge);
+    const mayBeFile = name.startsWith(OUTBOUND_MAIL) || (kindOf(name)?.mayBeLarge ?? false);
     if (content instanceof Uint8Array) {
       if (!mayBeFile || content.length <= ROW_BYTES_MAX) return { in: "row", bytes: content };
       return essential ? this.#writeEssentialFile(content) : this.#writeFile(content);
@@ -468,3 +485,13 @@ class EmbeddedStore implements ObjectStore {
 }
 
 type DistributiveOmit<T, K extends PropertyKey> = T extends unknown ? Omit<T, K> : never;
+
+function kindOf(name: string): ObjectKind | undefined {
+  const kind = kindOfObject(name) ?? kindIn(name);
+  return kind && OBJECT_KINDS[kind];
+}
+
+/** What has this name never has other octets. */
+function isWrittenOnce(name: string): boolean {
+  return kindOf(name)?.writes === "once";
+}

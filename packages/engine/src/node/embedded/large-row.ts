@@ -1,0 +1,40 @@
+/** Octets above which a row is read as a whole by who reads it piece by piece: SQLite makes all of a row for each of them. */
+export const LARGE_ROW_BYTES: number = 32 * 1024;
+
+/** A row of the table of objects. One that comes where another was deleted has another number. */
+export interface Row {
+  readonly row: number;
+  readonly created: number;
+  readonly size: number;
+  /** All of the object, or the piece that was asked for; null where it lies in a file. */
+  readonly bytes: Uint8Array | null;
+  readonly file: string | null;
+}
+
+/** The large row that was last read in pieces. Its octets are held weakly: they go when memory is wanted. */
+export class LargeRow {
+  #name: string | undefined;
+  #facts: Omit<Row, "bytes"> | undefined;
+  #bytes: WeakRef<Uint8Array> | undefined;
+
+  /** Whether a piece of this one was read. */
+  is(name: string): boolean {
+    return name === this.#name;
+  }
+
+  note(name: string): void {
+    this.#name = name;
+    this.#bytes = undefined;
+  }
+
+  keep({ bytes, ...facts }: Row): void {
+    this.#facts = facts;
+    this.#bytes = bytes ? new WeakRef(bytes) : undefined;
+  }
+
+  /** All of it, if this is its number still. */
+  find(number: number | undefined): Row | undefined {
+    const bytes = this.#bytes?.deref();
+    return bytes && this.#facts && this.#facts.row === number ? { ...this.#facts, bytes } : undefined;
+  }
+}
