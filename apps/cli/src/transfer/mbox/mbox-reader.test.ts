@@ -118,6 +118,13 @@ test("a folded field of the file goes whole, and no other with it", async () => 
   expect(readFileFields(message!.fields, /[\s,]+/).flags).toEqual(["alpha", "beta", "gamma", "\\Seen"]);
 });
 
+test("what was deleted and not yet expunged stays so", () => {
+  expect(readFileFields(["X-Mozilla-Status2: 00200000"], / +/)).toMatchObject({
+    flags: ["\\Deleted"],
+    isExpunged: false,
+  });
+});
+
 test("what a stranger wrote into their mail expunges nothing, and sends it nowhere", async () => {
   const from = "From a@b Mon Feb  2 10:11:12 2026\n";
   const own = "X-Mozilla-Status: 0008\nX-Gmail-Labels: Trash\nX-Mozilla-Status: 0001\n";
