@@ -1,11 +1,12 @@
 import { execFileSync } from "node:child_process";
-import { mkdir, mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { openEml } from "./eml/eml.ts";
+import { FileOctets } from "./file-octets.ts";
 import type { MailSource } from "./mail-place.ts";
-import { openMaildir } from "./maildir/maildir.ts";
+import { MaildirTarget, openMaildir } from "./maildir/maildir.ts";
 import { openMbox } from "./mbox/mbox.ts";
 
 let root: string;
@@ -68,6 +69,22 @@ test("Maildir: a mail that goes while others are read is named", async () => {
   await rm(join(root, "cur/1.M1.h:2,"));
   expect(await read(source)).toEqual([["INBOX", [], "Subject: x\r\n"]]);
   expect(source.problems).toHaveLength(1);
+});
+
+test("Maildir: $Forwarded is Maildir's letter, and a keyword for who does not know that", async () => {
+  const target = new MaildirTarget(root);
+  await target.begin("INBOX", ["$Forwarded", "todo"]);
+  const received = { timeMs: 0, zoneMinutes: 0 };
+  await target.write({ uid: 1, received, flags: ["$Forwarded", "\\Seen"], read: async function* () {} });
+  await target.end([]);
+  expect(await readdir(join(root, "cur"))).toEqual([expect.stringMatching(/:2,PSa$/)]);
+  expect(await flagsOf(await openMaildir(root))).toEqual([["$Forwarded", "\\Seen"]]);
+});
+
+test("a file that becomes shorter while it is read is an error", async () => {
+  await put("a", "Subject: x\n");
+  await using octets = await FileOctets.open(join(root, "a"));
+  await expect(Array.fromAsync(octets.read(5, 20))).rejects.toThrow(/shorter/);
 });
 
 test.each([

@@ -27,6 +27,8 @@ interface Scene {
   readonly mailboxes: Readonly<Record<string, readonly Message[]>>;
   /** By STATUS; a mailbox that is opened says 1000. */
   readonly uidNext?: number;
+  /** Whoever opens it loses the connection. */
+  readonly endsAt?: string;
   /** Mailboxes that can't be opened. */
   readonly closed?: readonly string[];
 }
@@ -69,6 +71,10 @@ function answer(socket: Socket, scene: Scene, line: string, selected: readonly M
       break;
     case "EXAMINE": {
       const path = args.replaceAll('"', "");
+      if (path === scene.endsAt) {
+        socket.destroy();
+        return selected;
+      }
       if (scene.closed?.includes(path)) {
         say(`${tag} NO not today`);
         return selected;
@@ -241,6 +247,13 @@ test("what the server does not give or can't open is named, what went is not; th
     expect.stringMatching(/^INBOX, uid 4 is left out: 1073741824 octets/),
     "Shut can't be opened there: not today",
   ]);
+});
+
+test("a connection that ends when a mailbox is opened is an error, and no mailbox that can't be", async () => {
+  const { source } = await open({ list: ['() "/" INBOX'], mailboxes: {}, endsAt: "INBOX" });
+  const { folders, problems } = await source.open();
+  await expect(Array.fromAsync(folders[0]!.mails())).rejects.toThrow();
+  expect(problems).toEqual([]);
 });
 
 test("a connection that ends in the midst of a mail is an error, and what came before it stands", async () => {
