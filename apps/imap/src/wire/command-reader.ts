@@ -228,11 +228,12 @@ export function literalAtEnd(line: Uint8Array): LiteralHead | undefined {
 }
 
 const BLOCK_BYTES = 4_096;
+const NO_BLOCK = new Uint8Array(0);
 
 /** Bytes that came from the socket and were not asked for yet. */
 export class InputBuffer {
   #chunks: Uint8Array[] = [];
-  #block = new Uint8Array(0);
+  #block = NO_BLOCK;
   #length = 0;
   /** Chunks, and their bytes, that are known to hold no line end. */
   #scannedChunks = 0;
@@ -259,8 +260,14 @@ export class InputBuffer {
   /** Small pieces lie together in one block: a client that sends octet by octet costs no more than another. */
   #pushSmall(chunk: Uint8Array): void {
     const last = this.#chunks.at(-1);
-    const used = last?.buffer === this.#block.buffer ? last.byteOffset + last.length : BLOCK_BYTES;
-    if (last === undefined || used + chunk.length > BLOCK_BYTES) {
+    // One alone, as nearly all are, stays as it came: who waits for the next one holds no block.
+    if (last === undefined) {
+      this.#chunks.push(chunk);
+      this.#block = NO_BLOCK;
+      return;
+    }
+    const used = last.buffer === this.#block.buffer ? last.byteOffset + last.length : BLOCK_BYTES;
+    if (used + chunk.length > BLOCK_BYTES) {
       // What was taken of the old one is still somebody's.
       this.#block = new Uint8Array(BLOCK_BYTES);
       this.#block.set(chunk);
