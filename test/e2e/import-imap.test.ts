@@ -146,6 +146,34 @@ test("what a crash left unrecorded is known by itself", async () => {
   await client.command("DELETE Many");
 });
 
+test("a connection that is lost is made again, and nothing is doubled", async () => {
+  const address = await makeAccount("lost");
+  const count = 700;
+  await client.command("CREATE Lost");
+  for (let n = 0; n < count; n++) await append("Lost", messageOf(`l1x${n}`));
+  const child = spawnRestante(data, ["import", source, address, "--source-password-file", "secret"], env);
+  const ended = once(child, "exit");
+  let err = "";
+  child.stderr.on("data", (chunk: Buffer) => {
+    err += chunk.toString();
+  });
+  const watching = await startServer(data);
+  const watcher = await connectImap(watching.ports.imap!, address, PASSWORD);
+  const stored = async (): Promise<number> =>
+    Number(/MESSAGES (\d+)/.exec(await watcher.command("STATUS Lost (MESSAGES)"))?.[1] ?? 0);
+  while ((await stored()) < 200 && child.exitCode === null) await new Promise((resolve) => setTimeout(resolve, 5));
+  client.end();
+  await server.kill();
+  server = await startServer(away, { env: { RESTANTE_IMAPS_LISTEN: `127.0.0.1:${server.ports.imaps}` } });
+  client = await connectImap(server.ports.imap!, THERE, REMOTE_PASSWORD);
+  expect(await ended).toEqual([0, null]);
+  expect(err).toMatch(/trying again in 5 s/);
+  expect(await stored()).toBe(count);
+  watcher.end();
+  await watching.stop();
+  await client.command("DELETE Lost");
+});
+
 test("--follow brings what comes until it is ended", async () => {
   const address = await makeAccount("follow");
   const child = spawnRestante(data, ["import", source, address, "--follow", "--source-password-file", "secret"], env);
@@ -165,9 +193,12 @@ test("--follow brings what comes until it is ended", async () => {
   err = "";
   await new Promise((resolve) => setTimeout(resolve, 200));
   const lmtp = await connectLmtp(server.ports.lmtp!);
+  const delivered = performance.now();
   await deliver(lmtp, [THERE], "Subject: ping\r\n\r\nhello\r\n");
   lmtp.end();
   await told(/waiting for more\n/);
+  // By IDLE, and not by the look that comes each two minutes.
+  expect(performance.now() - delivered).toBeLessThan(60_000);
   // The other server goes away, and comes back.
   await server.kill();
   await told(/trying again in 5 s\n/);

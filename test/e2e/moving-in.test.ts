@@ -1,5 +1,6 @@
 import { cp, mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { connectImap } from "../kit/line-client.ts";
 import { makeDataFolder, removeDataFolder, restante, startServer } from "../kit/server.ts";
@@ -11,6 +12,7 @@ let data: string;
 beforeAll(async () => {
   data = await makeDataFolder();
   await cp(WILD, join(data, "wild"), { recursive: true });
+  await makeAccount("there");
 });
 afterAll(() => removeDataFolder(data));
 
@@ -140,17 +142,51 @@ test("what can't be taken in is named, the rest comes, and the exit code says so
   expect(code).toBe(1);
   expect(err).toMatch(/box\/bad, line 2: no From_ line stands here/);
   expect(err).toMatch(/no mailbox can have the name "a\/\/b"/);
-  expect(await mailsOf(address)).toEqual(["INBOX: good".replace("INBOX", "good")]);
+  expect(await mailsOf(address)).toEqual(["good: good"]);
+  // What a terminal would obey is not shown.
+  await mkdir(join(data, "red"));
+  await writeFile(join(data, "red/\u001b[31m.txt"), "x");
+  const red = await run(["import", "eml:red", address]);
+  expect([red.code, red.err]).toEqual([1, "restante: red/\ufffd[31m.txt is left out: it is no .eml\n"]);
+});
+
+test("a mail that is damaged in the store is named, and the others are exported", async () => {
+  const address = await makeAccount("hurt");
+  const mail = (subject: string, lines: number): string =>
+    `From a@b Mon Feb  2 10:11:12 2026\nSubject: ${subject}\n\n${"a line of it\n".repeat(lines)}\n`;
+  await writeFile(join(data, "hurt"), mail("first", 1) + mail("hurt", 200_000) + mail("last", 1));
+  expect(await run(["import", "mbox:hurt", address])).toMatchObject({ code: 0 });
+  const shown = await restante(data, ["account", "show", address, "--json"]);
+  const { account } = JSON.parse(shown.out) as { account: string };
+  const store = new DatabaseSync(join(data, "store/store.sqlite"));
+  const { file } = store.prepare("SELECT file FROM objects WHERE name LIKE ?").get(`${account}/body/%`) as {
+    file: string;
+  };
+  store.close();
+  const path = join(data, "store/objects", file);
+  await writeFile(path, Buffer.alloc((await readFile(path)).length));
+  for (const kind of ["mbox", "maildir", "eml"]) {
+    const { code, out, err } = await run(["export", address, `${kind}:hurt-${kind}`]);
+    expect([code, out, err]).toEqual([
+      1,
+      "2 messages of 6 mailboxes exported\n",
+      expect.stringMatching(/^restante: uid 2 of "INBOX" is left out: .*\n$/),
+    ]);
+  }
+  expect(await readFile(join(data, "hurt-mbox/INBOX"), "latin1")).not.toContain("Subject: hurt");
+  expect(
+    (await readdir(join(data, "hurt-maildir"), { recursive: true })).filter((name) => /^(?:tmp|cur)\//.test(name)),
+  ).toHaveLength(2);
 });
 
 test.each([
   [["import", "mbox:wild/bom.mbox", "nobody@example.org"], 2, /no account nobody@example\.org/],
   [["export", "nobody@example.org", "mbox:out"], 2, /no account nobody@example\.org/],
   [["export", "nobody@example.org", "mbox:out", "--salvage"], 2, /no account nobody@example\.org/],
-  [["import", "maildir:wild/bom.mbox", "gmail@example.org"], 2, /it looks like mbox:wild\/bom\.mbox/],
-  [["import", "mbox:absent", "gmail@example.org"], 1, /can't be read: ENOENT/],
-  [["export", "gmail@example.org", "mbox:wild/bom.mbox"], 1, /the target can't be made/],
-  [["export", "gmail@example.org", "mbox:wild"], 1, /is not empty/],
+  [["import", "maildir:wild/bom.mbox", "there@example.org"], 2, /it looks like mbox:wild\/bom\.mbox/],
+  [["import", "mbox:absent", "there@example.org"], 2, /can't be read: ENOENT/],
+  [["export", "there@example.org", "mbox:wild/bom.mbox"], 2, /the target can't be made/],
+  [["export", "there@example.org", "mbox:wild"], 1, /is not empty/],
 ] as const)("%j ends with %i and a sentence", async (args, code, text) => {
   const result = await run(args);
   expect(result).toMatchObject({ code, out: "" });

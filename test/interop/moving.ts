@@ -1,4 +1,4 @@
-import { cp, readdir, readFile } from "node:fs/promises";
+import { cp, mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { corpusMails } from "../kit/corpus.ts";
 import type { LineClient } from "../kit/line-client.ts";
@@ -17,7 +17,7 @@ const NAMESPACE = `separator = .
 
 /** Mail moves out of Debian's Dovecot and into it, by IMAP and by Maildir: the same octets, flags, dates and folders. */
 export const moving: Interop = async (steps) => {
-  need({ "dovecot-imapd": "/usr/lib/dovecot/imap", openssl: "/usr/bin/openssl" });
+  need({ "dovecot-imapd": "/usr/lib/dovecot/imap", openssl: "/usr/bin/openssl", python3: "/usr/bin/python3" });
   const data = await makeDataFolder();
   const run = async (args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<string> => {
     const { code, out, err } = await restante(data, args, "", { RESTANTE_PASSWORD: PASSWORD, ...env });
@@ -97,10 +97,48 @@ export const moving: Interop = async (steps) => {
       const subscribed = (await readFile(join(data, "nested-out/.subscriptions"), "utf8")).split("\n");
       assert(subscribed.includes("Archiv/2026") && !subscribed.includes("Entwürfe.x"), subscribed.join(" "));
     });
+    await steps.step("mbox: what Python's mailbox writes comes in, and it reads what is exported", async () => {
+      const texts = corpusMails().map(({ text }) => text);
+      const folder = join(data, "python");
+      await mkdir(folder);
+      for (const [at, text] of texts.entries()) await writeFile(join(folder, `${at}.eml`), text, "latin1");
+      const { code, err } = await command("python3", ["-c", WRITE_MBOX, folder, join(data, "python.mbox")]);
+      assert(code === 0, err);
+      const address = await makeAccount("python");
+      await run(["import", "mboxo:python.mbox", address]);
+      await run(["export", address, "mboxo:python-out"]);
+      const read = await command("python3", [
+        "-c",
+        READ_MBOX,
+        join(data, "python.mbox"),
+        join(data, "python-out/INBOX"),
+      ]);
+      assert(read.code === 0, read.err);
+      assert(read.out.trim() === `${texts.length} alike`, read.out);
+    });
   } finally {
     await removeDataFolder(data);
   }
 };
+
+const WRITE_MBOX = `
+import glob, mailbox, os, sys
+box = mailbox.mbox(sys.argv[2])
+for name in sorted(glob.glob(sys.argv[1] + "/*.eml"), key=lambda name: int(os.path.basename(name)[:-4])):
+    box.add(open(name, "rb").read())
+box.flush()
+`;
+/** Both files hold the same messages, but for what an export says of flags. */
+const READ_MBOX = `
+import mailbox, sys
+def lines(path):
+    own = (b"Status:", b"X-Status:", b"X-Keywords:")
+    box = mailbox.mbox(path)
+    return [[line for line in box.get_bytes(key).replace(b"\\r\\n", b"\\n").split(b"\\n") if not line.startswith(own)] for key in box.keys()]
+here, there = lines(sys.argv[1]), lines(sys.argv[2])
+assert here == there, [pair for pair in zip(here, there) if pair[0] != pair[1]][:1]
+print(len(here), "alike")
+`;
 
 async function fill(client: LineClient): Promise<number> {
   for (const name of MAILBOXES.slice(1)) await client.command(`CREATE ${name}`);

@@ -12,7 +12,9 @@ import { askSecret } from "./ask.ts";
 import { getUser, openContext, readPepper, withSession } from "./context.ts";
 import { EXIT, Exit } from "./exit.ts";
 import type { Flags } from "./flags.ts";
+import { tell } from "./print.ts";
 import { Progress } from "./progress.ts";
+import { exitOf, isSystemError, textOf } from "./system-error.ts";
 import { EmlTarget } from "./transfer/eml/eml.ts";
 import { type MailTarget, parsePlace, type TargetMail, type TransferFormat } from "./transfer/mail-place.ts";
 import { MaildirTarget } from "./transfer/maildir/maildir.ts";
@@ -41,7 +43,7 @@ export async function exportMail(
     await target.end([...session.state.subscriptions].sort());
     progress[Symbol.dispose]();
     const { problems, messages, mailboxes } = mails;
-    for (const problem of problems) process.stderr.write(`restante: ${problem}\n`);
+    for (const problem of problems) tell(problem);
     if (flags.json) process.stdout.write(`${JSON.stringify({ mailboxes, messages })}\n`);
     else process.stdout.write(`${messages} messages of ${mailboxes} mailboxes exported\n`);
     return problems.length > 0 ? EXIT.failed : EXIT.well;
@@ -71,15 +73,18 @@ function parseTarget(text: string): () => Promise<MailTarget> {
       await makeFolder(place.path);
       if ((await readdir(place.path)).length > 0) throw new Exit(EXIT.failed, `${place.path} is not empty`);
     } catch (error) {
-      if (error instanceof Exit) throw error;
-      throw new Exit(EXIT.failed, `the target can't be made: ${(error as Error).message}`);
+      if (!isSystemError(error)) throw error;
+      throw new Exit(exitOf(error), `the target can't be made: ${textOf(error)}`);
     }
     return TARGETS[place.format](place.path);
   };
 }
 
 /** A mail that is exported, and what problems call it. */
-type ExportedMail = TargetMail & { readonly name: string };
+interface ExportedMail {
+  readonly name: string;
+  open(): Promise<TargetMail>;
+}
 
 /** Every mailbox and every mail is tried; what failed is named. */
 class MailExport {
@@ -94,11 +99,7 @@ class MailExport {
     this.#progress = progress;
   }
 
-  async writeMailbox(
-    path: string,
-    keywords: readonly string[],
-    mails: AsyncIterable<() => Promise<ExportedMail>>,
-  ): Promise<void> {
+  async writeMailbox(path: string, keywords: readonly string[], mails: AsyncIterable<ExportedMail>): Promise<void> {
     try {
       this.problems.push(...(await this.#target.begin(path, keywords)));
     } catch (error) {
@@ -106,21 +107,23 @@ class MailExport {
       return;
     }
     this.mailboxes++;
-    for await (const open of mails) {
-      await this.#write(path, open);
-      this.#progress.add(1);
+    try {
+      for await (const mail of mails) {
+        await this.#write(path, mail);
+        this.#progress.add(1);
+      }
+    } catch (error) {
+      if (!(error instanceof EngineError && error.code === "not-found")) throw error;
+      this.problems.push(`the mailbox ${JSON.stringify(path)} was deleted meanwhile`);
     }
   }
 
-  async #write(path: string, open: () => Promise<ExportedMail>): Promise<void> {
-    let name = "a message";
+  async #write(path: string, { name, open }: ExportedMail): Promise<void> {
     try {
-      const mail = await open();
-      name = mail.name;
-      await this.#target.write(mail);
+      await this.#target.write(await open());
       this.messages++;
     } catch (error) {
-      if (isOfTarget(error)) throw new Exit(EXIT.failed, `${name} of ${path} can't be written: ${error.message}`);
+      if (isSystemError(error)) throw new Exit(exitOf(error), `${name} of ${path} can't be written: ${textOf(error)}`);
       if (!isOfOneMail(error)) throw error;
       this.problems.push(`${name} of ${JSON.stringify(path)} is left out: ${error.message}`);
     }
@@ -130,24 +133,21 @@ class MailExport {
 /** What other mails need not suffer from: damage of this one. */
 function isOfOneMail(error: unknown): error is Error {
   if (error instanceof EngineError) return error.code === "corrupt" || error.code === "expunged";
-  return error instanceof Error && !isOfTarget(error);
+  return error instanceof Error;
 }
 
-/** Node's own: the disk is full, or the like. */
-function isOfTarget(error: unknown): error is NodeJS.ErrnoException {
-  return error instanceof Error && "syscall" in error;
-}
-
-async function* mailsOf(session: AccountSession, path: string): AsyncGenerator<() => Promise<ExportedMail>> {
+async function* mailsOf(session: AccountSession, path: string): AsyncGenerator<ExportedMail> {
   const view = session.openView(path, { readOnly: true });
-  for (let position = 0; position < view.length; position++) yield () => openMail(session, view, position);
+  for (let position = 0; position < view.length; position++) {
+    const uid = view.uidAt(position);
+    yield { name: `uid ${uid}`, open: () => openMail(session, view, position) };
+  }
 }
 
-async function openMail(session: AccountSession, view: MailboxView, position: number): Promise<ExportedMail> {
+async function openMail(session: AccountSession, view: MailboxView, position: number): Promise<TargetMail> {
   const message = view.message(position);
   const { state, row } = message;
-  const uid = view.uidAt(position);
-  const facts = { uid, name: `uid ${uid}`, received: state.receivedOf(row), flags: state.flagNames(row) };
+  const facts = { uid: view.uidAt(position), received: state.receivedOf(row), flags: state.flagNames(row) };
   const body = await session.openBody(message);
   return { ...facts, read: () => body.read(0, body.size) };
 }
@@ -175,7 +175,7 @@ async function salvageMail(
   }
   await target.end([...byMailbox.keys()].sort());
   progress[Symbol.dispose]();
-  for (const problem of mails.problems) process.stderr.write(`restante: ${problem}\n`);
+  for (const problem of mails.problems) tell(problem);
   const { messages } = mails;
   if (flags.json) process.stdout.write(`${JSON.stringify({ messages, damaged: report.damaged })}\n`);
   else {
@@ -195,15 +195,12 @@ async function findAll(mails: AsyncIterable<SalvagedMail>): Promise<SalvagedMail
   return found;
 }
 
-async function* salvagedMails(mails: readonly SalvagedMail[]): AsyncGenerator<() => Promise<ExportedMail>> {
-  for (const [at, { id, receivedMs, flags, body }] of mails.entries())
-    yield async () => ({
-      name: id,
-      uid: at + 1,
-      received: { timeMs: receivedMs, zoneMinutes: 0 },
-      flags,
-      read: () => body.read(0, body.size),
-    });
+async function* salvagedMails(mails: readonly SalvagedMail[]): AsyncGenerator<ExportedMail> {
+  for (const [at, { id, receivedMs, flags, body }] of mails.entries()) {
+    const received = { timeMs: receivedMs, zoneMinutes: 0 };
+    const read = (): AsyncIterable<Uint8Array> => body.read(0, body.size);
+    yield { name: id, open: async () => ({ uid: at + 1, received, flags, read }) };
+  }
 }
 
 function keywordsOf(mails: readonly SalvagedMail[]): string[] {

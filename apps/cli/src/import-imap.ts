@@ -3,6 +3,7 @@ import type { AccountSession } from "@restante/engine";
 import { readSourcePassword } from "./ask.ts";
 import { EXIT, Exit } from "./exit.ts";
 import type { ImportFlags } from "./import.ts";
+import { printable, tell } from "./print.ts";
 import { Progress } from "./progress.ts";
 import type { ImapPlace } from "./transfer/imap/imap-place.ts";
 import { connectImap, ImapSource, SignInRefused, sourceName } from "./transfer/imap/imap-source.ts";
@@ -15,11 +16,16 @@ const LOOK_MS = 120_000;
 const AGAIN_MS = 5_000;
 const AGAIN_MAX_MS = 300_000;
 
+const RUN_AGAIN = "; run it again, it goes on where it stood";
+
 /** What an import came to. */
 export interface ImportEnd {
   readonly mails: MailImport;
+  /** What is to be told yet. */
   readonly problems: readonly string[];
   readonly notices: readonly string[];
+  /** Problems were told before. */
+  readonly hadProblems: boolean;
 }
 
 /**
@@ -57,6 +63,7 @@ class Follower implements ImportEnd {
   readonly mails: MailImport;
   readonly problems: string[] = [];
   readonly notices: string[] = [];
+  hadProblems = false;
   readonly #told = new Set<string>();
 
   constructor(session: AccountSession, place: ImapPlace, options: FollowerOptions) {
@@ -71,34 +78,55 @@ class Follower implements ImportEnd {
     });
   }
 
+  /** All that is there. A connection that is lost is made again as long as something came by the last one. */
   async once(): Promise<void> {
-    try {
-      await using source = await this.#connect();
-      await this.#bringAll(source);
-    } catch (error) {
-      throw explain(error, this.#place);
+    for (let before = 0; ; before = this.mails.imported) {
+      try {
+        await using source = await this.#connect();
+        return await this.#bringAll(source);
+      } catch (error) {
+        const told = explain(error, this.#place);
+        if (!isPassing(told) || this.mails.imported === before) throw told;
+        await this.#waitAfter(told, AGAIN_MS);
+      }
     }
   }
 
   /** Until the signal is aborted. What fails by the network is tried again. */
   async follow(): Promise<void> {
     const { signal } = this.#options;
+    let shown = -1;
     for (let waitMs = AGAIN_MS; !signal.aborted; waitMs = Math.min(waitMs * 2, AGAIN_MAX_MS)) {
       try {
         await using source = await this.#connect();
         for (; !signal.aborted; waitMs = AGAIN_MS) {
           await this.#bringAll(source);
-          process.stderr.write(`restante: ${this.mails.imported} messages imported; waiting for more\n`);
+          this.#tellNow();
+          const { imported } = this.mails;
+          if (imported !== shown) tell(`${imported} messages imported; waiting for more`);
+          shown = imported;
           await source.waitForNews(LOOK_MS);
         }
       } catch (error) {
         if (signal.aborted) return;
         const told = explain(error, this.#place);
-        if (!(told instanceof Exit) || told.code !== EXIT.unavailable) throw told;
-        process.stderr.write(`restante: ${told.message}; trying again in ${waitMs / 1000} s\n`);
-        await delay(waitMs, undefined, { signal }).catch(() => undefined);
+        if (!isPassing(told)) throw told;
+        await this.#waitAfter(told, waitMs);
       }
     }
+  }
+
+  async #waitAfter({ message }: Exit, ms: number): Promise<void> {
+    tell(`${message.replace(RUN_AGAIN, "")}; trying again in ${ms / 1000} s`);
+    await delay(ms, undefined, { signal: this.#options.signal }).catch(() => undefined);
+  }
+
+  /** Nobody waits for the end of what follows. */
+  #tellNow(): void {
+    for (const text of [...this.notices, ...this.problems]) tell(text);
+    this.hadProblems ||= this.problems.length > 0;
+    this.notices.length = 0;
+    this.problems.length = 0;
   }
 
   async #connect(): Promise<ImapSource> {
@@ -125,6 +153,10 @@ class Follower implements ImportEnd {
   }
 }
 
+function isPassing(error: unknown): error is Exit {
+  return error instanceof Exit && error.code === EXIT.unavailable;
+}
+
 /** What the network or the other server failed by, as an Exit; anything else as it is. */
 function explain(error: unknown, { host }: ImapPlace): unknown {
   if (error instanceof SignInRefused) return new Exit(EXIT.failed, error.message);
@@ -133,7 +165,7 @@ function explain(error: unknown, { host }: ImapPlace): unknown {
     ? "; NODE_EXTRA_CA_CERTS=FILE names whom else to believe"
     : "";
   const text = (error as { readonly responseText?: string }).responseText ?? error.message;
-  return new Exit(EXIT.unavailable, `${host}: ${text}${hint}; run it again, it goes on where it stood`);
+  return new Exit(EXIT.unavailable, printable(`${host}: ${text}${hint}${RUN_AGAIN}`));
 }
 
 /** imapflow's errors and Node's have a code or the server's answer; the engine's are a class of their own. */

@@ -4,7 +4,9 @@ import { withSession } from "./context.ts";
 import { EXIT, Exit } from "./exit.ts";
 import type { Flags } from "./flags.ts";
 import type { ImportEnd } from "./import-imap.ts";
+import { printable, tell } from "./print.ts";
 import { Progress } from "./progress.ts";
+import { exitOf, isSystemError, textOf } from "./system-error.ts";
 import { openEml } from "./transfer/eml/eml.ts";
 import { parseImapPlace } from "./transfer/imap/imap-place.ts";
 import { MailImport } from "./transfer/import-mails.ts";
@@ -29,7 +31,7 @@ export async function importMail(
   if (remote) {
     const { importByImap } = await import("./import-imap.ts");
     return withSession(config, address, { ...flags, changes: true }, async (session) =>
-      tell(await importByImap(session, remote, flags), flags),
+      end(await importByImap(session, remote, flags), flags),
     );
   }
   const place = parsePlace(from);
@@ -42,7 +44,7 @@ export async function importMail(
     throw new Exit(EXIT.usage, "--follow and --source-password-file are for imaps://USER@HOST alone");
   const source = await openSource(place);
   return withSession(config, address, { ...flags, changes: true }, async (session) =>
-    tell(await importFrom(source, session, flags.mailbox), flags),
+    end(await importFrom(source, session, flags.mailbox), flags),
   );
 }
 
@@ -60,34 +62,33 @@ async function importFrom(
     onProblem: (problem) => problems.push(problem),
   });
   for (const folder of folders) await mails.addFolder(folder);
-  return { mails, problems, notices };
+  return { mails, problems, notices, hadProblems: false };
 }
 
 /** What came of it, and what did not. */
-async function tell({ mails, problems, notices }: ImportEnd, flags: ImportFlags): Promise<number> {
-  for (const text of notices) process.stderr.write(`restante: ${text}\n`);
+async function end({ mails, problems, notices, hadProblems }: ImportEnd, flags: ImportFlags): Promise<number> {
+  for (const text of notices) tell(text);
   for (const [flag, name] of mails.renamed)
-    process.stderr.write(`restante: the keyword ${JSON.stringify(flag)} is ${name} here: IMAP has no other\n`);
-  for (const text of problems) process.stderr.write(`restante: ${text}\n`);
+    tell(`the keyword ${JSON.stringify(flag)} is ${name} here: IMAP has no other`);
+  for (const text of problems) tell(text);
   const { imported, known } = mails;
   const mailboxes = (await mails.mailboxes()).size;
   if (flags.json) process.stdout.write(`${JSON.stringify({ mailboxes, imported, known })}\n`);
   else process.stdout.write(`${imported} messages imported into ${mailboxes} mailboxes, ${known} were there already\n`);
-  return problems.length > 0 ? EXIT.failed : EXIT.well;
+  return hadProblems || problems.length > 0 ? EXIT.failed : EXIT.well;
 }
 
 async function openSource(place: Place): Promise<MailSource> {
   try {
     const wrong = await wrongKind(place);
-    if (wrong !== undefined) throw new Exit(EXIT.usage, wrong);
+    if (wrong !== undefined) throw new Exit(EXIT.usage, printable(wrong));
     const source = await openByKind(place);
     if (source.folders.length === 0 && source.problems.length === 0)
       source.problems.push(`there is no mail in ${place.path}`);
     return source;
   } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException;
-    if (error instanceof Exit || code === undefined) throw error;
-    throw new Exit(EXIT.failed, `the source can't be read: ${message}`);
+    if (!isSystemError(error)) throw error;
+    throw new Exit(exitOf(error), `the source can't be read: ${textOf(error)}`);
   }
 }
 

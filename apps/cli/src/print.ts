@@ -16,3 +16,14 @@ export function print(flags: Pick<Flags, "json">, result: unknown): void {
 export function dateOf(ms: number): string {
   return new Date(ms).toISOString().slice(0, 10);
 }
+
+/** Tells a person something on standard error. Names of files and of other servers' mailboxes are strangers' words: what a
+ * terminal would obey is not shown. */
+export function tell(text: string): void {
+  process.stderr.write(`restante: ${printable(text)}\n`);
+}
+
+/** One line without control characters. */
+export function printable(text: string): string {
+  return text.replace(/[\u0000-\u001f\u007f-\u009f]/g, "\ufffd");
+}

@@ -33,7 +33,9 @@ export class Progress implements Disposable {
 
   #tell(): void {
     const line = progressLine(this.#options, this.#done, performance.now() - this.#startedAt, this.#isTerminal);
-    process.stderr.write(this.#isTerminal ? `\r${line}\u001b[K` : `restante: ${line}\n`);
+    // What is wider than the terminal would be drawn below itself each time.
+    const shown = line.slice(0, (process.stderr.columns || 80) - 1);
+    process.stderr.write(this.#isTerminal ? `\r${shown}\u001b[K` : `restante: ${line}\n`);
   }
 
   [Symbol.dispose](): void {

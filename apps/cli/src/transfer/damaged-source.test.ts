@@ -1,11 +1,12 @@
 import { execFileSync } from "node:child_process";
-import { mkdir, mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { openEml } from "./eml/eml.ts";
+import { FileOctets } from "./file-octets.ts";
 import type { MailSource } from "./mail-place.ts";
-import { openMaildir } from "./maildir/maildir.ts";
+import { MaildirTarget, openMaildir } from "./maildir/maildir.ts";
 import { openMbox } from "./mbox/mbox.ts";
 
 let root: string;
@@ -43,12 +44,13 @@ test("Maildir: a folder and a dead link are named, the rest comes in, however th
   expect(source.folders.map(({ path }) => path)).toEqual(["INBOX", "Entwürfe"]);
 });
 
-test("Maildir: mails come as they were delivered; a hidden folder is none", async () => {
+test("Maildir: mails come as they were delivered; a Maildir++ tree may lie in a folder", async () => {
   for (const name of ["10.M1.h", "9.M1.h", "9.M0.h"]) await put(`cur/${name}`, `Subject: ${name}\n`);
   await put("Archiv/cur/1.M1.h", "\n");
-  await put("Archiv/.hidden/cur/1.M1.h", "\n");
+  await put("Archiv/.Alt.2020/cur/1.M1.h", "\n");
+  await put("Archiv/.index/x", "");
   const source = await openMaildir(root);
-  expect(source.folders.map(({ path }) => path)).toEqual(["INBOX", "Archiv"]);
+  expect(source.folders.map(({ path }) => path)).toEqual(["INBOX", "Archiv", "Archiv/Alt/2020"]);
   expect((await read(source)).map(([, , text]) => text).slice(0, 3)).toEqual([
     "Subject: 9.M0.h\r\n",
     "Subject: 9.M1.h\r\n",
@@ -67,6 +69,22 @@ test("Maildir: a mail that goes while others are read is named", async () => {
   await rm(join(root, "cur/1.M1.h:2,"));
   expect(await read(source)).toEqual([["INBOX", [], "Subject: x\r\n"]]);
   expect(source.problems).toHaveLength(1);
+});
+
+test("Maildir: $Forwarded is Maildir's letter, and a keyword for who does not know that", async () => {
+  const target = new MaildirTarget(root);
+  await target.begin("INBOX", ["$Forwarded", "todo"]);
+  const received = { timeMs: 0, zoneMinutes: 0 };
+  await target.write({ uid: 1, received, flags: ["$Forwarded", "\\Seen"], read: async function* () {} });
+  await target.end([]);
+  expect(await readdir(join(root, "cur"))).toEqual([expect.stringMatching(/:2,PSa$/)]);
+  expect(await flagsOf(await openMaildir(root))).toEqual([["$Forwarded", "\\Seen"]]);
+});
+
+test("a file that becomes shorter while it is read is an error", async () => {
+  await put("a", "Subject: x\n");
+  await using octets = await FileOctets.open(join(root, "a"));
+  await expect(Array.fromAsync(octets.read(5, 20))).rejects.toThrow(/shorter/);
 });
 
 test.each([
@@ -104,6 +122,23 @@ test("eml: what an export wrote is taken as it stands, whatever it begins with",
   await put(".restante.jsonl", `${JSON.stringify(facts)}\n`);
   await put("a.eml", from);
   expect((await read(await openEml(root))).map(([, , text]) => text)).toEqual([from]);
+});
+
+test("Thunderbird's Maildir and single files: its status is read there too", async () => {
+  const status = (bits: string): string => `X-Mozilla-Status: ${bits}\nX-Mozilla-Keys: todo\nStatus: O\nSubject: x\n\n`;
+  await put("Inbox/cur/1.eml", status("0005"));
+  await put("Inbox/cur/2.eml", status("0008"));
+  await put("Inbox.sbd/Kid/cur/3.eml", "Subject: y\n\nX-Mozilla-Status: 0001\n");
+  const maildir = await openMaildir(root);
+  const text = status("0005").replaceAll("\n", "\r\n");
+  expect(await read(maildir)).toEqual([
+    ["Inbox", ["\\Seen", "\\Flagged", "todo"], text],
+    ["Inbox/Kid", [], expect.anything()],
+  ]);
+  expect(maildir.notices).toEqual([expect.stringMatching(/2\.eml is left out/)]);
+  const eml = await openEml(join(root, "Inbox/cur/1.eml"));
+  expect(await read(eml)).toEqual([["INBOX", ["\\Seen", "\\Flagged", "todo"], text]]);
+  expect(await flagsOf(await openEml(join(root, "Inbox/cur/2.eml")))).toEqual([]);
 });
 
 test("eml: Outlook's files and others are named, mbox in disguise is read, numbers are in their order", async () => {

@@ -16,10 +16,15 @@ test("a level's file name gives the level back, and is none that a file system o
     "%41",
     "a:b",
     "Entwürfe",
+    "cur",
+    "New",
+    "tmp",
+    "current",
   ]) {
     const name = fileNameOf(level);
     expect(levelOf(name)).toBe(level);
     expect(name).toMatch(/^[^.\n/:]+$/);
+    expect(name).not.toMatch(/^(?:cur|new|tmp)$/i);
   }
   expect(() => fileNameOf("x".repeat(251))).toThrow(RangeError);
 });

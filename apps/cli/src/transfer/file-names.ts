@@ -1,7 +1,8 @@
 /** Octets that a file's name may have on most file systems; `.sbd` must fit as well. */
 const FILE_NAME_BYTES_MAX = 250;
+/** What file systems mean, endings that sources pass over, and the parts of a Maildir. */
 const ESCAPED =
-  /^\.|[\u0000-\u001f\u007f%\\/:*?"<>|]|\.(?=(?:sbd|msf|mbox|dat|plist|json|html|log)$)|[. ]$|^t(?=able_of_contents$)/gi;
+  /^\.|[\u0000-\u001f\u007f%\\/:*?"<>|]|\.(?=(?:sbd|msf|i?mbox|dat|plist|json|html|log|emlx?|msg)$)|[. ]$|^t(?=able_of_contents$|mp$)|^c(?=ur$)|^n(?=ew$)/gi;
 
 /**
  * A level of a mailbox's path as the name of a file or folder: what file systems or our own endings mean is escaped.

@@ -5,6 +5,13 @@ import type { Octets } from "./mbox/mbox-reader.ts";
 /** Octets that are read at once. */
 const READ_BYTES = 64 * 1024;
 
+/** A file's first octets, one character each. */
+export async function readHead(file: string, bytes: number): Promise<string> {
+  await using octets = await FileOctets.open(file);
+  const pieces = await Array.fromAsync(octets.read(0, Math.min(octets.size, bytes)));
+  return Buffer.concat(pieces).toString("latin1");
+}
+
 /** A file, held open for many short reads; what is read once it is let go opens it anew. */
 export class FileOctets implements Octets, AsyncDisposable {
   readonly #file: string;

@@ -6,16 +6,10 @@ import {
   EngineError,
   type MailboxId,
 } from "@restante/engine";
-import {
-  createScanner,
-  findHeader,
-  type MailDate,
-  type MessageStructure,
-  parseDate,
-  parseHeaders,
-} from "@restante/mime";
+import { createScanner, type MessageStructure } from "@restante/mime";
 import { atomFlag } from "./keywords.ts";
 import type { Destination, SourceFolder, SourceMail } from "./mail-place.ts";
+import { receivedOf } from "./received.ts";
 import { type Known, listKnown, recognitionKey } from "./recognise.ts";
 
 /** Flags that one message may have. */
@@ -92,7 +86,7 @@ export class MailImport {
   async #read(mail: SourceMail, targets: readonly Target[]): Promise<Addition | undefined> {
     const { session } = this.#options;
     const structure = await readStructure(mail);
-    const received = mail.received ?? dateOf(structure);
+    const received = receivedOf(mail.received, structure.header);
     const key = recognitionKey(structure.size, received.timeMs, structure.header);
     if (await this.#isKnown(key, targets)) {
       this.known++;
@@ -256,11 +250,4 @@ async function readStructure(mail: SourceMail): Promise<MessageStructure> {
   const scanner = createScanner();
   for await (const chunk of orUnreadable(mail.open())) scanner.push(chunk);
   return scanner.finish();
-}
-
-/** When a mail came, of which only its own fields tell: the newest Received, else Date, else the beginning of time. */
-function dateOf({ header }: MessageStructure): MailDate {
-  const fields = parseHeaders(header);
-  const received = findHeader(fields, "received")?.split(";").at(-1);
-  return parseDate(received ?? "") ?? parseDate(findHeader(fields, "date") ?? "") ?? { timeMs: 0, zoneMinutes: 0 };
 }

@@ -4,6 +4,7 @@ import { basename, join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { makeFolder } from "@restante/host";
 import { fileNameOf, levelOf } from "../file-names.ts";
+import { readHead } from "../file-octets.ts";
 import { type Listing, walkFolders } from "../folder-walk.ts";
 import { isText, withCrlf } from "../line-ends.ts";
 import {
@@ -17,7 +18,8 @@ import {
   type TargetMail,
   writeSubscriptions,
 } from "../mail-place.ts";
-import { beginsWithFrom, readMails, type Told } from "../mbox/mbox.ts";
+import { readMails, type Told } from "../mbox/mbox.ts";
+import { readMozillaFields } from "../mbox/mbox-fields.ts";
 import { EMLX_HEAD_BYTES, readEmlxHead, readEmlxTail } from "./emlx.ts";
 
 /**
@@ -37,6 +39,8 @@ interface Facts {
 
 type Form = "eml" | "emlx";
 
+/** Octets of a file that are looked at for what a program wrote at its beginning. */
+const HEAD_BYTES = 16 * 1024;
 /** Names of files that lie beside mail and are none. */
 const COMPANIONS =
   /^(?:\.|desktop\.ini$|thumbs\.db$|table_of_contents$|info\.plist$)|\.(?:emlxpart|mbox_cache|plist|json|html|log)$/i;
@@ -87,9 +91,9 @@ function isBetween({ levels }: Pick<Listing, "levels">): boolean {
   return isInApples(levels) && APPLE_LEVEL.test(levels.at(-1)!);
 }
 
-function pathOf({ levels }: Pick<Listing, "levels">): string {
-  const own =
-    isInApples(levels) || levels.includes("Messages") ? levels.filter((name) => !APPLE_LEVEL.test(name)) : levels;
+function pathOf({ levels, files }: Pick<Listing, "levels" | "files">): string {
+  const isApples = isInApples(levels) || files.some((name) => /\.emlx$/i.test(name));
+  const own = isApples ? levels.filter((name) => !APPLE_LEVEL.test(name)) : levels;
   return own.map((name) => levelOf(name.replace(/\.i?mbox$/i, ""))).join("/") || "INBOX";
 }
 
@@ -150,14 +154,21 @@ async function* openMails(
     const form: Form = /\.emlx$/i.test(file) ? "emlx" : "eml";
     try {
       if (form === "emlx") yield await openEmlx(file);
-      else if (!facts.has(name) && (await beginsWithFrom(file)))
-        // Some programs write a file for each mail as mbox.
-        yield* readMails(file, "mbox", told);
-      else yield openMail(file, facts.get(name));
+      else yield* openFile(file, facts.get(name), told);
     } catch (error) {
       told.problems.push(`${file} can't be read: ${(error as Error).message}`);
     }
   }
+}
+
+/** A file of others may be an mbox of one mail, and may say what Thunderbird knows of it. */
+async function* openFile(file: string, facts: Facts | undefined, told: Told): AsyncGenerator<SourceMail> {
+  if (facts) return yield openMail(file, facts);
+  const head = await readHead(file, HEAD_BYTES);
+  if (head.startsWith("From ")) return yield* readMails(file, "mbox", told);
+  const { flags, isExpunged } = readMozillaFields(head);
+  if (isExpunged) told.notices.push(`${file} is left out: it was expunged before`);
+  else yield { ...openMail(file, undefined), flags };
 }
 
 function openMail(file: string, facts: Facts | undefined): SourceMail {

@@ -25,6 +25,10 @@ interface Scene {
   /** LIST's answers. */
   readonly list: readonly string[];
   readonly mailboxes: Readonly<Record<string, readonly Message[]>>;
+  /** By STATUS; a mailbox that is opened says 1000. */
+  readonly uidNext?: number;
+  /** Whoever opens it loses the connection. */
+  readonly endsAt?: string;
   /** Mailboxes that can't be opened. */
   readonly closed?: readonly string[];
 }
@@ -62,8 +66,15 @@ function answer(socket: Socket, scene: Scene, line: string, selected: readonly M
     case "LIST":
       say(...(args.startsWith('"" ""') ? ['* LIST (\\Noselect) "/" ""'] : scene.list.map((text) => `* LIST ${text}`)));
       break;
+    case "STATUS":
+      if (scene.uidNext) say(`* STATUS INBOX (MESSAGES 0 UIDNEXT ${scene.uidNext} UIDVALIDITY 7)`);
+      break;
     case "EXAMINE": {
       const path = args.replaceAll('"', "");
+      if (path === scene.endsAt) {
+        socket.destroy();
+        return selected;
+      }
       if (scene.closed?.includes(path)) {
         say(`${tag} NO not today`);
         return selected;
@@ -79,6 +90,10 @@ function answer(socket: Socket, scene: Scene, line: string, selected: readonly M
     case "UID FETCH":
       if (fetch(say, socket, selected, args)) return selected;
       break;
+    case "IDLE":
+      say("+ idling");
+      setTimeout(() => say("* 9 EXISTS"), 50);
+      return selected;
     case "LOGOUT":
       say("* BYE bye");
       break;
@@ -114,6 +129,7 @@ function fetch(
 async function open(
   scene: Scene,
   points: Record<string, ResumePoint> = {},
+  signal: AbortSignal = new AbortController().signal,
 ): Promise<{ readonly source: ImapSource; readonly skipped: () => number }> {
   const server = await serve(scene);
   const client = new ImapFlow({
@@ -135,7 +151,7 @@ async function open(
         points[path] = point;
       },
     },
-    signal: new AbortController().signal,
+    signal,
     onSkipped: (count) => {
       skipped += count;
     },
@@ -233,6 +249,13 @@ test("what the server does not give or can't open is named, what went is not; th
   ]);
 });
 
+test("a connection that ends when a mailbox is opened is an error, and no mailbox that can't be", async () => {
+  const { source } = await open({ list: ['() "/" INBOX'], mailboxes: {}, endsAt: "INBOX" });
+  const { folders, problems } = await source.open();
+  await expect(Array.fromAsync(folders[0]!.mails())).rejects.toThrow();
+  expect(problems).toEqual([]);
+});
+
 test("a connection that ends in the midst of a mail is an error, and what came before it stands", async () => {
   const large = "x".repeat(9_000_000);
   const { source } = await open({
@@ -252,4 +275,29 @@ test("a connection that ends in the midst of a mail is an error, and what came b
     })(),
   ).rejects.toThrow();
   expect(got).toEqual(["INBOX, uid 1"]);
+});
+
+test("it waits for news of INBOX, for the time that it is given, and not at all once it is ended", async () => {
+  const scene: Scene = { capabilities: "IDLE", list: ['() "/" INBOX'], mailboxes: {} };
+  const waited = async (source: ImapSource, timeoutMs: number): Promise<number> => {
+    const start = performance.now();
+    await source.waitForNews(timeoutMs);
+    return performance.now() - start;
+  };
+  expect(await waited((await open(scene)).source, 20_000)).toBeLessThan(10_000);
+  expect(await waited((await open({ ...scene, capabilities: "" })).source, 300)).toBeGreaterThan(290);
+  // What came between the look and the wait is news; where nothing did it waits.
+  for (const [uidNext, isLong] of [
+    [999, false],
+    [1000, true],
+  ] as const) {
+    const { source } = await open({ ...scene, capabilities: "", uidNext });
+    await read(source);
+    expect((await waited(source, 2_000)) > 1_900).toBe(isLong);
+    expect((await source.open()).folders).toEqual([]);
+  }
+  expect(await waited((await open(scene, {}, AbortSignal.abort())).source, 20_000)).toBeLessThan(10_000);
+  expect(
+    await waited((await open({ ...scene, capabilities: "" }, {}, AbortSignal.timeout(100))).source, 20_000),
+  ).toBeLessThan(10_000);
 });

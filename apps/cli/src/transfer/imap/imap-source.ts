@@ -99,10 +99,10 @@ export class ImapSource implements AsyncDisposable {
     let total = 0;
     for (const folder of folders) {
       const status = listed.find(({ path }) => path === folder.name)?.status;
-      const seen = `${status?.uidValidity ?? ""} ${status?.uidNext ?? ""}`;
-      if (status?.uidNext !== undefined && this.#seen.get(folder.name) === seen) continue;
+      const seen = numbersOf(status);
+      if (seen !== undefined && this.#seen.get(folder.name) === seen) continue;
       total += status?.messages ?? 0;
-      open.push(this.#openFolder(folder, problems, () => this.#seen.set(folder.name, seen)));
+      open.push(this.#openFolder(folder, problems, () => seen !== undefined && this.#seen.set(folder.name, seen)));
     }
     return { total, unit: "messages", folders: open, problems, notices: [...notices] };
   }
@@ -199,7 +199,10 @@ export class ImapSource implements AsyncDisposable {
   async waitForNews(timeoutMs: number): Promise<void> {
     const { signal } = this.#options;
     const client = this.#client;
-    await client.mailboxOpen("INBOX", { readOnly: true });
+    const inbox = await client.mailboxOpen("INBOX", { readOnly: true });
+    // What came since it was read is told by no event.
+    const seen = this.#seen.get("INBOX");
+    if (seen !== undefined && numbersOf(inbox) !== seen) return;
     const news = Promise.withResolvers<void>();
     const wake = (): void => news.resolve();
     const timer = setTimeout(wake, timeoutMs);
@@ -218,6 +221,13 @@ export class ImapSource implements AsyncDisposable {
       client.off("close", wake);
     }
   }
+}
+
+/** What changes when mail comes; undefined if the server does not tell. */
+function numbersOf(
+  of: { readonly uidValidity?: bigint | undefined; readonly uidNext?: number | undefined } | undefined,
+): string | undefined {
+  return of?.uidNext ? `${of.uidValidity ?? ""} ${of.uidNext}` : undefined;
 }
 
 /** Takes messages from the front that are asked for at once. */

@@ -9,6 +9,8 @@ export interface ResumePoint {
 
 /** The records' type: sealed, as all of an account. */
 const TYPE = "import-point";
+/** Of its value: docs/formats/import.md. */
+const FORMAT = 1;
 
 /** Where an import from another server goes on, by the path of its mailbox. Kept in the account that it goes to. */
 export class ResumePoints {
@@ -23,13 +25,11 @@ export class ResumePoints {
 
   async read(path: string): Promise<ResumePoint | undefined> {
     const value = await this.#session.readRecord(TYPE, this.#id(path));
-    if (!value) return undefined;
-    const { uidValidity, uid } = JSON.parse(Buffer.from(value).toString("utf8")) as ResumePoint;
-    return { uidValidity, uid };
+    return value && parsePoint(Buffer.from(value).toString("utf8"));
   }
 
   async write(path: string, { uidValidity, uid }: ResumePoint): Promise<void> {
-    const value = new Uint8Array(Buffer.from(JSON.stringify({ uidValidity, uid })));
+    const value = new Uint8Array(Buffer.from(JSON.stringify([FORMAT, uidValidity, uid])));
     await this.#session.writeRecords([{ type: TYPE, id: this.#id(path), value }]);
   }
 
@@ -37,5 +37,16 @@ export class ResumePoints {
     return createHash("sha256")
       .update(JSON.stringify([this.#source, path]))
       .digest("base64url");
+  }
+}
+
+/** Undefined of what another version wrote: then all is looked at anew. */
+function parsePoint(text: string): ResumePoint | undefined {
+  try {
+    const [format, uidValidity, uid] = JSON.parse(text) as readonly unknown[];
+    const isOurs = format === FORMAT && typeof uidValidity === "string" && Number.isSafeInteger(uid);
+    return isOurs ? { uidValidity, uid: uid as number } : undefined;
+  } catch {
+    return undefined;
   }
 }

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { makeFolder } from "@restante/host";
 import { decodeMailboxName, encodeMailboxName } from "@restante/imap";
+import { readHead } from "../file-octets.ts";
 import { readFolder, walkFolders } from "../folder-walk.ts";
 import { isText, withCrlf, withLf } from "../line-ends.ts";
 import {
@@ -17,6 +18,7 @@ import {
   subscriptionsOf,
   type TargetMail,
 } from "../mail-place.ts";
+import { readMozillaFields } from "../mbox/mbox-fields.ts";
 import { readMaildirName, writeMaildirName } from "./maildir-name.ts";
 
 /**
@@ -32,6 +34,8 @@ const LETTERS: Readonly<Record<string, string>> = {
   S: "\\Seen",
   T: "\\Deleted",
 };
+/** Octets of a file that are looked at for what Thunderbird wrote, whose Maildirs hold .eml files. */
+const HEAD_BYTES = 16 * 1024;
 const PARTS: readonly string[] = ["cur", "new", "tmp"];
 const KEYWORDS_FILE = "dovecot-keywords";
 /** Dovecot's, then Courier's. */
@@ -41,13 +45,13 @@ const KEYWORDS_MAX = 26;
 
 export async function openMaildir(root: string): Promise<MailSource> {
   const problems: string[] = [];
+  const notices: string[] = [];
   const onProblem = (problem: string): void => {
     problems.push(problem);
   };
   const subscribed = await readSubscribed(root);
   const folders: (SourceFolder & { readonly count: number })[] = [];
-  const enters = (name: string, { levels }: { readonly levels: readonly string[] }): boolean =>
-    !PARTS.includes(name) && (!name.startsWith(".") || (levels.length === 0 && name.length > 1));
+  const enters = (name: string): boolean => !PARTS.includes(name);
   for await (const { folder, levels, folders: inside } of walkFolders(root, { onProblem, enters })) {
     if (!inside.includes("cur") && !inside.includes("new")) continue;
     const path = pathOf(levels) || "INBOX";
@@ -60,22 +64,26 @@ export async function openMaildir(root: string): Promise<MailSource> {
       async *mails() {
         for (const name of files) {
           const file = join(folder, name);
-          const mail = await openMail(file, name.slice(4), keywords).catch((error: Error) => {
-            onProblem(`${file} can't be read: ${error.message}`);
-          });
-          if (mail) yield mail;
+          try {
+            const mail = await openMail(file, name.slice(4), keywords);
+            const facts = name.endsWith(".eml") ? readMozillaFields(await readHead(file, HEAD_BYTES)) : undefined;
+            if (facts?.isExpunged) notices.push(`${file} is left out: it was expunged before`);
+            else yield facts ? { ...mail, flags: [...new Set([...mail.flags, ...facts.flags])] } : mail;
+          } catch (error) {
+            onProblem(`${file} can't be read: ${(error as Error).message}`);
+          }
         }
       },
     });
   }
   const total = folders.reduce((sum, { count }) => sum + count, 0);
-  return { total, unit: "messages", folders, problems, notices: [] };
+  return { total, unit: "messages", folders, problems, notices };
 }
 
 function pathOf(levels: readonly string[]): string {
-  const [first = "", ...rest] = levels;
-  const names = first.startsWith(".") ? [...first.slice(1).split("."), ...rest] : levels;
-  return names.map(levelFrom).join("/");
+  const names = levels.flatMap((name) => (name.startsWith(".") ? name.slice(1).split(".") : [name]));
+  // Thunderbird's: `NAME.sbd` holds what lies below NAME.
+  return names.map((name) => levelFrom(name.replace(/\.sbd$/, ""))).join("/");
 }
 
 /** Paths that are subscribed, by Dovecot's two forms and Courier's. Version 2 begins with a line `V\t2` and has tabs between

@@ -15,6 +15,9 @@ const ISO_DATE = /(?<!\d)(\d{4})-(\d{2})-(\d{2})(?!\d)/;
 const MONTH = /(?<![a-z])(jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)(?![a-z])/i;
 const WEEKDAY = /(?<![a-z])(sun|mon|tue|wed|thu|fri|sat)(?![a-z])/i;
 const YEAR = /(?<![\d:+-])(\d{4})(?!\d)/;
+/** At the end, as programs wrote it before they thought of 2000; and dates in figures, whose order nobody can tell. */
+const SHORT_YEAR = /(?<![\d:+-])(\d{2})$/;
+const FIGURES = /(?<!\d)\d{1,4}([./-])\d{1,2}\1\d{1,4}(?!\d)/;
 const DAY = /(?<![\d:+-])(\d{1,2})(?![\d:])/;
 const ZONE = /([+-])(\d{2})(\d{2})(?!\d)/;
 const NAMED_ZONES: Readonly<Record<string, number>> = {
@@ -36,8 +39,10 @@ export function classifyFromLine(text: string): FromLine {
   const rest = match[2]!.trim();
   if (rest === "") return "likely";
   if (ISO_DATE.test(rest)) return TIME.test(rest) ? "certain" : "likely";
-  if (!MONTH.test(rest) || !YEAR.test(rest)) return "none";
-  return WEEKDAY.test(rest) && TIME.test(rest) ? "certain" : "likely";
+  const isTimed = WEEKDAY.test(rest) && TIME.test(rest);
+  if (FIGURES.test(rest)) return TIME.test(rest) ? "likely" : "none";
+  if (!MONTH.test(rest) || !(YEAR.test(rest) || (isTimed && SHORT_YEAR.test(rest)))) return "none";
+  return isTimed ? "certain" : "likely";
 }
 
 /** When the message came, by its From_ line: UTC unless a zone stands there. Undefined if no date does. */
@@ -45,7 +50,7 @@ export function parseFromDate(text: string): MailDate | undefined {
   const rest = SENDER.exec(text)?.[2] ?? "";
   const iso = ISO_DATE.exec(rest);
   const time = TIME.exec(rest);
-  const year = Number(iso?.[1] ?? YEAR.exec(rest)?.[1]);
+  const year = iso ? Number(iso[1]) : yearIn(rest);
   const month = iso ? Number(iso[2]) - 1 : MONTHS.indexOf(MONTH.exec(rest)?.[1]?.toLowerCase() ?? "");
   const day = Number(iso?.[3] ?? DAY.exec(rest)?.[1]);
   if (!time || !year || month < 0 || month > 11 || !day) return undefined;
@@ -53,6 +58,11 @@ export function parseFromDate(text: string): MailDate | undefined {
   const local = Date.UTC(year, month, day, hour, minute, second);
   const zoneMinutes = zoneOf(iso ? rest.slice(iso.index + iso[0].length) : rest);
   return { timeMs: local - zoneMinutes * 60_000, zoneMinutes };
+}
+
+function yearIn(text: string): number {
+  const short = Number(SHORT_YEAR.exec(text.trimEnd())?.[1]);
+  return Number(YEAR.exec(text)?.[1] ?? (short < 70 ? 2000 : 1900) + short);
 }
 
 function zoneOf(text: string): number {

@@ -24,17 +24,33 @@ export interface FileFacts {
   readonly labels: string | undefined;
 }
 
-export function isFileField(line: string): boolean {
-  return FILE_FIELD.test(line);
+/** Fields that programs put before all others of a message: what stands behind another one a stranger may have written. */
+const LEADING = /^(?:x-(?:gm|gmail|mozilla)-|(?:x-(?:account-key|identity-key|uidl?|status|keywords)|status|fcc):)/i;
+
+export function isLeadingField(line: string): boolean {
+  return LEADING.test(line);
 }
 
-/** `fields` are whole, unfolded. `separator` divides the words of X-Keywords. */
-export function readFileFields(fields: readonly string[], separator: RegExp): FileFacts {
+/** `isLeading`: all fields before it are such that {@link isLeadingField}. */
+export function isFileField(line: string, isLeading: boolean): boolean {
+  return FILE_FIELD.test(line) && (isLeading || !/^x-gmail-labels:/i.test(line));
+}
+
+/** `fields` are whole, unfolded, the first `leading` of them before all of the message's. Of one name the first counts.
+ * `separator` divides the words of X-Keywords. */
+export function readFileFields(
+  fields: readonly string[],
+  separator: RegExp,
+  leading: number = fields.length,
+): FileFacts {
   const flags: string[] = [];
   let isExpunged = false;
   let labels: string | undefined;
-  for (const field of fields) {
+  const seen = new Set<string>();
+  for (const [at, field] of fields.entries()) {
     const [, name = "", value = ""] = FILE_FIELD.exec(field) ?? [];
+    if (seen.has(name.toLowerCase())) continue;
+    seen.add(name.toLowerCase());
     const bits = Number.parseInt(value.trim(), 16) || 0;
     const words = decodeRaw(value)
       .split(separator)
@@ -52,7 +68,7 @@ export function readFileFields(fields: readonly string[], separator: RegExp): Fi
         break;
       case "x-mozilla-status":
         for (const [bit, flag] of MOZILLA) if (bits & bit) flags.push(flag);
-        isExpunged ||= (bits & MOZILLA_EXPUNGED) !== 0;
+        isExpunged = at < leading && (bits & MOZILLA_EXPUNGED) !== 0;
         break;
       case "x-gmail-labels":
         labels = value.trim();
@@ -63,6 +79,16 @@ export function readFileFields(fields: readonly string[], separator: RegExp): Fi
     }
   }
   return { flags: [...new Set(flags)], isExpunged, labels };
+}
+
+/** The same of what Thunderbird writes into single messages; `head` is a message's beginning (binary). */
+export function readMozillaFields(head: string): FileFacts {
+  const [header = ""] = head.split(/\r?\n\r?\n/, 1);
+  const fields = header.replace(/\r?\n[ \t]+/g, " ").split(/\r?\n/);
+  const others = fields.findIndex((field) => !isLeadingField(field));
+  const isMozillas = (field: string): boolean => /^x-mozilla-/i.test(field);
+  const leading = fields.slice(0, others < 0 ? fields.length : others).filter(isMozillas);
+  return readFileFields(fields.filter(isMozillas), /[\s,]+/, leading.length);
 }
 
 /** The fields that an export puts before each message, always all, so that what follows is the message's. */

@@ -2,7 +2,7 @@ import { readFile } from "node:fs/promises";
 import { describe, expect, test } from "vitest";
 import { atomFlag } from "../keywords.ts";
 import { parseFromDate } from "./from-line.ts";
-import { readFileFields } from "./mbox-fields.ts";
+import { readFileFields, readMozillaFields } from "./mbox-fields.ts";
 import {
   exportSender,
   findMessages,
@@ -61,7 +61,16 @@ describe("what a From_ line is", () => {
     expect(await readAll(text)).toHaveLength(1);
   });
 
+  test.each(["From a@b 02/03/2026 10:11:12", "From a@b 2.3.26 10:11", "From ???@??? Mon Feb  2 10:11:12 26"])(
+    "a message begins, though nobody knows its date: %s",
+    async (line) => {
+      const file = `From a@b Mon Feb  2 10:11:12 2026\nSubject: x\n\nx\n\n${line}\nSubject: y\n\ny\n`;
+      expect(await readAll(file)).toHaveLength(2);
+    },
+  );
+
   test.each([
+    ["From 1/2/3 of them", 1],
     ["From London", 1],
     ["From a@b 2026-02-02", 1],
     // What has all of a From_ line is one, also without an empty line before it.
@@ -95,6 +104,8 @@ describe("what a From_ line is", () => {
     ["From a@b Mon Feb  2 10:11 2026", Date.UTC(2026, 1, 2, 10, 11), 0],
     ["From a@b Mon Feb  2 10:11:12 PST 2026", Date.UTC(2026, 1, 2, 18, 11, 12), -480],
     ["From a@b  2026-02-02T10:11:12", Date.UTC(2026, 1, 2, 10, 11, 12), 0],
+    ["From a@b Fri Nov 12 10:11:12 93", Date.UTC(1993, 10, 12, 10, 11, 12), 0],
+    ["From a@b Mon Feb  2 10:11:12 26", Date.UTC(2026, 1, 2, 10, 11, 12), 0],
     ["From a@b Mon, 2 Feb 2026 10:11:12 +0100", Date.UTC(2026, 1, 2, 9, 11, 12), 60],
   ])("%s", (line, timeMs, zoneMinutes) => {
     expect(parseFromDate(line)).toEqual({ timeMs, zoneMinutes });
@@ -105,6 +116,34 @@ test("a folded field of the file goes whole, and no other with it", async () => 
   const [message] = await readAll(await wild("folded.mbox"));
   expect(message!.text).toContain("Message-ID: <subj@example.org>\nX-After: 1\n\nbody");
   expect(readFileFields(message!.fields, /[\s,]+/).flags).toEqual(["alpha", "beta", "gamma", "\\Seen"]);
+});
+
+test("what was deleted and not yet expunged stays so", () => {
+  expect(readFileFields(["X-Mozilla-Status2: 00200000"], / +/)).toMatchObject({
+    flags: ["\\Deleted"],
+    isExpunged: false,
+  });
+});
+
+test("what a stranger wrote into their mail expunges nothing, and sends it nowhere", async () => {
+  const from = "From a@b Mon Feb  2 10:11:12 2026\n";
+  const own = "X-Mozilla-Status: 0008\nX-Gmail-Labels: Trash\nX-Mozilla-Status: 0001\n";
+  const [forged] = await readAll(`${from}Received: x\n${own}\nx\n`);
+  expect(readFileFields(forged!.fields, / +/, forged!.leading)).toMatchObject({ isExpunged: false, labels: undefined });
+  expect(forged!.text).toBe("Received: x\nX-Gmail-Labels: Trash\n\nx\n");
+  const [told] = await readAll(
+    `${from}X-Account-Key: a\nX-Mozilla-Status: 0001\nX-Gmail-Labels: Inbox\n${own}Subject: x\n\nx\n`,
+  );
+  expect(readFileFields(told!.fields, / +/, told!.leading)).toEqual({
+    isExpunged: false,
+    labels: "Inbox",
+    flags: ["\\Seen"],
+  });
+  expect(readMozillaFields("Received: x\nX-Mozilla-Status: 0009\n\n")).toMatchObject({
+    isExpunged: false,
+    flags: ["\\Seen"],
+  });
+  expect(readMozillaFields("X-Mozilla-Status: 0009\nReceived: x\n\n").isExpunged).toBe(true);
 });
 
 test("keywords are UTF-8", () => {

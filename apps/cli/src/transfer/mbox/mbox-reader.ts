@@ -1,6 +1,6 @@
 import { readLines } from "../line-ends.ts";
 import { classifyFromLine } from "./from-line.ts";
-import { isFileField, WRITTEN_FIELDS } from "./mbox-fields.ts";
+import { isFileField, isLeadingField, WRITTEN_FIELDS } from "./mbox-fields.ts";
 
 /** Octets that can be read from any place: a file's, or a test's. `end` is exclusive. */
 export interface Octets {
@@ -22,11 +22,15 @@ export interface MboxMessage {
   readonly start: number;
   readonly end: number;
   readonly fromLine: string;
-  /** The file's fields, unfolded. */
+  /** The file's fields, unfolded, and how many of them stand before all others. */
   readonly fields: readonly string[];
+  readonly leading: number;
   /** Which of its fields, from 0, is the Content-Length that was right; undefined if none was. */
   readonly countedBy: number | undefined;
 }
+
+const NO_MBOX =
+  "no From_ line stands here, so it is no mbox file; if it is one message, import it by eml:, else it does not belong there";
 
 /** What isn't mbox, and where. */
 export class MboxError extends Error {
@@ -93,6 +97,8 @@ class OpenMessage {
   readonly #start: number;
   readonly #fromLine: string;
   readonly #fields: string[] = [];
+  #leading = 0;
+  #isLeading = true;
   /** What its Content-Length fields say, each with its place among the fields. */
   readonly #lengths: { readonly field: number; readonly bytes: number }[] = [];
   #end: number;
@@ -120,6 +126,7 @@ class OpenMessage {
       end: this.#end,
       fromLine: this.#fromLine,
       fields: this.#fields,
+      leading: this.#leading,
       countedBy: this.#countedBy,
     };
   }
@@ -157,7 +164,8 @@ class OpenMessage {
     if (!isFolded) {
       const field = this.#fieldsSeen++;
       const isFiles = !exported || field < writtenFields(exported.kind);
-      this.#inFileField = isFiles && isFileField(text);
+      this.#isLeading &&= exported !== undefined || isLeadingField(text);
+      this.#inFileField = isFiles && isFileField(text, this.#isLeading);
       const digits = isFiles ? CONTENT_LENGTH.exec(text)?.[1] : undefined;
       if (digits !== undefined) this.#lengths.push({ field, bytes: Number(digits) });
     }
@@ -166,6 +174,7 @@ class OpenMessage {
     if (this.#fieldBytes > FIELDS_BYTES_MAX) throw new MboxError(number, "the fields of the file are too long");
     if (isFolded) this.#fields.push(`${this.#fields.pop() ?? ""} ${text.trim()}`);
     else this.#fields.push(text);
+    if (this.#isLeading) this.#leading = this.#fields.length;
   }
 }
 
@@ -178,7 +187,7 @@ export async function* findMessages(octets: Octets, kind: MboxKind): AsyncGenera
       if (open) yield open.whole;
       open = new OpenMessage(octets, line, kind);
     } else if (open) await open.take(line);
-    else if (line.text !== "") throw new MboxError(line.number, "no From_ line stands here, so it is no mbox file");
+    else if (line.text !== "") throw new MboxError(line.number, NO_MBOX);
     before = line.text;
   }
   if (open) yield open.whole;
@@ -294,10 +303,14 @@ function filesFields(message: MboxMessage): (text: string, isBeginning: boolean)
   const exported = exportOf(message);
   let seen = 0;
   let isFiles = false;
+  let isLeading = true;
   return (text, isBeginning) => {
     if (!isBeginning || (!exported && /^[ \t]/.test(text))) return isFiles;
     const field = seen++;
-    isFiles = exported ? field < writtenFields(exported.kind) : isFileField(text) || field === message.countedBy;
+    isLeading &&= isLeadingField(text);
+    isFiles = exported
+      ? field < writtenFields(exported.kind)
+      : isFileField(text, isLeading) || field === message.countedBy;
     return isFiles;
   };
 }

@@ -1,9 +1,8 @@
-import { createReadStream } from "node:fs";
 import { type FileHandle, open, stat } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import { makeFolder } from "@restante/host";
 import { fileNameOf, levelOf } from "../file-names.ts";
-import { FileOctets } from "../file-octets.ts";
+import { FileOctets, readHead } from "../file-octets.ts";
 import { walkFolders } from "../folder-walk.ts";
 import { gathered, withCrlf } from "../line-ends.ts";
 import {
@@ -56,7 +55,7 @@ export async function openMbox(root: string, kind: MboxKind): Promise<MailSource
       const above = levels.map((name) => levelOf(name.replace(/\.(?:sbd|mbox)$/i, "")));
       for (const name of files) {
         const file = join(folder, name);
-        if (name.startsWith(".") || (COMPANIONS.test(name) && !(await beginsWithFrom(file)))) continue;
+        if (name.startsWith(".") || (COMPANIONS.test(name) && !(await readHead(file, 5)).startsWith("From "))) continue;
         const isApples = name === "mbox" && APPLE_FOLDER.test(basename(resolve(folder)));
         const path = [...above, ...(isApples ? [] : [levelOf(name.replace(/\.mbox$/i, ""))])].join("/");
         await add(file, path || "INBOX");
@@ -68,11 +67,6 @@ export async function openMbox(root: string, kind: MboxKind): Promise<MailSource
 /** What those who read it are told. */
 export type Told = Pick<MailSource, "problems" | "notices">;
 
-export async function beginsWithFrom(file: string): Promise<boolean> {
-  const { value } = await createReadStream(file, { end: 4 })[Symbol.asyncIterator]().next();
-  return value !== undefined && Buffer.from(value as Uint8Array).toString("latin1") === "From ";
-}
-
 /** The mails of one file. */
 export async function* readMails(
   file: string,
@@ -83,7 +77,8 @@ export async function* readMails(
   try {
     await using octets = await FileOctets.open(file);
     for await (const message of findMessages(octets, kind)) {
-      const { isExpunged, flags, labels } = readFileFields(message.fields, exportOf(message) ? / +/ : /[\s,]+/);
+      const separator = exportOf(message) ? / +/ : /[\s,]+/;
+      const { isExpunged, flags, labels } = readFileFields(message.fields, separator, message.leading);
       if (isExpunged) expunged++;
       else
         yield openMail({
