@@ -1,4 +1,4 @@
-import { existsSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { composeConfig, readCompose, readImage } from "../kit/compose.ts";
@@ -18,9 +18,9 @@ test("docker/compose.yml has Garage, Postfix and Restante, and each image is bui
   }
 });
 
-test("what is published is published on loopback, and LMTP, which asks nobody who they are, is not", () => {
+test("what is published is published on loopback, and what asks nobody who they are, LMTP and the way out, is not", () => {
   const published = services.flatMap(([, { ports }]) => ports ?? []);
-  expect(published).toEqual([expect.stringMatching(/:1993$/), expect.stringMatching(/:25$/)]);
+  expect(published.map((port) => port.split(":").at(-1))).toEqual(["1993", "8443", "1465", "25"]);
   for (const port of published) expect(port).toMatch(/^127\.0\.0\.1:/);
 });
 
@@ -28,6 +28,15 @@ test("services find each other by the ports on which they listen", () => {
   const { postfix, restante } = compose.services;
   const [, lmtpPort] = restante!.environment.RESTANTE_LMTP_LISTEN!.split(":");
   expect(postfix!.environment.LMTP).toBe(`inet:restante:${lmtpPort}`);
+  expect(restante!.environment.RESTANTE_OUTBOUND_SMARTHOST).toBe("smtp://postfix:10025");
+  const { folder } = readImage(postfix!);
+  expect(readFileSync(join(folder, "start.sh"), "utf8")).toContain("RELAY_PORT:-10025");
+  for (const [name, inner] of [
+    ["IMAPS", "1993"],
+    ["HTTPS", "8443"],
+    ["SUBMISSIONS", "1465"],
+  ])
+    expect(restante!.environment[`RESTANTE_${name}_LISTEN`]).toBe(`0.0.0.0:${inner}`);
   const { garage } = compose.services;
   expect(restante!.environment.RESTANTE_S3_BUCKET).toBe(garage!.environment.GARAGE_DEFAULT_BUCKET);
   expect(restante!.environment.RESTANTE_S3_ACCESS_KEY).toBe(garage!.environment.GARAGE_DEFAULT_ACCESS_KEY);

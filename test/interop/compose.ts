@@ -73,11 +73,16 @@ async function mailThrough(steps: Steps, services: Compose["services"]): Promise
   const at = restanteImage.command.indexOf("serve");
   const server = await startServer(data, { args: restanteImage.command.slice(at + 1) });
   const image = readImage(services.postfix!);
+  const relayPort = await freePort();
   const mta = await startPostfix(server.ports.lmtp!, {
     image: {
       mainCf: readFileSync(join(image.folder, "main.cf"), "utf8"),
       command: commandOf(image),
-      env: { ...services.postfix!.environment, LMTP: `inet:127.0.0.1:${server.ports.lmtp}` },
+      env: {
+        ...services.postfix!.environment,
+        LMTP: `inet:127.0.0.1:${server.ports.lmtp}`,
+        RELAY_PORT: String(relayPort),
+      },
     },
   });
   try {
@@ -100,6 +105,10 @@ async function mailThrough(steps: Steps, services: Compose["services"]): Promise
         assert(/^[45]5\d .*Relay access denied/.test(elsewhere), elsewhere);
       },
     );
+    await steps.step("what Restante sends elsewhere is taken by the port that is its own", async () => {
+      const reply = await sendBySmtp(relayPort, "ada@example.net");
+      assert(reply.startsWith("250"), reply);
+    });
   } finally {
     await mta.stop();
     await server.stop();
