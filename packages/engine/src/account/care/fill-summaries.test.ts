@@ -76,7 +76,7 @@ function countReads(place: MemoryPlace): () => number {
   return () => reads;
 }
 
-test("a summary of format 1 is full at first need, by one read of the body; the next need finds it", async () => {
+test("a summary of format 1 is full at first need, from the body; the next need finds it", async () => {
   const place = new MemoryPlace(() => clock.now++);
   const { ring } = await filled(place, 10);
   const account = await open(place, ring());
@@ -95,7 +95,9 @@ test("a summary of format 1 is full at first need, by one read of the body; the 
     expect(summary.text).toEqual({ start, isWhole: start === body, octets: body.length, isHtml: false });
   }
   const once = reads();
-  expect(once).toBeGreaterThanOrEqual(8);
+  // Bodies that lie together are read together.
+  expect(once).toBeGreaterThan(0);
+  expect(once).toBeLessThanOrEqual(8);
   expect(await account.contents.readFullSummaries(messages)).toEqual(full);
   expect(reads()).toBe(once);
   // A need writes nothing.
@@ -241,8 +243,8 @@ test("a step is bounded, and the next one goes on behind it", async () => {
   };
   await step({ emails: 3 });
   await step({ bodyBytes: 1 });
-  // What waits for a checkpoint counts too.
-  expect(steps).toEqual([1, 3, 1, 0]);
+  // Of three bodies two were read together. What waits for a checkpoint counts too.
+  expect(steps).toEqual([1, 2, 1, 0]);
   await step({});
   expect(contents.improvedPages()).toEqual(new Set([0]));
   // Page 1 is full, and does not count as done before page 0 is.
