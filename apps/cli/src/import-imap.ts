@@ -2,12 +2,12 @@ import { setTimeout as delay } from "node:timers/promises";
 import type { AccountSession } from "@restante/engine";
 import { readSourcePassword } from "./ask.ts";
 import { EXIT, Exit } from "./exit.ts";
-import type { ImportFlags } from "./import.ts";
 import { printable, tell } from "./print.ts";
 import { Progress } from "./progress.ts";
 import type { ImapPlace } from "./transfer/imap/imap-place.ts";
 import { connectImap, ImapSource, SignInRefused, sourceName } from "./transfer/imap/imap-source.ts";
 import { ResumePoints } from "./transfer/imap/resume-points.ts";
+import type { ImportEnd, ImportFlags } from "./transfer/import-end.ts";
 import { MailImport } from "./transfer/import-mails.ts";
 
 /** How often mailboxes other than INBOX are looked at while it follows: well within the half hour of RFC 2177 §3. */
@@ -17,16 +17,6 @@ const AGAIN_MS = 5_000;
 const AGAIN_MAX_MS = 300_000;
 
 const RUN_AGAIN = "; run it again, it goes on where it stood";
-
-/** What an import came to. */
-export interface ImportEnd {
-  readonly mails: MailImport;
-  /** What is to be told yet. */
-  readonly problems: readonly string[];
-  readonly notices: readonly string[];
-  /** Problems were told before. */
-  readonly hadProblems: boolean;
-}
 
 /**
  * `restante import imaps://USER@HOST ADDRESS`: each mailbox goes on behind the message that was reached before, by UIDVALIDITY and

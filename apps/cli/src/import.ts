@@ -2,24 +2,17 @@ import type { AccountSession } from "@restante/engine";
 import type { Config } from "@restante/host";
 import { withSession } from "./context.ts";
 import { EXIT, Exit } from "./exit.ts";
-import type { Flags } from "./flags.ts";
-import type { ImportEnd } from "./import-imap.ts";
 import { printable, tell } from "./print.ts";
 import { Progress } from "./progress.ts";
 import { exitOf, isSystemError, textOf } from "./system-error.ts";
 import { openEml } from "./transfer/eml/eml.ts";
 import { parseImapPlace } from "./transfer/imap/imap-place.ts";
+import type { ImportEnd, ImportFlags } from "./transfer/import-end.ts";
 import { MailImport } from "./transfer/import-mails.ts";
 import { wrongKind } from "./transfer/kind.ts";
 import { type MailSource, type Place, parsePlace } from "./transfer/mail-place.ts";
 import { openMaildir } from "./transfer/maildir/maildir.ts";
 import { openMbox } from "./transfer/mbox/mbox.ts";
-
-export interface ImportFlags extends Flags {
-  readonly mailbox: string | undefined;
-  readonly follow: boolean;
-  readonly sourcePasswordFile: string | undefined;
-}
 
 /** `restante import SOURCE ADDRESS [--mailbox NAME]`: it may be run again, see {@link MailImport}. */
 export async function importMail(
