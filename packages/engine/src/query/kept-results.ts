@@ -2,9 +2,10 @@ import type { MailState } from "../mail/state/state.ts";
 import type { Condition } from "./condition.ts";
 import type { EmailQuery } from "./query-emails.ts";
 
-/** Results that are kept of one account, and emails of all of them, 4 bytes each. */
+/** Results that are kept of one account, and emails of all of them, 4 bytes each; characters of the query of one. */
 const RESULTS_MAX = 8;
-const EMAILS_MAX = 2 ** 18;
+const EMAILS_MAX: number = 2 ** 18;
+const QUERY_CHARS_MAX = 4_096;
 
 interface Result {
   readonly emails: Uint32Array;
@@ -49,7 +50,9 @@ export class KeptResults {
 
 /** Equal for equal queries; undefined for one that is not kept: sets of ids may be long. */
 function keyOf({ condition, sort = [], collapseThreads = false }: Omit<EmailQuery, "page">): string | undefined {
-  return namesIds(condition) ? undefined : JSON.stringify([condition, sort, collapseThreads]);
+  if (namesIds(condition)) return undefined;
+  const key = JSON.stringify([condition, sort, collapseThreads]);
+  return key.length > QUERY_CHARS_MAX ? undefined : key;
 }
 
 function namesIds(condition: Condition): boolean {
