@@ -10,7 +10,7 @@ import { makeDataFolder, type RunningServer, removeDataFolder, restante, startSe
  * Phones whose answers are lost: on the way, or with the process, which is killed between what it does and what it says.
  * ROUNDS of each version; 2,000 in all by default.
  */
-const ROUNDS = Number(process.env.ROUNDS ?? 200);
+const ROUNDS = Number(process.env.RESTANTE_FAULT_ROUNDS ?? 200);
 const VERSIONS: readonly Version[] = ["12.1", "14.0", "14.1", "16.0", "16.1"];
 const USER = "ada@example.org";
 const PASSWORD = "tests-have-a-password";
