@@ -18,6 +18,7 @@ export class Bytes {
     if (this.#length + count > this.#bytes.length) {
       const grown = new Uint8Array(Math.max(this.#bytes.length * 2, this.#length + count));
       grown.set(this.#bytes.subarray(0, this.#length));
+      this.#bytes.fill(0);
       this.#bytes = grown;
     }
     this.#bytes.set(from.subarray(start, start + count), this.#length);
@@ -30,10 +31,18 @@ export class Bytes {
     this.#length = Math.min(this.#length, this.#offered);
   }
 
+  /** What was kept, as a copy of its own. */
   take(): Uint8Array {
     const bytes = this.#bytes.slice(0, this.#length);
     this.#length = 0;
     this.#offered = 0;
     return bytes;
+  }
+
+  /** Nothing of what came stays. */
+  wipe(): void {
+    this.#bytes.fill(0);
+    this.#length = 0;
+    this.#offered = 0;
   }
 }

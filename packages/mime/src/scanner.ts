@@ -198,6 +198,7 @@ class LineScanner implements Scanner {
     this.#carryLength = 0;
     const eol = length > 1 && this.#beforeLast === CR ? 2 : 1;
     this.#handleLine(line, 0, Math.min(line.length, length), length, eol, true);
+    line.fill(0);
   }
 
   #line(chunk: Uint8Array, from: number, to: number, length: number): void {
@@ -383,7 +384,9 @@ class LineScanner implements Scanner {
       if (hit) this.#boundary(hit.owner, hit.closing, this.#carryLength, 0, true);
       else this.#endLine(this.#carryLength, 0);
       this.#carryLength = 0;
+      line.fill(0);
     }
+    this.#carry.wipe();
     if (this.#inHeader) this.#endHeaderAt(this.#lineStart, false);
     // A message within a message may have begun with nothing in it.
     while (this.#inHeader) this.#endHeaderAt(this.#lineStart, false);
