@@ -154,7 +154,6 @@ export class Session {
     if (this.tellsModSeqs) return;
     this.enabled.add("CONDSTORE");
     if (!this.selected) return;
-    this.view.tellsModSeqs = true;
     this.untagged(`OK [${this.highestModSeq()}] Highest`);
   }
 
@@ -252,7 +251,6 @@ export class Session {
   }
 
   select(view: MailboxView): void {
-    view.tellsModSeqs = this.tellsModSeqs;
     const keywords = new Set(this.mail.keywordsIn(view.mailbox));
     this.selected = { view, recent: [], keywords, saved: NOTHING_SAVED, contexts: new SearchContexts() };
     this.#claimRecent(this.selected);
