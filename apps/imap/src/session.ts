@@ -49,6 +49,8 @@ export interface Link {
   readonly isCompressed: boolean;
   /** From now on what is said is compressed, both ways. */
   compress(): void;
+  /** From now on nothing is compressed any more. */
+  decompress(): void;
   /** Goes over to TLS. */
   secureNow(): Promise<void>;
   capabilities(): string;
