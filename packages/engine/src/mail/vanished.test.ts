@@ -127,6 +127,7 @@ test("no modseq is told above what a client knows all of", () => {
   flag(1, "\\Seen");
   expect([told(0), told(1), view.highestModSeq]).toEqual([known, known, known]);
   expect(view.sync({ expunges: false }).flagged).toEqual([0, 1]);
+  expect(view.sync({ expunges: false }).flagged).toEqual([]);
   expect([told(0), view.highestModSeq]).toEqual([known, known]);
   expect(view.sync({ expunges: true }).expungedUids).toEqual([3]);
   expect([told(0), told(1), view.highestModSeq]).toEqual([known + 1, known + 3, known + 3]);
@@ -167,4 +168,7 @@ test("a modseq that was told too low, as something came before it was told, is t
   world.add(1);
   expect(view.modSeqOf(view.message(1))).toBe(known);
   expect(view.sync({ expunges: false })).toMatchObject({ added: 1, flagged: [1] });
+  await view.setFlags([1], { mode: "add", flags: ["\\Draft"] });
+  expect(view.modSeqOf(view.message(1))).toBe(known + 3);
+  expect(view.sync({ expunges: false }).flagged).toEqual([]);
 });
