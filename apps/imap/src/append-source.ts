@@ -1,4 +1,5 @@
 import { APPEND_EMAILS_MAX, type Body, EngineError, type Message, type Prepared } from "@restante/engine";
+import { Refusal } from "./errors.ts";
 import { spanOf } from "./fetch-answers.ts";
 import { Kept } from "./fetch-kept.ts";
 import { APPEND_PARTS_MAX, MESSAGE_BYTES_MAX, MULTIAPPEND_BYTES_MAX } from "./limits.ts";
@@ -39,7 +40,7 @@ export class AppendSource {
     this.#place = place;
   }
 
-  /** Reads the command to its end. Throws ImapSyntaxError, {@link BadUrl}, EngineError. */
+  /** Reads the command to its end. Throws ImapSyntaxError, {@link BadUrl}, {@link Refusal}, EngineError. */
   async readAll(path: string, messagesMax: number = APPEND_EMAILS_MAX): Promise<Prepared[]> {
     const all: Prepared[] = [];
     let heldBytes = 0;
@@ -57,7 +58,7 @@ export class AppendSource {
     return all;
   }
 
-  /** Those of one message. */
+  /** Those of one message. One without any is how a client takes all back: RFC 3502 §3. */
   async *#octets(): AsyncGenerator<Uint8Array> {
     let size = 0;
     for (let step = this.#steps.shift(); step && step.kind !== "end"; step = this.#steps.shift()) {
@@ -69,6 +70,7 @@ export class AppendSource {
       }
       if (step.kind === "literal") await this.#follow();
     }
+    if (size === 0) throw new Refusal("A message of no octets is none", "CANNOT");
   }
 
   #part(step: AppendStep): AsyncIterable<Uint8Array> {

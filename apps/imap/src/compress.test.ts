@@ -7,7 +7,7 @@ import { expect, test } from "vitest";
 import { Backlog } from "./backlog.ts";
 import { Deflater, Inflater } from "./deflate.ts";
 import { COMMAND_BYTES_MAX } from "./limits.ts";
-import { startTestServer } from "./test-kit.ts";
+import { Received, startTestServer } from "./test-kit.ts";
 import { Transport } from "./transport.ts";
 
 const accountOf = (ended: AbortController) => ({
@@ -173,8 +173,16 @@ test("a client that sends a bomb is held back while nobody reads, and all of it 
   listener.close();
 });
 
-test("compression can't be taken off a connection: who signs out has to connect anew", async () => {
+test("compression ends with who signs out, may begin anew, and what its flush ends with is no command", async () => {
   const { client } = await compressed();
-  client.socket.write(await client.pack("c UNAUTHENTICATE\r\n"));
-  expect(await client.until(/\r\n/)).toMatch(/^\* BYE /);
+  const packed = await client.pack("c UNAUTHENTICATE\r\n");
+  // The text is whole before the last octets of it come.
+  client.socket.write(packed.subarray(0, -4));
+  expect(await client.until(/\r\n/)).toBe("c OK Signed out\r\n");
+  const clear = new Received(client.socket.removeAllListeners("data"));
+  for (const octet of packed.subarray(-4)) client.socket.write(Uint8Array.of(octet));
+  client.socket.write("d NOOP\r\ne SELECT INBOX\r\nf LOGIN u p\r\n");
+  expect(await clear.until(/^f .*\r\n/m)).toMatch(/^d OK .*\r\ne BAD .*\r\nf OK .*\r\n$/);
+  client.socket.write("g COMPRESS DEFLATE\r\n");
+  expect(await clear.until(/^g .*\r\n/m)).toBe("g OK DEFLATE active\r\n");
 });

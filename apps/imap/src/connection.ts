@@ -538,6 +538,10 @@ export class Connection implements Link {
     this.#transport.compress();
   }
 
+  decompress(): void {
+    this.#transport.decompress();
+  }
+
   secureNow(): Promise<void> {
     return this.#transport.secure(this.#options.secureContext(), this.#times.handshakeMs);
   }

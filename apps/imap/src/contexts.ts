@@ -1,7 +1,7 @@
 import { type Condition, EngineError, type SortKey } from "@restante/engine";
 import { isTurnOver, takeTurn } from "@restante/host";
 import { CONTEXT_MESSAGES_MAX, CONTEXTS_MAX } from "./limits.ts";
-import { conditionOf, withUids } from "./search.ts";
+import { conditionOf } from "./search.ts";
 import type { Session } from "./session.ts";
 import { formatString } from "./wire/format.ts";
 import type { SearchKey } from "./wire/search-keys.ts";
@@ -10,6 +10,7 @@ import { formatSequenceSet } from "./wire/sequence-set.ts";
 /** A search whose result a client holds. */
 interface Context {
   readonly tag: string;
+  /** Its sets name uids. */
   readonly key: SearchKey;
   /** Undefined: the mailbox's order. */
   readonly by: readonly SortKey[] | undefined;
@@ -39,7 +40,7 @@ export class SearchContexts {
     const messages = [...this.#contexts.values()].reduce((sum, { held }) => sum + held.length, places.length);
     if (this.#contexts.size >= CONTEXTS_MAX || messages > CONTEXT_MESSAGES_MAX) return false;
     const held = Uint32Array.from(places, (place) => session.view.uidAt(place));
-    this.#contexts.set(context.tag, { ...context, key: withUids(context.key, session), held });
+    this.#contexts.set(context.tag, { ...context, held });
     return true;
   }
 

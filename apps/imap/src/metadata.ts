@@ -20,9 +20,11 @@ export function parseEntry(parser: Parser): string {
   return name;
 }
 
-/** One entry or a list of them. */
+/** One entry or a list of them, of those that are asked for: all of a kind too, which is no entry itself. */
 export function parseEntries(parser: Parser): string[] {
-  return parser.atOpen ? parser.list(() => parseEntry(parser), { max: METADATA_NAMES_MAX }) : [parseEntry(parser)];
+  const read = (): string =>
+    /^"?\/(private|shared)"?(?![^ )])/i.test(parser.rest(12)) ? parser.astring().toLowerCase() : parseEntry(parser);
+  return parser.atOpen ? parser.list(read, { max: METADATA_NAMES_MAX }) : [read()];
 }
 
 /** `mailbox`: whose; the server's, if there is none. */

@@ -46,8 +46,8 @@ export class Output {
     this.#socket = socket;
   }
 
-  /** From now on all that is sent is compressed. */
-  compress(deflater: Deflater): void {
+  /** From now on all that is sent is compressed, or nothing any more. */
+  compress(deflater: Deflater | undefined): void {
     this.#deflater = deflater;
   }
 

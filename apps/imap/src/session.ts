@@ -49,6 +49,8 @@ export interface Link {
   readonly isCompressed: boolean;
   /** From now on what is said is compressed, both ways. */
   compress(): void;
+  /** From now on nothing is compressed any more. */
+  decompress(): void;
   /** Goes over to TLS. */
   secureNow(): Promise<void>;
   capabilities(): string;
@@ -154,7 +156,6 @@ export class Session {
     if (this.tellsModSeqs) return;
     this.enabled.add("CONDSTORE");
     if (!this.selected) return;
-    this.view.tellsModSeqs = true;
     this.untagged(`OK [${this.highestModSeq()}] Highest`);
   }
 
@@ -252,7 +253,6 @@ export class Session {
   }
 
   select(view: MailboxView): void {
-    view.tellsModSeqs = this.tellsModSeqs;
     const keywords = new Set(this.mail.keywordsIn(view.mailbox));
     this.selected = { view, recent: [], keywords, saved: NOTHING_SAVED, contexts: new SearchContexts() };
     this.#claimRecent(this.selected);

@@ -39,6 +39,8 @@ export class Transport {
   #deflater: Deflater | undefined;
   #inflater: Inflater | undefined;
   #isLeaving = false;
+  /** Compression has just ended. */
+  #isBehindDeflate = false;
   /** It says nothing in clear any more, and nothing sealed yet. */
   #shakesHands = false;
 
@@ -67,7 +69,7 @@ export class Transport {
         if (!this.#inflater.push(chunk)) socket.pause();
         return;
       }
-      this.input.push(chunk);
+      this.#pushClear(chunk);
       if (this.input.length > this.#options.inputBytesMax()) socket.pause();
       this.#options.onInput();
     };
@@ -108,6 +110,25 @@ export class Transport {
       inflater.push(bytes);
     this.#socket.resume();
     if (this.#socket.destroyed) inflater.finish();
+  }
+
+  /** The client compresses nothing behind the command that is being answered, and must wait for the answer: where in a stream of
+   * deflate clear text begins nobody says. */
+  decompress(): void {
+    this.#endCompression();
+    this.#deflater = undefined;
+    this.#inflater = undefined;
+    this.output.compress(undefined);
+    this.#isBehindDeflate = true;
+    this.#socket.resume();
+  }
+
+  /** A flush of deflate ends with octets that no command begins with, and they may come behind the text. */
+  #pushClear(chunk: Uint8Array): void {
+    const start = this.#isBehindDeflate ? chunk.findIndex((octet) => octet > 0x20 && octet < 0x7f) : 0;
+    if (start < 0) return;
+    this.#isBehindDeflate = false;
+    this.input.push(chunk.subarray(start));
   }
 
   /** Nothing comes any more. The client takes what was written, or leaves it: nobody waits for it. */

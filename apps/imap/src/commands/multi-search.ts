@@ -1,7 +1,6 @@
 import type { Mailbox, MailboxView } from "@restante/engine";
 import { isTurnOver, takeTurn } from "@restante/host";
 import { fitting } from "../mailbox-filter.ts";
-import { conditionOf } from "../search.ts";
 import { asksModSeq, esearch, savedOf, tellingProgress } from "../search-answers.ts";
 import type { Session } from "../session.ts";
 import { type MailboxFilter, parseFilter } from "../wire/notify-events.ts";
@@ -9,7 +8,7 @@ import { ImapSyntaxError, type Parser } from "../wire/parser.ts";
 import { BadCharset, parseSearchProgram } from "../wire/search-keys.ts";
 import { parseSearchReturn, RETURN_ALL, tells } from "../wire/search-return.ts";
 import { type Command, defineCommand, ok, SIGNED_IN } from "./command.ts";
-import { assertFreeTag, badCharset, follow, refuseUpdates } from "./run-search.ts";
+import { assertFreeTag, follow, prepare, refuseCharset, refuseUpdates } from "./run-search.ts";
 
 /** Filters of one ESEARCH. */
 const FILTERS_MAX = 100;
@@ -38,8 +37,7 @@ export const multiSearch: Command<unknown> = defineCommand({
     const asksSelected = wanted.update || filters.some(({ kind }) => kind === "selected");
     if (asksSelected && !selected) throw new ImapSyntaxError("No mailbox is selected");
     assertFreeTag(wanted, session, form);
-    if (wanted.save) session.save([]);
-    if (key instanceof BadCharset) return badCharset;
+    if (key instanceof BadCharset) return refuseCharset(wanted, session);
     await session.refresh();
     const pace = { isOver: isTurnOver, take: takeTurn };
     const byModSeq = asksModSeq(key);
@@ -49,10 +47,10 @@ export const multiSearch: Command<unknown> = defineCommand({
       if (!mail.state.findPath(path)) continue;
       const isSelected = id === selected?.view.id;
       const there = isSelected ? session : at(session, mail.openView(path, { readOnly: true }));
-      const condition = conditionOf(key, there, session.link.nowMs());
+      const { condition, lasting } = prepare(key, wanted, there);
       const places = await tellingProgress(session, form, () => mail.search(there.view, condition, { pace }));
       if (wanted.save) session.save(savedOf(session, places, wanted));
-      if (wanted.update && isSelected) updates = follow({ key }, places, session, byUid);
+      if (wanted.update && isSelected) updates = follow({ key: lasting }, places, session, byUid);
       if (places.length === 0 || (wanted.save && !tells(wanted))) continue;
       const of = ` MAILBOX ${session.formatName(path)} UIDVALIDITY ${there.view.uidValidity}`;
       session.untagged(esearch(there, places, byUid, { wanted, byModSeq, of }));

@@ -1,7 +1,7 @@
-import type { SortKey } from "@restante/engine";
+import type { Condition, SortKey } from "@restante/engine";
 import { isTurnOver, takeTurn } from "@restante/host";
 import { noUpdate } from "../contexts.ts";
-import { conditionOf } from "../search.ts";
+import { conditionOf, withUids } from "../search.ts";
 import { asksModSeq, esearch, highestOf, savedOf, tellingProgress } from "../search-answers.ts";
 import type { Session } from "../session.ts";
 import { ImapSyntaxError } from "../wire/parser.ts";
@@ -25,19 +25,17 @@ export async function runSearch(
   form: Form,
 ): Promise<Completion> {
   assertFreeTag(wanted, session, form);
-  // What was saved is gone, however this ends: RFC 5182 §2.1.
-  if (wanted?.save) session.save([]);
-  if (key instanceof BadCharset) return badCharset;
+  if (key instanceof BadCharset) return refuseCharset(wanted, session);
   const byModSeq = asksModSeq(key);
   if (byModSeq) session.enableCondstore();
   const { view, mail } = session;
-  const condition = conditionOf(key, session, session.link.nowMs());
+  const { condition, lasting } = prepare(key, wanted, session);
   const pace = { isOver: isTurnOver, take: takeTurn };
   const places = await tellingProgress(session, form, async () =>
     by ? [...(await mail.sort(view, condition, by, { pace }))] : mail.search(view, condition, { pace }),
   );
   if (wanted?.save) session.save(savedOf(session, places, wanted));
-  const updates = wanted?.update ? follow({ key, by }, places, session, form) : "";
+  const updates = wanted?.update ? follow({ key: lasting, by }, places, session, form) : "";
   if (wanted && !tells(wanted) && wanted.save) return ok(`${name} completed, result saved${updates}`);
   if (wanted || (name === "SEARCH" && session.isRev2))
     session.untagged(esearch(session, places, form, { wanted, byModSeq }));
@@ -49,7 +47,24 @@ export async function runSearch(
   return ok(`${name} completed${updates}`);
 }
 
-export const badCharset: Completion = no("Charset is not supported", `BADCHARSET (${SEARCH_CHARSETS.join(" ")})`);
+/** A search that is refused saves nothing: RFC 5182 §2.1. */
+export function refuseCharset(wanted: SearchReturn | undefined, session: Session): Completion {
+  if (wanted?.save) session.save([]);
+  return no("Charset is not supported", `BADCHARSET (${SEARCH_CHARSETS.join(" ")})`);
+}
+
+/** What is looked for now, and for as long as it is followed. In both `$` is what was saved before; from here on that is gone,
+ * however the search ends: RFC 5182 §2.1. Throws as {@link conditionOf} does. */
+export function prepare(
+  key: SearchKey,
+  wanted: SearchReturn | undefined,
+  session: Session,
+): { readonly condition: Condition; readonly lasting: SearchKey } {
+  const condition = conditionOf(key, session, session.link.nowMs());
+  const lasting = wanted?.update ? withUids(key, session) : key;
+  if (wanted?.save) session.save([]);
+  return { condition, lasting };
+}
 
 /** A tag names one result: RFC 5267 §4.3. */
 export function assertFreeTag(wanted: SearchReturn | undefined, { selected }: Session, { tag }: Form): void {

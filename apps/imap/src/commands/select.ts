@@ -49,6 +49,7 @@ export const examine: Command<unknown> = defineCommand({
 async function open(session: Session, { path, condstore, known }: Arguments, readOnly: boolean): Promise<Completion> {
   const { untagged } = session;
   if (known && !session.enabled.has("QRESYNC")) throw new ImapSyntaxError("QRESYNC is not enabled");
+  if (known?.pairs && session.isUidOnly) throw new ImapSyntaxError("Only uids are taken", "UIDREQUIRED");
   if (session.selected && (session.isRev2 || session.enabled.has("QRESYNC"))) untagged("OK [CLOSED] Mailbox is closed");
   session.selected = undefined;
   await session.refresh();
@@ -59,7 +60,8 @@ async function open(session: Session, { path, condstore, known }: Arguments, rea
   untagged(`FLAGS (${session.flagsList()})`);
   untagged(`${view.length} EXISTS`);
   session.tellRecent();
-  const unseen = session.isRev2 ? undefined : view.firstUnseen();
+  // It is a sequence number.
+  const unseen = session.isRev2 || session.isUidOnly ? undefined : view.firstUnseen();
   if (unseen !== undefined) untagged(`OK [UNSEEN ${unseen + 1}] First unseen message`);
   session.tellPermanentFlags();
   untagged(`OK [UIDNEXT ${mailbox.uidNext}] Next UID`);

@@ -5,7 +5,7 @@ import { tellingProgress } from "../search-answers.ts";
 import { ImapSyntaxError } from "../wire/parser.ts";
 import { BadCharset } from "../wire/search-keys.ts";
 import { type Command, defineCommand, ok } from "./command.ts";
-import { badCharset } from "./run-search.ts";
+import { refuseCharset } from "./run-search.ts";
 import { parseProgram } from "./sort.ts";
 
 const ALGORITHMS: Readonly<Record<string, ThreadAlgorithm>> = {
@@ -28,7 +28,7 @@ export const thread: Command<unknown> = defineCommand({
     return { algorithm: ALGORITHMS[name]!, key: parseProgram(parser) };
   },
   async run({ algorithm, key }, session, form) {
-    if (key instanceof BadCharset) return badCharset;
+    if (key instanceof BadCharset) return refuseCharset(undefined, session);
     const { view, mail } = session;
     const condition = conditionOf(key, session, session.link.nowMs());
     const pace = { isOver: isTurnOver, take: takeTurn };

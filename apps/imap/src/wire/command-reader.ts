@@ -250,6 +250,7 @@ export class InputBuffer {
   }
 
   push(chunk: Uint8Array): void {
+    if (chunk.length === 0) return;
     if (chunk.length < BLOCK_BYTES / 2) this.#pushSmall(chunk);
     else this.#chunks.push(chunk);
     this.#length += chunk.length;

@@ -11,6 +11,7 @@ import { ImapSyntaxError, Parser } from "./parser.ts";
 import { parseSearchProgram } from "./search-keys.ts";
 import { formatSequenceSet, parseSequenceSet, resolveRanges } from "./sequence-set.ts";
 
+const asText = (from: Uint8Array): string => Buffer.from(from).toString("latin1");
 const bytes = (text: string): Uint8Array => Uint8Array.from(text, (char) => char.charCodeAt(0));
 const parser = (line: string, ...literals: string[]): Parser =>
   new Parser({ lines: line.split("\u0001").map(bytes), literals: literals.map(bytes) });
@@ -55,6 +56,43 @@ test("commands and literals are the same however they are cut", async () => {
     "1 continuations",
   ]);
   for (const size of [1, 2, 3, 7, 50]) expect(await readAll(text, size)).toEqual(whole);
+});
+
+test("pieces of any size are what came, in whichever way they are taken, and what was taken stays", () => {
+  const step = fc.oneof(
+    fc.record({ push: fc.oneof(fc.constantFrom(0, 1, 2_047, 2_048, 4_095, 4_096), fc.nat(5_000)) }),
+    fc.record({ take: fc.nat(3_000) }),
+    fc.record({ peek: fc.nat(300) }),
+    fc.constant({ line: true }),
+  );
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
+      const input = new InputBuffer();
+      let [came, next] = ["", 0];
+      const taken: [Uint8Array | undefined, string | undefined][] = [];
+      for (const one of steps) {
+        if ("push" in one) {
+          const piece = Array.from({ length: one.push }, () =>
+            ++next % 97 === 0 ? "\n" : String.fromCharCode(97 + (next % 26)),
+          );
+          input.push(bytes(piece.join("")));
+          came += piece.join("");
+        } else if ("peek" in one) expect(asText(input.peek(one.peek))).toBe(came.slice(0, one.peek));
+        else if ("take" in one) {
+          const piece = input.takeUpTo(one.take);
+          taken.push([piece, piece && came.slice(0, piece.length)]);
+          expect(piece === undefined).toBe(came === "" || one.take === 0);
+          came = came.slice(piece?.length ?? 0);
+        } else {
+          const end = came.indexOf("\n");
+          taken.push([input.takeLine(), end < 0 ? undefined : came.slice(0, end)]);
+          came = came.slice(end + 1);
+        }
+        expect(input.length).toBe(came.length);
+      }
+      for (const [piece, was] of taken) expect(piece && asText(piece)).toBe(was);
+    }),
+  );
 });
 
 test("octets that come one by one lie together, and are read as others are", () => {

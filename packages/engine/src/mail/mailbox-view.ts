@@ -28,8 +28,6 @@ const LOOKUP_COST = 16;
 export class MailboxView {
   readonly id: MailboxId;
   readonly readOnly: boolean;
-  /** Whether this client is told modseqs: what it was told at a lower one than is true is told again. */
-  tellsModSeqs = false;
   /** While what the last `sync` found is being told no modseq above it is: what changed since is told of by the next. */
   isTelling = false;
   readonly #mail: Mail;
@@ -42,7 +40,7 @@ export class MailboxView {
   #uidValidity: number;
   /** Rows whose change this client was already told, or asked not to be told, and at which modseq. */
   #told: Map<number, number> = new Map();
-  /** Those of them that were told at a lower modseq than theirs. */
+  /** Rows whose modseq was told lower than it is: the next `sync` that tells all tells of them again. */
   readonly #toldLow = new Set<number>();
 
   constructor(mail: Mail, mailbox: Mailbox, readOnly: boolean) {
@@ -74,7 +72,10 @@ export class MailboxView {
   /** MODSEQ of a message, as it may be told: as long as the client does not know who came and who went, none above the
    * last that it knows all of. Who has the highest one that they saw has then missed nothing: RFC 7162 §3.2. */
   modSeqOf({ state, row }: Message): number {
-    return Math.min(state.memberships.columns.modSeq.get(row), this.#toldMax);
+    const modSeq = state.memberships.columns.modSeq.get(row);
+    const told = Math.min(modSeq, this.#toldMax);
+    if (told < modSeq) this.#toldLow.add(row);
+    return told;
   }
 
   get #toldMax(): number {
@@ -177,7 +178,7 @@ export class MailboxView {
       const { modSeq } = state.memberships.columns;
       for (const position of flagged) {
         const row = this.#list.at(position);
-        this.#noteTold(row, modSeq.get(row));
+        this.#told.set(row, modSeq.get(row));
       }
       return { ...NO_CHANGES, flagged };
     }
@@ -246,11 +247,6 @@ export class MailboxView {
     return positions.sort((a, b) => a - b);
   }
 
-  #noteTold(row: number, modSeq: number): void {
-    this.#told.set(row, modSeq);
-    if (this.tellsModSeqs && modSeq > this.#toldMax) this.#toldLow.add(row);
-  }
-
   /** Rows of those of `positions` that are there now. */
   #liveRows(positions: readonly number[]): number[] {
     const { state } = this.#mail;
@@ -278,6 +274,7 @@ export class MailboxView {
     this.#assertWritable();
     checkFlags(change.flags);
     const refused: number[] = [];
+    const stored: [row: number, modSeq: number][] = [];
     let reached = 0;
     const isThere = (position: number): boolean => this.#liveRows([position]).length > 0;
     for (const part of parts(positions)) {
@@ -292,11 +289,13 @@ export class MailboxView {
         change,
         ...(unchangedSince === undefined ? {} : { unchangedSince }),
       });
-      for (const row of outcome.changed) this.#noteTold(row, outcome.modSeq);
+      for (const row of outcome.changed) stored.push([row, outcome.modSeq]);
       reached += there - outcome.gone;
       const rows = new Set(outcome.refused);
       refused.push(...part.filter((position) => rows.has(this.#presentRow(position) ?? -1) || !isThere(position)));
     }
+    // Of what fails before here the caller answers nothing.
+    for (const [row, modSeq] of stored) this.#told.set(row, modSeq);
     if (unchangedSince !== undefined) return { refused };
     assertReached(positions, reached);
     return { refused: [] };

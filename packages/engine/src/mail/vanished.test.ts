@@ -2,12 +2,14 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import type { WriterId } from "../bay/writer.ts";
 import { ready } from "../crypto/index.ts";
+import { EngineError } from "../errors.ts";
 import { bareEmail } from "../testing/email-kit.ts";
 import { applyBlock } from "./apply/apply.ts";
 import { runsOf } from "./apply/target-rows.ts";
 import type { Mail } from "./mail.ts";
-import { MailboxView } from "./mailbox-view.ts";
+import { CHANGED_AT_ONCE, MailboxView } from "./mailbox-view.ts";
 import type { Op } from "./ops/op.ts";
+import type { Outcome } from "./ops/outcome.ts";
 import { vanishedSince } from "./state/feed.ts";
 import { MailState } from "./state/state.ts";
 
@@ -23,11 +25,12 @@ class World {
     this.apply({ kind: "begin", seconds: 1, folders: [{ path: "INBOX" }] });
   }
 
-  apply(op: Op): void {
+  apply(op: Op): Outcome {
     const entry = ++this.#entry;
-    applyBlock(this.state, [
+    const [outcome] = applyBlock(this.state, [
       { op, writer: WRITER, sequence: entry, entry, place: 0, knows: () => true, judged: false },
     ]);
+    return outcome!;
   }
 
   add(count: number): void {
@@ -124,6 +127,7 @@ test("no modseq is told above what a client knows all of", () => {
   flag(1, "\\Seen");
   expect([told(0), told(1), view.highestModSeq]).toEqual([known, known, known]);
   expect(view.sync({ expunges: false }).flagged).toEqual([0, 1]);
+  expect(view.sync({ expunges: false }).flagged).toEqual([]);
   expect([told(0), view.highestModSeq]).toEqual([known, known]);
   expect(view.sync({ expunges: true }).expungedUids).toEqual([3]);
   expect([told(0), told(1), view.highestModSeq]).toEqual([known + 1, known + 3, known + 3]);
@@ -131,4 +135,40 @@ test("no modseq is told above what a client knows all of", () => {
   flag(0, "\\Draft");
   expect(told(0)).toBe(known + 3);
   expect(view.vanishedSince(0, ALL)).toEqual([{ first: 3, last: 3 }]);
+});
+
+test("of flags that were set before the store failed a client is told, as nobody answered them", async () => {
+  const world = new World();
+  world.add(CHANGED_AT_ONCE + 1);
+  const { state } = world;
+  let isAway = false;
+  const push = async (op: Op): Promise<Outcome> => {
+    if (isAway) throw new EngineError("unavailable", "the store is away");
+    isAway = true;
+    return world.apply(op);
+  };
+  const view = new MailboxView({ state, push } as unknown as Mail, state.inbox, false);
+  const all = Array.from({ length: view.length }, (_, position) => position);
+  await expect(view.setFlags(all, { mode: "add", flags: ["\\Seen"] })).rejects.toThrow(EngineError);
+  expect(view.sync({ expunges: false }).flagged).toEqual(all.slice(0, CHANGED_AT_ONCE));
+  isAway = false;
+  await view.setFlags([CHANGED_AT_ONCE], { mode: "add", flags: ["\\Seen"] });
+  expect(view.sync({ expunges: false }).flagged).toEqual([]);
+});
+
+test("a modseq that was told too low, as something came before it was told, is told again", async () => {
+  const world = new World();
+  world.add(2);
+  const { state } = world;
+  const push = async (op: Op): Promise<Outcome> => world.apply(op);
+  const view = new MailboxView({ state, push } as unknown as Mail, state.inbox, false);
+  const known = state.modSeq;
+  await view.setFlags([0, 1], { mode: "add", flags: ["\\Seen"] });
+  expect(view.modSeqOf(view.message(0))).toBe(known + 1);
+  world.add(1);
+  expect(view.modSeqOf(view.message(1))).toBe(known);
+  expect(view.sync({ expunges: false })).toMatchObject({ added: 1, flagged: [1] });
+  await view.setFlags([1], { mode: "add", flags: ["\\Draft"] });
+  expect(view.modSeqOf(view.message(1))).toBe(known + 3);
+  expect(view.sync({ expunges: false }).flagged).toEqual([]);
 });

@@ -1,3 +1,5 @@
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import { expect, test } from "vitest";
 import type { ObjectSpan } from "./email-page.ts";
 import { Neighbours } from "./neighbours.ts";
@@ -54,6 +56,30 @@ test("at an object's end there is as much as there is, and one of another name i
     expect(await neighbours.get(spanAt(offset), read)).toEqual(right(spanAt(offset)));
   const other = { ...spanAt(SIZE - 8 * KB), name: "other" };
   expect(await neighbours.get(other, async () => Uint8Array.of(1))).toEqual(Uint8Array.of(1));
+});
+
+test("octets of one object are never another's, and what was read too short is read again", async () => {
+  const { read } = reader();
+  const neighbours = new Neighbours();
+  for (const offset of [0, 4 * KB]) await neighbours.get(spanAt(offset), read);
+  const other = { ...spanAt(8 * KB), name: "other" };
+  expect(await neighbours.get(other, async () => Uint8Array.of(1))).toEqual(Uint8Array.of(1));
+  await neighbours.get(spanAt(300 * KB), read);
+  const short = async (span: ObjectSpan): Promise<Uint8Array | undefined> => (await read(span))?.slice(0, 5 * KB);
+  await neighbours.get(spanAt(304 * KB), short);
+  expect(await neighbours.get(spanAt(308 * KB), read)).toEqual(right(spanAt(308 * KB)));
+});
+
+test("what was read goes when memory is wanted", async () => {
+  setFlagsFromString("--expose-gc");
+  const collect = runInNewContext("gc") as () => void;
+  const { read, reads } = reader();
+  const neighbours = new Neighbours();
+  for (const offset of [0, 4 * KB]) await neighbours.get(spanAt(offset), read);
+  await new Promise((resolve) => setImmediate(resolve));
+  collect();
+  expect(await neighbours.get(spanAt(8 * KB), read)).toEqual(right(spanAt(8 * KB)));
+  expect(reads.length).toBe(3);
 });
 
 test("what fails, or is gone, is so for each that asks, and is asked for again", async () => {

@@ -34,15 +34,10 @@ export class Neighbours {
     const bytes = read(window);
     const opened: Window = { ...window, bytes };
     this.#window = opened;
-    try {
-      const found = await bytes;
-      if (found) opened.bytes = new WeakRef(found);
-      else if (this.#window === opened) this.#window = undefined;
-      return found && pieceOf(opened, found, span);
-    } catch (error) {
-      if (this.#window === opened) this.#window = undefined;
-      throw error;
-    }
+    // What failed, or is gone, is asked for again.
+    const found = await bytes;
+    if (found) opened.bytes = new WeakRef(found);
+    return found && pieceOf(opened, found, span);
   }
 
   async #find(window: Window, span: ObjectSpan): Promise<Uint8Array | undefined> {

@@ -24,7 +24,6 @@ export class LargeRow {
 
   note(name: string): void {
     this.#name = name;
-    this.#bytes = undefined;
   }
 
   keep({ bytes, ...facts }: Row): void {
