@@ -51,8 +51,8 @@ export async function findInAllFields(
   return finder.found;
 }
 
-/** All fields of a header, decoded, a line each. */
+/** All fields of a header, decoded, a line each: raw octets of one say nothing of another's charset. */
 export function fieldsText(header: HeaderBlock): string {
-  const lines = header.fields().map(({ name, value }) => `${name}: ${value}`);
-  return decodeWords(lines.join("\n")).replaceAll("\t", " ");
+  const lines = header.fields().map(({ name, value }) => decodeWords(`${name}: ${value}`));
+  return lines.join("\n").replaceAll("\t", " ");
 }

@@ -109,6 +109,28 @@ test("words that were cut in two, and lines that were folded with a tab, are one
   expect(await find({ kind: "header", field: "x-cut", text: "Ã" })).toBe(false);
 });
 
+test("raw octets of one field say nothing of another's charset", async () => {
+  const find = finder(
+    [
+      "X-Latin: caf\xe9",
+      "X-Cut: gr\xc3\xbc\xc3\x9fe \xe2\x82",
+      "X-Utf: \xc3\xa4pfel",
+      "Content-Type: multipart/mixed; boundary=b",
+      "",
+      "--b",
+      "Content-Description: \xc3\xb6rtlich \xc3",
+      "Content-Location: \xe9t\xe9",
+      "",
+      "x",
+      "--b--",
+      "",
+    ].join("\r\n"),
+  );
+  for (const text of ["café", "grüße", "äpfel", "örtlich", "été"])
+    expect([text, await find(of("text", text))]).toEqual([text, true]);
+  expect(await find(of("text", "Ã"))).toBe(false);
+});
+
 test("headers are searched up to a mebibyte", async () => {
   const fill = (octets: number): string => `X-Fill: ${"x".repeat(70)}\r\n`.repeat(octets / 80);
   const near = finder(`${fill(70_000)}Subject: far off\r\n\r\nwords`);
