@@ -14,7 +14,7 @@ import type { Body } from "../mail/contents/contents.ts";
 import type { Summary } from "../mail/contents/summary.ts";
 import { collect, joined } from "../streams.ts";
 import { ForwardReader } from "./forward-reader.ts";
-import { fieldsText } from "./header-text.ts";
+import { headerText } from "./header-text.ts";
 import type { Finder } from "./needle.ts";
 import type { Pace } from "./pace.ts";
 
@@ -54,7 +54,7 @@ export async function findInBody(
     if (span.kind === "text") await findInText(finder, reader, span);
     else {
       const end = Math.min(span.end, span.start + PART_HEADER_BYTES_MAX);
-      await finder.push(`${fieldsText(new HeaderBlock(await collect(reader.read(span.start, end))))}\n`);
+      await finder.push(`${headerText(new HeaderBlock(await collect(reader.read(span.start, end))))}\n`);
     }
   }
   await reader.close();

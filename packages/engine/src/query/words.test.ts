@@ -131,6 +131,36 @@ test("raw octets of one field say nothing of another's charset", async () => {
   expect(await find(of("text", "Ã"))).toBe(false);
 });
 
+test("TEXT sees lines of headers that are no fields: some mails have their text there", async () => {
+  const find = finder(
+    [
+      "Message lost",
+      "Subject: s",
+      "gone astray",
+      "Content-Type: multipart/mixed; boundary=b",
+      "in between",
+      "",
+      "--b",
+      "Content-Type: message/rfc822",
+      "",
+      "Message removed",
+      "-----=_NextPart--",
+      "",
+      "--b",
+      "Content-Type: image/png",
+      "misplaced",
+      "",
+      "not a text",
+      "--b--",
+      "",
+    ].join("\r\n"),
+  );
+  for (const text of ["message lost", "gone astray", "in between", "message removed", "nextpart", "misplaced"])
+    expect([text, await find(of("text", text)), await find(of("body", text))]).toEqual([text, true, false]);
+  for (const text of ["not a text", "lost subject", "astray content"])
+    expect([text, await find(of("text", text))]).toEqual([text, false]);
+});
+
 test("headers are searched up to a mebibyte", async () => {
   const fill = (octets: number): string => `X-Fill: ${"x".repeat(70)}\r\n`.repeat(octets / 80);
   const near = finder(`${fill(70_000)}Subject: far off\r\n\r\nwords`);
