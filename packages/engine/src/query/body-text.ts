@@ -31,6 +31,10 @@ const PART_HEADER_BYTES_MAX: number = 2 ** 20;
 const BLOCK_BYTES: number = 64 * 1024;
 const BLOCK_BYTES_MAX: number = 2 ** 20;
 
+/** Charsets of two or four octets a character. */
+const WIDE_CHARSET = /^(?:x-)?(?:utf-?(?:16|32)|ucs-?[24]|iso-10646-ucs-[24]|unicode(?:fffe)?$)/i;
+const WIDE_BYTES = 4;
+
 /** What is looked for in texts, and in the headers of parts. */
 export interface BodyFinders {
   readonly text: Finder;
@@ -109,13 +113,13 @@ class TextBlocks {
   /** What can be text already. */
   push(bytes: Uint8Array): string {
     const lineEnd = bytes.lastIndexOf(0x0a) + 1;
-    const isWide = /^utf-?16/i.test(this.#charset);
+    const isWide = WIDE_CHARSET.test(this.#charset);
     if (this.#heldBytes + bytes.length < (lineEnd > 0 && !isWide ? BLOCK_BYTES : BLOCK_BYTES_MAX)) {
       this.#hold(bytes.slice());
       return "";
     }
-    // An even number of octets: utf-16 has two a character, and line ends that can't be told by one.
-    const cut = lineEnd > 0 && !isWide ? lineEnd : bytes.length - ((this.#heldBytes + bytes.length) % 2);
+    // Whole characters where all have as many octets, and line ends that can't be told by one.
+    const cut = lineEnd > 0 && !isWide ? lineEnd : bytes.length - ((this.#heldBytes + bytes.length) % WIDE_BYTES);
     const text = this.#text(bytes.subarray(0, cut));
     this.#hold(bytes.slice(cut));
     return text;
