@@ -3,8 +3,10 @@ import {
   createTransferDecoder,
   decodeCharset,
   decodeOffsets,
+  decodeParameter,
   decodeTransfer,
   HeaderBlock,
+  type Parameter,
   type PartOffsets,
   parseStructured,
   type Structured,
@@ -167,9 +169,7 @@ function* spansOf(offsets: PartOffsets, structure: Structured, isPart = false): 
     const [child] = offsets.children;
     if (child) yield* spansOf(child, items[8], true);
   } else if (items[0] === "text" || items[0] === "message") {
-    const parameters = (Array.isArray(items[2]) ? items[2] : []) as readonly Structured[];
-    const at = parameters.indexOf("charset");
-    const charset = String(at >= 0 ? parameters[at + 1] : "utf-8");
+    const charset = decodeParameter(parametersOf(items[2]), "charset") ?? "utf-8";
     yield {
       kind: "text",
       start: offsets.bodyStart,
@@ -179,4 +179,10 @@ function* spansOf(offsets: PartOffsets, structure: Structured, isPart = false): 
       isHtml: items[1] === "html",
     };
   }
+}
+
+/** Names and values in turn, as BODYSTRUCTURE tells them. */
+function parametersOf(list: Structured): Parameter[] {
+  const texts = (Array.isArray(list) ? list : []).map(String);
+  return texts.flatMap((name, at) => (at % 2 === 0 ? [{ name, value: texts[at + 1] ?? "" }] : []));
 }

@@ -178,6 +178,16 @@ test("headers are searched up to a mebibyte", async () => {
 });
 
 test.each([
+  'name=charset; charset="koi8-r"',
+  "charset*=us-ascii'en'koi8-r",
+  "charset*0=koi8; charset*1=-r",
+  "x=y; CHARSET=KOI8-R",
+])("a part's charset is read as any parameter is: %s", async (parameters) => {
+  const find = finder(`Content-Type: text/plain; ${parameters}\r\n\r\n\xc7\xcf\xd2\xc1\r\n`);
+  expect(await find(of("body", "гора"))).toBe(true);
+});
+
+test.each([
   ["utf-32be", "\0\0\0g\0\0\0r\0\0\0\xfc\0\0\0n"],
   ["cp437", "gr\x81n"],
   ["ibm850", "gr\x81n"],
