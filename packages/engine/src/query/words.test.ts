@@ -179,6 +179,7 @@ test("headers are searched up to a mebibyte", async () => {
 
 test.each([
   'name=charset; charset="koi8-r"',
+  "charset=koi8-r; name=charset; x=y",
   "charset*=us-ascii'en'koi8-r",
   "charset*0=koi8; charset*1=-r",
   "x=y; CHARSET=KOI8-R",
