@@ -7,7 +7,7 @@ export interface Difference {
   readonly reason: string | undefined;
 }
 
-interface KnownDifference {
+export interface KnownDifference {
   readonly reason: string;
   is(command: string, ours: string, theirs: string): boolean;
 }
@@ -70,13 +70,18 @@ export const KNOWN_DIFFERENCES: readonly KnownDifference[] = [
  * Line by line. What is not compared: tags; modseqs; the words behind a status and its response code; what a server may tell unasked
  * (RECENT, OK); the zone that a date is written in; the order of flags, and \Recent; strings are one whether they are quoted or literals, and atoms in any case.
  */
-export function compareAnswers(command: string, ours: readonly string[], theirs: readonly string[]): Difference[] {
+export function compareAnswers(
+  command: string,
+  ours: readonly string[],
+  theirs: readonly string[],
+  known: readonly KnownDifference[] = KNOWN_DIFFERENCES,
+): Difference[] {
   const [one, other] = [ours, theirs].map((answer) => answer.map(normalised).filter((line) => line !== ""));
   const differences: Difference[] = [];
   for (let at = 0; at < Math.max(one!.length, other!.length); at++) {
     const [our, their] = [one![at] ?? "nothing", other![at] ?? "nothing"];
     if (our === their) continue;
-    const reason = KNOWN_DIFFERENCES.find(({ is }) => is(command, our, their))?.reason;
+    const reason = known.find(({ is }) => is(command, our, their))?.reason;
     differences.push({ command, ours: our, theirs: their, reason });
   }
   return differences;

@@ -49,7 +49,7 @@ function generatedMails(count: number): CorpusMail[] {
 }
 
 /** Each with a time of receipt and flags of its own. */
-async function fill(client: LineClient, mailbox: string, mails: readonly CorpusMail[]): Promise<void> {
+export async function fill(client: LineClient, mailbox: string, mails: readonly CorpusMail[]): Promise<void> {
   const flags = ["", "\\Seen", "\\Flagged", "\\Seen \\Answered", "$Label", "\\Draft kw"];
   for (const [at, { text }] of mails.entries()) {
     const day = String((at % 28) + 1).padStart(2, " ");

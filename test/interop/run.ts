@@ -14,6 +14,7 @@ import { jmapInPage } from "./jmap-in-page.ts";
 import { jmapJam } from "./jmap-jam.ts";
 import { jmapc } from "./jmapc.ts";
 import { ldap } from "./ldap.ts";
+import { mails } from "./mails.ts";
 import { mbsync } from "./mbsync.ts";
 import { meli } from "./meli.ts";
 import { moving } from "./moving.ts";
@@ -45,6 +46,7 @@ const PROGRAMS: Readonly<Record<string, Interop>> = {
   smarthost,
   curl,
   dovecot,
+  mails,
   moving,
   mbsync,
   imapflow: idle,

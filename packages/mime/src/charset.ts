@@ -23,15 +23,18 @@ const ALIASES: Record<string, string> = {
   cp950: "big5",
   "iso-8859-8-i": "iso-8859-8",
   "iso-2022-jp-ms": "iso-2022-jp",
+  "iso-2022-jp-1": "iso-2022-jp",
+  "iso-2022-jp-2": "iso-2022-jp",
+  "iso-2022-jp-3": "iso-2022-jp",
   cp874: "windows-874",
   "mac-roman": "macintosh",
   "x-mac-roman": "macintosh",
 };
 const UTF7_LABELS = new Set(["utf-7", "utf7", "unicode-1-1-utf-7", "x-unicode-2-0-utf-7", "csunicode11utf7"]);
-/** Labels that TextDecoder has not and iconv-lite has: UTF-32, the code pages of DOS and of old Macs. It takes "hex" and the
- * like for charsets too, so nothing else is handed to it. */
+/** Labels that TextDecoder has not and iconv-lite has: UTF-32, the code pages of DOS and of old Macs, other ways to write
+ * ISO 8859. It takes "hex" and the like for charsets too, so nothing else is handed to it. */
 const OTHERS =
-  /^(?:utf-?32|utf-?32[bl]e|ucs-?4|(?:cp|ibm|csibm|cspc)-?\d{3,5}|(?:x-)?mac-?[a-z]{4,12}|hp-?roman8|viscii|tcvn|armscii-?8|koi8-?t)$/;
+  /^(?:utf-?32|utf-?32[bl]e|ucs-?4|(?:cp|ibm|csibm|cspc)?-?\d{3,5}|cspc8codepage437|cspc850multilingual|latin-?\d|iso[-_]?8859[-_]\d{1,2}|(?:x-)?mac-?[a-z]{4,12}|hp-?roman8|viscii|tcvn|armscii-?8|koi8-?t)$/;
 type Decoder = InstanceType<typeof TextDecoder>;
 /** Labels whose decoder is kept, and characters of one: the longest that is registered has 45. */
 const DECODERS_KEPT = 1000;
@@ -48,9 +51,9 @@ export interface DecodedText {
 
 /** Bytes of a charset as Unicode. Never throws: bytes that are none of it become U+FFFD. */
 export function decodeCharset(bytes: Uint8Array, label: string): DecodedText {
-  const name = label.trim().toLowerCase();
+  const name = nameOf(label);
   if (UTF7_LABELS.has(name)) return { text: decodeUtf7(bytes) };
-  const decoder = findDecoder(name);
+  const decoder = findDecoder(isSwapped(bytes, name) ? "utf-16be" : name);
   if (decoder) {
     const text = decoder.decode(bytes);
     return text.includes("\ufffd") && isMalformed(bytes, decoder.encoding) ? { text, isMalformed: true } : { text };
@@ -62,9 +65,22 @@ export function decodeCharset(bytes: Uint8Array, label: string): DecodedText {
   return { text: findDecoder("windows-1252")!.decode(bytes), unknownCharset: label };
 }
 
+/** .NET has names of its own for the code pages of DOS. */
+function nameOf(label: string): string {
+  return label
+    .trim()
+    .toLowerCase()
+    .replace(/^dos-(?=\d)/, "cp");
+}
+
+/** UTF-16 says by its byte order mark how it is written: RFC 2781 §4.3. */
+function isSwapped(bytes: Uint8Array, name: string): boolean {
+  return bytes[0] === 0xfe && bytes[1] === 0xff && findDecoder(name)?.encoding === "utf-16le";
+}
+
 /** Whether `decodeCharset` reads the charset as itself. */
 export function isKnownCharset(label: string): boolean {
-  const name = label.trim().toLowerCase();
+  const name = nameOf(label);
   return UTF7_LABELS.has(name) || findDecoder(name) !== undefined || isOther(name);
 }
 

@@ -162,6 +162,24 @@ export class HeaderBlock {
     }));
   }
 
+  /** The lines that are no field and go on none, as they are written: some mails begin with their text, or have it there. */
+  strayLines(): string[] {
+    const places = this.#walked();
+    const lines: string[] = [];
+    let from = 0;
+    for (let field = 0; field <= this.#names.length; field++) {
+      const to = places[field * 3] ?? this.text.length;
+      while (from < to && !isBlank(this.text, from)) {
+        const newline = this.text.indexOf("\n", from);
+        const end = newline < 0 ? this.text.length : newline;
+        lines.push(trimSpace(this.text.slice(from, end)));
+        from = end + 1;
+      }
+      from = places[field * 3 + 2] ?? to;
+    }
+    return lines;
+  }
+
   #raw(places: Uint32Array, field: number): string {
     let end = places[field * 3 + 2]!;
     if (this.text[end - 1] === "\n") end--;

@@ -1,6 +1,6 @@
 import { decodeCharset } from "./charset.ts";
 import { stripHtml } from "./html-text.ts";
-import { decodeParameter, findParameter } from "./parameters.ts";
+import { decodeParameter } from "./parameters.ts";
 import type { MessageStructure, Part } from "./scanner.ts";
 import { decodeTransfer } from "./transfer.ts";
 
@@ -89,7 +89,7 @@ function isPair(text: string, at: number): boolean {
 
 /** A text part's content as Unicode. */
 export function decodeText(part: Pick<Part, "encoding" | "parameters">, bytes: Uint8Array): string {
-  const charset = findParameter(part.parameters, "charset") ?? "utf-8";
+  const charset = decodeParameter(part.parameters, "charset") ?? "utf-8";
   return decodeCharset(decodeTransfer(bytes, part.encoding), charset === "us-ascii" ? "utf-8" : charset).text;
 }
 

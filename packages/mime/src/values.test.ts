@@ -10,6 +10,7 @@ import {
   decodeCharset,
   decodeParameter,
   decodeRaw,
+  decodeText,
   decodeTransfer,
   decodeWords,
   encodeWords,
@@ -343,6 +344,14 @@ describe("charsets that TextDecoder has not", () => {
     ["cp437", [0x81], "ü"],
     ["IBM850", [0x81], "ü"],
     ["cp865", [0x9b], "ø"],
+    ["850", [0x81], "ü"],
+    ["dos-862", [0x80], "א"],
+    ["csPC850Multilingual", [0x81], "ü"],
+    ["latin-1", [0xfc], "ü"],
+    ["iso8859_2", [0xb3], "ł"],
+    ["iso-2022-jp-2", [0x1b, 0x24, 0x42, 0x24, 0x22, 0x1b, 0x28, 0x42], "あ"],
+    ["utf-16", [0xfe, 0xff, 0, 0xfc], "ü"],
+    ["utf-16", [0xff, 0xfe, 0xfc, 0], "ü"],
   ])("%s is read", (label, octets, text) => {
     expect(decodeCharset(Uint8Array.from(octets), label)).toEqual({ text });
   });
@@ -350,6 +359,11 @@ describe("charsets that TextDecoder has not", () => {
   test.each(["hex", "base64", "binary", "cp999", "utf-32x", "h-e-x"])("%s is none", (label) => {
     expect(decodeCharset(Uint8Array.from([0x61]), label)).toEqual({ text: "a", unknownCharset: label });
   });
+});
+
+test("a text is decoded by the charset of RFC 2231's parameter too", () => {
+  const { parameters } = parseParameterized("text/plain; charset*=us-ascii'en'koi8-r");
+  expect(decodeText({ encoding: "8bit", parameters }, Uint8Array.from([0xc7, 0xcf]))).toBe("го");
 });
 
 test("raw text that was cut in the midst of a character is UTF-8 all the same", () => {

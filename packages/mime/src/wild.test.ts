@@ -124,6 +124,14 @@ describe("sections of a header block", () => {
     expect(select("\r\n", true)).toBe("\r\n");
     expect(select("A: 1\r\n", true)).toBe("");
   });
+  test("stray lines are what is no field and goes on none, up to the empty line", () => {
+    const stray = (header: string): string[] => new HeaderBlock(binaryBytes(header)).strayLines();
+    expect(stray("one\r\nA: 1\r\n 2\r\ntwo\r\r\nB: 3\r\n\r\nthree")).toEqual(["one", "two"]);
+    expect(stray("A: 1\r\none\n\ttwo\nthree")).toEqual(["one", "two", "three"]);
+    expect(stray("\r\none: 1\r\ntwo")).toEqual([]);
+    expect(stray("one\n\r\ntwo\nA: 1")).toEqual(["one"]);
+    expect(stray("")).toEqual([]);
+  });
   test("HEADER.FIELDS ends with an empty line", () => {
     expect(select("A: 1\r\nB: 2\r\n", false)).toBe("A: 1\r\n\r\n");
   });

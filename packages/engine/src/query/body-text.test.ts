@@ -10,6 +10,8 @@ const pace = { isOver: () => false, take: async () => undefined };
 
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
 
+const utf32 = (text: string): Buffer => Buffer.from(Uint32Array.from(text, (char) => char.codePointAt(0)!).buffer);
+
 /** A message's body, which counts its reads, and its summary. */
 function scanned(message: Uint8Array) {
   const { root } = scan(message);
@@ -82,6 +84,8 @@ test.each([
   ["base64", "utf-8", (text: string) => Buffer.from(text).toString("base64").replace(/.{76}/g, "$&\r\n"), 200_000],
   ["8bit", "utf-8", (text: string) => text, 3_000_000],
   ["base64", "utf-16le", (text: string) => Buffer.from(text, "utf16le").toString("base64"), 3_000_001],
+  ["base64", "utf-32le", (text: string) => utf32(text).toString("base64").replace(/.{76}/g, "$&\r\n"), 1_500_001],
+  ["base64", "utf-32be", (text: string) => utf32(text).swap32().toString("base64"), 1_500_001],
 ])(
   "texts of %s and %s are found in large parts, with line ends and without",
   async (encoding, charset, encode, size) => {

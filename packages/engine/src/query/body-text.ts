@@ -3,8 +3,10 @@ import {
   createTransferDecoder,
   decodeCharset,
   decodeOffsets,
+  decodeParameter,
   decodeTransfer,
   HeaderBlock,
+  type Parameter,
   type PartOffsets,
   parseStructured,
   type Structured,
@@ -14,7 +16,7 @@ import type { Body } from "../mail/contents/contents.ts";
 import type { Summary } from "../mail/contents/summary.ts";
 import { collect, joined } from "../streams.ts";
 import { ForwardReader } from "./forward-reader.ts";
-import { fieldsText } from "./header-text.ts";
+import { headerText } from "./header-text.ts";
 import type { Finder } from "./needle.ts";
 import type { Pace } from "./pace.ts";
 
@@ -30,6 +32,10 @@ const PART_HEADER_BYTES_MAX: number = 2 ** 20;
 /** Octets that are made text together: up to a line's end, or so many if there is none. */
 const BLOCK_BYTES: number = 64 * 1024;
 const BLOCK_BYTES_MAX: number = 2 ** 20;
+
+/** Charsets of two or four octets a character. */
+const WIDE_CHARSET = /^(?:x-)?(?:utf-?(?:16|32)|ucs-?[24]|iso-10646-ucs-[24]|unicode(?:fffe)?$)/i;
+const WIDE_BYTES = 4;
 
 /** What is looked for in texts, and in the headers of parts. */
 export interface BodyFinders {
@@ -54,7 +60,7 @@ export async function findInBody(
     if (span.kind === "text") await findInText(finder, reader, span);
     else {
       const end = Math.min(span.end, span.start + PART_HEADER_BYTES_MAX);
-      await finder.push(`${fieldsText(new HeaderBlock(await collect(reader.read(span.start, end))))}\n`);
+      await finder.push(`${headerText(new HeaderBlock(await collect(reader.read(span.start, end))))}\n`);
     }
   }
   await reader.close();
@@ -109,13 +115,13 @@ class TextBlocks {
   /** What can be text already. */
   push(bytes: Uint8Array): string {
     const lineEnd = bytes.lastIndexOf(0x0a) + 1;
-    const isWide = /^utf-?16/i.test(this.#charset);
+    const isWide = WIDE_CHARSET.test(this.#charset);
     if (this.#heldBytes + bytes.length < (lineEnd > 0 && !isWide ? BLOCK_BYTES : BLOCK_BYTES_MAX)) {
       this.#hold(bytes.slice());
       return "";
     }
-    // An even number of octets: utf-16 has two a character, and line ends that can't be told by one.
-    const cut = lineEnd > 0 && !isWide ? lineEnd : bytes.length - ((this.#heldBytes + bytes.length) % 2);
+    // Whole characters where all have as many octets, and line ends that can't be told by one.
+    const cut = lineEnd > 0 && !isWide ? lineEnd : bytes.length - ((this.#heldBytes + bytes.length) % WIDE_BYTES);
     const text = this.#text(bytes.subarray(0, cut));
     this.#hold(bytes.slice(cut));
     return text;
@@ -163,9 +169,7 @@ function* spansOf(offsets: PartOffsets, structure: Structured, isPart = false): 
     const [child] = offsets.children;
     if (child) yield* spansOf(child, items[8], true);
   } else if (items[0] === "text" || items[0] === "message") {
-    const parameters = (Array.isArray(items[2]) ? items[2] : []) as readonly Structured[];
-    const at = parameters.indexOf("charset");
-    const charset = String(at >= 0 ? parameters[at + 1] : "utf-8");
+    const charset = decodeParameter(parametersOf(items[2]), "charset") ?? "utf-8";
     yield {
       kind: "text",
       start: offsets.bodyStart,
@@ -175,4 +179,10 @@ function* spansOf(offsets: PartOffsets, structure: Structured, isPart = false): 
       isHtml: items[1] === "html",
     };
   }
+}
+
+/** Names and values in turn, as BODYSTRUCTURE tells them. */
+function parametersOf(list: Structured): Parameter[] {
+  const texts = (Array.isArray(list) ? list : []).map(String);
+  return texts.flatMap((name, at) => (at % 2 === 0 ? [{ name, value: texts[at + 1] ?? "" }] : []));
 }

@@ -7,7 +7,7 @@ import { collect } from "../streams.ts";
 import { findInBody } from "./body-text.ts";
 import { compile, type Known, type Test } from "./compile.ts";
 import type { Condition } from "./condition.ts";
-import { findInAllFields, findInFields } from "./header-text.ts";
+import { findInFields, findInHeader } from "./header-text.ts";
 import type { KeptHeaders } from "./kept-headers.ts";
 import { holdsListTexts, type ListTexts } from "./list-texts.ts";
 import { Finder } from "./needle.ts";
@@ -153,7 +153,7 @@ class Rounds {
       for (const [place, found] of await findInFields(header, wanted.fields, pace, learn)) one.known.set(place, found);
       if (wanted.sent) one.known.set("date", datesOf(header));
       if (this.#isDecided(one)) continue;
-      one.known.set("header", await findInAllFields(header, wanted.header, pace));
+      one.known.set("header", await findInHeader(header, wanted.header, pace));
       if (!this.#isDecided(one)) open.push(one);
     }
     return open;

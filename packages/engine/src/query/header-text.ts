@@ -40,19 +40,20 @@ export async function findInFields(
   return found;
 }
 
-/** What is found in any field, as `Name: value`. */
-export async function findInAllFields(
+/** What is found in any field, as `Name: value`, and in lines that are none. */
+export async function findInHeader(
   header: HeaderBlock,
   needles: readonly Needle[],
   pace: Pace,
 ): Promise<ReadonlySet<string>> {
   const finder = new Finder(needles, pace);
-  if (needles.length > 0) await finder.push(fieldsText(header));
+  if (needles.length > 0) await finder.push(headerText(header));
   return finder.found;
 }
 
-/** All fields of a header, decoded, a line each. */
-export function fieldsText(header: HeaderBlock): string {
-  const lines = header.fields().map(({ name, value }) => `${name}: ${value}`);
-  return decodeWords(lines.join("\n")).replaceAll("\t", " ");
+/** All fields of a header, and what is none, decoded, a line each: raw octets of one say nothing of another's charset. */
+export function headerText(header: HeaderBlock): string {
+  const fields = header.fields().map(({ name, value }) => `${name}: ${value}`);
+  const lines = [...fields, ...header.strayLines()].map(decodeWords);
+  return lines.join("\n").replaceAll("\t", " ");
 }

@@ -109,6 +109,58 @@ test("words that were cut in two, and lines that were folded with a tab, are one
   expect(await find({ kind: "header", field: "x-cut", text: "Ã" })).toBe(false);
 });
 
+test("raw octets of one field say nothing of another's charset", async () => {
+  const find = finder(
+    [
+      "X-Latin: caf\xe9",
+      "X-Cut: gr\xc3\xbc\xc3\x9fe \xe2\x82",
+      "X-Utf: \xc3\xa4pfel",
+      "Content-Type: multipart/mixed; boundary=b",
+      "",
+      "--b",
+      "Content-Description: \xc3\xb6rtlich \xc3",
+      "Content-Location: \xe9t\xe9",
+      "",
+      "x",
+      "--b--",
+      "",
+    ].join("\r\n"),
+  );
+  for (const text of ["café", "grüße", "äpfel", "örtlich", "été"])
+    expect([text, await find(of("text", text))]).toEqual([text, true]);
+  expect(await find(of("text", "Ã"))).toBe(false);
+});
+
+test("TEXT sees lines of headers that are no fields: some mails have their text there", async () => {
+  const find = finder(
+    [
+      "Message lost",
+      "Subject: s",
+      "gone astray",
+      "Content-Type: multipart/mixed; boundary=b",
+      "in between",
+      "",
+      "--b",
+      "Content-Type: message/rfc822",
+      "",
+      "Message removed",
+      "-----=_NextPart--",
+      "",
+      "--b",
+      "Content-Type: image/png",
+      "misplaced",
+      "",
+      "not a text",
+      "--b--",
+      "",
+    ].join("\r\n"),
+  );
+  for (const text of ["message lost", "gone astray", "in between", "message removed", "nextpart", "misplaced"])
+    expect([text, await find(of("text", text)), await find(of("body", text))]).toEqual([text, true, false]);
+  for (const text of ["not a text", "lost subject", "astray content"])
+    expect([text, await find(of("text", text))]).toEqual([text, false]);
+});
+
 test("headers are searched up to a mebibyte", async () => {
   const fill = (octets: number): string => `X-Fill: ${"x".repeat(70)}\r\n`.repeat(octets / 80);
   const near = finder(`${fill(70_000)}Subject: far off\r\n\r\nwords`);
@@ -123,6 +175,17 @@ test("headers are searched up to a mebibyte", async () => {
   const small = finder("Subject: near\r\n\r\nwords");
   expect(await small(of("subject", "far off"))).toBe(false);
   expect(small.reads).toEqual([]);
+});
+
+test.each([
+  'name=charset; charset="koi8-r"',
+  "charset=koi8-r; name=charset; x=y",
+  "charset*=us-ascii'en'koi8-r",
+  "charset*0=koi8; charset*1=-r",
+  "x=y; CHARSET=KOI8-R",
+])("a part's charset is read as any parameter is: %s", async (parameters) => {
+  const find = finder(`Content-Type: text/plain; ${parameters}\r\n\r\n\xc7\xcf\xd2\xc1\r\n`);
+  expect(await find(of("body", "гора"))).toBe(true);
 });
 
 test.each([
