@@ -74,6 +74,41 @@ class Mortal {
   }
 }
 
+/** A process that stops once before it claims a mail, until it is let go. */
+class Stalled extends Mortal {
+  goOn: () => void = () => undefined;
+  readonly hasStopped: Promise<void>;
+  #stop: () => void = () => undefined;
+
+  constructor() {
+    super();
+    this.hasStopped = new Promise((resolve) => {
+      this.#stop = resolve;
+    });
+  }
+
+  override store(store: ObjectStore): ObjectStore {
+    let isFirst = true;
+    return new Proxy(store, {
+      get: (target, name) => {
+        const value = Reflect.get(target, name) as unknown;
+        if (typeof value !== "function") return value;
+        return async (...args: unknown[]) => {
+          if (name === "putIfAbsent" && isFirst && String(args[0]).startsWith("outbound/claim/")) {
+            isFirst = false;
+            const going = new Promise<void>((resolve) => {
+              this.goOn = resolve;
+            });
+            this.#stop();
+            await going;
+          }
+          return (value as (...all: unknown[]) => unknown).apply(target, args);
+        };
+      },
+    });
+  }
+}
+
 async function setUp() {
   const time = new HandTime();
   const ada = await setUpAda();
@@ -477,6 +512,36 @@ describe("mail that is held", () => {
     expect(canceled).toBeGreaterThan(0);
   });
 
+  test("who stops before a claim, while others send the mail to the end, neither sends nor cancels it", async () => {
+    for (const does of ["send", "cancel"] as const) {
+      const { process, sink, time } = await setUp();
+      const session = await (await process({ sends: false })).signIn();
+      const { id } = await session.submit(request({ holdUntilMs: time.now() + 1000 }));
+      const stalled = new Stalled();
+      const slow = await process({ mortal: stalled, sends: does === "send" });
+      const canceled = does === "cancel" ? slow.queue.cancel(id) : undefined;
+      await time.pass(1000);
+      await stalled.hasStopped;
+      await process();
+      await time.pass(2 * MINUTE);
+      expect(sink.length).toBe(1);
+      stalled.goOn();
+      await time.pass(2 * MINUTE);
+      expect([does, sink.length, await canceled]).toEqual([does, 1, does === "cancel" ? "too-late" : undefined]);
+    }
+  });
+
+  test("what was taken back is taken back, also when nothing of it is left", async () => {
+    const { process, sink, time } = await setUp();
+    const { queue, signIn } = await process();
+    const session = await signIn();
+    const { id } = await session.submit(request({ holdUntilMs: time.now() + 1000 }));
+    expect(await queue.cancel(id)).toBe("canceled");
+    await time.pass(2 * MINUTE);
+    expect(await queue.isDone(id)).toBe(true);
+    expect([await queue.cancel(id), sink]).toEqual(["canceled", []]);
+  });
+
   test("ten thousand are one look at a list of names", async () => {
     const { process, place, time } = await setUp();
     const idle = await process({ sends: false });
@@ -585,6 +650,71 @@ describe("killed at any step", () => {
       expect(twice).toBeLessThanOrEqual(2);
     },
   );
+});
+
+describe("killed when it is queued, before that is marked", () => {
+  /** A process that dies as soon as the mail is in the queue. */
+  class DiesQueued extends Mortal {
+    override store(store: ObjectStore): ObjectStore {
+      const mortal = super.store(store);
+      return new Proxy(mortal, {
+        get: (target, name) => {
+          const value = Reflect.get(target, name) as unknown;
+          if (typeof value !== "function") return value;
+          return async (...args: unknown[]) => {
+            const done = await (value as (...all: unknown[]) => unknown).apply(target, args);
+            if (name === "putIfAbsent" && String(args[0]).startsWith("outbound/queue/")) this.isDead = true;
+            return done;
+          };
+        },
+      });
+    }
+  }
+
+  test.each([
+    ["of no email of the account", undefined],
+    ["whose email is gone", { id: new Uint8Array(16).fill(9), thread: new Uint8Array(8) }],
+  ])("a mail %s is sent, and nobody is told otherwise", async (_name, email) => {
+    const { process, sink, time } = await setUp();
+    const session = await (await process({ mortal: new DiesQueued(), sends: false })).signIn();
+    await settle();
+    const { id } = await session.submit(request({ email, holdUntilMs: time.now() + 30 * MINUTE }));
+    await settle();
+    await time.pass(20 * MINUTE);
+    const again = await (await process()).signIn();
+    await settle();
+    expect(await statusOf(again, id)).toEqual(["pending", ["waiting"]]);
+    await time.pass(30 * MINUTE);
+    expect([sink.length, await statusOf(again, id)]).toEqual([1, ["final", ["sent"]]]);
+  });
+
+  test("one that a living process is about to queue is left to it; one that nobody ever queued is told so", async () => {
+    const { process, sink, time } = await setUp();
+    const mortal = new Mortal();
+    const session = await (await process({ mortal, sends: false })).signIn();
+    await settle();
+    // Killed between its record and its place in the queue.
+    let at = 1;
+    for (
+      ;
+      at < 40 && (await process({ sends: false }).then(async (one) => (await one.signIn()).submissions())).length === 0;
+      at++
+    ) {
+      Object.assign(mortal, { killAt: mortal.requests + at, isDone: true, isDead: false });
+      void session.submit(request()).catch(() => undefined);
+      await settle();
+    }
+    const other = await (await process()).signIn();
+    await settle();
+    await other.refresh();
+    const [one] = await other.submissions();
+    expect([one!.undoStatus, sink]).toEqual(["pending", []]);
+    await time.pass(20 * MINUTE);
+    const last = await (await process()).signIn();
+    await settle();
+    await time.pass(MINUTE);
+    expect([(await statusOf(last, one!.id))[0], sink]).toEqual(["canceled", []]);
+  });
 });
 
 test("what an unsigned or damaged queue object says is not sent", async () => {
