@@ -166,7 +166,9 @@ async function write(one: Identity, session: AccountSession): Promise<void> {
 function changed(one: Identity, given: Readonly<Record<string, unknown>>, isNew: boolean): Identity {
   const now: Record<string, unknown> = { ...one };
   const wrong: string[] = [];
-  for (const { property, key, value } of readPatch(given)) {
+  for (const { property, key, value: asked } of readPatch(given)) {
+    // Null is the default, where there is one: RFC 8620 §5.3.
+    const value = asked === null && !isNew && TEXTS.has(property) ? "" : asked;
     if (key !== undefined || !isRight(one, property, value, isNew)) {
       wrong.push(key === undefined ? property : `${property}/${key}`);
       continue;
@@ -178,6 +180,8 @@ function changed(one: Identity, given: Readonly<Record<string, unknown>>, isNew:
   if (wrong.length > 0) throw invalidProperties(...wrong);
   return now as unknown as Identity;
 }
+
+const TEXTS: ReadonlySet<string> = new Set(["name", "textSignature", "htmlSignature"]);
 
 function isRight(one: Identity, property: string, value: unknown, isNew: boolean): boolean {
   switch (property) {
