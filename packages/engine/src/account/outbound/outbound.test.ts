@@ -406,6 +406,31 @@ describe("what the smarthost says", () => {
     expect(told).not.toContain("hello");
   });
 
+  test.each([
+    ["a long line of another script", "あ".repeat(400), undefined],
+    ["half a sign", "\ud83d", undefined],
+    ["signs that turn others round", "\u202e\u2066x".repeat(100), undefined],
+    ["nothing", "", undefined],
+    ["a header's end", "550 x\r\n\r\nContent-Type: text/html", undefined],
+    ["a delimiter", "550 --=_\r\n--", undefined],
+    ["of an address in quotes", "550 5.1.1 no", '"a b@c"@x.org'],
+    ["of an address of another script", "550 5.1.1 no", "あ@例え.jp"],
+    ["of a long address", "550 5.1.1 no", `${"x".repeat(64)}@${"y.".repeat(90)}org`],
+  ])("%s is told to its sender, and the mail has ended", async (_name, reply, address = "b@x.org") => {
+    const { process, time, place, logs } = await setUp();
+    const smarthost: Smarthost = () => [{ state: "failed", reply }];
+    const session = await (await process({ smarthost })).signIn();
+    const header = `X-Long: ${"é".repeat(2000)}\r\n`;
+    const { id } = await session.submit(request({ envelope: to(address) }, header + MESSAGE));
+    await time.pass(5 * MINUTE);
+    expect(logs.filter((event) => event.includes("can't"))).toEqual([]);
+    expect((await statusOf(session, id))[1]).toEqual(["failed"]);
+    const [text] = await textsIn(session);
+    expect(text!.split("\r\n").every((line) => line.length <= 998 && !line.includes("\n"))).toBe(true);
+    expect(text!.match(/^Content-Type:.*/gim)).toHaveLength(4);
+    expect([...place.objects.keys()].filter((name) => name.startsWith("outbound/"))).toEqual([`outbound/done/${id}`]);
+  });
+
   test("trouble is tried again at growing distances, told after four hours, and given up after five days", async () => {
     const { process, time, sink } = await setUp();
     const tries: number[] = [];
