@@ -201,6 +201,19 @@ describe("Mailbox/set", () => {
     expect(performance.now() - begun).toBeLessThan(2000);
   });
 
+  test.each([
+    ["a circle", (n: number) => ({ name: `n${n}`, parentId: `#c${(n + 1) % 4000}` }), 0],
+    ["each below the next", (n: number) => ({ name: `n${n}`, parentId: n === 0 ? null : `#c${n - 1}` }), 50],
+    ["of one name", () => ({ name: "same" }), 1],
+  ])("of thousands (%s) those are made that can be, in no more time than others take", async (_name, one, made) => {
+    const client = await openClient();
+    const create = Object.fromEntries(Array.from({ length: 4000 }, (_, n) => [`c${n}`, one(n)]));
+    const begun = performance.now();
+    const { created, notCreated } = await client.call("Mailbox/set", { create });
+    expect([Object.keys(created ?? {}).length, Object.keys(notCreated).length]).toEqual([made, 4000 - made]);
+    expect(performance.now() - begun).toBeLessThan(2000);
+  });
+
   test("where each refusal leads to the next, far too often, nothing is done", async () => {
     const client = await openClient();
     const names = Array.from({ length: 1000 }, (_, n) => `n${String(n).padStart(4, "0")}`);

@@ -32,10 +32,12 @@ import {
 export const NAME_BYTES_MAX = 255;
 export const DEPTH_MAX = 50;
 const PATH_BYTES_MAX = 1000;
+/** Levels that are looked up: deeper paths IMAP can't have made, since each level has an octet and a delimiter. */
+const LEVELS_MAX: number = PATH_BYTES_MAX / 2;
 const SORT_ORDER_MAX = 2 ** 31 - 1;
 const MAILBOXES_MAX = 10_000;
 /** Mailboxes that are looked at, again and again, until nothing more of a /set is refused; but so many times in any case. */
-const LOOKED_AT_MAX = 20_000;
+const LOOKED_AT_MAX = 10_000;
 const LOOKS_MIN = 4;
 
 /**
@@ -364,7 +366,7 @@ class Plan {
       ({ key }) => this.#isAsked(key) && !this.#refused.has(key) && !going.has(key),
     );
     for (const node of changed)
-      if (isInCircle(nodes, node) || (node.parent !== undefined && going.has(node.parent)))
+      if (!standsSomewhere(nodes, node) || (node.parent !== undefined && going.has(node.parent)))
         refusals.set(node.key, { type: "invalidProperties", properties: ["parentId"] });
     if (refusals.size > 0) return;
     const paths = pathsOf(nodes);
@@ -372,17 +374,20 @@ class Plan {
     for (const node of nodes.values()) {
       if (going.has(node.key)) continue;
       const path = paths.get(node.key)!;
-      const both = holders.get(foldInbox(path)) ?? [];
-      holders.set(foldInbox(path), [...both, node]);
+      const holding = holders.get(foldInbox(path));
+      if (holding) holding.push(node);
+      else holders.set(foldInbox(path), [node]);
     }
+    // Of two that want one name the first has it, and who has it already before both.
+    const firsts = new Map(
+      Array.from(holders, ([path, of]) => [path, of.find(({ isMoved, mailbox }) => !isMoved && mailbox) ?? of[0]!]),
+    );
     for (const node of changed) {
       const path = paths.get(node.key)!;
       const levels = path.split(DELIMITER).length;
       if (levels > DEPTH_MAX || octets(path) > PATH_BYTES_MAX)
         refusals.set(node.key, { type: "invalidProperties", properties: ["name"] });
-      const others = holders.get(foldInbox(path))!.filter((other) => other !== node);
-      // Of two that want one name the first has it, and who has it already before both.
-      const first = others.find((other) => !other.isMoved && other.mailbox) ?? holders.get(foldInbox(path))![0]!;
+      const first = firsts.get(foldInbox(path))!;
       if ((node.isMoved || !node.mailbox) && first !== node)
         refusals.set(node.key, { type: "alreadyExists", ...(first.mailbox && { existingId: first.key }) });
       const taken = foreignHolder(state, path, node);
@@ -480,13 +485,12 @@ function foldInbox(path: string): string {
   return path.toUpperCase() === "INBOX" ? "INBOX" : path;
 }
 
-function isInCircle(nodes: ReadonlyMap<string, Node>, node: Node): boolean {
-  const seen = new Set<string>([node.key]);
-  for (let above = node.parent; above !== undefined; above = nodes.get(above)?.parent) {
-    if (seen.has(above)) return true;
-    seen.add(above);
-  }
-  return false;
+/** Whether it stands below the top, in no circle and not below more than there may be. */
+function standsSomewhere(nodes: ReadonlyMap<string, Node>, node: Node): boolean {
+  let above: Node | undefined = node;
+  for (let levels = 0; levels < LEVELS_MAX && above; levels++)
+    above = above.parent === undefined ? undefined : nodes.get(above.parent);
+  return above === undefined;
 }
 
 /** The path of each; of one whose name has a level that is no mailbox, as it was. */

@@ -103,13 +103,15 @@ export const identitySet: Method = method(
     checkState(session.state, "Identity", args.ifInState);
     const oldState = stateOf(session.state, "Identity");
     const results = new SetResults(args, context);
-    for (const [creationId, given] of results.create)
+    for (const [creationId, given] of results.create) {
+      if (context.pace.isOver()) await context.pace.take();
       try {
         const made = await create(given, context);
         results.created(creationId, made, context);
       } catch (error) {
         results.notCreated(creationId, setErrorOf(error));
       }
+    }
     for (const [id, given] of results.update)
       try {
         await update(id, given, session);

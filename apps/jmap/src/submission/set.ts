@@ -27,7 +27,8 @@ export const submissionSet: Method = method(
     const results = new SetResults(args, context);
     /** The emails of those that something was done with, by the submission's id. */
     const emails = new Map<string, string>();
-    for (const [creationId, given] of results.create)
+    for (const [creationId, given] of results.create) {
+      if (context.pace.isOver()) await context.pace.take();
       try {
         const one = await create(given, context);
         emails.set(formatSubmissionId(one.id), formatEmailId(one.email!));
@@ -35,6 +36,7 @@ export const submissionSet: Method = method(
       } catch (error) {
         results.notCreated(creationId, submitErrorOf(error));
       }
+    }
     for (const [id, given] of results.update)
       try {
         const one = await known(id, context);
