@@ -64,8 +64,7 @@ async function checkSize(text: string, pace: Pace): Promise<void> {
         break;
       case CLOSE_LIST:
       case CLOSE_OBJECT:
-        // Of what is no JSON there may be more than were opened.
-        depth = Math.max(0, depth - 1);
+        depth--;
     }
   }
 }

@@ -24,6 +24,11 @@ describe("Email/set", () => {
     const update = { [one]: { keywords: many(101) }, [other]: { keywords: many(100) } };
     const { updated, notUpdated } = await client.call("Email/set", { update });
     expect([updated, notUpdated]).toEqual([{ [other]: null }, { [one]: { type: "tooManyKeywords" } }]);
+    const create = Object.fromEntries(Array.from({ length: 1000 }, (_, n) => [`c${n}`, { name: `n${n}` }]));
+    const ids = Object.values((await client.call("Mailbox/set", { create })).created as object).map(({ id }) => id);
+    const inAll = { mailboxIds: Object.fromEntries(ids.map((id) => [id, true])) };
+    const told = await client.call("Email/set", { update: { [one]: inAll, [other]: { "keywords/k0": null } } });
+    expect([told.updated, told.notUpdated]).toEqual([{ [other]: null }, { [one]: { type: "tooManyMailboxes" } }]);
   });
 
   test("makes an email that reads back as it was asked for, in several mailboxes, by the ids of what was made with it", async () => {

@@ -38,6 +38,8 @@ describe("EmailSubmission/set", () => {
       });
     expect((await set({ ...whole, undoStatus: "canceled" })).updated).toEqual({ [id]: null });
     expect((await ada.call("EmailSubmission/get", { ids: [id] })).list[0].undoStatus).toBe("canceled");
+    for (const undoStatus of ["pending", "final", "x", null])
+      expect((await set({ undoStatus })).notUpdated[id].properties).toEqual(["undoStatus"]);
   });
 
   test.each([

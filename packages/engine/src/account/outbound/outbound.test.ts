@@ -282,6 +282,7 @@ describe("a mail that is submitted", () => {
     ["From: eve@x.org\r\n\r\n", "forbiddenFrom"],
     ["From: ada@example.org, eve@x.org\r\n\r\n", "forbiddenFrom"],
     ["From: ada@example.org\r\nSender: eve@x.org\r\n\r\n", "forbiddenFrom"],
+    ["From: ada@example.org\r\nSender: ada@example.org\r\nSender: info@example.org\r\n\r\n", "forbiddenFrom"],
     ["From: ada@example.org\r\nFrom: eve@x.org\r\n\r\n", "forbiddenFrom"],
     ["From: us: ada@example.org, eve@x.org;\r\n\r\n", "forbiddenFrom"],
     ["From: ada@example.org <eve@x.org>\r\n\r\n", "forbiddenFrom"],
@@ -556,6 +557,18 @@ describe("mail that is held", () => {
     }
   });
 
+  test("what one recipient has is not taken back, while another is tried again", async () => {
+    const { process, time } = await setUp();
+    const smarthost: Smarthost = ({ envelope }) =>
+      envelope.recipients.map(({ address }) =>
+        address === "a@x.org" ? { state: "sent", reply: "250 Ok" } : { state: "waiting", reply: "450 later" },
+      );
+    const { queue, signIn } = await process({ smarthost });
+    const { id } = await (await signIn()).submit(request({ envelope: to("a@x.org", "b@x.org") }));
+    await time.pass(1000);
+    expect(await queue.cancel(id)).toBe("too-late");
+  });
+
   test("what was taken back is taken back, also when nothing of it is left", async () => {
     const { process, sink, time } = await setUp();
     const { queue, signIn } = await process();
@@ -739,6 +752,9 @@ describe("killed when it is queued, before that is marked", () => {
     await settle();
     await time.pass(MINUTE);
     expect([(await statusOf(last, one!.id))[0], sink]).toEqual(["canceled", []]);
+    // Nor is it sent by who queues it all the same.
+    const { queue } = await process({ sends: false });
+    expect((await queue.lastClaim(one!.id))?.claim.state).toBe("canceled");
   });
 });
 
