@@ -27,13 +27,11 @@ import {
   roleOf,
   useOf,
 } from "./mailbox.ts";
+import { foldInbox, type Node, nodeOf, PATH_BYTES_MAX, pathsOf, standsSomewhere } from "./nodes.ts";
 
 /** Octets of a mailbox's name, and levels: RFC 8621 §1.3.1. What a path may have in all is the engine's. */
 export const NAME_BYTES_MAX = 255;
 export const DEPTH_MAX = 50;
-const PATH_BYTES_MAX = 1000;
-/** Levels that are looked up: deeper paths IMAP can't have made, since each level has an octet and a delimiter. */
-const LEVELS_MAX: number = PATH_BYTES_MAX / 2;
 const SORT_ORDER_MAX = 2 ** 31 - 1;
 const MAILBOXES_MAX = 10_000;
 /** Mailboxes that are looked at, again and again, until nothing more of a /set is refused; but so many times in any case. */
@@ -113,21 +111,6 @@ const REFUSALS: Readonly<Partial<Record<NonNullable<Outcome["refusal"]>, string>
   "not-empty": "mailboxHasEmail",
   "has-child": "mailboxHasChild",
 };
-
-/** A mailbox that is there, or is to be made: by its id, or `#` and its creation id. */
-interface Node {
-  readonly key: string;
-  readonly mailbox: Mailbox | undefined;
-  name: string;
-  /** A node's key. */
-  parent: string | undefined;
-  /** What is asked for; undefined for what stays. */
-  role: SpecialUse | "none" | undefined;
-  sortOrder: number | undefined;
-  isSubscribed: boolean | undefined;
-  /** It gets another path by what is asked of it. */
-  isMoved: boolean;
-}
 
 interface Step {
   readonly step: FolderStep;
@@ -446,19 +429,6 @@ class Plan {
   }
 }
 
-function nodeOf(key: string, mailbox: Mailbox | undefined, name: string): Node {
-  return {
-    key,
-    mailbox,
-    name,
-    parent: undefined,
-    role: undefined,
-    sortOrder: undefined,
-    isSubscribed: undefined,
-    isMoved: false,
-  };
-}
-
 /** What a client may say of what it can't set, if it is so: RFC 8620 §5.3. */
 function isWhatItIs(state: MailState, { mailbox }: Node, property: string, value: unknown): boolean {
   if (!(MAILBOX_PROPERTIES as readonly string[]).includes(property) || !mailbox) return false;
@@ -478,38 +448,6 @@ function readName(value: unknown): string | undefined {
 
 function octets(text: string): number {
   return new TextEncoder().encode(text).length;
-}
-
-/** INBOX is one name in any case. */
-function foldInbox(path: string): string {
-  return path.toUpperCase() === "INBOX" ? "INBOX" : path;
-}
-
-/** Whether it stands below the top, in no circle and not below more than there may be. */
-function standsSomewhere(nodes: ReadonlyMap<string, Node>, node: Node): boolean {
-  let above: Node | undefined = node;
-  for (let levels = 0; levels < LEVELS_MAX && above; levels++)
-    above = above.parent === undefined ? undefined : nodes.get(above.parent);
-  return above === undefined;
-}
-
-/** The path of each; of one whose name has a level that is no mailbox, as it was. */
-function pathsOf(nodes: ReadonlyMap<string, Node>): ReadonlyMap<string, string> {
-  const paths = new Map<string, string>();
-  for (const node of nodes.values()) {
-    const line: Node[] = [];
-    for (
-      let one: Node | undefined = node;
-      one && !paths.has(one.key);
-      one = one.parent === undefined ? undefined : nodes.get(one.parent)
-    )
-      line.push(one);
-    for (const one of line.reverse()) {
-      const above = one.parent === undefined ? "" : `${paths.get(one.parent)!}${DELIMITER}`;
-      paths.set(one.key, above + one.name);
-    }
-  }
-  return paths;
 }
 
 /** Whether something that is no mailbox of mail has the path. */
