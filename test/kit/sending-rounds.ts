@@ -81,6 +81,8 @@ async function openSink(random: Random) {
 interface Answered {
   readonly accepted: Map<string, string>;
   readonly canceled: Set<string>;
+  /** What a kill kept the answer of: it may have been taken back. */
+  readonly doubtful: Set<string>;
 }
 
 async function load(server: RunningServer, random: Random, answered: Answered, isOver: () => boolean): Promise<void> {
@@ -97,7 +99,9 @@ async function load(server: RunningServer, random: Random, answered: Answered, i
     await delay(random.between(0, 500));
     const using = ["urn:ietf:params:jmap:core", "urn:ietf:params:jmap:submission"];
     const update = { [created.sent.id]: { undoStatus: "canceled" } };
+    answered.doubtful.add(created.sent.id);
     const { methodResponses } = await client.request([["EmailSubmission/set", { update }, "0"]], using);
+    answered.doubtful.delete(created.sent.id);
     if (methodResponses[0][1].updated) answered.canceled.add(created.sent.id);
   }
 }
@@ -114,7 +118,7 @@ export async function sendingRounds({ rounds, seed }: SendingOptions): Promise<v
     RESTANTE_OUTBOUND_SMARTHOST: `smtp://127.0.0.1:${sink.port}`,
     RESTANTE_OUTBOUND_RECIPIENTS_PER_DAY: "1000000",
   };
-  const answered: Answered = { accepted: new Map(), canceled: new Set() };
+  const answered: Answered = { accepted: new Map(), canceled: new Set(), doubtful: new Set() };
   const killedAt: number[] = [];
   for (let round = 0; round < rounds; round++) {
     const server = await startServer(data, { env });
@@ -129,7 +133,18 @@ export async function sendingRounds({ rounds, seed }: SendingOptions): Promise<v
   }
   const last = await startServer(data, { env, clockShiftMs: LEASE_OVER_MS });
   const client = await JmapClient.connect(last.ports.https!);
-  const { accepted, canceled } = answered;
+  const { accepted, canceled, doubtful } = answered;
+  const toldOf = async (id: string): Promise<string> => {
+    const one: Json = await client.submission(id);
+    const [status] = Object.values(one.deliveryStatus) as { readonly smtpReply: string }[];
+    return `${one.undoStatus} ${one.undoStatus === "final" ? status!.smtpReply.slice(0, 3) : ""}`.trim();
+  };
+  await Promise.all(
+    [...doubtful].map(async (id) => {
+      await expect.poll(() => toldOf(id), { timeout: 180_000, interval: 500 }).not.toBe("pending");
+      if ((await toldOf(id)) === "canceled") canceled.add(id);
+    }),
+  );
   const gone = [...accepted].filter(([id]) => !canceled.has(id));
   await expect
     .poll(() => gone.filter(([, subject]) => !sink.taken.has(subject)), { timeout: 180_000, interval: 500 })
@@ -142,11 +157,6 @@ export async function sendingRounds({ rounds, seed }: SendingOptions): Promise<v
     expect(killedAt.some((at) => at >= times[0]! && at - times[0]! < UNRECORDED_MS)).toBe(true);
   }
   expect([...canceled].filter((id) => sink.taken.has(accepted.get(id)!))).toEqual([]);
-  const toldOf = async (id: string): Promise<string> => {
-    const one: Json = await client.submission(id);
-    const [status] = Object.values(one.deliveryStatus) as { readonly smtpReply: string }[];
-    return `${one.undoStatus} ${one.undoStatus === "final" ? status!.smtpReply.slice(0, 3) : ""}`.trim();
-  };
   for (const [id] of accepted)
     await expect
       .poll(() => toldOf(id), { timeout: 60_000, interval: 500 })
