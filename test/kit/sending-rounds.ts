@@ -139,12 +139,10 @@ export async function sendingRounds({ rounds, seed }: SendingOptions): Promise<v
     const [status] = Object.values(one.deliveryStatus) as { readonly smtpReply: string }[];
     return `${one.undoStatus} ${one.undoStatus === "final" ? status!.smtpReply.slice(0, 3) : ""}`.trim();
   };
-  await Promise.all(
-    [...doubtful].map(async (id) => {
-      await expect.poll(() => toldOf(id), { timeout: 180_000, interval: 500 }).not.toBe("pending");
-      if ((await toldOf(id)) === "canceled") canceled.add(id);
-    }),
-  );
+  for (const id of doubtful) {
+    await expect.poll(() => toldOf(id), { timeout: 180_000, interval: 500 }).not.toBe("pending");
+    if ((await toldOf(id)) === "canceled") canceled.add(id);
+  }
   const gone = [...accepted].filter(([id]) => !canceled.has(id));
   await expect
     .poll(() => gone.filter(([, subject]) => !sink.taken.has(subject)), { timeout: 180_000, interval: 500 })
