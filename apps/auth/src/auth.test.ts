@@ -91,6 +91,7 @@ function testSite(auth: Auth, held: () => Promise<void>): Site {
           using signedIn = await auth.signIn(request, { scope: "mail", opens: "web-socket" });
           let open: DoorSocket | undefined;
           signedIn.attend({ changed: () => open?.tell("changed"), ended: () => open?.refuse("revoked") });
+          kept = request.header("sec-websocket-protocol");
           return (socket) => {
             open = socket;
             socket.tell("begun");
@@ -100,6 +101,9 @@ function testSite(auth: Auth, held: () => Promise<void>): Site {
     ],
   };
 }
+
+/** What the WebSocket that was opened last holds of the protocols that were offered. */
+let kept: string | undefined;
 
 type Made = Awaited<ReturnType<typeof setUp>>;
 
@@ -382,6 +386,8 @@ describe("/auth/ticket", () => {
     const socket = openSocket(base, "/t/ws", ["jmap", `bearer.${token}`]);
     await until(() => socket.texts.includes("begun"));
     expect(socket.socket.protocol).toBe("jmap");
+    // Its header is kept for as long as it is open.
+    expect(kept).toBe("jmap");
     const wrong = openSocket(base, "/t/ws", ["jmap", "bearer.rst_x"]);
     await until(() => wrong.isOver);
     expect(wrong.texts).toEqual([]);

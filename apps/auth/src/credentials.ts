@@ -1,8 +1,5 @@
 import type { RequestCredential } from "@restante/engine";
-import { type DoorRequest, Problem } from "@restante/host";
-
-/** How a browser's WebSocket, which can send no header, brings its token beside the protocol that it offers. */
-const PROTOCOL_MARK = "bearer.";
+import { type DoorRequest, PROTOCOL_MARK, Problem } from "@restante/host";
 
 /** Both ways to sign in. There is no metadata of OAuth (RFC 8414, RFC 9728) until there is an authorization endpoint. */
 const CHALLENGES = ['Bearer realm="restante"', 'Basic realm="restante", charset="UTF-8"'];

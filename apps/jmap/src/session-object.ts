@@ -46,8 +46,7 @@ export function sessionObject(
   atOnce: AtOnce,
 ): Readonly<Record<string, unknown>> {
   const accountId = accountIdOf(session);
-  const { bytesMax, messagesMax } = session.quota;
-  const hasQuota = bytesMax !== undefined || messagesMax !== undefined;
+  const hasQuota = isBounded(session);
   const url = `${origin}/jmap`;
   const object = {
     capabilities: {
@@ -113,6 +112,11 @@ export function sessionObject(
     eventSourceUrl: `${url}/events?types={types}&closeafter={closeafter}&ping={ping}`,
   };
   return { ...object, state: hashOf(JSON.stringify(object)) };
+}
+
+/** Whether there is something that the account may use up. */
+export function isBounded({ quota: { bytesMax, messagesMax } }: Pick<AccountSession, "quota">): boolean {
+  return bytesMax !== undefined || messagesMax !== undefined;
 }
 
 /** FNV-1a, 32 bits, of UTF-16: to tell two texts apart. */

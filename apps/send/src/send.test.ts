@@ -173,6 +173,12 @@ describe("by SMTP", () => {
     [{ DATA: "554 5.7.0 no" }, ["failed", "failed"]],
     [{ ".": "554 5.6.0 spam" }, ["failed", "failed"]],
     [{ ".": "451 4.3.0 later" }, ["waiting", "waiting"]],
+    // No word of taking it.
+    [{ "MAIL FROM": "354 what" }, ["waiting", "waiting"]],
+    [{ "RCPT TO": "354 what" }, ["waiting", "waiting"]],
+    [{ ".": "354 what" }, ["waiting", "waiting"]],
+    [{ ".": "199 what" }, ["waiting", "waiting"]],
+    [{ ".": "999 what" }, ["waiting", "waiting"]],
   ])("%j is said of both", async (more, states) => {
     const { url } = await scripted(usual(more));
     const replies = await transportTo(url).send(mailOf(["a@x.org", "b@x.org"]), never);
@@ -186,6 +192,9 @@ describe("by SMTP", () => {
     [{ "MAIL FROM": "530 5.7.0 sign in" }, "operator"],
     [{ "MAIL FROM": "hang up" }, "later"],
     [{ ".": "hang up" }, "later"],
+    [{ "MAIL FROM": "so it goes" }, "later"],
+    [{ DATA: "so it goes" }, "later"],
+    [{ ".": "so it goes" }, "later"],
   ])("%j is trouble: %s", async (more, kind) => {
     const { url } = await scripted(usual(more));
     await expect(transportTo(url).send(mailOf(["a@x.org"]), never)).rejects.toMatchObject({
@@ -204,6 +213,23 @@ describe("by SMTP", () => {
     await expect(transportTo("smtp://127.0.0.1:1").send(mailOf(["a@x.org"]), never)).rejects.toMatchObject({
       kind: "later",
     });
+  });
+
+  test("a connection that waited and says no more does not outlast what cuts it off", async () => {
+    const { url } = await scripted((line) => (line === "RSET" ? undefined : answer(line)));
+    const answer = usual();
+    const transport = transportTo(url);
+    await transport.send(mailOf(["a@x.org"]), never);
+    await expect(transport.send(mailOf(["b@x.org"]), AbortSignal.timeout(100))).rejects.toMatchObject({
+      kind: "later",
+    });
+    await expect(transport.send(mailOf(["c@x.org"]), AbortSignal.abort())).rejects.toMatchObject({ kind: "later" });
+  });
+
+  test("of several, who gets an answer that is none is tried again", async () => {
+    const { url } = await scripted(usual({ "RCPT TO:<b@X.ORG>": "so it goes" }));
+    const replies = await transportTo(url).send(mailOf(["a@x.org", "b@x.org"]), never);
+    expect(replies.map(({ state }) => state)).toEqual(["sent", "waiting"]);
   });
 
   test("a reply without end is cut off, and one of a thousand signs is cut", async () => {

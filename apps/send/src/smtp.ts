@@ -53,19 +53,15 @@ export class SmtpTransport implements Transport {
 
   async send(mail: OutgoingMail, signal: AbortSignal): Promise<readonly TransportReply[]> {
     const { connection, mails } = await this.#connect(signal);
-    const cut = (): void => connection.close();
-    signal.addEventListener("abort", cut, { once: true });
     try {
       if (mail.needsEightBit && !/^250[ -]8BITMIME\b/im.test(abilities.get(connection) ?? ""))
         return mail.envelope.recipients.map(() => NO_EIGHT_BIT);
-      const replies = await exchange(connection, mail);
+      const replies = await within(signal, connection, () => exchange(connection, mail));
       this.#keep(connection, mails + 1);
       return replies;
     } catch (error) {
       connection.close();
       throw error;
-    } finally {
-      signal.removeEventListener("abort", cut);
     }
   }
 
@@ -81,7 +77,7 @@ export class SmtpTransport implements Transport {
     for (let idle = this.#idle.pop(); idle; idle = this.#idle.pop()) {
       clearTimeout(idle.timer);
       if (idle.connection.destroyed) continue;
-      if (await reset(idle.connection)) return idle;
+      if (await reset(idle.connection, signal)) return idle;
     }
     const connection = await this.#open(signal);
     return { connection, mails: 0 };
@@ -103,21 +99,19 @@ export class SmtpTransport implements Transport {
       maxResponseSize: REPLY_BYTES_MAX,
       tls: { minVersion: "TLSv1.2", ...(ca !== undefined && { ca }) },
     });
-    const cut = (): void => connection.close();
-    signal.addEventListener("abort", cut, { once: true });
     try {
-      await settled(connection, (done) => connection.connect(done));
-      abilities.set(connection, String(connection.lastServerResponse || ""));
-      if (user !== undefined)
-        await settled(connection, (done) => connection.login({ user, pass: password ?? "" }, done));
+      await within(signal, connection, async () => {
+        await settled(connection, (done) => connection.connect(done));
+        abilities.set(connection, String(connection.lastServerResponse || ""));
+        if (user !== undefined)
+          await settled(connection, (done) => connection.login({ user, pass: password ?? "" }, done));
+      });
       // What comes from now on is told by the exchange under way; with none, the connection is only gone.
       connection.on("error", () => connection.close());
       return connection;
     } catch (error) {
       connection.close();
       throw troubleOf(error as Failure);
-    } finally {
-      signal.removeEventListener("abort", cut);
     }
   }
 
@@ -157,6 +151,18 @@ async function openSocket(path: string, signal: AbortSignal): Promise<Socket> {
   }
 }
 
+/** What is done with a connection, which the signal ends, be it given before or meanwhile. */
+async function within<T>(signal: AbortSignal, connection: SMTPConnection, work: () => Promise<T>): Promise<T> {
+  if (signal.aborted) throw new TransportTrouble("later", "the exchange took too long");
+  const cut = (): void => connection.close();
+  signal.addEventListener("abort", cut, { once: true });
+  try {
+    return await work();
+  } finally {
+    signal.removeEventListener("abort", cut);
+  }
+}
+
 /** Resolves when `begin` calls back; rejects with what the connection ends by. */
 function settled(connection: SMTPConnection, begin: (done: (error?: Error | null) => void) => void): Promise<void> {
   return new Promise((resolve, reject) => {
@@ -182,9 +188,9 @@ function settled(connection: SMTPConnection, begin: (done: (error?: Error | null
 }
 
 /** Whether a connection that waited is still good. */
-async function reset(connection: SMTPConnection): Promise<boolean> {
+async function reset(connection: SMTPConnection, signal: AbortSignal): Promise<boolean> {
   try {
-    await settled(connection, (done) => connection.reset(done));
+    await within(signal, connection, () => settled(connection, (done) => connection.reset(done)));
     return true;
   } catch {
     connection.close();
@@ -241,8 +247,9 @@ function repliesOf(
   });
 }
 
+/** Of an answer that is no yes. What is no answer of SMTP's (RFC 5321 §4.2.1) says nothing of the mail: it is tried again. */
 function stateOf(code: number): TransportReply["state"] {
-  return code >= 500 ? "failed" : code >= 400 ? "waiting" : "sent";
+  return code >= 500 && code < 600 ? "failed" : "waiting";
 }
 
 function replyOf({ response, responseCode, message }: Failure): string {

@@ -12,7 +12,15 @@ export type { DoorSocket } from "./https/door-socket.ts";
 export type { EventStream, ServerEvent } from "./https/event-stream.ts";
 export { ACCOUNT_REQUESTS_MAX, ACCOUNT_UPLOADS_MAX } from "./https/limits.ts";
 export { Problem, type ProblemOptions, unavailable } from "./https/problem.ts";
-export type { Answer, DoorRequest, Method, Route, Site, SocketRoute } from "./https/site.ts";
+export {
+  type Answer,
+  type DoorRequest,
+  type Method,
+  PROTOCOL_MARK,
+  type Route,
+  type Site,
+  type SocketRoute,
+} from "./https/site.ts";
 export { type TurnKind, Turns } from "./https/turns.ts";
 export { findKey, readOrMakeKey, writeNew } from "./keys.ts";
 export { letGo } from "./let-go.ts";

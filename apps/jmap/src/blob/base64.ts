@@ -1,12 +1,16 @@
+import type { Pace } from "@restante/engine";
+
 /** Octets that are made text together: a multiple of 3. */
 const OCTETS_AT_ONCE = 24_576;
 
 /** RFC 4648 §4. */
-export function textOfBase64(bytes: Uint8Array): string {
-  let text = "";
-  for (let at = 0; at < bytes.length; at += OCTETS_AT_ONCE)
-    text += btoa(String.fromCharCode(...bytes.subarray(at, at + OCTETS_AT_ONCE)));
-  return text;
+export async function textOfBase64(bytes: Uint8Array, pace: Pace): Promise<string> {
+  const texts: string[] = [];
+  for (let at = 0; at < bytes.length; at += OCTETS_AT_ONCE) {
+    if (pace.isOver()) await pace.take();
+    texts.push(btoa(String.fromCharCode(...bytes.subarray(at, at + OCTETS_AT_ONCE))));
+  }
+  return texts.join("");
 }
 
 /** Undefined for what is no base64. */

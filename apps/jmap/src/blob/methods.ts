@@ -13,7 +13,7 @@ import { idsOf, pick } from "../core/get.ts";
 import { type Context, checkObjects, type Method, method, resolveId } from "../core/method.ts";
 import { ID, isObject, list, mapOf, OBJECT, optional, required, TEXT, UNSIGNED, withDefault } from "../core/types.ts";
 import { bytesOfBase64, textOfBase64 } from "./base64.ts";
-import { BLOB_BYTES_MAX, DATA_SOURCES_MAX } from "./limits.ts";
+import { BLOB_BYTES_MAX, DATA_SOURCES_MAX, GIVEN_BYTES_MAX } from "./limits.ts";
 import { openBlob } from "./open.ts";
 
 type Given = Readonly<Record<string, unknown>>;
@@ -110,20 +110,22 @@ export const blobGet: Method = method(
     const found = [];
     const notFound = [];
     let room = BLOB_BYTES_MAX;
+    let given = GIVEN_BYTES_MAX;
     for (const id of idsOf(ids, context)) {
       const blob = await openBlob(id, context.session, context);
       if (!blob) notFound.push(id);
       else {
         const start = Math.min(offset, blob.size);
         const end = Math.min(blob.size, length === undefined ? blob.size : start + length);
-        room -= end - start;
         const wantsBytes = properties.some((name) => name !== "size" && name !== "id");
-        if (wantsBytes && room < 0) throw new MethodError("requestTooLarge");
+        room -= end - start;
+        if (properties.some((name) => name.startsWith("data"))) given -= end - start;
+        if (wantsBytes && (room < 0 || given < 0)) throw new MethodError("requestTooLarge");
         const isTruncated = offset > blob.size || (length !== undefined && offset + length > blob.size);
         const bytes = wantsBytes ? await read(blob, start, end) : new Uint8Array(0);
         found.push({
           id,
-          ...(await shown(bytes, blob.size, new Set(properties))),
+          ...(await shown(bytes, blob.size, new Set(properties), context)),
           ...(isTruncated && { isTruncated }),
         });
       }
@@ -132,18 +134,23 @@ export const blobGet: Method = method(
   },
 );
 
-async function shown(bytes: Uint8Array, size: number, properties: ReadonlySet<string>): Promise<Given> {
+async function shown(
+  bytes: Uint8Array,
+  size: number,
+  properties: ReadonlySet<string>,
+  { pace }: Context,
+): Promise<Given> {
   const wantsText = properties.has("data") || properties.has("data:asText");
   const text = wantsText ? textOf(bytes) : undefined;
   const wantsBase64 = properties.has("data:asBase64") || (properties.has("data") && text === undefined);
   const object: Record<string, unknown> = pick({ size }, properties as ReadonlySet<"size">);
   if (wantsText && text !== undefined) object["data:asText"] = text;
   if (properties.has("data:asText") && text === undefined) object["data:asText"] = null;
-  if (wantsBase64) object["data:asBase64"] = textOfBase64(bytes);
+  if (wantsBase64) object["data:asBase64"] = await textOfBase64(bytes, pace);
   if (wantsText && text === undefined) object.isEncodingProblem = true;
   for (const [name, algorithm] of Object.entries(DIGESTS))
     if (properties.has(name))
-      object[name] = textOfBase64(new Uint8Array(await crypto.subtle.digest(algorithm, bytes.slice())));
+      object[name] = await textOfBase64(new Uint8Array(await crypto.subtle.digest(algorithm, bytes.slice())), pace);
   return object;
 }
 

@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest";
 import { type Json, openClient } from "../jmap-kit.ts";
 import { RequestError } from "./errors.ts";
 import { parseIJson } from "./i-json.ts";
-import { DEPTH_MAX } from "./limits.ts";
+import { DEPTH_MAX, NAMES_MAX } from "./limits.ts";
 import { resolveReferences } from "./references.ts";
 import { NO_PACE, readRequest } from "./request.ts";
 import { UTC_DATE } from "./types.ts";
@@ -54,6 +54,14 @@ describe("I-JSON", () => {
     await expect(parse("[".repeat(1_000_000))).rejects.toMatchObject({ type: "limit" });
     expect(await parse(`["${"[".repeat(1000)}\\"${"[".repeat(1000)}"]`)).toHaveLength(1);
   });
+});
+
+test("an object has so many names, and no more, wherever it stands", async () => {
+  const object = (count: number): string =>
+    `{${Array.from({ length: count }, (_, n) => `"${n}::{":{"a":1,"b":2}`).join()}}`;
+  expect(Object.keys((await parse(`[${object(NAMES_MAX)},${object(NAMES_MAX)}]`)) as object)).toHaveLength(2);
+  await expect(parse(`[[{}],${object(NAMES_MAX + 1)}]`)).rejects.toMatchObject({ type: "limit", limit: "maxNames" });
+  await expect(parse(`}}}}${":".repeat(10)}`)).rejects.toMatchObject({ type: "notJSON" });
 });
 
 describe("a Request", () => {

@@ -1,6 +1,6 @@
 import type { Pace } from "@restante/engine";
 import { RequestError } from "./errors.ts";
-import { DEPTH_MAX } from "./limits.ts";
+import { DEPTH_MAX, NAMES_MAX } from "./limits.ts";
 
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
@@ -25,14 +25,15 @@ interface Level {
 
 /**
  * The value that octets of I-JSON stand for: RFC 7493, RFC 8620 §1.5. Throws RequestError `notJSON` for broken UTF-8, bad
- * grammar, half characters and names that an object has twice; `limit` where it is deeper than {@link DEPTH_MAX}.
+ * grammar, half characters and names that an object has twice; `limit` where it is deeper than {@link DEPTH_MAX}, or an object has more
+ * than {@link NAMES_MAX} names.
  */
 export async function parseIJson(bytes: Uint8Array, pace: Pace): Promise<unknown> {
   let text: string;
   let value: unknown;
   try {
     text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
-    await checkDepth(text, pace);
+    await checkSize(text, pace);
     value = JSON.parse(text);
   } catch (error) {
     if (error instanceof RequestError) throw error;
@@ -42,9 +43,11 @@ export async function parseIJson(bytes: Uint8Array, pace: Pace): Promise<unknown
   return value;
 }
 
-/** Before it is parsed: a parser may go down with every level. */
-async function checkDepth(text: string, pace: Pace): Promise<void> {
+/** Before it is parsed: a parser may go down with every level, and is slow where an object has very many names. */
+async function checkSize(text: string, pace: Pace): Promise<void> {
   let depth = 0;
+  /** Of the object at each level. */
+  const names = new Uint32Array(DEPTH_MAX + 1);
   for (let at = 0; at < text.length; at++) {
     if (at % CHARS_AT_ONCE === 0 && pace.isOver()) await pace.take();
     switch (text.charCodeAt(at)) {
@@ -54,6 +57,10 @@ async function checkDepth(text: string, pace: Pace): Promise<void> {
       case OPEN_LIST:
       case OPEN_OBJECT:
         if (++depth > DEPTH_MAX) throw new RequestError("limit", "The request is nested too deeply", "maxDepth");
+        names[depth] = 0;
+        break;
+      case COLON:
+        if (++names[depth]! > NAMES_MAX) throw new RequestError("limit", "An object has too many names", "maxNames");
         break;
       case CLOSE_LIST:
       case CLOSE_OBJECT:

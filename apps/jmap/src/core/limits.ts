@@ -10,6 +10,8 @@ export const OBJECTS_MAX = 4_096;
 
 /** Levels of objects and lists in a request. */
 export const DEPTH_MAX = 128;
+/** Names of one object in a request: more than any method takes, and few enough to be parsed in one turn. */
+export const NAMES_MAX = 10_000;
 /** Segments of a result reference's path, and values that one looks at. */
 export const PATH_SEGMENTS_MAX = 32;
 export const REFERENCED_VALUES_MAX = 200_000;

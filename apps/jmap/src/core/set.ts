@@ -1,5 +1,6 @@
 import { invalidArguments, type SetError } from "./errors.ts";
 import { type Context, checkObjects, resolveId } from "./method.ts";
+import { withoutWhatIs } from "./patch.ts";
 import { type Argument, ID, list, mapOf, OBJECT, optional, required, TEXT } from "./types.ts";
 
 type Given = Readonly<Record<string, unknown>>;
@@ -29,7 +30,7 @@ interface SetArguments {
 export class SetResults {
   readonly create: ReadonlyMap<string, Given>;
   /** By ids, creation ids resolved. */
-  readonly update: ReadonlyMap<string, Given>;
+  update: ReadonlyMap<string, Given>;
   readonly destroy: readonly string[];
   readonly #created = new Map<string, Given>();
   readonly #updated = new Map<string, Given | null>();
@@ -52,6 +53,15 @@ export class SetResults {
     }
     for (const id of updates.keys()) if (going.has(id)) this.#notUpdated.set(id, { type: "willDestroy" });
     this.update = new Map([...updates].filter(([id]) => !going.has(id)));
+  }
+
+  /** What is asked of objects loses what is so already, of these properties: {@link withoutWhatIs}. `shown`: by ids. */
+  leaveOutWhatIs(shown: ReadonlyMap<string, Given>, properties: ReadonlySet<string>): void {
+    const without = (id: string, patch: Given): Given => {
+      const known = shown.get(id);
+      return known ? withoutWhatIs(patch, known, properties) : patch;
+    };
+    this.update = new Map([...this.update].map(([id, patch]) => [id, without(id, patch)]));
   }
 
   /** `object` has what the client did not say. Later calls find the object by its creation id. */

@@ -9,7 +9,8 @@ export type DataType =
   | "Thread"
   | "EmailSubmission"
   | "Identity"
-  | "VacationResponse";
+  | "VacationResponse"
+  | "Quota";
 export const DATA_TYPES: readonly DataType[] = [
   "Email",
   "EmailDelivery",
@@ -18,6 +19,7 @@ export const DATA_TYPES: readonly DataType[] = [
   "EmailSubmission",
   "Identity",
   "VacationResponse",
+  "Quota",
 ];
 /** The types of the account's records, by how JMAP calls them. */
 export const RECORD_TYPES: Readonly<Record<"EmailSubmission" | "Identity" | "VacationResponse", string>> = {
@@ -35,6 +37,8 @@ export function pointOf(state: MailState, type: DataType): Point {
   const { changed } = state;
   switch (type) {
     case "Email":
+    // What is used changes with the emails.
+    case "Quota":
       return { modSeq: changed.email };
     case "EmailDelivery":
       return { modSeq: changed.delivery };

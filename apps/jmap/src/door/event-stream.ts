@@ -1,6 +1,6 @@
 import { type Answer, type DoorRequest, type EventStream, events, Problem } from "@restante/host";
 import { StateListener, statesOf } from "../push/state-change.ts";
-import { accountIdOf } from "../session-object.ts";
+import { accountIdOf, isBounded } from "../session-object.ts";
 import { SCOPE, type SignIn } from "./sign-in.ts";
 
 /** Seconds between two pings: RFC 8620 §7.3 lets a server bound what is asked for, but within these. */
@@ -31,7 +31,7 @@ export async function openEventStream(request: DoorRequest, auth: SignIn): Promi
   };
   const since = request.header("last-event-id") ?? request.query.get("lastEventId") ?? undefined;
   const listener = new StateListener(
-    accountIdOf(session),
+    { accountId: accountIdOf(session), hasQuota: isBounded(session) },
     wanted.types,
     statesOf(session.state),
     since,

@@ -1,12 +1,12 @@
-import type { News } from "@restante/engine";
+import type { AccountSession, News } from "@restante/engine";
 import { type DoorRequest, type DoorSocket, Problem } from "@restante/host";
 import { RequestError } from "../core/errors.ts";
 import { parseIJson } from "../core/i-json.ts";
 import { REQUEST_BYTES_MAX } from "../core/limits.ts";
 import { readRequest } from "../core/request.ts";
 import { isObject } from "../core/types.ts";
-import { StateListener, type States, statesOf } from "../push/state-change.ts";
-import { accountIdOf } from "../session-object.ts";
+import { type Listened, StateListener, type States, statesOf } from "../push/state-change.ts";
+import { accountIdOf, isBounded } from "../session-object.ts";
 import { type AnswerTools, answer, PACE, problemOf } from "./api.ts";
 import { SCOPE, type SignedIn, type SignIn } from "./sign-in.ts";
 
@@ -21,27 +21,28 @@ export interface SocketTools extends AnswerTools {
 export async function openSocket(request: DoorRequest, tools: SocketTools): Promise<(socket: DoorSocket) => void> {
   using signedIn = await tools.auth.signIn(request, { scope: SCOPE, opens: "web-socket" });
   const { session } = signedIn;
-  const conversation = new Conversation(request, signedIn, tools, accountIdOf(session), statesOf(session.state));
+  const conversation = new Conversation(request, signedIn, tools, session);
   signedIn.attend({ changed: (news) => conversation.hear(news), ended: () => conversation.end() });
   return (socket) => conversation.begin(socket);
 }
 
 class Conversation {
   readonly #request: DoorRequest;
+  /** It holds what the client signed in with: an account that was locked meanwhile is opened by it for the next message. */
   readonly #again: SignedIn["again"];
   readonly #tools: SocketTools;
-  readonly #accountId: string;
+  readonly #listened: Listened;
   readonly #gone = new AbortController();
   #socket: DoorSocket | undefined;
   #states: States;
   #listener: StateListener | undefined;
 
-  constructor(request: DoorRequest, { again }: SignedIn, tools: SocketTools, accountId: string, states: States) {
+  constructor(request: DoorRequest, { again }: SignedIn, tools: SocketTools, session: AccountSession) {
     this.#request = request;
     this.#again = again;
     this.#tools = tools;
-    this.#accountId = accountId;
-    this.#states = states;
+    this.#listened = { accountId: accountIdOf(session), hasQuota: isBounded(session) };
+    this.#states = statesOf(session.state);
   }
 
   begin(socket: DoorSocket): void {
@@ -105,7 +106,7 @@ class Conversation {
     if (!isTypes || (pushState !== undefined && pushState !== null && typeof pushState !== "string"))
       throw new RequestError("notRequest", "This is no WebSocketPushEnable");
     this.#listener = new StateListener(
-      this.#accountId,
+      this.#listened,
       dataTypes as readonly string[] | null,
       this.#states,
       pushState ?? undefined,

@@ -2,6 +2,35 @@ import { describe, expect, test } from "vitest";
 import { type Json, openClient } from "../jmap-kit.ts";
 
 describe("Email/set", () => {
+  test("a whole email may be sent back, with what never changes as it is", async () => {
+    const client = await openClient();
+    const id = await client.append(1);
+    const whole = (await client.call("Email/get", { ids: [id] })).list[0];
+    const set = (patch: object) => client.call("Email/set", { update: { [id]: patch } });
+    const back = { ...whole, keywords: { $seen: true } };
+    expect((await set(back)).updated).toEqual({ [id]: null });
+    expect((await client.call("Email/get", { ids: [id] })).list[0]).toEqual(back);
+    for (const wrong of [{ subject: "x" }, { blobId: "b0" }, { threadId: null }, { size: whole.size + 1 }])
+      expect((await set({ ...back, ...wrong })).notUpdated[id]).toEqual({
+        type: "invalidProperties",
+        properties: Object.keys(wrong),
+      });
+  });
+
+  test("more keywords and mailboxes than one may have are told of it alone", async () => {
+    const client = await openClient();
+    const [one, other] = [await client.append(1), await client.append(2)];
+    const many = (count: number) => Object.fromEntries(Array.from({ length: count }, (_, n) => [`k${n}`, true]));
+    const update = { [one]: { keywords: many(101) }, [other]: { keywords: many(100) } };
+    const { updated, notUpdated } = await client.call("Email/set", { update });
+    expect([updated, notUpdated]).toEqual([{ [other]: null }, { [one]: { type: "tooManyKeywords" } }]);
+    const create = Object.fromEntries(Array.from({ length: 1000 }, (_, n) => [`c${n}`, { name: `n${n}` }]));
+    const ids = Object.values((await client.call("Mailbox/set", { create })).created as object).map(({ id }) => id);
+    const inAll = { mailboxIds: Object.fromEntries(ids.map((id) => [id, true])) };
+    const told = await client.call("Email/set", { update: { [one]: inAll, [other]: { "keywords/k0": null } } });
+    expect([told.updated, told.notUpdated]).toEqual([{ [other]: null }, { [one]: { type: "tooManyMailboxes" } }]);
+  });
+
   test("makes an email that reads back as it was asked for, in several mailboxes, by the ids of what was made with it", async () => {
     const client = await openClient();
     const inbox = await client.mailbox("inbox");

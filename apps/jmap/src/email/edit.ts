@@ -11,6 +11,7 @@ import { type Context, resolveId } from "../core/method.ts";
 import { type PatchItem, readPatch } from "../core/patch.ts";
 import { isObject } from "../core/types.ts";
 import { flagOf } from "./keywords.ts";
+import { KEYWORDS_MAX, MAILBOXES_OF_EMAIL_MAX } from "./limits.ts";
 
 /**
  * A PatchObject of an email as the edit that it asks for: RFC 8621 §4.6. Keywords are added and removed, never set as a whole, so
@@ -36,6 +37,9 @@ export function editOf(
     if (!isRight) wrong.push(item.key === undefined ? item.property : `${item.property}/${item.key}`);
   }
   if (wrong.length > 0) throw invalidProperties(...wrong);
+  // As many as the engine takes at once.
+  if (add.size + remove.size > KEYWORDS_MAX) throw new SetRefusal({ type: "tooManyKeywords" });
+  if (join.size + leave.size > MAILBOXES_OF_EMAIL_MAX) throw new SetRefusal({ type: "tooManyMailboxes" });
   const stays = [...shown.mailboxes].some((mailbox) => !leave.has(mailbox));
   if (!stays && join.size === 0) throw invalidProperties("mailboxIds");
   return { email: shown.email, add: [...add], remove: [...remove], join: [...join], leave: [...leave] };

@@ -6,6 +6,8 @@ import { SET_ARGUMENTS, SetResults } from "../core/set.ts";
 import { checkState, parsePoint, stateOf } from "../core/states.ts";
 import { createEmails } from "./create.ts";
 import { destructionOf, editError, editOf } from "./edit.ts";
+import { emailGet } from "./get-method.ts";
+import { EMAIL_PROPERTIES } from "./properties.ts";
 
 /**
  * RFC 8621 §4.6. All that is updated and destroyed is one op, of which the state that the client names is a condition; each
@@ -21,10 +23,29 @@ export const emailSet: Method = method("Email/set", MAIL, SET_ARGUMENTS, async (
     created: (creationId, email) => results.created(creationId, email, context),
     notCreated: (creationId, error) => results.notCreated(creationId, error),
   });
+  await leaveOutWhatIs(results, context);
   const claims = args.ifInState !== undefined && results.create.size === 0;
   await edit(results, context, claims ? claimOf(args.ifInState!, context) : undefined);
   return results.answer(args.accountId, oldState, stateOf(session.state, "Email"));
 });
+
+/** What of an email never changes may be said, as it is. Only who says so has it read. */
+async function leaveOutWhatIs(results: SetResults, context: Context): Promise<void> {
+  const said = new Set<string>();
+  const ids = [...results.update].flatMap(([id, given]) => {
+    const names = Object.keys(given).filter((name) => FIXED.has(name));
+    for (const name of names) said.add(name);
+    return names.length > 0 ? [id] : [];
+  });
+  if (ids.length === 0) return;
+  const asked = { accountId: context.accountId, ids, properties: [...said] };
+  const { result } = await emailGet.call(asked, context);
+  const list = result.list as readonly (Readonly<Record<string, unknown>> & { readonly id: string })[];
+  results.leaveOutWhatIs(new Map(list.map((shown) => [shown.id, shown])), FIXED);
+}
+const FIXED: ReadonlySet<string> = new Set(
+  EMAIL_PROPERTIES.filter((name) => name !== "keywords" && name !== "mailboxIds"),
+);
 
 function claimOf(ifInState: string, { session: { state } }: Context): StateClaim {
   return { type: "email", epoch: state.epoch, modSeq: parsePoint(ifInState, state, "Email").modSeq };

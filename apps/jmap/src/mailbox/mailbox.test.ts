@@ -167,6 +167,69 @@ describe("Mailbox/set", () => {
     expect(answer.notCreated.bad.type).toBe("invalidProperties");
   });
 
+  test("a whole mailbox may be sent back, with what only the server sets as it is", async () => {
+    const client = await openClient();
+    await client.append(1, { path: "Archive" });
+    const id = await client.mailbox("archive");
+    const whole = (await client.call("Mailbox/get", { ids: [id] })).list[0];
+    const set = (patch: object) => client.call("Mailbox/set", { update: { [id]: patch } });
+    expect((await set({ ...whole, name: "Old", sortOrder: 7 })).updated).toEqual({ [id]: null });
+    expect((await client.call("Mailbox/get", { ids: [id] })).list[0]).toEqual({ ...whole, name: "Old", sortOrder: 7 });
+    for (const wrong of [
+      { totalEmails: 2 },
+      { myRights: { ...whole.myRights, mayDelete: false } },
+      { myRights: { mayDelete: true } },
+      { "myRights/mayDelete": true },
+    ])
+      expect((await set(wrong)).notUpdated[id]).toEqual({ type: "invalidProperties", properties: Object.keys(wrong) });
+    // Null is the default: RFC 8620 §5.3.
+    await set({ sortOrder: null });
+    expect((await client.call("Mailbox/get", { ids: [id] })).list[0].sortOrder).toBe(0);
+  });
+
+  test("what stands below what is refused is refused with it, in one look however long the line is", async () => {
+    const client = await openClient();
+    const create = Object.fromEntries(
+      Array.from({ length: 4000 }, (_, n) => [`c${n}`, { name: n === 0 ? "a/b" : "x", parentId: n && `#c${n - 1}` }]),
+    );
+    create.c0 = { name: "a/b", parentId: null as never };
+    const begun = performance.now();
+    const { created, notCreated } = await client.call("Mailbox/set", { create });
+    expect([created, Object.keys(notCreated).length]).toEqual([null, 4000]);
+    expect(notCreated.c0.properties).toEqual(["name"]);
+    expect(notCreated.c3999).toEqual({ type: "invalidProperties", properties: ["parentId"] });
+    expect(performance.now() - begun).toBeLessThan(2000);
+  });
+
+  test.each([
+    ["a circle", (n: number) => ({ name: `n${n}`, parentId: `#c${(n + 1) % 4000}` }), 0],
+    ["each below the next", (n: number) => ({ name: `n${n}`, parentId: n === 0 ? null : `#c${n - 1}` }), 50],
+    ["of one name", () => ({ name: "same" }), 1],
+  ])("of thousands (%s) those are made that can be, in no more time than others take", async (_name, one, made) => {
+    const client = await openClient();
+    const create = Object.fromEntries(Array.from({ length: 4000 }, (_, n) => [`c${n}`, one(n)]));
+    const begun = performance.now();
+    const { created, notCreated } = await client.call("Mailbox/set", { create });
+    expect([Object.keys(created ?? {}).length, Object.keys(notCreated).length]).toEqual([made, 4000 - made]);
+    expect(performance.now() - begun).toBeLessThan(2000);
+  });
+
+  test("where each refusal leads to the next, far too often, nothing is done", async () => {
+    const client = await openClient();
+    const names = Array.from({ length: 1000 }, (_, n) => `n${String(n).padStart(4, "0")}`);
+    const made = await client.call("Mailbox/set", {
+      create: Object.fromEntries(names.map((name) => [name, { name }])),
+    });
+    const move = (count: number) => ({
+      update: Object.fromEntries(
+        names.slice(0, count).map((name, at) => [made.created[name].id, { name: names[at + 1] ?? "n0500" }]),
+      ),
+    });
+    // The last of them can't, so that the one before it can't, and so on.
+    expect(Object.keys((await client.call("Mailbox/set", move(3))).notUpdated).length).toBe(3);
+    expect(await client.error("Mailbox/set", move(999))).toBe("requestTooLarge");
+  });
+
   test("ifInState is a condition of the change itself: of two processes one has its way", async () => {
     const client = await openClient();
     const other = await client.another();

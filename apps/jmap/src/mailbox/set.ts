@@ -15,14 +15,28 @@ import { readPatch } from "../core/patch.ts";
 import { SET_ARGUMENTS, SetResults } from "../core/set.ts";
 import { checkState, parsePoint, stateOf } from "../core/states.ts";
 import { BOOLEAN, withDefault } from "../core/types.ts";
-import { DELIMITER, INBOX_NAME, isInbox, MAILBOX_PROPERTIES, placesOf, rightsOf, roleOf, useOf } from "./mailbox.ts";
+import { mailboxGet } from "./get.ts";
+import {
+  COUNT_PROPERTIES,
+  DELIMITER,
+  INBOX_NAME,
+  isInbox,
+  MAILBOX_PROPERTIES,
+  placesOf,
+  rightsOf,
+  roleOf,
+  useOf,
+} from "./mailbox.ts";
+import { foldInbox, type Node, nodeOf, PATH_BYTES_MAX, pathsOf, standsSomewhere } from "./nodes.ts";
 
 /** Octets of a mailbox's name, and levels: RFC 8621 §1.3.1. What a path may have in all is the engine's. */
 export const NAME_BYTES_MAX = 255;
 export const DEPTH_MAX = 50;
-const PATH_BYTES_MAX = 1000;
 const SORT_ORDER_MAX = 2 ** 31 - 1;
 const MAILBOXES_MAX = 10_000;
+/** Mailboxes that are looked at, again and again, until nothing more of a /set is refused; but so many times in any case. */
+const LOOKED_AT_MAX = 10_000;
+const LOOKS_MIN = 4;
 
 /**
  * RFC 8621 §2.5. All that can be done is done by one op, so that names may be swapped, a role go from one mailbox to another,
@@ -37,6 +51,7 @@ export const mailboxSet: Method = method(
     const results = new SetResults(args, context);
     checkState(session.state, "Mailbox", args.ifInState);
     const oldState = stateOf(session.state, "Mailbox");
+    await leaveOutWhatIs(results, context);
     const claim = args.ifInState === undefined ? undefined : claimOf(session.state, args.ifInState);
     const plan = new Plan(results, context, args.onDestroyRemoveEmails);
     for (;;) {
@@ -54,6 +69,18 @@ export const mailboxSet: Method = method(
     return results.answer(args.accountId, oldState, stateOf(session.state, "Mailbox"));
   },
 );
+
+/** What the server alone sets may be said, as it is. Only who says so has the emails counted. */
+async function leaveOutWhatIs(results: SetResults, context: Context): Promise<void> {
+  const isSaid = ({ id, ...given }: Readonly<Record<string, unknown>>): boolean =>
+    Object.keys(given).some((name) => SERVERS.has(name));
+  const ids = [...results.update].flatMap(([id, given]) => (isSaid(given) ? [id] : []));
+  if (ids.length === 0) return;
+  const { result } = await mailboxGet.call({ accountId: context.accountId, ids }, context);
+  const list = result.list as readonly (Readonly<Record<string, unknown>> & { readonly id: string })[];
+  results.leaveOutWhatIs(new Map(list.map((shown) => [shown.id, shown])), SERVERS);
+}
+const SERVERS: ReadonlySet<string> = new Set<string>([...COUNT_PROPERTIES, "myRights"]);
 
 /** Undefined where nothing is left to do. */
 async function pushed(
@@ -85,21 +112,6 @@ const REFUSALS: Readonly<Partial<Record<NonNullable<Outcome["refusal"]>, string>
   "has-child": "mailboxHasChild",
 };
 
-/** A mailbox that is there, or is to be made: by its id, or `#` and its creation id. */
-interface Node {
-  readonly key: string;
-  readonly mailbox: Mailbox | undefined;
-  name: string;
-  /** A node's key. */
-  parent: string | undefined;
-  /** What is asked for; undefined for what stays. */
-  role: SpecialUse | "none" | undefined;
-  sortOrder: number | undefined;
-  isSubscribed: boolean | undefined;
-  /** It gets another path by what is asked of it. */
-  isMoved: boolean;
-}
-
 interface Step {
   readonly step: FolderStep;
   readonly node: Node;
@@ -114,20 +126,31 @@ class Plan {
   readonly #removesEmails: boolean;
   /** What was refused, by key. */
   readonly #refused = new Set<string>();
+  readonly #destroy: ReadonlySet<string>;
+  /** What is asked to stand below what is made along with it, by that one's key. */
+  readonly #below = new Map<string, string[]>();
 
   constructor(results: SetResults, context: Context, removesEmails: boolean) {
     this.#results = results;
     this.#context = context;
     this.#removesEmails = removesEmails;
+    this.#destroy = new Set(results.destroy);
+    const creates = [...results.create].map(([creationId, given]) => [`#${creationId}`, given] as const);
+    for (const [key, { parentId }] of [...creates, ...results.update])
+      if (typeof parentId === "string" && parentId.startsWith("#") && !context.createdIds.has(parentId.slice(1)))
+        this.#below.set(parentId, [...(this.#below.get(parentId) ?? []), key]);
   }
 
-  /** The steps for all that is not refused yet; what can't be done in this state is refused. */
+  /** The steps for all that is not refused yet; what can't be done in this state is refused. Throws MethodError
+   * `requestTooLarge` where one refusal leads to the next too many times. */
   make(state: MailState): readonly Step[] {
-    for (;;) {
+    for (let looks = 1, lookedAt = 0; ; looks++) {
       const refusals = new Map<string, SetError>();
       const nodes = this.#nodesOf(state, refusals);
       if (refusals.size === 0) this.#check(state, nodes, refusals);
       if (refusals.size === 0) return this.#stepsOf(nodes);
+      lookedAt += nodes.size;
+      if (looks >= LOOKS_MIN && lookedAt > LOOKED_AT_MAX) throw new MethodError("requestTooLarge");
       for (const [key, error] of refusals) this.#refuseKey(key, error);
     }
   }
@@ -166,7 +189,7 @@ class Plan {
   #isAsked(key: string): boolean {
     return key.startsWith("#")
       ? this.#results.create.has(key.slice(1))
-      : this.#results.update.has(key) || this.#results.destroy.includes(key);
+      : this.#results.update.has(key) || this.#destroy.has(key);
   }
 
   #moverOf(node: Node): string {
@@ -176,11 +199,20 @@ class Plan {
   }
   #lastNodes: ReadonlyMap<string, Node> = new Map();
 
+  /** And with it what was to stand below it: there is nothing that it could stand below. */
   #refuseKey(key: string, error: SetError): void {
-    this.#refused.add(key);
-    if (key.startsWith("#")) this.#results.notCreated(key.slice(1), error);
-    else if (this.#results.update.has(key)) this.#results.notUpdated(key, error);
-    else this.#results.notDestroyed(key, error);
+    const waiting = [[key, error] as const];
+    for (let next = waiting.pop(); next; next = waiting.pop()) {
+      const [one, why] = next;
+      if (this.#refused.has(one)) continue;
+      this.#refused.add(one);
+      if (one.startsWith("#")) this.#results.notCreated(one.slice(1), why);
+      else if (this.#results.update.has(one)) this.#results.notUpdated(one, why);
+      else this.#results.notDestroyed(one, why);
+      if (one.startsWith("#"))
+        for (const below of this.#below.get(one) ?? [])
+          waiting.push([below, { type: "invalidProperties", properties: ["parentId"] }]);
+    }
   }
 
   /** All mailboxes as they would be: what is there, with what is asked for. */
@@ -285,6 +317,11 @@ class Plan {
         return use !== undefined;
       }
       case "sortOrder":
+        // Its default: RFC 8620 §5.3.
+        if (value === null && node.mailbox) {
+          node.sortOrder = 0;
+          return true;
+        }
         if (!Number.isInteger(value) || (value as number) < 0 || (value as number) > SORT_ORDER_MAX) return false;
         node.sortOrder = value as number;
         return true;
@@ -312,7 +349,7 @@ class Plan {
       ({ key }) => this.#isAsked(key) && !this.#refused.has(key) && !going.has(key),
     );
     for (const node of changed)
-      if (isInCircle(nodes, node) || (node.parent !== undefined && going.has(node.parent)))
+      if (!standsSomewhere(nodes, node) || (node.parent !== undefined && going.has(node.parent)))
         refusals.set(node.key, { type: "invalidProperties", properties: ["parentId"] });
     if (refusals.size > 0) return;
     const paths = pathsOf(nodes);
@@ -320,17 +357,20 @@ class Plan {
     for (const node of nodes.values()) {
       if (going.has(node.key)) continue;
       const path = paths.get(node.key)!;
-      const both = holders.get(foldInbox(path)) ?? [];
-      holders.set(foldInbox(path), [...both, node]);
+      const holding = holders.get(foldInbox(path));
+      if (holding) holding.push(node);
+      else holders.set(foldInbox(path), [node]);
     }
+    // Of two that want one name the first has it, and who has it already before both.
+    const firsts = new Map(
+      Array.from(holders, ([path, of]) => [path, of.find(({ isMoved, mailbox }) => !isMoved && mailbox) ?? of[0]!]),
+    );
     for (const node of changed) {
       const path = paths.get(node.key)!;
       const levels = path.split(DELIMITER).length;
       if (levels > DEPTH_MAX || octets(path) > PATH_BYTES_MAX)
         refusals.set(node.key, { type: "invalidProperties", properties: ["name"] });
-      const others = holders.get(foldInbox(path))!.filter((other) => other !== node);
-      // Of two that want one name the first has it, and who has it already before both.
-      const first = others.find((other) => !other.isMoved && other.mailbox) ?? holders.get(foldInbox(path))![0]!;
+      const first = firsts.get(foldInbox(path))!;
       if ((node.isMoved || !node.mailbox) && first !== node)
         refusals.set(node.key, { type: "alreadyExists", ...(first.mailbox && { existingId: first.key }) });
       const taken = foreignHolder(state, path, node);
@@ -339,10 +379,10 @@ class Plan {
     checkRoles(nodes, changed, going, refusals);
     if (nodes.size - going.size > MAILBOXES_MAX)
       for (const { key, mailbox } of changed) if (!mailbox) refusals.set(key, { type: "overQuota" });
+    const parents = new Set([...nodes.values()].filter(({ key }) => !going.has(key)).map(({ parent }) => parent));
     for (const id of going) {
       const { mailbox } = nodes.get(id)!;
-      const hasChild = [...nodes.values()].some(({ key, parent }) => parent === id && !going.has(key));
-      if (hasChild) refusals.set(id, { type: "mailboxHasChild" });
+      if (parents.has(id)) refusals.set(id, { type: "mailboxHasChild" });
       else if (!this.#removesEmails && holdsEmail(state, mailbox!)) refusals.set(id, { type: "mailboxHasEmail" });
     }
   }
@@ -389,19 +429,6 @@ class Plan {
   }
 }
 
-function nodeOf(key: string, mailbox: Mailbox | undefined, name: string): Node {
-  return {
-    key,
-    mailbox,
-    name,
-    parent: undefined,
-    role: undefined,
-    sortOrder: undefined,
-    isSubscribed: undefined,
-    isMoved: false,
-  };
-}
-
 /** What a client may say of what it can't set, if it is so: RFC 8620 §5.3. */
 function isWhatItIs(state: MailState, { mailbox }: Node, property: string, value: unknown): boolean {
   if (!(MAILBOX_PROPERTIES as readonly string[]).includes(property) || !mailbox) return false;
@@ -421,39 +448,6 @@ function readName(value: unknown): string | undefined {
 
 function octets(text: string): number {
   return new TextEncoder().encode(text).length;
-}
-
-/** INBOX is one name in any case. */
-function foldInbox(path: string): string {
-  return path.toUpperCase() === "INBOX" ? "INBOX" : path;
-}
-
-function isInCircle(nodes: ReadonlyMap<string, Node>, node: Node): boolean {
-  const seen = new Set<string>([node.key]);
-  for (let above = node.parent; above !== undefined; above = nodes.get(above)?.parent) {
-    if (seen.has(above)) return true;
-    seen.add(above);
-  }
-  return false;
-}
-
-/** The path of each; of one whose name has a level that is no mailbox, as it was. */
-function pathsOf(nodes: ReadonlyMap<string, Node>): ReadonlyMap<string, string> {
-  const paths = new Map<string, string>();
-  for (const node of nodes.values()) {
-    const line: Node[] = [];
-    for (
-      let one: Node | undefined = node;
-      one && !paths.has(one.key);
-      one = one.parent === undefined ? undefined : nodes.get(one.parent)
-    )
-      line.push(one);
-    for (const one of line.reverse()) {
-      const above = one.parent === undefined ? "" : `${paths.get(one.parent)!}${DELIMITER}`;
-      paths.set(one.key, above + one.name);
-    }
-  }
-  return paths;
 }
 
 /** Whether something that is no mailbox of mail has the path. */

@@ -18,7 +18,7 @@ export function statesOf(state: MailState): States {
  * a state that somebody asks changes since it is none of ours. */
 function lockedStates(known: States, name: string): States {
   const state = lockedState(name);
-  return { ...known, Email: state, EmailDelivery: state, Mailbox: state, Thread: state };
+  return { ...known, Email: state, EmailDelivery: state, Mailbox: state, Thread: state, Quota: state };
 }
 
 export function lockedState(name: string): string {
@@ -38,6 +38,15 @@ function readStates(text: string): States | undefined {
   return Object.fromEntries(DATA_TYPES.map((type, at) => [type, states[at]])) as States;
 }
 
+const NOTHING = Object.fromEntries(DATA_TYPES.map((type) => [type, ""])) as States;
+
+/** An account that is listened to. */
+export interface Listened {
+  readonly accountId: string;
+  /** There is something that may be used up: RFC 9425 §5. */
+  readonly hasQuota: boolean;
+}
+
 /** Follows an account for one listener: tells what differs from what they know. */
 export class StateListener {
   readonly #accountId: string;
@@ -48,18 +57,19 @@ export class StateListener {
   #count = 0;
 
   /** `types`: null for all. `since`: what the listener knew when they last listened, as an id told it; without it they know
-   * what is so now. */
+   * what is so now. One that can't be read is of who may have missed anything: they are told all. */
   constructor(
-    accountId: string,
+    { accountId, hasQuota }: Listened,
     types: readonly string[] | null,
     now: States,
     since: string | undefined,
     tell: (change: StateChange, id: string) => void,
   ) {
     this.#accountId = accountId;
-    this.#types = new Set(DATA_TYPES.filter((type) => types === null || types.includes(type)));
+    const known = DATA_TYPES.filter((type) => type !== "Quota" || hasQuota);
+    this.#types = new Set(known.filter((type) => types === null || types.includes(type)));
     this.#tell = tell;
-    this.#known = (since === undefined ? undefined : readStates(since)) ?? now;
+    this.#known = since === undefined ? now : (readStates(since) ?? NOTHING);
     this.#show(now);
   }
 

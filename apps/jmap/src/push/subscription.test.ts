@@ -56,6 +56,9 @@ describe("PushSubscription", () => {
       { expires: 1 },
     ])
       expect((await update(wrong)).notUpdated[id].type).toBe("invalidProperties");
+    const [whole] = (await get()).list;
+    expect((await update({ ...whole, types: ["Mailbox"] })).updated).toEqual({ [id]: null });
+    expect((await get()).list).toEqual([{ ...whole, types: ["Mailbox"] }]);
     const ended = await ada.call("PushSubscription/set", { destroy: [id, "w0", "x"] });
     expect(ended.destroyed).toEqual([id]);
     expect(Object.keys(ended.notDestroyed)).toEqual(["w0", "x"]);

@@ -3,7 +3,7 @@ import { CORE } from "../core/capabilities.ts";
 import { invalidProperties, MethodError, type SetError, SetRefusal, setErrorOf } from "../core/errors.ts";
 import { GET_ARGUMENTS, idsOf, pick, propertiesOf } from "../core/get.ts";
 import { type Context, type Method, method } from "../core/method.ts";
-import { readPatch } from "../core/patch.ts";
+import { readPatch, withoutWhatIs } from "../core/patch.ts";
 import { SET_ARGUMENTS, SetResults } from "../core/set.ts";
 import { isObject, list, TEXT, UTC_DATE } from "../core/types.ts";
 import { formatReceived } from "../email/view.ts";
@@ -134,9 +134,11 @@ function bytesOf(value: unknown): Uint8Array | undefined {
 async function update(id: string, given: Given, { session }: Context): Promise<Given | null> {
   const known = parsePushId(id);
   if (known === undefined) throw new SetRefusal({ type: "notFound" });
+  const shown = (await session.pushSubscriptions()).find(({ id: one }) => one === known);
+  const asked = shown ? withoutWhatIs(given, objectOf(shown), FIXED) : given;
   const change: { code?: string; expiresMs?: number | undefined; types?: readonly string[] | undefined } = {};
   const wrong: string[] = [];
-  for (const { property, key, value } of readPatch(given)) {
+  for (const { property, key, value } of readPatch(asked)) {
     const isRight = key === undefined && read(property, value, change);
     if (!isRight) wrong.push(property);
   }
@@ -146,6 +148,9 @@ async function update(id: string, given: Given, { session }: Context): Promise<G
   const expires = formatReceived(one.expiresMs);
   return Object.hasOwn(given, "expires") && given.expires !== expires ? { expires } : null;
 }
+
+/** An unverified one's code is null, as it is shown. */
+const FIXED: ReadonlySet<string> = new Set(["id", "deviceClientId", "verificationCode"]);
 
 function read(
   property: string,

@@ -4,8 +4,12 @@ import { accountIdOf } from "../session-object.ts";
 import { lockedState } from "./state-change.ts";
 
 /** What may have changed when a note came, which is mail or what became of mail; and when the log got an entry. */
-const OF_NOTE: readonly DataType[] = ["Email", "EmailDelivery", "Mailbox", "Thread"];
-const OF_ENTRY: readonly DataType[] = ["Email", "Mailbox", "Thread", "EmailSubmission", "Identity", "VacationResponse"];
+const OF_NOTE: readonly DataType[] = ["Email", "EmailDelivery", "Mailbox", "Thread", "Quota"];
+const OF_ENTRY: readonly DataType[] = [
+  ...(["Email", "Mailbox", "Thread", "EmailSubmission", "Identity", "VacationResponse", "Quota"] as const),
+];
+/** Whether an account has a quota is not known here: who wants to hear of it says so. */
+const ASKED_FOR: ReadonlySet<DataType> = new Set<DataType>(["Quota"]);
 
 /** What devices are told: RFC 8620 §7.1, §7.2.2. Nobody who holds keys has a part in it, so that states are names. */
 export const PUSH_WORDS: PushWords = {
@@ -18,7 +22,7 @@ export const PUSH_WORDS: PushWords = {
     const changed: Record<string, string> = {};
     const add = (of: readonly DataType[], name: string | undefined): void => {
       if (name === undefined) return;
-      for (const type of of) if (types === undefined || types.includes(type)) changed[type] = lockedState(name);
+      for (const type of of) if (types ? types.includes(type) : !ASKED_FOR.has(type)) changed[type] = lockedState(name);
     };
     add(OF_ENTRY, entry);
     add(OF_NOTE, note);

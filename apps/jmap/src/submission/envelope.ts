@@ -14,6 +14,9 @@ export interface AskedEnvelope {
 
 /** Parameters of MAIL FROM and RCPT TO that mean something here; others are refused. */
 const NOTIFY = /^(?:NEVER|(?:SUCCESS|FAILURE|DELAY)(?:,(?:SUCCESS|FAILURE|DELAY)){0,2})$/i;
+/** What ENVID and ORCPT say, as RFC 3461 §4.2 and §4.4 bound it, in its xtext. */
+const ENVID = /^(?=.{1,100}$)(?:[!-*,-<>-~]|\+[0-9A-F]{2})+$/;
+const ORCPT = /^(?=.{1,500}$)[A-Za-z0-9-]+;(?:[!-*,-<>-~]|\+[0-9A-F]{2})+$/;
 const ADDRESS_CHARS_MAX = 500;
 
 /** Reads an Envelope. One without mailFrom is from the identity, `from`: aerc writes it `mailfrom`. Throws SetRefusal. */
@@ -50,12 +53,13 @@ function isAddress(value: unknown): value is { readonly email: string; readonly 
   );
 }
 
-/** HOLDFOR, HOLDUNTIL: RFC 4865 §4. What DSN says of the whole is for us to say. */
+/** HOLDFOR, HOLDUNTIL: RFC 4865 §4. What DSN says of the whole (RFC 3461 §4.3, §4.4) may be said, and is for us to say. */
 function holdOf(parameters: Parameters, nowMs: number): number | undefined | "wrong" {
   let until: number | undefined;
   for (const [name, value] of Object.entries(parameters)) {
     const upper = name.toUpperCase();
     if (upper === "RET" && typeof value === "string" && /^(?:FULL|HDRS)$/i.test(value)) continue;
+    if (upper === "ENVID" && typeof value === "string" && ENVID.test(value)) continue;
     if (until !== undefined || typeof value !== "string") return "wrong";
     if (upper === "HOLDFOR" && /^\d{1,9}$/.test(value)) until = nowMs + Number(value) * 1000;
     else if (upper === "HOLDUNTIL" && UTC_DATE.read(value) !== undefined) until = UTC_DATE.read(value);
@@ -64,10 +68,11 @@ function holdOf(parameters: Parameters, nowMs: number): number | undefined | "wr
   return until;
 }
 
-/** NOTIFY: RFC 3461 §4.1. */
+/** NOTIFY: RFC 3461 §4.1. ORCPT may be said (§4.2), and goes no further. */
 function notifyOf(parameters: Parameters): string | undefined | "wrong" {
   let notify: string | undefined;
   for (const [name, value] of Object.entries(parameters)) {
+    if (name.toUpperCase() === "ORCPT" && typeof value === "string" && ORCPT.test(value)) continue;
     if (name.toUpperCase() !== "NOTIFY" || typeof value !== "string" || !NOTIFY.test(value)) return "wrong";
     notify = value.toUpperCase();
   }

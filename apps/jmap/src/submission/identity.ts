@@ -103,13 +103,15 @@ export const identitySet: Method = method(
     checkState(session.state, "Identity", args.ifInState);
     const oldState = stateOf(session.state, "Identity");
     const results = new SetResults(args, context);
-    for (const [creationId, given] of results.create)
+    for (const [creationId, given] of results.create) {
+      if (context.pace.isOver()) await context.pace.take();
       try {
         const made = await create(given, context);
         results.created(creationId, made, context);
       } catch (error) {
         results.notCreated(creationId, setErrorOf(error));
       }
+    }
     for (const [id, given] of results.update)
       try {
         await update(id, given, session);
@@ -166,7 +168,9 @@ async function write(one: Identity, session: AccountSession): Promise<void> {
 function changed(one: Identity, given: Readonly<Record<string, unknown>>, isNew: boolean): Identity {
   const now: Record<string, unknown> = { ...one };
   const wrong: string[] = [];
-  for (const { property, key, value } of readPatch(given)) {
+  for (const { property, key, value: asked } of readPatch(given)) {
+    // Null is the default, where there is one: RFC 8620 §5.3.
+    const value = asked === null && !isNew && TEXTS.has(property) ? "" : asked;
     if (key !== undefined || !isRight(one, property, value, isNew)) {
       wrong.push(key === undefined ? property : `${property}/${key}`);
       continue;
@@ -178,6 +182,8 @@ function changed(one: Identity, given: Readonly<Record<string, unknown>>, isNew:
   if (wrong.length > 0) throw invalidProperties(...wrong);
   return now as unknown as Identity;
 }
+
+const TEXTS: ReadonlySet<string> = new Set(["name", "textSignature", "htmlSignature"]);
 
 function isRight(one: Identity, property: string, value: unknown, isNew: boolean): boolean {
   switch (property) {

@@ -2,13 +2,14 @@ import { formatEmailId, parseEmailId, type Submission, SubmitRefusal } from "@re
 import { SUBMISSION_CAPABILITY } from "../core/capabilities.ts";
 import { invalidProperties, methodErrorOf, type SetError, SetRefusal, setErrorOf } from "../core/errors.ts";
 import { type Context, type Method, type MethodAnswer, method, resolveId } from "../core/method.ts";
+import { withoutWhatIs } from "../core/patch.ts";
 import { SET_ARGUMENTS, SetResults } from "../core/set.ts";
 import { checkState, stateOf } from "../core/states.ts";
 import { ID, list, mapOf, OBJECT, optional } from "../core/types.ts";
 import { emailSet } from "../email/set.ts";
 import { envelopeOf, readEnvelope } from "./envelope.ts";
 import { findIdentity } from "./identity.ts";
-import { formatSubmissionId, isShown, parseSubmissionId, submissionObject } from "./object.ts";
+import { formatSubmissionId, isShown, parseSubmissionId, SUBMISSION_PROPERTIES, submissionObject } from "./object.ts";
 
 /** RFC 8621 §7.5. */
 export const submissionSet: Method = method(
@@ -26,7 +27,8 @@ export const submissionSet: Method = method(
     const results = new SetResults(args, context);
     /** The emails of those that something was done with, by the submission's id. */
     const emails = new Map<string, string>();
-    for (const [creationId, given] of results.create)
+    for (const [creationId, given] of results.create) {
+      if (context.pace.isOver()) await context.pace.take();
       try {
         const one = await create(given, context);
         emails.set(formatSubmissionId(one.id), formatEmailId(one.email!));
@@ -34,6 +36,7 @@ export const submissionSet: Method = method(
       } catch (error) {
         results.notCreated(creationId, submitErrorOf(error));
       }
+    }
     for (const [id, given] of results.update)
       try {
         const one = await known(id, context);
@@ -98,18 +101,17 @@ function createdOf(one: Submission, given: Readonly<Record<string, unknown>>) {
 }
 
 /** A mail may be taken back, and nothing else of it changed. */
-async function update(
-  { id, undoStatus }: Submission,
-  given: Readonly<Record<string, unknown>>,
-  { session }: Context,
-): Promise<void> {
-  const { undoStatus: wanted, ...more } = given;
+async function update(one: Submission, given: Readonly<Record<string, unknown>>, { session }: Context): Promise<void> {
+  const { id, undoStatus } = one;
+  const { undoStatus: wanted, ...more } = withoutWhatIs(given, submissionObject(one), FIXED);
   const wrong = Object.keys(more);
   if (wanted !== undefined && wanted !== "canceled" && wanted !== undoStatus) wrong.push("undoStatus");
   if (wrong.length > 0) throw invalidProperties(...wrong);
   if (wanted !== "canceled") return;
   if (!(await session.cancelSubmission(id))) throw new SetRefusal({ type: "cannotUnsend" });
 }
+
+const FIXED: ReadonlySet<string> = new Set<string>(SUBMISSION_PROPERTIES.filter((name) => name !== "undoStatus"));
 
 /** RFC 8621 §7.5: each reason has an error of its own. */
 function submitErrorOf(error: unknown): SetError {

@@ -8,12 +8,24 @@ import { EventStream } from "./event-stream.ts";
 import { CHUNK_BYTES, COMPRESS_BYTES_MIN, HEADER_BYTES_MAX, IDLE_MS, LINGER_MS, PREFLIGHT_SECONDS } from "./limits.ts";
 import { Problem } from "./problem.ts";
 import { RequestBody } from "./request-body.ts";
-import type { Answer, DoorRequest } from "./site.ts";
+import { type Answer, type DoorRequest, PROTOCOL_MARK } from "./site.ts";
 
 export type RawRequest = IncomingMessage | Http2ServerRequest;
 export type RawResponse = ServerResponse | Http2ServerResponse;
 
-const CREDENTIALS = "authorization";
+/** Where a request says who it is of: what stays of each. A browser's WebSocket says so beside the protocols that it offers. */
+const CREDENTIALS: Readonly<Record<string, (value: string) => string>> = {
+  authorization: () => "",
+  "sec-websocket-protocol": (value) =>
+    protocolsOf(value)
+      .filter((item) => !item.startsWith(PROTOCOL_MARK))
+      .join(),
+};
+
+/** What a WebSocket's client offers, in order. */
+export function protocolsOf(header: string): readonly string[] {
+  return header.split(",").map((item) => item.trim());
+}
 
 /** On every answer, errors too. There are no cookies, so that any origin may be let in: what it may do, it could do
  * without a browser. */
@@ -139,9 +151,13 @@ export class Exchange implements DoorRequest {
 
   forgetCredentials(): void {
     const { headers, rawHeaders } = this.#raw;
-    delete headers[CREDENTIALS];
-    for (let at = 0; at < rawHeaders.length; at += 2)
-      if (rawHeaders[at]!.toLowerCase() === CREDENTIALS) rawHeaders[at + 1] = "";
+    for (const [name, left] of Object.entries(CREDENTIALS)) {
+      const value = this.header(name);
+      if (value === undefined) continue;
+      headers[name] = left(value);
+      for (let at = 0; at < rawHeaders.length; at += 2)
+        if (rawHeaders[at]!.toLowerCase() === name) rawHeaders[at + 1] = left(rawHeaders[at + 1]!);
+    }
   }
 
   body(): AsyncIterable<Uint8Array> {

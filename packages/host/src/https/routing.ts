@@ -7,7 +7,7 @@ import { anyCase } from "./any-case.ts";
 import { answerClientError } from "./client-error.ts";
 import type { Door, Terms } from "./door.ts";
 import type { DoorSocket } from "./door-socket.ts";
-import { type Exchange, PREFLIGHT } from "./exchange.ts";
+import { type Exchange, PREFLIGHT, protocolsOf } from "./exchange.ts";
 import { HEADER_BYTES_MAX } from "./limits.ts";
 import { Problem } from "./problem.ts";
 import { isTimely } from "./session-guard.ts";
@@ -180,7 +180,7 @@ function checkOpening(exchange: Exchange, { protocol }: SocketRoute): void {
     throw new Problem(426, "WebSocket has version 13", { headers: { "sec-websocket-version": "13" } });
   if (!/^[A-Za-z0-9+/]{22}==$/.test(exchange.header("sec-websocket-key") ?? ""))
     throw new Problem(400, "Sec-WebSocket-Key is missing");
-  const offered = (exchange.header("sec-websocket-protocol") ?? "").split(",").map((item) => item.trim());
+  const offered = protocolsOf(exchange.header("sec-websocket-protocol") ?? "");
   if (!offered.every((item) => TOKEN.test(item)) || new Set(offered).size < offered.length)
     throw new Problem(400, "Sec-WebSocket-Protocol can't be read");
   if (!offered.includes(protocol)) throw new Problem(400, `The subprotocol ${protocol} must be offered`);

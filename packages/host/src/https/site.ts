@@ -37,6 +37,9 @@ export interface SocketRoute {
   readonly open: (request: DoorRequest) => Promise<(socket: DoorSocket) => void>;
 }
 
+/** How a browser's WebSocket, which can send no header, brings its token beside the protocol that it offers. */
+export const PROTOCOL_MARK = "bearer.";
+
 export interface DoorRequest {
   readonly method: string;
   /** By the names in the route's path. */

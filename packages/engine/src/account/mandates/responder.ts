@@ -1,4 +1,4 @@
-import { arrange, compose, stripHtml } from "@restante/mime";
+import { arrange, compose, formatAddrSpec, stripHtml } from "@restante/mime";
 import { hexBytes, hexText } from "../../bay/entry.ts";
 import { listObjects } from "../../bay/list-objects.ts";
 import { asStoreFailure } from "../../bay/store-failure.ts";
@@ -121,9 +121,11 @@ export class Responder {
     const { mandates, platform, queue, sender } = this.#options;
     const request = stored.ageMs < REQUEST_LATE_MS ? await this.#open(stored.name) : undefined;
     const vacation = request && (await this.#vacationOf(request));
+    const answer = request && vacation && this.#answerTo(request, vacation);
     if (
       request &&
       vacation &&
+      answer &&
       (await this.#isWanted(request, vacation)) &&
       (await this.#isFirst(request, stored.name))
     ) {
@@ -135,13 +137,13 @@ export class Responder {
           account: NOBODY,
           address: "",
           // To what is answered nobody answers: RFC 3834 §3.3.
-          envelope: { mailFrom: "", recipients: [{ address: request.sender, notify: "NEVER" }] },
+          envelope: { mailFrom: "", recipients: [{ address: answer.to, notify: "NEVER" }] },
           envid: place.id,
           madeMs: request.madeMs,
           needsUtf8: isForeign(request, vacation),
           isSentByMaker: sender !== undefined,
         },
-        this.#mailOf(request, vacation).read(),
+        answer.mail.read(),
       );
       platform.log({ level: "info", event: "answered for who is away", id: place.id });
       sender?.queued(place);
@@ -219,7 +221,18 @@ export class Responder {
     return hexText(serverHash(this.#options.serverKey, utf8(name)).subarray(0, 16));
   }
 
-  #mailOf(request: AnswerRequest, vacation: VacationMandate) {
+  /** Undefined where no mail can say so: a stranger says who they are as they like. */
+  #answerTo(request: AnswerRequest, vacation: VacationMandate) {
+    try {
+      const to = formatAddrSpec(request.sender, { utf8: true });
+      return { to, mail: this.#mailOf(request, vacation, to) };
+    } catch (error) {
+      if (error instanceof RangeError) return undefined;
+      throw error;
+    }
+  }
+
+  #mailOf(request: AnswerRequest, vacation: VacationMandate, to: string) {
     const { platform } = this.#options;
     const { html, text = html === undefined ? "" : stripHtml(html) } = vacation;
     const { messageId } = request;
@@ -227,7 +240,7 @@ export class Responder {
       {
         headers: [
           { name: "From", form: "addresses", value: [{ email: vacation.address }] },
-          { name: "To", form: "addresses", value: [{ email: request.sender }] },
+          { name: "To", form: "addresses", value: [{ email: to }] },
           { name: "Subject", form: "text", value: vacation.subject ?? `Auto: ${request.subject}` },
           { name: "Auto-Submitted", form: "text", value: "auto-replied (vacation)" },
           { name: "X-Auto-Response-Suppress", form: "text", value: "All" },

@@ -131,6 +131,31 @@ describe("while its owner is away and nobody is signed in", () => {
     expect(names("outbound/seen/")).toHaveLength(1);
   });
 
+  test.each([
+    '"a b"@x.org',
+    '"a@b"@x.org',
+    "a..b@x.org",
+    ".a@x.org",
+    "a@[127.0.0.1]",
+    "a@x_y.org",
+    "a@-x.org",
+    "a@x..org",
+    "ä@x.org",
+    "a@例え.jp",
+    "x@y",
+    `${"x".repeat(400)}@x.org`,
+    `a@${"y".repeat(300)}.org`,
+    '"\\"@x.org',
+    "a@x.org\u202e",
+    "a b@x.org",
+  ])("whatever a stranger's address looks like, their mail is looked at once: %s", async (from) => {
+    const { deliver, names, logs, time } = await away();
+    await deliver(MAIL, from);
+    await settle();
+    await time.pass(5 * 60_000);
+    expect([names("outbound/request/"), logs.filter((event) => event.includes("can't"))]).toEqual([[], []]);
+  });
+
   test("its own subject and HTML are used, and text is made of HTML alone", async () => {
     const { deliver, sink } = await away({ ...AWAY, text: undefined, subject: "Fort ö", html: "<p>weg</p>" });
     await deliver(MAIL);

@@ -74,6 +74,41 @@ class Mortal {
   }
 }
 
+/** A process that stops once before it claims a mail, until it is let go. */
+class Stalled extends Mortal {
+  goOn: () => void = () => undefined;
+  readonly hasStopped: Promise<void>;
+  #stop: () => void = () => undefined;
+
+  constructor() {
+    super();
+    this.hasStopped = new Promise((resolve) => {
+      this.#stop = resolve;
+    });
+  }
+
+  override store(store: ObjectStore): ObjectStore {
+    let isFirst = true;
+    return new Proxy(store, {
+      get: (target, name) => {
+        const value = Reflect.get(target, name) as unknown;
+        if (typeof value !== "function") return value;
+        return async (...args: unknown[]) => {
+          if (name === "putIfAbsent" && isFirst && String(args[0]).startsWith("outbound/claim/")) {
+            isFirst = false;
+            const going = new Promise<void>((resolve) => {
+              this.goOn = resolve;
+            });
+            this.#stop();
+            await going;
+          }
+          return (value as (...all: unknown[]) => unknown).apply(target, args);
+        };
+      },
+    });
+  }
+}
+
 async function setUp() {
   const time = new HandTime();
   const ada = await setUpAda();
@@ -247,6 +282,7 @@ describe("a mail that is submitted", () => {
     ["From: eve@x.org\r\n\r\n", "forbiddenFrom"],
     ["From: ada@example.org, eve@x.org\r\n\r\n", "forbiddenFrom"],
     ["From: ada@example.org\r\nSender: eve@x.org\r\n\r\n", "forbiddenFrom"],
+    ["From: ada@example.org\r\nSender: ada@example.org\r\nSender: info@example.org\r\n\r\n", "forbiddenFrom"],
     ["From: ada@example.org\r\nFrom: eve@x.org\r\n\r\n", "forbiddenFrom"],
     ["From: us: ada@example.org, eve@x.org;\r\n\r\n", "forbiddenFrom"],
     ["From: ada@example.org <eve@x.org>\r\n\r\n", "forbiddenFrom"],
@@ -371,6 +407,31 @@ describe("what the smarthost says", () => {
     expect(told).not.toContain("hello");
   });
 
+  test.each([
+    ["a long line of another script", "あ".repeat(400), undefined],
+    ["half a sign", "\ud83d", undefined],
+    ["signs that turn others round", "\u202e\u2066x".repeat(100), undefined],
+    ["nothing", "", undefined],
+    ["a header's end", "550 x\r\n\r\nContent-Type: text/html", undefined],
+    ["a delimiter", "550 --=_\r\n--", undefined],
+    ["of an address in quotes", "550 5.1.1 no", '"a b@c"@x.org'],
+    ["of an address of another script", "550 5.1.1 no", "あ@例え.jp"],
+    ["of a long address", "550 5.1.1 no", `${"x".repeat(64)}@${"y.".repeat(90)}org`],
+  ])("%s is told to its sender, and the mail has ended", async (_name, reply, address = "b@x.org") => {
+    const { process, time, place, logs } = await setUp();
+    const smarthost: Smarthost = () => [{ state: "failed", reply }];
+    const session = await (await process({ smarthost })).signIn();
+    const header = `X-Long: ${"é".repeat(2000)}\r\n`;
+    const { id } = await session.submit(request({ envelope: to(address) }, header + MESSAGE));
+    await time.pass(5 * MINUTE);
+    expect(logs.filter((event) => event.includes("can't"))).toEqual([]);
+    expect((await statusOf(session, id))[1]).toEqual(["failed"]);
+    const [text] = await textsIn(session);
+    expect(text!.split("\r\n").every((line) => line.length <= 998 && !line.includes("\n"))).toBe(true);
+    expect(text!.match(/^Content-Type:.*/gim)).toHaveLength(4);
+    expect([...place.objects.keys()].filter((name) => name.startsWith("outbound/"))).toEqual([`outbound/done/${id}`]);
+  });
+
   test("trouble is tried again at growing distances, told after four hours, and given up after five days", async () => {
     const { process, time, sink } = await setUp();
     const tries: number[] = [];
@@ -475,6 +536,48 @@ describe("mail that is held", () => {
       expect(sink.length - before).toBe(isCanceled === "canceled" ? 0 : 1);
     }
     expect(canceled).toBeGreaterThan(0);
+  });
+
+  test("who stops before a claim, while others send the mail to the end, neither sends nor cancels it", async () => {
+    for (const does of ["send", "cancel"] as const) {
+      const { process, sink, time } = await setUp();
+      const session = await (await process({ sends: false })).signIn();
+      const { id } = await session.submit(request({ holdUntilMs: time.now() + 1000 }));
+      const stalled = new Stalled();
+      const slow = await process({ mortal: stalled, sends: does === "send" });
+      const canceled = does === "cancel" ? slow.queue.cancel(id) : undefined;
+      await time.pass(1000);
+      await stalled.hasStopped;
+      await process();
+      await time.pass(2 * MINUTE);
+      expect(sink.length).toBe(1);
+      stalled.goOn();
+      await time.pass(2 * MINUTE);
+      expect([does, sink.length, await canceled]).toEqual([does, 1, does === "cancel" ? "too-late" : undefined]);
+    }
+  });
+
+  test("what one recipient has is not taken back, while another is tried again", async () => {
+    const { process, time } = await setUp();
+    const smarthost: Smarthost = ({ envelope }) =>
+      envelope.recipients.map(({ address }) =>
+        address === "a@x.org" ? { state: "sent", reply: "250 Ok" } : { state: "waiting", reply: "450 later" },
+      );
+    const { queue, signIn } = await process({ smarthost });
+    const { id } = await (await signIn()).submit(request({ envelope: to("a@x.org", "b@x.org") }));
+    await time.pass(1000);
+    expect(await queue.cancel(id)).toBe("too-late");
+  });
+
+  test("what was taken back is taken back, also when nothing of it is left", async () => {
+    const { process, sink, time } = await setUp();
+    const { queue, signIn } = await process();
+    const session = await signIn();
+    const { id } = await session.submit(request({ holdUntilMs: time.now() + 1000 }));
+    expect(await queue.cancel(id)).toBe("canceled");
+    await time.pass(2 * MINUTE);
+    expect(await queue.isDone(id)).toBe(true);
+    expect([await queue.cancel(id), sink]).toEqual(["canceled", []]);
   });
 
   test("ten thousand are one look at a list of names", async () => {
@@ -585,6 +688,74 @@ describe("killed at any step", () => {
       expect(twice).toBeLessThanOrEqual(2);
     },
   );
+});
+
+describe("killed when it is queued, before that is marked", () => {
+  /** A process that dies as soon as the mail is in the queue. */
+  class DiesQueued extends Mortal {
+    override store(store: ObjectStore): ObjectStore {
+      const mortal = super.store(store);
+      return new Proxy(mortal, {
+        get: (target, name) => {
+          const value = Reflect.get(target, name) as unknown;
+          if (typeof value !== "function") return value;
+          return async (...args: unknown[]) => {
+            const done = await (value as (...all: unknown[]) => unknown).apply(target, args);
+            if (name === "putIfAbsent" && String(args[0]).startsWith("outbound/queue/")) this.isDead = true;
+            return done;
+          };
+        },
+      });
+    }
+  }
+
+  test.each([
+    ["of no email of the account", undefined],
+    ["whose email is gone", { id: new Uint8Array(16).fill(9), thread: new Uint8Array(8) }],
+  ])("a mail %s is sent, and nobody is told otherwise", async (_name, email) => {
+    const { process, sink, time } = await setUp();
+    const session = await (await process({ mortal: new DiesQueued(), sends: false })).signIn();
+    await settle();
+    const { id } = await session.submit(request({ email, holdUntilMs: time.now() + 30 * MINUTE }));
+    await settle();
+    await time.pass(20 * MINUTE);
+    const again = await (await process()).signIn();
+    await settle();
+    expect(await statusOf(again, id)).toEqual(["pending", ["waiting"]]);
+    await time.pass(30 * MINUTE);
+    expect([sink.length, await statusOf(again, id)]).toEqual([1, ["final", ["sent"]]]);
+  });
+
+  test("one that a living process is about to queue is left to it; one that nobody ever queued is told so", async () => {
+    const { process, sink, time } = await setUp();
+    const mortal = new Mortal();
+    const session = await (await process({ mortal, sends: false })).signIn();
+    await settle();
+    // Killed between its record and its place in the queue.
+    let at = 1;
+    for (
+      ;
+      at < 40 && (await process({ sends: false }).then(async (one) => (await one.signIn()).submissions())).length === 0;
+      at++
+    ) {
+      Object.assign(mortal, { killAt: mortal.requests + at, isDone: true, isDead: false });
+      void session.submit(request()).catch(() => undefined);
+      await settle();
+    }
+    const other = await (await process()).signIn();
+    await settle();
+    await other.refresh();
+    const [one] = await other.submissions();
+    expect([one!.undoStatus, sink]).toEqual(["pending", []]);
+    await time.pass(20 * MINUTE);
+    const last = await (await process()).signIn();
+    await settle();
+    await time.pass(MINUTE);
+    expect([(await statusOf(last, one!.id))[0], sink]).toEqual(["canceled", []]);
+    // Nor is it sent by who queues it all the same.
+    const { queue } = await process({ sends: false });
+    expect((await queue.lastClaim(one!.id))?.claim.state).toBe("canceled");
+  });
 });
 
 test("what an unsigned or damaged queue object says is not sent", async () => {

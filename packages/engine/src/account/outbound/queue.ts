@@ -169,7 +169,8 @@ export class OutboundQueue {
    * hand or it has gone, in part or wholly. Errors: `unavailable`, `unknown-outcome`. */
   async cancel(id: string): Promise<"canceled" | "too-late"> {
     for (;;) {
-      if (await this.isDone(id)) return "too-late";
+      const ended = await this.#ended(id);
+      if (ended) return ended === "canceled" ? "canceled" : "too-late";
       const last = await this.lastClaim(id);
       if (last?.claim.state === "canceled") return "canceled";
       const isGoing = last?.claim.state === "sending" || last?.claim.recipients.some(({ state }) => state === "sent");
@@ -182,20 +183,34 @@ export class OutboundQueue {
         isDelayTold: last?.claim.isDelayTold ?? false,
         recipients: last?.claim.recipients ?? [],
       };
-      if (await this.claim(id, (last?.number ?? 0) + 1, claim)) return "canceled";
+      // Claims go with their mail: one that was won may come after the end, of which is known by then.
+      if (await this.claim(id, (last?.number ?? 0) + 1, claim))
+        return (await this.#ended(id)) === "sent" ? "too-late" : "canceled";
     }
   }
 
   /** Whether a mail has ended: it is never sent again. Errors: `unavailable`. */
   async isDone(id: string): Promise<boolean> {
-    const { found } = await asStoreFailure(this.#options.store.get(DONE + id, { start: 0, end: 1 }));
+    return (await this.#ended(id)) !== undefined;
+  }
+
+  async #ended(id: string): Promise<Ending | undefined> {
+    const got = await asStoreFailure(this.#options.store.get(DONE + id, { start: 0, end: 1 }));
+    if (!got.found) return undefined;
+    return got.bytes[0] === DONE_OCTETS.canceled ? "canceled" : "sent";
+  }
+
+  /** Whether a mail is queued. Errors: `unavailable`. */
+  async has(place: QueuePlace): Promise<boolean> {
+    const { found } = await asStoreFailure(this.#options.store.get(queueName(place), { start: 0, end: 1 }));
     return found;
   }
 
   /** A mail has ended, and whoever it concerns was told. First that it has is written; then it goes. Errors: `unavailable`. */
-  async end(place: QueuePlace): Promise<void> {
+  async end(place: QueuePlace, ending: Ending): Promise<void> {
     const { store } = this.#options;
-    await asStoreFailure(store.putIfAbsent(DONE + place.id, DONE_BYTES, { essential: true }));
+    const octets = Uint8Array.of(DONE_OCTETS[ending]);
+    await asStoreFailure(store.putIfAbsent(DONE + place.id, octets, { essential: true }));
     const names = [queueName(place)];
     for await (const { name } of listObjects(store, MAIL + place.id)) names.push(name);
     for await (const { name } of listObjects(store, `${CLAIM}${place.id}.`)) names.push(name);
@@ -219,7 +234,9 @@ export class OutboundQueue {
   }
 }
 
-const DONE_BYTES = Uint8Array.of(1);
+/** How a mail ended: `sent` for whatever came of the sending. */
+export type Ending = "sent" | "canceled";
+const DONE_OCTETS: Readonly<Record<Ending, number>> = { sent: 1, canceled: 2 };
 /** How long it is known that a mail has ended: a week. */
 export const KEPT_MS: number = 7 * 24 * 60 * 60_000;
 const SWEPT_AT_ONCE = 500;

@@ -219,10 +219,7 @@ export class Sender {
     if (!opened) return undefined;
     const { mail, ageMs } = opened;
     if (!last && !isOurs && mail.isSentByMaker && ageMs < MAKER_MS) return platform.now() + MAKER_MS - ageMs;
-    if (await queue.isDone(place.id)) {
-      await queue.end(place);
-      return undefined;
-    }
+    if (await this.#isOver(place)) return undefined;
     if (last?.claim.state === "canceled") {
       await this.#end(place, mail, { state: "canceled", recipients: last.claim.recipients });
       return undefined;
@@ -232,7 +229,17 @@ export class Sender {
     const claim: Claim = { ...before, holder: this.#holder, state: "sending", dueMs: 0, tries: before.tries + 1 };
     // Somebody else has it now: their lease is waited for.
     if (!(await queue.claim(place.id, number, claim))) return platform.now() + STORE_RETRY_MS;
+    // Claims go with their mail: where others ended it since we looked, its first claim was free again.
+    if (await this.#isOver(place)) return undefined;
     return this.#exchange(place, mail, number, claim);
+  }
+
+  /** Whether it has ended: then nothing of it stays. */
+  async #isOver(place: QueuePlace): Promise<boolean> {
+    const { queue } = this.#options;
+    if (!(await queue.isDone(place.id))) return false;
+    await queue.end(place, "sent");
+    return true;
   }
 
   /** When a claim lets others at its mail; undefined if it does now. */
@@ -301,7 +308,7 @@ export class Sender {
     const { queue, reporter } = this.#options;
     await reporter.report(mail, outcome);
     if (outcome.state === "sent") await this.#tell(mail, "failed", outcome.recipients, "FAILURE");
-    await queue.end(place);
+    await queue.end(place, outcome.state === "canceled" ? "canceled" : "sent");
   }
 
   async #report(mail: QueuedMail, outcome: Outcome): Promise<void> {

@@ -357,12 +357,20 @@ export async function handOver(
   const { platform, outbound } = tools;
   for (const one of await listSubmissions(tools)) {
     if (one.isHanded || one.undoStatus !== "pending") continue;
-    if (await outbound.queue.isDone(one.id)) continue;
+    // In this order: what ends goes from the queue, and then it is known that it has ended.
+    const isQueued = await outbound.queue.has({ id: one.id, releaseMs: one.sendAtMs });
+    if (!isQueued && (await outbound.queue.isDone(one.id))) continue;
     const isLate = platform.now() - one.sendAtMs > HAND_OVER_MS;
-    const body = one.email && !isLate ? await read(one.email) : undefined;
+    const body = one.email && !isLate && !isQueued ? await read(one.email) : undefined;
     const message = body && (await outgoing(body, toolsOf(tools)));
     if (message) await putIntoQueue(one, message, tools);
-    await changeSubmission(one.id, (now) => (message ? { ...now, isHanded: true } : neverSent(now)), tools);
+    else if (!isQueued) {
+      // Another process may be about to queue it. What is said not to be sent is taken back first.
+      if (platform.now() - one.madeMs < UNDER_WAY_MS) continue;
+      if ((await outbound.queue.cancel(one.id)) === "too-late") continue;
+    }
+    const isIn = isQueued || message !== undefined;
+    await changeSubmission(one.id, (now) => (isIn ? { ...now, isHanded: true } : neverSent(now)), tools);
   }
 }
 
@@ -376,6 +384,8 @@ function neverSent(one: Submission): Submission {
   return { ...one, undoStatus: "canceled", recipients, isHanded: true };
 }
 
+/** How long a process may take from a submission's record to its place in the queue. */
+const UNDER_WAY_MS: number = 15 * 60_000;
 /** How old a submission may be that is put into the queue after all: within a week it is known that it was sent. */
 const HAND_OVER_MS: number = 6 * DAY_MS;
 

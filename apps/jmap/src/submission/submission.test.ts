@@ -1,0 +1,77 @@
+import { Accounts, type Outbound, OutboundQueue } from "@restante/engine";
+import { FIRST, setUpAda } from "@restante/engine/testing";
+import { describe, expect, test } from "vitest";
+import { TestClient } from "../jmap-kit.ts";
+
+const MAIL = "From: ada@example.org\r\nTo: bob@x.org\r\nSubject: x\r\n\r\nhello\r\n";
+
+/** A client of a server that queues mail, and sends none. */
+async function client() {
+  const { tools, place } = await setUpAda();
+  const { platform } = tools;
+  const outbound: Outbound = {
+    queue: new OutboundQueue({ store: place.open(), platform, serverKey: new Uint8Array(32).fill(7) }),
+    isOwn: async (owner, address) => address.toLowerCase() === owner,
+    limits: { bytesMax: 1e6, recipientsMax: 9, recipientsPerDay: 99, holdMsMax: 1e9, undoMs: 0 },
+  };
+  const accounts = new Accounts({ ...tools, store: place.open(), platform: { ...platform, outbound } });
+  return new TestClient(await accounts.login("ada@example.org", FIRST, "127.0.0.1"));
+}
+
+const envelope = (parameters: object, ofRecipient: object) => ({
+  mailFrom: { email: "ada@example.org", parameters },
+  rcptTo: [{ email: "bob@x.org", parameters: ofRecipient }],
+});
+
+describe("EmailSubmission/set", () => {
+  test("a whole submission may be sent back to cancel it; no other value of what it can't change", async () => {
+    const ada = await client();
+    const emailId = await ada.append(1, { path: "Drafts", text: MAIL });
+    const made = await ada.call("EmailSubmission/set", { create: { s: { identityId: "i0", emailId } } });
+    const { id } = made.created.s;
+    const [whole] = (await ada.call("EmailSubmission/get", { ids: [id] })).list;
+    const set = (patch: object) => ada.call("EmailSubmission/set", { update: { [id]: patch } });
+    for (const wrong of [{ emailId: "m0" }, { sendAt: "2020-01-01T00:00:00Z" }, { dsnBlobIds: ["b0"] }, { x: null }])
+      expect((await set({ ...whole, ...wrong })).notUpdated[id]).toEqual({
+        type: "invalidProperties",
+        properties: Object.keys(wrong),
+      });
+    expect((await set({ ...whole, undoStatus: "canceled" })).updated).toEqual({ [id]: null });
+    expect((await ada.call("EmailSubmission/get", { ids: [id] })).list[0].undoStatus).toBe("canceled");
+    for (const undoStatus of ["pending", "final", "x", null])
+      expect((await set({ undoStatus })).notUpdated[id].properties).toEqual(["undoStatus"]);
+  });
+
+  test.each([
+    [{ ENVID: "a+2Bb", RET: "HDRS", HOLDFOR: "60" }, { ORCPT: "rfc822;bob+2Bx@x.org", NOTIFY: "SUCCESS,DELAY" }, true],
+    [{ ENVID: "a+2b" }, {}, false],
+    [{ ENVID: "a b" }, {}, false],
+    [{ ENVID: "a\r\nRSET" }, {}, false],
+    [{ ENVID: "x".repeat(101) }, {}, false],
+    [{ ENVID: null }, {}, false],
+    [{}, { ORCPT: "bob@x.org" }, false],
+    [{}, { ORCPT: `rfc822;${"x".repeat(500)}` }, false],
+    [{}, { ORCPT: "rfc822;a=b" }, false],
+  ])("what DSN, which is announced, lets be said: %j, %j", async (parameters, ofRecipient, isRight) => {
+    const ada = await client();
+    const emailId = await ada.append(1, { path: "Drafts", text: MAIL });
+    const said = envelope(parameters, ofRecipient);
+    const asked = { create: { s: { identityId: "i0", emailId, envelope: said } } };
+    const { created, notCreated } = await ada.call("EmailSubmission/set", asked);
+    if (isRight)
+      expect((await ada.call("EmailSubmission/get", { ids: [created.s.id] })).list[0].envelope).toEqual(said);
+    else expect(notCreated.s).toEqual({ type: "invalidProperties", properties: ["envelope"] });
+  });
+});
+
+test("an identity's texts are empty by default, which null brings back", async () => {
+  const ada = await client();
+  const texts = { name: "Ada", textSignature: "A", htmlSignature: "<p>A" };
+  await ada.call("Identity/set", { update: { i0: texts } });
+  const nulls = { name: null, textSignature: null, htmlSignature: null };
+  expect((await ada.call("Identity/set", { update: { i0: nulls } })).updated).toEqual({ i0: null });
+  const [own] = (await ada.call("Identity/get", {})).list;
+  expect(own).toMatchObject({ name: "", textSignature: "", htmlSignature: "" });
+  const made = await ada.call("Identity/set", { create: { k: { email: "ada@example.org" } } });
+  expect(made.created.k).toMatchObject({ name: "", textSignature: "", htmlSignature: "", mayDelete: true });
+});
