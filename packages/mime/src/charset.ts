@@ -70,7 +70,7 @@ function nameOf(label: string): string {
   return label
     .trim()
     .toLowerCase()
-    .replace(/^dos-(?=\d)/, "cp");
+    .replace(/^dos-(\d)/, "cp$1");
 }
 
 /** UTF-16 says by its byte order mark how it is written: RFC 2781 §4.3. */
