@@ -173,6 +173,7 @@ interface DataFolder {
 /** Whose `server.data` is, if this is root and it is another's: what root makes there, the server of that user could not read. */
 async function otherOwner({ server }: DataFolder): Promise<{ readonly uid: number; readonly gid: number } | undefined> {
   if (process.getuid?.() !== 0) return undefined;
+  // A folder that is not there yet, or can't be seen, is nobody's: who opens it tells why.
   const facts = await stat(server.data).catch(() => undefined);
   return facts && facts.uid !== 0 ? facts : undefined;
 }

@@ -108,6 +108,7 @@ class Follower implements ImportEnd {
 
   async #waitAfter({ message }: Exit, ms: number): Promise<void> {
     tell(`${message.replace(RUN_AGAIN, "")}; trying again in ${ms / 1000} s`);
+    // Who ends it meanwhile is seen by the loop.
     await delay(ms, undefined, { signal: this.#options.signal }).catch(() => undefined);
   }
 

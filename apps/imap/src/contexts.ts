@@ -1,5 +1,5 @@
 import { type Condition, EngineError, type SortKey } from "@restante/engine";
-import { isTurnOver, takeTurn } from "@restante/host";
+import { PACE } from "@restante/host";
 import { CONTEXT_MESSAGES_MAX, CONTEXTS_MAX } from "./limits.ts";
 import { conditionOf } from "./search.ts";
 import type { Session } from "./session.ts";
@@ -22,8 +22,6 @@ interface Context {
 
 /** A message's sequence number, as the client has it. */
 type NumberOf = (uid: number) => number;
-
-const PACE = { isOver: isTurnOver, take: takeTurn };
 
 /** Results of searches that a client wants to be kept up to date with, in the selected mailbox: RFC 5267 §4.3. */
 export class SearchContexts {

@@ -32,4 +32,4 @@ export { Metrics } from "./metrics.ts";
 export { createMetricsServer, type MetricsServerOptions } from "./metrics-server.ts";
 export { OnceFolder } from "./once-folder.ts";
 export { Tls, type TlsOptions } from "./tls.ts";
-export { isTurnOver, TURN_MS, takeTurn } from "./turn.ts";
+export { isTurnOver, PACE, TURN_MS, takeTurn } from "./turn.ts";

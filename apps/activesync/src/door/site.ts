@@ -1,5 +1,5 @@
-import { type AccountSession, type Attendant, EngineError, type Pace } from "@restante/engine";
-import { type Answer, type DoorRequest, isTurnOver, type Log, Problem, type Site, takeTurn } from "@restante/host";
+import { type AccountSession, type Attendant, EngineError } from "@restante/engine";
+import { type Answer, type DoorRequest, type Log, PACE, Problem, type Site } from "@restante/host";
 import { decode, type Element, encode, SchemaError, WbxmlError } from "wbxml";
 import { COMMAND_NAMES, COMMANDS } from "../commands/index.ts";
 import { itemOperations, multipart, openFile } from "../commands/item-operations.ts";
@@ -61,7 +61,6 @@ const PATH = "/Microsoft-Server-ActiveSync";
 const WBXML_TYPE = "application/vnd.ms-sync.wbxml";
 const MULTIPART_TYPE = "application/vnd.ms-sync.multipart";
 const SENDING: ReadonlySet<string> = new Set(["SendMail", "SmartReply", "SmartForward"]);
-const PACE: Pace = { isOver: isTurnOver, take: takeTurn };
 const SERVER_HEADERS: Readonly<Record<string, string>> = {
   "ms-server-activesync": "16.1",
   "cache-control": "private",

@@ -72,6 +72,7 @@ async function kindsIn(root: string): Promise<Set<Kind | undefined>> {
     for (const name of listing.files) {
       if (name.startsWith(".")) continue;
       if (++files > FILES_MAX) return kinds;
+      // A file that can't be read is of no kind: who imports it tells that.
       const kind = await kindOfFile(join(listing.folder, name)).catch(() => undefined);
       // A message is told from text that begins with a field by its file's name alone.
       if (kind !== "eml" || /\.emlx?$|^\d+$/i.test(name)) kinds.add(kind);

@@ -1,5 +1,5 @@
 import type { Mailbox, MailboxView } from "@restante/engine";
-import { isTurnOver, takeTurn } from "@restante/host";
+import { PACE } from "@restante/host";
 import { fitting } from "../mailbox-filter.ts";
 import { asksModSeq, esearch, savedOf, tellingProgress } from "../search-answers.ts";
 import type { Session } from "../session.ts";
@@ -39,7 +39,6 @@ export const multiSearch: Command<unknown> = defineCommand({
     assertFreeTag(wanted, session, form);
     if (key instanceof BadCharset) return refuseCharset(wanted, session);
     await session.refresh();
-    const pace = { isOver: isTurnOver, take: takeTurn };
     const byModSeq = asksModSeq(key);
     const byUid = { ...form, uid: true };
     let updates = "";
@@ -48,7 +47,7 @@ export const multiSearch: Command<unknown> = defineCommand({
       const isSelected = id === selected?.view.id;
       const there = isSelected ? session : at(session, mail.openView(path, { readOnly: true }));
       const { condition, lasting } = prepare(key, wanted, there);
-      const places = await tellingProgress(session, form, () => mail.search(there.view, condition, { pace }));
+      const places = await tellingProgress(session, form, () => mail.search(there.view, condition, { pace: PACE }));
       if (wanted.save) session.save(savedOf(session, places, wanted));
       if (wanted.update && isSelected) updates = follow({ key: lasting }, places, session, byUid);
       if (places.length === 0 || (wanted.save && !tells(wanted))) continue;

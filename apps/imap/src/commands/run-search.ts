@@ -1,5 +1,5 @@
 import type { Condition, SortKey } from "@restante/engine";
-import { isTurnOver, takeTurn } from "@restante/host";
+import { PACE } from "@restante/host";
 import { noUpdate } from "../contexts.ts";
 import { conditionOf, withUids } from "../search.ts";
 import { asksModSeq, esearch, highestOf, savedOf, tellingProgress } from "../search-answers.ts";
@@ -30,9 +30,8 @@ export async function runSearch(
   if (byModSeq) session.enableCondstore();
   const { view, mail } = session;
   const { condition, lasting } = prepare(key, wanted, session);
-  const pace = { isOver: isTurnOver, take: takeTurn };
   const places = await tellingProgress(session, form, async () =>
-    by ? [...(await mail.sort(view, condition, by, { pace }))] : mail.search(view, condition, { pace }),
+    by ? [...(await mail.sort(view, condition, by, { pace: PACE }))] : mail.search(view, condition, { pace: PACE }),
   );
   if (wanted?.save) session.save(savedOf(session, places, wanted));
   const updates = wanted?.update ? follow({ key: lasting, by }, places, session, form) : "";

@@ -1,5 +1,5 @@
 import type { ThreadAlgorithm, Threads } from "@restante/engine";
-import { isTurnOver, takeTurn } from "@restante/host";
+import { PACE } from "@restante/host";
 import { conditionOf } from "../search.ts";
 import { tellingProgress } from "../search-answers.ts";
 import { ImapSyntaxError } from "../wire/parser.ts";
@@ -31,8 +31,7 @@ export const thread: Command<unknown> = defineCommand({
     if (key instanceof BadCharset) return refuseCharset(undefined, session);
     const { view, mail } = session;
     const condition = conditionOf(key, session, session.link.nowMs());
-    const pace = { isOver: isTurnOver, take: takeTurn };
-    const threads = await tellingProgress(session, form, () => mail.thread(view, algorithm, condition, { pace }));
+    const threads = await tellingProgress(session, form, () => mail.thread(view, algorithm, condition, { pace: PACE }));
     const text = formatThreads(threads, (place) => (form.uid ? view.uidAt(place) : place + 1));
     session.untagged(text === "" ? "THREAD" : `THREAD ${text}`);
     return ok("THREAD completed");

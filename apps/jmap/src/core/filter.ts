@@ -1,6 +1,6 @@
 import { invalidArguments, MethodError } from "./errors.ts";
 import { COMPARATORS_MAX, CONDITIONS_MAX, FILTER_DEPTH_MAX } from "./limits.ts";
-import { isObject } from "./types.ts";
+import { isObject, type Type } from "./types.ts";
 
 /** How conditions of one type are put together: RFC 8620 §5.5. */
 export interface FilterWords<Condition> {
@@ -27,6 +27,49 @@ export function readFilter<Condition>(given: unknown, words: FilterWords<Conditi
     return operator === "AND" ? words.all(inner) : operator === "OR" ? words.any(inner) : words.none(inner);
   };
   return read(given, 1);
+}
+
+/** Filters of what is all at hand: a FilterCondition is what all of its properties ask for. */
+export function testWords<T>(
+  conditionOf: (name: string, value: unknown) => (one: T) => boolean,
+): FilterWords<(one: T) => boolean> {
+  return {
+    condition: (given) => {
+      const tests = Object.entries(given).map(([name, value]) => conditionOf(name, value));
+      return (one) => tests.every((test) => test(one));
+    },
+    all: (of) => (one) => of.every((test) => test(one)),
+    any: (of) => (one) => of.some((test) => test(one)),
+    none: (of) => (one) => !of.some((test) => test(one)),
+  };
+}
+
+/** The value of a FilterCondition's property. Throws MethodError `invalidArguments`. */
+export function readCondition<T>(name: string, value: unknown, type: Type<T>): T {
+  const one = type.read(value);
+  if (one === undefined) throw invalidArguments(`the filter's ${name} is no ${type.name}`);
+  return one;
+}
+
+/** The order of a sort by keys, and by id where those are equal. Throws MethodError `unsupportedSort` as {@link readSort} does,
+ * and for a property that has no key. */
+export function orderBy<T extends { readonly id: string }>(
+  sort: readonly unknown[] | undefined,
+  keys: Readonly<Record<string, (one: T) => string | number>>,
+): (a: T, b: T) => number {
+  const compares = readSort(sort).map(({ property, isAscending }) => {
+    const key = Object.hasOwn(keys, property) ? keys[property] : undefined;
+    if (!key) throw new MethodError("unsupportedSort");
+    const sign = isAscending ? 1 : -1;
+    return (a: T, b: T): number => (key(a) < key(b) ? -sign : key(a) > key(b) ? sign : 0);
+  });
+  return (a, b) => {
+    for (const compare of compares) {
+      const order = compare(a, b);
+      if (order !== 0) return order;
+    }
+    return a.id < b.id ? -1 : 1;
+  };
 }
 
 /** A Comparator: what else it has is passed over, since some clients put there what belongs elsewhere. */

@@ -1,12 +1,9 @@
-import type { AccountSession, Pace } from "@restante/engine";
-import { isTurnOver, type Log, Problem, takeTurn } from "@restante/host";
+import type { AccountSession } from "@restante/engine";
+import { type Log, PACE, Problem } from "@restante/host";
 import { RequestError } from "../core/errors.ts";
 import { type Api, answerRequest, type Request } from "../core/request.ts";
 import { METHODS, methodsByName } from "../methods.ts";
 import { type AtOnce, accountIdOf, CAPABILITIES, sessionObject } from "../session-object.ts";
-
-/** All long work of the process takes its turns together. */
-export const PACE: Pace = { isOver: isTurnOver, take: takeTurn };
 
 export interface AnswerTools {
   readonly api: Api;

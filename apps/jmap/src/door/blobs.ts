@@ -1,8 +1,7 @@
 import { formatBlobId } from "@restante/engine";
-import { type Answer, type DoorRequest, download, json, Problem } from "@restante/host";
+import { type Answer, type DoorRequest, download, json, PACE, Problem } from "@restante/host";
 import { openBlob } from "../blob/open.ts";
 import { accountIdOf } from "../session-object.ts";
-import { PACE } from "./api.ts";
 import { SCOPE, type SignIn } from "./sign-in.ts";
 
 const TYPE = /^[\w!#$&^.+-]{1,64}\/[\w!#$&^.+-]{1,64}(?:\s*;.{0,200})?$/;

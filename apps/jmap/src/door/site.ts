@@ -1,10 +1,10 @@
-import { type Answer, type DoorRequest, json, type Log, Problem, type Site } from "@restante/host";
+import { type Answer, type DoorRequest, json, type Log, PACE, Problem, type Site } from "@restante/host";
 import { RequestError } from "../core/errors.ts";
 import { parseIJson } from "../core/i-json.ts";
 import { REQUEST_BYTES_MAX, UPLOAD_BYTES_MAX } from "../core/limits.ts";
 import { type MethodCall, readRequest } from "../core/request.ts";
 import { type AtOnce, sessionObject } from "../session-object.ts";
-import { answer, makeApi, PACE, problemOf } from "./api.ts";
+import { answer, makeApi, problemOf } from "./api.ts";
 import { sendBlob, upload } from "./blobs.ts";
 import { openEventStream } from "./event-stream.ts";
 import { SCOPE, type SignIn } from "./sign-in.ts";

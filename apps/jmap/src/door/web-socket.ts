@@ -1,5 +1,5 @@
 import type { AccountSession, News } from "@restante/engine";
-import { type DoorRequest, type DoorSocket, Problem } from "@restante/host";
+import { type DoorRequest, type DoorSocket, PACE, Problem } from "@restante/host";
 import { RequestError } from "../core/errors.ts";
 import { parseIJson } from "../core/i-json.ts";
 import { REQUEST_BYTES_MAX } from "../core/limits.ts";
@@ -7,7 +7,7 @@ import { readRequest } from "../core/request.ts";
 import { isObject } from "../core/types.ts";
 import { type Listened, StateListener, type States, statesOf } from "../push/state-change.ts";
 import { accountIdOf, isBounded } from "../session-object.ts";
-import { type AnswerTools, answer, PACE, problemOf } from "./api.ts";
+import { type AnswerTools, answer, problemOf } from "./api.ts";
 import { SCOPE, type SignedIn, type SignIn } from "./sign-in.ts";
 
 export interface SocketTools extends AnswerTools {

@@ -1,6 +1,6 @@
 import { type Condition, type MailState, parseMailboxId } from "@restante/engine";
 import { invalidArguments, MethodError } from "../core/errors.ts";
-import { type FilterWords, readFilter } from "../core/filter.ts";
+import { type FilterWords, readCondition, readFilter } from "../core/filter.ts";
 import { type Context, resolveId } from "../core/method.ts";
 import { BOOLEAN, list, TEXT, type Type, UNSIGNED, UTC_DATE } from "../core/types.ts";
 import { flagOf } from "./keywords.ts";
@@ -34,11 +34,7 @@ function not(of: Condition): Condition {
 }
 
 function conditionOf(name: string, value: unknown, state: MailState, context: Pick<Context, "createdIds">): Condition {
-  const read = <T>(type: Type<T>): T => {
-    const one = type.read(value);
-    if (one === undefined) throw invalidArguments(`the filter's ${name} is no ${type.name}`);
-    return one;
-  };
+  const read = <T>(type: Type<T>): T => readCondition(name, value, type);
   switch (name) {
     case "inMailbox":
       return inMailbox(resolveId(read(TEXT), context));

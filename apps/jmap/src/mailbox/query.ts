@@ -1,7 +1,7 @@
 import { formatMailboxId, type Mailbox, type MailState, parseMailboxId } from "@restante/engine";
 import { MAIL } from "../core/capabilities.ts";
 import { invalidArguments, MethodError } from "../core/errors.ts";
-import { type Comparator, type FilterWords, readFilter, readSort } from "../core/filter.ts";
+import { type Comparator, readFilter, readSort, testWords } from "../core/filter.ts";
 import { type Context, type Method, method, resolveId } from "../core/method.ts";
 import { beginOf, QUERY_ARGUMENTS, QUERY_CHANGES_ARGUMENTS } from "../core/query.ts";
 import { parsePoint, stateOf } from "../core/states.ts";
@@ -82,7 +82,12 @@ function queryMailboxes(
   { filter, sort, sortAsTree, filterAsTree }: Asked,
   context: Context,
 ): string[] {
-  const test = filter ? readFilter(filter, wordsFor(context)) : () => true;
+  const test = filter
+    ? readFilter(
+        filter,
+        testWords((name, value) => conditionOf(name, value, context)),
+      )
+    : () => true;
   const compare = compareBy(readSort(sort));
   const places = placesOf(state);
   const all = state.liveMailboxes().map((mailbox) => ({
@@ -96,18 +101,6 @@ function queryMailboxes(
   const found = new Set(filterAsTree ? withinTree(passing) : passing);
   const sorted = all.sort(compare);
   return (sortAsTree ? asTree(sorted) : sorted).filter((entry) => found.has(entry)).map(({ id }) => id);
-}
-
-function wordsFor(context: Context): FilterWords<Test> {
-  return {
-    condition: (given) => {
-      const tests = Object.entries(given).map(([name, value]) => conditionOf(name, value, context));
-      return (entry) => tests.every((test) => test(entry));
-    },
-    all: (of) => (entry) => of.every((test) => test(entry)),
-    any: (of) => (entry) => of.some((test) => test(entry)),
-    none: (of) => (entry) => !of.some((test) => test(entry)),
-  };
 }
 
 function conditionOf(name: string, value: unknown, context: Context): Test {

@@ -1,8 +1,8 @@
 import type { AccountSession } from "@restante/engine";
 import { QUOTA } from "../core/capabilities.ts";
 import { CHANGES_ARGUMENTS } from "../core/changes.ts";
-import { invalidArguments, MethodError } from "../core/errors.ts";
-import { type FilterWords, readFilter, readSort } from "../core/filter.ts";
+import { MethodError } from "../core/errors.ts";
+import { type FilterWords, orderBy, readCondition, readFilter, testWords } from "../core/filter.ts";
 import { GET_ARGUMENTS, idsOf, pick, propertiesOf } from "../core/get.ts";
 import { type Method, method } from "../core/method.ts";
 import { beginOf, QUERY_ARGUMENTS, QUERY_CHANGES_ARGUMENTS } from "../core/query.ts";
@@ -135,21 +135,11 @@ function query(
   session: AccountSession,
 ): readonly string[] {
   const test = filter === undefined ? () => true : readFilter(filter, WORDS);
-  const compares = readSort(sort).map(({ property, isAscending }) => {
-    const key = Object.hasOwn(KEYS, property) ? KEYS[property] : undefined;
-    if (!key) throw new MethodError("unsupportedSort");
-    const sign = isAscending ? 1 : -1;
-    return (a: Quota, b: Quota) => (key(a) < key(b) ? -sign : key(a) > key(b) ? sign : 0);
-  });
-  const found = quotasOf(session).filter(test);
-  const order = (a: Quota, b: Quota): number => {
-    for (const compare of compares) {
-      const sign = compare(a, b);
-      if (sign !== 0) return sign;
-    }
-    return a.id < b.id ? -1 : 1;
-  };
-  return found.toSorted(order).map(({ id }) => id);
+  const order = orderBy(sort, KEYS);
+  return quotasOf(session)
+    .filter(test)
+    .toSorted(order)
+    .map(({ id }) => id);
 }
 
 const KEYS: Readonly<Record<string, (one: Quota) => string | number>> = {
@@ -157,23 +147,11 @@ const KEYS: Readonly<Record<string, (one: Quota) => string | number>> = {
   used: ({ used }) => used,
 };
 
-const WORDS: FilterWords<Test> = {
-  condition: (given) => {
-    const tests = Object.entries(given).map(([name, value]) => conditionOf(name, value));
-    return (one) => tests.every((test) => test(one));
-  },
-  all: (of) => (one) => of.every((test) => test(one)),
-  any: (of) => (one) => of.some((test) => test(one)),
-  none: (of) => (one) => !of.some((test) => test(one)),
-};
+const WORDS: FilterWords<Test> = testWords(conditionOf);
 
 /** RFC 9425 §4.3: `name` is looked for within, the others are the whole. */
 function conditionOf(name: string, value: unknown): Test {
-  const read = <T>(type: Type<T>): T => {
-    const one = type.read(value);
-    if (one === undefined) throw invalidArguments(`the filter's ${name} is no ${type.name}`);
-    return one;
-  };
+  const read = <T>(type: Type<T>): T => readCondition(name, value, type);
   switch (name) {
     case "name": {
       const part = read(TEXT).toLowerCase();

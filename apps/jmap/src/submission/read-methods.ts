@@ -1,8 +1,8 @@
 import { formatEmailId, formatThreadId, recordChanges, SUBMISSION, type Submission } from "@restante/engine";
 import { SUBMISSION_CAPABILITY } from "../core/capabilities.ts";
 import { CHANGES_ARGUMENTS, changesAnswer, maxOf } from "../core/changes.ts";
-import { invalidArguments, MethodError } from "../core/errors.ts";
-import { type FilterWords, readFilter, readSort } from "../core/filter.ts";
+import { MethodError } from "../core/errors.ts";
+import { type FilterWords, orderBy, readCondition, readFilter, testWords } from "../core/filter.ts";
 import { GET_ARGUMENTS, idsOf, pick, propertiesOf } from "../core/get.ts";
 import { type Context, type Method, method } from "../core/method.ts";
 import { beginOf, QUERY_ARGUMENTS, QUERY_CHANGES_ARGUMENTS } from "../core/query.ts";
@@ -105,21 +105,8 @@ async function query(
   context: Context,
 ): Promise<readonly string[]> {
   const test = filter === undefined ? () => true : readFilter(filter, WORDS);
-  const compares = readSort(sort).map(({ property, isAscending }) => {
-    const key = Object.hasOwn(KEYS, property) ? KEYS[property] : undefined;
-    if (!key) throw new MethodError("unsupportedSort");
-    const sign = isAscending ? 1 : -1;
-    return (a: Submission, b: Submission) => (key(a) < key(b) ? -sign : key(a) > key(b) ? sign : 0);
-  });
-  const found = (await shownSubmissions(context)).filter(test);
-  const byId = (a: Submission, b: Submission): number => (a.id < b.id ? -1 : 1);
-  found.sort((a, b) => {
-    for (const compare of compares) {
-      const order = compare(a, b);
-      if (order !== 0) return order;
-    }
-    return byId(a, b);
-  });
+  const order = orderBy(sort, KEYS);
+  const found = (await shownSubmissions(context)).filter(test).toSorted(order);
   return found.map(({ id }) => formatSubmissionId(id));
 }
 
@@ -129,22 +116,10 @@ const KEYS: Readonly<Record<string, (one: Submission) => string | number>> = {
   sentAt: ({ sendAtMs }) => sendAtMs,
 };
 
-const WORDS: FilterWords<Test> = {
-  condition: (given) => {
-    const tests = Object.entries(given).map(([name, value]) => conditionOf(name, value));
-    return (one) => tests.every((test) => test(one));
-  },
-  all: (of) => (one) => of.every((test) => test(one)),
-  any: (of) => (one) => of.some((test) => test(one)),
-  none: (of) => (one) => !of.some((test) => test(one)),
-};
+const WORDS: FilterWords<Test> = testWords(conditionOf);
 
 function conditionOf(name: string, value: unknown): Test {
-  const read = <T>(type: Type<T>): T => {
-    const one = type.read(value);
-    if (one === undefined) throw invalidArguments(`the filter's ${name} is no ${type.name}`);
-    return one;
-  };
+  const read = <T>(type: Type<T>): T => readCondition(name, value, type);
   const among = (key: (one: Submission) => string | number): Test => {
     const wanted = new Set<string | number>(read(list(TEXT)));
     return (one) => wanted.has(key(one));

@@ -229,6 +229,7 @@ export class EmlTarget implements MailTarget {
     try {
       await pipeline(read(), createWriteStream(file, { flags: "wx", mode: 0o600 }));
     } catch (error) {
+      // What is told is why it could not be written.
       await unlink(file).catch(() => undefined);
       throw error;
     }

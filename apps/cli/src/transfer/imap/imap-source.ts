@@ -79,6 +79,7 @@ export class ImapSource implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    // A connection that is lost has nothing to sign out of.
     await this.#client.logout().catch(() => undefined);
     this.#client.close();
   }

@@ -187,6 +187,7 @@ export class MaildirTarget implements MailTarget {
       await utimes(temporary, seconds, seconds);
       await rename(temporary, join(this.#folder, "cur", `${name}:2,${letters.join("")}`));
     } catch (error) {
+      // What is told is why it could not be written.
       await unlink(temporary).catch(() => undefined);
       throw error;
     }
