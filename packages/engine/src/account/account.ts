@@ -136,17 +136,18 @@ export class Account {
     const onStatusMail = (email: NewEmail): Promise<void> => this.#takeStatus(email);
     const following = { onReport, onStatusMail };
     this.#takeIn = new TakeIn({ bay, mail, threads, messages, notices, store, prefix, platform, ring, ...following });
-    this.upkeep = new Upkeep(bay, store, prefix, platform, async () => {
+    const also = async (): Promise<void> => {
       await removeExpiredTokens(this.slotAccess);
       await this.devices.sweep();
       const isLighter = await endEmailRecords(mail);
       if ((await fillSummaries(bay, contents, platform)) || isLighter) await this.upkeep.checkpoint();
-    });
+    };
+    this.upkeep = new Upkeep({ bay, contents, store, prefix, platform, also });
     const { epoch } = bay.state;
     this.#stopWatching.push(
       bay.onApplied(() => {
         // Another process pushed the owner's word for it.
-        if (bay.rolledBack && bay.state.epoch > epoch) bay.acceptHistory();
+        if (bay.isRolledBack && bay.state.epoch > epoch) bay.acceptHistory();
         this.#keepWitness();
         this.#facts.noteChange();
       }),

@@ -1,4 +1,5 @@
 import type { Witness } from "../bay/applied-log.ts";
+import type { Log } from "../bay/bay.ts";
 import { hexText } from "../bay/entry.ts";
 import { LinearBay } from "../bay/linear-bay.ts";
 import type { Prefetched } from "../bay/log-objects.ts";
@@ -6,7 +7,7 @@ import { createPageStore } from "../bay/page-store.ts";
 import type { WriterId } from "../bay/writer.ts";
 import { equalBytes, type Ring, threadKey } from "../crypto/index.ts";
 import { EngineError } from "../errors.ts";
-import { captureMail, loadMail, pagesOf } from "../mail/checkpoint/snapshot.ts";
+import { loadMail, pagesOf } from "../mail/checkpoint/snapshot.ts";
 import { Contents } from "../mail/contents/contents.ts";
 import { Threads } from "../mail/contents/threads.ts";
 import { mailMachine } from "../mail/mail.ts";
@@ -18,7 +19,7 @@ import { openEndMark } from "./end-mark.ts";
 import { ringSealer } from "./keys/sealer.ts";
 import type { Platform } from "./platform.ts";
 
-export type MailLog = LinearBay<MailState, Op, Outcome>;
+export type MailLog = Log<MailState, Op, Outcome>;
 
 /** An account's log, at its present end, and what reads the contents that it names. */
 export interface OpenLog {
@@ -47,10 +48,7 @@ export async function openLog(
     store,
     prefix,
     machine: mailMachine,
-    snapshots: {
-      capture: (state, covers, thorough) => captureMail(state, contents, { covers, thorough, breathe }),
-      load: (body, pageStore, covers) => loadMail(body, pageStore, covers, breathe),
-    },
+    load: (body, pageStore, covers) => loadMail(body, pageStore, covers, breathe),
     pages,
     sealer,
     openEnd: (bytes) => openEndMark(bytes, ring.account, platform.trustedHosts),
@@ -85,7 +83,7 @@ export async function openWitnessed(
   const log = await openLog(store, prefix, platform, ring, { ...known, witness });
   if (log.bay.isUncompared)
     platform.log({ level: "warn", event: "what was seen of the account before is too old to be compared", account });
-  if (log.bay.rolledBack) platform.log({ level: "error", event: "store shows an older history", account });
+  if (log.bay.isRolledBack) platform.log({ level: "error", event: "store shows an older history", account });
   if (log.bay.barred === "cut-off")
     platform.log({ level: "error", event: "somebody ended the account in the store", account });
   return { ...log, isRestored };

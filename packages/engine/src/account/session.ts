@@ -1,5 +1,5 @@
 import type { HeaderBlock } from "@restante/mime";
-import { BARRED } from "../bay/linear-bay.ts";
+import { BARRED } from "../bay/bay.ts";
 import type { TokenTerms } from "../crypto/index.ts";
 import { EngineError } from "../errors.ts";
 import type { Body, Contents } from "../mail/contents/contents.ts";

@@ -16,7 +16,7 @@ import {
 } from "./log-objects.ts";
 import type { Machine, Placed } from "./machine.ts";
 import type { Manifest } from "./manifest.ts";
-import type { PageStore, Snapshots } from "./snapshots.ts";
+import type { LoadState, PageStore } from "./snapshots.ts";
 import { asStoreFailure } from "./store-failure.ts";
 import type { WriterId } from "./writer.ts";
 
@@ -39,7 +39,7 @@ export interface Witness {
 
 export interface AppliedLogOptions<State, Op, Outcome> extends LogPlace {
   readonly machine: Machine<State, Op, Outcome>;
-  readonly snapshots: Snapshots<State>;
+  readonly load: LoadState<State>;
   readonly pages: PageStore;
   /** What an end of this log says; undefined if that is not believed. */
   readonly openEnd: (bytes: Uint8Array) => LogEnd | undefined;
@@ -283,9 +283,9 @@ export class AppliedLog<State, Op, Outcome> {
   }
 
   async #loadState({ covers, body }: Manifest): Promise<State> {
-    const { snapshots, pages } = this.#options;
+    const { load, pages } = this.#options;
     try {
-      return await snapshots.load(body, pages, covers);
+      return await load(body, pages, covers);
     } catch (cause) {
       throw corrupt(`checkpoint ${covers}`, cause);
     }

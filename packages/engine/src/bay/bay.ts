@@ -1,4 +1,8 @@
+import type { Witness } from "./applied-log.ts";
+import type { ReadingEnded } from "./log-end.ts";
 import type { Push, ReadEntry } from "./machine.ts";
+import type { Manifest } from "./manifest.ts";
+import type { Captured, CaptureSource, Thorough } from "./snapshots.ts";
 
 /**
  * A replicated state machine made out of a store, with no coordinator.
@@ -23,6 +27,45 @@ export interface Bay<State, Op, Outcome> {
   /** What entry `n`, which was applied, carried; undefined if it is gone from the log. */
   readEntry(n: number): Promise<ReadEntry<Op> | undefined>;
   dispose(): Promise<void>;
+}
+
+/** What is said where nothing can be pushed. */
+export const BARRED = {
+  damaged:
+    "a part of this account is damaged in the store: what came before it can be read, and nothing can be changed (bring a backup of the store back, or take all mail out by restante export --salvage)",
+  "rolled-back":
+    "the store shows an older history than was seen here before: nothing can be changed until the owner accepts that (restante account accept-history)",
+  "cut-off":
+    "somebody ended this account in the store, and no server that is trusted here says that it was moved or deleted: it can be read, and nothing can be changed (restante export)",
+} as const;
+
+/** The log as those hold it who care for it: what keeps it short, compares it with what was seen, and opens accounts. */
+export interface Log<State, Op, Outcome> extends Bay<State, Op, Outcome> {
+  /** Why nothing can be pushed now, though the log can be read; undefined if it can. */
+  readonly barred: keyof typeof BARRED | undefined;
+  /** The store shows an older or another history than this host has seen. Nothing is pushed upon it. */
+  readonly isRolledBack: boolean;
+  /** What this host saw before is too old to be compared with what the store shows. */
+  readonly isUncompared: boolean;
+  /** The owner goes on from the history that the store shows. */
+  acceptHistory(): void;
+  /** Why this log can be read no further: all that is asked from now on is refused by it. */
+  readonly ended: ReadingEnded | undefined;
+  /** The present end of the log, for the host to keep. */
+  readonly witness: Witness;
+  /** What was applied since the checkpoint that this process knows to be the newest. */
+  readonly tail: { readonly entries: number; readonly bytes: number };
+  /** What the newest checkpoint covers that could not be read when the log was opened: nothing is missing, for now. */
+  readonly lostCheckpoint: number | undefined;
+  /** Begins a checkpoint of the state as it is now. Others' pushes and our own go on meanwhile. */
+  capture(source: CaptureSource<State>, thorough: Thorough): Promise<Captured>;
+  /** Another process's checkpoint is current. */
+  noteCheckpoint(manifest: Pick<Manifest, "covers" | "hashes">): void;
+  /** The manifest of a checkpoint and its hash; undefined if it is gone. Throws EngineError `corrupt`. */
+  readManifest(covers: number): Promise<{ readonly manifest: Manifest; readonly hash: Uint8Array } | undefined>;
+  /** Goes over to the state of the checkpoint that covers entries up to `covers`, and what came since: as after a rewind,
+   * rows are others, and what they tell is the same. Throws EngineError. */
+  restart(covers: number): Promise<void>;
 }
 
 export type { Push };

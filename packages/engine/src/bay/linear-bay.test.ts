@@ -6,7 +6,7 @@ import { memoryPages } from "../testing/checkpoint-kit.ts";
 import type { Witness } from "./applied-log.ts";
 import { LinearBay } from "./linear-bay.ts";
 import type { Machine, Sealer } from "./machine.ts";
-import type { Snapshots } from "./snapshots.ts";
+import type { CaptureSource, LoadState } from "./snapshots.ts";
 import type { WriterId } from "./writer.ts";
 
 await ready;
@@ -33,25 +33,26 @@ const sealer: Sealer = {
   },
   hash,
 };
-const snapshots: Snapshots<string[]> = {
-  capture: (state) => {
-    const copy = [...state];
-    return {
-      covers: 0,
-      numbering: 0,
-      sweeps: false,
-      write: async () => new TextEncoder().encode(JSON.stringify(copy)),
-      commit: () => undefined,
-      abandon: () => undefined,
-    };
-  },
-  load: async (body) => JSON.parse(new TextDecoder().decode(body)) as string[],
+const capture: CaptureSource<string[]> = (state) => {
+  const copy = [...state];
+  return {
+    covers: 0,
+    numbering: 0,
+    sweeps: false,
+    write: async () => new TextEncoder().encode(JSON.stringify(copy)),
+    commit: () => undefined,
+    abandon: () => undefined,
+  };
 };
+const load: LoadState<string[]> = async (body) => JSON.parse(new TextDecoder().decode(body)) as string[];
 const pages = memoryPages();
-/** Announces a checkpoint, as an op of these tests is: a text. */
-const announcing = (bay: LinearBay<string[], string, number>) => async (): Promise<void> => {
+/** Makes a checkpoint and announces it, as an op of these tests is: by a text. */
+async function checkpoint(bay: LinearBay<string[], string, number>): Promise<void> {
+  const captured = await bay.capture(capture, "changes");
+  await captured.write();
   await bay.push({ op: "checkpoint" });
-};
+  captured.commit();
+}
 
 let writers = 0;
 function open(
@@ -66,7 +67,7 @@ function open(
     prefix: "a/",
     machine,
     sealer,
-    snapshots,
+    load,
     pages,
     openEnd: (bytes) =>
       bytes[4] === 1 ? { reason: "deleted", entry: bytes[5]!, previous: new Uint8Array(32) } : undefined,
@@ -221,13 +222,13 @@ describe("the log", () => {
     await bay.push({ op: "b" });
     const { witness } = bay;
     const openWith = () => open(place, witness);
-    expect((await openWith()).rolledBack).toBe(false);
+    expect((await openWith()).isRolledBack).toBe(false);
     place.rollback(old);
     const short = await openWith();
-    expect(short.rolledBack).toBe(true);
+    expect(short.isRolledBack).toBe(true);
     await expect(short.push({ op: "x" })).rejects.toMatchObject({ code: "not-permitted" });
     await (await open(place)).push({ op: "other" });
-    expect((await openWith()).rolledBack).toBe(true);
+    expect((await openWith()).isRolledBack).toBe(true);
   });
 
   test("entries of two histories of one account do not mix, though each opens at its number", async () => {
@@ -252,10 +253,10 @@ describe("the log", () => {
     const good = place.snapshot();
     place.objects.delete(log(place).at(-1)!);
     const opener = await open(place, bay.witness);
-    expect(opener.rolledBack).toBe(true);
+    expect(opener.isRolledBack).toBe(true);
     await expect(opener.push({ op: "x" })).rejects.toMatchObject({ code: "not-permitted" });
     place.rollback(good);
-    expect((await open(place, bay.witness)).rolledBack).toBe(false);
+    expect((await open(place, bay.witness)).isRolledBack).toBe(false);
   });
 
   test("a history that was accepted is not held against what was seen before", async () => {
@@ -264,11 +265,11 @@ describe("the log", () => {
     for (const op of ["a", "b", "c"]) await bay.push({ op });
     place.objects.delete(log(place).at(-1)!);
     const opener = await open(place, bay.witness);
-    expect(opener.rolledBack).toBe(true);
+    expect(opener.isRolledBack).toBe(true);
     opener.acceptHistory();
     await opener.push({ op: "x" });
     expect(opener.witness.entry).toBe(bay.witness.entry);
-    expect(opener.rolledBack).toBe(false);
+    expect(opener.isRolledBack).toBe(false);
   });
 
   test("a missing entry with others behind it is found out by anyone: nothing is written into the gap", async () => {
@@ -305,7 +306,7 @@ describe("the log", () => {
     expect(await counted(() => bay.push({ op: "x" }))).toEqual({ putIfAbsent: 1 });
     expect(await counted(() => bay.sync())).toEqual({ get: 1 });
     expect(await counted(() => open(place))).toEqual({ list: 2, get: 6 });
-    await bay.checkpoint(announcing(bay));
+    await checkpoint(bay);
     expect(await counted(() => open(place))).toEqual({ list: 2, get: 2 });
   });
 });
@@ -466,7 +467,7 @@ describe("a witness of before the checkpoint that a log is opened by", () => {
     if (isSetBack) place.rollback(old);
     const other = await open(place);
     for (let n = 0; n < 9; n++) await other.push({ op: `other ${n}` });
-    await other.checkpoint(announcing(other));
+    await checkpoint(other);
     const covered = log(place).slice(0, -1);
     await place.open().delete(covered);
     return { place, seen };
@@ -475,14 +476,14 @@ describe("a witness of before the checkpoint that a log is opened by", () => {
   test("is compared with what the checkpoint keeps: another history is found out", async () => {
     const { place, seen } = await writtenOn(true);
     for (const witness of seen)
-      expect([witness.entry, (await open(place, witness)).rolledBack]).toEqual([witness.entry, witness.entry > 3]);
+      expect([witness.entry, (await open(place, witness)).isRolledBack]).toEqual([witness.entry, witness.entry > 3]);
   });
 
   test("and the same history is taken for what it is", async () => {
     const { place, seen } = await writtenOn(false);
     for (const witness of seen) {
       const opened = await open(place, witness);
-      expect([opened.rolledBack, opened.isUncompared]).toEqual([false, false]);
+      expect([opened.isRolledBack, opened.isUncompared]).toEqual([false, false]);
     }
   });
 });

@@ -2,14 +2,15 @@ import { EngineError } from "../errors.ts";
 import { folderOf } from "../storage/object-kinds.ts";
 import type { Ring, WatchOptions } from "../storage/object-store.ts";
 import { AppliedLog, type AppliedLogOptions, type Witness, WRITERS_KEPT } from "./applied-log.ts";
-import type { Bay } from "./bay.ts";
+import { BARRED, type Log } from "./bay.ts";
 import { type EntryHead, entryName } from "./entry.ts";
+import type { KeptHashes } from "./entry-hashes.ts";
 import { isEnd, ReadingEnded } from "./log-end.ts";
 import type { Created, LogObjects } from "./log-objects.ts";
 import type { Push, ReadEntry } from "./machine.ts";
 import { type Manifest, manifestName, sealManifest } from "./manifest.ts";
 import { serial } from "./serial.ts";
-import type { Thorough } from "./snapshots.ts";
+import type { Captured, CaptureSource, Thorough } from "./snapshots.ts";
 import { asEngineError, asStoreFailure } from "./store-failure.ts";
 import type { WriterId } from "./writer.ts";
 
@@ -27,29 +28,10 @@ import type { WriterId } from "./writer.ts";
 export const BATCH_OPS_MAX = 256;
 export const BATCH_BYTES_MAX: number = 2 ** 20;
 
-/** What is said where nothing can be pushed. */
-export const BARRED = {
-  damaged:
-    "a part of this account is damaged in the store: what came before it can be read, and nothing can be changed (bring a backup of the store back, or take all mail out by restante export --salvage)",
-  "rolled-back":
-    "the store shows an older history than was seen here before: nothing can be changed until the owner accepts that (restante account accept-history)",
-  "cut-off":
-    "somebody ended this account in the store, and no server that is trusted here says that it was moved or deleted: it can be read, and nothing can be changed (restante export)",
-} as const;
-
 export interface LinearBayOptions<State, Op, Outcome>
   extends AppliedLogOptions<State, Op, Outcome>,
     Pick<WatchOptions, "isUrgent"> {
   readonly writer: WriterId;
-}
-
-/** What the announcing op tells of a checkpoint. */
-export interface Written {
-  readonly covers: number;
-  readonly manifest: Uint8Array;
-  readonly emails: number;
-  readonly numbering: number;
-  readonly sweeps: boolean;
 }
 
 interface Queued<Op, Outcome> {
@@ -69,7 +51,7 @@ interface SealedEntry<Op> {
   readonly bytes: Uint8Array;
 }
 
-export class LinearBay<State, Op, Outcome> implements Bay<State, Op, Outcome> {
+export class LinearBay<State, Op, Outcome> implements Log<State, Op, Outcome> {
   readonly #options: LinearBayOptions<State, Op, Outcome>;
   readonly #applied: AppliedLog<State, Op, Outcome>;
   readonly #log: LogObjects;
@@ -113,12 +95,10 @@ export class LinearBay<State, Op, Outcome> implements Bay<State, Op, Outcome> {
     return bay;
   }
 
-  /** The store shows an older or another history than this host has seen. Nothing is pushed upon it. */
-  get rolledBack(): boolean {
+  get isRolledBack(): boolean {
     return this.#applied.isRolledBack;
   }
 
-  /** Why nothing can be pushed now, though the log can be read; undefined if it can. */
   get barred(): keyof typeof BARRED | undefined {
     // Less is shown than was seen because of it: no older history is there to be accepted.
     if (this.#applied.isDamaged) return "damaged";
@@ -126,27 +106,22 @@ export class LinearBay<State, Op, Outcome> implements Bay<State, Op, Outcome> {
     return this.#applied.isCutOff ? "cut-off" : undefined;
   }
 
-  /** What the newest checkpoint covers that could not be read when the log was opened: nothing is missing, for now. */
   get lostCheckpoint(): number | undefined {
     return this.#applied.lostCheckpoint;
   }
 
-  /** What this host saw before is too old to be compared with what the store shows. */
   get isUncompared(): boolean {
     return this.#applied.isUncompared;
   }
 
-  /** Why this log can be read no further: all that is asked from now on is refused by it. */
   get ended(): ReadingEnded | undefined {
     return this.#ended;
   }
 
-  /** The owner goes on from the history that the store shows. */
   acceptHistory(): void {
     this.#applied.acceptHistory();
   }
 
-  /** The present end of the log, for the host to keep. */
   get witness(): Witness {
     return { entry: this.#applied.head, hash: this.#applied.hash };
   }
@@ -206,51 +181,47 @@ export class LinearBay<State, Op, Outcome> implements Bay<State, Op, Outcome> {
     return { ops: head.ops.map((op) => this.#applied.decode(op.bytes)), attachments: spans };
   }
 
-  /** What was applied since the checkpoint that this process knows to be the newest. */
   get tail(): { readonly entries: number; readonly bytes: number } {
     return this.#applied.tail;
   }
 
-  /**
-   * Writes a checkpoint of the state as it is now. `announce` pushes the op that makes it current and rejects if that
-   * was refused. Others' pushes and our own go on meanwhile. Rejects with what the store said, or `conflict` if another
-   * process was faster; nothing is lost by that.
-   */
-  async checkpoint(announce: (checkpoint: Written) => Promise<void>, thorough: Thorough = "changes"): Promise<void> {
-    const { store, prefix, sealer, snapshots, pages } = this.#options;
-    const { capture, state, covers, hash, writers, keepHashes } = await this.#inTurn(async () => ({
-      capture: snapshots.capture(this.state, this.position, thorough),
-      state: this.state,
-      covers: this.position,
-      hash: this.#applied.hash,
-      writers: [...this.#applied.writers],
-      keepHashes: this.#applied.hashes.capture(),
-    }));
-    const tailBytes = this.tail.bytes;
-    try {
-      const body = await capture.write(pages);
-      const hashes = await keepHashes(pages);
-      const manifest = sealManifest(sealer, { covers, hash, writers, hashes, body });
-      const name = prefix + manifestName(covers);
-      const put = await asStoreFailure(store.putIfAbsent(name, manifest, { priority: "bulk", essential: true }));
-      if (put.outcome === "exists") throw new EngineError("conflict", "another process wrote this checkpoint");
-      const { covers: emails, numbering, sweeps } = capture;
-      await announce({ covers, manifest: sealer.hash(manifest), emails, numbering, sweeps });
-      if (state === this.state) capture.commit(covers);
-      this.#applied.noteCheckpoint({ covers, hashes }, tailBytes);
-    } catch (error) {
-      capture.abandon();
-      throw asEngineError(error);
-    }
+  capture(source: CaptureSource<State>, thorough: Thorough): Promise<Captured> {
+    return this.#inTurn(async () => this.#capture(source, thorough));
   }
 
-  /** Another process's checkpoint is current. */
+  #capture(source: CaptureSource<State>, thorough: Thorough): Captured {
+    const { store, prefix, sealer, pages } = this.#options;
+    const { state, position: covers } = this;
+    const capture = source(state, covers, thorough);
+    const { hash } = this.#applied;
+    const writers = [...this.#applied.writers];
+    const keepHashes = this.#applied.hashes.capture();
+    const { bytes: tailBytes } = this.tail;
+    let hashes: KeptHashes | undefined;
+    return {
+      write: async () => {
+        const body = await capture.write(pages);
+        hashes = await keepHashes(pages);
+        const manifest = sealManifest(sealer, { covers, hash, writers, hashes, body });
+        const name = prefix + manifestName(covers);
+        const put = await asStoreFailure(store.putIfAbsent(name, manifest, { priority: "bulk", essential: true }));
+        if (put.outcome === "exists") throw new EngineError("conflict", "another process wrote this checkpoint");
+        const { covers: emails, numbering, sweeps } = capture;
+        return { covers, manifest: sealer.hash(manifest), emails, numbering, sweeps };
+      },
+      commit: () => {
+        if (!hashes) throw new Error("a checkpoint is in force before it was written");
+        if (state === this.state) capture.commit(covers);
+        this.#applied.noteCheckpoint({ covers, hashes }, tailBytes);
+      },
+      abandon: () => capture.abandon(),
+    };
+  }
+
   noteCheckpoint(manifest: Pick<Manifest, "covers" | "hashes">): void {
     this.#applied.noteCheckpoint(manifest);
   }
 
-  /** Goes over to the state of the checkpoint that covers entries up to `covers`, and what came since: as after a rewind,
-   * rows are others, and what they tell is the same. Throws EngineError. */
   restart(covers: number): Promise<void> {
     this.#restarting ??= this.#restart(covers).finally(() => {
       this.#restarting = undefined;
@@ -264,7 +235,6 @@ export class LinearBay<State, Op, Outcome> implements Bay<State, Op, Outcome> {
     this.#tell();
   }
 
-  /** The manifest of a checkpoint and its hash; undefined if it is gone. Throws EngineError `corrupt`. */
   readManifest(covers: number): Promise<{ readonly manifest: Manifest; readonly hash: Uint8Array } | undefined> {
     return this.#applied.readManifest(covers);
   }

@@ -1,12 +1,10 @@
 import type { SealedKind } from "./machine.ts";
 
-/** How a state becomes a checkpoint and comes back from one. */
-export interface Snapshots<State> {
-  /** Copies what must be written, at once, before the state moves on; the checkpoint is to cover entries up to `covers`. */
-  capture(state: State, covers: number, thorough: Thorough): Capture;
-  /** The state of a checkpoint that covers entries up to `covers`. */
-  load(body: Uint8Array, pages: PageStore, covers: number): Promise<State>;
-}
+/** The state of a checkpoint that covers entries up to `covers`. */
+export type LoadState<State> = (body: Uint8Array, pages: PageStore, covers: number) => Promise<State>;
+
+/** Copies what must be written of a state, at once, before it moves on; the checkpoint is to cover entries up to `covers`. */
+export type CaptureSource<State> = (state: State, covers: number, thorough: Thorough) => Capture;
 
 /** What a checkpoint does: it writes what changed; or it also leaves what was removed out of all it names; or it begins
  * anew, with another numbering of rows and without dead ones, and whoever goes on from it must load it. */
@@ -24,6 +22,26 @@ export interface Capture {
   commit(entry: number): void;
   /** It is not: it must. */
   abandon(): void;
+}
+
+/** A checkpoint that is being made: written, then announced by an op, then in force. */
+export interface Captured {
+  /** Writes the pages, then the manifest. Throws what the store said, or EngineError `conflict` if another process was faster;
+   * nothing is lost by that. */
+  write(): Promise<Written>;
+  /** The op that announces it was accepted. */
+  commit(): void;
+  /** It was not, or could not be written. */
+  abandon(): void;
+}
+
+/** What the announcing op tells of a checkpoint. */
+export interface Written {
+  readonly covers: number;
+  readonly manifest: Uint8Array;
+  readonly emails: number;
+  readonly numbering: number;
+  readonly sweeps: boolean;
 }
 
 /** Sealed pages of an account, and packs of bodies. */

@@ -3,6 +3,7 @@ import { describe, expect, test } from "vitest";
 import { adoptCheckpoint } from "../account/open-log.ts";
 import { LinearBay } from "../bay/linear-bay.ts";
 import type { Sealer } from "../bay/machine.ts";
+import type { Thorough } from "../bay/snapshots.ts";
 import type { WriterId } from "../bay/writer.ts";
 import { hash, ready } from "../crypto/index.ts";
 import { EngineError } from "../errors.ts";
@@ -73,11 +74,7 @@ class Place {
         },
       },
       sealer,
-      snapshots: {
-        capture: (state, covers, thorough) =>
-          captureMail(state, captureSource, { covers, thorough, limits: SHRINK_LIMITS }),
-        load: loadMail,
-      },
+      load: loadMail,
       pages: this.#pageStore,
       openEnd: () => undefined,
       writer: (++this.#writers).toString(16).padStart(16, "0") as WriterId,
@@ -416,18 +413,28 @@ async function run(place: Place, { bay, mail }: Writer, { kind, path, to, choice
       return bay.sync();
     case "checkpoint":
     case "shrink":
-      await bay.checkpoint(
-        async ({ covers, manifest, emails, numbering, sweeps }) => {
-          const outcome = await bay.push({
-            op: { kind: "checkpoint", covers, manifest, emailRows: emails, startedAt: covers, numbering, sweeps },
-          });
-          if (outcome.refusal) throw new EngineError("conflict", outcome.refusal);
-        },
-        kind === "shrink" ? "anew" : choice % 2 === 0 ? "sweep" : "changes",
-      );
+      await makeCheckpoint(bay, kind === "shrink" ? "anew" : choice % 2 === 0 ? "sweep" : "changes");
       return choice % 3 === 0 ? undefined : adoptCheckpoint(bay);
     case "adopt":
       return adoptCheckpoint(bay);
+  }
+}
+
+async function makeCheckpoint(bay: Writer["bay"], thorough: Thorough): Promise<void> {
+  const captured = await bay.capture(
+    (state, covers) => captureMail(state, captureSource, { covers, thorough, limits: SHRINK_LIMITS }),
+    thorough,
+  );
+  try {
+    const { covers, manifest, emails, numbering, sweeps } = await captured.write();
+    const outcome = await bay.push({
+      op: { kind: "checkpoint", covers, manifest, emailRows: emails, startedAt: covers, numbering, sweeps },
+    });
+    if (outcome.refusal) throw new EngineError("conflict", outcome.refusal);
+    captured.commit();
+  } catch (error) {
+    captured.abandon();
+    throw error;
   }
 }
 

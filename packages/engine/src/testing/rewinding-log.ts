@@ -1,5 +1,8 @@
+import type { Log } from "../bay/bay.ts";
 import { LinearBay, type LinearBayOptions } from "../bay/linear-bay.ts";
-import type { PageStore } from "../bay/snapshots.ts";
+import type { Push, ReadEntry } from "../bay/machine.ts";
+import type { Manifest } from "../bay/manifest.ts";
+import type { Captured, CaptureSource, LoadState, PageStore, Thorough } from "../bay/snapshots.ts";
 import { applyBlock } from "../mail/apply/apply.ts";
 import { judge } from "../mail/apply/judge.ts";
 import { runsOf } from "../mail/apply/target-rows.ts";
@@ -26,7 +29,8 @@ const BEHIND_MAX = 8;
 /** Ops beside which no mailbox can be made unseen: the numbers of those that were shown would change. */
 const NUMBERED: ReadonlySet<OpKind> = new Set(["begin", "create", "rename", "rename-inbox", "delete", "raise"]);
 
-type MailBayOptions = LinearBayOptions<MailState, Op, Outcome>;
+type MailLog = Log<MailState, Op, Outcome>;
+type MailLogOptions = LinearBayOptions<MailState, Op, Outcome>;
 
 /** Whether {@link rewindLogs} was called: what two processes show is equal but for modseqs and UIDVALIDITY. */
 export let isRewinding = false;
@@ -34,75 +38,126 @@ export let isRewinding = false;
 /** From now on every log of an account that this process opens rewinds. */
 export function rewindLogs(): void {
   isRewinding = true;
-  const { open } = LinearBay;
-  LinearBay.open = ((options: MailBayOptions) =>
-    openRewinding((own) => open.call(LinearBay, own as never) as never, options)) as unknown as typeof open;
-}
-
-type History = LinearBay<Rewound, Op, Outcome>;
-
-async function openRewinding(
-  open: (options: LinearBayOptions<Rewound, Op, Outcome>) => Promise<History>,
-  options: MailBayOptions,
-): Promise<LinearBay<MailState, Op, Outcome>> {
-  const { machine, snapshots } = options;
-  const load = (body: Uint8Array, pages: PageStore, covers: number) => () => snapshots.load(body, pages, covers);
-  const bay = await open({
-    ...options,
-    machine: {
-      ...machine,
-      initial: () => new Rewound(new MailState(), () => new MailState()),
-      applyBlock: applyRewound,
-    },
-    snapshots: {
-      capture(rewound, covers, thorough) {
-        // What is loaded anew has none of the ghost's ops.
-        const capture = snapshots.capture(rewound.state, covers, thorough === "anew" ? "sweep" : thorough);
-        const isAt = rewound.mark();
-        let written: { readonly body: Uint8Array; readonly pages: PageStore } | undefined;
-        return {
-          ...capture,
-          async write(pages) {
-            written = { body: await capture.write(pages), pages };
-            return written.body;
-          },
-          commit(entry) {
-            capture.commit(entry);
-            if (written) rewound.beginAt(isAt, entry, spares(load(written.body, written.pages, entry)));
-          },
-        };
-      },
+  const openLinear = LinearBay.open.bind(LinearBay);
+  const openRewinding = async (options: MailLogOptions): Promise<MailLog> => {
+    const { machine, load } = options;
+    const initial = (): Rewound => new Rewound(new MailState(), () => new MailState());
+    const log = await openLinear<Rewound, Op, Outcome>({
+      ...options,
+      machine: { ...machine, initial, applyBlock: applyRewound },
       async load(body, pages, covers) {
-        const copy = load(body, pages, covers);
+        const copy = (): Promise<MailState> => load(body, pages, covers);
         return new Rewound(await copy(), spares(copy));
       },
-    },
-  });
-  const listeners = new Set<() => void>();
-  const tell = (): void => {
-    for (const listener of listeners) listener();
+    });
+    return new RewindingLog(log, load);
   };
-  bay.onApplied(tell);
-  const shown = {
-    get state(): MailState {
-      return bay.state.state;
-    },
-    async sync(): Promise<void> {
-      await bay.sync();
-      if (bay.state.rewind()) tell();
-    },
-    onApplied(listener: () => void): () => void {
-      listeners.add(listener);
-      return () => listeners.delete(listener);
-    },
-  };
-  return new Proxy(bay, {
-    get(_, name) {
-      if (name in shown) return Reflect.get(shown, name);
-      const value: unknown = Reflect.get(bay, name, bay);
-      return typeof value === "function" ? value.bind(bay) : value;
-    },
-  }) as unknown as LinearBay<MailState, Op, Outcome>;
+  LinearBay.open = openRewinding as unknown as typeof LinearBay.open;
+}
+
+class RewindingLog implements MailLog {
+  readonly #log: Log<Rewound, Op, Outcome>;
+  readonly #load: LoadState<MailState>;
+  readonly #listeners = new Set<() => void>();
+
+  constructor(log: Log<Rewound, Op, Outcome>, load: LoadState<MailState>) {
+    this.#log = log;
+    this.#load = load;
+    log.onApplied(() => this.#tell());
+  }
+
+  get state(): MailState {
+    return this.#log.state.state;
+  }
+  get position(): number {
+    return this.#log.position;
+  }
+  get barred(): MailLog["barred"] {
+    return this.#log.barred;
+  }
+  get isRolledBack(): boolean {
+    return this.#log.isRolledBack;
+  }
+  get isUncompared(): boolean {
+    return this.#log.isUncompared;
+  }
+  get ended(): MailLog["ended"] {
+    return this.#log.ended;
+  }
+  get witness(): MailLog["witness"] {
+    return this.#log.witness;
+  }
+  get tail(): MailLog["tail"] {
+    return this.#log.tail;
+  }
+  get lostCheckpoint(): MailLog["lostCheckpoint"] {
+    return this.#log.lostCheckpoint;
+  }
+
+  async sync(): Promise<void> {
+    await this.#log.sync();
+    if (this.#log.state.rewind()) this.#tell();
+  }
+
+  onApplied(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  async capture(source: CaptureSource<MailState>, thorough: Thorough): Promise<Captured> {
+    return this.#log.capture((rewound, covers) => {
+      // What is loaded anew has none of the ghost's ops.
+      const capture = source(rewound.state, covers, thorough === "anew" ? "sweep" : thorough);
+      const isAt = rewound.mark();
+      let written: { readonly body: Uint8Array; readonly pages: PageStore } | undefined;
+      return {
+        ...capture,
+        async write(pages) {
+          written = { body: await capture.write(pages), pages };
+          return written.body;
+        },
+        commit: (entry) => {
+          capture.commit(entry);
+          if (!written) return;
+          const { body, pages } = written;
+          rewound.beginAt(
+            isAt,
+            entry,
+            spares(() => this.#load(body, pages, entry)),
+          );
+        },
+      };
+    }, thorough);
+  }
+
+  push(push: Push<Op>): Promise<Outcome> {
+    return this.#log.push(push);
+  }
+  onStored(listener: (n: number, entry: ReadEntry<Op>) => void): () => void {
+    return this.#log.onStored(listener);
+  }
+  readEntry(n: number): Promise<ReadEntry<Op> | undefined> {
+    return this.#log.readEntry(n);
+  }
+  acceptHistory(): void {
+    this.#log.acceptHistory();
+  }
+  noteCheckpoint(manifest: Pick<Manifest, "covers" | "hashes">): void {
+    this.#log.noteCheckpoint(manifest);
+  }
+  readManifest(covers: number): ReturnType<MailLog["readManifest"]> {
+    return this.#log.readManifest(covers);
+  }
+  restart(covers: number): Promise<void> {
+    return this.#log.restart(covers);
+  }
+  dispose(): Promise<void> {
+    return this.#log.dispose();
+  }
+
+  #tell(): void {
+    for (const listener of this.#listeners) listener();
+  }
 }
 
 /** Copies of a state, each given once; undefined while the next is being loaded. */

@@ -1,11 +1,12 @@
 import { entryName, entryNumber } from "../../bay/entry.ts";
 import { type ListedObject, listObjects } from "../../bay/list-objects.ts";
 import { MANIFESTS, manifestNumber } from "../../bay/manifest.ts";
-import type { Thorough } from "../../bay/snapshots.ts";
-import { asStoreFailure } from "../../bay/store-failure.ts";
+import type { CaptureSource, Thorough } from "../../bay/snapshots.ts";
+import { asEngineError, asStoreFailure } from "../../bay/store-failure.ts";
 import { EngineError } from "../../errors.ts";
 import { hasDeadWeight } from "../../mail/checkpoint/shrink.ts";
-import { pagesOf } from "../../mail/checkpoint/snapshot.ts";
+import { captureMail, pagesOf } from "../../mail/checkpoint/snapshot.ts";
+import type { Contents } from "../../mail/contents/contents.ts";
 import { bodyId } from "../../mail/ops/names.ts";
 import { LOG_VERSION } from "../../mail/ops/op.ts";
 import { namesIn } from "../../mail/state/pages.ts";
@@ -45,6 +46,16 @@ const MANIFESTS_MAX = 64;
 /** When an object's age by the store's dates alone says that no upload of it is under way. */
 const OLD_MS: number = 24 * 60 * 60_000;
 
+export interface UpkeepOptions {
+  readonly bay: MailLog;
+  readonly contents: Contents;
+  readonly store: ObjectStore;
+  readonly prefix: string;
+  readonly platform: Platform;
+  /** Does what else is due when what is no longer needed is gone. */
+  readonly also: () => Promise<void>;
+}
+
 /**
  * Keeps an open account's log short and its part of the store free of what nobody names: checkpoints, trimming,
  * collection (STORAGE rules §3 to §5). It decides nothing by itself that another process could contradict: what is to be
@@ -52,6 +63,7 @@ const OLD_MS: number = 24 * 60 * 60_000;
  */
 export class Upkeep {
   readonly #bay: MailLog;
+  readonly #contents: Contents;
   readonly #store: ObjectStore;
   readonly #prefix: string;
   readonly #platform: Platform;
@@ -67,16 +79,10 @@ export class Upkeep {
   /** What the last listing showed, and when one showed it first, on the monotonic clock. */
   #unnamed = new Map<string, number>();
 
-  /** `also` does what else is due when what is no longer needed is gone. */
-  constructor(
-    bay: MailLog,
-    store: ObjectStore,
-    prefix: string,
-    platform: Platform,
-    also: () => Promise<void> = async () => undefined,
-  ) {
+  constructor({ bay, contents, store, prefix, platform, also }: UpkeepOptions) {
     this.#also = also;
     this.#bay = bay;
+    this.#contents = contents;
     this.#store = store;
     this.#prefix = prefix;
     this.#platform = platform;
@@ -155,14 +161,7 @@ export class Upkeep {
     const startedAt = this.#bay.position;
     const upon = this.#state.checkpoint?.covers ?? 0;
     try {
-      await this.#bay.checkpoint(async ({ covers, manifest, emails, numbering, sweeps }) => {
-        const outcome = await this.#bay.push({
-          op: { kind: "checkpoint", covers, manifest, emailRows: emails, startedAt, numbering, sweeps },
-        });
-        // Its manifest stays where it is: another may come to be of that name, and a deletion may come late.
-        if (outcome.refusal)
-          throw new EngineError("conflict", "another checkpoint was made, or objects were condemned, meanwhile");
-      }, thorough);
+      await this.#capture(thorough, startedAt);
       if (thorough === "anew") await adoptCheckpoint(this.#bay);
     } catch (error) {
       if (!(error instanceof EngineError && error.code === "corrupt")) throw error;
@@ -170,6 +169,27 @@ export class Upkeep {
       await this.#bay.sync();
       if ((this.#state.checkpoint?.covers ?? 0) <= upon) throw error;
       throw new EngineError("conflict", "another checkpoint was made meanwhile", { cause: error });
+    }
+  }
+
+  /** Writes what the state is now and announces it; sessions go on meanwhile. `startedAt` is where the log stood before. */
+  async #capture(thorough: Thorough, startedAt: number): Promise<void> {
+    const { breathe } = this.#platform;
+    const source: CaptureSource<MailState> = (state, covers, how) =>
+      captureMail(state, this.#contents, { covers, thorough: how, breathe });
+    const captured = await this.#bay.capture(source, thorough);
+    try {
+      const { covers, manifest, emails, numbering, sweeps } = await captured.write();
+      const outcome = await this.#bay.push({
+        op: { kind: "checkpoint", covers, manifest, emailRows: emails, startedAt, numbering, sweeps },
+      });
+      // Its manifest stays where it is: another may come to be of that name, and a deletion may come late.
+      if (outcome.refusal)
+        throw new EngineError("conflict", "another checkpoint was made, or objects were condemned, meanwhile");
+      captured.commit();
+    } catch (error) {
+      captured.abandon();
+      throw asEngineError(error);
     }
   }
 
