@@ -10,6 +10,7 @@ import { decodePushSubscription, encodePushSubscription } from "./account/push/p
 import { attachmentSpans, decodeHead, splitEntry } from "./bay/entry.ts";
 import type { Sealer } from "./bay/machine.ts";
 import { openManifest, sealManifest } from "./bay/manifest.ts";
+import { position } from "./bay/position.ts";
 import type { WriterId } from "./bay/writer.ts";
 import {
   bodyContext,
@@ -225,8 +226,16 @@ const CONTENTS: Readonly<Record<string, Format>> = {
   "header page": content([encodeHeaderPage([pattern(5), pattern(9)])], decodeHeaderPage),
   "reference page": content([pattern(120)], (bytes) => findEntry(bytes, pattern(8))),
   manifest: content(
-    [sealManifest(unsealed, { covers: 7, hash: pattern(32), writers: [[writer, 3]], hashes, body: pattern(20) })],
-    (bytes) => openManifest(unsealed, 7, bytes),
+    [
+      sealManifest(unsealed, {
+        covers: position(7),
+        hash: pattern(32),
+        writers: [[writer, 3]],
+        hashes,
+        body: pattern(20),
+      }),
+    ],
+    (bytes) => openManifest(unsealed, position(7), bytes),
   ),
   "ring-1": { ...content([golden.get("ring-1")!], decodeRing), refusals: [CryptoError], costly: true },
   "label in a slot": {

@@ -31,6 +31,7 @@ import {
 import { Tickets } from "./account/sign-in/tickets.ts";
 import { attachmentSpans, decodeHead, encodeHead, hexText, joinEntry, splitEntry } from "./bay/entry.ts";
 import { openManifest, sealManifest } from "./bay/manifest.ts";
+import { position } from "./bay/position.ts";
 import type { WriterId } from "./bay/writer.ts";
 import {
   type AccountFacts,
@@ -219,11 +220,11 @@ const OPS: readonly Op[] = [
   { kind: "rename-inbox", path: "z", seconds: 3 },
   { kind: "delete", mailbox: INBOX_ID },
   { kind: "subscribe", path: "x", on: true },
-  { kind: "add", emails: [{ email, places }], since: 4, seconds: 5 },
+  { kind: "add", emails: [{ email, places }], since: position(4), seconds: 5 },
   {
     kind: "take-in",
     notes: [{ note: "note/1", email: noteEmail, places, stream: "s", counter: 9, givenUp: [1, 2] }],
-    listed: 3,
+    listed: position(3),
     seconds: 6,
   },
   {
@@ -236,10 +237,10 @@ const OPS: readonly Op[] = [
   { kind: "copy", mailbox: INBOX_ID, targets: [run], to: INBOX_ID, seconds: 7 },
   { kind: "move", mailbox: INBOX_ID, targets: [{ ...run, last: run.first }], to: INBOX_ID, seconds: 8 },
   { kind: "expunge", mailbox: INBOX_ID, targets: [] },
-  { kind: "checkpoint", covers: 10, manifest: pattern(32), emailRows: 11, startedAt: 9 },
-  { kind: "condemn", names: ["body/a"], listed: 8 },
-  { kind: "forget", names: ["body/a"], notes: ["note/1"], trimmed: 7 },
-  { kind: "slots", names: ["slot/password-000001"], upon: 2 },
+  { kind: "checkpoint", covers: position(10), manifest: pattern(32), emailRows: 11, startedAt: position(9) },
+  { kind: "condemn", names: ["body/a"], listed: position(8) },
+  { kind: "forget", names: ["body/a"], notes: ["note/1"], trimmed: position(7) },
+  { kind: "slots", names: ["slot/password-000001"], upon: position(2) },
   { kind: "raise", seconds: 12 },
   { kind: "nop" },
 ];
@@ -286,7 +287,7 @@ const OPS_SINCE: readonly Op[] = [
     email,
     add: ["\\Draft"],
     remove: ["x"],
-    since: 5,
+    since: position(5),
     seconds: 15,
     ifEmail: pattern(16),
   },
@@ -302,7 +303,15 @@ const OPS_SINCE: readonly Op[] = [
 ];
 /** Since version 2 of the log. */
 const OPS_OF_TWO: readonly Op[] = [
-  { kind: "checkpoint", covers: 10, manifest: pattern(32), emailRows: 11, startedAt: 9, numbering: 8, sweeps: true },
+  {
+    kind: "checkpoint",
+    covers: position(10),
+    manifest: pattern(32),
+    emailRows: 11,
+    startedAt: position(9),
+    numbering: position(8),
+    sweeps: true,
+  },
   { kind: "requires", version: 2 },
 ];
 const textRuns = ["Ada <ada@x>", "me <me@x>", undefined, "größe"].map((text) => {
@@ -611,7 +620,7 @@ const SHAPES: Readonly<Record<string, Shape>> = {
     },
   },
   "log-end-2": {
-    make: (_, ring) => makeEndMark(signer, ring.account, "deleted", 7, pattern(90)),
+    make: (_, ring) => makeEndMark(signer, ring.account, "deleted", position(7), pattern(90)),
     open: (bytes, _, ring) =>
       expect(openEndMark(bytes, ring.account, [signer.publicKey])).toEqual({
         reason: "deleted",
@@ -672,14 +681,14 @@ const SHAPES: Readonly<Record<string, Shape>> = {
   "manifest-2": {
     make: (_, ring) =>
       sealManifest(ringSealer(fixedPlatform(), ring), {
-        covers: 7,
+        covers: position(7),
         hash: pattern(32),
         writers: [[writer, 3]],
         hashes,
         body: pattern(99),
       }),
     open: (bytes, platform, ring) =>
-      expect(openManifest(ringSealer(platform, ring), 7, bytes)).toEqual({
+      expect(openManifest(ringSealer(platform, ring), position(7), bytes)).toEqual({
         covers: 7,
         hash: pattern(32),
         writers: [[writer, 3]],
@@ -689,7 +698,7 @@ const SHAPES: Readonly<Record<string, Shape>> = {
   },
   "manifest-1": {
     open: (bytes, platform, ring) =>
-      expect(openManifest(ringSealer(platform, ring), 7, bytes)).toEqual({
+      expect(openManifest(ringSealer(platform, ring), position(7), bytes)).toEqual({
         covers: 7,
         hash: pattern(32),
         writers: [[writer, 3]],

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import type { Witness } from "../bay/applied-log.ts";
 import { entryNumber } from "../bay/entry.ts";
 import { manifestNumber } from "../bay/manifest.ts";
 import { signingKeyPair } from "../crypto/index.ts";
@@ -227,7 +228,7 @@ describe("checkpoints", () => {
 
 describe("rollback", () => {
   function witnesses(): NonNullable<Platform["witnesses"]> {
-    const kept = new Map<string, { entry: number; hash: Uint8Array }>();
+    const kept = new Map<string, Witness>();
     return {
       read: async (account) => kept.get(account),
       write: async (account, witness) => void kept.set(account, witness),

@@ -1,5 +1,6 @@
 import { hexText } from "../bay/entry.ts";
 import type { Prefetched } from "../bay/log-objects.ts";
+import type { Position } from "../bay/position.ts";
 import type { Ring } from "../crypto/index.ts";
 import { EngineError } from "../errors.ts";
 import type { Contents } from "../mail/contents/contents.ts";
@@ -213,7 +214,7 @@ export class Account {
   }
 
   /** The last entry of its log that is applied. */
-  get position(): number {
+  get position(): Position {
     return this.#bay.position;
   }
 

@@ -1,5 +1,6 @@
 import { hexBytes } from "../bay/entry.ts";
 import { END_MAGIC, type EndReason, type LogEnd } from "../bay/log-end.ts";
+import type { Position } from "../bay/position.ts";
 import {
   concat,
   equalBytes,
@@ -40,7 +41,7 @@ export function makeEndMark(
   signer: SigningKeyPair,
   account: Uint8Array,
   reason: EndReason,
-  entry: number,
+  entry: Position,
   before: Uint8Array | undefined,
 ): Uint8Array {
   const head = new Uint8Array(SIGNED_BYTES);
@@ -68,7 +69,7 @@ export function openEndMark(
   const signed = signedText(bytes.subarray(0, SIGNED_BYTES));
   if (!host || !verify(bytes.slice(SIGNED_BYTES), signed, host)) return undefined;
   const entry = new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(ENTRY_AT);
-  return { reason, entry: Number(entry), previous: bytes.slice(PREVIOUS_AT, SIGNED_BYTES) };
+  return { reason, entry: Number(entry) as Position, previous: bytes.slice(PREVIOUS_AT, SIGNED_BYTES) };
 }
 
 /** Whether an end says that the account was deleted; whoever wrote it. */

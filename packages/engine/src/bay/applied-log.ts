@@ -16,6 +16,7 @@ import {
 } from "./log-objects.ts";
 import type { Machine, Placed } from "./machine.ts";
 import type { Manifest } from "./manifest.ts";
+import { after, NOWHERE, type Position } from "./position.ts";
 import type { LoadState, PageStore } from "./snapshots.ts";
 import { asStoreFailure } from "./store-failure.ts";
 import type { WriterId } from "./writer.ts";
@@ -33,7 +34,7 @@ const OPEN_TRIES = 5;
 
 /** A point of the log: entry `entry` had this hash. A store that shows less, or another, was rolled back. */
 export interface Witness {
-  readonly entry: number;
+  readonly entry: Position;
   readonly hash: Uint8Array;
 }
 
@@ -61,18 +62,18 @@ export class AppliedLog<State, Op, Outcome> {
   readonly #options: AppliedLogOptions<State, Op, Outcome>;
   readonly log: LogObjects;
   #state: State;
-  #head = 0;
+  #head: Position = NOWHERE;
   #hash: Uint8Array = new Uint8Array(32);
   /** The last sequence of each writer, the longest silent first. */
   readonly #writers = new Map<WriterId, number>();
-  #checkpointed = 0;
+  #checkpointed: Position = NOWHERE;
   #tailBytes = 0;
   #proof = Number.NEGATIVE_INFINITY;
   #witness: Witness | undefined;
   #isRolledBack = false;
   #isCutOff = false;
   #damage: EngineError | undefined;
-  #lostCheckpoint: number | undefined;
+  #lostCheckpoint: Position | undefined;
   #hashes = new EntryHashes();
   #isUncompared = false;
 
@@ -88,7 +89,7 @@ export class AppliedLog<State, Op, Outcome> {
   }
 
   /** The last entry that was applied, and its hash. */
-  get head(): number {
+  get head(): Position {
     return this.#head;
   }
   get hash(): Uint8Array {
@@ -120,7 +121,7 @@ export class AppliedLog<State, Op, Outcome> {
   }
 
   /** What the newest checkpoint covers that could not be read: all was applied without it. */
-  get lostCheckpoint(): number | undefined {
+  get lostCheckpoint(): Position | undefined {
     return this.#lostCheckpoint;
   }
 
@@ -170,7 +171,7 @@ export class AppliedLog<State, Op, Outcome> {
     if (checkpoints.isEnded) await this.#readEndCheckpoint();
     // What no checkpoint covers now is kept for a day at least.
     this.#proof = checkpoints.now;
-    const [newest, before = 0] = checkpoints.covers;
+    const [newest, before = NOWHERE] = checkpoints.covers;
     if (newest === undefined) return this.#missing(await this.#readTail(entries));
     if (!manifest?.found) return this.#missing(false);
     // Asked for side by side with the pages. Its failure is told where it is waited for.
@@ -189,7 +190,7 @@ export class AppliedLog<State, Op, Outcome> {
 
   /** The same without the newest checkpoint, which can't be read: it was never announced and has lost its pages, or it is
    * damaged. What it covers lies in the log for a day yet. */
-  async #openBefore(newest: number, before: number, error: EngineError): Promise<EngineError | undefined> {
+  async #openBefore(newest: Position, before: Position, error: EngineError): Promise<EngineError | undefined> {
     const entries = await listEntries(this.#options, before);
     if (before > 0) await this.#load(before);
     else if (entries[0] === 1) this.#begin();
@@ -204,7 +205,7 @@ export class AppliedLog<State, Op, Outcome> {
   }
 
   /** Applies these entries, which a listing showed after the head; `first` were read already. */
-  async #readTail(entries: readonly number[], first: readonly Uint8Array[] = []): Promise<boolean> {
+  async #readTail(entries: readonly Position[], first: readonly Uint8Array[] = []): Promise<boolean> {
     const breath = this.breath();
     for (let at = 0; at < entries.length; at += ENTRIES_AT_ONCE) {
       const numbers = entries.slice(at, at + ENTRIES_AT_ONCE);
@@ -224,7 +225,7 @@ export class AppliedLog<State, Op, Outcome> {
   }
 
   /** As many of these entries, from the first on, as are there. */
-  async #getEntries(numbers: readonly number[]): Promise<Uint8Array[]> {
+  async #getEntries(numbers: readonly Position[]): Promise<Uint8Array[]> {
     const read = await Promise.all(numbers.map((n) => this.log.getEntry(n)));
     const found: Uint8Array[] = [];
     for (const got of read) {
@@ -235,7 +236,7 @@ export class AppliedLog<State, Op, Outcome> {
   }
 
   /** Goes to the state of a checkpoint. */
-  async #load(covers: number): Promise<void> {
+  async #load(covers: Position): Promise<void> {
     const read = await this.readManifest(covers);
     if (!read) throw new EngineError("corrupt", `checkpoint ${covers} is missing`);
     await this.#enter(read.manifest);
@@ -257,7 +258,7 @@ export class AppliedLog<State, Op, Outcome> {
   }
 
   /** The same log applied anew up to the same entry, from a checkpoint that this one has passed. */
-  async restart(covers: number): Promise<AppliedLog<State, Op, Outcome>> {
+  async restart(covers: Position): Promise<AppliedLog<State, Op, Outcome>> {
     const other = new AppliedLog({ ...this.#options, witness: undefined, prefetched: undefined });
     await other.#load(covers);
     return other;
@@ -268,7 +269,7 @@ export class AppliedLog<State, Op, Outcome> {
   async goOverTo(other: AppliedLog<State, Op, Outcome>): Promise<void> {
     const breath = this.breath();
     while (other.#head < this.#head) {
-      const n = other.#head + 1;
+      const n = after(other.#head);
       const got = await this.log.getEntry(n);
       if (!got.found) throw new EngineError("corrupt", `log entry ${n} is missing`);
       other.apply(n, got.bytes);
@@ -294,7 +295,7 @@ export class AppliedLog<State, Op, Outcome> {
   /** Goes to where nothing was applied. */
   #begin(): void {
     this.#adopt(
-      { covers: 0, hash: new Uint8Array(32), writers: [], hashes: NO_HASHES },
+      { covers: NOWHERE, hash: new Uint8Array(32), writers: [], hashes: NO_HASHES },
       this.#options.machine.initial(),
     );
   }
@@ -332,7 +333,7 @@ export class AppliedLog<State, Op, Outcome> {
   }
 
   /** Entry n, the next one, is an end. Throws {@link LogEnded} if it is believed. */
-  meetEnd(n: number, bytes: Uint8Array): void {
+  meetEnd(n: Position, bytes: Uint8Array): void {
     const end = this.#options.openEnd(bytes);
     const follows = end && end.entry === n && (isZero(end.previous) || equalBytes(end.previous, this.#hash));
     this.#end(follows ? end : undefined);
@@ -369,7 +370,9 @@ export class AppliedLog<State, Op, Outcome> {
   }
 
   /** The manifest of a checkpoint and its hash; undefined if it is gone. Throws EngineError `corrupt`. */
-  async readManifest(covers: number): Promise<{ readonly manifest: Manifest; readonly hash: Uint8Array } | undefined> {
+  async readManifest(
+    covers: Position,
+  ): Promise<{ readonly manifest: Manifest; readonly hash: Uint8Array } | undefined> {
     const got = await getManifest(this.#options, covers);
     return got.found ? this.log.openManifest(covers, got.bytes) : undefined;
   }
@@ -396,7 +399,7 @@ export class AppliedLog<State, Op, Outcome> {
 
   /** Applies entry n as it was read from the store. Returns undefined if it is not what was stored there: what was applied
    * stands, and no more can be told until the store shows another. */
-  tryApply(n: number, bytes: Uint8Array): Outcome[] | undefined {
+  tryApply(n: Position, bytes: Uint8Array): Outcome[] | undefined {
     try {
       const outcomes = this.apply(n, bytes);
       this.#damage = undefined;
@@ -410,7 +413,7 @@ export class AppliedLog<State, Op, Outcome> {
 
   /** Applies entry n, each op a block of its own: all that is lower is known to it. */
   apply(
-    n: number,
+    n: Position,
     bytes: Uint8Array,
     head: EntryHead = this.log.openEntry(n, bytes).head,
     ops: readonly Op[] = head.ops.map((op) => this.decode(op.bytes)),

@@ -2,6 +2,7 @@ import type { Witness } from "./applied-log.ts";
 import type { ReadingEnded } from "./log-end.ts";
 import type { Push, ReadEntry } from "./machine.ts";
 import type { Manifest } from "./manifest.ts";
+import type { Position } from "./position.ts";
 import type { Captured, CaptureSource, Thorough } from "./snapshots.ts";
 
 /**
@@ -13,8 +14,8 @@ import type { Captured, CaptureSource, Thorough } from "./snapshots.ts";
  */
 export interface Bay<State, Op, Outcome> {
   readonly state: State;
-  /** The number of the last entry applied: what ops that bring bodies or notes name as their view. */
-  readonly position: number;
+  /** The last entry applied: what ops that bring bodies or notes name as their view. */
+  readonly position: Position;
   /** Stores and applies the op. Rejects with EngineError `unavailable` (surely not done) or `unknown-outcome`. */
   push(push: Push<Op>): Promise<Outcome>;
   /** Applies all that was stored before the call. Rejects with EngineError `unavailable` or `corrupt`. */
@@ -23,9 +24,9 @@ export interface Bay<State, Op, Outcome> {
   onApplied(listener: () => void): () => void;
   /** Tells what each entry carried that this process stored, once it is applied: who looks that up need not read it. Returns
    * what ends that. */
-  onStored(listener: (n: number, entry: ReadEntry<Op>) => void): () => void;
+  onStored(listener: (n: Position, entry: ReadEntry<Op>) => void): () => void;
   /** What entry `n`, which was applied, carried; undefined if it is gone from the log. */
-  readEntry(n: number): Promise<ReadEntry<Op> | undefined>;
+  readEntry(n: Position): Promise<ReadEntry<Op> | undefined>;
   dispose(): Promise<void>;
 }
 
@@ -56,16 +57,16 @@ export interface Log<State, Op, Outcome> extends Bay<State, Op, Outcome> {
   /** What was applied since the checkpoint that this process knows to be the newest. */
   readonly tail: { readonly entries: number; readonly bytes: number };
   /** What the newest checkpoint covers that could not be read when the log was opened: nothing is missing, for now. */
-  readonly lostCheckpoint: number | undefined;
+  readonly lostCheckpoint: Position | undefined;
   /** Begins a checkpoint of the state as it is now. Others' pushes and our own go on meanwhile. */
   capture(source: CaptureSource<State>, thorough: Thorough): Promise<Captured>;
   /** Another process's checkpoint is current. */
   noteCheckpoint(manifest: Pick<Manifest, "covers" | "hashes">): void;
   /** The manifest of a checkpoint and its hash; undefined if it is gone. Throws EngineError `corrupt`. */
-  readManifest(covers: number): Promise<{ readonly manifest: Manifest; readonly hash: Uint8Array } | undefined>;
+  readManifest(covers: Position): Promise<{ readonly manifest: Manifest; readonly hash: Uint8Array } | undefined>;
   /** Goes over to the state of the checkpoint that covers entries up to `covers`, and what came since: as after a rewind,
    * rows are others, and what they tell is the same. Throws EngineError. */
-  restart(covers: number): Promise<void>;
+  restart(covers: Position): Promise<void>;
 }
 
 export type { Push };

@@ -1,6 +1,7 @@
 import { encode } from "cborg";
 import { folderOf } from "../storage/object-kinds.ts";
 import { Fields } from "./fields.ts";
+import type { Position } from "./position.ts";
 import type { WriterId } from "./writer.ts";
 
 /**
@@ -95,13 +96,13 @@ export function attachmentSpans(head: EntryHead, sealedHeadLength: number, entry
 }
 
 /** `log/<n>`: 14 hex digits, so that names sort as numbers do. */
-export function entryName(n: number): string {
+export function entryName(n: Position): string {
   return `${folderOf("log")}${n.toString(16).padStart(14, "0")}`;
 }
 
 /** The number in an entry's name. */
-export function entryNumber(name: string): number {
-  return Number.parseInt(name.slice(-14), 16);
+export function entryNumber(name: string): Position {
+  return Number.parseInt(name.slice(-14), 16) as Position;
 }
 
 const HEX: readonly string[] = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, "0"));

@@ -1,4 +1,5 @@
 import { decode } from "cborg";
+import { type Position, position } from "./position.ts";
 
 /** Reads a CBOR array field by field, each of the type that is due. Throws RangeError. */
 export class Fields {
@@ -31,6 +32,9 @@ export class Fields {
     const value = this.#next();
     if (!Number.isSafeInteger(value) || (value as number) < 0) throw new RangeError("field is no counting number");
     return value as number;
+  }
+  position(): Position {
+    return position(this.integer());
   }
   number(): number {
     const value = this.#next();

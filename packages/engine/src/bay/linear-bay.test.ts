@@ -6,6 +6,7 @@ import { memoryPages } from "../testing/checkpoint-kit.ts";
 import type { Witness } from "./applied-log.ts";
 import { LinearBay } from "./linear-bay.ts";
 import type { Machine, Sealer } from "./machine.ts";
+import { NOWHERE, position } from "./position.ts";
 import type { CaptureSource, LoadState } from "./snapshots.ts";
 import type { WriterId } from "./writer.ts";
 
@@ -36,8 +37,8 @@ const sealer: Sealer = {
 const capture: CaptureSource<string[]> = (state) => {
   const copy = [...state];
   return {
-    covers: 0,
-    numbering: 0,
+    emails: 0,
+    numbering: NOWHERE,
     sweeps: false,
     write: async () => new TextEncoder().encode(JSON.stringify(copy)),
     commit: () => undefined,
@@ -70,7 +71,7 @@ function open(
     load,
     pages,
     openEnd: (bytes) =>
-      bytes[4] === 1 ? { reason: "deleted", entry: bytes[5]!, previous: new Uint8Array(32) } : undefined,
+      bytes[4] === 1 ? { reason: "deleted", entry: position(bytes[5]!), previous: new Uint8Array(32) } : undefined,
     writer: (++writers).toString(16).padStart(16, "0") as WriterId,
     delay: async () => undefined,
     monotonic: () => 0,

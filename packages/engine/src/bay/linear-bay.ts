@@ -9,6 +9,7 @@ import { isEnd, ReadingEnded } from "./log-end.ts";
 import type { Created, LogObjects } from "./log-objects.ts";
 import type { Push, ReadEntry } from "./machine.ts";
 import { type Manifest, manifestName, sealManifest } from "./manifest.ts";
+import { after, type Position } from "./position.ts";
 import { serial } from "./serial.ts";
 import type { Captured, CaptureSource, Thorough } from "./snapshots.ts";
 import { asEngineError, asStoreFailure } from "./store-failure.ts";
@@ -61,7 +62,7 @@ export class LinearBay<State, Op, Outcome> implements Log<State, Op, Outcome> {
   readonly #inTurn = serial();
   #pushing = false;
   readonly #listeners = new Set<() => void>();
-  readonly #storedListeners = new Set<(n: number, entry: ReadEntry<Op>) => void>();
+  readonly #storedListeners = new Set<(n: Position, entry: ReadEntry<Op>) => void>();
   #stopWatching: () => void = () => undefined;
   #ended: ReadingEnded | undefined;
   #restarting: Promise<void> | undefined;
@@ -84,7 +85,8 @@ export class LinearBay<State, Op, Outcome> implements Log<State, Op, Outcome> {
     applied.judgeLength();
     const ring: Ring = (name) => {
       // What this writer is putting, or what is applied already, is no news.
-      if (name !== undefined && name <= options.prefix + entryName(applied.head + (bay.#pushing ? 1 : 0))) return;
+      if (name !== undefined && name <= options.prefix + entryName(bay.#pushing ? after(applied.head) : applied.head))
+        return;
       // A hint only: whoever needs the head syncs by itself and sees the error.
       bay.sync().catch(() => undefined);
     };
@@ -106,7 +108,7 @@ export class LinearBay<State, Op, Outcome> implements Log<State, Op, Outcome> {
     return this.#applied.isCutOff ? "cut-off" : undefined;
   }
 
-  get lostCheckpoint(): number | undefined {
+  get lostCheckpoint(): Position | undefined {
     return this.#applied.lostCheckpoint;
   }
 
@@ -130,7 +132,7 @@ export class LinearBay<State, Op, Outcome> implements Log<State, Op, Outcome> {
     return this.#applied.state;
   }
 
-  get position(): number {
+  get position(): Position {
     return this.#applied.head;
   }
 
@@ -169,12 +171,12 @@ export class LinearBay<State, Op, Outcome> implements Log<State, Op, Outcome> {
     return () => this.#listeners.delete(listener);
   }
 
-  onStored(listener: (n: number, entry: ReadEntry<Op>) => void): () => void {
+  onStored(listener: (n: Position, entry: ReadEntry<Op>) => void): () => void {
     this.#storedListeners.add(listener);
     return () => this.#storedListeners.delete(listener);
   }
 
-  async readEntry(n: number): Promise<ReadEntry<Op> | undefined> {
+  async readEntry(n: Position): Promise<ReadEntry<Op> | undefined> {
     const got = await this.#log.getApplied(n);
     if (!got.found) return undefined;
     const { head, spans } = this.#log.openEntry(n, got.bytes);
@@ -206,7 +208,7 @@ export class LinearBay<State, Op, Outcome> implements Log<State, Op, Outcome> {
         const name = prefix + manifestName(covers);
         const put = await asStoreFailure(store.putIfAbsent(name, manifest, { priority: "bulk", essential: true }));
         if (put.outcome === "exists") throw new EngineError("conflict", "another process wrote this checkpoint");
-        const { covers: emails, numbering, sweeps } = capture;
+        const { emails, numbering, sweeps } = capture;
         return { covers, manifest: sealer.hash(manifest), emails, numbering, sweeps };
       },
       commit: () => {
@@ -222,20 +224,20 @@ export class LinearBay<State, Op, Outcome> implements Log<State, Op, Outcome> {
     this.#applied.noteCheckpoint(manifest);
   }
 
-  restart(covers: number): Promise<void> {
+  restart(covers: Position): Promise<void> {
     this.#restarting ??= this.#restart(covers).finally(() => {
       this.#restarting = undefined;
     });
     return this.#restarting;
   }
 
-  async #restart(covers: number): Promise<void> {
+  async #restart(covers: Position): Promise<void> {
     const other = await this.#applied.restart(covers);
     await this.#inTurn(() => this.#applied.goOverTo(other));
     this.#tell();
   }
 
-  readManifest(covers: number): Promise<{ readonly manifest: Manifest; readonly hash: Uint8Array } | undefined> {
+  readManifest(covers: Position): Promise<{ readonly manifest: Manifest; readonly hash: Uint8Array } | undefined> {
     return this.#applied.readManifest(covers);
   }
 
@@ -278,7 +280,7 @@ export class LinearBay<State, Op, Outcome> implements Log<State, Op, Outcome> {
     this.#nextSequence += batch.length;
     let along = batch.flatMap(({ push }) => push.along ?? []);
     for (;;) {
-      const n = this.position + 1;
+      const n = after(this.position);
       const entry = this.#sealEntry(n, sequence, batch);
       const created = await this.#log.createEntry(n, entry.bytes, { along, essential: batch[0]!.essential });
       // Who lost the race for the name has them stored all the same.
@@ -297,7 +299,7 @@ export class LinearBay<State, Op, Outcome> implements Log<State, Op, Outcome> {
 
   /** Entry n was stored, or exists: another's or perhaps ours; or lies where the log was trimmed long ago. Resolves
    * with our batch's outcomes if it is in the log, with undefined if it is to be written again further on. */
-  async #settle(n: number, { head, ops, bytes }: SealedEntry<Op>, created: Created): Promise<Outcome[] | undefined> {
+  async #settle(n: Position, { head, ops, bytes }: SealedEntry<Op>, created: Created): Promise<Outcome[] | undefined> {
     const applied = this.#applied;
     if (!(await applied.isTrimmedBeyond(created.now))) {
       if (created.outcome === "stored") {
@@ -321,7 +323,7 @@ export class LinearBay<State, Op, Outcome> implements Log<State, Op, Outcome> {
   }
 
   /** Entry n exists: applies it. Returns its outcomes if it is our own batch, whose answer was lost. */
-  #readRival(n: number, bytes: Uint8Array, sequence: number): Outcome[] | undefined {
+  #readRival(n: Position, bytes: Uint8Array, sequence: number): Outcome[] | undefined {
     if (isEnd(bytes)) {
       this.#applied.meetEnd(n, bytes);
       throw new EngineError("not-permitted", BARRED["cut-off"]);
@@ -332,7 +334,7 @@ export class LinearBay<State, Op, Outcome> implements Log<State, Op, Outcome> {
     return head.writer === this.#options.writer && head.sequence === sequence ? outcomes : undefined;
   }
 
-  #sealEntry(n: number, sequence: number, batch: readonly Queued<Op, Outcome>[]): SealedEntry<Op> {
+  #sealEntry(n: Position, sequence: number, batch: readonly Queued<Op, Outcome>[]): SealedEntry<Op> {
     const head: EntryHead = {
       writer: this.#options.writer,
       sequence,
@@ -353,7 +355,7 @@ export class LinearBay<State, Op, Outcome> implements Log<State, Op, Outcome> {
     const from = applied.head;
     const breath = applied.breath();
     for (;;) {
-      const next = applied.head + 1;
+      const next = after(applied.head);
       const got = await this.#log.getEntry(next);
       if (await applied.isTrimmedBeyond(got.now)) continue;
       if (!got.found) {

@@ -3,6 +3,7 @@ import { EngineError } from "../errors.ts";
 import { entryName } from "./entry.ts";
 import { LIST_ENTRIES_MAX, type LogPlace, listCheckpoints, listEntries } from "./log-objects.ts";
 import { END_NUMBER, manifestName } from "./manifest.ts";
+import { after, NOWHERE, type Position } from "./position.ts";
 import { asStoreFailure } from "./store-failure.ts";
 
 /**
@@ -19,13 +20,13 @@ export const END_CHECKPOINT: string = manifestName(END_NUMBER);
 export type EndReason = "moved" | "deleted";
 
 /** In place of an entry's number: the log ended, whatever its last entry is. */
-export const ANY_ENTRY = 0;
+export const ANY_ENTRY: Position = NOWHERE;
 
 /** What one of the two objects says. */
 export interface LogEnd {
   readonly reason: EndReason;
   /** The number of the entry that it is, or {@link ANY_ENTRY}. */
-  readonly entry: number;
+  readonly entry: Position;
   /** The hash of the entry before; all zeros if that is gone from the log. */
   readonly previous: Uint8Array;
 }
@@ -80,14 +81,14 @@ export async function findEnd(place: Place): Promise<StoredEnd | undefined> {
  */
 export async function endLog(
   place: Place,
-  makeEnd: (entry: number, before: Uint8Array | undefined) => Uint8Array,
+  makeEnd: (entry: Position, before: Uint8Array | undefined) => Uint8Array,
 ): Promise<StoredEnd> {
   for (let tries = 1; ; tries++) {
     const head = await findHead(place);
     const last = await entryAt(place, head);
     if (last && isEnd(last.bytes)) return last;
-    const name = place.prefix + entryName(head + 1);
-    const bytes = makeEnd(head + 1, last?.bytes);
+    const name = place.prefix + entryName(after(head));
+    const bytes = makeEnd(after(head), last?.bytes);
     const { outcome, now } = await asStoreFailure(place.store.putIfAbsent(name, bytes, { essential: true }));
     if (outcome === "stored") return { name, bytes, created: now };
     // Another entry was faster.
@@ -95,17 +96,17 @@ export async function endLog(
   }
 }
 
-async function entryAt({ store, prefix }: Place, entry: number): Promise<StoredEnd | undefined> {
+async function entryAt({ store, prefix }: Place, entry: Position): Promise<StoredEnd | undefined> {
   const name = prefix + entryName(entry);
   const got = await asStoreFailure(store.get(name));
   return got.found ? { name, bytes: got.bytes, created: got.created } : undefined;
 }
 
 /** The number of the log's last entry. Errors: `unavailable`; `not-found` where there is no log. */
-export async function findHead(place: Place): Promise<number> {
+export async function findHead(place: Place): Promise<Position> {
   for (let tries = 1; ; tries++) {
     const { covers } = await listCheckpoints(place, 1);
-    let head = covers[0] ?? 0;
+    let head = covers[0] ?? NOWHERE;
     for (;;) {
       const entries = await listEntries(place, head);
       head = entries.at(-1) ?? head;

@@ -15,6 +15,7 @@ import {
 } from "./entry.ts";
 import type { Sealer } from "./machine.ts";
 import { END_NUMBER, MANIFESTS, type Manifest, manifestName, manifestNumber, openManifest } from "./manifest.ts";
+import { NOWHERE, type Position } from "./position.ts";
 import { asStoreFailure } from "./store-failure.ts";
 
 /** How long an unknown outcome is asked again before it is told. */
@@ -52,7 +53,7 @@ export interface Created {
 
 /** The newest checkpoints, newest first, and the store's time of that listing. */
 export interface ListedCheckpoints {
-  readonly covers: readonly number[];
+  readonly covers: readonly Position[];
   readonly now: number;
   /** Before them stands the one that ends the log. */
   readonly isEnded: boolean;
@@ -62,7 +63,7 @@ export interface ListedCheckpoints {
 export interface Prefetched {
   readonly checkpoints: ListedCheckpoints;
   readonly manifest: Got | undefined;
-  readonly entries: readonly number[];
+  readonly entries: readonly Position[];
 }
 
 /** The log's objects in the store, one by one: entries and manifests. What comes after what is `linear-bay.ts`; listings,
@@ -74,19 +75,19 @@ export class LogObjects {
     this.#place = place;
   }
 
-  getEntry(n: number): Promise<Got> {
+  getEntry(n: Position): Promise<Got> {
     const { store, prefix } = this.#place;
     return asStoreFailure(store.get(prefix + entryName(n)));
   }
 
   /** An entry that was applied here: what it holds is no news of the store, so a copy will do. */
-  getApplied(n: number): Promise<Got> {
+  getApplied(n: Position): Promise<Got> {
     const { store, prefix } = this.#place;
     return asStoreFailure(store.get(prefix + entryName(n), undefined, { copyAgeMaxMs: Number.POSITIVE_INFINITY }));
   }
 
   /** Throws EngineError `corrupt` if these bytes are not entry n. */
-  openEntry(n: number, bytes: Uint8Array): OpenedEntry {
+  openEntry(n: Position, bytes: Uint8Array): OpenedEntry {
     try {
       if (bytes.length > ENTRY_BYTES_MAX) throw new RangeError("entry is too large");
       const head = decodeHead(this.#place.sealer.open("entry", String(n), splitEntry(bytes)));
@@ -101,13 +102,13 @@ export class LogObjects {
     return attachmentSpans(head, splitEntry(bytes).length, bytes.length);
   }
 
-  sealEntry(n: number, head: EntryHead, attachments: readonly Uint8Array[]): Uint8Array {
+  sealEntry(n: Position, head: EntryHead, attachments: readonly Uint8Array[]): Uint8Array {
     return joinEntry(this.#place.sealer.seal("entry", String(n), encodeHead(head)), attachments);
   }
 
   /** Creates entry n, and with it the objects that its ops name, asking again with the same bytes for as long as the outcome is unknown. */
   async createEntry(
-    n: number,
+    n: Position,
     bytes: Uint8Array,
     options: Pick<StoreOptions, "along" | "essential">,
   ): Promise<Created> {
@@ -133,7 +134,7 @@ export class LogObjects {
   }
 
   /** Throws EngineError `corrupt` if these bytes are not the manifest of that checkpoint. */
-  openManifest(covers: number, bytes: Uint8Array): { readonly manifest: Manifest; readonly hash: Uint8Array } {
+  openManifest(covers: Position, bytes: Uint8Array): { readonly manifest: Manifest; readonly hash: Uint8Array } {
     const { sealer } = this.#place;
     try {
       return { manifest: openManifest(sealer, covers, bytes), hash: sealer.hash(bytes) };
@@ -146,7 +147,7 @@ export class LogObjects {
 type Objects = Pick<LogPlace, "store" | "prefix">;
 
 /** The numbers of entries after n, ascending; a part of them if they are many. */
-export async function listEntries({ store, prefix }: Objects, n: number): Promise<number[]> {
+export async function listEntries({ store, prefix }: Objects, n: Position): Promise<Position[]> {
   const after = prefix + entryName(n);
   const { objects } = await asStoreFailure(store.list(prefix + folderOf("log"), { after, limit: LIST_ENTRIES_MAX }));
   return objects.map(({ name }) => entryNumber(name.slice(prefix.length)));
@@ -159,7 +160,7 @@ export async function listCheckpoints({ store, prefix }: Objects, limit: number)
   return { covers: numbers.slice(isEnded ? 1 : 0).slice(0, limit), now, isEnded };
 }
 
-export function getManifest({ store, prefix }: Objects, covers: number): Promise<Got> {
+export function getManifest({ store, prefix }: Objects, covers: Position): Promise<Got> {
   return asStoreFailure(store.get(prefix + manifestName(covers)));
 }
 
@@ -169,7 +170,7 @@ export async function prefetchLog(place: Objects): Promise<Prefetched> {
   const [newest] = checkpoints.covers;
   const [manifest, entries] = await Promise.all([
     newest === undefined ? undefined : getManifest(place, newest),
-    listEntries(place, newest ?? 0),
+    listEntries(place, newest ?? NOWHERE),
   ]);
   return { checkpoints, manifest, entries };
 }

@@ -1,5 +1,6 @@
 import type { NewObject } from "../storage/object-store.ts";
 import type { Span } from "./entry.ts";
+import type { Position } from "./position.ts";
 import type { WriterId } from "./writer.ts";
 
 /**
@@ -22,7 +23,7 @@ export interface Placed<Op> {
   readonly writer: WriterId;
   readonly sequence: number;
   /** The entry it came in and its place there, from 0. */
-  readonly entry: number;
+  readonly entry: Position;
   readonly place: number;
   /** Whether its author had applied that op. */
   readonly knows: (writer: WriterId, sequence: number) => boolean;

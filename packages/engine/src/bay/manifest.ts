@@ -3,6 +3,7 @@ import { folderOf } from "../storage/object-kinds.ts";
 import { type KeptHashes, NO_HASHES } from "./entry-hashes.ts";
 import { Fields } from "./fields.ts";
 import type { Sealer } from "./machine.ts";
+import type { Position } from "./position.ts";
 import type { WriterId } from "./writer.ts";
 
 /**
@@ -16,7 +17,7 @@ export const MANIFESTS: string = folderOf("checkpoint");
 
 export interface Manifest {
   /** The last entry that it covers, and that entry's hash. */
-  readonly covers: number;
+  readonly covers: Position;
   readonly hash: Uint8Array;
   /** Each writer's last sequence. */
   readonly writers: readonly (readonly [WriterId, number])[];
@@ -27,14 +28,14 @@ export interface Manifest {
 }
 
 /** What the name of the checkpoint that ends a log (`log-end.ts`) has for a number: more than any. */
-export const END_NUMBER: number = 2 ** 53;
+export const END_NUMBER = (2 ** 53) as Position;
 
-export function manifestName(covers: number): string {
+export function manifestName(covers: Position): string {
   return `${MANIFESTS}${(2 ** 53 - covers).toString(16).padStart(14, "0")}`;
 }
 
-export function manifestNumber(name: string): number {
-  return 2 ** 53 - Number.parseInt(name.slice(-14), 16);
+export function manifestNumber(name: string): Position {
+  return (2 ** 53 - Number.parseInt(name.slice(-14), 16)) as Position;
 }
 
 export function sealManifest(sealer: Sealer, { covers, hash, writers, hashes, body }: Manifest): Uint8Array {
@@ -47,7 +48,7 @@ export function sealManifest(sealer: Sealer, { covers, hash, writers, hashes, bo
 }
 
 /** Throws EngineError or RangeError for anything but a manifest that covers `covers`. */
-export function openManifest(sealer: Sealer, covers: number, bytes: Uint8Array): Manifest {
+export function openManifest(sealer: Sealer, covers: Position, bytes: Uint8Array): Manifest {
   const fields = Fields.decode(sealer.open("manifest", String(covers), bytes));
   const format = fields.integer();
   if ((format !== MANIFEST_FORMAT && format !== FIRST_FORMAT) || fields.integer() !== covers)

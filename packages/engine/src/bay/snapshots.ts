@@ -1,25 +1,26 @@
 import type { SealedKind } from "./machine.ts";
+import type { Position } from "./position.ts";
 
 /** The state of a checkpoint that covers entries up to `covers`. */
-export type LoadState<State> = (body: Uint8Array, pages: PageStore, covers: number) => Promise<State>;
+export type LoadState<State> = (body: Uint8Array, pages: PageStore, covers: Position) => Promise<State>;
 
 /** Copies what must be written of a state, at once, before it moves on; the checkpoint is to cover entries up to `covers`. */
-export type CaptureSource<State> = (state: State, covers: number, thorough: Thorough) => Capture;
+export type CaptureSource<State> = (state: State, covers: Position, thorough: Thorough) => Capture;
 
 /** What a checkpoint does: it writes what changed; or it also leaves what was removed out of all it names; or it begins
  * anew, with another numbering of rows and without dead ones, and whoever goes on from it must load it. */
 export type Thorough = "changes" | "sweep" | "anew";
 
 export interface Capture {
-  /** Emails that the checkpoint covers: what the announcing op tells. */
-  readonly covers: number;
+  /** How many emails it has: what the announcing op tells. */
+  readonly emails: number;
   /** Which numbering of rows it keeps to, and whether nothing is left in it of what was removed: told too. */
-  readonly numbering: number;
+  readonly numbering: Position;
   readonly sweeps: boolean;
   /** Writes the pages; resolves with the manifest's body. */
   write(pages: PageStore): Promise<Uint8Array>;
   /** The checkpoint, which covers entries up to `entry`, is in force: what was written need not be written again. */
-  commit(entry: number): void;
+  commit(entry: Position): void;
   /** It is not: it must. */
   abandon(): void;
 }
@@ -37,10 +38,10 @@ export interface Captured {
 
 /** What the announcing op tells of a checkpoint. */
 export interface Written {
-  readonly covers: number;
+  readonly covers: Position;
   readonly manifest: Uint8Array;
   readonly emails: number;
-  readonly numbering: number;
+  readonly numbering: Position;
   readonly sweeps: boolean;
 }
 

@@ -3,6 +3,7 @@ import { describe, expect, test } from "vitest";
 import { adoptCheckpoint } from "../account/open-log.ts";
 import { LinearBay } from "../bay/linear-bay.ts";
 import type { Sealer } from "../bay/machine.ts";
+import { type Position, position } from "../bay/position.ts";
 import type { Thorough } from "../bay/snapshots.ts";
 import type { WriterId } from "../bay/writer.ts";
 import { hash, ready } from "../crypto/index.ts";
@@ -53,7 +54,7 @@ class Place {
   }
 
   /** A state as it comes back from a checkpoint that leaves all out that may be. */
-  async shrunk(state: MailState, covers: number): Promise<MailState> {
+  async shrunk(state: MailState, covers: Position): Promise<MailState> {
     const capture = captureMail(state, captureSource, { covers, thorough: "anew", limits: SHRINK_LIMITS });
     return loadMail(await capture.write(this.#pageStore), this.#pageStore, covers);
   }
@@ -492,7 +493,7 @@ describe("two writers on one account", () => {
           const [outcome] = applyBlock(whole, [placed]);
           expect(tell(twin, applyBlock(twin, [placed])[0]!)).toEqual(tell(whole, outcome!));
           const before = twin.memberships.rows;
-          twin = await place.shrunk(twin, at + 1);
+          twin = await place.shrunk(twin, position(at + 1));
           shrunk += before - twin.memberships.rows;
           checkCounts(twin);
           checkDead(twin);

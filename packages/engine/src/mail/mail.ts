@@ -1,6 +1,7 @@
 import { composed } from "@restante/mime";
 import type { Bay, Push } from "../bay/bay.ts";
 import type { Machine } from "../bay/machine.ts";
+import type { Position } from "../bay/position.ts";
 import { utf8 } from "../crypto/index.ts";
 import { EngineError } from "../errors.ts";
 import { applyBlock } from "./apply/apply.ts";
@@ -184,7 +185,7 @@ export class Mail {
 
   /** Emails whose bodies are sealed are put into their mailboxes. `since` is the position that was applied before the
    * first body's first byte was stored. Errors: `not-found` where all of the mailboxes are gone. */
-  async add(emails: readonly AddedEmail[], since: number, carried: Carried): Promise<Appended> {
+  async add(emails: readonly AddedEmail[], since: Position, carried: Carried): Promise<Appended> {
     const outcome = await this.push({ kind: "add", emails, since, seconds: this.#seconds() }, carried);
     return { uidValidity: outcome.uidValidity ?? 0, uids: outcome.addedUids };
   }
@@ -213,7 +214,7 @@ export class Mail {
     { mailbox, targets }: Targets,
     email: NewEmail,
     flags: { readonly add: readonly string[]; readonly remove: readonly string[] },
-    since: number,
+    since: Position,
     carried: Carried,
   ): Promise<Appended> {
     const op = { kind: "replace", mailbox, target: targets, email, ...flags, since, seconds: this.#seconds() } as const;

@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
+import { position } from "../bay/position.ts";
 import type { WriterId } from "../bay/writer.ts";
 import { ready } from "../crypto/index.ts";
 import { EngineError } from "../errors.ts";
@@ -28,7 +29,7 @@ class World {
   apply(op: Op): Outcome {
     const entry = ++this.#entry;
     const [outcome] = applyBlock(this.state, [
-      { op, writer: WRITER, sequence: entry, entry, place: 0, knows: () => true, judged: false },
+      { op, writer: WRITER, sequence: entry, entry: position(entry), place: 0, knows: () => true, judged: false },
     ]);
     return outcome!;
   }
@@ -39,7 +40,7 @@ class World {
       email: bareEmail([this.#entry >> 8, this.#entry, at >> 8, at]),
       places: [{ mailbox: id, flags: ["\\Deleted"] }],
     }));
-    this.apply({ kind: "add", emails, since: 0, seconds: 1 });
+    this.apply({ kind: "add", emails, since: position(0), seconds: 1 });
   }
 
   /** Takes those at these positions. */

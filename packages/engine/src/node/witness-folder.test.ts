@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import type { Witness } from "../bay/applied-log.ts";
+import { position } from "../bay/position.ts";
 import { witnessFolder } from "./witness-folder.ts";
 
 let folder: string;
@@ -11,7 +12,7 @@ beforeEach(async () => {
 });
 afterEach(() => rm(folder, { recursive: true }));
 
-const witness = (entry: number): Witness => ({ entry, hash: new Uint8Array(32).fill(entry) });
+const witness = (entry: number): Witness => ({ entry: position(entry), hash: new Uint8Array(32).fill(entry) });
 
 test("of what several processes saw the furthest stands, in whatever order they write", async () => {
   const keepers = Array.from({ length: 3 }, () => witnessFolder(folder));

@@ -4,6 +4,7 @@ import { mkdir, readdir, readFile, rm, stat, writeFile } from "node:fs/promises"
 import { join } from "node:path";
 import type { WitnessKeeper } from "../account/platform.ts";
 import type { Witness } from "../bay/applied-log.ts";
+import type { Position } from "../bay/position.ts";
 
 /** Octets of a witness: written in place, so always as many. */
 const WITNESS_BYTES = 128;
@@ -88,7 +89,7 @@ async function readWitness(file: string): Promise<Seen | undefined> {
   if (text === undefined || facts === undefined) return undefined;
   const found = /^\{"entry":(\d+),"hash":"([0-9a-f]{64})"\}\s*$/.exec(text);
   if (!found) return undefined;
-  const witness = { entry: Number(found[1]), hash: new Uint8Array(Buffer.from(found[2]!, "hex")) };
+  const witness = { entry: Number(found[1]) as Position, hash: new Uint8Array(Buffer.from(found[2]!, "hex")) };
   return { file, writtenMs: facts.mtimeMs, witness };
 }
 

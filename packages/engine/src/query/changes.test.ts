@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { hexText } from "../bay/entry.ts";
+import { position } from "../bay/position.ts";
 import { ready } from "../crypto/index.ts";
 import { runsOf } from "../mail/apply/target-rows.ts";
 import type { MailboxId } from "../mail/ops/names.ts";
@@ -147,7 +148,7 @@ test("an op that changes thousands at one modseq is told in pages, each once", (
     new DataView(id.buffer).setUint32(4, Math.imul(n + 1, 0x9e3779b1) >>> 0);
     return { email: bareEmail([...id]), places: [{ mailbox: inbox.id, flags: [] }] };
   });
-  world.apply({ kind: "add", emails, since: 1, seconds: 1 });
+  world.apply({ kind: "add", emails, since: position(1), seconds: 1 });
   const seen = { modSeq: world.state.modSeq };
   const targets = { mailbox: inbox.id, targets: runsOf(world.state, inbox, rowsOf(inbox)) };
   world.apply({ kind: "flags", ...targets, change: { mode: "add", flags: ["\\Seen"] } });

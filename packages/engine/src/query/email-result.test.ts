@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { position } from "../bay/position.ts";
 import { MailState } from "../mail/state/state.ts";
 import { bareEmail } from "../testing/email-kit.ts";
 import { EmailResult } from "./email-result.ts";
@@ -8,7 +9,7 @@ test("no more is walked over than is asked for", () => {
   const state = new MailState();
   for (let n = 0; n < 50; n++) {
     const thread = new Uint8Array(8).fill(n >> 1);
-    state.addEmail({ ...bareEmail([n]), thread }, { entry: 0, op: 0, index: 0 });
+    state.addEmail({ ...bareEmail([n]), thread }, { entry: position(0), op: 0, index: 0 });
   }
   const lists = new Lists(state);
   lists.update();

@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
+import { position } from "../bay/position.ts";
 import { LIST_FIELDS, TextRunWriter } from "../mail/contents/list-text.ts";
 import type { Message } from "../mail/mailbox-view.ts";
 import { MailState } from "../mail/state/state.ts";
@@ -14,7 +15,8 @@ const tools = { contents, pace };
 /** A state of so many emails, each of which is a message of its own. */
 function stateOf(emails: number): MailState {
   const state = new MailState();
-  for (let n = 0; n < emails; n++) state.addEmail(bareEmail([n >> 16, n >> 8, n & 255]), { entry: 0, op: 0, index: 0 });
+  for (let n = 0; n < emails; n++)
+    state.addEmail(bareEmail([n >> 16, n >> 8, n & 255]), { entry: position(0), op: 0, index: 0 });
   return Object.assign(state, { emailOf: (row: number) => row });
 }
 const at = (state: MailState, row: number): Message => ({ position: row, row, state });

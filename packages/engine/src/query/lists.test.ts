@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { position } from "../bay/position.ts";
 import type { NewEmail } from "../mail/ops/email.ts";
 import { MailState } from "../mail/state/state.ts";
 import { bareEmail } from "../testing/email-kit.ts";
@@ -18,7 +19,7 @@ test("threads are told apart by all of their ids, and many emails are in one ord
   const lists = new CurrentLists(() => state);
   const count = 5000;
   for (let n = 0; n < count; n++) {
-    state.addEmail(email(n, n % 2, (n % 500) >> 1), { entry: 0, op: 0, index: 0 });
+    state.addEmail(email(n, n % 2, (n % 500) >> 1), { entry: position(0), op: 0, index: 0 });
     // Some are looked at early, the rest in more than one step.
     if (n === 10) await lists.get(pace);
   }

@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { hexText } from "../bay/entry.ts";
+import { position } from "../bay/position.ts";
 import { ready } from "../crypto/index.ts";
 import { runsOf } from "../mail/apply/target-rows.ts";
 import { bareEmail } from "../testing/email-kit.ts";
@@ -180,7 +181,7 @@ function scene(...threads: readonly number[]) {
     email: { ...bareEmail([at + 1]), receivedMs: at, thread: new Uint8Array(8).fill(thread) },
     places: [{ mailbox: inbox.id, flags: [] }],
   }));
-  world.apply({ kind: "add", emails, since: 1, seconds: 1 });
+  world.apply({ kind: "add", emails, since: position(1), seconds: 1 });
   const targets = (...at: readonly number[]) => {
     const rows = rowsOf(inbox);
     const named = at.map((one) => rows[one]!);
@@ -209,7 +210,7 @@ test("what never moves is not told: flags where nothing asks for them, and what 
   const emails = [
     { email: { ...bareEmail([9]), receivedMs: 9 }, places: [{ mailbox: world.state.inbox.id, flags: [] }] },
   ];
-  world.apply({ kind: "add", emails, since: 1, seconds: 1 });
+  world.apply({ kind: "add", emails, since: position(1), seconds: 1 });
   const upTo = bareEmail([2]).id;
   expect(await world.changes(query, at, { upTo })).toMatchObject({ removed: [], added: [] });
   const all = await world.changes(query, at, { upTo: bareEmail([200]).id });
@@ -236,7 +237,7 @@ test("the last that is held is told where it stands, if it was away", async () =
 test("what was never shown is not told to be gone", async () => {
   const { world, at } = scene(1);
   const emails = [{ email: bareEmail([9]), places: [{ mailbox: world.state.inbox.id, flags: ["\\Deleted"] }] }];
-  world.apply({ kind: "add", emails, since: 1, seconds: 1 });
+  world.apply({ kind: "add", emails, since: position(1), seconds: 1 });
   const now = { modSeq: world.state.modSeq };
   expect(await world.changes({ condition: { kind: "all" } }, at)).toMatchObject({ removed: [], added: [] });
   expect(await world.changes({ condition: { kind: "all" }, collapseThreads: true }, now)).toMatchObject({

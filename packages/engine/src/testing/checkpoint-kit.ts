@@ -1,5 +1,6 @@
 import { encode } from "cborg";
 import { Fields } from "../bay/fields.ts";
+import { NOWHERE, type Position, position } from "../bay/position.ts";
 import type { PageKind, PageStore } from "../bay/snapshots.ts";
 import type { WriterId } from "../bay/writer.ts";
 import { EngineError } from "../errors.ts";
@@ -18,7 +19,7 @@ const WRITER = "0102030405060708" as WriterId;
 /** More than one page of rows holds. */
 export const EMAILS = 70;
 /** The entry that the checkpoint covers. */
-export const COVERS = 40;
+export const COVERS: Position = position(40);
 
 export function emailAt(number: number): NewEmail {
   const small = number % 3 > 0;
@@ -67,7 +68,7 @@ function ops(): Op[] {
   const folders = [{ path: "INBOX" }, { path: "Sent", specialUse: "\\Sent" as const }, { path: "Trash" }];
   return [
     { kind: "begin", seconds: 1_700_000_000, folders },
-    { kind: "take-in", notes: numbers.map(noteOf), listed: 0, seconds: 6 },
+    { kind: "take-in", notes: numbers.map(noteOf), listed: NOWHERE, seconds: 6 },
     { kind: "create", path: "Größe/x", seconds: 2, specialUse: "\\Archive" },
     { kind: "rename", paths: [{ mailbox: mailboxId(WRITER, 3, 0), path: "Size/y" }] },
     { kind: "copy", mailbox: INBOX_ID, targets: [run(2, 3, 9)], to: mailboxId(WRITER, 3, 0), seconds: 7 },
@@ -88,10 +89,10 @@ function ops(): Op[] {
     { kind: "delete", mailbox: mailboxId("0000000000000000" as WriterId, 0, 2) },
     { kind: "subscribe", path: "Size/y", on: true },
     { kind: "subscribe", path: "Sent", on: false },
-    { kind: "slots", names: ["slot/password-000001-x", "slot/app-1"], upon: 0 },
-    { kind: "condemn", names: ["body/dead", "page/dead"], listed: 12 },
-    { kind: "checkpoint", covers: 12, manifest: pattern(32), emailRows: 0, startedAt: 13 },
-    { kind: "forget", names: ["page/dead"], notes: ["note/3"], trimmed: 5 },
+    { kind: "slots", names: ["slot/password-000001-x", "slot/app-1"], upon: NOWHERE },
+    { kind: "condemn", names: ["body/dead", "page/dead"], listed: position(12) },
+    { kind: "checkpoint", covers: position(12), manifest: pattern(32), emailRows: 0, startedAt: position(13) },
+    { kind: "forget", names: ["page/dead"], notes: ["note/3"], trimmed: position(5) },
     { kind: "raise", seconds: 1_700_000_100 },
   ];
 }
@@ -116,7 +117,7 @@ function opsSince(): Op[] {
       email: { ...emailAt(EMAILS), subject: pattern(8, 3) },
       add: ["\\Draft"],
       remove: ["\\Seen"],
-      since: 17,
+      since: position(17),
       seconds: 9,
     },
     {
@@ -155,7 +156,7 @@ export function goldenState(since = false): MailState {
   const state = new MailState();
   for (const [at, op] of [...ops(), ...(since ? opsSince() : [])].entries())
     applyBlock(state, [
-      { op, writer: WRITER, sequence: at + 1, entry: at + 1, place: 0, knows: () => true, judged: false },
+      { op, writer: WRITER, sequence: at + 1, entry: position(at + 1), place: 0, knows: () => true, judged: false },
     ]);
   return state;
 }

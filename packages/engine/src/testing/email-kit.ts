@@ -1,3 +1,4 @@
+import { NOWHERE } from "../bay/position.ts";
 import type { NewEmail } from "../mail/ops/email.ts";
 import type { MailboxId } from "../mail/ops/names.ts";
 import type { OpOf } from "../mail/ops/op.ts";
@@ -32,5 +33,5 @@ export function adding(
 ): OpOf<"add"> {
   const flagsOf = typeof flags === "function" ? flags : () => flags;
   const added = emails.map((email, at) => ({ email, places: [{ mailbox, flags: flagsOf(at) }] }));
-  return { kind: "add", emails: added, since: 0, seconds: 0 };
+  return { kind: "add", emails: added, since: NOWHERE, seconds: 0 };
 }

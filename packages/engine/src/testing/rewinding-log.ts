@@ -2,6 +2,7 @@ import type { Log } from "../bay/bay.ts";
 import { LinearBay, type LinearBayOptions } from "../bay/linear-bay.ts";
 import type { Push, ReadEntry } from "../bay/machine.ts";
 import type { Manifest } from "../bay/manifest.ts";
+import { NOWHERE, type Position } from "../bay/position.ts";
 import type { Captured, CaptureSource, LoadState, PageStore, Thorough } from "../bay/snapshots.ts";
 import { applyBlock } from "../mail/apply/apply.ts";
 import { judge } from "../mail/apply/judge.ts";
@@ -69,7 +70,7 @@ class RewindingLog implements MailLog {
   get state(): MailState {
     return this.#log.state.state;
   }
-  get position(): number {
+  get position(): Position {
     return this.#log.position;
   }
   get barred(): MailLog["barred"] {
@@ -133,10 +134,10 @@ class RewindingLog implements MailLog {
   push(push: Push<Op>): Promise<Outcome> {
     return this.#log.push(push);
   }
-  onStored(listener: (n: number, entry: ReadEntry<Op>) => void): () => void {
+  onStored(listener: (n: Position, entry: ReadEntry<Op>) => void): () => void {
     return this.#log.onStored(listener);
   }
-  readEntry(n: number): Promise<ReadEntry<Op> | undefined> {
+  readEntry(n: Position): Promise<ReadEntry<Op> | undefined> {
     return this.#log.readEntry(n);
   }
   acceptHistory(): void {
@@ -145,10 +146,10 @@ class RewindingLog implements MailLog {
   noteCheckpoint(manifest: Pick<Manifest, "covers" | "hashes">): void {
     this.#log.noteCheckpoint(manifest);
   }
-  readManifest(covers: number): ReturnType<MailLog["readManifest"]> {
+  readManifest(covers: Position): ReturnType<MailLog["readManifest"]> {
     return this.#log.readManifest(covers);
   }
-  restart(covers: number): Promise<void> {
+  restart(covers: Position): Promise<void> {
     return this.#log.restart(covers);
   }
   dispose(): Promise<void> {
@@ -197,7 +198,7 @@ class Rewound {
   /** The state that the first block was applied to, each time a copy; undefined if there is none just now. */
   #begin: () => MailState | undefined;
   /** Entries that the checkpoint of that state covers: its emails lie in pages. */
-  #covers: number;
+  #covers: Position;
   #blocks: readonly (readonly PlacedOp[])[] = [];
   #ghosts = 0;
   #chances = 0;
@@ -214,7 +215,7 @@ class Rewound {
   }
 
   /** A checkpoint of what was here at the mark is in force. */
-  beginAt({ state, blocks }: Mark, covers: number, begin: () => MailState | undefined): void {
+  beginAt({ state, blocks }: Mark, covers: Position, begin: () => MailState | undefined): void {
     if (state !== this.state) return;
     this.#begin = begin;
     this.#covers = covers;
@@ -269,7 +270,7 @@ class Rewound {
       op,
       writer: GHOST,
       sequence: ++this.#ghosts,
-      entry: 0,
+      entry: NOWHERE,
       place: 0,
       judged: true,
       knows: () => true,

@@ -1,4 +1,5 @@
 import fc from "fast-check";
+import { after, NOWHERE, type Position } from "../bay/position.ts";
 import type { WriterId } from "../bay/writer.ts";
 import { applyBlock } from "../mail/apply/apply.ts";
 import { runsOf } from "../mail/apply/target-rows.ts";
@@ -13,7 +14,7 @@ import { bareEmail } from "./email-kit.ts";
 export class World {
   state: MailState = new MailState();
   readonly #pages = memoryPages();
-  #entry = 0;
+  #entry: Position = NOWHERE;
   #emails = 0;
 
   constructor() {
@@ -22,7 +23,8 @@ export class World {
   }
 
   apply(op: Op): void {
-    const entry = ++this.#entry;
+    this.#entry = after(this.#entry);
+    const entry = this.#entry;
     const writer = (entry % 2 === 0 ? "0000000000000001" : "0000000000000002") as WriterId;
     const placed = { op, writer, sequence: entry, entry, place: 0, knows: () => true, judged: false };
     applyBlock(this.state, [placed]);

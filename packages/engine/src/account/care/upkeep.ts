@@ -1,6 +1,7 @@
 import { entryName, entryNumber } from "../../bay/entry.ts";
 import { type ListedObject, listObjects } from "../../bay/list-objects.ts";
 import { MANIFESTS, manifestNumber } from "../../bay/manifest.ts";
+import type { Position } from "../../bay/position.ts";
 import type { CaptureSource, Thorough } from "../../bay/snapshots.ts";
 import { asEngineError, asStoreFailure } from "../../bay/store-failure.ts";
 import { EngineError } from "../../errors.ts";
@@ -173,7 +174,7 @@ export class Upkeep {
   }
 
   /** Writes what the state is now and announces it; sessions go on meanwhile. `startedAt` is where the log stood before. */
-  async #capture(thorough: Thorough, startedAt: number): Promise<void> {
+  async #capture(thorough: Thorough, startedAt: Position): Promise<void> {
     const { breathe } = this.#platform;
     const source: CaptureSource<MailState> = (state, covers, how) =>
       captureMail(state, this.#contents, { covers, thorough: how, breathe });
@@ -259,7 +260,7 @@ export class Upkeep {
   }
 
   /** Deletes log entries and manifests that a checkpoint has covered for a day. Returns the last entry that is gone. */
-  async #trim(): Promise<number> {
+  async #trim(): Promise<Position> {
     const { checkpoints, trimmed, pages } = this.#state;
     for (const { covers, announced } of checkpoints.toReversed()) {
       if (covers <= trimmed) break;
@@ -298,7 +299,7 @@ export class Upkeep {
   }
 
   /** Whether the entry was stored so long ago; one that is gone was. */
-  async #isEntryOld(entry: number, age: number): Promise<boolean> {
+  async #isEntryOld(entry: Position, age: number): Promise<boolean> {
     if (entry <= this.#state.trimmed) return true;
     const got = await asStoreFailure(this.#store.get(this.#prefix + entryName(entry), { start: 0, end: 1 }));
     return !got.found || got.now - got.created >= age;

@@ -1,4 +1,5 @@
 import { hexText } from "../../bay/entry.ts";
+import { earliest, type Position } from "../../bay/position.ts";
 import { asStoreFailure } from "../../bay/store-failure.ts";
 import { bodyContext, type Ring, wrapForOwner } from "../../crypto/index.ts";
 import { EngineError } from "../../errors.ts";
@@ -24,7 +25,7 @@ export interface Prepared {
   /** Bytes of it. */
   readonly heldBytes: number;
   /** The log's position before the body's first byte was stored. */
-  readonly since: number;
+  readonly since: Position;
 }
 
 /** A prepared message, and the mailboxes that it goes into: one at least. */
@@ -154,7 +155,7 @@ export class MessageWriter {
         const places: readonly Placement[] = mailboxes.map((mailbox) => ({ mailbox, flags }));
         return { email: { ...email, place, thread: threads[at]! }, places };
       });
-      const since = Math.min(...additions.map(({ prepared }) => prepared.since));
+      const since = earliest(additions.map(({ prepared }) => prepared.since));
       try {
         const appended = await this.#options.mail.add(emails, since, { attachments, along });
         return { appended, pushed: additions };

@@ -1,5 +1,6 @@
 import { findHeader, isReport as isStatusMail, parseHeaders } from "@restante/mime";
 import { hexText } from "../../bay/entry.ts";
+import type { Position } from "../../bay/position.ts";
 import { asStoreFailure } from "../../bay/store-failure.ts";
 import { CryptoError, type OpenedNote, openNote, type Ring } from "../../crypto/index.ts";
 import { decodeDelivered } from "../../mail/contents/delivered.ts";
@@ -203,7 +204,7 @@ export class TakeIn {
   }
 
   /** Takes these notes in, those that were not. Resolves with false if that must be made upon a newer view. */
-  async #take(names: readonly string[], listed: number): Promise<boolean> {
+  async #take(names: readonly string[], listed: Position): Promise<boolean> {
     const fresh = names.filter((name) => !this.#options.bay.state.takenNotes.has(name) && this.#isDue(name));
     this.#underWay = fresh.length;
     try {
@@ -219,10 +220,10 @@ export class TakeIn {
   }
 
   /** Resolves with false if the op was refused: it must be made upon a newer view. */
-  async #push(notes: readonly ReadNote[], listed: number): Promise<boolean> {
+  async #push(notes: readonly ReadNote[], listed: Position): Promise<boolean> {
     const { bay, messages, platform } = this.#options;
     const seconds = Math.floor(platform.now() / 1000);
-    const push = async (some: readonly ReadNote[], upon: number) =>
+    const push = async (some: readonly ReadNote[], upon: Position) =>
       bay.push({ op: { kind: "take-in", notes: await this.#threaded(some), listed: upon, seconds } });
     const outcome = await push(notes, listed);
     if (outcome.refusal) return false;

@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, test } from "vitest";
 import { END_CHECKPOINT } from "../../bay/log-end.ts";
+import { position } from "../../bay/position.ts";
 import { signingKeyPair } from "../../crypto/index.ts";
 import { EngineError } from "../../errors.ts";
 import { MemoryPlace } from "../../storage/memory.ts";
@@ -141,14 +142,14 @@ test("cut off at any request, the next call or sweep ends it", async () => {
 test("an end that no trusted host signed closes nobody out: all is read, nothing is written on either side of it", async () => {
   const stranger = signingKeyPair(new Uint8Array(32).fill(77));
   const forge = (prefix: string, by: typeof signer, entry: number, text = "deleted" as const) =>
-    makeEndMark(by, accountOfPrefix(prefix), text, entry, undefined);
+    makeEndMark(by, accountOfPrefix(prefix), text, position(entry), undefined);
   const forgeries: readonly ((prefix: string, entry: number) => Uint8Array)[] = [
     () => bytes("\0\0\0\0restante: moved"),
     (prefix, entry) => forge(prefix, stranger, entry),
     // Another account's, and another place's.
     (prefix, entry) => forge("00".repeat(16) + prefix.slice(32), signer, entry),
     (prefix, entry) => forge(prefix, signer, entry + 1),
-    (prefix, entry) => makeEndMark(signer, accountOfPrefix(prefix), "moved", entry, bytes("another entry")),
+    (prefix, entry) => makeEndMark(signer, accountOfPrefix(prefix), "moved", position(entry), bytes("another entry")),
     (prefix, entry) => forge(prefix, signer, entry).map((byte, at) => (at === 90 ? byte ^ 1 : byte)),
   ];
   for (const [number, make] of forgeries.entries()) {

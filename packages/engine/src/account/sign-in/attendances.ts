@@ -1,4 +1,5 @@
 import { entryName } from "../../bay/entry.ts";
+import { NOWHERE, type Position } from "../../bay/position.ts";
 import type { MailState } from "../../mail/state/state.ts";
 import type { ObjectStore } from "../../storage/object-store.ts";
 import type { Account } from "../account.ts";
@@ -30,7 +31,7 @@ interface Attended {
   /** The account while it is open. */
   account: Account | undefined;
   /** Where its log was when it was closed. */
-  position: number;
+  position: Position;
   /** Ends what tells of it now. */
   stop: () => void;
   readonly stopLooking: () => void;
@@ -100,7 +101,7 @@ export class Attendances {
     const attended: Attended = {
       attendants: new Map(),
       account: undefined,
-      position: 0,
+      position: NOWHERE,
       stop: () => undefined,
       stopLooking: this.#platform.every?.(ATTENDANCE_LOOK_MS, look) ?? (() => undefined),
     };

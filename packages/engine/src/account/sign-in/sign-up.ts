@@ -1,3 +1,4 @@
+import { NOWHERE } from "../../bay/position.ts";
 import { asStoreFailure } from "../../bay/store-failure.ts";
 import { formatCode, makeRing, makeSlot, publicRecord, type Ring, type SlotSecret, utf8 } from "../../crypto/index.ts";
 import { EngineError } from "../../errors.ts";
@@ -107,7 +108,7 @@ async function storeAccount(
   try {
     const mail = new Mail(bay, platform.now);
     await mail.push({ kind: "begin", seconds: Math.floor(platform.now() / 1000), folders: FOLDERS });
-    await mail.push({ kind: "slots", names: Object.keys(slots), upon: 0 });
+    await mail.push({ kind: "slots", names: Object.keys(slots), upon: NOWHERE });
   } finally {
     await bay.dispose();
   }

@@ -1,3 +1,4 @@
+import { NOWHERE } from "../../bay/position.ts";
 import { equalBytes, hash } from "../../crypto/primitives.ts";
 import { kindIn } from "../../storage/object-kinds.ts";
 import { bodyId, FOUNDER, mailboxId } from "../ops/names.ts";
@@ -119,7 +120,7 @@ function perform(state: MailState, placed: PlacedOp, op: Op, block: Block): Part
     }
     case "checkpoint":
       state.markCheckpoint({ covers: op.covers, manifest: op.manifest, announced: placed.entry });
-      state.numbering = op.numbering ?? 0;
+      state.numbering = op.numbering ?? NOWHERE;
       if (op.sweeps) state.sweep.noteSweep(op.covers);
       return {};
     case "condemn":

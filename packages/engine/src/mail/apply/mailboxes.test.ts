@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { NOWHERE, position } from "../../bay/position.ts";
 import { adding, bareEmail } from "../../testing/email-kit.ts";
 import { blocks, closedSets, has, opsOf } from "../../testing/numbering-model.ts";
 import type { NewEmail } from "../ops/email.ts";
@@ -66,7 +67,9 @@ function begun(): MailState {
     append(I0.op, INBOX_ID),
     append(M0.op, A, 2),
   ].entries())
-    applyBlock(state, [{ op, writer: SEEDER, sequence: at, entry: 0, place: 0, judged: false, knows: () => true }]);
+    applyBlock(state, [
+      { op, writer: SEEDER, sequence: at, entry: position(0), place: 0, judged: false, knows: () => true },
+    ]);
   return state;
 }
 
@@ -168,7 +171,7 @@ const replace =
       email: email(number, 0),
       add: [],
       remove: [],
-      since: 0,
+      since: NOWHERE,
       seconds: 0,
     }));
 /** What JMAP does to one email. */
@@ -184,7 +187,7 @@ const addTwice =
   (one: MailboxId, other: MailboxId): Kind =>
   (_, number) => {
     const places = [one, other].map((mailbox) => ({ mailbox, flags: [] }));
-    return [{ kind: "add", emails: [{ email: email(number, 0), places }], since: 0, seconds: 0 }];
+    return [{ kind: "add", emails: [{ email: email(number, 0), places }], since: NOWHERE, seconds: 0 }];
   };
 const folders =
   (...steps: readonly FolderStep[]): Kind =>
@@ -213,7 +216,7 @@ class Log {
       op: judge(this.fold(knows), op).op ?? { kind: "nop" },
       writer: writerOf(number),
       sequence: 1,
-      entry: number + 1,
+      entry: position(number + 1),
       place: 0,
       judged: true,
       knows: (writer) => writer === SEEDER || has(knows, Number.parseInt(writer, 16) - 1),

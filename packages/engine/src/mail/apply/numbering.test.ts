@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { position } from "../../bay/position.ts";
 import type { PageStore } from "../../bay/snapshots.ts";
 import { adding, bareEmail } from "../../testing/email-kit.ts";
 import {
@@ -46,7 +47,7 @@ const email = (op: number, index: number): NewEmail => bareEmail([op + 1, index]
 
 function begun(): MailState {
   const state = new MailState();
-  const founder = { writer: "00000000000000ff" as WriterId, sequence: 1, entry: 0, place: 0, judged: false };
+  const founder = { writer: "00000000000000ff" as WriterId, sequence: 1, entry: position(0), place: 0, judged: false };
   applyBlock(state, [{ ...founder, knows: () => true, op: { kind: "begin", seconds: 1000, folders: FOLDERS } }]);
   return state;
 }
@@ -110,7 +111,7 @@ class Log {
     const placed: PlacedOp = {
       ...this.#authors[op]!,
       op: this.#author(op),
-      entry: op + 1,
+      entry: position(op + 1),
       place: 0,
       judged: true,
       knows: (writer, sequence) => {
@@ -365,7 +366,7 @@ async function checkpointed(state: MailState): Promise<MailState> {
     readHeader: async () => new Uint8Array(1),
     readObject: async () => new Uint8Array(1),
   };
-  return loadMail(await captureMail(state, source).write(pages), pages, 1);
+  return loadMail(await captureMail(state, source).write(pages), pages, position(1));
 }
 
 describe("ops that did not know one another", () => {
@@ -450,7 +451,7 @@ describe("mailboxes, by ops that did not know one another", () => {
     op,
     writer: writerOf(number),
     sequence: 1,
-    entry: number + 1,
+    entry: position(number + 1),
     place: 0,
     judged: true,
     knows: (writer) => writer === "00000000000000ff" || known.some((other) => writerOf(other) === writer),

@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { position } from "../../bay/position.ts";
 import { adding, bareEmail } from "../../testing/email-kit.ts";
 import { INBOX_ID, type WriterId } from "../ops/names.ts";
 import type { Op } from "../ops/op.ts";
@@ -18,7 +19,7 @@ function filled(writers: readonly number[]): MailState {
   const place = (op: Op, writer: number): void => {
     const sequence = sequences[writer]!++;
     applyBlock(state, [
-      { op, writer: WRITERS[writer]!, sequence, entry: 1, place: 0, knows: () => true, judged: false },
+      { op, writer: WRITERS[writer]!, sequence, entry: position(1), place: 0, knows: () => true, judged: false },
     ]);
   };
   place({ kind: "begin", seconds: 1, folders: [{ path: "INBOX" }] }, 0);
@@ -104,7 +105,7 @@ describe("judge", () => {
             change,
           };
           return applyBlock(state, [
-            { op, writer: WRITERS[2]!, sequence: 1, entry: 2, place: 0, knows: () => true, judged: false },
+            { op, writer: WRITERS[2]!, sequence: 1, entry: position(2), place: 0, knows: () => true, judged: false },
           ])[0]!;
         };
         push({ mode: "replace", flags: own });

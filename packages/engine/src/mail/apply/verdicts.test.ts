@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { after, NOWHERE, type Position, position } from "../../bay/position.ts";
 import type { WriterId } from "../../bay/writer.ts";
 import { adding, bareEmail } from "../../testing/email-kit.ts";
 import { mailMachine } from "../mail.ts";
@@ -12,9 +13,9 @@ import { runsOf } from "./target-rows.ts";
 /** A log in which each op is an entry of its own. */
 function makeLog() {
   const state = new MailState();
-  let entry = 0;
+  let entry = NOWHERE;
   const push = (op: Op): Outcome => {
-    entry++;
+    entry = after(entry);
     const writer = "0000000000000001" as WriterId;
     const placed = { op, writer, sequence: entry, entry, place: 0, knows: () => true, judged: false };
     return mailMachine.applyBlock(state, [placed])[0]!;
@@ -23,9 +24,9 @@ function makeLog() {
   return { state, push, at: () => entry };
 }
 
-const checkpoint = (covers: number, startedAt: number): OpOf<"checkpoint"> => ({
+const checkpoint = (covers: number, startedAt: Position): OpOf<"checkpoint"> => ({
   kind: "checkpoint",
-  covers,
+  covers: position(covers),
   manifest: new Uint8Array(32),
   emailRows: 0,
   startedAt,
@@ -41,7 +42,7 @@ const note = (
   counter: more.counter ?? n,
   givenUp: more.givenUp ?? [],
 });
-const takeIn = (listed: number, ...notes: ReturnType<typeof note>[]): OpOf<"take-in"> => ({
+const takeIn = (listed: Position, ...notes: ReturnType<typeof note>[]): OpOf<"take-in"> => ({
   kind: "take-in",
   notes,
   listed,
@@ -61,27 +62,27 @@ test("a checkpoint is void if anything was condemned since it was begun: that ma
 test("a checkpoint of an older numbering of rows is void once one of a newer is announced", () => {
   const { push, at, state } = makeLog();
   push({ kind: "nop" });
-  expect(push({ ...checkpoint(2, at()), numbering: 2, sweeps: true }).refusal).toBeUndefined();
+  expect(push({ ...checkpoint(2, at()), numbering: position(2), sweeps: true }).refusal).toBeUndefined();
   expect(state.numbering).toBe(2);
   for (let n = 0; n < 5; n++) push({ kind: "nop" });
   expect(push(checkpoint(4, at())).refusal).toBe("stale");
-  expect(push({ ...checkpoint(5, at()), numbering: 2 }).refusal).toBeUndefined();
+  expect(push({ ...checkpoint(5, at()), numbering: position(2) }).refusal).toBeUndefined();
   // Whoever opened it by one that nobody announced may announce the next.
-  expect(push({ ...checkpoint(6, at()), numbering: 3 }).refusal).toBeUndefined();
+  expect(push({ ...checkpoint(6, at()), numbering: position(3) }).refusal).toBeUndefined();
   expect(state.numbering).toBe(3);
 });
 
 test("what was removed after a checkpoint that sweeps is still to be swept", () => {
   const sweep = new SweepMark();
   expect(sweep.due).toBeUndefined();
-  sweep.noteRemoval(5);
-  sweep.noteRemoval(8);
+  sweep.noteRemoval(position(5));
+  sweep.noteRemoval(position(8));
   expect(sweep.due).toBe(5);
-  sweep.noteSweep(6);
+  sweep.noteSweep(position(6));
   expect(sweep.due).toBe(7);
-  sweep.noteSweep(8);
+  sweep.noteSweep(position(8));
   expect(sweep.due).toBeUndefined();
-  sweep.noteRemoval(12);
+  sweep.noteRemoval(position(12));
   expect(sweep.due).toBe(12);
 });
 
@@ -112,7 +113,7 @@ test("notes of a listing are not taken in once any were forgotten since: one of 
   const { push, at, state } = makeLog();
   push(takeIn(at(), note(1)));
   const listed = at();
-  push({ kind: "forget", names: [], notes: ["note/1"], trimmed: 0 });
+  push({ kind: "forget", names: [], notes: ["note/1"], trimmed: position(0) });
   expect(push(takeIn(listed, note(1))).refusal).toBe("stale");
   expect(state.inbox.messages.length).toBe(1);
 });
@@ -146,8 +147,8 @@ test("a body that is condemned can't be named any more; one that is named can't 
   push({ kind: "condemn", names: [named, unnamed].map(({ id }) => bodyName(id)), listed: at() });
   expect([...state.condemned.keys()]).toEqual([bodyName(unnamed.id)]);
   expect(push({ ...adding(INBOX_ID, [unnamed]), since: at() }).refusal).toBe("condemned");
-  push({ kind: "forget", names: [bodyName(unnamed.id)], notes: [], trimmed: 0 });
-  expect(push({ ...adding(INBOX_ID, [unnamed]), since: at() - 1 }).refusal).toBe("stale");
+  push({ kind: "forget", names: [bodyName(unnamed.id)], notes: [], trimmed: position(0) });
+  expect(push({ ...adding(INBOX_ID, [unnamed]), since: position(at() - 1) }).refusal).toBe("stale");
   expect(push({ ...adding(INBOX_ID, [unnamed]), since: at() }).refusal).toBeUndefined();
 });
 

@@ -1,3 +1,4 @@
+import type { Position } from "../../bay/position.ts";
 import type { Breathe } from "../contents/digest.ts";
 import type { Schema, Table } from "../state/columns.ts";
 import type { Mailbox } from "../state/mailbox.ts";
@@ -38,7 +39,7 @@ const LIMITS: ShrinkLimits = { removals: REMOVALS_MAX, goneMailboxes: GONE_MAILB
  * the new numbering of rows. */
 export function shrink(
   state: MailState,
-  numbering: number,
+  numbering: Position,
   breathe: Breathe,
   limits: ShrinkLimits = LIMITS,
 ): () => Promise<MailState> {

@@ -1,5 +1,6 @@
 import { encode } from "cborg";
 import { Fields } from "../../bay/fields.ts";
+import { NOWHERE, type Position } from "../../bay/position.ts";
 import type { Capture, PageStore, Thorough } from "../../bay/snapshots.ts";
 import type { Breathe } from "../contents/digest.ts";
 import { CHUNK_ROWS, type Schema, type Table } from "../state/columns.ts";
@@ -26,14 +27,14 @@ const FIRST_FORMAT = 1;
 export function captureMail(
   state: MailState,
   source: EmailSource,
-  { covers, thorough, breathe, limits }: CaptureWish = { covers: 0, thorough: "changes" },
+  { covers, thorough, breathe, limits }: CaptureWish = { covers: NOWHERE, thorough: "changes" },
 ): Capture {
   const { numbering } = state.pages;
   if (thorough !== "anew") return captureState(state, source, { sweeps: thorough === "sweep", numbering, breathe });
   const finish = shrink(state, covers, breathe, limits);
   const references = state.references.capture();
   return {
-    covers: state.emails.rows,
+    emails: state.emails.rows,
     numbering: covers,
     sweeps: true,
     async write(store) {
@@ -49,7 +50,7 @@ export function captureMail(
 
 /** The entry that a checkpoint is to cover, and how thorough it is. */
 interface CaptureWish {
-  readonly covers: number;
+  readonly covers: Position;
   readonly thorough: Thorough;
   readonly breathe?: Breathe;
   readonly limits?: ShrinkLimits | undefined;
@@ -66,7 +67,7 @@ function captureState(
     breathe,
   }: {
     readonly sweeps: boolean;
-    readonly numbering: number;
+    readonly numbering: Position;
     readonly references?: ReturnType<ReferenceIndex["capture"]>;
     /** Nobody else has the state. */
     readonly holdsStill?: boolean;
@@ -85,7 +86,7 @@ function captureState(
   };
   let pages: Omit<Pages, "covers"> | undefined;
   return {
-    covers: counts.emailRows,
+    emails: counts.emailRows,
     numbering,
     sweeps,
     async write(store) {
@@ -144,7 +145,7 @@ interface Body {
 }
 
 interface Reads {
-  readonly pages: (fields: Fields, covers: number) => Pages;
+  readonly pages: (fields: Fields, covers: Position) => Pages;
   readonly state: (state: MailState, fields: Fields) => void;
   readonly emailColumns?: number;
 }
@@ -155,7 +156,7 @@ const READS: ReadonlyMap<number, Reads> = new Map<number, Reads>([
 ]);
 
 /** Throws RangeError. */
-function readBody(body: Uint8Array, covers: number): Body {
+function readBody(body: Uint8Array, covers: Position): Body {
   const fields = Fields.decode(body);
   const format = fields.integer();
   const reads = READS.get(format);
@@ -167,7 +168,7 @@ function readBody(body: Uint8Array, covers: number): Body {
 }
 
 /** The pages that the body of a manifest names. Throws RangeError. */
-export function pagesOf(body: Uint8Array, covers: number): Pages {
+export function pagesOf(body: Uint8Array, covers: Position): Pages {
   return readBody(body, covers).pages;
 }
 
@@ -176,7 +177,7 @@ export function pagesOf(body: Uint8Array, covers: number): Pages {
 export async function loadMail(
   body: Uint8Array,
   store: PageStore,
-  covers: number,
+  covers: Position,
   breathe: () => Promise<void> = () => Promise.resolve(),
 ): Promise<MailState> {
   const { format, state: fields, pages } = readBody(body, covers);

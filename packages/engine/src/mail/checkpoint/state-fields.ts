@@ -1,4 +1,5 @@
 import type { Fields } from "../../bay/fields.ts";
+import type { Position } from "../../bay/position.ts";
 import type { MailboxId, MembershipName, WriterId } from "../ops/names.ts";
 import { LOG_VERSION, type MailboxType, type SpecialUse } from "../ops/op.ts";
 import { NewerLog } from "../ops/op-codec.ts";
@@ -59,8 +60,8 @@ export function loadState(state: MailState, fields: Fields): void {
   loadRequires(state, fields);
   const numbers = fields.nested();
   state.floor = numbers.integer();
-  state.numbering = numbers.integer();
-  Object.assign(state.sweep, { covers: numbers.integer(), first: numbers.integer(), last: numbers.integer() });
+  state.numbering = numbers.position();
+  Object.assign(state.sweep, { covers: numbers.position(), first: numbers.position(), last: numbers.position() });
   numbers.end();
   loadRecords(state, fields);
 }
@@ -121,8 +122,8 @@ function loadBeginning(state: MailState, fields: Fields, readOne: (item: Fields)
   state.epoch = numbers.integer();
   state.pathWrites = numbers.integer();
   state.begun = numbers.boolean();
-  state.lastCondemn = numbers.integer();
-  state.lastForget = numbers.integer();
+  state.lastCondemn = numbers.position();
+  state.lastForget = numbers.position();
 }
 
 function loadEnd(state: MailState, fields: Fields): void {
@@ -130,14 +131,14 @@ function loadEnd(state: MailState, fields: Fields): void {
   for (const [note, entry] of fields.list(readNumbered)) state.takenNotes.set(note, entry);
   const marks = fields.nested();
   state.checkpoints = marks.list((mark) => ({
-    covers: mark.integer(),
+    covers: mark.position(),
     manifest: mark.bytes(32),
-    announced: mark.integer(),
+    announced: mark.position(),
   }));
-  state.trimmed = marks.integer();
+  state.trimmed = marks.position();
   for (const [name, stream] of fields.list(readStream)) state.streams.set(name, stream);
   const slots = fields.nested();
-  state.slots = { names: slots.texts(), entry: slots.integer() };
+  state.slots = { names: slots.texts(), entry: slots.position() };
 }
 
 type ReadRanges = (item: Fields) => (mailbox: Mailbox) => void;
@@ -213,8 +214,8 @@ function readRecord(item: Fields): StoredRecord {
   return { type, id, modSeq, value };
 }
 
-function readNumbered(item: Fields): readonly [string, number] {
-  return [item.text(), item.integer()];
+function readNumbered(item: Fields): readonly [string, Position] {
+  return [item.text(), item.position()];
 }
 
 function readStream(item: Fields): readonly [string, NoteStream] {

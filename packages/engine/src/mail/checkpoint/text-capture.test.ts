@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { position } from "../../bay/position.ts";
 import type { PageStore } from "../../bay/snapshots.ts";
 import { ready } from "../../crypto/index.ts";
 import { EngineError } from "../../errors.ts";
@@ -40,7 +41,7 @@ class Written {
       const n = ++this.#emails;
       return bareEmail([n >> 16, n >> 8, n & 255]);
     });
-    this.world.apply({ ...adding(inbox.id, emails), since: 1000 });
+    this.world.apply({ ...adding(inbox.id, emails), since: position(1000) });
   }
 
   /** The emails of the first add, from this one to that. */
@@ -78,7 +79,7 @@ class Written {
         return typeof header === "string" ? encodeHeader(utf8(header)) : header;
       },
     };
-    const covers = ++this.#covers;
+    const covers = position(++this.#covers);
     const capture = captureMail(this.world.state, source, {
       covers,
       thorough,
@@ -244,5 +245,5 @@ test("a state without emails has no texts", async () => {
   const state = new MailState();
   const pages = memoryPages();
   const body = await captureMail(state, captureSource).write(pages);
-  expect((await loadMail(body, pages, 1)).pages.texts).toEqual([]);
+  expect((await loadMail(body, pages, position(1))).pages.texts).toEqual([]);
 });

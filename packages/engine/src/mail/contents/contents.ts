@@ -1,6 +1,7 @@
 import type { HeaderBlock } from "@restante/mime";
 import type { Bay } from "../../bay/bay.ts";
 import { hexText } from "../../bay/entry.ts";
+import type { Position } from "../../bay/position.ts";
 import type { PageStore } from "../../bay/snapshots.ts";
 import { asStoreFailure, eachOrDamage, orDamage } from "../../bay/store-failure.ts";
 import {
@@ -430,7 +431,7 @@ export class Contents {
     return found;
   }
 
-  async #readEntry(number: number): Promise<Weighed<OpenEntry>> {
+  async #readEntry(number: Position): Promise<Weighed<OpenEntry>> {
     const value = new OpenEntry(number, await this.#bay.readEntry(number));
     return { value, bytes: value.bytes, wipe: () => value.wipe() };
   }

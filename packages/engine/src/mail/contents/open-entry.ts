@@ -1,6 +1,7 @@
 import { HeaderBlock } from "@restante/mime";
 import { entryName, type Span } from "../../bay/entry.ts";
 import type { ReadEntry } from "../../bay/machine.ts";
+import type { Position } from "../../bay/position.ts";
 import { EngineError } from "../../errors.ts";
 import type { NewEmail } from "../ops/email.ts";
 import { bodyName } from "../ops/names.ts";
@@ -84,12 +85,12 @@ function wipeOp(op: Op): void {
 
 /** A log entry, open for those who read what it carried; gone if it was trimmed. */
 export class OpenEntry {
-  readonly #number: number;
+  readonly #number: Position;
   readonly #entry: ReadEntry<Op> | undefined;
   /** By op, then by place in it. */
   readonly #records: (BroughtRecord | undefined)[][] = [];
 
-  constructor(number: number, entry: ReadEntry<Op> | undefined) {
+  constructor(number: Position, entry: ReadEntry<Op> | undefined) {
     this.#number = number;
     this.#entry = entry;
   }
@@ -144,7 +145,7 @@ export function emailsOf(op: Op): readonly NewEmail[] {
   }
 }
 
-function placeOf({ id, place }: NewEmail, entry: number, attachments: readonly Span[] | undefined): ObjectSpan {
+function placeOf({ id, place }: NewEmail, entry: Position, attachments: readonly Span[] | undefined): ObjectSpan {
   if (place.in === "object") return { name: bodyName(id), offset: 0, length: place.length };
   if (place.in === "note") return { name: place.name, offset: place.offset, length: place.length };
   const span = attachments?.[place.attachment];

@@ -228,7 +228,7 @@ function readFirst(number: number, fields: Fields): Op {
         const { email, flags } = readFirstEmail(item);
         return { email, places: [{ mailbox, flags }] };
       });
-      return { kind: "add", emails, since: fields.integer(), seconds: fields.integer() };
+      return { kind: "add", emails, since: fields.position(), seconds: fields.integer() };
     }
     case FIRST_TAKE_IN: {
       const notes = fields.list((item) => {
@@ -238,7 +238,7 @@ function readFirst(number: number, fields: Fields): Op {
         nested.end();
         return { note, email, places: [{ mailbox, flags }], ...readNumbers(item) };
       });
-      return { kind: "take-in", notes, listed: fields.integer(), seconds: fields.integer() };
+      return { kind: "take-in", notes, listed: fields.position(), seconds: fields.integer() };
     }
     default:
       throw new RangeError("op of an unknown kind");
@@ -276,7 +276,7 @@ function readOp(kind: OpKind, fields: Fields): Op {
       return {
         kind,
         emails: fields.list((item) => ({ email: nestedEmail(item), places: item.list(readPlacement) })),
-        since: fields.integer(),
+        since: fields.position(),
         seconds: fields.integer(),
       };
     case "take-in":
@@ -288,7 +288,7 @@ function readOp(kind: OpKind, fields: Fields): Op {
           places: item.list(readPlacement),
           ...readNumbers(item),
         })),
-        listed: fields.integer(),
+        listed: fields.position(),
         seconds: fields.integer(),
       };
     case "flags": {
@@ -314,18 +314,18 @@ function readOp(kind: OpKind, fields: Fields): Op {
     case "checkpoint":
       return {
         kind,
-        covers: fields.integer(),
+        covers: fields.position(),
         manifest: fields.bytes(),
         emailRows: fields.integer(),
-        startedAt: fields.integer(),
-        ...(fields.isAtEnd ? {} : { numbering: fields.integer(), sweeps: fields.boolean() }),
+        startedAt: fields.position(),
+        ...(fields.isAtEnd ? {} : { numbering: fields.position(), sweeps: fields.boolean() }),
       };
     case "condemn":
-      return { kind, names: fields.texts(), listed: fields.integer() };
+      return { kind, names: fields.texts(), listed: fields.position() };
     case "forget":
-      return { kind, names: fields.texts(), notes: fields.texts(), trimmed: fields.integer() };
+      return { kind, names: fields.texts(), notes: fields.texts(), trimmed: fields.position() };
     case "slots":
-      return { kind, names: fields.texts(), upon: fields.integer() };
+      return { kind, names: fields.texts(), upon: fields.position() };
     case "raise":
       return { kind, seconds: fields.integer() };
     case "nop":
@@ -342,7 +342,7 @@ function readOp(kind: OpKind, fields: Fields): Op {
         email: nestedEmail(fields),
         add: fields.texts(),
         remove: fields.texts(),
-        since: fields.integer(),
+        since: fields.position(),
         seconds: fields.integer(),
         ...readIfEmail(fields),
       };

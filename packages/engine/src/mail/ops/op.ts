@@ -1,3 +1,4 @@
+import type { Position } from "../../bay/position.ts";
 import type { NewEmail } from "./email.ts";
 import type { MailboxId } from "./names.ts";
 import type { TargetRun } from "./targets.ts";
@@ -40,26 +41,26 @@ export type Op =
   | { readonly kind: "expunge"; readonly mailbox: MailboxId; readonly targets: readonly TargetRun[] }
   | {
       readonly kind: "checkpoint";
-      readonly covers: number;
+      readonly covers: Position;
       readonly manifest: Uint8Array;
       readonly emailRows: number;
-      readonly startedAt: number;
+      readonly startedAt: Position;
       /** The numbering of rows that it keeps to: what the checkpoint covered that began it. */
-      readonly numbering?: number;
+      readonly numbering?: Position;
       /** Nothing is left in pages and packs of what was removed by then. */
       readonly sweeps?: boolean;
     }
   /** Objects that nothing names any more, as of position `listed`: they are deleted a day later. */
-  | { readonly kind: "condemn"; readonly names: readonly string[]; readonly listed: number }
+  | { readonly kind: "condemn"; readonly names: readonly string[]; readonly listed: Position }
   /** The deletion of these was acknowledged; so was that of log entries up to `trimmed`. */
   | {
       readonly kind: "forget";
       readonly names: readonly string[];
       readonly notes: readonly string[];
-      readonly trimmed: number;
+      readonly trimmed: Position;
     }
   /** The valid key slots; refused unless made upon the list now in force (its op's name, or none). */
-  | { readonly kind: "slots"; readonly names: readonly string[]; readonly upon: number }
+  | { readonly kind: "slots"; readonly names: readonly string[]; readonly upon: Position }
   /** The store's history was restored or accepted: every UIDVALIDITY and the JMAP epoch rise. */
   | { readonly kind: "raise"; readonly seconds: number }
   | { readonly kind: "nop" }
@@ -82,7 +83,7 @@ interface AddOp {
   readonly kind: "add";
   readonly emails: readonly AddedEmail[];
   /** The position that was applied before the first body's first byte was stored. */
-  readonly since: number;
+  readonly since: Position;
   readonly seconds: number;
 }
 export interface AddedEmail {
@@ -99,7 +100,7 @@ export interface Placement {
 interface TakeInOp {
   readonly kind: "take-in";
   readonly notes: readonly TakenNote[];
-  readonly listed: number;
+  readonly listed: Position;
   readonly seconds: number;
 }
 export interface TakenNote {
@@ -188,7 +189,7 @@ interface ReplaceOp {
   /** Flags against those that its author saw. */
   readonly add: readonly string[];
   readonly remove: readonly string[];
-  readonly since: number;
+  readonly since: Position;
   readonly seconds: number;
   /** The email that its author saw there. */
   readonly ifEmail?: Uint8Array;

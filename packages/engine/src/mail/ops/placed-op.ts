@@ -1,3 +1,4 @@
+import type { Position } from "../../bay/position.ts";
 import type { Author } from "../apply/block.ts";
 import type { Op } from "./op.ts";
 
@@ -5,7 +6,7 @@ import type { Op } from "./op.ts";
 export interface PlacedOp extends Author {
   readonly op: Op;
   /** The log entry it came in and its place there. What its author had applied is, in linear mode, all that is lower. */
-  readonly entry: number;
+  readonly entry: Position;
   readonly place: number;
   /** Judged by its author already: merge mode. */
   readonly judged: boolean;

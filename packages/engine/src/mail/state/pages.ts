@@ -1,4 +1,5 @@
 import type { Fields } from "../../bay/fields.ts";
+import { NOWHERE, type Position } from "../../bay/position.ts";
 import type { ValuePage } from "./records.ts";
 import type { Run } from "./reference-index.ts";
 
@@ -10,9 +11,9 @@ export const TEXT_PAGE_EMAILS = 4096;
 /** The pages and packs that a checkpoint's manifest names (docs/formats/checkpoint.md). */
 export interface Pages {
   /** The last log entry that they hold. */
-  readonly covers: number;
+  readonly covers: Position;
   /** Which numbering of rows they keep to: rows of one are rows of another only where this is the same. */
-  readonly numbering: number;
+  readonly numbering: Position;
   /** Column pages, chunk by chunk. */
   readonly memberships: readonly string[];
   readonly emails: readonly string[];
@@ -46,8 +47,8 @@ export interface Pack {
 }
 
 export const NO_PAGES: Pages = {
-  covers: 0,
-  numbering: 0,
+  covers: NOWHERE,
+  numbering: NOWHERE,
   memberships: [],
   emails: [],
   rows: [],
@@ -81,9 +82,9 @@ export function encodePages(pages: Omit<Pages, "covers">): unknown[] {
 }
 
 /** Throws RangeError on anything that {@link encodePages} does not make. */
-export function readPages(fields: Fields, covers: number): Pages {
+export function readPages(fields: Fields, covers: Position): Pages {
   const numbers = {
-    numbering: fields.integer(),
+    numbering: fields.position(),
     emailRows: fields.integer(),
     emailNumbers: fields.integer(),
     membershipRows: fields.integer(),
@@ -93,8 +94,8 @@ export function readPages(fields: Fields, covers: number): Pages {
 }
 
 /** The same of a checkpoint of format 2: lasting numbers were rows, and pages held all emails. Throws RangeError. */
-export function readSecondPages(fields: Fields, covers: number): Pages {
-  const [numbering, emailRows, membershipRows] = [fields.integer(), fields.integer(), fields.integer()];
+export function readSecondPages(fields: Fields, covers: Position): Pages {
+  const [numbering, emailRows, membershipRows] = [fields.position(), fields.integer(), fields.integer()];
   return { covers, numbering, membershipRows, ...allHeld(emailRows), ...readGroups(fields) };
 }
 
@@ -128,7 +129,7 @@ function readGroups(
 }
 
 /** The same of a checkpoint of format 1. Throws RangeError. */
-export function readFirstPages(fields: Fields, covers: number): Pages {
+export function readFirstPages(fields: Fields, covers: Position): Pages {
   const [memberships, emails, rows, headers] = [fields.texts(), fields.texts(), fields.texts(), fields.texts()];
   const pages = {
     ...NO_PAGES,

@@ -1,3 +1,4 @@
+import type { Position } from "../../bay/position.ts";
 /**
  * Small things beside mail, each a register by type and id (the op `record`): identities, settings, what a phone said. The
  * last write in the order of ops counts. One that ended leaves a tombstone, so that who follows a type hears of it.
@@ -15,7 +16,7 @@ const RECORD_TOMBSTONES_MAX = 65_536;
 
 /** Where a large value lies: in the op of a log entry, or in a page of its own. */
 export type ValuePlace =
-  | { readonly in: "entry"; readonly entry: number; readonly op: number; readonly index: number }
+  | { readonly in: "entry"; readonly entry: Position; readonly op: number; readonly index: number }
   | { readonly in: "page"; readonly name: string };
 
 /** A large value: its BLAKE2b-256, and where it lies. */

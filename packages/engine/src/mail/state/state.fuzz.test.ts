@@ -1,7 +1,8 @@
 import { fuzz } from "@restante/mime/fuzz-kit";
 import { expect, test } from "vitest";
 import { ringSealer } from "../../account/keys/sealer.ts";
-import { openManifest } from "../../bay/manifest.ts";
+import { manifestNumber, openManifest } from "../../bay/manifest.ts";
+import { position } from "../../bay/position.ts";
 import type { PageStore } from "../../bay/snapshots.ts";
 import type { WriterId } from "../../bay/writer.ts";
 import { EngineError } from "../../errors.ts";
@@ -56,11 +57,11 @@ const OPS: readonly Op[] = [
   { kind: "rename-inbox", path: "z", seconds: 3 },
   { kind: "delete", mailbox: other },
   { kind: "subscribe", path: "x", on: true },
-  { kind: "add", emails: [3, 5].map((seed) => ({ email: email(seed), places })), since: 1, seconds: 5 },
+  { kind: "add", emails: [3, 5].map((seed) => ({ email: email(seed), places })), since: position(1), seconds: 5 },
   {
     kind: "add",
     emails: [{ email: email(7), places: [...places, { mailbox: other, flags: [] }] }],
-    since: 1,
+    since: position(1),
     seconds: 5,
   },
   {
@@ -75,7 +76,7 @@ const OPS: readonly Op[] = [
         givenUp: [1, 2],
       },
     ],
-    listed: 3,
+    listed: position(3),
     seconds: 6,
   },
   {
@@ -109,7 +110,16 @@ const OPS: readonly Op[] = [
     ],
     seconds: 8,
   },
-  { kind: "replace", mailbox: INBOX_ID, target: [run], email: email(11), add: [], remove: [], since: 1, seconds: 9 },
+  {
+    kind: "replace",
+    mailbox: INBOX_ID,
+    target: [run],
+    email: email(11),
+    add: [],
+    remove: [],
+    since: position(1),
+    seconds: 9,
+  },
   {
     kind: "record",
     records: [
@@ -120,10 +130,10 @@ const OPS: readonly Op[] = [
   { kind: "requires", version: 1 },
   { kind: "move", mailbox: INBOX_ID, targets: [run], to: INBOX_ID, seconds: 8 },
   { kind: "expunge", mailbox: INBOX_ID, targets: [run] },
-  { kind: "checkpoint", covers: 10, manifest: pattern(32, 1), emailRows: 1, startedAt: 9 },
-  { kind: "condemn", names: ["body/a"], listed: 8 },
-  { kind: "forget", names: ["body/a"], notes: ["note/1"], trimmed: 7 },
-  { kind: "slots", names: ["slot/password-000001"], upon: 2 },
+  { kind: "checkpoint", covers: position(10), manifest: pattern(32, 1), emailRows: 1, startedAt: position(9) },
+  { kind: "condemn", names: ["body/a"], listed: position(8) },
+  { kind: "forget", names: ["body/a"], notes: ["note/1"], trimmed: position(7) },
+  { kind: "slots", names: ["slot/password-000001"], upon: position(2) },
   { kind: "raise", seconds: 12 },
 ];
 
@@ -135,7 +145,9 @@ test(
     let applied = 0;
     const apply = (op: Op): void => {
       entry++;
-      applyBlock(state, [{ op, writer, sequence: entry, entry, place: 0, knows: () => true, judged: false }]);
+      applyBlock(state, [
+        { op, writer, sequence: entry, entry: position(entry), place: 0, knows: () => true, judged: false },
+      ]);
     };
     await fuzz({ seed: SEED, runs: RUNS, samples: OPS.map(encodeOp), tokens: [], bytesMax: BYTES_MAX }, (bytes) => {
       if (entry % OPS_OF_A_STATE === 0) {
@@ -173,7 +185,7 @@ test(
     await account.dispose();
     const sealer = ringSealer(crypto, ring());
     const [name, { bytes: sealed }] = [...place.objects].find(([key]) => key.startsWith(`${prefix}checkpoint/`))!;
-    const covers = 2 ** 53 - Number.parseInt(name.slice(-14), 16);
+    const covers = manifestNumber(name);
     const { body } = openManifest(sealer, covers, sealed);
     const pages = new Map<string, Uint8Array>();
     const read: PageStore["read"] = async (kind, page) => {

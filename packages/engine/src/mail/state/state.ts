@@ -1,4 +1,5 @@
 import { composed } from "@restante/mime";
+import { NOWHERE, type Position } from "../../bay/position.ts";
 import type { NewEmail } from "../ops/email.ts";
 import { INBOX_ID, type MailboxId, type MembershipName, PATH_DELIMITER, type WriterId } from "../ops/names.ts";
 import { Table } from "./columns.ts";
@@ -71,7 +72,7 @@ export interface ChangedTypes {
  * lasting number names. */
 export interface TailEmail {
   /** The log entry, the op's place in it, the email's place in the op. */
-  readonly entry: number;
+  readonly entry: Position;
   readonly op: number;
   readonly index: number;
 }
@@ -85,10 +86,10 @@ export interface NoteStream {
 
 /** A checkpoint: it covers entries up to `covers`; the entry `announced` made it current. */
 export interface CheckpointMark {
-  readonly covers: number;
+  readonly covers: Position;
   /** The hash of its sealed manifest. */
   readonly manifest: Uint8Array;
-  readonly announced: number;
+  readonly announced: Position;
 }
 
 /** Checkpoints that are remembered until the log is trimmed up to them. */
@@ -131,23 +132,23 @@ export class MailState {
   /** What the log wants of who reads it: `LOG_VERSION`. */
   requires = 0;
   /** Names decided to be deleted, and the entry that decided it, until their deletion was acknowledged. */
-  readonly condemned: Map<string, number> = new Map();
+  readonly condemned: Map<string, Position> = new Map();
   /** Notes taken in, and the entry that took each in, until they are forgotten. */
-  readonly takenNotes: Map<string, number> = new Map();
+  readonly takenNotes: Map<string, Position> = new Map();
   readonly streams: Map<string, NoteStream> = new Map();
   /** The log entry of the last `condemn` and of the last `forget`: ops made upon an older view are void. */
-  lastCondemn = 0;
-  lastForget = 0;
+  lastCondemn: Position = NOWHERE;
+  lastForget: Position = NOWHERE;
   /** The valid key slots and the entry that listed them. */
-  slots: { readonly names: readonly string[]; readonly entry: number } = { names: [], entry: 0 };
+  slots: { readonly names: readonly string[]; readonly entry: Position } = { names: [], entry: NOWHERE };
   /** Checkpoints, oldest first, from the newest on that the log was trimmed up to. */
   checkpoints: readonly CheckpointMark[] = [];
   /** Log entries up to this one are gone. */
-  trimmed = 0;
+  trimmed: Position = NOWHERE;
   /** Removals at or below this modseq may be known no more. */
   floor = 0;
   /** The numbering of rows that the announced checkpoints keep to. This state may still stand on an older one. */
-  numbering = 0;
+  numbering: Position = NOWHERE;
   readonly sweep: SweepMark = new SweepMark();
 
   readonly #writers: WriterId[] = [];

@@ -1,27 +1,29 @@
+import { after, NOWHERE, type Position } from "../../bay/position.ts";
+
 /**
  * How far an account was swept: what was removed by the entry `covers` is left in no page and pack. The fold keeps it, so that
  * whichever process looks after the account knows what is due.
  */
 export class SweepMark {
   /** What the last checkpoint covered that swept, the entry of the first removal since, at the earliest, and of the last. */
-  covers = 0;
-  first = 0;
-  last = 0;
+  covers: Position = NOWHERE;
+  first: Position = NOWHERE;
+  last: Position = NOWHERE;
 
   /** Something was removed by the log's entry `entry`. */
-  noteRemoval(entry: number): void {
+  noteRemoval(entry: Position): void {
     if (this.first <= this.covers) this.first = entry;
     this.last = entry;
   }
 
   /** A checkpoint of entries up to `covers` has swept. */
-  noteSweep(covers: number): void {
+  noteSweep(covers: Position): void {
     this.covers = covers;
-    this.first = this.last > covers ? covers + 1 : 0;
+    this.first = this.last > covers ? after(covers) : NOWHERE;
   }
 
   /** The entry of the first removal, or one before it, that is still to be swept; undefined if nothing is. */
-  get due(): number | undefined {
+  get due(): Position | undefined {
     return this.first > this.covers ? this.first : undefined;
   }
 }
