@@ -88,6 +88,18 @@ describe("boundaries", () => {
     expect(wrong).toEqual([]);
   });
 
+  test("what changes a state is held by the fold, by checkpoints and by who cares for them alone", () => {
+    const holders =
+      /\/src\/(?:mail\/(?:apply|checkpoint|state)\/|mail\/mail\.ts|account\/(?:care\/|open-log\.ts)|testing\/)/;
+    const wrong = ["packages", "apps"]
+      .flatMap(sources)
+      .filter((file) => !file.endsWith(".test.ts") && !holders.test(file))
+      .filter((file) =>
+        /\b(?:MailState|Mailbox)\b[^;]*from "[^"]*\/state\/(?:state|mailbox)\.ts"/.test(readFileSync(file, "utf8")),
+      );
+    expect(wrong).toEqual([]);
+  });
+
   test("only the engine's node folder, and its tests, import Node", () => {
     const wrong = sources("packages/engine/src")
       .filter((file) => !file.endsWith(".test.ts") && !/\/src\/(node|testing)/.test(file))

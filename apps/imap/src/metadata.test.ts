@@ -1,4 +1,4 @@
-import type { Mailbox } from "@restante/engine";
+import type { ReadMailbox } from "@restante/engine";
 import { expect, test } from "vitest";
 import { deleteMailbox } from "./commands/create.ts";
 import { METADATA_ENTRIES_MAX, METADATA_VALUE_BYTES_MAX } from "./limits.ts";
@@ -21,7 +21,7 @@ function account() {
   return { session: { mail, formatName: (path: string) => path } as unknown as Session, values };
 }
 
-const box = (id: string): Mailbox => ({ id, path: `box ${id}` }) as unknown as Mailbox;
+const box = (id: string): ReadMailbox => ({ id, path: `box ${id}` }) as unknown as ReadMailbox;
 const entries = (count: number) =>
   new Map(Array.from({ length: count }, (_, at) => [`/private/${at}`, Uint8Array.of(at & 255)] as const));
 

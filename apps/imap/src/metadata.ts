@@ -1,4 +1,4 @@
-import { EngineError, type Mailbox } from "@restante/engine";
+import { EngineError, type ReadMailbox } from "@restante/engine";
 import { METADATA_ENTRIES_MAX, METADATA_NAMES_MAX, METADATA_VALUE_BYTES_MAX } from "./limits.ts";
 import type { Session } from "./session.ts";
 import { formatOctets } from "./wire/format.ts";
@@ -30,7 +30,7 @@ export function parseEntries(parser: Parser): string[] {
 /** `mailbox`: whose; the server's, if there is none. */
 export async function writeEntries(
   { mail }: Session,
-  mailbox: Mailbox | undefined,
+  mailbox: ReadMailbox | undefined,
   entries: ReadonlyMap<string, Uint8Array | undefined>,
 ): Promise<void> {
   const { records } = mail.state;
@@ -44,7 +44,7 @@ export async function writeEntries(
 }
 
 /** Ends all of a mailbox that is gone. */
-export async function forgetEntries({ mail }: Session, mailbox: Pick<Mailbox, "id">): Promise<void> {
+export async function forgetEntries({ mail }: Session, mailbox: Pick<ReadMailbox, "id">): Promise<void> {
   const own = mail.state.records.list(TYPE).filter(({ id }) => id.startsWith(idOf(mailbox, "")));
   if (own.length > 0) await mail.writeRecords(own.map(({ id }) => ({ type: TYPE, id, value: undefined })));
 }
@@ -60,7 +60,7 @@ export interface Wanted {
 /** `METADATA`'s answer, if there is anything to tell, and the octets of the largest value that is left out. */
 export async function readEntries(
   session: Session,
-  mailbox: Mailbox | undefined,
+  mailbox: ReadMailbox | undefined,
   { entries, depth, maxSize }: Wanted,
 ): Promise<{ readonly answer: string | undefined; readonly longest: number }> {
   const { mail } = session;
@@ -85,7 +85,7 @@ function isBelow(name: string, entries: readonly string[], depth: number): boole
   });
 }
 
-function idOf(mailbox: Pick<Mailbox, "id"> | undefined, name: string): string {
+function idOf(mailbox: Pick<ReadMailbox, "id"> | undefined, name: string): string {
   return `${mailbox?.id ?? ""} ${name}`;
 }
 

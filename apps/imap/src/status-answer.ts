@@ -1,4 +1,4 @@
-import { formatMailboxId, type Mailbox } from "@restante/engine";
+import { formatMailboxId, type ReadMailbox } from "@restante/engine";
 import { MESSAGE_BYTES_MAX } from "./limits.ts";
 import type { Session } from "./session.ts";
 
@@ -17,7 +17,7 @@ export const ITEM_NAMES = [
 ] as const;
 export type StatusItem = (typeof ITEM_NAMES)[number];
 
-const ITEMS: Readonly<Record<StatusItem, (mailbox: Mailbox, session: Session) => number | string>> = {
+const ITEMS: Readonly<Record<StatusItem, (mailbox: ReadMailbox, session: Session) => number | string>> = {
   MESSAGES: ({ messages }) => messages.length,
   RECENT: (mailbox, { mail }) => mail.recentIn(mailbox),
   UIDNEXT: ({ uidNext }) => uidNext,
@@ -32,7 +32,7 @@ const ITEMS: Readonly<Record<StatusItem, (mailbox: Mailbox, session: Session) =>
 };
 
 /** What EXPUNGE would free: RFC 9208 §4.1.4. */
-function deletedOctets({ deleted, messages }: Mailbox, { mail: { state } }: Session): number {
+function deletedOctets({ deleted, messages }: ReadMailbox, { mail: { state } }: Session): number {
   let octets = 0;
   for (let position = 0, left = deleted; left > 0 && position < messages.length; position++) {
     const row = messages.at(position);
@@ -44,7 +44,7 @@ function deletedOctets({ deleted, messages }: Mailbox, { mail: { state } }: Sess
 }
 
 /** RFC 9051 §7.3.4. */
-export function formatStatus(mailbox: Mailbox, items: readonly StatusItem[], session: Session): string {
+export function formatStatus(mailbox: ReadMailbox, items: readonly StatusItem[], session: Session): string {
   const values = items.map((item) => `${item} ${ITEMS[item](mailbox, session)}`);
   return `STATUS ${session.formatName(mailbox.path)} (${values.join(" ")})`;
 }

@@ -1,4 +1,4 @@
-import type { Mailbox } from "@restante/engine";
+import type { ReadMailbox } from "@restante/engine";
 import { takeTurn } from "@restante/host";
 import { fitting } from "./mailbox-filter.ts";
 import type { Session } from "./session.ts";
@@ -26,7 +26,7 @@ export class Watch {
   readonly #interests: readonly Interest[];
   /** Whether a mailbox fits the filter of each. */
   readonly #fits: readonly ((path: string, isSubscribed: boolean) => boolean)[];
-  #told = new Map<Mailbox["id"], Told>();
+  #told = new Map<ReadMailbox["id"], Told>();
   #subscriptions: ReadonlySet<string>;
 
   constructor(session: Session, interests: readonly Interest[]) {
@@ -67,7 +67,7 @@ export class Watch {
   async tell(): Promise<void> {
     const { state } = this.#session.mail;
     const before = this.#told;
-    const now = new Map<Mailbox["id"], Told>();
+    const now = new Map<ReadMailbox["id"], Told>();
     this.#told = now;
     for (const mailbox of state.liveMailboxes()) {
       const [known, present] = [before.get(mailbox.id), toldOf(mailbox)];
@@ -104,7 +104,7 @@ export class Watch {
     session.untagged(`LIST () "/" ${session.formatName(path)}${old}`);
   }
 
-  #tellCounts(mailbox: Mailbox): void {
+  #tellCounts(mailbox: ReadMailbox): void {
     const items: StatusItem[] = ["MESSAGES", "UIDNEXT", "UIDVALIDITY", "UNSEEN"];
     if (this.#session.tellsModSeqs) items.push("HIGHESTMODSEQ");
     this.#session.untagged(formatStatus(mailbox, items, this.#session));
@@ -115,11 +115,11 @@ export class Watch {
     await takeTurn();
   }
 
-  #isSelected({ id }: Mailbox): boolean {
+  #isSelected({ id }: ReadMailbox): boolean {
     return this.#session.selected?.view.id === id;
   }
 
-  #eventsOf({ path }: Mailbox): ReadonlySet<EventName> {
+  #eventsOf({ path }: ReadMailbox): ReadonlySet<EventName> {
     return this.#eventsAt(path, this.#session.mail.state.subscriptions.has(path));
   }
 
@@ -132,7 +132,7 @@ export class Watch {
 
 const NONE: ReadonlySet<EventName> = new Set();
 
-function toldOf({ path, messages, uidNext, uidValidity, highestModSeq }: Mailbox): Told {
+function toldOf({ path, messages, uidNext, uidValidity, highestModSeq }: ReadMailbox): Told {
   return { path, messages: messages.length, uidNext, uidValidity, highestModSeq };
 }
 
@@ -143,7 +143,7 @@ function isSame(a: Told, b: Told): boolean {
 }
 
 /** What happened to the messages of a mailbox, as far as its counts tell. */
-function changes(known: Told | undefined, now: Told, { messages }: Mailbox): EventName[] {
+function changes(known: Told | undefined, now: Told, { messages }: ReadMailbox): EventName[] {
   if (!known) return now.messages > 0 ? ["MessageNew"] : [];
   const events: EventName[] = [];
   const added = now.uidNext - known.uidNext;

@@ -106,8 +106,7 @@ export type { MailboxId, MembershipName } from "./mail/ops/names.ts";
 export type { FlagChange, FolderStep, NewRecord, SpecialUse, StateClaim } from "./mail/ops/op.ts";
 export type { Outcome } from "./mail/ops/outcome.ts";
 export type { UidSpan } from "./mail/state/feed.ts";
-export type { Mailbox } from "./mail/state/mailbox.ts";
-export type { MailState } from "./mail/state/state.ts";
+export type { ReadMailbox, ReadState } from "./mail/state/read-state.ts";
 export {
   type Changes,
   emailChanges,

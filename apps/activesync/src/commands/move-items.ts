@@ -1,4 +1,4 @@
-import type { EmailEdit, MailboxId, MailState } from "@restante/engine";
+import type { EmailEdit, MailboxId, ReadState } from "@restante/engine";
 import { type Element, many, readValues, schema, group as shapeOf, text } from "wbxml";
 import type { Context } from "../context.ts";
 import { foldersNow } from "../folders/state.ts";
@@ -100,7 +100,7 @@ function plan(items: readonly string[], from: readonly string[], to: readonly st
 
 /** The items that emails are in the folders that they were to go to, by plan. Each folder is gone through once: what was moved
  * lies at its end. */
-function findMoved(state: MailState, plans: readonly Plan[]): ReadonlyMap<Plan, string> {
+function findMoved(state: ReadState, plans: readonly Plan[]): ReadonlyMap<Plan, string> {
   const moved = new Map<Plan, string>();
   for (const [to, some] of Map.groupBy(plans, (one) => one.to)) {
     const messages = (to && state.findMailbox(to))?.messages;

@@ -1,4 +1,4 @@
-import type { Mailbox, MailState } from "@restante/engine";
+import type { ReadMailbox, ReadState } from "@restante/engine";
 import { formatFolderId } from "../protocol/ids.ts";
 import type { Version } from "../protocol/version.ts";
 
@@ -10,7 +10,7 @@ export interface Folder {
   readonly type: number;
   readonly class: FolderClass;
   /** None of those that are empty until there are collections. */
-  readonly mailbox: Mailbox | undefined;
+  readonly mailbox: ReadMailbox | undefined;
 }
 export type FolderClass = "Email" | "Calendar" | "Contacts" | "Tasks" | "Notes";
 
@@ -39,11 +39,11 @@ interface KnownTrees {
   readonly stamp: number;
   readonly byVersion: Map<Version, readonly Folder[]>;
 }
-const knownTrees = new WeakMap<MailState, KnownTrees>();
+const knownTrees = new WeakMap<ReadState, KnownTrees>();
 
 /** All folders, parents before what is below them. They are put in order once for each change of mailboxes: a request may ask
  * for them a thousand times. */
-export function folderTree(state: MailState, version: Version): readonly Folder[] {
+export function folderTree(state: ReadState, version: Version): readonly Folder[] {
   const stamp = state.changed.mailbox;
   let known = knownTrees.get(state);
   if (known?.stamp !== stamp) {
@@ -58,11 +58,11 @@ export function folderTree(state: MailState, version: Version): readonly Folder[
   return tree;
 }
 
-function makeTree(state: MailState, version: Version): Folder[] {
+function makeTree(state: ReadState, version: Version): Folder[] {
   const mailboxes = state.liveMailboxes();
   const byPath = new Map(mailboxes.map((mailbox) => [mailbox.path, mailbox]));
   const taken = new Set<number>();
-  const typeOf = (mailbox: Mailbox): number => {
+  const typeOf = (mailbox: ReadMailbox): number => {
     const type = mailbox.path === "INBOX" ? INBOX : (TYPES[mailbox.specialUse ?? ""] ?? USER_MAIL_FOLDER);
     // At most one folder of each of these.
     if (type === USER_MAIL_FOLDER || taken.has(type)) return USER_MAIL_FOLDER;
@@ -88,8 +88,8 @@ function makeTree(state: MailState, version: Version): Folder[] {
 /** The nearest mailbox above a path, and what is left of the path below it: some levels are no mailboxes. */
 function placeOf(
   path: string,
-  byPath: ReadonlyMap<string, Mailbox>,
-): { readonly parent: Mailbox | undefined; readonly name: string } {
+  byPath: ReadonlyMap<string, ReadMailbox>,
+): { readonly parent: ReadMailbox | undefined; readonly name: string } {
   for (let at = path.lastIndexOf("/"); at > 0; at = path.lastIndexOf("/", at - 1)) {
     const parent = byPath.get(path.slice(0, at));
     if (parent) return { parent, name: path.slice(at + 1) };
@@ -98,6 +98,6 @@ function placeOf(
 }
 
 /** The folder with this id; undefined if there is none. */
-export function findFolder(state: MailState, version: Version, id: string): Folder | undefined {
+export function findFolder(state: ReadState, version: Version, id: string): Folder | undefined {
   return folderTree(state, version).find((folder) => folder.id === id);
 }

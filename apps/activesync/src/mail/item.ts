@@ -1,10 +1,10 @@
 import {
   type AccountSession,
   EngineError,
-  type MailState,
   type MembershipName,
   type Message,
   type Pace,
+  type ReadState,
   type Summary,
 } from "@restante/engine";
 import { Problem } from "@restante/host";
@@ -202,7 +202,7 @@ export function importanceOf(header: HeaderBlock): 0 | 1 | 2 {
 }
 
 /** MS-ASCON §2.2.2. */
-function conversationElements(state: MailState, row: number, header: HeaderBlock, version: Version): Element[] {
+function conversationElements(state: ReadState, row: number, header: HeaderBlock, version: Version): Element[] {
   if (version < 14) return [];
   return [
     leaf("Email2:ConversationId", conversationId(state.threadOf(state.emailOf(row)))),
@@ -211,7 +211,7 @@ function conversationElements(state: MailState, row: number, header: HeaderBlock
 }
 
 /** What the server adds to a draft that a phone brought. */
-export function madeElements(state: MailState, row: number, version: Version): Element[] {
+export function madeElements(state: ReadState, row: number, version: Version): Element[] {
   return [
     leaf("Email:DateReceived", dashed(state.receivedOf(row).timeMs)),
     leaf("Email2:IsDraft", 1),
@@ -269,12 +269,12 @@ function standIn({ state, row }: Message, tools: ItemTools): Element[] {
 const NO_HEADER = { values: () => [] } as unknown as HeaderBlock;
 
 /** The email that a membership holds now: 16 octets. */
-export function idOf(state: MailState, row: number): Uint8Array {
+export function idOf(state: ReadState, row: number): Uint8Array {
   return state.emails.columns.id.getId(state.emailOf(row));
 }
 
 /** The membership that is known by this name, if it is there and shown. */
-export function findItem(state: MailState, name: MembershipName): number | undefined {
+export function findItem(state: ReadState, name: MembershipName): number | undefined {
   const row = state.findLasting(name);
   return row !== undefined && state.isLive(row) && !state.isDeleted(row) ? row : undefined;
 }

@@ -1,4 +1,4 @@
-import type { Attendant, MailboxId, MailState, News } from "@restante/engine";
+import type { Attendant, MailboxId, News, ReadState } from "@restante/engine";
 import { areFoldersNews, type KnownFolder } from "../folders/state.ts";
 import { type Folder, folderTree, INBOX } from "../folders/tree.ts";
 import { changedMarks } from "../mail/marks.ts";
@@ -21,7 +21,7 @@ export interface Seen {
   readonly mailbox: number;
 }
 
-export function seenOf({ epoch, modSeq, changed }: MailState): Seen {
+export function seenOf({ epoch, modSeq, changed }: ReadState): Seen {
   return { epoch, modSeq, mailbox: changed.mailbox };
 }
 
@@ -77,7 +77,7 @@ export class Wait implements Attendant {
     this.#finish({ kind: "ended" });
   }
 
-  #look(state: MailState): void {
+  #look(state: ReadState): void {
     const { folders, version, known } = this.#request;
     if (state.epoch !== this.#request.since.epoch) {
       this.#gather(folders.map(({ id }) => id));
@@ -94,7 +94,7 @@ export class Wait implements Attendant {
     this.#gather(changed.map(({ id }) => id));
   }
 
-  #isChanged(state: MailState, id: MailboxId): boolean {
+  #isChanged(state: ReadState, id: MailboxId): boolean {
     const mailbox = state.findMailbox(id);
     const { modSeq } = this.#request.since;
     if (!mailbox || mailbox.highestModSeq > modSeq) return true;

@@ -1,4 +1,4 @@
-import { type EmailEdit, EngineError, type MailState, type Message, type NewRecord } from "@restante/engine";
+import { type EmailEdit, EngineError, type Message, type NewRecord, type ReadState } from "@restante/engine";
 import {
   boolean,
   type Element,
@@ -177,7 +177,7 @@ class Run {
     };
   }
 
-  get #state(): MailState {
+  get #state(): ReadState {
     return this.#context.session.state;
   }
 
@@ -514,7 +514,7 @@ function readFlagWish(data: Element, flags: readonly string[]): FlagsWish {
 }
 
 /** Mails of a folder that a phone was not told of. */
-function messagesBeyond(state: MailState, { mailbox }: Folder, { held }: CollectionState): Message[] {
+function messagesBeyond(state: ReadState, { mailbox }: Folder, { held }: CollectionState): Message[] {
   const messages: Message[] = [];
   for (let position = 0; position < mailbox!.messages.length; position++) {
     const row = mailbox!.messages.at(position);
@@ -526,7 +526,7 @@ function messagesBeyond(state: MailState, { mailbox }: Folder, { held }: Collect
 /** Of these, the newest are looked through for one that was made before its answer was lost. */
 const BEYOND_MAX = 256;
 
-function messageAt(state: MailState, { mailbox }: Folder, uid: number): Message | undefined {
+function messageAt(state: ReadState, { mailbox }: Folder, uid: number): Message | undefined {
   const { messages } = mailbox!;
   const column = state.memberships.columns.uid;
   const position = messages.lowerBound(uid, (row) => column.get(row));

@@ -1,4 +1,4 @@
-import { type HeldChanges, heldChanges, type Mailbox, type MailState } from "@restante/engine";
+import { type HeldChanges, heldChanges, type ReadMailbox, type ReadState } from "@restante/engine";
 import { changedMarks, MARKS } from "../mail/marks.ts";
 import type { CollectionState } from "./collection-state.ts";
 import { FILTER_MS, type SyncOptions } from "./options.ts";
@@ -10,7 +10,7 @@ export interface Window {
   wantsBody(row: number): boolean;
 }
 
-export function windowOf(state: MailState, { messages }: Mailbox, options: SyncOptions, nowMs: number): Window {
+export function windowOf(state: ReadState, { messages }: ReadMailbox, options: SyncOptions, nowMs: number): Window {
   const span = FILTER_MS[options.filter]!;
   if (span === Number.POSITIVE_INFINITY) return { wants: () => true, wantsBody: () => true };
   const since = nowMs - span;
@@ -33,8 +33,8 @@ export interface PendingChanges extends HeldChanges {
 
 /** What is to be told of a folder to one who is at a state; undefined where they have to start again. */
 export function pendingChanges(
-  state: MailState,
-  mailbox: Mailbox,
+  state: ReadState,
+  mailbox: ReadMailbox,
   { held: set, modSeq, uid, epoch }: CollectionState,
   window: Window,
 ): PendingChanges | undefined {
@@ -67,8 +67,8 @@ const NO_MARKS: ReadonlyMap<number, number> = new Map();
 
 /** How many items a Sync would tell of; undefined where it has to start again. */
 export function countPending(
-  state: MailState,
-  mailbox: Mailbox,
+  state: ReadState,
+  mailbox: ReadMailbox,
   known: CollectionState,
   options: SyncOptions,
   nowMs: number,
@@ -83,12 +83,12 @@ export function countPending(
 
 const ALL_UIDS = 0xffff_ffff;
 
-function isUpToDate({ highestModSeq }: Mailbox, known: CollectionState, state: MailState): boolean {
+function isUpToDate({ highestModSeq }: ReadMailbox, known: CollectionState, state: ReadState): boolean {
   const changed = Math.max(highestModSeq, state.records.changed(MARKS));
   return known.epoch === state.epoch && known.isComplete && known.modSeq >= changed;
 }
 
 /** All that became of what is held is told. */
-export function toldAll(state: MailState): Pick<CollectionState, "modSeq" | "uid"> {
+export function toldAll(state: ReadState): Pick<CollectionState, "modSeq" | "uid"> {
   return { modSeq: state.modSeq, uid: ALL_UIDS };
 }

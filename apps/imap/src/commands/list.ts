@@ -1,4 +1,4 @@
-import type { Mailbox } from "@restante/engine";
+import type { ReadMailbox } from "@restante/engine";
 import { takeTurn } from "@restante/host";
 import { parseEntries, readEntries } from "../metadata.ts";
 import type { Session } from "../session.ts";
@@ -144,7 +144,7 @@ function parsePattern(parser: Parser, reference: string, { utf8 }: Form): string
 /** A name of the hierarchy: a mailbox, a level above one, or what somebody subscribed to. */
 interface Name {
   readonly path: string;
-  readonly mailbox: Mailbox | undefined;
+  readonly mailbox: ReadMailbox | undefined;
   /** Whether it is told of by itself. */
   readonly isSelected: boolean;
 }

@@ -1,4 +1,4 @@
-import { EngineError, type Mailbox } from "@restante/engine";
+import { EngineError, type ReadMailbox } from "@restante/engine";
 import { METADATA_ENTRIES_MAX, METADATA_VALUE_BYTES_MAX } from "../limits.ts";
 import { parseEntries, parseEntry, parseValue, readEntries, type Wanted, writeEntries } from "../metadata.ts";
 import type { Session } from "../session.ts";
@@ -58,7 +58,7 @@ function refusalOf(error: unknown): Completion {
   throw error;
 }
 
-function mailboxOf({ mail }: Session, path: string): Mailbox | undefined {
+function mailboxOf({ mail }: Session, path: string): ReadMailbox | undefined {
   return path === "" ? undefined : mail.getMailbox(path);
 }
 

@@ -1,4 +1,4 @@
-import type { Mailbox, MailboxView } from "@restante/engine";
+import type { MailboxView, ReadMailbox } from "@restante/engine";
 import { PACE } from "@restante/host";
 import { fitting } from "../mailbox-filter.ts";
 import { asksModSeq, esearch, savedOf, tellingProgress } from "../search-answers.ts";
@@ -70,7 +70,7 @@ function at(session: Session, view: MailboxView): Session {
   }) as Session;
 }
 
-function mailboxesOf({ mail, selected, isUtf8 }: Session, filters: readonly MailboxFilter[]): Mailbox[] {
+function mailboxesOf({ mail, selected, isUtf8 }: Session, filters: readonly MailboxFilter[]): ReadMailbox[] {
   const fits = filters.map((filter) => fitting(filter, isUtf8));
   const ofSelected = filters.some(({ kind }) => kind === "selected");
   const { subscriptions } = mail.state;

@@ -1,4 +1,4 @@
-import type { Changes, MailState } from "@restante/engine";
+import type { Changes, ReadState } from "@restante/engine";
 import { MethodError } from "./errors.ts";
 import { CHANGES_MAX } from "./limits.ts";
 import { formatPoint } from "./states.ts";
@@ -32,7 +32,7 @@ export function maxOf({ maxChanges }: { readonly maxChanges: number | undefined 
  * the client's state lies too far back. */
 export function changesAnswer(
   { accountId, sinceState }: { readonly accountId: string; readonly sinceState: string },
-  state: MailState,
+  state: ReadState,
   changes: Changes | undefined,
   write: (id: string) => string,
 ): Readonly<Record<string, unknown>> {

@@ -1,4 +1,4 @@
-import { type MailState, mailboxListPoint, type Point, SUBMISSION, VACATION } from "@restante/engine";
+import { mailboxListPoint, type Point, type ReadState, SUBMISSION, VACATION } from "@restante/engine";
 import { MethodError } from "./errors.ts";
 
 /** The types that have a state of their own: RFC 8621 §1.5. */
@@ -29,11 +29,11 @@ export const RECORD_TYPES: Readonly<Record<"EmailSubmission" | "Identity" | "Vac
 };
 
 /** Where a type is now: the highest modseq at which something of it changed, in this history of the account. */
-export function stateOf(state: MailState, type: DataType): string {
+export function stateOf(state: ReadState, type: DataType): string {
   return formatPoint(state, pointOf(state, type));
 }
 
-export function pointOf(state: MailState, type: DataType): Point {
+export function pointOf(state: ReadState, type: DataType): Point {
   const { changed } = state;
   switch (type) {
     case "Email":
@@ -54,7 +54,7 @@ export function pointOf(state: MailState, type: DataType): Point {
 }
 
 /** `<epoch>.<n>`; between two pages of one modseq `<epoch>.<n>.<last id told>.<n of the first page>`. */
-export function formatPoint({ epoch }: MailState, { modSeq, within }: Point): string {
+export function formatPoint({ epoch }: ReadState, { modSeq, within }: Point): string {
   return within ? `${epoch}.${modSeq}.${within.id}.${within.base}` : `${epoch}.${modSeq}`;
 }
 
@@ -62,7 +62,7 @@ const POINT = /^(0|[1-9]\d{0,15})\.(0|[1-9]\d{0,15})(?:\.([0-9a-f.]{1,64})\.(0|[
 
 /** The point that a client stands at. Throws MethodError `cannotCalculateChanges` for what is none of ours, lies in another
  * history, or ahead of us. */
-export function parsePoint(text: string, state: MailState, type: DataType): Point {
+export function parsePoint(text: string, state: ReadState, type: DataType): Point {
   const [, epoch, modSeq, id, base] = POINT.exec(text) ?? [];
   // Between two pages one stands where an email was stamped last, of a type that may not have changed by that.
   const end = id === undefined ? pointOf(state, type).modSeq : state.modSeq;
@@ -73,6 +73,6 @@ export function parsePoint(text: string, state: MailState, type: DataType): Poin
 }
 
 /** Throws MethodError `stateMismatch` unless the state is the one that is named, if one is. */
-export function checkState(state: MailState, type: DataType, ifInState: string | undefined): void {
+export function checkState(state: ReadState, type: DataType, ifInState: string | undefined): void {
   if (ifInState !== undefined && ifInState !== stateOf(state, type)) throw new MethodError("stateMismatch");
 }

@@ -1,4 +1,4 @@
-import { type Condition, type MailState, parseMailboxId } from "@restante/engine";
+import { type Condition, parseMailboxId, type ReadState } from "@restante/engine";
 import { invalidArguments, MethodError } from "../core/errors.ts";
 import { type FilterWords, readCondition, readFilter } from "../core/filter.ts";
 import { type Context, resolveId } from "../core/method.ts";
@@ -12,7 +12,7 @@ const NONE: Condition = { kind: "not", of: ALL };
  * `invalidArguments`. */
 export function emailCondition(
   filter: Readonly<Record<string, unknown>> | undefined,
-  state: MailState,
+  state: ReadState,
   context: Pick<Context, "createdIds">,
 ): Condition {
   if (filter === undefined) return ALL;
@@ -33,7 +33,7 @@ function not(of: Condition): Condition {
   return { kind: "not", of };
 }
 
-function conditionOf(name: string, value: unknown, state: MailState, context: Pick<Context, "createdIds">): Condition {
+function conditionOf(name: string, value: unknown, state: ReadState, context: Pick<Context, "createdIds">): Condition {
   const read = <T>(type: Type<T>): T => readCondition(name, value, type);
   switch (name) {
     case "inMailbox":

@@ -1,9 +1,9 @@
 import {
   type EmailCounts,
   formatMailboxId,
-  type Mailbox,
   type MailboxId,
-  type MailState,
+  type ReadMailbox,
+  type ReadState,
   type SpecialUse,
 } from "@restante/engine";
 
@@ -45,11 +45,11 @@ export const DELIMITER = "/";
 /** What IMAP writes in capitals. */
 export const INBOX_NAME = "Inbox";
 
-export function isInbox(state: MailState, { id }: Pick<Mailbox, "id">): boolean {
+export function isInbox(state: ReadState, { id }: Pick<ReadMailbox, "id">): boolean {
   return id === state.inbox.id;
 }
 
-export function roleOf(state: MailState, mailbox: Mailbox): Role | null {
+export function roleOf(state: ReadState, mailbox: ReadMailbox): Role | null {
   if (isInbox(state, mailbox)) return "inbox";
   return mailbox.specialUse === undefined ? null : ROLES[mailbox.specialUse];
 }
@@ -61,12 +61,12 @@ export function useOf(role: unknown): SpecialUse | undefined {
 
 /** Where a mailbox stands: below the nearest one above it that is there. IMAP lets a mailbox go and keeps those below. */
 export interface Place {
-  readonly parent: Mailbox | undefined;
+  readonly parent: ReadMailbox | undefined;
   readonly name: string;
 }
 
 /** The places of all mailboxes of mail. */
-export function placesOf(state: MailState): ReadonlyMap<MailboxId, Place> {
+export function placesOf(state: ReadState): ReadonlyMap<MailboxId, Place> {
   const mailboxes = state.liveMailboxes();
   const byPath = new Map(mailboxes.map((mailbox) => [mailbox.path, mailbox]));
   const placeOf = (path: string): Place => {
@@ -97,8 +97,8 @@ export function rightsOf(isItInbox: boolean, isReadOnly: boolean): Readonly<Reco
 
 /** A mailbox as JMAP shows it. */
 export function mailboxObject(
-  state: MailState,
-  mailbox: Mailbox,
+  state: ReadState,
+  mailbox: ReadMailbox,
   { parent, name }: Place,
   counts: EmailCounts,
   isReadOnly: boolean,

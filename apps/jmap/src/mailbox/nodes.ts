@@ -1,4 +1,4 @@
-import type { Mailbox, SpecialUse } from "@restante/engine";
+import type { ReadMailbox, SpecialUse } from "@restante/engine";
 import { DELIMITER } from "./mailbox.ts";
 
 /** Octets of a path, as the engine takes it. */
@@ -9,7 +9,7 @@ const LEVELS_MAX: number = PATH_BYTES_MAX / 2;
 /** A mailbox that is there, or is to be made: by its id, or `#` and its creation id. */
 export interface Node {
   readonly key: string;
-  readonly mailbox: Mailbox | undefined;
+  readonly mailbox: ReadMailbox | undefined;
   name: string;
   /** A node's key. */
   parent: string | undefined;
@@ -21,7 +21,7 @@ export interface Node {
   isMoved: boolean;
 }
 
-export function nodeOf(key: string, mailbox: Mailbox | undefined, name: string): Node {
+export function nodeOf(key: string, mailbox: ReadMailbox | undefined, name: string): Node {
   return {
     key,
     mailbox,

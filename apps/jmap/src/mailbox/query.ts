@@ -1,4 +1,4 @@
-import { formatMailboxId, type Mailbox, type MailState, parseMailboxId } from "@restante/engine";
+import { formatMailboxId, parseMailboxId, type ReadMailbox, type ReadState } from "@restante/engine";
 import { MAIL } from "../core/capabilities.ts";
 import { invalidArguments, MethodError } from "../core/errors.ts";
 import { type Comparator, readFilter, readSort, testWords } from "../core/filter.ts";
@@ -11,7 +11,7 @@ import { type Place, placesOf, type Role, roleOf } from "./mailbox.ts";
 /** A mailbox, and what it is asked for. */
 interface Entry {
   readonly id: string;
-  readonly mailbox: Mailbox;
+  readonly mailbox: ReadMailbox;
   readonly place: Place;
   readonly role: Role | null;
   readonly isSubscribed: boolean;
@@ -78,7 +78,7 @@ export const mailboxQueryChanges: Method = method(
 );
 
 function queryMailboxes(
-  state: MailState,
+  state: ReadState,
   { filter, sort, sortAsTree, filterAsTree }: Asked,
   context: Context,
 ): string[] {

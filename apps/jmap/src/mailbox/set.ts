@@ -1,9 +1,9 @@
 import {
   type FolderStep,
   formatMailboxId,
-  type Mailbox,
-  type MailState,
   type Outcome,
+  type ReadMailbox,
+  type ReadState,
   type SpecialUse,
   type StateClaim,
 } from "@restante/engine";
@@ -100,7 +100,7 @@ function isConflict(error: unknown): boolean {
   return error instanceof Error && "code" in error && error.code === "conflict";
 }
 
-function claimOf(state: MailState, ifInState: string): StateClaim {
+function claimOf(state: ReadState, ifInState: string): StateClaim {
   return { type: "mailbox", epoch: state.epoch, modSeq: parsePoint(ifInState, state, "Mailbox").modSeq };
 }
 
@@ -143,7 +143,7 @@ class Plan {
 
   /** The steps for all that is not refused yet; what can't be done in this state is refused. Throws MethodError
    * `requestTooLarge` where one refusal leads to the next too many times. */
-  make(state: MailState): readonly Step[] {
+  make(state: ReadState): readonly Step[] {
     for (let looks = 1, lookedAt = 0; ; looks++) {
       const refusals = new Map<string, SetError>();
       const nodes = this.#nodesOf(state, refusals);
@@ -161,7 +161,7 @@ class Plan {
     this.#refuseKey(key, error);
   }
 
-  tell(steps: readonly Step[], outcome: Outcome, state: MailState): void {
+  tell(steps: readonly Step[], outcome: Outcome, state: ReadState): void {
     const places = placesOf(state);
     for (const [at, { step, node, isAsked }] of steps.entries()) {
       if (!isAsked) continue;
@@ -216,7 +216,7 @@ class Plan {
   }
 
   /** All mailboxes as they would be: what is there, with what is asked for. */
-  #nodesOf(state: MailState, refusals: Map<string, SetError>): Map<string, Node> {
+  #nodesOf(state: ReadState, refusals: Map<string, SetError>): Map<string, Node> {
     const nodes = new Map<string, Node>();
     const places = placesOf(state);
     for (const mailbox of state.liveMailboxes()) {
@@ -248,7 +248,7 @@ class Plan {
   }
 
   #take(
-    state: MailState,
+    state: ReadState,
     nodes: ReadonlyMap<string, Node>,
     node: Node,
     given: Readonly<Record<string, unknown>>,
@@ -264,7 +264,7 @@ class Plan {
 
   /** Throws SetRefusal. */
   #read(
-    state: MailState,
+    state: ReadState,
     nodes: ReadonlyMap<string, Node>,
     node: Node,
     given: Readonly<Record<string, unknown>>,
@@ -282,7 +282,7 @@ class Plan {
 
   /** Whether the property may have this value. */
   #readProperty(
-    state: MailState,
+    state: ReadState,
     nodes: ReadonlyMap<string, Node>,
     node: Node,
     property: string,
@@ -342,7 +342,7 @@ class Plan {
   }
 
   /** What depends on all of them together. */
-  #check(state: MailState, nodes: Map<string, Node>, refusals: Map<string, SetError>): void {
+  #check(state: ReadState, nodes: Map<string, Node>, refusals: Map<string, SetError>): void {
     this.#lastNodes = nodes;
     const going = new Set(this.#results.destroy.filter((id) => !this.#refused.has(id)));
     const changed = [...nodes.values()].filter(
@@ -430,7 +430,7 @@ class Plan {
 }
 
 /** What a client may say of what it can't set, if it is so: RFC 8620 §5.3. */
-function isWhatItIs(state: MailState, { mailbox }: Node, property: string, value: unknown): boolean {
+function isWhatItIs(state: ReadState, { mailbox }: Node, property: string, value: unknown): boolean {
   if (!(MAILBOX_PROPERTIES as readonly string[]).includes(property) || !mailbox) return false;
   if (property === "id") return value === formatMailboxId(mailbox.id);
   if (property === "role") return value === roleOf(state, mailbox);
@@ -451,7 +451,7 @@ function octets(text: string): number {
 }
 
 /** Whether something that is no mailbox of mail has the path. */
-function foreignHolder(state: MailState, path: string, { mailbox }: Node): boolean {
+function foreignHolder(state: ReadState, path: string, { mailbox }: Node): boolean {
   const holder = state.holderOf(path);
   return holder !== undefined && holder !== mailbox && holder.type !== "mail";
 }
@@ -476,7 +476,7 @@ function checkRoles(
   }
 }
 
-function holdsEmail(state: MailState, { messages }: Mailbox): boolean {
+function holdsEmail(state: ReadState, { messages }: ReadMailbox): boolean {
   for (let position = 0; position < messages.length; position++)
     if (!state.isDeleted(messages.at(position))) return true;
   return false;

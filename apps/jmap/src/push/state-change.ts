@@ -1,4 +1,4 @@
-import type { MailState, News } from "@restante/engine";
+import type { News, ReadState } from "@restante/engine";
 import { DATA_TYPES, type DataType, stateOf } from "../core/states.ts";
 
 /** Where each type is, as a client was told last. */
@@ -10,7 +10,7 @@ export interface StateChange {
   readonly changed: Readonly<Record<string, Readonly<Partial<States>>>>;
 }
 
-export function statesOf(state: MailState): States {
+export function statesOf(state: ReadState): States {
   return Object.fromEntries(DATA_TYPES.map((type) => [type, stateOf(state, type)])) as States;
 }
 

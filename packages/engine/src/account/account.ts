@@ -9,7 +9,7 @@ import { type Appended, Mail } from "../mail/mail.ts";
 import type { NewEmail } from "../mail/ops/email.ts";
 import { bodyName, type MailboxId } from "../mail/ops/names.ts";
 import { checkFlags } from "../mail/state/flags.ts";
-import type { Mailbox } from "../mail/state/mailbox.ts";
+import type { ReadMailbox } from "../mail/state/read-state.ts";
 import { CurrentLists } from "../query/current-lists.ts";
 import { KEPT_KEY_BYTES, KeptHeaders } from "../query/kept-headers.ts";
 import { Scans } from "../query/scans.ts";
@@ -385,6 +385,7 @@ export class Account {
     const { mail, contents, upkeep, prefix } = this;
     const notices = this.#notices;
     return repairAccount({
+      bay: this.#bay,
       mail,
       contents,
       threads: this.#threads,
@@ -441,13 +442,13 @@ export class Account {
 
   /** The first uid of `mailbox` that no session was told to be \Recent, which a session that may write claims:
    * RFC 3501 §2.3.2. Kept by this process alone. */
-  claimRecent(mailbox: Mailbox, readOnly: boolean): number {
+  claimRecent(mailbox: ReadMailbox, readOnly: boolean): number {
     const from = this.#recentFrom.get(mailbox.id) ?? 1;
     if (!readOnly) this.#recentFrom.set(mailbox.id, mailbox.uidNext);
     return from;
   }
 
-  recentIn(mailbox: Mailbox): number {
+  recentIn(mailbox: ReadMailbox): number {
     const from = this.#recentFrom.get(mailbox.id) ?? 1;
     const { uid } = this.mail.state.memberships.columns;
     return mailbox.messages.length - mailbox.messages.lowerBound(from, (row) => uid.get(row));

@@ -6,7 +6,7 @@ import type { MailboxId } from "../mail/ops/names.ts";
 import type { ChangeItem, StateClaim, Targets } from "../mail/ops/op.ts";
 import type { Outcome } from "../mail/ops/outcome.ts";
 import { checkFlags } from "../mail/state/flags.ts";
-import type { MailState } from "../mail/state/state.ts";
+import type { ReadState } from "../mail/state/read-state.ts";
 import type { Lists } from "../query/lists.ts";
 
 /** What is to become of one email, whatever mailboxes hold it: flags added and removed on all its memberships, mailboxes that
@@ -90,7 +90,7 @@ function groupsOf(lists: Lists, edits: readonly EmailEdit[], open: readonly numb
   }));
 }
 
-function targetsOf(state: MailState, rows: readonly number[]): Targets[] {
+function targetsOf(state: ReadState, rows: readonly number[]): Targets[] {
   const { uid } = state.memberships.columns;
   return [...Map.groupBy(rows, (row) => state.mailboxOf(row))].map(([mailbox, own]) => {
     const inOrder = own.sort((a, b) => uid.get(a) - uid.get(b));
@@ -98,7 +98,7 @@ function targetsOf(state: MailState, rows: readonly number[]): Targets[] {
   });
 }
 
-function idsOf(state: MailState, emails: Outcome["items"][number]["emails"]): Set<string> {
+function idsOf(state: ReadState, emails: Outcome["items"][number]["emails"]): Set<string> {
   const { id } = state.emails.columns;
   return new Set(emails.map((email) => hexText(id.getId(email))));
 }

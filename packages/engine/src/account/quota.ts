@@ -1,5 +1,5 @@
 import { EngineError } from "../errors.ts";
-import type { MailState } from "../mail/state/state.ts";
+import type { ReadState } from "../mail/state/read-state.ts";
 
 /** What an account may hold; undefined for no limit. */
 export interface QuotaLimits {
@@ -30,7 +30,7 @@ export class QuotaExceeded extends EngineError {
 }
 
 export function usageOf(
-  { heldEmails: { bytes, count } }: MailState,
+  { heldEmails: { bytes, count } }: ReadState,
   { bytesMax, messagesMax }: QuotaLimits,
 ): QuotaUsage {
   return { bytes, messages: count, bytesMax, messagesMax };

@@ -9,8 +9,7 @@ import { type MailboxView, type Message, openView } from "../mail/mailbox-view.t
 import type { MailboxId } from "../mail/ops/names.ts";
 import type { NewRecord, SpecialUse, StateClaim } from "../mail/ops/op.ts";
 import type { Outcome } from "../mail/ops/outcome.ts";
-import type { Mailbox } from "../mail/state/mailbox.ts";
-import type { MailState } from "../mail/state/state.ts";
+import type { ReadMailbox, ReadState } from "../mail/state/read-state.ts";
 import {
   type Changes,
   emailChanges,
@@ -166,7 +165,7 @@ export class AccountSession {
   }
 
   /** The account's state now: taken anew after each await. */
-  get state(): MailState {
+  get state(): ReadState {
     return this.#mail.state;
   }
 
@@ -191,7 +190,7 @@ export class AccountSession {
   onChange(listener: () => void): () => void {
     return this.#open.onChange(listener);
   }
-  getMailbox(path: string): Mailbox {
+  getMailbox(path: string): ReadMailbox {
     return this.#mail.getMailbox(path);
   }
   openView(path: string, options: { readonly readOnly: boolean }): MailboxView {
@@ -299,7 +298,7 @@ export class AccountSession {
     return lists.countsOf(this.getMailbox(path).ordinal);
   }
   /** The same of every mailbox that is asked for: to be used before the next await. */
-  async mailboxCounts({ pace, signal }: SearchOptions): Promise<(mailbox: Mailbox) => EmailCounts> {
+  async mailboxCounts({ pace, signal }: SearchOptions): Promise<(mailbox: ReadMailbox) => EmailCounts> {
     const lists = await this.#open.lists.mailboxes(pace, this.#untilEnd(signal));
     return ({ ordinal }) => lists.countsOf(ordinal);
   }
@@ -460,15 +459,15 @@ export class AccountSession {
   #untilEnd(signal: AbortSignal | undefined): AbortSignal {
     return signal ? AbortSignal.any([signal, this.ended]) : this.ended;
   }
-  claimRecent(mailbox: Mailbox, readOnly: boolean): number {
+  claimRecent(mailbox: ReadMailbox, readOnly: boolean): number {
     return this.#open.claimRecent(mailbox, readOnly);
   }
-  recentIn(mailbox: Mailbox): number {
+  recentIn(mailbox: ReadMailbox): number {
     return this.#open.recentIn(mailbox);
   }
 
   /** Keywords on messages of `mailbox`. */
-  keywordsIn(mailbox: Mailbox): readonly string[] {
+  keywordsIn(mailbox: ReadMailbox): readonly string[] {
     const { keywords } = this.state;
     return [...new Set([...mailbox.keywordSets.keys()].flatMap((set) => keywords.get(set)))].sort();
   }

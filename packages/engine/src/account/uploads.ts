@@ -13,7 +13,7 @@ import {
 import { EngineError } from "../errors.ts";
 import type { Body } from "../mail/contents/contents.ts";
 import { bodyId, bodyName } from "../mail/ops/names.ts";
-import type { MailState } from "../mail/state/state.ts";
+import type { ReadState } from "../mail/state/read-state.ts";
 import { folderOf } from "../storage/object-kinds.ts";
 import type { ObjectStore } from "../storage/object-store.ts";
 import { chain, tap } from "../streams.ts";
@@ -31,7 +31,7 @@ export interface UploadTools {
   readonly prefix: string;
   readonly platform: Platform;
   readonly ring: Ring;
-  readonly state: () => MailState;
+  readonly state: () => ReadState;
 }
 
 /**

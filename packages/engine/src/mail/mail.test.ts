@@ -22,7 +22,7 @@ import type { Outcome } from "./ops/outcome.ts";
 import type { PlacedOp } from "./ops/placed-op.ts";
 import { changedRows, mailboxChanges } from "./state/feed.ts";
 import { DELETED, SEEN } from "./state/flags.ts";
-import type { Mailbox } from "./state/mailbox.ts";
+import type { ReadMailbox } from "./state/read-state.ts";
 import type { RecordValue } from "./state/records.ts";
 import { MailState } from "./state/state.ts";
 
@@ -107,7 +107,8 @@ async function begin(): Promise<{ readonly place: Place; readonly writers: reado
   return { place, writers: [first, await place.open()] };
 }
 
-const rowsOf = ({ messages }: Mailbox): number[] => Array.from({ length: messages.length }, (_, at) => messages.at(at));
+const rowsOf = ({ messages }: ReadMailbox): number[] =>
+  Array.from({ length: messages.length }, (_, at) => messages.at(at));
 
 /** All that clients can see of a state. */
 function visible(state: MailState, floor = 0): unknown {
@@ -361,7 +362,7 @@ async function run(place: Place, { bay, mail }: Writer, { kind, path, to, choice
       const [one, two] = [mail.state.findPath(path), mail.state.findPath(to)];
       const steps: FolderStep[] = [];
       // Two names are swapped, with all that lies below each.
-      const moveAll = (from: Mailbox, target: string): FolderStep[] =>
+      const moveAll = (from: ReadMailbox, target: string): FolderStep[] =>
         [from, ...mail.state.below(from.path)].map(({ id, path: own }) => ({
           do: "set",
           mailbox: id,

@@ -20,7 +20,7 @@ import {
 import { decodeOp, encodeOp } from "./ops/op-codec.ts";
 import type { Outcome } from "./ops/outcome.ts";
 import type { TargetRun } from "./ops/targets.ts";
-import type { Mailbox } from "./state/mailbox.ts";
+import type { ReadMailbox, ReadState } from "./state/read-state.ts";
 import { RECORD_NAME_BYTES_MAX, RECORDS_MAX, VALUE_BYTES_MAX } from "./state/records.ts";
 import { MailState, normalizeInbox } from "./state/state.ts";
 
@@ -54,7 +54,7 @@ export interface Appended {
 /** Steps made of the present state, and what they rely on. */
 export type FoldersAuthor = () => { readonly steps: readonly FolderStep[]; readonly ifState?: StateClaim | undefined };
 /** What of a log the commands need. */
-type MailLog = Pick<Bay<MailState, Op, Outcome>, "state" | "push">;
+type MailLog = Pick<Bay<ReadState, Op, Outcome>, "state" | "push">;
 /** The bytes of small bodies, which ride in the op's entry, and larger ones that are stored along with it. */
 export type Carried = Omit<Push<Op>, "op">;
 export interface Targets {
@@ -95,7 +95,7 @@ export class Mail {
     );
   }
 
-  get state(): MailState {
+  get state(): ReadState {
     return this.#log.state;
   }
 
@@ -112,7 +112,7 @@ export class Mail {
   }
 
   /** Throws EngineError `not-found`. */
-  getMailbox(path: string): Mailbox {
+  getMailbox(path: string): ReadMailbox {
     const mailbox = this.state.findPath(path);
     if (!mailbox) throw new EngineError("not-found", "no such mailbox");
     return mailbox;

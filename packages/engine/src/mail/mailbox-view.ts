@@ -5,13 +5,17 @@ import type { MailboxId } from "./ops/names.ts";
 import type { FlagChange } from "./ops/op.ts";
 import { type UidSpan, vanishedSince } from "./state/feed.ts";
 import { checkFlags, DELETED, SEEN } from "./state/flags.ts";
-import type { Mailbox } from "./state/mailbox.ts";
-import type { MessageList } from "./state/message-list.ts";
-import type { MailState } from "./state/state.ts";
+import type { ReadMailbox, ReadMessageList, ReadState } from "./state/read-state.ts";
 
 /** Messages that one op changes at most, but for COPY, which is done wholly or not at all: applying more would keep all
  * others waiting. */
 export const CHANGED_AT_ONCE = 4096;
+
+/** Where a mailbox's first message without \Seen was found, and in what list as of which modseq: for all views of it. */
+const firstUnseen = new WeakMap<
+  ReadMailbox,
+  { readonly list: ReadMessageList; readonly modSeq: number; readonly position: number }
+>();
 
 /** Messages that are walked over in the time in which one is looked up by its uid. */
 const LOOKUP_COST = 16;
@@ -31,8 +35,8 @@ export class MailboxView {
   /** While what the last `sync` found is being told no modseq above it is: what changed since is told of by the next. */
   isTelling = false;
   readonly #mail: Mail;
-  #state: MailState;
-  #list: MessageList;
+  #state: ReadState;
+  #list: ReadMessageList;
   #length: number;
   /** All of the account up to here this client was told of. */
   #modSeq: number;
@@ -43,7 +47,7 @@ export class MailboxView {
   /** Rows whose modseq was told lower than it is: the next `sync` that tells all tells of them again. */
   readonly #toldLow = new Set<number>();
 
-  constructor(mail: Mail, mailbox: Mailbox, readOnly: boolean) {
+  constructor(mail: Mail, mailbox: ReadMailbox, readOnly: boolean) {
     this.#mail = mail;
     this.id = mailbox.id;
     this.readOnly = readOnly;
@@ -111,7 +115,7 @@ export class MailboxView {
   }
 
   /** The mailbox as it is now. Throws EngineError `not-found` when it was deleted. */
-  get mailbox(): Mailbox {
+  get mailbox(): ReadMailbox {
     const mailbox = this.#mail.state.findMailbox(this.id);
     if (!mailbox) throw new EngineError("not-found", "mailbox was deleted");
     return mailbox;
@@ -201,7 +205,7 @@ export class MailboxView {
 
   /** After a rewind much is stamped anew that is what it was: whether a message of `list` has other flags than those
    * that the client knows. */
-  #unlessShown(state: MailState, list: MessageList): (position: number) => boolean {
+  #unlessShown(state: ReadState, list: ReadMessageList): (position: number) => boolean {
     const [before, listBefore, length, modSeq] = [this.#state, this.#list, this.#length, this.#modSeq];
     const { columns } = before.memberships;
     return (position) => {
@@ -214,7 +218,7 @@ export class MailboxView {
   }
 
   /** Positions, ascending, of messages that are no more. Both lists ascend by uid. */
-  #vanishedPositions(mailbox: Mailbox, state: MailState): number[] {
+  #vanishedPositions(mailbox: ReadMailbox, state: ReadState): number[] {
     const before = this.#state.memberships.columns.uid;
     const now = state.memberships.columns.uid;
     const vanished: number[] = [];
@@ -228,7 +232,7 @@ export class MailboxView {
   }
 
   /** Positions below `known`, ascending, whose flags changed since the last sync and which the client was not told of. */
-  #flaggedPositions(mailbox: Mailbox, state: MailState, known: number): number[] {
+  #flaggedPositions(mailbox: ReadMailbox, state: ReadState, known: number): number[] {
     const { uid, modSeq, mailbox: ordinal } = state.memberships.columns;
     const isNews = (row: number): boolean =>
       modSeq.get(row) > this.#modSeq && this.#told.get(row) !== modSeq.get(row) && state.isLive(row);
@@ -327,10 +331,11 @@ export class MailboxView {
     if (mailbox.unseen === 0) return undefined;
     if (mailbox.messages !== this.#list || this.#state !== this.#mail.state) return this.#findUnseen();
     // The walk is made once for each change of the mailbox.
-    const { firstUnseen, highestModSeq } = mailbox;
-    if (firstUnseen?.list === this.#list && firstUnseen.modSeq === highestModSeq) return firstUnseen.position;
+    const { highestModSeq } = mailbox;
+    const found = firstUnseen.get(mailbox);
+    if (found?.list === this.#list && found.modSeq === highestModSeq) return found.position;
     const position = this.#findUnseen();
-    if (position !== undefined) mailbox.firstUnseen = { list: this.#list, modSeq: highestModSeq, position };
+    if (position !== undefined) firstUnseen.set(mailbox, { list: this.#list, modSeq: highestModSeq, position });
     return position;
   }
 
@@ -408,7 +413,7 @@ export function openView(mail: Mail, path: string, options: { readonly readOnly:
 export interface Message {
   readonly position: number;
   readonly row: number;
-  readonly state: MailState;
+  readonly state: ReadState;
 }
 
 export interface ViewChanges {

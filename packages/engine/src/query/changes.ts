@@ -1,7 +1,7 @@
 import { hexBytes, hexText } from "../bay/entry.ts";
 import { changedRows } from "../mail/state/feed.ts";
-import { isMail, type Mailbox } from "../mail/state/mailbox.ts";
-import type { MailState } from "../mail/state/state.ts";
+import { isMail } from "../mail/state/mailbox.ts";
+import type { ReadMailbox, ReadState } from "../mail/state/read-state.ts";
 import type { Lists } from "./lists.ts";
 
 /**
@@ -35,7 +35,7 @@ export interface MailboxListChanges extends Changes {
 
 /** Emails by their ids in hex; undefined if the point lies too far back, and the follower begins anew. */
 export function emailChanges(
-  state: MailState,
+  state: ReadState,
   since: Point,
   max: number = Number.POSITIVE_INFINITY,
 ): Changes | undefined {
@@ -93,8 +93,8 @@ export function mailboxListChanges(
   if (isTooOld(state, since)) return undefined;
   const from = startOf(since);
   const { mailbox: ordinals, modSeq: stamps, email: emailOf } = state.memberships.columns;
-  const changedAt = new Map<Mailbox, number>();
-  const note = (mailbox: Mailbox, modSeq: number): void => {
+  const changedAt = new Map<ReadMailbox, number>();
+  const note = (mailbox: ReadMailbox, modSeq: number): void => {
     changedAt.set(mailbox, Math.max(changedAt.get(mailbox) ?? 0, modSeq));
   };
   for (const mailbox of state.mailboxes)
@@ -112,7 +112,7 @@ export function mailboxListChanges(
     for (let email = threadEmails.last(thread); email >= 0; email = threadEmails.before(email))
       for (let row = membershipRows.last(email); row >= 0; row = membershipRows.before(row))
         if (state.isLive(row)) note(state.mailboxOf(row), modSeq);
-  const kindOf = ({ gone, made }: Mailbox): Kind => {
+  const kindOf = ({ gone, made }: ReadMailbox): Kind => {
     if (gone) return made <= since.modSeq ? "destroyed" : undefined;
     return made > baseOf(since) ? "created" : "updated";
   };
@@ -128,13 +128,13 @@ export function mailboxListChanges(
 }
 
 /** Where the list of mailboxes is now: its counts change with emails. */
-export function mailboxListPoint({ changed }: MailState): Point {
+export function mailboxListPoint({ changed }: ReadState): Point {
   return { modSeq: Math.max(changed.mailbox, changed.email) };
 }
 
 /** Records of one type by their ids. Whether one is new nobody remembers: what changed counts as created. */
 export function recordChanges(
-  { records }: MailState,
+  { records }: ReadState,
   type: string,
   since: Point,
   max: number = Number.POSITIVE_INFINITY,
@@ -161,18 +161,18 @@ function startOf({ modSeq, within }: Point): number {
 }
 
 /** Whether what changed since can be told no more. */
-export function isTooOld({ floor }: MailState, { modSeq, within }: Point): boolean {
+export function isTooOld({ floor }: ReadState, { modSeq, within }: Point): boolean {
   return within ? modSeq <= floor && floor > 0 : modSeq < floor;
 }
 
 /** Whether an email that is shown was surely shown to a follower, and not hidden since. */
-export function isKnown(state: MailState, email: number, since: Point): boolean {
+export function isKnown(state: ReadState, email: number, since: Point): boolean {
   const { made, returned } = state.emails.columns;
   return made.get(email) <= baseOf(since) && returned.get(email) === 0;
 }
 
 /** Emails of which a membership was stamped, each with the highest stamp. */
-export function* changedEmails(state: MailState, since: Point): Generator<readonly [email: number, modSeq: number]> {
+export function* changedEmails(state: ReadState, since: Point): Generator<readonly [email: number, modSeq: number]> {
   const { email, modSeq } = state.memberships.columns;
   const stamps = new Float64Array(state.emails.rows);
   const emails: number[] = [];
@@ -184,7 +184,7 @@ export function* changedEmails(state: MailState, since: Point): Generator<readon
   for (const of of emails) yield [of, stamps[of]!];
 }
 
-function emailChange(state: MailState, email: number, since: Point): Kind {
+function emailChange(state: ReadState, email: number, since: Point): Kind {
   if (state.isShown(email)) return isKnown(state, email, since) ? "updated" : "created";
   const madeAt = state.emails.columns.made.get(email);
   return madeAt > 0 && madeAt <= since.modSeq ? "destroyed" : undefined;

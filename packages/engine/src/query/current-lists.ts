@@ -1,4 +1,4 @@
-import type { MailState } from "../mail/state/state.ts";
+import type { ReadState } from "../mail/state/read-state.ts";
 import { KeptResults } from "./kept-results.ts";
 import { Lists } from "./lists.ts";
 import { MailboxLists } from "./mailbox-lists.ts";
@@ -14,11 +14,11 @@ interface Mailboxes {
 /** An account's lists, for whatever state it has. */
 export class CurrentLists {
   readonly results: KeptResults = new KeptResults();
-  readonly #state: () => MailState;
+  readonly #state: () => ReadState;
   #lists: Lists | undefined;
   #mailboxes: Mailboxes | undefined;
 
-  constructor(state: () => MailState) {
+  constructor(state: () => ReadState) {
     this.#state = state;
   }
 

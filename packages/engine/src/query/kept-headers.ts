@@ -1,7 +1,7 @@
 import type { HeaderBlock } from "@restante/mime";
 import type { Contents } from "../mail/contents/contents.ts";
 import type { Message } from "../mail/mailbox-view.ts";
-import type { MailState } from "../mail/state/state.ts";
+import type { ReadState } from "../mail/state/read-state.ts";
 import { ListTexts } from "./list-texts.ts";
 import type { Pace } from "./pace.ts";
 import type { Scans } from "./scans.ts";
@@ -28,7 +28,7 @@ export type SortedText = "subject" | "from" | "to" | "cc" | "from-name" | "to-na
 
 /** What is known of a state's emails from their headers. */
 interface Known {
-  readonly state: MailState;
+  readonly state: ReadState;
   readonly orders: Map<SortedText, TextOrder>;
   threadIds: ThreadIds | undefined;
   readonly texts: ListTexts;
@@ -39,7 +39,7 @@ interface Known {
  * of those of the present state alone: rows of another state are others. Let go after a quiet minute.
  */
 export class KeptHeaders {
-  readonly #present: () => MailState;
+  readonly #present: () => ReadState;
   readonly #delay: (ms: number, signal?: AbortSignal) => Promise<void>;
   readonly #key: Uint8Array;
   readonly #ended = new AbortController();
@@ -48,7 +48,7 @@ export class KeptHeaders {
   #isWatched = false;
 
   /** `key`: {@link KEPT_KEY_BYTES} that nobody else knows. */
-  constructor(present: () => MailState, delay: (ms: number, signal?: AbortSignal) => Promise<void>, key: Uint8Array) {
+  constructor(present: () => ReadState, delay: (ms: number, signal?: AbortSignal) => Promise<void>, key: Uint8Array) {
     this.#present = present;
     this.#delay = delay;
     this.#key = key;

@@ -1,4 +1,4 @@
-import type { MailState } from "../mail/state/state.ts";
+import type { ReadState } from "../mail/state/read-state.ts";
 import type { Condition } from "./condition.ts";
 import type { EmailQuery } from "./query-emails.ts";
 
@@ -9,7 +9,7 @@ const QUERY_CHARS_MAX = 4_096;
 
 interface Result {
   readonly emails: Uint32Array;
-  readonly state: MailState;
+  readonly state: ReadState;
   readonly modSeq: number;
 }
 
@@ -19,7 +19,7 @@ export class KeptResults {
   readonly #results = new Map<string, Result>();
 
   /** Emails in the order of the query, if it was asked already and nothing changed since. */
-  find(query: Omit<EmailQuery, "page">, state: MailState): Uint32Array | undefined {
+  find(query: Omit<EmailQuery, "page">, state: ReadState): Uint32Array | undefined {
     const key = keyOf(query);
     const result = key === undefined ? undefined : this.#results.get(key);
     if (!result || result.state !== state || result.modSeq !== state.modSeq) return undefined;
@@ -29,7 +29,7 @@ export class KeptResults {
   }
 
   /** What was found in the state as it was at `modSeq`. */
-  keep(query: Omit<EmailQuery, "page">, state: MailState, modSeq: number, emails: Uint32Array): void {
+  keep(query: Omit<EmailQuery, "page">, state: ReadState, modSeq: number, emails: Uint32Array): void {
     const key = keyOf(query);
     // What changed while it was looked for may be in it, or not.
     if (key === undefined || state.modSeq !== modSeq) return;

@@ -12,7 +12,7 @@ import {
 } from "../mail/contents/list-text.ts";
 import type { Message } from "../mail/mailbox-view.ts";
 import { TEXT_PAGE_EMAILS } from "../mail/state/pages.ts";
-import type { MailState } from "../mail/state/state.ts";
+import type { ReadState } from "../mail/state/read-state.ts";
 import { readAhead } from "../read-ahead.ts";
 import { SharedCache } from "../shared-cache.ts";
 import type { Verdict } from "./compile.ts";
@@ -57,7 +57,7 @@ export interface ListTextTools {
 }
 
 export class ListTexts {
-  readonly #state: MailState;
+  readonly #state: ReadState;
   /** By place and number of the page. */
   readonly #pages = new SharedCache<string, TextPage>();
   readonly #keys = new Set<string>();
@@ -65,7 +65,7 @@ export class ListTexts {
   readonly #open = new Map<string, TextPage>();
   #learned = 0;
 
-  constructor(state: MailState) {
+  constructor(state: ReadState) {
     this.#state = state;
   }
 

@@ -1,5 +1,5 @@
 import type { Message } from "../mail/mailbox-view.ts";
-import type { MailState } from "../mail/state/state.ts";
+import type { ReadState } from "../mail/state/read-state.ts";
 import { RowChains } from "./row-chains.ts";
 
 /**
@@ -17,7 +17,7 @@ import { RowChains } from "./row-chains.ts";
 const ROWS_AT_ONCE = 4096;
 
 export class Lists {
-  readonly state: MailState;
+  readonly state: ReadState;
   /** Rows of memberships by email, the dead and hidden ones too. */
   readonly membershipRows: RowChains = new RowChains();
   /** Emails by the number of their thread, those that aren't shown too. */
@@ -28,7 +28,7 @@ export class Lists {
   #emails = 0;
   #rows = 0;
 
-  constructor(state: MailState) {
+  constructor(state: ReadState) {
     this.state = state;
     this.#threadHeads = new ThreadHeads(state);
   }
@@ -135,12 +135,12 @@ export class Lists {
 
 /** The first email of each thread, found by the thread's id: open addressing, at most half full. */
 class ThreadHeads {
-  readonly #state: MailState;
+  readonly #state: ReadState;
   /** Email rows, one more than they are; 0 is empty. */
   #slots: Uint32Array = new Uint32Array(64);
   #used = 0;
 
-  constructor(state: MailState) {
+  constructor(state: ReadState) {
     this.#state = state;
   }
 

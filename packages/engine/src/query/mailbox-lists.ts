@@ -1,6 +1,7 @@
 import { changedRows } from "../mail/state/feed.ts";
 import { DELETED, DRAFT, SEEN } from "../mail/state/flags.ts";
-import { DEAD, type MailState } from "../mail/state/state.ts";
+import type { ReadState } from "../mail/state/read-state.ts";
+import { DEAD } from "../mail/state/state.ts";
 import { EmailOrder } from "./email-order.ts";
 import type { Lists } from "./lists.ts";
 import type { Pace } from "./pace.ts";
@@ -28,7 +29,7 @@ const EMAILS_AT_ONCE = 1024;
  */
 export class MailboxLists {
   readonly of: Lists;
-  readonly #state: MailState;
+  readonly #state: ReadState;
   /** By the mailbox's ordinal. */
   readonly #orders: EmailOrder[] = [];
   readonly #counts = new ThreadCounts();
@@ -151,7 +152,7 @@ export class MailboxLists {
 }
 
 /** The ordinal of the trash; -1 if there is none. */
-function trashOf({ mailboxes }: MailState): number {
+function trashOf({ mailboxes }: ReadState): number {
   return mailboxes.findIndex(({ gone, specialUse }) => !gone && specialUse === "\\Trash");
 }
 

@@ -1,8 +1,7 @@
 import type { MembershipName, WriterId } from "../mail/ops/names.ts";
 import { comparePlaces, decodeRuns, encodeRuns, makeRuns, type RunStep, type TargetRun } from "../mail/ops/targets.ts";
 import { changedRows } from "../mail/state/feed.ts";
-import type { Mailbox } from "../mail/state/mailbox.ts";
-import type { MailState } from "../mail/state/state.ts";
+import type { ReadMailbox, ReadState } from "../mail/state/read-state.ts";
 
 /**
  * Memberships of one mailbox that somebody was told of, by their lasting names: ActiveSync's ServerIds. A run stands for
@@ -25,7 +24,7 @@ export class MembershipSet {
 
   /** Those of a mailbox's memberships for which `isNamed` holds. `rows`: all that were there, and those of the dead that are
    * not told of: {@link HeldChanges.rows}. */
-  static of(state: MailState, rows: readonly number[], isNamed: (row: number) => boolean): MembershipSet {
+  static of(state: ReadState, rows: readonly number[], isNamed: (row: number) => boolean): MembershipSet {
     let size = 0;
     const steps: RunStep[] = [];
     const add = ({ writer, sequence, index }: MembershipName, named: boolean): void => {
@@ -102,8 +101,8 @@ export interface HeldChanges {
  * not carry \Deleted. Undefined where it can't be told any more: they start again.
  */
 export function heldChanges(
-  state: MailState,
-  mailbox: Mailbox,
+  state: ReadState,
+  mailbox: ReadMailbox,
   { set, modSeq, uid }: Held,
   isWanted: (row: number) => boolean,
 ): HeldChanges | undefined {

@@ -1,7 +1,7 @@
 import { EngineError } from "../errors.ts";
 import type { Message } from "../mail/mailbox-view.ts";
 import { splitFlags } from "../mail/state/flags.ts";
-import type { MailState } from "../mail/state/state.ts";
+import type { ReadState } from "../mail/state/read-state.ts";
 
 type Is = (message: Message) => boolean;
 
@@ -27,11 +27,11 @@ export const MEMBERSHIPS: Scope = {
 };
 
 /** Whether a membership carries a flag or keyword. Keywords are compared once for each set of them. */
-export function flagTest(name: string): (state: MailState, row: number) => boolean {
+export function flagTest(name: string): (state: ReadState, row: number) => boolean {
   const { bits } = splitFlags([name]);
   if (bits !== 0) return ({ memberships }, row) => (memberships.columns.flags.get(row) & bits) !== 0;
   const wanted = name.toLowerCase();
-  let knownState: MailState | undefined;
+  let knownState: ReadState | undefined;
   let verdicts: boolean[] = [];
   return (state, row) => {
     if (knownState !== state) verdicts = [];

@@ -20,7 +20,7 @@ import { EngineError } from "../errors.ts";
 import { Mail } from "../mail/mail.ts";
 import { openView } from "../mail/mailbox-view.ts";
 import { mailboxChanges } from "../mail/state/feed.ts";
-import type { MailState } from "../mail/state/state.ts";
+import type { ReadState } from "../mail/state/read-state.ts";
 import { nodePlatform } from "../node/crypto-platform.ts";
 import type { MemoryPlace } from "../storage/memory.ts";
 import { isRewinding } from "./rewinding-log.ts";
@@ -84,7 +84,7 @@ export function dropbox(
 }
 
 /** Everything that a client could see of a state. */
-export function visible(state: MailState): unknown {
+export function visible(state: ReadState): unknown {
   /** Where logs rewind, each process has these for itself. */
   const stamp = <T>(number: T): T | undefined => (isRewinding ? undefined : number);
   return state.liveMailboxes().map((mailbox) => ({

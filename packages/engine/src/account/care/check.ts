@@ -1,7 +1,7 @@
 import { decodeOffsets } from "@restante/mime";
 import { readThrough } from "../../mail/contents/contents.ts";
 import { DELETED, SEEN } from "../../mail/state/flags.ts";
-import type { Mailbox } from "../../mail/state/mailbox.ts";
+import type { ReadMailbox } from "../../mail/state/read-state.ts";
 import type { AccountSession } from "../session.ts";
 
 /** Damage, by place; no content. */
@@ -40,7 +40,7 @@ export async function checkAccount(
   return { mailboxes: mailboxes.length, messages, findings };
 }
 
-function checkCounts({ state }: AccountSession, mailbox: Mailbox): Finding[] {
+function checkCounts({ state }: AccountSession, mailbox: ReadMailbox): Finding[] {
   const counted = { unseen: 0, deleted: 0, bytes: 0 };
   const findings: Finding[] = [];
   let previous = 0;

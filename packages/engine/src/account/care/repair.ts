@@ -9,10 +9,11 @@ import type { Mail } from "../../mail/mail.ts";
 import { openView } from "../../mail/mailbox-view.ts";
 import { bodyName } from "../../mail/ops/names.ts";
 import { isInPages } from "../../mail/state/pages.ts";
+import type { ReadState } from "../../mail/state/read-state.ts";
 import { ReferenceIndex, threadKeys } from "../../mail/state/reference-index.ts";
-import type { MailState } from "../../mail/state/state.ts";
 import type { ObjectStore } from "../../storage/object-store.ts";
 import type { Notices } from "../delivery/notices.ts";
+import type { MailLog } from "../open-log.ts";
 import type { Platform } from "../platform.ts";
 import { findMails, type SalvagedMail, type SalvageReport } from "./salvage.ts";
 import type { Upkeep } from "./upkeep.ts";
@@ -21,6 +22,7 @@ import type { Upkeep } from "./upkeep.ts";
 export const DAMAGED = "Damaged";
 
 export interface RepairTools {
+  readonly bay: MailLog;
   readonly mail: Mail;
   readonly contents: Contents;
   readonly threads: Threads;
@@ -60,8 +62,8 @@ export async function repairAccount(tools: RepairTools): Promise<RepairReport> {
 
 /** Resolves with how many emails are known again of which a page was lost. */
 async function rebuildPages(tools: RepairTools): Promise<number> {
-  const { contents, threads, mail, store, prefix, platform, ring } = tools;
-  const { state } = mail;
+  const { contents, threads, bay, store, prefix, platform, ring } = tools;
+  const { state } = bay;
   const { id: ids, number: numbers } = state.emails.columns;
   const rows = await lostPages(state, (email) => contents.readRecord(state, email));
   const headers = await lostPages(state, (email) => contents.readHeader(state, email));
@@ -104,7 +106,7 @@ async function rebuildPages(tools: RepairTools): Promise<number> {
   return found;
 }
 
-async function lostPages(state: MailState, read: (email: number) => Promise<unknown>): Promise<Set<number>> {
+async function lostPages(state: ReadState, read: (email: number) => Promise<unknown>): Promise<Set<number>> {
   const lost = new Set<number>();
   let looked = -1;
   for (let email = 0; email < state.pages.emailRows; email++) {

@@ -1,6 +1,6 @@
 import { asStoreFailure } from "../../bay/store-failure.ts";
 import { type AccountFacts, makeAccountFacts, type Ring } from "../../crypto/index.ts";
-import type { MailState } from "../../mail/state/state.ts";
+import type { ReadState } from "../../mail/state/read-state.ts";
 import type { ObjectStore } from "../../storage/object-store.ts";
 import type { Platform } from "../platform.ts";
 import { isLimited, NO_QUOTA } from "../quota.ts";
@@ -16,7 +16,7 @@ export interface FactsOptions {
   readonly prefix: string;
   readonly platform: Platform;
   readonly ring: Ring;
-  readonly state: () => MailState;
+  readonly state: () => ReadState;
   readonly vacation: () => Promise<Vacation>;
 }
 

@@ -1,6 +1,6 @@
 import { entryName } from "../../bay/entry.ts";
 import { NOWHERE, type Position } from "../../bay/position.ts";
-import type { MailState } from "../../mail/state/state.ts";
+import type { ReadState } from "../../mail/state/read-state.ts";
 import type { ObjectStore } from "../../storage/object-store.ts";
 import type { Account } from "../account.ts";
 import { slotExists } from "../keys/slot-exists.ts";
@@ -13,7 +13,7 @@ export const ATTENDANCE_LOOK_MS = 60_000;
 
 /** What is known of an account when something came or changed: all of it while it is open; else no more than the name of a new
  * object, and not always that. */
-export type News = { readonly state: MailState } | { readonly state?: undefined; readonly name: string | undefined };
+export type News = { readonly state: ReadState } | { readonly state?: undefined; readonly name: string | undefined };
 
 /** Who wants to hear of an account for as long as its owner may use it. */
 export interface Attendant {

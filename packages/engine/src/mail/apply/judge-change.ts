@@ -2,7 +2,7 @@ import type { MailboxId } from "../ops/names.ts";
 import type { ChangeItem, OpOf, Targets } from "../ops/op.ts";
 import type { ItemOutcome, Refusal } from "../ops/outcome.ts";
 import { DELETED } from "../state/flags.ts";
-import type { MailState } from "../state/state.ts";
+import type { ReadState } from "../state/read-state.ts";
 import { isEmail, keywordsOf, membershipsOf } from "./memberships.ts";
 import { hasRoomForKeywords, hasRoomForMessages } from "./room.ts";
 import { resolveTargets, runsOf } from "./target-rows.ts";
@@ -14,7 +14,7 @@ const NO_ITEM: ItemOutcome = { emails: [], added: [] };
  * Each item by itself: it is refused, or narrowed to what passed. Emails that are shown in a mailbox which they are to
  * join need not: so an item may become several, each of emails that join the same.
  */
-export function judgeChange(state: MailState, op: OpOf<"change">): Verdict {
+export function judgeChange(state: ReadState, op: OpOf<"change">): Verdict {
   if (!holdsClaim(state, op.ifState)) return refuse("changed");
   const items: ChangeItem[] = [];
   const outcomes = op.items.map((item, of): ItemOutcome => {
@@ -27,7 +27,7 @@ export function judgeChange(state: MailState, op: OpOf<"change">): Verdict {
   return items.length > 0 ? { op: { ...op, items }, outcome: { items: outcomes } } : { outcome: { items: outcomes } };
 }
 
-function rowsOf(state: MailState, { targets }: ChangeItem): number[] {
+function rowsOf(state: ReadState, { targets }: ChangeItem): number[] {
   const rows: number[] = [];
   for (const { mailbox: id, targets: runs } of targets) {
     const mailbox = state.findMailbox(id);
@@ -36,7 +36,7 @@ function rowsOf(state: MailState, { targets }: ChangeItem): number[] {
   return rows;
 }
 
-function refusalOf(state: MailState, item: ChangeItem, rows: readonly number[]): Refusal | undefined {
+function refusalOf(state: ReadState, item: ChangeItem, rows: readonly number[]): Refusal | undefined {
   if (rows.length === 0) return "gone";
   if (!rows.every((row) => isEmail(state, state.emailOf(row), item.ifEmail))) return "changed";
   if (item.join.some((id) => !state.findMailbox(id))) return "no-mailbox";
@@ -44,7 +44,7 @@ function refusalOf(state: MailState, item: ChangeItem, rows: readonly number[]):
   return hasRoomForKeywords(state, keywordsOf(state, item.add, rows)) ? undefined : "keywords";
 }
 
-function narrow(state: MailState, item: ChangeItem, rows: readonly number[]): ChangeItem[] {
+function narrow(state: ReadState, item: ChangeItem, rows: readonly number[]): ChangeItem[] {
   if (item.join.length === 0) return [{ ...item, targets: targetsOf(state, rows) }];
   const memberships = membershipsOf(state, new Set(rows.map((row) => state.emailOf(row))));
   const isShownIn = (email: number, id: MailboxId): boolean =>
@@ -62,7 +62,7 @@ function narrow(state: MailState, item: ChangeItem, rows: readonly number[]): Ch
 
 /** The mailboxes that hold these rows' emails, but for those that they are to be in. */
 function leftOf(
-  state: MailState,
+  state: ReadState,
   memberships: ReadonlyMap<number, readonly number[]>,
   rows: readonly number[],
   join: readonly MailboxId[],
@@ -72,7 +72,7 @@ function leftOf(
 }
 
 /** The same rows as targets. */
-function targetsOf(state: MailState, rows: readonly number[]): Targets[] {
+function targetsOf(state: ReadState, rows: readonly number[]): Targets[] {
   const { uid } = state.memberships.columns;
   return [...Map.groupBy(rows, (row) => state.mailboxOf(row))].map(([mailbox, own]) => {
     const inOrder = [...new Set(own)].sort((a, b) => uid.get(a) - uid.get(b));

@@ -2,15 +2,15 @@ import { INBOX_ID, type MailboxId, PATH_DELIMITER } from "../ops/names.ts";
 import type { FolderStep, OpOf } from "../ops/op.ts";
 import type { Refusal } from "../ops/outcome.ts";
 import { DELETED } from "../state/flags.ts";
-import type { Mailbox } from "../state/mailbox.ts";
-import { type MailState, normalizeInbox } from "../state/state.ts";
+import type { ReadMailbox, ReadState } from "../state/read-state.ts";
+import { normalizeInbox } from "../state/state.ts";
 import { holdsClaim, refuse, type Verdict } from "./verdict.ts";
 
 /**
  * All steps together: what the paths come to once all are done is what counts, so names may be swapped. The first step
  * that can't be is told, and none is done.
  */
-export function judgeFolders(state: MailState, op: OpOf<"folders">): Verdict {
+export function judgeFolders(state: ReadState, op: OpOf<"folders">): Verdict {
   if (!holdsClaim(state, op.ifState)) return refuse("changed");
   const paths = new Map<string, MailboxId | number>();
   const moved = new Map(state.allMailboxes().map(({ id, path }) => [id, path]));
@@ -37,7 +37,7 @@ interface Result {
   readonly moved: ReadonlyMap<MailboxId, string>;
 }
 
-function judgeStep(state: MailState, op: OpOf<"folders">, step: FolderStep, result: Result): Refusal | undefined {
+function judgeStep(state: ReadState, op: OpOf<"folders">, step: FolderStep, result: Result): Refusal | undefined {
   const { at, paths, moved } = result;
   if (step.do === "create") {
     const path = normalizeInbox(step.path);
@@ -66,7 +66,7 @@ function judgeStep(state: MailState, op: OpOf<"folders">, step: FolderStep, resu
 }
 
 /** No email is shown in it: those with \Deleted go with it. */
-function isEmpty(state: MailState, { messages }: Mailbox): boolean {
+function isEmpty(state: ReadState, { messages }: ReadMailbox): boolean {
   for (let position = 0; position < messages.length; position++)
     if ((state.bitsOf(messages.at(position)) & DELETED) === 0) return false;
   return true;

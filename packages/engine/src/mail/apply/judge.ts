@@ -3,7 +3,8 @@ import { bodyName, INBOX_ID, PATH_DELIMITER } from "../ops/names.ts";
 import type { Op, OpOf, Placement } from "../ops/op.ts";
 import type { Refusal } from "../ops/outcome.ts";
 import { changesFlags, DELETED } from "../state/flags.ts";
-import { type MailState, normalizeInbox } from "../state/state.ts";
+import type { ReadState } from "../state/read-state.ts";
+import { normalizeInbox } from "../state/state.ts";
 import { judgeChange } from "./judge-change.ts";
 import { judgeFolders } from "./judge-folders.ts";
 import { isEmail, keywordsOf } from "./memberships.ts";
@@ -13,7 +14,7 @@ import { resolveTargets, runsOf, type TargetOp } from "./target-rows.ts";
 import { holdsClaim, refuse, type Verdict } from "./verdict.ts";
 
 /** Asks `op`'s preconditions of `state`: STORAGE rules, verdict 1 to 4. */
-export function judge(state: MailState, op: Op): Verdict {
+export function judge(state: ReadState, op: Op): Verdict {
   switch (op.kind) {
     case "begin":
       return state.begun ? refuse("stale") : { op };
@@ -64,11 +65,11 @@ export function judge(state: MailState, op: Op): Verdict {
   }
 }
 
-function pathIsFree(state: MailState, path: string): boolean {
+function pathIsFree(state: ReadState, path: string): boolean {
   return normalizeInbox(path) !== "INBOX" && state.holderOf(path) === undefined;
 }
 
-function judgeRename(state: MailState, op: OpOf<"rename">): Verdict {
+function judgeRename(state: ReadState, op: OpOf<"rename">): Verdict {
   const moving = new Set(op.paths.map(({ mailbox }) => mailbox));
   const [first] = op.paths;
   if (!first || moving.has(INBOX_ID)) return refuse("inbox");
@@ -81,7 +82,7 @@ function judgeRename(state: MailState, op: OpOf<"rename">): Verdict {
   return { op: { ...op, paths: op.paths.filter((item) => state.findMailbox(item.mailbox)) } };
 }
 
-function judgeAdd(state: MailState, op: OpOf<"add">): Verdict {
+function judgeAdd(state: ReadState, op: OpOf<"add">): Verdict {
   const emails = op.emails.map(({ email, places }) => ({
     email,
     places: places.map((place) => (state.findMailbox(place.mailbox) ? place : NOWHERE)),
@@ -106,16 +107,16 @@ function judgeAdd(state: MailState, op: OpOf<"add">): Verdict {
 }
 
 /** Why bodies that were stored by themselves can't be named now, if they can't: the collector may have come between. */
-function judgeBodies(state: MailState, emails: readonly NewEmail[], since: number): Refusal | undefined {
+function judgeBodies(state: ReadState, emails: readonly NewEmail[], since: number): Refusal | undefined {
   if (state.lastForget > since && emails.some(({ place }) => place.in === "object")) return "stale";
   return emails.some((email) => isCondemned(state, email)) ? "condemned" : undefined;
 }
 
-function isCondemned(state: MailState, { id, place }: NewEmail): boolean {
+function isCondemned(state: ReadState, { id, place }: NewEmail): boolean {
   return place.in === "object" && state.condemned.has(bodyName(id));
 }
 
-function judgeTakeIn(state: MailState, op: OpOf<"take-in">): Verdict {
+function judgeTakeIn(state: ReadState, op: OpOf<"take-in">): Verdict {
   if (state.lastForget > op.listed) return refuse("stale");
   const repeated = op.notes.filter(({ note, stream, counter }) => {
     const known = state.streams.get(stream);
@@ -133,7 +134,7 @@ function judgeTakeIn(state: MailState, op: OpOf<"take-in">): Verdict {
 }
 
 /** INBOX stands in for a mailbox that is gone, once. */
-function placesThere(state: MailState, places: readonly Placement[]): readonly Placement[] {
+function placesThere(state: ReadState, places: readonly Placement[]): readonly Placement[] {
   let isInInbox = places.some(({ mailbox }) => mailbox === INBOX_ID);
   return places.map((place) => {
     if (state.findMailbox(place.mailbox)) return place;
@@ -143,7 +144,7 @@ function placesThere(state: MailState, places: readonly Placement[]): readonly P
   });
 }
 
-function judgeReplace(state: MailState, op: OpOf<"replace">): Verdict {
+function judgeReplace(state: ReadState, op: OpOf<"replace">): Verdict {
   const mailbox = state.findMailbox(op.mailbox);
   if (!mailbox) return refuse("no-mailbox");
   const { rows } = resolveTargets(state, mailbox, op.target);
@@ -156,7 +157,7 @@ function judgeReplace(state: MailState, op: OpOf<"replace">): Verdict {
   return hasRoomForKeywords(state, [[...keywords, ...op.add]]) ? { op } : refuse("keywords");
 }
 
-function judgeTargets(state: MailState, op: TargetOp): Verdict {
+function judgeTargets(state: ReadState, op: TargetOp): Verdict {
   const mailbox = state.findMailbox(op.mailbox);
   if (!mailbox) return refuse("no-mailbox");
   if ((op.kind === "copy" || op.kind === "move") && !state.findMailbox(op.to)) return refuse("no-mailbox");
@@ -183,7 +184,7 @@ function judgeTargets(state: MailState, op: TargetOp): Verdict {
 
 /** What keywords a change makes messages carry: of each kind of them that there is. */
 function keywordsMade(
-  state: MailState,
+  state: ReadState,
   { change }: OpOf<"flags">,
   rows: readonly number[],
 ): Iterable<readonly string[]> {

@@ -1,11 +1,11 @@
 import { equalBytes } from "../../crypto/primitives.ts";
 import { splitFlags } from "../state/flags.ts";
-import type { MailState } from "../state/state.ts";
+import type { ReadState } from "../state/read-state.ts";
 
 // What memberships hold.
 
 /** The live memberships of these emails. */
-export function membershipsOf(state: MailState, emails: ReadonlySet<number>): Map<number, number[]> {
+export function membershipsOf(state: ReadState, emails: ReadonlySet<number>): Map<number, number[]> {
   const found = new Map<number, number[]>([...emails].map((email) => [email, []]));
   const { email } = state.memberships.columns;
   for (let row = 0; row < state.memberships.rows; row++) {
@@ -16,13 +16,13 @@ export function membershipsOf(state: MailState, emails: ReadonlySet<number>): Ma
 }
 
 /** Whether that is the email's id; if none is asked for, it is. */
-export function isEmail(state: MailState, email: number, id: Uint8Array | undefined): boolean {
+export function isEmail(state: ReadState, email: number, id: Uint8Array | undefined): boolean {
   return id === undefined || equalBytes(state.emails.columns.id.getId(email), id);
 }
 
 /** What these messages carry once the flags are added. */
 export function* keywordsOf(
-  state: MailState,
+  state: ReadState,
   flags: readonly string[],
   rows: readonly number[],
 ): Generator<readonly string[]> {

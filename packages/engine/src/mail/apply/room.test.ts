@@ -100,7 +100,8 @@ test("an append and a copy ask for room for messages; a move and what was delive
 
 test("subscriptions are bounded; those that are there can be renewed and ended", async () => {
   const { account, state } = await filled(1);
-  for (let n = state().subscriptions.size; n < SUBSCRIPTIONS_MAX; n++) state().subscriptions.add(`x${n}`);
+  const subscriptions = state().subscriptions as Set<string>;
+  for (let n = subscriptions.size; n < SUBSCRIPTIONS_MAX; n++) subscriptions.add(`x${n}`);
   await expect(account.mail.subscribe("one more", true)).rejects.toMatchObject(full);
   await account.mail.subscribe("INBOX", true);
   await account.mail.subscribe("INBOX", false);

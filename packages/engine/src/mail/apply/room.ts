@@ -1,5 +1,5 @@
 import { splitFlags } from "../state/flags.ts";
-import type { MailState } from "../state/state.ts";
+import type { ReadState } from "../state/read-state.ts";
 
 /**
  * Whether an account has room for what an op would make, whatever command it comes from. Counted are live things alone:
@@ -28,7 +28,7 @@ export const ROOM_LIMITS: RoomLimits = {
   keywordSets: KEYWORD_SETS_MAX,
 };
 
-export function hasRoomForMessages(state: MailState, more: number, limits: RoomLimits = ROOM_LIMITS): boolean {
+export function hasRoomForMessages(state: ReadState, more: number, limits: RoomLimits = ROOM_LIMITS): boolean {
   const { messages } = limits;
   // Live or dead: most accounts need no counting.
   if (state.memberships.rows + more <= messages) return true;
@@ -37,7 +37,7 @@ export function hasRoomForMessages(state: MailState, more: number, limits: RoomL
 
 /** `sets`: the keywords that messages would carry, of each message or each kind of them. */
 export function hasRoomForKeywords(
-  state: MailState,
+  state: ReadState,
   sets: Iterable<readonly string[]>,
   limits: RoomLimits = ROOM_LIMITS,
 ): boolean {

@@ -2,6 +2,7 @@ import type { OpOf, Targets } from "../ops/op.ts";
 import type { PlacedOp } from "../ops/placed-op.ts";
 import { comparePlaces, makeRuns, type Place, type RunStep, type TargetRun } from "../ops/targets.ts";
 import type { Mailbox } from "../state/mailbox.ts";
+import type { ReadMailbox, ReadState } from "../state/read-state.ts";
 import type { MailState } from "../state/state.ts";
 import type { Block } from "./block.ts";
 
@@ -11,8 +12,8 @@ export type TargetOp = OpOf<"flags" | "copy" | "move" | "expunge">;
 /** The live memberships of `mailbox` that `runs` name, in uid order, and how many single names are gone. However many
  * the runs are, the mailbox is walked over once. */
 export function resolveTargets(
-  state: MailState,
-  mailbox: Mailbox,
+  state: ReadState,
+  mailbox: ReadMailbox,
   runs: readonly TargetRun[],
 ): { readonly rows: number[]; readonly gone: number } {
   const { uid } = state.memberships.columns;
@@ -32,7 +33,7 @@ export function resolveTargets(
   return { rows: isAscending(rows, uid) ? rows : inUidOrder(state, [...new Set(rows)]), gone };
 }
 
-function rowsInRuns(state: MailState, mailbox: Mailbox, runs: readonly TargetRun[]): number[] {
+function rowsInRuns(state: ReadState, mailbox: ReadMailbox, runs: readonly TargetRun[]): number[] {
   const { uid, writer, sequence, index } = state.memberships.columns;
   const { messages } = mailbox;
   const uidOf = (row: number): number => uid.get(row);
@@ -77,7 +78,7 @@ function isInRuns(runs: readonly TargetRun[], place: Place): boolean {
 const LOOKUP_COST = 16;
 
 /** Runs that name these live rows of `mailbox` (in uid order). */
-export function runsOf(state: MailState, mailbox: Mailbox, rows: readonly number[]): TargetRun[] {
+export function runsOf(state: ReadState, mailbox: ReadMailbox, rows: readonly number[]): TargetRun[] {
   const { uid } = state.memberships.columns;
   const { messages } = mailbox;
   const step = (row: number, isNamed: boolean): RunStep => {
@@ -136,7 +137,7 @@ function isAscending(rows: readonly number[], uid: { get(row: number): number })
   return rows.every((row, at) => at === 0 || uid.get(rows[at - 1]!) < uid.get(row));
 }
 
-function inUidOrder(state: MailState, rows: number[]): number[] {
+function inUidOrder(state: ReadState, rows: number[]): number[] {
   const { uid } = state.memberships.columns;
   return rows.sort((a, b) => uid.get(a) - uid.get(b));
 }

@@ -1,6 +1,6 @@
 import type { Op, StateClaim } from "../ops/op.ts";
 import type { Outcome, Refusal } from "../ops/outcome.ts";
-import type { MailState } from "../state/state.ts";
+import type { ReadState } from "../state/read-state.ts";
 
 /** What `judge` says of an op: STORAGE rules, verdict. */
 export interface Verdict {
@@ -12,7 +12,7 @@ export interface Verdict {
 export const refuse = (refusal: Refusal): Verdict => ({ outcome: { refusal } });
 
 /** Whether nothing of that type changed since. */
-export function holdsClaim(state: MailState, claim: StateClaim | undefined): boolean {
+export function holdsClaim(state: ReadState, claim: StateClaim | undefined): boolean {
   if (!claim) return true;
   const { changed, records } = state;
   const now = claim.type in changed ? changed[claim.type as keyof typeof changed] : records.changed(claim.type);

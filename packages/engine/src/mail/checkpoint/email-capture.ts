@@ -6,20 +6,20 @@ import { type EmailRecord, encodeHeaderPage, encodeRowPage, type ObjectSpan } fr
 import type { TextRun } from "../contents/list-text.ts";
 import { INLINE_BYTES_MAX } from "../intake.ts";
 import { PAGE_EMAILS, type Pack, type Pages } from "../state/pages.ts";
+import type { ReadState } from "../state/read-state.ts";
 import type { StoredRecord } from "../state/records.ts";
-import type { MailState } from "../state/state.ts";
 import { Packer } from "./pack.ts";
 import { PagePlan } from "./page-plan.ts";
 import { writeTextPages } from "./text-capture.ts";
 
 /** Reads what a checkpoint brings together, wherever it lies now. */
 export interface EmailSource {
-  readRecord(state: MailState, email: number): Promise<EmailRecord>;
+  readRecord(state: ReadState, email: number): Promise<EmailRecord>;
   /** Row pages of which some record says more than the page does: they are written anew. */
   improvedPages(): ReadonlySet<number>;
   /** A page of texts. Throws EngineError `corrupt`. */
   readTexts(name: string): Promise<readonly TextRun[]>;
-  readHeader(state: MailState, email: number): Promise<Uint8Array>;
+  readHeader(state: ReadState, email: number): Promise<Uint8Array>;
   /** A whole object. */
   readObject(name: string): Promise<Uint8Array>;
   /** A record's value. */
@@ -38,7 +38,7 @@ type EmailPages = Pick<Pages, "rows" | "headers" | "texts" | "held" | "packs">;
  * that no mailbox has, and leaves that out.
  */
 export function captureEmailPages(
-  state: MailState,
+  state: ReadState,
   source: EmailSource,
   sweep: boolean,
   breathe?: Breathe,
@@ -138,7 +138,7 @@ async function writeHeaderPages(plan: PagePlan, source: EmailSource, pages: Page
   return names;
 }
 
-function isWornOut(state: MailState, { first, end, count }: Pack, sweep: boolean): boolean {
+function isWornOut(state: ReadState, { first, end, count }: Pack, sweep: boolean): boolean {
   const { size, number } = state.emails.columns;
   let alive = 0;
   for (let row = state.rowFrom(first); row < state.emails.rows && number.get(row) < end; row++)

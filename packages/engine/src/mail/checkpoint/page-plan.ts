@@ -1,9 +1,9 @@
 import { isInPages, PAGE_EMAILS, type Pages } from "../state/pages.ts";
-import type { MailState } from "../state/state.ts";
+import type { ReadState } from "../state/read-state.ts";
 
 /** Which emails pages are to hold, of a state that others change meanwhile: what they remove shows in the next capture. */
 export class PagePlan {
-  readonly state: MailState;
+  readonly state: ReadState;
   readonly known: Pages;
   /** As many emails as there were when this was made. */
   readonly emailRows: number;
@@ -11,7 +11,7 @@ export class PagePlan {
   /** As {@link Pages.held}. */
   readonly held: Uint8Array;
 
-  constructor(state: MailState, sweep: boolean) {
+  constructor(state: ReadState, sweep: boolean) {
     this.state = state;
     this.known = state.pages;
     this.emailRows = state.emails.rows;

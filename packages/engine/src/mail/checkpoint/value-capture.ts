@@ -1,10 +1,10 @@
 import type { PageStore } from "../../bay/snapshots.ts";
+import type { ReadState } from "../state/read-state.ts";
 import type { ValuePage } from "../state/records.ts";
-import type { MailState } from "../state/state.ts";
 import type { EmailSource } from "./email-capture.ts";
 
 /** Large values of records, each in a page of its own: those that lie in log entries go over, all others stay. */
-export function captureValues(state: MailState, source: EmailSource): (pages: PageStore) => Promise<ValuePage[]> {
+export function captureValues(state: ReadState, source: EmailSource): (pages: PageStore) => Promise<ValuePage[]> {
   const large = [...state.records.all()].filter(({ value }) => value && "place" in value);
   return async (pages) => {
     const written: ValuePage[] = [];

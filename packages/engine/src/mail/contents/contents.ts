@@ -22,8 +22,8 @@ import type { GetOptions, ObjectStore } from "../../storage/object-store.ts";
 import type { Message } from "../mailbox-view.ts";
 import type { Op } from "../ops/op.ts";
 import type { Outcome } from "../ops/outcome.ts";
+import type { ReadState } from "../state/read-state.ts";
 import type { StoredRecord, ValuePlace } from "../state/records.ts";
-import type { MailState } from "../state/state.ts";
 import type { Breathe } from "./digest.ts";
 import { decodeHeaderPage, decodeRowPage, type EmailRecord, type ObjectSpan } from "./email-page.ts";
 import { FullSummaries } from "./full-summaries.ts";
@@ -62,7 +62,7 @@ function cutOff(): EngineError {
 
 /** Reads what emails hold: summaries and bodies, wherever they lie. */
 export class Contents {
-  readonly #bay: Bay<MailState, Op, Outcome>;
+  readonly #bay: Bay<ReadState, Op, Outcome>;
   readonly #store: ObjectStore;
   readonly #prefix: string;
   readonly #platform: CryptoPlatform;
@@ -83,7 +83,7 @@ export class Contents {
   readonly #neighbours = new Neighbours();
 
   constructor(
-    bay: Bay<MailState, Op, Outcome>,
+    bay: Bay<ReadState, Op, Outcome>,
     place: { readonly store: ObjectStore; readonly prefix: string; readonly pages: PageStore },
     platform: CryptoPlatform,
     account: Uint8Array,
@@ -150,7 +150,7 @@ export class Contents {
 
   /** Makes the email's summary full, for the next checkpoint to write, if its page holds one of an older format and its body
    * is whole. Resolves with whether it waits for that checkpoint. Errors: `unavailable`; `corrupt` if its page is damaged. */
-  async fillSummary(state: MailState, email: number): Promise<boolean> {
+  async fillSummary(state: ReadState, email: number): Promise<boolean> {
     if (!state.isHeld(email)) return false;
     const { id, summary } = (await this.#openRecord(state, email)).record;
     if (!isFirstSummary(summary)) {
@@ -162,7 +162,7 @@ export class Contents {
     return made !== undefined;
   }
 
-  #makeFull(state: MailState, email: number): ReturnType<FullSummaries["get"]> {
+  #makeFull(state: ReadState, email: number): ReturnType<FullSummaries["get"]> {
     return this.#full.get(hexText(state.emails.columns.id.getId(email)), () => this.openEmail(state, email));
   }
 
@@ -181,7 +181,7 @@ export class Contents {
   }
 
   /** The same of emails of one state. */
-  readHeadersOf(state: MailState, emails: readonly number[]): Promise<HeaderBlock[]> {
+  readHeadersOf(state: ReadState, emails: readonly number[]): Promise<HeaderBlock[]> {
     return readAll(
       emails,
       (email) => this.#findKeptHeader(state, email)?.block,
@@ -194,7 +194,7 @@ export class Contents {
   }
 
   /** An email's octets, whatever memberships it has. Errors: `unavailable`, `corrupt`, `expunged`. */
-  async openEmail(state: MailState, email: number): Promise<Body> {
+  async openEmail(state: ReadState, email: number): Promise<Body> {
     const { record } = this.#findKept(state, email) ?? (await this.#openRecord(state, email));
     const size = state.emails.columns.size.get(email);
     const beginning = this.#beginnings.peek(record.object.name);
@@ -305,7 +305,7 @@ export class Contents {
   }
 
   /** An email's record: from its row page, or from the log entry that brought it; with a fuller summary, if one waits. */
-  async readRecord(state: MailState, email: number): Promise<EmailRecord> {
+  async readRecord(state: ReadState, email: number): Promise<EmailRecord> {
     const { record } = await this.#openRecord(state, email);
     const summary = this.#full.findWaiting(hexText(record.id));
     return summary ? { ...record, summary } : record;
@@ -313,7 +313,7 @@ export class Contents {
 
   /** An email of a state that may be an older one, in the present state. A view that is days old may show what was expunged,
    * and collected since: throws EngineError `expunged`. */
-  #present(state: MailState, email: number): { readonly state: MailState; readonly email: number } {
+  #present(state: ReadState, email: number): { readonly state: ReadState; readonly email: number } {
     const now = this.#bay.state;
     const row = now === state ? email : now.findEmail(state.emails.columns.id.getId(email));
     if (row === undefined || !now.isHeld(row)) throw new EngineError("expunged", "the message is gone");
@@ -322,9 +322,9 @@ export class Contents {
 
   /** What `read` gives of an email; where it lies otherwise by now, from there. */
   async #readPresent<T>(
-    state: MailState,
+    state: ReadState,
     email: number,
-    read: (state: MailState, email: number) => Promise<T>,
+    read: (state: ReadState, email: number) => Promise<T>,
   ): Promise<T> {
     try {
       return await read(state, email);
@@ -336,11 +336,11 @@ export class Contents {
     }
   }
 
-  #openRecord(state: MailState, email: number): Promise<OpenRecord> {
+  #openRecord(state: ReadState, email: number): Promise<OpenRecord> {
     return this.#readPresent(state, email, (...of) => this.#findRecord(...of));
   }
 
-  async #findRecord(state: MailState, email: number): Promise<OpenRecord> {
+  async #findRecord(state: ReadState, email: number): Promise<OpenRecord> {
     const rebuilt = this.#findRebuilt(state, email);
     if (rebuilt) return rebuilt;
     const brought = await this.#broughtBy(state, email);
@@ -358,15 +358,15 @@ export class Contents {
   }
 
   /** An email's header frame. */
-  async readHeader(state: MailState, email: number): Promise<Uint8Array> {
+  async readHeader(state: ReadState, email: number): Promise<Uint8Array> {
     return (await this.#openHeader(state, email)).frame;
   }
 
-  #openHeader(state: MailState, email: number): Promise<OpenHeader> {
+  #openHeader(state: ReadState, email: number): Promise<OpenHeader> {
     return this.#readPresent(state, email, (...of) => this.#findHeader(...of));
   }
 
-  async #findHeader(state: MailState, email: number): Promise<OpenHeader> {
+  async #findHeader(state: ReadState, email: number): Promise<OpenHeader> {
     const rebuilt = this.#findRebuilt(state, email);
     if (rebuilt) return rebuilt.header;
     const brought = await this.#broughtBy(state, email);
@@ -382,7 +382,7 @@ export class Contents {
   }
 
   /** The record, if it is open already. */
-  #findKept(state: MailState, email: number): OpenRecord | undefined {
+  #findKept(state: ReadState, email: number): OpenRecord | undefined {
     const tail = state.tailOf(email);
     if (tail) return this.#entries.peek(tail.entry)?.find(tail);
     const { page, at } = state.placeInPages(email);
@@ -390,7 +390,7 @@ export class Contents {
     return name ? this.#rowPages.peek(name)?.[at] : undefined;
   }
 
-  #findKeptHeader(state: MailState, email: number): OpenHeader | undefined {
+  #findKeptHeader(state: ReadState, email: number): OpenHeader | undefined {
     const tail = state.tailOf(email);
     if (tail) return this.#entries.peek(tail.entry)?.find(tail)?.header;
     const { page, at } = state.placeInPages(email);
@@ -398,14 +398,14 @@ export class Contents {
     return name ? this.#headerPages.peek(name)?.[at] : undefined;
   }
 
-  #findRebuilt(state: MailState, email: number): BroughtRecord | undefined {
+  #findRebuilt(state: ReadState, email: number): BroughtRecord | undefined {
     return this.#rebuilt.size > 0 ? this.#rebuilt.get(state.emails.columns.number.get(email)) : undefined;
   }
 
   async #inPage<T>(
     cache: SharedCache<string, readonly (T | undefined)[]>,
     group: "rows" | "headers",
-    state: MailState,
+    state: ReadState,
     email: number,
     read: (name: string) => Promise<Weighed<readonly (T | undefined)[]>>,
   ): Promise<T> {
@@ -417,7 +417,7 @@ export class Contents {
   }
 
   /** What a log entry brought of an email which is in no page yet. */
-  async #broughtBy(state: MailState, email: number): Promise<BroughtRecord | undefined> {
+  async #broughtBy(state: ReadState, email: number): Promise<BroughtRecord | undefined> {
     const tail = state.tailOf(email);
     if (!tail) return undefined;
     const entry = await this.#entries.get(tail.entry, () => this.#readEntry(tail.entry));

@@ -5,8 +5,8 @@ import { EngineError } from "../../errors.ts";
 import { SharedCache } from "../../shared-cache.ts";
 import type { Op } from "../ops/op.ts";
 import type { Outcome } from "../ops/outcome.ts";
+import type { ReadState } from "../state/read-state.ts";
 import { findEntry, findPage, idKey, keyBytes, threadKeys } from "../state/reference-index.ts";
-import type { MailState } from "../state/state.ts";
 import type { Conversation } from "./digest.ts";
 
 const THREAD_BYTES = 8;
@@ -21,7 +21,7 @@ export type Threaded = Pick<Conversation, "ids" | "subject" | "root">;
  * processes that take in a message and its answer at once agree.
  */
 export class Threads {
-  readonly #bay: Bay<MailState, Op, Outcome>;
+  readonly #bay: Bay<ReadState, Op, Outcome>;
   readonly #pageStore: PageStore;
   readonly #random: (bytes: number) => Uint8Array;
   readonly #key: () => Uint8Array;
@@ -29,7 +29,7 @@ export class Threads {
 
   /** `key` gives the key that ids of threads are made under: the same for as long as the account lives. */
   constructor(
-    bay: Bay<MailState, Op, Outcome>,
+    bay: Bay<ReadState, Op, Outcome>,
     pageStore: PageStore,
     random: (bytes: number) => Uint8Array,
     key: () => Uint8Array,

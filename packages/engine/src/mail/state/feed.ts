@@ -1,6 +1,5 @@
 import type { UidRange } from "./burnt-uids.ts";
-import type { Mailbox } from "./mailbox.ts";
-import type { MailState } from "./state.ts";
+import type { ReadMailbox, ReadState } from "./read-state.ts";
 
 /**
  * What changed since a modseq (STORAGE rules §5, JMAP.md §7.8), read off the columns: each membership, the dead ones too,
@@ -8,11 +7,11 @@ import type { MailState } from "./state.ts";
  */
 
 /** Memberships that were added, changed or removed after `modSeq`, in no order. */
-export function changedRows(state: MailState, modSeq: number): Iterable<number> {
+export function changedRows(state: ReadState, modSeq: number): Iterable<number> {
   return state.recent.since(modSeq) ?? walkChanged(state, modSeq);
 }
 
-function* walkChanged(state: MailState, modSeq: number): Generator<number> {
+function* walkChanged(state: ReadState, modSeq: number): Generator<number> {
   const column = state.memberships.columns.modSeq;
   for (let row = 0; row < state.memberships.rows; row++) if (column.get(row) > modSeq) yield row;
 }
@@ -26,7 +25,7 @@ export interface MailboxChanges {
 }
 
 /** undefined where `modSeq` lies below the floor: what vanished since can't be told. */
-export function mailboxChanges(state: MailState, mailbox: Mailbox, modSeq: number): MailboxChanges | undefined {
+export function mailboxChanges(state: ReadState, mailbox: ReadMailbox, modSeq: number): MailboxChanges | undefined {
   if (modSeq < state.floor) return undefined;
   const { uid, mailbox: ordinal, modSeq: stamp } = state.memberships.columns;
   const changed: number[] = [];
@@ -51,8 +50,8 @@ export interface UidSpan {
  * between them are one, though some of those in between may have gone before. Below the floor all that are not there are told.
  */
 export function vanishedSince(
-  state: MailState,
-  mailbox: Mailbox,
+  state: ReadState,
+  mailbox: ReadMailbox,
   modSeq: number,
   known: readonly UidSpan[],
 ): UidSpan[] {

@@ -10,7 +10,7 @@ export interface MailboxOptions {
 }
 
 /** Whether mail programs are shown it: each protocol, export and count asks this. */
-export function isMail({ type }: Mailbox): boolean {
+export function isMail({ type }: Pick<Mailbox, "type">): boolean {
   return type === "mail";
 }
 
@@ -40,8 +40,6 @@ export class Mailbox {
   unseen = 0;
   deleted = 0;
   bytes = 0;
-  /** Where the first message without \Seen was found, and in what list as of which modseq. */
-  firstUnseen: { readonly list: MessageList; readonly modSeq: number; readonly position: number } | undefined;
   /** How many messages carry each set of keywords, by its number; those without keywords aren't counted. */
   readonly keywordSets: Map<number, number> = new Map();
   /** Uids that no message ever had: merge mode only. */
