@@ -314,6 +314,8 @@ const OPS_OF_TWO: readonly Op[] = [
   },
   { kind: "requires", version: 2 },
 ];
+/** Since version 3. */
+const COPY_IN_PARTS: Op = { kind: "copy", mailbox: INBOX_ID, targets: [run], to: INBOX_ID, seconds: 7, inParts: true };
 const textRuns = ["Ada <ada@x>", "me <me@x>", undefined, "größe"].map((text) => {
   const writer = new TextRunWriter(4);
   writer.set(1, text);
@@ -619,6 +621,10 @@ const SHAPES: Readonly<Record<string, Shape>> = {
       expect(decodeOp(bytes.subarray(end))).toEqual(requires);
     },
   },
+  "op-of-version-3": {
+    make: () => encodeOp(COPY_IN_PARTS),
+    open: (bytes) => expect(decodeOp(bytes)).toEqual(COPY_IN_PARTS),
+  },
   "log-end-2": {
     make: (_, ring) => makeEndMark(signer, ring.account, "deleted", position(7), pattern(90)),
     open: (bytes, _, ring) =>
@@ -736,7 +742,7 @@ describe.each(Object.entries(SHAPES))("%s", (name, shape) => {
 });
 
 test("no prefix of an op, nor an op with a byte changed, is taken for something it can't be", () => {
-  for (const op of [...OPS, ...OPS_SINCE, ...OPS_OF_TWO]) {
+  for (const op of [...OPS, ...OPS_SINCE, ...OPS_OF_TWO, COPY_IN_PARTS]) {
     const bytes = encodeOp(op);
     for (let length = 0; length < bytes.length; length++)
       expect(() => decodeOp(bytes.subarray(0, length))).toThrow(RangeError);

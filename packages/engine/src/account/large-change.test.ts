@@ -1,8 +1,9 @@
 import { expect, test } from "vitest";
 import type { Copied } from "../mail/mail.ts";
-import { CHANGED_AT_ONCE, openView } from "../mail/mailbox-view.ts";
+import { openView } from "../mail/mailbox-view.ts";
+import { CHANGED_AT_ONCE } from "../mail/ops/op.ts";
 import { MemoryPlace } from "../storage/memory.ts";
-import { clock, makeAccount, open } from "../testing/account-kit.ts";
+import { clock, makeAccount, open, visible } from "../testing/account-kit.ts";
 import { adding, bareEmail } from "../testing/email-kit.ts";
 
 const MESSAGES: number = CHANGED_AT_ONCE * 2 + 100;
@@ -17,7 +18,7 @@ async function filled() {
   await account.mail.push(adding(account.mail.getMailbox("INBOX").id, emails));
   const view = openView(account.mail, "INBOX", { readOnly: false });
   const count = (path: string): number => account.mail.getMailbox(path).messages.length;
-  return { place, account, view, count };
+  return { place, ring, account, view, count };
 }
 
 /** The store answers `kept` more writes of the log. */
@@ -59,5 +60,39 @@ test("a copy of very many is made wholly or not at all", async () => {
   place.fault = () => undefined;
   place.counts.putIfAbsent = 0;
   await view.copy(all, "Sent");
-  expect([count("Sent"), place.counts.putIfAbsent]).toEqual([MESSAGES, 1]);
+  // Programs that know no copy in parts are stopped first.
+  expect([count("Sent"), place.counts.putIfAbsent]).toEqual([MESSAGES, 2]);
+  place.counts.putIfAbsent = 0;
+  await view.copy(all, "Sent");
+  expect([count("Sent"), place.counts.putIfAbsent]).toEqual([2 * MESSAGES, 1]);
+});
+
+test("others have their turn while very many are copied, here and where it is followed; who looks in between hears of all", async () => {
+  const { place, ring } = await filled();
+  const opened = async () => {
+    const heard: number[] = [];
+    const look = (): void => void heard.push(sent.sync({ expunges: true }).added);
+    let breathe = (): void => undefined;
+    const account = await open(place, ring(), { breathe: async () => breathe() });
+    const sent = openView(account.mail, "Sent", { readOnly: true });
+    breathe = look;
+    return { account, heard, look };
+  };
+  const [writer, follower] = [await opened(), await opened()];
+  const { uids, sourceUids } = await openView(writer.account.mail, "INBOX", { readOnly: false }).copy(all, "Sent");
+  expect([uids, sourceUids]).toEqual([all, all].map((list) => list.map((position) => position + 1)));
+  await follower.account.refresh();
+  for (const { account, heard, look } of [writer, follower]) {
+    look();
+    expect(heard.filter((added) => added > 0)).toEqual([
+      CHANGED_AT_ONCE,
+      CHANGED_AT_ONCE,
+      MESSAGES - 2 * CHANGED_AT_ONCE,
+    ]);
+    expect(visible(account.mail.state)).toEqual(visible(writer.account.mail.state));
+  }
+  const { modSeq } = writer.account.mail.state.memberships.columns;
+  const { messages } = writer.account.mail.getMailbox("Sent");
+  const stamps = new Set(all.map((position) => modSeq.get(messages.at(position))));
+  expect(stamps.size).toBe(3);
 });

@@ -216,7 +216,7 @@ export class AppliedLog<State, Op, Outcome> {
           this.meetEnd(n, read[place]);
           return true;
         }
-        if (!this.tryApply(n, read[place])) return true;
+        if (!(await this.tryApply(n, read[place]))) return true;
         await breath(read[place].length);
       }
     }
@@ -272,7 +272,7 @@ export class AppliedLog<State, Op, Outcome> {
       const n = after(other.#head);
       const got = await this.log.getEntry(n);
       if (!got.found) throw new EngineError("corrupt", `log entry ${n} is missing`);
-      other.apply(n, got.bytes);
+      await other.apply(n, got.bytes);
       await breath(got.bytes.length);
     }
     if (other.#head !== this.#head || !equalBytes(other.#hash, this.#hash))
@@ -399,9 +399,9 @@ export class AppliedLog<State, Op, Outcome> {
 
   /** Applies entry n as it was read from the store. Returns undefined if it is not what was stored there: what was applied
    * stands, and no more can be told until the store shows another. */
-  tryApply(n: Position, bytes: Uint8Array): Outcome[] | undefined {
+  async tryApply(n: Position, bytes: Uint8Array): Promise<Outcome[] | undefined> {
     try {
-      const outcomes = this.apply(n, bytes);
+      const outcomes = await this.apply(n, bytes);
       this.#damage = undefined;
       return outcomes;
     } catch (error) {
@@ -411,13 +411,13 @@ export class AppliedLog<State, Op, Outcome> {
     }
   }
 
-  /** Applies entry n, each op a block of its own: all that is lower is known to it. */
-  apply(
+  /** Applies entry n, each op by itself: all that is lower is known to it. Nothing else may be done with the log meanwhile. */
+  async apply(
     n: Position,
     bytes: Uint8Array,
     head: EntryHead = this.log.openEntry(n, bytes).head,
     ops: readonly Op[] = head.ops.map((op) => this.decode(op.bytes)),
-  ): Outcome[] {
+  ): Promise<Outcome[]> {
     if (!equalBytes(head.previous, this.#hash))
       throw new EngineError("corrupt", `log entry ${n} does not follow its predecessor`);
     const outcomes: Outcome[] = [];
@@ -432,7 +432,7 @@ export class AppliedLog<State, Op, Outcome> {
         knows: () => true,
         judged: false,
       };
-      if (placed.sequence > last) outcomes.push(this.#options.machine.applyBlock(this.#state, [placed])[0]!);
+      if (placed.sequence > last) outcomes.push(await this.#applyInSteps(placed));
     }
     this.#remember(head.writer, head.sequence + ops.length - 1);
     this.#head = n;
@@ -441,6 +441,15 @@ export class AppliedLog<State, Op, Outcome> {
     this.#hashes.add(this.#hash);
     if (this.#witness?.entry === n && !equalBytes(this.#witness.hash, this.#hash)) this.#isRolledBack = true;
     return outcomes;
+  }
+
+  async #applyInSteps(placed: Placed<Op>): Promise<Outcome> {
+    const steps = this.#options.machine.apply(this.#state, placed);
+    for (;;) {
+      const step = steps.next();
+      if (step.done) return step.value;
+      await this.#options.breathe?.();
+    }
   }
 
   #remember(writer: WriterId, sequence: number): void {

@@ -22,7 +22,9 @@ const machine: Machine<string[], string, number> = {
     return op;
   },
   isEssential: (op) => op.startsWith("essential"),
-  applyBlock: (state, ops) => ops.map(({ op }) => state.push(op)),
+  *apply(state, { op }) {
+    return state.push(op);
+  },
 };
 /** Seals by saying what it is: enough to see that the right thing is opened. */
 const sealer: Sealer = {

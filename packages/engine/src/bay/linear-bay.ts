@@ -304,7 +304,7 @@ export class LinearBay<State, Op, Outcome> implements Log<State, Op, Outcome> {
     if (!(await applied.isTrimmedBeyond(created.now))) {
       if (created.outcome === "stored") {
         applied.prove(created.now);
-        const outcomes = applied.apply(n, bytes, head, ops);
+        const outcomes = await applied.apply(n, bytes, head, ops);
         const entry = { ops, attachments: this.#log.spansOf(head, bytes) };
         for (const listener of this.#storedListeners) listener(n, entry);
         return outcomes;
@@ -323,12 +323,12 @@ export class LinearBay<State, Op, Outcome> implements Log<State, Op, Outcome> {
   }
 
   /** Entry n exists: applies it. Returns its outcomes if it is our own batch, whose answer was lost. */
-  #readRival(n: Position, bytes: Uint8Array, sequence: number): Outcome[] | undefined {
+  async #readRival(n: Position, bytes: Uint8Array, sequence: number): Promise<Outcome[] | undefined> {
     if (isEnd(bytes)) {
       this.#applied.meetEnd(n, bytes);
       throw new EngineError("not-permitted", BARRED["cut-off"]);
     }
-    const outcomes = this.#applied.tryApply(n, bytes);
+    const outcomes = await this.#applied.tryApply(n, bytes);
     if (!outcomes) throw new EngineError("not-permitted", BARRED.damaged);
     const { head } = this.#log.openEntry(n, bytes);
     return head.writer === this.#options.writer && head.sequence === sequence ? outcomes : undefined;
@@ -366,7 +366,7 @@ export class LinearBay<State, Op, Outcome> implements Log<State, Op, Outcome> {
         applied.meetEnd(next, got.bytes);
         return applied.head > from;
       }
-      if (!applied.tryApply(next, got.bytes)) return applied.head > from;
+      if (!(await applied.tryApply(next, got.bytes))) return applied.head > from;
       if (got.created > applied.proof) applied.prove(got.created);
       await breath(got.bytes.length);
     }

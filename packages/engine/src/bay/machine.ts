@@ -5,7 +5,7 @@ import type { WriterId } from "./writer.ts";
 
 /**
  * What Bay replicates: a state that ops change. Bay orders ops, stores them and applies them; it knows nothing of what
- * they mean. `applyBlock` is total and pure.
+ * they mean. `apply` is total and pure.
  */
 export interface Machine<State, Op, Outcome> {
   initial(): State;
@@ -14,7 +14,8 @@ export interface Machine<State, Op, Outcome> {
   decodeOp(bytes: Uint8Array): Op;
   /** Whether it goes on when the store is nearly full: what removes, and what room comes from later. */
   isEssential(op: Op): boolean;
-  applyBlock(state: State, ops: readonly Placed<Op>[]): Outcome[];
+  /** Applies an op in steps: between two of them others may read the state, and nobody changes it. */
+  apply(state: State, placed: Placed<Op>): Iterator<undefined, Outcome>;
 }
 
 /** An op at its place in the log. */

@@ -48,9 +48,9 @@ class Place {
   readonly #pageStore = memoryPages();
 
   /** Entries are applied anew where a log goes over to another checkpoint. */
-  #isRestarting([op]: readonly PlacedOp[]): boolean {
+  #isRestarting({ entry, place }: PlacedOp): boolean {
     const last = this.applied.at(-1);
-    return last !== undefined && (op!.entry < last.entry || (op!.entry === last.entry && op!.place <= last.place));
+    return last !== undefined && (entry < last.entry || (entry === last.entry && place <= last.place));
   }
 
   /** A state as it comes back from a checkpoint that leaves all out that may be. */
@@ -69,9 +69,9 @@ class Place {
       prefix: "a/",
       machine: {
         ...mailMachine,
-        applyBlock: (state, ops) => {
-          if (isFirst && !this.#isRestarting(ops)) this.applied.push(...ops);
-          return mailMachine.applyBlock(state, ops);
+        apply: (state, placed) => {
+          if (isFirst && !this.#isRestarting(placed)) this.applied.push(placed);
+          return mailMachine.apply(state, placed);
         },
       },
       sealer,

@@ -4,14 +4,16 @@ import type { Machine } from "../bay/machine.ts";
 import type { Position } from "../bay/position.ts";
 import { utf8 } from "../crypto/index.ts";
 import { EngineError } from "../errors.ts";
-import { applyBlock } from "./apply/apply.ts";
+import { applyOp } from "./apply/apply.ts";
 import type { NewEmail } from "./ops/email.ts";
 import { type MailboxId, PATH_DELIMITER } from "./ops/names.ts";
 import {
   type AddedEmail,
+  CHANGED_AT_ONCE,
   type ChangeItem,
   type FolderStep,
   isEssential,
+  LOG_VERSION,
   type NewRecord,
   type Op,
   type SpecialUse,
@@ -38,7 +40,7 @@ export const mailMachine: Machine<MailState, Op, Outcome> = {
   encodeOp,
   decodeOp,
   isEssential,
-  applyBlock,
+  apply: applyOp,
 };
 
 /** Where copied messages came from and went to: COPYUID, RFC 4315 §3. Uids pair up in order. */
@@ -234,10 +236,15 @@ export class Mail {
     await this.push({ kind: "record", records, ...(ifState && { ifState }) });
   }
 
-  async transfer(kind: "copy" | "move", targets: Targets, path: string): Promise<Copied> {
+  /** COPY and MOVE, wholly or not at all. `messages`: how many at most. Errors: `not-found`, `over-quota`. */
+  async transfer(kind: "copy" | "move", targets: Targets, path: string, messages: number): Promise<Copied> {
     const to = this.getMailbox(path);
     if (targets.targets.length === 0) return { uidValidity: to.uidValidity, sourceUids: [], uids: [] };
-    const outcome = await this.push({ kind, ...targets, to: to.id, seconds: this.#seconds() });
+    const inParts = kind === "copy" && messages > CHANGED_AT_ONCE;
+    // Who can't read what is to come learns it here.
+    if (inParts && this.state.requires < LOG_VERSION) await this.push({ kind: "requires", version: LOG_VERSION });
+    const op = { ...targets, to: to.id, seconds: this.#seconds() };
+    const outcome = await this.push(kind === "copy" ? { kind, ...op, ...(inParts && { inParts }) } : { kind, ...op });
     return {
       uidValidity: outcome.uidValidity ?? to.uidValidity,
       sourceUids: outcome.sourceUids,

@@ -2,14 +2,10 @@ import { EngineError } from "../errors.ts";
 import { runsOf } from "./apply/target-rows.ts";
 import type { Copied, Mail, Targets } from "./mail.ts";
 import type { MailboxId } from "./ops/names.ts";
-import type { FlagChange } from "./ops/op.ts";
+import { CHANGED_AT_ONCE, type FlagChange } from "./ops/op.ts";
 import { type UidSpan, vanishedSince } from "./state/feed.ts";
 import { checkFlags, DELETED, SEEN } from "./state/flags.ts";
 import type { ReadMailbox, ReadMessageList, ReadState } from "./state/read-state.ts";
-
-/** Messages that one op changes at most, but for COPY, which is done wholly or not at all: applying more would keep all
- * others waiting. */
-export const CHANGED_AT_ONCE = 4096;
 
 /** Where a mailbox's first message without \Seen was found, and in what list as of which modseq: for all views of it. */
 const firstUnseen = new WeakMap<
@@ -351,7 +347,7 @@ export class MailboxView {
   /** COPY: RFC 9051 §6.4.7. What is gone is not copied: the outcome tells what was. Throws EngineError `not-found` if there
    * is no mailbox at `path`, `expunged` if all of the messages are gone. */
   async copy(positions: readonly number[], path: string): Promise<Copied> {
-    const copied = await this.#mail.transfer("copy", this.#target(positions), path);
+    const copied = await this.#mail.transfer("copy", this.#target(positions), path, positions.length);
     assertReached(positions, copied.uids.length);
     return copied;
   }
@@ -369,7 +365,7 @@ export class MailboxView {
     this.#mail.getMailbox(path);
     let reached = 0;
     for (const part of parts(positions)) {
-      const moved = await this.#mail.transfer("move", this.#target(part), path);
+      const moved = await this.#mail.transfer("move", this.#target(part), path, part.length);
       reached += moved.uids.length;
       onMoved(moved);
     }

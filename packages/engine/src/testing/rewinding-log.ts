@@ -45,7 +45,7 @@ export function rewindLogs(): void {
     const initial = (): Rewound => new Rewound(new MailState(), () => new MailState());
     const log = await openLinear<Rewound, Op, Outcome>({
       ...options,
-      machine: { ...machine, initial, applyBlock: applyRewound },
+      machine: { ...machine, initial, apply: applyRewound },
       async load(body, pages, covers) {
         const copy = (): Promise<MailState> => load(body, pages, covers);
         return new Rewound(await copy(), spares(copy));
@@ -182,9 +182,10 @@ function spares(load: () => Promise<MailState>): () => MailState | undefined {
   };
 }
 
-function applyRewound(rewound: Rewound, ops: readonly PlacedOp[]): Outcome[] {
+/** A copy in parts is one block here: modseqs are others after a rewind anyway. */
+function* applyRewound(rewound: Rewound, placed: PlacedOp): Generator<undefined, Outcome> {
   rewound.rewind();
-  return ops.map((placed) => rewound.apply(placed));
+  return rewound.apply(placed);
 }
 
 interface Mark {

@@ -2,7 +2,7 @@ import { NOWHERE } from "../../bay/position.ts";
 import { equalBytes, hash } from "../../crypto/primitives.ts";
 import { kindIn } from "../../storage/object-kinds.ts";
 import { bodyId, FOUNDER, mailboxId } from "../ops/names.ts";
-import type { Op, OpOf, TakenNote } from "../ops/op.ts";
+import { CHANGED_AT_ONCE, type Op, type OpOf, type TakenNote } from "../ops/op.ts";
 import { type ItemOutcome, NOTHING, type Outcome } from "../ops/outcome.ts";
 import type { PlacedOp } from "../ops/placed-op.ts";
 import { createFlagChange } from "../state/flags.ts";
@@ -15,7 +15,7 @@ import { destroyMailbox, makeMailbox, writePath } from "./mailboxes.ts";
 import { performChange } from "./perform-change.ts";
 import { performFolders } from "./perform-folders.ts";
 import { nameAt, putEmail, takeRows } from "./rows.ts";
-import { rowsKnown, targetRows } from "./target-rows.ts";
+import { resolveTargets, rowsKnown, targetRows } from "./target-rows.ts";
 import type { Verdict } from "./verdict.ts";
 
 /**
@@ -26,6 +26,47 @@ import type { Verdict } from "./verdict.ts";
  *
  * Invariant: both are total and pure functions of (state, op): no clock, no randomness, no throw for any op.
  */
+/** Applies an op of the linear log: a block of its own, or several where it is done in parts. What is read between the steps
+ * is what there was when some of its messages were copied. */
+export function* applyOp(state: MailState, placed: PlacedOp): Generator<undefined, Outcome> {
+  return placed.op.kind === "copy" && placed.op.inParts
+    ? yield* copyInParts(state, placed, placed.op)
+    : applyBlock(state, [placed])[0]!;
+}
+
+/** It is judged once: all of it is done, or nothing. */
+function* copyInParts(state: MailState, placed: PlacedOp, op: OpOf<"copy">): Generator<undefined, Outcome> {
+  const { op: passed, outcome: judged } = judge(state, op);
+  if (passed?.kind !== "copy") return { ...applyBlock(state, [{ ...placed, op: { kind: "nop" } }])[0]!, ...judged };
+  const mailbox = state.findMailbox(passed.mailbox)!;
+  const to = state.findMailbox(passed.to)!;
+  const { rows: sources } = resolveTargets(state, mailbox, passed.targets);
+  const [added, addedUids, sourceUids]: number[][] = [[], [], []];
+  const { uid } = state.memberships.columns;
+  for (let from = 0; from < sources.length; from += CHANGED_AT_ONCE) {
+    yield;
+    const block = new Block(state, 1);
+    const part = sources.slice(from, from + CHANGED_AT_ONCE);
+    for (const row of copyRows(state, placed, block, part, to, op.seconds, from)) {
+      added!.push(row);
+      addedUids!.push(uid.get(row));
+    }
+    for (const row of part) sourceUids!.push(uid.get(row));
+    block.end();
+  }
+  const { uidValidity } = to;
+  return {
+    ...NOTHING,
+    modSeq: state.modSeq,
+    ...judged,
+    sources,
+    added: added!,
+    uidValidity,
+    addedUids: addedUids!,
+    sourceUids: sourceUids!,
+  };
+}
+
 /** Applies the ops of one block, in order, and returns their outcomes. */
 export function applyBlock(state: MailState, ops: readonly PlacedOp[]): Outcome[] {
   const block = new Block(state, ops.length);
@@ -242,6 +283,29 @@ function subscribe(state: MailState, { path, on }: OpOf<"subscribe">, block: Blo
   if (mailbox) block.touchProps(mailbox);
 }
 
+/** The first of what it makes has the name at `index`. */
+function copyRows(
+  state: MailState,
+  placed: PlacedOp,
+  block: Block,
+  sources: readonly number[],
+  to: Mailbox,
+  seconds: number,
+  index = 0,
+): number[] {
+  const { columns } = state.memberships;
+  return sources.map((row, at) =>
+    state.addMembership(nameAt(placed, index + at), to, {
+      uid: block.nextUid(to, placed),
+      modSeq: block.modSeq,
+      flags: state.bitsOf(row),
+      keywords: columns.keywords.get(row),
+      email: columns.email.get(row),
+      saved: seconds,
+    }),
+  );
+}
+
 /** Copies rows into `to`; takes them out of their mailbox too if it is a move: RFC 6851 §3. */
 function moveRows(
   state: MailState,
@@ -252,17 +316,7 @@ function moveRows(
   seconds: number,
   take: boolean,
 ): Partial<Outcome> {
-  const { columns } = state.memberships;
-  const added = sources.map((row, index) =>
-    state.addMembership(nameAt(placed, index), to, {
-      uid: block.nextUid(to, placed),
-      modSeq: block.modSeq,
-      flags: state.bitsOf(row),
-      keywords: columns.keywords.get(row),
-      email: columns.email.get(row),
-      saved: seconds,
-    }),
-  );
+  const added = copyRows(state, placed, block, sources, to, seconds);
   if (!take) return { sources, added };
   for (const [index, row] of sources.entries())
     block.movedTo.set(row, [...(block.movedTo.get(row) ?? []), added[index]!]);

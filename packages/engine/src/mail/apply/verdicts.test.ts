@@ -2,12 +2,12 @@ import { expect, test } from "vitest";
 import { after, NOWHERE, type Position, position } from "../../bay/position.ts";
 import type { WriterId } from "../../bay/writer.ts";
 import { adding, bareEmail } from "../../testing/email-kit.ts";
-import { mailMachine } from "../mail.ts";
 import { bodyName, INBOX_ID } from "../ops/names.ts";
 import type { Op, OpOf } from "../ops/op.ts";
 import type { Outcome } from "../ops/outcome.ts";
 import { MailState } from "../state/state.ts";
 import { SweepMark } from "../state/sweep-mark.ts";
+import { applyBlock } from "./apply.ts";
 import { runsOf } from "./target-rows.ts";
 
 /** A log in which each op is an entry of its own. */
@@ -18,7 +18,7 @@ function makeLog() {
     entry = after(entry);
     const writer = "0000000000000001" as WriterId;
     const placed = { op, writer, sequence: entry, entry, place: 0, knows: () => true, judged: false };
-    return mailMachine.applyBlock(state, [placed])[0]!;
+    return applyBlock(state, [placed])[0]!;
   };
   push({ kind: "begin", seconds: 0, folders: [{ path: "INBOX" }] });
   return { state, push, at: () => entry };

@@ -113,6 +113,7 @@ function fieldsOf(op: Op): unknown[] {
         op.unchangedSince ?? null,
       ];
     case "copy":
+      return [op.mailbox, encodeRuns(op.targets), op.to, op.seconds, ...(op.inParts ? [true] : [])];
     case "move":
       return [op.mailbox, encodeRuns(op.targets), op.to, op.seconds];
     case "expunge":
@@ -301,14 +302,17 @@ function readOp(kind: OpKind, fields: Fields): Op {
       return { kind, mailbox, targets, change, ...(unchangedSince === undefined ? {} : { unchangedSince }) };
     }
     case "copy":
-    case "move":
-      return {
-        kind,
+    case "move": {
+      const op = {
         mailbox: fields.text() as MailboxId,
         targets: decodeRuns(fields.bytes()),
         to: fields.text() as MailboxId,
         seconds: fields.integer(),
       };
+      if (kind === "move" || fields.isAtEnd) return { kind, ...op };
+      if (!fields.boolean()) throw new RangeError("a copy that is in parts, and is not");
+      return { kind, ...op, inParts: true };
+    }
     case "expunge":
       return { kind, mailbox: fields.text() as MailboxId, targets: decodeRuns(fields.bytes()) };
     case "checkpoint":

@@ -31,7 +31,16 @@ export type Op =
       readonly unchangedSince?: number;
     }
   | {
-      readonly kind: "copy" | "move";
+      readonly kind: "copy";
+      readonly mailbox: MailboxId;
+      readonly targets: readonly TargetRun[];
+      readonly to: MailboxId;
+      readonly seconds: number;
+      /** Each {@link CHANGED_AT_ONCE} messages get a modseq of their own, and others have their turn between them. */
+      readonly inParts?: true;
+    }
+  | {
+      readonly kind: "move";
       readonly mailbox: MailboxId;
       readonly targets: readonly TargetRun[];
       readonly to: MailboxId;
@@ -74,8 +83,11 @@ export type Op =
 export type OpKind = Op["kind"];
 export type OpOf<K extends OpKind> = Op & { readonly kind: K };
 
-/** The version of the log that this program knows. */
-export const LOG_VERSION = 2;
+/** The version of the log that this program knows: copies in parts came with 3. */
+export const LOG_VERSION = 3;
+
+/** Messages that are changed at once: more would keep all others waiting. Stored logs stand upon it. */
+export const CHANGED_AT_ONCE = 4096;
 
 /** Emails, each into one mailbox or several, at once. One whose mailboxes are all gone is left out; if all are, the op is
  * refused. */

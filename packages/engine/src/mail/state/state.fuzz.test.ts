@@ -87,6 +87,7 @@ const OPS: readonly Op[] = [
     unchangedSince: 77,
   },
   { kind: "copy", mailbox: INBOX_ID, targets: [run], to: INBOX_ID, seconds: 7 },
+  { kind: "copy", mailbox: INBOX_ID, targets: [run], to: INBOX_ID, seconds: 7, inParts: true },
   {
     kind: "change",
     items: [
