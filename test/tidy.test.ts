@@ -1,5 +1,5 @@
 import { spawnSync } from "node:child_process";
-import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join, relative } from "node:path";
 import { describe, expect, test } from "vitest";
 import { PAGES } from "./docs.ts";
@@ -131,6 +131,38 @@ test("references to RFCs are written one way", () => {
         .map((text) => `${file}: ${text}`),
     ),
   );
+  expect(wrong).toEqual([]);
+});
+
+test("every page and section that a comment names is there", () => {
+  const sectionsOf = (page: string): ReadonlySet<string> =>
+    new Set(
+      [...readFileSync(join(ROOT, page), "utf8").matchAll(/^#+ (\d[\d.]*)\.? /gm)].map((match) =>
+        match[1]!.replace(/\.$/, ""),
+      ),
+    );
+  const wrong = ["packages", "apps", "test"].flatMap(sources).flatMap((file) =>
+    [...readFileSync(file, "utf8").matchAll(/\b(docs\/[\w/.-]+\.md)((?:,? (?:and |to )?§[\d.]+)*)/g)]
+      .filter(([, page, sections]) => {
+        if (!existsSync(join(ROOT, page!))) return true;
+        const numbers = [...sections!.matchAll(/§([\d.]*\d)/g)].map((match) => match[1]!);
+        return numbers.some((number) => !sectionsOf(page!).has(number));
+      })
+      .map(([text]) => `${file}: ${text}`),
+  );
+  expect(wrong).toEqual([]);
+});
+
+test("no comment cites a page that the repository does not have", () => {
+  const wrong = ["packages", "apps", "test"]
+    .flatMap(sources)
+    .flatMap((file) =>
+      [
+        ...readFileSync(file, "utf8").matchAll(
+          /(?<![\w/.-])(?!docs\/|README|ARCHITECTURE|CONTRIBUTING|LICENSE)[A-Z][A-Z-]+(?:\.md| rules) ?§?/g,
+        ),
+      ].map(([text]) => `${file}: ${text}`),
+    );
   expect(wrong).toEqual([]);
 });
 

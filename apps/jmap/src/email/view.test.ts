@@ -24,7 +24,7 @@ async function emailWith(flags: Readonly<Record<string, readonly string[]>>): Pr
 
 const keywords = async (id: string): Promise<unknown> => (await account.get(id, { properties: ["keywords"] })).keywords;
 
-describe("keywords of an email in several mailboxes: JMAP.md §7 rule 3", () => {
+describe("keywords of an email in several mailboxes: seen and draft as all of them say, else as any says", () => {
   test.each([
     ["none", { INBOX: [], Archive: [] }, []],
     ["seen in one", { INBOX: ["\\Seen"], Archive: [] }, []],

@@ -22,7 +22,7 @@ import { Accounts } from "./sign-in/accounts.ts";
 import { signUp } from "./sign-in/sign-up.ts";
 import type { User } from "./sign-in/users.ts";
 
-/** Requests an operation: STORAGE rules §12, on stores that are asked over a network. */
+/** Requests an operation: docs/rules.md §9, on stores that are asked over a network. */
 
 const PLACES = [
   ["the memory double", async () => memoryCounted()],

@@ -14,7 +14,7 @@ import {
 } from "../testing/account-kit.ts";
 import type { Account } from "./account.ts";
 
-/** What a process wrote or read moments before is not asked for again: STORAGE rules §12, on an S3 behind what
+/** What a process wrote or read moments before is not asked for again: docs/rules.md §9, on an S3 behind what
  * `restante serve` has before it. */
 
 const positions = (count: number): number[] => Array.from({ length: count }, (_, at) => at);

@@ -247,7 +247,7 @@ export class AppliedLog<State, Op, Outcome> {
     await this.#compareWitness();
   }
 
-  /** A history that was entered at a checkpoint, with what this host saw before that: STORAGE rules §15.4. */
+  /** A history that was entered at a checkpoint, with what this host saw before that: docs/rules.md §8. */
   async #compareWitness(): Promise<void> {
     const { entry, hash } = this.#witness ?? { entry: 0, hash: this.#hash };
     if (entry === 0 || entry > this.#head) return;

@@ -4,7 +4,7 @@ import type { PageStore } from "./snapshots.ts";
 
 /**
  * Hashes of a log's entries, which a checkpoint keeps so that a witness of long ago can be compared when the entry itself is
- * gone (STORAGE rules §15.4): of the last 65,536 entries, and of each 1,024th before. Sixteen bytes of each: who could make
+ * gone (docs/rules.md §4): of the last 65,536 entries, and of each 1,024th before. Sixteen bytes of each: who could make
  * another entry of such a hash would need 2^128 tries.
  */
 const HASH_BYTES = 16;

@@ -1,5 +1,5 @@
 /**
- * The numbering of STORAGE rules §1 as plainly as it can be said, for the fold to be compared with: sets and lists, all
+ * The numbering of docs/rules.md §1 as plainly as it can be said, for the fold to be compared with: sets and lists, all
  * computed anew for each set of ops, nothing shared with `block.ts` or `apply.ts`.
  *
  * A history is ops in their final order, each with the set of earlier ones that its author knew: every partial order

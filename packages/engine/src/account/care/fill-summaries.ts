@@ -24,7 +24,7 @@ const RECORD = { type: "summaries", id: "full" };
 const FIRST_NUMBERING = 0;
 
 /**
- * One step of making summaries of format 1 full (STORAGE rules §15.17): out of the bodies, page by page. The next
+ * One step of making summaries of format 1 full (docs/rules.md §11): out of the bodies, page by page. The next
  * checkpoint writes them into row pages in place of the old ones; no op, number or flag is touched. Pages count as done
  * when a later step finds them so in the store: whose checkpoint was overtaken by another's is tried again. Damaged bodies
  * and pages are passed over; a repair makes their summaries. Safe in any number of processes at once.

@@ -44,7 +44,7 @@ export interface RepairReport {
 }
 
 /**
- * Mends what can be mended of an account that opens (STORAGE rules §9). Row pages and header pages say nothing that the
+ * Mends what can be mended of an account that opens (docs/rules.md §8). Row pages and header pages say nothing that the
  * bodies don't: those that are lost are made anew. A body that is lost is lost; its message makes room for one that says
  * so, and is kept apart, since the store may show it again. Errors: `unavailable`.
  */

@@ -59,7 +59,7 @@ export interface UpkeepOptions {
 
 /**
  * Keeps an open account's log short and its part of the store free of what nobody names: checkpoints, trimming,
- * collection (STORAGE rules §3 to §5). It decides nothing by itself that another process could contradict: what is to be
+ * collection (docs/rules.md §3 to §5). It decides nothing by itself that another process could contradict: what is to be
  * deleted is decided in the log, and deleted a day later.
  */
 export class Upkeep {

@@ -3,7 +3,7 @@ import type { Mailbox } from "../state/mailbox.ts";
 import type { MailState } from "../state/state.ts";
 
 /**
- * Numbering, STORAGE rules §1. UIDs, modseqs and UIDVALIDITY are in no op; they are computed from the set of ops, block
+ * Numbering, docs/rules.md §1. UIDs, modseqs and UIDVALIDITY are in no op; they are computed from the set of ops, block
  * by block. A block is a run of ops in the total order that no cut divides (a cut: every later op knows every earlier
  * one). In linear mode every block is one op, `w` is 1 and nothing is burnt: the same code.
  *

@@ -13,7 +13,7 @@ import { hasRoomForKeywords, hasRoomForMessages } from "./room.ts";
 import { resolveTargets, runsOf, type TargetOp } from "./target-rows.ts";
 import { holdsClaim, refuse, type Verdict } from "./verdict.ts";
 
-/** Asks `op`'s preconditions of `state`: STORAGE rules, verdict 1 to 4. */
+/** Asks `op`'s preconditions of `state`: docs/rules.md §2. */
 export function judge(state: ReadState, op: Op): Verdict {
   switch (op.kind) {
     case "begin":

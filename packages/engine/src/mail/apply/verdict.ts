@@ -2,7 +2,7 @@ import type { Op, StateClaim } from "../ops/op.ts";
 import type { Outcome, Refusal } from "../ops/outcome.ts";
 import type { ReadState } from "../state/read-state.ts";
 
-/** What `judge` says of an op: STORAGE rules, verdict. */
+/** What `judge` says of an op: docs/rules.md §2. */
 export interface Verdict {
   /** The op narrowed to what passed; absent if void. */
   readonly op?: Op;

@@ -5,7 +5,7 @@ import type { Mailbox } from "../state/mailbox.ts";
 import { DEAD, MailState } from "../state/state.ts";
 
 /**
- * A state without what nobody asks for any more (STORAGE rules §5, §15.7 to §15.12): memberships that were removed longer
+ * A state without what nobody asks for any more (docs/rules.md §5): memberships that were removed longer
  * ago than the last {@link REMOVALS_MAX}, emails that none of the others has, mailboxes that are gone, keyword sets and
  * writers that nothing uses. Rows get new numbers; uids, modseqs, names and the lasting numbers of emails stay.
  */

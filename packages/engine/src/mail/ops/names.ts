@@ -2,7 +2,7 @@ import { hexBytes, hexText } from "../../bay/entry.ts";
 import type { WriterId } from "../../bay/writer.ts";
 import { folderOf } from "../../storage/object-kinds.ts";
 
-/** Names that last for ever: who made a thing, in which of its ops, at which place in that op. STORAGE rules: an op's
+/** Names that last for ever: who made a thing, in which of its ops, at which place in that op. docs/rules.md §1: an op's
  * (writer, sequence) is never given to another op, so neither is a name. */
 
 export type { WriterId };

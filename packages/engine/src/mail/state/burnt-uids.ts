@@ -8,7 +8,7 @@ export interface UidRange {
   readonly modSeq: number;
 }
 
-/** Uids of one mailbox that blocks left unused (STORAGE rules §1), in order of modseq: to a client they vanished. */
+/** Uids of one mailbox that blocks left unused (docs/rules.md §1), in order of modseq: to a client they vanished. */
 export class BurntUids {
   #ranges: readonly UidRange[] = [];
 

@@ -2,7 +2,7 @@ import type { UidRange } from "./burnt-uids.ts";
 import type { ReadMailbox, ReadState } from "./read-state.ts";
 
 /**
- * What changed since a modseq (STORAGE rules §5, JMAP.md §7.8), read off the columns: each membership, the dead ones too,
+ * What changed since a modseq (docs/rules.md §5), read off the columns: each membership, the dead ones too,
  * bears the modseq of its last change. Nothing else is kept for it but the floor, below which removals were left out.
  */
 
