@@ -227,9 +227,10 @@ describe("checkpoints", () => {
 });
 
 describe("rollback", () => {
-  function witnesses(): NonNullable<Platform["witnesses"]> {
+  function witnesses(): NonNullable<Platform["witnesses"]> & { readonly kept: ReadonlyMap<string, Witness> } {
     const kept = new Map<string, Witness>();
     return {
+      kept,
       read: async (account) => kept.get(account),
       write: async (account, witness) => void kept.set(account, witness),
       replace: async (account, witness) => void kept.set(account, witness),
@@ -254,7 +255,8 @@ describe("rollback", () => {
   test("a store that shows an older history is found out; the account is read-only until its owner accepts it", async () => {
     const place = new MemoryPlace(() => clock.now++);
     const users = new MemoryUsers();
-    const host = { ...platform, witnesses: witnesses() };
+    const keeper = witnesses();
+    const host = { ...platform, witnesses: keeper };
     const tools = { store: place.open(), users, platform: host, pepper: undefined };
     await signUp(tools, "ada@example.org", "first long password");
     const { encodeRing, decodeRing, openSlot, utf8 } = await import("../crypto/index.ts");
@@ -272,8 +274,13 @@ describe("rollback", () => {
     const before = first.mail.state.inbox.uidValidity;
     await first.dispose();
     place.rollback(old);
+    const [seen] = keeper.kept.values();
     const second = await openHere();
     expect(second.barred).toBe("rolled-back");
+    // What it showed instead is nothing that this host has seen: a process that comes after must find it out too.
+    await second.refresh();
+    await platform.delay(1);
+    expect([...keeper.kept.values()]).toEqual([seen]);
     await expect(second.mail.create("More")).rejects.toMatchObject({ code: "not-permitted" });
     await acceptHistory(tools, users.users[0]!, "first long password");
     await second.refresh();

@@ -434,7 +434,7 @@ export class AppliedLog<State, Op, Outcome> {
       };
       if (placed.sequence > last) outcomes.push(await this.#applyInSteps(placed));
     }
-    this.#remember(head.writer, head.sequence + ops.length - 1);
+    this.#remember(head.writer, Math.max(last, head.sequence + ops.length - 1));
     this.#head = n;
     this.#tailBytes += bytes.length;
     this.#hash = this.#options.sealer.hash(bytes);

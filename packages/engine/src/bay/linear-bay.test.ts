@@ -4,6 +4,7 @@ import { hash, ready } from "../crypto/index.ts";
 import { type Fault, MemoryPlace } from "../storage/memory.ts";
 import { memoryPages } from "../testing/checkpoint-kit.ts";
 import type { Witness } from "./applied-log.ts";
+import { encodeHead, entryName, joinEntry } from "./entry.ts";
 import { LinearBay } from "./linear-bay.ts";
 import type { Machine, Sealer } from "./machine.ts";
 import { NOWHERE, position } from "./position.ts";
@@ -22,9 +23,7 @@ const machine: Machine<string[], string, number> = {
     return op;
   },
   isEssential: (op) => op.startsWith("essential"),
-  *apply(state, { op }) {
-    return state.push(op);
-  },
+  apply: (state, { op }) => ({ next: () => ({ done: true, value: state.push(op) }) }),
 };
 /** Seals by saying what it is: enough to see that the right thing is opened. */
 const sealer: Sealer = {
@@ -62,6 +61,7 @@ function open(
   place: MemoryPlace,
   witness?: Witness,
   breathe?: () => Promise<void>,
+  writer: string = (++writers).toString(16).padStart(16, "0"),
 ): Promise<LinearBay<string[], string, number>> {
   return LinearBay.open({
     store: place.open(),
@@ -74,7 +74,7 @@ function open(
     pages,
     openEnd: (bytes) =>
       bytes[4] === 1 ? { reason: "deleted", entry: position(bytes[5]!), previous: new Uint8Array(32) } : undefined,
-    writer: (++writers).toString(16).padStart(16, "0") as WriterId,
+    writer: writer as WriterId,
     delay: async () => undefined,
     monotonic: () => 0,
   });
@@ -91,6 +91,33 @@ describe("the log", () => {
     expect(one.state).toEqual(two.state);
     expect([...one.state].sort()).toEqual(Array.from({ length: 20 }, (_, i) => String(i)).sort());
     expect((await open(place)).state).toEqual(one.state);
+  });
+
+  test("an op that comes again in a later entry is skipped: it was applied", async () => {
+    const place = new MemoryPlace();
+    const one = await open(place, undefined, undefined, "0000000000000abc");
+    await one.push({ op: "a" });
+    await one.push({ op: "b" });
+    const again = (n: number, sequence: number, ...ops: readonly string[]): Promise<unknown> => {
+      const previous = hash(place.objects.get(`a/${entryName(position(n - 1))}`)!.bytes);
+      const written = ops.map((op) => ({ bytes: machine.encodeOp(op), attachmentLengths: [] }));
+      const head = encodeHead({
+        writer: "0000000000000abc" as WriterId,
+        sequence,
+        previous,
+        deps: n - 1,
+        ops: written,
+      });
+      const sealed = sealer.seal("entry", String(n), head);
+      return place.open().putIfAbsent(`a/${entryName(position(n))}`, joinEntry(sealed, []));
+    };
+    await again(3, 1, "a");
+    await again(4, 2, "b", "c");
+    await one.sync();
+    expect([one.state, (await open(place)).state]).toEqual([
+      ["a", "b", "c"],
+      ["a", "b", "c"],
+    ]);
   });
 
   test("what is pushed while one is on its way rides in one entry", async () => {

@@ -183,9 +183,9 @@ function spares(load: () => Promise<MailState>): () => MailState | undefined {
 }
 
 /** A copy in parts is one block here: modseqs are others after a rewind anyway. */
-function* applyRewound(rewound: Rewound, placed: PlacedOp): Generator<undefined, Outcome> {
+function applyRewound(rewound: Rewound, placed: PlacedOp): Iterator<undefined, Outcome> {
   rewound.rewind();
-  return rewound.apply(placed);
+  return { next: () => ({ done: true, value: rewound.apply(placed) }) };
 }
 
 interface Mark {

@@ -98,3 +98,22 @@ test("what was surely refused is forgotten; after an hour all is", async () => {
   expect(await texts()).toHaveLength(2);
   await account.dispose();
 });
+
+test("what is held is bounded by its octets too: the oldest goes first", () => {
+  const unsettled = new Unsettled(platform);
+  const client = unsettled.connect();
+  const noteOf = (name: string, octets: number) => ({ name, bytes: new Uint8Array(octets), along: [] });
+  const half = 16 * 2 ** 20;
+  for (const name of ["one", "two", "three"]) unsettled.hold(name, noteOf(name, half), client);
+  client.abandon();
+  expect(["one", "two", "three"].map((name) => unsettled.find(name)?.name)).toEqual([undefined, "two", "three"]);
+  // What a note brings along counts as its own octets do.
+  const more = unsettled.connect();
+  unsettled.hold(
+    "four",
+    { ...noteOf("four", 0), along: [{ name: "body/x", content: new Uint8Array(half + 1) }] },
+    more,
+  );
+  more.abandon();
+  expect(["two", "three", "four"].map((name) => unsettled.find(name)?.name)).toEqual([undefined, undefined, "four"]);
+});

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 import { parentPort, receiveMessageOnPort, workerData } from "node:worker_threads";
 import { logNumber } from "../../storage/names.ts";
+import { kindOfObject } from "../../storage/object-kinds.ts";
 import { damageText, isDamage } from "./failure.ts";
 import {
   type NewRow,
@@ -49,6 +50,8 @@ const queue: WriteRequest[] = [];
 let scheduled = false;
 let isClosing = false;
 let commits = 0;
+/** The write-ahead log holds key slots that were deleted. */
+let holdsSlots = false;
 const idle = setTimeout(tidy, IDLE_MS).unref();
 
 const statements = {
@@ -148,6 +151,7 @@ function commitBatch(batch: readonly WriteRequest[]): void {
     return;
   }
   for (const file of unneeded) removeFile(file);
+  if (holdsSlots) truncate();
 }
 
 /** Once more, with the reserve's room. */
@@ -256,6 +260,7 @@ function remove(name: string, unneeded: string[]): void {
   const file = fileOf(name);
   if (file) unneeded.push(file);
   statements.remove.run(name);
+  holdsSlots ||= kindOfObject(name) === "slot";
   const log = logNumber(name);
   if (log) statements.raiseFloor.run(log.prefix, log.number);
 }
@@ -337,12 +342,15 @@ function walBytes(): number {
 }
 
 function giveBackLog(): void {
-  if (walBytes() > WAL_BYTES_KEPT || freeBytes(folder) < freeBytesMin) truncate();
+  if (holdsSlots || walBytes() > WAL_BYTES_KEPT || freeBytes(folder) < freeBytesMin) truncate();
   else ifPossible(() => database.exec("PRAGMA wal_checkpoint(PASSIVE)"));
 }
 
 function truncate(): void {
-  ifPossible(() => database.exec("PRAGMA wal_checkpoint(TRUNCATE)"));
+  ifPossible(() => {
+    const { busy } = database.prepare("PRAGMA wal_checkpoint(TRUNCATE)").get() as { busy: number };
+    if (busy === 0) holdsSlots = false;
+  });
 }
 
 /** Does what may as well be done later, when there is room, nobody else is at it, or what is damaged is mended. Returns
@@ -361,6 +369,7 @@ function ifPossible(work: () => void): boolean {
 
 function close(): void {
   clearTimeout(idle);
+  if (holdsSlots) truncate();
   database.close();
   port.postMessage({ closed: true });
   port.close();

@@ -1,0 +1,74 @@
+import { spawnSync } from "node:child_process";
+import { mkdtemp, open, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, expect, test, vi } from "vitest";
+import { openEmbeddedStore } from "./store.ts";
+
+const folders: string[] = [];
+afterAll(() => Promise.all(folders.map((folder) => rm(folder, { recursive: true }))));
+
+async function makeFolder(): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), "restante-durable-"));
+  folders.push(folder);
+  return folder;
+}
+const onFatal = (message: string): never => {
+  throw new Error(message);
+};
+
+test("an object in a file of its own is on the disk before it is there under any name", async () => {
+  const folder = await makeFolder();
+  const probe = await open(join(folder, "probe"), "w");
+  const handles = Object.getPrototypeOf(probe) as { datasync(): Promise<void> };
+  await probe.close();
+  const store = await openEmbeddedStore({ folder, onFatal });
+  const { datasync } = handles;
+  const seen: unknown[] = [];
+  const synced = vi.spyOn(handles, "datasync").mockImplementation(async function (this: unknown) {
+    seen.push([await store.get("a/body/large").then(({ found }) => found), await readdir(join(folder, "objects"))]);
+    await datasync.call(this);
+  });
+  await store.put("a/body/large", new Uint8Array(300_000));
+  synced.mockRestore();
+  expect(seen).toEqual([[false, [expect.stringMatching(/\.new$/)]]]);
+  await store.dispose();
+});
+
+test("of a slot that was deleted nothing stays in the store's files, once what was asked for behind it is answered", async () => {
+  const folder = await makeFolder();
+  const secret = "a key slot, sealed under a password";
+  const store = await openEmbeddedStore({ folder, onFatal });
+  const there = async (): Promise<boolean[]> => {
+    const files = await readdir(folder, { withFileTypes: true });
+    const texts = await Promise.all(
+      files.filter((file) => file.isFile()).map(({ name }) => readFile(join(folder, name), "latin1")),
+    );
+    return [0, 1, 2].map((n) => texts.join("").includes(`${secret} ${n}`));
+  };
+  for (let n = 0; n < 3; n++) await store.put(`a/slot/${n}`, Buffer.from(`${secret} ${n}`));
+  expect(await there()).toEqual([true, true, true]);
+  await store.delete(["a/slot/1"]);
+  await store.put("a/note/1", new Uint8Array(1));
+  expect(await there()).toEqual([true, false, true]);
+  await store.delete(["a/slot/2"]);
+  await store.dispose();
+  expect(await there()).toEqual([true, false, false]);
+});
+
+test("a write that fails in the disk ends the process: nobody knows what the disk holds", async () => {
+  const folder = await makeFolder();
+  const store = new URL("store.ts", import.meta.url).href;
+  // Its files can't grow beyond 256 KB: the write-ahead log fails in the middle of a commit.
+  const script = `
+    import { openEmbeddedStore } from ${JSON.stringify(store)};
+    const onFatal = (message) => { console.log("fatal", message); process.exit(7); };
+    const store = await openEmbeddedStore({ folder: ${JSON.stringify(folder)}, onFatal });
+    for (let n = 0; n < 200; n++) await store.put("a/log/" + n, new Uint8Array(10_000));
+    console.log("all was written");`;
+  const file = join(await makeFolder(), "write.mjs");
+  await writeFile(file, script);
+  const args = ["-c", 'ulimit -f 512 && exec "$0" "$1"', process.execPath, file];
+  const { status, stdout } = spawnSync("sh", args, { encoding: "utf8" });
+  expect([status, stdout]).toEqual([7, expect.stringContaining("fatal disk I/O error")]);
+});
