@@ -14,6 +14,7 @@ export function submissionService({ context, login, gate }: People, tls: Tls, tr
     secureContext: () => tls.context,
     gate,
     sizeMax: config.outbound.size_max,
+    recipientsMax: config.outbound.recipients_max,
     serverName: hostname(),
     traceOf: (user) => traces?.of(user, "submission"),
     log(event) {

@@ -6,6 +6,9 @@ export interface LocalTransportOptions {
   readonly deliver: (address: string, mailFrom: string, message: AsyncIterable<Uint8Array>) => Promise<boolean>;
 }
 
+/** Of one whose turn did not come before the exchange was cut off. */
+const CUT_OFF: TransportReply = { state: "waiting", reply: "451 4.3.0 Try again later" };
+
 /** Where there is no smarthost: those who have a mailbox here get their mail, and nobody else. */
 export class LocalTransport implements Transport {
   readonly #options: LocalTransportOptions;
@@ -14,9 +17,10 @@ export class LocalTransport implements Transport {
     this.#options = options;
   }
 
-  async send(mail: OutgoingMail): Promise<readonly TransportReply[]> {
+  async send(mail: OutgoingMail, signal: AbortSignal): Promise<readonly TransportReply[]> {
     const replies: TransportReply[] = [];
-    for (const { address } of mail.envelope.recipients) replies.push(await this.#deliver(address, mail));
+    for (const { address } of mail.envelope.recipients)
+      replies.push(signal.aborted ? CUT_OFF : await this.#deliver(address, mail));
     return replies;
   }
 

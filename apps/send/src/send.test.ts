@@ -310,7 +310,22 @@ test("without a smarthost those who live here get their mail, and nobody else", 
       return true;
     },
   });
-  const replies = await transport.send(mailOf(["yes@x.org", "no@x.org", "full@x.org", "away@x.org"]));
+  const replies = await transport.send(mailOf(["yes@x.org", "no@x.org", "full@x.org", "away@x.org"]), never);
   expect(replies.map(({ state }) => state)).toEqual(["sent", "failed", "waiting", "waiting"]);
   expect(delivered).toEqual(["ada@example.org yes@x.org"]);
+});
+
+test("where mail goes to those who live here and is cut off, the others are tried again", async () => {
+  const cut = new AbortController();
+  const delivered: string[] = [];
+  const transport = new LocalTransport({
+    async deliver(address) {
+      delivered.push(address);
+      cut.abort();
+      return true;
+    },
+  });
+  const replies = await transport.send(mailOf(["one@x.org", "two@x.org", "three@x.org"]), cut.signal);
+  expect(replies.map(({ state }) => state)).toEqual(["sent", "waiting", "waiting"]);
+  expect(delivered).toEqual(["one@x.org"]);
 });

@@ -25,6 +25,8 @@ export interface SubmissionServerOptions {
   readonly gate: Gate;
   /** Octets of a message. */
   readonly sizeMax: number;
+  /** Recipients of a message. */
+  readonly recipientsMax: number;
   readonly serverName: string;
   readonly log: (event: SubmissionEvent) => void;
   /** What takes lines of this user's dialogues, if somebody follows them: without addresses and contents. */
@@ -227,7 +229,10 @@ function settingsOf(
       const notify = notifyOf(argsOf(address));
       follow(clients.get(id)!, `C: RCPT TO:<[${address.address.length}]>`);
       if (notify === "wrong") return callback(new Reply(555, "5.5.4 A parameter is none here"));
-      clients.get(id)!.recipients.push({ address: address.address, notify });
+      const { recipients } = clients.get(id)!;
+      // RFC 5321 §4.5.3.1.10: those before it are taken.
+      if (recipients.length >= options.recipientsMax) return callback(new Reply(452, "4.5.3 Too many recipients"));
+      recipients.push({ address: address.address, notify });
       callback();
     },
     onData(stream, session, callback) {

@@ -4,24 +4,27 @@ import { connect, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { connect as connectTls } from "node:tls";
-import { EngineError } from "@restante/engine";
+import { type AccountSession, EngineError } from "@restante/engine";
 import { Gate, listen, Tls } from "@restante/host";
 import { expect, onTestFinished, test } from "vitest";
 import { holdOf, notifyOf } from "./parameters.ts";
-import { createSubmissionServer } from "./server.ts";
+import { createSubmissionServer, type SubmissionServerOptions } from "./server.ts";
 
-async function open() {
+const nobody = async (): Promise<never> => {
+  throw new EngineError("not-permitted", "no");
+};
+
+async function open(signIn: SubmissionServerOptions["signIn"] = nobody) {
   const folder = mkdtempSync(join(tmpdir(), "restante-submission-"));
   const tls = new Tls({ cert: "", key: "", folder, minVersion: "TLSv1.2", oldSuites: false });
   await tls.reload();
   const gate = new Gate({ networkOf: (address) => address });
   const server = createSubmissionServer({
-    signIn: async () => {
-      throw new EngineError("not-permitted", "no");
-    },
+    signIn,
     secureContext: () => tls.context,
     gate,
     sizeMax: 1000,
+    recipientsMax: 3,
     serverName: "mx.example.org",
     log: () => undefined,
   });
@@ -91,6 +94,26 @@ test("after three wrong passwords the connection takes no more", async () => {
   const replies = [];
   for (let n = 0; n < 4; n++) replies.push((await say(socket, `AUTH PLAIN ${btoa("\0ada\0wrong")}`)).slice(0, 3));
   expect(replies).toEqual(["535", "535", "535", "421"]);
+  socket.destroy();
+});
+
+test("recipients beyond those that a mail may have are refused one by one, and those before them are taken", async () => {
+  const session = { address: "ada@example.org", close: () => undefined } as unknown as AccountSession;
+  const { submissions } = await open(async () => session);
+  const socket = connectTls({ port: submissions, host: "127.0.0.1", rejectUnauthorized: false });
+  await once(socket, "data");
+  await say(socket, "EHLO x");
+  expect(await say(socket, `AUTH PLAIN ${btoa("\0ada\0right")}`)).toMatch(/^235 /);
+  for (let round = 0; round < 2; round++) {
+    await say(socket, "MAIL FROM:<ada@example.org>");
+    const replies = [];
+    for (let n = 0; n < 5; n++) replies.push(await say(socket, `RCPT TO:<${n}@x.org>`));
+    expect(replies.map((reply) => reply.slice(0, 9))).toEqual([
+      ...["250 2.1.5", "250 2.1.5", "250 2.1.5"],
+      ...["452 4.5.3", "452 4.5.3"],
+    ]);
+    await say(socket, "RSET");
+  }
   socket.destroy();
 });
 

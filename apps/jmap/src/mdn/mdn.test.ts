@@ -191,6 +191,17 @@ describe("MDN/send", () => {
   });
 });
 
+test("MDN/parse reads the text by its charset, in whatever form that is said", async () => {
+  const ada = await client();
+  for (const said of ["charset*=us-ascii''iso-8859-1", "charset*0=iso-; charset*1=8859-1", "charset=ISO-8859-1"]) {
+    const text = `Content-Type: multipart/report; report-type=disposition-notification; boundary=b\r\n\r\n--b\r\nContent-Type: text/plain; ${said}\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n=F6\r\n--b\r\nContent-Type: message/disposition-notification\r\n\r\nFinal-Recipient: rfc822;a@x\r\nDisposition: manual-action/MDN-sent-manually; displayed\r\n--b--\r\n`;
+    const id = await ada.append(1, { text });
+    const { list } = await ada.call("Email/get", { ids: [id], properties: ["blobId"] });
+    const { parsed } = await ada.call("MDN/parse", { blobIds: [list[0].blobId] });
+    expect(parsed[list[0].blobId].textBody, said).toBe("ö");
+  }
+});
+
 test("MDN/parse tells what is none of its kind, and what is not there", async () => {
   const ada = await client();
   const id = await ada.append(1, { text: MAIL });

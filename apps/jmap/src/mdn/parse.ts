@@ -2,9 +2,9 @@ import { type Body, partBody } from "@restante/engine";
 import {
   type DispositionReport,
   decodeCharset,
+  decodeParameter,
   decodeUnstructured,
   findHeader,
-  findParameter,
   type Part,
   parseDispositionReport,
   parseHeaders,
@@ -96,6 +96,6 @@ async function contentOf(part: Part, whole: Body, bytesMax: number): Promise<Uin
 }
 
 function decoded({ parameters }: Part, bytes: Uint8Array): string {
-  const charset = findParameter(parameters, "charset") ?? "utf-8";
+  const charset = decodeParameter(parameters, "charset")?.toLowerCase() ?? "utf-8";
   return decodeCharset(bytes, charset === "us-ascii" ? "utf-8" : charset).text;
 }

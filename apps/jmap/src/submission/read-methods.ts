@@ -1,4 +1,11 @@
-import { formatEmailId, formatThreadId, recordChanges, SUBMISSION, type Submission } from "@restante/engine";
+import {
+  type Changes,
+  formatEmailId,
+  formatThreadId,
+  recordChanges,
+  SUBMISSION,
+  type Submission,
+} from "@restante/engine";
 import { SUBMISSION_CAPABILITY } from "../core/capabilities.ts";
 import { CHANGES_ARGUMENTS, changesAnswer, maxOf } from "../core/changes.ts";
 import { MethodError } from "../core/errors.ts";
@@ -43,11 +50,26 @@ export const submissionChanges: Method = method(
   "EmailSubmission/changes",
   SUBMISSION_CAPABILITY,
   CHANGES_ARGUMENTS,
-  async (args, { session: { state } }) => {
+  async (args, context) => {
+    const { state } = context.session;
     const since = parsePoint(args.sinceState, state, "EmailSubmission");
-    return changesAnswer(args, state, recordChanges(state, SUBMISSION, since, maxOf(args)), formatSubmissionId);
+    const changes = recordChanges(state, SUBMISSION, since, maxOf(args));
+    return changesAnswer(args, state, changes && (await withoutHidden(changes, context)), formatSubmissionId);
   },
 );
+
+/** What is gone may have been hidden: its client never heard of it. */
+async function withoutHidden(changes: Changes, { session }: Context): Promise<Changes> {
+  const shown = async (ids: readonly string[]): Promise<string[]> => {
+    const kept: string[] = [];
+    for (const id of ids) {
+      const one = await session.findSubmission(id);
+      if (!one || isShown(one)) kept.push(id);
+    }
+    return kept;
+  };
+  return { ...changes, created: await shown(changes.created), updated: await shown(changes.updated) };
+}
 
 /** RFC 8621 §7.3. */
 export const submissionQuery: Method = method(

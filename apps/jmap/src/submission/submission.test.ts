@@ -64,6 +64,26 @@ describe("EmailSubmission/set", () => {
   });
 });
 
+test("what was sent by another protocol, and is no email of the account, is in no changes either", async () => {
+  const ada = await client();
+  const emailId = await ada.append(1, { path: "Drafts", text: MAIL });
+  const sinceState = (await ada.call("EmailSubmission/get", {})).state;
+  const octets = new TextEncoder().encode(MAIL);
+  const message = {
+    size: octets.length,
+    async *read(start: number, end: number) {
+      yield octets.subarray(start, end);
+    },
+  };
+  const recipients = [{ address: "bob@x.org", notify: undefined }];
+  await ada.session.submit({ message, envelope: { mailFrom: "ada@example.org", recipients } });
+  const made = await ada.call("EmailSubmission/set", { create: { s: { identityId: "i0", emailId } } });
+  const { created } = await ada.call("EmailSubmission/changes", { sinceState });
+  expect(created).toEqual([made.created.s.id]);
+  const { list, notFound } = await ada.call("EmailSubmission/get", { ids: created });
+  expect([list.length, notFound]).toEqual([1, []]);
+});
+
 test("an identity's texts are empty by default, which null brings back", async () => {
   const ada = await client();
   const texts = { name: "Ada", textSignature: "A", htmlSignature: "<p>A" };
