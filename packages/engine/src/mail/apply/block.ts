@@ -114,7 +114,10 @@ export class Block {
       const adds = this.#adds.get(mailbox) ?? [];
       if (adds.every((add) => knowsOp(author, add.author))) mailbox.gone = true;
     }
-    if (this.#pathsWritten || this.#deletes.length > 0) showPaths(this.#state);
+    if (this.#pathsWritten || this.#deletes.length > 0) {
+      showPaths(this.#state);
+      this.#state.notePaths();
+    }
     // Who saw a part of such a block may have seen any mailbox otherwise: at another path, or gone.
     if (this.#ops > 1 && this.#hasMailboxOps)
       for (const mailbox of this.#state.mailboxes) mailbox.propsModSeq = this.modSeq;

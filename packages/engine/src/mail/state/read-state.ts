@@ -45,6 +45,7 @@ export interface ReadState extends Omit<Readonly<MailState>, Writers | Tables | 
 type Writers =
   | "writerNumber"
   | "addMailbox"
+  | "notePaths"
   | "index"
   | "copyTables"
   | "markCheckpoint"

@@ -8,6 +8,7 @@ import { HeldEmails } from "./held-emails.ts";
 import { LastingNames } from "./lasting-names.ts";
 import { isMail, Mailbox, type MailboxOptions } from "./mailbox.ts";
 import { NO_PAGES, PAGE_EMAILS, type Pages } from "./pages.ts";
+import { PathIndex } from "./path-index.ts";
 import { RecentRows } from "./recent-rows.ts";
 import { Records } from "./records.ts";
 import { ReferenceIndex, threadKeys } from "./reference-index.ts";
@@ -154,6 +155,7 @@ export class MailState {
   readonly #writers: WriterId[] = [];
   readonly #writerNumber = new Map<WriterId, number>();
   readonly #mailboxById = new Map<MailboxId, Mailbox>();
+  #pathIndex: PathIndex | undefined;
   readonly #shown: ShownEmails = new ShownEmails(this.emails.columns);
   readonly #byName: RowIndex = new RowIndex((row) => this.#hashName(row));
   readonly #byEmailId: RowIndex = new RowIndex((row) => hashId(this.emails.columns.id.getId(row)));
@@ -190,8 +192,17 @@ export class MailState {
 
   /** The mailbox that has `path`, whatever it holds. */
   holderOf(path: string): Mailbox | undefined {
-    const wanted = normalizeInbox(path);
-    return this.mailboxes.find((mailbox) => !mailbox.gone && mailbox.path === wanted);
+    return this.#paths.get(normalizeInbox(path));
+  }
+
+  get #paths(): PathIndex {
+    this.#pathIndex ??= new PathIndex(this.allMailboxes());
+    return this.#pathIndex;
+  }
+
+  /** Mailboxes came, went, or have other paths. */
+  notePaths(): void {
+    this.#pathIndex = undefined;
   }
 
   get inbox(): Mailbox {
@@ -212,13 +223,14 @@ export class MailState {
 
   /** Mailboxes below `path`, at any depth. */
   below(path: string): Mailbox[] {
-    return this.allMailboxes().filter((mailbox) => mailbox.path.startsWith(path + PATH_DELIMITER));
+    return this.#paths.below(path);
   }
 
   addMailbox(id: MailboxId, path: string, options: MailboxOptions): Mailbox {
     const mailbox = new Mailbox(id, this.mailboxes.length, path, options);
     this.mailboxes.push(mailbox);
     this.#mailboxById.set(id, mailbox);
+    this.notePaths();
     return mailbox;
   }
 
