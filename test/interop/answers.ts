@@ -31,10 +31,6 @@ export const KNOWN_DIFFERENCES: readonly KnownDifference[] = [
     is: (command, ours) => /FETCH .*\[1\.[12T]/.test(command) && / BODY\[1\.(1|2|TEXT)\] NIL /.test(ours),
   },
   {
-    reason: "octets are told as they came, NUL too, which Dovecot makes another character of",
-    is: (_command, ours) => ours.includes("\\u0000"),
-  },
-  {
     reason: "the line end before a delimiter is the delimiter's: RFC 2046 §5.1.1",
     is: (_command, ours, theirs) => withoutLastEnd(ours) === withoutLastEnd(theirs),
   },

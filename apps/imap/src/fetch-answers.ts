@@ -128,7 +128,7 @@ function sectionWriter(session: Session, { section, partial, label }: SectionIte
         const bytes = body.open?.(start, end) ?? (await readAll(body, start, end));
         if (bytes.length !== end - start) throw cutOff();
         output.text(`${label} {${bytes.length}}\r\n`);
-        output.bytes(bytes);
+        output.bytes(withoutNul(bytes));
         return;
       }
       await stream(output, label, end - start, body.read(start, end));
@@ -143,7 +143,7 @@ async function stream(output: Output, label: string, size: number, source: Async
   for await (const bytes of source) {
     if (left === size) output.text(`${label} {${size}}\r\n`);
     left -= bytes.length;
-    output.bytes(bytes);
+    output.bytes(withoutNul(bytes));
     if (output.isFull) await output.flush();
     if (isTurnOver()) await takeTurn();
   }
@@ -188,7 +188,15 @@ export function spanOf(section: Section, { state, row }: Message, kept: Kept): B
 /** `text` has one character an octet. */
 function wholeSection(label: string, text: string, partial: Partial | undefined): string {
   const piece = partial ? text.slice(partial.offset, partial.offset + partial.length) : text;
-  return `${label} {${piece.length}}\r\n${piece}`;
+  return `${label} {${piece.length}}\r\n${piece.replaceAll("\0", STAND_IN)}`;
+}
+
+/** What stands in a literal for NUL, which none may have: RFC 9051 §4.3. BINARY tells it as it is. */
+const STAND_IN = "\x80";
+
+function withoutNul(bytes: Uint8Array): Uint8Array {
+  const at = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).indexOf(0);
+  return at < 0 ? bytes : bytes.map((octet) => (octet === 0 ? STAND_IN.charCodeAt(0) : octet));
 }
 
 async function readAll(body: Body, start: number, end: number): Promise<Uint8Array> {

@@ -216,3 +216,31 @@ test("items of one FETCH are bounded, and what waits for a slow reader is, whate
   while (server.backlog.bytes === 0) await new Promise((resolve) => setTimeout(resolve, 5));
   expect(server.backlog.bytes).toBeLessThan(512 * 1024);
 });
+
+test("no literal has NUL, but for those of BINARY", async () => {
+  const text = "Subject: a\0b\r\n\r\nc\0d";
+  const octets = Buffer.from(text.padEnd(200_000, "\0e"));
+  const body = (open?: Body["open"]): Body => ({
+    size: octets.length,
+    async *read(start, end) {
+      for (let at = start; at < end; at += 50_000) yield octets.subarray(at, Math.min(end, at + 50_000));
+    },
+    ...(open && { open }),
+  });
+  const bodies = [body(), body((start, end) => octets.subarray(start, end))];
+  const { ask } = await selected(bodies);
+  const shown = octets.toString("latin1").replaceAll("\0", "\x80");
+  for (const number of [1, 2]) {
+    const whole = await ask(`w${number} FETCH ${number} BODY.PEEK[]\r\n`, new RegExp(`^w${number} .*\\r\\n`, "m"));
+    expect(whole.startsWith(`* ${number} FETCH (BODY[] {${octets.length}}\r\n${shown})`)).toBe(true);
+    const piece = await ask(`p${number} FETCH ${number} BODY.PEEK[]<9.4>\r\n`, new RegExp(`^p${number} .*\\r\\n`, "m"));
+    expect(piece).toContain(`BODY[]<9> {4}\r\na\x80b\r)`);
+    const binary = await ask(
+      `b${number} FETCH ${number} BINARY.PEEK[]<9.4>\r\n`,
+      new RegExp(`^b${number} .*\\r\\n`, "m"),
+    );
+    expect(binary).toContain(`BINARY[]<9> ~{4}\r\na\0b\r)`);
+  }
+  // What is kept of it stays what it was.
+  expect(octets.includes(0)).toBe(true);
+});
