@@ -29,6 +29,14 @@ test("a client has so many results kept, of so many messages in all, and room ag
   expect(add("and one")).toBe(true);
 });
 
+test("results that are told in sequence numbers end where these do", async () => {
+  const session = sessionWith(async () => [0]);
+  const contexts = new SearchContexts();
+  for (const tag of ["a", "b"]) contexts.add(session, { tag, key: ALL, by: undefined, uid: tag === "b" }, []);
+  expect([...contexts.endNumbers()]).toEqual([expect.stringMatching(/^NO \[NOUPDATE "a"\] /)]);
+  expect(await Array.fromAsync(contexts.changed(session, [0]))).toEqual(['ESEARCH (TAG "b") UID ADDTO (0 1)']);
+});
+
 test("a result that can't be looked for any more is followed no more, and that is told", async () => {
   let isAway = false;
   const session = sessionWith(async () => {

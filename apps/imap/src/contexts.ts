@@ -47,6 +47,16 @@ export class SearchContexts {
     this.#contexts.delete(tag);
   }
 
+  /** Sequence numbers are told no more: RFC 9586 §3. Results that are told in them are followed no longer. */
+  *endNumbers(): Generator<string> {
+    for (const { tag, uid } of [...this.#contexts.values()]) if (!uid) yield this.#endFollowing(tag);
+  }
+
+  #endFollowing(tag: string): string {
+    this.cancel(tag);
+    return `NO [${noUpdate(tag)}] This search can't be followed any more`;
+  }
+
   /** What is told before messages are told to be expunged, while their numbers hold: RFC 5267 §4.3.4. The view knows them no
    * more. `uids` are ascending. */
   *expunged({ view }: Session, uids: readonly number[]): Generator<string> {
@@ -81,8 +91,7 @@ export class SearchContexts {
       } catch (error) {
         if (!(error instanceof EngineError)) throw error;
         // What can't be searched now would be told wrongly later.
-        this.cancel(context.tag);
-        yield `NO [${noUpdate(context.tag)}] This search can't be followed any more`;
+        yield this.#endFollowing(context.tag);
       }
     }
   }

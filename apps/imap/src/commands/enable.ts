@@ -19,6 +19,8 @@ export const enable: Command<unknown> = defineCommand({
     const fresh = EXTENSIONS.filter((name) => isNew(name) && session.link.offers(name));
     for (const name of fresh) if (name !== "CONDSTORE") session.enabled.add(name);
     session.untagged(["ENABLED", ...fresh].join(" "));
+    if (fresh.includes("UIDONLY"))
+      for (const text of session.selected?.contexts.endNumbers() ?? []) session.untagged(text);
     if (fresh.includes("CONDSTORE") || fresh.includes("QRESYNC")) session.enableCondstore();
     return ok("ENABLE completed");
   },
