@@ -242,6 +242,8 @@ export class AppliedLog<State, Op, Outcome> {
   }
 
   async #enter(manifest: Manifest): Promise<void> {
+    // What was applied here was seen too.
+    if (this.#head > (this.#witness?.entry ?? 0)) this.#witness = { entry: this.#head, hash: this.#hash };
     this.#adopt(manifest, await this.#loadState(manifest));
     await this.#compareWitness();
   }

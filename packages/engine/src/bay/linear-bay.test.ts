@@ -1,10 +1,11 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { hash, ready } from "../crypto/index.ts";
+import type { EngineError } from "../errors.ts";
 import { type Fault, MemoryPlace } from "../storage/memory.ts";
 import { memoryPages } from "../testing/checkpoint-kit.ts";
-import type { Witness } from "./applied-log.ts";
-import { LinearBay } from "./linear-bay.ts";
+import { PROOF_MS, type Witness } from "./applied-log.ts";
+import { BARRED, LinearBay } from "./linear-bay.ts";
 import type { Machine, Sealer } from "./machine.ts";
 import type { Snapshots } from "./snapshots.ts";
 import type { WriterId } from "./writer.ts";
@@ -476,6 +477,35 @@ describe("a witness of before the checkpoint that a log is opened by", () => {
     const { place, seen } = await writtenOn(true);
     for (const witness of seen)
       expect([witness.entry, (await open(place, witness)).rolledBack]).toEqual([witness.entry, witness.entry > 3]);
+  });
+
+  test.each([
+    ["set back", "sync"],
+    ["set back", "push"],
+    ["as it was", "sync"],
+    ["as it was", "push"],
+  ])("so is what a process had applied itself before it slept, in a log %s, by its next %s", async (what, does) => {
+    const place = new MemoryPlace();
+    const first = await open(place);
+    for (let n = 1; n <= 9; n++) await first.push({ op: String(n) });
+    // What it was opened with is in both histories.
+    const sleeper = await open(place, first.witness);
+    const old = place.snapshot();
+    await sleeper.push({ op: "10" });
+    // Nobody hears of what is written elsewhere.
+    const elsewhere = new MemoryPlace();
+    elsewhere.rollback(what === "set back" ? old : place.snapshot());
+    const other = await open(elsewhere);
+    for (let n = 0; n < 9; n++) await other.push({ op: `other ${n}` });
+    await other.checkpoint(announcing(other));
+    await elsewhere.open().delete(log(elsewhere).slice(0, -1));
+    place.rollback(elsewhere.snapshot());
+    place.now = () => 2 * PROOF_MS;
+    if (does === "sync") await sleeper.sync();
+    const told = await sleeper.push({ op: "x" }).catch((error: EngineError) => error.message);
+    const isSetBack = what === "set back";
+    expect([told, sleeper.barred]).toEqual(isSetBack ? [BARRED["rolled-back"], "rolled-back"] : [21, undefined]);
+    expect((await open(place)).state.includes("x")).toBe(!isSetBack);
   });
 
   test("and the same history is taken for what it is", async () => {

@@ -322,6 +322,8 @@ export class LinearBay<State, Op, Outcome> implements Bay<State, Op, Outcome> {
         throw error;
       });
       if (outcomes) return outcomes;
+      // What was read meanwhile may be another history.
+      if (this.barred) throw new EngineError("not-permitted", BARRED[this.barred]);
     }
   }
 
