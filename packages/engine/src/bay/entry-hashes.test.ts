@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { EngineError } from "../errors.ts";
 import { memoryPages } from "../testing/checkpoint-kit.ts";
-import { findHash, type KeptHashes, keepHashes, NO_HASHES, PAGES_MAX } from "./entry-hashes.ts";
+import { EntryHashes, findHash, type KeptHashes, keepHashes, NO_HASHES, PAGES_MAX } from "./entry-hashes.ts";
 
 const hashOf = (entry: number): Uint8Array => {
   const hash = new Uint8Array(16);
@@ -37,14 +37,21 @@ test("each of the last 65,536 entries is found, whatever the steps in which they
   );
 });
 
-test("a page that is damaged is one that nothing can be compared with; a store that is away is told", async () => {
+test("of an entry whose page is damaged no witness is right; the next page goes on; a store that is away is told", async () => {
   const pages = memoryPages();
   const kept = await keepHashes(NO_HASHES, { after: 0, hashes: hashes(0, 1500) }, pages);
   const failing = (code: "corrupt" | "unavailable") => ({
     ...pages,
     read: () => Promise.reject(new EngineError(code, code)),
   });
-  expect(await findHash(kept, 5, failing("corrupt"))).toBeUndefined();
+  await expect(findHash(kept, 5, failing("corrupt"))).rejects.toMatchObject({ code: "corrupt" });
+  const known = new EntryHashes(kept, 1500, [hashOf(1501)]);
+  const had = (entry: number, from = pages) => known.had(entry, hashOf(entry), from);
+  expect([await had(5), await had(1501), await had(1502)]).toEqual([true, true, undefined]);
+  expect([await had(5, failing("corrupt")), await had(1501, failing("corrupt"))]).toEqual([false, true]);
+  await expect(had(5, failing("unavailable"))).rejects.toMatchObject({ code: "unavailable" });
+  const long = { ...pages, read: async () => new Uint8Array(1024 * 16 + 1).fill(1) };
+  expect(await had(5, long)).toBe(false);
   await expect(findHash(kept, 5, failing("unavailable"))).rejects.toMatchObject({ code: "unavailable" });
   const again = await keepHashes(kept, { after: 1500, hashes: hashes(1500, 1600) }, failing("corrupt"));
   expect(await findHash(again, 1500, pages)).toBeUndefined();
