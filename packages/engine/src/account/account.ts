@@ -181,7 +181,7 @@ export class Account {
     const prefix = accountPrefix(ring);
     const idling = new Set<() => void>();
     const isUrgent = (): boolean => idling.size > 0;
-    const log = await openWitnessed(store, prefix, platform, ring, { prefetched, isUrgent });
+    const log = await openWitnessed(store, prefix, platform, ring, { prefetched, isUrgent, slot });
     try {
       if (slot !== undefined) await checkListed(log.bay, slot);
     } catch (error) {

@@ -31,6 +31,8 @@ export interface OpenLog {
 export interface OpenKnowing extends Pick<WatchOptions, "isUrgent"> {
   readonly witness?: Witness | undefined;
   readonly prefetched?: Prefetched | undefined;
+  /** The key slot that the ring came out of. New keys end all slots before: while it is listed there are none. */
+  readonly slot?: string | undefined;
 }
 
 export async function openLog(
@@ -38,7 +40,7 @@ export async function openLog(
   prefix: string,
   platform: Platform,
   ring: Ring,
-  known: OpenKnowing = {},
+  { slot, ...known }: OpenKnowing = {},
 ): Promise<OpenLog> {
   const sealer = ringSealer(platform.crypto, ring);
   const { breathe } = platform;
@@ -54,6 +56,7 @@ export async function openLog(
     pages,
     sealer,
     openEnd: (bytes) => openEndMark(bytes, ring.account, platform.trustedHosts),
+    mayEnd: (state) => slot === undefined || !state.slots.names.includes(slot),
     ...known,
     breathe,
     writer: hexText(platform.crypto.random(8)) as WriterId,

@@ -43,6 +43,8 @@ export interface AppliedLogOptions<State, Op, Outcome> extends LogPlace {
   readonly pages: PageStore;
   /** What an end of this log says; undefined if that is not believed. */
   readonly openEnd: (bytes: Uint8Array) => LogEnd | undefined;
+  /** Whether the reading may end at an entry that says so, after what was applied; else it is damaged. Absent: it may. */
+  readonly mayEnd?: ((state: State) => boolean) | undefined;
   /** What this host saw of the log before, kept outside the store. */
   readonly witness?: Witness | undefined;
   /** What was asked for before the keys were there. */
@@ -404,8 +406,9 @@ export class AppliedLog<State, Op, Outcome> {
       this.#damage = undefined;
       return outcomes;
     } catch (error) {
-      if (!isCorrupt(error)) throw error;
-      this.#damage = error;
+      const isFalseEnd = error instanceof ReadingEnded && this.#options.mayEnd?.(this.#state) === false;
+      if (!isCorrupt(error) && !isFalseEnd) throw error;
+      this.#damage = isFalseEnd ? corrupt(`log entry ${n}`, new Error(error.message)) : error;
       return undefined;
     }
   }

@@ -45,10 +45,11 @@ async function openRewinding(
   open: (options: LinearBayOptions<Rewound, Op, Outcome>) => Promise<History>,
   options: MailBayOptions,
 ): Promise<LinearBay<MailState, Op, Outcome>> {
-  const { machine, snapshots } = options;
+  const { machine, snapshots, mayEnd } = options;
   const load = (body: Uint8Array, pages: PageStore, covers: number) => () => snapshots.load(body, pages, covers);
   const bay = await open({
     ...options,
+    mayEnd: mayEnd && ((rewound) => mayEnd(rewound.state)),
     machine: {
       ...machine,
       initial: () => new Rewound(new MailState(), () => new MailState()),
