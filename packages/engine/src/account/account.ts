@@ -383,6 +383,8 @@ export class Account {
     const { mail, contents, upkeep, prefix } = this;
     const notices = this.#notices;
     return repairAccount({
+      bay: this.#bay,
+      messages: this.#messages,
       mail,
       contents,
       threads: this.#threads,

@@ -6,7 +6,7 @@ import { createPageStore } from "../bay/page-store.ts";
 import type { WriterId } from "../bay/writer.ts";
 import { equalBytes, type Ring, threadKey } from "../crypto/index.ts";
 import { EngineError } from "../errors.ts";
-import { captureMail, loadMail, pagesOf } from "../mail/checkpoint/snapshot.ts";
+import { captureMail, loadMail, loadWhatIsLeft, pagesOf } from "../mail/checkpoint/snapshot.ts";
 import { Contents } from "../mail/contents/contents.ts";
 import { Threads } from "../mail/contents/threads.ts";
 import { Mail, mailMachine } from "../mail/mail.ts";
@@ -53,6 +53,7 @@ export async function openLog(
     snapshots: {
       capture: (state, covers, thorough) => captureMail(state, contents, { covers, thorough, breathe }),
       load: (body, pageStore, covers) => loadMail(body, pageStore, covers, breathe),
+      loadLeft: (body, pageStore, covers) => loadWhatIsLeft(body, pageStore, covers, breathe),
     },
     pages,
     sealer,

@@ -77,6 +77,7 @@ export class AppliedLog<State, Op, Outcome> {
   #lostCheckpoint: number | undefined;
   #hashes = new EntryHashes();
   #isUncompared = false;
+  #isPartial = false;
 
   constructor(options: AppliedLogOptions<State, Op, Outcome>) {
     this.#options = options;
@@ -121,6 +122,16 @@ export class AppliedLog<State, Op, Outcome> {
     return this.#damage !== undefined;
   }
 
+  /** Pages of the checkpoint that was opened by are lost: the state is what the others tell, and nothing is pushed upon it. */
+  get isPartial(): boolean {
+    return this.#isPartial;
+  }
+
+  /** What is lost is lost. */
+  acceptLoss(): void {
+    this.#isPartial = false;
+  }
+
   /** What the newest checkpoint covers that could not be read: all was applied without it. */
   get lostCheckpoint(): number | undefined {
     return this.#lostCheckpoint;
@@ -162,9 +173,30 @@ export class AppliedLog<State, Op, Outcome> {
       // The log may have been trimmed meanwhile: then there is a newer checkpoint.
       if (missing && tries < OPEN_TRIES) continue;
       this.#damage ??= missing;
-      if (this.#damage && this.#head === 0) throw this.#damage;
+      if (this.#damage && this.#head === 0 && !(await this.#openLeft(prefetched))) throw this.#damage;
       return;
     }
+  }
+
+  /** Where nothing else is left: what can still be read of the newest checkpoint, and the log from there on. Resolves with
+   * whether there is any. */
+  async #openLeft({ checkpoints, manifest, entries }: Prefetched): Promise<boolean> {
+    const { snapshots, pages } = this.#options;
+    const [newest] = checkpoints.covers;
+    if (newest === undefined || !manifest?.found || !snapshots.loadLeft) return false;
+    try {
+      const { manifest: opened } = this.log.openManifest(newest, manifest.bytes);
+      this.#adopt(opened, await snapshots.loadLeft(opened.body, pages, newest));
+    } catch (error) {
+      if (isCorrupt(error) || error instanceof RangeError || error instanceof ReadingEnded) return false;
+      throw error;
+    }
+    await this.#compareWitness();
+    this.#isPartial = true;
+    this.#damage = undefined;
+    const missing = this.#missing(await this.#readTail(entries));
+    this.#damage ??= missing;
+    return true;
   }
 
   /** Resolves with what is missing, if anything is. */
@@ -184,7 +216,7 @@ export class AppliedLog<State, Op, Outcome> {
     } catch (error) {
       // Whether there are new keys, as a spoilt manifest seems to say, the log tells.
       if (!isCorrupt(error) && !(error instanceof ReadingEnded)) throw error;
-      return this.#openBefore(newest, before, error);
+      return this.#openBefore(newest, before, error).catch(unlessCorrupt);
     }
     return this.#missing(await this.#readTail(entries, await tail));
   }
@@ -454,6 +486,11 @@ export class AppliedLog<State, Op, Outcome> {
 
 function isCorrupt(error: unknown): error is EngineError {
   return error instanceof EngineError && error.code === "corrupt";
+}
+
+function unlessCorrupt(error: unknown): EngineError {
+  if (!isCorrupt(error)) throw error;
+  return error;
 }
 
 function isZero(bytes: Uint8Array): boolean {

@@ -31,6 +31,8 @@ export const BATCH_BYTES_MAX: number = 2 ** 20;
 export const BARRED = {
   damaged:
     "a part of this account is damaged in the store: what came before it can be read, and nothing can be changed (bring a backup of the store back, or take all mail out by restante export --salvage)",
+  partial:
+    "a part of this account is lost in the store: what is left can be read, and nothing can be changed (bring a backup of the store back, or mend what the rest of it can give by restante check ADDRESS --repair)",
   "rolled-back":
     "the store shows an older history than was seen here before: nothing can be changed until the owner accepts that (restante account accept-history)",
   "cut-off":
@@ -123,6 +125,7 @@ export class LinearBay<State, Op, Outcome> implements Bay<State, Op, Outcome> {
     // Less is shown than was seen because of it: no older history is there to be accepted.
     if (this.#applied.isDamaged) return "damaged";
     if (this.#applied.isRolledBack) return "rolled-back";
+    if (this.#applied.isPartial) return "partial";
     return this.#applied.isCutOff ? "cut-off" : undefined;
   }
 
@@ -144,6 +147,11 @@ export class LinearBay<State, Op, Outcome> implements Bay<State, Op, Outcome> {
   /** The owner goes on from the history that the store shows. */
   acceptHistory(): void {
     this.#applied.acceptHistory();
+  }
+
+  /** The owner goes on from what is left. */
+  acceptLoss(): void {
+    this.#applied.acceptLoss();
   }
 
   /** The present end of the log, for the host to keep. */

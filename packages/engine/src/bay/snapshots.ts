@@ -6,6 +6,8 @@ export interface Snapshots<State> {
   capture(state: State, covers: number, thorough: Thorough): Capture;
   /** The state of a checkpoint that covers entries up to `covers`. */
   load(body: Uint8Array, pages: PageStore, covers: number): Promise<State>;
+  /** The same where some of its pages are lost: what the others tell. Throws EngineError `corrupt` if that is nothing. */
+  loadLeft?(body: Uint8Array, pages: PageStore, covers: number): Promise<State>;
 }
 
 /** What a checkpoint does: it writes what changed; or it also leaves what was removed out of all it names; or it begins
