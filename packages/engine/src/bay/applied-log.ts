@@ -31,6 +31,9 @@ const APPLIED_AT_ONCE: number = 128 * 1024;
 /** How often an opening begins anew because the log was trimmed under it. */
 const OPEN_TRIES = 5;
 
+const NOTHING_LEFT =
+  "nothing of this account's log can be read: bring a backup of the store back, or take its mail out by restante export --salvage";
+
 /** A point of the log: entry `entry` had this hash. A store that shows less, or another, was rolled back. */
 export interface Witness {
   readonly entry: number;
@@ -173,7 +176,8 @@ export class AppliedLog<State, Op, Outcome> {
       // The log may have been trimmed meanwhile: then there is a newer checkpoint.
       if (missing && tries < OPEN_TRIES) continue;
       this.#damage ??= missing;
-      if (this.#damage && this.#head === 0 && !(await this.#openLeft(prefetched))) throw this.#damage;
+      if (this.#damage && this.#head === 0 && !(await this.#openLeft(prefetched)))
+        throw new EngineError("corrupt", NOTHING_LEFT, { cause: this.#damage });
       return;
     }
   }
