@@ -69,7 +69,6 @@ export class EntryHashes {
 /** Writes what a checkpoint keeps: `known`, which goes up to entry `added.after`, and what came since. Errors: those of
  * `pages`. */
 export async function keepHashes(known: KeptHashes, added: NewHashes, pages: PageStore): Promise<KeptHashes> {
-  if (added.hashes.length === 0) return known;
   const names = [...known.pages];
   const contents = new Map<number, Uint8Array>();
   const firstPage = known.pages.length > 0 ? known.firstPage : pageOf(added.after + 1);
@@ -101,8 +100,7 @@ async function shorten(kept: KeptHashes, pages: PageStore): Promise<KeptHashes> 
   sparse.set(kept.sparse);
   for (let at = 0; at < extra; at++) {
     const content = await readWhole(kept.pages[at]!, pages);
-    if (content.length === PAGE_ENTRIES * HASH_BYTES)
-      sparse.set(content.subarray(-HASH_BYTES), (kept.firstPage + at) * HASH_BYTES);
+    sparse.set(content.subarray(-HASH_BYTES), (kept.firstPage + at) * HASH_BYTES);
   }
   return { firstPage: kept.firstPage + extra, pages: kept.pages.slice(extra), sparse };
 }

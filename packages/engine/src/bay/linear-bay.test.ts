@@ -508,6 +508,37 @@ describe("a witness of before the checkpoint that a log is opened by", () => {
     expect((await open(place)).state.includes("x")).toBe(!isSetBack);
   });
 
+  test("one that goes further than the checkpoint is compared with the entries behind it", async () => {
+    const { place } = await writtenOn(false);
+    const { witness } = await open(place);
+    const opened = await open(place, witness);
+    expect([witness.entry, opened.rolledBack, opened.isUncompared]).toEqual([19, false, false]);
+    const other = { ...witness, hash: new Uint8Array(32) };
+    expect((await open(place, other)).rolledBack).toBe(true);
+  });
+
+  test("is kept where damage stops the reading short of it, and compared with what the log goes on by", async () => {
+    const place = new MemoryPlace();
+    const one = await open(place);
+    for (let n = 1; n <= 9; n++) await one.push({ op: String(n) });
+    const whole = place.snapshot();
+    place.write(log(place)[5]!, new Uint8Array(9));
+    const opener = await open(place, one.witness);
+    expect([opener.position, opener.barred]).toEqual([5, "damaged"]);
+    // Entries 6 to 9 are others now.
+    const elsewhere = new MemoryPlace();
+    elsewhere.rollback(whole);
+    for (const name of log(elsewhere).slice(5)) elsewhere.objects.delete(name);
+    const other = await open(elsewhere);
+    for (let n = 0; n < 9; n++) await other.push({ op: `other ${n}` });
+    await other.checkpoint(announcing(other));
+    for (const name of log(elsewhere).slice(0, -1)) elsewhere.objects.delete(name);
+    place.rollback(elsewhere.snapshot());
+    place.now = () => 2 * PROOF_MS;
+    await opener.sync();
+    expect([opener.position, opener.rolledBack]).toEqual([15, true]);
+  });
+
   test("and the same history is taken for what it is", async () => {
     const { place, seen } = await writtenOn(false);
     for (const witness of seen) {

@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, readdir, rm, utimes, writeFile } from "node:fs/promises";
+import { appendFile, mkdir, mkdtemp, readdir, rm, utimes, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
@@ -51,6 +51,19 @@ test("a file of an earlier release is read; one that was half written is none; s
   await keeper.write("0a", witness(10));
   expect(await keeper.read("0a")).toEqual(witness(10));
   expect(await readdir(join(folder, "0a"))).not.toContain("old.json");
+});
+
+test("a short one is written over a long one whole; what has more behind it is none; a folder that can't be read is told", async () => {
+  const keeper = witnessFolder(folder);
+  await keeper.write("0a", { entry: 1_234_567, hash: new Uint8Array(32) });
+  await keeper.replace("0a", witness(3));
+  expect(await keeper.read("0a")).toEqual(witness(3));
+  const [own] = await readdir(join(folder, "0a"));
+  await appendFile(join(folder, "0a", own!), "}");
+  expect(await keeper.read("0a")).toBeUndefined();
+  await writeFile(join(folder, "0b"), "a file where the folder should be");
+  await expect(keeper.read("0b")).rejects.toThrow("ENOTDIR");
+  await expect(keeper.write("0b", witness(1))).rejects.toThrow();
 });
 
 test("a restore counts until its host went along with it, and never again, whatever came after", async () => {
