@@ -70,7 +70,6 @@ test("what came since a checkpoint goes on over the next one; what is captured s
   let known = new EntryHashes(kept, 10);
   const added = (entry: number): void => known.add(new Uint8Array([...hashOf(entry), ...new Uint8Array(16).fill(9)]));
   for (let entry = 11; entry <= 15; entry++) added(entry);
-  const write = known.capture();
   const more = await keepHashes(kept, { after: 10, hashes: hashes(10, 13) }, pages);
   // An older one is no gain.
   for (const checkpoint of [
@@ -78,6 +77,7 @@ test("what came since a checkpoint goes on over the next one; what is captured s
     { covers: 10, hashes: kept },
   ])
     known = known.upon(checkpoint);
+  const write = known.capture();
   added(16);
   for (const entry of [1, 10, 11, 13, 14, 16]) {
     expect([entry, await known.had(entry, hashOf(entry), pages)]).toEqual([entry, true]);
