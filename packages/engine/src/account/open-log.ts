@@ -109,7 +109,7 @@ export async function openWitnessed(
     if (bay.isUncompared)
       platform.log({ level: "warn", event: "what was seen of the account before is too old to be compared", account });
     const isTold = restore !== undefined && bay.state.records.find(RESTORE, restore) !== undefined;
-    const isRestored = witnesses ? await witnesses.isRestored(account, restore) : restore !== undefined && !isTold;
+    const isRestored = witnesses ? await witnesses.isRestored(account, restore) : restore !== undefined;
     if (isRestored) {
       const mustRaise = !isTold || bay.rolledBack;
       bay.acceptHistory();

@@ -180,6 +180,17 @@ test("where columns are lost and the log behind them is gone, what is left is re
     expect(other.barred).toBe("rolled-back");
     await other.dispose();
     place.write(page, bytes);
+    // A gap in what comes after it is damage besides.
+    const [tail] = [...place.objects.keys()].filter((name) => name.includes("/log/")).sort();
+    const entry = place.objects.get(tail!)!;
+    place.objects.delete(tail!);
+    place.objects.delete(page);
+    const gap = await open(place, ring());
+    expect(gap.barred).toBe("damaged");
+    await gap.dispose();
+    place.write(tail!, entry.bytes);
+    place.write(page, bytes);
+    const { epoch } = back.mail.state;
     // It stays open, with all that is lost to others.
     place.objects.delete(page);
     const account = await open(place, ring());
@@ -195,6 +206,7 @@ test("where columns are lost and the log behind them is gone, what is left is re
         [mailText(500)],
       ]);
       expect(one.mail.state.findPath("Folders stay")).toBeDefined();
+      expect(one.mail.state.epoch).toBe(epoch + 1);
       expect(await findings(one)).toEqual([]);
       expect((await one.repair()).recovered).toBe(0);
       await one.dispose();

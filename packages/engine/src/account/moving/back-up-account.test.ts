@@ -65,10 +65,11 @@ async function wholeTexts(account: Account): Promise<string[]> {
 }
 
 /** What a host keeps outside the store. */
-const witnesses = (folders: string[]): WitnessKeeper => {
+const witnesses = (folders: string[]): (() => WitnessKeeper) => {
   const folder = mkdtempSync(join(tmpdir(), "restante-witness-"));
   folders.push(folder);
-  return witnessFolder(folder);
+  // Each process of it has a file of its own.
+  return () => witnessFolder(folder);
 };
 
 describe("that an account was restored stands in the store", () => {
@@ -85,10 +86,10 @@ describe("that an account was restored stands in the store", () => {
     await write();
     await backUpAccount(copying);
     const hosts = [witnesses(folders), witnesses(folders), witnesses(folders)] as const;
-    await write();
+    for (let n = 0; n < 9; n++) await write();
     await owner.dispose();
-    const validityOf = async (from: MemoryPlace, keeper?: WitnessKeeper): Promise<number | "barred"> => {
-      const account = await open(from, ring(), keeper ? { witnesses: keeper } : {});
+    const validityOf = async (from: MemoryPlace, keeper?: () => WitnessKeeper): Promise<number | "barred"> => {
+      const account = await open(from, ring(), keeper ? { witnesses: keeper() } : {});
       const { barred, mail } = account;
       const { uidValidity } = mail.state.inbox;
       await account.dispose();
@@ -160,6 +161,7 @@ describe("that an account was restored stands in the store", () => {
     third.write(late, bytes("an entry of who has it open"));
     const refusal = { code: "conflict", message: expect.stringContaining("never held") };
     await expect(restoreAccount(back)).rejects.toMatchObject(refusal);
+    expect(third.objects.size).toBe(1);
     third.objects.delete(late);
     const to = third.open();
     const put = to.put.bind(to);
@@ -171,6 +173,24 @@ describe("that an account was restored stands in the store", () => {
     expect([...third.objects.keys()].some((name) => name.startsWith(`${prefix}slot/`))).toBe(false);
     third.objects.delete(late);
     await restoreAccount(back);
+  });
+
+  test("the backup of a restored account is restored as any other, also where that was cut short", async () => {
+    const { third, back, prefix, hosts, validityOf } = await restoredScene();
+    await restoreAccount(back);
+    const first = (await validityOf(third, hosts[0])) as number;
+    const again = new MemoryPlace(() => clock.now++);
+    await backUpAccount({ from: third.open(), to: again.open(), prefix });
+    const fourth = new MemoryPlace(() => clock.now++);
+    const restoring = { ...back, from: again.open(), to: fourth.open() };
+    fourth.fault = (operation, name) =>
+      operation === "put" && name.includes("/slot/") ? { kind: "unavailable" } : undefined;
+    await expect(restoreAccount(restoring)).rejects.toMatchObject({ code: "unavailable" });
+    fourth.fault = () => undefined;
+    await restoreAccount(restoring);
+    const second = (await validityOf(fourth, hosts[0])) as number;
+    expect(second).toBeGreaterThan(first);
+    expect(await validityOf(fourth, hosts[0])).toBe(second);
   });
 });
 

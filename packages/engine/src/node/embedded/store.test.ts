@@ -144,3 +144,27 @@ test("pieces of a large row are those of the row that is there now, whoever took
   }
   await Promise.all([store.dispose(), other.dispose()]);
 });
+
+test("a store that a newer program made is left as it is, and that is said", async () => {
+  const folder = await makeFolder();
+  await (await openEmbeddedStore({ folder, onFatal })).dispose();
+  const database = new DatabaseSync(join(folder, "store.sqlite"));
+  database.exec("PRAGMA user_version = 99");
+  await expect(openEmbeddedStore({ folder, onFatal: () => undefined })).rejects.toThrow(/newer version of Restante/);
+  expect(database.prepare("PRAGMA user_version").get()).toEqual({ user_version: 99 });
+  database.close();
+});
+
+test("what somebody waits for goes before what nobody does, in commits of a bounded size", async () => {
+  const folder = await makeFolder();
+  const store = await openEmbeddedStore({ folder, onFatal });
+  let done = 0;
+  const bulk = Array.from({ length: 100 }, (_, n) =>
+    store.put(`a/page/${n}`, new Uint8Array(100_000), { priority: "bulk" }).then(() => done++),
+  );
+  await store.put("a/note/urgent", new Uint8Array(10));
+  await new Promise((resolve) => setImmediate(resolve));
+  expect(done).toBeLessThan(60);
+  await Promise.all(bulk);
+  await store.dispose();
+});
