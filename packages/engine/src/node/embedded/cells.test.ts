@@ -29,8 +29,11 @@ function made(pageSize: number) {
   db.exec(`PRAGMA page_size = ${pageSize}; PRAGMA auto_vacuum = INCREMENTAL; PRAGMA secure_delete = ON; PRAGMA synchronous = OFF;
     CREATE TABLE things (id INTEGER PRIMARY KEY, whole INTEGER, name TEXT, bytes BLOB);
     CREATE INDEX by_name ON things (name);`);
+  // Pages that hold nothing, among them those that a page of the pointer map begins with.
+  db.exec("BEGIN; CREATE TABLE gone (bytes BLOB)");
+  const fill = db.prepare("INSERT INTO gone VALUES (?)");
+  for (let n = 0; n < 400; n++) fill.run(new Uint8Array(pageSize - 100).fill(13));
   const insert = db.prepare("INSERT INTO things VALUES (?, ?, ?, ?)");
-  db.exec("BEGIN");
   // Each length near those at which a record goes over to other pages, and some long ones.
   for (let n = 0; n < 2 * pageSize; n += n < pageSize + 50 ? 1 : 97)
     insert.run(
@@ -40,6 +43,7 @@ function made(pageSize: number) {
       new Uint8Array(n).fill(n),
     );
   insert.run(2 ** 40, null, null, null);
+  insert.run(-5, 7, "a number of nine octets", null);
   db.exec("COMMIT");
   const rows = db.prepare("SELECT * FROM things ORDER BY id").all() as unknown as {
     id: number;
@@ -47,10 +51,6 @@ function made(pageSize: number) {
     name: string | null;
     bytes: Uint8Array | null;
   }[];
-  // Pages that hold nothing, first among them those behind a page of the pointer map.
-  db.exec("CREATE TABLE gone (bytes BLOB)");
-  const fill = db.prepare("INSERT INTO gone VALUES (?)");
-  for (let n = 0; n < 400; n++) fill.run(new Uint8Array(pageSize - 100).fill(13));
   db.exec("DELETE FROM gone");
   db.close();
   return { path, rows };
@@ -77,8 +77,10 @@ describe.each([512, 4096])("in pages of %i octets", (pageSize) => {
         else found.set(cell.row, values);
       }
     expect(schema).toEqual(["things", "by_name", "gone"]);
-    const wanted = rows.map(({ id, whole, name, bytes }) => [id, [null, whole, name, plain(bytes)]] as const);
-    expect([...found].sort(([a], [b]) => a - b)).toEqual(wanted);
+    const numberOf = (id: number): number => Number(BigInt.asUintN(64, BigInt(id)));
+    const wanted = rows.map(({ id, whole, name, bytes }) => [numberOf(id), [null, whole, name, plain(bytes)]] as const);
+    const inOrder = ([a]: readonly [number, unknown], [b]: readonly [number, unknown]): number => a - b;
+    expect([...found].sort(inOrder)).toEqual(wanted.sort(inOrder));
     const byId = (a: unknown[], b: unknown[]): number => (a[1] as number) - (b[1] as number);
     expect(keys.sort(byId)).toEqual(rows.map(({ id, name }) => [name, id]));
   });
