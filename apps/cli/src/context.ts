@@ -281,11 +281,11 @@ function trustedHosts(config: Config, signer: SigningKeyPair): readonly Uint8Arr
 }
 
 /** Signs the owner in by their password for the length of `work`. Where the store shows an older history than this host
- * has seen, that is said, and nothing is begun that `changes` the account. */
+ * has seen, that is said, and nothing is begun that `changes` the account; but where a part of it is lost, what `mends` that. */
 export async function withSession<T>(
   config: Config,
   address: string,
-  flags: Flags & { readonly use?: Use; readonly changes?: boolean },
+  flags: Flags & { readonly use?: Use; readonly changes?: boolean; readonly mends?: boolean },
   work: (session: AccountSession) => Promise<T>,
 ): Promise<T> {
   await using context = await openContext(config, flags.use);
@@ -293,7 +293,7 @@ export async function withSession<T>(
   const accounts = new Accounts({ ...context, pepper: await readPepper(config) });
   try {
     const session = await accounts.login(address, await askSecret("Password: ", flags), "");
-    if (session.barred !== undefined) {
+    if (session.barred !== undefined && !(flags.mends && session.isPartial)) {
       if (flags.changes) throw new Exit(EXIT.failed, session.barred);
       process.stderr.write(`restante: ${session.barred}\n`);
     }

@@ -40,11 +40,12 @@ export interface WitnessKeeper {
   write(account: string, witness: Witness): Promise<void>;
   /** Forgets what was further: the owner accepted another history. Durable when it resolves. */
   replace(account: string, witness: Witness): Promise<void>;
-  /** Whether this host's operator restored the account's store: then an older history is no surprise, and every
-   * UIDVALIDITY has to rise. */
-  isRestored(account: string): Promise<boolean>;
-  /** The log says so now. */
-  clearRestored(account: string): Promise<void>;
+  /** Whether the account's store was brought back from a backup, so that an older history is no surprise and every
+   * UIDVALIDITY has to rise: by this host's operator, or, as the store tells, by `restore`, which this host did not yet go
+   * along with. */
+  isRestored(account: string, restore: string | undefined): Promise<boolean>;
+  /** The log says so now. Durable when it resolves. */
+  clearRestored(account: string, restore: string | undefined): Promise<void>;
 }
 
 export interface LogEvent {

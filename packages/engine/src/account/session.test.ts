@@ -102,6 +102,7 @@ const HARMLESS = [
   "way",
   "ended",
   "barred",
+  "isPartial",
   "sends",
   "hasMandates",
   "pushKey",

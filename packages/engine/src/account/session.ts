@@ -169,6 +169,11 @@ export class AccountSession {
     return this.#mail.state;
   }
 
+  /** What is lost can be mended as far as the store has it: {@link repair}. */
+  get isPartial(): boolean {
+    return this.#account.barred === "partial";
+  }
+
   /** Why nothing of the account can be changed, in a sentence for its owner; undefined if it can. */
   get barred(): string | undefined {
     const { barred } = this.#account;
