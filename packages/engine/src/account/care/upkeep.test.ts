@@ -208,6 +208,29 @@ describe("collection", () => {
     await Promise.all([account.dispose(), reopened.dispose()]);
   });
 
+  test("what is more than one op may condemn goes all the same day", async () => {
+    const place = new MemoryPlace(() => clock.now++);
+    const { ring } = await makeAccount(place);
+    const account = await open(place, ring());
+    const { id } = account.mail.state.inbox;
+    const count = 1_050;
+    for (let n = 0; n < count; n += 50) {
+      const texts = Array.from({ length: 50 }, (_, at) => mailText(n + at, 3_000));
+      const prepared = await Promise.all(
+        texts.map((text) => account.prepare(stream(text), { mailbox: "INBOX", flags: [] })),
+      );
+      await account.addMany(prepared.map((one) => ({ prepared: one, mailboxes: [id] })));
+    }
+    expect(names(place, "body")).toHaveLength(count);
+    await live(account, 3);
+    await expungeAll(account, "INBOX");
+    await live(account, 38);
+    expect(names(place, "body")).toEqual([]);
+    await live(account, 2);
+    expect(account.mail.state.condemned.size).toBe(0);
+    await account.dispose();
+  });
+
   test("an upload that took two days is stored anew, whether its body is condemned or gone", async () => {
     const place = new MemoryPlace(() => clock.now++);
     const { ring } = await makeAccount(place);
