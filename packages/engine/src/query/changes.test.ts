@@ -6,7 +6,7 @@ import type { MailboxId } from "../mail/ops/names.ts";
 import { bareEmail } from "../testing/email-kit.ts";
 import { Follower, feeds, fresh, listsOf } from "../testing/feed-kit.ts";
 import { rowsOf, step, World } from "../testing/world-kit.ts";
-import { emailChanges, mailboxListChanges, type Point, threadChanges } from "./changes.ts";
+import { emailChanges, mailboxListChanges, type Point, recordChanges, threadChanges } from "./changes.ts";
 
 await ready;
 
@@ -84,6 +84,33 @@ test("a mailbox that was told on one page and goes before the next is told as go
   world.apply({ kind: "delete", mailbox: told as MailboxId });
   const rest = mailboxListChanges(listsOf(world.state), first.next)!;
   expect([rest.created.length, rest.updated, rest.destroyed]).toEqual([2, [], [told]]);
+});
+
+test("of a type of records it is told that what ended is forgotten, on the first page and between two", () => {
+  const world = new World();
+  const { records } = world.state;
+  records.set({ type: "identity", id: "a", modSeq: 8, value: { bytes: Uint8Array.of(1) } });
+  records.setType("identity", 8, 5);
+  const at = (since: Point): boolean => recordChanges(world.state, "identity", since) !== undefined;
+  expect([at({ modSeq: 4 }), at({ modSeq: 5 })]).toEqual([false, true]);
+  // What ended at the floor itself may come after the last one told.
+  const within = { id: "0", base: 1 };
+  expect([at({ modSeq: 5, within }), at({ modSeq: 6, within })]).toEqual([false, true]);
+});
+
+test("that counts alone changed is said of what changed since the first page", () => {
+  const world = new World();
+  const start = { modSeq: world.state.modSeq };
+  const { inbox } = world.state;
+  // Two mailboxes change, at one modseq each: the first by its name, and both by a mail.
+  const other = world.state.findPath("A")!;
+  world.apply({ kind: "rename", paths: [{ mailbox: other.id, path: "Other" }] });
+  const emails = [{ email: bareEmail([1]), places: [inbox, other].map(({ id }) => ({ mailbox: id, flags: [] })) }];
+  world.apply({ kind: "add", emails, since: 0, seconds: 1 });
+  const told = [mailboxListChanges(listsOf(world.state), start, 1)!];
+  told.push(mailboxListChanges(listsOf(world.state), told[0]!.next, 1)!);
+  const counts = new Map(told.map(({ updated, countsOnly }) => [updated[0], countsOnly]));
+  expect([counts.get(inbox.id), counts.get(other.id)]).toEqual([true, false]);
 });
 
 test("a point that nobody was given is answered, and so is who asks for nothing", () => {

@@ -260,6 +260,27 @@ test.each([1, 7, 13, 19])("it is gone however lately something else was collecte
   await account.dispose();
 });
 
+test("rows get new numbers once a day at most, however often something is removed", async () => {
+  const place = new MemoryPlace(() => clock.now++);
+  const { ring } = await makeAccount(place);
+  const account = await open(place, ring());
+  const numberings = new Set<number>();
+  const covered = new Set<number | undefined>();
+  for (let hour = 0; hour < 96; hour++) {
+    // A keyword that nobody else has goes with it.
+    await append(account, "INBOX", hour);
+    await expunge(account, "INBOX", [0]);
+    await live(account, 1);
+    numberings.add(account.mail.state.numbering);
+    covered.add(account.mail.state.checkpoint?.covers);
+  }
+  // The first is that of rows as they came.
+  expect(numberings.size - 1).toBeGreaterThanOrEqual(3);
+  expect(numberings.size - 1).toBeLessThanOrEqual(4);
+  expect(covered.size).toBeGreaterThan(numberings.size + 1);
+  await account.dispose();
+});
+
 test("a log that nobody writes to is swept too, by another process than the one that expunged", async () => {
   const place = new MemoryPlace(() => clock.now++);
   const { ring, prefix } = await makeAccount(place);

@@ -183,6 +183,31 @@ test("who knows no checkpoints of this format is told before the first is announ
   await account.dispose();
 });
 
+test("upon a checkpoint that was never announced no note is deleted", async () => {
+  const place = new MemoryPlace(() => clock.now++);
+  const { ring, user } = await makeAccount(place);
+  const box = dropbox(place, user);
+  for (let n = 0; n < 3; n++) await box.deliver(new Uint8Array(0), stream(mailText(n)));
+  const account = await open(place, ring());
+  await account.refresh();
+  const { length } = names(place, "checkpoint");
+  // Its process dies when the manifest is there.
+  place.fault = (operation, name) =>
+    operation === "putIfAbsent" && name.includes("/log/") && names(place, "checkpoint").length > length
+      ? { kind: "hang" }
+      : undefined;
+  void account.upkeep.checkpoint().catch(() => undefined);
+  while (names(place, "checkpoint").length === length) await new Promise((resolve) => setTimeout(resolve, 1));
+  await new Promise((resolve) => setTimeout(resolve, 10));
+  place.fault = () => undefined;
+  const opener = await open(place, ring());
+  expect(opener.mail.state.pages.covers).toBeGreaterThan(0);
+  expect(opener.mail.state.checkpoint).toBeUndefined();
+  await opener.upkeep.run();
+  expect(names(place, "note")).toHaveLength(3);
+  await opener.dispose();
+});
+
 describe("collection", () => {
   test("what is expunged is gone from the store after a day or two; the rest stays", async () => {
     const place = new MemoryPlace(() => clock.now++);
