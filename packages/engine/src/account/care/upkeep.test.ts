@@ -9,6 +9,7 @@ import {
   mailText,
   makeAccount,
   open,
+  platform,
   stream,
   textOf,
   textsOf,
@@ -16,6 +17,7 @@ import {
   visible,
 } from "../../testing/account-kit.ts";
 import type { Account } from "../account.ts";
+import { openLog } from "../open-log.ts";
 import { AccountSession } from "../session.ts";
 import { checkAccount } from "./check.ts";
 
@@ -205,7 +207,26 @@ test("upon a checkpoint that was never announced no note is deleted", async () =
   expect(opener.mail.state.checkpoint).toBeUndefined();
   await opener.upkeep.run();
   expect(names(place, "note")).toHaveLength(3);
+  // Who opened by it reads its pages: nor do they go.
+  const pages = names(place, "page");
+  await live(opener, 40);
+  expect(names(place, "page")).toEqual(expect.arrayContaining(pages));
   await opener.dispose();
+});
+
+test("hashes of entries that a checkpoint keeps are kept", async () => {
+  const place = new MemoryPlace(() => clock.now++);
+  const { ring, prefix } = await makeAccount(place);
+  const account = await open(place, ring());
+  for (let n = 0; n < 1_100; n++) await account.mail.subscribe("Somewhere", n % 2 === 0);
+  await account.upkeep.checkpoint().catch(unlessConflict);
+  await live(account, 50, 2);
+  const { bay } = await openLog(place.open(), prefix, platform, ring());
+  const { manifest } = (await bay.readManifest(account.mail.state.checkpoint!.covers))!;
+  expect(manifest.hashes.pages.length).toBeGreaterThan(0);
+  const kept = names(place, "page").map((name) => name.slice(prefix.length));
+  expect(kept).toEqual(expect.arrayContaining([...manifest.hashes.pages]));
+  await Promise.all([account.dispose(), bay.dispose()]);
 });
 
 describe("collection", () => {
