@@ -80,7 +80,7 @@ describe("boundaries", () => {
   });
 
   test("kinds of objects are spelt in their table alone", () => {
-    const spelt = /["`](?:slot|log|checkpoint|note|body|pack|page|public)\/["$]/;
+    const spelt = /["`}](?:slot|log|checkpoint|note|body|pack|page|device|public)\/["`$]/;
     const wrong = sources("packages/engine/src")
       .filter((file) => !file.endsWith(".test.ts") && !file.includes("/src/testing/"))
       .filter((file) => !file.endsWith("object-kinds.ts"))
