@@ -12,18 +12,13 @@ const sessionWith = (search: () => Promise<readonly number[]>): Session =>
 test("a client has so many results kept, of so many messages in all, and room again when it lets go of one", () => {
   const session = sessionWith(async () => []);
   const contexts = new SearchContexts();
-  const add = (tag: string, places: readonly number[] = []): boolean =>
-    contexts.add(session, { tag, key: ALL, by: undefined, uid: true }, places);
+  const add = (tag: string, places: ArrayLike<number> = []): boolean =>
+    contexts.add(session, { tag, key: ALL, by: undefined, uid: true }, Uint32Array.from(places));
   for (let n = 0; n < CONTEXTS_MAX; n++) expect(add(`t${n}`)).toBe(true);
   expect(add("one more")).toBe(false);
   expect(contexts.has("one more")).toBe(false);
   contexts.cancel("t0");
-  expect(
-    add(
-      "one more",
-      Array.from({ length: CONTEXT_MESSAGES_MAX }, (_, place) => place),
-    ),
-  ).toBe(true);
+  expect(add("one more", { length: CONTEXT_MESSAGES_MAX })).toBe(true);
   contexts.cancel("t1");
   expect(add("and one", [0])).toBe(false);
   expect(add("and one")).toBe(true);
@@ -36,7 +31,7 @@ test("a result that can't be looked for any more is followed no more, and that i
     return [0];
   });
   const contexts = new SearchContexts();
-  contexts.add(session, { tag: "a", key: ALL, by: undefined, uid: true }, []);
+  contexts.add(session, { tag: "a", key: ALL, by: undefined, uid: true }, new Uint32Array());
   expect(await Array.fromAsync(contexts.changed(session, [0]))).toEqual(['ESEARCH (TAG "a") UID ADDTO (0 1)']);
   isAway = true;
   expect(await Array.fromAsync(contexts.changed(session, [1]))).toEqual([

@@ -20,16 +20,15 @@ import {
   threadChanges,
 } from "../query/changes.ts";
 import type { Condition } from "../query/condition.ts";
-import { type Searched, search } from "../query/filter.ts";
+import type { Searched } from "../query/filter.ts";
 import type { Lists } from "../query/lists.ts";
 import { type QueryChanges, type QueryChangesOptions, queryChanges } from "../query/live.ts";
 import type { EmailCounts } from "../query/mailbox-lists.ts";
 import type { Pace } from "../query/pace.ts";
 import { type EmailPage, type EmailQuery, type QueryTools, queryEmails } from "../query/query-emails.ts";
 import { findShown, type ShownEmail } from "../query/shown-email.ts";
-import { type SortKey, sortFound } from "../query/sort.ts";
+import type { SortKey } from "../query/sort.ts";
 import { readSnippets, type Snippet } from "../query/text.ts";
-import { threadFound } from "../query/threading/thread.ts";
 import type { ThreadAlgorithm, Threads } from "../query/threading/threads.ts";
 import type { Account } from "./account.ts";
 import type { RepairReport } from "./care/repair.ts";
@@ -242,8 +241,8 @@ export class AccountSession {
   }
   /** The places in `list`, ascending, of those that fulfil the condition: `query/filter.ts`. Ends with the session. Errors:
    * `unavailable`, `corrupt`, `invalid`. */
-  async search(list: Searched, condition: Condition, { pace, signal }: SearchOptions): Promise<readonly number[]> {
-    return search(list, condition, this.#tools(pace, signal));
+  async search(list: Searched, condition: Condition, { pace, signal }: SearchOptions): Promise<Uint32Array> {
+    return this.#open.lists.inMailboxes.search(list, condition, this.#tools(pace, signal));
   }
   /** The same, sorted: `query/sort.ts`. */
   async sort(
@@ -252,7 +251,7 @@ export class AccountSession {
     keys: readonly SortKey[],
     { pace, signal }: SearchOptions,
   ): Promise<Uint32Array> {
-    return sortFound(list, condition, keys, this.#tools(pace, signal));
+    return this.#open.lists.inMailboxes.sort(list, condition, keys, this.#tools(pace, signal));
   }
   /** The same, as threads: `query/threading/thread.ts`. */
   async thread(
@@ -261,7 +260,7 @@ export class AccountSession {
     condition: Condition,
     { pace, signal }: SearchOptions,
   ): Promise<Threads> {
-    return threadFound(list, algorithm, condition, this.#tools(pace, signal));
+    return this.#open.lists.inMailboxes.thread(list, algorithm, condition, this.#tools(pace, signal));
   }
   /** Where a condition's texts stand in messages: `query/text.ts`. Ends with the session. Errors: `unavailable`, `corrupt`. */
   async readSnippets(

@@ -79,9 +79,16 @@ export class MailboxView {
   }
 
   get #toldMax(): number {
-    const messages = this.#mail.state.findMailbox(this.id)?.messages;
-    const isKnown = this.#state === this.#mail.state && messages === this.#list && messages.length === this.#length;
-    return isKnown && !this.isTelling ? Number.POSITIVE_INFINITY : this.#modSeq;
+    return this.mailboxNow && !this.isTelling ? Number.POSITIVE_INFINITY : this.#modSeq;
+  }
+
+  /** The mailbox, if the client knows of all messages that it holds, and of no other. */
+  get mailboxNow(): Mailbox | undefined {
+    const { state } = this.#mail;
+    const mailbox = state.findMailbox(this.id);
+    const messages = mailbox?.messages;
+    const isKnown = this.#state === state && messages === this.#list && messages.length === this.#length;
+    return isKnown ? mailbox : undefined;
   }
 
   /** Those of `positions` that changed after `modSeq`: RFC 7162 §3.1.4.1. */

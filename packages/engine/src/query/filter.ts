@@ -2,6 +2,7 @@ import { HeaderBlock, parseDate } from "@restante/mime";
 import type { Contents } from "../mail/contents/contents.ts";
 import { HEADER_BYTES_MAX } from "../mail/contents/header.ts";
 import type { Message } from "../mail/mailbox-view.ts";
+import type { Mailbox } from "../mail/state/mailbox.ts";
 import { readAhead } from "../read-ahead.ts";
 import { collect } from "../streams.ts";
 import { findInBody } from "./body-text.ts";
@@ -39,6 +40,8 @@ export interface SearchTools {
 /** A list of messages: those of a mailbox, or one for each email. */
 export interface Searched {
   readonly length: number;
+  /** The mailbox, if the list is all that it holds at this moment. */
+  readonly mailboxNow?: Mailbox | undefined;
   message(place: number): Message;
 }
 
