@@ -69,6 +69,9 @@ const page = (query: Omit<EmailQuery, "condition"> & Partial<EmailQuery>) => () 
 
 await measure("search by flag", () => search(view(), { kind: "keyword", keyword: "\\Flagged" }, tools));
 await measure("search by keyword", () => search(view(), { kind: "keyword", keyword: "work" }, tools));
+const days = (from: number, count: number) =>
+  ({ kind: "date", of: "received", isLocal: true, from, before: from + count * 86_400_000 }) as const;
+await measure("search by date", () => search(view(), days(1_700_000_000_000 + messages * 20_000, 10), tools));
 await measure("search SUBJECT", () => search(view(), { kind: "subject", text: "number 77" }, tools), 3);
 await measure("search FROM", () => search(view(), { kind: "from", text: "p77@" }, tools), 3);
 await measure("page of 50", page({}));
@@ -119,4 +122,6 @@ const fresh = new KeptHeaders(
 const opened = { contents: again.contents, scans: again.scans, kept: fresh, pace };
 await measure("SUBJECT from pages", () => search(other, { kind: "subject", text: "number 77" }, opened), 3);
 await measure("FROM from pages", () => search(other, { kind: "from", text: "p77@" }, opened), 3);
+for (const by of ["subject", "from", "to-name"] as const)
+  await measure(`SORT (${by}) from pages`, () => sortFound(other, { kind: "all" }, [{ by }], opened), 3);
 await again.dispose();

@@ -383,11 +383,14 @@ export class MailboxView {
     this.#assertWritable();
     const { flags } = this.#mail.state.memberships.columns;
     const deleted: number[] = [];
-    const all = positions ?? Array.from({ length: this.#length }, (_, position) => position);
-    for (const position of all) {
+    const look = (position: number): void => {
       const row = this.#presentRow(position);
       if (row !== undefined && (flags.get(row) & DELETED) !== 0) deleted.push(position);
-    }
+    };
+    if (positions) positions.forEach(look);
+    // No list of all is made for the few that go, and nothing is looked for where nothing is.
+    else if (this.#mail.state.findMailbox(this.id)?.deleted)
+      for (let position = 0; position < this.#length; position++) look(position);
     for (const part of parts(deleted)) await this.#mail.push({ kind: "expunge", ...this.#target(part) });
   }
 }

@@ -219,6 +219,53 @@ test("texts that a checkpoint holds are searched without a header, those that ca
   await account.dispose();
 });
 
+test("a SORT by what a checkpoint holds reads no header, and one of those that came since", async () => {
+  const { account, add, counts, sort } = await scene();
+  await account.upkeep.checkpoint();
+  for (const by of ["subject", "from", "to", "cc", "from-name", "to-name"] as const) {
+    await sort(by);
+    expect([by, counts.headers]).toEqual([by, 0]);
+  }
+  await add(40);
+  await sort("subject");
+  expect(counts.headers).toBe(1);
+  // Many that are new are sorted anew with all: the others' texts come from the pages again.
+  for (let n = 41; n < 60; n++) await add(n);
+  counts.headers = 0;
+  await sort("subject");
+  expect(counts.headers).toBe(20);
+  await account.dispose();
+});
+
+test("a SORT of few among many opens no page of texts", async () => {
+  const { account, add, counts, tools, view } = await scene();
+  for (let n = 40; n < 250; n++) await add(n);
+  await account.upkeep.checkpoint();
+  const few: Condition = { kind: "uids", ranges: [{ first: 3, last: 4 }] };
+  expect([...(await sortFound(view(), few, [{ by: "subject" }], tools))]).toEqual([3, 2]);
+  expect(counts.headers).toBe(2);
+  await account.dispose();
+});
+
+test("a SORT goes by headers where a page of texts is damaged", async () => {
+  const { account, counts, sort, tools } = await scene();
+  const first = await sort("subject", "from-name");
+  await account.upkeep.checkpoint();
+  counts.headers = 0;
+  const { readTexts } = tools.contents;
+  tools.kept = new KeptHeaders(() => account.mail.state, never, new Uint8Array(32));
+  tools.contents.readTexts = async () => {
+    throw new EngineError("corrupt", "flipped");
+  };
+  expect(await sort("subject", "from-name")).toEqual(first);
+  expect(counts.headers).toBe(80);
+  tools.kept = new KeptHeaders(() => account.mail.state, never, new Uint8Array(32));
+  tools.contents.readTexts = readTexts;
+  expect(await sort("subject", "from-name")).toEqual(first);
+  expect(counts.headers).toBe(80);
+  await account.dispose();
+});
+
 test("a second THREAD reads nothing, and a mail that came alone is read", async () => {
   const { account, add, counts, thread } = await scene();
   const first = await thread();
