@@ -25,7 +25,7 @@ import { benchJmap } from "./jmap.ts";
 const string = { type: "string" } as const;
 const COMPARED = {
   ...{ count: string, rounds: string, workloads: string, skip: string, seconds: string, deliveries: string },
-  ...{ appends: string, "sample-ms": string },
+  ...{ appends: string, "sample-ms": string, warm: string },
 };
 /** What jmap-load.mjs takes. */
 const LOADED = { ...{ count: string, threads: string, rows: string, skip: string }, "sample-ms": string };
