@@ -6,6 +6,7 @@ import { Dropbox } from "./delivery/dropbox.ts";
 import { Unsettled } from "./delivery/unsettled.ts";
 import { FACTS_WRITE_MS } from "./mandates/facts.ts";
 import { FACTS_MS } from "./mandates/facts-reader.ts";
+import type { Platform } from "./platform.ts";
 import type { QuotaLimits } from "./quota.ts";
 import type { AccountSession } from "./session.ts";
 import { Accounts } from "./sign-in/accounts.ts";
@@ -16,12 +17,12 @@ const mail = (n: number, octets = 100): string => {
   return `${head}${"x".repeat(Math.max(0, octets - head.length - 2))}\r\n`;
 };
 
-async function setUp(limits: Partial<QuotaLimits>) {
+async function setUp(limits: Partial<QuotaLimits>, quotaOf: Platform["quotaOf"] = () => undefined) {
   const time = new HandTime();
   const ada = await setUpAda();
   ada.place.now = () => time.now();
   const quota = { bytesMax: undefined, messagesMax: undefined, ...limits };
-  const platform = { ...ada.tools.platform, ...time, quota };
+  const platform = { ...ada.tools.platform, ...time, quota, quotaOf };
   const another = (): Promise<AccountSession> =>
     new Accounts({ ...ada.tools, store: ada.place.open(), platform }).login("ada@example.org", FIRST, "");
   const session = await another();
@@ -88,6 +89,24 @@ describe("an account with a limit", () => {
     await session.appendMany("INBOX", prepared.slice(1));
     expect(usage(session)[1]).toBe(3);
     await expect(session.prepare(stream(mail(5)), { mailbox: "INBOX", flags: [] })).rejects.toMatchObject(full);
+  });
+
+  test("has its own, where a directory gives it one", async () => {
+    const own = new Map<string, QuotaLimits>();
+    const { append, session, dropbox, deliver, time, user, facts } = await setUp({ messagesMax: 1 }, (account) =>
+      own.get(account),
+    );
+    const account = Buffer.from(user().record.account).toString("hex");
+    own.set(account, { bytesMax: undefined, messagesMax: 3 });
+    for (const n of [1, 2, 3]) await append(n);
+    await expect(append(4)).rejects.toMatchObject(full);
+    expect(session.quota).toMatchObject({ messages: 3, messagesMax: 3 });
+    await time.pass(FACTS_WRITE_MS);
+    expect(facts()).toHaveLength(1);
+    await expect(deliver(dropbox(), 5)).rejects.toMatchObject(full);
+    own.set(account, { bytesMax: undefined, messagesMax: undefined });
+    await append(6);
+    await deliver(dropbox(), 7);
   });
 
   test("is told of mail that came although it is full, and takes it in", async () => {
