@@ -247,6 +247,27 @@ test("a SORT of few among many opens no page of texts", async () => {
   await account.dispose();
 });
 
+test("a SORT that reads again what it knew ends when it is told to", async () => {
+  const { account, add, sort, tools, view } = await scene();
+  await sort("subject");
+  for (let n = 40; n < 80; n++) await add(n);
+  const ended = new AbortController();
+  const { readHeaders, readHeadersOf } = tools.contents;
+  let again = 0;
+  tools.contents.readHeaders = async (messages) => {
+    ended.abort(new Error("gone"));
+    return readHeaders(messages);
+  };
+  tools.contents.readHeadersOf = async (state, emails) => {
+    again += emails.length;
+    return readHeadersOf(state, emails);
+  };
+  const sorting = sortFound(view(), all, [{ by: "subject" }], { ...tools, signal: ended.signal });
+  await expect(sorting).rejects.toThrow("gone");
+  expect(again).toBe(0);
+  await account.dispose();
+});
+
 test("a SORT goes by headers where a page of texts is damaged", async () => {
   const { account, counts, sort, tools } = await scene();
   const first = await sort("subject", "from-name");
@@ -324,6 +345,7 @@ test("of messages that are not of the present state nothing is kept", () => {
   const older = kept.textOrder([of(state), of(new MailState())], "subject");
   expect([...older.keys]).toEqual([0, 1]);
   expect(older.order).not.toBe(order.order);
+  expect([order.texts === undefined, older.texts]).toEqual([false, undefined]);
   expect([...kept.threadIds([of(new MailState())]).keys]).toEqual([0]);
   expect(kept.textOrder([of(state)], "subject").order).toBe(order.order);
   present = Object.assign(new MailState(), { emailOf: (row: number) => row });

@@ -36,6 +36,18 @@ test("what was found in a mailbox is kept until that changes", () => {
   expect(results.find(keyOf("a"), { state: now, mailbox })).toBeUndefined();
 });
 
+test("what is stale crowds nothing out", () => {
+  const results = newResults();
+  const now = state(1);
+  const [one, other] = [{ highestModSeq: 1 } as Mailbox, { highestModSeq: 1 } as Mailbox];
+  results.keep(keyOf("a"), { state: now, mailbox: one }, 1, emails(10));
+  results.keep(keyOf("b"), { state: now, mailbox: other }, 1, emails(2 ** 18 - 15));
+  other.highestModSeq = 2;
+  results.keep(keyOf("c"), { state: now, mailbox: one }, 1, emails(10));
+  expect(results.find(keyOf("a"), { state: now, mailbox: one })).toBeDefined();
+  expect(results.find(keyOf("c"), { state: now, mailbox: one })).toBeDefined();
+});
+
 test("what changed while it was looked for is not kept", () => {
   const results = newResults();
   const now = { state: state(5) };

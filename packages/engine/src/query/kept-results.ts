@@ -28,10 +28,12 @@ export class KeptResults<T> {
   /** By the query; the one that was used last is the last. */
   readonly #results = new Map<string, Result<T>>();
   readonly #numbersIn: (found: T) => number;
+  readonly #numbersMax: number;
 
-  /** `numbersIn`: how many a result has. */
-  constructor(numbersIn: (found: T) => number) {
+  /** `numbersIn`: how many a result has; `numbersMax`: how many all of them may. */
+  constructor(numbersIn: (found: T) => number, numbersMax: number = NUMBERS_MAX) {
     this.#numbersIn = numbersIn;
+    this.#numbersMax = numbersMax;
   }
 
   /** What {@link resultKey} was found, if nothing changed since. Nobody may change it. */
@@ -43,14 +45,12 @@ export class KeptResults<T> {
     return result.found;
   }
 
-  /** What was found there as it was at `modSeq`. */
+  /** What was found there as it was at `modSeq`; not what changed while it was looked for, which may be in it, or not. */
   keep(key: string | undefined, { state, mailbox }: Ground, modSeq: number, found: T): void {
-    const result = { state, mailbox, modSeq, found };
-    // What changed while it was looked for may be in it, or not.
-    if (key === undefined || !isFresh(result)) return;
+    if (key === undefined) return;
     this.#results.delete(key);
-    this.#results.set(key, result);
-    let left = NUMBERS_MAX;
+    this.#results.set(key, { state, mailbox, modSeq, found });
+    let left = this.#numbersMax;
     for (const [other, kept] of [...this.#results].reverse()) {
       const isStale = kept.state !== state || !isFresh(kept);
       left -= isStale ? 0 : this.#numbersIn(kept.found);

@@ -81,6 +81,39 @@ test("who does not know yet what came and went has places of their own", async (
   await account.dispose();
 });
 
+test("who knows of one less, or of another in its place, is handed nothing of others, nor they of theirs", async () => {
+  const { account, add, asks, view } = await scene();
+  let n = 40;
+  for (const ask of asks) {
+    const one = view();
+    await add(n++);
+    const now = await ask(view());
+    expect(await ask(one)).not.toBe(now);
+    const theirs = await ask(one);
+    expect(await ask(view())).not.toBe(theirs);
+    const late = view();
+    await view().setFlags([0], { mode: "add", flags: ["\\Deleted"] });
+    await view().expunge();
+    await add(n++);
+    expect(late.length).toBe(view().length);
+    const then = await ask(view());
+    expect(await ask(late)).not.toBe(then);
+    const lateOnes = await ask(late);
+    expect(await ask(view())).not.toBe(lateOnes);
+  }
+  await account.dispose();
+});
+
+test("what is too large is not kept: a thread has two numbers a message", async () => {
+  const { account, tools, view } = await scene();
+  const results = new MailboxResults(() => account.mail.state, 15);
+  const sort = () => results.sort(view(), all, [{ by: "size" }], tools);
+  const thread = () => results.thread(view(), "ordered-subject", all, tools);
+  expect(await sort()).toBe(await sort());
+  expect(await thread()).not.toBe(await thread());
+  await account.dispose();
+});
+
 test("what changed while it was looked for is not kept", async () => {
   const { account, asks, tools, view } = await scene();
   const { pace } = tools;

@@ -16,11 +16,13 @@ type Tools = SearchTools & HeaderTools;
  */
 export class MailboxResults {
   readonly #state: () => MailState;
-  readonly #places = new KeptResults<Uint32Array>(({ length }) => length);
-  readonly #threads = new KeptResults<Threads>(({ places }) => places.length * 2);
+  readonly #places: KeptResults<Uint32Array>;
+  readonly #threads: KeptResults<Threads>;
 
-  constructor(state: () => MailState) {
+  constructor(state: () => MailState, numbersMax?: number) {
     this.#state = state;
+    this.#places = new KeptResults(({ length }) => length, numbersMax);
+    this.#threads = new KeptResults(({ places, children }) => places.length + children.length, numbersMax);
   }
 
   /** `search` of `filter.ts`. What the columns tell takes no longer than to keep it. */
@@ -54,7 +56,7 @@ export class MailboxResults {
     if (kept) return kept;
     const modSeq = modSeqOf(ground);
     const found = await find();
-    if (this.#groundOf(list)?.mailbox === ground.mailbox) results.keep(key, ground, modSeq, found);
+    results.keep(key, ground, modSeq, found);
     return found;
   }
 

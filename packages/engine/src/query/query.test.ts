@@ -5,7 +5,7 @@ import { hexText } from "../bay/entry.ts";
 import { openView } from "../mail/mailbox-view.ts";
 import type { MailboxId } from "../mail/ops/names.ts";
 import { MemoryPlace } from "../storage/memory.ts";
-import { bytes, clock, makeAccount, open, unlessConflict } from "../testing/account-kit.ts";
+import { bytes, clock, makeAccount, open, stream, unlessConflict } from "../testing/account-kit.ts";
 import type { Condition } from "./condition.ts";
 import { CurrentLists } from "./current-lists.ts";
 import { KeptHeaders } from "./kept-headers.ts";
@@ -444,4 +444,32 @@ test("queries are what a walk over plain objects finds, after whatever was done"
     }),
     { numRuns: 60 },
   );
+});
+
+test("what goes while a query runs is not in its result", async () => {
+  const place = new MemoryPlace();
+  const { ring } = await makeAccount(place);
+  const account = await open(place, ring());
+  for (const n of [0, 1, 2])
+    await account.append(
+      "INBOX",
+      await account.prepare(stream(`Subject: ${n}\r\n\r\n`), { mailbox: "INBOX", flags: [] }),
+    );
+  const lists = new CurrentLists(() => account.mail.state);
+  await lists.mailboxes({ isOver: () => false, take: never });
+  let isGone = false;
+  const pace = {
+    isOver: () => !isGone,
+    async take() {
+      isGone = true;
+      const view = openView(account.mail, "INBOX", { readOnly: false });
+      await view.setFlags([1], { mode: "add", flags: ["\\Deleted"] });
+      await view.expunge();
+    },
+  };
+  const kept = new KeptHeaders(() => account.mail.state, never, new Uint8Array(32));
+  const tools = { contents: account.contents, scans: new Scans(), pace, kept };
+  const { total } = await queryEmails({ condition: { kind: "all" }, sort: [{ by: "size" }] }, lists, tools);
+  expect([isGone, total]).toEqual([true, 2]);
+  await account.dispose();
 });

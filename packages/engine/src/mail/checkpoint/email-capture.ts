@@ -123,8 +123,9 @@ async function writeRowPages(
   return { names, packs: packer.packs };
 }
 
-/** Reads bodies that lie side by side in one object: the object is read once, also for those that ask for it at once. */
-function createBodyReader(source: EmailSource): (span: ObjectSpan) => Promise<Uint8Array> {
+/** Reads bodies that lie side by side in one object: the object is read once, also for those that ask for it at once, and
+ * the last few are held. */
+export function createBodyReader(source: Pick<EmailSource, "readObject">): (span: ObjectSpan) => Promise<Uint8Array> {
   /** The last of them is the one that was asked for last. */
   const open = new Map<string, Promise<Uint8Array>>();
   return async ({ name, offset, length }) => {
