@@ -31,7 +31,7 @@ import type { SortKey } from "../query/sort.ts";
 import { readSnippets, type Snippet } from "../query/text.ts";
 import type { ThreadAlgorithm, Threads } from "../query/threading/threads.ts";
 import type { Account } from "./account.ts";
-import type { RepairReport } from "./care/repair.ts";
+import { lostTexts, type RepairReport } from "./care/repair.ts";
 import type { AddedMessage, Addition, Arrival, Prepared } from "./delivery/message-writer.ts";
 import type { DeviceStates } from "./devices/device-states.ts";
 import { type EmailEdit, editEmails } from "./edit-emails.ts";
@@ -182,6 +182,10 @@ export class AccountSession {
   /** Notes that can't be opened, after another try. */
   async retryNotes(): Promise<readonly string[]> {
     return this.#open.retryNotes();
+  }
+  /** How many pages of lists' texts can't be read. */
+  async countLostTexts(): Promise<number> {
+    return (await lostTexts(this.#open.mail.state, this.#contents)).size;
   }
   /** `account/care/repair.ts`; `onDone` hears of each message. */
   async repair(onDone?: () => void): Promise<RepairReport> {

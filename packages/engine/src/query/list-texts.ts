@@ -140,6 +140,8 @@ export class ListTexts {
     for (const page of pages) {
       const runs = await next();
       signal?.throwIfAborted();
+      // The next checkpoint makes it anew.
+      if (!runs && this.#state.pages.texts[page] === names[page]) this.#state.losePages({ texts: new Set([page]) });
       for (const place of runs ? this.#absent(places, page) : []) {
         if (pace.isOver()) await pace.take();
         const key = `${place} ${page}`;

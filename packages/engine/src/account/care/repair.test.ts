@@ -70,8 +70,8 @@ test("whichever page of rows or headers is lost or damaged, it is made anew, and
     expect(thread(130)).toBe(thread(7));
     await again.dispose();
   }
-  // Three pages of rows, three of headers, one that message ids are looked up in.
-  expect(mended).toBe(7);
+  // Three pages of rows, three of headers, one that message ids are looked up in, one of texts.
+  expect(mended).toBe(8);
 });
 
 test("a message whose body is lost makes room for one that says so, once; the rest stays as it is", async () => {
