@@ -38,6 +38,7 @@ const SESSION: Verbs<AccountSession> = {
   openBody: (session) => session.openBody(undefined as never),
   search: (session) => session.search(undefined as never, undefined as never, { pace }),
   queryEmails: (session) => session.queryEmails(undefined as never, { pace }),
+  countLostTexts: (session) => session.countLostTexts(),
   countEmails: (session) => session.countEmails("INBOX", { pace }),
   sort: (session) => session.sort(undefined as never, { kind: "all" }, [], { pace }),
   thread: (session) => session.thread(undefined as never, "refs", { kind: "all" }, { pace }),
