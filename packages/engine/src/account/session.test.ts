@@ -84,6 +84,7 @@ const VIEW: Verbs<MailboxView> = {
   messages: (view) => view.messages([0]),
   messagesIn: (view) => view.messagesIn(0, 1),
   message: (view) => view.message(0),
+  mailboxNow: (view) => view.mailboxNow,
   isBehind: (view) => view.isBehind,
   sync: (view) => view.sync({ expunges: true }),
   targetOf: (view) => view.targetOf(0),
