@@ -33,6 +33,7 @@ import { askSecret } from "./ask.ts";
 import { EXIT, Exit } from "./exit.ts";
 import type { Flags } from "./flags.ts";
 import { openLdap } from "./ldap.ts";
+import { OwnQuotas } from "./own-quotas.ts";
 import { type OpenedStore, openStore, type Use } from "./store.ts";
 import { exitOf, isSystemError, textOf } from "./system-error.ts";
 
@@ -70,7 +71,9 @@ export async function openContext(config: Config, use: Use = "all", metrics?: Me
   const crypto = nodePlatform();
   const { store: folder, cache: cacheFolder, hints: hintsFolder } = placesOf(config);
   const place: OpenedStore["place"] = (account, bucket) => opened.place(account, bucket);
-  const passwords = config.login.kind === "ldap" ? await openLdap(config, log, place) : undefined;
+  const quotas = new OwnQuotas(config);
+  const passwords =
+    config.login.kind === "ldap" ? await openLdap(config, log, { place, limit: quotas.limit }) : undefined;
   const opened = await openStore({ config, folder, cacheFolder, hintsFolder, log, use, metrics });
   return {
     config,
@@ -103,7 +106,8 @@ export async function openContext(config: Config, use: Use = "all", metrics?: Me
         return () => clearInterval(timer);
       },
       trustedHosts: trustedHosts(config, signer),
-      quota: { bytesMax: config.quota.bytes || undefined, messagesMax: config.quota.messages || undefined },
+      quota: quotas.ofAll,
+      quotaOf: quotas.of,
       log,
       witnesses: witnessFolder(placesOf(config).witness),
     },

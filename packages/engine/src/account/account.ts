@@ -40,8 +40,8 @@ import { type ReadEmail, Submissions } from "./outbound/submissions.ts";
 import type { Outbound } from "./outbound/submit.ts";
 import type { Platform } from "./platform.ts";
 import { PushSubscriptions } from "./push/push-subscriptions.ts";
-import { checkRoom, NO_QUOTA, type QuotaUsage, usageOf } from "./quota.ts";
-import { accountPrefix } from "./sign-in/users.ts";
+import { checkRoom, limitsOf, type QuotaUsage, usageOf } from "./quota.ts";
+import { accountOf, accountPrefix } from "./sign-in/users.ts";
 import { Uploads } from "./uploads.ts";
 
 /** How long an answer waits for what was delivered before it. */
@@ -410,7 +410,7 @@ export class Account {
 
   /** What it holds, and may. */
   get quota(): QuotaUsage {
-    return usageOf(this.mail.state, this.#place.platform.quota ?? NO_QUOTA);
+    return usageOf(this.mail.state, limitsOf(this.#place.platform, accountOf(this.prefix)));
   }
 
   /** Throws `QuotaExceeded` where these are too much. */

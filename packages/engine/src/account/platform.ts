@@ -25,6 +25,8 @@ export interface Platform {
   readonly outbound?: Outbound;
   /** What each account may hold; absent for no limit. */
   readonly quota?: QuotaLimits;
+  /** What one account may hold instead, by its id in hex; undefined for one like all. */
+  readonly quotaOf?: (account: string) => QuotaLimits | undefined;
   /** What owners let the server do while nobody is signed in; absent where it does nothing. */
   readonly mandates?: MandateStore;
   /** What an operator should know: ids, counts and codes, never content. */

@@ -8,7 +8,7 @@ import type { Threads } from "../../mail/contents/threads.ts";
 import type { Mail } from "../../mail/mail.ts";
 import { openView } from "../../mail/mailbox-view.ts";
 import { bodyName } from "../../mail/ops/names.ts";
-import { isInPages } from "../../mail/state/pages.ts";
+import { isInPages, TEXT_PAGE_EMAILS } from "../../mail/state/pages.ts";
 import type { ReadState } from "../../mail/state/read-state.ts";
 import { ReferenceIndex, threadKeys } from "../../mail/state/reference-index.ts";
 import type { ObjectStore } from "../../storage/object-store.ts";
@@ -58,13 +58,33 @@ export async function repairAccount(tools: RepairTools): Promise<RepairReport> {
   const { mail, contents, upkeep } = tools;
   const recovered = tools.bay.barred === "partial" ? await recoverLost(tools) : 0;
   const rebuilt = await rebuildPages(tools);
+  const texts = await lostTexts(mail.state, contents);
+  tools.bay.state.losePages({ texts });
   const lost: { readonly mailbox: string; readonly uid: number }[] = [];
   for (const { path } of mail.state.liveMailboxes()) if (path !== DAMAGED) lost.push(...(await setApart(tools, path)));
   if (rebuilt > 0) {
     await upkeep.checkpoint();
     contents.endRebuild();
   }
-  return { recovered, rebuilt, lost };
+  // Each checkpoint makes up for a page of texts.
+  for (let page = rebuilt > 0 ? 1 : 0; page < texts.size; page++) await upkeep.checkpoint();
+  return { recovered, rebuilt: rebuilt + emailsIn(texts, mail.state), lost };
+}
+
+function emailsIn(texts: ReadonlySet<number>, { emails }: ReadState): number {
+  const { number } = emails.columns;
+  let count = 0;
+  for (let email = 0; email < emails.rows; email++)
+    if (texts.has(Math.floor(number.get(email) / TEXT_PAGE_EMAILS))) count++;
+  return count;
+}
+
+/** Pages of texts that can't be read: searches and sorts do without them, and read headers instead. */
+export async function lostTexts(state: ReadState, contents: Pick<Contents, "readTexts">): Promise<ReadonlySet<number>> {
+  const lost = new Set<number>();
+  for (const [page, name] of state.pages.texts.entries())
+    if (name !== "" && (await isDamaged(() => contents.readTexts(name)))) lost.add(page);
+  return lost;
 }
 
 /**

@@ -21,7 +21,7 @@ import { backUpAccount, restoreAccount } from "../moving/back-up-account.ts";
 import { AccountSession } from "../session.ts";
 import { checkAccount } from "./check.ts";
 
-// An account that shrinks while others read, write, copy and die: what they see is the same (STORAGE rules §15.7 to §15.12).
+// An account that shrinks while others read, write, copy and die: what they see is the same (docs/rules.md §4 and §5).
 
 // So little is remembered of what went that each of these leaves something out.
 vi.mock("../../mail/checkpoint/shrink.ts", async (original) => {
