@@ -59,7 +59,7 @@ function parseRequest(bytes: Uint8Array): Address | ErrorCode {
   return AcceptableResponseSchema === PHONE_ANSWER ? address : "601";
 }
 
-/** What stands in Autodiscover's Request; nothing of what can't be read. */
+/** Fields of Autodiscover's Request; none for a document that can't be read. */
 function fieldsOf(bytes: Uint8Array): Readonly<Record<string, unknown>> {
   try {
     const text = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
