@@ -19,7 +19,7 @@ export class BadUrl extends Error {
   }
 }
 
-/** What of APPEND's arguments was read with the command. */
+/** The arguments of APPEND up to its first message literal, which were read with the command's line. */
 export interface AppendStart {
   readonly steps: readonly AppendStep[];
   readonly place: AppendPlace;
@@ -80,7 +80,7 @@ export class AppendSource {
     return message.read();
   }
 
-  /** What the client says behind a literal. */
+  /** Reads the command's text behind a literal. */
   async #follow(): Promise<void> {
     const { read, next } = await this.#session.message!.following(tooLarge);
     this.#session.message = next;

@@ -8,7 +8,7 @@ import { Output } from "./output.ts";
 import { ConnectionEnded, InputBuffer } from "./wire/command-reader.ts";
 
 export interface TransportOptions {
-  /** What waits for slow readers, of all connections. */
+  /** Octets that wait for slow readers, over all connections of the server. */
   readonly backlog: Backlog;
   /** Milliseconds that a client has to take what waits for it. */
   readonly drainMs: number;
@@ -74,13 +74,13 @@ export class Transport {
       this.#options.onInput();
     };
     const end = (): void => {
-      // What came is still read, and ends the input then.
+      // Octets that are still compressed are read first, and end the input then.
       if (this.#inflater) this.#inflater.finish();
       else this.#ended();
     };
     const close = (): void => (this.#inflater ? this.#inflater.finish() : this.endInput());
     socket.on("data", data).on("end", end).on("close", close);
-    // What broke the socket is told by the `close` that follows.
+    // The `close` that follows ends the input.
     socket.on("error", () => socket.destroy());
     socket.on("timeout", () => this.#options.onTimeout());
     return () => {

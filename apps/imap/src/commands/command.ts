@@ -11,7 +11,7 @@ export interface Command<Args> {
   readonly name: string;
   /** States in which it may be given: RFC 9051 §3. */
   readonly in: readonly SessionState[];
-  /** What the server announces because it has this command. */
+  /** Capabilities that the server announces because it has this command. */
   readonly capabilities?: readonly string[];
   /** There is a `UID …` form: RFC 9051 §6.4.9. `only`: there is no other. */
   readonly uid?: boolean;
@@ -23,8 +23,8 @@ export interface Command<Args> {
   /** Reads the arguments, beginning with the space before them. */
   parse(parser: Parser, form: Form): Args;
   run(args: Args, session: Session, form: Form): Promise<Completion | Unfinished>;
-  /** Whether the literal that the text ends with is a message, or a part of one, to be taken as a stream; `isWithin`: behind
-   * another such literal of the command. */
+  /** True if the literal that the text ends with is a message, or a part of one, which is taken as a stream. `isWithin`: the
+   * literal follows another such literal of the command. */
   readonly streams?: (text: CommandText, isWithin: boolean) => boolean;
 }
 
@@ -46,7 +46,7 @@ export interface Completion {
   readonly text: string;
 }
 
-/** What is left to do once the command is read: the next of its kind may be read meanwhile, all others wait. */
+/** The rest of a command that was read whole. The next command of the same name may be read meanwhile; all others wait. */
 export interface Unfinished {
   finish(): Promise<Completion>;
 }

@@ -52,8 +52,8 @@ export function refuseCharset(wanted: SearchReturn | undefined, session: Session
   return no("Charset is not supported", `BADCHARSET (${SEARCH_CHARSETS.join(" ")})`);
 }
 
-/** What is looked for now, and for as long as it is followed. In both `$` is what was saved before; from here on that is gone,
- * however the search ends: RFC 5182 §2.1. Throws as {@link conditionOf} does. */
+/** The condition to search by now, and the key to follow the search by. In both `$` is the former result. SAVE then empties
+ * `$`, however the search ends: RFC 5182 §2.1. Throws as {@link conditionOf} does. */
 export function prepare(
   key: SearchKey,
   wanted: SearchReturn | undefined,
