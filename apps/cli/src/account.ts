@@ -18,7 +18,7 @@ import type { Flags } from "./flags.ts";
 import { mailProgramLines } from "./mail-program.ts";
 import { print } from "./print.ts";
 
-/** What an action answers with; nothing where it wrote its answer itself. */
+/** An action of `restante account`. Gives the answer to print, or undefined if it printed its answer itself. */
 type Action<F extends Json> = (context: Context, address: string, flags: F) => Promise<unknown>;
 type Json = Pick<Flags, "json">;
 /** `yes`: what would be asked for is meant. */

@@ -69,7 +69,7 @@ async function withProgress<T>(done: string, work: (onFile: () => void) => Promi
   return await work(() => progress.add(1));
 }
 
-/** Whether all that the accounts are lies in this host's folder: that is copied as it is. */
+/** True where all of the accounts lies in this host's folder, which is copied as it is. */
 function isEmbedded({ storage }: Config): boolean {
   return storage.kind === "embedded" && storage.log_kind === "";
 }
@@ -204,7 +204,7 @@ async function copyTree(from: string, to: string): Promise<void> {
   if (await exists(from)) await cp(from, to, { recursive: true, preserveTimestamps: true });
 }
 
-/** Whether there was one. */
+/** Copies a file. False if there is none. */
 async function copyIfThere(from: string, to: string): Promise<boolean> {
   if (!(await exists(from))) return false;
   await makeFolder(dirname(to));

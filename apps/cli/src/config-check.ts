@@ -26,7 +26,7 @@ import { checkDemo, RULES } from "./rules.ts";
 import { readRunning } from "./running.ts";
 import { exitOf, systemErrorOf, textOf } from "./system-error.ts";
 
-/** Who is looked for to hear whether a directory answers. */
+/** An address that no directory has; a search for it shows that the directory answers. */
 const NOBODY = "nobody@localhost";
 
 /** `wrong` stays so until somebody changes something, `unavailable` may be better later; `warning` hinders nobody yet. */
@@ -110,7 +110,7 @@ function checkListener({ server: { share_ports } }: Config, running: ReadonlyMap
   };
 }
 
-/** What asks nobody who they are, where more than this machine reaches it. */
+/** Warnings for LMTP and metrics listeners that other machines reach: neither asks for a password. */
 function checkTrusting({ lmtp, metrics }: Config): Finding[] {
   const texts = { "lmtp.listen": "delivers", "metrics.listen": "reads what is counted" };
   return [

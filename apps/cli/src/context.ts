@@ -39,7 +39,7 @@ import { exitOf, isSystemError, textOf } from "./system-error.ts";
 const PEPPER_BYTES = 32;
 const SIGNER_SEED_BYTES = 32;
 
-/** What every command works on: the store, the users and the platform, made from the configuration. */
+/** The store, the users and the platform, made from the configuration: every command works on them. */
 export interface Context extends AsyncDisposable {
   readonly config: Config;
   readonly log: Log;
@@ -56,9 +56,9 @@ export interface Context extends AsyncDisposable {
   /** The same, where it judges passwords itself. */
   readonly passwords: PasswordDirectory | undefined;
   readonly platform: Platform;
-  /** What this host delivered by. */
+  /** Public records that this host saw last, by account: docs/rules.md §7. */
   readonly seenRecords: SeenRecords;
-  /** What this host signs by. */
+  /** The key pair by which this host signs. */
   readonly signer: SigningKeyPair;
 }
 

@@ -87,17 +87,17 @@ function vapidOf({ push: { contact } }: Pick<Config, "push">, seed: Uint8Array):
   return new Vapid({ seed, contact, now: Date.now });
 }
 
-/** What the server does while nobody is signed in. */
+/** The part of the server that works while no owner is signed in. */
 export interface OpenOutbound {
   readonly outbound: Outbound;
   readonly mandates: MandateStore;
-  /** What delivering processes seal requests to. */
+  /** The server's public key: delivering processes seal requests to it. */
   readonly serverPublicKey: Uint8Array;
-  /** What does it, if this process does. */
+  /** The service that sends, if this process does. */
   readonly service: Service | undefined;
 }
 
-/** What mail goes out by, and the service that sends it, if this process does. */
+/** The queue, mandates and server key, and the service that sends if `sends` is set. */
 export async function openOutbound(context: Context, sends: boolean): Promise<OpenOutbound> {
   const { config, store, platform } = context;
   const serverKey = await readServerKey(config);

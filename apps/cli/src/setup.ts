@@ -69,7 +69,8 @@ async function newPlan(flags: SetupFlags): Promise<Plan> {
   return { domain, host, sender, store, data: resolve(flags.data ?? "data") };
 }
 
-/** What the file says counts: a flag that says otherwise is refused, since it would change nothing. */
+/** The plan that the present file stands for. Throws Exit for a flag that contradicts the file, since it would change
+ * nothing. */
 async function knownPlan(file: string, config: Config, flags: SetupFlags): Promise<Plan> {
   const [known] = config.server.domains;
   const domain = hostName(

@@ -17,7 +17,7 @@ type ArgumentValues<A extends readonly string[]> = {
   readonly [K in keyof A]: A[K] extends `[${string}]` ? string | undefined : string;
 };
 
-/** What a command is run with. */
+/** Parsed arguments and flags of one run of a command. */
 export interface Invocation<Arguments, Flags> {
   /** Read when it is asked for. Throws ConfigError. */
   readonly config: Config;

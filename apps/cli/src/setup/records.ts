@@ -52,7 +52,7 @@ function httpsPort({ server }: Config): number {
   return Number(server.origin === "" ? "" : new URL(server.origin).port) || PORTS.https;
 }
 
-/** What stands in Postfix' main.cf. */
+/** Lines for Postfix' main.cf. */
 export function postfixLines(domain: string, { lmtp }: Config): readonly string[] {
   const [listen = "127.0.0.1:1024"] = lmtp.listen;
   // Postfix writes its own sockets' paths without the colon that is ours.

@@ -37,7 +37,7 @@ interface Target {
 export class MailImport {
   readonly #options: ImportOptions;
   readonly #targets = new Map<string, Promise<Target | undefined>>();
-  /** What each mailbox held before, by path. */
+  /** Messages that each mailbox held before the import, by path. */
   readonly #known = new Map<string, Promise<Known>>();
   /** Flags that IMAP can't say, and what they became. */
   readonly renamed: Map<string, string> = new Map();

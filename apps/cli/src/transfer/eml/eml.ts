@@ -44,7 +44,7 @@ const HEAD_BYTES = 16 * 1024;
 /** Names of files that lie beside mail and are none. */
 const COMPANIONS =
   /^(?:\.|desktop\.ini$|thumbs\.db$|table_of_contents$|info\.plist$)|\.(?:emlxpart|mbox_cache|plist|json|html|log)$/i;
-/** What Apple Mail puts between a mailbox and its mails. */
+/** Levels that Apple Mail puts between a mailbox's folder and its mails. */
 const APPLE_LEVEL = /^(?:[0-9A-F]{8}-[0-9A-F-]{27}|Data|Messages|\d)$/i;
 
 export async function openEml(root: string): Promise<MailSource> {
@@ -124,7 +124,7 @@ async function readFacts(folder: string, onProblem: (problem: string) => void): 
   return facts;
 }
 
-/** What an export wrote; undefined if the line is no such thing. */
+/** One line of the facts that an export wrote; undefined for any other line. */
 function parseFacts(line: string): Facts | undefined {
   try {
     const fact = JSON.parse(line) as Partial<Facts> | null;
@@ -229,7 +229,7 @@ export class EmlTarget implements MailTarget {
     try {
       await pipeline(read(), createWriteStream(file, { flags: "wx", mode: 0o600 }));
     } catch (error) {
-      // What is told is why it could not be written.
+      // The error to report is that of the write, not of the unlink.
       await unlink(file).catch(() => undefined);
       throw error;
     }

@@ -64,7 +64,7 @@ export async function openMbox(root: string, kind: MboxKind): Promise<MailSource
   return { total, unit: "bytes", folders, problems, notices };
 }
 
-/** What those who read it are told. */
+/** Lists that a reader of mbox files adds sentences to. */
 export type Told = Pick<MailSource, "problems" | "notices">;
 
 /** The mails of one file. */
