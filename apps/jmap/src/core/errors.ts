@@ -77,7 +77,7 @@ const METHOD: Readonly<Record<EngineErrorCode, { readonly type: string; readonly
   corrupt: { type: "serverFail", text: "The account is damaged" },
 };
 
-/** What a method threw, as its answer; undefined for a bug of ours. */
+/** The answer to an error that a method threw; undefined for a bug of ours. */
 export function methodErrorOf(error: unknown): MethodError | undefined {
   if (error instanceof MethodError) return error;
   if (!(error instanceof EngineError)) return undefined;

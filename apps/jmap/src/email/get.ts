@@ -18,13 +18,13 @@ import type { EmailPlan } from "./properties.ts";
 import { jsonText } from "./text.ts";
 import { tellMetadata } from "./view.ts";
 
-/** What of a session emails are read by. */
+/** The part of a session that emails are read by. */
 export type EmailSession = Pick<AccountSession, "findEmails" | "readFullSummaries" | "readHeaders" | "openBody">;
 
 export interface GetTools {
   readonly pace: Pace;
   readonly signal?: AbortSignal | undefined;
-  /** What the whole answer may hold; that of one call, if it is left out. */
+  /** Characters that the whole answer may hold; by default those of one call. */
   readonly budget?: AnswerBudget;
 }
 

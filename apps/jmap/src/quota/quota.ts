@@ -33,7 +33,7 @@ type Quota = Readonly<Record<(typeof QUOTA_PROPERTIES)[number], unknown>> & {
   readonly types: readonly string[];
 };
 
-/** What an account may hold of each kind, as far as there is a limit. */
+/** The account's quotas: one for each kind that has a limit. */
 function quotasOf({ quota }: AccountSession): readonly Quota[] {
   const { bytes, messages, bytesMax, messagesMax } = quota;
   const common = { warnLimit: null, softLimit: null, scope: "account", description: null, types: ["Email"] };
