@@ -3,8 +3,8 @@ import sanitize from "sanitize-html";
 /** Elements within one another: what lies deeper is left out. */
 const NESTING_MAX = 250;
 
-/** What a mail's HTML may hold: text and its looks, tables, lists, links, pictures. No script, no form, no frame, and nothing
- * that loads by itself but pictures. */
+/** Elements that a mail's HTML may have: text and its looks, tables, lists, links, pictures. No script, no form, no frame,
+ * and nothing that loads by itself but pictures. */
 const OPTIONS: sanitize.IOptions = {
   allowedTags: [
     ...["a", "abbr", "acronym", "address", "article", "aside", "b", "bdi", "bdo", "big", "blockquote", "br", "caption"],

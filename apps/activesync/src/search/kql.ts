@@ -177,7 +177,7 @@ function conditionOf({ property, relation, text }: Token & { kind: "term" }): Co
   return relation === "<>" ? { kind: "not", of: condition } : condition;
 }
 
-/** What stands between two brackets: conditions that all hold, or sets of such of which one does. */
+/** Terms between two parentheses: conditions that all hold, or sets of conditions one of which does. */
 class Level {
   readonly #any: Condition[] = [];
   #all: { condition: Condition; readonly property: string }[] = [];

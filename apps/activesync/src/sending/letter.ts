@@ -175,7 +175,7 @@ export function appendHtml(html: string, more: string): string {
   return end < 0 ? html + more : html.slice(0, end) + more + html.slice(end);
 }
 
-/** What stands within the body of a page. */
+/** The HTML within a page's body element. */
 export function innerHtml(html: string): string {
   const start = /<body[^>]*>/i.exec(html);
   const from = start ? start.index + start[0].length : 0;

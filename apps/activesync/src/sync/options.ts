@@ -16,7 +16,7 @@ export const PLAIN = 1;
 export const HTML = 2;
 export const MIME = 4;
 
-/** What of a message is wanted. */
+/** Form and size in which bodies are wanted. */
 export interface BodyOptions {
   readonly bodies: readonly BodyPreference[];
   /** The part that is new against its conversation. */
@@ -29,7 +29,7 @@ export interface BodyOptions {
   readonly isNativeDefault?: boolean;
 }
 
-/** What a folder's Sync is about, and sticks to its key until others are given: MS-ASCMD §2.2.3.125.5. */
+/** Options of a folder's Sync. They stay until a request gives others: MS-ASCMD §2.2.3.125.5. */
 export interface SyncOptions extends BodyOptions {
   /** 0 all; 1 to 5: a day, three, a week, two, a month. */
   readonly filter: number;
