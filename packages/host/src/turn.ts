@@ -9,7 +9,7 @@ export const TURN_MS = 8;
 const waiting: (() => void)[] = [];
 let roundBegan: number | undefined;
 
-/** Whether it is time for the others: {@link takeTurn} would wait. For those whose steps are shorter than a promise. */
+/** True if it is time for others: {@link takeTurn} would wait. For work whose steps are shorter than a promise. */
 export function isTurnOver(): boolean {
   if (roundBegan === undefined) beginRound();
   return performance.now() - roundBegan! >= TURN_MS;

@@ -1,6 +1,6 @@
 import { TICK_MS } from "./limits.ts";
 
-/** What the door needs to know of time: handed in, so that tests need none. */
+/** The door's clock, handed in so that tests need not wait. */
 export interface DoorClock {
   /** Milliseconds that only go forward. */
   readonly monotonic: () => number;

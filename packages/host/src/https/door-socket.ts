@@ -49,7 +49,7 @@ export class DoorSocket {
    * throws ends the connection and is told to `onFailure`. */
   onText(bytesMax: number, work: (text: string) => Promise<void>, onFailure: (error: unknown) => void): void {
     let running = 0;
-    /** What had come with one read when it was paused. */
+    /** Messages of the same read as the one at which the socket was paused. */
     const waiting: Buffer[] = [];
     const run = async (data: Buffer): Promise<void> => {
       running++;
@@ -87,7 +87,7 @@ export class DoorSocket {
     return sent;
   }
 
-  /** What nobody asked for; who leaves too much of it unread is dropped. */
+  /** Sends a text that the client did not ask for. A client that leaves too much of them unread is dropped. */
   tell(text: string): void {
     void this.send(text);
     if (this.#unread > UNREAD_BYTES_MAX) this.#socket.terminate();

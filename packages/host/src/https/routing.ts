@@ -51,7 +51,7 @@ export function makeApp(server: HttpServer, sites: readonly Site[], desk: Desk):
     reply.hijack();
     const exchange = desk.begin(request.raw, reply.raw, terms);
     await desk.serve(exchange, () => work(exchange), explain);
-    // What wanted to be a WebSocket is read by nobody from here on.
+    // Nobody reads a socket any more whose request to become a WebSocket failed.
     if ("upgrade" in request.raw && request.raw.upgrade) letGo(request.raw.socket);
   };
 
