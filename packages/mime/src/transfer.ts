@@ -87,7 +87,7 @@ export class QuotedPrintableDecoder implements TransferDecoder {
   #to = 0;
 
   push(bytes: Uint8Array): Uint8Array {
-    // What is held, and what the piece itself becomes at most.
+    // Room for the octets that are held, and for the most that the piece can become.
     this.#out = new Uint8Array(this.#spaces + 3 + bytes.length);
     this.#to = 0;
     for (let at = 0; at < bytes.length; at++) {

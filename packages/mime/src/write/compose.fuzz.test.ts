@@ -42,7 +42,7 @@ async function octetsOf(message: ComposedMessage): Promise<Uint8Array> {
 
 const binary = (bytes: Uint8Array): string => Array.from(bytes, (byte) => String.fromCharCode(byte)).join("");
 
-/** What RFC 5322 §2.1, §2.3 and RFC 2045 §2.7 to §2.9 ask of any message. */
+/** Asserts the rules of RFC 5322 §2.1, §2.3 and RFC 2045 §2.7 to §2.9 for any message. */
 function assertWellWritten(octets: Uint8Array, { needsUtf8, needsEightBit }: ComposedMessage): void {
   const text = binary(octets);
   expect(text).not.toMatch(/\0|\r(?!\n)|(?<!\r)\n/);
