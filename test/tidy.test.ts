@@ -79,8 +79,32 @@ describe("boundaries", () => {
     expect(wrong).toHaveLength(1);
   });
 
+  /** What of the engine's mail an app names that is more than a type, and not query's. */
+  const BESIDES_QUERY = ["previewOf", "MailboxView"];
+  const COLUMNS = /\bstate\.(?:emails|memberships|pages|references|tail\w*)\b|\.columns\.\w+\.get/;
+
+  test("apps reach messages through query alone", () => {
+    const door = readFileSync(join(ENGINE, "index.ts"), "utf8");
+    const exported = [...door.matchAll(/^export (type )?\{([^}]*)\} from "\.\/mail\/[^"]*";/gm)]
+      .filter(([, isType]) => !isType)
+      .flatMap(([, , names]) => names!.split(",").map((name) => name.trim()))
+      .filter((name) => name !== "" && !name.startsWith("type "));
+    expect(exported.sort()).toEqual(BESIDES_QUERY.toSorted());
+    expect(columnsNamed()).toEqual([]);
+  });
+
+  const columnsNamed = (): string[] =>
+    sources("apps")
+      .filter((file) => !file.endsWith(".test.ts"))
+      .filter((file) => COLUMNS.test(readFileSync(file, "utf8")));
+
+  test("an app that reads a column is found", () => {
+    const text = "export const planted = (state: any) => state.emails.columns.size.get(0);\n";
+    expect(planted("apps/imap/src/planted.ts", text, columnsNamed)).toHaveLength(1);
+  });
+
   test("kinds of objects are spelt in their table alone", () => {
-    const spelt = /["`](?:slot|log|checkpoint|note|body|pack|page|public)\/["$]/;
+    const spelt = /["`}](?:slot|log|checkpoint|note|body|pack|page|device|public)\/["`$]/;
     const wrong = sources("packages/engine/src")
       .filter((file) => !file.endsWith(".test.ts") && !file.includes("/src/testing/"))
       .filter((file) => !file.endsWith("object-kinds.ts"))

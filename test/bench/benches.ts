@@ -36,6 +36,19 @@ const imap: Bench = {
   options: { count: "3000", rounds: "3" },
 };
 
+/** A mailbox of a hundred thousand small mails: what may grow with it, and what may not. */
+const large: Bench = {
+  contenders: { restante: imap.contenders.restante!, O: imap.contenders.O! },
+  users: 4,
+  options: {
+    ...{ count: "100000", "size-max": "2000", rounds: "2", appends: "50", "sample-ms": "500", warm: "10" },
+    workloads: [
+      ...["append-sync", "select-warm", "open-warm", "cold-open", "fetch-flags", "fetch-envelope", "store-1"],
+      ...["search-flag", "search-date", "search-from", "search-subject", "sort-date", "sort-subject", "thread"],
+    ].join(","),
+  },
+};
+
 /** Two processes of Restante on the same ports beside one, and beside Dovecot, which has one for each connection. */
 const processes: Bench = {
   contenders: {
@@ -93,4 +106,4 @@ const stores: Bench = {
   },
 };
 
-export const BENCHES: Readonly<Record<string, Bench>> = { imap, processes, stores };
+export const BENCHES: Readonly<Record<string, Bench>> = { imap, large, processes, stores };

@@ -13,7 +13,7 @@ import { benchHttps } from "./https.ts";
 import { benchJmap } from "./jmap.ts";
 
 /**
- * `npm run bench -- imap|processes|stores|https|jmap|activesync [--count N] [--rounds N] [--workloads a,b] [--peers a,b] [--write]`: a fresh
+ * `npm run bench -- imap|large|processes|stores|https|jmap|activesync [--count N] [--rounds N] [--workloads a,b] [--peers a,b] [--write]`: a fresh
  * Restante and others side by side, each with a folder of its own, workload by workload; --write puts the tables into
  * docs/benchmarks.md. https measures what the HTTPS door costs by itself, jmap what calls of JMAP take, activesync what
  * phones ask, and five everyday tasks by three protocols. Others are Dovecots (imap), one process of ours and a Dovecot (processes), or Restante over other
@@ -25,7 +25,7 @@ import { benchJmap } from "./jmap.ts";
 const string = { type: "string" } as const;
 const COMPARED = {
   ...{ count: string, rounds: string, workloads: string, skip: string, seconds: string, deliveries: string },
-  ...{ appends: string, "sample-ms": string },
+  ...{ appends: string, "sample-ms": string, warm: string, "size-max": string },
 };
 /** What jmap-load.mjs takes. */
 const LOADED = { ...{ count: string, threads: string, rows: string, skip: string }, "sample-ms": string };
@@ -68,7 +68,7 @@ if (kind === "jmap" && others.length === 0) {
 }
 if (others.length > 0 || !(kind in BENCHES)) {
   console.error(
-    "npm run bench -- imap|processes|stores|https|jmap|activesync [--count N] [--rounds N] [--workloads a,b] [--peers a,b] [--write]",
+    "npm run bench -- imap|large|processes|stores|https|jmap|activesync [--count N] [--rounds N] [--workloads a,b] [--peers a,b] [--write]",
   );
   process.exit(2);
 }

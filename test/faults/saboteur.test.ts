@@ -1,10 +1,35 @@
-import { readFileSync, writeFileSync } from "node:fs";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { ObjectStore } from "@restante/engine";
-import { MemoryPlace, openEmbeddedStore, openS3Store, SplitStore } from "@restante/engine/node";
-import { S3Double } from "@restante/engine/testing";
+import {
+  type AccountSession,
+  type EngineError,
+  type ObjectStore,
+  type Platform,
+  type PublicRecord,
+  rotateAccount,
+  VouchedUsers,
+} from "@restante/engine";
+import {
+  MemoryPlace,
+  openEmbeddedStore,
+  openS3Store,
+  rebuildEmbeddedStore,
+  SplitStore,
+  settleEmbeddedStore,
+} from "@restante/engine/node";
+import {
+  dropbox,
+  FIRST,
+  isSameRecord,
+  mailText,
+  makeRing,
+  publicRecord,
+  S3Double,
+  setUpAda,
+  stream,
+} from "@restante/engine/testing";
 import { beforeAll, expect, test } from "vitest";
 import { look, makeScene, type Scene, type Sight } from "../kit/sabotaged-account.ts";
 
@@ -14,6 +39,10 @@ import { look, makeScene, type Scene, type Sight } from "../kit/sabotaged-accoun
  */
 const DOC = join(import.meta.dirname, "../../docs/threat-model.md");
 const [BEGIN, END] = ["<!-- saboteur: made by test:faults -->\n", "<!-- /saboteur -->"];
+const PAGE_BYTES = 4096;
+/** Each so many-th page of a database, and so many places of a pack, are enough. */
+const DATABASE_STEP = 5;
+const PLACES_IN_PACK = 24;
 const KINDS = ["slot", "log", "checkpoint", "note", "body", "pack", "page"] as const;
 type Kind = (typeof KINDS)[number];
 
@@ -22,20 +51,25 @@ interface Target {
   readonly bytes: Uint8Array;
   /** Another object of its kind. */
   readonly other: { readonly name: string; readonly bytes: Uint8Array } | undefined;
+  /** One of its kind of an account that another owner has: sealed, and signed, with other keys. */
+  readonly foreign: Uint8Array;
 }
 type Deed = (store: ObjectStore, target: Target) => Promise<unknown>;
 const changed = (change: (bytes: Uint8Array) => Uint8Array): Deed => {
   return (store, { name, bytes }) => store.put(name, change(bytes.slice()));
 };
+const flippedAt = (share: number): Deed =>
+  changed((bytes) => {
+    bytes[Math.floor(bytes.length * share)]! ^= 1;
+    return bytes;
+  });
 const DEEDS: Readonly<Record<string, Deed>> = {
   deleted: (store, { name }) => store.delete([name]),
   cut: changed((bytes) => bytes.subarray(0, bytes.length >> 1)),
-  "one octet flipped": changed((bytes) => {
-    bytes[bytes.length >> 1]! ^= 1;
-    return bytes;
-  }),
+  "one octet flipped": flippedAt(0.5),
   zeroed: changed((bytes) => bytes.fill(0)),
   forged: changed((bytes) => bytes.map((_, at) => (at * 7919 + 13) & 0xff)),
+  "another account's": (store, { name, foreign }) => store.put(name, foreign),
   swapped: async (store, { name, bytes, other }) => {
     if (!other) return;
     await store.put(name, other.bytes);
@@ -44,12 +78,15 @@ const DEEDS: Readonly<Record<string, Deed>> = {
 };
 
 let scene: Scene;
+let foreign: Scene;
 beforeAll(async () => {
   scene = await makeScene();
+  foreign = await makeScene();
 }, 300_000);
 
 const kindOf = (name: string): string => name.split("/")[1] ?? "";
-const objectsFor = (kind: Kind): ReadonlyMap<string, Uint8Array> => (kind === "note" ? scene.waiting : scene.settled);
+const objectsFor = (kind: Kind, of = scene): ReadonlyMap<string, Uint8Array> =>
+  kind === "note" ? of.waiting : of.settled;
 
 /** All objects of a kind; of a long log the ends, the middle, and what a checkpoint covers. */
 function targets(kind: Kind): Target[] {
@@ -58,7 +95,9 @@ function targets(kind: Kind): Target[] {
   return picked.map((at) => {
     const [name, bytes] = all[at]!;
     const other = all.length > 1 ? all[(at + 1) % all.length] : undefined;
-    return { name, bytes, other: other && { name: other[0], bytes: other[1] } };
+    const others = [...objectsFor(kind, foreign)].filter(([theirs]) => kindOf(theirs) === kind);
+    const same = others.find(([theirs]) => theirs.endsWith(name.slice(32))) ?? others[at % others.length]!;
+    return { name, bytes, other: other && { name: other[0], bytes: other[1] }, foreign: same[1] };
   });
 }
 
@@ -68,14 +107,153 @@ function inMemory(objects: ReadonlyMap<string, Uint8Array>): MemoryPlace {
   return place;
 }
 
-async function sabotage(kind: Kind, target: Target, deed: Deed): Promise<Sight> {
-  const place = inMemory(objectsFor(kind));
+async function sabotage(kind: Kind, target: Target, deed: Deed, objects = objectsFor(kind)): Promise<Sight> {
+  const place = inMemory(objects);
   return look(
     scene,
     () => place.open(),
     async () => void (await deed(place.open(), target)),
     kind !== "note",
   );
+}
+
+/** What is seen after the whole store has been changed. */
+async function lookAfter(
+  deed: (place: MemoryPlace) => void,
+  objects = scene.settled,
+  hasSession = true,
+): Promise<Sight> {
+  const place = inMemory(objects);
+  return look(
+    scene,
+    () => place.open(),
+    async () => deed(place),
+    hasSession,
+  );
+}
+
+function replaceAll(place: MemoryPlace, objects: ReadonlyMap<string, Uint8Array>): void {
+  place.objects.clear();
+  for (const [name, bytes] of objects) place.write(name, bytes);
+}
+
+/** What the users folder, or a directory, shows beside an address: told to a host that delivered there before, and to its
+ * owner. */
+async function recordRows(): Promise<Row[]> {
+  const rows: Row[] = [];
+  const deeds: Record<string, (mine: PublicRecord, first: PublicRecord, crypto: Platform["crypto"]) => PublicRecord> = {
+    "another's key, signed by nobody": (mine, _, crypto) => ({
+      ...mine,
+      kemPublicKey: publicRecord(makeRing(crypto)).kemPublicKey,
+      proof: undefined,
+    }),
+    "another's key, signed by other keys": ({ account }, _, crypto) => publicRecord({ ...makeRing(crypto), account }),
+    "another's key, under the owner's signature": (mine, _, crypto) => ({
+      ...mine,
+      kemPublicKey: publicRecord(makeRing(crypto)).kemPublicKey,
+    }),
+    "the owner's own of before new keys": (_, first) => first,
+    "its signatures taken away": (mine) => ({ ...mine, proof: undefined }),
+  };
+  for (const [what, deed] of Object.entries(deeds)) {
+    const { tools, users, user, accounts, place } = await setUpAda();
+    const first = user().record;
+    await rotateAccount(tools, user(), FIRST);
+    const box = dropbox(place, user());
+    await box.deliver(new Uint8Array(0), stream(mailText(1)));
+    const seen = Object.assign(Object.create(users), { users: [user()] }) as typeof users;
+    const mine = user().record;
+    users.users = [{ ...user(), record: deed(mine, first, tools.platform.crypto) }];
+    const words = { delivery: [] as string[], opening: [] as string[] };
+    const vouched = new VouchedUsers(users, seen, () => undefined);
+    await vouched.find(user().address).catch((error: EngineError) => words.delivery.push(error.message));
+    const server = accounts();
+    const session = await server.login("ada", FIRST, "");
+    await session.refresh();
+    for (const text of await textsOfInbox(session)) {
+      const subject = /^Subject: (Your address .*)\r$/m.exec(text)?.[1];
+      if (subject !== undefined) words.opening.push(`message: ${subject}`);
+    }
+    await server.dispose();
+    // It is the owner's again, and delivered to.
+    expect(isSameRecord(user().record, mine), what).toBe(true);
+    await new VouchedUsers(users, seen, () => undefined).find(user().address);
+    const told = Object.entries(words).flatMap(([who, said]) => said.map((text) => `${who}: ${text}`));
+    rows.push(["public record", what, told.length > 0 ? told.join("; ") : "not seen", "all"]);
+  }
+  return rows;
+}
+
+async function textsOfInbox(session: AccountSession): Promise<string[]> {
+  const view = session.openView("INBOX", { readOnly: true });
+  const texts: string[] = [];
+  for (let position = 0; position < view.length; position++) {
+    const body = await session.openBody(view.message(position));
+    const pieces: Buffer[] = [];
+    for await (const piece of body.read(0, body.size)) pieces.push(Buffer.from(piece));
+    texts.push(Buffer.concat(pieces).toString("latin1"));
+  }
+  return texts;
+}
+
+/** A page of the embedded store's database zeroed: some of all of them. */
+async function databaseRows(): Promise<Row[]> {
+  const folder = await mkdtemp(join(tmpdir(), "restante-saboteur-"));
+  const onFatal = (message: string): never => {
+    throw new Error(message);
+  };
+  const open = (): Promise<ObjectStore> => openEmbeddedStore({ folder, reserveBytes: 0, onFatal });
+  const filling = await open();
+  for (const [name, bytes] of scene.settled) await filling.put(name, bytes);
+  await filling.dispose();
+  settleEmbeddedStore(folder);
+  const file = join(folder, "store.sqlite");
+  const sound = readFileSync(file);
+  const [sights, mended]: [Sight[], Sight[]] = [[], []];
+  for (let page = 0; page < sound.length / PAGE_BYTES; page += page === 0 ? 1 : DATABASE_STEP) {
+    const bytes = Buffer.from(sound);
+    bytes.fill(0, page * PAGE_BYTES, (page + 1) * PAGE_BYTES);
+    writeFileSync(file, bytes);
+    const words = { session: [], opening: [] as string[], check: [], sealed: [] };
+    const store = await open().catch((error: Error) => void words.opening.push(error.message));
+    if (!store) sights.push({ words, readable: 0 });
+    else
+      sights.push(
+        await look(
+          scene,
+          () => store,
+          async () => undefined,
+          false,
+        ),
+      );
+    await store?.dispose();
+    rebuildEmbeddedStore(folder);
+    const rebuilt = await open();
+    mended.push(
+      await look(
+        scene,
+        () => rebuilt,
+        async () => undefined,
+        false,
+      ),
+    );
+    await rebuilt.dispose();
+    for (const name of readdirSync(folder))
+      if (name.startsWith("store.sqlite")) await rm(join(folder, name), { force: true });
+  }
+  await rm(folder, { recursive: true });
+  return [
+    rowOf("database", "a page of store.sqlite zeroed", sights.map(withoutFolder), scene.truth.size),
+    rowOf("database", "the same, then restante check --repair", mended.map(withoutFolder), scene.truth.size),
+  ];
+}
+
+/** Only which pages were met, not where they lie. */
+function withoutFolder({ words, readable }: Sight): Sight {
+  const short = (text: string): string =>
+    text.replace(/^(unavailable: |corrupt: )?.*?store\.sqlite is damaged \(.*?\)/, "$1…/store.sqlite is damaged (…)");
+  const all = Object.entries(words).map(([who, said]) => [who, said.map(short)]);
+  return { readable, words: Object.fromEntries(all) as Sight["words"] };
 }
 
 /** The same stores as servers have; each resolves with what opens them anew, as a process does. */
@@ -103,7 +281,8 @@ const PLACES: Readonly<Record<string, () => Promise<{ open: () => Promise<Object
 
 type Row = readonly [string, string, string, string];
 
-const plain = (words: readonly string[]): string[] => words.map((text) => text.replace(/[0-9a-f]{8,}(-\d+)?/g, "…"));
+const plain = (words: readonly string[]): string[] =>
+  words.map((text) => text.replace(/[0-9a-f]{8,}(-\d+)?/g, "…").replace(/entry \d+/g, "entry …"));
 
 function rowOf(what: string, deed: string, sights: readonly Sight[], whole: number): Row {
   const told = new Map<string, Set<string>>();
@@ -131,11 +310,15 @@ async function makeTable(): Promise<string> {
       const usable = targets(kind).filter(({ other }) => name !== "swapped" || other);
       if (usable.length === 0) continue;
       const sights: Sight[] = [];
-      for (const target of usable)
+      // What of a pack is read depends on where it is hurt.
+      const isSpread = kind === "pack" && name === "one octet flipped";
+      for (const [at, target] of (isSpread ? Array(PLACES_IN_PACK).fill(usable[0]!) : usable).entries())
         sights.push(
-          await sabotage(kind, target, deed).catch((error: unknown) => {
-            throw new Error(`${target.name} ${name}`, { cause: error });
-          }),
+          await sabotage(kind, target, isSpread ? flippedAt((at + 1) / (PLACES_IN_PACK + 2)) : deed).catch(
+            (error: unknown) => {
+              throw new Error(`${target.name} ${name}`, { cause: error });
+            },
+          ),
         );
       rows.push(rowOf(kind, name, sights, whole));
     }
@@ -146,6 +329,22 @@ async function makeTable(): Promise<string> {
     };
     rows.push(rowOf(kind, "old ones put back", [await sabotage(kind, targets(kind)[0]!, back)], whole));
   }
+  for (const [what, objects] of [
+    ["an older one put back", scene.old],
+    ["an older one put back, on which another host then wrote on and trimmed", scene.writtenOn],
+  ] as const)
+    rows.push(rowOf("whole store", what, [await lookAfter((place) => replaceAll(place, objects))], scene.truth.size));
+  for (const kind of ["checkpoint", "page"] as const) {
+    const left = targets(kind).filter(({ name }) => scene.trimmed.has(name));
+    const sights: Sight[] = [];
+    for (const target of left) sights.push(await sabotage(kind, target, DEEDS.zeroed!, scene.trimmed));
+    rows.push(rowOf(`${kind}, where the log behind it is gone`, "zeroed", sights, scene.truth.size));
+  }
+  const strange = await lookAfter(() => undefined, scene.strangers, false);
+  rows.push(
+    rowOf("note", "one made by a host that is not trusted", [strange], scene.truth.size + scene.delivered.size),
+  );
+  rows.push(...(await recordRows()), ...(await databaseRows()));
   const lines = rows.map((row) => `| ${row.map((cell) => cell.replaceAll("|", "\\|")).join(" | ")} |`);
   return ["| what | done to it | seen by, and told how | still opens |", "|---|---|---|---|", ...lines, ""].join("\n");
 }
@@ -163,7 +362,7 @@ test.each(Object.keys(PLACES))(
   "the same is seen of it in a store of kind %s",
   async (name) => {
     for (const kind of KINDS)
-      for (const [what, deed] of Object.entries(DEEDS)) {
+      for (const [what, deed] of Object.entries({ ...DEEDS, ...(kind === "log" && { "whole store": rollBack }) })) {
         const target = targets(kind).at(-1)!;
         if (what === "swapped" && !target.other) continue;
         const place = await PLACES[name]!();
@@ -183,6 +382,14 @@ test.each(Object.keys(PLACES))(
   },
   900_000,
 );
+
+/** The whole store as it was earlier. */
+const rollBack: Deed = async (store) => {
+  const names: string[] = [];
+  for (const [name] of scene.settled) if (!scene.old.has(name)) names.push(name);
+  await store.delete(names);
+  for (const [name, bytes] of scene.old) if (!scene.settled.has(name)) await store.put(name, bytes);
+};
 
 function plainSight({ words, readable }: Sight): unknown {
   return { readable, words: Object.fromEntries(Object.entries(words).map(([who, said]) => [who, plain(said)])) };

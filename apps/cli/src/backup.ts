@@ -106,7 +106,9 @@ async function restoreObjects(config: Config, folder: string, users: readonly Us
   for (const { record } of users) {
     const prefix = accountPrefix(record);
     using progress = new Progress({ total: await measureAccount(from.store, prefix), unit: "bytes", done: "restored" });
-    await restoreAccount({ from: from.store, to: context.store, prefix, onDone: (size) => progress.add(size) });
+    const { signer, store, platform } = context;
+    const onDone = (size: number): void => progress.add(size);
+    await restoreAccount({ from: from.store, to: store, prefix, signer, random: platform.crypto.random, onDone });
   }
 }
 

@@ -1,4 +1,4 @@
-import { type AccountSession, checkAccount, checkSealed, DAMAGED } from "@restante/engine";
+import { type AccountSession, checkAccount, checkSealed, DAMAGED, RECOVERED } from "@restante/engine";
 import { rebuildEmbeddedStore } from "@restante/engine/node";
 import type { Config } from "@restante/host";
 import { openContext, placesOf, withSession } from "./context.ts";
@@ -62,14 +62,22 @@ async function retryNotes(config: Config, address: string, flags: Flags): Promis
 
 /** `restante check ADDRESS --repair`: what is lost and can be made anew is; what can't be is told in its place. */
 async function repair(config: Config, address: string, flags: Flags): Promise<number> {
-  return withSession(config, address, { ...flags, changes: true }, async (session) => {
+  return withSession(config, address, { ...flags, changes: true, mends: true }, async (session) => {
     using progress = messageProgress(session, "looked at");
     const report = await session.repair(() => progress.add(1));
     progress[Symbol.dispose]();
     const told = report.lost.map(({ mailbox, uid }) => `${mailbox} uid ${uid}: lost, moved to ${DAMAGED}`);
     print(
       flags,
-      flags.json ? report : [...told, `${report.rebuilt} messages made whole, ${report.lost.length} are lost`],
+      flags.json
+        ? report
+        : [
+            ...told,
+            ...(report.recovered > 0
+              ? [`${report.recovered} messages found without their place: in ${RECOVERED}`]
+              : []),
+            `${report.rebuilt} messages made whole, ${report.lost.length} are lost`,
+          ],
     );
     return report.lost.length > 0 ? EXIT.failed : EXIT.well;
   });

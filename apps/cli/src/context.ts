@@ -33,6 +33,7 @@ import { askSecret } from "./ask.ts";
 import { EXIT, Exit } from "./exit.ts";
 import type { Flags } from "./flags.ts";
 import { openLdap } from "./ldap.ts";
+import { OwnQuotas } from "./own-quotas.ts";
 import { type OpenedStore, openStore, type Use } from "./store.ts";
 import { exitOf, isSystemError, textOf } from "./system-error.ts";
 
@@ -70,7 +71,9 @@ export async function openContext(config: Config, use: Use = "all", metrics?: Me
   const crypto = nodePlatform();
   const { store: folder, cache: cacheFolder, hints: hintsFolder } = placesOf(config);
   const place: OpenedStore["place"] = (account, bucket) => opened.place(account, bucket);
-  const passwords = config.login.kind === "ldap" ? await openLdap(config, log, place) : undefined;
+  const quotas = new OwnQuotas(config);
+  const passwords =
+    config.login.kind === "ldap" ? await openLdap(config, log, { place, limit: quotas.limit }) : undefined;
   const opened = await openStore({ config, folder, cacheFolder, hintsFolder, log, use, metrics });
   return {
     config,
@@ -103,7 +106,8 @@ export async function openContext(config: Config, use: Use = "all", metrics?: Me
         return () => clearInterval(timer);
       },
       trustedHosts: trustedHosts(config, signer),
-      quota: { bytesMax: config.quota.bytes || undefined, messagesMax: config.quota.messages || undefined },
+      quota: quotas.ofAll,
+      quotaOf: quotas.of,
       log,
       witnesses: witnessFolder(placesOf(config).witness),
     },
@@ -281,11 +285,11 @@ function trustedHosts(config: Config, signer: SigningKeyPair): readonly Uint8Arr
 }
 
 /** Signs the owner in by their password for the length of `work`. Where the store shows an older history than this host
- * has seen, that is said, and nothing is begun that `changes` the account. */
+ * has seen, that is said, and nothing is begun that `changes` the account; but where a part of it is lost, what `mends` that. */
 export async function withSession<T>(
   config: Config,
   address: string,
-  flags: Flags & { readonly use?: Use; readonly changes?: boolean },
+  flags: Flags & { readonly use?: Use; readonly changes?: boolean; readonly mends?: boolean },
   work: (session: AccountSession) => Promise<T>,
 ): Promise<T> {
   await using context = await openContext(config, flags.use);
@@ -293,7 +297,7 @@ export async function withSession<T>(
   const accounts = new Accounts({ ...context, pepper: await readPepper(config) });
   try {
     const session = await accounts.login(address, await askSecret("Password: ", flags), "");
-    if (session.barred !== undefined) {
+    if (session.barred !== undefined && !(flags.mends && session.isPartial)) {
       if (flags.changes) throw new Exit(EXIT.failed, session.barred);
       process.stderr.write(`restante: ${session.barred}\n`);
     }

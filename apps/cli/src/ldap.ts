@@ -1,16 +1,18 @@
 import { readFile } from "node:fs/promises";
-import type { OwnBucket } from "@restante/engine";
 import { LdapDirectory } from "@restante/engine/node";
 import { type Config, ConfigError, type Log } from "@restante/host";
 
 const LOOPBACK: readonly string[] = ["localhost", "127.0.0.1", "[::1]"];
 
 /** The directory of `login.kind = "ldap"`, made from the configuration. It is asked only when somebody comes. `place` is
- * told of accounts with a bucket of their own. */
+ * told of accounts with a bucket of their own, `limit` of what each may hold. */
 export async function openLdap(
   { ldap, storage }: Config,
   log: Log,
-  place: (account: string, bucket: OwnBucket) => void = () => undefined,
+  {
+    place = () => undefined,
+    limit = () => undefined,
+  }: Partial<Pick<Parameters<typeof LdapDirectory.open>[0], "place" | "limit">> = {},
 ): Promise<LdapDirectory> {
   for (const key of ["url", "base_dn", "key_attribute", "address_attribute", "login_attribute"] as const)
     if (ldap[key] === "") throw new ConfigError(`ldap.${key} is missing: login.kind is ldap`);
@@ -40,7 +42,10 @@ export async function openLdap(
     bucketAttribute: ldap.bucket_attribute,
     accessKeyAttribute: ldap.access_key_attribute,
     secretKeyAttribute: ldap.secret_key_attribute,
+    quotaBytesAttribute: ldap.quota_bytes_attribute,
+    quotaMessagesAttribute: ldap.quota_messages_attribute,
     place,
+    limit,
     log,
   };
   try {

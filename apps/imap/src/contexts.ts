@@ -34,7 +34,7 @@ export class SearchContexts {
   }
 
   /** From now on changes of this result are told; `places` are what was found. False: there are too many. */
-  add(session: Session, context: Omit<Context, "held">, places: readonly number[]): boolean {
+  add(session: Session, context: Omit<Context, "held">, places: Uint32Array): boolean {
     const messages = [...this.#contexts.values()].reduce((sum, { held }) => sum + held.length, places.length);
     if (this.#contexts.size >= CONTEXTS_MAX || messages > CONTEXT_MESSAGES_MAX) return false;
     const held = Uint32Array.from(places, (place) => session.view.uidAt(place));
@@ -112,7 +112,7 @@ async function judge(context: Context, session: Session, changed: readonly numbe
   const among: Condition = { kind: "uids", ranges: changed.map((uid) => ({ first: uid, last: uid })) };
   const condition: Condition = { kind: "and", of: [among, conditionOf(context.key, session, session.link.nowMs())] };
   const places = await mail.search(view, condition, { pace: PACE });
-  const found = new Set(places.map((place) => view.uidAt(place)));
+  const found = new Set(Array.from(places, (place) => view.uidAt(place)));
   const isOut = new Set(changed.filter((uid) => !found.has(uid)));
   const removed = remove(context, (uid) => isOut.has(uid), numbersOf(session));
   const held = new Set(context.held);

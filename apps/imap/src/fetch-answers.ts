@@ -1,11 +1,13 @@
 import {
   type Body,
   EngineError,
+  emailIdOf,
   formatEmailId,
   formatThreadId,
   type Message,
   previewOf,
   type Summary,
+  savedMsOf,
 } from "@restante/engine";
 import { isTurnOver, takeTurn } from "@restante/host";
 import {
@@ -60,7 +62,7 @@ export function writerOf(session: Session, item: FetchItem): Writer {
     case "emailid":
       return {
         isShort: true,
-        atOnce: ({ state, row }) => `EMAILID (${formatEmailId(state.emails.columns.id.getId(state.emailOf(row)))})`,
+        atOnce: ({ state, row }) => `EMAILID (${formatEmailId(emailIdOf(state, row))})`,
       };
     case "threadid":
       return {
@@ -73,7 +75,7 @@ export function writerOf(session: Session, item: FetchItem): Writer {
       return {
         isShort: true,
         atOnce: ({ state, row }) => {
-          const timeMs = state.memberships.columns.saved.get(row) * 1000;
+          const timeMs = savedMsOf(state, row);
           return `SAVEDATE "${formatDateTime({ timeMs, zoneMinutes: 0 })}"`;
         },
       };

@@ -1,5 +1,7 @@
+import type { MailboxView } from "@restante/engine";
 import type { Form } from "./commands/command.ts";
 import { rangesOf } from "./commands/message-set.ts";
+import { KeptTexts } from "./kept-texts.ts";
 import { INPROGRESS_MS } from "./limits.ts";
 import { partOf } from "./part-of.ts";
 import type { Session } from "./session.ts";
@@ -37,6 +39,19 @@ export function asksModSeq(key: SearchKey): boolean {
   }
 }
 
+const texts = new KeptTexts<Uint32Array>();
+
+/** The numbers of all that was found, in order. */
+export function numbersOf({ view }: Session, places: Uint32Array, { uid }: Form): string {
+  return texts.get(places, uid ? "uids" : "numbers", () =>
+    Array.from(places, (place) => (uid ? view.uidAt(place) : place + 1)).join(" "),
+  );
+}
+
+function setOf(view: MailboxView, places: Uint32Array, uid: boolean): string {
+  return texts.get(places, uid ? "uid set" : "number set", () => formatRanges(rangesOf(view, places, uid)));
+}
+
 interface Found {
   readonly wanted: SearchReturn | undefined;
   readonly byModSeq: boolean;
@@ -47,7 +62,7 @@ interface Found {
 /** ESEARCH: RFC 4731 §3.1. `places` stand in their order, which is that of the answer: RFC 5267 §3. */
 export function esearch(
   session: Session,
-  places: readonly number[],
+  places: Uint32Array,
   { uid, tag }: Form,
   { wanted = RETURN_ALL, byModSeq, of = "" }: Found,
 ): string {
@@ -58,7 +73,7 @@ export function esearch(
   if (places.length > 0) {
     if (wanted.min) parts.push(`MIN ${numberOf(places[0]!)}`);
     if (wanted.max) parts.push(`MAX ${numberOf(places.at(-1)!)}`);
-    if (wanted.all) parts.push(`ALL ${formatRanges(rangesOf(view, places, uid))}`);
+    if (wanted.all) parts.push(`ALL ${setOf(view, places, uid)}`);
   }
   if (wanted.count) parts.push(`COUNT ${places.length}`);
   if (wanted.partial) {
@@ -73,22 +88,22 @@ export function esearch(
 }
 
 /** The places whose modseqs count: all, unless some alone were asked for: RFC 7162 §3.1.10. */
-function toldOf(places: readonly number[], { min, max, all, count, partial }: SearchReturn): readonly number[] {
+function toldOf(places: Uint32Array, { min, max, all, count, partial }: SearchReturn): Uint32Array {
   if (places.length === 0 || all || count || !(min || max || partial)) return places;
   const ends = [...(min ? [places[0]!] : []), ...(max ? [places.at(-1)!] : [])];
   const inPart = partial ? partOf(places, partial) : [];
-  return [...new Set([...ends, ...inPart])].sort((a, b) => a - b);
+  return Uint32Array.from(new Set([...ends, ...inPart])).sort();
 }
 
 /** The highest modseq that is told of these. */
-export function highestOf({ view }: Session, places: readonly number[]): number {
+export function highestOf({ view }: Session, places: Uint32Array): number {
   return places.reduce((highest, place) => Math.max(highest, view.modSeqOf(view.message(place))), 0);
 }
 
 /** Uids that `$` stands for after the search: RFC 5182 §2.4. A range may span two neighbours of the mailbox, since no message
  * ever gets a uid between theirs. */
-export function savedOf({ view }: Session, places: readonly number[], wanted: SearchReturn): SetRange[] {
-  const told = [...toldOf(places, wanted)].sort((a, b) => a - b);
+export function savedOf({ view }: Session, places: Uint32Array, wanted: SearchReturn): SetRange[] {
+  const told = toldOf(places, wanted).toSorted();
   const ranges = rangesOf(view, told, false);
   return ranges.map(({ first, last }) => ({ first: view.uidAt(first - 1), last: view.uidAt(last - 1) }));
 }

@@ -28,6 +28,7 @@ import {
   encodePushSubscription,
   type PushSubscription,
 } from "./account/push/push-subscription.ts";
+import { makeRestoredMark, openRestoredMark } from "./account/restored-mark.ts";
 import { Tickets } from "./account/sign-in/tickets.ts";
 import { attachmentSpans, decodeHead, encodeHead, hexText, joinEntry, splitEntry } from "./bay/entry.ts";
 import { openManifest, sealManifest } from "./bay/manifest.ts";
@@ -633,6 +634,11 @@ const SHAPES: Readonly<Record<string, Shape>> = {
         entry: 7,
         previous: hash(pattern(90)),
       }),
+  },
+  "restored-mark-1": {
+    make: (_, ring) => makeRestoredMark(signer, ring.account, pattern(16)),
+    open: (bytes, _, ring) =>
+      expect(openRestoredMark(bytes, ring.account, [signer.publicKey])).toBe(hexText(pattern(16))),
   },
   "delivered-1": {
     make: () => encodeDelivered(delivered),

@@ -3,7 +3,7 @@
 export { type CheckReport, checkAccount, type Finding } from "./account/care/check.ts";
 export { checkSealed, type SealedObject } from "./account/care/check-sealed.ts";
 export { acceptHistory } from "./account/care/history.ts";
-export { DAMAGED } from "./account/care/repair.ts";
+export { DAMAGED, RECOVERED } from "./account/care/repair.ts";
 export { type SalvagedMail, type SalvageReport, salvage } from "./account/care/salvage.ts";
 export { type Deliverer, Dropbox } from "./account/delivery/dropbox.ts";
 export {
@@ -137,6 +137,15 @@ export { type Held, type HeldChanges, heldChanges, MembershipSet } from "./query
 export type { Pace } from "./query/pace.ts";
 export { partBody, partsOfSummary } from "./query/parts.ts";
 export type { EmailPage, EmailQuery, Page } from "./query/query-emails.ts";
+export {
+  emailIdOf,
+  firstShownAt,
+  idOfEmail,
+  lastChangeOf,
+  savedMsOf,
+  sizeOfEmail,
+  uidOf,
+} from "./query/row-facts.ts";
 export type { ShownEmail } from "./query/shown-email.ts";
 export type { SortKey, SortProperty } from "./query/sort.ts";
 export type { Snippet } from "./query/text.ts";

@@ -79,6 +79,9 @@ const SETTINGS: Readonly<Record<string, Readonly<Record<string, Setting>>>> = {
     bucket_attribute: text(""),
     access_key_attribute: text(""),
     secret_key_attribute: text(""),
+    // Empty: the limits of [quota] are everybody's.
+    quota_bytes_attribute: text(""),
+    quota_messages_attribute: text(""),
   },
   tls: {
     cert: text(""),
@@ -207,6 +210,8 @@ export interface Config {
     readonly bucket_attribute: string;
     readonly access_key_attribute: string;
     readonly secret_key_attribute: string;
+    readonly quota_bytes_attribute: string;
+    readonly quota_messages_attribute: string;
   };
   readonly tls: {
     readonly cert: string;

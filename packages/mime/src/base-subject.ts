@@ -7,7 +7,12 @@ export interface BaseSubject {
 
 /** The base subject of a Subject field's value (binary text): RFC 5256 §2.1. */
 export function baseSubject(value: string): BaseSubject {
-  const stripper = new SubjectStripper(decodeWords(value).replace(/\s+/g, " "));
+  return baseSubjectOf(decodeWords(value));
+}
+
+/** The same of a value that is decoded. */
+export function baseSubjectOf(text: string): BaseSubject {
+  const stripper = new SubjectStripper(text.replace(/\s+/g, " "));
   stripper.strip();
   return { base: stripper.base, isReplyOrForward: stripper.isReplyOrForward };
 }

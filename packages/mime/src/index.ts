@@ -1,5 +1,5 @@
 export { type Address, displayName, formatAddress, type Group, type Mailbox, parseAddresses } from "./addresses.ts";
-export { type BaseSubject, baseSubject } from "./base-subject.ts";
+export { type BaseSubject, baseSubject, baseSubjectOf } from "./base-subject.ts";
 export { binaryBytes, binaryText, decodeRaw } from "./binary.ts";
 export { type BodyParts, bodyParts, hasAttachment, isHtml } from "./body-parts.ts";
 export { bodyFromBodyStructure, bodyStructureOfRev1, parseStructured, type Structured } from "./body-structure.ts";

@@ -1,4 +1,4 @@
-import { type Body, type EmailEdit, partBody } from "@restante/engine";
+import { type Body, type EmailEdit, idOfEmail, partBody } from "@restante/engine";
 import { findNode } from "@restante/mime";
 import {
   type Element,
@@ -264,13 +264,11 @@ class Run {
     if (!thread) return answered(NOT_FOUND);
     const lists = await session.lists({ pace, signal });
     const { state } = lists;
-    const { threadHigh, threadLow } = state.emails.columns;
-    const view = new DataView(thread.buffer, thread.byteOffset, 8);
-    const [high, low] = [view.getUint32(0), view.getUint32(4)];
+    const number = lists.findThread(thread);
     const trash = folders.find(({ type }) => type === TRASH)?.mailbox;
     const edits: EmailEdit[] = [];
-    for (let email = 0; email < state.emails.rows; email++) {
-      if (threadHigh.get(email) !== high || threadLow.get(email) !== low) continue;
+    const emails = number === undefined ? [] : [...lists.threadOf(number)];
+    for (const email of emails.sort((a, b) => lists.compareInThread(a, b))) {
       const leave = [...lists.shownMemberships(email)]
         .map((row) => state.mailboxOf(row))
         .filter(
@@ -279,7 +277,7 @@ class Run {
             id !== destination.id && specialUse !== "\\Sent" && specialUse !== "\\Drafts" && id !== trash?.id,
         );
       if (leave.length === 0) continue;
-      const id = state.emails.columns.id.getId(email);
+      const id = idOfEmail(state, email);
       edits.push({ email: id, add: [], remove: [], join: [destination.id], leave: leave.map((mailbox) => mailbox.id) });
     }
     if (edits.length > 0) await session.editEmails(edits, { pace, signal });

@@ -1,6 +1,7 @@
 import {
   type AccountSession,
   EngineError,
+  emailIdOf,
   type MembershipName,
   type Message,
   type Pace,
@@ -270,7 +271,7 @@ const NO_HEADER = { values: () => [] } as unknown as HeaderBlock;
 
 /** The email that a membership holds now: 16 octets. */
 export function idOf(state: ReadState, row: number): Uint8Array {
-  return state.emails.columns.id.getId(state.emailOf(row));
+  return emailIdOf(state, row);
 }
 
 /** The membership that is known by this name, if it is there and shown. */

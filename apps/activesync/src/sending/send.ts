@@ -1,4 +1,4 @@
-import { type Body, EngineError, type Message, SubmitRefusal } from "@restante/engine";
+import { type Body, EngineError, emailIdOf, type Message, SubmitRefusal } from "@restante/engine";
 import { formatAddress, HeaderBlock, parseMessageIds, writeField } from "@restante/mime";
 import type { Context } from "../context.ts";
 import { mailboxesOf } from "../mail/addresses.ts";
@@ -181,7 +181,7 @@ export async function sendStored(message: Message, name: string, context: Contex
       throw new CommandError(isOfRecipients ? STATUS.draftRecipientsInvalid : CONVERSION_ERROR, error.message);
     }
   const sent = session.state.findPath(await sentPath(context))!;
-  const email = state.emails.columns.id.getId(state.emailOf(row));
+  const email = emailIdOf(state, row);
   const leave = [state.mailboxOf(row).id];
   await session.editEmails([{ email, add: ["\\Seen"], remove: ["\\Draft"], join: [sent.id], leave }], { pace, signal });
 }

@@ -1,4 +1,13 @@
-import { type EmailEdit, EngineError, type Message, type NewRecord, type ReadState } from "@restante/engine";
+import {
+  type EmailEdit,
+  EngineError,
+  firstShownAt,
+  lastChangeOf,
+  type Message,
+  type NewRecord,
+  type ReadState,
+  uidOf,
+} from "@restante/engine";
 import {
   boolean,
   type Element,
@@ -207,10 +216,9 @@ class Run {
 
   #isNews(row: number): boolean {
     const { modSeq, uid } = this.#of.known;
-    const { columns } = this.#state.memberships;
     const marked = changedMarks(this.#state, modSeq - 1).get(this.#state.emailOf(row)) ?? 0;
-    const stamp = Math.max(columns.modSeq.get(row), marked);
-    return stamp > modSeq || (stamp === modSeq && columns.uid.get(row) > uid);
+    const stamp = Math.max(lastChangeOf(this.#state, row), marked);
+    return stamp > modSeq || (stamp === modSeq && uidOf(this.#state, row) > uid);
   }
 
   #delete(command: Command): void {
@@ -264,7 +272,7 @@ class Run {
     if (context.version < 16 || folder.type !== DRAFTS) throw new CommandError(CONVERSION_ERROR);
     const wish = readDraft(command.data!);
     const state = this.#state;
-    const made = state.emails.columns.made.get(state.emailOf(row));
+    const made = firstShownAt(state, row);
     const repeated = this.#repeatedAs(command.serverId!);
     if (repeated) {
       this.#results.push(repeated);
@@ -274,7 +282,7 @@ class Run {
     }
     if (options.isServerRight && made > known.modSeq) throw new CommandError(CONFLICT);
     const view = context.session.openView(folder.mailbox!.path, { readOnly: false });
-    const position = view.lowerBound(state.memberships.columns.uid.get(row));
+    const position = view.lowerBound(uidOf(state, row));
     const messageId = await draftMessageId(context, folder, key, command.serverId!);
     const draft = await writeDraft(wish, view.message(position), messageId, context);
     const flags = [...new Set([...state.flagNames(row), "\\Draft", "\\Seen"])];
@@ -528,8 +536,7 @@ const BEYOND_MAX = 256;
 
 function messageAt(state: ReadState, { mailbox }: Folder, uid: number): Message | undefined {
   const { messages } = mailbox!;
-  const column = state.memberships.columns.uid;
-  const position = messages.lowerBound(uid, (row) => column.get(row));
+  const position = messages.lowerBound(uid, (row) => uidOf(state, row));
   const row = position < messages.length ? messages.at(position) : undefined;
-  return row !== undefined && column.get(row) === uid ? { position, row, state } : undefined;
+  return row !== undefined && uidOf(state, row) === uid ? { position, row, state } : undefined;
 }

@@ -1,4 +1,4 @@
-import { MembershipSet, type Message } from "@restante/engine";
+import { firstShownAt, MembershipSet, type Message, uidOf } from "@restante/engine";
 import { type Element, SchemaError } from "wbxml";
 import { type Context, itemTools } from "../context.ts";
 import { type Folder, findFolder } from "../folders/tree.ts";
@@ -266,7 +266,6 @@ class FolderSync {
       left.add(row);
       add(group("AirSync:SoftDelete", leaf("AirSync:ServerId", nameOf(row))));
     }
-    const { columns } = state.memberships;
     const tools = itemTools(context);
     for (const [at, row] of pending.changed.entries()) {
       if (!window.wants(row) || this.#isOwn(nameOf(row), state.flagNames(row), outcome)) continue;
@@ -276,12 +275,12 @@ class FolderSync {
         point =
           last === undefined
             ? { modSeq: known.modSeq, uid: known.uid }
-            : { modSeq: pending.stampOf(last), uid: columns.uid.get(last) };
+            : { modSeq: pending.stampOf(last), uid: uidOf(state, last) };
         break;
       }
       const message: Message = { position: 0, row, state };
       // A draft got new content in its place.
-      const isNew = state.emails.columns.made.get(state.emailOf(row)) > known.modSeq;
+      const isNew = firstShownAt(state, row) > known.modSeq;
       const items = isNew ? readItems([message], options, tools) : undefined;
       const data = items ? (await items.next()).value : await readFlagElements(message, tools);
       if (data)
@@ -295,7 +294,7 @@ class FolderSync {
     else {
       const newest = fresh
         .toSorted(
-          (a, b) => state.receivedOf(b).timeMs - state.receivedOf(a).timeMs || columns.uid.get(b) - columns.uid.get(a),
+          (a, b) => state.receivedOf(b).timeMs - state.receivedOf(a).timeMs || uidOf(state, b) - uidOf(state, a),
         )
         .slice(0, limit - elements.length);
       const messages = newest.map((row): Message => ({ position: 0, row, state }));

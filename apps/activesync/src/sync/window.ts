@@ -1,4 +1,4 @@
-import { type HeldChanges, heldChanges, type ReadMailbox, type ReadState } from "@restante/engine";
+import { type HeldChanges, heldChanges, lastChangeOf, type ReadMailbox, type ReadState, uidOf } from "@restante/engine";
 import { changedMarks, MARKS } from "../mail/marks.ts";
 import type { CollectionState } from "./collection-state.ts";
 import { FILTER_MS, type SyncOptions } from "./options.ts";
@@ -41,16 +41,15 @@ export function pendingChanges(
   if (epoch !== state.epoch) return undefined;
   const changes = heldChanges(state, mailbox, { set, modSeq, uid }, window.wants);
   if (!changes) return undefined;
-  const { columns } = state.memberships;
   const marks = set.size === 0 ? NO_MARKS : changedMarks(state, modSeq - 1);
-  const stampOf = (row: number): number => Math.max(columns.modSeq.get(row), marks.get(state.emailOf(row)) ?? 0);
+  const stampOf = (row: number): number => Math.max(lastChangeOf(state, row), marks.get(state.emailOf(row)) ?? 0);
   if (marks.size === 0) return { ...changes, stampOf };
   const known = new Set(changes.changed);
   const isMarked = (row: number): boolean => {
     const stamp = marks.get(state.emailOf(row));
     return (
       stamp !== undefined &&
-      (stamp > modSeq || columns.uid.get(row) > uid) &&
+      (stamp > modSeq || uidOf(state, row) > uid) &&
       !known.has(row) &&
       state.isLive(row) &&
       !state.isDeleted(row) &&
@@ -59,7 +58,7 @@ export function pendingChanges(
     );
   };
   const changed = [...changes.changed, ...changes.rows.filter(isMarked)];
-  changed.sort((a, b) => stampOf(a) - stampOf(b) || columns.uid.get(a) - columns.uid.get(b));
+  changed.sort((a, b) => stampOf(a) - stampOf(b) || uidOf(state, a) - uidOf(state, b));
   return { ...changes, changed, stampOf };
 }
 

@@ -49,7 +49,7 @@ function uidRanges(view: MailboxView, ranges: readonly SetRange[]): PositionRang
 }
 
 /** The positions in their order as a `sequence-set`'s ranges, of uids or sequence numbers: each run of neighbours is one. */
-export function rangesOf(view: MailboxView, positions: readonly number[], uid: boolean): SetRange[] {
+export function rangesOf(view: MailboxView, positions: ArrayLike<number>, uid: boolean): SetRange[] {
   const ranges: SetRange[] = [];
   const numberOf = (position: number): number => (uid ? view.uidAt(position) : position + 1);
   for (let start = 0, at = 0; at < positions.length; at++) {

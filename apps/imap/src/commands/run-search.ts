@@ -2,7 +2,7 @@ import type { Condition, SortKey } from "@restante/engine";
 import { PACE } from "@restante/host";
 import { noUpdate } from "../contexts.ts";
 import { conditionOf, withUids } from "../search.ts";
-import { asksModSeq, esearch, highestOf, savedOf, tellingProgress } from "../search-answers.ts";
+import { asksModSeq, esearch, highestOf, numbersOf, savedOf, tellingProgress } from "../search-answers.ts";
 import type { Session } from "../session.ts";
 import { ImapSyntaxError } from "../wire/parser.ts";
 import { BadCharset, SEARCH_CHARSETS, type SearchKey } from "../wire/search-keys.ts";
@@ -30,8 +30,8 @@ export async function runSearch(
   if (byModSeq) session.enableCondstore();
   const { view, mail } = session;
   const { condition, lasting } = prepare(key, wanted, session);
-  const places = await tellingProgress(session, form, async () =>
-    by ? [...(await mail.sort(view, condition, by, { pace: PACE }))] : mail.search(view, condition, { pace: PACE }),
+  const places = await tellingProgress(session, form, () =>
+    by ? mail.sort(view, condition, by, { pace: PACE }) : mail.search(view, condition, { pace: PACE }),
   );
   if (wanted?.save) session.save(savedOf(session, places, wanted));
   const updates = wanted?.update ? follow({ key: lasting, by }, places, session, form) : "";
@@ -39,9 +39,9 @@ export async function runSearch(
   if (wanted || (name === "SEARCH" && session.isRev2))
     session.untagged(esearch(session, places, form, { wanted, byModSeq }));
   else {
-    const hits = places.map((place) => (form.uid ? view.uidAt(place) : place + 1));
+    const numbers = places.length > 0 ? ` ${numbersOf(session, places, form)}` : "";
     const modSeq = byModSeq && places.length > 0 ? ` (MODSEQ ${highestOf(session, places)})` : "";
-    session.untagged(`${[name, ...hits].join(" ")}${modSeq}`);
+    session.untagged(`${name}${numbers}${modSeq}`);
   }
   return ok(`${name} completed${updates}`);
 }
@@ -73,7 +73,7 @@ export function assertFreeTag(wanted: SearchReturn | undefined, { selected }: Se
 /** From now on changes of this result are told. What the completion says of it. */
 export function follow(
   { key, by }: { readonly key: SearchKey; readonly by?: readonly SortKey[] | undefined },
-  places: readonly number[],
+  places: Uint32Array,
   session: Session,
   { tag, uid }: Form,
 ): string {

@@ -1,5 +1,6 @@
 import type { ThreadAlgorithm, Threads } from "@restante/engine";
 import { PACE } from "@restante/host";
+import { KeptTexts } from "../kept-texts.ts";
 import { conditionOf } from "../search.ts";
 import { tellingProgress } from "../search-answers.ts";
 import { ImapSyntaxError } from "../wire/parser.ts";
@@ -13,6 +14,8 @@ const ALGORITHMS: Readonly<Record<string, ThreadAlgorithm>> = {
   REFERENCES: "references",
   REFS: "refs",
 };
+
+const texts = new KeptTexts<Threads>();
 
 /** THREAD: RFC 5256 §3 and §4; REFS as some servers have it, which no RFC tells. */
 export const thread: Command<unknown> = defineCommand({
@@ -32,7 +35,9 @@ export const thread: Command<unknown> = defineCommand({
     const { view, mail } = session;
     const condition = conditionOf(key, session, session.link.nowMs());
     const threads = await tellingProgress(session, form, () => mail.thread(view, algorithm, condition, { pace: PACE }));
-    const text = formatThreads(threads, (place) => (form.uid ? view.uidAt(place) : place + 1));
+    const text = texts.get(threads, form.uid ? "uids" : "numbers", () =>
+      formatThreads(threads, (place) => (form.uid ? view.uidAt(place) : place + 1)),
+    );
     session.untagged(text === "" ? "THREAD" : `THREAD ${text}`);
     return ok("THREAD completed");
   },

@@ -1,4 +1,11 @@
-import { formatBlobId, formatEmailId, formatMailboxId, formatThreadId, type ShownEmail } from "@restante/engine";
+import {
+  formatBlobId,
+  formatEmailId,
+  formatMailboxId,
+  formatThreadId,
+  type ShownEmail,
+  sizeOfEmail,
+} from "@restante/engine";
 import { formatDate } from "./header-forms.ts";
 import { keywordOf } from "./keywords.ts";
 import type { MetadataProperty } from "./properties.ts";
@@ -23,7 +30,7 @@ const METADATA: Readonly<Record<MetadataProperty, (email: ShownEmail, state: Sta
   threadId: ({ email }, state) => formatThreadId(state.threadOf(email)),
   mailboxIds: ({ memberships }, state) => mailboxIdsOf(state, memberships),
   keywords: ({ memberships }, state) => keywordsOf(state, memberships),
-  size: ({ email }, state) => state.emails.columns.size.get(email),
+  size: ({ email }, state) => sizeOfEmail(state, email),
   receivedAt: ({ message: { row } }, state) => formatReceived(state.receivedOf(row).timeMs),
 };
 

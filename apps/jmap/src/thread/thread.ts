@@ -1,4 +1,4 @@
-import { formatEmailId, parseThreadId } from "@restante/engine";
+import { formatEmailId, idOfEmail, parseThreadId } from "@restante/engine";
 import { MAIL } from "../core/capabilities.ts";
 import { CHANGES_ARGUMENTS, changesAnswer, maxOf } from "../core/changes.ts";
 import { invalidArguments } from "../core/errors.ts";
@@ -17,7 +17,6 @@ export const threadGet: Method = method("Thread/get", MAIL, GET_ARGUMENTS, async
   const ids = idsOf(args.ids, context);
   const lists = await session.lists(context);
   const { state } = lists;
-  const { id: emailIds } = state.emails.columns;
   const list = [];
   const notFound = [];
   for (const id of ids) {
@@ -25,7 +24,7 @@ export const threadGet: Method = method("Thread/get", MAIL, GET_ARGUMENTS, async
     const number = thread && lists.findThread(thread);
     const emails = number === undefined ? [] : [...lists.threadOf(number)].sort((a, b) => lists.compareInThread(a, b));
     if (emails.length > 0)
-      list.push(pick({ id, emailIds: emails.map((email) => formatEmailId(emailIds.getId(email))) }, properties));
+      list.push(pick({ id, emailIds: emails.map((email) => formatEmailId(idOfEmail(state, email))) }, properties));
     else notFound.push(id);
   }
   return { accountId: args.accountId, state: stateOf(state, "Thread"), list, notFound };

@@ -34,14 +34,14 @@ import { removeExpiredTokens, type SlotAccess } from "./keys/tokens.ts";
 import { Facts } from "./mandates/facts.ts";
 import { Mandates } from "./mandates/mandates.ts";
 import type { Vacation } from "./mandates/vacation.ts";
-import { keepWitness, type MailLog, type OpenLog, openWitnessed } from "./open-log.ts";
+import { keepWitness, type MailLog, type OpenLog, openWitnessed, tellRestored } from "./open-log.ts";
 import type { Report } from "./outbound/report.ts";
 import { type ReadEmail, Submissions } from "./outbound/submissions.ts";
 import type { Outbound } from "./outbound/submit.ts";
 import type { Platform } from "./platform.ts";
 import { PushSubscriptions } from "./push/push-subscriptions.ts";
-import { checkRoom, NO_QUOTA, type QuotaUsage, usageOf } from "./quota.ts";
-import { accountPrefix } from "./sign-in/users.ts";
+import { checkRoom, limitsOf, type QuotaUsage, usageOf } from "./quota.ts";
+import { accountOf, accountPrefix } from "./sign-in/users.ts";
 import { Uploads } from "./uploads.ts";
 
 /** How long an answer waits for what was delivered before it. */
@@ -183,7 +183,7 @@ export class Account {
     const prefix = accountPrefix(ring);
     const idling = new Set<() => void>();
     const isUrgent = (): boolean => idling.size > 0;
-    const log = await openWitnessed(store, prefix, platform, ring, { prefetched, isUrgent });
+    const log = await openWitnessed(store, prefix, platform, ring, { prefetched, isUrgent, slot });
     try {
       if (slot !== undefined) await checkListed(log.bay, slot);
     } catch (error) {
@@ -191,7 +191,7 @@ export class Account {
       throw error;
     }
     // The witness tells of a history that is gone.
-    if (log.isRestored) await tellRestored(log.bay, platform, hexText(ring.account));
+    await tellRestored(log, platform, hexText(ring.account));
     return new Account(place, ring, log, idling);
   }
 
@@ -386,6 +386,7 @@ export class Account {
     const notices = this.#notices;
     return repairAccount({
       bay: this.#bay,
+      messages: this.#messages,
       mail,
       contents,
       threads: this.#threads,
@@ -409,7 +410,7 @@ export class Account {
 
   /** What it holds, and may. */
   get quota(): QuotaUsage {
-    return usageOf(this.mail.state, this.#place.platform.quota ?? NO_QUOTA);
+    return usageOf(this.mail.state, limitsOf(this.#place.platform, accountOf(this.prefix)));
   }
 
   /** Throws `QuotaExceeded` where these are too much. */
@@ -460,12 +461,4 @@ async function checkListed(bay: MailLog, slot: string): Promise<void> {
   if (bay.state.slots.names.includes(slot)) return;
   await bay.sync();
   if (!bay.state.slots.names.includes(slot)) throw new SlotUnlisted();
-}
-
-/** After a restore no uid may show another mail than before: the first who signs in says so in the log. Killed in
- * between, it is said once more. */
-async function tellRestored(bay: MailLog, { witnesses, now }: Platform, account: string): Promise<void> {
-  await new Mail(bay, now).push({ kind: "raise", seconds: Math.floor(now() / 1000) });
-  await witnesses?.replace(account, bay.witness);
-  await witnesses?.clearRestored(account);
 }

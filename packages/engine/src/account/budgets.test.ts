@@ -95,6 +95,17 @@ describe.each(PLACES)("requests an operation, on %s", (_, start) => {
     expect(await place.count(lists)).toEqual({ trips: 0 });
   });
 
+  test("a checkpoint of what another process wrote reads it side by side", async () => {
+    const tail = 149;
+    for (const n of positions(tail))
+      await account.append("INBOX", await account.prepare(stream(mailText(n)), { mailbox: "INBOX", flags: [] }));
+    const other = await reopen();
+    const { trips } = await place.count(() => checkpoint(other));
+    await other.dispose();
+    await account.refresh();
+    expect(trips).toBeLessThan(60);
+  });
+
   test("an idle user costs two small reads each look, and so does one who was written to", async () => {
     const look = async (): Promise<void> => {
       await account.refresh();

@@ -7,10 +7,10 @@ import { createPageStore } from "../bay/page-store.ts";
 import type { WriterId } from "../bay/writer.ts";
 import { equalBytes, type Ring, threadKey } from "../crypto/index.ts";
 import { EngineError } from "../errors.ts";
-import { loadMail, pagesOf } from "../mail/checkpoint/snapshot.ts";
+import { loadMail, loadWhatIsLeft, pagesOf } from "../mail/checkpoint/snapshot.ts";
 import { Contents } from "../mail/contents/contents.ts";
 import { Threads } from "../mail/contents/threads.ts";
-import { mailMachine } from "../mail/mail.ts";
+import { Mail, mailMachine } from "../mail/mail.ts";
 import type { Op } from "../mail/ops/op.ts";
 import type { Outcome } from "../mail/ops/outcome.ts";
 import type { MailState } from "../mail/state/state.ts";
@@ -18,6 +18,7 @@ import type { ObjectStore, WatchOptions } from "../storage/object-store.ts";
 import { openEndMark } from "./end-mark.ts";
 import { ringSealer } from "./keys/sealer.ts";
 import type { Platform } from "./platform.ts";
+import { findRestore } from "./restored-mark.ts";
 
 export type MailLog = Log<MailState, Op, Outcome>;
 
@@ -32,6 +33,8 @@ export interface OpenLog {
 export interface OpenKnowing extends Pick<WatchOptions, "isUrgent"> {
   readonly witness?: Witness | undefined;
   readonly prefetched?: Prefetched | undefined;
+  /** The key slot that the ring came out of. New keys end all slots before: while it is listed there are none. */
+  readonly slot?: string | undefined;
 }
 
 export async function openLog(
@@ -39,7 +42,7 @@ export async function openLog(
   prefix: string,
   platform: Platform,
   ring: Ring,
-  known: OpenKnowing = {},
+  { slot, ...known }: OpenKnowing = {},
 ): Promise<OpenLog> {
   const sealer = ringSealer(platform.crypto, ring);
   const { breathe } = platform;
@@ -49,9 +52,11 @@ export async function openLog(
     prefix,
     machine: mailMachine,
     load: (body, pageStore, covers) => loadMail(body, pageStore, covers, breathe),
+    loadLeft: (body, pageStore, covers) => loadWhatIsLeft(body, pageStore, covers, breathe),
     pages,
     sealer,
     openEnd: (bytes) => openEndMark(bytes, ring.account, platform.trustedHosts),
+    mayEnd: (state) => slot === undefined || !state.slots.names.includes(slot),
     ...known,
     breathe,
     writer: hexText(platform.crypto.random(8)) as WriterId,
@@ -66,9 +71,21 @@ export async function openLog(
   return { bay, contents, threads: new Threads(bay, pages, platform.crypto.random, () => threadKey(ring)) };
 }
 
+/** A log that was compared with what the host saw before. */
+export interface WitnessedLog extends OpenLog {
+  /** The store was brought back from a backup, and that is not yet told in the log, or not to this host. */
+  readonly restored?: Restored;
+}
+interface Restored {
+  /** By the number that the store tells; undefined where this host's operator did it and the store says nothing. */
+  readonly restore: string | undefined;
+  /** Nobody raised UIDVALIDITY since, or this host saw what is gone. */
+  readonly mustRaise: boolean;
+}
+
 /**
  * The same, compared with what this host saw of the account before: a log that shows less, or another history, is open for
- * reading alone. After a restore that comparison says nothing (`isRestored`).
+ * reading alone. After a restore that comparison locks nothing: what is gone is gone by the word of a trusted host.
  */
 export async function openWitnessed(
   store: ObjectStore,
@@ -76,17 +93,54 @@ export async function openWitnessed(
   platform: Platform,
   ring: Ring,
   known: Omit<OpenKnowing, "witness"> = {},
-): Promise<OpenLog & { readonly isRestored: boolean }> {
+): Promise<WitnessedLog> {
   const account = hexText(ring.account);
-  const isRestored = (await platform.witnesses?.isRestored(account)) ?? false;
-  const witness = isRestored ? undefined : await platform.witnesses?.read(account);
+  const { witnesses, trustedHosts } = platform;
+  const restoring = findRestore(store, prefix, ring.account, trustedHosts);
+  // Its failure is told where it is waited for.
+  restoring.catch(() => undefined);
+  const witness = await witnesses?.read(account);
   const log = await openLog(store, prefix, platform, ring, { ...known, witness });
-  if (log.bay.isUncompared)
-    platform.log({ level: "warn", event: "what was seen of the account before is too old to be compared", account });
-  if (log.bay.isRolledBack) platform.log({ level: "error", event: "store shows an older history", account });
-  if (log.bay.barred === "cut-off")
-    platform.log({ level: "error", event: "somebody ended the account in the store", account });
-  return { ...log, isRestored };
+  const { bay } = log;
+  try {
+    const restore = await restoring;
+    if (bay.isUncompared)
+      platform.log({ level: "warn", event: "what was seen of the account before is too old to be compared", account });
+    const isTold = restore !== undefined && bay.state.records.find(RESTORE, restore) !== undefined;
+    const isRestored = witnesses ? await witnesses.isRestored(account, restore) : restore !== undefined;
+    if (isRestored) {
+      const mustRaise = !isTold || bay.isRolledBack;
+      bay.acceptHistory();
+      return { ...log, restored: { restore, mustRaise } };
+    }
+    if (bay.isRolledBack) platform.log({ level: "error", event: "store shows an older history", account });
+    if (bay.barred === "cut-off")
+      platform.log({ level: "error", event: "somebody ended the account in the store", account });
+    return log;
+  } catch (error) {
+    await bay.dispose();
+    throw error;
+  }
+}
+
+/** Records of restores: the log says of each that UIDVALIDITY rose since. */
+const RESTORE = "restore";
+
+/** After a restore no uid may show another mail than before: the first who signs in says so in the log. Killed in between,
+ * it is said once more. */
+export async function tellRestored(
+  { bay, restored }: WitnessedLog,
+  { witnesses, now }: Platform,
+  account: string,
+): Promise<void> {
+  if (!restored || bay.barred) return;
+  const { restore, mustRaise } = restored;
+  const mail = new Mail(bay, now);
+  if (mustRaise) await mail.push({ kind: "raise", seconds: Math.floor(now() / 1000) });
+  if (restore !== undefined && !bay.state.records.find(RESTORE, restore))
+    await mail.writeRecords([{ type: RESTORE, id: restore, value: new Uint8Array(0) }]);
+  await witnesses?.replace(account, bay.witness);
+  await witnesses?.clearRestored(account, restore);
 }
 
 /** Keeps what was seen of the log outside the store. Resolves with whether it is kept: if not, a rollback goes unseen. */

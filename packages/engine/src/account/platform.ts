@@ -25,6 +25,8 @@ export interface Platform {
   readonly outbound?: Outbound;
   /** What each account may hold; absent for no limit. */
   readonly quota?: QuotaLimits;
+  /** What one account may hold instead, by its id in hex; undefined for one like all. */
+  readonly quotaOf?: (account: string) => QuotaLimits | undefined;
   /** What owners let the server do while nobody is signed in; absent where it does nothing. */
   readonly mandates?: MandateStore;
   /** What an operator should know: ids, counts and codes, never content. */
@@ -40,11 +42,12 @@ export interface WitnessKeeper {
   write(account: string, witness: Witness): Promise<void>;
   /** Forgets what was further: the owner accepted another history. Durable when it resolves. */
   replace(account: string, witness: Witness): Promise<void>;
-  /** Whether this host's operator restored the account's store: then an older history is no surprise, and every
-   * UIDVALIDITY has to rise. */
-  isRestored(account: string): Promise<boolean>;
-  /** The log says so now. */
-  clearRestored(account: string): Promise<void>;
+  /** Whether the account's store was brought back from a backup, so that an older history is no surprise and every
+   * UIDVALIDITY has to rise: by this host's operator, or, as the store tells, by `restore`, which this host did not yet go
+   * along with. */
+  isRestored(account: string, restore: string | undefined): Promise<boolean>;
+  /** The log says so now. Durable when it resolves. */
+  clearRestored(account: string, restore: string | undefined): Promise<void>;
 }
 
 export interface LogEvent {

@@ -1,14 +1,20 @@
 import { describe, expect, test } from "vitest";
-import { signer, stream } from "../testing/account-kit.ts";
+import { makeRing, publicRecord, readAccountFacts } from "../crypto/index.ts";
+import type { MailState } from "../mail/state/state.ts";
+import { MemoryPlace } from "../storage/memory.ts";
+import { crypto, platform, signer, stream } from "../testing/account-kit.ts";
 import { HandTime, settle } from "../testing/hand-time.ts";
 import { FIRST, setUpAda } from "../testing/ways-in-kit.ts";
 import { Dropbox } from "./delivery/dropbox.ts";
 import { Unsettled } from "./delivery/unsettled.ts";
-import { FACTS_WRITE_MS } from "./mandates/facts.ts";
-import { FACTS_MS } from "./mandates/facts-reader.ts";
+import { FACTS_WRITE_MS, Facts } from "./mandates/facts.ts";
+import { FACTS_MS, FACTS_NAME } from "./mandates/facts-reader.ts";
+import { NO_VACATION } from "./mandates/vacation.ts";
+import type { Platform } from "./platform.ts";
 import type { QuotaLimits } from "./quota.ts";
 import type { AccountSession } from "./session.ts";
 import { Accounts } from "./sign-in/accounts.ts";
+import { accountPrefix } from "./sign-in/users.ts";
 
 const MEBIBYTE = 2 ** 20;
 const mail = (n: number, octets = 100): string => {
@@ -16,17 +22,23 @@ const mail = (n: number, octets = 100): string => {
   return `${head}${"x".repeat(Math.max(0, octets - head.length - 2))}\r\n`;
 };
 
-async function setUp(limits: Partial<QuotaLimits>) {
+async function setUp(limits: Partial<QuotaLimits>, quotaOf: Platform["quotaOf"] = () => undefined) {
   const time = new HandTime();
   const ada = await setUpAda();
   ada.place.now = () => time.now();
   const quota = { bytesMax: undefined, messagesMax: undefined, ...limits };
-  const platform = { ...ada.tools.platform, ...time, quota };
+  const limited = { ...ada.tools.platform, ...time, quota, quotaOf };
   const another = (): Promise<AccountSession> =>
-    new Accounts({ ...ada.tools, store: ada.place.open(), platform }).login("ada@example.org", FIRST, "");
+    new Accounts({ ...ada.tools, store: ada.place.open(), platform: limited }).login("ada@example.org", FIRST, "");
   const session = await another();
   const users = { find: (address: string) => ada.users.find(address) };
-  const deliverer = { store: ada.place.open(), platform, users, signer, unsettled: new Unsettled(platform) };
+  const deliverer = {
+    store: ada.place.open(),
+    platform: limited,
+    users,
+    signer,
+    unsettled: new Unsettled(limited),
+  };
   const dropbox = () => new Dropbox(deliverer, ada.user());
   const deliver = (to: Dropbox, n: number, octets?: number): Promise<void> =>
     to.deliver(new Uint8Array(0), stream(mail(n, octets)), deliverer.unsettled.connect());
@@ -90,6 +102,24 @@ describe("an account with a limit", () => {
     await expect(session.prepare(stream(mail(5)), { mailbox: "INBOX", flags: [] })).rejects.toMatchObject(full);
   });
 
+  test("has its own, where a directory gives it one", async () => {
+    const own = new Map<string, QuotaLimits>();
+    const { append, session, dropbox, deliver, time, user, facts } = await setUp({ messagesMax: 1 }, (account) =>
+      own.get(account),
+    );
+    const account = Buffer.from(user().record.account).toString("hex");
+    own.set(account, { bytesMax: undefined, messagesMax: 3 });
+    for (const n of [1, 2, 3]) await append(n);
+    await expect(append(4)).rejects.toMatchObject(full);
+    expect(session.quota).toMatchObject({ messages: 3, messagesMax: 3 });
+    await time.pass(FACTS_WRITE_MS);
+    expect(facts()).toHaveLength(1);
+    await expect(deliver(dropbox(), 5)).rejects.toMatchObject(full);
+    own.set(account, { bytesMax: undefined, messagesMax: undefined });
+    await append(6);
+    await deliver(dropbox(), 7);
+  });
+
   test("is told of mail that came although it is full, and takes it in", async () => {
     const { session, dropbox, deliver, append } = await setUp({ messagesMax: 1 });
     await append(1);
@@ -119,6 +149,38 @@ describe("who delivers", () => {
     await deliver(box, 3, 2 * MEBIBYTE);
     // One more than fits may come, and no other.
     await expect(deliver(box, 4)).rejects.toMatchObject(full);
+  });
+
+  test("refuses nobody who has room: what it knows is rounded up", async () => {
+    const { append, time, dropbox, deliver } = await setUp({ bytesMax: 4 * MEBIBYTE });
+    await append(1, 3 * MEBIBYTE + 1000);
+    await time.pass(FACTS_WRITE_MS);
+    await deliver(dropbox(), 2);
+  });
+
+  test("counts no mail twice that the owner has taken in and told of", async () => {
+    const { append, session, time, dropbox, deliver } = await setUp({ messagesMax: 3 });
+    await append(1);
+    await time.pass(FACTS_WRITE_MS);
+    const box = dropbox();
+    await deliver(box, 2);
+    await settle();
+    await session.refresh();
+    expect(usage(session)[1]).toBe(2);
+    await time.pass(FACTS_WRITE_MS + FACTS_MS);
+    await deliver(box, 3);
+    await expect(deliver(box, 4)).rejects.toMatchObject(full);
+  });
+
+  test("hears nothing of how full an account without a limit is, whatever else it hears", async () => {
+    const ring = makeRing(crypto);
+    const place = new MemoryPlace();
+    const prefix = accountPrefix(ring);
+    const state = () => ({ heldEmails: { bytes: 5 * MEBIBYTE, count: 7 } }) as MailState;
+    const vacation = async () => NO_VACATION;
+    await new Facts({ store: place.open(), prefix, platform, ring, state, vacation }).write(NO_VACATION);
+    const told = readAccountFacts(publicRecord(ring), place.objects.get(prefix + FACTS_NAME)!.bytes);
+    expect(told).toMatchObject({ mebibytes: 0, messages: 0, mebibytesMax: undefined, messagesMax: undefined });
   });
 
   test("takes mail again once there is room", async () => {

@@ -1,5 +1,6 @@
 import { EngineError } from "../errors.ts";
 import type { ReadState } from "../mail/state/read-state.ts";
+import type { Platform } from "./platform.ts";
 
 /** What an account may hold; undefined for no limit. */
 export interface QuotaLimits {
@@ -16,8 +17,16 @@ export interface QuotaUsage extends QuotaLimits {
 
 export const NO_QUOTA: QuotaLimits = { bytesMax: undefined, messagesMax: undefined };
 
+/** What an account may hold, by its id in hex. */
+export function limitsOf(
+  { quota = NO_QUOTA, quotaOf }: Pick<Platform, "quota" | "quotaOf">,
+  account: string,
+): QuotaLimits {
+  return quotaOf?.(account) ?? quota;
+}
+
 /** Whether there is any. */
-export function isLimited({ bytesMax, messagesMax }: QuotaLimits = NO_QUOTA): boolean {
+export function isLimited({ bytesMax, messagesMax }: QuotaLimits): boolean {
   return bytesMax !== undefined || messagesMax !== undefined;
 }
 

@@ -19,19 +19,18 @@ import {
   threadChanges,
 } from "../query/changes.ts";
 import type { Condition } from "../query/condition.ts";
-import { type Searched, search } from "../query/filter.ts";
+import type { Searched } from "../query/filter.ts";
 import type { Lists } from "../query/lists.ts";
 import { type QueryChanges, type QueryChangesOptions, queryChanges } from "../query/live.ts";
 import type { EmailCounts } from "../query/mailbox-lists.ts";
 import type { Pace } from "../query/pace.ts";
 import { type EmailPage, type EmailQuery, type QueryTools, queryEmails } from "../query/query-emails.ts";
 import { findShown, type ShownEmail } from "../query/shown-email.ts";
-import { type SortKey, sortFound } from "../query/sort.ts";
+import type { SortKey } from "../query/sort.ts";
 import { readSnippets, type Snippet } from "../query/text.ts";
-import { threadFound } from "../query/threading/thread.ts";
 import type { ThreadAlgorithm, Threads } from "../query/threading/threads.ts";
 import type { Account } from "./account.ts";
-import type { RepairReport } from "./care/repair.ts";
+import { lostTexts, type RepairReport } from "./care/repair.ts";
 import type { AddedMessage, Addition, Arrival, Prepared } from "./delivery/message-writer.ts";
 import type { DeviceStates } from "./devices/device-states.ts";
 import { type EmailEdit, editEmails } from "./edit-emails.ts";
@@ -169,6 +168,11 @@ export class AccountSession {
     return this.#mail.state;
   }
 
+  /** What is lost can be mended as far as the store has it: {@link repair}. */
+  get isPartial(): boolean {
+    return this.#account.barred === "partial";
+  }
+
   /** Why nothing of the account can be changed, in a sentence for its owner; undefined if it can. */
   get barred(): string | undefined {
     const { barred } = this.#account;
@@ -182,6 +186,10 @@ export class AccountSession {
   /** Notes that can't be opened, after another try. */
   async retryNotes(): Promise<readonly string[]> {
     return this.#open.retryNotes();
+  }
+  /** How many pages of lists' texts can't be read. */
+  async countLostTexts(): Promise<number> {
+    return (await lostTexts(this.#open.mail.state, this.#contents)).size;
   }
   /** `account/care/repair.ts`; `onDone` hears of each message. */
   async repair(onDone?: () => void): Promise<RepairReport> {
@@ -241,8 +249,8 @@ export class AccountSession {
   }
   /** The places in `list`, ascending, of those that fulfil the condition: `query/filter.ts`. Ends with the session. Errors:
    * `unavailable`, `corrupt`, `invalid`. */
-  async search(list: Searched, condition: Condition, { pace, signal }: SearchOptions): Promise<readonly number[]> {
-    return search(list, condition, this.#tools(pace, signal));
+  async search(list: Searched, condition: Condition, { pace, signal }: SearchOptions): Promise<Uint32Array> {
+    return this.#open.lists.inMailboxes.search(list, condition, this.#tools(pace, signal));
   }
   /** The same, sorted: `query/sort.ts`. */
   async sort(
@@ -251,7 +259,7 @@ export class AccountSession {
     keys: readonly SortKey[],
     { pace, signal }: SearchOptions,
   ): Promise<Uint32Array> {
-    return sortFound(list, condition, keys, this.#tools(pace, signal));
+    return this.#open.lists.inMailboxes.sort(list, condition, keys, this.#tools(pace, signal));
   }
   /** The same, as threads: `query/threading/thread.ts`. */
   async thread(
@@ -260,7 +268,7 @@ export class AccountSession {
     condition: Condition,
     { pace, signal }: SearchOptions,
   ): Promise<Threads> {
-    return threadFound(list, algorithm, condition, this.#tools(pace, signal));
+    return this.#open.lists.inMailboxes.thread(list, algorithm, condition, this.#tools(pace, signal));
   }
   /** Where a condition's texts stand in messages: `query/text.ts`. Ends with the session. Errors: `unavailable`, `corrupt`. */
   async readSnippets(

@@ -32,6 +32,9 @@ const APPLIED_AT_ONCE: number = 128 * 1024;
 /** How often an opening begins anew because the log was trimmed under it. */
 const OPEN_TRIES = 5;
 
+const NOTHING_LEFT =
+  "nothing of this account's log can be read: bring a backup of the store back, or take its mail out by restante export --salvage";
+
 /** A point of the log: entry `entry` had this hash. A store that shows less, or another, was rolled back. */
 export interface Witness {
   readonly entry: Position;
@@ -41,9 +44,13 @@ export interface Witness {
 export interface AppliedLogOptions<State, Op, Outcome> extends LogPlace {
   readonly machine: Machine<State, Op, Outcome>;
   readonly load: LoadState<State>;
+  /** The same where some of its pages are lost: what the others tell. Throws EngineError `corrupt` if that is nothing. */
+  readonly loadLeft?: LoadState<State>;
   readonly pages: PageStore;
   /** What an end of this log says; undefined if that is not believed. */
   readonly openEnd: (bytes: Uint8Array) => LogEnd | undefined;
+  /** Whether the reading may end at an entry that says so, after what was applied; else it is damaged. Absent: it may. */
+  readonly mayEnd?: ((state: State) => boolean) | undefined;
   /** What this host saw of the log before, kept outside the store. */
   readonly witness?: Witness | undefined;
   /** What was asked for before the keys were there. */
@@ -76,6 +83,7 @@ export class AppliedLog<State, Op, Outcome> {
   #lostCheckpoint: Position | undefined;
   #hashes = new EntryHashes();
   #isUncompared = false;
+  #isPartial = false;
 
   constructor(options: AppliedLogOptions<State, Op, Outcome>) {
     this.#options = options;
@@ -120,6 +128,16 @@ export class AppliedLog<State, Op, Outcome> {
     return this.#damage !== undefined;
   }
 
+  /** Pages of the checkpoint that was opened by are lost: the state is what the others tell, and nothing is pushed upon it. */
+  get isPartial(): boolean {
+    return this.#isPartial;
+  }
+
+  /** What is lost is lost. */
+  acceptLoss(): void {
+    this.#isPartial = false;
+  }
+
   /** What the newest checkpoint covers that could not be read: all was applied without it. */
   get lostCheckpoint(): Position | undefined {
     return this.#lostCheckpoint;
@@ -161,9 +179,31 @@ export class AppliedLog<State, Op, Outcome> {
       // The log may have been trimmed meanwhile: then there is a newer checkpoint.
       if (missing && tries < OPEN_TRIES) continue;
       this.#damage ??= missing;
-      if (this.#damage && this.#head === 0) throw this.#damage;
+      if (this.#damage && this.#head === 0 && !(await this.#openLeft(prefetched)))
+        throw new EngineError("corrupt", NOTHING_LEFT, { cause: this.#damage });
       return;
     }
+  }
+
+  /** Where nothing else is left: what can still be read of the newest checkpoint, and the log from there on. Resolves with
+   * whether there is any. */
+  async #openLeft({ checkpoints, manifest, entries }: Prefetched): Promise<boolean> {
+    const { loadLeft, pages } = this.#options;
+    const [newest] = checkpoints.covers;
+    if (newest === undefined || !manifest?.found || !loadLeft) return false;
+    try {
+      const { manifest: opened } = this.log.openManifest(newest, manifest.bytes);
+      this.#adopt(opened, await loadLeft(opened.body, pages, newest));
+    } catch (error) {
+      if (isCorrupt(error) || error instanceof RangeError || error instanceof ReadingEnded) return false;
+      throw error;
+    }
+    await this.#compareWitness();
+    this.#isPartial = true;
+    this.#damage = undefined;
+    const missing = this.#missing(await this.#readTail(entries));
+    this.#damage ??= missing;
+    return true;
   }
 
   /** Resolves with what is missing, if anything is. */
@@ -183,7 +223,7 @@ export class AppliedLog<State, Op, Outcome> {
     } catch (error) {
       // Whether there are new keys, as a spoilt manifest seems to say, the log tells.
       if (!isCorrupt(error) && !(error instanceof ReadingEnded)) throw error;
-      return this.#openBefore(newest, before, error);
+      return this.#openBefore(newest, before, error).catch(unlessCorrupt);
     }
     return this.#missing(await this.#readTail(entries, await tail));
   }
@@ -243,6 +283,8 @@ export class AppliedLog<State, Op, Outcome> {
   }
 
   async #enter(manifest: Manifest): Promise<void> {
+    // What was applied here was seen too.
+    if (this.#head > (this.#witness?.entry ?? 0)) this.#witness = { entry: this.#head, hash: this.#hash };
     this.#adopt(manifest, await this.#loadState(manifest));
     await this.#compareWitness();
   }
@@ -405,8 +447,9 @@ export class AppliedLog<State, Op, Outcome> {
       this.#damage = undefined;
       return outcomes;
     } catch (error) {
-      if (!isCorrupt(error)) throw error;
-      this.#damage = error;
+      const isFalseEnd = error instanceof ReadingEnded && this.#options.mayEnd?.(this.#state) === false;
+      if (!isCorrupt(error) && !isFalseEnd) throw error;
+      this.#damage = isFalseEnd ? corrupt(`log entry ${n}`, new Error(error.message)) : error;
       return undefined;
     }
   }
@@ -461,6 +504,11 @@ export class AppliedLog<State, Op, Outcome> {
 
 function isCorrupt(error: unknown): error is EngineError {
   return error instanceof EngineError && error.code === "corrupt";
+}
+
+function unlessCorrupt(error: unknown): EngineError {
+  if (!isCorrupt(error)) throw error;
+  return error;
 }
 
 function isZero(bytes: Uint8Array): boolean {

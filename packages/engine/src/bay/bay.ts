@@ -34,6 +34,8 @@ export interface Bay<State, Op, Outcome> {
 export const BARRED = {
   damaged:
     "a part of this account is damaged in the store: what came before it can be read, and nothing can be changed (bring a backup of the store back, or take all mail out by restante export --salvage)",
+  partial:
+    "a part of this account is lost in the store: what is left can be read, and nothing can be changed (bring a backup of the store back, or mend what the rest of it can give by restante check ADDRESS --repair)",
   "rolled-back":
     "the store shows an older history than was seen here before: nothing can be changed until the owner accepts that (restante account accept-history)",
   "cut-off":
@@ -50,6 +52,8 @@ export interface Log<State, Op, Outcome> extends Bay<State, Op, Outcome> {
   readonly isUncompared: boolean;
   /** The owner goes on from the history that the store shows. */
   acceptHistory(): void;
+  /** The owner goes on from what is left. */
+  acceptLoss(): void;
   /** Why this log can be read no further: all that is asked from now on is refused by it. */
   readonly ended: ReadingEnded | undefined;
   /** The present end of the log, for the host to keep. */

@@ -52,10 +52,11 @@ export class EntryHashes {
     return covers < this.#after ? this : new EntryHashes(hashes, covers, this.#since.slice(covers - this.#after));
   }
 
-  /** Whether entry `entry` had this hash; undefined if that is not known any more. Errors: `unavailable`. */
+  /** Whether entry `entry` had this hash; undefined if that is not known any more. Where it should be known and its page is
+   * damaged, it had not: who sets a store back could spoil that page too. Errors: `unavailable`. */
   async had(entry: number, hash: Uint8Array, pages: PageStore): Promise<boolean | undefined> {
-    const known = entry > this.#after ? this.#since[entry - this.#after - 1] : await findHash(this.#kept, entry, pages);
-    return known && equalBytes(known, hash.slice(0, HASH_BYTES));
+    if (entry > this.#after) return isSame(this.#since[entry - this.#after - 1], hash);
+    return findHash(this.#kept, entry, pages).then((known) => isSame(known, hash), isFalseWhereDamaged);
   }
 
   /** What a checkpoint of now writes: copied at once, written by what is returned. */
@@ -68,7 +69,6 @@ export class EntryHashes {
 /** Writes what a checkpoint keeps: `known`, which goes up to entry `added.after`, and what came since. Errors: those of
  * `pages`. */
 export async function keepHashes(known: KeptHashes, added: NewHashes, pages: PageStore): Promise<KeptHashes> {
-  if (added.hashes.length === 0) return known;
   const names = [...known.pages];
   const contents = new Map<number, Uint8Array>();
   const firstPage = known.pages.length > 0 ? known.firstPage : pageOf(added.after + 1);
@@ -79,7 +79,7 @@ export async function keepHashes(known: KeptHashes, added: NewHashes, pages: Pag
     if (!content) {
       content = new Uint8Array(PAGE_ENTRIES * HASH_BYTES);
       const name = names[page - firstPage];
-      if (name) content.set(await readPage(name, pages));
+      if (name) content.set(await readWhole(name, pages));
       contents.set(page, content);
     }
     content.set(hash.subarray(0, HASH_BYTES), offsetOf(entry));
@@ -99,9 +99,8 @@ async function shorten(kept: KeptHashes, pages: PageStore): Promise<KeptHashes> 
   const sparse = new Uint8Array((kept.firstPage + extra) * HASH_BYTES);
   sparse.set(kept.sparse);
   for (let at = 0; at < extra; at++) {
-    const content = await readPage(kept.pages[at]!, pages);
-    if (content.length === PAGE_ENTRIES * HASH_BYTES)
-      sparse.set(content.subarray(-HASH_BYTES), (kept.firstPage + at) * HASH_BYTES);
+    const content = await readWhole(kept.pages[at]!, pages);
+    sparse.set(content.subarray(-HASH_BYTES), (kept.firstPage + at) * HASH_BYTES);
   }
   return { firstPage: kept.firstPage + extra, pages: kept.pages.slice(extra), sparse };
 }
@@ -113,18 +112,32 @@ function sparseFor({ sparse }: KeptHashes, firstPage: number): Uint8Array {
   return room;
 }
 
-/** A page's content, empty if that can't be read: then nothing can be compared with it. Errors: `unavailable`. */
+/** A page's content. Errors: `corrupt`, `unavailable`. */
 async function readPage(name: string, pages: PageStore): Promise<Uint8Array> {
-  const content = await pages.read("hashes", name).catch(unlessDamaged);
-  return content.length <= PAGE_ENTRIES * HASH_BYTES ? content : new Uint8Array(0);
+  const content = await pages.read("hashes", name);
+  if (content.length > PAGE_ENTRIES * HASH_BYTES) throw new EngineError("corrupt", "a page of hashes is too long");
+  return content;
 }
 
-function unlessDamaged(error: unknown): Uint8Array {
-  if (error instanceof EngineError && error.code === "corrupt") return new Uint8Array(0);
+/** The same to write on upon: empty if it is damaged, so that one is lost and not each checkpoint to come. */
+function readWhole(name: string, pages: PageStore): Promise<Uint8Array> {
+  return readPage(name, pages).catch((error: unknown) => {
+    isFalseWhereDamaged(error);
+    return new Uint8Array(0);
+  });
+}
+
+/** All other errors are thrown on. */
+function isFalseWhereDamaged(error: unknown): false {
+  if (error instanceof EngineError && error.code === "corrupt") return false;
   throw error;
 }
 
-/** The hash of an entry, if it is kept. Errors: `unavailable`. */
+function isSame(known: Uint8Array | undefined, hash: Uint8Array): boolean | undefined {
+  return known && equalBytes(known, hash.slice(0, HASH_BYTES));
+}
+
+/** The hash of an entry, if it is kept. Errors: `corrupt` where it is kept in a page that can't be read, `unavailable`. */
 export async function findHash(kept: KeptHashes, entry: number, pages: PageStore): Promise<Uint8Array | undefined> {
   const page = pageOf(entry);
   const name = kept.pages[page - kept.firstPage];

@@ -1,9 +1,11 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { hash, ready } from "../crypto/index.ts";
+import type { EngineError } from "../errors.ts";
 import { type Fault, MemoryPlace } from "../storage/memory.ts";
 import { memoryPages } from "../testing/checkpoint-kit.ts";
-import type { Witness } from "./applied-log.ts";
+import { PROOF_MS, type Witness } from "./applied-log.ts";
+import { BARRED } from "./bay.ts";
 import { encodeHead, entryName, joinEntry } from "./entry.ts";
 import { LinearBay } from "./linear-bay.ts";
 import type { Machine, Sealer } from "./machine.ts";
@@ -507,6 +509,66 @@ describe("a witness of before the checkpoint that a log is opened by", () => {
     const { place, seen } = await writtenOn(true);
     for (const witness of seen)
       expect([witness.entry, (await open(place, witness)).isRolledBack]).toEqual([witness.entry, witness.entry > 3]);
+  });
+
+  test.each([
+    ["set back", "sync"],
+    ["set back", "push"],
+    ["as it was", "sync"],
+    ["as it was", "push"],
+  ])("so is what a process had applied itself before it slept, in a log %s, by its next %s", async (what, does) => {
+    const place = new MemoryPlace();
+    const first = await open(place);
+    for (let n = 1; n <= 9; n++) await first.push({ op: String(n) });
+    // What it was opened with is in both histories.
+    const sleeper = await open(place, first.witness);
+    const old = place.snapshot();
+    await sleeper.push({ op: "10" });
+    // Nobody hears of what is written elsewhere.
+    const elsewhere = new MemoryPlace();
+    elsewhere.rollback(what === "set back" ? old : place.snapshot());
+    const other = await open(elsewhere);
+    for (let n = 0; n < 9; n++) await other.push({ op: `other ${n}` });
+    await checkpoint(other);
+    await elsewhere.open().delete(log(elsewhere).slice(0, -1));
+    place.rollback(elsewhere.snapshot());
+    place.now = () => 2 * PROOF_MS;
+    if (does === "sync") await sleeper.sync();
+    const told = await sleeper.push({ op: "x" }).catch((error: EngineError) => error.message);
+    const isSetBack = what === "set back";
+    expect([told, sleeper.barred]).toEqual(isSetBack ? [BARRED["rolled-back"], "rolled-back"] : [21, undefined]);
+    expect((await open(place)).state.includes("x")).toBe(!isSetBack);
+  });
+
+  test("one that goes further than the checkpoint is compared with the entries behind it", async () => {
+    const { place } = await writtenOn(false);
+    const { witness } = await open(place);
+    const opened = await open(place, witness);
+    expect([witness.entry, opened.isRolledBack, opened.isUncompared]).toEqual([19, false, false]);
+    const other = { ...witness, hash: new Uint8Array(32) };
+    expect((await open(place, other)).isRolledBack).toBe(true);
+  });
+
+  test("is kept where damage stops the reading short of it, and compared with what the log goes on by", async () => {
+    const place = new MemoryPlace();
+    const one = await open(place);
+    for (let n = 1; n <= 9; n++) await one.push({ op: String(n) });
+    const whole = place.snapshot();
+    place.write(log(place)[5]!, new Uint8Array(9));
+    const opener = await open(place, one.witness);
+    expect([opener.position, opener.barred]).toEqual([5, "damaged"]);
+    // Entries 6 to 9 are others now.
+    const elsewhere = new MemoryPlace();
+    elsewhere.rollback(whole);
+    for (const name of log(elsewhere).slice(5)) elsewhere.objects.delete(name);
+    const other = await open(elsewhere);
+    for (let n = 0; n < 9; n++) await other.push({ op: `other ${n}` });
+    await checkpoint(other);
+    for (const name of log(elsewhere).slice(0, -1)) elsewhere.objects.delete(name);
+    place.rollback(elsewhere.snapshot());
+    place.now = () => 2 * PROOF_MS;
+    await opener.sync();
+    expect([opener.position, opener.isRolledBack]).toEqual([15, true]);
   });
 
   test("and the same history is taken for what it is", async () => {

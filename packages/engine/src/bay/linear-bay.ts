@@ -105,6 +105,7 @@ export class LinearBay<State, Op, Outcome> implements Log<State, Op, Outcome> {
     // Less is shown than was seen because of it: no older history is there to be accepted.
     if (this.#applied.isDamaged) return "damaged";
     if (this.#applied.isRolledBack) return "rolled-back";
+    if (this.#applied.isPartial) return "partial";
     return this.#applied.isCutOff ? "cut-off" : undefined;
   }
 
@@ -122,6 +123,10 @@ export class LinearBay<State, Op, Outcome> implements Log<State, Op, Outcome> {
 
   acceptHistory(): void {
     this.#applied.acceptHistory();
+  }
+
+  acceptLoss(): void {
+    this.#applied.acceptLoss();
   }
 
   get witness(): Witness {
@@ -294,6 +299,8 @@ export class LinearBay<State, Op, Outcome> implements Log<State, Op, Outcome> {
         throw error;
       });
       if (outcomes) return outcomes;
+      // What was read meanwhile may be another history.
+      if (this.barred) throw new EngineError("not-permitted", BARRED[this.barred]);
     }
   }
 

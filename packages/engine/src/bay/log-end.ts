@@ -52,7 +52,7 @@ export const END_MAGIC: Uint8Array = utf8("\0\0\0\0restante: ");
 
 /** Whether these are the bytes of an end, whoever wrote them. */
 export function isEnd(bytes: Uint8Array): boolean {
-  return bytes.length > END_MAGIC.length && END_MAGIC.every((byte, at) => bytes[at] === byte);
+  return END_MAGIC.every((byte, at) => bytes[at] === byte);
 }
 
 /** How often the log's end is looked for anew because it was trimmed meanwhile. */

@@ -79,9 +79,16 @@ export class MailboxView {
   }
 
   get #toldMax(): number {
-    const messages = this.#mail.state.findMailbox(this.id)?.messages;
-    const isKnown = this.#state === this.#mail.state && messages === this.#list && messages.length === this.#length;
-    return isKnown && !this.isTelling ? Number.POSITIVE_INFINITY : this.#modSeq;
+    return this.mailboxNow && !this.isTelling ? Number.POSITIVE_INFINITY : this.#modSeq;
+  }
+
+  /** The mailbox, if the client knows of all messages that it holds, and of no other. */
+  get mailboxNow(): ReadMailbox | undefined {
+    const { state } = this.#mail;
+    const mailbox = state.findMailbox(this.id);
+    const messages = mailbox?.messages;
+    const isKnown = this.#state === state && messages === this.#list && messages.length === this.#length;
+    return isKnown ? mailbox : undefined;
   }
 
   /** Those of `positions` that changed after `modSeq`: RFC 7162 §3.1.4.1. */
@@ -377,11 +384,14 @@ export class MailboxView {
     this.#assertWritable();
     const { flags } = this.#mail.state.memberships.columns;
     const deleted: number[] = [];
-    const all = positions ?? Array.from({ length: this.#length }, (_, position) => position);
-    for (const position of all) {
+    const look = (position: number): void => {
       const row = this.#presentRow(position);
       if (row !== undefined && (flags.get(row) & DELETED) !== 0) deleted.push(position);
-    }
+    };
+    if (positions) positions.forEach(look);
+    // No list of all is made for the few that go, and nothing is looked for where nothing is.
+    else if (this.#mail.state.findMailbox(this.id)?.deleted)
+      for (let position = 0; position < this.#length; position++) look(position);
     for (const part of parts(deleted)) await this.#mail.push({ kind: "expunge", ...this.#target(part) });
   }
 }

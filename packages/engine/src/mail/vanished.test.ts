@@ -12,7 +12,7 @@ import { MailboxView } from "./mailbox-view.ts";
 import type { Op } from "./ops/op.ts";
 import { CHANGED_AT_ONCE } from "./ops/op.ts";
 import type { Outcome } from "./ops/outcome.ts";
-import { vanishedSince } from "./state/feed.ts";
+import { mailboxChanges, vanishedSince } from "./state/feed.ts";
 import { MailState } from "./state/state.ts";
 
 await ready;
@@ -90,6 +90,30 @@ test("what vanished is told to whoever knew it, nothing that is there, and nothi
       }
     }),
   );
+});
+
+test("who was told all up to the floor is told the rest; who was not is told that it can't be", () => {
+  const world = new World();
+  world.add(3);
+  const { state } = world;
+  state.floor = state.modSeq;
+  world.take((at) => at === 1);
+  const { inbox, floor } = state;
+  expect(mailboxChanges(state, inbox, floor)).toEqual({
+    changed: [],
+    vanished: [{ first: 2, last: 2, modSeq: floor + 1 }],
+  });
+  expect(mailboxChanges(state, inbox, floor - 1)).toBeUndefined();
+});
+
+test("uids that a block left unused vanished when it ended, for all who were told less", () => {
+  const world = new World();
+  world.add(2);
+  const { state } = world;
+  const burnt = { first: 3, last: 7, modSeq: state.modSeq };
+  state.inbox.burnt.add(burnt);
+  expect(mailboxChanges(state, state.inbox, burnt.modSeq - 1)?.vanished).toEqual([burnt]);
+  expect(mailboxChanges(state, state.inbox, burnt.modSeq)?.vanished).toEqual([]);
 });
 
 test("one that vanished costs one range, where thousands vanished before", () => {

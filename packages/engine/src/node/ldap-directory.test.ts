@@ -1,6 +1,8 @@
 import { createServer, type Socket } from "node:net";
 import { afterEach, describe, expect, test } from "vitest";
+import { encodePublicRecord, makeRing, publicRecord } from "../crypto/index.ts";
 import { EngineError } from "../errors.ts";
+import { crypto } from "../testing/account-kit.ts";
 import { LdapDirectory, type LdapOptions } from "./ldap-directory.ts";
 import { Turns } from "./turns.ts";
 
@@ -49,7 +51,10 @@ const open = (url: URL, more: Partial<LdapOptions> = {}): Promise<LdapDirectory>
     bucketAttribute: "",
     accessKeyAttribute: "",
     secretKeyAttribute: "",
+    quotaBytesAttribute: "",
+    quotaMessagesAttribute: "",
     place: () => undefined,
+    limit: () => undefined,
     log: () => undefined,
     connectTimeoutMs: 10_000,
     answerTimeoutMs: 10_000,
@@ -154,4 +159,66 @@ test("so many lookups run at once, so many wait in order, and the next is told t
     code: "corrupt",
   });
   expect(await turns.take(async () => 7)).toBe(7);
+});
+
+/** BER: RFC 4511 §5.1. */
+function ber(tag: number, ...content: readonly (Buffer | string | number)[]): Buffer {
+  const body = Buffer.concat(content.map((one) => (typeof one === "number" ? Buffer.from([one]) : Buffer.from(one))));
+  const { length } = body;
+  const head = length < 0x80 ? [tag, length] : [tag, 0x82, length >> 8, length & 0xff];
+  return Buffer.concat([Buffer.from(head), body]);
+}
+
+/** SearchResultEntry and SearchResultDone: RFC 4511 §4.5.2. */
+function found(id: number, attributes: Readonly<Record<string, readonly string[]>>): Buffer {
+  const list = Object.entries(attributes).map(([name, all]) =>
+    ber(0x30, ber(0x04, name), ber(0x31, ...all.map((value) => ber(0x04, value)))),
+  );
+  const entry = ber(0x64, ber(0x04, ADA.entry), ber(0x30, ...list));
+  const done = ber(0x65, ber(0x0a, SUCCESS), ber(0x04), ber(0x04));
+  return Buffer.concat([ber(0x30, ber(0x02, id), entry), ber(0x30, ber(0x02, id), done)]);
+}
+
+describe("what an account may hold", () => {
+  const record = publicRecord(makeRing(crypto));
+  const key = Buffer.from(encodePublicRecord(record)).toString("base64");
+  const named = { quotaBytesAttribute: "mailQuota", quotaMessagesAttribute: "mailCount" };
+  async function told(attributes: Readonly<Record<string, readonly string[]>>, more: Partial<LdapOptions> = named) {
+    const limits: unknown[] = [];
+    const events: string[] = [];
+    const { url } = await peer((socket, request) => {
+      // A length of more octets says how many.
+      const head = 2 + (request[1]! >= 0x80 ? request[1]! & 0x7f : 0);
+      if (request.includes("person")) socket.write(found(request[head + 2]!, attributes));
+    });
+    const directory = await open(url, {
+      limit: (account, own) => limits.push([account, own]),
+      log: ({ event }) => events.push(event),
+      ...more,
+    });
+    await directory.find(ADA.address);
+    return { limits, events };
+  }
+  const ada = { mail: [ADA.address], restantePublicKey: [key] };
+  const account = Buffer.from(record.account).toString("hex");
+
+  test("is read whenever its owner is looked up, each number for itself", async () => {
+    const { limits } = await told({ ...ada, mailQuota: ["5000"], MAILCOUNT: ["0"] });
+    expect(limits).toEqual([[account, { bytes: 5000, messages: 0 }]]);
+    expect((await told({ ...ada, mailcount: ["7"] })).limits).toEqual([[account, { messages: 7 }]]);
+    // It was there before, and is no more.
+    expect((await told(ada)).limits).toEqual([[account, {}]]);
+    expect((await told({ ...ada, mailQuota: ["5000"] }, {})).limits).toEqual([[account, {}]]);
+  });
+
+  test("is as for all where it is no number, and that is logged", async () => {
+    for (const values of [["5 GB"], ["-1"], [""], ["1", "2"], ["9".repeat(16)]]) {
+      const { limits, events } = await told({ ...ada, mailQuota: values });
+      expect([limits, events]).toEqual([[[account, {}]], ["a quota in the directory is no number"]]);
+    }
+  });
+
+  test("is nothing yet of somebody who has no account", async () => {
+    expect((await told({ mail: [ADA.address], mailQuota: ["5000"] })).limits).toEqual([]);
+  });
 });

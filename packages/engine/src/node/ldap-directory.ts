@@ -2,6 +2,7 @@ import type { connect, Socket } from "node:net";
 import type { Client, Entry, Filter } from "ldapts";
 import type { LogEvent } from "../account/platform.ts";
 import {
+  accountOf,
   accountPrefix,
   normalizeAddress,
   type OwnBucket,
@@ -51,6 +52,11 @@ export interface LdapOptions extends LdapPlace {
   readonly bucketAttribute: string;
   readonly accessKeyAttribute: string;
   readonly secretKeyAttribute: string;
+  /** What tells how many octets and messages a person's account may hold, 0 for any number; "" where all are alike. */
+  readonly quotaBytesAttribute: string;
+  readonly quotaMessagesAttribute: string;
+  /** Told what an account may hold, each time its owner is looked up; undefined for what all may. */
+  readonly limit: (account: string, limits: Partial<Record<"bytes" | "messages", number>>) => void;
   /** Told where an account has a bucket of its own, before anything of it is asked for. */
   readonly place: (account: string, bucket: OwnBucket) => void;
   readonly log: (event: LogEvent) => void;
@@ -203,7 +209,9 @@ export class LdapDirectory implements PasswordDirectory {
 
   #attributes(): string[] {
     const { addressAttribute, keyAttribute, bucketAttribute, accessKeyAttribute, secretKeyAttribute } = this.#options;
-    const all = [addressAttribute, keyAttribute, bucketAttribute, accessKeyAttribute, secretKeyAttribute];
+    const { quotaBytesAttribute, quotaMessagesAttribute } = this.#options;
+    const own = [bucketAttribute, accessKeyAttribute, secretKeyAttribute, quotaBytesAttribute, quotaMessagesAttribute];
+    const all = [addressAttribute, keyAttribute, ...own];
     return all.filter((attribute) => attribute !== "");
   }
 
@@ -220,6 +228,7 @@ export class LdapDirectory implements PasswordDirectory {
     if (more.length > 0) throw new EngineError("corrupt", "the directory holds several public keys for one person");
     const record = key === undefined ? undefined : decode(key);
     if (record) this.#place(entry, record);
+    if (record) this.#limit(entry, record);
     return { entry: entry.dn, address: normalizeAddress(address), record };
   }
 
@@ -228,7 +237,25 @@ export class LdapDirectory implements PasswordDirectory {
     const [bucket] = values(entry, bucketAttribute);
     if (bucket === undefined) return;
     const [[accessKey], [secretKey]] = [values(entry, accessKeyAttribute), values(entry, secretKeyAttribute)];
-    place(accountPrefix(record).slice(0, -1), { bucket, accessKey, secretKey });
+    place(accountOf(accountPrefix(record)), { bucket, accessKey, secretKey });
+  }
+
+  #limit(entry: Entry, record: PublicRecord): void {
+    const { quotaBytesAttribute, quotaMessagesAttribute, limit } = this.#options;
+    const [bytes, messages] = [quotaBytesAttribute, quotaMessagesAttribute].map((name) => this.#number(entry, name));
+    limit(accountOf(accountPrefix(record)), {
+      ...(bytes === undefined ? {} : { bytes }),
+      ...(messages === undefined ? {} : { messages }),
+    });
+  }
+
+  /** What is no number is as if it were not there. */
+  #number(entry: Entry, attribute: string): number | undefined {
+    const [text, ...more] = attribute === "" ? [] : values(entry, attribute);
+    if (text === undefined) return undefined;
+    if (more.length === 0 && /^\d{1,15}$/.test(text)) return Number(text);
+    this.#options.log({ level: "warn", event: "a quota in the directory is no number", attribute });
+    return undefined;
   }
 
   /** Runs with a connection that the service account has opened. */

@@ -1,10 +1,10 @@
-import { mkdir, mkdtemp, readdir, rm, utimes, writeFile } from "node:fs/promises";
+import { appendFile, mkdir, mkdtemp, readdir, rm, utimes, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import type { Witness } from "../bay/applied-log.ts";
 import { position } from "../bay/position.ts";
-import { witnessFolder } from "./witness-folder.ts";
+import { markRestored, witnessFolder } from "./witness-folder.ts";
 
 let folder: string;
 beforeEach(async () => {
@@ -52,4 +52,33 @@ test("a file of an earlier release is read; one that was half written is none; s
   await keeper.write("0a", witness(10));
   expect(await keeper.read("0a")).toEqual(witness(10));
   expect(await readdir(join(folder, "0a"))).not.toContain("old.json");
+});
+
+test("a short one is written over a long one whole; what has more behind it is none; a folder that can't be read is told", async () => {
+  const keeper = witnessFolder(folder);
+  await keeper.write("0a", { entry: position(1_234_567), hash: new Uint8Array(32) });
+  await keeper.replace("0a", witness(3));
+  expect(await keeper.read("0a")).toEqual(witness(3));
+  const [own] = await readdir(join(folder, "0a"));
+  await appendFile(join(folder, "0a", own!), "}");
+  expect(await keeper.read("0a")).toBeUndefined();
+  await writeFile(join(folder, "0b"), "a file where the folder should be");
+  await expect(keeper.read("0b")).rejects.toThrow("ENOTDIR");
+  await expect(keeper.write("0b", witness(1))).rejects.toThrow();
+});
+
+test("a restore counts until its host went along with it, and never again, whatever came after", async () => {
+  const keeper = witnessFolder(folder);
+  expect(await keeper.isRestored("0a", undefined)).toBe(false);
+  expect(await keeper.isRestored("0a", "x1")).toBe(true);
+  await keeper.clearRestored("0a", "x1");
+  await keeper.replace("0a", witness(3));
+  await keeper.clearRestored("0a", "x2");
+  for (const restore of ["x1", "x2", undefined])
+    expect(await witnessFolder(folder).isRestored("0a", restore)).toBe(false);
+  expect([await keeper.isRestored("0a", "x"), await keeper.isRestored("0b", "x1")]).toEqual([true, true]);
+  await markRestored(folder, ["0a", "0b"]);
+  for (const restore of ["x1", undefined]) expect(await keeper.isRestored("0a", restore)).toBe(true);
+  await keeper.clearRestored("0a", undefined);
+  expect([await keeper.isRestored("0a", "x1"), await keeper.isRestored("0b", undefined)]).toEqual([false, true]);
 });

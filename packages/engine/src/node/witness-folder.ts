@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { closeSync, constants, fsyncSync, mkdirSync, openSync, writeSync } from "node:fs";
-import { mkdir, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { appendFile, mkdir, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { WitnessKeeper } from "../account/platform.ts";
 import type { Witness } from "../bay/applied-log.ts";
@@ -34,10 +34,15 @@ export function witnessFolder(folder: string): WitnessKeeper {
     }
   };
   return {
-    async isRestored(account) {
-      return (await stat(restoredMark(folder, account)).catch(absentIsUndefined)) !== undefined;
+    async isRestored(account, restore) {
+      if ((await stat(restoredMark(folder, account)).catch(absentIsUndefined)) !== undefined) return true;
+      return restore !== undefined && !(await readRestores(folder, account)).includes(restore);
     },
-    async clearRestored(account) {
+    async clearRestored(account, restore) {
+      if (restore !== undefined) {
+        await mkdir(folder, { recursive: true, mode: 0o700 });
+        await appendFile(restoresFile(folder, account), `${restore}\n`, { mode: 0o600, flush: true });
+      }
       await rm(restoredMark(folder, account), { force: true });
     },
     async read(account) {
@@ -102,6 +107,16 @@ function absentIsUndefined(error: NodeJS.ErrnoException): undefined {
 export async function markRestored(folder: string, accounts: readonly string[]): Promise<void> {
   await mkdir(folder, { recursive: true, mode: 0o700 });
   for (const account of accounts) await writeFile(restoredMark(folder, account), "", { mode: 0o600, flush: true });
+}
+
+/** The restores that this host went along with: each counts once, or who has the store could show it again. */
+async function readRestores(folder: string, account: string): Promise<readonly string[]> {
+  const text = await readFile(restoresFile(folder, account), "utf8").catch(absentIsUndefined);
+  return text?.split("\n") ?? [];
+}
+
+function restoresFile(folder: string, account: string): string {
+  return join(folder, `${account}.restores`);
 }
 
 function restoredMark(folder: string, account: string): string {

@@ -1,121 +1,15 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { hexText } from "../bay/entry.ts";
 import { position } from "../bay/position.ts";
 import { ready } from "../crypto/index.ts";
 import { runsOf } from "../mail/apply/target-rows.ts";
 import type { MailboxId } from "../mail/ops/names.ts";
-import { DELETED } from "../mail/state/flags.ts";
-import type { MailState } from "../mail/state/state.ts";
 import { bareEmail } from "../testing/email-kit.ts";
+import { Follower, feeds, fresh, listsOf } from "../testing/feed-kit.ts";
 import { rowsOf, step, World } from "../testing/world-kit.ts";
-import { type Changes, emailChanges, mailboxListChanges, type Point, recordChanges, threadChanges } from "./changes.ts";
-import { Lists } from "./lists.ts";
+import { emailChanges, mailboxListChanges, type Point, recordChanges, threadChanges } from "./changes.ts";
 
 await ready;
-
-type Things = Map<string, string>;
-
-/** All emails, threads, mailboxes and records as one sees them who comes now. */
-const fresh: Record<string, (state: MailState) => Things> = {
-  emails(state) {
-    const seen = new Map<string, string[]>();
-    for (const mailbox of state.liveMailboxes())
-      for (const row of rowsOf(mailbox)) {
-        if ((state.bitsOf(row) & DELETED) !== 0) continue;
-        const id = hexText(state.emails.columns.id.getId(state.emailOf(row)));
-        seen.set(id, [...(seen.get(id) ?? []), `${mailbox.id} ${state.flagNames(row).join()}`]);
-      }
-    return new Map([...seen].map(([id, places]) => [id, places.sort().join("; ")]));
-  },
-  threads(state) {
-    const seen = new Map<string, string[]>();
-    for (let email = 0; email < state.emails.rows; email++) {
-      if (!state.isShown(email)) continue;
-      const thread = hexText(state.threadOf(email));
-      seen.set(thread, [...(seen.get(thread) ?? []), hexText(state.emails.columns.id.getId(email))]);
-    }
-    return new Map([...seen].map(([id, emails]) => [id, emails.sort().join()]));
-  },
-  mailboxes(state) {
-    const unread = new Set<string>();
-    for (const mailbox of state.liveMailboxes())
-      for (const row of rowsOf(mailbox))
-        if ((state.bitsOf(row) & DELETED) === 0 && !state.flagNames(row).includes("\\Seen"))
-          unread.add(hexText(state.threadOf(state.emailOf(row))));
-    return new Map(
-      state.liveMailboxes().map((mailbox) => {
-        const shown = rowsOf(mailbox).filter((row) => (state.bitsOf(row) & DELETED) === 0);
-        const threads = new Set(shown.map((row) => hexText(state.threadOf(state.emailOf(row)))));
-        const counts = [new Set(shown.map((row) => state.emailOf(row))).size, threads.size];
-        return [
-          mailbox.id,
-          JSON.stringify([mailbox.path, ...counts, [...threads].filter((id) => unread.has(id)).length]),
-        ];
-      }),
-    );
-  },
-  records: ({ records }) =>
-    new Map(
-      [...records.all()].flatMap(({ id, value }) => (value && "bytes" in value ? [[id, value.bytes.join()]] : [])),
-    ),
-};
-
-/** Kept for as long as a state is, as an account keeps them. */
-const known = new WeakMap<MailState, Lists>();
-function listsOf(state: MailState): Lists {
-  const lists = known.get(state) ?? new Lists(state);
-  known.set(state, lists);
-  return lists;
-}
-
-const feeds: Record<string, (state: MailState, since: Point, max: number) => Changes | undefined> = {
-  emails: emailChanges,
-  threads: (state, ...rest) => threadChanges(listsOf(state), ...rest),
-  mailboxes: (state, ...rest) => mailboxListChanges(listsOf(state), ...rest),
-  records: (state, since, max) => recordChanges(state, "identity", since, max),
-};
-
-/** One who reads a feed, in pages, and holds what it told. */
-class Follower {
-  held: Things = new Map();
-  #point: Point = { modSeq: 0 };
-  readonly #name: string;
-  restarts = 0;
-
-  constructor(name: string) {
-    this.#name = name;
-  }
-
-  /** Returns whether it has been told all. */
-  follow(state: MailState, pages: number, max: number): boolean {
-    const now = fresh[this.#name]!(state);
-    for (let read = 0; read < pages; read++) {
-      const changes = feeds[this.#name]!(state, this.#point, max);
-      if (!changes) {
-        this.restarts++;
-        this.held = now;
-        this.#point = { modSeq: state.modSeq };
-        return true;
-      }
-      const { created, updated, destroyed, next, hasMore } = changes;
-      const told = [...created, ...updated, ...destroyed];
-      expect(new Set(told).size).toBe(told.length);
-      expect(told.length).toBeLessThanOrEqual(max);
-      if (hasMore) expect(told.length).toBe(max);
-      // What is told as updated is known.
-      for (const id of updated) expect([id, this.held.has(id)]).toEqual([id, true]);
-      for (const id of [...created, ...updated]) {
-        expect([id, now.has(id)]).toEqual([id, true]);
-        this.held.set(id, now.get(id)!);
-      }
-      for (const id of destroyed) this.held.delete(id);
-      this.#point = next;
-      if (!hasMore) return true;
-    }
-    return false;
-  }
-}
 
 describe.each(Object.keys(feeds))("a follower of %s that reads in pages", (name) => {
   test("holds what a fresh one gets, whenever it was told all", async () => {
@@ -191,6 +85,33 @@ test("a mailbox that was told on one page and goes before the next is told as go
   world.apply({ kind: "delete", mailbox: told as MailboxId });
   const rest = mailboxListChanges(listsOf(world.state), first.next)!;
   expect([rest.created.length, rest.updated, rest.destroyed]).toEqual([2, [], [told]]);
+});
+
+test("of a type of records it is told that what ended is forgotten, on the first page and between two", () => {
+  const world = new World();
+  const { records } = world.state;
+  records.set({ type: "identity", id: "a", modSeq: 8, value: { bytes: Uint8Array.of(1) } });
+  records.setType("identity", 8, 5);
+  const at = (since: Point): boolean => recordChanges(world.state, "identity", since) !== undefined;
+  expect([at({ modSeq: 4 }), at({ modSeq: 5 })]).toEqual([false, true]);
+  // What ended at the floor itself may come after the last one told.
+  const within = { id: "0", base: 1 };
+  expect([at({ modSeq: 5, within }), at({ modSeq: 6, within })]).toEqual([false, true]);
+});
+
+test("that counts alone changed is said of what changed since the first page", () => {
+  const world = new World();
+  const start = { modSeq: world.state.modSeq };
+  const { inbox } = world.state;
+  // Two mailboxes change, at one modseq each: the first by its name, and both by a mail.
+  const other = world.state.findPath("A")!;
+  world.apply({ kind: "rename", paths: [{ mailbox: other.id, path: "Other" }] });
+  const emails = [{ email: bareEmail([1]), places: [inbox, other].map(({ id }) => ({ mailbox: id, flags: [] })) }];
+  world.apply({ kind: "add", emails, since: position(0), seconds: 1 });
+  const told = [mailboxListChanges(listsOf(world.state), start, 1)!];
+  told.push(mailboxListChanges(listsOf(world.state), told[0]!.next, 1)!);
+  const counts = new Map(told.map(({ updated, countsOnly }) => [updated[0], countsOnly]));
+  expect([counts.get(inbox.id), counts.get(other.id)]).toEqual([true, false]);
 });
 
 test("a point that nobody was given is answered, and so is who asks for nothing", () => {

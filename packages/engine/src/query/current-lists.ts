@@ -2,6 +2,7 @@ import type { ReadState } from "../mail/state/read-state.ts";
 import { KeptResults } from "./kept-results.ts";
 import { Lists } from "./lists.ts";
 import { MailboxLists } from "./mailbox-lists.ts";
+import { MailboxResults } from "./mailbox-results.ts";
 import type { Pace } from "./pace.ts";
 
 /** The lists of mailboxes, which are being made at first. */
@@ -13,13 +14,15 @@ interface Mailboxes {
 
 /** An account's lists, for whatever state it has. */
 export class CurrentLists {
-  readonly results: KeptResults = new KeptResults();
+  readonly results: KeptResults<Uint32Array> = new KeptResults(({ length }) => length);
+  readonly inMailboxes: MailboxResults;
   readonly #state: () => ReadState;
   #lists: Lists | undefined;
   #mailboxes: Mailboxes | undefined;
 
   constructor(state: () => ReadState) {
     this.#state = state;
+    this.inMailboxes = new MailboxResults(state);
   }
 
   /** Resolves with the lists of the present state, up to date: to be used before the next await. */

@@ -2,6 +2,7 @@ import { HeaderBlock, parseDate } from "@restante/mime";
 import type { Contents } from "../mail/contents/contents.ts";
 import { HEADER_BYTES_MAX } from "../mail/contents/header.ts";
 import type { Message } from "../mail/mailbox-view.ts";
+import type { ReadMailbox } from "../mail/state/read-state.ts";
 import { readAhead } from "../read-ahead.ts";
 import { collect } from "../streams.ts";
 import { findInBody } from "./body-text.ts";
@@ -25,7 +26,10 @@ import { type Wanted, wantedBy } from "./wanted.ts";
  * A condition that the state answers never waits. One that goes on to headers is a scan, one at a time an account.
  */
 export interface SearchTools {
-  readonly contents: Pick<Contents, "readHeaders" | "readTexts" | "readSummaries" | "readFullSummaries" | "openBody">;
+  readonly contents: Pick<
+    Contents,
+    "readHeaders" | "readTexts" | "loseTexts" | "readSummaries" | "readFullSummaries" | "openBody"
+  >;
   readonly scans: Scans;
   readonly pace: Pace;
   /** Ends the search between two steps. */
@@ -39,6 +43,8 @@ export interface SearchTools {
 /** A list of messages: those of a mailbox, or one for each email. */
 export interface Searched {
   readonly length: number;
+  /** The mailbox, if the list is all that it holds at this moment. */
+  readonly mailboxNow?: ReadMailbox | undefined;
   message(place: number): Message;
 }
 

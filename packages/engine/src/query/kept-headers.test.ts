@@ -48,6 +48,7 @@ async function scene(delay: () => Promise<void> = never) {
         return contents.readHeadersOf(state, emails);
       },
       readTexts: contents.readTexts.bind(contents),
+      loseTexts: contents.loseTexts.bind(contents),
       readSummaries: contents.readSummaries.bind(contents),
       readFullSummaries: contents.readFullSummaries.bind(contents),
       openBody: contents.openBody.bind(contents),
@@ -200,6 +201,8 @@ test("texts that a checkpoint holds are searched without a header, those that ca
   const fresh = new KeptHeaders(() => account.mail.state, never, new Uint8Array(32));
   expect(await search(view(), { kind: "subject", text: "A3" }, { ...tools, contents, kept: fresh })).toHaveLength(5);
   expect(counts.headers).toBe(42);
+  expect(account.mail.state.pages.texts).toEqual([""]);
+  await account.upkeep.checkpoint();
   const away = { ...contents, readTexts: () => Promise.reject(new EngineError("unavailable", "away")) };
   const other = {
     ...tools,
@@ -216,6 +219,78 @@ test("texts that a checkpoint holds are searched without a header, those that ca
   expect(raced).toBe("waits");
   end();
   expect(await waiting).toHaveLength(5);
+  await account.dispose();
+});
+
+test("a SORT by what a checkpoint holds reads no header, and one of those that came since", async () => {
+  const { account, add, counts, sort } = await scene();
+  await account.upkeep.checkpoint();
+  for (const by of ["subject", "from", "to", "cc", "from-name", "to-name"] as const) {
+    await sort(by);
+    expect([by, counts.headers]).toEqual([by, 0]);
+  }
+  await add(40);
+  await sort("subject");
+  expect(counts.headers).toBe(1);
+  // Many that are new are sorted anew with all: the others' texts come from the pages again.
+  for (let n = 41; n < 60; n++) await add(n);
+  counts.headers = 0;
+  await sort("subject");
+  expect(counts.headers).toBe(20);
+  await account.dispose();
+});
+
+test("a SORT of few among many opens no page of texts", async () => {
+  const { account, add, counts, tools, view } = await scene();
+  for (let n = 40; n < 250; n++) await add(n);
+  await account.upkeep.checkpoint();
+  const few: Condition = { kind: "uids", ranges: [{ first: 3, last: 4 }] };
+  expect([...(await sortFound(view(), few, [{ by: "subject" }], tools))]).toEqual([3, 2]);
+  expect(counts.headers).toBe(2);
+  await account.dispose();
+});
+
+test("a SORT that reads again what it knew ends when it is told to", async () => {
+  const { account, add, sort, tools, view } = await scene();
+  await sort("subject");
+  for (let n = 40; n < 80; n++) await add(n);
+  const ended = new AbortController();
+  const { readHeaders, readHeadersOf } = tools.contents;
+  let again = 0;
+  tools.contents.readHeaders = async (messages) => {
+    ended.abort(new Error("gone"));
+    return readHeaders(messages);
+  };
+  tools.contents.readHeadersOf = async (state, emails) => {
+    again += emails.length;
+    return readHeadersOf(state, emails);
+  };
+  const sorting = sortFound(view(), all, [{ by: "subject" }], { ...tools, signal: ended.signal });
+  await expect(sorting).rejects.toThrow("gone");
+  expect(again).toBe(0);
+  await account.dispose();
+});
+
+test("a SORT goes by headers where a page of texts is damaged", async () => {
+  const { account, counts, sort, tools } = await scene();
+  const first = await sort("subject", "from-name");
+  await account.upkeep.checkpoint();
+  counts.headers = 0;
+  const { readTexts } = tools.contents;
+  tools.kept = new KeptHeaders(() => account.mail.state, never, new Uint8Array(32));
+  tools.contents.readTexts = async () => {
+    throw new EngineError("corrupt", "flipped");
+  };
+  expect(await sort("subject", "from-name")).toEqual(first);
+  expect(counts.headers).toBe(80);
+  tools.kept = new KeptHeaders(() => account.mail.state, never, new Uint8Array(32));
+  tools.contents.readTexts = readTexts;
+  // It is as lost now; the next checkpoint makes it anew.
+  expect(account.mail.state.pages.texts).toEqual([""]);
+  await account.upkeep.checkpoint();
+  counts.headers = 0;
+  expect(await sort("subject", "from-name")).toEqual(first);
+  expect(counts.headers).toBe(0);
   await account.dispose();
 });
 
@@ -277,6 +352,7 @@ test("of messages that are not of the present state nothing is kept", () => {
   const older = kept.textOrder([of(state), of(new MailState())], "subject");
   expect([...older.keys]).toEqual([0, 1]);
   expect(older.order).not.toBe(order.order);
+  expect([order.texts === undefined, older.texts]).toEqual([false, undefined]);
   expect([...kept.threadIds([of(new MailState())]).keys]).toEqual([0]);
   expect(kept.textOrder([of(state)], "subject").order).toBe(order.order);
   present = Object.assign(new MailState(), { emailOf: (row: number) => row });

@@ -16,7 +16,7 @@ export const KEPT_KEY_BYTES = 32;
 const CHUNK_MESSAGES = 256;
 
 export interface HeaderTools {
-  readonly contents: Pick<Contents, "readHeaders" | "readHeadersOf">;
+  readonly contents: Pick<Contents, "readHeaders" | "readHeadersOf" | "readTexts" | "loseTexts">;
   readonly scans: Scans;
   readonly pace: Pace;
   readonly signal?: AbortSignal | undefined;
@@ -25,6 +25,14 @@ export interface HeaderTools {
 
 /** Texts that messages are sorted by. */
 export type SortedText = "subject" | "from" | "to" | "cc" | "from-name" | "to-name";
+
+/** What messages are sorted by. */
+export interface SortedBy {
+  readonly order: TextOrder;
+  /** By what each message is known to it: emails, where there are texts. */
+  readonly keys: Uint32Array;
+  readonly texts: ListTexts | undefined;
+}
 
 /** What is known of a state's emails from their headers. */
 interface Known {
@@ -56,12 +64,12 @@ export class KeptHeaders {
 
   /** The order of a text, and by what each message is known to it: of messages that are no longer in the present state one
    * of their own. */
-  textOrder(messages: readonly Message[], by: SortedText): { readonly order: TextOrder; readonly keys: Uint32Array } {
+  textOrder(messages: readonly Message[], by: SortedText): SortedBy {
     const known = this.#of(messages);
-    if (!known) return { order: new TextOrder(), keys: Uint32Array.from(messages.keys()) };
+    if (!known) return { order: new TextOrder(), keys: Uint32Array.from(messages.keys()), texts: undefined };
     const order = known.orders.get(by) ?? new TextOrder();
     known.orders.set(by, order);
-    return { order, keys: emailsOf(messages) };
+    return { order, keys: emailsOf(messages), texts: known.texts };
   }
 
   /** Texts of emails of the present state. */

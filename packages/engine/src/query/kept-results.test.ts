@@ -1,56 +1,83 @@
 import { expect, test } from "vitest";
+import type { Mailbox } from "../mail/state/mailbox.ts";
 import type { MailState } from "../mail/state/state.ts";
 import type { Condition } from "./condition.ts";
-import { KeptResults } from "./kept-results.ts";
+import { KeptResults, resultKey } from "./kept-results.ts";
 
 const state = (modSeq: number): MailState & { modSeq: number } => ({ modSeq }) as MailState & { modSeq: number };
-const bySubject = (text: string) => ({ condition: { kind: "subject", text } as Condition });
+const keyOf = (text: string, ...details: readonly unknown[]) => resultKey({ kind: "subject", text }, ...details);
 const emails = (count: number): Uint32Array => new Uint32Array(count);
+const newResults = () => new KeptResults<Uint32Array>(({ length }) => length);
 
 test("a result is kept until anything changes, and is that of its query alone", () => {
-  const results = new KeptResults();
+  const results = newResults();
   const now = state(5);
-  const query = { ...bySubject("a"), sort: [{ by: "sent", descending: true }] as const };
-  results.keep(query, now, 5, emails(3));
-  expect(results.find({ ...query }, now)).toHaveLength(3);
-  expect(results.find({ ...query, collapseThreads: true }, now)).toBeUndefined();
-  expect(results.find({ ...query, sort: [{ by: "sent" }] }, now)).toBeUndefined();
-  expect(results.find(bySubject("a"), now)).toBeUndefined();
-  expect(results.find(query, state(5))).toBeUndefined();
+  const key = keyOf("a", [{ by: "sent", descending: true }], false);
+  results.keep(key, { state: now }, 5, emails(3));
+  expect(results.find(keyOf("a", [{ by: "sent", descending: true }], false), { state: now })).toHaveLength(3);
+  expect(results.find(keyOf("a", [{ by: "sent", descending: true }], true), { state: now })).toBeUndefined();
+  expect(results.find(keyOf("a", [{ by: "sent" }], false), { state: now })).toBeUndefined();
+  expect(results.find(keyOf("a"), { state: now })).toBeUndefined();
+  expect(results.find(key, { state: state(5) })).toBeUndefined();
   now.modSeq = 6;
-  expect(results.find(query, now)).toBeUndefined();
+  expect(results.find(key, { state: now })).toBeUndefined();
+});
+
+test("what was found in a mailbox is kept until that changes", () => {
+  const results = newResults();
+  const now = state(5);
+  const mailbox = { highestModSeq: 2 } as Mailbox;
+  results.keep(keyOf("a"), { state: now, mailbox }, 2, emails(3));
+  now.modSeq = 6;
+  expect(results.find(keyOf("a"), { state: now, mailbox })).toHaveLength(3);
+  expect(results.find(keyOf("a"), { state: now, mailbox: { highestModSeq: 2 } as Mailbox })).toBeUndefined();
+  expect(results.find(keyOf("a"), { state: now })).toBeUndefined();
+  mailbox.highestModSeq = 7;
+  expect(results.find(keyOf("a"), { state: now, mailbox })).toBeUndefined();
+});
+
+test("what is stale crowds nothing out", () => {
+  const results = newResults();
+  const now = state(1);
+  const [one, other] = [{ highestModSeq: 1 } as Mailbox, { highestModSeq: 1 } as Mailbox];
+  results.keep(keyOf("a"), { state: now, mailbox: one }, 1, emails(10));
+  results.keep(keyOf("b"), { state: now, mailbox: other }, 1, emails(2 ** 18 - 15));
+  other.highestModSeq = 2;
+  results.keep(keyOf("c"), { state: now, mailbox: one }, 1, emails(10));
+  expect(results.find(keyOf("a"), { state: now, mailbox: one })).toBeDefined();
+  expect(results.find(keyOf("c"), { state: now, mailbox: one })).toBeDefined();
 });
 
 test("what changed while it was looked for is not kept", () => {
-  const results = new KeptResults();
-  const now = state(5);
-  results.keep(bySubject("a"), now, 4, emails(3));
-  expect(results.find(bySubject("a"), now)).toBeUndefined();
+  const results = newResults();
+  const now = { state: state(5) };
+  results.keep(keyOf("a"), now, 4, emails(3));
+  expect(results.find(keyOf("a"), now)).toBeUndefined();
 });
 
 test("so many are kept, of so many emails in all: the one that was used longest ago goes first", () => {
-  const results = new KeptResults();
-  const now = state(1);
-  const kept = (): string[] => [..."abcdefghij"].filter((letter) => results.find(bySubject(letter), now));
-  for (const letter of "abcdefgh") results.keep(bySubject(letter), now, 1, emails(10));
+  const results = newResults();
+  const now = { state: state(1) };
+  const kept = (): string[] => [..."abcdefghij"].filter((letter) => results.find(keyOf(letter), now));
+  for (const letter of "abcdefgh") results.keep(keyOf(letter), now, 1, emails(10));
   expect(kept()).toHaveLength(8);
-  results.find(bySubject("a"), now);
-  results.keep(bySubject("i"), now, 1, emails(10));
-  expect(results.find(bySubject("b"), now)).toBeUndefined();
-  expect(results.find(bySubject("a"), now)).toBeDefined();
-  results.keep(bySubject("j"), now, 1, emails(2 ** 18 - 5));
+  results.find(keyOf("a"), now);
+  results.keep(keyOf("i"), now, 1, emails(10));
+  expect(results.find(keyOf("b"), now)).toBeUndefined();
+  expect(results.find(keyOf("a"), now)).toBeDefined();
+  results.keep(keyOf("j"), now, 1, emails(2 ** 18 - 5));
   expect(kept()).toEqual(["j"]);
-  results.keep(bySubject("a"), now, 1, emails(2 ** 18 + 1));
+  results.keep(keyOf("a"), now, 1, emails(2 ** 18 + 1));
   expect(kept()).toEqual([]);
 });
 
 test("ids by the thousand and queries without end are nobody's to keep", () => {
-  const results = new KeptResults();
-  const now = state(1);
-  const long = bySubject("x".repeat(5_000));
-  const ids = { condition: { kind: "not", of: { kind: "emails", ids: new Set(["a"]) } } as Condition };
-  for (const query of [long, ids]) {
-    results.keep(query, now, 1, emails(1));
-    expect(results.find(query, now)).toBeUndefined();
+  const results = newResults();
+  const now = { state: state(1) };
+  const ids: Condition = { kind: "not", of: { kind: "emails", ids: new Set(["a"]) } };
+  for (const key of [keyOf("x".repeat(5_000)), resultKey(ids)]) {
+    expect(key).toBeUndefined();
+    results.keep(key, now, 1, emails(1));
+    expect(results.find(key, now)).toBeUndefined();
   }
 });

@@ -1,44 +1,58 @@
-import type { ReadState } from "../mail/state/read-state.ts";
+import type { ReadMailbox, ReadState } from "../mail/state/read-state.ts";
 import type { Condition } from "./condition.ts";
-import type { EmailQuery } from "./query-emails.ts";
 
-/** Results that are kept of one account, and emails of all of them, 4 bytes each; characters of the query of one. */
+/** Results that are kept of one account and kind, and numbers in all of them, 4 bytes each; characters of the query of one. */
 const RESULTS_MAX = 8;
-const EMAILS_MAX: number = 2 ** 18;
+const NUMBERS_MAX: number = 2 ** 18;
 const QUERY_CHARS_MAX = 4_096;
 
-interface Result {
-  readonly emails: Uint32Array;
+/** Where something is found: in one mailbox, or in all of an account. */
+export interface Ground {
   readonly state: ReadState;
+  readonly mailbox?: ReadMailbox | undefined;
+}
+
+/** What any change there raises. */
+export function modSeqOf({ state, mailbox }: Ground): number {
+  return mailbox ? mailbox.highestModSeq : state.modSeq;
+}
+
+interface Result<T> extends Ground {
+  readonly found: T;
   readonly modSeq: number;
 }
 
-/** What queries found, for who asks for the next page: as long as nothing in the account changes. */
-export class KeptResults {
+/** What queries found, for who asks the same again or for its next page: as long as nothing changes where it was found. */
+export class KeptResults<T> {
   /** By the query; the one that was used last is the last. */
-  readonly #results = new Map<string, Result>();
+  readonly #results = new Map<string, Result<T>>();
+  readonly #numbersIn: (found: T) => number;
+  readonly #numbersMax: number;
 
-  /** Emails in the order of the query, if it was asked already and nothing changed since. */
-  find(query: Omit<EmailQuery, "page">, state: ReadState): Uint32Array | undefined {
-    const key = keyOf(query);
-    const result = key === undefined ? undefined : this.#results.get(key);
-    if (!result || result.state !== state || result.modSeq !== state.modSeq) return undefined;
-    this.#results.delete(key!);
-    this.#results.set(key!, result);
-    return result.emails;
+  /** `numbersIn`: how many a result has; `numbersMax`: how many all of them may. */
+  constructor(numbersIn: (found: T) => number, numbersMax: number = NUMBERS_MAX) {
+    this.#numbersIn = numbersIn;
+    this.#numbersMax = numbersMax;
   }
 
-  /** What was found in the state as it was at `modSeq`. */
-  keep(query: Omit<EmailQuery, "page">, state: ReadState, modSeq: number, emails: Uint32Array): void {
-    const key = keyOf(query);
-    // What changed while it was looked for may be in it, or not.
-    if (key === undefined || state.modSeq !== modSeq) return;
+  /** What {@link resultKey} was found, if nothing changed since. Nobody may change it. */
+  find(key: string | undefined, { state, mailbox }: Ground): T | undefined {
+    const result = key === undefined ? undefined : this.#results.get(key);
+    if (!result || result.state !== state || result.mailbox !== mailbox || !isFresh(result)) return undefined;
+    this.#results.delete(key!);
+    this.#results.set(key!, result);
+    return result.found;
+  }
+
+  /** What was found there as it was at `modSeq`; not what changed while it was looked for, which may be in it, or not. */
+  keep(key: string | undefined, { state, mailbox }: Ground, modSeq: number, found: T): void {
+    if (key === undefined) return;
     this.#results.delete(key);
-    this.#results.set(key, { emails, state, modSeq });
-    let left = EMAILS_MAX;
+    this.#results.set(key, { state, mailbox, modSeq, found });
+    let left = this.#numbersMax;
     for (const [other, kept] of [...this.#results].reverse()) {
-      const isStale = kept.state !== state || kept.modSeq !== modSeq;
-      left -= isStale ? 0 : kept.emails.length;
+      const isStale = kept.state !== state || !isFresh(kept);
+      left -= isStale ? 0 : this.#numbersIn(kept.found);
       if (isStale || left < 0) this.#results.delete(other);
     }
     for (const oldest of this.#results.keys()) {
@@ -48,10 +62,14 @@ export class KeptResults {
   }
 }
 
-/** Equal for equal queries; undefined for one that is not kept: sets of ids may be long. */
-function keyOf({ condition, sort = [], collapseThreads = false }: Omit<EmailQuery, "page">): string | undefined {
+function isFresh(result: Ground & { readonly modSeq: number }): boolean {
+  return modSeqOf(result) === result.modSeq;
+}
+
+/** Equal for equal conditions and details; undefined for what is not kept: sets of ids may be long. */
+export function resultKey(condition: Condition, ...details: readonly unknown[]): string | undefined {
   if (namesIds(condition)) return undefined;
-  const key = JSON.stringify([condition, sort, collapseThreads]);
+  const key = JSON.stringify([condition, ...details]);
   return key.length > QUERY_CHARS_MAX ? undefined : key;
 }
 

@@ -9,7 +9,8 @@ import { ListTexts } from "./list-texts.ts";
 import { Needle } from "./needle.ts";
 
 const pace = { isOver: () => false, take: async () => undefined };
-const contents = { readTexts: () => Promise.reject(new Error("there is none")) };
+const loseTexts = (): void => undefined;
+const contents = { readTexts: () => Promise.reject(new Error("there is none")), loseTexts };
 const tools = { contents, pace };
 
 /** A state of so many emails, each of which is a message of its own. */
@@ -122,7 +123,7 @@ test("a page is opened though something was learned of it before, and both are k
   // One that is not settled yet.
   texts.learn(at(state, 9), "field subject", ["learned 9"]);
   texts.learn(at(state, 0), "field subject", []);
-  const reading = { ...tools, contents: { readTexts: async () => page } };
+  const reading = { ...tools, contents: { readTexts: async () => page, loseTexts } };
   const found = await texts.find(wanted("field subject", "d 2", "learned"), reading);
   texts.settle();
   const rows = Array.from({ length: 10 }, (_, row) => row);
@@ -169,6 +170,7 @@ test("pages are opened once, those that there are, and until that is ended", asy
   const reading = {
     ...tools,
     contents: {
+      loseTexts,
       readTexts: async (name: string) => {
         read.push(name);
         return page;

@@ -5,6 +5,7 @@ import {
   isKept,
   joinedTexts,
   LIST_FIELDS,
+  type ListField,
   NOT_KNOWN,
   PRESENT,
   SEPARATOR,
@@ -34,10 +35,13 @@ const LEARNED_MAX = 4096;
 /** Pages that are read before their turn comes. */
 const PAGES_AHEAD = 6;
 
-/** The places (see `placeOf`) whose texts are kept, each with its field's place in a page. */
-const PLACES: ReadonlyMap<string, number> = new Map(
-  LIST_FIELDS.map((field, at) => [`${field === "subject" ? "field" : "addresses"} ${field}`, at]),
-);
+/** Where a field's texts are searched: see `placeOf`. */
+export function listPlace(field: ListField): string {
+  return `${field === "subject" ? "field" : "addresses"} ${field}`;
+}
+
+/** The places whose texts are kept, each with its field's place in a page. */
+const PLACES: ReadonlyMap<string, number> = new Map(LIST_FIELDS.map((field, at) => [listPlace(field), at]));
 
 /** Emails whose texts are looked through in the time in which one header is. */
 const HEADER_COST = 100;
@@ -51,7 +55,7 @@ export function holdsListTexts(places: ReadonlyMap<string, unknown>): boolean {
 export type Found = (place: string, text: string) => ((message: Message) => Verdict) | undefined;
 
 export interface ListTextTools {
-  readonly contents: Pick<Contents, "readTexts">;
+  readonly contents: Pick<Contents, "readTexts" | "loseTexts">;
   readonly pace: Pace;
   readonly signal?: AbortSignal | undefined;
 }
@@ -79,7 +83,7 @@ export class ListTexts {
   async find(wanted: ReadonlyMap<string, readonly Needle[]>, tools: ListTextTools): Promise<Found> {
     const { pace, signal } = tools;
     const places = [...wanted.keys()].filter((place) => PLACES.has(place));
-    await this.#load(places, tools);
+    await this.open(places, tools);
     const { emailNumbers } = this.#state;
     const covered = new Map<string, Bits>();
     const hits = new Map<string, Bits>();
@@ -128,14 +132,16 @@ export class ListTexts {
     return places.filter((place) => !this.#find(`${place} ${page}`)?.isLoaded);
   }
 
-  /** Opens the checkpoint's pages of these places, as far as they are not open. */
-  async #load(places: readonly string[], { contents, pace, signal }: ListTextTools): Promise<void> {
+  /** Opens the checkpoint's pages of these places, as far as they are not open. Rejects as {@link find}. */
+  async open(places: readonly string[], { contents, pace, signal }: ListTextTools): Promise<void> {
     const { texts: names } = this.#state.pages;
     const pages = this.#closed(places);
     const next = readAhead(pages, PAGES_AHEAD, (page) => contents.readTexts(names[page]!).catch(noneIfDamaged));
     for (const page of pages) {
       const runs = await next();
       signal?.throwIfAborted();
+      // The next checkpoint makes it anew.
+      if (!runs) contents.loseTexts(page, names[page]!);
       for (const place of runs ? this.#absent(places, page) : []) {
         if (pace.isOver()) await pace.take();
         const key = `${place} ${page}`;
@@ -143,6 +149,12 @@ export class ListTexts {
         this.#open.delete(key);
       }
     }
+  }
+
+  /** An email's text in a place, "" if there is none; undefined if that is not known, or not open. */
+  textOf(place: string, email: number): string | undefined {
+    const number = this.#state.emails.columns.number.get(email);
+    return this.#find(`${place} ${Math.floor(number / TEXT_PAGE_EMAILS)}`)?.textAt(number % TEXT_PAGE_EMAILS);
   }
 
   #find(key: string): TextPage | undefined {
@@ -239,6 +251,11 @@ class TextPage {
     }
     this.#starts[TEXT_PAGE_EMAILS] = start;
     this.#joined = texts.join(SEPARATOR);
+  }
+
+  /** "" if there is none; undefined if that is not known. */
+  textAt(at: number): string | undefined {
+    return this.#status[at] === NOT_KNOWN ? undefined : this.#textAt(at);
   }
 
   #textAt(at: number): string {

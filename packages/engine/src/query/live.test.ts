@@ -24,6 +24,7 @@ const contents = {
   readHeaders: unread,
   readHeadersOf: unread,
   readTexts: unread,
+  loseTexts: unread,
   readSummaries: unread,
   readFullSummaries: unread,
   openBody: unread,

@@ -8,6 +8,7 @@ import { EmailResult, firstOfThreads, ListedEmails } from "./email-result.ts";
 import { emailScope } from "./email-scope.ts";
 import { type Searched, type SearchTools, search } from "./filter.ts";
 import type { HeaderTools } from "./kept-headers.ts";
+import { resultKey } from "./kept-results.ts";
 import type { Lists } from "./lists.ts";
 import { type SortKey, sortPlaces } from "./sort.ts";
 
@@ -72,7 +73,8 @@ export async function findEmails(
     const threads = collapseThreads ? mailboxes.countsOf(ordinal).totalThreads : undefined;
     return { result: new EmailResult(order, lists, threads), at };
   }
-  const kept = current.results.find(query, state);
+  const key = resultKey(query.condition, query.sort ?? [], collapseThreads);
+  const kept = current.results.find(key, { state });
   if (kept) return { result: new EmailResult(new ListedEmails(kept), lists, undefined), at };
   const { modSeq } = state;
   const list = new EmailList(
@@ -88,7 +90,7 @@ export async function findEmails(
   // Some may have gone meanwhile.
   const emails = places.map((place) => list.emailAt(place)).filter((email) => state.isShown(email));
   const found = collapseThreads ? Uint32Array.from(firstOfThreads(new ListedEmails(emails), lists)) : emails;
-  current.results.keep(query, state, modSeq, found);
+  current.results.keep(key, { state }, modSeq, found);
   return { result: new EmailResult(new ListedEmails(found), lists, undefined), at };
 }
 

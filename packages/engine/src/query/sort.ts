@@ -1,10 +1,11 @@
-import { baseSubject, decodeWords, type HeaderBlock, parseAddresses } from "@restante/mime";
 import type { Message } from "../mail/mailbox-view.ts";
 import type { Condition } from "./condition.ts";
 import { type Searched, type SearchTools, search } from "./filter.ts";
 import { eachHeader, type HeaderTools, type SortedText } from "./kept-headers.ts";
+import { listPlace } from "./list-texts.ts";
 import { MEMBERSHIPS, type Scope } from "./scope.ts";
 import { sortInSteps } from "./sort-in-steps.ts";
+import { fieldOf, isSortedText, sortText, sortTextOf } from "./sort-text.ts";
 
 /**
  * An order of messages: SORT of RFC 5256 §3 and RFC 5957 §3, Email/query's `sort` of RFC 8621 §4.4.2. What stands first weighs
@@ -26,9 +27,7 @@ export interface SortTools extends HeaderTools {
   readonly scope: Scope;
 }
 
-/** Characters of a text that it is sorted by; what is equal so far is equal. */
-const TEXT_KEY_CHARS_MAX = 64;
-/** Emails whose headers are read again in one go. */
+/** Emails whose headers are read again in one go, and whose texts are looked at without a look at the time. */
 const CHUNK_EMAILS = 256;
 
 /** The places in the list of what fulfils the condition, sorted by the keys; where those are equal in the order of the list:
@@ -56,7 +55,7 @@ export async function sortPlaces(
   const compares: ((a: number, b: number) => number)[] = [];
   for (const { by, descending = false } of keys) {
     const sign = descending ? -1 : 1;
-    const values = isText(by)
+    const values = isSortedText(by)
       ? await textRanks(messages, by, tools)
       : Float64Array.from(messages, numberOf(by, tools.scope));
     compares.push((a, b) => sign * (values[a]! - values[b]!));
@@ -90,71 +89,58 @@ function numberOf(by: SortKey["by"], scope: Scope): (message: Message) => number
   }
 }
 
-const TEXTS: Readonly<Record<SortedText, (header: HeaderBlock) => string>> = {
-  subject: (header) => baseSubject(header.values("subject")[0] ?? "").base,
-  from: (header) => firstAddress(header, "from", false),
-  to: (header) => firstAddress(header, "to", false),
-  cc: (header) => firstAddress(header, "cc", false),
-  "from-name": (header) => firstAddress(header, "from", true),
-  "to-name": (header) => firstAddress(header, "to", true),
-};
-
-function firstAddress(header: HeaderBlock, field: string, byName: boolean): string {
-  const [first] = parseAddresses(header.values(field)[0] ?? "");
-  // RFC 5957 §3.1: a group's name is that of the first mailbox.
-  if (!first) return "";
-  if (first.kind === "group") return byName ? decodeWords(first.name) : (first.members[0]?.local ?? "");
-  if (!byName) return first.local;
-  return first.name === undefined ? `${first.local}@${first.domain}` : decodeWords(first.name);
-}
-
-/** The order of i;unicode-casemap, which RFC 5256 §3 asks for: in capitals, with marks apart from their letters (RFC 5051 §2). */
-function casemap(text: string): string {
-  return text.toUpperCase().normalize("NFKD");
-}
-
-function isText(by: SortKey["by"]): by is SortedText {
-  return typeof by === "string" && by in TEXTS;
-}
-
-/** Numbers in the order of a text of these messages, equal for equal texts. Headers are read of those alone that are not known
- * from before. */
+/** Numbers in the order of a text of these messages, equal for equal texts. What is not known from before is read from the
+ * checkpoint's pages of texts, and from headers what those do not tell. */
 async function textRanks(messages: readonly Message[], by: SortedText, tools: SortTools): Promise<Uint32Array> {
-  const { contents, kept, pace, scans, signal } = tools;
-  const { order, keys } = kept.textOrder(messages, by);
+  const { kept, pace, scans, signal } = tools;
+  const { order, keys, texts } = kept.textOrder(messages, by);
   if (order.missing(keys).length === 0) return order.ranksOf(keys);
-  const textOf = (header: HeaderBlock): string => own(casemap(TEXTS[by](header)).slice(0, TEXT_KEY_CHARS_MAX));
   const end = await scans.begin(signal);
   try {
     // Another scan may have read them meanwhile.
     const missing = order.missing(keys);
-    const places = new Map(Array.from(keys, (key, at) => [key, at]));
-    const texts: string[] = [];
-    const read = missing.map((key) => messages[places.get(key)!]!);
-    await eachHeader(read, tools, (header) => texts.push(textOf(header)));
+    const place = listPlace(fieldOf(by));
+    if (texts?.isWorth(missing.length)) await texts.open([place], tools);
     const { state } = messages[0]!;
+    const known = async (emails: readonly number[]): Promise<(string | undefined)[]> => {
+      const found: (string | undefined)[] = [];
+      for (const [at, email] of emails.entries()) {
+        const text = texts?.textOf(place, email);
+        found.push(text === undefined ? undefined : sortText(by, text));
+        if (at % CHUNK_EMAILS === 0 && pace.isOver()) await pace.take();
+      }
+      return found;
+    };
+    const places = new Map(Array.from(keys, (key, at) => [key, at]));
+    const added = await known(missing);
+    const left = [...missing.keys()].filter((at) => added[at] === undefined);
+    const read = left.map((at) => messages[places.get(missing[at]!)!]!);
+    await eachHeader(read, tools, (header, nth) => {
+      added[left[nth]!] = sortTextOf(by, header);
+    });
     const source = {
       isHeld: (email: number) => state.isHeld(email),
       async readTexts(emails: readonly number[]) {
-        const found: string[] = [];
-        for (let from = 0; from < emails.length; from += CHUNK_EMAILS) {
+        const found = await known(emails);
+        const others = [...emails.keys()].filter((at) => found[at] === undefined);
+        for (let from = 0; from < others.length; from += CHUNK_EMAILS) {
           signal?.throwIfAborted();
-          for (const header of await contents.readHeadersOf(state, emails.slice(from, from + CHUNK_EMAILS))) {
+          const chunk = others.slice(from, from + CHUNK_EMAILS);
+          const headers = await tools.contents.readHeadersOf(
+            state,
+            chunk.map((at) => emails[at]!),
+          );
+          for (const [nth, header] of headers.entries()) {
             if (pace.isOver()) await pace.take();
-            found.push(textOf(header));
+            found[chunk[nth]!] = sortTextOf(by, header);
           }
         }
-        return found;
+        return found as string[];
       },
     };
-    await order.add(missing, texts, source, pace);
+    await order.add(missing, added as string[], source, pace);
     return order.ranksOf(keys);
   } finally {
     end();
   }
-}
-
-/** A text of its own: a slice would keep its whole header in memory. */
-function own(text: string): string {
-  return [...text].join("");
 }

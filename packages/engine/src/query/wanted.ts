@@ -14,6 +14,12 @@ export interface Wanted {
   readonly sent: boolean;
 }
 
+/** Whether a condition asks for no text of a message. */
+export function asksNoText(condition: Condition): boolean {
+  const { fields, header, body, attachment } = wantedBy(condition);
+  return fields.size === 0 && header.length === 0 && body.length === 0 && !attachment;
+}
+
 export function wantedBy(condition: Condition): Wanted {
   const fields = new Map<string, Map<string, Needle>>();
   const header = new Map<string, Needle>();

@@ -83,15 +83,15 @@ export function dropbox(
   };
 }
 
-/** Everything that a client could see of a state. */
-export function visible(state: ReadState): unknown {
+/** Everything that a client could see of a state, and what vanished since the modseq `since`. */
+export function visible(state: ReadState, since = 0): unknown {
   /** Where logs rewind, each process has these for itself. */
   const stamp = <T>(number: T): T | undefined => (isRewinding ? undefined : number);
   return state.liveMailboxes().map((mailbox) => ({
     path: mailbox.path,
     numbers: [mailbox.uidNext, mailbox.unseen, mailbox.deleted, mailbox.bytes],
     stamps: stamp([mailbox.uidValidity, mailbox.highestModSeq]),
-    vanished: stamp(mailboxChanges(state, mailbox, 0)?.vanished),
+    vanished: stamp(mailboxChanges(state, mailbox, since)?.vanished),
     messages: Array.from({ length: mailbox.messages.length }, (_, position) => {
       const row = mailbox.messages.at(position);
       const { uid, modSeq } = state.memberships.columns;

@@ -41,10 +41,11 @@ export function rewindLogs(): void {
   isRewinding = true;
   const openLinear = LinearBay.open.bind(LinearBay);
   const openRewinding = async (options: MailLogOptions): Promise<MailLog> => {
-    const { machine, load } = options;
+    const { machine, load, loadLeft: _, mayEnd, ...others } = options;
     const initial = (): Rewound => new Rewound(new MailState(), () => new MailState());
     const log = await openLinear<Rewound, Op, Outcome>({
-      ...options,
+      ...others,
+      ...(mayEnd && { mayEnd: (rewound: Rewound) => mayEnd(rewound.state) }),
       machine: { ...machine, initial, apply: applyRewound },
       async load(body, pages, covers) {
         const copy = (): Promise<MailState> => load(body, pages, covers);
@@ -142,6 +143,9 @@ class RewindingLog implements MailLog {
   }
   acceptHistory(): void {
     this.#log.acceptHistory();
+  }
+  acceptLoss(): void {
+    this.#log.acceptLoss();
   }
   noteCheckpoint(manifest: Pick<Manifest, "covers" | "hashes">): void {
     this.#log.noteCheckpoint(manifest);

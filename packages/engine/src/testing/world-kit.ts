@@ -5,7 +5,7 @@ import { applyBlock } from "../mail/apply/apply.ts";
 import { runsOf } from "../mail/apply/target-rows.ts";
 import { captureMail, loadMail } from "../mail/checkpoint/snapshot.ts";
 import type { Op } from "../mail/ops/op.ts";
-import type { Mailbox } from "../mail/state/mailbox.ts";
+import type { ReadMailbox } from "../mail/state/read-state.ts";
 import { MailState } from "../mail/state/state.ts";
 import { captureSource, memoryPages } from "./checkpoint-kit.ts";
 import { bareEmail } from "./email-kit.ts";
@@ -87,7 +87,7 @@ export class World {
 }
 
 /** The rows of what is in a mailbox. */
-export const rowsOf = ({ messages }: Mailbox): number[] =>
+export const rowsOf = ({ messages }: Pick<ReadMailbox, "messages">): number[] =>
   Array.from({ length: messages.length }, (_, at) => messages.at(at));
 
 /** One step of a {@link World}, and what a follower does then. */

@@ -3,7 +3,7 @@ import { hexText } from "../../bay/entry.ts";
 import type { Ring } from "../../crypto/index.ts";
 import { type Message, openView } from "../../mail/mailbox-view.ts";
 import { MemoryPlace } from "../../storage/memory.ts";
-import { clock, crypto, makeAccount, open, stream } from "../../testing/account-kit.ts";
+import { clock, crypto, makeAccount, open, stream, unlessConflict } from "../../testing/account-kit.ts";
 import { openEverything } from "../../testing/open-everything.ts";
 import type { Account } from "../account.ts";
 import { AccountSession } from "../session.ts";
@@ -13,6 +13,8 @@ import { checkAccount } from "./check.ts";
 
 const HOUR_MS = 3_600_000;
 const LARGE_BYTES = 40_000;
+/** Half a day until a checkpoint is made without it, a day until what that replaced is deleted, and an hour for each look. */
+const GONE_HOURS = 38;
 
 /** Six letters that stand in this mail alone, in every part of it: `kind` says of which. */
 const word = (kind: string, n: number): string => kind + [...String(n).padStart(5, "0")].map(letter).join("");
@@ -89,6 +91,80 @@ test("messages of every kind, drafts that were replaced and a mailbox", async ()
   await Promise.all([account.dispose(), reopened.dispose()]);
 });
 
+/** A mail of one of some kinds, with its words in every part. */
+function mailOfKind(n: number): string {
+  const plain = mail(n, n % 23 === 0 ? LARGE_BYTES : 10 + (n % 400));
+  if (n % 4 > 0) return plain;
+  const [head, body] = plain.split("\r\n\r\n");
+  const parts = [
+    `Content-Type: text/html\r\n\r\n<p>${body}</p>`,
+    `Content-Type: text/plain; name="${word("x", n)}.txt"\r\nContent-Disposition: attachment\r\n\r\n${body}`,
+  ];
+  const type = 'MIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary="="';
+  return `${head}\r\n${type}\r\n\r\n--=\r\n${parts.join("\r\n--=\r\n")}\r\n--=--\r\n`;
+}
+
+/** All words of ours that stand in the store, of whatever kind. */
+function wordsFound(place: MemoryPlace, prefix: string, ring: Ring): Set<string> {
+  const objects = [...place.objects].map(([name, { bytes }]) => [name.slice(prefix.length), bytes] as const);
+  const words = new Set<string>();
+  for (const pieces of openEverything(crypto, ring, objects).values())
+    for (const piece of pieces)
+      for (const [one] of Buffer.from(piece)
+        .toString("latin1")
+        .matchAll(/[faskixb][p-y]{5}/g))
+        words.add(one);
+  return words;
+}
+
+test("a hundred of 10,000 mails here and there, a draft that was replaced 1,000 times, and a mailbox with all that was in it", async () => {
+  const place = new MemoryPlace(() => clock.now++);
+  const { ring, prefix } = await makeAccount(place);
+  const account = await open(place, ring());
+  const count = Number(process.env.RESTANTE_GONE_MAILS ?? 10_000);
+  await account.mail.create("Lists");
+  const addMany = async (mailbox: string, numbers: readonly number[]): Promise<void> => {
+    const { id } = account.mail.getMailbox(mailbox);
+    const prepared = numbers.map((n) => account.prepare(stream(mailOfKind(n)), { mailbox, flags: [] }));
+    await account.addMany((await Promise.all(prepared)).map((one) => ({ prepared: one, mailboxes: [id] })));
+  };
+  for (let n = 0; n < count; n += 50)
+    await addMany(
+      "INBOX",
+      Array.from({ length: 50 }, (_, at) => n + at),
+    );
+  const ofList = Array.from({ length: 40 }, (_, at) => 20_000 + at);
+  await addMany("Lists", ofList);
+  await account.upkeep.checkpoint().catch(unlessConflict);
+  const drafts = Array.from({ length: 1_001 }, (_, at) => 30_000 + at);
+  await append(account, "Drafts", drafts[0]!);
+  for (const n of drafts.slice(1)) {
+    const { of } = openView(account.mail, "Drafts", { readOnly: false }).targetOf(0);
+    const prepared = await account.prepare(stream(mail(n, 10)), { mailbox: "Drafts", flags: [] });
+    const { email, carried, since } = prepared;
+    const replace = { mailbox: of.mailbox, target: of.targets, add: [], remove: [], seconds: 1 };
+    await account.mail.push(
+      { kind: "replace", ...replace, email: { ...email, thread: new Uint8Array(8) }, since },
+      carried,
+    );
+  }
+  const gone = Array.from({ length: 100 }, (_, at) => Math.floor((((at * 2_654_435_761) % 2 ** 32) / 2 ** 32) * count));
+  await expunge(account, "INBOX", [...new Set(gone)]);
+  await account.mail.delete("Lists");
+  const words = [...gone, ...ofList, ...drafts.slice(0, -1)].flatMap(wordsOf);
+  const before = wordsFound(place, prefix, ring());
+  expect(words.filter((one) => before.has(one)).length).toBeGreaterThan(words.length * 0.8);
+  await live(account, GONE_HOURS);
+  const after = wordsFound(place, prefix, ring());
+  expect(words.filter((one) => after.has(one))).toEqual([]);
+  const isGone = new Set(gone);
+  const stay = Array.from({ length: count }, (_, n) => n).filter((n) => !isGone.has(n));
+  expect([...stay, drafts.at(-1)!].flatMap(wordsOf).filter((one) => !after.has(one))).toEqual([]);
+  const { findings } = await checkAccount(new AccountSession({ address: "a@x" }, account, () => undefined));
+  expect(findings).toEqual([]);
+  await account.dispose();
+}, 600_000);
+
 test.each([
   ["upkeep looks each hour", 50, 1],
   ["the account is opened now and then", 5, 13],
@@ -156,6 +232,54 @@ test.each([
     await Promise.all([kept.dispose(), account.dispose()]);
   },
 );
+
+test.each([1, 7, 13, 19])("it is gone however lately something else was collected: %i hours before", async (hours) => {
+  const place = new MemoryPlace(() => clock.now++);
+  const { ring, prefix } = await makeAccount(place);
+  const account = await open(place, ring());
+  for (let n = 0; n < 70; n++) await append(account, "INBOX", 1000 + n, n === 3 ? LARGE_BYTES : 10);
+  await account.upkeep.checkpoint();
+  // Pages of which nobody will ever hear: their process died. Until they are a day old they may be another's, under way.
+  const last = [...place.objects].filter(([name]) => name.includes("/page/"));
+  await append(account, "INBOX", 2000);
+  await account.upkeep.checkpoint();
+  await live(account, 30);
+  await append(account, "INBOX", 2001);
+  await live(account, 21 - hours);
+  for (const [name, { bytes }] of last) place.write(name, bytes);
+  await expunge(account, "INBOX", [0, 3, 69]);
+  await live(account, GONE_HOURS + 4);
+  expect(
+    found(
+      place,
+      prefix,
+      ring(),
+      [0, 3, 69].flatMap((n) => wordsOf(1000 + n)),
+    ),
+  ).toEqual([]);
+  await account.dispose();
+});
+
+test("rows get new numbers once a day at most, however often something is removed", async () => {
+  const place = new MemoryPlace(() => clock.now++);
+  const { ring } = await makeAccount(place);
+  const account = await open(place, ring());
+  const numberings = new Set<number>();
+  const covered = new Set<number | undefined>();
+  for (let hour = 0; hour < 96; hour++) {
+    // A keyword that nobody else has goes with it.
+    await append(account, "INBOX", hour);
+    await expunge(account, "INBOX", [0]);
+    await live(account, 1);
+    numberings.add(account.mail.state.numbering);
+    covered.add(account.mail.state.checkpoint?.covers);
+  }
+  // The first is that of rows as they came.
+  expect(numberings.size - 1).toBeGreaterThanOrEqual(3);
+  expect(numberings.size - 1).toBeLessThanOrEqual(4);
+  expect(covered.size).toBeGreaterThan(numberings.size + 1);
+  await account.dispose();
+});
 
 test("a log that nobody writes to is swept too, by another process than the one that expunged", async () => {
   const place = new MemoryPlace(() => clock.now++);

@@ -1,10 +1,27 @@
 import { expect, test, vi } from "vitest";
+import { BARRED } from "../../bay/bay.ts";
+import { entryNumber } from "../../bay/entry.ts";
+import { manifestNumber } from "../../bay/manifest.ts";
+import type { Ring } from "../../crypto/index.ts";
+import { pagesOf as pagesNamed } from "../../mail/checkpoint/snapshot.ts";
 import { MemoryPlace } from "../../storage/memory.ts";
-import { clock, dropbox, mailText, makeAccount, open, stream, textsOf, visible } from "../../testing/account-kit.ts";
+import {
+  clock,
+  dropbox,
+  mailText,
+  makeAccount,
+  open,
+  platform,
+  stream,
+  textsOf,
+  visible,
+} from "../../testing/account-kit.ts";
 import type { Account } from "../account.ts";
+import { openLog } from "../open-log.ts";
+import type { WitnessKeeper } from "../platform.ts";
 import { AccountSession } from "../session.ts";
 import { checkAccount } from "./check.ts";
-import { DAMAGED } from "./repair.ts";
+import { DAMAGED, RECOVERED } from "./repair.ts";
 
 const LARGE = 10_000;
 
@@ -29,9 +46,6 @@ async function filled(place: MemoryPlace) {
   await account.dispose();
   return { ring, prefix, texts };
 }
-function unlessCorrupt(error: unknown): undefined {
-  expect(error).toMatchObject({ code: "corrupt" });
-}
 const pagesOf = (place: MemoryPlace): string[] => [...place.objects.keys()].filter((name) => name.includes("/page/"));
 
 test("whichever page of rows or headers is lost or damaged, it is made anew, and nothing that is shown changes", async () => {
@@ -47,9 +61,12 @@ test("whichever page of rows or headers is lost or damaged, it is made anew, and
     const { bytes } = place.objects.get(page)!;
     if (at % 2 === 0) place.objects.delete(page);
     else place.write(page, bytes.subarray(0, bytes.length >> 1));
-    // Of a lost column the account does not open: that is what --salvage is for.
-    const account = await open(place, ring()).catch(unlessCorrupt);
-    if (!account) continue;
+    const account = await open(place, ring());
+    // Lost columns have a test of their own.
+    if (account.barred) {
+      await account.dispose();
+      continue;
+    }
     const isHurt = (await findings(account)).length > 0;
     const { rebuilt, lost } = await account.repair();
     expect(lost).toEqual([]);
@@ -70,8 +87,23 @@ test("whichever page of rows or headers is lost or damaged, it is made anew, and
     expect(thread(130)).toBe(thread(7));
     await again.dispose();
   }
-  // Three pages of rows, three of headers, one that message ids are looked up in.
-  expect(mended).toBe(7);
+  // Three pages of rows, three of headers, one that message ids are looked up in, one of texts.
+  expect(mended).toBe(8);
+});
+
+test("a damaged page of texts is told, and made anew though no mail comes", async () => {
+  const place = new MemoryPlace(() => clock.now++);
+  const { ring } = await filled(place);
+  const account = await open(place, ring());
+  const [name] = account.mail.state.pages.texts;
+  const stored = [...place.objects.keys()].find((one) => one.endsWith(name!))!;
+  place.write(stored, place.objects.get(stored)!.bytes.subarray(0, 100));
+  expect((await findings(account)).map(({ problem }) => problem)).toEqual([
+    "a page of what searches and lists show can't be read",
+  ]);
+  expect(await account.repair()).toEqual({ recovered: 0, rebuilt: 130, lost: [] });
+  expect(await findings(account)).toEqual([]);
+  await account.dispose();
 });
 
 test("a message whose body is lost makes room for one that says so, once; the rest stays as it is", async () => {
@@ -86,7 +118,7 @@ test("a message whose body is lost makes room for one that says so, once; the re
   expect(looked).toHaveBeenCalledTimes(texts.length);
   expect(rebuilt).toBe(0);
   expect(lost).toHaveLength(1);
-  expect(await account.repair()).toEqual({ rebuilt: 0, lost: [] });
+  expect(await account.repair()).toEqual({ recovered: 0, rebuilt: 0, lost: [] });
   const now = await textsOf(account, "INBOX");
   const [notice] = now.splice(-1);
   expect(notice).toContain("Subject: A message is lost");
@@ -108,10 +140,10 @@ test("what is lost with its page and its body too leaves the others of that page
   for (const page of pagesOf(place)) {
     const { bytes } = place.objects.get(page)!;
     place.objects.delete(page);
-    const probe = await open(place, ring()).catch(unlessCorrupt);
-    if (probe) hurt.add(page);
-    await probe?.dispose();
-    if (!probe) place.write(page, bytes);
+    const probe = await open(place, ring());
+    if (probe.barred) place.write(page, bytes);
+    else hurt.add(page);
+    await probe.dispose();
   }
   expect(hurt.size).toBeGreaterThanOrEqual(7);
   await account.dispose();
@@ -123,3 +155,91 @@ test("what is lost with its page and its body too leaves the others of that page
   expect(left).toEqual(texts.filter((text) => !large.includes(text)));
   await reopened.dispose();
 });
+
+test("where columns are lost and the log behind them is gone, what is left is read under other numbers, and repair finds each body", async () => {
+  const place = new MemoryPlace(() => clock.now++);
+  const { ring, prefix, texts } = await filled(place);
+  const sound = await open(place, ring());
+  await sound.append("Sent", await sound.prepare(stream(mailText(500)), { mailbox: "Sent", flags: [] }));
+  await sound.mail.ensure("Folders stay");
+  const validities = sound.mail.state.liveMailboxes().map(({ uidValidity }) => uidValidity);
+  await sound.dispose();
+  const { columns, covered } = await columnsOf(place, ring(), prefix);
+  await place.open().delete(covered);
+  const whole = place.snapshot();
+  expect(columns).toHaveLength(2);
+  for (const [at, page] of columns.entries()) {
+    place.rollback(whole);
+    const { bytes } = place.objects.get(page)!;
+    if (at === 0) place.objects.delete(page);
+    else place.write(page, bytes.subarray(0, bytes.length >> 1));
+    // What was seen before is no reason to refuse it.
+    for (let opening = 0; opening < 2; opening++) {
+      const account = await open(place, ring());
+      expect(account.barred).toBe("partial");
+      await expect(account.mail.ensure("More")).rejects.toThrow(BARRED.partial);
+      expect(await textsOf(account, "INBOX")).toEqual([]);
+      expect(await textsOf(account, "Sent")).toEqual([mailText(500)]);
+      for (const { uidValidity } of account.mail.state.liveMailboxes()) expect(validities).not.toContain(uidValidity);
+      await account.dispose();
+    }
+    // The page comes back: nothing was changed.
+    place.write(page, bytes);
+    const back = await open(place, ring());
+    expect([back.barred, await textsOf(back, "INBOX")]).toEqual([undefined, texts]);
+    // Less than was seen is an older history, also where a part is lost: that is told first, and not repaired.
+    place.objects.delete(page);
+    const witness = { entry: 1, hash: new Uint8Array(32) };
+    const witnesses = { read: async () => witness, isRestored: async () => false } as unknown as WitnessKeeper;
+    const other = await open(place, ring(), { witnesses });
+    expect(other.barred).toBe("rolled-back");
+    await other.dispose();
+    place.write(page, bytes);
+    // A gap in what comes after it is damage besides.
+    const [tail] = [...place.objects.keys()].filter((name) => name.includes("/log/")).sort();
+    const entry = place.objects.get(tail!)!;
+    place.objects.delete(tail!);
+    place.objects.delete(page);
+    const gap = await open(place, ring());
+    expect(gap.barred).toBe("damaged");
+    await gap.dispose();
+    place.write(tail!, entry.bytes);
+    place.write(page, bytes);
+    const { epoch } = back.mail.state;
+    // It stays open, with all that is lost to others.
+    place.objects.delete(page);
+    const account = await open(place, ring());
+    expect((await account.repair()).recovered).toBe(texts.length);
+    expect(account.barred).toBeUndefined();
+    await account.dispose();
+    await back.refresh();
+    for (const one of [back, await open(place, ring())]) {
+      expect((await textsOf(one, RECOVERED)).sort()).toEqual([...texts].sort());
+      expect([one.barred, await textsOf(one, "INBOX"), await textsOf(one, "Sent")]).toEqual([
+        undefined,
+        [],
+        [mailText(500)],
+      ]);
+      expect(one.mail.state.findPath("Folders stay")).toBeDefined();
+      expect(one.mail.state.epoch).toBe(epoch + 1);
+      expect(await findings(one)).toEqual([]);
+      expect((await one.repair()).recovered).toBe(0);
+      await one.dispose();
+    }
+  }
+});
+
+/** The pages of columns that the newest checkpoint names, and all that covers less or is covered. */
+async function columnsOf(place: MemoryPlace, ring: Ring, prefix: string) {
+  const manifests = [...place.objects.keys()].filter((name) => name.includes("/checkpoint/")).sort();
+  const covers = manifestNumber(manifests[0]!.slice(prefix.length));
+  const entries = [...place.objects.keys()].filter((name) => name.includes("/log/"));
+  const covered = entries.filter((name) => entryNumber(name.slice(prefix.length)) <= covers);
+  const { bay } = await openLog(place.open(), prefix, platform, ring);
+  const { memberships, emails } = pagesNamed((await bay.readManifest(covers))!.manifest.body, covers);
+  await bay.dispose();
+  return {
+    columns: [...memberships, ...emails].map((name) => prefix + name),
+    covered: [...covered, ...manifests.slice(1)],
+  };
+}

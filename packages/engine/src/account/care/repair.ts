@@ -1,5 +1,5 @@
 import { createScanner, findHeader } from "@restante/mime";
-import { hexText } from "../../bay/entry.ts";
+import { hexBytes, hexText } from "../../bay/entry.ts";
 import type { Ring } from "../../crypto/index.ts";
 import { EngineError } from "../../errors.ts";
 import { type Contents, readThrough } from "../../mail/contents/contents.ts";
@@ -8,21 +8,25 @@ import type { Threads } from "../../mail/contents/threads.ts";
 import type { Mail } from "../../mail/mail.ts";
 import { openView } from "../../mail/mailbox-view.ts";
 import { bodyName } from "../../mail/ops/names.ts";
-import { isInPages } from "../../mail/state/pages.ts";
+import { isInPages, TEXT_PAGE_EMAILS } from "../../mail/state/pages.ts";
 import type { ReadState } from "../../mail/state/read-state.ts";
 import { ReferenceIndex, threadKeys } from "../../mail/state/reference-index.ts";
 import type { ObjectStore } from "../../storage/object-store.ts";
+import type { MessageWriter } from "../delivery/message-writer.ts";
 import type { Notices } from "../delivery/notices.ts";
 import type { MailLog } from "../open-log.ts";
 import type { Platform } from "../platform.ts";
 import { findMails, type SalvagedMail, type SalvageReport } from "./salvage.ts";
 import type { Upkeep } from "./upkeep.ts";
 
+/** Where messages go of which only the body is left. */
+export const RECOVERED = "Recovered";
 /** Where messages go of which nothing can be read any more. */
 export const DAMAGED = "Damaged";
 
 export interface RepairTools {
   readonly bay: MailLog;
+  readonly messages: MessageWriter;
   readonly mail: Mail;
   readonly contents: Contents;
   readonly threads: Threads;
@@ -37,6 +41,8 @@ export interface RepairTools {
 }
 
 export interface RepairReport {
+  /** Messages whose place in the account was lost: they are in {@link RECOVERED} now. */
+  readonly recovered: number;
   /** Emails whose page was lost, and is made anew out of their bodies. */
   readonly rebuilt: number;
   /** Messages whose body is lost: they were moved to {@link DAMAGED}, and a message says so where they were. */
@@ -50,14 +56,70 @@ export interface RepairReport {
  */
 export async function repairAccount(tools: RepairTools): Promise<RepairReport> {
   const { mail, contents, upkeep } = tools;
+  const recovered = tools.bay.barred === "partial" ? await recoverLost(tools) : 0;
   const rebuilt = await rebuildPages(tools);
+  const texts = await lostTexts(mail.state, contents);
+  tools.bay.state.losePages({ texts });
   const lost: { readonly mailbox: string; readonly uid: number }[] = [];
   for (const { path } of mail.state.liveMailboxes()) if (path !== DAMAGED) lost.push(...(await setApart(tools, path)));
   if (rebuilt > 0) {
     await upkeep.checkpoint();
     contents.endRebuild();
   }
-  return { rebuilt, lost };
+  // Each checkpoint makes up for a page of texts.
+  for (let page = rebuilt > 0 ? 1 : 0; page < texts.size; page++) await upkeep.checkpoint();
+  return { recovered, rebuilt: rebuilt + emailsIn(texts, mail.state), lost };
+}
+
+function emailsIn(texts: ReadonlySet<number>, { emails }: ReadState): number {
+  const { number } = emails.columns;
+  let count = 0;
+  for (let email = 0; email < emails.rows; email++)
+    if (texts.has(Math.floor(number.get(email) / TEXT_PAGE_EMAILS))) count++;
+  return count;
+}
+
+/** Pages of texts that can't be read: searches and sorts do without them, and read headers instead. */
+export async function lostTexts(state: ReadState, contents: Pick<Contents, "readTexts">): Promise<ReadonlySet<number>> {
+  const lost = new Set<number>();
+  for (const [page, name] of state.pages.texts.entries())
+    if (name !== "" && (await isDamaged(() => contents.readTexts(name)))) lost.add(page);
+  return lost;
+}
+
+/**
+ * Columns are lost: what stood there of mailboxes, uids and flags is gone, and the bodies are not. Goes on from what is
+ * left; every UIDVALIDITY rises, and whoever else has the account open goes over to the new numbering. Bodies say where a
+ * message came first and not where it went, nor whether it was deleted a short while ago; so all go into one mailbox.
+ * Killed, the next repair may bring some once more.
+ */
+async function recoverLost(tools: RepairTools): Promise<number> {
+  const { bay, mail, messages, upkeep, store, prefix, platform, ring } = tools;
+  bay.acceptLoss();
+  await mail.push({ kind: "raise", seconds: Math.floor(platform.now() / 1000) });
+  const isLost = (id: string): boolean => {
+    const email = mail.state.findEmail(hexBytes(id));
+    return email === undefined || !mail.state.isHeld(email);
+  };
+  let recovered = 0;
+  // What is written here lies in the store too, and is held.
+  for await (const { body, receivedMs, flags } of findMails(
+    { store, platform },
+    prefix,
+    ring,
+    { damaged: [] },
+    isLost,
+  )) {
+    await mail.ensure(RECOVERED);
+    const received = { timeMs: receivedMs, zoneMinutes: 0 };
+    await messages.append(
+      RECOVERED,
+      await messages.write(body.read(0, body.size), { mailbox: RECOVERED, flags: [...flags], received }),
+    );
+    recovered++;
+  }
+  await upkeep.checkpoint("anew");
+  return recovered;
 }
 
 /** Resolves with how many emails are known again of which a page was lost. */

@@ -9,6 +9,7 @@ import {
   mailText,
   makeAccount,
   open,
+  platform,
   stream,
   textOf,
   textsOf,
@@ -16,6 +17,7 @@ import {
   visible,
 } from "../../testing/account-kit.ts";
 import type { Account } from "../account.ts";
+import { openLog } from "../open-log.ts";
 import { AccountSession } from "../session.ts";
 import { checkAccount } from "./check.ts";
 
@@ -183,6 +185,50 @@ test("who knows no checkpoints of this format is told before the first is announ
   await account.dispose();
 });
 
+test("upon a checkpoint that was never announced no note is deleted", async () => {
+  const place = new MemoryPlace(() => clock.now++);
+  const { ring, user } = await makeAccount(place);
+  const box = dropbox(place, user);
+  for (let n = 0; n < 3; n++) await box.deliver(new Uint8Array(0), stream(mailText(n)));
+  const account = await open(place, ring());
+  await account.refresh();
+  const { length } = names(place, "checkpoint");
+  // Its process dies when the manifest is there.
+  place.fault = (operation, name) =>
+    operation === "putIfAbsent" && name.includes("/log/") && names(place, "checkpoint").length > length
+      ? { kind: "hang" }
+      : undefined;
+  void account.upkeep.checkpoint().catch(() => undefined);
+  while (names(place, "checkpoint").length === length) await new Promise((resolve) => setTimeout(resolve, 1));
+  await new Promise((resolve) => setTimeout(resolve, 10));
+  place.fault = () => undefined;
+  const opener = await open(place, ring());
+  expect(opener.mail.state.pages.covers).toBeGreaterThan(0);
+  expect(opener.mail.state.checkpoint).toBeUndefined();
+  await opener.upkeep.run();
+  expect(names(place, "note")).toHaveLength(3);
+  // Who opened by it reads its pages: nor do they go.
+  const pages = names(place, "page");
+  await live(opener, 40);
+  expect(names(place, "page")).toEqual(expect.arrayContaining(pages));
+  await opener.dispose();
+});
+
+test("hashes of entries that a checkpoint keeps are kept", async () => {
+  const place = new MemoryPlace(() => clock.now++);
+  const { ring, prefix } = await makeAccount(place);
+  const account = await open(place, ring());
+  for (let n = 0; n < 1_100; n++) await account.mail.subscribe("Somewhere", n % 2 === 0);
+  await account.upkeep.checkpoint().catch(unlessConflict);
+  await live(account, 50, 2);
+  const { bay } = await openLog(place.open(), prefix, platform, ring());
+  const { manifest } = (await bay.readManifest(account.mail.state.checkpoint!.covers))!;
+  expect(manifest.hashes.pages.length).toBeGreaterThan(0);
+  const kept = names(place, "page").map((name) => name.slice(prefix.length));
+  expect(kept).toEqual(expect.arrayContaining([...manifest.hashes.pages]));
+  await Promise.all([account.dispose(), bay.dispose()]);
+});
+
 describe("collection", () => {
   test("what is expunged is gone from the store after a day or two; the rest stays", async () => {
     const place = new MemoryPlace(() => clock.now++);
@@ -206,6 +252,29 @@ describe("collection", () => {
     await reopened.refresh();
     expect(await findings(reopened)).toEqual([]);
     await Promise.all([account.dispose(), reopened.dispose()]);
+  });
+
+  test("what is more than one op may condemn goes all the same day", async () => {
+    const place = new MemoryPlace(() => clock.now++);
+    const { ring } = await makeAccount(place);
+    const account = await open(place, ring());
+    const { id } = account.mail.state.inbox;
+    const count = 1_050;
+    for (let n = 0; n < count; n += 50) {
+      const texts = Array.from({ length: 50 }, (_, at) => mailText(n + at, 3_000));
+      const prepared = await Promise.all(
+        texts.map((text) => account.prepare(stream(text), { mailbox: "INBOX", flags: [] })),
+      );
+      await account.addMany(prepared.map((one) => ({ prepared: one, mailboxes: [id] })));
+    }
+    expect(names(place, "body")).toHaveLength(count);
+    await live(account, 3);
+    await expungeAll(account, "INBOX");
+    await live(account, 38);
+    expect(names(place, "body")).toEqual([]);
+    await live(account, 2);
+    expect(account.mail.state.condemned.size).toBe(0);
+    await account.dispose();
   });
 
   test("an upload that took two days is stored anew, whether its body is condemned or gone", async () => {

@@ -44,6 +44,8 @@ const SHRINK_MS: number = 23 * 60 * 60_000;
 const NAMES_MAX = 1000;
 /** Checkpoints that may stand above the current one, their makers having died before they could announce them. */
 const MANIFESTS_MAX = 64;
+/** Manifests below the current one that are read for what they name: the newest. */
+const OLDER_MANIFESTS_MAX = 8;
 /** When an object's age by the store's dates alone says that no upload of it is under way. */
 const OLD_MS: number = 24 * 60 * 60_000;
 
@@ -79,6 +81,8 @@ export class Upkeep {
   #disposed = false;
   /** What the last listing showed, and when one showed it first, on the monotonic clock. */
   #unnamed = new Map<string, number>();
+  /** When what the last look found too young may be condemned, on that clock. */
+  #collectAgain = Number.POSITIVE_INFINITY;
 
   constructor({ bay, contents, store, prefix, platform, also }: UpkeepOptions) {
     this.#also = also;
@@ -307,47 +311,73 @@ export class Upkeep {
 
   /** Condemns what nobody names. */
   async #collect(): Promise<void> {
-    const { lastCondemn } = this.#state;
-    const hasNews = this.#bay.position > lastCondemn;
-    if (!hasNews || (lastCondemn > 0 && !(await this.#isEntryOld(lastCondemn, COLLECT_MS)))) return;
+    if (!(await this.#isCollectDue())) return;
     const listed = this.#bay.position;
     const unnamed = this.#unnamed;
     this.#unnamed = new Map();
-    const candidates: string[] = [];
+    const objects: ListedObject[] = [];
     for (const kind of kindsOf(({ ends }) => ends === "unnamed"))
       for await (const object of this.#list(folderOf(kind))) {
         const since = unnamed.get(object.name) ?? this.#platform.monotonic();
         this.#unnamed.set(object.name, since);
-        if (isLongThere(object, this.#platform.monotonic() - since)) candidates.push(object.name);
+        objects.push(object);
       }
-    const named = await this.#namedByManifests();
-    if (!named) return;
+    const names = await this.#namesInManifests();
+    if (!names) return;
     // A note that waits may name a body that no email has yet.
     await this.#bay.sync();
     let isWaiting = false;
     for await (const { name } of this.#list(folderOf("note"))) isWaiting ||= !this.#state.takenNotes.has(name);
     const isFree = (name: string): boolean => {
-      if (named.has(name) || this.#state.condemned.has(name)) return false;
+      if (names.current.has(name) || this.#state.condemned.has(name)) return false;
       if (kindIn(name) !== "body") return true;
       const email = this.#state.findEmail(bodyId(name));
       return email === undefined ? !isWaiting : !this.#state.isHeld(email);
     };
-    await this.#bay.push({ op: { kind: "condemn", names: candidates.filter(isFree).slice(0, NAMES_MAX), listed } });
+    // What an older checkpoint or the log names came to be there wholly.
+    const isWhole = (object: ListedObject): boolean =>
+      names.older.has(object.name) ||
+      (kindIn(object.name) === "body" && this.#state.findEmail(bodyId(object.name)) !== undefined) ||
+      isLongThere(object, this.#platform.monotonic() - this.#unnamed.get(object.name)!);
+    const free = objects.filter(({ name }) => isFree(name));
+    const whole = free.filter(isWhole).map(({ name }) => name);
+    this.#collectAgain =
+      whole.length < free.length ? this.#platform.monotonic() + UNNAMED_MS : Number.POSITIVE_INFINITY;
+    // One without names says that it was looked.
+    const isNews = listed > this.#state.lastCondemn;
+    for (let at = 0; at < whole.length || (at === 0 && isNews); at += NAMES_MAX)
+      await this.#bay.push({ op: { kind: "condemn", names: whole.slice(at, at + NAMES_MAX), listed } });
   }
 
-  /** Names in the current manifest and in all above it; undefined if one can't be read now. */
-  async #namedByManifests(): Promise<Set<string> | undefined> {
+  /** Once a day, if there is news; as soon as a checkpoint has swept, since what it replaced holds what was removed; and when
+   * what was too young no longer is. */
+  async #isCollectDue(): Promise<boolean> {
+    const { lastCondemn, checkpoints, sweep } = this.#state;
+    if (this.#platform.monotonic() >= this.#collectAgain) return true;
+    if (this.#bay.position <= lastCondemn) return false;
+    const swept = checkpoints.find(({ covers }) => covers === sweep.covers);
+    if (lastCondemn === 0 || (swept?.announced ?? 0) > lastCondemn) return true;
+    return this.#isEntryOld(lastCondemn, COLLECT_MS);
+  }
+
+  /** Names in the current manifest and in all above it, and in those below; undefined if one of the former can't be read now. */
+  async #namesInManifests(): Promise<{ readonly current: Set<string>; readonly older: Set<string> } | undefined> {
     const { objects } = await asStoreFailure(this.#store.list(this.#prefix + MANIFESTS, { limit: MANIFESTS_MAX }));
-    const current = this.#state.checkpoint?.covers ?? 0;
-    const named = new Set<string>();
+    const currentCovers = this.#state.checkpoint?.covers ?? 0;
+    const [current, older] = [new Set<string>(), new Set<string>()];
+    let olderCount = 0;
     for (const covers of objects.map(({ name }) => manifestNumber(name))) {
-      if (covers < current) break;
-      const read = await this.#bay.readManifest(covers);
-      if (!read) return undefined;
-      for (const name of namesIn(pagesOf(read.manifest.body, covers))) named.add(name);
-      for (const name of read.manifest.hashes.pages) named.add(name);
+      if (covers < currentCovers && ++olderCount > OLDER_MANIFESTS_MAX) break;
+      const names = await this.#namesInManifest(covers);
+      if (!names && covers >= currentCovers) return undefined;
+      for (const name of names ?? []) (covers < currentCovers ? older : current).add(name);
     }
-    return named;
+    return { current, older };
+  }
+
+  async #namesInManifest(covers: Position): Promise<readonly string[] | undefined> {
+    const read = await this.#bay.readManifest(covers);
+    return read && [...namesIn(pagesOf(read.manifest.body, covers)), ...read.manifest.hashes.pages];
   }
 
   /** The account's objects of one kind, by their names in it. */

@@ -23,8 +23,8 @@ import { answerRequestOf, encodeAnswerRequest, REQUESTS } from "../mandates/answ
 import { FactsReader } from "../mandates/facts-reader.ts";
 import { isAway } from "../mandates/vacation.ts";
 import type { Platform } from "../platform.ts";
-import { isLimited, QuotaExceeded } from "../quota.ts";
-import { accountPrefix, type User, type UserDirectory } from "../sign-in/users.ts";
+import { isLimited, limitsOf, QuotaExceeded } from "../quota.ts";
+import { accountOf, accountPrefix, type User, type UserDirectory } from "../sign-in/users.ts";
 import type { Handover, SealedNote, Unsettled } from "./unsettled.ts";
 
 const MEBIBYTE: number = 2 ** 20;
@@ -133,7 +133,7 @@ export class Dropbox {
     const { platform, serverPublicKey } = this.#deliverer;
     // Asked for in time: while the mail is read.
     if (serverPublicKey) void this.#facts.read();
-    if (!isLimited(platform.quota)) return;
+    if (!isLimited(limitsOf(platform, accountOf(this.#prefix)))) return;
     const facts = await this.#facts.read();
     if (!facts) return;
     if (facts.madeMs !== this.#added.since) this.#added = { since: facts.madeMs, bytes: 0, messages: 0 };

@@ -16,7 +16,7 @@ import {
 } from "../../testing/account-kit.ts";
 import { checkAccount } from "../care/check.ts";
 import { AccountSession } from "../session.ts";
-import { UNREADABLE, UNVERIFIED } from "./take-in.ts";
+import { IDS_AT_ONCE, UNREADABLE, UNVERIFIED } from "./take-in.ts";
 
 const HOUR_MS = 3_600_000;
 const notes = (place: MemoryPlace): string[] => [...place.objects.keys()].filter((name) => name.includes("/note/"));
@@ -236,5 +236,36 @@ test("mail that comes while nobody is signed in is taken in by one op when no mo
   await isTakenNow;
   expect(await textsOf(account, "INBOX")).toHaveLength(4);
   session.close();
+  await account.dispose();
+});
+
+test("mails that refer to many are taken in by several ops, in their order, and others have a turn before each is opened", async () => {
+  const place = new MemoryPlace(() => clock.now++);
+  const { ring, user } = await makeAccount(place);
+  const box = dropbox(place, user);
+  const count = 100;
+  // Each bears its own id and the nearest twenty of those that it refers to.
+  const known = 21;
+  const texts = Array.from({ length: count }, (_, n) => {
+    const ids = Array.from({ length: 200 }, (_, at) => `<${n}.${at}@x>`);
+    return `Subject: mail ${n}\r\nMessage-ID: <${n}@x>\r\nReferences: ${ids.join("\r\n ")}\r\n\r\nbody\r\n`;
+  });
+  for (const text of texts) await box.deliver(new Uint8Array(0), stream(text));
+  let turns = 0;
+  const breathe = async (): Promise<void> => void turns++;
+  const account = await open(place, ring(), { breathe, delay: () => new Promise(() => undefined) });
+  const { state } = account.mail;
+  const steps: number[] = [];
+  let before = 0;
+  account.onApplied(() => {
+    steps.push(state.inbox.messages.length - before);
+    before = state.inbox.messages.length;
+  });
+  turns = 0;
+  await account.refresh();
+  expect(turns).toBeGreaterThanOrEqual(count);
+  const most = Math.floor(IDS_AT_ONCE / known);
+  expect(steps).toEqual([most, most, count - 2 * most]);
+  expect(await textsOf(account, "INBOX")).toEqual(texts);
   await account.dispose();
 });

@@ -1,6 +1,7 @@
 import { findHeader, isReport as isStatusMail, parseHeaders } from "@restante/mime";
 import { hexText } from "../../bay/entry.ts";
 import type { Position } from "../../bay/position.ts";
+import { serial } from "../../bay/serial.ts";
 import { asStoreFailure } from "../../bay/store-failure.ts";
 import { CryptoError, type OpenedNote, openNote, type Ring } from "../../crypto/index.ts";
 import { decodeDelivered } from "../../mail/contents/delivered.ts";
@@ -21,6 +22,9 @@ import type { Notices } from "./notices.ts";
 
 /** Notes of one take-in op, and bytes of them in memory at once. */
 const NOTES_MAX = 256;
+/** Ids that the mails of one take-in op bear and refer to, together: to apply more would keep all others waiting. */
+export const IDS_AT_ONCE = 1024;
+const ID_BYTES = 8;
 /** Names of notes that are kept until somebody is there to take them in; where more came the store is asked for all. */
 const TOLD_MAX = 4096;
 /** How long none comes until those that nobody waits for are taken in. */
@@ -208,12 +212,15 @@ export class TakeIn {
     const fresh = names.filter((name) => !this.#options.bay.state.takenNotes.has(name) && this.#isDue(name));
     this.#underWay = fresh.length;
     try {
-      const notes = await Promise.all(fresh.map((name) => this.#readNote(name)));
+      // Asked for at once, and opened one in a turn of the event loop.
+      const inTurn = serial();
+      const notes = await Promise.all(fresh.map((name) => this.#readNote(name, inTurn)));
       const good = notes.filter((note) => note !== undefined);
       // Killed in between it is written again: what it says is the same.
       for (const { report } of good) if (report) await this.#options.onReport(report);
       for (const { isStatus, email } of good) if (isStatus) await this.#options.onStatusMail(email);
-      return good.length === 0 || (await this.#push(good, listed));
+      for (const some of inParts(good)) if (!(await this.#push(some, listed))) return false;
+      return true;
     } finally {
       this.#underWay = 0;
     }
@@ -246,14 +253,22 @@ export class TakeIn {
     }));
   }
 
-  async #readNote(name: string): Promise<ReadNote | undefined> {
-    const { store, prefix, platform, ring } = this.#options;
+  async #readNote(name: string, inTurn: ReturnType<typeof serial>): Promise<ReadNote | undefined> {
+    const { store, prefix, platform } = this.#options;
     // What did not open may have been damaged on its way.
     const copyAgeMaxMs = this.#failures.has(name) ? undefined : NOTE_COPY_AGE_MAX_MS;
     const got = await asStoreFailure(store.get(prefix + name, undefined, { copyAgeMaxMs }));
     if (!got.found) return undefined;
+    return inTurn(async () => {
+      await platform.breathe?.();
+      return this.#openNote(name, got.bytes);
+    });
+  }
+
+  async #openNote(name: string, bytes: Uint8Array): Promise<ReadNote | undefined> {
+    const { platform, ring } = this.#options;
     try {
-      const note = openNote(platform.crypto, ring, name, got.bytes, platform.trustedHosts);
+      const note = openNote(platform.crypto, ring, name, bytes, platform.trustedHosts);
       if (isReport(note.summary)) return this.#readReport(name, note, decodeReport(note.summary));
       const { bodyId, objectLength, ...mail } = decodeDelivered(note.summary);
       const fields = parseHeaders(decodeHeader(mail.header));
@@ -265,7 +280,7 @@ export class TakeIn {
         id: bodyId,
         place:
           objectLength === 0
-            ? { in: "note", name, offset: note.bodyOffset, length: got.bytes.length - note.bodyOffset }
+            ? { in: "note", name, offset: note.bodyOffset, length: bytes.length - note.bodyOffset }
             : { in: "object", length: objectLength },
         thread: new Uint8Array(8),
       };
@@ -282,7 +297,7 @@ export class TakeIn {
       };
     } catch (error) {
       if (!(error instanceof CryptoError || error instanceof RangeError)) throw error;
-      await this.#noteFailure(name, got.size, error);
+      await this.#noteFailure(name, bytes.length, error);
       return undefined;
     }
   }
@@ -353,6 +368,21 @@ const NO_EMAIL: NewEmail = {
   summary: new Uint8Array(0),
   header: new Uint8Array(0),
 };
+
+/** Notes in their order, as many at once as one op may refer to. */
+function inParts(notes: readonly ReadNote[]): ReadNote[][] {
+  const parts: ReadNote[][] = [];
+  let ids = Number.POSITIVE_INFINITY;
+  for (const note of notes) {
+    ids += note.email.ids.length / ID_BYTES;
+    if (ids > IDS_AT_ONCE) {
+      ids = note.email.ids.length / ID_BYTES;
+      parts.push([]);
+    }
+    parts.at(-1)!.push(note);
+  }
+  return parts;
+}
 
 /** A name that sorts before all notes whose time is within `ms` of this one's. */
 function noteNameBefore(name: string, ms: number): string {

@@ -83,3 +83,32 @@ test("two processes that see an address first at once agree on the record", asyn
   expect(results.map(({ status }) => status).sort()).toEqual(["fulfilled", "rejected"]);
   expect(seen.users).toHaveLength(1);
 });
+
+test("what is shown again costs no look at what was seen, and writes nothing; a process that starts writes nothing either", async () => {
+  const { show, seen, again } = setUp();
+  const record = publicRecord(makeRing(crypto));
+  let [looks, writes] = [0, 0];
+  const { find, update } = seen;
+  seen.find = (address) => {
+    looks++;
+    return find.call(seen, address);
+  };
+  seen.update = (user) => {
+    writes++;
+    return update.call(seen, user);
+  };
+  for (let n = 0; n < 3; n++) await show(record);
+  expect([looks, writes]).toEqual([1, 0]);
+  await again().show({ ...record });
+  expect([looks, writes]).toEqual([2, 0]);
+});
+
+test("the operator can trust what nothing was seen of, and nothing that does not sign itself", async () => {
+  const seen = new MemoryUsers();
+  const [record, other] = [publicRecord(makeRing(crypto)), publicRecord(makeRing(crypto))];
+  const bad = { address: ADDRESS, record: { ...record, proof: other.proof } };
+  await expect(trustRecord(seen, bad)).rejects.toMatchObject({ code: "invalid" });
+  expect(seen.users).toEqual([]);
+  expect(await trustRecord(seen, { address: ADDRESS, record })).toBe(false);
+  expect(seen.users).toHaveLength(1);
+});

@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, test } from "vitest";
 import { MemoryPlace } from "../../storage/memory.ts";
-import { bytes, clock, makeAccount, platform, signer } from "../../testing/account-kit.ts";
+import { bytes, clock, crypto, makeAccount, platform, signer } from "../../testing/account-kit.ts";
 import { backUpAccount, restoreAccount } from "../moving/back-up-account.ts";
 import { deleteAccount } from "../moving/delete-account.ts";
 import type { User, UserDirectory } from "../sign-in/users.ts";
@@ -87,7 +87,7 @@ describe("what a phone holds", () => {
     await backUpAccount({ from: place.open(), to: copy.open(), prefix });
     expect(names(copy)).toEqual(names());
     const back = new MemoryPlace(() => clock.now++);
-    await restoreAccount({ from: copy.open(), to: back.open(), prefix });
+    await restoreAccount({ from: copy.open(), to: back.open(), prefix, signer, random: crypto.random });
     expect(await states(back).read(PLACE, "k1")).toEqual(bytes("one"));
     const users = { remove: async () => undefined } as unknown as UserDirectory;
     await deleteAccount({ store: place.open(), signer, users }, user);

@@ -1,4 +1,5 @@
 import { describe, expect, test, vi } from "vitest";
+import { BARRED } from "../../bay/bay.ts";
 import { openSlot, utf8 } from "../../crypto/index.ts";
 import type { ObjectStore } from "../../storage/object-store.ts";
 import { StoreError } from "../../storage/object-store.ts";
@@ -106,6 +107,34 @@ describe("new keys", () => {
     await expect(accounts().login("ada", "wrong password here", "")).rejects.toMatchObject(refused);
     await recoverAccount(tools, user(), rotated.recoveryCode, SECOND);
     (await server.login("ada", SECOND, "")).close();
+    await server.dispose();
+  });
+
+  test("that an entry or a checkpoint says so is believed where the log lists them: else what came before is read", async () => {
+    const { place, tools, accounts, user } = await setUpAda();
+    const server = accounts();
+    const session = await server.login("ada", FIRST, "");
+    for (const path of ["One", "Two", "Three"]) await session.create(path);
+    const prefix = accountPrefix(user().record);
+    const entries = [...place.objects.keys()].filter((name) => name.startsWith(`${prefix}log/`)).sort();
+    for (const [name, known] of [
+      [entries.at(-1)!, ["One", "Two"]],
+      [entries.at(-2)!, ["One"]],
+    ] as const) {
+      const { bytes } = place.objects.get(name)!;
+      const claim = bytes.slice();
+      // The key version of a sealed object, behind the entry's own length.
+      claim[7] = 2;
+      place.write(name, claim);
+      const other = accounts();
+      const opened = await other.login("ada", FIRST, "");
+      expect(opened.barred).toBe(BARRED.damaged);
+      const paths = opened.state.liveMailboxes().map(({ path }) => path);
+      expect(paths.filter((path) => /^(One|Two|Three)$/.test(path)).sort()).toEqual([...known].sort());
+      await expect(addAppPassword(tools, user(), FIRST, "Phone")).rejects.toThrow(BARRED.damaged);
+      await other.dispose();
+      place.write(name, bytes);
+    }
     await server.dispose();
   });
 

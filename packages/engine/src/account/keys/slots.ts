@@ -193,7 +193,8 @@ export async function asOwner<T>(
   const prefix = accountPrefix(user.record);
   for await (const opened of openSlots({ store, platform }, prefix, secret)) {
     using ring = opened.ring;
-    const bay = await openWitnessed(store, prefix, platform, ring).then(({ bay }) => bay, unlessNewKeys);
+    const { slot } = opened;
+    const bay = await openWitnessed(store, prefix, platform, ring, { slot }).then(({ bay }) => bay, unlessNewKeys);
     if (!bay) continue;
     try {
       const mail = new Mail(bay, platform.now);

@@ -3,7 +3,8 @@ import { type AccountFacts, makeAccountFacts, type Ring } from "../../crypto/ind
 import type { ReadState } from "../../mail/state/read-state.ts";
 import type { ObjectStore } from "../../storage/object-store.ts";
 import type { Platform } from "../platform.ts";
-import { isLimited, NO_QUOTA } from "../quota.ts";
+import { isLimited, limitsOf, type QuotaLimits } from "../quota.ts";
+import { accountOf } from "../sign-in/users.ts";
 import { FACTS_NAME } from "./facts-reader.ts";
 import type { Vacation } from "./vacation.ts";
 
@@ -43,7 +44,7 @@ export class Facts {
   /** Something changed: it is told after a while, if it makes a difference. */
   noteChange(): void {
     const { platform } = this.#options;
-    if (!isLimited(platform.quota) || this.#isWaiting || this.#ended) return;
+    if (!isLimited(this.#limits) || this.#isWaiting || this.#ended) return;
     this.#isWaiting = true;
     void platform.delay(FACTS_WRITE_MS).then(async () => {
       this.#isWaiting = false;
@@ -57,15 +58,20 @@ export class Facts {
     });
   }
 
+  get #limits(): QuotaLimits {
+    const { platform, prefix } = this.#options;
+    return limitsOf(platform, accountOf(prefix));
+  }
+
   end(): void {
     this.#ended = true;
   }
 
   #usage(): Omit<AccountFacts, "madeMs" | "away"> {
-    const { platform, state } = this.#options;
-    const { bytesMax, messagesMax } = platform.quota ?? NO_QUOTA;
-    if (!isLimited(platform.quota))
-      return { mebibytes: 0, messages: 0, mebibytesMax: undefined, messagesMax: undefined };
+    const { state } = this.#options;
+    const limits = this.#limits;
+    const { bytesMax, messagesMax } = limits;
+    if (!isLimited(limits)) return { mebibytes: 0, messages: 0, mebibytesMax: undefined, messagesMax: undefined };
     const { bytes, count } = state().heldEmails;
     return {
       mebibytes: Math.ceil(bytes / MEBIBYTE),

@@ -2,9 +2,12 @@ import { entryNumber } from "../../bay/entry.ts";
 import { listObjects } from "../../bay/list-objects.ts";
 import { END_CHECKPOINT, findEnd, findHead, LogEnded } from "../../bay/log-end.ts";
 import { listCheckpoints } from "../../bay/log-objects.ts";
+import { asStoreFailure } from "../../bay/store-failure.ts";
+import type { SigningKeyPair } from "../../crypto/index.ts";
 import { EngineError } from "../../errors.ts";
-import { folderOf, kindsOf, type ObjectKindName } from "../../storage/object-kinds.ts";
-import { isDeletion } from "../end-mark.ts";
+import { folderOf, kindsOf, OBJECT_KINDS, type ObjectKindName } from "../../storage/object-kinds.ts";
+import { accountOfPrefix, isDeletion } from "../end-mark.ts";
+import { makeRestoredMark, RESTORED_NAME } from "../restored-mark.ts";
 import { Copier, type Copying, type CopyReport, isAny } from "./copier.ts";
 
 /** All but the log, which is copied up to an entry. A note comes after its body, so bodies are listed later; what is
@@ -17,11 +20,8 @@ const KINDS: readonly ObjectKindName[] = [
   "device",
   ...kindsOf(({ writes }) => writes === "over"),
 ];
-/** Ways in come last: nobody opens half an account. */
-const BACK: readonly ObjectKindName[] = [
-  ...kindsOf(({ moves }) => moves !== "last"),
-  ...kindsOf(({ moves }) => moves === "last"),
-];
+/** Ways in come last. */
+const BEFORE_SLOTS: readonly ObjectKindName[] = kindsOf((kind) => kind !== OBJECT_KINDS.slot);
 /** How often what changed under the copy is copied anew. */
 const TRIES = 20;
 
@@ -59,13 +59,20 @@ async function markOf({ from: store, prefix }: Copying): Promise<string> {
   return [covers[0], ...slots].join(" ");
 }
 
+/** Who may sign that it was restored, and what numbers that. */
+export interface Restoring extends Copying {
+  readonly signer: SigningKeyPair;
+  readonly random: (bytes: number) => Uint8Array;
+}
+
 /**
- * Brings back what {@link backUpAccount} copied. Slots go last: nobody opens half an account. Killed, it goes on with the
- * next call. The account must be marked as restored before (`markRestored`), so that no uid shows another mail than before.
- * Errors: `already-exists` where there is such an account; `conflict` where it was deleted; `unavailable`, `over-quota`.
+ * Brings back what {@link backUpAccount} copied, to where nothing of the account ever was. Slots go last: nobody opens half
+ * an account. Before them goes the mark that tells each host of it, so that no uid shows another mail than before. Killed,
+ * it goes on with the next call. Errors: `already-exists` where there is such an account; `conflict` where it was deleted, or
+ * where the log goes on otherwise; `unavailable`, `over-quota`.
  */
-export async function restoreAccount(copying: Copying): Promise<CopyReport> {
-  const { to, prefix } = copying;
+export async function restoreAccount(restoring: Restoring): Promise<CopyReport> {
+  const { to, prefix, signer, random } = restoring;
   if (await isAny(to, prefix + folderOf("slot")))
     throw new EngineError("already-exists", "there is such an account already");
   if (await isAny(to, prefix + END_CHECKPOINT))
@@ -73,7 +80,27 @@ export async function restoreAccount(copying: Copying): Promise<CopyReport> {
       "conflict",
       "the account was deleted there, and programs that still have it open must not come upon it again: get its mail out of the backup by restante export --salvage",
     );
-  const copier = new Copier(copying);
-  for (const kind of BACK) await copier.copyAll(folderOf(kind));
+  await assertNoOtherLog(restoring);
+  const copier = new Copier(restoring);
+  for (const kind of BEFORE_SLOTS) await copier.copyAll(folderOf(kind), ({ name }) => name !== prefix + RESTORED_NAME);
+  const mark = makeRestoredMark(signer, accountOfPrefix(prefix), random(16));
+  await asStoreFailure(to.put(prefix + RESTORED_NAME, mark, { priority: "bulk" }));
+  // Who had it open all the while may have written meanwhile.
+  await assertNoOtherLog(restoring);
+  await copier.copyAll(folderOf("slot"));
   return copier.report;
+}
+
+/** What a program wrote that still had the account open would be told as done, and be no part of the restored log. */
+async function assertNoOtherLog({ from, to, prefix }: Copying): Promise<void> {
+  for (const kind of ["log", "checkpoint"] as const) {
+    const names = new Set<string>();
+    for await (const { name } of listObjects(from, prefix + folderOf(kind))) names.add(name);
+    for await (const { name } of listObjects(to, prefix + folderOf(kind)))
+      if (!names.has(name))
+        throw new EngineError(
+          "conflict",
+          "there is more of the account's log than in the backup, perhaps by a server that has it open: stop all of them, and restore into a bucket or prefix that never held the account",
+        );
+  }
 }

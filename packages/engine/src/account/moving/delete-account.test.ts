@@ -7,6 +7,7 @@ import { MemoryPlace } from "../../storage/memory.ts";
 import {
   bytes,
   clock,
+  crypto,
   dropbox,
   MemoryUsers,
   mailText,
@@ -203,7 +204,7 @@ test("a deleted account is not moved, backed up, or brought back to where it was
   const copying = { from: place.open(), to: elsewhere.open(), prefix };
   await expect(moveAccount({ ...copying, signer })).rejects.toMatchObject({ code: "not-found" });
   await expect(backUpAccount(copying)).rejects.toMatchObject({ code: "not-found" });
-  const back = { from: backup.open(), to: place.open(), prefix };
+  const back = { from: backup.open(), to: place.open(), prefix, signer, random: crypto.random };
   await expect(restoreAccount(back)).rejects.toMatchObject({
     code: "conflict",
     message: expect.stringMatching(/--salvage/),

@@ -1,6 +1,7 @@
 import { entryName } from "../../bay/entry.ts";
 import { NOWHERE, type Position } from "../../bay/position.ts";
 import type { ReadState } from "../../mail/state/read-state.ts";
+import { folderOf } from "../../storage/object-kinds.ts";
 import type { ObjectStore } from "../../storage/object-store.ts";
 import type { Account } from "../account.ts";
 import { slotExists } from "../keys/slot-exists.ts";
@@ -123,8 +124,8 @@ export class Attendances {
     const after = attended.position > 0 ? prefix + entryName(attended.position) : undefined;
     const notUrgent = { isUrgent: () => false };
     const stops = [
-      this.#store.watch(`${prefix}note/`, tell, notUrgent),
-      this.#store.watch(`${prefix}log/`, tell, { ...notUrgent, after }),
+      this.#store.watch(prefix + folderOf("note"), tell, notUrgent),
+      this.#store.watch(prefix + folderOf("log"), tell, { ...notUrgent, after }),
     ];
     attended.stop = () => {
       for (const stop of stops) stop();

@@ -1,10 +1,11 @@
 import { expect, test } from "vitest";
-import { makeRing, type PublicRecord, publicRecord } from "../../crypto/index.ts";
-import { bytes, clock, dropbox, mailText, stream, textsOf } from "../../testing/account-kit.ts";
+import { makeRing, type PublicRecord, publicRecord, type Ring } from "../../crypto/index.ts";
+import { bytes, clock, crypto, dropbox, mailText, platform, stream, textsOf } from "../../testing/account-kit.ts";
 import { FIRST, setUpAda } from "../../testing/ways-in-kit.ts";
 import { Account } from "../account.ts";
 import { rotateAccount } from "../keys/rotate.ts";
 import { openSlots, passwordSecret } from "../keys/slots.ts";
+import { settleRecord } from "./settle-record.ts";
 import { accountPrefix } from "./users.ts";
 
 type Ada = Awaited<ReturnType<typeof setUpAda>>;
@@ -84,4 +85,78 @@ test("while its owner can't be told, the record is not put right in silence", as
   expect(ada.user().record).toBe(forged);
   expect(await signIn(ada)).toHaveLength(1);
   expect(ada.user().record).toEqual(record);
+});
+
+/** Settles a directory that showed `seen` when it was looked up and shows `found` now; what was told, looked up and put there. */
+async function settle(ring: Ring, seen: PublicRecord, found: PublicRecord | undefined, unreadable: string[] = []) {
+  const told: { readonly about: string; readonly text: string }[] = [];
+  const put: PublicRecord[] = [];
+  let lookups = 0;
+  const account = {
+    prefix: "0a/",
+    tell: async (_path: string, about: string, _subject: string, lines: readonly string[]) => {
+      told.push({ about, text: lines.join("\n") });
+    },
+    retryNotes: async () => unreadable,
+  };
+  const users = {
+    find: async (address: string) => {
+      lookups++;
+      return found && { address, record: found };
+    },
+    update: async ({ record }: { readonly record: PublicRecord }) => void put.push(record),
+  };
+  const user = { address: "a@x", record: seen };
+  await settleRecord({ platform, users }, user, ring, account as unknown as Account);
+  return { told, put, lookups };
+}
+
+test("what was put right meanwhile, is gone, or is another account's by now is let be; the owner's own costs no look", async () => {
+  const ring = makeRing(crypto);
+  const own = publicRecord(ring);
+  const other = publicRecord(makeRing(crypto));
+  expect(await settle(ring, own, other)).toEqual({ told: [], put: [], lookups: 0 });
+  const forged = { ...other, account: own.account };
+  for (const found of [own, other, undefined])
+    expect(await settle(ring, forged, found)).toEqual({ told: [], put: [], lookups: 1 });
+  expect((await settle(ring, own.proof ? { ...own, proof: undefined } : own, forged)).told).toHaveLength(1);
+});
+
+test("another key is told though nobody signed it; each of them, and on each day", async () => {
+  const ring = makeRing(crypto);
+  const own = publicRecord(ring);
+  const forged = [1, 2].map(() => ({
+    ...own,
+    kemPublicKey: publicRecord(makeRing(crypto)).kemPublicKey,
+    proof: undefined,
+  }));
+  const about = async (record: PublicRecord): Promise<string> => {
+    const { told, put } = await settle(ring, record, record);
+    expect([told.length, put]).toEqual([1, [own]]);
+    return told[0]!.about;
+  };
+  const first = [await about(forged[0]!), await about(forged[1]!)];
+  expect(await about(forged[0]!)).toBe(first[0]);
+  clock.now += 24 * 3_600_000;
+  const later = await about(forged[0]!);
+  expect(new Set([...first, later]).size).toBe(3);
+});
+
+test("of many deliveries that don't open twenty are named", async () => {
+  const ring = makeRing(crypto);
+  const own = publicRecord(ring);
+  const forged = { ...publicRecord(makeRing(crypto)), account: own.account };
+  for (const [count, more] of [
+    [20, undefined],
+    [21, "and 1 more"],
+    [45, "and 25 more"],
+  ] as const) {
+    const names = Array.from(
+      { length: count },
+      (_, n) => `note/${(1_700_000_000_000 + n * 1000).toString(16).padStart(12, "0")}00`,
+    );
+    const { text } = (await settle(ring, forged, forged, names)).told[0]!;
+    expect(text.match(/GMT$/gm)).toHaveLength(20);
+    expect(/and \d+ more/.exec(text)?.[0]).toBe(more);
+  }
 });

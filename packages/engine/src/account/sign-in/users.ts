@@ -62,6 +62,11 @@ export function accountPrefix({ account }: Pick<PublicRecord, "account">): strin
   return `${hexText(account)}/`;
 }
 
+/** An account's id in hex, which its prefix is made of. */
+export function accountOf(prefix: string): string {
+  return prefix.slice(0, -1);
+}
+
 /** What {@link UserDirectory.update} goes by: whether `record` takes the place of the `known` one. */
 export function replaces(record: PublicRecord, known: PublicRecord): boolean {
   if (!equalBytes(record.account, known.account) || isSameRecord(record, known)) return false;

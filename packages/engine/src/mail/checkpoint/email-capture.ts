@@ -1,5 +1,6 @@
 import type { PageStore } from "../../bay/snapshots.ts";
 import { EngineError } from "../../errors.ts";
+import { readAhead } from "../../read-ahead.ts";
 import { kindIn } from "../../storage/object-kinds.ts";
 import type { Breathe } from "../contents/digest.ts";
 import { type EmailRecord, encodeHeaderPage, encodeRowPage, type ObjectSpan } from "../contents/email-page.ts";
@@ -26,6 +27,10 @@ export interface EmailSource {
   readValue(record: StoredRecord): Promise<Uint8Array>;
 }
 
+/** Emails whose records, bodies and headers are asked for before their turn comes: most lie in an entry or note each. */
+const EMAILS_AHEAD = 32;
+/** Objects that are held for the next body which lies in one of them: those asked for at once come in no order. */
+const OBJECTS_OPEN_MAX = 4;
 /** Row pages that wait for the packs which they name. */
 const PAGES_AT_ONCE = 64;
 
@@ -95,13 +100,19 @@ async function writeRowPages(
       continue;
     }
     const records: EmailRecord[] = [];
-    for (const { row, at } of plan.emailsOf(page)) {
+    const emails = [...plan.emailsOf(page)];
+    const next = readAhead(emails, EMAILS_AHEAD, async ({ row }) => {
       const record = await source.readRecord(state, row);
+      // What nobody holds any more is not kept for it: its place is gone when the entry or note is.
+      const moves = mustMove(record.object) && state.isHeld(row);
+      return { record, body: moves ? await readBody(record.object) : undefined };
+    });
+    for (const { at } of emails) {
+      const { record, body } = await next();
       records[at] = record;
       if (kindIn(record.object.name) === "pack" && !mustMove(record.object)) await packer.flush();
-      // What nobody holds any more is not kept for it: its place is gone when the entry or note is.
-      if (!mustMove(record.object) || !state.isHeld(row)) continue;
-      await packer.add(page * PAGE_EMAILS + at, record.id, await readBody(record.object), (object) => {
+      if (!body) continue;
+      await packer.add(page * PAGE_EMAILS + at, record.id, body, (object) => {
         records[at] = { ...record, object };
       });
     }
@@ -112,12 +123,20 @@ async function writeRowPages(
   return { names, packs: packer.packs };
 }
 
-/** Reads bodies that lie side by side in one object: the object is read once. */
-function createBodyReader(source: EmailSource): (span: ObjectSpan) => Promise<Uint8Array> {
-  let open: { readonly name: string; readonly bytes: Uint8Array } | undefined;
+/** Reads bodies that lie side by side in one object: the object is read once, also for those that ask for it at once, and
+ * the last few are held. */
+export function createBodyReader(source: Pick<EmailSource, "readObject">): (span: ObjectSpan) => Promise<Uint8Array> {
+  /** The last of them is the one that was asked for last. */
+  const open = new Map<string, Promise<Uint8Array>>();
   return async ({ name, offset, length }) => {
-    if (open?.name !== name) open = { name, bytes: await source.readObject(name) };
-    const body = open.bytes.subarray(offset, offset + length);
+    const bytes = open.get(name) ?? source.readObject(name);
+    open.delete(name);
+    open.set(name, bytes);
+    for (const oldest of open.keys()) {
+      if (open.size <= OBJECTS_OPEN_MAX) break;
+      open.delete(oldest);
+    }
+    const body = (await bytes).subarray(offset, offset + length);
     if (body.length < length) throw new EngineError("corrupt", "a message's body is cut off in the store");
     return body;
   };
@@ -132,7 +151,9 @@ async function writeHeaderPages(plan: PagePlan, source: EmailSource, pages: Page
     }
     if (names[page] && plan.isAsKnown(page)) continue;
     const frames: Uint8Array[] = [];
-    for (const { row, at } of plan.emailsOf(page)) frames[at] = await source.readHeader(plan.state, row);
+    const emails = [...plan.emailsOf(page)];
+    const next = readAhead(emails, EMAILS_AHEAD, ({ row }) => source.readHeader(plan.state, row));
+    for (const { at } of emails) frames[at] = await next();
     names[page] = await pages.write("headers", encodeHeaderPage(frames));
   }
   return names;

@@ -55,7 +55,6 @@ export class PagePlan {
 
   /** Whether a page, as it lies in the store, holds the emails that it is to hold and no others. */
   isAsKnown(page: number, size: number = PAGE_EMAILS): boolean {
-    if (page * size >= this.known.emailNumbers) return false;
     const known = this.#bytesOf(this.known.held, page, size);
     return this.#bytesOf(this.held, page, size).every((byte, at) => byte === (known[at] ?? 0));
   }

@@ -2,12 +2,14 @@ import { encode } from "cborg";
 import { Fields } from "../../bay/fields.ts";
 import { NOWHERE, type Position } from "../../bay/position.ts";
 import type { Capture, PageStore, Thorough } from "../../bay/snapshots.ts";
+import { EngineError } from "../../errors.ts";
 import type { Breathe } from "../contents/digest.ts";
 import { CHUNK_ROWS, type Schema, type Table } from "../state/columns.ts";
 import { encodePages, type Pages, readFirstPages, readPages, readSecondPages } from "../state/pages.ts";
 import type { ReferenceIndex } from "../state/reference-index.ts";
 import { FIRST_EMAIL_COLUMNS, MailState, SECOND_EMAIL_COLUMNS } from "../state/state.ts";
 import { captureEmailPages, type EmailSource } from "./email-capture.ts";
+import { markLost } from "./lost-chunks.ts";
 import { type ShrinkLimits, shrink } from "./shrink.ts";
 import { encodeState, loadFirstState, loadSecondState, loadState } from "./state-fields.ts";
 import { captureValues } from "./value-capture.ts";
@@ -179,13 +181,14 @@ export async function loadMail(
   store: PageStore,
   covers: Position,
   breathe: () => Promise<void> = () => Promise.resolve(),
+  read: (name: string) => Promise<Uint8Array | undefined> = (name) => store.read("columns", name),
 ): Promise<MailState> {
   const { format, state: fields, pages } = readBody(body, covers);
   const reads = READS.get(format)!;
   const state = new MailState();
   const [memberships, emails] = await Promise.all([
-    Promise.all(pages.memberships.map((name) => store.read("columns", name))),
-    Promise.all(pages.emails.map((name) => store.read("columns", name))),
+    Promise.all(pages.memberships.map(read)),
+    Promise.all(pages.emails.map(read)),
   ]);
   loadTable(state.memberships, pages.membershipRows, memberships);
   loadTable(state.emails, pages.emailRows, emails, reads.emailColumns);
@@ -193,9 +196,28 @@ export async function loadMail(
   state.emailNumbers = pages.emailNumbers;
   state.tailStart = pages.emailRows;
   state.adoptPages(pages);
+  const isLost = (chunk: Uint8Array | undefined): boolean => chunk === undefined;
+  if ([...memberships, ...emails].some(isLost)) markLost(state, memberships.map(isLost), emails.map(isLost));
   await state.index(breathe);
   if (format !== FORMAT) upgrade(state, format);
   return state;
+}
+
+/** The same where pages of columns are lost. */
+export function loadWhatIsLeft(
+  body: Uint8Array,
+  store: PageStore,
+  covers: Position,
+  breathe?: () => Promise<void>,
+): Promise<MailState> {
+  return loadMail(body, store, covers, breathe, async (name) => {
+    try {
+      return await store.read("columns", name);
+    } catch (error) {
+      if (!(error instanceof EngineError && error.code === "corrupt")) throw error;
+      return undefined;
+    }
+  });
 }
 
 /** What older checkpoints don't tell: lasting numbers were rows, and in the first format all that is shown was shown from the
@@ -213,11 +235,14 @@ function upgrade(state: MailState, format: number): void {
 function loadTable<S extends Schema>(
   table: Table<S>,
   rows: number,
-  chunks: readonly Uint8Array[],
+  chunks: readonly (Uint8Array | undefined)[],
   columnCount?: number,
 ): void {
-  for (const [chunk, bytes] of chunks.entries())
-    table.loadChunk(Math.min(CHUNK_ROWS, rows - chunk * CHUNK_ROWS), bytes, columnCount);
+  for (const [chunk, bytes] of chunks.entries()) {
+    const length = Math.min(CHUNK_ROWS, rows - chunk * CHUNK_ROWS);
+    if (bytes) table.loadChunk(length, bytes, columnCount);
+    else table.loadLost(length);
+  }
   if (table.rows !== rows) throw new RangeError("chunks are missing");
   table.dirty.take();
 }

@@ -22,7 +22,7 @@ import type { GetOptions, ObjectStore } from "../../storage/object-store.ts";
 import type { Message } from "../mailbox-view.ts";
 import type { Op } from "../ops/op.ts";
 import type { Outcome } from "../ops/outcome.ts";
-import type { ReadState } from "../state/read-state.ts";
+import type { LosingState, ReadState } from "../state/read-state.ts";
 import type { StoredRecord, ValuePlace } from "../state/records.ts";
 import type { Breathe } from "./digest.ts";
 import { decodeHeaderPage, decodeRowPage, type EmailRecord, type ObjectSpan } from "./email-page.ts";
@@ -62,7 +62,7 @@ function cutOff(): EngineError {
 
 /** Reads what emails hold: summaries and bodies, wherever they lie. */
 export class Contents {
-  readonly #bay: Bay<ReadState, Op, Outcome>;
+  readonly #bay: Bay<LosingState, Op, Outcome>;
   readonly #store: ObjectStore;
   readonly #prefix: string;
   readonly #platform: CryptoPlatform;
@@ -83,7 +83,7 @@ export class Contents {
   readonly #neighbours = new Neighbours();
 
   constructor(
-    bay: Bay<ReadState, Op, Outcome>,
+    bay: Bay<LosingState, Op, Outcome>,
     place: { readonly store: ObjectStore; readonly prefix: string; readonly pages: PageStore },
     platform: CryptoPlatform,
     account: Uint8Array,
@@ -282,6 +282,12 @@ export class Contents {
     } catch (cause) {
       throw new EngineError("corrupt", "a page of texts can't be read", { cause });
     }
+  }
+
+  /** A page of texts, which had this name, can't be read. */
+  loseTexts(page: number, name: string): void {
+    const { state } = this.#bay;
+    if (state.pages.texts[page] === name) state.losePages({ texts: new Set([page]) });
   }
 
   /** A record's value, wherever it lies. Throws EngineError `corrupt`; `expunged` if the record changed or ended. */

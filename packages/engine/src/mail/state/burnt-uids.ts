@@ -1,5 +1,5 @@
 /** Burnt ranges that a mailbox remembers. */
-export const BURNT_MAX = 65_536;
+const BURNT_MAX = 65_536;
 
 /** Uids from `first` to `last` that are gone, or never were, and the modseq at which that came about. */
 export interface UidRange {
@@ -10,7 +10,12 @@ export interface UidRange {
 
 /** Uids of one mailbox that blocks left unused (docs/rules.md §1), in order of modseq: to a client they vanished. */
 export class BurntUids {
+  readonly #max: number;
   #ranges: readonly UidRange[] = [];
+
+  constructor(max: number = BURNT_MAX) {
+    this.#max = max;
+  }
 
   get ranges(): readonly UidRange[] {
     return this.#ranges;
@@ -18,7 +23,7 @@ export class BurntUids {
 
   /** Of too many the oldest are forgotten: no message had them. */
   add(range: UidRange): void {
-    this.#ranges = [...this.#ranges, range].slice(-BURNT_MAX);
+    this.#ranges = [...this.#ranges, range].slice(-this.#max);
   }
 
   /** Moves the uids from `base` on up: the block that they belong to was numbered anew. A range may lie on both sides. */

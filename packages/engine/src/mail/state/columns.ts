@@ -182,6 +182,12 @@ export class Table<S extends Schema> {
     return concat(...pieces);
   }
 
+  /** Appends a chunk of which nothing is left: zeros. */
+  loadLost(rows: number): void {
+    const width = Object.values<ColumnKind>(this.schema).reduce((sum, kind) => sum + COLUMN_BYTES[kind], 0);
+    this.loadChunk(rows, new Uint8Array(rows * width));
+  }
+
   /** Appends a chunk made by {@link encodeChunk}; chunks come in order and only the last may be short. One that an older
    * release wrote has the first `columnCount` columns alone: the others are zeros. Throws RangeError if the length does
    * not fit the schema. */

@@ -41,6 +41,9 @@ export interface ReadState extends Omit<Readonly<MailState>, Writers | Tables | 
   mailboxOf(row: number): ReadMailbox;
 }
 
+/** A state of whose pages some may turn out to be lost: the next checkpoint makes them anew. Nothing that is shown changes. */
+export type LosingState = ReadState & Pick<MailState, "losePages">;
+
 /** What changes a state. */
 type Writers =
   | "writerNumber"

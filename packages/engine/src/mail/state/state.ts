@@ -102,6 +102,9 @@ const INDEXED_AT_ONCE = 8192;
 /** This bit in `flags` marks a membership that is gone. */
 export const DEAD = 128;
 
+/** Numbers of pages that can't be read, by group. */
+export type LostPages = Readonly<Partial<Record<"rows" | "headers" | "texts", ReadonlySet<number>>>>;
+
 export class MailState {
   readonly memberships: Table<typeof MEMBERSHIPS> = new Table(MEMBERSHIPS);
   readonly emails: Table<typeof EMAILS> = new Table(EMAILS);
@@ -287,11 +290,16 @@ export class MailState {
   }
 
   /** These row pages and header pages are lost: the next checkpoint writes them anew. */
-  losePages(lost: { readonly rows: ReadonlySet<number>; readonly headers: ReadonlySet<number> }): void {
-    const { rows, headers } = this.pages;
-    const without = (names: readonly string[], gone: ReadonlySet<number>): string[] =>
-      names.map((name, page) => (gone.has(page) ? "" : name));
-    this.pages = { ...this.pages, rows: without(rows, lost.rows), headers: without(headers, lost.headers) };
+  losePages(lost: LostPages): void {
+    const { rows, headers, texts } = this.pages;
+    const without = (names: readonly string[], gone: ReadonlySet<number> = new Set()): readonly string[] =>
+      gone.size === 0 ? names : names.map((name, page) => (gone.has(page) ? "" : name));
+    this.pages = {
+      ...this.pages,
+      rows: without(rows, lost.rows),
+      headers: without(headers, lost.headers),
+      texts: without(texts, lost.texts),
+    };
   }
 
   isHeld(email: number): boolean {

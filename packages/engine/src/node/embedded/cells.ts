@@ -6,8 +6,6 @@ const INDEX_LEAF = 0x0a;
 const TABLE_LEAF = 0x0d;
 /** The first page begins with the file's own head. */
 const FILE_HEAD = 100;
-/** Octets of an entry of the pointer map; every so many pages one holds it. §1.8 */
-const MAP_ENTRY = 5;
 
 export type Value = number | string | Uint8Array | null;
 
@@ -23,9 +21,9 @@ export interface Cell {
   readonly next: number;
 }
 
-/** The cells of a page, each that can be told from the others; none for a page that holds no records, or is damaged. */
+/** The cells of a page, each that can be told from the others; none for a page that holds no records, or is damaged. A page
+ * of the pointer map (§1.8) never looks like one that has any. */
 export function* cellsOf(pages: Pages, number: number): Generator<Cell> {
-  if (isMap(pages, number)) return;
   const page = pages.read(number);
   const head = number === 1 ? FILE_HEAD : 0;
   const type = page[head];
@@ -38,15 +36,11 @@ export function* cellsOf(pages: Pages, number: number): Generator<Cell> {
   }
 }
 
-function isMap({ size }: Pages, number: number): boolean {
-  return number > 1 && (number - 2) % (Math.floor(size / MAP_ENTRY) + 1) === 0;
-}
-
 function cellAt({ size, count }: Pages, page: Buffer, type: number, at: number): Cell | undefined {
   const reader = new Reader(page, type === INDEX_INTERIOR ? at + 4 : at);
   const length = reader.varint();
   const row = type === TABLE_LEAF ? reader.varint() : 0;
-  if (reader.isPast || length > size * count) return undefined;
+  if (length > size * count) return undefined;
   const most = type === TABLE_LEAF ? size - 35 : Math.floor(((size - 12) * 64) / 255) - 23;
   const least = Math.floor(((size - 12) * 32) / 255) - 23;
   const fitting = least + ((length - least) % (size - 4));

@@ -18,7 +18,6 @@ export function isDamage(error: unknown): boolean {
 /** What SQLite or the file system says, as the store's own error: `damaged`, or `unavailable` for what may pass. What is
  * neither's stays as it is. */
 export function asStoreError(error: unknown, database: string): unknown {
-  if (error instanceof StoreError) return error;
   const { code, errcode, syscall, message } = error as NodeJS.ErrnoException & { errcode?: number };
   if (isDamage(error)) return new StoreError("damaged", damageText(database, message), { cause: error });
   if (errcode !== undefined) return new StoreError("unavailable", `${database}: ${message}`, { cause: error });

@@ -2,7 +2,7 @@ import { mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
-import { afterAll, expect, test } from "vitest";
+import { afterAll, expect, test, vi } from "vitest";
 import { objectStoreContract } from "../../storage/contract.ts";
 import { FILES_QUERY } from "./lock.ts";
 import { openEmbeddedStore } from "./store.ts";
@@ -143,4 +143,63 @@ test("pieces of a large row are those of the row that is there now, whoever took
     expect([await firstOf(), await firstOf(), await firstOf()]).toEqual([letter, letter, letter]);
   }
   await Promise.all([store.dispose(), other.dispose()]);
+});
+
+test("what is replaced, deleted, or not created since its name is taken leaves no file", async () => {
+  const folder = await makeFolder();
+  const store = await openEmbeddedStore({ folder, onFatal });
+  const files = (): Promise<string[]> => readdir(join(folder, "objects"));
+  const large = new Uint8Array(300_000);
+  await store.put("a/body/1", large);
+  await store.put("a/body/1", large);
+  expect((await store.putIfAbsent("a/body/1", large)).outcome).toBe("exists");
+  await vi.waitFor(async () => expect(await files()).toHaveLength(1));
+  await store.delete(["a/body/1"]);
+  await vi.waitFor(async () => expect(await files()).toEqual([]));
+  await store.dispose();
+});
+
+test("one write that fails spoils none of those that were to be committed with it", async () => {
+  const folder = await makeFolder();
+  const store = await openEmbeddedStore({ folder, onFatal });
+  await store.put("a/note/0", new Uint8Array(1));
+  const database = new DatabaseSync(join(folder, "store.sqlite"));
+  database.exec(`CREATE TRIGGER refuse BEFORE INSERT ON objects WHEN NEW.name LIKE '%bad%'
+    BEGIN SELECT RAISE(ABORT, 'refused'); END`);
+  database.close();
+  const names = Array.from({ length: 40 }, (_, n) => `a/note/${n === 20 ? "bad" : n}`);
+  const sizes = (n: number): number => (n % 10 === 5 ? 300_000 : 10);
+  const results = await Promise.allSettled(names.map((name, n) => store.put(name, new Uint8Array(sizes(n)))));
+  expect(results.flatMap(({ status }, n) => (status === "rejected" ? [n] : []))).toEqual([20]);
+  expect((results[20] as PromiseRejectedResult).reason).toMatchObject({ code: "unavailable" });
+  for (const [n, name] of names.entries()) {
+    const got = await store.get(name);
+    expect([name, got.found && got.size]).toEqual([name, n !== 20 && sizes(n)]);
+  }
+  await store.put("a/note/later", new Uint8Array(1));
+  await store.dispose();
+});
+
+test("a store that a newer program made is left as it is, and that is said", async () => {
+  const folder = await makeFolder();
+  await (await openEmbeddedStore({ folder, onFatal })).dispose();
+  const database = new DatabaseSync(join(folder, "store.sqlite"));
+  database.exec("PRAGMA user_version = 99");
+  await expect(openEmbeddedStore({ folder, onFatal: () => undefined })).rejects.toThrow(/newer version of Restante/);
+  expect(database.prepare("PRAGMA user_version").get()).toEqual({ user_version: 99 });
+  database.close();
+});
+
+test("what somebody waits for goes before what nobody does, in commits of a bounded size", async () => {
+  const folder = await makeFolder();
+  const store = await openEmbeddedStore({ folder, onFatal });
+  let done = 0;
+  const bulk = Array.from({ length: 100 }, (_, n) =>
+    store.put(`a/page/${n}`, new Uint8Array(100_000), { priority: "bulk" }).then(() => done++),
+  );
+  await store.put("a/note/urgent", new Uint8Array(10));
+  await new Promise((resolve) => setImmediate(resolve));
+  expect(done).toBeLessThan(60);
+  await Promise.all(bulk);
+  await store.dispose();
 });

@@ -1,0 +1,36 @@
+import type { ReadState } from "../mail/state/read-state.ts";
+
+/** What columns tell of a membership or an email, by its row: apps ask here, and know no column. */
+
+/** The id of the email that a membership holds: 16 bytes. */
+export function emailIdOf(state: ReadState, row: number): Uint8Array {
+  return idOfEmail(state, state.emailOf(row));
+}
+
+export function idOfEmail({ emails }: ReadState, email: number): Uint8Array {
+  return emails.columns.id.getId(email);
+}
+
+/** Octets of an email as it came. */
+export function sizeOfEmail({ emails }: ReadState, email: number): number {
+  return emails.columns.size.get(email);
+}
+
+export function uidOf({ memberships }: ReadState, row: number): number {
+  return memberships.columns.uid.get(row);
+}
+
+/** The modseq of a membership's last change. */
+export function lastChangeOf({ memberships }: ReadState, row: number): number {
+  return memberships.columns.modSeq.get(row);
+}
+
+/** The modseq at which a membership's email was first shown. */
+export function firstShownAt(state: ReadState, row: number): number {
+  return state.emails.columns.made.get(state.emailOf(row));
+}
+
+/** When a message was put into its mailbox, milliseconds since 1970: RFC 8514 §3. */
+export function savedMsOf({ memberships }: ReadState, row: number): number {
+  return memberships.columns.saved.get(row) * 1000;
+}
