@@ -46,7 +46,7 @@ export interface AccountStoresOptions<Settings> {
   /** For all accounts that have none of their own, and for what is no account's. */
   readonly common: ObjectStore;
   readonly open: (settings: Settings) => Promise<ObjectStore>;
-  /** Whether these are one, or the same place by other keys, or two. */
+  /** Compares two settings: the same, the same place by other keys, or two places. */
   readonly compare: (one: Settings, other: Settings) => "same" | "other-keys" | "elsewhere";
   /** Milliseconds that only go forward. */
   readonly now: () => number;
@@ -96,7 +96,7 @@ export class AccountStores<Settings> implements ObjectStore {
 
   async put(name: string, content: Uint8Array | AsyncIterable<Uint8Array>, options?: StoreOptions): Promise<Put> {
     const along = options?.along ?? [];
-    // What is no account's lies elsewhere than what names it: it is stored before.
+    // Objects of no account lie in another store than the one that names them: they are stored before it.
     const ahead = along.filter((object) => this.#owner(accountOf(object.name)) !== this.#owner(accountOf(name)));
     if (ahead.length === 0) return this.#use(accountOf(name), (store) => store.put(name, content, options));
     await surelyNotDone(Promise.all(ahead.map((object) => this.put(object.name, object.content))));
@@ -210,7 +210,7 @@ export class AccountStores<Settings> implements ObjectStore {
     }
   }
 
-  /** What uses it now goes on to its end, but for watches. */
+  /** Work that uses the store goes on to its end, but for watches. */
   #retire(account: string): void {
     const opened = this.#opened.get(account);
     if (!opened) return;

@@ -34,7 +34,8 @@ export interface ObjectStore {
 export type Ring = (name?: string) => void;
 
 export interface WatchOptions {
-  /** Whether somebody waits for it just now; by default always. A store that must be asked is asked less often else. */
+  /** True while somebody waits for a ring; by default always. A store that must be polled is polled less often while it is
+   * false. */
   readonly isUrgent?: (() => boolean) | undefined;
   /** The newest name that who watches knows of: a store that must be asked is asked for later ones alone. */
   readonly after?: string | undefined;
