@@ -38,21 +38,22 @@ const UPDATES_MAX = 5;
 const SIZE_LIMIT_EXCEEDED = 4;
 
 export interface LdapOptions extends LdapPlace {
-  /** Who looks entries up and writes public keys; "" for nobody in particular. */
+  /** The entry that looks others up and writes public keys; "" to bind as nobody. */
   readonly bindDn: string;
   readonly bindPassword: string;
   readonly base: string;
-  /** What an entry must be besides (RFC 4515). */
+  /** A filter that entries must match besides (RFC 4515). */
   readonly filter: string;
   readonly addressAttribute: string;
   readonly loginAttribute: string;
   /** Holds the public record in base64. Single-valued, so that of two first sign-ins one wins. */
   readonly keyAttribute: string;
-  /** What names a person's own bucket, and its keys; "" where all share one. */
+  /** Attributes of a person's own bucket, and of its keys; "" where all share one. */
   readonly bucketAttribute: string;
   readonly accessKeyAttribute: string;
   readonly secretKeyAttribute: string;
-  /** What tells how many octets and messages a person's account may hold, 0 for any number; "" where all are alike. */
+  /** Attributes of the octets and messages that a person's account may hold, 0 for any number; "" where the quota is the same
+   * for all. */
   readonly quotaBytesAttribute: string;
   readonly quotaMessagesAttribute: string;
   /** Told what an account may hold, each time its owner is looked up; undefined for what all may. */
@@ -249,7 +250,7 @@ export class LdapDirectory implements PasswordDirectory {
     });
   }
 
-  /** What is no number is as if it were not there. */
+  /** The attribute's number. A value that is no number is logged and does not count. */
   #number(entry: Entry, attribute: string): number | undefined {
     const [text, ...more] = attribute === "" ? [] : values(entry, attribute);
     if (text === undefined) return undefined;

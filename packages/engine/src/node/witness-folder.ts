@@ -85,7 +85,7 @@ function openOwn(folder: string, name: string): number {
   }
 }
 
-/** What a power cut left half written is none. */
+/** The witness in a file. A file that a power cut left half written is none. */
 async function readWitness(file: string): Promise<Seen | undefined> {
   const [text, facts] = await Promise.all([
     readFile(file, "utf8").catch(absentIsUndefined),

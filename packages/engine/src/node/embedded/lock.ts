@@ -18,7 +18,7 @@ export async function lockStore(folder: string): Promise<Disposable> {
     try {
       await sweepOrphans(folder);
     } catch (error) {
-      // What is damaged may still be read for the most part; nothing is swept by it.
+      // A damaged store may still be read for the most part. No file of it is swept.
       if (!isDamage(error)) throw error;
     }
     lock.exec("COMMIT");

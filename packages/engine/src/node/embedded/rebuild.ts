@@ -11,10 +11,10 @@ import { Remains } from "./remains.ts";
 import { makeSchema } from "./schema.ts";
 
 export interface RebuildReport {
-  /** What was wrong; nothing if the store was sound and was left as it is. */
+  /** Damage that was found; empty if the store was sound and was left as it is. */
   readonly damage: readonly string[];
   readonly objects: number;
-  /** What is lost, in words. */
+  /** Lost objects, in words. */
   readonly problems: readonly string[];
   /** Where the damaged database is kept, beside its write-ahead log. */
   readonly kept?: string;

@@ -27,7 +27,7 @@ export interface Remnant {
  * file is whole by the indexes alone. What was found is kept in a database of its own, for a store is larger than memory.
  */
 export class Remains implements Disposable {
-  /** What was found twice or not at all, in words. */
+  /** Objects that were found twice or not at all, in words. */
   readonly problems: string[] = [];
   readonly #pages: Pages;
   readonly #found: DatabaseSync;

@@ -185,7 +185,7 @@ export class S3Store implements ObjectStore {
     );
   }
 
-  /** What fits into one part is one PUT, else it goes in parts. */
+  /** Content that fits into one part is one PUT; other content goes in parts. */
   async #putStream(name: string, content: AsyncIterable<Uint8Array>, options: StoreOptions): Promise<Put> {
     const parts = partsOf(content);
     try {
@@ -251,7 +251,7 @@ export class S3Store implements ObjectStore {
           throw new StoreError("unavailable", "the store's list is out of order");
         from = Key;
         const name = Key.slice(this.#prefix.length);
-        // What another program put there (a console's "folder") is not ours.
+        // An object of another program (a console's "folder") is not ours.
         if (isName(name) && objects.length < limit)
           objects.push({ name, size: Size, created: LastModified?.getTime() ?? 0 });
       }
