@@ -46,12 +46,13 @@ const PLACES: ReadonlyMap<string, number> = new Map(LIST_FIELDS.map((field, at) 
 /** Emails whose texts are looked through in the time in which one header is. */
 const HEADER_COST = 100;
 
-/** Whether texts of some of these places are kept. */
+/** True if texts of some of these places are kept. */
 export function holdsListTexts(places: ReadonlyMap<string, unknown>): boolean {
   return [...places.keys()].some((place) => PLACES.has(place));
 }
 
-/** Whether a text is in a place of a message; undefined if that is not known. */
+/** A test for messages with a text in a place. Its verdict is undefined for a message whose texts are not known; the test is
+ * undefined for a place of which none are. */
 export type Found = (place: string, text: string) => ((message: Message) => Verdict) | undefined;
 
 export interface ListTextTools {
@@ -73,7 +74,7 @@ export class ListTexts {
     this.#state = state;
   }
 
-  /** Whether looking through all takes no longer than so many headers do. */
+  /** True if a look through all texts takes no longer than through so many headers. */
   isWorth(headers: number): boolean {
     return headers * HEADER_COST > this.#state.emailNumbers;
   }
@@ -116,7 +117,7 @@ export class ListTexts {
     };
   }
 
-  /** Whether no page of the checkpoint is to be opened for a {@link find}. */
+  /** True if a {@link find} has to open no page of the checkpoint. */
   isOpen(wanted: ReadonlyMap<string, unknown>): boolean {
     const places = [...wanted.keys()].filter((place) => PLACES.has(place));
     return this.#closed(places).length === 0;
@@ -166,7 +167,7 @@ export class ListTexts {
     this.#keys.add(key);
   }
 
-  /** What stands in a place of a message: folded texts, one for each field. Looked at from the next {@link settle} on. */
+  /** Learns the folded texts of a place of a message, one for each field. They are looked at from the next {@link settle} on. */
   learn({ state, row }: Message, place: string, texts: readonly string[]): void {
     if (state !== this.#state || !PLACES.has(place) || !isKept(texts)) return;
     const number = state.emails.columns.number.get(state.emailOf(row));
@@ -179,7 +180,7 @@ export class ListTexts {
 
   settle(): void {
     for (const page of this.#open.values()) page.settle();
-    // What is learned while very many headers are read outlasts them: all of it counts as used.
+    // All pages count as used: texts that are learned while very many headers are read must outlast these.
     for (const key of new Set([...this.#keys, ...this.#open.keys()])) {
       const page = this.#find(key);
       if (page) this.#keep(key, page);
@@ -209,7 +210,7 @@ class TextPage {
   readonly #status = new Uint8Array(TEXT_PAGE_EMAILS);
   readonly #learned = new Map<number, string>();
 
-  /** Whether it has what the checkpoint's page tells. */
+  /** True if the page holds the texts of the checkpoint's page. */
   readonly isLoaded: boolean;
 
   /** Of the checkpoint's page, and of what was learned before that was opened. */

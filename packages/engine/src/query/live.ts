@@ -92,7 +92,7 @@ function knownOf(emails: ReadonlySet<number>, { modSeq }: Point, { state }: List
   return [...emails].filter((email) => made.get(email) > 0 && made.get(email) <= modSeq);
 }
 
-/** Whether some membership of it is in the mailbox, or was. */
+/** True if some membership of the email is in the mailbox, or was. */
 function wasEverIn({ state, membershipRows }: Lists, email: number, ordinal: number): boolean {
   const { mailbox } = state.memberships.columns;
   for (let row = membershipRows.last(email); row >= 0; row = membershipRows.before(row))
@@ -106,7 +106,7 @@ function endOf(upTo: Uint8Array, result: EmailResult): number {
   return place < 0 ? Number.POSITIVE_INFINITY : place;
 }
 
-/** Whether what decides where an email stands never changes, as long as it is there. */
+/** True if an email's place in the result never changes as long as the email is there. */
 function isFixed({ condition, sort = [] }: Pick<EmailQuery, "condition" | "sort">): boolean {
   return sort.every(({ by }) => typeof by === "string" && by !== "saved") && !holds(condition, isMutable);
 }
@@ -141,7 +141,7 @@ function isMutable(condition: Condition): boolean {
   }
 }
 
-/** Whether where an email stands depends on the others of its thread. */
+/** True if an email's place depends on the others of its thread. */
 function asksForThreads({ condition, sort = [], collapseThreads = false }: Omit<EmailQuery, "page">): boolean {
   return (
     collapseThreads ||

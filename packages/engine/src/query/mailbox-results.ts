@@ -11,8 +11,8 @@ import { asksNoText } from "./wanted.ts";
 type Tools = SearchTools & HeaderTools;
 
 /**
- * What searches, sorts and threads of mailboxes found, kept for who asks the same again, whichever session that is. A list
- * whose client was not told yet of all that its mailbox holds has places of its own: of that nothing is kept.
+ * Results of searches, sorts and threads in mailboxes, kept for the same question of any session. A list whose client was
+ * not told yet of all that its mailbox holds has places of its own: of those nothing is kept.
  */
 export class MailboxResults {
   readonly #state: () => ReadState;

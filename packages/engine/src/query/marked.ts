@@ -45,7 +45,7 @@ export function markedText(whole: string, needles: readonly Needle[]): string | 
   return ranges.length === 0 ? undefined : write(text, ranges, Number.POSITIVE_INFINITY);
 }
 
-/** What stands around the first match, in the same way, at most {@link PREVIEW_BYTES_MAX} octets of it. */
+/** The text around the first match, marked in the same way, at most {@link PREVIEW_BYTES_MAX} octets of it. */
 export function markedPreview(text: string, needles: readonly Needle[]): string | undefined {
   const folded = fold(text);
   let first = Number.POSITIVE_INFINITY;
@@ -139,7 +139,7 @@ class FoldedPlaces {
   }
 }
 
-/** What of a text came to the character at `index` of its folded form. */
+/** The range of the text that became the character at `index` of its folded form. */
 function segmentAt(text: string, folded: string, index: number): Range {
   if (folded.length === text.length && !NOT_ASCII.test(text)) return { start: index, end: index + 1 };
   let at = 0;

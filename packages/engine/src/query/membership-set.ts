@@ -74,8 +74,8 @@ function inOrderOfNames(steps: RunStep[]): RunStep[] {
   return isSorted ? steps : steps.sort((a, b) => comparePlaces(a.place, b.place));
 }
 
-/** What somebody was told of a mailbox: which memberships they have, and all that became of these up to a modseq; of what
- * bears that one itself, up to a uid. */
+/** A holder's knowledge of a mailbox: its memberships, and their changes up to a modseq; of changes at that modseq itself, up
+ * to a uid. */
 export interface Held {
   readonly set: MembershipSet;
   readonly modSeq: number;
@@ -97,8 +97,8 @@ export interface HeldChanges {
 }
 
 /**
- * What is to be told to somebody who holds some of a mailbox's memberships. `isWanted` decides of those that are there and do
- * not carry \Deleted. Undefined where it can't be told any more: they start again.
+ * Changes to be told to a holder of some of a mailbox's memberships. `isWanted` decides on memberships that are there and do
+ * not carry \Deleted. Undefined where the changes can't be told any more: the holder starts again.
  */
 export function heldChanges(
   state: ReadState,

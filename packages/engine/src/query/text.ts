@@ -15,7 +15,7 @@ import type { Scans } from "./scans.ts";
 export interface Snippet {
   /** Undefined: nothing that was looked for stands there. */
   readonly subject: string | undefined;
-  /** What stands around the first match in its text, at most 255 octets. */
+  /** The text around the first match in the message's text, at most 255 octets. */
   readonly preview: string | undefined;
 }
 
