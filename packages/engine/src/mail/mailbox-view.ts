@@ -134,7 +134,7 @@ export class MailboxView {
     return this.#list.lowerBound(uid, (row) => column.get(row), this.#length);
   }
 
-  /** What is at these positions: in the present state, or as it was last seen here if it is in that no more. */
+  /** Messages at these positions: in the present state, or as this view last saw them if they are gone. */
   messages(positions: readonly number[]): Message[] {
     return positions.map((position) => this.message(position));
   }
@@ -163,7 +163,7 @@ export class MailboxView {
     return row !== undefined && column.get(row) === uid ? row : undefined;
   }
 
-  /** Whether `sync` would tell anything. */
+  /** True if `sync` would tell anything. */
   get isBehind(): boolean {
     return this.#state !== this.#mail.state || this.#modSeq !== this.#state.modSeq;
   }
@@ -396,7 +396,7 @@ export class MailboxView {
   }
 }
 
-/** What was asked for was done for some of the messages, or for none because none was named. */
+/** Throws EngineError `expunged` if messages were named and the command reached none of them. */
 function assertReached(positions: readonly number[], reached: number): void {
   if (positions.length > 0 && reached === 0) throw new EngineError("expunged", "the messages are gone");
 }

@@ -2,8 +2,8 @@ import type { UidRange } from "./burnt-uids.ts";
 import type { ReadMailbox, ReadState } from "./read-state.ts";
 
 /**
- * What changed since a modseq (docs/rules.md §5), read off the columns: each membership, the dead ones too,
- * bears the modseq of its last change. Nothing else is kept for it but the floor, below which removals were left out.
+ * Changes since a modseq (docs/rules.md §5), read off the columns: each membership, the dead ones too, bears the modseq of
+ * its last change. Nothing else is kept for it but the floor, below which removals were left out.
  */
 
 /** Memberships that were added, changed or removed after `modSeq`, in no order. */
@@ -16,7 +16,7 @@ function* walkChanged(state: ReadState, modSeq: number): Generator<number> {
   for (let row = 0; row < state.memberships.rows; row++) if (column.get(row) > modSeq) yield row;
 }
 
-/** What became of one mailbox after a modseq, as uids, ascending: RFC 7162 §3.2.5. */
+/** Changes of one mailbox after a modseq, as uids, ascending: RFC 7162 §3.2.5. */
 export interface MailboxChanges {
   /** Messages that were added or whose flags changed. */
   readonly changed: readonly number[];
@@ -77,7 +77,7 @@ export function vanishedSince(
   return intersect(gone, known);
 }
 
-/** What lies in both of two ascending lists of spans. */
+/** The parts that two ascending lists of spans have in common. */
 function intersect(these: readonly UidSpan[], those: readonly UidSpan[]): UidSpan[] {
   const both: UidSpan[] = [];
   for (let a = 0, b = 0; a < these.length && b < those.length; ) {
