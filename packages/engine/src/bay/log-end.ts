@@ -22,7 +22,7 @@ export type EndReason = "moved" | "deleted";
 /** In place of an entry's number: the log ended, whatever its last entry is. */
 export const ANY_ENTRY: Position = NOWHERE;
 
-/** What one of the two objects says. */
+/** Content of one of the two objects that end a log. */
 export interface LogEnd {
   readonly reason: EndReason;
   /** The number of the entry that it is, or {@link ANY_ENTRY}. */
@@ -31,7 +31,7 @@ export interface LogEnd {
   readonly previous: Uint8Array;
 }
 
-/** Who has the log open can read it no further, and never will: it is opened anew or not at all. */
+/** An error that ends the reading of an open log for ever: the log is opened anew or not at all. */
 export abstract class ReadingEnded extends EngineError {}
 
 /** An account was moved or deleted: it is done with here. */
@@ -47,10 +47,10 @@ export class LogEnded extends ReadingEnded {
   }
 }
 
-/** What every end begins with; no other entry's head is empty. */
+/** The first bytes of every end; no other entry's head is empty. */
 export const END_MAGIC: Uint8Array = utf8("\0\0\0\0restante: ");
 
-/** Whether these are the bytes of an end, whoever wrote them. */
+/** True for the bytes of an end, whoever wrote them. */
 export function isEnd(bytes: Uint8Array): boolean {
   return END_MAGIC.every((byte, at) => bytes[at] === byte);
 }

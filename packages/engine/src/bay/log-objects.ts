@@ -59,7 +59,7 @@ export interface ListedCheckpoints {
   readonly isEnded: boolean;
 }
 
-/** What an opening may ask for before the keys are there. */
+/** Answers that an opening may ask for before the keys are there. */
 export interface Prefetched {
   readonly checkpoints: ListedCheckpoints;
   readonly manifest: Got | undefined;
