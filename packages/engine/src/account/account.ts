@@ -205,7 +205,7 @@ export class Account {
     return this.#bay.ended;
   }
 
-  /** What mail goes out by; undefined where none is sent. */
+  /** The queue and senders of this server; undefined where no mail is sent. */
   get outbound(): Outbound | undefined {
     return this.#place.platform.outbound;
   }
@@ -229,7 +229,7 @@ export class Account {
     return { store, platform, prefix: this.prefix, ring: this.#ring, mail: this.mail };
   }
 
-  /** Whether the server may be told to do anything while nobody is signed in. */
+  /** True if owners can give mandates here. */
   get hasMandates(): boolean {
     return this.#place.platform.mandates !== undefined;
   }
@@ -408,7 +408,7 @@ export class Account {
     return this.#messages.write(source, arrival);
   }
 
-  /** What it holds, and may. */
+  /** The account's use and its limits. */
   get quota(): QuotaUsage {
     return usageOf(this.mail.state, limitsOf(this.#place.platform, accountOf(this.prefix)));
   }

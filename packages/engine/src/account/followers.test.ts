@@ -132,7 +132,7 @@ class Followed {
     }
   }
 
-  /** What upkeep does now and then, and what a crash does. */
+  /** Upkeep as it comes now and then, or a restart as after a crash. */
   async care(at: number): Promise<void> {
     const account = this.processes[at]!;
     switch (this.next(12)) {

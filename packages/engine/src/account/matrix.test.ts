@@ -14,8 +14,8 @@ import { AccountSession } from "./session.ts";
  * end exactly once, what was not wholly or not at all, and no uid ever changed its message.
  */
 const RUNS = Number(process.env.RESTANTE_FAULT_RUNS ?? 12);
-/** What failed once: a checkpoint made of what another had trimmed, a take-in that failed for who came after it, and notes
- * deleted upon a checkpoint that was never announced. */
+/** Seeds that failed once: a checkpoint made of entries that another had trimmed, a take-in that failed for a later process,
+ * and notes deleted upon a checkpoint that was never announced. */
 const KNOWN_SEEDS = [175405, 1371174, 1442445];
 const STEPS = 60;
 const HOUR_MS = 3_600_000;

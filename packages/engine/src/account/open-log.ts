@@ -29,7 +29,7 @@ export interface OpenLog {
   readonly threads: Threads;
 }
 
-/** What the opener knows of an account beforehand. */
+/** Facts about an account that its opener has beforehand. */
 export interface OpenKnowing extends Pick<WatchOptions, "isUrgent"> {
   readonly witness?: Witness | undefined;
   readonly prefetched?: Prefetched | undefined;

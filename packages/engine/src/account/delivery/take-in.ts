@@ -120,7 +120,7 @@ export class TakeIn {
     return this.#told.size + this.#failures.size + this.#underWay;
   }
 
-  /** Whether there may be anything to take in. */
+  /** True if there may be anything to take in. */
   get isWanted(): boolean {
     return this.#mustList || this.#told.size > 0 || this.#running !== undefined || this.#failures.size > 0;
   }
@@ -255,7 +255,7 @@ export class TakeIn {
 
   async #readNote(name: string, inTurn: ReturnType<typeof serial>): Promise<ReadNote | undefined> {
     const { store, prefix, platform } = this.#options;
-    // What did not open may have been damaged on its way.
+    // A note that did not open may have been damaged on its way here.
     const copyAgeMaxMs = this.#failures.has(name) ? undefined : NOTE_COPY_AGE_MAX_MS;
     const got = await asStoreFailure(store.get(prefix + name, undefined, { copyAgeMaxMs }));
     if (!got.found) return undefined;

@@ -5,7 +5,7 @@ import { isCommonPassword } from "./common-passwords.ts";
 export const PASSWORD_CHARS_MIN = 12;
 const DISTINCT_CHARS_MIN = 4;
 
-/** What a new password must be. Throws EngineError `invalid`, in words for who chose it. */
+/** Checks a new password. Throws EngineError `invalid`, with a message for the person who chose it. */
 export function checkPassword(password: string): void {
   if ([...password].length < PASSWORD_CHARS_MIN)
     throw new EngineError("invalid", `a password has at least ${PASSWORD_CHARS_MIN} characters`);

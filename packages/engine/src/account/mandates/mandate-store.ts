@@ -5,7 +5,7 @@ import { CryptoError, mandateContext, openObject, sealObject, serverHash } from 
 import type { ObjectStore } from "../../storage/object-store.ts";
 import type { Platform } from "../platform.ts";
 
-/** What an account's owner lets the server do while nobody is signed in, besides mail that waits. */
+/** Kinds of mandates, besides mail that waits. */
 export type MandateKind = "vacation" | "push";
 
 /** Whose one is. An account has one vacation, whose id is "". */
@@ -26,7 +26,7 @@ export interface MandateStoreOptions {
   readonly platform: Pick<Platform, "crypto" | "log">;
   /** The same on all hosts of the store. */
   readonly serverKey: Uint8Array;
-  /** What devices subscribe by to be woken (RFC 9749 §3): a P-256 public key in base64url. */
+  /** The key for push subscriptions of devices (RFC 9749 §3): a P-256 public key in base64url. */
   readonly pushKey?: string | undefined;
 }
 
@@ -98,7 +98,7 @@ export class MandateStore {
     );
   }
 
-  /** What marks of whom an account's vacation has answered begin with: a sender, or all of them. */
+  /** The beginning of names of marks: those of one sender whom an account's vacation has answered, or of all of them. */
   answeredPrefix(account: Uint8Array, sender?: string): string {
     const prefix = `${ANSWERED}${hexText(account)}.`;
     if (sender === undefined) return prefix;

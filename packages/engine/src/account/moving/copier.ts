@@ -141,7 +141,7 @@ async function* contentOf(all: AsyncIterable<Piece>): AsyncGenerator<Uint8Array>
   for await (const { bytes } of all) yield bytes;
 }
 
-/** Whether there is any object under `prefix`. */
+/** True if there is any object under `prefix`. */
 export async function isAny(store: ObjectStore, prefix: string): Promise<boolean> {
   return (await asStoreFailure(store.list(prefix, { limit: 1 }))).objects.length > 0;
 }

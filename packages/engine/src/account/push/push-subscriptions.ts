@@ -20,14 +20,14 @@ const CODE_BYTES = 16;
 
 export type KnownSubscription = PushSubscription & { readonly id: string };
 
-/** What a client asks for. */
+/** A push subscription as its client asks for it. */
 export interface NewPushSubscription extends Pick<PushSubscription, "client" | "url" | "keys" | "types"> {
   readonly expiresMs: number | undefined;
 }
 
 /** How one may be changed: RFC 8620 §7.2.2. */
 export interface PushSubscriptionChange {
-  /** What was pushed to it. */
+  /** The verification code, as it was pushed. */
   readonly code?: string;
   readonly expiresMs?: number | undefined;
   readonly types?: readonly string[] | undefined;
