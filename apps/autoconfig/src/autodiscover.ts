@@ -29,7 +29,7 @@ const MESSAGES: Readonly<Record<ErrorCode, string>> = {
   "601": "Requested schema version not supported",
 };
 
-/** The first form: XML for XML. What is no request is answered with 600; what is asked for other than phones' settings, with
+/** The first form: XML for XML. Text that is no request is answered with 600; a request for other settings than phones', with
  * 601. */
 export async function autodiscover(request: DoorRequest, servers: Servers): Promise<Answer> {
   const wanted = parseRequest(await request.bytes());

@@ -135,7 +135,7 @@ async function backUpUsers(config: Config, to: string): Promise<void> {
 }
 
 /**
- * `restante restore DIR` into a place that has no store. What came after the backup is gone, so uids may be given
+ * `restante restore DIR` into a place that has no store. Mail that came after the backup is gone, so uids may be given
  * again: each account is marked, and its owner's next sign-in raises every UIDVALIDITY.
  */
 export async function restore(config: Config, args: readonly [string], flags: Pick<Flags, "json">): Promise<number> {

@@ -82,7 +82,7 @@ class Follower implements ImportEnd {
     }
   }
 
-  /** Until the signal is aborted. What fails by the network is tried again. */
+  /** Until the signal is aborted. A failure of the network is tried again. */
   async follow(): Promise<void> {
     const { signal } = this.#options;
     let shown = -1;

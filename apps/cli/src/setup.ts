@@ -21,8 +21,8 @@ interface SetupFlags extends Pick<Flags, "passwordStdin"> {
 }
 
 /**
- * `restante setup`: from nothing to a configuration, keys and the first account, and what else has to be done elsewhere. What is
- * there stays: run again, it changes nothing and tells the rest once more.
+ * `restante setup`: from nothing to a configuration, keys and the first account, and what else has to be done elsewhere.
+ * Present files stay: run again, it changes nothing and tells the rest once more.
  */
 export async function setup(configPath: string | undefined, flags: SetupFlags): Promise<number> {
   const file = resolve(configPath ?? process.env.RESTANTE_CONFIG ?? "restante.toml");

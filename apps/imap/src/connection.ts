@@ -280,7 +280,7 @@ export class Connection implements Link {
     this.#transport.leave(why);
   }
 
-  /** It can't go on. What broke it is told, unless the client just went. */
+  /** Ends the connection after an error. The error is logged, unless the client just went. */
   #break(error: unknown): void {
     if (!(error instanceof OutputBroken || error instanceof ConnectionEnded))
       this.#options.log({ event: "failed", command: "", error });

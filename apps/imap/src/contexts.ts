@@ -122,7 +122,7 @@ async function judge(context: Context, session: Session, changed: readonly numbe
   return [...removed, `ADDTO (0 ${formatUids(context, added, numbersOf(session))})`];
 }
 
-/** The whole is sorted anew. What decides a message's place never changes: those that stay keep their order. */
+/** The whole is sorted anew. A message's sort keys never change: messages that stay keep their order. */
 async function sortAgain(context: Context, session: Session): Promise<string[]> {
   const { view, mail } = session;
   const condition = conditionOf(context.key, session, session.link.nowMs());

@@ -168,7 +168,7 @@ export class Output {
   }
 }
 
-/** Writes pieces in one system call, without joining them first. Whether the client keeps up. */
+/** Writes pieces in one system call, without joining them first. True if the client keeps up. */
 function writeAll(socket: Socket, pieces: readonly Uint8Array[]): boolean {
   socket.cork();
   let keepsUp = true;

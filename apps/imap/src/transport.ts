@@ -61,7 +61,7 @@ export class Transport {
     return this.#socket instanceof TLSSocket;
   }
 
-  /** Listens to the client. What is returned ends that. */
+  /** Listens to the client. Gives the function that ends that. */
   #attach(socket: Socket): () => void {
     socket.setNoDelay(true);
     const data = (chunk: Uint8Array): void => {
@@ -92,7 +92,7 @@ export class Transport {
     return this.#inflater !== undefined;
   }
 
-  /** COMPRESS: RFC 4978 §3. What the client sent behind the command is compressed. */
+  /** COMPRESS: RFC 4978 §3. Octets that the client sent behind the command are compressed. */
   compress(): void {
     this.#deflater = new Deflater();
     this.output.compress(this.#deflater);

@@ -5,8 +5,8 @@ import { type Json, openClient, type TestClient } from "./jmap-kit.ts";
 type Given = Readonly<Record<string, unknown>>;
 
 /**
- * A client that holds what it was told, and moves on by changes alone: RFC 8620 §5.2 and §5.6. What it holds must be what one
- * who asks for everything gets.
+ * A client that holds what it was told, and moves on by changes alone: RFC 8620 §5.2 and §5.6. Its copy must be what a
+ * client gets that asks for everything.
  */
 class Follower {
   readonly #client: TestClient;

@@ -247,7 +247,8 @@ function repliesOf(
   });
 }
 
-/** Of an answer that is no yes. What is no answer of SMTP's (RFC 5321 §4.2.1) says nothing of the mail: it is tried again. */
+/** The state after a reply that is no success. A code that is none of SMTP's (RFC 5321 §4.2.1) is no word on the mail: it is
+ * tried again. */
 function stateOf(code: number): TransportReply["state"] {
   return code >= 500 && code < 600 ? "failed" : "waiting";
 }

@@ -245,7 +245,8 @@ class Run {
     return answered(OK);
   }
 
-  /** A whole conversation goes into a folder: MS-ASCMD §2.2.3.117. What comes later is not moved: there are no filters yet. */
+  /** A whole conversation goes into a folder: MS-ASCMD §2.2.3.117. Mails that come later are not moved: there are no filters
+   * yet. */
   async #move({ conversation, to, options }: ReturnType<typeof MOVE.read>): Promise<Element> {
     const context = this.#context;
     const { session, pace, signal } = context;

@@ -45,7 +45,7 @@ export type PingAnswer =
   | { readonly kind: "answer"; readonly root: Element; readonly holdBackMs: number }
   | { readonly kind: "wait"; readonly folders: readonly Folder[]; readonly seconds: number };
 
-/** Ping: MS-ASCMD §2.2.1.13. What came since the last Sync is told at once. */
+/** Ping: MS-ASCMD §2.2.1.13. Changes since the last Sync are told at once. */
 export async function ping(body: Element | undefined, context: Context): Promise<PingAnswer> {
   const { phone, waits, session } = context;
   const asked = body ? readPing(body) : undefined;

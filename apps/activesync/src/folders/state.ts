@@ -39,8 +39,8 @@ export async function repeatedFolders(context: Context, key: string): Promise<re
 /** Starts that are kept where it is not known which one their phone goes on from: some start at each look. */
 const STARTS_MAX = 4;
 
-/** Keeps what a phone knows from now on, and resolves with its key. What is older than `previous` goes; a start replaces nothing
- * until it is gone on from. Errors: `unavailable`. */
+/** Keeps what a phone knows from now on, and resolves with its key. States older than `previous` go; a start replaces nothing
+ * until its key is used. Errors: `unavailable`. */
 export async function keepFolders(
   context: Context,
   folders: readonly KnownFolder[],

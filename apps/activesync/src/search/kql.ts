@@ -7,7 +7,7 @@ import { readDate } from "../protocol/dates.ts";
  * parentheses. Between two terms nothing is AND, but for two restrictions of one property, which are OR.
  */
 
-/** Undefined where it is longer than is looked at. What is no operator where it stands is a word. */
+/** Reads a query. Undefined where it is longer than is looked at. An operator where none may stand is a word. */
 export function readKql(query: string): Condition | undefined {
   if (query.length > QUERY_CHARS_MAX) return undefined;
   const tokens = [...tokensOf(query)];

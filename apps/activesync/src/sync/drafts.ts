@@ -246,7 +246,7 @@ async function merge(
   };
 }
 
-/** A list as phones write it: commas or semicolons between. What is no address stays as it is written. */
+/** A list as phones write it: commas or semicolons between. An entry that is no address stays as it is written. */
 function readList(list: string): { readonly name: string | undefined; readonly email: string }[] {
   return parseAddresses(Buffer.from(list.replaceAll(";", ",")).toString("latin1"))
     .flatMap((one) => (one.kind === "group" ? one.members : [one]))

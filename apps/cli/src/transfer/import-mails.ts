@@ -32,7 +32,7 @@ interface Target {
 /**
  * Puts mails into an account. A mail that the mailbox held already before (same size, INTERNALDATE and header) is left out,
  * as often as it is there. So an import may be run again, nothing is doubled or lost, and no record is kept that could be
- * wrong. What was moved or deleted since comes again.
+ * wrong. Mails that were moved or deleted since come again.
  */
 export class MailImport {
   readonly #options: ImportOptions;

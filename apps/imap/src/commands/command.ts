@@ -3,8 +3,8 @@ import type { CommandText } from "../wire/command-reader.ts";
 import type { Parser } from "../wire/parser.ts";
 
 /**
- * A row of the command table. What can be derived from the rows (capabilities, the support page, UID forms) is.
- * `parse` is pure; `run` returns its completion instead of writing it.
+ * A row of the command table. Capabilities, the support page and UID forms are derived from the rows. `parse` is pure; `run`
+ * returns its completion instead of writing it.
  */
 export interface Command<Args> {
   /** As RFC 9051 names it, in capitals. */

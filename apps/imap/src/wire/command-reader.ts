@@ -2,7 +2,7 @@ import { DROPPED_LITERAL_BYTES_MAX } from "../limits.ts";
 
 /**
  * Bytes of a connection into commands: lines and the literals within them (RFC 9051 §4.3, RFC 7888). It knows where a
- * command ends and nothing of what it says. What is kept in memory is bounded by `limits.ts`, whatever a client sends.
+ * command ends and nothing of what it says. Memory is bounded by `limits.ts`, whatever a client sends.
  */
 export interface CommandText {
   /** Lines without their line ends, and between each two the literal that the earlier line announced. */

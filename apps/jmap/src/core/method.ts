@@ -58,8 +58,8 @@ function isAnswer(answer: object): answer is MethodAnswer {
   return "result" in answer;
 }
 
-/** An id, or `#` and the creation id of what an earlier call made: RFC 8620 §5.3. What was not made stays as it is, and names
- * nothing. */
+/** An id, or `#` and the creation id of what an earlier call made: RFC 8620 §5.3. An id that was not made stays as it is, and
+ * names nothing. */
 export function resolveId(id: string, { createdIds }: Pick<Context, "createdIds">): string {
   return id.startsWith("#") ? (createdIds.get(id.slice(1)) ?? id) : id;
 }

@@ -36,8 +36,8 @@ export interface GotEmails {
 
 /**
  * Email/get (RFC 8621 §4.2) of these ids: in their order, each once. List properties, bodyStructure and headers come from
- * what is kept beside the body, which is not opened for them. What is told of an email is of one moment; who answers with a
- * state string takes that before. Errors: RequestTooLarge; `unavailable`, `corrupt`.
+ * what is kept beside the body, which is not opened for them. All properties of an email are of one moment; a caller that
+ * answers with a state string takes that before. Errors: RequestTooLarge; `unavailable`, `corrupt`.
  */
 export async function getEmails(
   session: EmailSession,

@@ -131,7 +131,7 @@ function displayed(text: string): string {
 
 const CONTROLS = /[\x00-\x1f\x7f]/g;
 
-/** RFC 5322 §3.4.1. What has no domain stays as it is. */
+/** RFC 5322 §3.4.1. A local part without a domain stays as it is. */
 function addrSpec(local: string, domain: string): string {
   if (domain === "") return local;
   return `${NEEDS_QUOTES.test(local) ? `"${local.replace(/["\\]/g, "\\$&")}"` : local}@${domain}`;

@@ -29,7 +29,7 @@ import {
 } from "./mailbox.ts";
 import { foldInbox, type Node, nodeOf, PATH_BYTES_MAX, pathsOf, standsSomewhere } from "./nodes.ts";
 
-/** Octets of a mailbox's name, and levels: RFC 8621 §1.3.1. What a path may have in all is the engine's. */
+/** Octets of a mailbox's name, and levels: RFC 8621 §1.3.1. The engine bounds a whole path. */
 export const NAME_BYTES_MAX = 255;
 export const DEPTH_MAX = 50;
 const SORT_ORDER_MAX = 2 ** 31 - 1;
@@ -39,8 +39,8 @@ const LOOKED_AT_MAX = 10_000;
 const LOOKS_MIN = 4;
 
 /**
- * RFC 8621 §2.5. All that can be done is done by one op, so that names may be swapped, a role go from one mailbox to another,
- * and a mailbox be made below one that is made with it. What can't be is left out, and told.
+ * RFC 8621 §2.5. All that can be done is done by one op, so that names may be swapped, a role go from one mailbox to
+ * another, and a mailbox be made below one that is made with it. A change that can't be made is left out, and told.
  */
 export const mailboxSet: Method = method(
   "Mailbox/set",

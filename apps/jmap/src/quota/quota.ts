@@ -47,7 +47,7 @@ function quotasOf({ quota }: AccountSession): readonly Quota[] {
   ];
 }
 
-/** RFC 9425 §4.1. What is used changes with the emails: their state is this one's. */
+/** RFC 9425 §4.1. The use changes with the emails: their state is this one's. */
 export const quotaGet: Method = method(
   "Quota/get",
   QUOTA,

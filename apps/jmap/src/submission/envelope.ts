@@ -53,7 +53,8 @@ function isAddress(value: unknown): value is { readonly email: string; readonly 
   );
 }
 
-/** HOLDFOR, HOLDUNTIL: RFC 4865 §4. What DSN says of the whole (RFC 3461 §4.3, §4.4) may be said, and is for us to say. */
+/** HOLDFOR, HOLDUNTIL: RFC 4865 §4. DSN's parameters for the whole mail (RFC 3461 §4.3, §4.4) may be there, and are ours to
+ * set. */
 function holdOf(parameters: Parameters, nowMs: number): number | undefined | "wrong" {
   let until: number | undefined;
   for (const [name, value] of Object.entries(parameters)) {

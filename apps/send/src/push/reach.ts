@@ -63,8 +63,8 @@ export class Reach {
     return this.#openV6.check(address, family) && !this.#closedV6.check(address, family);
   }
 
-  /** Not by the system's resolver, which has few threads: a hundred names that hang would hold up all who read files. What the
-   * operator names may stand in its files. */
+  /** Not by the system's resolver, which has few threads: a hundred names that hang would hold up all who read files. Hosts
+   * that the operator names may stand in the system's files. */
   async #ask(host: string): Promise<readonly string[]> {
     if (this.#names.has(host)) return (await lookup(host, { all: true })).map(({ address }) => address);
     const resolver = new Resolver({ timeout: DNS_MS, tries: DNS_TRIES });

@@ -23,7 +23,7 @@ import { readMozillaFields } from "../mbox/mbox-fields.ts";
 import { EMLX_HEAD_BYTES, readEmlxHead, readEmlxTail } from "./emlx.ts";
 
 /**
- * A file a message, a folder a mailbox. What an .eml file can't say stands beside it in `.restante.jsonl`, a line a
+ * A file a message, a folder a mailbox. Facts that an .eml file can't hold stand beside it in `.restante.jsonl`, a line a
  * message: when it came and its flags. Apple Mail's .emlx says it itself. Files that are named by a number are MH's.
  */
 const FACTS_FILE = ".restante.jsonl";
