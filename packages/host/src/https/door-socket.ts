@@ -45,8 +45,8 @@ export class DoorSocket {
     return this.#socket.readyState === this.#socket.OPEN;
   }
 
-  /** `work` gets each message; at most {@link SOCKET_MESSAGES_AT_ONCE_MAX} run at once, and others wait unread. What it
-   * throws ends the connection and is told to `onFailure`. */
+  /** `work` gets each message; at most {@link SOCKET_MESSAGES_AT_ONCE_MAX} run at once, and others wait unread. An error that
+   * it throws ends the connection and is told to `onFailure`. */
   onText(bytesMax: number, work: (text: string) => Promise<void>, onFailure: (error: unknown) => void): void {
     let running = 0;
     /** Messages of the same read as the one at which the socket was paused. */
@@ -78,7 +78,7 @@ export class DoorSocket {
     });
   }
 
-  /** An answer: resolves when it was handed on, or the connection is gone. Who waits for that holds a fast writer back. */
+  /** An answer: resolves when it was handed on, or the connection is gone. A fast writer that waits for that is held back. */
   send(text: string): Promise<void> {
     const bytes = Buffer.from(text);
     this.#unread += bytes.length;

@@ -179,8 +179,8 @@ export class Exchange implements DoorRequest {
     }
   }
 
-  /** Gives the answer; resolves when it has gone out, or an event stream has begun. What can't be given whole is cut off,
-   * and never looks whole. */
+  /** Gives the answer; resolves when it has gone out, or an event stream has begun. An answer that can't be given whole is
+   * cut off, and never looks whole. */
   async answer(answer: Answer): Promise<void> {
     const { body } = answer;
     const wantsBody = this.method !== "HEAD";
@@ -326,7 +326,7 @@ export class Exchange implements DoorRequest {
     else this.#body.fail(new Problem(408, "The body comes too slowly", { headers: { connection: "close" } }));
   }
 
-  /** The answer is out. What is left of a body of HTTP/2 nobody needs to send (RFC 9113 §8.1); by HTTP/1.1 it is read and
+  /** The answer is out. By HTTP/2 nobody needs to send the rest of a body (RFC 9113 §8.1); by HTTP/1.1 the rest is read and
    * dropped, for a moment, or the answer would not be read. */
   #answered(stream: ServerHttp2Stream): void {
     this.#deadline.expect(LINGER_MS);

@@ -16,8 +16,8 @@ export interface BodySource {
 }
 
 /**
- * A request's body. Who sends it has so much time in all, and more for what has come: so a slow line is told from
- * somebody who holds us up. Time in which nobody asks for more of it does not count.
+ * A request's body. Its sender has so much time in all, and more for what has come: so a slow line is told from somebody who
+ * holds us up. Time in which nobody asks for more of it does not count.
  */
 export class RequestBody {
   readonly #from: BodySource;

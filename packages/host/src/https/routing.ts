@@ -173,7 +173,7 @@ function throwing(status: number, detail: string, headers: Readonly<Record<strin
   };
 }
 
-/** RFC 6455 §4.2.1. What is left through here `ws` takes. */
+/** RFC 6455 §4.2.1. `ws` checks the rest. */
 function checkOpening(exchange: Exchange, { protocol }: SocketRoute): void {
   exchange.checkHeader();
   if (exchange.header("sec-websocket-version") !== "13")

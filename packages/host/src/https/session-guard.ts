@@ -5,8 +5,8 @@ import { CONTROL_FRAMES_PER_MINUTE_MAX, HEADER_MS, IDLE_MS, LINGER_MS, STREAMS_M
 
 const MINUTE_MS = 60_000;
 
-/** Watches one connection of HTTP/2: its first request comes in time, it is not idle for long, and does not keep us busy
- * with frames that need no request. What is reset, refused or malformed too often nghttp2 counts itself. */
+/** Watches one connection of HTTP/2: its first request comes in time, it is not idle for long, and does not keep us busy with
+ * frames that need no request. nghttp2 itself counts streams that are reset, refused or malformed too often. */
 export function guardSession(session: ServerHttp2Session, deadlines: Deadlines): void {
   let streams = 0;
   let controls = 0;

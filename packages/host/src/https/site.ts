@@ -31,7 +31,8 @@ export interface SocketRoute {
   readonly protocol: string;
   /** Octets of one message. */
   readonly messageBytesMax: number;
-  /** Comes before the upgrade: what it throws is answered as a problem. What it returns gets the open socket. */
+  /** Comes before the upgrade: an error that it throws is answered as a problem. The function that it returns gets the open
+   * socket. */
   readonly open: (request: DoorRequest) => Promise<(socket: DoorSocket) => void>;
 }
 
