@@ -74,7 +74,7 @@ export function stripComments(value: string): string {
   return out;
 }
 
-/** `<…>` of a field, without the angles: RFC 5322 §3.6.4. What stands in a comment is none. */
+/** `<…>` of a field, without the angles: RFC 5322 §3.6.4. A text in a comment is no id. */
 export function parseMessageIds(value: string): string[] {
   return anglesOf(value, MESSAGE_IDS_MAX);
 }
