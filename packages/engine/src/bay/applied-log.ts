@@ -229,7 +229,7 @@ export class AppliedLog<State, Op, Outcome> {
   }
 
   /** The same without the newest checkpoint, which can't be read: it was never announced and has lost its pages, or it is
-   * damaged. What it covers lies in the log for a day yet. */
+   * damaged. Entries that it covers lie in the log for a day yet. */
   async #openBefore(newest: Position, before: Position, error: EngineError): Promise<EngineError | undefined> {
     const entries = await listEntries(this.#options, before);
     if (before > 0) await this.#load(before);

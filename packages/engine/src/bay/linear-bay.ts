@@ -321,7 +321,7 @@ export class LinearBay<State, Op, Outcome> implements Log<State, Op, Outcome> {
       // It can't be told what held the name: a store that forgets is asked no further.
       if (!(await applied.loadNewer())) throw new EngineError("unknown-outcome", "the log's head moved away");
     }
-    // The name lay below the log's beginning. Whether an earlier try was stored, the state knows.
+    // The name lay below the log's beginning. The state knows whether an earlier try was stored.
     await this.#follow();
     const last = applied.writers.get(this.#options.writer);
     const isForgotten = last === undefined && applied.writers.size >= WRITERS_KEPT;

@@ -10,9 +10,9 @@ import { asStoreFailure } from "./store-failure.ts";
  * How a log ends for good. An entry behind the last one says so to who stands at the head; where the account is gone, so
  * does a checkpoint that sorts before all others, for who is behind or has slept. They stay for ever.
  *
- * The bytes are not sealed: who ends an account needs none of its keys. What they say, and whether they are believed, is
- * told by who opens the log (`openEnd`): whoever has the store can write such objects too. An end that is not believed
- * cuts the log off where it stands: what was before it is read, and nothing is written on either side of it.
+ * The bytes are not sealed: who ends an account needs none of its keys. `openEnd` reads them and says whether they are
+ * believed, for everybody with the store can write such objects too. An end that is not believed cuts the log off where it
+ * stands: what was before it is read, and nothing is written on either side of it.
  */
 export const END_CHECKPOINT: string = manifestName(END_NUMBER);
 

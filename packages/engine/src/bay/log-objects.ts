@@ -66,8 +66,8 @@ export interface Prefetched {
   readonly entries: readonly Position[];
 }
 
-/** The log's objects in the store, one by one: entries and manifests. What comes after what is `linear-bay.ts`; listings,
- * which need no key, stand below. */
+/** The log's objects in the store, one by one: entries and manifests. Their order is in `linear-bay.ts`; listings, which need
+ * no key, stand below. */
 export class LogObjects {
   readonly #place: LogPlace;
 

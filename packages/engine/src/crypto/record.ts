@@ -15,9 +15,9 @@ import {
 import { currentVersion, purposeKey, type Ring } from "./ring.ts";
 
 /**
- * The public record (docs/formats/ring-and-slots.md): what a deliverer needs to know of an account. It lies where others
- * can write, so the ring signs it: each version's signing key is signed by the one before it, and the last one signs the
- * key that mail is sealed to. Who knows one record of an account can tell whether its owner made another.
+ * The public record (docs/formats/ring-and-slots.md): what a deliverer needs to know of an account. It lies where others can
+ * write, so the ring signs it: each version's signing key is signed by the one before it, and the last one signs the key
+ * that mail is sealed to. A process that knows one record of an account can tell whether its owner made another.
  *
  *     record   CBOR [2, account 16, key version, KEM public key, [link …], signature 64]
  *     link     [key version, signing public key 32, signature 64 by the link before it]

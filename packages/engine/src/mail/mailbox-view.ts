@@ -69,8 +69,8 @@ export class MailboxView {
     return this.#highestModSeq;
   }
 
-  /** MODSEQ of a message, as it may be told: as long as the client does not know who came and who went, none above the
-   * last that it knows all of. Who has the highest one that they saw has then missed nothing: RFC 7162 §3.2. */
+  /** MODSEQ of a message, as it may be told: as long as the client does not know who came and who went, none above the last
+   * that it knows all of. A client with the highest one that it saw has then missed nothing: RFC 7162 §3.2. */
   modSeqOf({ state, row }: Message): number {
     const modSeq = state.memberships.columns.modSeq.get(row);
     const told = Math.min(modSeq, this.#toldMax);
@@ -102,7 +102,7 @@ export class MailboxView {
   }
 
   /** Uids of `known` (ascending, none touches another) that went after `modSeq`, ascending, perhaps with some that went
-   * before: RFC 7162 §3.2.6. What is in this view still is none of them: `sync` tells of it. */
+   * before: RFC 7162 §3.2.6. Messages that this view still has are none of them: `sync` tells of those. */
   vanishedSince(modSeq: number, known: readonly UidSpan[]): UidSpan[] {
     const vanished = vanishedSince(this.#mail.state, this.mailbox, modSeq, known);
     return vanished.flatMap(({ first, last }) => {
@@ -270,9 +270,9 @@ export class MailboxView {
     if (this.readOnly) throw new EngineError("not-permitted", "mailbox is selected read-only");
   }
 
-  /** STORE. Resolves with the positions that were refused because they changed after `unchangedSince`, or are gone, and
-   * marks the others as told: the caller answers them, or was asked not to. What fails in between leaves the first part
-   * changed, of which `sync` tells. Without `unchangedSince` throws EngineError `expunged` if all of them are gone. */
+  /** STORE. Resolves with the positions that were refused because they changed after `unchangedSince`, or are gone, and marks
+   * the others as told: the caller answers them, or was asked not to. A failure in between leaves the first part changed, of
+   * which `sync` tells. Without `unchangedSince` throws EngineError `expunged` if all of them are gone. */
   async setFlags(
     positions: readonly number[],
     change: FlagChange,
@@ -351,8 +351,8 @@ export class MailboxView {
     return undefined;
   }
 
-  /** COPY: RFC 9051 §6.4.7. What is gone is not copied: the outcome tells what was. Throws EngineError `not-found` if there
-   * is no mailbox at `path`, `expunged` if all of the messages are gone. */
+  /** COPY: RFC 9051 §6.4.7. Messages that are gone are not copied: the outcome names those that were. Throws EngineError
+   * `not-found` if there is no mailbox at `path`, `expunged` if all of the messages are gone. */
   async copy(positions: readonly number[], path: string): Promise<Copied> {
     const copied = await this.#mail.transfer("copy", this.#target(positions), path, positions.length);
     assertReached(positions, copied.uids.length);

@@ -66,9 +66,9 @@ export interface LdapOptions extends LdapPlace {
 }
 
 /**
- * The `ldap` login: people and their passwords are a directory's (RFC 4511). Each lookup has a connection of its own, so
- * a restarted directory needs no care. What clients say goes into filters as values, never as text (RFC 4515 §3).
- * Referrals are not followed: a password goes to no server but the one in the settings.
+ * The `ldap` login: people and their passwords are a directory's (RFC 4511). Each lookup has a connection of its own, so a
+ * restarted directory needs no care. Clients' texts go into filters as values, never as text (RFC 4515 §3). Referrals are
+ * not followed: a password goes to no server but the one in the settings.
  */
 export class LdapDirectory implements PasswordDirectory {
   readonly #ldap: typeof import("ldapts");

@@ -134,7 +134,7 @@ export function mailboxListPoint({ changed }: ReadState): Point {
   return { modSeq: Math.max(changed.mailbox, changed.email) };
 }
 
-/** Records of one type by their ids. Whether one is new nobody remembers: what changed counts as created. */
+/** Records of one type by their ids. Nothing remembers whether one is new: a changed one counts as created. */
 export function recordChanges(
   { records }: ReadState,
   type: string,

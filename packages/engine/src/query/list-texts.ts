@@ -23,8 +23,9 @@ import type { Pace } from "./pace.ts";
 /**
  * The texts that lists show, and that are searched most: subjects and addresses, folded. Those of 4,096 emails are one text,
  * so that a search looks through it at the speed of memory. They come from the checkpoint's pages, at first use; of newer
- * emails, and of those that no checkpoint has texts of, a search learns them while it reads headers. What is not known is left
- * to the header. Kept within the room that all open pages share, and let go with what else was read from headers.
+ * emails, and of those that no checkpoint has texts of, a search learns them while it reads headers. Texts that are not
+ * known are left to the header. Kept within the room that all open pages share, and let go with what else was read from
+ * headers.
  *
  * By lasting numbers of emails, as the checkpoint's pages are. No find reaches from one email into the next: nothing that is
  * looked for here has what stands between them.
@@ -266,7 +267,7 @@ class TextPage {
     );
   }
 
-  /** Emails whose text is known, and those that have one. What was learned since is not looked at. */
+  /** Emails whose text is known, and those that have one. Texts that were learned since are not looked at. */
   addKnown(first: number, known: Bits, present: Bits): void {
     for (const [at, status] of this.#status.entries()) {
       if (status === NOT_KNOWN || this.#learned.has(at)) continue;

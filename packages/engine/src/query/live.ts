@@ -6,9 +6,9 @@ import type { Lists } from "./lists.ts";
 import { type EmailQuery, findEmails, type QueryTools, splitMailbox } from "./query-emails.ts";
 
 /**
- * How the result of a query changed since a point, for whoever holds it as it was: RFC 8620 §5.6. No result is kept: the query
- * is made anew, and of that is told what any change since then may have touched. Who takes out what is removed, and then puts
- * in what is added, lowest index first, holds the present result.
+ * How the result of a query changed since a point, for whoever holds it as it was: RFC 8620 §5.6. No result is kept: the
+ * query is made anew, and of that is told what any change since then may have touched. A client that takes out the removed
+ * ids, and then puts in the added ones, lowest index first, holds the present result.
  *
  * Invariant: whatever is not touched stands in both results or in neither, in the same order.
  */

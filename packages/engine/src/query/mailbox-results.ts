@@ -25,7 +25,7 @@ export class MailboxResults {
     this.#threads = new KeptResults(({ places, children }) => places.length + children.length, numbersMax);
   }
 
-  /** `search` of `filter.ts`. What the columns tell takes no longer than to keep it. */
+  /** `search` of `filter.ts`. An answer of the columns takes no longer than to keep it. */
   async search(list: Searched, condition: Condition, tools: Tools): Promise<Uint32Array> {
     const find = async (): Promise<Uint32Array> => Uint32Array.from(await search(list, condition, tools));
     if (asksNoText(condition)) return find();

@@ -44,8 +44,8 @@ export interface EmailPage {
 
 export type QueryTools = Omit<SearchTools, "scope"> & HeaderTools;
 
-/** One page of the emails that fulfil a condition, each once, however many memberships hold it. What is hidden by \Deleted
- * in all mailboxes is not among them. Errors: `not-found` for an anchor that is not in the result; `unavailable`, `corrupt`,
+/** One page of the emails that fulfil a condition, each once, however many memberships hold it. Emails that \Deleted hides in
+ * all mailboxes are not among them. Errors: `not-found` for an anchor that is not in the result; `unavailable`, `corrupt`,
  * `invalid`. */
 export async function queryEmails(query: EmailQuery, current: CurrentLists, tools: QueryTools): Promise<EmailPage> {
   const { result, at } = await findEmails(query, current, tools);

@@ -30,7 +30,7 @@ export interface SnippetTools {
 const PART_BYTES_MAX: number = 256 * 1024;
 const TEXT_CHARS_MAX: number = 512 * 1024;
 
-/** The snippets of these messages, in order. What a condition asks not to be there is not looked for. No body is opened where
+/** The snippets of these messages, in order. Texts that a condition wants absent are not looked for. No body is opened where
  * the beginning that a summary keeps has a match, or is all. Rejects with the signal's reason when it is aborted. Errors:
  * `unavailable`, `corrupt`. */
 export async function readSnippets(

@@ -17,7 +17,7 @@ import { surelyNotDone } from "./surely-not-done.ts";
 /** Stores of accounts that are kept open; beyond it, those that nobody uses are closed, the longest unused first. */
 const OPEN_MAX = 256;
 
-/** How long nothing of an account is asked for before its objects may lie elsewhere from then on. What is begun in one
+/** How long nothing of an account is asked for before its objects may lie elsewhere from then on. Work that begins in one
  * store ends there: a delivery writes its note within two hours of its body. */
 export const UNUSED_MS: number = 3 * 60 * 60_000;
 

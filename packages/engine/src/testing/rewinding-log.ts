@@ -15,9 +15,9 @@ import { MailState } from "../mail/state/state.ts";
 
 /**
  * A double of the log, for tests: now and then an older op of another writer comes to light, behind ops that did not know
- * it, as in merge mode. The state is then made anew from its checkpoint: another object with other rows, where the ops
- * since then are one block with higher modseqs. What it shows is the same, so every test of what stands upon a log must
- * pass here as it does on the real one.
+ * it, as in merge mode. The state is then made anew from its checkpoint: another object with other rows, where the ops since
+ * then are one block with higher modseqs. It shows the same, so every test of code upon a log must pass here as it does on
+ * the real one.
  *
  * The ghost that writes those ops makes a mailbox, copies INBOX into it and deletes it again. The store holds the log
  * without them: another process shows other modseqs.

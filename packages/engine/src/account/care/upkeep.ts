@@ -132,7 +132,7 @@ export class Upkeep {
     else this.checkpoint().catch((error: unknown) => this.#warn("checkpoint failed", error));
   }
 
-  /** The checkpoint that others open by is damaged. What it covers leaves the log in a day. */
+  /** The checkpoint that others open by is damaged. Entries that it covers leave the log in a day. */
   #isCurrentLost(): boolean {
     const { lostCheckpoint } = this.#bay;
     return lostCheckpoint !== undefined && lostCheckpoint === this.#state.checkpoint?.covers;

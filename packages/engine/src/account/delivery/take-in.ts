@@ -71,7 +71,7 @@ interface Failure {
 }
 
 /**
- * Takes delivered mail in, exactly once, in order of delivery (docs/rules.md §6). What can't be opened stays where it
+ * Takes delivered mail in, exactly once, in order of delivery (docs/rules.md §6). A note that can't be opened stays where it
  * is, blocks nothing, is tried again and told to its owner.
  */
 export class TakeIn {

@@ -106,10 +106,10 @@ export interface OpenedSlot {
 }
 
 /**
- * The slots of its kind that the secret opens, newest first. Whether one is valid stands in the log: who asks for another
- * found that it is listed no more. Then, and when one was deleted between the listing and its turn, a change is under way,
- * which may have made it anew for the same secret, so all are looked for again, {@link SLOT_LOOKS_MAX} times. Errors:
- * `unavailable`.
+ * The slots of its kind that the secret opens, newest first. The log says whether one is valid: a caller asks for another if
+ * it found that this one is listed no more. Then, and when one was deleted between the listing and its turn, a change is
+ * under way, which may have made it anew for the same secret, so all are looked for again, {@link SLOT_LOOKS_MAX} times.
+ * Errors: `unavailable`.
  */
 export async function* openSlots(
   { store, platform }: Pick<SlotTools, "store" | "platform">,

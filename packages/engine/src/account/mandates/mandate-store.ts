@@ -36,7 +36,7 @@ const ANSWERED = "outbound/seen/";
 
 /**
  * The mandates of all accounts of a store (docs/formats/outbound.md), sealed to the server's key and bound to their account,
- * kind and name. Who has that key reads them as long as they are there; who ends one deletes its bytes.
+ * kind and name. Everybody with that key reads them as long as they are there; the end of one deletes its bytes.
  */
 export class MandateStore {
   readonly #options: MandateStoreOptions;

@@ -25,7 +25,7 @@ const LATE_BODY_MS: number = 3 * 60 * 60_000;
  *
  * Errors: `not-found` where `from` has no such account; `already-exists` where `to` has one that did not come from there;
  * `conflict` where it has another object of the same name, or the account was moved away from there; `unavailable` and
- * `over-quota`. What went over stays.
+ * `over-quota`. Objects that went over stay.
  */
 export async function moveAccount(
   copying: Copying & { /** Signs that the account left. */ readonly signer: SigningKeyPair },

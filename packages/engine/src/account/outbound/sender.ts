@@ -89,8 +89,8 @@ interface Scheduled {
 }
 
 /**
- * Empties the queue: any number of processes of any number of hosts may do so. Who holds the last claim of a mail has it in
- * hand; what came of it is written into that claim before anybody else may begin.
+ * Empties the queue: any number of processes of any number of hosts may do so. The process with the last claim of a mail has
+ * it in hand; the results are written into that claim before anybody else may begin.
  */
 export class Sender {
   readonly #options: SenderOptions;

@@ -348,8 +348,8 @@ async function checkDay({ recipients }: Envelope, nowMs: number, tools: SubmitTo
     throw new SubmitRefusal("forbiddenToSend", "you have sent to too many within a day: try again tomorrow");
 }
 
-/** Puts into the queue what a process that was killed left out: `read` gives an email's octets. What is too old for that is
- * told to its owner as failed. Errors: `unavailable`. */
+/** Puts into the queue what a process that was killed left out: `read` gives an email's octets. A mail that is too old for
+ * that is told to its owner as failed. Errors: `unavailable`. */
 export async function handOver(
   tools: SubmitTools,
   read: (email: Uint8Array) => Promise<Body | undefined>,
@@ -365,7 +365,7 @@ export async function handOver(
     const message = body && (await outgoing(body, toolsOf(tools)));
     if (message) await putIntoQueue(one, message, tools);
     else if (!isQueued) {
-      // Another process may be about to queue it. What is said not to be sent is taken back first.
+      // Another process may be about to queue it. A mail is taken back before it is told as not sent.
       if (platform.now() - one.madeMs < UNDER_WAY_MS) continue;
       if ((await outbound.queue.cancel(one.id)) === "too-late") continue;
     }

@@ -26,8 +26,8 @@ import type { Verdict } from "./verdict.ts";
  *
  * Invariant: both are total and pure functions of (state, op): no clock, no randomness, no throw for any op.
  */
-/** Applies an op of the linear log: a block of its own, or several where it is done in parts. What is read between the steps
- * is what there was when some of its messages were copied. */
+/** Applies an op of the linear log: a block of its own, or several where it is done in parts. A read between the steps shows
+ * the state when some of its messages were copied. */
 export function* applyOp(state: MailState, placed: PlacedOp): Generator<undefined, Outcome> {
   return placed.op.kind === "copy" && placed.op.inParts
     ? yield* copyInParts(state, placed, placed.op)

@@ -15,7 +15,7 @@ interface Window extends ObjectSpan {
 
 /**
  * Small bodies that lie together are read together by who asks for one after the other, forwards or backwards: a search, a
- * listing with bodies. What is read is as sealed as it lies.
+ * listing with bodies. The bytes are as sealed as they lie.
  */
 export class Neighbours {
   #last: ObjectSpan | undefined;

@@ -46,8 +46,9 @@ export interface UidSpan {
 }
 
 /**
- * Uids of `known` that went after `modSeq`, ascending: RFC 7162 §3.2.6. What it costs is what went: runs with no live message
- * between them are one, though some of those in between may have gone before. Below the floor all that are not there are told.
+ * Uids of `known` that went after `modSeq`, ascending: RFC 7162 §3.2.6. The cost is that of the gone messages: runs with no
+ * live message between them are one, though some of those in between may have gone before. Below the floor all that are not
+ * there are told.
  */
 export function vanishedSince(
   state: ReadState,

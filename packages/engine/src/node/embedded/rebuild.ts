@@ -21,9 +21,9 @@ export interface RebuildReport {
 }
 
 /**
- * Makes a damaged database anew out of all that its pages still tell, beside the old one, which is kept under another
- * name. Dates, numbers of rows and floors stay. What is lost stays there by its name, empty or as far as it goes: else
- * somebody could make another of that name, and be believed. Errors: `unavailable` while a server runs on the store.
+ * Makes a damaged database anew out of all that its pages still tell, beside the old one, which is kept under another name.
+ * Dates, numbers of rows and floors stay. A lost object stays there by its name, empty or as far as it goes: else somebody
+ * could make another of that name, and be believed. Errors: `unavailable` while a server runs on the store.
  *
  * A process that is killed leaves the old store as it was, or one that opens no more until this is run again.
  */

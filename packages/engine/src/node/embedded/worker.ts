@@ -19,8 +19,8 @@ import { freeBytes, giveUpReserve, growReserve } from "./reserve.ts";
 import { FILES_INDEX, SHAPE, TABLES } from "./schema.ts";
 
 /**
- * The store's thread: all writes, in group commits. What is waiting when a commit begins goes into it, interactive
- * requests first; one sync of the disk serves them all. Creates are judged one by one inside the commit.
+ * The store's thread: all writes, in group commits. Requests that wait when a commit begins go into it, interactive ones
+ * first; one sync of the disk serves them all. Creates are judged one by one inside the commit.
  */
 const TRANSACTION_BYTES_MAX: number = 1024 * 1024;
 const TRANSACTION_REQUESTS_MAX = 256;
