@@ -87,7 +87,7 @@ export class Phone {
     return true;
   }
 
-  /** It synchronized: a Ping is answered at once again. */
+  /** The phone has synchronized: a Ping is answered at once again. */
   synced(): void {
     this.#idlePings = 0;
   }

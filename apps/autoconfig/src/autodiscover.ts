@@ -18,7 +18,7 @@ const PARSER = new XMLParser({
   maxNestedTags: DEPTH_MAX,
   // Without it characters by their numbers are not read.
   htmlEntities: true,
-  // Those that XML has by itself: a document type, which could define more, is refused before.
+  // Entities of XML itself: a document type, which could define more, is refused before.
   processEntities: { maxTotalExpansions: ENTITIES_MAX },
 });
 

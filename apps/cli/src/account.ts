@@ -55,7 +55,7 @@ async function add(context: Context, address: string, flags: Flags): Promise<unk
   const password = await askNewSecret(`Password for ${address}: `, flags);
   await checkDirectoryPassword(context, address, password);
   const { recoveryCode } = await signUp({ ...context, pepper: await readPepper(context.config) }, address, password);
-  // Whoever makes an account knows its key.
+  // The maker of an account knows its key.
   const wasAnother = await trustRecord(context.seenRecords, await getUser(context, address));
   if (flags.json) return { address, recoveryCode };
   return [

@@ -40,7 +40,7 @@ export async function backUp(config: Config, args: readonly [string], flags: Pic
   if ((await readdir(folder)).length > 0) throw new Exit(EXIT.failed, `${folder} is not empty`);
   if (isEmbedded(config) && !(await exists(join(places.store, "store.sqlite"))))
     throw new Exit(EXIT.failed, "there is no store to back up");
-  // Whoever may not write beside the folder is told before the long part.
+  // A user without the right to write beside the folder is told before the long part.
   const [pepper, serverKey] = [`${folder}.pepper`, serverKeyOf(folder)];
   await copyIfThere(places.pepper, pepper);
   await copyIfThere(places.serverKey, serverKey);

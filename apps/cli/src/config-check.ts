@@ -142,7 +142,7 @@ async function checkInnerFolders(config: Config): Promise<Finding[]> {
   return findings.filter(({ state }) => state !== "well");
 }
 
-/** It is there and may be written to, or can be made. */
+/** Checks a folder: it is there and may be written to, or can be made. */
 async function checkFolder({ what, path }: { readonly what: string; readonly path: string }): Promise<Finding> {
   try {
     const folder = await nearest(path);
@@ -165,7 +165,7 @@ async function nearest(path: string): Promise<string> {
   }
 }
 
-/** It holds what it should, or can be made. */
+/** Checks a key file: it has as many bytes as it should, or can be made. */
 async function checkKey({ setting: what, path, bytes }: KeyFile): Promise<Finding> {
   try {
     // Where it is there, its folder may be anybody's.

@@ -174,7 +174,8 @@ interface DataFolder {
   readonly server: Pick<Config["server"], "data">;
 }
 
-/** Whose `server.data` is, if this is root and it is another's: what root makes there, the server of that user could not read. */
+/** The owner of `server.data`, if this process is root and the folder another's: that user's server could not read root's
+ * files. */
 async function otherOwner({ server }: DataFolder): Promise<{ readonly uid: number; readonly gid: number } | undefined> {
   if (process.getuid?.() !== 0) return undefined;
   // A folder that is not there yet, or can't be seen, is nobody's: who opens it tells why.

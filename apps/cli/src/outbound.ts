@@ -144,7 +144,7 @@ export function withOutbound(context: Context, { outbound, mandates }: OpenOutbo
   return { ...context, platform: { ...context.platform, outbound, mandates } };
 }
 
-/** Whose an address is, by its aliases and details. The catch-all's owner is not who everybody is. */
+/** The user who has an address, by aliases and details. The catch-all's owner does not have all addresses. */
 async function findUser({ users, config }: Context, address: string): Promise<User | undefined> {
   const { aliases, recipient_delimiter: delimiter } = config.lmtp;
   for (const candidate of candidates(address, { aliases, delimiter, catchAll: "", postmaster: "" })) {

@@ -58,7 +58,7 @@ export class AppendSource {
     return all;
   }
 
-  /** Those of one message. One without any is how a client takes all back: RFC 3502 §3. */
+  /** The octets of one message. By a message without any a client takes the whole command back: RFC 3502 §3. */
   async *#octets(): AsyncGenerator<Uint8Array> {
     let size = 0;
     for (let step = this.#steps.shift(); step && step.kind !== "end"; step = this.#steps.shift()) {

@@ -270,7 +270,7 @@ export class Connection implements Link {
     this.#leave(asSentence(why));
   }
 
-  /** It has not signed in, and must go. */
+  /** A stranger has to go. */
   dismiss(why: Dismissal): void {
     this.#leave(FAREWELLS[why]);
   }
@@ -333,7 +333,7 @@ export class Connection implements Link {
     } catch (error) {
       this.#break(error);
     }
-    // Whoever reads waits for the client, which may have nothing more to say.
+    // The reader waits for the client, which may have nothing more to say.
     if (this.#closing) this.#transport.endInput();
   }
 

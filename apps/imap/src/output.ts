@@ -108,7 +108,7 @@ export class Output {
 
   /** Sends all in one write; waits while the client is slow. Rejects when the connection is gone. */
   async flush(): Promise<void> {
-    // Whoever comes while the client is slow waits with the first, and sends then.
+    // A caller that comes while the client is slow waits with the first, and sends then.
     while (this.#draining !== undefined) await this.#draining;
     this.#cut();
     if (this.#pieces.length === 0) return;

@@ -67,7 +67,7 @@ export interface Selected {
   readonly view: MailboxView;
   /** Uids from `from` up to, not including, `to`; another session may have what lies between two ranges. */
   readonly recent: { readonly from: number; readonly to: number }[];
-  /** Those that the client was told of. */
+  /** Keywords that the client was told of. */
   readonly keywords: Set<string>;
   /** Uids that `$` stands for, ascending: the first and the last of each range. RFC 5182 §2.1. */
   saved: Uint32Array;

@@ -41,7 +41,7 @@ export class Transport {
   #isLeaving = false;
   /** Compression has just ended. */
   #isBehindDeflate = false;
-  /** It says nothing in clear any more, and nothing sealed yet. */
+  /** True during a TLS handshake: no text may be sent in clear any more, and none sealed yet. */
   #shakesHands = false;
 
   constructor(socket: Socket, options: TransportOptions) {
@@ -142,7 +142,7 @@ export class Transport {
     this.#inflater?.close();
   }
 
-  /** Whoever waits for the client waits no more. */
+  /** Ends the input: a reader that waits for the client waits no more. */
   endInput(): void {
     this.input.end();
     this.#options.onInput();

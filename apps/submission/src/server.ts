@@ -203,7 +203,7 @@ function settingsOf(
       if (!client || client.tries >= TRIES_MAX) return callback(new Reply(421, "4.7.0 Too many wrong passwords"));
       options.signIn(username ?? "", password ?? "", client.address).then(
         (session) => {
-          // It may have gone meanwhile.
+          // The client may have gone meanwhile.
           if (!clients.has(id)) session.close();
           client.session = session;
           client.visitor.signedIn();

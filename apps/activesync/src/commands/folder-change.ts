@@ -51,7 +51,7 @@ export async function folderCreate(body: Element | undefined, context: Context):
       async change(before) {
         const path = pathOf(asked.parentId, asked.name, context);
         const there = foldersNow(context).find(({ mailbox }) => mailbox?.path === path);
-        // It was made, and the answer that told it was lost.
+        // The folder was made, and the answer that told it was lost.
         if (there && before.some(({ folders }) => folders.some(({ id }) => id === there.id))) return { made: there.id };
         return { made: formatFolderId(await context.session.create(path)) };
       },
@@ -88,7 +88,7 @@ export async function folderDelete(body: Element | undefined, context: Context):
         const { mailbox } = userFolder(asked.id, context, SPECIAL);
         const all = [mailbox!, ...session.state.below(mailbox!.path)];
         const outcome = await session.changeFolders(() => ({
-          // Those below go first.
+          // Folders below go first.
           steps: all.toReversed().map(({ id }) => ({ do: "destroy", mailbox: id, ifEmpty: false })),
         }));
         if (outcome.refusal === "no-mailbox") throw new FolderError(NOT_FOUND);

@@ -45,7 +45,7 @@ export async function admitDevice(command: string, context: Context, options: Ad
   if (isNobody(context)) return { device };
   if (WITHOUT_POLICY.has(deviceType.toLowerCase())) {
     if (device) return { device };
-    // It agrees to nothing, and is one of the account's devices all the same: counted, listed, erased.
+    // Such a phone agrees to nothing, and is one of the account's devices all the same: counted, listed, erased.
     const known = newDevice(deviceId, deviceType, userAgent, context.now());
     await session.writeRecords([encodeDevice(known)]);
     return { device: known };

@@ -134,7 +134,7 @@ function textOf({ content }: Element): string {
 /** Octets that an atom of IMAP may not hold (RFC 9051 §9), and the one that says so. */
 const NOT_IN_ATOMS = /[^\x21\x23\x24\x26\x27\x2b-\x3c\x3e-\x5b\x5e-\x7a\x7c\x7e]/gu;
 const ENCODED = /(?:=[0-9A-F]{2})+/g;
-/** Those of RFC 5788 and of mail programs. */
+/** Keywords of RFC 5788 and of mail programs, which are no categories. */
 const RESERVED = /^[$\\]|^(?:non)?junk$|^forwarded$|^notjunk$/i;
 
 /** The keyword of a category: as it is where it may be, octets with `=` and two digits where not. */
@@ -149,7 +149,7 @@ export function categoriesOf(flags: readonly string[]): string[] {
   return flags.filter((flag) => !RESERVED.test(flag)).map(categoryOfKeyword);
 }
 
-/** Those of the flags that stand for categories. */
+/** Flags that stand for categories. */
 export function categoryKeywords(flags: readonly string[]): string[] {
   return flags.filter((flag) => !RESERVED.test(flag));
 }

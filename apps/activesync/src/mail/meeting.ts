@@ -9,7 +9,7 @@ import { ianaOffsets, type OffsetAt, timeZoneBlob, UTC_OFFSETS } from "./time-zo
 /** An invitation, its end, or an answer to one, as a mail brings it: RFC 5546. */
 export interface Meeting {
   readonly messageClass: string;
-  /** It is one of several, or several. */
+  /** True for a recurring meeting, or one instance of it. */
   readonly isRecurring: boolean;
   /** Of what is no answer. */
   readonly request: ((version: Version) => Element) | undefined;

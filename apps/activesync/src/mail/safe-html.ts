@@ -62,7 +62,7 @@ export function safeHtml(html: string): string {
  * what lies so deep would be left out. */
 const OPEN_MAX = 2_000;
 const TAG = /<(\/?)([a-zA-Z][^\s/>]*)/g;
-/** Those that nothing is in (HTML §13.1.2), and those that end where the next of them begins: these are never deep by
+/** Elements without content (HTML §13.1.2), and elements that end where the next of them begins: neither are deep by
  * themselves. */
 const SHALLOW: ReadonlySet<string> = new Set([
   ...["area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"],

@@ -71,7 +71,7 @@ function encodePreference({ type, bytesMax, allOrNone, preview }: BodyPreference
   return [type, bytesMax ?? null, allOrNone, preview];
 }
 
-/** It was sealed by us: what is not as we write it was written by another program. */
+/** Reads a state. The bytes were sealed by us, so other bytes than ours are another program's: undefined. */
 function decodeState(bytes: Uint8Array): CollectionState | undefined {
   const value: unknown = decode(bytes);
   if (!Array.isArray(value) || value[0] !== FORMAT) return undefined;

@@ -233,7 +233,7 @@ class Run {
   async #change(command: Command): Promise<void> {
     const { send, serverId } = command;
     if (send && this.#find(serverId!) === undefined && (await wasDraftSent(this.#sendName(serverId!), this.#context))) {
-      // It went out, and the answer that said so was lost.
+      // The draft went out, and the answer that told it was lost.
       this.#results.push({ clientId: serverId!, status: OK, itemId: serverId! });
       this.#gone.add(serverId!);
       return;

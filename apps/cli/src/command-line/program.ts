@@ -85,7 +85,7 @@ function addCommand(
   return node;
 }
 
-/** It says what it has to by what it throws, but for help. */
+/** Makes a command silent: its errors are told by the exception. Help is printed. */
 function quiet(node: Node): Node {
   return node
     .exitOverride()

@@ -1,7 +1,7 @@
 import { type Config, isLoopbackAddress, parseListenAddress } from "@restante/host";
 import { PORTS } from "./plan.ts";
 
-/** Whose records they are. */
+/** Names that the records are for. */
 interface Names {
   readonly domain: string;
   readonly host: string;
@@ -47,7 +47,7 @@ function portFromOutside(listen: readonly string[], usual: number): number | und
   return addresses.length > 0 ? usual : undefined;
 }
 
-/** That of `server.origin`, which a proxy may have. */
+/** The port of `server.origin`, which may be a proxy's. */
 function httpsPort({ server }: Config): number {
   return Number(server.origin === "" ? "" : new URL(server.origin).port) || PORTS.https;
 }

@@ -64,7 +64,7 @@ export class MailImport {
       for await (const mail of folder.mails()) {
         isAlone &&= mail.into === undefined;
         const targets = await this.#resolveAll(mail.into ?? [folder]);
-        // It was told that they can't be.
+        // The mailboxes can't be made, which was told.
         if (targets.length === 0) continue;
         const addition = await this.#read(mail, targets).catch((error: unknown) => this.#tellUnreadable(mail, error));
         if (addition) await batches.add(mail, addition);

@@ -12,7 +12,7 @@ import { parseStatusItems } from "./status.ts";
 /** Arguments of LIST. */
 interface Listing {
   readonly patterns: readonly string[];
-  /** Those that a mailbox must fit to be told of: RFC 5258 §3.1, RFC 6154 §3. */
+  /** Properties that a mailbox must have to be told of: RFC 5258 §3.1, RFC 6154 §3. */
   readonly selection: ReadonlySet<SelectionOption>;
   readonly returns: ReadonlySet<ReturnOption>;
   /** STATUS items that are told of each mailbox: RFC 5819. */

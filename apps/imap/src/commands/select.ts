@@ -60,7 +60,7 @@ async function open(session: Session, { path, condstore, known }: Arguments, rea
   untagged(`FLAGS (${session.flagsList()})`);
   untagged(`${view.length} EXISTS`);
   session.tellRecent();
-  // It is a sequence number.
+  // UNSEEN is a sequence number.
   const unseen = session.isRev2 || session.isUidOnly ? undefined : view.firstUnseen();
   if (unseen !== undefined) untagged(`OK [UNSEEN ${unseen + 1}] First unseen message`);
   session.tellPermanentFlags();

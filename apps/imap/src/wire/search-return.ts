@@ -49,7 +49,7 @@ export function parseSearchReturn(parser: Parser): SearchReturn | undefined {
           wanted = { ...wanted, [name.toLowerCase()]: true };
           break;
         case "CONTEXT":
-          // It asks for something, so that () is not meant.
+          // CONTEXT is an option, so that this is not `RETURN ()`.
           wanted = { ...wanted };
           break;
         case "PARTIAL":

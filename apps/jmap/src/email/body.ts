@@ -222,7 +222,7 @@ class ShownMessage {
     for (const list of LISTS) {
       if (!body.has(list)) continue;
       told[list] = this.#bodyParts[list].map((part) => made.get(part)!);
-      // It is written wherever it stands.
+      // A part counts wherever it stands.
       for (const part of this.#bodyParts[list]) {
         if (said.has(part)) context.budget.take(charsOf(made.get(part)));
         said.add(part);

@@ -93,7 +93,7 @@ export function newFieldsOf(property: HeaderProperty, value: unknown, room: Head
 
 /** Fields of one name that a new email may have. */
 const FIELDS_MAX = 1000;
-/** Those that an email has once at most: RFC 5322 §3.6. */
+/** Fields that an email has once at most: RFC 5322 §3.6. */
 const ONCE: ReadonlySet<string> = new Set(Array.from(CONVENIENCE.values(), ({ field }) => field));
 
 /** True if some field's value needs UTF-8 and may have it: RFC 6532. */

@@ -17,7 +17,7 @@ export interface Node {
   role: SpecialUse | "none" | undefined;
   sortOrder: number | undefined;
   isSubscribed: boolean | undefined;
-  /** It gets another path by what is asked of it. */
+  /** True if the request gives the mailbox another path. */
   isMoved: boolean;
 }
 

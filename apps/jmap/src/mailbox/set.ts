@@ -116,7 +116,7 @@ const REFUSALS: Readonly<Partial<Record<NonNullable<Outcome["refusal"]>, string>
 interface Step {
   readonly step: FolderStep;
   readonly node: Node;
-  /** It was asked for; else it is below one that is moved. */
+  /** True if the request names the mailbox; else the mailbox is below one that is moved. */
   readonly isAsked: boolean;
 }
 
@@ -388,7 +388,7 @@ class Plan {
     }
   }
 
-  /** Those above come first. */
+  /** The steps in order: parents come before their children. */
   #stepsOf(nodes: ReadonlyMap<string, Node>): readonly Step[] {
     const paths = pathsOf(nodes);
     const going = new Set(this.#results.destroy.filter((id) => !this.#refused.has(id)));

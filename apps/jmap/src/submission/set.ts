@@ -72,7 +72,7 @@ async function create(given: Readonly<Record<string, unknown>>, context: Context
   const { session, now } = context;
   const { identityId, emailId, envelope = null, undoStatus = null, ...more } = given;
   const wrong = Object.keys(more);
-  // It is the server's to set, and told as it is; meli 0.9 says that it is final.
+  // The server sets undoStatus, and tells it as it is; meli 0.9 says `final`.
   if (undoStatus !== null && undoStatus !== "pending" && undoStatus !== "final") wrong.push("undoStatus");
   if (typeof identityId !== "string") wrong.push("identityId");
   if (typeof emailId !== "string") wrong.push("emailId");

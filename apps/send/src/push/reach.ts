@@ -15,7 +15,7 @@ const CLOSED_V6 = ["2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20"];
 const DNS_MS = 3_000;
 const DNS_TRIES = 2;
 
-/** That a name leads nowhere, or where it may not. */
+/** The error for a name that leads nowhere, or to an address that may not be reached. */
 export class Unreachable extends Error {}
 
 export interface ReachOptions {
@@ -25,7 +25,7 @@ export interface ReachOptions {
   readonly resolve?: ((host: string) => Promise<readonly string[]>) | undefined;
 }
 
-/** Whom a request of a stranger's choice may go to: nobody inside the house. */
+/** Addresses that a request of a stranger's choice may go to: none inside the house. */
 export class Reach {
   readonly #names = new Set<string>();
   readonly #allowed = new BlockList();

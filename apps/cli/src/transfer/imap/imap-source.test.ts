@@ -27,7 +27,7 @@ interface Scene {
   readonly mailboxes: Readonly<Record<string, readonly Message[]>>;
   /** By STATUS; a mailbox that is opened says 1000. */
   readonly uidNext?: number;
-  /** Whoever opens it loses the connection. */
+  /** A mailbox whose opening ends the connection. */
   readonly endsAt?: string;
   /** Mailboxes that can't be opened. */
   readonly closed?: readonly string[];

@@ -22,7 +22,7 @@ export interface ImapSourceOptions {
   readonly onSkipped: (count: number) => void;
 }
 
-/** Those that don't depend on the place. */
+/** Options that don't depend on the place. */
 export const CLIENT_OPTIONS: ImapFlowOptions = {
   logger: false,
   disableAutoIdle: true,
@@ -52,7 +52,7 @@ export async function connectImap(place: ImapPlace, password: string): Promise<I
     auth: { user, pass: password },
     ...CLIENT_OPTIONS,
   });
-  // Whoever waits for an answer hears of it as well.
+  // A caller that waits for an answer gets the error as well.
   client.on("error", () => undefined);
   try {
     await client.connect();
@@ -212,7 +212,7 @@ export class ImapSource implements AsyncDisposable {
     client.on("close", wake);
     try {
       if (signal.aborted) return;
-      // It ends with the next command. That of a closed connection is told by that, too.
+      // IDLE ends with the next command. `close` tells of a closed connection, too.
       client.idle().catch(() => undefined);
       await news.promise;
     } finally {
