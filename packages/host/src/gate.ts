@@ -34,7 +34,7 @@ export interface Visitor {
 }
 
 export interface GateOptions {
-  /** Whose addresses may be one client's: an IPv4 address, an IPv6 /64. */
+  /** The network of an address, which may be one client's: an IPv4 address, an IPv6 /64. */
   readonly networkOf: (address: string) => string;
   readonly limits?: Partial<GateLimits>;
 }

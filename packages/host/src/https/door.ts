@@ -38,7 +38,7 @@ export interface DoorOptions {
   /** Undefined: in clear and HTTP/1.1, for a proxy in front. */
   readonly tls: Tls | undefined;
   readonly gate: Gate;
-  /** Whose addresses may be one client's. */
+  /** The network of an address, which may be one client's. */
   readonly networkOf: (address: string) => string;
   readonly proxies: TrustedProxies;
   /** The beginning of every URL in an answer; empty for localhost and the port of the listener, by https:// if there is TLS. */
@@ -228,7 +228,7 @@ export class Door {
     await this.#finished();
     late.end();
     for (const socket of this.#streams) letGo(socket);
-    // Those whose handshake is not over have none.
+    // A connection whose handshake is not over has no stream.
     const timer = setTimeout(() => {
       for (const socket of this.#connections) socket.destroy();
     }, FAREWELL_MS);

@@ -266,7 +266,7 @@ export class Exchange implements DoorRequest {
       this.#finish();
     } catch (error) {
       this.#abandon();
-      // That the other side has gone is no failure of ours.
+      // An error because the other side has gone is no failure of ours.
       if (!this.#isOver) throw error;
     }
   }

@@ -56,7 +56,7 @@ export function makeApp(server: HttpServer, sites: readonly Site[], desk: Desk):
   };
 
   app.removeAllContentTypeParsers();
-  // Whoever wants a body reads it.
+  // Routes read bodies by themselves.
   app.addContentTypeParser("*", (_request, _body, done) => done(null));
   app.setErrorHandler((error: Error & { statusCode?: number }, request, reply) =>
     answer(request, reply, async () => {
