@@ -172,7 +172,7 @@ test(`followers in pages hold what a fresh one gets, after each of ${CHANGES} ch
     const at = next(2);
     await followed.change(processes[at]!).catch(unlessRefused);
     await followed.care(next(2));
-    // Whoever asks, asks any of the two, which look at the log before they answer.
+    // The follower asks any of the two processes, which look at the log before they answer.
     const asked = processes[next(2)]!;
     await asked.refresh();
     const { state } = asked.mail;

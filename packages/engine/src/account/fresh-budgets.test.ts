@@ -34,7 +34,7 @@ async function startProcess() {
     place,
     box: dropbox(here, user),
     openElsewhere: () => open(place, ring()),
-    /** Those that were made while `work` ran. */
+    /** Requests that were made while `work` ran. */
     async count(work: () => Promise<unknown>): Promise<Requests> {
       const { requests } = place.double;
       const begun = requests.length;

@@ -145,7 +145,7 @@ export async function tellRestored(
 
 /** Keeps what was seen of the log outside the store. Resolves with whether it is kept: if not, a rollback goes unseen. */
 export async function keepWitness(bay: MailLog, { witnesses, log }: Platform, account: string): Promise<boolean> {
-  // It never goes back.
+  // The witness never goes back.
   if (bay.barred) return false;
   try {
     await witnesses?.write(account, bay.witness);

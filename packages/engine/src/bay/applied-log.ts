@@ -148,7 +148,7 @@ export class AppliedLog<State, Op, Outcome> {
     return this.#isUncompared;
   }
 
-  /** Those of the entries that were applied. */
+  /** Hashes of the entries that were applied. */
   get hashes(): EntryHashes {
     return this.#hashes;
   }
@@ -381,7 +381,8 @@ export class AppliedLog<State, Op, Outcome> {
     this.#end(follows ? end : undefined);
   }
 
-  /** Whoever has slept may find the log's entries gone and its end far ahead. Throws {@link LogEnded}. */
+  /** Looks for an end that is far ahead: a process that has slept may find the entries before it gone. Throws {@link
+   * LogEnded}. */
   async #readEndCheckpoint(): Promise<void> {
     const { store, prefix, openEnd } = this.#options;
     const got = await asStoreFailure(store.get(prefix + END_CHECKPOINT));

@@ -318,7 +318,7 @@ export class LinearBay<State, Op, Outcome> implements Log<State, Op, Outcome> {
       }
       const rival = await this.#log.getEntry(n);
       if (rival.found) return this.#readRival(n, rival.bytes, head.sequence);
-      // It can't be told what held the name: a store that forgets is asked no further.
+      // Nothing tells what held the name: a store that forgets is asked no further.
       if (!(await applied.loadNewer())) throw new EngineError("unknown-outcome", "the log's head moved away");
     }
     // The name lay below the log's beginning. The state knows whether an earlier try was stored.

@@ -21,7 +21,7 @@ export interface Capture {
   write(pages: PageStore): Promise<Uint8Array>;
   /** The checkpoint, which covers entries up to `entry`, is in force: what was written need not be written again. */
   commit(entry: Position): void;
-  /** It is not: it must. */
+  /** The checkpoint is not in force: its changes must be written again. */
   abandon(): void;
 }
 
@@ -32,7 +32,7 @@ export interface Captured {
   write(): Promise<Written>;
   /** The op that announces it was accepted. */
   commit(): void;
-  /** It was not, or could not be written. */
+  /** The checkpoint was not announced, or could not be written. */
   abandon(): void;
 }
 

@@ -80,7 +80,7 @@ function serverSeed(serverKey: Uint8Array): Uint8Array {
   return deriveKey(serverKey, "mandate-kem");
 }
 
-/** Whose a request is, and its name in the store. */
+/** The account of a request, and its name in the store. */
 export interface RequestPlace {
   readonly account: Uint8Array;
   readonly name: string;

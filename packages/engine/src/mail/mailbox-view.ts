@@ -91,7 +91,7 @@ export class MailboxView {
     return isKnown ? mailbox : undefined;
   }
 
-  /** Those of `positions` that changed after `modSeq`: RFC 7162 §3.1.4.1. */
+  /** Positions that changed after `modSeq`: RFC 7162 §3.1.4.1. */
   changedSince(modSeq: number, positions: readonly number[]): number[] {
     const { modSeq: column } = this.#state.memberships.columns;
     if (this.#state === this.#mail.state) return positions.filter((at) => column.get(this.#list.at(at)) > modSeq);

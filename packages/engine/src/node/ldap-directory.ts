@@ -17,7 +17,7 @@ import { addressForms } from "./address-forms.ts";
 import { type LdapPlace, openLdapSocket } from "./ldap-socket.ts";
 import { Turns } from "./turns.ts";
 
-/** Nobody waits longer for a directory: for a connection with its TLS, and for each answer. */
+/** The longest that a sign-in or a lookup waits for a directory: for a connection with its TLS, and for each answer. */
 const CONNECT_TIMEOUT_MS = 5_000;
 const ANSWER_TIMEOUT_MS = 10_000;
 /** Connections at once, and lookups that wait for one: strangers make both. */
@@ -180,7 +180,7 @@ export class LdapDirectory implements PasswordDirectory {
     });
   }
 
-  /** Whoever has the value; of an address, each form of it is asked for. */
+  /** The person whose entry has this value; each form of an address is looked for. */
   #lookUp(attribute: string, value: string): Promise<Person | undefined> {
     return this.#asService(async (client) => {
       for (const form of addressForms(value)) {

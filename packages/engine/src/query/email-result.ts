@@ -67,7 +67,7 @@ export class EmailResult {
     return this.placesOf(new Set([email]))[0]?.place ?? -1;
   }
 
-  /** Those of the emails that are there, by their places, ascending. */
+  /** Places of those emails that are in the result, ascending. */
   placesOf(emails: ReadonlySet<number>): { readonly email: number; readonly place: number }[] {
     const places: { readonly email: number; readonly place: number }[] = [];
     if (this.#threads === undefined) {

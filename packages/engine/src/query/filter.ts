@@ -145,7 +145,7 @@ class Rounds {
     if (open.length > 0) await this.#byBodies(open);
   }
 
-  /** Those that are open still. */
+  /** Judges messages by their headers. Gives those that are still undecided. */
   async #byHeaders(chunk: readonly Open[]): Promise<Open[]> {
     const { contents, pace, signal } = this.#tools;
     const wanted = this.#wanted;

@@ -67,7 +67,7 @@ export class ListTexts {
   /** By place and number of the page. */
   readonly #pages = new SharedCache<string, TextPage>();
   readonly #keys = new Set<string>();
-  /** Those that something was learned of since it was settled. */
+  /** Pages that learned something since they were settled. */
   readonly #open = new Map<string, TextPage>();
   #learned = 0;
 

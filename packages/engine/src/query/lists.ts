@@ -106,7 +106,7 @@ export class Lists {
     for (const row of this.membershipRows.of(email)) if (this.state.isLive(row)) yield row;
   }
 
-  /** Those by which it is shown: without \Deleted. */
+  /** Memberships that show the email: without \Deleted. */
   *shownMemberships(email: number): Generator<number> {
     const { state } = this;
     for (const row of this.membershipRows.of(email)) if (state.isLive(row) && !state.isDeleted(row)) yield row;

@@ -86,7 +86,7 @@ function touchedEmails(query: Omit<EmailQuery, "page">, since: Point, lists: Lis
   return touched;
 }
 
-/** Those that may have been in the result then. */
+/** Emails that may have been in the result then. */
 function knownOf(emails: ReadonlySet<number>, { modSeq }: Point, { state }: Lists): number[] {
   const { made } = state.emails.columns;
   return [...emails].filter((email) => made.get(email) > 0 && made.get(email) <= modSeq);

@@ -59,7 +59,7 @@ export function markedPreview(text: string, needles: readonly Needle[]): string 
   const { end } = segmentAt(text, folded, first + length - 1);
   const from = beginOf(text, start);
   const window = text.slice(from, Math.min(text.length, start + BEHIND_CHARS_MAX));
-  // It may reach beyond the window, and would not be found there.
+  // The match may reach beyond the window, and would not be found there.
   const found = { start: start - from, end: end - from };
   return write(window, joinRanges([found, ...rangesOf(window, needles)]), PREVIEW_BYTES_MAX);
 }

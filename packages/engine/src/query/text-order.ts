@@ -23,7 +23,7 @@ export class TextOrder {
   /** The highest. */
   #highest = 0;
 
-  /** Those that are not known, each once. */
+  /** Messages that the order does not have, each once. */
   missing(keys: Iterable<number>): number[] {
     const missing = new Set<number>();
     for (const key of keys) if ((this.#ranks[key] ?? 0) === 0) missing.add(key);

@@ -89,7 +89,7 @@ async function previewOf(
       if (chars >= TEXT_CHARS_MAX) break;
     }
   } catch (error) {
-    // It went meanwhile: nothing is left to show.
+    // The message went meanwhile: nothing is left to show.
     if (!(error instanceof EngineError && error.code === "expunged")) throw error;
   }
   return undefined;

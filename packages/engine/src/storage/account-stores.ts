@@ -139,7 +139,7 @@ export class AccountStores<Settings> implements ObjectStore {
     let leave: () => void = () => undefined;
     const watchAll = async (): Promise<void> => {
       while (!isEnded)
-        // It is in use until the watch ends.
+        // The store is in use until the watch ends.
         await this.#use(accountOf(prefix), async (store, onRetired) => {
           if (isEnded) return;
           const stop = store.watch(prefix, ring, options);
@@ -167,7 +167,7 @@ export class AccountStores<Settings> implements ObjectStore {
     await Promise.all([this.#options.common.dispose(), ...opened.map(async ({ store }) => (await store).dispose())]);
   }
 
-  /** Whose store holds this account's objects: its own, or the common one, "". */
+  /** The key of the store that holds this account's objects: the account, or "" for the common store. */
   #owner(account: string): string {
     return this.#places.get(account)?.settings === undefined ? "" : account;
   }

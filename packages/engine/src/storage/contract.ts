@@ -11,9 +11,9 @@ export interface ContractStores {
 
 /** Promises that a store can't keep by its nature. */
 export interface ContractLimits {
-  /** It has create-if-absent; else its contract is that the probe says so (`creates.ts`). Default: true. */
+  /** True for a store with create-if-absent; the contract of others is that the probe says so (`creates.ts`). Default: true. */
   readonly creates?: boolean;
-  /** It remembers which log names were deleted. Default: true. */
+  /** True for a store that remembers which log names were deleted. Default: true. */
   readonly floors?: boolean;
 }
 

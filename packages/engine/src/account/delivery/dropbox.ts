@@ -143,7 +143,7 @@ export class Dropbox {
       mebibytesMax = Number.POSITIVE_INFINITY,
       messagesMax = Number.POSITIVE_INFINITY,
     } = facts;
-    // It is said rounded up: nobody is refused who has room.
+    // The size is told rounded up: no mail is refused that has room.
     const isFull = (mebibytes - 1) * MEBIBYTE + this.#added.bytes >= mebibytesMax * MEBIBYTE;
     if (isFull || messages + this.#added.messages >= messagesMax) throw new QuotaExceeded();
   }
@@ -171,7 +171,7 @@ export class Dropbox {
     try {
       await asStoreFailure(store.put(this.#prefix + note.name, note.bytes, { along: note.along }));
     } catch (error) {
-      // That this put was surely not done says nothing of the earlier one.
+      // This put was surely not done, but the earlier one may have been.
       if (isAgain || isUnknown(error)) unsettled.doubt(fingerprint, client);
       else unsettled.drop(fingerprint, client);
       throw error;

@@ -302,7 +302,8 @@ export class TakeIn {
     }
   }
 
-  /** It counts in its stream as all do, and is put nowhere. One that no host of ours signed says nothing. */
+  /** Reads a report: it counts in its stream as notes do, and goes into no mailbox. One that no trusted host signed has no
+   * effect. */
   #readReport(note: string, { origin, verified }: OpenedNote, report: Report): ReadNote {
     this.#failures.delete(note);
     return {

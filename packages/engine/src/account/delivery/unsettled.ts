@@ -71,7 +71,7 @@ export class Unsettled {
     }
   }
 
-  /** It was surely not stored, or its client has read the reply. */
+  /** Forgets a note that was surely not stored, or whose client has read the reply. */
   drop(fingerprint: string, client?: Handover): void {
     const entry = this.#entries.get(fingerprint);
     if (!entry || (client && entry.client !== client)) return;

@@ -99,7 +99,7 @@ export interface OwnerAccess {
 export interface OpenedSlot {
   readonly ring: Ring;
   readonly slot: string;
-  /** It asks less of who guesses the password than new ones do. */
+  /** True for a slot that costs a guesser less than new ones do. */
   readonly isWeak: boolean;
   /** Tokens only. */
   readonly terms?: TokenTerms | undefined;

@@ -72,7 +72,7 @@ export async function addToken(
   if (!Number.isInteger(days) || days < 1 || days > TOKEN_DAYS_MAX)
     throw new EngineError("invalid", `a token is good for 1 to ${TOKEN_DAYS_MAX} days`);
   const { platform, ring, mail } = access;
-  // Those that have expired make room.
+  // Expired tokens make room.
   const ended = new Set((await expiredTokens(access)).map(({ id }) => tokenSlotName(id)));
   const names = mail.state.slots.names.filter((name) => !ended.has(name));
   if (names.filter((name) => tokenIdOf(name) !== undefined).length >= TOKENS_MAX)

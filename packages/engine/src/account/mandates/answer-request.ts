@@ -18,7 +18,7 @@ export interface AnswerRequest {
   readonly madeMs: number;
   /** The return path. */
   readonly sender: string;
-  /** Whom the mail names as its recipients: some of them. */
+  /** Recipients in the mail's header: some of them. */
   readonly recipients: readonly string[];
   readonly subject: string;
   /** Without their angle brackets: its own, if it has one, and those that it refers to. */

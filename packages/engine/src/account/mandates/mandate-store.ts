@@ -8,7 +8,7 @@ import type { Platform } from "../platform.ts";
 /** Kinds of mandates, besides mail that waits. */
 export type MandateKind = "vacation" | "push";
 
-/** Whose one is. An account has one vacation, whose id is "". */
+/** The account of a mandate, and its id there. An account has one vacation, whose id is "". */
 export interface MandatePlace {
   readonly kind: MandateKind;
   /** 16 bytes. */
@@ -76,7 +76,7 @@ export class MandateStore {
     }
   }
 
-  /** It is gone from the store when this resolves; again is no error. Errors: `unavailable`, `unknown-outcome`. */
+  /** Deletes mandates from the store; again is no error. Errors: `unavailable`, `unknown-outcome`. */
   async end(...places: readonly MandatePlace[]): Promise<void> {
     if (places.length === 0) return;
     await asStoreFailure(this.#options.store.delete(places.map(nameOf), { essential: true }));

@@ -149,7 +149,7 @@ export class Mandates {
     try {
       return decodeVacation(await contents.readValue(record));
     } catch (error) {
-      // It changed meanwhile.
+      // The record changed meanwhile.
       if (error instanceof EngineError && error.code === "expunged") return this.#readVacation();
       throw error;
     }

@@ -62,7 +62,7 @@ async function finish({ from, prefix }: Copying, copier: Copier, end: StoredEnd)
   if (notes.length === 0) return;
   await copier.copyAll(folderOf("body"), ({ created }) => created >= end.created - LATE_BODY_MS);
   await copier.copyEach(notes);
-  // They are safe; and what is found here the next time came since.
+  // These notes are safe; notes that are found here the next time came since.
   const names = notes.map(({ name }) => name);
   await asStoreFailure(from.delete(names, { essential: true }));
 }

@@ -135,7 +135,7 @@ export class OutboundQueue {
     for await (const { name } of listObjects(store, `${CLAIM}${id}.`)) last = name;
     if (last === undefined) return undefined;
     const got = await asStoreFailure(store.get(last));
-    // It went with its mail.
+    // The claim went with its mail.
     if (!got.found) return undefined;
     const context = outboundContext(platform.crypto, serverKey, "claim", last);
     const plain = orDamage(() => openObject(context, got.bytes));

@@ -34,7 +34,7 @@ export interface QueuedMail {
   readonly releaseMs: number;
   /** Octets. */
   readonly size: number;
-  /** It has octets above 127 in its header, or in a body: RFC 6531, RFC 6152. */
+  /** True for octets above 127: in the header (RFC 6531), in a body (RFC 6152). */
   readonly needsUtf8: boolean;
   readonly needsEightBit: boolean;
   /** The process that queued it sends too: others leave it alone for a while. */
@@ -114,7 +114,7 @@ export interface Claim {
   /** When it is due again: milliseconds since 1970. */
   readonly dueMs: number;
   readonly tries: number;
-  /** That it takes long was told to its sender. */
+  /** True once the sender was told that the mail takes long. */
   readonly isDelayTold: boolean;
   /** In the envelope's order. */
   readonly recipients: readonly RecipientState[];

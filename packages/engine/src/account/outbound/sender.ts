@@ -315,7 +315,7 @@ export class Sender {
     await this.#insist(() => this.#options.reporter.report(mail, outcome));
   }
 
-  /** Those of whom the sender wants to hear: RFC 3461 §4.1. */
+  /** Tells the sender of recipients that the envelope asks reports on: RFC 3461 §4.1. */
   async #tell(
     mail: QueuedMail,
     kind: "failed" | "delayed",

@@ -34,7 +34,7 @@ export interface Submission {
   /** Emails that told of it: 16 bytes each. */
   readonly statusMails: readonly Uint8Array[];
   readonly readMails: readonly Uint8Array[];
-  /** It is in the queue, or was. */
+  /** True once the mail was put into the queue. */
   readonly isHanded: boolean;
 }
 

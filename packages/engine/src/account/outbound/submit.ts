@@ -46,7 +46,7 @@ export interface SubmitRequest {
   readonly holdUntilMs?: number | undefined;
   /** Key of the request: a repeat with the same key submits nothing and is answered as the first one. */
   readonly repeatKey?: string | undefined;
-  /** It says what was done with a mail, and is from nobody, so that nothing comes back of it: RFC 8098 §3. */
+  /** True for an MDN: its sender is empty, so that nothing comes back of it. RFC 8098 §3. */
   readonly isNotice?: boolean | undefined;
 }
 
@@ -243,7 +243,7 @@ export async function findSubmission(
   try {
     return decodeSubmission(id, await contents.readValue(record));
   } catch (error) {
-    // It changed meanwhile.
+    // The submission changed meanwhile.
     if (error instanceof EngineError && error.code === "expunged") return findSubmission(id, { mail, contents });
     throw error;
   }
@@ -256,7 +256,7 @@ export async function listSubmissions(tools: Pick<SubmitTools, "mail" | "content
   return found.filter((one) => one !== undefined).sort((a, b) => b.madeMs - a.madeMs || (a.id < b.id ? -1 : 1));
 }
 
-/** Those that are settled, and were submitted so long ago that nobody asks. */
+/** Submissions that are settled, and so old that nobody asks for them. */
 async function settledLongAgo(nowMs: number, tools: SubmitTools): Promise<string[]> {
   const all = await listSubmissions(tools);
   const old = all.filter(({ undoStatus, sendAtMs }) => undoStatus !== "pending" && nowMs - sendAtMs > REMEMBERED_MS);

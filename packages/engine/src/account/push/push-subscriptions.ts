@@ -69,7 +69,7 @@ export class PushSubscriptions {
     return found;
   }
 
-  /** Those that the same way in made: RFC 8620 §7.2 shows no others. */
+  /** Subscriptions that were made by the same way in: RFC 8620 §7.2 shows no others. */
   async listOf({ slot }: Pick<SignedInBy, "slot">): Promise<readonly KnownSubscription[]> {
     return (await this.list()).filter((one) => isSameWay(one.slot, slot));
   }

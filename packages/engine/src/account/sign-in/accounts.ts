@@ -269,7 +269,7 @@ export class Accounts {
     } catch (error) {
       if (error instanceof SlotUnlisted) {
         this.#forget(open);
-        // That was somebody else's slot.
+        // The slot was somebody else's.
         return joins ? await this.#adopt(attempt, { ring: copyRing(copy), slot, terms }, weak) : undefined;
       }
       if (open.sessions === 0 || error instanceof NewKeys) this.#letGo(open);

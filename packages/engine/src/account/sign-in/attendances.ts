@@ -78,7 +78,7 @@ export class Attendances {
   closed(prefix: string): void {
     const attended = this.#attended.get(prefix);
     if (!attended?.account) return;
-    // It may be closed since nobody may use it any more.
+    // The account may be closed since nobody may use it any more.
     this.#endThose(prefix, attended, ({ slot }) => this.#isOver(attended, slot));
     if (attended.attendants.size === 0) return;
     attended.position = attended.account.position;
@@ -159,7 +159,7 @@ export class Attendances {
         if (await slotExists(this.#store, prefix, slot)) continue;
         this.#endThose(prefix, attended, (way) => way.slot === slot);
       } catch (error) {
-        // That the store can't be asked is no reason to end anything.
+        // A store that can't be asked is no reason to end anything.
         this.#platform.log({ level: "debug", event: "a way in can't be looked for", error });
       }
     }

@@ -110,7 +110,7 @@ test("a password that was changed elsewhere is refused at the next request", asy
   await ask();
   await changePassword(tools, user(), FIRST, SECOND);
   await expect(ask()).rejects.toMatchObject(refused);
-  // That was a wrong password: the next one waits.
+  // The old password was a wrong guess: the next one waits.
   const right = ask({ ...BASIC, password: SECOND });
   await time.pass(1000);
   expect(await right).toBe("ada@example.org");

@@ -137,7 +137,7 @@ export class RequestSessions {
     }
   }
 
-  /** It is found no more, and is closed when nobody uses it. */
+  /** Lets go of a session: no request finds it, and it is closed when none uses it. */
   #drop(key: string, kept: Kept): void {
     if (this.#kept.get(key) === kept) this.#kept.delete(key);
     kept.session.then(

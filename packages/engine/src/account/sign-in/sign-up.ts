@@ -69,7 +69,7 @@ async function makeAccount(
   try {
     await users.add(user);
   } catch (error) {
-    // It may be there, or yet to come.
+    // The user may have been added, or be added yet.
     if (!isRefusal(error)) throw error;
     const found = await users.find(normalized);
     // A folder that is far away may answer the second try of what the first did.

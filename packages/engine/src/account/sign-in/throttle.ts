@@ -21,7 +21,7 @@ const ENTRIES_MAX = 10_000;
 interface Guess {
   readonly digest: Uint8Array;
   tries: number;
-  /** It was found wrong, and is counted as that, or right. The same password from now on is another guess. */
+  /** True once the guess was found right or wrong. The same password from now on is another guess. */
   isSettled: boolean;
 }
 

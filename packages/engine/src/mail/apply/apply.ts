@@ -34,7 +34,7 @@ export function* applyOp(state: MailState, placed: PlacedOp): Generator<undefine
     : applyBlock(state, [placed])[0]!;
 }
 
-/** It is judged once: all of it is done, or nothing. */
+/** COPY in parts. The op is judged once: all of it is done, or nothing. */
 function* copyInParts(state: MailState, placed: PlacedOp, op: OpOf<"copy">): Generator<undefined, Outcome> {
   const { op: passed, outcome: judged } = judge(state, op);
   if (passed?.kind !== "copy") return { ...applyBlock(state, [{ ...placed, op: { kind: "nop" } }])[0]!, ...judged };

@@ -67,7 +67,7 @@ class ItemPerformer {
     return { emails, added };
   }
 
-  /** Those that its author knew. */
+  /** Memberships of the email that the op's author knew. */
   #rowsOf(email: number): readonly number[] {
     const rows = this.#memberships.get(email) ?? [];
     if (!this.#placed.judged) return rows;

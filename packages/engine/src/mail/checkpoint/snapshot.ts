@@ -44,7 +44,7 @@ export function captureMail(
       const options = { sweeps: true, numbering: covers, references, holdsStill: true, breathe };
       return captureState(shrunk, source, options).write(store);
     },
-    // Whoever goes on from it loads it.
+    // Processes that go on from it load it.
     commit: () => undefined,
     abandon: () => undefined,
   };

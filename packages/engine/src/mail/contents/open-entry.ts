@@ -99,7 +99,7 @@ export class OpenEntry {
     return this.#entry === undefined;
   }
 
-  /** It brought no email. */
+  /** True for an entry that brought no email. */
   get isEmpty(): boolean {
     return this.#entry?.ops.every((op) => emailsOf(op).length === 0) ?? true;
   }

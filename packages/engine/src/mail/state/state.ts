@@ -122,7 +122,7 @@ export class MailState {
   tail: TailEmail[] = [];
   /** The lasting number that the next email gets. */
   emailNumbers = 0;
-  /** Those of the checkpoint that this process knows to be current. */
+  /** Pages of the checkpoint that this process knows to be current. */
   pages: Pages = NO_PAGES;
   /** The one modseq counter of the account. */
   modSeq = 0;
@@ -214,12 +214,12 @@ export class MailState {
     return inbox;
   }
 
-  /** Those of mail. */
+  /** Mailboxes that hold mail. */
   liveMailboxes(): Mailbox[] {
     return this.allMailboxes().filter(isMail);
   }
 
-  /** Those that are there, whatever they hold. */
+  /** Mailboxes that are there, whatever they hold. */
   allMailboxes(): Mailbox[] {
     return this.mailboxes.filter((mailbox) => !mailbox.gone);
   }

@@ -114,7 +114,7 @@ export class CachedStore implements ObjectStore {
 
   /** A request on its way that brings some of what is wanted. */
   #findReading(name: string, wanted: ByteRange, { signal, priority }: StoreOptions): Reading | undefined {
-    // Whoever may give up has a request of their own.
+    // A caller that may give up has a request of its own.
     if (signal) return undefined;
     for (const reading of this.#underWay)
       if (reading.name === name && reading.priority === priority)

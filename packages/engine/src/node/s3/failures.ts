@@ -19,7 +19,7 @@ const FULL = /no space left|disk is full|disk full|insufficient storage|storagef
 
 /** A failure, told apart by what may have been done. */
 export interface Failure {
-  /** It may have been done, or be done later. */
+  /** True for a request that may have been done, or may be done later. */
   readonly doubtful: boolean;
   readonly full: boolean;
   /** Asking again may help. */
