@@ -190,6 +190,25 @@ test("no comment cites a page that the repository does not have", () => {
   expect(wrong).toEqual([]);
 });
 
+/** Comments of a text that open with a pronoun: their subject is a noun of docs/glossary.md instead. */
+function riddles(text: string): readonly string[] {
+  return text.split("\n").filter((line) => /^\s*(?:\/\*\*|\/\/|\*) (?:Who|What|Whether) /.test(line));
+}
+
+test("no comment opens with who, what or whether", () => {
+  const wrong = ["packages", "apps"]
+    .flatMap(sources)
+    .flatMap((file) => riddles(readFileSync(file, "utf8")).map((line) => `${file}: ${line.trim()}`));
+  expect(wrong).toEqual([]);
+});
+
+test.each(["/** Who has it. */", "  // What is left.", " * Whether it is so."])(
+  "the comment %j is found to open so",
+  (comment) => {
+    expect(riddles(`const x = 1;\n${comment}\nconst y = 2;\n`)).toEqual([comment]);
+  },
+);
+
 test("no source file has grown past what one idea needs", () => {
   const long = ["packages", "apps"]
     .flatMap(sources)

@@ -1,6 +1,6 @@
 import { defineConfig } from "vitest/config";
 
-/** What is tested a second time upon logs that rewind. Left out: what counts requests, and what shares checkpoints
+/** Tests that run a second time upon logs that rewind. Left out: those that count requests, and those that share checkpoints
  * between processes whose ghosts differ. */
 const REWOUND = [
   "account/account",

@@ -9,7 +9,7 @@ import { group, leaf } from "./protocol/elements.ts";
 import type { Version } from "./protocol/version.ts";
 import { sync } from "./sync/sync.ts";
 
-// What the tests of commands share: one account, asked as a phone asks, and what a phone holds of it.
+// Kit of the tests of commands: one account, its phone, and folders as the phone holds them.
 
 const UTF8 = new TextDecoder();
 
@@ -34,7 +34,7 @@ export interface SyncWish {
   readonly body?: Element;
 }
 
-/** What a phone holds of one folder: items by ServerId, with what was told of each. */
+/** One folder as a phone holds it: items by ServerId, with the values that it was told of each. */
 export class HeldFolder {
   key = "0";
   readonly items: Map<string, Map<string, string>> = new Map();

@@ -28,7 +28,7 @@ export interface Context {
   readonly log: Log;
 }
 
-/** What items of this request are made with. */
+/** Session, version and converters by which this request's items are made. */
 export function itemTools({ session, version, pace, html, log }: Context): ItemTools {
   return {
     session,

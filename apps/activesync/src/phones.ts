@@ -11,7 +11,7 @@ const IDLE_PINGS_MAX = 2;
 const HOLD_BACK_MS = 2_000;
 const HOLD_BACK_MS_MAX = 60_000;
 
-/** What a Ping asks for, and a phone need not say again: MS-ASCMD §2.2.1.13. */
+/** Folders and time of a Ping, which a phone need not repeat: MS-ASCMD §2.2.1.13. */
 export interface PingRequest {
   readonly seconds: number | undefined;
   readonly folders: readonly string[];
@@ -29,7 +29,7 @@ class Lane {
       await before;
       return work();
     })();
-    // What came of it, an answer of megabytes or a body, is not kept until the next.
+    // The result, an answer of megabytes or a body, is not kept until the next work.
     this.#last = mine.then(ignore, ignore);
     return mine;
   }
@@ -75,7 +75,7 @@ export class Phone {
     };
   }
 
-  /** Whether a page of a search may be asked for: the first, or one of a search that began with it. */
+  /** True for a page that may be asked for: the first, or a later one of a search whose first page was asked for. */
   searches(id: string, start: number): boolean {
     if (start > 0) return this.#searches.has(id);
     this.#searches.delete(id);
@@ -87,7 +87,7 @@ export class Phone {
     return true;
   }
 
-  /** It synchronized: a Ping is answered at once again. */
+  /** The phone has synchronized: a Ping is answered at once again. */
   synced(): void {
     this.#idlePings = 0;
   }

@@ -11,7 +11,7 @@ import { marksRecord } from "./mail/marks.ts";
 import { empty, group, leaf } from "./protocol/elements.ts";
 import { bodyOfBytes } from "./sending/letter.ts";
 
-// What other servers fell into, one by one.
+// Traps that other servers fell into, one by one.
 
 const folderSync = (key: string) => group("FolderHierarchy:FolderSync", leaf("FolderHierarchy:SyncKey", key));
 

@@ -102,7 +102,7 @@ function testSite(auth: Auth, held: () => Promise<void>): Site {
   };
 }
 
-/** What the WebSocket that was opened last holds of the protocols that were offered. */
+/** Subprotocols that were offered for the WebSocket that was opened last, as its request still has them. */
 let kept: string | undefined;
 
 type Made = Awaited<ReturnType<typeof setUp>>;
@@ -305,7 +305,7 @@ describe("/auth/tokens", () => {
     ['{"label":"a","scope":"root"}', JSON_TYPE, 400],
     ['{"label":"a","scope":""}', JSON_TYPE, 400],
     [`{"label":"${"a".repeat(5000)}"}`, JSON_TYPE, 413],
-    // What a page of another origin could send without asking.
+    // A body that a page of another origin could send without asking.
     ['{"label":"a"}', { "content-type": "text/plain" }, 415],
   ])("refuses %j with %j", async (body, headers, status) => {
     const { process } = await setUp();

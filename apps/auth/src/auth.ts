@@ -21,10 +21,10 @@ export interface AuthOptions {
 export interface SignInNeeds {
   /** A word that a token's scope must have. Passwords and app passwords are good for all. */
   readonly scope?: string;
-  /** What the request takes of its account's turns; by default `request`. */
+  /** Kind of turn that the request takes from its account's share; by default `request`. */
   readonly turn?: Exclude<TurnKind, "stream">;
-  /** It may be the beginning of an event stream or a WebSocket, of a client that can send no header: a ticket in the query,
-   * or a token beside the subprotocol, will do. */
+  /** The request may begin an event stream or a WebSocket, of a client that can send no header: a ticket in the query, or a
+   * token beside the subprotocol, will do. */
   readonly opens?: "event-stream" | "web-socket";
 }
 
@@ -123,7 +123,7 @@ export class Auth {
       taken[Symbol.dispose]();
       leave();
     };
-    // It may be gone before the stream has begun.
+    // The connection may be gone before the stream has begun.
     if (connection.aborted) end();
     else connection.addEventListener("abort", end, { once: true });
   }

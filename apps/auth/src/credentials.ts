@@ -17,7 +17,8 @@ export function insufficientScope(scope: string): Problem {
   return new Problem(403, `The token is not good for ${scope}`, { headers: { "www-authenticate": challenge } });
 }
 
-/** What the request's Authorization header holds; undefined where there is none. Throws Problem 401. */
+/** The credential in the request's Authorization header: RFC 6750 §2.1, RFC 7617. Undefined without that header. Throws
+ * Problem 401. */
 export function headerCredential(request: DoorRequest): RequestCredential | undefined {
   const header = request.header("authorization");
   if (header === undefined) return undefined;

@@ -20,7 +20,7 @@ const STATUS: Readonly<Record<Exclude<EngineErrorCode, "unavailable">, number>> 
   corrupt: 500,
 };
 
-/** The engine's errors as problems. What else is thrown is a bug. */
+/** The engine's errors as problems. Undefined for any other error, which is a bug. */
 export function explainError(error: unknown): Problem | undefined {
   if (!(error instanceof EngineError)) return undefined;
   if (error.code === "unavailable") return unavailable("Try again later", RETRY_SECONDS, { cause: error });

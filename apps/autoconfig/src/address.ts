@@ -4,7 +4,7 @@ const ADDRESS_CHARS_MAX = 254;
 const ADDRESS =
   /^[^\p{C}\p{Z}"(),:;<>@[\\\]]{1,64}@((?:[\p{L}\p{M}\p{N}][\p{L}\p{M}\p{N}-]{0,62}\.)*[\p{L}\p{M}\p{N}][\p{L}\p{M}\p{N}-]{0,62})$/u;
 
-/** What a mail program says whose mail it wants to read. Whether somebody has the address is not asked. */
+/** The address that a mail program names. The server does not look whether an account has it. */
 export interface Address {
   readonly text: string;
   readonly domain: string;

@@ -18,7 +18,7 @@ const PARSER = new XMLParser({
   maxNestedTags: DEPTH_MAX,
   // Without it characters by their numbers are not read.
   htmlEntities: true,
-  // Those that XML has by itself: a document type, which could define more, is refused before.
+  // Entities of XML itself: a document type, which could define more, is refused before.
   processEntities: { maxTotalExpansions: ENTITIES_MAX },
 });
 
@@ -29,7 +29,7 @@ const MESSAGES: Readonly<Record<ErrorCode, string>> = {
   "601": "Requested schema version not supported",
 };
 
-/** The first form: XML for XML. What is no request is answered with 600; what is asked for other than phones' settings, with
+/** The first form: XML for XML. Text that is no request is answered with 600; a request for other settings than phones', with
  * 601. */
 export async function autodiscover(request: DoorRequest, servers: Servers): Promise<Answer> {
   const wanted = parseRequest(await request.bytes());
@@ -59,7 +59,7 @@ function parseRequest(bytes: Uint8Array): Address | ErrorCode {
   return AcceptableResponseSchema === PHONE_ANSWER ? address : "601";
 }
 
-/** What stands in Autodiscover's Request; nothing of what can't be read. */
+/** Fields of Autodiscover's Request; none for a document that can't be read. */
 function fieldsOf(bytes: Uint8Array): Readonly<Record<string, unknown>> {
   try {
     const text = new TextDecoder("utf-8", { fatal: true }).decode(bytes);

@@ -1,4 +1,4 @@
-/** What a mail program asks of a domain before it knows anything: where the servers are. */
+/** Settings for mail programs that know only an address: names and ports of the servers. */
 
 export type { MailServer, MailServers } from "./servers.ts";
 export { autoconfigSite } from "./site.ts";

@@ -1,4 +1,4 @@
-/** What bounds those who ask, all of them strangers. */
+/** Limits on requests for settings. Everybody who sends one is a stranger. */
 
 /** Octets of a request for settings: one address and one schema. */
 export const REQUEST_BYTES_MAX = 16_384;

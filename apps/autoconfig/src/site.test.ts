@@ -15,7 +15,7 @@ const site = autoconfigSite({
   submission: [{ host: "mail.example.org", port: 465, security: "tls" }],
 });
 
-/** What the door would hand over. */
+/** The site's answer to a request, without the door. */
 function ask(path: string, query = "", body: string | Uint8Array = "", from = site): Promise<Answer> {
   const method = body === "" ? "GET" : "POST";
   const route = from.routes.find((one) => one.path === path && one.method === method)!;
@@ -189,7 +189,7 @@ test("Thunderbird's configuration has every way to read and to send, as it is li
       outgoingServer: place("smtp", "465", "SSL"),
     },
   });
-  // Who asks for no address, or for what is none, hears of the server's own name.
+  // A request without an address, or with text that is none, is answered for the server's own name.
   for (const query of ["", "emailaddress=%3C/domain%3E%26@%22x"])
     expect(documentOf(await ask(CONFIG, query)).clientConfig.emailProvider.domain).toBe("mail.example.org");
   const wellKnown = await ask("/.well-known/autoconfig/mail/config-v1.1.xml", "emailaddress=ada%40Example.org");

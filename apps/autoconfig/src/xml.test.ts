@@ -19,7 +19,7 @@ function read(bytes: Uint8Array): Record<string, Record<string, unknown>> {
   return PARSER.parse(text);
 }
 
-/** What XML can hold of a text. */
+/** The text as XML can hold it: U+FFFD for characters that no document may have. */
 function shown(text: string): string {
   return text.toWellFormed().replaceAll(/[\u0000-\u0008\u000b\u000c\u000e-\u001f\ufffe\uffff]/g, "\ufffd");
 }

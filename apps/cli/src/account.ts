@@ -18,7 +18,7 @@ import type { Flags } from "./flags.ts";
 import { mailProgramLines } from "./mail-program.ts";
 import { print } from "./print.ts";
 
-/** What an action answers with; nothing where it wrote its answer itself. */
+/** An action of `restante account`. Gives the answer to print, or undefined if it printed its answer itself. */
 type Action<F extends Json> = (context: Context, address: string, flags: F) => Promise<unknown>;
 type Json = Pick<Flags, "json">;
 /** `yes`: what would be asked for is meant. */
@@ -55,7 +55,7 @@ async function add(context: Context, address: string, flags: Flags): Promise<unk
   const password = await askNewSecret(`Password for ${address}: `, flags);
   await checkDirectoryPassword(context, address, password);
   const { recoveryCode } = await signUp({ ...context, pepper: await readPepper(context.config) }, address, password);
-  // Whoever makes an account knows its key.
+  // The maker of an account knows its key.
   const wasAnother = await trustRecord(context.seenRecords, await getUser(context, address));
   if (flags.json) return { address, recoveryCode };
   return [

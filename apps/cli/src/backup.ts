@@ -40,7 +40,7 @@ export async function backUp(config: Config, args: readonly [string], flags: Pic
   if ((await readdir(folder)).length > 0) throw new Exit(EXIT.failed, `${folder} is not empty`);
   if (isEmbedded(config) && !(await exists(join(places.store, "store.sqlite"))))
     throw new Exit(EXIT.failed, "there is no store to back up");
-  // Whoever may not write beside the folder is told before the long part.
+  // A user without the right to write beside the folder is told before the long part.
   const [pepper, serverKey] = [`${folder}.pepper`, serverKeyOf(folder)];
   await copyIfThere(places.pepper, pepper);
   await copyIfThere(places.serverKey, serverKey);
@@ -69,7 +69,7 @@ async function withProgress<T>(done: string, work: (onFile: () => void) => Promi
   return await work(() => progress.add(1));
 }
 
-/** Whether all that the accounts are lies in this host's folder: that is copied as it is. */
+/** True where all of the accounts lies in this host's folder, which is copied as it is. */
 function isEmbedded({ storage }: Config): boolean {
   return storage.kind === "embedded" && storage.log_kind === "";
 }
@@ -135,7 +135,7 @@ async function backUpUsers(config: Config, to: string): Promise<void> {
 }
 
 /**
- * `restante restore DIR` into a place that has no store. What came after the backup is gone, so uids may be given
+ * `restante restore DIR` into a place that has no store. Mail that came after the backup is gone, so uids may be given
  * again: each account is marked, and its owner's next sign-in raises every UIDVALIDITY.
  */
 export async function restore(config: Config, args: readonly [string], flags: Pick<Flags, "json">): Promise<number> {
@@ -206,7 +206,7 @@ async function copyTree(from: string, to: string): Promise<void> {
   if (await exists(from)) await cp(from, to, { recursive: true, preserveTimestamps: true });
 }
 
-/** Whether there was one. */
+/** Copies a file. False if there is none. */
 async function copyIfThere(from: string, to: string): Promise<boolean> {
   if (!(await exists(from))) return false;
   await makeFolder(dirname(to));

@@ -26,7 +26,7 @@ import { checkDemo, RULES } from "./rules.ts";
 import { readRunning } from "./running.ts";
 import { exitOf, systemErrorOf, textOf } from "./system-error.ts";
 
-/** Who is looked for to hear whether a directory answers. */
+/** An address that no directory has; a search for it shows that the directory answers. */
 const NOBODY = "nobody@localhost";
 
 /** `wrong` stays so until somebody changes something, `unavailable` may be better later; `warning` hinders nobody yet. */
@@ -110,7 +110,7 @@ function checkListener({ server: { share_ports } }: Config, running: ReadonlyMap
   };
 }
 
-/** What asks nobody who they are, where more than this machine reaches it. */
+/** Warnings for LMTP and metrics listeners that other machines reach: neither asks for a password. */
 function checkTrusting({ lmtp, metrics }: Config): Finding[] {
   const texts = { "lmtp.listen": "delivers", "metrics.listen": "reads what is counted" };
   return [
@@ -142,7 +142,7 @@ async function checkInnerFolders(config: Config): Promise<Finding[]> {
   return findings.filter(({ state }) => state !== "well");
 }
 
-/** It is there and may be written to, or can be made. */
+/** Checks a folder: it is there and may be written to, or can be made. */
 async function checkFolder({ what, path }: { readonly what: string; readonly path: string }): Promise<Finding> {
   try {
     const folder = await nearest(path);
@@ -165,7 +165,7 @@ async function nearest(path: string): Promise<string> {
   }
 }
 
-/** It holds what it should, or can be made. */
+/** Checks a key file: it has as many bytes as it should, or can be made. */
 async function checkKey({ setting: what, path, bytes }: KeyFile): Promise<Finding> {
   try {
     // Where it is there, its folder may be anybody's.

@@ -40,7 +40,7 @@ import { exitOf, isSystemError, textOf } from "./system-error.ts";
 const PEPPER_BYTES = 32;
 const SIGNER_SEED_BYTES = 32;
 
-/** What every command works on: the store, the users and the platform, made from the configuration. */
+/** The store, the users and the platform, made from the configuration: every command works on them. */
 export interface Context extends AsyncDisposable {
   readonly config: Config;
   readonly log: Log;
@@ -57,9 +57,9 @@ export interface Context extends AsyncDisposable {
   /** The same, where it judges passwords itself. */
   readonly passwords: PasswordDirectory | undefined;
   readonly platform: Platform;
-  /** What this host delivered by. */
+  /** Public records that this host saw last, by account: docs/rules.md §7. */
   readonly seenRecords: SeenRecords;
-  /** What this host signs by. */
+  /** The key pair by which this host signs. */
   readonly signer: SigningKeyPair;
 }
 
@@ -174,7 +174,8 @@ interface DataFolder {
   readonly server: Pick<Config["server"], "data">;
 }
 
-/** Whose `server.data` is, if this is root and it is another's: what root makes there, the server of that user could not read. */
+/** The owner of `server.data`, if this process is root and the folder another's: that user's server could not read root's
+ * files. */
 async function otherOwner({ server }: DataFolder): Promise<{ readonly uid: number; readonly gid: number } | undefined> {
   if (process.getuid?.() !== 0) return undefined;
   // A folder that is not there yet, or can't be seen, is nobody's: who opens it tells why.

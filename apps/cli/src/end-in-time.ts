@@ -7,7 +7,7 @@ export async function endInTime(end: () => Promise<void>, withinMs: number): Pro
   try {
     await end();
   } finally {
-    // What is still open now may not keep it for ever.
+    // From here on the timer alone keeps no process alive.
     late.unref();
   }
 }

@@ -60,7 +60,7 @@ const TARGETS: Readonly<Record<TransferFormat, (path: string) => MailTarget>> = 
   eml: (path) => new EmlTarget(path),
 };
 
-/** What makes the target, whose folder must be new or empty. Throws Exit. */
+/** A function that makes the target, whose folder must be new or empty. Both throw Exit. */
 function parseTarget(text: string): () => Promise<MailTarget> {
   const place = parsePlace(text);
   if (!place)
@@ -130,7 +130,7 @@ class MailExport {
   }
 }
 
-/** What other mails need not suffer from: damage of this one. */
+/** True for an error of one mail: the export leaves that mail out and goes on. */
 function isOfOneMail(error: unknown): error is Error {
   if (error instanceof EngineError) return error.code === "corrupt" || error.code === "expunged";
   return error instanceof Error;

@@ -1,4 +1,4 @@
-/** What commands that answer and ask are told: how to answer, and where passwords come from. */
+/** Flags of commands that print an answer and ask for passwords. */
 export interface Flags {
   readonly json: boolean;
   readonly passwordStdin: boolean;

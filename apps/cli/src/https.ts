@@ -25,7 +25,7 @@ import type { Service } from "./service.ts";
 import { loggedSignIn, loggedTokenSignIn } from "./sign-in.ts";
 import type { Traces } from "./traces.ts";
 
-/** What tokens are good for: the protocols of mail. */
+/** Scopes that a token may have: the protocols of mail. */
 const SCOPES = ["mail"] as const;
 
 /** Throws ConfigError where the settings of the HTTPS door contradict each other. */
@@ -120,7 +120,7 @@ export async function httpsService(
   };
 }
 
-/** What phones have to agree to. */
+/** The policy that phones must agree to: MS-ASPROV §2.2.2.28 and the sections after it. */
 function policyOf({ activesync }: Config): Policy {
   const { password_length, lock_after, wrong_passwords, encryption, camera } = activesync;
   return {

@@ -82,7 +82,7 @@ class Follower implements ImportEnd {
     }
   }
 
-  /** Until the signal is aborted. What fails by the network is tried again. */
+  /** Until the signal is aborted. A failure of the network is tried again. */
   async follow(): Promise<void> {
     const { signal } = this.#options;
     let shown = -1;
@@ -108,7 +108,7 @@ class Follower implements ImportEnd {
 
   async #waitAfter({ message }: Exit, ms: number): Promise<void> {
     tell(`${message.replace(RUN_AGAIN, "")}; trying again in ${ms / 1000} s`);
-    // Who ends it meanwhile is seen by the loop.
+    // An abort ends the wait; the loop sees it.
     await delay(ms, undefined, { signal: this.#options.signal }).catch(() => undefined);
   }
 
@@ -148,7 +148,7 @@ function isPassing(error: unknown): error is Exit {
   return error instanceof Exit && error.code === EXIT.unavailable;
 }
 
-/** What the network or the other server failed by, as an Exit; anything else as it is. */
+/** A failure of the network or of the other server, as an Exit; any other error as it is. */
 function explain(error: unknown, { host }: ImapPlace): unknown {
   if (error instanceof SignInRefused) return new Exit(EXIT.failed, error.message);
   if (!(error instanceof Error) || error instanceof Exit || !isOfConnection(error)) return error;

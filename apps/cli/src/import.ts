@@ -58,7 +58,7 @@ async function importFrom(
   return { mails, problems, notices, hadProblems: false };
 }
 
-/** What came of it, and what did not. */
+/** Prints the import's result, its notices and its problems. Gives the exit code. */
 async function end({ mails, problems, notices, hadProblems }: ImportEnd, flags: ImportFlags): Promise<number> {
   for (const text of notices) tell(text);
   for (const [flag, name] of mails.renamed)

@@ -2,7 +2,7 @@ import type { MailServer } from "@restante/autoconfig";
 import type { Config } from "@restante/host";
 import { mailServers } from "./mail-servers.ts";
 
-/** What to type into a mail program, as lines; "" where this configuration serves none. */
+/** Settings for a mail program, as lines to print; none where this configuration serves no IMAP. */
 export function mailProgramLines(config: Config, address: string): readonly string[] {
   const { imap, submission } = mailServers(config, "THIS MACHINE'S NAME");
   if (imap.length === 0) return [];

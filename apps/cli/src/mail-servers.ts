@@ -3,7 +3,7 @@ import { type Config, parseListenAddress } from "@restante/host";
 import { serverNames } from "./certificate-watch.ts";
 
 /** IMAP and submission as the settings have them listen, TLS from the start before STARTTLS. Where no name is set and every
- * address is listened on, the host is `unnamed`. What is a unix socket is no mail program's. */
+ * address is listened on, the host is `unnamed`. Unix sockets are left out. */
 export function mailServers(config: Config, unnamed: string): MailServers {
   const [name] = serverNames(config);
   const serversOf = (listen: readonly string[], security: MailServer["security"]): readonly MailServer[] =>

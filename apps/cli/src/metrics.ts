@@ -12,7 +12,7 @@ interface Watched {
   /** Absent where nobody signs in. */
   readonly people: People | undefined;
   readonly tls: Tls | undefined;
-  /** Whether all listeners are bound, and none is being closed. */
+  /** True while all listeners are bound and none is being closed. */
   readonly isServing: () => boolean;
   /** A key that only writes can't look. */
   readonly mayRead: boolean;

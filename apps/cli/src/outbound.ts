@@ -87,17 +87,17 @@ function vapidOf({ push: { contact } }: Pick<Config, "push">, seed: Uint8Array):
   return new Vapid({ seed, contact, now: Date.now });
 }
 
-/** What the server does while nobody is signed in. */
+/** The part of the server that works while no owner is signed in. */
 export interface OpenOutbound {
   readonly outbound: Outbound;
   readonly mandates: MandateStore;
-  /** What delivering processes seal requests to. */
+  /** The server's public key: delivering processes seal requests to it. */
   readonly serverPublicKey: Uint8Array;
-  /** What does it, if this process does. */
+  /** The service that sends, if this process does. */
   readonly service: Service | undefined;
 }
 
-/** What mail goes out by, and the service that sends it, if this process does. */
+/** The queue, mandates and server key, and the service that sends if `sends` is set. */
 export async function openOutbound(context: Context, sends: boolean): Promise<OpenOutbound> {
   const { config, store, platform } = context;
   const serverKey = await readServerKey(config);
@@ -144,7 +144,7 @@ export function withOutbound(context: Context, { outbound, mandates }: OpenOutbo
   return { ...context, platform: { ...context.platform, outbound, mandates } };
 }
 
-/** Whose an address is, by its aliases and details. The catch-all's owner is not who everybody is. */
+/** The user who has an address, by aliases and details. The catch-all's owner does not have all addresses. */
 async function findUser({ users, config }: Context, address: string): Promise<User | undefined> {
   const { aliases, recipient_delimiter: delimiter } = config.lmtp;
   for (const candidate of candidates(address, { aliases, delimiter, catchAll: "", postmaster: "" })) {

@@ -4,7 +4,7 @@ import type { Config } from "@restante/host";
 /** Numbers of octets and messages, 0 for any; what is not said is as for all. */
 type Limits = Partial<Record<"bytes" | "messages", number>>;
 
-/** What accounts may hold: the configuration says it of all, a directory of one. */
+/** Quotas of accounts: the configuration's, which hold for all, and those of single accounts from a directory. */
 export class OwnQuotas {
   readonly #all: Config["quota"];
   readonly #own = new Map<string, QuotaLimits>();

@@ -25,7 +25,7 @@ export function withOwner<R extends readonly string[]>(
     await using context = await openContext(config);
     const user = await getUser(context, address);
     const tools = { ...context, pepper: await readPepper(config) };
-    // What it works with is let go only then.
+    // The context is disposed of only after `work` has ended.
     return await work({ tools, user, password: await askSecret("Password: ", flags) }, rest, flags);
   };
 }

@@ -3,7 +3,8 @@ import { Gate } from "@restante/host";
 import { type Context, readPepper } from "./context.ts";
 import type { SignIn } from "./sign-in.ts";
 
-/** What all services share that let people in: an account is open once, however its owner came. */
+/** The accounts, sign-in and gate that all services for owners share: an account is open once, whichever services its owner
+ * uses. */
 export interface People {
   readonly context: Context;
   readonly accounts: Accounts;

@@ -5,10 +5,10 @@ const WIDTH = 24;
 const UNITS = ["bytes", "KB", "MB", "GB", "TB"] as const;
 
 export interface ProgressOptions {
-  /** What it will be in the end; 0 if that is not known. */
+  /** Units of the whole work; 0 if that is not known. */
   readonly total: number;
   readonly unit: string;
-  /** What was done to them: `imported`. */
+  /** Word for finished units: `imported`. */
   readonly done: string;
 }
 
@@ -33,7 +33,7 @@ export class Progress implements Disposable {
 
   #tell(): void {
     const line = progressLine(this.#options, this.#done, performance.now() - this.#startedAt, this.#isTerminal);
-    // What is wider than the terminal would be drawn below itself each time.
+    // A line wider than the terminal would wrap, and each redraw would begin below the last.
     const shown = line.slice(0, (process.stderr.columns || 80) - 1);
     process.stderr.write(this.#isTerminal ? `\r${shown}\u001b[K` : `restante: ${line}\n`);
   }

@@ -7,7 +7,7 @@ interface RequestCommand {
   readonly outcome: string;
   readonly ms: number;
   readonly session: AccountSession;
-  /** What was said, without contents. */
+  /** Lines for a trace, without contents. */
   dialogue(): readonly string[];
 }
 
@@ -17,7 +17,7 @@ interface Told {
   readonly commands: Map<string, number>;
 }
 
-/** Who is told of what comes over HTTPS, as of IMAP: a line a session, counts and times of commands, traces. */
+/** The operator's view of HTTPS, as there is of IMAP: a log line a session, counts and times of commands, traces. */
 export class RequestWatch {
   readonly #context: Pick<Context, "log" | "metrics" | "platform">;
   readonly #traces: Traces | undefined;
@@ -41,7 +41,7 @@ export class RequestWatch {
     try {
       for (const line of dialogue()) trace(line);
     } catch (error) {
-      // Who follows must not hinder who is followed.
+      // A trace that fails must not make the request fail.
       log({ level: "warn", event: "a trace can't be told", error });
     }
   }

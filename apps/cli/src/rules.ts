@@ -6,8 +6,8 @@ import { hiddenFrom } from "./imap.ts";
 import { listenersOf } from "./listeners.ts";
 import { checkOutbound } from "./outbound.ts";
 
-/** What settings must not say together, by the section that says it. Each throws ConfigError. `serve` asks all of them before it
- * begins, and `config check` too. */
+/** Checks of settings that contradict each other, by section. Each throws ConfigError. `serve` runs all of them before it
+ * begins, and so does `config check`. */
 export const RULES: readonly (readonly [string, (config: Config) => unknown])[] = [
   ["listeners", checkPlaces],
   ["https", checkHttps],
@@ -36,7 +36,7 @@ export function checkDemo(config: Config, addresses: readonly string[]): void {
     );
 }
 
-/** Whether nobody outside of this machine reaches what lets people in, or takes mail. */
+/** True if only this machine reaches the listeners that let people in or take mail. */
 export function isOnLoopback(config: Config): boolean {
   return listenersOf(config)
     .filter(({ setting }) => setting !== "metrics.listen" && setting !== "tls.acme_http")

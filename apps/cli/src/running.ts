@@ -43,7 +43,7 @@ function isAlive(pid: number): boolean {
   try {
     return process.kill(pid, 0);
   } catch (error) {
-    // It is another user's.
+    // The process is another user's.
     return (error as NodeJS.ErrnoException).code === "EPERM";
   }
 }

@@ -45,7 +45,7 @@ const SERVICES: readonly ServiceName[] = ["lmtp", "imap", "https", "send", "subm
 const STOP_MS = 10_000;
 /** A timer's longest time, more or less. */
 const KEPT_MS: number = 24 * 60 * 60_000;
-/** What killed processes left of uploads, and what is left of deleted accounts, is looked for so often. */
+/** Milliseconds between two sweeps for uploads of killed processes and for the rest of deleted accounts. */
 const SWEEP_MS = 24 * 60 * 60_000;
 
 /** `restante serve`: runs until a signal ends it. */
@@ -112,13 +112,13 @@ export async function serve(config: Config, flags: { readonly only: string | und
   // Heard from before the first line that tells of us: a signal that comes right after it ends us well too.
   const signal = untilSignal(open, hasTls ? tls : undefined);
   announce(bound, isDemo !== "none");
-  // What another front end puts into login.trusted_hosts.
+  // The public key that other hosts put into login.trusted_hosts.
   if (wanted.includes("lmtp"))
     open.log({ level: "info", event: "deliveries are signed", publicKey: base64(open.signer.publicKey) });
   await signal;
   isServing = false;
   await endInTime(end, STOP_MS);
-  // What waits for an authority can't be told to stop.
+  // A request to a certificate authority that is under way can't be stopped.
   if (acme) process.exit(EXIT.well);
   return EXIT.well;
 }

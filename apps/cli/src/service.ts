@@ -1,6 +1,6 @@
 import type { Server } from "node:net";
 
-/** What `restante serve` runs: listeners by the names that it tells them by. */
+/** A service that `restante serve` runs: its listeners, by the names in the log. */
 export interface Service {
   readonly listeners: readonly {
     readonly name: string;

@@ -21,8 +21,8 @@ interface SetupFlags extends Pick<Flags, "passwordStdin"> {
 }
 
 /**
- * `restante setup`: from nothing to a configuration, keys and the first account, and what else has to be done elsewhere. What is
- * there stays: run again, it changes nothing and tells the rest once more.
+ * `restante setup`: from nothing to a configuration, keys and the first account, and what else has to be done elsewhere.
+ * Present files stay: run again, it changes nothing and tells the rest once more.
  */
 export async function setup(configPath: string | undefined, flags: SetupFlags): Promise<number> {
   const file = resolve(configPath ?? process.env.RESTANTE_CONFIG ?? "restante.toml");
@@ -69,7 +69,8 @@ async function newPlan(flags: SetupFlags): Promise<Plan> {
   return { domain, host, sender, store, data: resolve(flags.data ?? "data") };
 }
 
-/** What the file says counts: a flag that says otherwise is refused, since it would change nothing. */
+/** The plan that the present file stands for. Throws Exit for a flag that contradicts the file, since it would change
+ * nothing. */
 async function knownPlan(file: string, config: Config, flags: SetupFlags): Promise<Plan> {
   const [known] = config.server.domains;
   const domain = hostName(

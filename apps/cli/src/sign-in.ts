@@ -4,7 +4,7 @@ import type { Log, Metrics } from "@restante/host";
 /** Errors as `Accounts.login` and `DirectoryLogin.login` have them. */
 export type SignIn = (user: string, password: string, address: string) => Promise<AccountSession>;
 
-/** Who is told of sign-ins. */
+/** The log and the metrics in which sign-ins are recorded. */
 interface Watch {
   readonly log: Log;
   readonly metrics: Metrics | undefined;
@@ -49,7 +49,7 @@ async function logged(
   } catch (error) {
     const reason = error instanceof EngineError ? error.code : "failed";
     metrics?.signIn(protocol, reason);
-    // Who is refused for what they said is told apart from who came at a bad time.
+    // A wrong name or password is an event of its own; `sign-in failed` is for all other reasons, such as a store that is away.
     const event = reason === "not-permitted" ? "sign-in refused" : "sign-in failed";
     log({ level: "warn", event, user: name.slice(0, USER_CHARS_MAX), address, protocol, reason });
     throw error;

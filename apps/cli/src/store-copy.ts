@@ -44,7 +44,8 @@ async function move(from: Context, to: Context, user: User): Promise<CopyReport>
   });
 }
 
-/** What is not in the store, and without which nobody could read there what they could read here. */
+/** Throws Exit unless the target has the pepper and the trusted hosts, which no store holds. Without them passwords would not
+ * open slots there, and waiting notes would not be believed. */
 async function checkOwnersComeIn(from: Context, to: Context): Promise<void> {
   const [here, there] = [placesOf(from.config).pepper, placesOf(to.config).pepper];
   const [pepper, other] = await Promise.all([readIfThere(here), readIfThere(there)]);

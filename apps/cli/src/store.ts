@@ -19,8 +19,8 @@ import { type Config, ConfigError, type Log, type Metrics, type StoreKind } from
 import { EXIT } from "./exit.ts";
 import { meteredStore } from "./metered-store.ts";
 
-/** What a process does to the store. One that only delivers may have a key that can neither read nor list; one that
- * checks must see what the store has, not what is kept near; one that salvages reads what is left of a damaged one. */
+/** Use of a store by a process. One that only delivers may have a key that can neither read nor list. One that checks must
+ * see the store itself and no cache. One that salvages reads the rest of a damaged store. */
 export type Use = "all" | "deliver" | "check" | "salvage";
 
 /** No object is named so: a list of these asks a bucket whether it is there, and costs it nothing. */
@@ -58,10 +58,10 @@ export async function openStore(opening: Opening): Promise<OpenedStore> {
     throw new ConfigError("storage.log_kind names the same store as storage.kind: leave it out");
   const stores = new Stores(opening);
   const isApart = log_kind !== "";
-  // What holds the log is checked before anything is written there.
+  // The store of the log is checked before anything is written there.
   const rest = await stores.openKind(kind, "s3", !isApart);
   const whole = isApart ? new SplitStore(await stores.openKind(log_kind, "s3log", true), rest) : rest;
-  // What the embedded store holds is near.
+  // Objects of an embedded store are near: only a bucket needs the cache of recent objects.
   const isRemote = kind === "s3" || log_kind === "s3";
   const store = isRemote && opening.use === "all" ? new RecentStore(whole) : whole;
   return {
@@ -119,7 +119,7 @@ class Stores {
             freeBytesMin: config.storage.free_min,
             reserveBytes: config.storage.reserve_size,
             onFatal(message) {
-              // What the disk holds is unknown: nothing more may be acknowledged.
+              // The disk's state is unknown now: nothing more may be acknowledged.
               log({ level: "error", event: "store failed", message });
               process.exit(EXIT.failed);
             },

@@ -2,7 +2,7 @@ import { userInfo } from "node:os";
 import { StoreError } from "@restante/engine";
 import { EXIT } from "./exit.ts";
 
-/** What the system refuses for a while; all else stays so until somebody changes something. */
+/** Codes of refusals that pass. All others stay until somebody changes something. */
 const PASSING: ReadonlySet<string> = new Set([
   "EAGAIN",
   "EBUSY",
@@ -23,12 +23,13 @@ interface SystemError extends Error {
   readonly code: string;
 }
 
-/** Whether the system refused something: a file, a folder, a connection. */
+/** True for an error of a system call: on a file, a folder, a connection. */
 export function isSystemError(error: unknown): error is SystemError {
   return error instanceof Error && "syscall" in error && typeof (error as NodeJS.ErrnoException).code === "string";
 }
 
-/** What the system refused, also to the store where that is for want of rights: a disk that is not there may come back. */
+/** The system's error, be it thrown by itself or as the cause of a StoreError for want of rights. Other causes of a
+ * StoreError don't count: a disk that is away may come back. */
 export function systemErrorOf(error: unknown): SystemError | undefined {
   if (isSystemError(error)) return error;
   const cause = error instanceof StoreError ? error.cause : undefined;
@@ -40,7 +41,7 @@ export function exitOf({ code }: SystemError): number {
   return PASSING.has(code) ? EXIT.unavailable : EXIT.usage;
 }
 
-/** What it says to a person: who has no right is told whom the system took them for. */
+/** The error's text for a person. For want of rights it names the user that the process runs as. */
 export function textOf({ code, message }: SystemError): string {
   return RIGHTS.has(code) ? `${message} (as user ${userName()})` : message;
 }

@@ -2,7 +2,7 @@ import { appendFileSync, type FSWatcher, readdirSync, readFileSync, watch } from
 import { join } from "node:path";
 import { type Log, makeFolder } from "@restante/host";
 
-/** What stands in a request: whose dialogues are told, until when. */
+/** Content of a request file: the address whose dialogues are traced, and the end. */
 export interface TraceRequest {
   readonly address: string;
   readonly untilMs: number;
@@ -50,7 +50,7 @@ export class Traces implements Disposable {
     return new Traces(folder, now, log);
   }
 
-  /** What takes lines of this address's dialogues, if somebody follows them. */
+  /** The trace of this address, if an operator follows it; undefined otherwise. */
   of(address: string, protocol: string): ((line: string) => void) | undefined {
     // Nearly always there is none.
     if (this.#running.length === 0) return undefined;

@@ -19,7 +19,7 @@ export class BadUrl extends Error {
   }
 }
 
-/** What of APPEND's arguments was read with the command. */
+/** The arguments of APPEND up to its first message literal, which were read with the command's line. */
 export interface AppendStart {
   readonly steps: readonly AppendStep[];
   readonly place: AppendPlace;
@@ -58,7 +58,7 @@ export class AppendSource {
     return all;
   }
 
-  /** Those of one message. One without any is how a client takes all back: RFC 3502 §3. */
+  /** The octets of one message. By a message without any a client takes the whole command back: RFC 3502 §3. */
   async *#octets(): AsyncGenerator<Uint8Array> {
     let size = 0;
     for (let step = this.#steps.shift(); step && step.kind !== "end"; step = this.#steps.shift()) {
@@ -80,7 +80,7 @@ export class AppendSource {
     return message.read();
   }
 
-  /** What the client says behind a literal. */
+  /** Reads the command's text behind a literal. */
   async #follow(): Promise<void> {
     const { read, next } = await this.#session.message!.following(tooLarge);
     this.#session.message = next;

@@ -1,7 +1,5 @@
-/**
- * What waits for slow readers, of all connections of a server. Where it is too much, the one who has waited longest
- * without taking it is cut off: who reads, however slowly, is soon behind all others again.
- */
+/** Octets that wait for slow readers, over all connections of a server. Above the limit the connection that has waited
+ * longest without taking any is cut off. A client that reads, however slowly, is soon behind all others again. */
 export class Backlog {
   readonly #bytesMax: number;
   readonly #waiting = new Map<() => void, number>();

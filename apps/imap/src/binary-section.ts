@@ -53,7 +53,7 @@ interface PartSpan {
   readonly headerStart: number;
   readonly start: number;
   readonly end: number;
-  /** It has an encoding of its own: a multipart and a message have none. */
+  /** True for a part with an encoding of its own: a multipart and a message have none. */
   readonly isLeaf: boolean;
 }
 

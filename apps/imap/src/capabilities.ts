@@ -26,7 +26,7 @@ export interface Offer {
   readonly startTlsOffered: boolean;
   /** JMAP shows the same mail to who is signed in here. */
   readonly hasJmap: boolean;
-  /** What is not announced, though it is there, in capitals. */
+  /** Capabilities that are not announced though the server has them, in capitals. */
   readonly hidden: ReadonlySet<string>;
   /** LITERAL- in place of LITERAL+: RFC 7888 §5. */
   readonly literalMinus: boolean;

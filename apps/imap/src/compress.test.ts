@@ -36,7 +36,7 @@ class Client {
     });
   }
 
-  /** What the text comes to, complete. */
+  /** The text, compressed and flushed. */
   async pack(text: string): Promise<Buffer> {
     this.#deflate.write(text);
     await new Promise<void>((resolve) => this.#deflate.flush(constants.Z_SYNC_FLUSH, resolve));

@@ -55,9 +55,9 @@ export interface ConnectionOptions {
   /** For STARTTLS. */
   readonly secureContext: () => SecureContext;
   readonly log: (event: ConnectionEvent) => void;
-  /** Who follows what this user's programs say, if anybody does. */
+  /** The trace of this user, if an operator follows it. */
   readonly traceOf?: ((user: string) => Trace | undefined) | undefined;
-  /** What waits for slow readers, of all connections. */
+  /** Octets that wait for slow readers, over all connections of the server. */
   readonly backlog: Backlog;
   readonly times?: Partial<ConnectionTimes>;
   /** Capabilities that are not announced, in capitals: to strangers, and to a user. */
@@ -102,7 +102,7 @@ export type ConnectionEvent =
       readonly command: string;
       readonly status: Completion["status"];
       readonly ms: number;
-      /** Who has signed in. */
+      /** The address of the signed-in account. */
       readonly user: string | undefined;
       readonly address: string;
     }
@@ -247,7 +247,7 @@ export class Connection implements Link {
         const read = await this.#news.during(() => this.reader.read());
         if (read.kind === "end") break;
         await this.#handle(read);
-        // Who sends many commands at once has them done in steps.
+        // A client that sends many commands at once lets other connections have their turns between them.
         if (this.#input.length > 0) await takeTurn();
       }
     } catch (error) {
@@ -270,7 +270,7 @@ export class Connection implements Link {
     this.#leave(asSentence(why));
   }
 
-  /** It has not signed in, and must go. */
+  /** A stranger has to go. */
   dismiss(why: Dismissal): void {
     this.#leave(FAREWELLS[why]);
   }
@@ -280,7 +280,7 @@ export class Connection implements Link {
     this.#transport.leave(why);
   }
 
-  /** It can't go on. What broke it is told, unless the client just went. */
+  /** Ends the connection after an error. The error is logged, unless the client just went. */
   #break(error: unknown): void {
     if (!(error instanceof OutputBroken || error instanceof ConnectionEnded))
       this.#options.log({ event: "failed", command: "", error });
@@ -333,7 +333,7 @@ export class Connection implements Link {
     } catch (error) {
       this.#break(error);
     }
-    // Whoever reads waits for the client, which may have nothing more to say.
+    // The reader waits for the client, which may have nothing more to say.
     if (this.#closing) this.#transport.endInput();
   }
 
@@ -409,7 +409,8 @@ export class Connection implements Link {
     return this.#session.account?.address;
   }
 
-  /** Who follows, from the command after the one that signed in. */
+  /** The trace of the signed-in user, if an operator follows it. Lines are traced from the command after LOGIN or
+   * AUTHENTICATE on. */
   get #trace(): Trace | undefined {
     const user = this.#user;
     return user === undefined ? undefined : this.#options.traceOf?.(user);

@@ -14,7 +14,7 @@ interface Context {
   readonly key: SearchKey;
   /** Undefined: the mailbox's order. */
   readonly by: readonly SortKey[] | undefined;
-  /** Whether the result is told in uids. */
+  /** True where answers name uids: the search was a UID form. */
   readonly uid: boolean;
   /** Uids of the result as the client holds it, in its order. */
   held: Uint32Array;
@@ -57,8 +57,8 @@ export class SearchContexts {
     return `NO [${noUpdate(tag)}] This search can't be followed any more`;
   }
 
-  /** What is told before messages are told to be expunged, while their numbers hold: RFC 5267 §4.3.4. The view knows them no
-   * more. `uids` are ascending. */
+  /** Answers for results that lose messages. They are sent before the EXPUNGE or VANISHED, while the client's sequence
+   * numbers still hold: RFC 5267 §4.3.4. `uids` are those that the view has just lost, ascending. */
   *expunged({ view }: Session, uids: readonly number[]): Generator<string> {
     if (this.#contexts.size === 0 || uids.length === 0) return;
     const numbers = new Map(uids.map((uid, at) => [uid, view.lowerBound(uid) + at + 1]));
@@ -77,7 +77,7 @@ export class SearchContexts {
     if (this.#contexts.size > 0) for (const position of positions) this.#changed.push(view.uidAt(position));
   }
 
-  /** What is told after messages came, or were told to have changed. */
+  /** Answers for results that gain or lose messages: after messages came, or after the client was told of changed ones. */
   async *changed(session: Session, positions: readonly number[]): AsyncGenerator<string> {
     if (this.#contexts.size === 0) return;
     const { view } = session;
@@ -90,7 +90,7 @@ export class SearchContexts {
         if (parts.length > 0) yield answer(context, parts);
       } catch (error) {
         if (!(error instanceof EngineError)) throw error;
-        // What can't be searched now would be told wrongly later.
+        // A search that fails now would give wrong results later, so its following ends.
         yield this.#endFollowing(context.tag);
       }
     }
@@ -122,7 +122,7 @@ async function judge(context: Context, session: Session, changed: readonly numbe
   return [...removed, `ADDTO (0 ${formatUids(context, added, numbersOf(session))})`];
 }
 
-/** The whole is sorted anew. What decides a message's place never changes: those that stay keep their order. */
+/** The whole is sorted anew. A message's sort keys never change: messages that stay keep their order. */
 async function sortAgain(context: Context, session: Session): Promise<string[]> {
   const { view, mail } = session;
   const condition = conditionOf(context.key, session, session.link.nowMs());

@@ -5,7 +5,8 @@ const DEFLATE_OPTIONS = { windowBits: 12, memLevel: 3, chunkSize: 2_048 } as con
 /** A client may use the whole window of 32 KiB. */
 const INFLATE_OPTIONS = { windowBits: 15, chunkSize: 2_048, finishFlush: constants.Z_SYNC_FLUSH } as const;
 
-/** What is sent, compressed: RFC 4978 §3. Each call gives all that the other side needs to read what it was given. */
+/** The connection's outgoing octets, compressed: RFC 4978 §3. Each call gives all that the client needs to read what `pack`
+ * was given. */
 export class Deflater {
   readonly #stream: DeflateRaw = createDeflateRaw(DEFLATE_OPTIONS);
   #made: Uint8Array[] = [];
@@ -37,14 +38,14 @@ export class Deflater {
 
 export interface InflaterEvents {
   readonly onData: (bytes: Uint8Array) => void;
-  /** What came can't be read, or is all. */
+  /** The input is at its end, or can't be read. */
   readonly onEnd: () => void;
-  /** What was given has been taken: there may come more. */
+  /** All input was taken: there is room for more. */
   readonly onDrain: () => void;
 }
 
-/** What came, as it was before it was compressed. It works ahead of who reads by some kilobytes alone, however much comes out of
- * little. */
+/** The connection's incoming octets, decompressed. The stream works only some kilobytes ahead of its reader, however much a
+ * little input expands to. */
 export class Inflater {
   readonly #stream: InflateRaw = createInflateRaw(INFLATE_OPTIONS);
 
@@ -52,7 +53,7 @@ export class Inflater {
     this.#stream.on("data", onData).on("drain", onDrain).on("end", onEnd).on("error", onEnd);
   }
 
-  /** Whether there may come more at once. */
+  /** True if the stream has room for more; else `onDrain` follows. */
   push(bytes: Uint8Array): boolean {
     return this.#stream.write(bytes);
   }

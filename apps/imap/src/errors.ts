@@ -25,7 +25,7 @@ const TEXTS: Partial<Record<EngineErrorCode, string>> = {
   corrupt: "What is stored is damaged",
 };
 
-/** What is refused in words of the protocol's own. */
+/** A refusal whose response code no engine error stands for: answered NO. */
 export class Refusal extends Error {
   readonly code: string;
 

@@ -88,7 +88,7 @@ export function writerOf(session: Session, item: FetchItem): Writer {
   }
 }
 
-/** Whether what is kept of a message as ASCII is told in UTF-8, where its header says it so: RFC 6855 §3. */
+/** True for an item that is kept as ASCII and told in UTF-8 where the message's header has UTF-8: RFC 6855 §3. */
 export function tellsUtf8(session: Session, { kind }: Pick<FetchItem, "kind">): boolean {
   return kind === "envelope" && session.enabled.has("UTF8=ACCEPT");
 }
@@ -166,7 +166,7 @@ export function isOfHeader({ what, path }: Section): boolean {
   return path.length === 0 && (what === "header" || what === "fields" || what === "fields-not");
 }
 
-/** What a section takes of a header block. */
+/** The function that selects the section's fields of a header block. */
 function chooserOf({ what, fields }: Section): (header: HeaderBlock) => string {
   if (what !== "fields" && what !== "fields-not") return ({ text }) => text;
   const names = new Set(fields.map((name) => name.toLowerCase()));
@@ -193,7 +193,7 @@ function wholeSection(label: string, text: string, partial: Partial | undefined)
   return `${label} {${piece.length}}\r\n${piece.replaceAll("\0", STAND_IN)}`;
 }
 
-/** What stands in a literal for NUL, which none may have: RFC 9051 §4.3. BINARY tells it as it is. */
+/** The octet that stands for NUL, which no literal may have: RFC 9051 §4.3. BINARY tells NUL as it is. */
 const STAND_IN = "\x80";
 
 function withoutNul(bytes: Uint8Array): Uint8Array {

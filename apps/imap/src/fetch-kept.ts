@@ -14,7 +14,7 @@ export interface Writer {
   readonly fromBody?: (message: Message, kept: Kept, body: Body) => Promise<void>;
 }
 
-/** What is kept of a message, as far as the items need it. */
+/** A message's summary and header block, as far as the items of a FETCH need them. */
 export class Kept {
   readonly #summary: Summary | undefined;
   readonly #header: HeaderBlock | undefined;

@@ -89,6 +89,6 @@ test("a user name that is too long is not asked for anywhere, and answered as a 
   socket.write(`c LOGIN ${"u".repeat(320)} p\r\n`);
   await received.until(/^c OK .*\r\n/m);
   expect(asked).toEqual(["u".repeat(320)]);
-  // Who has signed in is no stranger.
+  // A connection that has signed in counts as no stranger.
   expect(server.gate.counts).toEqual({ connections: 1, strangers: 0 });
 });

@@ -16,7 +16,8 @@ export class Incoming {
     return this.#reader.readLiteral(this.literal);
   }
 
-  /** What follows it in the command. What was not read of it is dropped. */
+  /** The command's text behind the literal, up to its next streamed literal. Octets of this literal that were not read are
+   * dropped. */
   rest(): Promise<Read> {
     this.#rest ??= this.#reader.resume();
     return this.#rest;

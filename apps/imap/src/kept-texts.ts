@@ -1,7 +1,6 @@
-/**
- * What results were told as. The engine hands the same result to all who ask the same of a mailbox in which nothing changed:
- * its messages then have the same numbers and uids, and its answer the same text. A text lives as long as its result.
- */
+/** Texts of search results. The engine hands the same result to all sessions that ask the same of a mailbox in which nothing
+ * changed: its messages then have the same numbers and uids, and its answer the same text. A text lives as long as its
+ * result. */
 export class KeptTexts<T extends object> {
   readonly #texts = new WeakMap<T, Map<string, string>>();
 

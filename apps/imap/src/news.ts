@@ -5,11 +5,11 @@ export interface NewsOptions {
   readonly session: Session;
   readonly output: Output;
   readonly isClosing: () => boolean;
-  /** What can't be told ends the connection. */
+  /** An error while telling; it ends the connection. */
   readonly onFailure: (error: unknown) => void;
 }
 
-/** What a client wants to be told unasked (RFC 5465), between commands: never beside one, so that no answer is torn apart. */
+/** Events of NOTIFY (RFC 5465), told between commands: never beside one, so that no answer is torn apart. */
 export class News {
   readonly #options: NewsOptions;
   #stop: (() => void) | undefined;

@@ -6,7 +6,7 @@ import { OUTPUT_BYTES_MAX } from "./limits.ts";
 import { AnswerRedactor } from "./wire/redact.ts";
 
 export interface OutputOptions {
-  /** What waits for slow readers, of all connections. */
+  /** Octets that wait for slow readers, over all connections of the server. */
   readonly backlog: Backlog;
   /** Milliseconds that a client has to take what waits for it. */
   readonly drainMs: number;
@@ -16,10 +16,8 @@ export interface OutputOptions {
   readonly tell?: (line: string) => void;
 }
 
-/**
- * What is to be sent. Text (one character a byte) and bytes are collected and leave in one write when the answer is
- * complete or large; a client that doesn't read holds back the command that writes, and nothing else.
- */
+/** Output of one connection. Text (one character a byte) and bytes are collected and leave in one write when the answer is
+ * complete or large. A client that doesn't read holds back the command that writes, and nothing else. */
 export class Output {
   #socket: Socket;
   readonly #options: OutputOptions;
@@ -51,7 +49,7 @@ export class Output {
     this.#deflater = deflater;
   }
 
-  /** Whether an answer has begun: nobody else may say anything. */
+  /** True while an answer is being made: nothing else may be written. */
   get isOpen(): boolean {
     return this.#mark !== undefined;
   }
@@ -95,7 +93,7 @@ export class Output {
     this.#pieceBytes += bytes.length;
   }
 
-  /** Whether so much waits that `flush` should be awaited before more is made. */
+  /** True if so much waits that `flush` should be awaited before more is made. */
   get isFull(): boolean {
     return this.#text.length + this.#pieceBytes >= OUTPUT_BYTES_MAX;
   }
@@ -110,7 +108,7 @@ export class Output {
 
   /** Sends all in one write; waits while the client is slow. Rejects when the connection is gone. */
   async flush(): Promise<void> {
-    // Whoever comes while the client is slow waits with the first, and sends then.
+    // A caller that comes while the client is slow waits with the first, and sends then.
     while (this.#draining !== undefined) await this.#draining;
     this.#cut();
     if (this.#pieces.length === 0) return;
@@ -134,7 +132,7 @@ export class Output {
     if (!writeAll(this.#socket, packed)) await this.#drained(this.#socket);
   }
 
-  /** Who begins to follow in the middle of an answer would take what a message holds for the answer. */
+  /** A trace doesn't begin in the middle of an answer: a message's content would be taken for the answer's words. */
   #follow(pieces: readonly Uint8Array[]): void {
     const { isFollowed, tell } = this.#options;
     if (!isFollowed?.()) this.#redactor = undefined;
@@ -170,7 +168,7 @@ export class Output {
   }
 }
 
-/** Writes pieces in one system call, without joining them first. Whether the client keeps up. */
+/** Writes pieces in one system call, without joining them first. True if the client keeps up. */
 function writeAll(socket: Socket, pieces: readonly Uint8Array[]): boolean {
   socket.cork();
   let keepsUp = true;

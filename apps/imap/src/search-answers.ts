@@ -100,7 +100,8 @@ export function highestOf({ view }: Session, places: Uint32Array): number {
   return places.reduce((highest, place) => Math.max(highest, view.modSeqOf(view.message(place))), 0);
 }
 
-/** What `$` then stands for: RFC 5182 §2.4. Ranges of uids: what lies between two messages never comes again. */
+/** Uids that `$` stands for after the search: RFC 5182 §2.4. A range may span two neighbours of the mailbox, since no message
+ * ever gets a uid between theirs. */
 export function savedOf({ view }: Session, places: Uint32Array, wanted: SearchReturn): SetRange[] {
   const told = toldOf(places, wanted).toSorted();
   const ranges = rangesOf(view, told, false);

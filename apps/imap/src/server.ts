@@ -15,7 +15,7 @@ export interface ImapServerOptions {
   /** Bounds the connections of the process, of whichever service. */
   readonly gate: Gate;
   readonly log: (event: ConnectionEvent) => void;
-  /** Who follows what this user's programs say, if anybody does: lines without secrets and contents. */
+  /** The trace of this user, if an operator follows it: gets lines without secrets and contents. */
   readonly traceOf?: (user: string) => Trace | undefined;
   readonly times?: Partial<ConnectionTimes>;
   /** Capabilities that are not announced, in capitals: to strangers, and to a user. */
@@ -30,7 +30,7 @@ export interface ImapServer {
   /** Sockets arrive by these: `imap` begins in clear and offers STARTTLS, `imaps` begins with TLS (RFC 8314 §3.2). */
   readonly imap: Server;
   readonly imaps: Server;
-  /** What waits for slow readers. */
+  /** Octets that wait for slow readers. */
   readonly backlog: Backlog;
   /** No new connections; those that are open get BYE. Resolves when they are gone. */
   stop(): Promise<void>;

@@ -20,11 +20,11 @@ export type SessionState = "not-authenticated" | "authenticated" | "selected" | 
 
 const NOTHING_SAVED = new Uint32Array(0);
 
-/** What ENABLE can switch on. */
+/** Extensions that ENABLE can switch on: RFC 9051 §6.3.1. */
 export const EXTENSIONS = ["IMAP4rev2", "UTF8=ACCEPT", "CONDSTORE", "QRESYNC", "UIDONLY"] as const;
 export type Extension = (typeof EXTENSIONS)[number];
 
-/** What a connection lends to its session: things that commands may do to it. */
+/** The part of a connection that commands may use. */
 export interface Link {
   readonly secure: boolean;
   /** Plain-text login is taken here: over TLS, or on loopback. */
@@ -38,11 +38,11 @@ export interface Link {
   /** Sends a continuation request and waits for the client's line; undefined when it is gone. */
   ask(prompt: string): Promise<Uint8Array | undefined>;
   signIn(user: string, password: string): Promise<AccountSession>;
-  /** Who was signed in is not any more: a stranger speaks again. */
+  /** The connection is a stranger's again, and its session has no account. */
   signOut(): void;
   /** Runs until the client sends a line, calling `onWake` when something may have changed. */
   idle(onWake: () => Promise<void>): Promise<Uint8Array | undefined>;
-  /** Whether what is told unasked is told between commands too. */
+  /** Switches on or off that events are told between commands too. */
   watch(on: boolean): void;
   /** Where JMAP shows the same mail, if it does. */
   readonly jmapUrl: string | undefined;
@@ -54,9 +54,9 @@ export interface Link {
   /** Goes over to TLS. */
   secureNow(): Promise<void>;
   capabilities(): string;
-  /** Whether a capability is announced to this client. */
+  /** True for a capability that is announced to this client. */
   offers(capability: string): boolean;
-  /** What was written leaves without anybody waiting for it. */
+  /** Sends the output without waiting for a slow reader. */
   flushSoon(): void;
   /** Milliseconds since 1970. */
   nowMs(): number;
@@ -67,9 +67,9 @@ export interface Selected {
   readonly view: MailboxView;
   /** Uids from `from` up to, not including, `to`; another session may have what lies between two ranges. */
   readonly recent: { readonly from: number; readonly to: number }[];
-  /** Those that the client was told of. */
+  /** Keywords that the client was told of. */
   readonly keywords: Set<string>;
-  /** What `$` stands for: uids that a search saved, ascending, each range by its first and its last. RFC 5182 §2.1. */
+  /** Uids that `$` stands for, ascending: the first and the last of each range. RFC 5182 §2.1. */
   saved: Uint32Array;
   readonly contexts: SearchContexts;
 }
@@ -78,16 +78,16 @@ export interface Selected {
 export class Session {
   readonly link: Link;
   readonly output: Output;
-  /** What ENABLE, or a command that does so by the way, has switched on. */
+  /** Extensions that ENABLE has switched on, or a command that does so by the way (SELECT with CONDSTORE). */
   readonly enabled: Set<Extension> = new Set();
   account: AccountSession | undefined;
   selected: Selected | undefined;
   /** The literal that the running command is to read. */
   message: Incoming | undefined;
   loggedOut = false;
-  /** What is told unasked, if the client wants that: RFC 5465. */
+  /** Events that the client asked for by NOTIFY: RFC 5465. */
   watch: Watch | undefined;
-  /** What to do after the completion was sent: STARTTLS. */
+  /** An act to do after the completion was sent: the handshake of STARTTLS. */
   afterwards: (() => Promise<void>) | undefined;
 
   constructor(link: Link, output: Output) {
@@ -107,8 +107,8 @@ export class Session {
     return this.account;
   }
 
-  /** What was there when the command came, others' changes and deliveries too. One look serves all commands that came
-   * together. */
+  /** Brings the account up to date with the store as it was when the command came: changes and deliveries by other processes
+   * too. One look serves all commands that came together. */
   refresh(): Promise<void> {
     return this.mail.refresh(this.link.arrivedAt);
   }
@@ -127,7 +127,7 @@ export class Session {
     this.link.signOut();
   }
 
-  /** What the last search saved. */
+  /** Messages that the last search saved: `$` of RFC 9051 §6.4.4.1. */
   get savedUids(): readonly SetRange[] {
     const saved = this.selected?.saved ?? NOTHING_SAVED;
     return Array.from({ length: saved.length / 2 }, (_, at) => ({ first: saved[at * 2]!, last: saved[at * 2 + 1]! }));
@@ -240,10 +240,11 @@ export class Session {
     for await (const text of contexts.changed(this, [...changes.flagged, ...came])) this.untagged(text);
   }
 
-  /** What the client wants to be told of messages that came: RFC 5465 §5.2. Set where FETCH is. */
+  /** Answers for messages that came into the selected mailbox, with the items of NOTIFY: RFC 5465 §5.2. Set by the file of
+   * FETCH. */
   tellNew: (from: number, items: readonly FetchItem[]) => Promise<void> = async () => undefined;
 
-  /** What happened since the last time, as far as the client wants to be told unasked. */
+  /** Tells the events of NOTIFY since the last time. */
   async tellNews(): Promise<void> {
     const { watch } = this;
     if (!watch) return;
@@ -312,7 +313,7 @@ export class Session {
     return this.#answerOf(message, [`FLAGS ${this.flagsOf(message)}`, ...this.#namesOf(message, uid)]);
   }
 
-  /** What a STORE that asked for no flags is answered: RFC 7162 §3.1.3. */
+  /** The FETCH answer to a STORE with .SILENT: the modseq without flags. RFC 7162 §3.1.3. */
   modSeqAnswer(position: number, uid: boolean): string {
     const message = this.view.message(position);
     return this.#answerOf(message, this.#namesOf(message, uid));
@@ -357,7 +358,7 @@ export class Session {
   }
 }
 
-/** What flags are written as, by their number: an account has few combinations of them. */
+/** Text of flags by their number, for each state. An account has few combinations of flags. */
 const flagTexts = new WeakMap<Message["state"], Map<number, string>>();
 
 /** The selected mailbox was deleted, or its uids mean other messages now: the client must begin anew. */

@@ -31,7 +31,7 @@ const ITEMS: Readonly<Record<StatusItem, (mailbox: ReadMailbox, session: Session
   APPENDLIMIT: () => MESSAGE_BYTES_MAX,
 };
 
-/** What EXPUNGE would free: RFC 9208 §4.1.4. */
+/** STATUS's DELETED-STORAGE: octets that EXPUNGE would free. RFC 9208 §4.1.4. */
 function deletedOctets({ deleted, messages }: ReadMailbox, { mail: { state } }: Session): number {
   let octets = 0;
   for (let position = 0, left = deleted; left > 0 && position < messages.length; position++) {

@@ -75,7 +75,7 @@ export async function startTestServer(options: {
   };
 }
 
-/** What a client received, one character an octet. */
+/** Text that a client received, one character an octet. */
 export class Received {
   text = "";
   isEnded = false;

@@ -8,7 +8,7 @@ import { Output } from "./output.ts";
 import { ConnectionEnded, InputBuffer } from "./wire/command-reader.ts";
 
 export interface TransportOptions {
-  /** What waits for slow readers, of all connections. */
+  /** Octets that wait for slow readers, over all connections of the server. */
   readonly backlog: Backlog;
   /** Milliseconds that a client has to take what waits for it. */
   readonly drainMs: number;
@@ -41,7 +41,7 @@ export class Transport {
   #isLeaving = false;
   /** Compression has just ended. */
   #isBehindDeflate = false;
-  /** It says nothing in clear any more, and nothing sealed yet. */
+  /** True during a TLS handshake: no text may be sent in clear any more, and none sealed yet. */
   #shakesHands = false;
 
   constructor(socket: Socket, options: TransportOptions) {
@@ -61,7 +61,7 @@ export class Transport {
     return this.#socket instanceof TLSSocket;
   }
 
-  /** Listens to the client. What is returned ends that. */
+  /** Listens to the client. Gives the function that ends that. */
   #attach(socket: Socket): () => void {
     socket.setNoDelay(true);
     const data = (chunk: Uint8Array): void => {
@@ -74,13 +74,13 @@ export class Transport {
       this.#options.onInput();
     };
     const end = (): void => {
-      // What came is still read, and ends the input then.
+      // Octets that are still compressed are read first, and end the input then.
       if (this.#inflater) this.#inflater.finish();
       else this.#ended();
     };
     const close = (): void => (this.#inflater ? this.#inflater.finish() : this.endInput());
     socket.on("data", data).on("end", end).on("close", close);
-    // What broke the socket is told by the `close` that follows.
+    // The `close` that follows ends the input.
     socket.on("error", () => socket.destroy());
     socket.on("timeout", () => this.#options.onTimeout());
     return () => {
@@ -92,7 +92,7 @@ export class Transport {
     return this.#inflater !== undefined;
   }
 
-  /** COMPRESS: RFC 4978 §3. What the client sent behind the command is compressed. */
+  /** COMPRESS: RFC 4978 §3. Octets that the client sent behind the command are compressed. */
   compress(): void {
     this.#deflater = new Deflater();
     this.output.compress(this.#deflater);
@@ -142,7 +142,7 @@ export class Transport {
     this.#inflater?.close();
   }
 
-  /** Whoever waits for the client waits no more. */
+  /** Ends the input: a reader that waits for the client waits no more. */
   endInput(): void {
     this.input.end();
     this.#options.onInput();

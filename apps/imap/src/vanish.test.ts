@@ -143,7 +143,7 @@ test.each(Object.keys(STAGES))("%s: whoever goes leaves no descriptor behind", a
       }),
     ),
   );
-  // Who waits for our FIN gets it.
+  // A client that waits for our FIN gets it.
   while (server.gate.counts.connections > 0) await new Promise((resolve) => setTimeout(resolve, 5));
   for (const { raw } of clients) raw.destroy();
   await allGone(server, before);

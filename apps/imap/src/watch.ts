@@ -17,14 +17,12 @@ interface Told {
 
 const MESSAGE_EVENTS: readonly EventName[] = ["MessageNew", "MessageExpunge", "FlagChange"];
 
-/**
- * What a client wants to be told unasked: RFC 5465. Nothing is queued: what mailboxes were when they were last told stands beside
- * what they are, so who reads slowly is told less often and not later, and there is never too much to tell.
- */
+/** Events that a client asked for by NOTIFY: RFC 5465. Nothing is queued. The state of each mailbox as it was last told is
+ * compared with the present one. So a slow reader is told less often and not later, and there is never too much to tell. */
 export class Watch {
   readonly #session: Session;
   readonly #interests: readonly Interest[];
-  /** Whether a mailbox fits the filter of each. */
+  /** The filter of each interest, by its index: true for a mailbox that fits. */
   readonly #fits: readonly ((path: string, isSubscribed: boolean) => boolean)[];
   #told = new Map<ReadMailbox["id"], Told>();
   #subscriptions: ReadonlySet<string>;
@@ -38,14 +36,15 @@ export class Watch {
     this.#subscriptions = new Set(state.subscriptions);
   }
 
-  /** Whether the selected mailbox's events are told between commands, and its expunges with them. */
+  /** Events of the selected mailbox: not told between commands (`none`), told without expunges (`delayed`), or with them
+   * (`all`). */
   get selected(): "none" | "delayed" | "all" {
     const own = this.#ofSelected();
     if (!own || own.events.size === 0) return "none";
     return own.filter.kind === "selected" ? "all" : "delayed";
   }
 
-  /** What is told of a message that comes into the selected mailbox. */
+  /** FETCH items for a message that comes into the selected mailbox. */
   get newItems(): readonly FetchItem[] {
     return this.#ofSelected()?.items ?? [];
   }
@@ -63,7 +62,7 @@ export class Watch {
     }
   }
 
-  /** What changed in the other mailboxes since the last time. */
+  /** Tells the events of all mailboxes but the selected one since the last time. */
   async tell(): Promise<void> {
     const { state } = this.#session.mail;
     const before = this.#told;
@@ -142,7 +141,7 @@ function isSame(a: Told, b: Told): boolean {
   );
 }
 
-/** What happened to the messages of a mailbox, as far as its counts tell. */
+/** Events by which a mailbox's counts can have changed. `known` is undefined for a mailbox that is new. */
 function changes(known: Told | undefined, now: Told, { messages }: ReadMailbox): EventName[] {
   if (!known) return now.messages > 0 ? ["MessageNew"] : [];
   const events: EventName[] = [];

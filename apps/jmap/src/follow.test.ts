@@ -5,8 +5,8 @@ import { type Json, openClient, type TestClient } from "./jmap-kit.ts";
 type Given = Readonly<Record<string, unknown>>;
 
 /**
- * A client that holds what it was told, and moves on by changes alone: RFC 8620 §5.2 and §5.6. What it holds must be what one
- * who asks for everything gets.
+ * A client that holds what it was told, and moves on by changes alone: RFC 8620 §5.2 and §5.6. Its copy must be what a
+ * client gets that asks for everything.
  */
 class Follower {
   readonly #client: TestClient;
@@ -77,7 +77,7 @@ class Follower {
         ...args,
         ...(properties && { properties }),
       });
-      // What went since is told by the next page.
+      // A later page of changes tells of objects that were destroyed meanwhile.
       if (!hasMoreChanges) expect([...notFound, ...again.notFound]).toEqual([]);
       for (const one of list) known.set(one.id, one);
       for (const one of again.list) known.set(one.id, { ...known.get(one.id), ...one });
@@ -165,7 +165,7 @@ const FLAGS = ["\\Seen", "\\Deleted", "\\Flagged", "\\Draft", "Work", "$Junk"];
 const PATHS = ["INBOX", "Trash", "Archive", "A"];
 const SUBJECTS = ["one", "Re: one", "two", "three"];
 
-/** What is refused since it is gone, or is so already, is no fault. */
+/** A command may be refused because its target is gone or has that state already. */
 async function run(client: TestClient, { kind, choice }: Command, n: number): Promise<void> {
   const { session } = client;
   const pick = <T>(of: readonly T[], by: number): T => of[by % of.length]!;

@@ -30,7 +30,7 @@ const TEXTS: readonly string[] = [
 ];
 const values: { readonly text: string; readonly value: unknown }[] = [];
 
-/** What a method may answer with: RFC 8620 §3.6.2, §5; RFC 8621. */
+/** Errors that a method may answer with: RFC 8620 §3.6.2, §5; RFC 8621. */
 const METHOD_ERRORS =
   /^(?:invalidArguments|requestTooLarge|accountNotFound|fromAccountNotFound|stateMismatch|anchorNotFound|unsupportedSort|unsupportedFilter|cannotCalculateChanges|tooManyChanges|forbidden|unknownDataType)$/;
 /** Why an object was not done: RFC 8620 §5.3, RFC 8621 §2.5, §4.6, §6.3, §7.5, RFC 9404 §4.1, RFC 9007 §2.1. */
@@ -59,7 +59,7 @@ function kindOf(value: unknown): Kind {
   return Array.isArray(value) ? "list" : (typeof value as Kind);
 }
 
-/** What RFC 8620 §1 says of each type that the tables name, in other words than they have. */
+/** True if the value is of the type, by RFC 8620 §1 and not by the code of the tables. */
 function isOf(type: string, value: unknown): boolean {
   const list = /^(.*)\[\]$/.exec(type)?.[1];
   if (list !== undefined) return Array.isArray(value) && value.every((one) => isOf(list, one));
@@ -239,7 +239,7 @@ test.each(Object.keys(NEW))(
         for (const { text, value } of values) {
           const update = { [id]: Object.fromEntries([[path, value]]) };
           const { updated } = await ask(`${type}/set`, { update }, `update ${path}: ${text}`);
-          // What the server has set may be said again as it is.
+          // A property of the server's may be said again with its present value.
           const isSame = JSON.stringify(value) === JSON.stringify(now?.[property]);
           const isNone = path !== property && path !== `${property}/x`;
           if (isNone || (path === property && !isSame && !mayBe(type, property, value)))

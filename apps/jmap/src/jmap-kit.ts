@@ -5,7 +5,7 @@ import { answerRequest, NO_PACE, readRequest } from "./core/request.ts";
 import { METHODS, methodsByName } from "./methods.ts";
 import { accountIdOf, CAPABILITIES } from "./session-object.ts";
 
-// What the tests of methods share: one account, asked as a client asks, and what a client sees of it.
+// Kit of the tests of methods: one account, its client, and mail as the client sees it.
 
 type Given = Readonly<Record<string, unknown>>;
 export type Invocation = readonly [name: string, args: Given, id: string];

@@ -2,7 +2,7 @@ import { join } from "node:path";
 import { bundle, linesForNode, nodeLines } from "@restante/engine/bundle-kit";
 import { expect, test } from "vitest";
 
-/** Whose files are in the bundle of the request layer and the methods. */
+/** Folders whose files are in the bundle of the request layer and the methods. */
 const FOLDERS = /\/(?:apps\/jmap\/src\/(?!door\/)|packages\/engine\/src\/(?!node\/)|packages\/mime\/src\/)/;
 const LIBRARIES = /\/node_modules\/(?:cborg|libsodium(?:-wrappers)?)\//;
 

@@ -16,13 +16,13 @@ import { CALLS_MAX, OBJECTS_MAX, REQUEST_BYTES_MAX, UPLOAD_BYTES_MAX } from "./c
 import { SORT_PROPERTIES } from "./email/query.ts";
 import { DEPTH_MAX, NAME_BYTES_MAX } from "./mailbox/set.ts";
 
-/** What `using` may name. */
+/** Capabilities that `using` may name. */
 export const CAPABILITIES: ReadonlySet<string> = new Set([
   ...[CORE, MAIL, BLOB, WEB_SOCKET],
   ...[SUBMISSION_CAPABILITY, VACATION_CAPABILITY, VAPID, MDN, QUOTA],
 ]);
 
-/** What the door lets one account do at once. */
+/** Requests and uploads that the door lets one account have at once. */
 export interface AtOnce {
   readonly requests: number;
   readonly uploads: number;
@@ -114,7 +114,7 @@ export function sessionObject(
   return { ...object, state: hashOf(JSON.stringify(object)) };
 }
 
-/** Whether there is something that the account may use up. */
+/** True if the account has a quota of octets or messages. */
 export function isBounded({ quota: { bytesMax, messagesMax } }: Pick<AccountSession, "quota">): boolean {
   return bytesMax !== undefined || messagesMax !== undefined;
 }

@@ -8,7 +8,7 @@ const CONTROLS = /[\u0000-\u001f\u007f-\u009f\u200b\u2060\ufeff]/;
 export interface ReadPath {
   /** Without the angles; "" is nobody. */
   readonly address: string;
-  /** What follows, with the space before it. */
+  /** Text behind the path, with the space before it. */
   readonly rest: string;
 }
 

@@ -9,7 +9,7 @@ export interface RecipientRules {
   readonly delimiter: string;
   /** The account of all other addresses; "" for none. */
   readonly catchAll: string;
-  /** That of `postmaster` without a domain, which every server has: RFC 5321 §4.5.1; "" for none. */
+  /** The address for `postmaster` without a domain, which every server has: RFC 5321 §4.5.1; "" for none. */
   readonly postmaster: string;
 }
 

@@ -314,7 +314,7 @@ const STAGES: Record<string, string> = {
   "after many commands whose answers it does not read": `LHLO x\r\n${"NOOP\r\n".repeat(200_000)}`,
 };
 
-/** What ends a connection from the client's side. */
+/** Ways for a client to end a connection. */
 const ENDS: readonly ((socket: Socket) => void)[] = [
   (socket) => socket.destroy(),
   (socket) => socket.resetAndDestroy(),

@@ -16,7 +16,7 @@ export interface LmtpServerOptions {
   readonly rules: RecipientRules;
   /** Octets of a message. */
   readonly sizeMax: number;
-  /** What is said where an account is full: 452, try again, if nothing is set; 552, never. */
+  /** Reply where an account is full: 452 (try again) by default, or 552 (never). */
   readonly onFull?: "452" | "552";
   readonly serverName: string;
   readonly log: (event: LmtpEvent) => void;
@@ -44,7 +44,7 @@ export interface LmtpServer {
 }
 
 interface Recipient {
-  /** What tells it from the transaction's others: the address that was given. */
+  /** The address as the client gave it, by which recipients of one transaction are told apart. */
   readonly given: string;
   /** The account's. */
   readonly address: string;
@@ -103,7 +103,7 @@ export function createLmtpServer(options: LmtpServerOptions): LmtpServer {
   };
 }
 
-/** What we keep of a connection. */
+/** State of one connection. */
 interface Client {
   readonly handover: Handover;
   /** Of the transaction, in order, one a RCPT: LMTP owes a reply for each (RFC 2033 §4.2), also for one address twice. */
@@ -151,7 +151,7 @@ function serverOptions(
     size: options.sizeMax,
     hideENHANCEDSTATUSCODES: false,
     hideSMTPUTF8: false,
-    // Who announces it owes notices of success: RFC 3461 §5.2.
+    // A server that announces DSN owes notices of success: RFC 3461 §5.2.
     hideDSN: true,
     disableReverseLookup: true,
     socketTimeout: SILENCE_MS,
@@ -261,7 +261,8 @@ async function deliver(
     }
     return accepted.map(({ given }) => replies.get(given)!);
   } finally {
-    // What a failed delivery left unread is still on the wire, and doesn't flow while a reader waits in the middle of it.
+    // The rest of a message whose delivery failed is still on the wire. It doesn't flow while a reader waits in the middle of
+    // it.
     await source.return(undefined);
     stream.resume();
   }

@@ -2,7 +2,7 @@
 export interface Trace {
   readonly from: string;
   readonly recipient: string;
-  /** What the client called itself, and where it is. */
+  /** The name that the client gave in LHLO; `address` is its network address. */
   readonly client: string;
   readonly address: string;
   readonly server: string;
@@ -22,7 +22,7 @@ export function formatTrace({ from, recipient, client, address, server, id, time
   return new TextEncoder().encode(lines.map((line) => `${line}\r\n`).join(""));
 }
 
-/** What a client says goes into a header line: no line ends, no control characters. */
+/** A client's text for a header line: without line ends and control characters. */
 function clean(text: string): string {
   return text.replace(/[\u0000-\u001f\u007f]/g, "");
 }

@@ -5,7 +5,7 @@ export interface Smarthost {
     | { readonly kind: "unix"; readonly path: string };
   /** From the first octet on, by STARTTLS, or not at all. */
   readonly tls: "implicit" | "starttls" | "none";
-  /** Who signs in; undefined for nobody. */
+  /** The user name for SMTP AUTH; undefined to send without signing in. */
   readonly user: string | undefined;
 }
 

@@ -11,7 +11,7 @@ export interface SmtpTransportOptions {
   readonly password: string | undefined;
   /** Certificates to believe besides the system's: PEM. */
   readonly ca: string | undefined;
-  /** What we are called in EHLO. */
+  /** Our name in EHLO. */
   readonly hostName: string;
 }
 
@@ -27,7 +27,7 @@ const IDLE_MAX = 4;
 const IDLE_MS = 10_000;
 const MAILS_OF_CONNECTION_MAX = 50;
 
-/** What nodemailer says of what went wrong. */
+/** An error as nodemailer describes it. */
 interface Failure extends Error {
   readonly code?: string;
   readonly response?: string;
@@ -106,7 +106,7 @@ export class SmtpTransport implements Transport {
         if (user !== undefined)
           await settled(connection, (done) => connection.login({ user, pass: password ?? "" }, done));
       });
-      // What comes from now on is told by the exchange under way; with none, the connection is only gone.
+      // An error during an exchange rejects that exchange. Between exchanges the connection is closed and nobody is told.
       connection.on("error", () => connection.close());
       return connection;
     } catch (error) {
@@ -137,7 +137,7 @@ const NO_EIGHT_BIT: TransportReply = {
   reply: "554 5.6.3 The next server takes no octets above 127, and this mail has some",
 };
 
-/** What each server said that it can: its answer to EHLO. */
+/** Each server's answer to EHLO: the extensions that it offers. */
 const abilities = new WeakMap<SMTPConnection, string>();
 
 async function openSocket(path: string, signal: AbortSignal): Promise<Socket> {
@@ -151,7 +151,7 @@ async function openSocket(path: string, signal: AbortSignal): Promise<Socket> {
   }
 }
 
-/** What is done with a connection, which the signal ends, be it given before or meanwhile. */
+/** Does `work` with a connection. The signal closes the connection, whether it is aborted before or meanwhile. */
 async function within<T>(signal: AbortSignal, connection: SMTPConnection, work: () => Promise<T>): Promise<T> {
   if (signal.aborted) throw new TransportTrouble("later", "the exchange took too long");
   const cut = (): void => connection.close();
@@ -187,7 +187,7 @@ function settled(connection: SMTPConnection, begin: (done: (error?: Error | null
   });
 }
 
-/** Whether a connection that waited is still good. */
+/** True if a connection that waited is still good: RSET is answered. */
 async function reset(connection: SMTPConnection, signal: AbortSignal): Promise<boolean> {
   try {
     await within(signal, connection, () => settled(connection, (done) => connection.reset(done)));
@@ -225,12 +225,12 @@ async function exchange(connection: SMTPConnection, mail: OutgoingMail): Promise
   if (!(info instanceof Error))
     return repliesOf(mail, info.rejectedErrors ?? [], { state: "sent", reply: cut(info.response) });
   const { responseCode, rejectedErrors } = info;
-  // What the server did not say was no word on the mail.
+  // Without a reply of the server the error is no verdict on the mail.
   if (responseCode === undefined || !isAboutMail(info)) throw troubleOf(info);
   return repliesOf(mail, rejectedErrors ?? [], { state: stateOf(responseCode), reply: replyOf(info) });
 }
 
-/** Whether it was an answer to the sender, the recipients or the mail, and not to who we are. */
+/** True for a reply to the sender, the recipients or the mail; false for one to our credentials or to the connection. */
 function isAboutMail({ code, responseCode }: Failure): boolean {
   if (code === "EAUTH" || code === "ETLS" || responseCode === 421 || responseCode === 530) return false;
   return code === "EENVELOPE" || code === "EMESSAGE";
@@ -247,7 +247,8 @@ function repliesOf(
   });
 }
 
-/** Of an answer that is no yes. What is no answer of SMTP's (RFC 5321 §4.2.1) says nothing of the mail: it is tried again. */
+/** The state after a reply that is no success. A code that is none of SMTP's (RFC 5321 §4.2.1) is no word on the mail: it is
+ * tried again. */
 function stateOf(code: number): TransportReply["state"] {
   return code >= 500 && code < 600 ? "failed" : "waiting";
 }

@@ -24,7 +24,7 @@ export class SubmissionListener extends SMTPServer {
 type Listener = (...args: unknown[]) => void;
 
 class SubmissionConnection extends SMTPConnection {
-  /** Those of whoever had the socket before the library. */
+  /** Listeners of code that had the socket before the library. */
   readonly #waiting: readonly Listener[];
   readonly #raw: Socket;
 

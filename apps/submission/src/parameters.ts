@@ -1,7 +1,7 @@
-/** What clients say behind MAIL FROM and RCPT TO, by the library's reading: a name alone is `true`. */
+/** Parameters behind MAIL FROM and RCPT TO, as smtp-server reads them: a name without a value is `true`. */
 type Given = Readonly<Record<string, string | true>>;
 
-/** What is passed on, or means nothing to us: RFC 1870 §3, RFC 6152 §2, RFC 6531 §3.4, RFC 3461 §4.3, RFC 4954 §5. */
+/** Parameters that are passed on or have no effect here: RFC 1870 §3, RFC 6152 §2, RFC 6531 §3.4, RFC 3461 §4.3, RFC 4954 §5. */
 const MAIL_PARAMETERS: ReadonlySet<string> = new Set(["SIZE", "BODY", "SMTPUTF8", "RET", "ENVID", "AUTH"]);
 const NOTIFY = /^(?:NEVER|(?:SUCCESS|FAILURE|DELAY)(?:,(?:SUCCESS|FAILURE|DELAY)){0,2})$/i;
 

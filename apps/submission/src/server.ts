@@ -29,7 +29,7 @@ export interface SubmissionServerOptions {
   readonly recipientsMax: number;
   readonly serverName: string;
   readonly log: (event: SubmissionEvent) => void;
-  /** What takes lines of this user's dialogues, if somebody follows them: without addresses and contents. */
+  /** The trace of this user, if an operator follows it: gets lines of dialogues, without addresses and contents. */
   readonly traceOf?: (user: string) => ((line: string) => void) | undefined;
 }
 
@@ -61,7 +61,7 @@ class Reply extends Error {
   }
 }
 
-/** What we keep of a connection. */
+/** State of one connection. */
 interface Client {
   readonly visitor: Visitor;
   readonly address: string;
@@ -146,13 +146,13 @@ export function createSubmissionServer(options: SubmissionServerOptions): Submis
       submission.close();
       submissions.close();
       await Promise.all([plain, secure].map((server) => new Promise<void>((resolve) => server.close(() => resolve()))));
-      // Who does not go by themselves.
+      // Connections that the clients have not closed.
       for (const socket of sockets) socket.destroy();
     },
   };
 }
 
-/** What a connection is told apart by before the library gives it an id. */
+/** The key of a connection before the library gives it an id: the client's address and port. */
 function keyOf({ remoteAddress, remotePort }: Pick<Socket, "remoteAddress" | "remotePort">): string {
   return `${remoteAddress} ${remotePort}`;
 }
@@ -182,7 +182,7 @@ function settingsOf(
     size: options.sizeMax,
     hideENHANCEDSTATUSCODES: false,
     hideSMTPUTF8: false,
-    // Who announces it owes notices of success: RFC 3461 §5.2. What a client asks for is passed on.
+    // A server that announces DSN owes notices of success: RFC 3461 §5.2. NOTIFY, RET and ENVID are passed on all the same.
     hideDSN: true,
     disableReverseLookup: true,
     socketTimeout: SILENCE_MS,
@@ -203,7 +203,7 @@ function settingsOf(
       if (!client || client.tries >= TRIES_MAX) return callback(new Reply(421, "4.7.0 Too many wrong passwords"));
       options.signIn(username ?? "", password ?? "", client.address).then(
         (session) => {
-          // It may have gone meanwhile.
+          // The client may have gone meanwhile.
           if (!clients.has(id)) session.close();
           client.session = session;
           client.visitor.signedIn();
@@ -272,7 +272,7 @@ async function submit(
     const { id } = await session.submit({ envelope: { mailFrom, recipients }, message, holdUntilMs });
     return { id, sizes: message.size };
   } finally {
-    // What a refused one left unread is still on the wire.
+    // The rest of a refused message is still on the wire.
     stream.resume();
   }
 }

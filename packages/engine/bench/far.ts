@@ -1,4 +1,4 @@
-// What waits for a store of 30 ms a request: node bench/far.ts [messages]. Milliseconds that pass, and processor time.
+// The cost of a store of 30 ms a request: node bench/far.ts [messages]. Milliseconds that pass, and processor time.
 import type { Account } from "../src/account/account.ts";
 import type { Prepared } from "../src/account/delivery/message-writer.ts";
 import { openView } from "../src/mail/mailbox-view.ts";

@@ -1,4 +1,4 @@
-// What the benches of the engine share.
+// Kit of the engine's benches.
 import { join } from "node:path";
 import { openLog } from "../src/account/open-log.ts";
 import type { Platform } from "../src/account/platform.ts";

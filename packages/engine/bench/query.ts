@@ -96,7 +96,7 @@ const fifty = Array.from({ length: 50 }, (_, at) => view().message(at));
 const snippets = (text: string) => () => readSnippets(fifty, { kind: "text", text }, tools);
 await measure("50 snippets", snippets("words"));
 await measure("50 snippets of nothing", snippets("nowhere"));
-// What a client asks for after one flag changed.
+// Changes as a client asks for them after one flag changed.
 const since = { modSeq: mail.state.changed.email };
 await view().setFlags([messages >> 1], { mode: "add", flags: ["\\Answered"] });
 const changes = (query: Omit<EmailQuery, "condition"> & Partial<EmailQuery>) => () =>
@@ -107,7 +107,7 @@ await measure("changes of hasKeyword", changes({ condition: { kind: "keyword", k
 await account.upkeep.checkpoint();
 await account.upkeep.checkpoint();
 await account.dispose();
-// What a search reads after a sign-in.
+// A search's reads after a sign-in.
 const again = await open(place, ring());
 const other = openView(again.mail, again.mail.getMailbox("INBOX").id, { readOnly: true });
 const fresh = new KeptHeaders(

@@ -1,5 +1,5 @@
-// What an open account costs: node bench/size.ts [messages …]. Makes an account of so many messages, then opens it in
-// nine fresh processes: milliseconds from the keys to SELECT's answer, and bytes of memory that stay.
+// The cost of an open account: node bench/size.ts [messages …]. Makes an account of so many messages, then opens it in nine
+// fresh processes: milliseconds from the keys to SELECT's answer, and bytes of memory that stay.
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";

@@ -49,8 +49,8 @@ import { findEntry } from "./mail/state/reference-index.ts";
 import { fixedPlatform, GOLDEN, pattern } from "./testing/golden-kit.ts";
 
 /**
- * What a hostile store hands over: stored bytes, damaged; and what a broken writer does: damaged content under seals that
- * are good. Both are opened, or refused by the error that the reader documents.
+ * Damaged bytes as a hostile store hands them over, and damaged content under good seals as a broken writer makes it. Both
+ * are opened, or refused by the error that the reader documents.
  */
 /** Inputs a format; a longer run sets more. */
 const RUNS = Number(process.env.RESTANTE_FUZZ_RUNS ?? 1000);
@@ -208,7 +208,7 @@ const hashes = { firstPage: 1, pages: ["page/a"], sparse: pattern(16) };
 const entryHead = splitEntry(golden.get("entry-1")!);
 const ops = decodeHead(entryHead).ops.map(({ bytes }) => bytes);
 
-/** What the seals hold. */
+/** Formats of sealed content. */
 const CONTENTS: Readonly<Record<string, Format>> = {
   "entry-1": content([golden.get("entry-1")!], readEntry),
   "entry's head": content([entryHead], (bytes) => decodeHead(bytes).ops.map((op) => decodeOp(op.bytes))),

@@ -91,8 +91,8 @@ import { fixedPlatform, GOLDEN, pattern } from "./testing/golden-kit.ts";
 
 /**
  * Stored shapes, made with fixed randomness. `golden/` holds bytes as they were first written: they are opened for ever.
- * What is made today must be those same bytes: a shape that changes needs a new format version, a new name here, and a
- * golden file of its own. RESTANTE_WRITE_GOLDEN=1 writes the files of shapes that have none yet.
+ * Today's code must make those same bytes: a shape that changes needs a new format version, a new name here, and a golden
+ * file of its own. RESTANTE_WRITE_GOLDEN=1 writes the files of shapes that have none yet.
  */
 
 // Keys are made while tests are collected.
@@ -464,7 +464,7 @@ const SHAPES: Readonly<Record<string, Shape>> = {
     open: async (bytes, platform) =>
       expect(await ticketsOf(platform).redeem(new TextDecoder().decode(bytes))).toBe("rst_token"),
   },
-  // What waits to be sent: a mail, who has it in hand, what its owner is told of it, and their record of it.
+  // Mail that waits to be sent, the claim on it, the report to its owner, and the owner's record of it.
   "outbound-1": {
     make: (platform) => sealObject(outboundContext(platform, pattern(32), "outbound", OUTBOUND), encodeQueued(QUEUED)),
     open(bytes, platform) {
@@ -507,7 +507,7 @@ const SHAPES: Readonly<Record<string, Shape>> = {
       expect(await states.read(DEVICE_PLACE, "k1")).toEqual(utf8("what a phone holds"));
     },
   },
-  // What the server may do while nobody is signed in: what the owner said, what the server knows, what it is asked.
+  // Mandates: the owner's vacation, the server's part of it, and a request to the server.
   "vacation-1": {
     make: () => encodeVacation(VACATION, true),
     open: (bytes) => expect(decodeVacation(bytes)).toEqual({ ...VACATION, isDone: true }),
@@ -652,7 +652,7 @@ const SHAPES: Readonly<Record<string, Shape>> = {
       expect(visible(state)).toEqual(visible(wanted));
       expect(state.modSeq).toBe(wanted.modSeq);
       assertPages(state, objects, wanted);
-      // What it does not tell is written by the next one.
+      // Columns that it lacks are written by the next one.
       const again = await loadWhole(await captureWhole(state, " again"), objects);
       expect(visible(again.state)).toEqual(visible(wanted));
       const { made } = again.state.emails.columns;
@@ -664,7 +664,7 @@ const SHAPES: Readonly<Record<string, Shape>> = {
       const { state, objects } = await loadWhole(bytes);
       const wanted = goldenState(true);
       expect(visible(state)).toEqual(visible(wanted));
-      // What was removed before is swept once more.
+      // Removals from before it are swept once more.
       expect(state.sweep.due).toBe(COVERS);
       assertPages(state, objects, wanted);
       const again = await loadWhole(await captureWhole(state, " again"), objects);

@@ -1,4 +1,4 @@
-/** The engine's door: what front ends use. What needs Node is behind `@restante/engine/node`. */
+/** The engine's door for front ends. The part that needs Node is behind `@restante/engine/node`. */
 
 export { type CheckReport, checkAccount, type Finding } from "./account/care/check.ts";
 export { checkSealed, type SealedObject } from "./account/care/check-sealed.ts";

@@ -1,7 +1,7 @@
 /**
- * Rooms for bytes that pass through, to be used again: as garbage, which lies outside the collector's heap, they would
- * cost more than all that fills them (docs/decisions/0004-garbage.md). Who takes one gives it back when nothing reads or
- * writes there any more.
+ * Rooms for bytes that pass through, to be used again: as garbage, which lies outside the collector's heap, they would cost
+ * more than all that fills them (docs/decisions/0004-garbage.md). A room is given back when nothing reads or writes there
+ * any more.
  */
 export class Rooms {
   readonly #bytes: number;

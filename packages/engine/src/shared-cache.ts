@@ -1,6 +1,7 @@
 /**
- * What was read last, kept within so many bytes that all caches of one room share: what was used longest ago goes
- * first, whosever it is. So one account's long listing finds its pages again, and a thousand accounts cost no more.
+ * A cache of the values read last, within so many bytes that all caches of one room share: the value that was used longest
+ * ago goes first, whichever account's it is. So one account's long listing finds its pages again, and a thousand accounts
+ * cost no more.
  */
 export class CacheRoom {
   readonly #bytesMax: number;
@@ -57,7 +58,7 @@ export interface Weighed<V> {
 const OPEN_BYTES_MAX: number = 64 * 2 ** 20;
 const processRoom = new CacheRoom(OPEN_BYTES_MAX);
 
-/** What one account keeps of one kind, plain text of which none outlasts the account; or what a store keeps of its sealed
+/** One account's cached values of one kind, plain text of which none outlasts the account; or a store's copies of its sealed
  * objects. */
 export class SharedCache<K, V> {
   readonly #room: CacheRoom;
@@ -69,7 +70,7 @@ export class SharedCache<K, V> {
     this.#room = room;
   }
 
-  /** What is kept under `key`, if it is. */
+  /** The value under `key`, if it is cached. */
   peek(key: K): V | undefined {
     const kept = this.#values.get(key);
     if (!kept) return undefined;
@@ -77,8 +78,8 @@ export class SharedCache<K, V> {
     return kept.value;
   }
 
-  /** Who asks for a value that is being read waits for the same. A failure is told to who asked; the next one asks
-   * again. */
+  /** The value under `key`. Several that ask while it is read wait for the same reading. A failure rejects for all of them;
+   * the next call reads again. */
   get(key: K, read: () => Promise<Weighed<V>>): Promise<V> {
     const known = this.#underWay.get(key);
     if (known !== undefined) return known;

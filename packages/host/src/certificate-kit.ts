@@ -1,6 +1,6 @@
 import { webcrypto } from "node:crypto";
 
-/** What tests of TLS share: a certificate that signs itself, for these DNS names and addresses, and its key; each in PEM. */
+/** A certificate that signs itself, for these DNS names and addresses, and its key; each in PEM. For tests of TLS. */
 export async function makeCertificate(
   names: readonly string[],
   addresses: readonly string[] = [],

@@ -43,7 +43,7 @@ export function endOf(facts: X509Certificate): number {
   return Date.parse(facts.validTo);
 }
 
-/** What makes mail programs refuse a certificate at this time, or soon; `names` are those by which they know the server. */
+/** Reasons why mail programs refuse a certificate at this time, or soon. `names` are those by which they know the server. */
 export function certificateProblems(
   facts: X509Certificate,
   { nowMs, names }: { readonly nowMs: number; readonly names: readonly string[] },

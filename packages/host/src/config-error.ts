@@ -1,4 +1,4 @@
-/** What is configured can't be meant: it names the setting, and where it stands. */
+/** A setting that can't be meant. The message names the setting, and its place in the file. */
 export class ConfigError extends Error {
   constructor(message: string) {
     super(message);

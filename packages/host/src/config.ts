@@ -124,7 +124,7 @@ const SETTINGS: Readonly<Record<string, Readonly<Record<string, Setting>>>> = {
   activesync: {
     // Seconds that a phone may wait for news; a proxy's idle limit lies above that.
     heartbeat_max: number(3540),
-    // It hands passwords and mail to its maker's servers.
+    // Admits Outlook, which hands passwords and mail to its maker's servers.
     outlook: boolean(false),
     password_length: number(0),
     lock_after: number(0),
@@ -153,7 +153,7 @@ const SETTINGS: Readonly<Record<string, Readonly<Record<string, Setting>>>> = {
     // Names, addresses and networks inside the house that devices may be woken by.
     allow: list(),
     ca_file: text(""),
-    // Whom a push service turns to: mailto: or https:.
+    // The operator's contact for push services: mailto: or https:.
     contact: text(""),
   },
   metrics: { listen: listen() },

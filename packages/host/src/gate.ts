@@ -1,12 +1,10 @@
 import type { Socket } from "node:net";
 import { FAREWELL_MS } from "./let-go.ts";
 
-/**
- * Where connections come in, whatever they speak: one for all listeners of a process. Who has not signed in is a
- * stranger: there are only so many of them, in all and from one network, and each has only so long, counted from the
- * start and not from its last octet. Where there are too many, the one that has been here longest makes room: who
- * means to sign in does so within a second or two, and who holds connections open does not keep others out.
- */
+/** The gate, one for all listeners of a process, whichever protocol they speak. A connection that has not signed in is a
+ * stranger's. There is a limit on strangers, in all and from one network, and on the time of each, counted from its start
+ * and not from its last octet. Above the limit the oldest stranger makes room: a client that means to sign in does so within
+ * a second or two, so connections that are only held open keep nobody out. */
 export interface GateLimits {
   readonly strangersMax: number;
   readonly strangersPerNetworkMax: number;
@@ -36,7 +34,7 @@ export interface Visitor {
 }
 
 export interface GateOptions {
-  /** Whose addresses may be one client's: an IPv4 address, an IPv6 /64. */
+  /** The network of an address, which may be one client's: an IPv4 address, an IPv6 /64. */
   readonly networkOf: (address: string) => string;
   readonly limits?: Partial<GateLimits>;
 }
@@ -74,7 +72,7 @@ export class Gate {
     const network = this.#networkOf(socket.remoteAddress ?? "");
     const ofNetwork = this.#connections.get(network) ?? 0;
     const { connectionsMax, connectionsPerNetworkMax, signInMs } = this.#limits;
-    // Who went before we looked never tells that it closed.
+    // A socket that was closed before this line gives no event for it.
     if (socket.destroyed) return undefined;
     if (this.#connectionsCount >= connectionsMax) return undefined;
     if (ofNetwork >= connectionsPerNetworkMax && !isProxy) return undefined;

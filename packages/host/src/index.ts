@@ -1,4 +1,4 @@
-/** What a front end needs to be a server: configuration, TLS, listeners, keys, logs. */
+/** The parts of a server that are not mail: configuration, TLS, listeners, keys, logs. */
 export { Acme, type AcmeOptions, acmeFile } from "./acme/acme.ts";
 export { certificateProblems, EXPIRY_WARNING_DAYS, endOf, readCertificate } from "./certificate.ts";
 export { type Config, dataPath, readConfig, type S3Config, type StoreKind } from "./config.ts";

@@ -20,7 +20,7 @@ export function isLoopbackAddress(address: ListenAddress): boolean {
   return address.host === "localhost" || address.host === "::1" || address.host.startsWith("127.");
 }
 
-/** Whether nobody can listen on both. What begins with `[::]` takes IPv4 too; names are not looked up. */
+/** True if only one process can listen on both addresses. `[::]` takes IPv4 too; names are not looked up. */
 export function isOnePlace(one: ListenAddress, other: ListenAddress): boolean {
   if (one.kind === "unix" || other.kind === "unix")
     return one.kind === "unix" && other.kind === "unix" && one.path === other.path;

@@ -13,10 +13,8 @@ export interface MetricsServerOptions {
   readonly onError: (error: unknown) => void;
 }
 
-/**
- * What watches the process: `/metrics`, `/healthz` (it lives: restart it if it doesn't), `/readyz` (it can serve: send it no
- * one if it can't). It asks nobody who they are.
- */
+/** The server for monitoring: `/metrics`, `/healthz` (the process lives: restart it if not), `/readyz` (it can serve: send it
+ * no clients if not). It asks for no password. */
 export function createMetricsServer(options: MetricsServerOptions): Server {
   const server = createServer({ headersTimeout: REQUEST_MS, requestTimeout: REQUEST_MS }, (request, response) => {
     answer(request, response, options).catch((error: unknown) => {

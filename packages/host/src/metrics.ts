@@ -4,10 +4,8 @@ import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom
 const SECONDS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
 const OCTETS = [1e3, 1e4, 1e5, 1e6, 1e7, 1e8];
 
-/**
- * What a process counts, in Prometheus' text form. Labels are words of ours: protocols, names of commands, outcomes, codes. No label
- * holds what a client said, and none names a user: who may read metrics learns nothing of whose mail it is.
- */
+/** Counts of a process, in Prometheus' text form. Labels are words of ours: protocols, names of commands, outcomes, codes. No
+ * label holds a client's text, and none names a user: metrics don't tell whose mail it is. */
 export class Metrics {
   readonly #registry = new Registry();
   readonly #signIns = this.#counter("sign_ins_total", "Sign-ins, by what came of them", ["protocol", "outcome"]);

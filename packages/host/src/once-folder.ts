@@ -14,7 +14,7 @@ export class OnceFolder {
     this.#keepMs = keepMs;
   }
 
-  /** Whether nobody used this name before; of any number who do at once one gets true. A name is of letters and digits. */
+  /** True if nobody used this name before; of several calls at once one gets true. A name is of letters and digits. */
   async use(name: string): Promise<boolean> {
     if (!/^[a-z0-9]+$/.test(name)) throw new Error("not a name to be used once");
     await makeFolder(this.#folder);

@@ -23,7 +23,7 @@ const SUITES = [
   "ECDHE-ECDSA-CHACHA20-POLY1305",
   "ECDHE-RSA-CHACHA20-POLY1305",
 ];
-/** What very old phones need: CBC, and keys that are sealed to the certificate's. Behind all others. */
+/** Suites for very old phones: CBC, and key exchange by RSA. They stand behind all others. */
 const OLD_SUITES = [
   "ECDHE-ECDSA-AES128-SHA",
   "ECDHE-RSA-AES128-SHA",
@@ -66,7 +66,7 @@ export class Tls {
     return this.#context;
   }
 
-  /** What the context is made of, for a server that makes its own. */
+  /** The settings of the context, for a server that makes its own. */
   get settings(): SecureContextOptions {
     if (!this.#settings) throw new Error("certificates were not read");
     return this.#settings;

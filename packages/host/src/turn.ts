@@ -2,14 +2,14 @@
 export const TURN_MS = 8;
 
 /**
- * Long work in steps: all connections share one thread, and one round of its event loop has {@link TURN_MS} for
- * whoever works in it, however many they are. Who comes to a step's end when that is over waits, and of those who wait
- * one goes on each round, in the order in which they came.
+ * Long work in steps: all connections share one thread, and one round of its event loop has {@link TURN_MS} for whoever
+ * works in it, however many they are. Work that comes to a step's end when that is over waits, and of all that wait one goes
+ * on each round, in the order in which they came.
  */
 const waiting: (() => void)[] = [];
 let roundBegan: number | undefined;
 
-/** Whether it is time for the others: {@link takeTurn} would wait. For those whose steps are shorter than a promise. */
+/** True if it is time for others: {@link takeTurn} would wait. For work whose steps are shorter than a promise. */
 export function isTurnOver(): boolean {
   if (roundBegan === undefined) beginRound();
   return performance.now() - roundBegan! >= TURN_MS;

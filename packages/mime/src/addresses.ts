@@ -165,7 +165,7 @@ class AddressReader {
   #readDomain(words: readonly { text: string }[], before: string | undefined): Mailbox {
     this.#at++;
     let domain = "";
-    // Whether a word may follow. The text itself is not looked at: it would be copied each time that it has grown.
+    // A word may follow. The flag saves a look at the text, which would copy it each time that it has grown.
     let open = true;
     let comment = before;
     for (; ; this.#at++) {

@@ -33,7 +33,7 @@ export function decodeRaw(text: string): string {
   const bytes = binaryBytes(text);
   const whole = decodeStrict(bytes);
   if (whole !== undefined) return whole;
-  // What was cut off in the midst of a character is UTF-8 all the same, if some other character of it is.
+  // Text that ends within a character is UTF-8 all the same, if some other character of it is.
   const sound = bytes.subarray(0, endOfCharacters(bytes));
   const cut = sound.length < bytes.length && HIGH.test(text.slice(0, sound.length)) ? decodeStrict(sound) : undefined;
   return cut === undefined ? western.decode(bytes) : `${cut}\ufffd`;

@@ -1,7 +1,7 @@
 import type { Parameter } from "./parameters.ts";
 import type { Part } from "./scanner.ts";
 
-/** What decides where a part is shown. */
+/** Properties by which a part's list is chosen. */
 type Shown = Pick<Part, "kind" | "type" | "subtype" | "parameters" | "id" | "disposition">;
 type ShownTree<P> = Shown & { readonly children: readonly P[] };
 
@@ -55,7 +55,7 @@ function isInline(part: Shown, at: number, around: string): boolean {
   return at === 0 || (around !== "related" && (isMedia(part) || !isNamed(part)));
 }
 
-/** Whether it has a file name, in whatever form: RFC 2231 §3 and §4 too. */
+/** True for a part with a file name, in whatever form: RFC 2231 §3 and §4 too. */
 function isNamed({ disposition, parameters }: Shown): boolean {
   const has = (list: readonly Parameter[] = [], wanted: string): boolean =>
     list.some(({ name }) => name === wanted || name.startsWith(`${wanted}*`));
@@ -81,7 +81,7 @@ export function hasAttachment({ attachments }: BodyParts<Shown>): boolean {
   );
 }
 
-/** Whether a reader that shows HTML is given some: the message was written as HTML, whatever else it has. */
+/** True if a reader that shows HTML gets some: the message was written as HTML, whatever else it has. */
 export function isHtml({ htmlBody }: BodyParts<Shown>): boolean {
   return htmlBody.some((part) => isText(part, "html"));
 }

@@ -98,7 +98,7 @@ class StructureReader {
     this.#open();
     let body = this.#text[this.at] === "(" ? this.#multipart() : this.#single();
     this.#depth--;
-    // What is left of the part is extension data.
+    // The rest of the part is extension data.
     while (this.#text[this.at] !== ")") {
       const value = this.#value();
       if (this.#extended) body += ` ${value}`;

@@ -31,7 +31,7 @@ export class Bytes {
     this.#length = Math.min(this.#length, this.#offered);
   }
 
-  /** What was kept, as a copy of its own. */
+  /** The kept bytes, as a copy of their own. The collection is empty after that. */
   take(): Uint8Array {
     const bytes = this.#bytes.slice(0, this.#length);
     this.#length = 0;

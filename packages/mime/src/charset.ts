@@ -1,4 +1,4 @@
-/** What is no Node may not be able to load it, and does without. */
+/** The library for charsets that TextDecoder lacks. A browser may not be able to load it, and does without. */
 const iconv = await import("iconv-lite").then(
   (loaded) => loaded.default,
   () => undefined,
@@ -78,7 +78,7 @@ function isSwapped(bytes: Uint8Array, name: string): boolean {
   return bytes[0] === 0xfe && bytes[1] === 0xff && findDecoder(name)?.encoding === "utf-16le";
 }
 
-/** Whether `decodeCharset` reads the charset as itself. */
+/** True for a charset that `decodeCharset` knows, and doesn't read as another. */
 export function isKnownCharset(label: string): boolean {
   const name = nameOf(label);
   return UTF7_LABELS.has(name) || findDecoder(name) !== undefined || isOther(name);

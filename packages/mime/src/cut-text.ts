@@ -21,7 +21,7 @@ function openTagOf(html: string): number {
     from = before;
   }
   for (let at = html.indexOf("<", from); at >= 0; ) {
-    // It may have been going to be one.
+    // The last "<" may begin a tag.
     if (at === html.length - 1) return at;
     if (!/[A-Za-z/!?]/.test(html[at + 1]!)) {
       at = html.indexOf("<", at + 1);

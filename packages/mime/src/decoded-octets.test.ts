@@ -5,7 +5,7 @@ import { QuotedPrintableDecoder } from "./transfer.ts";
 
 const octets = (text: string): Uint8Array => Uint8Array.from(text, (char) => char.charCodeAt(0));
 
-/** What encodings and delimiters are made of, sound or not. */
+/** Pieces of encodings and delimiters, sound or not. */
 const PIECES = [
   ...[
     "QUJD",

@@ -75,7 +75,7 @@ export class DecodedOctets {
 }
 
 const CR = 0x0d;
-/** What an octet adds to a run; more than eight others for `=`, which ends it. */
+/** Weight of an octet in a run. That of `=`, which ends a run, is more than eight others have together. */
 const PADDING = 9;
 const WEIGHTS: Uint8Array = Uint8Array.from({ length: 256 }, (_, byte) =>
   byte === 0x3d ? PADDING : isBase64Character(byte) ? 1 : 0,

@@ -74,7 +74,7 @@ export function stripComments(value: string): string {
   return out;
 }
 
-/** `<…>` of a field, without the angles: RFC 5322 §3.6.4. What stands in a comment is none. */
+/** `<…>` of a field, without the angles: RFC 5322 §3.6.4. A text in a comment is no id. */
 export function parseMessageIds(value: string): string[] {
   return anglesOf(value, MESSAGE_IDS_MAX);
 }
@@ -84,7 +84,7 @@ export function parseUrls(value: string): string[] {
   return anglesOf(value, URLS_MAX);
 }
 
-/** What stands in angles, without white space; at most so many. A bracket that nothing closes is no comment's. */
+/** Texts in angle brackets, without white space; at most `max`. A parenthesis that nothing closes begins no comment. */
 function anglesOf(value: string, max: number): string[] {
   const found: string[] = [];
   let comment = value.indexOf("(");

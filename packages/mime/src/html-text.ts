@@ -1,4 +1,4 @@
-/** What a tag does to the text around it: an empty line before, a new line, or a space. */
+/** Gaps that a tag makes in the text around it: an empty line, a new line, or a space. */
 const BLANK = 3;
 const LINE = 2;
 const SPACE = 1;

@@ -32,7 +32,7 @@ export function formatEnvelope(fields: readonly HeaderField[], charset: Charset 
   return `(${parts.join(" ")})`;
 }
 
-/** What quoted strings may hold. */
+/** Characters that quoted strings may have. */
 type Charset = "ascii" | "utf8";
 
 function addressList(fields: readonly HeaderField[], name: string, charset: Charset): string {
@@ -173,7 +173,8 @@ function joinContinuations(list: readonly Parameter[]): readonly Parameter[] {
   });
   if (pieces.length === 0) return list;
   const joined = [...Map.groupBy(pieces, ({ base }) => base)].flatMap(([base, unsorted]) => {
-    // What stands behind a gap belongs to nothing, and what has no charset comes first: as `decodeParameter` has it.
+    // A piece behind a gap belongs to no parameter. Of two pieces with one number that without a charset comes first, as in
+    // `decodeParameter`.
     const sorted = unsorted.sort((a, b) => a.number - b.number || Number(a.encoded) - Number(b.encoded));
     const distinct = sorted.filter(({ number }, at) => number !== sorted[at - 1]?.number);
     const own = distinct.filter(({ number }, at) => number === at);

@@ -395,7 +395,7 @@ function assertLinear(
   stepsPerByteMax: number = STEPS_PER_BYTE_MAX,
 ): void {
   const count = (length: number): number => counter.count(() => run(mime, binary(make(length))));
-  // What is done once in a process is no input's.
+  // Work that is done once in a process does not count.
   count(0);
   const base = count(0);
   const grows = (length: number, once: number, twice: number): boolean =>

@@ -37,7 +37,7 @@ export interface ExpectedPart {
   readonly kind: "text" | "file" | "message";
 }
 
-/** What strings are made of: what readers and writers stumble over, and what would become something else by joining it. */
+/** Pieces of strings: characters that readers and writers stumble over, and pieces that together become something else. */
 const STUFF: readonly string[] = [
   ...["a", "Z", "word", "two words", " ", "  ", "\t", "\r\n", "\r", "\n", "\0", "\x7f", "\x1b", "\v"],
   ...["é", "ü", "ß", "日本", "中", "🙂", "👩‍👩‍👧", "e\u0301", "\u2028", "\u00a0", "\ud800", "\udc00", "\ufeff", "\x85"],

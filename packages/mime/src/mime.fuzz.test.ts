@@ -108,7 +108,7 @@ const TOKENS = [
 ].map(bytes);
 const options = { seed: SEED, runs: RUNS, samples: MESSAGES, tokens: TOKENS, bytesMax: BYTES_MAX };
 
-/** What comes to the scanner in pieces is the same message. */
+/** The message's structure when it comes to the scanner in pieces. */
 function scanInPieces(message: Uint8Array, random: Random) {
   const scanner = createScanner();
   for (let at = 0; at < message.length; ) {

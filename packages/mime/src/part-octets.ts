@@ -2,10 +2,8 @@ import type { PartOffsets } from "./offsets.ts";
 import type { Part } from "./scanner.ts";
 import { pushVarint, VarintReader } from "./varint.ts";
 
-/**
- * What the body of every part comes to once its transfer encoding is undone, in few bytes beside the offsets: a varint for
- * each part, in their order, of the octets that its encoding adds.
- */
+/** Sizes of all parts' bodies with their transfer encoding undone, in few bytes beside the offsets: for each part, in their
+ * order, a varint of the octets that its encoding adds. */
 export function encodePartOctets(root: Pick<Part, "bodyStart" | "bodyEnd" | "octets" | "children">): Uint8Array {
   const out: number[] = [];
   const write = ({ bodyStart, bodyEnd, octets, children }: typeof root): void => {

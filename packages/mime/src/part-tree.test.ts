@@ -36,13 +36,13 @@ const treeOf = (root: Part): StructuredPart => {
   );
 };
 
-/** What readers ask of a part. */
+/** Properties that readers ask of a part. */
 const told = (part: Part | StructuredPart): unknown => ({
   kind: part.kind,
   places: [part.headerStart, part.bodyStart, part.bodyEnd, part.octets],
   type: [part.type, part.subtype],
   encoding: part.kind === "multipart" ? undefined : part.encoding,
-  // What can't be said in a quoted string is said otherwise.
+  // A quoted string can't have line ends.
   id: part.kind === "multipart" ? undefined : part.id?.replace(/[\r\n]+/g, " "),
   disposition: part.disposition?.value,
   name: fileName(part)?.normalize("NFC"),
@@ -82,7 +82,7 @@ test("and so they are of damaged messages", async () => {
     expect(starts(is!.attachments)).toEqual(starts(was!.attachments));
     expect(starts(is!.htmlBody)).toEqual(starts(was!.htmlBody));
     expect(hasAttachment(is!)).toBe(hasAttachment(was!));
-    // What it says of a body's encoding is what its octets were counted by.
+    // The part's encoding is the one by which its octets were counted.
     const decodes = (part: StructuredPart): void => {
       const body = input.subarray(part.bodyStart, part.bodyEnd);
       if (part.kind === "leaf") expect(decodeTransfer(body, part.encoding).length).toBe(part.octets);

@@ -13,7 +13,7 @@ export const PREVIEW_CHARS_MAX = 256;
 export interface MessageText {
   /** Its first {@link TEXT_BYTES_MAX} octets in UTF-8, in whole characters, line ends and all. */
   readonly start: string;
-  /** Whether that is all of it. */
+  /** True if `start` is the whole text. */
   readonly isWhole: boolean;
   /** Octets of all of it in UTF-8. Where it is longer than what the scanner keeps (PREVIEW_SOURCE_BYTES_MAX) this is those of
    * the decoded part instead: in its own charset, and of HTML with its tags. */
@@ -82,7 +82,7 @@ const WHITE_SPACE: ReadonlySet<number> = new Set(
   Array.from({ length: 0x10000 }, (_, code) => code).filter((code) => /\s/.test(String.fromCharCode(code))),
 );
 
-/** Whether two units at `at` are one character. */
+/** True for a surrogate pair at `at`. */
 function isPair(text: string, at: number): boolean {
   return (text.charCodeAt(at) & 0xfc00) === 0xd800 && (text.charCodeAt(at + 1) & 0xfc00) === 0xdc00;
 }

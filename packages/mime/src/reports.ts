@@ -3,32 +3,32 @@ import { stripComments } from "./fields.ts";
 import { findHeader, type HeaderField, parseHeaders } from "./headers.ts";
 import type { Part } from "./scanner.ts";
 
-/** What became of one recipient's copy: RFC 3464 §2.3. */
+/** The status of one recipient's copy: RFC 3464 §2.3. */
 export interface DeliveryStatus {
   /** As it was first addressed, and at last. */
   readonly originalRecipient: string | undefined;
   readonly finalRecipient: string | undefined;
   /** `failed`, `delayed`, `delivered`, `relayed`, `expanded`, or another word; in lower case. */
   readonly action: string;
-  /** What the last server said, if it was one of SMTP. */
+  /** The reply of the last server, if it spoke SMTP: Diagnostic-Code, RFC 3464 §2.3.6. */
   readonly reply: string | undefined;
 }
 
-/** What a message/delivery-status says: RFC 3464 §2. */
+/** The fields of a message/delivery-status: RFC 3464 §2. */
 export interface DeliveryReport {
   /** The envelope's id: RFC 3461 §4.4. */
   readonly envelopeId: string | undefined;
   readonly recipients: readonly DeliveryStatus[];
 }
 
-/** What was done with a message: RFC 8098 §3.2.6. All in lower case. */
+/** The disposition of a message: RFC 8098 §3.2.6. All in lower case. */
 export interface Disposition {
   readonly actionMode: string;
   readonly sendingMode: string;
   readonly type: string;
 }
 
-/** What a message/disposition-notification says: RFC 8098 §3.1. */
+/** The fields of a message/disposition-notification: RFC 8098 §3.1. */
 export interface DispositionReport {
   readonly reportingUa: string | undefined;
   readonly gateway: string | undefined;
@@ -47,7 +47,7 @@ const GROUPS_MAX = 1_000;
 
 export type ReportKind = "delivery" | "disposition";
 
-/** Whether a message's header says that it is a report of either kind: RFC 6522 §3. */
+/** True for the Content-Type of a report of either kind: RFC 6522 §3. */
 export function isReport(contentType: string): boolean {
   return /^multipart\/report\b/i.test(contentType);
 }

@@ -127,7 +127,7 @@ class LineScanner implements Scanner {
   #last = 0;
   #preview: { readonly node: Node; readonly bytes: Bytes } | undefined;
   #previewClosed = false;
-  /** What the preview is made of, as far as is known. */
+  /** The part that the preview is made of, as far as it is known. */
   #previewed: { readonly node: Node; readonly bytes: Bytes } | undefined;
 
   constructor() {
@@ -265,7 +265,7 @@ class LineScanner implements Scanner {
     this.#beginChild(node, node.type === "multipart" && node.subtype === "digest");
   }
 
-  /** Whether one more part can be told of, and the rest behind it. */
+  /** True if the structure may have one more part, and one for the rest behind it. */
   get #hasRoom(): boolean {
     return this.#parts < PARTS_MAX - 1 && this.#partHeaderBytes < PART_HEADERS_BYTES_MAX;
   }

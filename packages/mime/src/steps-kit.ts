@@ -64,7 +64,7 @@ interface Coverage {
 }
 
 type Method = (this: never, ...parameters: never[]) => unknown;
-/** What a call of a built-in method looks at. `from` is where an expression began. */
+/** Octets or characters that a call of a built-in method looks at. `from` is the expression's beginning. */
 type Cost = (
   subject: { readonly length: number },
   parameters: readonly unknown[],

@@ -73,8 +73,8 @@ class Base64Decoder implements TransferDecoder {
 /** Octets of white space that are held until it is known whether their line ends: RFC 2045 §6.7 allows lines of 76. */
 const HELD_SPACE_BYTES_MAX = 1000;
 
-/** RFC 2045 §6.7. What may be the beginning of an escape, or white space at a line's end, waits for more; each octet is
- * looked at once, in whatever pieces they come. A lone `=` stands for itself. */
+/** RFC 2045 §6.7. A possible beginning of an escape, or white space at a line's end, waits for more; each octet is looked at
+ * once, in whatever pieces they come. A lone `=` stands for itself. */
 export class QuotedPrintableDecoder implements TransferDecoder {
   #state: "text" | "space" | "escape" | "hex" | "soft" = "text";
   /** White space, and a CR behind it, whose line may end. */
@@ -87,7 +87,7 @@ export class QuotedPrintableDecoder implements TransferDecoder {
   #to = 0;
 
   push(bytes: Uint8Array): Uint8Array {
-    // What is held, and what the piece itself becomes at most.
+    // Room for the octets that are held, and for the most that the piece can become.
     this.#out = new Uint8Array(this.#spaces + 3 + bytes.length);
     this.#to = 0;
     for (let at = 0; at < bytes.length; at++) {

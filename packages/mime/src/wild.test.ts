@@ -15,7 +15,7 @@ import {
   scan,
 } from "./index.ts";
 
-/** What mail from elsewhere has, and what ENVELOPE and BODYSTRUCTURE make of it. */
+/** Mail of other programs, and its ENVELOPE and BODYSTRUCTURE. */
 const utf8 = (text: string): string => binaryText(new TextEncoder().encode(text));
 const envelope = (header: string): string => formatEnvelope(parseHeaders(binaryBytes(utf8(header))));
 const structure = (message: string): string => formatBodyStructure(scan(binaryBytes(utf8(message))).root);

@@ -13,7 +13,7 @@ export interface PageTag {
 }
 
 export interface CodePage {
-  /** What SWITCH_PAGE takes. */
+  /** The number behind SWITCH_PAGE. */
   readonly number: number;
   readonly name: string;
   readonly tags: readonly PageTag[];

@@ -16,7 +16,7 @@ const leaf = (tag: string, content: Element["content"] = null, isOpaque = false)
 });
 const node = (tag: string, ...children: readonly Element[]): Element => ({ ...leaf(tag), children });
 
-/** What `decode` has against it: "code@offset". */
+/** The error of `read`, as "code@offset"; "none" without one. */
 function fault(read: () => unknown): string {
   try {
     read();

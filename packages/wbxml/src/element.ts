@@ -3,7 +3,7 @@ export interface Element {
   /** With its page: "AirSync:Sync". */
   readonly tag: string;
   readonly children: readonly Element[];
-  /** What is read is octets; what is written may be text. Null: none. */
+  /** Octets in an element that was read; octets or text in one to be written. Null without content. */
   readonly content: Uint8Array | string | null;
   /** OPAQUE rather than STR_I. */
   readonly isOpaque: boolean;

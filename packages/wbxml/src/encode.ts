@@ -11,7 +11,7 @@ const BUFFER_BYTES_MIN = 1024;
 const UNIT_BYTES_MAX = 3;
 
 /**
- * Writes one document of WBXML 1.3. What STR_I can't carry (NUL and the other C0 but TAB, LF, CR) is left out of it.
+ * Writes one document of WBXML 1.3. Characters that STR_I can't carry (NUL and the other C0 but TAB, LF, CR) are left out.
  * Throws WbxmlError for a tag that no page has, for an element that holds both elements and a content, and beyond the
  * limits, which are those of `decode`.
  */

@@ -1,4 +1,4 @@
-/** What is wrong with bytes that are read, or with a document that is written. */
+/** Errors of bytes that are read, or of a document that is written. */
 export type WbxmlErrorCode =
   | "header"
   | "cut"

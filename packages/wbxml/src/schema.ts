@@ -3,7 +3,7 @@ import type { Element } from "./element.ts";
 import { SchemaError } from "./errors.ts";
 import { LIST_MAX } from "./limits.ts";
 
-/** What an element holds, as a value: how it is read, and how it is written. */
+/** The kind of an element's value: how it is read, and how it is written. */
 export interface Shape<T> {
   readonly read: (element: Element) => T;
   readonly write: (tag: string, value: T) => Element;

@@ -51,7 +51,7 @@ export async function folderCreate(body: Element | undefined, context: Context):
       async change(before) {
         const path = pathOf(asked.parentId, asked.name, context);
         const there = foldersNow(context).find(({ mailbox }) => mailbox?.path === path);
-        // It was made, and the answer that told it was lost.
+        // The folder was made, and the answer that told it was lost.
         if (there && before.some(({ folders }) => folders.some(({ id }) => id === there.id))) return { made: there.id };
         return { made: formatFolderId(await context.session.create(path)) };
       },
@@ -88,7 +88,7 @@ export async function folderDelete(body: Element | undefined, context: Context):
         const { mailbox } = userFolder(asked.id, context, SPECIAL);
         const all = [mailbox!, ...session.state.below(mailbox!.path)];
         const outcome = await session.changeFolders(() => ({
-          // Those below go first.
+          // Folders below go first.
           steps: all.toReversed().map(({ id }) => ({ do: "destroy", mailbox: id, ifEmpty: false })),
         }));
         if (outcome.refusal === "no-mailbox") throw new FolderError(NOT_FOUND);
@@ -140,7 +140,8 @@ async function changed(
     if (!known) throw new FolderError(KEY_UNKNOWN);
     const before = new Set(foldersNow(context).map(({ id }) => id));
     const { made, moved, left } = await change(await repeatedFolders(context, asked));
-    // What others did meanwhile it is still to be told of, and what followed: folders that lay in nothing lie in one that is made.
+    // The phone is still to be told of changes that others made meanwhile, and of consequences: a folder whose parent was
+    // missing lies in one that is made.
     const own = foldersNow(context).filter(({ id }) => id === made || id === moved);
     const there = new Set(foldersNow(context).map(({ id }) => id));
     const isKept = (id: string): boolean => !left || left.folders.some((one) => one.id === id);
@@ -177,7 +178,7 @@ function userFolder(id: string, context: Context, ifSpecial: number): Folder {
   return folder;
 }
 
-/** What parts levels, and what no program shows. */
+/** The delimiter of levels, and control characters. */
 const NOT_IN_NAMES = /[/\u0000-\u001f\u007f]/;
 
 /** Throws FolderError: 5 without that parent, 10 for what is no name. */

@@ -14,7 +14,8 @@ import { validateCert } from "./validate-cert.ts";
 /** A command that is answered by one document, at once. */
 export type Command = (body: Element | undefined, context: Context) => Promise<Element>;
 
-/** Those of them all; Sync, Ping, Provision, ItemOperations, GetAttachment and the sending ones answer in other ways. */
+/** Commands that take an element and give one. Sync, Ping, Provision, ItemOperations, GetAttachment and those that send
+ * answer in other ways. */
 export const COMMANDS: ReadonlyMap<string, Command> = new Map<string, Command>([
   ["FolderSync", folderSync],
   ["FolderCreate", folderCreate],

@@ -108,7 +108,7 @@ class Run {
     this.#context = context;
   }
 
-  /** What is asked for, to be done when all of a request could be read. Throws SchemaError. */
+  /** The work of one operation, to be done after all of the request was read. Throws SchemaError. */
   operation(asked: Element): () => Promise<Element> {
     switch (asked.tag) {
       case "ItemOperations:Fetch": {
@@ -160,7 +160,7 @@ class Run {
         bodyPart: readBodyPart(asked.options?.bodyPart ?? []),
         mimeSupport: (asked.options?.mimeSupport ?? 0) as 0 | 1 | 2,
         mimeBytesMax: undefined,
-        // What is asked for by itself is given as it was written.
+        // Without a preference, a message that is fetched by itself comes in its own form.
         isNativeDefault: true,
       };
     } catch (error) {
@@ -218,7 +218,7 @@ class Run {
     return leaf("ItemOperations:Data", Buffer.concat(pieces).toString("base64"));
   }
 
-  /** What is in a folder goes for good: MS-ASCMD §2.2.3.55. */
+  /** Removes the messages of a folder for good: MS-ASCMD §2.2.3.55. */
   async #emptyFolder({ collectionId, options }: ReturnType<typeof EMPTY_FOLDER.read>): Promise<Element> {
     const { session } = this.#context;
     const answered = (status: number): Element =>
@@ -245,7 +245,8 @@ class Run {
     return answered(OK);
   }
 
-  /** A whole conversation goes into a folder: MS-ASCMD §2.2.3.117. What comes later is not moved: there are no filters yet. */
+  /** A whole conversation goes into a folder: MS-ASCMD §2.2.3.117. Mails that come later are not moved: there are no filters
+   * yet. */
   async #move({ conversation, to, options }: ReturnType<typeof MOVE.read>): Promise<Element> {
     const context = this.#context;
     const { session, pace, signal } = context;
@@ -272,7 +273,7 @@ class Run {
       const leave = [...lists.shownMemberships(email)]
         .map((row) => state.mailboxOf(row))
         .filter(
-          // What its owner wrote stays where it is.
+          // Mails that the owner wrote stay where they are.
           ({ id, specialUse }) =>
             id !== destination.id && specialUse !== "\\Sent" && specialUse !== "\\Drafts" && id !== trash?.id,
         );

@@ -66,7 +66,7 @@ async function answered(id: string, { answer, instance }: Asked, context: Contex
   if (instance !== null && readDate(instance) === undefined) return STATUS.invalidDateTime;
   const email = idOf(state, row);
   const trash = foldersNow(context).find(({ type }) => type === TRASH)?.mailbox;
-  // It was answered, and the phone has not heard of it.
+  // The invitation was answered, and the phone has not got the answer.
   if (findItem(state, name) !== row)
     return trash && (await isIn(trash.id, email, context)) && (await meetingOf(row, context)) ? OK : INVALID;
   const meeting = await meetingOf(row, context);

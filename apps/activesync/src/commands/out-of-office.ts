@@ -99,12 +99,13 @@ function told({ isEnabled, fromMs, untilMs, text: plain, html }: Vacation, type:
   );
 }
 
-/** What a phone wants; undefined for what contradicts itself. What it does not say of texts stays. */
+/** The vacation response that a phone asks for; undefined if the request contradicts itself. Texts that it leaves out stay as
+ * before. */
 function wanted({ state, start, end, messages }: Wish, before: Vacation): Vacation | undefined {
   const [fromMs, untilMs] = [start, end].map((date) => (date === null ? undefined : readDate(date)));
   if (state === BETWEEN && (fromMs === undefined || untilMs === undefined || untilMs <= fromMs)) return undefined;
   if (messages.some(({ reply, type }) => reply !== null && type === null)) return undefined;
-  // What outsiders are told is told to all: nobody is told more than that.
+  // There is one text for all senders: that for unknown outsiders, if there is one, since it tells least.
   const said = messages.filter(({ reply, enabled }) => reply && enabled !== "0");
   const message = said.find(({ unknown }) => unknown !== null) ?? said.find(({ known }) => known !== null) ?? said[0];
   const isHtml = message?.type?.toUpperCase() === "HTML";

@@ -40,12 +40,12 @@ const PING = schema(
   }),
 );
 
-/** What a Ping comes to: an answer, or folders to be waited for. */
+/** The result of a Ping: an answer, or folders to wait for. */
 export type PingAnswer =
   | { readonly kind: "answer"; readonly root: Element; readonly holdBackMs: number }
   | { readonly kind: "wait"; readonly folders: readonly Folder[]; readonly seconds: number };
 
-/** Ping: MS-ASCMD §2.2.1.13. What came since the last Sync is told at once. */
+/** Ping: MS-ASCMD §2.2.1.13. Changes since the last Sync are told at once. */
 export async function ping(body: Element | undefined, context: Context): Promise<PingAnswer> {
   const { phone, waits, session } = context;
   const asked = body ? readPing(body) : undefined;
@@ -103,7 +103,7 @@ function changes(ids: readonly string[]): PingAnswer & { readonly kind: "answer"
   return answer(CHANGES, group("Ping:Folders", ...ids.map((id) => leaf("Ping:Folder", id))));
 }
 
-/** What is told when a wait has ended. */
+/** The answer when a wait has ended. */
 export function pingEnd(end: WaitEnd): Element {
   if (end.kind === "folders") return answer(FOLDER_SYNC).root;
   if (end.kind === "changes") return changes(end.folders).root;

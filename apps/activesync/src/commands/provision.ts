@@ -41,7 +41,7 @@ const OK = 1;
 const PROTOCOL = 2;
 const TYPE_UNKNOWN = 3;
 const KEY_WRONG = 5;
-/** What a phone says of a policy. */
+/** The phone's status of a policy that it did not apply: MS-ASPROV §2.2.2.54. */
 const NOT_APPLIED = 3;
 
 /** Provision, in two phases: MS-ASPROV §3.1.5. `device`: undefined where it was never here. */
@@ -88,7 +88,7 @@ async function wipe(values: Values, device: Device, context: Context): Promise<E
     return answer(leaf("Provision:Status", OK));
   }
   const all = device.standing === "wipe-all";
-  // Who knows no account of its own erases nothing unless all was asked for: it is let in no more.
+  // A phone before 16.1 can't erase one account alone, and all of it must not be erased unasked: the phone is let in no more.
   if (!all && context.version < 16.1) throw new CommandError(STATUS.deviceBlocked);
   return answer(leaf("Provision:Status", OK), empty(all ? "Provision:RemoteWipe" : "Provision:AccountOnlyRemoteWipe"));
 }
@@ -119,7 +119,7 @@ async function accept(device: Device, key: string, status: number, policy: Polic
   const isRefused = status === NOT_APPLIED;
   if (isRefused) throw new CommandError(STATUS.deviceNotCompliant);
   const policyKey = finalKey(device.offeredKey);
-  // Who says so again has not heard the answer, and agrees to what was offered then.
+  // A phone that acknowledges again has not got the answer. It agrees to the policy that was offered then.
   if (isRight && device.policyKey !== policyKey && !isNobody(context))
     await context.session.writeRecords([encodeDevice({ ...device, policyKey, policy: await policyHash(policy) })]);
   return answer(

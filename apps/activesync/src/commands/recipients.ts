@@ -53,7 +53,7 @@ export async function resolveRecipients(body: Element | undefined, context: Cont
   const { to, options } = values;
   if (to.length === 0 || to.length > RECIPIENTS_MAX || !isSpan(options)) return answer(PROTOCOL);
   const responses: Element[] = [];
-  // Whom the owner has written to is read once for all of them.
+  // People whom the owner has written to are read once for all recipients.
   const people = await readPeople(context);
   for (const one of to) responses.push(response(one, options, people));
   return answer(OK, ...responses);

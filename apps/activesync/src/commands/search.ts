@@ -163,7 +163,7 @@ interface ReadQuery {
   readonly isElsewhere: boolean;
 }
 
-/** What a query of mail asks: MS-ASCMD §2.2.3.137.2. A status where it asks what can't be answered. */
+/** The condition and folders of a query for mail: MS-ASCMD §2.2.3.137.2. A status for a query that can't be answered. */
 function readQuery(query: Element): ReadQuery | number {
   const [and, ...more] = query.children;
   if (and?.tag !== "Search:And" || more.length > 0) return and || query.content ? TOO_COMPLEX : MALFORMED;

@@ -36,7 +36,7 @@ import { type Letters, readyMail, send } from "../sending/send.ts";
 
 export type SendCommand = "SendMail" | "SmartReply" | "SmartForward";
 
-/** What is to be sent: MS-ASCMD §2.2.1.17, §2.2.1.19, §2.2.1.20. */
+/** A request to send: MS-ASCMD §2.2.1.17, §2.2.1.19, §2.2.1.20. */
 interface SendRequest {
   readonly clientId: string | undefined;
   readonly savesInSent: boolean;
@@ -122,8 +122,8 @@ function readRaw(command: SendCommand, mime: Uint8Array, { parameters }: Context
   };
 }
 
-/** What stands in for a ClientId where there is none: the message itself, if it says which one it is, so that the same octets
- * are the same mail. */
+/** The name of a mail without a ClientId: the hash of its octets, if they hold a Message-ID or a date, so that the same
+ * octets are the same mail. Undefined otherwise. */
 async function rawName({ bytes, header }: BroughtMessage): Promise<string | undefined> {
   if (["message-id", "date"].every((field) => header.values(field).length === 0)) return undefined;
   const hash = await crypto.subtle.digest("SHA-256", bytes as Uint8Array<ArrayBuffer>);
@@ -250,7 +250,7 @@ function bodyOf(message: ComposedMessage) {
   };
 }
 
-/** What was done with a mail stands on it: \Answered or $Forwarded for all, and the verb and its time for phones. */
+/** Marks the mail that was answered or forwarded: \Answered or $Forwarded for all clients, the verb and its time for phones. */
 async function markSource(command: SendCommand, sent: HeaderBlock, source: Message, context: Context): Promise<void> {
   const { session, pace, signal, now } = context;
   const email = idOf(source.state, source.row);

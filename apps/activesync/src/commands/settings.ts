@@ -28,7 +28,7 @@ interface InformationValues {
   };
 }
 
-/** What a phone says of itself: MS-ASCMD §2.2.3.45. */
+/** A phone's description of itself: MS-ASCMD §2.2.3.45. */
 export const DEVICE_INFORMATION: Schema<InformationValues> = schema(
   "Settings:DeviceInformation",
   shapeOf({

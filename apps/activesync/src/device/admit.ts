@@ -17,7 +17,7 @@ export interface Admitted {
 
 /** Phones that ask with this name only look whether there is a server: Android's set-up. */
 const NOBODY = "validate";
-/** Whether it is no device that is kept: of one that only looks nothing is. */
+/** True for the name by which a phone only looks for a server. No device is kept for it. */
 export function isNobody({ deviceId }: Pick<Context, "deviceId">): boolean {
   return deviceId === NOBODY;
 }
@@ -25,7 +25,7 @@ export function isNobody({ deviceId }: Pick<Context, "deviceId">): boolean {
 /** Types that agree to no policy, and are let in without. */
 const WITHOUT_POLICY: ReadonlySet<string> = new Set(["windowsoutlook", "windowsoutlook15"]);
 
-/** Whether a phone may do that. Throws CommandError with a common status, and Problem 403 for Outlook's servers. Errors:
+/** Lets a phone's command in. Throws CommandError with a common status, and Problem 403 for Outlook's servers. Errors:
  * `unavailable`. */
 export async function admitDevice(command: string, context: Context, options: AdmitOptions): Promise<Admitted> {
   const { session, deviceId, deviceType, userAgent } = context;
@@ -45,7 +45,7 @@ export async function admitDevice(command: string, context: Context, options: Ad
   if (isNobody(context)) return { device };
   if (WITHOUT_POLICY.has(deviceType.toLowerCase())) {
     if (device) return { device };
-    // It agrees to nothing, and is one of the account's devices all the same: counted, listed, erased.
+    // Such a phone agrees to nothing, and is one of the account's devices all the same: counted, listed, erased.
     const known = newDevice(deviceId, deviceType, userAgent, context.now());
     await session.writeRecords([encodeDevice(known)]);
     return { device: known };

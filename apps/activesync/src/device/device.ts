@@ -8,7 +8,7 @@ export interface Device {
   readonly id: string;
   readonly type: string;
   readonly firstSeenMs: number;
-  /** What it said of itself. */
+  /** The phone's description of itself. */
   readonly name: string;
   readonly model: string;
   readonly os: string;

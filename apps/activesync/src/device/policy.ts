@@ -3,7 +3,7 @@ import type { Element } from "wbxml";
 import { empty, group, leaf } from "../protocol/elements.ts";
 import type { Version } from "../protocol/version.ts";
 
-/** What a phone has to agree to: MS-ASPROV §2.2.2.28. */
+/** Rules that a phone must agree to: MS-ASPROV §2.2.2.28. */
 export interface Policy {
   /** A password of at least so many characters; 0: none is asked for. */
   readonly passwordLengthMin: number;

@@ -1,6 +1,6 @@
 import { VERSIONS, type Version } from "../protocol/version.ts";
 
-/** What a request's query says: MS-ASHTTP §2.2.1.1.1. Both of its forms come to the same. */
+/** The query of a request, in either of its two forms: MS-ASHTTP §2.2.1.1.1. */
 export interface Query {
   readonly command: string;
   /** A device has one id, whichever form it uses. */

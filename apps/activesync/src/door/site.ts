@@ -51,11 +51,11 @@ export interface PhoneCommand {
   readonly outcome: string;
   readonly ms: number;
   readonly session: AccountSession;
-  /** What was said, without contents. */
+  /** Lines for a trace, without contents. */
   dialogue(): readonly string[];
 }
 
-/** What a token must be good for. */
+/** The scope that a token for ActiveSync must have. */
 const SCOPE = "mail";
 const PATH = "/Microsoft-Server-ActiveSync";
 const WBXML_TYPE = "application/vnd.ms-sync.wbxml";
@@ -105,7 +105,7 @@ function document(root: Element): Answer {
   return { status: 200, headers: { ...SERVER_HEADERS, "content-type": WBXML_TYPE }, body: encode(root) };
 }
 
-/** What is left to be done when the session is closed: an answer that is there, or a wait. */
+/** The result of a command when its session is closed: an answer, or a wait. */
 type Outcome =
   | { readonly answer: Answer; readonly delayMs?: number }
   | { readonly wait: Wait; end(end: Awaited<Wait["end"]>): Answer };
@@ -238,7 +238,7 @@ async function answered(
 ): Promise<Outcome> {
   const { session, version, phone } = context;
   const admitted = await admitDevice(command, context, options);
-  // What was acknowledged before is in the answer.
+  // Changes that were acknowledged before the request came are in its answer.
   await session.refresh(request.arrivedAt);
   if (command === "GetAttachment") return { answer: await attachment(context) };
   const isRaw = SENDING.has(command) && version < 14;
@@ -329,7 +329,7 @@ function dialogueOf(
   ];
 }
 
-/** What a command was refused by, as numbers and words of the protocol. */
+/** The error of a command as a status or code, for the log. */
 function outcomeOf(error: unknown): string {
   const known = commandErrorOf(error);
   if (known) return String(known.status);
@@ -337,7 +337,7 @@ function outcomeOf(error: unknown): string {
   return error instanceof EngineError ? error.code : "failed";
 }
 
-/** What went wrong, in the words of the request's version. */
+/** The answer to an error, in the form of the request's version. Throws errors that no status stands for. */
 function failure(error: unknown, command: string, version: Version, { explain }: ActiveSyncOptions): Answer {
   const known = commandErrorOf(error);
   if (!known) throw explain(error) ?? error;
@@ -352,7 +352,7 @@ function commandErrorOf(error: unknown): CommandError | undefined {
   if (error instanceof HtmlTrouble) return new CommandError(STATUS.smartFailed, error.message);
   if (error instanceof SchemaError) return new CommandError(STATUS.invalidXml, error.message);
   if (!(error instanceof EngineError)) return undefined;
-  // What passes is told by HTTP: phones throw nothing away for that.
+  // A trouble that passes is told by HTTP: phones throw nothing away for that.
   return error.code === "over-quota" ? new CommandError(STATUS.quotaExceeded, error.message) : undefined;
 }
 

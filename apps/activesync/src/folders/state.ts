@@ -4,7 +4,7 @@ import { newKey } from "../sync/collection-state.ts";
 import { placeOf } from "../sync/store.ts";
 import { type Folder, folderTree } from "./tree.ts";
 
-/** What a phone knows of the folders: MS-ASCMD §2.2.1.5. */
+/** The folders as a phone knows them at one key: MS-ASCMD §2.2.1.5. */
 export interface FoldersState {
   readonly previous: string;
   readonly folders: readonly KnownFolder[];
@@ -26,7 +26,7 @@ export async function readFolders({ session, ...context }: Context, key: string)
   return { previous, folders: folders.map(([id, parentId, name, type]) => ({ id, parentId, name, type })) };
 }
 
-/** What came of requests that used a key before: their answers may have been lost. Errors: `unavailable`. */
+/** States that earlier requests with this key made: their answers may have been lost. Errors: `unavailable`. */
 export async function repeatedFolders(context: Context, key: string): Promise<readonly FoldersState[]> {
   const found: FoldersState[] = [];
   for (const other of await context.session.devices.keys(placeOf(context, PLACE))) {
@@ -39,8 +39,8 @@ export async function repeatedFolders(context: Context, key: string): Promise<re
 /** Starts that are kept where it is not known which one their phone goes on from: some start at each look. */
 const STARTS_MAX = 4;
 
-/** Keeps what a phone knows from now on, and resolves with its key. What is older than `previous` goes; a start replaces nothing
- * until it is gone on from. Errors: `unavailable`. */
+/** Keeps what a phone knows from now on, and resolves with its key. States older than `previous` go; a start replaces nothing
+ * until its key is used. Errors: `unavailable`. */
 export async function keepFolders(
   context: Context,
   folders: readonly KnownFolder[],
@@ -70,7 +70,7 @@ export function isSameFolder(a: KnownFolder, b: KnownFolder): boolean {
   return a.parentId === b.parentId && a.name === b.name && a.type === b.type;
 }
 
-/** Whether a phone would be told of other folders than it knows. */
+/** True if a phone that knows `known` has to be told of changes. */
 export function areFoldersNews(known: readonly KnownFolder[], now: readonly KnownFolder[]): boolean {
   const byId = new Map(known.map((folder) => [folder.id, folder]));
   return (

@@ -22,7 +22,7 @@ export const TRASH = 4;
 export const SENT = 5;
 const TYPES: Readonly<Record<string, number>> = { "\\Drafts": DRAFTS, "\\Trash": TRASH, "\\Sent": SENT };
 
-/** What phones look for, and Restante has not yet: empty. */
+/** Folders that phones look for and Restante does not have yet. They are empty. */
 const EMPTY: readonly { readonly folder: Folder; readonly since: Version }[] = [
   { folder: emptyFolder("calendar", "Calendar", 8, "Calendar"), since: 12.1 },
   { folder: emptyFolder("contacts", "Contacts", 9, "Contacts"), since: 12.1 },

@@ -24,7 +24,7 @@ export async function bodiesOf(texts: MessageTexts, options: BodyOptions, versio
   for (const wanted of choices(texts, options, native)) {
     const made = await bodyOf(texts, wanted, options, version);
     body ??= made.element;
-    // What is wanted whole or not at all gives way to the next; where none is there, the first says how long it is.
+    // A preference of all or none that can't be met gives way to the next. If none can, the first tells its length.
     if (!made.isThere) continue;
     body = made.element;
     break;
@@ -137,7 +137,7 @@ function wholeCharacters(bytes: Uint8Array): Uint8Array {
   return first + length > bytes.length ? bytes.subarray(0, first) : bytes;
 }
 
-/** What of a message is new against its conversation: MS-ASCON §2.2.2.1. The tail that it quotes is left out. */
+/** The part of a message that is new in its conversation, without the quoted rest: MS-ASCON §2.2.2.1. */
 async function partOf(texts: MessageTexts, { bytesMax, allOrNone, preview }: BodyPreference): Promise<Element> {
   const room = Math.min(bytesMax ?? BODY_BYTES_MAX, BODY_BYTES_MAX);
   const { text, isWhole, bytes } = await texts.html(room);

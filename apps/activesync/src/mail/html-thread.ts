@@ -98,7 +98,7 @@ export class HtmlThread {
 
 const RETRY_AFTER_SECONDS = "30";
 
-/** Whether HTML is read so soon that nobody waits for it. */
+/** True for HTML so small that nobody waits for its conversion. */
 export function isSmall(html: string): boolean {
   if (html.length >= THREAD_CHARS_MIN) return false;
   let tags = 0;

@@ -25,13 +25,13 @@ import { type Meeting, readMeeting } from "./meeting.ts";
 import { messageClass } from "./message-class.ts";
 import { MessageTexts } from "./texts.ts";
 
-/** What items are made with. */
+/** Session, version and converters by which items are made. */
 export interface ItemTools {
   readonly session: AccountSession;
   readonly version: Version;
   readonly pace: Pace;
   readonly html: HtmlThread;
-  /** What can't be converted, with the reason: no content. */
+  /** Gets the error of a message that can't be converted: without contents. */
   readonly onTrouble: (error: unknown) => void;
 }
 
@@ -69,8 +69,8 @@ export async function* readItems(
 /** Mails whose summaries are read together. */
 const ITEMS_AT_ONCE = 64;
 
-/** What is kept of mails. What can't be read is read once more by itself, so that one damaged page is no other mail's trouble.
- * Errors: `unavailable`. */
+/** Summaries and header blocks of mails. After an error each is read by itself, so that one damaged page is no other mail's
+ * trouble. Errors: `unavailable`. */
 export async function readKept(
   messages: readonly Message[],
   { session }: Pick<ItemTools, "session">,
@@ -211,7 +211,7 @@ function conversationElements(state: ReadState, row: number, header: HeaderBlock
   ];
 }
 
-/** What the server adds to a draft that a phone brought. */
+/** Properties that the server adds to a draft of a phone. */
 export function madeElements(state: ReadState, row: number, version: Version): Element[] {
   return [
     leaf("Email:DateReceived", dashed(state.receivedOf(row).timeMs)),

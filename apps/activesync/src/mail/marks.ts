@@ -7,7 +7,7 @@ import { childOf, empty, group, leaf } from "../protocol/elements.ts";
 import { CommandError } from "../protocol/status.ts";
 import type { Version } from "../protocol/version.ts";
 
-/** What phones say of a mail beside its flags: the record of this type, by the email's id in hex. */
+/** Marks that phones set on a mail beside its flags: the record of this type, by the email's id in hex. */
 export const MARKS = "phone-marks";
 
 /** LastVerbExecuted: MS-ASEMAIL §2.2.2.39. */
@@ -53,7 +53,7 @@ export function changedMarks(state: ReadState, modSeq: number): ReadonlyMap<numb
 
 // Flags
 
-/** What stands in a Flag block: MS-ASEMAIL §2.2.2.34. It is kept and given back as it came, so that nothing else may. */
+/** Elements of a Flag block: MS-ASEMAIL §2.2.2.34. The block is kept and given back as it came, so it may have no others. */
 const FLAG_TEXT = text(1024);
 const FLAG = schema(
   "Email:Flag",
@@ -91,8 +91,8 @@ export interface FlagWish {
   readonly flag: Element | undefined;
 }
 
-/** What a phone wants of a mail's flag. Throws SchemaError for what is no such block, CommandError 6 for one that contradicts itself: MS-ASEMAIL §2.2.2.34,
- * MS-ASTASK §2.2.2. */
+/** Reads a Flag block. Throws SchemaError for a block with other elements, CommandError 6 for one that contradicts itself:
+ * MS-ASEMAIL §2.2.2.34, MS-ASTASK §2.2.2. */
 export function readFlag(flag: Element): FlagWish {
   readValues(FLAG, flag);
   const status = statusOf(flag);
@@ -134,7 +134,7 @@ function textOf({ content }: Element): string {
 /** Octets that an atom of IMAP may not hold (RFC 9051 §9), and the one that says so. */
 const NOT_IN_ATOMS = /[^\x21\x23\x24\x26\x27\x2b-\x3c\x3e-\x5b\x5e-\x7a\x7c\x7e]/gu;
 const ENCODED = /(?:=[0-9A-F]{2})+/g;
-/** Those of RFC 5788 and of mail programs. */
+/** Keywords of RFC 5788 and of mail programs, which are no categories. */
 const RESERVED = /^[$\\]|^(?:non)?junk$|^forwarded$|^notjunk$/i;
 
 /** The keyword of a category: as it is where it may be, octets with `=` and two digits where not. */
@@ -149,7 +149,7 @@ export function categoriesOf(flags: readonly string[]): string[] {
   return flags.filter((flag) => !RESERVED.test(flag)).map(categoryOfKeyword);
 }
 
-/** Those of the flags that stand for categories. */
+/** Flags that stand for categories. */
 export function categoryKeywords(flags: readonly string[]): string[] {
   return flags.filter((flag) => !RESERVED.test(flag));
 }
@@ -158,7 +158,7 @@ function categoryOfKeyword(keyword: string): string {
   return keyword.replace(ENCODED, (run) => UTF8.decode(Buffer.from(run.replaceAll("=", ""), "hex")));
 }
 
-/** What a phone wants the categories to be, as keywords; undefined for one that can't be kept. */
+/** The categories of a mail as a phone wants them, as keywords; undefined if one of them can't be kept. */
 export function readCategories(block: Element): string[] | undefined {
   const names = block.children.map((child) => textOf(child).trim()).filter((name) => name !== "");
   const keywords = [...new Set(names.slice(0, CATEGORIES_MAX).map(keywordOfCategory))];
@@ -174,7 +174,7 @@ export function categoriesElement(flags: readonly string[]): Element {
   return group("Email:Categories", ...names.map((name) => leaf("Email:Category", name)));
 }
 
-/** What was done with a mail: 14.0 on. The time is told where it is known. */
+/** The last verb of a mail, and its time if that is known: from 14.0 on. */
 export function verbElements(flags: readonly string[], marks: Marks, version: Version): (Element | undefined)[] {
   if (version < 14) return [];
   const isForwarded = flags.some((flag) => flag.toLowerCase() === "$forwarded");

@@ -9,7 +9,7 @@ import { ianaOffsets, type OffsetAt, timeZoneBlob, UTC_OFFSETS } from "./time-zo
 /** An invitation, its end, or an answer to one, as a mail brings it: RFC 5546. */
 export interface Meeting {
   readonly messageClass: string;
-  /** It is one of several, or several. */
+  /** True for a recurring meeting, or one instance of it. */
   readonly isRecurring: boolean;
   /** Of what is no answer. */
   readonly request: ((version: Version) => Element) | undefined;
@@ -116,7 +116,7 @@ function offsetsOf(calendar: ICAL.Component, tzid: string): OffsetAt {
   if (tzid === "") return UTC_OFFSETS;
   if (!own || !isReadable(own)) return ianaOffsets(tzid) ?? UTC_OFFSETS;
   const zone = new ICAL.Timezone(own);
-  /** What the library knows: offsets by local times, of which one may stand for two moments. */
+  /** The library's offset at a local time, which may stand for two moments. */
   const atLocal = (localMs: number): number => {
     const date = new Date(localMs);
     const [year, month, day] = [date.getUTCFullYear(), date.getUTCMonth() + 1, date.getUTCDate()];
@@ -135,11 +135,11 @@ const DAY_MS = 86_400_000;
 const CLOCK_CHANGES_MAX = 4_000;
 /** Until then the library goes through all of them. */
 const CLOCK_YEAR_MAX = 2_040;
-/** What a rule of clocks is made of: a day of one month. */
+/** Parts of a recurrence rule that a zone's clocks may have: a day of one month. */
 const CLOCK_PARTS: ReadonlySet<string> = new Set(["BYMONTH", "BYDAY", "BYMONTHDAY"]);
 
-/** Whether a VTIMEZONE is one as zones are: its rules are yearly, and few. Of any other, such as one whose clocks change each
- * second, all changes since 1601 would be gone through. */
+/** True for a VTIMEZONE with yearly rules, and few of them. Of any other, such as one whose clocks change each second, the
+ * library would go through all changes since 1601. */
 function isReadable(zone: ICAL.Component): boolean {
   let changes = 0;
   for (const observance of zone.getAllSubcomponents()) {
@@ -188,7 +188,7 @@ function reminderOf(event: ICAL.Component): number | undefined {
   return trigger instanceof ICAL.Duration && trigger.isNegative ? -trigger.toSeconds() : undefined;
 }
 
-/** What phones can say of a rule; undefined for one that they can't. MS-ASEMAIL §2.2.2.58. */
+/** A recurrence rule in the words that phones have: MS-ASEMAIL §2.2.2.58. */
 interface Recurrence {
   readonly type: 0 | 1 | 2 | 3 | 5 | 6;
   readonly interval: number;

@@ -1,6 +1,6 @@
 import { findParameter, type StructuredPart } from "@restante/mime";
 
-/** What a mail is, by its structure alone: MS-ASEMAIL §2.2.2.49. */
+/** A mail's class, by its structure alone: MS-ASEMAIL §2.2.2.49. */
 export function messageClass(root: StructuredPart): string {
   if (isOpaqueSmime(root)) return "IPM.Note.SMIME";
   if (isSignedSmime(root)) return "IPM.Note.SMIME.MultipartSigned";
@@ -13,12 +13,12 @@ const REPORTS: Readonly<Record<string, string>> = {
   "disposition-notification": "REPORT.IPM.NOTE.IPNRN",
 };
 
-/** Whether a mail is signed or encrypted by S/MIME: its octets matter as they are. */
+/** True for a mail that is signed or encrypted by S/MIME: phones need its octets as they are. */
 export function isSmime(root: StructuredPart): boolean {
   return isOpaqueSmime(root) || isSignedSmime(root);
 }
 
-/** Whether nothing of a mail may be written anew: S/MIME, and OpenPGP (RFC 3156). */
+/** True for a mail of which no part may be written anew: S/MIME, and OpenPGP (RFC 3156). */
 export function isSealed(root: StructuredPart): boolean {
   return isOpaqueSmime(root) || isType(root, "multipart", "signed") || isType(root, "multipart", "encrypted");
 }

@@ -3,8 +3,8 @@ import sanitize from "sanitize-html";
 /** Elements within one another: what lies deeper is left out. */
 const NESTING_MAX = 250;
 
-/** What a mail's HTML may hold: text and its looks, tables, lists, links, pictures. No script, no form, no frame, and nothing
- * that loads by itself but pictures. */
+/** Elements that a mail's HTML may have: text and its looks, tables, lists, links, pictures. No script, no form, no frame,
+ * and nothing that loads by itself but pictures. */
 const OPTIONS: sanitize.IOptions = {
   allowedTags: [
     ...["a", "abbr", "acronym", "address", "article", "aside", "b", "bdi", "bdo", "big", "blockquote", "br", "caption"],
@@ -62,7 +62,7 @@ export function safeHtml(html: string): string {
  * what lies so deep would be left out. */
 const OPEN_MAX = 2_000;
 const TAG = /<(\/?)([a-zA-Z][^\s/>]*)/g;
-/** Those that nothing is in (HTML §13.1.2), and those that end where the next of them begins: these are never deep by
+/** Elements without content (HTML §13.1.2), and elements that end where the next of them begins: neither are deep by
  * themselves. */
 const SHALLOW: ReadonlySet<string> = new Set([
   ...["area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"],

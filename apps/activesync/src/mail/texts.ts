@@ -21,7 +21,7 @@ export interface TextTools {
 /** A text of a message, or its beginning. */
 export interface Text {
   readonly text: string;
-  /** Whether that is all of it. */
+  /** False if `text` is only the beginning. */
   readonly isWhole: boolean;
   /** Octets of all of it in UTF-8, about. */
   readonly bytes: number;
@@ -56,7 +56,7 @@ export class MessageTexts {
     return this.#lists;
   }
 
-  /** Whether it was written as HTML. */
+  /** True for a message that was written as HTML. */
   get isHtml(): boolean {
     const { summary } = this;
     return summary.format === 2 ? summary.text.isHtml : isHtml(this.lists);
@@ -177,5 +177,5 @@ function page(html: string): string {
   return HEAD + html + TAIL;
 }
 
-/** What a page that was cut ends with. */
+/** The end of a page that was cut. */
 export const PAGE_END: string = TAIL;

@@ -18,8 +18,8 @@ interface Change {
 }
 
 /**
- * A zone as phones have it (MS-ASDTYPE §2.7.6): its offset, and the days of a year between which clocks are put on. What changes
- * in another way than twice a year by weekdays is told as it is in that year.
+ * A zone as phones have it (MS-ASDTYPE §2.7.6): its offset, and the days of a year between which clocks are put on. A zone
+ * that changes in another way than twice a year by weekdays is told as it is in that year.
  */
 export function timeZoneBlob(offsetAt: OffsetAt, year: number, name = ""): string {
   const changes = changesIn(offsetAt, year);

@@ -44,7 +44,7 @@ export const STATUS = {
   draftRecipientsInvalid: 183,
 } as const;
 
-/** What a whole command comes to, instead of its answer. */
+/** The status of a whole command, instead of its answer. */
 export class CommandError extends Error {
   override readonly name = "CommandError";
   readonly status: number;
@@ -81,7 +81,7 @@ export function problemOf({ status, message }: CommandError): Problem {
   return new Problem(line, message, line === 503 ? { headers: { "retry-after": RETRY_AFTER_SECONDS } } : {});
 }
 
-/** Whether statuses from 101 on may stand in an answer. */
+/** True for versions whose answers may have statuses from 101 on. */
 export function hasCommonStatus(version: Version): boolean {
   return version >= 14;
 }

@@ -5,7 +5,7 @@ import { idOf } from "../mail/item.ts";
 import { changedMarks, marksRecord } from "../mail/marks.ts";
 import { seenOf, Wait, type WaitEnd, type WaitRequest } from "./wait.ts";
 
-// What wakes a phone that waits, and what does not.
+// Changes that wake a waiting phone, and changes that don't.
 
 beforeEach(() => void vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] }));
 afterEach(() => void vi.useRealTimers());

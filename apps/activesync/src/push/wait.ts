@@ -8,7 +8,7 @@ import type { Version } from "../protocol/version.ts";
 /** Milliseconds in which what comes together is told together. */
 const GATHER_MS = 1_000;
 
-/** What ended a wait. */
+/** The end of a wait. */
 export type WaitEnd =
   | { readonly kind: "time" | "ended" | "folders" }
   | { readonly kind: "changes"; readonly folders: readonly string[] };

@@ -7,7 +7,7 @@ import { readDate } from "../protocol/dates.ts";
  * parentheses. Between two terms nothing is AND, but for two restrictions of one property, which are OR.
  */
 
-/** Undefined where it is longer than is looked at. What is no operator where it stands is a word. */
+/** Reads a query. Undefined where it is longer than is looked at. An operator where none may stand is a word. */
 export function readKql(query: string): Condition | undefined {
   if (query.length > QUERY_CHARS_MAX) return undefined;
   const tokens = [...tokensOf(query)];
@@ -177,7 +177,7 @@ function conditionOf({ property, relation, text }: Token & { kind: "term" }): Co
   return relation === "<>" ? { kind: "not", of: condition } : condition;
 }
 
-/** What stands between two brackets: conditions that all hold, or sets of such of which one does. */
+/** Terms between two parentheses: conditions that all hold, or sets of conditions one of which does. */
 class Level {
   readonly #any: Condition[] = [];
   #all: { condition: Condition; readonly property: string }[] = [];

@@ -8,7 +8,7 @@ export interface MailQuery {
   readonly condition: Condition;
   /** Folders' ids; none: all of them. */
   readonly folders: readonly string[];
-  /** What is below them too. */
+  /** True if the folders below are searched too. */
   readonly isDeep: boolean;
 }
 

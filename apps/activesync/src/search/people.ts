@@ -21,7 +21,7 @@ export async function findPeople(text: string, context: Context): Promise<Person
   return peopleBy(text, text.trim() === "" ? [] : await readPeople(context));
 }
 
-/** Those of a list, as {@link findPeople}. */
+/** The people of a list whom {@link findPeople} would find. */
 export function peopleBy(text: string, people: readonly Person[]): Person[] {
   const wanted = text.trim().toLowerCase();
   if (wanted === "") return [];

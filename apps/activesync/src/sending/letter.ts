@@ -28,7 +28,7 @@ export interface BroughtMessage {
   readonly bytes: Uint8Array;
   readonly header: HeaderBlock;
   readonly root: StructuredPart;
-  /** It is signed or encrypted: nothing of it may be written anew. */
+  /** True for a message that is signed or encrypted: no part of it may be written anew. */
   readonly isSealed: boolean;
 }
 
@@ -85,7 +85,7 @@ export function bodyOfBytes(bytes: Uint8Array, pace: Pace): Body {
     size: bytes.length,
     async *read(start, end) {
       for (let at = start; at < end; at += PIECE_BYTES) {
-        // Whoever reads it waits for nothing else.
+        // A reader of this stream waits for nothing else.
         if (pace.isOver()) await pace.take();
         yield bytes.subarray(at, Math.min(end, at + PIECE_BYTES));
       }
@@ -175,7 +175,7 @@ export function appendHtml(html: string, more: string): string {
   return end < 0 ? html + more : html.slice(0, end) + more + html.slice(end);
 }
 
-/** What stands within the body of a page. */
+/** The HTML within a page's body element. */
 export function innerHtml(html: string): string {
   const start = /<body[^>]*>/i.exec(html);
   const from = start ? start.index + start[0].length : 0;

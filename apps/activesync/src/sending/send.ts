@@ -14,7 +14,7 @@ export interface Letters {
 export interface SendRequest {
   readonly mail: Letters;
   readonly savesInSent: boolean;
-  /** What the phone calls it: the same again is the same mail. */
+  /** The phone's name of the mail: a request with the same name sends the same mail, and not a second one. */
   readonly clientId: string | undefined;
 }
 
@@ -152,12 +152,12 @@ async function messageIdOf(name: string, { session, deviceId }: Context): Promis
   return `${Buffer.from(hash).toString("hex").slice(0, 32)}@${session.address.slice(session.address.lastIndexOf("@") + 1)}`;
 }
 
-/** What a draft is called in the queue: its phone's request says it again where it has not heard the answer. */
+/** A draft's key in the queue: a phone that has not got the answer sends the request again. */
 function draftRepeatKey(name: string, { deviceId }: Context): string {
   return JSON.stringify(["activesync", deviceId, "draft", name]);
 }
 
-/** Whether a draft went out by this name. Errors: `unavailable`, `corrupt`. */
+/** True if a draft went out by this name. Errors: `unavailable`, `corrupt`. */
 export async function wasDraftSent(name: string, context: Context): Promise<boolean> {
   return (await context.session.findRepeated(draftRepeatKey(name, context))) !== undefined;
 }

@@ -2,10 +2,8 @@ import { type DevicePlace, type DeviceStates, MembershipSet } from "@restante/en
 import { decode, encode } from "cborg";
 import type { BodyPreference, SyncOptions } from "./options.ts";
 
-/**
- * What a phone holds of one folder when it has taken the answer that told it a key: MS-ASCMD §3.1.5.3. It never changes; each
- * answer that tells something is a new one. docs/formats/device.md has its bytes.
- */
+/** One folder as a phone holds it after the answer that told a key: MS-ASCMD §3.1.5.3. A state never changes; each answer
+ * that tells something makes a new one. docs/formats/device.md has its bytes. */
 export interface CollectionState {
   /** The key from which it came; "" at the start. */
   readonly previous: string;
@@ -18,11 +16,11 @@ export interface CollectionState {
   /** Nothing was left to be told. */
   readonly isComplete: boolean;
   readonly options: SyncOptions;
-  /** What became of the commands that brought something, in the request that it is the answer to. */
+  /** Results of commands that brought drafts, in the request that this state answers. */
   readonly results: readonly ClientResult[];
 }
 
-/** What an Add, or a Change that sent a draft, came to: a repeat of it is answered the same. */
+/** The result of an Add, or of a Change that sent a draft: a repeat of the command is answered the same. */
 export interface ClientResult {
   readonly clientId: string;
   readonly status: number;
@@ -73,7 +71,7 @@ function encodePreference({ type, bytesMax, allOrNone, preview }: BodyPreference
   return [type, bytesMax ?? null, allOrNone, preview];
 }
 
-/** It was sealed by us: what is not as we write it was written by another program. */
+/** Reads a state. The bytes were sealed by us, so other bytes than ours are another program's: undefined. */
 function decodeState(bytes: Uint8Array): CollectionState | undefined {
   const value: unknown = decode(bytes);
   if (!Array.isArray(value) || value[0] !== FORMAT) return undefined;

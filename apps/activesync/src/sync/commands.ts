@@ -51,7 +51,7 @@ const NOT_FOUND = 8;
 const NO_ROOM = 9;
 const TRY_AGAIN = 16;
 
-/** What a client's commands came to. */
+/** The result of a client's commands in one folder. */
 export interface CommandsOutcome {
   /** For what failed, what was fetched, and what was made. */
   readonly responses: readonly Element[];
@@ -148,7 +148,7 @@ interface PlannedEdit {
   readonly expected: ReadonlySet<string> | undefined;
 }
 
-/** What is said of an item beside its flags. */
+/** Marks that a command sets on an item beside its flags. */
 interface PlannedMarks {
   readonly itemId: string;
   readonly record: NewRecord;
@@ -233,7 +233,7 @@ class Run {
   async #change(command: Command): Promise<void> {
     const { send, serverId } = command;
     if (send && this.#find(serverId!) === undefined && (await wasDraftSent(this.#sendName(serverId!), this.#context))) {
-      // It went out, and the answer that said so was lost.
+      // The draft went out, and the answer that told it was lost.
       this.#results.push({ clientId: serverId!, status: OK, itemId: serverId! });
       this.#gone.add(serverId!);
       return;
@@ -321,7 +321,7 @@ class Run {
     if (!command.send) await this.#answerDraft(command, wish, itemId);
   }
 
-  /** What a draft is called in the queue: phones count from 1 again for each request. */
+  /** A draft's name in the queue. Phones count from 1 again in each request, so the sync key is part of it. */
   #sendName(name: string): string {
     return `${this.#of.key} ${name}`;
   }
@@ -379,7 +379,7 @@ class Run {
       this.#responses.push(group("AirSync:Add", leaf("AirSync:ClientId", command.clientId!), statusLeaf(OK)));
   }
 
-  /** What was made of a draft: MS-ASCMD §2.2.3.152. A Change is answered where files came with it. */
+  /** Answers for a draft that was stored: MS-ASCMD §2.2.3.152. A Change is answered only if files came with it. */
   async #answerDraft({ verb, clientId }: Command, wish: DraftWish, itemId: string): Promise<void> {
     if (verb === "Change" && wish.files.length === 0) return;
     const row = this.#find(itemId);
@@ -395,9 +395,9 @@ class Run {
     );
   }
 
-  /** What failed. */
+  /** Answers for a command that failed. */
   #answer({ verb, clientId, serverId }: Pick<Command, "verb" | "clientId" | "serverId">, status: number): void {
-    // What is gone already its client takes for deleted.
+    // A client takes an item that is gone already for deleted.
     if (verb === "Delete" && status === NOT_FOUND) this.#gone.add(serverId!);
     this.#responses.push(
       group(
@@ -475,7 +475,7 @@ function statusLeaf(status: number): Element {
   return leaf("AirSync:Status", status);
 }
 
-/** What an error means for one item; undefined where it is none of one item. */
+/** An error's status for one item; undefined for an error that is not about one item. */
 function statusOf(error: unknown): number | undefined {
   if (error instanceof SchemaError || error instanceof HtmlTrouble) return CONVERSION_ERROR;
   if (error instanceof CommandError) return error.status;
@@ -500,7 +500,7 @@ const NEVER_SET: ReadonlySet<string> = new Set([
   ...["Email2:ConversationId", "Email2:ConversationIndex", "Email2:Sender", "Email2:ReceivedAsBcc"],
 ]);
 
-/** What a phone wants of a mail's flags; what it says beside that has no effect. Throws CommandError 6. */
+/** The flags that a phone wants a mail to have; other properties have no effect. Throws CommandError 6. */
 function readFlagWish(data: Element, flags: readonly string[]): FlagsWish {
   const add: string[] = [];
   const remove: string[] = [];

@@ -36,7 +36,7 @@ import { bodyOfBytes, type Letter, letterOf, readMessage, writeLetter } from "..
 /** Status 6 of an item: it can't be made of that. */
 export const CONVERSION_ERROR = 6;
 
-/** What a phone says of a draft, 16.0 on: MS-ASEMAIL §3.1.5.10. What it does not say stays. */
+/** Content of a draft as a phone gives it, from 16.0 on: MS-ASEMAIL §3.1.5.10. Undefined stays as it is. */
 export interface DraftWish {
   readonly to: string | undefined;
   readonly cc: string | undefined;
@@ -246,7 +246,7 @@ async function merge(
   };
 }
 
-/** A list as phones write it: commas or semicolons between. What is no address stays as it is written. */
+/** A list as phones write it: commas or semicolons between. An entry that is no address stays as it is written. */
 function readList(list: string): { readonly name: string | undefined; readonly email: string }[] {
   return parseAddresses(Buffer.from(list.replaceAll(";", ",")).toString("latin1"))
     .flatMap((one) => (one.kind === "group" ? one.members : [one]))
@@ -265,7 +265,7 @@ export async function draftMessageId(context: Context, folder: Folder, key: stri
   return `${hexText(hash.subarray(0, 16))}@${session.address.slice(session.address.lastIndexOf("@") + 1)}`;
 }
 
-/** Whether the header of one of these says this Message-ID. Errors: `unavailable`. */
+/** The first of these messages whose header has this Message-ID; undefined if none has. Errors: `unavailable`. */
 export async function findByMessageId(
   { session }: Context,
   messages: readonly Message[],
@@ -277,7 +277,8 @@ export async function findByMessageId(
   return messages[at];
 }
 
-/** What was made of a draft that a phone brought: its files by the phone's names, and of a new one what the server adds. */
+/** Elements that answer for a phone's draft: its new files by the phone's names, and for an Add the properties that the
+ * server sets. */
 export async function draftAnswer(
   message: Message,
   wish: DraftWish,
@@ -307,7 +308,7 @@ export async function draftAnswer(
   );
 }
 
-/** Whether what failed says that the draft went meanwhile. */
+/** True for an error because the draft went meanwhile. */
 export function isGone(error: unknown): boolean {
   return error instanceof EngineError && (error.code === "expunged" || error.code === "not-found");
 }

@@ -3,7 +3,7 @@ import { encode } from "wbxml";
 import { allOf, HeldFolder, mailText, openPhone, textOf } from "../activesync-kit.ts";
 import { empty, group, leaf } from "../protocol/elements.ts";
 
-// What phones say of a mail beside its flags.
+// Marks of phones on a mail beside its flags.
 
 const flagged = (...more: ReturnType<typeof leaf>[]) =>
   group("Email:Flag", leaf("Email:Status", 2), leaf("Email:FlagType", "for Follow Up"), ...more);

@@ -16,7 +16,7 @@ export const PLAIN = 1;
 export const HTML = 2;
 export const MIME = 4;
 
-/** What of a message is wanted. */
+/** Form and size in which bodies are wanted. */
 export interface BodyOptions {
   readonly bodies: readonly BodyPreference[];
   /** The part that is new against its conversation. */
@@ -29,7 +29,7 @@ export interface BodyOptions {
   readonly isNativeDefault?: boolean;
 }
 
-/** What a folder's Sync is about, and sticks to its key until others are given: MS-ASCMD §2.2.3.125.5. */
+/** Options of a folder's Sync. They stay until a request gives others: MS-ASCMD §2.2.3.125.5. */
 export interface SyncOptions extends BodyOptions {
   /** 0 all; 1 to 5: a day, three, a week, two, a month. */
   readonly filter: number;
@@ -54,7 +54,7 @@ export const DEFAULT_OPTIONS: SyncOptions = {
 export const FILTER_MS: readonly number[] = [Number.POSITIVE_INFINITY, 1, 3, 7, 14, 31].map(
   (days) => days * 86_400_000,
 );
-/** Those of the protocol that mail has not: MS-ASCMD §2.2.3.68.2. */
+/** The highest filter of the protocol, with those that mail does not have: MS-ASCMD §2.2.3.68.2. */
 const FILTER_MAX = 8;
 /** MS-ASCMD §2.2.3.101. */
 const MIME_TRUNCATION: readonly (number | undefined)[] = [
@@ -164,7 +164,7 @@ function preference({ type, bytesMax, allOrNone, preview }: PreferenceValues): B
   return {
     type: type as BodyType,
     bytesMax: bytesMax ?? undefined,
-    // It says nothing without a size.
+    // AllOrNone means nothing without a size.
     allOrNone: bytesMax !== null && (allOrNone ?? false),
     preview: preview ?? 0,
   };

@@ -72,7 +72,7 @@ const SYNC = schema(
   }),
 );
 
-/** What is out of range: Status 14 or 15 of Sync, and the nearest that is not. */
+/** A value out of range: Status 14 or 15 of Sync, with the nearest value that is in range. */
 export class SyncLimit extends Error {
   override readonly name = "SyncLimit";
   readonly status: 14 | 15;

@@ -7,7 +7,7 @@ export function placeOf({ deviceId }: Pick<Context, "deviceId">, folderId: strin
   return { device: deviceId, place: folderId };
 }
 
-/** What a key means, and what came of it before, if it was used before: its answer may have been lost. */
+/** The state of a key, and results of earlier requests with the same key, whose answers may have been lost. */
 export interface FoundState {
   readonly state: CollectionState;
   /** Results of requests that used this key already. */

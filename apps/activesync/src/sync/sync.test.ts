@@ -159,7 +159,7 @@ describe("keys", () => {
     expect(textOf(again, "AirSync:Status")).toBe("1");
     held.key = textOf(again, "AirSync:SyncKey")!;
     last = textOf(await phone.sync(id, "0"), "AirSync:SyncKey")!;
-    // What was in use is good, and so is the last start.
+    // The key in use is good, and so is that of the last start.
     expect(await phone.sync(id, held.key)).toBeUndefined();
     expect(allOf(await phone.sync(id, last), "AirSync:Add")).toHaveLength(2);
     expect((await phone.session.devices.keys(place)).length).toBeLessThan(4);

@@ -22,7 +22,7 @@ const INCOMPLETE = 13;
 /** The key that begins. */
 const START = "0";
 
-/** What a Sync comes to: an answer; nothing at all; or folders whose changes are to be waited for. */
+/** The result of a Sync: an answer; an empty answer; or folders to wait for. */
 export type SyncAnswer =
   | { readonly kind: "answer"; readonly root: Element }
   | { readonly kind: "nothing" }
@@ -42,7 +42,7 @@ export async function sync(body: Element | undefined, context: Context): Promise
     throw error;
   }
   if (!asked) return answer(leaf("AirSync:Status", INCOMPLETE));
-  // What a phone sent is not kept beyond its answer: an option is a view into all of it.
+  // Commands and options are views into the whole request, so they are not kept beyond its answer.
   phone.lastSync = {
     ...asked,
     collections: asked.collections.map((one) => ({ ...one, commands: [], options: undefined })),
@@ -69,7 +69,7 @@ function answer(...children: readonly Element[]): SyncAnswer {
   return { kind: "answer", root: group("AirSync:Sync", ...children) };
 }
 
-/** What is left of one answer. */
+/** Room that is left in one answer. */
 interface Room {
   items: number;
   bytes: number;
@@ -123,19 +123,19 @@ class FolderSync {
       },
       [],
     );
-    // What the phone has is good until it uses the new key: both are there now.
+    // The phone's old key stays good until it uses the new one: the states of both are stored now.
     this.#context.phone.keys.delete(folder.id);
     await removeStarts(this.#context, folder.id, key);
     return this.#told(folder, key, OK);
   }
 
-  /** What the request says of options; undefined where it says nothing. Throws SchemaError and CommandError. */
+  /** The request's options for the folder; undefined if it has none. Throws SchemaError and CommandError. */
   #optionsOf({ class: of }: Folder, blocks: CollectionRequest["options"]): SyncOptions | undefined {
     const { byConversation = false } = this.#asked;
     if (byConversation && of !== "Email") throw new CommandError(PROTOCOL_ERROR, "conversations of what is no mail");
     if (!blocks) return undefined;
     if (of !== "Email") {
-      // What is said of a folder that is empty means nothing yet.
+      // Options of a folder that is always empty have no effect yet.
       for (const block of blocks) checkOptions(block, of);
       return undefined;
     }
@@ -208,7 +208,7 @@ class FolderSync {
       const name = nameOf(row);
       return !outcome.gone.has(name) && (outcome.made.has(name) || known.held.has(state.lastingNameOf(row)));
     });
-    // What it changed itself does not come back, as far as there is no other news before it.
+    // The phone's own changes are not told back, unless other news came before them.
     const isOwn =
       all.gone.every((row) => outcome.gone.has(nameOf(row))) &&
       all.changed.every((row) => this.#isOwn(nameOf(row), state.flagNames(row), outcome));
@@ -216,7 +216,7 @@ class FolderSync {
     return { elements: [], hasMore: false, isSame: true, next: { held, modSeq, uid, isComplete: false } };
   }
 
-  /** What is new, as far as there is room: what goes first, then what changed, then what comes, the newest first. */
+  /** Elements for the folder's changes, as far as there is room: removals, then changes, then new items, the newest first. */
   async #changes(
     folder: Folder,
     known: CollectionState,
@@ -286,7 +286,7 @@ class FolderSync {
       if (data)
         add(group("AirSync:Change", leaf("AirSync:ServerId", nameOf(row)), group("AirSync:ApplicationData", ...data)));
     }
-    // What was removed is told before: where it was not, all of it is told again from where it began.
+    // Removals are told first. If some had no room, the next answer starts again from the same point.
     if (pending.gone.some((row) => !gone.has(row))) point = { modSeq: known.modSeq, uid: known.uid };
     const fresh = pending.fresh.filter((row) => !outcome.made.has(nameOf(row)));
     const made = new Set<number>(pending.fresh.filter((row) => outcome.made.has(nameOf(row))));
@@ -319,7 +319,7 @@ class FolderSync {
     return { elements, hasMore, isSame, next: { held, ...point, isComplete: !hasMore } };
   }
 
-  /** Whether an item is as its client knows it: it changed it itself. */
+  /** True if an item is as its client knows it, because the client changed it itself. */
   #isOwn(name: string, flags: readonly string[], outcome: CommandsOutcome): boolean {
     if (outcome.written.has(name)) return true;
     const expected = outcome.flags.get(name);
@@ -343,7 +343,7 @@ class FolderSync {
   }
 }
 
-/** What is told of a folder, and what its phone then holds. */
+/** Elements that tell of a folder, and the state that its phone then has. */
 interface FolderChanges {
   readonly elements: readonly Element[];
   readonly hasMore: boolean;

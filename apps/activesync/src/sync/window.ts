@@ -25,13 +25,13 @@ export function windowOf(state: ReadState, { messages }: ReadMailbox, options: S
   return { wants: (row) => isRecent(row) || threads.has(threadOf(row)), wantsBody: isRecent };
 }
 
-/** What is to be told of a folder, as {@link heldChanges}: what phones say of mails beside their flags changes them too. */
+/** Changes to be told of a folder, as {@link heldChanges} gives them, and changed marks of phones. */
 export interface PendingChanges extends HeldChanges {
   /** The modseq by which `changed` is in order. */
   stampOf(row: number): number;
 }
 
-/** What is to be told of a folder to one who is at a state; undefined where they have to start again. */
+/** Changes to be told of a folder since a state; undefined where the phone must start again. */
 export function pendingChanges(
   state: ReadState,
   mailbox: ReadMailbox,

@@ -17,11 +17,11 @@ type ArgumentValues<A extends readonly string[]> = {
   readonly [K in keyof A]: A[K] extends `[${string}]` ? string | undefined : string;
 };
 
-/** What a command is run with. */
+/** Parsed arguments and flags of one run of a command. */
 export interface Invocation<Arguments, Flags> {
   /** Read when it is asked for. Throws ConfigError. */
   readonly config: Config;
-  /** That of `--config`. */
+  /** The path of `--config`. */
   readonly configFile: string | undefined;
   readonly args: Arguments;
   readonly flags: Flags;
@@ -36,7 +36,7 @@ interface CommandRow<A extends readonly string[], F extends FlagRow> {
   readonly about: string;
   /** Sentences, for its own help and the manual. */
   readonly details?: string;
-  /** It reads no configuration: `--config` is refused. */
+  /** The command reads no configuration: `--config` is refused. */
   readonly configless?: boolean;
   /** Resolves with the exit code. */
   readonly run: (invocation: Invocation<ArgumentValues<A>, FlagValues<F>>) => Promise<number>;

@@ -14,7 +14,7 @@ async function completion(shell: string): Promise<string> {
   }
 }
 
-/** What bash offers after these words. */
+/** Words that bash offers after these. */
 function offered(script: string, words: readonly string[]): string[] {
   const line = `COMP_WORDS=("$@"); COMP_CWORD=$(($#-1)); _restante; printf '%s\\n' "\${COMPREPLY[@]}"`;
   const { stdout, stderr } = spawnSync("bash", ["-c", `${script}\n${line}`, "bash", "restante", ...words], {

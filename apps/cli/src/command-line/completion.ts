@@ -12,7 +12,7 @@ export async function printCompletion(shell: string, table: CommandTable): Promi
 
 const SHELLS: Readonly<Record<string, (table: CommandTable) => string>> = { bash, zsh, fish };
 
-/** What may follow `restante`, or `restante` and a first word. */
+/** Words that may follow `restante`, or `restante` and a first word. */
 interface Place {
   readonly words: string;
   readonly next: readonly { readonly word: string; readonly about: string; readonly takesValue?: boolean }[];
@@ -46,7 +46,7 @@ function flagsOf({ flags, configless }: Command): Place["next"] {
   return [...own, ...(configless ? [] : [{ word: "--config", about: "the configuration file", takesValue: true }])];
 }
 
-/** What tells the place out of `words`: flags aside, the words that a command is named by. */
+/** Shell code that finds the place from `words`: the command's words, without flags. */
 function search(table: CommandTable, words: string): string {
   const arms = placesOf(table)
     .filter(({ words: name }) => name !== "")

@@ -5,7 +5,7 @@ import { runCommandLine } from "./program.ts";
 
 type Seen = { readonly args: readonly unknown[]; readonly flags: unknown; readonly configFile: string | undefined };
 
-/** What the command is run with, and the exit code. */
+/** Arguments and flags that the command is run with, and the exit code. */
 async function run(...line: string[]): Promise<{ readonly code: number; readonly seen: Seen | undefined }> {
   let seen: Seen | undefined;
   const note = async ({ args, flags, configFile }: Seen): Promise<number> => {

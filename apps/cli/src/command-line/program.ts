@@ -6,7 +6,7 @@ import { type Command, type CommandTable, flagName, usageOf } from "./command.ts
 
 export const CONFIG_FLAG = ["--config <FILE>", "else RESTANTE_CONFIG, else ./restante.toml, else defaults"] as const;
 
-/** What stands below a list of commands. */
+/** The text below a list of commands. */
 export const NOTES = `Passwords are asked for, read from standard input (--password-stdin), or taken from RESTANTE_PASSWORD;
 never from the command line. Exit codes: 0 well, 1 failed or damage found, 2 usage or configuration, 3 try again later.`;
 
@@ -43,7 +43,7 @@ function makeProgram({ commands, groups }: CommandTable, onEnd: (code: number) =
   for (const [name, about] of Object.entries(groups))
     parents.set(name, quiet(program.command(name)).description(about));
   const nodes = commands.map((row) => addCommand(program, parents, row, onEnd));
-  // Who asks what there is sees all of it, and not the groups.
+  // `--help` of the program lists all commands, and not only the groups.
   program.configureHelp({
     visibleCommands: (node) => [...(node === program ? nodes : node.commands)],
     subcommandTerm: (node) => (nodes.includes(node) ? usageOf(commands[nodes.indexOf(node)]!).slice(9) : node.name()),
@@ -85,7 +85,7 @@ function addCommand(
   return node;
 }
 
-/** It says what it has to by what it throws, but for help. */
+/** Makes a command silent: its errors are told by the exception. Help is printed. */
 function quiet(node: Node): Node {
   return node
     .exitOverride()

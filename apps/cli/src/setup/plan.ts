@@ -2,7 +2,7 @@ import { type Config, ConfigError } from "@restante/host";
 import { parseSmarthost } from "@restante/send";
 import { EXIT, Exit } from "../exit.ts";
 
-/** What `restante setup` was told, or read from the configuration that is there. */
+/** Choices of `restante setup`: from flags and questions, or from the configuration that is there. */
 export interface Plan {
   /** After the @. */
   readonly domain: string;

@@ -1,7 +1,7 @@
 import { type Config, isLoopbackAddress, parseListenAddress } from "@restante/host";
 import { PORTS } from "./plan.ts";
 
-/** Whose records they are. */
+/** Names that the records are for. */
 interface Names {
   readonly domain: string;
   readonly host: string;
@@ -47,12 +47,12 @@ function portFromOutside(listen: readonly string[], usual: number): number | und
   return addresses.length > 0 ? usual : undefined;
 }
 
-/** That of `server.origin`, which a proxy may have. */
+/** The port of `server.origin`, which may be a proxy's. */
 function httpsPort({ server }: Config): number {
   return Number(server.origin === "" ? "" : new URL(server.origin).port) || PORTS.https;
 }
 
-/** What stands in Postfix' main.cf. */
+/** Lines for Postfix' main.cf. */
 export function postfixLines(domain: string, { lmtp }: Config): readonly string[] {
   const [listen = "127.0.0.1:1024"] = lmtp.listen;
   // Postfix writes its own sockets' paths without the colon that is ours.

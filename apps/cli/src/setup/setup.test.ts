@@ -35,7 +35,7 @@ test.each([
 ])("the file of a plan is a configuration that says the same: %s", (_, plan) => {
   const config = configured(configFile(plan));
   expect(config.server).toMatchObject({ data: plan.data, origin: "https://mx.example.org", domains: ["example.org"] });
-  // What is commented out is well formed too.
+  // Settings in comments are well formed too.
   const offered = configFile(plan)
     .split("\n")
     .map((line) => line.replace(/^# (?=[a-z_]+ = ["[])/, ""));

@@ -11,14 +11,14 @@ export interface UnitPlaces {
 const STATE = "/var/lib/restante";
 const HOMES = /^\/(?:home|root|run\/user)\//;
 
-/** What the unit would be kept from otherwise, by its places. */
+/** Exceptions from the unit's hardening that its places need. */
 function openings({ restante, config, data = STATE }: UnitPlaces): string {
   const lines = data === STATE ? [] : [`ReadWritePaths=${data}`];
   if ([...restante.split(" "), config, data].some((path) => HOMES.test(path))) lines.push("ProtectHome=no");
   return lines.map((line) => `${line}\n`).join("");
 }
 
-/** What no process of ours needs, whichever it is. MemoryDenyWriteExecute is not among it: V8 compiles. */
+/** Hardening that holds for each unit. MemoryDenyWriteExecute is missing, since V8 compiles. */
 const HARDENING = `NoNewPrivileges=yes
 ProtectSystem=strict
 ProtectHome=yes

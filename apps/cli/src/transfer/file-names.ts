@@ -1,6 +1,7 @@
 /** Octets that a file's name may have on most file systems; `.sbd` must fit as well. */
 const FILE_NAME_BYTES_MAX = 250;
-/** What file systems mean, endings that sources pass over, and the parts of a Maildir. */
+/** Characters and names to escape: those with a meaning for file systems, endings that sources pass over, and the parts of a
+ * Maildir. */
 const ESCAPED =
   /^\.|[\u0000-\u001f\u007f%\\/:*?"<>|]|\.(?=(?:sbd|msf|i?mbox|dat|plist|json|html|log|emlx?|msg)$)|[. ]$|^t(?=able_of_contents$|mp$)|^c(?=ur$)|^n(?=ew$)/gi;
 
@@ -14,7 +15,7 @@ export function fileNameOf(level: string): string {
   return name;
 }
 
-/** What {@link fileNameOf} made; a name that is no such thing stands for itself. */
+/** The level of a path that {@link fileNameOf} gave this name; a name that can't be decoded stands for itself. */
 export function levelOf(fileName: string): string {
   try {
     return decodeURIComponent(fileName);

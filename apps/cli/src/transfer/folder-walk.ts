@@ -14,7 +14,7 @@ export interface Listing {
 export interface WalkOptions {
   /** Hears a sentence for each thing that can't be read, with its place. */
   readonly onProblem: (problem: string) => void;
-  /** Whether a folder of this name is gone into; by default all are whose names begin with no dot. */
+  /** True for a folder that is walked too. By default those whose names begin with a dot are left out. */
   readonly enters?: (name: string, listing: Pick<Listing, "levels">) => boolean;
 }
 
@@ -53,7 +53,7 @@ async function readOnce(
   return readFolder(folder, onProblem);
 }
 
-/** What lies in one folder, as a walk tells it. */
+/** Files and folders of one folder, by name. */
 export async function readFolder(folder: string, onProblem: (problem: string) => void): Promise<Inside> {
   const files: string[] = [];
   const folders: string[] = [];

@@ -1,17 +1,17 @@
 import type { Flags } from "../flags.ts";
 import type { MailImport } from "./import-mails.ts";
 
-/** What `restante import` was told beside its source. */
+/** Flags of `restante import`. */
 export interface ImportFlags extends Flags {
   readonly mailbox: string | undefined;
   readonly follow: boolean;
   readonly sourcePasswordFile: string | undefined;
 }
 
-/** What an import came to. */
+/** The result of an import. */
 export interface ImportEnd {
   readonly mails: MailImport;
-  /** What is to be told yet. */
+  /** Problems and notices that were not yet printed. */
   readonly problems: readonly string[];
   readonly notices: readonly string[];
   /** Problems were told before. */

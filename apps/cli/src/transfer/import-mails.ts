@@ -32,12 +32,12 @@ interface Target {
 /**
  * Puts mails into an account. A mail that the mailbox held already before (same size, INTERNALDATE and header) is left out,
  * as often as it is there. So an import may be run again, nothing is doubled or lost, and no record is kept that could be
- * wrong. What was moved or deleted since comes again.
+ * wrong. Mails that were moved or deleted since come again.
  */
 export class MailImport {
   readonly #options: ImportOptions;
   readonly #targets = new Map<string, Promise<Target | undefined>>();
-  /** What each mailbox held before, by path. */
+  /** Messages that each mailbox held before the import, by path. */
   readonly #known = new Map<string, Promise<Known>>();
   /** Flags that IMAP can't say, and what they became. */
   readonly renamed: Map<string, string> = new Map();
@@ -64,7 +64,7 @@ export class MailImport {
       for await (const mail of folder.mails()) {
         isAlone &&= mail.into === undefined;
         const targets = await this.#resolveAll(mail.into ?? [folder]);
-        // It was told that they can't be.
+        // The mailboxes can't be made, which was told.
         if (targets.length === 0) continue;
         const addition = await this.#read(mail, targets).catch((error: unknown) => this.#tellUnreadable(mail, error));
         if (addition) await batches.add(mail, addition);

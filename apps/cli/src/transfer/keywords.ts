@@ -1,6 +1,6 @@
 import { encodeMailboxName } from "@restante/imap";
 
-/** What no atom has: RFC 9051 §9 (atom-specials), and a "\\" that would make a system flag of it. */
+/** Characters that no atom has: RFC 9051 §9 (atom-specials), and "\\", which would make a system flag of a keyword. */
 const NO_ATOM = /[^!#$&'+-[^-z|}~]/g;
 const SYSTEM = new Set(["\\Seen", "\\Answered", "\\Flagged", "\\Deleted", "\\Draft"].map((flag) => flag.toLowerCase()));
 /** Octets that a keyword may have: RFC 8621 §4.1.1. */

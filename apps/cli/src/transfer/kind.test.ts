@@ -39,7 +39,7 @@ test.each([
   "mbox:apple",
   "eml:emls",
   "eml:one.eml",
-  // What is of no kind, reading it tells.
+  // Places of no kind pass here; reading tells.
   "mbox:text",
   "mbox:empty",
   "maildir:empty",

@@ -5,7 +5,7 @@ import { walkFolders } from "./folder-walk.ts";
 import type { Place } from "./mail-place.ts";
 import { classifyFromLine } from "./mbox/from-line.ts";
 
-/** What mail outside the store may be, as it looks. */
+/** Kinds of mail outside the store, as far as a look tells. */
 export type Kind = "maildir" | "mbox" | "eml" | "outlook";
 
 /** Octets of a file that tell what it is. */

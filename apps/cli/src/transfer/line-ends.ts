@@ -18,7 +18,7 @@ export async function* withCrlf(source: AsyncIterable<Uint8Array>): AsyncGenerat
   }
 }
 
-/** Whether {@link withLf} loses nothing: each LF has its CR before it, and no line ends with another CR. */
+/** True if {@link withLf} loses nothing: each LF has its CR before it, and no line ends with another CR. */
 export async function isText(source: AsyncIterable<Uint8Array>): Promise<boolean> {
   let before = 0;
   let last = 0;

@@ -9,13 +9,13 @@ const SUBSCRIPTIONS_FILE = ".subscriptions";
 
 /** Mail outside the store, as an import reads it. */
 export interface MailSource {
-  /** What a progress bar counts: messages, or bytes where counting messages would mean to read all. */
+  /** Units of a progress bar: messages, or bytes where counting messages would mean to read all. */
   readonly total: number;
   readonly unit: "messages" | "bytes";
   readonly folders: readonly SourceFolder[];
-  /** What could not be read, each a sentence that names its place. Grows while mails are read. */
+  /** Sentences about mails and folders that could not be read, each with its place. The list grows while mails are read. */
   readonly problems: string[];
-  /** What is told, and is no failure. Grows while mails are read. */
+  /** Sentences to print that tell of no failure. The list grows while mails are read. */
   readonly notices: string[];
 }
 

@@ -6,10 +6,8 @@ const TIME_MAX_MS: number = Date.UTC(9999, 11, 31, 23, 59, 59);
 /** Minutes that no zone has. */
 const ZONE_MINUTES_MAX: number = 24 * 60;
 
-/**
- * When a mail came: as its place says, else as its own fields do, the newest Received before Date, else the beginning of time.
- * What no INTERNALDATE can say is not believed.
- */
+/** When a mail came: as its place says, else as its own fields do, the newest Received before Date, else the beginning of
+ * time. A date outside INTERNALDATE's range is passed over. */
 export function receivedOf(told: MailDate | undefined, header: Uint8Array): MailDate {
   const said = told && saneDate(told);
   if (said) return said;

@@ -7,7 +7,7 @@ const HEADER_KEY_BYTES = 4096;
 /** Messages whose headers are read at once. */
 const AT_ONCE = 256;
 
-/** What a message is recognised by: its size, the second of its INTERNALDATE, and the beginning of its header. */
+/** The key by which a message is recognised: its size, the second of its INTERNALDATE, and the beginning of its header. */
 export function recognitionKey(size: number, receivedMs: number, header: Uint8Array): string {
   const digest = createHash("sha256").update(header.subarray(0, HEADER_KEY_BYTES)).digest("base64").slice(0, 22);
   return `${size} ${Math.floor(receivedMs / 1000)} ${digest}`;

@@ -42,7 +42,7 @@ async function finish({ mail }: Session, mailbox: MailboxId, prepared: readonly 
   }
 }
 
-/** What `read` gives, or what it is refused by. */
+/** The prepared messages of `read`, or the completion that refuses them: BADURL of RFC 4469 §4. */
 export async function readMessages(read: () => Promise<Prepared[]>): Promise<Prepared[] | Completion> {
   try {
     return await read();
@@ -60,7 +60,7 @@ function parseAppend(parser: Parser, form: Pick<Form, "utf8">): Arguments {
   return { path, ...start };
 }
 
-/** Whether the literal that the text ends with is a message's, and not the mailbox's name. */
+/** True if the literal that the text ends with is a message's, and not the mailbox's name. */
 export function isMessage(text: CommandText, parse: (parser: Parser, form: Form) => AppendStart): boolean {
   try {
     const parser = new Parser(text);

@@ -3,15 +3,15 @@ import type { CommandText } from "../wire/command-reader.ts";
 import type { Parser } from "../wire/parser.ts";
 
 /**
- * A row of the command table. What can be derived from the rows (capabilities, the support page, UID forms) is.
- * `parse` is pure; `run` returns its completion instead of writing it.
+ * A row of the command table. Capabilities, the support page and UID forms are derived from the rows. `parse` is pure; `run`
+ * returns its completion instead of writing it.
  */
 export interface Command<Args> {
   /** As RFC 9051 names it, in capitals. */
   readonly name: string;
   /** States in which it may be given: RFC 9051 §3. */
   readonly in: readonly SessionState[];
-  /** What the server announces because it has this command. */
+  /** Capabilities that the server announces because it has this command. */
   readonly capabilities?: readonly string[];
   /** There is a `UID …` form: RFC 9051 §6.4.9. `only`: there is no other. */
   readonly uid?: boolean;
@@ -23,8 +23,8 @@ export interface Command<Args> {
   /** Reads the arguments, beginning with the space before them. */
   parse(parser: Parser, form: Form): Args;
   run(args: Args, session: Session, form: Form): Promise<Completion | Unfinished>;
-  /** Whether the literal that the text ends with is a message, or a part of one, to be taken as a stream; `isWithin`: behind
-   * another such literal of the command. */
+  /** True if the literal that the text ends with is a message, or a part of one, which is taken as a stream. `isWithin`: the
+   * literal follows another such literal of the command. */
   readonly streams?: (text: CommandText, isWithin: boolean) => boolean;
 }
 
@@ -46,7 +46,7 @@ export interface Completion {
   readonly text: string;
 }
 
-/** What is left to do once the command is read: the next of its kind may be read meanwhile, all others wait. */
+/** The rest of a command that was read whole. The next command of the same name may be read meanwhile; all others wait. */
 export interface Unfinished {
   finish(): Promise<Completion>;
 }

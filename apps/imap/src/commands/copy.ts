@@ -26,7 +26,8 @@ export const copy: Command<unknown> = defineCommand({
   },
 });
 
-/** MOVE: RFC 6851 §3: COPYUID is told before the EXPUNGEs, HIGHESTMODSEQ behind them. What was moved before a failure stays moved. */
+/** MOVE: RFC 6851 §3: COPYUID is told before the EXPUNGEs, HIGHESTMODSEQ behind them. Messages that were moved before a
+ * failure stay moved. */
 export const move: Command<unknown> = defineCommand({
   name: "MOVE",
   in: ["selected"],

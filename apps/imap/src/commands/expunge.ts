@@ -14,7 +14,8 @@ export const expunge: Command<unknown> = defineCommand({
   },
 });
 
-/** What a client that keeps uids is told behind the last VANISHED: it has all up to here. */
+/** The HIGHESTMODSEQ response code for a client that keeps uids: behind the last VANISHED the client knows all up to this
+ * modseq. */
 export function afterExpunge(session: Session): (() => string) | undefined {
   return session.enabled.has("QRESYNC") ? () => session.highestModSeq() : undefined;
 }

@@ -241,6 +241,6 @@ test("no literal has NUL, but for those of BINARY", async () => {
     );
     expect(binary).toContain(`BINARY[]<9> ~{4}\r\na\0b\r)`);
   }
-  // What is kept of it stays what it was.
+  // The body that the account keeps is as before.
   expect(octets.includes(0)).toBe(true);
 });

@@ -15,7 +15,8 @@ import { parseSet, positionsOf } from "./message-set.ts";
 /** Messages whose summaries are read in one go, and whose answers leave together. */
 const CHUNK_MESSAGES = 64;
 
-/** FETCH: RFC 9051 §6.4.5 and §7.5.2; BINARY: RFC 3516 §4.2; CHANGEDSINCE and VANISHED: RFC 7162 §3.1.4.1 and §3.2.6; PARTIAL: RFC 9394 §3.3. */
+/** FETCH: RFC 9051 §6.4.5 and §7.5.2; BINARY: RFC 3516 §4.2; CHANGEDSINCE and VANISHED: RFC 7162 §3.1.4.1 and §3.2.6;
+ * PARTIAL: RFC 9394 §3.3. */
 export const fetch: Command<unknown> = defineCommand({
   name: "FETCH",
   in: ["selected"],
@@ -38,7 +39,7 @@ export const fetch: Command<unknown> = defineCommand({
     const positions = wantedOf(session, positionsOf(session, set, uid), modifiers);
     // \Seen is stored while the bodies are sent; `syncView` tells of it before the completion.
     const seen = markSeen(session, items, positions);
-    // What fails first is what is told.
+    // The error that comes first is answered, be it of a FETCH answer or of \Seen.
     seen.catch(() => undefined);
     const damaged = await tellItems(session, positions, items);
     await seen;
@@ -102,7 +103,8 @@ function wantedOf(
   return partial ? partOf(changed, partial) : changed;
 }
 
-/** What went, of the uids that are asked for. What this client can still see goes first, as it went in this session. */
+/** Tells VANISHED (EARLIER) for those of the uids that were removed since: RFC 7162 §3.2.6. Removals that this client hasn't
+ * yet been told of are told first, as removals of this session. */
 async function tellVanished(session: Session, set: SequenceSet, { changedSince = 0 }: FetchModifiers): Promise<void> {
   await session.syncView({ expunges: true, uid: true });
   const { view } = session;

@@ -1,7 +1,7 @@
 import { formatString } from "../wire/format.ts";
 import { ANY, type Command, defineCommand, ok } from "./command.ts";
 
-/** ID: RFC 2971 §3.1. What the client says of itself is read and not kept. */
+/** ID: RFC 2971 §3.1. The client's fields are read and not kept. */
 export const id: Command<unknown> = defineCommand({
   name: "ID",
   in: ANY,

@@ -9,13 +9,13 @@ import { type Command, defineCommand, type Form, ok, SIGNED_IN } from "./command
 import { formatRights } from "./my-rights.ts";
 import { parseStatusItems } from "./status.ts";
 
-/** What a LIST asks for. */
+/** Arguments of LIST. */
 interface Listing {
   readonly patterns: readonly string[];
-  /** Those that a mailbox must fit to be told of: RFC 5258 §3.1, RFC 6154 §3. */
+  /** Properties that a mailbox must have to be told of: RFC 5258 §3.1, RFC 6154 §3. */
   readonly selection: ReadonlySet<SelectionOption>;
   readonly returns: ReadonlySet<ReturnOption>;
-  /** What STATUS would tell of each: RFC 5819. */
+  /** STATUS items that are told of each mailbox: RFC 5819. */
   readonly statusItems: readonly StatusItem[];
   /** Annotations that are told of each: RFC 9590. */
   readonly metadata: readonly string[];
@@ -28,8 +28,8 @@ const RETURN_OPTIONS = ["SUBSCRIBED", "SPECIAL-USE", "CHILDREN", "STATUS", "MYRI
 type SelectionOption = (typeof SELECTION_OPTIONS)[number];
 type ReturnOption = (typeof RETURN_OPTIONS)[number];
 
-/** LIST: RFC 9051 §6.3.9, with selection and return options: RFC 5258 §3, RFC 6154 §3, RFC 5819 §2, RFC 8440 §3, RFC 9590 §3. No mailbox is remote.
- * \HasChildren, \HasNoChildren and special uses are told unasked. */
+/** LIST: RFC 9051 §6.3.9, with selection and return options: RFC 5258 §3, RFC 6154 §3, RFC 5819 §2, RFC 8440 §3, RFC 9590 §3.
+ * No mailbox is remote. \HasChildren, \HasNoChildren and special uses are told unasked. */
 export const list: Command<unknown> = defineCommand({
   name: "LIST",
   in: SIGNED_IN,
@@ -145,7 +145,7 @@ function parsePattern(parser: Parser, reference: string, { utf8 }: Form): string
 interface Name {
   readonly path: string;
   readonly mailbox: ReadMailbox | undefined;
-  /** Whether it is told of by itself. */
+  /** True for a name that has a line of its own in LIST's answer. */
   readonly isSelected: boolean;
 }
 
@@ -226,7 +226,8 @@ const PATTERNS_MAX = 100;
 const WILDCARDS_MAX = 20;
 const PATTERN_CHARS_MAX = 1_000;
 
-/** Whether one of the patterns matches a path. */
+/** A function that is true for a path that one of the patterns matches. Throws ImapSyntaxError for too many wildcards and for
+ * long patterns. */
 export function matcher(patterns: readonly string[]): (path: string) => boolean {
   const whole = patterns.join("");
   const wildcards = whole.match(/[*%]/g)?.length ?? 0;

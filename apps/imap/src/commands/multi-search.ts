@@ -61,7 +61,7 @@ export const multiSearch: Command<unknown> = defineCommand({
   },
 });
 
-/** A mailbox as SEARCH sees it. What was saved is the selected mailbox's alone. */
+/** A mailbox as SEARCH sees it. `$` is the selected mailbox's alone. */
 function at(session: Session, view: MailboxView): Session {
   return Object.create(session, {
     view: { value: view },

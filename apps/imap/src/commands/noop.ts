@@ -1,6 +1,6 @@
 import { ANY, type Command, defineCommand, noArguments, ok } from "./command.ts";
 
-/** NOOP: RFC 9051 §6.1.2. What was delivered before it is told in its answer. */
+/** NOOP: RFC 9051 §6.1.2. Mail that was delivered before it is told in its answer. */
 export const noop: Command<unknown> = defineCommand({
   name: "NOOP",
   in: ANY,

@@ -2,7 +2,7 @@ import { Watch } from "../watch.ts";
 import { BadEvent, EVENTS, parseNotify } from "../wire/notify-events.ts";
 import { type Command, defineCommand, no, ok, SIGNED_IN } from "./command.ts";
 
-/** NOTIFY: RFC 5465 §3. What comes of it is told between commands, and in IDLE. */
+/** NOTIFY: RFC 5465 §3. Events are told between commands, and in IDLE. */
 export const notify: Command<unknown> = defineCommand({
   name: "NOTIFY",
   in: SIGNED_IN,

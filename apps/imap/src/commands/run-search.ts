@@ -52,8 +52,8 @@ export function refuseCharset(wanted: SearchReturn | undefined, session: Session
   return no("Charset is not supported", `BADCHARSET (${SEARCH_CHARSETS.join(" ")})`);
 }
 
-/** What is looked for now, and for as long as it is followed. In both `$` is what was saved before; from here on that is gone,
- * however the search ends: RFC 5182 §2.1. Throws as {@link conditionOf} does. */
+/** The condition to search by now, and the key to follow the search by. In both `$` is the former result. SAVE then empties
+ * `$`, however the search ends: RFC 5182 §2.1. Throws as {@link conditionOf} does. */
 export function prepare(
   key: SearchKey,
   wanted: SearchReturn | undefined,
@@ -70,7 +70,7 @@ export function assertFreeTag(wanted: SearchReturn | undefined, { selected }: Se
   if (wanted?.update && selected?.contexts.has(tag)) throw new ImapSyntaxError("Tag is in use by another search");
 }
 
-/** From now on changes of this result are told. What the completion says of it. */
+/** From now on changes of this result are told. Gives the completion's text. */
 export function follow(
   { key, by }: { readonly key: SearchKey; readonly by?: readonly SortKey[] | undefined },
   places: Uint32Array,
@@ -81,7 +81,7 @@ export function follow(
   return refuseUpdates(session, tag, "Too many searches are followed");
 }
 
-/** RFC 5267 §4.3.1. What the completion says of it. */
+/** RFC 5267 §4.3.1. Gives the completion's text. */
 export function refuseUpdates(session: Session, tag: string, why: string): string {
   session.untagged(`NO [${noUpdate(tag)}] ${why}`);
   return ", changes will not be told";

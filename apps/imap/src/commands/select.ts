@@ -18,7 +18,7 @@ interface Arguments {
   readonly known: Known | undefined;
 }
 
-/** What a client says that it knows of the mailbox: RFC 7162 §3.2.5. */
+/** State of the mailbox that a client says it knows: RFC 7162 §3.2.5. */
 interface Known {
   readonly uidValidity: number;
   readonly modSeq: number;
@@ -60,7 +60,7 @@ async function open(session: Session, { path, condstore, known }: Arguments, rea
   untagged(`FLAGS (${session.flagsList()})`);
   untagged(`${view.length} EXISTS`);
   session.tellRecent();
-  // It is a sequence number.
+  // UNSEEN is a sequence number.
   const unseen = session.isRev2 || session.isUidOnly ? undefined : view.firstUnseen();
   if (unseen !== undefined) untagged(`OK [UNSEEN ${unseen + 1}] First unseen message`);
   session.tellPermanentFlags();
@@ -75,7 +75,7 @@ async function open(session: Session, { path, condstore, known }: Arguments, rea
   return readOnly ? ok("EXAMINE completed", "READ-ONLY") : ok("SELECT completed", "READ-WRITE");
 }
 
-/** What went and what changed since the client was here: RFC 7162 §3.2.5.1. */
+/** Tells removals and changes since the client's modseq: RFC 7162 §3.2.5.1. */
 async function tellMissed(session: Session, known: Known): Promise<void> {
   const { view } = session;
   const largest = view.mailbox.uidNext - 1;

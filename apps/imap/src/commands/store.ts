@@ -32,7 +32,7 @@ export const store: Command<unknown> = defineCommand({
     const stored = positions.filter((position) => !isRefused.has(position));
     session.selected!.contexts.noteChanged(session, stored);
     if (!silent) await session.answerEach(stored, (position) => session.flagsAnswer(position, uid));
-    // Who is told modseqs is owed the new one all the same.
+    // A client that is told modseqs gets the new one all the same.
     else if (session.tellsModSeqs) await session.answerEach(stored, (position) => session.modSeqAnswer(position, uid));
     if (refused.length === 0) return ok("STORE completed");
     return ok("Some were changed meanwhile", `MODIFIED ${formatRanges(rangesOf(view, refused, uid))}`);

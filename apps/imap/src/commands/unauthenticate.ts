@@ -11,7 +11,7 @@ export const unauthenticate: Command<unknown> = defineCommand({
   async run(_, session) {
     if (!session.link.offers("UNAUTHENTICATE")) throw new ImapSyntaxError("Unknown command");
     const { link } = session;
-    // It ends behind the answer as it ended behind the client's command.
+    // Compression ends behind the answer, as it ended behind the client's command.
     if (link.isCompressed) session.afterwards = async () => link.decompress();
     session.signOut();
     return ok("Signed out");

@@ -4,7 +4,7 @@ import { ImapSyntaxError, type Parser } from "./parser.ts";
 /** Where in APPEND's arguments one stands: before a message, in the parts of one, behind its UTF8 literal. */
 export type AppendPlace = "message" | "parts" | "utf8";
 
-/** What APPEND says of a message, and of what it is made: RFC 9051 §6.3.12, RFC 4469 §3, RFC 6855 §4. */
+/** One argument of APPEND, in the order of the text: RFC 9051 §6.3.12, RFC 4469 §3, RFC 6855 §4. */
 export type AppendStep =
   | { readonly kind: "begin"; readonly flags: readonly string[]; readonly date: DateTime | undefined }
   /** A literal, which the text ends with. */
@@ -65,7 +65,7 @@ function parseHead(parser: Parser, parseFlags: (parser: Parser) => string[]): Ap
   return { kind: "begin", flags: flags ?? [], date };
 }
 
-/** What the message is made of: one literal, `UTF8 (` and one, `CATENATE (` and parts. */
+/** The form of the message data: one literal, `UTF8 (` and a literal, or `CATENATE (` and parts. */
 function parseKind(parser: Parser): AppendPlace {
   const kind = /^(UTF8|CATENATE) \(/i.exec(parser.rest(10));
   if (!kind) return "message";

@@ -2,7 +2,7 @@ import { DROPPED_LITERAL_BYTES_MAX } from "../limits.ts";
 
 /**
  * Bytes of a connection into commands: lines and the literals within them (RFC 9051 §4.3, RFC 7888). It knows where a
- * command ends and nothing of what it says. What is kept in memory is bounded by `limits.ts`, whatever a client sends.
+ * command ends and nothing of what it says. Memory is bounded by `limits.ts`, whatever a client sends.
  */
 export interface CommandText {
   /** Lines without their line ends, and between each two the literal that the earlier line announced. */
@@ -19,7 +19,7 @@ export interface LiteralHead {
   readonly binary: boolean;
 }
 
-/** What is to happen with a literal: keep it, hand it to the command as a stream, or refuse the command. */
+/** Treatment of a literal: keep it in memory, hand it to the command as a stream, or refuse the command. */
 export type LiteralVerdict = "keep" | "stream" | "refuse";
 
 export type Read =
@@ -30,7 +30,7 @@ export type Read =
   | { readonly kind: "refused"; readonly text: CommandText; readonly reason: "too-long" | "literal" }
   | { readonly kind: "end" };
 
-/** What is kept of one command: octets of its lines in all, of its literals in all. */
+/** Octets of one command that are kept in memory: of its lines together, of its literals together. */
 export interface CommandLimits {
   readonly lineBytesMax: number;
   readonly literalsBytesMax: number;
@@ -80,8 +80,8 @@ export class CommandReader {
     this.#pending = undefined;
   }
 
-  /** What follows a streamed literal: the rest of the command, or its next literal. What was not read of the last one
-   * is dropped. */
+  /** The command's text behind a streamed literal: up to the next literal, or to the end. Octets of the last literal that
+   * were not read are dropped. */
   async resume(): Promise<Read> {
     const left = this.#pending;
     this.#pending = undefined;
@@ -269,7 +269,7 @@ export class InputBuffer {
     }
     const used = last.buffer === this.#block.buffer ? last.byteOffset + last.length : BLOCK_BYTES;
     if (used + chunk.length > BLOCK_BYTES) {
-      // What was taken of the old one is still somebody's.
+      // Octets that were handed out may still be in use, so the old block is not overwritten.
       this.#block = new Uint8Array(BLOCK_BYTES);
       this.#block.set(chunk);
       this.#chunks.push(this.#block.subarray(0, chunk.length));
@@ -311,7 +311,7 @@ export class InputBuffer {
     return this.#length > before;
   }
 
-  /** What comes next, at most so much of it; it stays. */
+  /** The next octets, at most `bytesMax`, without taking them. */
   peek(bytesMax: number): Uint8Array {
     const bytes = new Uint8Array(Math.min(bytesMax, this.#length));
     let at = 0;

@@ -150,7 +150,7 @@ function parseItem(parser: Parser): FetchItem {
     case "BINARY.SIZE":
       return parseBinary(parser, name);
     case "PREVIEW":
-      // What is kept is at hand: LAZY or not is one. RFC 8970 §3.
+      // LAZY changes nothing, since previews are kept with the summary: RFC 8970 §3.
       if (/^ \(LAZY\)/i.test(parser.rest(7))) parser.skip(7);
       return { kind: "preview" };
     default:

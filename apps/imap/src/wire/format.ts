@@ -30,7 +30,7 @@ export function formatAstring(text: string): string {
   return ATOM.test(text) && text.toUpperCase() !== "NIL" ? text : formatString(text);
 }
 
-/** What the engine says, as a person reads it. */
+/** An engine error's message, with a capital letter. */
 export function asSentence(text: string): string {
   return text.slice(0, 1).toUpperCase() + text.slice(1);
 }

@@ -1,7 +1,7 @@
 import { type Partial, parseSectionSpec, type Section } from "./fetch-items.ts";
 import { ImapSyntaxError, Parser } from "./parser.ts";
 
-/** What a relative URL of RFC 5092 §7 names: a message, or a part of one. */
+/** A message, or a part of one, as a relative URL names it: RFC 5092 §7. */
 export interface MessageUrl {
   /** The mailbox's path; that which is selected, if it is left out. */
   readonly path: string | undefined;

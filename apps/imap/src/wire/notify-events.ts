@@ -11,11 +11,11 @@ export type MailboxFilter =
   | { readonly kind: "selected" | "selected-delayed" | "inboxes" | "personal" | "subscribed" }
   | { readonly kind: "subtree" | "subtree-one" | "mailboxes"; readonly names: readonly string[] };
 
-/** What a client wants to hear of some mailboxes. */
+/** Events that a client wants to be told of some mailboxes. */
 export interface Interest {
   readonly filter: MailboxFilter;
   readonly events: ReadonlySet<EventName>;
-  /** What is told of a new message in the selected mailbox. */
+  /** FETCH items for a new message in the selected mailbox. */
   readonly items: readonly FetchItem[];
 }
 

@@ -54,7 +54,7 @@ export class Parser {
     return this.#bytes()[this.#at] ?? -1;
   }
 
-  /** Whether the whole command was read. */
+  /** True behind the last octet of the command. */
   get atEnd(): boolean {
     return this.#at >= this.#bytes().length && this.#line >= this.#text.lines.length - 1;
   }
@@ -170,7 +170,7 @@ export class Parser {
     return decodeUtf8(this.stringBytes());
   }
 
-  /** Whether a quoted string or a literal stands here. */
+  /** True before a quoted string or a literal. */
   get atString(): boolean {
     const byte = this.peek();
     return byte === QUOTE || byte === BRACE || (byte === TILDE && this.#bytes()[this.#at + 1] === BRACE);

@@ -1,8 +1,8 @@
 import { type PartialRange, parsePartialRange } from "./fetch-items.ts";
 import { ImapSyntaxError, type Parser } from "./parser.ts";
 
-/** What a search is to tell of what it finds: RFC 4731 §3.1; SAVE: RFC 5182 §2.1; PARTIAL: RFC 9394 §3.1; UPDATE, and CONTEXT,
- * which no search needs to be told: RFC 5267 §4.2. */
+/** Result options of a search: RFC 4731 §3.1; SAVE: RFC 5182 §2.1; PARTIAL: RFC 9394 §3.1; UPDATE: RFC 5267 §4.2. CONTEXT of
+ * RFC 5267 changes nothing and is not kept. */
 export interface SearchReturn {
   readonly min: boolean;
   readonly max: boolean;
@@ -22,10 +22,10 @@ const NOTHING: SearchReturn = {
   update: false,
   partial: undefined,
 };
-/** What `RETURN ()` asks for, and IMAP4rev2 where there is no RETURN: RFC 9051 §6.4.4. */
+/** Result options of `RETURN ()`, and of IMAP4rev2 without RETURN: RFC 9051 §6.4.4. */
 export const RETURN_ALL: SearchReturn = { ...NOTHING, all: true };
 
-/** Whether it asks for anything beside SAVE, of which nothing is told: RFC 5182 §2.1. */
+/** True if the options ask for an answer: any of them but SAVE alone. RFC 5182 §2.1. */
 export function tells({ min, max, all, count, partial }: SearchReturn): boolean {
   return min || max || all || count || partial !== undefined;
 }
@@ -49,7 +49,7 @@ export function parseSearchReturn(parser: Parser): SearchReturn | undefined {
           wanted = { ...wanted, [name.toLowerCase()]: true };
           break;
         case "CONTEXT":
-          // It asks for something, so that () is not meant.
+          // CONTEXT is an option, so that this is not `RETURN ()`.
           wanted = { ...wanted };
           break;
         case "PARTIAL":

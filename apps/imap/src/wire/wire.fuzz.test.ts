@@ -111,7 +111,7 @@ function judgeLiteral(commandText: CommandText, literal: LiteralHead): LiteralVe
   return literal.size <= KEPT_BYTES_MAX && !literal.binary ? "keep" : "refuse";
 }
 
-/** What a connection reads of the input, which comes in pieces of these sizes. */
+/** Everything that a connection reads of the input, which comes in pieces of these sizes. */
 async function readAll(input: Uint8Array, sizeOf: () => number): Promise<(Read | string)[]> {
   const buffer = new InputBuffer();
   const limits = { lineBytesMax: COMMAND_BYTES_MAX, literalsBytesMax: COMMAND_LITERALS_BYTES_MAX };

@@ -4,7 +4,7 @@ export const DATA_SOURCES_MAX = 64;
 /** Octets that one answer of Blob/get gives as text, which is made in one turn. */
 export const GIVEN_BYTES_MAX: number = 12 * 2 ** 20;
 
-/** What the session object tells of blobs: RFC 9404 §3.1. */
+/** Limits of blobs in the session object: RFC 9404 §3.1. */
 export const BLOB_CAPABILITY: Readonly<Record<string, unknown>> = {
   maxSizeBlobSet: BLOB_BYTES_MAX,
   maxDataSources: DATA_SOURCES_MAX,

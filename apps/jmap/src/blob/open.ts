@@ -3,7 +3,7 @@ import { findNode, nodesOf, type StructuredPart } from "@restante/mime";
 import type { Blobs } from "../email/blobs.ts";
 import { scanned } from "../email/parse.ts";
 
-/** What of a session blobs are read by. */
+/** The part of a session that blobs are read by. */
 export type BlobSession = Pick<AccountSession, "findEmails" | "readFullSummaries" | "openBlob">;
 
 export interface BlobTools {

@@ -1,6 +1,6 @@
 import { EngineError, type EngineErrorCode } from "@restante/engine";
 
-/** A method that gets an error for an answer: RFC 8620 §3.6.2. What it says is fixed text. */
+/** A method that gets an error for an answer: RFC 8620 §3.6.2. Its text is fixed. */
 export class MethodError extends Error {
   readonly type: string;
   readonly more: Readonly<Record<string, unknown>>;
@@ -77,7 +77,7 @@ const METHOD: Readonly<Record<EngineErrorCode, { readonly type: string; readonly
   corrupt: { type: "serverFail", text: "The account is damaged" },
 };
 
-/** What a method threw, as its answer; undefined for a bug of ours. */
+/** The answer to an error that a method threw; undefined for a bug of ours. */
 export function methodErrorOf(error: unknown): MethodError | undefined {
   if (error instanceof MethodError) return error;
   if (!(error instanceof EngineError)) return undefined;
@@ -85,7 +85,7 @@ export function methodErrorOf(error: unknown): MethodError | undefined {
   return new MethodError(type, text ?? error.message);
 }
 
-/** The engine's errors as errors of one object of a /set. What ends the whole method is thrown on. */
+/** The engine's errors as errors of one object of a /set. An error that ends the whole method is thrown on. */
 export function setErrorOf(error: unknown): SetError {
   if (error instanceof SetRefusal) return error.error;
   if (!(error instanceof EngineError)) throw error;

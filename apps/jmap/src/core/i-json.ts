@@ -15,7 +15,7 @@ const CHARS_AT_ONCE: number = 256 * 1024;
 /** The escape of half a character, which may yet have its other half beside it. */
 const HALF = /\\u[dD][89a-fA-F]/;
 
-/** What is being read: a list, or an object with the names that it has so far. Most objects have few. */
+/** An open list, or an open object with its names so far. Most objects have few. */
 interface Level {
   readonly isObject: boolean;
   isName: boolean;

@@ -3,7 +3,7 @@ import { MethodError } from "./errors.ts";
 import { OBJECTS_MAX } from "./limits.ts";
 import { type Arguments, type ArgumentTable, readArguments } from "./types.ts";
 
-/** What a method works with. */
+/** The account and tools of one method call. */
 export interface Context {
   readonly session: AccountSession;
   /** The one account that the signed-in user has. */
@@ -19,7 +19,7 @@ export interface Context {
   readonly random: (octets: number) => Uint8Array;
 }
 
-/** What a method answers, and the calls that it implied, in order: RFC 8620 §3.4. */
+/** A method's result, and the calls that it implied, in order: RFC 8620 §3.4. */
 export interface MethodAnswer {
   readonly result: Readonly<Record<string, unknown>>;
   readonly implied?: readonly (readonly [name: string, result: Readonly<Record<string, unknown>>])[];
@@ -27,7 +27,7 @@ export interface MethodAnswer {
 
 export interface Method {
   readonly name: string;
-  /** What `using` must name. */
+  /** The capability that `using` must name. */
   readonly capability: string;
   readonly table: ArgumentTable;
   /** Throws MethodError, and the engine's errors. */
@@ -58,8 +58,8 @@ function isAnswer(answer: object): answer is MethodAnswer {
   return "result" in answer;
 }
 
-/** An id, or `#` and the creation id of what an earlier call made: RFC 8620 §5.3. What was not made stays as it is, and names
- * nothing. */
+/** An id, or `#` and the creation id of what an earlier call made: RFC 8620 §5.3. An id that was not made stays as it is, and
+ * names nothing. */
 export function resolveId(id: string, { createdIds }: Pick<Context, "createdIds">): string {
   return id.startsWith("#") ? (createdIds.get(id.slice(1)) ?? id) : id;
 }

@@ -2,7 +2,8 @@
 const CHARS_MAX = 4096;
 /** Elements of one list that a trace shows. */
 const ITEMS_MAX = 8;
-/** What the server made, or the protocol names: told as it is. All else that is text is told by its length alone. */
+/** Names of values that a trace shows: the server made them, or the protocol names them. Of all other text only the length is
+ * shown. */
 const TOLD: ReadonlySet<string> = new Set([
   "accountId",
   "blobId",

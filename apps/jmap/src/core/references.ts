@@ -84,7 +84,8 @@ function follow(value: unknown, segments: readonly string[], at: number, budget:
   return follow((value as Readonly<Record<string, unknown>>)[segment], segments, at + 1, budget);
 }
 
-/** What it would be as text must stay small: a call that doubles the one before it, sixty times over, must not. */
+/** Takes the value's size as text from the budget. Throws if none is left: sixty calls that each double the one before would
+ * else fill the memory. */
 function weigh(value: unknown, budget: Budget): void {
   const waiting: unknown[] = [value];
   while (waiting.length > 0) {

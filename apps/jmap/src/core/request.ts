@@ -49,14 +49,14 @@ export interface MethodCall {
   readonly outcome: string;
   readonly ms: number;
   readonly session: AccountSession;
-  /** What was said, without contents. */
+  /** Lines for a trace, without contents. */
   dialogue(): readonly string[];
 }
 
 export interface Api {
   readonly methods: ReadonlyMap<string, Method>;
   readonly capabilities: ReadonlySet<string>;
-  /** What a bug of ours threw. */
+  /** Gets the error of a bug of ours, with the method's name. */
   readonly onFailure: (method: string, error: unknown) => void;
   readonly onCall?: ((call: MethodCall) => void) | undefined;
 }

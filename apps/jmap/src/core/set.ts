@@ -26,7 +26,7 @@ interface SetArguments {
   readonly destroy: readonly string[] | undefined;
 }
 
-/** What became of each object of a /set. Each is told once: as done, or with why it was not. */
+/** Results of a /set, by object: each is told once, as done or with the error why not. */
 export class SetResults {
   readonly create: ReadonlyMap<string, Given>;
   /** By ids, creation ids resolved. */
@@ -55,7 +55,8 @@ export class SetResults {
     this.update = new Map([...updates].filter(([id]) => !going.has(id)));
   }
 
-  /** What is asked of objects loses what is so already, of these properties: {@link withoutWhatIs}. `shown`: by ids. */
+  /** Takes out of each update the properties that already have the asked value: {@link withoutWhatIs}. `shown`: present
+   * objects by id. */
   leaveOutWhatIs(shown: ReadonlyMap<string, Given>, properties: ReadonlySet<string>): void {
     const without = (id: string, patch: Given): Given => {
       const known = shown.get(id);

@@ -37,7 +37,7 @@ export function pointOf(state: ReadState, type: DataType): Point {
   const { changed } = state;
   switch (type) {
     case "Email":
-    // What is used changes with the emails.
+    // The used part of a quota changes with the emails.
     case "Quota":
       return { modSeq: changed.email };
     case "EmailDelivery":

@@ -1,9 +1,7 @@
 import { invalidArguments } from "./errors.ts";
 
-/**
- * What arguments may be, declared once: the reading of them, their errors, the documentation and the hostile tests all come
- * from these tables.
- */
+/** Types of arguments, each declared once: the reading of arguments, their errors, the documentation and the hostile tests
+ * all come from these tables. */
 export interface Type<T> {
   /** As RFC 8620 §1.1 writes it. */
   readonly name: string;

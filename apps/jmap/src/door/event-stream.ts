@@ -22,7 +22,7 @@ export async function openEventStream(request: DoorRequest, auth: SignIn): Promi
   using signedIn = await auth.signIn(request, { scope: SCOPE, opens: "event-stream" });
   const { session } = signedIn;
   let open: EventStream | undefined;
-  /** What came before the stream was open. */
+  /** Events from before the stream was open. */
   const early: Parameters<EventStream["send"]>[0][] = [];
   const send = (data: unknown, event: string, id?: string): void => {
     const one = { event, data: JSON.stringify(data), ...(id !== undefined && { id }) };

@@ -18,5 +18,5 @@ export interface SignedIn extends Disposable {
   again(arrivedAt: number): Promise<SignedIn>;
 }
 
-/** What a token must be good for. */
+/** The scope that a token for JMAP must have. */
 export const SCOPE = "mail";

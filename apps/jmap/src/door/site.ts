@@ -14,7 +14,7 @@ export interface JmapOptions {
   readonly auth: SignIn;
   /** The engine's errors as problems. */
   readonly explain: (error: unknown) => Error | undefined;
-  /** What the door lets one account do at once. */
+  /** Requests and uploads that the door lets one account have at once. */
   readonly atOnce: AtOnce;
   readonly log: Log;
   /** Told of each call that was answered. */

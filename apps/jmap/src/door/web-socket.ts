@@ -28,7 +28,8 @@ export async function openSocket(request: DoorRequest, tools: SocketTools): Prom
 
 class Conversation {
   readonly #request: DoorRequest;
-  /** It holds what the client signed in with: an account that was locked meanwhile is opened by it for the next message. */
+  /** Signs the client in again for the next message, also to an account whose keys were wiped meanwhile: it holds the
+   * credential. */
   readonly #again: SignedIn["again"];
   readonly #tools: SocketTools;
   readonly #listened: Listened;

@@ -15,8 +15,8 @@ const KNOWN: ReadonlySet<string> = new Set([
 ]);
 const FIRST_LINE = /^[!-9;-~]+[ \t]*:/;
 
-/** Whether octets may be taken for a message (RFC 5322 §2.2): they begin with a field, and some field is one that mail has.
- * What follows may be broken in any way. */
+/** True for octets that may be taken for a message (RFC 5322 §2.2): a field comes first, and some field is one that mail has.
+ * All that follows may be broken in any way. */
 export function isMessage(header: HeaderBlock): boolean {
   const text = header.text.startsWith("From ") ? header.text.replace(/^From [^\n]*\n/, "") : header.text;
   return FIRST_LINE.test(text) && !text.includes("\0") && header.fields().some(({ key }) => KNOWN.has(key));

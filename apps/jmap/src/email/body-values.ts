@@ -18,7 +18,7 @@ const OCTETS_PER_BYTE: readonly (readonly [charset: RegExp, octets: number])[] =
 /** Octets that stand for nothing at a text's beginning, and of one character at most, with what switches to it. */
 const MARK_OCTETS_MAX = 64;
 const CHARACTER_OCTETS_MAX = 8;
-/** What is told of a value beside it, and kept of its part meanwhile, about. */
+/** Characters of a value's frame in the answer, and memory of its part meanwhile, about. */
 export const VALUE_CHARS = 300;
 /** RFC 2045 §6.1. */
 const ENCODINGS: ReadonlySet<string> = new Set(["7bit", "8bit", "binary", "base64", "quoted-printable", ""]);
@@ -44,7 +44,7 @@ export async function readBodyValue(
   const decoder = createTransferDecoder(part.encoding);
   const held: Uint8Array[] = [];
   let size = 0;
-  /** What surely becomes text: of a line's end one character is left. */
+  /** Octets that surely become text. A line end counts as one character. */
   let net = 0;
   const hold = (bytes: Uint8Array): void => {
     size += bytes.length;

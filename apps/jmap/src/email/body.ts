@@ -16,7 +16,7 @@ import type { EmailPlan } from "./properties.ts";
 
 /** A message that is told of, wherever it lies: an email, or a blob. */
 export interface MessageSource {
-  /** What blobs of its parts begin with. */
+  /** The message's blob id, with which the blob ids of its parts begin. */
   readonly blobId: string;
   /** Its own header, where it is asked for; whether that is all of it. */
   readonly header: HeaderBlock | undefined;
@@ -36,16 +36,14 @@ export interface RenderTools {
 
 const LISTS = ["textBody", "htmlBody", "attachments"] as const;
 
-/** Whether the plan asks for what a message says, and not for metadata alone. */
+/** True if the plan asks for header fields or body properties, and not for metadata alone. */
 export function wantsMessage({ header, body }: EmailPlan): boolean {
   return header.fields.length > 0 || header.isWhole || body.size > 0;
 }
 
-/**
- * What a message says to a plan: header fields and body properties (RFC 8621 §4.1.2 to §4.1.4), put into `told`. The body is
- * opened for values, for headers of parts, and for a header that is not kept whole. Errors: `unavailable`, `corrupt`, and
- * RequestTooLarge.
- */
+/** Puts a message's header fields and body properties into `told`, as the plan asks for them: RFC 8621 §4.1.2 to §4.1.4. The
+ * body is opened for values, for headers of parts, and for a header that is not kept whole. Errors: `unavailable`,
+ * `corrupt`, and RequestTooLarge. */
 export async function tellMessage(
   told: Record<string, unknown>,
   source: MessageSource,
@@ -149,13 +147,13 @@ class ShownMessage {
     return body.has("bodyStructure") || LISTS.some((list) => body.has(list));
   }
 
-  /** Whether header fields of parts are told. */
+  /** True if the plan asks for header fields of parts. */
   get #hasPartHeaders(): boolean {
     const { header } = this.#plan.part;
     return this.#hasParts && (header.isWhole || header.fields.length > 0);
   }
 
-  /** What is not kept in the index, in the order in which it lies. */
+  /** Spans of the body that must be read, because the index doesn't have them, in the order of their octets. */
   readings(): Reading[] {
     const { header } = this.#plan;
     const ofRoot = header.isWhole || header.fields.length > 0;
@@ -224,7 +222,7 @@ class ShownMessage {
     for (const list of LISTS) {
       if (!body.has(list)) continue;
       told[list] = this.#bodyParts[list].map((part) => made.get(part)!);
-      // It is written wherever it stands.
+      // A part counts wherever it stands.
       for (const part of this.#bodyParts[list]) {
         if (said.has(part)) context.budget.take(charsOf(made.get(part)));
         said.add(part);

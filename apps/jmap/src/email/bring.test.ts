@@ -212,7 +212,7 @@ describe("blobs of emails", () => {
     expect((await read(parts[0].blobId, { offset: 2, length: 2 }))["data:asText"]).toBe("ö");
     const none = [`${email.blobId}-2`, `${email.blobId}-4`, `${email.blobId}-1-1`, `${email.blobId}-2-2`];
     expect((await client.call("Blob/get", { ids: none })).notFound).toEqual(none);
-    // What lies within is found too, and parsed.
+    // A message within a part is a blob too, and Email/parse reads it.
     const { parsed } = await client.call("Email/parse", { blobIds: [parts[2].blobId], properties: ["subject"] });
     expect(parsed[parts[2].blobId]).toEqual({ subject: "within" });
   });

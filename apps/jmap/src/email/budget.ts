@@ -1,7 +1,7 @@
 import { ANSWER_CHARS_MAX } from "./limits.ts";
 import { RequestTooLarge } from "./problems.ts";
 
-/** What an answer may still hold: what emails and parts say, in characters. */
+/** Characters of emails and parts that an answer may still hold. */
 export class AnswerBudget {
   #left: number;
 

@@ -8,14 +8,14 @@ import { type ExpectedLeaf, randomCreate } from "./create-kit.ts";
 import { type Account, blobsOf, composed, openAccount, pieces, places, type Told } from "./email-kit.ts";
 import { prepareEmail, tellCreated } from "./store.ts";
 
-/** What is created reads back as it was asked for: by Email/get, and by two parsers of others. */
+/** An Email that is created reads back as its client wrote it: by Email/get, and by two parsers that are not ours. */
 const SEED = Number(process.env.RESTANTE_TEST_SEED ?? Date.now() % 1_000_000);
 const RUNS = Math.ceil(Number(process.env.RESTANTE_FUZZ_RUNS ?? 2000));
 const TIME_MAX_MS = 24 * 60 * 60_000;
 
 const binary = (octets: Uint8Array): string => Buffer.from(octets).toString("latin1");
 
-/** What RFC 5322 §2.1 and §2.3 ask of any message. */
+/** Asserts the rules of RFC 5322 §2.1 and §2.3 for any message. */
 function assertWellWritten(octets: Uint8Array): void {
   const text = binary(octets);
   expect(text).not.toMatch(/\0|\r(?!\n)|(?<!\r)\n/);
@@ -125,7 +125,7 @@ test(`MIME by string joins: what is created is told as it was asked for (seed=${
   }
 });
 
-/** What stands where something else should. */
+/** Values of a wrong type or content, for any property. */
 const ODD: readonly unknown[] = [
   ...[
     null,

@@ -98,7 +98,7 @@ function readValues(given: unknown, mistakes: Mistakes): Map<string, string> {
     const path = `bodyValues/${escaped(partId)}`;
     if (typeof text !== "string") mistakes.add(path);
     for (const flag of ["isEncodingProblem", "isTruncated"]) if (flags[flag] ?? false) mistakes.add(`${path}/${flag}`);
-    // It is there, whatever is wrong with it.
+    // The value exists, whatever is wrong with it.
     values.set(partId, typeof text === "string" ? text : "");
   }
   return values;
@@ -238,7 +238,7 @@ class PartMaker {
   }
 
   async #part(spec: PartSpec): Promise<NewPart> {
-    // Those of the outermost part are the message's.
+    // Header fields of the outermost part are the message's.
     const own = spec.headers.filter(({ property }) => spec !== this.#root || property.field.startsWith("content-"));
     const fields = { ...spec.fields, headers: own.flatMap((made) => made.fields) };
     const slash = spec.type.indexOf("/");
@@ -263,7 +263,7 @@ class PartMaker {
     const blob = this.#opened.get(content!.blobId)!;
     if (type === "text" && blob.size <= TEXT_BLOB_BYTES_MAX) return collected(blob);
     const streamed = { length: blob.size, read: () => blob.read(0, blob.size) };
-    // It is never encoded, so it must be known how it may travel.
+    // A message is never encoded, so its octets decide how it may travel.
     return type === "message" ? { ...streamed, facts: await look(streamed) } : streamed;
   }
 }

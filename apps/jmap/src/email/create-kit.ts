@@ -18,7 +18,7 @@ export interface ExpectedLeaf {
   readonly cid: string | null;
   readonly language: readonly string[] | null;
   readonly location: string | null;
-  /** What was asked for; undefined: the server's choice. */
+  /** The disposition that the client asked for; undefined for the server's choice. */
   readonly disposition: string | null | undefined;
   /** A text's value; a blob's octets. */
   readonly value?: string;

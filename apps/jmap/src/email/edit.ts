@@ -50,7 +50,7 @@ export function destructionOf(id: string, lists: Lists): EmailEdit {
   return { email: shownOf(id, lists).email, add: [], remove: [], join: [], leave: "all" };
 }
 
-/** What became of an edit, as why it was not done. */
+/** The SetError of an edit that the engine refused. */
 export function editError({ code }: EngineError): SetError {
   switch (code) {
     case "expunged":
@@ -85,7 +85,7 @@ function shownOf(id: string, lists: Lists): Shown {
   };
 }
 
-/** Whether the item is right. */
+/** Reads a patch of keywords into `add` and `remove`. False if it is wrong. */
 function readKeywords({ key, value }: PatchItem, { flags }: Shown, add: Set<string>, remove: Set<string>): boolean {
   if (key !== undefined) {
     const flag = flagOf(key);
@@ -113,7 +113,7 @@ export function readKeywordSet(value: unknown): ReadonlySet<string> | undefined 
   return flags;
 }
 
-/** Whether the item is right. */
+/** Reads a patch of mailboxIds into `join` and `leave`. False if it is wrong. */
 function readMailboxes(
   { key, value }: PatchItem,
   { mailboxes }: Shown,

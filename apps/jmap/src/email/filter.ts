@@ -96,8 +96,8 @@ function readFlag(keyword: string): string {
   return flagOf(keyword) ?? keyword.toLowerCase();
 }
 
-/** What is looked for: words, each somewhere, and phrases in quotes. A star at a word's end, which some clients write, is no part
- * of it: any word that begins so is found anyway. */
+/** Words and quoted phrases of a search text. Each may be found anywhere. Some clients write a star at a word's end: it is
+ * cut off, since any word with that beginning is found anyway. */
 function wordsOf(text: string): readonly string[] {
   const words = [...text.matchAll(/"((?:[^"\\]|\\.)*)"|(\S+)/gsu)].map(([, phrase, word = ""]) =>
     phrase === undefined ? word.replace(/\*+$/, "") : phrase.replaceAll(/\\(.)/gsu, "$1"),

@@ -7,7 +7,7 @@ import { type Argument, BOOLEAN, list, optional, TEXT, UNSIGNED, withDefault } f
 import { getEmails } from "./get.ts";
 import { planOfGet } from "./properties.ts";
 
-/** What Email/get and Email/parse are told of bodies: RFC 8621 §4.2, §4.9. */
+/** Arguments about bodies, of Email/get and Email/parse: RFC 8621 §4.2, §4.9. */
 export const BODY_ARGUMENTS: {
   readonly bodyProperties: Argument<readonly string[] | undefined>;
   readonly fetchTextBodyValues: Argument<boolean>;

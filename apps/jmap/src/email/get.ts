@@ -18,13 +18,13 @@ import type { EmailPlan } from "./properties.ts";
 import { jsonText } from "./text.ts";
 import { tellMetadata } from "./view.ts";
 
-/** What of a session emails are read by. */
+/** The part of a session that emails are read by. */
 export type EmailSession = Pick<AccountSession, "findEmails" | "readFullSummaries" | "readHeaders" | "openBody">;
 
 export interface GetTools {
   readonly pace: Pace;
   readonly signal?: AbortSignal | undefined;
-  /** What the whole answer may hold; that of one call, if it is left out. */
+  /** Characters that the whole answer may hold; by default those of one call. */
   readonly budget?: AnswerBudget;
 }
 
@@ -36,8 +36,8 @@ export interface GotEmails {
 
 /**
  * Email/get (RFC 8621 §4.2) of these ids: in their order, each once. List properties, bodyStructure and headers come from
- * what is kept beside the body, which is not opened for them. What is told of an email is of one moment; who answers with a
- * state string takes that before. Errors: RequestTooLarge; `unavailable`, `corrupt`.
+ * what is kept beside the body, which is not opened for them. All properties of an email are of one moment; a caller that
+ * answers with a state string takes that before. Errors: RequestTooLarge; `unavailable`, `corrupt`.
  */
 export async function getEmails(
   session: EmailSession,

@@ -36,7 +36,7 @@ export interface EmailHeader {
   readonly value: string;
 }
 
-/** What a header says to a property: the last of the fields of its name, or all of them in order (RFC 8621 §4.1.3). */
+/** The value of a header property: from the last field of its name, or from all of them in order (RFC 8621 §4.1.3). */
 export function headerValue(header: HeaderBlock, property: HeaderProperty): HeaderValue | HeaderValue[] {
   const { field, form, isAll } = property;
   if (isAll) return header.rawValues(field).map((raw) => FORMS[form](raw));
@@ -45,7 +45,7 @@ export function headerValue(header: HeaderBlock, property: HeaderProperty): Head
   return raw === undefined ? null : FORMS[form](raw);
 }
 
-/** What lists ask for again and again, for as long as the header is kept open. */
+/** Values that lists of emails ask for again and again, kept as long as their header is. */
 const listValues = new WeakMap<HeaderBlock, Map<HeaderProperty, HeaderValue>>();
 
 function listValue(header: HeaderBlock, property: HeaderProperty): HeaderValue {
@@ -131,7 +131,7 @@ function displayed(text: string): string {
 
 const CONTROLS = /[\x00-\x1f\x7f]/g;
 
-/** RFC 5322 §3.4.1. What has no domain stays as it is. */
+/** RFC 5322 §3.4.1. A local part without a domain stays as it is. */
 function addrSpec(local: string, domain: string): string {
   if (domain === "") return local;
   return `${NEEDS_QUOTES.test(local) ? `"${local.replace(/["\\]/g, "\\$&")}"` : local}@${domain}`;

@@ -5,7 +5,7 @@ import { NEW_HEADER_CHARS_MAX } from "./limits.ts";
 
 /** Header fields that a new email or part is to have, from its properties: RFC 8621 §4.1.3, §4.6. */
 
-/** What is wrong with an object, by the paths of its properties: `invalidProperties` of RFC 8620 §5.3. */
+/** Paths of properties with a wrong value: `invalidProperties` of RFC 8620 §5.3. */
 export class Mistakes {
   readonly #paths = new Set<string>();
 
@@ -19,11 +19,11 @@ export class Mistakes {
   }
 }
 
-/** What a new email may still say in header fields. */
+/** Characters that a new email may still have in header fields. */
 export class HeaderRoom {
   #left = NEW_HEADER_CHARS_MAX;
 
-  /** Whether there is room for the field. */
+  /** Takes the field's characters. False if there is no room for them. */
   take(field: NewField): boolean {
     return this.takeText(charsOf(field));
   }
@@ -93,10 +93,10 @@ export function newFieldsOf(property: HeaderProperty, value: unknown, room: Head
 
 /** Fields of one name that a new email may have. */
 const FIELDS_MAX = 1000;
-/** Those that an email has once at most: RFC 5322 §3.6. */
+/** Fields that an email has once at most: RFC 5322 §3.6. */
 const ONCE: ReadonlySet<string> = new Set(Array.from(CONVENIENCE.values(), ({ field }) => field));
 
-/** Whether some of the fields can't be said in ASCII, and can in UTF-8: RFC 6532. */
+/** True if some field's value needs UTF-8 and may have it: RFC 6532. */
 export function needUtf8(fields: readonly NewField[]): boolean {
   return fields.some((field) => apart(field).some((one) => !mayStand(one, false, false) && mayStand(one, true, false)));
 }

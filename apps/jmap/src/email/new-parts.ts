@@ -9,7 +9,7 @@ export interface PartSpec {
   readonly type: string;
   /** A multipart's parts. */
   readonly subParts: readonly PartSpec[];
-  /** What a leaf is made of. */
+  /** A leaf's content: text of a body value, or a blob. */
   readonly content: { readonly text: string } | { readonly blobId: string } | undefined;
   readonly fields: PartFields;
   /** Header fields that are none of those that describe the content, by property. */
@@ -18,7 +18,7 @@ export interface PartSpec {
   readonly path: string;
 }
 
-/** What parts are read with. */
+/** Values of bodies, and counts of all parts read so far. */
 export interface PartReader {
   /** EmailBodyValues by partId. */
   readonly values: ReadonlyMap<string, string>;
@@ -82,7 +82,7 @@ export function readPart(
   return { type, subParts: subParts as PartSpec[], content, fields, headers: part.headers, path };
 }
 
-/** Whether an object has more properties than are looked at. */
+/** True if an object has more properties than are looked at. */
 export function hasMany(value: Readonly<Record<string, unknown>>): boolean {
   return Object.keys(value).length > NEW_PROPERTIES_MAX;
 }
@@ -131,7 +131,7 @@ class GivenPart {
     else this.#described.set(field, { key, value: one.value.replace(/[\r\n]+/g, "").trim() });
   }
 
-  /** What is said twice: by a header field, and by a property of its own. */
+  /** Finds properties that come twice: as a header field, and under their own name. */
   #findTwice(): void {
     for (const [field, { key }] of this.#described)
       for (const name of NAMES_OF.get(field) ?? []) {
@@ -230,7 +230,7 @@ class GivenPart {
     };
   }
 
-  /** What a field of this name said: properties of their own were looked at before. */
+  /** The value of a header field of this name, if it is right. Values of properties were checked before. */
   #checked<T>(field: string, value: T | undefined, isRight: (value: T) => boolean): T | undefined {
     if (value === undefined || isRight(value)) return value;
     this.#wrong(this.#described.get(field)?.key ?? field);

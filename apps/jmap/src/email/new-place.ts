@@ -23,7 +23,7 @@ export interface PlaceTools {
 const RECEIVED_MS_MIN = Date.UTC(1970, 0, 1);
 const RECEIVED_MS_MAX = Date.UTC(9999, 11, 31);
 
-/** Reads `mailboxIds`, `keywords` and `receivedAt` (RFC 8621 §4.6, §4.8). What is wrong goes to `mistakes`; resolves with an
+/** Reads `mailboxIds`, `keywords` and `receivedAt` (RFC 8621 §4.6, §4.8). Wrong properties go to `mistakes`; resolves with an
  * error of its own type where there are too many. */
 export function readPlace(
   { mailboxIds, keywords, receivedAt }: Readonly<Record<string, unknown>>,

@@ -128,7 +128,7 @@ test("a blob and the same mail in the store are told alike, for all mails of the
     fetchAllBodyValues: true,
     maxBodyValueBytes: 5000,
   };
-  // What is kept of a stored mail has no Content-ID of a multipart.
+  // The summary of a stored email has no Content-ID of a multipart.
   const known = (told: unknown): unknown =>
     JSON.parse(JSON.stringify(told), (_, value) => (value?.partId === null ? { ...value, cid: null } : value));
   let count = 0;

@@ -15,7 +15,7 @@ import type { GetTools } from "./get.ts";
 import type { EmailPlan, MetadataProperty } from "./properties.ts";
 import { jsonText } from "./text.ts";
 
-/** What Email/parse answers: RFC 8621 §4.9. A list of nothing is null. */
+/** The answer of Email/parse: RFC 8621 §4.9. An empty list is null. */
 export interface ParsedEmails {
   readonly parsed: Readonly<Record<string, Readonly<Record<string, unknown>>>> | null;
   readonly notParsable: readonly string[] | null;

@@ -10,7 +10,7 @@ export function partBlobId(blobId: string, path: string): string {
   return `${blobId}-${path.replaceAll(".", "-")}`;
 }
 
-/** What a part is told by. */
+/** The message's blob, plan and headers, for telling its parts. */
 export interface PartContext {
   readonly blobId: string;
   readonly plan: PartPlan;
@@ -18,7 +18,7 @@ export interface PartContext {
   readonly budget: AnswerBudget;
 }
 
-/** What a part's own properties come to in memory, about. */
+/** Memory of a part's own properties, about. */
 const PART_CHARS = 500;
 
 /** EmailBodyPart: RFC 8621 §4.1.4, without the subParts of a multipart. Put into `told`, in steps. */
@@ -40,7 +40,7 @@ export function* tellPart(
 const TOLD: Readonly<Record<PartProperty, (node: PartNode, blobId: string) => unknown>> = {
   partId: ({ path }) => path,
   blobId: ({ path }, blobId) => (path === null ? null : partBlobId(blobId, path)),
-  // What has no blob has no octets.
+  // A part without a blob has no octets.
   size: ({ part, path }) => (path === null ? 0 : part.octets),
   name: ({ part }) => textOrNull(fileName(part)),
   type: ({ part }) => jsonText(`${part.type}/${part.subtype}`),

@@ -2,7 +2,7 @@ import { CONVENIENCE, type HeaderProperty, parseHeaderProperty } from "./header-
 import { HEADER_PROPERTIES_MAX, PROPERTIES_MAX } from "./limits.ts";
 import { InvalidArguments } from "./problems.ts";
 
-/** What Email/get and Email/parse are asked to tell of each email: RFC 8621 §4.2, §4.9. */
+/** Properties that Email/get and Email/parse are asked for: RFC 8621 §4.2, §4.9. */
 export interface EmailPlan {
   readonly metadata: ReadonlySet<MetadataProperty>;
   readonly header: HeaderPlan;
@@ -124,7 +124,8 @@ function planOf(given: PlanArguments, ifNone: readonly string[], always: readonl
   };
 }
 
-/** What of a list asks for header fields. `take` takes a name that is something else, or tells the field that it stands for. */
+/** The header fields among the names of a property list. `take` takes a name of another property, or gives the field that a
+ * convenience property stands for. A name for which it gives undefined is read as `header:…`. Throws InvalidArguments. */
 function headerPlanOf(
   names: ReadonlySet<string>,
   argument: string,

@@ -100,7 +100,7 @@ function queryOf({ filter, sort }: Asked, collapseThreads: boolean, context: Con
   return { condition, sort: readSort(sort).map(sortKeyOf), collapseThreads };
 }
 
-/** What emails are sorted by: RFC 8621 §4.4.2. */
+/** Properties to sort emails by: RFC 8621 §4.4.2. */
 const SORTS: Readonly<Record<string, SortProperty>> = {
   receivedAt: "received",
   sentAt: "sent",

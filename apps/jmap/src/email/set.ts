@@ -18,7 +18,7 @@ export const emailSet: Method = method("Email/set", MAIL, SET_ARGUMENTS, async (
   checkState(session.state, "Email", args.ifInState);
   const results = new SetResults(args, context);
   const oldState = stateOf(session.state, "Email");
-  // What is made comes first: it may be meant by what follows. It changes the state that a claim would name.
+  // Emails are created first, since updates may name them. Creating changes the state that a claim would name.
   await createEmails(results.create, "email", context, {
     created: (creationId, email) => results.created(creationId, email, context),
     notCreated: (creationId, error) => results.notCreated(creationId, error),
@@ -29,7 +29,8 @@ export const emailSet: Method = method("Email/set", MAIL, SET_ARGUMENTS, async (
   return results.answer(args.accountId, oldState, stateOf(session.state, "Email"));
 });
 
-/** What of an email never changes may be said, as it is. Only who says so has it read. */
+/** Takes out of updates the immutable properties that are said with their present value. Emails are read only where an update
+ * has such a property. */
 async function leaveOutWhatIs(results: SetResults, context: Context): Promise<void> {
   const said = new Set<string>();
   const ids = [...results.update].flatMap(([id, given]) => {
@@ -51,7 +52,7 @@ function claimOf(ifInState: string, { session: { state } }: Context): StateClaim
   return { type: "email", epoch: state.epoch, modSeq: parsePoint(ifInState, state, "Email").modSeq };
 }
 
-/** What is updated and what is destroyed. Throws MethodError `stateMismatch`. */
+/** Updates and destroys emails in one op. Throws MethodError `stateMismatch`. */
 async function edit(results: SetResults, context: Context, claim: StateClaim | undefined): Promise<void> {
   const lists = await context.session.lists(context);
   const edits: EmailEdit[] = [];

@@ -8,7 +8,7 @@ import {
 } from "@restante/engine";
 import type { NewPlace } from "./new-place.ts";
 
-/** What of a session a new email is stored by. */
+/** The part of a session that new emails are stored by. */
 export type StoringSession = Pick<AccountSession, "prepare" | "state">;
 
 /** Seals and stores a message for `AccountSession.addMany`, which puts it into its mailboxes: RFC 8621 §4.6, §4.8. `receivedMs`
@@ -26,7 +26,7 @@ export async function prepareEmail(
   return { prepared, mailboxes: place.mailboxes };
 }
 
-/** What `created` tells of an email that was made: RFC 8621 §4.6, §4.8. */
+/** Properties of a new email for `created`: RFC 8621 §4.6, §4.8. */
 export function tellCreated({
   id,
   thread,

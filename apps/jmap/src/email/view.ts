@@ -12,9 +12,9 @@ import type { MetadataProperty } from "./properties.ts";
 
 type State = ShownEmail["message"]["state"];
 
-/** What an email has only where it has it everywhere: what was not read in one mailbox is not read. */
+/** Keywords that an email has only if all its memberships have them: an email that is unread in one mailbox is unread. */
 const OF_ALL: ReadonlySet<string> = new Set(["$seen", "$draft"]);
-/** What an email is told by besides its message: RFC 8621 §4.1.1. Of the state as it is now. */
+/** Puts an email's metadata into `told`: RFC 8621 §4.1.1. It is that of the present state. */
 export function tellMetadata(
   told: Record<string, unknown>,
   email: ShownEmail,

@@ -42,7 +42,7 @@ const ROLES: Readonly<Record<SpecialUse, Role>> = {
 /** Between a mailbox's name and those above it. */
 export const DELIMITER = "/";
 
-/** What IMAP writes in capitals. */
+/** JMAP's name for the mailbox that IMAP calls INBOX. */
 export const INBOX_NAME = "Inbox";
 
 export function isInbox(state: ReadState, { id }: Pick<ReadMailbox, "id">): boolean {
@@ -79,7 +79,7 @@ export function placesOf(state: ReadState): ReadonlyMap<MailboxId, Place> {
   return new Map(mailboxes.map(({ id, path }) => [id, placeOf(path)]));
 }
 
-/** What its owner may do with it: all, but INBOX stays. */
+/** Rights of the owner: all, but INBOX can't be renamed or deleted. */
 export function rightsOf(isItInbox: boolean, isReadOnly: boolean): Readonly<Record<string, boolean>> {
   const may = !isReadOnly;
   return {

@@ -13,11 +13,11 @@ export interface Node {
   name: string;
   /** A node's key. */
   parent: string | undefined;
-  /** What is asked for; undefined for what stays. */
+  /** The wanted role; undefined if it stays. */
   role: SpecialUse | "none" | undefined;
   sortOrder: number | undefined;
   isSubscribed: boolean | undefined;
-  /** It gets another path by what is asked of it. */
+  /** True if the request gives the mailbox another path. */
   isMoved: boolean;
 }
 
@@ -39,7 +39,7 @@ export function foldInbox(path: string): string {
   return path.toUpperCase() === "INBOX" ? "INBOX" : path;
 }
 
-/** Whether it stands below the top, in no circle and not below more than there may be. */
+/** True if the node stands below the top, in no circle, and not below more levels than there may be. */
 export function standsSomewhere(nodes: ReadonlyMap<string, Node>, node: Node): boolean {
   let above: Node | undefined = node;
   for (let levels = 0; levels < LEVELS_MAX && above; levels++)

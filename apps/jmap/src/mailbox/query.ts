@@ -159,7 +159,7 @@ function compareTexts(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0;
 }
 
-/** Those of which all above pass too: RFC 8621 §2.3 (filterAsTree). */
+/** Entries all of whose parents pass too: RFC 8621 §2.3 (filterAsTree). */
 function withinTree(passing: readonly Entry[]): Entry[] {
   const ids = new Map(passing.map((entry) => [entry.mailbox.id, entry]));
   const verdicts = new Map<Entry, boolean>();

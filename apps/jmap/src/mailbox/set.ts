@@ -29,7 +29,7 @@ import {
 } from "./mailbox.ts";
 import { foldInbox, type Node, nodeOf, PATH_BYTES_MAX, pathsOf, standsSomewhere } from "./nodes.ts";
 
-/** Octets of a mailbox's name, and levels: RFC 8621 §1.3.1. What a path may have in all is the engine's. */
+/** Octets of a mailbox's name, and levels: RFC 8621 §1.3.1. The engine bounds a whole path. */
 export const NAME_BYTES_MAX = 255;
 export const DEPTH_MAX = 50;
 const SORT_ORDER_MAX = 2 ** 31 - 1;
@@ -39,8 +39,8 @@ const LOOKED_AT_MAX = 10_000;
 const LOOKS_MIN = 4;
 
 /**
- * RFC 8621 §2.5. All that can be done is done by one op, so that names may be swapped, a role go from one mailbox to another,
- * and a mailbox be made below one that is made with it. What can't be is left out, and told.
+ * RFC 8621 §2.5. All that can be done is done by one op, so that names may be swapped, a role go from one mailbox to
+ * another, and a mailbox be made below one that is made with it. A change that can't be made is left out, and told.
  */
 export const mailboxSet: Method = method(
   "Mailbox/set",
@@ -70,7 +70,8 @@ export const mailboxSet: Method = method(
   },
 );
 
-/** What the server alone sets may be said, as it is. Only who says so has the emails counted. */
+/** Takes out of updates the server's properties that are said with their present value. Emails are counted only where an
+ * update has such a property. */
 async function leaveOutWhatIs(results: SetResults, context: Context): Promise<void> {
   const isSaid = ({ id, ...given }: Readonly<Record<string, unknown>>): boolean =>
     Object.keys(given).some((name) => SERVERS.has(name));
@@ -104,7 +105,7 @@ function claimOf(state: ReadState, ifInState: string): StateClaim {
   return { type: "mailbox", epoch: state.epoch, modSeq: parsePoint(ifInState, state, "Mailbox").modSeq };
 }
 
-/** What came between. */
+/** SetErrors for changes of others that came between the plan and its op. */
 const REFUSALS: Readonly<Partial<Record<NonNullable<Outcome["refusal"]>, string>>> = {
   "path-taken": "alreadyExists",
   "no-mailbox": "notFound",
@@ -115,19 +116,19 @@ const REFUSALS: Readonly<Partial<Record<NonNullable<Outcome["refusal"]>, string>
 interface Step {
   readonly step: FolderStep;
   readonly node: Node;
-  /** It was asked for; else it is below one that is moved. */
+  /** True if the request names the mailbox; else the mailbox is below one that is moved. */
   readonly isAsked: boolean;
 }
 
-/** What of a /set can be done, as of a state. */
+/** The part of a /set that can be done, as of a state. */
 class Plan {
   readonly #results: SetResults;
   readonly #context: Context;
   readonly #removesEmails: boolean;
-  /** What was refused, by key. */
+  /** Keys of refused objects. */
   readonly #refused = new Set<string>();
   readonly #destroy: ReadonlySet<string>;
-  /** What is asked to stand below what is made along with it, by that one's key. */
+  /** Keys of objects that are to stand below one that this /set creates, by that one's key. */
   readonly #below = new Map<string, string[]>();
 
   constructor(results: SetResults, context: Context, removesEmails: boolean) {
@@ -180,7 +181,7 @@ class Plan {
         this.#results.updated(node.key, isOther ? { name: now } : null);
       }
     }
-    // What asks for what is so already is done.
+    // An object that already is as it was asked for counts as updated.
     const told = new Set(steps.map(({ node }) => node.key));
     for (const id of this.#results.update.keys())
       if (!told.has(id) && !this.#refused.has(id)) this.#results.updated(id);
@@ -280,7 +281,7 @@ class Plan {
     if (wrong.length > 0) throw invalidProperties(...wrong);
   }
 
-  /** Whether the property may have this value. */
+  /** Reads one property into the node. False if its value is wrong. */
   #readProperty(
     state: ReadState,
     nodes: ReadonlyMap<string, Node>,
@@ -341,7 +342,7 @@ class Plan {
     return made === undefined ? undefined : nodes.get(made);
   }
 
-  /** What depends on all of them together. */
+  /** Checks the rules that hold for all mailboxes together: the tree, the paths and the roles. */
   #check(state: ReadState, nodes: Map<string, Node>, refusals: Map<string, SetError>): void {
     this.#lastNodes = nodes;
     const going = new Set(this.#results.destroy.filter((id) => !this.#refused.has(id)));
@@ -387,7 +388,7 @@ class Plan {
     }
   }
 
-  /** Those above come first. */
+  /** The steps in order: parents come before their children. */
   #stepsOf(nodes: ReadonlyMap<string, Node>): readonly Step[] {
     const paths = pathsOf(nodes);
     const going = new Set(this.#results.destroy.filter((id) => !this.#refused.has(id)));
@@ -429,7 +430,7 @@ class Plan {
   }
 }
 
-/** What a client may say of what it can't set, if it is so: RFC 8620 §5.3. */
+/** True if a property that no client can set is said with its present value: RFC 8620 §5.3. */
 function isWhatItIs(state: ReadState, { mailbox }: Node, property: string, value: unknown): boolean {
   if (!(MAILBOX_PROPERTIES as readonly string[]).includes(property) || !mailbox) return false;
   if (property === "id") return value === formatMailboxId(mailbox.id);
@@ -450,7 +451,7 @@ function octets(text: string): number {
   return new TextEncoder().encode(text).length;
 }
 
-/** Whether something that is no mailbox of mail has the path. */
+/** True if a mailbox that holds no mail has the path. */
 function foreignHolder(state: ReadState, path: string, { mailbox }: Node): boolean {
   const holder = state.holderOf(path);
   return holder !== undefined && holder !== mailbox && holder.type !== "mail";
@@ -482,7 +483,7 @@ function holdsEmail(state: ReadState, { messages }: ReadMailbox): boolean {
   return false;
 }
 
-/** What a client did not say of a mailbox that it made: RFC 8620 §5.3. */
+/** Properties of a new mailbox that its client did not give: RFC 8620 §5.3. */
 function madeOf(given: Readonly<Record<string, unknown>>, { name }: Node): Readonly<Record<string, unknown>> {
   return {
     ...(given.name !== name && { name }),

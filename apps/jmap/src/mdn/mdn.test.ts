@@ -103,7 +103,7 @@ describe("MDN/send", () => {
     expect((await send(ada, id)).notSent).toEqual({ k: { type: "mdnAlreadySent" } });
     expect((await ada.call("EmailSubmission/get")).list).toEqual([]);
 
-    // What was sent is read again as it was said.
+    // The MDN as it was sent reads back as it was asked for.
     const own = await ada.append(2, { text: mail!.text });
     const { list } = await ada.call("Email/get", { ids: [own], properties: ["blobId"] });
     const { parsed } = await ada.call("MDN/parse", { blobIds: [list[0].blobId] });

@@ -80,7 +80,7 @@ async function send(
   if (!id || !email) throw new SetRefusal({ type: "notFound" });
   const [header] = await session.readHeaders([email.message]);
   const to = header && notifiedBy(header);
-  // Who does not ask for it gets none: RFC 8098 §2.1.
+  // A mail without Disposition-Notification-To gets no MDN: RFC 8098 §2.1.
   if (!header || to === undefined) throw new SetRefusal({ type: "notFound" });
   if (session.state.flagNames(email.message.row).some((flag) => flag.toLowerCase() === "$mdnsent"))
     throw new SetRefusal({ type: "mdnAlreadySent" });
@@ -95,7 +95,7 @@ async function send(
   return { email: formatEmailId(id), unsaid: Object.fromEntries(unsaid) };
 }
 
-/** What the server says of a message that something was done with: RFC 9007 §2. */
+/** Properties of the MDN that the server sets: RFC 9007 §2. */
 function madeOf(header: HeaderBlock, own: string) {
   const [original = null] = header.values("original-recipient");
   const [messageId] = parseMessageIds(header.values("message-id")[0] ?? "");
@@ -117,7 +117,8 @@ function addressOf(text: string): string | undefined {
   return /^\s*(?:rfc822|utf-8)\s*;\s*([^\s;]+)\s*$/i.exec(text)?.[1];
 }
 
-/** Who wants to be told: RFC 8098 §2.1. Undefined for nobody, and for more than one, of whom some may be strangers. */
+/** The one address of Disposition-Notification-To: RFC 8098 §2.1. Undefined for none, and for several, some of whom may be
+ * strangers. */
 function notifiedBy(header: HeaderBlock): string | undefined {
   const asked = header.values("disposition-notification-to").flatMap((value) => parseAddresses(value));
   const [one, ...more] = asked;

@@ -4,7 +4,7 @@ import { DATA_TYPES, type DataType, stateOf } from "../core/states.ts";
 /** Where each type is, as a client was told last. */
 export type States = Readonly<Record<DataType, string>>;
 
-/** What a client that listens is told: RFC 8620 §7.1. */
+/** Changed states, as a listening client is told: RFC 8620 §7.1. */
 export interface StateChange {
   readonly "@type": "StateChange";
   readonly changed: Readonly<Record<string, Readonly<Partial<States>>>>;

@@ -22,7 +22,7 @@ async function client() {
   return new TestClient(await accounts.login("ada@example.org", FIRST, "127.0.0.1"));
 }
 
-/** What was pushed to the only one. */
+/** The verification code of the only subscription, as it was pushed. */
 const codeOf = async ({ session }: TestClient): Promise<string> => (await session.pushSubscriptions())[0]!.code;
 
 describe("PushSubscription", () => {

@@ -171,7 +171,7 @@ function read(
       change.types = value === null ? undefined : list(TEXT).read(value);
       return value === null || change.types !== undefined;
     default:
-      // What can't be changed can't be said again either: nobody is told it.
+      // A property that can't be changed can't be repeated either: no answer tells its value.
       return false;
   }
 }

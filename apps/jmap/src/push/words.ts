@@ -3,15 +3,16 @@ import type { DataType } from "../core/states.ts";
 import { accountIdOf } from "../session-object.ts";
 import { lockedState } from "./state-change.ts";
 
-/** What may have changed when a note came, which is mail or what became of mail; and when the log got an entry. */
+/** Types that may have changed when a note came, which is a mail or the report of one; and when the log got an entry. */
 const OF_NOTE: readonly DataType[] = ["Email", "EmailDelivery", "Mailbox", "Thread", "Quota"];
 const OF_ENTRY: readonly DataType[] = [
   ...(["Email", "Mailbox", "Thread", "EmailSubmission", "Identity", "VacationResponse", "Quota"] as const),
 ];
-/** Whether an account has a quota is not known here: who wants to hear of it says so. */
+/** Types that a device is told of only if it names them. Whether an account has a quota is not known here. */
 const ASKED_FOR: ReadonlySet<DataType> = new Set<DataType>(["Quota"]);
 
-/** What devices are told: RFC 8620 §7.1, §7.2.2. Nobody who holds keys has a part in it, so that states are names. */
+/** Texts of pushes to devices: RFC 8620 §7.1, §7.2.2. The process may not have the account's keys, so its states are only
+ * names. */
 export const PUSH_WORDS: PushWords = {
   verification: (pushSubscriptionId, verificationCode) => ({
     "@type": "PushVerification",

@@ -33,7 +33,7 @@ type Quota = Readonly<Record<(typeof QUOTA_PROPERTIES)[number], unknown>> & {
   readonly types: readonly string[];
 };
 
-/** What an account may hold of each kind, as far as there is a limit. */
+/** The account's quotas: one for each kind that has a limit. */
 function quotasOf({ quota }: AccountSession): readonly Quota[] {
   const { bytes, messages, bytesMax, messagesMax } = quota;
   const common = { warnLimit: null, softLimit: null, scope: "account", description: null, types: ["Email"] };
@@ -47,7 +47,7 @@ function quotasOf({ quota }: AccountSession): readonly Quota[] {
   ];
 }
 
-/** RFC 9425 §4.1. What is used changes with the emails: their state is this one's. */
+/** RFC 9425 §4.1. The use changes with the emails: their state is this one's. */
 export const quotaGet: Method = method(
   "Quota/get",
   QUOTA,

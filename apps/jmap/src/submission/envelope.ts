@@ -3,7 +3,7 @@ import { type HeaderBlock, parseAddresses } from "@restante/mime";
 import { invalidProperties } from "../core/errors.ts";
 import { isObject, UTC_DATE } from "../core/types.ts";
 
-/** What a client says of an envelope: RFC 8621 §7. */
+/** An Envelope as its client wrote it: RFC 8621 §7. */
 export interface AskedEnvelope {
   readonly envelope: Envelope;
   /** Milliseconds since 1970: FUTURERELEASE, RFC 4865. */
@@ -14,7 +14,7 @@ export interface AskedEnvelope {
 
 /** Parameters of MAIL FROM and RCPT TO that mean something here; others are refused. */
 const NOTIFY = /^(?:NEVER|(?:SUCCESS|FAILURE|DELAY)(?:,(?:SUCCESS|FAILURE|DELAY)){0,2})$/i;
-/** What ENVID and ORCPT say, as RFC 3461 §4.2 and §4.4 bound it, in its xtext. */
+/** Values of ENVID and ORCPT in xtext, within the bounds of RFC 3461 §4.2 and §4.4. */
 const ENVID = /^(?=.{1,100}$)(?:[!-*,-<>-~]|\+[0-9A-F]{2})+$/;
 const ORCPT = /^(?=.{1,500}$)[A-Za-z0-9-]+;(?:[!-*,-<>-~]|\+[0-9A-F]{2})+$/;
 const ADDRESS_CHARS_MAX = 500;
@@ -53,7 +53,8 @@ function isAddress(value: unknown): value is { readonly email: string; readonly 
   );
 }
 
-/** HOLDFOR, HOLDUNTIL: RFC 4865 §4. What DSN says of the whole (RFC 3461 §4.3, §4.4) may be said, and is for us to say. */
+/** HOLDFOR, HOLDUNTIL: RFC 4865 §4. DSN's parameters for the whole mail (RFC 3461 §4.3, §4.4) may be there, and are ours to
+ * set. */
 function holdOf(parameters: Parameters, nowMs: number): number | undefined | "wrong" {
   let until: number | undefined;
   for (const [name, value] of Object.entries(parameters)) {

@@ -26,7 +26,8 @@ export function parseSubmissionId(id: string): string | undefined {
   return ID.exec(id)?.[1];
 }
 
-/** Whether JMAP shows it: what was sent by another protocol, and is no email of the account, it has no words for. */
+/** True if JMAP shows the submission. JMAP has no words for a mail that was sent by another protocol and is no email of the
+ * account. */
 export function isShown({ email }: Submission): boolean {
   return email !== undefined;
 }

@@ -58,7 +58,8 @@ export const submissionChanges: Method = method(
   },
 );
 
-/** What is gone may have been hidden: its client never heard of it. */
+/** Changes without submissions that JMAP doesn't show. One that is destroyed is told, though it may have been hidden: its
+ * client never knew the id. */
 async function withoutHidden(changes: Changes, { session }: Context): Promise<Changes> {
   const shown = async (ids: readonly string[]): Promise<string[]> => {
     const kept: string[] = [];

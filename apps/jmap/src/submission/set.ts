@@ -72,7 +72,7 @@ async function create(given: Readonly<Record<string, unknown>>, context: Context
   const { session, now } = context;
   const { identityId, emailId, envelope = null, undoStatus = null, ...more } = given;
   const wrong = Object.keys(more);
-  // It is the server's to set, and told as it is; meli 0.9 says that it is final.
+  // The server sets undoStatus, and tells it as it is; meli 0.9 says `final`.
   if (undoStatus !== null && undoStatus !== "pending" && undoStatus !== "final") wrong.push("undoStatus");
   if (typeof identityId !== "string") wrong.push("identityId");
   if (typeof emailId !== "string") wrong.push("emailId");
@@ -93,7 +93,7 @@ async function create(given: Readonly<Record<string, unknown>>, context: Context
   });
 }
 
-/** What its client did not say. */
+/** Properties of a new submission that its client did not give. */
 function createdOf(one: Submission, given: Readonly<Record<string, unknown>>) {
   const { identityId, emailId, envelope, ...made } = submissionObject(one);
   const hasEnvelope = given.envelope !== undefined && given.envelope !== null;
@@ -136,7 +136,7 @@ function submitErrorOf(error: unknown): SetError {
   }
 }
 
-/** What becomes of the emails of what was done: one call of Email/set, answered with this one. */
+/** Changes the emails of successful submissions: one call of Email/set, answered with this one. */
 async function onSuccess(
   {
     accountId,
@@ -164,7 +164,7 @@ async function onSuccess(
     const { result } = await emailSet.call(given, context);
     return [["Email/set", result]];
   } catch (error) {
-    // What was submitted stays so, and is told so.
+    // The submissions are made all the same, and are told so.
     const foreseen = methodErrorOf(error);
     if (!foreseen) throw error;
     return [["error", foreseen.answer]];

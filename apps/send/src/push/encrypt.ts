@@ -1,6 +1,6 @@
 import { createCipheriv, createECDH, hkdfSync, randomBytes } from "node:crypto";
 
-/** What a subscriber's push messages are encrypted to: RFC 8291 §2. */
+/** A subscriber's keys, to which push messages are encrypted: RFC 8291 §2. */
 export interface PushKeys {
   /** Their P-256 public key, uncompressed: 65 octets. */
   readonly p256dh: Uint8Array;
@@ -16,7 +16,7 @@ const PUBLIC_KEY_BYTES = 65;
 export const PUSH_BYTES_MAX: number = RECORD_BYTES - TAG_BYTES - 1 - SALT_BYTES - 5 - PUBLIC_KEY_BYTES;
 const LAST_RECORD = Uint8Array.of(2);
 
-/** What is random of a message; tests give the RFC's. */
+/** The random part of a message. Tests give the values of the RFC. */
 interface Chance {
   readonly salt: Uint8Array;
   readonly privateKey: Uint8Array | undefined;

@@ -15,7 +15,7 @@ const CLOSED_V6 = ["2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20"];
 const DNS_MS = 3_000;
 const DNS_TRIES = 2;
 
-/** That a name leads nowhere, or where it may not. */
+/** The error for a name that leads nowhere, or to an address that may not be reached. */
 export class Unreachable extends Error {}
 
 export interface ReachOptions {
@@ -25,7 +25,7 @@ export interface ReachOptions {
   readonly resolve?: ((host: string) => Promise<readonly string[]>) | undefined;
 }
 
-/** Whom a request of a stranger's choice may go to: nobody inside the house. */
+/** Addresses that a request of a stranger's choice may go to: none inside the house. */
 export class Reach {
   readonly #names = new Set<string>();
   readonly #allowed = new BlockList();
@@ -63,8 +63,8 @@ export class Reach {
     return this.#openV6.check(address, family) && !this.#closedV6.check(address, family);
   }
 
-  /** Not by the system's resolver, which has few threads: a hundred names that hang would hold up all who read files. What the
-   * operator names may stand in its files. */
+  /** Not by the system's resolver, which has few threads: a hundred names that hang would hold up all who read files. Hosts
+   * that the operator names may stand in the system's files. */
   async #ask(host: string): Promise<readonly string[]> {
     if (this.#names.has(host)) return (await lookup(host, { all: true })).map(({ address }) => address);
     const resolver = new Resolver({ timeout: DNS_MS, tries: DNS_TRIES });

@@ -8,7 +8,7 @@ const CLAIMS_MAX = 256;
 export interface VapidOptions {
   /** 32 secret octets that the key pair is made of. */
   readonly seed: Uint8Array;
-  /** Whom a push service turns to: `mailto:` or `https:`; "" for nobody. */
+  /** The operator's contact for push services: `mailto:` or `https:`; "" for none. */
   readonly contact: string;
   /** Milliseconds since 1970. */
   readonly now: () => number;

@@ -89,7 +89,7 @@ export class WebPush implements PushTransport {
           let octets = 0;
           answer.on("data", (piece: Buffer) => {
             octets += piece.length;
-            // What it says is nobody's business, and how much it says is.
+            // The body's content is not used. Only its size is bounded.
             if (octets > ANSWER_BYTES_MAX) answer.destroy();
           });
           answer.on("error", () => undefined);
@@ -124,7 +124,7 @@ function replyOf(status: number, retryAfter: string | undefined): PushReply {
   return { outcome: "later", reason, ...(seconds !== undefined && { afterMs: seconds * 1000 }) };
 }
 
-/** What an operator may read: no address, and nothing that the other side said. */
+/** A failure in words for the operator: without addresses, and without text of the other side. */
 function reasonOf(error: unknown): string {
   if (error instanceof Unreachable) return error.message;
   const { code, name } = error as NodeJS.ErrnoException;

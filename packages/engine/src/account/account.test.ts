@@ -198,7 +198,7 @@ describe("checkpoints", () => {
         const account = await open(place, ring());
         expect([name, account.barred]).toEqual([name, undefined]);
         await account.dispose();
-        // What is read only when it is asked for is for check --repair.
+        // A page that is read only when it is asked for is mended by check --repair.
         if (place.objects.size === count) continue;
         made++;
         trim(place);
@@ -276,7 +276,7 @@ describe("rollback", () => {
     const [seen] = keeper.kept.values();
     const second = await openHere();
     expect(second.barred).toBe("rolled-back");
-    // What it showed instead is nothing that this host has seen: a process that comes after must find it out too.
+    // This host has seen nothing of the other history: a later process must find the rollback too.
     await second.refresh();
     await platform.delay(1);
     expect([...keeper.kept.values()]).toEqual([seen]);
@@ -313,7 +313,7 @@ describe("rollback", () => {
     expect(place.snapshot()).toEqual(old);
     expect(user().record.keyVersion).toBe(1);
     expect(await listAppPasswords(here, user(), FIRST)).toEqual([]);
-    // Who forgot the password can set no new one before: the code does it.
+    // An owner who forgot the password can set no new one before that: the recovery code accepts the history.
     await acceptHistory(here, user(), recoveryCode);
     await recoverAccount(here, user(), recoveryCode, SECOND);
     const server = accounts();

@@ -205,7 +205,7 @@ export class Account {
     return this.#bay.ended;
   }
 
-  /** What mail goes out by; undefined where none is sent. */
+  /** The queue and senders of this server; undefined where no mail is sent. */
   get outbound(): Outbound | undefined {
     return this.#place.platform.outbound;
   }
@@ -229,7 +229,7 @@ export class Account {
     return { store, platform, prefix: this.prefix, ring: this.#ring, mail: this.mail };
   }
 
-  /** Whether the server may be told to do anything while nobody is signed in. */
+  /** True if owners can give mandates here. */
   get hasMandates(): boolean {
     return this.#place.platform.mandates !== undefined;
   }
@@ -318,9 +318,9 @@ export class Account {
     return true;
   }
 
-  /** Moves to the present: others' changes, and what was delivered before the call, if that takes no longer than
-   * {@link TAKE_IN_WAIT_MS}. Who needs no more than what was there at the time `since` (of the monotonic clock) asks the
-   * store nothing when all was looked at later. */
+  /** Moves to the present: others' changes, and what was delivered before the call, if that takes no longer than {@link
+   * TAKE_IN_WAIT_MS}. A caller that needs the account as it was at the time `since` (of the monotonic clock) asks the store
+   * nothing if there was a look later than that. */
   async refresh(since: number = Number.POSITIVE_INFINITY): Promise<void> {
     if (this.#lookedAt > since) return;
     const lookedAt = this.#place.platform.monotonic();
@@ -408,7 +408,7 @@ export class Account {
     return this.#messages.write(source, arrival);
   }
 
-  /** What it holds, and may. */
+  /** The account's use and its limits. */
   get quota(): QuotaUsage {
     return usageOf(this.mail.state, limitsOf(this.#place.platform, accountOf(this.prefix)));
   }
@@ -456,7 +456,7 @@ export class Account {
   }
 }
 
-/** Throws {@link SlotUnlisted}. What was prefetched may be older than the slot. */
+/** Throws {@link SlotUnlisted}. Prefetched answers may be older than the slot. */
 async function checkListed(bay: MailLog, slot: string): Promise<void> {
   if (bay.state.slots.names.includes(slot)) return;
   await bay.sync();

@@ -190,7 +190,7 @@ describe("an account of a hundred thousand messages", () => {
         positions(Math.min(APPEND_EMAILS_MAX, MESSAGES - at)).map(another),
       );
     await checkpoint(account);
-    // What a session does before the next checkpoint.
+    // Changes of a session before the next checkpoint.
     const view = openView(account.mail, account.mail.getMailbox("INBOX").id, { readOnly: false });
     for (let at = 0; at < 50; at++) await view.setFlags([at], { mode: "add", flags: ["\\Seen"] });
     await account.dispose();

@@ -9,8 +9,8 @@ import { checkFlags } from "../mail/state/flags.ts";
 import type { ReadState } from "../mail/state/read-state.ts";
 import type { Lists } from "../query/lists.ts";
 
-/** What is to become of one email, whatever mailboxes hold it: flags added and removed on all its memberships, mailboxes that
- * it joins and leaves. One that leaves all without joining another is destroyed. */
+/** An edit of one email, whatever mailboxes hold it: flags added and removed on all its memberships, mailboxes that it joins
+ * and leaves. An email that leaves all mailboxes without joining another is destroyed. */
 export interface EmailEdit {
   /** 16 bytes. */
   readonly email: Uint8Array;

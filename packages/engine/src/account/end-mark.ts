@@ -55,7 +55,7 @@ export function makeEndMark(
   return concat(head, sign(signedText(head), signer.secretKey));
 }
 
-/** What an end of this account's log says; undefined unless one of the hosts of `trusted` signed it. */
+/** The end of this account's log in these bytes; undefined unless one of the hosts of `trusted` signed it. */
 export function openEndMark(
   bytes: Uint8Array,
   account: Uint8Array,
@@ -72,7 +72,7 @@ export function openEndMark(
   return { reason, entry: Number(entry) as Position, previous: bytes.slice(PREVIOUS_AT, SIGNED_BYTES) };
 }
 
-/** Whether an end says that the account was deleted; whoever wrote it. */
+/** True for an end that tells of a deletion, whoever wrote it. */
 export function isDeletion(bytes: Uint8Array): boolean {
   return bytes.length === END_BYTES && REASONS[bytes[MAGIC.length + 1]!] === "deleted";
 }

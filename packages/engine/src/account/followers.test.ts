@@ -135,7 +135,7 @@ class Followed {
     }
   }
 
-  /** What upkeep does now and then, and what a crash does. */
+  /** Upkeep as it comes now and then, or a restart as after a crash. */
   async care(at: number): Promise<void> {
     const account = this.processes[at]!;
     switch (this.next(12)) {
@@ -175,7 +175,7 @@ test(`followers in pages hold what a fresh one gets, after each of ${CHANGES} ch
     const at = next(2);
     await followed.change(processes[at]!).catch(unlessRefused);
     await followed.care(next(2));
-    // Whoever asks, asks any of the two, which look at the log before they answer.
+    // The follower asks any of the two processes, which look at the log before they answer.
     const asked = processes[next(2)]!;
     await asked.refresh();
     const { state } = asked.mail;

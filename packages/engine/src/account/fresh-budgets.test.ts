@@ -14,8 +14,8 @@ import {
 } from "../testing/account-kit.ts";
 import type { Account } from "./account.ts";
 
-/** What a process wrote or read moments before is not asked for again: docs/rules.md §9, on an S3 behind what
- * `restante serve` has before it. */
+/** Objects that a process wrote or read moments before are not asked for again: docs/rules.md §9, on an S3 behind the caches
+ * that `restante serve` puts before it. */
 
 const positions = (count: number): number[] => Array.from({ length: count }, (_, at) => at);
 
@@ -34,7 +34,7 @@ async function startProcess() {
     place,
     box: dropbox(here, user),
     openElsewhere: () => open(place, ring()),
-    /** Those that were made while `work` ran. */
+    /** Requests that were made while `work` ran. */
     async count(work: () => Promise<unknown>): Promise<Requests> {
       const { requests } = place.double;
       const begun = requests.length;
@@ -59,7 +59,7 @@ async function append(account: Account, n: number, size = 10): Promise<void> {
   await account.append(account.mail.getMailbox("INBOX").id, prepared);
 }
 
-/** What was asked for that this process had: a checkpoint begins with a look for the log's end. */
+/** Requests for objects that this process had: a checkpoint begins with a look for the log's end. */
 function readAgain({ "GET log": logs = 0, "PUT checkpoint": checkpoints = 0, ...made }: Requests): Requests {
   const reads = Object.entries(made).filter(([kind]) => kind.startsWith("GET"));
   return Object.fromEntries(logs > checkpoints ? [["GET log", logs - checkpoints], ...reads] : reads);

@@ -10,12 +10,12 @@ import { AccountSession } from "./session.ts";
 
 /**
  * Random histories of one account in two processes and a delivering host, over a store that refuses, loses answers, does
- * things late, and with processes that die at any request; days pass in between. What was acknowledged is there at the
- * end exactly once, what was not wholly or not at all, and no uid ever changed its message.
+ * things late, and with processes that die at any request; days pass in between. An acknowledged mail is there at the end
+ * exactly once, any other wholly or not at all, and no uid ever changed its message.
  */
 const RUNS = Number(process.env.RESTANTE_FAULT_RUNS ?? 12);
-/** What failed once: a checkpoint made of what another had trimmed, a take-in that failed for who came after it, and notes
- * deleted upon a checkpoint that was never announced. */
+/** Seeds that failed once: a checkpoint made of entries that another had trimmed, a take-in that failed for a later process,
+ * and notes deleted upon a checkpoint that was never announced. */
 const KNOWN_SEEDS = [175405, 1371174, 1442445];
 const STEPS = 60;
 const HOUR_MS = 3_600_000;

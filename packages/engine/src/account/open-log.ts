@@ -29,7 +29,7 @@ export interface OpenLog {
   readonly threads: Threads;
 }
 
-/** What the opener knows of an account beforehand. */
+/** Facts about an account that its opener has beforehand. */
 export interface OpenKnowing extends Pick<WatchOptions, "isUrgent"> {
   readonly witness?: Witness | undefined;
   readonly prefetched?: Prefetched | undefined;
@@ -145,7 +145,7 @@ export async function tellRestored(
 
 /** Keeps what was seen of the log outside the store. Resolves with whether it is kept: if not, a rollback goes unseen. */
 export async function keepWitness(bay: MailLog, { witnesses, log }: Platform, account: string): Promise<boolean> {
-  // It never goes back.
+  // The witness never goes back.
   if (bay.barred) return false;
   try {
     await witnesses?.write(account, bay.witness);

@@ -4,7 +4,7 @@ import type { MandateStore } from "./mandates/mandate-store.ts";
 import type { Outbound } from "./outbound/submit.ts";
 import type { QuotaLimits } from "./quota.ts";
 
-/** What the engine needs of the world around it: handed in, so that it runs anywhere and tests need no time. */
+/** The world around the engine: handed in, so that it runs anywhere and tests need not wait. */
 export interface Platform {
   readonly crypto: CryptoPlatform;
   /** Milliseconds since 1970: shown, never compared. */
@@ -17,19 +17,19 @@ export interface Platform {
   readonly breathe?: () => Promise<void>;
   /** Calls `work` every so many milliseconds, until what it returns is called; absent where nothing is kept up. */
   readonly every?: (ms: number, work: () => void) => () => void;
-  /** What this host saw last of each account's log, kept outside the store; absent where nothing is kept. */
+  /** Keeper of the witnesses of this host, outside the store; absent where nothing is kept. */
   readonly witnesses?: WitnessKeeper;
   /** Public keys of the hosts that are believed: in what they deliver, and when they end an account. */
   readonly trustedHosts: readonly Uint8Array[];
-  /** What mail goes out by; absent where none is sent. */
+  /** The queue and senders for outgoing mail; absent where none is sent. */
   readonly outbound?: Outbound;
-  /** What each account may hold; absent for no limit. */
+  /** Quota of each account; absent for no limit. */
   readonly quota?: QuotaLimits;
-  /** What one account may hold instead, by its id in hex; undefined for one like all. */
+  /** Quota of one account in place of that, by its id in hex; undefined for an account like all. */
   readonly quotaOf?: (account: string) => QuotaLimits | undefined;
-  /** What owners let the server do while nobody is signed in; absent where it does nothing. */
+  /** Mandates of owners for the server; absent where it has none. */
   readonly mandates?: MandateStore;
-  /** What an operator should know: ids, counts and codes, never content. */
+  /** Takes an event for the operator: ids, counts and codes, never content. */
   readonly log: (event: LogEvent) => void;
 }
 
@@ -42,9 +42,9 @@ export interface WitnessKeeper {
   write(account: string, witness: Witness): Promise<void>;
   /** Forgets what was further: the owner accepted another history. Durable when it resolves. */
   replace(account: string, witness: Witness): Promise<void>;
-  /** Whether the account's store was brought back from a backup, so that an older history is no surprise and every
-   * UIDVALIDITY has to rise: by this host's operator, or, as the store tells, by `restore`, which this host did not yet go
-   * along with. */
+  /** True if the account's store was brought back from a backup, so that an older history is no surprise and every
+   * UIDVALIDITY has to rise. This host's operator said so, or `restore` does: the store's mark of a restore, which this host
+   * did not yet go along with. */
   isRestored(account: string, restore: string | undefined): Promise<boolean>;
   /** The log says so now. Durable when it resolves. */
   clearRestored(account: string, restore: string | undefined): Promise<void>;

@@ -84,7 +84,7 @@ describe("an account with a limit", () => {
     await append(3, 400);
     await expect(append(4, 60)).rejects.toMatchObject(full);
     expect(usage(session)).toEqual([1000, 2]);
-    // What only removes or names goes on.
+    // Commands that only remove or copy go on.
     const view = session.openView(session.getMailbox("INBOX").id, { readOnly: false });
     await view.copy([0], session.getMailbox("Archive").id);
     await view.move([0], session.getMailbox("Trash").id);

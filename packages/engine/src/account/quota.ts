@@ -2,14 +2,14 @@ import { EngineError } from "../errors.ts";
 import type { ReadState } from "../mail/state/read-state.ts";
 import type { Platform } from "./platform.ts";
 
-/** What an account may hold; undefined for no limit. */
+/** Limits of an account; undefined for no limit. */
 export interface QuotaLimits {
   /** Octets of all emails, each once, however many mailboxes it is in. */
   readonly bytesMax: number | undefined;
   readonly messagesMax: number | undefined;
 }
 
-/** What it holds, and may. */
+/** An account's use, and its limits. */
 export interface QuotaUsage extends QuotaLimits {
   readonly bytes: number;
   readonly messages: number;
@@ -17,7 +17,7 @@ export interface QuotaUsage extends QuotaLimits {
 
 export const NO_QUOTA: QuotaLimits = { bytesMax: undefined, messagesMax: undefined };
 
-/** What an account may hold, by its id in hex. */
+/** Limits of the account with this id in hex. */
 export function limitsOf(
   { quota = NO_QUOTA, quotaOf }: Pick<Platform, "quota" | "quotaOf">,
   account: string,
@@ -25,7 +25,7 @@ export function limitsOf(
   return quotaOf?.(account) ?? quota;
 }
 
-/** Whether there is any. */
+/** True if there is any limit. */
 export function isLimited({ bytesMax, messagesMax }: QuotaLimits): boolean {
   return bytesMax !== undefined || messagesMax !== undefined;
 }

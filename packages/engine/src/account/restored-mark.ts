@@ -14,8 +14,8 @@ import { folderOf } from "../storage/object-kinds.ts";
 import type { ObjectStore } from "../storage/object-store.ts";
 
 /**
- * That an account was brought back from a backup, told in the store to every host that opens it (docs/formats/log.md), and
- * signed by the host that did it:
+ * The mark of an account that was brought back from a backup: it tells every host that opens the account
+ * (docs/formats/log.md), and is signed by the host that did it:
  *
  *     restored   "restante: restored" ‖ format 1 ‖ host 8 ‖ account 16 ‖ restore 16 ‖ signature 64
  *

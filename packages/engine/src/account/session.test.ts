@@ -16,7 +16,7 @@ const pace = { isOver: () => false, take: async () => undefined };
 
 type Verbs<T> = Readonly<Record<string, (of: T) => unknown>>;
 
-/** What may be asked of a session, and of a view that it opened, each with arguments that would do. */
+/** Calls of a session, and of a view that it opened, each with arguments that would do. */
 const SESSION: Verbs<AccountSession> = {
   state: (session) => session.state,
   refresh: (session) => session.refresh(),

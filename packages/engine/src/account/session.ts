@@ -168,7 +168,7 @@ export class AccountSession {
     return this.#mail.state;
   }
 
-  /** What is lost can be mended as far as the store has it: {@link repair}. */
+  /** True if a part of the account is lost: {@link repair} mends it as far as the store has it. */
   get isPartial(): boolean {
     return this.#account.barred === "partial";
   }
@@ -300,7 +300,7 @@ export class AccountSession {
     const lists = await this.#open.lists.get(pace, this.#untilEnd(signal));
     return ids.map((id) => findShown(lists, id));
   }
-  /** What a mailbox has of emails and threads. Errors: `not-found`. */
+  /** Counts of a mailbox's emails and threads. Errors: `not-found`. */
   async countEmails(mailbox: MailboxId, { pace, signal }: SearchOptions): Promise<EmailCounts> {
     const lists = await this.#open.lists.mailboxes(pace, this.#untilEnd(signal));
     return lists.countsOf(this.#mail.mailboxOf(mailbox).ordinal);
@@ -324,7 +324,7 @@ export class AccountSession {
   async changeFolders(author: FoldersAuthor): Promise<Outcome> {
     return this.#mail.changeFolders(author);
   }
-  /** Whether mail can be sent here. */
+  /** True if mail can be sent here. */
   get sends(): boolean {
     return this.#account.sends;
   }
@@ -333,7 +333,7 @@ export class AccountSession {
   async submit(request: SubmitRequest): Promise<Submission> {
     return this.#open.submissions.submit(this.address, request);
   }
-  /** What was submitted, the newest first. Errors: `unavailable`, `corrupt`. */
+  /** Submissions, the newest first. Errors: `unavailable`, `corrupt`. */
   async submissions(): Promise<Submission[]> {
     return this.#open.submissions.list();
   }
@@ -341,7 +341,7 @@ export class AccountSession {
   async findSubmission(id: string): Promise<Submission | undefined> {
     return this.#open.submissions.find(id);
   }
-  /** What was submitted by this repeat key: a repeat of it says the same. Errors: `unavailable`, `corrupt`. */
+  /** The submission by this repeat key: a repeated request is answered with it. Errors: `unavailable`, `corrupt`. */
   async findRepeated(repeatKey: string): Promise<Submission | undefined> {
     return this.#open.submissions.findRepeated(this.address, repeatKey);
   }
@@ -353,19 +353,19 @@ export class AccountSession {
   async forgetSubmissions(ids: readonly string[]): Promise<void> {
     return this.#open.submissions.forget(ids);
   }
-  /** Whether an address may be its owner's in what they send. */
+  /** True for an address that the owner may send from. */
   async isOwnAddress(address: string): Promise<boolean> {
     return (await this.#open.outbound?.isOwn(this.address, address)) ?? false;
   }
-  /** What the account holds, and may. */
+  /** The account's use and its limits. */
   get quota(): QuotaUsage {
     return this.#open.quota;
   }
-  /** Whether the server does anything while nobody is signed in. */
+  /** True if owners can give mandates here. */
   get hasMandates(): boolean {
     return this.#account.hasMandates;
   }
-  /** What is answered while its owner is away. Errors: `unavailable`, `corrupt`. */
+  /** The vacation response. Errors: `unavailable`, `corrupt`. */
   async vacation(): Promise<Vacation> {
     return this.#open.mandates.vacation();
   }
@@ -374,7 +374,7 @@ export class AccountSession {
   async setVacation(vacation: Vacation, ifState?: StateClaim): Promise<void> {
     return this.#open.mandates.setVacation(this.address, vacation, ifState);
   }
-  /** What devices are to subscribe by to be woken: a P-256 public key in base64url; undefined where nobody is woken. */
+  /** The key for push subscriptions of devices: a P-256 public key in base64url; undefined where no device is woken. */
   get pushKey(): string | undefined {
     return this.#account.pushKey;
   }
@@ -427,7 +427,7 @@ export class AccountSession {
     const record = this.state.records.find(type, id);
     return record?.value && this.#contents.readValue(record);
   }
-  /** What its phones hold. */
+  /** States of the account's phones. */
   get devices(): DeviceStates {
     return this.#open.devices;
   }
@@ -447,7 +447,7 @@ export class AccountSession {
   async lists({ pace, signal }: SearchOptions): Promise<Lists> {
     return this.#open.lists.get(pace, this.#untilEnd(signal));
   }
-  /** What changed since a point, up to `max` items: `query/changes.ts`. Undefined if the point lies too far back. */
+  /** Changes of emails since a point, up to `max` items: `query/changes.ts`. Undefined if the point lies too far back. */
   emailChanges(since: Point, max?: number): Changes | undefined {
     return emailChanges(this.#open.mail.state, since, max);
   }

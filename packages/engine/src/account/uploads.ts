@@ -35,12 +35,12 @@ export interface UploadTools {
 }
 
 /**
- * What a client brings before it says what it is for (RFC 8620 §6.1): a body as an email's, under a key of its own, that
- * nothing names. The collector takes it after some hours; until then every process of the account finds it.
+ * Uploads of clients (RFC 8620 §6.1): each is a body as an email's, under a key of its own, that nothing names. The
+ * collector takes it after some hours; until then every process of the account finds it.
  */
 export class Uploads {
   readonly #tools: UploadTools;
-  /** What this process brought: octets by id, in hex. */
+  /** Uploads of this process: octets by id, in hex. */
   readonly #sizes = new Map<string, number>();
   /** Octets of all that nothing names, as of the last look and what came since. */
   #held: number | undefined;
@@ -71,7 +71,7 @@ export class Uploads {
     return { id, size };
   }
 
-  /** What was uploaded under this id; undefined if there is none, or no more. Errors: `unavailable`, `corrupt`. */
+  /** The upload with this id; undefined if there is none, or no more. Errors: `unavailable`, `corrupt`. */
   async open(id: Uint8Array): Promise<Body | undefined> {
     const { store, prefix, platform, ring } = this.#tools;
     const name = prefix + bodyName(id);

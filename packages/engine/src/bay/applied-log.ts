@@ -47,23 +47,23 @@ export interface AppliedLogOptions<State, Op, Outcome> extends LogPlace {
   /** The same where some of its pages are lost: what the others tell. Throws EngineError `corrupt` if that is nothing. */
   readonly loadLeft?: LoadState<State>;
   readonly pages: PageStore;
-  /** What an end of this log says; undefined if that is not believed. */
+  /** Reads an end of this log; undefined for one that is not believed. */
   readonly openEnd: (bytes: Uint8Array) => LogEnd | undefined;
-  /** Whether the reading may end at an entry that says so, after what was applied; else it is damaged. Absent: it may. */
+  /** True if the reading may end at an end of the log, in this state; else the entry is damaged. Absent: it may always. */
   readonly mayEnd?: ((state: State) => boolean) | undefined;
-  /** What this host saw of the log before, kept outside the store. */
+  /** The witness: the last entry that this host saw, kept outside the store. */
   readonly witness?: Witness | undefined;
-  /** What was asked for before the keys were there. */
+  /** Answers to requests that were made before the keys were there. */
   readonly prefetched?: Prefetched | undefined;
   /** Lets others have their turn during long work. */
   readonly breathe?: (() => Promise<void>) | undefined;
 }
 
 /**
- * What was applied of a log: the state, and the point that it stands at. Goes to checkpoints, and on from there entry by
- * entry; which entry is the next, and whether that is the end, is asked in `linear-bay.ts`.
+ * The applied part of a log: the state, and the point that it stands at. Goes to checkpoints, and on from there entry by
+ * entry. `linear-bay.ts` asks which entry is the next, and whether the log ends there.
  *
- * Invariant: `state` is what entries up to `head` make of it.
+ * Invariant: `state` is the result of all entries up to `head`.
  */
 export class AppliedLog<State, Op, Outcome> {
   readonly #options: AppliedLogOptions<State, Op, Outcome>;
@@ -108,7 +108,7 @@ export class AppliedLog<State, Op, Outcome> {
     return this.#writers;
   }
 
-  /** What was applied since the checkpoint that this process knows to be the newest. */
+  /** Entries that were applied since the checkpoint that this process knows to be the newest, and their bytes. */
   get tail(): { readonly entries: number; readonly bytes: number } {
     return { entries: this.#head - this.#checkpointed, bytes: this.#tailBytes };
   }
@@ -123,7 +123,7 @@ export class AppliedLog<State, Op, Outcome> {
     return this.#isCutOff;
   }
 
-  /** What comes next is there and can't be read, or is missing while more comes after it. What was applied is whole. */
+  /** True if the next entry can't be read, or is missing while later ones are there. All that was applied is whole. */
   get isDamaged(): boolean {
     return this.#damage !== undefined;
   }
@@ -133,22 +133,22 @@ export class AppliedLog<State, Op, Outcome> {
     return this.#isPartial;
   }
 
-  /** What is lost is lost. */
+  /** The owner goes on without the lost pages. */
   acceptLoss(): void {
     this.#isPartial = false;
   }
 
-  /** What the newest checkpoint covers that could not be read: all was applied without it. */
+  /** The entry up to which the newest checkpoint goes, if that could not be read: all was applied without it. */
   get lostCheckpoint(): Position | undefined {
     return this.#lostCheckpoint;
   }
 
-  /** What the witness saw is older than what can be compared with it. */
+  /** True if the witness is too old to be compared with this history. */
   get isUncompared(): boolean {
     return this.#isUncompared;
   }
 
-  /** Those of the entries that were applied. */
+  /** Hashes of the entries that were applied. */
   get hashes(): EntryHashes {
     return this.#hashes;
   }
@@ -160,7 +160,7 @@ export class AppliedLog<State, Op, Outcome> {
 
   /** The log has been read to its end. */
   judgeLength(): void {
-    // What is damaged is not gone.
+    // An entry that is damaged is there.
     this.#isRolledBack ||= this.isShort && !this.isDamaged;
   }
 
@@ -209,7 +209,7 @@ export class AppliedLog<State, Op, Outcome> {
   /** Resolves with what is missing, if anything is. */
   async #openFrom({ checkpoints, manifest, entries }: Prefetched): Promise<EngineError | undefined> {
     if (checkpoints.isEnded) await this.#readEndCheckpoint();
-    // What no checkpoint covers now is kept for a day at least.
+    // Entries that no checkpoint covers now are kept for a day at least.
     this.#proof = checkpoints.now;
     const [newest, before = NOWHERE] = checkpoints.covers;
     if (newest === undefined) return this.#missing(await this.#readTail(entries));
@@ -221,7 +221,7 @@ export class AppliedLog<State, Op, Outcome> {
       const { manifest: opened } = this.log.openManifest(newest, manifest.bytes);
       await this.#enter(opened);
     } catch (error) {
-      // Whether there are new keys, as a spoilt manifest seems to say, the log tells.
+      // The log tells whether there are new keys, as a spoilt manifest seems to say.
       if (!isCorrupt(error) && !(error instanceof ReadingEnded)) throw error;
       return this.#openBefore(newest, before, error).catch(unlessCorrupt);
     }
@@ -229,7 +229,7 @@ export class AppliedLog<State, Op, Outcome> {
   }
 
   /** The same without the newest checkpoint, which can't be read: it was never announced and has lost its pages, or it is
-   * damaged. What it covers lies in the log for a day yet. */
+   * damaged. Entries that it covers lie in the log for a day yet. */
   async #openBefore(newest: Position, before: Position, error: EngineError): Promise<EngineError | undefined> {
     const entries = await listEntries(this.#options, before);
     if (before > 0) await this.#load(before);
@@ -283,7 +283,7 @@ export class AppliedLog<State, Op, Outcome> {
   }
 
   async #enter(manifest: Manifest): Promise<void> {
-    // What was applied here was seen too.
+    // This process has seen all that it applied.
     if (this.#head > (this.#witness?.entry ?? 0)) this.#witness = { entry: this.#head, hash: this.#hash };
     this.#adopt(manifest, await this.#loadState(manifest));
     await this.#compareWitness();
@@ -381,7 +381,8 @@ export class AppliedLog<State, Op, Outcome> {
     this.#end(follows ? end : undefined);
   }
 
-  /** Whoever has slept may find the log's entries gone and its end far ahead. Throws {@link LogEnded}. */
+  /** Looks for an end that is far ahead: a process that has slept may find the entries before it gone. Throws {@link
+   * LogEnded}. */
   async #readEndCheckpoint(): Promise<void> {
     const { store, prefix, openEnd } = this.#options;
     const got = await asStoreFailure(store.get(prefix + END_CHECKPOINT));

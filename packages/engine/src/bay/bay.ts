@@ -25,12 +25,12 @@ export interface Bay<State, Op, Outcome> {
   /** Tells what each entry carried that this process stored, once it is applied: who looks that up need not read it. Returns
    * what ends that. */
   onStored(listener: (n: Position, entry: ReadEntry<Op>) => void): () => void;
-  /** What entry `n`, which was applied, carried; undefined if it is gone from the log. */
+  /** Content of entry `n`, which was applied; undefined if it is gone from the log. */
   readEntry(n: Position): Promise<ReadEntry<Op> | undefined>;
   dispose(): Promise<void>;
 }
 
-/** What is said where nothing can be pushed. */
+/** Sentences for why nothing can be pushed. */
 export const BARRED = {
   damaged:
     "a part of this account is damaged in the store: what came before it can be read, and nothing can be changed (bring a backup of the store back, or take all mail out by restante export --salvage)",
@@ -48,7 +48,7 @@ export interface Log<State, Op, Outcome> extends Bay<State, Op, Outcome> {
   readonly barred: keyof typeof BARRED | undefined;
   /** The store shows an older or another history than this host has seen. Nothing is pushed upon it. */
   readonly isRolledBack: boolean;
-  /** What this host saw before is too old to be compared with what the store shows. */
+  /** True if the witness is too old to be compared with the store's history. */
   readonly isUncompared: boolean;
   /** The owner goes on from the history that the store shows. */
   acceptHistory(): void;
@@ -58,9 +58,10 @@ export interface Log<State, Op, Outcome> extends Bay<State, Op, Outcome> {
   readonly ended: ReadingEnded | undefined;
   /** The present end of the log, for the host to keep. */
   readonly witness: Witness;
-  /** What was applied since the checkpoint that this process knows to be the newest. */
+  /** Entries that were applied since the checkpoint that this process knows to be the newest, and their bytes. */
   readonly tail: { readonly entries: number; readonly bytes: number };
-  /** What the newest checkpoint covers that could not be read when the log was opened: nothing is missing, for now. */
+  /** The entry up to which the newest checkpoint goes, if that could not be read when the log was opened: nothing is missing,
+   * for now. */
   readonly lostCheckpoint: Position | undefined;
   /** Begins a checkpoint of the state as it is now. Others' pushes and our own go on meanwhile. */
   capture(source: CaptureSource<State>, thorough: Thorough): Promise<Captured>;

@@ -12,7 +12,7 @@ const HASH_BYTES = 16;
 const PAGE_ENTRIES = 1024;
 export const PAGES_MAX = 64;
 
-/** What a manifest names of them. */
+/** Hashes as a manifest names them. */
 export interface KeptHashes {
   /** Which pages there are, from the first that is kept on. */
   readonly firstPage: number;
@@ -29,7 +29,7 @@ interface NewHashes {
   readonly hashes: readonly Uint8Array[];
 }
 
-/** What is known of the entries that were applied: what the newest checkpoint keeps, and the hashes since. */
+/** Hashes of the entries that were applied: those that the newest checkpoint keeps, and those since. */
 export class EntryHashes {
   readonly #kept: KeptHashes;
   readonly #after: number;
@@ -52,14 +52,14 @@ export class EntryHashes {
     return covers < this.#after ? this : new EntryHashes(hashes, covers, this.#since.slice(covers - this.#after));
   }
 
-  /** Whether entry `entry` had this hash; undefined if that is not known any more. Where it should be known and its page is
-   * damaged, it had not: who sets a store back could spoil that page too. Errors: `unavailable`. */
+  /** True if entry `entry` had this hash; undefined if its hash is not kept any more. False if the page that keeps it is
+   * damaged: a store that is set back could have that page spoilt too. Errors: `unavailable`. */
   async had(entry: number, hash: Uint8Array, pages: PageStore): Promise<boolean | undefined> {
     if (entry > this.#after) return isSame(this.#since[entry - this.#after - 1], hash);
     return findHash(this.#kept, entry, pages).then((known) => isSame(known, hash), isFalseWhereDamaged);
   }
 
-  /** What a checkpoint of now writes: copied at once, written by what is returned. */
+  /** A copy of the hashes for a checkpoint of now. The function writes it. */
   capture(): (pages: PageStore) => Promise<KeptHashes> {
     const added = { after: this.#after, hashes: [...this.#since] };
     return (pages) => keepHashes(this.#kept, added, pages);

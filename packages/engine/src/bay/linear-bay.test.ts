@@ -219,7 +219,7 @@ describe("the log", () => {
         await expect(opener.push({ op: "x" })).rejects.toMatchObject({ code: "not-permitted" });
         await opener.sync();
         place.rollback(good);
-        // What the store shows again is read on from there.
+        // Entries that the store shows again are read on from there.
         await opener.sync();
         expect([opener.state, opener.barred]).toEqual([["a", "b", "c"], undefined]);
       } else await expect(open(place), what).rejects.toMatchObject({ code: "corrupt" });
@@ -363,8 +363,8 @@ class Teller {
     return done;
   }
 
-  /** What was told to be stored is there once, what was told not to be is not, the rest is there once or not at all;
-   * and all who look see the same. Returns what was told. */
+  /** Checks the log: an op that was told to be stored is there once, one that was told not to be is not there, any other is
+   * there once or not at all; and all readers see the same. Returns what was told. */
   async check(place: MemoryPlace, bays: readonly LinearBay<string[], string, number>[]): Promise<readonly Told[]> {
     await Promise.all(this.#underWay);
     for (const bay of bays) await bay.sync();
@@ -520,7 +520,7 @@ describe("a witness of before the checkpoint that a log is opened by", () => {
     const place = new MemoryPlace();
     const first = await open(place);
     for (let n = 1; n <= 9; n++) await first.push({ op: String(n) });
-    // What it was opened with is in both histories.
+    // Its first entries are in both histories.
     const sleeper = await open(place, first.witness);
     const old = place.snapshot();
     await sleeper.push({ op: "10" });

@@ -80,11 +80,11 @@ export class LinearBay<State, Op, Outcome> implements Log<State, Op, Outcome> {
     const bay = new LinearBay(options);
     const applied = bay.#applied;
     await bay.#inTurn(() => applied.open());
-    // What the witness saw may have come after the opening's listing.
+    // The witness may have seen entries that came after the opening's listing.
     if (applied.isShort) await bay.sync();
     applied.judgeLength();
     const ring: Ring = (name) => {
-      // What this writer is putting, or what is applied already, is no news.
+      // The entry that this writer is putting, and those that are applied, are no news.
       if (name !== undefined && name <= options.prefix + entryName(bay.#pushing ? after(applied.head) : applied.head))
         return;
       // A hint only: whoever needs the head syncs by itself and sees the error.
@@ -267,7 +267,7 @@ export class LinearBay<State, Op, Outcome> implements Log<State, Op, Outcome> {
     this.#pushing = false;
   }
 
-  /** What is essential rides with nothing that a full store refuses. */
+  /** Ops for the next entry. Essential ones go without others, which a full store refuses. */
   #takeBatch(): Queued<Op, Outcome>[] {
     const essential = this.#queue[0]!.essential;
     let size = 0;
@@ -288,7 +288,7 @@ export class LinearBay<State, Op, Outcome> implements Log<State, Op, Outcome> {
       const n = after(this.position);
       const entry = this.#sealEntry(n, sequence, batch);
       const created = await this.#log.createEntry(n, entry.bytes, { along, essential: batch[0]!.essential });
-      // Who lost the race for the name has them stored all the same.
+      // Objects that go along are stored, even if another writer's entry has won the name.
       along = [];
       const outcomes = await this.#settle(n, entry, created).catch((error: unknown) => {
         // The entry that exists may be ours: until it is read nobody may say "not done".
@@ -299,7 +299,7 @@ export class LinearBay<State, Op, Outcome> implements Log<State, Op, Outcome> {
         throw error;
       });
       if (outcomes) return outcomes;
-      // What was read meanwhile may be another history.
+      // The entries that were read meanwhile may be another history.
       if (this.barred) throw new EngineError("not-permitted", BARRED[this.barred]);
     }
   }
@@ -318,10 +318,10 @@ export class LinearBay<State, Op, Outcome> implements Log<State, Op, Outcome> {
       }
       const rival = await this.#log.getEntry(n);
       if (rival.found) return this.#readRival(n, rival.bytes, head.sequence);
-      // It can't be told what held the name: a store that forgets is asked no further.
+      // Nothing tells what held the name: a store that forgets is asked no further.
       if (!(await applied.loadNewer())) throw new EngineError("unknown-outcome", "the log's head moved away");
     }
-    // The name lay below the log's beginning. Whether an earlier try was stored, the state knows.
+    // The name lay below the log's beginning. The state knows whether an earlier try was stored.
     await this.#follow();
     const last = applied.writers.get(this.#options.writer);
     const isForgotten = last === undefined && applied.writers.size >= WRITERS_KEPT;
@@ -390,7 +390,7 @@ export class LinearBay<State, Op, Outcome> implements Log<State, Op, Outcome> {
   }
 }
 
-/** Whether the entry that is there, or was, may be what we asked to be created. */
+/** True if the entry that is there, or was, may be the one that we asked to be created. */
 function mayBeOurs({ outcome, doubtful }: Created): boolean {
   return outcome === "stored" || doubtful;
 }

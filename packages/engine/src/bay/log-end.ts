@@ -10,9 +10,9 @@ import { asStoreFailure } from "./store-failure.ts";
  * How a log ends for good. An entry behind the last one says so to who stands at the head; where the account is gone, so
  * does a checkpoint that sorts before all others, for who is behind or has slept. They stay for ever.
  *
- * The bytes are not sealed: who ends an account needs none of its keys. What they say, and whether they are believed, is
- * told by who opens the log (`openEnd`): whoever has the store can write such objects too. An end that is not believed
- * cuts the log off where it stands: what was before it is read, and nothing is written on either side of it.
+ * The bytes are not sealed: who ends an account needs none of its keys. `openEnd` reads them and says whether they are
+ * believed, for everybody with the store can write such objects too. An end that is not believed cuts the log off where it
+ * stands: what was before it is read, and nothing is written on either side of it.
  */
 export const END_CHECKPOINT: string = manifestName(END_NUMBER);
 
@@ -22,7 +22,7 @@ export type EndReason = "moved" | "deleted";
 /** In place of an entry's number: the log ended, whatever its last entry is. */
 export const ANY_ENTRY: Position = NOWHERE;
 
-/** What one of the two objects says. */
+/** Content of one of the two objects that end a log. */
 export interface LogEnd {
   readonly reason: EndReason;
   /** The number of the entry that it is, or {@link ANY_ENTRY}. */
@@ -31,7 +31,7 @@ export interface LogEnd {
   readonly previous: Uint8Array;
 }
 
-/** Who has the log open can read it no further, and never will: it is opened anew or not at all. */
+/** An error that ends the reading of an open log for ever: the log is opened anew or not at all. */
 export abstract class ReadingEnded extends EngineError {}
 
 /** An account was moved or deleted: it is done with here. */
@@ -47,10 +47,10 @@ export class LogEnded extends ReadingEnded {
   }
 }
 
-/** What every end begins with; no other entry's head is empty. */
+/** The first bytes of every end; no other entry's head is empty. */
 export const END_MAGIC: Uint8Array = utf8("\0\0\0\0restante: ");
 
-/** Whether these are the bytes of an end, whoever wrote them. */
+/** True for the bytes of an end, whoever wrote them. */
 export function isEnd(bytes: Uint8Array): boolean {
   return END_MAGIC.every((byte, at) => bytes[at] === byte);
 }

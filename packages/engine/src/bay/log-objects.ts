@@ -59,15 +59,15 @@ export interface ListedCheckpoints {
   readonly isEnded: boolean;
 }
 
-/** What an opening may ask for before the keys are there. */
+/** Answers that an opening may ask for before the keys are there. */
 export interface Prefetched {
   readonly checkpoints: ListedCheckpoints;
   readonly manifest: Got | undefined;
   readonly entries: readonly Position[];
 }
 
-/** The log's objects in the store, one by one: entries and manifests. What comes after what is `linear-bay.ts`; listings,
- * which need no key, stand below. */
+/** The log's objects in the store, one by one: entries and manifests. Their order is in `linear-bay.ts`; listings, which need
+ * no key, stand below. */
 export class LogObjects {
   readonly #place: LogPlace;
 

@@ -4,15 +4,15 @@ import type { Position } from "./position.ts";
 import type { WriterId } from "./writer.ts";
 
 /**
- * What Bay replicates: a state that ops change. Bay orders ops, stores them and applies them; it knows nothing of what
- * they mean. `apply` is total and pure.
+ * A machine that Bay replicates: a state that ops change. Bay orders ops, stores them and applies them, and does not know
+ * their meaning. `apply` is total and pure.
  */
 export interface Machine<State, Op, Outcome> {
   initial(): State;
   encodeOp(op: Op): Uint8Array;
   /** Throws RangeError on bytes that no known version of `encodeOp` makes. */
   decodeOp(bytes: Uint8Array): Op;
-  /** Whether it goes on when the store is nearly full: what removes, and what room comes from later. */
+  /** True for an op that goes on when the store is nearly full: it removes something, or makes room later. */
   isEssential(op: Op): boolean;
   /** Applies an op in steps: between two of them others may read the state, and nobody changes it. */
   apply(state: State, placed: Placed<Op>): Iterator<undefined, Outcome>;
@@ -26,7 +26,7 @@ export interface Placed<Op> {
   /** The entry it came in and its place there, from 0. */
   readonly entry: Position;
   readonly place: number;
-  /** Whether its author had applied that op. */
+  /** True if the op's author had applied that op. */
   readonly knows: (writer: WriterId, sequence: number) => boolean;
   /** Its author judged it already: merge mode. */
   readonly judged: boolean;

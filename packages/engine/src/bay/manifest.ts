@@ -11,7 +11,7 @@ import type { WriterId } from "./writer.ts";
  * pages that it names and never changed (docs/formats/checkpoint.md).
  */
 const MANIFEST_FORMAT = 2;
-/** What the first releases wrote had no hashes of entries. */
+/** Manifests of the first releases, without hashes of entries. */
 const FIRST_FORMAT = 1;
 export const MANIFESTS: string = folderOf("checkpoint");
 
@@ -23,11 +23,11 @@ export interface Manifest {
   readonly writers: readonly (readonly [WriterId, number])[];
   /** Of entries up to `covers`. */
   readonly hashes: KeptHashes;
-  /** What the snapshot made of the state. */
+  /** The snapshot's part of the manifest. */
   readonly body: Uint8Array;
 }
 
-/** What the name of the checkpoint that ends a log (`log-end.ts`) has for a number: more than any. */
+/** The number in the name of the checkpoint that ends a log (`log-end.ts`): more than any other. */
 export const END_NUMBER = (2 ** 53) as Position;
 
 export function manifestName(covers: Position): string {

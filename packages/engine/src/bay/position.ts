@@ -3,8 +3,8 @@ declare const kind: unique symbol;
 /**
  * A place in the log: that of the last entry that somebody applied, or of an entry. Later ones are greater.
  *
- * In the linear log it is the entry's number, from 1; {@link NOWHERE} is where nothing was applied. Who builds upon it asks
- * no more than the order, so that a log of another shape may have places of another.
+ * In the linear log it is the entry's number, from 1; {@link NOWHERE} is where nothing was applied. Code upon it asks no
+ * more than the order, so that a log of another shape may have positions of another.
  */
 export type Position = number & { readonly [kind]: "position" };
 

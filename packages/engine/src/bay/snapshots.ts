@@ -7,8 +7,8 @@ export type LoadState<State> = (body: Uint8Array, pages: PageStore, covers: Posi
 /** Copies what must be written of a state, at once, before it moves on; the checkpoint is to cover entries up to `covers`. */
 export type CaptureSource<State> = (state: State, covers: Position, thorough: Thorough) => Capture;
 
-/** What a checkpoint does: it writes what changed; or it also leaves what was removed out of all it names; or it begins
- * anew, with another numbering of rows and without dead ones, and whoever goes on from it must load it. */
+/** Extent of a checkpoint. `changes`: it writes what changed. `sweep`: it also leaves removals out of all that it names.
+ * `anew`: it gives rows other numbers and leaves dead ones out; a process that goes on from it must load it. */
 export type Thorough = "changes" | "sweep" | "anew";
 
 export interface Capture {
@@ -21,7 +21,7 @@ export interface Capture {
   write(pages: PageStore): Promise<Uint8Array>;
   /** The checkpoint, which covers entries up to `entry`, is in force: what was written need not be written again. */
   commit(entry: Position): void;
-  /** It is not: it must. */
+  /** The checkpoint is not in force: its changes must be written again. */
   abandon(): void;
 }
 
@@ -32,11 +32,11 @@ export interface Captured {
   write(): Promise<Written>;
   /** The op that announces it was accepted. */
   commit(): void;
-  /** It was not, or could not be written. */
+  /** The checkpoint was not announced, or could not be written. */
   abandon(): void;
 }
 
-/** What the announcing op tells of a checkpoint. */
+/** Facts of a checkpoint for the announcing op. */
 export interface Written {
   readonly covers: Position;
   readonly manifest: Uint8Array;

@@ -2,8 +2,8 @@ import { CryptoError } from "../crypto/index.ts";
 import { EngineError } from "../errors.ts";
 import { StoreError } from "../storage/object-store.ts";
 
-/** What a store error means to who asked for a change. The store's own words, paths and SQL among them, are the cause's:
- * what a client may read is ours. */
+/** The engine's error for a store's. The store's own words, paths and SQL among them, are in `cause`: clients may read the
+ * message. */
 export function asEngineError(error: unknown): unknown {
   if (!(error instanceof StoreError)) return error;
   switch (error.code) {
@@ -18,7 +18,7 @@ export function asEngineError(error: unknown): unknown {
   }
 }
 
-/** What does not open is damage, to who asked for it. */
+/** The engine's error for sealed bytes that don't open: `corrupt`. */
 export function asDamage(error: unknown): unknown {
   if (!(error instanceof CryptoError)) return asEngineError(error);
   return new EngineError("corrupt", "what is stored is damaged", { cause: error });

@@ -6,8 +6,8 @@ import type { PublicRecord } from "./record.ts";
 import { currentVersion, purposeKey, type Ring } from "./ring.ts";
 
 /**
- * What a delivering process may know of an account (docs/formats/outbound.md): how full it is, and whether its owner is away.
- * It lies where others can write, so the ring signs it, by the key that signs the public record.
+ * Facts of an account for delivering processes (docs/formats/outbound.md): how full it is, and whether its owner is away.
+ * Others can write to their place, so the ring signs them, by the key that signs the public record.
  *
  *     facts   CBOR [1, account 16, key version, made ms, MiB, messages, MiB at most or null, messages at most or null,
  *             [away from ms or null, until ms or null] or null, signature 64]

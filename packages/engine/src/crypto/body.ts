@@ -59,7 +59,7 @@ export function preambleLength(bytes: Uint8Array): number {
   return HEAD_BYTES + (bytes[1] === 1 ? KEM_CIPHERTEXT_BYTES : 0) + box;
 }
 
-/** What a body says of itself, for salvage. Throws CryptoError. */
+/** The facts that a body's preamble holds for salvage. Throws CryptoError. */
 export function openPreamble(platform: CryptoPlatform, ring: Ring, bodyId: string, bytes: Uint8Array): Salvage {
   const length = preambleLength(bytes);
   const version = new DataView(bytes.buffer, bytes.byteOffset).getUint16(2);

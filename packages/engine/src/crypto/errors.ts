@@ -1,4 +1,5 @@
-/** What was opened is not what was sealed: damaged, swapped, or made by someone else. Messages carry no secrets. */
+/** Sealed bytes that can't be opened: damaged, swapped, or made by someone else (`corrupt`); sealed under a key that the ring
+ * lacks (`unknown-key`); or too many guesses wait (`busy`). Messages carry no secrets. */
 export class CryptoError extends Error {
   readonly code: "corrupt" | "unknown-key" | "busy";
   constructor(code: "corrupt" | "unknown-key" | "busy", message: string, options?: ErrorOptions) {

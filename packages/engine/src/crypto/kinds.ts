@@ -1,4 +1,4 @@
-/** What kinds of sealed object there are. The numbers stand in stored bytes: they are never changed or used again. */
+/** Kinds of sealed objects. The numbers stand in stored bytes: they are never changed or used again. */
 export const KINDS = {
   entry: 1,
   manifest: 2,

@@ -2,7 +2,7 @@ import sodium from "libsodium-wrappers";
 import { CryptoError } from "./errors.ts";
 import type { Kem } from "./primitives.ts";
 
-/** What crypto needs of the platform it runs on. `portablePlatform` is enough everywhere; Node's own is faster. */
+/** Functions that crypto needs of its platform. `portablePlatform` is enough everywhere; Node's own is faster. */
 export interface CryptoPlatform {
   random(bytes: number): Uint8Array;
   /** Argon2id (RFC 9106) of `password`, `bytes` long. Rejects with CryptoError `busy` when too many wait in `lane`. */
@@ -20,7 +20,8 @@ export interface CryptoPlatform {
   readonly kem: Kem;
 }
 
-/** Who asks: an address that succeeded here before (and whoever changes a password) goes before a stranger. */
+/** Lane of a guess: `known` for an address that succeeded here before, and for a change of a password. It goes before a
+ * stranger's. */
 export type Argon2Lane = "known" | "stranger";
 
 export interface Argon2Parameters {

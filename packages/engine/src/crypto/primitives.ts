@@ -1,8 +1,8 @@
 import sodium from "libsodium-wrappers";
 
 /**
- * The primitives everything here is made of: libsodium's, in WebAssembly, the same in Node and in a browser. What a
- * platform does faster (`CryptoPlatform`) gives the same bytes.
+ * The primitives everything here is made of: libsodium's, in WebAssembly, the same in Node and in a browser. A platform's
+ * faster functions (`CryptoPlatform`) give the same bytes.
  */
 
 /** Resolves when the primitives may be used. */

@@ -54,7 +54,7 @@ test("no octet of a signed record can be another: it is not read, or not believe
       } catch {
         continue;
       }
-      // What comes before the known link is nobody's concern: that one is known by itself.
+      // Changes before the known link are harmless: that link is known by itself.
       if (isSameTail(record, third!, known)) continue;
       expect([at, follows(record, known)]).toEqual([at, false]);
     }

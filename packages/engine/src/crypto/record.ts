@@ -15,9 +15,9 @@ import {
 import { currentVersion, purposeKey, type Ring } from "./ring.ts";
 
 /**
- * The public record (docs/formats/ring-and-slots.md): what a deliverer needs to know of an account. It lies where others
- * can write, so the ring signs it: each version's signing key is signed by the one before it, and the last one signs the
- * key that mail is sealed to. Who knows one record of an account can tell whether its owner made another.
+ * The public record (docs/formats/ring-and-slots.md): what a deliverer needs to know of an account. It lies where others can
+ * write, so the ring signs it: each version's signing key is signed by the one before it, and the last one signs the key
+ * that mail is sealed to. A process that knows one record of an account can tell whether its owner made another.
  *
  *     record   CBOR [2, account 16, key version, KEM public key, [link …], signature 64]
  *     link     [key version, signing public key 32, signature 64 by the link before it]
@@ -67,8 +67,8 @@ export function publicRecord(ring: Ring): PublicRecord {
   return { ...record, proof: { chain, signature } };
 }
 
-/** Whether the owner of `known` made `record`, then or later. A record that nobody signed is followed by its signed self
- * alone; a signed one is followed by those whose chain leads on from its last link, itself among them. */
+/** True if the owner of `known` made `record`, then or later. An unsigned record is followed by its signed self alone. A
+ * signed one is followed by records whose chain leads on from its last link, itself among them. */
 export function follows(record: PublicRecord, known: PublicRecord): boolean {
   if (!equalBytes(record.account, known.account)) return false;
   if (!known.proof) {
@@ -93,7 +93,8 @@ export function isSameRecord(one: PublicRecord, other: PublicRecord): boolean {
   return equalBytes(encodePublicRecord(one), encodePublicRecord(other));
 }
 
-/** What people compare: 32 hexadecimal digits of the key that mail is sealed to, in groups of four. */
+/** The fingerprint that people compare: 32 hexadecimal digits of the hash of the key that mail is sealed to, in groups of
+ * four. */
 export function fingerprintOf({ kemPublicKey }: Pick<PublicRecord, "kemPublicKey">): string {
   const digits = Array.from(hash(kemPublicKey).subarray(0, 16), (byte) => byte.toString(16).padStart(2, "0")).join("");
   return digits.match(/.{4}/g)!.join(" ");

@@ -28,7 +28,7 @@ const SEGMENT_OVERHEAD: number = SEGMENT_HEAD_BYTES + TAG_BYTES;
 export const HEADER_BYTES: number = 4 + SALT_BYTES + 4 + TAG_BYTES;
 const FULL_SEGMENT_BYTES: number = SEGMENT_CONTENT_BYTES + SEGMENT_OVERHEAD;
 
-/** What an object is sealed under and bound to. */
+/** The key that an object is sealed under, and the facts that it is bound to. */
 export interface SealContext {
   readonly platform: CryptoPlatform;
   /** The purpose's key, 32 bytes. */
@@ -118,7 +118,7 @@ class SegmentWriter {
     this.#binding = bind(context, context.platform.random(SALT_BYTES), context.keyVersion);
   }
 
-  /** What is in the room, which is free for the next: so the bytes stand until that is sealed. */
+  /** The sealed bytes in the room. The room is then free for the next, so the bytes stand until that is sealed. */
   take(): Uint8Array {
     const sealed = this.#room.subarray(0, this.#filled);
     this.#filled = 0;
@@ -146,7 +146,7 @@ class SegmentWriter {
     return paddedLength(this.#total, this.#context.padding) - this.#total;
   }
 
-  /** What is still to be sealed, in order: the last with content, and those of padding alone. */
+  /** Segments that are still to be sealed, in order: the last with content, and those of padding alone. */
   end(): Segment[] {
     const lengths: { readonly content: Uint8Array; readonly padding: number }[] = [];
     let content = this.#waiting ?? new Uint8Array(0);
@@ -245,7 +245,7 @@ function endsEarly(): CryptoError {
 class Range {
   readonly first: number;
   readonly last: number;
-  /** Whether all of the range, or all that there is of it, was opened. */
+  /** True once all of the range, or all that there is of it, was opened. */
   isOpen = false;
   readonly #context: SealContext;
   readonly #binding: Binding;
@@ -310,7 +310,7 @@ async function* readSegments(read: ReadSpan, first: number, last: number): Async
       ahead = undefined;
     }
   } finally {
-    // Who stops in between never asks how a read ended, which may still fill its room.
+    // A reader that stops in between never asks how a read ended, which may still fill its room.
     for (const reading of [now, ahead]) reading?.bytes.then(reading.giveBack, reading.giveBack);
   }
 }

@@ -25,7 +25,7 @@ export function sealTicket(platform: CryptoPlatform, serverKey: Uint8Array, plai
   return toBase64Url(sealObject(contextOf(platform, serverKey), plain));
 }
 
-/** What {@link sealTicket} sealed; undefined for anything else. */
+/** The plain bytes of a ticket of {@link sealTicket}; undefined for any other text. */
 export function openTicket(platform: CryptoPlatform, serverKey: Uint8Array, ticket: string): Uint8Array | undefined {
   const sealed = fromBase64Url(ticket);
   if (!sealed) return undefined;
@@ -66,12 +66,12 @@ export function serverHash(serverKey: Uint8Array, ...pieces: readonly Uint8Array
   return keyedHash(deriveKey(serverKey, "names"), ...pieces);
 }
 
-/** What the key pair is made of by which push services know this server. */
+/** The seed of the key pair by which push services know this server. */
 export function pushSeed(serverKey: Uint8Array): Uint8Array {
   return deriveKey(serverKey, "vapid");
 }
 
-/** What may be known to who delivers: what is sealed to it opens with the server key alone. X-Wing. */
+/** The public key for delivering processes: bytes that are sealed to it open with the server key alone. X-Wing. */
 export function serverPublicKey(serverKey: Uint8Array): Uint8Array {
   return kemKeyPair(serverSeed(serverKey)).publicKey;
 }
@@ -80,7 +80,7 @@ function serverSeed(serverKey: Uint8Array): Uint8Array {
   return deriveKey(serverKey, "mandate-kem");
 }
 
-/** Whose a request is, and its name in the store. */
+/** The account of a request, and its name in the store. */
 export interface RequestPlace {
   readonly account: Uint8Array;
   readonly name: string;

@@ -39,7 +39,7 @@ export interface SlotSecret {
   readonly pepper?: Uint8Array;
 }
 
-/** What an owner calls an app password or a token, and when it was made. */
+/** The owner's name of an app password or a token, and when it was made. */
 export interface SlotLabel {
   readonly text: string;
   readonly madeMs: number;
@@ -120,7 +120,7 @@ function labelContext(platform: CryptoPlatform, ring: Ring, version: number, nam
   return { platform, key, keyVersion: version, account: ring.account, kind: "slot-label", id: name } as const;
 }
 
-/** Whether a password's slot asks less of a guesser than new ones do. */
+/** True for a password's slot whose parameters cost a guesser less than those of new slots. */
 export function isWeakSlot(bytes: Uint8Array): boolean {
   const { memoryKiB, passes, parallelism } = parametersOf(bytes);
   const now = PASSWORD_PARAMETERS;
@@ -232,7 +232,7 @@ function inGroups(chars: string): string {
   return chars.match(/.{1,4}/g)!.join("-");
 }
 
-/** What a person typed, without what they may have added or mistaken. */
+/** The recovery code in a text that a person typed, without what they may have added or mistaken. */
 function plainChars(text: string): string {
   return text.toLowerCase().replace(/[\s-]/g, "").replaceAll("o", "0").replace(/[il]/g, "1");
 }

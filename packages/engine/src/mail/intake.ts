@@ -14,7 +14,7 @@ export interface TakenBody {
   readonly digest: Digest;
   /** The whole sealed body, preamble first; undefined if it was stored by `putLarge`. */
   readonly sealed: Uint8Array | undefined;
-  /** Whether it rides in the note or entry. */
+  /** True if the body rides in the note or entry. */
   readonly inline: boolean;
   /** Octets of the stored body. */
   readonly length: number;

@@ -151,7 +151,7 @@ function hashOf(value: RecordValue | undefined): unknown {
   return value && ("bytes" in value ? value.bytes : value.hash);
 }
 
-/** What is kept as counts, counted again. */
+/** Checks the state's counts against a recount. */
 function checkCounts(state: MailState): void {
   const { uid, flags } = state.memberships.columns;
   const held = new Set<number>();
@@ -191,7 +191,7 @@ function checkDead(state: MailState): void {
     if (!state.isHeld(email)) expect(state.emails.columns.size.get(email)).toBe(0);
 }
 
-/** What a client of one process remembers of each mailbox by its UIDVALIDITY, which is held against what comes. */
+/** A client of one process: the mailboxes as it saw them last, by UIDVALIDITY, against which each new look is checked. */
 class Client {
   readonly #messages: Map<string, string>;
   #seen = new Map<
@@ -278,7 +278,7 @@ interface Command {
   readonly to: string;
   /** Bits choose messages, flags and the change. */
   readonly choice: number;
-  /** Whether it is over before the next command is given. */
+  /** True if the command ends before the next one is given. */
   readonly waits: boolean;
 }
 
@@ -440,7 +440,7 @@ async function makeCheckpoint(bay: Writer["bay"], thorough: Thorough): Promise<v
   }
 }
 
-/** What a command may be refused for; anything else is a fault of ours. */
+/** Errors by which a command may be refused; any other error is a fault of ours. */
 const REFUSALS: readonly string[] = ["not-found", "already-exists", "not-permitted", "conflict", "expunged"];
 function unlessRefused(error: unknown): void {
   if (!(error instanceof EngineError && REFUSALS.includes(error.code))) throw error;

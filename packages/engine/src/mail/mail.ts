@@ -34,7 +34,7 @@ export const SUBSCRIPTIONS_MAX = 10_000;
 /** How often an op is authored again because others changed what it was made upon. */
 const AUTHOR_TRIES = 10;
 
-/** What Bay needs to know of mail. */
+/** The functions by which Bay works on mail. */
 export const mailMachine: Machine<MailState, Op, Outcome> = {
   initial: () => new MailState(),
   encodeOp,
@@ -55,7 +55,7 @@ export interface Appended {
 }
 /** Steps made of the present state, and what they rely on. */
 export type FoldersAuthor = () => { readonly steps: readonly FolderStep[]; readonly ifState?: StateClaim | undefined };
-/** What of a log the commands need. */
+/** The part of a log that commands need. */
 type MailLog = Pick<Bay<ReadState, Op, Outcome>, "state" | "push">;
 /** The bytes of small bodies, which ride in the op's entry, and larger ones that are stored along with it. */
 export type Carried = Omit<Push<Op>, "op">;
@@ -199,8 +199,8 @@ export class Mail {
     return { uidValidity: outcome.uidValidity ?? 0, uids: outcome.addedUids };
   }
 
-  /** What JMAP and phones change of emails, each item wholly or not at all: the outcome tells of each. Errors: `conflict`
-   * where `ifState` doesn't hold. */
+  /** Changes emails for JMAP and phones, each item wholly or not at all: the outcome tells of each. Errors: `conflict` where
+   * `ifState` doesn't hold. */
   async change(items: readonly ChangeItem[], ifState?: StateClaim): Promise<Outcome> {
     return this.push({ kind: "change", items, seconds: this.#seconds(), ...(ifState && { ifState }) });
   }
@@ -248,7 +248,7 @@ export class Mail {
     const { uidValidity } = this.mailboxOf(to);
     if (targets.targets.length === 0) return { uidValidity, sourceUids: [], uids: [] };
     const inParts = kind === "copy" && messages > CHANGED_AT_ONCE;
-    // Who can't read what is to come learns it here.
+    // A program that can't read copies in parts stops at `requires`.
     if (inParts && this.state.requires < LOG_VERSION) await this.push({ kind: "requires", version: LOG_VERSION });
     const op = { ...targets, to, seconds: this.#seconds() };
     const outcome = await this.push(kind === "copy" ? { kind, ...op, ...(inParts && { inParts }) } : { kind, ...op });

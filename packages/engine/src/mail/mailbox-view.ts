@@ -69,8 +69,8 @@ export class MailboxView {
     return this.#highestModSeq;
   }
 
-  /** MODSEQ of a message, as it may be told: as long as the client does not know who came and who went, none above the
-   * last that it knows all of. Who has the highest one that they saw has then missed nothing: RFC 7162 §3.2. */
+  /** MODSEQ of a message, as it may be told: as long as the client does not know who came and who went, none above the last
+   * that it knows all of. A client with the highest one that it saw has then missed nothing: RFC 7162 §3.2. */
   modSeqOf({ state, row }: Message): number {
     const modSeq = state.memberships.columns.modSeq.get(row);
     const told = Math.min(modSeq, this.#toldMax);
@@ -91,7 +91,7 @@ export class MailboxView {
     return isKnown ? mailbox : undefined;
   }
 
-  /** Those of `positions` that changed after `modSeq`: RFC 7162 §3.1.4.1. */
+  /** Positions that changed after `modSeq`: RFC 7162 §3.1.4.1. */
   changedSince(modSeq: number, positions: readonly number[]): number[] {
     const { modSeq: column } = this.#state.memberships.columns;
     if (this.#state === this.#mail.state) return positions.filter((at) => column.get(this.#list.at(at)) > modSeq);
@@ -102,7 +102,7 @@ export class MailboxView {
   }
 
   /** Uids of `known` (ascending, none touches another) that went after `modSeq`, ascending, perhaps with some that went
-   * before: RFC 7162 §3.2.6. What is in this view still is none of them: `sync` tells of it. */
+   * before: RFC 7162 §3.2.6. Messages that this view still has are none of them: `sync` tells of those. */
   vanishedSince(modSeq: number, known: readonly UidSpan[]): UidSpan[] {
     const vanished = vanishedSince(this.#mail.state, this.mailbox, modSeq, known);
     return vanished.flatMap(({ first, last }) => {
@@ -134,7 +134,7 @@ export class MailboxView {
     return this.#list.lowerBound(uid, (row) => column.get(row), this.#length);
   }
 
-  /** What is at these positions: in the present state, or as it was last seen here if it is in that no more. */
+  /** Messages at these positions: in the present state, or as this view last saw them if they are gone. */
   messages(positions: readonly number[]): Message[] {
     return positions.map((position) => this.message(position));
   }
@@ -163,7 +163,7 @@ export class MailboxView {
     return row !== undefined && column.get(row) === uid ? row : undefined;
   }
 
-  /** Whether `sync` would tell anything. */
+  /** True if `sync` would tell anything. */
   get isBehind(): boolean {
     return this.#state !== this.#mail.state || this.#modSeq !== this.#state.modSeq;
   }
@@ -270,9 +270,9 @@ export class MailboxView {
     if (this.readOnly) throw new EngineError("not-permitted", "mailbox is selected read-only");
   }
 
-  /** STORE. Resolves with the positions that were refused because they changed after `unchangedSince`, or are gone, and
-   * marks the others as told: the caller answers them, or was asked not to. What fails in between leaves the first part
-   * changed, of which `sync` tells. Without `unchangedSince` throws EngineError `expunged` if all of them are gone. */
+  /** STORE. Resolves with the positions that were refused because they changed after `unchangedSince`, or are gone, and marks
+   * the others as told: the caller answers them, or was asked not to. A failure in between leaves the first part changed, of
+   * which `sync` tells. Without `unchangedSince` throws EngineError `expunged` if all of them are gone. */
   async setFlags(
     positions: readonly number[],
     change: FlagChange,
@@ -351,8 +351,8 @@ export class MailboxView {
     return undefined;
   }
 
-  /** COPY: RFC 9051 §6.4.7. What is gone is not copied: the outcome tells what was. Throws EngineError `not-found` if there
-   * is no such mailbox, `expunged` if all of the messages are gone. */
+  /** COPY: RFC 9051 §6.4.7. Messages that are gone are not copied: the outcome names those that were. Throws EngineError
+   * `not-found` if there is no such mailbox, `expunged` if all of the messages are gone. */
   async copy(positions: readonly number[], to: MailboxId): Promise<Copied> {
     const copied = await this.#mail.transfer("copy", this.#target(positions), to, positions.length);
     assertReached(positions, copied.uids.length);
@@ -396,7 +396,7 @@ export class MailboxView {
   }
 }
 
-/** What was asked for was done for some of the messages, or for none because none was named. */
+/** Throws EngineError `expunged` if messages were named and the command reached none of them. */
 function assertReached(positions: readonly number[], reached: number): void {
   if (positions.length > 0 && reached === 0) throw new EngineError("expunged", "the messages are gone");
 }

@@ -144,7 +144,7 @@ test("no modseq is told above what a client knows all of", () => {
   const told = (position: number): number => view.modSeqOf(view.message(position));
   flag(0, "\\Seen");
   expect(told(0)).toBe(known + 1);
-  // What a sync found is being told: this came later.
+  // A change that comes while the finds of a sync are told.
   view.isTelling = true;
   expect([told(0), told(1)]).toEqual([known, known]);
   view.isTelling = false;

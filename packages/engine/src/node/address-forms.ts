@@ -5,10 +5,8 @@ import { normalizeAddress } from "../account/sign-in/users.ts";
 const NO_DOMAIN = /[\s/?#@:\\%<>^|[\]]/;
 const HAS_FORMS = /[^\x00-\x7f]|(?:^|\.)xn--/;
 
-/**
- * What one address may be written as: itself, then its domain in A-labels and in U-labels (RFC 5890 §2.3.2.1), which are one
- * domain. The first that is an account's is meant.
- */
+/** Forms in which one address may be written: itself, then with its domain in A-labels and in U-labels (RFC 5890 §2.3.2.1),
+ * which are one domain. The first form that an account has is meant. */
 export function addressForms(address: string): readonly string[] {
   const normalized = normalizeAddress(address);
   const at = normalized.lastIndexOf("@") + 1;

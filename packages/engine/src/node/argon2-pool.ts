@@ -8,7 +8,7 @@ import { PASSWORD_PARAMETERS } from "../crypto/slot.ts";
  * strangers fills its own lane only. */
 export const ARGON2_QUEUE_MAX = 32;
 export const ARGON2_THREADS_MAX = 2;
-/** What asks for more than a slot of ours does is done one at a time: a store may hold slots that were made to take memory. */
+/** Memory of one of our slots. A job that asks for more is done alone: a store may hold slots that were made to take memory. */
 const LARGE_KIB: number = PASSWORD_PARAMETERS.memoryKiB;
 /** A thread without work ends after this: it holds 64 MiB. */
 const THREAD_IDLE_MS = 30_000;

@@ -11,13 +11,13 @@ import { CachedStore } from "./cache/cached-store.ts";
 import { S3_LIMITS, type S3Limits } from "./s3/settings.ts";
 import { openS3Store } from "./s3/store.ts";
 
-/** What some work asked of a place: requests by kind, and round trips in sequence. */
+/** Cost of some work on a place: requests by kind, and round trips in sequence. */
 export type Cost = { readonly trips: number } & Partial<Readonly<Record<string, number>>>;
 
 /** A place whose requests are counted. */
 export interface CountedPlace extends AsyncDisposable {
   open(): ObjectStore;
-  /** What is opened from now on has nothing near, as on a new host. */
+  /** Stores that are opened from now on have nothing in a cache, as on a new host. */
   emptyCache(): Promise<void>;
   count(work: () => Promise<unknown>): Promise<Cost>;
   /** Puts all of another place's objects there. */
@@ -45,7 +45,7 @@ class Rounds {
   #wait(): void {
     clearTimeout(this.#timer);
     const seen = this.#waiting.length;
-    // What came in while the event loop was busy is seen after its timers.
+    // Requests that came while the event loop was busy are seen after its timers.
     const look = (): void => void setImmediate(() => setImmediate(() => this.#advance(seen)));
     this.#timer = setTimeout(look, this.#quietMs);
   }

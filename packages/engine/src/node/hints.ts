@@ -3,7 +3,8 @@ import { type FSWatcher, mkdirSync, watch } from "node:fs";
 import { rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 
-/** What is watched for: `<account>/log/<n>`, `<account>/note/<name>`, and what somebody is to do (`outbound/queue/<name>`). */
+/** Names that hints tell of: `<account>/log/<n>`, `<account>/note/<name>`, and work for some process
+ * (`outbound/queue/<name>`). */
 const WATCHED = /^([^/]+)\/(log|note|queue|request|push)\/[^/]+$/;
 /** `<account>.<kind>.<who tells>.<number>` */
 const HINT = /^([^/.]+)\.(log|note|queue|request|push)\.([0-9a-f]+)\.[0-9]+$/;

@@ -17,7 +17,7 @@ import { addressForms } from "./address-forms.ts";
 import { type LdapPlace, openLdapSocket } from "./ldap-socket.ts";
 import { Turns } from "./turns.ts";
 
-/** Nobody waits longer for a directory: for a connection with its TLS, and for each answer. */
+/** The longest that a sign-in or a lookup waits for a directory: for a connection with its TLS, and for each answer. */
 const CONNECT_TIMEOUT_MS = 5_000;
 const ANSWER_TIMEOUT_MS = 10_000;
 /** Connections at once, and lookups that wait for one: strangers make both. */
@@ -38,21 +38,22 @@ const UPDATES_MAX = 5;
 const SIZE_LIMIT_EXCEEDED = 4;
 
 export interface LdapOptions extends LdapPlace {
-  /** Who looks entries up and writes public keys; "" for nobody in particular. */
+  /** The entry that looks others up and writes public keys; "" to bind as nobody. */
   readonly bindDn: string;
   readonly bindPassword: string;
   readonly base: string;
-  /** What an entry must be besides (RFC 4515). */
+  /** A filter that entries must match besides (RFC 4515). */
   readonly filter: string;
   readonly addressAttribute: string;
   readonly loginAttribute: string;
   /** Holds the public record in base64. Single-valued, so that of two first sign-ins one wins. */
   readonly keyAttribute: string;
-  /** What names a person's own bucket, and its keys; "" where all share one. */
+  /** Attributes of a person's own bucket, and of its keys; "" where all share one. */
   readonly bucketAttribute: string;
   readonly accessKeyAttribute: string;
   readonly secretKeyAttribute: string;
-  /** What tells how many octets and messages a person's account may hold, 0 for any number; "" where all are alike. */
+  /** Attributes of the octets and messages that a person's account may hold, 0 for any number; "" where the quota is the same
+   * for all. */
   readonly quotaBytesAttribute: string;
   readonly quotaMessagesAttribute: string;
   /** Told what an account may hold, each time its owner is looked up; undefined for what all may. */
@@ -65,9 +66,9 @@ export interface LdapOptions extends LdapPlace {
 }
 
 /**
- * The `ldap` login: people and their passwords are a directory's (RFC 4511). Each lookup has a connection of its own, so
- * a restarted directory needs no care. What clients say goes into filters as values, never as text (RFC 4515 §3).
- * Referrals are not followed: a password goes to no server but the one in the settings.
+ * The `ldap` login: people and their passwords are a directory's (RFC 4511). Each lookup has a connection of its own, so a
+ * restarted directory needs no care. Clients' texts go into filters as values, never as text (RFC 4515 §3). Referrals are
+ * not followed: a password goes to no server but the one in the settings.
  */
 export class LdapDirectory implements PasswordDirectory {
   readonly #ldap: typeof import("ldapts");
@@ -179,7 +180,7 @@ export class LdapDirectory implements PasswordDirectory {
     });
   }
 
-  /** Whoever has the value; of an address, each form of it is asked for. */
+  /** The person whose entry has this value; each form of an address is looked for. */
   #lookUp(attribute: string, value: string): Promise<Person | undefined> {
     return this.#asService(async (client) => {
       for (const form of addressForms(value)) {
@@ -249,7 +250,7 @@ export class LdapDirectory implements PasswordDirectory {
     });
   }
 
-  /** What is no number is as if it were not there. */
+  /** The attribute's number. A value that is no number is logged and does not count. */
   #number(entry: Entry, attribute: string): number | undefined {
     const [text, ...more] = attribute === "" ? [] : values(entry, attribute);
     if (text === undefined) return undefined;

@@ -22,7 +22,7 @@ export class Turns {
     if (this.#running < this.#limits.runningMax) this.#running++;
     else if (this.#waiting.length >= this.#limits.waitingMax)
       throw new EngineError("unavailable", "too many wait for the directory, try again");
-    // Who ends hands its place on, so the count stays.
+    // Work that ends hands its place on, so the count stays.
     else await new Promise<void>((resolve) => this.#waiting.push(resolve));
     try {
       return await work();

@@ -15,7 +15,7 @@ import { writeBeside } from "./whole-file.ts";
 export class UsersFolder implements UserDirectory {
   readonly #folder: string;
   readonly #anyForm: boolean;
-  /** What was read last, of users that exist. */
+  /** Users as their files were read last. Users that don't exist are not kept. */
   readonly #known = new Map<string, { readonly ino: number; readonly mtimeMs: number; readonly user: User }>();
 
   constructor(folder: string, { anyForm = false }: { readonly anyForm?: boolean } = {}) {

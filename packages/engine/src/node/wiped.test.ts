@@ -12,7 +12,7 @@ import { mailText, platform, stream } from "../testing/account-kit.ts";
 import { openEmbeddedStore } from "./embedded/store.ts";
 import { UsersFolder } from "./users-folder.ts";
 
-/** What a process still has in its memory of an account that it had open, or delivered to. */
+/** Keys in the memory of a process that had an account open, or delivered to it. */
 const VISIT = join(import.meta.dirname, "../testing/visit.ts");
 const ADDRESS = "ada@example.org";
 const PASSWORD = "a long sesame of words";
@@ -79,10 +79,10 @@ async function visit(kind: string): Promise<ChildProcess> {
 /** Which of `wanted` the process's memory holds, and how often. */
 function scan(pid: number, wanted: Readonly<Record<string, Uint8Array>>): Record<string, number> {
   const found: Record<string, number> = {};
-  // What it has must not move while it is read.
+  // The process's memory must not change while it is read.
   process.kill(pid, "SIGSTOP");
   const memory = openSync(`/proc/${pid}/mem`, "r");
-  // What was never written to is no memory yet.
+  // Pages that were never written to are not there yet.
   const written = /^([0-9a-f]+)-([0-9a-f]+) rw.*\n(?:\w+:.*\n)*?Rss: +[1-9]/gm;
   for (const match of readFileSync(`/proc/${pid}/smaps`, "utf8").matchAll(written)) {
     const [start, end] = [Number.parseInt(match[1]!, 16), Number.parseInt(match[2]!, 16)];

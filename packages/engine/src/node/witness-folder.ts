@@ -12,8 +12,8 @@ const WITNESS_BYTES = 128;
 const STALE_MS: number = 24 * 60 * 60_000;
 
 /**
- * Witnesses in the host's own folder, outside the store: a folder an account, and in it a small file a process, so that
- * none goes back whichever process is slow. What earlier releases wrote, one file an account, is read too.
+ * Witnesses in the host's own folder, outside the store: a folder an account, and in it a small file a process, so that none
+ * goes back whichever process is slow. Witnesses of earlier releases, one file an account, are read too.
  */
 export function witnessFolder(folder: string): WitnessKeeper {
   const own = `${randomBytes(8).toString("hex")}.json`;
@@ -85,7 +85,7 @@ function openOwn(folder: string, name: string): number {
   }
 }
 
-/** What a power cut left half written is none. */
+/** The witness in a file. A file that a power cut left half written is none. */
 async function readWitness(file: string): Promise<Seen | undefined> {
   const [text, facts] = await Promise.all([
     readFile(file, "utf8").catch(absentIsUndefined),

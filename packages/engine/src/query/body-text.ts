@@ -37,7 +37,7 @@ const BLOCK_BYTES_MAX: number = 2 ** 20;
 const WIDE_CHARSET = /^(?:x-)?(?:utf-?(?:16|32)|ucs-?[24]|iso-10646-ucs-[24]|unicode(?:fffe)?$)/i;
 const WIDE_BYTES = 4;
 
-/** What is looked for in texts, and in the headers of parts. */
+/** Finders for the texts of parts, and for their headers. */
 export interface BodyFinders {
   readonly text: Finder;
   readonly headers: Finder;
@@ -112,7 +112,7 @@ class TextBlocks {
     this.#charset = charset;
   }
 
-  /** What can be text already. */
+  /** Text of the octets that are whole characters by now. */
   push(bytes: Uint8Array): string {
     const lineEnd = bytes.lastIndexOf(0x0a) + 1;
     const isWide = WIDE_CHARSET.test(this.#charset);

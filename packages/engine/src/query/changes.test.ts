@@ -94,7 +94,7 @@ test("of a type of records it is told that what ended is forgotten, on the first
   records.setType("identity", 8, 5);
   const at = (since: Point): boolean => recordChanges(world.state, "identity", since) !== undefined;
   expect([at({ modSeq: 4 }), at({ modSeq: 5 })]).toEqual([false, true]);
-  // What ended at the floor itself may come after the last one told.
+  // A removal at the floor itself may come after the last one told.
   const within = { id: "0", base: 1 };
   expect([at({ modSeq: 5, within }), at({ modSeq: 6, within })]).toEqual([false, true]);
 });

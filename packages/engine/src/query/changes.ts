@@ -5,12 +5,14 @@ import type { ReadMailbox, ReadState } from "../mail/state/read-state.ts";
 import type { Lists } from "./lists.ts";
 
 /**
- * What changed in an account since a point that a follower knows (RFC 8620 §5.2), for emails, threads, mailboxes and records.
- * It can be cut anywhere: one op may change ten thousand emails at one modseq, so a point between two pages names the last one
- * told, and where the first page began. Emails are told in the order of (modseq, id), since rows are others after a rewind.
+ * Changes in an account since a point that a follower knows (RFC 8620 §5.2), for emails, threads, mailboxes and records.
+ * They can be cut anywhere: one op may change ten thousand emails at one modseq, so a point between two pages names the last
+ * id told, and the modseq at which the first page began. Emails are told in the order of (modseq, id), since rows are others
+ * after a rewind.
  *
- * An email is there for a follower while some membership shows it without \Deleted. Who can't have known it is told that it
- * was created, rather once too often: an update of what is not known is lost, and so is an end that nobody tells.
+ * An email is there for a follower while some membership shows it without \Deleted. A follower that can't have known an
+ * email is told that it was created, rather once too often: an update of an unknown email would be lost, and so would an end
+ * that nobody tells.
  */
 export interface Point {
   readonly modSeq: number;
@@ -24,12 +26,12 @@ export interface Changes {
   readonly destroyed: readonly string[];
   /** Where the next page begins. */
   readonly next: Point;
-  /** Whether there is more than was asked for. */
+  /** True if there are more changes than were asked for. */
   readonly hasMore: boolean;
 }
 
 export interface MailboxListChanges extends Changes {
-  /** Whether of what was updated nothing changed but counts. */
+  /** True if of the updated mailboxes nothing changed but counts. */
   readonly countsOnly: boolean;
 }
 
@@ -122,7 +124,7 @@ export function mailboxListChanges(
   const updated = new Set(changes.updated);
   return {
     ...changes,
-    // What changed of it may lie before the page: it is told by its last change.
+    // A mailbox's other properties may have changed before the page: the page tells it by its last change.
     countsOnly: state.mailboxes.every(({ id, propsModSeq }) => !updated.has(id) || propsModSeq <= baseOf(since)),
   };
 }
@@ -132,7 +134,7 @@ export function mailboxListPoint({ changed }: ReadState): Point {
   return { modSeq: Math.max(changed.mailbox, changed.email) };
 }
 
-/** Records of one type by their ids. Whether one is new nobody remembers: what changed counts as created. */
+/** Records of one type by their ids. Nothing remembers whether one is new: a changed one counts as created. */
 export function recordChanges(
   { records }: ReadState,
   type: string,
@@ -155,17 +157,17 @@ function baseOf({ modSeq, within }: Point): number {
   return within?.base ?? modSeq;
 }
 
-/** What was stamped after this is looked at: between two pages, that of the same modseq again. */
+/** The modseq beyond which changes are looked at: between two pages, changes of that modseq are looked at again. */
 function startOf({ modSeq, within }: Point): number {
   return within ? modSeq - 1 : modSeq;
 }
 
-/** Whether what changed since can be told no more. */
+/** True if changes since the point can't be told any more: removals at or below the floor are forgotten. */
 export function isTooOld({ floor }: ReadState, { modSeq, within }: Point): boolean {
   return within ? modSeq <= floor && floor > 0 : modSeq < floor;
 }
 
-/** Whether an email that is shown was surely shown to a follower, and not hidden since. */
+/** True if an email that is shown was surely shown to the follower too, and not hidden since. */
 export function isKnown(state: ReadState, email: number, since: Point): boolean {
   const { made, returned } = state.emails.columns;
   return made.get(email) <= baseOf(since) && returned.get(email) === 0;
@@ -194,7 +196,7 @@ function emailChange(state: ReadState, email: number, since: Point): Kind {
 interface Ids {
   textOf(key: number): string;
   compare(a: number, b: number): number;
-  /** Whether it comes after this text. */
+  /** True if the key's id comes after this text. */
   isAfter(key: number, text: string): boolean;
 }
 
@@ -229,7 +231,7 @@ function compareBytes(a: Uint8Array, b: Uint8Array): number {
   return a.length - b.length;
 }
 
-/** What changed, in no order; told in pages by (modseq, id). */
+/** Changes in no order, told in pages by (modseq, id). */
 class Feed {
   readonly #since: Point;
   readonly #ids: Ids;
@@ -295,7 +297,7 @@ function lowest(count: number, max: number, compare: (a: number, b: number) => n
       continue;
     }
     heap.push(item);
-    // What is full becomes a heap: sorted backwards it is one.
+    // A full list becomes a heap: sorted backwards it is one.
     if (heap.length === max) heap.sort((a, b) => compare(b, a));
   }
   return heap.sort(compare);

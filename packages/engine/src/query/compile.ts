@@ -6,7 +6,7 @@ import type { Condition, DateCondition, Range, UidRange } from "./condition.ts";
 import type { Found } from "./list-texts.ts";
 import type { Scope } from "./scope.ts";
 
-/** What was found in a message, by the place that was looked at: texts, folded, and "" where there is such a place. */
+/** Texts that were found in a message, by place and folded; "" where the message has the place. */
 export type Known = Map<string, ReadonlySet<string>>;
 
 /** Undefined: it needs what is not known yet. */
@@ -153,7 +153,8 @@ function sentTest(isIn: (sent: { readonly timeMs: number; readonly zoneMinutes: 
   };
 }
 
-/** Whether a uid lies in one of many ranges: costs no more for many than for few. */
+/** True for a uid within one of the ranges. Many ranges cost no more than few. Throws EngineError `invalid` for ranges out of
+ * order. */
 function rangeTest(ranges: readonly UidRange[]): (uid: number) => boolean {
   for (const [at, { first, last }] of ranges.entries())
     if (first > last || (at > 0 && first <= ranges[at - 1]!.last))

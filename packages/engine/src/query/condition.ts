@@ -1,9 +1,9 @@
 import type { MailboxId } from "../mail/ops/names.ts";
 
 /**
- * What a message must be like: one tree for every protocol, which translates its own words to it. Texts are Unicode in any
- * case; times are milliseconds since 1970, octets are those of the message as it came. A range holds what it begins with,
- * and not what it ends before.
+ * A condition on messages: one tree for every protocol, which translates its own words to it. Texts are Unicode in any case;
+ * times are milliseconds since 1970, octets are those of the message as it came. A range holds its beginning, and not its
+ * end.
  */
 export type Condition =
   | { readonly kind: "all" }
@@ -44,8 +44,7 @@ export interface DateCondition extends Range {
   readonly kind: "date";
   /** When it came, when its Date field says that it was sent, when it was put into the mailbox. */
   readonly of: "received" | "sent" | "saved";
-  /** Whether the clock of the place where that was written counts, as if it stood at UTC: RFC 9051 §6.4.4 disregards time
-   * zones. */
+  /** True to read the date by the clock of its own time zone, as if that stood at UTC: RFC 9051 §6.4.4 disregards time zones. */
   readonly isLocal: boolean;
 }
 

@@ -52,7 +52,7 @@ export class CurrentLists {
   }
 }
 
-/** Whoever asked first may leave: all wait for the same. */
+/** The first caller may leave: all callers wait for the same work. */
 function makeMailboxes(of: Lists, pace: Pace): Mailboxes {
   const lists = new MailboxLists(of);
   const mailboxes: Mailboxes = {

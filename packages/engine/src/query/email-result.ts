@@ -31,8 +31,8 @@ export class ListedEmails implements Ordered {
   }
 }
 
-/** What a query found: emails, or of each thread its first. Of threads no more is walked over than is asked for. To be used
- * before the next await. */
+/** The result of a query: emails, or of each thread its first. Of threads no more is walked over than is asked for. To be
+ * used before the next await. */
 export class EmailResult {
   readonly lists: Lists;
   readonly #order: Ordered;
@@ -49,7 +49,7 @@ export class EmailResult {
     return this.#threads ?? this.#order.length;
   }
 
-  /** What stands from `start` up to, not including, `end`, or as much as there is. */
+  /** Emails from `start` up to, not including, `end`, or as many as there are. */
   slice(start: number, end: number): number[] {
     const emails: number[] = [];
     if (this.#threads === undefined)
@@ -67,7 +67,7 @@ export class EmailResult {
     return this.placesOf(new Set([email]))[0]?.place ?? -1;
   }
 
-  /** Those of the emails that are there, by their places, ascending. */
+  /** Places of those emails that are in the result, ascending. */
   placesOf(emails: ReadonlySet<number>): { readonly email: number; readonly place: number }[] {
     const places: { readonly email: number; readonly place: number }[] = [];
     if (this.#threads === undefined) {

@@ -37,7 +37,7 @@ export function emailScope(lists: Lists): Scope {
   };
 }
 
-/** Whether an email has a flag or keyword. */
+/** A test for emails that have a flag or keyword. */
 export function keywordTest(lists: Lists, keyword: string): (email: number) => boolean {
   const has = flagTest(keyword);
   const ofAll = splitFlags([keyword]).bits !== 0 && OF_ALL.has(keyword.toLowerCase());
@@ -53,7 +53,7 @@ export function keywordTest(lists: Lists, keyword: string): (email: number) => b
   };
 }
 
-/** Whether all emails of a thread that are shown are such, or one is. */
+/** True if all shown emails of a thread fulfil `is`, or one does. */
 function ofThread(lists: Lists, thread: number, all: boolean, is: (email: number) => boolean): boolean {
   const { state, threadEmails } = lists;
   let isAny = false;

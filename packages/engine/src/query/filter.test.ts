@@ -58,7 +58,7 @@ test("however many conditions there are, a header and a body are made text once,
   expect(counts).toEqual({ headers: 1, fields: 1, bodies: 1 });
   expect(await find(text("schon"))).toBe(0);
   expect(counts.bodies).toBe(2);
-  // What the header tells needs no body, also where others would.
+  // A text in the header needs no body, also where others would.
   expect(await find(subject("SCHO\u0308N"))).toBe(1);
   expect(await find(any(from("a@x"), body("words")))).toBe(1);
   expect(await find(all(not(from("a@x")), body("words")))).toBe(0);
@@ -94,7 +94,7 @@ test("one scan at a time: the next begins when it ends, however it ends", async 
   const waiting = find(subject("s"));
   const ended = new AbortController();
   const left = search(one, subject("s"), { ...tools, signal: ended.signal });
-  // What the state answers waits for nobody.
+  // A search that the state answers waits for nobody.
   expect(await find({ kind: "all" })).toBe(1);
   expect(counts.headers).toBe(0);
   ended.abort(new Error("gone"));

@@ -34,9 +34,9 @@ export interface SearchTools {
   readonly pace: Pace;
   /** Ends the search between two steps. */
   readonly signal?: AbortSignal | undefined;
-  /** Whether the list's messages stand for memberships (the default) or for whole emails. */
+  /** Subject of flags and mailboxes: the list's messages are memberships (the default) or whole emails. */
   readonly scope?: Scope;
-  /** What searches before this one read from headers. */
+  /** Texts that earlier searches read from headers. */
   readonly kept?: KeptHeaders;
 }
 
@@ -145,7 +145,7 @@ class Rounds {
     if (open.length > 0) await this.#byBodies(open);
   }
 
-  /** Those that are open still. */
+  /** Judges messages by their headers. Gives those that are still undecided. */
   async #byHeaders(chunk: readonly Open[]): Promise<Open[]> {
     const { contents, pace, signal } = this.#tools;
     const wanted = this.#wanted;
@@ -201,7 +201,7 @@ class Rounds {
   }
 }
 
-/** Whether the Date field is a date. */
+/** The place "" if the Date field is a date, else nothing. */
 function datesOf(header: HeaderBlock): ReadonlySet<string> {
   const sent = parseDate(header.values("date")[0] ?? "");
   return new Set(sent ? [""] : []);

@@ -7,8 +7,8 @@ import type { Pace } from "./pace.ts";
 /** Characters, times what is looked for in them, that are looked at without a look whether it is the others' turn. */
 const QUICK_STEPS = 100_000;
 
-/** What is found in the fields that `wanted` names by their places; "" where there is such a field. `learn` is told the folded
- * texts of a place that are not too large. */
+/** Texts that are found in the fields of `wanted`, by place; "" where there is such a field. `learn` gets the folded texts of
+ * each place that are not too large. */
 export async function findInFields(
   header: HeaderBlock,
   wanted: ReadonlyMap<string, readonly Needle[]>,
@@ -40,7 +40,7 @@ export async function findInFields(
   return found;
 }
 
-/** What is found in any field, as `Name: value`, and in lines that are none. */
+/** Texts that are found in any field, as `Name: value`, and in lines that are no fields. */
 export async function findInHeader(
   header: HeaderBlock,
   needles: readonly Needle[],

@@ -110,7 +110,7 @@ test("a second SEARCH of subjects or addresses reads nothing, whoever asks; of a
   expect(counts.headers).toBe(40);
   await add(42);
   expect([await find({ kind: "subject", text: "a42" }), counts.headers]).toEqual([[40], 41]);
-  // What else a condition asks for is read where it is needed.
+  // Other conditions are read from headers where they are needed.
   const both: Condition = { kind: "and", of: [a3, { kind: "header", field: "message-id", text: "36@x" }] };
   expect([await find(both), counts.headers]).toEqual([[36], 46]);
   expect([(await find({ kind: "from", text: "u9@x" })).length, counts.headers]).toEqual([4, 87]);

@@ -26,7 +26,7 @@ export interface HeaderTools {
 /** Texts that messages are sorted by. */
 export type SortedText = "subject" | "from" | "to" | "cc" | "from-name" | "to-name";
 
-/** What messages are sorted by. */
+/** The order of messages by a text. */
 export interface SortedBy {
   readonly order: TextOrder;
   /** By what each message is known to it: emails, where there are texts. */
@@ -34,7 +34,7 @@ export interface SortedBy {
   readonly texts: ListTexts | undefined;
 }
 
-/** What is known of a state's emails from their headers. */
+/** Facts of a state's emails that were read from headers. */
 interface Known {
   readonly state: ReadState;
   readonly orders: Map<SortedText, TextOrder>;
@@ -43,8 +43,8 @@ interface Known {
 }
 
 /**
- * What an account's sorts and threads have read from headers: orders of texts, and ids. Of the emails that were asked for, and
- * of those of the present state alone: rows of another state are others. Let go after a quiet minute.
+ * Facts that an account's sorts and threads have read from headers: orders of texts, and ids. They are of the emails that
+ * were asked for, and of the present state alone: rows of another state are others. They are let go after a quiet minute.
  */
 export class KeptHeaders {
   readonly #present: () => ReadState;

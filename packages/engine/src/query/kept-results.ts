@@ -12,7 +12,7 @@ export interface Ground {
   readonly mailbox?: ReadMailbox | undefined;
 }
 
-/** What any change there raises. */
+/** The modseq that any change of the ground raises: the mailbox's, or the account's. */
 export function modSeqOf({ state, mailbox }: Ground): number {
   return mailbox ? mailbox.highestModSeq : state.modSeq;
 }
@@ -22,7 +22,7 @@ interface Result<T> extends Ground {
   readonly modSeq: number;
 }
 
-/** What queries found, for who asks the same again or for its next page: as long as nothing changes where it was found. */
+/** Results of queries, kept for the same query and for its next page as long as nothing changes in their ground. */
 export class KeptResults<T> {
   /** By the query; the one that was used last is the last. */
   readonly #results = new Map<string, Result<T>>();
@@ -35,7 +35,7 @@ export class KeptResults<T> {
     this.#numbersMax = numbersMax;
   }
 
-  /** What {@link resultKey} was found, if nothing changed since. Nobody may change it. */
+  /** The result of the query with this {@link resultKey}, if nothing changed since. Nobody may change it. */
   find(key: string | undefined, { state, mailbox }: Ground): T | undefined {
     const result = key === undefined ? undefined : this.#results.get(key);
     if (!result || result.state !== state || result.mailbox !== mailbox || !isFresh(result)) return undefined;
@@ -44,7 +44,8 @@ export class KeptResults<T> {
     return result.found;
   }
 
-  /** What was found there as it was at `modSeq`; not what changed while it was looked for, which may be in it, or not. */
+  /** Keeps the result that was found in the ground as it was at `modSeq`. Changes during the query may be in it, or not, so a
+   * result that is not fresh any more is not kept. */
   keep(key: string | undefined, { state, mailbox }: Ground, modSeq: number, found: T): void {
     if (key === undefined) return;
     this.#results.delete(key);

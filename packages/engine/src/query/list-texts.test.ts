@@ -183,7 +183,7 @@ test("pages are opened once, those that there are, and until that is ended", asy
   const verdict = await find("field subject");
   expect([7, 8, 4103, 8199].map((row) => verdict(at(state, row)))).toEqual([true, undefined, undefined, true]);
   expect(read).toEqual(["page/0", "page/2"]);
-  // What is open needs no scan.
+  // A page that is open needs no scan.
   expect([texts.isOpen(wanted("field subject")), texts.isOpen(wanted("addresses cc"))]).toEqual([true, false]);
   expect((await find("field subject"))(at(state, 7))).toBe(true);
   expect(read).toHaveLength(2);

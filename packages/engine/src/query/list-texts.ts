@@ -23,8 +23,9 @@ import type { Pace } from "./pace.ts";
 /**
  * The texts that lists show, and that are searched most: subjects and addresses, folded. Those of 4,096 emails are one text,
  * so that a search looks through it at the speed of memory. They come from the checkpoint's pages, at first use; of newer
- * emails, and of those that no checkpoint has texts of, a search learns them while it reads headers. What is not known is left
- * to the header. Kept within the room that all open pages share, and let go with what else was read from headers.
+ * emails, and of those that no checkpoint has texts of, a search learns them while it reads headers. Texts that are not
+ * known are left to the header. Kept within the room that all open pages share, and let go with what else was read from
+ * headers.
  *
  * By lasting numbers of emails, as the checkpoint's pages are. No find reaches from one email into the next: nothing that is
  * looked for here has what stands between them.
@@ -46,12 +47,13 @@ const PLACES: ReadonlyMap<string, number> = new Map(LIST_FIELDS.map((field, at) 
 /** Emails whose texts are looked through in the time in which one header is. */
 const HEADER_COST = 100;
 
-/** Whether texts of some of these places are kept. */
+/** True if texts of some of these places are kept. */
 export function holdsListTexts(places: ReadonlyMap<string, unknown>): boolean {
   return [...places.keys()].some((place) => PLACES.has(place));
 }
 
-/** Whether a text is in a place of a message; undefined if that is not known. */
+/** A test for messages with a text in a place. Its verdict is undefined for a message whose texts are not known; the test is
+ * undefined for a place of which none are. */
 export type Found = (place: string, text: string) => ((message: Message) => Verdict) | undefined;
 
 export interface ListTextTools {
@@ -65,7 +67,7 @@ export class ListTexts {
   /** By place and number of the page. */
   readonly #pages = new SharedCache<string, TextPage>();
   readonly #keys = new Set<string>();
-  /** Those that something was learned of since it was settled. */
+  /** Pages that learned something since they were settled. */
   readonly #open = new Map<string, TextPage>();
   #learned = 0;
 
@@ -73,7 +75,7 @@ export class ListTexts {
     this.#state = state;
   }
 
-  /** Whether looking through all takes no longer than so many headers do. */
+  /** True if a look through all texts takes no longer than through so many headers. */
   isWorth(headers: number): boolean {
     return headers * HEADER_COST > this.#state.emailNumbers;
   }
@@ -116,7 +118,7 @@ export class ListTexts {
     };
   }
 
-  /** Whether no page of the checkpoint is to be opened for a {@link find}. */
+  /** True if a {@link find} has to open no page of the checkpoint. */
   isOpen(wanted: ReadonlyMap<string, unknown>): boolean {
     const places = [...wanted.keys()].filter((place) => PLACES.has(place));
     return this.#closed(places).length === 0;
@@ -166,7 +168,7 @@ export class ListTexts {
     this.#keys.add(key);
   }
 
-  /** What stands in a place of a message: folded texts, one for each field. Looked at from the next {@link settle} on. */
+  /** Learns the folded texts of a place of a message, one for each field. They are looked at from the next {@link settle} on. */
   learn({ state, row }: Message, place: string, texts: readonly string[]): void {
     if (state !== this.#state || !PLACES.has(place) || !isKept(texts)) return;
     const number = state.emails.columns.number.get(state.emailOf(row));
@@ -179,7 +181,7 @@ export class ListTexts {
 
   settle(): void {
     for (const page of this.#open.values()) page.settle();
-    // What is learned while very many headers are read outlasts them: all of it counts as used.
+    // All pages count as used: texts that are learned while very many headers are read must outlast these.
     for (const key of new Set([...this.#keys, ...this.#open.keys()])) {
       const page = this.#find(key);
       if (page) this.#keep(key, page);
@@ -209,7 +211,7 @@ class TextPage {
   readonly #status = new Uint8Array(TEXT_PAGE_EMAILS);
   readonly #learned = new Map<number, string>();
 
-  /** Whether it has what the checkpoint's page tells. */
+  /** True if the page holds the texts of the checkpoint's page. */
   readonly isLoaded: boolean;
 
   /** Of the checkpoint's page, and of what was learned before that was opened. */
@@ -265,7 +267,7 @@ class TextPage {
     );
   }
 
-  /** Emails whose text is known, and those that have one. What was learned since is not looked at. */
+  /** Emails whose text is known, and those that have one. Texts that were learned since are not looked at. */
   addKnown(first: number, known: Bits, present: Bits): void {
     for (const [at, status] of this.#status.entries()) {
       if (status === NOT_KNOWN || this.#learned.has(at)) continue;

@@ -3,12 +3,12 @@ import type { ReadState } from "../mail/state/read-state.ts";
 import { RowChains } from "./row-chains.ts";
 
 /**
- * What is derived from a state's columns for those who see emails and not memberships: the memberships of an email, the
- * emails of a thread, and all emails by when they came. Not stored: made in steps when somebody first asks, and brought up to
- * date whenever somebody asks again.
+ * Lists that are derived from a state's columns for readers of emails, not of memberships: the memberships of an email, the
+ * emails of a thread, and all emails by when they came. They are not stored: made in steps when somebody first asks, and
+ * brought up to date at each later use.
  *
- * Rows only ever come behind those that are there, and neither an email's thread nor a membership's email changes; so what
- * was derived stays true, and only new rows are looked at. What is dead or hidden is left in and passed over by who reads. A
+ * Rows only ever come behind those that are there, and neither an email's thread nor a membership's email changes. So a
+ * derived list stays true, and only new rows are looked at. Dead and hidden rows are left in; readers pass over them. A
  * state that was made anew has other rows, and gets lists of its own.
  *
  * 20 to 24 bytes a message, with one membership each: 8 for its memberships, 4 and 4 to 8 for its thread, 4 for its place in
@@ -106,7 +106,7 @@ export class Lists {
     for (const row of this.membershipRows.of(email)) if (this.state.isLive(row)) yield row;
   }
 
-  /** Those by which it is shown: without \Deleted. */
+  /** Memberships that show the email: without \Deleted. */
   *shownMemberships(email: number): Generator<number> {
     const { state } = this;
     for (const row of this.membershipRows.of(email)) if (state.isLive(row) && !state.isDeleted(row)) yield row;

@@ -63,7 +63,7 @@ class Asked extends World {
   }
 }
 
-/** Who holds the beginning of a result, up to `held` emails at first, as RFC 8620 §5.6 tells clients to. */
+/** A follower that holds the beginning of a result, up to `held` emails at first, as RFC 8620 §5.6 tells clients to. */
 class Follower {
   ids: string[] = [];
   isWhole = false;
@@ -158,7 +158,7 @@ describe("a follower of a query", () => {
           for (const { query, one } of followers) {
             if (during) world.during = () => world.do(during);
             await one.follow(world, now.max * 10);
-            // What came within may be told the next time.
+            // Changes within the query may be told the next time.
             world.during = undefined;
             await one.follow(world, 1000);
             const { ids } = await world.ids(query);
@@ -217,7 +217,7 @@ test("what never moves is not told: flags where nothing asks for them, and what 
   const all = await world.changes(query, at, { upTo: bareEmail([200]).id });
   if (typeof all === "string") throw new Error(all);
   expect(all.added.map(first)).toEqual([9]);
-  // What is asked for may change: all of it is told.
+  // A query on properties that may change tells all of its changes.
   const unseen: Query = { ...query, condition: { kind: "not", of: { kind: "keyword", keyword: "\\Seen" } } };
   const told = await world.changes(unseen, at, { upTo: bareEmail([3]).id });
   if (typeof told === "string") throw new Error(told);
@@ -271,7 +271,7 @@ test("what happens in another mailbox is not told, and more than is wanted is re
   });
   expect(await world.changes({ condition: inInbox }, at, { maxChanges: 5 })).toBe("too-many");
   expect(await world.changes({ condition: inInbox }, at, { maxChanges: 6 })).toMatchObject({ total: undefined });
-  // What is too much by what changed alone is refused before anything is read.
+  // A query with too many changes is refused before any body is read.
   const body: Condition = { kind: "and", of: [inInbox, { kind: "body", text: "x" }] };
   expect(await world.changes({ condition: body }, at, { maxChanges: 2 })).toBe("too-many");
   const now = { modSeq: world.state.modSeq };

@@ -6,9 +6,9 @@ import type { Lists } from "./lists.ts";
 import { type EmailQuery, findEmails, type QueryTools, splitMailbox } from "./query-emails.ts";
 
 /**
- * How the result of a query changed since a point, for whoever holds it as it was: RFC 8620 §5.6. No result is kept: the query
- * is made anew, and of that is told what any change since then may have touched. Who takes out what is removed, and then puts
- * in what is added, lowest index first, holds the present result.
+ * How the result of a query changed since a point, for whoever holds it as it was: RFC 8620 §5.6. No result is kept: the
+ * query is made anew, and of that is told what any change since then may have touched. A client that takes out the removed
+ * ids, and then puts in the added ones, lowest index first, holds the present result.
  *
  * Invariant: whatever is not touched stands in both results or in neither, in the same order.
  */
@@ -86,13 +86,13 @@ function touchedEmails(query: Omit<EmailQuery, "page">, since: Point, lists: Lis
   return touched;
 }
 
-/** Those that may have been in the result then. */
+/** Emails that may have been in the result then. */
 function knownOf(emails: ReadonlySet<number>, { modSeq }: Point, { state }: Lists): number[] {
   const { made } = state.emails.columns;
   return [...emails].filter((email) => made.get(email) > 0 && made.get(email) <= modSeq);
 }
 
-/** Whether some membership of it is in the mailbox, or was. */
+/** True if some membership of the email is in the mailbox, or was. */
 function wasEverIn({ state, membershipRows }: Lists, email: number, ordinal: number): boolean {
   const { mailbox } = state.memberships.columns;
   for (let row = membershipRows.last(email); row >= 0; row = membershipRows.before(row))
@@ -106,7 +106,7 @@ function endOf(upTo: Uint8Array, result: EmailResult): number {
   return place < 0 ? Number.POSITIVE_INFINITY : place;
 }
 
-/** Whether what decides where an email stands never changes, as long as it is there. */
+/** True if an email's place in the result never changes as long as the email is there. */
 function isFixed({ condition, sort = [] }: Pick<EmailQuery, "condition" | "sort">): boolean {
   return sort.every(({ by }) => typeof by === "string" && by !== "saved") && !holds(condition, isMutable);
 }
@@ -141,7 +141,7 @@ function isMutable(condition: Condition): boolean {
   }
 }
 
-/** Whether where an email stands depends on the others of its thread. */
+/** True if an email's place depends on the others of its thread. */
 function asksForThreads({ condition, sort = [], collapseThreads = false }: Omit<EmailQuery, "page">): boolean {
   return (
     collapseThreads ||

@@ -6,7 +6,7 @@ import { EmailOrder } from "./email-order.ts";
 import type { Lists } from "./lists.ts";
 import type { Pace } from "./pace.ts";
 
-/** What a mailbox has of emails and threads: RFC 8621 §2. */
+/** Counts of a mailbox's emails and threads: RFC 8621 §2. */
 export interface EmailCounts {
   readonly totalEmails: number;
   /** Without \Seen and without \Draft. */
@@ -35,7 +35,7 @@ export class MailboxLists {
   readonly #counts = new ThreadCounts();
   /** Flags of membership rows, as they were counted. Rows that are not here yet are dead. */
   #known: Uint8Array;
-  /** What was stamped after this is to be looked at. */
+  /** The modseq up to which memberships are counted. */
   #modSeq: number;
 
   constructor(of: Lists) {

@@ -50,7 +50,7 @@ test("the same is handed out to all who ask the same, until the mailbox changes"
     const first = await ask(view());
     expect(await ask(view())).toBe(first);
     expect(await ask(view("Archive"))).not.toEqual(first);
-    // What happens elsewhere changes nothing here.
+    // Changes in other mailboxes leave the result as it is.
     await account.mail.subscribe("Archive", true);
     await view("Archive").setFlags([0], { mode: "add", flags: ["\\Seen"] });
     expect(await ask(view())).toBe(first);

@@ -11,8 +11,8 @@ import { asksNoText } from "./wanted.ts";
 type Tools = SearchTools & HeaderTools;
 
 /**
- * What searches, sorts and threads of mailboxes found, kept for who asks the same again, whichever session that is. A list
- * whose client was not told yet of all that its mailbox holds has places of its own: of that nothing is kept.
+ * Results of searches, sorts and threads in mailboxes, kept for the same question of any session. A list whose client was
+ * not told yet of all that its mailbox holds has places of its own: of those nothing is kept.
  */
 export class MailboxResults {
   readonly #state: () => ReadState;
@@ -25,7 +25,7 @@ export class MailboxResults {
     this.#threads = new KeptResults(({ places, children }) => places.length + children.length, numbersMax);
   }
 
-  /** `search` of `filter.ts`. What the columns tell takes no longer than to keep it. */
+  /** `search` of `filter.ts`. An answer of the columns takes no longer than to keep it. */
   async search(list: Searched, condition: Condition, tools: Tools): Promise<Uint32Array> {
     const find = async (): Promise<Uint32Array> => Uint32Array.from(await search(list, condition, tools));
     if (asksNoText(condition)) return find();

@@ -45,7 +45,7 @@ export function markedText(whole: string, needles: readonly Needle[]): string | 
   return ranges.length === 0 ? undefined : write(text, ranges, Number.POSITIVE_INFINITY);
 }
 
-/** What stands around the first match, in the same way, at most {@link PREVIEW_BYTES_MAX} octets of it. */
+/** The text around the first match, marked in the same way, at most {@link PREVIEW_BYTES_MAX} octets of it. */
 export function markedPreview(text: string, needles: readonly Needle[]): string | undefined {
   const folded = fold(text);
   let first = Number.POSITIVE_INFINITY;
@@ -59,7 +59,7 @@ export function markedPreview(text: string, needles: readonly Needle[]): string 
   const { end } = segmentAt(text, folded, first + length - 1);
   const from = beginOf(text, start);
   const window = text.slice(from, Math.min(text.length, start + BEHIND_CHARS_MAX));
-  // It may reach beyond the window, and would not be found there.
+  // The match may reach beyond the window, and would not be found there.
   const found = { start: start - from, end: end - from };
   return write(window, joinRanges([found, ...rangesOf(window, needles)]), PREVIEW_BYTES_MAX);
 }
@@ -139,7 +139,7 @@ class FoldedPlaces {
   }
 }
 
-/** What of a text came to the character at `index` of its folded form. */
+/** The range of the text that became the character at `index` of its folded form. */
 function segmentAt(text: string, folded: string, index: number): Range {
   if (folded.length === text.length && !NOT_ASCII.test(text)) return { start: index, end: index + 1 };
   let at = 0;

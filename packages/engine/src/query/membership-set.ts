@@ -22,8 +22,8 @@ export class MembershipSet {
 
   static readonly none: MembershipSet = new MembershipSet([], 0);
 
-  /** Those of a mailbox's memberships for which `isNamed` holds. `rows`: all that were there, and those of the dead that are
-   * not told of: {@link HeldChanges.rows}. */
+  /** The memberships of a mailbox for which `isNamed` holds. `rows`: all that were there, and those of the dead that are not
+   * told of: {@link HeldChanges.rows}. */
   static of(state: ReadState, rows: readonly number[], isNamed: (row: number) => boolean): MembershipSet {
     let size = 0;
     const steps: RunStep[] = [];
@@ -74,8 +74,8 @@ function inOrderOfNames(steps: RunStep[]): RunStep[] {
   return isSorted ? steps : steps.sort((a, b) => comparePlaces(a.place, b.place));
 }
 
-/** What somebody was told of a mailbox: which memberships they have, and all that became of these up to a modseq; of what
- * bears that one itself, up to a uid. */
+/** A holder's knowledge of a mailbox: its memberships, and their changes up to a modseq; of changes at that modseq itself, up
+ * to a uid. */
 export interface Held {
   readonly set: MembershipSet;
   readonly modSeq: number;
@@ -84,21 +84,21 @@ export interface Held {
 
 /** Rows of memberships, in no order but that of `changed`. */
 export interface HeldChanges {
-  /** They have these, which are there no more, or carry \Deleted. */
+  /** Held memberships that are there no more, or carry \Deleted. */
   readonly gone: readonly number[];
-  /** They have these, which are there, and are not wanted. */
+  /** Held memberships that are there and not wanted. */
   readonly unwanted: readonly number[];
-  /** They have these, which changed since: by modseq, then uid. */
+  /** Held memberships that changed since: by modseq, then uid. */
   readonly changed: readonly number[];
-  /** They are to have these. */
+  /** Wanted memberships that are not held. */
   readonly fresh: readonly number[];
   /** All that are there, and the dead that changed since: what the next set is made of, also where others went meanwhile. */
   readonly rows: readonly number[];
 }
 
 /**
- * What is to be told to somebody who holds some of a mailbox's memberships. `isWanted` decides of those that are there and do
- * not carry \Deleted. Undefined where it can't be told any more: they start again.
+ * Changes to be told to a holder of some of a mailbox's memberships. `isWanted` decides on memberships that are there and do
+ * not carry \Deleted. Undefined where the changes can't be told any more: the holder starts again.
  */
 export function heldChanges(
   state: ReadState,

@@ -15,7 +15,7 @@ export class Needle {
     this.text = text;
   }
 
-  /** Whether it is in `text`. */
+  /** True if the needle stands in `text`. */
   isIn(text: string): boolean {
     return this.indexIn(text) >= 0;
   }
@@ -53,7 +53,7 @@ export class Finder {
   /** The texts of those that were found. */
   readonly found: Set<string> = new Set();
   #left: Needle[];
-  /** What a needle may have begun in: the end of the text before, folded. */
+  /** The end of the text before, folded, in which a needle may have begun. */
   #tail = "";
   readonly #tailChars: number;
 

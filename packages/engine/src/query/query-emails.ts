@@ -12,7 +12,7 @@ import { resultKey } from "./kept-results.ts";
 import type { Lists } from "./lists.ts";
 import { type SortKey, sortPlaces } from "./sort.ts";
 
-/** What is asked of an account's emails: RFC 8620 §5.5, RFC 8621 §4.4. */
+/** A query of an account's emails: RFC 8620 §5.5, RFC 8621 §4.4. */
 export interface EmailQuery {
   readonly condition: Condition;
   /** Without any: newest first. Where all are equal: by id. */
@@ -44,8 +44,8 @@ export interface EmailPage {
 
 export type QueryTools = Omit<SearchTools, "scope"> & HeaderTools;
 
-/** One page of the emails that fulfil a condition, each once, however many memberships hold it. What is hidden by \Deleted
- * in all mailboxes is not among them. Errors: `not-found` for an anchor that is not in the result; `unavailable`, `corrupt`,
+/** One page of the emails that fulfil a condition, each once, however many memberships hold it. Emails that \Deleted hides in
+ * all mailboxes are not among them. Errors: `not-found` for an anchor that is not in the result; `unavailable`, `corrupt`,
  * `invalid`. */
 export async function queryEmails(query: EmailQuery, current: CurrentLists, tools: QueryTools): Promise<EmailPage> {
   const { result, at } = await findEmails(query, current, tools);
@@ -63,7 +63,7 @@ export async function findEmails(
   const mailboxes = await current.mailboxes(tools.pace, tools.signal);
   const lists = mailboxes.of;
   const { state } = lists;
-  // What is changed while the query runs may be in its result or not: it is told as changed since then.
+  // Changes during the query may be in its result, or not: they are told as changes since this point.
   const at = { modSeq: state.changed.email };
   const ordinal = mailbox === undefined ? -1 : state.mailboxes.findIndex(({ id }) => id === mailbox);
   if (mailbox !== undefined && ordinal < 0)

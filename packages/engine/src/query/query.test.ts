@@ -14,8 +14,8 @@ import { Scans } from "./scans.ts";
 import type { SortKey } from "./sort.ts";
 
 /**
- * What queries are compared with: mail as plain objects, looked through one by one, with no columns, rounds or lists. The
- * same operations are done to both; on logs that rewind too.
+ * The model that queries are compared with: mail as plain objects, looked through one by one, with no columns, rounds or
+ * lists. The same operations are done to both; on logs that rewind too.
  */
 interface Mail {
   readonly from: string;
@@ -85,7 +85,7 @@ const step = fc.oneof(
     }),
   },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant("expunge" as const), path: mailbox }) },
-  // What was read from headers is let go.
+  // The quiet minute, after which texts of headers are let go.
   { weight: 1, arbitrary: fc.record({ kind: fc.constant("quiet" as const), path: mailbox }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant("checkpoint" as const), path: mailbox }) },
   {
@@ -239,7 +239,7 @@ function keywordOf({ places }: Seen, keyword: string): boolean {
   return ofAll ? places.every((place) => has(place, keyword)) : places.some((place) => has(place, keyword));
 }
 
-/** Whether a message is such, with its flags and memberships as `seen` has them, among `all` that are shown. */
+/** True if a message fulfils the condition, with its flags and memberships as `seen` has them, among `all` that are shown. */
 function fulfils(seen: Seen, wanted: Condition & { path?: string }, all: readonly Seen[]): boolean {
   const { mail } = seen;
   const holds = (value: string, part: string): boolean => fold(value).includes(fold(part));
@@ -376,7 +376,7 @@ test("queries are what a walk over plain objects finds, after whatever was done"
           for (const [path, places] of model) {
             const view = openView(account.mail, account.mail.getMailbox(path).id, { readOnly: true });
             const naive = places.filter((one) => fulfils({ mail: one.mail, places: [{ ...one, path }] }, wanted, []));
-            // What is kept of it is the same.
+            // The kept result is the same.
             for (let time = 0; time < 2; time++) {
               const found = await lists.inMailboxes.search(view, wanted, tools);
               expect(Array.from(found, (at) => view.uidAt(at))).toEqual(naive.map(({ uid }) => uid));

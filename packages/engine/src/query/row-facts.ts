@@ -1,6 +1,6 @@
 import type { ReadState } from "../mail/state/read-state.ts";
 
-/** What columns tell of a membership or an email, by its row: apps ask here, and know no column. */
+/** Facts of a membership or an email by its row, as the columns have them: apps ask here, and know no column. */
 
 /** The id of the email that a membership holds: 16 bytes. */
 export function emailIdOf(state: ReadState, row: number): Uint8Array {

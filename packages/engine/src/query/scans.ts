@@ -14,7 +14,7 @@ export class Scans {
     return () => {
       if (isEnded) return;
       isEnded = true;
-      // Who ends hands the place on.
+      // A scan that ends hands its place on.
       const next = this.#waiting.shift();
       if (next) next();
       else this.#isRunning = false;

@@ -5,12 +5,12 @@ import type { ReadState } from "../mail/state/read-state.ts";
 
 type Is = (message: Message) => boolean;
 
-/** What a message of a list stands for, and so what its flags and mailboxes are. */
+/** Subject of a list's messages: memberships or emails, and so whose flags and mailboxes count. */
 export interface Scope {
   keyword(keyword: string): Is;
   /** Throws EngineError `invalid` where there are no threads. */
   threadKeyword(keyword: string, by: "all" | "some"): Is;
-  /** Whether its membership, or one of them, is such. */
+  /** A test that is true if the message's membership fulfils `is`, or one of its memberships does. */
   membership(is: Is): Is;
 }
 
@@ -26,7 +26,7 @@ export const MEMBERSHIPS: Scope = {
   membership: (is) => is,
 };
 
-/** Whether a membership carries a flag or keyword. Keywords are compared once for each set of them. */
+/** A test for memberships that carry a flag or keyword. Keywords are compared once for each set of them. */
 export function flagTest(name: string): (state: ReadState, row: number) => boolean {
   const { bits } = splitFlags([name]);
   if (bits !== 0) return ({ memberships }, row) => (memberships.columns.flags.get(row) & bits) !== 0;

@@ -3,9 +3,9 @@ import { type ListField, listTexts } from "../mail/contents/list-text.ts";
 import type { SortedText } from "./kept-headers.ts";
 
 /**
- * What messages are sorted by, as it follows from the folded text that lists show of a field: so a checkpoint's pages of these
- * texts give the same keys as headers do, and no page of keys is needed. Folded first, a letter's compatibility forms are that
- * letter in any case, where i;unicode-casemap (RFC 5051 §2) tells some of them apart from its capital.
+ * Keys to sort messages by, which follow from the folded text that lists show of a field: so a checkpoint's pages of these
+ * texts give the same keys as headers do, and no page of keys is needed. Folded first, a letter's compatibility forms are
+ * that letter in any case, where i;unicode-casemap (RFC 5051 §2) tells some of them apart from its capital.
  */
 
 /** Characters of a text that it is sorted by; what is equal so far is equal. */

@@ -8,7 +8,7 @@ import { sortInSteps } from "./sort-in-steps.ts";
 import { fieldOf, isSortedText, sortText, sortTextOf } from "./sort-text.ts";
 
 /**
- * An order of messages: SORT of RFC 5256 §3 and RFC 5957 §3, Email/query's `sort` of RFC 8621 §4.4.2. What stands first weighs
+ * An order of messages: SORT of RFC 5256 §3 and RFC 5957 §3, Email/query's `sort` of RFC 8621 §4.4.2. The first key weighs
  * most; where all are equal the order of the list stays, if the protocol has no other rule.
  */
 export interface SortKey {
@@ -89,8 +89,8 @@ function numberOf(by: SortKey["by"], scope: Scope): (message: Message) => number
   }
 }
 
-/** Numbers in the order of a text of these messages, equal for equal texts. What is not known from before is read from the
- * checkpoint's pages of texts, and from headers what those do not tell. */
+/** Numbers in the order of a text of these messages, equal for equal texts. Texts that are not known from before are read
+ * from the checkpoint's pages of texts, and from headers where those don't tell. */
 async function textRanks(messages: readonly Message[], by: SortedText, tools: SortTools): Promise<Uint32Array> {
   const { kept, pace, scans, signal } = tools;
   const { order, keys, texts } = kept.textOrder(messages, by);

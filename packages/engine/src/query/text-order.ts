@@ -2,9 +2,9 @@ import type { Pace } from "./pace.ts";
 import { withRoom } from "./row-chains.ts";
 import { sortInSteps } from "./sort-in-steps.ts";
 
-/** What is asked of who knows the messages themselves. */
+/** Reader of the messages' texts. */
 export interface TextSource {
-  /** Whether a message can be read by all means. */
+  /** True for a message that can be read by all means. */
   isHeld(key: number): boolean;
   readTexts(keys: readonly number[]): Promise<readonly string[]>;
 }
@@ -23,7 +23,7 @@ export class TextOrder {
   /** The highest. */
   #highest = 0;
 
-  /** Those that are not known, each once. */
+  /** Messages that the order does not have, each once. */
   missing(keys: Iterable<number>): number[] {
     const missing = new Set<number>();
     for (const key of keys) if ((this.#ranks[key] ?? 0) === 0) missing.add(key);
@@ -89,7 +89,7 @@ export class TextOrder {
     for (let rank = 1; rank < shifts.length; rank++) shifts[rank]! += shifts[rank - 1]!;
     const ranks = roomFor([...known, ...keys]);
     for (const key of known) ranks[key] = this.#ranks[key]! + shifts[this.#ranks[key]!]!;
-    // What is equal to an old one stands behind as many new ones as that does.
+    // A text that equals an old one stands behind as many new ones as the old one does.
     for (const [at, key] of keys.entries()) {
       const { rank, nth } = spots.get(texts[at]!)!;
       ranks[key] = rank + nth;

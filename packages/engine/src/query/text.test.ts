@@ -229,7 +229,7 @@ test("snippets are a scan, which ends when it is told to, and what went meanwhil
   const { read, tools, counts } = snippets(HTML);
   const end = await tools.scans.begin();
   const waiting = read(text("bees"));
-  // What looks for nothing waits for nobody.
+  // A condition without texts waits for nobody.
   expect(await read({ kind: "all" })).toEqual({ subject: undefined, preview: undefined });
   expect(counts.headers).toBe(0);
   end();

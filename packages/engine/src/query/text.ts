@@ -15,7 +15,7 @@ import type { Scans } from "./scans.ts";
 export interface Snippet {
   /** Undefined: nothing that was looked for stands there. */
   readonly subject: string | undefined;
-  /** What stands around the first match in its text, at most 255 octets. */
+  /** The text around the first match in the message's text, at most 255 octets. */
   readonly preview: string | undefined;
 }
 
@@ -30,7 +30,7 @@ export interface SnippetTools {
 const PART_BYTES_MAX: number = 256 * 1024;
 const TEXT_CHARS_MAX: number = 512 * 1024;
 
-/** The snippets of these messages, in order. What a condition asks not to be there is not looked for. No body is opened where
+/** The snippets of these messages, in order. Texts that a condition wants absent are not looked for. No body is opened where
  * the beginning that a summary keeps has a match, or is all. Rejects with the signal's reason when it is aborted. Errors:
  * `unavailable`, `corrupt`. */
 export async function readSnippets(
@@ -89,7 +89,7 @@ async function previewOf(
       if (chars >= TEXT_CHARS_MAX) break;
     }
   } catch (error) {
-    // It went meanwhile: nothing is left to show.
+    // The message went meanwhile: nothing is left to show.
     if (!(error instanceof EngineError && error.code === "expunged")) throw error;
   }
   return undefined;

@@ -3,7 +3,7 @@ import { placeOf } from "./compile.ts";
 import type { Condition } from "./condition.ts";
 import { Needle } from "./needle.ts";
 
-/** What a condition looks for, each text once in each place. */
+/** Texts that a condition looks for, each once in each place. */
 export interface Wanted {
   /** By place, see {@link placeOf}. */
   readonly fields: ReadonlyMap<string, readonly Needle[]>;
@@ -14,7 +14,7 @@ export interface Wanted {
   readonly sent: boolean;
 }
 
-/** Whether a condition asks for no text of a message. */
+/** True if a condition asks for no text of a message. */
 export function asksNoText(condition: Condition): boolean {
   const { fields, header, body, attachment } = wantedBy(condition);
   return fields.size === 0 && header.length === 0 && body.length === 0 && !attachment;

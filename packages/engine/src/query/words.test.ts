@@ -6,7 +6,7 @@ import type { Condition } from "./condition.ts";
 import { type SearchTools, search } from "./filter.ts";
 import { Scans } from "./scans.ts";
 
-/** Whether one message, kept as the engine keeps it, is found. Texts are binary: an octet a character. */
+/** A search of one message, kept as the engine keeps it: true if it is found. Texts are binary: an octet a character. */
 function finder(message: string, { state = {}, row = 0 }: Partial<Pick<Message, "row">> & { state?: object } = {}) {
   const octets = Uint8Array.from(message, (char) => char.charCodeAt(0));
   const { root, header } = scan(octets);
@@ -221,7 +221,7 @@ test("without a Date field nothing was sent before, on or since a day", async ()
   }
   const same = finder("Date: Sat, 10 Jan 2026 12:00:00 +0000\r\n\r\n", { state: state(receivedMs) });
   expect([await same(since), await same(before)]).toEqual([true, true]);
-  // What differs from the time of receipt came from a Date field: no header is read.
+  // A sent time that differs from the time of receipt came from a Date field: no header is read.
   const other = finder("Subject: not looked at\r\n\r\n", { state: state(receivedMs - 1000) });
   expect([await other(since), await other(before)]).toEqual([true, true]);
 });

@@ -68,7 +68,7 @@ describe("accounts with a store of their own", () => {
     expect([...own.get("a")!.objects.keys()].sort()).toEqual(["a/log/1", "a/note/1"]);
     expect([...own.get("b")!.objects.keys()].sort()).toEqual(["b/log/1", "b/note/1"]);
     expect([...common.objects.keys()].sort()).toEqual(["c/log/1", "c/note/1"]);
-    // What a place holds of another's is nobody's.
+    // Objects of an account in a place that is not its own are not seen.
     common.write("a/note/2", bytes("stray"));
     own.get("b")!.write("a/note/3", bytes("stray"));
     const names = async (prefix: string, after = "", limit = 100) =>

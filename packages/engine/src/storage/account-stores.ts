@@ -17,7 +17,7 @@ import { surelyNotDone } from "./surely-not-done.ts";
 /** Stores of accounts that are kept open; beyond it, those that nobody uses are closed, the longest unused first. */
 const OPEN_MAX = 256;
 
-/** How long nothing of an account is asked for before its objects may lie elsewhere from then on. What is begun in one
+/** How long nothing of an account is asked for before its objects may lie elsewhere from then on. Work that begins in one
  * store ends there: a delivery writes its note within two hours of its body. */
 export const UNUSED_MS: number = 3 * 60 * 60_000;
 
@@ -46,7 +46,7 @@ export interface AccountStoresOptions<Settings> {
   /** For all accounts that have none of their own, and for what is no account's. */
   readonly common: ObjectStore;
   readonly open: (settings: Settings) => Promise<ObjectStore>;
-  /** Whether these are one, or the same place by other keys, or two. */
+  /** Compares two settings: the same, the same place by other keys, or two places. */
   readonly compare: (one: Settings, other: Settings) => "same" | "other-keys" | "elsewhere";
   /** Milliseconds that only go forward. */
   readonly now: () => number;
@@ -96,7 +96,7 @@ export class AccountStores<Settings> implements ObjectStore {
 
   async put(name: string, content: Uint8Array | AsyncIterable<Uint8Array>, options?: StoreOptions): Promise<Put> {
     const along = options?.along ?? [];
-    // What is no account's lies elsewhere than what names it: it is stored before.
+    // Objects of no account lie in another store than the one that names them: they are stored before it.
     const ahead = along.filter((object) => this.#owner(accountOf(object.name)) !== this.#owner(accountOf(name)));
     if (ahead.length === 0) return this.#use(accountOf(name), (store) => store.put(name, content, options));
     await surelyNotDone(Promise.all(ahead.map((object) => this.put(object.name, object.content))));
@@ -139,7 +139,7 @@ export class AccountStores<Settings> implements ObjectStore {
     let leave: () => void = () => undefined;
     const watchAll = async (): Promise<void> => {
       while (!isEnded)
-        // It is in use until the watch ends.
+        // The store is in use until the watch ends.
         await this.#use(accountOf(prefix), async (store, onRetired) => {
           if (isEnded) return;
           const stop = store.watch(prefix, ring, options);
@@ -167,7 +167,7 @@ export class AccountStores<Settings> implements ObjectStore {
     await Promise.all([this.#options.common.dispose(), ...opened.map(async ({ store }) => (await store).dispose())]);
   }
 
-  /** Whose store holds this account's objects: its own, or the common one, "". */
+  /** The key of the store that holds this account's objects: the account, or "" for the common store. */
   #owner(account: string): string {
     return this.#places.get(account)?.settings === undefined ? "" : account;
   }
@@ -210,7 +210,7 @@ export class AccountStores<Settings> implements ObjectStore {
     }
   }
 
-  /** What uses it now goes on to its end, but for watches. */
+  /** Work that uses the store goes on to its end, but for watches. */
   #retire(account: string): void {
     const opened = this.#opened.get(account);
     if (!opened) return;

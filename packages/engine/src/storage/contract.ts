@@ -2,18 +2,18 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { probeCreates } from "./creates.ts";
 import type { NewObject, ObjectStore } from "./object-store.ts";
 
-/** What a contract run needs: two stores on one place, as two processes have it. */
+/** Two stores on one place, as two processes have it, for one run of the contract. */
 export interface ContractStores {
   readonly store: ObjectStore;
   readonly other: ObjectStore;
   dispose(): Promise<void>;
 }
 
-/** What a store can't do by its nature. */
+/** Promises that a store can't keep by its nature. */
 export interface ContractLimits {
-  /** It has create-if-absent; else its contract is that the probe says so (`creates.ts`). Default: true. */
+  /** True for a store with create-if-absent; the contract of others is that the probe says so (`creates.ts`). Default: true. */
   readonly creates?: boolean;
-  /** It remembers which log names were deleted. Default: true. */
+  /** True for a store that remembers which log names were deleted. Default: true. */
   readonly floors?: boolean;
 }
 
@@ -24,7 +24,7 @@ async function* stream(...pieces: readonly Uint8Array[]): AsyncGenerator<Uint8Ar
   yield* pieces;
 }
 
-/** What every backend does, whatever it is made of. */
+/** The contract of every backend. */
 export function objectStoreContract(
   name: string,
   make: () => Promise<ContractStores>,

@@ -1,12 +1,10 @@
 import { type ObjectStore, StoreError } from "./object-store.ts";
 
-/**
- * Whether a store has atomic create-if-absent is found out by trying, and belongs to the bucket: the verdict is written
- * there at the first opening and binds all, since a log that one process keeps by creates and another without would lose
- * mail. It must be raced: some stores refuse a second create when asked one after another, and have several winners when
+/** A store's atomic create-if-absent is found out by trying. The verdict belongs to the bucket: it is written there at the
+ * first opening and binds all processes, since a log that one process keeps by creates and another without would lose mail.
+ * Creates must be raced: some stores refuse a second create when asked one after another, and have several winners when
  * asked at once. A race that goes well proves little, so a store that lies may pass now and then; it doesn't pass always,
- * and whoever sees it fail says so.
- */
+ * and a process that sees it fail says so. */
 const VERDICT_NAME = "store/creates";
 const WRITERS = 16;
 const ROUNDS = 3;
@@ -14,7 +12,7 @@ const ROUNDS = 3;
 /** `atomic`: of any number who create a name at once, one wins. */
 export type Verdict = "atomic" | "none";
 
-/** What an operator can do about a store without creates. */
+/** Advice for an operator whose store has no creates. */
 export const NO_CREATES: string =
   "the store has no atomic create-if-absent, so a log in it needs merge mode, which this version does not have: " +
   "nothing is written; keep the log in another store (storage.log_kind)";
@@ -42,7 +40,7 @@ async function isWonByOne(store: ObjectStore, name: string, random: (bytes: numb
     const got = await store.get(name);
     return got.found && hex(got.bytes) === hex(winners[0]!);
   } catch (error) {
-    // What it says to a request that it does not know.
+    // The store's answer to a request that it does not know.
     if (error instanceof StoreError && error.code === "invalid") return false;
     throw error;
   }

@@ -23,7 +23,7 @@ export interface Stored {
 
 export type Operation = "put" | "putIfAbsent" | "get" | "list" | "delete";
 
-/** What happens to a request instead of its usual course. */
+/** A fault that a request meets instead of its usual course. */
 export type Fault =
   /** Not done, and said so. */
   | { readonly kind: "unavailable" }
@@ -38,7 +38,7 @@ export type Fault =
 export class MemoryPlace {
   readonly objects: Map<string, Stored> = new Map();
   readonly floors: Map<string, number> = new Map();
-  /** Whether a deleted log name refuses a create: the embedded store's does, a bucket's doesn't. */
+  /** True where a deleted log name refuses a create: the embedded store's does, a bucket's doesn't. */
   readonly hasFloors: boolean;
   /** Requests so far, by kind: what budgets are counted by. */
   readonly counts: Record<Operation, number> = { put: 0, putIfAbsent: 0, get: 0, list: 0, delete: 0 };
@@ -57,7 +57,7 @@ export class MemoryPlace {
     return new MemoryStore(this);
   }
 
-  /** What the place holds now; {@link rollback} brings it back. */
+  /** The place's present objects; {@link rollback} brings them back. */
   snapshot(): ReadonlyMap<string, Stored> {
     return new Map(this.objects);
   }

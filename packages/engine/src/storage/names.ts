@@ -13,7 +13,7 @@ export function isValidName(name: string): boolean {
   return !bad && NAME.test(name) && name.length <= NAME_BYTES_MAX;
 }
 
-/** What every name under a prefix sorts before; undefined if there is no such text. */
+/** The first text behind all names with this prefix; undefined if there is none. */
 export function prefixEnd(prefix: string): string | undefined {
   if (prefix === "") return undefined;
   const last = prefix.charCodeAt(prefix.length - 1);

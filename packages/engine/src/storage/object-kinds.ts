@@ -1,9 +1,7 @@
-/**
- * The kinds of an account's objects: `<account>/<kind>/<name>`. What has to know of them all asks here, so a new kind is
- * a row of this table and nothing else.
- */
+/** The kinds of an account's objects: `<account>/<kind>/<name>`. All code that differs by kind asks this table, so a new kind
+ * is a row of it and nothing else. */
 export interface ObjectKind {
-  /** What has one name never changes, or the last put counts: such are copied last, and replaced. */
+  /** `once`: the object of a name never changes. `over`: the last put counts; such objects are copied last, and replaced. */
   readonly writes: "once" | "over";
   /** With the log, in a store that creates atomically and that a delivering process may read, or with the rest. */
   readonly lies: "with-log" | "with-rest";
@@ -11,7 +9,8 @@ export interface ObjectKind {
   readonly mayBeLarge: boolean;
   /** When a moving account's go over: what never changes first, then what the log's end makes final, ways in last. */
   readonly moves: "early" | "at-end" | "last";
-  /** Who deletes it: the collector when nothing names it, the trimming of the log, the taking in of mail, or its owner. */
+  /** Deletion: `unnamed` by the collector when nothing names the object, `trimmed` with the log, `taken-in` by take-in,
+   * `by-owner` at the owner's wish. */
   readonly ends: "unnamed" | "trimmed" | "taken-in" | "by-owner";
   /** Holds bodies that salvage reads; in the order in which it looks there. */
   readonly salvaged?: number;
@@ -27,9 +26,9 @@ export const OBJECT_KINDS: Readonly<Record<ObjectKindName, ObjectKind>> = {
   body: { writes: "once", lies: "with-rest", mayBeLarge: true, moves: "early", ends: "unnamed", salvaged: 2 },
   pack: { writes: "once", lies: "with-rest", mayBeLarge: true, moves: "early", ends: "unnamed", salvaged: 1 },
   page: { writes: "once", lies: "with-rest", mayBeLarge: true, moves: "early", ends: "unnamed" },
-  /** What phones hold: `account/devices/device-states.ts`. */
+  /** States of phones: `account/devices/device-states.ts`. */
   device: { writes: "once", lies: "with-rest", mayBeLarge: false, moves: "at-end", ends: "by-owner" },
-  /** What a delivering process may know of an account without its keys: usage, limits. */
+  /** Facts of an account for delivering processes, which have none of its keys: usage, limits. */
   public: { writes: "over", lies: "with-log", mayBeLarge: false, moves: "last", ends: "by-owner" },
 };
 
@@ -47,7 +46,7 @@ export function salvagedKinds(): ObjectKindName[] {
     .map(([name]) => name);
 }
 
-/** What the names of a kind begin with in their account. */
+/** The beginning of a kind's names in their account. */
 export function folderOf<K extends ObjectKindName>(kind: K): `${K}/` {
   return `${kind}/`;
 }
@@ -63,19 +62,19 @@ export function kindOfObject(name: string): ObjectKindName | undefined {
   return kindIn(name.slice(name.indexOf("/") + 1));
 }
 
-/** What is no account's: mail of all of them that waits to be sent, and who has it in hand. */
+/** Objects of no account: mail of all accounts that waits to be sent, and claims on it. */
 const OUTBOUND = "outbound/";
 export const OUTBOUND_MAIL = "outbound/mail/";
 const OUTBOUND_OVER = ["outbound/claim/", "outbound/vacation/", "outbound/push/"];
 
-/** Whether an object lies in the store that creates atomically, by its whole name. */
+/** True for the name of an object that lies in the store that creates atomically. `name` is the whole name. */
 export function liesWithLog(name: string): boolean {
   if (name.startsWith(OUTBOUND)) return !name.startsWith(OUTBOUND_MAIL);
   const kind = kindOfObject(name);
   return kind !== undefined && OBJECT_KINDS[kind].lies === "with-log";
 }
 
-/** Whether the last put of a name counts, by the whole of it. */
+/** True for a name whose last put counts. `name` is the whole name. */
 export function isWrittenOver(name: string): boolean {
   if (name.startsWith(OUTBOUND)) return OUTBOUND_OVER.some((folder) => name.startsWith(folder));
   const kind = kindOfObject(name);

@@ -1,13 +1,13 @@
 /**
- * The one interface between Restante and the place where its bytes lie (an embedded database, an S3 bucket, a map in
- * a test). Every backend passes the contract suite in `contract.ts`.
+ * The one interface between Restante and the place where its bytes lie (an embedded database, an S3 bucket, a map in a
+ * test). Every backend passes the contract suite in `contract.ts`.
  *
- * Names are `/`-separated printable ASCII, at most {@link NAME_BYTES_MAX} bytes; they sort bytewise. What a store
- * returns is hostile: callers open it with crypto before they believe it.
+ * Names are `/`-separated printable ASCII, at most {@link NAME_BYTES_MAX} bytes; they sort bytewise. A store's answers are
+ * hostile: callers open them with crypto before they believe them.
  *
- * Invariant: a write has happened, durably, when its promise resolves; when the promise rejects with
- * `StoreError("unknown")` it may or may not have happened, or happen later.
- * Dates are the store's own, in milliseconds since 1970: no caller compares them with its own clock.
+ * Invariant: a write has happened, durably, when its promise resolves; when the promise rejects with `StoreError("unknown")`
+ * it may or may not have happened, or happen later. Dates are the store's own, in milliseconds since 1970: no caller
+ * compares them with its own clock.
  */
 export interface ObjectStore {
   /** Creates or replaces the object. A stream is written as it comes, in bounded memory; if it throws, nothing is stored.
@@ -34,7 +34,8 @@ export interface ObjectStore {
 export type Ring = (name?: string) => void;
 
 export interface WatchOptions {
-  /** Whether somebody waits for it just now; by default always. A store that must be asked is asked less often else. */
+  /** True while somebody waits for a ring; by default always. A store that must be polled is polled less often while it is
+   * false. */
   readonly isUrgent?: (() => boolean) | undefined;
   /** The newest name that who watches knows of: a store that must be asked is asked for later ones alone. */
   readonly after?: string | undefined;

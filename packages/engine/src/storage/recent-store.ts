@@ -19,7 +19,7 @@ import type {
 export const RECENT_BYTES_MAX: number = 16 * 2 ** 20;
 /** A larger one would push too many others out; it is more than a batch of ops. */
 const OBJECT_BYTES_MAX: number = 2 * 2 ** 20;
-/** What a copy costs beside its bytes, about. */
+/** Memory of a copy beside its bytes, about. */
 const COPY_BYTES = 512;
 
 /** `<account>/log/<n>`, `<account>/note/<name>`: what is read again by the next checkpoint, and by who fetches new mail. */

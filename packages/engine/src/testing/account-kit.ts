@@ -25,7 +25,7 @@ import { nodePlatform } from "../node/crypto-platform.ts";
 import type { MemoryPlace } from "../storage/memory.ts";
 import { isRewinding } from "./rewinding-log.ts";
 
-/** What the tests of accounts share: a clock that they set, and accounts without the slow slots. */
+/** Kit of the tests of accounts: a clock that they set, and accounts without the slow slots. */
 
 // Keys are made while tests are collected.
 await ready;

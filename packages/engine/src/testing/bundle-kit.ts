@@ -3,7 +3,7 @@ import { build, type Rollup } from "vite";
 
 /** A module bundled for a browser. */
 export interface Bundle {
-  /** What a browser loads, by file name; the first is where it begins. */
+  /** Files that a browser loads, by name; the first one is loaded first. */
   readonly files: ReadonlyMap<string, string>;
   /** The code of each of our modules that is in it, by file. */
   readonly modules: ReadonlyMap<string, string>;

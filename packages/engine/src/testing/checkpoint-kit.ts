@@ -97,7 +97,7 @@ function ops(): Op[] {
   ];
 }
 
-/** What came with format 2. */
+/** Ops that came with format 2. */
 function opsSince(): Op[] {
   const first = { sequence: 2, index: 40 };
   const run = { writer: WRITER, first, last: first };
@@ -239,7 +239,7 @@ export function memoryPages(): PageStore {
   };
 }
 
-/** What a checkpoint is made of where nobody looks at messages. */
+/** The source of a checkpoint in tests that look at no message. */
 export const captureSource: EmailSource = {
   readRecord: async () => ({ ...emailAt(1), object: { name: "body/0", offset: 0, length: 1 } }),
   readHeader: async () => new Uint8Array(1),

@@ -104,7 +104,7 @@ export class Follower {
       expect(new Set(told).size).toBe(told.length);
       expect(told.length).toBeLessThanOrEqual(max);
       if (hasMore) expect(told.length).toBe(max);
-      // What is told as updated is known.
+      // An object that is told as updated was told before.
       for (const id of updated) expect([id, this.held.has(id)]).toEqual([id, true]);
       for (const id of [...created, ...updated]) {
         expect([id, now.has(id)]).toEqual([id, true]);

@@ -1,6 +1,6 @@
 import { type CryptoPlatform, concat, hash, sodiumKem, sodiumOpen, sodiumSeal, utf8 } from "../crypto/index.ts";
 
-/** What the tests of stored shapes share. */
+/** Kit of the tests of stored shapes. */
 export const GOLDEN: string = `${import.meta.dirname}/../../testdata/golden`;
 
 export const pattern = (length: number, seed = 1): Uint8Array =>

@@ -111,7 +111,7 @@ export function contentOf(history: History, mask: number): Content {
   return { entries, flags, takers, flaggers, moved };
 }
 
-/** What each mailbox shows to who has seen exactly these ops. */
+/** The two mailboxes as a reader sees them who knows exactly these ops. */
 export function expected(history: History, mask: number): readonly [Seen, Seen] {
   const ops = opsOf(history, mask);
   const content = contentOf(history, mask);

@@ -15,9 +15,9 @@ import { MailState } from "../mail/state/state.ts";
 
 /**
  * A double of the log, for tests: now and then an older op of another writer comes to light, behind ops that did not know
- * it, as in merge mode. The state is then made anew from its checkpoint: another object with other rows, where the ops
- * since then are one block with higher modseqs. What it shows is the same, so every test of what stands upon a log must
- * pass here as it does on the real one.
+ * it, as in merge mode. The state is then made anew from its checkpoint: another object with other rows, where the ops since
+ * then are one block with higher modseqs. It shows the same, so every test of code upon a log must pass here as it does on
+ * the real one.
  *
  * The ghost that writes those ops makes a mailbox, copies INBOX into it and deletes it again. The store holds the log
  * without them: another process shows other modseqs.
@@ -33,7 +33,7 @@ const NUMBERED: ReadonlySet<OpKind> = new Set(["begin", "create", "rename", "ren
 type MailLog = Log<MailState, Op, Outcome>;
 type MailLogOptions = LinearBayOptions<MailState, Op, Outcome>;
 
-/** Whether {@link rewindLogs} was called: what two processes show is equal but for modseqs and UIDVALIDITY. */
+/** True once {@link rewindLogs} was called: two processes then show the same but for modseqs and UIDVALIDITY. */
 export let isRewinding = false;
 
 /** From now on every log of an account that this process opens rewinds. */
@@ -108,7 +108,7 @@ class RewindingLog implements MailLog {
 
   async capture(source: CaptureSource<MailState>, thorough: Thorough): Promise<Captured> {
     return this.#log.capture((rewound, covers) => {
-      // What is loaded anew has none of the ghost's ops.
+      // A state that is loaded anew has none of the ghost's ops.
       const capture = source(rewound.state, covers, thorough === "anew" ? "sweep" : thorough);
       const isAt = rewound.mark();
       let written: { readonly body: Uint8Array; readonly pages: PageStore } | undefined;
@@ -247,7 +247,7 @@ class Rewound {
     const from = this.#blocks.length - 1 - (this.#chances % BEHIND_MAX);
     const at =
       this.#blocks.findLastIndex((block, n) => n < from || block.length > 1 || NUMBERED.has(block[0]!.op.kind)) + 1;
-    // What another checkpoint covers may be gone from the log.
+    // Entries that another checkpoint covers may be gone from the log.
     const canBegin = at < this.#blocks.length && this.state.pages.covers === this.#covers;
     const state = canBegin ? this.#begin() : undefined;
     if (!state) return false;

@@ -3,7 +3,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo, Socket } from "node:net";
 import type { S3Settings } from "../node/s3/settings.ts";
 
-/** What happens to a request instead of its usual course. */
+/** A fault that a request meets instead of its usual course. */
 export type S3Fault =
   /** Answered with this status and code, and not done. */
   | { readonly kind: "refused"; readonly status: number; readonly code: string; readonly message?: string }
@@ -23,7 +23,7 @@ export interface S3Request {
   readonly key: string;
   readonly query: URLSearchParams;
   readonly host: string;
-  /** Whether it is to create and not to replace. */
+  /** True for a request that creates and must not replace. */
   readonly creates: boolean;
 }
 

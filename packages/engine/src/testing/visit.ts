@@ -26,7 +26,7 @@ const platform: Platform = {
   // The grace is over when it is said to be.
   delay: (ms) =>
     new Promise((resolve) => {
-      // What passed since it was last used is no part of it.
+      // The time that passed since the last use is no part of the grace.
       if (ms > KEEP_OPEN_MS / 2) wakes.push(resolve);
       else setTimeout(resolve, ms).unref();
     }),
@@ -79,7 +79,7 @@ process.exit(0);
 
 /** A mail whose text stands nowhere else in this process: it comes masked, and each piece is wiped when it was read. */
 async function* chunks(): AsyncGenerator<Uint8Array> {
-  // What comes after all that the preview is made of: that becomes a text of JavaScript, which nobody can wipe.
+  // Text beyond the part that the preview is made of: that part becomes a text of JavaScript, which nobody can wipe.
   yield new TextEncoder().encode(`Subject: a visit\r\n\r\n${"well known\r\n".repeat(2000)}`);
   const text = Uint8Array.from(Buffer.from(mask, "hex"), (byte) => byte ^ 0x5a);
   yield text;

@@ -7,10 +7,10 @@ import { MemoryPlace } from "../storage/memory.ts";
 import type { ObjectStore } from "../storage/object-store.ts";
 import { clock, crypto, MemoryUsers, platform } from "./account-kit.ts";
 
-/** What the tests of sign-in and of its changes share: one account, by its real slots. */
+/** Kit of the tests of sign-in and of its changes: one account, by its real slots. */
 export const FIRST = "first long sesame";
 export const SECOND = "second long sesame";
-/** What a sign-in with a wrong password rejects with. */
+/** The error of a sign-in with a wrong password. */
 export const refused = { code: "not-permitted" } as const;
 const pepper = new Uint8Array(32).fill(3);
 /** Characters of an account's prefix. */

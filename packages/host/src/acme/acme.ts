@@ -36,7 +36,7 @@ export function acmeFile(folder: string): string {
   return join(folder, "acme.pem");
 }
 
-/** Whether another certificate is wanted by then: this one is old, or lacks a name that was added. */
+/** True if another certificate is needed by then: this one is old, or lacks a name that was added. */
 export function isDue(facts: X509Certificate, names: readonly string[], nowMs: number): boolean {
   const [begins, ends] = [Date.parse(facts.validFrom), endOf(facts)];
   if (ends - nowMs < (ends - begins) * RENEW_SHARE) return true;
@@ -69,7 +69,7 @@ export class Acme {
     if (pem !== undefined && !isDue(new X509Certificate(pem), this.#options.names, this.#options.now())) return false;
     await makeFolder(folder);
     const certificate = await this.#order();
-    // What is written is what the next start reads: an authority's mistake must not keep the server from it.
+    // The next start reads the file: an authority's mistake must not keep the server from it.
     checkIssued(certificate, this.#options.names, this.#options.now());
     const temporary = `${acmeFile(folder)}.${randomBytes(8).toString("hex")}.new`;
     await writeFile(temporary, certificate, { mode: 0o600, flush: true });

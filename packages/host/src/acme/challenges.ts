@@ -2,7 +2,7 @@ import { createServer, type Server } from "node:http";
 
 /** Milliseconds for a request. */
 const REQUEST_MS = 10_000;
-/** Who vouches asks from a handful of places at once. */
+/** Connections at once. An authority asks from a handful of places. */
 const CONNECTIONS_MAX = 256;
 const PATH = "/.well-known/acme-challenge/";
 

@@ -19,7 +19,7 @@ export function page(html: string): Answer {
 export interface Download {
   /** A media type; what is none is sent as octets. */
   readonly type: string;
-  /** What the file is to be called: from a client or a mail. */
+  /** The file's name for the browser: from a client or a mail. */
   readonly name: string;
   /** Octets. */
   readonly size: number;

@@ -15,7 +15,7 @@ test.each([
   ["127.0.0.1", "198.51.100.7", "198.51.100.7"],
   ["::ffff:127.0.0.1", "198.51.100.7", "198.51.100.7"],
   [undefined, "198.51.100.7", "198.51.100.7"],
-  // What stands before our proxies' own entries is the client's invention.
+  // Entries before those of our proxies are the client's invention.
   ["127.0.0.1", "192.0.2.1, 198.51.100.7", "198.51.100.7"],
   ["127.0.0.1", "192.0.2.1, 198.51.100.7, 10.1.2.3", "198.51.100.7"],
   ["127.0.0.1", "nonsense, 10.1.2.3", "10.1.2.3"],
@@ -23,7 +23,7 @@ test.each([
   ["2001:db8::5", "::ffff:198.51.100.7", "198.51.100.7"],
   ["127.0.0.1", undefined, "127.0.0.1"],
   [undefined, undefined, ""],
-  // Who is no proxy of ours tells nothing.
+  // A peer that is no proxy of ours is not believed.
   ["198.51.100.9", "198.51.100.7", "198.51.100.9"],
   ["2001:db8:0:1::5", "198.51.100.7", "2001:db8:0:1::5"],
 ])("from %s with %s it is %s", (peer, forwarded, address) => {

@@ -2,7 +2,7 @@ import type { IncomingHttpHeaders } from "node:http";
 import { BlockList, isIP } from "node:net";
 import { ConfigError } from "../config-error.ts";
 
-/** Who a connection comes from, as far as its socket tells. */
+/** The other side of a connection, as its socket tells. */
 export interface Peer {
   /** Undefined on a unix socket. */
   readonly remoteAddress?: string | undefined;
@@ -43,14 +43,14 @@ export class TrustedProxies {
     return isIP(plain) !== 0 && this.#addresses.check(plain, familyOf(plain));
   }
 
-  /** Who stands behind a request: each proxy adds the one before it to the end of the list, so that the last one which is
-   * no proxy of ours is the client. What stands before it may be the client's invention. */
+  /** The client of a request. Each proxy adds the address before it to the end of the list, so the last one that is no proxy
+   * of ours is the client's. Entries before that may be the client's invention. */
   clientOf(peer: Peer, headers: IncomingHttpHeaders): Client {
     const own = peer.remoteAddress === undefined ? "" : unmapped(peer.remoteAddress);
     if (!this.trusts(peer.remoteAddress)) return { address: own, isSecure: true };
     const forwarded = this.#forwarded(headers);
     const { "x-forwarded-for": addresses, "x-forwarded-proto": proto } = headers;
-    // What was not forwarded is the proxy's own, or comes from somebody on this machine.
+    // A request without these fields is the proxy's own, or comes from this machine.
     const isSecure = (addresses === undefined && proto === undefined) || lastOf(proto) === "https";
     return { address: forwarded ?? own, isSecure };
   }

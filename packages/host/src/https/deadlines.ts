@@ -1,6 +1,6 @@
 import { TICK_MS } from "./limits.ts";
 
-/** What the door needs to know of time: handed in, so that tests need none. */
+/** The door's clock, handed in so that tests need not wait. */
 export interface DoorClock {
   /** Milliseconds that only go forward. */
   readonly monotonic: () => number;
@@ -18,9 +18,9 @@ export const DOOR_CLOCK: DoorClock = {
 
 /** Something that has only so long for what it is at. */
 export interface Deadline {
-  /** It has so many milliseconds from now; with none, as long as it takes. */
+  /** Lets the wait last so many milliseconds from now; without a number it may last for ever. */
   expect(ms?: number): void;
-  /** It is over. */
+  /** Ends the wait. */
   end(): void;
 }
 

@@ -45,11 +45,11 @@ export class DoorSocket {
     return this.#socket.readyState === this.#socket.OPEN;
   }
 
-  /** `work` gets each message; at most {@link SOCKET_MESSAGES_AT_ONCE_MAX} run at once, and others wait unread. What it
-   * throws ends the connection and is told to `onFailure`. */
+  /** `work` gets each message; at most {@link SOCKET_MESSAGES_AT_ONCE_MAX} run at once, and others wait unread. An error that
+   * it throws ends the connection and is told to `onFailure`. */
   onText(bytesMax: number, work: (text: string) => Promise<void>, onFailure: (error: unknown) => void): void {
     let running = 0;
-    /** What had come with one read when it was paused. */
+    /** Messages of the same read as the one at which the socket was paused. */
     const waiting: Buffer[] = [];
     const run = async (data: Buffer): Promise<void> => {
       running++;
@@ -78,7 +78,7 @@ export class DoorSocket {
     });
   }
 
-  /** An answer: resolves when it was handed on, or the connection is gone. Who waits for that holds a fast writer back. */
+  /** An answer: resolves when it was handed on, or the connection is gone. A fast writer that waits for that is held back. */
   send(text: string): Promise<void> {
     const bytes = Buffer.from(text);
     this.#unread += bytes.length;
@@ -87,7 +87,7 @@ export class DoorSocket {
     return sent;
   }
 
-  /** What nobody asked for; who leaves too much of it unread is dropped. */
+  /** Sends a text that the client did not ask for. A client that leaves too much of them unread is dropped. */
   tell(text: string): void {
     void this.send(text);
     if (this.#unread > UNREAD_BYTES_MAX) this.#socket.terminate();

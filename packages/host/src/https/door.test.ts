@@ -122,7 +122,7 @@ const WAYS: readonly (readonly [string, boolean, Way])[] = [
   ["HTTP/2", false, http2],
 ];
 
-/** What each answer has, whatever it says. */
+/** Expects the header fields that every answer has. */
 function expectCommon({ headers }: Reply): void {
   expect(headers["access-control-allow-origin"]).toBe("*");
   expect(headers["access-control-allow-credentials"]).toBeUndefined();
@@ -705,7 +705,7 @@ test("a door that closes finishes what is under way, and ends what goes on by it
   const stopped = door.door.stop();
   expect((await stream).status).toBe(200);
   expect((await closed)[0]).toBe(1001);
-  // What comes now is no longer begun.
+  // A request that comes from now on is not begun.
   kept[1]!.write("GET /slow HTTP/1.1\r\nHost: x\r\n\r\n");
   await until(() => door.door.counts.exchanges === 3);
   expect(begun).toBe(2);

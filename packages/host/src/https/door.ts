@@ -38,11 +38,10 @@ export interface DoorOptions {
   /** Undefined: in clear and HTTP/1.1, for a proxy in front. */
   readonly tls: Tls | undefined;
   readonly gate: Gate;
-  /** Whose addresses may be one client's. */
+  /** The network of an address, which may be one client's. */
   readonly networkOf: (address: string) => string;
   readonly proxies: TrustedProxies;
-  /** What every URL that is told begins with; empty for localhost and the port that is listened on, by https:// if there is
-   * TLS. */
+  /** The beginning of every URL in an answer; empty for localhost and the port of the listener, by https:// if there is TLS. */
   readonly origin: string;
   /** Answers may be compressed, though their length then tells of what is in them. */
   readonly compresses: boolean;
@@ -54,7 +53,7 @@ export interface DoorOptions {
   readonly requestsMax?: number;
 }
 
-/** What a route says of its requests. */
+/** Parameters and limits of a request by its route. */
 export interface Terms {
   readonly params: Readonly<Record<string, string>>;
   readonly bodyBytesMax: number;
@@ -72,7 +71,7 @@ export class Door {
   readonly #servers: { readonly close: () => Promise<unknown>; readonly server: Server }[] = [];
   readonly #sessions = new Set<ServerHttp2Session>();
   readonly #connections = new Set<Socket>();
-  /** What is spoken over: with TLS, once the handshake is over. */
+  /** Sockets that HTTP is spoken over: with TLS, after the handshake. */
   readonly #streams = new Set<Socket>();
   /** By both ends of their connection, since TLS and HTTP/2 show sockets of their own. */
   readonly #visitors = new Map<string, Visitor>();
@@ -88,7 +87,7 @@ export class Door {
     this.#deadlines = new Deadlines(options.clock ?? DOOR_CLOCK);
   }
 
-  /** What every URL that is told begins with: never what a client says. */
+  /** The beginning of every URL in an answer. No client's text goes into it. */
   get origin(): string {
     const { origin, tls } = this.#options;
     return origin || `${tls ? "https" : "http"}://localhost:${this.#port}`;
@@ -99,7 +98,7 @@ export class Door {
     return addresses.find((address) => typeof address === "object" && address !== null)?.port ?? 443;
   }
 
-  /** What is open. */
+  /** Numbers of open connections, sessions, exchanges, sockets and deadlines. */
   get counts(): {
     readonly connections: number;
     readonly sessions: number;
@@ -195,7 +194,7 @@ export class Door {
     }
   }
 
-  /** What a client is told of an error; of a bug nothing but that there is one. */
+  /** The problem that a client is told for an error. A bug is logged, and the client gets no more than status 500. */
   problemOf(error: unknown, explain?: Site["explain"]): Problem {
     const explained = error instanceof Problem ? error : explain?.(error);
     if (explained instanceof Problem) return explained;
@@ -229,7 +228,7 @@ export class Door {
     await this.#finished();
     late.end();
     for (const socket of this.#streams) letGo(socket);
-    // Those whose handshake is not over have none.
+    // A connection whose handshake is not over has no stream.
     const timer = setTimeout(() => {
       for (const socket of this.#connections) socket.destroy();
     }, FAREWELL_MS);
@@ -287,7 +286,7 @@ export class Door {
     this.#connections.add(socket);
     socket.once("close", () => this.#connections.delete(socket));
     const { remoteAddress } = socket;
-    // Who stands behind a proxy is told with each request, and who may use a unix socket by its folder.
+    // A proxy tells the client's address with each request. A unix socket's folder says who may connect.
     const isProxy = remoteAddress === undefined || proxies.trusts(remoteAddress);
     const visitor = gate.enter(socket, () => socket.destroy(), isProxy);
     if (!visitor) {

@@ -7,7 +7,7 @@ export interface ServerEvent {
   readonly data: string;
 }
 
-/** What an event stream writes to. */
+/** The stream's connection: HTTP/1.1 or HTTP/2. */
 interface Output {
   write(text: string): void;
   end(): void;

@@ -22,7 +22,7 @@ const CREDENTIALS: Readonly<Record<string, (value: string) => string>> = {
       .join(),
 };
 
-/** What a WebSocket's client offers, in order. */
+/** Subprotocols that a WebSocket's client offers, in order. */
 export function protocolsOf(header: string): readonly string[] {
   return header.split(",").map((item) => item.trim());
 }
@@ -36,7 +36,7 @@ export const COMMON_HEADERS: Readonly<Record<string, string>> = {
   "x-content-type-options": "nosniff",
 };
 
-/** What a browser asks before it sends a request from another origin. */
+/** The answer to a preflight, by which a browser asks before it sends a request from another origin. */
 export const PREFLIGHT: Answer = {
   status: 204,
   headers: {
@@ -54,7 +54,7 @@ export interface ExchangeOptions {
   readonly client: Client;
   readonly compresses: boolean;
   readonly origin: () => string;
-  /** Whether its connection takes no more requests. */
+  /** True if the connection takes no more requests. */
   readonly isLast: () => boolean;
   readonly signedIn: () => void;
   readonly onEnd: () => void;
@@ -139,7 +139,7 @@ export class Exchange implements DoorRequest {
       throw new Problem(400, "A request has one Host", { headers: { connection: "close" } });
   }
 
-  /** Whether an answer may still be given. */
+  /** True while an answer may still be given. */
   get isOpen(): boolean {
     return !this.#isOver && !this.#response.headersSent;
   }
@@ -179,8 +179,8 @@ export class Exchange implements DoorRequest {
     }
   }
 
-  /** Gives the answer; resolves when it has gone out, or an event stream has begun. What can't be given whole is cut off,
-   * and never looks whole. */
+  /** Gives the answer; resolves when it has gone out, or an event stream has begun. An answer that can't be given whole is
+   * cut off, and never looks whole. */
   async answer(answer: Answer): Promise<void> {
     const { body } = answer;
     const wantsBody = this.method !== "HEAD";
@@ -266,7 +266,7 @@ export class Exchange implements DoorRequest {
       this.#finish();
     } catch (error) {
       this.#abandon();
-      // That the other side has gone is no failure of ours.
+      // An error because the other side has gone is no failure of ours.
       if (!this.#isOver) throw error;
     }
   }
@@ -316,7 +316,7 @@ export class Exchange implements DoorRequest {
     if (!isHttp2(raw)) return raw.complete;
     const announced = lengthOf(raw);
     if (announced !== undefined) return received === announced;
-    // What cut it off is told after its end.
+    // The event for a body that was cut off comes after its end.
     await new Promise((resolve) => setImmediate(resolve));
     return !raw.aborted;
   }
@@ -326,7 +326,7 @@ export class Exchange implements DoorRequest {
     else this.#body.fail(new Problem(408, "The body comes too slowly", { headers: { connection: "close" } }));
   }
 
-  /** The answer is out. What is left of a body of HTTP/2 nobody needs to send (RFC 9113 §8.1); by HTTP/1.1 it is read and
+  /** The answer is out. By HTTP/2 nobody needs to send the rest of a body (RFC 9113 §8.1); by HTTP/1.1 the rest is read and
    * dropped, for a moment, or the answer would not be read. */
   #answered(stream: ServerHttp2Stream): void {
     this.#deadline.expect(LINGER_MS);
@@ -355,7 +355,7 @@ export class Exchange implements DoorRequest {
 /** By connections of HTTP/1.1, the last answer that has begun and is not out. */
 const answering = new WeakMap<Socket, Exchange>();
 
-/** Whether what is written to a connection would be taken for more of an answer. */
+/** True while an answer is being written to a connection: other octets would be taken for a part of it. */
 export function isAnswering(socket: Socket): boolean {
   return answering.has(socket);
 }
@@ -371,7 +371,7 @@ function lengthOf({ headers }: RawRequest): number | undefined {
   return text === undefined ? undefined : Number(text);
 }
 
-/** What is not sent is told so: it may hold a file open. */
+/** Ends a body that is not sent: it may hold a file open. */
 async function dropBody(body: Answer["body"]): Promise<void> {
   if (body === undefined || body instanceof Uint8Array || typeof body === "function") return;
   await body[Symbol.asyncIterator]().return?.();

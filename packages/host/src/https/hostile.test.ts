@@ -190,8 +190,8 @@ describe("slow bodies", () => {
   });
 });
 
-/** Lets time pass until it is so. What the clock cuts off begins when the event loop comes to it, so that more than the
- * limit may be needed, but not much more. */
+/** Lets time pass until it is so. A connection that the clock cuts off goes when the event loop comes to it, so that more
+ * than the limit may be needed, but not much more. */
 async function passUntil(door: TestDoor, limitMs: number, check: () => boolean): Promise<void> {
   for (let passed = 0; !check(); passed += 1000) {
     if (passed > 100 * limitMs) throw new Error("it never ended");

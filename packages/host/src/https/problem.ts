@@ -12,7 +12,7 @@ export interface ProblemOptions extends ErrorOptions {
   readonly headers?: Readonly<Record<string, string | readonly string[]>>;
 }
 
-/** A request that gets an error for an answer, as a problem document: RFC 9457. What it says is fixed text. */
+/** A request that gets an error for an answer, as a problem document: RFC 9457. Its text is fixed. */
 export class Problem extends Error {
   readonly status: number;
   readonly options: ProblemOptions;

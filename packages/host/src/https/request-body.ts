@@ -3,7 +3,7 @@ import type { Deadline, Deadlines } from "./deadlines.ts";
 import { BODY_BYTES_PER_SECOND_MIN, BODY_GRACE_MS } from "./limits.ts";
 import { Problem } from "./problem.ts";
 
-/** What may change what there is to read. */
+/** Events after which there may be something to read. */
 const NEWS = ["readable", "end", "close", "error"] as const;
 
 export interface BodySource {
@@ -16,8 +16,8 @@ export interface BodySource {
 }
 
 /**
- * A request's body. Who sends it has so much time in all, and more for what has come: so a slow line is told from
- * somebody who holds us up. Time in which nobody asks for more of it does not count.
+ * A request's body. Its sender has so much time in all, and more for what has come: so a slow line is told from somebody who
+ * holds us up. Time in which nobody asks for more of it does not count.
  */
 export class RequestBody {
   readonly #from: BodySource;
@@ -33,7 +33,7 @@ export class RequestBody {
     this.#deadline = deadline;
   }
 
-  /** Whether somebody waits for more of it. */
+  /** True while a reader waits for more of the body. */
   get isAwaited(): boolean {
     return this.#wake !== ignore;
   }

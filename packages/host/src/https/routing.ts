@@ -51,12 +51,12 @@ export function makeApp(server: HttpServer, sites: readonly Site[], desk: Desk):
     reply.hijack();
     const exchange = desk.begin(request.raw, reply.raw, terms);
     await desk.serve(exchange, () => work(exchange), explain);
-    // What wanted to be a WebSocket is read by nobody from here on.
+    // Nobody reads a socket any more whose request to become a WebSocket failed.
     if ("upgrade" in request.raw && request.raw.upgrade) letGo(request.raw.socket);
   };
 
   app.removeAllContentTypeParsers();
-  // Whoever wants a body reads it.
+  // Routes read bodies by themselves.
   app.addContentTypeParser("*", (_request, _body, done) => done(null));
   app.setErrorHandler((error: Error & { statusCode?: number }, request, reply) =>
     answer(request, reply, async () => {
@@ -173,7 +173,7 @@ function throwing(status: number, detail: string, headers: Readonly<Record<strin
   };
 }
 
-/** RFC 6455 §4.2.1. What is left through here `ws` takes. */
+/** RFC 6455 §4.2.1. `ws` checks the rest. */
 function checkOpening(exchange: Exchange, { protocol }: SocketRoute): void {
   exchange.checkHeader();
   if (exchange.header("sec-websocket-version") !== "13")

@@ -5,8 +5,8 @@ import { CONTROL_FRAMES_PER_MINUTE_MAX, HEADER_MS, IDLE_MS, LINGER_MS, STREAMS_M
 
 const MINUTE_MS = 60_000;
 
-/** Watches one connection of HTTP/2: its first request comes in time, it is not idle for long, and does not keep us busy
- * with frames that need no request. What is reset, refused or malformed too often nghttp2 counts itself. */
+/** Watches one connection of HTTP/2: its first request comes in time, it is not idle for long, and does not keep us busy with
+ * frames that need no request. nghttp2 itself counts streams that are reset, refused or malformed too often. */
 export function guardSession(session: ServerHttp2Session, deadlines: Deadlines): void {
   let streams = 0;
   let controls = 0;
@@ -45,11 +45,9 @@ export function guardSession(session: ServerHttp2Session, deadlines: Deadlines):
 /** Requests of each connection in this turn of the event loop. */
 const begun = new WeakMap<object, number>();
 
-/**
- * Whether a request is one that a client may make: in one turn none can have been answered. More than {@link STREAMS_MAX}
- * of HTTP/2 were reset in one breath with being made: nghttp2 counts resets too, but only after all that came with one read
- * is begun. By HTTP/1.1 as many may be sent ahead. The connection ends then.
- */
+/** False for a request too many: more than {@link STREAMS_MAX} came in one turn of the event loop, in which none can have
+ * been answered. By HTTP/2 such a client resets streams as soon as it has opened them. nghttp2 counts resets too, but only
+ * after all requests of one read were begun. By HTTP/1.1 a client may send as many ahead. The connection ends then. */
 export function isTimely(raw: RawRequest): boolean {
   const connection = isHttp2(raw) ? raw.stream?.session : raw.socket;
   if (!connection || connection.destroyed) return false;

@@ -1,14 +1,12 @@
 import type { DoorSocket } from "./door-socket.ts";
 import type { EventStream } from "./event-stream.ts";
 
-/**
- * What an app hands the door: routes, which turn a request into an answer, and know nothing of HTTP's versions, of TLS or
- * of proxies. The door sees to limits, CORS, problem documents and what else each answer needs.
- */
+/** The part of an app that the door serves: routes, which turn a request into an answer, and know nothing of HTTP's versions,
+ * of TLS or of proxies. The door sees to limits, CORS, problem documents and header fields of all answers. */
 export interface Site {
   readonly routes: readonly Route[];
   readonly sockets?: readonly SocketRoute[];
-  /** What the app's own errors mean; those without a meaning are bugs, and answered with 500. */
+  /** The app's own errors as problems. An error that it gives undefined for is a bug, and answered with 500. */
   readonly explain?: (error: unknown) => Error | undefined;
 }
 
@@ -22,7 +20,7 @@ export interface Route {
   readonly anyCase?: boolean;
   /** Octets of a request's body; none where it isn't said. */
   readonly bodyBytesMax?: number;
-  /** What it throws is answered as a problem. */
+  /** Answers a request. An error that it throws is answered as a problem. */
   readonly handle: (request: DoorRequest) => Promise<Answer>;
 }
 
@@ -33,7 +31,8 @@ export interface SocketRoute {
   readonly protocol: string;
   /** Octets of one message. */
   readonly messageBytesMax: number;
-  /** Comes before the upgrade: what it throws is answered as a problem. What it returns gets the open socket. */
+  /** Comes before the upgrade: an error that it throws is answered as a problem. The function that it returns gets the open
+   * socket. */
   readonly open: (request: DoorRequest) => Promise<(socket: DoorSocket) => void>;
 }
 
@@ -45,11 +44,11 @@ export interface DoorRequest {
   /** By the names in the route's path. */
   readonly params: Readonly<Record<string, string>>;
   readonly query: URLSearchParams;
-  /** What stands after "?", as it came; empty where nothing does. */
+  /** The text behind "?", as it came; empty without one. */
   readonly rawQuery: string;
   /** The client's address; behind a trusted proxy the one that the proxy tells. Empty on a unix socket. */
   readonly address: string;
-  /** What every URL that is told begins with: `server.origin`, never the Host header. */
+  /** The beginning of every URL in an answer: `server.origin`, never the Host header. */
   readonly origin: string;
   /** Nobody between the client and us could have read it. */
   readonly isSecure: boolean;
@@ -67,7 +66,7 @@ export interface DoorRequest {
   json(): Promise<unknown>;
   /** Its sender is known: the connection is no stranger's any more. */
   signedIn(): void;
-  /** What it brought to sign in with is there no more: a request that waits for hours holds no password. */
+  /** Removes the request's credentials from memory: a request that waits for hours holds no password. */
   forgetCredentials(): void;
 }
 

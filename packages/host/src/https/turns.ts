@@ -3,7 +3,7 @@ import { Problem } from "./problem.ts";
 
 export type TurnKind = "request" | "upload" | "stream";
 
-/** What an account may do so many times at once, by JMAP's names of the limits: RFC 8620 §2. */
+/** Limits on what an account does at once, with JMAP's names for them: RFC 8620 §2. */
 const KINDS: Readonly<Record<TurnKind, { readonly max: number; readonly limit: string }>> = {
   request: { max: ACCOUNT_REQUESTS_MAX, limit: "maxConcurrentRequests" },
   upload: { max: ACCOUNT_UPLOADS_MAX, limit: "maxConcurrentUpload" },

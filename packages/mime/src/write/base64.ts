@@ -52,7 +52,7 @@ export async function* encodeBase64(
   if (size > 0) yield encodeBlock(held.subarray(0, size), rooms[turn], isFirst);
 }
 
-/** What is at hand in base64. */
+/** All of the bytes in base64. */
 export function base64(bytes: Uint8Array): Uint8Array {
   return bytes.length === 0 ? bytes : encodeBlock(bytes, roomFor(bytes.length), true);
 }

@@ -42,7 +42,7 @@ async function octetsOf(message: ComposedMessage): Promise<Uint8Array> {
 
 const binary = (bytes: Uint8Array): string => Array.from(bytes, (byte) => String.fromCharCode(byte)).join("");
 
-/** What RFC 5322 §2.1, §2.3 and RFC 2045 §2.7 to §2.9 ask of any message. */
+/** Asserts the rules of RFC 5322 §2.1, §2.3 and RFC 2045 §2.7 to §2.9 for any message. */
 function assertWellWritten(octets: Uint8Array, { needsUtf8, needsEightBit }: ComposedMessage): void {
   const text = binary(octets);
   expect(text).not.toMatch(/\0|\r(?!\n)|(?<!\r)\n/);
@@ -52,7 +52,7 @@ function assertWellWritten(octets: Uint8Array, { needsUtf8, needsEightBit }: Com
   const visit = (part: Part): void => {
     const header = text.slice(part.headerStart, part.bodyStart);
     if (!needsUtf8) expect(header).not.toMatch(/[\x80-\xff]/);
-    // A line is longer than 78 octets only where it is one piece. What was asked for raw stays as it is.
+    // A line is longer than 78 octets only where it is one piece. A raw field stays as it is.
     for (const line of header.replace(/^X-Own:.*(?:\r\n[ \t].*)*/m, "").split("\r\n"))
       if (!/^(?:[^ ]+:)? ?[^ ]+$/.test(line)) expect(line.length, line).toBeLessThanOrEqual(78);
     if (/[\x80-\xff]/.test(text.slice(part.bodyStart, part.bodyEnd))) expect(part.encoding).toBe("8bit");

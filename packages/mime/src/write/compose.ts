@@ -24,11 +24,11 @@ export interface ComposeOptions {
   readonly now: () => NewDate;
   /** So many octets that nobody can guess. */
   readonly random: (bytes: number) => Uint8Array;
-  /** What a made Message-ID ends with. */
+  /** The domain of a Message-ID that is made. */
   readonly domain: string;
   /** UTF-8 may stand in headers: for those who take SMTPUTF8 (RFC 6532). Else all there is encoded, or refused. */
   readonly utf8?: boolean;
-  /** What is no address may stand where one should: for drafts. */
+  /** A text that is no address may stand in place of one: for drafts. */
   readonly draft?: boolean;
   /** Text may stay 8bit: for those who take 8BITMIME (RFC 6152). */
   readonly eightBit?: boolean;
@@ -118,7 +118,7 @@ function newMessageId({ random, domain }: ComposeOptions): NewField {
   return { name: "Message-ID", form: "messageIds", value: [id] };
 }
 
-/** What is written so far: octets at hand, and streams, in order. */
+/** The message as far as it is written: octets at hand, and streams, in order. */
 class Writer {
   readonly #pieces: EncodedBody["content"][] = [];
   /** Fields and delimiters, until a body follows. */
@@ -127,8 +127,8 @@ class Writer {
   #parts = 0;
   #partHeaderBytes = 0;
   needsUtf8 = false;
-  /** What all boundaries of the message begin with: RFC 2046 §5.1.1. No body has so many underscores there, and `=_` is
-   * nothing that base64 or quoted-printable writes; so none stands in a part, whatever the randomness is. */
+  /** The beginning of all boundaries of the message: RFC 2046 §5.1.1. No body has so many underscores there, and `=_` never
+   * stands in base64 or quoted-printable. So no boundary stands in a part, whatever the randomness is. */
   readonly #boundary: string;
 
   constructor(underscores: number, random: (bytes: number) => Uint8Array) {

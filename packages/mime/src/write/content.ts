@@ -8,11 +8,11 @@ export interface StreamedContent {
   readonly length: number;
   /** May be called again for each time that the message is read. */
   read(): AsyncIterable<Uint8Array> | Iterable<Uint8Array>;
-  /** What {@link look} or {@link OctetLook} tells of it: needed where it can't be encoded. */
+  /** Facts by {@link look} or {@link OctetLook}: needed for content that can't be encoded. */
   readonly facts?: OctetFacts;
 }
 
-/** What decides how octets may travel: RFC 2045 §2.7 to §2.9. */
+/** Facts that decide how octets may travel: RFC 2045 §2.7 to §2.9. */
 export interface OctetFacts {
   /** Some are above 127. */
   readonly eightBit: boolean;

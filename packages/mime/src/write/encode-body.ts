@@ -18,7 +18,7 @@ export interface EncodedBody {
 }
 
 export interface EncodeOptions {
-  /** It is text: it may stay readable. */
+  /** True for text: it may stay readable. */
   readonly isText: boolean;
   /** 8bit may be chosen where it is not forced. */
   readonly eightBit: boolean;

@@ -36,7 +36,8 @@ export function encodePart(part: NewPart, style: PartStyle, isWhole: boolean): E
   }
 }
 
-/** What a part's own encoding says. A multipart says what its parts need, fields in UTF-8 too: RFC 2045 §6.4. */
+/** True for a part whose Content-Transfer-Encoding is 8bit. A multipart has the encoding that its parts need; header fields
+ * in UTF-8 count too: RFC 2045 §6.4. */
 export function isEightBit(part: EncodedPart): boolean {
   return part.kind === "leaf" ? part.body.encoding === "8bit" : part.parts.some(holdsEightBit);
 }
@@ -102,7 +103,7 @@ function encodeMultipart(part: NewMultipart, style: PartStyle): EncodedPart {
   };
 }
 
-/** What RFC 2387 §3.1 wants to be said of the root. */
+/** The `type` parameter of multipart/related: the root's type. RFC 2387 §3.1. */
 function typeOf(part: NewPart): string {
   switch (part.kind) {
     case "text":

@@ -15,7 +15,7 @@ const utf8 = new TextEncoder();
 /** How text that is not ASCII is written: as it is (SMTPUTF8, RFC 6532) or encoded. */
 export interface HeaderStyle {
   readonly utf8: boolean;
-  /** What is no address stands where one should, so that a reader gives it back: RFC 8621 §4.6 wants that of drafts. */
+  /** A text that is no address stands in place of one, so that a reader gives it back: RFC 8621 §4.6 wants that of drafts. */
   readonly draft?: boolean;
 }
 
@@ -92,7 +92,7 @@ export class FoldedLine {
   }
 }
 
-/** What stands for itself in Q anywhere: RFC 2047 §5 (3). */
+/** Characters that stand for themselves in Q anywhere: RFC 2047 §5 (3). */
 const Q_PLAIN = /[A-Za-z0-9!*+\-/]/;
 
 function qText(bytes: Uint8Array): string {

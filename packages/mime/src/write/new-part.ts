@@ -40,10 +40,9 @@ export interface NewFile extends PartFields {
   readonly content: Content;
 }
 
-/**
- * A message, octet by octet, never encoded (RFC 2046 §5.2.1): signatures in it stay whole. A stream tells its facts (`look`).
- * What is no lines that may travel so becomes a file of type application/octet-stream.
- */
+/** A message, octet by octet, never encoded (RFC 2046 §5.2.1): signatures in it stay whole. A stream tells its facts
+ * (`look`). Content that can't travel so, since it is not in lines of a bounded length, becomes a file of type
+ * application/octet-stream. */
 export interface NewMessagePart extends PartFields {
   readonly kind: "message";
   /** `rfc822`, if it is left out; `delivery-status` and the like too. */
@@ -69,7 +68,7 @@ export interface NewVerbatim {
 export interface Bodies {
   readonly text?: NewPart | undefined;
   readonly html?: NewPart | undefined;
-  /** What the HTML shows, by its Content-ID. */
+  /** Parts that the HTML shows, by their Content-ID. */
   readonly related?: readonly NewPart[] | undefined;
   readonly attachments?: readonly NewPart[] | undefined;
 }

@@ -71,8 +71,8 @@ export function writeField(field: NewField, style: HeaderStyle): string {
   return line.text;
 }
 
-/** Whether a raw value can stand as it is: lines of a bounded length, each further one with white space and then something,
- * and no octet that is not declared. */
+/** True for a raw value that can stand as it is: lines of a bounded length, each further line with white space and then
+ * something, and no octet that is not declared. */
 function isWholeValue(name: string, value: string, { utf8 }: HeaderStyle): boolean {
   const [first, ...further] = value.split("\r\n");
   const lines = [`${name}:${first}`, ...further];
@@ -92,7 +92,7 @@ export function messageId(id: string, { utf8 }: HeaderStyle): string {
   return id;
 }
 
-/** What no URL may hold is percent-encoded: RFC 3986 §2.1. */
+/** The URL with percent-encoding for characters that no URL may have: RFC 3986 §2.1. Throws RangeError if it is too long. */
 export function urlText(url: string): string {
   const text = url
     .toWellFormed()

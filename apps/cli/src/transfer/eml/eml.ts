@@ -23,7 +23,7 @@ import { readMozillaFields } from "../mbox/mbox-fields.ts";
 import { EMLX_HEAD_BYTES, readEmlxHead, readEmlxTail } from "./emlx.ts";
 
 /**
- * A file a message, a folder a mailbox. What an .eml file can't say stands beside it in `.restante.jsonl`, a line a
+ * A file a message, a folder a mailbox. Facts that an .eml file can't hold stand beside it in `.restante.jsonl`, a line a
  * message: when it came and its flags. Apple Mail's .emlx says it itself. Files that are named by a number are MH's.
  */
 const FACTS_FILE = ".restante.jsonl";
@@ -44,7 +44,7 @@ const HEAD_BYTES = 16 * 1024;
 /** Names of files that lie beside mail and are none. */
 const COMPANIONS =
   /^(?:\.|desktop\.ini$|thumbs\.db$|table_of_contents$|info\.plist$)|\.(?:emlxpart|mbox_cache|plist|json|html|log)$/i;
-/** What Apple Mail puts between a mailbox and its mails. */
+/** Levels that Apple Mail puts between a mailbox's folder and its mails. */
 const APPLE_LEVEL = /^(?:[0-9A-F]{8}-[0-9A-F-]{27}|Data|Messages|\d)$/i;
 
 export async function openEml(root: string): Promise<MailSource> {
@@ -124,7 +124,7 @@ async function readFacts(folder: string, onProblem: (problem: string) => void): 
   return facts;
 }
 
-/** What an export wrote; undefined if the line is no such thing. */
+/** One line of the facts that an export wrote; undefined for any other line. */
 function parseFacts(line: string): Facts | undefined {
   try {
     const fact = JSON.parse(line) as Partial<Facts> | null;
@@ -229,7 +229,7 @@ export class EmlTarget implements MailTarget {
     try {
       await pipeline(read(), createWriteStream(file, { flags: "wx", mode: 0o600 }));
     } catch (error) {
-      // What is told is why it could not be written.
+      // The error to report is that of the write, not of the unlink.
       await unlink(file).catch(() => undefined);
       throw error;
     }

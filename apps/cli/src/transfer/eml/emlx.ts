@@ -30,7 +30,7 @@ export function readEmlxHead(head: Uint8Array, fileBytes: number): EmlxFacts | u
   return start + length <= fileBytes ? { start, length } : undefined;
 }
 
-/** The property list behind the message. What it does not tell is left open. */
+/** The property list behind the message. Absent facts are undefined. */
 export function readEmlxTail(plist: string): {
   readonly flags: readonly string[];
   readonly received: MailDate | undefined;

@@ -27,7 +27,7 @@ interface Scene {
   readonly mailboxes: Readonly<Record<string, readonly Message[]>>;
   /** By STATUS; a mailbox that is opened says 1000. */
   readonly uidNext?: number;
-  /** Whoever opens it loses the connection. */
+  /** A mailbox whose opening ends the connection. */
   readonly endsAt?: string;
   /** Mailboxes that can't be opened. */
   readonly closed?: readonly string[];
@@ -286,7 +286,7 @@ test("it waits for news of INBOX, for the time that it is given, and not at all 
   };
   expect(await waited((await open(scene)).source, 20_000)).toBeLessThan(10_000);
   expect(await waited((await open({ ...scene, capabilities: "" })).source, 300)).toBeGreaterThan(290);
-  // What came between the look and the wait is news; where nothing did it waits.
+  // Mail that came between `open` and the wait ends the wait; without any it lasts.
   for (const [uidNext, isLong] of [
     [999, false],
     [1000, true],

@@ -22,7 +22,7 @@ export interface ImapSourceOptions {
   readonly onSkipped: (count: number) => void;
 }
 
-/** Those that don't depend on the place. */
+/** Options that don't depend on the place. */
 export const CLIENT_OPTIONS: ImapFlowOptions = {
   logger: false,
   disableAutoIdle: true,
@@ -52,7 +52,7 @@ export async function connectImap(place: ImapPlace, password: string): Promise<I
     auth: { user, pass: password },
     ...CLIENT_OPTIONS,
   });
-  // Whoever waits for an answer hears of it as well.
+  // A caller that waits for an answer gets the error as well.
   client.on("error", () => undefined);
   try {
     await client.connect();
@@ -84,7 +84,7 @@ export class ImapSource implements AsyncDisposable {
     this.#client.close();
   }
 
-  /** What has come since it was last asked; at first, all that is there. */
+  /** Folders with mail that came since they were last read; at first all folders. */
   async open(): Promise<MailSource> {
     const client = this.#client;
     const listed = await client.list({ statusQuery: { messages: true, uidNext: true, uidValidity: true } });
@@ -191,7 +191,7 @@ export class ImapSource implements AsyncDisposable {
             yield source;
           },
         };
-      // What was expunged meanwhile is told by no answer at all.
+      // The server gives no answer for a message that was expunged meanwhile.
       else if (sources.has(uid)) problems.push(`${place} is left out: the server does not give it`);
     }
   }
@@ -201,7 +201,7 @@ export class ImapSource implements AsyncDisposable {
     const { signal } = this.#options;
     const client = this.#client;
     const inbox = await client.mailboxOpen("INBOX", { readOnly: true });
-    // What came since it was read is told by no event.
+    // No event tells of mail that came between reading INBOX and this wait.
     const seen = this.#seen.get("INBOX");
     if (seen !== undefined && numbersOf(inbox) !== seen) return;
     const news = Promise.withResolvers<void>();
@@ -212,7 +212,7 @@ export class ImapSource implements AsyncDisposable {
     client.on("close", wake);
     try {
       if (signal.aborted) return;
-      // It ends with the next command. That of a closed connection is told by that, too.
+      // IDLE ends with the next command. `close` tells of a closed connection, too.
       client.idle().catch(() => undefined);
       await news.promise;
     } finally {
@@ -224,7 +224,7 @@ export class ImapSource implements AsyncDisposable {
   }
 }
 
-/** What changes when mail comes; undefined if the server does not tell. */
+/** Text that changes when mail comes: UIDVALIDITY and UIDNEXT. Undefined if the server does not tell them. */
 function numbersOf(
   of: { readonly uidValidity?: bigint | undefined; readonly uidNext?: number | undefined } | undefined,
 ): string | undefined {
@@ -240,12 +240,12 @@ function takeGroup(facts: FetchMessageObject[]): FetchMessageObject[] {
   return facts.splice(0, count);
 }
 
-/** Whether the server said no, on a connection that lives on. */
+/** True for a NO or BAD of the server, after which the connection lives on. */
 function isAnswer(error: unknown): error is Error & { readonly responseText?: string } {
   return error instanceof Error && "responseStatus" in error && ["NO", "BAD"].includes(String(error.responseStatus));
 }
 
-/** What tells a source from others, for {@link ResumePoints}. */
+/** The source's name in {@link ResumePoints}: a hash of user, host, port and mailbox. */
 export function sourceName({ user, host, port }: ImapPlace, mailbox: string | undefined): string {
   return createHash("sha256")
     .update(JSON.stringify([user, host.toLowerCase(), port, mailbox ?? ""]))

@@ -25,9 +25,9 @@ export interface RemoteFolder {
 }
 
 export interface ListingFacts {
-  /** That of the owner's own mailboxes: RFC 2342 §5; `INBOX.` with some servers. */
+  /** The prefix of the owner's own mailboxes: RFC 2342 §5; `INBOX.` with some servers. */
   readonly prefix: string;
-  /** Those of mailboxes that are others'. */
+  /** Prefixes of other users' mailboxes. */
   readonly foreignPrefixes: readonly string[];
   /** X-GM-EXT-1: labels, each of which is shown as a mailbox. */
   readonly isGmail: boolean;

@@ -1,4 +1,4 @@
-/** What a Maildir's file name tells of its message: `UNIQUE:2,FLAGS`; Windows programs write `;` or `!` for `:`. */
+/** Facts of a message that its Maildir file name holds: `UNIQUE:2,FLAGS`. Windows programs write `;` or `!` for `:`. */
 export interface MaildirName {
   /** When it was delivered, in seconds: what names begin with. NaN if this one does not. */
   readonly seconds: number;

@@ -187,7 +187,7 @@ export class MaildirTarget implements MailTarget {
       await utimes(temporary, seconds, seconds);
       await rename(temporary, join(this.#folder, "cur", `${name}:2,${letters.join("")}`));
     } catch (error) {
-      // What is told is why it could not be written.
+      // The error to report is that of the write, not of the unlink.
       await unlink(temporary).catch(() => undefined);
       throw error;
     }

@@ -1,7 +1,7 @@
 import { decodeWords } from "@restante/mime";
 import type { Destination } from "../mail-place.ts";
 
-/** What a label of Gmail's own means. */
+/** Meanings of the labels that Gmail has by itself. */
 type Meaning =
   | "inbox"
   | "sent"
@@ -82,7 +82,7 @@ function readLabels(labels: readonly string[]): Labelled {
   return { flags: [...flags], into: into.size > 0 ? [...into.values()] : [ARCHIVE] };
 }
 
-/** What IMAP tells of a message's labels (X-GM-LABELS): Gmail's own begin with a backslash. */
+/** Mailboxes for a message's labels as IMAP tells them (X-GM-LABELS), where Gmail's own begin with a backslash. */
 export function readImapLabels(labels: Iterable<string>): readonly Destination[] {
   return readLabels([...labels].map((label) => label.replace(/^\\/, ""))).into;
 }

@@ -73,7 +73,7 @@ describe("what a From_ line is", () => {
     ["From 1/2/3 of them", 1],
     ["From London", 1],
     ["From a@b 2026-02-02", 1],
-    // What has all of a From_ line is one, also without an empty line before it.
+    // A complete From_ line begins a message, also without an empty line before it.
     ["From a@b Mon Feb  2 10:11:12 2026", 2],
   ])("in a paragraph, before what looks like a field: %s", async (line, count) => {
     expect(await readAll(`From a@b Mon Feb  2 10:11:12 2026\nSubject: x\n\ntext\n${line}\nNote: y\n`)).toHaveLength(

@@ -32,7 +32,7 @@ export interface MboxMessage {
 const NO_MBOX =
   "no From_ line stands here, so it is no mbox file; if it is one message, import it by eml:, else it does not belong there";
 
-/** What isn't mbox, and where. */
+/** An error at a line that is not mbox. */
 export class MboxError extends Error {
   readonly line: number;
   constructor(line: number, message: string) {
@@ -99,7 +99,7 @@ class OpenMessage {
   readonly #fields: string[] = [];
   #leading = 0;
   #isLeading = true;
-  /** What its Content-Length fields say, each with its place among the fields. */
+  /** Numbers of the message's Content-Length fields, each with the field's index. */
   readonly #lengths: { readonly field: number; readonly bytes: number }[] = [];
   #end: number;
   #inHeader = true;
@@ -131,12 +131,12 @@ class OpenMessage {
     };
   }
 
-  /** Whether octets at `at` are no counted body's. */
+  /** True if `at` lies outside a body whose length a field tells. */
   isOpenAt(at: number): boolean {
     return this.#countedBy === undefined || at >= this.#end;
   }
 
-  /** Whether a line at `at` stands behind a counted body: it is a line end, or was seen to begin the next message. */
+  /** True if a line at `at` follows a body whose length a field tells. Such a line is empty or begins the next message. */
   isOverAt(at: number): boolean {
     return this.#countedBy !== undefined && at >= this.#end;
   }
@@ -198,7 +198,7 @@ function isBeginning(line: Line, next: Line | undefined, before: string, open: O
   return (open?.isOpenAt(line.start) ?? true) && begins(line.text, before, next?.text, open === undefined);
 }
 
-/** Whether a line begins a message: what stands around it decides where its own words don't. */
+/** True if a line begins a message. Where the line alone is no proof, the lines around it decide. */
 function begins(text: string, before: string, next: string | undefined, isFirst: boolean): boolean {
   if (!text.startsWith("From ")) return false;
   if (isFirst) return true;
@@ -215,7 +215,7 @@ function begins(text: string, before: string, next: string | undefined, isFirst:
   }
 }
 
-/** Whether a message may end here: at the file's end, or before a From_ line, with one line end between or none. */
+/** True if a message may end here: at the file's end, or before a From_ line, with one line end between or none. */
 async function endsAt(octets: Octets, at: number): Promise<boolean> {
   if (at > octets.size) return false;
   let text = "";
@@ -262,7 +262,7 @@ const QUOTED: Readonly<Record<MboxKind, RegExp | undefined>> = {
   mboxcl2: undefined,
 };
 
-/** What a line of a body begins with that may be quoted or empty: `>`, CR, LF. */
+/** First octets of body lines that may be quoted or empty: `>`, CR, LF. */
 const OF_NOTE: readonly number[] = [62, 13, 10];
 
 /** A message's octets: unquoted, without the fields that are the file's and without the empty line behind it. */
@@ -271,7 +271,7 @@ export async function* readMessage(octets: Octets, message: MboxMessage, kind: M
   const exported = exportOf(message);
   const isCounted = message.countedBy !== undefined;
   const own = exported?.kind ?? (kind === "mbox" && isCounted ? "mboxcl2" : kind);
-  // What is not counted is quoted, as far as it is ours.
+  // Content-Length counts the body alone, so an export quotes the header's lines all the same.
   const quotedInHeader = exported && own === "mboxcl2" ? QUOTED.mboxrd : QUOTED[own];
   const isFiles = filesFields(message);
   let inHeader = true;

@@ -73,7 +73,7 @@ const message = fc
   .tuple(fc.array(line, { maxLength: 12 }), ends)
   .map(([lines, by]) => lines.map((text, at) => text + by[at % by.length]!).join(""));
 
-/** What a kind can't tell: a quoted line from one that was not. */
+/** The text as this kind can keep it: some kinds can't tell a quoted line from one that was not. */
 function asKept(text: string, kind: WrittenKind): string {
   return kind === "mboxo" || kind === "mboxcl" ? text.replace(/^>From /gm, "From ") : text;
 }

@@ -31,7 +31,7 @@ import { writeMessage } from "./mbox-writer.ts";
 
 /**
  * mbox: RFC 4155. A file a mailbox; mailboxes below it lie in `NAME.sbd`, as Thunderbird has them; Apple's lie in
- * `NAME.mbox/mbox`. What the files' octets mean stands in mbox-reader.ts and mbox-writer.ts.
+ * `NAME.mbox/mbox`. mbox-reader.ts and mbox-writer.ts say what the files' octets mean.
  */
 /** Files that lie beside mail and are none. */
 const COMPANIONS = /^table_of_contents$|\.(?:msf|dat|plist|json|html|log)$/i;
@@ -64,7 +64,7 @@ export async function openMbox(root: string, kind: MboxKind): Promise<MailSource
   return { total, unit: "bytes", folders, problems, notices };
 }
 
-/** What those who read it are told. */
+/** Lists that a reader of mbox files adds sentences to. */
 export type Told = Pick<MailSource, "problems" | "notices">;
 
 /** The mails of one file. */

@@ -32,7 +32,7 @@ async function readSealed(store: ObjectStore, name: string, size: number): Promi
     const sealed = { name, size: got.bytes.length, hash: hexText(hash(got.bytes)) };
     return got.bytes.length === got.size ? sealed : { ...sealed, problem: "has another size than the store says" };
   } catch (error) {
-    // Who has the store may read its own words.
+    // The store's own words are for its operator, who runs this check.
     if (error instanceof EngineError)
       return { name, size, problem: error.cause instanceof StoreError ? error.cause.message : error.message };
     throw error;

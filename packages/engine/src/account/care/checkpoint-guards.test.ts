@@ -31,7 +31,7 @@ test("notes stay where they are while the checkpoint that holds them was not ann
   clock.now += 25 * HOURS_MS;
   await opener.upkeep.run();
   expect(namesOf(place, "note")).toHaveLength(3);
-  // Whoever goes by the log alone finds all of it.
+  // An opener that goes by the log alone finds all of it.
   for (const name of namesOf(place, "checkpoint")) place.objects.delete(name);
   const other = await open(place, ring());
   expect(visible(other.mail.state)).toEqual(before);

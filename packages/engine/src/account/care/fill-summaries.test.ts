@@ -243,7 +243,7 @@ test("a step is bounded, and the next one goes on behind it", async () => {
   };
   await step({ emails: 3 });
   await step({ bodyBytes: 1 });
-  // Of three bodies two were read together. What waits for a checkpoint counts too.
+  // Of three bodies two were read together. Bodies that wait for a checkpoint count too.
   expect(steps).toEqual([1, 2, 1, 0]);
   await step({});
   expect(contents.improvedPages()).toEqual(new Set([0]));

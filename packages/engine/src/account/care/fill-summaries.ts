@@ -8,7 +8,7 @@ import type { MailState } from "../../mail/state/state.ts";
 import type { MailLog } from "../open-log.ts";
 import type { Platform } from "../platform.ts";
 
-/** What one step may do. */
+/** Limits of one step. */
 export interface StepLimits {
   /** Row pages that it looks at. */
   readonly pages: number;
@@ -20,7 +20,7 @@ const STEP: StepLimits = { pages: 64, emails: 1024, bodyBytes: 64 * 2 ** 20 };
 
 /** The record that tells how many row pages, from the first on, hold no summary that could be made fuller. */
 const RECORD = { type: "summaries", id: "full" };
-/** What stands in it where a numbering could: pages keep to the lasting numbers of emails. */
+/** The number in place of a numbering: pages keep to the lasting numbers of emails. */
 const FIRST_NUMBERING = 0;
 
 /**
@@ -56,7 +56,7 @@ export async function fillSummaries(
   return room.emails < limits.emails;
 }
 
-/** Whether nothing is left to do for the page. Takes what is done from the room that there is. */
+/** Fills a page as far as there is room, which the work reduces. True if nothing was left to do for the page. */
 async function fillPage(
   state: MailState,
   contents: Contents,

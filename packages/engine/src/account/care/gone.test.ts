@@ -9,7 +9,7 @@ import type { Account } from "../account.ts";
 import { AccountSession } from "../session.ts";
 import { checkAccount } from "./check.ts";
 
-// What is expunged is gone from the store within two days, in every form: with the owner's keys nothing of it is found.
+// An expunged mail is gone from the store within two days, in every form: with the owner's keys nothing of it is found.
 
 const HOUR_MS = 3_600_000;
 const LARGE_BYTES = 40_000;
@@ -224,7 +224,7 @@ test.each([
     await expect(contents.readSummaries([gone])).rejects.toMatchObject({ code: "expunged" });
     await expect(contents.readHeaders([gone])).rejects.toMatchObject({ code: "expunged" });
     await expect(contents.openBody(gone)).rejects.toMatchObject({ code: "expunged" });
-    // What stays is found where it lies now.
+    // An email that stays is found at its present place.
     const texts = async (message: Message): Promise<unknown> => [
       await contents.readSummaries([message]),
       (await contents.readHeaders([message])).map((block) => block.fields().length),

@@ -14,7 +14,7 @@ export async function acceptHistory(tools: SlotTools, user: User, secret: string
   await asOwner(tools, user, owner, async ({ ring, mail, bay }) => {
     bay.acceptHistory();
     await mail.push({ kind: "raise", seconds: Math.floor(platform.now() / 1000) });
-    // It is accepted once it is kept: that may not fail with a warning alone, as it may elsewhere.
+    // The history is accepted once its witness is kept: here a failure is no mere warning.
     await platform.witnesses?.replace(hexText(ring.account), bay.witness);
   });
 }

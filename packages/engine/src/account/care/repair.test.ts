@@ -128,7 +128,7 @@ test("a message whose body is lost makes room for one that says so, once; the re
   const missing = texts.filter((text) => !now.includes(text));
   expect(missing).toHaveLength(1);
   expect(notice).toContain(`Message-ID: ${/<\d+@x>/.exec(missing[0]!)![0]}`);
-  // What is brought back from a backup is whole again, where it was set apart.
+  // A body that comes back from a backup is whole again, in the mailbox of damaged mails.
   place.write(body, kept.bytes);
   expect(await textsOf(account, DAMAGED)).toEqual(missing);
   await account.dispose();
@@ -179,7 +179,7 @@ test("where columns are lost and the log behind them is gone, what is left is re
     const { bytes } = place.objects.get(page)!;
     if (at === 0) place.objects.delete(page);
     else place.write(page, bytes.subarray(0, bytes.length >> 1));
-    // What was seen before is no reason to refuse it.
+    // The witness of the whole account is no reason to refuse it.
     for (let opening = 0; opening < 2; opening++) {
       const account = await open(place, ring());
       expect(account.barred).toBe("partial");

@@ -102,7 +102,7 @@ async function recoverLost(tools: RepairTools): Promise<number> {
     return email === undefined || !mail.state.isHeld(email);
   };
   let recovered = 0;
-  // What is written here lies in the store too, and is held.
+  // Mails that are written here lie in the store too, and are held.
   for await (const { body, receivedMs, flags } of findMails(
     { store, platform },
     prefix,

@@ -34,7 +34,7 @@ export interface SalvagedMail {
   readonly body: Body;
 }
 
-/** What could not be read, by object; filled while the mails are read. */
+/** Objects that could not be read; the list is filled while the mails are read. */
 export interface SalvageReport {
   readonly damaged: string[];
 }
@@ -86,7 +86,7 @@ export async function* findMails(
         for (const place of await finder.placesIn(short, size)) {
           if (seen.has(place.id) || !isWanted(place.id)) continue;
           const mail = await openPlace(tools, prefix, ring, place);
-          // What was uploaded and never used is no mail.
+          // An upload that was never used is no mail.
           if (mail.mailbox !== UPLOAD_PATH) yield { ...mail, place };
           seen.add(place.id);
         }

@@ -145,7 +145,7 @@ describe("trimming", () => {
       await other.refresh();
       expect(await textsOf(other, "Drafts")).toEqual([mailText(50)]);
       expect(visible(other.mail.state)).toEqual(visible(frozen.mail.state));
-      // What the frozen one may have left where the log was is not read by another that slept.
+      // Entries that the frozen process may have left in the place of the trimmed log are not read by another that slept.
       await sleeper.refresh();
       const fresh = await open(place, ring());
       await fresh.refresh();
@@ -210,7 +210,7 @@ test("upon a checkpoint that was never announced no note is deleted", async () =
   expect(opener.mail.state.checkpoint).toBeUndefined();
   await opener.upkeep.run();
   expect(names(place, "note")).toHaveLength(3);
-  // Who opened by it reads its pages: nor do they go.
+  // Pages of the checkpoint that a process opened by don't go either.
   const pages = names(place, "page");
   await live(opener, 40);
   expect(names(place, "page")).toEqual(expect.arrayContaining(pages));
@@ -422,7 +422,7 @@ describe("faults at any request of upkeep", () => {
   );
 });
 
-/** What the fault made the store refuse, or leave unknown, is tried again below. */
+/** Passes over requests that the fault made fail, or whose outcome is unknown: they are made again below. */
 function unlessRefused(error: unknown): void {
   if (!(error instanceof EngineError && error.code !== "corrupt")) throw error;
 }

@@ -17,7 +17,7 @@ import type { ObjectStore } from "../../storage/object-store.ts";
 import { adoptCheckpoint, type MailLog } from "../open-log.ts";
 import type { Platform } from "../platform.ts";
 
-/** What is applied after a checkpoint until the next is due; an opening reads all of it. */
+/** Entries and bytes after a checkpoint at which the next is due; an opening reads all of them. */
 interface TailLimits {
   readonly entries: number;
   readonly bytes: number;
@@ -31,13 +31,13 @@ const CHECKPOINT_SHARE = 0.1;
 /** Covered log entries are kept this long after their checkpoint was announced, and condemned objects after that was
  * decided, by the store's dates: whoever still reads them has that long. */
 const KEEP_MS: number = 24 * 60 * 60_000;
-/** What nobody names for as long as this may be garbage: a delivery writes its note within two hours of its body. */
+/** Objects that nothing names for as long as this may be garbage: a delivery writes its note within two hours of its body. */
 const UNNAMED_MS: number = 3 * 60 * 60_000;
 /** How often garbage is looked for, and whether there is anything to do at all. */
 const COLLECT_MS: number = 20 * 60 * 60_000;
 const RUN_MS: number = 60 * 60_000;
 const TICK_MS = 60_000;
-/** What was removed is left out of pages and packs after this long, and rows get new numbers no more often. */
+/** Removals are left out of pages and packs after this long, and rows get new numbers no more often. */
 const SWEEP_MS: number = 11 * 60 * 60_000;
 const SHRINK_MS: number = 23 * 60 * 60_000;
 /** Names of one request or op. */
@@ -79,7 +79,7 @@ export class Upkeep {
   /** One that is due waits for its time. */
   #isLater = false;
   #disposed = false;
-  /** What the last listing showed, and when one showed it first, on the monotonic clock. */
+  /** Unnamed objects of the last listing, with the time at which a listing showed them first, on the monotonic clock. */
   #unnamed = new Map<string, number>();
   /** When what the last look found too young may be condemned, on that clock. */
   #collectAgain = Number.POSITIVE_INFINITY;
@@ -107,7 +107,7 @@ export class Upkeep {
   async dispose(): Promise<void> {
     this.#disposed = true;
     for (const stop of this.#stop) stop();
-    // What fails was told to who began it.
+    // A failure was told to the caller that began the work.
     await this.#checkpointing?.catch(() => undefined);
     await this.#running?.catch(() => undefined);
   }
@@ -132,7 +132,7 @@ export class Upkeep {
     else this.checkpoint().catch((error: unknown) => this.#warn("checkpoint failed", error));
   }
 
-  /** The checkpoint that others open by is damaged. What it covers leaves the log in a day. */
+  /** The checkpoint that others open by is damaged. Entries that it covers leave the log in a day. */
   #isCurrentLost(): boolean {
     const { lostCheckpoint } = this.#bay;
     return lostCheckpoint !== undefined && lostCheckpoint === this.#state.checkpoint?.covers;
@@ -161,7 +161,7 @@ export class Upkeep {
   async #checkpoint(thorough: Thorough): Promise<void> {
     await this.#bay.sync();
     await this.#adoptUnlessLost();
-    // Who can't read what is to come learns it here.
+    // A program that can't read the coming entries stops at `requires`.
     if (this.#state.requires < LOG_VERSION) await this.#bay.push({ op: { kind: "requires", version: LOG_VERSION } });
     const startedAt = this.#bay.position;
     const upon = this.#state.checkpoint?.covers ?? 0;
@@ -170,7 +170,7 @@ export class Upkeep {
       if (thorough === "anew") await adoptCheckpoint(this.#bay);
     } catch (error) {
       if (!(error instanceof EngineError && error.code === "corrupt")) throw error;
-      // What it was made of may be gone because another's checkpoint holds it.
+      // Objects that the checkpoint needs may be gone because another checkpoint holds their content.
       await this.#bay.sync();
       if ((this.#state.checkpoint?.covers ?? 0) <= upon) throw error;
       throw new EngineError("conflict", "another checkpoint was made meanwhile", { cause: error });
@@ -302,7 +302,7 @@ export class Upkeep {
     return gone.slice(0, NAMES_MAX);
   }
 
-  /** Whether the entry was stored so long ago; one that is gone was. */
+  /** True for an entry that was stored so long ago, or is gone. */
   async #isEntryOld(entry: Position, age: number): Promise<boolean> {
     if (entry <= this.#state.trimmed) return true;
     const got = await asStoreFailure(this.#store.get(this.#prefix + entryName(entry), { start: 0, end: 1 }));
@@ -334,7 +334,7 @@ export class Upkeep {
       const email = this.#state.findEmail(bodyId(name));
       return email === undefined ? !isWaiting : !this.#state.isHeld(email);
     };
-    // What an older checkpoint or the log names came to be there wholly.
+    // An object that an older checkpoint or the log names was stored wholly.
     const isWhole = (object: ListedObject): boolean =>
       names.older.has(object.name) ||
       (kindIn(object.name) === "body" && this.#state.findEmail(bodyId(object.name)) !== undefined) ||

@@ -29,14 +29,14 @@ import type { Handover, SealedNote, Unsettled } from "./unsettled.ts";
 
 const MEBIBYTE: number = 2 ** 20;
 
-/** What a delivering process is: the host's signing key and a name of its own. */
+/** A delivering process: its store, the host's signing key, and lookups. */
 export interface Deliverer {
   readonly store: ObjectStore;
   readonly platform: Platform;
   readonly signer: SigningKeyPair;
   readonly unsettled: Unsettled;
   readonly users: Pick<UserDirectory, "find">;
-  /** What requests of who delivers are sealed to; absent where nothing is answered. */
+  /** The server's public key, to which requests for answers are sealed; absent where nothing is answered. */
   readonly serverPublicKey?: Uint8Array | undefined;
 }
 
@@ -51,7 +51,7 @@ export class Dropbox {
   /** Of whose dense numbers none may be missing: random, so that no two dropboxes share one. */
   readonly #stream: Uint8Array;
   readonly #facts: FactsReader;
-  /** What was put since the facts that were read last were made. */
+  /** Octets and messages that were put since the facts that were read last were made. */
   #added = { since: 0, bytes: 0, messages: 0 };
   #counter = 0;
   #givenUp: number[] = [];
@@ -64,7 +64,7 @@ export class Dropbox {
     this.#facts = new FactsReader(deliverer, user.record);
   }
 
-  /** Whether it seals to the key that this user has. */
+  /** True if mail is sealed to the key that this user has. */
   isFor({ record }: User): boolean {
     return record === this.#user.record || isSameRecord(record, this.#user.record);
   }
@@ -143,7 +143,7 @@ export class Dropbox {
       mebibytesMax = Number.POSITIVE_INFINITY,
       messagesMax = Number.POSITIVE_INFINITY,
     } = facts;
-    // It is said rounded up: nobody is refused who has room.
+    // The size is told rounded up: no mail is refused that has room.
     const isFull = (mebibytes - 1) * MEBIBYTE + this.#added.bytes >= mebibytesMax * MEBIBYTE;
     if (isFull || messages + this.#added.messages >= messagesMax) throw new QuotaExceeded();
   }
@@ -153,7 +153,7 @@ export class Dropbox {
     this.#added.messages++;
   }
 
-  /** What is put into an account that was deleted meanwhile is nobody's. */
+  /** Throws `not-found` if the account was deleted meanwhile: nobody would read the mail. */
   async #assertThere(): Promise<void> {
     const found = await this.#deliverer.users.find(this.#user.address);
     if (!found || accountPrefix(found.record) !== this.#prefix)
@@ -171,7 +171,7 @@ export class Dropbox {
     try {
       await asStoreFailure(store.put(this.#prefix + note.name, note.bytes, { along: note.along }));
     } catch (error) {
-      // That this put was surely not done says nothing of the earlier one.
+      // This put was surely not done, but the earlier one may have been.
       if (isAgain || isUnknown(error)) unsettled.doubt(fingerprint, client);
       else unsettled.drop(fingerprint, client);
       throw error;
@@ -217,7 +217,7 @@ export class Dropbox {
     return { name, bytes: makeNote(platform.crypto, record, { name, kem, origin, summary, ...body }, signer), along };
   }
 
-  /** What asks for an answer while the owner is away: it rides with the note, so that both are stored or neither is. */
+  /** A request for an answer while the owner is away: it rides with the note, so that both are stored or neither is. */
   async #request(header: Uint8Array, receivedMs: number): Promise<NewObject | undefined> {
     const { platform, serverPublicKey } = this.#deliverer;
     if (!serverPublicKey) return undefined;

@@ -18,7 +18,7 @@ import type { Platform } from "../platform.ts";
 export interface Prepared {
   readonly email: Omit<NewEmail, "thread">;
   readonly flags: readonly string[];
-  /** What its conversation is known by, if it begins one: `Threads`. */
+  /** The root of its conversation, if it begins one: `Threads`. */
   readonly root: Uint8Array;
   /** The sealed body, if it rides in the log entry or is stored along with it. */
   readonly carried: Carried;
@@ -34,7 +34,7 @@ export interface Addition {
   readonly mailboxes: readonly MailboxId[];
 }
 
-/** What a message became: its email's id, 16 bytes, its thread, 8 bytes, and its octets. */
+/** The email of an added message: its id, 16 bytes, its thread, 8 bytes, and its octets. */
 export interface AddedMessage {
   readonly id: Uint8Array;
   readonly thread: Uint8Array;

@@ -71,7 +71,7 @@ interface Failure {
 }
 
 /**
- * Takes delivered mail in, exactly once, in order of delivery (docs/rules.md §6). What can't be opened stays where it
+ * Takes delivered mail in, exactly once, in order of delivery (docs/rules.md §6). A note that can't be opened stays where it
  * is, blocks nothing, is tried again and told to its owner.
  */
 export class TakeIn {
@@ -120,7 +120,7 @@ export class TakeIn {
     return this.#told.size + this.#failures.size + this.#underWay;
   }
 
-  /** Whether there may be anything to take in. */
+  /** True if there may be anything to take in. */
   get isWanted(): boolean {
     return this.#mustList || this.#told.size > 0 || this.#running !== undefined || this.#failures.size > 0;
   }
@@ -255,7 +255,7 @@ export class TakeIn {
 
   async #readNote(name: string, inTurn: ReturnType<typeof serial>): Promise<ReadNote | undefined> {
     const { store, prefix, platform } = this.#options;
-    // What did not open may have been damaged on its way.
+    // A note that did not open may have been damaged on its way here.
     const copyAgeMaxMs = this.#failures.has(name) ? undefined : NOTE_COPY_AGE_MAX_MS;
     const got = await asStoreFailure(store.get(prefix + name, undefined, { copyAgeMaxMs }));
     if (!got.found) return undefined;
@@ -302,7 +302,8 @@ export class TakeIn {
     }
   }
 
-  /** It counts in its stream as all do, and is put nowhere. One that no host of ours signed says nothing. */
+  /** Reads a report: it counts in its stream as notes do, and goes into no mailbox. One that no trusted host signed has no
+   * effect. */
   #readReport(note: string, { origin, verified }: OpenedNote, report: Report): ReadNote {
     this.#failures.delete(note);
     return {

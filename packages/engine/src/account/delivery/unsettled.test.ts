@@ -107,7 +107,7 @@ test("what is held is bounded by its octets too: the oldest goes first", () => {
   for (const name of ["one", "two", "three"]) unsettled.hold(name, noteOf(name, half), client);
   client.abandon();
   expect(["one", "two", "three"].map((name) => unsettled.find(name)?.name)).toEqual([undefined, "two", "three"]);
-  // What a note brings along counts as its own octets do.
+  // Objects along with a note count as its own octets do.
   const more = unsettled.connect();
   unsettled.hold(
     "four",

@@ -19,7 +19,7 @@ export interface SealedNote {
 interface Entry {
   readonly note: SealedNote;
   readonly at: number;
-  /** Who waits for the reply; undefined once they went without having read it, or were told to try again. */
+  /** The client that waits for the reply; undefined once it went without having read it, or was told to try again. */
   readonly client: Handover | undefined;
 }
 
@@ -46,7 +46,7 @@ export class Unsettled {
     return new Handover(this);
   }
 
-  /** What a message is known by here is made of: the account, then the message's bytes. */
+  /** The hash by which a message is known here, of the account, then of the message's bytes. */
   createFingerprint(): KeyedHash {
     return createKeyedHash(this.#key);
   }
@@ -71,7 +71,7 @@ export class Unsettled {
     }
   }
 
-  /** It was surely not stored, or its client has read the reply. */
+  /** Forgets a note that was surely not stored, or whose client has read the reply. */
   drop(fingerprint: string, client?: Handover): void {
     const entry = this.#entries.get(fingerprint);
     if (!entry || (client && entry.client !== client)) return;
@@ -90,7 +90,7 @@ function bytesOf({ bytes, along }: SealedNote): number {
   return along.reduce((sum, { content }) => sum + content.length, bytes.length);
 }
 
-/** What one client has handed over since it was last heard of. */
+/** Messages that one client has handed over since it was last heard of. */
 export class Handover {
   readonly held: Set<string> = new Set();
   readonly #unsettled: Unsettled;

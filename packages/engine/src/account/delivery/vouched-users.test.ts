@@ -39,7 +39,7 @@ test("the first record of an address is believed, and those that follow it; anot
   }
   expect(events.filter(({ event }) => event === "public record refused")).toHaveLength(8);
   expect((await show(second))?.record).toBe(second);
-  // What was replaced is refused like any other.
+  // A record that was replaced is refused like any other.
   await expect(show(first)).rejects.toMatchObject({ code: "unavailable" });
   // Another process of the host knows it too.
   const later = again();

@@ -5,7 +5,7 @@ import type { User, UserDirectory } from "../sign-in/users.ts";
 
 type Lookup = Pick<UserDirectory, "find">;
 
-/** What a host keeps of the records that it delivered by, out of reach of who can change the directory. */
+/** The public records that a host saw last, kept out of reach of anybody who can change the directory. */
 export type SeenRecords = Pick<UserDirectory, "find" | "add" | "update" | "remove">;
 
 /**

@@ -36,9 +36,9 @@ export interface DevicePlace {
 }
 
 /**
- * What phones hold, as far as the server must know it (docs/formats/device.md): immutable sealed objects, each named by the
- * key that its phone was told. No log entry comes of them, so nobody is woken; one that the store lost or put back costs its
- * phone a new start and nothing else.
+ * States of phones, as far as the server must know them (docs/formats/device.md): immutable sealed objects, each named by
+ * the key that its phone was told. No log entry comes of them, so nobody is woken. A state that the store lost or put back
+ * costs its phone a new start and nothing else.
  */
 export class DeviceStates {
   readonly #options: DeviceStatesOptions;

@@ -95,7 +95,7 @@ async function readLabels({ store, platform }: SlotTools, { prefix, ring, mail }
   );
 }
 
-/** What is shown of a slot that the store lost or damaged: it can still be revoked, by its id. */
+/** The label of a slot that the store lost or damaged: it can still be revoked, by its id. */
 const LOST: SlotLabel = { text: "(damaged)", madeMs: 0 };
 
 function labelOf(open: () => SlotLabel): SlotLabel {

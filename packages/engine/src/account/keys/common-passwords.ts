@@ -51,7 +51,7 @@ const LETTERS: Readonly<Record<string, string>> = {
 /** Digits and marks that are nobody's walk: so many are worth little. */
 const LOOSE_CHARS_MAX = 8;
 
-/** Whether it is made of common pieces and walks, and of no more than a few other digits and marks. */
+/** True for a password made of common pieces and walks, and of no more than a few other digits and marks. */
 export function isCommonPassword(password: string): boolean {
   const lower = password.normalize("NFKC").toLowerCase();
   const joined = lower.replace(/[^\p{L}\p{N}]/gu, "");

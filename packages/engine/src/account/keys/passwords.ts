@@ -33,7 +33,7 @@ export function recoverySecret(code: string): SlotSecret {
   return { kind: "recovery", secret };
 }
 
-/** Whether this has the form of a recovery code, every character of it. */
+/** True for a text with the form of a recovery code, every character of it. */
 export function isRecoveryCode(text: string): boolean {
   return parseCode(text) !== undefined;
 }

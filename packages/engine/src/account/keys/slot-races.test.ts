@@ -117,7 +117,7 @@ test("a slot of a change that came to nothing does not open by the name of anoth
   place.fault = unlisted(place);
   await expect(rotateAccount(tools, user(), FIRST)).rejects.toMatchObject({ code: "unavailable" });
   place.fault = () => undefined;
-  // Who reads that slot meets a change that makes the next one valid.
+  // The reader of that slot meets a change that makes the next one valid.
   const work = async (): Promise<unknown> => changePassword(tools, user(), FIRST, FIRST);
   const server = accounts(metStore(place.open(), { of: "get", answered: true }, work));
   const session = await server.login("ada", FIRST, "");

@@ -229,7 +229,7 @@ describe("changes of the ways in", () => {
     await expect(changePassword(tools, user(), FIRST, appPassword)).rejects.toMatchObject({ code: "invalid" });
   });
 
-  /** What the process that doesn't die does meanwhile: nothing, or it begins so many turns later, or earlier. */
+  /** The other process meanwhile: it does nothing, or begins so many turns later, or earlier. */
   const MEETINGS = ["alone", 0, 40, 150, -40, -150] as const;
   const turns = async (count: number): Promise<void> => {
     for (let turn = 0; turn < count; turn++) await undefined;

@@ -55,7 +55,7 @@ export async function changeSlots(store: ObjectStore, prefix: string, mail: Mail
   const existing = await listSlots(store, prefix);
   await mail.push({ kind: "slots", names: slots.names, upon: slots.entry });
   const fence = mail.state.slots.entry;
-  // What another change made before the fence can't be listed any more.
+  // Slots that another change made before the fence can't be listed any more.
   await deleteSlots(
     store,
     prefix,
@@ -99,17 +99,17 @@ export interface OwnerAccess {
 export interface OpenedSlot {
   readonly ring: Ring;
   readonly slot: string;
-  /** It asks less of who guesses the password than new ones do. */
+  /** True for a slot that costs a guesser less than new ones do. */
   readonly isWeak: boolean;
   /** Tokens only. */
   readonly terms?: TokenTerms | undefined;
 }
 
 /**
- * The slots of its kind that the secret opens, newest first. Whether one is valid stands in the log: who asks for another
- * found that it is listed no more. Then, and when one was deleted between the listing and its turn, a change is under way,
- * which may have made it anew for the same secret, so all are looked for again, {@link SLOT_LOOKS_MAX} times. Errors:
- * `unavailable`.
+ * The slots of its kind that the secret opens, newest first. The log says whether one is valid: a caller asks for another if
+ * it found that this one is listed no more. Then, and when one was deleted between the listing and its turn, a change is
+ * under way, which may have made it anew for the same secret, so all are looked for again, {@link SLOT_LOOKS_MAX} times.
+ * Errors: `unavailable`.
  */
 export async function* openSlots(
   { store, platform }: Pick<SlotTools, "store" | "platform">,
@@ -131,7 +131,7 @@ export async function* openSlots(
   }
 }
 
-/** What trying a slot takes, where an account has none of the kind, or is nobody's. Errors: `unavailable`. */
+/** Takes the time of trying a slot, for an account that has none of the kind, or for no account. Errors: `unavailable`. */
 async function tryMissing(
   { store, platform }: Pick<SlotTools, "store" | "platform">,
   prefix: string,
@@ -198,7 +198,7 @@ export async function asOwner<T>(
     if (!bay) continue;
     try {
       const mail = new Mail(bay, platform.now);
-      // What a crash left opens too, and counts for nothing.
+      // A slot that a crash left opens too, and counts for nothing.
       if (!mail.state.slots.names.includes(opened.slot)) continue;
       const result = await work({ prefix, ring, slot: opened.slot, mail, bay });
       // Or a rollback could undo a change of passwords unseen.
@@ -211,7 +211,7 @@ export async function asOwner<T>(
   throw new EngineError("not-permitted", "wrong password or code");
 }
 
-/** What reading an account's log says to keys that its owner replaced; all other errors are thrown on. */
+/** Undefined for the error of a log whose owner has new keys; all other errors are thrown on. */
 export function unlessNewKeys(error: unknown): undefined {
   if (!(error instanceof NewKeys)) throw error;
 }
@@ -242,7 +242,7 @@ export function nextGeneration(names: readonly string[]): number {
   return 1 + Math.max(0, ...names.map((name) => generationOf(name) ?? 0));
 }
 
-/** Whether who came in by `slot` may stay: it, or the same password sealed again, is listed. */
+/** True if a session by `slot` may stay: the slot, or the same password sealed again, is listed. */
 export function isStillListed(slot: string, names: readonly string[]): boolean {
   const generation = generationOf(slot);
   if (generation === undefined) return names.includes(slot);

@@ -26,13 +26,13 @@ export const TOKEN_DAYS_DEFAULT = 30;
 const DAY_MS = 86_400_000;
 const PREFIX = "slot/token-";
 
-/** What a program is let in by, over HTTP: a key slot of its own, which ends by itself. */
+/** A token, by which a program is let in over HTTP: a key slot of its own, which ends by itself. */
 export interface TokenEntry {
   readonly id: string;
   readonly label: string;
   readonly madeMs: number;
   readonly expiresMs: number;
-  /** What it is good for: words with spaces between, RFC 6749 §3.3. */
+  /** The token's scope: words with spaces between, RFC 6749 §3.3. */
   readonly scope: string;
 }
 
@@ -72,7 +72,7 @@ export async function addToken(
   if (!Number.isInteger(days) || days < 1 || days > TOKEN_DAYS_MAX)
     throw new EngineError("invalid", `a token is good for 1 to ${TOKEN_DAYS_MAX} days`);
   const { platform, ring, mail } = access;
-  // Those that have expired make room.
+  // Expired tokens make room.
   const ended = new Set((await expiredTokens(access)).map(({ id }) => tokenSlotName(id)));
   const names = mail.state.slots.names.filter((name) => !ended.has(name));
   if (names.filter((name) => tokenIdOf(name) !== undefined).length >= TOKENS_MAX)
@@ -134,7 +134,7 @@ export async function revokeToken(tools: SlotTools, user: User, password: string
   await asOwner(tools, user, passwordSecret(tools.pepper, password), (access) => endToken({ ...tools, ...access }, id));
 }
 
-/** What is shown of a slot that the store lost or damaged: it can still be ended, by its id. */
+/** The facts of a slot that the store lost or damaged: it can still be ended, by its id. */
 const LOST = { text: "(damaged)", madeMs: 0, terms: { expiresMs: 0, scope: "" } } as const;
 
 function labelOf(open: () => SlotLabel): SlotLabel {

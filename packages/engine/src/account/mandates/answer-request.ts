@@ -18,7 +18,7 @@ export interface AnswerRequest {
   readonly madeMs: number;
   /** The return path. */
   readonly sender: string;
-  /** Whom the mail names as its recipients: some of them. */
+  /** Recipients in the mail's header: some of them. */
   readonly recipients: readonly string[];
   readonly subject: string;
   /** Without their angle brackets: its own, if it has one, and those that it refers to. */
@@ -26,7 +26,7 @@ export interface AnswerRequest {
   readonly references: readonly string[];
 }
 
-/** What names of requests begin with; an account's id and a random number follow. */
+/** The beginning of names of requests; an account's id and a random number follow. */
 export const REQUESTS = "outbound/request/";
 /** Recipients that are looked at, characters of a subject and of an address, and references that are kept. */
 const RECIPIENTS_MAX = 50;
@@ -41,7 +41,7 @@ const NOBODY =
 /** Fields that forbid an answer by being there, whatever they say; all of mailing lists do: RFC 2369, RFC 2919. */
 const FORBIDDING: ReadonlySet<string> = new Set(["x-autoreply", "x-autorespond", "x-auto-reply"]);
 
-/** Whether nothing is ever answered to a mail of this return path and header: RFC 3834 §2. */
+/** True for a mail whose return path and header forbid any answer: RFC 3834 §2. */
 function isUnanswered(sender: string, fields: readonly HeaderField[]): boolean {
   const local = sender.slice(0, Math.max(0, sender.lastIndexOf("@")));
   if (local === "" || NOBODY.test(local)) return true;
@@ -68,8 +68,8 @@ function isUnanswered(sender: string, fields: readonly HeaderField[]): boolean {
 const RECIPIENT_FIELDS: ReadonlySet<string> = new Set(["to", "cc", "bcc", "resent-to", "resent-cc", "resent-bcc"]);
 
 /**
- * What is asked for by a mail's header, before which its Return-Path stands; undefined where nothing is ever answered to such
- * a mail. Of many recipients, those are kept that may be the owner's.
+ * The request in a mail's header, before which its Return-Path stands; undefined for a mail that is never answered. Of many
+ * recipients, those are kept that may be the owner's.
  */
 export function answerRequestOf(
   fields: readonly HeaderField[],
@@ -107,7 +107,7 @@ export function answerRequestOf(
   };
 }
 
-/** What may be written into another mail's field as it is. */
+/** True for an id that may be written into another mail's field as it is. */
 function isPlainId(id: string): boolean {
   return /^[!-;=?-~]{1,400}$/.test(id);
 }

@@ -8,7 +8,7 @@ export const FACTS_NAME = "public/record";
 /** Milliseconds after which a delivering process asks again. */
 export const FACTS_MS = 60_000;
 
-/** What a delivering process knows of one account. */
+/** The facts of one account, as a delivering process reads them. */
 export class FactsReader {
   readonly #store: ObjectStore;
   readonly #platform: Platform;

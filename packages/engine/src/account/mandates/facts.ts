@@ -24,7 +24,7 @@ export interface FactsOptions {
 /** Tells delivering processes what they may know of an open account. Where there is no quota they need not know how full it is. */
 export class Facts {
   readonly #options: FactsOptions;
-  /** What was written last, but for when. */
+  /** The facts that were written last, without their time. */
   #written = "";
   #isWaiting = false;
   #ended = false;

@@ -5,10 +5,10 @@ import { CryptoError, mandateContext, openObject, sealObject, serverHash } from 
 import type { ObjectStore } from "../../storage/object-store.ts";
 import type { Platform } from "../platform.ts";
 
-/** What an account's owner lets the server do while nobody is signed in, besides mail that waits. */
+/** Kinds of mandates, besides mail that waits. */
 export type MandateKind = "vacation" | "push";
 
-/** Whose one is. An account has one vacation, whose id is "". */
+/** The account of a mandate, and its id there. An account has one vacation, whose id is "". */
 export interface MandatePlace {
   readonly kind: MandateKind;
   /** 16 bytes. */
@@ -26,7 +26,7 @@ export interface MandateStoreOptions {
   readonly platform: Pick<Platform, "crypto" | "log">;
   /** The same on all hosts of the store. */
   readonly serverKey: Uint8Array;
-  /** What devices subscribe by to be woken (RFC 9749 §3): a P-256 public key in base64url. */
+  /** The key for push subscriptions of devices (RFC 9749 §3): a P-256 public key in base64url. */
   readonly pushKey?: string | undefined;
 }
 
@@ -36,7 +36,7 @@ const ANSWERED = "outbound/seen/";
 
 /**
  * The mandates of all accounts of a store (docs/formats/outbound.md), sealed to the server's key and bound to their account,
- * kind and name. Who has that key reads them as long as they are there; who ends one deletes its bytes.
+ * kind and name. Everybody with that key reads them as long as they are there; the end of one deletes its bytes.
  */
 export class MandateStore {
   readonly #options: MandateStoreOptions;
@@ -76,7 +76,7 @@ export class MandateStore {
     }
   }
 
-  /** It is gone from the store when this resolves; again is no error. Errors: `unavailable`, `unknown-outcome`. */
+  /** Deletes mandates from the store; again is no error. Errors: `unavailable`, `unknown-outcome`. */
   async end(...places: readonly MandatePlace[]): Promise<void> {
     if (places.length === 0) return;
     await asStoreFailure(this.#options.store.delete(places.map(nameOf), { essential: true }));
@@ -98,7 +98,7 @@ export class MandateStore {
     );
   }
 
-  /** What marks of whom an account's vacation has answered begin with: a sender, or all of them. */
+  /** The beginning of names of marks: those of one sender whom an account's vacation has answered, or of all of them. */
   answeredPrefix(account: Uint8Array, sender?: string): string {
     const prefix = `${ANSWERED}${hexText(account)}.`;
     if (sender === undefined) return prefix;

@@ -24,12 +24,12 @@ export interface MandatesOptions {
   readonly facts: () => Facts;
 }
 
-/** What the server may do for an account while nobody is signed in, as its owner lists it. */
+/** A mandate as its owner lists it: something that the server may do while nobody is signed in. */
 export interface Mandate {
   readonly id: string;
   /** An answer while they are away, a device that is woken, a mail that waits to be sent. */
   readonly kind: MandateKind | "mail";
-  /** What its owner knows it by: one line. */
+  /** The name by which its owner knows it: one line. */
   readonly about: string;
   /** Milliseconds since 1970: since when, and until when; undefined for what nobody knows. */
   readonly madeMs: number | undefined;
@@ -42,8 +42,8 @@ export const VACATION_MANDATE = "vacation";
 const CHANGE_TRIES = 20;
 
 /**
- * What an account's owner lets the server do while nobody is signed in. What they said is in the account's log; what the
- * server may know of it follows from that, and is gone when it ends.
+ * The mandates of an account. The owner's wish is in the account's log; the server's part of it follows from that, and is
+ * gone when the mandate ends.
  */
 export class Mandates {
   readonly #options: MandatesOptions;
@@ -53,7 +53,7 @@ export class Mandates {
     this.#options = options;
   }
 
-  /** What is answered while the owner is away. Errors: `unavailable`, `corrupt`. */
+  /** The vacation response. Errors: `unavailable`, `corrupt`. */
   async vacation(): Promise<Vacation> {
     const { isDone, ...one } = (await this.#readVacation()) ?? { isDone: true, ...NO_VACATION };
     return one;
@@ -72,7 +72,7 @@ export class Mandates {
     await this.#settleVacation(address);
   }
 
-  /** What lasts of them, besides mail that waits. Errors: `unavailable`, `corrupt`. */
+  /** Mandates that last, besides mail that waits. Errors: `unavailable`, `corrupt`. */
   async list(): Promise<readonly Mandate[]> {
     const { isEnabled, subject = "", fromMs, untilMs } = await this.vacation();
     if (!isEnabled) return [];
@@ -99,7 +99,7 @@ export class Mandates {
   /** Makes what the server knows what the record says. */
   async #settleVacation(address: string): Promise<void> {
     const { mail, platform } = this.#options;
-    // What the server knows is another process's to change.
+    // Another process changes the server's part.
     if (!platform.mandates) return;
     let isDue = await this.#isLost();
     for (let tries = 1; ; tries++) {
@@ -115,13 +115,13 @@ export class Mandates {
       } catch (error) {
         const isInTheWay = error instanceof EngineError && error.code === "conflict";
         if (!isInTheWay || tries === CHANGE_TRIES) throw error;
-        // Who came between may have told the server before we did.
+        // The process that came between may have told the server before this one did.
         isDue = true;
       }
     }
   }
 
-  /** Whether the server should know what it answers, and does not: its key is another, or the account lies in another store. */
+  /** True if the server should have its part and does not: its key is another, or the account lies in another store. */
   async #isLost(): Promise<boolean> {
     const { platform, account } = this.#options;
     const one = await this.#readVacation();
@@ -149,7 +149,7 @@ export class Mandates {
     try {
       return decodeVacation(await contents.readValue(record));
     } catch (error) {
-      // It changed meanwhile.
+      // The record changed meanwhile.
       if (error instanceof EngineError && error.code === "expunged") return this.#readVacation();
       throw error;
     }

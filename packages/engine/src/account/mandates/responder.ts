@@ -15,7 +15,7 @@ export interface ResponderOptions {
   readonly queue: OutboundQueue;
   readonly platform: Platform;
   readonly serverKey: Uint8Array;
-  /** Whether an address is one of the account's own. */
+  /** True for an address that is one of the account's own. */
   readonly isOwn: (owner: string, address: string) => Promise<boolean>;
   /** This process sends: it is told what it queued. */
   readonly sender?: { queued(place: QueuePlace): void };
@@ -189,8 +189,8 @@ export class Responder {
     return false;
   }
 
-  /** Whether its sender was not answered within the span by any process, and the account's day is not full: then this request is
-   * what they are answered for. */
+  /** True if no process answered the sender within the span, and the account's day is not full. Then the sender is answered
+   * for this request. */
   async #isFirst({ account, sender }: AnswerRequest, name: string): Promise<boolean> {
     const { mandates } = this.#options;
     const prefix = mandates.answeredPrefix(account, normalizeAddress(sender));
@@ -265,7 +265,7 @@ export class Responder {
     );
   }
 
-  /** What is over goes, and who was answered long ago is forgotten. Errors: `unavailable`. */
+  /** Ends vacations that are over, and forgets senders who were answered long ago. Errors: `unavailable`. */
   async #sweep(): Promise<void> {
     const { mandates, platform } = this.#options;
     this.#sweptAt = platform.monotonic();

@@ -376,7 +376,7 @@ describe("a vacation", () => {
     await session.setVacation({ ...AWAY, isEnabled: false });
     for (const folder of ["outbound/vacation/", "outbound/seen/", "outbound/request/", "outbound/queue/"])
       expect(world.names(folder)).toEqual([]);
-    // What the owner wrote is theirs: their keys alone open it.
+    // The owner's text is still there: the owner's keys alone open it.
     expect((await session.vacation()).text).toBe(AWAY.text);
     expect(world.sink).toHaveLength(1);
     await world.time.pass(FACTS_MS);
@@ -472,7 +472,7 @@ describe("a vacation", () => {
       const account = world.user().record.account;
       const place = { kind: "vacation", account, id: "" } as const;
       expect(Buffer.from((await next.mandates.read(place))!.plain).includes("fishing")).toBe(true);
-      // What is over stays away.
+      // A vacation that is over stays away.
       await world.time.pass(DAY);
       await next.mandates.end(place);
       await world.process().signIn();
@@ -500,7 +500,7 @@ describe("a vacation", () => {
 
 test("two accounts of ours that are away answer each other once at most", async () => {
   const { deliver, sink } = await away();
-  // What the other's answer looks like when it comes.
+  // The other account's answer as it comes.
   await deliver(MAIL);
   await settle();
   const answer = sink[0]!.text.replace("To: bob@x.org", "To: ada@example.org");

@@ -8,7 +8,7 @@ export const VACATION = "vacation";
 /** The one that there is: RFC 8621 §8. */
 export const VACATION_ID = "singleton";
 
-/** What is answered while an account's owner is away: RFC 8621 §8. */
+/** The answer while an account's owner is away: RFC 8621 §8. */
 export interface Vacation {
   readonly isEnabled: boolean;
   /** Milliseconds since 1970: from when on, and until when; undefined for no bound. */
@@ -20,7 +20,7 @@ export interface Vacation {
   readonly html: string | undefined;
 }
 
-/** What there is where nothing was ever said. */
+/** The vacation response of an account that never had one. */
 export const NO_VACATION: Vacation = {
   isEnabled: false,
   fromMs: undefined,
@@ -45,7 +45,7 @@ export function checkVacation({ fromMs, untilMs, subject = "", text = "", html =
     throw new EngineError("invalid", "the vacation's texts are no texts");
 }
 
-/** Whether it may answer now, by the server's clock. */
+/** True if it may answer now, by the server's clock. */
 export function isAway(
   { isEnabled, fromMs, untilMs }: Omit<Vacation, "subject" | "text" | "html">,
   nowMs: number,
@@ -69,7 +69,7 @@ export function decodeVacation(bytes: Uint8Array): Vacation & { readonly isDone:
   return one;
 }
 
-/** What the server is told of a vacation, and whose it is. */
+/** The server's part of a vacation, with the owner's address. */
 export interface VacationMandate extends Vacation {
   /** The owner's address. */
   readonly address: string;

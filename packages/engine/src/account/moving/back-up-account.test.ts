@@ -67,7 +67,7 @@ async function wholeTexts(account: Account): Promise<string[]> {
   return texts;
 }
 
-/** What a host keeps outside the store. */
+/** The witnesses of a host, outside the store. */
 const witnesses = (folders: string[]): (() => WitnessKeeper) => {
   const folder = mkdtempSync(join(tmpdir(), "restante-witness-"));
   folders.push(folder);
@@ -116,7 +116,7 @@ describe("that an account was restored stands in the store", () => {
       const seen = [before];
       for (const host of order) seen.push((await validityOf(third, hosts[host])) as number);
       expect(seen[1]).toBeGreaterThan(before);
-      // Who saw what is gone raises it once more; who did not need not.
+      // A host that saw mail that is gone now raises it once more; the third need not.
       for (const [at, host] of order.entries())
         if (at > 0) expect([host, seen[at + 1]! > seen[at]!]).toEqual([host, host < 2]);
       const last = seen.at(-1)!;
@@ -236,7 +236,7 @@ describe("a backup of an account, object by object", () => {
           place.objects.delete(`${prefix}slot/password-${slots - 1}`);
         },
       ];
-      // What the copier asks for waits, now and then, for something that the owner does.
+      // Requests of the copier wait, now and then, for a deed of the owner.
       const from = place.open();
       const get = from.get.bind(from);
       let asked = 0;

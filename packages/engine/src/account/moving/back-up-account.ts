@@ -51,7 +51,7 @@ export async function backUpAccount(copying: Copying): Promise<CopyReport> {
   throw new EngineError("unavailable", "the account changes without end: try again at a quieter time");
 }
 
-/** What must not change while a pass lasts. */
+/** Text that must not change while a pass lasts: the newest checkpoint and the slots. */
 async function markOf({ from: store, prefix }: Copying): Promise<string> {
   const { covers } = await listCheckpoints({ store, prefix }, 1);
   const slots: string[] = [];
@@ -59,7 +59,7 @@ async function markOf({ from: store, prefix }: Copying): Promise<string> {
   return [covers[0], ...slots].join(" ");
 }
 
-/** Who may sign that it was restored, and what numbers that. */
+/** The host's signing key for the mark of the restore, and randomness for its number. */
 export interface Restoring extends Copying {
   readonly signer: SigningKeyPair;
   readonly random: (bytes: number) => Uint8Array;
@@ -85,13 +85,14 @@ export async function restoreAccount(restoring: Restoring): Promise<CopyReport> 
   for (const kind of BEFORE_SLOTS) await copier.copyAll(folderOf(kind), ({ name }) => name !== prefix + RESTORED_NAME);
   const mark = makeRestoredMark(signer, accountOfPrefix(prefix), random(16));
   await asStoreFailure(to.put(prefix + RESTORED_NAME, mark, { priority: "bulk" }));
-  // Who had it open all the while may have written meanwhile.
+  // A process that had the account open all the while may have written meanwhile.
   await assertNoOtherLog(restoring);
   await copier.copyAll(folderOf("slot"));
   return copier.report;
 }
 
-/** What a program wrote that still had the account open would be told as done, and be no part of the restored log. */
+/** Throws `conflict` if the log here has objects that the backup lacks: a program that still has the account open has written
+ * them. They would be told as stored, and be no part of the restored log. */
 async function assertNoOtherLog({ from, to, prefix }: Copying): Promise<void> {
   for (const kind of ["log", "checkpoint"] as const) {
     const names = new Set<string>();

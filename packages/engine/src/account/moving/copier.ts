@@ -27,8 +27,8 @@ export interface CopyReport {
 type Wanted = (object: ListedObject) => boolean;
 
 /**
- * Copies an account's objects, as they are sealed, from one store to another. What has one name never changes, so each
- * goes over once, and is read again where it arrived; what is there already must be the same, byte for byte.
+ * Copies an account's objects, as they are sealed, from one store to another. The object of a name never changes, so each
+ * goes over once, and is read again where it arrived; an object that is there already must be the same, byte for byte.
  */
 export class Copier {
   readonly #copying: Copying;
@@ -141,7 +141,7 @@ async function* contentOf(all: AsyncIterable<Piece>): AsyncGenerator<Uint8Array>
   for await (const { bytes } of all) yield bytes;
 }
 
-/** Whether there is any object under `prefix`. */
+/** True if there is any object under `prefix`. */
 export async function isAny(store: ObjectStore, prefix: string): Promise<boolean> {
   return (await asStoreFailure(store.list(prefix, { limit: 1 }))).objects.length > 0;
 }

@@ -25,7 +25,7 @@ const LARGE = 30_000;
 async function scene() {
   const [old, fresh] = [new MemoryPlace(() => clock.now++), new MemoryPlace(() => clock.now++)];
   const { ring, user, prefix } = await makeAccount(old);
-  // What opens the ring stands for itself here: who has the ring needs none.
+  // Any bytes stand for the slot here: the test has the ring and needs no slot.
   old.write(`${prefix}slot/password-1`, bytes("a slot"));
   const owner = await open(old, ring());
   let number = 0;
@@ -163,7 +163,7 @@ function prefixOf(place: MemoryPlace): string {
   return name!.slice(0, name!.indexOf("/") + 1);
 }
 
-/** Whether `run` failed by a fault that it met. */
+/** True if `run` failed by a fault that it met. */
 async function withFault(
   places: readonly MemoryPlace[],
   fault: MemoryPlace["fault"],

@@ -7,7 +7,8 @@ import { folderOf, kindsOf, type ObjectKindName } from "../../storage/object-kin
 import { accountOfPrefix, isDeletion, makeEndMark } from "../end-mark.ts";
 import { Copier, type Copying, type CopyReport, isAny } from "./copier.ts";
 
-/** What is large, and never changes under one name; what the log's end makes final; and what lets people in. */
+/** Kinds in the order of the move: large ones that never change under one name; those that the log's end makes final; and the
+ * ways in. */
 const [BULK, FINAL, LAST] = (["early", "at-end", "last"] as const).map((when) =>
   kindsOf(({ moves }) => moves === when),
 ) as [ObjectKindName[], ObjectKindName[], ObjectKindName[]];
@@ -17,14 +18,14 @@ const LATE_BODY_MS: number = 3 * 60 * 60_000;
 /**
  * Moves an account from one store to another, object by object, with none of its keys. Servers may run on both.
  *
- * What never changes goes first, while the owner still writes. Then the log is ended (`log-end.ts`), and what is there then
- * is all there is. Key slots go last: before they are there nobody can open the account in its new place, so nobody finds
- * half of it. Mail that is delivered to the old place afterwards goes over with the next call; what comes twice by that
- * is taken in once, by its numbers. Killed at any point, it goes on with the next call.
+ * Objects that never change go first, while the owner still writes. Then the log is ended (`log-end.ts`), and no more
+ * objects come. Key slots go last: before they are there nobody can open the account in its new place, so nobody finds half
+ * of it. Mail that is delivered to the old place afterwards goes over with the next call; a note that comes twice by that is
+ * taken in once, by its number. Killed at any point, it goes on with the next call.
  *
- * Errors: `not-found` where `from` has no such account; `already-exists` where `to` has one that did not come from
- * there; `conflict` where it has another object of the same name, or the account was moved away from there; `unavailable`
- * and `over-quota`. What went over stays.
+ * Errors: `not-found` where `from` has no such account; `already-exists` where `to` has one that did not come from there;
+ * `conflict` where it has another object of the same name, or the account was moved away from there; `unavailable` and
+ * `over-quota`. Objects that went over stay.
  */
 export async function moveAccount(
   copying: Copying & { /** Signs that the account left. */ readonly signer: SigningKeyPair },
@@ -61,7 +62,7 @@ async function finish({ from, prefix }: Copying, copier: Copier, end: StoredEnd)
   if (notes.length === 0) return;
   await copier.copyAll(folderOf("body"), ({ created }) => created >= end.created - LATE_BODY_MS);
   await copier.copyEach(notes);
-  // They are safe; and what is found here the next time came since.
+  // These notes are safe; notes that are found here the next time came since.
   const names = notes.map(({ name }) => name);
   await asStoreFailure(from.delete(names, { essential: true }));
 }

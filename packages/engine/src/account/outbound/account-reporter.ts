@@ -11,7 +11,7 @@ const HEADER_BYTES_MAX: number = 32 * 1024;
 
 export interface AccountReporterOptions {
   readonly deliverer: Deliverer;
-  /** What mails of ours are from. */
+  /** The host in the sender's address of our own mails. */
   readonly hostName: string;
   readonly read: (mail: QueuedMail) => AsyncIterable<Uint8Array>;
 }

@@ -34,7 +34,7 @@ const LIMITS: SubmitLimits = {
   undoMs: 0,
 };
 
-/** What a smarthost does with a mail: an answer for each recipient, or what it throws. */
+/** A smarthost's treatment of a mail: an answer for each recipient, or an error. */
 type Smarthost = (mail: OutgoingMail, text: string) => readonly TransportReply[] | Promise<readonly TransportReply[]>;
 const TAKES: Smarthost = ({ envelope }) => envelope.recipients.map(() => ({ state: "sent", reply: "250 2.0.0 Ok" }));
 
@@ -114,7 +114,7 @@ async function setUp() {
   const ada = await setUpAda();
   ada.place.now = () => time.now();
   const serverKey = new Uint8Array(32).fill(7);
-  /** What the smarthost took. */
+  /** Mails that the smarthost took. */
   const sink: { readonly to: readonly string[]; readonly text: string; readonly mail: OutgoingMail }[] = [];
   const logs: string[] = [];
   const process = async (
@@ -674,7 +674,7 @@ describe("killed at any step", () => {
         await again.refresh();
         const known = await again.submissions();
         if (accepted !== undefined) expect(known.map(({ id }) => id)).toEqual([accepted]);
-        // What has a record was sent, and is said to have been.
+        // A mail with a record was sent, and its record says so.
         expect(sink.length).toBeGreaterThanOrEqual(known.length);
         expect(sink.length).toBeLessThanOrEqual(2);
         if (sink.length === 2) twice++;

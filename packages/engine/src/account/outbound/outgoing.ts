@@ -19,7 +19,7 @@ export interface Outgoing {
 export interface OutgoingTools {
   readonly now: () => number;
   readonly random: (octets: number) => Uint8Array;
-  /** What a made Message-ID ends with. */
+  /** The domain of a Message-ID that is made. */
   readonly domain: string;
 }
 

@@ -135,7 +135,7 @@ export class OutboundQueue {
     for await (const { name } of listObjects(store, `${CLAIM}${id}.`)) last = name;
     if (last === undefined) return undefined;
     const got = await asStoreFailure(store.get(last));
-    // It went with its mail.
+    // The claim went with its mail.
     if (!got.found) return undefined;
     const context = outboundContext(platform.crypto, serverKey, "claim", last);
     const plain = orDamage(() => openObject(context, got.bytes));
@@ -154,7 +154,8 @@ export class OutboundQueue {
     return outcome === "stored";
   }
 
-  /** What came of it, by its holder alone. Errors: `unavailable`, `unknown-outcome`. */
+  /** Writes the holder's claim anew, with the results so far. Its holder alone may do so. Errors: `unavailable`,
+   * `unknown-outcome`. */
   async keep(id: string, number: number, claim: Claim): Promise<void> {
     const name = claimName(id, number);
     await asStoreFailure(this.#options.store.put(name, this.#sealClaim(name, claim)));
@@ -189,7 +190,7 @@ export class OutboundQueue {
     }
   }
 
-  /** Whether a mail has ended: it is never sent again. Errors: `unavailable`. */
+  /** True for a mail that has ended: it is never sent again. Errors: `unavailable`. */
   async isDone(id: string): Promise<boolean> {
     return (await this.#ended(id)) !== undefined;
   }
@@ -200,7 +201,7 @@ export class OutboundQueue {
     return got.bytes[0] === DONE_OCTETS.canceled ? "canceled" : "sent";
   }
 
-  /** Whether a mail is queued. Errors: `unavailable`. */
+  /** True for a mail that is queued. Errors: `unavailable`. */
   async has(place: QueuePlace): Promise<boolean> {
     const { found } = await asStoreFailure(this.#options.store.get(queueName(place), { start: 0, end: 1 }));
     return found;

@@ -1,7 +1,7 @@
 import { encode } from "cborg";
 import { Fields } from "../../bay/fields.ts";
 
-/** Who gets a mail, and whom its sender wants to hear of: RFC 5321 §3.3, RFC 3461 §4. */
+/** A recipient, and the reports on it that the sender wants: RFC 5321 §3.3, RFC 3461 §4. */
 export interface Recipient {
   readonly address: string;
   /** NOTIFY: words of RFC 3461 §4.1; undefined where nothing was said. */
@@ -34,7 +34,7 @@ export interface QueuedMail {
   readonly releaseMs: number;
   /** Octets. */
   readonly size: number;
-  /** It has octets above 127 in its header, or in a body: RFC 6531, RFC 6152. */
+  /** True for octets above 127: in the header (RFC 6531), in a body (RFC 6152). */
   readonly needsUtf8: boolean;
   readonly needsEightBit: boolean;
   /** The process that queued it sends too: others leave it alone for a while. */
@@ -96,16 +96,16 @@ function contentOf(isHere: boolean, bytes: Uint8Array): QueuedContent {
   return isHere ? { in: "here", bytes } : { in: "object", key: bytes };
 }
 
-/** What became of one recipient. */
+/** The state of one recipient. */
 export interface RecipientState {
   readonly address: string;
   /** `waiting`: it is tried again. `sent`: the next server took it. `failed`: it never will. */
   readonly state: "waiting" | "sent" | "failed";
-  /** What the other side said last: `250 2.0.0 queued as …`; "" before it said anything. */
+  /** The last reply of the other side: `250 2.0.0 queued as …`; "" before the first one. */
   readonly reply: string;
 }
 
-/** Who has a mail in hand, and what came of it so far: docs/formats/outbound.md. */
+/** A claim: the process that has a mail in hand, and the results so far. docs/formats/outbound.md. */
 export interface Claim {
   /** The process: 32 hex digits. */
   readonly holder: string;
@@ -114,7 +114,7 @@ export interface Claim {
   /** When it is due again: milliseconds since 1970. */
   readonly dueMs: number;
   readonly tries: number;
-  /** That it takes long was told to its sender. */
+  /** True once the sender was told that the mail takes long. */
   readonly isDelayTold: boolean;
   /** In the envelope's order. */
   readonly recipients: readonly RecipientState[];

@@ -2,7 +2,7 @@ import { encode } from "cborg";
 import { Fields } from "../../bay/fields.ts";
 import { RECIPIENT_STATES, type RecipientState, wordAt } from "./queued.ts";
 
-/** What a note says that is no mail: what became of one that its owner sent (docs/formats/note.md). */
+/** The content of a note that is no mail but the report on a submission (docs/formats/note.md). */
 export interface Report {
   /** The submission's: 32 hex digits. */
   readonly id: string;
@@ -26,7 +26,7 @@ export function encodeReport({ id, state, atMs, recipients }: Report): Uint8Arra
   ]);
 }
 
-/** Whether a note's summary is a report: a CBOR list's head, then the format. */
+/** True for the summary of a note that is a report: a CBOR list's head, then the format. */
 export function isReport(summary: Uint8Array): boolean {
   return summary[1] === FORMAT;
 }

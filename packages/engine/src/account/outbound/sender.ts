@@ -4,7 +4,7 @@ import type { Platform } from "../platform.ts";
 import type { OutboundQueue, QueuePlace, StoredClaim } from "./queue.ts";
 import type { Claim, Envelope, QueuedMail, RecipientState } from "./queued.ts";
 
-/** What a transport is given: the recipients are those who have it not yet. */
+/** A mail as a transport gets it: its recipients are those that don't have it yet. */
 export interface OutgoingMail {
   readonly id: string;
   readonly envelope: Envelope;
@@ -17,7 +17,7 @@ export interface OutgoingMail {
   read(): AsyncIterable<Uint8Array>;
 }
 
-/** What came of one recipient in one exchange. */
+/** The result for one recipient of one exchange. */
 export type TransportReply = Pick<RecipientState, "state" | "reply">;
 
 /** Hands a mail to whoever is next on its way. */
@@ -38,7 +38,7 @@ export class TransportTrouble extends Error {
   }
 }
 
-/** What a sender is told of a mail. */
+/** The state of a mail as its owner is told it. */
 export interface Outcome {
   /** `sent`: all is settled. */
   readonly state: "waiting" | "sent" | "canceled";
@@ -89,12 +89,12 @@ interface Scheduled {
 }
 
 /**
- * Empties the queue: any number of processes of any number of hosts may do so. Who holds the last claim of a mail has it in
- * hand; what came of it is written into that claim before anybody else may begin.
+ * Empties the queue: any number of processes of any number of hosts may do so. The process with the last claim of a mail has
+ * it in hand; the results are written into that claim before anybody else may begin.
  */
 export class Sender {
   readonly #options: SenderOptions;
-  /** Who we are in claims. */
+  /** Our name in claims. */
   readonly #holder: string;
   readonly #scheduled = new Map<string, Scheduled>();
   readonly #running = new Map<string, Promise<void>>();
@@ -177,7 +177,7 @@ export class Sender {
     this.#wake = () => undefined;
   }
 
-  /** What others queued; once in a while all of it, since a hint may be lost. */
+  /** Schedules mails that others queued; once in a while all mails, since a hint may be lost. */
   async #look(): Promise<void> {
     const { queue, platform } = this.#options;
     const now = platform.monotonic();
@@ -203,7 +203,7 @@ export class Sender {
     } catch (error) {
       scheduled.dueMs = platform.now() + STORE_RETRY_MS;
       const isLost = error instanceof EngineError && error.code === "corrupt";
-      // What is damaged is looked at again when somebody may have mended it.
+      // A damaged mail is looked at again when somebody may have mended it.
       if (isLost) scheduled.dueMs = platform.now() + RETRY_MS.at(-1)!;
       platform.log({ level: isLost ? "error" : "warn", event: "a mail can't be sent now", id: place.id, error });
     }
@@ -234,7 +234,7 @@ export class Sender {
     return this.#exchange(place, mail, number, claim);
   }
 
-  /** Whether it has ended: then nothing of it stays. */
+  /** True for a mail that has ended: the rest of it is deleted. */
   async #isOver(place: QueuePlace): Promise<boolean> {
     const { queue } = this.#options;
     if (!(await queue.isDone(place.id))) return false;
@@ -315,7 +315,7 @@ export class Sender {
     await this.#insist(() => this.#options.reporter.report(mail, outcome));
   }
 
-  /** Those of whom the sender wants to hear: RFC 3461 §4.1. */
+  /** Tells the sender of recipients that the envelope asks reports on: RFC 3461 §4.1. */
   async #tell(
     mail: QueuedMail,
     kind: "failed" | "delayed",
@@ -329,7 +329,7 @@ export class Sender {
     if (told.length > 0) await this.#options.reporter.tellSender(mail, kind, told);
   }
 
-  /** What came of an exchange must be written: till that is done nobody else may begin, and a lease may end. */
+  /** Writes the result of an exchange, until that is done: nobody else may begin before, and a lease may end. */
   async #insist(write: () => Promise<void>): Promise<void> {
     const { platform } = this.#options;
     for (;;) {

@@ -18,7 +18,7 @@ const STATUS_BYTES_MAX: number = 256 * 1024;
 const MAILS_MAX = 100;
 const REPLY_CHARS_MAX = 400;
 
-/** What a mail from outside says of one that was sent. */
+/** The content of a mail from outside that reports on one that was sent. */
 export type Status =
   | { readonly kind: "delivery"; readonly report: DeliveryReport }
   | { readonly kind: "disposition"; readonly report: DispositionReport };
@@ -79,7 +79,7 @@ export function withStatus(one: Submission, status: Status, email: Uint8Array): 
     if (delivered === undefined) continue;
     for (const at of recipientsOf(one, [addresses])) {
       const before = recipients[at]!;
-      // What is settled is not unsettled by a notice that was long on its way.
+      // A notice that was long on its way does not undo a final result.
       const isSettled = before.delivered === "yes" || before.delivered === "no";
       if (isSettled && delivered !== "yes" && delivered !== "no") continue;
       recipients[at] = { ...before, delivered, ...(reply !== undefined && { reply: line(reply) }) };

@@ -5,7 +5,7 @@ import { type Envelope, RECIPIENT_STATES, type RecipientState, wordAt } from "./
 /** The records of mail that was submitted. */
 export const SUBMISSION = "submission";
 
-/** Whether it may yet be taken back: RFC 8621 §7. */
+/** `pending` for a mail that may yet be taken back: RFC 8621 §7. */
 export type UndoStatus = "pending" | "final" | "canceled";
 const UNDO_STATUSES = ["pending", "final", "canceled"] as const;
 /** Where it is said to have come: RFC 8621 §7. */
@@ -34,7 +34,7 @@ export interface Submission {
   /** Emails that told of it: 16 bytes each. */
   readonly statusMails: readonly Uint8Array[];
   readonly readMails: readonly Uint8Array[];
-  /** It is in the queue, or was. */
+  /** True once the mail was put into the queue. */
   readonly isHanded: boolean;
 }
 
@@ -99,7 +99,7 @@ export function decodeSubmission(id: string, bytes: Uint8Array): Submission {
   return one;
 }
 
-/** What a recipient's state says of where the mail is. */
+/** The delivered status that a recipient's state stands for. */
 export function deliveredOf(state: RecipientState["state"]): Delivered {
   return state === "failed" ? "no" : state === "sent" ? "unknown" : "queued";
 }

@@ -61,7 +61,7 @@ export class Submissions {
     return findSubmission(id, this.#options);
   }
 
-  /** What was submitted by this repeat key; undefined if nothing was. Errors: `unavailable`, `corrupt`. */
+  /** The submission by this repeat key; undefined if there is none. Errors: `unavailable`, `corrupt`. */
   findRepeated(address: string, repeatKey: string): Promise<Submission | undefined> {
     return findRepeated(repeatKey, this.#toolsFor(address));
   }
@@ -76,7 +76,7 @@ export class Submissions {
     await this.#options.mail.writeRecords(ids.map((id) => ({ type: SUBMISSION, id, value: undefined })));
   }
 
-  /** What came of one: its record says so. One that its owner forgot stays forgotten. Errors: `unavailable`. */
+  /** Writes a report into its submission's record. A submission that its owner forgot stays forgotten. Errors: `unavailable`. */
   async take({ id, state, recipients: said }: Report): Promise<void> {
     await changeSubmission(id, (one) => withReport(one, state, said), this.#options);
   }
@@ -153,7 +153,7 @@ function withReport(one: Submission, state: Report["state"], said: Report["recip
   const byAddress = new Map(said.map((recipient) => [recipient.address, recipient]));
   const recipients = one.recipients.map((recipient) => {
     const now = byAddress.get(recipient.address);
-    // What came back from outside says more than that the next server took it.
+    // A delivery status from outside tells more than that the next server took the mail.
     const isKnown = recipient.delivered === "yes" || recipient.delivered === "no";
     return now
       ? { ...recipient, ...now, delivered: isKnown ? recipient.delivered : deliveredOf(now.state) }

@@ -11,12 +11,12 @@ import type { OutboundQueue, QueuePlace } from "./queue.ts";
 import type { Envelope } from "./queued.ts";
 import { decodeSubmission, encodeSubmission, SUBMISSION, type Submission } from "./submission.ts";
 
-/** What a server that sends mail hands the engine. */
+/** The engine's tools on a server that sends mail. */
 export interface Outbound {
   readonly queue: OutboundQueue;
-  /** Whether an address is one of the account's own: its own, an alias that leads to it, any detail of these. */
+  /** True for an address that is one of the account's own: its own, an alias that leads to it, any detail of these. */
   readonly isOwn: (owner: string, address: string) => Promise<boolean>;
-  /** Whether mail to an address can be handed on; absent where that is for the next server to say. */
+  /** True for an address to which mail can be handed on; absent where the next server decides that. */
   readonly reaches?: (address: string) => Promise<boolean>;
   /** This process sends: it is told what it queued. */
   readonly sender?: { queued(place: QueuePlace): void };
@@ -44,9 +44,9 @@ export interface SubmitRequest {
   readonly message: Body;
   /** Milliseconds since 1970: not before. */
   readonly holdUntilMs?: number | undefined;
-  /** What a repeat of the same request says again. */
+  /** Key of the request: a repeat with the same key submits nothing and is answered as the first one. */
   readonly repeatKey?: string | undefined;
-  /** It says what was done with a mail, and is from nobody, so that nothing comes back of it: RFC 8098 §3. */
+  /** True for an MDN: its sender is empty, so that nothing comes back of it. RFC 8098 §3. */
   readonly isNotice?: boolean | undefined;
 }
 
@@ -88,7 +88,7 @@ export interface SubmitTools {
   /** The account's id, 16 bytes, and its owner's address. */
   readonly account: Uint8Array;
   readonly address: string;
-  /** What ids of repeated requests are made by: known to the account alone. */
+  /** Secret from which ids of repeated requests are made: known to the account alone. */
   readonly repeatSecret: Uint8Array;
 }
 
@@ -153,7 +153,7 @@ export async function submit(request: SubmitRequest, tools: SubmitTools): Promis
   return submission;
 }
 
-/** What a request with this key came to before. Errors: `unavailable`, `corrupt`. */
+/** The submission by an earlier request with this key. Errors: `unavailable`, `corrupt`. */
 export async function findRepeated(repeatKey: string, tools: SubmitTools): Promise<Submission | undefined> {
   return findSubmission(repeatId(repeatKey, tools), tools);
 }
@@ -243,7 +243,7 @@ export async function findSubmission(
   try {
     return decodeSubmission(id, await contents.readValue(record));
   } catch (error) {
-    // It changed meanwhile.
+    // The submission changed meanwhile.
     if (error instanceof EngineError && error.code === "expunged") return findSubmission(id, { mail, contents });
     throw error;
   }
@@ -256,7 +256,7 @@ export async function listSubmissions(tools: Pick<SubmitTools, "mail" | "content
   return found.filter((one) => one !== undefined).sort((a, b) => b.madeMs - a.madeMs || (a.id < b.id ? -1 : 1));
 }
 
-/** Those that are settled, and were submitted so long ago that nobody asks. */
+/** Submissions that are settled, and so old that nobody asks for them. */
 async function settledLongAgo(nowMs: number, tools: SubmitTools): Promise<string[]> {
   const all = await listSubmissions(tools);
   const old = all.filter(({ undoStatus, sendAtMs }) => undoStatus !== "pending" && nowMs - sendAtMs > REMEMBERED_MS);
@@ -313,7 +313,7 @@ function addressOf(text: string): string | undefined {
   }
 }
 
-/** Who a mail says that it is from must be its owner: in its envelope, and in its header. Throws {@link SubmitRefusal}. */
+/** Throws {@link SubmitRefusal} unless the envelope's sender is the owner's address. */
 async function checkMailFrom(mailFrom: string, { outbound, address }: SubmitTools): Promise<void> {
   if (!(await outbound.isOwn(address, mailFrom)))
     throw new SubmitRefusal("forbiddenMailFrom", "the sender's address is not yours");
@@ -348,8 +348,8 @@ async function checkDay({ recipients }: Envelope, nowMs: number, tools: SubmitTo
     throw new SubmitRefusal("forbiddenToSend", "you have sent to too many within a day: try again tomorrow");
 }
 
-/** Puts into the queue what a process that was killed left out: `read` gives an email's octets. What is too old for that is
- * told to its owner as failed. Errors: `unavailable`. */
+/** Puts into the queue what a process that was killed left out: `read` gives an email's octets. A mail that is too old for
+ * that is told to its owner as failed. Errors: `unavailable`. */
 export async function handOver(
   tools: SubmitTools,
   read: (email: Uint8Array) => Promise<Body | undefined>,
@@ -365,7 +365,7 @@ export async function handOver(
     const message = body && (await outgoing(body, toolsOf(tools)));
     if (message) await putIntoQueue(one, message, tools);
     else if (!isQueued) {
-      // Another process may be about to queue it. What is said not to be sent is taken back first.
+      // Another process may be about to queue it. A mail is taken back before it is told as not sent.
       if (platform.now() - one.madeMs < UNDER_WAY_MS) continue;
       if ((await outbound.queue.cancel(one.id)) === "too-late") continue;
     }

@@ -1,7 +1,7 @@
 import { encode } from "cborg";
 import { Fields } from "../../bay/fields.ts";
 
-/** What a device's push messages are encrypted to: RFC 8291. */
+/** Keys to which a device's push messages are encrypted: RFC 8291. */
 export interface PushSubscriptionKeys {
   /** A P-256 public key, uncompressed: 65 octets. */
   readonly p256dh: Uint8Array;
@@ -14,12 +14,12 @@ export interface PushSubscription {
   /** The owner's address, and the key slot by which the device came in: it ends with that. */
   readonly address: string;
   readonly slot: string | undefined;
-  /** What its client knows itself by. */
+  /** The name that its client has for itself. */
   readonly client: string;
   readonly url: string;
   /** Undefined: what is told is told in the clear. */
   readonly keys: PushSubscriptionKeys | undefined;
-  /** What its client proves by that it hears us. */
+  /** The verification code, by which its client proves that it hears us. */
   readonly code: string;
   readonly isVerified: boolean;
   /** Milliseconds since 1970. */

@@ -20,14 +20,14 @@ const CODE_BYTES = 16;
 
 export type KnownSubscription = PushSubscription & { readonly id: string };
 
-/** What a client asks for. */
+/** A push subscription as its client asks for it. */
 export interface NewPushSubscription extends Pick<PushSubscription, "client" | "url" | "keys" | "types"> {
   readonly expiresMs: number | undefined;
 }
 
 /** How one may be changed: RFC 8620 §7.2.2. */
 export interface PushSubscriptionChange {
-  /** What was pushed to it. */
+  /** The verification code, as it was pushed. */
   readonly code?: string;
   readonly expiresMs?: number | undefined;
   readonly types?: readonly string[] | undefined;
@@ -69,7 +69,7 @@ export class PushSubscriptions {
     return found;
   }
 
-  /** Those that the same way in made: RFC 8620 §7.2 shows no others. */
+  /** Subscriptions that were made by the same way in: RFC 8620 §7.2 shows no others. */
   async listOf({ slot }: Pick<SignedInBy, "slot">): Promise<readonly KnownSubscription[]> {
     return (await this.list()).filter((one) => isSameWay(one.slot, slot));
   }

@@ -19,7 +19,7 @@ const DAY = 24 * 60 * 60_000;
 const ASKED = { client: "phone", url: "https://push.example.net/a", keys: undefined, types: undefined } as const;
 const LONG = { ...ASKED, expiresMs: undefined };
 
-/** What tests take for JMAP's words. */
+/** Texts that stand for JMAP's in tests. */
 const WORDS = {
   verification: (id: string, code: string) => ({ id, code }),
   change: (_account: string, { note, entry }: PushNews, types: readonly string[] | undefined) => {
@@ -35,7 +35,7 @@ async function setUp() {
   ada.place.now = () => time.now();
   const base = { ...ada.tools.platform, ...time };
   const pushed: (PushMessage & { readonly at: number })[] = [];
-  /** What push services answer. */
+  /** The answer of push services. */
   const service: { answer: (message: PushMessage) => PushReply | Promise<PushReply> } = {
     answer: () => ({ outcome: "sent" }),
   };

@@ -6,7 +6,7 @@ import type { PushSubscription, PushSubscriptionKeys } from "./push-subscription
 import { readSubscription } from "./push-subscriptions.ts";
 import { Turns } from "./turns.ts";
 
-/** What is pushed to one device. */
+/** A push message for one device. */
 export interface PushMessage {
   readonly url: string;
   readonly keys: PushSubscriptionKeys | undefined;
@@ -28,7 +28,7 @@ export interface PushTransport {
   push(message: PushMessage, signal: AbortSignal): Promise<PushReply>;
 }
 
-/** What is new of an account, by names alone: a note that came, an entry of its log. */
+/** News of an account, by names alone: a note that came, an entry of its log. */
 export interface PushNews {
   readonly note: string | undefined;
   readonly entry: string | undefined;
@@ -259,7 +259,7 @@ export class Pusher {
     const news: PushNews = { note: device.note, entry: device.entry };
     const isVerification = !one.isVerified;
     device.isVerified = one.isVerified;
-    // Who said nothing yet is told nothing else.
+    // A device that was not verified yet is told nothing but its code.
     const isDue = one.isVerified || device.isNewlyMade;
     [device.note, device.entry, device.isNewlyMade] = [undefined, undefined, false];
     if (!isDue) return;
@@ -295,7 +295,7 @@ export class Pusher {
     again();
   }
 
-  /** Whether the way in by which it was made is still there, and its time is not over. */
+  /** True while the way in by which the subscription was made is still there, and its time is not over. */
   async #mayHear(device: Device, { slot, expiresMs }: PushSubscription): Promise<boolean> {
     const { mandates, platform } = this.#options;
     const now = platform.monotonic();

@@ -54,7 +54,7 @@ interface Accepted {
   readonly terms: TokenTerms | undefined;
 }
 
-/** What somebody signs in by. */
+/** A credential to sign in by. */
 type Credential =
   | { readonly kind: "password"; readonly text: string }
   | { readonly kind: "token"; readonly text: string; readonly token: Token };
@@ -62,7 +62,7 @@ type Credential =
 /** A sign-in under way. */
 interface Attempt {
   readonly user: User;
-  /** What it is known by once it has succeeded. */
+  /** The digest by which a sign-in is known once it has succeeded. */
   readonly digest: Uint8Array;
   readonly lane: Argon2Lane;
   readonly prefetched: Promise<Prefetched | undefined> | undefined;
@@ -198,7 +198,7 @@ export class Accounts {
           return this.#hasExpired(accepted.terms) ? undefined : { open, slot, terms: accepted.terms };
     }
     const place = { store: this.#options.store, prefix };
-    // What an opening asks for first needs no key. A failure of it is told by the opening, which asks again.
+    // The first requests of an opening need no key. Their failure is told by the opening, which asks again.
     const prefetched = this.#open.has(prefix) ? undefined : prefetchLog(place).catch(() => undefined);
     const attempt = { user, digest, lane, prefetched };
     if (credential.kind === "token") {
@@ -269,7 +269,7 @@ export class Accounts {
     } catch (error) {
       if (error instanceof SlotUnlisted) {
         this.#forget(open);
-        // That was somebody else's slot.
+        // The slot was somebody else's.
         return joins ? await this.#adopt(attempt, { ring: copyRing(copy), slot, terms }, weak) : undefined;
       }
       if (open.sessions === 0 || error instanceof NewKeys) this.#letGo(open);
@@ -301,7 +301,7 @@ export class Accounts {
     return open;
   }
 
-  /** Who attends hears of it by the account itself, while that is open. */
+  /** Lets attendants hear of the account by the account itself, while that is open. */
   #join(open: Open): void {
     open.account.then(
       (account) => {
@@ -318,7 +318,7 @@ export class Accounts {
     if (open.accepted.size === 0 && open.entered) this.#letGo(open);
   }
 
-  /** What a sign-in puts right by the way. Its failure costs nothing but the next try. */
+  /** Puts things right by the way of a sign-in. A failure costs nothing but the next try. */
   async #settle(
     user: User,
     ring: Ring,
@@ -326,7 +326,7 @@ export class Accounts {
     weak: { readonly slot: string; readonly secret: SlotSecret } | undefined,
   ): Promise<void> {
     const { store, platform } = this.#options;
-    // What can't be written to can't tell its owner either.
+    // An account that can't be written to can't take a notice for its owner either.
     if (account.barred) return;
     try {
       await settleRecord(this.#options, user, ring, account);
@@ -359,7 +359,7 @@ export class Accounts {
     });
   }
 
-  /** Whether it was kept until now. */
+  /** Forgets an open account. False if it was forgotten before. */
   #forget(open: Open): boolean {
     if (this.#open.get(open.prefix) !== open) return false;
     this.#attendances.closed(open.prefix);

@@ -12,11 +12,10 @@ import type { AccountSession } from "../session.ts";
 /** How often it is looked, in milliseconds, whether a way in is still there that nothing tells of. */
 export const ATTENDANCE_LOOK_MS = 60_000;
 
-/** What is known of an account when something came or changed: all of it while it is open; else no more than the name of a new
- * object, and not always that. */
+/** News of an account: its state while it is open; else no more than the name of a new object, and not always that. */
 export type News = { readonly state: ReadState } | { readonly state?: undefined; readonly name: string | undefined };
 
-/** Who wants to hear of an account for as long as its owner may use it. */
+/** An attendant hears of an account for as long as its owner may use it. */
 export interface Attendant {
   /** Something came or changed, or may have. */
   changed(news: News): void;
@@ -65,7 +64,7 @@ export class Attendances {
     if (!attended || attended.account === account) return;
     attended.stop();
     attended.account = account;
-    // What is delivered is taken in at once, as for everybody who waits for it.
+    // Mail that is delivered is taken in at once, as for all who wait for it.
     const leave = account.enter();
     const stop = account.onChange(() => this.#changed(prefix, attended));
     attended.stop = () => {
@@ -79,7 +78,7 @@ export class Attendances {
   closed(prefix: string): void {
     const attended = this.#attended.get(prefix);
     if (!attended?.account) return;
-    // It may be closed since nobody may use it any more.
+    // The account may be closed since nobody may use it any more.
     this.#endThose(prefix, attended, ({ slot }) => this.#isOver(attended, slot));
     if (attended.attendants.size === 0) return;
     attended.position = attended.account.position;
@@ -141,7 +140,7 @@ export class Attendances {
     if (attended.account) this.#tell(attended, { state: attended.account.mail.state });
   }
 
-  /** Whether the open account says that the slot is no way in. */
+  /** True if the open account says that the slot is no way in. */
   #isOver({ account }: Attended, slot: string | undefined): boolean {
     if (!account) return false;
     return account.ended !== undefined || (slot !== undefined && !isStillListed(slot, account.mail.state.slots.names));
@@ -160,7 +159,7 @@ export class Attendances {
         if (await slotExists(this.#store, prefix, slot)) continue;
         this.#endThose(prefix, attended, (way) => way.slot === slot);
       } catch (error) {
-        // That the store can't be asked is no reason to end anything.
+        // A store that can't be asked is no reason to end anything.
         this.#platform.log({ level: "debug", event: "a way in can't be looked for", error });
       }
     }

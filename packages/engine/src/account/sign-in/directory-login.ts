@@ -17,9 +17,8 @@ export interface DirectoryLoginOptions extends Omit<SignUp, "users"> {
 
 /**
  * Sign-in where a directory judges passwords. It lets people in; the key slot still is what opens their mail: a password
- * that the directory changed meets a slot that is shut (`locked`). Who comes for the first
- * time gets their keys then. App passwords are ours alone: the directory says who the person is, and is asked for no
- * password.
+ * that the directory changed meets a slot that is shut (`locked`). A person who comes for the first time gets keys then. App
+ * passwords are ours alone: the directory says who the person is, and is asked for no password.
  */
 export class DirectoryLogin {
   readonly #options: DirectoryLoginOptions;

@@ -100,7 +100,7 @@ test("a wrong password is judged each time, and right ones beside it are not hur
   await time.pass(1000);
   await again;
   expect(login).toHaveBeenCalledTimes(3);
-  // What is one's name is not another's password.
+  // The end of a name is not the beginning of a password.
   await expect(ask({ kind: "password", name: "ad", password: `a${FIRST}` })).rejects.toMatchObject(refused);
   await accounts.dispose();
 });
@@ -110,7 +110,7 @@ test("a password that was changed elsewhere is refused at the next request", asy
   await ask();
   await changePassword(tools, user(), FIRST, SECOND);
   await expect(ask()).rejects.toMatchObject(refused);
-  // That was a wrong password: the next one waits.
+  // The old password was a wrong guess: the next one waits.
   const right = ask({ ...BASIC, password: SECOND });
   await time.pass(1000);
   expect(await right).toBe("ada@example.org");

@@ -11,7 +11,7 @@ export const SESSION_KEPT_MS = 60_000;
 /** Milliseconds after which a password, an app password or a token is judged anew, and the directory asked. */
 export const JUDGE_AGAIN_MS: number = 5 * 60_000;
 
-/** What comes with a request. */
+/** The credential of a request. */
 export type RequestCredential =
   | { readonly kind: "password"; readonly name: string; readonly password: string }
   | { readonly kind: "token"; readonly token: string };
@@ -120,7 +120,7 @@ export class RequestSessions {
     try {
       const session = await kept.session;
       await session.refresh(arrivedAt);
-      // What ended it may have been seen by that.
+      // The refresh may have seen an end of the session.
       session.ended.throwIfAborted();
       let isHeld = true;
       return {
@@ -137,7 +137,7 @@ export class RequestSessions {
     }
   }
 
-  /** It is found no more, and is closed when nobody uses it. */
+  /** Lets go of a session: no request finds it, and it is closed when none uses it. */
   #drop(key: string, kept: Kept): void {
     if (this.#kept.get(key) === kept) this.#kept.delete(key);
     kept.session.then(

@@ -69,7 +69,7 @@ async function makeAccount(
   try {
     await users.add(user);
   } catch (error) {
-    // It may be there, or yet to come.
+    // The user may have been added, or be added yet.
     if (!isRefusal(error)) throw error;
     const found = await users.find(normalized);
     // A folder that is far away may answer the second try of what the first did.
@@ -79,12 +79,12 @@ async function makeAccount(
   }
 }
 
-/** Whether nothing was added for sure: somebody has the address, or the directory has nobody of it. */
+/** True for an error after which surely no user was added: the address is taken, or the directory has no such person. */
 function isRefusal(error: unknown): boolean {
   return error instanceof EngineError && (error.code === "already-exists" || error.code === "not-found");
 }
 
-/** What the sign-up failed of is told, not that this failed too. */
+/** Deletes the objects of an account that was not made. A failure is only logged: the caller throws the error of the sign-up. */
 async function deleteNobodys({ store, platform }: SignUp, { record }: User): Promise<void> {
   const prefix = accountPrefix(record);
   await deleteObjects(store, prefix).catch((error: unknown) =>

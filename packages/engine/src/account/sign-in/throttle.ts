@@ -21,11 +21,11 @@ const ENTRIES_MAX = 10_000;
 interface Guess {
   readonly digest: Uint8Array;
   tries: number;
-  /** It was found wrong, and is counted as that, or right. The same password from now on is another guess. */
+  /** True once the guess was found right or wrong. The same password from now on is another guess. */
   isSettled: boolean;
 }
 
-/** What is tried for a user from one address. */
+/** Guesses for a user from one address. */
 interface Pending {
   /** The first begun first. */
   readonly guesses: Set<Guess>;
@@ -60,7 +60,7 @@ export class Throttle {
     this.#digestKey = platform.crypto.random(32);
   }
 
-  /** Who is told neither `failed` nor `succeeded`, since nobody could say, leaves no trace. */
+  /** Begins a try. One that is told neither `failed` nor `succeeded`, since nobody could say, leaves no trace. */
   begin(user: string, address: string, password: string): Try {
     const key = this.#keyOf(user, address);
     const pending = this.#pending.get(key) ?? { guesses: new Set(), waiting: new Set() };
@@ -148,7 +148,7 @@ function guessOf({ guesses }: Pending, digest: Uint8Array): Guess {
   return guess;
 }
 
-/** Who may be one client: an IPv4 address, an IPv6 /64. */
+/** The network of an address, which may be one client's: an IPv4 address, an IPv6 /64. */
 export function networkOf(address: string): string {
   const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address);
   if (mapped) return mapped[1]!;

@@ -41,7 +41,7 @@ test("it ends after a minute, and no other text is one", async () => {
   const fresh = one.make("rst_x").ticket;
   for (const wrong of ["", "x", "€", fresh.slice(1), `${fresh}A`, fresh.replace(/.$/, "!"), "A".repeat(100_000)])
     await expect(one.redeem(wrong)).rejects.toMatchObject(refused);
-  // What is no ticket of ours leaves no trace.
+  // A text that is no ticket of ours leaves no trace.
   expect(used.size).toBe(0);
   expect(await one.redeem(fresh)).toBe("rst_x");
 });

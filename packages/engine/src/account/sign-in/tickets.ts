@@ -15,13 +15,13 @@ const TICKET_CHARS_MAX = 2_048;
 export interface TicketsOptions {
   readonly platform: Pick<Platform, "crypto" | "now">;
   readonly serverKey: Uint8Array;
-  /** Whether nobody did so before with this nonce, in any process of this host. */
+  /** Spends a nonce. True if no process of this host did so before. */
   readonly spend: (nonce: string) => Promise<boolean>;
 }
 
 /**
- * What a browser shows in a URL where it can't send a header: an event stream, a WebSocket. It stands in for a token, for a
- * minute and once, in any process that has the server key.
+ * Tickets, which browsers show in a URL where they can't send a header: for an event stream, a WebSocket. A ticket stands in
+ * for a token, for a minute and once, in any process that has the server key.
  */
 export class Tickets {
   readonly #options: TicketsOptions;

@@ -2,7 +2,7 @@ import { composed } from "@restante/mime";
 import { hexText } from "../../bay/entry.ts";
 import { equalBytes, follows, isSameRecord, type PublicRecord } from "../../crypto/index.ts";
 
-/** Who has an account here: public facts alone. A process that only delivers needs no more. */
+/** A user of this server: public facts alone. A process that only delivers needs no more. */
 export interface User {
   /** Lower case. */
   readonly address: string;
@@ -23,7 +23,7 @@ export interface UserDirectory {
    * (`crypto/record.ts`): a forged one goes, another host's newer one stays. */
   update(user: User): Promise<void>;
   remove(address: string): Promise<void>;
-  /** Whether somebody of this address gets an account at their first sign-in; absent where nobody does. */
+  /** True for an address that gets an account at its first sign-in; absent where none does. */
   isExpected?(address: string): Promise<boolean>;
 }
 
@@ -67,7 +67,7 @@ export function accountOf(prefix: string): string {
   return prefix.slice(0, -1);
 }
 
-/** What {@link UserDirectory.update} goes by: whether `record` takes the place of the `known` one. */
+/** The rule of {@link UserDirectory.update}: true if `record` takes the place of the `known` one. */
 export function replaces(record: PublicRecord, known: PublicRecord): boolean {
   if (!equalBytes(record.account, known.account) || isSameRecord(record, known)) return false;
   return !follows(known, record);

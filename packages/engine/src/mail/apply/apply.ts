@@ -19,22 +19,22 @@ import { resolveTargets, rowsKnown, targetRows } from "./target-rows.ts";
 import type { Verdict } from "./verdict.ts";
 
 /**
- * What ops mean. Two steps, so that linear and merge mode share one meaning:
- * `judge` asks an op's preconditions of a state and narrows it to what passed; `perform` carries a narrowed op out and
- * asks nothing. Linear mode judges when it applies: its present state is all that is lower. In merge mode the author
- * judges when it appends, on the state that is exactly the op's dependencies, and the log holds the narrowed op.
+ * The meaning of ops, in two steps, so that linear and merge mode share it. `judge` asks an op's preconditions of a state
+ * and narrows the op to what passed; `perform` carries a narrowed op out and asks nothing. Linear mode judges when it
+ * applies: its present state is all that is lower. In merge mode the author judges when it appends, on the state that is
+ * exactly the op's dependencies, and the log holds the narrowed op.
  *
  * Invariant: both are total and pure functions of (state, op): no clock, no randomness, no throw for any op.
  */
-/** Applies an op of the linear log: a block of its own, or several where it is done in parts. What is read between the steps
- * is what there was when some of its messages were copied. */
+/** Applies an op of the linear log: a block of its own, or several where it is done in parts. A read between the steps shows
+ * the state when some of its messages were copied. */
 export function* applyOp(state: MailState, placed: PlacedOp): Generator<undefined, Outcome> {
   return placed.op.kind === "copy" && placed.op.inParts
     ? yield* copyInParts(state, placed, placed.op)
     : applyBlock(state, [placed])[0]!;
 }
 
-/** It is judged once: all of it is done, or nothing. */
+/** COPY in parts. The op is judged once: all of it is done, or nothing. */
 function* copyInParts(state: MailState, placed: PlacedOp, op: OpOf<"copy">): Generator<undefined, Outcome> {
   const { op: passed, outcome: judged } = judge(state, op);
   if (passed?.kind !== "copy") return { ...applyBlock(state, [{ ...placed, op: { kind: "nop" } }])[0]!, ...judged };
@@ -88,7 +88,7 @@ export function applyBlock(state: MailState, ops: readonly PlacedOp[]): Outcome[
   });
 }
 
-/** What became of items: what `judge` refused stays refused. */
+/** Outcomes of all items: items that `judge` refused stay refused. */
 function withRefusals(judged: readonly ItemOutcome[], done: readonly ItemOutcome[] = []): readonly ItemOutcome[] {
   return judged.length > 0 ? judged.map((item, at) => done[at] ?? item) : done;
 }
@@ -324,7 +324,7 @@ function moveRows(
   return { sources, added, removed: from ? takeRows(state, placed, from, sources, block) : [] };
 }
 
-/** Whether the state names this object. Pages and packs are named by manifests; `judge` sees to them. */
+/** True if the state names this object. Pages and packs are named by manifests; `judge` sees to them. */
 function isReferenced(state: MailState, name: string): boolean {
   const row = kindIn(name) === "body" ? state.findEmail(bodyId(name)) : undefined;
   return row !== undefined && state.isHeld(row);

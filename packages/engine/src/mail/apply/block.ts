@@ -12,7 +12,7 @@ import type { MailState } from "../state/state.ts";
  * (w-1)·n. Whoever saw only part of a run saw lower numbers and a lower UIDNEXT, so no uid ever names two messages.
  */
 export class Block {
-  /** What everything that this block touches is stamped with. */
+  /** The modseq of all rows and mailboxes that this block touches. */
   readonly modSeq: number;
   /** Moves and replaces of this block, old row to new rows: a flag op that did not know them follows. */
   readonly movedTo: Map<number, number[]> = new Map();
@@ -70,7 +70,7 @@ export class Block {
     mailbox.highestModSeq = this.modSeq;
   }
 
-  /** What is told of the mailbox itself changed: its path, role, order, UIDVALIDITY, or whether it is there. */
+  /** Notes a change of the mailbox itself: its path, role, order, UIDVALIDITY or existence. */
   touchProps(mailbox: Mailbox): void {
     this.touch(mailbox);
     mailbox.propsModSeq = this.modSeq;
@@ -83,12 +83,12 @@ export class Block {
     this.#numbered.push({ mailboxes, seconds, author });
   }
 
-  /** Whether the mailbox is gone is decided at the end: only if a delete knew all that was put into it. */
+  /** Notes a delete. The end of the block decides: a mailbox is gone only if a delete knew all that was put into it. */
   delete(mailbox: Mailbox, author: Author): void {
     this.#deletes.push({ mailbox, author });
   }
 
-  /** Whether a mailbox that lives was there for `author`: made by what he knew, and not gone by that. */
+  /** True if a mailbox that lives was there for `author`: made by an op that it knew, and not deleted by one. */
   isLiveFor(author: Author, mailbox: Mailbox): boolean {
     const maker = makerOf(mailbox.id);
     if (maker && !knowsOp(author, maker)) return false;
@@ -118,7 +118,7 @@ export class Block {
       showPaths(this.#state);
       this.#state.notePaths();
     }
-    // Who saw a part of such a block may have seen any mailbox otherwise: at another path, or gone.
+    // An author that saw a part of such a block may have seen any mailbox at another path, or gone.
     if (this.#ops > 1 && this.#hasMailboxOps)
       for (const mailbox of this.#state.mailboxes) mailbox.propsModSeq = this.modSeq;
   }
@@ -154,7 +154,7 @@ export class Block {
   }
 }
 
-/** What one op added to one mailbox: so many messages, from this provisional uid on. */
+/** One op's messages in one mailbox: their number, and their first provisional uid. */
 interface Adds {
   readonly author: Author;
   readonly first: number;

@@ -55,7 +55,7 @@ function narrow(state: ReadState, item: ChangeItem, rows: readonly number[]): Ch
     ...item,
     targets: targetsOf(state, group),
     join: joining(group[0]!),
-    // What stays where it is is not left.
+    // Mailboxes that the emails are to be in are not left.
     leave: item.leave === "all" ? leftOf(state, memberships, group, item.join) : item.leave,
   }));
 }

@@ -18,7 +18,7 @@ export function judgeFolders(state: ReadState, op: OpOf<"folders">): Verdict {
     if (step.do === "destroy") moved.delete(step.mailbox);
     else if (step.do === "set" && step.path !== undefined && moved.has(step.mailbox))
       moved.set(step.mailbox, normalizeInbox(step.path));
-  // Who stays has its path before who comes to it.
+  // A mailbox that stays at its path has it before one that comes to it.
   const stays = (id: MailboxId, path: string): boolean => state.findMailbox(id)?.path === path;
   for (const [id, path] of moved) if (stays(id, path)) paths.set(path, id);
   for (const [id, path] of moved) if (!paths.has(path)) paths.set(path, id);
@@ -31,7 +31,7 @@ export function judgeFolders(state: ReadState, op: OpOf<"folders">): Verdict {
 
 interface Result {
   readonly at: number;
-  /** Who has each path in the end: a mailbox, or the step that makes it. The first has it. */
+  /** The holder of each path in the end: a mailbox, or the step that makes it. The first one has it. */
   readonly paths: Map<string, MailboxId | number>;
   /** The paths of those that are there and stay. */
   readonly moved: ReadonlyMap<MailboxId, string>;

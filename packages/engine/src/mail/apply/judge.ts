@@ -37,7 +37,7 @@ export function judge(state: ReadState, op: Op): Verdict {
     case "expunge":
       return judgeTargets(state, op);
     case "checkpoint":
-      // What its pages leave out may be gone; another's checkpoint may cover more, or have given rows other numbers.
+      // Objects that the checkpoint left out may be gone; another checkpoint may cover more, or have given rows other numbers.
       return state.lastCondemn > op.startedAt ||
         op.covers <= (state.checkpoint?.covers ?? 0) ||
         (op.numbering ?? 0) < state.numbering
@@ -182,7 +182,8 @@ function judgeTargets(state: ReadState, op: TargetOp): Verdict {
   };
 }
 
-/** What keywords a change makes messages carry: of each kind of them that there is. */
+/** Keyword sets that a change may make: of added keywords with each set that the messages carry, or the set that replaces
+ * all. */
 function keywordsMade(
   state: ReadState,
   { change }: OpOf<"flags">,

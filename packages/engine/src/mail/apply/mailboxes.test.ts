@@ -38,7 +38,7 @@ const I0: Name = { op: -2, index: 0 };
 const M0: Name = { op: -1, index: 0 };
 const M1: Name = { op: -1, index: 1 };
 
-/** What an author who saw `state` may write as op `number`. */
+/** Ops that an author who saw `state` may write as op `number`. */
 type Kind = (seen: Look, number: number) => Op[];
 interface Step {
   readonly op: Op;
@@ -73,7 +73,7 @@ function begun(): MailState {
   return state;
 }
 
-/** What a state shows, and what can be named in it. */
+/** A state as clients see it, with the names that ops can use in it. */
 class Look {
   readonly state: MailState;
 
@@ -174,7 +174,7 @@ const replace =
       since: NOWHERE,
       seconds: 0,
     }));
-/** What JMAP does to one email. */
+/** Changes of JMAP to one email each. */
 const change =
   (item: Partial<Pick<ChangeItem, "add" | "remove" | "join" | "leave">>, ...which: readonly Name[]): Kind =>
   (seen) =>
@@ -223,7 +223,7 @@ class Log {
     };
   }
 
-  /** What passed of an op. */
+  /** The op, narrowed to what passed. */
   passed(number: number): Op {
     return this.#placed[number]!.op;
   }
@@ -383,8 +383,8 @@ function brokenBetween(log: Log, part: number, before: Shown, after: Shown): str
   return undefined;
 }
 
-/** Whether the author of `id` knew the mailbox `other`; and nobody raised all UIDVALIDITYs beside him, which gives the
- * older one a number of its own that may be the greater. */
+/** True if the author of `id` knew the mailbox `other`, and no author beside it raised all UIDVALIDITYs, which gives the
+ * older mailbox a number of its own that may be the greater. */
 function knewOf(log: Log, id: MailboxId, other: MailboxId): boolean {
   const op = log.steps.findIndex((_, number) => made(number) === id);
   if (op < 0) return false;
@@ -410,7 +410,7 @@ function brokenMailbox(before: ShownMailbox, after: ShownMailbox): string | unde
   return undefined;
 }
 
-/** What linear mode shows, to be compared with {@link plain}. */
+/** The mailboxes of linear mode, to be compared with {@link plain}. */
 function linear({ mailboxes }: Shown): unknown {
   return mailboxes
     .map(({ path, uidValidity, uidNext, live }) => [

@@ -6,7 +6,7 @@ import type { Block } from "./block.ts";
 import { takeRows } from "./rows.ts";
 import { rowsKnown } from "./target-rows.ts";
 
-// What ops do to mailboxes.
+// Ops' changes of mailboxes.
 
 /** `place`: which of the mailboxes that its op makes. */
 export function makeMailbox(

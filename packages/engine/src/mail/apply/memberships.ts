@@ -2,7 +2,7 @@ import { equalBytes } from "../../crypto/primitives.ts";
 import { splitFlags } from "../state/flags.ts";
 import type { ReadState } from "../state/read-state.ts";
 
-// What memberships hold.
+// Lookups of memberships and their emails.
 
 /** The live memberships of these emails. */
 export function membershipsOf(state: ReadState, emails: ReadonlySet<number>): Map<number, number[]> {
@@ -15,12 +15,12 @@ export function membershipsOf(state: ReadState, emails: ReadonlySet<number>): Ma
   return found;
 }
 
-/** Whether that is the email's id; if none is asked for, it is. */
+/** True if the email has this id, or if no id is asked for. */
 export function isEmail(state: ReadState, email: number, id: Uint8Array | undefined): boolean {
   return id === undefined || equalBytes(state.emails.columns.id.getId(email), id);
 }
 
-/** What these messages carry once the flags are added. */
+/** Keyword sets that these messages carry once the flags are added. */
 export function* keywordsOf(
   state: ReadState,
   flags: readonly string[],

@@ -55,7 +55,7 @@ function begun(): MailState {
 /** A history's ops as the log would hold them. */
 class Log {
   readonly history: History;
-  /** Who authored each op, and as which of his. A writer knows all that he wrote before. */
+  /** The author of each op, and the op's sequence. A writer knows all that it wrote before. */
   readonly #authors: { readonly writer: WriterId; readonly sequence: number }[] = [];
   readonly #opBy = new Map<string, number>();
   readonly #placed = new Map<number, PlacedOp>();
@@ -156,7 +156,7 @@ function visible(log: Log, state: MailState): unknown {
   });
 }
 
-/** What one part of a history shows of each mailbox. */
+/** The mailboxes as one part of a history shows them. */
 type View = readonly MailboxSeen[];
 interface MailboxSeen {
   readonly seen: Seen;
@@ -183,7 +183,7 @@ function checkHistory(history: History, known: Views = new Map()): Views {
   return views;
 }
 
-/** What this part shows, which must be what the model says. */
+/** The mailboxes as this part shows them, which must be as the model has them. */
 function view(log: Log, part: number): View {
   const state = log.fold(part);
   return expected(log.history, part).map((model, index) => {
@@ -200,7 +200,7 @@ function view(log: Log, part: number): View {
 const describePart = (history: History, part: number): string =>
   JSON.stringify({ part: opsOf(history, part), history });
 
-/** What is not as the model has it; vitest's `toEqual` would take most of the time of these tests. */
+/** The first difference from the model; vitest's `toEqual` would take most of the time of these tests. */
 function differs(seen: Seen, model: Seen): string | undefined {
   if (seen.uidNext !== model.uidNext) return `UIDNEXT ${seen.uidNext}, not ${model.uidNext}`;
   const text = ({ live, vanished }: Seen): string =>
@@ -235,7 +235,7 @@ interface Kinds {
   readonly counts: readonly number[];
 }
 
-/** What an author who knows these ops may do to one message, or by adding. */
+/** Events that an author who knows these ops may make: each on one message, or an add. */
 function eventsAt(history: History, knows: number, { mailboxes, kinds, counts }: Kinds): Event[] {
   return kinds.flatMap((kind): Event[] => {
     if (kind === "add") return mailboxes.flatMap((mailbox) => counts.map((count) => ({ kind, mailbox, count })));

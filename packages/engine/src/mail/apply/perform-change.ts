@@ -67,7 +67,7 @@ class ItemPerformer {
     return { emails, added };
   }
 
-  /** Those that its author knew. */
+  /** Memberships of the email that the op's author knew. */
   #rowsOf(email: number): readonly number[] {
     const rows = this.#memberships.get(email) ?? [];
     if (!this.#placed.judged) return rows;
@@ -95,7 +95,7 @@ class ItemPerformer {
       for (const moved of this.#block.movedTo.get(row) ?? []) visit(moved);
     };
     for (const email of emails) for (const row of this.#rowsOf(email)) visit(row);
-    // Who took them did not know of this: it follows.
+    // Targets that an author took out without knowing of this change: the change follows them.
     for (const row of targets) if (!this.#state.isLive(row)) visit(row);
   }
 
@@ -122,7 +122,8 @@ class ItemPerformer {
     });
   }
 
-  /** What JMAP shows of an email in several mailboxes: \Seen and \Draft if all have it, what else any has. */
+  /** An email's flags in several mailboxes, as JMAP shows them: \Seen and \Draft if all memberships have it, other flags if
+   * any has. */
   #viewOf(rows: readonly number[]): { readonly bits: number; readonly keywords: number } {
     const { keywords } = this.#state.memberships.columns;
     let [all, any] = [OF_ALL, 0];

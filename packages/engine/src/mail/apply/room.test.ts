@@ -8,7 +8,7 @@ import { INBOX_ID } from "../ops/names.ts";
 import type * as Room from "./room.ts";
 import { hasRoomForKeywords, hasRoomForMessages, KEYWORDS_MAX, KEYWORDS_PER_MESSAGE_MAX, ROOM_LIMITS } from "./room.ts";
 
-/** What the fold asks: a test may take fewer messages for many. */
+/** Limits that the fold asks: a test may set a lower number of messages. */
 const limits = vi.hoisted(() => ({ messages: 0 }));
 vi.mock("./room.ts", async (original) => {
   const room = (await original()) as typeof Room;
@@ -55,7 +55,7 @@ test("keywords in use in an account are bounded; those that no message carries a
   const last = KEYWORDS_MAX / per;
   await expect(set(last, ["one-more"])).rejects.toMatchObject(full);
   await expect(account.mail.push(adding(INBOX_ID, [bareEmail([9, 9])], ["one-more"]))).rejects.toMatchObject(full);
-  // What is in use is in use, in another case too.
+  // A keyword in use needs no room, in another case either.
   await set(last, ["M0-0", "m1-1"]);
   await set(0, ["\\Deleted"]);
   await view.expunge();

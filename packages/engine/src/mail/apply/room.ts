@@ -2,9 +2,9 @@ import { splitFlags } from "../state/flags.ts";
 import type { ReadState } from "../state/read-state.ts";
 
 /**
- * Whether an account has room for what an op would make, whatever command it comes from. Counted are live things alone:
- * what a checkpoint may leave out (the dead, sets of keywords that no message carries) decides nothing, so that a verdict
- * is the same wherever the state was loaded from.
+ * Room of an account for new messages and keywords, whatever command they come from. Counted are live things alone: the
+ * dead, and sets of keywords that no message carries, may be missing from a checkpoint. They decide nothing, so that a
+ * verdict is the same wherever the state was loaded from.
  */
 
 /** Live messages of an account: each takes some 120 octets of memory. */
@@ -55,7 +55,7 @@ export function hasRoomForKeywords(
     for (const keyword of folded) keywords.add(keyword);
     more.delete(folded.sort().join(" "));
   }
-  // What is carried already needs no room, even where there is too much.
+  // Sets of keywords that messages carry already need no room, even where there are too many.
   if (more.size === 0) return true;
   for (const set of more.values()) for (const keyword of set) keywords.add(keyword);
   return keywords.size <= limits.keywords && inUse.size + more.size <= limits.keywordSets;

@@ -8,7 +8,7 @@ import type { MailState } from "../state/state.ts";
 import type { Block, OpIdentity } from "./block.ts";
 import { isSomewhere } from "./placement.ts";
 
-// What ops do to memberships.
+// Ops' changes of memberships.
 
 /** Adds an email at `at` of its op, and puts it into its places; the first of them has the name at `index`. Returns the
  * rows of its memberships. */

@@ -61,8 +61,8 @@ function rowsInRuns(state: ReadState, mailbox: ReadMailbox, runs: readonly Targe
   return rows;
 }
 
-/** Whether one of a writer's runs, which begin in order, has this place. Those of our authors don't overlap: only the last
- * that begins before it may. Hostile ones that do name less. */
+/** True if one of a writer's runs, which begin in order, holds this place. Runs of our authors don't overlap: only the last
+ * one that begins before the place may hold it. Hostile runs that overlap name less. */
 function isInRuns(runs: readonly TargetRun[], place: Place): boolean {
   let low = 0;
   let high = runs.length;

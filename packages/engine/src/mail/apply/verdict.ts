@@ -2,7 +2,7 @@ import type { Op, StateClaim } from "../ops/op.ts";
 import type { Outcome, Refusal } from "../ops/outcome.ts";
 import type { ReadState } from "../state/read-state.ts";
 
-/** What `judge` says of an op: docs/rules.md §2. */
+/** The answer of `judge` on an op: docs/rules.md §2. */
 export interface Verdict {
   /** The op narrowed to what passed; absent if void. */
   readonly op?: Op;
@@ -11,7 +11,7 @@ export interface Verdict {
 
 export const refuse = (refusal: Refusal): Verdict => ({ outcome: { refusal } });
 
-/** Whether nothing of that type changed since. */
+/** True if nothing of the claim's type changed since the claim's modseq. */
 export function holdsClaim(state: ReadState, claim: StateClaim | undefined): boolean {
   if (!claim) return true;
   const { changed, records } = state;

@@ -67,7 +67,7 @@ test("a checkpoint of an older numbering of rows is void once one of a newer is 
   for (let n = 0; n < 5; n++) push({ kind: "nop" });
   expect(push(checkpoint(4, at())).refusal).toBe("stale");
   expect(push({ ...checkpoint(5, at()), numbering: position(2) }).refusal).toBeUndefined();
-  // Whoever opened it by one that nobody announced may announce the next.
+  // A process that was opened by a checkpoint which nobody announced may announce the next.
   expect(push({ ...checkpoint(6, at()), numbering: position(3) }).refusal).toBeUndefined();
   expect(state.numbering).toBe(3);
 });

@@ -103,7 +103,7 @@ async function writeRowPages(
     const emails = [...plan.emailsOf(page)];
     const next = readAhead(emails, EMAILS_AHEAD, async ({ row }) => {
       const record = await source.readRecord(state, row);
-      // What nobody holds any more is not kept for it: its place is gone when the entry or note is.
+      // A body that no membership holds any more is not moved: its place is gone when the entry or note is.
       const moves = mustMove(record.object) && state.isHeld(row);
       return { record, body: moves ? await readBody(record.object) : undefined };
     });

@@ -33,7 +33,7 @@ export class PagePlan {
     return Math.ceil(this.emailNumbers / PAGE_EMAILS);
   }
 
-  /** Whether a checkpoint before this one brought the email into pages, if it is in some. */
+  /** True if an earlier checkpoint put the email into pages, provided that it is in some. */
   isCovered(number: number): boolean {
     return number < this.known.emailNumbers;
   }
@@ -53,7 +53,7 @@ export class PagePlan {
     return this.#bytesOf(this.held, page, size).every((byte) => byte === 0);
   }
 
-  /** Whether a page, as it lies in the store, holds the emails that it is to hold and no others. */
+  /** True if the page in the store holds exactly the emails that it is to hold. */
   isAsKnown(page: number, size: number = PAGE_EMAILS): boolean {
     const known = this.#bytesOf(this.known.held, page, size);
     return this.#bytesOf(this.held, page, size).every((byte, at) => byte === (known[at] ?? 0));

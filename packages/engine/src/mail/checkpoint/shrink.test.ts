@@ -97,7 +97,7 @@ test("as many removals are kept as may be, and of an op that removed more none",
   expect([dead(after), after.floor]).toEqual([3, removedAt[1]]);
   // As after a load.
   after.recent.forget(after.modSeq);
-  // Who was told all up to the floor is told the rest, and who was not is told that it can't be.
+  // A client that was told all up to the floor is told the rest; one that was not is told that this can't be.
   expect(mailboxChanges(after, after.inbox, after.floor)?.vanished.map(({ first }) => first)).toEqual([3, 4, 5]);
   expect(mailboxChanges(after, after.inbox, after.floor - 1)).toBeUndefined();
   take(world, [0, 1, 2, 3]);

@@ -17,7 +17,7 @@ export const GONE_MAILBOXES_MAX = 1_000;
 /** Rows that are looked at in one turn: a few milliseconds. */
 const ROWS_AT_ONCE = 8192;
 
-/** What a state could do without. */
+/** True if a state has rows or keyword sets that it could do without. */
 export function hasDeadWeight(state: MailState, limits: ShrinkLimits = LIMITS): boolean {
   const live = state.allMailboxes().reduce((sum, mailbox) => sum + mailbox.messages.length, 0);
   const gone = state.mailboxes.length - state.allMailboxes().length;
@@ -134,7 +134,8 @@ function isTurnOver(row: number): boolean {
   return row % ROWS_AT_ONCE === ROWS_AT_ONCE - 1;
 }
 
-/** What is kept of the dead: the rest is zero. `flags` and what points elsewhere are set by themselves. */
+/** Columns that are kept of the dead: all others are zero. `flags` and columns that point to other rows are set by
+ * themselves. */
 const KEPT_OF_DEAD_MEMBERSHIP: ReadonlySet<string> = new Set(["sequence", "index", "uid", "modSeq"]);
 const KEPT_OF_DEAD_EMAIL: ReadonlySet<string> = new Set([
   "id",

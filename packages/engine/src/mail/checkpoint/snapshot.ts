@@ -44,7 +44,7 @@ export function captureMail(
       const options = { sweeps: true, numbering: covers, references, holdsStill: true, breathe };
       return captureState(shrunk, source, options).write(store);
     },
-    // Whoever goes on from it loads it.
+    // Processes that go on from it load it.
     commit: () => undefined,
     abandon: () => undefined,
   };
@@ -125,7 +125,7 @@ function captureTable<S extends Schema>(table: Table<S>, known: readonly string[
   const wanted = Array.from({ length: count }, (_, chunk) => chunk).filter(
     (chunk) => known[chunk] === undefined || dirty.has(chunk),
   );
-  // What others may change is copied at once.
+  // Pages of a state that others may change are copied at once.
   const copies = holdsStill ? undefined : new Map(wanted.map((chunk) => [chunk, table.encodeChunk(chunk)]));
   const names = known.slice(0, count);
   return {
@@ -220,8 +220,8 @@ export function loadWhatIsLeft(
   });
 }
 
-/** What older checkpoints don't tell: lasting numbers were rows, and in the first format all that is shown was shown from the
- * beginning. The next checkpoint writes it; a later one sweeps what was removed before. */
+/** Fills in the columns that older checkpoints lack: lasting numbers were rows, and in the first format all that is shown was
+ * shown from the beginning. The next checkpoint writes them; a later one sweeps what was removed before. */
 function upgrade(state: MailState, format: number): void {
   const { made, number } = state.emails.columns;
   for (let email = 0; email < state.emails.rows; email++) {

@@ -7,7 +7,7 @@ import type { Mailbox } from "../state/mailbox.ts";
 import type { RecordValue, StoredRecord } from "../state/records.ts";
 import type { MailState, NoteStream } from "../state/state.ts";
 
-/** What a checkpoint's manifest holds of the state itself: all but the tables and the reference index. */
+/** The part of a state that a checkpoint's manifest holds: all but the tables and the reference index. */
 export function encodeState(state: MailState): unknown[] {
   return [
     [...state.writers],
@@ -187,7 +187,7 @@ function readBurnt(item: Fields): (mailbox: Mailbox) => void {
   };
 }
 
-/** What older checkpoints list of expunged messages stands in their rows too. */
+/** Skips the expunged messages that older checkpoints list: they stand in rows too. */
 function skipVanished(item: Fields): () => void {
   item.integer();
   readUidRanges(item);

@@ -25,8 +25,8 @@ const MADE_UP_MAX = 4096;
 const MADE_AT_ONCE = 16;
 
 /**
- * Pages of texts: of new emails made from their headers, of others taken over from the page before. What an older program's
- * checkpoint left without texts is made up for page by page, checkpoint by checkpoint.
+ * Pages of texts: of new emails made from their headers, of others taken over from the page before. Pages that an older
+ * program's checkpoint left without texts are made up for page by page, checkpoint by checkpoint.
  */
 export async function writeTextPages(
   plan: PagePlan,

@@ -73,11 +73,11 @@ export class Contents {
   readonly #entries = new SharedCache<number, OpenEntry>();
   readonly #rowPages = new SharedCache<string, readonly (OpenRecord | undefined)[]>();
   readonly #headerPages = new SharedCache<string, readonly (OpenHeader | undefined)[]>();
-  /** What stands before the first segment of large bodies, by their objects' names: who fetches one in pieces reads it
-   * once. */
+  /** Octets before the first segment of large bodies, by their objects' names: a client that fetches a body in pieces has
+   * them read once. */
   readonly #beginnings = new SharedCache<string, Uint8Array>();
 
-  /** What a repair found of emails whose pages are lost, by their lasting numbers. */
+  /** Records that a repair made for emails whose pages are lost, by their lasting numbers. */
   readonly #rebuilt = new Map<number, BroughtRecord>();
   readonly #full: FullSummaries;
   readonly #neighbours = new Neighbours();
@@ -99,7 +99,7 @@ export class Contents {
     this.#pageStore = place.pages;
     this.#platform = platform;
     this.#account = account;
-    // What was stored a moment ago is what is asked for next, and what the next checkpoint is made of.
+    // Entries that were stored a moment ago are asked for next, and the next checkpoint is made of them.
     this.#stopKeeping = bay.onStored((number, entry) => {
       const value = new OpenEntry(number, entry);
       if (!value.isEmpty) this.#entries.keep(number, { value, bytes: value.bytes, wipe: () => value.wipe() });
@@ -326,7 +326,8 @@ export class Contents {
     return { state: now, email: row };
   }
 
-  /** What `read` gives of an email; where it lies otherwise by now, from there. */
+  /** The result of `read` for an email. If it fails because the email's rows or pages are others by now, `read` is run again
+   * on the present state. */
   async #readPresent<T>(
     state: ReadState,
     email: number,
@@ -422,7 +423,7 @@ export class Contents {
     throw new EngineError("corrupt", "a message is in no page and no entry");
   }
 
-  /** What a log entry brought of an email which is in no page yet. */
+  /** The record that a log entry holds of an email which is in no page yet. */
   async #broughtBy(state: ReadState, email: number): Promise<BroughtRecord | undefined> {
     const tail = state.tailOf(email);
     if (!tail) return undefined;

@@ -2,7 +2,7 @@ import { encode } from "cborg";
 import { Fields } from "../../bay/fields.ts";
 import type { Digest } from "./digest.ts";
 
-/** What a note's sealed summary holds (docs/formats/note.md): the mail without its text. */
+/** The sealed summary of a note (docs/formats/note.md): the mail without its text. */
 export interface Delivered extends Omit<Digest, "subject" | "root"> {
   readonly bodyId: Uint8Array;
   readonly key: Uint8Array;

@@ -19,7 +19,7 @@ import { concat, hash, utf8 } from "../../crypto/index.ts";
 import { encodeHeader, HEADER_BYTES_MAX } from "./header.ts";
 import { encodeSummary } from "./summary.ts";
 
-/** What is kept of a message besides its bytes: all that lists, searches and threads need. */
+/** Facts of a message that are kept beside its octets: all that lists, searches and threads need. */
 export interface Digest {
   readonly size: number;
   /** An encoded `Summary`, and the header block's frame. */
@@ -33,14 +33,14 @@ export interface Digest {
   readonly root: Uint8Array;
 }
 
-/** What conversations are found by. */
+/** Hashes by which conversations are found. */
 export interface Conversation {
   /** 8-byte hashes of a message's own id and of those it refers to, nearest first. */
   readonly ids: Uint8Array;
   /** 8-byte hash of its base subject. */
   readonly subject: Uint8Array;
-  /** What all messages of a conversation that begins with the oldest known one agree upon: its id and base subject; empty
-   * for a message that has no id and refers to none. */
+  /** The hash that all messages of a conversation share which begins with the oldest known one: of its id and base subject.
+   * Empty for a message that has no id and refers to none. */
   readonly root: Uint8Array;
 }
 
@@ -82,7 +82,7 @@ export async function summarize(structure: MessageStructure, breathe?: Breathe):
   });
 }
 
-/** What the steps come to. Others have their turn after so many of them. */
+/** The result of the steps. Others have their turn after each {@link STEPS_AT_ONCE} of them. */
 async function inTurns(steps: Generator<undefined, string>, breathe: Breathe): Promise<string> {
   for (let count = 1; ; count++) {
     const step = steps.next();
@@ -105,7 +105,7 @@ export function conversationOf(fields: readonly HeaderField[]): Conversation {
   };
 }
 
-/** What a message id (without its angle brackets) is known by: 8 bytes. */
+/** The hash of a message id (without its angle brackets): 8 bytes. */
 export function messageIdHash(id: string): Uint8Array {
   return hash(utf8(id)).subarray(0, 8);
 }

@@ -1,7 +1,7 @@
 import { encode } from "cborg";
 import { Fields } from "../../bay/fields.ts";
 
-/** What is kept of an email beside its columns: its body's key and place, and its summary. */
+/** The record of an email beside its columns: its body's key and place, and its summary. */
 export interface EmailRecord {
   readonly id: Uint8Array;
   readonly key: Uint8Array;

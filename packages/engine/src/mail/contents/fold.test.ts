@@ -17,7 +17,7 @@ test("however many marks stand on one letter, few of them are put in order at on
     vi.restoreAllMocks();
     expect(folded.length).toBe(whole.length);
   }
-  // What is no more than people write is composed as a whole.
+  // A text such as people write is composed as a whole.
   const written = "e\u0301 A\u0323\u0302 \uff76\uff9e \u1112\u1161\u11ab ﬁ";
   expect(fold(written)).toBe(written.normalize("NFKC").toLowerCase());
 });

@@ -34,7 +34,8 @@ export class FullSummaries {
     this.#waiting.clear();
   }
 
-  /** That of the email `id`, whose body `open` gives; undefined if the body is damaged or gone. Errors: `unavailable`. */
+  /** The full summary of the email `id`, whose body `open` gives; undefined if the body is damaged or gone. Errors:
+   * `unavailable`. */
   async get(id: string, open: () => Promise<Body>): Promise<MadeSummary | undefined> {
     if (this.#damaged.has(id)) return undefined;
     try {

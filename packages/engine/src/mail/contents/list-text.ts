@@ -11,7 +11,7 @@ import { foldField } from "./fold.ts";
 export const LIST_FIELDS = ["from", "to", "cc", "subject"] as const;
 export type ListField = (typeof LIST_FIELDS)[number];
 
-/** What is known of a field of an email: nothing, that there is none, its text. */
+/** Status of an email's field: its text is not known, the email has no such field, the text is there. */
 export const NOT_KNOWN = 0;
 export const ABSENT = 1;
 export const PRESENT = 2;
@@ -38,7 +38,7 @@ export function listTexts(header: HeaderBlock, field: ListField): string[] {
   return header.values(field).map((value) => foldField(text(value)));
 }
 
-/** Whether texts of one email and field can be kept: one at most, and not too long a one. */
+/** True for the texts of one email and field that can be kept: one at most, and not too long a one. */
 export function isKept(texts: readonly string[]): boolean {
   const [text = ""] = texts;
   return texts.length < 2 && text.length <= LIST_TEXT_CHARS_MAX && !text.includes(SEPARATOR) && text.isWellFormed();
@@ -64,7 +64,7 @@ export class TextRunWriter {
     this.#texts = new Array<string>(emails).fill("");
   }
 
-  /** What {@link isKept}: no text if there is none. */
+  /** Sets the text of an email, one that {@link isKept}; undefined if the email has no such field. */
   set(at: number, text: string | undefined): void {
     this.#status[at] = text === undefined ? ABSENT : PRESENT;
     this.#texts[at] = text ?? "";

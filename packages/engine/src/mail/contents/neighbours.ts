@@ -15,7 +15,7 @@ interface Window extends ObjectSpan {
 
 /**
  * Small bodies that lie together are read together by who asks for one after the other, forwards or backwards: a search, a
- * listing with bodies. What is read is as sealed as it lies.
+ * listing with bodies. The bytes are as sealed as they lie.
  */
 export class Neighbours {
   #last: ObjectSpan | undefined;
@@ -34,14 +34,14 @@ export class Neighbours {
     const bytes = read(window);
     const opened: Window = { ...window, bytes };
     this.#window = opened;
-    // What failed, or is gone, is asked for again.
+    // A read that failed, or whose bytes are gone, is made again.
     const found = await bytes;
     if (found) opened.bytes = new WeakRef(found);
     return found && pieceOf(opened, found, span);
   }
 
   async #find(window: Window, span: ObjectSpan): Promise<Uint8Array | undefined> {
-    // Who reads it tells what it failed by.
+    // The reader of the window gets its error.
     const bytes = window.bytes instanceof WeakRef ? window.bytes.deref() : await window.bytes.catch(() => undefined);
     const piece = bytes && pieceOf(window, bytes, span);
     return piece?.length === span.length ? piece : undefined;
@@ -56,7 +56,7 @@ function pieceOf({ offset }: ObjectSpan, bytes: Uint8Array, span: ObjectSpan): U
   return bytes.subarray(span.offset - offset, span.offset - offset + span.length);
 }
 
-/** What is read in place of a span that is next to the one before. */
+/** The window to read in place of a span that lies next to the one before; undefined for other spans. */
 function windowOf(last: ObjectSpan, { name, offset, length }: ObjectSpan): ObjectSpan | undefined {
   if (last.name !== name || length > WINDOW_BYTES / 2) return undefined;
   const end = offset + length;

@@ -11,11 +11,11 @@ import type { EmailRecord, ObjectSpan } from "./email-page.ts";
 import { decodeHeader } from "./header.ts";
 import { decodeSummary, SUMMARY_FORMAT, type Summary } from "./summary.ts";
 
-// What pages and log entries hold of emails, open for those who read it again and again.
+// Records of pages and log entries, kept open for readers that come again and again.
 
-/** What a page's bytes come to once its records and summaries are objects. */
+/** Memory of a page whose records and summaries are objects, in times of its bytes. */
 export const DECODED_WEIGHT = 2;
-/** What an email costs beside its bytes. */
+/** Memory of an email beside its bytes. */
 export const RECORD_BYTES = 512;
 
 /** A record, and its summary once someone asked for it. */
@@ -44,7 +44,7 @@ function wipeEmail({ key, summary }: Pick<EmailRecord, "key" | "summary">): void
   summary.fill(0);
 }
 
-/** What an open summary holds as bytes. */
+/** The bytes of an open summary. */
 export function bytesOf(summary: Summary): Uint8Array[] {
   const { envelope, bodyStructure, offsets } = summary;
   const known = [envelope, bodyStructure, offsets];
@@ -99,7 +99,7 @@ export class OpenEntry {
     return this.#entry === undefined;
   }
 
-  /** It brought no email. */
+  /** True for an entry that brought no email. */
   get isEmpty(): boolean {
     return this.#entry?.ops.every((op) => emailsOf(op).length === 0) ?? true;
   }

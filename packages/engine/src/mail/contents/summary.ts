@@ -3,12 +3,12 @@ import { encode } from "cborg";
 import { Fields } from "../../bay/fields.ts";
 
 /**
- * What lists need of a message, computed once when it arrives: it travels in the log entry and lives in row pages, so
- * that FETCH of anything but body text, JMAP lists and ActiveSync Sync open no body. The header block is kept beside it
- * (`header.ts`), in pages of its own: most lists don't read it.
+ * The summary of a message, computed once when it arrives: it travels in the log entry and lives in row pages, so that FETCH
+ * of anything but body text, JMAP lists and ActiveSync Sync open no body. The header block is kept beside it (`header.ts`),
+ * in pages of its own: most lists don't read it.
  *
- * ENVELOPE and BODYSTRUCTURE are kept as RFC 9051 §7.5.2 writes them, in ASCII: that is the form in which they are
- * asked for, and it says all there is to say.
+ * ENVELOPE and BODYSTRUCTURE are kept as RFC 9051 §7.5.2 writes them, in ASCII: that is the form in which they are asked
+ * for, and it says all there is to say.
  *
  * The first releases wrote format 1. Such summaries are read for ever; `Contents.readFullSummaries` makes full ones of them.
  */
@@ -19,7 +19,7 @@ interface CommonSummary {
   readonly bodyStructure: Uint8Array;
   /** Byte offsets of every part, as `mime` encodes them. */
   readonly offsets: Uint8Array;
-  /** Whether the header block that is kept is all of it. */
+  /** True if the kept header block is the whole one. */
   readonly headerWhole: boolean;
 }
 
@@ -42,11 +42,11 @@ export interface FullSummary extends CommonSummary {
 export interface SummaryText {
   /** At most 1,024 octets of UTF-8, with line ends. */
   readonly start: string;
-  /** Whether that is all. */
+  /** True if `start` is the whole text. */
   readonly isWhole: boolean;
   /** Octets of all of it. */
   readonly octets: number;
-  /** Whether the message was written as HTML, whatever this text was taken from. */
+  /** True for a message that was written as HTML, whichever part this text was taken from. */
   readonly isHtml: boolean;
 }
 
@@ -89,7 +89,7 @@ export function decodeSummary(bytes: Uint8Array): Summary {
   return summary;
 }
 
-/** Whether encoded bytes are a summary of format 1: a CBOR array's head, then the format. */
+/** True for encoded bytes of a summary of format 1: a CBOR array's head, then the format. */
 export function isFirstSummary(bytes: Uint8Array): boolean {
   return bytes[1] === FIRST_FORMAT;
 }

@@ -11,7 +11,7 @@ import type { Conversation } from "./digest.ts";
 
 const THREAD_BYTES = 8;
 
-/** What a message's thread is found by. */
+/** Hashes by which a message's thread is found. */
 export type Threaded = Pick<Conversation, "ids" | "subject" | "root">;
 
 /**
@@ -48,7 +48,7 @@ export class Threads {
   /** The threads of messages that come together, in order. */
   async assign(messages: readonly Threaded[]): Promise<Uint8Array[]> {
     const keys = messages.map((message) => keysOf(threadKeys(message)));
-    // What older releases took in is known by its ids alone.
+    // Messages that older releases took in are known by their ids alone.
     const bare = messages.map(({ ids }) => keysOf(ids));
     const known = await this.#find(new Set([...keys.flat(), ...bare.flat()]));
     return messages.map(({ root }, at) => {
@@ -63,7 +63,7 @@ export class Threads {
     return root.length === 0 ? this.#random(THREAD_BYTES) : keyedHash(this.#key(), root).subarray(0, THREAD_BYTES);
   }
 
-  /** Whether all that message ids are looked up in can be read. Throws EngineError `unavailable`. */
+  /** True if all pages in which message ids are looked up can be read. Throws EngineError `unavailable`. */
   async isWhole(): Promise<boolean> {
     try {
       for (const { pages } of this.#bay.state.references.runs) for (const { name } of pages) await this.#page(name);

@@ -19,8 +19,8 @@ import {
 import { decodeRuns, encodeRuns } from "./targets.ts";
 
 /**
- * Ops as bytes: canonical CBOR, `[kind number, …fields in the order of the type]` (docs/formats/log.md). What was written
- * once is read for ever.
+ * Ops as bytes: canonical CBOR, `[kind number, …fields in the order of the type]` (docs/formats/log.md). Bytes that were
+ * written once are read for ever.
  */
 
 /** A newer program wrote to the account: this one may not go on, since it would not know what it leaves out. */

@@ -4,11 +4,11 @@ import type { MailboxId } from "./names.ts";
 import type { TargetRun } from "./targets.ts";
 
 /**
- * What may happen to an account: one op a command, not a message. Ops are what the log keeps for ever in sealed
- * entries (`op-codec.ts`). `seconds` is the author's clock, shown (SAVEDATE, UIDVALIDITY), never compared.
+ * Changes of an account: one op a command, not a message. The log keeps ops for ever in sealed entries (`op-codec.ts`).
+ * `seconds` is the author's clock, shown (SAVEDATE, UIDVALIDITY), never compared.
  *
- * Ops carry preconditions and no results: uids, modseqs and UIDVALIDITY are computed from the set of ops.
- * Memberships are named in runs (`targets.ts`), mailboxes by id.
+ * Ops carry preconditions and no results: uids, modseqs and UIDVALIDITY are computed from the set of ops. Memberships are
+ * named in runs (`targets.ts`), mailboxes by id.
  */
 export type Op =
   /** The account's beginning: its folders, with fixed ids in this order (the first is INBOX). */
@@ -77,7 +77,7 @@ export type Op =
   | FoldersOp
   | ReplaceOp
   | RecordOp
-  /** What follows wants a program that knows this version of the log: an older one stops here, and says so. */
+  /** Later ops want a program that knows this version of the log: an older one stops here, and says so. */
   | { readonly kind: "requires"; readonly version: number };
 
 export type OpKind = Op["kind"];
@@ -133,7 +133,7 @@ export interface Targets {
 }
 
 /**
- * What JMAP and phones change of emails: keywords on all memberships of each, and the mailboxes that it is in. An item is
+ * Changes of emails by JMAP and phones: keywords on all memberships of each, and the mailboxes that it is in. An item is
  * done wholly or not at all; the outcome tells of each.
  */
 interface ChangeOp {
@@ -178,7 +178,7 @@ export type FolderStep =
       readonly sortOrder: number;
       readonly subscribed: boolean;
     }
-  /** What is absent stays. A renamed mailbox takes those below it along: each is a step of its own. */
+  /** Absent properties stay. A renamed mailbox takes the mailboxes below it along: each is a step of its own. */
   | {
       readonly do: "set";
       readonly mailbox: MailboxId;
@@ -189,7 +189,7 @@ export type FolderStep =
     }
   | { readonly do: "destroy"; readonly mailbox: MailboxId; readonly ifEmpty: boolean };
 
-/** What a mailbox holds. */
+/** Kind of a mailbox's items. */
 export type MailboxType = "mail" | "calendar" | "contacts" | "tasks" | "notes";
 
 /** A membership gets a new email and uid, in place: its lasting id is held. */
@@ -231,7 +231,7 @@ export interface FlagChange {
   readonly flags: readonly string[];
 }
 
-/** What a full store still takes: what removes or leads to it, the keys, and mail that is in the store already. */
+/** Ops that a full store still takes: those that remove or lead to removals, the keys, and mail that is in the store already. */
 const ESSENTIAL: ReadonlySet<OpKind> = new Set([
   "take-in",
   "flags",

@@ -17,7 +17,7 @@ export type Refusal =
   | "not-empty"
   | "has-child";
 
-/** What one item of a `change` came to. */
+/** The outcome of one item of a `change`. */
 export interface ItemOutcome {
   readonly refusal?: Refusal;
   /** Rows of emails that it is about; of memberships that it added, and their uids. */
@@ -25,7 +25,7 @@ export interface ItemOutcome {
   readonly added: readonly number[];
 }
 
-/** What an op came to. Rows are the state's; an op that was refused has a `refusal` and changed nothing. */
+/** The outcome of an op. Rows are the state's; an op that was refused has a `refusal` and changed nothing. */
 export interface Outcome {
   readonly refusal?: Refusal;
   readonly modSeq: number;

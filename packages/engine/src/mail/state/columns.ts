@@ -51,7 +51,7 @@ class DirtyChunks {
     this.#chunks.add(chunk);
   }
 
-  /** Those since the last call. */
+  /** Chunks that changed since the last call. */
   take(): Set<number> {
     const taken = this.#chunks;
     this.#chunks = new Set();

@@ -2,8 +2,8 @@ import type { UidRange } from "./burnt-uids.ts";
 import type { ReadMailbox, ReadState } from "./read-state.ts";
 
 /**
- * What changed since a modseq (docs/rules.md §5), read off the columns: each membership, the dead ones too,
- * bears the modseq of its last change. Nothing else is kept for it but the floor, below which removals were left out.
+ * Changes since a modseq (docs/rules.md §5), read off the columns: each membership, the dead ones too, bears the modseq of
+ * its last change. Nothing else is kept for it but the floor, below which removals were left out.
  */
 
 /** Memberships that were added, changed or removed after `modSeq`, in no order. */
@@ -16,7 +16,7 @@ function* walkChanged(state: ReadState, modSeq: number): Generator<number> {
   for (let row = 0; row < state.memberships.rows; row++) if (column.get(row) > modSeq) yield row;
 }
 
-/** What became of one mailbox after a modseq, as uids, ascending: RFC 7162 §3.2.5. */
+/** Changes of one mailbox after a modseq, as uids, ascending: RFC 7162 §3.2.5. */
 export interface MailboxChanges {
   /** Messages that were added or whose flags changed. */
   readonly changed: readonly number[];
@@ -46,8 +46,9 @@ export interface UidSpan {
 }
 
 /**
- * Uids of `known` that went after `modSeq`, ascending: RFC 7162 §3.2.6. What it costs is what went: runs with no live message
- * between them are one, though some of those in between may have gone before. Below the floor all that are not there are told.
+ * Uids of `known` that went after `modSeq`, ascending: RFC 7162 §3.2.6. The cost is that of the gone messages: runs with no
+ * live message between them are one, though some of those in between may have gone before. Below the floor all that are not
+ * there are told.
  */
 export function vanishedSince(
   state: ReadState,
@@ -77,7 +78,7 @@ export function vanishedSince(
   return intersect(gone, known);
 }
 
-/** What lies in both of two ascending lists of spans. */
+/** The parts that two ascending lists of spans have in common. */
 function intersect(these: readonly UidSpan[], those: readonly UidSpan[]): UidSpan[] {
   const both: UidSpan[] = [];
   for (let a = 0, b = 0; a < these.length && b < those.length; ) {

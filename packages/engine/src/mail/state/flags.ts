@@ -103,7 +103,7 @@ export class KeywordSets {
   }
 }
 
-/** Whether a change would make anything else of a message's system flags and keywords. Registers nothing. */
+/** A test for messages that a change would give other system flags or keywords. Registers no keyword set. */
 export function changesFlags({
   mode,
   flags,
@@ -122,7 +122,7 @@ export function changesFlags({
   };
 }
 
-/** What a change makes of a message's flags: of its system flags, and of the number of its keyword set. */
+/** A function that gives a message's system flags after a change, and the number of its keyword set. */
 export function createFlagChange(
   sets: KeywordSets,
   { mode, flags }: { readonly mode: "add" | "remove" | "replace"; readonly flags: readonly string[] },

@@ -1,6 +1,6 @@
 import type { Column } from "./columns.ts";
 
-/** What the emails come to that some live membership holds, each counted once. */
+/** Sums of the emails that some live membership holds, each counted once. */
 export class HeldEmails {
   /** Octets of all of them, and how many they are. */
   bytes = 0;

@@ -9,7 +9,7 @@ export interface MailboxOptions {
   readonly type?: MailboxType;
 }
 
-/** Whether mail programs are shown it: each protocol, export and count asks this. */
+/** True for a mailbox that mail programs are shown: each protocol, export and count asks this. */
 export function isMail({ type }: Pick<Mailbox, "type">): boolean {
   return type === "mail";
 }
@@ -24,7 +24,7 @@ export class Mailbox {
   wantedPath: string;
   /** Where in the order of all ops the wanted path was written. */
   pathWritten = 0;
-  /** What it holds. Mail is all that mail programs are shown: {@link isMail}. */
+  /** Kind of its items. Mail programs are shown mailboxes of mail alone: {@link isMail}. */
   readonly type: MailboxType;
   specialUse: SpecialUse | undefined;
   /** Where its owner wants it in a list: RFC 8621 §2. */

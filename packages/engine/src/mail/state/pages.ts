@@ -105,7 +105,7 @@ function allHeld(emailRows: number): Pick<Pages, "emailRows" | "emailNumbers" | 
   return { emailRows, emailNumbers: emailRows, held };
 }
 
-/** Whether row pages and header pages hold the email of this lasting number. */
+/** True if row pages and header pages hold the email of this lasting number. */
 export function isInPages({ held }: Pick<Pages, "held">, number: number): boolean {
   return (((held[number >> 3] ?? 0) >> (number & 7)) & 1) === 1;
 }

@@ -16,7 +16,7 @@ export class PathIndex {
     return this.#byPath.get(path);
   }
 
-  /** Those below `path`, at any depth, the oldest first. */
+  /** Mailboxes below `path`, at any depth, the oldest first. */
   below(path: string): Mailbox[] {
     const prefix = path + PATH_DELIMITER;
     const found: Mailbox[] = [];

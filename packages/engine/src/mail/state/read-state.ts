@@ -44,7 +44,7 @@ export interface ReadState extends Omit<Readonly<MailState>, Writers | Tables | 
 /** A state of whose pages some may turn out to be lost: the next checkpoint makes them anew. Nothing that is shown changes. */
 export type LosingState = ReadState & Pick<MailState, "losePages">;
 
-/** What changes a state. */
+/** Members that change a state. */
 type Writers =
   | "writerNumber"
   | "addMailbox"
@@ -59,7 +59,7 @@ type Writers =
   | "removeMemberships"
   | "setFlags";
 
-/** What has readers and writers of its own. */
+/** Members that are tables, with readers and writers of their own. */
 type Tables =
   | "memberships"
   | "emails"

@@ -6,7 +6,7 @@ export const RECENT_ROWS_MAX = 16_384;
 export class RecentRows {
   #rows: number[] = [];
   #modSeqs: number[] = [];
-  /** What was stamped at or below this modseq may be missing here. */
+  /** Rows stamped at or below this modseq may be missing here. */
   #floor = 0;
 
   add(row: number, modSeq: number): void {

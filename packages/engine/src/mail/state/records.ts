@@ -80,7 +80,7 @@ export class Records {
     return all.sort((a, b) => (a.id < b.id ? -1 : 1));
   }
 
-  /** Those of a type that changed or ended beyond a modseq, in no order. */
+  /** Records of a type that changed or ended beyond a modseq, in no order. */
   *since(type: string, modSeq: number): Generator<StoredRecord> {
     if (this.changed(type) <= modSeq) return;
     for (const record of this.#types.get(type)!.byId.values()) if (record.modSeq > modSeq) yield record;

@@ -46,7 +46,8 @@ export class ReferenceIndex {
     for (const [key, number] of this.#recent) if (number < start) this.#recent.delete(key);
   }
 
-  /** What a checkpoint writes, copied now: resolves with the runs that hold all up to now. */
+  /** A copy of the present index for a checkpoint. The function writes it, and resolves with the runs that hold all up to
+   * now. */
   capture(): (pages: PageStore) => Promise<Run[]> {
     const fresh = encodeEntries(this.#recent);
     const known = [...this.runs];
@@ -63,7 +64,7 @@ export class ReferenceIndex {
 }
 
 /**
- * What an email's thread is found by: each of its ids together with its base subject, since an answer with another
+ * Keys by which an email's thread is found: each of its ids together with its base subject, since an answer with another
  * subject begins another conversation (RFC 8621 §3). Emails of older releases have no subject here: their bare ids.
  */
 export function threadKeys({ ids, subject }: { readonly ids: Uint8Array; readonly subject: Uint8Array }): Uint8Array {

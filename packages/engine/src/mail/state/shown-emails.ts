@@ -15,8 +15,7 @@ export class ShownEmails {
     return this.#places(email) > 0;
   }
 
-  /** An email is shown in one mailbox more, or less, and the counts say so already. Whether it is the first, or was the
-   * last. */
+  /** An email is shown in one mailbox more, or less, and the counts say so already. True if it is the first, or was the last. */
   note(email: number, by: 1 | -1, modSeq: number): boolean {
     if (this.#places(email) !== (by === 1 ? 1 : 0)) return false;
     const { made, returned } = this.#emails;

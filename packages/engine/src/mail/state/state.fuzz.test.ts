@@ -17,7 +17,7 @@ import { decodeOp, encodeOp, NewerLog } from "../ops/op-codec.ts";
 import { MailState } from "./state.ts";
 
 /**
- * What a broken writer puts under good seals, taken further than its decoder: ops into the state, and a checkpoint's
+ * Content that a broken writer puts under good seals, taken further than its decoder: ops into the state, and a checkpoint's
  * pages into one.
  */
 /** Inputs a test; a longer run sets more. */

@@ -122,7 +122,7 @@ export class MailState {
   tail: TailEmail[] = [];
   /** The lasting number that the next email gets. */
   emailNumbers = 0;
-  /** Those of the checkpoint that this process knows to be current. */
+  /** Pages of the checkpoint that this process knows to be current. */
   pages: Pages = NO_PAGES;
   /** The one modseq counter of the account. */
   modSeq = 0;
@@ -133,7 +133,7 @@ export class MailState {
   /** Rises when history is restored: part of every JMAP state. */
   epoch = 0;
   begun = false;
-  /** What the log wants of who reads it: `LOG_VERSION`. */
+  /** The version of the log that its readers must know: `LOG_VERSION`. */
   requires = 0;
   /** Names decided to be deleted, and the entry that decided it, until their deletion was acknowledged. */
   readonly condemned: Map<string, Position> = new Map();
@@ -214,12 +214,12 @@ export class MailState {
     return inbox;
   }
 
-  /** Those of mail. */
+  /** Mailboxes that hold mail. */
   liveMailboxes(): Mailbox[] {
     return this.allMailboxes().filter(isMail);
   }
 
-  /** Those that are there, whatever they hold. */
+  /** Mailboxes that are there, whatever they hold. */
   allMailboxes(): Mailbox[] {
     return this.mailboxes.filter((mailbox) => !mailbox.gone);
   }
@@ -433,7 +433,7 @@ export class MailState {
     return row;
   }
 
-  /** Whether someone who knows nothing of \Deleted sees the email: some live membership without it holds it. */
+  /** True for an email that clients without \Deleted see: some live membership without it holds the email. */
   isShown(email: number): boolean {
     return this.#shown.has(email);
   }
@@ -446,7 +446,7 @@ export class MailState {
     return (this.memberships.columns.flags.get(row) & DEAD) === 0;
   }
 
-  /** Whether a membership carries \Deleted. */
+  /** True for a membership that carries \Deleted. */
   isDeleted(row: number): boolean {
     return (this.memberships.columns.flags.get(row) & DELETED) !== 0;
   }

@@ -5,7 +5,8 @@ import { after, NOWHERE, type Position } from "../../bay/position.ts";
  * whichever process looks after the account knows what is due.
  */
 export class SweepMark {
-  /** What the last checkpoint covered that swept, the entry of the first removal since, at the earliest, and of the last. */
+  /** The entry up to which the last sweeping checkpoint went; the entry of the first removal since, at the earliest; and that
+   * of the last. */
   covers: Position = NOWHERE;
   first: Position = NOWHERE;
   last: Position = NOWHERE;

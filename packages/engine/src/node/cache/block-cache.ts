@@ -3,11 +3,11 @@ import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/p
 import { join } from "node:path";
 import { crc32 } from "node:zlib";
 
-/** What is cached of an object is cached in pieces of this size, so that a range needs no more than itself. */
+/** Octets of one piece of an object: a range needs no other pieces than its own. */
 export const BLOCK_BYTES: number = 64 * 1024;
 /** Checksum of what follows, the object's size and its date. */
 const HEAD_BYTES = 4 + 8 + 8;
-/** What a file takes beside its bytes, about. */
+/** Octets that a file takes beside its content, about. */
 const FILE_BYTES = 512;
 
 /** A block of an object, and what was said of the whole. */
@@ -68,7 +68,7 @@ export class BlockCache {
     return found;
   }
 
-  /** Whether the block is kept, as far as is known without a look. */
+  /** True if the block is kept, as far as is known without reading the folder. */
   has(name: string, block: number): boolean {
     return this.#files.has(fileName(name, block));
   }
@@ -100,7 +100,7 @@ export class BlockCache {
       if (objects.has(file.slice(0, file.indexOf("-")))) await this.#remove(file);
   }
 
-  /** What an earlier process left. */
+  /** Reads once which files an earlier process left. */
   #lookOnce(): Promise<void> {
     this.#known ??= this.#look().catch((error: unknown) => {
       // A folder that is not there yet is an empty cache.

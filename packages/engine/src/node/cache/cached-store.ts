@@ -42,14 +42,13 @@ interface Reading extends ByteRange {
 }
 
 /**
- * A remote store of which the immutable objects that were written or read are kept near; large ones, which are written
- * as streams, once they are read. What the cache holds is read without a request, so it can be read while the store is
- * away.
+ * A remote store of which the immutable objects that were written or read are kept near; large ones, which are written as
+ * streams, once they are read. Cached blocks are read without a request, also while the store is away.
  *
  * A block is asked for whole, all that a range lacks by one request, and what several ask for at once by one too: small
- * bodies lie side by side in packs. Who reads an object from block to block, in either direction, gets more at once the
- * longer they do. What this process deletes is dropped; what others delete stays readable here until it is pushed out,
- * sealed as it is: names of objects that are gone stand in no state.
+ * bodies lie side by side in packs. A reader that goes from block to block, in either direction, gets more at once the
+ * longer it does. Objects that this process deletes are dropped; those that others delete stay readable here until they are
+ * pushed out, sealed as they are: names of objects that are gone stand in no state.
  */
 export class CachedStore implements ObjectStore {
   readonly #store: ObjectStore;
@@ -115,7 +114,7 @@ export class CachedStore implements ObjectStore {
 
   /** A request on its way that brings some of what is wanted. */
   #findReading(name: string, wanted: ByteRange, { signal, priority }: StoreOptions): Reading | undefined {
-    // Whoever may give up has a request of their own.
+    // A caller that may give up has a request of its own.
     if (signal) return undefined;
     for (const reading of this.#underWay)
       if (reading.name === name && reading.priority === priority)

@@ -22,7 +22,7 @@ const INTEGERS = [0, 1, -1, 2, 127, -128, 128, 32767, -32768, 8_388_607, -8_388_
   Number.MIN_SAFE_INTEGER,
 ]);
 
-/** What a database holds that SQLite itself wrote, in pages of this size, of which very many are free. */
+/** Records of a database that SQLite itself wrote, in pages of this size, very many of which are free. */
 function made(pageSize: number) {
   const path = join(folder, `${pageSize}.sqlite`);
   const db = new DatabaseSync(path);

@@ -16,7 +16,7 @@ export interface Cell {
   readonly row: number;
   /** The record's length. */
   readonly length: number;
-  /** What of it lies in the page, and the page where it goes on; 0 for none. */
+  /** The part of the record that lies in the page, and the page where it goes on; 0 for none. */
   readonly local: Uint8Array;
   readonly next: number;
 }

@@ -14,7 +14,7 @@ import { openEmbeddedStore } from "./store.ts";
 /** A store of which one page is lost or spoilt: each page in turn. */
 const PAGE = 4096;
 let root: string;
-/** What the sound store holds. */
+/** Objects of the sound store. */
 const whole = new Map<string, Uint8Array>();
 const onFatal = (message: string): never => {
   throw new Error(message);
@@ -126,9 +126,9 @@ test.each(Object.keys(SPOILS))(
       const lost = [...whole].filter(([name, bytes]) => !same(found.get(name), bytes)).map(([name]) => name);
       // A page holds so many rows, or a piece of one.
       expect(lost.length, `page ${page}`).toBeLessThanOrEqual(30);
-      // What is lost is no empty object.
+      // A lost object is not read as an empty one.
       expect([...found.values()].filter((bytes) => bytes?.length === 0)).toEqual([]);
-      // What has a file is whole by the indexes alone.
+      // An object with a file is whole by the indexes alone.
       expect(
         lost.filter((name) => name.includes("/body/")),
         `page ${page}`,
@@ -156,7 +156,7 @@ test.each(["zeroed"])(
       expect([...found.keys()].sort(), `page ${page}`).toEqual([...whole.keys()].sort());
       const lost = [...whole].filter(([name, bytes]) => !same(found.get(name), bytes)).length;
       expect(lost, `page ${page}`).toBeLessThanOrEqual(damage.length === 0 ? 1 : 30);
-      // What was deleted is not made again, nor what is lost.
+      // Names that were deleted or lost are not free.
       expect(await store.putIfAbsent(entry(30), new Uint8Array(1)), `page ${page}`).toMatchObject({
         outcome: "exists",
       });

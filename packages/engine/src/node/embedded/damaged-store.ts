@@ -17,8 +17,8 @@ import { Remains, type Remnant } from "./remains.ts";
 /** How many of SQLite's findings are told. */
 const FINDINGS_MAX = 20;
 
-/** What SQLite finds wrong in the store's database, which it reads whole; nothing if that is sound. Throws StoreError
- * where it can't be looked at. */
+/** Damage that SQLite finds in the store's database, which it reads whole; empty if it is sound. Throws StoreError where the
+ * database can't be looked at. */
 export function findDamage(folder: string): readonly string[] {
   const path = join(folder, "store.sqlite");
   if (!existsSync(path)) return [];
@@ -49,7 +49,7 @@ export class DamagedStore implements ObjectStore {
     this.#remains = new Remains(folder);
   }
 
-  /** What is lost, in words. */
+  /** Lost objects, in words. */
   get problems(): readonly string[] {
     return this.#remains.problems;
   }

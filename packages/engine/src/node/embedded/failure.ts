@@ -4,19 +4,19 @@ import { StoreError } from "../../storage/object-store.ts";
 const CORRUPT = 11;
 const NOT_A_DATABASE = 26;
 
-/** What the person who runs the store is told of damage; `database` is where it lies. */
+/** A message about damage for the operator; `database` is its path. */
 export function damageText(database: string, problem: string): string {
   return `${database} is damaged (${problem}): stop the server, copy its folder, then run: restante check --repair`;
 }
 
-/** Whether SQLite found its file damaged. */
+/** True for an error by which SQLite says that its file is damaged. */
 export function isDamage(error: unknown): boolean {
   const code = ((error as { errcode?: number }).errcode ?? 0) & 0xff;
   return code === CORRUPT || code === NOT_A_DATABASE;
 }
 
-/** What SQLite or the file system says, as the store's own error: `damaged`, or `unavailable` for what may pass. What is
- * neither's stays as it is. */
+/** The store's own error for one of SQLite or the file system: `damaged`, `full`, or `unavailable` for one that may pass.
+ * Other errors stay as they are. */
 export function asStoreError(error: unknown, database: string): unknown {
   const { code, errcode, syscall, message } = error as NodeJS.ErrnoException & { errcode?: number };
   if (isDamage(error)) return new StoreError("damaged", damageText(database, message), { cause: error });
@@ -26,7 +26,7 @@ export function asStoreError(error: unknown, database: string): unknown {
   return error;
 }
 
-/** What `work` gives, with its failures as the store's own. */
+/** The result of `work`. Its failures become the store's own. */
 export function storeFailures<T>(database: string, work: () => T): T {
   try {
     return work();

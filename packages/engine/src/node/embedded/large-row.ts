@@ -17,7 +17,7 @@ export class LargeRow {
   #facts: Omit<Row, "bytes"> | undefined;
   #bytes: WeakRef<Uint8Array> | undefined;
 
-  /** Whether a piece of this one was read. */
+  /** True if a piece of the object with this name was read last. */
   is(name: string): boolean {
     return name === this.#name;
   }

@@ -9,8 +9,8 @@ import { TEMPORARY_SUFFIX } from "./protocol.ts";
 const WAIT_MS = 30_000;
 
 /**
- * Every process on a store holds a shared lock on a small file of its own beside it, for as long as it lives. Who finds
- * itself alone at its opening sweeps what a crash left: files that no row names. Nobody else can be about to name one.
+ * Every process on a store holds a shared lock on a small file of its own beside it, for as long as it lives. A process that
+ * is alone at its opening sweeps files that a crash left and no row names. Nobody else can be about to name one.
  */
 export async function lockStore(folder: string): Promise<Disposable> {
   const lock = openLock(folder);
@@ -18,7 +18,7 @@ export async function lockStore(folder: string): Promise<Disposable> {
     try {
       await sweepOrphans(folder);
     } catch (error) {
-      // What is damaged may still be read for the most part; nothing is swept by it.
+      // A damaged store may still be read for the most part. No file of it is swept.
       if (!isDamage(error)) throw error;
     }
     lock.exec("COMMIT");

@@ -3,7 +3,7 @@ import { closeSync, fstatSync, openSync, readSync } from "node:fs";
 /** https://sqlite.org/fileformat2.html §1.3: where the head of the file says how large pages are, and what it begins with. */
 const MAGIC = "SQLite format 3\0";
 const PAGE_SIZE_AT = 16;
-/** What our stores have where the head does not say. */
+/** Page size of our stores, for a file whose head does not tell it. */
 const PAGE_SIZE = 4096;
 /** §4.1: the head of the write-ahead log, and that of a frame. */
 const LOG_HEAD = 32;

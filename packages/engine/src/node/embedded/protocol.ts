@@ -1,4 +1,4 @@
-/** What the store's thread is asked and answers. */
+/** Requests to the store's thread, and its replies. */
 export type WriteRequest =
   | {
       readonly id: number;
@@ -29,7 +29,7 @@ export interface WriteReply {
   readonly error?: { readonly code: "full" | "unavailable" | "fatal"; readonly message: string };
 }
 
-/** What the store's thread is started with. */
+/** Options with which the store's thread is started. */
 export interface WorkerOptions {
   readonly folder: string;
   readonly freeBytesMin: number;

@@ -11,19 +11,19 @@ import { Remains } from "./remains.ts";
 import { makeSchema } from "./schema.ts";
 
 export interface RebuildReport {
-  /** What was wrong; nothing if the store was sound and was left as it is. */
+  /** Damage that was found; empty if the store was sound and was left as it is. */
   readonly damage: readonly string[];
   readonly objects: number;
-  /** What is lost, in words. */
+  /** Lost objects, in words. */
   readonly problems: readonly string[];
   /** Where the damaged database is kept, beside its write-ahead log. */
   readonly kept?: string;
 }
 
 /**
- * Makes a damaged database anew out of all that its pages still tell, beside the old one, which is kept under another
- * name. Dates, numbers of rows and floors stay. What is lost stays there by its name, empty or as far as it goes: else
- * somebody could make another of that name, and be believed. Errors: `unavailable` while a server runs on the store.
+ * Makes a damaged database anew out of all that its pages still tell, beside the old one, which is kept under another name.
+ * Dates, numbers of rows and floors stay. A lost object stays there by its name, empty or as far as it goes: else somebody
+ * could make another of that name, and be believed. Errors: `unavailable` while a server runs on the store.
  *
  * A process that is killed leaves the old store as it was, or one that opens no more until this is run again.
  */

@@ -23,11 +23,11 @@ export interface Remnant {
 
 /**
  * All that the pages of a damaged store still tell, each read by itself, with no index and no tree: what one of them holds
- * is lost with it, and nothing else. Which objects are lost is known by their names in the index, and a row that has a
- * file is whole by the indexes alone. What was found is kept in a database of its own, for a store is larger than memory.
+ * is lost with it, and nothing else. Which objects are lost is known by their names in the index, and a row that has a file
+ * is whole by the indexes alone. The finds are kept in a database of their own, for a store is larger than memory.
  */
 export class Remains implements Disposable {
-  /** What was found twice or not at all, in words. */
+  /** Objects that were found twice or not at all, in words. */
   readonly problems: string[] = [];
   readonly #pages: Pages;
   readonly #found: DatabaseSync;

@@ -15,7 +15,7 @@ export interface ReserveOptions {
   readonly folder: string;
   /** Size of the file; 0 for none. */
   readonly bytes: number;
-  /** What must stay free on the disk beside it. */
+  /** Octets that must stay free on the disk beside it. */
   readonly freeBytesMin: number;
 }
 

@@ -132,7 +132,7 @@ test("pieces of a large row are those of the row that is there now, whoever took
   expect(await read(0, 3)).toBe("gone");
   await other.put(name, Buffer.from("small"));
   expect(await read(1, 3)).toBe("5: ma");
-  // What is overwritten keeps its row.
+  // An object that is written over keeps its row.
   const record = "a/public/record";
   const firstOf = async (): Promise<string> => {
     const got = await store.get(record, { start: 0, end: 1 });

@@ -54,7 +54,7 @@ const ROW_BYTES_MAX: number = 128 * 1024;
 /** Below this much room, and this share, only what is essential is taken. */
 export const FREE_BYTES_MIN: number = 256 * 1024 * 1024;
 const FREE_SHARE_MIN = 0.02;
-/** What is kept for the essential when the disk is full. */
+/** Octets that are kept for essential writes when the disk is full. */
 export const RESERVE_BYTES: number = 64 * 1024 * 1024;
 const FREE_CHECK_MS = 1000;
 /** How often other processes' writes are looked for while anyone watches. */
@@ -68,7 +68,7 @@ export interface EmbeddedStoreOptions {
   readonly freeBytesMin?: number;
   /** Size of the reserve file; by default {@link RESERVE_BYTES}. */
   readonly reserveBytes?: number;
-  /** What was written is unknown (a sync failed): the process must end. */
+  /** A sync has failed, so nobody knows which writes are stored: the process must end. */
   readonly onFatal: (message: string) => void;
 }
 
@@ -176,7 +176,7 @@ class EmbeddedStore implements ObjectStore {
     return { outcome: reply.stored ? "stored" : "exists", now: reply.now };
   }
 
-  /** What SQLite or the file system says to `work` is told as the store's own error. */
+  /** The result of `work`. Errors of SQLite and the file system become the store's own. */
   async #telling<T>(work: () => Promise<T>): Promise<T> {
     try {
       return await work();
@@ -337,7 +337,7 @@ class EmbeddedStore implements ObjectStore {
       await handle.datasync();
     } catch (error) {
       await handle.close();
-      // What stays is swept by the next opening.
+      // A file that can't be removed is swept by the next opening.
       await unlink(path).catch(() => undefined);
       throw asStoreError(error, this.#database);
     }
@@ -395,7 +395,7 @@ class EmbeddedStore implements ObjectStore {
       this.#pending.set(id, { resolve, reject });
       if (this.#pending.size === 1) this.#worker.ref();
       this.#outbox.push({ ...request, id });
-      // What is asked in one turn of the event loop travels together.
+      // Requests of one turn of the event loop travel together.
       if (this.#outbox.length === 1) queueMicrotask(() => this.#send());
     });
   }
@@ -491,7 +491,7 @@ function kindOf(name: string): ObjectKind | undefined {
   return kind && OBJECT_KINDS[kind];
 }
 
-/** What has this name never has other octets. */
+/** True for a name whose octets never change. */
 function isWrittenOnce(name: string): boolean {
   return kindOf(name)?.writes === "once";
 }

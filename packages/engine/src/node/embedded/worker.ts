@@ -19,15 +19,15 @@ import { freeBytes, giveUpReserve, growReserve } from "./reserve.ts";
 import { FILES_INDEX, SHAPE, TABLES } from "./schema.ts";
 
 /**
- * The store's thread: all writes, in group commits. What is waiting when a commit begins goes into it, interactive
- * requests first; one sync of the disk serves them all. Creates are judged one by one inside the commit.
+ * The store's thread: all writes, in group commits. Requests that wait when a commit begins go into it, interactive ones
+ * first; one sync of the disk serves them all. Creates are judged one by one inside the commit.
  */
 const TRANSACTION_BYTES_MAX: number = 1024 * 1024;
 const TRANSACTION_REQUESTS_MAX = 256;
 const CHECKPOINT_PAGES = 1000;
 const WAL_BYTES_MAX: number = 64 * 1024 * 1024;
-/** What the write-ahead log keeps when all of it is checkpointed: written over, a commit is synced in half the time that
- * it takes where the file grows. Somewhat more than {@link CHECKPOINT_PAGES}. */
+/** Octets that the write-ahead log keeps when all of it is checkpointed. A commit into such room is synced in half the time
+ * that it takes where the file grows. Somewhat more than {@link CHECKPOINT_PAGES}. */
 const WAL_BYTES_KEPT: number = 8 * 1024 * 1024;
 /** Commits between two looks at how long the write-ahead log is. */
 const COMMITS_A_LOOK = 32;
@@ -240,7 +240,7 @@ function put({ name, content }: NewRow, counters: Counters, unneeded: string[]):
   statements.put.run(++counters.row, name, counters.now, ...columnsOf(content));
 }
 
-/** Whether the name was free. */
+/** Stores an object if its name is free. False if it is not. */
 function create({ name, content }: NewRow, counters: Counters, unneeded: string[]): boolean {
   const log = logNumber(name);
   const floor = log ? (statements.floor.get(log.prefix) as { number: number } | undefined)?.number : undefined;
@@ -269,8 +269,8 @@ function fileOf(name: string): string | null | undefined {
   return (statements.fileOf.get(name) as { file: string | null } | undefined)?.file;
 }
 
-/** What one commit counts on from the last: the store's date, which is the machine's but never goes back, and the number
- * of the newest row, which none has had before. */
+/** Counters that go on from one commit to the next: the store's date, which is the machine's but never goes back, and the
+ * number of the newest row, which no other row ever had. */
 interface Counters {
   readonly now: number;
   row: number;

@@ -7,7 +7,7 @@ import { Queue } from "./queue.ts";
 import { parseEndpoint, type S3Limits, type S3Settings } from "./settings.ts";
 import { TimeLimit } from "./time-limit.ts";
 
-/** What each request gives the SDK. */
+/** Options of each request to the SDK. */
 export interface Http {
   readonly abortSignal: AbortSignal;
 }
@@ -43,7 +43,7 @@ export interface Answer<T> {
 /** `came` is told of what comes of an answer's body: 0 when it begins. */
 export type Run<T> = (s3: S3, http: Http, came: (bytes: number) => void) => Promise<T>;
 
-/** What the head of an attempt's answer said. */
+/** Status and date in the head of an attempt's answer. */
 interface Seen {
   status?: number;
   now?: number;

@@ -6,7 +6,7 @@ import { openS3Store } from "./store.ts";
 interface RealStore {
   readonly name: string;
   readonly settings: S3Settings;
-  /** Whether it has create-if-absent; if not, the probe is to say so. */
+  /** True for a store with create-if-absent; else the probe must find that it has none. */
   readonly creates: boolean;
 }
 

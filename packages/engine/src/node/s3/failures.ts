@@ -17,9 +17,9 @@ const NEVER_SENT: ReadonlySet<string> = new Set([
 /** There is no code of its own for a full store: Garage says it in its words, with 503 (or under a 200, by name). */
 const FULL = /no space left|disk is full|disk full|insufficient storage|storagefull|quota ?exceeded/i;
 
-/** What failed, told apart by what it leaves open. */
+/** A failure, told apart by what may have been done. */
 export interface Failure {
-  /** It may have been done, or be done later. */
+  /** True for a request that may have been done, or may be done later. */
   readonly doubtful: boolean;
   readonly full: boolean;
   /** Asking again may help. */
@@ -43,10 +43,8 @@ export class TimedOut extends Error {
   }
 }
 
-/**
- * What an error says about a request; `status` is that of its answer, undefined where none came. A store that has
- * refused with 4xx has done nothing. With 5xx it may have: Garage's 503 says that too few nodes took it in time.
- */
+/** Judges the failure of a request; `status` is that of its answer, undefined where none came. A store that has refused with
+ * 4xx has done nothing. With 5xx it may have: Garage's 503 says that too few nodes took it in time. */
 export function judgeFailure(error: unknown, status: number | undefined): Failure {
   const { name, message, code } = error as { name: string; message: string; code?: unknown };
   const reason = code === undefined || status !== undefined ? plain(name) : plain(String(code));

@@ -7,7 +7,7 @@ export interface S3Settings {
   readonly endpoint: string;
   readonly region: string;
   readonly bucket: string;
-  /** What stands before every name in the bucket; empty or ending in `/`. */
+  /** The beginning of every name in the bucket; empty or ending in `/`. */
   readonly prefix: string;
   /** `endpoint/bucket/name`, not `bucket.endpoint/name`. */
   readonly pathStyle: boolean;

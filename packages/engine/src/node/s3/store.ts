@@ -31,11 +31,11 @@ export async function openS3Store(settings: S3Settings, limits: S3Limits = S3_LI
 }
 
 /**
- * Objects in a bucket of any S3. What a store answers is hostile: its lists are checked for order, its ranges for
- * their place; the rest is opened by crypto.
+ * Objects in a bucket of any S3. A store's answers are hostile: its lists are checked for order, its ranges for their place;
+ * the rest is opened by crypto.
  *
- * A store's date may lag behind what it dates (versitygw makes its `Date` once a second): no answer's date is earlier
- * than that of the object it shows.
+ * A store's date may lag behind what it dates (versitygw makes its `Date` once a second): no answer's date is earlier than
+ * that of the object it shows.
  *
  * Assumes: a PUT with `If-None-Match: *` is atomic, which `storage/creates.ts` finds out. Nothing remembers the names of
  * deleted log entries here (the embedded store's floors): the bay's proof of the head does without.
@@ -90,7 +90,7 @@ export class S3Store implements ObjectStore {
       if (!(error instanceof Refused)) throw error;
       if (error.status === 501)
         throw new StoreError("invalid", "the store knows no create-if-absent", { cause: error });
-      // After a lost answer the one who was first may be we. What is sealed is equal only to itself.
+      // After a lost answer the first writer may be this process. No two sealings give equal bytes, so equal bytes are ours.
       const isOurs = error.doubtful && (await this.#holds(name, content, options));
       return { outcome: isOurs ? "stored" : "exists", now: error.now };
     }
@@ -185,7 +185,7 @@ export class S3Store implements ObjectStore {
     );
   }
 
-  /** What fits into one part is one PUT, else it goes in parts. */
+  /** Content that fits into one part is one PUT; other content goes in parts. */
   async #putStream(name: string, content: AsyncIterable<Uint8Array>, options: StoreOptions): Promise<Put> {
     const parts = partsOf(content);
     try {
@@ -251,7 +251,7 @@ export class S3Store implements ObjectStore {
           throw new StoreError("unavailable", "the store's list is out of order");
         from = Key;
         const name = Key.slice(this.#prefix.length);
-        // What another program put there (a console's "folder") is not ours.
+        // An object of another program (a console's "folder") is not ours.
         if (isName(name) && objects.length < limit)
           objects.push({ name, size: Size, created: LastModified?.getTime() ?? 0 });
       }

@@ -86,7 +86,7 @@ async function sendParts(
         .then(({ value }) => {
           tags[PartNumber - 1] = value.ETag;
         });
-      // It is looked at when its turn comes.
+      // The part's failure is looked at when its turn comes.
       sent.catch(() => undefined);
       underWay.push(sent);
     }

@@ -43,7 +43,7 @@ export class LinkedForest {
     this.#access(node);
     let root = node;
     while (this.#left[root] !== 0) root = this.#left[root]!;
-    // What was deep is not deep the next time.
+    // The splay makes a deep node shallow for the next time.
     this.#splay(root);
     return root;
   }

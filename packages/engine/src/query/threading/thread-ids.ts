@@ -11,9 +11,9 @@ const REFERENCES_MAX = 100;
 const REFERENCES_KEPT_MAX = 4_000_000;
 
 /**
- * What messages are threaded by: their ids, those that they refer to, and their base subjects, as numbers that are equal for
- * equal texts. Texts are told apart by 8 bytes of a keyed hash, whose key nobody outside the process has: who writes mails can
- * make no two of them alike. 16 bytes a message, 4 a reference, 16 a text.
+ * Facts by which messages are threaded: their ids, those that they refer to, and their base subjects, as numbers that are
+ * equal for equal texts. Texts are told apart by 8 bytes of a keyed hash, whose key nobody outside the process has: nobody
+ * can write two mails that are taken for one. 16 bytes a message, 4 a reference, 16 a text.
  */
 export class ThreadIds {
   readonly #key: Uint8Array;

@@ -14,7 +14,7 @@ export interface Threads {
   readonly children: Uint32Array;
 }
 
-/** What is threaded, in the order of the list. */
+/** Messages to be threaded, in the order of the list. */
 export interface Threaded {
   readonly places: readonly number[];
   /** By what each is known to `ids`. */
@@ -147,7 +147,7 @@ class Tree {
     return node;
   }
 
-  /** What is under one node without a message is under another from now on. */
+  /** Puts all nodes under `from`, which has no message, under `to`. */
   merge(from: number, to: number): void {
     this.#merged.set(from, to);
   }
