@@ -1,12 +1,11 @@
 import type { Socket } from "node:net";
-import type { SecureContext } from "node:tls";
 import { type AccountSession, EngineError } from "@restante/engine";
-import { type Dismissal, HANDSHAKE_MS, takeTurn, type Visitor } from "@restante/host";
-import type { Backlog } from "./backlog.ts";
+import { type Dismissal, takeTurn, type Visitor } from "@restante/host";
 import { capabilitiesOf } from "./capabilities.ts";
 import type { Command, Completion, Form, Unfinished } from "./commands/command.ts";
 import { tellNew } from "./commands/fetch.ts";
 import { findCommand, isCommand, streamingCommand } from "./commands/index.ts";
+import { type ConnectionOptions, type ConnectionTimes, TIMES, type Trace } from "./connection-options.ts";
 import { Refusal, refusalOf } from "./errors.ts";
 import { Incoming } from "./incoming.ts";
 import {
@@ -15,9 +14,7 @@ import {
   COMMAND_BYTES_MAX_UNAUTHENTICATED,
   COMMAND_LITERALS_BYTES_MAX,
   COMMAND_LITERALS_BYTES_MAX_UNAUTHENTICATED,
-  DRAIN_MS,
   IDLE_KEEPALIVE_MS,
-  IDLE_TIMEOUT_MS,
   INPUT_BYTES_MAX,
   INPUT_BYTES_MAX_UNAUTHENTICATED,
   LITERAL_BYTES_MAX,
@@ -43,42 +40,6 @@ import { asSentence } from "./wire/format.ts";
 import { ImapSyntaxError, Parser } from "./wire/parser.ts";
 import { redactCommand } from "./wire/redact.ts";
 
-/**
- * One socket: read a command, look it up, run it, answer. Commands run one after the other, so pipelined ones are
- * answered in order and never race: RFC 9051 §5.5. Only while an APPEND is stored the message of the next one is taken
- * in. This is the only place that turns errors into replies.
- */
-export interface ConnectionOptions {
-  readonly signIn: (user: string, password: string, address: string) => Promise<AccountSession>;
-  /** Where passwords are taken without TLS. */
-  readonly plainLogin: "loopback" | "never";
-  /** For STARTTLS. */
-  readonly secureContext: () => SecureContext;
-  readonly log: (event: ConnectionEvent) => void;
-  /** The trace of this user, if an operator follows it. */
-  readonly traceOf?: ((user: string) => Trace | undefined) | undefined;
-  /** Octets that wait for slow readers, over all connections of the server. */
-  readonly backlog: Backlog;
-  readonly times?: Partial<ConnectionTimes>;
-  /** Capabilities that are not announced, in capitals: to strangers, and to a user. */
-  readonly hiddenFrom?: (user: string | undefined) => ReadonlySet<string>;
-  /** Literals that come unasked are short: RFC 7888 §5. */
-  readonly literalMinus?: boolean;
-  readonly jmapUrl?: string | undefined;
-}
-
-/** Milliseconds. */
-export interface ConnectionTimes {
-  /** For a TLS handshake. */
-  readonly handshakeMs: number;
-  /** Without an octet of a client that has signed in. */
-  readonly idleMs: number;
-  /** For a client to take what waits for it. */
-  readonly drainMs: number;
-}
-
-export const TIMES: ConnectionTimes = { handshakeMs: HANDSHAKE_MS, idleMs: IDLE_TIMEOUT_MS, drainMs: DRAIN_MS };
-
 const STRANGER_LIMITS: CommandLimits = {
   lineBytesMax: COMMAND_BYTES_MAX_UNAUTHENTICATED,
   literalsBytesMax: COMMAND_LITERALS_BYTES_MAX_UNAUTHENTICATED,
@@ -94,36 +55,17 @@ const FAREWELLS: Record<Dismissal, string> = {
   "too-many": "Too many connections that are not signed in",
 };
 
-export type ConnectionEvent =
-  | { readonly event: "failed"; readonly command: string; readonly error: unknown }
-  /** A command was answered; `command` is its name, or "unknown". */
-  | {
-      readonly event: "command";
-      readonly command: string;
-      readonly status: Completion["status"];
-      readonly ms: number;
-      /** The address of the signed-in account. */
-      readonly user: string | undefined;
-      readonly address: string;
-    }
-  | {
-      readonly event: "closed";
-      readonly user: string | undefined;
-      readonly address: string;
-      readonly ms: number;
-      /** How often each was answered, by name. */
-      readonly commands: Readonly<Record<string, number>>;
-    };
-
-/** A dialogue that somebody follows: lines, redacted. */
-export type Trace = (line: string) => void;
-
 /** A command that is being run. */
 interface Running {
   readonly name: string;
   readonly startedAt: number;
 }
 
+/**
+ * One socket: read a command, look it up, run it, answer. Commands run one after the other, so pipelined ones are
+ * answered in order and never race: RFC 9051 §5.5. Only while an APPEND is stored the message of the next one is taken
+ * in. This is the only place that turns errors into replies.
+ */
 export class Connection implements Link {
   readonly reader: CommandReader;
   readonly address: string;

@@ -3,7 +3,8 @@ import type { SecureContext } from "node:tls";
 import type { AccountSession } from "@restante/engine";
 import { type Gate, letGo, shakeHands } from "@restante/host";
 import { Backlog } from "./backlog.ts";
-import { Connection, type ConnectionEvent, type ConnectionTimes, TIMES, type Trace } from "./connection.ts";
+import { Connection } from "./connection.ts";
+import { type ConnectionEvent, type ConnectionTimes, TIMES, type Trace } from "./connection-options.ts";
 import { BACKLOG_BYTES_MAX } from "./limits.ts";
 
 export interface ImapServerOptions {

@@ -7,7 +7,7 @@ import type { AccountSession } from "@restante/engine";
 import { Gate, type GateLimits, Tls } from "@restante/host";
 import { onTestFinished } from "vitest";
 import type { Backlog } from "./backlog.ts";
-import type { ConnectionEvent, ConnectionTimes } from "./connection.ts";
+import type { ConnectionEvent, ConnectionTimes } from "./connection-options.ts";
 import { createImapServer } from "./server.ts";
 
 export interface TestServer {

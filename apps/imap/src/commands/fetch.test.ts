@@ -1,7 +1,7 @@
 import { type Body, EngineError } from "@restante/engine";
 import { encodeOffsets } from "@restante/mime";
 import { expect, test } from "vitest";
-import type { ConnectionTimes } from "../connection.ts";
+import type { ConnectionTimes } from "../connection-options.ts";
 import { FETCH_ITEMS_MAX, FIELDS_BYTES_MAX } from "../limits.ts";
 import { Received, startTestServer } from "../test-kit.ts";
 
