@@ -185,7 +185,7 @@ async function recordRows(): Promise<Row[]> {
 }
 
 async function textsOfInbox(session: AccountSession): Promise<string[]> {
-  const view = session.openView("INBOX", { readOnly: true });
+  const view = session.openView(session.getMailbox("INBOX").id, { readOnly: true });
   const texts: string[] = [];
   for (let position = 0; position < view.length; position++) {
     const body = await session.openBody(view.message(position));

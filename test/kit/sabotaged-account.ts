@@ -76,7 +76,7 @@ export async function makeScene(): Promise<Scene> {
   for (let n = 10; n < 10 + APPENDED; n++) {
     const size = n % 20 === 0 ? LARGE : 10;
     await session.append(
-      "Archive",
+      session.getMailbox("Archive").id,
       await session.prepare(stream(mailText(n, size)), { mailbox: "Archive", flags: [] }),
     );
     note();
@@ -88,7 +88,10 @@ export async function makeScene(): Promise<Scene> {
   const second = accounts();
   session = await second.login(ADDRESS, SECOND, "");
   for (let n = 0; n < 3; n++)
-    await session.append("Sent", await session.prepare(stream(mailText(200 + n)), { mailbox: "Sent", flags: [] }));
+    await session.append(
+      session.getMailbox("Sent").id,
+      await session.prepare(stream(mailText(200 + n)), { mailbox: "Sent", flags: [] }),
+    );
   session.close();
   await second.dispose();
   note();
@@ -128,7 +131,10 @@ async function writeOn(tools: Omit<AccountsOptions, "store">, objects: Objects):
   const host = new Accounts({ ...tools, store: place.open() });
   const session = await host.login(ADDRESS, SECOND, "");
   for (let n = 0; n < APPENDED; n++)
-    await session.append("Sent", await session.prepare(stream(mailText(500 + n)), { mailbox: "Sent", flags: [] }));
+    await session.append(
+      session.getMailbox("Sent").id,
+      await session.prepare(stream(mailText(500 + n)), { mailbox: "Sent", flags: [] }),
+    );
   session.close();
   await host.dispose();
   return trim(bytesOf(place));
@@ -206,7 +212,7 @@ export async function look(
 async function readAll(session: AccountSession, told?: string[]): Promise<Map<string, string>> {
   const found = new Map<string, string>();
   for (const { path, uidValidity } of session.state.liveMailboxes()) {
-    const view = session.openView(path, { readOnly: true });
+    const view = session.openView(session.getMailbox(path).id, { readOnly: true });
     for (let position = 0; position < view.length; position++)
       try {
         const body = await session.openBody(view.message(position));

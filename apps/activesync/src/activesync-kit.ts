@@ -160,7 +160,7 @@ export class TestPhone {
   ): Promise<void> {
     const received = timeMs === undefined ? {} : { received: { timeMs, zoneMinutes: 0 } };
     const prepared = await this.session.prepare(stream(text), { mailbox: path, flags, ...received });
-    await this.session.append(path, prepared);
+    await this.session.append(this.session.getMailbox(path).id, prepared);
   }
 }
 

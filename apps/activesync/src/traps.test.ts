@@ -30,7 +30,7 @@ test("a folder that is gone is in no list from the start", async () => {
       ({ content }) => content,
     );
   expect(await names()).toContain("Below");
-  await phone.session.delete("Gone/Below");
+  await phone.session.delete(phone.session.getMailbox("Gone/Below").id);
   expect(await names()).not.toContain("Below");
 });
 
@@ -86,7 +86,7 @@ test("a mail that can't be read is told as one that says so, and stops neither i
   const { phone } = await openPhone();
   for (let n = 0; n < 5; n++) await phone.append(`Subject: word ${n}\r\n\r\nx\r\n`);
   const id = await phone.folder(2);
-  const { row } = phone.session.openView("INBOX", { readOnly: true }).message(2);
+  const { row } = phone.session.openView(phone.session.getMailbox("INBOX").id, { readOnly: true }).message(2);
   const session = damaged(phone.session, (message) => message.row === row);
   Object.assign(phone, { context: { ...phone.context, session, log: () => undefined } });
   const held = new HeldFolder();
@@ -139,7 +139,7 @@ test("a Ping is told of what phones say of a mail, and is told so once", async (
   const { phone } = await openPhone();
   await phone.append(mailText(1));
   const { id, held } = await inboxOf(phone);
-  const { row, state } = phone.session.openView("INBOX", { readOnly: true }).message(0);
+  const { row, state } = phone.session.openView(phone.session.getMailbox("INBOX").id, { readOnly: true }).message(0);
   const asked = group(
     "Ping:Ping",
     leaf("Ping:HeartbeatInterval", 600),

@@ -137,7 +137,7 @@ function isOfOneMail(error: unknown): error is Error {
 }
 
 async function* mailsOf(session: AccountSession, path: string): AsyncGenerator<ExportedMail> {
-  const view = session.openView(path, { readOnly: true });
+  const view = session.openView(session.getMailbox(path).id, { readOnly: true });
   for (let position = 0; position < view.length; position++) {
     const uid = view.uidAt(position);
     yield { name: `uid ${uid}`, open: () => openMail(session, view, position) };

@@ -104,7 +104,7 @@ export class AppendSource {
 
   async #find({ path, uidValidity, uid }: MessageUrl): Promise<Found | undefined> {
     const { mail, selected } = this.#session;
-    const view = path === undefined ? selected?.view : mail.openView(path, { readOnly: true });
+    const view = path === undefined ? selected?.view : mail.openView(mail.getMailbox(path).id, { readOnly: true });
     const position = view?.lowerBound(uid) ?? 0;
     if (!view || position >= view.length || view.uidAt(position) !== uid) return undefined;
     if (uidValidity !== undefined && uidValidity !== view.uidValidity) return undefined;

@@ -186,12 +186,12 @@ async function run(client: TestClient, { kind, choice }: Command, n: number): Pr
     case "copy":
     case "move":
     case "expunge": {
-      const view = session.openView(path, { readOnly: false });
+      const view = session.openView(session.getMailbox(path).id, { readOnly: false });
       const positions = Array.from({ length: view.length }, (_, at) => at).filter((at) => (at + choice) % 2 === 0);
       if (kind === "flag") await view.setFlags(positions, { mode: choice % 3 === 0 ? "remove" : "add", flags: [flag] });
       else if (kind === "expunge") await view.expunge(undefined);
-      else if (kind === "copy") await view.copy(positions, other);
-      else await view.move(positions, other);
+      else if (kind === "copy") await view.copy(positions, session.getMailbox(other).id);
+      else await view.move(positions, session.getMailbox(other).id);
       return;
     }
     case "set": {

@@ -78,7 +78,10 @@ export class TestClient {
   /** A message is put into a mailbox as IMAP would. Resolves with its email's id. */
   async append(n: number, { path = "INBOX", flags = [], text = mailText(n) }: Appending = {}): Promise<string> {
     const before = (await this.call("Email/query")).ids as readonly string[];
-    await this.session.append(path, await this.session.prepare(stream(text), { mailbox: path, flags }));
+    await this.session.append(
+      this.session.getMailbox(path).id,
+      await this.session.prepare(stream(text), { mailbox: path, flags }),
+    );
     const after = (await this.call("Email/query")).ids as readonly string[];
     return after.find((id) => !before.includes(id))!;
   }

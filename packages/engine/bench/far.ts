@@ -59,11 +59,17 @@ const another = (): Prepared => ({
   carried: {},
 });
 for (let at = 0; at < messages; at += AT_ONCE)
-  await first.appendMany("INBOX", Array.from({ length: Math.min(AT_ONCE, messages - at) }, another));
+  await first.appendMany(
+    first.mail.getMailbox("INBOX").id,
+    Array.from({ length: Math.min(AT_ONCE, messages - at) }, another),
+  );
 await first.upkeep.checkpoint();
 await first.upkeep.checkpoint();
 for (let n = 0; n < TAIL; n++)
-  await first.append("INBOX", await first.prepare(stream(mailText(n)), { mailbox: "INBOX", flags: [] }));
+  await first.append(
+    first.mail.getMailbox("INBOX").id,
+    await first.prepare(stream(mailText(n)), { mailbox: "INBOX", flags: [] }),
+  );
 await first.dispose();
 
 let account: Account | undefined;
@@ -71,11 +77,11 @@ await measure(`opening, with ${TAIL} mails behind the checkpoint`, async () => {
   account = await open(far, ring());
 });
 await measure("the 50 newest rows", async () => {
-  const view = openView(account!.mail, "INBOX", { readOnly: true });
+  const view = openView(account!.mail, account!.mail.getMailbox("INBOX").id, { readOnly: true });
   await account!.contents.readSummaries(view.messages(Array.from({ length: 50 }, (_, at) => view.length - 1 - at)));
 });
 await measure("the 50 oldest rows", async () => {
-  const view = openView(account!.mail, "INBOX", { readOnly: true });
+  const view = openView(account!.mail, account!.mail.getMailbox("INBOX").id, { readOnly: true });
   await account!.contents.readSummaries(view.messages(Array.from({ length: 50 }, (_, at) => at)));
 });
 await measure("a checkpoint", () => account!.upkeep.checkpoint());

@@ -30,7 +30,7 @@ for (let from = 0; from < messages; from += AT_ONCE) {
       return account.prepare(stream(text), { mailbox: "INBOX", flags, received });
     }),
   );
-  await account.appendMany("INBOX", prepared);
+  await account.appendMany(account.mail.getMailbox("INBOX").id, prepared);
 }
 console.log(`${messages} messages`);
 clock.now += 1000;
@@ -59,7 +59,7 @@ const kept = new KeptHeaders(
 const tools = { contents, kept, scans, pace };
 const inbox = mail.getMailbox("INBOX");
 const inInbox = { kind: "mailbox", mailbox: inbox.id } as const;
-const view = () => openView(mail, "INBOX", { readOnly: false });
+const view = () => openView(mail, mail.getMailbox("INBOX").id, { readOnly: false });
 const page = (query: Omit<EmailQuery, "condition"> & Partial<EmailQuery>) => () =>
   queryEmails({ condition: inInbox, page: { limit: 50 }, ...query }, lists, tools);
 
@@ -109,7 +109,7 @@ await account.upkeep.checkpoint();
 await account.dispose();
 // A search's reads after a sign-in.
 const again = await open(place, ring());
-const other = openView(again.mail, "INBOX", { readOnly: true });
+const other = openView(again.mail, again.mail.getMailbox("INBOX").id, { readOnly: true });
 const fresh = new KeptHeaders(
   () => again.mail.state,
   () => new Promise(() => undefined),

@@ -32,7 +32,10 @@ async function make(folder: string, messages: number): Promise<void> {
     await Promise.all(
       Array.from({ length: Math.min(APPENDED_AT_ONCE, messages - at) }, async (_, i) => {
         const flags = i % 4 === 0 ? [] : ["\\Seen"];
-        await account.append("INBOX", await account.prepare(message(at + i), { mailbox: "INBOX", flags }));
+        await account.append(
+          account.mail.getMailbox("INBOX").id,
+          await account.prepare(message(at + i), { mailbox: "INBOX", flags }),
+        );
       }),
     );
   // The first may be one that is under way, and cover less.
@@ -52,7 +55,7 @@ async function open(folder: string): Promise<void> {
   const account = await Account.open({ store, platform }, ring);
   const session = new AccountSession({ address: "" }, account, () => undefined);
   await session.refresh();
-  const view = session.openView("INBOX", { readOnly: false });
+  const view = session.openView(session.getMailbox("INBOX").id, { readOnly: false });
   session.keywordsIn(view.mailbox);
   view.firstUnseen();
   const ms = performance.now() - begun;

@@ -51,15 +51,15 @@ for (let at = 0; at < MESSAGES; at += APPENDED_AT_ONCE) {
 }
 const all = Array.from({ length: MESSAGES }, (_, position) => position);
 const odd = all.filter((position) => position % 2 === 1);
-const open = (path: string) => openView(mail, path, { readOnly: false });
+const open = (path: string) => openView(mail, mail.getMailbox(path).id, { readOnly: false });
 for (let round = 0; round < ROUNDS; round++) {
   const [inbox, other] = [open("INBOX"), open("INBOX")];
   await measure("STORE all", () => inbox.setFlags(all, { mode: "add", flags: ["\\Flagged", `round${round}`] }));
   await measure("STORE all, told elsewhere", () => other.sync({ expunges: true }));
   await measure("STORE every other", () => inbox.setFlags(odd, { mode: "remove", flags: ["\\Flagged"] }));
-  await measure("COPY all", () => inbox.copy(all, "Archive"));
+  await measure("COPY all", () => inbox.copy(all, mail.getMailbox("Archive").id));
   const archive = open("Archive");
-  await measure("MOVE all", () => archive.move(all, "Junk"));
+  await measure("MOVE all", () => archive.move(all, mail.getMailbox("Junk").id));
   await measure("MOVE all, told", () => archive.sync({ expunges: true }));
   const junk = open("Junk");
   await junk.setFlags(all, { mode: "add", flags: ["\\Deleted"] });
@@ -71,7 +71,10 @@ async function* mail10K(n: number): AsyncGenerator<Uint8Array> {
 }
 for (let round = 0; round < ROUNDS; round++) {
   for (let n = 0; n < PACKED; n++)
-    await account.append("Sent", await account.prepare(mail10K(n), { mailbox: "Sent", flags: [] }));
+    await account.append(
+      account.mail.getMailbox("Sent").id,
+      await account.prepare(mail10K(n), { mailbox: "Sent", flags: [] }),
+    );
   await measure(`checkpoint, ${PACKED} mails`, () => account.upkeep.checkpoint());
 }
 clearInterval(watch);

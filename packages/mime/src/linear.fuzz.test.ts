@@ -182,6 +182,7 @@ const PARSERS: Readonly<
   binaryText: { run: (mime, { bytes }) => void mime.binaryText(bytes), tokens: WORDS },
   binaryBytes: { run: (mime, { text }) => void mime.binaryBytes(text), tokens: WORDS },
   baseSubject: { run: (mime, { text }) => void mime.baseSubject(text), tokens: SUBJECTS },
+  baseSubjectOf: { run: (mime, { text }) => void mime.baseSubjectOf(text), tokens: SUBJECTS },
   parseDate: { run: (mime, { text }) => void mime.parseDate(text), tokens: DATES },
   parseParameterized: {
     run(mime, { text }) {

@@ -232,7 +232,7 @@ class Run {
     if (!folder?.mailbox) return answered(NOT_FOUND);
     const { path } = folder.mailbox;
     const below = options?.subfolders ? session.state.below(path) : [];
-    const view = session.openView(path, { readOnly: false });
+    const view = session.openView(session.getMailbox(path).id, { readOnly: false });
     const all = Array.from({ length: view.length }, (_, position) => position);
     if (all.length > 0) await view.setFlags(all, { mode: "add", flags: ["\\Deleted"] });
     await view.expunge(all);

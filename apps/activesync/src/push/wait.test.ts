@@ -40,7 +40,7 @@ async function waiting(paths: readonly string[], more: Partial<WaitRequest> = {}
   return { phone, another, wait, passed, idOfPath, look, gone };
 }
 const flag = async (phone: TestPhone, path: string): Promise<void> => {
-  const view = phone.session.openView(path, { readOnly: false });
+  const view = phone.session.openView(phone.session.getMailbox(path).id, { readOnly: false });
   await view.setFlags([0], { mode: "add", flags: ["\\Flagged"] });
 };
 
@@ -50,7 +50,7 @@ describe("while the account is open", () => {
       (phone) => phone.append(mailText(3)),
       (phone) => flag(phone, "INBOX"),
       async ({ session }) => {
-        const { row, state } = session.openView("INBOX", { readOnly: true }).message(0);
+        const { row, state } = session.openView(session.getMailbox("INBOX").id, { readOnly: true }).message(0);
         await session.writeRecords([marksRecord(idOf(state, row), { flag: undefined, verb: 1, verbMs: 1 })]);
       },
     ];
@@ -77,7 +77,9 @@ describe("while the account is open", () => {
     const { phone, look, passed } = await waiting(["INBOX"]);
     await flag(phone, "Archive");
     look();
-    const { row, state } = phone.session.openView("Archive", { readOnly: true }).message(0);
+    const { row, state } = phone.session
+      .openView(phone.session.getMailbox("Archive").id, { readOnly: true })
+      .message(0);
     await phone.session.writeRecords([marksRecord(idOf(state, row), { flag: undefined, verb: 1, verbMs: 1 })]);
     await phone.session.writeRecords([{ type: "other", id: "x", value: new Uint8Array(1) }]);
     look();

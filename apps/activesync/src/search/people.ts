@@ -32,7 +32,7 @@ export function peopleBy(text: string, people: readonly Person[]): Person[] {
 export async function readPeople({ session, pace, signal }: Context): Promise<Person[]> {
   const sent = session.state.liveMailboxes().find(({ specialUse }) => specialUse === "\\Sent");
   if (!sent) return [];
-  const view = session.openView(sent.path, { readOnly: true });
+  const view = session.openView(session.getMailbox(sent.path).id, { readOnly: true });
   const found = new Map<string, Person>();
   const least = Math.max(0, view.length - LETTERS_MAX);
   for (let end = view.length; end > least; end -= LETTERS_AT_ONCE) {

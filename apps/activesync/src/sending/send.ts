@@ -73,7 +73,7 @@ async function sentPath({ session }: Context): Promise<string> {
 async function copyToSent({ body }: Letters, context: Context): Promise<void> {
   const path = await sentPath(context);
   const prepared = await context.session.prepare(body.read(0, body.size), { mailbox: path, flags: ["\\Seen"] });
-  await context.session.append(path, prepared);
+  await context.session.append(context.session.getMailbox(path).id, prepared);
 }
 
 /** Of a repeat the copy is looked for among the newest. */
@@ -83,7 +83,7 @@ async function isInSent({ header }: Letters, context: Context): Promise<boolean>
   const { session } = context;
   const wanted = header.values("message-id")[0];
   if (wanted === undefined) return false;
-  const view = session.openView(await sentPath(context), { readOnly: true });
+  const view = session.openView(session.getMailbox(await sentPath(context)).id, { readOnly: true });
   const messages = view.messagesIn(Math.max(0, view.length - NEWEST), view.length);
   const headers = messages.length === 0 ? [] : await session.readHeaders(messages);
   return headers.some((one) => one.values("message-id")[0] === wanted);

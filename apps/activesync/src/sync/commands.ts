@@ -281,7 +281,7 @@ class Run {
       return;
     }
     if (options.isServerRight && made > known.modSeq) throw new CommandError(CONFLICT);
-    const view = context.session.openView(folder.mailbox!.path, { readOnly: false });
+    const view = context.session.openView(context.session.getMailbox(folder.mailbox!.path).id, { readOnly: false });
     const position = view.lowerBound(uidOf(state, row));
     const messageId = await draftMessageId(context, folder, key, command.serverId!);
     const draft = await writeDraft(wish, view.message(position), messageId, context);
@@ -342,7 +342,7 @@ class Run {
     const draft = await writeDraft(wish, undefined, messageId, context);
     const flags = ["\\Draft", "\\Seen"];
     const prepared = await context.session.prepare(draft.octets(), { mailbox: folder.mailbox!.path, flags });
-    const { uids } = await context.session.append(folder.mailbox!.path, prepared);
+    const { uids } = await context.session.append(context.session.getMailbox(folder.mailbox!.path).id, prepared);
     const stored = messageAt(this.#state, folder, uids[0]!);
     if (!stored) throw new CommandError(NOT_FOUND);
     return formatItemId(stored.state.lastingNameOf(stored.row));

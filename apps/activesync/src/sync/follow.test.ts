@@ -47,7 +47,7 @@ const START_MS = 1_700_000_000_000;
 /** Changes by another session; positions count round. */
 async function change(phone: TestPhone, step: Step & { readonly at: number }): Promise<void> {
   const from = step.do === "back" ? "Archive" : "INBOX";
-  const view = phone.session.openView(from, { readOnly: false });
+  const view = phone.session.openView(phone.session.getMailbox(from).id, { readOnly: false });
   if (view.length === 0) return;
   const position = step.at % view.length;
   switch (step.do) {
@@ -63,13 +63,13 @@ async function change(phone: TestPhone, step: Step & { readonly at: number }): P
       if (step.at % 3 > 0) await view.expunge([position]);
       break;
     default:
-      await view.move([position], step.do === "back" ? "INBOX" : "Archive");
+      await view.move([position], phone.session.getMailbox(step.do === "back" ? "INBOX" : "Archive").id);
   }
 }
 
 /** Changes of many by one op: they bear one modseq. */
 async function changeMany(phone: TestPhone, what: "flag-all" | "delete-some"): Promise<void> {
-  const view = phone.session.openView("INBOX", { readOnly: false });
+  const view = phone.session.openView(phone.session.getMailbox("INBOX").id, { readOnly: false });
   const all = Array.from({ length: view.length }, (_, position) => position);
   const some = what === "flag-all" ? all : all.filter((position) => position % 2 === 0);
   if (some.length === 0) return;

@@ -49,7 +49,8 @@ describe("a phone's own changes", () => {
     const answer = await phone.sync(id, held.key);
     expect(allOf(answer, "AirSync:Commands")).toEqual([]);
     held.take(answer);
-    const view = (await another("other")).session.openView("INBOX", { readOnly: false });
+    const { session } = await another("other");
+    const view = session.openView(session.getMailbox("INBOX").id, { readOnly: false });
     await view.setFlags([2], { mode: "add", flags: ["\\Flagged"] });
     await phone.session.refresh();
     held.take(await phone.sync(id, held.key, { ...quietly, commands: read(second!) }));
@@ -59,7 +60,8 @@ describe("a phone's own changes", () => {
 
   test("a verb that another program takes back is told to be none", async () => {
     const { phone, another, id, held } = await inbox(1);
-    const view = (await another("other")).session.openView("INBOX", { readOnly: false });
+    const { session } = await another("other");
+    const view = session.openView(session.getMailbox("INBOX").id, { readOnly: false });
     const [item] = held.items.values();
     for (const [mode, verb] of [
       ["add", "1"],
@@ -75,7 +77,8 @@ describe("a phone's own changes", () => {
   test("don't hide what others changed of the same mail before", async () => {
     const { phone, another, id, held } = await inbox(1);
     const [only] = held.items.keys();
-    const view = (await another("other")).session.openView("INBOX", { readOnly: false });
+    const { session } = await another("other");
+    const view = session.openView(session.getMailbox("INBOX").id, { readOnly: false });
     await view.setFlags([0], { mode: "add", flags: ["\\Flagged"] });
     await phone.session.refresh();
     held.take(await phone.sync(id, held.key, { commands: [change(only!, leaf("Email:Read", 1))] }));
@@ -100,7 +103,8 @@ describe("a phone's own changes", () => {
 describe("keys", () => {
   test("one that is gone already is deleted by its phone too, and is told no more", async () => {
     const { phone, another, id, held } = await inbox(3);
-    const view = (await another("other")).session.openView("INBOX", { readOnly: false });
+    const { session } = await another("other");
+    const view = session.openView(session.getMailbox("INBOX").id, { readOnly: false });
     await view.setFlags([0, 1, 2], { mode: "add", flags: ["\\Deleted"] });
     await view.expunge([0, 1, 2]);
     await phone.session.refresh();
@@ -193,7 +197,8 @@ describe("keys", () => {
     const place = { device: "phone", place: id };
     const old = { key: held.key, items: new Map(held.items) };
     const bytes = (await phone.session.devices.read(place, old.key))!;
-    const view = (await another("other")).session.openView("INBOX", { readOnly: false });
+    const { session } = await another("other");
+    const view = session.openView(session.getMailbox("INBOX").id, { readOnly: false });
     await view.setFlags([1], { mode: "add", flags: ["\\Deleted"] });
     await view.expunge([1]);
     await phone.session.refresh();
@@ -217,7 +222,8 @@ describe("keys", () => {
     const before = await phone.session.devices.keys(place);
     for (let round = 0; round < 3; round++) expect(await phone.sync(id, held.key)).toBeUndefined();
     expect(await phone.session.devices.keys(place)).toEqual(before);
-    const view = (await another("other")).session.openView("INBOX", { readOnly: false });
+    const { session } = await another("other");
+    const view = session.openView(session.getMailbox("INBOX").id, { readOnly: false });
     await view.setFlags([0], { mode: "add", flags: ["\\Seen"] });
     await phone.session.refresh();
     const answer = (await phone.sync(id, held.key))!;

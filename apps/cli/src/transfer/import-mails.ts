@@ -110,9 +110,10 @@ export class MailImport {
     }
     if (!found) return false;
     for (const { path } of missing) {
-      const view = session.openView(found.path, { readOnly: true });
+      const view = session.openView(session.getMailbox(found.path).id, { readOnly: true });
       const position = view.lowerBound(found.uid);
-      if (position < view.length && view.uidAt(position) === found.uid) await view.copy([position], path);
+      if (position < view.length && view.uidAt(position) === found.uid)
+        await view.copy([position], session.getMailbox(path).id);
     }
     return true;
   }

@@ -18,7 +18,7 @@ export type Known = Map<string, number[]>;
 
 export async function listKnown(session: AccountSession, path: string): Promise<Known> {
   const known: Known = new Map();
-  const view = session.openView(path, { readOnly: true });
+  const view = session.openView(session.getMailbox(path).id, { readOnly: true });
   for (let first = 0; first < view.length; first += AT_ONCE) {
     const messages = view.messagesIn(first, Math.min(first + AT_ONCE, view.length));
     const facts = messages.map(({ state, row }) => [state.sizeOf(row), state.receivedOf(row).timeMs] as const);

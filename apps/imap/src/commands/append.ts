@@ -1,4 +1,4 @@
-import { EngineError, type Prepared } from "@restante/engine";
+import { EngineError, type MailboxId, type Prepared } from "@restante/engine";
 import { AppendSource, type AppendStart, BadUrl } from "../append-source.ts";
 import type { Session } from "../session.ts";
 import { parseAppendData } from "../wire/append-data.ts";
@@ -24,16 +24,17 @@ export const append: Command<unknown> = defineCommand({
   parse: parseAppend,
   async run(args, session) {
     const { path } = args;
-    if (!session.mail.state.findPath(path)) return no("No such mailbox", "TRYCREATE");
+    const mailbox = session.mail.state.findPath(path)?.id;
+    if (mailbox === undefined) return no("No such mailbox", "TRYCREATE");
     const prepared = await readMessages(() => new AppendSource(session, args, parseFlags).readAll(path));
     if (!Array.isArray(prepared)) return prepared;
-    return { finish: () => finish(session, path, prepared) };
+    return { finish: () => finish(session, mailbox, prepared) };
   },
 });
 
-async function finish({ mail }: Session, path: string, prepared: readonly Prepared[]): Promise<Completion> {
+async function finish({ mail }: Session, mailbox: MailboxId, prepared: readonly Prepared[]): Promise<Completion> {
   try {
-    const { uidValidity, uids } = await mail.appendMany(path, prepared);
+    const { uidValidity, uids } = await mail.appendMany(mailbox, prepared);
     return ok("APPEND completed", `APPENDUID ${uidValidity} ${formatSequenceSet(uids)}`);
   } catch (error) {
     if (error instanceof EngineError && error.code === "not-found") return no("No such mailbox", "TRYCREATE");

@@ -18,9 +18,11 @@ export const copy: Command<unknown> = defineCommand({
   uid: true,
   parse: parseTransfer,
   async run({ set, path }, session, { uid }) {
-    const { view } = session;
+    const { view, mail } = session;
     const positions = positionsOf(session, set, uid);
-    return unlessNoMailbox(async () => ok("COPY completed", copyUid([await view.copy(positions, path)])));
+    return unlessNoMailbox(async () =>
+      ok("COPY completed", copyUid([await view.copy(positions, mail.getMailbox(path).id)])),
+    );
   },
 });
 
@@ -33,12 +35,12 @@ export const move: Command<unknown> = defineCommand({
   capabilities: ["MOVE"],
   parse: parseTransfer,
   async run({ set, path }, session, { uid }) {
-    const { view, untagged } = session;
+    const { view, mail, untagged } = session;
     const positions = positionsOf(session, set, uid);
     const moved: Copied[] = [];
     try {
       return await unlessNoMailbox(async () => {
-        await view.move(positions, path, (part) => moved.push(part));
+        await view.move(positions, mail.getMailbox(path).id, (part) => moved.push(part));
         return ok("MOVE completed", afterExpunge(session));
       });
     } finally {

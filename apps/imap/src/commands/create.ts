@@ -41,7 +41,7 @@ export const deleteMailbox: Command<unknown> = defineCommand({
   async run(path, session) {
     const { mail, selected } = session;
     const { id } = mail.getMailbox(path);
-    await mail.delete(path);
+    await mail.delete(mail.getMailbox(path).id);
     await forgetEntries(session, { id });
     if (selected?.view.id === id) session.selected = undefined;
     return ok("DELETE completed");

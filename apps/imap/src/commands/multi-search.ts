@@ -45,7 +45,7 @@ export const multiSearch: Command<unknown> = defineCommand({
     for (const { id, path } of mailboxesOf(session, filters)) {
       if (!mail.state.findPath(path)) continue;
       const isSelected = id === selected?.view.id;
-      const there = isSelected ? session : at(session, mail.openView(path, { readOnly: true }));
+      const there = isSelected ? session : at(session, mail.openView(mail.getMailbox(path).id, { readOnly: true }));
       const { condition, lasting } = prepare(key, wanted, there);
       const places = await tellingProgress(session, form, () => mail.search(there.view, condition, { pace: PACE }));
       if (wanted.save) session.save(savedOf(session, places, wanted));

@@ -1,3 +1,4 @@
+import type { MailboxId } from "@restante/engine";
 import { AppendSource, type AppendStart } from "../append-source.ts";
 import { parseAppendData } from "../wire/append-data.ts";
 import { ImapSyntaxError, type Parser } from "../wire/parser.ts";
@@ -25,24 +26,24 @@ export const replace: Command<unknown> = defineCommand({
   async run(args, session, { uid }) {
     const { set, path } = args;
     const { view, mail } = session;
-    if (!mail.state.findPath(path)) return no("No such mailbox", "TRYCREATE");
+    const to = mail.state.findPath(path)?.id;
+    if (to === undefined) return no("No such mailbox", "TRYCREATE");
     const [position, ...more] = positionsOf(session, set, uid);
     if (position === undefined || more.length > 0) return no("No such message");
     const read = await readMessages(() => new AppendSource(session, args, parseFlags).readAll(view.mailbox.path, 1));
     if (!Array.isArray(read)) return read;
     const replaced = await mail.replace(view, position, read[0]!);
-    const there =
-      view.mailbox.path === mail.getMailbox(path).path ? replaced : await moved(view.mailbox.path, replaced.uids[0]!);
+    const there = view.id === to ? replaced : await moved(to, replaced.uids[0]!);
     session.untagged(`OK [APPENDUID ${there.uidValidity} ${there.uids[0]}] Replaced`);
     return ok("REPLACE completed", afterExpunge(session));
 
     async function moved(
-      from: string,
+      to: MailboxId,
       made: number,
     ): Promise<{ readonly uidValidity: number; readonly uids: readonly number[] }> {
-      const fresh = mail.openView(from, { readOnly: false });
+      const fresh = mail.openView(view.id, { readOnly: false });
       const parts: { readonly uidValidity: number; readonly uids: readonly number[] }[] = [];
-      await fresh.move([fresh.lowerBound(made)], path, (part) => parts.push(part));
+      await fresh.move([fresh.lowerBound(made)], to, (part) => parts.push(part));
       return parts[0]!;
     }
   },

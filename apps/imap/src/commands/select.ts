@@ -54,7 +54,7 @@ async function open(session: Session, { path, condstore, known }: Arguments, rea
   session.selected = undefined;
   await session.refresh();
   if (condstore) session.enableCondstore();
-  const view = session.mail.openView(path, { readOnly });
+  const view = session.mail.openView(session.mail.getMailbox(path).id, { readOnly });
   session.select(view);
   const { mailbox } = view;
   untagged(`FLAGS (${session.flagsList()})`);

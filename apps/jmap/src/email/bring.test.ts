@@ -97,7 +97,7 @@ describe("Email/set", () => {
             { mailbox: "INBOX", flags: [] },
           ),
         );
-      await client.session.appendMany("INBOX", prepared);
+      await client.session.appendMany(client.session.getMailbox("INBOX").id, prepared);
     }
     const { ids } = await client.call("Email/query");
     const before = client.session.state.modSeq;

@@ -538,7 +538,7 @@ describe("where it goes: RFC 8621 §4.1.1, §4.6", () => {
       subject: "a",
       bodyValues: { 1: { value: "hello", isEncodingProblem: false, isTruncated: false } },
     });
-    const view = account.session.openView("Archive", { readOnly: true });
+    const view = account.session.openView(account.session.getMailbox("Archive").id, { readOnly: true });
     const { state, row } = view.message(0);
     expect([...state.flagNames(row)].sort()).toEqual([
       "$forwarded",

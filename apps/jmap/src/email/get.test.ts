@@ -207,7 +207,7 @@ test("ids are told in their order, each once, and what is none is not found, as 
 test("an email that \\Deleted hides everywhere is not found, and in one mailbox it is not in that", async () => {
   const id = await account.add("a: hidden\r\n\r\n", ["INBOX", "Trash"], []);
   const mark = async (path: string, mode: "add" | "remove"): Promise<void> => {
-    const view = account.session.openView(path, { readOnly: false });
+    const view = account.session.openView(account.session.getMailbox(path).id, { readOnly: false });
     await view.setFlags([view.length - 1], { mode, flags: ["\\Deleted"] });
   };
   await mark("INBOX", "add");

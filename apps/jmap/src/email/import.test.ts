@@ -38,7 +38,7 @@ test("a blob becomes an email, octet by octet: RFC 8621 §4.8", async () => {
     receivedAt: "2020-01-02T03:04:05Z",
   });
   expect(created.size).toBe(octets.length);
-  const view = account.session.openView("INBOX", { readOnly: true });
+  const view = account.session.openView(account.session.getMailbox("INBOX").id, { readOnly: true });
   const body = await account.session.openBody(view.message(view.length - 1));
   const read: number[] = [];
   for await (const piece of body.read(0, body.size)) read.push(...piece);

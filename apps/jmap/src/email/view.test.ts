@@ -16,7 +16,7 @@ async function emailWith(flags: Readonly<Record<string, readonly string[]>>): Pr
   const paths = Object.keys(flags);
   const id = await account.add(MAIL, paths);
   for (const path of paths) {
-    const view = account.session.openView(path, { readOnly: false });
+    const view = account.session.openView(account.session.getMailbox(path).id, { readOnly: false });
     await view.setFlags([view.length - 1], { mode: "replace", flags: flags[path]! });
   }
   return id;
@@ -46,12 +46,12 @@ describe("keywords of an email in several mailboxes: seen and draft as all of th
 
   test("of an email that is expunged in one mailbox the others are told", async () => {
     const id = await emailWith({ INBOX: ["\\Flagged", "\\Deleted"], Archive: ["\\Seen"] });
-    const view = account.session.openView("INBOX", { readOnly: false });
+    const view = account.session.openView(account.session.getMailbox("INBOX").id, { readOnly: false });
     await view.expunge([view.length - 1]);
     const mailboxIds = { "p0000000000000000-0-5": true };
     const given = { properties: ["mailboxIds", "keywords"] };
     expect(await account.get(id, given)).toEqual({ id, mailboxIds, keywords: { $seen: true } });
-    const archive = account.session.openView("Archive", { readOnly: false });
+    const archive = account.session.openView(account.session.getMailbox("Archive").id, { readOnly: false });
     await archive.setFlags([archive.length - 1], { mode: "add", flags: ["\\Deleted"] });
     await archive.expunge([archive.length - 1]);
     await expect(account.get(id, given)).rejects.toThrow("not there");
@@ -59,8 +59,8 @@ describe("keywords of an email in several mailboxes: seen and draft as all of th
 
   test("two memberships in one mailbox are one place", async () => {
     const id = await emailWith({ INBOX: ["\\Seen"] });
-    const view = account.session.openView("INBOX", { readOnly: false });
-    await view.copy([view.length - 1], "INBOX");
+    const view = account.session.openView(account.session.getMailbox("INBOX").id, { readOnly: false });
+    await view.copy([view.length - 1], account.session.getMailbox("INBOX").id);
     expect(await account.get(id, { properties: ["mailboxIds", "keywords"] })).toEqual({
       id,
       mailboxIds: { "p0000000000000000-0-0": true },

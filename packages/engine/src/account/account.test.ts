@@ -128,15 +128,14 @@ describe("checkpoints", () => {
     for (let round = 0; round < 3; round++) {
       for (let n = 0; n < 70; n++) await box.deliver(new Uint8Array(0), stream(mailText(round * 100 + n)));
       await account.refresh();
-      const view = openView(account.mail, "INBOX", { readOnly: false });
+      const view = openView(account.mail, account.mail.getMailbox("INBOX").id, { readOnly: false });
       await view.setFlags([0, 3, 5], { mode: "add", flags: ["\\Deleted", `k${round}`] });
       await view.expunge([0]);
-      await account.mail.create(`Folder ${round}/x`);
-      await view.copy([7, 8], `Folder ${round}/x`);
+      await view.copy([7, 8], await account.mail.create(`Folder ${round}/x`));
       await account.upkeep.checkpoint();
     }
     await account.append(
-      "Sent",
+      account.mail.getMailbox("Sent").id,
       await account.prepare(stream("Subject: last\r\n\r\n"), { mailbox: "Sent", flags: ["\\Seen"] }),
     );
     await account.refresh();
@@ -352,9 +351,15 @@ describe("rollback", () => {
 describe("faults of the store", () => {
   const commands: Record<string, (account: Account) => Promise<unknown>> = {
     append: async (account) =>
-      account.append("Sent", await account.prepare(stream(mailText(1)), { mailbox: "Sent", flags: [] })),
+      account.append(
+        account.mail.getMailbox("Sent").id,
+        await account.prepare(stream(mailText(1)), { mailbox: "Sent", flags: [] }),
+      ),
     "append of a large message": async (account) =>
-      account.append("Sent", await account.prepare(stream(mailText(1, 5000)), { mailbox: "Sent", flags: [] })),
+      account.append(
+        account.mail.getMailbox("Sent").id,
+        await account.prepare(stream(mailText(1, 5000)), { mailbox: "Sent", flags: [] }),
+      ),
     create: (account) => account.mail.create("New"),
   };
   for (const [name, command] of Object.entries(commands)) {
@@ -437,9 +442,12 @@ test("what was just stored is listed without asking for it again", async () => {
   const place = new MemoryPlace(() => clock.now++);
   const { ring } = await makeAccount(place);
   const account = await open(place, ring());
-  await account.append("Drafts", await account.prepare(stream(mailText(7)), { mailbox: "Drafts", flags: [] }));
+  await account.append(
+    account.mail.getMailbox("Drafts").id,
+    await account.prepare(stream(mailText(7)), { mailbox: "Drafts", flags: [] }),
+  );
   place.fault = () => ({ kind: "unavailable" });
-  const message = openView(account.mail, "Drafts", { readOnly: true }).message(0);
+  const message = openView(account.mail, account.mail.getMailbox("Drafts").id, { readOnly: true }).message(0);
   const [[summary], [header]] = await Promise.all([
     account.contents.readSummaries([message]),
     account.contents.readHeaders([message]),

@@ -419,9 +419,9 @@ export class Account {
     checkRoom(this.quota, { bytes, messages: messages.length });
   }
 
-  async append(path: string, prepared: Prepared): Promise<Appended> {
+  async append(mailbox: MailboxId, prepared: Prepared): Promise<Appended> {
     this.#checkRoomFor([prepared]);
-    return this.#messages.append(path, prepared);
+    return this.#messages.append(mailbox, prepared);
   }
 
   async replace(replaced: Replaced, prepared: Prepared, path: string): Promise<Appended> {
@@ -430,9 +430,9 @@ export class Account {
   }
 
   /** Appends several by one op: an import. */
-  async appendMany(path: string, prepared: readonly Prepared[]): Promise<Appended> {
+  async appendMany(mailbox: MailboxId, prepared: readonly Prepared[]): Promise<Appended> {
     this.#checkRoomFor(prepared);
-    return this.#messages.appendMany(path, prepared);
+    return this.#messages.appendMany(mailbox, prepared);
   }
 
   /** Puts prepared messages into their mailboxes, by one op. */

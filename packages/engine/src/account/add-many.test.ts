@@ -43,7 +43,7 @@ test("what \\Deleted hides is not found, and is again without it", async () => {
     return email?.memberships.map((row) => session.state.mailboxOf(row).path);
   };
   const mark = (path: string, mode: "add" | "remove") =>
-    session.openView(path, { readOnly: false }).setFlags([0], { mode, flags: ["\\Deleted"] });
+    session.openView(session.getMailbox(path).id, { readOnly: false }).setFlags([0], { mode, flags: ["\\Deleted"] });
   await mark("INBOX", "add");
   expect(await paths()).toEqual(["Archive"]);
   await mark("Archive", "add");
@@ -59,7 +59,7 @@ test("a message whose mailboxes are gone is left out; if all are, all is refused
   const inbox = session.getMailbox("INBOX").id;
   const prepare = () => session.prepare(stream(mailText(1)), { mailbox: "Gone", flags: [] });
   const [one, two, three] = [await prepare(), await prepare(), await prepare()];
-  await session.delete("Gone");
+  await session.delete(session.getMailbox("Gone").id);
   const added = await session.addMany([
     { prepared: one, mailboxes: [gone] },
     { prepared: two, mailboxes: [gone, inbox] },

@@ -52,7 +52,7 @@ describe.each(PLACES)("requests an operation, on %s", (_, start) => {
     const many = await Promise.all(
       positions(1000).map((n) => account.prepare(stream(mailText(n, 1)), { mailbox: "INBOX", flags: [] })),
     );
-    await Promise.all(many.map((prepared) => account.append("INBOX", prepared)));
+    await Promise.all(many.map((prepared) => account.append(account.mail.getMailbox("INBOX").id, prepared)));
     await checkpoint(account);
   });
   afterAll(async () => {
@@ -61,12 +61,18 @@ describe.each(PLACES)("requests an operation, on %s", (_, start) => {
   });
 
   test("STORE on a thousand messages, COPY, MOVE and EXPUNGE of a hundred are one write each", async () => {
-    const view = openView(account.mail, "INBOX", { readOnly: false });
+    const view = openView(account.mail, account.mail.getMailbox("INBOX").id, { readOnly: false });
     const flagged = { mode: "add", flags: ["\\Flagged"] } as const;
     expect(await place.count(() => view.setFlags(positions(1000), flagged))).toEqual({ trips: 1, putIfAbsent: 1 });
     const some = positions(100);
-    expect(await place.count(() => view.copy(some, "Archive"))).toEqual({ trips: 1, putIfAbsent: 1 });
-    expect(await place.count(() => view.move(some, "Trash"))).toEqual({ trips: 1, putIfAbsent: 1 });
+    expect(await place.count(() => view.copy(some, account.mail.getMailbox("Archive").id))).toEqual({
+      trips: 1,
+      putIfAbsent: 1,
+    });
+    expect(await place.count(() => view.move(some, account.mail.getMailbox("Trash").id))).toEqual({
+      trips: 1,
+      putIfAbsent: 1,
+    });
     view.sync({ expunges: true });
     await view.setFlags(some, { mode: "add", flags: ["\\Deleted"] });
     expect(await place.count(() => view.expunge())).toEqual({ trips: 1, putIfAbsent: 1 });
@@ -74,7 +80,10 @@ describe.each(PLACES)("requests an operation, on %s", (_, start) => {
 
   test("APPEND is one write up to 16 KB, else two; LMTP the same a recipient", async () => {
     const append = async (size: number): Promise<void> => {
-      await account.append("Sent", await account.prepare(stream(mailText(1, size)), { mailbox: "Sent", flags: [] }));
+      await account.append(
+        account.mail.getMailbox("Sent").id,
+        await account.prepare(stream(mailText(1, size)), { mailbox: "Sent", flags: [] }),
+      );
     };
     // Looks up its thread in a page of the reference index, once.
     await append(1);
@@ -88,7 +97,7 @@ describe.each(PLACES)("requests an operation, on %s", (_, start) => {
   });
 
   test("FETCH of anything but body text asks nothing when warm; one wave of pages when cold", async () => {
-    const view = openView(account.mail, "INBOX", { readOnly: true });
+    const view = openView(account.mail, account.mail.getMailbox("INBOX").id, { readOnly: true });
     const messages = view.messages(positions(view.length));
     const lists = () => Promise.all([account.contents.readSummaries(messages), account.contents.readHeaders(messages)]);
     expect((await place.count(lists)).trips).toBeLessThanOrEqual(1);
@@ -98,7 +107,10 @@ describe.each(PLACES)("requests an operation, on %s", (_, start) => {
   test("a checkpoint of what another process wrote reads it side by side", async () => {
     const tail = 149;
     for (const n of positions(tail))
-      await account.append("INBOX", await account.prepare(stream(mailText(n)), { mailbox: "INBOX", flags: [] }));
+      await account.append(
+        account.mail.getMailbox("INBOX").id,
+        await account.prepare(stream(mailText(n)), { mailbox: "INBOX", flags: [] }),
+      );
     const other = await reopen();
     const { trips } = await place.count(() => checkpoint(other));
     await other.dispose();
@@ -138,7 +150,10 @@ describe.each(PLACES)("signing in, on %s", (_, start) => {
     const first = make();
     const session = await first.login("a@x", "correct horse battery", "::1");
     for (let n = 0; n < 40; n++)
-      await session.append("INBOX", await session.prepare(stream(mailText(n)), { mailbox: "INBOX", flags: [] }));
+      await session.append(
+        session.getMailbox("INBOX").id,
+        await session.prepare(stream(mailText(n)), { mailbox: "INBOX", flags: [] }),
+      );
     session.close();
     await first.dispose();
     const second = make();
@@ -170,10 +185,13 @@ describe("an account of a hundred thousand messages", () => {
       carried: {},
     });
     for (let at = 0; at < MESSAGES; at += APPEND_EMAILS_MAX)
-      await account.appendMany("INBOX", positions(Math.min(APPEND_EMAILS_MAX, MESSAGES - at)).map(another));
+      await account.appendMany(
+        account.mail.getMailbox("INBOX").id,
+        positions(Math.min(APPEND_EMAILS_MAX, MESSAGES - at)).map(another),
+      );
     await checkpoint(account);
     // Changes of a session before the next checkpoint.
-    const view = openView(account.mail, "INBOX", { readOnly: false });
+    const view = openView(account.mail, account.mail.getMailbox("INBOX").id, { readOnly: false });
     for (let at = 0; at < 50; at++) await view.setFlags([at], { mode: "add", flags: ["\\Seen"] });
     await account.dispose();
   });
@@ -184,7 +202,7 @@ describe("an account of a hundred thousand messages", () => {
     const cost = await place.count(async () => {
       account = await reopen(place);
     });
-    expect(openView(account!.mail, "INBOX", { readOnly: true }).length).toBe(MESSAGES);
+    expect(openView(account!.mail, account!.mail.getMailbox("INBOX").id, { readOnly: true }).length).toBe(MESSAGES);
     await account!.dispose();
     return cost;
   }
@@ -201,13 +219,13 @@ describe("on an S3, behind the cache", () => {
     const { ring } = await makeAccount(place);
     const first = await open(place, ring());
     const prepare = (n: number) => first.prepare(stream(mailText(n)), { mailbox: "INBOX", flags: [] });
-    await first.appendMany("INBOX", await Promise.all(positions(200).map(prepare)));
+    await first.appendMany(first.mail.getMailbox("INBOX").id, await Promise.all(positions(200).map(prepare)));
     await checkpoint(first);
     await first.dispose();
     const pagesRead = async (): Promise<number> => {
       const account = await open(place, ring());
       const { contents, mail } = account;
-      const view = openView(mail, "INBOX", { readOnly: true });
+      const view = openView(mail, mail.getMailbox("INBOX").id, { readOnly: true });
       const messages = view.messages(positions(view.length));
       const { get = 0 } = await place.count(() =>
         Promise.all([contents.readSummaries(messages), contents.readHeaders(messages)]),
@@ -230,7 +248,7 @@ describe("on an S3, behind the cache", () => {
     // Noise, which no seal makes smaller: some hundred KB of it.
     const text = (n: number): string => `${mailText(n)}${Buffer.from(crypto.random(6000)).toString("base64")}\r\n`;
     const prepare = (n: number) => first.prepare(stream(text(n)), { mailbox: "INBOX", flags: [] });
-    await first.appendMany("INBOX", await Promise.all(positions(120).map(prepare)));
+    await first.appendMany(first.mail.getMailbox("INBOX").id, await Promise.all(positions(120).map(prepare)));
     await checkpoint(first);
     await first.dispose();
     const packs = [...place.double.objects].filter(([name]) => name.includes("/pack/"));
@@ -240,7 +258,7 @@ describe("on an S3, behind the cache", () => {
       await place.emptyCache();
       const account = await open(place, ring());
       const { contents, mail } = account;
-      const view = openView(mail, "INBOX", { readOnly: true });
+      const view = openView(mail, mail.getMailbox("INBOX").id, { readOnly: true });
       const messages = view.messages(positions(view.length));
       await contents.readSummaries(messages);
       const { get = 0 } = await place.count(async () => {

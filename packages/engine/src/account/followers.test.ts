@@ -91,7 +91,7 @@ class Followed {
     const paths = mail.state.liveMailboxes().map(({ path }) => path);
     const path = this.next(3) > 0 ? "INBOX" : paths[this.next(paths.length)]!;
     const target = paths[this.next(paths.length)]!;
-    const view = openView(mail, path, { readOnly: false });
+    const view = openView(mail, mail.getMailbox(path).id, { readOnly: false });
     const some = Array.from({ length: view.length }, (_, at) => at).filter(() => this.next(6) === 0);
     switch (this.next(12)) {
       case 0:
@@ -101,7 +101,10 @@ class Followed {
         const n = ++this.#mails;
         const answers = n > 5 && n % 3 === 0 ? `In-Reply-To: <${n - 1 - this.next(4)}@x>\r\n` : "";
         const text = `Subject: m\r\nMessage-ID: <${n}@x>\r\n${answers}\r\n${"x".repeat(this.next(30))}\r\n`;
-        await account.append(path, await account.prepare(stream(text), { mailbox: path, flags: [] }));
+        await account.append(
+          account.mail.getMailbox(path).id,
+          await account.prepare(stream(text), { mailbox: path, flags: [] }),
+        );
         return;
       }
       case 4:
@@ -116,14 +119,14 @@ class Followed {
         await view.expunge(some);
         return;
       case 8:
-        await view.move(some, target);
+        await view.move(some, account.mail.getMailbox(target).id);
         return;
       case 9:
-        await view.copy(some.slice(0, 4), target);
+        await view.copy(some.slice(0, 4), account.mail.getMailbox(target).id);
         return;
       case 10:
         if (this.next(2) === 0 || path === "INBOX") await mail.create(`box ${this.next(6)}`);
-        else await mail.delete(path);
+        else await mail.delete(mail.getMailbox(path).id);
         return;
       default: {
         const value = this.next(3) === 0 ? undefined : Uint8Array.of(this.next(200));

@@ -56,7 +56,7 @@ async function startProcess() {
 
 async function append(account: Account, n: number, size = 10): Promise<void> {
   const prepared = await account.prepare(stream(mailText(n, size)), { mailbox: "INBOX", flags: [] });
-  await account.append("INBOX", prepared);
+  await account.append(account.mail.getMailbox("INBOX").id, prepared);
 }
 
 /** Requests for objects that this process had: a checkpoint begins with a look for the log's end. */
@@ -105,7 +105,7 @@ describe("what a process wrote or read moments before", () => {
     for (const n of positions(3)) await box.deliver(bytes(""), stream(mailText(n, 10_000)));
     await account.takeIn();
     const readAll = async (): Promise<void> => {
-      const view = openView(account.mail, "INBOX", { readOnly: true });
+      const view = openView(account.mail, account.mail.getMailbox("INBOX").id, { readOnly: true });
       const messages = view.messages(positions(view.length));
       expect(messages.length).toBe(26);
       await account.contents.readSummaries(messages);

@@ -16,9 +16,9 @@ async function filled() {
   const account = await open(place, ring());
   const emails = all.map((n) => bareEmail([n >> 16, n >> 8, n]));
   await account.mail.push(adding(account.mail.getMailbox("INBOX").id, emails));
-  const view = openView(account.mail, "INBOX", { readOnly: false });
+  const view = openView(account.mail, account.mail.getMailbox("INBOX").id, { readOnly: false });
   const count = (path: string): number => account.mail.getMailbox(path).messages.length;
-  return { place, ring, account, view, count };
+  return { place, ring, account, view, count, sent: account.mail.getMailbox("Sent").id };
 }
 
 /** The store answers `kept` more writes of the log. */
@@ -28,13 +28,13 @@ function failAfter(place: MemoryPlace, kept: number): void {
 }
 
 test("a change of very many messages is made in parts, all of which are told", async () => {
-  const { place, view, count } = await filled();
+  const { place, view, count, sent } = await filled();
   place.counts.putIfAbsent = 0;
   await view.setFlags(all, { mode: "add", flags: ["\\Deleted"] });
   expect(place.counts.putIfAbsent).toBe(3);
   expect(view.sync({ expunges: true }).flagged, "the caller was told").toEqual([]);
   const moved: Copied[] = [];
-  await view.move(all.slice(0, CHANGED_AT_ONCE + 1), "Sent", (part) => moved.push(part));
+  await view.move(all.slice(0, CHANGED_AT_ONCE + 1), sent, (part) => moved.push(part));
   expect(moved.map(({ sourceUids }) => sourceUids.length)).toEqual([CHANGED_AT_ONCE, 1]);
   expect(moved.flatMap(({ uids }) => uids)).toEqual(all.slice(0, CHANGED_AT_ONCE + 1).map((n) => n + 1));
   await view.expunge();
@@ -43,27 +43,27 @@ test("a change of very many messages is made in parts, all of which are told", a
 });
 
 test("what fails in between leaves the parts before it, and tells of them", async () => {
-  const { place, view, count } = await filled();
+  const { place, view, count, sent } = await filled();
   failAfter(place, 1);
   const moved: Copied[] = [];
   const failure = { code: "unavailable" };
-  await expect(view.move(all, "Sent", (part) => moved.push(part))).rejects.toMatchObject(failure);
+  await expect(view.move(all, sent, (part) => moved.push(part))).rejects.toMatchObject(failure);
   expect(moved.map(({ uids }) => uids.length)).toEqual([CHANGED_AT_ONCE]);
   expect([count("INBOX"), count("Sent")]).toEqual([MESSAGES - CHANGED_AT_ONCE, CHANGED_AT_ONCE]);
 });
 
 test("a copy of very many is made wholly or not at all", async () => {
-  const { place, view, count } = await filled();
+  const { place, view, count, sent } = await filled();
   failAfter(place, 0);
-  await expect(view.copy(all, "Sent")).rejects.toMatchObject({ code: "unavailable" });
+  await expect(view.copy(all, sent)).rejects.toMatchObject({ code: "unavailable" });
   expect(count("Sent")).toBe(0);
   place.fault = () => undefined;
   place.counts.putIfAbsent = 0;
-  await view.copy(all, "Sent");
+  await view.copy(all, sent);
   // Programs that know no copy in parts are stopped first.
   expect([count("Sent"), place.counts.putIfAbsent]).toEqual([MESSAGES, 2]);
   place.counts.putIfAbsent = 0;
-  await view.copy(all, "Sent");
+  await view.copy(all, sent);
   expect([count("Sent"), place.counts.putIfAbsent]).toEqual([2 * MESSAGES, 1]);
 });
 
@@ -74,12 +74,14 @@ test("others have their turn while very many are copied, here and where it is fo
     const look = (): void => void heard.push(sent.sync({ expunges: true }).added);
     let breathe = (): void => undefined;
     const account = await open(place, ring(), { breathe: async () => breathe() });
-    const sent = openView(account.mail, "Sent", { readOnly: true });
+    const sent = openView(account.mail, account.mail.getMailbox("Sent").id, { readOnly: true });
     breathe = look;
     return { account, heard, look };
   };
   const [writer, follower] = [await opened(), await opened()];
-  const { uids, sourceUids } = await openView(writer.account.mail, "INBOX", { readOnly: false }).copy(all, "Sent");
+  const { uids, sourceUids } = await openView(writer.account.mail, writer.account.mail.getMailbox("INBOX").id, {
+    readOnly: false,
+  }).copy(all, writer.account.mail.getMailbox("Sent").id);
   expect([uids, sourceUids]).toEqual([all, all].map((list) => list.map((position) => position + 1)));
   await follower.account.refresh();
   for (const { account, heard, look } of [writer, follower]) {

@@ -118,7 +118,7 @@ async function history(seed: number): Promise<void> {
   const read = async (account: Account): Promise<Map<number, number>> => {
     const counts = new Map<number, number>();
     for (const mailbox of account.mail.state.liveMailboxes()) {
-      const view = openView(account.mail, mailbox.path, { readOnly: true });
+      const view = openView(account.mail, account.mail.getMailbox(mailbox.path).id, { readOnly: true });
       for (let position = 0; position < view.length; position++) {
         const message = await textOf(account, mailbox.path, position);
         const n = numberOf(message);
@@ -146,7 +146,9 @@ async function history(seed: number): Promise<void> {
     host.faults = host.isDead ? 0 : random.chance(50) ? 4 : 0;
     if (random.chance(25)) clock.now += random.next(30) * HOUR_MS;
     if (late.length > 0 && random.chance(40)) late.splice(random.next(late.length), 1)[0]!();
-    const view = openView(account.mail, random.pick(["INBOX", "Sent", "Trash"]), { readOnly: false });
+    const view = openView(account.mail, account.mail.getMailbox(random.pick(["INBOX", "Sent", "Trash"])).id, {
+      readOnly: false,
+    });
     const some = (): number[] => Array.from({ length: view.length }, (_, i) => i).filter(() => random.chance(20));
     await within(process, async () => {
       switch (random.next(9)) {
@@ -165,15 +167,20 @@ async function history(seed: number): Promise<void> {
         case 2: {
           const n = ++messages;
           fates.set(n, "maybe");
-          await account.append("Sent", await account.prepare(stream(text(n)), { mailbox: "Sent", flags: [] }));
+          await account.append(
+            account.mail.getMailbox("Sent").id,
+            await account.prepare(stream(text(n)), { mailbox: "Sent", flags: [] }),
+          );
           fates.set(n, "there");
           return;
         }
         case 3:
           return account.refresh();
-        case 4:
-          await (random.chance(50) ? view.copy(some(), "Copies") : view.move(some(), "Copies"));
+        case 4: {
+          const to = account.mail.getMailbox("Copies").id;
+          await (random.chance(50) ? view.copy(some(), to) : view.move(some(), to));
           return;
+        }
         case 5: {
           const positions = some();
           const numbers: number[] = [];
@@ -203,7 +210,7 @@ async function history(seed: number): Promise<void> {
   const { findings } = await checkAccount(new AccountSession({ address: "a@x" }, last.account, () => undefined));
   expect(findings, `seed=${seed}`).toEqual([]);
   const moved = new Set<number>();
-  const copies = openView(last.account.mail, "Copies", { readOnly: true });
+  const copies = openView(last.account.mail, last.account.mail.getMailbox("Copies").id, { readOnly: true });
   for (let at = 0; at < copies.length; at++) moved.add(numberOf(await textOf(last.account, "Copies", at)));
   for (const [n, fate] of fates) {
     const count = counts.get(n) ?? 0;

@@ -43,7 +43,10 @@ async function setUp(limits: Partial<QuotaLimits>, quotaOf: Platform["quotaOf"] 
   const deliver = (to: Dropbox, n: number, octets?: number): Promise<void> =>
     to.deliver(new Uint8Array(0), stream(mail(n, octets)), deliverer.unsettled.connect());
   const append = async (n: number, octets?: number, path = "INBOX"): Promise<void> =>
-    void (await session.append(path, await session.prepare(stream(mail(n, octets)), { mailbox: path, flags: [] })));
+    void (await session.append(
+      session.getMailbox(path).id,
+      await session.prepare(stream(mail(n, octets)), { mailbox: path, flags: [] }),
+    ));
   const facts = () => [...ada.place.objects.keys()].filter((name) => name.endsWith("public/record"));
   return { ...ada, time, session, another, dropbox, deliver, append, facts };
 }
@@ -57,14 +60,14 @@ describe("an account with a limit", () => {
     expect(usage(session)).toEqual([0, 0]);
     await append(1, 300);
     await append(2, 400);
-    const view = session.openView("INBOX", { readOnly: false });
-    await view.copy([0, 1], "Archive");
+    const view = session.openView(session.getMailbox("INBOX").id, { readOnly: false });
+    await view.copy([0, 1], session.getMailbox("Archive").id);
     expect(usage(session)).toEqual([700, 2]);
     await view.setFlags([0], { mode: "add", flags: ["\\Deleted"] });
     view.sync({ expunges: true });
     await view.expunge([0]);
     expect(usage(session)).toEqual([700, 2]);
-    const archive = session.openView("Archive", { readOnly: false });
+    const archive = session.openView(session.getMailbox("Archive").id, { readOnly: false });
     await archive.setFlags([0], { mode: "add", flags: ["\\Deleted"] });
     archive.sync({ expunges: true });
     await archive.expunge([0]);
@@ -82,9 +85,9 @@ describe("an account with a limit", () => {
     await expect(append(4, 60)).rejects.toMatchObject(full);
     expect(usage(session)).toEqual([1000, 2]);
     // Commands that only remove or copy go on.
-    const view = session.openView("INBOX", { readOnly: false });
-    await view.copy([0], "Archive");
-    await view.move([0], "Trash");
+    const view = session.openView(session.getMailbox("INBOX").id, { readOnly: false });
+    await view.copy([0], session.getMailbox("Archive").id);
+    await view.move([0], session.getMailbox("Trash").id);
   });
 
   test("by messages too, and several that come at once", async () => {
@@ -92,12 +95,12 @@ describe("an account with a limit", () => {
     await append(1);
     const prepared = [];
     for (const n of [2, 3, 4]) prepared.push(await session.prepare(stream(mail(n)), { mailbox: "INBOX", flags: [] }));
-    await expect(session.appendMany("INBOX", prepared)).rejects.toMatchObject(full);
+    await expect(session.appendMany(session.getMailbox("INBOX").id, prepared)).rejects.toMatchObject(full);
     const { id } = session.getMailbox("INBOX");
     await expect(session.addMany(prepared.map((one) => ({ prepared: one, mailboxes: [id] })))).rejects.toMatchObject(
       full,
     );
-    await session.appendMany("INBOX", prepared.slice(1));
+    await session.appendMany(session.getMailbox("INBOX").id, prepared.slice(1));
     expect(usage(session)[1]).toBe(3);
     await expect(session.prepare(stream(mail(5)), { mailbox: "INBOX", flags: [] })).rejects.toMatchObject(full);
   });
@@ -190,7 +193,7 @@ describe("who delivers", () => {
     await time.pass(FACTS_WRITE_MS);
     const box = dropbox();
     await expect(deliver(box, 3)).rejects.toMatchObject(full);
-    const view = session.openView("INBOX", { readOnly: false });
+    const view = session.openView(session.getMailbox("INBOX").id, { readOnly: false });
     await view.setFlags([0, 1], { mode: "add", flags: ["\\Deleted"] });
     view.sync({ expunges: true });
     await view.expunge([0, 1]);

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { signingKeyPair } from "../crypto/index.ts";
 import type { MailboxView } from "../mail/mailbox-view.ts";
+import { FOUNDER, INBOX_ID, mailboxId } from "../mail/ops/names.ts";
 import { mailText, stream } from "../testing/account-kit.ts";
 import { FIRST, SECOND, setUpAda } from "../testing/ways-in-kit.ts";
 import { addAppPassword, revokeAppPassword } from "./keys/app-passwords.ts";
@@ -8,6 +9,8 @@ import { changePassword } from "./keys/passwords.ts";
 import { rotateAccount } from "./keys/rotate.ts";
 import { deleteAccount } from "./moving/delete-account.ts";
 import type { AccountSession } from "./session.ts";
+
+const TRASH = mailboxId(FOUNDER, 0, 3);
 
 const pace = { isOver: () => false, take: async () => undefined };
 
@@ -21,14 +24,14 @@ const SESSION: Verbs<AccountSession> = {
   repair: (session) => session.repair(),
   onChange: (session) => session.onChange(() => undefined),
   getMailbox: (session) => session.getMailbox("INBOX"),
-  openView: (session) => session.openView("INBOX", { readOnly: false }),
+  openView: (session) => session.openView(INBOX_ID, { readOnly: false }),
   create: (session) => session.create("New"),
-  delete: (session) => session.delete("Trash"),
+  delete: (session) => session.delete(TRASH),
   rename: (session) => session.rename("Trash", "Rubbish"),
   subscribe: (session) => session.subscribe("Trash", false),
   prepare: (session) => session.prepare(stream(mailText(2)), { mailbox: "INBOX", flags: [] }),
-  append: (session) => session.append("INBOX", undefined as never),
-  appendMany: (session) => session.appendMany("INBOX", []),
+  append: (session) => session.append(INBOX_ID, undefined as never),
+  appendMany: (session) => session.appendMany(INBOX_ID, []),
   replace: (session) => session.replace(undefined as never, 0, undefined as never),
   addMany: (session) => session.addMany([]),
   readFullSummaries: (session) => session.readFullSummaries([]),
@@ -39,7 +42,7 @@ const SESSION: Verbs<AccountSession> = {
   search: (session) => session.search(undefined as never, undefined as never, { pace }),
   queryEmails: (session) => session.queryEmails(undefined as never, { pace }),
   countLostTexts: (session) => session.countLostTexts(),
-  countEmails: (session) => session.countEmails("INBOX", { pace }),
+  countEmails: (session) => session.countEmails(INBOX_ID, { pace }),
   sort: (session) => session.sort(undefined as never, { kind: "all" }, [], { pace }),
   thread: (session) => session.thread(undefined as never, "refs", { kind: "all" }, { pace }),
   readSnippets: (session) => session.readSnippets([], { kind: "text", text: "x" }, { pace }),
@@ -93,8 +96,8 @@ const VIEW: Verbs<MailboxView> = {
   setFlags: (view) => view.setFlags([0], { mode: "add", flags: ["\\Flagged"] }),
   markSeen: (view) => view.markSeen([0]),
   firstUnseen: (view) => view.firstUnseen(),
-  copy: (view) => view.copy([0], "Trash"),
-  move: (view) => view.move([0], "Trash"),
+  copy: (view) => view.copy([0], TRASH),
+  move: (view) => view.move([0], TRASH),
   expunge: (view) => view.expunge([0]),
 };
 /** These tell what the client knows already, or why nothing is told. */
@@ -128,8 +131,8 @@ async function scene() {
   const server = accounts();
   const session = await server.login("ada", appPassword, "");
   const prepared = await session.prepare(stream(mailText(1)), { mailbox: "INBOX", flags: ["\\Deleted"] });
-  await session.append("INBOX", prepared);
-  const view = session.openView("INBOX", { readOnly: false });
+  await session.append(INBOX_ID, prepared);
+  const view = session.openView(INBOX_ID, { readOnly: false });
   return { ...ada, server, session, view, id };
 }
 

@@ -201,14 +201,14 @@ export class AccountSession {
   getMailbox(path: string): ReadMailbox {
     return this.#mail.getMailbox(path);
   }
-  openView(path: string, options: { readonly readOnly: boolean }): MailboxView {
-    return openView(this.#mail, path, options);
+  openView(mailbox: MailboxId, options: { readonly readOnly: boolean }): MailboxView {
+    return openView(this.#mail, mailbox, options);
   }
   async create(path: string, specialUse?: SpecialUse): Promise<MailboxId> {
     return this.#mail.create(path, specialUse);
   }
-  async delete(path: string): Promise<void> {
-    return this.#mail.delete(path);
+  async delete(mailbox: MailboxId): Promise<void> {
+    return this.#mail.delete(mailbox);
   }
   async rename(from: string, to: string): Promise<void> {
     return this.#mail.rename(from, to);
@@ -219,11 +219,11 @@ export class AccountSession {
   async prepare(source: AsyncIterable<Uint8Array>, arrival: Arrival): Promise<Prepared> {
     return this.#open.prepare(source, arrival);
   }
-  async append(path: string, prepared: Prepared): Promise<Appended> {
-    return this.#open.append(path, prepared);
+  async append(mailbox: MailboxId, prepared: Prepared): Promise<Appended> {
+    return this.#open.append(mailbox, prepared);
   }
-  async appendMany(path: string, prepared: readonly Prepared[]): Promise<Appended> {
-    return this.#open.appendMany(path, prepared);
+  async appendMany(mailbox: MailboxId, prepared: readonly Prepared[]): Promise<Appended> {
+    return this.#open.appendMany(mailbox, prepared);
   }
   /** Puts prepared messages into their mailboxes, each into one or several, by one op: `MessageWriter.addMany`. */
   async addMany(additions: readonly Addition[]): Promise<readonly (AddedMessage | undefined)[]> {
@@ -301,9 +301,9 @@ export class AccountSession {
     return ids.map((id) => findShown(lists, id));
   }
   /** Counts of a mailbox's emails and threads. Errors: `not-found`. */
-  async countEmails(path: string, { pace, signal }: SearchOptions): Promise<EmailCounts> {
+  async countEmails(mailbox: MailboxId, { pace, signal }: SearchOptions): Promise<EmailCounts> {
     const lists = await this.#open.lists.mailboxes(pace, this.#untilEnd(signal));
-    return lists.countsOf(this.getMailbox(path).ordinal);
+    return lists.countsOf(this.#mail.mailboxOf(mailbox).ordinal);
   }
   /** The same of every mailbox that is asked for: to be used before the next await. */
   async mailboxCounts({ pace, signal }: SearchOptions): Promise<(mailbox: ReadMailbox) => EmailCounts> {

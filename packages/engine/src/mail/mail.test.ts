@@ -321,7 +321,7 @@ async function run(place: Place, { bay, mail }: Writer, { kind, path, to, choice
     case "copy":
     case "move": {
       const opened = view();
-      await opened[kind](some(opened), to);
+      await opened[kind](some(opened), mail.getMailbox(to).id);
       return;
     }
     case "expunge": {
@@ -409,7 +409,7 @@ async function run(place: Place, { bay, mail }: Writer, { kind, path, to, choice
       await mail.rename(path, to);
       return;
     case "delete":
-      await mail.delete(path);
+      await mail.delete(mail.getMailbox(path).id);
       return;
     case "sync":
       return bay.sync();
@@ -516,10 +516,10 @@ describe("two writers on one account", () => {
     const view = new MailboxView(one.mail, one.mail.getMailbox("INBOX"), false);
     await view.setFlags([0], { mode: "add", flags: ["\\Deleted"] });
     await view.expunge();
-    await view.move([1], "Sent");
+    await view.move([1], one.mail.getMailbox("Sent").id);
     // Two names three: one is expunged and one is moved, and neither comes back.
     const moved: Copied[] = [];
-    await stale.move([0, 1, 2], "Sent", (part) => moved.push(part));
+    await stale.move([0, 1, 2], one.mail.getMailbox("Sent").id, (part) => moved.push(part));
     expect(moved).toMatchObject([{ sourceUids: [3], uids: [2] }]);
     await one.bay.sync();
     const uids = (path: string): number[] => {
@@ -537,7 +537,7 @@ describe("two writers on one account", () => {
     expect(made.find((result) => result.status === "rejected")).toMatchObject({ reason: { code: "already-exists" } });
     await one.bay.sync();
     const before = one.mail.getMailbox("New").uidValidity;
-    await one.mail.delete("New");
+    await one.mail.delete(one.mail.getMailbox("New").id);
     await one.mail.create("New");
     expect(one.mail.getMailbox("New").uidValidity).toBeGreaterThan(before);
   });

@@ -120,6 +120,13 @@ export class Mail {
     return mailbox;
   }
 
+  /** Throws EngineError `not-found`. */
+  mailboxOf(id: MailboxId): ReadMailbox {
+    const mailbox = this.state.findMailbox(id);
+    if (!mailbox) throw new EngineError("not-found", "no such mailbox");
+    return mailbox;
+  }
+
   /** CREATE: RFC 9051 §6.3.4, with the levels above that are missing. Errors: `already-exists`, `invalid`, `over-quota`. */
   async create(path: string, specialUse?: SpecialUse): Promise<MailboxId> {
     const wanted = checkPath(path);
@@ -147,8 +154,8 @@ export class Mail {
   }
 
   /** DELETE: RFC 9051 §6.3.5. Mailboxes below stay. Errors: `not-found`, `not-permitted` for INBOX. */
-  async delete(path: string): Promise<void> {
-    await this.push({ kind: "delete", mailbox: this.getMailbox(path).id });
+  async delete(mailbox: MailboxId): Promise<void> {
+    await this.push({ kind: "delete", mailbox });
   }
 
   /** RENAME: RFC 9051 §6.3.6, with all mailboxes below, and the levels above that are missing; INBOX's mail moves and INBOX
@@ -237,16 +244,16 @@ export class Mail {
   }
 
   /** COPY and MOVE, wholly or not at all. `messages`: how many at most. Errors: `not-found`, `over-quota`. */
-  async transfer(kind: "copy" | "move", targets: Targets, path: string, messages: number): Promise<Copied> {
-    const to = this.getMailbox(path);
-    if (targets.targets.length === 0) return { uidValidity: to.uidValidity, sourceUids: [], uids: [] };
+  async transfer(kind: "copy" | "move", targets: Targets, to: MailboxId, messages: number): Promise<Copied> {
+    const { uidValidity } = this.mailboxOf(to);
+    if (targets.targets.length === 0) return { uidValidity, sourceUids: [], uids: [] };
     const inParts = kind === "copy" && messages > CHANGED_AT_ONCE;
     // A program that can't read copies in parts stops at `requires`.
     if (inParts && this.state.requires < LOG_VERSION) await this.push({ kind: "requires", version: LOG_VERSION });
-    const op = { ...targets, to: to.id, seconds: this.#seconds() };
+    const op = { ...targets, to, seconds: this.#seconds() };
     const outcome = await this.push(kind === "copy" ? { kind, ...op, ...(inParts && { inParts }) } : { kind, ...op });
     return {
-      uidValidity: outcome.uidValidity ?? to.uidValidity,
+      uidValidity: outcome.uidValidity ?? uidValidity,
       sourceUids: outcome.sourceUids,
       uids: outcome.addedUids,
     };

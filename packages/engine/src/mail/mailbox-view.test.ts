@@ -12,8 +12,8 @@ async function scene() {
   const prepared = [];
   for (let n = 0; n < MESSAGES; n++)
     prepared.push(await account.prepare(stream(`Subject: ${n}\r\n\r\n`), { mailbox: "INBOX", flags: [] }));
-  await account.appendMany("INBOX", prepared);
-  return { account, view: openView(account.mail, "INBOX", { readOnly: false }) };
+  await account.appendMany(account.mail.getMailbox("INBOX").id, prepared);
+  return { account, view: openView(account.mail, account.mail.getMailbox("INBOX").id, { readOnly: false }) };
 }
 
 test("EXPUNGE of one makes no list of all, and looks at none where nothing is to go", async () => {
@@ -36,8 +36,8 @@ test("EXPUNGE of one makes no list of all, and looks at none where nothing is to
 test("EXPUNGE in a mailbox that is gone has nothing to do", async () => {
   const { account, view } = await scene();
   await account.mail.ensure("Other");
-  const other = openView(account.mail, "Other", { readOnly: false });
-  await account.mail.delete("Other");
+  const other = openView(account.mail, account.mail.getMailbox("Other").id, { readOnly: false });
+  await account.mail.delete(account.mail.getMailbox("Other").id);
   await other.expunge();
   expect(view.length).toBe(MESSAGES);
   await account.dispose();

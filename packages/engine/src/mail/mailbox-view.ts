@@ -352,27 +352,27 @@ export class MailboxView {
   }
 
   /** COPY: RFC 9051 §6.4.7. Messages that are gone are not copied: the outcome names those that were. Throws EngineError
-   * `not-found` if there is no mailbox at `path`, `expunged` if all of the messages are gone. */
-  async copy(positions: readonly number[], path: string): Promise<Copied> {
-    const copied = await this.#mail.transfer("copy", this.#target(positions), path, positions.length);
+   * `not-found` if there is no such mailbox, `expunged` if all of the messages are gone. */
+  async copy(positions: readonly number[], to: MailboxId): Promise<Copied> {
+    const copied = await this.#mail.transfer("copy", this.#target(positions), to, positions.length);
     assertReached(positions, copied.uids.length);
     return copied;
   }
 
   /** MOVE: RFC 6851 §3. Each part that was moved is told to `onMoved` at once: a later one may fail, and what was moved
-   * stays moved. Throws EngineError `not-found` if there is no mailbox at `path`, `expunged` if all of the messages are
+   * stays moved. Throws EngineError `not-found` if there is no such mailbox, `expunged` if all of the messages are
    * gone. */
   async move(
     positions: readonly number[],
-    path: string,
+    to: MailboxId,
     onMoved: (moved: Copied) => void = () => undefined,
   ): Promise<void> {
     this.#assertWritable();
     // Asked for also where nothing is to be moved.
-    this.#mail.getMailbox(path);
+    this.#mail.mailboxOf(to);
     let reached = 0;
     for (const part of parts(positions)) {
-      const moved = await this.#mail.transfer("move", this.#target(part), path, part.length);
+      const moved = await this.#mail.transfer("move", this.#target(part), to, part.length);
       reached += moved.uids.length;
       onMoved(moved);
     }
@@ -410,9 +410,9 @@ function sameFlags(a: readonly string[], b: readonly string[]): boolean {
   return a.length === b.length && a.every((flag) => b.includes(flag));
 }
 
-/** A view of the mailbox at `path`. Throws EngineError `not-found`. */
-export function openView(mail: Mail, path: string, options: { readonly readOnly: boolean }): MailboxView {
-  return new MailboxView(mail, mail.getMailbox(path), options.readOnly);
+/** A view of a mailbox. Throws EngineError `not-found`. */
+export function openView(mail: Mail, mailbox: MailboxId, options: { readonly readOnly: boolean }): MailboxView {
+  return new MailboxView(mail, mail.mailboxOf(mailbox), options.readOnly);
 }
 
 /** One message of a view, for the length of one synchronous step: rows are not kept across an await. */

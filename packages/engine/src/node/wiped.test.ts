@@ -36,7 +36,10 @@ beforeAll(async () => {
   const accounts = new Accounts(tools);
   const session = await accounts.login(ADDRESS, PASSWORD, "");
   for (let n = 0; n < 3; n++)
-    await session.append("INBOX", await session.prepare(stream(mailText(n)), { mailbox: "INBOX", flags: [] }));
+    await session.append(
+      session.getMailbox("INBOX").id,
+      await session.prepare(stream(mailText(n)), { mailbox: "INBOX", flags: [] }),
+    );
   session.close();
   await accounts.dispose();
   const user = (await users.find(ADDRESS))!;

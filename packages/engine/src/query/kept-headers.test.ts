@@ -31,7 +31,10 @@ async function scene(delay: () => Promise<void> = never) {
   const account = await open(place, ring());
   const add = async (n: number): Promise<void> => {
     const text = `Subject: Re: ${"abc"[n % 3]}${n}\r\nFrom: =?utf-8?q?N=C3=A4me?= ${n % 5} <u${9 - (n % 10)}@x>\r\nMessage-ID: <${n}@x>\r\nReferences: <${n - 3}@x>\r\n\r\n`;
-    await account.append("INBOX", await account.prepare(stream(text), { mailbox: "INBOX", flags: [] }));
+    await account.append(
+      account.mail.getMailbox("INBOX").id,
+      await account.prepare(stream(text), { mailbox: "INBOX", flags: [] }),
+    );
   };
   for (let n = 0; n < 40; n++) await add(n);
   const counts = { headers: 0 };
@@ -57,7 +60,7 @@ async function scene(delay: () => Promise<void> = never) {
     pace,
     kept,
   };
-  const view = () => openView(account.mail, "INBOX", { readOnly: false });
+  const view = () => openView(account.mail, account.mail.getMailbox("INBOX").id, { readOnly: false });
   const sort = async (...by: SortKey["by"][]) => [
     ...(await sortFound(
       view(),

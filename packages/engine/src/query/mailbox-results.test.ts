@@ -20,7 +20,10 @@ async function scene() {
   await account.mail.ensure("Archive");
   const add = async (n: number, path = "INBOX"): Promise<void> => {
     const text = `Subject: word ${(n * 7) % 5}\r\nMessage-ID: <${n}@x>\r\nReferences: <${n - 2}@x>\r\n\r\n`;
-    await account.append(path, await account.prepare(stream(text), { mailbox: path, flags: [] }));
+    await account.append(
+      account.mail.getMailbox(path).id,
+      await account.prepare(stream(text), { mailbox: path, flags: [] }),
+    );
   };
   for (let n = 0; n < 10; n++) await add(n);
   const kept = new KeptHeaders(
@@ -31,7 +34,7 @@ async function scene() {
   const pace = { isOver: () => false, take: async () => undefined };
   const tools = { contents: account.contents, scans: new Scans(), kept, pace };
   const results = new MailboxResults(() => account.mail.state);
-  const view = (path = "INBOX") => openView(account.mail, path, { readOnly: false });
+  const view = (path = "INBOX") => openView(account.mail, account.mail.getMailbox(path).id, { readOnly: false });
   const asks: readonly ((list: Searched) => Promise<object>)[] = [
     (list) => results.search(list, withWord, tools),
     (list) => results.sort(list, all, [{ by: "subject" }], tools),

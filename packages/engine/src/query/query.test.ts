@@ -181,9 +181,9 @@ async function perform(account: Account, model: Model, mails: Mail[], one: Step)
     const parent = one.mail.answers === undefined || mails.length === 0 ? undefined : one.mail.answers % mails.length;
     const arrival = { mailbox: one.path, flags: one.flags, received: { timeMs, zoneMinutes } };
     const prepared = await account.prepare(written(one.mail, mails.length, parent), arrival);
-    const { uids } = await account.append(one.path, prepared);
+    const { uids } = await account.append(account.mail.getMailbox(one.path).id, prepared);
     const { state } = account.mail;
-    const view = openView(account.mail, one.path, { readOnly: true });
+    const view = openView(account.mail, account.mail.getMailbox(one.path).id, { readOnly: true });
     const { row } = view.message(view.lowerBound(uids[0]!));
     const email = state.emailOf(row);
     const thread = hexText(state.threadOf(email));
@@ -202,7 +202,7 @@ async function perform(account: Account, model: Model, mails: Mail[], one: Step)
   if (one.kind === "checkpoint") return account.upkeep.checkpoint().catch(unlessConflict);
   if (one.kind === "quiet") return;
   if (places.length === 0) return;
-  const view = openView(account.mail, one.path, { readOnly: false });
+  const view = openView(account.mail, account.mail.getMailbox(one.path).id, { readOnly: false });
   if (one.kind === "expunge") {
     await view.expunge();
     model.set(
@@ -221,8 +221,8 @@ async function perform(account: Account, model: Model, mails: Mail[], one: Step)
   }
   if (one.kind === "move" && one.to === one.path) return;
   const copies: number[] = [];
-  if (one.kind === "copy") copies.push(...(await view.copy([at], one.to)).uids);
-  else await view.move([at], one.to, ({ uids }) => copies.push(...uids));
+  if (one.kind === "copy") copies.push(...(await view.copy([at], account.mail.getMailbox(one.to).id)).uids);
+  else await view.move([at], account.mail.getMailbox(one.to).id, ({ uids }) => copies.push(...uids));
   for (const uid of copies) model.get(one.to)!.push({ uid, mail: place.mail, flags: new Set(place.flags) });
   if (one.kind === "move") places.splice(at, 1);
 }
@@ -374,7 +374,7 @@ test("queries are what a walk over plain objects finds, after whatever was done"
         await account.refresh();
         for (const wanted of conditions)
           for (const [path, places] of model) {
-            const view = openView(account.mail, path, { readOnly: true });
+            const view = openView(account.mail, account.mail.getMailbox(path).id, { readOnly: true });
             const naive = places.filter((one) => fulfils({ mail: one.mail, places: [{ ...one, path }] }, wanted, []));
             // The kept result is the same.
             for (let time = 0; time < 2; time++) {
@@ -452,7 +452,7 @@ test("what goes while a query runs is not in its result", async () => {
   const account = await open(place, ring());
   for (const n of [0, 1, 2])
     await account.append(
-      "INBOX",
+      account.mail.getMailbox("INBOX").id,
       await account.prepare(stream(`Subject: ${n}\r\n\r\n`), { mailbox: "INBOX", flags: [] }),
     );
   const lists = new CurrentLists(() => account.mail.state);
@@ -462,7 +462,7 @@ test("what goes while a query runs is not in its result", async () => {
     isOver: () => !isGone,
     async take() {
       isGone = true;
-      const view = openView(account.mail, "INBOX", { readOnly: false });
+      const view = openView(account.mail, account.mail.getMailbox("INBOX").id, { readOnly: false });
       await view.setFlags([1], { mode: "add", flags: ["\\Deleted"] });
       await view.expunge();
     },

@@ -108,7 +108,7 @@ export function visible(state: ReadState, since = 0): unknown {
 }
 
 export async function textOf(account: Account, mailbox: string, position: number): Promise<string> {
-  const view = openView(account.mail, mailbox, { readOnly: true });
+  const view = openView(account.mail, account.mail.getMailbox(mailbox).id, { readOnly: true });
   const body = await account.contents.openBody(view.message(position));
   const pieces: Uint8Array[] = [];
   for await (const piece of body.read(0, body.size)) pieces.push(piece.slice());
@@ -117,7 +117,7 @@ export async function textOf(account: Account, mailbox: string, position: number
 
 /** The texts of all messages of a mailbox, in order. */
 export async function textsOf(account: Account, mailbox: string): Promise<string[]> {
-  const { length } = openView(account.mail, mailbox, { readOnly: true });
+  const { length } = openView(account.mail, account.mail.getMailbox(mailbox).id, { readOnly: true });
   const texts: string[] = [];
   for (let position = 0; position < length; position++) texts.push(await textOf(account, mailbox, position));
   return texts;

@@ -49,7 +49,7 @@ if (kind === "deliver") {
   const accounts = new Accounts({ ...tools, pepper: undefined });
   const session = await accounts.login(address, password, "");
   await session.refresh();
-  const view = session.openView("INBOX", { readOnly: false });
+  const view = session.openView(session.getMailbox("INBOX").id, { readOnly: false });
   const messages = view.messagesIn(0, view.length);
   await session.readSummaries(messages);
   await session.readHeaders(messages);
@@ -58,7 +58,10 @@ if (kind === "deliver") {
     for await (const piece of body.read(0, body.size)) piece.fill(0);
   }
   await session.create("Visited");
-  await session.append("INBOX", await session.prepare(chunks(), { mailbox: "INBOX", flags: [] }));
+  await session.append(
+    session.getMailbox("INBOX").id,
+    await session.prepare(chunks(), { mailbox: "INBOX", flags: [] }),
+  );
   session.close();
   while (accounts.openCount > 0) {
     for (const wake of wakes.splice(0)) wake();

@@ -66,7 +66,7 @@ function checkCounts({ state }: AccountSession, mailbox: ReadMailbox): Finding[]
 
 async function checkMessages(session: AccountSession, path: string, onDone: () => void): Promise<Finding[]> {
   const findings: Finding[] = [];
-  const view = session.openView(path, { readOnly: true });
+  const view = session.openView(session.getMailbox(path).id, { readOnly: true });
   for (let position = 0; position < view.length; position++) {
     const message = view.message(position);
     try {

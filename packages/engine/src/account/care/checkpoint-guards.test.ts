@@ -45,7 +45,10 @@ test("a manifest of the right number and the wrong history is not taken over", a
   const common = place.snapshot();
   const errors: unknown[] = [];
   const append = async (account: Awaited<ReturnType<typeof open>>, n: number): Promise<void> => {
-    await account.append("INBOX", await account.prepare(stream(mailText(n)), { mailbox: "INBOX", flags: [] }));
+    await account.append(
+      account.mail.getMailbox("INBOX").id,
+      await account.prepare(stream(mailText(n)), { mailbox: "INBOX", flags: [] }),
+    );
   };
   // The same account and keys, another history of as many entries.
   const fork = new MemoryPlace(() => clock.now++);

@@ -46,12 +46,12 @@ async function append(account: Account, from: number, to: number, isFull: (n: nu
   for (let n = from; n < to; n++) {
     const prepared = await account.prepare(stream(text(n)), { mailbox: "INBOX", flags: n % 2 === 0 ? ["\\Seen"] : [] });
     const summary = isFull(n) ? prepared.email.summary : toFirstSummary(prepared.email.summary);
-    await account.append("INBOX", { ...prepared, email: { ...prepared.email, summary } });
+    await account.append(account.mail.getMailbox("INBOX").id, { ...prepared, email: { ...prepared.email, summary } });
   }
 }
 
 const messagesOf = ({ mail }: Account, mailbox = "INBOX") => {
-  const view = openView(mail, mailbox, { readOnly: true });
+  const view = openView(mail, mail.getMailbox(mailbox).id, { readOnly: true });
   return Array.from({ length: view.length }, (_, position) => view.message(position));
 };
 const formats = (summaries: readonly Summary[]): string => summaries.map(({ format }) => format).join("");
@@ -284,7 +284,7 @@ test("what is expunged is let alone", async () => {
   const place = new MemoryPlace(() => clock.now++);
   const { ring } = await filled(place, 10);
   const account = await open(place, ring());
-  const view = openView(account.mail, "INBOX", { readOnly: false });
+  const view = openView(account.mail, account.mail.getMailbox("INBOX").id, { readOnly: false });
   await view.setFlags([7], { mode: "add", flags: ["\\Deleted"] });
   await view.expunge();
   const [name] = objects(place, "body");

@@ -35,7 +35,10 @@ const wordsOf = (n: number): string[] => ["f", "a", "s", "i", "x", "b"].map((kin
 
 async function append(account: Account, mailbox: string, n: number, size = 10): Promise<void> {
   const flags = mailbox === "INBOX" && n < 1000 ? [word("k", n)] : [];
-  await account.append(mailbox, await account.prepare(stream(mail(n, size)), { mailbox, flags }));
+  await account.append(
+    account.mail.getMailbox(mailbox).id,
+    await account.prepare(stream(mail(n, size)), { mailbox, flags }),
+  );
 }
 
 async function live(account: Account, hours: number): Promise<void> {
@@ -46,7 +49,7 @@ async function live(account: Account, hours: number): Promise<void> {
 }
 
 async function expunge(account: Account, mailbox: string, positions: readonly number[]): Promise<void> {
-  const view = openView(account.mail, mailbox, { readOnly: false });
+  const view = openView(account.mail, account.mail.getMailbox(mailbox).id, { readOnly: false });
   await view.setFlags(positions, { mode: "add", flags: ["\\Deleted"] });
   await view.expunge(positions);
 }
@@ -74,7 +77,7 @@ test("messages of every kind, drafts that were replaced and a mailbox", async ()
   const gone = [3, 9, 64, 65, 100, 127, 128, 199];
   await expunge(account, "INBOX", gone);
   await expunge(account, "Drafts", [1, 2]);
-  await account.mail.delete("Mailbox-nobodysees");
+  await account.mail.delete(account.mail.getMailbox("Mailbox-nobodysees").id);
   await account.mail.subscribe("Mailbox-nobodysees", false);
   const words = [...gone, 200, 201, 202, 203, 204, 205, 206].flatMap((n) => [...wordsOf(n), word("k", n)]);
   const stays = [0, 1, 2, 63, 66, 129, 198, 207, 208].flatMap(wordsOf);
@@ -139,7 +142,7 @@ test("a hundred of 10,000 mails here and there, a draft that was replaced 1,000 
   const drafts = Array.from({ length: 1_001 }, (_, at) => 30_000 + at);
   await append(account, "Drafts", drafts[0]!);
   for (const n of drafts.slice(1)) {
-    const { of } = openView(account.mail, "Drafts", { readOnly: false }).targetOf(0);
+    const { of } = openView(account.mail, account.mail.getMailbox("Drafts").id, { readOnly: false }).targetOf(0);
     const prepared = await account.prepare(stream(mail(n, 10)), { mailbox: "Drafts", flags: [] });
     const { email, carried, since } = prepared;
     const replace = { mailbox: of.mailbox, target: of.targets, add: [], remove: [], seconds: 1 };
@@ -150,7 +153,7 @@ test("a hundred of 10,000 mails here and there, a draft that was replaced 1,000 
   }
   const gone = Array.from({ length: 100 }, (_, at) => Math.floor((((at * 2_654_435_761) % 2 ** 32) / 2 ** 32) * count));
   await expunge(account, "INBOX", [...new Set(gone)]);
-  await account.mail.delete("Lists");
+  await account.mail.delete(account.mail.getMailbox("Lists").id);
   const words = [...gone, ...ofList, ...drafts.slice(0, -1)].flatMap(wordsOf);
   const before = wordsFound(place, prefix, ring());
   expect(words.filter((one) => before.has(one)).length).toBeGreaterThan(words.length * 0.8);
@@ -175,7 +178,7 @@ test.each([
   for (let n = 0; n < 3; n++) await append(account, "INBOX", n);
   const { state } = account.mail;
   const idAt = (position: number): string => {
-    const { row } = openView(account.mail, "INBOX", { readOnly: true }).message(position);
+    const { row } = openView(account.mail, account.mail.getMailbox("INBOX").id, { readOnly: true }).message(position);
     return hexText(state.emails.columns.id.getId(state.emailOf(row)));
   };
   const said = (n: number, bytes: number): Uint8Array => Buffer.from(`${word("z", n)} `.repeat(bytes / 7));
@@ -206,7 +209,7 @@ test.each([
     const account = await open(place, ring());
     for (let n = 0; n < 70; n++) await append(account, "INBOX", first + n);
     await account.upkeep.checkpoint();
-    const view = openView(account.mail, "INBOX", { readOnly: true });
+    const view = openView(account.mail, account.mail.getMailbox("INBOX").id, { readOnly: true });
     const stays = view.message(2);
     const { state } = account.mail;
     await expunge(account, "INBOX", [1]);
@@ -227,7 +230,9 @@ test.each([
       (await contents.readHeaders([message])).map((block) => block.fields().length),
       (await contents.openBody(message)).size,
     ];
-    expect(await texts(stays)).toEqual(await texts(openView(kept.mail, "INBOX", { readOnly: true }).message(1)));
+    expect(await texts(stays)).toEqual(
+      await texts(openView(kept.mail, kept.mail.getMailbox("INBOX").id, { readOnly: true }).message(1)),
+    );
     expect(view.sync({ expunges: true }).expunged).toEqual([2]);
     await Promise.all([kept.dispose(), account.dispose()]);
   },

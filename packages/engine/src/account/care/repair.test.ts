@@ -39,7 +39,10 @@ async function filled(place: MemoryPlace) {
     await account.refresh();
   }
   for (const text of texts.slice(66))
-    await account.append("INBOX", await account.prepare(stream(text), { mailbox: "INBOX", flags: ["\\Seen"] }));
+    await account.append(
+      account.mail.getMailbox("INBOX").id,
+      await account.prepare(stream(text), { mailbox: "INBOX", flags: ["\\Seen"] }),
+    );
   // The first may be one that is under way, and cover less.
   await account.upkeep.checkpoint();
   await account.upkeep.checkpoint();
@@ -79,7 +82,7 @@ test("whichever page of rows or headers is lost or damaged, it is made anew, and
     expect(await textsOf(again, "INBOX")).toEqual(texts);
     // Message ids are looked up for whatever comes.
     await again.append(
-      "Sent",
+      again.mail.getMailbox("Sent").id,
       await again.prepare(stream("Subject: Re: mail 7\r\nIn-Reply-To: <7@x>\r\n\r\n"), { mailbox: "Sent", flags: [] }),
     );
     const { state } = again.mail;
@@ -160,7 +163,10 @@ test("where columns are lost and the log behind them is gone, what is left is re
   const place = new MemoryPlace(() => clock.now++);
   const { ring, prefix, texts } = await filled(place);
   const sound = await open(place, ring());
-  await sound.append("Sent", await sound.prepare(stream(mailText(500)), { mailbox: "Sent", flags: [] }));
+  await sound.append(
+    sound.mail.getMailbox("Sent").id,
+    await sound.prepare(stream(mailText(500)), { mailbox: "Sent", flags: [] }),
+  );
   await sound.mail.ensure("Folders stay");
   const validities = sound.mail.state.liveMailboxes().map(({ uidValidity }) => uidValidity);
   await sound.dispose();

@@ -110,10 +110,9 @@ async function recoverLost(tools: RepairTools): Promise<number> {
     { damaged: [] },
     isLost,
   )) {
-    await mail.ensure(RECOVERED);
     const received = { timeMs: receivedMs, zoneMinutes: 0 };
     await messages.append(
-      RECOVERED,
+      await mail.ensure(RECOVERED),
       await messages.write(body.read(0, body.size), { mailbox: RECOVERED, flags: [...flags], received }),
     );
     recovered++;
@@ -192,7 +191,7 @@ async function setApart(
   path: string,
 ): Promise<{ readonly mailbox: string; readonly uid: number }[]> {
   const { mail, contents, notices, onDone } = tools;
-  const view = openView(mail, path, { readOnly: false });
+  const view = openView(mail, mail.getMailbox(path).id, { readOnly: false });
   const lost: number[] = [];
   for (let position = 0; position < view.length; position++) {
     const message = view.message(position);
@@ -225,7 +224,7 @@ async function setApart(
     ]);
   }
   const told = lost.map((position) => ({ mailbox: path, uid: view.uidAt(position) }));
-  await view.move(lost, DAMAGED);
+  await view.move(lost, await mail.ensure(DAMAGED));
   return told;
 }
 

@@ -44,11 +44,14 @@ const mail = (n: number): string =>
   `From: a@x\r\nSubject: ${word(n)}\r\nMessage-ID: <${word(n)}@x>\r\n\r\n${`${word(n)} `.repeat(n % 7 === 0 ? LARGE_BYTES / 7 : 3)}\r\n`;
 
 async function append(account: Account, mailbox: string, n: number): Promise<void> {
-  await account.append(mailbox, await account.prepare(stream(mail(n)), { mailbox, flags: [`k${n % 5}`] }));
+  await account.append(
+    account.mail.getMailbox(mailbox).id,
+    await account.prepare(stream(mail(n)), { mailbox, flags: [`k${n % 5}`] }),
+  );
 }
 
 async function expunge(account: Account, mailbox: string, positions: readonly number[]): Promise<void> {
-  const view = openView(account.mail, mailbox, { readOnly: false });
+  const view = openView(account.mail, account.mail.getMailbox(mailbox).id, { readOnly: false });
   await view.setFlags(positions, { mode: "add", flags: ["\\Deleted"] });
   await view.expunge(positions);
 }
@@ -108,7 +111,7 @@ async function scene() {
   for (let n = 0; n < 20; n++) await append(account, n < 15 ? "INBOX" : "Gone", n);
   await account.upkeep.checkpoint();
   await expunge(account, "INBOX", [1, 4, 7, 8]);
-  await account.mail.delete("Gone");
+  await account.mail.delete(account.mail.getMailbox("Gone").id);
   for (let n = 20; n < 23; n++) await append(account, "INBOX", n);
   const gone = [1, 4, 7, 8, 15, 16, 17, 18, 19];
   return { place, ring, prefix, account, deaths, gone };
@@ -192,15 +195,32 @@ test("of two hosts one shrinks after each change, and one stays as old as it was
   const changes: ((account: Account) => Promise<unknown>)[] = [
     (account) => append(account, "INBOX", next++),
     (account) => expunge(account, "INBOX", [2]),
-    (account) => openView(account.mail, "INBOX", { readOnly: false }).setFlags([0, 3], { mode: "add", flags: ["new"] }),
-    (account) => openView(account.mail, "INBOX", { readOnly: false }).move([1], "Archive"),
-    (account) => openView(account.mail, "INBOX", { readOnly: false }).copy([2, 3], "Sent"),
+    (account) =>
+      openView(account.mail, account.mail.getMailbox("INBOX").id, { readOnly: false }).setFlags([0, 3], {
+        mode: "add",
+        flags: ["new"],
+      }),
+    (account) =>
+      openView(account.mail, account.mail.getMailbox("INBOX").id, { readOnly: false }).move(
+        [1],
+        account.mail.getMailbox("Archive").id,
+      ),
+    (account) =>
+      openView(account.mail, account.mail.getMailbox("INBOX").id, { readOnly: false }).copy(
+        [2, 3],
+        account.mail.getMailbox("Sent").id,
+      ),
     (account) => append(account, "Sent", next++),
     (account) =>
-      openView(account.mail, "INBOX", { readOnly: false }).setFlags([0], { mode: "remove", flags: ["new", "k0"] }),
+      openView(account.mail, account.mail.getMailbox("INBOX").id, { readOnly: false }).setFlags([0], {
+        mode: "remove",
+        flags: ["new", "k0"],
+      }),
     (account) => account.mail.create(`Box ${next++}`),
     (account) =>
-      account.mail.delete(account.mail.state.liveMailboxes().find(({ path }) => path.startsWith("Box"))!.path),
+      account.mail.delete(
+        account.mail.getMailbox(account.mail.state.liveMailboxes().find(({ path }) => path.startsWith("Box"))!.path).id,
+      ),
     (account) => expunge(account, "Sent", [0]),
   ];
   const numberings = new Set<number>();

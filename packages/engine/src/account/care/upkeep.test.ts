@@ -36,7 +36,10 @@ async function findings(account: Account): Promise<unknown> {
 }
 
 async function append(account: Account, mailbox: string, text: string): Promise<void> {
-  await account.append(mailbox, await account.prepare(stream(text), { mailbox, flags: [] }));
+  await account.append(
+    account.mail.getMailbox(mailbox).id,
+    await account.prepare(stream(text), { mailbox, flags: [] }),
+  );
 }
 
 /** Days in which the account is looked after each so many hours. */
@@ -48,7 +51,7 @@ async function live(account: Account, hours: number, step = 1): Promise<void> {
 }
 
 async function expungeAll(account: Account, mailbox: string, but: readonly number[] = []): Promise<void> {
-  const view = openView(account.mail, mailbox, { readOnly: false });
+  const view = openView(account.mail, account.mail.getMailbox(mailbox).id, { readOnly: false });
   const positions = Array.from({ length: view.length }, (_, at) => at).filter((at) => !but.includes(at));
   await view.setFlags(positions, { mode: "add", flags: ["\\Deleted"] });
   await view.expunge();
@@ -286,11 +289,11 @@ describe("collection", () => {
     await append(collector, "Drafts", mailText(8));
     await live(collector, 25);
     expect(collector.mail.state.condemned.size).toBe(1);
-    await slow.append("Sent", condemned);
+    await slow.append(slow.mail.getMailbox("Sent").id, condemned);
     const gone = await slow.prepare(stream(mailText(2, STREAMED)), { mailbox: "Sent", flags: [] });
     await append(collector, "Drafts", mailText(9));
     await live(collector, 80);
-    await expect(slow.append("Sent", gone)).rejects.toMatchObject({ code: "unavailable" });
+    await expect(slow.append(slow.mail.getMailbox("Sent").id, gone)).rejects.toMatchObject({ code: "unavailable" });
     await live(collector, 60);
     await collector.refresh();
     expect(await textsOf(collector, "Sent")).toEqual([mailText(1, STREAMED)]);
@@ -337,7 +340,14 @@ describe("collection", () => {
       const [one, two] = round % 2 === 0 ? both : [both[1], both[0]];
       clock.now += 9 * HOUR_MS;
       await Promise.all([
-        one.refresh().then(() => openView(one.mail, "INBOX", { readOnly: false }).copy([0], "Archive")),
+        one
+          .refresh()
+          .then(() =>
+            openView(one.mail, one.mail.getMailbox("INBOX").id, { readOnly: false }).copy(
+              [0],
+              one.mail.getMailbox("Archive").id,
+            ),
+          ),
         two.upkeep.run(),
         append(two, "Sent", mailText(100 + round, LARGE)),
         round % 4 === 3 ? one.upkeep.checkpoint().catch(unlessConflict) : two.upkeep.run(),

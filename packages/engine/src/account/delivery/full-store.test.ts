@@ -31,18 +31,21 @@ test("a full store takes what removes and what it holds already, and refuses the
   const stores = fillable(place);
   const account = await open(stores, ring());
   const append = async (n: number): Promise<unknown> =>
-    account.append("Sent", await account.prepare(stream(mailText(n)), { mailbox: "Sent", flags: [] }));
+    account.append(
+      account.mail.getMailbox("Sent").id,
+      await account.prepare(stream(mailText(n)), { mailbox: "Sent", flags: [] }),
+    );
   for (let n = 0; n < 4; n++) await append(n);
   await dropbox(place, user).deliver(bytes(""), stream(mailText(9)));
   stores.isFull = true;
 
-  const view = openView(account.mail, "Sent", { readOnly: false });
+  const view = openView(account.mail, account.mail.getMailbox("Sent").id, { readOnly: false });
   const outcomes = await Promise.allSettled([
     append(5),
     view.setFlags([0, 1], { mode: "add", flags: ["\\Deleted"] }),
     append(6),
-    view.move([3], "Trash"),
-    view.copy([2], "Trash"),
+    view.move([3], account.mail.getMailbox("Trash").id),
+    view.copy([2], account.mail.getMailbox("Trash").id),
     account.mail.create("Other"),
   ]);
   const rejected = { status: "rejected", reason: full };
@@ -58,7 +61,7 @@ test("a full store takes what removes and what it holds already, and refuses the
 
   await account.refresh();
   expect(await textsOf(account, "INBOX"), "what was acknowledged is shown").toEqual([mailText(9)]);
-  await openView(account.mail, "Sent", { readOnly: false }).expunge();
+  await openView(account.mail, account.mail.getMailbox("Sent").id, { readOnly: false }).expunge();
   await account.upkeep.checkpoint();
   await account.upkeep.run();
   expect(await textsOf(account, "Sent")).toEqual([mailText(2)]);

@@ -110,15 +110,14 @@ export class MessageWriter {
     return { along: [{ name: this.#options.prefix + bodyName(id), content: sealed }] };
   }
 
-  /** Puts a prepared message into the mailbox at `path`. Errors: `not-found`, `unavailable`, `unknown-outcome`. */
-  append(path: string, prepared: Prepared): Promise<Appended> {
-    return this.appendMany(path, [prepared]);
+  /** Puts a prepared message into a mailbox. Errors: `not-found` where that is gone, `unavailable`, `unknown-outcome`. */
+  append(mailbox: MailboxId, prepared: Prepared): Promise<Appended> {
+    return this.appendMany(mailbox, [prepared]);
   }
 
-  /** Puts prepared messages into the mailbox at `path` by one op: all or none. The caller keeps to
+  /** Puts prepared messages into a mailbox by one op: all or none. The caller keeps to
    * {@link APPEND_EMAILS_MAX} and {@link APPEND_BYTES_MAX}. Errors: as {@link append}. */
-  async appendMany(path: string, messages: readonly Prepared[]): Promise<Appended> {
-    const { id: mailbox } = this.#options.mail.getMailbox(path);
+  async appendMany(mailbox: MailboxId, messages: readonly Prepared[]): Promise<Appended> {
     const additions = messages.map((prepared) => ({ prepared, mailboxes: [mailbox] }));
     return (await this.#push(additions, await this.#threadsOf(additions))).appended;
   }

@@ -44,7 +44,7 @@ export class Notices {
         domain: DOMAIN,
       },
     );
-    await messages.append(path, await messages.write(message.read(), { mailbox: path, flags: [] }));
+    await messages.append(mail.getMailbox(path).id, await messages.write(message.read(), { mailbox: path, flags: [] }));
     // Killed in between it is told twice, rather than never.
     await mail.writeRecords([{ type: NOTICE, id, value: new Uint8Array(0) }]);
   }

@@ -40,7 +40,10 @@ async function scene() {
   let number = 0;
   const write = async (size = 10): Promise<string> => {
     const text = mailText(++number, size);
-    await owner.append("INBOX", await owner.prepare(stream(text), { mailbox: "INBOX", flags: [] }));
+    await owner.append(
+      owner.mail.getMailbox("INBOX").id,
+      await owner.prepare(stream(text), { mailbox: "INBOX", flags: [] }),
+    );
     return text;
   };
   const deliver = async (size = 10): Promise<string> => {

@@ -42,7 +42,10 @@ async function scene() {
 }
 
 async function append(account: Account, n: number): Promise<void> {
-  await account.append("INBOX", await account.prepare(stream(mailText(n)), { mailbox: "INBOX", flags: [] }));
+  await account.append(
+    account.mail.getMailbox("INBOX").id,
+    await account.prepare(stream(mailText(n)), { mailbox: "INBOX", flags: [] }),
+  );
 }
 
 /** An account that hears nothing by itself of what others write. */

@@ -31,7 +31,10 @@ async function scene() {
   let number = 0;
   const write = async (account: Account, size = 10): Promise<string> => {
     const text = mailText(++number, size);
-    await account.append("INBOX", await account.prepare(stream(text), { mailbox: "INBOX", flags: [] }));
+    await account.append(
+      account.mail.getMailbox("INBOX").id,
+      await account.prepare(stream(text), { mailbox: "INBOX", flags: [] }),
+    );
     return text;
   };
   const deliver = async (place: MemoryPlace, size = 10): Promise<string> => {

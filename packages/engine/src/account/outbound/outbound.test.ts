@@ -201,7 +201,7 @@ async function statusOf(
 
 async function textsIn(session: AccountSession, path = "INBOX"): Promise<string[]> {
   await session.refresh();
-  const view = session.openView(path, { readOnly: true });
+  const view = session.openView(session.getMailbox(path).id, { readOnly: true });
   const texts = [];
   for (let position = 0; position < view.length; position++) {
     const body = await session.openBody(view.message(position));
@@ -652,7 +652,7 @@ describe("killed at any step", () => {
           .prepare(stream(MESSAGE), { mailbox: "Drafts", flags: [] })
           .catch(() => undefined);
         if (!prepared) throw new Error("unreachable");
-        const append = session.append("Drafts", prepared);
+        const append = session.append(session.getMailbox("Drafts").id, prepared);
         await settle();
         if (mortal.isDead) continue;
         await append;

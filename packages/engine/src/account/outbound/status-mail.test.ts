@@ -28,8 +28,8 @@ async function setUp(...to: readonly string[]) {
   const accounts = new Accounts({ ...ada.tools, store, platform: { ...base, outbound } });
   const session = await accounts.login("ada@example.org", FIRST, "");
   const prepared = await session.prepare(stream(MESSAGE), { mailbox: "Sent", flags: [] });
-  await session.append("Sent", prepared);
-  const view = session.openView("Sent", { readOnly: true });
+  await session.append(session.getMailbox("Sent").id, prepared);
+  const view = session.openView(session.getMailbox("Sent").id, { readOnly: true });
   const message = view.message(0);
   const email = { id: prepared.email.id, thread: new Uint8Array(8) };
   const addresses = to.length > 0 ? to : ["bob@x.org", "eve@x.org"];

@@ -29,7 +29,7 @@ async function filled(messages: number) {
   const account = await open(place, ring());
   const emails = Array.from({ length: messages }, (_, n) => bareEmail([n >> 8, n]));
   await account.mail.push(adding(INBOX_ID, emails));
-  const view = openView(account.mail, "INBOX", { readOnly: false });
+  const view = openView(account.mail, account.mail.getMailbox("INBOX").id, { readOnly: false });
   const set = (position: number, flags: readonly string[], mode: "add" | "replace" | "remove" = "add") =>
     view.setFlags([position], { mode, flags });
   return { account, view, set, state: () => account.mail.state, box: dropbox(place, user) };
@@ -88,11 +88,11 @@ test("an append and a copy ask for room for messages; a move and what was delive
   const { account, view, box } = await filled(3);
   limits.messages = 4;
   const count = (path: string): number => account.mail.getMailbox(path).messages.length;
-  await expect(view.copy([0, 1], "Archive")).rejects.toMatchObject(full);
+  await expect(view.copy([0, 1], account.mail.getMailbox("Archive").id)).rejects.toMatchObject(full);
   expect(count("Archive")).toBe(0);
-  await view.copy([0], "Archive");
+  await view.copy([0], account.mail.getMailbox("Archive").id);
   await expect(account.mail.push(adding(INBOX_ID, [bareEmail([7])]))).rejects.toMatchObject(full);
-  await view.move([1, 2], "Archive");
+  await view.move([1, 2], account.mail.getMailbox("Archive").id);
   await box.deliver(new Uint8Array(0), stream("Subject: x\r\n\r\nx"));
   await account.refresh();
   expect([count("INBOX"), count("Archive")]).toEqual([2, 3]);

@@ -28,8 +28,11 @@ test("no body is put into a pack that nobody holds any more", async () => {
   const { ring } = await makeAccount(place);
   const account = await open(place, ring());
   for (let n = 0; n < 3; n++)
-    await account.append("INBOX", await account.prepare(stream(mailText(n)), { mailbox: "INBOX", flags: [] }));
-  const view = openView(account.mail, "INBOX", { readOnly: false });
+    await account.append(
+      account.mail.getMailbox("INBOX").id,
+      await account.prepare(stream(mailText(n)), { mailbox: "INBOX", flags: [] }),
+    );
+  const view = openView(account.mail, account.mail.getMailbox("INBOX").id, { readOnly: false });
   await view.setFlags([0, 2], { mode: "add", flags: ["\\Deleted"] });
   await view.expunge();
   await account.upkeep.checkpoint();

@@ -10,7 +10,10 @@ test("whichever octet of a body is changed, reading it fails as damage, perhaps 
   const { ring } = await makeAccount(place);
   const text = `Subject: x\r\n\r\n${"body ".repeat(SIZE / 5)}`;
   const account = await open(place, ring());
-  await account.append("INBOX", await account.prepare(stream(text), { mailbox: "INBOX", flags: [] }));
+  await account.append(
+    account.mail.getMailbox("INBOX").id,
+    await account.prepare(stream(text), { mailbox: "INBOX", flags: [] }),
+  );
   await account.dispose();
   const name = [...place.objects.keys()].find((key) => key.includes("/body/"))!;
   const sound = place.objects.get(name)!.bytes;
@@ -19,7 +22,7 @@ test("whichever octet of a body is changed, reading it fails as damage, perhaps 
     bytes[at]! ^= 1;
     place.write(name, bytes);
     const again = await open(place, ring());
-    const view = openView(again.mail, "INBOX", { readOnly: true });
+    const view = openView(again.mail, again.mail.getMailbox("INBOX").id, { readOnly: true });
     let read = "";
     try {
       const body = await again.contents.openBody(view.message(0));

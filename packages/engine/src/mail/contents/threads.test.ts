@@ -12,7 +12,7 @@ async function scene() {
   const { ring, user } = await makeAccount(place);
   const append = async (account: Account, header: string): Promise<void> => {
     const prepared = await account.prepare(stream(`${header}\r\n\r\nx\r\n`), { mailbox: "INBOX", flags: [] });
-    await account.append("INBOX", prepared);
+    await account.append(account.mail.getMailbox("INBOX").id, prepared);
   };
   const deliver = (header: string): Promise<void> =>
     dropbox(place, user).deliver(bytes(""), stream(`${header}\r\n\r\nx\r\n`));
