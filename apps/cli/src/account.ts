@@ -100,7 +100,7 @@ async function recover(context: Context, address: string, flags: Flags): Promise
   return [`${user.address} has a new password.`];
 }
 
-/** A slot for any other password than the directory's would lock the mail for who signs in. */
+/** A slot for any other password than the directory's would shut the mail to its owner. */
 async function checkDirectoryPassword({ passwords }: Context, name: string, password: string): Promise<void> {
   if (!passwords) return;
   const person = await passwords.findPerson(name);

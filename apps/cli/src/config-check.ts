@@ -44,7 +44,7 @@ interface Finding {
  * certificate, the store, and the accounts that settings name. All is looked at, whatever is found before.
  */
 export async function checkConfig(config: Config, flags: Pick<Flags, "json">): Promise<number> {
-  // Ports are looked at by who may have all of them, folders and files by the server's user.
+  // Ports are looked at by root, which may have all of them, folders and files by the server's user.
   const listeners = await Promise.all(listenersOf(config).map(checkListener(config, await readRunning(config))));
   await becomeDataOwner(config);
   const findings = [

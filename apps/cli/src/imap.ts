@@ -64,7 +64,7 @@ function known(setting: string, name: string): string {
   return wanted;
 }
 
-/** One line a session; what each command did is told to who asks for more. */
+/** One line a session; commands have lines at the level `debug`. */
 function tellOfImap(event: ConnectionEvent, { log, metrics }: Context): void {
   const protocol = "imap";
   switch (event.event) {

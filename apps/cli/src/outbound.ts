@@ -139,7 +139,7 @@ export async function openOutbound(context: Context, sends: boolean): Promise<Op
   return { outbound, mandates, serverPublicKey, service };
 }
 
-/** The context of who signs people in: what their accounts may have the server do. */
+/** The context of services that sign people in, with the mandates that their accounts may have. */
 export function withOutbound(context: Context, { outbound, mandates }: OpenOutbound): Context {
   return { ...context, platform: { ...context.platform, outbound, mandates } };
 }

@@ -24,7 +24,7 @@ export const GRAMMAR_CAPABILITIES: Readonly<Record<string, string>> = {
 export interface Offer {
   readonly loginAllowed: boolean;
   readonly startTlsOffered: boolean;
-  /** JMAP shows the same mail to who is signed in here. */
+  /** True where JMAP shows the same mail to the users of IMAP. */
   readonly hasJmap: boolean;
   /** Capabilities that are not announced though the server has them, in capitals. */
   readonly hidden: ReadonlySet<string>;

@@ -118,7 +118,7 @@ export class Session {
     return this.selected.view;
   }
 
-  /** Nothing of who was signed in stays: RFC 8437 §4.1. */
+  /** Nothing of the signed-in user stays: RFC 8437 §4.1. */
   signOut(): void {
     this.account = undefined;
     this.selected = undefined;

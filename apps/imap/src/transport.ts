@@ -149,7 +149,7 @@ export class Transport {
   }
 
   flushSoon(): void {
-    // A client that is gone is noticed by who reads from it next.
+    // A client that is gone is noticed by the next read.
     this.output.flush().catch(() => this.endInput());
   }
 

@@ -7,7 +7,7 @@ import { Received, startTestServer, type TestServer } from "./test-kit.ts";
 
 const descriptors = (): number => readdirSync("/proc/self/fd").length;
 
-/** An account with one message so large that its answer waits for who reads it. */
+/** An account with one message so large that its answer waits for its reader. */
 const account = {
   state: { findPath: () => ({}) },
   ended: new AbortController().signal,

@@ -16,8 +16,8 @@ const TLS: Readonly<Record<string, Smarthost["tls"]>> = {
   "smtps:": "implicit",
 };
 
-/** Reads `smtp://host:25`, `smtp+starttls://user@host:587`, `smtps://user@host:465`, `smtp+unix:///path`. Throws RangeError with
- * a sentence for who wrote it. */
+/** Reads `smtp://host:25`, `smtp+starttls://user@host:587`, `smtps://user@host:465`, `smtp+unix:///path`. Throws RangeError
+ * with a sentence for the setting's author. */
 export function parseSmarthost(text: string): Smarthost {
   if (!URL.canParse(text)) throw new RangeError("it is no address such as smtp+starttls://user@host:587");
   const { protocol, hostname, port, username, password, pathname, search, hash } = new URL(text);

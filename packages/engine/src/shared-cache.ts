@@ -111,7 +111,7 @@ export class SharedCache<K, V> {
     this.#values.delete(key);
   }
 
-  /** Forgets all, and wipes it; what is still being read is given to who asked, and kept no more. */
+  /** Forgets all, and wipes it; a value that is still being read is given to its callers, and kept no more. */
   dispose(): void {
     this.#disposed = true;
     for (const [key, { wipe }] of this.#values) {

@@ -1,10 +1,7 @@
 import type { Socket } from "node:net";
 import { FAREWELL_MS } from "./let-go.ts";
 
-/** The gate, one for all listeners of a process, whichever protocol they speak. A connection that has not signed in is a
- * stranger's. There is a limit on strangers, in all and from one network, and on the time of each, counted from its start
- * and not from its last octet. Above the limit the oldest stranger makes room: a client that means to sign in does so within
- * a second or two, so connections that are only held open keep nobody out. */
+/** Limits of the gate on connections and on their time. */
 export interface GateLimits {
   readonly strangersMax: number;
   readonly strangersPerNetworkMax: number;
@@ -44,6 +41,10 @@ interface Stranger {
   readonly dismiss: (why: Dismissal) => void;
 }
 
+/** The gate, one for all listeners of a process, whichever protocol they speak. A connection that has not signed in is a
+ * stranger's. There is a limit on strangers, in all and from one network, and on the time of each, counted from its start
+ * and not from its last octet. Above the limit the oldest stranger makes room: a client that means to sign in does so within
+ * a second or two, so connections that are only held open keep nobody out. */
 export class Gate {
   readonly #networkOf: (address: string) => string;
   readonly #limits: GateLimits;

@@ -20,7 +20,8 @@ export async function takeTurn(): Promise<void> {
   if (isTurnOver()) await new Promise<void>((resolve) => waiting.push(resolve));
 }
 
-/** All long work of the process takes its turns together: {@link isTurnOver} and {@link takeTurn}, for who is given its pace. */
+/** All long work of the process takes its turns together: {@link isTurnOver} and {@link takeTurn}, for work that is given its
+ * pace. */
 export const PACE: { readonly isOver: () => boolean; readonly take: () => Promise<void> } = {
   isOver: isTurnOver,
   take: takeTurn,

@@ -103,8 +103,8 @@ export function encodeWords(text: string): string {
 }
 
 /**
- * Header text (binary) in ASCII, for who may get nothing else: it reads the same. Encoded-words stay what they are; of raw
- * 8-bit within one its own encoding is made (Q), or nothing (B: no decoder counts it). All other raw 8-bit becomes
+ * Header text (binary) in ASCII, for readers that may get nothing else: it reads the same. Encoded-words stay what they are;
+ * of raw 8-bit within one its own encoding is made (Q), or nothing (B: no decoder counts it). All other raw 8-bit becomes
  * encoded-words, with the white space beside it, since that between two of them is not read.
  */
 export function headerInAscii(text: string): string {

@@ -53,7 +53,8 @@ function formatAddress(address: Address, charset: Charset): string {
  * words. */
 const MISSING_DOMAIN = "MISSING_DOMAIN";
 const MISSING_MAILBOX = "MISSING_MAILBOX";
-/** Stands for an address that can't be said in ASCII; its text becomes the name of who has none: RFC 6855 §7, RFC 6858 §2. */
+/** Stands for an address that can't be said in ASCII; its text becomes the name of an address that has none: RFC 6855 §7, RFC
+ * 6858 §2. */
 const UNSAYABLE = ["invalid", "internationalized-address.invalid"] as const;
 
 function formatMailbox(mailbox: Mailbox, charset: Charset): string {
@@ -95,7 +96,7 @@ export function formatBodyStructure(root: Part): string {
   return whole(bodyStructureSteps(root));
 }
 
-/** The same part by part, for who lets others have their turn between two: a mail may have many. */
+/** The same part by part, for a caller that lets others have their turn between two: a mail may have many. */
 export function bodyStructureSteps(root: Part): Generator<undefined, string> {
   return formatPart(root, true);
 }

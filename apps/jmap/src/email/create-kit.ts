@@ -145,7 +145,7 @@ class RandomBody {
     return kind === 2 && depth > 0 ? this.#message() : this.#blob();
   }
 
-  /** `isBody`: nothing makes it an attachment for who reads it. */
+  /** `isBody`: no property makes it an attachment for readers. */
   #text(subtype: string, isBody = false): object {
     const partId = this.#random.pick(["", "a", "x/"]) + String(this.#count++);
     const value = randomText(this.#random, 30);

@@ -8,7 +8,7 @@ export interface AskedEnvelope {
   readonly envelope: Envelope;
   /** Milliseconds since 1970: FUTURERELEASE, RFC 4865. */
   readonly holdUntilMs: number | undefined;
-  /** As it was said, for who asks again; "" where it was made. */
+  /** The text of the client, to be told again; "" where the envelope was made here. */
   readonly said: string;
 }
 

@@ -276,7 +276,7 @@ export class Account {
     return this.#bay.onApplied(() => listener());
   }
 
-  /** The same for who waits for changes: others' are looked for often meanwhile. */
+  /** The same for a caller that waits for changes: others' are looked for often meanwhile. */
   onChange(listener: () => void): () => void {
     const tell = (): void => listener();
     this.#idling.add(tell);

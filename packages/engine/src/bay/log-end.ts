@@ -7,8 +7,8 @@ import { after, NOWHERE, type Position } from "./position.ts";
 import { asStoreFailure } from "./store-failure.ts";
 
 /**
- * How a log ends for good. An entry behind the last one says so to who stands at the head; where the account is gone, so
- * does a checkpoint that sorts before all others, for who is behind or has slept. They stay for ever.
+ * How a log ends for good. An entry behind the last one tells processes that stand at the head; where the account is gone,
+ * so does a checkpoint that sorts before all others, for those that are behind or have slept. They stay for ever.
  *
  * The bytes are not sealed: who ends an account needs none of its keys. `openEnd` reads them and says whether they are
  * believed, for everybody with the store can write such objects too. An end that is not believed cuts the log off where it

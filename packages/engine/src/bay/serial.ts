@@ -3,7 +3,7 @@ export function serial(): <T>(work: () => Promise<T>) => Promise<T> {
   let last: Promise<void> = Promise.resolve();
   return (work) => {
     const result = last.then(work);
-    // How it ended is told to who handed it over; the next piece only waits for it, and nothing of it is kept.
+    // The caller that handed it over is told how it ended; the next piece only waits for it, and nothing of it is kept.
     last = result.then(nothing, nothing);
     return result;
   };

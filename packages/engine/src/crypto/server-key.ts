@@ -86,7 +86,7 @@ export interface RequestPlace {
   readonly name: string;
 }
 
-/** Seals a request of who delivers to the server: KEM ciphertext ‖ sealed object. */
+/** Seals a delivering process's request to the server: KEM ciphertext ‖ sealed object. */
 export function sealRequest(
   platform: CryptoPlatform,
   publicKey: Uint8Array,

@@ -5,7 +5,7 @@ export interface LdapPlace {
   /** `ldap:` or `ldaps:`. */
   readonly url: URL;
   readonly startTls: boolean;
-  /** PEM of who vouches for it; undefined for those whom the system trusts. */
+  /** PEM of the authorities that vouch for it; undefined for those of the system. */
   readonly ca: string | undefined;
 }
 

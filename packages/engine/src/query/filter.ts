@@ -201,7 +201,7 @@ class Rounds {
   }
 }
 
-/** The place "" if the Date field is a date, else nothing. */
+/** A set with "" if the Date field is a date, else an empty one. */
 function datesOf(header: HeaderBlock): ReadonlySet<string> {
   const sent = parseDate(header.values("date")[0] ?? "");
   return new Set(sent ? [""] : []);

@@ -44,7 +44,7 @@ export class Lists {
     return this.#emails < emails.rows || this.#rows < memberships.rows;
   }
 
-  /** Looks at all that is new: for who holds lists that were up to date a moment ago. */
+  /** Looks at all that is new: for a holder of lists that were up to date a moment ago. */
   update(): void {
     while (this.step());
   }
@@ -91,7 +91,7 @@ export class Lists {
     return this.state.emails.columns.id.compareIds(a, b);
   }
 
-  /** An email as a message, for who reads what it holds: by a membership that shows it, if there still is one. */
+  /** An email as a message, for readers of its content: by a membership that shows it, if there still is one. */
   messageOf(email: number, position = 0): Message {
     const { membershipRows, state } = this;
     const last = membershipRows.last(email);
@@ -127,7 +127,7 @@ export class Lists {
     return this.#threadHeads.find(id);
   }
 
-  /** All emails, shown or not, newest first, those that came at once by id: as it is now, for who walks in steps. */
+  /** All emails, shown or not, newest first, those that came at once by id: as it is now, for a walk in steps. */
   newestFirst(): Uint32Array {
     return this.#order.slice(0, this.#emails).reverse();
   }

@@ -22,7 +22,8 @@ const OBJECT_BYTES_MAX: number = 2 * 2 ** 20;
 /** Memory of a copy beside its bytes, about. */
 const COPY_BYTES = 512;
 
-/** `<account>/log/<n>`, `<account>/note/<name>`: what is read again by the next checkpoint, and by who fetches new mail. */
+/** `<account>/log/<n>`, `<account>/note/<name>`: objects that the next checkpoint reads again, and clients that fetch new
+ * mail. */
 const isKept = (name: string): boolean => ["log", "note"].includes(kindOfObject(name) ?? "");
 
 interface Copy {

@@ -23,7 +23,7 @@ export interface AcmeOptions {
   readonly names: readonly string[];
   /** RFC 8555 §7.1.1. */
   readonly directory: string;
-  /** PEM of who vouches for the directory's own certificate; empty for the system's. */
+  /** PEM of the authority of the directory's own certificate; empty for the system's. */
   readonly caFile: string;
   /** Where the account's key and the certificate lie. */
   readonly folder: string;
@@ -100,7 +100,7 @@ export class Acme {
 
   async #order(): Promise<string> {
     const { contact, names, directory, caFile, folder } = this.#options;
-    // Loaded by who needs it.
+    // Loaded only where it is needed.
     const acme = await import("acme-client");
     if (caFile !== "") acme.axios.defaults.httpsAgent = new Agent({ ca: await readFile(caFile) });
     const accountKey = await this.#accountKey(join(folder, "acme-account.key"), () =>

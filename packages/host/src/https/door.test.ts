@@ -715,7 +715,7 @@ test("a door that closes finishes what is under way, and ends what goes on by it
   expect(door.door.counts).toMatchObject({ connections: 0, exchanges: 0, sockets: 0 });
   await until(() => kept[1]!.destroyed);
   expect(kept[1]!.received).toMatch(/^HTTP\/1\.1 200 [\s\S]*connection: close/);
-  // Nobody waits for who has not spoken.
+  // Nobody waits for a client that has not spoken.
   await until(() => silent.destroyed);
 });
 

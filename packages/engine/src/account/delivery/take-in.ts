@@ -155,7 +155,7 @@ export class TakeIn {
     await this.settled();
   }
 
-  /** Waits for the one under way; its failure was told to who began it. */
+  /** Waits for the take-in under way; its failure was told to the caller that began it. */
   async settled(): Promise<void> {
     await this.#running?.catch(() => undefined);
   }

@@ -752,7 +752,7 @@ describe("killed when it is queued, before that is marked", () => {
     await settle();
     await time.pass(MINUTE);
     expect([(await statusOf(last, one!.id))[0], sink]).toEqual(["canceled", []]);
-    // Nor is it sent by who queues it all the same.
+    // Nor does a process send it that queues it all the same.
     const { queue } = await process({ sends: false });
     expect((await queue.lastClaim(one!.id))?.claim.state).toBe("canceled");
   });

@@ -54,7 +54,7 @@ export class PushSubscriptions {
     this.#account = account;
   }
 
-  /** All of the account, with no regard to who made them; what is over has gone. Errors: `unavailable`. */
+  /** All subscriptions of the account, whichever way in made them; expired ones are gone. Errors: `unavailable`. */
   async list(): Promise<readonly KnownSubscription[]> {
     const { mandates, now } = this.#platform;
     if (!mandates) return [];

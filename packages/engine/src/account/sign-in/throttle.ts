@@ -76,7 +76,7 @@ export class Throttle {
     };
   }
 
-  /** Of one size, however long the name that a stranger gives; and no list of names for who reads our memory. */
+  /** Of one size, however long the name that a stranger gives; and no list of names for a reader of our memory. */
   #keyOf(user: string, address: string): string {
     return String.fromCharCode(...keyedHash(this.#digestKey, utf8(`${user}\n${networkOf(address)}`)));
   }

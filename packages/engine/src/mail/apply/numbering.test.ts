@@ -73,7 +73,7 @@ class Log {
     }
   }
 
-  /** The state of who has seen these ops. `split` says which of them are applied together. */
+  /** The state of a process that has seen these ops. `split` says which of them are applied together. */
   fold(mask: number, split = blocks(this.history, opsOf(this.history, mask)), state: MailState = begun()): MailState {
     for (const block of split)
       applyBlock(
@@ -209,7 +209,7 @@ function differs(seen: Seen, model: Seen): string | undefined {
   return is === should ? undefined : `${is}, not ${should}`;
 }
 
-/** The invariant that does not hold for who saw `before` first and `after` later. */
+/** The invariant that does not hold for a reader that saw `before` first and `after` later. */
 function brokenBetween(before: MailboxSeen, after: MailboxSeen): string | undefined {
   const [c, o] = [before.seen, after.seen];
   const [highestC, highestO] = [before.highest, after.highest];

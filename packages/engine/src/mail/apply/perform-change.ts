@@ -151,7 +151,7 @@ class ItemPerformer {
     const { uid, email: emailOf } = this.#state.memberships.columns;
     for (const [mailbox, rows] of taken) {
       rows.sort((a, b) => uid.get(a) - uid.get(b));
-      // Flags of who did not know of this go along.
+      // Flags of authors that did not know of this go along.
       for (const row of rows) {
         const made = this.#fresh.get(emailOf.get(row));
         if (made) this.#block.movedTo.set(row, [...(this.#block.movedTo.get(row) ?? []), ...made]);

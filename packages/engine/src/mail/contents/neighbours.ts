@@ -14,8 +14,8 @@ interface Window extends ObjectSpan {
 }
 
 /**
- * Small bodies that lie together are read together by who asks for one after the other, forwards or backwards: a search, a
- * listing with bodies. The bytes are as sealed as they lie.
+ * Small bodies that lie together are read together for a reader that asks for one after the other, forwards or backwards: a
+ * search, a listing with bodies. The bytes are as sealed as they lie.
  */
 export class Neighbours {
   #last: ObjectSpan | undefined;

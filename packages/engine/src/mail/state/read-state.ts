@@ -12,8 +12,8 @@ import type { ChangedTypes, MailState, NoteStream } from "./state.ts";
 import type { SweepMark } from "./sweep-mark.ts";
 
 /**
- * A state, for who reads it: queries, contents, and all front ends. Only the fold and what loads a checkpoint hold a
- * {@link MailState}, which has what changes it.
+ * A state for its readers: queries, contents, and all front ends. Only the fold and the loading of checkpoints hold a {@link
+ * MailState}, which has what changes it.
  */
 export interface ReadState extends Omit<Readonly<MailState>, Writers | Tables | Mailboxes> {
   readonly memberships: ReadTable<MailState["memberships"]>;

@@ -32,8 +32,8 @@ export function findDamage(folder: string): readonly string[] {
   }
 }
 
-/** A damaged store, to be read and nothing else: all that is left of it, page by page; what is lost is listed, and
- * `damaged` to who asks for it. Errors: `unavailable` while a server runs on it. */
+/** A damaged store, to be read and nothing else: all that is left of it, page by page; what is lost is listed, and `damaged`
+ * to readers. Errors: `unavailable` while a server runs on it. */
 export async function openDamagedStore(folder: string): Promise<DamagedStore> {
   return storeFailures(join(folder, "store.sqlite"), () => new DamagedStore(folder));
 }

@@ -1,4 +1,5 @@
-/** Octets above which a row is read as a whole by who reads it piece by piece: SQLite makes all of a row for each of them. */
+/** Octets above which a row is read as a whole by a reader that asks for it piece by piece: SQLite makes all of a row for
+ * each of them. */
 export const LARGE_ROW_BYTES: number = 32 * 1024;
 
 /** A row of the table of objects. One that comes where another was deleted has another number. */

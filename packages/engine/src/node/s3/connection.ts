@@ -16,7 +16,7 @@ export interface RequestOptions extends Pick<StoreOptions, "signal" | "priority"
   readonly kind: "read" | "write" | "poll";
   /** How much is sent. */
   readonly bytes?: number;
-  /** Statuses that are answers to who asks: they come as {@link Refused}. */
+  /** Statuses that are answers to the caller: they come as {@link Refused}. */
   readonly answers?: readonly number[];
 }
 

@@ -33,7 +33,7 @@ export class Queue {
       return await work();
     } finally {
       const next = first(this.#waiting.interactive) ?? first(this.#waiting.bulk);
-      // The place goes to who waits without becoming free.
+      // The place goes to a waiting request without becoming free.
       if (next) next.go();
       else this.#running--;
     }
