@@ -130,7 +130,7 @@ function sectionWriter(session: Session, { section, partial, label }: SectionIte
         const bytes = body.open?.(start, end) ?? (await readAll(body, start, end));
         if (bytes.length !== end - start) throw cutOff();
         output.text(`${label} {${bytes.length}}\r\n`);
-        output.bytes(withoutNul(bytes));
+        output.bytes(bytes);
         return;
       }
       await stream(output, label, end - start, body.read(start, end));
@@ -145,7 +145,7 @@ async function stream(output: Output, label: string, size: number, source: Async
   for await (const bytes of source) {
     if (left === size) output.text(`${label} {${size}}\r\n`);
     left -= bytes.length;
-    output.bytes(withoutNul(bytes));
+    output.bytes(bytes);
     if (output.isFull) await output.flush();
     if (isTurnOver()) await takeTurn();
   }
@@ -190,15 +190,7 @@ export function spanOf(section: Section, { state, row }: Message, kept: Kept): B
 /** `text` has one character an octet. */
 function wholeSection(label: string, text: string, partial: Partial | undefined): string {
   const piece = partial ? text.slice(partial.offset, partial.offset + partial.length) : text;
-  return `${label} {${piece.length}}\r\n${piece.replaceAll("\0", STAND_IN)}`;
-}
-
-/** The octet that stands for NUL, which no literal may have: RFC 9051 §4.3. BINARY tells NUL as it is. */
-const STAND_IN = "\x80";
-
-function withoutNul(bytes: Uint8Array): Uint8Array {
-  const at = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).indexOf(0);
-  return at < 0 ? bytes : bytes.map((octet) => (octet === 0 ? STAND_IN.charCodeAt(0) : octet));
+  return `${label} {${piece.length}}\r\n${piece}`;
 }
 
 async function readAll(body: Body, start: number, end: number): Promise<Uint8Array> {

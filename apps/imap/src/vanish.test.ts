@@ -32,6 +32,7 @@ const view = {
 };
 const withMail = {
   ...account,
+  getMailbox: () => view.mailbox,
   openView: () => view,
   claimRecent: () => 2,
   keywordsIn: () => [],
