@@ -7,7 +7,7 @@ import { startTestServer } from "./test-kit.ts";
 async function setUp(append: (text: string) => Promise<void>) {
   const events: string[] = [];
   const account = {
-    state: { findPath: () => ({}) },
+    state: { findPath: () => ({ id: "0000000000000000.0.0" }) },
     ended: new AbortController().signal,
     rolledBack: false,
     close: () => undefined,
@@ -18,7 +18,7 @@ async function setUp(append: (text: string) => Promise<void>) {
       events.push(`prepared ${text}`);
       return text;
     },
-    async appendMany(_path: string, [text = ""]: readonly string[]) {
+    async appendMany(_mailbox: string, [text = ""]: readonly string[]) {
       await append(text);
       events.push(`appended ${text}`);
       return { uidValidity: 1, uids: [events.length] };

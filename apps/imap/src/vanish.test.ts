@@ -9,7 +9,7 @@ const descriptors = (): number => readdirSync("/proc/self/fd").length;
 
 /** An account with one message so large that its answer waits for its reader. */
 const account = {
-  state: { findPath: () => ({}) },
+  state: { findPath: () => ({ id: "0000000000000000.0.0" }) },
   ended: new AbortController().signal,
   rolledBack: false,
   close: () => undefined,
