@@ -125,8 +125,12 @@ export class LinearBay<State, Op, Outcome> implements Log<State, Op, Outcome> {
     this.#applied.acceptHistory();
   }
 
-  acceptLoss(): void {
-    this.#applied.acceptLoss();
+  acceptLoss<T>(recover: () => Promise<T>): Promise<T> {
+    return this.#applied.acceptLoss(recover);
+  }
+
+  get isRecovering(): boolean {
+    return this.#applied.isRecovering;
   }
 
   get witness(): Witness {

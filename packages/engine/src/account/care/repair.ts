@@ -16,7 +16,7 @@ import type { MessageWriter } from "../delivery/message-writer.ts";
 import type { Notices } from "../delivery/notices.ts";
 import type { MailLog } from "../open-log.ts";
 import type { Platform } from "../platform.ts";
-import { findMails, type SalvagedMail, type SalvageReport } from "./salvage.ts";
+import { findMails, type SalvagedMail } from "./salvage.ts";
 import type { Upkeep } from "./upkeep.ts";
 
 /** Where messages go of which only the body is left. */
@@ -56,7 +56,7 @@ export interface RepairReport {
  */
 export async function repairAccount(tools: RepairTools): Promise<RepairReport> {
   const { mail, contents, upkeep } = tools;
-  const recovered = tools.bay.barred === "partial" ? await recoverLost(tools) : 0;
+  const recovered = tools.bay.barred === "partial" ? await tools.bay.acceptLoss(() => recoverLost(tools)) : 0;
   const rebuilt = await rebuildPages(tools);
   const texts = await lostTexts(mail.state, contents);
   tools.bay.state.losePages({ texts });
@@ -94,8 +94,7 @@ export async function lostTexts(state: ReadState, contents: Pick<Contents, "read
  * Killed, the next repair may bring some once more.
  */
 async function recoverLost(tools: RepairTools): Promise<number> {
-  const { bay, mail, messages, upkeep, store, prefix, platform, ring } = tools;
-  bay.acceptLoss();
+  const { mail, messages, upkeep, store, prefix, platform, ring } = tools;
   await mail.push({ kind: "raise", seconds: Math.floor(platform.now() / 1000) });
   const isLost = (id: string): boolean => {
     const email = mail.state.findEmail(hexBytes(id));
@@ -103,13 +102,7 @@ async function recoverLost(tools: RepairTools): Promise<number> {
   };
   let recovered = 0;
   // What is written here lies in the store too, and is held.
-  for await (const { body, receivedMs, flags } of findMails(
-    { store, platform },
-    prefix,
-    ring,
-    { damaged: [] },
-    isLost,
-  )) {
+  for await (const { body, receivedMs, flags } of findMails({ store, platform }, prefix, ring, undefined, isLost)) {
     await mail.ensure(RECOVERED);
     const received = { timeMs: receivedMs, zoneMinutes: 0 };
     await messages.append(
@@ -139,9 +132,8 @@ async function rebuildPages(tools: RepairTools): Promise<number> {
     if (mustIndex || isInLost(email)) wanted.set(hexText(ids.getId(email)), email);
   const references = new Map<number, Uint8Array>();
   let found = 0;
-  const report: SalvageReport = { damaged: [] };
   if (wanted.size > 0)
-    for await (const salvaged of findMails({ store, platform }, prefix, ring, report, (id) => wanted.has(id))) {
+    for await (const salvaged of findMails({ store, platform }, prefix, ring, undefined, (id) => wanted.has(id))) {
       const email = wanted.get(salvaged.id)!;
       wanted.delete(salvaged.id);
       found++;

@@ -126,10 +126,15 @@ export class Upkeep {
     const { entries, bytes } = this.#bay.tail;
     const limits = this.#store.freshen ? LOCAL_TAIL : REMOTE_TAIL;
     const isDue = entries >= limits.entries || bytes >= limits.bytes || this.#isCurrentLost();
-    if (!isDue || this.#bay.barred || this.#disposed) return;
+    if (!isDue || this.#mustHoldStill || this.#disposed) return;
     const waitMs = this.#nextCheckpoint - this.#platform.monotonic();
     if (waitMs > 0) void this.#checkpointLater(waitMs);
     else this.checkpoint().catch((error: unknown) => this.#warn("checkpoint failed", error));
+  }
+
+  /** Nothing may be written, or what is there is not yet all that can be recovered: what is made of it would be for ever. */
+  get #mustHoldStill(): boolean {
+    return this.#bay.barred !== undefined || this.#bay.isRecovering;
   }
 
   /** The checkpoint that others open by is damaged. What it covers leaves the log in a day. */
@@ -224,7 +229,7 @@ export class Upkeep {
   }
 
   async #run(): Promise<void> {
-    if (this.#bay.barred) return;
+    if (this.#mustHoldStill) return;
     this.#lastRun = this.#platform.monotonic();
     await this.#bay.sync();
     await adoptCheckpoint(this.#bay);
