@@ -200,7 +200,7 @@ describe("checkpoints", () => {
         expect([name, account.barred]).toEqual([name, undefined]);
         await account.dispose();
         // What is read only when it is asked for is for check --repair.
-        if (place.objects.size === count) continue;
+        if (!name.includes("/checkpoint/") && place.objects.size === count) continue;
         made++;
         trim(place);
         const again = await open(place, ring());

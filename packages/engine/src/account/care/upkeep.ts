@@ -1,9 +1,11 @@
 import { entryName, entryNumber } from "../../bay/entry.ts";
 import { type ListedObject, listObjects } from "../../bay/list-objects.ts";
+import { ReadingEnded } from "../../bay/log-end.ts";
 import { MANIFESTS, manifestNumber } from "../../bay/manifest.ts";
 import type { Position } from "../../bay/position.ts";
 import type { CaptureSource, Thorough } from "../../bay/snapshots.ts";
 import { asEngineError, asStoreFailure } from "../../bay/store-failure.ts";
+import { equalBytes } from "../../crypto/index.ts";
 import { EngineError } from "../../errors.ts";
 import { hasDeadWeight } from "../../mail/checkpoint/shrink.ts";
 import { captureMail, pagesOf } from "../../mail/checkpoint/snapshot.ts";
@@ -79,6 +81,8 @@ export class Upkeep {
   /** One that is due waits for its time. */
   #isLater = false;
   #disposed = false;
+  /** Whether the current checkpoint can be read, as far as this run has asked. */
+  #readable: Promise<boolean> | undefined;
   /** What the last listing showed, and when one showed it first, on the monotonic clock. */
   #unnamed = new Map<string, number>();
   /** When what the last look found too young may be condemned, on that clock. */
@@ -211,7 +215,7 @@ export class Upkeep {
     } catch (error) {
       const { pages, condemned } = this.#state;
       const isKept = !namesIn(pages).some((name) => condemned.has(name));
-      if (!(isKept && this.#isCurrentLost() && error instanceof EngineError && error.code === "corrupt")) throw error;
+      if (!(isKept && this.#isCurrentLost() && isUnreadable(error))) throw error;
       this.#platform.log({ level: "error", event: "a checkpoint is damaged; another is made without it", error });
     }
   }
@@ -233,6 +237,7 @@ export class Upkeep {
     this.#lastRun = this.#platform.monotonic();
     await this.#bay.sync();
     await adoptCheckpoint(this.#bay);
+    this.#readable = undefined;
     const notes = await this.#deleteNotes();
     const trimmed = await this.#trim();
     const names = await this.#deleteCondemned();
@@ -242,7 +247,29 @@ export class Upkeep {
       await this.#bay.push({ op: { kind: "forget", names, notes: forgotten, trimmed } });
     await this.#sweepIfDue();
     await this.#collect();
+    if ((await this.#readable) === false) {
+      this.#platform.log({ level: "error", event: "the current checkpoint is damaged; another is made" });
+      await this.checkpoint();
+    }
     await this.#also();
+  }
+
+  /** Whether others can open by the current checkpoint, asked once a run: else nothing that it made unneeded may go. */
+  #mayDelete(): Promise<boolean> {
+    this.#readable ??= this.#isCurrentReadable();
+    return this.#readable;
+  }
+
+  async #isCurrentReadable(): Promise<boolean> {
+    const mark = this.#state.checkpoint;
+    if (!mark) return true;
+    try {
+      const read = await this.#bay.readManifest(mark.covers);
+      return read !== undefined && equalBytes(read.hash, mark.manifest);
+    } catch (error) {
+      if (!isUnreadable(error)) throw error;
+      return false;
+    }
   }
 
   /** Some hours after something was removed a checkpoint is made without it, however short the log is: what that replaces
@@ -264,7 +291,9 @@ export class Upkeep {
     if (covered.length === 0) return [];
     const there = new Set<string>();
     for await (const { name } of this.#list(folderOf("note"))) there.add(name);
-    await this.#delete(covered.filter((note) => there.has(note)));
+    const gone = covered.filter((note) => there.has(note));
+    if (gone.length > 0 && !(await this.#mayDelete())) return [];
+    await this.#delete(gone);
     return covered.slice(0, NAMES_MAX);
   }
 
@@ -275,6 +304,7 @@ export class Upkeep {
       if (covers <= trimmed) break;
       // Only what this process knows the pages of: else it could not read on.
       if (covers > pages.covers || !(await this.#isEntryOld(announced, KEEP_MS))) continue;
+      if (!(await this.#mayDelete())) break;
       await this.#deleteEntries(covers);
       const manifests: string[] = [];
       for await (const { name } of this.#list(MANIFESTS)) if (manifestNumber(name) < covers) manifests.push(name);
@@ -300,6 +330,7 @@ export class Upkeep {
     const gone: string[] = [];
     for (const entry of new Set(condemned.values())) {
       if (!(await this.#isEntryOld(entry, KEEP_MS))) continue;
+      if (!(await this.#mayDelete())) break;
       const names = [...condemned].filter(([, decided]) => decided === entry).map(([name]) => name);
       await this.#delete(names);
       gone.push(...names);
@@ -328,7 +359,10 @@ export class Upkeep {
         objects.push(object);
       }
     const names = await this.#namesInManifests();
-    if (!names) return;
+    if (!names) {
+      await this.#mayDelete();
+      return;
+    }
     // A note that waits may name a body that no email has yet.
     await this.#bay.sync();
     let isWaiting = false;
@@ -381,7 +415,10 @@ export class Upkeep {
   }
 
   async #namesInManifest(covers: Position): Promise<readonly string[] | undefined> {
-    const read = await this.#bay.readManifest(covers);
+    const read = await this.#bay.readManifest(covers).catch((error: unknown) => {
+      if (!isUnreadable(error)) throw error;
+      return undefined;
+    });
     return read && [...namesIn(pagesOf(read.manifest.body, covers)), ...read.manifest.hashes.pages];
   }
 
@@ -401,6 +438,11 @@ export class Upkeep {
   #warn(event: string, error: unknown): void {
     this.#platform.log({ level: "warn", event, error });
   }
+}
+
+/** What is damaged may also seem to be sealed by keys that the log does not tell of. */
+function isUnreadable(error: unknown): boolean {
+  return error instanceof ReadingEnded || (error instanceof EngineError && error.code === "corrupt");
 }
 
 /** `watched`: how long this process has seen it unnamed. */
