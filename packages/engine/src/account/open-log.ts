@@ -15,6 +15,7 @@ import type { Op } from "../mail/ops/op.ts";
 import type { Outcome } from "../mail/ops/outcome.ts";
 import type { MailState } from "../mail/state/state.ts";
 import type { ObjectStore, WatchOptions } from "../storage/object-store.ts";
+import { isUpkeep } from "./care/quiet-entries.ts";
 import { openEndMark } from "./end-mark.ts";
 import { ringSealer } from "./keys/sealer.ts";
 import type { Platform } from "./platform.ts";
@@ -62,6 +63,7 @@ export async function openLog(
     writer: hexText(platform.crypto.random(8)) as WriterId,
     delay: platform.delay,
     monotonic: platform.monotonic,
+    onStoring: (name, ops) => (ops.every(isUpkeep) ? platform.quietEntries?.begin(name) : undefined),
   });
   const catchUp = async (): Promise<void> => {
     await bay.sync();
