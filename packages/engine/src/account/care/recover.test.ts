@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { entryNumber } from "../../bay/entry.ts";
+import { entryNumber, hexBytes } from "../../bay/entry.ts";
 import { manifestNumber } from "../../bay/manifest.ts";
 import type { Ring } from "../../crypto/index.ts";
 import { pagesOf } from "../../mail/checkpoint/snapshot.ts";
@@ -10,11 +10,13 @@ import {
   makeAccount,
   open,
   platform,
+  signer,
   stream,
   textsOf,
   unlessConflict,
 } from "../../testing/account-kit.ts";
 import { openLog } from "../open-log.ts";
+import { makeRestoredMark, RESTORED_NAME } from "../restored-mark.ts";
 import { RECOVERED } from "./repair.ts";
 
 /** Above the number of entries that a checkpoint is due after: each mail that is brought back is one. */
@@ -22,7 +24,10 @@ const MAILS = 1_100;
 const MAILS_AT_ONCE = 50;
 
 /** An account whose memberships are all lost, and the log that told them too. */
-async function lossy(count: number, size: number): Promise<{ place: MemoryPlace; ring: () => Ring; texts: string[] }> {
+async function lossy(
+  count: number,
+  size: number,
+): Promise<{ place: MemoryPlace; ring: () => Ring; prefix: string; texts: string[] }> {
   const place = new MemoryPlace(() => clock.now++);
   const { ring, prefix } = await makeAccount(place);
   const account = await open(place, ring());
@@ -49,7 +54,7 @@ async function lossy(count: number, size: number): Promise<{ place: MemoryPlace;
     memberships.includes(name);
   const names = [...place.objects.keys()].filter((name) => isLost(name.slice(prefix.length)));
   await place.open().delete(names);
-  return { place, ring, texts };
+  return { place, ring, prefix, texts };
 }
 
 test("a repair that is killed has not accepted what it did not bring back yet: the next one brings the rest", async () => {
@@ -84,6 +89,9 @@ test.each(["pack", "body"])(
     expect((await account.repair()).recovered).toBe(5);
     expect(account.barred).toBeUndefined();
     expect((await textsOf(account, RECOVERED)).sort()).toEqual([...texts].sort());
+    // Upkeep goes on.
+    await account.upkeep.run();
+    expect(account.mail.state.lastCondemn).toBeGreaterThan(0);
     await account.dispose();
   },
 );
@@ -105,4 +113,20 @@ test("where a page is to be made anew and a body can't be read for a moment, not
   expect((await again.repair()).rebuilt).toBe(1);
   expect(await textsOf(again, "INBOX")).toEqual([text]);
   await again.dispose();
+});
+
+test("a restored account of which a part is lost is opened for reading; that it was restored is told once it is mended", async () => {
+  const { place, ring, prefix, texts } = await lossy(5, 10);
+  const mark = makeRestoredMark(signer, hexBytes(prefix.slice(0, -1)), new Uint8Array(16).fill(3));
+  place.write(prefix + RESTORED_NAME, mark);
+  const account = await open(place, ring());
+  expect(account.barred).toBe("partial");
+  expect((await account.repair()).recovered).toBe(texts.length);
+  const { epoch } = account.mail.state;
+  await account.dispose();
+  for (let opening = 0; opening < 2; opening++) {
+    const again = await open(place, ring());
+    expect([again.barred, again.mail.state.epoch]).toEqual([undefined, epoch + 1]);
+    await again.dispose();
+  }
 });
