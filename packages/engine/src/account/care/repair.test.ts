@@ -243,3 +243,22 @@ async function columnsOf(place: MemoryPlace, ring: Ring, prefix: string) {
     covered: [...covered, ...manifests.slice(1)],
   };
 }
+
+test("what is rebuilt of a pack that no checkpoint names is moved to another: that one is garbage", async () => {
+  const place = new MemoryPlace(() => clock.now++);
+  const { ring, prefix, texts } = await filled(place);
+  const account = await open(place, ring());
+  const { rows, packs } = account.mail.state.pages;
+  // What was replaced stands there for a day; names are random.
+  const old = `${prefix}pack/${"0".repeat(32)}`;
+  place.write(old, place.objects.get(prefix + packs[0]!.name)!.bytes);
+  await place.open().delete([prefix + rows[0]!]);
+  expect((await account.repair()).rebuilt).toBeGreaterThan(0);
+  await place.open().delete([old]);
+  expect(await textsOf(account, "INBOX")).toEqual(texts);
+  await account.dispose();
+  const again = await open(place, ring());
+  expect(await textsOf(again, "INBOX")).toEqual(texts);
+  expect(await findings(again)).toEqual([]);
+  await again.dispose();
+});
