@@ -2,7 +2,8 @@ import type { Witness } from "../bay/applied-log.ts";
 import type { Log } from "../bay/bay.ts";
 import { hexText } from "../bay/entry.ts";
 import { LinearBay } from "../bay/linear-bay.ts";
-import type { Prefetched } from "../bay/log-objects.ts";
+import { ReadingEnded } from "../bay/log-end.ts";
+import { corrupt, type Prefetched } from "../bay/log-objects.ts";
 import { createPageStore } from "../bay/page-store.ts";
 import type { WriterId } from "../bay/writer.ts";
 import { equalBytes, type Ring, threadKey } from "../crypto/index.ts";
@@ -163,7 +164,10 @@ export async function adoptCheckpoint(bay: MailLog): Promise<void> {
   const { state } = bay;
   const mark = state.checkpoint;
   if (!mark || mark.covers <= state.pages.covers) return;
-  const read = await bay.readManifest(mark.covers);
+  const read = await bay.readManifest(mark.covers).catch((error: unknown) => {
+    // Whatever keys it seems to be sealed by: those of the entry that announced it are known here.
+    throw error instanceof ReadingEnded ? corrupt(`checkpoint ${mark.covers}`, new Error(error.message)) : error;
+  });
   // Deleted: a newer one is current, and a later sync tells of it.
   if (!read) return;
   if (!equalBytes(read.hash, mark.manifest))

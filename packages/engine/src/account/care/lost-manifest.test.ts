@@ -1,4 +1,4 @@
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { openView } from "../../mail/mailbox-view.ts";
 import { MemoryPlace } from "../../storage/memory.ts";
 import { clock, mailText, makeAccount, open, stream, textsOf, unlessConflict } from "../../testing/account-kit.ts";
@@ -17,6 +17,24 @@ async function live(account: Account, hours: number): Promise<void> {
   }
 }
 
+/** An account that was swept a moment ago: what the checkpoint before that named alone is condemned. */
+async function swept() {
+  const place = new MemoryPlace(() => clock.now++);
+  const { ring } = await makeAccount(place);
+  const account = await open(place, ring());
+  const texts = Array.from({ length: 70 }, (_, n) => mailText(n));
+  for (const text of texts) await append(account, text);
+  await account.upkeep.checkpoint();
+  await account.upkeep.checkpoint().catch(unlessConflict);
+  const view = openView(account.mail, "INBOX", { readOnly: false });
+  await view.setFlags([3, 69], { mode: "add", flags: ["\\Deleted"] });
+  await view.expunge();
+  await live(account, 13);
+  expect(account.mail.state.condemned.size).toBeGreaterThan(0);
+  const [manifest] = [...place.objects.keys()].filter((name) => name.includes("/checkpoint/")).sort();
+  return { place, ring, account, manifest: manifest!, left: texts.filter((_, n) => n !== 3 && n !== 69) };
+}
+
 // What another's keys sealed, as it seems, is no more readable than what is cut off, or gone.
 test.each([
   ["cut off", (bytes: Uint8Array) => bytes.subarray(0, 100)],
@@ -25,28 +43,11 @@ test.each([
 ])(
   "nothing is deleted upon a checkpoint whose manifest is %s: who knows what it held makes another",
   async (_what, harm) => {
-    const place = new MemoryPlace(() => clock.now++);
-    const { ring } = await makeAccount(place);
-    const account = await open(place, ring());
-    const texts = Array.from({ length: 70 }, (_, n) => mailText(n));
-    for (const text of texts) await append(account, text);
-    await account.upkeep.checkpoint();
-    await account.upkeep.checkpoint().catch(unlessConflict);
-    const view = openView(account.mail, "INBOX", { readOnly: false });
-    await view.setFlags([3, 69], { mode: "add", flags: ["\\Deleted"] });
-    await view.expunge();
-    await live(account, 13);
-    // What it replaced is condemned at once.
-    expect(account.mail.state.condemned.size).toBeGreaterThan(0);
-    const [manifest] = [...place.objects.keys()].filter((name) => name.includes("/checkpoint/")).sort();
-    const harmed = harm(place.objects.get(manifest!)!.bytes);
-    if (harmed) place.write(manifest!, harmed);
-    else place.objects.delete(manifest!);
+    const { place, ring, account, manifest, left } = await swept();
+    const harmed = harm(place.objects.get(manifest)!.bytes);
+    if (harmed) place.write(manifest, harmed);
+    else place.objects.delete(manifest);
     const before = new Set(place.objects.keys());
-    // Whoever opens it meanwhile finds all, by the checkpoint before.
-    const opener = await open(place, ring());
-    expect([opener.barred, (await textsOf(opener, "INBOX")).length]).toEqual([undefined, 68]);
-    await opener.dispose();
     const { covers } = account.mail.state.checkpoint!;
     for (let hour = 0; hour < 40 && account.mail.state.checkpoint!.covers === covers; hour++) {
       await live(account, 1);
@@ -56,7 +57,6 @@ test.each([
     expect(account.mail.state.checkpoint!.covers).toBeGreaterThan(covers);
     await live(account, 30);
     expect(account.mail.state.trimmed).toBeGreaterThan(0);
-    const left = texts.filter((_, n) => n !== 3 && n !== 69);
     expect(await textsOf(account, "INBOX")).toEqual(left);
     await account.dispose();
     const again = await open(place, ring());
@@ -64,3 +64,33 @@ test.each([
     await again.dispose();
   },
 );
+
+test("who opens an account by the checkpoint before a damaged one makes another of it: what was condemned is needed again", async () => {
+  const { place, ring, account, manifest, left } = await swept();
+  await account.dispose();
+  const { covers } = account.mail.state.checkpoint!;
+  place.write(manifest, place.objects.get(manifest)!.bytes.subarray(0, 100));
+  const opened = await open(place, ring());
+  await vi.waitFor(() => expect(opened.mail.state.checkpoint!.covers).toBeGreaterThan(covers));
+  await live(opened, 60);
+  expect(await textsOf(opened, "INBOX")).toEqual(left);
+  await opened.dispose();
+  const again = await open(place, ring());
+  expect([again.barred, await textsOf(again, "INBOX")]).toEqual([undefined, left]);
+  await again.dispose();
+});
+
+test("what was condemned half a day ago somebody may be about to delete: nothing is made of it", async () => {
+  const { place, ring, account, manifest, left } = await swept();
+  await account.dispose();
+  const { covers } = account.mail.state.checkpoint!;
+  place.write(manifest, place.objects.get(manifest)!.bytes.subarray(0, 100));
+  clock.now += 12 * HOUR_MS;
+  const failed: unknown[] = [];
+  const opened = await open(place, ring(), { log: ({ event }) => failed.push(event) });
+  await vi.waitFor(() => expect(failed).toContain("checkpoint failed"));
+  expect(opened.mail.state.checkpoint!.covers).toBe(covers);
+  expect(opened.mail.state.condemned.size).toBeGreaterThan(0);
+  expect(await textsOf(opened, "INBOX")).toEqual(left);
+  await opened.dispose();
+});

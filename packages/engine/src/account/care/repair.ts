@@ -11,6 +11,7 @@ import { bodyName } from "../../mail/ops/names.ts";
 import { isInPages, TEXT_PAGE_EMAILS } from "../../mail/state/pages.ts";
 import type { ReadState } from "../../mail/state/read-state.ts";
 import { ReferenceIndex, threadKeys } from "../../mail/state/reference-index.ts";
+import { kindIn } from "../../storage/object-kinds.ts";
 import type { ObjectStore } from "../../storage/object-store.ts";
 import type { MessageWriter } from "../delivery/message-writer.ts";
 import type { Notices } from "../delivery/notices.ts";
@@ -122,9 +123,10 @@ async function rebuildPages(tools: RepairTools): Promise<number> {
   const { id: ids, number: numbers } = state.emails.columns;
   const rows = await lostPages(state, (email) => contents.readRecord(state, email));
   const headers = await lostPages(state, (email) => contents.readHeader(state, email));
+  const stranded = await strandedEmails(state, contents);
   const isInLost = (email: number): boolean => {
     const { page } = state.placeInPages(email);
-    return rows.has(page) || headers.has(page);
+    return rows.has(page) || headers.has(page) || stranded.has(email);
   };
   const mustIndex = !(await threads.isWhole());
   const wanted = new Map<string, number>();
@@ -158,6 +160,18 @@ async function rebuildPages(tools: RepairTools): Promise<number> {
     state.references = index;
   }
   return found;
+}
+
+/** Emails that no page has yet, whose notes are gone: a checkpoint that is damaged by now held their bodies, and its packs do. */
+async function strandedEmails(state: ReadState, contents: Contents): Promise<ReadonlySet<number>> {
+  const stranded = new Set<number>();
+  for (let email = state.tailStart; email < state.emails.rows; email++) {
+    if (!state.isHeld(email)) continue;
+    const { object } = await contents.readRecord(state, email);
+    if (kindIn(object.name) === "note" && (await isDamaged(() => contents.openEmail(state, email))))
+      stranded.add(email);
+  }
+  return stranded;
 }
 
 async function lostPages(state: ReadState, read: (email: number) => Promise<unknown>): Promise<Set<number>> {

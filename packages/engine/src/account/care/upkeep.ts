@@ -33,6 +33,8 @@ const CHECKPOINT_SHARE = 0.1;
 /** Covered log entries are kept this long after their checkpoint was announced, and condemned objects after that was
  * decided, by the store's dates: whoever still reads them has that long. */
 const KEEP_MS: number = 24 * 60 * 60_000;
+/** So long after it was condemned something may be needed again: half a day before anybody deletes it. */
+const NEEDED_MS: number = 12 * 60 * 60_000;
 /** What nobody names for as long as this may be garbage: a delivery writes its note within two hours of its body. */
 const UNNAMED_MS: number = 3 * 60 * 60_000;
 /** How often garbage is looked for, and whether there is anything to do at all. */
@@ -207,15 +209,21 @@ export class Upkeep {
     }
   }
 
-  /** A current checkpoint that is damaged is left behind: the next one is made of the pages before it, unless some of these
-   * are to be deleted. */
+  /** A current checkpoint that is damaged is left behind: the next one is made of the pages before it. Some of these may be
+   * condemned, since the damaged one replaced them: they are needed again, unless somebody may be about to delete them. */
   async #adoptUnlessLost(): Promise<void> {
     try {
       await adoptCheckpoint(this.#bay);
     } catch (error) {
-      const { pages, condemned } = this.#state;
-      const isKept = !namesIn(pages).some((name) => condemned.has(name));
-      if (!(isKept && this.#isCurrentLost() && isUnreadable(error))) throw error;
+      if (!(this.#isCurrentLost() && isUnreadable(error))) throw error;
+      const { pages, condemned, trimmed } = this.#state;
+      const needed = [...namesIn(pages)].filter((name) => condemned.has(name));
+      for (const entry of new Set(needed.map((name) => condemned.get(name)!)))
+        if (await this.#isEntryOld(entry, NEEDED_MS)) throw error;
+      for (let at = 0; at < needed.length; at += NAMES_MAX) {
+        const names = needed.slice(at, at + NAMES_MAX);
+        await this.#bay.push({ op: { kind: "forget", names, notes: [], trimmed } });
+      }
       this.#platform.log({ level: "error", event: "a checkpoint is damaged; another is made without it", error });
     }
   }
