@@ -1,7 +1,16 @@
 import { expect, test, vi } from "vitest";
 import { openView } from "../../mail/mailbox-view.ts";
 import { MemoryPlace } from "../../storage/memory.ts";
-import { clock, mailText, makeAccount, open, stream, textsOf, unlessConflict } from "../../testing/account-kit.ts";
+import {
+  clock,
+  dropbox,
+  mailText,
+  makeAccount,
+  open,
+  stream,
+  textsOf,
+  unlessConflict,
+} from "../../testing/account-kit.ts";
 import type { Account } from "../account.ts";
 
 const HOUR_MS = 3_600_000;
@@ -51,8 +60,7 @@ test.each([
     const { covers } = account.mail.state.checkpoint!;
     for (let hour = 0; hour < 40 && account.mail.state.checkpoint!.covers === covers; hour++) {
       await live(account, 1);
-      if (account.mail.state.checkpoint!.covers === covers)
-        expect([...before].filter((name) => !place.objects.has(name))).toEqual([]);
+      expect([...before].filter((name) => !place.objects.has(name))).toEqual([]);
     }
     expect(account.mail.state.checkpoint!.covers).toBeGreaterThan(covers);
     await live(account, 30);
@@ -93,4 +101,37 @@ test("what was condemned half a day ago somebody may be about to delete: nothing
   expect(opened.mail.state.condemned.size).toBeGreaterThan(0);
   expect(await textsOf(opened, "INBOX")).toEqual(left);
   await opened.dispose();
+});
+
+test("notes stay where they are as long as the checkpoint that holds what they brought can't be read", async () => {
+  const place = new MemoryPlace(() => clock.now++);
+  const { ring, user } = await makeAccount(place);
+  const account = await open(place, ring());
+  await dropbox(place, user).deliver(new Uint8Array(0), stream(mailText(1)));
+  await account.refresh();
+  await account.upkeep.checkpoint();
+  const names = (kind: string): string[] =>
+    [...place.objects.keys()].filter((name) => name.includes(`/${kind}/`)).sort();
+  const [manifest] = names("checkpoint");
+  place.write(manifest!, new Uint8Array(50));
+  await account.upkeep.run();
+  expect([names("note").length, names("checkpoint").length]).toEqual([1, 2]);
+  await account.upkeep.run();
+  expect(names("note")).toEqual([]);
+  await account.dispose();
+  const again = await open(place, ring());
+  expect(await textsOf(again, "INBOX")).toEqual([mailText(1)]);
+  await again.dispose();
+});
+
+test("where all is due at once nothing goes before another checkpoint is there", async () => {
+  const { place, account, manifest } = await swept();
+  place.write(manifest, new Uint8Array(50));
+  const before = [...place.objects.keys()];
+  clock.now += 48 * HOUR_MS;
+  await account.upkeep.run();
+  expect(before.filter((name) => !place.objects.has(name))).toEqual([]);
+  await account.upkeep.run();
+  expect(before.filter((name) => !place.objects.has(name)).length).toBeGreaterThan(0);
+  await account.dispose();
 });

@@ -367,10 +367,7 @@ export class Upkeep {
         objects.push(object);
       }
     const names = await this.#namesInManifests();
-    if (!names) {
-      await this.#mayDelete();
-      return;
-    }
+    if (!names) return;
     // A note that waits may name a body that no email has yet.
     await this.#bay.sync();
     let isWaiting = false;
@@ -381,7 +378,8 @@ export class Upkeep {
       const email = this.#state.findEmail(bodyId(name));
       return email === undefined ? !isWaiting : !this.#state.isHeld(email);
     };
-    // What an older checkpoint or the log names came to be there wholly.
+    // What an older checkpoint or the log names came to be there wholly, and nobody will name it again: a checkpoint that
+    // began before this is void by `judge`, and no op reaches an email that no live membership holds (docs/rules.md §5).
     const isWhole = (object: ListedObject): boolean =>
       names.older.has(object.name) ||
       (kindIn(object.name) === "body" && this.#state.findEmail(bodyId(object.name)) !== undefined) ||
