@@ -125,7 +125,10 @@ test("notes stay where they are as long as the checkpoint that holds what they b
 });
 
 test("where all is due at once nothing goes before another checkpoint is there", async () => {
-  const { place, account, manifest } = await swept();
+  const { place, ring, account, manifest, left } = await swept();
+  // So that collection is due too.
+  left.push(mailText(100));
+  await append(account, mailText(100));
   place.write(manifest, new Uint8Array(50));
   const before = [...place.objects.keys()];
   clock.now += 48 * HOUR_MS;
@@ -133,5 +136,10 @@ test("where all is due at once nothing goes before another checkpoint is there",
   expect(before.filter((name) => !place.objects.has(name))).toEqual([]);
   await account.upkeep.run();
   expect(before.filter((name) => !place.objects.has(name)).length).toBeGreaterThan(0);
+  // What it named is condemned by nobody.
+  await live(account, 60);
   await account.dispose();
+  const again = await open(place, ring());
+  expect([again.barred, await textsOf(again, "INBOX")]).toEqual([undefined, left]);
+  await again.dispose();
 });
