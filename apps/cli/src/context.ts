@@ -7,6 +7,7 @@ import {
   type ObjectStore,
   type PasswordDirectory,
   type Platform,
+  QuietEntries,
   ready,
   SERVER_KEY_BYTES,
   SERVER_PUBLIC_KEY_BYTES,
@@ -106,6 +107,7 @@ export async function openContext(config: Config, use: Use = "all", metrics?: Me
         return () => clearInterval(timer);
       },
       trustedHosts: trustedHosts(config, signer),
+      quietEntries: new QuietEntries(),
       quota: quotas.ofAll,
       quotaOf: quotas.of,
       log,

@@ -3,6 +3,7 @@
 export { type CheckReport, checkAccount, type Finding } from "./account/care/check.ts";
 export { checkSealed, type SealedObject } from "./account/care/check-sealed.ts";
 export { acceptHistory } from "./account/care/history.ts";
+export { QuietEntries } from "./account/care/quiet-entries.ts";
 export { DAMAGED, RECOVERED } from "./account/care/repair.ts";
 export { type SalvagedMail, type SalvageReport, salvage } from "./account/care/salvage.ts";
 export { type Deliverer, Dropbox } from "./account/delivery/dropbox.ts";

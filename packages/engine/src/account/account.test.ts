@@ -199,7 +199,7 @@ describe("checkpoints", () => {
         expect([name, account.barred]).toEqual([name, undefined]);
         await account.dispose();
         // A page that is read only when it is asked for is mended by check --repair.
-        if (place.objects.size === count) continue;
+        if (!name.includes("/checkpoint/") && place.objects.size === count) continue;
         made++;
         trim(place);
         const again = await open(place, ring());

@@ -98,3 +98,25 @@ test("others have their turn while very many are copied, here and where it is fo
   const stamps = new Set(all.map((position) => modSeq.get(messages.at(position))));
   expect(stamps.size).toBe(3);
 });
+
+test("what is copied in parts has names of its own, and what was gone by then is told", async () => {
+  const { account, view } = await filled();
+  const names = view.targetOf(0).of;
+  const both = { ...names, targets: [...names.targets, ...view.targetOf(1).of.targets] };
+  const to = account.mail.getMailbox("Sent").id;
+  const copy = (targets: typeof names) =>
+    account.mail.push({ kind: "copy", ...targets, to, seconds: 1, inParts: true });
+  await view.copy(all, to);
+  const { state } = account.mail;
+  const { messages } = account.mail.getMailbox("Sent");
+  for (const at of all) expect(state.findMembership(state.nameOf(messages.at(at)))).toBe(messages.at(at));
+  await view.setFlags([0], { mode: "add", flags: ["\\Deleted"] });
+  await view.expunge([0]);
+  expect(await copy(both)).toMatchObject({ gone: 1, addedUids: [MESSAGES + 1], sourceUids: [2] });
+  // It counts as any op does.
+  const before = state.modSeq;
+  expect(await copy(names)).toMatchObject({ gone: 1, added: [], modSeq: before + 1 });
+  expect(state.modSeq).toBe(before + 1);
+  await account.mail.delete(account.mail.getMailbox("Sent").id);
+  await expect(copy(both)).rejects.toMatchObject({ code: "not-found" });
+});

@@ -2,7 +2,8 @@ import type { Witness } from "../bay/applied-log.ts";
 import type { Log } from "../bay/bay.ts";
 import { hexText } from "../bay/entry.ts";
 import { LinearBay } from "../bay/linear-bay.ts";
-import type { Prefetched } from "../bay/log-objects.ts";
+import { ReadingEnded } from "../bay/log-end.ts";
+import { corrupt, type Prefetched } from "../bay/log-objects.ts";
 import { createPageStore } from "../bay/page-store.ts";
 import type { WriterId } from "../bay/writer.ts";
 import { equalBytes, type Ring, threadKey } from "../crypto/index.ts";
@@ -15,6 +16,7 @@ import type { Op } from "../mail/ops/op.ts";
 import type { Outcome } from "../mail/ops/outcome.ts";
 import type { MailState } from "../mail/state/state.ts";
 import type { ObjectStore, WatchOptions } from "../storage/object-store.ts";
+import { isUpkeep } from "./care/quiet-entries.ts";
 import { openEndMark } from "./end-mark.ts";
 import { ringSealer } from "./keys/sealer.ts";
 import type { Platform } from "./platform.ts";
@@ -62,6 +64,7 @@ export async function openLog(
     writer: hexText(platform.crypto.random(8)) as WriterId,
     delay: platform.delay,
     monotonic: platform.monotonic,
+    onStoring: (name, ops) => (ops.every(isUpkeep) ? platform.quietEntries?.begin(name) : undefined),
   });
   const catchUp = async (): Promise<void> => {
     await bay.sync();
@@ -161,7 +164,10 @@ export async function adoptCheckpoint(bay: MailLog): Promise<void> {
   const { state } = bay;
   const mark = state.checkpoint;
   if (!mark || mark.covers <= state.pages.covers) return;
-  const read = await bay.readManifest(mark.covers);
+  const read = await bay.readManifest(mark.covers).catch((error: unknown) => {
+    // Whatever keys it seems to be sealed by: those of the entry that announced it are known here.
+    throw error instanceof ReadingEnded ? corrupt(`checkpoint ${mark.covers}`, new Error(error.message)) : error;
+  });
   // Deleted: a newer one is current, and a later sync tells of it.
   if (!read) return;
   if (!equalBytes(read.hash, mark.manifest))

@@ -1,5 +1,6 @@
 import type { Witness } from "../bay/applied-log.ts";
 import type { CryptoPlatform } from "../crypto/index.ts";
+import type { QuietEntries } from "./care/quiet-entries.ts";
 import type { MandateStore } from "./mandates/mandate-store.ts";
 import type { Outbound } from "./outbound/submit.ts";
 import type { QuotaLimits } from "./quota.ts";
@@ -29,6 +30,9 @@ export interface Platform {
   readonly quotaOf?: (account: string) => QuotaLimits | undefined;
   /** Mandates of owners for the server; absent where it has none. */
   readonly mandates?: MandateStore;
+  /** Entries of this process that are nobody's news: the same for all who open accounts and all who hear of them; absent
+   * where nobody hears of any. */
+  readonly quietEntries?: QuietEntries;
   /** Takes an event for the operator: ids, counts and codes, never content. */
   readonly log: (event: LogEvent) => void;
 }

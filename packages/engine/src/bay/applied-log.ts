@@ -84,6 +84,7 @@ export class AppliedLog<State, Op, Outcome> {
   #hashes = new EntryHashes();
   #isUncompared = false;
   #isPartial = false;
+  #isRecovering = false;
 
   constructor(options: AppliedLogOptions<State, Op, Outcome>) {
     this.#options = options;
@@ -133,9 +134,24 @@ export class AppliedLog<State, Op, Outcome> {
     return this.#isPartial;
   }
 
-  /** The owner goes on without the lost pages. */
-  acceptLoss(): void {
+  /** The owner goes on without the lost pages, once `recover` brought back what it can: until then no other state is made of
+   * this one. Where it fails, nothing was accepted. */
+  async acceptLoss<T>(recover: () => Promise<T>): Promise<T> {
     this.#isPartial = false;
+    this.#isRecovering = true;
+    try {
+      return await recover();
+    } catch (error) {
+      this.#isPartial = true;
+      throw error;
+    } finally {
+      this.#isRecovering = false;
+    }
+  }
+
+  /** True while lost mail is being brought back. */
+  get isRecovering(): boolean {
+    return this.#isRecovering;
   }
 
   /** The entry up to which the newest checkpoint goes, if that could not be read: all was applied without it. */

@@ -52,8 +52,10 @@ export interface Log<State, Op, Outcome> extends Bay<State, Op, Outcome> {
   readonly isUncompared: boolean;
   /** The owner goes on from the history that the store shows. */
   acceptHistory(): void;
-  /** The owner goes on from what is left. */
-  acceptLoss(): void;
+  /** The owner goes on from what is left, and from what `recover` brings back of the rest. A checkpoint would say that this is
+   * all that there is: none but its own is made meanwhile. Where it fails, all stays as lost as it was. */
+  acceptLoss<T>(recover: () => Promise<T>): Promise<T>;
+  readonly isRecovering: boolean;
   /** Why this log can be read no further: all that is asked from now on is refused by it. */
   readonly ended: ReadingEnded | undefined;
   /** The present end of the log, for the host to keep. */

@@ -1,6 +1,6 @@
 import { EngineError } from "../errors.ts";
 import { folderOf } from "../storage/object-kinds.ts";
-import type { Ring, WatchOptions } from "../storage/object-store.ts";
+import type { Ring, StoreOptions, WatchOptions } from "../storage/object-store.ts";
 import { AppliedLog, type AppliedLogOptions, type Witness, WRITERS_KEPT } from "./applied-log.ts";
 import { BARRED, type Log } from "./bay.ts";
 import { type EntryHead, entryName } from "./entry.ts";
@@ -33,6 +33,8 @@ export interface LinearBayOptions<State, Op, Outcome>
   extends AppliedLogOptions<State, Op, Outcome>,
     Pick<WatchOptions, "isUrgent"> {
   readonly writer: WriterId;
+  /** Hears of each entry before it is stored, by its name, and then whether it was. */
+  readonly onStoring?: ((name: string, ops: readonly Op[]) => ((isStored: boolean) => void) | undefined) | undefined;
 }
 
 interface Queued<Op, Outcome> {
@@ -125,8 +127,12 @@ export class LinearBay<State, Op, Outcome> implements Log<State, Op, Outcome> {
     this.#applied.acceptHistory();
   }
 
-  acceptLoss(): void {
-    this.#applied.acceptLoss();
+  acceptLoss<T>(recover: () => Promise<T>): Promise<T> {
+    return this.#applied.acceptLoss(recover);
+  }
+
+  get isRecovering(): boolean {
+    return this.#applied.isRecovering;
   }
 
   get witness(): Witness {
@@ -287,21 +293,35 @@ export class LinearBay<State, Op, Outcome> implements Log<State, Op, Outcome> {
     for (;;) {
       const n = after(this.position);
       const entry = this.#sealEntry(n, sequence, batch);
-      const created = await this.#log.createEntry(n, entry.bytes, { along, essential: batch[0]!.essential });
+      const tellStored = this.#options.onStoring?.(this.#options.prefix + entryName(n), entry.ops);
+      let outcomes: Outcome[] | undefined;
+      try {
+        outcomes = await this.#storeEntry(n, entry, { along, essential: batch[0]!.essential });
+      } finally {
+        tellStored?.(outcomes !== undefined);
+      }
+      if (outcomes) return outcomes;
       // Objects that go along are stored, even if another writer's entry has won the name.
       along = [];
-      const outcomes = await this.#settle(n, entry, created).catch((error: unknown) => {
-        // The entry that exists may be ours: until it is read nobody may say "not done".
-        const isUnread =
-          error instanceof EngineError && error.code === "unavailable" && !(error instanceof ReadingEnded);
-        if (mayBeOurs(created) && isUnread)
-          throw new EngineError("unknown-outcome", "the store does not answer", { cause: error });
-        throw error;
-      });
-      if (outcomes) return outcomes;
       // The entries that were read meanwhile may be another history.
       if (this.barred) throw new EngineError("not-permitted", BARRED[this.barred]);
     }
+  }
+
+  /** Resolves as {@link #settle}. */
+  async #storeEntry(
+    n: Position,
+    entry: SealedEntry<Op>,
+    options: Pick<StoreOptions, "along" | "essential">,
+  ): Promise<Outcome[] | undefined> {
+    const created = await this.#log.createEntry(n, entry.bytes, options);
+    return this.#settle(n, entry, created).catch((error: unknown) => {
+      // The entry that exists may be ours: until it is read nobody may say "not done".
+      const isUnread = error instanceof EngineError && error.code === "unavailable" && !(error instanceof ReadingEnded);
+      if (mayBeOurs(created) && isUnread)
+        throw new EngineError("unknown-outcome", "the store does not answer", { cause: error });
+      throw error;
+    });
   }
 
   /** Entry n was stored, or exists: another's or perhaps ours; or lies where the log was trimmed long ago. Resolves

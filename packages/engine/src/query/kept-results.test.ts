@@ -23,6 +23,15 @@ test("a result is kept until anything changes, and is that of its query alone", 
   expect(results.find(key, { state: now })).toBeUndefined();
 });
 
+test("nothing holds a state that was replaced", () => {
+  const results = newResults();
+  const [before, after] = [state(5), state(5)];
+  results.keep(keyOf("a"), { state: before }, 5, emails(3));
+  results.keep(keyOf("b"), { state: after }, 5, emails(3));
+  expect(results.find(keyOf("a"), { state: before })).toBeUndefined();
+  expect(results.find(keyOf("b"), { state: after })).toBeDefined();
+});
+
 test("what was found in a mailbox is kept until that changes", () => {
   const results = newResults();
   const now = state(5);

@@ -144,8 +144,11 @@ class RewindingLog implements MailLog {
   acceptHistory(): void {
     this.#log.acceptHistory();
   }
-  acceptLoss(): void {
-    this.#log.acceptLoss();
+  acceptLoss<T>(recover: () => Promise<T>): Promise<T> {
+    return this.#log.acceptLoss(recover);
+  }
+  get isRecovering(): boolean {
+    return this.#log.isRecovering;
   }
   noteCheckpoint(manifest: Pick<Manifest, "covers" | "hashes">): void {
     this.#log.noteCheckpoint(manifest);

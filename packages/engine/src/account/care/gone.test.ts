@@ -152,7 +152,11 @@ test("a hundred of 10,000 mails here and there, a draft that was replaced 1,000 
     );
   }
   const gone = Array.from({ length: 100 }, (_, at) => Math.floor((((at * 2_654_435_761) % 2 ** 32) / 2 ** 32) * count));
-  await expunge(account, "INBOX", [...new Set(gone)]);
+  await expunge(
+    account,
+    "INBOX",
+    [...new Set(gone)].sort((one, other) => one - other),
+  );
   await account.mail.delete(account.mail.getMailbox("Lists").id);
   const words = [...gone, ...ofList, ...drafts.slice(0, -1)].flatMap(wordsOf);
   const before = wordsFound(place, prefix, ring());

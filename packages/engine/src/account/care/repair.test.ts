@@ -249,3 +249,62 @@ async function columnsOf(place: MemoryPlace, ring: Ring, prefix: string) {
     covered: [...covered, ...manifests.slice(1)],
   };
 }
+
+test("what is rebuilt of a pack that no checkpoint names is moved to another: that one is garbage", async () => {
+  const place = new MemoryPlace(() => clock.now++);
+  const { ring, prefix, texts } = await filled(place);
+  const account = await open(place, ring());
+  const { rows, packs } = account.mail.state.pages;
+  // Replaced objects stay for a day; names are random.
+  const old = `${prefix}pack/${"0".repeat(32)}`;
+  place.write(old, place.objects.get(prefix + packs[0]!.name)!.bytes);
+  await place.open().delete([prefix + rows[0]!]);
+  expect((await account.repair()).rebuilt).toBeGreaterThan(0);
+  await place.open().delete([old]);
+  expect(await textsOf(account, "INBOX")).toEqual(texts);
+  await account.dispose();
+  const again = await open(place, ring());
+  expect(await textsOf(again, "INBOX")).toEqual(texts);
+  expect(await findings(again)).toEqual([]);
+  await again.dispose();
+});
+
+test.each([
+  ["cut off", (bytes: Uint8Array) => bytes.subarray(0, 50)],
+  ["of other keys", (bytes: Uint8Array) => bytes.map(() => 9)],
+])(
+  "where a checkpoint is %s, what notes brought is found in its packs, though they are deleted",
+  async (_what, harm) => {
+    const place = new MemoryPlace(() => clock.now++);
+    const { ring, user } = await makeAccount(place);
+    const account = await open(place, ring());
+    const texts = [1, 2, 3].map((n) => mailText(n));
+    const box = dropbox(place, user);
+    for (const text of texts) {
+      await box.deliver(new Uint8Array(0), stream(text));
+      await account.refresh();
+      if (text !== texts[1]) await account.upkeep.checkpoint();
+    }
+    await account.upkeep.run();
+    await account.dispose();
+    const names = (kind: string): string[] =>
+      [...place.objects.keys()].filter((name) => name.includes(`/${kind}/`)).sort();
+    expect(names("note")).toEqual([]);
+    const [manifest] = names("checkpoint");
+    place.write(manifest!, harm(place.objects.get(manifest!)!.bytes));
+    const packs = names("pack");
+    const again = await open(place, ring());
+    expect(again.barred).toBeUndefined();
+    expect(await again.repair()).toEqual({ recovered: 0, rebuilt: 2, lost: [] });
+    // The packs that they were found in are garbage.
+    expect(again.mail.state.pages.packs.length).toBe(2);
+    await again.dispose();
+    const named = new Set<string>();
+    const whole = await open(place, ring());
+    for (const { name } of whole.mail.state.pages.packs) named.add(name);
+    await place.open().delete(packs.filter((name) => ![...named].some((one) => name.endsWith(one))));
+    expect(await textsOf(whole, "INBOX")).toEqual(texts);
+    expect(await findings(whole)).toEqual([]);
+    await whole.dispose();
+  },
+);

@@ -11,12 +11,13 @@ import { bodyName } from "../../mail/ops/names.ts";
 import { isInPages, TEXT_PAGE_EMAILS } from "../../mail/state/pages.ts";
 import type { ReadState } from "../../mail/state/read-state.ts";
 import { ReferenceIndex, threadKeys } from "../../mail/state/reference-index.ts";
+import { kindIn } from "../../storage/object-kinds.ts";
 import type { ObjectStore } from "../../storage/object-store.ts";
 import type { MessageWriter } from "../delivery/message-writer.ts";
 import type { Notices } from "../delivery/notices.ts";
 import type { MailLog } from "../open-log.ts";
 import type { Platform } from "../platform.ts";
-import { findMails, type SalvagedMail, type SalvageReport } from "./salvage.ts";
+import { findMails, type SalvagedMail } from "./salvage.ts";
 import type { Upkeep } from "./upkeep.ts";
 
 /** Where messages go of which only the body is left. */
@@ -56,7 +57,7 @@ export interface RepairReport {
  */
 export async function repairAccount(tools: RepairTools): Promise<RepairReport> {
   const { mail, contents, upkeep } = tools;
-  const recovered = tools.bay.barred === "partial" ? await recoverLost(tools) : 0;
+  const recovered = tools.bay.barred === "partial" ? await tools.bay.acceptLoss(() => recoverLost(tools)) : 0;
   const rebuilt = await rebuildPages(tools);
   const texts = await lostTexts(mail.state, contents);
   tools.bay.state.losePages({ texts });
@@ -94,8 +95,7 @@ export async function lostTexts(state: ReadState, contents: Pick<Contents, "read
  * Killed, the next repair may bring some once more.
  */
 async function recoverLost(tools: RepairTools): Promise<number> {
-  const { bay, mail, messages, upkeep, store, prefix, platform, ring } = tools;
-  bay.acceptLoss();
+  const { mail, messages, upkeep, store, prefix, platform, ring } = tools;
   await mail.push({ kind: "raise", seconds: Math.floor(platform.now() / 1000) });
   const isLost = (id: string): boolean => {
     const email = mail.state.findEmail(hexBytes(id));
@@ -103,13 +103,7 @@ async function recoverLost(tools: RepairTools): Promise<number> {
   };
   let recovered = 0;
   // Mails that are written here lie in the store too, and are held.
-  for await (const { body, receivedMs, flags } of findMails(
-    { store, platform },
-    prefix,
-    ring,
-    { damaged: [] },
-    isLost,
-  )) {
+  for await (const { body, receivedMs, flags } of findMails({ store, platform }, prefix, ring, undefined, isLost)) {
     const received = { timeMs: receivedMs, zoneMinutes: 0 };
     await messages.append(
       await mail.ensure(RECOVERED),
@@ -128,9 +122,10 @@ async function rebuildPages(tools: RepairTools): Promise<number> {
   const { id: ids, number: numbers } = state.emails.columns;
   const rows = await lostPages(state, (email) => contents.readRecord(state, email));
   const headers = await lostPages(state, (email) => contents.readHeader(state, email));
+  const stranded = await strandedEmails(state, contents);
   const isInLost = (email: number): boolean => {
     const { page } = state.placeInPages(email);
-    return rows.has(page) || headers.has(page);
+    return rows.has(page) || headers.has(page) || stranded.has(email);
   };
   const mustIndex = !(await threads.isWhole());
   const wanted = new Map<string, number>();
@@ -138,9 +133,8 @@ async function rebuildPages(tools: RepairTools): Promise<number> {
     if (mustIndex || isInLost(email)) wanted.set(hexText(ids.getId(email)), email);
   const references = new Map<number, Uint8Array>();
   let found = 0;
-  const report: SalvageReport = { damaged: [] };
   if (wanted.size > 0)
-    for await (const salvaged of findMails({ store, platform }, prefix, ring, report, (id) => wanted.has(id))) {
+    for await (const salvaged of findMails({ store, platform }, prefix, ring, undefined, (id) => wanted.has(id))) {
       const email = wanted.get(salvaged.id)!;
       wanted.delete(salvaged.id);
       found++;
@@ -165,6 +159,18 @@ async function rebuildPages(tools: RepairTools): Promise<number> {
     state.references = index;
   }
   return found;
+}
+
+/** Emails that no page has yet, whose notes are gone: a checkpoint that is damaged by now held their bodies, and its packs do. */
+async function strandedEmails(state: ReadState, contents: Contents): Promise<ReadonlySet<number>> {
+  const stranded = new Set<number>();
+  for (let email = state.tailStart; email < state.emails.rows; email++) {
+    if (!state.isHeld(email)) continue;
+    const { object } = await contents.readRecord(state, email);
+    if (kindIn(object.name) === "note" && (await isDamaged(() => contents.openEmail(state, email))))
+      stranded.add(email);
+  }
+  return stranded;
 }
 
 async function lostPages(state: ReadState, read: (email: number) => Promise<unknown>): Promise<Set<number>> {

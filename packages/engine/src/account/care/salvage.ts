@@ -3,7 +3,15 @@ import { listObjects } from "../../bay/list-objects.ts";
 import { isEnd } from "../../bay/log-end.ts";
 import { LogObjects } from "../../bay/log-objects.ts";
 import { asStoreFailure } from "../../bay/store-failure.ts";
-import { bodyContext, openNote, openPreamble, openRange, preambleLength, type Ring } from "../../crypto/index.ts";
+import {
+  bodyContext,
+  CryptoError,
+  openNote,
+  openPreamble,
+  openRange,
+  preambleLength,
+  type Ring,
+} from "../../crypto/index.ts";
 import { EngineError } from "../../errors.ts";
 import { readPack } from "../../mail/checkpoint/pack.ts";
 import type { Body } from "../../mail/contents/contents.ts";
@@ -68,12 +76,13 @@ export async function* salvage(
   yield* findMails(tools, prefix, ring, report, () => true);
 }
 
-/** Mails of these ids wherever they lie, each once and whole. Errors: `unavailable`. */
+/** Mails of these ids wherever they lie, each once and whole. Where there is no `report`, nothing is passed by that may be
+ * whole the next time. Errors: `unavailable`. */
 export async function* findMails(
   tools: Tools,
   prefix: string,
   ring: Ring,
-  report: SalvageReport,
+  report: SalvageReport | undefined,
   isWanted: (id: string) => boolean,
 ): AsyncGenerator<SalvagedMail & { readonly place: StoredBody }> {
   const { store, platform } = tools;
@@ -91,11 +100,18 @@ export async function* findMails(
           seen.add(place.id);
         }
       } catch (error) {
-        // A file of the store that is missing is damage too; a store that is away shows in the next listing.
-        report.damaged.push(short);
+        if (!report && !isDamage(error)) throw error;
+        // A store that is away shows in the next listing.
+        report?.damaged.push(short);
         platform.log({ level: "warn", event: "an object can't be salvaged", object: short, error });
       }
     }
+}
+
+/** True for an error of the stored bytes: it will be the same the next time. */
+function isDamage(error: unknown): boolean {
+  if (error instanceof EngineError) return error.code === "corrupt";
+  return error instanceof CryptoError || error instanceof RangeError;
 }
 
 /** Finds which bodies an object holds. */

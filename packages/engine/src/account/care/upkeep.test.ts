@@ -280,6 +280,26 @@ describe("collection", () => {
     await account.dispose();
   });
 
+  test("the body of a note that can't be opened for days is there when it can", async () => {
+    const place = new MemoryPlace(() => clock.now++);
+    const { ring, user } = await makeAccount(place);
+    const text = mailText(1, STREAMED);
+    await dropbox(place, user).deliver(new Uint8Array(0), stream(text));
+    const [note] = names(place, "note");
+    const good = place.objects.get(note!)!.bytes;
+    place.write(note!, good.subarray(0, 300));
+    expect(names(place, "body")).toHaveLength(1);
+    const account = await open(place, ring());
+    await account.refresh();
+    await live(account, 90);
+    expect(names(place, "body")).toHaveLength(1);
+    place.write(note!, good);
+    clock.now += HOUR_MS;
+    await account.refresh();
+    expect(await textsOf(account, "INBOX")).toEqual([text]);
+    await account.dispose();
+  });
+
   test("an upload that took two days is stored anew, whether its body is condemned or gone", async () => {
     const place = new MemoryPlace(() => clock.now++);
     const { ring } = await makeAccount(place);

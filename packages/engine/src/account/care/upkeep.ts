@@ -1,9 +1,11 @@
 import { entryName, entryNumber } from "../../bay/entry.ts";
 import { type ListedObject, listObjects } from "../../bay/list-objects.ts";
+import { ReadingEnded } from "../../bay/log-end.ts";
 import { MANIFESTS, manifestNumber } from "../../bay/manifest.ts";
 import type { Position } from "../../bay/position.ts";
 import type { CaptureSource, Thorough } from "../../bay/snapshots.ts";
 import { asEngineError, asStoreFailure } from "../../bay/store-failure.ts";
+import { equalBytes } from "../../crypto/index.ts";
 import { EngineError } from "../../errors.ts";
 import { hasDeadWeight } from "../../mail/checkpoint/shrink.ts";
 import { captureMail, pagesOf } from "../../mail/checkpoint/snapshot.ts";
@@ -31,6 +33,8 @@ const CHECKPOINT_SHARE = 0.1;
 /** Covered log entries are kept this long after their checkpoint was announced, and condemned objects after that was
  * decided, by the store's dates: whoever still reads them has that long. */
 const KEEP_MS: number = 24 * 60 * 60_000;
+/** So long after it was condemned an object may be needed again: half a day before anybody deletes it. */
+const NEEDED_MS: number = 12 * 60 * 60_000;
 /** Objects that nothing names for as long as this may be garbage: a delivery writes its note within two hours of its body. */
 const UNNAMED_MS: number = 3 * 60 * 60_000;
 /** How often garbage is looked for, and whether there is anything to do at all. */
@@ -79,6 +83,8 @@ export class Upkeep {
   /** One that is due waits for its time. */
   #isLater = false;
   #disposed = false;
+  /** True if the current checkpoint can be read, as far as this run has asked. */
+  #readable: Promise<boolean> | undefined;
   /** Unnamed objects of the last listing, with the time at which a listing showed them first, on the monotonic clock. */
   #unnamed = new Map<string, number>();
   /** When what the last look found too young may be condemned, on that clock. */
@@ -126,10 +132,15 @@ export class Upkeep {
     const { entries, bytes } = this.#bay.tail;
     const limits = this.#store.freshen ? LOCAL_TAIL : REMOTE_TAIL;
     const isDue = entries >= limits.entries || bytes >= limits.bytes || this.#isCurrentLost();
-    if (!isDue || this.#bay.barred || this.#disposed) return;
+    if (!isDue || this.#mustHoldStill || this.#disposed) return;
     const waitMs = this.#nextCheckpoint - this.#platform.monotonic();
     if (waitMs > 0) void this.#checkpointLater(waitMs);
     else this.checkpoint().catch((error: unknown) => this.#warn("checkpoint failed", error));
+  }
+
+  /** Nothing may be written, or what is there is not yet all that can be recovered: what is made of it would be for ever. */
+  get #mustHoldStill(): boolean {
+    return this.#bay.barred !== undefined || this.#bay.isRecovering;
   }
 
   /** The checkpoint that others open by is damaged. Entries that it covers leave the log in a day. */
@@ -198,15 +209,21 @@ export class Upkeep {
     }
   }
 
-  /** A current checkpoint that is damaged is left behind: the next one is made of the pages before it, unless some of these
-   * are to be deleted. */
+  /** A current checkpoint that is damaged is left behind: the next one is made of the pages before it. Some of these may be
+   * condemned, since the damaged one replaced them: they are needed again, unless somebody may be about to delete them. */
   async #adoptUnlessLost(): Promise<void> {
     try {
       await adoptCheckpoint(this.#bay);
     } catch (error) {
-      const { pages, condemned } = this.#state;
-      const isKept = !namesIn(pages).some((name) => condemned.has(name));
-      if (!(isKept && this.#isCurrentLost() && error instanceof EngineError && error.code === "corrupt")) throw error;
+      if (!(this.#isCurrentLost() && isUnreadable(error))) throw error;
+      const { pages, condemned, trimmed } = this.#state;
+      const needed = [...namesIn(pages)].filter((name) => condemned.has(name));
+      for (const entry of new Set(needed.map((name) => condemned.get(name)!)))
+        if (await this.#isEntryOld(entry, NEEDED_MS)) throw error;
+      for (let at = 0; at < needed.length; at += NAMES_MAX) {
+        const names = needed.slice(at, at + NAMES_MAX);
+        await this.#bay.push({ op: { kind: "forget", names, notes: [], trimmed } });
+      }
       this.#platform.log({ level: "error", event: "a checkpoint is damaged; another is made without it", error });
     }
   }
@@ -224,10 +241,11 @@ export class Upkeep {
   }
 
   async #run(): Promise<void> {
-    if (this.#bay.barred) return;
+    if (this.#mustHoldStill) return;
     this.#lastRun = this.#platform.monotonic();
     await this.#bay.sync();
     await adoptCheckpoint(this.#bay);
+    this.#readable = undefined;
     const notes = await this.#deleteNotes();
     const trimmed = await this.#trim();
     const names = await this.#deleteCondemned();
@@ -237,7 +255,29 @@ export class Upkeep {
       await this.#bay.push({ op: { kind: "forget", names, notes: forgotten, trimmed } });
     await this.#sweepIfDue();
     await this.#collect();
+    if ((await this.#readable) === false) {
+      this.#platform.log({ level: "error", event: "the current checkpoint is damaged; another is made" });
+      await this.checkpoint();
+    }
     await this.#also();
+  }
+
+  /** True if others can open by the current checkpoint, asked once a run: else nothing that it made unneeded may go. */
+  #mayDelete(): Promise<boolean> {
+    this.#readable ??= this.#isCurrentReadable();
+    return this.#readable;
+  }
+
+  async #isCurrentReadable(): Promise<boolean> {
+    const mark = this.#state.checkpoint;
+    if (!mark) return true;
+    try {
+      const read = await this.#bay.readManifest(mark.covers);
+      return read !== undefined && equalBytes(read.hash, mark.manifest);
+    } catch (error) {
+      if (!isUnreadable(error)) throw error;
+      return false;
+    }
   }
 
   /** Some hours after something was removed a checkpoint is made without it, however short the log is: what that replaces
@@ -259,7 +299,9 @@ export class Upkeep {
     if (covered.length === 0) return [];
     const there = new Set<string>();
     for await (const { name } of this.#list(folderOf("note"))) there.add(name);
-    await this.#delete(covered.filter((note) => there.has(note)));
+    const gone = covered.filter((note) => there.has(note));
+    if (gone.length > 0 && !(await this.#mayDelete())) return [];
+    await this.#delete(gone);
     return covered.slice(0, NAMES_MAX);
   }
 
@@ -270,6 +312,7 @@ export class Upkeep {
       if (covers <= trimmed) break;
       // Only what this process knows the pages of: else it could not read on.
       if (covers > pages.covers || !(await this.#isEntryOld(announced, KEEP_MS))) continue;
+      if (!(await this.#mayDelete())) break;
       await this.#deleteEntries(covers);
       const manifests: string[] = [];
       for await (const { name } of this.#list(MANIFESTS)) if (manifestNumber(name) < covers) manifests.push(name);
@@ -295,6 +338,7 @@ export class Upkeep {
     const gone: string[] = [];
     for (const entry of new Set(condemned.values())) {
       if (!(await this.#isEntryOld(entry, KEEP_MS))) continue;
+      if (!(await this.#mayDelete())) break;
       const names = [...condemned].filter(([, decided]) => decided === entry).map(([name]) => name);
       await this.#delete(names);
       gone.push(...names);
@@ -334,7 +378,8 @@ export class Upkeep {
       const email = this.#state.findEmail(bodyId(name));
       return email === undefined ? !isWaiting : !this.#state.isHeld(email);
     };
-    // An object that an older checkpoint or the log names was stored wholly.
+    // An object that an older checkpoint or the log names was stored wholly, and nobody will name it again: a checkpoint that
+    // began before this is void by `judge`, and no op reaches an email that no live membership holds (docs/rules.md §5).
     const isWhole = (object: ListedObject): boolean =>
       names.older.has(object.name) ||
       (kindIn(object.name) === "body" && this.#state.findEmail(bodyId(object.name)) !== undefined) ||
@@ -376,7 +421,10 @@ export class Upkeep {
   }
 
   async #namesInManifest(covers: Position): Promise<readonly string[] | undefined> {
-    const read = await this.#bay.readManifest(covers);
+    const read = await this.#bay.readManifest(covers).catch((error: unknown) => {
+      if (!isUnreadable(error)) throw error;
+      return undefined;
+    });
     return read && [...namesIn(pagesOf(read.manifest.body, covers)), ...read.manifest.hashes.pages];
   }
 
@@ -396,6 +444,11 @@ export class Upkeep {
   #warn(event: string, error: unknown): void {
     this.#platform.log({ level: "warn", event, error });
   }
+}
+
+/** True for damage, which may also look like keys that the log does not tell of. */
+function isUnreadable(error: unknown): boolean {
+  return error instanceof ReadingEnded || (error instanceof EngineError && error.code === "corrupt");
 }
 
 /** `watched`: how long this process has seen it unnamed. */

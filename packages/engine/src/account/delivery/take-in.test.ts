@@ -239,33 +239,73 @@ test("mail that comes while nobody is signed in is taken in by one op when no mo
   await account.dispose();
 });
 
-test("mails that refer to many are taken in by several ops, in their order, and others have a turn before each is opened", async () => {
+test.each([
+  [200, 21],
+  [15, 16],
+])(
+  "mails that refer to %i others are taken in by several ops, in their order, and others have a turn before each is opened",
+  async (references, known) => {
+    const place = new MemoryPlace(() => clock.now++);
+    const { ring, user } = await makeAccount(place);
+    const box = dropbox(place, user);
+    const count = 100;
+    // Each bears its own id and the nearest twenty of those that it refers to.
+    const texts = Array.from({ length: count }, (_, n) => {
+      const ids = Array.from({ length: references }, (_, at) => `<${n}.${at}@x>`);
+      return `Subject: mail ${n}\r\nMessage-ID: <${n}@x>\r\nReferences: ${ids.join("\r\n ")}\r\n\r\nbody\r\n`;
+    });
+    for (const text of texts) await box.deliver(new Uint8Array(0), stream(text));
+    let turns = 0;
+    const breathe = async (): Promise<void> => void turns++;
+    const account = await open(place, ring(), { breathe, delay: () => new Promise(() => undefined) });
+    const { state } = account.mail;
+    const steps: number[] = [];
+    let before = 0;
+    account.onApplied(() => {
+      steps.push(state.inbox.messages.length - before);
+      before = state.inbox.messages.length;
+    });
+    turns = 0;
+    await account.refresh();
+    expect(turns).toBeGreaterThanOrEqual(count);
+    const most = Math.floor(IDS_AT_ONCE / known);
+    expect(steps).toEqual([...Array.from({ length: Math.floor(count / most) }, () => most), count % most]);
+    expect(await textsOf(account, "INBOX")).toEqual(texts);
+    await account.dispose();
+  },
+);
+
+test("what was refused, since something was forgotten after the list was made, is listed and taken in again", async () => {
   const place = new MemoryPlace(() => clock.now++);
   const { ring, user } = await makeAccount(place);
-  const box = dropbox(place, user);
-  const count = 100;
-  // Each bears its own id and the nearest twenty of those that it refers to.
-  const known = 21;
-  const texts = Array.from({ length: count }, (_, n) => {
-    const ids = Array.from({ length: 200 }, (_, at) => `<${n}.${at}@x>`);
-    return `Subject: mail ${n}\r\nMessage-ID: <${n}@x>\r\nReferences: ${ids.join("\r\n ")}\r\n\r\nbody\r\n`;
-  });
-  for (const text of texts) await box.deliver(new Uint8Array(0), stream(text));
-  let turns = 0;
-  const breathe = async (): Promise<void> => void turns++;
+  const other = await open(place, ring());
+  let between: (() => Promise<unknown>) | undefined;
+  const breathe = async (): Promise<void> => {
+    const work = between;
+    between = undefined;
+    await work?.();
+  };
   const account = await open(place, ring(), { breathe, delay: () => new Promise(() => undefined) });
-  const { state } = account.mail;
-  const steps: number[] = [];
-  let before = 0;
-  account.onApplied(() => {
-    steps.push(state.inbox.messages.length - before);
-    before = state.inbox.messages.length;
-  });
-  turns = 0;
+  await dropbox(place, user).deliver(new Uint8Array(0), stream(mailText(1)));
+  const { trimmed } = account.mail.state;
+  between = () => other.mail.push({ kind: "forget", names: [], notes: [], trimmed });
   await account.refresh();
-  expect(turns).toBeGreaterThanOrEqual(count);
-  const most = Math.floor(IDS_AT_ONCE / known);
-  expect(steps).toEqual([most, most, count - 2 * most]);
-  expect(await textsOf(account, "INBOX")).toEqual(texts);
+  expect(await textsOf(account, "INBOX")).toEqual([mailText(1)]);
+  await Promise.all([account.dispose(), other.dispose()]);
+});
+
+test("a note whose name was told is not forgotten where its taking-in fails", async () => {
+  const place = new MemoryPlace(() => clock.now++);
+  const { ring, user } = await makeAccount(place);
+  const account = await open(place, ring(), { delay: () => new Promise(() => undefined) });
+  await account.refresh();
+  await dropbox(place, user).deliver(new Uint8Array(0), stream(mailText(1)));
+  await new Promise((resolve) => setImmediate(resolve));
+  place.fault = (operation) => (operation === "putIfAbsent" ? { kind: "unavailable" } : undefined);
+  await account.refresh().catch(() => undefined);
+  expect(await textsOf(account, "INBOX")).toEqual([]);
+  place.fault = () => undefined;
+  await account.refresh();
+  expect(await textsOf(account, "INBOX")).toEqual([mailText(1)]);
   await account.dispose();
 });

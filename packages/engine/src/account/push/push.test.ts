@@ -3,6 +3,7 @@ import type { ObjectStore } from "../../storage/object-store.ts";
 import { mailText, signer, stream } from "../../testing/account-kit.ts";
 import { HandTime, settle } from "../../testing/hand-time.ts";
 import { FIRST, SECOND, setUpAda } from "../../testing/ways-in-kit.ts";
+import { QuietEntries } from "../care/quiet-entries.ts";
 import { Dropbox } from "../delivery/dropbox.ts";
 import { Unsettled } from "../delivery/unsettled.ts";
 import { addAppPassword, revokeAppPassword } from "../keys/app-passwords.ts";
@@ -33,7 +34,7 @@ async function setUp() {
   const time = new HandTime();
   const ada = await setUpAda();
   ada.place.now = () => time.now();
-  const base = { ...ada.tools.platform, ...time };
+  const base = { ...ada.tools.platform, ...time, quietEntries: new QuietEntries() };
   const pushed: (PushMessage & { readonly at: number })[] = [];
   /** The answer of push services. */
   const service: { answer: (message: PushMessage) => PushReply | Promise<PushReply> } = {
@@ -120,6 +121,17 @@ describe("a device", () => {
     expect(pushed.map(({ content }) => content)).toEqual([["mail"]]);
     for (const [name, { bytes }] of place.objects)
       if (name.startsWith("outbound/")) expect(Buffer.from(bytes).includes("push.example.net")).toBe(false);
+  });
+
+  test("is not woken by what upkeep of this host writes, day after day", async () => {
+    const { signIn, place, pushed, time } = await subscribed();
+    const session = await signIn();
+    const entries = (): number => [...place.objects.keys()].filter((name) => name.includes("/log/")).length;
+    const before = entries();
+    await time.pass(2 * DAY);
+    expect(entries()).toBeGreaterThan(before);
+    expect(pushed).toEqual([]);
+    session.close();
   });
 
   test("hears of mail once its client has said the code, where no store tells that it was written over", async () => {

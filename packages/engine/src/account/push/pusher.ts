@@ -202,15 +202,22 @@ export class Pusher {
     watched.devices.add(device);
     this.#accounts.set(account, watched);
     if (watched.stop) return;
-    const { store } = this.#options.mandates;
-    const tell = (kind: "note" | "entry") => (name?: string) => {
+    const { mandates, platform } = this.#options;
+    const { store } = mandates;
+    const tell = (kind: "note" | "entry", name?: string): void => {
       const news = name?.slice(account.length + 1) ?? String(++this.#count);
       for (const one of watched.devices) {
         one[kind] = news;
         this.#wake(one);
       }
     };
-    const stops = [store.watch(`${account}/note/`, tell("note")), store.watch(`${account}/log/`, tell("entry"))];
+    const { quietEntries } = platform;
+    const tellOfEntry = (name?: string): void =>
+      quietEntries ? quietEntries.tellOfOthers(name, () => tell("entry", name)) : tell("entry", name);
+    const stops = [
+      store.watch(`${account}/note/`, (name) => tell("note", name)),
+      store.watch(`${account}/log/`, tellOfEntry),
+    ];
     watched.stop = () => {
       for (const stop of stops) stop();
     };

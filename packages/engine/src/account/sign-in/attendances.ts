@@ -120,11 +120,15 @@ export class Attendances {
 
   #watch(prefix: string, attended: Attended): void {
     const tell = (name?: string): void => this.#tell(attended, { name: name?.slice(prefix.length) });
+    const { quietEntries } = this.#platform;
+    // It may be another service of this process that has the account open, or its last work before it is closed.
+    const tellOfEntry = (name?: string): void =>
+      quietEntries ? quietEntries.tellOfOthers(name, () => tell(name)) : tell(name);
     const after = attended.position > 0 ? prefix + entryName(attended.position) : undefined;
     const notUrgent = { isUrgent: () => false };
     const stops = [
       this.#store.watch(prefix + folderOf("note"), tell, notUrgent),
-      this.#store.watch(prefix + folderOf("log"), tell, { ...notUrgent, after }),
+      this.#store.watch(prefix + folderOf("log"), tellOfEntry, { ...notUrgent, after }),
     ];
     attended.stop = () => {
       for (const stop of stops) stop();

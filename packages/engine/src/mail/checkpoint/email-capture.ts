@@ -68,7 +68,8 @@ async function writeRowPages(
   { wornOut, improved }: { readonly wornOut: ReadonlySet<Pack>; readonly improved: ReadonlySet<number> },
 ): Promise<{ readonly names: string[]; readonly packs: readonly Pack[] }> {
   const { state, known } = plan;
-  const wornNames = new Set([...wornOut].map(({ name }) => name));
+  // A body that repair found in a pack that the state does not name is moved as well: that pack is garbage.
+  const kept = new Set(known.packs.filter((pack) => !wornOut.has(pack)).map(({ name }) => name));
   const names = known.rows.slice(0, plan.pageCount);
   const isDue = (page: number): boolean => {
     const [first, end] = [page * PAGE_EMAILS, (page + 1) * PAGE_EMAILS];
@@ -81,7 +82,7 @@ async function writeRowPages(
     );
   };
   const mustMove = ({ name }: ObjectSpan): boolean =>
-    kindIn(name) === "log" || kindIn(name) === "note" || wornNames.has(name);
+    kindIn(name) === "log" || kindIn(name) === "note" || (kindIn(name) === "pack" && !kept.has(name));
   const packer = new Packer(pages);
   const readBody = createBodyReader(source);
   const waiting: { readonly page: number; readonly records: EmailRecord[] }[] = [];

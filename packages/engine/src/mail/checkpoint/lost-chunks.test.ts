@@ -63,6 +63,9 @@ test("of a lost chunk of memberships none is shown, and the emails are held by n
   markLost(state, [false, true, false], [false, false, false]);
   await state.index(async () => undefined);
   expect(state.inbox.messages.length).toBe(ROWS - CHUNK_ROWS);
+  // Equal names would be walked one by one.
+  const { index } = state.memberships.columns;
+  expect(new Set(Array.from({ length: CHUNK_ROWS }, (_, at) => index.get(CHUNK_ROWS + at))).size).toBe(CHUNK_ROWS);
   expect(state.heldEmails.count).toBe(ROWS - CHUNK_ROWS - 1);
   for (const row of [0, 2, CHUNK_ROWS - 1, 2 * CHUNK_ROWS, ROWS - 1]) expect(state.isHeld(row)).toBe(true);
   for (const row of [1, CHUNK_ROWS, 2 * CHUNK_ROWS - 1]) expect(state.isHeld(row)).toBe(false);

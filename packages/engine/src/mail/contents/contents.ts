@@ -390,6 +390,8 @@ export class Contents {
 
   /** The record, if it is open already. */
   #findKept(state: ReadState, email: number): OpenRecord | undefined {
+    const rebuilt = this.#findRebuilt(state, email);
+    if (rebuilt) return rebuilt;
     const tail = state.tailOf(email);
     if (tail) return this.#entries.peek(tail.entry)?.find(tail);
     const { page, at } = state.placeInPages(email);

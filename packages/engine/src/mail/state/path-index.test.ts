@@ -3,6 +3,7 @@ import { expect, test } from "vitest";
 import { mailboxId, type WriterId } from "../ops/names.ts";
 import { Mailbox } from "./mailbox.ts";
 import { PathIndex } from "./path-index.ts";
+import { MailState } from "./state.ts";
 
 const level = fc.constantFrom("a", "b", "a b", "a-", "A", "ä", "\u{10000}", "\uffff", "");
 
@@ -22,4 +23,11 @@ test("what is below a path, and what has it, are those that a walk finds", () =>
       },
     ),
   );
+});
+
+test("a mailbox that came since somebody looked is found", () => {
+  const state = new MailState();
+  expect(state.holderOf("a/b")).toBeUndefined();
+  const mailbox = state.addMailbox(mailboxId("0000000000000001" as WriterId, 1, 0), "a/b", {});
+  expect([state.holderOf("a/b"), state.below("a")]).toEqual([mailbox, [mailbox]]);
 });

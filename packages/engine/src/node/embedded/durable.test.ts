@@ -2,6 +2,7 @@ import { spawnSync } from "node:child_process";
 import { mkdtemp, open, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
 import { afterAll, expect, test, vi } from "vitest";
 import { openEmbeddedStore } from "./store.ts";
 
@@ -55,6 +56,31 @@ test("of a slot that was deleted nothing stays in the store's files, once what w
   await store.dispose();
   expect(await there()).toEqual([true, false, false]);
 });
+
+test.each(["idle", "closed"])(
+  "where another process reads meanwhile nobody waits for it; the slot goes once the store is %s",
+  async (when) => {
+    const folder = await makeFolder();
+    const secret = "a key slot, sealed under a password";
+    const store = await openEmbeddedStore({ folder, onFatal });
+    const isThere = async (): Promise<boolean> =>
+      (await readFile(join(folder, "store.sqlite-wal"), "latin1")).includes(secret);
+    await store.put("a/slot/1", Buffer.from(secret));
+    // As a backup does.
+    using reader = new DatabaseSync(join(folder, "store.sqlite"));
+    reader.exec("BEGIN");
+    reader.prepare("SELECT count(*) FROM objects").get();
+    const begun = performance.now();
+    await store.delete(["a/slot/1"]);
+    for (let n = 0; n < 5; n++) await store.put(`a/note/${n}`, new Uint8Array(1));
+    expect(performance.now() - begun).toBeLessThan(4_000);
+    expect(await isThere()).toBe(true);
+    reader.exec("COMMIT");
+    if (when === "closed") await store.dispose();
+    await vi.waitFor(async () => expect(await isThere()).toBe(false), { timeout: 10_000, interval: 100 });
+    await store.dispose();
+  },
+);
 
 test("a write that fails in the disk ends the process: nobody knows what the disk holds", async () => {
   const folder = await makeFolder();

@@ -35,6 +35,8 @@ const IDLE_MS = 2000;
 /** Pages without content that the database keeps for what comes; more are given back to the disk, so many at once. */
 const FREE_PAGES_KEPT = 1024;
 const VACUUM_PAGES = 256;
+/** How long a commit waits for another process's. */
+const BUSY_MS = 5000;
 /** SQLite's codes: SQLITE_FULL, and SQLITE_IOERR_SHMSIZE, the write-ahead log's index that finds no room to grow. */
 const FULL = 13;
 const SHM_SIZE = 4874;
@@ -50,8 +52,9 @@ const queue: WriteRequest[] = [];
 let scheduled = false;
 let isClosing = false;
 let commits = 0;
-/** The write-ahead log holds key slots that were deleted. */
+/** The write-ahead log holds key slots that were deleted, in the last of these commits. */
 let holdsSlots = false;
+let slotsDeletedIn = 0;
 const idle = setTimeout(tidy, IDLE_MS).unref();
 
 const statements = {
@@ -74,7 +77,7 @@ function prepare(sql: string): StatementSync {
 }
 
 function openDatabase(): DatabaseSync {
-  const db = new DatabaseSync(join(folder, "store.sqlite"), { timeout: 5000 });
+  const db = new DatabaseSync(join(folder, "store.sqlite"), { timeout: BUSY_MS });
   db.exec(SHAPE);
   db.exec(`PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA fullfsync = ON; PRAGMA secure_delete = ON;`);
   db.exec("BEGIN IMMEDIATE");
@@ -151,7 +154,8 @@ function commitBatch(batch: readonly WriteRequest[]): void {
     return;
   }
   for (const file of unneeded) removeFile(file);
-  if (holdsSlots) truncate();
+  // Where others read the log just now it is tried again now and then.
+  if (holdsSlots && (slotsDeletedIn === commits || commits % COMMITS_A_LOOK === 0)) truncate();
 }
 
 /** Once more, with the reserve's room. */
@@ -260,7 +264,7 @@ function remove(name: string, unneeded: string[]): void {
   const file = fileOf(name);
   if (file) unneeded.push(file);
   statements.remove.run(name);
-  holdsSlots ||= kindOfObject(name) === "slot";
+  if (kindOfObject(name) === "slot") [holdsSlots, slotsDeletedIn] = [true, commits];
   const log = logNumber(name);
   if (log) statements.raiseFloor.run(log.prefix, log.number);
 }
@@ -346,10 +350,16 @@ function giveBackLog(): void {
   else ifPossible(() => database.exec("PRAGMA wal_checkpoint(PASSIVE)"));
 }
 
+/** Nobody waits for others who read: a backup may do so for minutes. */
 function truncate(): void {
   ifPossible(() => {
-    const { busy } = database.prepare("PRAGMA wal_checkpoint(TRUNCATE)").get() as { busy: number };
-    if (busy === 0) holdsSlots = false;
+    database.exec("PRAGMA busy_timeout = 0");
+    try {
+      const { busy } = database.prepare("PRAGMA wal_checkpoint(TRUNCATE)").get() as { busy: number };
+      if (busy === 0) holdsSlots = false;
+    } finally {
+      database.exec(`PRAGMA busy_timeout = ${BUSY_MS}`);
+    }
   });
 }
 
