@@ -66,6 +66,7 @@ export { QuotaExceeded, type QuotaLimits, type QuotaUsage } from "./account/quot
 export { AccountSession, type SearchOptions } from "./account/session.ts";
 export { Accounts, type AccountsOptions } from "./account/sign-in/accounts.ts";
 export type { Attendant, News } from "./account/sign-in/attendances.ts";
+export { networkOf, plainAddress } from "./account/sign-in/client-address.ts";
 export { DirectoryLogin } from "./account/sign-in/directory-login.ts";
 export {
   type RequestCredential,
@@ -73,7 +74,6 @@ export {
   RequestSessions,
 } from "./account/sign-in/request-sessions.ts";
 export { type SignUp, signUp } from "./account/sign-in/sign-up.ts";
-export { networkOf } from "./account/sign-in/throttle.ts";
 export { TICKET_MS, Tickets, type TicketsOptions } from "./account/sign-in/tickets.ts";
 export {
   accountPrefix,
