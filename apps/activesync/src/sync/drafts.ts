@@ -150,9 +150,9 @@ function newFile({ clientId, type, content, name, id, isInline }: ReturnType<typ
   return { clientId: clientId ?? "", part };
 }
 
-/** Octets of a draft of what its phone says, upon what it was; `messageId`: what it is found again by, without angle brackets, unless
- * it brings a Message-ID of its own. Throws CommandError 6 where no message can say that. Errors: `unavailable`,
- * `corrupt`. */
+/** Octets of a draft of what its phone says, upon what it was; `messageId`: what it is found again by, without angle
+ * brackets, unless it brings a Message-ID of its own. Throws CommandError 6 where no message can say that. Errors:
+ * `unavailable`, `corrupt`. */
 export async function writeDraft(
   wish: DraftWish,
   before: Message | undefined,
