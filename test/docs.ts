@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { argv } from "node:process";
+import { HOLD_MS_MAX } from "@restante/engine";
 import { capabilitiesOf, GRAMMAR_CAPABILITIES } from "@restante/imap";
 import { METHODS, PROPERTIES, sessionObject } from "@restante/jmap/api";
 
@@ -101,7 +102,8 @@ export function jmapPage(): string {
   });
   const without = METHODS.filter(({ table }) => !("accountId" in table)).map(({ name }) => name);
   const quota = { bytesMax: 1, messagesMax: 1 };
-  const account = { account: "", address: "", sends: true, hasMandates: true, barred: undefined, pushKey: "", quota };
+  const sending = { sends: true, holdMsMax: HOLD_MS_MAX, hasMandates: true };
+  const account = { account: "", address: "", ...sending, barred: undefined, pushKey: "", quota };
   const { capabilities, accounts } = sessionObject(account as never, "", { requests: 0, uploads: 0 });
   // What the door lets one account do at once is the door's to say, and URLs and keys are the server's.
   const told = (value: object): string =>

@@ -5,6 +5,7 @@ import {
   accountPrefix,
   type Deliverer,
   Dropbox,
+  HOLD_MS_MAX,
   MandateStore,
   type Outbound,
   OutboundQueue,
@@ -31,10 +32,6 @@ import {
 } from "@restante/send";
 import { type Context, makeDeliverer, readServerKey, writeServerPublicKey } from "./context.ts";
 import type { Service } from "./service.ts";
-
-const DAY_MS = 24 * 60 * 60_000;
-/** A mail may be held so long: 30 days. */
-const HOLD_MS_MAX: number = 30 * DAY_MS;
 
 /** Throws ConfigError for settings of what mail goes out by. */
 export function checkOutbound({ outbound, push }: Config): void {
