@@ -22,7 +22,7 @@ test.each([
   // These are none.
   ["", ""],
   ["::ffff:999.0.0.1", "::ffff:999.0.0.1"],
-  ["::ffff:c633::6407", "::ffff:c633::6407"],
+  ["::ffff:c633:6407::", "::ffff:c633:6407::"],
   ["ada.example.org", "ada.example.org"],
 ])("%j is %j", (address, plain) => {
   expect(plainAddress(address)).toBe(plain);
