@@ -26,6 +26,7 @@ test.each([
   [`Message-ID: <other@example.org> (${ID})`],
   [`Message-ID: (<${ID}>) <other@example.org>`],
   [`Message-ID: ${ID}`],
+  [`Message-ID: <other@example.org> <${ID}>`],
   [`In-Reply-To: <${ID}>`],
 ])("%j is another's", async (header) => {
   expect(await find(header)).toBeUndefined();
