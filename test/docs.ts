@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { argv } from "node:process";
+import { HOLD_MS_MAX } from "@restante/engine";
 import { capabilitiesOf, GRAMMAR_CAPABILITIES } from "@restante/imap";
 import { METHODS, PROPERTIES, sessionObject } from "@restante/jmap/api";
 
@@ -73,7 +74,7 @@ export function imapPage(): string {
 
 type Table = (typeof METHODS)[number]["table"];
 
-/** What a doc comment says of each method, by its name. */
+/** Texts of doc comments, by the method's name. */
 function methodComments(): ReadonlyMap<string, string> {
   const folder = join(ROOT, "apps/jmap/src");
   const files = readdirSync(folder, { recursive: true, encoding: "utf8" });
@@ -101,9 +102,10 @@ export function jmapPage(): string {
   });
   const without = METHODS.filter(({ table }) => !("accountId" in table)).map(({ name }) => name);
   const quota = { bytesMax: 1, messagesMax: 1 };
-  const account = { account: "", address: "", sends: true, hasMandates: true, barred: undefined, pushKey: "", quota };
+  const sending = { sends: true, holdMsMax: HOLD_MS_MAX, hasMandates: true };
+  const account = { account: "", address: "", ...sending, barred: undefined, pushKey: "", quota };
   const { capabilities, accounts } = sessionObject(account as never, "", { requests: 0, uploads: 0 });
-  // What the door lets one account do at once is the door's to say, and URLs and keys are the server's.
+  // Limits on requests at once are the door's to say, and URLs and keys are the server's.
   const told = (value: object): string =>
     Object.entries(value)
       .filter(

@@ -35,7 +35,7 @@ test("each line of the log has what to do", () => {
   const events = new Set(
     [...text.matchAll(/\bevent: "([^"]+)"|#warn\("([^"]+)"/g)].map(([, event, warned]) => (event ?? warned)!),
   );
-  // What apps tell among themselves: an IMAP connection's end, a socket's event.
+  // These two are no log lines: apps tell an IMAP connection's end and a socket's event among themselves.
   for (const inner of ["closed", "connect"]) expect(events.delete(inner)).toBe(true);
   expect(events.size).toBeGreaterThan(60);
   expect([...events].filter((event) => !PAGE.includes(`\`${event}\``))).toEqual([]);

@@ -6,7 +6,7 @@ import { DEMO, makeDataFolder, removeDataFolder, startServer } from "./kit/serve
 
 /** Resync on the wire: RFC 7162. `faults/resync.test.ts` does more of the same. */
 
-// What rewound is numbered by its process alone: where a log rewinds in a test, nothing may be killed.
+// Entries that rewound are numbered by their process alone: where a log rewinds in a test, nothing may be killed.
 test.each([
   ["the log, across kills", { rewinding: false, killRounds: 12 }],
   ["a log that rewinds", { rewinding: true }],

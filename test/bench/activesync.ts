@@ -12,7 +12,7 @@ const MAILS = 3_000;
 const ROUNDS = 30;
 const TASK_ROUNDS = 7;
 
-/** What ActiveSync costs: a first Sync of 3,000 mails, what follows it, and five everyday tasks by three protocols. */
+/** Cost of ActiveSync: a first Sync of 3,000 mails, the requests after it, and five everyday tasks by three protocols. */
 export async function benchActiveSync(): Promise<string> {
   return `${await withServer(firstSync)}\n\n${await withServer(everydayTasks)}`;
 }
@@ -325,7 +325,7 @@ class Meter {
   }
 }
 
-/** What others do in a day. */
+/** A day's changes by others. */
 async function aDay(other: LineClient, n: number): Promise<void> {
   await append(
     other,

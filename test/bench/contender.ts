@@ -9,7 +9,7 @@ import type { CountedStore } from "../stores/counted-store.ts";
 export interface Contender {
   readonly script: string;
   readonly flags: readonly string[];
-  /** What is told of it beside what its script says. */
+  /** Notes that are told of it beside those of its script. */
   readonly notes: string;
   /** The S3 that a Restante uses, and what its configuration says of it. */
   readonly store?: {
@@ -39,7 +39,7 @@ export async function startContender(
   await control(script, "start", dir, ["--port", String(await freePorts(3)), "--users", String(users), ...flags]);
   const endpointFile = join(dir, "endpoint.json");
   const spec = JSON.parse(readFileSync(endpointFile, "utf8"));
-  // What lies in another program's folder can't be told by the size of ours.
+  // The size of our folder does not tell the size of another program's.
   if (store) delete spec.data;
   writeFileSync(endpointFile, JSON.stringify({ ...spec, ...more, name, notes: `${spec.notes}; ${notes}` }));
   return { endpointFile };

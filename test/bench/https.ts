@@ -9,7 +9,7 @@ import { curlOf, makeToken } from "../interop/door.ts";
 import { startDoorApp } from "../kit/door-process.ts";
 import { makeDataFolder, removeDataFolder } from "../kit/server.ts";
 
-/** What the HTTPS door costs by itself: an app behind it answers with 20 KB, and holds event streams. */
+/** Cost of the HTTPS door by itself: an app behind it answers with 20 KB, and holds event streams. */
 const WAYS = ["in clear", "TLS, HTTP/1.1", "TLS, HTTP/2"] as const;
 type Way = (typeof WAYS)[number];
 const WARM_UP = 1_000;

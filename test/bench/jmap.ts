@@ -11,7 +11,7 @@ interface Report {
   readonly checks: readonly string[];
 }
 
-/** What the load program measured, as Markdown, and the rows whose answers were wrong. */
+/** Measurements of the load program, as Markdown, and the rows whose answers were wrong. */
 export interface JmapResult {
   readonly table: string;
   readonly rows: number;

@@ -19,15 +19,15 @@ import { benchJmap } from "./jmap.ts";
  * phones ask, and five everyday tasks by three protocols. Others are Dovecots (imap), one process of ours and a Dovecot (processes), or Restante over other
  * stores (stores). Needs root and Debian: what is missing is installed or built.
  *
- * What counts as passed or failed are Restante's own workloads: a wrong answer is a failure. What a peer can't do is
- * told in the table.
+ * Restante's own workloads alone count as passed or failed: a wrong answer is a failure. A workload that a peer can't do
+ * is told in the table.
  */
 const string = { type: "string" } as const;
 const COMPARED = {
   ...{ count: string, rounds: string, workloads: string, skip: string, seconds: string, deliveries: string },
   ...{ appends: string, "sample-ms": string, warm: string, "size-max": string },
 };
-/** What jmap-load.mjs takes. */
+/** Options of jmap-load.mjs. */
 const LOADED = { ...{ count: string, threads: string, rows: string, skip: string }, "sample-ms": string };
 
 interface Result {
@@ -133,7 +133,7 @@ async function compare(names: readonly string[], endpoints: readonly string[], f
   return { tables: readFileSync(table, "utf8"), results };
 }
 
-/** What a server can't do is neither passed nor failed. */
+/** A workload that a server can't do is neither passed nor failed. */
 function judge(metrics: Readonly<Record<string, readonly Result[]>>) {
   const failures: string[] = [];
   let passed = 0;

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { connectImap, connectLmtp, deliver } from "../kit/line-client.ts";
 import { makeDataFolder, type RunningServer, removeDataFolder, restante, startServer } from "../kit/server.ts";
 
-/** What mail programs that have an account open are told when it is deleted beside the server. */
+/** Mail programs that have an account open, when it is deleted beside the server. */
 const ADA = "ada@example.org";
 const PASSWORD = "a long sesame of words";
 

@@ -6,7 +6,7 @@ import { JmapClient } from "../kit/jmap-client.ts";
 import { connectLmtp, deliver } from "../kit/line-client.ts";
 import { DEMO, makeDataFolder, type RunningServer, removeDataFolder, restante, startServer } from "../kit/server.ts";
 
-/** Who is away, seen from outside: a process that only delivers, one that only sends, and nobody signed in. */
+/** An owner who is away, seen from outside: a process that only delivers, one that only sends, and nobody signed in. */
 const USING = ["urn:ietf:params:jmap:core", "urn:ietf:params:jmap:vacationresponse"];
 const MAIL = `From: bob@x.org\r\nTo: ${DEMO.user}\r\nSubject: are you there?\r\nMessage-ID: <1@x.org>\r\n\r\nhello\r\n`;
 

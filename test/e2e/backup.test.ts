@@ -73,7 +73,7 @@ test("a backup made under load is whole; after the restore every client refetche
     const after = await look(restored);
     const subjects = [...after.subjects.values()];
     expect(subjects).toContain("new");
-    // What was acknowledged before the backup began is there, once, in order.
+    // Mail that was acknowledged before the backup began is there, once, in order.
     const kept = ids.filter((id) => subjects.includes(id));
     expect(kept.length).toBeGreaterThan(0);
     expect(kept).toEqual(ids.slice(0, kept.length));

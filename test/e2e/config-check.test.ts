@@ -18,13 +18,13 @@ afterAll(() => removeDataFolder(data));
 
 interface Checked {
   readonly code: number | null;
-  /** What is not well: the setting, how bad it is, and why. */
+  /** Findings that are not well: the setting, how bad it is, and why. */
   readonly found: readonly string[];
 }
 
 async function check(env: Readonly<Record<string, string>>, folder = data): Promise<Checked> {
   const { code, out, err } = await restante(folder, ["config", "check", "--json"], "", env);
-  // What a directory said stands in the log.
+  // A directory's words stand in the log.
   expect(err.split("\n").filter((line) => !line.startsWith('{"'))).toEqual([""]);
   const { findings } = JSON.parse(out) as { findings: { what: string; state: string; text: string }[] };
   const bad = findings.filter(({ state }) => state !== "well");
@@ -52,7 +52,7 @@ test("beside the server that runs its addresses are its own, and taken for who h
   expect((await check(env, other)).code).toBe(3);
   await removeDataFolder(other);
   await server.kill();
-  // What was killed counts no more.
+  // A server that was killed counts no more.
   const squatter = createServer().listen(Number(place.split(":")[1]), "127.0.0.1");
   await once(squatter, "listening");
   expect((await check(env)).code).toBe(3);
@@ -71,7 +71,7 @@ test("each thing that would keep it from serving is told by its setting", async 
   await writeFile(file, "");
   const wrongKey = join(data, "wrong-key");
   await writeFile(wrongKey, "c2hvcnQ=\n");
-  /** What makes `serve` end too, with the same code and by a sentence. */
+  /** Settings that make `serve` end too, with the same code and by a sentence. */
   const ends: readonly [Readonly<Record<string, string>>, number, RegExp][] = [
     [{ RESTANTE_IMAP_LISTEN: place }, 3, /^imap\.listen .*: unavailable: another process/],
     [{ RESTANTE_LMTP_LISTEN: "unix:/no/such/folder/lmtp" }, 2, /^lmtp\.listen .*: wrong: there is no such folder/],

@@ -130,7 +130,7 @@ describe("an event stream", () => {
     expect(Object.keys(events.seen[before]!.data.changed[client.accountId])).toEqual(["Email", "Mailbox"]);
     imap.end();
     expect(id).toBeDefined();
-    // Who comes again tells what they know, and hears at once what they missed.
+    // A client that comes again tells the last event it knows, and hears at once the changes it missed.
     const again = await client.events("types=Email,Mailbox&closeafter=state&ping=0", { "last-event-id": id! });
     const missed = await again.until(({ event }) => event === "state");
     expect(Object.keys(missed.data.changed[client.accountId])).toEqual(["Email", "Mailbox"]);

@@ -81,7 +81,7 @@ test("Gmail: labels become mailboxes by their use, flags and keywords; a mail of
     return /EMAILID \(([^)]*)\)/.exec(await client.command("UID FETCH 1:* (EMAILID)"))?.[1];
   };
   expect(await idIn("Trash")).toBe(await idIn("Junk"));
-  // What was taken out of one of its mailboxes comes back to it as the same email.
+  // A message that was taken out of one of its mailboxes comes back to it as the same email.
   const before = await idIn("Trash");
   await client.command("STORE 1 +FLAGS (\\Deleted)");
   await client.command("EXPUNGE");
@@ -143,7 +143,7 @@ test("what can't be taken in is named, the rest comes, and the exit code says so
   expect(err).toMatch(/box\/bad, line 2: no From_ line stands here/);
   expect(err).toMatch(/no mailbox can have the name "a\/\/b"/);
   expect(await mailsOf(address)).toEqual(["good: good"]);
-  // What a terminal would obey is not shown.
+  // Characters that a terminal would obey are not shown.
   await mkdir(join(data, "red"));
   await writeFile(join(data, "red/\u001b[31m.txt"), "x");
   const red = await run(["import", "eml:red", address]);

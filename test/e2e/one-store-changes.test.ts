@@ -72,7 +72,7 @@ afterAll(async () => {
   await removeDataFolder(server.data);
 });
 
-// What is there, as IMAP tells it
+// Messages that are there, as IMAP tells them
 
 async function memberships(): Promise<Membership[]> {
   const each = PATHS.map(async (path) => {
@@ -145,7 +145,7 @@ const ARRIVALS: readonly Change[] = [
 
 const patch = (email: string, update: object): Promise<Json> => jmap.call("Email/set", { update: { [email]: update } });
 
-/** What takes something away. */
+/** Changes that take something away. */
 const REMOVALS: readonly Change[] = [
   (_, { path }) => imap(path, "EXPUNGE"),
   async (_, { path, uid }) => {

@@ -20,7 +20,7 @@ beforeAll(async () => {
     readonly dependencies: Readonly<Record<string, string>>;
   };
   dependencies = Object.keys(manifest.dependencies);
-  // What it names, and nothing else that happens to be here.
+  // The dependencies that it names, and nothing else that happens to be here.
   for (const name of dependencies) {
     const link = join(home, "node_modules", name);
     mkdirSync(dirname(link), { recursive: true });

@@ -35,7 +35,7 @@ test("an app password signs a program in until it is revoked, and then at once n
     code: 0,
     out: expect.stringMatching(new RegExp(`^${id}  \\d{4}-\\d\\d-\\d\\d  Phone\\n$`)),
   });
-  // What it is for is reading mail: it changes no password and makes none.
+  // An app password is for reading mail: it changes no password and makes none.
   for (const args of [
     ["app-password", "add", ADA, "Other"],
     ["account", "passwd", ADA],

@@ -44,7 +44,7 @@ async function play(server: RunningServer, scene: string, loses: boolean): Promi
   await playDialogue(text, { ports: server.ports, user: userOf(scene), password: PASSWORD, wire, loses });
 }
 
-/** What a phone that comes now is told: each mail by what can be the same of it on two servers. */
+/** Mails that a phone is told which comes now: each by the properties that can be the same on two servers. */
 async function seenAfresh(server: RunningServer, scene: string): Promise<readonly string[]> {
   using phone = new Phone(wireTo(server, scene).options, { body: [{ type: 1 }] });
   await phone.setUp();

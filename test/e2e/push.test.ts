@@ -14,7 +14,7 @@ import { DEMO, makeDataFolder, type RunningServer, removeDataFolder, restante, s
 const WAKEN_MS_MAX = 1_000;
 let data: string;
 let service: Server;
-/** What the phone heard, and when. */
+/** Messages that the phone heard, and when. */
 const heard: { readonly message: Json; readonly at: number }[] = [];
 const phone = createECDH("prime256v1");
 const keys = { p256dh: phone.generateKeys(), auth: randomBytes(16) };

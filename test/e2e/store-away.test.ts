@@ -52,7 +52,7 @@ test("while the store is away changes get a temporary failure, sessions stay, an
   await away(async () => {
     expect(await imap.command(`STORE ${exists} +FLAGS (\\Flagged)`)).toMatch(/^t\d+ NO \[UNAVAILABLE\]/m);
     expect(await imap.command("CREATE New")).toMatch(/^t\d+ NO \[UNAVAILABLE\]/m);
-    // What was read is near.
+    // A body that was read is near.
     expect(untagged(await imap.command(`FETCH ${exists} BODY.PEEK[TEXT]`))).toBe(untagged(body));
     expect(await imap.command(`FETCH ${exists} (FLAGS ENVELOPE)`)).toMatch(/FLAGS \(\\Recent\)|FLAGS \(\)/);
     const [reply] = await deliver(lmtp, [DEMO.user], "Subject: later\r\n\r\nhello\r\n");
@@ -88,7 +88,7 @@ test("an IDLE that is told of a change asks the store nothing for that", async (
     expect(await writer.command("APPEND INBOX {4+}\r\na\r\n\r\n")).toMatch(/^t\d+ OK/m);
     await idler.until(/^\* \d+ EXISTS\r\n/m);
   };
-  // What it asked when it began is answered by then.
+  // Requests of the sessions' beginning are answered by then.
   await append();
   const begun = requests.length;
   for (let n = 0; n < 5; n++) await append();
@@ -101,7 +101,7 @@ test("an IDLE that is told of a change asks the store nothing for that", async (
   writer.end();
 });
 
-/** What came before the tagged line. */
+/** The answer before its tagged line. */
 function untagged(answer: string): string {
   return answer.slice(0, answer.lastIndexOf("\r\nt"));
 }

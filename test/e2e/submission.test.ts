@@ -132,7 +132,7 @@ test("JMAP writes, holds, takes back and sends; the copy is moved by the same re
   expect([implied, id, same]).toEqual(["Email/set", "b", "b"]);
   expect(Object.keys(moved.updated).length).toBe(2);
   expect(set.created.s.undoStatus).toBe("pending");
-  // Who leaves mailFrom out sends as the identity.
+  // A client that leaves mailFrom out sends as the identity.
   const [without] = (
     await client.request([["EmailSubmission/get", { ids: [set.created.m.id] }, "0"]], using)
   ).methodResponses.map(([, { list }]: Json) => list[0]);

@@ -46,7 +46,7 @@ async function makeMaildir(root: string): Promise<string[]> {
   return mails;
 }
 
-/** What an export by .eml says: every mail's mailbox, time, flags and bytes. */
+/** Contents of an export by .eml: every mail's mailbox, time, flags and bytes. */
 async function readExport(folder: string): Promise<string[]> {
   const found: string[] = [];
   for (const file of (await readdir(folder, { recursive: true })).filter((name) => name.endsWith(".jsonl"))) {

@@ -206,7 +206,7 @@ describe("what comes over HTTPS, and what goes out", () => {
       'restante_command_seconds_count{protocol="activesync",command="unknown",outcome="137"} 1',
     );
     await client.call("Thread/get", { ids: [] });
-    // What came just before its end is shown too.
+    // Lines that came just before its end are shown too.
     trace.kill("SIGINT");
     expect((await ended)[0]).toBe(0);
     const asked = shown.replaceAll(/^.* Mailbox\/get .*\n/gm, "");

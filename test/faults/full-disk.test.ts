@@ -166,7 +166,7 @@ test(
     await expectAll(imap, "Archive", left);
     expect(await isReserveWhole(disk), "the reserve was given up").toBe(false);
 
-    // What was expunged is condemned when it is a day old, and deleted a day later.
+    // An expunged message is condemned when it is a day old, and deleted a day later.
     for (const days of [1, 2]) {
       imap.end();
       expect(await server.stop(), server.logs()).toBe(0);

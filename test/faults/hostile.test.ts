@@ -11,7 +11,7 @@ import { imapLoads } from "./imap-loads.ts";
 import { phoneLoads } from "./phone-loads.ts";
 
 /**
- * What strangers and mails may do to a server, as loads against a real one, while somebody else uses it. Counts are
+ * Attacks of strangers and mails, as loads against a real server, while somebody else uses it. Counts are
  * asserted; how long the other one waits is told beside a quiet run, since that depends on the machine.
  *
  * A further load is a row of LOADS: a sentence, and what it does.
@@ -21,7 +21,7 @@ const BOB = { user: "bob@example.org", password: "another-password-for-tests" };
 /** Milliseconds of the main thread's own processor time in one turn. */
 const TURN_MS_MAX = 50;
 const MEMORY_BYTES_MAX: number = 64 * 2 ** 20;
-/** What may wait for all that don't read. */
+/** Octets that may wait for all clients that don't read. */
 const WAITING_BYTES_MAX: number = 64 * 2 ** 20;
 /** Seconds in which whatever ended has let its sockets go. */
 const LET_GO_MS = 20_000;

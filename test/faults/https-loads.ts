@@ -5,7 +5,7 @@ import { connect as connectTls, type TLSSocket } from "node:tls";
 import { END_HEADERS, END_STREAM, FRAME, frame, literalField, PREFACE, requestHeaders } from "@restante/host/testing";
 import { expect } from "vitest";
 
-/** What strangers may do to the HTTPS door: rows of hostile.test.ts. */
+/** Loads by strangers on the HTTPS door: rows of hostile.test.ts. */
 export function httpsLoads(port: () => number): Record<string, () => Promise<void>> {
   const speak = async (alpn: string): Promise<TLSSocket & { received: string }> => {
     const options = { host: "127.0.0.1", port: port(), rejectUnauthorized: false, ALPNProtocols: [alpn] };

@@ -14,7 +14,7 @@ interface Place {
 const BOMB_BYTES = 512 * 2 ** 20;
 const LINKED_MAILS = 400;
 
-/** What a signed-in client may ask of IMAP's extensions. */
+/** Loads of a signed-in client on IMAP's extensions. */
 export function imapLoads(place: Place): Record<string, () => Promise<void>> {
   const { port, user, password } = place;
   const asOwner = async (commands: (client: LineClient) => Promise<void>): Promise<void> => {

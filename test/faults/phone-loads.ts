@@ -4,7 +4,7 @@ import { expect } from "vitest";
 import { connectLmtp, deliver } from "../kit/line-client.ts";
 import { decode, encode, type Node, type Tree } from "../kit/phone/wbxml.ts";
 
-/** What phones, and mails that they ask for, may do to a server: rows of hostile.test.ts. */
+/** Loads by phones, and by mails that they ask for: rows of hostile.test.ts. */
 export function phoneLoads(
   port: (name: string) => number,
   { user, password }: { readonly user: string; readonly password: string },

@@ -117,7 +117,7 @@ async function sabotage(kind: Kind, target: Target, deed: Deed, objects = object
   );
 }
 
-/** What is seen after the whole store has been changed. */
+/** The sight after the whole store has been changed. */
 async function lookAfter(
   deed: (place: MemoryPlace) => void,
   objects = scene.settled,
@@ -137,8 +137,8 @@ function replaceAll(place: MemoryPlace, objects: ReadonlyMap<string, Uint8Array>
   for (const [name, bytes] of objects) place.write(name, bytes);
 }
 
-/** What the users folder, or a directory, shows beside an address: told to a host that delivered there before, and to its
- * owner. */
+/** Rows of public records that the users folder, or a directory, shows beside an address: told to a host that delivered
+ * there before, and to its owner. */
 async function recordRows(): Promise<Row[]> {
   const rows: Row[] = [];
   const deeds: Record<string, (mine: PublicRecord, first: PublicRecord, crypto: Platform["crypto"]) => PublicRecord> = {
@@ -310,7 +310,7 @@ async function makeTable(): Promise<string> {
       const usable = targets(kind).filter(({ other }) => name !== "swapped" || other);
       if (usable.length === 0) continue;
       const sights: Sight[] = [];
-      // What of a pack is read depends on where it is hurt.
+      // The part of a pack that can be read depends on where it is hurt.
       const isSpread = kind === "pack" && name === "one octet flipped";
       for (const [at, target] of (isSpread ? Array(PLACES_IN_PACK).fill(usable[0]!) : usable).entries())
         sights.push(

@@ -40,7 +40,7 @@ export const chromium: Interop = async (steps) => {
   }
 };
 
-/** What `/auth` answers. */
+/** An answer of `/auth`. */
 interface Value {
   readonly status: number;
   readonly token: string;

@@ -41,7 +41,7 @@ export async function makeToken(curl: Curl): Promise<{ readonly token: string; r
   return made;
 }
 
-/** What any HTTP client does with the door: the same at the door itself and through a proxy. */
+/** Use of the door by any HTTP client: the same at the door itself and through a proxy. */
 export async function useDoor(app: DoorApp, base: string, version: "--http1.1" | "--http2"): Promise<void> {
   const curl = curlOf(base, version);
   const { token, id } = await makeToken(curl);

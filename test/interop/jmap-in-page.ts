@@ -9,7 +9,7 @@ import { assert, type Interop, need } from "./harness.ts";
 /** Nothing but scripts of the page's own, and what libsodium is compiled to. */
 const POLICY = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; require-trusted-types-for 'script'";
 
-/** What the page runs: requests of all methods, with no account behind them. */
+/** The page's script: requests of all methods, with no account behind them. */
 const BOOT = `
 import { answerRequest, CAPABILITIES, METHODS, methodsByName, NO_PACE, parseIJson, readRequest } from "./ENTRY";
 const failures = [];

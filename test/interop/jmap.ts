@@ -32,7 +32,7 @@ async function makeToken(base: string): Promise<string> {
   return ((await reply.json()) as { readonly token: string }).token;
 }
 
-/** What IMAP answers to these commands, one after the other. */
+/** IMAP's answers to these commands, one after the other. */
 export async function askImap({ ports }: RunningServer, ...commands: readonly string[]): Promise<string> {
   const client = await connectImap(ports.imap!, DEMO.user, DEMO.password);
   let answer = "";

@@ -164,7 +164,7 @@ export const ldap: Interop = async (steps) => {
   }
 };
 
-/** What a `restante` is told whose people are in this directory. */
+/** Environment of a `restante` whose people are in this directory. */
 export function settings(slapd: Slapd, url: string): Record<string, string> {
   return {
     RESTANTE_LOGIN_KIND: "ldap",

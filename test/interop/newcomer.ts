@@ -6,7 +6,7 @@ import { startPostfix } from "./postfix.ts";
 
 const ADA = "ada@example.org";
 const PASSWORD = "correct horse battery";
-/** What Debian's Postfix has by itself, as far as it matters here. */
+/** Settings that Debian's Postfix has by itself, as far as they matter here. */
 const DEBIAN = `compatibility_level = 3.6
 myhostname = mail.example.org
 mydestination = localhost
@@ -60,7 +60,7 @@ export const newcomer: Interop = async (steps) => {
     });
     await steps.step("who is unknown is refused while the sender is there, and strangers can't relay", async () => {
       const unknown = { from: "friend@elsewhere.example", to: "nobody@example.org", subject: "x", text: "x" };
-      // Whether somebody is there is asked for at the first mail, which waits meanwhile.
+      // Postfix asks at the first mail if its recipient is there, and the mail waits meanwhile.
       await until("the refusal", async () => /^550/m.test(await answerTo(fromOutside, unknown)));
       const relay = { ...unknown, to: "somebody@another.example" };
       assert(/^[45]54/m.test(await answerTo(fromOutside, relay)), "a stranger's mail was taken for elsewhere");

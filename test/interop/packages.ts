@@ -77,7 +77,7 @@ function callsOf(unit: string): ReadonlySet<string> {
   return new Set([...left, ...expand("@default")]);
 }
 
-/** What `npm run package` makes, installed as anybody would. */
+/** The packages that `npm run package` makes, installed as anybody would. */
 export const packages: Interop = async (steps) => {
   need({
     strace: "/usr/bin/strace",

@@ -70,7 +70,7 @@ for line in sys.stdin:
 print("end", flush=True)
 `;
 
-/** What we write, read by Python's email package. */
+/** Messages that Restante writes, read by Python's email package. */
 export const pythonEmail: Interop = async (steps) => {
   need({ python3: "/usr/bin/python3" });
   const seed = Date.now() % 1_000_000;

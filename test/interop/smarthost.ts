@@ -14,7 +14,7 @@ const SMARTHOST_PASSWORD = "smarthost/pass@word";
 /** A mail that was not taken is tried again after a minute, give or take a tenth. */
 const RETRY_MS = 100_000;
 
-/** What Postfix says of some recipients elsewhere; all others it takes. */
+/** Postfix's replies for some recipients elsewhere; all others it takes. */
 const VERDICTS = [
   "smtpd_recipient_restrictions = check_recipient_access inline:{",
   "  {refused@elsewhere.example = 550 5.7.1 Not wanted here}",
@@ -369,7 +369,7 @@ async function settled(client: JmapClient, id: string): Promise<Json> {
   return last;
 }
 
-/** What IMAP shows of the last mail in INBOX. */
+/** IMAP's view of the last mail in INBOX. */
 async function newest({ ports }: RunningServer, { user, password }: Person): Promise<string> {
   const client = await connectImap(ports.imap!, user, password);
   await client.command("SELECT INBOX");

@@ -9,7 +9,7 @@ import { assert, command, type Interop, need, temporaryFolder, withServer } from
 
 const RUN_MAX_MS = 150_000;
 
-/** What Thunderbird plays by its own modules, with its own IMAP. Each step appends its name, or what it failed by. */
+/** Steps that Thunderbird plays by its own modules, with its own IMAP. Each appends its name, or its error. */
 const SCRIPT = String.raw`// The first line is no code.
 let IOUtils, setTimeout;
 const told = line => IOUtils.writeUTF8(Services.env.get("PLAY_TOLD"), line + "\n", { mode: "appendOrCreate" });

@@ -31,18 +31,18 @@ export class AccountTraffic {
     this.password = password;
   }
 
-  /** What loads said since the last {@link begin}. */
+  /** Words of loads since the last {@link begin}. */
   get said(): readonly Said[] {
     return this.#said;
   }
 
-  /** What was there is gone, and loads begin anew. */
+  /** The account's mail is gone, and loads begin anew. */
   begin(): void {
     this.#said = LOADS.map(saidOf);
     this.#mirrors.clear();
   }
 
-  /** What a session on `host` was told; each session's in its order. */
+  /** Takes a command of a session on `host` with its answer; each session's in its order. */
   take(exchange: Exchange, { killedAt }: Host): void {
     let mirror = this.#mirrors.get(exchange.session);
     if (!mirror) {

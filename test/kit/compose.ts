@@ -7,7 +7,7 @@ const ROOT = join(import.meta.dirname, "../..");
 const DOCKER: string = join(ROOT, "docker");
 const COMPOSE_FILE: string = join(DOCKER, "compose.yml");
 
-/** What the compose file asks of who runs it; env.example has the same names. */
+/** Values that the compose file asks of its operator; env.example has the same names. */
 const GIVEN: Readonly<Record<string, string>> = {
   MAIL_HOST: "mx.example.org",
   MAIL_DOMAINS: "example.org",
@@ -44,10 +44,10 @@ export function readCompose(): Compose {
 export interface Image {
   readonly folder: string;
   readonly dockerfile: string;
-  /** What a container of it runs, as its ENTRYPOINT and CMD say. */
+  /** Command of a container of it: its ENTRYPOINT and CMD. */
   readonly command: readonly string[];
   readonly environment: Readonly<Record<string, string>>;
-  /** What is copied from its folder, not from an earlier stage. */
+  /** Paths that are copied from its folder, not from an earlier stage. */
   readonly sources: readonly string[];
 }
 
@@ -67,7 +67,7 @@ export function readImage({ build }: ComposeService): Image {
   };
 }
 
-/** What `docker compose config` says, by whichever client is here; undefined where there is none. */
+/** Output of `docker compose config`, by whichever client is here; undefined where there is none. */
 export function composeConfig():
   | { readonly client: string; readonly code: number | null; readonly out: string }
   | undefined {

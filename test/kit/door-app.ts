@@ -41,7 +41,7 @@ export const APP_PASSWORD = "a long sesame of words";
 /** Octets of an answer, as JMAP's often have. */
 const ANSWER = JSON.stringify("x".repeat(20_000 - 2));
 
-/** What `/t/download` gives: a mail's HTML, which must not run as ours. */
+/** The download at `/t/download`: a mail's HTML, which must not run as ours. */
 export const HTML = "<script>document.title = 'stolen'</script>";
 
 function site(auth: Auth): Site {

@@ -57,7 +57,7 @@ export function responsesOf(answer: string): string[] {
     let end = at;
     for (;;) {
       const line = answer.indexOf("\r\n", end);
-      // What comes after the last line end is no whole response: the connection ended amid it.
+      // Octets after the last line end are no whole response: the connection ended amid it.
       if (line < 0) return responses;
       const literal = /\{(\d+)\}$/.exec(answer.slice(Math.max(end, line - 12), line));
       end = line + 2;

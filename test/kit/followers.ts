@@ -49,7 +49,7 @@ export abstract class Follower {
     this.#client = undefined;
   }
 
-  /** What it says first. */
+  /** Gives its first commands on a new connection. */
   protected abstract begin(): Promise<void>;
   protected abstract catchUp(): Promise<void>;
 
@@ -188,7 +188,7 @@ class KeptResult {
     if (gone.join() !== numbers.join()) throw new Error(`${gone} taken out in place of ${numbers}`);
   }
 
-  /** What is kept, and what a search finds now. */
+  /** The result that is kept, and the one that a search finds now. */
   async compare(client: LineClient): Promise<{ readonly kept: readonly number[]; readonly found: readonly number[] }> {
     const answer = await client.command(this.#program.replace(/(SEARCH|SORT)/, "$1 RETURN (ALL)"));
     for (const response of responsesOf(answer)) this.take(response);

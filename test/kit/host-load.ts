@@ -26,7 +26,7 @@ const STEP_MS = [20, 120] as const;
 /** Before a connection is tried again. */
 const AGAIN_MS = 300;
 const IDLE_MS = 1500;
-/** What a watcher does with a mailbox before it takes the next. */
+/** Steps of a watcher in a mailbox before it takes the next. */
 const WATCH_STEPS = 4;
 /** Messages that rivals leave in a mailbox. */
 const RIVALS_MAX = 12;

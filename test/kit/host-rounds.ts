@@ -51,7 +51,7 @@ export async function hostRounds({ minutes, seed }: HostRoundsOptions): Promise<
   await using store = await startVersitygw();
   const env = {
     ...storeEnvironment(store),
-    // What the hosts share besides the store.
+    // The hosts share these besides the store.
     RESTANTE_LOGIN_USERS_DIR: join(folder, "users"),
     RESTANTE_LOGIN_PEPPER_FILE: join(folder, "pepper"),
   };
@@ -89,7 +89,7 @@ export async function hostRounds({ minutes, seed }: HostRoundsOptions): Promise<
 async function makeRivalMailboxes(account: AccountTraffic, host: Host): Promise<void> {
   const client = await signIn(account, host);
   await host.proxy.fail("refuse");
-  // What only reads finds out that connections are gone: a change that was sent into one would have no known outcome.
+  // Reads find out that connections are gone: a change that was sent into one would have no known outcome.
   for (const command of ["NOOP", `CREATE ${RIVAL_MAILBOXES[0]}`])
     expect(await client.command(command)).toMatch(/^t\d+ NO \[UNAVAILABLE\]/m);
   await host.proxy.heal("lost");

@@ -11,7 +11,7 @@ export class Host {
   readonly ports: { readonly imap: number; readonly lmtp: number };
   readonly #env: Readonly<Record<string, string>>;
   #server: RunningServer | undefined;
-  /** What became of servers that ended by themselves. */
+  /** Ends of servers that ended by themselves. */
   readonly ends: string[] = [];
   /** When it was killed, by {@link nowUs}. */
   readonly killedAt: number[] = [];
@@ -33,7 +33,7 @@ export class Host {
     return new Host(options, proxy, { imap: await freePort(), lmtp: await freePort() });
   }
 
-  /** What its processes are told. */
+  /** Environment of its processes. */
   get env(): Readonly<Record<string, string>> {
     return {
       ...this.#env,
@@ -63,7 +63,7 @@ export class Host {
     return key;
   }
 
-  /** What the server that runs logged as errors: what it did not foresee. */
+  /** Errors in the log of the server that runs: faults that it did not foresee. */
   errors(): readonly string[] {
     return this.#running.logs().match(/^.*"level":"error".*$/gm) ?? [];
   }

@@ -2,13 +2,13 @@ import { expect } from "vitest";
 import { connectImap, type LineClient } from "./line-client.ts";
 import { type LoadKind, messageOf, select, type Word } from "./load.ts";
 
-/** What is there after a fault, against what loads were told. */
+/** Checks of an account after a fault, against the answers that loads had. */
 export const MAILBOXES = ["INBOX", "Archive", "Drafts", "Trash", "Sent", "Junk"] as const;
 type MailboxName = (typeof MAILBOXES)[number];
 /** Messages that are fetched at once: an answer is one string. */
 const FETCH_MAX = 200;
 
-/** What a load of one kind said, by id. */
+/** Words of a load of one kind: ids of changes by word. */
 export interface Said extends Readonly<Record<Word, Set<string>>> {
   readonly kind: LoadKind;
 }
@@ -38,7 +38,7 @@ export interface ReadMailbox {
   readonly found: ReadonlyMap<string, readonly Found[]>;
 }
 
-/** What clients saw: which message a uid names, for ever. */
+/** Meanings that clients saw: the message that a uid names, for ever. */
 export type Meanings = Map<string, string>;
 
 /** Reads a whole mailbox. */
@@ -77,8 +77,8 @@ export async function listBoxes(client: LineClient): Promise<ReadonlySet<string>
 }
 
 /**
- * What a positive reply was read for is there exactly once, what had a negative one is not, and what had none is wholly
- * or not at all. Resolves with how many were acknowledged.
+ * A change with a positive reply is there exactly once, one with a negative reply is not, and one without a reply is wholly
+ * there or not at all. Resolves with how many were acknowledged.
  */
 export async function look(door: Door, loads: readonly Said[], meanings: Meanings): Promise<number> {
   const client = await connectImap(door.port, door.user, door.password);

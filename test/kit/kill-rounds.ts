@@ -22,7 +22,7 @@ export interface KillOptions {
 }
 
 interface Load {
-  /** What each kind said. */
+  /** Words of each kind of load. */
   readonly said: readonly Said[];
   /** Resolves when each kind had its first positive reply, or when all ended. */
   readonly begun: Promise<void>;

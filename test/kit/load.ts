@@ -19,10 +19,10 @@ export function messageOf(id: string): string {
   return `From: load@example.net\r\nSubject: ${id}\r\nMessage-ID: <${id}@load>\r\n\r\n${`${digest}\r\n`.repeat(lines)}`;
 }
 
-/** What is said of a change: before it is sent, after a positive reply, after a negative one. */
+/** A load's word on a change: before it is sent, after a positive reply, after a negative one. */
 export type Word = "sent" | "done" | "refused";
 
-/** What a load is given. */
+/** Arguments of a load. */
 export interface Run {
   readonly user: string;
   readonly seed: string;

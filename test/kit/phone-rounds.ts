@@ -95,7 +95,7 @@ function optionsOf(
   };
 }
 
-/** What comes by itself, such as mail on its way, comes within this time. */
+/** Changes that come by themselves, such as mail on its way, come within this time. */
 const TRIES = 20;
 const PAUSE_MS = 250;
 
@@ -114,7 +114,7 @@ async function compare(phone: Phone, terms: PhoneRounds): Promise<void> {
   }
 }
 
-/** What a phone holds, without the times of answers, which change by themselves: no Sync tells of that alone. No verb is 0. */
+/** A phone's copy, without the times of answers, which change by themselves: no Sync tells of that alone. No verb is 0. */
 function comparable(phone: Phone): Readonly<Record<string, unknown>> {
   const isTold = (key: string, value: unknown): boolean =>
     key !== "LastVerbExecutionTime" && !(key === "LastVerbExecuted" && value === "0");
@@ -142,7 +142,7 @@ function difference(held: Readonly<Record<string, unknown>>, given: Readonly<Rec
   return lines.slice(0, 8).join("\n");
 }
 
-// What the mail program does
+// Acts of the mail program
 
 async function imapAct(terms: PhoneRounds, say: (line: string) => void): Promise<void> {
   const { random, user } = terms;
@@ -206,7 +206,7 @@ function message(random: Random, subject: string): string {
   ).toString("latin1");
 }
 
-// What the phone does
+// Acts of the phone
 
 async function phoneAct(phone: Phone, random: Random, say: (line: string) => void): Promise<void> {
   const folder = random.next() < 0.6 ? phone.inbox : random.pick(phone.mailFolders);

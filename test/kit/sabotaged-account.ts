@@ -25,7 +25,7 @@ type Seen = Parameters<Witnesses["write"]>[1];
 
 export interface Scene {
   readonly tools: Omit<AccountsOptions, "store">;
-  /** What the store holds, with deliveries waiting and without. */
+  /** Objects of the store, without waiting deliveries and with them. */
   readonly settled: Objects;
   readonly waiting: Objects;
   /** All of it as it was earlier, and the same after a host that had seen no more had written on, and trimmed its log. */
@@ -35,16 +35,16 @@ export interface Scene {
   readonly trimmed: Objects;
   /** With a delivery by a host that nobody trusts. */
   readonly strangers: Objects;
-  /** What it held before: objects that are gone since may be put back. */
+  /** Objects that the store held before: those that are gone since may be put back. */
   readonly before: Objects;
   /** The text of each message, by its place; and of those that wait. */
   readonly truth: ReadonlyMap<string, string>;
   readonly delivered: ReadonlySet<string>;
-  /** What both hosts saw. */
+  /** Witnesses that both hosts kept, by account. */
   readonly seen: ReadonlyMap<string, Seen>;
 }
 
-/** What was seen of a deed: words by who saw them, and how many messages could be read afterwards. */
+/** Signs of a deed: words by the reader that saw them, and how many messages could be read afterwards. */
 export interface Sight {
   readonly words: Readonly<Record<"session" | "opening" | "check" | "sealed", readonly string[]>>;
   readonly readable: number;
@@ -124,7 +124,7 @@ export async function makeScene(): Promise<Scene> {
   };
 }
 
-/** What a host that never saw the account before makes of it: other messages under the same numbers, and checkpoints. */
+/** Objects after a host that never saw the account before wrote on: other messages under the same numbers, and checkpoints. */
 async function writeOn(tools: Omit<AccountsOptions, "store">, objects: Objects): Promise<Objects> {
   const place = new MemoryPlace(Date.now);
   for (const [name, bytes] of objects) place.write(name, bytes);
@@ -153,7 +153,7 @@ function bytesOf(place: MemoryPlace): Objects {
   return new Map([...place.objects].map(([name, { bytes }]) => [name, bytes]));
 }
 
-/** What both hosts and the checks see after `deed`, which is done to a store that holds `objects`. Fails where anything
+/** The sight of both hosts and the checks after `deed`, which is done to a store that holds `objects`. Fails where anything
  * is shown wrongly. */
 export async function look(
   { tools, truth, delivered, seen }: Scene,

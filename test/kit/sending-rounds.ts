@@ -35,7 +35,7 @@ async function openSink(random: Random) {
       const pause = random.between(0, WORD_MS_MAX);
       said = said.then(async () => {
         await delay(pause);
-        // What is said to nobody counts for as little as what never was.
+        // A reply to a closed connection counts for as little as one that was never given.
         if (socket.destroyed) return;
         socket.write(`${line}\r\n`);
         done();
@@ -77,11 +77,11 @@ async function openSink(random: Random) {
   };
 }
 
-/** What was answered: subjects by submissions' ids. */
+/** Submissions that were answered: subjects by their ids. */
 interface Answered {
   readonly accepted: Map<string, string>;
   readonly canceled: Set<string>;
-  /** What a kill kept the answer of: it may have been taken back. */
+  /** Ids whose cancelling a kill kept the answer of: they may have been taken back. */
   readonly doubtful: Set<string>;
 }
 

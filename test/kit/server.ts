@@ -23,7 +23,7 @@ export interface RunningServer {
   readonly data: string;
   /** Ports by listener name. */
   readonly ports: Readonly<Record<string, number>>;
-  /** What it logged so far. */
+  /** The log so far. */
   logs(): string;
   /** SIGTERM; resolves with the exit code. */
   stop(): Promise<number | null>;

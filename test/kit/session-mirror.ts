@@ -14,7 +14,7 @@ export interface SessionCounts {
   killed: number;
 }
 
-/** Whether the session's host was killed between these times. */
+/** True if the session's host was killed between these times. */
 export type WasKilled = (from: number, to: number) => boolean;
 
 /** A connection stands so long at most before its first command. */
@@ -87,7 +87,7 @@ export class SessionMirror {
       this.#ledger.report(`${session}: ${command} was answered ${answer.slice(-200)}`);
   }
 
-  /** What a command that was not refused may have done. */
+  /** Tells the ledger of the changes that a command which was not refused may have made. */
   #takeAsked({ command, sentAt, gotAt }: Exchange, isDone: boolean): void {
     const id = /^APPEND .* (\S+)$/.exec(command)?.[1];
     if (id !== undefined) this.#ledger.sent(id, sentAt);
@@ -127,7 +127,7 @@ export class SessionMirror {
     const uids = Array.from({ length: numberIn(/^\* (\d+) EXISTS$/m) }, () => undefined);
     const told = { uids, modSeqs: new Map(), expunged: new Set<number>(), fresh: true };
     this.#selected = { path, uidValidity, uidNext, highestModSeq: highest, since: sentAt, ...told };
-    // What a client that comes back is told of what it missed.
+    // A client that comes back is told of the changes that it missed.
     const flagsByUid = new Map<number, readonly string[]>();
     for (const response of responses)
       if (/^\* (?:VANISHED|\d+ FETCH) /.test(response))
@@ -149,7 +149,7 @@ export class SessionMirror {
     selected.fresh = false;
     if (!isListing || !tagged?.startsWith("OK")) return;
     const { path, uidValidity, uidNext, highestModSeq, since } = selected;
-    // What changed since may be told at a lower modseq than its own.
+    // A message that changed since may be told at a lower modseq than its own.
     const modSeqByUid = new Map([...selected.modSeqs].filter(([, modSeq]) => modSeq < highestModSeq));
     if (flagsByUid.size !== length)
       this.#ledger.report(`${exchange.session}: ${path} has ${length} messages, and ${flagsByUid.size} were fetched`);
@@ -234,7 +234,7 @@ export class SessionMirror {
     return modSeq;
   }
 
-  /** What went before this session looked is none of those that it sees. */
+  /** Messages that went before this session looked are none of those that it sees. */
   #takeVanished(
     gone: readonly number[],
     isEarlier: boolean,

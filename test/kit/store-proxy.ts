@@ -12,7 +12,7 @@ export const WAY_FAULTS = ["refuse", "cut-requests", "cut-answers", "hang-reques
 export type WayFault = (typeof WAY_FAULTS)[number];
 type Direction = "requests" | "answers";
 
-/** What becomes of bytes that hung: they arrive late, or never, their connection being cut. */
+/** Ways of bytes that hung: they arrive late, or never, their connection being cut. */
 export const WITHHELD = ["late", "lost"] as const;
 export type Withheld = (typeof WITHHELD)[number];
 
@@ -97,7 +97,7 @@ export class StoreProxy {
       else to.write(chunk);
     });
     from.on("close", () => {
-      // What hangs may arrive after its sender is gone.
+      // Bytes that hang may arrive after their sender is gone.
       if (direction === "requests" && pair.withheld.length > 0) return;
       this.#pairs.delete(pair);
       to.end();

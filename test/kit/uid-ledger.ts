@@ -13,8 +13,8 @@ import {
 } from "./uid-records.ts";
 
 /**
- * What sessions of one account were told of uids, on all hosts, and whether it can be true. A mailbox is known by its
- * UIDVALIDITY, which is unique in an account; messages by the ids that loads gave them.
+ * A record of all that sessions of one account were told of uids, on all hosts; it judges if that can be true. A mailbox
+ * is known by its UIDVALIDITY, which is unique in an account; messages by the ids that loads gave them.
  *
  * All is judged by times of one clock: what was told before a command was sent must hold in what that command gives.
  */
@@ -26,7 +26,7 @@ export class UidLedger {
   readonly #flagsAsked = new Map<string, Set<string>>();
   readonly #wrong = new Set<string>();
 
-  /** What can't be true. */
+  /** Contradictions: answers that can't all be true. */
   get wrong(): readonly string[] {
     return [...this.#wrong];
   }

@@ -1,4 +1,4 @@
-/** What the ledger keeps of what sessions were told. */
+/** Records of the ledger: uids and mailboxes as sessions were told of them. */
 
 /** When a command was sent, and when its answer was there. */
 export interface Asked {
@@ -18,7 +18,7 @@ export interface Seen {
   readonly modSeq?: number | undefined;
 }
 
-/** What a uid was made of: a message that was handed over, or another uid. */
+/** Origin of a uid: a message that was handed over, or another uid. */
 export type Source =
   | { readonly id: string }
   | { readonly uidValidity: number; readonly uid: number; readonly moved: boolean };
@@ -60,7 +60,7 @@ export interface MailboxRecord {
   path: string | undefined;
   readonly uids: Map<number, UidRecord>;
   nexts: (Asked & { readonly uidNext: number })[];
-  /** What was told as HIGHESTMODSEQ, and as MODSEQ of a message. */
+  /** Values that were told as HIGHESTMODSEQ, and as MODSEQ of a message. */
   highestModSeqs: (Asked & { readonly modSeq: number })[];
   modSeqs: { readonly at: number; readonly value: number }[];
   listings: Listing[];

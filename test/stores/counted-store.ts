@@ -92,7 +92,7 @@ export class RequestHeads {
   }
 }
 
-/** What a request to a bucket asks for, without whose and which it is: the method and the kind of name. */
+/** Kind of a request to a bucket, without the account and the object: its method, and the kind of its name. */
 export function requestKind(method: string, target: string): string {
   const { pathname, searchParams } = new URL(target, "http://store");
   const [, , ...name] = pathname.split("/");

@@ -64,7 +64,7 @@ export async function startProgram({ name, program, prepare, env, isReady }: Sta
   }
 }
 
-/** Whether HTTP is answered there, with whatever status is wanted. */
+/** True if HTTP is answered there, with a status that is wanted. */
 export async function answers(url: string, isGood: (status: number) => boolean = () => true): Promise<boolean> {
   try {
     return isGood((await fetch(url, { signal: AbortSignal.timeout(1000) })).status);
@@ -73,7 +73,7 @@ export async function answers(url: string, isGood: (status: number) => boolean =
   }
 }
 
-/** What a `restante` with its mail there is told by its environment. */
+/** Environment of a `restante` with its mail there. */
 export function storeEnvironment(
   { endpoint, region, bucket, key }: Pick<StoreServer, "endpoint" | "region" | "bucket" | "key">,
   by: StoreKey = key,

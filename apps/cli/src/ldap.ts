@@ -1,8 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { LdapDirectory } from "@restante/engine/node";
-import { type Config, ConfigError, type Log } from "@restante/host";
-
-const LOOPBACK: readonly string[] = ["localhost", "127.0.0.1", "[::1]"];
+import { type Config, ConfigError, isLoopbackAddress, type Log } from "@restante/host";
 
 /** The directory of `login.kind = "ldap"`, made from the configuration. It is asked only when somebody comes. `place` is
  * told of accounts with a bucket of their own, `limit` of what each may hold. */
@@ -60,9 +58,14 @@ function readUrl(text: string, startTls: boolean): URL {
   const url = URL.canParse(text) ? new URL(text) : undefined;
   if (!url || !["ldap:", "ldaps:"].includes(url.protocol)) throw new ConfigError("ldap.url is no ldap: or ldaps: URL");
   if (url.protocol === "ldaps:" && startTls) throw new ConfigError("ldap.start_tls does not go with an ldaps: URL");
-  if (url.protocol === "ldap:" && !startTls && !LOOPBACK.includes(url.hostname))
+  if (url.protocol === "ldap:" && !startTls && !isOnLoopback(url))
     throw new ConfigError("ldap.url would send passwords in the clear: use ldaps: or ldap.start_tls");
   return url;
+}
+
+/** A URL writes an IPv6 address in brackets. */
+function isOnLoopback({ hostname }: URL): boolean {
+  return isLoopbackAddress({ kind: "tcp", host: hostname.replace(/^\[|\]$/g, ""), port: 0 });
 }
 
 async function read(key: string, file: string): Promise<string | undefined> {

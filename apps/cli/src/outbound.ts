@@ -5,6 +5,7 @@ import {
   accountPrefix,
   type Deliverer,
   Dropbox,
+  HOLD_MS_MAX,
   MandateStore,
   type Outbound,
   OutboundQueue,
@@ -17,7 +18,7 @@ import {
   TransportTrouble,
   type User,
 } from "@restante/engine";
-import { type Config, ConfigError, type Metrics } from "@restante/host";
+import { type Config, ConfigError, isLoopbackAddress, type Metrics } from "@restante/host";
 import { PUSH_WORDS } from "@restante/jmap";
 import { candidates } from "@restante/lmtp";
 import {
@@ -32,10 +33,6 @@ import {
 import { type Context, makeDeliverer, readServerKey, writeServerPublicKey } from "./context.ts";
 import type { Service } from "./service.ts";
 
-const DAY_MS = 24 * 60 * 60_000;
-/** A mail may be held so long: 30 days. */
-const HOLD_MS_MAX: number = 30 * DAY_MS;
-
 /** Throws ConfigError for settings of what mail goes out by. */
 export function checkOutbound({ outbound, push }: Config): void {
   readSmarthost(outbound.smarthost);
@@ -46,18 +43,13 @@ export function checkOutbound({ outbound, push }: Config): void {
 function readSmarthost(text: string): Smarthost | undefined {
   try {
     const smarthost = text === "" ? undefined : parseSmarthost(text);
-    if (smarthost?.user !== undefined && smarthost.tls === "none" && !isNear(smarthost))
+    if (smarthost?.user !== undefined && smarthost.tls === "none" && !isLoopbackAddress(smarthost.at))
       throw new RangeError("a password goes over TLS only: write smtp+starttls:// or smtps://");
     return smarthost;
   } catch (error) {
     if (error instanceof RangeError) throw new ConfigError(`outbound.smarthost: ${error.message}`);
     throw error;
   }
-}
-
-/** Nobody listens on the way. */
-function isNear({ at }: Smarthost): boolean {
-  return at.kind === "unix" || /^(localhost|127\.\d+\.\d+\.\d+|::1)$/.test(at.host);
 }
 
 function readCa(setting: string, file: string): string | undefined {

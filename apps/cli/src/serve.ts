@@ -75,7 +75,7 @@ export async function serve(config: Config, flags: { readonly only: string | und
   const outbound = use === "all" ? await openOutbound(open, wanted.includes("send")) : undefined;
   const serverKey = outbound ? outbound.serverPublicKey : await readServerPublicKey(config);
   const people = outbound && (await openPeople(withOutbound(open, outbound)));
-  using traces = people ? await Traces.open(placesOf(config).traces, open.platform.now, open.log) : undefined;
+  const traces = people ? await Traces.open(placesOf(config).traces, open.platform.now, open.log) : undefined;
   if (people && wanted.includes("imap")) services.push(imapService(people, tls, traces!));
   if (wanted.includes("lmtp")) services.push(lmtpService(open, serverKey));
   if (people && wanted.includes("https")) services.push(await httpsService(people, tls, traces));
@@ -93,6 +93,7 @@ export async function serve(config: Config, flags: { readonly only: string | und
   const end = async (): Promise<void> => {
     await told?.[Symbol.asyncDispose]();
     await Promise.all(services.map((service) => service.stop()));
+    await traces?.[Symbol.asyncDispose]();
     await people?.accounts.dispose();
     await open[Symbol.asyncDispose]();
   };

@@ -27,13 +27,14 @@ interface SetupFlags extends Pick<Flags, "passwordStdin"> {
 export async function setup(configPath: string | undefined, flags: SetupFlags): Promise<number> {
   const file = resolve(configPath ?? process.env.RESTANTE_CONFIG ?? "restante.toml");
   const known = readIfThere(file);
-  const plan = known ? await knownPlan(file, known, flags) : await newPlan(flags);
-  const wanted = known ? undefined : await firstAddress(plan.domain, flags);
+  const fresh = known ? undefined : await newPlan(flags);
+  const plan = fresh ?? (await knownPlan(file, known!, flags));
+  const wanted = fresh && (await firstAddress(plan.domain, flags));
   // The file too is the server's, which holds secrets and is read by nobody else.
   await becomeDataOwner({ server: { data: plan.data } });
-  if (!known) {
+  if (fresh) {
     await makeFolder(dirname(file));
-    await writeNew(file, configFile(plan));
+    await writeNew(file, configFile(fresh));
   }
   say(known ? `${file} is there and stays.` : `Wrote ${file}.`);
   const config = readConfig(file, process.env);
@@ -69,9 +70,9 @@ async function newPlan(flags: SetupFlags): Promise<Plan> {
   return { domain, host, sender, store, data: resolve(flags.data ?? "data") };
 }
 
-/** The plan that the present file stands for. Throws Exit for a flag that contradicts the file, since it would change
- * nothing. */
-async function knownPlan(file: string, config: Config, flags: SetupFlags): Promise<Plan> {
+/** The plan that the present file stands for, without the store, which the file itself names. Throws Exit for a flag that
+ * contradicts the file, since it would change nothing. */
+async function knownPlan(file: string, config: Config, flags: SetupFlags): Promise<Omit<Plan, "store">> {
   const [known] = config.server.domains;
   const domain = hostName(
     "domain",
@@ -100,7 +101,6 @@ async function knownPlan(file: string, config: Config, flags: SetupFlags): Promi
     host: said.host ?? host ?? `mail.${domain}`,
     sender: said.sender ?? sender,
     data,
-    store: { kind: "embedded" },
   };
 }
 

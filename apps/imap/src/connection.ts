@@ -1,6 +1,6 @@
 import type { Socket } from "node:net";
 import { type AccountSession, EngineError } from "@restante/engine";
-import { type Dismissal, takeTurn, type Visitor } from "@restante/host";
+import { type Dismissal, isLoopbackClient, takeTurn, type Visitor } from "@restante/host";
 import { capabilitiesOf } from "./capabilities.ts";
 import type { Command, Completion, Form, Unfinished } from "./commands/command.ts";
 import { tellNew } from "./commands/fetch.ts";
@@ -69,6 +69,7 @@ interface Running {
 export class Connection implements Link {
   readonly reader: CommandReader;
   readonly address: string;
+  readonly #isOnLoopback: boolean;
   readonly #options: ConnectionOptions;
   readonly #times: ConnectionTimes;
   readonly #visitor: Visitor;
@@ -88,11 +89,12 @@ export class Connection implements Link {
   /** The APPEND that is read, and not answered yet. Never rejects. */
   #unfinished: Promise<void> = Promise.resolve();
 
-  constructor(socket: Socket, address: string, visitor: Visitor, options: ConnectionOptions) {
+  constructor(socket: Socket, remoteAddress: string | undefined, visitor: Visitor, options: ConnectionOptions) {
     this.#options = options;
     this.#times = { ...TIMES, ...options.times };
     this.#visitor = visitor;
-    this.address = address;
+    this.address = remoteAddress ?? "";
+    this.#isOnLoopback = isLoopbackClient(remoteAddress);
     this.#transport = new Transport(socket, {
       backlog: options.backlog,
       drainMs: this.#times.drainMs,
@@ -144,7 +146,7 @@ export class Connection implements Link {
   }
 
   get loginAllowed(): boolean {
-    return this.secure || (this.#options.plainLogin === "loopback" && isLoopback(this.address));
+    return this.secure || (this.#options.plainLogin === "loopback" && this.#isOnLoopback);
   }
 
   get startTlsOffered(): boolean {
@@ -494,8 +496,4 @@ function refusal(command: Command<unknown> | undefined, reason: "too-long" | "li
   if (reason === "too-long") return { status: "BAD", text: "Command is too long" };
   if (command?.streams) return { status: "NO", code: "TOOBIG", text: "Message is too large" };
   return { status: "BAD", text: "Literal is too large" };
-}
-
-function isLoopback(address: string): boolean {
-  return address === "" || address === "::1" || address.startsWith("127.") || address.startsWith("::ffff:127.");
 }

@@ -60,10 +60,10 @@ export function createImapServer(options: ImapServerOptions): ImapServer {
       letGo(socket);
       return;
     }
-    const address = socket.remoteAddress ?? "";
+    const { remoteAddress } = socket;
     const used = isSecure ? await secure(socket) : socket;
     if (!used) return;
-    connection = new Connection(used, address, visitor, { ...options, backlog });
+    connection = new Connection(used, remoteAddress, visitor, { ...options, backlog });
     const served = connection.serve();
     connections.set(connection, served);
     await served;

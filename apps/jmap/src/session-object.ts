@@ -1,4 +1,4 @@
-import type { AccountSession } from "@restante/engine";
+import { type AccountSession, PATH_DEPTH_MAX } from "@restante/engine";
 import { BLOB_CAPABILITY } from "./blob/limits.ts";
 import {
   BLOB,
@@ -14,7 +14,7 @@ import {
 import { COLLATIONS } from "./core/filter.ts";
 import { CALLS_MAX, OBJECTS_MAX, REQUEST_BYTES_MAX, UPLOAD_BYTES_MAX } from "./core/limits.ts";
 import { SORT_PROPERTIES } from "./email/query.ts";
-import { DEPTH_MAX, NAME_BYTES_MAX } from "./mailbox/set.ts";
+import { NAME_BYTES_MAX } from "./mailbox/set.ts";
 
 /** Capabilities that `using` may name. */
 export const CAPABILITIES: ReadonlySet<string> = new Set([
@@ -27,9 +27,6 @@ export interface AtOnce {
   readonly requests: number;
   readonly uploads: number;
 }
-
-/** Seconds that a mail may be held: 30 days. */
-const DELAYED_SEND_SECONDS_MAX: number = 30 * 24 * 60 * 60;
 
 /** An account's id: a letter first, as all of them. */
 export function accountIdOf({ account }: Pick<AccountSession, "account">): string {
@@ -47,6 +44,7 @@ export function sessionObject(
 ): Readonly<Record<string, unknown>> {
   const accountId = accountIdOf(session);
   const hasQuota = isBounded(session);
+  const holdSecondsMax = Math.floor(session.holdMsMax / 1000);
   const url = `${origin}/jmap`;
   const object = {
     capabilities: {
@@ -78,7 +76,7 @@ export function sessionObject(
           [CORE]: {},
           [MAIL]: {
             maxMailboxesPerEmail: null,
-            maxMailboxDepth: DEPTH_MAX,
+            maxMailboxDepth: PATH_DEPTH_MAX,
             maxSizeMailboxName: NAME_BYTES_MAX,
             maxSizeAttachmentsPerEmail: UPLOAD_BYTES_MAX,
             emailQuerySortOptions: SORT_PROPERTIES,
@@ -87,8 +85,8 @@ export function sessionObject(
           [BLOB]: BLOB_CAPABILITY,
           ...(session.sends && {
             [SUBMISSION_CAPABILITY]: {
-              maxDelayedSend: DELAYED_SEND_SECONDS_MAX,
-              submissionExtensions: { FUTURERELEASE: [String(DELAYED_SEND_SECONDS_MAX)], DSN: [] },
+              maxDelayedSend: holdSecondsMax,
+              submissionExtensions: { FUTURERELEASE: [String(holdSecondsMax)], DSN: [] },
             },
             [MDN]: {},
           }),

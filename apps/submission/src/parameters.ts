@@ -1,9 +1,10 @@
+import { parseNotify } from "@restante/engine";
+
 /** Parameters behind MAIL FROM and RCPT TO, as smtp-server reads them: a name without a value is `true`. */
 type Given = Readonly<Record<string, string | true>>;
 
 /** Parameters that are passed on or have no effect here: RFC 1870 §3, RFC 6152 §2, RFC 6531 §3.4, RFC 3461 §4.3, RFC 4954 §5. */
 const MAIL_PARAMETERS: ReadonlySet<string> = new Set(["SIZE", "BODY", "SMTPUTF8", "RET", "ENVID", "AUTH"]);
-const NOTIFY = /^(?:NEVER|(?:SUCCESS|FAILURE|DELAY)(?:,(?:SUCCESS|FAILURE|DELAY)){0,2})$/i;
 
 /** Until when a mail is held, in milliseconds since 1970 (RFC 4865 §4); `wrong` for parameters that are none here. */
 export function holdOf(given: Given, nowMs: number): number | undefined | "wrong" {
@@ -25,8 +26,8 @@ export function notifyOf(given: Given): string | undefined | "wrong" {
   let notify: string | undefined;
   for (const [name, value] of Object.entries(given)) {
     if (name === "ORCPT") continue;
-    if (name !== "NOTIFY" || typeof value !== "string" || !NOTIFY.test(value)) return "wrong";
-    notify = value.toUpperCase();
+    notify = name === "NOTIFY" && typeof value === "string" ? parseNotify(value) : undefined;
+    if (notify === undefined) return "wrong";
   }
   return notify;
 }

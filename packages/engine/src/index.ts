@@ -37,7 +37,7 @@ export { deleteAccount, sweepEnded } from "./account/moving/delete-account.ts";
 export { moveAccount } from "./account/moving/move-account.ts";
 export { AccountReporter, type AccountReporterOptions } from "./account/outbound/account-reporter.ts";
 export { OutboundQueue, type QueuePlace } from "./account/outbound/queue.ts";
-export type { Envelope, Recipient } from "./account/outbound/queued.ts";
+export { type Envelope, parseNotify, type Recipient } from "./account/outbound/queued.ts";
 export {
   type OutgoingMail,
   Sender,
@@ -46,7 +46,13 @@ export {
   TransportTrouble,
 } from "./account/outbound/sender.ts";
 export { SUBMISSION, type Submission, type UndoStatus } from "./account/outbound/submission.ts";
-export { type Outbound, type SubmitLimits, SubmitRefusal, type SubmitRequest } from "./account/outbound/submit.ts";
+export {
+  HOLD_MS_MAX,
+  type Outbound,
+  type SubmitLimits,
+  SubmitRefusal,
+  type SubmitRequest,
+} from "./account/outbound/submit.ts";
 export type { LogEvent, Platform, WitnessKeeper } from "./account/platform.ts";
 export type { PushSubscriptionKeys } from "./account/push/push-subscription.ts";
 export {
@@ -67,6 +73,7 @@ export { QuotaExceeded, type QuotaLimits, type QuotaUsage } from "./account/quot
 export { AccountSession, type SearchOptions } from "./account/session.ts";
 export { Accounts, type AccountsOptions } from "./account/sign-in/accounts.ts";
 export type { Attendant, News } from "./account/sign-in/attendances.ts";
+export { networkOf, plainAddress } from "./account/sign-in/client-address.ts";
 export { DirectoryLogin } from "./account/sign-in/directory-login.ts";
 export {
   type RequestCredential,
@@ -74,7 +81,6 @@ export {
   RequestSessions,
 } from "./account/sign-in/request-sessions.ts";
 export { type SignUp, signUp } from "./account/sign-in/sign-up.ts";
-export { networkOf } from "./account/sign-in/throttle.ts";
 export { TICKET_MS, Tickets, type TicketsOptions } from "./account/sign-in/tickets.ts";
 export {
   accountPrefix,
@@ -101,7 +107,7 @@ export {
 export { EngineError, type EngineErrorCode } from "./errors.ts";
 export type { Body } from "./mail/contents/contents.ts";
 export { previewOf, type Summary } from "./mail/contents/summary.ts";
-export type { Copied } from "./mail/mail.ts";
+export { type Copied, PATH_BYTES_MAX, PATH_DEPTH_MAX } from "./mail/mail.ts";
 export { MailboxView, type Message, type ViewChanges } from "./mail/mailbox-view.ts";
 export type { MailboxId, MembershipName } from "./mail/ops/names.ts";
 export type { FlagChange, FolderStep, NewRecord, SpecialUse, StateClaim } from "./mail/ops/op.ts";

@@ -25,7 +25,13 @@ export { type TurnKind, Turns } from "./https/turns.ts";
 export { findKey, readOrMakeKey, writeNew } from "./keys.ts";
 export { letGo } from "./let-go.ts";
 export { ListenError, listen } from "./listen.ts";
-export { isLoopbackAddress, isOnePlace, type ListenAddress, parseListenAddress } from "./listen-address.ts";
+export {
+  isLoopbackAddress,
+  isLoopbackClient,
+  isOnePlace,
+  type ListenAddress,
+  parseListenAddress,
+} from "./listen-address.ts";
 export { createLog, type Log, type LogLevel, type LogLine } from "./log.ts";
 export { makeFolder } from "./make-folder.ts";
 export { Metrics } from "./metrics.ts";

@@ -1,3 +1,4 @@
+import { BlockList, isIP } from "node:net";
 import { ConfigError } from "./config-error.ts";
 
 /** Where a server listens: `host:port`, `[v6]:port` or `unix:/path`; port 0 is any free one. */
@@ -17,7 +18,24 @@ export function parseListenAddress(text: string): ListenAddress {
 
 export function isLoopbackAddress(address: ListenAddress): boolean {
   if (address.kind === "unix") return true;
-  return address.host === "localhost" || address.host === "::1" || address.host.startsWith("127.");
+  return address.host.toLowerCase() === "localhost" || isLoopbackIp(address.host);
+}
+
+/** True for a client on this machine, `remoteAddress` being what its socket tells: loopback, or undefined for a unix
+ * socket. */
+export function isLoopbackClient(remoteAddress: string | undefined): boolean {
+  return remoteAddress === undefined || isLoopbackIp(remoteAddress);
+}
+
+const LOOPBACK = new BlockList();
+LOOPBACK.addSubnet("127.0.0.0", 8, "ipv4");
+LOOPBACK.addAddress("::1", "ipv6");
+
+/** RFC 1122 §3.2.1.3, RFC 4291 §2.5.3. An IPv4 address in an IPv6 one is that IPv4 address. A name is none of them,
+ * `127.example.org` neither. */
+function isLoopbackIp(text: string): boolean {
+  const version = isIP(text);
+  return version !== 0 && LOOPBACK.check(text, version === 6 ? "ipv6" : "ipv4");
 }
 
 /** True if only one process can listen on both addresses. `[::]` takes IPv4 too; names are not looked up. */

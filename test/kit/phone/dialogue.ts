@@ -30,7 +30,7 @@ export interface Request {
   readonly headers: Readonly<Record<string, string>>;
   readonly query: Buffer | undefined;
   readonly body: Buffer | undefined;
-  /** What the lines of the body say of it. */
+  /** The body as its lines say it. */
   readonly meanings: readonly string[];
 }
 
@@ -163,7 +163,7 @@ export interface PlayTerms {
 /** How long a phone whose answers are lost waits where the server waits too. */
 const IMPATIENCE_MS = 300;
 
-/** Whether the server may wait before it answers: a Ping or a Sync. */
+/** True if the server may wait before it answers: a Ping or a Sync. */
 function mayWait({ path, query }: Request): boolean {
   return query ? [0, 18].includes(query[1]!) : /\?Cmd=(?:Ping|Sync)&/.test(path);
 }
@@ -189,7 +189,7 @@ export async function playDialogue(text: string, terms: PlayTerms): Promise<void
         pending = ask(step.request, names, terms);
         // It is awaited where its answer stands.
         pending.catch(() => undefined);
-        // What comes next happens while the server waits, not before.
+        // The next step happens while the server waits, not before.
         if (steps[index + 1]?.kind !== "answer") await new Promise((resolve) => setTimeout(resolve, 3 * IMPATIENCE_MS));
       } else {
         if (pending === undefined || !asked) throw new Error(`line ${step.line}: an answer to nothing`);
@@ -285,7 +285,7 @@ function compare(
   }
   const wanted = rest.slice(headers.length);
   if (wanted.length === 0) return;
-  // Who sends a mail again is told that it is sent already.
+  // A phone that sends a mail again is told that it is sent already.
   const isSend = /^ComposeMail|^(SendMail|SmartReply|SmartForward)$/.test(asked.meanings[2]?.trim() ?? "");
   if (loses && isSend && reply.body.length > 0 && decode(reply.body).at("Status") === "118") return;
   if (wanted[0] === "empty") {
@@ -323,7 +323,7 @@ function branchesOf(lines: readonly string[]): readonly Branch[] {
   return top;
 }
 
-/** What does not fit, undefined if all does: the furthest line that was reached. */
+/** The mismatch, at the furthest line that was reached; undefined if all fits. */
 function mismatch(found: readonly string[], wanted: readonly string[], names: Map<string, string>): string | undefined {
   let furthest = 0;
   const stuck = (at: number): undefined => {

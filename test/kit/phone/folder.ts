@@ -1,6 +1,6 @@
 import type { Node, Tree } from "./wbxml.ts";
 
-/** What a phone knows of an item: a text, more of them by name, or a list where a name comes again. */
+/** A property as a phone knows it: a text, more of them by name, or a list where a name comes again. */
 export type Value = string | readonly Value[] | { readonly [name: string]: Value };
 export type Properties = { readonly [name: string]: Value };
 
@@ -22,7 +22,7 @@ export interface BodyTerms {
   readonly preview?: number;
 }
 
-/** What a phone does to items, and tells with its next Sync. */
+/** An act of a phone on an item, which it tells with its next Sync. */
 export type Command =
   | { readonly kind: "add"; readonly clientId: string; readonly data: readonly Tree[]; readonly send?: boolean }
   | { readonly kind: "change"; readonly id: string; readonly data: readonly Tree[]; readonly send?: boolean }
@@ -78,7 +78,7 @@ export class PhoneFolder {
     }
   }
 
-  /** What the phone did itself, and the server took. */
+  /** Keeps an act of the phone itself that the server took. */
   did(command: Command): void {
     if (command.kind === "delete") this.items.delete(command.id);
     if (command.kind === "change" && command.send) this.items.delete(command.id);

@@ -57,7 +57,7 @@ export interface SendTerms {
 export interface Fetched {
   readonly status: string;
   readonly properties: Properties;
-  /** What a multipart answer brought, or Data. */
+  /** Octets of a part of a multipart answer, or of Data. */
   readonly data: Buffer;
 }
 
@@ -97,7 +97,7 @@ export class Phone {
     return this.wire.options.version;
   }
 
-  /** Whether it speaks at least this version. */
+  /** True if it speaks at least this version. */
   speaks(version: Version): boolean {
     return Number(this.version) >= Number(version);
   }
@@ -122,7 +122,7 @@ export class Phone {
     return answer;
   }
 
-  /** What a phone asks first. */
+  /** The first request of a phone. */
   async options(): Promise<{ readonly versions: readonly string[]; readonly commands: readonly string[] }> {
     const { wire } = this;
     const reply = await wire.exchange({
@@ -190,7 +190,7 @@ export class Phone {
     if (this.folderKey === "0") this.#forgetFolders(changes);
     this.folderKey = answer!.at("SyncKey")!;
     for (const change of changes) this.#takeFolder(change);
-    // What changed comes before what is new, and may lie in it.
+    // Changed folders come before new ones, and may lie in them.
     for (const { id, parent } of this.folders.values())
       if (parent !== "0" && !this.folders.has(parent))
         throw new Error(`folder ${id} is in ${parent}, which is not there`);
@@ -382,7 +382,7 @@ export class Phone {
     return { status: "1", folders };
   }
 
-  // What a person does
+  // Acts of a person
 
   /** Changes an item's properties, and takes what is new besides. */
   async change(folder: PhoneFolder, id: string, ...data: readonly Tree[]): Promise<void> {
@@ -551,7 +551,7 @@ export class Phone {
       ...(replaces ? [["ReplaceMime"] as Tree] : []),
       ["Mime", bytes],
     ]);
-    // Who sends a mail again is told that it is sent already.
+    // A phone that sends a mail again is told that it is sent already.
     if (answer && !(this.wire.isRepeat && answer.at("Status") === "118"))
       throw new CommandError(name, answer.at("Status") ?? `${answer}`);
   }
@@ -678,7 +678,7 @@ function takeCollection(collection: Node, { folder, commands: sent = [] }: Folde
     if (command.kind === "add") continue;
     const end = failed.get(command.id) ?? "1";
     if (end === "1") folder.did(command);
-    // What is not there to be deleted is deleted: the server may say so besides.
+    // An item that is not there to be deleted is deleted: the server may say so besides.
     else if (end === "8" && command.kind === "delete" && folder.items.delete(command.id))
       folder.movedAway.add(command.id);
   }

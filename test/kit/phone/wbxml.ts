@@ -1,8 +1,8 @@
 import { PAGES } from "./pages.ts";
 
 /**
- * What is sent, as nested lists: a tag, then what is in it. A tag without a namespace is of the one around it: `["AirSync:Sync",
- * ["Collections"]]`. Text goes out as a string, bytes as opaque data.
+ * A document to be sent, as nested lists: a tag, then its content. A tag without a namespace is of the one around it:
+ * `["AirSync:Sync", ["Collections"]]`. Text goes out as a string, bytes as opaque data.
  */
 export type Tree = readonly [tag: string, ...content: (Tree | string | Uint8Array | undefined)[]];
 
@@ -119,7 +119,7 @@ export type Token =
   | { readonly kind: "text"; readonly text: string; readonly from: number; readonly to: number }
   | { readonly kind: "opaque"; readonly bytes: Uint8Array; readonly from: number; readonly to: number };
 
-/** What a document is made of. Throws for what ActiveSync does not use. */
+/** Tokens of a document. Throws for those that ActiveSync does not use. */
 export function* tokensOf(bytes: Uint8Array): Generator<Token> {
   let at = 0;
   let page = 0;

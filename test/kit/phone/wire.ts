@@ -32,7 +32,7 @@ export interface Reply {
   readonly body: Buffer;
 }
 
-/** What stands beside a command. */
+/** Parts of a request beside its command. */
 export interface Extras {
   readonly params?: Readonly<Record<string, string>>;
   readonly contentType?: string;
@@ -120,7 +120,7 @@ export class Wire {
   last: Sent | undefined;
   /** Requests, and those whose answer was lost. */
   readonly counts = { sent: 0, lost: 0 };
-  /** Whether the answer to the last request is that to its repeat. */
+  /** True if the answer to the last request is that to its repeat. */
   isRepeat = false;
   #port: number;
   readonly #agent = new Agent({ keepAlive: true });
@@ -169,7 +169,7 @@ export class Wire {
     return checked(await this.#send(this.last!));
   }
 
-  /** What every request has. */
+  /** The Authorization field of every request. */
   get credentials(): string {
     return `Basic ${Buffer.from(`${this.options.user}:${this.options.password}`).toString("base64")}`;
   }

@@ -1,10 +1,11 @@
 import { type Element, one, schema, group as shapeOf, text } from "wbxml";
 import type { Context } from "../context.ts";
-import { foldersNow, isSameFolder, type KnownFolder, keepFolders, readFolders, START } from "../folders/state.ts";
+import { foldersNow, isSameFolder, type KnownFolder, keepFolders, readFolders } from "../folders/state.ts";
 import { FOLDERS_MAX, ID_CHARS_MAX } from "../limits.ts";
 import { group, leaf } from "../protocol/elements.ts";
 import { valuesOf } from "../protocol/read.ts";
 import { CommandError, STATUS } from "../protocol/status.ts";
+import { START } from "../sync/collection-state.ts";
 
 const FOLDER_SYNC = schema(
   "FolderHierarchy:FolderSync",

@@ -14,8 +14,6 @@ export type KnownFolder = Pick<Folder, "id" | "parentId" | "name" | "type">;
 /** No folder has this id. */
 const PLACE = "";
 const FORMAT = 1;
-/** The key that begins. */
-export const START = "0";
 
 /** Undefined where the key means nothing. Errors: `unavailable`. */
 export async function readFolders({ session, ...context }: Context, key: string): Promise<FoldersState | undefined> {

@@ -44,6 +44,9 @@ export const STATUS = {
   draftRecipientsInvalid: 183,
 } as const;
 
+/** Status of an item of a Sync, which can't be made of what came and is not sent again: MS-ASCMD §2.2.3.177.17. */
+export const CONVERSION_ERROR = 6;
+
 /** The status of a whole command, instead of its answer. */
 export class CommandError extends Error {
   override readonly name = "CommandError";

@@ -2,7 +2,7 @@ import { type Body, EngineError, emailIdOf, type Message, SubmitRefusal } from "
 import { formatAddress, HeaderBlock, parseMessageIds, writeField } from "@restante/mime";
 import type { Context } from "../context.ts";
 import { mailboxesOf } from "../mail/addresses.ts";
-import { CommandError, STATUS } from "../protocol/status.ts";
+import { CONVERSION_ERROR, CommandError, STATUS } from "../protocol/status.ts";
 import { type BroughtMessage, bodyOfBytes } from "./letter.ts";
 
 /** A mail that goes out. */
@@ -163,8 +163,6 @@ export async function wasDraftSent(name: string, context: Context): Promise<bool
 }
 
 const RECIPIENT_STATUSES: ReadonlySet<number> = new Set([STATUS.noRecipient, STATUS.recipientUnknown]);
-/** Status 6 of an item, which is not sent again: MS-ASCMD §2.2.3.177.17. */
-const CONVERSION_ERROR = 6;
 
 /** A draft goes out, and leaves for Sent: 16.0 on, MS-ASEMAIL §2.2.2.65. Throws CommandError 6 or 183 for the item. */
 export async function sendStored(message: Message, name: string, context: Context): Promise<void> {

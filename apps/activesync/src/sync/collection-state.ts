@@ -32,6 +32,9 @@ const FORMAT = 1;
 /** Octets that nobody guesses, as text. */
 const KEY_BYTES = 10;
 
+/** The key that begins, in a Sync and a FolderSync. */
+export const START = "0";
+
 export function newKey(random: (bytes: number) => Uint8Array): string {
   return Array.from(random(KEY_BYTES), (octet) => octet.toString(36).padStart(2, "0")).join("");
 }

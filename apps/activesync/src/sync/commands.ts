@@ -28,11 +28,10 @@ import { findItem, idOf, readItems } from "../mail/item.ts";
 import { categoryKeywords, changedMarks, marksRecord, readCategories, readFlag, readMarks } from "../mail/marks.ts";
 import { childOf, group, leaf, sizeOf } from "../protocol/elements.ts";
 import { formatItemId, parseItemId } from "../protocol/ids.ts";
-import { CommandError } from "../protocol/status.ts";
+import { CONVERSION_ERROR, CommandError } from "../protocol/status.ts";
 import { sendStored, wasDraftSent } from "../sending/send.ts";
 import type { ClientResult, CollectionState } from "./collection-state.ts";
 import {
-  CONVERSION_ERROR,
   type DraftWish,
   draftAnswer,
   draftMessageId,
@@ -286,7 +285,7 @@ class Run {
     const messageId = await draftMessageId(context, folder, key, command.serverId!);
     const draft = await writeDraft(wish, view.message(position), messageId, context);
     const flags = [...new Set([...state.flagNames(row), "\\Draft", "\\Seen"])];
-    const prepared = await context.session.prepare(draft.octets(), { mailbox: folder.mailbox!.path, flags });
+    const prepared = await context.session.prepare(draft, { mailbox: folder.mailbox!.path, flags });
     await context.session.replace(view, position, prepared);
     const result = { clientId: command.serverId!, status: OK, itemId: command.serverId! };
     this.#results.push(result);
@@ -341,7 +340,7 @@ class Run {
     if (command.send && (await wasDraftSent(this.#sendName(command.clientId!), context))) return "";
     const draft = await writeDraft(wish, undefined, messageId, context);
     const flags = ["\\Draft", "\\Seen"];
-    const prepared = await context.session.prepare(draft.octets(), { mailbox: folder.mailbox!.path, flags });
+    const prepared = await context.session.prepare(draft, { mailbox: folder.mailbox!.path, flags });
     const { uids } = await context.session.append(context.session.getMailbox(folder.mailbox!.path).id, prepared);
     const stored = messageAt(this.#state, folder, uids[0]!);
     if (!stored) throw new CommandError(NOT_FOUND);

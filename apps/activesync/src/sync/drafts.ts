@@ -8,6 +8,7 @@ import {
   type NewPart,
   nodesOf,
   parseAddresses,
+  parseMessageIds,
   type StructuredPart,
 } from "@restante/mime";
 import {
@@ -30,11 +31,8 @@ import { idOf, madeElements } from "../mail/item.ts";
 import { MessageTexts } from "../mail/texts.ts";
 import { group as element_, leaf } from "../protocol/elements.ts";
 import { formatFileReference, parseFileReference } from "../protocol/ids.ts";
-import { CommandError } from "../protocol/status.ts";
+import { CONVERSION_ERROR, CommandError } from "../protocol/status.ts";
 import { bodyOfBytes, type Letter, letterOf, readMessage, writeLetter } from "../sending/letter.ts";
-
-/** Status 6 of an item: it can't be made of that. */
-export const CONVERSION_ERROR = 6;
 
 /** Content of a draft as a phone gives it, from 16.0 on: MS-ASEMAIL §3.1.5.10. Undefined stays as it is. */
 export interface DraftWish {
@@ -152,44 +150,34 @@ function newFile({ clientId, type, content, name, id, isInline }: ReturnType<typ
   return { clientId: clientId ?? "", part };
 }
 
-/** A draft as octets that can be stored. */
-export interface WrittenDraft {
-  readonly octets: () => AsyncIterable<Uint8Array>;
-  readonly messageId: string;
-}
-
-/** A draft of what its phone says, upon what it was; `messageId`: what it is found again by, without angle brackets. Throws
- * CommandError 6 where no message can say that. Errors: `unavailable`, `corrupt`. */
+/** Octets of a draft of what its phone says, upon what it was; `messageId`: what it is found again by, without angle
+ * brackets, unless it brings a Message-ID of its own. Throws CommandError 6 where no message can say that. Errors:
+ * `unavailable`, `corrupt`. */
 export async function writeDraft(
   wish: DraftWish,
   before: Message | undefined,
   messageId: string,
   context: Context,
-): Promise<WrittenDraft> {
+): Promise<AsyncIterable<Uint8Array>> {
   if (wish.mime) {
     const brought = await readMessage(wish.mime, context.pace);
     if (!brought) throw new CommandError(CONVERSION_ERROR, "a draft that is no message");
     const { bytes } = brought;
-    const own = brought.header.values("message-id")[0];
-    if (own !== undefined)
-      return { messageId: own, octets: () => bodyOfBytes(bytes, context.pace).read(0, bytes.length) };
-    const head = new TextEncoder().encode(`Message-ID: <${messageId}>\r\n`);
-    return {
-      messageId,
-      async *octets() {
-        yield head;
-        yield bytes;
-      },
-    };
+    const body = bodyOfBytes(bytes, context.pace).read(0, bytes.length);
+    return brought.header.values("message-id").length > 0 ? body : withMessageId(messageId, body);
   }
   const letter = await merge(wish, before ? await draftLetter(before, wish, context) : EMPTY, messageId, context);
   try {
-    const message = writeLetter(letter, { ...context, address: context.session.address }, true);
-    return { messageId, octets: () => message.read() };
+    return writeLetter(letter, { ...context, address: context.session.address }, true).read();
   } catch (error) {
     if (error instanceof RangeError) throw new CommandError(CONVERSION_ERROR, "no message can say that");
     throw error;
   }
+}
+
+async function* withMessageId(messageId: string, message: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array> {
+  yield new TextEncoder().encode(`Message-ID: <${messageId}>\r\n`);
+  yield* message;
 }
 
 const EMPTY: Letter = { fields: [], text: undefined, html: undefined, files: [] };
@@ -273,7 +261,7 @@ export async function findByMessageId(
 ): Promise<Message | undefined> {
   if (messages.length === 0) return undefined;
   const headers: HeaderBlock[] = await session.readHeaders(messages);
-  const at = headers.findIndex((header) => (header.values("message-id")[0] ?? "").includes(messageId));
+  const at = headers.findIndex((header) => parseMessageIds(header.values("message-id")[0] ?? "")[0] === messageId);
   return messages[at];
 }
 

@@ -273,10 +273,18 @@ describe("drafts, 16.0 on", () => {
     return { id, held };
   }
 
-  test("one that is added and whose answer is lost is there once, under one id, also in another process", async () => {
+  const bare = group(
+    "AirSyncBase:Body",
+    leaf("AirSyncBase:Type", 4),
+    leaf("AirSyncBase:Data", "Subject: S\r\n\r\nwords\r\n"),
+  );
+  test.each([
+    ["in pieces", [leaf("Email:To", "a@b.org"), leaf("Email:Subject", "Hallo"), html("<p>x</p>")]],
+    ["as MIME without a Message-ID", [bare]],
+  ])("one that is added %s, its answer lost, is there once, under one id, also in another process", async (_, data) => {
     const { phone, another } = await openPhone();
     const { id, held } = await drafts(phone);
-    const commands = [draft("c1", leaf("Email:To", "a@b.org"), leaf("Email:Subject", "Hallo"), html("<p>x</p>"))];
+    const commands = [draft("c1", ...data)];
     const first = textOf(await phone.sync(id, held.key, { commands }), "AirSync:ServerId");
     const again = await another();
     const second = textOf(await again.sync(id, held.key, { commands }), "AirSync:ServerId");
@@ -300,6 +308,9 @@ describe("drafts, 16.0 on", () => {
     const again = await another();
     expect(textOf(await again.sync(id, held.key, { commands }), "AirSync:ServerId")).toBe(first);
     expect(again.session.getMailbox("Drafts").messages.length).toBe(1);
+    const view = again.session.openView(again.session.getMailbox("Drafts").id, { readOnly: true });
+    const [header] = await again.session.readHeaders([view.message(0)]);
+    expect(header!.values("message-id").map((value) => value.trim())).toEqual(["<own@phone>"]);
   });
 
   test("one that another process stored, and whose answer was lost, is there once in the process before it too", async () => {

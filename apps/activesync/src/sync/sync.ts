@@ -7,7 +7,7 @@ import { readFlagElements, readItems } from "../mail/item.ts";
 import { empty, group, leaf, sizeOf } from "../protocol/elements.ts";
 import { formatItemId } from "../protocol/ids.ts";
 import { CommandError } from "../protocol/status.ts";
-import type { CollectionState } from "./collection-state.ts";
+import { type CollectionState, START } from "./collection-state.ts";
 import { type Command, type CommandsOutcome, readCommands, refusedCommand, runCommands } from "./commands.ts";
 import { checkOptions, DEFAULT_OPTIONS, PROTOCOL_ERROR, readOptions, type SyncOptions } from "./options.ts";
 import { type CollectionRequest, completed, readSync, SyncLimit, type SyncRequest } from "./request.ts";
@@ -19,8 +19,6 @@ const OK = 1;
 const KEY_UNKNOWN = 3;
 const FOLDER_GONE = 8;
 const INCOMPLETE = 13;
-/** The key that begins. */
-const START = "0";
 
 /** The result of a Sync: an answer; an empty answer; or folders to wait for. */
 export type SyncAnswer =

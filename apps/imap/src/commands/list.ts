@@ -145,8 +145,8 @@ function parsePattern(parser: Parser, reference: string, { utf8 }: Form): string
 interface Name {
   readonly path: string;
   readonly mailbox: ReadMailbox | undefined;
-  /** True for a name that has a line of its own in LIST's answer. */
-  readonly isSelected: boolean;
+  /** True for a name that the selection options take: RFC 5258 §3.1. */
+  readonly isChosen: boolean;
 }
 
 function* entries(
@@ -165,16 +165,16 @@ function* entries(
     .sort(byPath)
     .map((path): Name => {
       const mailbox = mailboxes.get(path);
-      const isSelected =
+      const isChosen =
         (!selection.has("SUBSCRIBED") || subscriptions.has(path)) &&
         (!selection.has("SPECIAL-USE") || mailbox?.specialUse !== undefined);
-      return { path, mailbox, isSelected };
+      return { path, mailbox, isChosen };
     });
-  const below = selection.has("RECURSIVEMATCH") ? selectedBelow(names, matches) : undefined;
+  const below = selection.has("RECURSIVEMATCH") ? chosenBelow(names, matches) : undefined;
   const children = [...selection].filter((name) => name === "SUBSCRIBED" || name === "SPECIAL-USE");
   const childInfo = ` ("CHILDINFO" (${children.map((name) => `"${name}"`).join(" ")}))`;
-  for (const { path, mailbox, isSelected } of names) {
-    const isTold = (isSelected || below?.unseen.has(path)) && matches(path);
+  for (const { path, mailbox, isChosen } of names) {
+    const isTold = (isChosen || below?.unseen.has(path)) && matches(path);
     if (!isTold) {
       yield undefined;
       continue;
@@ -191,14 +191,14 @@ function* entries(
   }
 }
 
-/** RECURSIVEMATCH: the levels above what is selected, and those of them that stand for one that no pattern matches:
+/** RECURSIVEMATCH: the levels above chosen names, and those of them that stand for one that no pattern matches:
  * RFC 5258 §3.5. */
-function selectedBelow(
+function chosenBelow(
   names: readonly Name[],
   matches: (path: string) => boolean,
 ): { readonly all: ReadonlySet<string>; readonly unseen: ReadonlySet<string> } {
-  const selected = names.filter(({ isSelected }) => isSelected).map(({ path }) => path);
-  return { all: levelsAbove(selected), unseen: levelsAbove(selected.filter((path) => !matches(path))) };
+  const chosen = names.filter(({ isChosen }) => isChosen).map(({ path }) => path);
+  return { all: levelsAbove(chosen), unseen: levelsAbove(chosen.filter((path) => !matches(path))) };
 }
 
 /** All levels above these paths. Each is looked at once, however many lie below it. */

@@ -19,7 +19,7 @@ const OCTETS_PER_BYTE: readonly (readonly [charset: RegExp, octets: number])[] =
 const MARK_OCTETS_MAX = 64;
 const CHARACTER_OCTETS_MAX = 8;
 /** Characters of a value's frame in the answer, and memory of its part meanwhile, about. */
-export const VALUE_CHARS = 300;
+export const VALUE_FRAME_CHARS = 300;
 /** RFC 2045 §6.1. */
 const ENCODINGS: ReadonlySet<string> = new Set(["7bit", "8bit", "binary", "base64", "quoted-printable", ""]);
 const ASCII: ReadonlySet<string> = new Set(["us-ascii", "ascii", "ansi_x3.4-1968"]);
@@ -61,7 +61,7 @@ export async function readBodyValue(
   const { text, hasProblem } = decoded(joined(held, size), charset, isWhole);
   const lines = jsonText(isWhole ? text : text.replace(/\r$/, "")).replaceAll("\r\n", "\n");
   const value = bytesMax === 0 ? lines : cutText(lines, bytesMax, part.type === "text" && part.subtype === "html");
-  budget.take(value.length + VALUE_CHARS);
+  budget.take(value.length + VALUE_FRAME_CHARS);
   return {
     value,
     isEncodingProblem: hasProblem || !ENCODINGS.has(part.encoding.trim().toLowerCase()),

@@ -1,11 +1,11 @@
-import { ANSWER_CHARS_MAX } from "./limits.ts";
+import { EMAIL_CHARS_MAX } from "./limits.ts";
 import { RequestTooLarge } from "./problems.ts";
 
 /** Characters of emails and parts that an answer may still hold. */
 export class AnswerBudget {
   #left: number;
 
-  constructor(charsMax: number = ANSWER_CHARS_MAX) {
+  constructor(charsMax: number = EMAIL_CHARS_MAX) {
     this.#left = charsMax;
   }
 

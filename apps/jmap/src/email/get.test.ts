@@ -1,7 +1,7 @@
 import { EngineError, parseEmailId } from "@restante/engine";
 import { decodeOffsets, decodeTransfer, encodeOffsets, findPart, scan } from "@restante/mime";
 import { beforeAll, describe, expect, test } from "vitest";
-import { VALUE_CHARS } from "./body-values.ts";
+import { VALUE_FRAME_CHARS } from "./body-values.ts";
 import { AnswerBudget } from "./budget.ts";
 import { type Account, binary, blobsOf, corpus, openAccount, pace, pieces, type Told } from "./email-kit.ts";
 import { type EmailSession, getEmails } from "./get.ts";
@@ -419,10 +419,10 @@ describe("an answer is bounded", () => {
     const given = { properties: ["bodyValues"], fetchAllBodyValues: true };
     const get = (charsMax: number, more = {}) =>
       getEmails(account.session, [id], planOfGet({ ...given, ...more }), { pace, budget: new AnswerBudget(charsMax) });
-    await expect(get(5000 + VALUE_CHARS - 1)).rejects.toThrow(RequestTooLarge);
-    expect((await get(5000 + VALUE_CHARS)).list).toHaveLength(1);
-    expect((await get(100 + VALUE_CHARS, { maxBodyValueBytes: 100 })).list).toHaveLength(1);
-    await expect(get(100 + VALUE_CHARS, { maxBodyValueBytes: 101 })).rejects.toThrow(RequestTooLarge);
+    await expect(get(5000 + VALUE_FRAME_CHARS - 1)).rejects.toThrow(RequestTooLarge);
+    expect((await get(5000 + VALUE_FRAME_CHARS)).list).toHaveLength(1);
+    expect((await get(100 + VALUE_FRAME_CHARS, { maxBodyValueBytes: 100 })).list).toHaveLength(1);
+    await expect(get(100 + VALUE_FRAME_CHARS, { maxBodyValueBytes: 101 })).rejects.toThrow(RequestTooLarge);
   });
 
   test("by what all of them come to, and by octets that are never told", async () => {
@@ -432,10 +432,10 @@ describe("an answer is bounded", () => {
         pace,
         budget: new AnswerBudget(charsMax),
       });
-    await expect(get(6000 + 2 * VALUE_CHARS - 1)).rejects.toThrow(RequestTooLarge);
-    expect((await get(6000 + 2 * VALUE_CHARS)).list).toHaveLength(2);
-    expect((await get(200 + 2 * VALUE_CHARS, { maxBodyValueBytes: 100 })).list).toHaveLength(2);
-    await expect(get(199 + 2 * VALUE_CHARS, { maxBodyValueBytes: 100 })).rejects.toThrow(RequestTooLarge);
+    await expect(get(6000 + 2 * VALUE_FRAME_CHARS - 1)).rejects.toThrow(RequestTooLarge);
+    expect((await get(6000 + 2 * VALUE_FRAME_CHARS)).list).toHaveLength(2);
+    expect((await get(200 + 2 * VALUE_FRAME_CHARS, { maxBodyValueBytes: 100 })).list).toHaveLength(2);
+    await expect(get(199 + 2 * VALUE_FRAME_CHARS, { maxBodyValueBytes: 100 })).rejects.toThrow(RequestTooLarge);
   });
 
   test("by a length that no value exceeds, which is told", async () => {

@@ -9,7 +9,7 @@ export const EMAILS_AT_ONCE = 64;
 /** Octets of a header block that are read where more of it was not kept. */
 export const HEADER_READ_BYTES_MAX: number = 256 * 1024;
 /** Characters of header values, parts and body values in one answer, which is in memory several times. */
-export const ANSWER_CHARS_MAX: number = 8 * 2 ** 20;
+export const EMAIL_CHARS_MAX: number = 8 * 2 ** 20;
 /** Octets of UTF-8 of one body value, if the client names no lower limit: what is longer is told as truncated. */
 export const BODY_VALUE_BYTES_MAX: number = 4 * 2 ** 20;
 /** Keywords and mailboxes of a new email: as the engine takes them. */

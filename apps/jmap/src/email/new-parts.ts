@@ -31,7 +31,7 @@ export interface PartReader {
 }
 
 /** Levels of parts, and parts, as the writer takes them. */
-const DEPTH_MAX = 99;
+const PARTS_DEPTH_MAX = 99;
 const PARTS_MAX = 990;
 /** Characters of a blob's id: RFC 8620 §1.2. */
 const ID = /^[A-Za-z0-9_-]{1,255}$/;
@@ -65,7 +65,7 @@ export function readPart(
   depth = 0,
 ): PartSpec | undefined {
   const { mistakes } = reader;
-  if (!isObject(value) || depth > DEPTH_MAX || ++reader.count > PARTS_MAX || hasMany(value)) {
+  if (!isObject(value) || depth > PARTS_DEPTH_MAX || ++reader.count > PARTS_MAX || hasMany(value)) {
     mistakes.add(path);
     return undefined;
   }

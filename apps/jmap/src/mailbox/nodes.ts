@@ -1,8 +1,6 @@
-import type { ReadMailbox, SpecialUse } from "@restante/engine";
+import { PATH_BYTES_MAX, type ReadMailbox, type SpecialUse } from "@restante/engine";
 import { DELIMITER } from "./mailbox.ts";
 
-/** Octets of a path, as the engine takes it. */
-export const PATH_BYTES_MAX = 1000;
 /** Levels that are looked up: deeper paths IMAP can't have made, since each level has an octet and a delimiter. */
 const LEVELS_MAX: number = PATH_BYTES_MAX / 2;
 

@@ -2,6 +2,8 @@ import {
   type FolderStep,
   formatMailboxId,
   type Outcome,
+  PATH_BYTES_MAX,
+  PATH_DEPTH_MAX,
   type ReadMailbox,
   type ReadState,
   type SpecialUse,
@@ -27,11 +29,10 @@ import {
   roleOf,
   useOf,
 } from "./mailbox.ts";
-import { foldInbox, type Node, nodeOf, PATH_BYTES_MAX, pathsOf, standsSomewhere } from "./nodes.ts";
+import { foldInbox, type Node, nodeOf, pathsOf, standsSomewhere } from "./nodes.ts";
 
-/** Octets of a mailbox's name, and levels: RFC 8621 §1.3.1. The engine bounds a whole path. */
+/** Octets of a mailbox's name: RFC 8621 §1.3.1. The engine bounds a whole path, and its levels. */
 export const NAME_BYTES_MAX = 255;
-export const DEPTH_MAX = 50;
 const SORT_ORDER_MAX = 2 ** 31 - 1;
 const MAILBOXES_MAX = 10_000;
 /** Mailboxes that are looked at, again and again, until nothing more of a /set is refused; but so many times in any case. */
@@ -369,7 +370,7 @@ class Plan {
     for (const node of changed) {
       const path = paths.get(node.key)!;
       const levels = path.split(DELIMITER).length;
-      if (levels > DEPTH_MAX || octets(path) > PATH_BYTES_MAX)
+      if (levels > PATH_DEPTH_MAX || octets(path) > PATH_BYTES_MAX)
         refusals.set(node.key, { type: "invalidProperties", properties: ["name"] });
       const first = firsts.get(foldInbox(path))!;
       if ((node.isMoved || !node.mailbox) && first !== node)

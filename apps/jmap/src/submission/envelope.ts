@@ -1,4 +1,4 @@
-import type { Envelope } from "@restante/engine";
+import { type Envelope, parseNotify } from "@restante/engine";
 import { type HeaderBlock, parseAddresses } from "@restante/mime";
 import { invalidProperties } from "../core/errors.ts";
 import { isObject, UTC_DATE } from "../core/types.ts";
@@ -12,8 +12,6 @@ export interface AskedEnvelope {
   readonly said: string;
 }
 
-/** Parameters of MAIL FROM and RCPT TO that mean something here; others are refused. */
-const NOTIFY = /^(?:NEVER|(?:SUCCESS|FAILURE|DELAY)(?:,(?:SUCCESS|FAILURE|DELAY)){0,2})$/i;
 /** Values of ENVID and ORCPT in xtext, within the bounds of RFC 3461 §4.2 and §4.4. */
 const ENVID = /^(?=.{1,100}$)(?:[!-*,-<>-~]|\+[0-9A-F]{2})+$/;
 const ORCPT = /^(?=.{1,500}$)[A-Za-z0-9-]+;(?:[!-*,-<>-~]|\+[0-9A-F]{2})+$/;
@@ -74,8 +72,8 @@ function notifyOf(parameters: Parameters): string | undefined | "wrong" {
   let notify: string | undefined;
   for (const [name, value] of Object.entries(parameters)) {
     if (name.toUpperCase() === "ORCPT" && typeof value === "string" && ORCPT.test(value)) continue;
-    if (name.toUpperCase() !== "NOTIFY" || typeof value !== "string" || !NOTIFY.test(value)) return "wrong";
-    notify = value.toUpperCase();
+    notify = name.toUpperCase() === "NOTIFY" && typeof value === "string" ? parseNotify(value) : undefined;
+    if (notify === undefined) return "wrong";
   }
   return notify;
 }

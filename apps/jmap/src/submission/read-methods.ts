@@ -58,8 +58,9 @@ export const submissionChanges: Method = method(
   },
 );
 
-/** Changes without submissions that JMAP doesn't show. One that is destroyed is told, though it may have been hidden: its
- * client never knew the id. */
+/** Changes without submissions that JMAP doesn't show. Of those that are destroyed all ids are told, also of hidden ones:
+ * with the record went what it was hidden by. An id says nothing of its mail, and a client that never heard of it has
+ * nothing to remove: RFC 8620 §5.2. */
 async function withoutHidden(changes: Changes, { session }: Context): Promise<Changes> {
   const shown = async (ids: readonly string[]): Promise<string[]> => {
     const kept: string[] = [];

@@ -2,6 +2,7 @@ import { Accounts, type Outbound, OutboundQueue } from "@restante/engine";
 import { FIRST, setUpAda } from "@restante/engine/testing";
 import { describe, expect, test } from "vitest";
 import { TestClient } from "../jmap-kit.ts";
+import { sessionObject } from "../session-object.ts";
 
 const MAIL = "From: ada@example.org\r\nTo: bob@x.org\r\nSubject: x\r\n\r\nhello\r\n";
 
@@ -22,6 +23,39 @@ const envelope = (parameters: object, ofRecipient: object) => ({
   mailFrom: { email: "ada@example.org", parameters },
   rcptTo: [{ email: "bob@x.org", parameters: ofRecipient }],
 });
+
+test("a mail may be held for as long as the session object says, and no longer", async () => {
+  const ada = await client();
+  const atOnce = { requests: 4, uploads: 4 };
+  const { accounts } = sessionObject(ada.session, "https://x", atOnce) as unknown as SaidAccounts;
+  const { maxDelayedSend, submissionExtensions } =
+    Object.values(accounts)[0]!.accountCapabilities["urn:ietf:params:jmap:submission"];
+  expect(maxDelayedSend).toBe(1e6);
+  expect(submissionExtensions.FUTURERELEASE).toEqual(["1000000"]);
+  const emailId = await ada.append(1, { path: "Drafts", text: MAIL });
+  const held = async (seconds: number) => {
+    const said = envelope({ HOLDFOR: String(seconds) }, {});
+    return await ada.call("EmailSubmission/set", { create: { s: { identityId: "i0", emailId, envelope: said } } });
+  };
+  expect((await held(maxDelayedSend + 60)).notCreated.s).toBeDefined();
+  expect((await held(maxDelayedSend)).created.s).toBeDefined();
+});
+
+interface SaidAccounts {
+  readonly accounts: Readonly<
+    Record<
+      string,
+      {
+        readonly accountCapabilities: {
+          readonly "urn:ietf:params:jmap:submission": {
+            readonly maxDelayedSend: number;
+            readonly submissionExtensions: { readonly FUTURERELEASE: readonly string[] };
+          };
+        };
+      }
+    >
+  >;
+}
 
 describe("EmailSubmission/set", () => {
   test("a whole submission may be sent back to cancel it; no other value of what it can't change", async () => {

@@ -109,6 +109,7 @@ const HARMLESS = [
   "barred",
   "isPartial",
   "sends",
+  "holdMsMax",
   "hasMandates",
   "pushKey",
   "close",

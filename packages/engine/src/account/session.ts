@@ -328,6 +328,10 @@ export class AccountSession {
   get sends(): boolean {
     return this.#account.sends;
   }
+  /** Milliseconds that a mail may be held before it is sent; 0 where none is sent. */
+  get holdMsMax(): number {
+    return this.#account.outbound?.limits.holdMsMax ?? 0;
+  }
   /** Submits a mail: `account/outbound/submit.ts`. Throws `SubmitRefusal`; errors: `not-permitted`, `unavailable`,
    * `unknown-outcome`, `over-quota`. */
   async submit(request: SubmitRequest): Promise<Submission> {

@@ -18,10 +18,10 @@ import {
   type Op,
   type SpecialUse,
   type StateClaim,
+  type Targets,
 } from "./ops/op.ts";
 import { decodeOp, encodeOp } from "./ops/op-codec.ts";
 import type { Outcome } from "./ops/outcome.ts";
-import type { TargetRun } from "./ops/targets.ts";
 import type { ReadMailbox, ReadState } from "./state/read-state.ts";
 import { RECORD_NAME_BYTES_MAX, RECORDS_MAX, VALUE_BYTES_MAX } from "./state/records.ts";
 import { MailState, normalizeInbox } from "./state/state.ts";
@@ -59,10 +59,6 @@ export type FoldersAuthor = () => { readonly steps: readonly FolderStep[]; reado
 type MailLog = Pick<Bay<ReadState, Op, Outcome>, "state" | "push">;
 /** The bytes of small bodies, which ride in the op's entry, and larger ones that are stored along with it. */
 export type Carried = Omit<Push<Op>, "op">;
-export interface Targets {
-  readonly mailbox: MailboxId;
-  readonly targets: readonly TargetRun[];
-}
 
 /**
  * The commands on an account's mail, as protocols know them: each is one op. Answers are made from outcomes; a refused

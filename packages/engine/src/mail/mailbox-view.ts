@@ -1,8 +1,8 @@
 import { EngineError } from "../errors.ts";
 import { runsOf } from "./apply/target-rows.ts";
-import type { Copied, Mail, Targets } from "./mail.ts";
+import type { Copied, Mail } from "./mail.ts";
 import type { MailboxId } from "./ops/names.ts";
-import { CHANGED_AT_ONCE, type FlagChange } from "./ops/op.ts";
+import { CHANGED_AT_ONCE, type FlagChange, type Targets } from "./ops/op.ts";
 import { type UidSpan, vanishedSince } from "./state/feed.ts";
 import { checkFlags, DELETED, SEEN } from "./state/flags.ts";
 import type { ReadMailbox, ReadMessageList, ReadState } from "./state/read-state.ts";

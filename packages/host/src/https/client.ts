@@ -1,5 +1,6 @@
 import type { IncomingHttpHeaders } from "node:http";
 import { BlockList, isIP } from "node:net";
+import { plainAddress } from "@restante/engine";
 import { ConfigError } from "../config-error.ts";
 
 /** The other side of a connection, as its socket tells. */
@@ -39,14 +40,14 @@ export class TrustedProxies {
 
   trusts(address: string | undefined): boolean {
     if (address === undefined) return this.#unix;
-    const plain = unmapped(address);
+    const plain = plainAddress(address);
     return isIP(plain) !== 0 && this.#addresses.check(plain, familyOf(plain));
   }
 
   /** The client of a request. Each proxy adds the address before it to the end of the list, so the last one that is no proxy
    * of ours is the client's. Entries before that may be the client's invention. */
   clientOf(peer: Peer, headers: IncomingHttpHeaders): Client {
-    const own = peer.remoteAddress === undefined ? "" : unmapped(peer.remoteAddress);
+    const own = peer.remoteAddress === undefined ? "" : plainAddress(peer.remoteAddress);
     if (!this.trusts(peer.remoteAddress)) return { address: own, isSecure: true };
     const forwarded = this.#forwarded(headers);
     const { "x-forwarded-for": addresses, "x-forwarded-proto": proto } = headers;
@@ -58,7 +59,7 @@ export class TrustedProxies {
   #forwarded(headers: IncomingHttpHeaders): string | undefined {
     let nearest: string | undefined;
     for (const text of listOf(headers["x-forwarded-for"]).reverse()) {
-      const address = unmapped(text.replace(/^\[(.*)\]$/, "$1"));
+      const address = plainAddress(text.replace(/^\[(.*)\]$/, "$1"));
       if (isIP(address) === 0) break;
       nearest = address;
       if (!this.trusts(address)) break;
@@ -78,9 +79,4 @@ function lastOf(value: string | string[] | undefined): string | undefined {
 
 function familyOf(address: string): "ipv4" | "ipv6" {
   return isIP(address) === 6 ? "ipv6" : "ipv4";
-}
-
-/** An IPv4 address that came by an IPv6 socket. */
-function unmapped(address: string): string {
-  return /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address)?.[1] ?? address;
 }

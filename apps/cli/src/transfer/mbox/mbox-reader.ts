@@ -280,9 +280,9 @@ export async function* readMessage(octets: Octets, message: MboxMessage, kind: M
   for await (const piece of readLines(octets.read(message.start, message.end), MBOX_LINE_BYTES_MAX)) {
     if (empty) yield empty;
     empty = undefined;
-    const isBeginning = lineBegins;
+    const beginsLine = lineBegins;
     lineBegins = piece.at(-1) === 10;
-    const isLookedAt = isBeginning && (inHeader || OF_NOTE.includes(piece[0]!));
+    const isLookedAt = beginsLine && (inHeader || OF_NOTE.includes(piece[0]!));
     const text = isLookedAt ? piece.subarray(0, LOOK_BYTES).toString("latin1") : "";
     if (isLookedAt && /^\r*\n$/.test(text)) {
       // Behind a header without a body one empty line is the header's end, unless we wrote it.
@@ -291,7 +291,7 @@ export async function* readMessage(octets: Octets, message: MboxMessage, kind: M
       inHeader = false;
       continue;
     }
-    if (inHeader && isFiles(text, isBeginning)) continue;
+    if (inHeader && isFiles(text, beginsLine)) continue;
     const quoted = inHeader ? quotedInHeader : QUOTED[own];
     yield quoted && isLookedAt && quoted.test(text) ? piece.subarray(1) : piece;
   }
@@ -299,13 +299,13 @@ export async function* readMessage(octets: Octets, message: MboxMessage, kind: M
 }
 
 /** Tells of each piece of a header in turn whether it is of a field that is the file's. */
-function filesFields(message: MboxMessage): (text: string, isBeginning: boolean) => boolean {
+function filesFields(message: MboxMessage): (text: string, beginsLine: boolean) => boolean {
   const exported = exportOf(message);
   let seen = 0;
   let isFiles = false;
   let isLeading = true;
-  return (text, isBeginning) => {
-    if (!isBeginning || (!exported && /^[ \t]/.test(text))) return isFiles;
+  return (text, beginsLine) => {
+    if (!beginsLine || (!exported && /^[ \t]/.test(text))) return isFiles;
     const field = seen++;
     isLeading &&= isLeadingField(text);
     isFiles = exported

@@ -8,6 +8,13 @@ export interface Recipient {
   readonly notify: string | undefined;
 }
 
+const NOTIFY = /^(?:NEVER|(?:SUCCESS|FAILURE|DELAY)(?:,(?:SUCCESS|FAILURE|DELAY)){0,2})$/i;
+
+/** NOTIFY as a {@link Recipient} has it; undefined for any other text. RFC 3461 §4.1. */
+export function parseNotify(text: string): string | undefined {
+  return NOTIFY.test(text) ? text.toUpperCase() : undefined;
+}
+
 /** RFC 5321 §3.3, as it was checked. */
 export interface Envelope {
   readonly mailFrom: string;

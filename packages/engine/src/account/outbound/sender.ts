@@ -185,9 +185,9 @@ export class Sender {
     this.#lookedAt = now;
     try {
       for await (const place of queue.list()) this.#schedule(place, false);
-      if (now - this.#sweptAt >= SWEEP_MS) await queue.sweep();
-      this.#sweptAt =
-        this.#sweptAt === Number.NEGATIVE_INFINITY || now - this.#sweptAt >= SWEEP_MS ? now : this.#sweptAt;
+      if (now - this.#sweptAt < SWEEP_MS) return;
+      await queue.sweep();
+      this.#sweptAt = now;
     } catch (error) {
       platform.log({ level: "warn", event: "the queue can't be looked at", error });
     }

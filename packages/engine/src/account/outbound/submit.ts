@@ -93,6 +93,8 @@ export interface SubmitTools {
 }
 
 const DAY_MS: number = 24 * 60 * 60_000;
+/** Milliseconds that a server lets a mail be held: 30 days. */
+export const HOLD_MS_MAX: number = 30 * DAY_MS;
 /** How long it is remembered what was submitted, once it is settled; and records that are forgotten at once. */
 const REMEMBERED_MS: number = 30 * DAY_MS;
 const FORGOTTEN_AT_ONCE = 100;

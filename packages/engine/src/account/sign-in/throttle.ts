@@ -1,5 +1,6 @@
 import { equalBytes, keyedHash, utf8 } from "../../crypto/index.ts";
 import type { Platform } from "../platform.ts";
+import { networkOf } from "./client-address.ts";
 
 /**
  * Wrong passwords, counted by user and client address: after one, the next try waits, twice as long each time. A right
@@ -146,19 +147,4 @@ function guessOf({ guesses }: Pending, digest: Uint8Array): Guess {
   const guess: Guess = { digest, tries: 0, isSettled: false };
   guesses.add(guess);
   return guess;
-}
-
-/** The network of an address, which may be one client's: an IPv4 address, an IPv6 /64. */
-export function networkOf(address: string): string {
-  const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address);
-  if (mapped) return mapped[1]!;
-  if (!address.includes(":")) return address;
-  const [head, tail] = address.split("%", 1)[0]!.split("::", 2);
-  const groups = (text: string | undefined): string[] => (text ? text.split(":") : []);
-  const zeros = tail === undefined ? 0 : 8 - groups(head).length - groups(tail).length;
-  const all = [...groups(head), ...new Array<string>(Math.max(0, zeros)).fill("0"), ...groups(tail)];
-  return all
-    .slice(0, 4)
-    .map((group) => Number.parseInt(group, 16).toString(16))
-    .join(":");
 }

@@ -8,7 +8,7 @@ import { normalizeInbox } from "../state/state.ts";
 import { judgeChange } from "./judge-change.ts";
 import { judgeFolders } from "./judge-folders.ts";
 import { isEmail, keywordsOf } from "./memberships.ts";
-import { isSomewhere, NOWHERE } from "./placement.ts";
+import { isSomewhere, NO_PLACE } from "./placement.ts";
 import { hasRoomForKeywords, hasRoomForMessages } from "./room.ts";
 import { resolveTargets, runsOf, type TargetOp } from "./target-rows.ts";
 import { holdsClaim, refuse, type Verdict } from "./verdict.ts";
@@ -85,7 +85,7 @@ function judgeRename(state: ReadState, op: OpOf<"rename">): Verdict {
 function judgeAdd(state: ReadState, op: OpOf<"add">): Verdict {
   const emails = op.emails.map(({ email, places }) => ({
     email,
-    places: places.map((place) => (state.findMailbox(place.mailbox) ? place : NOWHERE)),
+    places: places.map((place) => (state.findMailbox(place.mailbox) ? place : NO_PLACE)),
   }));
   if (!emails.some(({ places }) => places.some(isSomewhere))) return refuse("no-mailbox");
   const unsafe = judgeBodies(
@@ -138,7 +138,7 @@ function placesThere(state: ReadState, places: readonly Placement[]): readonly P
   let isInInbox = places.some(({ mailbox }) => mailbox === INBOX_ID);
   return places.map((place) => {
     if (state.findMailbox(place.mailbox)) return place;
-    if (isInInbox) return NOWHERE;
+    if (isInInbox) return NO_PLACE;
     isInInbox = true;
     return { ...place, mailbox: INBOX_ID };
   });
