@@ -65,7 +65,7 @@ export const geary: Interop = async (steps) => {
           readonly subject: string | null;
           readonly body: Uint8Array | string;
         }[];
-        const held = rows.map(({ subject, body }) => ({ subject, hash: sha256(Buffer.from(body).toString("latin1")) }));
+        const held = rows.map(({ subject, body }) => ({ subject, hash: hashOf(Buffer.from(body).toString("latin1")) }));
         const others = held.filter(({ hash }) => !bodies.has(hash)).map(({ subject }) => subject);
         assert(others.length === 0 && held.length > FETCHED_MIN, `${held.length} bodies, of others: ${others}`);
       });
@@ -92,10 +92,14 @@ async function readBodies(client: LineClient, total: number): Promise<Set<string
     const literal = /\{(\d+)\}\r\n/.exec(answer);
     const start = literal === null ? 0 : literal.index + literal[0].length;
     const body = literal === null ? "" : answer.slice(start, start + Number(literal[1]));
-    // It writes U+FFFD, as UTF-8, where a mail has NUL.
-    bodies.add(sha256(body.replaceAll("\0", "\u00ef\u00bf\u00bd")));
+    bodies.add(hashOf(body));
   }
   return bodies;
+}
+
+/** It writes U+FFFD, three octets, for the 0x80 that stands where a mail has NUL. */
+function hashOf(body: string): string {
+  return sha256(body.replaceAll("\u00ef\u00bf\u00bd", "\u0080"));
 }
 
 function openDatabase(path: string): Disposable & { readonly database: DatabaseSync } {
