@@ -15,12 +15,18 @@ const AT_ONCE = 8;
 const PASSWORD = "a-long-secret-of-many";
 const HEARTBEAT_S = 3_500;
 /** Sessions and their keys go within this time after their last request; so does what they left to the collector. */
-const SETTLE_MS = 90_000;
+const SETTLE_MS = 150_000;
+const COLLECT_MS = 3_000;
 const IDLE_MS = 60_000;
 /** Mails that come afterwards, each for one of the phones. */
 const WAKES = 5;
+/** Characters of the server's log that are told where something fails. */
+const LOG_CHARS = 2_000;
 /** Linux counts processor time so. */
 const CLOCK_TICK_MS = 10;
+
+/** How often a connection broke; the phone asked again, as phones do. */
+let broken = 0;
 
 interface Waiting {
   readonly user: string;
@@ -36,13 +42,16 @@ export async function benchWaiting(count: number = PHONES): Promise<string> {
   process.env.TEST_QUICK_ARGON2 = "1";
   const data = await makeDataFolder();
   await makeAccounts(data, count);
-  const env = { RESTANTE_HTTPS_TLS: "off", RESTANTE_METRICS_LISTEN: "127.0.0.1:0" };
+  const collecting = `--import=${join(import.meta.dirname, "../kit/collect.ts")}`;
+  const env = { RESTANTE_HTTPS_TLS: "off", RESTANTE_METRICS_LISTEN: "127.0.0.1:0", NODE_OPTIONS: collecting };
   const server = await startServer(data, { env });
   const waiting: Waiting[] = [];
   try {
     await settleWith(server, waiting, Math.min(WARM_UP, count / 2));
+    await collect(server);
     const few = { ...(await usedBy(server)), count: waiting.length };
     await settleWith(server, waiting, count);
+    await collect(server);
     const many = await usedBy(server);
     await delay(IDLE_MS);
     const after = await usedBy(server);
@@ -51,20 +60,23 @@ export async function benchWaiting(count: number = PHONES): Promise<string> {
     for (let n = 0; n < WAKES; n++) times.push(await wake(server, waiting[Math.floor(((n + 0.5) * count) / WAKES)]!));
     await delay(2_000);
     const others = waiting.filter(({ answer }) => answer !== undefined).length - WAKES - woken;
-    const each = (what: "pss" | "heap"): string =>
+    const each = (what: "pss" | "inUse"): string =>
       `${((many[what] - few[what]) / (count - few.count) / 1024).toFixed(1)} KB`;
     return [
       `| ${count} phones of ${count} accounts wait in one process | |`,
       "|---|---|",
       `| memory of the process a phone (proportional set size) | ${each("pss")} |`,
-      `| of it in the collector's heap | ${each("heap")} |`,
+      `| of it in use, in the collector's heap and outside it | ${each("inUse")} |`,
       `| memory of the process with all of them | ${(many.pss / 2 ** 20).toFixed(0)} MB |`,
       `| processor time in a minute in which nothing comes, of one core | ${(((after.cpuMs - many.cpuMs) / IDLE_MS) * 100).toFixed(2)} % |`,
       `| requests to the store in that minute | ${countMore(after.requests, many.requests)} |`,
       `| phones woken in that minute | ${woken} |`,
       `| LMTP's 250 to the answer of the one phone that it is for (a second of it gathers) | ${times.map((ms) => ms.toFixed(0)).join(", ")} ms |`,
+      `| connections that broke | ${broken} |`,
       `| other phones woken by it | ${others} |`,
     ].join("\n");
+  } catch (error) {
+    throw new Error(`what the server said last: ${server.logs().slice(-LOG_CHARS)}`, { cause: error });
   } finally {
     for (const { phone } of waiting) phone[Symbol.dispose]();
     await server.stop();
@@ -94,7 +106,11 @@ async function settleWith(server: RunningServer, waiting: Waiting[], count: numb
 /** As a phone does that was added to an account: it signs in, lists folders, gets its Inbox, and waits. */
 async function makeWait({ ports }: RunningServer, n: number): Promise<Waiting> {
   const user = `user${n}@many.example`;
-  const device = { deviceId: `phone${n}`, deviceType: "iPhone", version: "16.1" } as const;
+  const revive = async (): Promise<number> => {
+    broken++;
+    return ports.https!;
+  };
+  const device = { deviceId: `phone${n}`, deviceType: "iPhone", version: "16.1", revive } as const;
   const phone = new Phone(
     { port: ports.https!, user, password: PASSWORD, ...device },
     { body: [{ type: 1, size: 512 }] },
@@ -130,6 +146,11 @@ async function wake({ ports }: RunningServer, one: Waiting): Promise<number> {
   return performance.now() - begun;
 }
 
+async function collect({ process }: RunningServer): Promise<void> {
+  process.kill("SIGUSR2");
+  await delay(COLLECT_MS);
+}
+
 async function usedBy({ process, ports }: RunningServer) {
   const stat = readFileSync(`/proc/${process.pid}/stat`, "latin1");
   const [user, system] = stat
@@ -143,7 +164,7 @@ async function usedBy({ process, ports }: RunningServer) {
   return {
     cpuMs: (user! + system!) * CLOCK_TICK_MS,
     pss: Number(share![1]) * 1024,
-    heap: sum(/^(?:\w+_)?nodejs_heap_size_used_bytes (\S+)/gm),
+    inUse: sum(/^(?:\w+_)?nodejs_(?:heap_size_used|external_memory)_bytes (\S+)/gm),
     requests: new Map(
       [...metrics.matchAll(/^\w*store_seconds_count\{[^}]*operation="(\w+)"[^}]*\} (\S+)/gm)].map((match) => [
         match[1]!,
