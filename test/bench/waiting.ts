@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { connectLmtp, deliver } from "../kit/line-client.ts";
 import { Phone } from "../kit/phone/phone.ts";
-import { environment, makeDataFolder, type RunningServer, removeDataFolder, startServer } from "../kit/server.ts";
+import { makeDataFolder, type RunningServer, removeDataFolder, startServer } from "../kit/server.ts";
 
 /** Phones of as many accounts. Those that come first warm the server up, and count for nothing. */
 const PHONES = 2_000;
@@ -86,8 +86,8 @@ export async function benchWaiting(count: number = PHONES): Promise<string> {
 
 async function makeAccounts(data: string, count: number): Promise<void> {
   const kit = join(import.meta.dirname, "../kit");
-  const args = ["--import", join(kit, "quick-argon2.ts"), join(kit, "many-accounts.ts"), String(count), PASSWORD];
-  const child = spawn(process.execPath, args, { cwd: data, env: environment(data, {}), stdio: "inherit" });
+  const args = ["--import", join(kit, "quick-argon2.ts"), join(kit, "many-accounts.ts"), data, String(count), PASSWORD];
+  const child = spawn(process.execPath, args, { stdio: "inherit" });
   const [code] = await once(child, "exit");
   if (code !== 0) throw new Error(`making accounts ended with ${code}`);
 }
