@@ -10,6 +10,8 @@ import { makeDataFolder, type RunningServer, removeDataFolder, startServer } fro
 /** Phones of as many accounts. Those that come first warm the server up, and count for nothing. */
 const PHONES = 2_000;
 const WARM_UP = 200;
+/** Of one address come so many, fewer than one may have. */
+const OF_ADDRESS = 500;
 /** Phones that are set up at once. */
 const AT_ONCE = 8;
 const PASSWORD = "a-long-secret-of-many";
@@ -110,7 +112,8 @@ async function makeWait({ ports }: RunningServer, n: number): Promise<Waiting> {
     broken++;
     return ports.https!;
   };
-  const device = { deviceId: `phone${n}`, deviceType: "iPhone", version: "16.1", revive } as const;
+  const localAddress = `127.0.0.${2 + Math.floor(n / OF_ADDRESS)}`;
+  const device = { localAddress, deviceId: `phone${n}`, deviceType: "iPhone", version: "16.1", revive } as const;
   const phone = new Phone(
     { port: ports.https!, user, password: PASSWORD, ...device },
     { body: [{ type: 1, size: 512 }] },
