@@ -1,10 +1,12 @@
 import { aerc } from "./aerc.ts";
 import { chromium } from "./chromium.ts";
+import { claws } from "./claws.ts";
 import { compose } from "./compose.ts";
 import { curl } from "./curl.ts";
 import { deltaChat } from "./delta-chat.ts";
 import { dovecot } from "./dovecot.ts";
 import { fetchmail, getmail, imapfilter } from "./fetchers.ts";
+import { geary } from "./geary.ts";
 import { type Interop, Steps } from "./harness.ts";
 import { https } from "./https.ts";
 import { idle } from "./imapflow.ts";
@@ -59,6 +61,8 @@ const PROGRAMS: Readonly<Record<string, Interop>> = {
   offlineimap,
   "perl-imap": perlImap,
   thunderbird,
+  claws,
+  geary,
   "python-email": pythonEmail,
   wbxml,
   "jmap-jam": jmapJam,

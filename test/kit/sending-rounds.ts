@@ -1,17 +1,14 @@
-import { once } from "node:events";
-import { createServer, type Socket } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
 import { expect } from "vitest";
 import { JmapClient, type Json } from "./jmap-client.ts";
 import { Random } from "./random.ts";
 import { makeDataFolder, type RunningServer, removeDataFolder, startServer } from "./server.ts";
+import { openSink } from "./sink.ts";
 
 /** How long a round's load runs before the kill; how many clients it has; how many of ten mails are held, and taken back. */
 const LOAD_MS = [200, 1200] as const;
 const CLIENTS = 4;
 const HELD_OF_TEN = 4;
-/** Milliseconds that the sink takes for a word, so that kills fall between its words. */
-const WORD_MS_MAX = 20;
 /** Ahead of which clock no claim of a killed process counts any more. */
 const LEASE_OVER_MS: number = 30 * 60_000;
 /** Within how many milliseconds of the sink's 250 a kill may make a mail go twice. */
@@ -20,61 +17,6 @@ const UNRECORDED_MS = 10_000;
 export interface SendingOptions {
   readonly rounds: number;
   readonly seed: number;
-}
-
-/** A smarthost that takes all mail, and knows when it took what: times by subjects. */
-async function openSink(random: Random) {
-  const taken = new Map<string, number[]>();
-  const sockets = new Set<Socket>();
-  const server = createServer((socket) => {
-    sockets.add(socket);
-    socket.once("close", () => sockets.delete(socket)).on("error", () => socket.destroy());
-    let [text, isData, subject] = ["", false, ""];
-    let said = Promise.resolve();
-    const say = (line: string, done: () => void = () => undefined): void => {
-      const pause = random.between(0, WORD_MS_MAX);
-      said = said.then(async () => {
-        await delay(pause);
-        // A reply to a closed connection counts for as little as one that was never given.
-        if (socket.destroyed) return;
-        socket.write(`${line}\r\n`);
-        done();
-      });
-    };
-    const take = (of: string): void => void taken.set(of, [...(taken.get(of) ?? []), performance.now()]);
-    const hear = (line: string): void => {
-      if (isData) {
-        subject ||= /^Subject: (.*)/.exec(line)?.[1] ?? "";
-        if (line !== ".") return;
-        const of = subject;
-        [isData, subject] = [false, ""];
-        say("250 2.0.0 taken", () => take(of));
-      } else if (/^EHLO/i.test(line)) say("250-sink\r\n250-PIPELINING\r\n250-8BITMIME\r\n250 DSN");
-      else if (/^DATA/i.test(line)) {
-        isData = true;
-        say("354 go on");
-      } else say("250 2.0.0 ok");
-    };
-    say("220 sink");
-    socket.on("data", (piece) => {
-      text += piece.toString("latin1");
-      for (let end = text.indexOf("\r\n"); end >= 0; end = text.indexOf("\r\n")) {
-        const line = text.slice(0, end);
-        text = text.slice(end + 2);
-        hear(line);
-      }
-    });
-  });
-  server.listen(0, "127.0.0.1");
-  await once(server, "listening");
-  return {
-    taken,
-    port: (server.address() as { readonly port: number }).port,
-    close() {
-      for (const socket of sockets) socket.destroy();
-      server.close();
-    },
-  };
 }
 
 /** Submissions that were answered: subjects by their ids. */

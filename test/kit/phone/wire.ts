@@ -5,6 +5,8 @@ export type Version = "12.1" | "14.0" | "14.1" | "16.0" | "16.1";
 
 export interface WireOptions {
   readonly port: number;
+  /** The loopback address that it comes from, where many phones come from many. */
+  readonly localAddress?: string;
   readonly user: string;
   readonly password: string;
   readonly deviceId: string;
@@ -205,7 +207,9 @@ export class Wire {
   #send({ method, path, headers, body }: Sent, signal?: AbortSignal): Promise<Reply> {
     this.counts.sent += 1;
     return new Promise((resolve, reject) => {
-      const options = { host: "127.0.0.1", port: this.#port, method, path, headers, agent: this.#agent };
+      const { localAddress } = this.options;
+      const from = localAddress === undefined ? {} : { localAddress };
+      const options = { host: "127.0.0.1", port: this.#port, method, path, headers, agent: this.#agent, ...from };
       const request = requestHttp({ ...options, ...(signal && { signal }) }, (response) => {
         const chunks: Buffer[] = [];
         response.on("data", (chunk: Buffer) => chunks.push(chunk));

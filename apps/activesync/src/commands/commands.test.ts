@@ -100,6 +100,29 @@ describe("folders", () => {
     expect(await news(keyOf(await phone.command("FolderUpdate", update)))).toBe("0");
   });
 
+  test("go from a phone with what it knows below them, though others deleted or moved that before", async () => {
+    const { phone, key } = await tree();
+    const idOf = (root: Awaited<ReturnType<typeof phone.command>>) => textOf(root, "FolderHierarchy:ServerId")!;
+    const keyOf = (root: Awaited<ReturnType<typeof phone.command>>) => textOf(root, "FolderHierarchy:SyncKey")!;
+    const above = await phone.command("FolderCreate", create(key, "A"));
+    const gone = await phone.command("FolderCreate", create(keyOf(above), "B", idOf(above)));
+    const moved = await phone.command("FolderCreate", create(keyOf(gone), "C", idOf(above)));
+    await phone.session.delete(phone.session.getMailbox("A/B").id);
+    await phone.session.rename("A/C", "D");
+    const ids = [leaf("FolderHierarchy:SyncKey", keyOf(moved)), leaf("FolderHierarchy:ServerId", idOf(above))];
+    const remove = group("FolderHierarchy:FolderDelete", ...ids);
+    // Its answer may be lost, too.
+    await phone.command("FolderDelete", remove);
+    const deleted = await phone.command("FolderDelete", remove);
+    expect(status(deleted, "FolderHierarchy")).toBe("1");
+    const news = await phone.command("FolderSync", folderSync(keyOf(deleted)));
+    expect(allOf(news, "FolderHierarchy:Delete")).toEqual([]);
+    expect(allOf(news, "FolderHierarchy:Update")).toEqual([]);
+    expect(allOf(news, "FolderHierarchy:Add").map((one) => textOf(one, "FolderHierarchy:ServerId"))).toEqual([
+      idOf(moved),
+    ]);
+  });
+
   test("are renamed, moved and deleted with what is below", async () => {
     const { phone, key } = await tree();
     const made = await phone.command("FolderCreate", create(key, "A"));

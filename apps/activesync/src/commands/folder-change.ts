@@ -84,7 +84,8 @@ export async function folderDelete(body: Element | undefined, context: Context):
       async change(before) {
         const { session } = context;
         const repeated = before.find(({ folders }) => !folders.some(({ id }) => id === asked.id));
-        if (repeated && !foldersNow(context).some(({ id }) => id === asked.id)) return { left: repeated };
+        if (repeated && !foldersNow(context).some(({ id }) => id === asked.id))
+          return { deleted: asked.id, left: repeated };
         const { mailbox } = userFolder(asked.id, context, SPECIAL);
         const all = [mailbox!, ...session.state.below(mailbox!.path)];
         const outcome = await session.changeFolders(() => ({
@@ -93,7 +94,7 @@ export async function folderDelete(body: Element | undefined, context: Context):
         }));
         if (outcome.refusal === "no-mailbox") throw new FolderError(NOT_FOUND);
         if (outcome.refusal) throw new EngineError("conflict", "changed meanwhile, try again");
-        return {};
+        return { deleted: asked.id };
       },
     };
   });
@@ -123,6 +124,8 @@ interface FolderOutcome {
   readonly made?: string;
   /** One that has another name or place. */
   readonly moved?: string;
+  /** One that went, by its id: on the phone with all that it knows below it. */
+  readonly deleted?: string;
   /** The folders that a deletion left which was done before, and not heard of. */
   readonly left?: FoldersState;
 }
@@ -139,14 +142,16 @@ async function changed(
     const known = await readFolders(context, asked);
     if (!known) throw new FolderError(KEY_UNKNOWN);
     const before = new Set(foldersNow(context).map(({ id }) => id));
-    const { made, moved, left } = await change(await repeatedFolders(context, asked));
+    const { made, moved, deleted, left } = await change(await repeatedFolders(context, asked));
     // The phone is still to be told of changes that others made meanwhile, and of consequences: a folder whose parent was
     // missing lies in one that is made.
     const own = foldersNow(context).filter(({ id }) => id === made || id === moved);
     const there = new Set(foldersNow(context).map(({ id }) => id));
     const isKept = (id: string): boolean => !left || left.folders.some((one) => one.id === id);
+    const dropped = deleted === undefined ? new Set<string>() : withAllBelow(deleted, known);
     const kept = known.folders.filter(
-      ({ id }) => (there.has(id) || (!before.has(id) && isKept(id))) && !own.some((one) => one.id === id),
+      ({ id }) =>
+        (there.has(id) || (!before.has(id) && isKept(id))) && !own.some((one) => one.id === id) && !dropped.has(id),
     );
     const next = await keepFolders(context, [...kept, ...own], asked);
     return group(
@@ -160,6 +165,13 @@ async function changed(
     if (status === undefined) throw error;
     return group(tag, leaf("FolderHierarchy:Status", status));
   }
+}
+
+/** As the phone knows them, whatever became of them meanwhile. */
+function withAllBelow(id: string, { folders }: FoldersState): ReadonlySet<string> {
+  const found = new Set([id]);
+  for (const above of found) for (const one of folders) if (one.parentId === above) found.add(one.id);
+  return found;
 }
 
 function statusOf(error: unknown): number | undefined {

@@ -1,4 +1,4 @@
-import type { Body } from "@restante/engine";
+import type { Body, Pace } from "@restante/engine";
 import { formatBlobId, formatEmailId, formatMailboxId, formatThreadId, parseBlobId } from "@restante/engine";
 import { BLOB, CORE } from "../core/capabilities.ts";
 import {
@@ -86,7 +86,7 @@ async function sourceBytes(source: unknown, room: number, context: Context): Pro
   const length = UNSIGNED.read(source.length ?? Math.max(0, blob.size - (offset ?? 0)));
   if (offset === undefined || length === undefined || offset + length > blob.size) throw invalidProperties("data");
   if (length > room) throw new SetRefusal({ type: "tooLarge" });
-  return read(blob, offset, offset + length);
+  return read(blob, offset, offset + length, context.pace);
 }
 
 export const GET_PROPERTIES = ["data", "data:asText", "data:asBase64", "size"] as const;
@@ -122,7 +122,7 @@ export const blobGet: Method = method(
         if (properties.some((name) => name.startsWith("data"))) given -= end - start;
         if (wantsBytes && (room < 0 || given < 0)) throw new MethodError("requestTooLarge");
         const isTruncated = offset > blob.size || (length !== undefined && offset + length > blob.size);
-        const bytes = wantsBytes ? await read(blob, start, end) : new Uint8Array(0);
+        const bytes = wantsBytes ? await read(blob, start, end, context.pace) : new Uint8Array(0);
         found.push({
           id,
           ...(await shown(bytes, blob.size, new Set(properties), context)),
@@ -135,7 +135,7 @@ export const blobGet: Method = method(
 );
 
 async function shown(
-  bytes: Uint8Array,
+  bytes: Uint8Array<ArrayBuffer>,
   size: number,
   properties: ReadonlySet<string>,
   { pace }: Context,
@@ -150,7 +150,7 @@ async function shown(
   if (wantsText && text === undefined) object.isEncodingProblem = true;
   for (const [name, algorithm] of Object.entries(DIGESTS))
     if (properties.has(name))
-      object[name] = await textOfBase64(new Uint8Array(await crypto.subtle.digest(algorithm, bytes.slice())), pace);
+      object[name] = await textOfBase64(new Uint8Array(await crypto.subtle.digest(algorithm, bytes)), pace);
   return object;
 }
 
@@ -210,14 +210,16 @@ export const blobCopy: Method = method(
   },
 );
 
-async function read(blob: Body, start: number, end: number): Promise<Uint8Array> {
-  const pieces: Uint8Array[] = [];
+/** With turns for others between the pieces. */
+async function read(blob: Body, start: number, end: number, pace: Pace): Promise<Uint8Array<ArrayBuffer>> {
+  const bytes = new Uint8Array(end - start);
   let size = 0;
   for await (const piece of blob.read(start, end)) {
-    pieces.push(piece.slice());
+    bytes.set(piece, size);
     size += piece.length;
+    if (pace.isOver()) await pace.take();
   }
-  return joined(pieces, size);
+  return bytes.subarray(0, size);
 }
 
 function joined(pieces: readonly Uint8Array[], size: number): Uint8Array {

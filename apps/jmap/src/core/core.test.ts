@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest";
 import { type Json, openClient } from "../jmap-kit.ts";
 import { RequestError } from "./errors.ts";
 import { parseIJson } from "./i-json.ts";
-import { DEPTH_MAX, NAMES_MAX } from "./limits.ts";
+import { DEPTH_MAX, NAMES_MAX, VALUES_MAX } from "./limits.ts";
 import { resolveReferences } from "./references.ts";
 import { NO_PACE, readRequest } from "./request.ts";
 import { UTC_DATE } from "./types.ts";
@@ -62,6 +62,29 @@ test("an object has so many names, and no more, wherever it stands", async () =>
   expect(Object.keys((await parse(`[${object(NAMES_MAX)},${object(NAMES_MAX)}]`)) as object)).toHaveLength(2);
   await expect(parse(`[[{}],${object(NAMES_MAX + 1)}]`)).rejects.toMatchObject({ type: "limit", limit: "maxNames" });
   await expect(parse(`}}}}${":".repeat(10)}`)).rejects.toMatchObject({ type: "notJSON" });
+});
+
+test("a request has so many values, and no more; commas in texts are none", async () => {
+  expect(await parse(`[${"1,".repeat(VALUES_MAX)}1]`)).toHaveLength(VALUES_MAX + 1);
+  expect(await parse(`["${",".repeat(VALUES_MAX + 1)}"]`)).toHaveLength(1);
+  const limit = { type: "limit", limit: "maxValues" };
+  await expect(parse(`[${'"x",'.repeat(VALUES_MAX + 1)}1]`)).rejects.toMatchObject(limit);
+  await expect(parse(`[${`[${"1,".repeat(1000)}1],`.repeat(VALUES_MAX / 1000)}1]`)).rejects.toMatchObject(limit);
+});
+
+test("whatever it is made of, others have their turns while a request is looked at", async () => {
+  const turnsOf = async (text: string): Promise<number> => {
+    let turns = 0;
+    const take = async (): Promise<void> => void turns++;
+    await parseIJson(new TextEncoder().encode(text), { isOver: () => true, take });
+    return turns;
+  };
+  const size = 4 * 2 ** 20;
+  const items = 2_000;
+  const strings = `[${`"${"x".repeat(size / items)}",`.repeat(items)}1]`;
+  // Twice over each text: before it is parsed, and after.
+  const least = (2 * size) / (128 * 1024);
+  for (const text of [strings, " ".repeat(size).concat("1")]) expect(await turnsOf(text)).toBeGreaterThan(least);
 });
 
 describe("a Request", () => {

@@ -1,6 +1,6 @@
 import type { Pace } from "@restante/engine";
 import { RequestError } from "./errors.ts";
-import { DEPTH_MAX, NAMES_MAX } from "./limits.ts";
+import { DEPTH_MAX, NAMES_MAX, VALUES_MAX } from "./limits.ts";
 
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
@@ -11,7 +11,7 @@ const CLOSE_OBJECT = 0x7d;
 const COLON = 0x3a;
 const COMMA = 0x2c;
 /** Characters between two looks whether it is the others' turn. */
-const CHARS_AT_ONCE: number = 256 * 1024;
+const CHARS_AT_ONCE: number = 64 * 1024;
 /** The escape of half a character, which may yet have its other half beside it. */
 const HALF = /\\u[dD][89a-fA-F]/;
 
@@ -26,7 +26,7 @@ interface Level {
 /**
  * The value that octets of I-JSON stand for: RFC 7493, RFC 8620 §1.5. Throws RequestError `notJSON` for broken UTF-8, bad
  * grammar, half characters and names that an object has twice; `limit` where it is deeper than {@link DEPTH_MAX}, or an object has more
- * than {@link NAMES_MAX} names.
+ * than {@link NAMES_MAX} names, or all of it more than {@link VALUES_MAX} values.
  */
 export async function parseIJson(bytes: Uint8Array, pace: Pace): Promise<unknown> {
   let text: string;
@@ -43,16 +43,24 @@ export async function parseIJson(bytes: Uint8Array, pace: Pace): Promise<unknown
   return value;
 }
 
-/** Before it is parsed: a parser may go down with every level, and is slow where an object has very many names. */
+/** Before it is parsed, in one turn: a parser may go down with every level, and is slow where there are very many names or values. */
 async function checkSize(text: string, pace: Pace): Promise<void> {
   let depth = 0;
+  let last = 0;
+  let commas = 0;
   /** Of the object at each level. */
   const names = new Uint32Array(DEPTH_MAX + 1);
   for (let at = 0; at < text.length; at++) {
-    if (at % CHARS_AT_ONCE === 0 && pace.isOver()) await pace.take();
+    if (at - last > CHARS_AT_ONCE) {
+      last = at;
+      if (pace.isOver()) await pace.take();
+    }
     switch (text.charCodeAt(at)) {
       case QUOTE:
         at = endOfString(text, at);
+        break;
+      case COMMA:
+        if (++commas > VALUES_MAX) throw new RequestError("limit", "The request has too many values", "maxValues");
         break;
       case OPEN_LIST:
       case OPEN_OBJECT:

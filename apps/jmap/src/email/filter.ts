@@ -1,6 +1,7 @@
 import { type Condition, parseMailboxId, type ReadState } from "@restante/engine";
 import { invalidArguments, MethodError } from "../core/errors.ts";
 import { type FilterWords, readCondition, readFilter } from "../core/filter.ts";
+import { FILTER_TEXT_CHARS_MAX, FILTER_WORDS_MAX } from "../core/limits.ts";
 import { type Context, resolveId } from "../core/method.ts";
 import { BOOLEAN, list, TEXT, type Type, UNSIGNED, UTC_DATE } from "../core/types.ts";
 import { flagOf } from "./keywords.ts";
@@ -16,8 +17,10 @@ export function emailCondition(
   context: Pick<Context, "createdIds">,
 ): Condition {
   if (filter === undefined) return ALL;
+  const budget = { words: FILTER_WORDS_MAX };
+  const given = { state, context, budget };
   const words: FilterWords<Condition> = {
-    condition: (given) => and(Object.entries(given).map(([name, value]) => conditionOf(name, value, state, context))),
+    condition: (of) => and(Object.entries(of).map(([name, value]) => conditionOf(name, value, given))),
     all: and,
     any: (of) => (of.length === 0 ? NONE : of.length === 1 ? of[0]! : { kind: "or", of }),
     none: (of) => ({ kind: "not", of: of.length === 0 ? NONE : { kind: "or", of } }),
@@ -33,7 +36,14 @@ function not(of: Condition): Condition {
   return { kind: "not", of };
 }
 
-function conditionOf(name: string, value: unknown, state: ReadState, context: Pick<Context, "createdIds">): Condition {
+interface Reading {
+  readonly state: ReadState;
+  readonly context: Pick<Context, "createdIds">;
+  /** How many more words the whole filter may look for. */
+  readonly budget: { words: number };
+}
+
+function conditionOf(name: string, value: unknown, { state, context, budget }: Reading): Condition {
   const read = <T>(type: Type<T>): T => readCondition(name, value, type);
   switch (name) {
     case "inMailbox":
@@ -72,7 +82,7 @@ function conditionOf(name: string, value: unknown, state: ReadState, context: Pi
     case "bcc":
     case "subject":
     case "body":
-      return and(wordsOf(read(TEXT)).map((text) => ({ kind: name, text })));
+      return and(wordsOf(read(TEXT), budget).map((text) => ({ kind: name, text })));
     case "header":
       return headerCondition(read(list(TEXT)));
     default:
@@ -88,6 +98,7 @@ function inMailbox(id: string): Condition {
 function headerCondition([field, text, ...more]: readonly string[]): Condition {
   if (field === undefined || more.length > 0 || !/^[!-9;-~]{1,100}$/.test(field))
     throw invalidArguments("the filter's header is no name of a field, with a text or without");
+  checkLength(text ?? "");
   return { kind: "header", field: field.toLowerCase(), text: text ?? "" };
 }
 
@@ -96,11 +107,20 @@ function readFlag(keyword: string): string {
   return flagOf(keyword) ?? keyword.toLowerCase();
 }
 
+function checkLength(text: string): void {
+  if (text.length > FILTER_TEXT_CHARS_MAX) throw new MethodError("unsupportedFilter", "the filter has too long a text");
+}
+
 /** Words and quoted phrases of a search text. Each may be found anywhere. Some clients write a star at a word's end: it is
- * cut off, since any word with that beginning is found anyway. */
-function wordsOf(text: string): readonly string[] {
-  const words = [...text.matchAll(/"((?:[^"\\]|\\.)*)"|(\S+)/gsu)].map(([, phrase, word = ""]) =>
-    phrase === undefined ? word.replace(/\*+$/, "") : phrase.replaceAll(/\\(.)/gsu, "$1"),
-  );
-  return words.filter((word) => word !== "");
+ * cut off, since any word with that beginning is found anyway. Throws MethodError `unsupportedFilter` for more of them than are left, and
+ * for too long a text. */
+function wordsOf(text: string, budget: Reading["budget"]): readonly string[] {
+  checkLength(text);
+  const words: string[] = [];
+  for (const [, phrase, word = ""] of text.matchAll(/"((?:[^"\\]|\\.)*)"|(\S+)/gsu)) {
+    if (--budget.words < 0) throw new MethodError("unsupportedFilter", "the filter has too many words");
+    const one = phrase === undefined ? word.replace(/\*+$/, "") : phrase.replaceAll(/\\(.)/gsu, "$1");
+    if (one !== "") words.push(one);
+  }
+  return words;
 }

@@ -21,6 +21,7 @@ import {
 import { readMails, type Told } from "../mbox/mbox.ts";
 import { readMozillaFields } from "../mbox/mbox-fields.ts";
 import { EMLX_HEAD_BYTES, readEmlxHead, readEmlxTail } from "./emlx.ts";
+import { fillIn, findLeftOut } from "./emlx-parts.ts";
 
 /**
  * A file a message, a folder a mailbox. Facts that an .eml file can't hold stand beside it in `.restante.jsonl`, a line a
@@ -59,7 +60,7 @@ export async function openEml(root: string): Promise<MailSource> {
   }
   const subscribed = await readSubscriptions(root);
   const folders: (SourceFolder & { readonly count: number })[] = [];
-  // Apple Mail keeps there what is left out of its .partial.emlx, which is told.
+  // Apple Mail keeps there what is left out of its .partial.emlx.
   const enters = (name: string, { levels }: Pick<Listing, "levels">): boolean =>
     !name.startsWith(".") && !(name === "Attachments" && isInApples(levels));
   for await (const listing of walkFolders(root, { onProblem, enters })) {
@@ -103,9 +104,7 @@ function isMail({ folder, files }: Listing, name: string, onProblem: (problem: s
     const whole = name.replace(/\.partial\.emlx$/i, ".emlx");
     if (whole === name) return true;
     // Beside the whole one it is of no use.
-    if (files.includes(whole)) return false;
-    onProblem(`${file} comes in without its attachments: Apple Mail keeps them in files of their own`);
-    return true;
+    return !files.includes(whole);
   }
   if (/^\d+$/.test(name)) return true;
   if (/\.msg$/i.test(name)) onProblem(`${file} is left out: Outlook's .msg is not supported; save it as .eml`);
@@ -153,7 +152,7 @@ async function* openMails(
     const file = join(folder, name);
     const form: Form = /\.emlx$/i.test(file) ? "emlx" : "eml";
     try {
-      if (form === "emlx") yield await openEmlx(file);
+      if (form === "emlx") yield await openEmlx(file, told);
       else yield* openFile(file, facts.get(name), told);
     } catch (error) {
       told.problems.push(`${file} can't be read: ${(error as Error).message}`);
@@ -184,7 +183,10 @@ function openMail(file: string, facts: Facts | undefined): SourceMail {
 /** Octets of a property list that are read. */
 const PLIST_BYTES_MAX = 256 * 1024;
 
-async function openEmlx(file: string): Promise<SourceMail> {
+/** Octets of a .partial.emlx, which are all held. */
+const PARTIAL_BYTES_MAX = 32 * 2 ** 20;
+
+async function openEmlx(file: string, { problems }: Told): Promise<SourceMail> {
   await using handle = await open(file);
   const { size } = await handle.stat();
   const head = await readAt(handle, 0, EMLX_HEAD_BYTES);
@@ -192,13 +194,24 @@ async function openEmlx(file: string): Promise<SourceMail> {
   if (!facts) throw new RangeError("its first line does not say how long its message is, as that of an .emlx does");
   const end = facts.start + facts.length;
   const { flags, received } = readEmlxTail((await readAt(handle, end, PLIST_BYTES_MAX)).toString("utf8"));
+  const read = async function* (): AsyncGenerator<Uint8Array> {
+    if (facts.length > 0) yield* withCrlf(createReadStream(file, { start: facts.start, end: end - 1 }));
+  };
+  const mail = { place: file, flags, received, weight: 1 };
+  if (!/\.partial\.emlx$/i.test(file)) return { ...mail, open: read };
+  const whole = async (): Promise<Buffer> => Buffer.concat(await Array.fromAsync(read()));
+  const parts = facts.length > PARTIAL_BYTES_MAX ? [] : await findLeftOut(file, await whole());
+  const missing = parts.filter(({ at }) => at === undefined).map(({ path }) => path);
+  if (parts.length === 0) problems.push(`${file} comes in without its attachments: it does not say where they belong`);
+  else if (missing.length > 0)
+    problems.push(
+      `${file} comes in without its part ${missing.join(", ")}: that is neither beside it nor in ../Attachments`,
+    );
+  if (parts.length === missing.length) return { ...mail, open: read };
   return {
-    place: file,
-    flags,
-    received,
-    weight: 1,
+    ...mail,
     async *open() {
-      if (facts.length > 0) yield* withCrlf(createReadStream(file, { start: facts.start, end: end - 1 }));
+      yield* fillIn(await whole(), parts);
     },
   };
 }

@@ -2,7 +2,8 @@ import type { MailDate } from "@restante/mime";
 
 /**
  * Apple Mail's .emlx: a line with the message's length in octets, the message, then a property list with its flags and
- * when it came. In .partial.emlx the attachments' octets are left out, and lie in files beside it.
+ * when it came. In .partial.emlx the attachments' octets are left out, and lie in files
+ * of their own: `emlx-parts.ts`.
  */
 export interface EmlxFacts {
   /** Octets before the message, and the message's own. */

@@ -1,5 +1,6 @@
-import { describe, expect, test } from "vitest";
+import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { signingKeyPair } from "../../crypto/index.ts";
+import { Contents } from "../../mail/contents/contents.ts";
 import { platform, signer, stream } from "../../testing/account-kit.ts";
 import { HandTime, settle } from "../../testing/hand-time.ts";
 import { FIRST, setUpAda } from "../../testing/ways-in-kit.ts";
@@ -33,14 +34,16 @@ async function setUp(...to: readonly string[]) {
   const message = view.message(0);
   const email = { id: prepared.email.id, thread: new Uint8Array(8) };
   const addresses = to.length > 0 ? to : ["bob@x.org", "eve@x.org"];
-  const { id, envid } = await session.submit({
-    email,
-    envelope: {
-      mailFrom: "ada@example.org",
-      recipients: addresses.map((address) => ({ address, notify: undefined })),
-    },
-    message: await session.openBody(message),
-  });
+  const submit = async (...recipients: readonly string[]): Promise<Submission> =>
+    session.submit({
+      email,
+      envelope: {
+        mailFrom: "ada@example.org",
+        recipients: recipients.map((address) => ({ address, notify: undefined })),
+      },
+      message: await session.openBody(message),
+    });
+  const { id, envid } = await submit(...addresses);
   await settle();
   const users = { find: (address: string) => ada.users.find(address) };
   const deliverer = { store, platform: base, users, signer, unsettled: new Unsettled(base) };
@@ -53,7 +56,7 @@ async function setUp(...to: readonly string[]) {
   };
   const outcome = (one: Submission) =>
     one.recipients.map(({ delivered, isDisplayed }) => `${delivered}${isDisplayed ? " displayed" : ""}`);
-  return { ...ada, time, session, id, envid, deliver, outcome };
+  return { ...ada, time, session, id, envid, submit, deliver, outcome };
 }
 
 function report(type: string, content: string, more = ""): string {
@@ -179,5 +182,26 @@ describe("a note that a mail was read", () => {
     const before = await session.findSubmission(id);
     for (const text of [mdn("2@example.org", "bob@x.org"), mdn("1@example.org", "mallory@x.org"), mdn("", "bob@x.org")])
       expect(await deliver(text)).toEqual(before);
+  });
+
+  test("costs no look at what others looked at: each submission and each header is read once", async () => {
+    const { deliver, id, submit } = await setUp();
+    for (let n = 0; n < 12; n++) await submit(n % 2 === 0 ? "bob@x.org" : "eve@x.org");
+    const values = vi.spyOn(Contents.prototype, "readValue");
+    const emails = vi.spyOn(Contents.prototype, "openEmail");
+    onTestFinished(() => void vi.restoreAllMocks());
+    const read = async (text: string): Promise<readonly number[]> => {
+      const before = [values.mock.calls.length, emails.mock.calls.length] as const;
+      await deliver(text);
+      // But for what this test itself asks for.
+      return [values.mock.calls.length - before[0] - 1, emails.mock.calls.length - before[1]];
+    };
+    expect(await read(mdn("nothing@example.org", "bob@x.org"))).toEqual([13, 7]);
+    expect(await read(mdn("nothing@example.org", "bob@x.org"))).toEqual([0, 0]);
+    expect(await read(dsn("0".repeat(32), of("bob@x.org", "failed")))).toEqual([0, 0]);
+    expect(await read(mdn("nothing@example.org", "mallory@x.org"))).toEqual([0, 0]);
+    await submit("bob@x.org");
+    expect((await read(mdn("nothing@example.org", "BOB@x.org")))[1]).toBe(1);
+    expect((await deliver(mdn("1@example.org", "bob@x.org"))).id).toBe(id);
   });
 });

@@ -4,11 +4,11 @@ import { EngineError } from "../../errors.ts";
 import type { Body, Contents } from "../../mail/contents/contents.ts";
 import type { Mail } from "../../mail/mail.ts";
 import type { Platform } from "../platform.ts";
-import { normalizeAddress } from "../sign-in/users.ts";
 import { beginningOf } from "./outgoing.ts";
 import type { Report } from "./report.ts";
 import { readStatus, withStatus } from "./status-mail.ts";
 import { deliveredOf, SUBMISSION, type Submission } from "./submission.ts";
+import { type SubmissionFacts, SubmissionIndex } from "./submission-index.ts";
 import {
   cancelSubmission,
   changeSubmission,
@@ -38,12 +38,11 @@ const MESSAGES_MAX = 200;
 export class Submissions {
   readonly #options: SubmissionsOptions;
   #handedOver: Promise<void> | undefined;
-  /** Ids of submissions by their envelopes' ids, which never change; and those that were looked at. */
-  readonly #byEnvelope = new Map<string, string>();
-  readonly #lookedAt = new Set<string>();
+  readonly #index: SubmissionIndex;
 
   constructor(options: SubmissionsOptions) {
     this.#options = options;
+    this.#index = new SubmissionIndex(options.mail, (id) => this.find(id));
   }
 
   /** Throws `SubmitRefusal`; errors: `not-permitted` where no mail is sent, `unavailable`, `unknown-outcome`, `over-quota`. */
@@ -89,36 +88,19 @@ export class Submissions {
     const status = await readStatus(mail);
     const id =
       status?.kind === "delivery"
-        ? await this.#findEnvelope(status.report.envelopeId)
+        ? (await this.#index.ofEnvelope(status.report.envelopeId ?? ""))?.id
         : status && (await this.#findMessage(status.report, read));
     if (status && id !== undefined) await changeSubmission(id, (one) => withStatus(one, status, email), this.#options);
   }
 
-  async #findEnvelope(envelopeId: string | undefined): Promise<string | undefined> {
-    if (envelopeId === undefined) return undefined;
-    for (const { id } of this.#options.mail.state.records.list(SUBMISSION)) {
-      if (this.#lookedAt.has(id)) continue;
-      const one = await this.find(id);
-      if (!one) continue;
-      this.#lookedAt.add(id);
-      this.#byEnvelope.set(one.envid, id);
-    }
-    return this.#byEnvelope.get(envelopeId);
-  }
-
-  /** Only of those that went to who says it: each is opened. */
+  /** Only of those that went to who says it: each is opened, once. */
   async #findMessage(report: DispositionReport, read: ReadEmail): Promise<string | undefined> {
     const { originalMessageId: wanted, originalRecipient, finalRecipient } = report;
     if (wanted === undefined) return undefined;
-    const by = new Set([originalRecipient, finalRecipient].map((one) => one && normalizeAddress(one)));
-    const sent = (await this.list()).filter(({ recipients }) =>
-      recipients.some(({ address }) => by.has(normalizeAddress(address))),
-    );
-    for (const { id, email } of sent.slice(0, MESSAGES_MAX)) {
-      const body = email && (await read(email));
-      const header = body && new HeaderBlock(await beginningOf(body));
-      const [own] = header ? parseMessageIds(header.values("message-id")[0] ?? "") : [];
-      if (own === wanted) return id;
+    const sent = await this.#index.to([originalRecipient, finalRecipient].filter((one) => one !== undefined));
+    for (const facts of sent.slice(0, MESSAGES_MAX)) {
+      facts.messageId ??= await messageIdOf(facts, read);
+      if (facts.messageId === wanted) return facts.id;
     }
     return undefined;
   }
@@ -147,6 +129,14 @@ export class Submissions {
       repeatSecret: purposeKey(ring, ring.versions[0]!.version, "repeat"),
     };
   }
+}
+
+/** "" where there is none, or no email of the account any more. */
+async function messageIdOf({ email }: SubmissionFacts, read: ReadEmail): Promise<string> {
+  const body = email && (await read(email));
+  const header = body && new HeaderBlock(await beginningOf(body));
+  const [own] = header ? parseMessageIds(header.values("message-id")[0] ?? "") : [];
+  return own ?? "";
 }
 
 function withReport(one: Submission, state: Report["state"], said: Report["recipients"]): Submission {
