@@ -17,7 +17,7 @@ export interface Sink {
 
 /** A smarthost that takes all mail, and knows when it took what. Of a thousand it tells so many subjects to come again later
  * when they come first. */
-export async function openSink(random: Random, laterOfThousand = 0): Promise<Sink> {
+export async function openSink(random: Random, laterOfThousand = 0, wordMsMax: number = WORD_MS_MAX): Promise<Sink> {
   const taken = new Map<string, number[]>();
   const known = new Set<string>();
   let deferred = 0;
@@ -28,7 +28,7 @@ export async function openSink(random: Random, laterOfThousand = 0): Promise<Sin
     let [text, isData, subject] = ["", false, ""];
     let said = Promise.resolve();
     const say = (line: string, done: () => void = () => undefined): void => {
-      const pause = random.between(0, WORD_MS_MAX);
+      const pause = random.between(0, wordMsMax);
       said = said.then(async () => {
         await delay(pause);
         // A reply to a closed connection counts for as little as one that was never given.

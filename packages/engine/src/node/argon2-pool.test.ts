@@ -40,8 +40,9 @@ test("what asks for more memory than our slots do is done one at a time, and hol
   );
   const honest = Array.from({ length: 6 }, (_, n) => pool.hash(job(n), "stranger").then(() => order.push("honest")));
   await Promise.all([...hostile, ...honest]);
-  // With two threads at most one of the three was under way while the six were done by the other.
-  expect(order.slice(0, 5)).toEqual(Array(5).fill("honest"));
+  // With two threads at most one of the three is under way while the six are done by the other: on a busy machine it may end
+  // among them, and no second one does.
+  expect(order.slice(0, 5).filter((who) => who === "hostile").length).toBeLessThanOrEqual(1);
 });
 
 test("never more than the named number of threads work, and each answer is its own question's", async () => {
