@@ -22,7 +22,7 @@ export async function openSink(random: Random, laterOfThousand = 0, wordMsMax: n
   const known = new Set<string>();
   let deferred = 0;
   const sockets = new Set<Socket>();
-  const server = createServer((socket) => {
+  const server = createServer({ noDelay: true }, (socket) => {
     sockets.add(socket);
     socket.once("close", () => sockets.delete(socket)).on("error", () => socket.destroy());
     let [text, isData, subject] = ["", false, ""];
