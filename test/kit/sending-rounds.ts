@@ -65,13 +65,17 @@ export async function sendingRounds({ rounds, seed }: SendingOptions): Promise<v
   for (let round = 0; round < rounds; round++) {
     const server = await startServer(data, { env });
     let isOver = false;
-    const one = (): Promise<void> => load(server, random, answered, () => isOver).catch(() => undefined);
-    const loads = Array.from({ length: CLIENTS }, one);
-    await delay(random.between(...LOAD_MS));
+    const one = (): Promise<void> =>
+      load(server, random, answered, () => isOver).catch((error: unknown) => {
+        // The kill ends requests in their middle; nothing else may.
+        if (!isOver) throw error;
+      });
+    const loads = Promise.all(Array.from({ length: CLIENTS }, one));
+    await Promise.race([loads, delay(random.between(...LOAD_MS))]);
+    isOver = true;
     await server.kill();
     killedAt.push(performance.now());
-    isOver = true;
-    await Promise.all(loads);
+    await loads;
   }
   const last = await startServer(data, { env, clockShiftMs: LEASE_OVER_MS });
   const client = await JmapClient.connect(last.ports.https!);

@@ -4,6 +4,7 @@ import type { Position } from "../bay/position.ts";
 import {
   concat,
   equalBytes,
+  findHost,
   HASH_BYTES,
   hash,
   hostId,
@@ -65,7 +66,7 @@ export function openEndMark(
   const reason = REASONS[bytes[MAGIC.length + 1]!];
   if (bytes[MAGIC.length] !== FORMAT || reason === undefined) return undefined;
   if (!equalBytes(bytes.subarray(ACCOUNT_AT, ENTRY_AT), account)) return undefined;
-  const host = trusted.find((key) => equalBytes(hostId(key), bytes.subarray(HOST_AT, ACCOUNT_AT)));
+  const host = findHost(trusted, bytes.subarray(HOST_AT, ACCOUNT_AT));
   const signed = signedText(bytes.subarray(0, SIGNED_BYTES));
   if (!host || !verify(bytes.slice(SIGNED_BYTES), signed, host)) return undefined;
   const entry = new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(ENTRY_AT);

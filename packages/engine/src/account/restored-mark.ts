@@ -3,6 +3,7 @@ import { asStoreFailure } from "../bay/store-failure.ts";
 import {
   concat,
   equalBytes,
+  findHost,
   hostId,
   SIGNATURE_BYTES,
   type SigningKeyPair,
@@ -43,7 +44,7 @@ export function openRestoredMark(
   if (bytes.length !== SIGNED_BYTES + SIGNATURE_BYTES || bytes[MAGIC.length] !== FORMAT) return undefined;
   if (!equalBytes(bytes.subarray(0, MAGIC.length), MAGIC)) return undefined;
   if (!equalBytes(bytes.subarray(ACCOUNT_AT, RESTORE_AT), account)) return undefined;
-  const host = trusted.find((key) => equalBytes(hostId(key), bytes.subarray(HOST_AT, ACCOUNT_AT)));
+  const host = findHost(trusted, bytes.subarray(HOST_AT, ACCOUNT_AT));
   if (!host || !verify(bytes.slice(SIGNED_BYTES), bytes.slice(0, SIGNED_BYTES), host)) return undefined;
   return hexText(bytes.subarray(RESTORE_AT, SIGNED_BYTES));
 }

@@ -56,6 +56,11 @@ export function hostId(publicKey: Uint8Array): Uint8Array {
   return hash(publicKey).slice(0, 8);
 }
 
+/** The key of the host with this id, if it is one of `trusted`. */
+export function findHost(trusted: readonly Uint8Array[], id: Uint8Array): Uint8Array | undefined {
+  return trusted.find((key) => equalBytes(hostId(key), id));
+}
+
 /** A fresh secret for one recipient. It does not depend on the mail. */
 export function encapsulate(platform: CryptoPlatform, to: PublicRecord): Encapsulated {
   return platform.kem.encapsulate(to.kemPublicKey);
@@ -104,7 +109,7 @@ export function openNote(
   const summaryAt = head.end + SIGNATURE_BYTES;
   const bodyOffset = summaryAt + head.summaryLength;
   if (bodyOffset > bytes.length) throw new CryptoError("corrupt", "note is cut off");
-  const host = trusted.find((key) => equalBytes(hostId(key), head.origin.host));
+  const host = findHost(trusted, head.origin.host);
   const verified = host !== undefined && verify(signature.slice(), signed(name, bytes.slice(4, head.end)), host);
   const secret = decapsulate(platform, ring, head.keyVersion, head.ciphertext);
   const context = summaryContext(platform, secret, head.keyVersion, ring.account, name);

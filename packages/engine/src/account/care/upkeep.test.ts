@@ -196,7 +196,7 @@ test("upon a checkpoint that was never announced no note is deleted", async () =
   const account = await open(place, ring());
   await account.refresh();
   const { length } = names(place, "checkpoint");
-  // Its process dies when the manifest is there.
+  // Its process dies when the manifest is there: the checkpoint never ends.
   place.fault = (operation, name) =>
     operation === "putIfAbsent" && name.includes("/log/") && names(place, "checkpoint").length > length
       ? { kind: "hang" }

@@ -302,7 +302,7 @@ test("a note whose name was told is not forgotten where its taking-in fails", as
   await dropbox(place, user).deliver(new Uint8Array(0), stream(mailText(1)));
   await new Promise((resolve) => setImmediate(resolve));
   place.fault = (operation) => (operation === "putIfAbsent" ? { kind: "unavailable" } : undefined);
-  await account.refresh().catch(() => undefined);
+  await expect(account.refresh()).rejects.toMatchObject({ code: "unavailable" });
   expect(await textsOf(account, "INBOX")).toEqual([]);
   place.fault = () => undefined;
   await account.refresh();

@@ -739,6 +739,7 @@ describe("killed when it is queued, before that is marked", () => {
       at++
     ) {
       Object.assign(mortal, { killAt: mortal.requests + at, isDone: true, isDead: false });
+      // Nobody is left to hear how it ends.
       void session.submit(request()).catch(() => undefined);
       await settle();
     }
