@@ -365,7 +365,10 @@ test("a secret prints as nothing but its name, and is gone once it is disposed o
   const bytes = utf8("hunter2");
   const secret = new Secret(bytes);
   for (const text of [String(secret), JSON.stringify({ secret }), `${secret}`]) expect(text).not.toContain("hunter2");
-  secret[Symbol.dispose]();
   expect(bytes.every((byte) => byte === 0)).toBe(true);
+  const held = secret.bytes;
+  expect(held).toEqual(utf8("hunter2"));
+  secret[Symbol.dispose]();
+  expect(held.every((byte) => byte === 0)).toBe(true);
   expect(() => secret.bytes).toThrow("wiped");
 });

@@ -49,16 +49,13 @@ function makeVersion(platform: CryptoPlatform, version: number): RingVersion {
   return versionOf(version, platform.random(KEY_BYTES), platform.random(KEY_BYTES));
 }
 
-function versionOf(version: number, root: Uint8Array, seed: Uint8Array): RingVersion {
-  const { publicKey, secretKey } = kemKeyPair(seed);
+/** Takes both keys over: the arrays are zeroed. */
+function versionOf(version: number, rootBytes: Uint8Array, seedBytes: Uint8Array): RingVersion {
+  const root = new Secret(rootBytes);
+  const kemSeed = new Secret(seedBytes);
+  const { publicKey, secretKey } = kemKeyPair(kemSeed.bytes);
   secretKey.fill(0);
-  return {
-    version,
-    root: new Secret(root),
-    kemSeed: new Secret(seed),
-    kemPublicKey: publicKey,
-    purposeKeys: new Map(),
-  };
+  return { version, root, kemSeed, kemPublicKey: publicKey, purposeKeys: new Map() };
 }
 
 function ringOf(account: Uint8Array, versions: readonly RingVersion[]): Ring {

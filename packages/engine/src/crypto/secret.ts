@@ -1,11 +1,17 @@
-/** Key material. It prints as `[secret]` wherever it may end up, and is zeroed when it is disposed of. */
+/**
+ * Key material. It prints as `[secret]` wherever it may end up, and is zeroed when it is disposed of. It lies outside the
+ * collector's heap: there the collector moves small arrays, and what they held stays behind where nobody can wipe it.
+ */
 export class Secret implements Disposable {
   /** A private field: what prints objects (Node's inspect, JSON) can't see it. */
   #bytes: Uint8Array | undefined;
 
-  /** Takes the bytes over: the caller keeps no copy. */
+  /** Takes the bytes over: `bytes` is zeroed. */
   constructor(bytes: Uint8Array) {
-    this.#bytes = bytes;
+    // An array upon a buffer of its own is outside the heap, however small it is.
+    this.#bytes = new Uint8Array(new ArrayBuffer(bytes.length));
+    this.#bytes.set(bytes);
+    bytes.fill(0);
   }
 
   /** The bytes themselves; throws after `dispose`. */
