@@ -42,7 +42,7 @@ export class Submissions {
 
   constructor(options: SubmissionsOptions) {
     this.#options = options;
-    this.#index = new SubmissionIndex(options.mail, (id) => this.find(id));
+    this.#index = new SubmissionIndex(options.mail, (id) => this.find(id), options.platform.breathe);
   }
 
   /** Throws `SubmitRefusal`; errors: `not-permitted` where no mail is sent, `unavailable`, `unknown-outcome`, `over-quota`. */
@@ -126,6 +126,7 @@ export class Submissions {
       outbound,
       account: ring.account,
       address,
+      index: this.#index,
       repeatSecret: purposeKey(ring, ring.versions[0]!.version, "repeat"),
     };
   }

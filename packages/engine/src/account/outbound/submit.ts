@@ -10,6 +10,7 @@ import { outgoing } from "./outgoing.ts";
 import type { OutboundQueue, QueuePlace } from "./queue.ts";
 import type { Envelope } from "./queued.ts";
 import { decodeSubmission, encodeSubmission, SUBMISSION, type Submission } from "./submission.ts";
+import type { SubmissionIndex } from "./submission-index.ts";
 
 /** The engine's tools on a server that sends mail. */
 export interface Outbound {
@@ -83,6 +84,7 @@ export class SubmitRefusal extends Error {
 export interface SubmitTools {
   readonly mail: Mail;
   readonly contents: Pick<Contents, "readValue">;
+  readonly index: SubmissionIndex;
   readonly platform: Platform;
   readonly outbound: Outbound;
   /** The account's id, 16 bytes, and its owner's address. */
@@ -258,11 +260,15 @@ export async function listSubmissions(tools: Pick<SubmitTools, "mail" | "content
   return found.filter((one) => one !== undefined).sort((a, b) => b.madeMs - a.madeMs || (a.id < b.id ? -1 : 1));
 }
 
-/** Submissions that are settled, and so old that nobody asks for them. */
+/** Submissions that are settled, and so old that nobody asks for them: the oldest of them. */
 async function settledLongAgo(nowMs: number, tools: SubmitTools): Promise<string[]> {
-  const all = await listSubmissions(tools);
-  const old = all.filter(({ undoStatus, sendAtMs }) => undoStatus !== "pending" && nowMs - sendAtMs > REMEMBERED_MS);
-  return old.slice(-FORGOTTEN_AT_ONCE).map(({ id }) => id);
+  const settled: string[] = [];
+  for (const { id } of await tools.index.dueBefore(nowMs - REMEMBERED_MS)) {
+    const one = await findSubmission(id, tools);
+    if (one && one.undoStatus !== "pending") settled.push(id);
+    if (settled.length === FORGOTTEN_AT_ONCE) break;
+  }
+  return settled;
 }
 
 function repeatId(key: string, { repeatSecret }: SubmitTools): string {
@@ -342,11 +348,9 @@ function mailboxesOf(field: string): (string | undefined)[] {
 }
 
 /** Throws {@link SubmitRefusal} where an account would have too many recipients in a day. */
-async function checkDay({ recipients }: Envelope, nowMs: number, tools: SubmitTools): Promise<void> {
-  let count = recipients.length;
-  for (const { madeMs, envelope } of await listSubmissions(tools))
-    if (nowMs - madeMs < DAY_MS) count += envelope.recipients.length;
-  if (count > tools.outbound.limits.recipientsPerDay)
+async function checkDay({ recipients }: Envelope, nowMs: number, { index, outbound }: SubmitTools): Promise<void> {
+  const count = (await index.recipientsSince(nowMs - DAY_MS)) + recipients.length;
+  if (count > outbound.limits.recipientsPerDay)
     throw new SubmitRefusal("forbiddenToSend", "you have sent to too many within a day: try again tomorrow");
 }
 
