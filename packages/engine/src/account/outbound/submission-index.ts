@@ -15,14 +15,14 @@ export interface SubmissionFacts {
   messageId: string | undefined;
 }
 
-/** What is left of a submission that its owner forgot: it was made all the same. */
+/** The rest of a submission that its owner forgot: it was made all the same. */
 type Spent = Pick<SubmissionFacts, "madeMs" | "addresses">;
 
 /** Submissions that are read side by side, and then others have their turn. */
 const READ_AT_ONCE = 64;
 
 /**
- * What is asked of all submissions of an account at once. Each is read once an opening: a submission that is made later costs
+ * Facts of all submissions of an account. Each is read once an opening: a submission that is made later costs
  * a look at what changed, however many there are. One that its owner forgot
  * goes from here too, but for what it counts for.
  */
