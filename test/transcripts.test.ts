@@ -11,7 +11,7 @@ import { makeDataFolder, type RunningServer, removeDataFolder, restante, startSe
  *     1 C: a NOOP            connection 1 sends a line ({CRLF} within it makes two of it)
  *     1 S: a OK <...>        and is answered by exactly these lines, in this order
  *     1 S: ...               or by any, up to one that the next line fits
- *     deliver: text          hands a mail over by LMTP; {CRLF} is a line end
+ *     deliver: text          hands a mail over by LMTP; {CRLF} is a line end, {CR} one octet
  *     # why
  *
  * In an S line `<...>` stands for anything, `<name>` for a word: the same one wherever the name comes again, in C lines
@@ -153,7 +153,11 @@ class Scene {
 
   async #deliver(text: string): Promise<void> {
     const lmtp = await connectLmtp(this.#ports.lmtp!);
-    const replies = await deliver(lmtp, [this.#user], `${text.replaceAll("{CRLF}", "\r\n")}\r\n`);
+    const replies = await deliver(
+      lmtp,
+      [this.#user],
+      `${text.replaceAll("{CRLF}", "\r\n").replaceAll("{CR}", "\r")}\r\n`,
+    );
     lmtp.end();
     expect(replies).toEqual([expect.stringMatching(/^250/)]);
   }
