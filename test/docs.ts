@@ -78,6 +78,7 @@ export function imapPage(): string {
     "| capability | where |",
     "|---|---|",
     ...grammar.map(([name, rfc]) => `| ${name} | ${rfc} |`),
+    "| MESSAGELIMIT | RFC 9738, where `imap.message_limit` sets one |",
     "",
     "| command | states | UID form | capability | what |",
     "|---|---|---|---|---|",
