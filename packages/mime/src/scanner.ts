@@ -161,7 +161,7 @@ class LineScanner implements Scanner {
         this.#endHeldLine();
       } else if (this.#inHeader || this.#preview || (chunk[at] === DASH && chunk[at + 1] === DASH))
         this.#line(chunk, at, end, end - at);
-      else this.#endLine(end - at, lineEndOf(chunk, at, newline));
+      else this.#endLine(end - at, lineEndOf(chunk, newline));
       at = end;
     }
   }
@@ -178,7 +178,7 @@ class LineScanner implements Scanner {
       return;
     }
     this.#lineStart += last + 1 - from;
-    this.#lastEol = lineEndOf(chunk, from, last);
+    this.#lastEol = lineEndOf(chunk, last);
     if (last + 1 < chunk.length) this.#hold(chunk, last + 1, chunk.length);
   }
 
@@ -199,13 +199,13 @@ class LineScanner implements Scanner {
     const length = this.#carryLength;
     this.#carryLength = 0;
     const octets = this.#lastThree.slice(-Math.min(3, length));
-    const eol = lineEndOf(octets, 0, octets.length - 1);
+    const eol = lineEndOf(octets, octets.length - 1);
     this.#handleLine(line, 0, Math.min(line.length, length), length, eol, true);
     line.fill(0);
   }
 
   #line(chunk: Uint8Array, from: number, to: number, length: number): void {
-    const eol = lineEndOf(chunk, from, to - 1);
+    const eol = lineEndOf(chunk, to - 1);
     this.#handleLine(chunk, from, to, length, eol, false);
   }
 
@@ -447,10 +447,10 @@ function makeNode(parent: Node | undefined, start: number): Node {
   };
 }
 
-/** Octets of the line end whose LF is at `newline`, in a line that starts at `from`. */
-function lineEndOf(octets: ArrayLike<number>, from: number, newline: number): number {
-  if (newline <= from || octets[newline - 1] !== CR) return 1;
-  return newline - 1 > from && octets[newline - 2] === CR ? 3 : 2;
+/** Octets of the line end whose LF is at `newline`. Before the line stands nothing, or the LF of another. */
+function lineEndOf(octets: ArrayLike<number>, newline: number): number {
+  if (octets[newline - 1] !== CR) return 1;
+  return octets[newline - 2] === CR ? 3 : 2;
 }
 
 /** A body ends before the line end that the delimiter at `at` owns; one of nothing ends where it begins: that line end

@@ -8,6 +8,7 @@ import {
   bodyStructureOfRev1,
   createScanner,
   createTextDecoder,
+  decodeText,
   decodeTransfer,
   decodeWords,
   encodeWords,
@@ -149,6 +150,7 @@ describe("structure", () => {
     const body = mail.subarray(part.bodyStart, part.bodyEnd);
     expect(binaryText(decodeTransfer(body, part.encoding, true))).toBe("one x\r\nyA");
     expect(decodeTransfer(body, part.encoding).length).toBe(part.octets);
+    expect(decodeText(part, body)).toBe("one x\r\nyA");
     for (const text of ["a\r\r\nb", "a\r\r\r\nb", "a\r", "a\r\r", "a=\r\r\nb", "\r\rb", "a\rb\r\n"])
       for (let size = 1; size < 5; size++) {
         const decoder = createTextDecoder("quoted-printable");
