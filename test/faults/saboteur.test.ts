@@ -221,7 +221,7 @@ function rowOf(what: string, deed: string, sights: readonly Sight[], whole: numb
   ];
 }
 
-/** What may be done to each object that holds no mail. */
+/** Deeds to objects that hold no mail. */
 const besideDeeds = ({ gone, target }: BesideScene): Record<string, Deed> => ({
   ...Object.fromEntries(Object.entries(DEEDS).filter(([name]) => name !== "swapped" || target.other)),
   "old ones put back": async (store) => {
@@ -244,7 +244,7 @@ async function besideRows(): Promise<Row[]> {
   return rows;
 }
 
-/** What the table calls them. */
+/** Their names in the table. */
 const BESIDE: Readonly<Record<string, string>> = {
   device: "device (a phone's state)",
   facts: "public/record (how full the account is)",

@@ -27,7 +27,7 @@ import { expect } from "vitest";
 import type { Target } from "./sabotage.ts";
 import { keeper, type Seen } from "./sabotaged-account.ts";
 
-/** What a store holds of an account besides its mail, as its saboteur finds it. */
+/** Objects of an account that hold no mail, as a saboteur of its store finds them. */
 export type BesideKind = "device" | "facts" | "restored";
 export interface BesideScene {
   readonly objects: ReadonlyMap<string, Uint8Array>;

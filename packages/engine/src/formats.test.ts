@@ -80,13 +80,22 @@ import { decodeTextPage, encodeTextPage, TextRunWriter } from "./mail/contents/l
 import { decodeSummary, encodeSummary } from "./mail/contents/summary.ts";
 import type { NewEmail } from "./mail/ops/email.ts";
 import { INBOX_ID } from "./mail/ops/names.ts";
-import type { Op } from "./mail/ops/op.ts";
+import type { Op, OpOf } from "./mail/ops/op.ts";
 import { decodeOp, encodeOp } from "./mail/ops/op-codec.ts";
 import { findEntry } from "./mail/state/reference-index.ts";
 import type { MailState } from "./mail/state/state.ts";
 import { MemoryPlace } from "./storage/memory.ts";
 import { visible } from "./testing/account-kit.ts";
-import { COVERS, captureWhole, EMAILS, emailAt, firstWith, goldenState, loadWhole } from "./testing/checkpoint-kit.ts";
+import {
+  COVERS,
+  captureWhole,
+  EMAILS,
+  emailAt,
+  firstWith,
+  goldenState,
+  loadWhole,
+  nameAsStores,
+} from "./testing/checkpoint-kit.ts";
 import { fixedPlatform, GOLDEN, pattern } from "./testing/golden-kit.ts";
 
 /**
@@ -317,6 +326,8 @@ const OPS_OF_TWO: readonly Op[] = [
 ];
 /** Since version 3. */
 const COPY_IN_PARTS: Op = { kind: "copy", mailbox: INBOX_ID, targets: [run], to: INBOX_ID, seconds: 7, inParts: true };
+/** Since version 4. */
+const FORGETS_STREAMS: Op = { ...(OPS_OF_TWO[0] as OpOf<"checkpoint">), silentBefore: 1_700_000_000_123 };
 const textRuns = ["Ada <ada@x>", "me <me@x>", undefined, "größe"].map((text) => {
   const writer = new TextRunWriter(4);
   writer.set(1, text);
@@ -338,8 +349,8 @@ const summary = {
   hasAttachment: true,
 };
 
-/** A checkpoint of format 3. */
-async function openThird(bytes: Uint8Array): ReturnType<typeof loadWhole> {
+/** A checkpoint of format 3 or 4. */
+async function openSince(bytes: Uint8Array): ReturnType<typeof loadWhole> {
   const { state, objects } = await loadWhole(bytes);
   const wanted = goldenState(true);
   expect(visible(state)).toEqual(visible(wanted));
@@ -354,6 +365,12 @@ async function openThird(bytes: Uint8Array): ReturnType<typeof loadWhole> {
   expect(large).toMatchObject({ place: { in: "page", name: state.pages.values[0]!.name } });
   expect(objects.get(state.pages.values[0]!.name)).toEqual(pattern(2000, 1));
   return { state, objects };
+}
+
+function assertTexts(state: MailState, objects: ReadonlyMap<string, Uint8Array>): void {
+  const [name] = state.pages.texts;
+  const runs = decodeTextPage(objects.get(name!)!);
+  expect(runs.map(({ status }) => status.length)).toEqual([71, 71, 71, 71]);
 }
 
 /** The pages hold what the state's rows say. */
@@ -622,6 +639,10 @@ const SHAPES: Readonly<Record<string, Shape>> = {
       expect(decodeOp(bytes.subarray(end))).toEqual(requires);
     },
   },
+  "op-of-version-4": {
+    make: () => encodeOp(FORGETS_STREAMS),
+    open: (bytes) => expect(decodeOp(bytes)).toEqual(FORGETS_STREAMS),
+  },
   "op-of-version-3": {
     make: () => encodeOp(COPY_IN_PARTS),
     open: (bytes) => expect(decodeOp(bytes)).toEqual(COPY_IN_PARTS),
@@ -653,7 +674,8 @@ const SHAPES: Readonly<Record<string, Shape>> = {
       expect(state.modSeq).toBe(wanted.modSeq);
       assertPages(state, objects, wanted);
       // Columns that it lacks are written by the next one.
-      const again = await loadWhole(await captureWhole(state, " again"), objects);
+      const named = nameAsStores(state, objects);
+      const again = await loadWhole(await captureWhole(state, " again"), named);
       expect(visible(again.state)).toEqual(visible(wanted));
       const { made } = again.state.emails.columns;
       for (let row = 0; row < wanted.emails.rows; row++) expect(made.get(row) > 0).toBe(wanted.isShown(row));
@@ -667,23 +689,32 @@ const SHAPES: Readonly<Record<string, Shape>> = {
       // Removals from before it are swept once more.
       expect(state.sweep.due).toBe(COVERS);
       assertPages(state, objects, wanted);
-      const again = await loadWhole(await captureWhole(state, " again"), objects);
+      const named = nameAsStores(state, objects);
+      const again = await loadWhole(await captureWhole(state, " again"), named);
       expect(visible(again.state)).toEqual(visible(wanted));
     },
   },
   // Before pages of texts.
   "checkpoint-3": {
     async open(bytes) {
-      await openThird(bytes);
+      await openSince(bytes);
     },
   },
+  // Columns as they are, names of pages as texts, streams without times.
   "checkpoint-3-texts": {
+    async open(bytes) {
+      const { state, objects } = await openSince(bytes);
+      assertTexts(state, objects);
+      const named = nameAsStores(state, objects);
+      const again = await loadWhole(await captureWhole(state, " again"), named);
+      expect(visible(again.state)).toEqual(visible(goldenState(true)));
+    },
+  },
+  "checkpoint-4": {
     make: () => captureWhole(goldenState(true)),
     async open(bytes) {
-      const { state, objects } = await openThird(bytes);
-      const [name] = state.pages.texts;
-      const runs = decodeTextPage(objects.get(name!)!);
-      expect(runs.map(({ status }) => status.length)).toEqual([71, 71, 71, 71]);
+      const { state, objects } = await openSince(bytes);
+      assertTexts(state, objects);
     },
   },
   "texts-1": {

@@ -143,7 +143,7 @@ export class Account {
       const isLighter = await endEmailRecords(mail);
       if ((await fillSummaries(bay, contents, platform)) || isLighter) await this.upkeep.checkpoint();
     };
-    this.upkeep = new Upkeep({ bay, contents, store, prefix, platform, also });
+    this.upkeep = new Upkeep({ bay, contents, store, prefix, platform, also, hasNotes: () => this.#takeIn.isWanted });
     const { epoch } = bay.state;
     this.#stopWatching.push(
       bay.onApplied(() => {

@@ -3,7 +3,17 @@ import { EngineError } from "../errors.ts";
 import { openView } from "../mail/mailbox-view.ts";
 import { MemoryPlace } from "../storage/memory.ts";
 import { type ObjectStore, StoreError } from "../storage/object-store.ts";
-import { clock, dropbox, makeAccount, open, stream, textOf, unlessConflict, visible } from "../testing/account-kit.ts";
+import {
+  clock,
+  dropbox,
+  makeAccount,
+  open,
+  stream,
+  textIn,
+  textOf,
+  unlessConflict,
+  visible,
+} from "../testing/account-kit.ts";
 import type { Account } from "./account.ts";
 import { checkAccount } from "./care/check.ts";
 import { AccountSession } from "./session.ts";
@@ -120,7 +130,7 @@ async function history(seed: number): Promise<void> {
     for (const mailbox of account.mail.state.liveMailboxes()) {
       const view = openView(account.mail, account.mail.getMailbox(mailbox.path).id, { readOnly: true });
       for (let position = 0; position < view.length; position++) {
-        const message = await textOf(account, mailbox.path, position);
+        const message = await textIn(account, view, position);
         const n = numberOf(message);
         if (n < 0) continue;
         expect(message).toBe(text(n));
@@ -184,7 +194,7 @@ async function history(seed: number): Promise<void> {
         case 5: {
           const positions = some();
           const numbers: number[] = [];
-          for (const position of positions) numbers.push(numberOf(await textOf(account, view.mailbox.path, position)));
+          for (const position of positions) numbers.push(numberOf(await textIn(account, view, position)));
           for (const n of numbers) if (n >= 0) fates.set(n, "maybe-gone");
           await view.setFlags(positions, { mode: "add", flags: ["\\Deleted"] });
           await view.expunge(positions);

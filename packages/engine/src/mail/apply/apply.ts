@@ -2,11 +2,12 @@ import { NOWHERE } from "../../bay/position.ts";
 import { equalBytes, hash } from "../../crypto/primitives.ts";
 import { kindIn } from "../../storage/object-kinds.ts";
 import { bodyId, FOUNDER, mailboxId } from "../ops/names.ts";
-import { CHANGED_AT_ONCE, type Op, type OpOf, type TakenNote } from "../ops/op.ts";
+import { CHANGED_AT_ONCE, type Op, type OpOf } from "../ops/op.ts";
 import { type ItemOutcome, NOTHING, type Outcome } from "../ops/outcome.ts";
 import type { PlacedOp } from "../ops/placed-op.ts";
 import { createFlagChange } from "../state/flags.ts";
 import type { Mailbox } from "../state/mailbox.ts";
+import { countNote, forgetSilent } from "../state/note-streams.ts";
 import { RESIDENT_BYTES_MAX, type RecordValue, type ValuePlace } from "../state/records.ts";
 import { type MailState, normalizeInbox } from "../state/state.ts";
 import { Block } from "./block.ts";
@@ -163,6 +164,7 @@ function perform(state: MailState, placed: PlacedOp, op: Op, block: Block): Part
       state.markCheckpoint({ covers: op.covers, manifest: op.manifest, announced: placed.entry });
       state.numbering = op.numbering ?? NOWHERE;
       if (op.sweeps) state.sweep.noteSweep(op.covers);
+      if (op.silentBefore !== undefined) forgetSilent(state, op.silentBefore);
       return {};
     case "condemn":
       for (const name of op.names) if (!isReferenced(state, name)) state.condemned.set(name, placed.entry);
@@ -231,24 +233,6 @@ function performTakeIn(state: MailState, placed: PlacedOp, op: OpOf<"take-in">, 
   if (added.length > 0) state.changed.delivery = block.modSeq;
   return { added };
 }
-
-/** Marks a delivering process's number as taken in; those given up will never come. */
-function countNote(state: MailState, { stream, counter, givenUp }: TakenNote, seconds: number): void {
-  let known = state.streams.get(stream);
-  if (!known) {
-    known = { highest: 0, missing: new Map() };
-    state.streams.set(stream, known);
-  }
-  // Bounded: a number far ahead is a damaged or hostile stream; what lies between is not listed one by one.
-  for (let number = Math.max(known.highest + 1, counter - MISSING_MAX); number < counter; number++)
-    known.missing.set(number, seconds);
-  known.highest = Math.max(known.highest, counter);
-  known.missing.delete(counter);
-  for (const number of givenUp) known.missing.delete(number);
-}
-
-/** Numbers of one stream that may be missing at once and still be told to the owner one by one. */
-const MISSING_MAX = 1000;
 
 function performFlags(state: MailState, placed: PlacedOp, op: OpOf<"flags">, block: Block): Partial<Outcome> {
   const { columns } = state.memberships;

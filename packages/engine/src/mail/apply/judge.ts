@@ -3,6 +3,7 @@ import { bodyName, INBOX_ID, PATH_DELIMITER } from "../ops/names.ts";
 import type { Op, OpOf, Placement } from "../ops/op.ts";
 import type { Refusal } from "../ops/outcome.ts";
 import { changesFlags, DELETED } from "../state/flags.ts";
+import { isOfForgotten } from "../state/note-streams.ts";
 import type { ReadState } from "../state/read-state.ts";
 import { normalizeInbox } from "../state/state.ts";
 import { judgeChange } from "./judge-change.ts";
@@ -118,6 +119,8 @@ function isCondemned(state: ReadState, { id, place }: NewEmail): boolean {
 
 function judgeTakeIn(state: ReadState, op: OpOf<"take-in">): Verdict {
   if (state.lastForget > op.listed) return refuse("stale");
+  // Its author takes it for unverified upon a newer view.
+  if (op.notes.some(({ note, stream }) => stream !== "" && isOfForgotten(state, note, stream))) return refuse("stale");
   const repeated = op.notes.filter(({ note, stream, counter }) => {
     const known = state.streams.get(stream);
     const numberTaken = known !== undefined && counter <= known.highest && !known.missing.has(counter);

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { position } from "../../bay/position.ts";
-import type { PageStore } from "../../bay/snapshots.ts";
+import { memoryPages } from "../../testing/checkpoint-kit.ts";
 import { adding, bareEmail } from "../../testing/email-kit.ts";
 import {
   blocks,
@@ -351,13 +351,7 @@ test("a state that went through a checkpoint at any cut is the one that did not"
 });
 
 async function checkpointed(state: MailState): Promise<MailState> {
-  const kept: Uint8Array[] = [];
-  const pages: PageStore = {
-    write: async (_kind, content) => String(kept.push(content) - 1),
-    read: async (_kind, name) => kept[Number(name)]!,
-    packName: () => "pack/0",
-    putPack: async () => undefined,
-  };
+  const pages = memoryPages();
   const source: EmailSource = {
     improvedPages: () => new Set(),
     readTexts: async () => [],

@@ -65,7 +65,7 @@ test("all that is no row stays as it was: what was decided, taken in, condemned,
   ];
   for (const op of ops) world.apply(op);
   take(world, [0]);
-  const sweeping = { ...ops[4]!, covers: 5, sweeps: true } as Op;
+  const sweeping = { ...ops[4]!, covers: 5, sweeps: true, silentBefore: 1_600_000_000_000 } as Op;
   world.apply(sweeping);
   take(world, [1]);
   const after = await shrunk(state);
@@ -77,6 +77,7 @@ test("all that is no row stays as it was: what was decided, taken in, condemned,
   ]);
   expect([after.lastCondemn, after.lastForget, after.sweep.first]).not.toContain(0);
   expect(after.streams.get("s")!.missing.size).toBe(7);
+  expect(after.silentBefore).toBe(1_600_000_000_000);
   // It is a copy: what becomes of one is nothing to the other.
   after.streams.get("s")!.missing.clear();
   expect(state.streams.get("s")!.missing.size).toBe(7);

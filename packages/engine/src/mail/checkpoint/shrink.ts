@@ -45,8 +45,8 @@ export function shrink(
 ): () => Promise<MailState> {
   const copy = state.copyTables();
   const shrunk = new MailState();
-  const { modSeq, uidValidity, pathWrites, epoch, begun, requires, emailNumbers } = state;
-  Object.assign(shrunk, { modSeq, uidValidity, pathWrites, epoch, begun, requires, emailNumbers });
+  const { modSeq, uidValidity, pathWrites, epoch, begun, requires, emailNumbers, silentBefore } = state;
+  Object.assign(shrunk, { modSeq, uidValidity, pathWrites, epoch, begun, requires, emailNumbers, silentBefore });
   const { lastCondemn, lastForget, slots, checkpoints, trimmed, tailStart } = state;
   Object.assign(shrunk, { lastCondemn, lastForget, slots, checkpoints, trimmed });
   Object.assign(shrunk.sweep, state.sweep);
@@ -57,8 +57,8 @@ export function shrink(
   for (const path of state.subscriptions) shrunk.subscriptions.add(path);
   for (const [name, entry] of state.condemned) shrunk.condemned.set(name, entry);
   for (const [note, entry] of state.takenNotes) shrunk.takenNotes.set(note, entry);
-  for (const [name, { highest, missing }] of state.streams)
-    shrunk.streams.set(name, { highest, missing: new Map(missing) });
+  for (const [name, { missing, ...stream }] of state.streams)
+    shrunk.streams.set(name, { ...stream, missing: new Map(missing) });
   for (const record of state.records.all()) shrunk.records.set(record);
   for (const [type, changed, floor] of state.records.types()) shrunk.records.setType(type, changed, floor);
   const mailboxes = state.mailboxes.map(copyMailbox);

@@ -4,8 +4,9 @@ import type { MailboxId, MembershipName, WriterId } from "../ops/names.ts";
 import { LOG_VERSION, type MailboxType, type SpecialUse } from "../ops/op.ts";
 import { NewerLog } from "../ops/op-codec.ts";
 import type { Mailbox } from "../state/mailbox.ts";
+import type { NoteStream } from "../state/note-streams.ts";
 import type { RecordValue, StoredRecord } from "../state/records.ts";
-import type { MailState, NoteStream } from "../state/state.ts";
+import type { MailState } from "../state/state.ts";
 
 /** The part of a state that a checkpoint's manifest holds: all but the tables and the reference index. */
 export function encodeState(state: MailState): unknown[] {
@@ -36,10 +37,10 @@ export function encodeState(state: MailState): unknown[] {
     [...state.condemned],
     [...state.takenNotes],
     [state.checkpoints.map(({ covers, manifest, announced }) => [covers, manifest, announced]), state.trimmed],
-    [...state.streams].map(([name, { highest, missing }]) => [name, highest, [...missing]]),
+    [...state.streams].map(([name, { highest, missing, latestMs }]) => [name, highest, [...missing], latestMs]),
     [[...state.slots.names], state.slots.entry],
     state.requires,
-    [state.floor, state.numbering, state.sweep.covers, state.sweep.first, state.sweep.last],
+    [state.floor, state.numbering, state.sweep.covers, state.sweep.first, state.sweep.last, state.silentBefore],
     state.lastingNames.entries().map(([row, { writer, sequence, index }]) => [row, writer, sequence, index]),
     state.records.types().map(([type, changed, floor]) => [type, changed, floor]),
     [...state.records.all()].map(({ type, id, modSeq, value }) => [type, id, modSeq, encodeValue(value)]),
@@ -54,16 +55,27 @@ function encodeValue(value: RecordValue | undefined): unknown {
 
 /** Throws RangeError on anything that {@link encodeState} does not make; NewerLog for what a newer program made. */
 export function loadState(state: MailState, fields: Fields): void {
+  loadSince(state, fields, readStream);
+  loadRecords(state, fields);
+}
+
+/** The state of a checkpoint of format 3: streams had no times. Throws as {@link loadState}. */
+export function loadThirdState(state: MailState, fields: Fields): void {
+  loadSince(state, fields, readStreamWithoutTime);
+  loadRecords(state, fields);
+}
+
+function loadSince(state: MailState, fields: Fields, readOne: ReadStream): void {
   loadBeginning(state, fields, readMailbox(readBurnt));
   loadChanged(state, fields);
-  loadEnd(state, fields);
+  loadEnd(state, fields, readOne);
   loadRequires(state, fields);
   const numbers = fields.nested();
   state.floor = numbers.integer();
   state.numbering = numbers.position();
   Object.assign(state.sweep, { covers: numbers.position(), first: numbers.position(), last: numbers.position() });
+  if (readOne === readStream) state.silentBefore = numbers.integer();
   numbers.end();
-  loadRecords(state, fields);
 }
 
 /** The state of a checkpoint of format 2. Throws as {@link loadState}. */
@@ -126,7 +138,7 @@ function loadBeginning(state: MailState, fields: Fields, readOne: (item: Fields)
   state.lastForget = numbers.position();
 }
 
-function loadEnd(state: MailState, fields: Fields): void {
+function loadEnd(state: MailState, fields: Fields, readOne: ReadStream = readStreamWithoutTime): void {
   for (const [name, entry] of fields.list(readNumbered)) state.condemned.set(name, entry);
   for (const [note, entry] of fields.list(readNumbered)) state.takenNotes.set(note, entry);
   const marks = fields.nested();
@@ -136,7 +148,7 @@ function loadEnd(state: MailState, fields: Fields): void {
     announced: mark.position(),
   }));
   state.trimmed = marks.position();
-  for (const [name, stream] of fields.list(readStream)) state.streams.set(name, stream);
+  for (const [name, stream] of fields.list(readOne)) state.streams.set(name, stream);
   const slots = fields.nested();
   state.slots = { names: slots.texts(), entry: slots.position() };
 }
@@ -218,9 +230,15 @@ function readNumbered(item: Fields): readonly [string, Position] {
   return [item.text(), item.position()];
 }
 
+type ReadStream = (item: Fields) => readonly [string, NoteStream];
+
 function readStream(item: Fields): readonly [string, NoteStream] {
-  return [
-    item.text(),
-    { highest: item.integer(), missing: new Map(item.list((number) => [number.integer(), number.integer()] as const)) },
-  ];
+  const [name, stream] = readStreamWithoutTime(item);
+  return [name, { ...stream, latestMs: item.integer() }];
+}
+
+function readStreamWithoutTime(item: Fields): readonly [string, NoteStream] {
+  const [name, highest] = [item.text(), item.integer()];
+  const missing = new Map(item.list((number) => [number.integer(), number.integer()] as const));
+  return [name, { highest, missing, latestMs: 0 }];
 }

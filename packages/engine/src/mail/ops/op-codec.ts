@@ -122,7 +122,8 @@ function fieldsOf(op: Op): unknown[] {
       return [
         ...[op.covers, op.manifest, op.emailRows, op.startedAt],
         // As older programs know it, where they would not miss anything.
-        ...(op.numbering || op.sweeps ? [op.numbering ?? 0, op.sweeps ?? false] : []),
+        ...(op.numbering || op.sweeps || op.silentBefore ? [op.numbering ?? 0, op.sweeps ?? false] : []),
+        ...(op.silentBefore ? [op.silentBefore] : []),
       ];
     case "condemn":
       return [op.names, op.listed];
@@ -323,6 +324,7 @@ function readOp(kind: OpKind, fields: Fields): Op {
         emailRows: fields.integer(),
         startedAt: fields.position(),
         ...(fields.isAtEnd ? {} : { numbering: fields.position(), sweeps: fields.boolean() }),
+        ...(fields.isAtEnd ? {} : { silentBefore: fields.integer() }),
       };
     case "condemn":
       return { kind, names: fields.texts(), listed: fields.position() };

@@ -58,6 +58,8 @@ export type Op =
       readonly numbering?: Position;
       /** Nothing is left in pages and packs of what was removed by then. */
       readonly sweeps?: boolean;
+      /** Streams of notes that were silent since before this, in ms since 1970, are forgotten. */
+      readonly silentBefore?: number;
     }
   /** Objects that nothing names any more, as of position `listed`: they are deleted a day later. */
   | { readonly kind: "condemn"; readonly names: readonly string[]; readonly listed: Position }
@@ -84,7 +86,7 @@ export type OpKind = Op["kind"];
 export type OpOf<K extends OpKind> = Op & { readonly kind: K };
 
 /** The version of the log that this program knows: copies in parts came with 3. */
-export const LOG_VERSION = 3;
+export const LOG_VERSION = 4;
 
 /** Messages that are changed at once: more would keep all others waiting. Stored logs stand upon it. */
 export const CHANGED_AT_ONCE = 4096;

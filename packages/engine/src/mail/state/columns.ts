@@ -146,6 +146,11 @@ export class Table<S extends Schema> {
     return this.#rows;
   }
 
+  /** Kinds of its columns, in the schema's order. */
+  get kinds(): readonly ColumnKind[] {
+    return Object.values<ColumnKind>(this.schema);
+  }
+
   /** A table of the same rows, of which none counts as written. */
   copy(): Table<S> {
     const copy = new Table(this.schema);

@@ -1,5 +1,8 @@
+import { hexBytes, hexText } from "../../bay/entry.ts";
 import type { Fields } from "../../bay/fields.ts";
 import { NOWHERE, type Position } from "../../bay/position.ts";
+import { concat } from "../../crypto/index.ts";
+import { folderOf } from "../../storage/object-kinds.ts";
 import type { ValuePage } from "./records.ts";
 import type { Run } from "./reference-index.ts";
 
@@ -68,29 +71,116 @@ export const NO_PAGES: Pages = {
 const GROUPS = ["memberships", "emails", "rows", "headers", "texts"] as const;
 
 export function encodePages(pages: Omit<Pages, "covers">): unknown[] {
+  const { references, packs, values } = pages;
   return [
     pages.numbering,
     pages.emailRows,
     pages.emailNumbers,
     pages.membershipRows,
     pages.held,
-    GROUPS.map((group) => [group, pages[group]]),
-    pages.references.map((run) => [run.entries, run.pages.map(({ name, first }) => [name, first])]),
-    pages.packs.map(({ name, first, end, count }) => [name, first, end, count]),
-    pages.values.map(({ type, id, modSeq, name }) => [type, id, modSeq, name]),
+    GROUPS.map((group) => [group, packNames(pages[group], PAGE)]),
+    references.map((run) => [
+      run.entries,
+      packNames(
+        run.pages.map(({ name }) => name),
+        PAGE,
+      ),
+      concat(...run.pages.map(({ first }) => first)),
+    ]),
+    [
+      packNames(
+        packs.map(({ name }) => name),
+        PACK,
+      ),
+      packs.map(({ first, end, count }) => [first, end, count]),
+    ],
+    [
+      packNames(
+        values.map(({ name }) => name),
+        PAGE,
+      ),
+      values.map(({ type, id, modSeq }) => [type, id, modSeq]),
+    ],
   ];
+}
+
+const PAGE: string = folderOf("page");
+const PACK: string = folderOf("pack");
+/** Octets of a page's name, and of a pack's. */
+const NAME_BYTES = 16;
+const HEX_NAME = /^[0-9a-f]{32}$/;
+const NO_NAME: string = "0".repeat(NAME_BYTES * 2);
+
+/** The octets of names, one after the other; zeros for "". Throws RangeError for a name of another form. */
+function packNames(names: readonly string[], folder: string): Uint8Array {
+  const out = new Uint8Array(names.length * NAME_BYTES);
+  for (const [at, name] of names.entries()) {
+    if (name === "") continue;
+    const hex = name.slice(folder.length);
+    if (!name.startsWith(folder) || !HEX_NAME.test(hex)) throw new RangeError("name of an unknown form");
+    out.set(hexBytes(hex), at * NAME_BYTES);
+  }
+  return out;
+}
+
+/** Throws RangeError. */
+function unpackNames(bytes: Uint8Array, folder: string): string[] {
+  if (bytes.length % NAME_BYTES !== 0) throw new RangeError("names are cut off");
+  return Array.from({ length: bytes.length / NAME_BYTES }, (_, at) => {
+    const hex = hexText(bytes.subarray(at * NAME_BYTES, (at + 1) * NAME_BYTES));
+    return hex === NO_NAME ? "" : folder + hex;
+  });
+}
+
+/** Each name with what is told of it. Throws RangeError where these are not as many. */
+function join<T, U>(names: readonly string[], facts: readonly T[], both: (name: string, fact: T) => U): U[] {
+  if (names.length !== facts.length) throw new RangeError("more names than there should be, or fewer");
+  return names.map((name, at) => both(name, facts[at]!));
 }
 
 /** Throws RangeError on anything that {@link encodePages} does not make. */
 export function readPages(fields: Fields, covers: Position): Pages {
-  const numbers = {
+  const numbers = readNumbers(fields);
+  const groups = asGroups(fields.list((group) => [group.text(), unpackNames(group.bytes(), PAGE)] as const));
+  const references = fields.list((run) => {
+    const [entries, names, firsts] = [run.integer(), unpackNames(run.bytes(), PAGE), run.bytes()];
+    const hashes = Array.from({ length: firsts.length / 8 }, (_, at) => firsts.slice(at * 8, at * 8 + 8));
+    return { entries, pages: join(names, hashes, (name, first) => ({ name, first })) };
+  });
+  const packed = fields.nested();
+  const packNamesRead = unpackNames(packed.bytes(), PACK);
+  const spans = packed.list((pack) => ({ first: pack.integer(), end: pack.integer(), count: pack.integer() }));
+  packed.end();
+  const valued = fields.nested();
+  const valueNames = unpackNames(valued.bytes(), PAGE);
+  const keys = valued.list((page) => ({ type: page.text(), id: page.text(), modSeq: page.integer() }));
+  valued.end();
+  fields.end();
+  return {
+    covers,
+    ...numbers,
+    ...groups,
+    references,
+    packs: join(packNamesRead, spans, (name, span) => ({ name, ...span })),
+    values: join(valueNames, keys, (name, key) => ({ ...key, name })),
+  };
+}
+
+function readNumbers(
+  fields: Fields,
+): Pick<Pages, "numbering" | "emailRows" | "emailNumbers" | "membershipRows" | "held"> {
+  return {
     numbering: fields.position(),
     emailRows: fields.integer(),
     emailNumbers: fields.integer(),
     membershipRows: fields.integer(),
     held: fields.bytes().slice(),
   };
-  return { covers, ...numbers, ...readGroups(fields) };
+}
+
+/** The same of a checkpoint of format 3: names were texts. Throws RangeError. */
+export function readThirdPages(fields: Fields, covers: Position): Pages {
+  return { covers, ...readNumbers(fields), ...readGroups(fields) };
 }
 
 /** The same of a checkpoint of format 2: lasting numbers were rows, and pages held all emails. Throws RangeError. */
@@ -113,10 +203,7 @@ export function isInPages({ held }: Pick<Pages, "held">, number: number): boolea
 function readGroups(
   fields: Fields,
 ): Omit<Pages, "covers" | "numbering" | "emailRows" | "emailNumbers" | "membershipRows" | "held"> {
-  const groups = Object.fromEntries(fields.list((group) => [group.text(), group.texts()] as const));
-  const [memberships = [], emails = [], rows = [], headers = [], texts = []] = GROUPS.map((group) => groups[group]);
-  const others = Object.fromEntries(Object.entries(groups).filter(([name]) => !GROUPS.some((known) => known === name)));
-  const known = { memberships, emails, rows, headers, texts, others };
+  const known = asGroups(fields.list((group) => [group.text(), group.texts()] as const));
   const [references, packs] = [readReferences(fields), readPacks(fields)];
   const values = fields.list((page) => ({
     type: page.text(),
@@ -126,6 +213,15 @@ function readGroups(
   }));
   fields.end();
   return { ...known, references, packs, values };
+}
+
+function asGroups(
+  found: readonly (readonly [string, readonly string[]])[],
+): Pick<Pages, (typeof GROUPS)[number] | "others"> {
+  const groups = Object.fromEntries(found);
+  const [memberships = [], emails = [], rows = [], headers = [], texts = []] = GROUPS.map((group) => groups[group]);
+  const others = Object.fromEntries(found.filter(([name]) => !GROUPS.some((known) => known === name)));
+  return { memberships, emails, rows, headers, texts, others };
 }
 
 /** The same of a checkpoint of format 1. Throws RangeError. */

@@ -5,10 +5,11 @@ import type { HeldEmails } from "./held-emails.ts";
 import type { LastingNames } from "./lasting-names.ts";
 import type { Mailbox } from "./mailbox.ts";
 import type { MessageList } from "./message-list.ts";
+import type { NoteStream } from "./note-streams.ts";
 import type { RecentRows } from "./recent-rows.ts";
 import type { Records } from "./records.ts";
 import type { ReferenceIndex } from "./reference-index.ts";
-import type { ChangedTypes, MailState, NoteStream } from "./state.ts";
+import type { ChangedTypes, MailState } from "./state.ts";
 import type { SweepMark } from "./sweep-mark.ts";
 
 /**

@@ -7,6 +7,7 @@ import { DELETED, KeywordSets, SEEN, SYSTEM_FLAGS } from "./flags.ts";
 import { HeldEmails } from "./held-emails.ts";
 import { LastingNames } from "./lasting-names.ts";
 import { isMail, Mailbox, type MailboxOptions } from "./mailbox.ts";
+import type { NoteStream } from "./note-streams.ts";
 import { NO_PAGES, PAGE_EMAILS, type Pages } from "./pages.ts";
 import { PathIndex } from "./path-index.ts";
 import { RecentRows } from "./recent-rows.ts";
@@ -78,13 +79,6 @@ export interface TailEmail {
   readonly index: number;
 }
 
-/** One delivering process's dense numbers for this account: the highest taken in, and those below it that are still
- * missing, with the seconds since 1970 at which that was first seen. */
-export interface NoteStream {
-  highest: number;
-  readonly missing: Map<number, number>;
-}
-
 /** A checkpoint: it covers entries up to `covers`; the entry `announced` made it current. */
 export interface CheckpointMark {
   readonly covers: Position;
@@ -140,6 +134,9 @@ export class MailState {
   /** Notes taken in, and the entry that took each in, until they are forgotten. */
   readonly takenNotes: Map<string, Position> = new Map();
   readonly streams: Map<string, NoteStream> = new Map();
+  /** Streams whose notes were all earlier than this, in ms since 1970, are forgotten: a note from before of a stream that is
+   * not known may be one that was taken in. */
+  silentBefore = 0;
   /** The log entry of the last `condemn` and of the last `forget`: ops made upon an older view are void. */
   lastCondemn: Position = NOWHERE;
   lastForget: Position = NOWHERE;

@@ -11,7 +11,7 @@ export interface Row {
   readonly file: string | null;
 }
 
-/** What SQLite found, as a row; undefined for nothing. Of a damaged page it makes rows too, of whatever stands there. Throws
+/** A row that SQLite found; undefined for nothing. Of a damaged page it makes rows too, of whatever stands there. Throws
  * StoreError `damaged`. */
 export function asRow(found: unknown, database: string): Row | undefined {
   if (found === undefined) return undefined;
