@@ -78,6 +78,7 @@ import { decodeDelivered, encodeDelivered } from "./mail/contents/delivered.ts";
 import { decodeHeaderPage, decodeRowPage } from "./mail/contents/email-page.ts";
 import { decodeTextPage, encodeTextPage, TextRunWriter } from "./mail/contents/list-text.ts";
 import { decodeSummary, encodeSummary } from "./mail/contents/summary.ts";
+import { asModSeq } from "./mail/numbers.ts";
 import type { NewEmail } from "./mail/ops/email.ts";
 import { INBOX_ID } from "./mail/ops/names.ts";
 import type { Op } from "./mail/ops/op.ts";
@@ -233,7 +234,7 @@ const OPS: readonly Op[] = [
     mailbox: INBOX_ID,
     targets: [run],
     change: { mode: "replace", flags: ["\\Flagged"] },
-    unchangedSince: 77,
+    unchangedSince: asModSeq(77),
   },
   { kind: "copy", mailbox: INBOX_ID, targets: [run], to: INBOX_ID, seconds: 7 },
   { kind: "move", mailbox: INBOX_ID, targets: [{ ...run, last: run.first }], to: INBOX_ID, seconds: 8 },
@@ -252,7 +253,7 @@ const FIRST_OPS: readonly Op[] = OPS.map((op) => {
   if (op.kind === "take-in") return { ...op, notes: op.notes.map((note) => ({ ...note, email: bare(note.email) })) };
   return op;
 });
-const claim = { type: "email", epoch: 1, modSeq: 99 };
+const claim = { type: "email", epoch: 1, modSeq: asModSeq(99) };
 const OPS_SINCE: readonly Op[] = [
   {
     kind: "change",

@@ -4,8 +4,10 @@ import {
   firstShownAt,
   lastChangeOf,
   type Message,
+  modSeqBefore,
   type NewRecord,
   type ReadState,
+  type Uid,
   uidOf,
 } from "@restante/engine";
 import {
@@ -215,7 +217,7 @@ class Run {
 
   #isNews(row: number): boolean {
     const { modSeq, uid } = this.#of.known;
-    const marked = changedMarks(this.#state, modSeq - 1).get(this.#state.emailOf(row)) ?? 0;
+    const marked = changedMarks(this.#state, modSeqBefore(modSeq)).get(this.#state.emailOf(row)) ?? 0;
     const stamp = Math.max(lastChangeOf(this.#state, row), marked);
     return stamp > modSeq || (stamp === modSeq && uidOf(this.#state, row) > uid);
   }
@@ -533,7 +535,7 @@ function messagesBeyond(state: ReadState, { mailbox }: Folder, { held }: Collect
 /** Of these, the newest are looked through for one that was made before its answer was lost. */
 const BEYOND_MAX = 256;
 
-function messageAt(state: ReadState, { mailbox }: Folder, uid: number): Message | undefined {
+function messageAt(state: ReadState, { mailbox }: Folder, uid: Uid): Message | undefined {
   const { messages } = mailbox!;
   const position = messages.lowerBound(uid, (row) => uidOf(state, row));
   const row = position < messages.length ? messages.at(position) : undefined;

@@ -1,4 +1,4 @@
-import { firstShownAt, MembershipSet, type Message, uidOf } from "@restante/engine";
+import { firstShownAt, MembershipSet, type Message, NO_MODSEQ, NO_UID, uidOf } from "@restante/engine";
 import { type Element, SchemaError } from "wbxml";
 import { type Context, itemTools } from "../context.ts";
 import { type Folder, findFolder } from "../folders/tree.ts";
@@ -113,8 +113,8 @@ class FolderSync {
         previous: "",
         epoch,
         held: MembershipSet.none,
-        modSeq: 0,
-        uid: 0,
+        modSeq: NO_MODSEQ,
+        uid: NO_UID,
         isComplete: false,
         options: this.#optionsOf(folder, options) ?? DEFAULT_OPTIONS,
         results: [],

@@ -1,4 +1,16 @@
-import { type HeldChanges, heldChanges, lastChangeOf, type ReadMailbox, type ReadState, uidOf } from "@restante/engine";
+import {
+  asUid,
+  type HeldChanges,
+  heldChanges,
+  lastChangeOf,
+  laterOf,
+  type ModSeq,
+  modSeqBefore,
+  NO_MODSEQ,
+  type ReadMailbox,
+  type ReadState,
+  uidOf,
+} from "@restante/engine";
 import { changedMarks, MARKS } from "../mail/marks.ts";
 import type { CollectionState } from "./collection-state.ts";
 import { FILTER_MS, type SyncOptions } from "./options.ts";
@@ -28,7 +40,7 @@ export function windowOf(state: ReadState, { messages }: ReadMailbox, options: S
 /** Changes to be told of a folder, as {@link heldChanges} gives them, and changed marks of phones. */
 export interface PendingChanges extends HeldChanges {
   /** The modseq by which `changed` is in order. */
-  stampOf(row: number): number;
+  stampOf(row: number): ModSeq;
 }
 
 /** Changes to be told of a folder since a state; undefined where the phone must start again. */
@@ -41,8 +53,9 @@ export function pendingChanges(
   if (epoch !== state.epoch) return undefined;
   const changes = heldChanges(state, mailbox, { set, modSeq, uid }, window.wants);
   if (!changes) return undefined;
-  const marks = set.size === 0 ? NO_MARKS : changedMarks(state, modSeq - 1);
-  const stampOf = (row: number): number => Math.max(lastChangeOf(state, row), marks.get(state.emailOf(row)) ?? 0);
+  const marks = set.size === 0 ? NO_MARKS : changedMarks(state, modSeqBefore(modSeq));
+  const stampOf = (row: number): ModSeq =>
+    laterOf(lastChangeOf(state, row), marks.get(state.emailOf(row)) ?? NO_MODSEQ);
   if (marks.size === 0) return { ...changes, stampOf };
   const known = new Set(changes.changed);
   const isMarked = (row: number): boolean => {
@@ -62,7 +75,7 @@ export function pendingChanges(
   return { ...changes, changed, stampOf };
 }
 
-const NO_MARKS: ReadonlyMap<number, number> = new Map();
+const NO_MARKS: ReadonlyMap<number, ModSeq> = new Map();
 
 /** How many items a Sync would tell of; undefined where it has to start again. */
 export function countPending(
@@ -80,10 +93,10 @@ export function countPending(
   return gone.length + unwanted.length + changed.length + fresh.length;
 }
 
-const ALL_UIDS = 0xffff_ffff;
+const ALL_UIDS = asUid(0xffff_ffff);
 
 function isUpToDate({ highestModSeq }: ReadMailbox, known: CollectionState, state: ReadState): boolean {
-  const changed = Math.max(highestModSeq, state.records.changed(MARKS));
+  const changed = laterOf(highestModSeq, state.records.changed(MARKS));
   return known.epoch === state.epoch && known.isComplete && known.modSeq >= changed;
 }
 

@@ -6,6 +6,7 @@ import { EngineError } from "../errors.ts";
 import type { Contents } from "../mail/contents/contents.ts";
 import type { Threads } from "../mail/contents/threads.ts";
 import { type Appended, Mail } from "../mail/mail.ts";
+import { FIRST_UID, type Uid } from "../mail/numbers.ts";
 import type { NewEmail } from "../mail/ops/email.ts";
 import { bodyName, type MailboxId } from "../mail/ops/names.ts";
 import { checkFlags } from "../mail/state/flags.ts";
@@ -94,7 +95,7 @@ export class Account {
   readonly #facts: Facts;
   readonly #place: AccountPlace;
   readonly #ring: Ring;
-  readonly #recentFrom = new Map<MailboxId, number>();
+  readonly #recentFrom = new Map<MailboxId, Uid>();
   readonly #stopWatching: (() => void)[] = [];
   /** Sessions that wait for changes. */
   readonly #idling: Set<() => void>;
@@ -443,14 +444,14 @@ export class Account {
 
   /** The first uid of `mailbox` that no session was told to be \Recent, which a session that may write claims:
    * RFC 3501 §2.3.2. Kept by this process alone. */
-  claimRecent(mailbox: ReadMailbox, readOnly: boolean): number {
-    const from = this.#recentFrom.get(mailbox.id) ?? 1;
+  claimRecent(mailbox: ReadMailbox, readOnly: boolean): Uid {
+    const from = this.#recentFrom.get(mailbox.id) ?? FIRST_UID;
     if (!readOnly) this.#recentFrom.set(mailbox.id, mailbox.uidNext);
     return from;
   }
 
   recentIn(mailbox: ReadMailbox): number {
-    const from = this.#recentFrom.get(mailbox.id) ?? 1;
+    const from = this.#recentFrom.get(mailbox.id) ?? FIRST_UID;
     const { uid } = this.mail.state.memberships.columns;
     return mailbox.messages.length - mailbox.messages.lowerBound(from, (row) => uid.get(row));
   }

@@ -6,6 +6,7 @@ import type { Body, Contents } from "../mail/contents/contents.ts";
 import type { Summary } from "../mail/contents/summary.ts";
 import type { Appended, FoldersAuthor, Mail } from "../mail/mail.ts";
 import { type MailboxView, type Message, openView } from "../mail/mailbox-view.ts";
+import type { Uid } from "../mail/numbers.ts";
 import type { MailboxId } from "../mail/ops/names.ts";
 import type { NewRecord, SpecialUse, StateClaim } from "../mail/ops/op.ts";
 import type { Outcome } from "../mail/ops/outcome.ts";
@@ -471,7 +472,7 @@ export class AccountSession {
   #untilEnd(signal: AbortSignal | undefined): AbortSignal {
     return signal ? AbortSignal.any([signal, this.ended]) : this.ended;
   }
-  claimRecent(mailbox: ReadMailbox, readOnly: boolean): number {
+  claimRecent(mailbox: ReadMailbox, readOnly: boolean): Uid {
     return this.#open.claimRecent(mailbox, readOnly);
   }
   recentIn(mailbox: ReadMailbox): number {

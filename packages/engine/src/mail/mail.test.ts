@@ -16,6 +16,7 @@ import { runsOf } from "./apply/target-rows.ts";
 import { captureMail, loadMail } from "./checkpoint/snapshot.ts";
 import { type Copied, Mail, mailMachine } from "./mail.ts";
 import { MailboxView } from "./mailbox-view.ts";
+import { asModSeq, FIRST_UID, type ModSeq, NO_MODSEQ, type Uid } from "./numbers.ts";
 import type { NewEmail } from "./ops/email.ts";
 import type { FlagChange, FolderStep, Op } from "./ops/op.ts";
 import type { Outcome } from "./ops/outcome.ts";
@@ -111,7 +112,7 @@ const rowsOf = ({ messages }: ReadMailbox): number[] =>
   Array.from({ length: messages.length }, (_, at) => messages.at(at));
 
 /** All that clients can see of a state. */
-function visible(state: MailState, floor = 0): unknown {
+function visible(state: MailState, floor = NO_MODSEQ): unknown {
   const { uid, modSeq } = state.memberships.columns;
   const mailboxes = state.liveMailboxes().map((mailbox) => ({
     id: mailbox.id,
@@ -196,7 +197,7 @@ class Client {
   readonly #messages: Map<string, string>;
   #seen = new Map<
     number,
-    { readonly highest: number; readonly uidNext: number; readonly flags: ReadonlyMap<number, string> }
+    { readonly highest: ModSeq; readonly uidNext: Uid; readonly flags: ReadonlyMap<number, string> }
   >();
 
   /** `messages`: what each (UIDVALIDITY, uid) means, shared by all clients. */
@@ -206,10 +207,14 @@ class Client {
 
   look(state: MailState): void {
     const { uid, modSeq } = state.memberships.columns;
-    const seen = new Map<number, { highest: number; uidNext: number; flags: Map<number, string> }>();
+    const seen = new Map<number, { highest: ModSeq; uidNext: Uid; flags: Map<number, string> }>();
     for (const mailbox of state.liveMailboxes()) {
       const { uidValidity, uidNext, highestModSeq: highest } = mailbox;
-      const before = this.#seen.get(uidValidity) ?? { highest: 0, uidNext: 1, flags: new Map<number, string>() };
+      const before = this.#seen.get(uidValidity) ?? {
+        highest: NO_MODSEQ,
+        uidNext: FIRST_UID,
+        flags: new Map<number, string>(),
+      };
       expect(highest).toBeGreaterThanOrEqual(before.highest);
       expect(uidNext).toBeGreaterThanOrEqual(before.uidNext);
       expect(highest).toBeGreaterThan(0);
@@ -315,7 +320,7 @@ async function run(place: Place, { bay, mail }: Writer, { kind, path, to, choice
     case "flags": {
       const opened = view();
       const change: FlagChange = { mode: MODES[choice % 3]!, flags };
-      await opened.setFlags(some(opened), change, choice % 7 === 0 ? mail.state.modSeq - 2 : undefined);
+      await opened.setFlags(some(opened), change, choice % 7 === 0 ? asModSeq(mail.state.modSeq - 2) : undefined);
       return;
     }
     case "copy":
@@ -473,7 +478,7 @@ describe("two writers on one account", () => {
         const opener = await place.open();
         const states = [...writers, opener].map(({ bay }) => bay.state);
         const floor = Math.max(...states.map((state) => state.floor));
-        const [one, two, three] = states.map((state) => visible(state, floor));
+        const [one, two, three] = states.map((state) => visible(state, asModSeq(floor)));
         expect(two).toEqual(one);
         expect(three).toEqual(one);
         checkCounts(opener.bay.state);

@@ -1,6 +1,16 @@
 import { EngineError } from "../errors.ts";
 import { runsOf } from "./apply/target-rows.ts";
 import type { Copied, Mail } from "./mail.ts";
+import {
+  asModSeq,
+  earlierOf,
+  type ModSeq,
+  type SequenceNumber,
+  sequenceNumberAt,
+  type Uid,
+  uidAfter,
+  uidBefore,
+} from "./numbers.ts";
 import type { MailboxId } from "./ops/names.ts";
 import { CHANGED_AT_ONCE, type FlagChange, type Targets } from "./ops/op.ts";
 import { type UidSpan, vanishedSince } from "./state/feed.ts";
@@ -10,8 +20,11 @@ import type { ReadMailbox, ReadMessageList, ReadState } from "./state/read-state
 /** Where a mailbox's first message without \Seen was found, and in what list as of which modseq: for all views of it. */
 const firstUnseen = new WeakMap<
   ReadMailbox,
-  { readonly list: ReadMessageList; readonly modSeq: number; readonly position: number }
+  { readonly list: ReadMessageList; readonly modSeq: ModSeq; readonly position: number }
 >();
+
+/** No modseq is above it. */
+const NO_LIMIT = asModSeq(Number.POSITIVE_INFINITY);
 
 /** Messages that are walked over in the time in which one is looked up by its uid. */
 const LOOKUP_COST = 16;
@@ -35,11 +48,11 @@ export class MailboxView {
   #list: ReadMessageList;
   #length: number;
   /** All of the account up to here this client was told of. */
-  #modSeq: number;
-  #highestModSeq: number;
+  #modSeq: ModSeq;
+  #highestModSeq: ModSeq;
   #uidValidity: number;
   /** Rows whose change this client was already told, or asked not to be told, and at which modseq. */
-  #told: Map<number, number> = new Map();
+  #told: Map<number, ModSeq> = new Map();
   /** Rows whose modseq was told lower than it is: the next `sync` that tells all tells of them again. */
   readonly #toldLow = new Set<number>();
 
@@ -65,21 +78,21 @@ export class MailboxView {
   }
 
   /** HIGHESTMODSEQ of what this client was told: RFC 7162 §3.1.2.1. */
-  get highestModSeq(): number {
+  get highestModSeq(): ModSeq {
     return this.#highestModSeq;
   }
 
   /** MODSEQ of a message, as it may be told: as long as the client does not know who came and who went, none above the last
    * that it knows all of. A client with the highest one that it saw has then missed nothing: RFC 7162 §3.2. */
-  modSeqOf({ state, row }: Message): number {
+  modSeqOf({ state, row }: Message): ModSeq {
     const modSeq = state.memberships.columns.modSeq.get(row);
-    const told = Math.min(modSeq, this.#toldMax);
+    const told = earlierOf(modSeq, this.#toldMax);
     if (told < modSeq) this.#toldLow.add(row);
     return told;
   }
 
-  get #toldMax(): number {
-    return this.mailboxNow && !this.isTelling ? Number.POSITIVE_INFINITY : this.#modSeq;
+  get #toldMax(): ModSeq {
+    return this.mailboxNow && !this.isTelling ? NO_LIMIT : this.#modSeq;
   }
 
   /** The mailbox, if the client knows of all messages that it holds, and of no other. */
@@ -92,7 +105,7 @@ export class MailboxView {
   }
 
   /** Positions that changed after `modSeq`: RFC 7162 §3.1.4.1. */
-  changedSince(modSeq: number, positions: readonly number[]): number[] {
+  changedSince(modSeq: ModSeq, positions: readonly number[]): number[] {
     const { modSeq: column } = this.#state.memberships.columns;
     if (this.#state === this.#mail.state) return positions.filter((at) => column.get(this.#list.at(at)) > modSeq);
     return positions.filter((position) => {
@@ -103,15 +116,15 @@ export class MailboxView {
 
   /** Uids of `known` (ascending, none touches another) that went after `modSeq`, ascending, perhaps with some that went
    * before: RFC 7162 §3.2.6. Messages that this view still has are none of them: `sync` tells of those. */
-  vanishedSince(modSeq: number, known: readonly UidSpan[]): UidSpan[] {
+  vanishedSince(modSeq: ModSeq, known: readonly UidSpan[]): UidSpan[] {
     const vanished = vanishedSince(this.#mail.state, this.mailbox, modSeq, known);
     return vanished.flatMap(({ first, last }) => {
       const spans: UidSpan[] = [];
       let next = first;
       for (let position = this.lowerBound(first); position < this.#length && this.uidAt(position) <= last; position++) {
         const uid = this.uidAt(position);
-        if (next < uid) spans.push({ first: next, last: uid - 1 });
-        next = uid + 1;
+        if (next < uid) spans.push({ first: next, last: uidBefore(uid) });
+        next = uidAfter(uid);
       }
       return next <= last ? [...spans, { first: next, last }] : spans;
     });
@@ -124,12 +137,12 @@ export class MailboxView {
     return mailbox;
   }
 
-  uidAt(position: number): number {
+  uidAt(position: number): Uid {
     return this.#state.memberships.columns.uid.get(this.#list.at(position));
   }
 
   /** The position of the first message whose uid is at least `uid`; `length` if there is none. */
-  lowerBound(uid: number): number {
+  lowerBound(uid: Uid): number {
     const column = this.#state.memberships.columns.uid;
     return this.#list.lowerBound(uid, (row) => column.get(row), this.#length);
   }
@@ -191,7 +204,7 @@ export class MailboxView {
     }
     const known = this.#length - vanished.length;
     // Expunged highest first, so that each number is right when it is sent.
-    const expunged = vanished.map((position) => position + 1).reverse();
+    const expunged = vanished.map(sequenceNumberAt).reverse();
     const expungedUids = vanished.map((position) => this.uidAt(position));
     const isNews = rewound ? this.#unlessShown(state, mailbox.messages) : () => true;
     this.#list = mailbox.messages;
@@ -276,12 +289,12 @@ export class MailboxView {
   async setFlags(
     positions: readonly number[],
     change: FlagChange,
-    unchangedSince?: number,
+    unchangedSince?: ModSeq,
   ): Promise<{ readonly refused: readonly number[] }> {
     this.#assertWritable();
     checkFlags(change.flags);
     const refused: number[] = [];
-    const stored: [row: number, modSeq: number][] = [];
+    const stored: [row: number, modSeq: ModSeq][] = [];
     let reached = 0;
     const isThere = (position: number): boolean => this.#liveRows([position]).length > 0;
     for (const part of parts(positions)) {
@@ -424,9 +437,9 @@ export interface Message {
 
 export interface ViewChanges {
   /** Sequence numbers in the order in which EXPUNGE tells them: highest first. */
-  readonly expunged: readonly number[];
+  readonly expunged: readonly SequenceNumber[];
   /** Their uids, ascending. */
-  readonly expungedUids: readonly number[];
+  readonly expungedUids: readonly Uid[];
   readonly added: number;
   /** Positions, in the view as it is now. */
   readonly flagged: readonly number[];

@@ -1,4 +1,5 @@
 import { hexBytes, hexText } from "../bay/entry.ts";
+import { asModSeq, laterOf, type ModSeq, modSeqBefore, NO_MODSEQ } from "../mail/numbers.ts";
 import { changedRows } from "../mail/state/feed.ts";
 import { isMail } from "../mail/state/mailbox.ts";
 import type { ReadMailbox, ReadState } from "../mail/state/read-state.ts";
@@ -15,9 +16,9 @@ import type { Lists } from "./lists.ts";
  * that nobody tells.
  */
 export interface Point {
-  readonly modSeq: number;
+  readonly modSeq: ModSeq;
   /** Between two pages: the last id told at `modSeq`, and the point at which the first page began. */
-  readonly within?: { readonly id: string; readonly base: number };
+  readonly within?: { readonly id: string; readonly base: ModSeq };
 }
 
 export interface Changes {
@@ -62,12 +63,12 @@ export function threadChanges(lists: Lists, since: Point, max: number = Number.P
   );
   if (since.modSeq >= state.changed.thread && !since.within) return feed.page(state.changed.thread, max);
   const { made } = state.emails.columns;
-  const touched = new Map<number, number>();
+  const touched = new Map<number, ModSeq>();
   lists.update();
   for (const [email, modSeq] of changedEmails(state, since)) {
     if (state.isShown(email) ? isKnown(state, email, since) : made.get(email) === 0) continue;
     const thread = lists.threadNumber(email);
-    touched.set(thread, Math.max(touched.get(thread) ?? 0, modSeq));
+    touched.set(thread, laterOf(touched.get(thread) ?? NO_MODSEQ, modSeq));
   }
   const kindOf = (thread: number): Kind => {
     const { threadEmails } = lists;
@@ -95,18 +96,18 @@ export function mailboxListChanges(
   if (isTooOld(state, since)) return undefined;
   const from = startOf(since);
   const { mailbox: ordinals, modSeq: stamps, email: emailOf } = state.memberships.columns;
-  const changedAt = new Map<ReadMailbox, number>();
-  const note = (mailbox: ReadMailbox, modSeq: number): void => {
-    changedAt.set(mailbox, Math.max(changedAt.get(mailbox) ?? 0, modSeq));
+  const changedAt = new Map<ReadMailbox, ModSeq>();
+  const note = (mailbox: ReadMailbox, modSeq: ModSeq): void => {
+    changedAt.set(mailbox, laterOf(changedAt.get(mailbox) ?? NO_MODSEQ, modSeq));
   };
   for (const mailbox of state.mailboxes)
     if (isMail(mailbox) && mailbox.propsModSeq > from) note(mailbox, mailbox.propsModSeq);
-  const threads = new Map<number, number>();
+  const threads = new Map<number, ModSeq>();
   lists.update();
   for (const row of changedRows(state, from)) {
     note(state.mailboxes[ordinals.get(row)]!, stamps.get(row));
     const thread = lists.threadNumber(emailOf.get(row));
-    threads.set(thread, Math.max(threads.get(thread) ?? 0, stamps.get(row)));
+    threads.set(thread, laterOf(threads.get(thread) ?? NO_MODSEQ, stamps.get(row)));
   }
   // Threads count as unread by what any of their emails is, wherever it lies.
   const { membershipRows, threadEmails } = lists;
@@ -131,7 +132,7 @@ export function mailboxListChanges(
 
 /** Where the list of mailboxes is now: its counts change with emails. */
 export function mailboxListPoint({ changed }: ReadState): Point {
-  return { modSeq: Math.max(changed.mailbox, changed.email) };
+  return { modSeq: laterOf(changed.mailbox, changed.email) };
 }
 
 /** Records of one type by their ids. Nothing remembers whether one is new: a changed one counts as created. */
@@ -142,7 +143,7 @@ export function recordChanges(
   max: number = Number.POSITIVE_INFINITY,
 ): Changes | undefined {
   const known = records.types().find(([name]) => name === type);
-  const [, changed, floor] = known ?? [type, 0, 0];
+  const [, changed, floor] = known ?? [type, NO_MODSEQ, NO_MODSEQ];
   if (since.modSeq < floor || (since.within !== undefined && since.modSeq <= floor)) return undefined;
   const all = [...records.all()];
   const feed = new Feed(since, textIds(all));
@@ -153,13 +154,13 @@ export function recordChanges(
 
 type Kind = "created" | "updated" | "destroyed" | undefined;
 
-function baseOf({ modSeq, within }: Point): number {
+function baseOf({ modSeq, within }: Point): ModSeq {
   return within?.base ?? modSeq;
 }
 
 /** The modseq beyond which changes are looked at: between two pages, changes of that modseq are looked at again. */
-function startOf({ modSeq, within }: Point): number {
-  return within ? modSeq - 1 : modSeq;
+function startOf({ modSeq, within }: Point): ModSeq {
+  return within ? modSeqBefore(modSeq) : modSeq;
 }
 
 /** True if changes since the point can't be told any more: removals at or below the floor are forgotten. */
@@ -174,7 +175,7 @@ export function isKnown(state: ReadState, email: number, since: Point): boolean 
 }
 
 /** Emails of which a membership was stamped, each with the highest stamp. */
-export function* changedEmails(state: ReadState, since: Point): Generator<readonly [email: number, modSeq: number]> {
+export function* changedEmails(state: ReadState, since: Point): Generator<readonly [email: number, modSeq: ModSeq]> {
   const { email, modSeq } = state.memberships.columns;
   const stamps = new Float64Array(state.emails.rows);
   const emails: number[] = [];
@@ -183,7 +184,7 @@ export function* changedEmails(state: ReadState, since: Point): Generator<readon
     if (stamps[of] === 0) emails.push(of);
     stamps[of] = Math.max(stamps[of]!, modSeq.get(row));
   }
-  for (const of of emails) yield [of, stamps[of]!];
+  for (const of of emails) yield [of, asModSeq(stamps[of]!)];
 }
 
 function emailChange(state: ReadState, email: number, since: Point): Kind {
@@ -236,7 +237,7 @@ class Feed {
   readonly #since: Point;
   readonly #ids: Ids;
   readonly #keys: number[] = [];
-  readonly #modSeqs: number[] = [];
+  readonly #modSeqs: ModSeq[] = [];
   readonly #kinds: Kind[] = [];
 
   constructor(since: Point, ids: Ids) {
@@ -245,7 +246,7 @@ class Feed {
   }
 
   /** Without a kind there is nothing to tell. */
-  add(key: number, changedAt: number, kind: Kind): void {
+  add(key: number, changedAt: ModSeq, kind: Kind): void {
     const { modSeq, within } = this.#since;
     if (!kind || (within && changedAt <= modSeq && !this.#ids.isAfter(key, within.id))) return;
     this.#keys.push(key);
@@ -254,7 +255,7 @@ class Feed {
   }
 
   /** The first `max`. `end`: where one stands who was told all. */
-  page(end: number, max: number): Changes {
+  page(end: ModSeq, max: number): Changes {
     const { modSeq, within } = this.#since;
     const compare = (a: number, b: number): number =>
       this.#modSeqs[a]! - this.#modSeqs[b]! || this.#ids.compare(this.#keys[a]!, this.#keys[b]!);
@@ -271,7 +272,7 @@ class Feed {
       next:
         hasMore && last !== undefined
           ? { modSeq: this.#modSeqs[last]!, within: { id: idOf(last), base: baseOf(this.#since) } }
-          : { modSeq: within ? end : Math.max(end, modSeq) },
+          : { modSeq: within ? end : laterOf(end, modSeq) },
     };
   }
 }

@@ -1,3 +1,4 @@
+import type { ModSeq } from "../mail/numbers.ts";
 import { changedRows } from "../mail/state/feed.ts";
 import { DELETED, DRAFT, SEEN } from "../mail/state/flags.ts";
 import type { ReadState } from "../mail/state/read-state.ts";
@@ -36,7 +37,7 @@ export class MailboxLists {
   /** Flags of membership rows, as they were counted. Rows that are not here yet are dead. */
   #known: Uint8Array;
   /** The modseq up to which memberships are counted. */
-  #modSeq: number;
+  #modSeq: ModSeq;
 
   constructor(of: Lists) {
     of.update();

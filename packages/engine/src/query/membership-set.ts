@@ -1,3 +1,4 @@
+import { type ModSeq, modSeqBefore, type Uid } from "../mail/numbers.ts";
 import type { MembershipName, WriterId } from "../mail/ops/names.ts";
 import { comparePlaces, decodeRuns, encodeRuns, makeRuns, type RunStep, type TargetRun } from "../mail/ops/targets.ts";
 import { changedRows } from "../mail/state/feed.ts";
@@ -78,8 +79,8 @@ function inOrderOfNames(steps: RunStep[]): RunStep[] {
  * to a uid. */
 export interface Held {
   readonly set: MembershipSet;
-  readonly modSeq: number;
-  readonly uid: number;
+  readonly modSeq: ModSeq;
+  readonly uid: Uid;
 }
 
 /** Rows of memberships, in no order but that of `changed`. */
@@ -127,7 +128,7 @@ export function heldChanges(
     else if (isNews(row)) changed!.push(row);
   }
   if (set.size > 0)
-    for (const row of changedRows(state, modSeq - 1)) {
+    for (const row of changedRows(state, modSeqBefore(modSeq))) {
       if (columns.mailbox.get(row) !== mailbox.ordinal || state.isLive(row) || !isNews(row)) continue;
       const name = state.nameOf(row);
       // Another took its place, and its name.

@@ -1,3 +1,4 @@
+import type { ModSeq, Uid } from "../mail/numbers.ts";
 import type { ReadState } from "../mail/state/read-state.ts";
 
 /** Facts of a membership or an email by its row, as the columns have them: apps ask here, and know no column. */
@@ -16,17 +17,17 @@ export function sizeOfEmail({ emails }: ReadState, email: number): number {
   return emails.columns.size.get(email);
 }
 
-export function uidOf({ memberships }: ReadState, row: number): number {
+export function uidOf({ memberships }: ReadState, row: number): Uid {
   return memberships.columns.uid.get(row);
 }
 
 /** The modseq of a membership's last change. */
-export function lastChangeOf({ memberships }: ReadState, row: number): number {
+export function lastChangeOf({ memberships }: ReadState, row: number): ModSeq {
   return memberships.columns.modSeq.get(row);
 }
 
 /** The modseq at which a membership's email was first shown. */
-export function firstShownAt(state: ReadState, row: number): number {
+export function firstShownAt(state: ReadState, row: number): ModSeq {
   return state.emails.columns.made.get(state.emailOf(row));
 }
 

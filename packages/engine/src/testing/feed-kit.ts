@@ -1,5 +1,6 @@
 import { expect } from "vitest";
 import { hexText } from "../bay/entry.ts";
+import { NO_MODSEQ } from "../mail/numbers.ts";
 import { DELETED } from "../mail/state/flags.ts";
 import type { ReadState } from "../mail/state/read-state.ts";
 import {
@@ -80,7 +81,7 @@ export const feeds: Record<string, (state: ReadState, since: Point, max: number)
 /** One who reads a feed, in pages, and holds what it told. */
 export class Follower {
   held: Things = new Map();
-  #point: Point = { modSeq: 0 };
+  #point: Point = { modSeq: NO_MODSEQ };
   readonly #name: string;
   restarts = 0;
 

@@ -7,6 +7,7 @@ import { type Digest, digest } from "../../mail/contents/digest.ts";
 import type { Threads } from "../../mail/contents/threads.ts";
 import type { Mail } from "../../mail/mail.ts";
 import { openView } from "../../mail/mailbox-view.ts";
+import type { Uid } from "../../mail/numbers.ts";
 import { bodyName } from "../../mail/ops/names.ts";
 import { isInPages, TEXT_PAGE_EMAILS } from "../../mail/state/pages.ts";
 import type { ReadState } from "../../mail/state/read-state.ts";
@@ -47,7 +48,7 @@ export interface RepairReport {
   /** Emails whose page was lost, and is made anew out of their bodies. */
   readonly rebuilt: number;
   /** Messages whose body is lost: they were moved to {@link DAMAGED}, and a message says so where they were. */
-  readonly lost: readonly { readonly mailbox: string; readonly uid: number }[];
+  readonly lost: readonly { readonly mailbox: string; readonly uid: Uid }[];
 }
 
 /**
@@ -61,7 +62,7 @@ export async function repairAccount(tools: RepairTools): Promise<RepairReport> {
   const rebuilt = await rebuildPages(tools);
   const texts = await lostTexts(mail.state, contents);
   tools.bay.state.losePages({ texts });
-  const lost: { readonly mailbox: string; readonly uid: number }[] = [];
+  const lost: { readonly mailbox: string; readonly uid: Uid }[] = [];
   for (const { path } of mail.state.liveMailboxes()) if (path !== DAMAGED) lost.push(...(await setApart(tools, path)));
   if (rebuilt > 0) {
     await upkeep.checkpoint();
@@ -192,10 +193,7 @@ async function digestOf({ body, receivedMs }: SalvagedMail, { breathe }: Platfor
 }
 
 /** Moves messages whose body can't be read away, and says so in their place. */
-async function setApart(
-  tools: RepairTools,
-  path: string,
-): Promise<{ readonly mailbox: string; readonly uid: number }[]> {
+async function setApart(tools: RepairTools, path: string): Promise<{ readonly mailbox: string; readonly uid: Uid }[]> {
   const { mail, contents, notices, onDone } = tools;
   const view = openView(mail, mail.getMailbox(path).id, { readOnly: false });
   const lost: number[] = [];

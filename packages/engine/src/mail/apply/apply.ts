@@ -1,6 +1,7 @@
 import { NOWHERE } from "../../bay/position.ts";
 import { equalBytes, hash } from "../../crypto/primitives.ts";
 import { kindIn } from "../../storage/object-kinds.ts";
+import type { Uid } from "../numbers.ts";
 import { bodyId, FOUNDER, mailboxId } from "../ops/names.ts";
 import { CHANGED_AT_ONCE, type Op, type OpOf, type TakenNote } from "../ops/op.ts";
 import { type ItemOutcome, NOTHING, type Outcome } from "../ops/outcome.ts";
@@ -41,17 +42,19 @@ function* copyInParts(state: MailState, placed: PlacedOp, op: OpOf<"copy">): Gen
   const mailbox = state.findMailbox(passed.mailbox)!;
   const to = state.findMailbox(passed.to)!;
   const { rows: sources } = resolveTargets(state, mailbox, passed.targets);
-  const [added, addedUids, sourceUids]: number[][] = [[], [], []];
+  const added: number[] = [];
+  const addedUids: Uid[] = [];
+  const sourceUids: Uid[] = [];
   const { uid } = state.memberships.columns;
   for (let from = 0; from < sources.length; from += CHANGED_AT_ONCE) {
     yield;
     const block = new Block(state, 1);
     const part = sources.slice(from, from + CHANGED_AT_ONCE);
     for (const row of copyRows(state, placed, block, part, to, op.seconds, from)) {
-      added!.push(row);
-      addedUids!.push(uid.get(row));
+      added.push(row);
+      addedUids.push(uid.get(row));
     }
-    for (const row of part) sourceUids!.push(uid.get(row));
+    for (const row of part) sourceUids.push(uid.get(row));
     block.end();
   }
   const { uidValidity } = to;
@@ -60,10 +63,10 @@ function* copyInParts(state: MailState, placed: PlacedOp, op: OpOf<"copy">): Gen
     modSeq: state.modSeq,
     ...judged,
     sources,
-    added: added!,
+    added,
     uidValidity,
-    addedUids: addedUids!,
-    sourceUids: sourceUids!,
+    addedUids,
+    sourceUids,
   };
 }
 
@@ -79,7 +82,7 @@ export function applyBlock(state: MailState, ops: readonly PlacedOp[]): Outcome[
   });
   block.end();
   const { uid } = state.memberships.columns;
-  const uidsOf = (rows: readonly number[]): readonly number[] => rows.map((row) => uid.get(row));
+  const uidsOf = (rows: readonly number[]): readonly Uid[] => rows.map((row) => uid.get(row));
   return outcomes.map((outcome) => {
     const [first] = outcome.added;
     if (first === undefined) return outcome;

@@ -3,6 +3,7 @@ import { describe, expect, test } from "vitest";
 import { NOWHERE, position } from "../../bay/position.ts";
 import { adding, bareEmail } from "../../testing/email-kit.ts";
 import { blocks, closedSets, has, opsOf } from "../../testing/numbering-model.ts";
+import { NO_MODSEQ } from "../numbers.ts";
 import type { NewEmail } from "../ops/email.ts";
 import { FOUNDER, INBOX_ID, type MailboxId, mailboxId, type WriterId } from "../ops/names.ts";
 import type { ChangeItem, FolderStep, Op, OpKind } from "../ops/op.ts";
@@ -303,7 +304,7 @@ function show(state: MailState): Shown {
 function factsOf(state: MailState, mailbox: Mailbox) {
   const { id, path, uidValidity, uidNext, highestModSeq } = mailbox;
   const uids = new Map<number, number>();
-  for (const { first, last, modSeq } of mailboxChanges(state, mailbox, 0)!.vanished)
+  for (const { first, last, modSeq } of mailboxChanges(state, mailbox, NO_MODSEQ)!.vanished)
     for (let uid = first; uid <= last; uid++) uids.set(uid, modSeq);
   return { id, path, uidValidity, uidNext, highest: highestModSeq, vanished: uids };
 }

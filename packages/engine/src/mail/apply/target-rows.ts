@@ -1,3 +1,4 @@
+import { type Uid, uidAfter } from "../numbers.ts";
 import type { OpOf, Targets } from "../ops/op.ts";
 import type { PlacedOp } from "../ops/placed-op.ts";
 import { comparePlaces, makeRuns, type Place, type RunStep, type TargetRun } from "../ops/targets.ts";
@@ -36,7 +37,7 @@ export function resolveTargets(
 function rowsInRuns(state: ReadState, mailbox: ReadMailbox, runs: readonly TargetRun[]): number[] {
   const { uid, writer, sequence, index } = state.memberships.columns;
   const { messages } = mailbox;
-  const uidOf = (row: number): number => uid.get(row);
+  const uidOf = (row: number): Uid => uid.get(row);
   const byWriter = new Map<number, TargetRun[]>();
   let from = messages.length;
   let to = 0;
@@ -49,7 +50,7 @@ function rowsInRuns(state: ReadState, mailbox: ReadMailbox, runs: readonly Targe
     const first = state.findMembership({ writer: run.writer, ...run.first });
     const last = state.findMembership({ writer: run.writer, ...run.last });
     from = Math.min(from, first === undefined ? 0 : messages.lowerBound(uid.get(first), uidOf));
-    to = Math.max(to, last === undefined ? messages.length : messages.lowerBound(uid.get(last) + 1, uidOf));
+    to = Math.max(to, last === undefined ? messages.length : messages.lowerBound(uidAfter(uid.get(last)), uidOf));
   }
   for (const own of byWriter.values()) own.sort((a, b) => comparePlaces(a.first, b.first));
   const rows: number[] = [];
@@ -133,7 +134,7 @@ export function rowsKnown(state: MailState, placed: PlacedOp, mailbox: Mailbox, 
 }
 
 /** Runs are made in uid order; hostile ones may overlap. */
-function isAscending(rows: readonly number[], uid: { get(row: number): number }): boolean {
+function isAscending(rows: readonly number[], uid: { get(row: number): Uid }): boolean {
   return rows.every((row, at) => at === 0 || uid.get(rows[at - 1]!) < uid.get(row));
 }
 

@@ -1,7 +1,8 @@
 import { expect, test } from "vitest";
 import type { WriterId } from "../../bay/writer.ts";
+import { asModSeq, asUid } from "../numbers.ts";
 import { INBOX_ID } from "../ops/names.ts";
-import { CHUNK_ROWS } from "../state/columns.ts";
+import { CHUNK_ROWS, type Column } from "../state/columns.ts";
 import { MailState } from "../state/state.ts";
 import { markLost } from "./lost-chunks.ts";
 
@@ -28,8 +29,8 @@ function filled(): MailState {
     const { columns } = memberships;
     columns.writer.set(row, writer);
     columns.sequence.set(row, row + 1);
-    columns.uid.set(row, row + 1);
-    columns.modSeq.set(row, row + 1);
+    columns.uid.set(row, asUid(row + 1));
+    columns.modSeq.set(row, asModSeq(row + 1));
     columns.email.set(row, row === 1 ? 0 : row);
     emails.columns.held.set(columns.email.get(row), 1);
   }
@@ -58,7 +59,7 @@ test("of a lost chunk of emails no message is shown, and all others are, each un
 
 test("of a lost chunk of memberships none is shown, and the emails are held by nobody", async () => {
   const state = filled();
-  for (const column of Object.values(state.memberships.columns))
+  for (const column of Object.values<Column>(state.memberships.columns))
     for (let row = CHUNK_ROWS; row < 2 * CHUNK_ROWS; row++) column.set(row, 0);
   markLost(state, [false, true, false], [false, false, false]);
   await state.index(async () => undefined);

@@ -1,3 +1,4 @@
+import { NO_MODSEQ } from "../numbers.ts";
 import { CHUNK_ROWS } from "../state/columns.ts";
 import { DEAD, type MailState } from "../state/state.ts";
 
@@ -27,7 +28,7 @@ export function markLost(state: MailState, memberships: readonly boolean[], emai
     if (isGone) index.set(row, row);
     if (isGone || isLost(emails, email.get(row))) {
       flags.set(row, flags.get(row) | DEAD);
-      modSeq.set(row, 0);
+      modSeq.set(row, NO_MODSEQ);
     } else if ((flags.get(row) & DEAD) === 0) held.set(email.get(row), held.get(email.get(row)) + 1);
   }
   state.uidValidity += AHEAD;

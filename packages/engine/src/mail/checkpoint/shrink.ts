@@ -1,5 +1,6 @@
 import type { Position } from "../../bay/position.ts";
 import type { Breathe } from "../contents/digest.ts";
+import { asModSeq, laterOf, type ModSeq, NO_MODSEQ } from "../numbers.ts";
 import type { Schema, Table } from "../state/columns.ts";
 import type { Mailbox } from "../state/mailbox.ts";
 import { DEAD, MailState } from "../state/state.ts";
@@ -69,7 +70,7 @@ export function shrink(
   return async () => {
     const lowest = await floorOf(copy.memberships, limits.removals, breathe);
     const goneFloor = floorOfMailboxes(mailboxes, limits.goneMailboxes);
-    shrunk.floor = Math.max(shrunk.floor, lowest, goneFloor);
+    shrunk.floor = laterOf(shrunk.floor, laterOf(lowest, goneFloor));
     const { columns } = copy.memberships;
     const isKept = (row: number): boolean => (columns.flags.get(row) & DEAD) === 0 || columns.modSeq.get(row) > lowest;
 
@@ -165,9 +166,9 @@ function copyMailbox(mailbox: Mailbox) {
 }
 
 /** The highest modseq of a removal that is one too many, 0 if none is: found by halves, so that nothing is sorted. */
-async function floorOf(memberships: MailState["memberships"], max: number, breathe: Breathe): Promise<number> {
+async function floorOf(memberships: MailState["memberships"], max: number, breathe: Breathe): Promise<ModSeq> {
   const { flags, modSeq } = memberships.columns;
-  const removedAfter = async (floor: number): Promise<number> => {
+  const removedAfter = async (floor: ModSeq): Promise<number> => {
     let count = 0;
     for (let row = 0; row < memberships.rows; row++) {
       if (isTurnOver(row)) await breathe?.();
@@ -175,20 +176,20 @@ async function floorOf(memberships: MailState["memberships"], max: number, breat
     }
     return count;
   };
-  if ((await removedAfter(0)) <= max) return 0;
-  let high = 0;
-  for (let row = 0; row < memberships.rows; row++) high = Math.max(high, modSeq.get(row));
-  let low = 0;
+  if ((await removedAfter(NO_MODSEQ)) <= max) return NO_MODSEQ;
+  let high = NO_MODSEQ;
+  for (let row = 0; row < memberships.rows; row++) high = laterOf(high, modSeq.get(row));
+  let low = NO_MODSEQ;
   // The lowest floor with at most `max` removals above it.
   while (low < high) {
-    const middle = Math.floor((low + high) / 2);
+    const middle = asModSeq(Math.floor((low + high) / 2));
     if ((await removedAfter(middle)) <= max) high = middle;
-    else low = middle + 1;
+    else low = asModSeq(middle + 1);
   }
   return high;
 }
 
-function floorOfMailboxes(mailboxes: readonly ReturnType<typeof copyMailbox>[], max: number): number {
+function floorOfMailboxes(mailboxes: readonly ReturnType<typeof copyMailbox>[], max: number): ModSeq {
   const gone = mailboxes.filter((mailbox) => mailbox.gone).map(({ propsModSeq }) => propsModSeq);
-  return gone.length > max ? gone.sort((a, b) => b - a)[max]! : 0;
+  return gone.length > max ? gone.sort((a, b) => b - a)[max]! : NO_MODSEQ;
 }

@@ -4,10 +4,12 @@ import { NOWHERE, type Position } from "../../bay/position.ts";
 import type { Capture, PageStore, Thorough } from "../../bay/snapshots.ts";
 import { EngineError } from "../../errors.ts";
 import type { Breathe } from "../contents/digest.ts";
+import { asModSeq } from "../numbers.ts";
 import { CHUNK_ROWS, type Schema, type Table } from "../state/columns.ts";
 import { encodePages, type Pages, readFirstPages, readPages, readSecondPages } from "../state/pages.ts";
 import type { ReferenceIndex } from "../state/reference-index.ts";
-import { FIRST_EMAIL_COLUMNS, MailState, SECOND_EMAIL_COLUMNS } from "../state/state.ts";
+import { MailState } from "../state/state.ts";
+import { FIRST_EMAIL_COLUMNS, SECOND_EMAIL_COLUMNS } from "../state/tables.ts";
 import { captureEmailPages, type EmailSource } from "./email-capture.ts";
 import { markLost } from "./lost-chunks.ts";
 import { type ShrinkLimits, shrink } from "./shrink.ts";
@@ -226,7 +228,7 @@ function upgrade(state: MailState, format: number): void {
   const { made, number } = state.emails.columns;
   for (let email = 0; email < state.emails.rows; email++) {
     number.set(email, email);
-    if (format === FIRST_FORMAT && state.isShown(email)) made.set(email, 1);
+    if (format === FIRST_FORMAT && state.isShown(email)) made.set(email, asModSeq(1));
     if (!state.isHeld(email) && state.sweep.due === undefined) state.sweep.noteRemoval(state.pages.covers);
   }
   for (let chunk = 0; chunk < state.emails.chunkCount; chunk++) state.emails.dirty.add(chunk);

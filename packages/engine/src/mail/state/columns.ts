@@ -60,7 +60,8 @@ class DirtyChunks {
   }
 }
 
-export class Column {
+/** Values of one field, of the kind `V` that the owner of the table names. */
+export class Column<V extends number = number> {
   readonly kind: ColumnKind;
   readonly chunks: Chunk[] = [];
   readonly dirty: DirtyChunks;
@@ -70,11 +71,11 @@ export class Column {
     this.dirty = dirty;
   }
 
-  get(row: number): number {
-    return this.chunks[row >> CHUNK_SHIFT]![row & CHUNK_MASK]!;
+  get(row: number): V {
+    return this.chunks[row >> CHUNK_SHIFT]![row & CHUNK_MASK]! as V;
   }
 
-  set(row: number, value: number): void {
+  set(row: number, value: V): void {
     const chunk = row >> CHUNK_SHIFT;
     this.chunks[chunk]![row & CHUNK_MASK] = value;
     this.dirty.add(chunk);
@@ -128,9 +129,13 @@ export class Column {
 
 export type Schema = Readonly<Record<string, ColumnKind>>;
 
-export class Table<S extends Schema> {
+/** Kinds of numbers that some columns hold; all others hold plain ones. */
+export type Kinds<S extends Schema> = { readonly [K in keyof S]?: number };
+type ValueOf<N, K> = K extends keyof N ? (N[K] extends number ? N[K] : number) : number;
+
+export class Table<S extends Schema, N extends Kinds<S> = Kinds<S>> {
   readonly schema: S;
-  readonly columns: { readonly [K in keyof S]: Column };
+  readonly columns: { readonly [K in keyof S]: Column<ValueOf<N, K>> };
   readonly dirty: DirtyChunks = new DirtyChunks();
   #rows = 0;
   #room = 0;
@@ -139,7 +144,7 @@ export class Table<S extends Schema> {
     this.schema = schema;
     this.columns = Object.fromEntries(
       Object.entries(schema).map(([name, kind]) => [name, new Column(kind, this.dirty)]),
-    ) as { readonly [K in keyof S]: Column };
+    ) as unknown as { readonly [K in keyof S]: Column<ValueOf<N, K>> };
   }
 
   get rows(): number {
@@ -147,8 +152,8 @@ export class Table<S extends Schema> {
   }
 
   /** A table of the same rows, of which none counts as written. */
-  copy(): Table<S> {
-    const copy = new Table(this.schema);
+  copy(): Table<S, N> {
+    const copy = new Table<S, N>(this.schema);
     copy.#rows = this.#rows;
     copy.#room = this.#room;
     for (const name of Object.keys(this.schema))

@@ -1,3 +1,5 @@
+import type { Uid } from "../numbers.ts";
+
 /**
  * The memberships of one mailbox in uid order, as row numbers. Adding appends in place; anything else makes a new list.
  * So a view that holds (list, length) holds the mailbox as it was then, and all views of one mailbox share one array.
@@ -43,13 +45,13 @@ export class MessageList {
     return new MessageList(rows);
   }
 
-  /** The position of the first row whose key (ascending over the list) is at least `key`, within the first `length`. */
-  lowerBound(key: number, keyOf: (row: number) => number, length: number = this.#length): number {
+  /** The position of the first row whose uid is at least `uid`, within the first `length`. */
+  lowerBound(uid: Uid, uidOf: (row: number) => Uid, length: number = this.#length): number {
     let low = 0;
     let high = length;
     while (low < high) {
       const middle = (low + high) >>> 1;
-      if (keyOf(this.#rows[middle]!) < key) low = middle + 1;
+      if (uidOf(this.#rows[middle]!) < uid) low = middle + 1;
       else high = middle;
     }
     return low;

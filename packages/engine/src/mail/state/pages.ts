@@ -1,5 +1,6 @@
 import type { Fields } from "../../bay/fields.ts";
 import { NOWHERE, type Position } from "../../bay/position.ts";
+import { readModSeq } from "../numbers.ts";
 import type { ValuePage } from "./records.ts";
 import type { Run } from "./reference-index.ts";
 
@@ -121,7 +122,7 @@ function readGroups(
   const values = fields.list((page) => ({
     type: page.text(),
     id: page.text(),
-    modSeq: page.integer(),
+    modSeq: readModSeq(page),
     name: page.text(),
   }));
   fields.end();

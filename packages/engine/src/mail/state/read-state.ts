@@ -87,10 +87,10 @@ type Mailboxes =
   | "below"
   | "mailboxOf";
 
-type ReadColumn = Pick<Column, "get" | "getId" | "compareIds">;
+type ReadColumn<C> = C extends Column<infer V> ? Pick<Column<V>, "get" | "getId" | "compareIds"> : never;
 type ReadTable<T> =
-  T extends Table<infer S extends Schema>
-    ? { readonly rows: number; readonly columns: { readonly [K in keyof S]: ReadColumn } }
+  T extends Pick<Table<Schema>, "rows" | "columns">
+    ? { readonly rows: number; readonly columns: { readonly [K in keyof T["columns"]]: ReadColumn<T["columns"][K]> } }
     : never;
 
 export type ReadMessageList = Pick<MessageList, "length" | "at" | "lowerBound">;

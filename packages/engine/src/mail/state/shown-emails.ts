@@ -1,13 +1,14 @@
+import type { ModSeq } from "../numbers.ts";
 import type { Column } from "./columns.ts";
 
 /** Which emails someone sees who knows nothing of \Deleted, as JMAP and phones do: those that some live membership
  * without it holds. */
 export class ShownEmails {
-  readonly #emails: { readonly held: Column; readonly made: Column; readonly returned: Column };
+  readonly #emails: { readonly held: Column; readonly made: Column<ModSeq>; readonly returned: Column };
   /** Of emails, how many live memberships with \Deleted hold them; those without any are left out. */
   readonly #deleted = new Map<number, number>();
 
-  constructor(emails: { readonly held: Column; readonly made: Column; readonly returned: Column }) {
+  constructor(emails: { readonly held: Column; readonly made: Column<ModSeq>; readonly returned: Column }) {
     this.#emails = emails;
   }
 
@@ -16,7 +17,7 @@ export class ShownEmails {
   }
 
   /** An email is shown in one mailbox more, or less, and the counts say so already. True if it is the first, or was the last. */
-  note(email: number, by: 1 | -1, modSeq: number): boolean {
+  note(email: number, by: 1 | -1, modSeq: ModSeq): boolean {
     if (this.#places(email) !== (by === 1 ? 1 : 0)) return false;
     const { made, returned } = this.#emails;
     if (by === 1 && made.get(email) === 0) made.set(email, modSeq);

@@ -1,8 +1,8 @@
 import { composed } from "@restante/mime";
 import { NOWHERE, type Position } from "../../bay/position.ts";
+import { type ModSeq, NO_MODSEQ, type Uid } from "../numbers.ts";
 import type { NewEmail } from "../ops/email.ts";
 import { INBOX_ID, type MailboxId, type MembershipName, PATH_DELIMITER, type WriterId } from "../ops/names.ts";
-import { Table } from "./columns.ts";
 import { DELETED, KeywordSets, SEEN, SYSTEM_FLAGS } from "./flags.ts";
 import { HeldEmails } from "./held-emails.ts";
 import { LastingNames } from "./lasting-names.ts";
@@ -15,6 +15,7 @@ import { ReferenceIndex, threadKeys } from "./reference-index.ts";
 import { hashId, hashNumbers, RowIndex } from "./row-index.ts";
 import { ShownEmails } from "./shown-emails.ts";
 import { SweepMark } from "./sweep-mark.ts";
+import { type EmailTable, emailTable, type MembershipTable, membershipTable } from "./tables.ts";
 
 /**
  * An account's resident state: what all its ops have come to. No object a message; emails and memberships are rows.
@@ -25,48 +26,14 @@ import { SweepMark } from "./sweep-mark.ts";
  * Invariant: a live membership's row stands in its mailbox's `messages`, at its uid's place; a dead one's row stays
  * readable (a view may still hold it) and stands in none.
  */
-const MEMBERSHIPS = {
-  writer: "u32",
-  sequence: "u32",
-  index: "u32",
-  mailbox: "u32",
-  uid: "u32",
-  modSeq: "f64",
-  flags: "u8",
-  keywords: "u32",
-  email: "u32",
-  saved: "u32",
-} as const;
-
-const EMAILS = {
-  id: "id",
-  size: "u32",
-  received: "f64",
-  receivedZone: "i16",
-  sent: "f64",
-  sentZone: "i16",
-  threadHigh: "u32",
-  threadLow: "u32",
-  /** How many live memberships hold it. */
-  held: "u32",
-  /** The modseq at which it was first shown, 0 if it never was; and whether it was hidden since, and is shown again. */
-  made: "f64",
-  returned: "u8",
-  /** Its lasting number: rows get others when a checkpoint leaves dead ones out, and pages keep to this. Ascending. */
-  number: "u32",
-} as const;
-
-/** Columns of emails that checkpoints of formats 1 and 2 have. */
-export const FIRST_EMAIL_COLUMNS = 9;
-export const SECOND_EMAIL_COLUMNS = 11;
 
 /** The highest modseqs at which something of a type changed: JMAP's states. Records have their own. */
 export interface ChangedTypes {
-  email: number;
-  mailbox: number;
-  thread: number;
+  email: ModSeq;
+  mailbox: ModSeq;
+  thread: ModSeq;
   /** Mail came in. */
-  delivery: number;
+  delivery: ModSeq;
 }
 
 /** Where the summary and body of an email lie that no checkpoint covers yet: all others lie in the row page that their
@@ -106,8 +73,8 @@ export const DEAD = 128;
 export type LostPages = Readonly<Partial<Record<"rows" | "headers" | "texts", ReadonlySet<number>>>>;
 
 export class MailState {
-  readonly memberships: Table<typeof MEMBERSHIPS> = new Table(MEMBERSHIPS);
-  readonly emails: Table<typeof EMAILS> = new Table(EMAILS);
+  readonly memberships: MembershipTable = membershipTable();
+  readonly emails: EmailTable = emailTable();
   readonly heldEmails: HeldEmails = new HeldEmails(this.emails.columns);
   readonly keywords: KeywordSets = new KeywordSets();
   readonly mailboxes: Mailbox[] = [];
@@ -115,7 +82,7 @@ export class MailState {
   readonly records: Records = new Records();
   readonly lastingNames: LastingNames = new LastingNames();
   readonly recent: RecentRows = new RecentRows();
-  readonly changed: ChangedTypes = { email: 0, mailbox: 0, thread: 0, delivery: 0 };
+  readonly changed: ChangedTypes = { email: NO_MODSEQ, mailbox: NO_MODSEQ, thread: NO_MODSEQ, delivery: NO_MODSEQ };
   references: ReferenceIndex = new ReferenceIndex();
   /** Emails from row `tailStart` on are in no page yet: `tail` says where they are. */
   tailStart = 0;
@@ -125,7 +92,7 @@ export class MailState {
   /** Pages of the checkpoint that this process knows to be current. */
   pages: Pages = NO_PAGES;
   /** The one modseq counter of the account. */
-  modSeq = 0;
+  modSeq: ModSeq = NO_MODSEQ;
   /** The highest UIDVALIDITY ever given. */
   uidValidity = 0;
   /** Paths written so far, by creates and renames. */
@@ -150,7 +117,7 @@ export class MailState {
   /** Log entries up to this one are gone. */
   trimmed: Position = NOWHERE;
   /** Removals at or below this modseq may be known no more. */
-  floor = 0;
+  floor: ModSeq = NO_MODSEQ;
   /** The numbering of rows that the announced checkpoints keep to. This state may still stand on an older one. */
   numbering: Position = NOWHERE;
   readonly sweep: SweepMark = new SweepMark();
@@ -409,7 +376,7 @@ export class MailState {
   addMembership(
     name: MembershipName,
     mailbox: Mailbox,
-    fields: { uid: number; modSeq: number; flags: number; keywords: number; email: number; saved: number },
+    fields: { uid: Uid; modSeq: ModSeq; flags: number; keywords: number; email: number; saved: number },
   ): number {
     const row = this.memberships.add();
     const { columns } = this.memberships;
@@ -438,7 +405,7 @@ export class MailState {
     return this.#shown.has(email);
   }
 
-  #tellShown(email: number, by: 1 | -1, modSeq: number): void {
+  #tellShown(email: number, by: 1 | -1, modSeq: ModSeq): void {
     if (this.#shown.note(email, by, modSeq)) this.changed.thread = modSeq;
   }
 
@@ -482,7 +449,7 @@ export class MailState {
   }
 
   /** Takes rows of one mailbox (live, in uid order) out of it. */
-  removeMemberships(mailbox: Mailbox, rows: readonly number[], modSeq: number): void {
+  removeMemberships(mailbox: Mailbox, rows: readonly number[], modSeq: ModSeq): void {
     const { flags, uid, email } = this.memberships.columns;
     const positions = rows.map((row) => mailbox.messages.lowerBound(uid.get(row), (r) => uid.get(r)));
     mailbox.messages = mailbox.messages.without(positions);
@@ -499,7 +466,7 @@ export class MailState {
   }
 
   /** Of a membership that is there. */
-  setFlags(row: number, bits: number, keywords: number, modSeq: number): void {
+  setFlags(row: number, bits: number, keywords: number, modSeq: ModSeq): void {
     const mailbox = this.mailboxOf(row);
     this.#count(mailbox, row, -1);
     const { columns } = this.memberships;

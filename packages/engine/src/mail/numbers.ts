@@ -1,0 +1,73 @@
+import type { Fields } from "../bay/fields.ts";
+
+declare const kind: unique symbol;
+
+/**
+ * Numbers that must not be taken for one another. Each kind is a plain number when the program runs; arithmetic on one gives
+ * a number that is of no kind. Functions below make one of a number whose kind is known by where it came from: stored
+ * bytes, what a client said, a counter.
+ */
+
+/** A message's unique identifier in its mailbox, from 1; also the one that comes next: RFC 9051 §2.3.1.1. */
+export type Uid = number & { readonly [kind]: "uid" };
+
+/** A place in the order of an account's changes: RFC 7162 §3. {@link NO_MODSEQ} is before the first. */
+export type ModSeq = number & { readonly [kind]: "modSeq" };
+
+/** A message's number in a mailbox as one client knows it, from 1: RFC 9051 §2.3.1.2. */
+export type SequenceNumber = number & { readonly [kind]: "sequence number" };
+
+/** Below the first, where there is none. */
+export const NO_UID = 0 as Uid;
+export const FIRST_UID = 1 as Uid;
+export const NO_MODSEQ = 0 as ModSeq;
+
+export function asUid(number: number): Uid {
+  return number as Uid;
+}
+
+export function asModSeq(number: number): ModSeq {
+  return number as ModSeq;
+}
+
+/** A stored uid. Throws RangeError. */
+export function readUid(fields: Fields): Uid {
+  return asUid(fields.integer());
+}
+
+/** A stored modseq. Throws RangeError. */
+export function readModSeq(fields: Fields): ModSeq {
+  return asModSeq(fields.integer());
+}
+
+/** The uid one above. */
+export function uidAfter(uid: Uid): Uid {
+  return (uid + 1) as Uid;
+}
+
+/** The uid one below; 0 of the first. */
+export function uidBefore(uid: Uid): Uid {
+  return (uid - 1) as Uid;
+}
+
+export function modSeqBefore(modSeq: ModSeq): ModSeq {
+  return (modSeq - 1) as ModSeq;
+}
+
+export function laterOf(a: ModSeq, b: ModSeq): ModSeq {
+  return a > b ? a : b;
+}
+
+export function earlierOf(a: ModSeq, b: ModSeq): ModSeq {
+  return a < b ? a : b;
+}
+
+/** The sequence number of the message at a position; positions count from 0. */
+export function sequenceNumberAt(position: number): SequenceNumber {
+  return (position + 1) as SequenceNumber;
+}
+
+/** The position of the message with this sequence number. */
+export function positionOf(sequenceNumber: SequenceNumber): number {
+  return sequenceNumber - 1;
+}
