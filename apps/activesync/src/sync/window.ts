@@ -9,6 +9,7 @@ import {
   NO_MODSEQ,
   type ReadMailbox,
   type ReadState,
+  type Row,
   uidOf,
 } from "@restante/engine";
 import { changedMarks, MARKS } from "../mail/marks.ts";
@@ -18,18 +19,18 @@ import { FILTER_MS, type SyncOptions } from "./options.ts";
 /** Which of a folder's mails a phone wants, by when they came: MS-ASCMD §2.2.3.68. With `byConversation` also all others of
  * their conversations, of which it wants no bodies: MS-ASCMD §2.2.3.36. */
 export interface Window {
-  wants(row: number): boolean;
-  wantsBody(row: number): boolean;
+  wants(row: Row): boolean;
+  wantsBody(row: Row): boolean;
 }
 
 export function windowOf(state: ReadState, { messages }: ReadMailbox, options: SyncOptions, nowMs: number): Window {
   const span = FILTER_MS[options.filter]!;
   if (span === Number.POSITIVE_INFINITY) return { wants: () => true, wantsBody: () => true };
   const since = nowMs - span;
-  const isRecent = (row: number): boolean => state.receivedOf(row).timeMs >= since;
+  const isRecent = (row: Row): boolean => state.receivedOf(row).timeMs >= since;
   if (!options.byConversation) return { wants: isRecent, wantsBody: isRecent };
   const threads = new Set<string>();
-  const threadOf = (row: number): string => state.threadOf(state.emailOf(row)).join();
+  const threadOf = (row: Row): string => state.threadOf(state.emailOf(row)).join();
   for (let position = 0; position < messages.length; position++) {
     const row = messages.at(position);
     if (isRecent(row) && !state.isDeleted(row)) threads.add(threadOf(row));
@@ -40,7 +41,7 @@ export function windowOf(state: ReadState, { messages }: ReadMailbox, options: S
 /** Changes to be told of a folder, as {@link heldChanges} gives them, and changed marks of phones. */
 export interface PendingChanges extends HeldChanges {
   /** The modseq by which `changed` is in order. */
-  stampOf(row: number): ModSeq;
+  stampOf(row: Row): ModSeq;
 }
 
 /** Changes to be told of a folder since a state; undefined where the phone must start again. */
@@ -54,11 +55,10 @@ export function pendingChanges(
   const changes = heldChanges(state, mailbox, { set, modSeq, uid }, window.wants);
   if (!changes) return undefined;
   const marks = set.size === 0 ? NO_MARKS : changedMarks(state, modSeqBefore(modSeq));
-  const stampOf = (row: number): ModSeq =>
-    laterOf(lastChangeOf(state, row), marks.get(state.emailOf(row)) ?? NO_MODSEQ);
+  const stampOf = (row: Row): ModSeq => laterOf(lastChangeOf(state, row), marks.get(state.emailOf(row)) ?? NO_MODSEQ);
   if (marks.size === 0) return { ...changes, stampOf };
   const known = new Set(changes.changed);
-  const isMarked = (row: number): boolean => {
+  const isMarked = (row: Row): boolean => {
     const stamp = marks.get(state.emailOf(row));
     return (
       stamp !== undefined &&

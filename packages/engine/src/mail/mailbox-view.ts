@@ -5,6 +5,7 @@ import {
   asModSeq,
   earlierOf,
   type ModSeq,
+  type Row,
   type SequenceNumber,
   sequenceNumberAt,
   type Uid,
@@ -52,9 +53,9 @@ export class MailboxView {
   #highestModSeq: ModSeq;
   #uidValidity: number;
   /** Rows whose change this client was already told, or asked not to be told, and at which modseq. */
-  #told: Map<number, ModSeq> = new Map();
+  #told: Map<Row, ModSeq> = new Map();
   /** Rows whose modseq was told lower than it is: the next `sync` that tells all tells of them again. */
-  readonly #toldLow = new Set<number>();
+  readonly #toldLow = new Set<Row>();
 
   constructor(mail: Mail, mailbox: ReadMailbox, readOnly: boolean) {
     this.#mail = mail;
@@ -166,7 +167,7 @@ export class MailboxView {
   }
 
   /** A row of the present state: after a rewind rows are others, uids are not. */
-  #presentRow(position: number): number | undefined {
+  #presentRow(position: number): Row | undefined {
     if (this.#state === this.#mail.state) return this.#list.at(position);
     const uid = this.uidAt(position);
     const mailbox = this.#mail.state.findMailbox(this.id);
@@ -250,7 +251,7 @@ export class MailboxView {
   /** Positions below `known`, ascending, whose flags changed since the last sync and which the client was not told of. */
   #flaggedPositions(mailbox: ReadMailbox, state: ReadState, known: number): number[] {
     const { uid, modSeq, mailbox: ordinal } = state.memberships.columns;
-    const isNews = (row: number): boolean =>
+    const isNews = (row: Row): boolean =>
       modSeq.get(row) > this.#modSeq && this.#told.get(row) !== modSeq.get(row) && state.isLive(row);
     const positions: number[] = [];
     const rows = state.recent.since(this.#modSeq);
@@ -268,11 +269,12 @@ export class MailboxView {
   }
 
   /** Rows of those of `positions` that are there now. */
-  #liveRows(positions: readonly number[]): number[] {
+  #liveRows(positions: readonly number[]): Row[] {
     const { state } = this.#mail;
     return positions
       .map((position) => this.#presentRow(position))
-      .filter((row) => row !== undefined && state.isLive(row)) as number[];
+      .filter((row) => row !== undefined)
+      .filter((row) => state.isLive(row));
   }
 
   #target(positions: readonly number[]) {
@@ -294,7 +296,7 @@ export class MailboxView {
     this.#assertWritable();
     checkFlags(change.flags);
     const refused: number[] = [];
-    const stored: [row: number, modSeq: ModSeq][] = [];
+    const stored: [row: Row, modSeq: ModSeq][] = [];
     let reached = 0;
     const isThere = (position: number): boolean => this.#liveRows([position]).length > 0;
     for (const part of parts(positions)) {
@@ -312,7 +314,8 @@ export class MailboxView {
       for (const row of outcome.changed) stored.push([row, outcome.modSeq]);
       reached += there - outcome.gone;
       const rows = new Set(outcome.refused);
-      refused.push(...part.filter((position) => rows.has(this.#presentRow(position) ?? -1) || !isThere(position)));
+      const isRefused = (row: Row | undefined): boolean => row !== undefined && rows.has(row);
+      refused.push(...part.filter((position) => isRefused(this.#presentRow(position)) || !isThere(position)));
     }
     // Of what fails before here the caller answers nothing.
     for (const [row, modSeq] of stored) this.#told.set(row, modSeq);
@@ -431,7 +434,7 @@ export function openView(mail: Mail, mailbox: MailboxId, options: { readonly rea
 /** One message of a view, for the length of one synchronous step: rows are not kept across an await. */
 export interface Message {
   readonly position: number;
-  readonly row: number;
+  readonly row: Row;
   readonly state: ReadState;
 }
 

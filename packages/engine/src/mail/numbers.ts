@@ -22,6 +22,24 @@ export const NO_UID = 0 as Uid;
 export const FIRST_UID = 1 as Uid;
 export const NO_MODSEQ = 0 as ModSeq;
 
+/** A membership's row in the columns of one state, from 0. */
+export type Row = number & { readonly [kind]: "row" };
+
+/** An email's row in the columns of one state, from 0. The lasting number of an email is another one. */
+export type EmailRow = number & { readonly [kind]: "email row" };
+
+/** Where a walk over all rows begins. */
+export const FIRST_ROW = 0 as Row;
+export const FIRST_EMAIL_ROW = 0 as EmailRow;
+
+export function asRow(number: number): Row {
+  return number as Row;
+}
+
+export function asEmailRow(number: number): EmailRow {
+  return number as EmailRow;
+}
+
 export function asUid(number: number): Uid {
   return number as Uid;
 }

@@ -1,5 +1,5 @@
 import { hexBytes, hexText } from "../bay/entry.ts";
-import { asModSeq, laterOf, type ModSeq, modSeqBefore, NO_MODSEQ } from "../mail/numbers.ts";
+import { asModSeq, type EmailRow, laterOf, type ModSeq, modSeqBefore, NO_MODSEQ } from "../mail/numbers.ts";
 import { changedRows } from "../mail/state/feed.ts";
 import { isMail } from "../mail/state/mailbox.ts";
 import type { ReadMailbox, ReadState } from "../mail/state/read-state.ts";
@@ -46,7 +46,7 @@ export function emailChanges(
   const { id: ids } = state.emails.columns;
   const feed = new Feed(
     since,
-    hexIds((email) => ids.getId(email)),
+    hexIds((email: EmailRow) => ids.getId(email)),
   );
   for (const [email, modSeq] of changedEmails(state, since)) feed.add(email, modSeq, emailChange(state, email, since));
   return feed.page(state.changed.email, max);
@@ -59,18 +59,18 @@ export function threadChanges(lists: Lists, since: Point, max: number = Number.P
   // A thread's number is that of its first email.
   const feed = new Feed(
     since,
-    hexIds((thread) => state.threadOf(thread)),
+    hexIds((thread: EmailRow) => state.threadOf(thread)),
   );
   if (since.modSeq >= state.changed.thread && !since.within) return feed.page(state.changed.thread, max);
   const { made } = state.emails.columns;
-  const touched = new Map<number, ModSeq>();
+  const touched = new Map<EmailRow, ModSeq>();
   lists.update();
   for (const [email, modSeq] of changedEmails(state, since)) {
     if (state.isShown(email) ? isKnown(state, email, since) : made.get(email) === 0) continue;
     const thread = lists.threadNumber(email);
     touched.set(thread, laterOf(touched.get(thread) ?? NO_MODSEQ, modSeq));
   }
-  const kindOf = (thread: number): Kind => {
+  const kindOf = (thread: EmailRow): Kind => {
     const { threadEmails } = lists;
     let [isShown, wasThere] = [false, false];
     for (let email = threadEmails.last(thread); email >= 0; email = threadEmails.before(email)) {
@@ -102,7 +102,7 @@ export function mailboxListChanges(
   };
   for (const mailbox of state.mailboxes)
     if (isMail(mailbox) && mailbox.propsModSeq > from) note(mailbox, mailbox.propsModSeq);
-  const threads = new Map<number, ModSeq>();
+  const threads = new Map<EmailRow, ModSeq>();
   lists.update();
   for (const row of changedRows(state, from)) {
     note(state.mailboxes[ordinals.get(row)]!, stamps.get(row));
@@ -169,16 +169,16 @@ export function isTooOld({ floor }: ReadState, { modSeq, within }: Point): boole
 }
 
 /** True if an email that is shown was surely shown to the follower too, and not hidden since. */
-export function isKnown(state: ReadState, email: number, since: Point): boolean {
+export function isKnown(state: ReadState, email: EmailRow, since: Point): boolean {
   const { made, returned } = state.emails.columns;
   return made.get(email) <= baseOf(since) && returned.get(email) === 0;
 }
 
 /** Emails of which a membership was stamped, each with the highest stamp. */
-export function* changedEmails(state: ReadState, since: Point): Generator<readonly [email: number, modSeq: ModSeq]> {
+export function* changedEmails(state: ReadState, since: Point): Generator<readonly [email: EmailRow, modSeq: ModSeq]> {
   const { email, modSeq } = state.memberships.columns;
   const stamps = new Float64Array(state.emails.rows);
-  const emails: number[] = [];
+  const emails: EmailRow[] = [];
   for (const row of changedRows(state, startOf(since))) {
     const of = email.get(row);
     if (stamps[of] === 0) emails.push(of);
@@ -187,22 +187,22 @@ export function* changedEmails(state: ReadState, since: Point): Generator<readon
   for (const of of emails) yield [of, asModSeq(stamps[of]!)];
 }
 
-function emailChange(state: ReadState, email: number, since: Point): Kind {
+function emailChange(state: ReadState, email: EmailRow, since: Point): Kind {
   if (state.isShown(email)) return isKnown(state, email, since) ? "updated" : "created";
   const madeAt = state.emails.columns.made.get(email);
   return madeAt > 0 && madeAt <= since.modSeq ? "destroyed" : undefined;
 }
 
 /** The ids of what a feed tells of, by keys: in their order, which is that of their texts. */
-interface Ids {
-  textOf(key: number): string;
-  compare(a: number, b: number): number;
+interface Ids<K extends number> {
+  textOf(key: K): string;
+  compare(a: K, b: K): number;
   /** True if the key's id comes after this text. */
-  isAfter(key: number, text: string): boolean;
+  isAfter(key: K, text: string): boolean;
 }
 
 /** Ids of bytes, told in hex: texts are made of those alone that are told. */
-function hexIds(bytesOf: (key: number) => Uint8Array): Ids {
+function hexIds<K extends number>(bytesOf: (key: K) => Uint8Array): Ids<K> {
   let bound: { readonly text: string; readonly bytes: Uint8Array } | undefined;
   return {
     textOf: (key) => hexText(bytesOf(key)),
@@ -218,7 +218,7 @@ function hexIds(bytesOf: (key: number) => Uint8Array): Ids {
 
 const HEX = /^(?:[0-9a-f]{2})*$/;
 
-function textIds(items: readonly { readonly id: string }[]): Ids {
+function textIds(items: readonly { readonly id: string }[]): Ids<number> {
   const textOf = (key: number): string => items[key]!.id;
   return {
     textOf,
@@ -233,20 +233,20 @@ function compareBytes(a: Uint8Array, b: Uint8Array): number {
 }
 
 /** Changes in no order, told in pages by (modseq, id). */
-class Feed {
+class Feed<K extends number> {
   readonly #since: Point;
-  readonly #ids: Ids;
-  readonly #keys: number[] = [];
+  readonly #ids: Ids<K>;
+  readonly #keys: K[] = [];
   readonly #modSeqs: ModSeq[] = [];
   readonly #kinds: Kind[] = [];
 
-  constructor(since: Point, ids: Ids) {
+  constructor(since: Point, ids: Ids<K>) {
     this.#since = since;
     this.#ids = ids;
   }
 
   /** Without a kind there is nothing to tell. */
-  add(key: number, changedAt: ModSeq, kind: Kind): void {
+  add(key: K, changedAt: ModSeq, kind: Kind): void {
     const { modSeq, within } = this.#since;
     if (!kind || (within && changedAt <= modSeq && !this.#ids.isAfter(key, within.id))) return;
     this.#keys.push(key);

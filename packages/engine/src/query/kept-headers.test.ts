@@ -4,7 +4,7 @@ import { ready } from "../crypto/index.ts";
 import { EngineError } from "../errors.ts";
 import type { Message } from "../mail/mailbox-view.ts";
 import { openView } from "../mail/mailbox-view.ts";
-import { asUid } from "../mail/numbers.ts";
+import { asUid, type EmailRow, FIRST_ROW } from "../mail/numbers.ts";
 import { MailState } from "../mail/state/state.ts";
 import { SharedCache } from "../shared-cache.ts";
 import { MemoryPlace } from "../storage/memory.ts";
@@ -47,7 +47,7 @@ async function scene(delay: () => Promise<void> = never) {
         counts.headers += messages.length;
         return contents.readHeaders(messages);
       },
-      readHeadersOf(state: MailState, emails: readonly number[]) {
+      readHeadersOf(state: MailState, emails: readonly EmailRow[]) {
         counts.headers += emails.length;
         return contents.readHeadersOf(state, emails);
       },
@@ -348,7 +348,7 @@ test("what was read is let go after a quiet minute, and not before", async () =>
 test("of messages that are not of the present state nothing is kept", () => {
   let present = new MailState();
   const kept = new KeptHeaders(() => present, never, new Uint8Array(32));
-  const of = (state: MailState): Message => ({ position: 0, row: 0, state });
+  const of = (state: MailState): Message => ({ position: 0, row: FIRST_ROW, state });
   const state = Object.assign(present, { emailOf: (row: number) => row + 10 });
   const order = kept.textOrder([of(state)], "subject");
   expect([...order.keys]).toEqual([10]);

@@ -1,6 +1,6 @@
 import { expect } from "vitest";
 import { hexText } from "../bay/entry.ts";
-import { NO_MODSEQ } from "../mail/numbers.ts";
+import { FIRST_EMAIL_ROW, NO_MODSEQ } from "../mail/numbers.ts";
 import { DELETED } from "../mail/state/flags.ts";
 import type { ReadState } from "../mail/state/read-state.ts";
 import {
@@ -30,7 +30,7 @@ export const fresh: Record<string, (state: ReadState) => Things> = {
   },
   threads(state) {
     const seen = new Map<string, string[]>();
-    for (let email = 0; email < state.emails.rows; email++) {
+    for (let email = FIRST_EMAIL_ROW; email < state.emails.rows; email++) {
       if (!state.isShown(email)) continue;
       const thread = hexText(state.threadOf(email));
       seen.set(thread, [...(seen.get(thread) ?? []), hexText(state.emails.columns.id.getId(email))]);

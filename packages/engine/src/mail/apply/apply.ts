@@ -1,7 +1,7 @@
 import { NOWHERE } from "../../bay/position.ts";
 import { equalBytes, hash } from "../../crypto/primitives.ts";
 import { kindIn } from "../../storage/object-kinds.ts";
-import type { Uid } from "../numbers.ts";
+import type { Row, Uid } from "../numbers.ts";
 import { bodyId, FOUNDER, mailboxId } from "../ops/names.ts";
 import { CHANGED_AT_ONCE, type Op, type OpOf, type TakenNote } from "../ops/op.ts";
 import { type ItemOutcome, NOTHING, type Outcome } from "../ops/outcome.ts";
@@ -42,7 +42,7 @@ function* copyInParts(state: MailState, placed: PlacedOp, op: OpOf<"copy">): Gen
   const mailbox = state.findMailbox(passed.mailbox)!;
   const to = state.findMailbox(passed.to)!;
   const { rows: sources } = resolveTargets(state, mailbox, passed.targets);
-  const added: number[] = [];
+  const added: Row[] = [];
   const addedUids: Uid[] = [];
   const sourceUids: Uid[] = [];
   const { uid } = state.memberships.columns;
@@ -82,7 +82,7 @@ export function applyBlock(state: MailState, ops: readonly PlacedOp[]): Outcome[
   });
   block.end();
   const { uid } = state.memberships.columns;
-  const uidsOf = (rows: readonly number[]): readonly Uid[] => rows.map((row) => uid.get(row));
+  const uidsOf = (rows: readonly Row[]): readonly Uid[] => rows.map((row) => uid.get(row));
   return outcomes.map((outcome) => {
     const [first] = outcome.added;
     if (first === undefined) return outcome;
@@ -256,8 +256,8 @@ const MISSING_MAX = 1000;
 function performFlags(state: MailState, placed: PlacedOp, op: OpOf<"flags">, block: Block): Partial<Outcome> {
   const { columns } = state.memberships;
   const change = createFlagChange(state.keywords, op.change);
-  const changed: number[] = [];
-  const visit = (row: number): void => {
+  const changed: Row[] = [];
+  const visit = (row: Row): void => {
     const bits = change.bits(state.bitsOf(row));
     const keywords = change.keywords(columns.keywords.get(row));
     if (state.isLive(row)) {
@@ -291,11 +291,11 @@ function copyRows(
   state: MailState,
   placed: PlacedOp,
   block: Block,
-  sources: readonly number[],
+  sources: readonly Row[],
   to: Mailbox,
   seconds: number,
   index = 0,
-): number[] {
+): Row[] {
   const { columns } = state.memberships;
   return sources.map((row, at) =>
     state.addMembership(nameAt(placed, index + at), to, {
@@ -314,7 +314,7 @@ function moveRows(
   state: MailState,
   placed: PlacedOp,
   block: Block,
-  sources: readonly number[],
+  sources: readonly Row[],
   to: Mailbox,
   seconds: number,
   take: boolean,

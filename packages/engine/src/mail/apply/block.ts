@@ -1,4 +1,4 @@
-import { asModSeq, asUid, type ModSeq, type Uid, uidAfter } from "../numbers.ts";
+import { asModSeq, asRow, asUid, type ModSeq, type Row, type Uid, uidAfter } from "../numbers.ts";
 import { type MailboxId, makerOf, type WriterId } from "../ops/names.ts";
 import type { Mailbox } from "../state/mailbox.ts";
 import type { MailState } from "../state/state.ts";
@@ -16,11 +16,11 @@ export class Block {
   /** The modseq of all rows and mailboxes that this block touches. */
   readonly modSeq: ModSeq;
   /** Moves and replaces of this block, old row to new rows: a flag op that did not know them follows. */
-  readonly movedTo: Map<number, number[]> = new Map();
+  readonly movedTo: Map<Row, Row[]> = new Map();
   readonly #state: MailState;
-  readonly #firstRow: number;
+  readonly #firstRow: Row;
   readonly #adds = new Map<Mailbox, Adds[]>();
-  readonly #takers = new Map<number, Author[]>();
+  readonly #takers = new Map<Row, Author[]>();
   readonly #deletes: { readonly mailbox: Mailbox; readonly author: Author }[] = [];
   readonly #numbered: Numbered[] = [];
   #pathsWritten = false;
@@ -29,7 +29,7 @@ export class Block {
 
   constructor(state: MailState, ops: number) {
     this.#state = state;
-    this.#firstRow = state.memberships.rows;
+    this.#firstRow = asRow(state.memberships.rows);
     this.#ops = ops;
     state.modSeq = asModSeq(state.modSeq + ops);
     this.modSeq = state.modSeq;
@@ -52,7 +52,7 @@ export class Block {
   }
 
   /** `author` takes these rows out of their mailbox; some may be gone from it already. */
-  take(rows: readonly number[], author: Author): void {
+  take(rows: readonly Row[], author: Author): void {
     for (const row of rows) {
       const takers = this.#takers.get(row);
       if (takers) takers.push(author);
@@ -61,7 +61,7 @@ export class Block {
   }
 
   /** Rows of `mailbox` that are gone by now, but were there for `author`: he knew none of those who took them. */
-  takenUnknownTo(author: Author, mailbox: Mailbox): number[] {
+  takenUnknownTo(author: Author, mailbox: Mailbox): Row[] {
     return [...this.#takers]
       .filter(
         ([row, takers]) => this.#state.mailboxOf(row) === mailbox && !takers.some((taker) => knowsOp(author, taker)),

@@ -1,7 +1,16 @@
 import type { Position } from "../../bay/position.ts";
 import type { Breathe } from "../contents/digest.ts";
-import { asModSeq, laterOf, type ModSeq, NO_MODSEQ } from "../numbers.ts";
-import type { Schema, Table } from "../state/columns.ts";
+import {
+  asModSeq,
+  type EmailRow,
+  FIRST_EMAIL_ROW,
+  FIRST_ROW,
+  laterOf,
+  type ModSeq,
+  NO_MODSEQ,
+  type Row,
+} from "../numbers.ts";
+import type { Column, Kinds, Schema, Table } from "../state/columns.ts";
 import type { Mailbox } from "../state/mailbox.ts";
 import { DEAD, MailState } from "../state/state.ts";
 
@@ -72,19 +81,19 @@ export function shrink(
     const goneFloor = floorOfMailboxes(mailboxes, limits.goneMailboxes);
     shrunk.floor = laterOf(shrunk.floor, laterOf(lowest, goneFloor));
     const { columns } = copy.memberships;
-    const isKept = (row: number): boolean => (columns.flags.get(row) & DEAD) === 0 || columns.modSeq.get(row) > lowest;
+    const isKept = (row: Row): boolean => (columns.flags.get(row) & DEAD) === 0 || columns.modSeq.get(row) > lowest;
 
     // Emails that some kept membership has, in their order.
-    const emailOf = new Map<number, number>();
+    const emailOf = new Map<EmailRow, EmailRow>();
     const wanted = new Uint8Array(copy.emails.rows);
     const ordinals = new Set<number>();
-    for (let row = 0; row < copy.memberships.rows; row++) {
+    for (let row = FIRST_ROW; row < copy.memberships.rows; row++) {
       if (isTurnOver(row)) await breathe?.();
       if (!isKept(row)) continue;
       wanted[columns.email.get(row)] = 1;
       ordinals.add(columns.mailbox.get(row));
     }
-    for (let row = 0; row < copy.emails.rows; row++) {
+    for (let row = FIRST_EMAIL_ROW; row < copy.emails.rows; row++) {
       if (isTurnOver(row)) await breathe?.();
       if (wanted[row] === 0) continue;
       if (row < tailStart) shrunk.tailStart++;
@@ -102,14 +111,14 @@ export function shrink(
       for (const range of mailbox.burnt) made.burnt.add(range);
     }
 
-    const rowOf = new Map<number, number>();
+    const rowOf = new Map<Row, Row>();
     const numbers = keywords.map(() => -1);
     const keywordsOf = (set: number): number => {
       if (numbers[set] === -1) numbers[set] = shrunk.keywords.number(keywords[set]!);
       return numbers[set]!;
     };
     const lastingRows = new Set(lasting.map(([row]) => row));
-    for (let row = 0; row < copy.memberships.rows; row++) {
+    for (let row = FIRST_ROW; row < copy.memberships.rows; row++) {
       if (isTurnOver(row)) await breathe?.();
       if (!isKept(row)) continue;
       const isDead = (columns.flags.get(row) & DEAD) !== 0;
@@ -147,11 +156,16 @@ const KEPT_OF_DEAD_EMAIL: ReadonlySet<string> = new Set([
   "number",
 ]);
 
-function copyRow<S extends Schema>(from: Table<S>, row: number, to: Table<S>, kept?: ReadonlySet<string>): number {
+function copyRow<S extends Schema, N extends Kinds<S>, R extends number>(
+  from: Table<S, N, R>,
+  row: R,
+  to: Table<S, N, R>,
+  kept?: ReadonlySet<string>,
+): R {
   const made = to.add();
   for (const name of Object.keys(from.schema)) {
     if (kept && !kept.has(name)) continue;
-    const [source, target] = [from.columns[name]!, to.columns[name]!];
+    const [source, target] = [from.columns[name]!, to.columns[name]!] as [Column, Column];
     if (source.kind === "id") target.setId(made, source.getId(row));
     else target.set(made, source.get(row));
   }
@@ -170,7 +184,7 @@ async function floorOf(memberships: MailState["memberships"], max: number, breat
   const { flags, modSeq } = memberships.columns;
   const removedAfter = async (floor: ModSeq): Promise<number> => {
     let count = 0;
-    for (let row = 0; row < memberships.rows; row++) {
+    for (let row = FIRST_ROW; row < memberships.rows; row++) {
       if (isTurnOver(row)) await breathe?.();
       if ((flags.get(row) & DEAD) !== 0 && modSeq.get(row) > floor) count++;
     }
@@ -178,7 +192,7 @@ async function floorOf(memberships: MailState["memberships"], max: number, breat
   };
   if ((await removedAfter(NO_MODSEQ)) <= max) return NO_MODSEQ;
   let high = NO_MODSEQ;
-  for (let row = 0; row < memberships.rows; row++) high = laterOf(high, modSeq.get(row));
+  for (let row = FIRST_ROW; row < memberships.rows; row++) high = laterOf(high, modSeq.get(row));
   let low = NO_MODSEQ;
   // The lowest floor with at most `max` removals above it.
   while (low < high) {

@@ -4,7 +4,7 @@ import { NOWHERE, type Position } from "../../bay/position.ts";
 import type { Capture, PageStore, Thorough } from "../../bay/snapshots.ts";
 import { EngineError } from "../../errors.ts";
 import type { Breathe } from "../contents/digest.ts";
-import { asModSeq } from "../numbers.ts";
+import { asEmailRow, asModSeq, FIRST_EMAIL_ROW } from "../numbers.ts";
 import { CHUNK_ROWS, type Schema, type Table } from "../state/columns.ts";
 import { encodePages, type Pages, readFirstPages, readPages, readSecondPages } from "../state/pages.ts";
 import type { ReferenceIndex } from "../state/reference-index.ts";
@@ -196,7 +196,7 @@ export async function loadMail(
   loadTable(state.emails, pages.emailRows, emails, reads.emailColumns);
   reads.state(state, fields);
   state.emailNumbers = pages.emailNumbers;
-  state.tailStart = pages.emailRows;
+  state.tailStart = asEmailRow(pages.emailRows);
   state.adoptPages(pages);
   const isLost = (chunk: Uint8Array | undefined): boolean => chunk === undefined;
   if ([...memberships, ...emails].some(isLost)) markLost(state, memberships.map(isLost), emails.map(isLost));
@@ -226,7 +226,7 @@ export function loadWhatIsLeft(
  * shown from the beginning. The next checkpoint writes them; a later one sweeps what was removed before. */
 function upgrade(state: MailState, format: number): void {
   const { made, number } = state.emails.columns;
-  for (let email = 0; email < state.emails.rows; email++) {
+  for (let email = FIRST_EMAIL_ROW; email < state.emails.rows; email++) {
     number.set(email, email);
     if (format === FIRST_FORMAT && state.isShown(email)) made.set(email, asModSeq(1));
     if (!state.isHeld(email) && state.sweep.due === undefined) state.sweep.noteRemoval(state.pages.covers);

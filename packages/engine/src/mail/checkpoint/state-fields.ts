@@ -1,6 +1,6 @@
 import type { Fields } from "../../bay/fields.ts";
 import type { Position } from "../../bay/position.ts";
-import { type ModSeq, readModSeq, readUid, type Uid } from "../numbers.ts";
+import { asRow, type ModSeq, readModSeq, readUid, type Uid } from "../numbers.ts";
 import type { MailboxId, MembershipName, WriterId } from "../ops/names.ts";
 import { LOG_VERSION, type MailboxType, type SpecialUse } from "../ops/op.ts";
 import { NewerLog } from "../ops/op-codec.ts";
@@ -91,7 +91,7 @@ function loadRequires(state: MailState, fields: Fields): void {
 }
 
 function loadRecords(state: MailState, fields: Fields): void {
-  for (const [row, name] of fields.list((item) => [item.integer(), readName(item)] as const))
+  for (const [row, name] of fields.list((item) => [asRow(item.integer()), readName(item)] as const))
     state.lastingNames.give(row, name);
   const types = fields.list((type) => [type.text(), readModSeq(type), readModSeq(type)] as const);
   for (const record of fields.list(readRecord)) state.records.set(record);

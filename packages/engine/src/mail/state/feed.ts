@@ -1,4 +1,4 @@
-import { asUid, FIRST_UID, type ModSeq, type Uid, uidAfter, uidBefore } from "../numbers.ts";
+import { asUid, FIRST_ROW, FIRST_UID, type ModSeq, type Row, type Uid, uidAfter, uidBefore } from "../numbers.ts";
 import type { UidRange } from "./burnt-uids.ts";
 import type { ReadMailbox, ReadState } from "./read-state.ts";
 
@@ -8,13 +8,13 @@ import type { ReadMailbox, ReadState } from "./read-state.ts";
  */
 
 /** Memberships that were added, changed or removed after `modSeq`, in no order. */
-export function changedRows(state: ReadState, modSeq: ModSeq): Iterable<number> {
+export function changedRows(state: ReadState, modSeq: ModSeq): Iterable<Row> {
   return state.recent.since(modSeq) ?? walkChanged(state, modSeq);
 }
 
-function* walkChanged(state: ReadState, modSeq: ModSeq): Generator<number> {
+function* walkChanged(state: ReadState, modSeq: ModSeq): Generator<Row> {
   const column = state.memberships.columns.modSeq;
-  for (let row = 0; row < state.memberships.rows; row++) if (column.get(row) > modSeq) yield row;
+  for (let row = FIRST_ROW; row < state.memberships.rows; row++) if (column.get(row) > modSeq) yield row;
 }
 
 /** Changes of one mailbox after a modseq, as uids, ascending: RFC 7162 §3.2.5. */

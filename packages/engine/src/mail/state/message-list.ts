@@ -1,4 +1,4 @@
-import type { Uid } from "../numbers.ts";
+import type { Row, Uid } from "../numbers.ts";
 
 /**
  * The memberships of one mailbox in uid order, as row numbers. Adding appends in place; anything else makes a new list.
@@ -18,11 +18,11 @@ export class MessageList {
   }
 
   /** The row at `position` (0 is the lowest uid). */
-  at(position: number): number {
-    return this.#rows[position]!;
+  at(position: number): Row {
+    return this.#rows[position]! as Row;
   }
 
-  append(row: number): void {
+  append(row: Row): void {
     if (this.#length === this.#rows.length) {
       const rows = new Uint32Array(Math.max(8, Math.ceil(this.#length * 1.25)));
       rows.set(this.#rows);
@@ -46,12 +46,12 @@ export class MessageList {
   }
 
   /** The position of the first row whose uid is at least `uid`, within the first `length`. */
-  lowerBound(uid: Uid, uidOf: (row: number) => Uid, length: number = this.#length): number {
+  lowerBound(uid: Uid, uidOf: (row: Row) => Uid, length: number = this.#length): number {
     let low = 0;
     let high = length;
     while (low < high) {
       const middle = (low + high) >>> 1;
-      if (uidOf(this.#rows[middle]!) < uid) low = middle + 1;
+      if (uidOf(this.#rows[middle]! as Row) < uid) low = middle + 1;
       else high = middle;
     }
     return low;

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { asModSeq, asUid } from "../numbers.ts";
+import { asModSeq, asRow, asUid } from "../numbers.ts";
 import type { WriterId } from "../ops/names.ts";
 import { BurntUids, type UidRange } from "./burnt-uids.ts";
 import { LastingNames } from "./lasting-names.ts";
@@ -11,7 +11,7 @@ test("rows that were stamped lately are told whole, or not at all", () => {
   // Some at one modseq, across the cut too.
   for (let row = 0; row <= RECENT_ROWS_MAX; row++) {
     stamps.push(1 + Math.floor(row / 7));
-    recent.add(row, asModSeq(stamps[row]!));
+    recent.add(asRow(row), asModSeq(stamps[row]!));
   }
   let known = 0;
   for (let modSeq = 0; modSeq <= stamps.at(-1)!; modSeq++) {
@@ -29,10 +29,10 @@ test("rows that were stamped lately are told whole, or not at all", () => {
 test("a lasting name is borne by one row, the last that it was given to, and names are told by row", () => {
   const names = new LastingNames();
   const name = (index: number) => ({ writer: "0000000000000001" as WriterId, sequence: 4, index });
-  names.give(9, name(1));
-  names.give(5, name(1));
-  names.give(3, name(2));
-  expect([names.get(9), names.get(5), names.find(name(1))]).toEqual([undefined, name(1), 5]);
+  names.give(asRow(9), name(1));
+  names.give(asRow(5), name(1));
+  names.give(asRow(3), name(2));
+  expect([names.get(asRow(9)), names.get(asRow(5)), names.find(name(1))]).toEqual([undefined, name(1), 5]);
   expect(names.entries()).toEqual([
     [3, name(2)],
     [5, name(1)],

@@ -1,6 +1,15 @@
 import { composed } from "@restante/mime";
 import { NOWHERE, type Position } from "../../bay/position.ts";
-import { type ModSeq, NO_MODSEQ, type Uid } from "../numbers.ts";
+import {
+  asEmailRow,
+  type EmailRow,
+  FIRST_EMAIL_ROW,
+  FIRST_ROW,
+  type ModSeq,
+  NO_MODSEQ,
+  type Row,
+  type Uid,
+} from "../numbers.ts";
 import type { NewEmail } from "../ops/email.ts";
 import { INBOX_ID, type MailboxId, type MembershipName, PATH_DELIMITER, type WriterId } from "../ops/names.ts";
 import { DELETED, KeywordSets, SEEN, SYSTEM_FLAGS } from "./flags.ts";
@@ -85,7 +94,7 @@ export class MailState {
   readonly changed: ChangedTypes = { email: NO_MODSEQ, mailbox: NO_MODSEQ, thread: NO_MODSEQ, delivery: NO_MODSEQ };
   references: ReferenceIndex = new ReferenceIndex();
   /** Emails from row `tailStart` on are in no page yet: `tail` says where they are. */
-  tailStart = 0;
+  tailStart: EmailRow = FIRST_EMAIL_ROW;
   tail: TailEmail[] = [];
   /** The lasting number that the next email gets. */
   emailNumbers = 0;
@@ -127,8 +136,8 @@ export class MailState {
   readonly #mailboxById = new Map<MailboxId, Mailbox>();
   #pathIndex: PathIndex | undefined;
   readonly #shown: ShownEmails = new ShownEmails(this.emails.columns);
-  readonly #byName: RowIndex = new RowIndex((row) => this.#hashName(row));
-  readonly #byEmailId: RowIndex = new RowIndex((row) => hashId(this.emails.columns.id.getId(row)));
+  readonly #byName: RowIndex<Row> = new RowIndex((row) => this.#hashName(row));
+  readonly #byEmailId: RowIndex<EmailRow> = new RowIndex((row) => hashId(this.emails.columns.id.getId(row)));
 
   get writers(): readonly WriterId[] {
     return this.#writers;
@@ -208,14 +217,14 @@ export class MailState {
    * others have their turn now and then. Throws RangeError. */
   async index(breathe: () => Promise<void>): Promise<void> {
     this.#byEmailId.reserve(this.emails.rows);
-    for (let row = 0; row < this.emails.rows; row++) {
+    for (let row = FIRST_EMAIL_ROW; row < this.emails.rows; row++) {
       if (row % INDEXED_AT_ONCE === INDEXED_AT_ONCE - 1) await breathe();
       this.#byEmailId.add(row);
       this.heldEmails.index(row);
     }
     const { mailbox: ordinal, email, writer, keywords } = this.memberships.columns;
     this.#byName.reserve(this.memberships.rows);
-    for (let row = 0; row < this.memberships.rows; row++) {
+    for (let row = FIRST_ROW; row < this.memberships.rows; row++) {
       if (row % INDEXED_AT_ONCE === INDEXED_AT_ONCE - 1) await breathe();
       if (writer.get(row) >= this.#writers.length || keywords.get(row) >= this.keywords.all.length)
         throw new RangeError("a membership has no name or no keywords");
@@ -253,7 +262,7 @@ export class MailState {
     this.references.adopt(pages.references, pages.emailNumbers);
     this.records.adopt(pages.values);
     this.tail = this.tail.slice(Math.max(0, pages.emailRows - this.tailStart));
-    this.tailStart = Math.max(this.tailStart, pages.emailRows);
+    if (pages.emailRows > this.tailStart) this.tailStart = asEmailRow(pages.emailRows);
   }
 
   /** These row pages and header pages are lost: the next checkpoint writes them anew. */
@@ -269,18 +278,18 @@ export class MailState {
     };
   }
 
-  isHeld(email: number): boolean {
+  isHeld(email: EmailRow): boolean {
     return this.emails.columns.held.get(email) > 0;
   }
 
   // Emails and memberships
 
-  findEmail(id: Uint8Array): number | undefined {
+  findEmail(id: Uint8Array): EmailRow | undefined {
     const column = this.emails.columns.id;
     return id.length === 16 ? this.#byEmailId.find(hashId(id), (row) => sameId(column.getId(row), id)) : undefined;
   }
 
-  addEmail(email: NewEmail, tail: TailEmail): number {
+  addEmail(email: NewEmail, tail: TailEmail): EmailRow {
     const row = this.emails.add();
     const { columns } = this.emails;
     columns.id.setId(row, email.id);
@@ -301,32 +310,32 @@ export class MailState {
   }
 
   /** The row of the email with this lasting number, or the first one above it; `emails.rows` if there is none. */
-  rowFrom(number: number): number {
+  rowFrom(number: number): EmailRow {
     const column = this.emails.columns.number;
     let low = 0;
     let high = this.emails.rows;
     while (low < high) {
-      const middle = (low + high) >>> 1;
+      const middle = asEmailRow((low + high) >>> 1);
       if (column.get(middle) < number) low = middle + 1;
       else high = middle;
     }
-    return low;
+    return asEmailRow(low);
   }
 
   /** The row of the email with this lasting number; undefined if it was left out since. */
-  findNumber(number: number): number | undefined {
+  findNumber(number: number): EmailRow | undefined {
     const row = this.rowFrom(number);
     return row < this.emails.rows && this.emails.columns.number.get(row) === number ? row : undefined;
   }
 
   /** The row page and header page in which an email has its place, and that place. */
-  placeInPages(email: number): { readonly page: number; readonly at: number } {
+  placeInPages(email: EmailRow): { readonly page: number; readonly at: number } {
     const number = this.emails.columns.number.get(email);
     return { page: Math.floor(number / PAGE_EMAILS), at: number % PAGE_EMAILS };
   }
 
   /** An email's thread: 8 bytes. */
-  threadOf(email: number): Uint8Array {
+  threadOf(email: EmailRow): Uint8Array {
     const thread = new Uint8Array(8);
     const view = new DataView(thread.buffer);
     view.setUint32(0, this.emails.columns.threadHigh.get(email));
@@ -334,39 +343,39 @@ export class MailState {
     return thread;
   }
 
-  sizeOf(row: number): number {
+  sizeOf(row: Row): number {
     return this.emails.columns.size.get(this.memberships.columns.email.get(row));
   }
 
-  receivedOf(row: number): { readonly timeMs: number; readonly zoneMinutes: number } {
+  receivedOf(row: Row): { readonly timeMs: number; readonly zoneMinutes: number } {
     const email = this.memberships.columns.email.get(row);
     const { received, receivedZone } = this.emails.columns;
     return { timeMs: received.get(email), zoneMinutes: receivedZone.get(email) };
   }
 
-  sentOf(row: number): { readonly timeMs: number; readonly zoneMinutes: number } {
+  sentOf(row: Row): { readonly timeMs: number; readonly zoneMinutes: number } {
     const email = this.memberships.columns.email.get(row);
     const { sent, sentZone } = this.emails.columns;
     return { timeMs: sent.get(email), zoneMinutes: sentZone.get(email) };
   }
 
-  emailOf(row: number): number {
+  emailOf(row: Row): EmailRow {
     return this.memberships.columns.email.get(row);
   }
 
   /** Where an email lies that is in no page yet. */
-  tailOf(email: number): TailEmail | undefined {
+  tailOf(email: EmailRow): TailEmail | undefined {
     return email < this.tailStart ? undefined : this.tail[email - this.tailStart];
   }
 
   /** One number for a row's flags and keywords: equal numbers have equal {@link flagNames}. */
-  flagsNumber(row: number): number {
+  flagsNumber(row: Row): number {
     const { flags, keywords } = this.memberships.columns;
     return keywords.get(row) * SYSTEM_FLAG_SETS.length + (flags.get(row) & ~DEAD);
   }
 
   /** Flags and keywords by name, system flags first. */
-  flagNames(row: number): readonly string[] {
+  flagNames(row: Row): readonly string[] {
     const bits = this.bitsOf(row);
     const keywords = this.keywords.get(this.memberships.columns.keywords.get(row));
     return keywords.length === 0 ? SYSTEM_FLAG_SETS[bits]! : [...SYSTEM_FLAG_SETS[bits]!, ...keywords];
@@ -376,8 +385,8 @@ export class MailState {
   addMembership(
     name: MembershipName,
     mailbox: Mailbox,
-    fields: { uid: Uid; modSeq: ModSeq; flags: number; keywords: number; email: number; saved: number },
-  ): number {
+    fields: { uid: Uid; modSeq: ModSeq; flags: number; keywords: number; email: EmailRow; saved: number },
+  ): Row {
     const row = this.memberships.add();
     const { columns } = this.memberships;
     columns.writer.set(row, this.writerNumber(name.writer));
@@ -401,44 +410,44 @@ export class MailState {
   }
 
   /** True for an email that clients without \Deleted see: some live membership without it holds the email. */
-  isShown(email: number): boolean {
+  isShown(email: EmailRow): boolean {
     return this.#shown.has(email);
   }
 
-  #tellShown(email: number, by: 1 | -1, modSeq: ModSeq): void {
+  #tellShown(email: EmailRow, by: 1 | -1, modSeq: ModSeq): void {
     if (this.#shown.note(email, by, modSeq)) this.changed.thread = modSeq;
   }
 
-  isLive(row: number): boolean {
+  isLive(row: Row): boolean {
     return (this.memberships.columns.flags.get(row) & DEAD) === 0;
   }
 
   /** True for a membership that carries \Deleted. */
-  isDeleted(row: number): boolean {
+  isDeleted(row: Row): boolean {
     return (this.memberships.columns.flags.get(row) & DELETED) !== 0;
   }
 
-  mailboxOf(row: number): Mailbox {
+  mailboxOf(row: Row): Mailbox {
     return this.mailboxes[this.memberships.columns.mailbox.get(row)]!;
   }
 
-  nameOf(row: number): MembershipName {
+  nameOf(row: Row): MembershipName {
     const { writer, sequence, index } = this.memberships.columns;
     return { writer: this.#writers[writer.get(row)]!, sequence: sequence.get(row), index: index.get(row) };
   }
 
   /** The name by which a membership is known for as long as its place is held, whatever email lies there: {@link nameOf},
    * or that of one that it replaced. */
-  lastingNameOf(row: number): MembershipName {
+  lastingNameOf(row: Row): MembershipName {
     return this.lastingNames.get(row) ?? this.nameOf(row);
   }
 
   /** The membership that is known by this name now, live or dead: {@link lastingNameOf}. */
-  findLasting(name: MembershipName): number | undefined {
+  findLasting(name: MembershipName): Row | undefined {
     return this.lastingNames.find(name) ?? this.findMembership(name);
   }
 
-  findMembership(name: MembershipName): number | undefined {
+  findMembership(name: MembershipName): Row | undefined {
     const number = this.#writerNumber.get(name.writer);
     if (number === undefined) return undefined;
     const { writer, sequence, index } = this.memberships.columns;
@@ -449,7 +458,7 @@ export class MailState {
   }
 
   /** Takes rows of one mailbox (live, in uid order) out of it. */
-  removeMemberships(mailbox: Mailbox, rows: readonly number[], modSeq: ModSeq): void {
+  removeMemberships(mailbox: Mailbox, rows: readonly Row[], modSeq: ModSeq): void {
     const { flags, uid, email } = this.memberships.columns;
     const positions = rows.map((row) => mailbox.messages.lowerBound(uid.get(row), (r) => uid.get(r)));
     mailbox.messages = mailbox.messages.without(positions);
@@ -466,7 +475,7 @@ export class MailState {
   }
 
   /** Of a membership that is there. */
-  setFlags(row: number, bits: number, keywords: number, modSeq: ModSeq): void {
+  setFlags(row: Row, bits: number, keywords: number, modSeq: ModSeq): void {
     const mailbox = this.mailboxOf(row);
     this.#count(mailbox, row, -1);
     const { columns } = this.memberships;
@@ -482,11 +491,11 @@ export class MailState {
   }
 
   /** A membership's system flags. */
-  bitsOf(row: number): number {
+  bitsOf(row: Row): number {
     return this.memberships.columns.flags.get(row) & ~DEAD;
   }
 
-  #count(mailbox: Mailbox, row: number, by: 1 | -1): void {
+  #count(mailbox: Mailbox, row: Row, by: 1 | -1): void {
     const { flags, keywords, email } = this.memberships.columns;
     const bits = flags.get(row);
     mailbox.countKeywords(keywords.get(row), by);
@@ -499,7 +508,7 @@ export class MailState {
     mailbox.bytes += by * this.emails.columns.size.get(email.get(row));
   }
 
-  #hashName(row: number): number {
+  #hashName(row: Row): number {
     const { writer, sequence, index } = this.memberships.columns;
     return hashNumbers(writer.get(row), sequence.get(row), index.get(row));
   }

@@ -1,4 +1,4 @@
-import type { ModSeq, Uid } from "../numbers.ts";
+import type { EmailRow, ModSeq, Row, Uid } from "../numbers.ts";
 import { Table } from "./columns.ts";
 
 /** Columns of the resident state. Their order is that of the stored chunks: docs/formats/checkpoint.md. */
@@ -19,6 +19,7 @@ const MEMBERSHIPS = {
 interface MembershipKinds {
   readonly uid: Uid;
   readonly modSeq: ModSeq;
+  readonly email: EmailRow;
 }
 
 const EMAILS = {
@@ -47,8 +48,8 @@ interface EmailKinds {
 export const FIRST_EMAIL_COLUMNS = 9;
 export const SECOND_EMAIL_COLUMNS = 11;
 
-export type MembershipTable = Table<typeof MEMBERSHIPS, MembershipKinds>;
-export type EmailTable = Table<typeof EMAILS, EmailKinds>;
+export type MembershipTable = Table<typeof MEMBERSHIPS, MembershipKinds, Row>;
+export type EmailTable = Table<typeof EMAILS, EmailKinds, EmailRow>;
 
 export function membershipTable(): MembershipTable {
   return new Table(MEMBERSHIPS);
