@@ -1,5 +1,5 @@
 import {
-  laterOf,
+  higherOf,
   type MailboxView,
   type ModSeq,
   NO_MODSEQ,
@@ -107,7 +107,7 @@ function toldOf(places: Uint32Array, { min, max, all, count, partial }: SearchRe
 
 /** The highest modseq that is told of these. */
 export function highestOf({ view }: Session, places: Uint32Array): ModSeq {
-  return places.reduce<ModSeq>((highest, place) => laterOf(highest, view.modSeqOf(view.message(place))), NO_MODSEQ);
+  return places.reduce<ModSeq>((highest, place) => higherOf(highest, view.modSeqOf(view.message(place))), NO_MODSEQ);
 }
 
 /** Uids that `$` stands for after the search: RFC 5182 §2.4. A range may span two neighbours of the mailbox, since no message

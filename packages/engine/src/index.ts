@@ -113,7 +113,7 @@ export {
   asModSeq,
   asUid,
   type EmailRow,
-  laterOf,
+  higherOf,
   type ModSeq,
   modSeqBefore,
   NO_MODSEQ,

@@ -2,8 +2,8 @@ import {
   asUid,
   type HeldChanges,
   heldChanges,
+  higherOf,
   lastChangeOf,
-  laterOf,
   type ModSeq,
   modSeqBefore,
   NO_MODSEQ,
@@ -55,7 +55,7 @@ export function pendingChanges(
   const changes = heldChanges(state, mailbox, { set, modSeq, uid }, window.wants);
   if (!changes) return undefined;
   const marks = set.size === 0 ? NO_MARKS : changedMarks(state, modSeqBefore(modSeq));
-  const stampOf = (row: Row): ModSeq => laterOf(lastChangeOf(state, row), marks.get(state.emailOf(row)) ?? NO_MODSEQ);
+  const stampOf = (row: Row): ModSeq => higherOf(lastChangeOf(state, row), marks.get(state.emailOf(row)) ?? NO_MODSEQ);
   if (marks.size === 0) return { ...changes, stampOf };
   const known = new Set(changes.changed);
   const isMarked = (row: Row): boolean => {
@@ -96,7 +96,7 @@ export function countPending(
 const ALL_UIDS = asUid(0xffff_ffff);
 
 function isUpToDate({ highestModSeq }: ReadMailbox, known: CollectionState, state: ReadState): boolean {
-  const changed = laterOf(highestModSeq, state.records.changed(MARKS));
+  const changed = higherOf(highestModSeq, state.records.changed(MARKS));
   return known.epoch === state.epoch && known.isComplete && known.modSeq >= changed;
 }
 

@@ -1,6 +1,6 @@
 import { expect, test, vi } from "vitest";
 import { openView } from "../mail/mailbox-view.ts";
-import { asUid, FIRST_UID, laterOf, type ModSeq, NO_MODSEQ } from "../mail/numbers.ts";
+import { asUid, FIRST_UID, higherOf, type ModSeq, NO_MODSEQ } from "../mail/numbers.ts";
 import { mailboxChanges, vanishedSince } from "../mail/state/feed.ts";
 import type { ReadState } from "../mail/state/read-state.ts";
 import type { MailState } from "../mail/state/state.ts";
@@ -194,7 +194,7 @@ test(`followers in pages hold what a fresh one gets, after each of ${CHANGES} ch
   expect(numberings.size).toBeGreaterThan(CHANGES / 40);
   await Promise.all(processes.map((account) => account.refresh()));
   const [one, two] = processes.map(({ mail }) => mail.state);
-  const floor = laterOf(one!.floor, two!.floor);
+  const floor = higherOf(one!.floor, two!.floor);
   expect(visible(one!, floor)).toEqual(visible(two!, floor));
   for (const account of processes) {
     const { findings } = await checkAccount(new AccountSession({ address: "a@x" }, account, () => undefined));

@@ -2,8 +2,8 @@ import { EngineError } from "../errors.ts";
 import { runsOf } from "./apply/target-rows.ts";
 import type { Copied, Mail } from "./mail.ts";
 import {
-  asModSeq,
-  earlierOf,
+  HIGHEST_MODSEQ,
+  lowerOf,
   type ModSeq,
   type Row,
   type SequenceNumber,
@@ -23,9 +23,6 @@ const firstUnseen = new WeakMap<
   ReadMailbox,
   { readonly list: ReadMessageList; readonly modSeq: ModSeq; readonly position: number }
 >();
-
-/** No modseq is above it. */
-const NO_LIMIT = asModSeq(Number.POSITIVE_INFINITY);
 
 /** Messages that are walked over in the time in which one is looked up by its uid. */
 const LOOKUP_COST = 16;
@@ -87,13 +84,13 @@ export class MailboxView {
    * that it knows all of. A client with the highest one that it saw has then missed nothing: RFC 7162 §3.2. */
   modSeqOf({ state, row }: Message): ModSeq {
     const modSeq = state.memberships.columns.modSeq.get(row);
-    const told = earlierOf(modSeq, this.#toldMax);
+    const told = lowerOf(modSeq, this.#toldMax);
     if (told < modSeq) this.#toldLow.add(row);
     return told;
   }
 
   get #toldMax(): ModSeq {
-    return this.mailboxNow && !this.isTelling ? NO_LIMIT : this.#modSeq;
+    return this.mailboxNow && !this.isTelling ? HIGHEST_MODSEQ : this.#modSeq;
   }
 
   /** The mailbox, if the client knows of all messages that it holds, and of no other. */

@@ -21,6 +21,9 @@ export type SequenceNumber = number & { readonly [kind]: "sequence number" };
 export const NO_UID = 0 as Uid;
 export const FIRST_UID = 1 as Uid;
 export const NO_MODSEQ = 0 as ModSeq;
+export const FIRST_MODSEQ = 1 as ModSeq;
+/** No modseq is above it. */
+export const HIGHEST_MODSEQ: ModSeq = Number.POSITIVE_INFINITY as ModSeq;
 
 /** A membership's row in the columns of one state, from 0. */
 export type Row = number & { readonly [kind]: "row" };
@@ -58,9 +61,9 @@ export function readModSeq(fields: Fields): ModSeq {
   return asModSeq(fields.integer());
 }
 
-/** The uid one above. */
-export function uidAfter(uid: Uid): Uid {
-  return (uid + 1) as Uid;
+/** The uid that is `by` above. */
+export function uidAfter(uid: Uid, by = 1): Uid {
+  return (uid + by) as Uid;
 }
 
 /** The uid one below; 0 of the first. */
@@ -68,15 +71,20 @@ export function uidBefore(uid: Uid): Uid {
   return (uid - 1) as Uid;
 }
 
+export function modSeqAfter(modSeq: ModSeq, by = 1): ModSeq {
+  return (modSeq + by) as ModSeq;
+}
+
 export function modSeqBefore(modSeq: ModSeq): ModSeq {
   return (modSeq - 1) as ModSeq;
 }
 
-export function laterOf(a: ModSeq, b: ModSeq): ModSeq {
+/** The higher of two of one kind. */
+export function higherOf<K extends number>(a: K, b: K): K {
   return a > b ? a : b;
 }
 
-export function earlierOf(a: ModSeq, b: ModSeq): ModSeq {
+export function lowerOf<K extends number>(a: K, b: K): K {
   return a < b ? a : b;
 }
 

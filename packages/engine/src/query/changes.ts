@@ -1,5 +1,5 @@
 import { hexBytes, hexText } from "../bay/entry.ts";
-import { asModSeq, type EmailRow, laterOf, type ModSeq, modSeqBefore, NO_MODSEQ } from "../mail/numbers.ts";
+import { asModSeq, type EmailRow, higherOf, type ModSeq, modSeqBefore, NO_MODSEQ } from "../mail/numbers.ts";
 import { changedRows } from "../mail/state/feed.ts";
 import { isMail } from "../mail/state/mailbox.ts";
 import type { ReadMailbox, ReadState } from "../mail/state/read-state.ts";
@@ -68,7 +68,7 @@ export function threadChanges(lists: Lists, since: Point, max: number = Number.P
   for (const [email, modSeq] of changedEmails(state, since)) {
     if (state.isShown(email) ? isKnown(state, email, since) : made.get(email) === 0) continue;
     const thread = lists.threadNumber(email);
-    touched.set(thread, laterOf(touched.get(thread) ?? NO_MODSEQ, modSeq));
+    touched.set(thread, higherOf(touched.get(thread) ?? NO_MODSEQ, modSeq));
   }
   const kindOf = (thread: EmailRow): Kind => {
     const { threadEmails } = lists;
@@ -98,7 +98,7 @@ export function mailboxListChanges(
   const { mailbox: ordinals, modSeq: stamps, email: emailOf } = state.memberships.columns;
   const changedAt = new Map<ReadMailbox, ModSeq>();
   const note = (mailbox: ReadMailbox, modSeq: ModSeq): void => {
-    changedAt.set(mailbox, laterOf(changedAt.get(mailbox) ?? NO_MODSEQ, modSeq));
+    changedAt.set(mailbox, higherOf(changedAt.get(mailbox) ?? NO_MODSEQ, modSeq));
   };
   for (const mailbox of state.mailboxes)
     if (isMail(mailbox) && mailbox.propsModSeq > from) note(mailbox, mailbox.propsModSeq);
@@ -107,7 +107,7 @@ export function mailboxListChanges(
   for (const row of changedRows(state, from)) {
     note(state.mailboxes[ordinals.get(row)]!, stamps.get(row));
     const thread = lists.threadNumber(emailOf.get(row));
-    threads.set(thread, laterOf(threads.get(thread) ?? NO_MODSEQ, stamps.get(row)));
+    threads.set(thread, higherOf(threads.get(thread) ?? NO_MODSEQ, stamps.get(row)));
   }
   // Threads count as unread by what any of their emails is, wherever it lies.
   const { membershipRows, threadEmails } = lists;
@@ -132,7 +132,7 @@ export function mailboxListChanges(
 
 /** Where the list of mailboxes is now: its counts change with emails. */
 export function mailboxListPoint({ changed }: ReadState): Point {
-  return { modSeq: laterOf(changed.mailbox, changed.email) };
+  return { modSeq: higherOf(changed.mailbox, changed.email) };
 }
 
 /** Records of one type by their ids. Nothing remembers whether one is new: a changed one counts as created. */
@@ -272,7 +272,7 @@ class Feed<K extends number> {
       next:
         hasMore && last !== undefined
           ? { modSeq: this.#modSeqs[last]!, within: { id: idOf(last), base: baseOf(this.#since) } }
-          : { modSeq: within ? end : laterOf(end, modSeq) },
+          : { modSeq: within ? end : higherOf(end, modSeq) },
     };
   }
 }

@@ -1,4 +1,4 @@
-import { asModSeq, asRow, asUid, type ModSeq, type Row, type Uid, uidAfter } from "../numbers.ts";
+import { asRow, type ModSeq, modSeqAfter, type Row, type Uid, uidAfter } from "../numbers.ts";
 import { type MailboxId, makerOf, type WriterId } from "../ops/names.ts";
 import type { Mailbox } from "../state/mailbox.ts";
 import type { MailState } from "../state/state.ts";
@@ -31,7 +31,7 @@ export class Block {
     this.#state = state;
     this.#firstRow = asRow(state.memberships.rows);
     this.#ops = ops;
-    state.modSeq = asModSeq(state.modSeq + ops);
+    state.modSeq = modSeqAfter(state.modSeq, ops);
     this.modSeq = state.modSeq;
   }
 
@@ -131,7 +131,7 @@ export class Block {
     for (const run of splitAtCuts(adds)) {
       const messages = run.reduce((sum, add) => sum + add.messages, 0);
       const burnt = (run.length - 1) * messages;
-      if (burnt > 0) this.#burn(mailbox, asUid(run[0]!.first + shifted), burnt);
+      if (burnt > 0) this.#burn(mailbox, uidAfter(run[0]!.first, shifted), burnt);
       shifted += burnt;
     }
   }
@@ -140,10 +140,10 @@ export class Block {
   #burn(mailbox: Mailbox, first: Uid, count: number): void {
     const { uid, mailbox: ordinal } = this.#state.memberships.columns;
     for (let row = this.#firstRow; row < this.#state.memberships.rows; row++)
-      if (ordinal.get(row) === mailbox.ordinal && uid.get(row) >= first) uid.set(row, asUid(uid.get(row) + count));
-    mailbox.uidNext = asUid(mailbox.uidNext + count);
+      if (ordinal.get(row) === mailbox.ordinal && uid.get(row) >= first) uid.set(row, uidAfter(uid.get(row), count));
+    mailbox.uidNext = uidAfter(mailbox.uidNext, count);
     mailbox.burnt.shift(first, count);
-    mailbox.burnt.add({ first, last: asUid(first + count - 1), modSeq: this.modSeq });
+    mailbox.burnt.add({ first, last: uidAfter(first, count - 1), modSeq: this.modSeq });
   }
 
   #numberMailboxes(): void {

@@ -1,4 +1,4 @@
-import { asEmailRow, FIRST_EMAIL_ROW, FIRST_ROW, NO_MODSEQ } from "../numbers.ts";
+import { asEmailRow, type EmailRow, FIRST_EMAIL_ROW, FIRST_ROW, NO_MODSEQ, type Row } from "../numbers.ts";
 import { CHUNK_ROWS } from "../state/columns.ts";
 import { DEAD, type MailState } from "../state/state.ts";
 
@@ -13,7 +13,8 @@ const AHEAD: number = 2 ** 24;
 export function markLost(state: MailState, memberships: readonly boolean[], emails: readonly boolean[]): void {
   const { flags, modSeq, index, email } = state.memberships.columns;
   const { id, number, held } = state.emails.columns;
-  const isLost = (lost: readonly boolean[], row: number): boolean => lost[Math.floor(row / CHUNK_ROWS)] === true;
+  const isLost = (lost: readonly boolean[], row: Row | EmailRow): boolean =>
+    lost[Math.floor(row / CHUNK_ROWS)] === true;
   for (let row = FIRST_EMAIL_ROW; row < state.emails.rows; row++) {
     held.set(row, 0);
     if (!isLost(emails, row)) continue;

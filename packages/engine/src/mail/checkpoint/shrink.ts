@@ -5,8 +5,9 @@ import {
   type EmailRow,
   FIRST_EMAIL_ROW,
   FIRST_ROW,
-  laterOf,
+  higherOf,
   type ModSeq,
+  modSeqAfter,
   NO_MODSEQ,
   type Row,
 } from "../numbers.ts";
@@ -79,7 +80,7 @@ export function shrink(
   return async () => {
     const lowest = await floorOf(copy.memberships, limits.removals, breathe);
     const goneFloor = floorOfMailboxes(mailboxes, limits.goneMailboxes);
-    shrunk.floor = laterOf(shrunk.floor, laterOf(lowest, goneFloor));
+    shrunk.floor = higherOf(shrunk.floor, higherOf(lowest, goneFloor));
     const { columns } = copy.memberships;
     const isKept = (row: Row): boolean => (columns.flags.get(row) & DEAD) === 0 || columns.modSeq.get(row) > lowest;
 
@@ -140,7 +141,7 @@ export function shrink(
 }
 
 /** Others have their turn before this row is looked at. */
-function isTurnOver(row: number): boolean {
+function isTurnOver(row: Row | EmailRow): boolean {
   return row % ROWS_AT_ONCE === ROWS_AT_ONCE - 1;
 }
 
@@ -192,13 +193,13 @@ async function floorOf(memberships: MailState["memberships"], max: number, breat
   };
   if ((await removedAfter(NO_MODSEQ)) <= max) return NO_MODSEQ;
   let high = NO_MODSEQ;
-  for (let row = FIRST_ROW; row < memberships.rows; row++) high = laterOf(high, modSeq.get(row));
+  for (let row = FIRST_ROW; row < memberships.rows; row++) high = higherOf(high, modSeq.get(row));
   let low = NO_MODSEQ;
   // The lowest floor with at most `max` removals above it.
   while (low < high) {
     const middle = asModSeq(Math.floor((low + high) / 2));
     if ((await removedAfter(middle)) <= max) high = middle;
-    else low = asModSeq(middle + 1);
+    else low = modSeqAfter(middle);
   }
   return high;
 }

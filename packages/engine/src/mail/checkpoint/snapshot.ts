@@ -4,7 +4,7 @@ import { NOWHERE, type Position } from "../../bay/position.ts";
 import type { Capture, PageStore, Thorough } from "../../bay/snapshots.ts";
 import { EngineError } from "../../errors.ts";
 import type { Breathe } from "../contents/digest.ts";
-import { asEmailRow, asModSeq, FIRST_EMAIL_ROW } from "../numbers.ts";
+import { asEmailRow, FIRST_EMAIL_ROW, FIRST_MODSEQ } from "../numbers.ts";
 import { CHUNK_ROWS, type Schema, type Table } from "../state/columns.ts";
 import { encodePages, type Pages, readFirstPages, readPages, readSecondPages } from "../state/pages.ts";
 import type { ReferenceIndex } from "../state/reference-index.ts";
@@ -228,7 +228,7 @@ function upgrade(state: MailState, format: number): void {
   const { made, number } = state.emails.columns;
   for (let email = FIRST_EMAIL_ROW; email < state.emails.rows; email++) {
     number.set(email, email);
-    if (format === FIRST_FORMAT && state.isShown(email)) made.set(email, asModSeq(1));
+    if (format === FIRST_FORMAT && state.isShown(email)) made.set(email, FIRST_MODSEQ);
     if (!state.isHeld(email) && state.sweep.due === undefined) state.sweep.noteRemoval(state.pages.covers);
   }
   for (let chunk = 0; chunk < state.emails.chunkCount; chunk++) state.emails.dirty.add(chunk);

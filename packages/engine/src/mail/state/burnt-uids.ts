@@ -1,4 +1,4 @@
-import { asUid, type ModSeq, type Uid, uidBefore } from "../numbers.ts";
+import { type ModSeq, type Uid, uidAfter, uidBefore } from "../numbers.ts";
 
 /** Burnt ranges that a mailbox remembers. */
 const BURNT_MAX = 65_536;
@@ -32,10 +32,10 @@ export class BurntUids {
   shift(base: Uid, by: number): void {
     this.#ranges = this.#ranges.flatMap(({ first, last, modSeq }) => {
       if (last < base) return [{ first, last, modSeq }];
-      if (first >= base) return [{ first: asUid(first + by), last: asUid(last + by), modSeq }];
+      if (first >= base) return [{ first: uidAfter(first, by), last: uidAfter(last, by), modSeq }];
       return [
         { first, last: uidBefore(base), modSeq },
-        { first: asUid(base + by), last: asUid(last + by), modSeq },
+        { first: uidAfter(base, by), last: uidAfter(last, by), modSeq },
       ];
     });
   }

@@ -1,4 +1,14 @@
-import { asUid, FIRST_ROW, FIRST_UID, type ModSeq, type Row, type Uid, uidAfter, uidBefore } from "../numbers.ts";
+import {
+  FIRST_ROW,
+  FIRST_UID,
+  higherOf,
+  lowerOf,
+  type ModSeq,
+  type Row,
+  type Uid,
+  uidAfter,
+  uidBefore,
+} from "../numbers.ts";
 import type { UidRange } from "./burnt-uids.ts";
 import type { ReadMailbox, ReadState } from "./read-state.ts";
 
@@ -83,8 +93,8 @@ export function vanishedSince(
 function intersect(these: readonly UidSpan[], those: readonly UidSpan[]): UidSpan[] {
   const both: UidSpan[] = [];
   for (let a = 0, b = 0; a < these.length && b < those.length; ) {
-    const first = asUid(Math.max(these[a]!.first, those[b]!.first));
-    const last = asUid(Math.min(these[a]!.last, those[b]!.last));
+    const first = higherOf(these[a]!.first, those[b]!.first);
+    const last = lowerOf(these[a]!.last, those[b]!.last);
     if (first <= last) both.push({ first, last });
     if (these[a]!.last < those[b]!.last) a++;
     else b++;

@@ -1,5 +1,5 @@
 import type { Position } from "../../bay/position.ts";
-import { laterOf, type ModSeq, NO_MODSEQ } from "../numbers.ts";
+import { higherOf, type ModSeq, NO_MODSEQ } from "../numbers.ts";
 
 /**
  * Small things beside mail, each a register by type and id (the op `record`): identities, settings, what a phone said. The
@@ -105,7 +105,7 @@ export class Records {
     known.byId.delete(record.id);
     known.byId.set(record.id, record);
     this.#count(record, 1);
-    known.changed = laterOf(known.changed, record.modSeq);
+    known.changed = higherOf(known.changed, record.modSeq);
     if (this.#ended > RECORD_TOMBSTONES_MAX) this.#forgetEnded();
   }
 
@@ -144,7 +144,7 @@ export class Records {
     for (const { type, id, modSeq } of ended.slice(0, ended.length >> 2)) {
       const known = this.#typeOf(type);
       known.byId.delete(id);
-      known.floor = laterOf(known.floor, modSeq);
+      known.floor = higherOf(known.floor, modSeq);
       this.#ended--;
     }
   }
