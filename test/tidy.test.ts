@@ -103,6 +103,13 @@ describe("boundaries", () => {
     expect(planted("apps/imap/src/planted.ts", text, columnsNamed)).toHaveLength(1);
   });
 
+  test("the engine knows nothing of \\Recent, which is IMAP's own", () => {
+    const wrong = sources("packages/engine/src").filter((file) =>
+      /\\Recent\b|claimRecent/.test(readFileSync(file, "utf8")),
+    );
+    expect(wrong).toEqual([]);
+  });
+
   test("kinds of objects are spelt in their table alone", () => {
     const spelt = /["`}](?:slot|log|checkpoint|note|body|pack|page|device|public)\/["`$]/;
     const wrong = sources("packages/engine/src")

@@ -12,6 +12,7 @@ import { isTurnOver, takeTurn } from "@restante/host";
 import { SearchContexts } from "./contexts.ts";
 import type { Incoming } from "./incoming.ts";
 import type { Output } from "./output.ts";
+import { claimRecent } from "./recent.ts";
 import type { Watch } from "./watch.ts";
 import type { CommandReader } from "./wire/command-reader.ts";
 import type { FetchItem } from "./wire/fetch-items.ts";
@@ -301,7 +302,7 @@ export class Session {
 
   #claimRecent({ view, recent }: Selected): void {
     if (this.isRev2) return;
-    const from = this.mail.claimRecent(view.mailbox, view.readOnly);
+    const from = claimRecent(this.mail, view.mailbox, view.readOnly);
     const to = view.mailbox.uidNext;
     // A session that only reads claims nothing: what it is shown stays recent for others, and for itself.
     if (view.readOnly) recent.length = 0;

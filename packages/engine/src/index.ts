@@ -113,6 +113,7 @@ export {
   asModSeq,
   asUid,
   type EmailRow,
+  FIRST_UID,
   higherOf,
   type ModSeq,
   modSeqBefore,

@@ -472,11 +472,10 @@ export class AccountSession {
   #untilEnd(signal: AbortSignal | undefined): AbortSignal {
     return signal ? AbortSignal.any([signal, this.ended]) : this.ended;
   }
-  claimRecent(mailbox: ReadMailbox, readOnly: boolean): Uid {
-    return this.#open.claimRecent(mailbox, readOnly);
-  }
-  recentIn(mailbox: ReadMailbox): number {
-    return this.#open.recentIn(mailbox);
+  /** The uid that came next in each mailbox when this process opened the account; mailboxes made since are none of them. One
+   * map for all sessions, as long as the account stays open. */
+  get uidNextAtOpening(): ReadonlyMap<MailboxId, Uid> {
+    return this.#open.uidNextAtOpening;
   }
 
   /** Keywords on messages of `mailbox`. */
