@@ -5,6 +5,7 @@ import {
   HIGHEST_MODSEQ,
   lowerOf,
   type ModSeq,
+  type Plain,
   type Row,
   type SequenceNumber,
   sequenceNumberAt,
@@ -103,7 +104,7 @@ export class MailboxView {
   }
 
   /** Positions that changed after `modSeq`: RFC 7162 §3.1.4.1. */
-  changedSince(modSeq: ModSeq, positions: readonly number[]): number[] {
+  changedSince(modSeq: ModSeq, positions: readonly Plain[]): number[] {
     const { modSeq: column } = this.#state.memberships.columns;
     if (this.#state === this.#mail.state) return positions.filter((at) => column.get(this.#list.at(at)) > modSeq);
     return positions.filter((position) => {
@@ -135,7 +136,7 @@ export class MailboxView {
     return mailbox;
   }
 
-  uidAt(position: number): Uid {
+  uidAt(position: Plain): Uid {
     return this.#state.memberships.columns.uid.get(this.#list.at(position));
   }
 
@@ -146,7 +147,7 @@ export class MailboxView {
   }
 
   /** Messages at these positions: in the present state, or as this view last saw them if they are gone. */
-  messages(positions: readonly number[]): Message[] {
+  messages(positions: readonly Plain[]): Message[] {
     return positions.map((position) => this.message(position));
   }
 
@@ -157,14 +158,14 @@ export class MailboxView {
     return messages;
   }
 
-  message(position: number): Message {
+  message(position: Plain): Message {
     const row = this.#presentRow(position);
     if (row === undefined) return { position, row: this.#list.at(position), state: this.#state };
     return { position, row, state: this.#mail.state };
   }
 
   /** A row of the present state: after a rewind rows are others, uids are not. */
-  #presentRow(position: number): Row | undefined {
+  #presentRow(position: Plain): Row | undefined {
     if (this.#state === this.#mail.state) return this.#list.at(position);
     const uid = this.uidAt(position);
     const mailbox = this.#mail.state.findMailbox(this.id);
@@ -219,7 +220,7 @@ export class MailboxView {
 
   /** After a rewind much is stamped anew that is what it was: whether a message of `list` has other flags than those
    * that the client knows. */
-  #unlessShown(state: ReadState, list: ReadMessageList): (position: number) => boolean {
+  #unlessShown(state: ReadState, list: ReadMessageList): (position: Plain) => boolean {
     const [before, listBefore, length, modSeq] = [this.#state, this.#list, this.#length, this.#modSeq];
     const { columns } = before.memberships;
     return (position) => {
@@ -266,7 +267,7 @@ export class MailboxView {
   }
 
   /** Rows of those of `positions` that are there now. */
-  #liveRows(positions: readonly number[]): Row[] {
+  #liveRows(positions: readonly Plain[]): Row[] {
     const { state } = this.#mail;
     return positions
       .map((position) => this.#presentRow(position))
@@ -274,7 +275,7 @@ export class MailboxView {
       .filter((row) => state.isLive(row));
   }
 
-  #target(positions: readonly number[]) {
+  #target(positions: readonly Plain[]) {
     return { mailbox: this.id, targets: runsOf(this.#mail.state, this.mailbox, this.#liveRows(positions)) };
   }
 
@@ -286,7 +287,7 @@ export class MailboxView {
    * the others as told: the caller answers them, or was asked not to. A failure in between leaves the first part changed, of
    * which `sync` tells. Without `unchangedSince` throws EngineError `expunged` if all of them are gone. */
   async setFlags(
-    positions: readonly number[],
+    positions: readonly Plain[],
     change: FlagChange,
     unchangedSince?: ModSeq,
   ): Promise<{ readonly refused: readonly number[] }> {
@@ -295,7 +296,7 @@ export class MailboxView {
     const refused: number[] = [];
     const stored: [row: Row, modSeq: ModSeq][] = [];
     let reached = 0;
-    const isThere = (position: number): boolean => this.#liveRows([position]).length > 0;
+    const isThere = (position: Plain): boolean => this.#liveRows([position]).length > 0;
     for (const part of parts(positions)) {
       const there = this.#liveRows(part).length;
       if (there === 0) {
@@ -322,7 +323,7 @@ export class MailboxView {
   }
 
   /** A message as an op names it, and its flags. Throws EngineError `expunged`. */
-  targetOf(position: number): { readonly of: Targets; readonly flags: readonly string[] } {
+  targetOf(position: Plain): { readonly of: Targets; readonly flags: readonly string[] } {
     this.#assertWritable();
     const of = this.#target([position]);
     if (of.targets.length === 0) throw new EngineError("expunged", "the message is gone");
@@ -331,7 +332,7 @@ export class MailboxView {
   }
 
   /** Sets \Seen where it is missing; `sync` tells of it. */
-  async markSeen(positions: readonly number[]): Promise<void> {
+  async markSeen(positions: readonly Plain[]): Promise<void> {
     const { flags } = this.#mail.state.memberships.columns;
     const unseen = positions.filter((position) => {
       const row = this.#presentRow(position);
@@ -366,7 +367,7 @@ export class MailboxView {
 
   /** COPY: RFC 9051 §6.4.7. Messages that are gone are not copied: the outcome names those that were. Throws EngineError
    * `not-found` if there is no such mailbox, `expunged` if all of the messages are gone. */
-  async copy(positions: readonly number[], to: MailboxId): Promise<Copied> {
+  async copy(positions: readonly Plain[], to: MailboxId): Promise<Copied> {
     const copied = await this.#mail.transfer("copy", this.#target(positions), to, positions.length);
     assertReached(positions, copied.uids.length);
     return copied;
@@ -376,7 +377,7 @@ export class MailboxView {
    * stays moved. Throws EngineError `not-found` if there is no such mailbox, `expunged` if all of the messages are
    * gone. */
   async move(
-    positions: readonly number[],
+    positions: readonly Plain[],
     to: MailboxId,
     onMoved: (moved: Copied) => void = () => undefined,
   ): Promise<void> {
@@ -393,11 +394,11 @@ export class MailboxView {
   }
 
   /** EXPUNGE: takes those of `positions` (default: all) that carry \Deleted. */
-  async expunge(positions?: readonly number[]): Promise<void> {
+  async expunge(positions?: readonly Plain[]): Promise<void> {
     this.#assertWritable();
     const { flags } = this.#mail.state.memberships.columns;
     const deleted: number[] = [];
-    const look = (position: number): void => {
+    const look = (position: Plain): void => {
       const row = this.#presentRow(position);
       if (row !== undefined && (flags.get(row) & DELETED) !== 0) deleted.push(position);
     };
@@ -410,12 +411,12 @@ export class MailboxView {
 }
 
 /** Throws EngineError `expunged` if messages were named and the command reached none of them. */
-function assertReached(positions: readonly number[], reached: number): void {
+function assertReached(positions: readonly Plain[], reached: number): void {
   if (positions.length > 0 && reached === 0) throw new EngineError("expunged", "the messages are gone");
 }
 
 /** Positions in parts of {@link CHANGED_AT_ONCE}. */
-function* parts(positions: readonly number[]): Generator<readonly number[]> {
+function* parts(positions: readonly Plain[]): Generator<readonly number[]> {
   for (let at = 0; at < positions.length; at += CHANGED_AT_ONCE) yield positions.slice(at, at + CHANGED_AT_ONCE);
 }
 

@@ -8,6 +8,9 @@ declare const kind: unique symbol;
  * bytes, what a client said, a counter.
  */
 
+/** A number of none of these kinds: the position of a message in a view, from 0; the lasting number of an email. */
+export type Plain = number & { readonly [kind]?: never };
+
 /** A message's unique identifier in its mailbox, from 1; also the one that comes next: RFC 9051 §2.3.1.1. */
 export type Uid = number & { readonly [kind]: "uid" };
 
@@ -89,7 +92,7 @@ export function lowerOf<K extends number>(a: K, b: K): K {
 }
 
 /** The sequence number of the message at a position; positions count from 0. */
-export function sequenceNumberAt(position: number): SequenceNumber {
+export function sequenceNumberAt(position: Plain): SequenceNumber {
   return (position + 1) as SequenceNumber;
 }
 

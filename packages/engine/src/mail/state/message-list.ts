@@ -1,4 +1,4 @@
-import type { Row, Uid } from "../numbers.ts";
+import type { Plain, Row, Uid } from "../numbers.ts";
 
 /**
  * The memberships of one mailbox in uid order, as row numbers. Adding appends in place; anything else makes a new list.
@@ -18,7 +18,7 @@ export class MessageList {
   }
 
   /** The row at `position` (0 is the lowest uid). */
-  at(position: number): Row {
+  at(position: Plain): Row {
     return this.#rows[position]! as Row;
   }
 

@@ -1,6 +1,6 @@
 import type { Fields } from "../../bay/fields.ts";
 import { NOWHERE, type Position } from "../../bay/position.ts";
-import { readModSeq } from "../numbers.ts";
+import { type Plain, readModSeq } from "../numbers.ts";
 import type { ValuePage } from "./records.ts";
 import type { Run } from "./reference-index.ts";
 
@@ -107,7 +107,7 @@ function allHeld(emailRows: number): Pick<Pages, "emailRows" | "emailNumbers" | 
 }
 
 /** True if row pages and header pages hold the email of this lasting number. */
-export function isInPages({ held }: Pick<Pages, "held">, number: number): boolean {
+export function isInPages({ held }: Pick<Pages, "held">, number: Plain): boolean {
   return (((held[number >> 3] ?? 0) >> (number & 7)) & 1) === 1;
 }
 

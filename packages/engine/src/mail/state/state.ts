@@ -7,6 +7,7 @@ import {
   FIRST_ROW,
   type ModSeq,
   NO_MODSEQ,
+  type Plain,
   type Row,
   type Uid,
 } from "../numbers.ts";
@@ -310,7 +311,7 @@ export class MailState {
   }
 
   /** The row of the email with this lasting number, or the first one above it; `emails.rows` if there is none. */
-  rowFrom(number: number): EmailRow {
+  rowFrom(number: Plain): EmailRow {
     const column = this.emails.columns.number;
     let low = 0;
     let high = this.emails.rows;
@@ -323,7 +324,7 @@ export class MailState {
   }
 
   /** The row of the email with this lasting number; undefined if it was left out since. */
-  findNumber(number: number): EmailRow | undefined {
+  findNumber(number: Plain): EmailRow | undefined {
     const row = this.rowFrom(number);
     return row < this.emails.rows && this.emails.columns.number.get(row) === number ? row : undefined;
   }
