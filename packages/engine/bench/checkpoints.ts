@@ -1,5 +1,5 @@
-// What a checkpoint writes after a few changes: node bench/checkpoints.ts FOLDER, a folder that `RESTANTE_BENCH_FOLDER=… node
-// bench/size.ts N` made. Octets that are put, milliseconds, and the longest turn of the event loop.
+// Octets that a checkpoint writes after a few changes: node bench/checkpoints.ts FOLDER, a folder that `RESTANTE_BENCH_FOLDER=… node
+// bench/size.ts N` made. Also milliseconds, and the longest turn of the event loop.
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { monitorEventLoopDelay } from "node:perf_hooks";

@@ -4,8 +4,11 @@ import {
   firstShownAt,
   lastChangeOf,
   type Message,
+  modSeqBefore,
   type NewRecord,
   type ReadState,
+  type Row,
+  type Uid,
   uidOf,
 } from "@restante/engine";
 import {
@@ -204,7 +207,7 @@ class Run {
   }
 
   /** The membership of a command's item. Throws CommandError 8. */
-  #rowOf({ serverId }: Command): number {
+  #rowOf({ serverId }: Command): Row {
     const name = parseItemId(serverId!);
     const row = name && findItem(this.#state, name);
     const { mailbox } = this.#of.folder;
@@ -213,9 +216,9 @@ class Run {
     return row;
   }
 
-  #isNews(row: number): boolean {
+  #isNews(row: Row): boolean {
     const { modSeq, uid } = this.#of.known;
-    const marked = changedMarks(this.#state, modSeq - 1).get(this.#state.emailOf(row)) ?? 0;
+    const marked = changedMarks(this.#state, modSeqBefore(modSeq)).get(this.#state.emailOf(row)) ?? 0;
     const stamp = Math.max(lastChangeOf(this.#state, row), marked);
     return stamp > modSeq || (stamp === modSeq && uidOf(this.#state, row) > uid);
   }
@@ -243,7 +246,7 @@ class Run {
     else await this.#changeFlags(command, row);
   }
 
-  async #changeFlags({ serverId, data }: Command, row: number): Promise<void> {
+  async #changeFlags({ serverId, data }: Command, row: Row): Promise<void> {
     const { session } = this.#context;
     const state = this.#state;
     const flags = state.flagNames(row);
@@ -265,7 +268,7 @@ class Run {
     this.#edits.push({ itemId: serverId!, verb: "Change", edit, expected: isNews ? undefined : held });
   }
 
-  async #changeDraft(command: Command, row: number): Promise<void> {
+  async #changeDraft(command: Command, row: Row): Promise<void> {
     const { folder, known, key, options } = this.#of;
     const context = this.#context;
     if (context.version < 16 || folder.type !== DRAFTS) throw new CommandError(CONVERSION_ERROR);
@@ -407,12 +410,12 @@ class Run {
     );
   }
 
-  #find(itemId: string): number | undefined {
+  #find(itemId: string): Row | undefined {
     const name = parseItemId(itemId);
     return name && findItem(this.#state, name);
   }
 
-  #messageOf(row: number): Message {
+  #messageOf(row: Row): Message {
     return { position: 0, row, state: this.#state };
   }
 
@@ -533,7 +536,7 @@ function messagesBeyond(state: ReadState, { mailbox }: Folder, { held }: Collect
 /** Of these, the newest are looked through for one that was made before its answer was lost. */
 const BEYOND_MAX = 256;
 
-function messageAt(state: ReadState, { mailbox }: Folder, uid: number): Message | undefined {
+function messageAt(state: ReadState, { mailbox }: Folder, uid: Uid): Message | undefined {
   const { messages } = mailbox!;
   const position = messages.lowerBound(uid, (row) => uidOf(state, row));
   const row = position < messages.length ? messages.at(position) : undefined;

@@ -19,6 +19,7 @@ import {
 import { EngineError } from "../errors.ts";
 import { Mail } from "../mail/mail.ts";
 import { type MailboxView, openView } from "../mail/mailbox-view.ts";
+import { type ModSeq, NO_MODSEQ } from "../mail/numbers.ts";
 import { mailboxChanges } from "../mail/state/feed.ts";
 import type { ReadState } from "../mail/state/read-state.ts";
 import { nodePlatform } from "../node/crypto-platform.ts";
@@ -84,7 +85,7 @@ export function dropbox(
 }
 
 /** Everything that a client could see of a state, and what vanished since the modseq `since`. */
-export function visible(state: ReadState, since = 0): unknown {
+export function visible(state: ReadState, since: ModSeq = NO_MODSEQ): unknown {
   /** Where logs rewind, each process has these for itself. */
   const stamp = <T>(number: T): T | undefined => (isRewinding ? undefined : number);
   return state.liveMailboxes().map((mailbox) => ({

@@ -1,6 +1,7 @@
 import { NOWHERE } from "../../bay/position.ts";
 import { equalBytes, hash } from "../../crypto/primitives.ts";
 import { kindIn } from "../../storage/object-kinds.ts";
+import type { Row, Uid } from "../numbers.ts";
 import { bodyId, FOUNDER, mailboxId } from "../ops/names.ts";
 import { CHANGED_AT_ONCE, type Op, type OpOf } from "../ops/op.ts";
 import { type ItemOutcome, NOTHING, type Outcome } from "../ops/outcome.ts";
@@ -42,17 +43,19 @@ function* copyInParts(state: MailState, placed: PlacedOp, op: OpOf<"copy">): Gen
   const mailbox = state.findMailbox(passed.mailbox)!;
   const to = state.findMailbox(passed.to)!;
   const { rows: sources } = resolveTargets(state, mailbox, passed.targets);
-  const [added, addedUids, sourceUids]: number[][] = [[], [], []];
+  const added: Row[] = [];
+  const addedUids: Uid[] = [];
+  const sourceUids: Uid[] = [];
   const { uid } = state.memberships.columns;
   for (let from = 0; from < sources.length; from += CHANGED_AT_ONCE) {
     yield;
     const block = new Block(state, 1);
     const part = sources.slice(from, from + CHANGED_AT_ONCE);
     for (const row of copyRows(state, placed, block, part, to, op.seconds, from)) {
-      added!.push(row);
-      addedUids!.push(uid.get(row));
+      added.push(row);
+      addedUids.push(uid.get(row));
     }
-    for (const row of part) sourceUids!.push(uid.get(row));
+    for (const row of part) sourceUids.push(uid.get(row));
     block.end();
   }
   const { uidValidity } = to;
@@ -61,10 +64,10 @@ function* copyInParts(state: MailState, placed: PlacedOp, op: OpOf<"copy">): Gen
     modSeq: state.modSeq,
     ...judged,
     sources,
-    added: added!,
+    added,
     uidValidity,
-    addedUids: addedUids!,
-    sourceUids: sourceUids!,
+    addedUids,
+    sourceUids,
   };
 }
 
@@ -80,7 +83,7 @@ export function applyBlock(state: MailState, ops: readonly PlacedOp[]): Outcome[
   });
   block.end();
   const { uid } = state.memberships.columns;
-  const uidsOf = (rows: readonly number[]): readonly number[] => rows.map((row) => uid.get(row));
+  const uidsOf = (rows: readonly Row[]): readonly Uid[] => rows.map((row) => uid.get(row));
   return outcomes.map((outcome) => {
     const [first] = outcome.added;
     if (first === undefined) return outcome;
@@ -237,8 +240,8 @@ function performTakeIn(state: MailState, placed: PlacedOp, op: OpOf<"take-in">, 
 function performFlags(state: MailState, placed: PlacedOp, op: OpOf<"flags">, block: Block): Partial<Outcome> {
   const { columns } = state.memberships;
   const change = createFlagChange(state.keywords, op.change);
-  const changed: number[] = [];
-  const visit = (row: number): void => {
+  const changed: Row[] = [];
+  const visit = (row: Row): void => {
     const bits = change.bits(state.bitsOf(row));
     const keywords = change.keywords(columns.keywords.get(row));
     if (state.isLive(row)) {
@@ -272,11 +275,11 @@ function copyRows(
   state: MailState,
   placed: PlacedOp,
   block: Block,
-  sources: readonly number[],
+  sources: readonly Row[],
   to: Mailbox,
   seconds: number,
   index = 0,
-): number[] {
+): Row[] {
   const { columns } = state.memberships;
   return sources.map((row, at) =>
     state.addMembership(nameAt(placed, index + at), to, {
@@ -295,7 +298,7 @@ function moveRows(
   state: MailState,
   placed: PlacedOp,
   block: Block,
-  sources: readonly number[],
+  sources: readonly Row[],
   to: Mailbox,
   seconds: number,
   take: boolean,

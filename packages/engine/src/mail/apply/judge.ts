@@ -1,3 +1,4 @@
+import type { Row } from "../numbers.ts";
 import type { NewEmail } from "../ops/email.ts";
 import { bodyName, INBOX_ID, PATH_DELIMITER } from "../ops/names.ts";
 import type { Op, OpOf, Placement } from "../ops/op.ts";
@@ -166,11 +167,11 @@ function judgeTargets(state: ReadState, op: TargetOp): Verdict {
   if ((op.kind === "copy" || op.kind === "move") && !state.findMailbox(op.to)) return refuse("no-mailbox");
   const { rows, gone } = resolveTargets(state, mailbox, op.targets);
   const { modSeq, keywords } = state.memberships.columns;
-  const isRefused = (row: number): boolean =>
+  const isRefused = (row: Row): boolean =>
     op.kind === "flags" && op.unchangedSince !== undefined && modSeq.get(row) > op.unchangedSince;
   const changes = op.kind === "flags" ? changesFlags(op.change) : undefined;
   // A change that changes nothing is none: it raises no modseq, and nobody is told.
-  const passes = (row: number): boolean => {
+  const passes = (row: Row): boolean => {
     if (changes) return !isRefused(row) && changes(state.bitsOf(row), state.keywords.get(keywords.get(row)));
     return op.kind !== "expunge" || (state.bitsOf(row) & DELETED) !== 0;
   };
@@ -187,11 +188,7 @@ function judgeTargets(state: ReadState, op: TargetOp): Verdict {
 
 /** Keyword sets that a change may make: of added keywords with each set that the messages carry, or the set that replaces
  * all. */
-function keywordsMade(
-  state: ReadState,
-  { change }: OpOf<"flags">,
-  rows: readonly number[],
-): Iterable<readonly string[]> {
+function keywordsMade(state: ReadState, { change }: OpOf<"flags">, rows: readonly Row[]): Iterable<readonly string[]> {
   if (change.mode === "remove") return [];
   return change.mode === "replace" ? [change.flags] : keywordsOf(state, change.flags, rows);
 }

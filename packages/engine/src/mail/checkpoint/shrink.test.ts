@@ -3,6 +3,7 @@ import { position } from "../../bay/position.ts";
 import { bareEmail } from "../../testing/email-kit.ts";
 import { rowsOf, World } from "../../testing/world-kit.ts";
 import { runsOf } from "../apply/target-rows.ts";
+import { asRow, FIRST_EMAIL_ROW, modSeqBefore } from "../numbers.ts";
 import type { Op } from "../ops/op.ts";
 import { mailboxChanges } from "../state/feed.ts";
 import type { MailState } from "../state/state.ts";
@@ -91,7 +92,7 @@ test("as many removals are kept as may be, and of an op that removed more none",
     removedAt.push(world.state.modSeq);
   }
   const dead = ({ memberships }: MailState): number =>
-    Array.from({ length: memberships.rows }, (_, row) => row).filter(
+    Array.from({ length: memberships.rows }, (_, row) => asRow(row)).filter(
       (row) => (memberships.columns.flags.get(row) & 128) !== 0,
     ).length;
   const after = await shrunk(world.state);
@@ -100,7 +101,7 @@ test("as many removals are kept as may be, and of an op that removed more none",
   after.recent.forget(after.modSeq);
   // A client that was told all up to the floor is told the rest; one that was not is told that this can't be.
   expect(mailboxChanges(after, after.inbox, after.floor)?.vanished.map(({ first }) => first)).toEqual([3, 4, 5]);
-  expect(mailboxChanges(after, after.inbox, after.floor - 1)).toBeUndefined();
+  expect(mailboxChanges(after, after.inbox, modSeqBefore(after.floor))).toBeUndefined();
   take(world, [0, 1, 2, 3]);
   const { modSeq } = world.state;
   const none = await shrunk(world.state);
@@ -142,11 +143,14 @@ test("an email that was hidden once and is gone is remembered as such: a new mem
   flag("remove");
   flag("add");
   const { returned, made } = state.emails.columns;
-  expect(returned.get(0)).toBe(1);
-  const before = made.get(0);
+  expect(returned.get(FIRST_EMAIL_ROW)).toBe(1);
+  const before = made.get(FIRST_EMAIL_ROW);
   take(world, [0]);
   const after = await shrunk(state);
-  expect([after.emails.columns.returned.get(0), after.emails.columns.made.get(0)]).toEqual([returned.get(0), before]);
+  expect([after.emails.columns.returned.get(FIRST_EMAIL_ROW), after.emails.columns.made.get(FIRST_EMAIL_ROW)]).toEqual([
+    returned.get(FIRST_EMAIL_ROW),
+    before,
+  ]);
 });
 
 describe("an account has dead weight", () => {

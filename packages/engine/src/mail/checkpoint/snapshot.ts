@@ -4,10 +4,12 @@ import { NOWHERE, type Position } from "../../bay/position.ts";
 import type { Capture, PageStore, Thorough } from "../../bay/snapshots.ts";
 import { EngineError } from "../../errors.ts";
 import type { Breathe } from "../contents/digest.ts";
+import { asEmailRow, FIRST_EMAIL_ROW, FIRST_MODSEQ } from "../numbers.ts";
 import { CHUNK_ROWS, type Schema, type Table } from "../state/columns.ts";
 import { encodePages, type Pages, readFirstPages, readPages, readSecondPages, readThirdPages } from "../state/pages.ts";
 import type { ReferenceIndex } from "../state/reference-index.ts";
-import { FIRST_EMAIL_COLUMNS, MailState, SECOND_EMAIL_COLUMNS } from "../state/state.ts";
+import { MailState } from "../state/state.ts";
+import { FIRST_EMAIL_COLUMNS, SECOND_EMAIL_COLUMNS } from "../state/tables.ts";
 import { decodeColumns, encodeColumns } from "./column-codec.ts";
 import { captureEmailPages, type EmailSource } from "./email-capture.ts";
 import { markLost } from "./lost-chunks.ts";
@@ -200,7 +202,7 @@ export async function loadMail(
   loadTable(state.emails, pages.emailRows, emails, { expands, columnCount: reads.emailColumns });
   reads.state(state, fields);
   state.emailNumbers = pages.emailNumbers;
-  state.tailStart = pages.emailRows;
+  state.tailStart = asEmailRow(pages.emailRows);
   state.adoptPages(pages);
   const isLost = (chunk: Uint8Array | undefined): boolean => chunk === undefined;
   if ([...memberships, ...emails].some(isLost)) markLost(state, memberships.map(isLost), emails.map(isLost));
@@ -231,9 +233,9 @@ export function loadWhatIsLeft(
 function upgrade(state: MailState, format: number): void {
   if (format < THIRD_FORMAT) {
     const { made, number } = state.emails.columns;
-    for (let email = 0; email < state.emails.rows; email++) {
+    for (let email = FIRST_EMAIL_ROW; email < state.emails.rows; email++) {
       number.set(email, email);
-      if (format === FIRST_FORMAT && state.isShown(email)) made.set(email, 1);
+      if (format === FIRST_FORMAT && state.isShown(email)) made.set(email, FIRST_MODSEQ);
       if (!state.isHeld(email) && state.sweep.due === undefined) state.sweep.noteRemoval(state.pages.covers);
     }
   }

@@ -1,5 +1,6 @@
 import type { Fields } from "../../bay/fields.ts";
 import type { Position } from "../../bay/position.ts";
+import { asRow, type ModSeq, readModSeq, readUid, type Uid } from "../numbers.ts";
 import type { MailboxId, MembershipName, WriterId } from "../ops/names.ts";
 import { LOG_VERSION, type MailboxType, type SpecialUse } from "../ops/op.ts";
 import { NewerLog } from "../ops/op-codec.ts";
@@ -71,7 +72,7 @@ function loadSince(state: MailState, fields: Fields, readOne: ReadStream): void 
   loadEnd(state, fields, readOne);
   loadRequires(state, fields);
   const numbers = fields.nested();
-  state.floor = numbers.integer();
+  state.floor = readModSeq(numbers);
   state.numbering = numbers.position();
   Object.assign(state.sweep, { covers: numbers.position(), first: numbers.position(), last: numbers.position() });
   if (readOne === readStream) state.silentBefore = numbers.integer();
@@ -89,10 +90,10 @@ export function loadSecondState(state: MailState, fields: Fields): void {
 
 function loadChanged(state: MailState, fields: Fields): void {
   const changed = fields.nested();
-  state.changed.email = changed.integer();
-  state.changed.mailbox = changed.integer();
-  state.changed.thread = changed.integer();
-  state.changed.delivery = changed.integer();
+  state.changed.email = readModSeq(changed);
+  state.changed.mailbox = readModSeq(changed);
+  state.changed.thread = readModSeq(changed);
+  state.changed.delivery = readModSeq(changed);
   changed.end();
 }
 
@@ -102,9 +103,9 @@ function loadRequires(state: MailState, fields: Fields): void {
 }
 
 function loadRecords(state: MailState, fields: Fields): void {
-  for (const [row, name] of fields.list((item) => [item.integer(), readName(item)] as const))
+  for (const [row, name] of fields.list((item) => [asRow(item.integer()), readName(item)] as const))
     state.lastingNames.give(row, name);
-  const types = fields.list((type) => [type.text(), type.integer(), type.integer()] as const);
+  const types = fields.list((type) => [type.text(), readModSeq(type), readModSeq(type)] as const);
   for (const record of fields.list(readRecord)) state.records.set(record);
   for (const [type, changedAt, floor] of types) state.records.setType(type, changedAt, floor);
   fields.end();
@@ -129,7 +130,7 @@ function loadBeginning(state: MailState, fields: Fields, readOne: (item: Fields)
   for (const load of fields.list(readOne)) load(state);
   for (const path of fields.texts()) state.subscriptions.add(path);
   const numbers = fields.nested();
-  state.modSeq = numbers.integer();
+  state.modSeq = readModSeq(numbers);
   state.uidValidity = numbers.integer();
   state.epoch = numbers.integer();
   state.pathWrites = numbers.integer();
@@ -162,7 +163,7 @@ const readMailbox =
     const [path, wantedPath, pathWritten] = [item.text(), item.text(), item.integer()];
     const type = item.text() as MailboxType;
     const specialUse = item.optional((f) => f.text() as SpecialUse);
-    const [sortOrder, made, propsModSeq] = [item.integer(), item.integer(), item.integer()];
+    const [sortOrder, made, propsModSeq] = [item.integer(), readModSeq(item), readModSeq(item)];
     const load = readNumbers(item, readRanges);
     return (state) => {
       const mailbox = state.addMailbox(id, path, { specialUse, type });
@@ -184,7 +185,7 @@ function readFirstMailbox(item: Fields): LoadMailbox {
 }
 
 function readNumbers(item: Fields, readRanges: ReadRanges): (mailbox: Mailbox) => void {
-  const [uidValidity, uidNext, highestModSeq, gone] = [item.integer(), item.integer(), item.integer(), item.boolean()];
+  const [uidValidity, uidNext, highestModSeq, gone] = [item.integer(), readUid(item), readModSeq(item), item.boolean()];
   const loadRanges = readRanges(item);
   return (mailbox) => {
     Object.assign(mailbox, { uidValidity, uidNext, highestModSeq, gone });
@@ -206,8 +207,8 @@ function skipVanished(item: Fields): () => void {
   return () => undefined;
 }
 
-function readUidRanges(item: Fields): (readonly [number, number, number])[] {
-  return item.list((range) => [range.integer(), range.integer(), range.integer()] as const);
+function readUidRanges(item: Fields): (readonly [Uid, Uid, ModSeq])[] {
+  return item.list((range) => [readUid(range), readUid(range), readModSeq(range)] as const);
 }
 
 function readName(item: Fields): MembershipName {
@@ -215,7 +216,7 @@ function readName(item: Fields): MembershipName {
 }
 
 function readRecord(item: Fields): StoredRecord {
-  const [type, id, modSeq] = [item.text(), item.text(), item.integer()];
+  const [type, id, modSeq] = [item.text(), item.text(), readModSeq(item)];
   const fields = item.optional((value) => value.nested());
   if (!fields) return { type, id, modSeq, value: undefined };
   const isSmall = fields.integer() === 0;

@@ -1,4 +1,5 @@
 import type { Position } from "../../bay/position.ts";
+import type { ModSeq } from "../numbers.ts";
 import type { NewEmail } from "./email.ts";
 import type { MailboxId } from "./names.ts";
 import type { TargetRun } from "./targets.ts";
@@ -28,7 +29,7 @@ export type Op =
       readonly targets: readonly TargetRun[];
       readonly change: FlagChange;
       /** Memberships with a higher modseq are refused: RFC 7162 §3.1.3. */
-      readonly unchangedSince?: number;
+      readonly unchangedSince?: ModSeq;
     }
   | {
       readonly kind: "copy";
@@ -161,7 +162,7 @@ export interface ChangeItem {
 export interface StateClaim {
   readonly type: string;
   readonly epoch: number;
-  readonly modSeq: number;
+  readonly modSeq: ModSeq;
 }
 
 /** Mailboxes made, changed and destroyed as one: names that it frees are free for it, so two may be swapped. */

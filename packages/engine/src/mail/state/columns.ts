@@ -60,7 +60,8 @@ class DirtyChunks {
   }
 }
 
-export class Column {
+/** Values of one field, by row: kinds of both are named by the owner of the table. */
+export class Column<V extends number = number, R extends number = number> {
   readonly kind: ColumnKind;
   readonly chunks: Chunk[] = [];
   readonly dirty: DirtyChunks;
@@ -70,24 +71,24 @@ export class Column {
     this.dirty = dirty;
   }
 
-  get(row: number): number {
-    return this.chunks[row >> CHUNK_SHIFT]![row & CHUNK_MASK]!;
+  get(row: R): V {
+    return this.chunks[row >> CHUNK_SHIFT]![row & CHUNK_MASK]! as V;
   }
 
-  set(row: number, value: number): void {
+  set(row: R, value: V): void {
     const chunk = row >> CHUNK_SHIFT;
     this.chunks[chunk]![row & CHUNK_MASK] = value;
     this.dirty.add(chunk);
   }
 
   /** The 16 bytes of an `id` column's row: a view, not a copy. */
-  getId(row: number): Uint8Array {
+  getId(row: R): Uint8Array {
     const at = (row & CHUNK_MASK) * 16;
     return (this.chunks[row >> CHUNK_SHIFT] as Uint8Array).subarray(at, at + 16);
   }
 
   /** Which of two rows of an `id` column is lower, octet by octet. */
-  compareIds(a: number, b: number): number {
+  compareIds(a: R, b: R): number {
     const [one, other] = [this.chunks[a >> CHUNK_SHIFT]!, this.chunks[b >> CHUNK_SHIFT]!];
     const [from, against] = [(a & CHUNK_MASK) * 16, (b & CHUNK_MASK) * 16];
     for (let at = 0; at < 16; at++) {
@@ -97,7 +98,7 @@ export class Column {
     return 0;
   }
 
-  setId(row: number, id: Uint8Array): void {
+  setId(row: R, id: Uint8Array): void {
     const chunk = row >> CHUNK_SHIFT;
     (this.chunks[chunk] as Uint8Array).set(id, (row & CHUNK_MASK) * 16);
     this.dirty.add(chunk);
@@ -128,9 +129,13 @@ export class Column {
 
 export type Schema = Readonly<Record<string, ColumnKind>>;
 
-export class Table<S extends Schema> {
+/** Kinds of numbers that some columns hold; all others hold plain ones. */
+export type Kinds<S extends Schema> = { readonly [K in keyof S]?: number };
+type ValueOf<N, K> = K extends keyof N ? (N[K] extends number ? N[K] : number) : number;
+
+export class Table<S extends Schema, N extends Kinds<S> = Kinds<S>, R extends number = number> {
   readonly schema: S;
-  readonly columns: { readonly [K in keyof S]: Column };
+  readonly columns: { readonly [K in keyof S]: Column<ValueOf<N, K>, R> };
   readonly dirty: DirtyChunks = new DirtyChunks();
   #rows = 0;
   #room = 0;
@@ -139,7 +144,7 @@ export class Table<S extends Schema> {
     this.schema = schema;
     this.columns = Object.fromEntries(
       Object.entries(schema).map(([name, kind]) => [name, new Column(kind, this.dirty)]),
-    ) as { readonly [K in keyof S]: Column };
+    ) as unknown as { readonly [K in keyof S]: Column<ValueOf<N, K>, R> };
   }
 
   get rows(): number {
@@ -152,8 +157,8 @@ export class Table<S extends Schema> {
   }
 
   /** A table of the same rows, of which none counts as written. */
-  copy(): Table<S> {
-    const copy = new Table(this.schema);
+  copy(): Table<S, N, R> {
+    const copy = new Table<S, N, R>(this.schema);
     copy.#rows = this.#rows;
     copy.#room = this.#room;
     for (const name of Object.keys(this.schema))
@@ -162,8 +167,8 @@ export class Table<S extends Schema> {
   }
 
   /** Adds a row of zeros and returns its number. */
-  add(): number {
-    const row = this.#rows++;
+  add(): R {
+    const row = this.#rows++ as R;
     if (row === this.#room) {
       this.#room = roomFor(row + 1);
       for (const column of Object.values<Column>(this.columns)) column.grow(this.#room);

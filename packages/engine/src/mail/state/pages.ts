@@ -3,6 +3,7 @@ import type { Fields } from "../../bay/fields.ts";
 import { NOWHERE, type Position } from "../../bay/position.ts";
 import { concat } from "../../crypto/index.ts";
 import { folderOf } from "../../storage/object-kinds.ts";
+import { type Plain, readModSeq } from "../numbers.ts";
 import type { ValuePage } from "./records.ts";
 import type { Run } from "./reference-index.ts";
 
@@ -153,7 +154,7 @@ export function readPages(fields: Fields, covers: Position): Pages {
   packed.end();
   const valued = fields.nested();
   const valueNames = unpackNames(valued.bytes(), PAGE);
-  const keys = valued.list((page) => ({ type: page.text(), id: page.text(), modSeq: page.integer() }));
+  const keys = valued.list((page) => ({ type: page.text(), id: page.text(), modSeq: readModSeq(page) }));
   valued.end();
   fields.end();
   return {
@@ -196,7 +197,7 @@ function allHeld(emailRows: number): Pick<Pages, "emailRows" | "emailNumbers" | 
 }
 
 /** True if row pages and header pages hold the email of this lasting number. */
-export function isInPages({ held }: Pick<Pages, "held">, number: number): boolean {
+export function isInPages({ held }: Pick<Pages, "held">, number: Plain): boolean {
   return (((held[number >> 3] ?? 0) >> (number & 7)) & 1) === 1;
 }
 
@@ -208,7 +209,7 @@ function readGroups(
   const values = fields.list((page) => ({
     type: page.text(),
     id: page.text(),
-    modSeq: page.integer(),
+    modSeq: readModSeq(page),
     name: page.text(),
   }));
   fields.end();

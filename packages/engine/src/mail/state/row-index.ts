@@ -5,13 +5,13 @@
  */
 const EMPTY = 0xffffffff;
 
-export class RowIndex {
+export class RowIndex<R extends number> {
   #slots: Uint32Array = new Uint32Array(16).fill(EMPTY);
   #count = 0;
-  readonly #hashOf: (row: number) => number;
+  readonly #hashOf: (row: R) => number;
 
   /** `hashOf` gives the 32-bit hash of a row's key; it must not change while the row is in the index. */
-  constructor(hashOf: (row: number) => number) {
+  constructor(hashOf: (row: R) => number) {
     this.#hashOf = hashOf;
   }
 
@@ -22,23 +22,23 @@ export class RowIndex {
     if (slots > this.#slots.length) this.#resize(slots);
   }
 
-  add(row: number): void {
+  add(row: R): void {
     if ((this.#count + 1) * 4 > this.#slots.length * 3) this.#resize(this.#slots.length * 2);
     this.#place(row);
     this.#count++;
   }
 
   /** The first row of this hash that `matches`. */
-  find(hash: number, matches: (row: number) => boolean): number | undefined {
+  find(hash: number, matches: (row: R) => boolean): R | undefined {
     const mask = this.#slots.length - 1;
     for (let slot = hash & mask; ; slot = (slot + 1) & mask) {
-      const row = this.#slots[slot]!;
+      const row = this.#slots[slot]! as R;
       if (row === EMPTY) return undefined;
       if (matches(row)) return row;
     }
   }
 
-  #place(row: number): void {
+  #place(row: R): void {
     const mask = this.#slots.length - 1;
     let slot = this.#hashOf(row) & mask;
     while (this.#slots[slot] !== EMPTY) slot = (slot + 1) & mask;
@@ -48,7 +48,7 @@ export class RowIndex {
   #resize(slots: number): void {
     const old = this.#slots;
     this.#slots = new Uint32Array(slots).fill(EMPTY);
-    for (const row of old) if (row !== EMPTY) this.#place(row);
+    for (const row of old) if (row !== EMPTY) this.#place(row as R);
   }
 }
 
