@@ -86,9 +86,10 @@ export async function benchWaiting(count: number = PHONES): Promise<string> {
   }
 }
 
-async function makeAccounts(data: string, count: number): Promise<void> {
+/** Makes user1@many.example, user2… in a data folder that no server uses meanwhile. */
+export async function makeAccounts(data: string, count: number, password: string = PASSWORD): Promise<void> {
   const kit = join(import.meta.dirname, "../kit");
-  const args = ["--import", join(kit, "quick-argon2.ts"), join(kit, "many-accounts.ts"), data, String(count), PASSWORD];
+  const args = ["--import", join(kit, "quick-argon2.ts"), join(kit, "many-accounts.ts"), data, String(count), password];
   const child = spawn(process.execPath, args, { stdio: "inherit" });
   const [code] = await once(child, "exit");
   if (code !== 0) throw new Error(`making accounts ended with ${code}`);

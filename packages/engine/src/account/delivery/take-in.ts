@@ -219,7 +219,7 @@ export class TakeIn {
       const notes = await Promise.all(fresh.map((name) => this.#readNote(name, inTurn)));
       const good = notes.filter((note) => note !== undefined);
       // Killed in between it is written again: what it says is the same.
-      for (const { report } of good) if (report) await this.#options.onReport(report);
+      await Promise.all(good.map(async ({ report }) => report && this.#options.onReport(report)));
       for (const { isStatus, email } of good) if (isStatus) await this.#options.onStatusMail(email);
       for (const some of inParts(good)) if (!(await this.#push(some, listed))) return false;
       return true;

@@ -581,21 +581,35 @@ describe("mail that is held", () => {
     expect([await queue.cancel(id), sink]).toEqual(["canceled", []]);
   });
 
-  test("ten thousand are one look at a list of names", async () => {
+  test("ten thousand are one look at a list of names, and none of them is read before it is due", async () => {
     const { process, place, time } = await setUp();
-    const idle = await process({ sends: false });
-    for (let n = 0; n < 300; n++) {
-      const id = n.toString(16).padStart(32, "0");
-      const mail = { account: new Uint8Array(16), address: "x@x", envelope: to("b@x"), envid: id, madeMs: 0 };
-      await idle.queue.put(
-        { ...mail, id, releaseMs: time.now() + DAY, needsUtf8: false, isSentByMaker: false },
-        stream("x"),
+    for (let n = 0; n < 10_000; n++) {
+      const due = time.now() + DAY + (n % 7) * MINUTE;
+      place.write(
+        `outbound/queue/${due.toString(16).padStart(12, "0")}${n.toString(16).padStart(32, "0")}`,
+        Buffer.of(1),
       );
     }
+    const lists: string[] = [];
+    place.fault = (operation, name) => {
+      if (operation === "list") lists.push(name);
+      return undefined;
+    };
     const before = { ...place.counts };
-    await process();
+    const { sender, signIn } = await process();
     await settle();
-    expect([place.counts.get - before.get, place.counts.list - before.list]).toEqual([0, 5]);
+    expect(sender.waitingCount).toBe(10_000);
+    // A thousand names a page, and the last page tells that there are no more. The others are the sweep's.
+    const queue = lists.filter((prefix) => prefix === "outbound/queue/");
+    expect([queue.length, lists.length - queue.length, place.counts.get - before.get]).toEqual([11, 3, 0]);
+    lists.length = 0;
+    const session = await signIn();
+    const asked = place.counts.get;
+    for (let n = 0; n < 5; n++) await session.submit(request());
+    await settle();
+    // Each is opened, and seen not to have ended; its report is opened.
+    expect(place.counts.get - asked).toBe(15);
+    expect(lists.filter((prefix) => prefix.startsWith("outbound/"))).toEqual([]);
   });
 });
 

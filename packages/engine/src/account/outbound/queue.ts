@@ -56,6 +56,8 @@ export type NewMail = Omit<QueuedMail, "content" | "size" | "needsEightBit">;
  */
 export class OutboundQueue {
   readonly #options: QueueOptions;
+  /** Mails that are being put: who puts one tells of it. */
+  readonly #putting = new Set<string>();
 
   constructor(options: QueueOptions) {
     this.#options = options;
@@ -64,6 +66,15 @@ export class OutboundQueue {
   /** Queues a mail, durably when it resolves; again is no error, and changes nothing. Resolves with how many octets it has.
    * Errors: `unavailable`, `unknown-outcome`, `over-quota`; what the source throws. */
   async put(mail: NewMail, source: AsyncIterable<Uint8Array>): Promise<number> {
+    this.#putting.add(mail.id);
+    try {
+      return await this.#put(mail, source);
+    } finally {
+      this.#putting.delete(mail.id);
+    }
+  }
+
+  async #put(mail: NewMail, source: AsyncIterable<Uint8Array>): Promise<number> {
     const { store, platform, serverKey } = this.#options;
     let needsEightBit = false;
     const looked = tap(source, (piece) => {
@@ -95,9 +106,12 @@ export class OutboundQueue {
     }
   }
 
-  /** Tells of each mail that is queued by any process, where the store knows; again and again is possible. */
+  /** Tells of each mail that is queued by others, where the store knows; again and again is possible. */
   watch(tell: (place: QueuePlace | undefined) => void): () => void {
-    return this.#options.store.watch(QUEUE, (name) => tell(name === undefined ? undefined : readPlace(name)));
+    return this.#options.store.watch(QUEUE, (name) => {
+      const place = name === undefined ? undefined : readPlace(name);
+      if (!place || !this.#putting.has(place.id)) tell(place);
+    });
   }
 
   /** A mail, and how long ago it was queued; undefined if it waits no more. Errors: `unavailable`, `corrupt`. */
@@ -207,23 +221,29 @@ export class OutboundQueue {
     return found;
   }
 
-  /** A mail has ended, and whoever it concerns was told. First that it has is written; then it goes. Errors: `unavailable`. */
-  async end(place: QueuePlace, ending: Ending): Promise<void> {
+  /** A mail has ended, and whoever it concerns was told. First that it has is written; then it goes. `known`: who has read it need
+   * not ask for the names of its objects. Errors: `unavailable`. */
+  async end(
+    place: QueuePlace,
+    ending: Ending,
+    known?: { readonly claims: number; readonly content: QueuedMail["content"] },
+  ): Promise<void> {
     const { store } = this.#options;
     const octets = Uint8Array.of(DONE_OCTETS[ending]);
     await asStoreFailure(store.putIfAbsent(DONE + place.id, octets, { essential: true }));
     const names = [queueName(place)];
-    for await (const { name } of listObjects(store, MAIL + place.id)) names.push(name);
-    for await (const { name } of listObjects(store, `${CLAIM}${place.id}.`)) names.push(name);
+    // Several tries of one put have left several objects.
+    if (known?.content.in !== "here")
+      for await (const { name } of listObjects(store, MAIL + place.id)) names.push(name);
+    if (known) for (let number = 1; number <= known.claims; number++) names.push(claimName(place.id, number));
+    else for await (const { name } of listObjects(store, `${CLAIM}${place.id}.`)) names.push(name);
     await asStoreFailure(store.delete(names, { essential: true }));
   }
 
-  /** Forgets which mails have ended, and what killed processes left of those that never were queued: after a week. Errors:
-   * `unavailable`. */
-  async sweep(): Promise<void> {
+  /** Forgets which mails have ended, and what killed processes left of those that never were queued: after a week. `waiting`: ids of
+   * all that are queued, listed a moment ago. Errors: `unavailable`. */
+  async sweep(waiting: ReadonlySet<string>): Promise<void> {
     const { store } = this.#options;
-    const waiting = new Set<string>();
-    for await (const { id } of this.list()) waiting.add(id);
     const old: string[] = [];
     for (const folder of [DONE, MAIL, CLAIM])
       for await (const { name, created, now } of listObjects(store, folder)) {

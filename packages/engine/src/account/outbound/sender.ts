@@ -3,6 +3,7 @@ import { EngineError } from "../../errors.ts";
 import type { Platform } from "../platform.ts";
 import type { OutboundQueue, QueuePlace, StoredClaim } from "./queue.ts";
 import type { Claim, Envelope, QueuedMail, RecipientState } from "./queued.ts";
+import { type Due, Schedule } from "./schedule.ts";
 
 /** A mail as a transport gets it: its recipients are those that don't have it yet. */
 export interface OutgoingMail {
@@ -81,11 +82,24 @@ const STORE_RETRY_MS = 5_000;
 /** Milliseconds between two sweeps. */
 const SWEEP_MS: number = 24 * 60 * 60_000;
 
-interface Scheduled {
+/** Mails that ended lately, of which the store may tell once more. */
+const ENDED_MAX = 1_000;
+/** A reason that costs nothing to make. */
+const NO_REASON = "over";
+
+interface Scheduled extends Due {
   readonly place: QueuePlace;
-  dueMs: number;
   /** This process queued it. */
   readonly isOurs: boolean;
+  /** It was queued just now: nobody is known to have claimed it. */
+  readonly isFresh: boolean;
+}
+
+/** A mail in hand. */
+interface Running {
+  readonly work: Promise<void>;
+  /** The same mail, queued meanwhile: it is looked at once more. */
+  again: Scheduled | undefined;
 }
 
 /**
@@ -96,8 +110,9 @@ export class Sender {
   readonly #options: SenderOptions;
   /** Our name in claims. */
   readonly #holder: string;
-  readonly #scheduled = new Map<string, Scheduled>();
-  readonly #running = new Map<string, Promise<void>>();
+  readonly #schedule = new Schedule<Scheduled>();
+  readonly #running = new Map<string, Running>();
+  readonly #ended = new Set<string>();
   readonly #stopping = new AbortController();
   #wake: () => void = () => undefined;
   #stopWatching: () => void = () => undefined;
@@ -113,7 +128,7 @@ export class Sender {
   /** Begins. */
   start(): void {
     this.#stopWatching = this.#options.queue.watch((place) => {
-      if (place) this.#schedule(place, false);
+      if (place) this.#note(place);
       else this.#lookedAt = Number.NEGATIVE_INFINITY;
       this.#wake();
     });
@@ -126,23 +141,29 @@ export class Sender {
     this.#stopping.abort();
     this.#wake();
     await this.#loop;
-    await Promise.all(this.#running.values());
+    await Promise.all([...this.#running.values()].map(({ work }) => work));
   }
 
   /** This process has queued a mail: it is sent at once, if it is due. */
   queued(place: QueuePlace): void {
+    const one: Scheduled = { id: place.id, place, dueMs: place.releaseMs, isOurs: true, isFresh: true };
+    const running = this.#running.get(place.id);
     // The store may have told of it before, as of anybody's.
-    this.#scheduled.set(place.id, { place, dueMs: place.releaseMs, isOurs: true });
+    if (running) running.again = one;
+    else this.#schedule.set(one);
     this.#wake();
   }
 
   /** Mails that are known to wait. */
   get waitingCount(): number {
-    return this.#scheduled.size;
+    return this.#schedule.size + this.#running.size;
   }
 
-  #schedule(place: QueuePlace, isOurs: boolean): void {
-    if (!this.#scheduled.has(place.id)) this.#scheduled.set(place.id, { place, dueMs: place.releaseMs, isOurs });
+  /** A mail that somebody queued. */
+  #note(place: QueuePlace): void {
+    const { id, releaseMs } = place;
+    if (this.#schedule.has(id) || this.#running.has(id) || this.#ended.has(id)) return;
+    this.#schedule.set({ id, place, dueMs: releaseMs, isOurs: false, isFresh: false });
   }
 
   async #run(): Promise<void> {
@@ -151,14 +172,10 @@ export class Sender {
     while (!signal.aborted) {
       await this.#look();
       const now = platform.now();
-      for (const [id, scheduled] of this.#scheduled) {
-        if (this.#running.size >= AT_ONCE_MAX) break;
-        if (scheduled.dueMs > now || this.#running.has(id)) continue;
-        const work = this.#attend(scheduled).finally(() => {
-          this.#running.delete(id);
-          this.#wake();
-        });
-        this.#running.set(id, work);
+      while (this.#running.size < AT_ONCE_MAX) {
+        const next = this.#schedule.take(now);
+        if (!next) break;
+        this.#running.set(next.id, { work: this.#attend(next), again: undefined });
       }
       await this.#wait(now);
     }
@@ -166,13 +183,13 @@ export class Sender {
 
   /** Until something is due, or came. */
   async #wait(now: number): Promise<void> {
-    const idle = [...this.#scheduled].filter(([id]) => !this.#running.has(id)).map(([, { dueMs }]) => dueMs);
     const isFull = this.#running.size >= AT_ONCE_MAX;
-    const next = isFull ? LOOK_MS : Math.max(0, Math.min(LOOK_MS, ...idle.map((dueMs) => dueMs - now)));
+    const dueMs = isFull ? undefined : this.#schedule.nextMs;
+    const next = dueMs === undefined ? LOOK_MS : Math.max(0, Math.min(LOOK_MS, dueMs - now));
     const woken = new AbortController();
     const { signal } = this.#stopping;
     if (signal.aborted) return;
-    this.#wake = () => woken.abort();
+    this.#wake = () => woken.abort(NO_REASON);
     await this.#options.platform.delay(next, woken.signal);
     this.#wake = () => undefined;
   }
@@ -184,9 +201,13 @@ export class Sender {
     if (now - this.#lookedAt < LOOK_MS) return;
     this.#lookedAt = now;
     try {
-      for await (const place of queue.list()) this.#schedule(place, false);
-      if (now - this.#sweptAt < SWEEP_MS) return;
-      await queue.sweep();
+      const waiting = now - this.#sweptAt < SWEEP_MS ? undefined : new Set<string>();
+      for await (const place of queue.list()) {
+        this.#note(place);
+        waiting?.add(place.id);
+      }
+      if (!waiting) return;
+      await queue.sweep(waiting);
       this.#sweptAt = now;
     } catch (error) {
       platform.log({ level: "warn", event: "the queue can't be looked at", error });
@@ -194,41 +215,61 @@ export class Sender {
   }
 
   async #attend(scheduled: Scheduled): Promise<void> {
+    const { id } = scheduled;
+    const dueMs = await this.#dueAfter(scheduled);
+    const again = this.#running.get(id)?.again;
+    this.#running.delete(id);
+    if (dueMs === undefined) this.#noteEnded(id);
+    if (again) this.#schedule.set(again);
+    else if (dueMs !== undefined) this.#schedule.set({ ...scheduled, dueMs, isFresh: false });
+    this.#wake();
+  }
+
+  #noteEnded(id: string): void {
+    this.#ended.add(id);
+    const [oldest] = this.#ended;
+    if (this.#ended.size > ENDED_MAX) this.#ended.delete(oldest!);
+  }
+
+  /** Does what there is to do. Resolves with when it is due again; undefined if it waits no more. */
+  async #dueAfter(scheduled: Scheduled): Promise<number | undefined> {
     const { platform } = this.#options;
-    const { place } = scheduled;
     try {
-      const dueMs = await this.#process(scheduled);
-      if (dueMs === undefined) this.#scheduled.delete(place.id);
-      else scheduled.dueMs = dueMs;
+      return await this.#process(scheduled);
     } catch (error) {
-      scheduled.dueMs = platform.now() + STORE_RETRY_MS;
       const isLost = error instanceof EngineError && error.code === "corrupt";
+      platform.log({
+        level: isLost ? "error" : "warn",
+        event: "a mail can't be sent now",
+        id: scheduled.id,
+        error,
+      });
       // A damaged mail is looked at again when somebody may have mended it.
-      if (isLost) scheduled.dueMs = platform.now() + RETRY_MS.at(-1)!;
-      platform.log({ level: isLost ? "error" : "warn", event: "a mail can't be sent now", id: place.id, error });
+      return platform.now() + (isLost ? RETRY_MS.at(-1)! : STORE_RETRY_MS);
     }
   }
 
   /** Resolves with when it is due again; undefined if it waits no more. */
-  async #process({ place, isOurs }: Scheduled): Promise<number | undefined> {
+  async #process({ place, isOurs, isFresh }: Scheduled): Promise<number | undefined> {
     const { queue, platform } = this.#options;
-    const last = await queue.lastClaim(place.id);
+    // That nobody was quicker is told by the claim.
+    const last = isFresh ? undefined : await queue.lastClaim(place.id);
     const later = last && this.#waitFor(last);
     if (later !== undefined) return later;
     const opened = await queue.open(place);
     if (!opened) return undefined;
     const { mail, ageMs } = opened;
     if (!last && !isOurs && mail.isSentByMaker && ageMs < MAKER_MS) return platform.now() + MAKER_MS - ageMs;
-    if (await this.#isOver(place)) return undefined;
+    if (!isFresh && (await this.#isOver(place))) return undefined;
     if (last?.claim.state === "canceled") {
-      await this.#end(place, mail, { state: "canceled", recipients: last.claim.recipients });
+      await this.#end(place, mail, last.number, { state: "canceled", recipients: last.claim.recipients });
       return undefined;
     }
     const before = last?.claim ?? freshClaim(mail);
     const number = (last?.number ?? 0) + 1;
     const claim: Claim = { ...before, holder: this.#holder, state: "sending", dueMs: 0, tries: before.tries + 1 };
-    // Somebody else has it now: their lease is waited for.
-    if (!(await queue.claim(place.id, number, claim))) return platform.now() + STORE_RETRY_MS;
+    // Somebody else has it now, or its owner took it back: a lease is waited for.
+    if (!(await queue.claim(place.id, number, claim))) return platform.now() + (isFresh ? 0 : STORE_RETRY_MS);
     // Claims go with their mail: where others ended it since we looked, its first claim was free again.
     if (await this.#isOver(place)) return undefined;
     return this.#exchange(place, mail, number, claim);
@@ -258,7 +299,7 @@ export class Sender {
     if (recipients.every(({ state }) => state !== "waiting")) {
       // Known before anything else: killed from here on, nobody sends it again.
       await this.#insist(() => queue.keep(place.id, number, { ...claim, state: "waiting", recipients }));
-      await this.#insist(() => this.#end(place, mail, { state: "sent", recipients }));
+      await this.#insist(() => this.#end(place, mail, number, { state: "sent", recipients }));
       return undefined;
     }
     const isLate = now - mail.releaseMs >= DELAY_TOLD_MS && !claim.isDelayTold;
@@ -282,7 +323,7 @@ export class Sender {
     const envelope = { ...mail.envelope, recipients: waiting };
     const outgoing = { id, envelope, envid, size, needsUtf8, needsEightBit, read: () => queue.read(mail) };
     const cut = new AbortController();
-    void platform.delay(EXCHANGE_MS, cut.signal).then(() => cut.abort());
+    void platform.delay(EXCHANGE_MS, cut.signal).then(() => cut.abort(NO_REASON));
     try {
       const replies = await transport.send(outgoing, cut.signal);
       let next = 0;
@@ -299,16 +340,16 @@ export class Sender {
         isOperators,
       };
     } finally {
-      cut.abort();
+      cut.abort(NO_REASON);
     }
   }
 
   /** Its owner is told, and it goes: in this order. Of those who never get it a mail tells too. */
-  async #end(place: QueuePlace, mail: QueuedMail, outcome: Outcome): Promise<void> {
+  async #end(place: QueuePlace, mail: QueuedMail, claims: number, outcome: Outcome): Promise<void> {
     const { queue, reporter } = this.#options;
     await reporter.report(mail, outcome);
     if (outcome.state === "sent") await this.#tell(mail, "failed", outcome.recipients, "FAILURE");
-    await queue.end(place, outcome.state === "canceled" ? "canceled" : "sent");
+    await queue.end(place, outcome.state === "canceled" ? "canceled" : "sent", { claims, content: mail.content });
   }
 
   async #report(mail: QueuedMail, outcome: Outcome): Promise<void> {

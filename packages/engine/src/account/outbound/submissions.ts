@@ -7,11 +7,11 @@ import type { Platform } from "../platform.ts";
 import { beginningOf } from "./outgoing.ts";
 import type { Report } from "./report.ts";
 import { readStatus, withStatus } from "./status-mail.ts";
-import { deliveredOf, SUBMISSION, type Submission } from "./submission.ts";
+import { deliveredOf, type Submission } from "./submission.ts";
 import { type SubmissionFacts, SubmissionIndex } from "./submission-index.ts";
+import { SubmissionWriter } from "./submission-writer.ts";
 import {
   cancelSubmission,
-  changeSubmission,
   findRepeated,
   findSubmission,
   handOver,
@@ -39,10 +39,12 @@ export class Submissions {
   readonly #options: SubmissionsOptions;
   #handedOver: Promise<void> | undefined;
   readonly #index: SubmissionIndex;
+  readonly #writer: SubmissionWriter;
 
   constructor(options: SubmissionsOptions) {
     this.#options = options;
-    this.#index = new SubmissionIndex(options.mail, (id) => this.find(id));
+    this.#writer = new SubmissionWriter(options.mail, (id) => this.find(id));
+    this.#index = new SubmissionIndex(options.mail, (id) => this.find(id), options.platform.breathe);
   }
 
   /** Throws `SubmitRefusal`; errors: `not-permitted` where no mail is sent, `unavailable`, `unknown-outcome`, `over-quota`. */
@@ -72,12 +74,12 @@ export class Submissions {
 
   /** Forgets submissions, whatever becomes of them. Errors: `unavailable`, `unknown-outcome`. */
   async forget(ids: readonly string[]): Promise<void> {
-    await this.#options.mail.writeRecords(ids.map((id) => ({ type: SUBMISSION, id, value: undefined })));
+    await this.#writer.write([], ids);
   }
 
   /** Writes a report into its submission's record. A submission that its owner forgot stays forgotten. Errors: `unavailable`. */
   async take({ id, state, recipients: said }: Report): Promise<void> {
-    await changeSubmission(id, (one) => withReport(one, state, said), this.#options);
+    await this.#writer.change(id, (one) => withReport(one, state, said));
   }
 
   /**
@@ -90,7 +92,7 @@ export class Submissions {
       status?.kind === "delivery"
         ? (await this.#index.ofEnvelope(status.report.envelopeId ?? ""))?.id
         : status && (await this.#findMessage(status.report, read));
-    if (status && id !== undefined) await changeSubmission(id, (one) => withStatus(one, status, email), this.#options);
+    if (status && id !== undefined) await this.#writer.change(id, (one) => withStatus(one, status, email));
   }
 
   /** Only of those that went to who says it: each is opened, once. */
@@ -126,6 +128,8 @@ export class Submissions {
       outbound,
       account: ring.account,
       address,
+      index: this.#index,
+      writer: this.#writer,
       repeatSecret: purposeKey(ring, ring.versions[0]!.version, "repeat"),
     };
   }

@@ -9,7 +9,9 @@ import { normalizeAddress } from "../sign-in/users.ts";
 import { outgoing } from "./outgoing.ts";
 import type { OutboundQueue, QueuePlace } from "./queue.ts";
 import type { Envelope } from "./queued.ts";
-import { decodeSubmission, encodeSubmission, SUBMISSION, type Submission } from "./submission.ts";
+import { decodeSubmission, SUBMISSION, type Submission } from "./submission.ts";
+import type { SubmissionIndex } from "./submission-index.ts";
+import type { SubmissionWriter } from "./submission-writer.ts";
 
 /** The engine's tools on a server that sends mail. */
 export interface Outbound {
@@ -83,6 +85,8 @@ export class SubmitRefusal extends Error {
 export interface SubmitTools {
   readonly mail: Mail;
   readonly contents: Pick<Contents, "readValue">;
+  readonly index: SubmissionIndex;
+  readonly writer: SubmissionWriter;
   readonly platform: Platform;
   readonly outbound: Outbound;
   /** The account's id, 16 bytes, and its owner's address. */
@@ -95,6 +99,8 @@ export interface SubmitTools {
 const DAY_MS: number = 24 * 60 * 60_000;
 /** Milliseconds that a server lets a mail be held: 30 days. */
 export const HOLD_MS_MAX: number = 30 * DAY_MS;
+/** Milliseconds after which it is marked that a mail was put into the queue. */
+const MARKED_MS = 5_000;
 /** How long it is remembered what was submitted, once it is settled; and records that are forgotten at once. */
 const REMEMBERED_MS: number = 30 * DAY_MS;
 const FORGOTTEN_AT_ONCE = 100;
@@ -105,7 +111,7 @@ const FORGOTTEN_AT_ONCE = 100;
  * `unknown-outcome`, `over-quota`.
  */
 export async function submit(request: SubmitRequest, tools: SubmitTools): Promise<Submission> {
-  const { mail, platform, outbound } = tools;
+  const { platform, outbound } = tools;
   const repeated = request.repeatKey === undefined ? undefined : repeatId(request.repeatKey, tools);
   const known = request.repeatKey === undefined ? undefined : await findRepeated(request.repeatKey, tools);
   if (known) return known;
@@ -146,10 +152,7 @@ export async function submit(request: SubmitRequest, tools: SubmitTools): Promis
     isHanded: false,
   };
   const forgotten = await settledLongAgo(madeMs, tools);
-  await mail.writeRecords([
-    recordOf(submission),
-    ...forgotten.map((id) => ({ type: SUBMISSION, id, value: undefined })),
-  ]);
+  await tools.writer.write([submission], forgotten);
   await putIntoQueue(submission, message, tools);
   markHanded(submission, tools);
   return submission;
@@ -158,10 +161,6 @@ export async function submit(request: SubmitRequest, tools: SubmitTools): Promis
 /** The submission by an earlier request with this key. Errors: `unavailable`, `corrupt`. */
 export async function findRepeated(repeatKey: string, tools: SubmitTools): Promise<Submission | undefined> {
   return findSubmission(repeatId(repeatKey, tools), tools);
-}
-
-function recordOf(submission: Submission) {
-  return { type: SUBMISSION, id: submission.id, value: encodeSubmission(submission) };
 }
 
 function toolsOf({ platform, address }: SubmitTools) {
@@ -198,41 +197,14 @@ async function putIntoQueue(
   sender?.queued(place);
 }
 
-/** Nobody waits for it: without it the next opening puts it into the queue again, under the same id. */
-function markHanded({ id }: Submission, tools: SubmitTools): void {
-  changeSubmission(id, (now) => (now.isHanded ? undefined : { ...now, isHanded: true }), tools).catch(
-    (error: unknown) => tools.platform.log({ level: "warn", event: "a submission can't be marked", error }),
-  );
-}
-
-/** How often a change is made upon a newer one. */
-const CHANGE_TRIES = 20;
-
-/**
- * Changes a submission, upon what it is when the change is made: several processes and several parts of one may change it at
- * once. `change` gives undefined for what stays. Resolves with what it is then; undefined if there is none. Errors:
- * `unavailable`, `unknown-outcome`, `conflict` where others never let it.
- */
-export async function changeSubmission(
-  id: string,
-  change: (one: Submission) => Submission | undefined,
-  tools: Pick<SubmitTools, "mail" | "contents">,
-): Promise<Submission | undefined> {
-  const { mail } = tools;
-  for (let tries = 1; ; tries++) {
-    const { epoch, records } = mail.state;
-    const claim = { type: SUBMISSION, epoch, modSeq: records.changed(SUBMISSION) };
-    const one = await findSubmission(id, tools);
-    const after = one && change(one);
-    if (!after) return one;
-    try {
-      await mail.writeRecords([recordOf(after)], claim);
-      return after;
-    } catch (error) {
-      const isInTheWay = error instanceof EngineError && error.code === "conflict";
-      if (!isInTheWay || tries === CHANGE_TRIES) throw error;
-    }
-  }
+/** Marks it as handed over, unless its report does so before: nobody waits for it, and without it the next opening puts it into
+ * the queue again, under the same id. */
+function markHanded({ id }: Submission, { writer, platform }: SubmitTools): void {
+  const mark = async (): Promise<void> => {
+    await platform.delay(MARKED_MS);
+    await writer.change(id, (now) => (now.isHanded ? undefined : { ...now, isHanded: true }));
+  };
+  mark().catch((error: unknown) => platform.log({ level: "warn", event: "a submission can't be marked", error }));
 }
 
 /** A submission of this account; undefined if there is none. Errors: `unavailable`, `corrupt`. */
@@ -258,11 +230,15 @@ export async function listSubmissions(tools: Pick<SubmitTools, "mail" | "content
   return found.filter((one) => one !== undefined).sort((a, b) => b.madeMs - a.madeMs || (a.id < b.id ? -1 : 1));
 }
 
-/** Submissions that are settled, and so old that nobody asks for them. */
+/** Submissions that are settled, and so old that nobody asks for them: the oldest of them. */
 async function settledLongAgo(nowMs: number, tools: SubmitTools): Promise<string[]> {
-  const all = await listSubmissions(tools);
-  const old = all.filter(({ undoStatus, sendAtMs }) => undoStatus !== "pending" && nowMs - sendAtMs > REMEMBERED_MS);
-  return old.slice(-FORGOTTEN_AT_ONCE).map(({ id }) => id);
+  const settled: string[] = [];
+  for (const { id } of await tools.index.dueBefore(nowMs - REMEMBERED_MS)) {
+    const one = await findSubmission(id, tools);
+    if (one && one.undoStatus !== "pending") settled.push(id);
+    if (settled.length === FORGOTTEN_AT_ONCE) break;
+  }
+  return settled;
 }
 
 function repeatId(key: string, { repeatSecret }: SubmitTools): string {
@@ -342,11 +318,9 @@ function mailboxesOf(field: string): (string | undefined)[] {
 }
 
 /** Throws {@link SubmitRefusal} where an account would have too many recipients in a day. */
-async function checkDay({ recipients }: Envelope, nowMs: number, tools: SubmitTools): Promise<void> {
-  let count = recipients.length;
-  for (const { madeMs, envelope } of await listSubmissions(tools))
-    if (nowMs - madeMs < DAY_MS) count += envelope.recipients.length;
-  if (count > tools.outbound.limits.recipientsPerDay)
+async function checkDay({ recipients }: Envelope, nowMs: number, { index, outbound }: SubmitTools): Promise<void> {
+  const count = (await index.recipientsSince(nowMs - DAY_MS)) + recipients.length;
+  if (count > outbound.limits.recipientsPerDay)
     throw new SubmitRefusal("forbiddenToSend", "you have sent to too many within a day: try again tomorrow");
 }
 
@@ -372,7 +346,7 @@ export async function handOver(
       if ((await outbound.queue.cancel(one.id)) === "too-late") continue;
     }
     const isIn = isQueued || message !== undefined;
-    await changeSubmission(one.id, (now) => (isIn ? { ...now, isHanded: true } : neverSent(now)), tools);
+    await tools.writer.change(one.id, (now) => (isIn ? { ...now, isHanded: true } : neverSent(now)));
   }
 }
 
@@ -398,7 +372,7 @@ export async function cancelSubmission(id: string, tools: SubmitTools): Promise<
   if (!one) return undefined;
   if (one.undoStatus !== "pending") return one.undoStatus === "canceled";
   if ((await tools.outbound.queue.cancel(id)) === "too-late") return false;
-  await changeSubmission(id, (now) => ({ ...now, undoStatus: "canceled", isHanded: true }), tools);
+  await tools.writer.change(id, (now) => ({ ...now, undoStatus: "canceled", isHanded: true }));
   tools.outbound.sender?.queued({ id, releaseMs: one.sendAtMs });
   return true;
 }
