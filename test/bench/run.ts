@@ -10,7 +10,8 @@ import { BENCHES } from "./benches.ts";
 import { endOf, OUR_SCRIPT, startContender } from "./contender.ts";
 import { writeDocument } from "./document.ts";
 import { benchHttps } from "./https.ts";
-import { benchJmap } from "./jmap.ts";
+import { benchJmap, JMAP_PEERS } from "./jmap.ts";
+import { acknowledgeAtOnce } from "./quickack.ts";
 import { benchSending } from "./sending.ts";
 import { benchWaiting } from "./waiting.ts";
 
@@ -75,7 +76,9 @@ if (kind === "waiting" && others.length === 0) {
 }
 if (kind === "jmap" && others.length === 0) {
   const given = Object.entries(values).filter(([name]) => name in LOADED) as [string, string][];
-  const { table, rows, failures } = await benchJmap(Object.fromEntries(given));
+  const peers = namesOf(values.peers, JMAP_PEERS);
+  await acknowledgeAtOnce(peers.map((name) => JMAP_PEERS[name]!.script));
+  const { table, rows, failures } = await benchJmap(Object.fromEntries(given), peers);
   console.log(table);
   if (values.write) writeDocument(kind, table);
   for (const line of failures) console.log(`FAILED  ${line}`);
@@ -90,12 +93,18 @@ if (others.length > 0 || !(kind in BENCHES)) {
 }
 process.exit(await run());
 
+/** Peers that were asked for; all if none were named. Throws for one that is not there. */
+function namesOf(given: string | undefined, peers: Readonly<Record<string, unknown>>): readonly string[] {
+  const names = given?.split(",").filter((name) => name !== "") ?? Object.keys(peers);
+  const unknown = names.find((name) => !(name in peers));
+  if (unknown !== undefined) throw new Error(`no such peer: ${unknown}`);
+  return names;
+}
+
 async function run(): Promise<number> {
   const { contenders, users } = BENCHES[kind]!;
   const [first = "", ...peers] = Object.keys(contenders);
-  const names = [first, ...(values.peers?.split(",").filter((name) => name !== "") ?? peers)];
-  const unknown = names.find((name) => !(name in contenders));
-  if (unknown !== undefined) throw new Error(`no such peer: ${unknown}`);
+  const names = [first, ...namesOf(values.peers ?? peers.join(","), contenders)];
   const isOurs = (name: string): boolean => contenders[name]!.script === OUR_SCRIPT;
   if (!names.every(isOurs))
     need({ "dovecot-imapd": "/usr/lib/dovecot/imap", "dovecot-lmtpd": "/usr/lib/dovecot/lmtp" });
