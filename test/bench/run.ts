@@ -9,6 +9,7 @@ import { benchActiveSync } from "./activesync.ts";
 import { BENCHES } from "./benches.ts";
 import { endOf, OUR_SCRIPT, startContender } from "./contender.ts";
 import { writeDocument } from "./document.ts";
+import { benchFirstSync, PHONE_PEERS } from "./first-sync.ts";
 import { benchHttps } from "./https.ts";
 import { benchJmap, JMAP_PEERS } from "./jmap.ts";
 import { acknowledgeAtOnce } from "./quickack.ts";
@@ -16,7 +17,7 @@ import { benchSending } from "./sending.ts";
 import { benchWaiting } from "./waiting.ts";
 
 /**
- * `npm run bench -- imap|large|processes|stores|https|jmap|activesync|sending|waiting [--count N] [--rounds N] [--workloads a,b] [--peers a,b] [--write]`: a fresh
+ * `npm run bench -- imap|large|processes|stores|https|jmap|activesync|first-sync|sending|waiting [--count N] [--rounds N] [--workloads a,b] [--peers a,b] [--write]`: a fresh
  * Restante and others side by side, each with a folder of its own, workload by workload; --write puts the tables into
  * docs/benchmarks.md. https measures what the HTTPS door costs by itself, jmap what calls of JMAP take, activesync what
  * phones ask, and five everyday tasks by three protocols, sending what it takes until a mail has gone, waiting what 2,000 phones cost that wait. Others are Dovecots (imap), one process of ours and a Dovecot (processes), or Restante over other
@@ -60,6 +61,13 @@ if (kind === "activesync" && others.length === 0) {
   console.log("1 passed, 0 failed");
   process.exit(0);
 }
+if (kind === "first-sync" && others.length === 0) {
+  const table = await benchFirstSync(namesOf(values.peers, PHONE_PEERS));
+  console.log(table);
+  if (values.write) writeDocument(kind, table);
+  console.log("1 passed, 0 failed");
+  process.exit(0);
+}
 if (kind === "sending" && others.length === 0) {
   const table = await benchSending();
   console.log(table);
@@ -87,7 +95,7 @@ if (kind === "jmap" && others.length === 0) {
 }
 if (others.length > 0 || !(kind in BENCHES)) {
   console.error(
-    "npm run bench -- imap|large|processes|stores|https|jmap|activesync|sending|waiting [--count N] [--rounds N] [--workloads a,b] [--peers a,b] [--write]",
+    "npm run bench -- imap|large|processes|stores|https|jmap|activesync|first-sync|sending|waiting [--count N] [--rounds N] [--workloads a,b] [--peers a,b] [--write]",
   );
   process.exit(2);
 }
