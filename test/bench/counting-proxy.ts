@@ -45,7 +45,7 @@ export class CountingProxy {
       client.write(bytes);
     });
     client.on("close", () => far.destroy());
-    // What it said last is still on its way.
+    // Its last answer is still on its way.
     far.on("close", () => client.end());
   }
 
