@@ -4,7 +4,6 @@ import { connectImap } from "../kit/line-client.ts";
 import { makeDataFolder, removeDataFolder, startServer } from "../kit/server.ts";
 import { type Contender, startContender } from "./contender.ts";
 import { JMAP_AIMS } from "./jmap-aims.ts";
-import { limitsOfJmap } from "./jmap-limits.ts";
 import { empty, type LoadOptions, median, type Report, runLoad, type Target, targetOf } from "./jmap-program.ts";
 
 /** Rounds of all rows, in which each server has its turn: first, last, last, first, and so on. */
@@ -32,7 +31,7 @@ export const JMAP_PEERS: Readonly<Record<string, Contender & { readonly options:
 
 /**
  * A fresh Restante, whose one account is filled and asked by JMAP over plain HTTP/1.1, and peers with the same mail, in
- * turn. `options` are the load program's; rows that they name are all that is measured.
+ * turn. `options` are the load program's.
  */
 export async function benchJmap(options: LoadOptions, peers: readonly string[]): Promise<JmapResult> {
   const folder = await temporaryFolder("bench-jmap");
@@ -57,9 +56,7 @@ export async function benchJmap(options: LoadOptions, peers: readonly string[]):
     ]),
   ];
   const told = [...loads].map(([name, load]) => tellLoad(name, load, targets.get(name)!));
-  const table = [...told, "", ...tableOf(reports)];
-  if (options.rows === undefined) table.push("", await limitsOfJmap());
-  return { table: table.join("\n"), rows: ours[0]!.rows.length * ROUNDS, failures };
+  return { table: [...told, "", ...tableOf(reports)].join("\n"), rows: ours[0]!.rows.length * ROUNDS, failures };
 }
 
 async function startOurs(ends: AsyncDisposableStack): Promise<Target> {

@@ -46,9 +46,10 @@ reject8bit: no
 autocreate_users: anyone
 autocreate_post: yes
 autocreate_quota: 0
-autocreate_inbox_folders: Archive | Drafts | Sent | Trash
+autocreate_inbox_folders: Archive | Drafts | Junk | Sent | Trash
 xlist-Archive: Archive
 xlist-Drafts: Drafts
+xlist-Junk: Junk
 xlist-Sent: Sent
 xlist-Trash: Trash
 duplicatesuppression: no
@@ -68,6 +69,7 @@ sasl_mech_list: PLAIN LOGIN
 tls_sessions_db_path: $DIR/conf/tls_sessions.db
 sievedir: $DIR/conf/sieve
 conversations: yes
+annotation_allow_undefined: yes
 CONFIG
   local squatter="" httpd=""
   if [ -n "$HTTP" ]; then
