@@ -47,6 +47,7 @@ autocreate_users: anyone
 autocreate_post: yes
 autocreate_quota: 0
 autocreate_inbox_folders: Archive | Drafts | Junk | Sent | Trash
+autocreate_subscribe_folders: Archive | Drafts | Junk | Sent | Trash
 xlist-Archive: Archive
 xlist-Drafts: Drafts
 xlist-Junk: Junk
