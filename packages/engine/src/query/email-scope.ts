@@ -16,7 +16,7 @@ export function emailScope(lists: Lists): Scope {
     },
     threadKeyword(keyword, by) {
       const has = keywordTest(lists, keyword);
-      const byThread = new Map<number, boolean>();
+      const byThread = new Map<EmailRow, boolean>();
       return ({ state, row }) => {
         const email = state.emailOf(row);
         const thread = lists.threadNumber(email);
