@@ -1,4 +1,4 @@
-import { COLUMN_BYTES, type ColumnKind } from "../state/columns.ts";
+import { type Chunk, COLUMN_BYTES, type ColumnKind, valuesIn } from "../state/columns.ts";
 
 /**
  * Column pages as checkpoints store them (docs/formats/checkpoint.md). Most columns count up or stay the same for long: what
@@ -12,8 +12,6 @@ const IN_STEPS = 1;
 /** Differences beyond it are not counted with. */
 const DIFFERENCE_MAX: number = 2 ** 50;
 
-type Values = Uint8Array | Int16Array | Uint32Array | Float64Array;
-
 /** The values in `raw`, of `rows` rows, each column's one after the other, little endian; shorter where they allow it. */
 export function encodeColumns(kinds: readonly ColumnKind[], rows: number, raw: Uint8Array): Uint8Array {
   const out = new Uint8Array(raw.length + kinds.length);
@@ -21,7 +19,7 @@ export function encodeColumns(kinds: readonly ColumnKind[], rows: number, raw: U
   for (const kind of kinds) {
     const column = raw.slice(from, from + rows * COLUMN_BYTES[kind]);
     from += column.length;
-    const end = kind === "id" ? undefined : writeSteps(valuesOf(kind, column), out, to + 1, to + 1 + column.length);
+    const end = kind === "id" ? undefined : writeSteps(valuesIn(kind, column), out, to + 1, to + 1 + column.length);
     out[to] = end === undefined ? AS_THEY_ARE : IN_STEPS;
     if (end === undefined) out.set(column, to + 1);
     to = end ?? to + 1 + column.length;
@@ -29,41 +27,24 @@ export function encodeColumns(kinds: readonly ColumnKind[], rows: number, raw: U
   return out.slice(0, to);
 }
 
-/** The `raw` of {@link encodeColumns}. Throws RangeError on bytes that it does not make. */
-export function decodeColumns(kinds: readonly ColumnKind[], rows: number, bytes: Uint8Array): Uint8Array {
-  const raw = new Uint8Array(kinds.reduce((sum, kind) => sum + rows * COLUMN_BYTES[kind], 0));
+/** The columns of {@link encodeColumns}, each with a buffer of its own. Throws RangeError on bytes that it does not make. */
+export function decodeColumns(kinds: readonly ColumnKind[], rows: number, bytes: Uint8Array): Uint8Array[] {
   const reader = new StepReader(bytes);
-  let at = 0;
-  for (const kind of kinds) {
+  const columns = kinds.map((kind) => {
     const length = rows * COLUMN_BYTES[kind];
     const how = reader.octet();
-    if (how === AS_THEY_ARE) raw.set(reader.octets(length), at);
-    else if (how === IN_STEPS && kind !== "id") {
-      const column = new Uint8Array(length);
-      reader.steps(valuesOf(kind, column));
-      raw.set(column, at);
-    } else throw new RangeError("column of an unknown form");
-    at += length;
-  }
+    if (how === AS_THEY_ARE) return reader.octets(length);
+    if (how !== IN_STEPS || kind === "id") throw new RangeError("column of an unknown form");
+    const column = new Uint8Array(length);
+    reader.steps(valuesIn(kind, column));
+    return column;
+  });
   if (!reader.isAtEnd) throw new RangeError("octets beyond the columns");
-  return raw;
-}
-
-function valuesOf(kind: Exclude<ColumnKind, "id">, { buffer }: Uint8Array): Values {
-  switch (kind) {
-    case "u8":
-      return new Uint8Array(buffer);
-    case "i16":
-      return new Int16Array(buffer);
-    case "u32":
-      return new Uint32Array(buffer);
-    case "f64":
-      return new Float64Array(buffer);
-  }
+  return columns;
 }
 
 /** Where they end; undefined where they are no shorter than `end - at`, or are no whole numbers. */
-function writeSteps(values: Values, out: Uint8Array, at: number, end: number): number | undefined {
+function writeSteps(values: Chunk, out: Uint8Array, at: number, end: number): number | undefined {
   // Zero has two forms, and steps know of one.
   if (values instanceof Float64Array && values.some((value) => Object.is(value, -0))) return undefined;
   let before = 0;
@@ -113,11 +94,11 @@ class StepReader {
   octets(length: number): Uint8Array {
     if (this.#at + length > this.#bytes.length) throw new RangeError("columns are cut off");
     this.#at += length;
-    return this.#bytes.subarray(this.#at - length, this.#at);
+    return this.#bytes.slice(this.#at - length, this.#at);
   }
 
   /** Fills `values` with what the steps lead to. */
-  steps(values: Values): void {
+  steps(values: Chunk): void {
     let value = 0;
     for (let row = 0; row < values.length; ) {
       const head = this.#varint();

@@ -253,7 +253,8 @@ function loadTable<S extends Schema>(
   for (const [chunk, bytes] of chunks.entries()) {
     const length = Math.min(CHUNK_ROWS, rows - chunk * CHUNK_ROWS);
     if (!bytes) table.loadLost(length);
-    else table.loadChunk(length, expands ? decodeColumns(table.kinds, length, bytes) : bytes, columnCount);
+    else if (expands) table.loadColumns(length, decodeColumns(table.kinds, length, bytes));
+    else table.loadChunk(length, bytes, columnCount);
   }
   if (table.rows !== rows) throw new RangeError("chunks are missing");
   table.dirty.take();

@@ -20,23 +20,27 @@ function roomFor(rows: number): number {
 }
 
 export type ColumnKind = "u8" | "i16" | "u32" | "f64" | "id";
-type Chunk = Uint8Array | Int16Array | Uint32Array | Float64Array;
+export type Chunk = Uint8Array | Int16Array | Uint32Array | Float64Array;
 
 /** Bytes of one value of each kind; an `id` is 16 raw bytes. */
 export const COLUMN_BYTES: Record<ColumnKind, number> = { u8: 1, i16: 2, u32: 4, f64: 8, id: 16 };
 
 function makeChunk(kind: ColumnKind, rows: number): Chunk {
+  return valuesIn(kind, new Uint8Array(rows * COLUMN_BYTES[kind]));
+}
+
+/** The values in all octets of a buffer, little endian; of ids the octets themselves. */
+export function valuesIn(kind: ColumnKind, { buffer }: Uint8Array): Chunk {
   switch (kind) {
     case "u8":
-      return new Uint8Array(rows);
-    case "i16":
-      return new Int16Array(rows);
-    case "u32":
-      return new Uint32Array(rows);
-    case "f64":
-      return new Float64Array(rows);
     case "id":
-      return new Uint8Array(rows * 16);
+      return new Uint8Array(buffer);
+    case "i16":
+      return new Int16Array(buffer);
+    case "u32":
+      return new Uint32Array(buffer);
+    case "f64":
+      return new Float64Array(buffer);
   }
 }
 
@@ -121,9 +125,13 @@ export class Column<V extends number = number, R extends number = number> {
     return new Uint8Array(buffer, byteOffset, rows * COLUMN_BYTES[this.kind]).slice();
   }
 
+  /** Takes over what fills a chunk; `bytes` have a buffer of their own. */
   loadChunk(bytes: Uint8Array, room: number): void {
-    this.grow(room);
-    new Uint8Array(this.chunks.at(-1)!.buffer).set(bytes);
+    if (bytes.length === CHUNK_ROWS * COLUMN_BYTES[this.kind]) this.chunks.push(valuesIn(this.kind, bytes));
+    else {
+      this.grow(room);
+      new Uint8Array(this.chunks.at(-1)!.buffer).set(bytes);
+    }
   }
 }
 
@@ -202,18 +210,24 @@ export class Table<S extends Schema, N extends Kinds<S> = Kinds<S>, R extends nu
    * release wrote has the first `columnCount` columns alone: the others are zeros. Throws RangeError if the length does
    * not fit the schema. */
   loadChunk(rows: number, bytes: Uint8Array, columnCount: number = Object.keys(this.schema).length): void {
-    if (this.#rows % CHUNK_ROWS !== 0 || rows < 1 || rows > CHUNK_ROWS) throw new RangeError("chunk out of order");
-    const stored = Object.values<ColumnKind>(this.schema).slice(0, columnCount);
+    const stored = this.kinds.slice(0, columnCount);
     const width = stored.reduce((sum, kind) => sum + COLUMN_BYTES[kind], 0);
     if (bytes.length !== rows * width) throw new RangeError("chunk length does not fit its rows");
-    this.#room = roomFor(this.#rows + rows);
     let at = 0;
-    for (const [place, column] of Object.values<Column>(this.columns).entries()) {
-      const length = rows * COLUMN_BYTES[column.kind];
-      const isStored = place < columnCount;
-      column.loadChunk(isStored ? bytes.subarray(at, at + length) : new Uint8Array(length), this.#room);
-      if (isStored) at += length;
-    }
+    const columns = stored.map((kind) => {
+      const from = at;
+      at += rows * COLUMN_BYTES[kind];
+      return bytes.slice(from, at);
+    });
+    this.loadColumns(rows, columns);
+  }
+
+  /** Appends a chunk, column by column, each with a buffer of its own; zeros for those that are absent. Throws RangeError. */
+  loadColumns(rows: number, columns: readonly Uint8Array[]): void {
+    if (this.#rows % CHUNK_ROWS !== 0 || rows < 1 || rows > CHUNK_ROWS) throw new RangeError("chunk out of order");
+    this.#room = roomFor(this.#rows + rows);
+    for (const [place, column] of Object.values<Column>(this.columns).entries())
+      column.loadChunk(columns[place] ?? new Uint8Array(rows * COLUMN_BYTES[column.kind]), this.#room);
     this.#rows += rows;
   }
 }
