@@ -193,6 +193,13 @@ export class Table<S extends Schema, N extends Kinds<S> = Kinds<S>, R extends nu
     return Math.min(CHUNK_ROWS, this.#rows - chunk * CHUNK_ROWS);
   }
 
+  /** The values of a chunk, column by column: what goes over many rows reads these, since one place in the program then meets
+   * one kind of array. */
+  arrays(chunk: number): { readonly [K in keyof S]: S[K] extends "id" ? Uint8Array : Chunk } {
+    const entries = Object.entries<Column>(this.columns).map(([name, { chunks }]) => [name, chunks[chunk]!]);
+    return Object.fromEntries(entries);
+  }
+
   /** One chunk of every column, in the schema's order, as one run of bytes: what a column page holds. */
   encodeChunk(chunk: number): Uint8Array {
     const rows = this.chunkRows(chunk);

@@ -1,5 +1,5 @@
 import type { EmailRow } from "../numbers.ts";
-import type { Column } from "./columns.ts";
+import type { Chunk, Column } from "./columns.ts";
 
 /** Sums of the emails that some live membership holds, each counted once. */
 export class HeldEmails {
@@ -13,8 +13,12 @@ export class HeldEmails {
   }
 
   /** After a load: whether an email is held is in its column. */
-  index(row: EmailRow): void {
-    if (this.#columns.held.get(row) > 0) this.#add(row, 1);
+  addChunk(held: Chunk, size: Chunk, rows: number): void {
+    for (let at = 0; at < rows; at++) {
+      if (held[at]! === 0) continue;
+      this.bytes += size[at]!;
+      this.count++;
+    }
   }
 
   /** One membership more, or one less, holds an email. */

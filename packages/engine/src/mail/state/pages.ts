@@ -4,6 +4,7 @@ import { NOWHERE, type Position } from "../../bay/position.ts";
 import { concat } from "../../crypto/index.ts";
 import { folderOf } from "../../storage/object-kinds.ts";
 import { type Plain, readModSeq } from "../numbers.ts";
+import { decodeColumns, encodeColumns } from "./column-codec.ts";
 import type { ValuePage } from "./records.ts";
 import type { Run } from "./reference-index.ts";
 
@@ -78,7 +79,7 @@ export function encodePages(pages: Omit<Pages, "covers">): unknown[] {
     pages.emailRows,
     pages.emailNumbers,
     pages.membershipRows,
-    pages.held,
+    encodeBits(pages.held),
     GROUPS.map((group) => [group, packNames(pages[group], PAGE)]),
     references.map((run) => [
       run.entries,
@@ -110,27 +111,58 @@ const PACK: string = folderOf("pack");
 /** Octets of a page's name, and of a pack's. */
 const NAME_BYTES = 16;
 const HEX_NAME = /^[0-9a-f]{32}$/;
-const NO_NAME: string = "0".repeat(NAME_BYTES * 2);
+/** Of so many emails no account's life is long enough. */
+const BITS_BYTES_MAX: number = 2 ** 24;
 
-/** The octets of names, one after the other; zeros for "". Throws RangeError for a name of another form. */
-function packNames(names: readonly string[], folder: string): Uint8Array {
-  const out = new Uint8Array(names.length * NAME_BYTES);
+/** Names as their octets: how many, a bit for each that is there, and these. Throws RangeError for a name of another form. */
+function packNames(names: readonly string[], folder: string): unknown[] {
+  const there = new Uint8Array(Math.ceil(names.length / 8));
+  const octets: Uint8Array[] = [];
   for (const [at, name] of names.entries()) {
     if (name === "") continue;
     const hex = name.slice(folder.length);
     if (!name.startsWith(folder) || !HEX_NAME.test(hex)) throw new RangeError("name of an unknown form");
-    out.set(hexBytes(hex), at * NAME_BYTES);
+    there[at >> 3]! |= 1 << (at & 7);
+    octets.push(hexBytes(hex));
   }
-  return out;
+  return [names.length, encodeBits(there), concat(...octets)];
+}
+
+/** "" for those that are not there. Throws RangeError. */
+function unpackNames(fields: Fields, folder: string): string[] {
+  const count = fields.integer();
+  const there = readBits(fields);
+  const octets = fields.bytes();
+  fields.end();
+  if (there.length !== Math.ceil(count / 8)) throw new RangeError("more names than bits, or fewer");
+  let at = 0;
+  const names = Array.from({ length: count }, (_, place) => {
+    if (!isBitSet(there, place)) return "";
+    const hex = hexText(octets.subarray(at, at + NAME_BYTES));
+    at += NAME_BYTES;
+    return folder + hex;
+  });
+  if (at !== octets.length) throw new RangeError("more names than bits, or fewer");
+  return names;
+}
+
+/** Octets of bits, which are alike for long: as a column is stored. */
+function encodeBits(bits: Uint8Array): unknown[] {
+  return [bits.length, encodeColumns(["u8"], bits.length, bits)];
 }
 
 /** Throws RangeError. */
-function unpackNames(bytes: Uint8Array, folder: string): string[] {
-  if (bytes.length % NAME_BYTES !== 0) throw new RangeError("names are cut off");
-  return Array.from({ length: bytes.length / NAME_BYTES }, (_, at) => {
-    const hex = hexText(bytes.subarray(at * NAME_BYTES, (at + 1) * NAME_BYTES));
-    return hex === NO_NAME ? "" : folder + hex;
-  });
+function readBits(fields: Fields): Uint8Array {
+  const pair = fields.nested();
+  const length = pair.integer();
+  if (length > BITS_BYTES_MAX) throw new RangeError("too many bits");
+  const [bits] = decodeColumns(["u8"], length, pair.bytes());
+  pair.end();
+  return bits!;
+}
+
+function isBitSet(bits: Uint8Array, place: number): boolean {
+  return (((bits[place >> 3] ?? 0) >> (place & 7)) & 1) === 1;
 }
 
 /** Each name with what is told of it. Throws RangeError where these are not as many. */
@@ -141,19 +173,19 @@ function join<T, U>(names: readonly string[], facts: readonly T[], both: (name: 
 
 /** Throws RangeError on anything that {@link encodePages} does not make. */
 export function readPages(fields: Fields, covers: Position): Pages {
-  const numbers = readNumbers(fields);
-  const groups = asGroups(fields.list((group) => [group.text(), unpackNames(group.bytes(), PAGE)] as const));
+  const numbers = readNumbers(fields, readBits);
+  const groups = asGroups(fields.list((group) => [group.text(), unpackNames(group.nested(), PAGE)] as const));
   const references = fields.list((run) => {
-    const [entries, names, firsts] = [run.integer(), unpackNames(run.bytes(), PAGE), run.bytes()];
+    const [entries, names, firsts] = [run.integer(), unpackNames(run.nested(), PAGE), run.bytes()];
     const hashes = Array.from({ length: firsts.length / 8 }, (_, at) => firsts.slice(at * 8, at * 8 + 8));
     return { entries, pages: join(names, hashes, (name, first) => ({ name, first })) };
   });
   const packed = fields.nested();
-  const packNamesRead = unpackNames(packed.bytes(), PACK);
+  const packNamesRead = unpackNames(packed.nested(), PACK);
   const spans = packed.list((pack) => ({ first: pack.integer(), end: pack.integer(), count: pack.integer() }));
   packed.end();
   const valued = fields.nested();
-  const valueNames = unpackNames(valued.bytes(), PAGE);
+  const valueNames = unpackNames(valued.nested(), PAGE);
   const keys = valued.list((page) => ({ type: page.text(), id: page.text(), modSeq: readModSeq(page) }));
   valued.end();
   fields.end();
@@ -169,19 +201,20 @@ export function readPages(fields: Fields, covers: Position): Pages {
 
 function readNumbers(
   fields: Fields,
+  readHeld: (fields: Fields) => Uint8Array,
 ): Pick<Pages, "numbering" | "emailRows" | "emailNumbers" | "membershipRows" | "held"> {
   return {
     numbering: fields.position(),
     emailRows: fields.integer(),
     emailNumbers: fields.integer(),
     membershipRows: fields.integer(),
-    held: fields.bytes().slice(),
+    held: readHeld(fields),
   };
 }
 
 /** The same of a checkpoint of format 3: names were texts. Throws RangeError. */
 export function readThirdPages(fields: Fields, covers: Position): Pages {
-  return { covers, ...readNumbers(fields), ...readGroups(fields) };
+  return { covers, ...readNumbers(fields, (held) => held.bytes().slice()), ...readGroups(fields) };
 }
 
 /** The same of a checkpoint of format 2: lasting numbers were rows, and pages held all emails. Throws RangeError. */
@@ -198,7 +231,7 @@ function allHeld(emailRows: number): Pick<Pages, "emailRows" | "emailNumbers" | 
 
 /** True if row pages and header pages hold the email of this lasting number. */
 export function isInPages({ held }: Pick<Pages, "held">, number: Plain): boolean {
-  return (((held[number >> 3] ?? 0) >> (number & 7)) & 1) === 1;
+  return isBitSet(held, number);
 }
 
 function readGroups(

@@ -22,9 +22,10 @@ export class RowIndex<R extends number> {
     if (slots > this.#slots.length) this.#resize(slots);
   }
 
-  add(row: R): void {
+  /** `hash` is that of its key, where it is known. */
+  add(row: R, hash: number = this.#hashOf(row)): void {
     if ((this.#count + 1) * 4 > this.#slots.length * 3) this.#resize(this.#slots.length * 2);
-    this.#place(row);
+    this.#place(row, hash);
     this.#count++;
   }
 
@@ -38,9 +39,9 @@ export class RowIndex<R extends number> {
     }
   }
 
-  #place(row: R): void {
+  #place(row: R, hash: number): void {
     const mask = this.#slots.length - 1;
-    let slot = this.#hashOf(row) & mask;
+    let slot = hash & mask;
     while (this.#slots[slot] !== EMPTY) slot = (slot + 1) & mask;
     this.#slots[slot] = row;
   }
@@ -48,7 +49,7 @@ export class RowIndex<R extends number> {
   #resize(slots: number): void {
     const old = this.#slots;
     this.#slots = new Uint32Array(slots).fill(EMPTY);
-    for (const row of old) if (row !== EMPTY) this.#place(row as R);
+    for (const row of old) if (row !== EMPTY) this.#place(row as R, this.#hashOf(row as R));
   }
 }
 
@@ -60,7 +61,7 @@ export function hashNumbers(a: number, b: number, c: number): number {
   return (hash ^ (hash >>> 16)) >>> 0;
 }
 
-/** The first 32 bits of an id, which is random: no mixing needed. */
-export function hashId(id: Uint8Array): number {
-  return ((id[0]! << 24) | (id[1]! << 16) | (id[2]! << 8) | id[3]!) >>> 0;
+/** The first 32 bits of the id that begins at `at`, which is random: no mixing needed. */
+export function hashId(id: Uint8Array, at = 0): number {
+  return ((id[at]! << 24) | (id[at + 1]! << 16) | (id[at + 2]! << 8) | id[at + 3]!) >>> 0;
 }

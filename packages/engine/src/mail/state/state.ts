@@ -67,8 +67,8 @@ export interface CheckpointMark {
 /** Checkpoints that are remembered until the log is trimmed up to them. */
 export const MARKS_MAX = 64;
 
-/** Rows that are indexed in one step, some milliseconds. */
-const INDEXED_AT_ONCE = 8192;
+/** Chunks of rows that are indexed in one step, some milliseconds. */
+const CHUNKS_AT_ONCE = 2;
 
 /** This bit in `flags` marks a membership that is gone. */
 export const DEAD = 128;
@@ -215,23 +215,30 @@ export class MailState {
    * others have their turn now and then. Throws RangeError. */
   async index(breathe: () => Promise<void>): Promise<void> {
     this.#byEmailId.reserve(this.emails.rows);
-    for (let row = FIRST_EMAIL_ROW; row < this.emails.rows; row++) {
-      if (row % INDEXED_AT_ONCE === INDEXED_AT_ONCE - 1) await breathe();
-      this.#byEmailId.add(row);
-      this.heldEmails.index(row);
+    let emailRow = FIRST_EMAIL_ROW;
+    for (let chunk = 0; chunk < this.emails.chunkCount; chunk++) {
+      if (chunk % CHUNKS_AT_ONCE === CHUNKS_AT_ONCE - 1) await breathe();
+      const { id, held, size } = this.emails.arrays(chunk);
+      const rows = this.emails.chunkRows(chunk);
+      for (let at = 0; at < rows; at++, emailRow++) this.#byEmailId.add(emailRow, hashId(id, at * 16));
+      this.heldEmails.addChunk(held, size, rows);
     }
-    const { mailbox: ordinal, email, writer, keywords } = this.memberships.columns;
     this.#byName.reserve(this.memberships.rows);
-    for (let row = FIRST_ROW; row < this.memberships.rows; row++) {
-      if (row % INDEXED_AT_ONCE === INDEXED_AT_ONCE - 1) await breathe();
-      if (writer.get(row) >= this.#writers.length || keywords.get(row) >= this.keywords.all.length)
-        throw new RangeError("a membership has no name or no keywords");
-      this.#byName.add(row);
-      if (!this.isLive(row)) continue;
-      const mailbox = this.mailboxes[ordinal.get(row)];
-      if (!mailbox || email.get(row) >= this.emails.rows) throw new RangeError("a membership points nowhere");
-      mailbox.messages.append(row);
-      this.#count(mailbox, row, 1);
+    let row = FIRST_ROW;
+    for (let chunk = 0; chunk < this.memberships.chunkCount; chunk++) {
+      if (chunk % CHUNKS_AT_ONCE === CHUNKS_AT_ONCE - 1) await breathe();
+      const { writer, sequence, index, keywords, flags, mailbox: ordinal, email } = this.memberships.arrays(chunk);
+      const rows = this.memberships.chunkRows(chunk);
+      for (let at = 0; at < rows; at++, row++) {
+        if (writer[at]! >= this.#writers.length || keywords[at]! >= this.keywords.all.length)
+          throw new RangeError("a membership has no name or no keywords");
+        this.#byName.add(row, hashNumbers(writer[at]!, sequence[at]!, index[at]!));
+        if ((flags[at]! & DEAD) !== 0) continue;
+        const mailbox = this.mailboxes[ordinal[at]!];
+        if (!mailbox || email[at]! >= this.emails.rows) throw new RangeError("a membership points nowhere");
+        mailbox.messages.append(row);
+        this.#count(mailbox, row, 1);
+      }
     }
     this.recent.forget(this.modSeq);
   }

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { COLUMN_BYTES, type ColumnKind } from "../state/columns.ts";
 import { decodeColumns, encodeColumns } from "./column-codec.ts";
+import { COLUMN_BYTES, type ColumnKind } from "./columns.ts";
 
 const KINDS: readonly ColumnKind[] = ["u8", "i16", "u32", "f64", "id"];
 const bytesOf = (values: ArrayBufferView): Uint8Array =>

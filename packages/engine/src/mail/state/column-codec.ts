@@ -1,4 +1,4 @@
-import { type Chunk, COLUMN_BYTES, type ColumnKind, valuesIn } from "../state/columns.ts";
+import { type Chunk, COLUMN_BYTES, type ColumnKind, valuesIn } from "./columns.ts";
 
 /**
  * Column pages as checkpoints store them (docs/formats/checkpoint.md). Most columns count up or stay the same for long: what
