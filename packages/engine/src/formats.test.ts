@@ -712,6 +712,19 @@ const SHAPES: Readonly<Record<string, Shape>> = {
       expect(visible(again.state)).toEqual(visible(goldenState(true)));
     },
   },
+  // Emails that are gone have left: lasting numbers are no rows.
+  "checkpoint-3-shrunk": {
+    async open(bytes) {
+      const { state } = await loadWhole(bytes);
+      const { number, id } = state.emails.columns;
+      const rows = Array.from({ length: state.emails.rows }, (_, row) => asEmailRow(row));
+      expect(rows.length).toBeGreaterThan(50);
+      expect(rows.some((row) => number.get(row) !== row)).toBe(true);
+      const wanted = goldenState(true);
+      for (const row of rows)
+        expect(id.getId(row)).toEqual(wanted.emails.columns.id.getId(asEmailRow(number.get(row))));
+    },
+  },
   "checkpoint-4": {
     make: () => captureWhole(goldenState(true)),
     async open(bytes) {

@@ -70,6 +70,7 @@ test.each([
   ["infinite", Float64Array.of(Number.POSITIVE_INFINITY, 1)],
   ["a fraction", Float64Array.of(0.5, 0.5)],
   ["minus zero", Float64Array.of(-0, -0)],
+  ["too far from the one before", Float64Array.of(2 ** 52 + 1, 0)],
   ["beyond whole numbers", Float64Array.of(2 ** 60, -(2 ** 60))],
 ])("a value that is %s comes back as it was", (_, values) => {
   for (const column of [
@@ -88,7 +89,9 @@ test.each<[string, readonly ColumnKind[], number, readonly number[]]>([
   ["too few steps", ["u32"], 2, [1, 0]],
   ["too many values", ["u32"], 2, [1, 1, 2]],
   ["an unknown form", ["u8"], 1, [2, 0]],
-  ["steps of ids", ["id"], 1, [1, 0]],
+  ["steps of ids", ["id"], 1, [1, 1, 15]],
+  ["a run without end", ["u32"], 4, [1, 5, ...Array<number>(6).fill(0xff), 0x7f]],
+  ["a number that is not whole any more", ["f64"], 1, [1, ...Array<number>(8).fill(0x80), 0x10]],
   ["octets behind", ["u8"], 1, [0, 1, 1]],
   ["a value that its column can't hold", ["u8"], 1, [1, 0x80, 0x08]],
   ["a negative one", ["u32"], 1, [1, 2]],
