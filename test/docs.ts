@@ -37,6 +37,20 @@ function rowsOf(source: string): Row[] {
   return rows;
 }
 
+/** A section that no table tells. */
+const DOUBLED_CR = [
+  "## CR CR LF",
+  "",
+  "Programs that turn LF into CRLF twice write lines that end in CR CR LF. It is one line end: of a header field, of an empty line behind a",
+  "header, of a line that is counted, and before a delimiter, which owns all three octets (RFC 2046 §5.1.1). What FETCH gives are the octets",
+  "that are stored, so that signatures hold and sizes are true. Dovecot 2.3 has the same structure with other octets: it stores CRLF, and so",
+  "its RFC822.SIZE and sections are shorter by one octet a line.",
+  "",
+  "Within quoted-printable RFC 2045 §6.7 knows CRLF alone. BINARY and JMAP's blobs decode by the letter (`a=` CR CR LF `b` stays as it is):",
+  "how many octets a part comes to is kept with each mail since it came, and an answer that announced so many must have them. What has no such",
+  "promise (SEARCH, PREVIEW, JMAP's bodyValues and search) takes CR CR LF as a line end there too. Dovecot decodes what it has changed.",
+];
+
 export function imapPage(): string {
   const folder = join(ROOT, "apps/imap/src/commands");
   const files = readdirSync(folder).filter((file) => file.endsWith(".ts") && !file.endsWith(".test.ts"));
@@ -64,10 +78,13 @@ export function imapPage(): string {
     "| capability | where |",
     "|---|---|",
     ...grammar.map(([name, rfc]) => `| ${name} | ${rfc} |`),
+    "| MESSAGELIMIT | RFC 9738, where `imap.message_limit` sets one |",
     "",
     "| command | states | UID form | capability | what |",
     "|---|---|---|---|---|",
     ...sorted.map((row) => `| ${row.name} | ${row.states} | ${row.uid} | ${row.capabilities} | ${row.comment} |`),
+    "",
+    ...DOUBLED_CR,
     "",
   ].join("\n");
 }

@@ -179,6 +179,7 @@ describe("kinds of numbers", () => {
     "apps/imap/src/commands/select.ts",
     "apps/imap/src/commands/store.ts",
     "apps/imap/src/contexts.ts",
+    "apps/imap/src/message-limit.ts",
     "apps/imap/src/search.ts",
     "apps/imap/src/session.ts",
     "apps/jmap/src/core/states.ts",

@@ -11,8 +11,9 @@ import { makeDataFolder, type RunningServer, removeDataFolder, restante, startSe
  *     1 C: a NOOP            connection 1 sends a line ({CRLF} within it makes two of it)
  *     1 S: a OK <...>        and is answered by exactly these lines, in this order
  *     1 S: ...               or by any, up to one that the next line fits
- *     deliver: text          hands a mail over by LMTP; {CRLF} is a line end
+ *     deliver: text          hands a mail over by LMTP; {CRLF} is a line end, {CR} one octet
  *     # why
+ *     # setting: NAME=value   the scene has a server of its own, with this in its environment
  *
  * In an S line `<...>` stands for anything, `<name>` for a word: the same one wherever the name comes again, in C lines
  * too. A connection that is not signed in says `1 C:` first with LOGIN; `USER` and `PASSWORD` stand for the account's.
@@ -153,7 +154,11 @@ class Scene {
 
   async #deliver(text: string): Promise<void> {
     const lmtp = await connectLmtp(this.#ports.lmtp!);
-    const replies = await deliver(lmtp, [this.#user], `${text.replaceAll("{CRLF}", "\r\n")}\r\n`);
+    const replies = await deliver(
+      lmtp,
+      [this.#user],
+      `${text.replaceAll("{CRLF}", "\r\n").replaceAll("{CR}", "\r")}\r\n`,
+    );
     lmtp.end();
     expect(replies).toEqual([expect.stringMatching(/^250/)]);
   }
@@ -176,6 +181,19 @@ describe.each([
   });
 
   test.each(scenes.filter((scene) => !rewinding || !STEADY.has(scene)))("%s", async (scene) => {
-    await new Scene(server.ports, userOf(scene)).play(readFileSync(join(FOLDER, scene), "utf8"));
+    const text = readFileSync(join(FOLDER, scene), "utf8");
+    const env = Object.fromEntries(
+      [...text.matchAll(/^# setting: (\w+)=(.*)$/gm)].map(([, name, value]) => [name, value]),
+    );
+    if (Object.keys(env).length === 0) return new Scene(server.ports, userOf(scene)).play(text);
+    const own = await makeDataFolder();
+    await cp(accounts, own, { recursive: true });
+    const other = await startServer(own, { rewinding, env });
+    try {
+      await new Scene(other.ports, userOf(scene)).play(text);
+    } finally {
+      await other.stop();
+      await removeDataFolder(own);
+    }
   });
 });

@@ -1,4 +1,4 @@
-import { readFile, rm } from "node:fs/promises";
+import { readdir, readFile, rm } from "node:fs/promises";
 import { createServer, type Server, type Socket } from "node:net";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
@@ -43,8 +43,8 @@ function takeAll(socket: Socket): void {
   });
 }
 
-async function start(only: string): Promise<RunningServer> {
-  const server = await startServer(data, { args: ["--only", only], env });
+async function start(only: string, more: Readonly<Record<string, string>> = {}): Promise<RunningServer> {
+  const server = await startServer(data, { args: ["--only", only], env: { ...env, ...more } });
   started.push(server);
   return server;
 }
@@ -54,6 +54,20 @@ async function post(lmtp: RunningServer, from: string): Promise<void> {
   const client = await connectLmtp(lmtp.ports.lmtp!);
   expect(await deliver(client, [DEMO.user], text, from)).toEqual([expect.stringMatching(/^250 /)]);
   client.end();
+}
+
+/** The strings that a process has in its memory. */
+async function heapOf({ process: child }: RunningServer): Promise<string> {
+  child.kill("SIGUSR2");
+  const isHeap = (name: string): boolean => name.endsWith(".heapsnapshot");
+  const find = async (): Promise<string> => (await readdir(data)).find(isHeap) ?? "";
+  await expect.poll(find, { timeout: 30_000 }).not.toBe("");
+  const path = join(data, await find());
+  // It is written in pieces.
+  await expect
+    .poll(async () => (await readFile(path, "utf8")).trimEnd().endsWith("]}"), { timeout: 60_000 })
+    .toBe(true);
+  return readFile(path, "utf8");
 }
 
 const answers = (): string[] => taken.filter((line) => line.includes("Auto-Submitted:"));
@@ -81,7 +95,8 @@ test("an owner who is away is answered for by processes without their keys, unti
   const set = await client.request([["VacationResponse/set", { update: { singleton: vacation } }, "0"]], USING);
   expect(set.methodResponses[0][1].updated).toEqual({ singleton: null });
   await front.stop();
-  const [lmtp, send] = [await start("lmtp"), await start("send")];
+  const watched = { NODE_OPTIONS: "--heapsnapshot-signal=SIGUSR2" };
+  const [lmtp, send] = [await start("lmtp", watched), await start("send")];
   const began = performance.now();
   await post(lmtp, "bob@x.org");
   await expect.poll(answers, { timeout: 5_000, interval: 20 }).toHaveLength(1);
@@ -89,6 +104,9 @@ test("an owner who is away is answered for by processes without their keys, unti
   expect(taken).toContain("MAIL FROM:<>");
   expect(taken.find((line) => line.startsWith("RCPT"))).toContain("<bob@x.org>");
   expect(answers()[0]).toContain("gone fishing");
+  const heap = await heapOf(lmtp);
+  // It has the words of its own work, so it would have others.
+  expect([heap.includes("outbound/request/"), heap.includes("fishing")]).toEqual([true, false]);
   await post(lmtp, "bob@x.org");
   await post(lmtp, "list-request@x.org");
   await post(lmtp, "");

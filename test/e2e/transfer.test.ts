@@ -18,6 +18,8 @@ afterAll(() => removeDataFolder(data));
 async function run(args: readonly string[], code = 0): Promise<string> {
   const result = await restante(data, [...args, "--password-stdin"], PASSWORD);
   expect(result, args.join(" ")).toMatchObject({ code });
+  // MaxListenersExceededWarning and the like.
+  expect(result.err, args.join(" ")).not.toMatch(/\w+Warning: |^ {4}at /m);
   return result.out;
 }
 
@@ -125,4 +127,32 @@ test("when the account's log is damaged, salvage gives back every mail, with its
   await run(["export", ADDRESS, "eml:refused"], 1);
   expect(await run(["export", ADDRESS, "eml:salvaged", "--salvage"], 1)).toContain("1 objects can't be read");
   expect(await readExport(join(data, "salvaged"))).toEqual(await readExport(join(data, "out-eml")));
+});
+
+test.each([
+  [["import", "mbox:there", "nobody@example.org"]],
+  [["export", "nobody@example.org", "maildir:out-nobody"]],
+  [["check", "nobody@example.org"]],
+  [["account", "show", "nobody@example.org"]],
+])("%j for an address that nobody has is a sentence, and exit 2", async (args) => {
+  await writeFile(join(data, "there"), "From a@b Mon Feb  2 10:11:12 2026\nSubject: x\n\nx\n");
+  const needsPassword = args[0] !== "account";
+  const result = await restante(data, needsPassword ? [...args, "--password-stdin"] : args, PASSWORD);
+  expect(result).toMatchObject({ code: 2, out: "" });
+  expect(result.err).toMatch(/^restante: there is no account nobody@example\.org.*\n$/);
+});
+
+test("more mailboxes than listeners are wont to be are exported and imported without a warning", async () => {
+  const folder = join(data, "many");
+  for (let n = 0; n < 30; n++) {
+    await mkdir(join(folder, `.box${n}`, "cur"), { recursive: true });
+    for (const part of ["new", "tmp"]) await mkdir(join(folder, `.box${n}`, part), { recursive: true });
+    await writeFile(join(folder, `.box${n}/cur/${n}.M1.host:2,S`), `Subject: ${n}\n\nx\n`);
+  }
+  await mkdir(join(folder, "cur"), { recursive: true });
+  for (const part of ["new", "tmp"]) await mkdir(join(folder, part), { recursive: true });
+  await run(["account", "add", "many@example.org"]);
+  await run(["import", "maildir:many", "many@example.org"]);
+  for (const format of ["mbox", "maildir", "eml"])
+    await run(["export", "many@example.org", `${format}:out-many-${format}`]);
 });

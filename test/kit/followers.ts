@@ -104,7 +104,7 @@ export class QresyncFollower extends Follower {
 
 /** By CHANGEDSINCE, and by the uids that are there for what is gone: RFC 7162 §3.2.1. */
 export class ChangedSinceFollower extends Follower {
-  /** What is told unasked has uids with the commands for uids alone. */
+  /** Unasked answers have uids with the commands for uids alone. */
   protected override readonly glancing = "UID FETCH 1:* (FLAGS MODSEQ)";
 
   protected async begin(): Promise<void> {

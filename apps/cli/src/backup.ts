@@ -22,6 +22,7 @@ import { becomeDataOwner, makeConfigured, openContext, openLog, placesOf } from 
 import { EXIT, Exit } from "./exit.ts";
 import type { Flags } from "./flags.ts";
 import { openLdap } from "./ldap.ts";
+import { setRestoredAside } from "./outbound.ts";
 import { Progress } from "./progress.ts";
 
 /** Written last: a backup without it was cut off. */
@@ -98,6 +99,12 @@ async function backUpObjects(
   return { files, bytes };
 }
 
+/** Mail that waited when the backup was made goes to its owners. Without the server key nobody can read it. */
+async function settleQueue(config: Config): Promise<number> {
+  await using context = await openContext(config, "check");
+  return await setRestoredAside(context);
+}
+
 /** The accounts of a backup into the configured store. */
 async function restoreObjects(config: Config, folder: string, users: readonly User[]): Promise<void> {
   await using context = await openContext(config, "check");
@@ -160,13 +167,16 @@ export async function restore(config: Config, args: readonly [string], flags: Pi
   for (const user of users) await trustRecord(seen, user);
   if (isEmbedded(config))
     await withProgress("copied", (onFile) => restoreEmbeddedStore(join(folder, "store"), places.store, onFile));
-  else await restoreObjects(config, join(folder, "store"), users);
+  // An account of a bucket brings no queue along.
+  const aside = isEmbedded(config) ? await settleQueue(config) : 0;
+  if (!isEmbedded(config)) await restoreObjects(config, join(folder, "store"), users);
   const opens = hasPepper || (await exists(places.pepper));
-  if (flags.json) process.stdout.write(`${JSON.stringify({ accounts: accounts.length, pepper: opens })}\n`);
+  if (flags.json) process.stdout.write(`${JSON.stringify({ accounts: accounts.length, pepper: opens, aside })}\n`);
   else
     process.stdout.write(
       `${accounts.length} accounts restored; mail programs will fetch everything anew\n` +
-        `Hosts that deliver elsewhere and saw newer keys want: restante lmtp trust ADDRESS\n${
+        `Hosts that deliver elsewhere and saw newer keys want: restante lmtp trust ADDRESS\n` +
+        `${aside} messages waited to be sent and may have gone since: their owners have them, and none is sent\n${
           opens ? "" : `There is no ${folder}.pepper: passwords won't open, recovery codes will (account recover).\n`
         }`,
     );

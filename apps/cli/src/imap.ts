@@ -14,6 +14,7 @@ export function imapService({ context, login, gate }: People, tls: Tls, traces: 
     signIn: loggedSignIn(login, "imap", context),
     plainLogin: config.imap.plain_login,
     literalMinus: config.imap.literals === "short",
+    messageLimit: config.imap.message_limit || undefined,
     hiddenFrom: hiddenFrom(config),
     jmapUrl: jmapUrl(config),
     secureContext: () => tls.context,
@@ -41,6 +42,7 @@ function jmapUrl({ https, server }: Config): string | undefined {
 
 /** Capabilities that are not announced, and to whom. Throws ConfigError for a name that none has. */
 export function hiddenFrom({ imap }: Pick<Config, "imap">): (user: string | undefined) => ReadonlySet<string> {
+  const known = (setting: string, name: string): string => hideable(setting, name, imap.message_limit || undefined);
   const all = new Set(imap.hide.map((name) => known("imap.hide", name)));
   const own = new Map(
     Object.entries(imap.hide_for).map(([user, names]) => {
@@ -54,8 +56,8 @@ export function hiddenFrom({ imap }: Pick<Config, "imap">): (user: string | unde
   return (user) => (user === undefined ? all : (own.get(user) ?? all));
 }
 
-function known(setting: string, name: string): string {
-  const offer = { loginAllowed: true, startTlsOffered: true, hasJmap: true, hidden: new Set<string>() };
+function hideable(setting: string, name: string, messageLimit: number | undefined): string {
+  const offer = { loginAllowed: true, startTlsOffered: true, hasJmap: true, hidden: new Set<string>(), messageLimit };
   const names = [false, true].flatMap((literalMinus) => capabilitiesOf({ ...offer, literalMinus }));
   const wanted = name.toUpperCase();
   // Without IMAP4rev1 no program goes on.

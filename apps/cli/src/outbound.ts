@@ -14,6 +14,7 @@ import {
   Responder,
   SERVER_KEY_BYTES,
   Sender,
+  setQueueAside,
   type Transport,
   TransportTrouble,
   type User,
@@ -129,6 +130,16 @@ export async function openOutbound(context: Context, sends: boolean): Promise<Op
     },
   };
   return { outbound, mandates, serverPublicKey, service };
+}
+
+/** Ends mail that a restored queue holds: its owners are told. Resolves with how many. Errors: the engine's. */
+export async function setRestoredAside(context: Context): Promise<number> {
+  const { config, store, platform } = context;
+  const serverKey = await readServerKey(config);
+  const queue = new OutboundQueue({ store, platform, serverKey });
+  const deliverer = makeDeliverer(context, undefined);
+  const reporter = new AccountReporter({ deliverer, hostName: hostname(), read: (mail) => queue.read(mail) });
+  return setQueueAside(queue, reporter);
 }
 
 /** The context of services that sign people in, with the mandates that their accounts may have. */

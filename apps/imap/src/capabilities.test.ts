@@ -38,6 +38,15 @@ test("where literals are short a longer one that comes unasked is refused, befor
   expect(await received.until(/^c .*\r\n/m)).toMatch(/^b NO \[TOOBIG\] .*\r\nc /);
 });
 
+test("a limit of messages is announced where there is one, with its number, unless it is hidden", async () => {
+  const greetingOf = async (options: Parameters<typeof startTestServer>[0]): Promise<string> =>
+    new Received((await startTestServer({ account, ...options })).connect("imap")).until(/^\* OK .*\r\n/m);
+  expect(await greetingOf({})).not.toContain("MESSAGELIMIT");
+  expect(await greetingOf({ messageLimit: 1000 })).toContain(" MESSAGELIMIT=1000 ");
+  const hiddenFrom = (): ReadonlySet<string> => new Set(["MESSAGELIMIT=1000"]);
+  expect(await greetingOf({ messageLimit: 1000, hiddenFrom })).not.toContain("MESSAGELIMIT");
+});
+
 test("where JMAP is, is told to who is signed in, unless it is nowhere or hidden", async () => {
   const jmapUrl = "https://mail.example.org/.well-known/jmap";
   const play = async (options: { jmapUrl?: string; hiddenFrom?: () => ReadonlySet<string> }): Promise<string[]> => {

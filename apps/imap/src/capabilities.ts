@@ -30,15 +30,19 @@ export interface Offer {
   readonly hidden: ReadonlySet<string>;
   /** LITERAL- in place of LITERAL+: RFC 7888 §5. */
   readonly literalMinus: boolean;
+  /** Messages that one command may work on; undefined for any number. */
+  readonly messageLimit?: number | undefined;
 }
 
 /** RFC 9051 §6.1.1. The same list before and after login, but for JMAPACCESS: some clients never ask again. */
-export function capabilitiesOf({ loginAllowed, startTlsOffered, hasJmap, hidden, literalMinus }: Offer): string[] {
+export function capabilitiesOf(offer: Offer): string[] {
+  const { loginAllowed, startTlsOffered, hasJmap, hidden, literalMinus, messageLimit } = offer;
   return [
     "IMAP4rev1",
     "IMAP4rev2",
     ...Object.keys(GRAMMAR_CAPABILITIES).map((name) => (literalMinus && name === "LITERAL+" ? "LITERAL-" : name)),
     ...commands.flatMap((command) => command.capabilities ?? []),
+    ...(messageLimit === undefined ? [] : [`MESSAGELIMIT=${messageLimit}`]),
     ...(startTlsOffered ? ["STARTTLS"] : []),
     ...(loginAllowed ? ["AUTH=PLAIN", "AUTH=LOGIN"] : ["LOGINDISABLED"]),
   ]

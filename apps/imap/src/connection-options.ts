@@ -22,6 +22,8 @@ export interface ConnectionOptions {
   readonly hiddenFrom?: (user: string | undefined) => ReadonlySet<string>;
   /** Literals that come unasked are short: RFC 7888 §5. */
   readonly literalMinus?: boolean;
+  /** Messages that one command may work on: RFC 9738. */
+  readonly messageLimit?: number | undefined;
   readonly jmapUrl?: string | undefined;
 }
 

@@ -163,10 +163,14 @@ export class Connection implements Link {
 
   get #capabilities(): readonly string[] {
     const { loginAllowed, startTlsOffered } = this;
-    const { hiddenFrom, literalMinus = false } = this.#options;
+    const { hiddenFrom, literalMinus = false, messageLimit } = this.#options;
     const hidden = hiddenFrom?.(this.#user) ?? NOTHING_HIDDEN;
     const hasJmap = this.#user !== undefined && this.jmapUrl !== undefined;
-    return capabilitiesOf({ loginAllowed, startTlsOffered, hasJmap, hidden, literalMinus });
+    return capabilitiesOf({ loginAllowed, startTlsOffered, hasJmap, hidden, literalMinus, messageLimit });
+  }
+
+  get messageLimit(): number | undefined {
+    return this.#options.messageLimit;
   }
 
   get jmapUrl(): string | undefined {

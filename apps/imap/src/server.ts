@@ -23,6 +23,8 @@ export interface ImapServerOptions {
   readonly hiddenFrom?: (user: string | undefined) => ReadonlySet<string>;
   /** LITERAL- in place of LITERAL+. */
   readonly literalMinus?: boolean;
+  /** Messages that one command may work on: RFC 9738. */
+  readonly messageLimit?: number | undefined;
   /** Where JMAP shows the same mail: RFC 9698. */
   readonly jmapUrl?: string | undefined;
 }

@@ -56,6 +56,8 @@ export interface Link {
   watch(on: boolean): void;
   /** Where JMAP shows the same mail, if it does. */
   readonly jmapUrl: string | undefined;
+  /** Messages that one command may work on: RFC 9738. Undefined for any number. */
+  readonly messageLimit: number | undefined;
   readonly isCompressed: boolean;
   /** From now on what is said is compressed, both ways. */
   compress(): void;

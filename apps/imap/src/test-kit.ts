@@ -27,6 +27,7 @@ export async function startTestServer(options: {
   readonly plainLogin?: "never";
   readonly hiddenFrom?: (user: string | undefined) => ReadonlySet<string>;
   readonly literalMinus?: boolean;
+  readonly messageLimit?: number;
   readonly jmapUrl?: string;
 }): Promise<TestServer> {
   const folder = mkdtempSync(join(tmpdir(), "restante-imap-"));
@@ -44,6 +45,7 @@ export async function startTestServer(options: {
     ...(options.times ? { times: options.times } : {}),
     ...(options.hiddenFrom ? { hiddenFrom: options.hiddenFrom } : {}),
     ...(options.literalMinus ? { literalMinus: true } : {}),
+    messageLimit: options.messageLimit,
     jmapUrl: options.jmapUrl,
   });
   for (const listener of [server.imap, server.imaps]) {

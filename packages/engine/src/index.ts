@@ -36,6 +36,7 @@ export { type CopyReport, measureAccount } from "./account/moving/copier.ts";
 export { deleteAccount, sweepEnded } from "./account/moving/delete-account.ts";
 export { moveAccount } from "./account/moving/move-account.ts";
 export { AccountReporter, type AccountReporterOptions } from "./account/outbound/account-reporter.ts";
+export { setQueueAside } from "./account/outbound/after-restore.ts";
 export { OutboundQueue, type QueuePlace } from "./account/outbound/queue.ts";
 export { type Envelope, parseNotify, type Recipient } from "./account/outbound/queued.ts";
 export {
@@ -115,6 +116,7 @@ export {
   type EmailRow,
   FIRST_UID,
   higherOf,
+  lowerOf,
   type ModSeq,
   modSeqBefore,
   NO_MODSEQ,

@@ -108,6 +108,8 @@ const SETTINGS: Readonly<Record<string, Readonly<Record<string, Setting>>>> = {
     listen: listen("127.0.0.1:1143"),
     plain_login: text("loopback", ["loopback", "never"]),
     literals: text("any", ["any", "short"]),
+    // 0: any number.
+    message_limit: number(0),
     hide: list(),
     // By address: names with spaces between.
     hide_for: { kind: "table", default: {} },
@@ -237,6 +239,7 @@ export interface Config {
     readonly listen: readonly string[];
     readonly plain_login: "loopback" | "never";
     readonly literals: "any" | "short";
+    readonly message_limit: number;
     readonly hide: readonly string[];
     readonly hide_for: Readonly<Record<string, string>>;
   };

@@ -26,6 +26,7 @@ export class DecodedOctets {
   #fold: Fold;
   #at: number;
   #marks: readonly Mark[];
+  #endsInCr = false;
 
   /** Undefined where the encoding leaves octets as they are. `start`: where the body starts, from that of the message. */
   static of(encoding: string, start: number): DecodedOctets | undefined {
@@ -45,13 +46,21 @@ export class DecodedOctets {
    * that is being read turns out to be a delimiter. */
   push(piece: Uint8Array, base: number, mayEnd: number): void {
     const end = base + piece.length;
-    const mark = Math.max(mayEnd, this.#start);
-    let marks = this.#marks.filter(({ at }) => at === mark);
-    if (mark >= this.#at) marks = [this.#markAt(piece, base, mark)];
-    // The line end may be this CR and an LF to come.
-    if (piece.at(-1) === CR && end - 1 >= this.#at) marks = [...marks, this.#markAt(piece, base, end - 1)];
+    const places = [Math.max(mayEnd, this.#start)];
+    // The line end may be these CRs and an LF to come.
+    if (piece.at(-1) === CR) {
+      if (piece.length > 1 ? piece.at(-2) === CR : this.#endsInCr) places.push(end - 2);
+      places.push(end - 1);
+    }
+    const marks: Mark[] = [];
+    for (const at of new Set(places)) {
+      const known = this.#marks.find((mark) => mark.at === at);
+      if (known) marks.push(known);
+      else if (at >= this.#at) marks.push(this.#markAt(piece, base, at));
+    }
     this.#feed(piece, base, end);
     this.#marks = marks;
+    this.#endsInCr = piece.at(-1) === CR;
   }
 
   /** Octets of the content that ends at the message's octet `end`, which is one that may be its end. */

@@ -34,7 +34,7 @@ export {
   reportPart,
 } from "./reports.ts";
 export { createScanner, type MessageStructure, type Part, type Scanner, scan } from "./scanner.ts";
-export { createTransferDecoder, decodeTransfer, type TransferDecoder } from "./transfer.ts";
+export { createTextDecoder, createTransferDecoder, decodeTransfer, type TransferDecoder } from "./transfer.ts";
 export { type ComposedMessage, type ComposeOptions, compose, type NewMessage } from "./write/compose.ts";
 export { type Content, look, type OctetFacts, OctetLook, type StreamedContent } from "./write/content.ts";
 export {

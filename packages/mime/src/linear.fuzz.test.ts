@@ -65,9 +65,10 @@ const transfer =
   (encoding: string): Run =>
   (mime, { bytes }) => {
     mime.decodeTransfer(bytes, encoding);
-    const decoder = mime.createTransferDecoder(encoding);
-    inPieces((piece) => decoder.push(piece))(bytes);
-    decoder.end();
+    for (const decoder of [mime.createTransferDecoder(encoding), mime.createTextDecoder(encoding)]) {
+      inPieces((piece) => decoder.push(piece))(bytes);
+      decoder.end();
+    }
   };
 
 const HEADER = ["a", " ", "\t", "\r\n", "\n", "\r", ":", "Subject: ", "é"];
@@ -204,6 +205,7 @@ const PARSERS: Readonly<
   fileName: { run: structured, tokens: PARAMETERS, head: "Content-Disposition: a; filename" },
   decodeTransfer: { run: transfer("quoted-printable"), tokens: BODY },
   createTransferDecoder: { run: transfer("base64"), tokens: BODY },
+  createTextDecoder: { run: transfer("quoted-printable"), tokens: BODY },
   decodeCharset: {
     run(mime, { bytes, text }) {
       mime.decodeCharset(bytes, "utf-7");

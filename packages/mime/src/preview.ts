@@ -90,7 +90,7 @@ function isPair(text: string, at: number): boolean {
 /** A text part's content as Unicode. */
 export function decodeText(part: Pick<Part, "encoding" | "parameters">, bytes: Uint8Array): string {
   const charset = decodeParameter(part.parameters, "charset") ?? "utf-8";
-  return decodeCharset(decodeTransfer(bytes, part.encoding), charset === "us-ascii" ? "utf-8" : charset).text;
+  return decodeCharset(decodeTransfer(bytes, part.encoding, true), charset === "us-ascii" ? "utf-8" : charset).text;
 }
 
 /** A part's file name as Unicode: RFC 2183 §2.3, else the `name` of Content-Type. */

@@ -19,7 +19,8 @@ import { type Parameter, type Parameterized, parameterOctets, parseParameterized
  * some part's content.
  *
  * Only line starts are looked at in a body, and only for "--"; so the speed is that of finding line ends.
- * Octets and lines are those of the stored bytes; a bare LF ends a line as CRLF does.
+ * Octets and lines are those of the stored bytes; a bare LF ends a line as CRLF does, and so does CR CR LF, which programs make that
+ * turn LF into CRLF twice.
  *
  * Invariant: what is told of a message is bounded, whatever its size. Beyond PARTS_MAX parts, or PART_HEADERS_BYTES_MAX
  * octets of their headers, all that follows is the body of one last, opaque part, and of the parts that are open around it.
@@ -122,9 +123,8 @@ class LineScanner implements Scanner {
   /** The beginning of a line whose end has not come yet, and its whole length so far. */
   #carry = new Bytes(BOUNDARY_LINE_BYTES_MAX);
   #carryLength = 0;
-  /** Its last two octets. */
-  #beforeLast = 0;
-  #last = 0;
+  /** Its last three octets. */
+  #lastThree: readonly [number, number, number] = [0, 0, 0];
   #preview: { readonly node: Node; readonly bytes: Bytes } | undefined;
   #previewClosed = false;
   /** The part that the preview is made of, as far as it is known. */
@@ -161,7 +161,7 @@ class LineScanner implements Scanner {
         this.#endHeldLine();
       } else if (this.#inHeader || this.#preview || (chunk[at] === DASH && chunk[at + 1] === DASH))
         this.#line(chunk, at, end, end - at);
-      else this.#endLine(end - at, newline > at && chunk[newline - 1] === CR ? 2 : 1);
+      else this.#endLine(end - at, lineEndOf(chunk, newline));
       at = end;
     }
   }
@@ -178,7 +178,7 @@ class LineScanner implements Scanner {
       return;
     }
     this.#lineStart += last + 1 - from;
-    this.#lastEol = last > from && chunk[last - 1] === CR ? 2 : 1;
+    this.#lastEol = lineEndOf(chunk, last);
     if (last + 1 < chunk.length) this.#hold(chunk, last + 1, chunk.length);
   }
 
@@ -188,21 +188,24 @@ class LineScanner implements Scanner {
     else if (this.#preview) this.#preview.bytes.add(chunk, from, to);
     this.#carry.add(chunk, from, to);
     this.#carryLength += to - from;
-    this.#beforeLast = to - from > 1 ? chunk[to - 2]! : this.#last;
-    this.#last = chunk[to - 1]!;
+    const [, second, third] = this.#lastThree;
+    if (to - from > 2) this.#lastThree = [chunk[to - 3]!, chunk[to - 2]!, chunk[to - 1]!];
+    else if (to - from === 2) this.#lastThree = [third, chunk[to - 2]!, chunk[to - 1]!];
+    else this.#lastThree = [second, third, chunk[to - 1]!];
   }
 
   #endHeldLine(): void {
     const line = this.#carry.take();
     const length = this.#carryLength;
     this.#carryLength = 0;
-    const eol = length > 1 && this.#beforeLast === CR ? 2 : 1;
+    const octets = this.#lastThree.slice(-Math.min(3, length));
+    const eol = lineEndOf(octets, octets.length - 1);
     this.#handleLine(line, 0, Math.min(line.length, length), length, eol, true);
     line.fill(0);
   }
 
   #line(chunk: Uint8Array, from: number, to: number, length: number): void {
-    const eol = length > 1 && chunk[to - 2] === CR ? 2 : 1;
+    const eol = lineEndOf(chunk, to - 1);
     this.#handleLine(chunk, from, to, length, eol, false);
   }
 
@@ -216,7 +219,7 @@ class LineScanner implements Scanner {
     if (this.#inHeader) {
       if (!held) this.#header.add(bytes, from, to);
       this.#endLine(length, eol);
-      if (length === eol || (length === 3 && bytes[from] === CR && eol === 2)) this.#endHeader();
+      if (length === eol) this.#endHeader();
       return;
     }
     if (this.#preview && !held) this.#preview.bytes.add(bytes, from, to);
@@ -442,6 +445,12 @@ function makeNode(parent: Node | undefined, start: number): Node {
     delimiter: undefined,
     linesBefore: 0,
   };
+}
+
+/** Octets of the line end whose LF is at `newline`. Before the line stands nothing, or the LF of another. */
+function lineEndOf(octets: ArrayLike<number>, newline: number): number {
+  if (octets[newline - 1] !== CR) return 1;
+  return octets[newline - 2] === CR ? 3 : 2;
 }
 
 /** A body ends before the line end that the delimiter at `at` owns; one of nothing ends where it begins: that line end

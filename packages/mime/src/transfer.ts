@@ -18,8 +18,58 @@ export function createTransferDecoder(encoding: TransferEncoding): TransferDecod
   }
 }
 
-export function decodeTransfer(bytes: Uint8Array, encoding: TransferEncoding): Uint8Array {
+/**
+ * The same for what is shown and searched: within quoted-printable, CR CR LF ends a line there as it does around it. RFC 2045 §6.7
+ * knows CRLF alone, and how many octets a part comes to is kept with each mail: where octets are promised, they are decoded by the letter.
+ */
+export function createTextDecoder(encoding: TransferEncoding): TransferDecoder {
   const decoder = createTransferDecoder(encoding);
+  if (!(decoder instanceof QuotedPrintableDecoder)) return decoder;
+  const ends = new OneLineEnds();
+  return {
+    push: (bytes) => decoder.push(ends.push(bytes)),
+    end: () => joined(decoder.push(ends.end()), decoder.end()),
+  };
+}
+
+function joined(a: Uint8Array, b: Uint8Array): Uint8Array {
+  if (a.length === 0) return b;
+  // A decoder's piece is good until the next one.
+  const out = new Uint8Array(a.length + b.length);
+  out.set(a);
+  out.set(b, a.length);
+  return out;
+}
+
+/** Makes CRLF of CR CR LF, in whatever pieces it comes. */
+class OneLineEnds {
+  /** CRs at the end of the last piece, two at most. */
+  #held = 0;
+
+  push(bytes: Uint8Array): Uint8Array {
+    const out = new Uint8Array(this.#held + bytes.length);
+    let to = 0;
+    for (const byte of bytes) {
+      if (byte === CR) {
+        if (this.#held < 2) this.#held++;
+        else out[to++] = CR;
+        continue;
+      }
+      if (byte === LF && this.#held === 2) this.#held = 1;
+      for (; this.#held > 0; this.#held--) out[to++] = CR;
+      out[to++] = byte;
+    }
+    return out.subarray(0, to);
+  }
+
+  end(): Uint8Array {
+    return new Uint8Array(this.#held).fill(CR);
+  }
+}
+
+/** `isText`: as {@link createTextDecoder}. */
+export function decodeTransfer(bytes: Uint8Array, encoding: TransferEncoding, isText = false): Uint8Array {
+  const decoder = isText ? createTextDecoder(encoding) : createTransferDecoder(encoding);
   const content = decoder.push(bytes);
   const rest = decoder.end();
   if (rest.length === 0) return content;

@@ -6,11 +6,16 @@ import {
   binaryText,
   bodyFromBodyStructure,
   bodyStructureOfRev1,
+  createScanner,
+  createTextDecoder,
+  decodeText,
+  decodeTransfer,
   decodeWords,
   encodeWords,
   formatBodyStructure,
   formatEnvelope,
   HeaderBlock,
+  type MessageStructure,
   parseHeaders,
   scan,
 } from "./index.ts";
@@ -111,6 +116,51 @@ describe("structure", () => {
       ["subject", "a folded"],
       ["to", "b@c"],
     ]);
+  });
+
+  const DOUBLED =
+    "Content-Type: multipart/mixed; boundary=b\n\npre\n--b\nContent-Transfer-Encoding: quoted-printable\n\none =\nx  \ny=41\n--b\n\n\n--b\nContent-Transfer-Encoding: base64\n\nYWJj\n--b--\nepi\n";
+
+  test("CR CR LF before a delimiter is the delimiter's, whole, in any pieces", () => {
+    const mail = binaryBytes(DOUBLED.replaceAll("\n", "\r\r\n"));
+    const text = binaryText(mail);
+    const bodies = ({ root }: MessageStructure): unknown[] =>
+      root.children.map(({ bodyStart, bodyEnd, lines, octets }) => [text.slice(bodyStart, bodyEnd), lines, octets]);
+    const whole = scan(mail);
+    expect(bodies(whole)).toEqual([
+      ["one =\r\r\nx  \r\r\ny=41", 2, 16],
+      ["", 0, 0],
+      ["YWJj", 0, 3],
+    ]);
+    const plain = scan(binaryBytes(DOUBLED.replaceAll("\n", "\r\n")));
+    expect(whole.root.children.map(({ lines }) => lines)).toEqual(plain.root.children.map(({ lines }) => lines));
+    for (let size = 1; size < 12; size++) {
+      const scanner = createScanner();
+      for (let at = 0; at < mail.length; at += size) scanner.push(mail.slice(at, at + size));
+      expect([size, bodies(scanner.finish())]).toEqual([size, bodies(whole)]);
+    }
+    // As many as there are, two of them belong to the line end.
+    const more = scan(binaryBytes(DOUBLED.replace("=41\n--b", "=41\r\r\r\n--b")));
+    expect(more.root.children[0]!.bodyEnd - more.root.children[0]!.bodyStart).toBe("one =\nx  \ny=41\r".length);
+  });
+
+  test("CR CR LF within quoted-printable ends a line of what is shown; octets that are counted are decoded by the letter", () => {
+    const mail = binaryBytes(DOUBLED.replaceAll("\n", "\r\r\n"));
+    const part = scan(mail).root.children[0]!;
+    const body = mail.subarray(part.bodyStart, part.bodyEnd);
+    expect(binaryText(decodeTransfer(body, part.encoding, true))).toBe("one x\r\nyA");
+    expect(decodeTransfer(body, part.encoding).length).toBe(part.octets);
+    expect(decodeText(part, body)).toBe("one x\r\nyA");
+    for (const text of ["a\r\r\nb", "a\r\r\r\nb", "a\r", "a\r\r", "a=\r\r\nb", "\r\rb", "a\rb\r\n"])
+      for (let size = 1; size < 5; size++) {
+        const decoder = createTextDecoder("quoted-printable");
+        let out = "";
+        for (let at = 0; at < text.length; at += size)
+          out += binaryText(decoder.push(binaryBytes(text.slice(at, at + size))));
+        out += binaryText(decoder.end());
+        const expected = text.replaceAll("\r\r\n", "\r\n").replaceAll("=\r\n", "");
+        expect([text, size, out]).toEqual([text, size, expected]);
+      }
   });
 });
 

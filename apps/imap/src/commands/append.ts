@@ -1,5 +1,6 @@
 import { EngineError, type MailboxId, type Prepared } from "@restante/engine";
 import { AppendSource, type AppendStart, BadUrl } from "../append-source.ts";
+import { limitCode } from "../message-limit.ts";
 import type { Session } from "../session.ts";
 import { parseAppendData } from "../wire/append-data.ts";
 import type { CommandText } from "../wire/command-reader.ts";
@@ -28,6 +29,8 @@ export const append: Command<unknown> = defineCommand({
     if (mailbox === undefined) return no("No such mailbox", "TRYCREATE");
     const prepared = await readMessages(() => new AppendSource(session, args, parseFlags).readAll(path));
     if (!Array.isArray(prepared)) return prepared;
+    const { messageLimit = prepared.length } = session.link;
+    if (prepared.length > messageLimit) return no("Too many messages for one APPEND", limitCode(messageLimit));
     return { finish: () => finish(session, mailbox, prepared) };
   },
 });

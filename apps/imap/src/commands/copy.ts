@@ -1,4 +1,5 @@
 import { type Copied, EngineError } from "@restante/engine";
+import { limitCode, limited } from "../message-limit.ts";
 import type { Parser } from "../wire/parser.ts";
 import { formatSequenceSet, type SequenceSet } from "../wire/sequence-set.ts";
 import { type Command, type Completion, defineCommand, type Form, no, ok } from "./command.ts";
@@ -11,7 +12,7 @@ interface Arguments {
   readonly path: string;
 }
 
-/** COPY: RFC 9051 §6.4.7. */
+/** COPY: RFC 9051 §6.4.7. It is done wholly or not at all, so more than MESSAGELIMIT has are refused: RFC 9738. */
 export const copy: Command<unknown> = defineCommand({
   name: "COPY",
   in: ["selected"],
@@ -20,6 +21,8 @@ export const copy: Command<unknown> = defineCommand({
   async run({ set, path }, session, { uid }) {
     const { view, mail } = session;
     const positions = positionsOf(session, set, uid);
+    const { messageLimit = positions.length } = session.link;
+    if (positions.length > messageLimit) return no("Too many messages for one COPY", limitCode(messageLimit));
     return unlessNoMailbox(async () =>
       ok("COPY completed", copyUid([await view.copy(positions, mail.getMailbox(path).id)])),
     );
@@ -36,12 +39,12 @@ export const move: Command<unknown> = defineCommand({
   parse: parseTransfer,
   async run({ set, path }, session, { uid }) {
     const { view, mail, untagged } = session;
-    const positions = positionsOf(session, set, uid);
+    const { positions, code: limit } = limited(session, positionsOf(session, set, uid));
     const moved: Copied[] = [];
     try {
       return await unlessNoMailbox(async () => {
         await view.move(positions, mail.getMailbox(path).id, (part) => moved.push(part));
-        return ok("MOVE completed", afterExpunge(session));
+        return ok("MOVE completed", afterExpunge(session, limit));
       });
     } finally {
       const code = copyUid(moved);

@@ -4,6 +4,7 @@ import { Refusal } from "../errors.ts";
 import { isOfHeader, isWhole, tellsUtf8, writerOf } from "../fetch-answers.ts";
 import { Kept, type Writer } from "../fetch-kept.ts";
 import { BODIES_AHEAD } from "../limits.ts";
+import { limited } from "../message-limit.ts";
 import { partOf } from "../part-of.ts";
 import type { Session } from "../session.ts";
 import { type FetchItem, type FetchModifiers, parseFetchItems, parseFetchModifiers } from "../wire/fetch-items.ts";
@@ -16,7 +17,7 @@ import { parseSet, positionsOf } from "./message-set.ts";
 const CHUNK_MESSAGES = 64;
 
 /** FETCH: RFC 9051 §6.4.5 and §7.5.2; BINARY: RFC 3516 §4.2; CHANGEDSINCE and VANISHED: RFC 7162 §3.1.4.1 and §3.2.6;
- * PARTIAL: RFC 9394 §3.3. */
+ * PARTIAL: RFC 9394 §3.3; MESSAGELIMIT: RFC 9738. */
 export const fetch: Command<unknown> = defineCommand({
   name: "FETCH",
   in: ["selected"],
@@ -36,7 +37,7 @@ export const fetch: Command<unknown> = defineCommand({
     if (modifiers.vanished && !session.enabled.has("QRESYNC")) throw new ImapSyntaxError("QRESYNC is not enabled");
     if (items.some(({ kind }) => kind === "modseq")) session.enableCondstore();
     if (modifiers.vanished) await tellVanished(session, set, modifiers);
-    const positions = wantedOf(session, positionsOf(session, set, uid), modifiers);
+    const { positions, code } = limited(session, wantedOf(session, positionsOf(session, set, uid), modifiers));
     // \Seen is stored while the bodies are sent; `syncView` tells of it before the completion.
     const seen = markSeen(session, items, positions);
     // The error that comes first is answered, be it of a FETCH answer or of \Seen.
@@ -45,7 +46,7 @@ export const fetch: Command<unknown> = defineCommand({
     await seen;
     // All others were told.
     if (damaged.length > 0) throw damaged[0];
-    return ok("FETCH completed");
+    return ok("FETCH completed", code);
   },
 });
 

@@ -1,6 +1,7 @@
 import type { Condition, SortKey } from "@restante/engine";
 import { PACE } from "@restante/host";
 import { noUpdate } from "../contexts.ts";
+import { limitedSearch } from "../message-limit.ts";
 import { conditionOf, withUids } from "../search.ts";
 import { asksModSeq, esearch, highestOf, numbersOf, savedOf, tellingProgress } from "../search-answers.ts";
 import type { Session } from "../session.ts";
@@ -29,13 +30,14 @@ export async function runSearch(
   const byModSeq = asksModSeq(key);
   if (byModSeq) session.enableCondstore();
   const { view, mail } = session;
-  const { condition, lasting } = prepare(key, wanted, session);
+  const { condition: asked, lasting } = prepare(key, wanted, session);
+  const { condition, code } = by ? { condition: asked } : limitedSearch(session, asked);
   const places = await tellingProgress(session, form, () =>
     by ? mail.sort(view, condition, by, { pace: PACE }) : mail.search(view, condition, { pace: PACE }),
   );
   if (wanted?.save) session.save(savedOf(session, places, wanted));
   const updates = wanted?.update ? follow({ key: lasting, by }, places, session, form) : "";
-  if (wanted && !tells(wanted) && wanted.save) return ok(`${name} completed, result saved${updates}`);
+  if (wanted && !tells(wanted) && wanted.save) return ok(`${name} completed, result saved${updates}`, code);
   if (wanted || (name === "SEARCH" && session.isRev2))
     session.untagged(esearch(session, places, form, { wanted, byModSeq }));
   else {
@@ -43,7 +45,7 @@ export async function runSearch(
     const modSeq = byModSeq && places.length > 0 ? ` (MODSEQ ${highestOf(session, places)})` : "";
     session.untagged(`${name}${numbers}${modSeq}`);
   }
-  return ok(`${name} completed${updates}`);
+  return ok(`${name} completed${updates}`, code);
 }
 
 /** A search that is refused saves nothing: RFC 5182 §2.1. */

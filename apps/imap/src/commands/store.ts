@@ -1,10 +1,11 @@
 import { asModSeq, type FlagChange, type ModSeq } from "@restante/engine";
+import { limited } from "../message-limit.ts";
 import { ImapSyntaxError, type Parser } from "../wire/parser.ts";
 import { formatRanges } from "../wire/sequence-set.ts";
 import { type Command, defineCommand, ok } from "./command.ts";
 import { numberingOf, parseSet, positionsOf, rangesOf } from "./message-set.ts";
 
-/** STORE: RFC 9051 §6.4.6; UNCHANGEDSINCE: RFC 7162 §3.1.3. */
+/** STORE: RFC 9051 §6.4.6; UNCHANGEDSINCE: RFC 7162 §3.1.3; MESSAGELIMIT: RFC 9738. */
 export const store: Command<unknown> = defineCommand({
   name: "STORE",
   in: ["selected"],
@@ -25,7 +26,7 @@ export const store: Command<unknown> = defineCommand({
   async run({ set, change, silent, unchangedSince }, session, { uid }) {
     const { view } = session;
     if (unchangedSince !== undefined) session.enableCondstore();
-    const positions = positionsOf(session, set, uid);
+    const { positions, code } = limited(session, positionsOf(session, set, uid));
     const { refused } = await view.setFlags(positions, change, unchangedSince);
     session.tellKeywords();
     const isRefused = new Set(refused);
@@ -34,7 +35,9 @@ export const store: Command<unknown> = defineCommand({
     if (!silent) await session.answerEach(stored, (position) => session.flagsAnswer(position, uid));
     // A client that is told modseqs gets the new one all the same.
     else if (session.tellsModSeqs) await session.answerEach(stored, (position) => session.modSeqAnswer(position, uid));
-    if (refused.length === 0) return ok("STORE completed");
+    if (refused.length === 0) return ok("STORE completed", code);
+    // RFC 7162 §3.1.3 has MODIFIED here, and there is room for one code.
+    if (code !== undefined) session.untagged(`OK [${code}] Not all were looked at`);
     return ok("Some were changed meanwhile", `MODIFIED ${formatRanges(rangesOf(refused, numberingOf(view, uid)))}`);
   },
 });

@@ -161,6 +161,10 @@ function parseOtherKey(parser: Parser, name: string, count: Count): SearchKey {
       return { kind: "threadId", id: parser.astring() };
     case "UID":
       return { kind: "set", set: parseSequenceSet(parser.setText()), uid: true };
+    // RFC 9738.
+    case "UIDAFTER":
+    case "UIDBEFORE":
+      return { kind: "set", set: beyond(name, parser.nonZero()), uid: true };
     case "HEADER": {
       const field = parser.astring().toLowerCase();
       parser.space();
@@ -178,6 +182,14 @@ function parseOtherKey(parser: Parser, name: string, count: Count): SearchKey {
       throw new ImapSyntaxError("Unknown SEARCH key");
   }
 }
+
+/** Uids above one, or below it. */
+function beyond(name: "UIDAFTER" | "UIDBEFORE", uid: number): SequenceSet {
+  const range = name === "UIDAFTER" ? { first: uid + 1, last: UID_MAX } : { first: 1, last: uid - 1 };
+  return { ranges: range.first <= range.last ? [range] : [] };
+}
+
+const UID_MAX = 0xffffffff;
 
 /** `["/flags/…" ("priv" / "shared" / "all") SP] modseq`: a message has one modseq, whichever flag changed. */
 function parseModSeq(parser: Parser): number {

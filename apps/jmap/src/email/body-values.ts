@@ -1,4 +1,4 @@
-import { createTransferDecoder, cutText, decodeCharset, decodeParameter, type StructuredPart } from "@restante/mime";
+import { createTextDecoder, cutText, decodeCharset, decodeParameter, type StructuredPart } from "@restante/mime";
 import type { AnswerBudget } from "./budget.ts";
 import { jsonText } from "./text.ts";
 
@@ -41,7 +41,7 @@ export async function readBodyValue(
   const charset = charsetOf(part) ?? "utf-8";
   const scale = OCTETS_PER_BYTE.find(([name]) => name.test(charset.toLowerCase()))?.[1] ?? 1;
   const wanted = bytesMax === 0 ? Number.POSITIVE_INFINITY : bytesMax * scale + MARK_OCTETS_MAX;
-  const decoder = createTransferDecoder(part.encoding);
+  const decoder = createTextDecoder(part.encoding);
   const held: Uint8Array[] = [];
   let size = 0;
   /** Octets that surely become text. A line end counts as one character. */

@@ -36,6 +36,7 @@ import { Mandates } from "./mandates/mandates.ts";
 import type { Vacation } from "./mandates/vacation.ts";
 import { keepWitness, type MailLog, type OpenLog, openWitnessed, tellRestored } from "./open-log.ts";
 import type { Report } from "./outbound/report.ts";
+import type { Submission } from "./outbound/submission.ts";
 import { type ReadEmail, Submissions } from "./outbound/submissions.ts";
 import type { Outbound } from "./outbound/submit.ts";
 import type { Platform } from "./platform.ts";
@@ -59,6 +60,9 @@ export interface OpenFrom {
   readonly slot?: string;
   readonly prefetched?: Prefetched | undefined;
 }
+
+/** Recipients that a notice names. */
+const RECIPIENTS_TOLD_MAX = 100;
 
 /** A slot that opens and that the log does not list: of a change that was cut short, or put back by the store. */
 export class SlotUnlisted extends EngineError {
@@ -242,7 +246,17 @@ export class Account {
   /** Does the rest of what a process that was killed had begun: what it had submitted, and what it had let the server do. */
   async handOver(address: string): Promise<void> {
     await this.mandates.settle(address);
-    await this.submissions.handOver(address, this.#readEmail);
+    await this.submissions.handOver(address, this.#readEmail, (one) => this.#tellOfUnknown(one));
+  }
+
+  /** A mail waited when the backup was made that the account was brought back from. */
+  #tellOfUnknown({ id, madeMs, envelope }: Submission): Promise<void> {
+    return this.#notices.tell("INBOX", `unknown ${id}`, "A message may not have been sent", [
+      "Your mail server was brought back from a backup. When that was made, a message of yours waited to be sent:",
+      `written on ${new Date(madeMs).toUTCString()}, to`,
+      ...envelope.recipients.slice(0, RECIPIENTS_TOLD_MAX).map(({ address }) => `  ${address}`),
+      "Whether it was sent since is not known, so it is not sent again. If it has not arrived, send it once more.",
+    ]);
   }
 
   readonly #readEmail: ReadEmail = async (id) => {

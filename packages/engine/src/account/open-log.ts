@@ -20,7 +20,7 @@ import { isUpkeep } from "./care/quiet-entries.ts";
 import { openEndMark } from "./end-mark.ts";
 import { ringSealer } from "./keys/sealer.ts";
 import type { Platform } from "./platform.ts";
-import { findRestore } from "./restored-mark.ts";
+import { findRestore, RESTORED } from "./restored-mark.ts";
 
 export type MailLog = Log<MailState, Op, Outcome>;
 
@@ -109,7 +109,7 @@ export async function openWitnessed(
     const restore = await restoring;
     if (bay.isUncompared)
       platform.log({ level: "warn", event: "what was seen of the account before is too old to be compared", account });
-    const isTold = restore !== undefined && bay.state.records.find(RESTORE, restore) !== undefined;
+    const isTold = restore !== undefined && bay.state.records.find(RESTORED, restore) !== undefined;
     const isRestored = witnesses ? await witnesses.isRestored(account, restore) : restore !== undefined;
     if (isRestored) {
       const mustRaise = !isTold || bay.isRolledBack;
@@ -126,22 +126,21 @@ export async function openWitnessed(
   }
 }
 
-/** Records of restores: the log says of each that UIDVALIDITY rose since. */
-const RESTORE = "restore";
-
 /** After a restore no uid may show another mail than before: the first who signs in says so in the log. Killed in between,
  * it is said once more. */
 export async function tellRestored(
   { bay, restored }: WitnessedLog,
-  { witnesses, now }: Platform,
+  { witnesses, now, crypto }: Platform,
   account: string,
 ): Promise<void> {
   if (!restored || bay.barred) return;
   const { restore, mustRaise } = restored;
   const mail = new Mail(bay, now);
   if (mustRaise) await mail.push({ kind: "raise", seconds: Math.floor(now() / 1000) });
-  if (restore !== undefined && !bay.state.records.find(RESTORE, restore))
-    await mail.writeRecords([{ type: RESTORE, id: restore, value: new Uint8Array(0) }]);
+  // One that this host alone knows of has no number of its own.
+  const id = restore ?? hexText(crypto.random(16));
+  if (!bay.state.records.find(RESTORED, id))
+    await mail.writeRecords([{ type: RESTORED, id, value: new Uint8Array(0) }]);
   await witnesses?.replace(account, bay.witness);
   await witnesses?.clearRestored(account, restore);
 }

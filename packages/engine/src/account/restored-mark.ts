@@ -14,6 +14,9 @@ import {
 import { folderOf } from "../storage/object-kinds.ts";
 import type { ObjectStore } from "../storage/object-store.ts";
 
+/** Records of restores: the log says of each that UIDVALIDITY rose since. */
+export const RESTORED = "restore";
+
 /**
  * The mark of an account that was brought back from a backup: it tells every host that opens the account
  * (docs/formats/log.md), and is signed by the host that did it:

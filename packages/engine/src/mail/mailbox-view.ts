@@ -393,8 +393,9 @@ export class MailboxView {
     assertReached(positions, reached);
   }
 
-  /** EXPUNGE: takes those of `positions` (default: all) that carry \Deleted. */
-  async expunge(positions?: readonly Plain[]): Promise<void> {
+  /** EXPUNGE: takes those of `positions` (default: all) that carry \Deleted, but no more than `max`, the last. Resolves with the lowest
+   * uid of these if there were more. */
+  async expunge(positions?: readonly Plain[], max: number = Number.POSITIVE_INFINITY): Promise<Uid | undefined> {
     this.#assertWritable();
     const { flags } = this.#mail.state.memberships.columns;
     const deleted: number[] = [];
@@ -406,7 +407,10 @@ export class MailboxView {
     // No list of all is made for the few that go, and nothing is looked for where nothing is.
     else if (this.#mail.state.findMailbox(this.id)?.deleted)
       for (let position = 0; position < this.#length; position++) look(position);
-    for (const part of parts(deleted)) await this.#mail.push({ kind: "expunge", ...this.#target(part) });
+    const taken = deleted.slice(-max);
+    const lowest = taken.length < deleted.length ? this.uidAt(taken[0]!) : undefined;
+    for (const part of parts(taken)) await this.#mail.push({ kind: "expunge", ...this.#target(part) });
+    return lowest;
   }
 }
 

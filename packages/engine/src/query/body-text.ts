@@ -1,6 +1,6 @@
 import {
   binaryText,
-  createTransferDecoder,
+  createTextDecoder,
   decodeCharset,
   decodeOffsets,
   decodeParameter,
@@ -68,7 +68,7 @@ export async function findInBody(
 
 async function findInText(finder: Finder, reader: ForwardReader, span: TextSpan): Promise<void> {
   const { start, end, encoding, charset } = span;
-  const decoder = createTransferDecoder(encoding);
+  const decoder = createTextDecoder(encoding);
   const blocks = new TextBlocks(charset);
   for await (const bytes of reader.read(start, Math.min(end, start + SEARCHED_BYTES_MAX))) {
     const text = blocks.push(decoder.push(bytes));
@@ -94,7 +94,7 @@ export async function* readTexts(
     for (const { start, end, encoding, charset, isHtml } of spans) {
       const octets = await collect(reader.read(start, Math.min(end, start + bytesMax)));
       if (pace.isOver()) await pace.take();
-      const { text } = decodeCharset(decodeTransfer(octets, encoding), charset);
+      const { text } = decodeCharset(decodeTransfer(octets, encoding, true), charset);
       yield isHtml ? stripHtml(text) : text;
     }
   } finally {

@@ -1,7 +1,9 @@
-import { compose, type NewPart } from "@restante/mime";
+import { compose, type NewMessage, type NewPart } from "@restante/mime";
 import { hexText } from "../../bay/entry.ts";
 import { equalBytes, utf8 } from "../../crypto/index.ts";
+import { collect } from "../../streams.ts";
 import { type Deliverer, Dropbox } from "../delivery/dropbox.ts";
+import type { AsideReporter } from "./after-restore.ts";
 import type { QueuedMail, RecipientState } from "./queued.ts";
 import { encodeReport } from "./report.ts";
 import type { Outcome, Reporter } from "./sender.ts";
@@ -17,7 +19,7 @@ export interface AccountReporterOptions {
 }
 
 /** Tells owners as mail comes to them: by notes that no process without their keys can read. */
-export class AccountReporter implements Reporter {
+export class AccountReporter implements Reporter, AsideReporter {
   readonly #options: AccountReporterOptions;
   /** By account: each has a numbering of its own. */
   readonly #dropboxes = new Map<string, Dropbox>();
@@ -40,6 +42,36 @@ export class AccountReporter implements Reporter {
     await dropbox.deliver(utf8("Return-Path: <>\r\n"), message.read(), deliverer.unsettled.connect());
   }
 
+  async tellSetAside(mail: QueuedMail): Promise<void> {
+    const { deliverer, read } = this.#options;
+    const dropbox = await this.#dropboxOf(mail);
+    if (!dropbox) return;
+    const lines = [
+      "Your mail server was brought back from a backup. When that was made, the attached message waited to be sent to:",
+      "",
+      ...mail.envelope.recipients.map(({ address }) => `  ${plain(address)}`),
+      "",
+      "Whether it was sent since is not known, so it is not sent again. If it has not arrived, send it once more.",
+      "",
+    ];
+    const content = await collect(read(mail));
+    const message = compose(
+      {
+        headers: this.#headers(mail, "A message may not have been sent"),
+        body: {
+          kind: "multipart",
+          subtype: "mixed",
+          parts: [
+            { kind: "text", text: lines.join("\r\n") },
+            { kind: "message", content },
+          ],
+        },
+      },
+      this.#tools(mail),
+    );
+    await dropbox.deliver(utf8("Return-Path: <>\r\n"), message.read(), deliverer.unsettled.connect());
+  }
+
   /** Undefined where the account is gone: there is nobody to tell. */
   async #dropboxOf({ account, address }: QueuedMail): Promise<Dropbox | undefined> {
     const { deliverer } = this.#options;
@@ -54,8 +86,7 @@ export class AccountReporter implements Reporter {
 
   /** A delivery status notification: RFC 3464, with the header alone of what it is about. */
   async #statusMail(mail: QueuedMail, kind: "failed" | "delayed", recipients: readonly RecipientState[]) {
-    const { deliverer, hostName } = this.#options;
-    const { platform } = deliverer;
+    const { hostName } = this.#options;
     const isFailed = kind === "failed";
     const lines = [
       isFailed ? "Your message was not delivered to:" : "Your message waits to be delivered to:",
@@ -75,25 +106,32 @@ export class AccountReporter implements Reporter {
     ];
     return compose(
       {
-        headers: [
-          {
-            name: "From",
-            form: "addresses",
-            value: [{ name: "Mail Delivery System", email: `mailer-daemon@${hostName}` }],
-          },
-          { name: "To", form: "addresses", value: [{ email: mail.envelope.mailFrom }] },
-          { name: "Subject", form: "text", value: isFailed ? "Undelivered mail" : "Delayed mail" },
-          { name: "Auto-Submitted", form: "text", value: "auto-replied" },
-        ],
+        headers: this.#headers(mail, isFailed ? "Undelivered mail" : "Delayed mail"),
         body: { kind: "multipart", subtype: "report", parameters: { "report-type": "delivery-status" }, parts },
       },
-      {
-        now: () => ({ timeMs: platform.now(), zoneMinutes: 0 }),
-        random: platform.crypto.random,
-        domain: hostName,
-        utf8: mail.needsUtf8,
-      },
+      this.#tools(mail),
     );
+  }
+
+  #headers(mail: QueuedMail, subject: string): NewMessage["headers"] {
+    const email = `mailer-daemon@${this.#options.hostName}`;
+    return [
+      { name: "From", form: "addresses", value: [{ name: "Mail Delivery System", email }] },
+      { name: "To", form: "addresses", value: [{ email: mail.envelope.mailFrom }] },
+      { name: "Subject", form: "text", value: subject },
+      { name: "Auto-Submitted", form: "text", value: "auto-replied" },
+    ];
+  }
+
+  #tools(mail: QueuedMail): Parameters<typeof compose>[1] {
+    const { deliverer, hostName } = this.#options;
+    const { platform } = deliverer;
+    return {
+      now: () => ({ timeMs: platform.now(), zoneMinutes: 0 }),
+      random: platform.crypto.random,
+      domain: hostName,
+      utf8: mail.needsUtf8,
+    };
   }
 
   async #headerOf(mail: QueuedMail): Promise<Uint8Array> {

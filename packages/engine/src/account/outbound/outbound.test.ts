@@ -613,6 +613,50 @@ describe("mail that is held", () => {
   });
 });
 
+describe("the sender", () => {
+  test("looks at a mail that ended no more, however often the store tells of it", async () => {
+    const { process, place, time, logs } = await setUp();
+    const session = await (await process()).signIn();
+    const { id, sendAtMs } = await session.submit(request());
+    await settle();
+    expect((await statusOf(session, id))[0]).toBe("final");
+    const asked = { ...place.counts };
+    place.write(`outbound/queue/${sendAtMs.toString(16).padStart(12, "0")}${id}`, Buffer.of(1));
+    await time.pass(1000);
+    expect([place.counts, logs.filter((event) => event.includes("can't"))]).toEqual([asked, []]);
+  });
+
+  test("looks at a mail that it has in hand once more, and not at once", async () => {
+    const { process, place, sink } = await setUp();
+    let goOn: (replies: readonly TransportReply[]) => void = () => undefined;
+    const smarthost: Smarthost = () =>
+      new Promise((resolve) => {
+        goOn = resolve;
+      });
+    const { sender, signIn } = await process({ smarthost });
+    const session = await signIn();
+    const { id, sendAtMs } = await session.submit(request());
+    await settle();
+    const asked = { ...place.counts };
+    sender.queued({ id, releaseMs: sendAtMs });
+    await settle();
+    expect([place.counts, sender.waitingCount]).toEqual([asked, 1]);
+    goOn([{ state: "sent", reply: "250 Ok" }]);
+    await settle();
+    expect([sink.length, sender.waitingCount]).toEqual([1, 0]);
+  });
+
+  test("ends a mail that was taken back when it is due, at once", async () => {
+    const { process, time } = await setUp();
+    const { queue, signIn } = await process();
+    const session = await signIn();
+    const { id } = await session.submit(request({ holdUntilMs: time.now() + 1000 }));
+    expect(await session.cancelSubmission(id)).toBe(true);
+    await time.pass(1000);
+    expect(await queue.isDone(id)).toBe(true);
+  });
+});
+
 describe("of two processes", () => {
   test("others leave a fresh mail alone whose maker sends, and take it when that one is gone", async () => {
     const { process, sink, time } = await setUp();

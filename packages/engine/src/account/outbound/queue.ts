@@ -231,6 +231,12 @@ export class OutboundQueue {
     const { store } = this.#options;
     const octets = Uint8Array.of(DONE_OCTETS[ending]);
     await asStoreFailure(store.putIfAbsent(DONE + place.id, octets, { essential: true }));
+    await this.drop(place, known);
+  }
+
+  /** Takes a mail away of which nothing is said: nobody was told. `known`: as for {@link end}. Errors: `unavailable`. */
+  async drop(place: QueuePlace, known?: Parameters<OutboundQueue["end"]>[2]): Promise<void> {
+    const { store } = this.#options;
     const names = [queueName(place)];
     // Several tries of one put have left several objects.
     if (known?.content.in !== "here")

@@ -1,5 +1,7 @@
 import { expect, onTestFinished, test, vi } from "vitest";
 import { Contents } from "../../mail/contents/contents.ts";
+import { collect } from "../../streams.ts";
+import { stream } from "../../testing/account-kit.ts";
 import { HandTime, settle } from "../../testing/hand-time.ts";
 import { FIRST, setUpAda } from "../../testing/ways-in-kit.ts";
 import { Accounts } from "../sign-in/accounts.ts";
@@ -36,8 +38,15 @@ async function setUp(recipientsPerDay = 1_000_000) {
         },
       },
     });
+  const queue = outbound.queue;
+  const queued = async (): Promise<string[]> => {
+    const texts: string[] = [];
+    for await (const place of queue.list())
+      texts.push(Buffer.from(await collect(queue.read((await queue.open(place))!.mail))).toString("latin1"));
+    return texts;
+  };
   const ids = async (): Promise<string[]> => (await session.submissions()).map(({ id }) => id);
-  return { time, session, submit, ids };
+  return { ...ada, time, session, accounts, submit, ids, queued };
 }
 
 test("a submission costs no look at those before it, however many they are", async () => {
@@ -79,4 +88,66 @@ test("what was settled a month ago is forgotten with the next submission; what w
   await time.pass(1001);
   const fourth = await submit("4@x.org");
   expect((await ids()).sort()).toEqual([waiting.id, third.id, fourth.id].sort());
+});
+
+test("a repeat that comes while the first is under way is the same mail", async () => {
+  const { session, queued } = await setUp();
+  const bytes = Buffer.from("From: ada@example.org\r\n\r\nonce\r\n");
+  const request = {
+    envelope: { mailFrom: "ada@example.org", recipients: [{ address: "b@x.org", notify: undefined }] },
+    message: {
+      size: bytes.length,
+      async *read(start: number, end: number) {
+        yield bytes.subarray(start, end);
+      },
+    },
+    repeatKey: "phone 1",
+  };
+  const all = await Promise.all(Array.from({ length: 5 }, () => session.submit(request)));
+  expect(new Set(all.map(({ id }) => id)).size).toBe(1);
+  expect(await queued()).toHaveLength(1);
+});
+
+/** An email of the account that was submitted. */
+async function submitEmail({ session }: Pick<Awaited<ReturnType<typeof setUp>>, "session">, text: string) {
+  const prepared = await session.prepare(stream(text), { mailbox: "Drafts", flags: [] });
+  await session.append(session.getMailbox("Drafts").id, prepared);
+  const view = session.openView(session.getMailbox("Drafts").id, { readOnly: false });
+  const email = { id: prepared.email.id, thread: new Uint8Array(8) };
+  const envelope = { mailFrom: "ada@example.org", recipients: [{ address: "b@x.org", notify: undefined }] };
+  const one = await session.submit({ email, envelope, message: await session.openBody(view.message(0)) });
+  return { one, view };
+}
+
+test("what was submitted goes, also when its draft is gone by then", async () => {
+  const world = await setUp();
+  const text = "From: ada@example.org\r\nDate: 0\r\nMessage-ID: <x@y>\r\n\r\nthe first words\r\n";
+  const { view } = await submitEmail(world, text);
+  await view.expunge();
+  expect(await world.queued()).toEqual([text]);
+});
+
+test("one that was never queued is sent by the next opening within six days, and told as failed after that", async () => {
+  for (const [days, isSent] of [
+    [5, true],
+    [7, false],
+  ] as const) {
+    const world = await setUp();
+    const put = vi.spyOn(OutboundQueue.prototype, "put").mockRejectedValueOnce(new Error("killed"));
+    await expect(submitEmail(world, "From: ada@example.org\r\n\r\nhello\r\n")).rejects.toThrow("killed");
+    put.mockRestore();
+    world.session.close();
+    await world.accounts.dispose();
+    await world.time.pass(days * DAY);
+    const again = await world.accounts.login("ada@example.org", FIRST, "");
+    await settle();
+    const [one] = await again.submissions();
+    expect([days, (await world.queued()).length, one!.undoStatus]).toEqual([
+      days,
+      isSent ? 1 : 0,
+      isSent ? "pending" : "canceled",
+    ]);
+    if (!isSent) expect(one!.recipients[0]).toMatchObject({ state: "failed", delivered: "no" });
+    again.close();
+  }
 });

@@ -108,9 +108,9 @@ export class Submissions {
   }
 
   /** Once an opening: what a process that was killed left out is put into the queue. `read` gives an email's octets. */
-  handOver(address: string, read: ReadEmail): Promise<void> {
+  handOver(address: string, read: ReadEmail, tellUnknown: (one: Submission) => Promise<void>): Promise<void> {
     if (!this.#options.platform.outbound) return Promise.resolve();
-    this.#handedOver ??= handOver(this.#toolsFor(address), read).catch((error: unknown) => {
+    this.#handedOver ??= handOver(this.#toolsFor(address), read, tellUnknown).catch((error: unknown) => {
       this.#handedOver = undefined;
       this.#options.platform.log({ level: "warn", event: "what was submitted can't be looked at", error });
     });

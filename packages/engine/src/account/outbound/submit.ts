@@ -6,6 +6,7 @@ import type { Body, Contents } from "../../mail/contents/contents.ts";
 import type { Mail } from "../../mail/mail.ts";
 import type { Platform } from "../platform.ts";
 import { normalizeAddress } from "../sign-in/users.ts";
+import { isOfBefore, withUnknownFate } from "./after-restore.ts";
 import { outgoing } from "./outgoing.ts";
 import type { OutboundQueue, QueuePlace } from "./queue.ts";
 import type { Envelope } from "./queued.ts";
@@ -325,17 +326,24 @@ async function checkDay({ recipients }: Envelope, nowMs: number, { index, outbou
 }
 
 /** Puts into the queue what a process that was killed left out: `read` gives an email's octets. A mail that is too old for
- * that is told to its owner as failed. Errors: `unavailable`. */
+ * that is told to its owner as failed, and one from before a restore as of unknown fate. Errors: `unavailable`. */
 export async function handOver(
   tools: SubmitTools,
   read: (email: Uint8Array) => Promise<Body | undefined>,
+  tellUnknown: (one: Submission) => Promise<void>,
 ): Promise<void> {
   const { platform, outbound } = tools;
   for (const one of await listSubmissions(tools)) {
-    if (one.isHanded || one.undoStatus !== "pending") continue;
+    const isOld = isOfBefore(tools.mail.state, SUBMISSION, one.id);
+    if (one.undoStatus !== "pending" || (one.isHanded && !isOld)) continue;
     // In this order: what ends goes from the queue, and then it is known that it has ended.
     const isQueued = await outbound.queue.has({ id: one.id, releaseMs: one.sendAtMs });
     if (!isQueued && (await outbound.queue.isDone(one.id))) continue;
+    if (isOld && !isQueued) {
+      await tellUnknown(one);
+      await tools.writer.change(one.id, withUnknownFate);
+      continue;
+    }
     const isLate = platform.now() - one.sendAtMs > HAND_OVER_MS;
     const body = one.email && !isLate && !isQueued ? await read(one.email) : undefined;
     const message = body && (await outgoing(body, toolsOf(tools)));

@@ -1,0 +1,79 @@
+import { EngineError } from "../../errors.ts";
+import type { ReadState } from "../../mail/state/read-state.ts";
+import { RESTORED } from "../restored-mark.ts";
+import type { OutboundQueue } from "./queue.ts";
+import type { QueuedMail, RecipientState } from "./queued.ts";
+import type { Outcome } from "./sender.ts";
+import type { Submission } from "./submission.ts";
+
+/**
+ * Mail that waited when a backup was made may have been sent since: after a restore none of it is sent, so that nothing goes a second
+ * time. Its owner is told that nobody knows, has the mail, and sends it or does not.
+ */
+
+/** A recipient's reply then. */
+export const FATE_UNKNOWN = "450 4.3.0 The server was brought back from a backup: this mail may have been sent before";
+
+/** Tells owners of mail that was set aside. */
+export interface AsideReporter {
+  /** Errors: `unavailable`, `unknown-outcome`. */
+  report(mail: QueuedMail, outcome: Outcome): Promise<void>;
+  /** By a mail, with what was set aside. Errors: as {@link report}. */
+  tellSetAside(mail: QueuedMail): Promise<void>;
+}
+
+/** Ends all that a restored queue holds, before any process sends of it. Resolves with how many. Mail that can't be read goes too:
+ * its owner hears of it by {@link isOfBefore}. Errors: `unavailable`, `unknown-outcome`. */
+export async function setQueueAside(queue: OutboundQueue, reporter: AsideReporter): Promise<number> {
+  let count = 0;
+  for await (const place of queue.list()) {
+    const mail = await orUndefinedIfDamaged(async () => (await queue.open(place))?.mail);
+    const last = await orUndefinedIfDamaged(() => queue.lastClaim(place.id));
+    const isCanceled = last?.claim.state === "canceled";
+    if (!mail) {
+      await queue.drop(place);
+      continue;
+    }
+    if (!(await queue.isDone(place.id))) {
+      const waiting = (address: string): RecipientState => ({ address, state: "waiting", reply: "" });
+      const known = last?.claim.recipients ?? mail.envelope.recipients.map(({ address }) => waiting(address));
+      if (isCanceled) await reporter.report(mail, { state: "canceled", recipients: known });
+      else {
+        await reporter.report(mail, { state: "sent", recipients: known.map(unknown) });
+        await reporter.tellSetAside(mail);
+        count++;
+      }
+    }
+    await queue.end(place, isCanceled ? "canceled" : "sent");
+  }
+  return count;
+}
+
+/** True for the submission with this id if history was restored since it was written last. */
+export function isOfBefore({ records }: ReadState, type: string, id: string): boolean {
+  const restored = Math.max(0, ...records.list(RESTORED).map(({ modSeq }) => modSeq));
+  return (records.find(type, id)?.modSeq ?? 0) < restored;
+}
+
+/** The submission whose fate nobody knows. */
+export function withUnknownFate(one: Submission): Submission {
+  const recipients = one.recipients.map((recipient) =>
+    recipient.state === "waiting" ? { ...recipient, ...unknown(recipient), delivered: "unknown" as const } : recipient,
+  );
+  return { ...one, undoStatus: "final", recipients, isHanded: true };
+}
+
+function unknown(one: RecipientState): RecipientState {
+  const { address, state } = one;
+  // The next server may have taken it: RFC 8621 §7 calls that unknown.
+  return state === "waiting" ? { address, state: "sent", reply: FATE_UNKNOWN } : one;
+}
+
+async function orUndefinedIfDamaged<T>(read: () => Promise<T | undefined>): Promise<T | undefined> {
+  try {
+    return await read();
+  } catch (error) {
+    if (error instanceof EngineError && error.code === "corrupt") return undefined;
+    throw error;
+  }
+}
