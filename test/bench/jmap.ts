@@ -116,7 +116,8 @@ function tableOf(reports: ReadonlyMap<string, readonly Report[]>): string[] {
       ...[tell(own?.serverCpuMs), String(own?.bytes ?? ""), String(aim ?? "")],
       ...peers.flatMap((name) => {
         const its = quickest(name);
-        const ratio = its && own ? `${(its.p50! / own.p50!).toFixed(1)}×` : "";
+        const times = its && own ? its.p50! / own.p50! : undefined;
+        const ratio = times === undefined ? "" : `${times.toFixed(times < 1 ? 2 : 1)}×`;
         return [`${tell(its?.p50)}${wrong(name)}`, tell(its?.p95), tell(its?.serverCpuMs), ratio];
       }),
       stalwart ?? "",
