@@ -64,9 +64,10 @@ async function withMails(count: number, tell: (measured: Measured) => Promise<vo
     const folder = await temporaryFolder("bench-jmap-limits");
     const target = targetOf(filled.ports.https!, filled.process.pid!);
     const rows = ["query-50", "query-50-collapse"];
+    const imap = `127.0.0.1:${filled.ports.imap}`;
     const report = await runLoad(
       { name: "restante", folder, target },
-      { count: String(count), threads: String(count / 4), rows: rows.join(",") },
+      { count: String(count), threads: String(count / 4), rows: rows.join(","), load: "imap", imap },
     );
     const wrong = [...report.checks, ...report.rows.flatMap(({ error }) => error ?? [])];
     if (wrong.length > 0) throw new Error(wrong.join("\n"));

@@ -78,9 +78,18 @@ export function comparable(responses: readonly string[], ids: Ids): string[] {
   return [...lines.slice(0, -1).sort(), tagged];
 }
 
+/** Of a response code the uids and numbers that it tells; a UIDVALIDITY is the server's own. */
+function codesIn(code: string): readonly string[] {
+  const [name = "", ...words] = code.toUpperCase().split(" ");
+  if (name === "MODIFIED") return [name, ...words];
+  return name === "APPENDUID" || name === "COPYUID" ? [name, ...words.slice(1)] : [];
+}
+
 function line(response: string): string {
-  const status = /^t\d+ (OK|NO|BAD)/.exec(response)?.[1];
-  if (status !== undefined) return status;
+  const [, tagged = "", code = ""] = /^(?:t\d+|\*) (OK|NO|BAD)(?: \[(.*?)\])?/.exec(response) ?? [];
+  const codes = codesIn(code);
+  if (response.startsWith("t")) return [tagged, ...codes].join(" ");
+  if (codes.length > 0) return codes.join(" ");
   // Told unasked, or at a SELECT, where Dovecot's dialogues compare it.
   if (/^\* (OK|FLAGS|\d+ (RECENT|EXISTS))\b/.test(response)) return "";
   const [, first = "", second = "", ...rest] = listsOf(response);

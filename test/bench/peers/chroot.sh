@@ -23,6 +23,10 @@ make() {
   local name=$1 suite=$2
   shift 2
   local root=${RESTANTE_TEST_CACHE:-$HOME/.cache/restante}/$name
+  mkdir -p "$(dirname "$root")"
+  # One at a time: whoever comes second finds it made.
+  exec 9>"$root.lock"
+  flock 9
   if [ ! -e "$root.made" ]; then
     command -v debootstrap >/dev/null || { apt-get update -qq; apt-get install -y -qq --no-install-recommends debootstrap; } >&2
     rm -rf "$root"

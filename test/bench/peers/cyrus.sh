@@ -70,6 +70,7 @@ sasl_mech_list: PLAIN LOGIN
 tls_sessions_db_path: $DIR/conf/tls_sessions.db
 sievedir: $DIR/conf/sieve
 conversations: yes
+conversations_counted_flags: \\Draft \\Flagged
 annotation_allow_undefined: yes
 CONFIG
   local squatter="" httpd=""
