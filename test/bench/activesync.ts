@@ -1,11 +1,11 @@
-import { once } from "node:events";
-import { connect, createServer, type Server, type Socket } from "node:net";
 import { JmapClient } from "../kit/jmap-client.ts";
 import { deliver, LineClient } from "../kit/line-client.ts";
 import type { BodyTerms } from "../kit/phone/folder.ts";
 import { Phone } from "../kit/phone/phone.ts";
 import type { Tree } from "../kit/phone/wbxml.ts";
 import { DEMO, makeDataFolder, type RunningServer, removeDataFolder, startServer } from "../kit/server.ts";
+import { append, mailOf, quantile } from "./activesync-mail.ts";
+import { CountingProxy } from "./counting-proxy.ts";
 
 /** Mails of the first Sync, and rounds of what is measured again and again. */
 const MAILS = 3_000;
@@ -34,39 +34,11 @@ function phoneOf(port: number, deviceId: string, body: readonly BodyTerms[], win
   return new Phone({ port, ...account, deviceId, deviceType: "iPhone", version: "16.1" }, terms);
 }
 
-/** A mail of 2 to 6 KB, every second one HTML. */
-function mailOf(n: number, more = ""): string {
-  const isHtml = n % 2 === 1;
-  const line = "Lorem ipsum dolor sit amet, consetetur sadipscing elitr, sed diam nonumy eirmod tempor.\r\n";
-  const words = (isHtml ? `<p>${line}</p>` : line).repeat(18 + ((n * 7) % 45));
-  return [
-    `From: "Person ${n % 97}" <p${n % 97}@example.net>`,
-    "To: demo@example.org",
-    `Subject: mail number ${n} about things`,
-    `Message-ID: <${n}@bench>`,
-    "Date: Mon, 30 Nov 2026 10:00:00 +0000",
-    "MIME-Version: 1.0",
-    `Content-Type: text/${isHtml ? "html" : "plain"}; charset=utf-8`,
-    more,
-    isHtml ? `<html><head><style>p { margin: 0 }</style></head><body>${words}</body></html>` : words,
-  ].join("\r\n");
-}
-
 async function signIn(port: number): Promise<LineClient> {
   const client = await LineClient.connect(port);
   await client.until(/\r\n/);
   await client.command(`LOGIN ${DEMO.user} ${DEMO.password}`);
   return client;
-}
-
-async function append(client: LineClient, mails: readonly string[]): Promise<void> {
-  for (let at = 0; at < mails.length; at += 50)
-    await client.command(
-      `APPEND INBOX${mails
-        .slice(at, at + 50)
-        .map((mail) => ` {${Buffer.byteLength(mail)}+}\r\n${mail}`)
-        .join("")}`,
-    );
 }
 
 /** Delivers by LMTP; resolves with when it was acknowledged. */
@@ -80,12 +52,6 @@ async function deliverOne(port: number, mail: string): Promise<number> {
   if (!reply?.startsWith("250")) throw new Error(`not delivered: ${reply}`);
   client.socket.destroy();
   return at;
-}
-
-/** The value below which so much of them lie. */
-function quantile(values: readonly number[], share: number): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))]!;
 }
 
 const ms = (value: number): string => (value < 10 ? value.toFixed(1) : value.toFixed(0));
@@ -179,64 +145,6 @@ interface Cost {
   readonly trips: number;
   readonly octets: number;
   readonly ms: number;
-}
-
-/** Stands between a client and the server, and counts: octets, and how often the client had to wait for an answer before it
- * went on. */
-class CountingProxy {
-  readonly port: number;
-  readonly #server: Server;
-  readonly #sockets = new Set<Socket>();
-  up = 0;
-  down = 0;
-  trips = 0;
-  #wasUp = false;
-
-  private constructor(server: Server) {
-    this.#server = server;
-    this.port = (server.address() as { port: number }).port;
-  }
-
-  static async start(target: number): Promise<CountingProxy> {
-    const server = createServer({ noDelay: true });
-    server.listen(0, "127.0.0.1");
-    await once(server, "listening");
-    const proxy = new CountingProxy(server);
-    server.on("connection", (client) =>
-      proxy.#join(client, connect({ host: "127.0.0.1", port: target, noDelay: true })),
-    );
-    return proxy;
-  }
-
-  #join(client: Socket, far: Socket): void {
-    for (const socket of [client, far]) {
-      this.#sockets.add(socket);
-      socket.on("error", () => socket.destroy());
-    }
-    client.on("data", (bytes) => {
-      this.up += bytes.length;
-      if (!this.#wasUp) this.trips++;
-      this.#wasUp = true;
-      far.write(bytes);
-    });
-    far.on("data", (bytes) => {
-      this.down += bytes.length;
-      this.#wasUp = false;
-      client.write(bytes);
-    });
-    client.on("close", () => far.destroy());
-    far.on("close", () => client.destroy());
-  }
-
-  reset(): void {
-    this.up = this.down = this.trips = 0;
-    this.#wasUp = false;
-  }
-
-  async stop(): Promise<void> {
-    for (const socket of this.#sockets) socket.destroy();
-    this.#server.close();
-  }
 }
 
 const TASKS = [

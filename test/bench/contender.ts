@@ -36,7 +36,13 @@ export async function startContender(
     more.requests = await tellCounts(counted, ends);
   }
   ends.defer(() => control(script, "stop", dir));
-  await control(script, "start", dir, ["--port", String(await freePorts(3)), "--users", String(users), ...flags]);
+  await control(script, "start", dir, [
+    "--port",
+    String(await freePorts(PORTS.ofEach)),
+    "--users",
+    String(users),
+    ...flags,
+  ]);
   const endpointFile = join(dir, "endpoint.json");
   const spec = JSON.parse(readFileSync(endpointFile, "utf8"));
   // The size of our folder does not tell the size of another program's.
@@ -80,8 +86,8 @@ export function endOf(child: ChildProcess): Promise<number | null> {
   });
 }
 
-/** Below those that outgoing connections get: a server that restarts must find its own free again. */
-const PORTS = { from: 20_000, count: 12_000 };
+/** Below those that outgoing connections get: a server that restarts must find its own free again. One has up to five in a row. */
+const PORTS = { from: 20_000, count: 12_000, ofEach: 5 };
 
 /** The first of `count` free ports in a row. */
 async function freePorts(count: number): Promise<number> {

@@ -9,13 +9,16 @@ import { benchActiveSync } from "./activesync.ts";
 import { BENCHES } from "./benches.ts";
 import { endOf, OUR_SCRIPT, startContender } from "./contender.ts";
 import { writeDocument } from "./document.ts";
+import { benchFirstSync, PHONE_PEERS } from "./first-sync.ts";
 import { benchHttps } from "./https.ts";
-import { benchJmap } from "./jmap.ts";
-import { benchSending } from "./sending.ts";
+import { benchJmap, JMAP_PEERS } from "./jmap.ts";
+import { limitsOfJmap } from "./jmap-limits.ts";
+import { acknowledgeAtOnce } from "./quickack.ts";
+import { benchSending, SENDING_PEERS } from "./sending.ts";
 import { benchWaiting } from "./waiting.ts";
 
 /**
- * `npm run bench -- imap|large|processes|stores|https|jmap|activesync|sending|waiting [--count N] [--rounds N] [--workloads a,b] [--peers a,b] [--write]`: a fresh
+ * `npm run bench -- imap|large|processes|stores|https|jmap|jmap-limits|activesync|first-sync|sending|waiting [--count N] [--rounds N] [--workloads a,b] [--peers a,b] [--write]`: a fresh
  * Restante and others side by side, each with a folder of its own, workload by workload; --write puts the tables into
  * docs/benchmarks.md. https measures what the HTTPS door costs by itself, jmap what calls of JMAP take, activesync what
  * phones ask, and five everyday tasks by three protocols, sending what it takes until a mail has gone, waiting what 2,000 phones cost that wait. Others are Dovecots (imap), one process of ours and a Dovecot (processes), or Restante over other
@@ -44,30 +47,24 @@ const { values, positionals } = parseArgs({
   options: { ...COMPARED, ...LOADED, peers: string, write: { type: "boolean", default: false } },
 });
 const [kind = "", ...others] = positionals;
-if (kind === "https" && others.length === 0) {
-  need({ curl: "/usr/bin/curl" });
-  const table = await benchHttps();
-  console.log(table);
-  if (values.write) writeDocument(kind, table);
-  console.log("1 passed, 0 failed");
-  process.exit(0);
-}
-if (kind === "activesync" && others.length === 0) {
-  const table = await benchActiveSync();
-  console.log(table);
-  if (values.write) writeDocument(kind, table);
-  console.log("1 passed, 0 failed");
-  process.exit(0);
-}
-if (kind === "sending" && others.length === 0) {
-  const table = await benchSending();
-  console.log(table);
-  if (values.write) writeDocument(kind, table);
-  console.log("1 passed, 0 failed");
-  process.exit(0);
-}
-if (kind === "waiting" && others.length === 0) {
-  const table = await benchWaiting(values.count === undefined ? undefined : Number(values.count));
+/** Benches that are one table each. */
+const TABLES: Readonly<Record<string, () => Promise<string>>> = {
+  async https() {
+    need({ curl: "/usr/bin/curl" });
+    return benchHttps();
+  },
+  activesync: benchActiveSync,
+  "first-sync": () => benchFirstSync(namesOf(values.peers, PHONE_PEERS)),
+  "jmap-limits": limitsOfJmap,
+  async sending() {
+    const peers = namesOf(values.peers, SENDING_PEERS);
+    await acknowledgeAtOnce(peers.map((name) => SENDING_PEERS[name]!.script));
+    return benchSending(peers);
+  },
+  waiting: () => benchWaiting(values.count === undefined ? undefined : Number(values.count)),
+};
+if (kind in TABLES && others.length === 0) {
+  const table = await TABLES[kind]!();
   console.log(table);
   if (values.write) writeDocument(kind, table);
   console.log("1 passed, 0 failed");
@@ -75,7 +72,9 @@ if (kind === "waiting" && others.length === 0) {
 }
 if (kind === "jmap" && others.length === 0) {
   const given = Object.entries(values).filter(([name]) => name in LOADED) as [string, string][];
-  const { table, rows, failures } = await benchJmap(Object.fromEntries(given));
+  const peers = namesOf(values.peers, JMAP_PEERS);
+  await acknowledgeAtOnce(peers.map((name) => JMAP_PEERS[name]!.script));
+  const { table, rows, failures } = await benchJmap(Object.fromEntries(given), peers);
   console.log(table);
   if (values.write) writeDocument(kind, table);
   for (const line of failures) console.log(`FAILED  ${line}`);
@@ -84,18 +83,24 @@ if (kind === "jmap" && others.length === 0) {
 }
 if (others.length > 0 || !(kind in BENCHES)) {
   console.error(
-    "npm run bench -- imap|large|processes|stores|https|jmap|activesync|sending|waiting [--count N] [--rounds N] [--workloads a,b] [--peers a,b] [--write]",
+    "npm run bench -- imap|large|processes|stores|https|jmap|jmap-limits|activesync|first-sync|sending|waiting [--count N] [--rounds N] [--workloads a,b] [--peers a,b] [--write]",
   );
   process.exit(2);
 }
 process.exit(await run());
 
+/** Peers that were asked for; all if none were named. Throws for one that is not there. */
+function namesOf(given: string | undefined, peers: Readonly<Record<string, unknown>>): readonly string[] {
+  const names = given?.split(",").filter((name) => name !== "") ?? Object.keys(peers);
+  const unknown = names.find((name) => !(name in peers));
+  if (unknown !== undefined) throw new Error(`no such peer: ${unknown}`);
+  return names;
+}
+
 async function run(): Promise<number> {
   const { contenders, users } = BENCHES[kind]!;
   const [first = "", ...peers] = Object.keys(contenders);
-  const names = [first, ...(values.peers?.split(",").filter((name) => name !== "") ?? peers)];
-  const unknown = names.find((name) => !(name in contenders));
-  if (unknown !== undefined) throw new Error(`no such peer: ${unknown}`);
+  const names = [first, ...namesOf(values.peers ?? peers.join(","), contenders)];
   const isOurs = (name: string): boolean => contenders[name]!.script === OUR_SCRIPT;
   if (!names.every(isOurs))
     need({ "dovecot-imapd": "/usr/lib/dovecot/imap", "dovecot-lmtpd": "/usr/lib/dovecot/lmtp" });

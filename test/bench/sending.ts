@@ -1,12 +1,16 @@
 import { execFile } from "node:child_process";
+import { chmodSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { promisify } from "node:util";
 import { createTransport, type Transporter } from "nodemailer";
+import { temporaryFolder } from "../interop/harness.ts";
 import { JmapClient } from "../kit/jmap-client.ts";
+import { connectImap } from "../kit/line-client.ts";
 import { Random } from "../kit/random.ts";
 import { DEMO, makeDataFolder, type RunningServer, removeDataFolder, startServer } from "../kit/server.ts";
 import { openSink, type Sink } from "../kit/sink.ts";
+import { type Contender, startContender } from "./contender.ts";
 import { benchDeliveries, cpuMsOf } from "./deliveries.ts";
 import { benchWaking } from "./waking.ts";
 
@@ -18,39 +22,101 @@ const HELD = 10_000;
 const WARM_UP = 50;
 const BODY = "a line of text, as long as lines of text are wont to be\r\n".repeat(140);
 const GONE_MS = 60_000;
-const SENDING = ["urn:ietf:params:jmap:core", "urn:ietf:params:jmap:submission"];
+const USING = ["core", "mail", "submission"].map((name) => `urn:ietf:params:jmap:${name}`);
 
-/** Sending by one process, over an embedded store, to a smarthost that takes all at once. */
-export async function benchSending(): Promise<string> {
-  const data = await makeDataFolder();
+/** Others that submit mail by JMAP, by name. */
+export const SENDING_PEERS: Readonly<Record<string, Contender>> = {
+  cyrus: { script: "cyrus.sh", flags: ["--http"], notes: "" },
+};
+
+/** A server that submits to the smarthost. */
+interface Sender {
+  readonly client: JmapClient;
+  readonly identityId: string;
+  readonly drafts: string;
+  readonly from: string;
+  readonly notes: string;
+}
+
+interface Times {
+  /** Milliseconds from the request until its answer, and until the smarthost's 250. */
+  readonly answered: number[];
+  readonly taken: number[];
+}
+
+/** Sending by one process, over an embedded store, to a smarthost that takes all at once; and by peers, mail by mail in turn. */
+export async function benchSending(peers: readonly string[]): Promise<string> {
+  await using ends = new AsyncDisposableStack();
   const sink = await openSink(new Random(1), 0, 0);
+  ends.defer(() => sink.close());
+  const data = await makeDataFolder();
+  ends.defer(() => removeDataFolder(data));
   const env = {
     RESTANTE_HTTPS_TLS: "off",
     RESTANTE_OUTBOUND_SMARTHOST: `smtp://127.0.0.1:${sink.port}`,
     RESTANTE_OUTBOUND_RECIPIENTS_PER_DAY: "1000000",
   };
   const server = await startServer(data, { env });
-  try {
-    const { answered, taken } = await oneByOne(server, sink);
-    const before = cpuMsOf(server);
-    const rate = await atOnce(server, sink);
-    const cpuMs = (cpuMsOf(server) - before) / AT_ONCE;
-    const { octets, ofQueue } = await held();
-    return table([
-      ["EmailSubmission/set, until its answer, ms", spread(answered), "3"],
-      ["from its answer until the smarthost's 250, ms", spread(taken), "20"],
-      [`${AT_ONCE} mails of 8 KB by ${CONNECTIONS} connections, until the last 250, a second`, rate.toFixed(0), "200"],
-      ["the same: processor time of the server a mail, ms", cpuMs.toFixed(2), ""],
-      [`${HELD.toLocaleString("en")} held mails: octets of the sender`, octets.toLocaleString("en"), "10,000,000"],
-      ["the same: LISTs of the queue at start, a thousand names each", String(ofQueue), "one after the other"],
-      ...(await benchWaking()),
-      ...(await benchDeliveries()),
-    ]);
-  } finally {
-    sink.close();
-    await server.stop();
-    await removeDataFolder(data);
-  }
+  ends.defer(async () => void (await server.stop()));
+  const notes =
+    "an answer once the record is in the log and the mail in the queue, both synced; the sender takes it from there";
+  const ours = await JmapClient.connect(server.ports.https!);
+  const senders = new Map<string, Sender>([["restante", { ...(await senderOf(ours)), from: DEMO.user, notes }]]);
+  for (const name of peers) senders.set(name, await startPeer(name, sink.port, ends));
+  const times = await oneByOne(senders, sink);
+  const before = cpuMsOf(server);
+  const rate = await atOnce(server, sink);
+  const cpuMs = (cpuMsOf(server) - before) / AT_ONCE;
+  const { octets, ofQueue } = await held();
+  const of = (what: keyof Times): readonly string[] => [...times.values()].map((of) => spread(of[what]));
+  const nothing = peers.map(() => "");
+  const after = times.get("restante")!.taken.map((ms, at) => Math.max(0, ms - times.get("restante")!.answered[at]!));
+  return [
+    ...[...senders].map(([name, { notes: told }]) => `- ${name}: ${told}`),
+    "",
+    table(
+      [...senders.keys()],
+      [
+        ["EmailSubmission/set, until its answer, ms", of("answered"), "3"],
+        ["the same, until the smarthost's 250, ms", of("taken"), ""],
+        ["from its answer until the smarthost's 250, ms", [spread(after), ...nothing], "20"],
+        [
+          `${AT_ONCE} mails of 8 KB by ${CONNECTIONS} connections, until the last 250, a second`,
+          [rate.toFixed(0), ...nothing],
+          "200",
+        ],
+        ["the same: processor time of the server a mail, ms", [cpuMs.toFixed(2), ...nothing], ""],
+        [
+          `${HELD.toLocaleString("en")} held mails: octets of the sender`,
+          [octets.toLocaleString("en"), ...nothing],
+          "10,000,000",
+        ],
+        [
+          "the same: LISTs of the queue at start, a thousand names each",
+          [String(ofQueue), ...nothing],
+          "one after the other",
+        ],
+        ...[...(await benchWaking()), ...(await benchDeliveries())].map(
+          ([what, figure, aim]) => [what, [figure, ...nothing], aim] as const,
+        ),
+      ],
+    ),
+  ].join("\n");
+}
+
+async function startPeer(name: string, smarthost: number, ends: AsyncDisposableStack): Promise<Sender> {
+  const folder = await temporaryFolder("bench-sending");
+  // A peer's own user must come through.
+  chmodSync(folder, 0o755);
+  const { script, flags, notes } = SENDING_PEERS[name]!;
+  const contender = { script, flags: [...flags, "--smarthost", String(smarthost)], notes };
+  const { endpointFile } = await startContender({ name, contender }, { folder, users: 1 }, ends);
+  const { imap, pass, notes: told } = JSON.parse(readFileSync(endpointFile, "utf8"));
+  // It makes an account's mailboxes when that signs in by IMAP.
+  (await connectImap(imap, "user1", pass)).end();
+  const client = await JmapClient.connect(imap + 2, "user1", pass);
+  const how = "an answer once the smarthost has taken it";
+  return { ...(await senderOf(client)), from: "user1@bench.example", notes: `${told}${how}` };
 }
 
 /** A sender in a process of its own. */
@@ -60,38 +126,53 @@ async function held(): Promise<{ readonly octets: number; readonly ofQueue: numb
   return JSON.parse(stdout);
 }
 
-async function oneByOne(server: RunningServer, sink: Sink) {
-  const client = await JmapClient.connect(server.ports.https!);
-  const answered: number[] = [];
-  const taken: number[] = [];
-  for (let n = 0; n < WARM_UP + ONE_BY_ONE; n++) {
-    const subject = `one ${n}`;
-    const emailId = await draft(client, subject);
-    const begun = performance.now();
-    const submitted = await client.request(
-      [["EmailSubmission/set", { create: { s: { identityId: "i0", emailId } } }, "0"]],
-      SENDING,
-    );
-    const at = performance.now();
-    if (!submitted.methodResponses[0][1].created) throw new Error(JSON.stringify(submitted));
-    await until(() => sink.taken.has(subject));
-    if (n < WARM_UP) continue;
-    answered.push(at - begun);
-    taken.push(Math.max(0, sink.taken.get(subject)![0]! - at));
-  }
-  return { answered, taken };
+async function senderOf(client: JmapClient) {
+  const [{ id: identityId }] = (await ask(client, "Identity/get", {})).list;
+  const { list } = await ask(client, "Mailbox/get", { ids: null });
+  return { client, identityId, drafts: list.find(({ role }: { role: string }) => role === "drafts").id };
 }
 
-async function draft(client: JmapClient, subject: string): Promise<string> {
+async function ask(client: JmapClient, name: string, args: Readonly<Record<string, unknown>>) {
+  const [[answered, result]] = (await client.request([[name, args, "0"]], USING)).methodResponses;
+  if (answered !== name) throw new Error(`${name}: ${JSON.stringify(result)}`);
+  return result;
+}
+
+/** The same mail by each in turn. */
+async function oneByOne(senders: ReadonlyMap<string, Sender>, sink: Sink): Promise<ReadonlyMap<string, Times>> {
+  const all = new Map<string, Times>([...senders.keys()].map((name) => [name, { answered: [], taken: [] }]));
+  for (let n = 0; n < WARM_UP + ONE_BY_ONE; n++)
+    for (const [name, sender] of senders) {
+      const { client, identityId, from } = sender;
+      const subject = `one ${n} by ${name}`;
+      const emailId = await draft(sender, subject);
+      const create = { s: { identityId, emailId, envelope: envelopeOf(from) } };
+      const begun = performance.now();
+      const submitted = await ask(client, "EmailSubmission/set", { create });
+      const answered = performance.now() - begun;
+      if (!submitted.created?.s) throw new Error(JSON.stringify(submitted));
+      await until(() => sink.taken.has(subject));
+      if (n < WARM_UP) continue;
+      all.get(name)!.answered.push(answered);
+      all.get(name)!.taken.push(sink.taken.get(subject)![0]! - begun);
+    }
+  return all;
+}
+
+function envelopeOf(from: string) {
+  return { mailFrom: { email: from }, rcptTo: [{ email: "x@sink.example" }] };
+}
+
+async function draft({ client, from, drafts }: Sender, subject: string): Promise<string> {
   const made = {
-    mailboxIds: { [await client.mailbox("drafts")]: true },
-    from: [{ email: DEMO.user }],
+    mailboxIds: { [drafts]: true },
+    from: [{ email: from }],
     to: [{ email: "x@sink.example" }],
     subject,
     textBody: [{ partId: "t", type: "text/plain" }],
     bodyValues: { t: { value: BODY } },
   };
-  return (await client.call("Email/set", { create: { made } })).created.made.id;
+  return (await ask(client, "Email/set", { create: { made } })).created.made.id;
 }
 
 /** Mails a second. */
@@ -143,7 +224,11 @@ function median(values: readonly number[]): string {
   return quantile(values, 0.5);
 }
 
-function table(rows: readonly (readonly [what: string, figure: string, aim: string])[]): string {
-  const lines = rows.map(([what, figure, aim]) => `| ${what} | ${figure} | ${aim} |`);
-  return ["| | measured | aim |", "| --- | --- | --- |", ...lines, ""].join("\n");
+function table(
+  names: readonly string[],
+  rows: readonly (readonly [what: string, figures: readonly string[], aim: string])[],
+): string {
+  const lines = rows.map(([what, figures, aim]) => `| ${[what, ...figures, aim].join(" | ")} |`);
+  const head = ["", ...names, "aim"];
+  return [`| ${head.join(" | ")} |`, `|${" --- |".repeat(head.length)}`, ...lines, ""].join("\n");
 }

@@ -109,7 +109,7 @@ function normalised(response: string): string {
 }
 
 /** Words, parentheses and strings, each string as JSON. */
-function tokens(text: string): string[] {
+export function tokens(text: string): string[] {
   const found: string[] = [];
   for (let at = 0; at < text.length; ) {
     const char = text[at]!;

@@ -3,6 +3,7 @@ import { chromium } from "./chromium.ts";
 import { claws } from "./claws.ts";
 import { compose } from "./compose.ts";
 import { curl } from "./curl.ts";
+import { cyrus } from "./cyrus.ts";
 import { deltaChat } from "./delta-chat.ts";
 import { dovecot } from "./dovecot.ts";
 import { fetchmail, getmail, imapfilter } from "./fetchers.ts";
@@ -48,6 +49,7 @@ const PROGRAMS: Readonly<Record<string, Interop>> = {
   smarthost,
   curl,
   dovecot,
+  cyrus,
   mails,
   moving,
   mbsync,

@@ -9,11 +9,13 @@ import { mailByCurl } from "./curl.ts";
 import { assert, bodyOf, command, type Interop, need, type Steps, sha256, until } from "./harness.ts";
 
 const ENGINE = join(import.meta.dirname, "../../packages/engine");
+const TESTS = join(import.meta.dirname, "..");
 
 /** versitygw has atomic create-if-absent: it holds everything. */
 export const versitygw: Interop = async (steps) => {
   await using store = await startVersitygw();
   await contract(steps, "versitygw", store, true);
+  await sabotage(steps, "versitygw", store, true);
   await mailByCurl(steps, storeEnvironment(store));
 };
 
@@ -23,6 +25,7 @@ export const garage: Interop = async (steps) => {
     await using store = await startGarage(over);
     const name = `Garage over ${over}`;
     await contract(steps, name, store, false);
+    if (over === "tcp") await sabotage(steps, name, store, false);
     await steps.step(`${name} alone would need merge mode: nothing is written, and why is said`, () => refuses(store));
     await mailByCurl(steps, { ...storeEnvironment(store), RESTANTE_STORAGE_LOG_KIND: "embedded" }, `, ${name}`);
     const writer = await store.makeWriteOnlyKey();
@@ -32,12 +35,8 @@ export const garage: Interop = async (steps) => {
 
 /** The engine's contract suite over the real store; each of its tests is a step. */
 async function contract(steps: Steps, name: string, store: StoreServer, creates: boolean): Promise<void> {
-  const { key, endpoint, region, bucket } = store;
-  const settings = { endpoint, region, bucket, prefix: "", pathStyle: true, ...key };
-  process.env.RESTANTE_TEST_S3 = JSON.stringify({ name, settings, creates });
-  const vitest = join(ENGINE, "../../node_modules/vitest/vitest.mjs");
-  const args = [vitest, "run", "--root", ENGINE, "--config", join(ENGINE, "vitest.s3.config.ts")];
-  const { code, out, err } = await command(process.execPath, args, "", 300_000);
+  tellTests(name, store, creates);
+  const { code, out, err } = await vitest(ENGINE, "vitest.s3.config.ts", 300_000);
   const report = JSON.parse(readFileSync(join(ENGINE, ".reports/vitest-s3.json"), "utf8")) as {
     readonly testResults: readonly {
       readonly assertionResults: readonly {
@@ -53,6 +52,27 @@ async function contract(steps: Steps, name: string, store: StoreServer, creates:
   );
   for (const { title, status, failureMessages } of results)
     await steps.step(`${name}: ${title}`, () => assert(status === "passed", failureMessages.join("\n")));
+}
+
+/** Whatever is done to each kind of object in the real store is seen as in the doubles. */
+async function sabotage(steps: Steps, name: string, store: StoreServer, creates: boolean): Promise<void> {
+  tellTests(name, store, creates);
+  await steps.step(`${name}: what its operator does is seen`, async () => {
+    const { code, out, err } = await vitest(TESTS, "vitest.faults.config.ts", 900_000, "faults/saboteur.test.ts");
+    assert(code === 0 && /Tests .*2 passed/.test(out), (out + err).slice(-2000));
+  });
+}
+
+/** Names the store to the tests that run over a real one. */
+function tellTests(name: string, { key, endpoint, region, bucket }: StoreServer, creates: boolean): void {
+  const settings = { endpoint, region, bucket, prefix: "", pathStyle: true, ...key };
+  process.env.RESTANTE_TEST_S3 = JSON.stringify({ name, settings, creates });
+}
+
+function vitest(root: string, config: string, timeoutMs: number, ...names: readonly string[]) {
+  const program = join(ENGINE, "../../node_modules/vitest/vitest.mjs");
+  const args = [program, "run", "--root", root, "--config", join(root, config), ...names];
+  return command(process.execPath, args, "", timeoutMs);
 }
 
 async function refuses(store: StoreServer): Promise<void> {

@@ -15,6 +15,7 @@ export abstract class Follower {
   protected readonly known: Map<number, string> = new Map();
   protected uidValidity = 0;
   protected modSeq = 0;
+  protected readonly glancing: string = "FETCH 1:* (UID FLAGS MODSEQ)";
 
   constructor(mailbox: string, connect: () => Promise<LineClient>) {
     this.mailbox = mailbox;
@@ -36,7 +37,7 @@ export abstract class Follower {
 
   /** Looks at all while others change what there is, and is away before it is told the rest. */
   async glance(): Promise<void> {
-    await this.ask("FETCH 1:* (UID FLAGS MODSEQ)");
+    await this.ask(this.glancing);
     this.leave();
   }
 
@@ -74,6 +75,8 @@ export abstract class Follower {
     if (vanished !== undefined) for (const uid of numbersOf(vanished)) this.known.delete(uid);
     const uid = /^\* \d+ FETCH .*\bUID (\d+)/.exec(response)?.[1];
     const flags = /\bFLAGS \(([^)]*)\)/.exec(response)?.[1];
+    // The copy is by uid: flags without one would be lost, and their modseq be taken for known.
+    if (uid === undefined && flags !== undefined && / FETCH /.test(response)) throw new Error(`no uid: ${response}`);
     if (uid !== undefined && flags !== undefined) this.known.set(Number(uid), flagsText(flags));
     for (const [, told] of response.matchAll(/\b(?:HIGHEST)?MODSEQ \(?(\d+)/g))
       this.modSeq = Math.max(this.modSeq, Number(told));
@@ -101,6 +104,9 @@ export class QresyncFollower extends Follower {
 
 /** By CHANGEDSINCE, and by the uids that are there for what is gone: RFC 7162 §3.2.1. */
 export class ChangedSinceFollower extends Follower {
+  /** Unasked answers have uids with the commands for uids alone. */
+  protected override readonly glancing = "UID FETCH 1:* (FLAGS MODSEQ)";
+
   protected async begin(): Promise<void> {
     await this.ask("ENABLE CONDSTORE");
   }

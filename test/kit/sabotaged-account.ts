@@ -21,7 +21,7 @@ const LARGE = 40_000;
 
 type Objects = ReadonlyMap<string, Uint8Array>;
 type Witnesses = NonNullable<Platform["witnesses"]>;
-type Seen = Parameters<Witnesses["write"]>[1];
+export type Seen = Parameters<Witnesses["write"]>[1];
 
 export interface Scene {
   readonly tools: Omit<AccountsOptions, "store">;
@@ -50,13 +50,16 @@ export interface Sight {
   readonly readable: number;
 }
 
-export function keeper(seen: Map<string, Seen>): Witnesses {
+/** Witnesses in memory. `restores` are those that the host went along with. */
+export function keeper(seen: Map<string, Seen>, restores: Set<string> = new Set()): Witnesses {
   return {
     read: async (account) => seen.get(account),
     write: async (account, witness) => void seen.set(account, witness),
     replace: async (account, witness) => void seen.set(account, witness),
-    isRestored: async () => false,
-    clearRestored: async () => undefined,
+    isRestored: async (_, restore) => restore !== undefined && !restores.has(restore),
+    clearRestored: async (_, restore) => {
+      if (restore !== undefined) restores.add(restore);
+    },
   };
 }
 

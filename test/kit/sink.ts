@@ -30,7 +30,7 @@ export async function openSink(random: Random, laterOfThousand = 0, wordMsMax: n
     const say = (line: string, done: () => void = () => undefined): void => {
       const pause = random.between(0, wordMsMax);
       said = said.then(async () => {
-        await delay(pause);
+        if (pause > 0) await delay(pause);
         // A reply to a closed connection counts for as little as one that was never given.
         if (socket.destroyed) return;
         socket.write(`${line}\r\n`);

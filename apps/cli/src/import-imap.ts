@@ -15,6 +15,8 @@ const LOOK_MS = 120_000;
 /** How long it waits before it connects again: longer each time, until something came. */
 const AGAIN_MS = 5_000;
 const AGAIN_MAX_MS = 300_000;
+/** Whoever waits for an import's end is told that the server stays away after a minute or so. */
+const ONCE_AGAIN_MAX_MS = 40_000;
 
 const RUN_AGAIN = "; run it again, it goes on where it stood";
 
@@ -68,16 +70,20 @@ class Follower implements ImportEnd {
     });
   }
 
-  /** All that is there. A connection that is lost is made again as long as something came by the last one. */
+  /** All that is there. A connection that is lost, by which something came, is made again: a server may take its time to start. */
   async once(): Promise<void> {
-    for (let before = 0; ; before = this.mails.imported) {
+    let before = 0;
+    for (let waitMs = AGAIN_MS; ; waitMs *= 2) {
       try {
         await using source = await this.#connect();
         return await this.#bringAll(source);
       } catch (error) {
         const told = explain(error, this.#place);
-        if (!isPassing(told) || this.mails.imported === before) throw told;
-        await this.#waitAfter(told, AGAIN_MS);
+        const { imported } = this.mails;
+        if (imported > before) waitMs = AGAIN_MS;
+        before = imported;
+        if (!isPassing(told) || imported === 0 || waitMs > ONCE_AGAIN_MAX_MS) throw told;
+        await this.#waitAfter(told, waitMs);
       }
     }
   }

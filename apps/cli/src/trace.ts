@@ -44,6 +44,8 @@ export async function trace(
       // A sleep fails by being ended alone, which the loop asks.
       await sleep(waitMs, undefined, { signal: stop.signal }).catch(() => undefined);
     }
+    // A server writes its lines just after it said what they tell.
+    await sleep(LOOK_MS);
     await show(`${name}.log`, shown);
   } finally {
     await rm(name + REQUEST_ENDING, { force: true });

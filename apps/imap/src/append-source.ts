@@ -1,4 +1,4 @@
-import { APPEND_EMAILS_MAX, type Body, EngineError, type Message, type Prepared } from "@restante/engine";
+import { APPEND_EMAILS_MAX, asUid, type Body, EngineError, type Message, type Prepared } from "@restante/engine";
 import { Refusal } from "./errors.ts";
 import { spanOf } from "./fetch-answers.ts";
 import { Kept } from "./fetch-kept.ts";
@@ -102,7 +102,8 @@ export class AppendSource {
     yield* body.read(start, Math.min(start + (named.partial?.length ?? span.end), span.end));
   }
 
-  async #find({ path, uidValidity, uid }: MessageUrl): Promise<Found | undefined> {
+  async #find({ path, uidValidity, uid: named }: MessageUrl): Promise<Found | undefined> {
+    const uid = asUid(named);
     const { mail, selected } = this.#session;
     const view = path === undefined ? selected?.view : mail.openView(mail.getMailbox(path).id, { readOnly: true });
     const position = view?.lowerBound(uid) ?? 0;

@@ -1,4 +1,12 @@
-import { type Condition, EngineError, type SortKey } from "@restante/engine";
+import {
+  asUid,
+  type Condition,
+  EngineError,
+  type SequenceNumber,
+  type SortKey,
+  sequenceNumberAt,
+  type Uid,
+} from "@restante/engine";
 import { PACE } from "@restante/host";
 import { CONTEXT_MESSAGES_MAX, CONTEXTS_MAX } from "./limits.ts";
 import { conditionOf } from "./search.ts";
@@ -21,13 +29,13 @@ interface Context {
 }
 
 /** A message's sequence number, as the client has it. */
-type NumberOf = (uid: number) => number;
+type NumberOf = (uid: Uid) => SequenceNumber;
 
 /** Results of searches that a client wants to be kept up to date with, in the selected mailbox: RFC 5267 §4.3. */
 export class SearchContexts {
   readonly #contexts = new Map<string, Context>();
   /** Uids of messages that the client itself changed. */
-  #changed: number[] = [];
+  #changed: Uid[] = [];
 
   has(tag: string): boolean {
     return this.#contexts.has(tag);
@@ -59,9 +67,9 @@ export class SearchContexts {
 
   /** Answers for results that lose messages. They are sent before the EXPUNGE or VANISHED, while the client's sequence
    * numbers still hold: RFC 5267 §4.3.4. `uids` are those that the view has just lost, ascending. */
-  *expunged({ view }: Session, uids: readonly number[]): Generator<string> {
+  *expunged({ view }: Session, uids: readonly Uid[]): Generator<string> {
     if (this.#contexts.size === 0 || uids.length === 0) return;
-    const numbers = new Map(uids.map((uid, at) => [uid, view.lowerBound(uid) + at + 1]));
+    const numbers = new Map(uids.map((uid, at) => [uid, sequenceNumberAt(view.lowerBound(uid) + at)]));
     for (const context of this.#contexts.values()) {
       const removed = remove(
         context,
@@ -107,7 +115,7 @@ function answer({ tag, uid }: Context, parts: readonly string[]): string {
 }
 
 /** Which of the changed messages are in the result now, and were. */
-async function judge(context: Context, session: Session, changed: readonly number[]): Promise<string[]> {
+async function judge(context: Context, session: Session, changed: readonly Uid[]): Promise<string[]> {
   const { view, mail } = session;
   const among: Condition = { kind: "uids", ranges: changed.map((uid) => ({ first: uid, last: uid })) };
   const condition: Condition = { kind: "and", of: [among, conditionOf(context.key, session, session.link.nowMs())] };
@@ -137,10 +145,10 @@ async function sortAgain(context: Context, session: Session): Promise<string[]> 
 }
 
 /** Takes what fits out of what the client holds, and tells it. */
-function remove(context: Context, fits: (uid: number) => boolean, numberOf: NumberOf): string[] {
+function remove(context: Context, fits: (uid: Uid) => boolean, numberOf: NumberOf): string[] {
   const runs = runsOf(context.held, fits);
   if (runs.length === 0) return [];
-  context.held = context.held.filter((uid) => !fits(uid));
+  context.held = context.held.filter((uid) => !fits(asUid(uid)));
   if (context.by)
     // From the end: those before keep their positions.
     return [`REMOVEFROM (${formatRuns(context, runs.reverse(), numberOf)})`];
@@ -159,11 +167,11 @@ interface Run {
   readonly uids: Uint32Array;
 }
 
-function runsOf(list: Uint32Array, fits: (uid: number) => boolean): Run[] {
+function runsOf(list: Uint32Array, fits: (uid: Uid) => boolean): Run[] {
   const runs: Run[] = [];
   for (let from = 0; from < list.length; from++) {
     let to = from;
-    while (to < list.length && fits(list[to]!)) to++;
+    while (to < list.length && fits(asUid(list[to]!))) to++;
     if (to === from) continue;
     runs.push({ from, uids: list.subarray(from, to) });
     from = to;
@@ -177,9 +185,9 @@ function formatRuns(context: Context, runs: readonly Run[], numberOf: NumberOf):
 }
 
 function formatUids({ uid: isUid }: Context, uids: Iterable<number>, numberOf: NumberOf): string {
-  return formatSequenceSet(isUid ? uids : Array.from(uids, numberOf));
+  return formatSequenceSet(isUid ? uids : Array.from(uids, (uid) => numberOf(asUid(uid))));
 }
 
 function numbersOf({ view }: Session): NumberOf {
-  return (uid) => view.lowerBound(uid) + 1;
+  return (uid) => sequenceNumberAt(view.lowerBound(uid));
 }

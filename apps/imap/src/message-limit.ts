@@ -1,6 +1,14 @@
-import type { Condition } from "@restante/engine";
+import {
+  asUid,
+  type Condition,
+  FIRST_UID,
+  higherOf,
+  lowerOf,
+  type Uid,
+  type UidSpan,
+  uidAfter,
+} from "@restante/engine";
 import type { Session } from "./session.ts";
-import type { SetRange } from "./wire/sequence-set.ts";
 
 /**
  * MESSAGELIMIT: RFC 9738. A command that names more messages than the server's limit works on those with the highest uids, and says
@@ -9,7 +17,7 @@ import type { SetRange } from "./wire/sequence-set.ts";
  */
 
 /** The response code of a command that left some out; `uid` is the lowest that it worked on. */
-export function limitCode(max: number, uid?: number): string {
+export function limitCode(max: number, uid?: Uid): string {
   return uid === undefined ? `MESSAGELIMIT ${max}` : `MESSAGELIMIT ${max} ${uid}`;
 }
 
@@ -32,7 +40,7 @@ export function limitedSearch(
   let room = messageLimit;
   let lowest = UID_MAX;
   for (const { first, last } of namedUids(condition).toReversed()) {
-    const [from, to] = [view.lowerBound(first), view.lowerBound(last + 1)];
+    const [from, to] = [view.lowerBound(first), view.lowerBound(uidAfter(last))];
     if (to - from > room) {
       if (room > 0) lowest = view.uidAt(to - room);
       const looked: Condition = { kind: "uids", ranges: [{ first: lowest, last: UID_MAX }] };
@@ -44,20 +52,20 @@ export function limitedSearch(
   return { condition, code: undefined };
 }
 
-const UID_MAX = 0xffffffff;
+const UID_MAX: Uid = asUid(0xffffffff);
 
 /** Uids outside of which the condition holds for no message, ascending: each key of a set at its top narrows them. */
-function namedUids(condition: Condition): readonly SetRange[] {
+function namedUids(condition: Condition): readonly UidSpan[] {
   if (condition.kind === "uids") return condition.ranges;
-  if (condition.kind !== "and") return [{ first: 1, last: UID_MAX }];
-  return condition.of.map(namedUids).reduce(both, [{ first: 1, last: UID_MAX }]);
+  if (condition.kind !== "and") return [{ first: FIRST_UID, last: UID_MAX }];
+  return condition.of.map(namedUids).reduce(both, [{ first: FIRST_UID, last: UID_MAX }]);
 }
 
-function both(a: readonly SetRange[], b: readonly SetRange[]): readonly SetRange[] {
-  const found: SetRange[] = [];
+function both(a: readonly UidSpan[], b: readonly UidSpan[]): readonly UidSpan[] {
+  const found: UidSpan[] = [];
   for (let i = 0, j = 0; i < a.length && j < b.length; ) {
     const [one, other] = [a[i]!, b[j]!];
-    const range = { first: Math.max(one.first, other.first), last: Math.min(one.last, other.last) };
+    const range = { first: higherOf(one.first, other.first), last: lowerOf(one.last, other.last) };
     if (range.first <= range.last) found.push(range);
     if (one.last < other.last) i++;
     else j++;

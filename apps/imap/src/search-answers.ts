@@ -1,6 +1,16 @@
-import type { MailboxView } from "@restante/engine";
+import {
+  higherOf,
+  type MailboxView,
+  type ModSeq,
+  NO_MODSEQ,
+  positionOf,
+  type SequenceNumber,
+  sequenceNumberAt,
+  type Uid,
+  type UidSpan,
+} from "@restante/engine";
 import type { Form } from "./commands/command.ts";
-import { rangesOf } from "./commands/message-set.ts";
+import { numberingOf, rangesOf } from "./commands/message-set.ts";
 import { KeptTexts } from "./kept-texts.ts";
 import { INPROGRESS_MS } from "./limits.ts";
 import { partOf } from "./part-of.ts";
@@ -8,7 +18,7 @@ import type { Session } from "./session.ts";
 import { formatString } from "./wire/format.ts";
 import type { SearchKey } from "./wire/search-keys.ts";
 import { RETURN_ALL, type SearchReturn } from "./wire/search-return.ts";
-import { formatRanges, type SetRange } from "./wire/sequence-set.ts";
+import { formatRanges } from "./wire/sequence-set.ts";
 
 /** How SEARCH and SORT tell what they found. */
 
@@ -43,13 +53,13 @@ const texts = new KeptTexts<Uint32Array>();
 
 /** The numbers of all that was found, in order. */
 export function numbersOf({ view }: Session, places: Uint32Array, { uid }: Form): string {
-  return texts.get(places, uid ? "uids" : "numbers", () =>
-    Array.from(places, (place) => (uid ? view.uidAt(place) : place + 1)).join(" "),
-  );
+  return texts.get(places, uid ? "uids" : "numbers", () => Array.from(places, numberingOf(view, uid)).join(" "));
 }
 
 function setOf(view: MailboxView, places: Uint32Array, uid: boolean): string {
-  return texts.get(places, uid ? "uid set" : "number set", () => formatRanges(rangesOf(view, places, uid)));
+  return texts.get(places, uid ? "uid set" : "number set", () =>
+    formatRanges(rangesOf(places, numberingOf(view, uid))),
+  );
 }
 
 interface Found {
@@ -67,7 +77,7 @@ export function esearch(
   { wanted = RETURN_ALL, byModSeq, of = "" }: Found,
 ): string {
   const { view } = session;
-  const numberOf = (place: number): number => (uid ? view.uidAt(place) : place + 1);
+  const numberOf = numberingOf(view, uid);
   const parts = [`ESEARCH (TAG ${formatString(tag)}${of})`];
   if (uid) parts.push("UID");
   if (places.length > 0) {
@@ -79,7 +89,7 @@ export function esearch(
   if (wanted.partial) {
     const { first, last } = wanted.partial;
     const part = partOf(places, wanted.partial);
-    const set = part.length > 0 ? formatRanges(rangesOf(view, part, uid)) : "NIL";
+    const set = part.length > 0 ? formatRanges(rangesOf(part, numberOf)) : "NIL";
     parts.push(`PARTIAL (${first}:${last} ${set})`);
   }
   const told = toldOf(places, wanted);
@@ -96,14 +106,14 @@ function toldOf(places: Uint32Array, { min, max, all, count, partial }: SearchRe
 }
 
 /** The highest modseq that is told of these. */
-export function highestOf({ view }: Session, places: Uint32Array): number {
-  return places.reduce((highest, place) => Math.max(highest, view.modSeqOf(view.message(place))), 0);
+export function highestOf({ view }: Session, places: Uint32Array): ModSeq {
+  return places.reduce<ModSeq>((highest, place) => higherOf(highest, view.modSeqOf(view.message(place))), NO_MODSEQ);
 }
 
 /** Uids that `$` stands for after the search: RFC 5182 §2.4. A range may span two neighbours of the mailbox, since no message
  * ever gets a uid between theirs. */
-export function savedOf({ view }: Session, places: Uint32Array, wanted: SearchReturn): SetRange[] {
+export function savedOf({ view }: Session, places: Uint32Array, wanted: SearchReturn): UidSpan[] {
   const told = toldOf(places, wanted).toSorted();
-  const ranges = rangesOf(view, told, false);
-  return ranges.map(({ first, last }) => ({ first: view.uidAt(first - 1), last: view.uidAt(last - 1) }));
+  const uidAt = (number: SequenceNumber): Uid => view.uidAt(positionOf(number));
+  return rangesOf(told, sequenceNumberAt).map(({ first, last }) => ({ first: uidAt(first), last: uidAt(last) }));
 }

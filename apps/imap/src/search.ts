@@ -1,4 +1,4 @@
-import { type Condition, parseEmailId, parseThreadId } from "@restante/engine";
+import { asModSeq, type Condition, parseEmailId, parseThreadId, uidBefore } from "@restante/engine";
 import { positionRanges } from "./commands/message-set.ts";
 import type { Session } from "./session.ts";
 import { ImapSyntaxError } from "./wire/parser.ts";
@@ -12,7 +12,10 @@ export function conditionOf(key: SearchKey, session: Session, nowMs: number): Co
   const { view } = session;
   const recent = session.selected?.recent ?? [];
   const translate = (inner: SearchKey): Condition => conditionOf(inner, session, nowMs);
-  const isRecent: Condition = { kind: "uids", ranges: recent.map(({ from, to }) => ({ first: from, last: to - 1 })) };
+  const isRecent: Condition = {
+    kind: "uids",
+    ranges: recent.map(({ from, to }) => ({ first: from, last: uidBefore(to) })),
+  };
   switch (key.kind) {
     case "all":
     case "body":
@@ -50,7 +53,7 @@ export function conditionOf(key: SearchKey, session: Session, nowMs: number): Co
       return { kind: "date", of: "received", isLocal: false, ...range };
     }
     case "modSeq":
-      return { kind: "modSeq", from: key.from };
+      return { kind: "modSeq", from: asModSeq(key.from) };
     case "emailId": {
       const id = parseEmailId(key.id);
       return { kind: "emails", ids: new Set(id ? [hexOf(id)] : []) };

@@ -1,14 +1,24 @@
-import type { AccountSession, MailboxView, Message, ViewChanges } from "@restante/engine";
+import {
+  type AccountSession,
+  asUid,
+  type MailboxView,
+  type Message,
+  sequenceNumberAt,
+  type Uid,
+  type UidSpan,
+  type ViewChanges,
+} from "@restante/engine";
 import { isTurnOver, takeTurn } from "@restante/host";
 import { SearchContexts } from "./contexts.ts";
 import type { Incoming } from "./incoming.ts";
 import type { Output } from "./output.ts";
+import { claimRecent } from "./recent.ts";
 import type { Watch } from "./watch.ts";
 import type { CommandReader } from "./wire/command-reader.ts";
 import type { FetchItem } from "./wire/fetch-items.ts";
 import { formatAstring, formatUtf8 } from "./wire/format.ts";
 import { encodeMailboxName } from "./wire/mailbox-name.ts";
-import { formatSequenceSet, type SetRange } from "./wire/sequence-set.ts";
+import { formatSequenceSet } from "./wire/sequence-set.ts";
 
 const SYSTEM_FLAGS = ["\\Answered", "\\Flagged", "\\Deleted", "\\Seen", "\\Draft"];
 
@@ -68,7 +78,7 @@ export interface Link {
 export interface Selected {
   readonly view: MailboxView;
   /** Uids from `from` up to, not including, `to`; another session may have what lies between two ranges. */
-  readonly recent: { readonly from: number; readonly to: number }[];
+  readonly recent: { readonly from: Uid; readonly to: Uid }[];
   /** Keywords that the client was told of. */
   readonly keywords: Set<string>;
   /** Uids that `$` stands for, ascending: the first and the last of each range. RFC 5182 §2.1. */
@@ -130,12 +140,15 @@ export class Session {
   }
 
   /** Messages that the last search saved: `$` of RFC 9051 §6.4.4.1. */
-  get savedUids(): readonly SetRange[] {
+  get savedUids(): readonly UidSpan[] {
     const saved = this.selected?.saved ?? NOTHING_SAVED;
-    return Array.from({ length: saved.length / 2 }, (_, at) => ({ first: saved[at * 2]!, last: saved[at * 2 + 1]! }));
+    return Array.from({ length: saved.length / 2 }, (_, at) => ({
+      first: asUid(saved[at * 2]!),
+      last: asUid(saved[at * 2 + 1]!),
+    }));
   }
 
-  save(uids: readonly SetRange[]): void {
+  save(uids: readonly UidSpan[]): void {
     if (this.selected) this.selected.saved = Uint32Array.from(uids.flatMap(({ first, last }) => [first, last]));
   }
 
@@ -291,14 +304,14 @@ export class Session {
 
   #claimRecent({ view, recent }: Selected): void {
     if (this.isRev2) return;
-    const from = this.mail.claimRecent(view.mailbox, view.readOnly);
+    const from = claimRecent(this.mail, view.mailbox, view.readOnly);
     const to = view.mailbox.uidNext;
     // A session that only reads claims nothing: what it is shown stays recent for others, and for itself.
     if (view.readOnly) recent.length = 0;
     if (from < to) recent.push({ from, to });
   }
 
-  isRecent(uid: number): boolean {
+  isRecent(uid: Uid): boolean {
     return this.selected?.recent.some(({ from, to }) => uid >= from && uid < to) ?? false;
   }
 
@@ -337,7 +350,7 @@ export class Session {
   fetchHead(): (message: Message) => string {
     const { view } = this;
     if (this.isUidOnly) return ({ position }) => `${view.uidAt(position)} UIDFETCH `;
-    return ({ position }) => `${position + 1} FETCH `;
+    return ({ position }) => `${sequenceNumberAt(position)} FETCH `;
   }
 
   /** `(\Seen …)`: a message's flags and keywords. */

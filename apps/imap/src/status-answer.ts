@@ -1,5 +1,6 @@
 import { formatMailboxId, type ReadMailbox } from "@restante/engine";
 import { MESSAGE_BYTES_MAX } from "./limits.ts";
+import { countRecent } from "./recent.ts";
 import type { Session } from "./session.ts";
 
 export const ITEM_NAMES = [
@@ -19,7 +20,7 @@ export type StatusItem = (typeof ITEM_NAMES)[number];
 
 const ITEMS: Readonly<Record<StatusItem, (mailbox: ReadMailbox, session: Session) => number | string>> = {
   MESSAGES: ({ messages }) => messages.length,
-  RECENT: (mailbox, { mail }) => mail.recentIn(mailbox),
+  RECENT: (mailbox, { mail }) => countRecent(mail, mailbox),
   UIDNEXT: ({ uidNext }) => uidNext,
   UIDVALIDITY: ({ uidValidity }) => uidValidity,
   UNSEEN: ({ unseen }) => unseen,

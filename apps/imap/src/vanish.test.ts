@@ -34,7 +34,7 @@ const withMail = {
   ...account,
   getMailbox: () => view.mailbox,
   openView: () => view,
-  claimRecent: () => 2,
+  uidNextAtOpening: new Map([[view.mailbox.id, 2]]),
   keywordsIn: () => [],
   openBody: async () => ({
     size: 2 ** 30,

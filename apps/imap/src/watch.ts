@@ -1,4 +1,4 @@
-import type { ReadMailbox } from "@restante/engine";
+import type { ModSeq, ReadMailbox, Uid } from "@restante/engine";
 import { takeTurn } from "@restante/host";
 import { fitting } from "./mailbox-filter.ts";
 import type { Session } from "./session.ts";
@@ -10,9 +10,9 @@ import type { EventName, Interest } from "./wire/notify-events.ts";
 interface Told {
   readonly path: string;
   readonly messages: number;
-  readonly uidNext: number;
+  readonly uidNext: Uid;
   readonly uidValidity: number;
-  readonly highestModSeq: number;
+  readonly highestModSeq: ModSeq;
 }
 
 const MESSAGE_EVENTS: readonly EventName[] = ["MessageNew", "MessageExpunge", "FlagChange"];

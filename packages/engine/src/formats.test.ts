@@ -78,15 +78,25 @@ import { decodeDelivered, encodeDelivered } from "./mail/contents/delivered.ts";
 import { decodeHeaderPage, decodeRowPage } from "./mail/contents/email-page.ts";
 import { decodeTextPage, encodeTextPage, TextRunWriter } from "./mail/contents/list-text.ts";
 import { decodeSummary, encodeSummary } from "./mail/contents/summary.ts";
+import { asEmailRow, asModSeq, FIRST_EMAIL_ROW } from "./mail/numbers.ts";
 import type { NewEmail } from "./mail/ops/email.ts";
 import { INBOX_ID } from "./mail/ops/names.ts";
-import type { Op } from "./mail/ops/op.ts";
+import type { Op, OpOf } from "./mail/ops/op.ts";
 import { decodeOp, encodeOp } from "./mail/ops/op-codec.ts";
 import { findEntry } from "./mail/state/reference-index.ts";
 import type { MailState } from "./mail/state/state.ts";
 import { MemoryPlace } from "./storage/memory.ts";
 import { visible } from "./testing/account-kit.ts";
-import { COVERS, captureWhole, EMAILS, emailAt, firstWith, goldenState, loadWhole } from "./testing/checkpoint-kit.ts";
+import {
+  COVERS,
+  captureWhole,
+  EMAILS,
+  emailAt,
+  firstWith,
+  goldenState,
+  loadWhole,
+  nameAsStores,
+} from "./testing/checkpoint-kit.ts";
 import { fixedPlatform, GOLDEN, pattern } from "./testing/golden-kit.ts";
 
 /**
@@ -233,7 +243,7 @@ const OPS: readonly Op[] = [
     mailbox: INBOX_ID,
     targets: [run],
     change: { mode: "replace", flags: ["\\Flagged"] },
-    unchangedSince: 77,
+    unchangedSince: asModSeq(77),
   },
   { kind: "copy", mailbox: INBOX_ID, targets: [run], to: INBOX_ID, seconds: 7 },
   { kind: "move", mailbox: INBOX_ID, targets: [{ ...run, last: run.first }], to: INBOX_ID, seconds: 8 },
@@ -252,7 +262,7 @@ const FIRST_OPS: readonly Op[] = OPS.map((op) => {
   if (op.kind === "take-in") return { ...op, notes: op.notes.map((note) => ({ ...note, email: bare(note.email) })) };
   return op;
 });
-const claim = { type: "email", epoch: 1, modSeq: 99 };
+const claim = { type: "email", epoch: 1, modSeq: asModSeq(99) };
 const OPS_SINCE: readonly Op[] = [
   {
     kind: "change",
@@ -317,6 +327,8 @@ const OPS_OF_TWO: readonly Op[] = [
 ];
 /** Since version 3. */
 const COPY_IN_PARTS: Op = { kind: "copy", mailbox: INBOX_ID, targets: [run], to: INBOX_ID, seconds: 7, inParts: true };
+/** Since version 4. */
+const FORGETS_STREAMS: Op = { ...(OPS_OF_TWO[0] as OpOf<"checkpoint">), silentBefore: 1_700_000_000_123 };
 const textRuns = ["Ada <ada@x>", "me <me@x>", undefined, "größe"].map((text) => {
   const writer = new TextRunWriter(4);
   writer.set(1, text);
@@ -338,14 +350,14 @@ const summary = {
   hasAttachment: true,
 };
 
-/** A checkpoint of format 3. */
-async function openThird(bytes: Uint8Array): ReturnType<typeof loadWhole> {
+/** A checkpoint of format 3 or 4. */
+async function openSince(bytes: Uint8Array): ReturnType<typeof loadWhole> {
   const { state, objects } = await loadWhole(bytes);
   const wanted = goldenState(true);
   expect(visible(state)).toEqual(visible(wanted));
   expect(encodeState(state)).toEqual(encodeState(wanted));
   const { made, returned } = wanted.emails.columns;
-  for (let row = 0; row < wanted.emails.rows; row++) {
+  for (let row = FIRST_EMAIL_ROW; row < wanted.emails.rows; row++) {
     expect(state.emails.columns.made.get(row)).toBe(made.get(row));
     expect(state.emails.columns.returned.get(row)).toBe(returned.get(row));
   }
@@ -356,12 +368,18 @@ async function openThird(bytes: Uint8Array): ReturnType<typeof loadWhole> {
   return { state, objects };
 }
 
+function assertTexts(state: MailState, objects: ReadonlyMap<string, Uint8Array>): void {
+  const [name] = state.pages.texts;
+  const runs = decodeTextPage(objects.get(name!)!);
+  expect(runs.map(({ status }) => status.length)).toEqual([71, 71, 71, 71]);
+}
+
 /** The pages hold what the state's rows say. */
 function assertPages(state: MailState, objects: ReadonlyMap<string, Uint8Array>, wanted: MailState): void {
   const { rows, headers, references, packs } = state.pages;
   const records = rows.flatMap((name) => decodeRowPage(objects.get(name)!)).map((record) => record!);
   expect(records.map(({ id }) => id)).toEqual(
-    Array.from({ length: wanted.emails.rows }, (_, row) => wanted.emails.columns.id.getId(row)),
+    Array.from({ length: wanted.emails.rows }, (_, row) => wanted.emails.columns.id.getId(asEmailRow(row))),
   );
   expect(headers.flatMap((name) => decodeHeaderPage(objects.get(name)!))).toHaveLength(records.length);
   const [page] = references.flatMap(({ pages }) => pages.map(({ name }) => objects.get(name)!));
@@ -622,6 +640,10 @@ const SHAPES: Readonly<Record<string, Shape>> = {
       expect(decodeOp(bytes.subarray(end))).toEqual(requires);
     },
   },
+  "op-of-version-4": {
+    make: () => encodeOp(FORGETS_STREAMS),
+    open: (bytes) => expect(decodeOp(bytes)).toEqual(FORGETS_STREAMS),
+  },
   "op-of-version-3": {
     make: () => encodeOp(COPY_IN_PARTS),
     open: (bytes) => expect(decodeOp(bytes)).toEqual(COPY_IN_PARTS),
@@ -653,10 +675,12 @@ const SHAPES: Readonly<Record<string, Shape>> = {
       expect(state.modSeq).toBe(wanted.modSeq);
       assertPages(state, objects, wanted);
       // Columns that it lacks are written by the next one.
-      const again = await loadWhole(await captureWhole(state, " again"), objects);
+      const named = nameAsStores(state, objects);
+      const again = await loadWhole(await captureWhole(state, " again"), named);
       expect(visible(again.state)).toEqual(visible(wanted));
       const { made } = again.state.emails.columns;
-      for (let row = 0; row < wanted.emails.rows; row++) expect(made.get(row) > 0).toBe(wanted.isShown(row));
+      for (let row = FIRST_EMAIL_ROW; row < wanted.emails.rows; row++)
+        expect(made.get(row) > 0).toBe(wanted.isShown(row));
     },
   },
   "checkpoint-2": {
@@ -667,23 +691,45 @@ const SHAPES: Readonly<Record<string, Shape>> = {
       // Removals from before it are swept once more.
       expect(state.sweep.due).toBe(COVERS);
       assertPages(state, objects, wanted);
-      const again = await loadWhole(await captureWhole(state, " again"), objects);
+      const named = nameAsStores(state, objects);
+      const again = await loadWhole(await captureWhole(state, " again"), named);
       expect(visible(again.state)).toEqual(visible(wanted));
     },
   },
   // Before pages of texts.
   "checkpoint-3": {
     async open(bytes) {
-      await openThird(bytes);
+      await openSince(bytes);
     },
   },
+  // Columns as they are, names of pages as texts, streams without times.
   "checkpoint-3-texts": {
+    async open(bytes) {
+      const { state, objects } = await openSince(bytes);
+      assertTexts(state, objects);
+      const named = nameAsStores(state, objects);
+      const again = await loadWhole(await captureWhole(state, " again"), named);
+      expect(visible(again.state)).toEqual(visible(goldenState(true)));
+    },
+  },
+  // Emails that are gone have left: lasting numbers are no rows.
+  "checkpoint-3-shrunk": {
+    async open(bytes) {
+      const { state } = await loadWhole(bytes);
+      const { number, id } = state.emails.columns;
+      const rows = Array.from({ length: state.emails.rows }, (_, row) => asEmailRow(row));
+      expect(rows.length).toBeGreaterThan(50);
+      expect(rows.some((row) => number.get(row) !== row)).toBe(true);
+      const wanted = goldenState(true);
+      for (const row of rows)
+        expect(id.getId(row)).toEqual(wanted.emails.columns.id.getId(asEmailRow(number.get(row))));
+    },
+  },
+  "checkpoint-4": {
     make: () => captureWhole(goldenState(true)),
     async open(bytes) {
-      const { state, objects } = await openThird(bytes);
-      const [name] = state.pages.texts;
-      const runs = decodeTextPage(objects.get(name!)!);
-      expect(runs.map(({ status }) => status.length)).toEqual([71, 71, 71, 71]);
+      const { state, objects } = await openSince(bytes);
+      assertTexts(state, objects);
     },
   },
   "texts-1": {

@@ -110,6 +110,25 @@ export type { Body } from "./mail/contents/contents.ts";
 export { previewOf, type Summary } from "./mail/contents/summary.ts";
 export { type Copied, PATH_BYTES_MAX, PATH_DEPTH_MAX } from "./mail/mail.ts";
 export { MailboxView, type Message, type ViewChanges } from "./mail/mailbox-view.ts";
+export {
+  asModSeq,
+  asUid,
+  type EmailRow,
+  FIRST_UID,
+  higherOf,
+  lowerOf,
+  type ModSeq,
+  modSeqBefore,
+  NO_MODSEQ,
+  NO_UID,
+  positionOf,
+  type Row,
+  type SequenceNumber,
+  sequenceNumberAt,
+  type Uid,
+  uidAfter,
+  uidBefore,
+} from "./mail/numbers.ts";
 export type { MailboxId, MembershipName } from "./mail/ops/names.ts";
 export type { FlagChange, FolderStep, NewRecord, SpecialUse, StateClaim } from "./mail/ops/op.ts";
 export type { Outcome } from "./mail/ops/outcome.ts";

@@ -15,6 +15,10 @@ export interface WireOptions {
   /** How commands and device are told: as parameters, or as one text of base64. */
   readonly query?: "plain" | "base64";
   readonly userAgent?: string;
+  /** That of requests, where no proxy gives it the usual one. */
+  readonly path?: string;
+  /** False where another's server is not held to how answers look. */
+  readonly isStrict?: boolean;
   /** Asked before each request: whether its answer is lost on the way, so that it is sent again. */
   readonly loses?: () => boolean;
   /** Where a connection breaks: resolves with the port of the server that is there again. The request is sent once more. */
@@ -148,7 +152,8 @@ export class Wire {
       this.counts.lost += 1;
       await this.#tried(sent, signal);
     }
-    return checked(await this.#tried(sent, signal));
+    const reply = await this.#tried(sent, signal);
+    return this.options.isStrict === false ? reply : checked(reply);
   }
 
   /** Sends a request until it is answered. */
@@ -178,6 +183,7 @@ export class Wire {
 
   #requestOf(command: string, body: Uint8Array | undefined, { params = {}, contentType, multipart }: Extras): Sent {
     const { user, deviceId, deviceType, version, query = "plain", userAgent } = this.options;
+    const { path = "/Microsoft-Server-ActiveSync" } = this.options;
     const plain = query === "plain";
     const fields = { command, version, deviceId, deviceType, policyKey: Number(this.policyKey), params };
     const text = plain
@@ -191,7 +197,7 @@ export class Wire {
       : base64Query({ ...fields, multipart: multipart ?? false });
     return {
       method: "POST",
-      path: `/Microsoft-Server-ActiveSync?${text}`,
+      path: `${path}?${text}`,
       headers: {
         authorization: this.credentials,
         ...(body && { "content-type": contentType ?? "application/vnd.ms-sync.wbxml" }),

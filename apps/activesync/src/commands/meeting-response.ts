@@ -1,4 +1,4 @@
-import { EngineError, type MailboxId, type Message } from "@restante/engine";
+import { EngineError, type MailboxId, type Message, type Row } from "@restante/engine";
 import { type Element, element, integer, many, optional, schema, group as shapeOf, text } from "wbxml";
 import type { Context } from "../context.ts";
 import { foldersNow } from "../folders/state.ts";
@@ -83,7 +83,7 @@ async function isIn(mailbox: MailboxId, email: Uint8Array, { session, pace, sign
   return found?.memberships.some((row) => found.message.state.mailboxOf(row).id === mailbox) ?? false;
 }
 
-async function meetingOf(row: number, context: Context): Promise<Meeting | undefined> {
+async function meetingOf(row: Row, context: Context): Promise<Meeting | undefined> {
   const { session } = context;
   const message: Message = { position: 0, row, state: session.state };
   const [kept] = await readKept([message], context);

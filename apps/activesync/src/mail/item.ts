@@ -6,6 +6,7 @@ import {
   type Message,
   type Pace,
   type ReadState,
+  type Row,
   type Summary,
 } from "@restante/engine";
 import { Problem } from "@restante/host";
@@ -203,7 +204,7 @@ export function importanceOf(header: HeaderBlock): 0 | 1 | 2 {
 }
 
 /** MS-ASCON §2.2.2. */
-function conversationElements(state: ReadState, row: number, header: HeaderBlock, version: Version): Element[] {
+function conversationElements(state: ReadState, row: Row, header: HeaderBlock, version: Version): Element[] {
   if (version < 14) return [];
   return [
     leaf("Email2:ConversationId", conversationId(state.threadOf(state.emailOf(row)))),
@@ -212,7 +213,7 @@ function conversationElements(state: ReadState, row: number, header: HeaderBlock
 }
 
 /** Properties that the server adds to a draft of a phone. */
-export function madeElements(state: ReadState, row: number, version: Version): Element[] {
+export function madeElements(state: ReadState, row: Row, version: Version): Element[] {
   return [
     leaf("Email:DateReceived", dashed(state.receivedOf(row).timeMs)),
     leaf("Email2:IsDraft", 1),
@@ -270,12 +271,12 @@ function standIn({ state, row }: Message, tools: ItemTools): Element[] {
 const NO_HEADER = { values: () => [] } as unknown as HeaderBlock;
 
 /** The email that a membership holds now: 16 octets. */
-export function idOf(state: ReadState, row: number): Uint8Array {
+export function idOf(state: ReadState, row: Row): Uint8Array {
   return emailIdOf(state, row);
 }
 
 /** The membership that is known by this name, if it is there and shown. */
-export function findItem(state: ReadState, name: MembershipName): number | undefined {
+export function findItem(state: ReadState, name: MembershipName): Row | undefined {
   const row = state.findLasting(name);
   return row !== undefined && state.isLive(row) && !state.isDeleted(row) ? row : undefined;
 }

@@ -1,4 +1,4 @@
-import { type AccountSession, hexBytes, hexText, type NewRecord, type ReadState } from "@restante/engine";
+import { type AccountSession, hexBytes, hexText, type ModSeq, type NewRecord, type ReadState } from "@restante/engine";
 import { decode as decodeCbor, encode as encodeCbor } from "cborg";
 import { decode, type Element, encode, optional, readValues, schema, group as shapeOf, text } from "wbxml";
 import { CATEGORIES_MAX } from "../limits.ts";
@@ -42,8 +42,8 @@ export function marksRecord(email: Uint8Array, { flag, verb, verbMs }: Marks): N
 }
 
 /** Emails, by their rows, of which phones say something else since a modseq, and the modseq of that. */
-export function changedMarks(state: ReadState, modSeq: number): ReadonlyMap<number, number> {
-  const changed = new Map<number, number>();
+export function changedMarks(state: ReadState, modSeq: ModSeq): ReadonlyMap<number, ModSeq> {
+  const changed = new Map<number, ModSeq>();
   for (const record of state.records.since(MARKS, modSeq)) {
     const email = state.findEmail(hexBytes(record.id));
     if (email !== undefined) changed.set(email, record.modSeq);

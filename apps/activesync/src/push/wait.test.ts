@@ -1,3 +1,4 @@
+import { NO_MODSEQ } from "@restante/engine";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { mailText, openPhone, type TestPhone } from "../activesync-kit.ts";
 import { foldersNow } from "../folders/state.ts";
@@ -84,7 +85,7 @@ describe("while the account is open", () => {
     await phone.session.writeRecords([{ type: "other", id: "x", value: new Uint8Array(1) }]);
     look();
     look();
-    expect(changedMarks(phone.session.state, 0).size).toBe(1);
+    expect(changedMarks(phone.session.state, NO_MODSEQ).size).toBe(1);
     expect(await passed(10_000)).toBeUndefined();
   });
 

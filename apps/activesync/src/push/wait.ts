@@ -1,4 +1,4 @@
-import type { Attendant, MailboxId, News, ReadState } from "@restante/engine";
+import type { Attendant, MailboxId, ModSeq, News, ReadState } from "@restante/engine";
 import { areFoldersNews, type KnownFolder } from "../folders/state.ts";
 import { type Folder, folderTree, INBOX } from "../folders/tree.ts";
 import { changedMarks } from "../mail/marks.ts";
@@ -16,7 +16,7 @@ export type WaitEnd =
 /** How far an account was when it was looked at. */
 export interface Seen {
   readonly epoch: number;
-  readonly modSeq: number;
+  readonly modSeq: ModSeq;
   /** The last change of its mailboxes. */
   readonly mailbox: number;
 }

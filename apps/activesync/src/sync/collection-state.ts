@@ -1,4 +1,12 @@
-import { type DevicePlace, type DeviceStates, MembershipSet } from "@restante/engine";
+import {
+  asModSeq,
+  asUid,
+  type DevicePlace,
+  type DeviceStates,
+  MembershipSet,
+  type ModSeq,
+  type Uid,
+} from "@restante/engine";
 import { decode, encode } from "cborg";
 import type { BodyPreference, SyncOptions } from "./options.ts";
 
@@ -11,8 +19,8 @@ export interface CollectionState {
   readonly epoch: number;
   readonly held: MembershipSet;
   /** All that became of what is held was told up to this modseq; of what bears that one itself, up to this uid. */
-  readonly modSeq: number;
-  readonly uid: number;
+  readonly modSeq: ModSeq;
+  readonly uid: Uid;
   /** Nothing was left to be told. */
   readonly isComplete: boolean;
   readonly options: SyncOptions;
@@ -88,8 +96,8 @@ function decodeState(bytes: Uint8Array): CollectionState | undefined {
     previous,
     epoch,
     held: MembershipSet.decode(runs, size),
-    modSeq,
-    uid,
+    modSeq: asModSeq(modSeq),
+    uid: asUid(uid),
     isComplete,
     options: {
       filter,

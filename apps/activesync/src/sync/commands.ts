@@ -1,54 +1,38 @@
 import {
   type EmailEdit,
-  EngineError,
   firstShownAt,
   lastChangeOf,
   type Message,
+  modSeqBefore,
   type NewRecord,
   type ReadState,
+  type Row,
+  type Uid,
   uidOf,
 } from "@restante/engine";
-import {
-  boolean,
-  type Element,
-  element,
-  empty,
-  optional,
-  readValues,
-  SchemaError,
-  schema,
-  group as shapeOf,
-  text,
-} from "wbxml";
+import type { Element } from "wbxml";
 import { type Context, itemTools } from "../context.ts";
 import { DRAFTS, type Folder, folderTree, TRASH } from "../folders/tree.ts";
-import { COMMANDS_MAX, FETCHED_BYTES_MAX, ID_CHARS_MAX } from "../limits.ts";
-import { HtmlTrouble } from "../mail/html-thread.ts";
+import { FETCHED_BYTES_MAX } from "../limits.ts";
 import { findItem, idOf, readItems } from "../mail/item.ts";
-import { categoryKeywords, changedMarks, marksRecord, readCategories, readFlag, readMarks } from "../mail/marks.ts";
-import { childOf, group, leaf, sizeOf } from "../protocol/elements.ts";
+import { changedMarks, marksRecord, readMarks } from "../mail/marks.ts";
+import { group, leaf, sizeOf } from "../protocol/elements.ts";
 import { formatItemId, parseItemId } from "../protocol/ids.ts";
 import { CONVERSION_ERROR, CommandError } from "../protocol/status.ts";
 import { sendStored, wasDraftSent } from "../sending/send.ts";
 import type { ClientResult, CollectionState } from "./collection-state.ts";
+import { CONFLICT, type Command, NOT_FOUND, OK, statusLeaf, statusOf, TRY_AGAIN, type Verb } from "./command.ts";
 import {
   type DraftWish,
   draftAnswer,
   draftMessageId,
   findByMessageId,
   isDraftContent,
-  isGone,
   readDraft,
   writeDraft,
 } from "./drafts.ts";
-import { PROTOCOL_ERROR, type SyncOptions } from "./options.ts";
-
-/** Statuses of items: MS-ASCMD §2.2.3.177.17. */
-const OK = 1;
-const CONFLICT = 7;
-const NOT_FOUND = 8;
-const NO_ROOM = 9;
-const TRY_AGAIN = 16;
+import { readFlagWish } from "./flag-wish.ts";
+import type { SyncOptions } from "./options.ts";
 
 /** The result of a client's commands in one folder. */
 export interface CommandsOutcome {
@@ -72,48 +56,6 @@ export const NO_COMMANDS: CommandsOutcome = {
   flags: new Map(),
   written: new Set(),
 };
-
-/** One command of a client. */
-export interface Command {
-  readonly verb: Verb;
-  readonly serverId: string | null;
-  readonly clientId: string | null;
-  readonly class: string | null;
-  readonly send: true | null;
-  readonly data: Element | null;
-}
-const COMMAND = shapeOf({
-  serverId: optional("AirSync:ServerId", text(ID_CHARS_MAX * 4)),
-  clientId: optional("AirSync:ClientId", text(ID_CHARS_MAX)),
-  class: optional("AirSync:Class", text(ID_CHARS_MAX)),
-  instance: optional("AirSyncBase:InstanceId", text(ID_CHARS_MAX)),
-  send: optional("Email2:Send", empty),
-  data: optional("AirSync:ApplicationData", element),
-});
-type Verb = "Add" | "Change" | "Delete" | "Fetch";
-const VERBS: Readonly<Record<string, Verb>> = {
-  "AirSync:Add": "Add",
-  "AirSync:Change": "Change",
-  "AirSync:Delete": "Delete",
-  "AirSync:Fetch": "Fetch",
-};
-
-/** Reads the commands of a folder. Throws SchemaError, and CommandError 4: too many, an unknown one, one item twice. */
-export function readCommands(elements: readonly Element[]): Command[] {
-  if (elements.length > COMMANDS_MAX) throw new CommandError(PROTOCOL_ERROR, "too many commands");
-  const commands = elements.map((one): Command => {
-    const verb = VERBS[one.tag];
-    if (!verb) throw new CommandError(PROTOCOL_ERROR, "no command");
-    const values = readValues(schema(one.tag, COMMAND), one);
-    const isAdd = verb === "Add";
-    if ((isAdd ? values.clientId : values.serverId) === null) throw new SchemaError("missing", one.tag, one.offset);
-    if ((isAdd || verb === "Change") && !values.data) throw new SchemaError("missing", one.tag, one.offset);
-    return { ...values, verb };
-  });
-  const named = commands.filter(({ verb }) => verb !== "Fetch").flatMap(({ serverId }) => serverId ?? []);
-  if (new Set(named).size < named.length) throw new CommandError(PROTOCOL_ERROR, "two commands for one item");
-  return commands;
-}
 
 export interface CommandsOf {
   readonly folder: Folder;
@@ -204,7 +146,7 @@ class Run {
   }
 
   /** The membership of a command's item. Throws CommandError 8. */
-  #rowOf({ serverId }: Command): number {
+  #rowOf({ serverId }: Command): Row {
     const name = parseItemId(serverId!);
     const row = name && findItem(this.#state, name);
     const { mailbox } = this.#of.folder;
@@ -213,9 +155,9 @@ class Run {
     return row;
   }
 
-  #isNews(row: number): boolean {
+  #isNews(row: Row): boolean {
     const { modSeq, uid } = this.#of.known;
-    const marked = changedMarks(this.#state, modSeq - 1).get(this.#state.emailOf(row)) ?? 0;
+    const marked = changedMarks(this.#state, modSeqBefore(modSeq)).get(this.#state.emailOf(row)) ?? 0;
     const stamp = Math.max(lastChangeOf(this.#state, row), marked);
     return stamp > modSeq || (stamp === modSeq && uidOf(this.#state, row) > uid);
   }
@@ -243,7 +185,7 @@ class Run {
     else await this.#changeFlags(command, row);
   }
 
-  async #changeFlags({ serverId, data }: Command, row: number): Promise<void> {
+  async #changeFlags({ serverId, data }: Command, row: Row): Promise<void> {
     const { session } = this.#context;
     const state = this.#state;
     const flags = state.flagNames(row);
@@ -265,7 +207,7 @@ class Run {
     this.#edits.push({ itemId: serverId!, verb: "Change", edit, expected: isNews ? undefined : held });
   }
 
-  async #changeDraft(command: Command, row: number): Promise<void> {
+  async #changeDraft(command: Command, row: Row): Promise<void> {
     const { folder, known, key, options } = this.#of;
     const context = this.#context;
     if (context.version < 16 || folder.type !== DRAFTS) throw new CommandError(CONVERSION_ERROR);
@@ -407,12 +349,12 @@ class Run {
     );
   }
 
-  #find(itemId: string): number | undefined {
+  #find(itemId: string): Row | undefined {
     const name = parseItemId(itemId);
     return name && findItem(this.#state, name);
   }
 
-  #messageOf(row: number): Message {
+  #messageOf(row: Row): Message {
     return { position: 0, row, state: this.#state };
   }
 
@@ -460,64 +402,8 @@ class Run {
   }
 }
 
-/** The answer to a command for a folder that takes nothing. */
-export function refusedCommand({ verb, clientId, serverId }: Command): Element {
-  const isAdd = verb === "Add";
-  return group(
-    `AirSync:${verb}`,
-    isAdd ? leaf("AirSync:ClientId", clientId!) : leaf("AirSync:ServerId", serverId!),
-    statusLeaf(isAdd ? CONVERSION_ERROR : NOT_FOUND),
-  );
-}
-
-function statusLeaf(status: number): Element {
-  return leaf("AirSync:Status", status);
-}
-
-/** An error's status for one item; undefined for an error that is not about one item. */
-function statusOf(error: unknown): number | undefined {
-  if (error instanceof SchemaError || error instanceof HtmlTrouble) return CONVERSION_ERROR;
-  if (error instanceof CommandError) return error.status;
-  if (!(error instanceof EngineError)) return undefined;
-  if (isGone(error)) return NOT_FOUND;
-  if (error.code === "over-quota" || error.code === "too-large") return NO_ROOM;
-  return error.code === "invalid" || error.code === "corrupt" ? CONVERSION_ERROR : undefined;
-}
-
 function isSameValue(a: Uint8Array | undefined, b: Uint8Array | undefined): boolean {
   return a === undefined || b === undefined ? a === b : Buffer.compare(a, b) === 0;
-}
-
-interface FlagsWish {
-  readonly add: readonly string[];
-  readonly remove: readonly string[];
-  readonly flag: ReturnType<typeof readFlag> | undefined;
-}
-
-/** Properties that follow from a mail, and that no client sets: MS-ASEMAIL §2.2.2. */
-const NEVER_SET: ReadonlySet<string> = new Set([
-  ...["Email2:ConversationId", "Email2:ConversationIndex", "Email2:Sender", "Email2:ReceivedAsBcc"],
-]);
-
-/** The flags that a phone wants a mail to have; other properties have no effect. Throws CommandError 6. */
-function readFlagWish(data: Element, flags: readonly string[]): FlagsWish {
-  const add: string[] = [];
-  const remove: string[] = [];
-  const set = (flag: string, on: boolean): void => void (on ? add : remove).push(flag);
-  if (data.children.some(({ tag }) => NEVER_SET.has(tag))) throw new CommandError(CONVERSION_ERROR);
-  const read = childOf(data, "Email:Read");
-  if (read) set("\\Seen", boolean.read(read));
-  const flagged = childOf(data, "Email:Flag");
-  const flag = flagged && readFlag(flagged);
-  if (flag) set("\\Flagged", flag.isFlagged);
-  const categories = childOf(data, "Email:Categories");
-  if (categories) {
-    const wanted = readCategories(categories);
-    if (!wanted) throw new CommandError(CONVERSION_ERROR, "a category that can't be kept");
-    for (const keyword of categoryKeywords(flags)) if (!wanted.includes(keyword)) set(keyword, false);
-    for (const keyword of wanted) set(keyword, true);
-  }
-  return { add, remove, flag };
 }
 
 /** Mails of a folder that a phone was not told of. */
@@ -533,7 +419,7 @@ function messagesBeyond(state: ReadState, { mailbox }: Folder, { held }: Collect
 /** Of these, the newest are looked through for one that was made before its answer was lost. */
 const BEYOND_MAX = 256;
 
-function messageAt(state: ReadState, { mailbox }: Folder, uid: number): Message | undefined {
+function messageAt(state: ReadState, { mailbox }: Folder, uid: Uid): Message | undefined {
   const { messages } = mailbox!;
   const position = messages.lowerBound(uid, (row) => uidOf(state, row));
   const row = position < messages.length ? messages.at(position) : undefined;

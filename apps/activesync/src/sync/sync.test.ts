@@ -1,6 +1,8 @@
 import { describe, expect, test } from "vitest";
 import { encode } from "wbxml";
 import { allOf, HeldFolder, mailText, openPhone, type TestPhone, textOf } from "../activesync-kit.ts";
+import { idOf } from "../mail/item.ts";
+import { marksRecord } from "../mail/marks.ts";
 import { empty, group, leaf } from "../protocol/elements.ts";
 import { encodeState } from "./collection-state.ts";
 import { lastState } from "./store.ts";
@@ -248,6 +250,19 @@ test("what leaves the window is not deleted, and comes again when it widens", as
   expect(allOf(later, "AirSync:SoftDelete")).toHaveLength(1);
   held.take(later);
   expect(allOf(await phone.sync(id, held.key, { filter: 0 }), "AirSync:Add")).toHaveLength(2);
+});
+
+test("a folder whose mails are told counts what phones said of them since", async () => {
+  const { phone, id, held } = await inbox(2);
+  await phone.catchUp(id, held);
+  const known = (await lastState(phone.context, id))!;
+  const mailbox = phone.session.getMailbox("INBOX");
+  const count = (): number | undefined => countPending(phone.session.state, mailbox, known, known.options, phone.now());
+  expect([known.options.filter, count()]).toEqual([0, 0]);
+  const { row, state } = phone.session.openView(mailbox.id, { readOnly: true }).message(0);
+  // No mailbox changes by it.
+  await phone.session.writeRecords([marksRecord(idOf(state, row), { flag: undefined, verb: 1, verbMs: 1 })]);
+  expect(count()).toBe(1);
 });
 
 test("what is left to be told is counted, as a Ping and an estimate want it", async () => {

@@ -1,4 +1,4 @@
-import { firstShownAt, MembershipSet, type Message, uidOf } from "@restante/engine";
+import { firstShownAt, MembershipSet, type Message, NO_MODSEQ, NO_UID, type Row, uidOf } from "@restante/engine";
 import { type Element, SchemaError } from "wbxml";
 import { type Context, itemTools } from "../context.ts";
 import { type Folder, findFolder } from "../folders/tree.ts";
@@ -8,7 +8,8 @@ import { empty, group, leaf, sizeOf } from "../protocol/elements.ts";
 import { formatItemId } from "../protocol/ids.ts";
 import { CommandError } from "../protocol/status.ts";
 import { type CollectionState, START } from "./collection-state.ts";
-import { type Command, type CommandsOutcome, readCommands, refusedCommand, runCommands } from "./commands.ts";
+import { type Command, readCommands, refusedCommand } from "./command.ts";
+import { type CommandsOutcome, runCommands } from "./commands.ts";
 import { checkOptions, DEFAULT_OPTIONS, PROTOCOL_ERROR, readOptions, type SyncOptions } from "./options.ts";
 import { type CollectionRequest, completed, readSync, SyncLimit, type SyncRequest } from "./request.ts";
 import { findState, keepState, removeStarts } from "./store.ts";
@@ -113,8 +114,8 @@ class FolderSync {
         previous: "",
         epoch,
         held: MembershipSet.none,
-        modSeq: 0,
-        uid: 0,
+        modSeq: NO_MODSEQ,
+        uid: NO_UID,
         isComplete: false,
         options: this.#optionsOf(folder, options) ?? DEFAULT_OPTIONS,
         results: [],
@@ -201,7 +202,7 @@ class FolderSync {
     if (!mailbox) return undefined;
     const all = pendingChanges(state, mailbox, known, { wants: () => true, wantsBody: () => true });
     if (!all) return undefined;
-    const nameOf = (row: number): string => formatItemId(state.lastingNameOf(row));
+    const nameOf = (row: Row): string => formatItemId(state.lastingNameOf(row));
     const held = MembershipSet.of(state, all.rows, (row) => {
       const name = nameOf(row);
       return !outcome.gone.has(name) && (outcome.made.has(name) || known.held.has(state.lastingNameOf(row)));
@@ -230,7 +231,7 @@ class FolderSync {
     if (!pending) return undefined;
     // From here on others may change it while this is read.
     let point = toldAll(state);
-    const nameOf = (row: number): string => formatItemId(state.lastingNameOf(row));
+    const nameOf = (row: Row): string => formatItemId(state.lastingNameOf(row));
     const limit = Math.min(this.#asked.windowSize, this.#room.items);
     const elements: Element[] = [];
     const hasRoom = (): boolean =>

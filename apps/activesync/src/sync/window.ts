@@ -1,4 +1,17 @@
-import { type HeldChanges, heldChanges, lastChangeOf, type ReadMailbox, type ReadState, uidOf } from "@restante/engine";
+import {
+  asUid,
+  type HeldChanges,
+  heldChanges,
+  higherOf,
+  lastChangeOf,
+  type ModSeq,
+  modSeqBefore,
+  NO_MODSEQ,
+  type ReadMailbox,
+  type ReadState,
+  type Row,
+  uidOf,
+} from "@restante/engine";
 import { changedMarks, MARKS } from "../mail/marks.ts";
 import type { CollectionState } from "./collection-state.ts";
 import { FILTER_MS, type SyncOptions } from "./options.ts";
@@ -6,18 +19,18 @@ import { FILTER_MS, type SyncOptions } from "./options.ts";
 /** Which of a folder's mails a phone wants, by when they came: MS-ASCMD §2.2.3.68. With `byConversation` also all others of
  * their conversations, of which it wants no bodies: MS-ASCMD §2.2.3.36. */
 export interface Window {
-  wants(row: number): boolean;
-  wantsBody(row: number): boolean;
+  wants(row: Row): boolean;
+  wantsBody(row: Row): boolean;
 }
 
 export function windowOf(state: ReadState, { messages }: ReadMailbox, options: SyncOptions, nowMs: number): Window {
   const span = FILTER_MS[options.filter]!;
   if (span === Number.POSITIVE_INFINITY) return { wants: () => true, wantsBody: () => true };
   const since = nowMs - span;
-  const isRecent = (row: number): boolean => state.receivedOf(row).timeMs >= since;
+  const isRecent = (row: Row): boolean => state.receivedOf(row).timeMs >= since;
   if (!options.byConversation) return { wants: isRecent, wantsBody: isRecent };
   const threads = new Set<string>();
-  const threadOf = (row: number): string => state.threadOf(state.emailOf(row)).join();
+  const threadOf = (row: Row): string => state.threadOf(state.emailOf(row)).join();
   for (let position = 0; position < messages.length; position++) {
     const row = messages.at(position);
     if (isRecent(row) && !state.isDeleted(row)) threads.add(threadOf(row));
@@ -28,7 +41,7 @@ export function windowOf(state: ReadState, { messages }: ReadMailbox, options: S
 /** Changes to be told of a folder, as {@link heldChanges} gives them, and changed marks of phones. */
 export interface PendingChanges extends HeldChanges {
   /** The modseq by which `changed` is in order. */
-  stampOf(row: number): number;
+  stampOf(row: Row): ModSeq;
 }
 
 /** Changes to be told of a folder since a state; undefined where the phone must start again. */
@@ -41,11 +54,11 @@ export function pendingChanges(
   if (epoch !== state.epoch) return undefined;
   const changes = heldChanges(state, mailbox, { set, modSeq, uid }, window.wants);
   if (!changes) return undefined;
-  const marks = set.size === 0 ? NO_MARKS : changedMarks(state, modSeq - 1);
-  const stampOf = (row: number): number => Math.max(lastChangeOf(state, row), marks.get(state.emailOf(row)) ?? 0);
+  const marks = set.size === 0 ? NO_MARKS : changedMarks(state, modSeqBefore(modSeq));
+  const stampOf = (row: Row): ModSeq => higherOf(lastChangeOf(state, row), marks.get(state.emailOf(row)) ?? NO_MODSEQ);
   if (marks.size === 0) return { ...changes, stampOf };
   const known = new Set(changes.changed);
-  const isMarked = (row: number): boolean => {
+  const isMarked = (row: Row): boolean => {
     const stamp = marks.get(state.emailOf(row));
     return (
       stamp !== undefined &&
@@ -62,7 +75,7 @@ export function pendingChanges(
   return { ...changes, changed, stampOf };
 }
 
-const NO_MARKS: ReadonlyMap<number, number> = new Map();
+const NO_MARKS: ReadonlyMap<number, ModSeq> = new Map();
 
 /** How many items a Sync would tell of; undefined where it has to start again. */
 export function countPending(
@@ -80,10 +93,10 @@ export function countPending(
   return gone.length + unwanted.length + changed.length + fresh.length;
 }
 
-const ALL_UIDS = 0xffff_ffff;
+const ALL_UIDS = asUid(0xffff_ffff);
 
 function isUpToDate({ highestModSeq }: ReadMailbox, known: CollectionState, state: ReadState): boolean {
-  const changed = Math.max(highestModSeq, state.records.changed(MARKS));
+  const changed = higherOf(highestModSeq, state.records.changed(MARKS));
   return known.epoch === state.epoch && known.isComplete && known.modSeq >= changed;
 }
 

@@ -5,6 +5,7 @@ import {
   APPEND_EMAILS_MAX,
   EngineError,
   type MailboxId,
+  type Uid,
 } from "@restante/engine";
 import { createScanner, type MessageStructure } from "@restante/mime";
 import { atomFlag } from "./keywords.ts";
@@ -102,7 +103,7 @@ export class MailImport {
   async #isKnown(key: string, targets: readonly Target[]): Promise<boolean> {
     const { session } = this.#options;
     const missing: Target[] = [];
-    let found: { readonly path: string; readonly uid: number } | undefined;
+    let found: { readonly path: string; readonly uid: Uid } | undefined;
     for (const target of targets) {
       const uid = (await this.#knownIn(target)).get(key)?.pop();
       if (uid === undefined) missing.push(target);

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import type { AccountSession } from "@restante/engine";
+import type { AccountSession, Uid } from "@restante/engine";
 import { binaryBytes } from "@restante/mime";
 
 /** Octets of the header block that a message is recognised by. */
@@ -14,7 +14,7 @@ export function recognitionKey(size: number, receivedMs: number, header: Uint8Ar
 }
 
 /** Uids of a mailbox's messages, by their keys. */
-export type Known = Map<string, number[]>;
+export type Known = Map<string, Uid[]>;
 
 export async function listKnown(session: AccountSession, path: string): Promise<Known> {
   const known: Known = new Map();

@@ -47,7 +47,7 @@ async function selected(
     refresh: async () => undefined,
     getMailbox: () => view.mailbox,
     openView: () => view,
-    claimRecent: () => bodies.length + 1,
+    uidNextAtOpening: new Map([[view.mailbox.id, view.mailbox.uidNext]]),
     keywordsIn: () => [],
     readHeaders: async () => [kept.header],
     readSummaries: async () => [kept.summary],

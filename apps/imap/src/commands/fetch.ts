@@ -1,4 +1,4 @@
-import { type Body, EngineError, type Message, readAhead } from "@restante/engine";
+import { asModSeq, type Body, EngineError, type Message, readAhead, uidBefore } from "@restante/engine";
 import { isTurnOver, takeTurn } from "@restante/host";
 import { Refusal } from "../errors.ts";
 import { isOfHeader, isWhole, tellsUtf8, writerOf } from "../fetch-answers.ts";
@@ -100,7 +100,7 @@ function wantedOf(
   positions: readonly number[],
   { changedSince, partial }: FetchModifiers,
 ): readonly number[] {
-  const changed = changedSince === undefined ? positions : view.changedSince(changedSince, positions);
+  const changed = changedSince === undefined ? positions : view.changedSince(asModSeq(changedSince), positions);
   return partial ? partOf(changed, partial) : changed;
 }
 
@@ -109,8 +109,8 @@ function wantedOf(
 async function tellVanished(session: Session, set: SequenceSet, { changedSince = 0 }: FetchModifiers): Promise<void> {
   await session.syncView({ expunges: true, uid: true });
   const { view } = session;
-  const ranges = set.isSaved ? session.savedUids : resolveRanges(set, view.mailbox.uidNext - 1);
-  const vanished = view.vanishedSince(changedSince, ranges);
+  const ranges = set.isSaved ? session.savedUids : resolveRanges(set, uidBefore(view.mailbox.uidNext));
+  const vanished = view.vanishedSince(asModSeq(changedSince), ranges);
   if (vanished.length > 0) session.untagged(`VANISHED (EARLIER) ${formatRanges(vanished)}`);
 }
 

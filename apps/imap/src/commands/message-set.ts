@@ -1,4 +1,13 @@
-import type { MailboxView } from "@restante/engine";
+import {
+  type MailboxView,
+  NO_UID,
+  positionOf,
+  type SequenceNumber,
+  sequenceNumberAt,
+  type Uid,
+  type UidSpan,
+  uidAfter,
+} from "@restante/engine";
 import type { Session } from "../session.ts";
 import { ImapSyntaxError, type Parser } from "../wire/parser.ts";
 import { parseSequenceSet, resolveRanges, type SequenceSet, type SetRange } from "../wire/sequence-set.ts";
@@ -31,27 +40,32 @@ export interface PositionRange {
 export function positionRanges(session: Session, set: SequenceSet, uid: boolean, isSearch = false): PositionRange[] {
   const { view } = session;
   if (set.isSaved) return uidRanges(view, session.savedUids);
-  const largest = uid ? (view.length > 0 ? view.uidAt(view.length - 1) : 0) : view.length;
-  const ranges = resolveRanges(set, largest);
-  if (uid) return uidRanges(view, ranges);
-  return ranges
+  if (uid) return uidRanges(view, resolveRanges(set, view.length > 0 ? view.uidAt(view.length - 1) : NO_UID));
+  return resolveRanges(set, sequenceNumberAt(view.length - 1))
     .map(({ first, last }) => {
       if (last > view.length && !isSearch) throw new ImapSyntaxError("No such message");
-      return { from: Math.max(first - 1, 0), to: Math.min(last, view.length) };
+      return { from: Math.max(positionOf(first), 0), to: Math.min(last, view.length) };
     })
     .filter(({ from, to }) => from < to);
 }
 
-function uidRanges(view: MailboxView, ranges: readonly SetRange[]): PositionRange[] {
+function uidRanges(view: MailboxView, ranges: readonly UidSpan[]): PositionRange[] {
   return ranges
-    .map(({ first, last }) => ({ from: view.lowerBound(first), to: view.lowerBound(last + 1) }))
+    .map(({ first, last }) => ({ from: view.lowerBound(first), to: view.lowerBound(uidAfter(last)) }))
     .filter(({ from, to }) => from < to);
 }
 
+/** The number by which an answer names the message at a position. */
+export function numberingOf(view: MailboxView, uid: boolean): (position: number) => Uid | SequenceNumber {
+  return uid ? (position) => view.uidAt(position) : sequenceNumberAt;
+}
+
 /** The positions in their order as a `sequence-set`'s ranges, of uids or sequence numbers: each run of neighbours is one. */
-export function rangesOf(view: MailboxView, positions: ArrayLike<number>, uid: boolean): SetRange[] {
-  const ranges: SetRange[] = [];
-  const numberOf = (position: number): number => (uid ? view.uidAt(position) : position + 1);
+export function rangesOf<N extends number>(
+  positions: ArrayLike<number>,
+  numberOf: (position: number) => N,
+): SetRange<N>[] {
+  const ranges: SetRange<N>[] = [];
   for (let start = 0, at = 0; at < positions.length; at++) {
     const number = numberOf(positions[at]!);
     if (at + 1 < positions.length && numberOf(positions[at + 1]!) === number + 1) continue;

@@ -1,4 +1,4 @@
-import type { MailboxId } from "@restante/engine";
+import type { MailboxId, Uid } from "@restante/engine";
 import { AppendSource, type AppendStart } from "../append-source.ts";
 import { parseAppendData } from "../wire/append-data.ts";
 import { ImapSyntaxError, type Parser } from "../wire/parser.ts";
@@ -39,10 +39,10 @@ export const replace: Command<unknown> = defineCommand({
 
     async function moved(
       to: MailboxId,
-      made: number,
-    ): Promise<{ readonly uidValidity: number; readonly uids: readonly number[] }> {
+      made: Uid,
+    ): Promise<{ readonly uidValidity: number; readonly uids: readonly Uid[] }> {
       const fresh = mail.openView(view.id, { readOnly: false });
-      const parts: { readonly uidValidity: number; readonly uids: readonly number[] }[] = [];
+      const parts: { readonly uidValidity: number; readonly uids: readonly Uid[] }[] = [];
       await fresh.move([fresh.lowerBound(made)], to, (part) => parts.push(part));
       return parts[0]!;
     }

@@ -1,14 +1,19 @@
-import { formatMailboxId } from "@restante/engine";
+import {
+  asModSeq,
+  formatMailboxId,
+  type ModSeq,
+  NO_UID,
+  positionOf,
+  sequenceNumberAt,
+  type Uid,
+  type UidSpan,
+  uidAfter,
+  uidBefore,
+} from "@restante/engine";
 import type { Session } from "../session.ts";
 import { asSentence } from "../wire/format.ts";
 import { ImapSyntaxError, type Parser } from "../wire/parser.ts";
-import {
-  formatRanges,
-  parseSequenceSet,
-  resolveRanges,
-  type SequenceSet,
-  type SetRange,
-} from "../wire/sequence-set.ts";
+import { formatRanges, parseSequenceSet, resolveRanges, type SequenceSet } from "../wire/sequence-set.ts";
 import { type Command, type Completion, defineCommand, type Form, ok, SIGNED_IN } from "./command.ts";
 import { parseMailbox } from "./mailbox-argument.ts";
 
@@ -21,7 +26,7 @@ interface Arguments {
 /** State of the mailbox that a client says it knows: RFC 7162 §3.2.5. */
 interface Known {
   readonly uidValidity: number;
-  readonly modSeq: number;
+  readonly modSeq: ModSeq;
   /** All, if it names none. */
   readonly uids?: SequenceSet;
   /** Sequence numbers, and the uids that it had at them. */
@@ -62,7 +67,7 @@ async function open(session: Session, { path, condstore, known }: Arguments, rea
   session.tellRecent();
   // UNSEEN is a sequence number.
   const unseen = session.isRev2 || session.isUidOnly ? undefined : view.firstUnseen();
-  if (unseen !== undefined) untagged(`OK [UNSEEN ${unseen + 1}] First unseen message`);
+  if (unseen !== undefined) untagged(`OK [UNSEEN ${sequenceNumberAt(unseen)}] First unseen message`);
   session.tellPermanentFlags();
   untagged(`OK [UIDNEXT ${mailbox.uidNext}] Next UID`);
   untagged(`OK [UIDVALIDITY ${mailbox.uidValidity}] UIDs are valid`);
@@ -78,11 +83,11 @@ async function open(session: Session, { path, condstore, known }: Arguments, rea
 /** Tells removals and changes since the client's modseq: RFC 7162 §3.2.5.1. */
 async function tellMissed(session: Session, known: Known): Promise<void> {
   const { view } = session;
-  const largest = view.mailbox.uidNext - 1;
+  const largest = uidBefore(view.mailbox.uidNext);
   const uids = resolveRanges(known.uids ?? parseSequenceSet("1:*"), largest);
   const vanished = view.vanishedSince(known.modSeq, without(uids, knownThere(session, known)));
   const positions = uids.flatMap(({ first, last }) => {
-    const [from, to] = [view.lowerBound(first), view.lowerBound(last + 1)];
+    const [from, to] = [view.lowerBound(first), view.lowerBound(uidAfter(last))];
     return Array.from({ length: to - from }, (_, at) => from + at);
   });
   const changed = view.changedSince(known.modSeq, positions);
@@ -91,28 +96,31 @@ async function tellMissed(session: Session, known: Known): Promise<void> {
 }
 
 /** Up to which uid nothing went: the client has it at the number that it has here. */
-function knownThere({ view }: Session, { pairs }: Known): number {
-  if (!pairs) return 0;
-  const [numbers, uids] = [numbersOf(pairs.numbers), numbersOf(pairs.uids)];
-  let there = 0;
+function knownThere({ view }: Session, { pairs }: Known): Uid {
+  if (!pairs) return NO_UID;
+  const [numbers, uids] = [numbersOf(pairs.numbers, NO_NUMBER), numbersOf(pairs.uids, NO_UID)];
+  let there = NO_UID;
   for (let number = numbers.next(), uid = uids.next(); !number.done && !uid.done; ) {
-    if (number.value > view.length || view.uidAt(number.value - 1) !== uid.value) break;
+    if (number.value > view.length || view.uidAt(positionOf(number.value)) !== uid.value) break;
     there = uid.value;
     [number, uid] = [numbers.next(), uids.next()];
   }
   return there;
 }
 
-/** A set's numbers in ascending order. */
-function* numbersOf(set: SequenceSet): Generator<number> {
-  for (const { first, last } of resolveRanges(set, 0))
-    for (let number = first; number <= last; number++) if (number > 0) yield number;
+/** Below the first. */
+const NO_NUMBER = sequenceNumberAt(-1);
+
+/** A set's numbers in ascending order; "*" is `none`, and is left out. */
+function* numbersOf<N extends number>(set: SequenceSet, none: N): Generator<N> {
+  for (const { first, last } of resolveRanges(set, none))
+    for (let number = first; number <= last; number++) if (number > none) yield number;
 }
 
-function without(ranges: readonly SetRange[], upTo: number): SetRange[] {
+function without(ranges: readonly UidSpan[], upTo: Uid): UidSpan[] {
   return ranges
     .filter(({ last }) => last > upTo)
-    .map(({ first, last }) => ({ first: Math.max(first, upTo + 1), last }));
+    .map(({ first, last }) => ({ first: first > upTo ? first : uidAfter(upTo), last }));
 }
 
 function parseSelect(parser: Parser, form: Form): Arguments {
@@ -136,7 +144,7 @@ function parseKnown(parser: Parser): Known {
   const uidValidity = parser.nonZero();
   parser.space();
   // Some send 0 for a mailbox that they know nothing of.
-  let known: Known = { uidValidity, modSeq: parser.number64() };
+  let known: Known = { uidValidity, modSeq: asModSeq(parser.number64()) };
   if (parser.trySpace() && !parser.atOpen) {
     known = { ...known, uids: parseSequenceSet(parser.setText()) };
     if (!parser.trySpace()) {

@@ -1,9 +1,9 @@
-import type { FlagChange } from "@restante/engine";
+import { asModSeq, type FlagChange, type ModSeq } from "@restante/engine";
 import { limited } from "../message-limit.ts";
 import { ImapSyntaxError, type Parser } from "../wire/parser.ts";
 import { formatRanges } from "../wire/sequence-set.ts";
 import { type Command, defineCommand, ok } from "./command.ts";
-import { parseSet, positionsOf, rangesOf } from "./message-set.ts";
+import { numberingOf, parseSet, positionsOf, rangesOf } from "./message-set.ts";
 
 /** STORE: RFC 9051 §6.4.6; UNCHANGEDSINCE: RFC 7162 §3.1.3; MESSAGELIMIT: RFC 9738. */
 export const store: Command<unknown> = defineCommand({
@@ -38,17 +38,17 @@ export const store: Command<unknown> = defineCommand({
     if (refused.length === 0) return ok("STORE completed", code);
     // RFC 7162 §3.1.3 has MODIFIED here, and there is room for one code.
     if (code !== undefined) session.untagged(`OK [${code}] Not all were looked at`);
-    return ok("Some were changed meanwhile", `MODIFIED ${formatRanges(rangesOf(view, refused, uid))}`);
+    return ok("Some were changed meanwhile", `MODIFIED ${formatRanges(rangesOf(refused, numberingOf(view, uid)))}`);
   },
 });
 
 /** `(UNCHANGEDSINCE modseq) ` */
-function parseUnchangedSince(parser: Parser): number {
-  let modSeq: number | undefined;
+function parseUnchangedSince(parser: Parser): ModSeq {
+  let modSeq: ModSeq | undefined;
   parser.list(() => {
     if (parser.keyword() !== "UNCHANGEDSINCE") throw new ImapSyntaxError("UNCHANGEDSINCE expected");
     parser.space();
-    modSeq = parser.number64();
+    modSeq = asModSeq(parser.number64());
   });
   parser.space();
   return modSeq!;

@@ -6,6 +6,7 @@ import { tellingProgress } from "../search-answers.ts";
 import { ImapSyntaxError } from "../wire/parser.ts";
 import { BadCharset } from "../wire/search-keys.ts";
 import { type Command, defineCommand, ok } from "./command.ts";
+import { numberingOf } from "./message-set.ts";
 import { refuseCharset } from "./run-search.ts";
 import { parseProgram } from "./sort.ts";
 
@@ -36,7 +37,7 @@ export const thread: Command<unknown> = defineCommand({
     const condition = conditionOf(key, session, session.link.nowMs());
     const threads = await tellingProgress(session, form, () => mail.thread(view, algorithm, condition, { pace: PACE }));
     const text = texts.get(threads, form.uid ? "uids" : "numbers", () =>
-      formatThreads(threads, (place) => (form.uid ? view.uidAt(place) : place + 1)),
+      formatThreads(threads, numberingOf(view, form.uid)),
     );
     session.untagged(text === "" ? "THREAD" : `THREAD ${text}`);
     return ok("THREAD completed");

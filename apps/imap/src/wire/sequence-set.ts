@@ -10,9 +10,9 @@ export interface SequenceSet {
   readonly isSaved?: true;
 }
 /** Either end may be "*": `STAR`. `first` may be above `last`: RFC 9051 §9 lets either order stand. */
-export interface SetRange {
-  readonly first: number;
-  readonly last: number;
+export interface SetRange<N extends number = number> {
+  readonly first: N;
+  readonly last: N;
 }
 export const STAR: number = Number.POSITIVE_INFINITY;
 
@@ -38,20 +38,24 @@ function parseNumber(text: string): number {
   return number;
 }
 
-/** Ranges with "*" set to `largest`, each low to high, sorted, and joined where they touch. */
-export function resolveRanges(set: SequenceSet, largest: number): SetRange[] {
+/** Ranges with "*" set to `largest`, each low to high, sorted, and joined where they touch. The set's numbers are of the kind
+ * that `largest` is. */
+export function resolveRanges<N extends number>(set: SequenceSet, largest: N): SetRange<N>[] {
   const ranges = set.ranges
     .map(({ first, last }) => {
-      const a = first === STAR ? largest : first;
-      const b = last === STAR ? largest : last;
+      const a = first === STAR ? largest : (first as N);
+      const b = last === STAR ? largest : (last as N);
       return a <= b ? { first: a, last: b } : { first: b, last: a };
     })
     .sort((a, b) => a.first - b.first);
-  const joined: SetRange[] = [];
+  const joined: SetRange<N>[] = [];
   for (const range of ranges) {
     const previous = joined.at(-1);
     if (previous && range.first <= previous.last + 1)
-      joined[joined.length - 1] = { first: previous.first, last: Math.max(previous.last, range.last) };
+      joined[joined.length - 1] = {
+        first: previous.first,
+        last: previous.last > range.last ? previous.last : range.last,
+      };
     else joined.push(range);
   }
   return joined;

@@ -162,6 +162,8 @@ test("sequence sets: any order, star, joined; formatted sets read as they were",
     { first: 10, last: 10 },
   ]);
   expect(resolveRanges(parseSequenceSet("*:20"), 10)).toEqual([{ first: 10, last: 20 }]);
+  // One within another, and one that touches it.
+  expect(resolveRanges(parseSequenceSet("2:8,3:4,9"), 10)).toEqual([{ first: 2, last: 9 }]);
   fc.assert(
     fc.property(fc.uniqueArray(fc.integer({ min: 1, max: 60 }), { minLength: 1 }), (numbers) => {
       const sorted = [...numbers].sort((a, b) => a - b);

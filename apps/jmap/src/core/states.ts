@@ -1,4 +1,4 @@
-import { mailboxListPoint, type Point, type ReadState, SUBMISSION, VACATION } from "@restante/engine";
+import { asModSeq, mailboxListPoint, type Point, type ReadState, SUBMISSION, VACATION } from "@restante/engine";
 import { MethodError } from "./errors.ts";
 
 /** The types that have a state of their own: RFC 8621 §1.5. */
@@ -68,8 +68,8 @@ export function parsePoint(text: string, state: ReadState, type: DataType): Poin
   const end = id === undefined ? pointOf(state, type).modSeq : state.modSeq;
   if (epoch === undefined || Number(epoch) !== state.epoch || Number(modSeq) > end)
     throw new MethodError("cannotCalculateChanges");
-  if (id === undefined) return { modSeq: Number(modSeq) };
-  return { modSeq: Number(modSeq), within: { id, base: Number(base) } };
+  const at = asModSeq(Number(modSeq));
+  return id === undefined ? { modSeq: at } : { modSeq: at, within: { id, base: asModSeq(Number(base)) } };
 }
 
 /** Throws MethodError `stateMismatch` unless the state is the one that is named, if one is. */

@@ -3,6 +3,7 @@ import {
   formatEmailId,
   formatMailboxId,
   formatThreadId,
+  type Row,
   type ShownEmail,
   sizeOfEmail,
 } from "@restante/engine";
@@ -40,12 +41,12 @@ export function formatReceived(timeMs: number): string {
 }
 
 /** The mailboxes of the memberships that show an email, each once. */
-export function mailboxIdsOf(state: State, memberships: readonly number[]): Readonly<Record<string, true>> {
+export function mailboxIdsOf(state: State, memberships: readonly Row[]): Readonly<Record<string, true>> {
   return setOf(memberships.map((row) => formatMailboxId(state.mailboxOf(row).id)));
 }
 
 /** Keywords in lower case: `$seen` and `$draft` if all memberships that show the email have them, others if any has. */
-export function keywordsOf(state: State, memberships: readonly number[]): Readonly<Record<string, true>> {
+export function keywordsOf(state: State, memberships: readonly Row[]): Readonly<Record<string, true>> {
   const [first] = memberships;
   if (first === undefined) return {};
   // Most emails are in one mailbox, or have the same flags in all.
@@ -61,7 +62,7 @@ export function keywordsOf(state: State, memberships: readonly number[]): Readon
   );
 }
 
-function keywordsIn(state: State, row: number): string[] {
+function keywordsIn(state: State, row: Row): string[] {
   return state.flagNames(row).flatMap((flag) => keywordOf(flag) ?? []);
 }
 

@@ -457,3 +457,22 @@ test("what was just stored is listed without asking for it again", async () => {
   place.fault = () => undefined;
   await account.dispose();
 });
+
+test("the uids that came next when an account was opened stay as they were, whatever comes", async () => {
+  const place = new MemoryPlace(() => clock.now++);
+  const { ring } = await makeAccount(place);
+  const first = await open(place, ring());
+  const inbox = first.mail.getMailbox("INBOX").id;
+  const add = async (account: Account, n: number): Promise<unknown> =>
+    account.append(inbox, await account.prepare(stream(mailText(n)), { mailbox: "INBOX", flags: [] }));
+  await add(first, 1);
+  await add(first, 2);
+  await first.mail.create("Made");
+  expect([first.uidNextAtOpening.get(inbox), first.uidNextAtOpening.size]).toEqual([1, FOLDERS.length]);
+  await first.dispose();
+  const again = await open(place, ring());
+  const made = again.mail.getMailbox("Made").id;
+  await add(again, 3);
+  expect([again.uidNextAtOpening.get(inbox), again.uidNextAtOpening.get(made)]).toEqual([3, 1]);
+  await again.dispose();
+});

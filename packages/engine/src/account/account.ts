@@ -6,10 +6,10 @@ import { EngineError } from "../errors.ts";
 import type { Contents } from "../mail/contents/contents.ts";
 import type { Threads } from "../mail/contents/threads.ts";
 import { type Appended, Mail } from "../mail/mail.ts";
+import type { Uid } from "../mail/numbers.ts";
 import type { NewEmail } from "../mail/ops/email.ts";
 import { bodyName, type MailboxId } from "../mail/ops/names.ts";
 import { checkFlags } from "../mail/state/flags.ts";
-import type { ReadMailbox } from "../mail/state/read-state.ts";
 import { CurrentLists } from "../query/current-lists.ts";
 import { KEPT_KEY_BYTES, KeptHeaders } from "../query/kept-headers.ts";
 import { Scans } from "../query/scans.ts";
@@ -90,6 +90,8 @@ export class Account {
   readonly pushSubscriptions: PushSubscriptions;
   /** Of its objects in the store. */
   readonly prefix: string;
+  /** The uid that came next in each mailbox when the account was opened. */
+  readonly uidNextAtOpening: ReadonlyMap<MailboxId, Uid>;
   readonly #bay: MailLog;
   readonly #threads: Threads;
   readonly #messages: MessageWriter;
@@ -98,7 +100,6 @@ export class Account {
   readonly #facts: Facts;
   readonly #place: AccountPlace;
   readonly #ring: Ring;
-  readonly #recentFrom = new Map<MailboxId, number>();
   readonly #stopWatching: (() => void)[] = [];
   /** Sessions that wait for changes. */
   readonly #idling: Set<() => void>;
@@ -147,7 +148,7 @@ export class Account {
       const isLighter = await endEmailRecords(mail);
       if ((await fillSummaries(bay, contents, platform)) || isLighter) await this.upkeep.checkpoint();
     };
-    this.upkeep = new Upkeep({ bay, contents, store, prefix, platform, also });
+    this.upkeep = new Upkeep({ bay, contents, store, prefix, platform, also, hasNotes: () => this.#takeIn.isWanted });
     const { epoch } = bay.state;
     this.#stopWatching.push(
       bay.onApplied(() => {
@@ -159,7 +160,7 @@ export class Account {
     );
     this.#facts.noteChange();
     this.#keepWitness();
-    for (const mailbox of bay.state.liveMailboxes()) this.#recentFrom.set(mailbox.id, mailbox.uidNext);
+    this.uidNextAtOpening = new Map(bay.state.liveMailboxes().map(({ id, uidNext }) => [id, uidNext]));
     const tell = (name?: string): void => {
       this.#takeIn.tell(name);
       const taken = this.#sessions > 0 ? this.takeIn() : this.#takeIn.runWhenQuiet();
@@ -453,20 +454,6 @@ export class Account {
   async addMany(additions: readonly Addition[]): Promise<(AddedMessage | undefined)[]> {
     this.#checkRoomFor(additions.map(({ prepared }) => prepared));
     return this.#messages.addMany(additions);
-  }
-
-  /** The first uid of `mailbox` that no session was told to be \Recent, which a session that may write claims:
-   * RFC 3501 §2.3.2. Kept by this process alone. */
-  claimRecent(mailbox: ReadMailbox, readOnly: boolean): number {
-    const from = this.#recentFrom.get(mailbox.id) ?? 1;
-    if (!readOnly) this.#recentFrom.set(mailbox.id, mailbox.uidNext);
-    return from;
-  }
-
-  recentIn(mailbox: ReadMailbox): number {
-    const from = this.#recentFrom.get(mailbox.id) ?? 1;
-    const { uid } = this.mail.state.memberships.columns;
-    return mailbox.messages.length - mailbox.messages.lowerBound(from, (row) => uid.get(row));
   }
 }
 

@@ -2,6 +2,7 @@ import { hexText } from "../bay/entry.ts";
 import { EngineError } from "../errors.ts";
 import { runsOf } from "../mail/apply/target-rows.ts";
 import { type Mail, refusalError } from "../mail/mail.ts";
+import type { Row } from "../mail/numbers.ts";
 import type { MailboxId } from "../mail/ops/names.ts";
 import type { ChangeItem, StateClaim, Targets } from "../mail/ops/op.ts";
 import type { Outcome } from "../mail/ops/outcome.ts";
@@ -72,7 +73,7 @@ interface Group {
 /** Edits of emails that are shown; those that ask the same make one item. */
 function groupsOf(lists: Lists, edits: readonly EmailEdit[], open: readonly number[]): Group[] {
   const { state } = lists;
-  const rows = new Map<string, { readonly edit: EmailEdit; readonly places: number[]; readonly rows: number[] }>();
+  const rows = new Map<string, { readonly edit: EmailEdit; readonly places: number[]; readonly rows: Row[] }>();
   for (const place of open) {
     const edit = edits[place]!;
     const email = state.findEmail(edit.email);
@@ -90,7 +91,7 @@ function groupsOf(lists: Lists, edits: readonly EmailEdit[], open: readonly numb
   }));
 }
 
-function targetsOf(state: ReadState, rows: readonly number[]): Targets[] {
+function targetsOf(state: ReadState, rows: readonly Row[]): Targets[] {
   const { uid } = state.memberships.columns;
   return [...Map.groupBy(rows, (row) => state.mailboxOf(row))].map(([mailbox, own]) => {
     const inOrder = own.sort((a, b) => uid.get(a) - uid.get(b));

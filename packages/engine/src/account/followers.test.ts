@@ -1,5 +1,6 @@
 import { expect, test, vi } from "vitest";
 import { openView } from "../mail/mailbox-view.ts";
+import { asUid, FIRST_UID, higherOf, type ModSeq, NO_MODSEQ } from "../mail/numbers.ts";
 import { mailboxChanges, vanishedSince } from "../mail/state/feed.ts";
 import type { ReadState } from "../mail/state/read-state.ts";
 import type { MailState } from "../mail/state/state.ts";
@@ -25,7 +26,7 @@ vi.mock("../mail/checkpoint/shrink.ts", async (original) => {
 
 const CHANGES = Number(process.env.RESTANTE_FOLLOWED_CHANGES ?? 2000);
 const HOUR_MS = 3_600_000;
-const ALL = [{ first: 1, last: 0xffffffff }];
+const ALL = [{ first: FIRST_UID, last: asUid(0xffffffff) }];
 
 /** Numbers that a seed gives. */
 function dice(seed: number): (below: number) => number {
@@ -41,7 +42,7 @@ function dice(seed: number): (below: number) => number {
 /** One who keeps a mailbox's uids and flags, as QRESYNC's clients do: RFC 7162 §3.2. */
 class UidFollower {
   #held = new Map<number, string>();
-  #modSeq = 0;
+  #modSeq: ModSeq = NO_MODSEQ;
   #uidValidity = 0;
   resyncs = 0;
 
@@ -49,7 +50,7 @@ class UidFollower {
     const { inbox } = state;
     const { uid } = state.memberships.columns;
     const now = new Map(rowsOf(inbox).map((row) => [uid.get(row), state.flagNames(row).join()]));
-    if (inbox.uidValidity !== this.#uidValidity) [this.#held, this.#modSeq] = [new Map(), 0];
+    if (inbox.uidValidity !== this.#uidValidity) [this.#held, this.#modSeq] = [new Map(), NO_MODSEQ];
     this.#uidValidity = inbox.uidValidity;
     // I3: none of what is new or changed has a modseq that this one was told all up to.
     const changes = mailboxChanges(state, inbox, this.#modSeq);
@@ -193,7 +194,7 @@ test(`followers in pages hold what a fresh one gets, after each of ${CHANGES} ch
   expect(numberings.size).toBeGreaterThan(CHANGES / 40);
   await Promise.all(processes.map((account) => account.refresh()));
   const [one, two] = processes.map(({ mail }) => mail.state);
-  const floor = Math.max(one!.floor, two!.floor);
+  const floor = higherOf(one!.floor, two!.floor);
   expect(visible(one!, floor)).toEqual(visible(two!, floor));
   for (const account of processes) {
     const { findings } = await checkAccount(new AccountSession({ address: "a@x" }, account, () => undefined));

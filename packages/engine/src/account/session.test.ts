@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { signingKeyPair } from "../crypto/index.ts";
 import type { MailboxView } from "../mail/mailbox-view.ts";
+import { NO_MODSEQ } from "../mail/numbers.ts";
 import { FOUNDER, INBOX_ID, mailboxId } from "../mail/ops/names.ts";
 import { mailText, stream } from "../testing/account-kit.ts";
 import { FIRST, SECOND, setUpAda } from "../testing/ways-in-kit.ts";
@@ -46,11 +47,11 @@ const SESSION: Verbs<AccountSession> = {
   sort: (session) => session.sort(undefined as never, { kind: "all" }, [], { pace }),
   thread: (session) => session.thread(undefined as never, "refs", { kind: "all" }, { pace }),
   readSnippets: (session) => session.readSnippets([], { kind: "text", text: "x" }, { pace }),
-  queryChanges: (session) => session.queryChanges(undefined as never, { modSeq: 0 }, { pace }),
+  queryChanges: (session) => session.queryChanges(undefined as never, { modSeq: NO_MODSEQ }, { pace }),
   lists: (session) => session.lists({ pace }),
-  emailChanges: (session) => session.emailChanges({ modSeq: 0 }),
-  threadChanges: (session) => session.threadChanges({ modSeq: 0 }, { pace }),
-  mailboxListChanges: (session) => session.mailboxListChanges({ modSeq: 0 }, { pace }),
+  emailChanges: (session) => session.emailChanges({ modSeq: NO_MODSEQ }),
+  threadChanges: (session) => session.threadChanges({ modSeq: NO_MODSEQ }, { pace }),
+  mailboxListChanges: (session) => session.mailboxListChanges({ modSeq: NO_MODSEQ }, { pace }),
   mailboxCounts: (session) => session.mailboxCounts({ pace }),
   editEmails: (session) => session.editEmails([], { pace }),
   changeFolders: (session) => session.changeFolders(() => ({ steps: [] })),
@@ -74,8 +75,7 @@ const SESSION: Verbs<AccountSession> = {
   readRecord: (session) => session.readRecord("x", "x"),
   upload: (session) => session.upload(stream(mailText(1))),
   openBlob: (session) => session.openBlob(new Uint8Array(16)),
-  claimRecent: (session) => session.claimRecent(undefined as never, false),
-  recentIn: (session) => session.recentIn(undefined as never),
+  uidNextAtOpening: (session) => session.uidNextAtOpening,
   keywordsIn: (session) => session.keywordsIn(undefined as never),
   tokens: (session) => session.tokens(),
   addToken: (session) => session.addToken({ label: "x", scope: "mail" }),
@@ -91,8 +91,8 @@ const VIEW: Verbs<MailboxView> = {
   isBehind: (view) => view.isBehind,
   sync: (view) => view.sync({ expunges: true }),
   targetOf: (view) => view.targetOf(0),
-  vanishedSince: (view) => view.vanishedSince(0, []),
-  changedSince: (view) => view.changedSince(0, [0]),
+  vanishedSince: (view) => view.vanishedSince(NO_MODSEQ, []),
+  changedSince: (view) => view.changedSince(NO_MODSEQ, [0]),
   setFlags: (view) => view.setFlags([0], { mode: "add", flags: ["\\Flagged"] }),
   markSeen: (view) => view.markSeen([0]),
   firstUnseen: (view) => view.firstUnseen(),

@@ -6,6 +6,7 @@ import type { Body, Contents } from "../mail/contents/contents.ts";
 import type { Summary } from "../mail/contents/summary.ts";
 import type { Appended, FoldersAuthor, Mail } from "../mail/mail.ts";
 import { type MailboxView, type Message, openView } from "../mail/mailbox-view.ts";
+import type { Uid } from "../mail/numbers.ts";
 import type { MailboxId } from "../mail/ops/names.ts";
 import type { NewRecord, SpecialUse, StateClaim } from "../mail/ops/op.ts";
 import type { Outcome } from "../mail/ops/outcome.ts";
@@ -471,11 +472,10 @@ export class AccountSession {
   #untilEnd(signal: AbortSignal | undefined): AbortSignal {
     return signal ? AbortSignal.any([signal, this.ended]) : this.ended;
   }
-  claimRecent(mailbox: ReadMailbox, readOnly: boolean): number {
-    return this.#open.claimRecent(mailbox, readOnly);
-  }
-  recentIn(mailbox: ReadMailbox): number {
-    return this.#open.recentIn(mailbox);
+  /** The uid that came next in each mailbox when this process opened the account; mailboxes made since are none of them. One
+   * map for all sessions, as long as the account stays open. */
+  get uidNextAtOpening(): ReadonlyMap<MailboxId, Uid> {
+    return this.#open.uidNextAtOpening;
   }
 
   /** Keywords on messages of `mailbox`. */

@@ -16,6 +16,18 @@ import { runsOf } from "./apply/target-rows.ts";
 import { captureMail, loadMail } from "./checkpoint/snapshot.ts";
 import { type Copied, Mail, mailMachine } from "./mail.ts";
 import { MailboxView } from "./mailbox-view.ts";
+import {
+  asEmailRow,
+  asModSeq,
+  type EmailRow,
+  FIRST_EMAIL_ROW,
+  FIRST_ROW,
+  FIRST_UID,
+  type ModSeq,
+  NO_MODSEQ,
+  type Row,
+  type Uid,
+} from "./numbers.ts";
 import type { NewEmail } from "./ops/email.ts";
 import type { FlagChange, FolderStep, Op } from "./ops/op.ts";
 import type { Outcome } from "./ops/outcome.ts";
@@ -94,7 +106,7 @@ class Place {
 
 /** An outcome with names in place of rows. */
 function tell(state: MailState, { added, sources, removed, changed, refused, items, ...rest }: Outcome): unknown {
-  const names = (rows: readonly number[]): string[] => rows.map((row) => JSON.stringify(state.nameOf(row))).sort();
+  const names = (rows: readonly Row[]): string[] => rows.map((row) => JSON.stringify(state.nameOf(row))).sort();
   const told = items.map((item) => ({ ...item, emails: item.emails.length, added: names(item.added) }));
   return { ...rest, lists: [added, sources, removed, changed, refused].map(names), items: told };
 }
@@ -107,11 +119,11 @@ async function begin(): Promise<{ readonly place: Place; readonly writers: reado
   return { place, writers: [first, await place.open()] };
 }
 
-const rowsOf = ({ messages }: ReadMailbox): number[] =>
+const rowsOf = ({ messages }: ReadMailbox): Row[] =>
   Array.from({ length: messages.length }, (_, at) => messages.at(at));
 
 /** All that clients can see of a state. */
-function visible(state: MailState, floor = 0): unknown {
+function visible(state: MailState, floor = NO_MODSEQ): unknown {
   const { uid, modSeq } = state.memberships.columns;
   const mailboxes = state.liveMailboxes().map((mailbox) => ({
     id: mailbox.id,
@@ -130,7 +142,7 @@ function visible(state: MailState, floor = 0): unknown {
     ]),
   }));
   const { made, returned, number } = state.emails.columns;
-  const emails = Array.from({ length: state.emails.rows }, (_, row) => row)
+  const emails = Array.from({ length: state.emails.rows }, (_, row) => asEmailRow(row))
     .filter((row) => state.isHeld(row))
     .map((row) => [number.get(row), made.get(row), returned.get(row)]);
   const records = [state.records.types(), [...state.records.all()].map(({ value, ...rest }) => [rest, hashOf(value)])];
@@ -154,7 +166,7 @@ function hashOf(value: RecordValue | undefined): unknown {
 /** Checks the state's counts against a recount. */
 function checkCounts(state: MailState): void {
   const { uid, flags } = state.memberships.columns;
-  const held = new Set<number>();
+  const held = new Set<EmailRow>();
   for (const mailbox of state.liveMailboxes()) {
     const rows = rowsOf(mailbox);
     const uids = rows.map((row) => uid.get(row));
@@ -170,9 +182,9 @@ function checkCounts(state: MailState): void {
     for (const row of rows) held.add(state.emailOf(row));
   }
   const shown = new Set<number>();
-  for (let row = 0; row < state.memberships.rows; row++)
+  for (let row = FIRST_ROW; row < state.memberships.rows; row++)
     if (state.isLive(row) && (flags.get(row) & DELETED) === 0) shown.add(state.emailOf(row));
-  for (let email = 0; email < state.emails.rows; email++) {
+  for (let email = FIRST_EMAIL_ROW; email < state.emails.rows; email++) {
     expect(state.isShown(email)).toBe(shown.has(email));
     if (shown.has(email)) expect(state.emails.columns.made.get(email)).toBeGreaterThan(0);
   }
@@ -185,9 +197,9 @@ function checkCounts(state: MailState): void {
 
 /** Of the dead a shrunk state keeps what tells that they went, and nothing of what they were. */
 function checkDead(state: MailState): void {
-  for (let row = 0; row < state.memberships.rows; row++)
+  for (let row = FIRST_ROW; row < state.memberships.rows; row++)
     if (!state.isLive(row)) expect(state.flagNames(row)).toEqual([]);
-  for (let email = 0; email < state.emails.rows; email++)
+  for (let email = FIRST_EMAIL_ROW; email < state.emails.rows; email++)
     if (!state.isHeld(email)) expect(state.emails.columns.size.get(email)).toBe(0);
 }
 
@@ -196,7 +208,7 @@ class Client {
   readonly #messages: Map<string, string>;
   #seen = new Map<
     number,
-    { readonly highest: number; readonly uidNext: number; readonly flags: ReadonlyMap<number, string> }
+    { readonly highest: ModSeq; readonly uidNext: Uid; readonly flags: ReadonlyMap<number, string> }
   >();
 
   /** `messages`: what each (UIDVALIDITY, uid) means, shared by all clients. */
@@ -206,10 +218,14 @@ class Client {
 
   look(state: MailState): void {
     const { uid, modSeq } = state.memberships.columns;
-    const seen = new Map<number, { highest: number; uidNext: number; flags: Map<number, string> }>();
+    const seen = new Map<number, { highest: ModSeq; uidNext: Uid; flags: Map<number, string> }>();
     for (const mailbox of state.liveMailboxes()) {
       const { uidValidity, uidNext, highestModSeq: highest } = mailbox;
-      const before = this.#seen.get(uidValidity) ?? { highest: 0, uidNext: 1, flags: new Map<number, string>() };
+      const before = this.#seen.get(uidValidity) ?? {
+        highest: NO_MODSEQ,
+        uidNext: FIRST_UID,
+        flags: new Map<number, string>(),
+      };
       expect(highest).toBeGreaterThanOrEqual(before.highest);
       expect(uidNext).toBeGreaterThanOrEqual(before.uidNext);
       expect(highest).toBeGreaterThan(0);
@@ -315,7 +331,7 @@ async function run(place: Place, { bay, mail }: Writer, { kind, path, to, choice
     case "flags": {
       const opened = view();
       const change: FlagChange = { mode: MODES[choice % 3]!, flags };
-      await opened.setFlags(some(opened), change, choice % 7 === 0 ? mail.state.modSeq - 2 : undefined);
+      await opened.setFlags(some(opened), change, choice % 7 === 0 ? asModSeq(mail.state.modSeq - 2) : undefined);
       return;
     }
     case "copy":
@@ -473,7 +489,7 @@ describe("two writers on one account", () => {
         const opener = await place.open();
         const states = [...writers, opener].map(({ bay }) => bay.state);
         const floor = Math.max(...states.map((state) => state.floor));
-        const [one, two, three] = states.map((state) => visible(state, floor));
+        const [one, two, three] = states.map((state) => visible(state, asModSeq(floor)));
         expect(two).toEqual(one);
         expect(three).toEqual(one);
         checkCounts(opener.bay.state);

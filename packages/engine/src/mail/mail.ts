@@ -5,6 +5,7 @@ import type { Position } from "../bay/position.ts";
 import { utf8 } from "../crypto/index.ts";
 import { EngineError } from "../errors.ts";
 import { applyOp } from "./apply/apply.ts";
+import type { Uid } from "./numbers.ts";
 import type { NewEmail } from "./ops/email.ts";
 import { type MailboxId, PATH_DELIMITER } from "./ops/names.ts";
 import {
@@ -46,12 +47,12 @@ export const mailMachine: Machine<MailState, Op, Outcome> = {
 /** Where copied messages came from and went to: COPYUID, RFC 4315 §3. Uids pair up in order. */
 export interface Copied {
   readonly uidValidity: number;
-  readonly sourceUids: readonly number[];
-  readonly uids: readonly number[];
+  readonly sourceUids: readonly Uid[];
+  readonly uids: readonly Uid[];
 }
 export interface Appended {
   readonly uidValidity: number;
-  readonly uids: readonly number[];
+  readonly uids: readonly Uid[];
 }
 /** Steps made of the present state, and what they rely on. */
 export type FoldersAuthor = () => { readonly steps: readonly FolderStep[]; readonly ifState?: StateClaim | undefined };

@@ -2,6 +2,7 @@ import { expect, test, vi } from "vitest";
 import { MemoryPlace } from "../storage/memory.ts";
 import { makeAccount, open, stream } from "../testing/account-kit.ts";
 import { openView } from "./mailbox-view.ts";
+import { asEmailRow } from "./numbers.ts";
 
 const MESSAGES = 64;
 
@@ -50,6 +51,6 @@ test("an email that lies in a page has no place in the tail", async () => {
   expect(state.tailStart).toBe(MESSAGES);
   // As a tail that begins later than its first item would have them.
   Object.assign(state.tail, { [-1]: "none of ours" });
-  expect(state.tailOf(MESSAGES - 1)).toBeUndefined();
+  expect(state.tailOf(asEmailRow(MESSAGES - 1))).toBeUndefined();
   await account.dispose();
 });

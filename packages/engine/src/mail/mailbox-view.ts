@@ -1,6 +1,18 @@
 import { EngineError } from "../errors.ts";
 import { runsOf } from "./apply/target-rows.ts";
 import type { Copied, Mail } from "./mail.ts";
+import {
+  HIGHEST_MODSEQ,
+  lowerOf,
+  type ModSeq,
+  type Plain,
+  type Row,
+  type SequenceNumber,
+  sequenceNumberAt,
+  type Uid,
+  uidAfter,
+  uidBefore,
+} from "./numbers.ts";
 import type { MailboxId } from "./ops/names.ts";
 import { CHANGED_AT_ONCE, type FlagChange, type Targets } from "./ops/op.ts";
 import { type UidSpan, vanishedSince } from "./state/feed.ts";
@@ -10,7 +22,7 @@ import type { ReadMailbox, ReadMessageList, ReadState } from "./state/read-state
 /** Where a mailbox's first message without \Seen was found, and in what list as of which modseq: for all views of it. */
 const firstUnseen = new WeakMap<
   ReadMailbox,
-  { readonly list: ReadMessageList; readonly modSeq: number; readonly position: number }
+  { readonly list: ReadMessageList; readonly modSeq: ModSeq; readonly position: number }
 >();
 
 /** Messages that are walked over in the time in which one is looked up by its uid. */
@@ -35,13 +47,13 @@ export class MailboxView {
   #list: ReadMessageList;
   #length: number;
   /** All of the account up to here this client was told of. */
-  #modSeq: number;
-  #highestModSeq: number;
+  #modSeq: ModSeq;
+  #highestModSeq: ModSeq;
   #uidValidity: number;
   /** Rows whose change this client was already told, or asked not to be told, and at which modseq. */
-  #told: Map<number, number> = new Map();
+  #told: Map<Row, ModSeq> = new Map();
   /** Rows whose modseq was told lower than it is: the next `sync` that tells all tells of them again. */
-  readonly #toldLow = new Set<number>();
+  readonly #toldLow = new Set<Row>();
 
   constructor(mail: Mail, mailbox: ReadMailbox, readOnly: boolean) {
     this.#mail = mail;
@@ -65,21 +77,21 @@ export class MailboxView {
   }
 
   /** HIGHESTMODSEQ of what this client was told: RFC 7162 §3.1.2.1. */
-  get highestModSeq(): number {
+  get highestModSeq(): ModSeq {
     return this.#highestModSeq;
   }
 
   /** MODSEQ of a message, as it may be told: as long as the client does not know who came and who went, none above the last
    * that it knows all of. A client with the highest one that it saw has then missed nothing: RFC 7162 §3.2. */
-  modSeqOf({ state, row }: Message): number {
+  modSeqOf({ state, row }: Message): ModSeq {
     const modSeq = state.memberships.columns.modSeq.get(row);
-    const told = Math.min(modSeq, this.#toldMax);
+    const told = lowerOf(modSeq, this.#toldMax);
     if (told < modSeq) this.#toldLow.add(row);
     return told;
   }
 
-  get #toldMax(): number {
-    return this.mailboxNow && !this.isTelling ? Number.POSITIVE_INFINITY : this.#modSeq;
+  get #toldMax(): ModSeq {
+    return this.mailboxNow && !this.isTelling ? HIGHEST_MODSEQ : this.#modSeq;
   }
 
   /** The mailbox, if the client knows of all messages that it holds, and of no other. */
@@ -92,7 +104,7 @@ export class MailboxView {
   }
 
   /** Positions that changed after `modSeq`: RFC 7162 §3.1.4.1. */
-  changedSince(modSeq: number, positions: readonly number[]): number[] {
+  changedSince(modSeq: ModSeq, positions: readonly Plain[]): number[] {
     const { modSeq: column } = this.#state.memberships.columns;
     if (this.#state === this.#mail.state) return positions.filter((at) => column.get(this.#list.at(at)) > modSeq);
     return positions.filter((position) => {
@@ -103,15 +115,15 @@ export class MailboxView {
 
   /** Uids of `known` (ascending, none touches another) that went after `modSeq`, ascending, perhaps with some that went
    * before: RFC 7162 §3.2.6. Messages that this view still has are none of them: `sync` tells of those. */
-  vanishedSince(modSeq: number, known: readonly UidSpan[]): UidSpan[] {
+  vanishedSince(modSeq: ModSeq, known: readonly UidSpan[]): UidSpan[] {
     const vanished = vanishedSince(this.#mail.state, this.mailbox, modSeq, known);
     return vanished.flatMap(({ first, last }) => {
       const spans: UidSpan[] = [];
       let next = first;
       for (let position = this.lowerBound(first); position < this.#length && this.uidAt(position) <= last; position++) {
         const uid = this.uidAt(position);
-        if (next < uid) spans.push({ first: next, last: uid - 1 });
-        next = uid + 1;
+        if (next < uid) spans.push({ first: next, last: uidBefore(uid) });
+        next = uidAfter(uid);
       }
       return next <= last ? [...spans, { first: next, last }] : spans;
     });
@@ -124,18 +136,18 @@ export class MailboxView {
     return mailbox;
   }
 
-  uidAt(position: number): number {
+  uidAt(position: Plain): Uid {
     return this.#state.memberships.columns.uid.get(this.#list.at(position));
   }
 
   /** The position of the first message whose uid is at least `uid`; `length` if there is none. */
-  lowerBound(uid: number): number {
+  lowerBound(uid: Uid): number {
     const column = this.#state.memberships.columns.uid;
     return this.#list.lowerBound(uid, (row) => column.get(row), this.#length);
   }
 
   /** Messages at these positions: in the present state, or as this view last saw them if they are gone. */
-  messages(positions: readonly number[]): Message[] {
+  messages(positions: readonly Plain[]): Message[] {
     return positions.map((position) => this.message(position));
   }
 
@@ -146,14 +158,14 @@ export class MailboxView {
     return messages;
   }
 
-  message(position: number): Message {
+  message(position: Plain): Message {
     const row = this.#presentRow(position);
     if (row === undefined) return { position, row: this.#list.at(position), state: this.#state };
     return { position, row, state: this.#mail.state };
   }
 
   /** A row of the present state: after a rewind rows are others, uids are not. */
-  #presentRow(position: number): number | undefined {
+  #presentRow(position: Plain): Row | undefined {
     if (this.#state === this.#mail.state) return this.#list.at(position);
     const uid = this.uidAt(position);
     const mailbox = this.#mail.state.findMailbox(this.id);
@@ -191,7 +203,7 @@ export class MailboxView {
     }
     const known = this.#length - vanished.length;
     // Expunged highest first, so that each number is right when it is sent.
-    const expunged = vanished.map((position) => position + 1).reverse();
+    const expunged = vanished.map(sequenceNumberAt).reverse();
     const expungedUids = vanished.map((position) => this.uidAt(position));
     const isNews = rewound ? this.#unlessShown(state, mailbox.messages) : () => true;
     this.#list = mailbox.messages;
@@ -208,7 +220,7 @@ export class MailboxView {
 
   /** After a rewind much is stamped anew that is what it was: whether a message of `list` has other flags than those
    * that the client knows. */
-  #unlessShown(state: ReadState, list: ReadMessageList): (position: number) => boolean {
+  #unlessShown(state: ReadState, list: ReadMessageList): (position: Plain) => boolean {
     const [before, listBefore, length, modSeq] = [this.#state, this.#list, this.#length, this.#modSeq];
     const { columns } = before.memberships;
     return (position) => {
@@ -237,7 +249,7 @@ export class MailboxView {
   /** Positions below `known`, ascending, whose flags changed since the last sync and which the client was not told of. */
   #flaggedPositions(mailbox: ReadMailbox, state: ReadState, known: number): number[] {
     const { uid, modSeq, mailbox: ordinal } = state.memberships.columns;
-    const isNews = (row: number): boolean =>
+    const isNews = (row: Row): boolean =>
       modSeq.get(row) > this.#modSeq && this.#told.get(row) !== modSeq.get(row) && state.isLive(row);
     const positions: number[] = [];
     const rows = state.recent.since(this.#modSeq);
@@ -255,14 +267,15 @@ export class MailboxView {
   }
 
   /** Rows of those of `positions` that are there now. */
-  #liveRows(positions: readonly number[]): number[] {
+  #liveRows(positions: readonly Plain[]): Row[] {
     const { state } = this.#mail;
     return positions
       .map((position) => this.#presentRow(position))
-      .filter((row) => row !== undefined && state.isLive(row)) as number[];
+      .filter((row) => row !== undefined)
+      .filter((row) => state.isLive(row));
   }
 
-  #target(positions: readonly number[]) {
+  #target(positions: readonly Plain[]) {
     return { mailbox: this.id, targets: runsOf(this.#mail.state, this.mailbox, this.#liveRows(positions)) };
   }
 
@@ -274,16 +287,16 @@ export class MailboxView {
    * the others as told: the caller answers them, or was asked not to. A failure in between leaves the first part changed, of
    * which `sync` tells. Without `unchangedSince` throws EngineError `expunged` if all of them are gone. */
   async setFlags(
-    positions: readonly number[],
+    positions: readonly Plain[],
     change: FlagChange,
-    unchangedSince?: number,
+    unchangedSince?: ModSeq,
   ): Promise<{ readonly refused: readonly number[] }> {
     this.#assertWritable();
     checkFlags(change.flags);
     const refused: number[] = [];
-    const stored: [row: number, modSeq: number][] = [];
+    const stored: [row: Row, modSeq: ModSeq][] = [];
     let reached = 0;
-    const isThere = (position: number): boolean => this.#liveRows([position]).length > 0;
+    const isThere = (position: Plain): boolean => this.#liveRows([position]).length > 0;
     for (const part of parts(positions)) {
       const there = this.#liveRows(part).length;
       if (there === 0) {
@@ -299,7 +312,8 @@ export class MailboxView {
       for (const row of outcome.changed) stored.push([row, outcome.modSeq]);
       reached += there - outcome.gone;
       const rows = new Set(outcome.refused);
-      refused.push(...part.filter((position) => rows.has(this.#presentRow(position) ?? -1) || !isThere(position)));
+      const isRefused = (row: Row | undefined): boolean => row !== undefined && rows.has(row);
+      refused.push(...part.filter((position) => isRefused(this.#presentRow(position)) || !isThere(position)));
     }
     // Of what fails before here the caller answers nothing.
     for (const [row, modSeq] of stored) this.#told.set(row, modSeq);
@@ -309,7 +323,7 @@ export class MailboxView {
   }
 
   /** A message as an op names it, and its flags. Throws EngineError `expunged`. */
-  targetOf(position: number): { readonly of: Targets; readonly flags: readonly string[] } {
+  targetOf(position: Plain): { readonly of: Targets; readonly flags: readonly string[] } {
     this.#assertWritable();
     const of = this.#target([position]);
     if (of.targets.length === 0) throw new EngineError("expunged", "the message is gone");
@@ -318,7 +332,7 @@ export class MailboxView {
   }
 
   /** Sets \Seen where it is missing; `sync` tells of it. */
-  async markSeen(positions: readonly number[]): Promise<void> {
+  async markSeen(positions: readonly Plain[]): Promise<void> {
     const { flags } = this.#mail.state.memberships.columns;
     const unseen = positions.filter((position) => {
       const row = this.#presentRow(position);
@@ -353,7 +367,7 @@ export class MailboxView {
 
   /** COPY: RFC 9051 §6.4.7. Messages that are gone are not copied: the outcome names those that were. Throws EngineError
    * `not-found` if there is no such mailbox, `expunged` if all of the messages are gone. */
-  async copy(positions: readonly number[], to: MailboxId): Promise<Copied> {
+  async copy(positions: readonly Plain[], to: MailboxId): Promise<Copied> {
     const copied = await this.#mail.transfer("copy", this.#target(positions), to, positions.length);
     assertReached(positions, copied.uids.length);
     return copied;
@@ -363,7 +377,7 @@ export class MailboxView {
    * stays moved. Throws EngineError `not-found` if there is no such mailbox, `expunged` if all of the messages are
    * gone. */
   async move(
-    positions: readonly number[],
+    positions: readonly Plain[],
     to: MailboxId,
     onMoved: (moved: Copied) => void = () => undefined,
   ): Promise<void> {
@@ -381,11 +395,11 @@ export class MailboxView {
 
   /** EXPUNGE: takes those of `positions` (default: all) that carry \Deleted, but no more than `max`, the last. Resolves with the lowest
    * uid of these if there were more. */
-  async expunge(positions?: readonly number[], max: number = Number.POSITIVE_INFINITY): Promise<number | undefined> {
+  async expunge(positions?: readonly Plain[], max: number = Number.POSITIVE_INFINITY): Promise<Uid | undefined> {
     this.#assertWritable();
     const { flags } = this.#mail.state.memberships.columns;
     const deleted: number[] = [];
-    const look = (position: number): void => {
+    const look = (position: Plain): void => {
       const row = this.#presentRow(position);
       if (row !== undefined && (flags.get(row) & DELETED) !== 0) deleted.push(position);
     };
@@ -401,12 +415,12 @@ export class MailboxView {
 }
 
 /** Throws EngineError `expunged` if messages were named and the command reached none of them. */
-function assertReached(positions: readonly number[], reached: number): void {
+function assertReached(positions: readonly Plain[], reached: number): void {
   if (positions.length > 0 && reached === 0) throw new EngineError("expunged", "the messages are gone");
 }
 
 /** Positions in parts of {@link CHANGED_AT_ONCE}. */
-function* parts(positions: readonly number[]): Generator<readonly number[]> {
+function* parts(positions: readonly Plain[]): Generator<readonly number[]> {
   for (let at = 0; at < positions.length; at += CHANGED_AT_ONCE) yield positions.slice(at, at + CHANGED_AT_ONCE);
 }
 
@@ -422,15 +436,15 @@ export function openView(mail: Mail, mailbox: MailboxId, options: { readonly rea
 /** One message of a view, for the length of one synchronous step: rows are not kept across an await. */
 export interface Message {
   readonly position: number;
-  readonly row: number;
+  readonly row: Row;
   readonly state: ReadState;
 }
 
 export interface ViewChanges {
   /** Sequence numbers in the order in which EXPUNGE tells them: highest first. */
-  readonly expunged: readonly number[];
+  readonly expunged: readonly SequenceNumber[];
   /** Their uids, ascending. */
-  readonly expungedUids: readonly number[];
+  readonly expungedUids: readonly Uid[];
   readonly added: number;
   /** Positions, in the view as it is now. */
   readonly flagged: readonly number[];

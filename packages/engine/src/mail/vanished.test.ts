@@ -9,6 +9,7 @@ import { applyBlock } from "./apply/apply.ts";
 import { runsOf } from "./apply/target-rows.ts";
 import type { Mail } from "./mail.ts";
 import { MailboxView } from "./mailbox-view.ts";
+import { asModSeq, asUid, FIRST_UID, type ModSeq, modSeqBefore, NO_MODSEQ } from "./numbers.ts";
 import type { Op } from "./ops/op.ts";
 import { CHANGED_AT_ONCE } from "./ops/op.ts";
 import type { Outcome } from "./ops/outcome.ts";
@@ -62,7 +63,7 @@ class World {
   }
 }
 
-const ALL = [{ first: 1, last: 0xffffffff }];
+const ALL = [{ first: FIRST_UID, last: asUid(0xffffffff) }];
 const uidsIn = (spans: readonly { first: number; last: number }[]): number[] =>
   spans.flatMap(({ first, last }) => Array.from({ length: last - first + 1 }, (_, at) => first + at));
 
@@ -71,16 +72,16 @@ test("what vanished is told to whoever knew it, nothing that is there, and nothi
   fc.assert(
     fc.property(fc.array(step, { maxLength: 12 }), fc.boolean(), fc.nat(40), (steps, isForgotten, from) => {
       const world = new World();
-      const known = new Map<number, number[]>();
+      const known = new Map<ModSeq, number[]>();
       for (const { add, take } of steps) {
         if (add > 0) world.add(add);
         known.set(world.state.modSeq, world.uids);
         world.take((at) => (take >> (at % 10)) % 2 === 1);
         known.set(world.state.modSeq, world.uids);
       }
-      if (isForgotten) world.state.floor = world.state.modSeq + 1;
+      if (isForgotten) world.state.floor = asModSeq(world.state.modSeq + 1);
       const { state, uids } = world;
-      const asked = [{ first: from + 1, last: from + 20 }];
+      const asked = [{ first: asUid(from + 1), last: asUid(from + 20) }];
       for (const [modSeq, before] of known) {
         const gone = uidsIn(vanishedSince(state, state.inbox, modSeq, ALL));
         for (const uid of before) expect(gone.includes(uid)).toBe(!uids.includes(uid));
@@ -103,16 +104,16 @@ test("who was told all up to the floor is told the rest; who was not is told tha
     changed: [],
     vanished: [{ first: 2, last: 2, modSeq: floor + 1 }],
   });
-  expect(mailboxChanges(state, inbox, floor - 1)).toBeUndefined();
+  expect(mailboxChanges(state, inbox, modSeqBefore(floor))).toBeUndefined();
 });
 
 test("uids that a block left unused vanished when it ended, for all who were told less", () => {
   const world = new World();
   world.add(2);
   const { state } = world;
-  const burnt = { first: 3, last: 7, modSeq: state.modSeq };
+  const burnt = { first: asUid(3), last: asUid(7), modSeq: state.modSeq };
   state.inbox.burnt.add(burnt);
-  expect(mailboxChanges(state, state.inbox, burnt.modSeq - 1)?.vanished).toEqual([burnt]);
+  expect(mailboxChanges(state, state.inbox, modSeqBefore(burnt.modSeq))?.vanished).toEqual([burnt]);
   expect(mailboxChanges(state, state.inbox, burnt.modSeq)?.vanished).toEqual([]);
 });
 
@@ -160,7 +161,7 @@ test("no modseq is told above what a client knows all of", () => {
   world.add(1);
   flag(0, "\\Draft");
   expect(told(0)).toBe(known + 3);
-  expect(view.vanishedSince(0, ALL)).toEqual([{ first: 3, last: 3 }]);
+  expect(view.vanishedSince(NO_MODSEQ, ALL)).toEqual([{ first: 3, last: 3 }]);
 });
 
 test("of flags that were set before the store failed a client is told, as nobody answered them", async () => {

@@ -3,6 +3,7 @@ import { describe, expect, test } from "vitest";
 import { position } from "../bay/position.ts";
 import { ready } from "../crypto/index.ts";
 import { runsOf } from "../mail/apply/target-rows.ts";
+import { asModSeq, NO_MODSEQ } from "../mail/numbers.ts";
 import type { MailboxId } from "../mail/ops/names.ts";
 import { bareEmail } from "../testing/email-kit.ts";
 import { Follower, feeds, fresh, listsOf } from "../testing/feed-kit.ts";
@@ -90,13 +91,14 @@ test("a mailbox that was told on one page and goes before the next is told as go
 test("of a type of records it is told that what ended is forgotten, on the first page and between two", () => {
   const world = new World();
   const { records } = world.state;
-  records.set({ type: "identity", id: "a", modSeq: 8, value: { bytes: Uint8Array.of(1) } });
-  records.setType("identity", 8, 5);
-  const at = (since: Point): boolean => recordChanges(world.state, "identity", since) !== undefined;
-  expect([at({ modSeq: 4 }), at({ modSeq: 5 })]).toEqual([false, true]);
+  records.set({ type: "identity", id: "a", modSeq: asModSeq(8), value: { bytes: Uint8Array.of(1) } });
+  records.setType("identity", asModSeq(8), asModSeq(5));
+  const at = (modSeq: number, within?: Point["within"]): boolean =>
+    recordChanges(world.state, "identity", { modSeq: asModSeq(modSeq), ...(within && { within }) }) !== undefined;
+  expect([at(4), at(5)]).toEqual([false, true]);
   // A removal at the floor itself may come after the last one told.
-  const within = { id: "0", base: 1 };
-  expect([at({ modSeq: 5, within }), at({ modSeq: 6, within })]).toEqual([false, true]);
+  const within = { id: "0", base: asModSeq(1) };
+  expect([at(5, within), at(6, within)]).toEqual([false, true]);
 });
 
 test("that counts alone changed is said of what changed since the first page", () => {
@@ -119,11 +121,11 @@ test("a point that nobody was given is answered, and so is who asks for nothing"
   world.do({ kind: "add", at: 0, to: 0, choice: 3, pages: 0, max: 1, shrinks: false });
   const { modSeq } = world.state;
   for (const id of ["zz", "", "0", "ffff"]) {
-    const changes = emailChanges(world.state, { modSeq, within: { id, base: 0 } });
+    const changes = emailChanges(world.state, { modSeq, within: { id, base: NO_MODSEQ } });
     expect(changes?.created.every((one) => one > id)).toBe(true);
-    expect(threadChanges(listsOf(world.state), { modSeq, within: { id, base: 0 } })).toBeDefined();
+    expect(threadChanges(listsOf(world.state), { modSeq, within: { id, base: NO_MODSEQ } })).toBeDefined();
   }
-  expect(emailChanges(world.state, { modSeq: 0 }, 0)).toMatchObject({
+  expect(emailChanges(world.state, { modSeq: NO_MODSEQ }, 0)).toMatchObject({
     created: [],
     updated: [],
     destroyed: [],

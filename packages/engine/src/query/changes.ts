@@ -1,4 +1,5 @@
 import { hexBytes, hexText } from "../bay/entry.ts";
+import { asModSeq, type EmailRow, higherOf, type ModSeq, modSeqBefore, NO_MODSEQ } from "../mail/numbers.ts";
 import { changedRows } from "../mail/state/feed.ts";
 import { isMail } from "../mail/state/mailbox.ts";
 import type { ReadMailbox, ReadState } from "../mail/state/read-state.ts";
@@ -15,9 +16,9 @@ import type { Lists } from "./lists.ts";
  * that nobody tells.
  */
 export interface Point {
-  readonly modSeq: number;
+  readonly modSeq: ModSeq;
   /** Between two pages: the last id told at `modSeq`, and the point at which the first page began. */
-  readonly within?: { readonly id: string; readonly base: number };
+  readonly within?: { readonly id: string; readonly base: ModSeq };
 }
 
 export interface Changes {
@@ -45,7 +46,7 @@ export function emailChanges(
   const { id: ids } = state.emails.columns;
   const feed = new Feed(
     since,
-    hexIds((email) => ids.getId(email)),
+    hexIds((email: EmailRow) => ids.getId(email)),
   );
   for (const [email, modSeq] of changedEmails(state, since)) feed.add(email, modSeq, emailChange(state, email, since));
   return feed.page(state.changed.email, max);
@@ -58,18 +59,18 @@ export function threadChanges(lists: Lists, since: Point, max: number = Number.P
   // A thread's number is that of its first email.
   const feed = new Feed(
     since,
-    hexIds((thread) => state.threadOf(thread)),
+    hexIds((thread: EmailRow) => state.threadOf(thread)),
   );
   if (since.modSeq >= state.changed.thread && !since.within) return feed.page(state.changed.thread, max);
   const { made } = state.emails.columns;
-  const touched = new Map<number, number>();
+  const touched = new Map<EmailRow, ModSeq>();
   lists.update();
   for (const [email, modSeq] of changedEmails(state, since)) {
     if (state.isShown(email) ? isKnown(state, email, since) : made.get(email) === 0) continue;
     const thread = lists.threadNumber(email);
-    touched.set(thread, Math.max(touched.get(thread) ?? 0, modSeq));
+    touched.set(thread, higherOf(touched.get(thread) ?? NO_MODSEQ, modSeq));
   }
-  const kindOf = (thread: number): Kind => {
+  const kindOf = (thread: EmailRow): Kind => {
     const { threadEmails } = lists;
     let [isShown, wasThere] = [false, false];
     for (let email = threadEmails.last(thread); email >= 0; email = threadEmails.before(email)) {
@@ -95,18 +96,18 @@ export function mailboxListChanges(
   if (isTooOld(state, since)) return undefined;
   const from = startOf(since);
   const { mailbox: ordinals, modSeq: stamps, email: emailOf } = state.memberships.columns;
-  const changedAt = new Map<ReadMailbox, number>();
-  const note = (mailbox: ReadMailbox, modSeq: number): void => {
-    changedAt.set(mailbox, Math.max(changedAt.get(mailbox) ?? 0, modSeq));
+  const changedAt = new Map<ReadMailbox, ModSeq>();
+  const note = (mailbox: ReadMailbox, modSeq: ModSeq): void => {
+    changedAt.set(mailbox, higherOf(changedAt.get(mailbox) ?? NO_MODSEQ, modSeq));
   };
   for (const mailbox of state.mailboxes)
     if (isMail(mailbox) && mailbox.propsModSeq > from) note(mailbox, mailbox.propsModSeq);
-  const threads = new Map<number, number>();
+  const threads = new Map<EmailRow, ModSeq>();
   lists.update();
   for (const row of changedRows(state, from)) {
     note(state.mailboxes[ordinals.get(row)]!, stamps.get(row));
     const thread = lists.threadNumber(emailOf.get(row));
-    threads.set(thread, Math.max(threads.get(thread) ?? 0, stamps.get(row)));
+    threads.set(thread, higherOf(threads.get(thread) ?? NO_MODSEQ, stamps.get(row)));
   }
   // Threads count as unread by what any of their emails is, wherever it lies.
   const { membershipRows, threadEmails } = lists;
@@ -131,7 +132,7 @@ export function mailboxListChanges(
 
 /** Where the list of mailboxes is now: its counts change with emails. */
 export function mailboxListPoint({ changed }: ReadState): Point {
-  return { modSeq: Math.max(changed.mailbox, changed.email) };
+  return { modSeq: higherOf(changed.mailbox, changed.email) };
 }
 
 /** Records of one type by their ids. Nothing remembers whether one is new: a changed one counts as created. */
@@ -142,7 +143,7 @@ export function recordChanges(
   max: number = Number.POSITIVE_INFINITY,
 ): Changes | undefined {
   const known = records.types().find(([name]) => name === type);
-  const [, changed, floor] = known ?? [type, 0, 0];
+  const [, changed, floor] = known ?? [type, NO_MODSEQ, NO_MODSEQ];
   if (since.modSeq < floor || (since.within !== undefined && since.modSeq <= floor)) return undefined;
   const all = [...records.all()];
   const feed = new Feed(since, textIds(all));
@@ -153,13 +154,13 @@ export function recordChanges(
 
 type Kind = "created" | "updated" | "destroyed" | undefined;
 
-function baseOf({ modSeq, within }: Point): number {
+function baseOf({ modSeq, within }: Point): ModSeq {
   return within?.base ?? modSeq;
 }
 
 /** The modseq beyond which changes are looked at: between two pages, changes of that modseq are looked at again. */
-function startOf({ modSeq, within }: Point): number {
-  return within ? modSeq - 1 : modSeq;
+function startOf({ modSeq, within }: Point): ModSeq {
+  return within ? modSeqBefore(modSeq) : modSeq;
 }
 
 /** True if changes since the point can't be told any more: removals at or below the floor are forgotten. */
@@ -168,40 +169,40 @@ export function isTooOld({ floor }: ReadState, { modSeq, within }: Point): boole
 }
 
 /** True if an email that is shown was surely shown to the follower too, and not hidden since. */
-export function isKnown(state: ReadState, email: number, since: Point): boolean {
+export function isKnown(state: ReadState, email: EmailRow, since: Point): boolean {
   const { made, returned } = state.emails.columns;
   return made.get(email) <= baseOf(since) && returned.get(email) === 0;
 }
 
 /** Emails of which a membership was stamped, each with the highest stamp. */
-export function* changedEmails(state: ReadState, since: Point): Generator<readonly [email: number, modSeq: number]> {
+export function* changedEmails(state: ReadState, since: Point): Generator<readonly [email: EmailRow, modSeq: ModSeq]> {
   const { email, modSeq } = state.memberships.columns;
   const stamps = new Float64Array(state.emails.rows);
-  const emails: number[] = [];
+  const emails: EmailRow[] = [];
   for (const row of changedRows(state, startOf(since))) {
     const of = email.get(row);
     if (stamps[of] === 0) emails.push(of);
     stamps[of] = Math.max(stamps[of]!, modSeq.get(row));
   }
-  for (const of of emails) yield [of, stamps[of]!];
+  for (const of of emails) yield [of, asModSeq(stamps[of]!)];
 }
 
-function emailChange(state: ReadState, email: number, since: Point): Kind {
+function emailChange(state: ReadState, email: EmailRow, since: Point): Kind {
   if (state.isShown(email)) return isKnown(state, email, since) ? "updated" : "created";
   const madeAt = state.emails.columns.made.get(email);
   return madeAt > 0 && madeAt <= since.modSeq ? "destroyed" : undefined;
 }
 
 /** The ids of what a feed tells of, by keys: in their order, which is that of their texts. */
-interface Ids {
-  textOf(key: number): string;
-  compare(a: number, b: number): number;
+interface Ids<K extends number> {
+  textOf(key: K): string;
+  compare(a: K, b: K): number;
   /** True if the key's id comes after this text. */
-  isAfter(key: number, text: string): boolean;
+  isAfter(key: K, text: string): boolean;
 }
 
 /** Ids of bytes, told in hex: texts are made of those alone that are told. */
-function hexIds(bytesOf: (key: number) => Uint8Array): Ids {
+function hexIds<K extends number>(bytesOf: (key: K) => Uint8Array): Ids<K> {
   let bound: { readonly text: string; readonly bytes: Uint8Array } | undefined;
   return {
     textOf: (key) => hexText(bytesOf(key)),
@@ -217,7 +218,7 @@ function hexIds(bytesOf: (key: number) => Uint8Array): Ids {
 
 const HEX = /^(?:[0-9a-f]{2})*$/;
 
-function textIds(items: readonly { readonly id: string }[]): Ids {
+function textIds(items: readonly { readonly id: string }[]): Ids<number> {
   const textOf = (key: number): string => items[key]!.id;
   return {
     textOf,
@@ -232,20 +233,20 @@ function compareBytes(a: Uint8Array, b: Uint8Array): number {
 }
 
 /** Changes in no order, told in pages by (modseq, id). */
-class Feed {
+class Feed<K extends number> {
   readonly #since: Point;
-  readonly #ids: Ids;
-  readonly #keys: number[] = [];
-  readonly #modSeqs: number[] = [];
+  readonly #ids: Ids<K>;
+  readonly #keys: K[] = [];
+  readonly #modSeqs: ModSeq[] = [];
   readonly #kinds: Kind[] = [];
 
-  constructor(since: Point, ids: Ids) {
+  constructor(since: Point, ids: Ids<K>) {
     this.#since = since;
     this.#ids = ids;
   }
 
   /** Without a kind there is nothing to tell. */
-  add(key: number, changedAt: number, kind: Kind): void {
+  add(key: K, changedAt: ModSeq, kind: Kind): void {
     const { modSeq, within } = this.#since;
     if (!kind || (within && changedAt <= modSeq && !this.#ids.isAfter(key, within.id))) return;
     this.#keys.push(key);
@@ -254,7 +255,7 @@ class Feed {
   }
 
   /** The first `max`. `end`: where one stands who was told all. */
-  page(end: number, max: number): Changes {
+  page(end: ModSeq, max: number): Changes {
     const { modSeq, within } = this.#since;
     const compare = (a: number, b: number): number =>
       this.#modSeqs[a]! - this.#modSeqs[b]! || this.#ids.compare(this.#keys[a]!, this.#keys[b]!);
@@ -271,7 +272,7 @@ class Feed {
       next:
         hasMore && last !== undefined
           ? { modSeq: this.#modSeqs[last]!, within: { id: idOf(last), base: baseOf(this.#since) } }
-          : { modSeq: within ? end : Math.max(end, modSeq) },
+          : { modSeq: within ? end : higherOf(end, modSeq) },
     };
   }
 }

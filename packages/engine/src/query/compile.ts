@@ -2,6 +2,7 @@ import { hexText } from "../bay/entry.ts";
 import { EngineError } from "../errors.ts";
 import { fold, foldField } from "../mail/contents/fold.ts";
 import type { Message } from "../mail/mailbox-view.ts";
+import type { Uid } from "../mail/numbers.ts";
 import type { Condition, DateCondition, Range, UidRange } from "./condition.ts";
 import type { Found } from "./list-texts.ts";
 import type { Scope } from "./scope.ts";
@@ -155,7 +156,7 @@ function sentTest(isIn: (sent: { readonly timeMs: number; readonly zoneMinutes: 
 
 /** True for a uid within one of the ranges. Many ranges cost no more than few. Throws EngineError `invalid` for ranges out of
  * order. */
-function rangeTest(ranges: readonly UidRange[]): (uid: number) => boolean {
+function rangeTest(ranges: readonly UidRange[]): (uid: Uid) => boolean {
   for (const [at, { first, last }] of ranges.entries())
     if (first > last || (at > 0 && first <= ranges[at - 1]!.last))
       throw new EngineError("invalid", "ranges of uids are out of order");

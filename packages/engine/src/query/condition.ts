@@ -1,3 +1,4 @@
+import type { ModSeq, Uid } from "../mail/numbers.ts";
 import type { MailboxId } from "../mail/ops/names.ts";
 
 /**
@@ -21,7 +22,7 @@ export type Condition =
   /** Ids of threads, in hex. */
   | { readonly kind: "threads"; readonly ids: ReadonlySet<string> }
   /** Of a membership: its modseq. */
-  | ({ readonly kind: "modSeq" } & Range)
+  | ({ readonly kind: "modSeq" } & Range<ModSeq>)
   | ({ readonly kind: "size" } & Range)
   | DateCondition
   /** The decoded value of a field of this name (in lower case) holds `text`; "" asks for the field alone. */
@@ -35,9 +36,9 @@ export type Condition =
 
 export type AddressField = "from" | "to" | "cc" | "bcc";
 
-export interface Range {
-  readonly from?: number;
-  readonly before?: number;
+export interface Range<N extends number = number> {
+  readonly from?: N;
+  readonly before?: N;
 }
 
 export interface DateCondition extends Range {
@@ -49,6 +50,6 @@ export interface DateCondition extends Range {
 }
 
 export interface UidRange {
-  readonly first: number;
-  readonly last: number;
+  readonly first: Uid;
+  readonly last: Uid;
 }

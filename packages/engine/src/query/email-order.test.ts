@@ -1,17 +1,19 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
+import { asEmailRow, type EmailRow } from "../mail/numbers.ts";
 import { EmailOrder } from "./email-order.ts";
 
 test("an order holds what was put in and not taken out, wherever it belongs", () => {
-  const oldestFirst = (a: number, b: number): number => (a % 7) - (b % 7) || a - b;
+  const oldestFirst = (a: EmailRow, b: EmailRow): number => (a % 7) - (b % 7) || a - b;
+  const email = fc.nat(200).map(asEmailRow);
   const step = fc.record({
-    come: fc.array(fc.nat(200), { maxLength: 60, size: "max" }),
-    go: fc.array(fc.nat(200), { maxLength: 60, size: "max" }),
+    come: fc.array(email, { maxLength: 60, size: "max" }),
+    go: fc.array(email, { maxLength: 60, size: "max" }),
   });
   fc.assert(
     fc.property(fc.array(step, { maxLength: 8 }), (steps) => {
       const order = new EmailOrder(oldestFirst);
-      const naive = new Set<number>();
+      const naive = new Set<EmailRow>();
       for (const { come, go } of steps) {
         const removed = [...new Set(go)].filter((email) => naive.has(email));
         const added = [...new Set(come)].filter((email) => !naive.has(email));

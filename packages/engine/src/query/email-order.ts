@@ -1,3 +1,5 @@
+import { asEmailRow, type EmailRow } from "../mail/numbers.ts";
+
 /** Items up to which an order is mended place by place: more of them are merged in one go. */
 const SINGLY_MAX = 16;
 
@@ -6,10 +8,10 @@ export class EmailOrder {
   /** Oldest first: what is new is added at the end. */
   #emails: Uint32Array = new Uint32Array(0);
   #length = 0;
-  readonly #compare: (a: number, b: number) => number;
+  readonly #compare: (a: EmailRow, b: EmailRow) => number;
 
   /** `compare`: oldest first. No two emails are equal. */
-  constructor(compare: (a: number, b: number) => number) {
+  constructor(compare: (a: EmailRow, b: EmailRow) => number) {
     this.#compare = compare;
   }
 
@@ -18,12 +20,12 @@ export class EmailOrder {
   }
 
   /** The newest is at 0. */
-  at(place: number): number {
-    return this.#emails[this.#length - 1 - place]!;
+  at(place: number): EmailRow {
+    return asEmailRow(this.#emails[this.#length - 1 - place]!);
   }
 
   /** Where an email stands, from the newest; -1 if it is not there. */
-  placeOf(email: number): number {
+  placeOf(email: EmailRow): number {
     const at = this.#lowerBound(email);
     return at < this.#length && this.#emails[at] === email ? this.#length - 1 - at : -1;
   }
@@ -34,13 +36,13 @@ export class EmailOrder {
   }
 
   /** Adds one that came after all that are there. */
-  append(email: number): void {
+  append(email: EmailRow): void {
     this.#reserve(this.#length + 1);
     this.#emails[this.#length++] = email;
   }
 
   /** Takes emails out that are there, and puts others in that are not. */
-  update(removed: readonly number[], added: readonly number[]): void {
+  update(removed: readonly EmailRow[], added: readonly EmailRow[]): void {
     if (removed.length + added.length > SINGLY_MAX) this.#merge(removed, added);
     else {
       for (const email of removed) {
@@ -56,8 +58,8 @@ export class EmailOrder {
     }
   }
 
-  #merge(removed: readonly number[], added: readonly number[]): void {
-    const gone = new Set(removed);
+  #merge(removed: readonly EmailRow[], added: readonly EmailRow[]): void {
+    const gone = new Set<number>(removed);
     const kept = this.#emails.subarray(0, this.#length).filter((email) => !gone.has(email));
     const come = added.toSorted(this.#compare);
     this.#reserve(kept.length + come.length);
@@ -65,16 +67,16 @@ export class EmailOrder {
     let from = kept.length - 1;
     let next = come.length - 1;
     for (let to = this.#length - 1; to >= 0; to--) {
-      const isKept = next < 0 || (from >= 0 && this.#compare(kept[from]!, come[next]!) > 0);
+      const isKept = next < 0 || (from >= 0 && this.#compare(asEmailRow(kept[from]!), come[next]!) > 0);
       this.#emails[to] = isKept ? kept[from--]! : come[next--]!;
     }
   }
 
-  #lowerBound(email: number): number {
+  #lowerBound(email: EmailRow): number {
     let low = 0;
     for (let high = this.#length; low < high; ) {
       const middle = (low + high) >>> 1;
-      if (this.#compare(this.#emails[middle]!, email) < 0) low = middle + 1;
+      if (this.#compare(asEmailRow(this.#emails[middle]!), email) < 0) low = middle + 1;
       else high = middle;
     }
     return low;

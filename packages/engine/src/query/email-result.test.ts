@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import { position } from "../bay/position.ts";
+import { asEmailRow, type EmailRow } from "../mail/numbers.ts";
 import { MailState } from "../mail/state/state.ts";
 import { bareEmail } from "../testing/email-kit.ts";
 import { EmailResult } from "./email-result.ts";
@@ -16,9 +17,9 @@ test("no more is walked over than is asked for", () => {
   let furthest = -1;
   const order = {
     length: 50,
-    at(place: number): number {
+    at(place: number): EmailRow {
       furthest = Math.max(furthest, place);
-      return place;
+      return asEmailRow(place);
     },
     placeOf: () => -1,
   };
@@ -27,10 +28,10 @@ test("no more is walked over than is asked for", () => {
   expect(result.slice(3, 6)).toEqual([6, 8, 10]);
   expect(furthest).toBe(12);
   furthest = -1;
-  expect(result.placesOf(new Set([8, 4]))).toEqual([
+  expect(result.placesOf(new Set([8, 4].map(asEmailRow)))).toEqual([
     { email: 4, place: 2 },
     { email: 8, place: 4 },
   ]);
   expect(furthest).toBe(8);
-  expect([result.placeOf(10), result.placeOf(11)]).toEqual([5, -1]);
+  expect([result.placeOf(asEmailRow(10)), result.placeOf(asEmailRow(11))]).toEqual([5, -1]);
 });

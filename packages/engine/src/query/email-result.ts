@@ -1,11 +1,12 @@
+import { asEmailRow, type EmailRow } from "../mail/numbers.ts";
 import type { Lists } from "./lists.ts";
 
 /** Emails in an order: a kept one, or what a query made. */
 export interface Ordered {
   readonly length: number;
-  at(place: number): number;
+  at(place: number): EmailRow;
   /** -1 if the email is not there. */
-  placeOf(email: number): number;
+  placeOf(email: EmailRow): number;
 }
 
 /** Emails in the order in which a query put them. */
@@ -21,11 +22,11 @@ export class ListedEmails implements Ordered {
     return this.#emails.length;
   }
 
-  at(place: number): number {
-    return this.#emails[place]!;
+  at(place: number): EmailRow {
+    return asEmailRow(this.#emails[place]!);
   }
 
-  placeOf(email: number): number {
+  placeOf(email: EmailRow): number {
     this.#places ??= new Map(Array.from(this.#emails, (one, place) => [one, place]));
     return this.#places.get(email) ?? -1;
   }
@@ -50,8 +51,8 @@ export class EmailResult {
   }
 
   /** Emails from `start` up to, not including, `end`, or as many as there are. */
-  slice(start: number, end: number): number[] {
-    const emails: number[] = [];
+  slice(start: number, end: number): EmailRow[] {
+    const emails: EmailRow[] = [];
     if (this.#threads === undefined)
       for (let place = start; place < Math.min(end, this.total); place++) emails.push(this.#order.at(place));
     else
@@ -63,13 +64,13 @@ export class EmailResult {
   }
 
   /** -1 if the email is not there. */
-  placeOf(email: number): number {
+  placeOf(email: EmailRow): number {
     return this.placesOf(new Set([email]))[0]?.place ?? -1;
   }
 
   /** Places of those emails that are in the result, ascending. */
-  placesOf(emails: ReadonlySet<number>): { readonly email: number; readonly place: number }[] {
-    const places: { readonly email: number; readonly place: number }[] = [];
+  placesOf(emails: ReadonlySet<EmailRow>): { readonly email: EmailRow; readonly place: number }[] {
+    const places: { readonly email: EmailRow; readonly place: number }[] = [];
     if (this.#threads === undefined) {
       for (const email of emails) {
         const place = this.#order.placeOf(email);
@@ -86,14 +87,14 @@ export class EmailResult {
     return places;
   }
 
-  *#firstOfThreads(): Generator<readonly [place: number, email: number]> {
+  *#firstOfThreads(): Generator<readonly [place: number, email: EmailRow]> {
     let place = 0;
     for (const email of firstOfThreads(this.#order, this.lists)) yield [place++, email];
   }
 }
 
 /** The first of each thread. Linear, however large a thread is. */
-export function* firstOfThreads(order: Pick<Ordered, "length" | "at">, lists: Lists): Generator<number> {
+export function* firstOfThreads(order: Pick<Ordered, "length" | "at">, lists: Lists): Generator<EmailRow> {
   const seen = new Uint8Array(lists.state.emails.rows);
   for (let place = 0; place < order.length; place++) {
     const email = order.at(place);

@@ -1,4 +1,5 @@
 import type { Message } from "../mail/mailbox-view.ts";
+import type { EmailRow } from "../mail/numbers.ts";
 import { splitFlags } from "../mail/state/flags.ts";
 import type { Lists } from "./lists.ts";
 import { flagTest, type Scope } from "./scope.ts";
@@ -15,7 +16,7 @@ export function emailScope(lists: Lists): Scope {
     },
     threadKeyword(keyword, by) {
       const has = keywordTest(lists, keyword);
-      const byThread = new Map<number, boolean>();
+      const byThread = new Map<EmailRow, boolean>();
       return ({ state, row }) => {
         const email = state.emailOf(row);
         const thread = lists.threadNumber(email);
@@ -38,7 +39,7 @@ export function emailScope(lists: Lists): Scope {
 }
 
 /** A test for emails that have a flag or keyword. */
-export function keywordTest(lists: Lists, keyword: string): (email: number) => boolean {
+export function keywordTest(lists: Lists, keyword: string): (email: EmailRow) => boolean {
   const has = flagTest(keyword);
   const ofAll = splitFlags([keyword]).bits !== 0 && OF_ALL.has(keyword.toLowerCase());
   const { state, membershipRows } = lists;
@@ -54,7 +55,7 @@ export function keywordTest(lists: Lists, keyword: string): (email: number) => b
 }
 
 /** True if all shown emails of a thread fulfil `is`, or one does. */
-function ofThread(lists: Lists, thread: number, all: boolean, is: (email: number) => boolean): boolean {
+function ofThread(lists: Lists, thread: EmailRow, all: boolean, is: (email: EmailRow) => boolean): boolean {
   const { state, threadEmails } = lists;
   let isAny = false;
   for (let email = threadEmails.last(thread); email >= 0; email = threadEmails.before(email)) {

@@ -4,6 +4,7 @@ import { ready } from "../crypto/index.ts";
 import { EngineError } from "../errors.ts";
 import type { Message } from "../mail/mailbox-view.ts";
 import { openView } from "../mail/mailbox-view.ts";
+import { asUid, type EmailRow, FIRST_ROW } from "../mail/numbers.ts";
 import { MailState } from "../mail/state/state.ts";
 import { SharedCache } from "../shared-cache.ts";
 import { MemoryPlace } from "../storage/memory.ts";
@@ -46,7 +47,7 @@ async function scene(delay: () => Promise<void> = never) {
         counts.headers += messages.length;
         return contents.readHeaders(messages);
       },
-      readHeadersOf(state: MailState, emails: readonly number[]) {
+      readHeadersOf(state: MailState, emails: readonly EmailRow[]) {
         counts.headers += emails.length;
         return contents.readHeadersOf(state, emails);
       },
@@ -126,7 +127,7 @@ test("a search that leaves few messages to their headers looks through no texts"
   const few = (last: number): Condition => ({
     kind: "and",
     of: [
-      { kind: "uids", ranges: [{ first: 1, last }] },
+      { kind: "uids", ranges: [{ first: asUid(1), last: asUid(last) }] },
       { kind: "subject", text: "a" },
     ],
   });
@@ -148,7 +149,10 @@ test("texts are looked through once a search, as soon as its parts together leav
   await account.upkeep.checkpoint();
   expect(account.mail.state.pages.texts).toHaveLength(1);
   const find = vi.spyOn(tools.kept.listTexts(), "find");
-  const uids = (first: number, last: number): Condition => ({ kind: "uids", ranges: [{ first, last }] });
+  const uids = (first: number, last: number): Condition => ({
+    kind: "uids",
+    ranges: [{ first: asUid(first), last: asUid(last) }],
+  });
   const some: Condition = { kind: "or", of: [uids(1, 2), uids(300, 302)] };
   const both: Condition = {
     kind: "and",
@@ -215,7 +219,7 @@ test("texts that a checkpoint holds are searched without a header, those that ca
   await expect(search(view(), { kind: "subject", text: "A3" }, other)).rejects.toMatchObject({ code: "unavailable" });
   // To open them is a scan, one at a time, also where they tell all.
   const end = await tools.scans.begin();
-  const covered: Condition = { kind: "uids", ranges: [{ first: 1, last: 40 }] };
+  const covered: Condition = { kind: "uids", ranges: [{ first: asUid(1), last: asUid(40) }] };
   const told: Condition = { kind: "and", of: [covered, { kind: "subject", text: "A3" }] };
   const waiting = search(view(), told, { ...other, contents: tools.contents });
   const raced = await Promise.race([waiting, new Promise((resolve) => setTimeout(resolve, 20, "waits"))]);
@@ -247,7 +251,7 @@ test("a SORT of few among many opens no page of texts", async () => {
   const { account, add, counts, tools, view } = await scene();
   for (let n = 40; n < 250; n++) await add(n);
   await account.upkeep.checkpoint();
-  const few: Condition = { kind: "uids", ranges: [{ first: 3, last: 4 }] };
+  const few: Condition = { kind: "uids", ranges: [{ first: asUid(3), last: asUid(4) }] };
   expect([...(await sortFound(view(), few, [{ by: "subject" }], tools))]).toEqual([3, 2]);
   expect(counts.headers).toBe(2);
   await account.dispose();
@@ -344,7 +348,7 @@ test("what was read is let go after a quiet minute, and not before", async () =>
 test("of messages that are not of the present state nothing is kept", () => {
   let present = new MailState();
   const kept = new KeptHeaders(() => present, never, new Uint8Array(32));
-  const of = (state: MailState): Message => ({ position: 0, row: 0, state });
+  const of = (state: MailState): Message => ({ position: 0, row: FIRST_ROW, state });
   const state = Object.assign(present, { emailOf: (row: number) => row + 10 });
   const order = kept.textOrder([of(state)], "subject");
   expect([...order.keys]).toEqual([10]);

@@ -1,3 +1,4 @@
+import type { ModSeq } from "../mail/numbers.ts";
 import type { ReadMailbox, ReadState } from "../mail/state/read-state.ts";
 import type { Condition } from "./condition.ts";
 
@@ -13,13 +14,13 @@ export interface Ground {
 }
 
 /** The modseq that any change of the ground raises: the mailbox's, or the account's. */
-export function modSeqOf({ state, mailbox }: Ground): number {
+export function modSeqOf({ state, mailbox }: Ground): ModSeq {
   return mailbox ? mailbox.highestModSeq : state.modSeq;
 }
 
 interface Result<T> extends Ground {
   readonly found: T;
-  readonly modSeq: number;
+  readonly modSeq: ModSeq;
 }
 
 /** Results of queries, kept for the same query and for its next page as long as nothing changes in their ground. */
@@ -46,7 +47,7 @@ export class KeptResults<T> {
 
   /** Keeps the result that was found in the ground as it was at `modSeq`. Changes during the query may be in it, or not, so a
    * result that is not fresh any more is not kept. */
-  keep(key: string | undefined, { state, mailbox }: Ground, modSeq: number, found: T): void {
+  keep(key: string | undefined, { state, mailbox }: Ground, modSeq: ModSeq, found: T): void {
     if (key === undefined) return;
     this.#results.delete(key);
     this.#results.set(key, { state, mailbox, modSeq, found });
@@ -63,7 +64,7 @@ export class KeptResults<T> {
   }
 }
 
-function isFresh(result: Ground & { readonly modSeq: number }): boolean {
+function isFresh(result: Ground & { readonly modSeq: ModSeq }): boolean {
   return modSeqOf(result) === result.modSeq;
 }
 

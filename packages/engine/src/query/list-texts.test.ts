@@ -3,6 +3,7 @@ import { expect, test } from "vitest";
 import { position } from "../bay/position.ts";
 import { LIST_FIELDS, TextRunWriter } from "../mail/contents/list-text.ts";
 import type { Message } from "../mail/mailbox-view.ts";
+import { asRow, type Row } from "../mail/numbers.ts";
 import { MailState } from "../mail/state/state.ts";
 import { bareEmail } from "../testing/email-kit.ts";
 import { ListTexts } from "./list-texts.ts";
@@ -20,7 +21,7 @@ function stateOf(emails: number): MailState {
     state.addEmail(bareEmail([n >> 16, n >> 8, n & 255]), { entry: position(0), op: 0, index: 0 });
   return Object.assign(state, { emailOf: (row: number) => row });
 }
-const at = (state: MailState, row: number): Message => ({ position: row, row, state });
+const at = (state: MailState, row: Row): Message => ({ position: row, row, state });
 const wanted = (place: string, ...texts: readonly string[]) =>
   new Map([[place, texts.map((text) => new Needle(text))]]);
 
@@ -37,7 +38,7 @@ test("what was learned is found where it stands, and of all else nothing is said
         const known = new Map<number, readonly string[]>();
         for (const some of all) {
           for (const [row, values] of some) {
-            texts.learn(at(state, row), "field subject", values);
+            texts.learn(at(state, asRow(row)), "field subject", values);
             const isKept = values.length < 2 && !values[0]?.includes("\0");
             if (isKept && !known.has(row)) known.set(row, values);
           }
@@ -47,7 +48,7 @@ test("what was learned is found where it stands, and of all else nothing is said
           for (const one of ["", ...needles])
             for (const row of [...known.keys(), 17, 4096, 9000]) {
               const values = known.get(row);
-              const verdict = found("field subject", one)?.(at(state, row));
+              const verdict = found("field subject", one)?.(at(state, asRow(row)));
               if (one.includes("\0")) expect(verdict).toBe(undefined);
               else expect([row, verdict]).toEqual([row, values?.some((value) => value.includes(one))]);
             }
@@ -61,21 +62,21 @@ test("what was learned is found where it stands, and of all else nothing is said
 test("what can't be told by one short text of the present state is left to the header", async () => {
   const state = stateOf(5000);
   const texts = new ListTexts(state);
-  texts.learn(at(state, 1), "field subject", ["x".repeat(4096)]);
-  texts.learn(at(state, 2), "field subject", ["x".repeat(4097)]);
-  texts.learn(at(state, 3), "field subject", ["x", "y"]);
-  texts.learn(at(state, 4), "field list-id", ["x"]);
-  texts.learn(at(stateOf(10), 5), "field subject", ["x"]);
+  texts.learn(at(state, asRow(1)), "field subject", ["x".repeat(4096)]);
+  texts.learn(at(state, asRow(2)), "field subject", ["x".repeat(4097)]);
+  texts.learn(at(state, asRow(3)), "field subject", ["x", "y"]);
+  texts.learn(at(state, asRow(4)), "field list-id", ["x"]);
+  texts.learn(at(stateOf(10), asRow(5)), "field subject", ["x"]);
   // Nothing is looked at before it is settled.
   const early = await texts.find(wanted("field subject", "x"), tools);
-  expect(early("field subject", "x")?.(at(state, 1))).toBe(undefined);
+  expect(early("field subject", "x")?.(at(state, asRow(1)))).toBe(undefined);
   texts.settle();
-  texts.learn(at(state, 6), "field subject", ["x"]);
+  texts.learn(at(state, asRow(6)), "field subject", ["x"]);
   const found = await texts.find(wanted("field subject", "x"), tools);
-  expect(found("field subject", "x")?.(at(state, 6))).toBe(undefined);
-  const told = [1, 2, 3, 5].map((row) => found("field subject", "x")?.(at(state, row)));
+  expect(found("field subject", "x")?.(at(state, asRow(6)))).toBe(undefined);
+  const told = [1, 2, 3, 5].map((row) => found("field subject", "x")?.(at(state, asRow(row))));
   expect(told).toEqual([true, undefined, undefined, undefined]);
-  expect(found("field subject", "x")?.(at(stateOf(10), 1))).toBe(undefined);
+  expect(found("field subject", "x")?.(at(stateOf(10), asRow(1)))).toBe(undefined);
   expect(found("addresses from", "x")).toBe(undefined);
   expect((await texts.find(wanted("field list-id", "x"), tools))("field list-id", "x")).toBe(undefined);
 });
@@ -83,9 +84,9 @@ test("what can't be told by one short text of the present state is left to the h
 test("what is learned is joined now and then, and ends with its account", async () => {
   const state = stateOf(9000);
   const texts = new ListTexts(state);
-  for (let row = 0; row < 4096; row++) texts.learn(at(state, row), "addresses to", [`${row}`]);
+  for (let row = 0; row < 4096; row++) texts.learn(at(state, asRow(row)), "addresses to", [`${row}`]);
   const verdict = async () =>
-    (await texts.find(wanted("addresses to", "4095"), tools))("addresses to", "4095")?.(at(state, 4095));
+    (await texts.find(wanted("addresses to", "4095"), tools))("addresses to", "4095")?.(at(state, asRow(4095)));
   expect(await verdict()).toBe(true);
   texts.dispose();
   expect(await verdict()).toBe(undefined);
@@ -94,7 +95,7 @@ test("what is learned is joined now and then, and ends with its account", async 
 test("looking through very much takes turns, and ends when it is told to", async () => {
   const state = stateOf(9000);
   const texts = new ListTexts(state);
-  for (let row = 0; row < 9000; row++) texts.learn(at(state, row), "field subject", ["text"]);
+  for (let row = 0; row < 9000; row++) texts.learn(at(state, asRow(row)), "field subject", ["text"]);
   texts.settle();
   const ended = new AbortController();
   let turns = 0;
@@ -117,18 +118,18 @@ test("a page is opened though something was learned of it before, and both are k
   for (const one of [1, 2, 3]) writer.set(one, `stored ${one}`);
   const page = LIST_FIELDS.map(() => writer.end());
   const texts = new ListTexts(state);
-  texts.learn(at(state, 2), "field subject", ["stored 2"]);
-  texts.learn(at(state, 8), "field subject", ["learned 8"]);
+  texts.learn(at(state, asRow(2)), "field subject", ["stored 2"]);
+  texts.learn(at(state, asRow(8)), "field subject", ["learned 8"]);
   texts.settle();
   // One that is not settled yet.
-  texts.learn(at(state, 9), "field subject", ["learned 9"]);
-  texts.learn(at(state, 0), "field subject", []);
+  texts.learn(at(state, asRow(9)), "field subject", ["learned 9"]);
+  texts.learn(at(state, asRow(0)), "field subject", []);
   const reading = { ...tools, contents: { readTexts: async () => page, loseTexts } };
   const found = await texts.find(wanted("field subject", "d 2", "learned"), reading);
   texts.settle();
   const rows = Array.from({ length: 10 }, (_, row) => row);
   const none = undefined;
-  expect(rows.map((row) => found("field subject", "d 2")!(at(state, row)))).toEqual([
+  expect(rows.map((row) => found("field subject", "d 2")!(at(state, asRow(row))))).toEqual([
     false,
     false,
     true,
@@ -140,7 +141,7 @@ test("a page is opened though something was learned of it before, and both are k
     false,
     false,
   ]);
-  expect(rows.map((row) => found("field subject", "learned")!(at(state, row)))).toEqual([
+  expect(rows.map((row) => found("field subject", "learned")!(at(state, asRow(row))))).toEqual([
     false,
     false,
     false,
@@ -152,10 +153,10 @@ test("a page is opened though something was learned of it before, and both are k
     true,
     true,
   ]);
-  expect([0, 1].map((row) => found("field subject", "")!(at(state, row)))).toEqual([false, true]);
+  expect([0, 1].map((row) => found("field subject", "")!(at(state, asRow(row))))).toEqual([false, true]);
   expect(texts.isOpen(wanted("field subject"))).toBe(true);
   const again = await texts.find(wanted("field subject", "stored"), tools);
-  expect([1, 2, 3].map((row) => again("field subject", "stored")!(at(state, row)))).toEqual([true, true, true]);
+  expect([1, 2, 3].map((row) => again("field subject", "stored")!(at(state, asRow(row))))).toEqual([true, true, true]);
 });
 
 test("pages are opened once, those that there are, and until that is ended", async () => {
@@ -181,11 +182,11 @@ test("pages are opened once, those that there are, and until that is ended", asy
   const texts = new ListTexts(state);
   const find = async (place: string) => (await texts.find(wanted(place, "tex"), reading))(place, "tex")!;
   const verdict = await find("field subject");
-  expect([7, 8, 4103, 8199].map((row) => verdict(at(state, row)))).toEqual([true, undefined, undefined, true]);
+  expect([7, 8, 4103, 8199].map((row) => verdict(at(state, asRow(row))))).toEqual([true, undefined, undefined, true]);
   expect(read).toEqual(["page/0", "page/2"]);
   // A page that is open needs no scan.
   expect([texts.isOpen(wanted("field subject")), texts.isOpen(wanted("addresses cc"))]).toEqual([true, false]);
-  expect((await find("field subject"))(at(state, 7))).toBe(true);
+  expect((await find("field subject"))(at(state, asRow(7)))).toBe(true);
   expect(read).toHaveLength(2);
   await find("addresses cc");
   expect(read).toHaveLength(4);
@@ -194,5 +195,5 @@ test("pages are opened once, those that there are, and until that is ended", asy
   await expect(opening).rejects.toThrow("gone");
   const again = { ...reading, signal: undefined };
   const later = await texts.find(wanted("addresses from", "tex"), again);
-  expect(later("addresses from", "tex")?.(at(state, 8199))).toBe(true);
+  expect(later("addresses from", "tex")?.(at(state, asRow(8199)))).toBe(true);
 });

@@ -12,6 +12,7 @@ import {
   type TextRun,
 } from "../mail/contents/list-text.ts";
 import type { Message } from "../mail/mailbox-view.ts";
+import type { EmailRow } from "../mail/numbers.ts";
 import { TEXT_PAGE_EMAILS } from "../mail/state/pages.ts";
 import type { ReadState } from "../mail/state/read-state.ts";
 import { readAhead } from "../read-ahead.ts";
@@ -154,7 +155,7 @@ export class ListTexts {
   }
 
   /** An email's text in a place, "" if there is none; undefined if that is not known, or not open. */
-  textOf(place: string, email: number): string | undefined {
+  textOf(place: string, email: EmailRow): string | undefined {
     const number = this.#state.emails.columns.number.get(email);
     return this.#find(`${place} ${Math.floor(number / TEXT_PAGE_EMAILS)}`)?.textAt(number % TEXT_PAGE_EMAILS);
   }

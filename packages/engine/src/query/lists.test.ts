@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import { position } from "../bay/position.ts";
+import { asEmailRow } from "../mail/numbers.ts";
 import type { NewEmail } from "../mail/ops/email.ts";
 import { MailState } from "../mail/state/state.ts";
 import { bareEmail } from "../testing/email-kit.ts";
@@ -24,7 +25,7 @@ test("threads are told apart by all of their ids, and many emails are in one ord
     if (n === 10) await lists.get(pace);
   }
   const made = await lists.get(pace);
-  const numbers = Array.from({ length: count }, (_, row) => made.threadNumber(row));
+  const numbers = Array.from({ length: count }, (_, row) => made.threadNumber(asEmailRow(row)));
   for (let row = 500; row < count; row++) expect(numbers[row]).toBe(numbers[row - 500]);
   expect(new Set(numbers).size).toBe(500);
   const naive = Array.from({ length: count }, (_, row) => row).sort(

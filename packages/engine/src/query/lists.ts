@@ -1,4 +1,5 @@
 import type { Message } from "../mail/mailbox-view.ts";
+import { asEmailRow, type EmailRow, FIRST_EMAIL_ROW, FIRST_ROW, type Row } from "../mail/numbers.ts";
 import type { ReadState } from "../mail/state/read-state.ts";
 import { RowChains } from "./row-chains.ts";
 
@@ -19,14 +20,14 @@ const ROWS_AT_ONCE = 4096;
 export class Lists {
   readonly state: ReadState;
   /** Rows of memberships by email, the dead and hidden ones too. */
-  readonly membershipRows: RowChains = new RowChains();
+  readonly membershipRows: RowChains<EmailRow, Row> = new RowChains();
   /** Emails by the number of their thread, those that aren't shown too. */
-  readonly threadEmails: RowChains = new RowChains();
+  readonly threadEmails: RowChains<EmailRow, EmailRow> = new RowChains();
   readonly #threadHeads: ThreadHeads;
   /** Oldest first: what is new is added at the end. */
   #order: Uint32Array = new Uint32Array(0);
-  #emails = 0;
-  #rows = 0;
+  #emails: EmailRow = FIRST_EMAIL_ROW;
+  #rows: Row = FIRST_ROW;
 
   constructor(state: ReadState) {
     this.state = state;
@@ -50,7 +51,7 @@ export class Lists {
   }
 
   #addEmails(last: number): void {
-    const added: number[] = [];
+    const added: EmailRow[] = [];
     for (; this.#emails < last; this.#emails++) {
       const head = this.#threadHeads.headOf(this.#emails);
       this.threadEmails.push(head, this.#emails);
@@ -60,7 +61,7 @@ export class Lists {
   }
 
   /** Merges emails, in order, into the order: from its end, as far as they reach. */
-  #insert(added: readonly number[]): void {
+  #insert(added: readonly EmailRow[]): void {
     const known = this.#emails - added.length;
     if (this.#order.length < this.#emails) {
       const order = new Uint32Array(Math.max(64, Math.ceil(this.#emails * 1.1)));
@@ -70,29 +71,29 @@ export class Lists {
     let from = known - 1;
     let to = this.#emails - 1;
     for (let at = added.length - 1; at >= 0; ) {
-      const isOlder = from < 0 || this.compare(this.#order[from]!, added[at]!) < 0;
+      const isOlder = from < 0 || this.compare(asEmailRow(this.#order[from]!), added[at]!) < 0;
       this.#order[to--] = isOlder ? added[at--]! : this.#order[from--]!;
     }
   }
 
   /** Oldest first; of those that came at once the one with the higher id first, so that from the end ids ascend. */
-  compare(a: number, b: number): number {
+  compare(a: EmailRow, b: EmailRow): number {
     const { received } = this.state.emails.columns;
     return received.get(a) - received.get(b) || this.compareIds(b, a);
   }
 
   /** Oldest first, those that came at once by id: as a thread is read. */
-  compareInThread(a: number, b: number): number {
+  compareInThread(a: EmailRow, b: EmailRow): number {
     const { received } = this.state.emails.columns;
     return received.get(a) - received.get(b) || this.compareIds(a, b);
   }
 
-  compareIds(a: number, b: number): number {
+  compareIds(a: EmailRow, b: EmailRow): number {
     return this.state.emails.columns.id.compareIds(a, b);
   }
 
   /** An email as a message, for readers of its content: by a membership that shows it, if there still is one. */
-  messageOf(email: number, position = 0): Message {
+  messageOf(email: EmailRow, position = 0): Message {
     const { membershipRows, state } = this;
     const last = membershipRows.last(email);
     let row = last;
@@ -102,28 +103,28 @@ export class Lists {
   }
 
   /** The live memberships of an email, in no order. */
-  *memberships(email: number): Generator<number> {
+  *memberships(email: EmailRow): Generator<Row> {
     for (const row of this.membershipRows.of(email)) if (this.state.isLive(row)) yield row;
   }
 
   /** Memberships that show the email: without \Deleted. */
-  *shownMemberships(email: number): Generator<number> {
+  *shownMemberships(email: EmailRow): Generator<Row> {
     const { state } = this;
     for (const row of this.membershipRows.of(email)) if (state.isLive(row) && !state.isDeleted(row)) yield row;
   }
 
   /** The emails of an email's thread that are shown, in no order. */
-  *threadOf(email: number): Generator<number> {
+  *threadOf(email: EmailRow): Generator<EmailRow> {
     for (const one of this.threadEmails.of(this.threadNumber(email))) if (this.state.isShown(one)) yield one;
   }
 
   /** One number for all emails of a thread: equal within these lists alone. */
-  threadNumber(email: number): number {
+  threadNumber(email: EmailRow): EmailRow {
     return this.#threadHeads.headOf(email);
   }
 
   /** The number of the thread with this id, 8 bytes; undefined if there is none. */
-  findThread(id: Uint8Array): number | undefined {
+  findThread(id: Uint8Array): EmailRow | undefined {
     return this.#threadHeads.find(id);
   }
 
@@ -145,24 +146,24 @@ class ThreadHeads {
   }
 
   /** The first email that was asked for of those of `email`'s thread. */
-  headOf(email: number): number {
+  headOf(email: EmailRow): EmailRow {
     const slot = this.#find(email);
     const known = this.#slots[slot]!;
-    if (known > 0) return known - 1;
+    if (known > 0) return asEmailRow(known - 1);
     this.#slots[slot] = email + 1;
     if (++this.#used * 2 > this.#slots.length) this.#grow();
     return email;
   }
 
   /** The same by the thread's id. */
-  find(thread: Uint8Array): number | undefined {
+  find(thread: Uint8Array): EmailRow | undefined {
     if (thread.length !== 8) return undefined;
     const view = new DataView(thread.buffer, thread.byteOffset);
     const known = this.#slots[this.#slotOf(view.getUint32(0), view.getUint32(4))]!;
-    return known > 0 ? known - 1 : undefined;
+    return known > 0 ? asEmailRow(known - 1) : undefined;
   }
 
-  #find(email: number): number {
+  #find(email: EmailRow): number {
     const { threadHigh, threadLow } = this.#state.emails.columns;
     return this.#slotOf(threadHigh.get(email), threadLow.get(email));
   }
@@ -173,7 +174,7 @@ class ThreadHeads {
     // Ids of threads are hashes, or random, but what a stranger's log holds may be neither.
     let slot = (Math.imul(low ^ Math.imul(high, 0x9e3779b1), 0x85ebca6b) >>> 7) & mask;
     for (; ; slot = (slot + 1) & mask) {
-      const known = this.#slots[slot]! - 1;
+      const known = asEmailRow(this.#slots[slot]! - 1);
       if (known < 0 || (threadLow.get(known) === low && threadHigh.get(known) === high)) return slot;
     }
   }
@@ -181,6 +182,6 @@ class ThreadHeads {
   #grow(): void {
     const before = this.#slots;
     this.#slots = new Uint32Array(before.length * 2);
-    for (const known of before) if (known > 0) this.#slots[this.#find(known - 1)] = known;
+    for (const known of before) if (known > 0) this.#slots[this.#find(asEmailRow(known - 1))] = known;
   }
 }

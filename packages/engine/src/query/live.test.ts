@@ -4,6 +4,7 @@ import { hexText } from "../bay/entry.ts";
 import { position } from "../bay/position.ts";
 import { ready } from "../crypto/index.ts";
 import { runsOf } from "../mail/apply/target-rows.ts";
+import { NO_MODSEQ } from "../mail/numbers.ts";
 import { bareEmail } from "../testing/email-kit.ts";
 import { rowsOf, step, World } from "../testing/world-kit.ts";
 import type { Point } from "./changes.ts";
@@ -67,7 +68,7 @@ class Asked extends World {
 class Follower {
   ids: string[] = [];
   isWhole = false;
-  #at: Point = { modSeq: 0 };
+  #at: Point = { modSeq: NO_MODSEQ };
   readonly #query: Query;
   readonly #first: number;
   told = 0;

@@ -1,3 +1,4 @@
+import type { EmailRow } from "../mail/numbers.ts";
 import { changedEmails, isKnown, isTooOld, type Point } from "./changes.ts";
 import type { Condition } from "./condition.ts";
 import type { CurrentLists } from "./current-lists.ts";
@@ -53,7 +54,7 @@ export async function queryChanges(
   if (isTooOld(lists.state, since)) return "too-old";
   const touched = touchedEmails(query, since, lists);
   const { id } = lists.state.emails.columns;
-  const idOf = (email: number): Uint8Array => id.getId(email).slice();
+  const idOf = (email: EmailRow): Uint8Array => id.getId(email).slice();
   const end = upTo && isFixed(query) ? endOf(upTo, result) : Number.POSITIVE_INFINITY;
   const removed = knownOf(touched, since, lists).map(idOf);
   const added = result
@@ -65,16 +66,16 @@ export async function queryChanges(
 }
 
 /** Emails that a change since then may have moved into the result, out of it, or within it. */
-function touchedEmails(query: Omit<EmailQuery, "page">, since: Point, lists: Lists): ReadonlySet<number> {
+function touchedEmails(query: Omit<EmailQuery, "page">, since: Point, lists: Lists): ReadonlySet<EmailRow> {
   const { state } = lists;
   lists.update();
   const { mailbox } = splitMailbox(query.condition);
   const ordinal = mailbox === undefined ? -1 : state.mailboxes.findIndex(({ id }) => id === mailbox);
   const isFixedOne = isFixed(query);
   const asksThreads = asksForThreads(query);
-  const touched = new Set<number>();
-  const threads = new Set<number>();
-  const touch = (email: number): void => {
+  const touched = new Set<EmailRow>();
+  const threads = new Set<EmailRow>();
+  const touch = (email: EmailRow): void => {
     if (mailbox === undefined || wasEverIn(lists, email, ordinal)) touched.add(email);
   };
   for (const [email] of changedEmails(state, since)) {
@@ -87,13 +88,13 @@ function touchedEmails(query: Omit<EmailQuery, "page">, since: Point, lists: Lis
 }
 
 /** Emails that may have been in the result then. */
-function knownOf(emails: ReadonlySet<number>, { modSeq }: Point, { state }: Lists): number[] {
+function knownOf(emails: ReadonlySet<EmailRow>, { modSeq }: Point, { state }: Lists): EmailRow[] {
   const { made } = state.emails.columns;
   return [...emails].filter((email) => made.get(email) > 0 && made.get(email) <= modSeq);
 }
 
 /** True if some membership of the email is in the mailbox, or was. */
-function wasEverIn({ state, membershipRows }: Lists, email: number, ordinal: number): boolean {
+function wasEverIn({ state, membershipRows }: Lists, email: EmailRow, ordinal: number): boolean {
   const { mailbox } = state.memberships.columns;
   for (let row = membershipRows.last(email); row >= 0; row = membershipRows.before(row))
     if (mailbox.get(row) === ordinal) return true;

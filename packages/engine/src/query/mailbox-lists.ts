@@ -1,3 +1,4 @@
+import { asEmailRow, type EmailRow, FIRST_EMAIL_ROW, type ModSeq, type Row } from "../mail/numbers.ts";
 import { changedRows } from "../mail/state/feed.ts";
 import { DELETED, DRAFT, SEEN } from "../mail/state/flags.ts";
 import type { ReadState } from "../mail/state/read-state.ts";
@@ -36,7 +37,7 @@ export class MailboxLists {
   /** Flags of membership rows, as they were counted. Rows that are not here yet are dead. */
   #known: Uint8Array;
   /** The modseq up to which memberships are counted. */
-  #modSeq: number;
+  #modSeq: ModSeq;
 
   constructor(of: Lists) {
     of.update();
@@ -63,7 +64,7 @@ export class MailboxLists {
     const emails = this.of.newestFirst();
     this.#counts.trash = trashOf(this.#state);
     for (let at = emails.length - 1; at >= 0; at--) {
-      const email = emails[at]!;
+      const email = asEmailRow(emails[at]!);
       for (let row = membershipRows.last(email); row >= 0; row = membershipRows.before(row)) {
         // Of what came meanwhile nothing is counted.
         if (row >= this.#known.length) continue;
@@ -74,7 +75,8 @@ export class MailboxLists {
       }
       if (at % EMAILS_AT_ONCE === 0 && pace.isOver()) await pace.take();
     }
-    for (const [at, email] of emails.entries()) {
+    for (const [at, one] of emails.entries()) {
+      const email = asEmailRow(one);
       if (this.of.threadNumber(email) === email) this.#count(email, 1);
       if (at % EMAILS_AT_ONCE === 0 && pace.isOver()) await pace.take();
     }
@@ -96,7 +98,7 @@ export class MailboxLists {
     this.#modSeq = state.modSeq;
     const { email, mailbox } = state.memberships.columns;
     const threads = new Set(rows.map((row) => this.of.threadNumber(email.get(row))));
-    const places = new Map<number, Set<number>>();
+    const places = new Map<number, Set<EmailRow>>();
     for (const row of rows) {
       const touched = places.get(mailbox.get(row)) ?? new Set();
       places.set(mailbox.get(row), touched.add(email.get(row)));
@@ -116,11 +118,11 @@ export class MailboxLists {
   }
 
   /** Of what came since nothing is known. */
-  #isShown(row: number): boolean {
+  #isShown(row: Row): boolean {
     return row < this.#known.length && (this.#known[row]! & (DEAD | DELETED)) === 0;
   }
 
-  #isIn(email: number, ordinal: number): boolean {
+  #isIn(email: EmailRow, ordinal: number): boolean {
     const { membershipRows } = this.of;
     const { mailbox } = this.#state.memberships.columns;
     for (let row = membershipRows.last(email); row >= 0; row = membershipRows.before(row))
@@ -131,11 +133,11 @@ export class MailboxLists {
   /** Another mailbox is the trash: threads are unread by another rule. */
   #countAnew(): void {
     this.#counts.clear(trashOf(this.#state));
-    for (let email = 0; email < this.#state.emails.rows; email++)
+    for (let email = FIRST_EMAIL_ROW; email < this.#state.emails.rows; email++)
       if (this.of.threadNumber(email) === email) this.#count(email, 1);
   }
 
-  #count(thread: number, by: 1 | -1): void {
+  #count(thread: EmailRow, by: 1 | -1): void {
     const { membershipRows, threadEmails } = this.of;
     const { mailbox } = this.#state.memberships.columns;
     this.#counts.begin(by);

@@ -1,3 +1,4 @@
+import { type ModSeq, modSeqBefore, type Row, type Uid } from "../mail/numbers.ts";
 import type { MembershipName, WriterId } from "../mail/ops/names.ts";
 import { comparePlaces, decodeRuns, encodeRuns, makeRuns, type RunStep, type TargetRun } from "../mail/ops/targets.ts";
 import { changedRows } from "../mail/state/feed.ts";
@@ -24,7 +25,7 @@ export class MembershipSet {
 
   /** The memberships of a mailbox for which `isNamed` holds. `rows`: all that were there, and those of the dead that are not
    * told of: {@link HeldChanges.rows}. */
-  static of(state: ReadState, rows: readonly number[], isNamed: (row: number) => boolean): MembershipSet {
+  static of(state: ReadState, rows: readonly Row[], isNamed: (row: Row) => boolean): MembershipSet {
     let size = 0;
     const steps: RunStep[] = [];
     const add = ({ writer, sequence, index }: MembershipName, named: boolean): void => {
@@ -78,22 +79,22 @@ function inOrderOfNames(steps: RunStep[]): RunStep[] {
  * to a uid. */
 export interface Held {
   readonly set: MembershipSet;
-  readonly modSeq: number;
-  readonly uid: number;
+  readonly modSeq: ModSeq;
+  readonly uid: Uid;
 }
 
 /** Rows of memberships, in no order but that of `changed`. */
 export interface HeldChanges {
   /** Held memberships that are there no more, or carry \Deleted. */
-  readonly gone: readonly number[];
+  readonly gone: readonly Row[];
   /** Held memberships that are there and not wanted. */
-  readonly unwanted: readonly number[];
+  readonly unwanted: readonly Row[];
   /** Held memberships that changed since: by modseq, then uid. */
-  readonly changed: readonly number[];
+  readonly changed: readonly Row[];
   /** Wanted memberships that are not held. */
-  readonly fresh: readonly number[];
+  readonly fresh: readonly Row[];
   /** All that are there, and the dead that changed since: what the next set is made of, also where others went meanwhile. */
-  readonly rows: readonly number[];
+  readonly rows: readonly Row[];
 }
 
 /**
@@ -104,15 +105,15 @@ export function heldChanges(
   state: ReadState,
   mailbox: ReadMailbox,
   { set, modSeq, uid }: Held,
-  isWanted: (row: number) => boolean,
+  isWanted: (row: Row) => boolean,
 ): HeldChanges | undefined {
   if (set.size > 0 && modSeq < state.floor) return undefined;
   const { columns } = state.memberships;
-  const isNews = (row: number): boolean => {
+  const isNews = (row: Row): boolean => {
     const stamp = columns.modSeq.get(row);
     return stamp > modSeq || (stamp === modSeq && columns.uid.get(row) > uid);
   };
-  const [gone, unwanted, changed, fresh, rows]: number[][] = [[], [], [], [], []];
+  const [gone, unwanted, changed, fresh, rows]: Row[][] = [[], [], [], [], []];
   let found = 0;
   for (let position = 0; position < mailbox.messages.length; position++) {
     const row = mailbox.messages.at(position);
@@ -127,7 +128,7 @@ export function heldChanges(
     else if (isNews(row)) changed!.push(row);
   }
   if (set.size > 0)
-    for (const row of changedRows(state, modSeq - 1)) {
+    for (const row of changedRows(state, modSeqBefore(modSeq))) {
       if (columns.mailbox.get(row) !== mailbox.ordinal || state.isLive(row) || !isNews(row)) continue;
       const name = state.nameOf(row);
       // Another took its place, and its name.

@@ -1,5 +1,6 @@
 import { EngineError } from "../errors.ts";
 import type { Message } from "../mail/mailbox-view.ts";
+import { asEmailRow, type EmailRow } from "../mail/numbers.ts";
 import type { MailboxId } from "../mail/ops/names.ts";
 import type { Point } from "./changes.ts";
 import type { Condition } from "./condition.ts";
@@ -79,7 +80,7 @@ export async function findEmails(
   const { modSeq } = state;
   const list = new EmailList(
     lists,
-    order?.newestFirst() ?? lists.newestFirst().filter((email) => state.isShown(email)),
+    order?.newestFirst() ?? lists.newestFirst().filter((email) => state.isShown(asEmailRow(email))),
   );
   const scope = emailScope(lists);
   let places = await findPlaces(list, rest, { ...tools, scope });
@@ -88,7 +89,7 @@ export async function findEmails(
     places = await sortPlaces(list, places, query.sort ?? [], { ...tools, scope }, byId);
   }
   // Some may have gone meanwhile.
-  const emails = places.map((place) => list.emailAt(place)).filter((email) => state.isShown(email));
+  const emails = places.map((place) => list.emailAt(place)).filter((email) => state.isShown(asEmailRow(email)));
   const found = collapseThreads ? Uint32Array.from(firstOfThreads(new ListedEmails(emails), lists)) : emails;
   current.results.keep(key, { state }, modSeq, found);
   return { result: new EmailResult(new ListedEmails(found), lists, undefined), at };
@@ -136,8 +137,8 @@ class EmailList implements Searched {
     return this.#lists.messageOf(this.emailAt(place), place);
   }
 
-  emailAt(place: number): number {
-    return this.#emails[place]!;
+  emailAt(place: number): EmailRow {
+    return asEmailRow(this.#emails[place]!);
   }
 }
 

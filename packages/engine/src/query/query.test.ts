@@ -3,6 +3,7 @@ import { expect, test } from "vitest";
 import type { Account } from "../account/account.ts";
 import { hexText } from "../bay/entry.ts";
 import { openView } from "../mail/mailbox-view.ts";
+import { asUid } from "../mail/numbers.ts";
 import type { MailboxId } from "../mail/ops/names.ts";
 import { MemoryPlace } from "../storage/memory.ts";
 import { bytes, clock, makeAccount, open, stream, unlessConflict } from "../testing/account-kit.ts";
@@ -124,8 +125,8 @@ const { condition } = fc.letrec<{ condition: Condition; leaf: Condition }>((tie)
     fc.constant<Condition>({
       kind: "uids",
       ranges: [
-        { first: 2, last: 3 },
-        { first: 5, last: 5 },
+        { first: asUid(2), last: asUid(3) },
+        { first: asUid(5), last: asUid(5) },
       ],
     }),
   ),

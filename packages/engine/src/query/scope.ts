@@ -1,5 +1,6 @@
 import { EngineError } from "../errors.ts";
 import type { Message } from "../mail/mailbox-view.ts";
+import type { Row } from "../mail/numbers.ts";
 import { splitFlags } from "../mail/state/flags.ts";
 import type { ReadState } from "../mail/state/read-state.ts";
 
@@ -27,7 +28,7 @@ export const MEMBERSHIPS: Scope = {
 };
 
 /** A test for memberships that carry a flag or keyword. Keywords are compared once for each set of them. */
-export function flagTest(name: string): (state: ReadState, row: number) => boolean {
+export function flagTest(name: string): (state: ReadState, row: Row) => boolean {
   const { bits } = splitFlags([name]);
   if (bits !== 0) return ({ memberships }, row) => (memberships.columns.flags.get(row) & bits) !== 0;
   const wanted = name.toLowerCase();

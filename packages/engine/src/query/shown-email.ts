@@ -1,15 +1,16 @@
 import type { Message } from "../mail/mailbox-view.ts";
+import type { EmailRow, Row } from "../mail/numbers.ts";
 import type { Lists } from "./lists.ts";
 
 /** An email that some mailbox shows. */
 export interface ShownEmail {
   readonly id: Uint8Array;
   /** Its row in the state. */
-  readonly email: number;
+  readonly email: EmailRow;
   /** By one of its memberships: what summaries, headers and the body are read by. */
   readonly message: Message;
   /** Rows of the memberships that show it: live, and without \Deleted. */
-  readonly memberships: readonly number[];
+  readonly memberships: readonly Row[];
 }
 
 /** The email with this id (16 bytes); undefined if there is none, or nothing shows it: RFC 8621 §4.1.1. */

@@ -1,4 +1,5 @@
 import type { Message } from "../mail/mailbox-view.ts";
+import { asEmailRow } from "../mail/numbers.ts";
 import type { Condition } from "./condition.ts";
 import { type Searched, type SearchTools, search } from "./filter.ts";
 import { eachHeader, type HeaderTools, type SortedText } from "./kept-headers.ts";
@@ -102,10 +103,11 @@ async function textRanks(messages: readonly Message[], by: SortedText, tools: So
     const place = listPlace(fieldOf(by));
     if (texts?.isWorth(missing.length)) await texts.open([place], tools);
     const { state } = messages[0]!;
-    const known = async (emails: readonly number[]): Promise<(string | undefined)[]> => {
+    // Where texts are kept keys are rows of emails.
+    const known = async (some: readonly number[]): Promise<(string | undefined)[]> => {
       const found: (string | undefined)[] = [];
-      for (const [at, email] of emails.entries()) {
-        const text = texts?.textOf(place, email);
+      for (const [at, key] of some.entries()) {
+        const text = texts?.textOf(place, asEmailRow(key));
         found.push(text === undefined ? undefined : sortText(by, text));
         if (at % CHUNK_EMAILS === 0 && pace.isOver()) await pace.take();
       }
@@ -119,16 +121,16 @@ async function textRanks(messages: readonly Message[], by: SortedText, tools: So
       added[left[nth]!] = sortTextOf(by, header);
     });
     const source = {
-      isHeld: (email: number) => state.isHeld(email),
-      async readTexts(emails: readonly number[]) {
-        const found = await known(emails);
-        const others = [...emails.keys()].filter((at) => found[at] === undefined);
+      isHeld: (key: number) => state.isHeld(asEmailRow(key)),
+      async readTexts(some: readonly number[]) {
+        const found = await known(some);
+        const others = [...some.keys()].filter((at) => found[at] === undefined);
         for (let from = 0; from < others.length; from += CHUNK_EMAILS) {
           signal?.throwIfAborted();
           const chunk = others.slice(from, from + CHUNK_EMAILS);
           const headers = await tools.contents.readHeadersOf(
             state,
-            chunk.map((at) => emails[at]!),
+            chunk.map((at) => asEmailRow(some[at]!)),
           );
           for (const [nth, header] of headers.entries()) {
             if (pace.isOver()) await pace.take();

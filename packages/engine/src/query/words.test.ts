@@ -2,12 +2,16 @@ import { decodeOffsets, encodeOffsets, formatBodyStructure, HeaderBlock, scan } 
 import { expect, test } from "vitest";
 import { HEADER_BYTES_MAX } from "../mail/contents/header.ts";
 import type { Message } from "../mail/mailbox-view.ts";
+import { FIRST_ROW } from "../mail/numbers.ts";
 import type { Condition } from "./condition.ts";
 import { type SearchTools, search } from "./filter.ts";
 import { Scans } from "./scans.ts";
 
 /** A search of one message, kept as the engine keeps it: true if it is found. Texts are binary: an octet a character. */
-function finder(message: string, { state = {}, row = 0 }: Partial<Pick<Message, "row">> & { state?: object } = {}) {
+function finder(
+  message: string,
+  { state = {}, row = FIRST_ROW }: Partial<Pick<Message, "row">> & { state?: object } = {},
+) {
   const octets = Uint8Array.from(message, (char) => char.charCodeAt(0));
   const { root, header } = scan(octets);
   const summary = {

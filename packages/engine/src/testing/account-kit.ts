@@ -18,7 +18,8 @@ import {
 } from "../crypto/index.ts";
 import { EngineError } from "../errors.ts";
 import { Mail } from "../mail/mail.ts";
-import { openView } from "../mail/mailbox-view.ts";
+import { type MailboxView, openView } from "../mail/mailbox-view.ts";
+import { type ModSeq, NO_MODSEQ } from "../mail/numbers.ts";
 import { mailboxChanges } from "../mail/state/feed.ts";
 import type { ReadState } from "../mail/state/read-state.ts";
 import { nodePlatform } from "../node/crypto-platform.ts";
@@ -84,7 +85,7 @@ export function dropbox(
 }
 
 /** Everything that a client could see of a state, and what vanished since the modseq `since`. */
-export function visible(state: ReadState, since = 0): unknown {
+export function visible(state: ReadState, since: ModSeq = NO_MODSEQ): unknown {
   /** Where logs rewind, each process has these for itself. */
   const stamp = <T>(number: T): T | undefined => (isRewinding ? undefined : number);
   return state.liveMailboxes().map((mailbox) => ({
@@ -108,7 +109,11 @@ export function visible(state: ReadState, since = 0): unknown {
 }
 
 export async function textOf(account: Account, mailbox: string, position: number): Promise<string> {
-  const view = openView(account.mail, account.mail.getMailbox(mailbox).id, { readOnly: true });
+  return textIn(account, openView(account.mail, account.mail.getMailbox(mailbox).id, { readOnly: true }), position);
+}
+
+/** The text of the message at a position of a view, whatever happened to the mailbox since it was opened. */
+export async function textIn(account: Account, view: MailboxView, position: number): Promise<string> {
   const body = await account.contents.openBody(view.message(position));
   const pieces: Uint8Array[] = [];
   for await (const piece of body.read(0, body.size)) pieces.push(piece.slice());

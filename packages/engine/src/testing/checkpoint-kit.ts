@@ -177,18 +177,23 @@ const source: EmailSource = {
   readValue: async ({ id }) => pattern(2000, Number(id)),
 };
 
+/** A name as stores give: `again` is of another checkpoint. */
+function testName(kind: "page" | "pack", number: number, again: string): string {
+  return `${kind}/${again === "" ? "00" : "ff"}${(number + 1).toString(16).padStart(30, "0")}`;
+}
+
 /** A checkpoint of `state`: its manifest's body, then each page and pack `[kind, name, content]`, in the order in which
  * they were written. */
 export async function captureWhole(state: MailState, suffix = ""): Promise<Uint8Array> {
   const written: (readonly [string, string, Uint8Array])[] = [];
   const store: PageStore = {
     async write(kind, content) {
-      const name = `page/${written.length}${suffix}`;
+      const name = testName("page", written.length, suffix);
       written.push([kind, name, content.slice()]);
       return name;
     },
     read: async () => new Uint8Array(0),
-    packName: () => `pack/${written.length}${suffix}`,
+    packName: () => testName("pack", written.length, suffix),
     async putPack(name, content) {
       written.push(["pack", name, content.slice()]);
     },
@@ -224,17 +229,40 @@ export async function loadWhole(
   return { state: await loadMail(body, store, COVERS), objects };
 }
 
+/** Golden files of older formats have short names of pages; stores never gave such. */
+export function nameAsStores(state: MailState, objects: ReadonlyMap<string, Uint8Array>): Map<string, Uint8Array> {
+  const named = (name: string): string => {
+    const [, kind, number] = /^(page|pack)\/(\d+)$/.exec(name) ?? [];
+    return number === undefined ? name : testName(kind as "page" | "pack", Number(number), "");
+  };
+  const { memberships, emails, rows, headers, texts, references, packs, values } = state.pages;
+  const { pages } = state;
+  state.pages = { ...pages, covers: NOWHERE };
+  state.adoptPages({
+    ...pages,
+    ...{ memberships: memberships.map(named), emails: emails.map(named) },
+    ...{ rows: rows.map(named), headers: headers.map(named), texts: texts.map(named) },
+    values: values.map((value) => ({ ...value, name: named(value.name) })),
+    references: references.map(({ entries, pages }) => ({
+      entries,
+      pages: pages.map(({ name, first }) => ({ name: named(name), first })),
+    })),
+    packs: packs.map((pack) => ({ ...pack, name: named(pack.name) })),
+  });
+  return new Map([...objects].map(([name, bytes]) => [named(name), bytes]));
+}
+
 /** Pages in memory. */
 export function memoryPages(): PageStore {
   const pages = new Map<string, Uint8Array>();
   return {
     async write(_kind, content) {
-      const name = String(pages.size);
+      const name = testName("page", pages.size, "");
       pages.set(name, content);
       return name;
     },
     read: async (_kind, name) => pages.get(name)!,
-    packName: () => "pack/0",
+    packName: () => testName("pack", 0, ""),
     putPack: async () => undefined,
   };
 }

@@ -1,5 +1,6 @@
 import { expect } from "vitest";
 import { hexText } from "../bay/entry.ts";
+import { FIRST_EMAIL_ROW, NO_MODSEQ } from "../mail/numbers.ts";
 import { DELETED } from "../mail/state/flags.ts";
 import type { ReadState } from "../mail/state/read-state.ts";
 import {
@@ -29,7 +30,7 @@ export const fresh: Record<string, (state: ReadState) => Things> = {
   },
   threads(state) {
     const seen = new Map<string, string[]>();
-    for (let email = 0; email < state.emails.rows; email++) {
+    for (let email = FIRST_EMAIL_ROW; email < state.emails.rows; email++) {
       if (!state.isShown(email)) continue;
       const thread = hexText(state.threadOf(email));
       seen.set(thread, [...(seen.get(thread) ?? []), hexText(state.emails.columns.id.getId(email))]);
@@ -80,7 +81,7 @@ export const feeds: Record<string, (state: ReadState, since: Point, max: number)
 /** One who reads a feed, in pages, and holds what it told. */
 export class Follower {
   held: Things = new Map();
-  #point: Point = { modSeq: 0 };
+  #point: Point = { modSeq: NO_MODSEQ };
   readonly #name: string;
   restarts = 0;
 

@@ -4,6 +4,7 @@ import type { WriterId } from "../bay/writer.ts";
 import { applyBlock } from "../mail/apply/apply.ts";
 import { runsOf } from "../mail/apply/target-rows.ts";
 import { captureMail, loadMail } from "../mail/checkpoint/snapshot.ts";
+import type { Row } from "../mail/numbers.ts";
 import type { Op } from "../mail/ops/op.ts";
 import type { ReadMailbox } from "../mail/state/read-state.ts";
 import { MailState } from "../mail/state/state.ts";
@@ -87,7 +88,7 @@ export class World {
 }
 
 /** The rows of what is in a mailbox. */
-export const rowsOf = ({ messages }: Pick<ReadMailbox, "messages">): number[] =>
+export const rowsOf = ({ messages }: Pick<ReadMailbox, "messages">): Row[] =>
   Array.from({ length: messages.length }, (_, at) => messages.at(at));
 
 /** One step of a {@link World}, and what a follower does then. */

@@ -1,5 +1,6 @@
 import { decodeOffsets } from "@restante/mime";
 import { readThrough } from "../../mail/contents/contents.ts";
+import type { Uid } from "../../mail/numbers.ts";
 import { DELETED, SEEN } from "../../mail/state/flags.ts";
 import type { ReadMailbox } from "../../mail/state/read-state.ts";
 import type { AccountSession } from "../session.ts";
@@ -7,7 +8,7 @@ import type { AccountSession } from "../session.ts";
 /** Damage, by place; no content. */
 export interface Finding {
   readonly mailbox: string;
-  readonly uid?: number;
+  readonly uid?: Uid;
   readonly problem: string;
 }
 

@@ -4,6 +4,7 @@ import { entryNumber } from "../../bay/entry.ts";
 import { manifestNumber } from "../../bay/manifest.ts";
 import type { Ring } from "../../crypto/index.ts";
 import { pagesOf as pagesNamed } from "../../mail/checkpoint/snapshot.ts";
+import { asEmailRow, type EmailRow } from "../../mail/numbers.ts";
 import { MemoryPlace } from "../../storage/memory.ts";
 import {
   clock,
@@ -86,8 +87,8 @@ test("whichever page of rows or headers is lost or damaged, it is made anew, and
       await again.prepare(stream("Subject: Re: mail 7\r\nIn-Reply-To: <7@x>\r\n\r\n"), { mailbox: "Sent", flags: [] }),
     );
     const { state } = again.mail;
-    const thread = (email: number) => Buffer.from(state.threadOf(email)).toString("hex");
-    expect(thread(130)).toBe(thread(7));
+    const thread = (email: EmailRow) => Buffer.from(state.threadOf(email)).toString("hex");
+    expect(thread(asEmailRow(130))).toBe(thread(asEmailRow(7)));
     await again.dispose();
   }
   // Three pages of rows, three of headers, one that message ids are looked up in, one of texts.

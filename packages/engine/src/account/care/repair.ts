@@ -7,6 +7,7 @@ import { type Digest, digest } from "../../mail/contents/digest.ts";
 import type { Threads } from "../../mail/contents/threads.ts";
 import type { Mail } from "../../mail/mail.ts";
 import { openView } from "../../mail/mailbox-view.ts";
+import { type EmailRow, FIRST_EMAIL_ROW, type Uid } from "../../mail/numbers.ts";
 import { bodyName } from "../../mail/ops/names.ts";
 import { isInPages, TEXT_PAGE_EMAILS } from "../../mail/state/pages.ts";
 import type { ReadState } from "../../mail/state/read-state.ts";
@@ -47,7 +48,7 @@ export interface RepairReport {
   /** Emails whose page was lost, and is made anew out of their bodies. */
   readonly rebuilt: number;
   /** Messages whose body is lost: they were moved to {@link DAMAGED}, and a message says so where they were. */
-  readonly lost: readonly { readonly mailbox: string; readonly uid: number }[];
+  readonly lost: readonly { readonly mailbox: string; readonly uid: Uid }[];
 }
 
 /**
@@ -61,7 +62,7 @@ export async function repairAccount(tools: RepairTools): Promise<RepairReport> {
   const rebuilt = await rebuildPages(tools);
   const texts = await lostTexts(mail.state, contents);
   tools.bay.state.losePages({ texts });
-  const lost: { readonly mailbox: string; readonly uid: number }[] = [];
+  const lost: { readonly mailbox: string; readonly uid: Uid }[] = [];
   for (const { path } of mail.state.liveMailboxes()) if (path !== DAMAGED) lost.push(...(await setApart(tools, path)));
   if (rebuilt > 0) {
     await upkeep.checkpoint();
@@ -75,7 +76,7 @@ export async function repairAccount(tools: RepairTools): Promise<RepairReport> {
 function emailsIn(texts: ReadonlySet<number>, { emails }: ReadState): number {
   const { number } = emails.columns;
   let count = 0;
-  for (let email = 0; email < emails.rows; email++)
+  for (let email = FIRST_EMAIL_ROW; email < emails.rows; email++)
     if (texts.has(Math.floor(number.get(email) / TEXT_PAGE_EMAILS))) count++;
   return count;
 }
@@ -123,13 +124,13 @@ async function rebuildPages(tools: RepairTools): Promise<number> {
   const rows = await lostPages(state, (email) => contents.readRecord(state, email));
   const headers = await lostPages(state, (email) => contents.readHeader(state, email));
   const stranded = await strandedEmails(state, contents);
-  const isInLost = (email: number): boolean => {
+  const isInLost = (email: EmailRow): boolean => {
     const { page } = state.placeInPages(email);
     return rows.has(page) || headers.has(page) || stranded.has(email);
   };
   const mustIndex = !(await threads.isWhole());
-  const wanted = new Map<string, number>();
-  for (let email = 0; email < state.emails.rows; email++)
+  const wanted = new Map<string, EmailRow>();
+  for (let email = FIRST_EMAIL_ROW; email < state.emails.rows; email++)
     if (mustIndex || isInLost(email)) wanted.set(hexText(ids.getId(email)), email);
   const references = new Map<number, Uint8Array>();
   let found = 0;
@@ -162,8 +163,8 @@ async function rebuildPages(tools: RepairTools): Promise<number> {
 }
 
 /** Emails that no page has yet, whose notes are gone: a checkpoint that is damaged by now held their bodies, and its packs do. */
-async function strandedEmails(state: ReadState, contents: Contents): Promise<ReadonlySet<number>> {
-  const stranded = new Set<number>();
+async function strandedEmails(state: ReadState, contents: Contents): Promise<ReadonlySet<EmailRow>> {
+  const stranded = new Set<EmailRow>();
   for (let email = state.tailStart; email < state.emails.rows; email++) {
     if (!state.isHeld(email)) continue;
     const { object } = await contents.readRecord(state, email);
@@ -173,10 +174,10 @@ async function strandedEmails(state: ReadState, contents: Contents): Promise<Rea
   return stranded;
 }
 
-async function lostPages(state: ReadState, read: (email: number) => Promise<unknown>): Promise<Set<number>> {
+async function lostPages(state: ReadState, read: (email: EmailRow) => Promise<unknown>): Promise<Set<number>> {
   const lost = new Set<number>();
   let looked = -1;
-  for (let email = 0; email < state.pages.emailRows; email++) {
+  for (let email = FIRST_EMAIL_ROW; email < state.pages.emailRows; email++) {
     const { page } = state.placeInPages(email);
     if (page === looked || !isInPages(state.pages, state.emails.columns.number.get(email))) continue;
     looked = page;
@@ -192,10 +193,7 @@ async function digestOf({ body, receivedMs }: SalvagedMail, { breathe }: Platfor
 }
 
 /** Moves messages whose body can't be read away, and says so in their place. */
-async function setApart(
-  tools: RepairTools,
-  path: string,
-): Promise<{ readonly mailbox: string; readonly uid: number }[]> {
+async function setApart(tools: RepairTools, path: string): Promise<{ readonly mailbox: string; readonly uid: Uid }[]> {
   const { mail, contents, notices, onDone } = tools;
   const view = openView(mail, mail.getMailbox(path).id, { readOnly: false });
   const lost: number[] = [];

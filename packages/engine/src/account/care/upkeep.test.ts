@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { EngineError } from "../../errors.ts";
 import { openView } from "../../mail/mailbox-view.ts";
+import { asEmailRow } from "../../mail/numbers.ts";
 import { LOG_VERSION } from "../../mail/ops/op.ts";
 import { type Fault, MemoryPlace } from "../../storage/memory.ts";
 import {
@@ -118,7 +119,7 @@ describe("trimming", () => {
     expect(visible(account.mail.state)).toEqual(visible(reopened.mail.state));
     // A reply finds the thread of a mail whose entry is gone.
     const threadsOf = (one: Account): string[] =>
-      [one.mail.state.emails.rows - 1, 5].map((row) => one.mail.state.threadOf(row).join());
+      [one.mail.state.emails.rows - 1, 5].map((row) => one.mail.state.threadOf(asEmailRow(row)).join());
     await append(account, "Sent", "Subject: Re: mail 5\r\nMessage-ID: <r@x>\r\nIn-Reply-To: <5@x>\r\n\r\nyes\r\n");
     const [reply, first] = threadsOf(account);
     expect(reply).toBe(first);

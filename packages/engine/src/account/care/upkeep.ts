@@ -12,6 +12,7 @@ import { captureMail, pagesOf } from "../../mail/checkpoint/snapshot.ts";
 import type { Contents } from "../../mail/contents/contents.ts";
 import { bodyId } from "../../mail/ops/names.ts";
 import { LOG_VERSION } from "../../mail/ops/op.ts";
+import { hasSilent, STREAM_SILENT_MS } from "../../mail/state/note-streams.ts";
 import { namesIn } from "../../mail/state/pages.ts";
 import type { MailState } from "../../mail/state/state.ts";
 import { folderOf, kindIn, kindsOf } from "../../storage/object-kinds.ts";
@@ -61,6 +62,8 @@ export interface UpkeepOptions {
   readonly platform: Platform;
   /** Does what else is due when what is no longer needed is gone. */
   readonly also: () => Promise<void>;
+  /** True if notes may wait. */
+  readonly hasNotes: () => boolean;
 }
 
 /**
@@ -75,6 +78,7 @@ export class Upkeep {
   readonly #prefix: string;
   readonly #platform: Platform;
   readonly #also: () => Promise<void>;
+  readonly #hasNotes: () => boolean;
   readonly #stop: (() => void)[] = [];
   #checkpointing: Promise<void> | undefined;
   #running: Promise<void> | undefined;
@@ -90,8 +94,9 @@ export class Upkeep {
   /** When what the last look found too young may be condemned, on that clock. */
   #collectAgain = Number.POSITIVE_INFINITY;
 
-  constructor({ bay, contents, store, prefix, platform, also }: UpkeepOptions) {
+  constructor({ bay, contents, store, prefix, platform, also, hasNotes }: UpkeepOptions) {
     this.#also = also;
+    this.#hasNotes = hasNotes;
     this.#bay = bay;
     this.#contents = contents;
     this.#store = store;
@@ -196,8 +201,12 @@ export class Upkeep {
     const captured = await this.#bay.capture(source, thorough);
     try {
       const { covers, manifest, emails, numbering, sweeps } = await captured.write();
+      const silentBefore = await this.#silentBefore();
       const outcome = await this.#bay.push({
-        op: { kind: "checkpoint", covers, manifest, emailRows: emails, startedAt, numbering, sweeps },
+        op: {
+          ...{ kind: "checkpoint", covers, manifest, emailRows: emails, startedAt, numbering, sweeps },
+          ...(silentBefore !== undefined && { silentBefore }),
+        },
       });
       // Its manifest stays where it is: another may come to be of that name, and a deletion may come late.
       if (outcome.refusal)
@@ -207,6 +216,15 @@ export class Upkeep {
       captured.abandon();
       throw asEngineError(error);
     }
+  }
+
+  /** Before when a stream of notes must have ended to be forgotten now; undefined if none is. By the earlier of two clocks: one
+   * that is ahead would make strangers of hosts. */
+  async #silentBefore(): Promise<number | undefined> {
+    const before = this.#platform.now() - STREAM_SILENT_MS;
+    if (this.#hasNotes() || !hasSilent(this.#state, before)) return undefined;
+    const { now } = await asStoreFailure(this.#store.list(this.#prefix + folderOf("checkpoint"), { limit: 1 }));
+    return Math.floor(Math.min(before, now - STREAM_SILENT_MS));
   }
 
   /** A current checkpoint that is damaged is left behind: the next one is made of the pages before it. Some of these may be

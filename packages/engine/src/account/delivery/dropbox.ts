@@ -16,7 +16,7 @@ import { encodeDelivered } from "../../mail/contents/delivered.ts";
 import { decodeHeader } from "../../mail/contents/header.ts";
 import { takeBody } from "../../mail/intake.ts";
 import { bodyName } from "../../mail/ops/names.ts";
-import { folderOf } from "../../storage/object-kinds.ts";
+import { noteName } from "../../mail/ops/note-name.ts";
 import type { NewObject, ObjectStore } from "../../storage/object-store.ts";
 import { chain, tap } from "../../streams.ts";
 import { answerRequestOf, encodeAnswerRequest, REQUESTS } from "../mandates/answer-request.ts";
@@ -234,9 +234,4 @@ export class Dropbox {
 
 function isUnknown(error: unknown): boolean {
   return error instanceof EngineError && error.code === "unknown-outcome";
-}
-
-/** `note/<milliseconds in 12 hex><16 random hex>`: names sort by time of delivery. */
-function noteName(timeMs: number, random: Uint8Array): string {
-  return `${folderOf("note")}${Math.max(0, Math.floor(timeMs)).toString(16).padStart(12, "0")}${hexText(random)}`;
 }

@@ -11,7 +11,9 @@ import type { Threads } from "../../mail/contents/threads.ts";
 import type { Mail } from "../../mail/mail.ts";
 import type { NewEmail } from "../../mail/ops/email.ts";
 import { INBOX_ID } from "../../mail/ops/names.ts";
+import { notesFrom, timeOfNote } from "../../mail/ops/note-name.ts";
 import type { TakenNote } from "../../mail/ops/op.ts";
+import { isOfForgotten } from "../../mail/state/note-streams.ts";
 import { folderOf } from "../../storage/object-kinds.ts";
 import type { ObjectStore } from "../../storage/object-store.ts";
 import type { MailLog } from "../open-log.ts";
@@ -175,7 +177,7 @@ export class TakeIn {
     this.#told.clear();
     try {
       // A note may be stored after one of a later name: its name is given before its bytes are there.
-      let after = this.#lastNote === "" ? "" : `${prefix}${noteNameBefore(this.#lastNote, NOTE_DELAY_MAX_MS)}`;
+      let after = this.#lastNote === "" ? "" : `${prefix}${notesFrom(timeOfNote(this.#lastNote) - NOTE_DELAY_MAX_MS)}`;
       for (;;) {
         const listed = bay.position;
         const { objects } = await asStoreFailure(store.list(prefix + folderOf("note"), { after, limit: NOTES_MAX }));
@@ -268,7 +270,7 @@ export class TakeIn {
   async #openNote(name: string, bytes: Uint8Array): Promise<ReadNote | undefined> {
     const { platform, ring } = this.#options;
     try {
-      const note = openNote(platform.crypto, ring, name, bytes, platform.trustedHosts);
+      const note = this.#vouch(name, openNote(platform.crypto, ring, name, bytes, platform.trustedHosts));
       if (isReport(note.summary)) return this.#readReport(name, note, decodeReport(note.summary));
       const { bodyId, objectLength, ...mail } = decodeDelivered(note.summary);
       const fields = parseHeaders(decodeHeader(mail.header));
@@ -290,7 +292,7 @@ export class TakeIn {
         email,
         root,
         places: [{ mailbox: note.verified ? INBOX_ID : await this.#options.mail.ensure(UNVERIFIED), flags: [] }],
-        stream: note.verified ? hexText(note.origin.host) + hexText(note.origin.stream) : "",
+        stream: note.verified ? streamOf(note) : "",
         counter: note.origin.counter,
         givenUp: note.origin.givenUp,
         isStatus: note.verified && isStatusMail(findHeader(fields, "content-type") ?? ""),
@@ -302,6 +304,12 @@ export class TakeIn {
     }
   }
 
+  /** A note of a stream that is forgotten may have been taken in long ago: it counts as one that nobody signed. */
+  #vouch(name: string, note: OpenedNote): OpenedNote {
+    const isForgotten = isOfForgotten(this.#options.bay.state, name, streamOf(note));
+    return isForgotten ? { ...note, verified: false } : note;
+  }
+
   /** Reads a report: it counts in its stream as notes do, and goes into no mailbox. One that no trusted host signed has no
    * effect. */
   #readReport(note: string, { origin, verified }: OpenedNote, report: Report): ReadNote {
@@ -311,7 +319,7 @@ export class TakeIn {
       email: NO_EMAIL,
       root: NO_EMAIL.thread,
       places: [],
-      stream: verified ? hexText(origin.host) + hexText(origin.stream) : "",
+      stream: verified ? streamOf({ origin }) : "",
       counter: origin.counter,
       givenUp: origin.givenUp,
       ...(verified && { report }),
@@ -385,10 +393,6 @@ function inParts(notes: readonly ReadNote[]): ReadNote[][] {
   return parts;
 }
 
-/** A name that sorts before all notes whose time is within `ms` of this one's. */
-function noteNameBefore(name: string, ms: number): string {
-  const time = Number.parseInt(name.slice(5, 17), 16);
-  return `${folderOf("note")}${Math.max(0, time - ms)
-    .toString(16)
-    .padStart(12, "0")}`;
+function streamOf({ origin }: Pick<OpenedNote, "origin">): string {
+  return hexText(origin.host) + hexText(origin.stream);
 }

@@ -1,7 +1,7 @@
 import { type AccountFacts, CryptoError, type PublicRecord, readAccountFacts } from "../../crypto/index.ts";
 import { type ObjectStore, StoreError } from "../../storage/object-store.ts";
 import type { Platform } from "../platform.ts";
-import { accountPrefix } from "../sign-in/users.ts";
+import { accountOf, accountPrefix } from "../sign-in/users.ts";
 
 /** Where the facts of an account lie: `crypto/account-facts.ts`. */
 export const FACTS_NAME = "public/record";
@@ -39,8 +39,11 @@ export class FactsReader {
       return got.found ? readAccountFacts(this.#record, got.bytes) : undefined;
     } catch (error) {
       if (!(error instanceof CryptoError || error instanceof StoreError)) throw error;
-      // A key that only writes may not read it.
-      this.#platform.log({ level: "debug", event: "an account's facts can't be read", error });
+      const account = accountOf(accountPrefix(this.#record));
+      if (error instanceof CryptoError)
+        this.#platform.log({ level: "warn", event: "an account's facts are not its owner's", account, error });
+      // A key that only writes may not read them.
+      else this.#platform.log({ level: "debug", event: "an account's facts can't be read", error });
       return undefined;
     }
   }

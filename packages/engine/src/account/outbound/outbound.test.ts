@@ -1,5 +1,6 @@
 import { parseHeaders } from "@restante/mime";
 import { describe, expect, test } from "vitest";
+import { asEmailRow } from "../../mail/numbers.ts";
 import type { ObjectStore } from "../../storage/object-store.ts";
 import { collect } from "../../streams.ts";
 import { signer, stream } from "../../testing/account-kit.ts";
@@ -714,7 +715,7 @@ describe("killed at any step", () => {
         await settle();
         if (mortal.isDead) continue;
         await append;
-        const email = session.state.emails.columns.id.getId(session.state.emails.rows - 1).slice();
+        const email = session.state.emails.columns.id.getId(asEmailRow(session.state.emails.rows - 1)).slice();
         void session
           .submit(request({ email: { id: email, thread: new Uint8Array(8) } }))
           .then(({ id }) => {

@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import type { Mail } from "../../mail/mail.ts";
+import { asModSeq } from "../../mail/numbers.ts";
 import { Records } from "../../mail/state/records.ts";
 import { SUBMISSION, type Submission } from "./submission.ts";
 import { SubmissionIndex } from "./submission-index.ts";
@@ -22,7 +23,7 @@ function setUp() {
     async () => void counts.turns++,
   );
   const write = (id: string, value: Uint8Array | undefined): void =>
-    state.records.set({ type: SUBMISSION, id, modSeq: ++state.modSeq, value: value && { bytes: value } });
+    state.records.set({ type: SUBMISSION, id, modSeq: asModSeq(++state.modSeq), value: value && { bytes: value } });
   const add = (id: string, madeMs: number, ...addresses: readonly string[]): void => {
     const recipients = addresses.map((address) => ({ address }));
     all.set(id, { id, envid: `e${id}`, madeMs, sendAtMs: madeMs, recipients } as unknown as Submission);
@@ -95,7 +96,7 @@ test("history that was restored, and ends that nobody tells of any more, begin i
   state.epoch++;
   expect(await to("bob@x.org")).toEqual(["c"]);
   state.records = new Records();
-  state.records.setType(SUBMISSION, 9, 9);
+  state.records.setType(SUBMISSION, asModSeq(9), asModSeq(9));
   state.modSeq = 9;
   expect(await index.recipientsSince(0)).toBe(0);
 });

@@ -1,4 +1,5 @@
 import type { Mail } from "../../mail/mail.ts";
+import { type ModSeq, NO_MODSEQ } from "../../mail/numbers.ts";
 import { normalizeAddress } from "../sign-in/users.ts";
 import { SUBMISSION, type Submission } from "./submission.ts";
 
@@ -30,7 +31,7 @@ export class SubmissionIndex {
   readonly #mail: Mail;
   readonly #find: (id: string) => Promise<Submission | undefined>;
   /** Records up to this modseq of this epoch are known. */
-  #modSeq = 0;
+  #modSeq: ModSeq = NO_MODSEQ;
   #epoch = -1;
   readonly #known = new Map<string, SubmissionFacts>();
   readonly #byEnvelope = new Map<string, SubmissionFacts>();
@@ -135,7 +136,7 @@ export class SubmissionIndex {
   }
 
   #forgetAll(): void {
-    this.#modSeq = 0;
+    this.#modSeq = NO_MODSEQ;
     for (const known of [this.#known, this.#byEnvelope, this.#byRecipient]) known.clear();
   }
 }

@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import { EngineError } from "../../errors.ts";
 import type { Mail } from "../../mail/mail.ts";
+import { asModSeq } from "../../mail/numbers.ts";
 import type { NewRecord, StateClaim } from "../../mail/ops/op.ts";
 import { Records } from "../../mail/state/records.ts";
 import { decodeSubmission, SUBMISSION, type Submission } from "./submission.ts";
@@ -23,7 +24,7 @@ function setUp() {
   const set = (records: readonly NewRecord[]): void => {
     modSeq++;
     for (const { type, id, value } of records)
-      state.records.set({ type, id, modSeq, value: value && { bytes: value } });
+      state.records.set({ type, id, modSeq: asModSeq(modSeq), value: value && { bytes: value } });
   };
   const writeRecords = async (records: readonly NewRecord[], claim?: StateClaim): Promise<void> => {
     if (records.some(({ value }) => (value?.length ?? 0) > VALUE_MAX)) throw new EngineError("too-large", "too large");

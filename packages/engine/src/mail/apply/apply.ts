@@ -1,12 +1,14 @@
 import { NOWHERE } from "../../bay/position.ts";
 import { equalBytes, hash } from "../../crypto/primitives.ts";
 import { kindIn } from "../../storage/object-kinds.ts";
+import type { Row, Uid } from "../numbers.ts";
 import { bodyId, FOUNDER, mailboxId } from "../ops/names.ts";
-import { CHANGED_AT_ONCE, type Op, type OpOf, type TakenNote } from "../ops/op.ts";
+import { CHANGED_AT_ONCE, type Op, type OpOf } from "../ops/op.ts";
 import { type ItemOutcome, NOTHING, type Outcome } from "../ops/outcome.ts";
 import type { PlacedOp } from "../ops/placed-op.ts";
 import { createFlagChange } from "../state/flags.ts";
 import type { Mailbox } from "../state/mailbox.ts";
+import { countNote, forgetSilent } from "../state/note-streams.ts";
 import { RESIDENT_BYTES_MAX, type RecordValue, type ValuePlace } from "../state/records.ts";
 import { type MailState, normalizeInbox } from "../state/state.ts";
 import { Block } from "./block.ts";
@@ -41,17 +43,19 @@ function* copyInParts(state: MailState, placed: PlacedOp, op: OpOf<"copy">): Gen
   const mailbox = state.findMailbox(passed.mailbox)!;
   const to = state.findMailbox(passed.to)!;
   const { rows: sources } = resolveTargets(state, mailbox, passed.targets);
-  const [added, addedUids, sourceUids]: number[][] = [[], [], []];
+  const added: Row[] = [];
+  const addedUids: Uid[] = [];
+  const sourceUids: Uid[] = [];
   const { uid } = state.memberships.columns;
   for (let from = 0; from < sources.length; from += CHANGED_AT_ONCE) {
     yield;
     const block = new Block(state, 1);
     const part = sources.slice(from, from + CHANGED_AT_ONCE);
     for (const row of copyRows(state, placed, block, part, to, op.seconds, from)) {
-      added!.push(row);
-      addedUids!.push(uid.get(row));
+      added.push(row);
+      addedUids.push(uid.get(row));
     }
-    for (const row of part) sourceUids!.push(uid.get(row));
+    for (const row of part) sourceUids.push(uid.get(row));
     block.end();
   }
   const { uidValidity } = to;
@@ -60,10 +64,10 @@ function* copyInParts(state: MailState, placed: PlacedOp, op: OpOf<"copy">): Gen
     modSeq: state.modSeq,
     ...judged,
     sources,
-    added: added!,
+    added,
     uidValidity,
-    addedUids: addedUids!,
-    sourceUids: sourceUids!,
+    addedUids,
+    sourceUids,
   };
 }
 
@@ -79,7 +83,7 @@ export function applyBlock(state: MailState, ops: readonly PlacedOp[]): Outcome[
   });
   block.end();
   const { uid } = state.memberships.columns;
-  const uidsOf = (rows: readonly number[]): readonly number[] => rows.map((row) => uid.get(row));
+  const uidsOf = (rows: readonly Row[]): readonly Uid[] => rows.map((row) => uid.get(row));
   return outcomes.map((outcome) => {
     const [first] = outcome.added;
     if (first === undefined) return outcome;
@@ -163,6 +167,7 @@ function perform(state: MailState, placed: PlacedOp, op: Op, block: Block): Part
       state.markCheckpoint({ covers: op.covers, manifest: op.manifest, announced: placed.entry });
       state.numbering = op.numbering ?? NOWHERE;
       if (op.sweeps) state.sweep.noteSweep(op.covers);
+      if (op.silentBefore !== undefined) forgetSilent(state, op.silentBefore);
       return {};
     case "condemn":
       for (const name of op.names) if (!isReferenced(state, name)) state.condemned.set(name, placed.entry);
@@ -232,29 +237,11 @@ function performTakeIn(state: MailState, placed: PlacedOp, op: OpOf<"take-in">, 
   return { added };
 }
 
-/** Marks a delivering process's number as taken in; those given up will never come. */
-function countNote(state: MailState, { stream, counter, givenUp }: TakenNote, seconds: number): void {
-  let known = state.streams.get(stream);
-  if (!known) {
-    known = { highest: 0, missing: new Map() };
-    state.streams.set(stream, known);
-  }
-  // Bounded: a number far ahead is a damaged or hostile stream; what lies between is not listed one by one.
-  for (let number = Math.max(known.highest + 1, counter - MISSING_MAX); number < counter; number++)
-    known.missing.set(number, seconds);
-  known.highest = Math.max(known.highest, counter);
-  known.missing.delete(counter);
-  for (const number of givenUp) known.missing.delete(number);
-}
-
-/** Numbers of one stream that may be missing at once and still be told to the owner one by one. */
-const MISSING_MAX = 1000;
-
 function performFlags(state: MailState, placed: PlacedOp, op: OpOf<"flags">, block: Block): Partial<Outcome> {
   const { columns } = state.memberships;
   const change = createFlagChange(state.keywords, op.change);
-  const changed: number[] = [];
-  const visit = (row: number): void => {
+  const changed: Row[] = [];
+  const visit = (row: Row): void => {
     const bits = change.bits(state.bitsOf(row));
     const keywords = change.keywords(columns.keywords.get(row));
     if (state.isLive(row)) {
@@ -288,11 +275,11 @@ function copyRows(
   state: MailState,
   placed: PlacedOp,
   block: Block,
-  sources: readonly number[],
+  sources: readonly Row[],
   to: Mailbox,
   seconds: number,
   index = 0,
-): number[] {
+): Row[] {
   const { columns } = state.memberships;
   return sources.map((row, at) =>
     state.addMembership(nameAt(placed, index + at), to, {
@@ -311,7 +298,7 @@ function moveRows(
   state: MailState,
   placed: PlacedOp,
   block: Block,
-  sources: readonly number[],
+  sources: readonly Row[],
   to: Mailbox,
   seconds: number,
   take: boolean,

@@ -1,3 +1,4 @@
+import { asRow, type ModSeq, modSeqAfter, type Row, type Uid, uidAfter } from "../numbers.ts";
 import { type MailboxId, makerOf, type WriterId } from "../ops/names.ts";
 import type { Mailbox } from "../state/mailbox.ts";
 import type { MailState } from "../state/state.ts";
@@ -13,13 +14,13 @@ import type { MailState } from "../state/state.ts";
  */
 export class Block {
   /** The modseq of all rows and mailboxes that this block touches. */
-  readonly modSeq: number;
+  readonly modSeq: ModSeq;
   /** Moves and replaces of this block, old row to new rows: a flag op that did not know them follows. */
-  readonly movedTo: Map<number, number[]> = new Map();
+  readonly movedTo: Map<Row, Row[]> = new Map();
   readonly #state: MailState;
-  readonly #firstRow: number;
+  readonly #firstRow: Row;
   readonly #adds = new Map<Mailbox, Adds[]>();
-  readonly #takers = new Map<number, Author[]>();
+  readonly #takers = new Map<Row, Author[]>();
   readonly #deletes: { readonly mailbox: Mailbox; readonly author: Author }[] = [];
   readonly #numbered: Numbered[] = [];
   #pathsWritten = false;
@@ -28,14 +29,14 @@ export class Block {
 
   constructor(state: MailState, ops: number) {
     this.#state = state;
-    this.#firstRow = state.memberships.rows;
+    this.#firstRow = asRow(state.memberships.rows);
     this.#ops = ops;
-    state.modSeq += ops;
+    state.modSeq = modSeqAfter(state.modSeq, ops);
     this.modSeq = state.modSeq;
   }
 
   /** The next provisional uid of `mailbox`, for `author`, an attempted add. */
-  nextUid(mailbox: Mailbox, author: Author): number {
+  nextUid(mailbox: Mailbox, author: Author): Uid {
     let adds = this.#adds.get(mailbox);
     if (!adds) {
       adds = [];
@@ -45,11 +46,13 @@ export class Block {
     if (last?.author === author) last.messages++;
     else adds.push({ author, first: mailbox.uidNext, messages: 1 });
     this.touch(mailbox);
-    return mailbox.uidNext++;
+    const uid = mailbox.uidNext;
+    mailbox.uidNext = uidAfter(uid);
+    return uid;
   }
 
   /** `author` takes these rows out of their mailbox; some may be gone from it already. */
-  take(rows: readonly number[], author: Author): void {
+  take(rows: readonly Row[], author: Author): void {
     for (const row of rows) {
       const takers = this.#takers.get(row);
       if (takers) takers.push(author);
@@ -58,7 +61,7 @@ export class Block {
   }
 
   /** Rows of `mailbox` that are gone by now, but were there for `author`: he knew none of those who took them. */
-  takenUnknownTo(author: Author, mailbox: Mailbox): number[] {
+  takenUnknownTo(author: Author, mailbox: Mailbox): Row[] {
     return [...this.#takers]
       .filter(
         ([row, takers]) => this.#state.mailboxOf(row) === mailbox && !takers.some((taker) => knowsOp(author, taker)),
@@ -128,19 +131,19 @@ export class Block {
     for (const run of splitAtCuts(adds)) {
       const messages = run.reduce((sum, add) => sum + add.messages, 0);
       const burnt = (run.length - 1) * messages;
-      if (burnt > 0) this.#burn(mailbox, run[0]!.first + shifted, burnt);
+      if (burnt > 0) this.#burn(mailbox, uidAfter(run[0]!.first, shifted), burnt);
       shifted += burnt;
     }
   }
 
   /** Leaves `count` uids from `first` on unused: what was there, and all above it, moves up. */
-  #burn(mailbox: Mailbox, first: number, count: number): void {
+  #burn(mailbox: Mailbox, first: Uid, count: number): void {
     const { uid, mailbox: ordinal } = this.#state.memberships.columns;
     for (let row = this.#firstRow; row < this.#state.memberships.rows; row++)
-      if (ordinal.get(row) === mailbox.ordinal && uid.get(row) >= first) uid.set(row, uid.get(row) + count);
-    mailbox.uidNext += count;
+      if (ordinal.get(row) === mailbox.ordinal && uid.get(row) >= first) uid.set(row, uidAfter(uid.get(row), count));
+    mailbox.uidNext = uidAfter(mailbox.uidNext, count);
     mailbox.burnt.shift(first, count);
-    mailbox.burnt.add({ first, last: first + count - 1, modSeq: this.modSeq });
+    mailbox.burnt.add({ first, last: uidAfter(first, count - 1), modSeq: this.modSeq });
   }
 
   #numberMailboxes(): void {
@@ -157,7 +160,7 @@ export class Block {
 /** One op's messages in one mailbox: their number, and their first provisional uid. */
 interface Adds {
   readonly author: Author;
-  readonly first: number;
+  readonly first: Uid;
   messages: number;
 }
 

@@ -1,3 +1,4 @@
+import type { EmailRow, Row } from "../numbers.ts";
 import type { MailboxId } from "../ops/names.ts";
 import type { ChangeItem, OpOf, Targets } from "../ops/op.ts";
 import type { ItemOutcome, Refusal } from "../ops/outcome.ts";
@@ -27,8 +28,8 @@ export function judgeChange(state: ReadState, op: OpOf<"change">): Verdict {
   return items.length > 0 ? { op: { ...op, items }, outcome: { items: outcomes } } : { outcome: { items: outcomes } };
 }
 
-function rowsOf(state: ReadState, { targets }: ChangeItem): number[] {
-  const rows: number[] = [];
+function rowsOf(state: ReadState, { targets }: ChangeItem): Row[] {
+  const rows: Row[] = [];
   for (const { mailbox: id, targets: runs } of targets) {
     const mailbox = state.findMailbox(id);
     if (mailbox) for (const row of resolveTargets(state, mailbox, runs).rows) rows.push(row);
@@ -36,7 +37,7 @@ function rowsOf(state: ReadState, { targets }: ChangeItem): number[] {
   return rows;
 }
 
-function refusalOf(state: ReadState, item: ChangeItem, rows: readonly number[]): Refusal | undefined {
+function refusalOf(state: ReadState, item: ChangeItem, rows: readonly Row[]): Refusal | undefined {
   if (rows.length === 0) return "gone";
   if (!rows.every((row) => isEmail(state, state.emailOf(row), item.ifEmail))) return "changed";
   if (item.join.some((id) => !state.findMailbox(id))) return "no-mailbox";
@@ -44,12 +45,12 @@ function refusalOf(state: ReadState, item: ChangeItem, rows: readonly number[]):
   return hasRoomForKeywords(state, keywordsOf(state, item.add, rows)) ? undefined : "keywords";
 }
 
-function narrow(state: ReadState, item: ChangeItem, rows: readonly number[]): ChangeItem[] {
+function narrow(state: ReadState, item: ChangeItem, rows: readonly Row[]): ChangeItem[] {
   if (item.join.length === 0) return [{ ...item, targets: targetsOf(state, rows) }];
   const memberships = membershipsOf(state, new Set(rows.map((row) => state.emailOf(row))));
-  const isShownIn = (email: number, id: MailboxId): boolean =>
+  const isShownIn = (email: EmailRow, id: MailboxId): boolean =>
     memberships.get(email)!.some((row) => state.mailboxOf(row).id === id && (state.bitsOf(row) & DELETED) === 0);
-  const joining = (row: number): readonly MailboxId[] => item.join.filter((id) => !isShownIn(state.emailOf(row), id));
+  const joining = (row: Row): readonly MailboxId[] => item.join.filter((id) => !isShownIn(state.emailOf(row), id));
   const groups = Map.groupBy(rows, (row) => joining(row).join());
   return [...groups.values()].map((group) => ({
     ...item,
@@ -63,8 +64,8 @@ function narrow(state: ReadState, item: ChangeItem, rows: readonly number[]): Ch
 /** The mailboxes that hold these rows' emails, but for those that they are to be in. */
 function leftOf(
   state: ReadState,
-  memberships: ReadonlyMap<number, readonly number[]>,
-  rows: readonly number[],
+  memberships: ReadonlyMap<EmailRow, readonly Row[]>,
+  rows: readonly Row[],
   join: readonly MailboxId[],
 ): MailboxId[] {
   const held = rows.flatMap((row) => memberships.get(state.emailOf(row))!.map((other) => state.mailboxOf(other).id));
@@ -72,7 +73,7 @@ function leftOf(
 }
 
 /** The same rows as targets. */
-function targetsOf(state: ReadState, rows: readonly number[]): Targets[] {
+function targetsOf(state: ReadState, rows: readonly Row[]): Targets[] {
   const { uid } = state.memberships.columns;
   return [...Map.groupBy(rows, (row) => state.mailboxOf(row))].map(([mailbox, own]) => {
     const inOrder = [...new Set(own)].sort((a, b) => uid.get(a) - uid.get(b));

@@ -1,8 +1,10 @@
+import type { Row } from "../numbers.ts";
 import type { NewEmail } from "../ops/email.ts";
 import { bodyName, INBOX_ID, PATH_DELIMITER } from "../ops/names.ts";
 import type { Op, OpOf, Placement } from "../ops/op.ts";
 import type { Refusal } from "../ops/outcome.ts";
 import { changesFlags, DELETED } from "../state/flags.ts";
+import { isOfForgotten } from "../state/note-streams.ts";
 import type { ReadState } from "../state/read-state.ts";
 import { normalizeInbox } from "../state/state.ts";
 import { judgeChange } from "./judge-change.ts";
@@ -118,6 +120,8 @@ function isCondemned(state: ReadState, { id, place }: NewEmail): boolean {
 
 function judgeTakeIn(state: ReadState, op: OpOf<"take-in">): Verdict {
   if (state.lastForget > op.listed) return refuse("stale");
+  // Its author takes it for unverified upon a newer view.
+  if (op.notes.some(({ note, stream }) => stream !== "" && isOfForgotten(state, note, stream))) return refuse("stale");
   const repeated = op.notes.filter(({ note, stream, counter }) => {
     const known = state.streams.get(stream);
     const numberTaken = known !== undefined && counter <= known.highest && !known.missing.has(counter);
@@ -163,11 +167,11 @@ function judgeTargets(state: ReadState, op: TargetOp): Verdict {
   if ((op.kind === "copy" || op.kind === "move") && !state.findMailbox(op.to)) return refuse("no-mailbox");
   const { rows, gone } = resolveTargets(state, mailbox, op.targets);
   const { modSeq, keywords } = state.memberships.columns;
-  const isRefused = (row: number): boolean =>
+  const isRefused = (row: Row): boolean =>
     op.kind === "flags" && op.unchangedSince !== undefined && modSeq.get(row) > op.unchangedSince;
   const changes = op.kind === "flags" ? changesFlags(op.change) : undefined;
   // A change that changes nothing is none: it raises no modseq, and nobody is told.
-  const passes = (row: number): boolean => {
+  const passes = (row: Row): boolean => {
     if (changes) return !isRefused(row) && changes(state.bitsOf(row), state.keywords.get(keywords.get(row)));
     return op.kind !== "expunge" || (state.bitsOf(row) & DELETED) !== 0;
   };
@@ -184,11 +188,7 @@ function judgeTargets(state: ReadState, op: TargetOp): Verdict {
 
 /** Keyword sets that a change may make: of added keywords with each set that the messages carry, or the set that replaces
  * all. */
-function keywordsMade(
-  state: ReadState,
-  { change }: OpOf<"flags">,
-  rows: readonly number[],
-): Iterable<readonly string[]> {
+function keywordsMade(state: ReadState, { change }: OpOf<"flags">, rows: readonly Row[]): Iterable<readonly string[]> {
   if (change.mode === "remove") return [];
   return change.mode === "replace" ? [change.flags] : keywordsOf(state, change.flags, rows);
 }

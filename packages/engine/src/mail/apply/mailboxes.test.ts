@@ -3,6 +3,7 @@ import { describe, expect, test } from "vitest";
 import { NOWHERE, position } from "../../bay/position.ts";
 import { adding, bareEmail } from "../../testing/email-kit.ts";
 import { blocks, closedSets, has, opsOf } from "../../testing/numbering-model.ts";
+import { FIRST_ROW, NO_MODSEQ, type Row } from "../numbers.ts";
 import type { NewEmail } from "../ops/email.ts";
 import { FOUNDER, INBOX_ID, type MailboxId, mailboxId, type WriterId } from "../ops/names.ts";
 import type { ChangeItem, FolderStep, Op, OpKind } from "../ops/op.ts";
@@ -84,7 +85,7 @@ class Look {
   /** Messages that were ever here; `which` picks of those from the start. */
   messages(...which: readonly Name[]): { readonly name: Name; readonly mailbox: MailboxId }[] {
     const found: { readonly name: Name; readonly mailbox: MailboxId }[] = [];
-    for (let row = 0; row < this.state.memberships.rows; row++) {
+    for (let row = FIRST_ROW; row < this.state.memberships.rows; row++) {
       const { writer, sequence, index } = this.state.nameOf(row);
       const name = writer === SEEDER ? { op: sequence - 3, index } : { op: Number.parseInt(writer, 16) - 1, index };
       const isWanted = name.op >= 0 || which.some((one) => one.op === name.op && one.index === name.index);
@@ -279,7 +280,7 @@ interface Shown {
 
 function show(state: MailState): Shown {
   const { uid, modSeq, email: emailOf } = state.memberships.columns;
-  const textOf = (row: number): string => JSON.stringify(state.nameOf(row));
+  const textOf = (row: Row): string => JSON.stringify(state.nameOf(row));
   const mailboxes = state.liveMailboxes().map((mailbox): ShownMailbox => {
     const live: [number, ShownMessage][] = [];
     for (let position = 0; position < mailbox.messages.length; position++) {
@@ -293,7 +294,7 @@ function show(state: MailState): Shown {
   const emails = new Set<number>();
   const hidden = new Set<number>();
   const gone = new Set<string>();
-  for (let row = 0; row < state.memberships.rows; row++)
+  for (let row = FIRST_ROW; row < state.memberships.rows; row++)
     if (!state.isLive(row)) gone.add(textOf(row));
     else if (state.mailboxOf(row).gone) hidden.add(row);
     else emails.add(emailOf.get(row));
@@ -303,7 +304,7 @@ function show(state: MailState): Shown {
 function factsOf(state: MailState, mailbox: Mailbox) {
   const { id, path, uidValidity, uidNext, highestModSeq } = mailbox;
   const uids = new Map<number, number>();
-  for (const { first, last, modSeq } of mailboxChanges(state, mailbox, 0)!.vanished)
+  for (const { first, last, modSeq } of mailboxChanges(state, mailbox, NO_MODSEQ)!.vanished)
     for (let uid = first; uid <= last; uid++) uids.set(uid, modSeq);
   return { id, path, uidValidity, uidNext, highest: highestModSeq, vanished: uids };
 }

@@ -1,3 +1,4 @@
+import type { Row } from "../numbers.ts";
 import { mailboxId } from "../ops/names.ts";
 import type { PlacedOp } from "../ops/placed-op.ts";
 import type { Mailbox, MailboxOptions } from "../state/mailbox.ts";
@@ -29,7 +30,7 @@ export function writePath(mailbox: Mailbox, path: string, block: Block): void {
 }
 
 /** Takes what its author knew out of a mailbox; whether that is gone the block says. */
-export function destroyMailbox(state: MailState, placed: PlacedOp, mailbox: Mailbox, block: Block): readonly number[] {
+export function destroyMailbox(state: MailState, placed: PlacedOp, mailbox: Mailbox, block: Block): readonly Row[] {
   const removed = takeRows(state, placed, mailbox, rowsKnown(state, placed, mailbox, block), block);
   block.touchProps(mailbox);
   block.delete(mailbox, placed);

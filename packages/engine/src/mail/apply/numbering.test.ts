@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { position } from "../../bay/position.ts";
-import type { PageStore } from "../../bay/snapshots.ts";
+import { memoryPages } from "../../testing/checkpoint-kit.ts";
 import { adding, bareEmail } from "../../testing/email-kit.ts";
 import {
   blocks,
@@ -21,6 +21,7 @@ import {
 } from "../../testing/numbering-model.ts";
 import type { EmailSource } from "../checkpoint/email-capture.ts";
 import { captureMail, loadMail } from "../checkpoint/snapshot.ts";
+import { type ModSeq, NO_MODSEQ } from "../numbers.ts";
 import type { NewEmail } from "../ops/email.ts";
 import { INBOX_ID, type MailboxId, type WriterId } from "../ops/names.ts";
 import type { Op } from "../ops/op.ts";
@@ -96,7 +97,7 @@ class Log {
         modSeq: modSeq.get(row),
       });
     }
-    for (const { first, last, modSeq: at } of mailboxChanges(state, mailbox, 0)!.vanished)
+    for (const { first, last, modSeq: at } of mailboxChanges(state, mailbox, NO_MODSEQ)!.vanished)
       for (let number = first; number <= last; number++) {
         if (seen.vanished.has(number)) throw new Error(`uid ${number} vanished twice`);
         seen.vanished.set(number, at);
@@ -192,7 +193,7 @@ function view(log: Log, part: number): View {
     const difference = differs(seen, model);
     if (difference) throw new Error(`${difference} in mailbox ${place} ${describePart(log.history, part)}`);
     const mailbox = state.findMailbox(MAILBOXES[place])!;
-    const changed = (since: number): Set<number> => new Set(mailboxChanges(state, mailbox, since)!.changed);
+    const changed = (since: ModSeq): Set<number> => new Set(mailboxChanges(state, mailbox, since)!.changed);
     return { seen, highest: mailbox.highestModSeq, changed };
   });
 }
@@ -351,13 +352,7 @@ test("a state that went through a checkpoint at any cut is the one that did not"
 });
 
 async function checkpointed(state: MailState): Promise<MailState> {
-  const kept: Uint8Array[] = [];
-  const pages: PageStore = {
-    write: async (_kind, content) => String(kept.push(content) - 1),
-    read: async (_kind, name) => kept[Number(name)]!,
-    packName: () => "pack/0",
-    putPack: async () => undefined,
-  };
+  const pages = memoryPages();
   const source: EmailSource = {
     improvedPages: () => new Set(),
     readTexts: async () => [],

@@ -1,3 +1,4 @@
+import type { EmailRow, Row } from "../numbers.ts";
 import type { ChangeItem, OpOf } from "../ops/op.ts";
 import type { ItemOutcome, Outcome } from "../ops/outcome.ts";
 import type { PlacedOp } from "../ops/placed-op.ts";
@@ -31,14 +32,14 @@ function joinItems({ items }: OpOf<"change">, done: readonly ItemOutcome[]): Ite
 }
 
 class ItemPerformer {
-  readonly added: number[] = [];
-  readonly removed: number[] = [];
-  readonly changed: number[] = [];
+  readonly added: Row[] = [];
+  readonly removed: Row[] = [];
+  readonly changed: Row[] = [];
   readonly #state: MailState;
   readonly #placed: PlacedOp;
   readonly #seconds: number;
   readonly #block: Block;
-  readonly #memberships: Map<number, number[]>;
+  readonly #memberships: Map<EmailRow, Row[]>;
   /** The place in the op of the next membership that it may make. */
   #index = 0;
 
@@ -47,7 +48,7 @@ class ItemPerformer {
     placed: PlacedOp,
     { seconds }: OpOf<"change">,
     block: Block,
-    memberships: Map<number, number[]>,
+    memberships: Map<EmailRow, Row[]>,
   ) {
     this.#state = state;
     this.#placed = placed;
@@ -57,9 +58,9 @@ class ItemPerformer {
   }
 
   /** Of the item that is performed: what each email has joined. */
-  #fresh = new Map<number, readonly number[]>();
+  #fresh = new Map<EmailRow, readonly Row[]>();
 
-  perform(item: ChangeItem, emails: readonly number[], targets: readonly number[]): ItemOutcome {
+  perform(item: ChangeItem, emails: readonly EmailRow[], targets: readonly Row[]): ItemOutcome {
     this.#fresh = new Map();
     this.#changeFlags(item, emails, targets);
     const added = emails.flatMap((email) => this.#join(item, email));
@@ -68,7 +69,7 @@ class ItemPerformer {
   }
 
   /** Memberships of the email that the op's author knew. */
-  #rowsOf(email: number): readonly number[] {
+  #rowsOf(email: EmailRow): readonly Row[] {
     const rows = this.#memberships.get(email) ?? [];
     if (!this.#placed.judged) return rows;
     return rows.filter((row) => {
@@ -77,12 +78,12 @@ class ItemPerformer {
     });
   }
 
-  #changeFlags({ add, remove }: ChangeItem, emails: readonly number[], targets: readonly number[]): void {
+  #changeFlags({ add, remove }: ChangeItem, emails: readonly EmailRow[], targets: readonly Row[]): void {
     if (add.length === 0 && remove.length === 0) return;
     const adding = createFlagChange(this.#state.keywords, { mode: "add", flags: add });
     const removing = createFlagChange(this.#state.keywords, { mode: "remove", flags: remove });
     const { columns } = this.#state.memberships;
-    const visit = (row: number): void => {
+    const visit = (row: Row): void => {
       const [bits, keywords] = [this.#state.bitsOf(row), columns.keywords.get(row)];
       const newBits = removing.bits(adding.bits(bits));
       const newKeywords = removing.keywords(adding.keywords(keywords));
@@ -100,7 +101,7 @@ class ItemPerformer {
   }
 
   /** With the flags that the email shows elsewhere. */
-  #join({ join }: ChangeItem, email: number): number[] {
+  #join({ join }: ChangeItem, email: EmailRow): Row[] {
     const rows = this.#memberships.get(email) ?? [];
     const shown = rows.filter((row) => (this.#state.bitsOf(row) & DELETED) === 0);
     const { bits, keywords } = this.#viewOf(shown.length > 0 ? shown : rows);
@@ -124,7 +125,7 @@ class ItemPerformer {
 
   /** An email's flags in several mailboxes, as JMAP shows them: \Seen and \Draft if all memberships have it, other flags if
    * any has. */
-  #viewOf(rows: readonly number[]): { readonly bits: number; readonly keywords: number } {
+  #viewOf(rows: readonly Row[]): { readonly bits: number; readonly keywords: number } {
     const { keywords } = this.#state.memberships.columns;
     let [all, any] = [OF_ALL, 0];
     const names = new Set<string>();
@@ -137,9 +138,9 @@ class ItemPerformer {
     return { bits, keywords: this.#state.keywords.number([...names]) };
   }
 
-  #leave({ leave }: ChangeItem, emails: readonly number[]): void {
+  #leave({ leave }: ChangeItem, emails: readonly EmailRow[]): void {
     const isLeft = ({ id }: Mailbox): boolean => leave === "all" || leave.includes(id);
-    const taken = new Map<Mailbox, number[]>();
+    const taken = new Map<Mailbox, Row[]>();
     for (const email of emails)
       for (const row of this.#rowsOf(email)) {
         const mailbox = this.#state.mailboxOf(row);

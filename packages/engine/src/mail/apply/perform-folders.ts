@@ -1,3 +1,4 @@
+import type { Row } from "../numbers.ts";
 import type { FolderStep, OpOf, SpecialUse } from "../ops/op.ts";
 import type { Outcome } from "../ops/outcome.ts";
 import type { PlacedOp } from "../ops/placed-op.ts";
@@ -13,7 +14,7 @@ export function performFolders(
   op: OpOf<"folders">,
   block: Block,
 ): Partial<Outcome> {
-  const removed: number[] = [];
+  const removed: Row[] = [];
   const made: Mailbox[] = [];
   const mailboxes = op.steps.map((step, place) => {
     if (step.do === "create") {

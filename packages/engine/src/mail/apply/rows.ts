@@ -1,3 +1,4 @@
+import type { Row } from "../numbers.ts";
 import type { NewEmail } from "../ops/email.ts";
 import type { MembershipName } from "../ops/names.ts";
 import type { Placement } from "../ops/op.ts";
@@ -18,7 +19,7 @@ export function putEmail(
   block: Block,
   { email, places }: { readonly email: NewEmail; readonly places: readonly Placement[] },
   { at, index, seconds }: { readonly at: number; readonly index: number; readonly seconds: number },
-): number[] {
+): Row[] {
   if (!places.some(isSomewhere)) return [];
   const row = state.addEmail(email, { entry: placed.entry, op: placed.place, index: at });
   return places.flatMap(({ mailbox: to, flags }, place) => {
@@ -41,9 +42,9 @@ export function takeRows(
   state: MailState,
   placed: PlacedOp,
   mailbox: Mailbox,
-  rows: readonly number[],
+  rows: readonly Row[],
   block: Block,
-): readonly number[] {
+): readonly Row[] {
   const removed = rows.filter((row) => state.isLive(row));
   if (removed.length > 0) {
     state.removeMemberships(mailbox, removed, block.modSeq);

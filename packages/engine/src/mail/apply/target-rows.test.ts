@@ -2,6 +2,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { position } from "../../bay/position.ts";
 import { adding, bareEmail } from "../../testing/email-kit.ts";
+import type { Row } from "../numbers.ts";
 import { INBOX_ID, type WriterId } from "../ops/names.ts";
 import type { Op } from "../ops/op.ts";
 import { comparePlaces, decodeRuns, encodeRuns, type TargetRun } from "../ops/targets.ts";
@@ -26,7 +27,7 @@ function filled(writers: readonly number[]): MailState {
   for (const [at, writer] of writers.entries()) place(adding(INBOX_ID, [bareEmail([at >> 8, at])]), writer);
   return state;
 }
-const rowsOf = (state: MailState): number[] =>
+const rowsOf = (state: MailState): Row[] =>
   Array.from({ length: state.inbox.messages.length }, (_, position) => state.inbox.messages.at(position));
 
 describe("targets", () => {

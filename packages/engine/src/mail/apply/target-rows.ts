@@ -1,3 +1,4 @@
+import { type Row, type Uid, uidAfter } from "../numbers.ts";
 import type { OpOf, Targets } from "../ops/op.ts";
 import type { PlacedOp } from "../ops/placed-op.ts";
 import { comparePlaces, makeRuns, type Place, type RunStep, type TargetRun } from "../ops/targets.ts";
@@ -15,9 +16,9 @@ export function resolveTargets(
   state: ReadState,
   mailbox: ReadMailbox,
   runs: readonly TargetRun[],
-): { readonly rows: number[]; readonly gone: number } {
+): { readonly rows: Row[]; readonly gone: number } {
   const { uid } = state.memberships.columns;
-  const rows: number[] = [];
+  const rows: Row[] = [];
   let gone = 0;
   const long: TargetRun[] = [];
   for (const run of runs) {
@@ -33,10 +34,10 @@ export function resolveTargets(
   return { rows: isAscending(rows, uid) ? rows : inUidOrder(state, [...new Set(rows)]), gone };
 }
 
-function rowsInRuns(state: ReadState, mailbox: ReadMailbox, runs: readonly TargetRun[]): number[] {
+function rowsInRuns(state: ReadState, mailbox: ReadMailbox, runs: readonly TargetRun[]): Row[] {
   const { uid, writer, sequence, index } = state.memberships.columns;
   const { messages } = mailbox;
-  const uidOf = (row: number): number => uid.get(row);
+  const uidOf = (row: Row): Uid => uid.get(row);
   const byWriter = new Map<number, TargetRun[]>();
   let from = messages.length;
   let to = 0;
@@ -49,10 +50,10 @@ function rowsInRuns(state: ReadState, mailbox: ReadMailbox, runs: readonly Targe
     const first = state.findMembership({ writer: run.writer, ...run.first });
     const last = state.findMembership({ writer: run.writer, ...run.last });
     from = Math.min(from, first === undefined ? 0 : messages.lowerBound(uid.get(first), uidOf));
-    to = Math.max(to, last === undefined ? messages.length : messages.lowerBound(uid.get(last) + 1, uidOf));
+    to = Math.max(to, last === undefined ? messages.length : messages.lowerBound(uidAfter(uid.get(last)), uidOf));
   }
   for (const own of byWriter.values()) own.sort((a, b) => comparePlaces(a.first, b.first));
-  const rows: number[] = [];
+  const rows: Row[] = [];
   for (let position = from; position < to; position++) {
     const row = messages.at(position);
     const own = byWriter.get(writer.get(row));
@@ -78,14 +79,14 @@ function isInRuns(runs: readonly TargetRun[], place: Place): boolean {
 const LOOKUP_COST = 16;
 
 /** Runs that name these live rows of `mailbox` (in uid order). */
-export function runsOf(state: ReadState, mailbox: ReadMailbox, rows: readonly number[]): TargetRun[] {
+export function runsOf(state: ReadState, mailbox: ReadMailbox, rows: readonly Row[]): TargetRun[] {
   const { uid } = state.memberships.columns;
   const { messages } = mailbox;
-  const step = (row: number, isNamed: boolean): RunStep => {
+  const step = (row: Row, isNamed: boolean): RunStep => {
     const { writer, sequence, index } = state.nameOf(row);
     return { writer, place: { sequence, index }, isNamed };
   };
-  const positionOf = (row: number): number => messages.lowerBound(uid.get(row), (r) => uid.get(r));
+  const positionOf = (row: Row): number => messages.lowerBound(uid.get(row), (r) => uid.get(r));
   const [first, last] = [rows[0], rows.at(-1)];
   if (first === undefined || last === undefined) return [];
   const [from, to] = [positionOf(first), positionOf(last)];
@@ -106,12 +107,12 @@ export function runsOf(state: ReadState, mailbox: ReadMailbox, rows: readonly nu
 
 /** The rows that an op acts on, in uid order. If its author judged it these are the ones that he saw, though others may
  * have taken them since: a move beside an expunge leaves the moved message. */
-export function targetRows(state: MailState, placed: PlacedOp, op: Targets, block: Block): readonly number[] {
+export function targetRows(state: MailState, placed: PlacedOp, op: Targets, block: Block): readonly Row[] {
   const mailbox = state.findMailbox(op.mailbox);
   if (!mailbox) return [];
   const { rows } = resolveTargets(state, mailbox, op.targets);
   if (!placed.judged) return rows;
-  const isNamed = (row: number): boolean => {
+  const isNamed = (row: Row): boolean => {
     const name = state.nameOf(row);
     return op.targets.some(
       ({ writer, first, last }) =>
@@ -122,10 +123,10 @@ export function targetRows(state: MailState, placed: PlacedOp, op: Targets, bloc
 }
 
 /** All rows that were in `mailbox` for the author of an op. */
-export function rowsKnown(state: MailState, placed: PlacedOp, mailbox: Mailbox, block: Block): readonly number[] {
+export function rowsKnown(state: MailState, placed: PlacedOp, mailbox: Mailbox, block: Block): readonly Row[] {
   const rows = Array.from({ length: mailbox.messages.length }, (_, position) => mailbox.messages.at(position));
   if (!placed.judged) return rows;
-  const isKnown = (row: number): boolean => {
+  const isKnown = (row: Row): boolean => {
     const { writer, sequence } = state.nameOf(row);
     return placed.knows(writer, sequence);
   };
@@ -133,11 +134,11 @@ export function rowsKnown(state: MailState, placed: PlacedOp, mailbox: Mailbox, 
 }
 
 /** Runs are made in uid order; hostile ones may overlap. */
-function isAscending(rows: readonly number[], uid: { get(row: number): number }): boolean {
+function isAscending(rows: readonly Row[], uid: { get(row: Row): Uid }): boolean {
   return rows.every((row, at) => at === 0 || uid.get(rows[at - 1]!) < uid.get(row));
 }
 
-function inUidOrder(state: ReadState, rows: number[]): number[] {
+function inUidOrder(state: ReadState, rows: Row[]): Row[] {
   const { uid } = state.memberships.columns;
   return rows.sort((a, b) => uid.get(a) - uid.get(b));
 }

@@ -2,7 +2,9 @@ import { expect, test } from "vitest";
 import { after, NOWHERE, type Position, position } from "../../bay/position.ts";
 import type { WriterId } from "../../bay/writer.ts";
 import { adding, bareEmail } from "../../testing/email-kit.ts";
+import { asRow } from "../numbers.ts";
 import { bodyName, INBOX_ID } from "../ops/names.ts";
+import { noteName } from "../ops/note-name.ts";
 import type { Op, OpOf } from "../ops/op.ts";
 import type { Outcome } from "../ops/outcome.ts";
 import { MailState } from "../state/state.ts";
@@ -33,9 +35,14 @@ const checkpoint = (covers: number, startedAt: Position): OpOf<"checkpoint"> => 
 });
 const note = (
   n: number,
-  more: { readonly counter?: number; readonly stream?: string; readonly givenUp?: number[] } = {},
+  more: {
+    readonly note?: string;
+    readonly counter?: number;
+    readonly stream?: string;
+    readonly givenUp?: number[];
+  } = {},
 ) => ({
-  note: `note/${n}`,
+  note: more.note ?? `note/${n}`,
   email: bareEmail([n >> 8, n]),
   places: [{ mailbox: INBOX_ID, flags: [] }],
   stream: more.stream ?? "s",
@@ -90,10 +97,10 @@ test("a keyword keeps its case while a message carries it; what nobody carries d
   const { push, state } = makeLog();
   push(adding(INBOX_ID, [bareEmail([1]), bareEmail([2])], ["Work"]));
   push(adding(INBOX_ID, [bareEmail([3])], ["work"]));
-  const flags = (): string[] => [0, 1, 2].map((row) => state.flagNames(row).join());
+  const flags = (): string[] => [0, 1, 2].map((row) => state.flagNames(asRow(row)).join());
   expect(flags()).toEqual(["Work", "Work", "Work"]);
   const { inbox } = state;
-  const all = () => ({ mailbox: INBOX_ID, targets: runsOf(state, inbox, [0, 1, 2]) });
+  const all = () => ({ mailbox: INBOX_ID, targets: runsOf(state, inbox, [0, 1, 2].map(asRow)) });
   push({ kind: "flags", ...all(), change: { mode: "remove", flags: ["WORK"] } });
   push({ kind: "flags", ...all(), change: { mode: "add", flags: ["wORK"] } });
   expect(flags()).toEqual(["wORK", "wORK", "wORK"]);
@@ -130,6 +137,17 @@ test("a number of a stream is taken in once, under whatever name it comes; one t
   // Nobody's stream has no numbers.
   for (const n of [20, 21]) push(takeIn(at(), note(n, { stream: "", counter: 1 })));
   expect(state.inbox.messages.length).toBe(5);
+});
+
+test("a note of a stream that was forgotten meanwhile is not taken in: its author must take it for a stranger's", () => {
+  const { push, at, state } = makeLog();
+  push({ ...checkpoint(1, at()), silentBefore: 1_700_000_000_000 });
+  const from = (timeMs: number, stream: string, counter: number) =>
+    note(counter, { note: noteName(timeMs, new Uint8Array(8)), stream });
+  expect(push(takeIn(at(), from(1_699_999_999_999, "s", 1))).refusal).toBe("stale");
+  expect(push(takeIn(at(), from(1_699_999_999_999, "", 1))).refusal).toBeUndefined();
+  expect(push(takeIn(at(), from(1_700_000_000_000, "s", 2))).refusal).toBeUndefined();
+  expect(state.inbox.messages.length).toBe(2);
 });
 
 test("a number that is far ahead makes no more than a thousand missing", () => {

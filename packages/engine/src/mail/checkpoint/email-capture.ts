@@ -6,6 +6,7 @@ import type { Breathe } from "../contents/digest.ts";
 import { type EmailRecord, encodeHeaderPage, encodeRowPage, type ObjectSpan } from "../contents/email-page.ts";
 import type { TextRun } from "../contents/list-text.ts";
 import { INLINE_BYTES_MAX } from "../intake.ts";
+import type { EmailRow } from "../numbers.ts";
 import { PAGE_EMAILS, type Pack, type Pages } from "../state/pages.ts";
 import type { ReadState } from "../state/read-state.ts";
 import type { StoredRecord } from "../state/records.ts";
@@ -15,12 +16,12 @@ import { writeTextPages } from "./text-capture.ts";
 
 /** Reads what a checkpoint brings together, wherever it lies now. */
 export interface EmailSource {
-  readRecord(state: ReadState, email: number): Promise<EmailRecord>;
+  readRecord(state: ReadState, email: EmailRow): Promise<EmailRecord>;
   /** Row pages of which some record says more than the page does: they are written anew. */
   improvedPages(): ReadonlySet<number>;
   /** A page of texts. Throws EngineError `corrupt`. */
   readTexts(name: string): Promise<readonly TextRun[]>;
-  readHeader(state: ReadState, email: number): Promise<Uint8Array>;
+  readHeader(state: ReadState, email: EmailRow): Promise<Uint8Array>;
   /** A whole object. */
   readObject(name: string): Promise<Uint8Array>;
   /** A record's value. */

@@ -1,3 +1,4 @@
+import { asEmailRow, type EmailRow, FIRST_EMAIL_ROW, FIRST_ROW, NO_MODSEQ, type Row } from "../numbers.ts";
 import { CHUNK_ROWS } from "../state/columns.ts";
 import { DEAD, type MailState } from "../state/state.ts";
 
@@ -12,22 +13,23 @@ const AHEAD: number = 2 ** 24;
 export function markLost(state: MailState, memberships: readonly boolean[], emails: readonly boolean[]): void {
   const { flags, modSeq, index, email } = state.memberships.columns;
   const { id, number, held } = state.emails.columns;
-  const isLost = (lost: readonly boolean[], row: number): boolean => lost[Math.floor(row / CHUNK_ROWS)] === true;
-  for (let row = 0; row < state.emails.rows; row++) {
+  const isLost = (lost: readonly boolean[], row: Row | EmailRow): boolean =>
+    lost[Math.floor(row / CHUNK_ROWS)] === true;
+  for (let row = FIRST_EMAIL_ROW; row < state.emails.rows; row++) {
     held.set(row, 0);
     if (!isLost(emails, row)) continue;
     // Of a name that no other has, so that it is found quickly; and numbers ascend.
     const name = new Uint8Array(16);
     new DataView(name.buffer).setUint32(12, row);
     id.setId(row, name);
-    if (row > 0) number.set(row, number.get(row - 1));
+    if (row > 0) number.set(row, number.get(asEmailRow(row - 1)));
   }
-  for (let row = 0; row < state.memberships.rows; row++) {
+  for (let row = FIRST_ROW; row < state.memberships.rows; row++) {
     const isGone = isLost(memberships, row);
     if (isGone) index.set(row, row);
     if (isGone || isLost(emails, email.get(row))) {
       flags.set(row, flags.get(row) | DEAD);
-      modSeq.set(row, 0);
+      modSeq.set(row, NO_MODSEQ);
     } else if ((flags.get(row) & DEAD) === 0) held.set(email.get(row), held.get(email.get(row)) + 1);
   }
   state.uidValidity += AHEAD;

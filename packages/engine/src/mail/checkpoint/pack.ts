@@ -16,7 +16,7 @@ const PACK_FORMAT = 1;
 export const PACK_BYTES_MAX: number = 4 * 2 ** 20;
 export const PACK_BODIES_MAX = 4096;
 
-/** Takes bodies in row order and puts them into packs as those fill. */
+/** Takes bodies in order of lasting numbers and puts them into packs as those fill. */
 export class Packer {
   readonly packs: Pack[] = [];
   readonly #pages: PageStore;
@@ -26,13 +26,13 @@ export class Packer {
     this.#pages = pages;
   }
 
-  /** `place` is called with where the body lies once its pack is stored. */
-  async add(row: number, id: Uint8Array, bytes: Uint8Array, place: (span: ObjectSpan) => void): Promise<void> {
+  /** The email's lasting number is `number`. `place` is called with where the body lies once its pack is stored. */
+  async add(number: number, id: Uint8Array, bytes: Uint8Array, place: (span: ObjectSpan) => void): Promise<void> {
     const full =
       this.#open && (this.#open.size + bytes.length > PACK_BYTES_MAX || this.#open.bodies.length >= PACK_BODIES_MAX);
     if (full) await this.flush();
-    this.#open ??= { first: row, end: row, bodies: [], size: 0 };
-    this.#open.end = row + 1;
+    this.#open ??= { first: number, end: number, bodies: [], size: 0 };
+    this.#open.end = number + 1;
     this.#open.size += bytes.length;
     this.#open.bodies.push({ id, bytes, place });
   }

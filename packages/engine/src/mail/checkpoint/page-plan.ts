@@ -1,3 +1,4 @@
+import { type EmailRow, FIRST_EMAIL_ROW } from "../numbers.ts";
 import { isInPages, PAGE_EMAILS, type Pages } from "../state/pages.ts";
 import type { ReadState } from "../state/read-state.ts";
 
@@ -18,7 +19,7 @@ export class PagePlan {
     this.emailNumbers = state.emailNumbers;
     this.held = new Uint8Array(Math.ceil(this.emailNumbers / 8));
     const { number: numbers } = state.emails.columns;
-    for (let row = 0; row < this.emailRows; row++) {
+    for (let row = FIRST_EMAIL_ROW; row < this.emailRows; row++) {
       const number = numbers.get(row);
       const isWanted = state.isHeld(row) || (!sweep && (this.#isNew(number) || isInPages(this.known, number)));
       if (isWanted) this.held[number >> 3]! |= 1 << (number & 7);
@@ -39,7 +40,7 @@ export class PagePlan {
   }
 
   /** Rows of the emails that a page is to hold, each with its place there. */
-  *emailsOf(page: number, size: number = PAGE_EMAILS): Generator<{ readonly row: number; readonly at: number }> {
+  *emailsOf(page: number, size: number = PAGE_EMAILS): Generator<{ readonly row: EmailRow; readonly at: number }> {
     const first = page * size;
     const { number: numbers } = this.state.emails.columns;
     for (let row = this.state.rowFrom(first); row < this.emailRows; row++) {

@@ -1,6 +1,17 @@
 import type { Position } from "../../bay/position.ts";
 import type { Breathe } from "../contents/digest.ts";
-import type { Schema, Table } from "../state/columns.ts";
+import {
+  asModSeq,
+  type EmailRow,
+  FIRST_EMAIL_ROW,
+  FIRST_ROW,
+  higherOf,
+  type ModSeq,
+  modSeqAfter,
+  NO_MODSEQ,
+  type Row,
+} from "../numbers.ts";
+import type { Column, Kinds, Schema, Table } from "../state/columns.ts";
 import type { Mailbox } from "../state/mailbox.ts";
 import { DEAD, MailState } from "../state/state.ts";
 
@@ -45,8 +56,8 @@ export function shrink(
 ): () => Promise<MailState> {
   const copy = state.copyTables();
   const shrunk = new MailState();
-  const { modSeq, uidValidity, pathWrites, epoch, begun, requires, emailNumbers } = state;
-  Object.assign(shrunk, { modSeq, uidValidity, pathWrites, epoch, begun, requires, emailNumbers });
+  const { modSeq, uidValidity, pathWrites, epoch, begun, requires, emailNumbers, silentBefore } = state;
+  Object.assign(shrunk, { modSeq, uidValidity, pathWrites, epoch, begun, requires, emailNumbers, silentBefore });
   const { lastCondemn, lastForget, slots, checkpoints, trimmed, tailStart } = state;
   Object.assign(shrunk, { lastCondemn, lastForget, slots, checkpoints, trimmed });
   Object.assign(shrunk.sweep, state.sweep);
@@ -57,8 +68,8 @@ export function shrink(
   for (const path of state.subscriptions) shrunk.subscriptions.add(path);
   for (const [name, entry] of state.condemned) shrunk.condemned.set(name, entry);
   for (const [note, entry] of state.takenNotes) shrunk.takenNotes.set(note, entry);
-  for (const [name, { highest, missing }] of state.streams)
-    shrunk.streams.set(name, { highest, missing: new Map(missing) });
+  for (const [name, { missing, ...stream }] of state.streams)
+    shrunk.streams.set(name, { ...stream, missing: new Map(missing) });
   for (const record of state.records.all()) shrunk.records.set(record);
   for (const [type, changed, floor] of state.records.types()) shrunk.records.setType(type, changed, floor);
   const mailboxes = state.mailboxes.map(copyMailbox);
@@ -69,21 +80,21 @@ export function shrink(
   return async () => {
     const lowest = await floorOf(copy.memberships, limits.removals, breathe);
     const goneFloor = floorOfMailboxes(mailboxes, limits.goneMailboxes);
-    shrunk.floor = Math.max(shrunk.floor, lowest, goneFloor);
+    shrunk.floor = higherOf(shrunk.floor, higherOf(lowest, goneFloor));
     const { columns } = copy.memberships;
-    const isKept = (row: number): boolean => (columns.flags.get(row) & DEAD) === 0 || columns.modSeq.get(row) > lowest;
+    const isKept = (row: Row): boolean => (columns.flags.get(row) & DEAD) === 0 || columns.modSeq.get(row) > lowest;
 
     // Emails that some kept membership has, in their order.
-    const emailOf = new Map<number, number>();
+    const emailOf = new Map<EmailRow, EmailRow>();
     const wanted = new Uint8Array(copy.emails.rows);
     const ordinals = new Set<number>();
-    for (let row = 0; row < copy.memberships.rows; row++) {
+    for (let row = FIRST_ROW; row < copy.memberships.rows; row++) {
       if (isTurnOver(row)) await breathe?.();
       if (!isKept(row)) continue;
       wanted[columns.email.get(row)] = 1;
       ordinals.add(columns.mailbox.get(row));
     }
-    for (let row = 0; row < copy.emails.rows; row++) {
+    for (let row = FIRST_EMAIL_ROW; row < copy.emails.rows; row++) {
       if (isTurnOver(row)) await breathe?.();
       if (wanted[row] === 0) continue;
       if (row < tailStart) shrunk.tailStart++;
@@ -101,14 +112,14 @@ export function shrink(
       for (const range of mailbox.burnt) made.burnt.add(range);
     }
 
-    const rowOf = new Map<number, number>();
+    const rowOf = new Map<Row, Row>();
     const numbers = keywords.map(() => -1);
     const keywordsOf = (set: number): number => {
       if (numbers[set] === -1) numbers[set] = shrunk.keywords.number(keywords[set]!);
       return numbers[set]!;
     };
     const lastingRows = new Set(lasting.map(([row]) => row));
-    for (let row = 0; row < copy.memberships.rows; row++) {
+    for (let row = FIRST_ROW; row < copy.memberships.rows; row++) {
       if (isTurnOver(row)) await breathe?.();
       if (!isKept(row)) continue;
       const isDead = (columns.flags.get(row) & DEAD) !== 0;
@@ -130,7 +141,7 @@ export function shrink(
 }
 
 /** Others have their turn before this row is looked at. */
-function isTurnOver(row: number): boolean {
+function isTurnOver(row: Row | EmailRow): boolean {
   return row % ROWS_AT_ONCE === ROWS_AT_ONCE - 1;
 }
 
@@ -146,11 +157,16 @@ const KEPT_OF_DEAD_EMAIL: ReadonlySet<string> = new Set([
   "number",
 ]);
 
-function copyRow<S extends Schema>(from: Table<S>, row: number, to: Table<S>, kept?: ReadonlySet<string>): number {
+function copyRow<S extends Schema, N extends Kinds<S>, R extends number>(
+  from: Table<S, N, R>,
+  row: R,
+  to: Table<S, N, R>,
+  kept?: ReadonlySet<string>,
+): R {
   const made = to.add();
   for (const name of Object.keys(from.schema)) {
     if (kept && !kept.has(name)) continue;
-    const [source, target] = [from.columns[name]!, to.columns[name]!];
+    const [source, target] = [from.columns[name]!, to.columns[name]!] as [Column, Column];
     if (source.kind === "id") target.setId(made, source.getId(row));
     else target.set(made, source.get(row));
   }
@@ -165,30 +181,30 @@ function copyMailbox(mailbox: Mailbox) {
 }
 
 /** The highest modseq of a removal that is one too many, 0 if none is: found by halves, so that nothing is sorted. */
-async function floorOf(memberships: MailState["memberships"], max: number, breathe: Breathe): Promise<number> {
+async function floorOf(memberships: MailState["memberships"], max: number, breathe: Breathe): Promise<ModSeq> {
   const { flags, modSeq } = memberships.columns;
-  const removedAfter = async (floor: number): Promise<number> => {
+  const removedAfter = async (floor: ModSeq): Promise<number> => {
     let count = 0;
-    for (let row = 0; row < memberships.rows; row++) {
+    for (let row = FIRST_ROW; row < memberships.rows; row++) {
       if (isTurnOver(row)) await breathe?.();
       if ((flags.get(row) & DEAD) !== 0 && modSeq.get(row) > floor) count++;
     }
     return count;
   };
-  if ((await removedAfter(0)) <= max) return 0;
-  let high = 0;
-  for (let row = 0; row < memberships.rows; row++) high = Math.max(high, modSeq.get(row));
-  let low = 0;
+  if ((await removedAfter(NO_MODSEQ)) <= max) return NO_MODSEQ;
+  let high = NO_MODSEQ;
+  for (let row = FIRST_ROW; row < memberships.rows; row++) high = higherOf(high, modSeq.get(row));
+  let low = NO_MODSEQ;
   // The lowest floor with at most `max` removals above it.
   while (low < high) {
-    const middle = Math.floor((low + high) / 2);
+    const middle = asModSeq(Math.floor((low + high) / 2));
     if ((await removedAfter(middle)) <= max) high = middle;
-    else low = middle + 1;
+    else low = modSeqAfter(middle);
   }
   return high;
 }
 
-function floorOfMailboxes(mailboxes: readonly ReturnType<typeof copyMailbox>[], max: number): number {
+function floorOfMailboxes(mailboxes: readonly ReturnType<typeof copyMailbox>[], max: number): ModSeq {
   const gone = mailboxes.filter((mailbox) => mailbox.gone).map(({ propsModSeq }) => propsModSeq);
-  return gone.length > max ? gone.sort((a, b) => b - a)[max]! : 0;
+  return gone.length > max ? gone.sort((a, b) => b - a)[max]! : NO_MODSEQ;
 }

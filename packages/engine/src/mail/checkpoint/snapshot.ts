@@ -4,14 +4,17 @@ import { NOWHERE, type Position } from "../../bay/position.ts";
 import type { Capture, PageStore, Thorough } from "../../bay/snapshots.ts";
 import { EngineError } from "../../errors.ts";
 import type { Breathe } from "../contents/digest.ts";
+import { asEmailRow, FIRST_EMAIL_ROW, FIRST_MODSEQ } from "../numbers.ts";
+import { decodeColumns, encodeColumns } from "../state/column-codec.ts";
 import { CHUNK_ROWS, type Schema, type Table } from "../state/columns.ts";
-import { encodePages, type Pages, readFirstPages, readPages, readSecondPages } from "../state/pages.ts";
+import { encodePages, type Pages, readFirstPages, readPages, readSecondPages, readThirdPages } from "../state/pages.ts";
 import type { ReferenceIndex } from "../state/reference-index.ts";
-import { FIRST_EMAIL_COLUMNS, MailState, SECOND_EMAIL_COLUMNS } from "../state/state.ts";
+import { MailState } from "../state/state.ts";
+import { FIRST_EMAIL_COLUMNS, SECOND_EMAIL_COLUMNS } from "../state/tables.ts";
 import { captureEmailPages, type EmailSource } from "./email-capture.ts";
 import { markLost } from "./lost-chunks.ts";
 import { type ShrinkLimits, shrink } from "./shrink.ts";
-import { encodeState, loadFirstState, loadSecondState, loadState } from "./state-fields.ts";
+import { encodeState, loadFirstState, loadSecondState, loadState, loadThirdState } from "./state-fields.ts";
 import { captureValues } from "./value-capture.ts";
 
 /**
@@ -19,9 +22,10 @@ import { captureValues } from "./value-capture.ts";
  * emails in pages of 64, and the rest in the manifest. An email's page follows from its lasting number.
  * Only pages whose content changed since the last checkpoint are written again.
  */
-const FORMAT = 3;
-/** Format 2 kept pages by row and listed what vanished; format 1 is what the first releases wrote. Both are read, and the next
- * checkpoint writes them anew. */
+const FORMAT = 4;
+/** Format 3 kept columns as they are; format 2 kept pages by row and listed what vanished; format 1 is what the first releases
+ * wrote. All are read, and the next checkpoint writes what it must of them anew. */
+const THIRD_FORMAT = 3;
 const SECOND_FORMAT = 2;
 const FIRST_FORMAT = 1;
 
@@ -128,10 +132,12 @@ function captureTable<S extends Schema>(table: Table<S>, known: readonly string[
   // Pages of a state that others may change are copied at once.
   const copies = holdsStill ? undefined : new Map(wanted.map((chunk) => [chunk, table.encodeChunk(chunk)]));
   const names = known.slice(0, count);
+  const rows = new Map(wanted.map((chunk) => [chunk, table.chunkRows(chunk)]));
+  const encode = (chunk: number): Uint8Array =>
+    encodeColumns(table.kinds, rows.get(chunk)!, copies?.get(chunk) ?? table.encodeChunk(chunk));
   return {
     async write(pages: PageStore): Promise<string[]> {
-      for (const chunk of wanted)
-        names[chunk] = await pages.write("columns", copies?.get(chunk) ?? table.encodeChunk(chunk));
+      for (const chunk of wanted) names[chunk] = await pages.write("columns", encode(chunk));
       return names;
     },
     abandon(): void {
@@ -153,6 +159,7 @@ interface Reads {
 }
 const READS: ReadonlyMap<number, Reads> = new Map<number, Reads>([
   [FORMAT, { pages: readPages, state: loadState }],
+  [THIRD_FORMAT, { pages: readThirdPages, state: loadThirdState }],
   [SECOND_FORMAT, { pages: readSecondPages, state: loadSecondState, emailColumns: SECOND_EMAIL_COLUMNS }],
   [FIRST_FORMAT, { pages: readFirstPages, state: loadFirstState, emailColumns: FIRST_EMAIL_COLUMNS }],
 ]);
@@ -190,11 +197,12 @@ export async function loadMail(
     Promise.all(pages.memberships.map(read)),
     Promise.all(pages.emails.map(read)),
   ]);
-  loadTable(state.memberships, pages.membershipRows, memberships);
-  loadTable(state.emails, pages.emailRows, emails, reads.emailColumns);
+  const expands = format === FORMAT;
+  loadTable(state.memberships, pages.membershipRows, memberships, { expands });
+  loadTable(state.emails, pages.emailRows, emails, { expands, columnCount: reads.emailColumns });
   reads.state(state, fields);
   state.emailNumbers = pages.emailNumbers;
-  state.tailStart = pages.emailRows;
+  state.tailStart = asEmailRow(pages.emailRows);
   state.adoptPages(pages);
   const isLost = (chunk: Uint8Array | undefined): boolean => chunk === undefined;
   if ([...memberships, ...emails].some(isLost)) markLost(state, memberships.map(isLost), emails.map(isLost));
@@ -223,25 +231,30 @@ export function loadWhatIsLeft(
 /** Fills in the columns that older checkpoints lack: lasting numbers were rows, and in the first format all that is shown was
  * shown from the beginning. The next checkpoint writes them; a later one sweeps what was removed before. */
 function upgrade(state: MailState, format: number): void {
-  const { made, number } = state.emails.columns;
-  for (let email = 0; email < state.emails.rows; email++) {
-    number.set(email, email);
-    if (format === FIRST_FORMAT && state.isShown(email)) made.set(email, 1);
-    if (!state.isHeld(email) && state.sweep.due === undefined) state.sweep.noteRemoval(state.pages.covers);
+  if (format < THIRD_FORMAT) {
+    const { made, number } = state.emails.columns;
+    for (let email = FIRST_EMAIL_ROW; email < state.emails.rows; email++) {
+      number.set(email, email);
+      if (format === FIRST_FORMAT && state.isShown(email)) made.set(email, FIRST_MODSEQ);
+      if (!state.isHeld(email) && state.sweep.due === undefined) state.sweep.noteRemoval(state.pages.covers);
+    }
   }
-  for (let chunk = 0; chunk < state.emails.chunkCount; chunk++) state.emails.dirty.add(chunk);
+  // Their pages had columns as they are.
+  for (const table of [state.emails, state.memberships])
+    for (let chunk = 0; chunk < table.chunkCount; chunk++) table.dirty.add(chunk);
 }
 
 function loadTable<S extends Schema>(
   table: Table<S>,
   rows: number,
   chunks: readonly (Uint8Array | undefined)[],
-  columnCount?: number,
+  { expands, columnCount }: { readonly expands: boolean; readonly columnCount?: number | undefined },
 ): void {
   for (const [chunk, bytes] of chunks.entries()) {
     const length = Math.min(CHUNK_ROWS, rows - chunk * CHUNK_ROWS);
-    if (bytes) table.loadChunk(length, bytes, columnCount);
-    else table.loadLost(length);
+    if (!bytes) table.loadLost(length);
+    else if (expands) table.loadColumns(length, decodeColumns(table.kinds, length, bytes));
+    else table.loadChunk(length, bytes, columnCount);
   }
   if (table.rows !== rows) throw new RangeError("chunks are missing");
   table.dirty.take();

@@ -1,11 +1,13 @@
 import type { Fields } from "../../bay/fields.ts";
 import type { Position } from "../../bay/position.ts";
+import { asRow, type ModSeq, readModSeq, readUid, type Uid } from "../numbers.ts";
 import type { MailboxId, MembershipName, WriterId } from "../ops/names.ts";
 import { LOG_VERSION, type MailboxType, type SpecialUse } from "../ops/op.ts";
 import { NewerLog } from "../ops/op-codec.ts";
 import type { Mailbox } from "../state/mailbox.ts";
+import type { NoteStream } from "../state/note-streams.ts";
 import type { RecordValue, StoredRecord } from "../state/records.ts";
-import type { MailState, NoteStream } from "../state/state.ts";
+import type { MailState } from "../state/state.ts";
 
 /** The part of a state that a checkpoint's manifest holds: all but the tables and the reference index. */
 export function encodeState(state: MailState): unknown[] {
@@ -36,10 +38,10 @@ export function encodeState(state: MailState): unknown[] {
     [...state.condemned],
     [...state.takenNotes],
     [state.checkpoints.map(({ covers, manifest, announced }) => [covers, manifest, announced]), state.trimmed],
-    [...state.streams].map(([name, { highest, missing }]) => [name, highest, [...missing]]),
+    [...state.streams].map(([name, { highest, missing, latestMs }]) => [name, highest, [...missing], latestMs]),
     [[...state.slots.names], state.slots.entry],
     state.requires,
-    [state.floor, state.numbering, state.sweep.covers, state.sweep.first, state.sweep.last],
+    [state.floor, state.numbering, state.sweep.covers, state.sweep.first, state.sweep.last, state.silentBefore],
     state.lastingNames.entries().map(([row, { writer, sequence, index }]) => [row, writer, sequence, index]),
     state.records.types().map(([type, changed, floor]) => [type, changed, floor]),
     [...state.records.all()].map(({ type, id, modSeq, value }) => [type, id, modSeq, encodeValue(value)]),
@@ -54,16 +56,27 @@ function encodeValue(value: RecordValue | undefined): unknown {
 
 /** Throws RangeError on anything that {@link encodeState} does not make; NewerLog for what a newer program made. */
 export function loadState(state: MailState, fields: Fields): void {
+  loadSince(state, fields, readStream);
+  loadRecords(state, fields);
+}
+
+/** The state of a checkpoint of format 3: streams had no times. Throws as {@link loadState}. */
+export function loadThirdState(state: MailState, fields: Fields): void {
+  loadSince(state, fields, readStreamWithoutTime);
+  loadRecords(state, fields);
+}
+
+function loadSince(state: MailState, fields: Fields, readOne: ReadStream): void {
   loadBeginning(state, fields, readMailbox(readBurnt));
   loadChanged(state, fields);
-  loadEnd(state, fields);
+  loadEnd(state, fields, readOne);
   loadRequires(state, fields);
   const numbers = fields.nested();
-  state.floor = numbers.integer();
+  state.floor = readModSeq(numbers);
   state.numbering = numbers.position();
   Object.assign(state.sweep, { covers: numbers.position(), first: numbers.position(), last: numbers.position() });
+  if (readOne === readStream) state.silentBefore = numbers.integer();
   numbers.end();
-  loadRecords(state, fields);
 }
 
 /** The state of a checkpoint of format 2. Throws as {@link loadState}. */
@@ -77,10 +90,10 @@ export function loadSecondState(state: MailState, fields: Fields): void {
 
 function loadChanged(state: MailState, fields: Fields): void {
   const changed = fields.nested();
-  state.changed.email = changed.integer();
-  state.changed.mailbox = changed.integer();
-  state.changed.thread = changed.integer();
-  state.changed.delivery = changed.integer();
+  state.changed.email = readModSeq(changed);
+  state.changed.mailbox = readModSeq(changed);
+  state.changed.thread = readModSeq(changed);
+  state.changed.delivery = readModSeq(changed);
   changed.end();
 }
 
@@ -90,9 +103,9 @@ function loadRequires(state: MailState, fields: Fields): void {
 }
 
 function loadRecords(state: MailState, fields: Fields): void {
-  for (const [row, name] of fields.list((item) => [item.integer(), readName(item)] as const))
+  for (const [row, name] of fields.list((item) => [asRow(item.integer()), readName(item)] as const))
     state.lastingNames.give(row, name);
-  const types = fields.list((type) => [type.text(), type.integer(), type.integer()] as const);
+  const types = fields.list((type) => [type.text(), readModSeq(type), readModSeq(type)] as const);
   for (const record of fields.list(readRecord)) state.records.set(record);
   for (const [type, changedAt, floor] of types) state.records.setType(type, changedAt, floor);
   fields.end();
@@ -117,7 +130,7 @@ function loadBeginning(state: MailState, fields: Fields, readOne: (item: Fields)
   for (const load of fields.list(readOne)) load(state);
   for (const path of fields.texts()) state.subscriptions.add(path);
   const numbers = fields.nested();
-  state.modSeq = numbers.integer();
+  state.modSeq = readModSeq(numbers);
   state.uidValidity = numbers.integer();
   state.epoch = numbers.integer();
   state.pathWrites = numbers.integer();
@@ -126,7 +139,7 @@ function loadBeginning(state: MailState, fields: Fields, readOne: (item: Fields)
   state.lastForget = numbers.position();
 }
 
-function loadEnd(state: MailState, fields: Fields): void {
+function loadEnd(state: MailState, fields: Fields, readOne: ReadStream = readStreamWithoutTime): void {
   for (const [name, entry] of fields.list(readNumbered)) state.condemned.set(name, entry);
   for (const [note, entry] of fields.list(readNumbered)) state.takenNotes.set(note, entry);
   const marks = fields.nested();
@@ -136,7 +149,7 @@ function loadEnd(state: MailState, fields: Fields): void {
     announced: mark.position(),
   }));
   state.trimmed = marks.position();
-  for (const [name, stream] of fields.list(readStream)) state.streams.set(name, stream);
+  for (const [name, stream] of fields.list(readOne)) state.streams.set(name, stream);
   const slots = fields.nested();
   state.slots = { names: slots.texts(), entry: slots.position() };
 }
@@ -150,7 +163,7 @@ const readMailbox =
     const [path, wantedPath, pathWritten] = [item.text(), item.text(), item.integer()];
     const type = item.text() as MailboxType;
     const specialUse = item.optional((f) => f.text() as SpecialUse);
-    const [sortOrder, made, propsModSeq] = [item.integer(), item.integer(), item.integer()];
+    const [sortOrder, made, propsModSeq] = [item.integer(), readModSeq(item), readModSeq(item)];
     const load = readNumbers(item, readRanges);
     return (state) => {
       const mailbox = state.addMailbox(id, path, { specialUse, type });
@@ -172,7 +185,7 @@ function readFirstMailbox(item: Fields): LoadMailbox {
 }
 
 function readNumbers(item: Fields, readRanges: ReadRanges): (mailbox: Mailbox) => void {
-  const [uidValidity, uidNext, highestModSeq, gone] = [item.integer(), item.integer(), item.integer(), item.boolean()];
+  const [uidValidity, uidNext, highestModSeq, gone] = [item.integer(), readUid(item), readModSeq(item), item.boolean()];
   const loadRanges = readRanges(item);
   return (mailbox) => {
     Object.assign(mailbox, { uidValidity, uidNext, highestModSeq, gone });
@@ -194,8 +207,8 @@ function skipVanished(item: Fields): () => void {
   return () => undefined;
 }
 
-function readUidRanges(item: Fields): (readonly [number, number, number])[] {
-  return item.list((range) => [range.integer(), range.integer(), range.integer()] as const);
+function readUidRanges(item: Fields): (readonly [Uid, Uid, ModSeq])[] {
+  return item.list((range) => [readUid(range), readUid(range), readModSeq(range)] as const);
 }
 
 function readName(item: Fields): MembershipName {
@@ -203,7 +216,7 @@ function readName(item: Fields): MembershipName {
 }
 
 function readRecord(item: Fields): StoredRecord {
-  const [type, id, modSeq] = [item.text(), item.text(), item.integer()];
+  const [type, id, modSeq] = [item.text(), item.text(), readModSeq(item)];
   const fields = item.optional((value) => value.nested());
   if (!fields) return { type, id, modSeq, value: undefined };
   const isSmall = fields.integer() === 0;
@@ -218,9 +231,15 @@ function readNumbered(item: Fields): readonly [string, Position] {
   return [item.text(), item.position()];
 }
 
+type ReadStream = (item: Fields) => readonly [string, NoteStream];
+
 function readStream(item: Fields): readonly [string, NoteStream] {
-  return [
-    item.text(),
-    { highest: item.integer(), missing: new Map(item.list((number) => [number.integer(), number.integer()] as const)) },
-  ];
+  const [name, stream] = readStreamWithoutTime(item);
+  return [name, { ...stream, latestMs: item.integer() }];
+}
+
+function readStreamWithoutTime(item: Fields): readonly [string, NoteStream] {
+  const [name, highest] = [item.text(), item.integer()];
+  const missing = new Map(item.list((number) => [number.integer(), number.integer()] as const));
+  return [name, { highest, missing, latestMs: 0 }];
 }

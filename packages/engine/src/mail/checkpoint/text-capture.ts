@@ -15,6 +15,7 @@ import {
   type TextRun,
   TextRunWriter,
 } from "../contents/list-text.ts";
+import type { EmailRow } from "../numbers.ts";
 import { TEXT_PAGE_EMAILS } from "../state/pages.ts";
 import type { EmailSource } from "./email-capture.ts";
 import type { PagePlan } from "./page-plan.ts";
@@ -91,7 +92,7 @@ async function makePage(
 }
 
 /** Of one that is kept in part, or is damaged, nothing is told. */
-async function readHeader(plan: PagePlan, row: number, source: EmailSource): Promise<HeaderBlock | undefined> {
+async function readHeader(plan: PagePlan, row: EmailRow, source: EmailSource): Promise<HeaderBlock | undefined> {
   try {
     const block = decodeHeader(await source.readHeader(plan.state, row));
     return block.length < HEADER_BYTES_MAX ? new HeaderBlock(block) : undefined;

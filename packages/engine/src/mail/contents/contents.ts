@@ -20,6 +20,7 @@ import { EngineError } from "../../errors.ts";
 import { SharedCache, type Weighed } from "../../shared-cache.ts";
 import type { GetOptions, ObjectStore } from "../../storage/object-store.ts";
 import type { Message } from "../mailbox-view.ts";
+import type { EmailRow } from "../numbers.ts";
 import type { Op } from "../ops/op.ts";
 import type { Outcome } from "../ops/outcome.ts";
 import type { LosingState, ReadState } from "../state/read-state.ts";
@@ -150,7 +151,7 @@ export class Contents {
 
   /** Makes the email's summary full, for the next checkpoint to write, if its page holds one of an older format and its body
    * is whole. Resolves with whether it waits for that checkpoint. Errors: `unavailable`; `corrupt` if its page is damaged. */
-  async fillSummary(state: ReadState, email: number): Promise<boolean> {
+  async fillSummary(state: ReadState, email: EmailRow): Promise<boolean> {
     if (!state.isHeld(email)) return false;
     const { id, summary } = (await this.#openRecord(state, email)).record;
     if (!isFirstSummary(summary)) {
@@ -162,7 +163,7 @@ export class Contents {
     return made !== undefined;
   }
 
-  #makeFull(state: ReadState, email: number): ReturnType<FullSummaries["get"]> {
+  #makeFull(state: ReadState, email: EmailRow): ReturnType<FullSummaries["get"]> {
     return this.#full.get(hexText(state.emails.columns.id.getId(email)), () => this.openEmail(state, email));
   }
 
@@ -181,7 +182,7 @@ export class Contents {
   }
 
   /** The same of emails of one state. */
-  readHeadersOf(state: ReadState, emails: readonly number[]): Promise<HeaderBlock[]> {
+  readHeadersOf(state: ReadState, emails: readonly EmailRow[]): Promise<HeaderBlock[]> {
     return readAll(
       emails,
       (email) => this.#findKeptHeader(state, email)?.block,
@@ -194,7 +195,7 @@ export class Contents {
   }
 
   /** An email's octets, whatever memberships it has. Errors: `unavailable`, `corrupt`, `expunged`. */
-  async openEmail(state: ReadState, email: number): Promise<Body> {
+  async openEmail(state: ReadState, email: EmailRow): Promise<Body> {
     const { record } = this.#findKept(state, email) ?? (await this.#openRecord(state, email));
     const size = state.emails.columns.size.get(email);
     const beginning = this.#beginnings.peek(record.object.name);
@@ -311,7 +312,7 @@ export class Contents {
   }
 
   /** An email's record: from its row page, or from the log entry that brought it; with a fuller summary, if one waits. */
-  async readRecord(state: ReadState, email: number): Promise<EmailRecord> {
+  async readRecord(state: ReadState, email: EmailRow): Promise<EmailRecord> {
     const { record } = await this.#openRecord(state, email);
     const summary = this.#full.findWaiting(hexText(record.id));
     return summary ? { ...record, summary } : record;
@@ -319,7 +320,7 @@ export class Contents {
 
   /** An email of a state that may be an older one, in the present state. A view that is days old may show what was expunged,
    * and collected since: throws EngineError `expunged`. */
-  #present(state: ReadState, email: number): { readonly state: ReadState; readonly email: number } {
+  #present(state: ReadState, email: EmailRow): { readonly state: ReadState; readonly email: EmailRow } {
     const now = this.#bay.state;
     const row = now === state ? email : now.findEmail(state.emails.columns.id.getId(email));
     if (row === undefined || !now.isHeld(row)) throw new EngineError("expunged", "the message is gone");
@@ -330,8 +331,8 @@ export class Contents {
    * on the present state. */
   async #readPresent<T>(
     state: ReadState,
-    email: number,
-    read: (state: ReadState, email: number) => Promise<T>,
+    email: EmailRow,
+    read: (state: ReadState, email: EmailRow) => Promise<T>,
   ): Promise<T> {
     try {
       return await read(state, email);
@@ -343,11 +344,11 @@ export class Contents {
     }
   }
 
-  #openRecord(state: ReadState, email: number): Promise<OpenRecord> {
+  #openRecord(state: ReadState, email: EmailRow): Promise<OpenRecord> {
     return this.#readPresent(state, email, (...of) => this.#findRecord(...of));
   }
 
-  async #findRecord(state: ReadState, email: number): Promise<OpenRecord> {
+  async #findRecord(state: ReadState, email: EmailRow): Promise<OpenRecord> {
     const rebuilt = this.#findRebuilt(state, email);
     if (rebuilt) return rebuilt;
     const brought = await this.#broughtBy(state, email);
@@ -365,15 +366,15 @@ export class Contents {
   }
 
   /** An email's header frame. */
-  async readHeader(state: ReadState, email: number): Promise<Uint8Array> {
+  async readHeader(state: ReadState, email: EmailRow): Promise<Uint8Array> {
     return (await this.#openHeader(state, email)).frame;
   }
 
-  #openHeader(state: ReadState, email: number): Promise<OpenHeader> {
+  #openHeader(state: ReadState, email: EmailRow): Promise<OpenHeader> {
     return this.#readPresent(state, email, (...of) => this.#findHeader(...of));
   }
 
-  async #findHeader(state: ReadState, email: number): Promise<OpenHeader> {
+  async #findHeader(state: ReadState, email: EmailRow): Promise<OpenHeader> {
     const rebuilt = this.#findRebuilt(state, email);
     if (rebuilt) return rebuilt.header;
     const brought = await this.#broughtBy(state, email);
@@ -389,7 +390,7 @@ export class Contents {
   }
 
   /** The record, if it is open already. */
-  #findKept(state: ReadState, email: number): OpenRecord | undefined {
+  #findKept(state: ReadState, email: EmailRow): OpenRecord | undefined {
     const rebuilt = this.#findRebuilt(state, email);
     if (rebuilt) return rebuilt;
     const tail = state.tailOf(email);
@@ -399,7 +400,7 @@ export class Contents {
     return name ? this.#rowPages.peek(name)?.[at] : undefined;
   }
 
-  #findKeptHeader(state: ReadState, email: number): OpenHeader | undefined {
+  #findKeptHeader(state: ReadState, email: EmailRow): OpenHeader | undefined {
     const tail = state.tailOf(email);
     if (tail) return this.#entries.peek(tail.entry)?.find(tail)?.header;
     const { page, at } = state.placeInPages(email);
@@ -407,7 +408,7 @@ export class Contents {
     return name ? this.#headerPages.peek(name)?.[at] : undefined;
   }
 
-  #findRebuilt(state: ReadState, email: number): BroughtRecord | undefined {
+  #findRebuilt(state: ReadState, email: EmailRow): BroughtRecord | undefined {
     return this.#rebuilt.size > 0 ? this.#rebuilt.get(state.emails.columns.number.get(email)) : undefined;
   }
 
@@ -415,7 +416,7 @@ export class Contents {
     cache: SharedCache<string, readonly (T | undefined)[]>,
     group: "rows" | "headers",
     state: ReadState,
-    email: number,
+    email: EmailRow,
     read: (name: string) => Promise<Weighed<readonly (T | undefined)[]>>,
   ): Promise<T> {
     const { page, at } = state.placeInPages(email);
@@ -426,7 +427,7 @@ export class Contents {
   }
 
   /** The record that a log entry holds of an email which is in no page yet. */
-  async #broughtBy(state: ReadState, email: number): Promise<BroughtRecord | undefined> {
+  async #broughtBy(state: ReadState, email: EmailRow): Promise<BroughtRecord | undefined> {
     const tail = state.tailOf(email);
     if (!tail) return undefined;
     const entry = await this.#entries.get(tail.entry, () => this.#readEntry(tail.entry));

@@ -4,6 +4,7 @@ import { rotateRing, threadKey } from "../../crypto/index.ts";
 import { MemoryPlace } from "../../storage/memory.ts";
 import { bytes, clock, crypto, dropbox, makeAccount, open, stream } from "../../testing/account-kit.ts";
 import { adding, bareEmail } from "../../testing/email-kit.ts";
+import { asEmailRow } from "../numbers.ts";
 import { messageIdHash } from "./digest.ts";
 
 /** RFC 8621 §3, as one account and several processes of it see conversations. */
@@ -19,7 +20,9 @@ async function scene() {
   return { place, ring, append, deliver };
 }
 const threadsOf = ({ mail }: Account): string[] =>
-  Array.from({ length: mail.state.emails.rows }, (_, email) => Buffer.from(mail.state.threadOf(email)).toString("hex"));
+  Array.from({ length: mail.state.emails.rows }, (_, email) =>
+    Buffer.from(mail.state.threadOf(asEmailRow(email))).toString("hex"),
+  );
 
 const FIRST = "Subject: Plans\r\nMessage-ID: <1@x>";
 const ANSWER = "Subject: Re: plans (fwd)\r\nMessage-ID: <2@x>\r\nIn-Reply-To: <1@x>\r\nReferences: <1@x>";

@@ -1,6 +1,7 @@
 import { decode, encode } from "cborg";
 import { Fields } from "../../bay/fields.ts";
 import { EngineError } from "../../errors.ts";
+import { readModSeq } from "../numbers.ts";
 import { encodeEmail, type NewEmail, readEmail, readFirstEmail } from "./email.ts";
 import type { MailboxId } from "./names.ts";
 import {
@@ -122,7 +123,8 @@ function fieldsOf(op: Op): unknown[] {
       return [
         ...[op.covers, op.manifest, op.emailRows, op.startedAt],
         // As older programs know it, where they would not miss anything.
-        ...(op.numbering || op.sweeps ? [op.numbering ?? 0, op.sweeps ?? false] : []),
+        ...(op.numbering || op.sweeps || op.silentBefore ? [op.numbering ?? 0, op.sweeps ?? false] : []),
+        ...(op.silentBefore ? [op.silentBefore] : []),
       ];
     case "condemn":
       return [op.names, op.listed];
@@ -298,7 +300,7 @@ function readOp(kind: OpKind, fields: Fields): Op {
       const mode = CHANGE_MODES[fields.integer()];
       if (!mode) throw new RangeError("unknown flag change");
       const change = { mode, flags: fields.texts() };
-      const unchangedSince = fields.optional((f) => f.integer());
+      const unchangedSince = fields.optional(readModSeq);
       return { kind, mailbox, targets, change, ...(unchangedSince === undefined ? {} : { unchangedSince }) };
     }
     case "copy":
@@ -323,6 +325,7 @@ function readOp(kind: OpKind, fields: Fields): Op {
         emailRows: fields.integer(),
         startedAt: fields.position(),
         ...(fields.isAtEnd ? {} : { numbering: fields.position(), sweeps: fields.boolean() }),
+        ...(fields.isAtEnd ? {} : { silentBefore: fields.integer() }),
       };
     case "condemn":
       return { kind, names: fields.texts(), listed: fields.position() };
@@ -394,7 +397,7 @@ function readNumbers(fields: Fields): Pick<TakenNote, "stream" | "counter" | "gi
 function readClaim(fields: Fields): { readonly ifState?: StateClaim } {
   const nested = fields.optional((item) => item.nested());
   if (!nested) return {};
-  const ifState = { type: nested.text(), epoch: nested.integer(), modSeq: nested.integer() };
+  const ifState = { type: nested.text(), epoch: nested.integer(), modSeq: readModSeq(nested) };
   nested.end();
   return { ifState };
 }

@@ -1,4 +1,5 @@
 import type { Position } from "../../bay/position.ts";
+import type { ModSeq } from "../numbers.ts";
 import type { NewEmail } from "./email.ts";
 import type { MailboxId } from "./names.ts";
 import type { TargetRun } from "./targets.ts";
@@ -28,7 +29,7 @@ export type Op =
       readonly targets: readonly TargetRun[];
       readonly change: FlagChange;
       /** Memberships with a higher modseq are refused: RFC 7162 §3.1.3. */
-      readonly unchangedSince?: number;
+      readonly unchangedSince?: ModSeq;
     }
   | {
       readonly kind: "copy";
@@ -58,6 +59,8 @@ export type Op =
       readonly numbering?: Position;
       /** Nothing is left in pages and packs of what was removed by then. */
       readonly sweeps?: boolean;
+      /** Streams of notes that were silent since before this, in ms since 1970, are forgotten. */
+      readonly silentBefore?: number;
     }
   /** Objects that nothing names any more, as of position `listed`: they are deleted a day later. */
   | { readonly kind: "condemn"; readonly names: readonly string[]; readonly listed: Position }
@@ -84,7 +87,7 @@ export type OpKind = Op["kind"];
 export type OpOf<K extends OpKind> = Op & { readonly kind: K };
 
 /** The version of the log that this program knows: copies in parts came with 3. */
-export const LOG_VERSION = 3;
+export const LOG_VERSION = 4;
 
 /** Messages that are changed at once: more would keep all others waiting. Stored logs stand upon it. */
 export const CHANGED_AT_ONCE = 4096;
@@ -159,7 +162,7 @@ export interface ChangeItem {
 export interface StateClaim {
   readonly type: string;
   readonly epoch: number;
-  readonly modSeq: number;
+  readonly modSeq: ModSeq;
 }
 
 /** Mailboxes made, changed and destroyed as one: names that it frees are free for it, so two may be swapped. */

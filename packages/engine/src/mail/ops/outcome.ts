@@ -1,3 +1,4 @@
+import { type EmailRow, type ModSeq, NO_MODSEQ, type Row, type Uid } from "../numbers.ts";
 import type { MailboxId } from "./names.ts";
 
 export type Refusal =
@@ -21,25 +22,25 @@ export type Refusal =
 export interface ItemOutcome {
   readonly refusal?: Refusal;
   /** Rows of emails that it is about; of memberships that it added, and their uids. */
-  readonly emails: readonly number[];
-  readonly added: readonly number[];
+  readonly emails: readonly EmailRow[];
+  readonly added: readonly Row[];
 }
 
 /** The outcome of an op. Rows are the state's; an op that was refused has a `refusal` and changed nothing. */
 export interface Outcome {
   readonly refusal?: Refusal;
-  readonly modSeq: number;
+  readonly modSeq: ModSeq;
   /** Memberships added, in order, and for COPY and MOVE the rows that they were made from. */
-  readonly added: readonly number[];
-  readonly sources: readonly number[];
+  readonly added: readonly Row[];
+  readonly sources: readonly Row[];
   /** Their uids, which outlast the rows. */
-  readonly addedUids: readonly number[];
-  readonly sourceUids: readonly number[];
+  readonly addedUids: readonly Uid[];
+  readonly sourceUids: readonly Uid[];
   /** Memberships whose flags were set; those refused by `unchangedSince`; those that were named but gone. */
-  readonly changed: readonly number[];
-  readonly refused: readonly number[];
+  readonly changed: readonly Row[];
+  readonly refused: readonly Row[];
   readonly gone: number;
-  readonly removed: readonly number[];
+  readonly removed: readonly Row[];
   readonly mailbox?: MailboxId;
   /** Its UIDVALIDITY: of an op that put messages into one mailbox. */
   readonly uidValidity?: number;
@@ -56,7 +57,7 @@ export interface Outcome {
 
 /** Of an op that changed nothing. */
 export const NOTHING: Outcome = {
-  modSeq: 0,
+  modSeq: NO_MODSEQ,
   added: [],
   sources: [],
   addedUids: [],

@@ -20,23 +20,27 @@ function roomFor(rows: number): number {
 }
 
 export type ColumnKind = "u8" | "i16" | "u32" | "f64" | "id";
-type Chunk = Uint8Array | Int16Array | Uint32Array | Float64Array;
+export type Chunk = Uint8Array | Int16Array | Uint32Array | Float64Array;
 
 /** Bytes of one value of each kind; an `id` is 16 raw bytes. */
 export const COLUMN_BYTES: Record<ColumnKind, number> = { u8: 1, i16: 2, u32: 4, f64: 8, id: 16 };
 
 function makeChunk(kind: ColumnKind, rows: number): Chunk {
+  return valuesIn(kind, new Uint8Array(rows * COLUMN_BYTES[kind]));
+}
+
+/** The values in all octets of a buffer, little endian; of ids the octets themselves. */
+export function valuesIn(kind: ColumnKind, { buffer }: Uint8Array): Chunk {
   switch (kind) {
     case "u8":
-      return new Uint8Array(rows);
-    case "i16":
-      return new Int16Array(rows);
-    case "u32":
-      return new Uint32Array(rows);
-    case "f64":
-      return new Float64Array(rows);
     case "id":
-      return new Uint8Array(rows * 16);
+      return new Uint8Array(buffer);
+    case "i16":
+      return new Int16Array(buffer);
+    case "u32":
+      return new Uint32Array(buffer);
+    case "f64":
+      return new Float64Array(buffer);
   }
 }
 
@@ -60,7 +64,8 @@ class DirtyChunks {
   }
 }
 
-export class Column {
+/** Values of one field, by row: kinds of both are named by the owner of the table. */
+export class Column<V extends number = number, R extends number = number> {
   readonly kind: ColumnKind;
   readonly chunks: Chunk[] = [];
   readonly dirty: DirtyChunks;
@@ -70,24 +75,24 @@ export class Column {
     this.dirty = dirty;
   }
 
-  get(row: number): number {
-    return this.chunks[row >> CHUNK_SHIFT]![row & CHUNK_MASK]!;
+  get(row: R): V {
+    return this.chunks[row >> CHUNK_SHIFT]![row & CHUNK_MASK]! as V;
   }
 
-  set(row: number, value: number): void {
+  set(row: R, value: V): void {
     const chunk = row >> CHUNK_SHIFT;
     this.chunks[chunk]![row & CHUNK_MASK] = value;
     this.dirty.add(chunk);
   }
 
   /** The 16 bytes of an `id` column's row: a view, not a copy. */
-  getId(row: number): Uint8Array {
+  getId(row: R): Uint8Array {
     const at = (row & CHUNK_MASK) * 16;
     return (this.chunks[row >> CHUNK_SHIFT] as Uint8Array).subarray(at, at + 16);
   }
 
   /** Which of two rows of an `id` column is lower, octet by octet. */
-  compareIds(a: number, b: number): number {
+  compareIds(a: R, b: R): number {
     const [one, other] = [this.chunks[a >> CHUNK_SHIFT]!, this.chunks[b >> CHUNK_SHIFT]!];
     const [from, against] = [(a & CHUNK_MASK) * 16, (b & CHUNK_MASK) * 16];
     for (let at = 0; at < 16; at++) {
@@ -97,7 +102,7 @@ export class Column {
     return 0;
   }
 
-  setId(row: number, id: Uint8Array): void {
+  setId(row: R, id: Uint8Array): void {
     const chunk = row >> CHUNK_SHIFT;
     (this.chunks[chunk] as Uint8Array).set(id, (row & CHUNK_MASK) * 16);
     this.dirty.add(chunk);
@@ -120,17 +125,25 @@ export class Column {
     return new Uint8Array(buffer, byteOffset, rows * COLUMN_BYTES[this.kind]).slice();
   }
 
+  /** Takes over what fills a chunk; `bytes` have a buffer of their own. */
   loadChunk(bytes: Uint8Array, room: number): void {
-    this.grow(room);
-    new Uint8Array(this.chunks.at(-1)!.buffer).set(bytes);
+    if (bytes.length === CHUNK_ROWS * COLUMN_BYTES[this.kind]) this.chunks.push(valuesIn(this.kind, bytes));
+    else {
+      this.grow(room);
+      new Uint8Array(this.chunks.at(-1)!.buffer).set(bytes);
+    }
   }
 }
 
 export type Schema = Readonly<Record<string, ColumnKind>>;
 
-export class Table<S extends Schema> {
+/** Kinds of numbers that some columns hold; all others hold plain ones. */
+export type Kinds<S extends Schema> = { readonly [K in keyof S]?: number };
+type ValueOf<N, K> = K extends keyof N ? (N[K] extends number ? N[K] : number) : number;
+
+export class Table<S extends Schema, N extends Kinds<S> = Kinds<S>, R extends number = number> {
   readonly schema: S;
-  readonly columns: { readonly [K in keyof S]: Column };
+  readonly columns: { readonly [K in keyof S]: Column<ValueOf<N, K>, R> };
   readonly dirty: DirtyChunks = new DirtyChunks();
   #rows = 0;
   #room = 0;
@@ -139,16 +152,21 @@ export class Table<S extends Schema> {
     this.schema = schema;
     this.columns = Object.fromEntries(
       Object.entries(schema).map(([name, kind]) => [name, new Column(kind, this.dirty)]),
-    ) as { readonly [K in keyof S]: Column };
+    ) as unknown as { readonly [K in keyof S]: Column<ValueOf<N, K>, R> };
   }
 
   get rows(): number {
     return this.#rows;
   }
 
+  /** Kinds of its columns, in the schema's order. */
+  get kinds(): readonly ColumnKind[] {
+    return Object.values<ColumnKind>(this.schema);
+  }
+
   /** A table of the same rows, of which none counts as written. */
-  copy(): Table<S> {
-    const copy = new Table(this.schema);
+  copy(): Table<S, N, R> {
+    const copy = new Table<S, N, R>(this.schema);
     copy.#rows = this.#rows;
     copy.#room = this.#room;
     for (const name of Object.keys(this.schema))
@@ -157,8 +175,8 @@ export class Table<S extends Schema> {
   }
 
   /** Adds a row of zeros and returns its number. */
-  add(): number {
-    const row = this.#rows++;
+  add(): R {
+    const row = this.#rows++ as R;
     if (row === this.#room) {
       this.#room = roomFor(row + 1);
       for (const column of Object.values<Column>(this.columns)) column.grow(this.#room);
@@ -173,6 +191,13 @@ export class Table<S extends Schema> {
 
   chunkRows(chunk: number): number {
     return Math.min(CHUNK_ROWS, this.#rows - chunk * CHUNK_ROWS);
+  }
+
+  /** The values of a chunk, column by column: what goes over many rows reads these, since one place in the program then meets
+   * one kind of array. */
+  arrays(chunk: number): { readonly [K in keyof S]: S[K] extends "id" ? Uint8Array : Chunk } {
+    const entries = Object.entries<Column>(this.columns).map(([name, { chunks }]) => [name, chunks[chunk]!]);
+    return Object.fromEntries(entries);
   }
 
   /** One chunk of every column, in the schema's order, as one run of bytes: what a column page holds. */
@@ -192,18 +217,24 @@ export class Table<S extends Schema> {
    * release wrote has the first `columnCount` columns alone: the others are zeros. Throws RangeError if the length does
    * not fit the schema. */
   loadChunk(rows: number, bytes: Uint8Array, columnCount: number = Object.keys(this.schema).length): void {
-    if (this.#rows % CHUNK_ROWS !== 0 || rows < 1 || rows > CHUNK_ROWS) throw new RangeError("chunk out of order");
-    const stored = Object.values<ColumnKind>(this.schema).slice(0, columnCount);
+    const stored = this.kinds.slice(0, columnCount);
     const width = stored.reduce((sum, kind) => sum + COLUMN_BYTES[kind], 0);
     if (bytes.length !== rows * width) throw new RangeError("chunk length does not fit its rows");
-    this.#room = roomFor(this.#rows + rows);
     let at = 0;
-    for (const [place, column] of Object.values<Column>(this.columns).entries()) {
-      const length = rows * COLUMN_BYTES[column.kind];
-      const isStored = place < columnCount;
-      column.loadChunk(isStored ? bytes.subarray(at, at + length) : new Uint8Array(length), this.#room);
-      if (isStored) at += length;
-    }
+    const columns = stored.map((kind) => {
+      const from = at;
+      at += rows * COLUMN_BYTES[kind];
+      return bytes.slice(from, at);
+    });
+    this.loadColumns(rows, columns);
+  }
+
+  /** Appends a chunk, column by column, each with a buffer of its own; zeros for those that are absent. Throws RangeError. */
+  loadColumns(rows: number, columns: readonly Uint8Array[]): void {
+    if (this.#rows % CHUNK_ROWS !== 0 || rows < 1 || rows > CHUNK_ROWS) throw new RangeError("chunk out of order");
+    this.#room = roomFor(this.#rows + rows);
+    for (const [place, column] of Object.values<Column>(this.columns).entries())
+      column.loadChunk(columns[place] ?? new Uint8Array(rows * COLUMN_BYTES[column.kind]), this.#room);
     this.#rows += rows;
   }
 }

@@ -1,3 +1,14 @@
+import {
+  FIRST_ROW,
+  FIRST_UID,
+  higherOf,
+  lowerOf,
+  type ModSeq,
+  type Row,
+  type Uid,
+  uidAfter,
+  uidBefore,
+} from "../numbers.ts";
 import type { UidRange } from "./burnt-uids.ts";
 import type { ReadMailbox, ReadState } from "./read-state.ts";
 
@@ -7,28 +18,28 @@ import type { ReadMailbox, ReadState } from "./read-state.ts";
  */
 
 /** Memberships that were added, changed or removed after `modSeq`, in no order. */
-export function changedRows(state: ReadState, modSeq: number): Iterable<number> {
+export function changedRows(state: ReadState, modSeq: ModSeq): Iterable<Row> {
   return state.recent.since(modSeq) ?? walkChanged(state, modSeq);
 }
 
-function* walkChanged(state: ReadState, modSeq: number): Generator<number> {
+function* walkChanged(state: ReadState, modSeq: ModSeq): Generator<Row> {
   const column = state.memberships.columns.modSeq;
-  for (let row = 0; row < state.memberships.rows; row++) if (column.get(row) > modSeq) yield row;
+  for (let row = FIRST_ROW; row < state.memberships.rows; row++) if (column.get(row) > modSeq) yield row;
 }
 
 /** Changes of one mailbox after a modseq, as uids, ascending: RFC 7162 §3.2.5. */
 export interface MailboxChanges {
   /** Messages that were added or whose flags changed. */
-  readonly changed: readonly number[];
+  readonly changed: readonly Uid[];
   /** Uids that are gone: each with the modseq at which it went. */
   readonly vanished: readonly UidRange[];
 }
 
 /** undefined where `modSeq` lies below the floor: what vanished since can't be told. */
-export function mailboxChanges(state: ReadState, mailbox: ReadMailbox, modSeq: number): MailboxChanges | undefined {
+export function mailboxChanges(state: ReadState, mailbox: ReadMailbox, modSeq: ModSeq): MailboxChanges | undefined {
   if (modSeq < state.floor) return undefined;
   const { uid, mailbox: ordinal, modSeq: stamp } = state.memberships.columns;
-  const changed: number[] = [];
+  const changed: Uid[] = [];
   const vanished: UidRange[] = mailbox.burnt.ranges.filter((range) => range.modSeq > modSeq);
   for (const row of changedRows(state, modSeq)) {
     if (ordinal.get(row) !== mailbox.ordinal) continue;
@@ -41,8 +52,8 @@ export function mailboxChanges(state: ReadState, mailbox: ReadMailbox, modSeq: n
 
 /** Uids from `first` to `last`. */
 export interface UidSpan {
-  readonly first: number;
-  readonly last: number;
+  readonly first: Uid;
+  readonly last: Uid;
 }
 
 /**
@@ -53,12 +64,12 @@ export interface UidSpan {
 export function vanishedSince(
   state: ReadState,
   mailbox: ReadMailbox,
-  modSeq: number,
+  modSeq: ModSeq,
   known: readonly UidSpan[],
 ): UidSpan[] {
   const { messages, uidNext } = mailbox;
   const column = state.memberships.columns.uid;
-  const uidAt = (position: number): number => column.get(messages.at(position));
+  const uidAt = (position: number): Uid => column.get(messages.at(position));
   const gone: UidSpan[] = [];
   const changes = mailboxChanges(state, mailbox, modSeq);
   if (changes) {
@@ -70,10 +81,10 @@ export function vanishedSince(
       gap = before;
     }
   } else
-    for (let position = 0, first = 1; position <= messages.length; position++) {
+    for (let position = 0, first = FIRST_UID; position <= messages.length; position++) {
       const next = position < messages.length ? uidAt(position) : uidNext;
-      if (first < next) gone.push({ first, last: next - 1 });
-      first = next + 1;
+      if (first < next) gone.push({ first, last: uidBefore(next) });
+      first = uidAfter(next);
     }
   return intersect(gone, known);
 }
@@ -82,8 +93,8 @@ export function vanishedSince(
 function intersect(these: readonly UidSpan[], those: readonly UidSpan[]): UidSpan[] {
   const both: UidSpan[] = [];
   for (let a = 0, b = 0; a < these.length && b < those.length; ) {
-    const first = Math.max(these[a]!.first, those[b]!.first);
-    const last = Math.min(these[a]!.last, those[b]!.last);
+    const first = higherOf(these[a]!.first, those[b]!.first);
+    const last = lowerOf(these[a]!.last, those[b]!.last);
     if (first <= last) both.push({ first, last });
     if (these[a]!.last < those[b]!.last) a++;
     else b++;

@@ -1,3 +1,4 @@
+import type { Row } from "../numbers.ts";
 import type { MembershipName } from "../ops/names.ts";
 
 /**
@@ -6,21 +7,21 @@ import type { MembershipName } from "../ops/names.ts";
  * own, so only these few are kept.
  */
 export class LastingNames {
-  readonly #bearer = new Map<string, number>();
-  readonly #nameOf = new Map<number, MembershipName>();
+  readonly #bearer = new Map<string, Row>();
+  readonly #nameOf = new Map<Row, MembershipName>();
 
   /** The name that `row` bears instead of its own, if it does. */
-  get(row: number): MembershipName | undefined {
+  get(row: Row): MembershipName | undefined {
     return this.#nameOf.get(row);
   }
 
   /** The row that bears this name, if it is none that has it as its own. */
-  find(name: MembershipName): number | undefined {
+  find(name: MembershipName): Row | undefined {
     return this.#bearer.get(keyOf(name));
   }
 
   /** From now on `row` bears `name`, and nobody before it. */
-  give(row: number, name: MembershipName): void {
+  give(row: Row, name: MembershipName): void {
     const key = keyOf(name);
     const before = this.#bearer.get(key);
     if (before !== undefined) this.#nameOf.delete(before);
@@ -29,7 +30,7 @@ export class LastingNames {
   }
 
   /** Rows and the names that they bear, by row. */
-  entries(): (readonly [number, MembershipName])[] {
+  entries(): (readonly [Row, MembershipName])[] {
     return [...this.#nameOf].sort(([a], [b]) => a - b);
   }
 }

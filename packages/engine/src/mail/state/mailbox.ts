@@ -1,3 +1,4 @@
+import { FIRST_UID, type ModSeq, NO_MODSEQ, type Uid } from "../numbers.ts";
 import type { MailboxId } from "../ops/names.ts";
 import type { MailboxType, SpecialUse } from "../ops/op.ts";
 import { BurntUids } from "./burnt-uids.ts";
@@ -30,11 +31,11 @@ export class Mailbox {
   /** Where its owner wants it in a list: RFC 8621 §2. */
   sortOrder = 0;
   /** The modseq at which it was made, and that of the last change of its path, role, order, UIDVALIDITY or existence. */
-  made = 0;
-  propsModSeq = 0;
+  made: ModSeq = NO_MODSEQ;
+  propsModSeq: ModSeq = NO_MODSEQ;
   uidValidity: number;
-  uidNext = 1;
-  highestModSeq: number;
+  uidNext: Uid = FIRST_UID;
+  highestModSeq: ModSeq = NO_MODSEQ;
   gone = false;
   messages: MessageList = new MessageList();
   unseen = 0;
@@ -54,7 +55,6 @@ export class Mailbox {
     this.wantedPath = path;
     this.specialUse = specialUse;
     this.uidValidity = uidValidity;
-    this.highestModSeq = 0;
   }
 
   countKeywords(set: number, by: 1 | -1): void {

@@ -1,3 +1,5 @@
+import type { Plain, Row, Uid } from "../numbers.ts";
+
 /**
  * The memberships of one mailbox in uid order, as row numbers. Adding appends in place; anything else makes a new list.
  * So a view that holds (list, length) holds the mailbox as it was then, and all views of one mailbox share one array.
@@ -16,11 +18,11 @@ export class MessageList {
   }
 
   /** The row at `position` (0 is the lowest uid). */
-  at(position: number): number {
-    return this.#rows[position]!;
+  at(position: Plain): Row {
+    return this.#rows[position]! as Row;
   }
 
-  append(row: number): void {
+  append(row: Row): void {
     if (this.#length === this.#rows.length) {
       const rows = new Uint32Array(Math.max(8, Math.ceil(this.#length * 1.25)));
       rows.set(this.#rows);
@@ -43,13 +45,13 @@ export class MessageList {
     return new MessageList(rows);
   }
 
-  /** The position of the first row whose key (ascending over the list) is at least `key`, within the first `length`. */
-  lowerBound(key: number, keyOf: (row: number) => number, length: number = this.#length): number {
+  /** The position of the first row whose uid is at least `uid`, within the first `length`. */
+  lowerBound(uid: Uid, uidOf: (row: Row) => Uid, length: number = this.#length): number {
     let low = 0;
     let high = length;
     while (low < high) {
       const middle = (low + high) >>> 1;
-      if (keyOf(this.#rows[middle]!) < key) low = middle + 1;
+      if (uidOf(this.#rows[middle]! as Row) < uid) low = middle + 1;
       else high = middle;
     }
     return low;

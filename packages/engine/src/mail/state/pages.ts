@@ -1,5 +1,10 @@
+import { hexBytes, hexText } from "../../bay/entry.ts";
 import type { Fields } from "../../bay/fields.ts";
 import { NOWHERE, type Position } from "../../bay/position.ts";
+import { concat } from "../../crypto/index.ts";
+import { folderOf } from "../../storage/object-kinds.ts";
+import { type Plain, readModSeq } from "../numbers.ts";
+import { decodeColumns, encodeColumns } from "./column-codec.ts";
 import type { ValuePage } from "./records.ts";
 import type { Run } from "./reference-index.ts";
 
@@ -68,29 +73,148 @@ export const NO_PAGES: Pages = {
 const GROUPS = ["memberships", "emails", "rows", "headers", "texts"] as const;
 
 export function encodePages(pages: Omit<Pages, "covers">): unknown[] {
+  const { references, packs, values } = pages;
   return [
     pages.numbering,
     pages.emailRows,
     pages.emailNumbers,
     pages.membershipRows,
-    pages.held,
-    GROUPS.map((group) => [group, pages[group]]),
-    pages.references.map((run) => [run.entries, run.pages.map(({ name, first }) => [name, first])]),
-    pages.packs.map(({ name, first, end, count }) => [name, first, end, count]),
-    pages.values.map(({ type, id, modSeq, name }) => [type, id, modSeq, name]),
+    encodeBits(pages.held),
+    GROUPS.map((group) => [group, packNames(pages[group], PAGE)]),
+    references.map((run) => [
+      run.entries,
+      packNames(
+        run.pages.map(({ name }) => name),
+        PAGE,
+      ),
+      concat(...run.pages.map(({ first }) => first)),
+    ]),
+    [
+      packNames(
+        packs.map(({ name }) => name),
+        PACK,
+      ),
+      packs.map(({ first, end, count }) => [first, end, count]),
+    ],
+    [
+      packNames(
+        values.map(({ name }) => name),
+        PAGE,
+      ),
+      values.map(({ type, id, modSeq }) => [type, id, modSeq]),
+    ],
   ];
+}
+
+const PAGE: string = folderOf("page");
+const PACK: string = folderOf("pack");
+/** Octets of a page's name, and of a pack's. */
+const NAME_BYTES = 16;
+const HEX_NAME = /^[0-9a-f]{32}$/;
+/** Of so many emails no account's life is long enough. */
+const BITS_BYTES_MAX: number = 2 ** 24;
+
+/** Names as their octets: how many, a bit for each that is there, and these. Throws RangeError for a name of another form. */
+function packNames(names: readonly string[], folder: string): unknown[] {
+  const there = new Uint8Array(Math.ceil(names.length / 8));
+  const octets: Uint8Array[] = [];
+  for (const [at, name] of names.entries()) {
+    if (name === "") continue;
+    const hex = name.slice(folder.length);
+    if (!name.startsWith(folder) || !HEX_NAME.test(hex)) throw new RangeError("name of an unknown form");
+    there[at >> 3]! |= 1 << (at & 7);
+    octets.push(hexBytes(hex));
+  }
+  return [names.length, encodeBits(there), concat(...octets)];
+}
+
+/** "" for those that are not there. Throws RangeError. */
+function unpackNames(fields: Fields, folder: string): string[] {
+  const count = fields.integer();
+  const there = readBits(fields);
+  const octets = fields.bytes();
+  fields.end();
+  if (there.length !== Math.ceil(count / 8)) throw new RangeError("more names than bits, or fewer");
+  let at = 0;
+  const names = Array.from({ length: count }, (_, place) => {
+    if (!isBitSet(there, place)) return "";
+    const hex = hexText(octets.subarray(at, at + NAME_BYTES));
+    at += NAME_BYTES;
+    return folder + hex;
+  });
+  if (at !== octets.length) throw new RangeError("more names than bits, or fewer");
+  return names;
+}
+
+/** Octets of bits, which are alike for long: as a column is stored. */
+function encodeBits(bits: Uint8Array): unknown[] {
+  return [bits.length, encodeColumns(["u8"], bits.length, bits)];
+}
+
+/** Throws RangeError. */
+function readBits(fields: Fields): Uint8Array {
+  const pair = fields.nested();
+  const length = pair.integer();
+  if (length > BITS_BYTES_MAX) throw new RangeError("too many bits");
+  const [bits] = decodeColumns(["u8"], length, pair.bytes());
+  pair.end();
+  return bits!;
+}
+
+function isBitSet(bits: Uint8Array, place: number): boolean {
+  return (((bits[place >> 3] ?? 0) >> (place & 7)) & 1) === 1;
+}
+
+/** Each name with what is told of it. Throws RangeError where these are not as many. */
+function join<T, U>(names: readonly string[], facts: readonly T[], both: (name: string, fact: T) => U): U[] {
+  if (names.length !== facts.length) throw new RangeError("more names than there should be, or fewer");
+  return names.map((name, at) => both(name, facts[at]!));
 }
 
 /** Throws RangeError on anything that {@link encodePages} does not make. */
 export function readPages(fields: Fields, covers: Position): Pages {
-  const numbers = {
+  const numbers = readNumbers(fields, readBits);
+  const groups = asGroups(fields.list((group) => [group.text(), unpackNames(group.nested(), PAGE)] as const));
+  const references = fields.list((run) => {
+    const [entries, names, firsts] = [run.integer(), unpackNames(run.nested(), PAGE), run.bytes()];
+    const hashes = Array.from({ length: firsts.length / 8 }, (_, at) => firsts.slice(at * 8, at * 8 + 8));
+    return { entries, pages: join(names, hashes, (name, first) => ({ name, first })) };
+  });
+  const packed = fields.nested();
+  const packNamesRead = unpackNames(packed.nested(), PACK);
+  const spans = packed.list((pack) => ({ first: pack.integer(), end: pack.integer(), count: pack.integer() }));
+  packed.end();
+  const valued = fields.nested();
+  const valueNames = unpackNames(valued.nested(), PAGE);
+  const keys = valued.list((page) => ({ type: page.text(), id: page.text(), modSeq: readModSeq(page) }));
+  valued.end();
+  fields.end();
+  return {
+    covers,
+    ...numbers,
+    ...groups,
+    references,
+    packs: join(packNamesRead, spans, (name, span) => ({ name, ...span })),
+    values: join(valueNames, keys, (name, key) => ({ ...key, name })),
+  };
+}
+
+function readNumbers(
+  fields: Fields,
+  readHeld: (fields: Fields) => Uint8Array,
+): Pick<Pages, "numbering" | "emailRows" | "emailNumbers" | "membershipRows" | "held"> {
+  return {
     numbering: fields.position(),
     emailRows: fields.integer(),
     emailNumbers: fields.integer(),
     membershipRows: fields.integer(),
-    held: fields.bytes().slice(),
+    held: readHeld(fields),
   };
-  return { covers, ...numbers, ...readGroups(fields) };
+}
+
+/** The same of a checkpoint of format 3: names were texts. Throws RangeError. */
+export function readThirdPages(fields: Fields, covers: Position): Pages {
+  return { covers, ...readNumbers(fields, (held) => held.bytes().slice()), ...readGroups(fields) };
 }
 
 /** The same of a checkpoint of format 2: lasting numbers were rows, and pages held all emails. Throws RangeError. */
@@ -106,26 +230,32 @@ function allHeld(emailRows: number): Pick<Pages, "emailRows" | "emailNumbers" | 
 }
 
 /** True if row pages and header pages hold the email of this lasting number. */
-export function isInPages({ held }: Pick<Pages, "held">, number: number): boolean {
-  return (((held[number >> 3] ?? 0) >> (number & 7)) & 1) === 1;
+export function isInPages({ held }: Pick<Pages, "held">, number: Plain): boolean {
+  return isBitSet(held, number);
 }
 
 function readGroups(
   fields: Fields,
 ): Omit<Pages, "covers" | "numbering" | "emailRows" | "emailNumbers" | "membershipRows" | "held"> {
-  const groups = Object.fromEntries(fields.list((group) => [group.text(), group.texts()] as const));
-  const [memberships = [], emails = [], rows = [], headers = [], texts = []] = GROUPS.map((group) => groups[group]);
-  const others = Object.fromEntries(Object.entries(groups).filter(([name]) => !GROUPS.some((known) => known === name)));
-  const known = { memberships, emails, rows, headers, texts, others };
+  const known = asGroups(fields.list((group) => [group.text(), group.texts()] as const));
   const [references, packs] = [readReferences(fields), readPacks(fields)];
   const values = fields.list((page) => ({
     type: page.text(),
     id: page.text(),
-    modSeq: page.integer(),
+    modSeq: readModSeq(page),
     name: page.text(),
   }));
   fields.end();
   return { ...known, references, packs, values };
+}
+
+function asGroups(
+  found: readonly (readonly [string, readonly string[]])[],
+): Pick<Pages, (typeof GROUPS)[number] | "others"> {
+  const groups = Object.fromEntries(found);
+  const [memberships = [], emails = [], rows = [], headers = [], texts = []] = GROUPS.map((group) => groups[group]);
+  const others = Object.fromEntries(found.filter(([name]) => !GROUPS.some((known) => known === name)));
+  return { memberships, emails, rows, headers, texts, others };
 }
 
 /** The same of a checkpoint of format 1. Throws RangeError. */

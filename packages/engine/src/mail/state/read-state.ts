@@ -1,3 +1,4 @@
+import type { Row } from "../numbers.ts";
 import type { BurntUids } from "./burnt-uids.ts";
 import type { Column, Schema, Table } from "./columns.ts";
 import type { KeywordSets } from "./flags.ts";
@@ -5,10 +6,11 @@ import type { HeldEmails } from "./held-emails.ts";
 import type { LastingNames } from "./lasting-names.ts";
 import type { Mailbox } from "./mailbox.ts";
 import type { MessageList } from "./message-list.ts";
+import type { NoteStream } from "./note-streams.ts";
 import type { RecentRows } from "./recent-rows.ts";
 import type { Records } from "./records.ts";
 import type { ReferenceIndex } from "./reference-index.ts";
-import type { ChangedTypes, MailState, NoteStream } from "./state.ts";
+import type { ChangedTypes, MailState } from "./state.ts";
 import type { SweepMark } from "./sweep-mark.ts";
 
 /**
@@ -38,7 +40,7 @@ export interface ReadState extends Omit<Readonly<MailState>, Writers | Tables | 
   liveMailboxes(): ReadMailbox[];
   allMailboxes(): ReadMailbox[];
   below(path: string): ReadMailbox[];
-  mailboxOf(row: number): ReadMailbox;
+  mailboxOf(row: Row): ReadMailbox;
 }
 
 /** A state of whose pages some may turn out to be lost: the next checkpoint makes them anew. Nothing that is shown changes. */
@@ -87,10 +89,10 @@ type Mailboxes =
   | "below"
   | "mailboxOf";
 
-type ReadColumn = Pick<Column, "get" | "getId" | "compareIds">;
+type ReadColumn<C> = C extends Column<infer V, infer R> ? Pick<Column<V, R>, "get" | "getId" | "compareIds"> : never;
 type ReadTable<T> =
-  T extends Table<infer S extends Schema>
-    ? { readonly rows: number; readonly columns: { readonly [K in keyof S]: ReadColumn } }
+  T extends Pick<Table<Schema>, "rows" | "columns">
+    ? { readonly rows: number; readonly columns: { readonly [K in keyof T["columns"]]: ReadColumn<T["columns"][K]> } }
     : never;
 
 export type ReadMessageList = Pick<MessageList, "length" | "at" | "lowerBound">;

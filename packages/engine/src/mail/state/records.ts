@@ -1,4 +1,6 @@
 import type { Position } from "../../bay/position.ts";
+import { higherOf, type ModSeq, NO_MODSEQ } from "../numbers.ts";
+
 /**
  * Small things beside mail, each a register by type and id (the op `record`): identities, settings, what a phone said. The
  * last write in the order of ops counts. One that ended leaves a tombstone, so that who follows a type hears of it.
@@ -30,7 +32,7 @@ export type RecordValue = { readonly bytes: Uint8Array } | StoredValue;
 export interface StoredRecord {
   readonly type: string;
   readonly id: string;
-  readonly modSeq: number;
+  readonly modSeq: ModSeq;
   /** Undefined: it ended. */
   readonly value: RecordValue | undefined;
 }
@@ -39,15 +41,15 @@ export interface StoredRecord {
 export interface ValuePage {
   readonly type: string;
   readonly id: string;
-  readonly modSeq: number;
+  readonly modSeq: ModSeq;
   readonly name: string;
 }
 
 interface TypeRecords {
   readonly byId: Map<string, StoredRecord>;
   /** The highest modseq of a change, and what ended at or below `floor` is forgotten. */
-  changed: number;
-  floor: number;
+  changed: ModSeq;
+  floor: ModSeq;
 }
 
 export class Records {
@@ -65,13 +67,13 @@ export class Records {
   }
 
   /** The highest modseq at which a record of this type changed; 0 if none did. */
-  changed(type: string): number {
-    return this.#types.get(type)?.changed ?? 0;
+  changed(type: string): ModSeq {
+    return this.#types.get(type)?.changed ?? NO_MODSEQ;
   }
 
   /** Ends at or below this modseq are forgotten. */
-  floor(type: string): number {
-    return this.#types.get(type)?.floor ?? 0;
+  floor(type: string): ModSeq {
+    return this.#types.get(type)?.floor ?? NO_MODSEQ;
   }
 
   /** The records of a type that live, in order of id. */
@@ -81,7 +83,7 @@ export class Records {
   }
 
   /** Records of a type that changed or ended beyond a modseq, in no order. */
-  *since(type: string, modSeq: number): Generator<StoredRecord> {
+  *since(type: string, modSeq: ModSeq): Generator<StoredRecord> {
     if (this.changed(type) <= modSeq) return;
     for (const record of this.#types.get(type)!.byId.values()) if (record.modSeq > modSeq) yield record;
   }
@@ -92,7 +94,7 @@ export class Records {
   }
 
   /** Each type with the modseq of its last change and its floor. */
-  types(): (readonly [string, number, number])[] {
+  types(): (readonly [string, ModSeq, ModSeq])[] {
     return this.#sorted().map(([type, { changed, floor }]) => [type, changed, floor] as const);
   }
 
@@ -103,12 +105,12 @@ export class Records {
     known.byId.delete(record.id);
     known.byId.set(record.id, record);
     this.#count(record, 1);
-    known.changed = Math.max(known.changed, record.modSeq);
+    known.changed = higherOf(known.changed, record.modSeq);
     if (this.#ended > RECORD_TOMBSTONES_MAX) this.#forgetEnded();
   }
 
   /** After a load. */
-  setType(type: string, changed: number, floor: number): void {
+  setType(type: string, changed: ModSeq, floor: ModSeq): void {
     Object.assign(this.#typeOf(type), { changed, floor });
   }
 
@@ -123,7 +125,8 @@ export class Records {
   }
 
   #typeOf(type: string): TypeRecords {
-    const known = this.#types.get(type) ?? { byId: new Map(), changed: 0, floor: 0 };
+    const none = { byId: new Map<string, StoredRecord>(), changed: NO_MODSEQ, floor: NO_MODSEQ };
+    const known = this.#types.get(type) ?? none;
     this.#types.set(type, known);
     return known;
   }
@@ -141,7 +144,7 @@ export class Records {
     for (const { type, id, modSeq } of ended.slice(0, ended.length >> 2)) {
       const known = this.#typeOf(type);
       known.byId.delete(id);
-      known.floor = Math.max(known.floor, modSeq);
+      known.floor = higherOf(known.floor, modSeq);
       this.#ended--;
     }
   }

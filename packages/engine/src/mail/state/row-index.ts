@@ -5,13 +5,13 @@
  */
 const EMPTY = 0xffffffff;
 
-export class RowIndex {
+export class RowIndex<R extends number> {
   #slots: Uint32Array = new Uint32Array(16).fill(EMPTY);
   #count = 0;
-  readonly #hashOf: (row: number) => number;
+  readonly #hashOf: (row: R) => number;
 
   /** `hashOf` gives the 32-bit hash of a row's key; it must not change while the row is in the index. */
-  constructor(hashOf: (row: number) => number) {
+  constructor(hashOf: (row: R) => number) {
     this.#hashOf = hashOf;
   }
 
@@ -22,25 +22,26 @@ export class RowIndex {
     if (slots > this.#slots.length) this.#resize(slots);
   }
 
-  add(row: number): void {
+  /** `hash` is that of its key, where it is known. */
+  add(row: R, hash: number = this.#hashOf(row)): void {
     if ((this.#count + 1) * 4 > this.#slots.length * 3) this.#resize(this.#slots.length * 2);
-    this.#place(row);
+    this.#place(row, hash);
     this.#count++;
   }
 
   /** The first row of this hash that `matches`. */
-  find(hash: number, matches: (row: number) => boolean): number | undefined {
+  find(hash: number, matches: (row: R) => boolean): R | undefined {
     const mask = this.#slots.length - 1;
     for (let slot = hash & mask; ; slot = (slot + 1) & mask) {
-      const row = this.#slots[slot]!;
+      const row = this.#slots[slot]! as R;
       if (row === EMPTY) return undefined;
       if (matches(row)) return row;
     }
   }
 
-  #place(row: number): void {
+  #place(row: R, hash: number): void {
     const mask = this.#slots.length - 1;
-    let slot = this.#hashOf(row) & mask;
+    let slot = hash & mask;
     while (this.#slots[slot] !== EMPTY) slot = (slot + 1) & mask;
     this.#slots[slot] = row;
   }
@@ -48,7 +49,7 @@ export class RowIndex {
   #resize(slots: number): void {
     const old = this.#slots;
     this.#slots = new Uint32Array(slots).fill(EMPTY);
-    for (const row of old) if (row !== EMPTY) this.#place(row);
+    for (const row of old) if (row !== EMPTY) this.#place(row as R, this.#hashOf(row as R));
   }
 }
 
@@ -60,7 +61,7 @@ export function hashNumbers(a: number, b: number, c: number): number {
   return (hash ^ (hash >>> 16)) >>> 0;
 }
 
-/** The first 32 bits of an id, which is random: no mixing needed. */
-export function hashId(id: Uint8Array): number {
-  return ((id[0]! << 24) | (id[1]! << 16) | (id[2]! << 8) | id[3]!) >>> 0;
+/** The first 32 bits of the id that begins at `at`, which is random: no mixing needed. */
+export function hashId(id: Uint8Array, at = 0): number {
+  return ((id[at]! << 24) | (id[at + 1]! << 16) | (id[at + 2]! << 8) | id[at + 3]!) >>> 0;
 }

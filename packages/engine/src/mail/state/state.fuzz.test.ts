@@ -10,6 +10,7 @@ import { MemoryPlace } from "../../storage/memory.ts";
 import { clock, crypto, dropbox, mailText, makeAccount, open, stream, visible } from "../../testing/account-kit.ts";
 import { applyBlock } from "../apply/apply.ts";
 import { loadMail } from "../checkpoint/snapshot.ts";
+import { asModSeq } from "../numbers.ts";
 import type { NewEmail } from "../ops/email.ts";
 import { INBOX_ID, type MailboxId } from "../ops/names.ts";
 import type { Op } from "../ops/op.ts";
@@ -84,7 +85,7 @@ const OPS: readonly Op[] = [
     mailbox: INBOX_ID,
     targets: [run],
     change: { mode: "add", flags: ["\\Deleted"] },
-    unchangedSince: 77,
+    unchangedSince: asModSeq(77),
   },
   { kind: "copy", mailbox: INBOX_ID, targets: [run], to: INBOX_ID, seconds: 7 },
   { kind: "copy", mailbox: INBOX_ID, targets: [run], to: INBOX_ID, seconds: 7, inParts: true },
@@ -100,7 +101,7 @@ const OPS: readonly Op[] = [
       },
     ],
     seconds: 7,
-    ifState: { type: "email", epoch: 0, modSeq: 9 },
+    ifState: { type: "email", epoch: 0, modSeq: asModSeq(9) },
   },
   {
     kind: "folders",

@@ -1,12 +1,23 @@
 import { composed } from "@restante/mime";
 import { NOWHERE, type Position } from "../../bay/position.ts";
+import {
+  asEmailRow,
+  type EmailRow,
+  FIRST_EMAIL_ROW,
+  FIRST_ROW,
+  type ModSeq,
+  NO_MODSEQ,
+  type Plain,
+  type Row,
+  type Uid,
+} from "../numbers.ts";
 import type { NewEmail } from "../ops/email.ts";
 import { INBOX_ID, type MailboxId, type MembershipName, PATH_DELIMITER, type WriterId } from "../ops/names.ts";
-import { Table } from "./columns.ts";
 import { DELETED, KeywordSets, SEEN, SYSTEM_FLAGS } from "./flags.ts";
 import { HeldEmails } from "./held-emails.ts";
 import { LastingNames } from "./lasting-names.ts";
 import { isMail, Mailbox, type MailboxOptions } from "./mailbox.ts";
+import type { NoteStream } from "./note-streams.ts";
 import { NO_PAGES, PAGE_EMAILS, type Pages } from "./pages.ts";
 import { PathIndex } from "./path-index.ts";
 import { RecentRows } from "./recent-rows.ts";
@@ -15,6 +26,7 @@ import { ReferenceIndex, threadKeys } from "./reference-index.ts";
 import { hashId, hashNumbers, RowIndex } from "./row-index.ts";
 import { ShownEmails } from "./shown-emails.ts";
 import { SweepMark } from "./sweep-mark.ts";
+import { type EmailTable, emailTable, type MembershipTable, membershipTable } from "./tables.ts";
 
 /**
  * An account's resident state: what all its ops have come to. No object a message; emails and memberships are rows.
@@ -25,48 +37,14 @@ import { SweepMark } from "./sweep-mark.ts";
  * Invariant: a live membership's row stands in its mailbox's `messages`, at its uid's place; a dead one's row stays
  * readable (a view may still hold it) and stands in none.
  */
-const MEMBERSHIPS = {
-  writer: "u32",
-  sequence: "u32",
-  index: "u32",
-  mailbox: "u32",
-  uid: "u32",
-  modSeq: "f64",
-  flags: "u8",
-  keywords: "u32",
-  email: "u32",
-  saved: "u32",
-} as const;
-
-const EMAILS = {
-  id: "id",
-  size: "u32",
-  received: "f64",
-  receivedZone: "i16",
-  sent: "f64",
-  sentZone: "i16",
-  threadHigh: "u32",
-  threadLow: "u32",
-  /** How many live memberships hold it. */
-  held: "u32",
-  /** The modseq at which it was first shown, 0 if it never was; and whether it was hidden since, and is shown again. */
-  made: "f64",
-  returned: "u8",
-  /** Its lasting number: rows get others when a checkpoint leaves dead ones out, and pages keep to this. Ascending. */
-  number: "u32",
-} as const;
-
-/** Columns of emails that checkpoints of formats 1 and 2 have. */
-export const FIRST_EMAIL_COLUMNS = 9;
-export const SECOND_EMAIL_COLUMNS = 11;
 
 /** The highest modseqs at which something of a type changed: JMAP's states. Records have their own. */
 export interface ChangedTypes {
-  email: number;
-  mailbox: number;
-  thread: number;
+  email: ModSeq;
+  mailbox: ModSeq;
+  thread: ModSeq;
   /** Mail came in. */
-  delivery: number;
+  delivery: ModSeq;
 }
 
 /** Where the summary and body of an email lie that no checkpoint covers yet: all others lie in the row page that their
@@ -76,13 +54,6 @@ export interface TailEmail {
   readonly entry: Position;
   readonly op: number;
   readonly index: number;
-}
-
-/** One delivering process's dense numbers for this account: the highest taken in, and those below it that are still
- * missing, with the seconds since 1970 at which that was first seen. */
-export interface NoteStream {
-  highest: number;
-  readonly missing: Map<number, number>;
 }
 
 /** A checkpoint: it covers entries up to `covers`; the entry `announced` made it current. */
@@ -96,8 +67,8 @@ export interface CheckpointMark {
 /** Checkpoints that are remembered until the log is trimmed up to them. */
 export const MARKS_MAX = 64;
 
-/** Rows that are indexed in one step, some milliseconds. */
-const INDEXED_AT_ONCE = 8192;
+/** Chunks of rows that are indexed in one step, some milliseconds. */
+const CHUNKS_AT_ONCE = 2;
 
 /** This bit in `flags` marks a membership that is gone. */
 export const DEAD = 128;
@@ -106,8 +77,8 @@ export const DEAD = 128;
 export type LostPages = Readonly<Partial<Record<"rows" | "headers" | "texts", ReadonlySet<number>>>>;
 
 export class MailState {
-  readonly memberships: Table<typeof MEMBERSHIPS> = new Table(MEMBERSHIPS);
-  readonly emails: Table<typeof EMAILS> = new Table(EMAILS);
+  readonly memberships: MembershipTable = membershipTable();
+  readonly emails: EmailTable = emailTable();
   readonly heldEmails: HeldEmails = new HeldEmails(this.emails.columns);
   readonly keywords: KeywordSets = new KeywordSets();
   readonly mailboxes: Mailbox[] = [];
@@ -115,17 +86,17 @@ export class MailState {
   readonly records: Records = new Records();
   readonly lastingNames: LastingNames = new LastingNames();
   readonly recent: RecentRows = new RecentRows();
-  readonly changed: ChangedTypes = { email: 0, mailbox: 0, thread: 0, delivery: 0 };
+  readonly changed: ChangedTypes = { email: NO_MODSEQ, mailbox: NO_MODSEQ, thread: NO_MODSEQ, delivery: NO_MODSEQ };
   references: ReferenceIndex = new ReferenceIndex();
   /** Emails from row `tailStart` on are in no page yet: `tail` says where they are. */
-  tailStart = 0;
+  tailStart: EmailRow = FIRST_EMAIL_ROW;
   tail: TailEmail[] = [];
   /** The lasting number that the next email gets. */
   emailNumbers = 0;
   /** Pages of the checkpoint that this process knows to be current. */
   pages: Pages = NO_PAGES;
   /** The one modseq counter of the account. */
-  modSeq = 0;
+  modSeq: ModSeq = NO_MODSEQ;
   /** The highest UIDVALIDITY ever given. */
   uidValidity = 0;
   /** Paths written so far, by creates and renames. */
@@ -140,6 +111,9 @@ export class MailState {
   /** Notes taken in, and the entry that took each in, until they are forgotten. */
   readonly takenNotes: Map<string, Position> = new Map();
   readonly streams: Map<string, NoteStream> = new Map();
+  /** Streams whose notes were all earlier than this, in ms since 1970, are forgotten: a note from before of a stream that is
+   * not known may be one that was taken in. */
+  silentBefore = 0;
   /** The log entry of the last `condemn` and of the last `forget`: ops made upon an older view are void. */
   lastCondemn: Position = NOWHERE;
   lastForget: Position = NOWHERE;
@@ -150,7 +124,7 @@ export class MailState {
   /** Log entries up to this one are gone. */
   trimmed: Position = NOWHERE;
   /** Removals at or below this modseq may be known no more. */
-  floor = 0;
+  floor: ModSeq = NO_MODSEQ;
   /** The numbering of rows that the announced checkpoints keep to. This state may still stand on an older one. */
   numbering: Position = NOWHERE;
   readonly sweep: SweepMark = new SweepMark();
@@ -160,8 +134,8 @@ export class MailState {
   readonly #mailboxById = new Map<MailboxId, Mailbox>();
   #pathIndex: PathIndex | undefined;
   readonly #shown: ShownEmails = new ShownEmails(this.emails.columns);
-  readonly #byName: RowIndex = new RowIndex((row) => this.#hashName(row));
-  readonly #byEmailId: RowIndex = new RowIndex((row) => hashId(this.emails.columns.id.getId(row)));
+  readonly #byName: RowIndex<Row> = new RowIndex((row) => this.#hashName(row));
+  readonly #byEmailId: RowIndex<EmailRow> = new RowIndex((row) => hashId(this.emails.columns.id.getId(row)));
 
   get writers(): readonly WriterId[] {
     return this.#writers;
@@ -241,23 +215,30 @@ export class MailState {
    * others have their turn now and then. Throws RangeError. */
   async index(breathe: () => Promise<void>): Promise<void> {
     this.#byEmailId.reserve(this.emails.rows);
-    for (let row = 0; row < this.emails.rows; row++) {
-      if (row % INDEXED_AT_ONCE === INDEXED_AT_ONCE - 1) await breathe();
-      this.#byEmailId.add(row);
-      this.heldEmails.index(row);
+    let emailRow = FIRST_EMAIL_ROW;
+    for (let chunk = 0; chunk < this.emails.chunkCount; chunk++) {
+      if (chunk % CHUNKS_AT_ONCE === CHUNKS_AT_ONCE - 1) await breathe();
+      const { id, held, size } = this.emails.arrays(chunk);
+      const rows = this.emails.chunkRows(chunk);
+      for (let at = 0; at < rows; at++, emailRow++) this.#byEmailId.add(emailRow, hashId(id, at * 16));
+      this.heldEmails.addChunk(held, size, rows);
     }
-    const { mailbox: ordinal, email, writer, keywords } = this.memberships.columns;
     this.#byName.reserve(this.memberships.rows);
-    for (let row = 0; row < this.memberships.rows; row++) {
-      if (row % INDEXED_AT_ONCE === INDEXED_AT_ONCE - 1) await breathe();
-      if (writer.get(row) >= this.#writers.length || keywords.get(row) >= this.keywords.all.length)
-        throw new RangeError("a membership has no name or no keywords");
-      this.#byName.add(row);
-      if (!this.isLive(row)) continue;
-      const mailbox = this.mailboxes[ordinal.get(row)];
-      if (!mailbox || email.get(row) >= this.emails.rows) throw new RangeError("a membership points nowhere");
-      mailbox.messages.append(row);
-      this.#count(mailbox, row, 1);
+    let row = FIRST_ROW;
+    for (let chunk = 0; chunk < this.memberships.chunkCount; chunk++) {
+      if (chunk % CHUNKS_AT_ONCE === CHUNKS_AT_ONCE - 1) await breathe();
+      const { writer, sequence, index, keywords, flags, mailbox: ordinal, email } = this.memberships.arrays(chunk);
+      const rows = this.memberships.chunkRows(chunk);
+      for (let at = 0; at < rows; at++, row++) {
+        if (writer[at]! >= this.#writers.length || keywords[at]! >= this.keywords.all.length)
+          throw new RangeError("a membership has no name or no keywords");
+        this.#byName.add(row, hashNumbers(writer[at]!, sequence[at]!, index[at]!));
+        if ((flags[at]! & DEAD) !== 0) continue;
+        const mailbox = this.mailboxes[ordinal[at]!];
+        if (!mailbox || email[at]! >= this.emails.rows) throw new RangeError("a membership points nowhere");
+        mailbox.messages.append(row);
+        this.#count(mailbox, row, 1);
+      }
     }
     this.recent.forget(this.modSeq);
   }
@@ -286,7 +267,7 @@ export class MailState {
     this.references.adopt(pages.references, pages.emailNumbers);
     this.records.adopt(pages.values);
     this.tail = this.tail.slice(Math.max(0, pages.emailRows - this.tailStart));
-    this.tailStart = Math.max(this.tailStart, pages.emailRows);
+    if (pages.emailRows > this.tailStart) this.tailStart = asEmailRow(pages.emailRows);
   }
 
   /** These row pages and header pages are lost: the next checkpoint writes them anew. */
@@ -302,18 +283,18 @@ export class MailState {
     };
   }
 
-  isHeld(email: number): boolean {
+  isHeld(email: EmailRow): boolean {
     return this.emails.columns.held.get(email) > 0;
   }
 
   // Emails and memberships
 
-  findEmail(id: Uint8Array): number | undefined {
+  findEmail(id: Uint8Array): EmailRow | undefined {
     const column = this.emails.columns.id;
     return id.length === 16 ? this.#byEmailId.find(hashId(id), (row) => sameId(column.getId(row), id)) : undefined;
   }
 
-  addEmail(email: NewEmail, tail: TailEmail): number {
+  addEmail(email: NewEmail, tail: TailEmail): EmailRow {
     const row = this.emails.add();
     const { columns } = this.emails;
     columns.id.setId(row, email.id);
@@ -334,32 +315,32 @@ export class MailState {
   }
 
   /** The row of the email with this lasting number, or the first one above it; `emails.rows` if there is none. */
-  rowFrom(number: number): number {
+  rowFrom(number: Plain): EmailRow {
     const column = this.emails.columns.number;
     let low = 0;
     let high = this.emails.rows;
     while (low < high) {
-      const middle = (low + high) >>> 1;
+      const middle = asEmailRow((low + high) >>> 1);
       if (column.get(middle) < number) low = middle + 1;
       else high = middle;
     }
-    return low;
+    return asEmailRow(low);
   }
 
   /** The row of the email with this lasting number; undefined if it was left out since. */
-  findNumber(number: number): number | undefined {
+  findNumber(number: Plain): EmailRow | undefined {
     const row = this.rowFrom(number);
     return row < this.emails.rows && this.emails.columns.number.get(row) === number ? row : undefined;
   }
 
   /** The row page and header page in which an email has its place, and that place. */
-  placeInPages(email: number): { readonly page: number; readonly at: number } {
+  placeInPages(email: EmailRow): { readonly page: number; readonly at: number } {
     const number = this.emails.columns.number.get(email);
     return { page: Math.floor(number / PAGE_EMAILS), at: number % PAGE_EMAILS };
   }
 
   /** An email's thread: 8 bytes. */
-  threadOf(email: number): Uint8Array {
+  threadOf(email: EmailRow): Uint8Array {
     const thread = new Uint8Array(8);
     const view = new DataView(thread.buffer);
     view.setUint32(0, this.emails.columns.threadHigh.get(email));
@@ -367,39 +348,39 @@ export class MailState {
     return thread;
   }
 
-  sizeOf(row: number): number {
+  sizeOf(row: Row): number {
     return this.emails.columns.size.get(this.memberships.columns.email.get(row));
   }
 
-  receivedOf(row: number): { readonly timeMs: number; readonly zoneMinutes: number } {
+  receivedOf(row: Row): { readonly timeMs: number; readonly zoneMinutes: number } {
     const email = this.memberships.columns.email.get(row);
     const { received, receivedZone } = this.emails.columns;
     return { timeMs: received.get(email), zoneMinutes: receivedZone.get(email) };
   }
 
-  sentOf(row: number): { readonly timeMs: number; readonly zoneMinutes: number } {
+  sentOf(row: Row): { readonly timeMs: number; readonly zoneMinutes: number } {
     const email = this.memberships.columns.email.get(row);
     const { sent, sentZone } = this.emails.columns;
     return { timeMs: sent.get(email), zoneMinutes: sentZone.get(email) };
   }
 
-  emailOf(row: number): number {
+  emailOf(row: Row): EmailRow {
     return this.memberships.columns.email.get(row);
   }
 
   /** Where an email lies that is in no page yet. */
-  tailOf(email: number): TailEmail | undefined {
+  tailOf(email: EmailRow): TailEmail | undefined {
     return email < this.tailStart ? undefined : this.tail[email - this.tailStart];
   }
 
   /** One number for a row's flags and keywords: equal numbers have equal {@link flagNames}. */
-  flagsNumber(row: number): number {
+  flagsNumber(row: Row): number {
     const { flags, keywords } = this.memberships.columns;
     return keywords.get(row) * SYSTEM_FLAG_SETS.length + (flags.get(row) & ~DEAD);
   }
 
   /** Flags and keywords by name, system flags first. */
-  flagNames(row: number): readonly string[] {
+  flagNames(row: Row): readonly string[] {
     const bits = this.bitsOf(row);
     const keywords = this.keywords.get(this.memberships.columns.keywords.get(row));
     return keywords.length === 0 ? SYSTEM_FLAG_SETS[bits]! : [...SYSTEM_FLAG_SETS[bits]!, ...keywords];
@@ -409,8 +390,8 @@ export class MailState {
   addMembership(
     name: MembershipName,
     mailbox: Mailbox,
-    fields: { uid: number; modSeq: number; flags: number; keywords: number; email: number; saved: number },
-  ): number {
+    fields: { uid: Uid; modSeq: ModSeq; flags: number; keywords: number; email: EmailRow; saved: number },
+  ): Row {
     const row = this.memberships.add();
     const { columns } = this.memberships;
     columns.writer.set(row, this.writerNumber(name.writer));
@@ -434,44 +415,44 @@ export class MailState {
   }
 
   /** True for an email that clients without \Deleted see: some live membership without it holds the email. */
-  isShown(email: number): boolean {
+  isShown(email: EmailRow): boolean {
     return this.#shown.has(email);
   }
 
-  #tellShown(email: number, by: 1 | -1, modSeq: number): void {
+  #tellShown(email: EmailRow, by: 1 | -1, modSeq: ModSeq): void {
     if (this.#shown.note(email, by, modSeq)) this.changed.thread = modSeq;
   }
 
-  isLive(row: number): boolean {
+  isLive(row: Row): boolean {
     return (this.memberships.columns.flags.get(row) & DEAD) === 0;
   }
 
   /** True for a membership that carries \Deleted. */
-  isDeleted(row: number): boolean {
+  isDeleted(row: Row): boolean {
     return (this.memberships.columns.flags.get(row) & DELETED) !== 0;
   }
 
-  mailboxOf(row: number): Mailbox {
+  mailboxOf(row: Row): Mailbox {
     return this.mailboxes[this.memberships.columns.mailbox.get(row)]!;
   }
 
-  nameOf(row: number): MembershipName {
+  nameOf(row: Row): MembershipName {
     const { writer, sequence, index } = this.memberships.columns;
     return { writer: this.#writers[writer.get(row)]!, sequence: sequence.get(row), index: index.get(row) };
   }
 
   /** The name by which a membership is known for as long as its place is held, whatever email lies there: {@link nameOf},
    * or that of one that it replaced. */
-  lastingNameOf(row: number): MembershipName {
+  lastingNameOf(row: Row): MembershipName {
     return this.lastingNames.get(row) ?? this.nameOf(row);
   }
 
   /** The membership that is known by this name now, live or dead: {@link lastingNameOf}. */
-  findLasting(name: MembershipName): number | undefined {
+  findLasting(name: MembershipName): Row | undefined {
     return this.lastingNames.find(name) ?? this.findMembership(name);
   }
 
-  findMembership(name: MembershipName): number | undefined {
+  findMembership(name: MembershipName): Row | undefined {
     const number = this.#writerNumber.get(name.writer);
     if (number === undefined) return undefined;
     const { writer, sequence, index } = this.memberships.columns;
@@ -482,7 +463,7 @@ export class MailState {
   }
 
   /** Takes rows of one mailbox (live, in uid order) out of it. */
-  removeMemberships(mailbox: Mailbox, rows: readonly number[], modSeq: number): void {
+  removeMemberships(mailbox: Mailbox, rows: readonly Row[], modSeq: ModSeq): void {
     const { flags, uid, email } = this.memberships.columns;
     const positions = rows.map((row) => mailbox.messages.lowerBound(uid.get(row), (r) => uid.get(r)));
     mailbox.messages = mailbox.messages.without(positions);
@@ -499,7 +480,7 @@ export class MailState {
   }
 
   /** Of a membership that is there. */
-  setFlags(row: number, bits: number, keywords: number, modSeq: number): void {
+  setFlags(row: Row, bits: number, keywords: number, modSeq: ModSeq): void {
     const mailbox = this.mailboxOf(row);
     this.#count(mailbox, row, -1);
     const { columns } = this.memberships;
@@ -515,11 +496,11 @@ export class MailState {
   }
 
   /** A membership's system flags. */
-  bitsOf(row: number): number {
+  bitsOf(row: Row): number {
     return this.memberships.columns.flags.get(row) & ~DEAD;
   }
 
-  #count(mailbox: Mailbox, row: number, by: 1 | -1): void {
+  #count(mailbox: Mailbox, row: Row, by: 1 | -1): void {
     const { flags, keywords, email } = this.memberships.columns;
     const bits = flags.get(row);
     mailbox.countKeywords(keywords.get(row), by);
@@ -532,7 +513,7 @@ export class MailState {
     mailbox.bytes += by * this.emails.columns.size.get(email.get(row));
   }
 
-  #hashName(row: number): number {
+  #hashName(row: Row): number {
     const { writer, sequence, index } = this.memberships.columns;
     return hashNumbers(writer.get(row), sequence.get(row), index.get(row));
   }

@@ -1,16 +1,8 @@
+import type { Row } from "./row.ts";
+
 /** Octets above which a row is read as a whole by a reader that asks for it piece by piece: SQLite makes all of a row for
  * each of them. */
 export const LARGE_ROW_BYTES: number = 32 * 1024;
-
-/** A row of the table of objects. One that comes where another was deleted has another number. */
-export interface Row {
-  readonly row: number;
-  readonly created: number;
-  readonly size: number;
-  /** All of the object, or the piece that was asked for; null where it lies in a file. */
-  readonly bytes: Uint8Array | null;
-  readonly file: string | null;
-}
 
 /** The large row that was last read in pieces. Its octets are held weakly: they go when memory is wanted. */
 export class LargeRow {

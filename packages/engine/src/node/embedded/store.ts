@@ -23,7 +23,7 @@ import {
 import { chain } from "../../streams.ts";
 import { countGarbage } from "../garbage.ts";
 import { asStoreError, storeFailures } from "./failure.ts";
-import { LARGE_ROW_BYTES, LargeRow, type Row } from "./large-row.ts";
+import { LARGE_ROW_BYTES, LargeRow } from "./large-row.ts";
 import { lockStore } from "./lock.ts";
 import {
   type FromWorker,
@@ -37,6 +37,7 @@ import {
   type WriteRequest,
 } from "./protocol.ts";
 import { giveUpReserve } from "./reserve.ts";
+import { asListed, asRow, type Row } from "./row.ts";
 import { writeAll, writeStream } from "./write-stream.ts";
 
 /**
@@ -217,7 +218,7 @@ class EmbeddedStore implements ObjectStore {
   }
 
   #getRow(name: string): Row | undefined {
-    return this.#statements.get.get(name) as unknown as Row | undefined;
+    return asRow(this.#statements.get.get(name), this.#database);
   }
 
   /** The row, and of its octets a piece. */
@@ -225,7 +226,7 @@ class EmbeddedStore implements ObjectStore {
     const { getRange, number } = this.#statements;
     const large = this.#large;
     if (!large.is(name)) {
-      const piece = getRange.get(range.start, range.end - range.start, name) as unknown as Row | undefined;
+      const piece = asRow(getRange.get(range.start, range.end - range.start, name), this.#database);
       if (piece?.bytes && piece.size > LARGE_ROW_BYTES && isWrittenOnce(name)) large.note(name);
       return piece;
     }
@@ -247,7 +248,7 @@ class EmbeddedStore implements ObjectStore {
     const rows = storeFailures(this.#database, () =>
       this.#statements.list.all(from, prefixEnd(prefix) ?? "\uffff", after, limit),
     );
-    return { objects: rows as unknown as Listed["objects"], now: Date.now() };
+    return { objects: asListed(rows, this.#database), now: Date.now() };
   }
 
   async delete(names: readonly string[], options: StoreOptions = {}): Promise<{ readonly now: number }> {

@@ -1,0 +1,107 @@
+import { expect, test } from "vitest";
+import { MemoryPlace } from "../../storage/memory.ts";
+import { clock, dropbox, mailText, makeAccount, open, stream, textsOf } from "../../testing/account-kit.ts";
+import type { Account } from "../account.ts";
+import { UNVERIFIED } from "./take-in.ts";
+
+/** Streams of delivering processes that ended long ago leave the state: docs/rules.md §5. */
+const DAY_MS = 86_400_000;
+const notesIn = (place: MemoryPlace): [string, Uint8Array][] =>
+  [...place.objects].filter(([name]) => name.includes("/note/")).map(([name, { bytes }]) => [name, bytes]);
+const streamsOf = (account: Account): number => account.mail.state.streams.size;
+
+/** An account that knows when notes come, and what its first process delivered. */
+async function makeScene() {
+  const place = new MemoryPlace(() => clock.now++);
+  const { ring, user } = await makeAccount(place);
+  const account = await open(place, ring());
+  await account.upkeep.checkpoint();
+  const deliver = async (n: number): Promise<void> => {
+    await dropbox(place, user).deliver(new Uint8Array(0), stream(mailText(n)));
+  };
+  await deliver(1);
+  const delivered = notesIn(place);
+  await account.refresh();
+  await account.upkeep.checkpoint();
+  return { place, ring, account, deliver, delivered };
+}
+
+async function pass(account: Account, days: number): Promise<void> {
+  for (let half = 0; half < 4; half++) {
+    clock.now += (days * DAY_MS) / 4;
+    await account.upkeep.run();
+  }
+}
+
+test("a stream that was silent for ninety days is forgotten, by each process and each opening alike", async () => {
+  const { place, ring, account, deliver } = await makeScene();
+  const other = await open(place, ring());
+  await pass(account, 80);
+  await deliver(2);
+  await account.refresh();
+  await account.upkeep.checkpoint();
+  expect(streamsOf(account)).toBe(2);
+  await pass(account, 20);
+  await deliver(3);
+  await account.refresh();
+  await account.upkeep.checkpoint();
+  expect(streamsOf(account)).toBe(2);
+  await other.refresh();
+  const late = await open(place, ring());
+  for (const one of [other, late]) {
+    expect([...one.mail.state.streams]).toEqual([...account.mail.state.streams]);
+    expect(one.mail.state.silentBefore).toBe(account.mail.state.silentBefore);
+  }
+  expect(await textsOf(account, "INBOX")).toEqual([1, 2, 3].map((n) => mailText(n)));
+  for (const one of [account, other, late]) await one.dispose();
+});
+
+test("a note of such a stream that the store shows again is taken for a stranger's", async () => {
+  const { place, account, deliver, delivered } = await makeScene();
+  await pass(account, 100);
+  await deliver(2);
+  await account.refresh();
+  await account.upkeep.checkpoint();
+  await pass(account, 3);
+  for (const [name, bytes] of delivered) place.write(name, bytes);
+  await account.retryNotes();
+  expect(await textsOf(account, "INBOX")).toEqual([mailText(1), mailText(2)]);
+  expect(await textsOf(account, UNVERIFIED)).toEqual([mailText(1)]);
+  await account.dispose();
+});
+
+test("streams wait while notes do: mail that waited for its owner for half a year is no stranger's", async () => {
+  const { place, ring, account, deliver } = await makeScene();
+  await account.dispose();
+  clock.now += 10 * DAY_MS;
+  await deliver(2);
+  clock.now += 180 * DAY_MS;
+  const back = await open(place, ring());
+  // Before a look at what waits.
+  await back.upkeep.checkpoint();
+  expect(back.mail.state.silentBefore).toBe(0);
+  await back.refresh();
+  expect(await textsOf(back, "INBOX")).toEqual([mailText(1), mailText(2)]);
+  await back.upkeep.checkpoint();
+  expect(streamsOf(back)).toBe(0);
+  await deliver(3);
+  await back.refresh();
+  expect(await textsOf(back, "INBOX")).toContain(mailText(3));
+  await back.dispose();
+});
+
+test.each(["host", "store"])("a clock of the %s that is a year ahead makes no stranger of anybody", async (whose) => {
+  const place = new MemoryPlace(() => clock.now++ + (whose === "store" ? 365 * DAY_MS : 0));
+  const { ring, user } = await makeAccount(place);
+  const now = (): number => clock.now++ + (whose === "host" ? 365 * DAY_MS : 0);
+  const account = await open(place, ring(), { now });
+  await account.upkeep.checkpoint();
+  await dropbox(place, user).deliver(new Uint8Array(0), stream(mailText(1)));
+  await account.refresh();
+  await account.upkeep.checkpoint();
+  expect(streamsOf(account)).toBe(1);
+  await dropbox(place, user).deliver(new Uint8Array(0), stream(mailText(2)));
+  await account.refresh();
+  expect(await textsOf(account, "INBOX")).toEqual([mailText(1), mailText(2)]);
+  await account.dispose();
+});
