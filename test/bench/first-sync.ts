@@ -77,7 +77,14 @@ async function startPeer(name: string, folder: string, ends: AsyncDisposableStac
   const { imap, pass: password, notes } = JSON.parse(readFileSync(endpointFile, "utf8"));
   await fill(imap, "user1", password);
   const path = "/SOGo/Microsoft-Server-ActiveSync";
-  return { notes, proxy: await proxyTo(imap + 2, ends), user: "user1", password, path, isOurs: false };
+  return {
+    notes: notes.replace(/; $/, ""),
+    proxy: await proxyTo(imap + 2, ends),
+    user: "user1",
+    password,
+    path,
+    isOurs: false,
+  };
 }
 
 async function proxyTo(port: number, ends: AsyncDisposableStack): Promise<CountingProxy> {
