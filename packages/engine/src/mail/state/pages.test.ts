@@ -68,7 +68,7 @@ describe("what a manifest names", () => {
     ["more names than bits", (value) => (names(value)[0] = 40)],
     ["fewer names than bits", (value) => (names(value)[0] = 3)],
     ["bits that are no column", (value) => ((names(value)[1] as Value)[1] = Uint8Array.of(2))],
-    ["more bits than any life has", (value) => (value[HELD] = [2 ** 40, Uint8Array.of(1, 1, 1)])],
+    ["more bits than any life has", (value) => (value[HELD] = [2 ** 25, Uint8Array.of(1, 1, 0xff, 0xff, 0xff, 0x0f)])],
     ["a hash too few", (value) => ((value[REFERENCES] as Value[])[0]![2] = new Uint8Array(8))],
     ["a hash that is cut off", (value) => ((value[REFERENCES] as Value[])[0]![2] = new Uint8Array(15))],
     ["a pack without a span", (value) => ((value[PACKS] as Value)[1] = [])],
