@@ -28,7 +28,7 @@ test("another's key in the users folder: no mail is sealed to it, its owner is t
   (await recordOf(DEMO.user)).copy(forged, 3, 3, 19);
   await writeFile(file(DEMO.user), JSON.stringify({ address: DEMO.user, publicKey: forged.toString("base64") }));
   expect(await send(DEMO.user)).toMatch(/^451 /);
-  expect(server.logs()).toContain('"event":"public record refused"');
+  expect(server.logs()).toContain('"event":"recipient record refused"');
   expect(server.logs()).toContain('"event":"delivery refused"');
   const imap = await connectImap(server.ports.imap!, DEMO.user, DEMO.password);
   const selected = await imap.command("SELECT INBOX");

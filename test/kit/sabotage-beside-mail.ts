@@ -5,7 +5,7 @@ import {
   type EngineError,
   type ObjectStore,
   type Platform,
-  type PublicRecord,
+  type RecipientRecord,
   restoreAccount,
   rotateAccount,
   Unsettled,
@@ -18,7 +18,7 @@ import {
   isSameRecord,
   mailText,
   makeRing,
-  publicRecord,
+  recipientRecord,
   setUpAda,
   signer,
   stream,
@@ -217,20 +217,24 @@ async function makeRestored(): Promise<BesideScene> {
   };
 }
 
-/** Rows of public records that the users folder, or a directory, shows beside an address: told to a host that delivered
+/** Rows of recipient records that the users folder, or a directory, shows beside an address: told to a host that delivered
  * there before, and to its owner. */
 export async function recordRows(): Promise<Row[]> {
   const rows: Row[] = [];
-  const deeds: Record<string, (mine: PublicRecord, first: PublicRecord, crypto: Platform["crypto"]) => PublicRecord> = {
+  const deeds: Record<
+    string,
+    (mine: RecipientRecord, first: RecipientRecord, crypto: Platform["crypto"]) => RecipientRecord
+  > = {
     "another's key, signed by nobody": (mine, _, crypto) => ({
       ...mine,
-      kemPublicKey: publicRecord(makeRing(crypto)).kemPublicKey,
+      kemPublicKey: recipientRecord(makeRing(crypto)).kemPublicKey,
       proof: undefined,
     }),
-    "another's key, signed by other keys": ({ account }, _, crypto) => publicRecord({ ...makeRing(crypto), account }),
+    "another's key, signed by other keys": ({ account }, _, crypto) =>
+      recipientRecord({ ...makeRing(crypto), account }),
     "another's key, under the owner's signature": (mine, _, crypto) => ({
       ...mine,
-      kemPublicKey: publicRecord(makeRing(crypto)).kemPublicKey,
+      kemPublicKey: recipientRecord(makeRing(crypto)).kemPublicKey,
     }),
     "the owner's own of before new keys": (_, first) => first,
     "its signatures taken away": (mine) => ({ ...mine, proof: undefined }),
@@ -259,7 +263,7 @@ export async function recordRows(): Promise<Row[]> {
     expect(isSameRecord(user().record, mine), what).toBe(true);
     await new VouchedUsers(users, seen, () => undefined).find(user().address);
     const told = Object.entries(words).flatMap(([who, said]) => said.map((text) => `${who}: ${text}`));
-    rows.push(["public record", what, told.length > 0 ? told.join("; ") : "not seen", "all"]);
+    rows.push(["recipient record", what, told.length > 0 ? told.join("; ") : "not seen", "all"]);
   }
   return rows;
 }

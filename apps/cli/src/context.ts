@@ -58,7 +58,7 @@ export interface Context extends AsyncDisposable {
   /** The same, where it judges passwords itself. */
   readonly passwords: PasswordDirectory | undefined;
   readonly platform: Platform;
-  /** Public records that this host saw last, by account: docs/rules.md §7. */
+  /** Recipient records that this host saw last, by account: docs/rules.md §7. */
   readonly seenRecords: SeenRecords;
   /** The key pair by which this host signs. */
   readonly signer: SigningKeyPair;

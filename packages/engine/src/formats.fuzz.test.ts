@@ -17,7 +17,7 @@ import {
   CryptoError,
   concat,
   currentVersion,
-  decodePublicRecord,
+  decodeRecipientRecord,
   decodeRing,
   hash,
   isWeakSlot,
@@ -29,11 +29,11 @@ import {
   openSlot,
   openSlotLabel,
   preambleLength,
-  publicRecord,
   purposeKey,
   type Ring,
   readAccountFacts,
   ready,
+  recipientRecord,
   sealObject,
   utf8,
   wrapForOwner,
@@ -128,8 +128,8 @@ const REQUEST_PLACE = { account: pattern(16, 3), name: "outbound/request/1" };
 /** As they lie in the store. */
 const STORED: Readonly<Record<string, Format>> = {
   "sealed-object-1": { ...stored("sealed-object-1", (bytes) => openObject(sealed, bytes)), costly: true },
-  "public-record-1": stored("public-record-1", decodePublicRecord),
-  "public-record-2": stored("public-record-2", decodePublicRecord),
+  "recipient-record-1": stored("recipient-record-1", decodeRecipientRecord),
+  "recipient-record-2": stored("recipient-record-2", decodeRecipientRecord),
   "password-slot-1": stored("password-slot-1", async (bytes) => {
     await openSlot(platform, "slot/password-000001", bytes, password);
     isWeakSlot(bytes);
@@ -150,7 +150,7 @@ const STORED: Readonly<Record<string, Format>> = {
     costly: true,
   },
   "account-facts-1": {
-    ...stored("account-facts-1", (bytes) => readAccountFacts(publicRecord(ring), bytes)),
+    ...stored("account-facts-1", (bytes) => readAccountFacts(recipientRecord(ring), bytes)),
     costly: true,
   },
   pack: {

@@ -39,9 +39,9 @@ import {
   bodyContext,
   type CryptoPlatform,
   concat,
-  decodePublicRecord,
+  decodeRecipientRecord,
   encapsulate,
-  encodePublicRecord,
+  encodeRecipientRecord,
   encodeRing,
   follows,
   hash,
@@ -59,10 +59,10 @@ import {
   openSlotLabel,
   outboundContext,
   preambleLength,
-  publicRecord,
   type Ring,
   readAccountFacts,
   ready,
+  recipientRecord,
   rotateRing,
   sealObject,
   sealRequest,
@@ -423,15 +423,16 @@ const SHAPES: Readonly<Record<string, Shape>> = {
     make: (_, ring) => encodeRing(ring),
     open: (bytes, _, ring) => expect(encodeRing(ring)).toEqual(bytes),
   },
-  "public-record-1": {
-    make: (_, ring) => encodePublicRecord({ ...publicRecord(ring), proof: undefined }),
-    open: (bytes, _, ring) => expect(decodePublicRecord(bytes)).toEqual({ ...publicRecord(ring), proof: undefined }),
+  "recipient-record-1": {
+    make: (_, ring) => encodeRecipientRecord({ ...recipientRecord(ring), proof: undefined }),
+    open: (bytes, _, ring) =>
+      expect(decodeRecipientRecord(bytes)).toEqual({ ...recipientRecord(ring), proof: undefined }),
   },
-  "public-record-2": {
-    make: (platform, ring) => encodePublicRecord(publicRecord(rotateRing(platform, ring))),
+  "recipient-record-2": {
+    make: (platform, ring) => encodeRecipientRecord(recipientRecord(rotateRing(platform, ring))),
     open(bytes, _, ring) {
-      const record = decodePublicRecord(bytes);
-      expect(follows(record, publicRecord(ring))).toBe(true);
+      const record = decodeRecipientRecord(bytes);
+      expect(follows(record, recipientRecord(ring))).toBe(true);
       expect(record.keyVersion).toBe(2);
     },
   },
@@ -558,7 +559,7 @@ const SHAPES: Readonly<Record<string, Shape>> = {
   },
   "account-facts-1": {
     make: (_, ring) => makeAccountFacts(ring, FACTS),
-    open: (bytes, _, ring) => expect(readAccountFacts(publicRecord(ring), bytes)).toEqual(FACTS),
+    open: (bytes, _, ring) => expect(readAccountFacts(recipientRecord(ring), bytes)).toEqual(FACTS),
   },
   "recovery-slot-1": {
     make: (platform, ring) => makeSlot(platform, "slot/recovery-1", { kind: "recovery", secret: pattern(16) }, ring),
@@ -569,7 +570,7 @@ const SHAPES: Readonly<Record<string, Shape>> = {
   },
   "note-1": {
     make: (platform, ring) => {
-      const to = publicRecord(ring);
+      const to = recipientRecord(ring);
       const origin = { host: hostId(signer.publicKey), stream: pattern(16), counter: 3, givenUp: [1] };
       return makeNote(
         platform,
@@ -598,7 +599,7 @@ const SHAPES: Readonly<Record<string, Shape>> = {
   },
   "delivered-body-1": {
     make: (platform, ring) =>
-      wrapForDelivery(platform, publicRecord(ring), encapsulate(platform, publicRecord(ring)), "b", salvage),
+      wrapForDelivery(platform, recipientRecord(ring), encapsulate(platform, recipientRecord(ring)), "b", salvage),
     open: (bytes, platform, ring) => expect(openPreamble(platform, ring, "b", bytes)).toEqual(salvage),
   },
   // Its ops as the first releases wrote them.

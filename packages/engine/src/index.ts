@@ -93,12 +93,12 @@ export {
 } from "./account/sign-in/users.ts";
 export { hexBytes, hexText } from "./bay/entry.ts";
 export {
-  decodePublicRecord,
-  encodePublicRecord,
+  decodeRecipientRecord,
+  encodeRecipientRecord,
   fingerprintOf,
   KEM_PUBLIC_KEY_BYTES as SERVER_PUBLIC_KEY_BYTES,
-  type PublicRecord,
   pushSeed,
+  type RecipientRecord,
   ready,
   SERVER_KEY_BYTES,
   type SigningKeyPair,

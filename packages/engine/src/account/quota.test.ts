@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { makeRing, publicRecord, readAccountFacts } from "../crypto/index.ts";
+import { makeRing, readAccountFacts, recipientRecord } from "../crypto/index.ts";
 import type { MailState } from "../mail/state/state.ts";
 import { MemoryPlace } from "../storage/memory.ts";
 import { crypto, platform, signer, stream } from "../testing/account-kit.ts";
@@ -182,7 +182,7 @@ describe("who delivers", () => {
     const state = () => ({ heldEmails: { bytes: 5 * MEBIBYTE, count: 7 } }) as MailState;
     const vacation = async () => NO_VACATION;
     await new Facts({ store: place.open(), prefix, platform, ring, state, vacation }).write(NO_VACATION);
-    const told = readAccountFacts(publicRecord(ring), place.objects.get(prefix + FACTS_NAME)!.bytes);
+    const told = readAccountFacts(recipientRecord(ring), place.objects.get(prefix + FACTS_NAME)!.bytes);
     expect(told).toMatchObject({ mebibytes: 0, messages: 0, mebibytesMax: undefined, messagesMax: undefined });
   });
 

@@ -2,12 +2,12 @@ import { encode } from "cborg";
 import { decodeCbor } from "./cbor.ts";
 import { CryptoError } from "./errors.ts";
 import { concat, equalBytes, SIGNATURE_BYTES, sign, signingKeyPair, utf8, verify } from "./primitives.ts";
-import type { PublicRecord } from "./record.ts";
+import type { RecipientRecord } from "./record.ts";
 import { currentVersion, purposeKey, type Ring } from "./ring.ts";
 
 /**
  * Facts of an account for delivering processes (docs/formats/outbound.md): how full it is, and whether its owner is away.
- * Others can write to their place, so the ring signs them, by the key that signs the public record.
+ * Others can write to their place, so the ring signs them, by the key that signs the recipient record.
  *
  *     facts   CBOR [1, account 16, key version, made ms, MiB, messages, MiB at most or null, messages at most or null,
  *             [away from ms or null, until ms or null] or null, signature 64]
@@ -45,7 +45,7 @@ function signedText(fields: readonly unknown[]): Uint8Array {
 }
 
 /** The facts that the owner of `record` signed, by any of its keys. Throws CryptoError `corrupt`. */
-export function readAccountFacts(record: PublicRecord, bytes: Uint8Array): AccountFacts {
+export function readAccountFacts(record: RecipientRecord, bytes: Uint8Array): AccountFacts {
   const value = decodeCbor(bytes, "facts");
   if (!Array.isArray(value) || value.length !== 10) throw badFacts();
   const fields = value.slice(0, 9) as unknown[];

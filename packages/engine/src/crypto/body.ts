@@ -3,7 +3,7 @@ import { decodeCbor } from "./cbor.ts";
 import { CryptoError } from "./errors.ts";
 import type { CryptoPlatform } from "./platform.ts";
 import { concat, deriveKey, KEM_CIPHERTEXT_BYTES, KEY_BYTES } from "./primitives.ts";
-import type { PublicRecord } from "./record.ts";
+import type { RecipientRecord } from "./record.ts";
 import { currentVersion, purposeKey, type Ring } from "./ring.ts";
 import { openObject, type SealContext, sealObject } from "./sealed-object.ts";
 
@@ -42,7 +42,7 @@ export function wrapForOwner(platform: CryptoPlatform, ring: Ring, bodyId: strin
 
 export function wrapForDelivery(
   platform: CryptoPlatform,
-  to: PublicRecord,
+  to: RecipientRecord,
   kem: Encapsulated,
   bodyId: string,
   salvage: Salvage,

@@ -22,10 +22,10 @@ import {
   paddedLength,
   parseCode,
   preambleLength,
-  publicRecord,
   purposeKey,
   type ReadSpan,
   ready,
+  recipientRecord,
   SEGMENT_CONTENT_BYTES,
   type SealContext,
   Secret,
@@ -263,7 +263,7 @@ describe("notes and bodies", () => {
 
   test("what is sealed to a public key opens with the ring; name and signer are bound", () => {
     const ring = makeRing(platform);
-    const to = publicRecord(ring);
+    const to = recipientRecord(ring);
     const kem = encapsulate(platform, to);
     const note = {
       name: "note/1",
@@ -287,7 +287,7 @@ describe("notes and bodies", () => {
 
   test("no damage to a note makes it another note", () => {
     const ring = makeRing(platform);
-    const to = publicRecord(ring);
+    const to = recipientRecord(ring);
     const note = {
       name: "n",
       kem: encapsulate(platform, to),
@@ -314,10 +314,10 @@ describe("notes and bodies", () => {
   test("a body says for itself what it takes to give it back", () => {
     const ring = makeRing(platform);
     const salvage = { key: filled(32), receivedMs: 123_456, mailbox: "Work/Läufe", flags: ["\\Seen", "$Label"] };
-    const kem = encapsulate(platform, publicRecord(ring));
+    const kem = encapsulate(platform, recipientRecord(ring));
     for (const preamble of [
       wrapForOwner(platform, ring, "b1", salvage),
-      wrapForDelivery(platform, publicRecord(ring), kem, "b1", salvage),
+      wrapForDelivery(platform, recipientRecord(ring), kem, "b1", salvage),
     ]) {
       const body = concat(preamble, filled(100));
       expect(preambleLength(body)).toBe(preamble.length);

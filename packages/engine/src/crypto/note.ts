@@ -15,7 +15,7 @@ import {
   utf8,
   verify,
 } from "./primitives.ts";
-import type { PublicRecord } from "./record.ts";
+import type { RecipientRecord } from "./record.ts";
 import type { Ring } from "./ring.ts";
 import { openObject, sealObject } from "./sealed-object.ts";
 
@@ -62,13 +62,13 @@ export function findHost(trusted: readonly Uint8Array[], id: Uint8Array): Uint8A
 }
 
 /** A fresh secret for one recipient. It does not depend on the mail. */
-export function encapsulate(platform: CryptoPlatform, to: PublicRecord): Encapsulated {
+export function encapsulate(platform: CryptoPlatform, to: RecipientRecord): Encapsulated {
   return platform.kem.encapsulate(to.kemPublicKey);
 }
 
 export function makeNote(
   platform: CryptoPlatform,
-  to: PublicRecord,
+  to: RecipientRecord,
   note: {
     readonly name: string;
     readonly kem: Encapsulated;

@@ -1,12 +1,12 @@
 import { expect, test } from "vitest";
 import { crypto } from "../testing/account-kit.ts";
 import {
-  decodePublicRecord,
-  encodePublicRecord,
+  decodeRecipientRecord,
+  encodeRecipientRecord,
   follows,
   isSameRecord,
-  type PublicRecord,
-  publicRecord,
+  type RecipientRecord,
+  recipientRecord,
 } from "./record.ts";
 import { makeRing, type Ring, rotateRing } from "./ring.ts";
 
@@ -16,13 +16,13 @@ function history(versions: number): Ring[] {
   while (rings.length < versions) rings.push(rotateRing(crypto, rings.at(-1)!));
   return rings;
 }
-const unsigned = (record: PublicRecord): PublicRecord => ({ ...record, proof: undefined });
+const unsigned = (record: RecipientRecord): RecipientRecord => ({ ...record, proof: undefined });
 
 test("each record follows itself and those before it, and none after it or of another ring", () => {
-  const records = history(5).map(publicRecord);
-  const others = history(5).map(publicRecord);
+  const records = history(5).map(recipientRecord);
+  const others = history(5).map(recipientRecord);
   for (const [at, record] of records.entries()) {
-    expect(decodePublicRecord(encodePublicRecord(record))).toEqual(record);
+    expect(decodeRecipientRecord(encodeRecipientRecord(record))).toEqual(record);
     for (const [before, known] of records.entries()) expect(follows(record, known)).toBe(before <= at);
     for (const other of others) {
       expect(follows(record, other)).toBe(false);
@@ -33,24 +33,24 @@ test("each record follows itself and those before it, and none after it or of an
 
 test("a chain as long as it may be leads on from all but the oldest, and the same ring gives the same bytes", () => {
   const rings = history(66);
-  const [first, second, third] = rings.slice(0, 3).map(publicRecord);
-  const last = publicRecord(rings.at(-1)!);
+  const [first, second, third] = rings.slice(0, 3).map(recipientRecord);
+  const last = recipientRecord(rings.at(-1)!);
   expect(last.proof?.chain).toHaveLength(64);
-  expect(isSameRecord(last, publicRecord(rings.at(-1)!))).toBe(true);
+  expect(isSameRecord(last, recipientRecord(rings.at(-1)!))).toBe(true);
   expect([first!, second!, third!].map((known) => follows(last, known))).toEqual([false, false, true]);
-  expect(follows(decodePublicRecord(encodePublicRecord(last)), third!)).toBe(true);
+  expect(follows(decodeRecipientRecord(encodeRecipientRecord(last)), third!)).toBe(true);
 });
 
 test("no octet of a signed record can be another: it is not read, or not believed by who knows the owner", () => {
-  const [first, second, third] = history(3).map(publicRecord);
-  const bytes = encodePublicRecord(third!);
+  const [first, second, third] = history(3).map(recipientRecord);
+  const bytes = encodeRecipientRecord(third!);
   for (const known of [first!, second!])
     for (let at = 0; at < bytes.length; at++) {
       const changed = bytes.slice();
       changed[at]! ^= 1 << (at % 8);
-      let record: PublicRecord;
+      let record: RecipientRecord;
       try {
-        record = decodePublicRecord(changed);
+        record = decodeRecipientRecord(changed);
       } catch {
         continue;
       }
@@ -60,8 +60,8 @@ test("no octet of a signed record can be another: it is not read, or not believe
     }
 });
 
-function isSameTail(one: PublicRecord, other: PublicRecord, known: PublicRecord): boolean {
-  const tail = ({ proof, ...record }: PublicRecord) => {
+function isSameTail(one: RecipientRecord, other: RecipientRecord, known: RecipientRecord): boolean {
+  const tail = ({ proof, ...record }: RecipientRecord) => {
     const chain = proof!.chain.filter(({ version }) => version >= known.keyVersion);
     // How the known link came to be known is over.
     return { ...record, signature: proof!.signature, chain: [chain[0]!.publicKey, ...chain.slice(1)] };
@@ -70,7 +70,7 @@ function isSameTail(one: PublicRecord, other: PublicRecord, known: PublicRecord)
 }
 
 test("links that are dropped, doubled or put in another order lead nowhere", () => {
-  const [first, , , fourth] = history(4).map(publicRecord);
+  const [first, , , fourth] = history(4).map(recipientRecord);
   const { chain, signature } = fourth!.proof!;
   const orders = [
     [0, 2, 3],
@@ -85,8 +85,8 @@ test("links that are dropped, doubled or put in another order lead nowhere", () 
 });
 
 test("a record that nobody signed is followed by its signed self alone; a signed one never by an unsigned", () => {
-  const [first, second] = history(2).map(publicRecord);
-  const other = publicRecord(makeRing(crypto));
+  const [first, second] = history(2).map(recipientRecord);
+  const other = recipientRecord(makeRing(crypto));
   expect(follows(first!, unsigned(first!))).toBe(true);
   expect(follows(unsigned(first!), unsigned(first!))).toBe(true);
   expect(follows(second!, unsigned(first!))).toBe(false);

@@ -15,14 +15,14 @@ import {
 import { currentVersion, purposeKey, type Ring } from "./ring.ts";
 
 /**
- * The public record (docs/formats/ring-and-slots.md): what a deliverer needs to know of an account. It lies where others can
+ * The recipient record (docs/formats/ring-and-slots.md): what a deliverer needs to know of an account. It lies where others can
  * write, so the ring signs it: each version's signing key is signed by the one before it, and the last one signs the key
  * that mail is sealed to. A process that knows one record of an account can tell whether its owner made another.
  *
  *     record   CBOR [2, account 16, key version, KEM public key, [link …], signature 64]
  *     link     [key version, signing public key 32, signature 64 by the link before it]
  */
-export interface PublicRecord {
+export interface RecipientRecord {
   readonly account: Uint8Array;
   readonly keyVersion: number;
   readonly kemPublicKey: Uint8Array;
@@ -48,7 +48,7 @@ const SIGNING_KEY_BYTES = 32;
 const LINKS_MAX = 64;
 
 /** The record of a ring; the same ring gives the same bytes. */
-export function publicRecord(ring: Ring): PublicRecord {
+export function recipientRecord(ring: Ring): RecipientRecord {
   const { account } = ring;
   const { version, kemPublicKey } = currentVersion(ring);
   const chain: RecordLink[] = [];
@@ -69,7 +69,7 @@ export function publicRecord(ring: Ring): PublicRecord {
 
 /** True if the owner of `known` made `record`, then or later. An unsigned record is followed by its signed self alone. A
  * signed one is followed by records whose chain leads on from its last link, itself among them. */
-export function follows(record: PublicRecord, known: PublicRecord): boolean {
+export function follows(record: RecipientRecord, known: RecipientRecord): boolean {
   if (!equalBytes(record.account, known.account)) return false;
   if (!known.proof) {
     const isSame = record.keyVersion === known.keyVersion && equalBytes(record.kemPublicKey, known.kemPublicKey);
@@ -89,13 +89,13 @@ export function follows(record: PublicRecord, known: PublicRecord): boolean {
   return isLed && verify(signature, recordText(record), chain.at(-1)!.publicKey);
 }
 
-export function isSameRecord(one: PublicRecord, other: PublicRecord): boolean {
-  return equalBytes(encodePublicRecord(one), encodePublicRecord(other));
+export function isSameRecord(one: RecipientRecord, other: RecipientRecord): boolean {
+  return equalBytes(encodeRecipientRecord(one), encodeRecipientRecord(other));
 }
 
 /** The fingerprint that people compare: 32 hexadecimal digits of the hash of the key that mail is sealed to, in groups of
  * four. */
-export function fingerprintOf({ kemPublicKey }: Pick<PublicRecord, "kemPublicKey">): string {
+export function fingerprintOf({ kemPublicKey }: Pick<RecipientRecord, "kemPublicKey">): string {
   const digits = Array.from(hash(kemPublicKey).subarray(0, 16), (byte) => byte.toString(16).padStart(2, "0")).join("");
   return digits.match(/.{4}/g)!.join(" ");
 }
@@ -104,18 +104,18 @@ function linkText(account: Uint8Array, { version, publicKey }: Pick<RecordLink, 
   return concat(utf8("restante:record-link"), encode([account, version, publicKey]));
 }
 
-function recordText({ account, keyVersion, kemPublicKey }: Omit<PublicRecord, "proof">): Uint8Array {
+function recordText({ account, keyVersion, kemPublicKey }: Omit<RecipientRecord, "proof">): Uint8Array {
   return concat(utf8("restante:record"), encode([account, keyVersion, kemPublicKey]));
 }
 
-export function encodePublicRecord({ account, keyVersion, kemPublicKey, proof }: PublicRecord): Uint8Array {
+export function encodeRecipientRecord({ account, keyVersion, kemPublicKey, proof }: RecipientRecord): Uint8Array {
   if (!proof) return encode([UNSIGNED, account, keyVersion, kemPublicKey]);
   const chain = proof.chain.map(({ version, publicKey, signature }) => [version, publicKey, signature]);
   return encode([SIGNED, account, keyVersion, kemPublicKey, chain, proof.signature]);
 }
 
 /** The record; whether its signatures are good is for {@link follows}. Throws CryptoError `corrupt`. */
-export function decodePublicRecord(bytes: Uint8Array): PublicRecord {
+export function decodeRecipientRecord(bytes: Uint8Array): RecipientRecord {
   const value = decodeCbor(bytes, "public key record");
   if (!Array.isArray(value)) throw badRecord();
   const [format, account, keyVersion, kemPublicKey, chain, signature] = value as unknown[];

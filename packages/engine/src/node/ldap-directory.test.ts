@@ -1,6 +1,6 @@
 import { createServer, type Socket } from "node:net";
 import { afterEach, describe, expect, test } from "vitest";
-import { encodePublicRecord, makeRing, publicRecord } from "../crypto/index.ts";
+import { encodeRecipientRecord, makeRing, recipientRecord } from "../crypto/index.ts";
 import { EngineError } from "../errors.ts";
 import { crypto } from "../testing/account-kit.ts";
 import { LdapDirectory, type LdapOptions } from "./ldap-directory.ts";
@@ -180,8 +180,8 @@ function found(id: number, attributes: Readonly<Record<string, readonly string[]
 }
 
 describe("what an account may hold", () => {
-  const record = publicRecord(makeRing(crypto));
-  const key = Buffer.from(encodePublicRecord(record)).toString("base64");
+  const record = recipientRecord(makeRing(crypto));
+  const key = Buffer.from(encodeRecipientRecord(record)).toString("base64");
   const named = { quotaBytesAttribute: "mailQuota", quotaMessagesAttribute: "mailCount" };
   async function told(attributes: Readonly<Record<string, readonly string[]>>, more: Partial<LdapOptions> = named) {
     const limits: unknown[] = [];

@@ -11,7 +11,7 @@ import {
   replaces,
   type User,
 } from "../account/sign-in/users.ts";
-import { decodePublicRecord, encodePublicRecord, type PublicRecord } from "../crypto/index.ts";
+import { decodeRecipientRecord, encodeRecipientRecord, type RecipientRecord } from "../crypto/index.ts";
 import { EngineError } from "../errors.ts";
 import { addressForms } from "./address-forms.ts";
 import { type LdapPlace, openLdapSocket } from "./ldap-socket.ts";
@@ -46,7 +46,7 @@ export interface LdapOptions extends LdapPlace {
   readonly filter: string;
   readonly addressAttribute: string;
   readonly loginAttribute: string;
-  /** Holds the public record in base64. Single-valued, so that of two first sign-ins one wins. */
+  /** Holds the recipient record in base64. Single-valued, so that of two first sign-ins one wins. */
   readonly keyAttribute: string;
   /** Attributes of a person's own bucket, and of its keys; "" where all share one. */
   readonly bucketAttribute: string;
@@ -233,7 +233,7 @@ export class LdapDirectory implements PasswordDirectory {
     return { entry: entry.dn, address: normalizeAddress(address), record };
   }
 
-  #place(entry: Entry, record: PublicRecord): void {
+  #place(entry: Entry, record: RecipientRecord): void {
     const { bucketAttribute, accessKeyAttribute, secretKeyAttribute, place } = this.#options;
     const [bucket] = values(entry, bucketAttribute);
     if (bucket === undefined) return;
@@ -241,7 +241,7 @@ export class LdapDirectory implements PasswordDirectory {
     place(accountOf(accountPrefix(record)), { bucket, accessKey, secretKey });
   }
 
-  #limit(entry: Entry, record: PublicRecord): void {
+  #limit(entry: Entry, record: RecipientRecord): void {
     const { quotaBytesAttribute, quotaMessagesAttribute, limit } = this.#options;
     const [bytes, messages] = [quotaBytesAttribute, quotaMessagesAttribute].map((name) => this.#number(entry, name));
     limit(accountOf(accountPrefix(record)), {
@@ -316,13 +316,13 @@ function values(entry: Entry, attribute: string): string[] {
   return (Array.isArray(found) ? found : found === undefined ? [] : [found]).map((value) => value.toString());
 }
 
-function encode(record: PublicRecord): string {
-  return Buffer.from(encodePublicRecord(record)).toString("base64");
+function encode(record: RecipientRecord): string {
+  return Buffer.from(encodeRecipientRecord(record)).toString("base64");
 }
 
-function decode(key: string): PublicRecord {
+function decode(key: string): RecipientRecord {
   try {
-    return decodePublicRecord(new Uint8Array(Buffer.from(key, "base64")));
+    return decodeRecipientRecord(new Uint8Array(Buffer.from(key, "base64")));
   } catch (cause) {
     throw new EngineError("corrupt", "the directory holds a public key that can't be read", { cause });
   }

@@ -2,7 +2,7 @@ import { mkdtemp, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { makeRing, publicRecord, rotateRing } from "../crypto/index.ts";
+import { makeRing, recipientRecord, rotateRing } from "../crypto/index.ts";
 import { crypto } from "../testing/account-kit.ts";
 import { UsersFolder } from "./users-folder.ts";
 
@@ -14,7 +14,7 @@ afterEach(() => rm(folder, { recursive: true, force: true }));
 
 const make = (address: string) => {
   const ring = makeRing(crypto);
-  return { ring, user: { address, record: publicRecord(ring) } };
+  return { ring, user: { address, record: recipientRecord(ring) } };
 };
 
 test("of many who add one address at once, in two processes, one does; nothing else is left in the folder", async () => {
@@ -32,7 +32,7 @@ test("what another process changes is seen at once: a new key, a removal, the ad
   const { ring, user } = make("ada@example.org");
   await there.add(user);
   expect(await here.find("Ada@Example.org")).toEqual(user);
-  const rotated = { ...user, record: publicRecord(rotateRing(crypto, ring)) };
+  const rotated = { ...user, record: recipientRecord(rotateRing(crypto, ring)) };
   await there.update(rotated);
   expect((await here.find(user.address))?.record.keyVersion).toBe(2);
   // An older record never takes the place of a newer one.

@@ -2,7 +2,7 @@ import { type Stats, statSync } from "node:fs";
 import { link, mkdir, readdir, readFile, rename, unlink } from "node:fs/promises";
 import { join } from "node:path";
 import { normalizeAddress, replaces, type User, type UserDirectory } from "../account/sign-in/users.ts";
-import { decodePublicRecord, encodePublicRecord } from "../crypto/index.ts";
+import { decodeRecipientRecord, encodeRecipientRecord } from "../crypto/index.ts";
 import { EngineError } from "../errors.ts";
 import { addressForms } from "./address-forms.ts";
 import { writeBeside } from "./whole-file.ts";
@@ -43,7 +43,7 @@ export class UsersFolder implements UserDirectory {
     const text = facts && (await readFile(file, "utf8").catch(absentIsUndefined));
     if (text === undefined) return undefined;
     const { publicKey } = JSON.parse(text) as { publicKey: string };
-    const record = decodePublicRecord(new Uint8Array(Buffer.from(publicKey, "base64")));
+    const record = decodeRecipientRecord(new Uint8Array(Buffer.from(publicKey, "base64")));
     const user = { address: normalized, record };
     this.#known.set(normalized, { ino: facts!.ino, mtimeMs: facts!.mtimeMs, user });
     return user;
@@ -82,7 +82,7 @@ export class UsersFolder implements UserDirectory {
 
   /** Readers look at any time. */
   #write({ address, record }: User): Promise<string> {
-    const publicKey = Buffer.from(encodePublicRecord(record)).toString("base64");
+    const publicKey = Buffer.from(encodeRecipientRecord(record)).toString("base64");
     return writeBeside(this.#file(address), `${JSON.stringify({ address, publicKey }, undefined, 2)}\n`);
   }
 

@@ -10,9 +10,9 @@ import {
   decodeRing,
   encodeRing,
   makeRing,
-  publicRecord,
   type Ring,
   ready,
+  recipientRecord,
   type SigningKeyPair,
   signingKeyPair,
 } from "../crypto/index.ts";
@@ -55,7 +55,7 @@ export async function makeAccount(
   place: Pick<MemoryPlace, "open">,
 ): Promise<{ readonly ring: () => Ring; readonly user: User; readonly prefix: string }> {
   const ring = makeRing(crypto);
-  const record = publicRecord(ring);
+  const record = recipientRecord(ring);
   const prefix = accountPrefix(record);
   const { bay } = await openLog(place.open(), prefix, platform, ring);
   await new Mail(bay, platform.now).push({ kind: "begin", seconds: 1_700_000_000, folders: FOLDERS });

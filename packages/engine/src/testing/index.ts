@@ -1,5 +1,5 @@
 /** Doubles for the tests of other packages. */
-export { isSameRecord, makeRing, publicRecord, signingKeyPair } from "../crypto/index.ts";
+export { isSameRecord, makeRing, recipientRecord, signingKeyPair } from "../crypto/index.ts";
 export { dropbox, mailText, signer, stream } from "./account-kit.ts";
 export { HandTime, settle } from "./hand-time.ts";
 export { S3Double, type S3Fault } from "./s3-double.ts";

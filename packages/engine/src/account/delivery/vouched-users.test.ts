@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { makeRing, type PublicRecord, publicRecord, rotateRing } from "../../crypto/index.ts";
+import { makeRing, type RecipientRecord, recipientRecord, rotateRing } from "../../crypto/index.ts";
 import { EngineError } from "../../errors.ts";
 import { crypto, MemoryUsers } from "../../testing/account-kit.ts";
 import type { LogEvent } from "../platform.ts";
@@ -9,13 +9,13 @@ const ADDRESS = "ada@example.org";
 
 /** A directory that shows what it is told to, and a host that delivers by it. */
 function setUp(seen = new MemoryUsers()) {
-  const shown: { record: PublicRecord | undefined } = { record: undefined };
+  const shown: { record: RecipientRecord | undefined } = { record: undefined };
   const events: LogEvent[] = [];
   const directory = {
     find: async (address: string) => shown.record && { address, record: shown.record },
   };
   const users = new VouchedUsers(directory, seen, (event) => events.push(event));
-  const show = (record: PublicRecord | undefined) => {
+  const show = (record: RecipientRecord | undefined) => {
     shown.record = record;
     return users.find(ADDRESS);
   };
@@ -25,8 +25,8 @@ function setUp(seen = new MemoryUsers()) {
 test("the first record of an address is believed, and those that follow it; another is refused and logged, time and again", async () => {
   const { show, seen, events, again } = setUp();
   const ring = makeRing(crypto);
-  const [first, second] = [publicRecord(ring), publicRecord(rotateRing(crypto, ring))];
-  const forged = { ...publicRecord(makeRing(crypto)), account: first.account };
+  const [first, second] = [recipientRecord(ring), recipientRecord(rotateRing(crypto, ring))];
+  const forged = { ...recipientRecord(makeRing(crypto)), account: first.account };
   expect((await show(first))?.record).toBe(first);
   for (const bad of [
     forged,
@@ -37,7 +37,7 @@ test("the first record of an address is believed, and those that follow it; anot
     await expect(show(bad)).rejects.toMatchObject({ code: "unavailable" });
     await expect(show(bad)).rejects.toMatchObject({ code: "unavailable" });
   }
-  expect(events.filter(({ event }) => event === "public record refused")).toHaveLength(8);
+  expect(events.filter(({ event }) => event === "recipient record refused")).toHaveLength(8);
   expect((await show(second))?.record).toBe(second);
   // A record that was replaced is refused like any other.
   await expect(show(first)).rejects.toMatchObject({ code: "unavailable" });
@@ -52,15 +52,15 @@ test("the first record of an address is believed, and those that follow it; anot
 
 test("a record whose own signature is bad is not even believed at first sight", async () => {
   const { show, seen } = setUp();
-  const record = publicRecord(makeRing(crypto));
-  const other = publicRecord(makeRing(crypto));
+  const record = recipientRecord(makeRing(crypto));
+  const other = recipientRecord(makeRing(crypto));
   await expect(show({ ...record, proof: other.proof })).rejects.toMatchObject({ code: "unavailable" });
   expect(seen.users).toEqual([]);
 });
 
 test("the operator's trust replaces what was seen, at once and for all processes", async () => {
   const { show, seen, again } = setUp();
-  const [old, fresh] = [publicRecord(makeRing(crypto)), publicRecord(makeRing(crypto))];
+  const [old, fresh] = [recipientRecord(makeRing(crypto)), recipientRecord(makeRing(crypto))];
   await show(old);
   await expect(show(fresh)).rejects.toMatchObject({ code: "unavailable" });
   expect(await trustRecord(seen, { address: ADDRESS, record: fresh })).toBe(true);
@@ -78,7 +78,7 @@ test("two processes that see an address first at once agree on the record", asyn
     await add(user);
   };
   const [here, there] = [setUp(seen), setUp(seen)];
-  const [one, other] = [publicRecord(makeRing(crypto)), publicRecord(makeRing(crypto))];
+  const [one, other] = [recipientRecord(makeRing(crypto)), recipientRecord(makeRing(crypto))];
   const results = await Promise.allSettled([here.show(one), there.show(other)]);
   expect(results.map(({ status }) => status).sort()).toEqual(["fulfilled", "rejected"]);
   expect(seen.users).toHaveLength(1);
@@ -86,7 +86,7 @@ test("two processes that see an address first at once agree on the record", asyn
 
 test("what is shown again costs no look at what was seen, and writes nothing; a process that starts writes nothing either", async () => {
   const { show, seen, again } = setUp();
-  const record = publicRecord(makeRing(crypto));
+  const record = recipientRecord(makeRing(crypto));
   let [looks, writes] = [0, 0];
   const { find, update } = seen;
   seen.find = (address) => {
@@ -105,7 +105,7 @@ test("what is shown again costs no look at what was seen, and writes nothing; a 
 
 test("the operator can trust what nothing was seen of, and nothing that does not sign itself", async () => {
   const seen = new MemoryUsers();
-  const [record, other] = [publicRecord(makeRing(crypto)), publicRecord(makeRing(crypto))];
+  const [record, other] = [recipientRecord(makeRing(crypto)), recipientRecord(makeRing(crypto))];
   const bad = { address: ADDRESS, record: { ...record, proof: other.proof } };
   await expect(trustRecord(seen, bad)).rejects.toMatchObject({ code: "invalid" });
   expect(seen.users).toEqual([]);

@@ -1,11 +1,11 @@
-import { fingerprintOf, follows, isSameRecord, type PublicRecord } from "../../crypto/index.ts";
+import { fingerprintOf, follows, isSameRecord, type RecipientRecord } from "../../crypto/index.ts";
 import { EngineError } from "../../errors.ts";
 import type { LogEvent } from "../platform.ts";
 import type { User, UserDirectory } from "../sign-in/users.ts";
 
 type Lookup = Pick<UserDirectory, "find">;
 
-/** The public records that a host saw last, kept out of reach of anybody who can change the directory. */
+/** The recipient records that a host saw last, kept out of reach of anybody who can change the directory. */
 export type SeenRecords = Pick<UserDirectory, "find" | "add" | "update" | "remove">;
 
 /**
@@ -18,7 +18,7 @@ export class VouchedUsers implements Lookup {
   readonly #seen: SeenRecords;
   readonly #log: (event: LogEvent) => void;
   /** By address, what was believed last. */
-  readonly #believed = new Map<string, PublicRecord>();
+  readonly #believed = new Map<string, RecipientRecord>();
 
   constructor(users: Lookup, seen: SeenRecords, log: (event: LogEvent) => void) {
     this.#users = users;
@@ -42,11 +42,11 @@ export class VouchedUsers implements Lookup {
     const last = (await this.#seen.find(address))?.record;
     if (last && isSameRecord(last, record)) return;
     if (!follows(record, last ?? record)) {
-      this.#log({ level: "error", event: "public record refused", address, key: fingerprintOf(record) });
+      this.#log({ level: "error", event: "recipient record refused", address, key: fingerprintOf(record) });
       throw new EngineError("unavailable", "the owner of the mailbox did not sign the key that is shown for it");
     }
     if (last) return this.#seen.update(user);
-    this.#log({ level: "info", event: "public record seen first", address, key: fingerprintOf(record) });
+    this.#log({ level: "info", event: "recipient record seen first", address, key: fingerprintOf(record) });
     await this.#seen.add(user).catch(async (error: unknown) => {
       // Another process saw it at the same time: what that one keeps is judged by.
       if (!(error instanceof EngineError && error.code === "already-exists")) throw error;

@@ -1,4 +1,4 @@
-import { formatCode, makeSlot, publicRecord, rotateRing } from "../../crypto/index.ts";
+import { formatCode, makeSlot, recipientRecord, rotateRing } from "../../crypto/index.ts";
 import type { User, UserDirectory } from "../sign-in/users.ts";
 import {
   asOwner,
@@ -16,7 +16,7 @@ import {
  * is returned.
  *
  * The op that lists the new slots is the last one under the old root: whoever has the account open reads it and stops.
- * The public record follows; if a crash comes between, the next sign-in puts it right.
+ * The recipient record follows; if a crash comes between, the next sign-in puts it right.
  */
 export async function rotateAccount(
   tools: SlotTools & { readonly users: UserDirectory },
@@ -36,7 +36,7 @@ export async function rotateAccount(
       { name: recovery, bytes: await makeSlot(crypto, recovery, { kind: "recovery", secret: code }, fresh) },
     ];
     await changeSlots(store, prefix, mail, { names: [name, recovery], made });
-    return publicRecord(fresh);
+    return recipientRecord(fresh);
   });
   await users.update({ address: user.address, record });
   return { recoveryCode: formatCode(code) };

@@ -1,4 +1,4 @@
-import { type AccountFacts, CryptoError, type PublicRecord, readAccountFacts } from "../../crypto/index.ts";
+import { type AccountFacts, CryptoError, type RecipientRecord, readAccountFacts } from "../../crypto/index.ts";
 import { type ObjectStore, StoreError } from "../../storage/object-store.ts";
 import type { Platform } from "../platform.ts";
 import { accountOf, accountPrefix } from "../sign-in/users.ts";
@@ -12,11 +12,14 @@ export const FACTS_MS = 60_000;
 export class FactsReader {
   readonly #store: ObjectStore;
   readonly #platform: Platform;
-  readonly #record: PublicRecord;
+  readonly #record: RecipientRecord;
   #readAt = Number.NEGATIVE_INFINITY;
   #facts: Promise<AccountFacts | undefined> = Promise.resolve(undefined);
 
-  constructor({ store, platform }: { readonly store: ObjectStore; readonly platform: Platform }, record: PublicRecord) {
+  constructor(
+    { store, platform }: { readonly store: ObjectStore; readonly platform: Platform },
+    record: RecipientRecord,
+  ) {
     this.#store = store;
     this.#platform = platform;
     this.#record = record;

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { makeRing, type PublicRecord, publicRecord, type Ring } from "../../crypto/index.ts";
+import { makeRing, type RecipientRecord, type Ring, recipientRecord } from "../../crypto/index.ts";
 import { bytes, clock, crypto, dropbox, mailText, platform, stream, textsOf } from "../../testing/account-kit.ts";
 import { FIRST, setUpAda } from "../../testing/ways-in-kit.ts";
 import { Account } from "../account.ts";
@@ -27,7 +27,7 @@ async function signIn(ada: Ada): Promise<string[]> {
   throw new Error("nobody got in");
 }
 
-function show(ada: Ada, record: PublicRecord): void {
+function show(ada: Ada, record: RecipientRecord): void {
   ada.users.users = [{ address: "ada@example.org", record }];
 }
 
@@ -44,7 +44,7 @@ test("a record that is its owner's is left alone, one that nobody signed is sign
 test("another's key is replaced at the next sign-in; its owner is told which it was and what came meanwhile, once", async () => {
   const ada = await setUpAda();
   const { record } = ada.user();
-  const forged = { ...publicRecord(makeRing(ada.tools.platform.crypto)), account: record.account };
+  const forged = { ...recipientRecord(makeRing(ada.tools.platform.crypto)), account: record.account };
   for (const shown of [forged, { ...forged, keyVersion: 7 }, { ...record, proof: forged.proof }]) {
     show(ada, shown);
     if (shown === forged) await dropbox(ada.place, ada.user()).deliver(bytes(""), stream(mailText(1)));
@@ -77,7 +77,7 @@ test("an old key that comes back is told as such", async () => {
 test("while its owner can't be told, the record is not put right in silence", async () => {
   const ada = await setUpAda();
   const { record } = ada.user();
-  const forged = { ...publicRecord(makeRing(ada.tools.platform.crypto)), account: record.account };
+  const forged = { ...recipientRecord(makeRing(ada.tools.platform.crypto)), account: record.account };
   show(ada, forged);
   ada.place.fault = (operation) => (operation.startsWith("put") ? { kind: "unavailable" } : undefined);
   await signIn(ada);
@@ -88,9 +88,14 @@ test("while its owner can't be told, the record is not put right in silence", as
 });
 
 /** Settles a directory that showed `seen` when it was looked up and shows `found` now; what was told, looked up and put there. */
-async function settle(ring: Ring, seen: PublicRecord, found: PublicRecord | undefined, unreadable: string[] = []) {
+async function settle(
+  ring: Ring,
+  seen: RecipientRecord,
+  found: RecipientRecord | undefined,
+  unreadable: string[] = [],
+) {
   const told: { readonly about: string; readonly text: string }[] = [];
-  const put: PublicRecord[] = [];
+  const put: RecipientRecord[] = [];
   let lookups = 0;
   const account = {
     prefix: "0a/",
@@ -104,7 +109,7 @@ async function settle(ring: Ring, seen: PublicRecord, found: PublicRecord | unde
       lookups++;
       return found && { address, record: found };
     },
-    update: async ({ record }: { readonly record: PublicRecord }) => void put.push(record),
+    update: async ({ record }: { readonly record: RecipientRecord }) => void put.push(record),
   };
   const user = { address: "a@x", record: seen };
   await settleRecord({ platform, users }, user, ring, account as unknown as Account);
@@ -113,8 +118,8 @@ async function settle(ring: Ring, seen: PublicRecord, found: PublicRecord | unde
 
 test("what was put right meanwhile, is gone, or is another account's by now is let be; the owner's own costs no look", async () => {
   const ring = makeRing(crypto);
-  const own = publicRecord(ring);
-  const other = publicRecord(makeRing(crypto));
+  const own = recipientRecord(ring);
+  const other = recipientRecord(makeRing(crypto));
   expect(await settle(ring, own, other)).toEqual({ told: [], put: [], lookups: 0 });
   const forged = { ...other, account: own.account };
   for (const found of [own, other, undefined])
@@ -124,13 +129,13 @@ test("what was put right meanwhile, is gone, or is another account's by now is l
 
 test("another key is told though nobody signed it; each of them, and on each day", async () => {
   const ring = makeRing(crypto);
-  const own = publicRecord(ring);
+  const own = recipientRecord(ring);
   const forged = [1, 2].map(() => ({
     ...own,
-    kemPublicKey: publicRecord(makeRing(crypto)).kemPublicKey,
+    kemPublicKey: recipientRecord(makeRing(crypto)).kemPublicKey,
     proof: undefined,
   }));
-  const about = async (record: PublicRecord): Promise<string> => {
+  const about = async (record: RecipientRecord): Promise<string> => {
     const { told, put } = await settle(ring, record, record);
     expect([told.length, put]).toEqual([1, [own]]);
     return told[0]!.about;
@@ -144,8 +149,8 @@ test("another key is told though nobody signed it; each of them, and on each day
 
 test("of many deliveries that don't open twenty are named", async () => {
   const ring = makeRing(crypto);
-  const own = publicRecord(ring);
-  const forged = { ...publicRecord(makeRing(crypto)), account: own.account };
+  const own = recipientRecord(ring);
+  const forged = { ...recipientRecord(makeRing(crypto)), account: own.account };
   for (const [count, more] of [
     [20, undefined],
     [21, "and 1 more"],

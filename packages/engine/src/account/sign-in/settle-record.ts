@@ -2,9 +2,9 @@ import {
   equalBytes,
   fingerprintOf,
   isSameRecord,
-  type PublicRecord,
-  publicRecord,
+  type RecipientRecord,
   type Ring,
+  recipientRecord,
 } from "../../crypto/index.ts";
 import type { Account } from "../account.ts";
 import type { Platform } from "../platform.ts";
@@ -29,14 +29,14 @@ export async function settleRecord(
   ring: Ring,
   account: Account,
 ): Promise<void> {
-  const record = publicRecord(ring);
+  const record = recipientRecord(ring);
   if (isSameRecord(record, seen)) return;
   // New keys may have been made, and published, since it was looked up.
   const found = (await users.find(address))?.record;
   if (!found || !equalBytes(found.account, record.account) || isSameRecord(record, found)) return;
   const isUnsigned = !found.proof && isSameRecord(found, { ...record, proof: undefined });
   if (!isUnsigned) {
-    platform.log({ level: "warn", event: "public record is not its owner's", account: account.prefix.slice(0, -1) });
+    platform.log({ level: "warn", event: "recipient record is not its owner's", account: account.prefix.slice(0, -1) });
     const day = Math.floor(platform.now() / DAY_MS);
     await account.tell(
       "INBOX",
@@ -48,7 +48,12 @@ export async function settleRecord(
   await users.update({ address, record });
 }
 
-async function explain(found: PublicRecord, right: PublicRecord, ring: Ring, account: Account): Promise<string[]> {
+async function explain(
+  found: RecipientRecord,
+  right: RecipientRecord,
+  ring: Ring,
+  account: Account,
+): Promise<string[]> {
   const lines = [
     "Mail for you is sealed to the key that your provider's list of users shows beside your address.",
     `It showed ${whose(found, right, ring)}.`,
@@ -69,7 +74,7 @@ async function explain(found: PublicRecord, right: PublicRecord, ring: Ring, acc
   ];
 }
 
-function whose(found: PublicRecord, right: PublicRecord, ring: Ring): string {
+function whose(found: RecipientRecord, right: RecipientRecord, ring: Ring): string {
   if (equalBytes(found.kemPublicKey, right.kemPublicKey)) return "your key, with a signature that is not yours";
   const isOld = ring.versions.some(({ kemPublicKey }) => equalBytes(kemPublicKey, found.kemPublicKey));
   return isOld ? "an old key of yours, from before you made new ones" : "a key that is not yours";

@@ -1,6 +1,14 @@
 import { NOWHERE } from "../../bay/position.ts";
 import { asStoreFailure } from "../../bay/store-failure.ts";
-import { formatCode, makeRing, makeSlot, publicRecord, type Ring, type SlotSecret, utf8 } from "../../crypto/index.ts";
+import {
+  formatCode,
+  makeRing,
+  makeSlot,
+  type Ring,
+  recipientRecord,
+  type SlotSecret,
+  utf8,
+} from "../../crypto/index.ts";
 import { EngineError } from "../../errors.ts";
 import { Mail } from "../../mail/mail.ts";
 import type { FolderSeed } from "../../mail/ops/op.ts";
@@ -58,7 +66,7 @@ async function makeAccount(
   checkPassword(password);
   if (await users.find(normalized)) throw new EngineError("already-exists", "an account of that address exists");
   using ring = makeRing(platform.crypto);
-  const user = { address: normalized, record: publicRecord(ring) };
+  const user = { address: normalized, record: recipientRecord(ring) };
   await users.prepare?.(user);
   try {
     await storeAccount(tools, ring, password, code);

@@ -1,12 +1,12 @@
 import { composed } from "@restante/mime";
 import { hexText } from "../../bay/entry.ts";
-import { equalBytes, follows, isSameRecord, type PublicRecord } from "../../crypto/index.ts";
+import { equalBytes, follows, isSameRecord, type RecipientRecord } from "../../crypto/index.ts";
 
 /** A user of this server: public facts alone. A process that only delivers needs no more. */
 export interface User {
   /** Lower case. */
   readonly address: string;
-  readonly record: PublicRecord;
+  readonly record: RecipientRecord;
 }
 
 /** Where users are looked up. Throws EngineError `unavailable` when that can't be told now. */
@@ -32,7 +32,7 @@ export interface Person {
   /** The directory's own name for them. */
   readonly entry: string;
   readonly address: string;
-  readonly record: PublicRecord | undefined;
+  readonly record: RecipientRecord | undefined;
 }
 
 /** A directory that judges passwords itself. Its errors: EngineError `unavailable`. */
@@ -58,7 +58,7 @@ export function normalizeAddress(address: string): string {
 }
 
 /** The prefix of an account's objects: its id, which no name or address shows. */
-export function accountPrefix({ account }: Pick<PublicRecord, "account">): string {
+export function accountPrefix({ account }: Pick<RecipientRecord, "account">): string {
   return `${hexText(account)}/`;
 }
 
@@ -68,7 +68,7 @@ export function accountOf(prefix: string): string {
 }
 
 /** The rule of {@link UserDirectory.update}: true if `record` takes the place of the `known` one. */
-export function replaces(record: PublicRecord, known: PublicRecord): boolean {
+export function replaces(record: RecipientRecord, known: RecipientRecord): boolean {
   if (!equalBytes(record.account, known.account) || isSameRecord(record, known)) return false;
   return !follows(known, record);
 }
