@@ -18,13 +18,13 @@ export class RowIndex<R extends number> {
   /** Makes room for so many rows at once: growing step by step places each again and again. */
   reserve(rows: number): void {
     let slots = this.#slots.length;
-    while (rows * 4 > slots * 3) slots *= 2;
+    while (isCrowded(rows, slots)) slots *= 2;
     if (slots > this.#slots.length) this.#resize(slots);
   }
 
   /** `hash` is that of its key, where it is known. */
   add(row: R, hash: number = this.#hashOf(row)): void {
-    if ((this.#count + 1) * 4 > this.#slots.length * 3) this.#resize(this.#slots.length * 2);
+    if (isCrowded(this.#count + 1, this.#slots.length)) this.#resize(this.#slots.length * 2);
     this.#place(row, hash);
     this.#count++;
   }
@@ -51,6 +51,11 @@ export class RowIndex<R extends number> {
     this.#slots = new Uint32Array(slots).fill(EMPTY);
     for (const row of old) if (row !== EMPTY) this.#place(row as R, this.#hashOf(row as R));
   }
+}
+
+/** Four fifths are full: a row is found in some three looks, and a hundred thousand rows take half a megabyte. */
+function isCrowded(rows: number, slots: number): boolean {
+  return rows * 5 > slots * 4;
 }
 
 /** Mixes three 32-bit numbers into one hash. */
