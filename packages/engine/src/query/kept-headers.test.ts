@@ -316,7 +316,7 @@ test("a second THREAD reads nothing, and a mail that came alone is read", async 
 });
 
 test("a THREAD by what a checkpoint holds reads no header, and one of a mail that came since", async () => {
-  const { account, add, counts, tools, thread } = await scene();
+  const { account, add, counts, tools, thread, view } = await scene();
   const first = await thread();
   await account.upkeep.checkpoint();
   tools.kept = new KeptHeaders(() => account.mail.state, never);
@@ -332,13 +332,21 @@ test("a THREAD by what a checkpoint holds reads no header, and one of a mail tha
   tools.contents.readIds = () => Promise.reject(new EngineError("corrupt", "flipped"));
   expect([await thread(), counts.headers]).toEqual([second, 42]);
   expect(account.mail.state.pages.ids).toEqual([""]);
+  // Nor is it asked for until then.
+  tools.kept = new KeptHeaders(() => account.mail.state, never);
+  tools.contents.readIds = () => Promise.reject(new EngineError("unavailable", "away"));
+  expect([await thread(), counts.headers]).toEqual([second, 83]);
   await account.upkeep.checkpoint();
   expect(account.mail.state.pages.ids).not.toEqual([""]);
   tools.kept = new KeptHeaders(() => account.mail.state, never);
-  tools.contents.readIds = () => Promise.reject(new EngineError("unavailable", "away"));
   await expect(thread()).rejects.toMatchObject({ code: "unavailable" });
   tools.contents.readIds = readIds;
-  expect([await thread(), counts.headers]).toEqual([second, 42]);
+  expect([await thread(), counts.headers]).toEqual([second, 83]);
+  // A header is read once, however often its mail stands in the mailbox.
+  await add(41);
+  await view().copy([41], account.mail.getMailbox("INBOX").id);
+  await thread();
+  expect(counts.headers).toBe(84);
   await account.dispose();
 });
 
@@ -347,11 +355,18 @@ test("a THREAD of few among many reads their headers and no page of ids", async 
   for (let n = 40; n < 150; n++) await add(n);
   await account.upkeep.checkpoint();
   tools.contents.readIds = vi.fn(tools.contents.readIds);
-  const few = (last: number): Condition => ({ kind: "uids", ranges: [{ first: asUid(3), last: asUid(last) }] });
-  await threadFound(view(), "refs", few(3), tools);
+  const few = (last: number): Condition => ({ kind: "uids", ranges: [{ first: asUid(103), last: asUid(last) }] });
+  await threadFound(view(), "refs", few(103), tools);
   expect([counts.headers, vi.mocked(tools.contents.readIds).mock.calls.length]).toEqual([1, 0]);
-  expect([...(await threadFound(view(), "refs", few(6), tools)).places]).toEqual([3, 4, 2, 5]);
+  let turns = 0;
+  tools.pace.take = async () => void turns++;
+  const asked = () => threadFound(view(), "refs", few(106), tools);
+  expect([...(await asked()).places]).toEqual([103, 104, 102, 105]);
   expect([counts.headers, vi.mocked(tools.contents.readIds).mock.calls.length]).toEqual([1, 1]);
+  // Others had a turn while a page was looked through.
+  const before = turns;
+  await asked();
+  expect(before).toBe(turns - before + 1);
   await account.dispose();
 });
 

@@ -27,17 +27,19 @@ export async function threadFound(
   const places = await search(list, condition, tools);
   const messages = places.map((place) => list.message(place));
   const { ids, keys } = tools.kept.threadIds(messages);
-  const missing = (): number[] => [...messages.keys()].filter((at) => !ids.has(keys[at]!));
+  /** Of an email that the list has more than once the first. */
+  const missing = (): number[] => {
+    const seen = new Set<number>();
+    const isNew = (key: number): boolean => !ids.has(key) && seen.size < seen.add(key).size;
+    return [...messages.keys()].filter((at) => isNew(keys[at]!));
+  };
   if (missing().length > 0) {
     const end = await tools.scans.begin(tools.signal);
     try {
       await addFromPages(missing(), { messages, ids, keys }, tools);
       const left = missing();
       const read = left.map((at) => messages[at]!);
-      await eachHeader(read, tools, (header, nth) => {
-        const key = keys[left[nth]!]!;
-        if (!ids.has(key)) ids.add(key, tools.contents.threadFacts(header));
-      });
+      await eachHeader(read, tools, (header, nth) => ids.add(keys[left[nth]!]!, tools.contents.threadFacts(header)));
     } finally {
       end();
     }
@@ -58,8 +60,9 @@ async function addFromPages(
   }: { readonly messages: readonly Message[]; readonly ids: ThreadIds; readonly keys: Uint32Array },
   { contents, pace, signal }: HeaderTools,
 ): Promise<void> {
+  // All that is listed is of one state.
   const state = messages[0]?.state;
-  if (!state || messages.some((message) => message.state !== state)) return;
+  if (!state) return;
   const names = state.pages.ids;
   const numbers = state.emails.columns.number;
   const wanted = new Map<number, number[]>();
@@ -82,7 +85,7 @@ async function addFromPages(
     const add = found && ids.adder(found);
     for (const [nth, at] of add ? wanted.get(page)!.entries() : []) {
       const number = numbers.get(state.emailOf(messages[at]!.row));
-      if (!ids.has(keys[at]!)) add!(keys[at]!, number - page * DERIVED_PAGE_EMAILS);
+      add!(keys[at]!, number - page * DERIVED_PAGE_EMAILS);
       if (nth % AT_ONCE === 0 && pace.isOver()) await pace.take();
     }
   }
