@@ -72,38 +72,57 @@ function spoilIndex(folder: string): void {
   database.close();
 }
 
-test("no file that a row names is swept though the index of files does not know it, whenever and however it came", async () => {
+/** Puts files into a store, one of them in the place of another, and small rows between. */
+async function storeOfFiles(): Promise<{ readonly folder: string; readonly files: () => Promise<string[]> }> {
   const folder = await makeFolder();
-  const first = await openEmbeddedStore({ folder, onFatal });
+  const store = await openEmbeddedStore({ folder, onFatal });
   const large = (fill: number): Uint8Array => new Uint8Array(300_000).fill(fill);
-  await first.put("a/body/0", large(9));
-  for (let n = 0; n < 5; n++) await first.put(`a/note/${n}`, new Uint8Array(1));
-  await first.put("a/body/1", large(1));
-  // A row that is older than its file.
-  await first.put("a/body/0", large(0));
-  await first.putIfAbsent("a/body/2", large(2));
-  await first.put("a/note/last", new Uint8Array(1));
-  await first.dispose();
-  const files = (): Promise<string[]> => readdir(join(folder, "objects"));
+  await store.put("a/body/0", large(9));
+  await store.put("a/public/record", new Uint8Array(1));
+  for (let n = 0; n < 5; n++) await store.put(`a/note/${n}`, new Uint8Array(1));
+  await store.put("a/body/1", large(1));
+  // Its first row is older than its file.
+  await store.put("a/body/0", large(0));
+  await store.put("a/public/record", new Uint8Array(2));
+  await store.putIfAbsent("a/body/2", large(2));
+  await store.put("a/note/last", new Uint8Array(1));
+  await store.dispose();
+  const database = new DatabaseSync(join(folder, "store.sqlite"));
+  const rows = database.prepare("SELECT row FROM objects WHERE name IN ('a/body/0', 'a/public/record')").all();
+  // Others keep theirs when they are written over.
+  expect(rows.map(({ row }) => row)).toEqual([9, 2]);
+  database.close();
+  return { folder, files: async () => (await readdir(join(folder, "objects"))).sort() };
+}
+
+const LEFT = [fileName(2, "a".repeat(16)), fileName(9, "b".repeat(16)), fileName(99, "c".repeat(16)), "e".repeat(32)];
+
+test("files that a crash left are swept, whenever they were begun and whatever they are called", async () => {
+  const { folder, files } = await storeOfFiles();
   const named = await files();
   const old = "f".repeat(32);
   const database = new DatabaseSync(join(folder, "store.sqlite"));
   // As older programs named them.
   database.prepare("INSERT INTO objects VALUES (3000, 'a/body/old', 5, 3, NULL, ?)").run(old);
   database.close();
-  const left = [fileName(2, "a".repeat(16)), fileName(9, "b".repeat(16)), fileName(99, "c".repeat(16)), "e".repeat(32)];
-  for (const orphans of [left.slice(0, 1), left.slice(1, 2), left.slice(2, 3), left.slice(3), left, []]) {
+  for (const orphans of [...LEFT.map((one) => [one]), LEFT, []]) {
     for (const name of [old, ...orphans]) await writeFile(join(folder, "objects", name), "old");
     await (await openEmbeddedStore({ folder, onFatal })).dispose();
     expect(await files()).toEqual([...named, old].sort());
   }
-  spoilIndex(folder);
-  for (const orphans of [left.slice(0, 1), left.slice(1, 2), left]) {
+});
+
+test.each([[], ...LEFT.map((one) => [one]), LEFT])(
+  "no file that a row names is swept though the index of files does not know it: %s %s %s %s",
+  async (...orphans) => {
+    const { folder, files } = await storeOfFiles();
+    const named = await files();
+    spoilIndex(folder);
     for (const name of orphans) await writeFile(join(folder, "objects", name), "left");
     await (await openEmbeddedStore({ folder, onFatal })).dispose();
-    expect(await files()).toEqual([...named, old].sort());
-  }
-});
+    expect(await files()).toEqual(named);
+  },
+);
 
 test("of a file that is half written a sweep asks the rows that came since alone", async () => {
   const folder = await makeFolder();
