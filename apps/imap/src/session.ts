@@ -97,7 +97,7 @@ export class Session {
   selected: Selected | undefined;
   /** The literal that the running command is to read. */
   message: Incoming | undefined;
-  /** What APPEND stores. */
+  /** Messages that APPEND brought, on their way into the store. */
   readonly appends: AppendQueue = new AppendQueue((mailbox, prepared) => this.mail.appendMany(mailbox, prepared));
   loggedOut = false;
   /** Events that the client asked for by NOTIFY: RFC 5465. */
