@@ -9,6 +9,8 @@ import { type ConnectionOptions, type ConnectionTimes, TIMES, type Trace } from 
 import { Refusal, refusalOf } from "./errors.ts";
 import { Incoming } from "./incoming.ts";
 import {
+  APPENDS_HELD_BYTES_MAX,
+  APPENDS_UNDER_WAY_MAX,
   BAD_COMMANDS_MAX,
   COMMAND_BYTES_MAX,
   COMMAND_BYTES_MAX_UNAUTHENTICATED,
@@ -61,9 +63,14 @@ interface Running {
   readonly startedAt: number;
 }
 
+/** A command that is being finished; `sync` tells what happened meanwhile, before its completion. */
+interface Storing extends Unfinished {
+  readonly sync: (completion: Completion) => Promise<Completion>;
+}
+
 /**
  * One socket: read a command, look it up, run it, answer. Commands run one after the other, so pipelined ones are
- * answered in order and never race: RFC 9051 §5.5. Only while an APPEND is stored the message of the next one is taken
+ * answered in order and never race: RFC 9051 §5.5. Only while APPENDs are stored the messages of the next ones are taken
  * in. This is the only place that turns errors into replies.
  */
 export class Connection implements Link {
@@ -86,8 +93,8 @@ export class Connection implements Link {
   readonly #news: News;
   /** The command whose literals are read as streams. */
   #streaming: Command<unknown> | undefined;
-  /** The APPEND that is read, and not answered yet. Never rejects. */
-  #unfinished: Promise<void> = Promise.resolve();
+  /** APPENDs that are read, and not answered yet, each with the bytes that it holds; the promises never reject. */
+  #unfinished: { readonly answered: Promise<void>; readonly heldBytes: number }[] = [];
 
   constructor(socket: Socket, remoteAddress: string | undefined, visitor: Visitor, options: ConnectionOptions) {
     this.#options = options;
@@ -201,7 +208,7 @@ export class Connection implements Link {
     } catch (error) {
       this.#break(error);
     } finally {
-      await this.#unfinished;
+      await this.#unfinished.at(-1)?.answered;
       await this.#news.end();
       if (this.#leaveAccount) this.#leaveAccount();
       else this.#tellClosed(undefined);
@@ -244,7 +251,7 @@ export class Connection implements Link {
     const parser = new Parser(read.text);
     let tag = "*";
     let name = "";
-    let completion: Completion | Unfinished;
+    let completion: Completion | Storing;
     try {
       tag = parser.tag();
       parser.space();
@@ -255,29 +262,65 @@ export class Connection implements Link {
         name = parser.keyword();
       }
       completion = await this.#runNamed(name, { uid, utf8: this.#session.isUtf8, tag }, parser, read);
-      await this.#settled();
+      await ("finish" in completion ? this.#hasRoom(completion.heldBytes) : this.#settled());
     } catch (error) {
       await this.#settled();
       completion = this.#completionOf(name, error);
     }
-    if ("finish" in completion) this.#unfinished = this.#finish(tag, { name, startedAt }, completion);
+    if ("finish" in completion) this.#begin(tag, { name, startedAt }, completion);
     else await this.#complete(tag, { name, startedAt }, completion);
   }
 
-  /** Waits for the APPEND that is being stored. Throws ConnectionEnded if the connection ended meanwhile, by its outcome
+  /** Waits for the APPENDs that are being stored. Throws ConnectionEnded if the connection ended meanwhile, by its outcome
    * perhaps: then nothing more is done, or answered. */
   async #settled(): Promise<void> {
-    await this.#unfinished;
+    await this.#unfinished.at(-1)?.answered;
     if (this.#closing) throw new ConnectionEnded();
   }
 
-  async #finish(tag: string, of: Running, command: Unfinished): Promise<void> {
+  /** Waits until another APPEND may be stored. Throws as {@link #settled}. */
+  async #hasRoom(heldBytes: number): Promise<void> {
+    const isFull = (): boolean => {
+      const held = this.#unfinished.reduce((sum, one) => sum + one.heldBytes, heldBytes);
+      return this.#unfinished.length >= APPENDS_UNDER_WAY_MAX || held > APPENDS_HELD_BYTES_MAX;
+    };
+    while (this.#unfinished.length > 0 && isFull()) await this.#unfinished[0]!.answered;
+    if (this.#closing) throw new ConnectionEnded();
+  }
+
+  #begin(tag: string, of: Running, command: Storing): void {
+    const before = this.#unfinished.at(-1)?.answered;
+    const stored = command.finish();
+    // It is looked at when those before it are answered.
+    stored.catch(() => undefined);
+    const answered = this.#finish(tag, of, { before, stored, sync: command.sync });
+    const one = { answered, heldBytes: command.heldBytes };
+    this.#unfinished.push(one);
+    void answered.then(() => this.#unfinished.splice(this.#unfinished.indexOf(one), 1));
+  }
+
+  async #finish(
+    tag: string,
+    of: Running,
+    {
+      before,
+      stored,
+      sync,
+    }: Pick<Storing, "sync"> & { readonly before: Promise<void> | undefined; readonly stored: Promise<Completion> },
+  ): Promise<void> {
+    await before;
+    // Of what was not done nothing more is told.
+    if (
+      this.#closing &&
+      (await stored.then(
+        () => false,
+        () => true,
+      ))
+    )
+      return;
     try {
-      await this.#complete(
-        tag,
-        of,
-        await command.finish().catch((error: unknown) => this.#completionOf(of.name, error)),
-      );
+      const completion = stored.then(sync);
+      await this.#complete(tag, of, await completion.catch((error: unknown) => this.#completionOf(of.name, error)));
     } catch (error) {
       this.#break(error);
     }
@@ -290,7 +333,7 @@ export class Connection implements Link {
     form: Form,
     parser: Parser,
     read: Exclude<Read, { kind: "end" }>,
-  ): Promise<Completion | Unfinished> {
+  ): Promise<Completion | Storing> {
     const { uid } = form;
     const command = findCommand(name, uid);
     if (read.kind === "refused") return refusal(command, read.reason);
@@ -312,7 +355,7 @@ export class Connection implements Link {
     };
     try {
       const result = await command.run(args, session, form);
-      return "finish" in result ? { finish: async () => synced(await result.finish()) } : await synced(result);
+      return "finish" in result ? { ...result, sync: synced } : await synced(result);
     } finally {
       await this.#finishMessage(read);
     }

@@ -15,6 +15,9 @@ export const USER_NAME_BYTES_MAX = 320;
 export const MESSAGE_BYTES_MAX: number = 150 * 2 ** 20;
 /** Literals and URLs of one APPEND, and octets of small messages that one APPEND of several may hold until all are there. */
 export const APPEND_PARTS_MAX = 1_000;
+/** APPENDs of one connection that are read and not answered yet, and bytes of theirs in memory beyond which no other is read. */
+export const APPENDS_UNDER_WAY_MAX = 16;
+export const APPENDS_HELD_BYTES_MAX: number = 256 * 1024;
 export const MULTIAPPEND_BYTES_MAX: number = 8 * 2 ** 20;
 /** Bytes of a refused literal, or of a line that does not end, that are read and dropped to keep the connection; beyond it is
  * closed. */

@@ -1,10 +1,11 @@
 import { once } from "node:events";
 import { EngineError } from "@restante/engine";
 import { expect, test } from "vitest";
+import { APPENDS_HELD_BYTES_MAX, APPENDS_UNDER_WAY_MAX } from "./limits.ts";
 import { startTestServer } from "./test-kit.ts";
 
 /** A server whose only account keeps what is prepared and appended, each as its test says. */
-async function setUp(append: (text: string) => Promise<void>) {
+async function setUp(append: (text: string) => Promise<void>, heldBytes = 1) {
   const events: string[] = [];
   const account = {
     state: { findPath: () => ({ id: "0000000000000000.0.0" }) },
@@ -16,12 +17,13 @@ async function setUp(append: (text: string) => Promise<void>) {
       for await (const piece of source) pieces.push(piece.slice());
       const text = Buffer.concat(pieces).toString("latin1");
       events.push(`prepared ${text}`);
-      return text;
+      return { text, heldBytes };
     },
-    async appendMany(_mailbox: string, [text = ""]: readonly string[]) {
+    async appendMany(_mailbox: string, messages: readonly { readonly text: string }[]) {
+      const text = messages.map((one) => one.text).join("");
       await append(text);
       events.push(`appended ${text}`);
-      return { uidValidity: 1, uids: [events.length] };
+      return { uidValidity: 1, uids: messages.map(() => events.length) };
     },
     async create(path: string) {
       events.push(`created ${path}`);
@@ -45,26 +47,61 @@ async function setUp(append: (text: string) => Promise<void>) {
 
 const appendOf = (tag: string, text: string): string => `${tag} APPEND Sent {1+}\r\n${text}\r\n`;
 
-test("while a message is stored the next is taken in, and no more; the order is the commands'", async () => {
+const turns = () => new Promise((resolve) => setTimeout(resolve, 20));
+
+test("while messages are stored the next are taken in, and go together; the order is the commands'", async () => {
   const waiting: (() => void)[] = [];
   const { socket, events, answers, stop } = await setUp(() => new Promise((resolve) => waiting.push(resolve)));
   socket.write(`${appendOf("b", "1") + appendOf("c", "2") + appendOf("d", "3")}e LOGOUT\r\n`);
-  for (const n of [1, 2, 3]) {
-    while (waiting.length < n) await new Promise((resolve) => setImmediate(resolve));
-    await new Promise((resolve) => setTimeout(resolve, 20));
-    const prepared = events.filter((event) => event.startsWith("prepared")).length;
-    expect(prepared).toBe(Math.min(n + 1, 3));
-    waiting[n - 1]!();
+  for (const prepared of [3, 3]) {
+    while (waiting.length === 0) await new Promise((resolve) => setImmediate(resolve));
+    await turns();
+    expect(events.filter((event) => event.startsWith("prepared"))).toHaveLength(prepared);
+    waiting.shift()!();
   }
   expect((await answers()).map((line) => line.slice(0, 4))).toEqual(["a OK", "b OK", "c OK", "d OK", "* BY", "e OK"]);
-  expect(events.filter((event) => event.startsWith("appended"))).toEqual(["appended 1", "appended 2", "appended 3"]);
+  expect(events.filter((event) => event.startsWith("appended"))).toEqual(["appended 1", "appended 23"]);
+  await stop();
+});
+
+test.each([
+  { heldBytes: 1, ahead: APPENDS_UNDER_WAY_MAX },
+  { heldBytes: APPENDS_HELD_BYTES_MAX / 4, ahead: 4 },
+  { heldBytes: 2 * APPENDS_HELD_BYTES_MAX, ahead: 1 },
+])("while $ahead messages of $heldBytes bytes are stored one more is taken in", async ({ heldBytes, ahead }) => {
+  const waiting: (() => void)[] = [];
+  const append = (): Promise<void> => new Promise((resolve) => waiting.push(resolve));
+  const { socket, events, answers, stop } = await setUp(append, heldBytes);
+  const prepared = (): number => events.filter((event) => event.startsWith("prepared")).length;
+  const tags = Array.from({ length: 20 }, (_, n) => String.fromCharCode(98 + n));
+  socket.write(`${tags.map((tag) => appendOf(tag, tag)).join("")}z LOGOUT\r\n`);
+  while (prepared() < ahead + 1) await turns();
+  await turns();
+  expect(prepared()).toBe(ahead + 1);
+  const all = answers();
+  for (let isOver = false; !isOver; isOver = events.join("").includes("appended") && prepared() === 20) {
+    waiting.shift()?.();
+    await turns();
+  }
+  for (let n = 0; n < 30; n++) {
+    waiting.shift()?.();
+    await turns();
+  }
+  expect((await all).map((line) => line.slice(0, 4))).toEqual([
+    "a OK",
+    ...tags.map((tag) => `${tag} OK`),
+    "* BY",
+    "z OK",
+  ]);
+  const stored = events.filter((event) => event.startsWith("appended")).map((event) => event.slice(9));
+  expect(stored.join("")).toBe(tags.join(""));
   await stop();
 });
 
 test("when the outcome of one is unknown the next is neither stored nor answered", async () => {
   const { socket, events, answers, stop } = await setUp(async (text) => {
     await new Promise((resolve) => setTimeout(resolve, 20));
-    if (text === "2") throw new EngineError("unknown-outcome", "the store does not answer");
+    if (text !== "1") throw new EngineError("unknown-outcome", "the store does not answer");
   });
   socket.write(appendOf("b", "1") + appendOf("c", "2") + appendOf("d", "3") + appendOf("e", "4"));
   expect((await answers()).map((line) => line.slice(0, 5))).toEqual(["a OK ", "b OK ", "* BYE"]);

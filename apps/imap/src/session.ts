@@ -9,6 +9,7 @@ import {
   type ViewChanges,
 } from "@restante/engine";
 import { isTurnOver, takeTurn } from "@restante/host";
+import { AppendQueue } from "./append-queue.ts";
 import { SearchContexts } from "./contexts.ts";
 import type { Incoming } from "./incoming.ts";
 import type { Output } from "./output.ts";
@@ -96,6 +97,8 @@ export class Session {
   selected: Selected | undefined;
   /** The literal that the running command is to read. */
   message: Incoming | undefined;
+  /** Messages that APPEND brought, on their way into the store. */
+  readonly appends: AppendQueue = new AppendQueue((mailbox, prepared) => this.mail.appendMany(mailbox, prepared));
   loggedOut = false;
   /** Events that the client asked for by NOTIFY: RFC 5465. */
   watch: Watch | undefined;

@@ -2,7 +2,7 @@
 
 import { openView } from "../src/mail/mailbox-view.ts";
 import { search } from "../src/query/filter.ts";
-import { KEPT_KEY_BYTES, KeptHeaders } from "../src/query/kept-headers.ts";
+import { KeptHeaders } from "../src/query/kept-headers.ts";
 import { queryChanges } from "../src/query/live.ts";
 import { type EmailQuery, queryEmails } from "../src/query/query-emails.ts";
 import { sortFound } from "../src/query/sort.ts";
@@ -54,7 +54,6 @@ const { contents, scans, lists, mail } = account;
 const kept = new KeptHeaders(
   () => mail.state,
   () => new Promise(() => undefined),
-  new Uint8Array(KEPT_KEY_BYTES),
 );
 const tools = { contents, kept, scans, pace };
 const inbox = mail.getMailbox("INBOX");
@@ -113,11 +112,12 @@ const other = openView(again.mail, again.mail.getMailbox("INBOX").id, { readOnly
 const fresh = new KeptHeaders(
   () => again.mail.state,
   () => new Promise(() => undefined),
-  new Uint8Array(KEPT_KEY_BYTES),
 );
 const opened = { contents: again.contents, scans: again.scans, kept: fresh, pace };
 await measure("SUBJECT from pages", () => search(other, { kind: "subject", text: "number 77" }, opened), 3);
 await measure("FROM from pages", () => search(other, { kind: "from", text: "p77@" }, opened), 3);
 for (const by of ["subject", "from", "to-name"] as const)
   await measure(`SORT (${by}) from pages`, () => sortFound(other, { kind: "all" }, [{ by }], opened), 3);
+for (const algorithm of ["references", "refs"] as const)
+  await measure(`THREAD ${algorithm} from pages`, () => threadFound(other, algorithm, { kind: "all" }, opened), 3);
 await again.dispose();

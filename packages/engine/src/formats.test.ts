@@ -1,5 +1,6 @@
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { HeaderBlock } from "@restante/mime";
 import { describe, expect, test } from "vitest";
 import { DeviceStates } from "./account/devices/device-states.ts";
 import { makeEndMark, openEndMark } from "./account/end-mark.ts";
@@ -51,6 +52,7 @@ import {
   makeRing,
   makeSlot,
   mandateContext,
+  messageIdKey,
   openNote,
   openObject,
   openPreamble,
@@ -78,6 +80,7 @@ import { decodeDelivered, encodeDelivered } from "./mail/contents/delivered.ts";
 import { decodeHeaderPage, decodeRowPage } from "./mail/contents/email-page.ts";
 import { decodeTextPage, encodeTextPage, TextRunWriter } from "./mail/contents/list-text.ts";
 import { decodeSummary, encodeSummary } from "./mail/contents/summary.ts";
+import { decodeIdsPage, factsIn, IdsPageWriter, threadFacts } from "./mail/contents/thread-facts.ts";
 import { asEmailRow, asModSeq, FIRST_EMAIL_ROW } from "./mail/numbers.ts";
 import type { NewEmail } from "./mail/ops/email.ts";
 import { INBOX_ID } from "./mail/ops/names.ts";
@@ -329,6 +332,10 @@ const OPS_OF_TWO: readonly Op[] = [
 const COPY_IN_PARTS: Op = { kind: "copy", mailbox: INBOX_ID, targets: [run], to: INBOX_ID, seconds: 7, inParts: true };
 /** Since version 4. */
 const FORGETS_STREAMS: Op = { ...(OPS_OF_TWO[0] as OpOf<"checkpoint">), silentBefore: 1_700_000_000_123 };
+const threaded = [
+  "Message-ID: <b@x>\r\nReferences: <a@x> <c@x> <a@x>\r\nSubject: Re: Gr\u00f6\u00dfe\r\n\r\n",
+  "From: a@x\r\n\r\n",
+];
 const textRuns = ["Ada <ada@x>", "me <me@x>", undefined, "größe"].map((text) => {
   const writer = new TextRunWriter(4);
   writer.set(1, text);
@@ -726,11 +733,34 @@ const SHAPES: Readonly<Record<string, Shape>> = {
         expect(id.getId(row)).toEqual(wanted.emails.columns.id.getId(asEmailRow(number.get(row))));
     },
   },
+  // Before pages of ids.
   "checkpoint-4": {
+    async open(bytes) {
+      const { state, objects } = await openSince(bytes);
+      assertTexts(state, objects);
+      expect(state.pages.ids).toEqual([]);
+    },
+  },
+  "checkpoint-4-ids": {
     make: () => captureWhole(goldenState(true)),
     async open(bytes) {
       const { state, objects } = await openSince(bytes);
       assertTexts(state, objects);
+      const [name] = state.pages.ids;
+      expect(decodeIdsPage(objects.get(name!)!, EMAILS + 1).starts).toHaveLength(EMAILS + 1);
+    },
+  },
+  "ids-1": {
+    make(_, ring) {
+      const writer = new IdsPageWriter(4);
+      for (const [at, header] of threaded.entries())
+        writer.set(at * 2, threadFacts(new HeaderBlock(utf8(header)), messageIdKey(ring)));
+      return writer.end();
+    },
+    open(bytes, _, ring) {
+      const page = decodeIdsPage(bytes, 4);
+      const facts = threaded.map((header) => threadFacts(new HeaderBlock(utf8(header)), messageIdKey(ring)));
+      expect([0, 1, 2, 3].map((at) => factsIn(page, at))).toEqual([facts[0], undefined, facts[1], undefined]);
     },
   },
   "texts-1": {

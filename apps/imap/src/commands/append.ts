@@ -31,13 +31,14 @@ export const append: Command<unknown> = defineCommand({
     if (!Array.isArray(prepared)) return prepared;
     const { messageLimit = prepared.length } = session.link;
     if (prepared.length > messageLimit) return no("Too many messages for one APPEND", limitCode(messageLimit));
-    return { finish: () => finish(session, mailbox, prepared) };
+    const heldBytes = prepared.reduce((sum, one) => sum + one.heldBytes, 0);
+    return { heldBytes, finish: () => finish(session, mailbox, prepared) };
   },
 });
 
-async function finish({ mail }: Session, mailbox: MailboxId, prepared: readonly Prepared[]): Promise<Completion> {
+async function finish({ appends }: Session, mailbox: MailboxId, prepared: readonly Prepared[]): Promise<Completion> {
   try {
-    const { uidValidity, uids } = await mail.appendMany(mailbox, prepared);
+    const { uidValidity, uids } = await appends.store(mailbox, prepared);
     return ok("APPEND completed", `APPENDUID ${uidValidity} ${formatSequenceSet(uids)}`);
   } catch (error) {
     if (error instanceof EngineError && error.code === "not-found") return no("No such mailbox", "TRYCREATE");

@@ -46,8 +46,10 @@ export interface Completion {
   readonly text: string;
 }
 
-/** The rest of a command that was read whole. The next command of the same name may be read meanwhile; all others wait. */
+/** The rest of a command that was read whole. The next commands of the same name may be read meanwhile; all others wait. */
 export interface Unfinished {
+  /** Bytes in memory until that is done. */
+  readonly heldBytes: number;
   finish(): Promise<Completion>;
 }
 

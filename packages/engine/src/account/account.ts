@@ -11,7 +11,7 @@ import type { NewEmail } from "../mail/ops/email.ts";
 import { bodyName, type MailboxId } from "../mail/ops/names.ts";
 import { checkFlags } from "../mail/state/flags.ts";
 import { CurrentLists } from "../query/current-lists.ts";
-import { KEPT_KEY_BYTES, KeptHeaders } from "../query/kept-headers.ts";
+import { KeptHeaders } from "../query/kept-headers.ts";
 import { Scans } from "../query/scans.ts";
 import { folderOf } from "../storage/object-kinds.ts";
 import type { ObjectStore } from "../storage/object-store.ts";
@@ -125,7 +125,7 @@ export class Account {
     this.mail = mail;
     this.contents = contents;
     this.#threads = threads;
-    this.keptHeaders = new KeptHeaders(() => mail.state, platform.delay, platform.crypto.random(KEPT_KEY_BYTES));
+    this.keptHeaders = new KeptHeaders(() => mail.state, platform.delay);
     const messages = new MessageWriter({ bay, mail, contents, threads, store, prefix, platform, ring });
     const notices = new Notices({ mail, messages, platform });
     this.#messages = messages;

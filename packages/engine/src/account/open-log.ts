@@ -70,7 +70,7 @@ export async function openLog(
     await bay.sync();
     await adoptCheckpoint(bay);
   };
-  const contents = new Contents(bay, { store, prefix, pages }, platform.crypto, ring.account, catchUp, breathe);
+  const contents = new Contents(bay, { store, prefix, pages }, platform.crypto, ring, catchUp, breathe);
   return { bay, contents, threads: new Threads(bay, pages, platform.crypto.random, () => threadKey(ring)) };
 }
 

@@ -31,7 +31,7 @@ import type { SortKey } from "../query/sort.ts";
 import { readSnippets, type Snippet } from "../query/text.ts";
 import type { ThreadAlgorithm, Threads } from "../query/threading/threads.ts";
 import type { Account } from "./account.ts";
-import { lostTexts, type RepairReport } from "./care/repair.ts";
+import { lostDerived, type RepairReport } from "./care/repair.ts";
 import type { AddedMessage, Addition, Arrival, Prepared } from "./delivery/message-writer.ts";
 import type { DeviceStates } from "./devices/device-states.ts";
 import { type EmailEdit, editEmails } from "./edit-emails.ts";
@@ -188,9 +188,10 @@ export class AccountSession {
   async retryNotes(): Promise<readonly string[]> {
     return this.#open.retryNotes();
   }
-  /** How many pages of lists' texts can't be read. */
-  async countLostTexts(): Promise<number> {
-    return (await lostTexts(this.#open.mail.state, this.#contents)).size;
+  /** How many pages of lists' texts, and of ids, can't be read. */
+  async countLostPages(): Promise<number> {
+    const { texts, ids } = await lostDerived(this.#open.mail.state, this.#contents);
+    return texts.size + ids.size;
   }
   /** `account/care/repair.ts`; `onDone` hears of each message. */
   async repair(onDone?: () => void): Promise<RepairReport> {

@@ -62,4 +62,5 @@ export type SealedKind =
   | "references"
   | "values"
   | "hashes"
-  | "texts";
+  | "texts"
+  | "ids";

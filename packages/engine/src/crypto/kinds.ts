@@ -22,5 +22,6 @@ export const KINDS = {
   vacation: 23,
   push: 24,
   request: 25,
+  ids: 26,
 } as const;
 export type Kind = keyof typeof KINDS;

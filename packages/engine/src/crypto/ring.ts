@@ -23,7 +23,7 @@ export interface RingVersion {
   /** Keys that were derived from the root, by purpose. */
   readonly purposeKeys: Map<Purpose, Secret>;
 }
-export type Purpose = "log" | "page" | "body" | "thread" | "sign" | "repeat" | "device";
+export type Purpose = "log" | "page" | "body" | "thread" | "ids" | "sign" | "repeat" | "device";
 
 const RING_FORMAT = 1;
 
@@ -86,6 +86,11 @@ export function purposeKey(ring: Ring, version: number, purpose: Purpose): Uint8
 /** The key that ids of conversations are made under: the first root's, so that new keys don't change them. */
 export function threadKey(ring: Ring): Uint8Array {
   return purposeKey(ring, ring.versions[0]!.version, "thread");
+}
+
+/** The key that message ids and subjects are hashed under, of the first root for the same reason. */
+export function messageIdKey(ring: Ring): Uint8Array {
+  return purposeKey(ring, ring.versions[0]!.version, "ids");
 }
 
 export function encodeRing(ring: Ring): Uint8Array {

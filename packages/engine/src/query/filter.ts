@@ -28,7 +28,7 @@ import { type Wanted, wantedBy } from "./wanted.ts";
 export interface SearchTools {
   readonly contents: Pick<
     Contents,
-    "readHeaders" | "readTexts" | "loseTexts" | "readSummaries" | "readFullSummaries" | "openBody"
+    "readHeaders" | "readTexts" | "losePage" | "readSummaries" | "readFullSummaries" | "openBody"
   >;
   readonly scans: Scans;
   readonly pace: Pace;

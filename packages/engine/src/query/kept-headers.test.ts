@@ -1,7 +1,8 @@
 import { HeaderBlock } from "@restante/mime";
 import { expect, test, vi } from "vitest";
-import { ready } from "../crypto/index.ts";
+import { ready, utf8 } from "../crypto/index.ts";
 import { EngineError } from "../errors.ts";
+import { type ThreadFacts, threadFacts } from "../mail/contents/thread-facts.ts";
 import type { Message } from "../mail/mailbox-view.ts";
 import { openView } from "../mail/mailbox-view.ts";
 import { asUid, type EmailRow, FIRST_ROW } from "../mail/numbers.ts";
@@ -40,7 +41,7 @@ async function scene(delay: () => Promise<void> = never) {
   for (let n = 0; n < 40; n++) await add(n);
   const counts = { headers: 0 };
   const { contents } = account;
-  const kept = new KeptHeaders(() => account.mail.state, delay, new Uint8Array(32));
+  const kept = new KeptHeaders(() => account.mail.state, delay);
   const tools = {
     contents: {
       readHeaders(messages: readonly Message[]) {
@@ -52,7 +53,9 @@ async function scene(delay: () => Promise<void> = never) {
         return contents.readHeadersOf(state, emails);
       },
       readTexts: contents.readTexts.bind(contents),
-      loseTexts: contents.loseTexts.bind(contents),
+      readIds: contents.readIds.bind(contents),
+      losePage: contents.losePage.bind(contents),
+      threadFacts: contents.threadFacts.bind(contents),
       readSummaries: contents.readSummaries.bind(contents),
       readFullSummaries: contents.readFullSummaries.bind(contents),
       openBody: contents.openBody.bind(contents),
@@ -205,7 +208,7 @@ test("texts that a checkpoint holds are searched without a header, those that ca
   // A page that is lost or damaged is done without.
   kept.dispose();
   const contents = { ...tools.contents, readTexts: () => Promise.reject(new EngineError("corrupt", "damaged")) };
-  const fresh = new KeptHeaders(() => account.mail.state, never, new Uint8Array(32));
+  const fresh = new KeptHeaders(() => account.mail.state, never);
   expect(await search(view(), { kind: "subject", text: "A3" }, { ...tools, contents, kept: fresh })).toHaveLength(5);
   expect(counts.headers).toBe(42);
   expect(account.mail.state.pages.texts).toEqual([""]);
@@ -214,7 +217,7 @@ test("texts that a checkpoint holds are searched without a header, those that ca
   const other = {
     ...tools,
     contents: away,
-    kept: new KeptHeaders(() => account.mail.state, never, new Uint8Array(32)),
+    kept: new KeptHeaders(() => account.mail.state, never),
   };
   await expect(search(view(), { kind: "subject", text: "A3" }, other)).rejects.toMatchObject({ code: "unavailable" });
   // To open them is a scan, one at a time, also where they tell all.
@@ -284,13 +287,13 @@ test("a SORT goes by headers where a page of texts is damaged", async () => {
   await account.upkeep.checkpoint();
   counts.headers = 0;
   const { readTexts } = tools.contents;
-  tools.kept = new KeptHeaders(() => account.mail.state, never, new Uint8Array(32));
+  tools.kept = new KeptHeaders(() => account.mail.state, never);
   tools.contents.readTexts = async () => {
     throw new EngineError("corrupt", "flipped");
   };
   expect(await sort("subject", "from-name")).toEqual(first);
   expect(counts.headers).toBe(80);
-  tools.kept = new KeptHeaders(() => account.mail.state, never, new Uint8Array(32));
+  tools.kept = new KeptHeaders(() => account.mail.state, never);
   tools.contents.readTexts = readTexts;
   // It is as lost now; the next checkpoint makes it anew.
   expect(account.mail.state.pages.texts).toEqual([""]);
@@ -309,6 +312,78 @@ test("a second THREAD reads nothing, and a mail that came alone is read", async 
   await add(40);
   expect((await thread()).slice(14, 28)).toEqual([1, 4, 7, 10, 13, 16, 19, 22, 25, 28, 31, 34, 37, 40]);
   expect(counts.headers).toBe(41);
+  await account.dispose();
+});
+
+test("a THREAD by what a checkpoint holds reads no header, and one of a mail that came since", async () => {
+  const { account, add, counts, tools, thread, view } = await scene();
+  const first = await thread();
+  await account.upkeep.checkpoint();
+  tools.kept = new KeptHeaders(() => account.mail.state, never);
+  counts.headers = 0;
+  expect([await thread(), counts.headers]).toEqual([first, 0]);
+  await add(40);
+  const second = await thread();
+  expect(second.slice(14, 28)).toEqual([1, 4, 7, 10, 13, 16, 19, 22, 25, 28, 31, 34, 37, 40]);
+  expect([await thread(), counts.headers]).toEqual([second, 1]);
+  // Of a page that is damaged headers are read; the next checkpoint makes it anew.
+  tools.kept = new KeptHeaders(() => account.mail.state, never);
+  const { readIds } = tools.contents;
+  tools.contents.readIds = () => Promise.reject(new EngineError("corrupt", "flipped"));
+  expect([await thread(), counts.headers]).toEqual([second, 42]);
+  expect(account.mail.state.pages.ids).toEqual([""]);
+  // Nor is it asked for until then.
+  tools.kept = new KeptHeaders(() => account.mail.state, never);
+  tools.contents.readIds = () => Promise.reject(new EngineError("unavailable", "away"));
+  expect([await thread(), counts.headers]).toEqual([second, 83]);
+  await account.upkeep.checkpoint();
+  // One that was read just before is not the page that is there by now.
+  account.contents.losePage("ids", 0, "page/before");
+  expect(account.mail.state.pages.ids).not.toEqual([""]);
+  tools.kept = new KeptHeaders(() => account.mail.state, never);
+  await expect(thread()).rejects.toMatchObject({ code: "unavailable" });
+  tools.contents.readIds = readIds;
+  expect([await thread(), counts.headers]).toEqual([second, 83]);
+  // A header is read once, however often its mail stands in the mailbox.
+  await add(41);
+  await view().copy([41], account.mail.getMailbox("INBOX").id);
+  await thread();
+  expect(counts.headers).toBe(84);
+  await account.dispose();
+});
+
+test("a THREAD of few among many reads their headers and no page of ids", async () => {
+  const { account, add, counts, tools, view } = await scene();
+  for (let n = 40; n < 150; n++) await add(n);
+  await account.upkeep.checkpoint();
+  tools.contents.readIds = vi.fn(tools.contents.readIds);
+  const few = (last: number): Condition => ({ kind: "uids", ranges: [{ first: asUid(103), last: asUid(last) }] });
+  await threadFound(view(), "refs", few(103), tools);
+  expect([counts.headers, vi.mocked(tools.contents.readIds).mock.calls.length]).toEqual([1, 0]);
+  let turns = 0;
+  tools.pace.take = async () => void turns++;
+  const asked = () => threadFound(view(), "refs", few(106), tools);
+  expect([...(await asked()).places]).toEqual([103, 104, 102, 105]);
+  expect([counts.headers, vi.mocked(tools.contents.readIds).mock.calls.length]).toEqual([1, 1]);
+  // Others had a turn while a page was looked through.
+  const before = turns;
+  await asked();
+  expect(before).toBe(turns - before + 1);
+  await account.dispose();
+});
+
+test("a THREAD that reads pages ends when it is told to", async () => {
+  const { account, tools, view } = await scene();
+  await account.upkeep.checkpoint();
+  const ended = new AbortController();
+  const { readIds } = tools.contents;
+  tools.contents.readIds = (name) => {
+    ended.abort(new Error("gone"));
+    return readIds(name);
+  };
+  const asked = threadFound(view(), "refs", all, { ...tools, signal: ended.signal });
+  await expect(asked).rejects.toThrow("gone");
+  expect(tools.kept.threadIds(Array.from({ length: 40 }, (_, at) => view().message(at))).ids.texts).toBe(0);
   await account.dispose();
 });
 
@@ -347,7 +422,7 @@ test("what was read is let go after a quiet minute, and not before", async () =>
 
 test("of messages that are not of the present state nothing is kept", () => {
   let present = new MailState();
-  const kept = new KeptHeaders(() => present, never, new Uint8Array(32));
+  const kept = new KeptHeaders(() => present, never);
   const of = (state: MailState): Message => ({ position: 0, row: FIRST_ROW, state });
   const state = Object.assign(present, { emailOf: (row: number) => row + 10 });
   const order = kept.textOrder([of(state)], "subject");
@@ -396,10 +471,11 @@ test("headers are read until that is ended", async () => {
 });
 
 test("of very many references the nearest are known", () => {
-  const ids = new ThreadIds(new Uint8Array(32));
-  const header = (own: number, references: readonly number[]): HeaderBlock => {
+  const ids = new ThreadIds();
+  const header = (own: number, references: readonly number[]): ThreadFacts => {
     const listed = references.map((id) => `<${id}@x>`).join(" ");
-    return new HeaderBlock(new TextEncoder().encode(`Message-ID: <${own}@x>\r\nReferences: ${listed}\r\n\r\n`));
+    const block = utf8(`Message-ID: <${own}@x>\r\nReferences: ${listed}\r\n\r\n`);
+    return threadFacts(new HeaderBlock(block), new Uint8Array(32));
   };
   ids.add(
     0,
@@ -413,7 +489,7 @@ test("of very many references the nearest are known", () => {
   expect(ids.referencesOf(0).at(-1)).toBe(ids.ownOf(1));
   expect([...ids.referencesOf(1)]).toEqual([ids.ownOf(0)]);
   // Of very many messages with references the nearest of each.
-  const few = new ThreadIds(new Uint8Array(32), 25);
+  const few = new ThreadIds(25);
   const counts = Array.from({ length: 6 }, (_, message) => {
     few.add(message, header(message, [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]));
     return few.referencesOf(message).length;

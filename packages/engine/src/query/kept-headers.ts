@@ -10,13 +10,14 @@ import { ThreadIds } from "./threading/thread-ids.ts";
 
 /** How long what was read from headers is kept when nobody asks for it. */
 const QUIET_MS = 60_000;
-/** Bytes of the key that texts are told apart by. */
-export const KEPT_KEY_BYTES = 32;
 /** Messages whose headers are read in one go. */
 const CHUNK_MESSAGES = 256;
 
 export interface HeaderTools {
-  readonly contents: Pick<Contents, "readHeaders" | "readHeadersOf" | "readTexts" | "loseTexts">;
+  readonly contents: Pick<
+    Contents,
+    "readHeaders" | "readHeadersOf" | "readTexts" | "readIds" | "losePage" | "threadFacts"
+  >;
   readonly scans: Scans;
   readonly pace: Pace;
   readonly signal?: AbortSignal | undefined;
@@ -49,17 +50,14 @@ interface Known {
 export class KeptHeaders {
   readonly #present: () => ReadState;
   readonly #delay: (ms: number, signal?: AbortSignal) => Promise<void>;
-  readonly #key: Uint8Array;
   readonly #ended = new AbortController();
   #known: Known | undefined;
   #uses = 0;
   #isWatched = false;
 
-  /** `key`: {@link KEPT_KEY_BYTES} that nobody else knows. */
-  constructor(present: () => ReadState, delay: (ms: number, signal?: AbortSignal) => Promise<void>, key: Uint8Array) {
+  constructor(present: () => ReadState, delay: (ms: number, signal?: AbortSignal) => Promise<void>) {
     this.#present = present;
     this.#delay = delay;
-    this.#key = key;
   }
 
   /** The order of a text, and by what each message is known to it: of messages that are no longer in the present state one
@@ -80,8 +78,8 @@ export class KeptHeaders {
   /** The same of what messages are threaded by. */
   threadIds(messages: readonly Message[]): { readonly ids: ThreadIds; readonly keys: Uint32Array } {
     const known = this.#of(messages);
-    if (!known) return { ids: new ThreadIds(this.#key), keys: Uint32Array.from(messages.keys()) };
-    known.threadIds ??= new ThreadIds(this.#key);
+    if (!known) return { ids: new ThreadIds(), keys: Uint32Array.from(messages.keys()) };
+    known.threadIds ??= new ThreadIds();
     return { ids: known.threadIds, keys: emailsOf(messages) };
   }
 
@@ -120,7 +118,6 @@ export class KeptHeaders {
   dispose(): void {
     this.#ended.abort();
     this.#forget();
-    this.#key.fill(0);
   }
 }
 

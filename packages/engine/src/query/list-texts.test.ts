@@ -10,8 +10,8 @@ import { ListTexts } from "./list-texts.ts";
 import { Needle } from "./needle.ts";
 
 const pace = { isOver: () => false, take: async () => undefined };
-const loseTexts = (): void => undefined;
-const contents = { readTexts: () => Promise.reject(new Error("there is none")), loseTexts };
+const losePage = (): void => undefined;
+const contents = { readTexts: () => Promise.reject(new Error("there is none")), losePage };
 const tools = { contents, pace };
 
 /** A state of so many emails, each of which is a message of its own. */
@@ -124,7 +124,7 @@ test("a page is opened though something was learned of it before, and both are k
   // One that is not settled yet.
   texts.learn(at(state, asRow(9)), "field subject", ["learned 9"]);
   texts.learn(at(state, asRow(0)), "field subject", []);
-  const reading = { ...tools, contents: { readTexts: async () => page, loseTexts } };
+  const reading = { ...tools, contents: { readTexts: async () => page, losePage } };
   const found = await texts.find(wanted("field subject", "d 2", "learned"), reading);
   texts.settle();
   const rows = Array.from({ length: 10 }, (_, row) => row);
@@ -171,7 +171,7 @@ test("pages are opened once, those that there are, and until that is ended", asy
   const reading = {
     ...tools,
     contents: {
-      loseTexts,
+      losePage,
       readTexts: async (name: string) => {
         read.push(name);
         return page;

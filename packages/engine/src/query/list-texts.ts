@@ -13,7 +13,7 @@ import {
 } from "../mail/contents/list-text.ts";
 import type { Message } from "../mail/mailbox-view.ts";
 import type { EmailRow } from "../mail/numbers.ts";
-import { TEXT_PAGE_EMAILS } from "../mail/state/pages.ts";
+import { DERIVED_PAGE_EMAILS } from "../mail/state/pages.ts";
 import type { ReadState } from "../mail/state/read-state.ts";
 import { readAhead } from "../read-ahead.ts";
 import { SharedCache } from "../shared-cache.ts";
@@ -58,7 +58,7 @@ export function holdsListTexts(places: ReadonlyMap<string, unknown>): boolean {
 export type Found = (place: string, text: string) => ((message: Message) => Verdict) | undefined;
 
 export interface ListTextTools {
-  readonly contents: Pick<Contents, "readTexts" | "loseTexts">;
+  readonly contents: Pick<Contents, "readTexts" | "losePage">;
   readonly pace: Pace;
   readonly signal?: AbortSignal | undefined;
 }
@@ -97,13 +97,13 @@ export class ListTexts {
       const sought = wanted.get(place)!.filter(({ text }) => !text.includes(SEPARATOR));
       const found = sought.map((needle) => [needle, new Bits(emailNumbers)] as const);
       for (const [needle, bits] of found) hits.set(`${place} ${needle.text}`, bits);
-      for (let page = 0; page * TEXT_PAGE_EMAILS < emailNumbers; page++) {
+      for (let page = 0; page * DERIVED_PAGE_EMAILS < emailNumbers; page++) {
         const texts = this.#pages.peek(`${place} ${page}`);
-        texts?.addKnown(page * TEXT_PAGE_EMAILS, known, present);
+        texts?.addKnown(page * DERIVED_PAGE_EMAILS, known, present);
         for (const [needle, bits] of found) {
           signal?.throwIfAborted();
           if (pace.isOver()) await pace.take();
-          texts?.addHits(page * TEXT_PAGE_EMAILS, needle, bits);
+          texts?.addHits(page * DERIVED_PAGE_EMAILS, needle, bits);
         }
       }
     }
@@ -144,7 +144,7 @@ export class ListTexts {
       const runs = await next();
       signal?.throwIfAborted();
       // The next checkpoint makes it anew.
-      if (!runs) contents.loseTexts(page, names[page]!);
+      if (!runs) contents.losePage("texts", page, names[page]!);
       for (const place of runs ? this.#absent(places, page) : []) {
         if (pace.isOver()) await pace.take();
         const key = `${place} ${page}`;
@@ -157,7 +157,7 @@ export class ListTexts {
   /** An email's text in a place, "" if there is none; undefined if that is not known, or not open. */
   textOf(place: string, email: EmailRow): string | undefined {
     const number = this.#state.emails.columns.number.get(email);
-    return this.#find(`${place} ${Math.floor(number / TEXT_PAGE_EMAILS)}`)?.textAt(number % TEXT_PAGE_EMAILS);
+    return this.#find(`${place} ${Math.floor(number / DERIVED_PAGE_EMAILS)}`)?.textAt(number % DERIVED_PAGE_EMAILS);
   }
 
   #find(key: string): TextPage | undefined {
@@ -173,10 +173,10 @@ export class ListTexts {
   learn({ state, row }: Message, place: string, texts: readonly string[]): void {
     if (state !== this.#state || !PLACES.has(place) || !isKept(texts)) return;
     const number = state.emails.columns.number.get(state.emailOf(row));
-    const key = `${place} ${Math.floor(number / TEXT_PAGE_EMAILS)}`;
+    const key = `${place} ${Math.floor(number / DERIVED_PAGE_EMAILS)}`;
     const page = this.#find(key) ?? new TextPage();
     this.#open.set(key, page);
-    page.learn(number % TEXT_PAGE_EMAILS, texts[0]);
+    page.learn(number % DERIVED_PAGE_EMAILS, texts[0]);
     if (++this.#learned >= LEARNED_MAX) this.settle();
   }
 
@@ -208,8 +208,8 @@ function noneIfDamaged(error: unknown): undefined {
 class TextPage {
   #joined: string;
   /** Where each email's text begins; its end is the separator's place, before the next one's. */
-  readonly #starts = new Uint32Array(TEXT_PAGE_EMAILS + 1);
-  readonly #status = new Uint8Array(TEXT_PAGE_EMAILS);
+  readonly #starts = new Uint32Array(DERIVED_PAGE_EMAILS + 1);
+  readonly #status = new Uint8Array(DERIVED_PAGE_EMAILS);
   readonly #learned = new Map<number, string>();
 
   /** True if the page holds the texts of the checkpoint's page. */
@@ -219,9 +219,9 @@ class TextPage {
   constructor(run?: TextRun, before?: TextPage) {
     this.isLoaded = run !== undefined;
     this.#joined = run ? joinedTexts(run) : "";
-    if (run) this.#status.set(run.status.subarray(0, TEXT_PAGE_EMAILS));
+    if (run) this.#status.set(run.status.subarray(0, DERIVED_PAGE_EMAILS));
     let at = 0;
-    for (let start = 0; at < TEXT_PAGE_EMAILS; ) {
+    for (let start = 0; at < DERIVED_PAGE_EMAILS; ) {
       this.#starts[at++] = start;
       const end = this.#joined.indexOf(SEPARATOR, start);
       if (end < 0) break;
@@ -235,7 +235,7 @@ class TextPage {
   }
 
   get bytes(): number {
-    return this.#joined.length * 2 + TEXT_PAGE_EMAILS * 5;
+    return this.#joined.length * 2 + DERIVED_PAGE_EMAILS * 5;
   }
 
   learn(at: number, text: string | undefined): void {
@@ -252,7 +252,7 @@ class TextPage {
       this.#starts[at] = start;
       start += text.length + SEPARATOR.length;
     }
-    this.#starts[TEXT_PAGE_EMAILS] = start;
+    this.#starts[DERIVED_PAGE_EMAILS] = start;
     this.#joined = texts.join(SEPARATOR);
   }
 
@@ -291,7 +291,7 @@ class Bits {
   readonly #bytes: Uint8Array;
 
   constructor(count: number) {
-    this.#bytes = new Uint8Array(Math.ceil(count / 8) + TEXT_PAGE_EMAILS / 8);
+    this.#bytes = new Uint8Array(Math.ceil(count / 8) + DERIVED_PAGE_EMAILS / 8);
   }
 
   add(at: number): void {

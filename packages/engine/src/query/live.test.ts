@@ -25,7 +25,9 @@ const contents = {
   readHeaders: unread,
   readHeadersOf: unread,
   readTexts: unread,
-  loseTexts: unread,
+  readIds: unread,
+  losePage: unread,
+  threadFacts: unread,
   readSummaries: unread,
   readFullSummaries: unread,
   openBody: unread,
@@ -41,7 +43,7 @@ class Asked extends World {
   readonly #tools = {
     contents,
     scans: new Scans(),
-    kept: new KeptHeaders(() => this.state, never, new Uint8Array(32)),
+    kept: new KeptHeaders(() => this.state, never),
     pace: {
       isOver: () => this.during !== undefined,
       take: async () => {

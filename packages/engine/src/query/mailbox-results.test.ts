@@ -29,7 +29,6 @@ async function scene() {
   const kept = new KeptHeaders(
     () => account.mail.state,
     () => new Promise(() => undefined),
-    new Uint8Array(32),
   );
   const pace = { isOver: () => false, take: async () => undefined };
   const tools = { contents: account.contents, scans: new Scans(), kept, pace };

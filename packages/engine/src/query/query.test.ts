@@ -364,7 +364,7 @@ test("queries are what a walk over plain objects finds, after whatever was done"
       const { ring } = await makeAccount(place);
       const account = await open(place, ring());
       const lists = new CurrentLists(() => account.mail.state);
-      const newKept = () => new KeptHeaders(() => account.mail.state, never, new Uint8Array(32));
+      const newKept = () => new KeptHeaders(() => account.mail.state, never);
       const tools = { contents: account.contents, scans: new Scans(), pace, kept: newKept() };
       await account.mail.ensure("Archive");
       const model: Model = new Map(PATHS.map((path) => [path, []]));
@@ -468,7 +468,7 @@ test("what goes while a query runs is not in its result", async () => {
       await view.expunge();
     },
   };
-  const kept = new KeptHeaders(() => account.mail.state, never, new Uint8Array(32));
+  const kept = new KeptHeaders(() => account.mail.state, never);
   const tools = { contents: account.contents, scans: new Scans(), pace, kept };
   const { total } = await queryEmails({ condition: { kind: "all" }, sort: [{ by: "size" }] }, lists, tools);
   expect([isGone, total]).toEqual([true, 2]);

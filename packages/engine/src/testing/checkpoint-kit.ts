@@ -7,6 +7,7 @@ import { EngineError } from "../errors.ts";
 import { applyBlock } from "../mail/apply/apply.ts";
 import type { EmailSource } from "../mail/checkpoint/email-capture.ts";
 import { captureMail, loadMail } from "../mail/checkpoint/snapshot.ts";
+import { threadFacts } from "../mail/contents/thread-facts.ts";
 import type { NewEmail } from "../mail/ops/email.ts";
 import { INBOX_ID, mailboxId } from "../mail/ops/names.ts";
 import type { Op } from "../mail/ops/op.ts";
@@ -174,6 +175,8 @@ const source: EmailSource = {
   readObject: async (name) => pattern(60, Number(name.slice(5))),
   improvedPages: () => new Set(),
   readTexts: () => Promise.reject(new EngineError("corrupt", "none was written")),
+  readIds: () => Promise.reject(new EngineError("corrupt", "none was written")),
+  threadFacts: (header) => threadFacts(header, pattern(32)),
   readValue: async ({ id }) => pattern(2000, Number(id)),
 };
 
@@ -235,13 +238,13 @@ export function nameAsStores(state: MailState, objects: ReadonlyMap<string, Uint
     const [, kind, number] = /^(page|pack)\/(\d+)$/.exec(name) ?? [];
     return number === undefined ? name : testName(kind as "page" | "pack", Number(number), "");
   };
-  const { memberships, emails, rows, headers, texts, references, packs, values } = state.pages;
+  const { memberships, emails, rows, headers, texts, ids, references, packs, values } = state.pages;
   const { pages } = state;
   state.pages = { ...pages, covers: NOWHERE };
   state.adoptPages({
     ...pages,
     ...{ memberships: memberships.map(named), emails: emails.map(named) },
-    ...{ rows: rows.map(named), headers: headers.map(named), texts: texts.map(named) },
+    ...{ rows: rows.map(named), headers: headers.map(named), texts: texts.map(named), ids: ids.map(named) },
     values: values.map((value) => ({ ...value, name: named(value.name) })),
     references: references.map(({ entries, pages }) => ({
       entries,
@@ -274,5 +277,7 @@ export const captureSource: EmailSource = {
   readObject: async () => new Uint8Array(1),
   improvedPages: () => new Set(),
   readTexts: () => Promise.reject(new EngineError("corrupt", "none was written")),
+  readIds: () => Promise.reject(new EngineError("corrupt", "none was written")),
+  threadFacts: (header) => threadFacts(header, pattern(32)),
   readValue: async () => new Uint8Array(2000),
 };

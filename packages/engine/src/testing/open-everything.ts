@@ -15,7 +15,16 @@ import { readPack } from "../mail/checkpoint/pack.ts";
 import { bodyId } from "../mail/ops/names.ts";
 import { kindIn } from "../storage/object-kinds.ts";
 
-const PAGE_KINDS: readonly SealedKind[] = ["columns", "rows", "headers", "references", "values", "hashes", "texts"];
+const PAGE_KINDS: readonly SealedKind[] = [
+  "columns",
+  "rows",
+  "headers",
+  "references",
+  "values",
+  "hashes",
+  "texts",
+  "ids",
+];
 
 /**
  * All that the owner's keys can make of an account's objects in a store: what somebody finds who gets hold of both. Names are

@@ -35,7 +35,7 @@ export async function checkAccount(
     messages += mailbox.messages.length;
     findings.push(...checkCounts(session, mailbox), ...(await checkMessages(session, mailbox.path, onDone)));
   }
-  if ((await session.countLostTexts()) > 0)
+  if ((await session.countLostPages()) > 0)
     findings.push({ mailbox: "", problem: "a page of what searches and lists show can't be read" });
   const validities = new Set(mailboxes.map((mailbox) => mailbox.uidValidity));
   if (validities.size !== mailboxes.length)

@@ -91,24 +91,29 @@ test("whichever page of rows or headers is lost or damaged, it is made anew, and
     expect(thread(asEmailRow(130))).toBe(thread(asEmailRow(7)));
     await again.dispose();
   }
-  // Three pages of rows, three of headers, one that message ids are looked up in, one of texts.
-  expect(mended).toBe(8);
+  // Three pages of rows, three of headers, one that message ids are looked up in, one of texts, one of ids.
+  expect(mended).toBe(9);
 });
 
-test("a damaged page of texts is told, and made anew though no mail comes", async () => {
-  const place = new MemoryPlace(() => clock.now++);
-  const { ring } = await filled(place);
-  const account = await open(place, ring());
-  const [name] = account.mail.state.pages.texts;
-  const stored = [...place.objects.keys()].find((one) => one.endsWith(name!))!;
-  place.write(stored, place.objects.get(stored)!.bytes.subarray(0, 100));
-  expect((await findings(account)).map(({ problem }) => problem)).toEqual([
-    "a page of what searches and lists show can't be read",
-  ]);
-  expect(await account.repair()).toEqual({ recovered: 0, rebuilt: 130, lost: [] });
-  expect(await findings(account)).toEqual([]);
-  await account.dispose();
-});
+test.each([{ groups: ["texts"] }, { groups: ["ids"] }, { groups: ["texts", "ids"] }] as const)(
+  "a damaged page of $groups is told, and made anew though no mail comes",
+  async ({ groups }) => {
+    const place = new MemoryPlace(() => clock.now++);
+    const { ring } = await filled(place);
+    const account = await open(place, ring());
+    for (const group of groups) {
+      const [name] = account.mail.state.pages[group];
+      const stored = [...place.objects.keys()].find((one) => one.endsWith(name!))!;
+      place.write(stored, place.objects.get(stored)!.bytes.subarray(0, 100));
+    }
+    expect((await findings(account)).map(({ problem }) => problem)).toEqual([
+      "a page of what searches and lists show can't be read",
+    ]);
+    expect(await account.repair()).toEqual({ recovered: 0, rebuilt: 130, lost: [] });
+    expect(await findings(account)).toEqual([]);
+    await account.dispose();
+  },
+);
 
 test("a message whose body is lost makes room for one that says so, once; the rest stays as it is", async () => {
   const place = new MemoryPlace(() => clock.now++);

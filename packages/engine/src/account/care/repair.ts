@@ -9,7 +9,7 @@ import type { Mail } from "../../mail/mail.ts";
 import { openView } from "../../mail/mailbox-view.ts";
 import { type EmailRow, FIRST_EMAIL_ROW, type Uid } from "../../mail/numbers.ts";
 import { bodyName } from "../../mail/ops/names.ts";
-import { isInPages, TEXT_PAGE_EMAILS } from "../../mail/state/pages.ts";
+import { DERIVED_GROUPS, DERIVED_PAGE_EMAILS, type DerivedGroup, isInPages } from "../../mail/state/pages.ts";
 import type { ReadState } from "../../mail/state/read-state.ts";
 import { ReferenceIndex, threadKeys } from "../../mail/state/reference-index.ts";
 import { kindIn } from "../../storage/object-kinds.ts";
@@ -60,32 +60,38 @@ export async function repairAccount(tools: RepairTools): Promise<RepairReport> {
   const { mail, contents, upkeep } = tools;
   const recovered = tools.bay.barred === "partial" ? await tools.bay.acceptLoss(() => recoverLost(tools)) : 0;
   const rebuilt = await rebuildPages(tools);
-  const texts = await lostTexts(mail.state, contents);
-  tools.bay.state.losePages({ texts });
+  const derived = await lostDerived(mail.state, contents);
+  tools.bay.state.losePages(derived);
   const lost: { readonly mailbox: string; readonly uid: Uid }[] = [];
   for (const { path } of mail.state.liveMailboxes()) if (path !== DAMAGED) lost.push(...(await setApart(tools, path)));
   if (rebuilt > 0) {
     await upkeep.checkpoint();
     contents.endRebuild();
   }
-  // Each checkpoint makes up for a page of texts.
-  for (let page = rebuilt > 0 ? 1 : 0; page < texts.size; page++) await upkeep.checkpoint();
-  return { recovered, rebuilt: rebuilt + emailsIn(texts, mail.state), lost };
+  const pages = new Set(DERIVED_GROUPS.flatMap((group) => [...derived[group]]));
+  // Each checkpoint makes up for a page, in all groups that lack it.
+  for (let page = rebuilt > 0 ? 1 : 0; page < pages.size; page++) await upkeep.checkpoint();
+  return { recovered, rebuilt: rebuilt + emailsIn(pages, mail.state), lost };
 }
 
-function emailsIn(texts: ReadonlySet<number>, { emails }: ReadState): number {
+function emailsIn(pages: ReadonlySet<number>, { emails }: ReadState): number {
   const { number } = emails.columns;
   let count = 0;
   for (let email = FIRST_EMAIL_ROW; email < emails.rows; email++)
-    if (texts.has(Math.floor(number.get(email) / TEXT_PAGE_EMAILS))) count++;
+    if (pages.has(Math.floor(number.get(email) / DERIVED_PAGE_EMAILS))) count++;
   return count;
 }
 
-/** Pages of texts that can't be read: searches and sorts do without them, and read headers instead. */
-export async function lostTexts(state: ReadState, contents: Pick<Contents, "readTexts">): Promise<ReadonlySet<number>> {
-  const lost = new Set<number>();
-  for (const [page, name] of state.pages.texts.entries())
-    if (name !== "" && (await isDamaged(() => contents.readTexts(name)))) lost.add(page);
+/** Pages of texts and of ids that can't be read: searches, sorts and threads do without them, and read headers instead. */
+export async function lostDerived(
+  state: ReadState,
+  contents: Pick<Contents, "readTexts" | "readIds">,
+): Promise<Record<DerivedGroup, ReadonlySet<number>>> {
+  const lost = { texts: new Set<number>(), ids: new Set<number>() };
+  const read = { texts: contents.readTexts.bind(contents), ids: contents.readIds.bind(contents) };
+  for (const group of DERIVED_GROUPS)
+    for (const [page, name] of state.pages[group].entries())
+      if (name !== "" && (await isDamaged(() => read[group](name)))) lost[group].add(page);
   return lost;
 }
 

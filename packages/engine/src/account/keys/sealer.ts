@@ -23,6 +23,7 @@ const PURPOSE = {
   values: "page",
   hashes: "page",
   texts: "page",
+  ids: "page",
 } as const;
 
 /** The owner made new keys: a sign-in with them opens what was sealed since. */

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { position } from "../../bay/position.ts";
-import { memoryPages } from "../../testing/checkpoint-kit.ts";
+import { captureSource, memoryPages } from "../../testing/checkpoint-kit.ts";
 import { adding, bareEmail } from "../../testing/email-kit.ts";
 import {
   blocks,
@@ -356,6 +356,8 @@ async function checkpointed(state: MailState): Promise<MailState> {
   const source: EmailSource = {
     improvedPages: () => new Set(),
     readTexts: async () => [],
+    readIds: captureSource.readIds,
+    threadFacts: captureSource.threadFacts,
     readValue: async () => new Uint8Array(0),
     readRecord: async () => ({ ...email(0, 0), object: { name: "body/0", offset: 0, length: 1 } }),
     readHeader: async () => new Uint8Array(1),

@@ -1,3 +1,4 @@
+import type { HeaderBlock } from "@restante/mime";
 import type { PageStore } from "../../bay/snapshots.ts";
 import { EngineError } from "../../errors.ts";
 import { readAhead } from "../../read-ahead.ts";
@@ -5,14 +6,15 @@ import { kindIn } from "../../storage/object-kinds.ts";
 import type { Breathe } from "../contents/digest.ts";
 import { type EmailRecord, encodeHeaderPage, encodeRowPage, type ObjectSpan } from "../contents/email-page.ts";
 import type { TextRun } from "../contents/list-text.ts";
+import type { IdsPage, ThreadFacts } from "../contents/thread-facts.ts";
 import { INLINE_BYTES_MAX } from "../intake.ts";
 import type { EmailRow } from "../numbers.ts";
-import { PAGE_EMAILS, type Pack, type Pages } from "../state/pages.ts";
+import { type DerivedGroup, PAGE_EMAILS, type Pack, type Pages } from "../state/pages.ts";
 import type { ReadState } from "../state/read-state.ts";
 import type { StoredRecord } from "../state/records.ts";
+import { writeDerivedPages } from "./derived-capture.ts";
 import { Packer } from "./pack.ts";
 import { PagePlan } from "./page-plan.ts";
-import { writeTextPages } from "./text-capture.ts";
 
 /** Reads what a checkpoint brings together, wherever it lies now. */
 export interface EmailSource {
@@ -21,6 +23,9 @@ export interface EmailSource {
   improvedPages(): ReadonlySet<number>;
   /** A page of texts. Throws EngineError `corrupt`. */
   readTexts(name: string): Promise<readonly TextRun[]>;
+  /** A page of ids. Throws EngineError `corrupt`. */
+  readIds(name: string): Promise<IdsPage>;
+  threadFacts(header: HeaderBlock): ThreadFacts;
   readHeader(state: ReadState, email: EmailRow): Promise<Uint8Array>;
   /** A whole object. */
   readObject(name: string): Promise<Uint8Array>;
@@ -35,7 +40,7 @@ const OBJECTS_OPEN_MAX = 4;
 /** Row pages that wait for the packs which they name. */
 const PAGES_AT_ONCE = 64;
 
-type EmailPages = Pick<Pages, "rows" | "headers" | "texts" | "held" | "packs">;
+type EmailPages = Pick<Pages, "rows" | "headers" | DerivedGroup | "held" | "packs">;
 
 /**
  * Row pages, header pages and packs. New emails get pages, and their small bodies, which lie in entries and notes, a
@@ -56,9 +61,9 @@ export function captureEmailPages(
     const wornOut = new Set(known.packs.filter((pack) => isWornOut(state, pack, sweep)));
     const rows = await writeRowPages(plan, source, pages, { wornOut, improved });
     const headers = await writeHeaderPages(plan, source, pages);
-    const texts = await writeTextPages(plan, source, pages, breathe);
+    const derived = await writeDerivedPages(plan, source, pages, breathe);
     const packs = [...known.packs.filter((pack) => !wornOut.has(pack)), ...rows.packs];
-    return { rows: rows.names, headers, texts, held: plan.held, packs };
+    return { rows: rows.names, headers, ...derived, held: plan.held, packs };
   };
 }
 

@@ -1,118 +1,16 @@
 import { expect, test } from "vitest";
 import { position } from "../../bay/position.ts";
-import type { PageStore } from "../../bay/snapshots.ts";
 import { ready } from "../../crypto/index.ts";
-import { EngineError } from "../../errors.ts";
 import { captureSource, memoryPages } from "../../testing/checkpoint-kit.ts";
-import { adding, bareEmail } from "../../testing/email-kit.ts";
-import { World } from "../../testing/world-kit.ts";
-import { encodeHeader, HEADER_BYTES_MAX } from "../contents/header.ts";
-import { ABSENT, decodeTextPage, encodeTextPage, joinedTexts, NOT_KNOWN, PRESENT } from "../contents/list-text.ts";
+import { Written } from "../../testing/written-kit.ts";
+import { HEADER_BYTES_MAX } from "../contents/header.ts";
+import { ABSENT, decodeTextPage, encodeTextPage, NOT_KNOWN } from "../contents/list-text.ts";
 import { MailState } from "../state/state.ts";
-import type { EmailSource } from "./email-capture.ts";
 import { captureMail, loadMail } from "./snapshot.ts";
 
 await ready;
 
 const utf8 = (text: string): Uint8Array => new TextEncoder().encode(text);
-
-interface Sequenced {
-  readonly sequence: number;
-  readonly index: number;
-}
-
-/** A world whose emails have headers, and whose checkpoints are written one after the other. */
-class Written {
-  readonly world = new World();
-  readonly #pages = memoryPages();
-  /** By number; a plain one where there is none. */
-  readonly headers = new Map<number, string | Uint8Array>();
-  /** Headers that were read for texts, and pages of texts that were written. */
-  reads = 0;
-  written = 0;
-  breaths = 0;
-  #damaged = false;
-  #covers = 100;
-  #emails = 0;
-
-  add(count: number): void {
-    const { inbox } = this.world.state;
-    const emails = Array.from({ length: count }, () => {
-      const n = ++this.#emails;
-      return bareEmail([n >> 16, n >> 8, n & 255]);
-    });
-    this.world.apply({ ...adding(inbox.id, emails), since: position(1000) });
-  }
-
-  /** The emails of the first add, from this one to that. */
-  expunge(from: number, to: number): void {
-    const { state } = this.world;
-    const [first, last] = [from, to].map((index) => ({ sequence: 2, index })) as [Sequenced, Sequenced];
-    const targets = [{ writer: state.writers[0]!, first, last }];
-    const change = { mode: "add", flags: ["\\Deleted"] } as const;
-    this.world.apply({ kind: "flags", mailbox: state.inbox.id, targets, change });
-    this.world.apply({ kind: "expunge", mailbox: state.inbox.id, targets });
-  }
-
-  damage(): void {
-    this.#damaged = true;
-  }
-
-  async checkpoint(thorough: "changes" | "sweep" | "anew" = "changes"): Promise<void> {
-    const store: PageStore = {
-      ...this.#pages,
-      write: (kind, content) => {
-        if (kind === "texts") this.written++;
-        return this.#pages.write(kind, content);
-      },
-    };
-    const source: EmailSource = {
-      ...captureSource,
-      readTexts: async (name) => {
-        if (this.#damaged) throw new EngineError("corrupt", "damaged");
-        return decodeTextPage(await this.#pages.read("texts", name));
-      },
-      readHeader: async (state, row) => {
-        this.reads++;
-        const number = state.emails.columns.number.get(row);
-        const header = this.headers.get(number) ?? `Subject: Mail ${number}\r\n\r\n`;
-        return typeof header === "string" ? encodeHeader(utf8(header)) : header;
-      },
-    };
-    const covers = position(++this.#covers);
-    const capture = captureMail(this.world.state, source, {
-      covers,
-      thorough,
-      breathe: async () => {
-        this.breaths++;
-      },
-    });
-    const body = await capture.write(store);
-    if (thorough === "anew") this.world.state = await loadMail(body, this.#pages, covers);
-    else capture.commit(covers);
-    // Header pages read each header of theirs too.
-    expect((await loadMail(body, this.#pages, covers)).pages.texts).toEqual(this.world.state.pages.texts);
-  }
-
-  /** As an older program's checkpoint would be. */
-  forgetTexts(): void {
-    const { state } = this.world;
-    state.pages = { ...state.pages, texts: [] };
-  }
-
-  /** Of a page and field what is known, email by email. */
-  async run(page: number, field: number): Promise<readonly (string | number)[]> {
-    const name = this.world.state.pages.texts[page];
-    if (!name) return [];
-    const run = decodeTextPage(await this.#pages.read("texts", name))[field]!;
-    const texts = joinedTexts(run).split("\0");
-    return texts.map((text, at) => (run.status[at] === PRESENT ? text : run.status[at]!));
-  }
-
-  subjects(page: number): Promise<readonly (string | number)[]> {
-    return this.run(page, 3);
-  }
-}
 
 test("a checkpoint writes the texts of all, and of each page that nothing came to nothing", async () => {
   const written = new Written();
@@ -128,17 +26,17 @@ test("a checkpoint writes the texts of all, and of each page that nothing came t
     [ABSENT, " <a@x>\n <b@x>"],
   ]);
   expect((await written.subjects(1)).length).toBe(904);
-  expect(written.written).toBe(2);
+  expect(written.writes.texts).toBe(2);
   // Others have their turn while very many are made.
   expect(written.breaths).toBe(256 + 56);
   written.add(1);
   written.reads = 0;
   await written.checkpoint();
   // Once for its header page, with eight that were there, and once for its texts.
-  expect([written.written, written.reads]).toEqual([3, 9 + 1]);
+  expect([written.writes.texts, written.reads]).toEqual([3, 9 + 1]);
   expect((await written.subjects(1)).slice(-2)).toEqual(["mail 4999", "mail 5000"]);
   await written.checkpoint();
-  expect(written.written).toBe(3);
+  expect(written.writes.texts).toBe(3);
 });
 
 test("what can't be told by one short text is left to the header", async () => {
@@ -171,15 +69,15 @@ test("texts of what no mailbox has are swept, and stay with their numbers when r
   written.expunge(0, 1);
   await written.checkpoint();
   expect((await written.subjects(0)).slice(0, 3)).toEqual(["mail 0", "mail 1", "mail 2"]);
-  written.written = 0;
+  written.writes.texts = 0;
   await written.checkpoint("sweep");
   expect((await written.subjects(0)).slice(0, 3)).toEqual([NOT_KNOWN, NOT_KNOWN, "mail 2"]);
-  expect(written.written).toBe(1);
+  expect(written.writes.texts).toBe(1);
   written.add(1);
   await written.checkpoint("anew");
   expect((await written.subjects(0)).slice(0, 3)).toEqual([NOT_KNOWN, NOT_KNOWN, "mail 2"]);
   expect((await written.subjects(1)).slice(-2)).toEqual(["mail 4099", "mail 4100"]);
-  expect(written.written).toBe(2);
+  expect(written.writes.texts).toBe(2);
 });
 
 test("pages that are to be swept are, however many they are, and one that can't be made up for goes", async () => {
@@ -193,7 +91,7 @@ test("pages that are to be swept are, however many they are, and one that can't 
   expect((await written.subjects(1)).slice(-3)).toEqual(["mail 4997", NOT_KNOWN, NOT_KNOWN]);
   written.expunge(6, 6);
   written.expunge(4996, 4997);
-  written.damage();
+  written.damage("texts");
   await written.checkpoint("sweep");
   expect((await written.subjects(0)).slice(4, 8)).toEqual(["mail 4", NOT_KNOWN, NOT_KNOWN, "mail 7"]);
   expect(written.world.state.pages.texts[1]).toBe("");
@@ -207,7 +105,7 @@ test("what an older checkpoint left without texts is made up for a page at a tim
   written.add(9000);
   await written.checkpoint();
   const all = await Promise.all([0, 1, 2].map((page) => written.subjects(page)));
-  written.forgetTexts();
+  written.forget("texts");
   written.reads = 0;
   await written.checkpoint();
   expect(written.reads).toBe(4096);
@@ -217,7 +115,7 @@ test("what an older checkpoint left without texts is made up for a page at a tim
   await written.checkpoint();
   const later = await Promise.all([0, 1, 2].map((page) => written.subjects(page)));
   expect(later).toEqual([all[0], all[1], [...all[2]!, "mail 9000"]]);
-  written.damage();
+  written.damage("texts");
   written.add(1);
   await written.checkpoint();
   expect(await written.subjects(2)).toEqual([...all[2]!, "mail 9000", "mail 9001"]);

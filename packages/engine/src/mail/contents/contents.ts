@@ -11,10 +11,12 @@ import {
   equalBytes,
   HEADER_BYTES,
   hash,
+  messageIdKey,
   openRange,
   openSpan,
   preambleLength,
   type ReadSpan,
+  type Ring,
 } from "../../crypto/index.ts";
 import { EngineError } from "../../errors.ts";
 import { SharedCache, type Weighed } from "../../shared-cache.ts";
@@ -23,6 +25,7 @@ import type { Message } from "../mailbox-view.ts";
 import type { EmailRow } from "../numbers.ts";
 import type { Op } from "../ops/op.ts";
 import type { Outcome } from "../ops/outcome.ts";
+import { DERIVED_PAGE_EMAILS, type DerivedGroup } from "../state/pages.ts";
 import type { LosingState, ReadState } from "../state/read-state.ts";
 import type { StoredRecord, ValuePlace } from "../state/records.ts";
 import type { Breathe } from "./digest.ts";
@@ -32,6 +35,7 @@ import { decodeTextPage, type TextRun } from "./list-text.ts";
 import { Neighbours } from "./neighbours.ts";
 import { BroughtRecord, DECODED_WEIGHT, OpenEntry, OpenHeader, OpenRecord, RECORD_BYTES } from "./open-entry.ts";
 import { isFirstSummary, type Summary } from "./summary.ts";
+import { decodeIdsPage, type IdsPage, type ThreadFacts, threadFacts } from "./thread-facts.ts";
 
 /** The first read of a body: its preamble and, of most, all of it. A cache reads no less for 96 KiB of it. */
 const FIRST_READ_BYTES: number = 128 * 1024;
@@ -68,6 +72,7 @@ export class Contents {
   readonly #prefix: string;
   readonly #platform: CryptoPlatform;
   readonly #account: Uint8Array;
+  readonly #idsKey: () => Uint8Array;
   readonly #pageStore: PageStore;
   readonly #catchUp: () => Promise<void>;
   readonly #stopKeeping: () => void;
@@ -87,7 +92,7 @@ export class Contents {
     bay: Bay<LosingState, Op, Outcome>,
     place: { readonly store: ObjectStore; readonly prefix: string; readonly pages: PageStore },
     platform: CryptoPlatform,
-    account: Uint8Array,
+    ring: Ring,
     /** Goes over to the pages of the newest checkpoint: what was looked for may have moved there. */
     catchUp: () => Promise<void>,
     breathe?: Breathe,
@@ -99,7 +104,8 @@ export class Contents {
     this.#prefix = place.prefix;
     this.#pageStore = place.pages;
     this.#platform = platform;
-    this.#account = account;
+    this.#account = ring.account;
+    this.#idsKey = () => messageIdKey(ring);
     // Entries that were stored a moment ago are asked for next, and the next checkpoint is made of them.
     this.#stopKeeping = bay.onStored((number, entry) => {
       const value = new OpenEntry(number, entry);
@@ -285,10 +291,24 @@ export class Contents {
     }
   }
 
-  /** A page of texts, which had this name, can't be read. */
-  loseTexts(page: number, name: string): void {
+  /** A page of ids. Throws EngineError `corrupt`. */
+  async readIds(name: string): Promise<IdsPage> {
+    const page = await this.#pageStore.read("ids", name);
+    try {
+      return decodeIdsPage(page, DERIVED_PAGE_EMAILS);
+    } catch (cause) {
+      throw new EngineError("corrupt", "a page of ids can't be read", { cause });
+    }
+  }
+
+  /** A page of this group, which had this name, can't be read. */
+  losePage(group: DerivedGroup, page: number, name: string): void {
     const { state } = this.#bay;
-    if (state.pages.texts[page] === name) state.losePages({ texts: new Set([page]) });
+    if (state.pages[group][page] === name) state.losePages({ [group]: new Set([page]) });
+  }
+
+  threadFacts(header: HeaderBlock): ThreadFacts {
+    return threadFacts(header, this.#idsKey());
   }
 
   /** A record's value, wherever it lies. Throws EngineError `corrupt`; `expunged` if the record changed or ended. */

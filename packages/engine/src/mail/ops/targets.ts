@@ -101,7 +101,8 @@ export function decodeRuns(bytes: Uint8Array): TargetRun[] {
   return runs;
 }
 
-function pushVarint(out: number[], value: number): void {
+/** Adds a number as octets of seven bits each, the lowest first; all but the last have the eighth bit. */
+export function pushVarint(out: number[], value: number): void {
   while (value >= 0x80) {
     out.push((value % 0x80) | 0x80);
     value = Math.floor(value / 0x80);

@@ -10,8 +10,11 @@ import type { Run } from "./reference-index.ts";
 
 /** Emails of one row page and of one header page. */
 export const PAGE_EMAILS = 64;
-/** Emails of one page of texts. */
-export const TEXT_PAGE_EMAILS = 4096;
+/** Groups of pages that follow from headers. */
+export const DERIVED_GROUPS = ["texts", "ids"] as const;
+export type DerivedGroup = (typeof DERIVED_GROUPS)[number];
+/** Emails of one page of each. */
+export const DERIVED_PAGE_EMAILS = 4096;
 
 /** The pages and packs that a checkpoint's manifest names (docs/formats/checkpoint.md). */
 export interface Pages {
@@ -26,8 +29,10 @@ export interface Pages {
    * or is lost. */
   readonly rows: readonly string[];
   readonly headers: readonly string[];
-  /** Pages of texts, {@link TEXT_PAGE_EMAILS} emails in each; "" for those that are not made yet, or hold none. */
+  /** Pages of texts that lists show, and of ids that messages are threaded by, {@link DERIVED_PAGE_EMAILS} emails in each; ""
+   * for those that are not made yet, or hold none. */
   readonly texts: readonly string[];
+  readonly ids: readonly string[];
   /** Which emails all of these hold: a bit for each lasting number, the lowest first. */
   readonly held: Uint8Array;
   /** Rows of emails, and the lasting number of the next. */
@@ -59,6 +64,7 @@ export const NO_PAGES: Pages = {
   rows: [],
   headers: [],
   texts: [],
+  ids: [],
   held: new Uint8Array(0),
   emailRows: 0,
   emailNumbers: 0,
@@ -70,7 +76,7 @@ export const NO_PAGES: Pages = {
 };
 
 /** Groups of pages, each by its name: another kind of page is a line here, and a column of the manifest. */
-const GROUPS = ["memberships", "emails", "rows", "headers", "texts"] as const;
+const GROUPS = ["memberships", "emails", "rows", "headers", ...DERIVED_GROUPS] as const;
 
 export function encodePages(pages: Omit<Pages, "covers">): unknown[] {
   const { references, packs, values } = pages;
@@ -271,9 +277,9 @@ function asGroups(
   found: readonly (readonly [string, readonly string[]])[],
 ): Pick<Pages, (typeof GROUPS)[number] | "others"> {
   const groups = Object.fromEntries(found);
-  const [memberships = [], emails = [], rows = [], headers = [], texts = []] = GROUPS.map((group) => groups[group]);
+  const named = Object.fromEntries(GROUPS.map((group) => [group, groups[group] ?? []]));
   const others = Object.fromEntries(found.filter(([name]) => !GROUPS.some((known) => known === name)));
-  return { memberships, emails, rows, headers, texts, others };
+  return { ...(named as Record<(typeof GROUPS)[number], string[]>), others };
 }
 
 /** The same of a checkpoint of format 1. Throws RangeError. */

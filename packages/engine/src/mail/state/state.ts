@@ -18,7 +18,7 @@ import { HeldEmails } from "./held-emails.ts";
 import { LastingNames } from "./lasting-names.ts";
 import { isMail, Mailbox, type MailboxOptions } from "./mailbox.ts";
 import type { NoteStream } from "./note-streams.ts";
-import { NO_PAGES, PAGE_EMAILS, type Pages } from "./pages.ts";
+import { type DerivedGroup, NO_PAGES, PAGE_EMAILS, type Pages } from "./pages.ts";
 import { PathIndex } from "./path-index.ts";
 import { RecentRows } from "./recent-rows.ts";
 import { Records } from "./records.ts";
@@ -74,7 +74,7 @@ const CHUNKS_AT_ONCE = 2;
 export const DEAD = 128;
 
 /** Numbers of pages that can't be read, by group. */
-export type LostPages = Readonly<Partial<Record<"rows" | "headers" | "texts", ReadonlySet<number>>>>;
+export type LostPages = Readonly<Partial<Record<"rows" | "headers" | DerivedGroup, ReadonlySet<number>>>>;
 
 export class MailState {
   readonly memberships: MembershipTable = membershipTable();
@@ -270,9 +270,9 @@ export class MailState {
     if (pages.emailRows > this.tailStart) this.tailStart = asEmailRow(pages.emailRows);
   }
 
-  /** These row pages and header pages are lost: the next checkpoint writes them anew. */
+  /** These pages are lost: the next checkpoint writes them anew. */
   losePages(lost: LostPages): void {
-    const { rows, headers, texts } = this.pages;
+    const { rows, headers, texts, ids } = this.pages;
     const without = (names: readonly string[], gone: ReadonlySet<number> = new Set()): readonly string[] =>
       gone.size === 0 ? names : names.map((name, page) => (gone.has(page) ? "" : name));
     this.pages = {
@@ -280,6 +280,7 @@ export class MailState {
       rows: without(rows, lost.rows),
       headers: without(headers, lost.headers),
       texts: without(texts, lost.texts),
+      ids: without(ids, lost.ids),
     };
   }
 

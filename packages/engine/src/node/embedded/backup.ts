@@ -3,11 +3,10 @@ import { copyFile, link, mkdir, open, readdir, stat, unlink } from "node:fs/prom
 import { join } from "node:path";
 import { backup, DatabaseSync } from "node:sqlite";
 import { StoreError } from "../../storage/object-store.ts";
-import { TEMPORARY_SUFFIX } from "./protocol.ts";
 
 /**
- * A copy of an embedded store while processes write to it. Files never change and have random names, so a hard link to
- * one keeps it, whoever deletes the original: first all files are linked (copied to another disk), then the database is
+ * A copy of an embedded store while processes write to it. Files that a row names never change and have names of their own,
+ * so a hard link to one keeps it, whoever deletes the original: first all of these are linked (copied to another disk), then the database is
  * copied as of one moment, then the files that came between are linked. If one of those went again already, the
  * database is copied anew. So nothing has to be pinned, and a backup that is killed leaves nothing behind in the store.
  *
@@ -28,8 +27,9 @@ export async function backupEmbeddedStore(
   const [from, to] = [join(folder, "objects"), join(target, "objects")];
   await mkdir(to, { recursive: true, mode: 0o700 });
   const kept = new Set<string>();
-  for (const file of await readdir(from)) {
-    if (!file.endsWith(TEMPORARY_SUFFIX) && (await keepFile(join(from, file), join(to, file)))) kept.add(file);
+  // Others may be half written.
+  for (const file of filesNamed(join(folder, DATABASE))) {
+    if (await keepFile(join(from, file), join(to, file))) kept.add(file);
     onFile();
   }
   for (let tries = 1; ; tries++) {

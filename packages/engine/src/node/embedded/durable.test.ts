@@ -1,9 +1,21 @@
 import { spawnSync } from "node:child_process";
+import { readlinkSync } from "node:fs";
 import { mkdtemp, open, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { afterAll, expect, test, vi } from "vitest";
+
+/** Called before each sync of an open folder. */
+const folderSync: { before: ((fd: number) => Promise<void>) | undefined } = vi.hoisted(() => ({ before: undefined }));
+vi.mock("node:fs", async (original) => {
+  const fs = await original<typeof import("node:fs")>();
+  const fsync = (fd: number, done: (error?: unknown) => void): void => {
+    Promise.resolve(folderSync.before?.(fd)).then(() => fs.fsync(fd, done), done);
+  };
+  return { ...fs, default: fs, fsync };
+});
+
 import { openEmbeddedStore } from "./store.ts";
 
 const folders: string[] = [];
@@ -18,23 +30,42 @@ const onFatal = (message: string): never => {
   throw new Error(message);
 };
 
-test("an object in a file of its own is on the disk before it is there under any name", async () => {
-  const folder = await makeFolder();
-  const probe = await open(join(folder, "probe"), "w");
-  const handles = Object.getPrototypeOf(probe) as { datasync(): Promise<void> };
-  await probe.close();
-  const store = await openEmbeddedStore({ folder, onFatal });
-  const { datasync } = handles;
-  const seen: unknown[] = [];
-  const synced = vi.spyOn(handles, "datasync").mockImplementation(async function (this: unknown) {
-    seen.push([await store.get("a/body/large").then(({ found }) => found), await readdir(join(folder, "objects"))]);
-    await datasync.call(this);
-  });
-  await store.put("a/body/large", new Uint8Array(300_000));
-  synced.mockRestore();
-  expect(seen).toEqual([[false, [expect.stringMatching(/\.new$/)]]]);
-  await store.dispose();
-});
+test.each([{ failing: "none" }, { failing: "the file's" }, { failing: "the folder's" }])(
+  "an object's file and its name are on the disk before a row names it; a sync that fails: $failing",
+  async ({ failing }) => {
+    const folder = await makeFolder();
+    const probe = await open(join(folder, "probe"), "w");
+    const handles = Object.getPrototypeOf(probe) as { datasync(): Promise<void> };
+    await probe.close();
+    const store = await openEmbeddedStore({ folder, onFatal });
+    const { datasync } = handles;
+    const seen: unknown[] = [];
+    const look = async (what: string): Promise<void> => {
+      const { found } = await store.get("a/body/large");
+      seen.push([what, found, (await readdir(join(folder, "objects"))).length]);
+      if (failing === what) throw Object.assign(new Error("no room"), { code: "ENOSPC", syscall: "fsync" });
+    };
+    const synced = vi.spyOn(handles, "datasync").mockImplementation(async function (this: unknown) {
+      await look("the file's");
+      await datasync.call(this);
+    });
+    folderSync.before = async (fd) => {
+      if (readlinkSync(`/proc/self/fd/${fd}`) === join(folder, "objects")) await look("the folder's");
+    };
+    const put = store.put("a/body/large", new Uint8Array(300_000));
+    if (failing === "none") await put;
+    else await expect(put).rejects.toMatchObject({ code: "full" });
+    synced.mockRestore();
+    folderSync.before = undefined;
+    expect(seen.sort()).toEqual([
+      ["the file's", false, 1],
+      ["the folder's", false, 1],
+    ]);
+    expect(await readdir(join(folder, "objects"))).toHaveLength(failing === "none" ? 1 : 0);
+    expect((await store.get("a/body/large")).found).toBe(failing === "none");
+    await store.dispose();
+  },
+);
 
 test("of a slot that was deleted nothing stays in the store's files, once what was asked for behind it is answered", async () => {
   const folder = await makeFolder();

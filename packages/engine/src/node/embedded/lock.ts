@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { StoreError } from "../../storage/object-store.ts";
 import { isDamage } from "./failure.ts";
+import { rowBefore } from "./file-name.ts";
 import { TEMPORARY_SUFFIX } from "./protocol.ts";
 
 /** How long an opening waits while another process sweeps. */
@@ -60,7 +61,8 @@ function isAlone(lock: DatabaseSync): boolean {
 
 /** Answered by the index of files alone: rows hold bodies, and no opening reads them all. */
 export const FILES_QUERY = "SELECT file FROM objects WHERE file IS NOT NULL";
-const ROWS_QUERY = "SELECT file FROM objects NOT INDEXED WHERE file IS NOT NULL";
+/** Answered by the rows from one on, in their own order. */
+export const ROWS_QUERY = "SELECT file FROM objects NOT INDEXED WHERE row > ? AND file IS NOT NULL";
 
 async function sweepOrphans(folder: string): Promise<void> {
   const orphans = await findOrphans(folder);
@@ -71,13 +73,16 @@ async function findOrphans(folder: string): Promise<readonly string[]> {
   using database = new DatabaseSync(join(folder, "store.sqlite"), { readOnly: true });
   const known = filesNamed(database, FILES_QUERY);
   const unknown = (await readdir(join(folder, "objects"))).filter((file) => !known.has(file));
-  if (unknown.every((file) => file.endsWith(TEMPORARY_SUFFIX))) return unknown;
-  // Seldom: then the rows themselves are asked, for an index may be damaged, and a file is gone for good.
-  const inRows = filesNamed(database, ROWS_QUERY);
+  const lasting = unknown.filter((file) => !file.endsWith(TEMPORARY_SUFFIX));
+  if (lasting.length === 0) return unknown;
+  // The rows themselves are asked, for an index may be damaged, and a file is gone for good: those that came since.
+  const { row: newest } = database.prepare("SELECT row FROM counters").get() as { row: number };
+  const since = lasting.reduce((least, file) => Math.min(least, rowBefore(file, newest)), newest);
+  const inRows = filesNamed(database, ROWS_QUERY, since);
   return unknown.filter((file) => !inRows.has(file));
 }
 
-function filesNamed(database: DatabaseSync, query: string): ReadonlySet<string> {
-  const rows = database.prepare(query).all() as unknown as { file: string }[];
+function filesNamed(database: DatabaseSync, query: string, ...values: number[]): ReadonlySet<string> {
+  const rows = database.prepare(query).all(...values) as unknown as { file: string }[];
   return new Set(rows.map(({ file }) => file));
 }

@@ -17,7 +17,7 @@ export interface NewRow {
   readonly content: RowContent;
 }
 
-/** Bytes in the row, or a file that is whole and synced under its temporary name. */
+/** Bytes in the row, or a file that is whole and synced, as is its name. */
 export type RowContent =
   | { readonly in: "row"; readonly bytes: Uint8Array }
   | { readonly in: "file"; readonly file: string; readonly size: number };
@@ -44,7 +44,7 @@ export type FromWorker =
 
 export const APPLICATION_ID = 0x52737465;
 export const SCHEMA_VERSION = 3;
-/** Files written and not yet named by a row carry this at their end. */
+/** Files that were not yet named by a row carried this at their end before their names told when they were begun. */
 export const TEMPORARY_SUFFIX = ".new";
 /** A database that is whole, and is to take the place of the damaged one: a repair was cut short while it stands. */
 export const REPAIRED = "store.sqlite.repaired";

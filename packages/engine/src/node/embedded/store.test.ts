@@ -5,7 +5,9 @@ import { DatabaseSync } from "node:sqlite";
 import { afterAll, expect, test, vi } from "vitest";
 import { objectStoreContract } from "../../storage/contract.ts";
 import type { StoreOptions } from "../../storage/object-store.ts";
-import { FILES_QUERY } from "./lock.ts";
+import { backupEmbeddedStore } from "./backup.ts";
+import { fileName, rowBefore } from "./file-name.ts";
+import { FILES_QUERY, ROWS_QUERY } from "./lock.ts";
 import { openEmbeddedStore } from "./store.ts";
 
 const folders: string[] = [];
@@ -59,6 +61,103 @@ test("what a crash left is swept by who opens the store alone, and by nobody els
   expect(await readdir(join(folder, "objects"))).toHaveLength(1);
   expect((await alone.get("a/body/kept")).found).toBe(true);
   await alone.dispose();
+});
+
+/** Makes the index of files an empty one. */
+function spoilIndex(folder: string): void {
+  const database = new DatabaseSync(join(folder, "store.sqlite"), { defensive: false });
+  database.exec(`CREATE TABLE other (file TEXT); CREATE INDEX others ON other (file) WHERE file IS NOT NULL;
+    PRAGMA writable_schema = ON;
+    UPDATE sqlite_schema SET rootpage = (SELECT rootpage FROM sqlite_schema WHERE name = 'others') WHERE name = 'files'`);
+  database.close();
+}
+
+/** Puts files into a store, one of them in the place of another, and small rows between. */
+async function storeOfFiles(): Promise<{ readonly folder: string; readonly files: () => Promise<string[]> }> {
+  const folder = await makeFolder();
+  const store = await openEmbeddedStore({ folder, onFatal });
+  const large = (fill: number): Uint8Array => new Uint8Array(300_000).fill(fill);
+  await store.put("a/body/0", large(9));
+  await store.put("a/public/record", new Uint8Array(1));
+  for (let n = 0; n < 5; n++) await store.put(`a/note/${n}`, new Uint8Array(1));
+  await store.put("a/body/1", large(1));
+  // Its first row is older than its file.
+  await store.put("a/body/0", large(0));
+  await store.put("a/public/record", new Uint8Array(2));
+  await store.putIfAbsent("a/body/2", large(2));
+  await store.put("a/note/last", new Uint8Array(1));
+  await store.dispose();
+  const database = new DatabaseSync(join(folder, "store.sqlite"));
+  const rows = database.prepare("SELECT row FROM objects WHERE name IN ('a/body/0', 'a/public/record')").all();
+  // Others keep theirs when they are written over.
+  expect(rows.map(({ row }) => row)).toEqual([9, 2]);
+  database.close();
+  return { folder, files: async () => (await readdir(join(folder, "objects"))).sort() };
+}
+
+const LEFT = [fileName(2, "a".repeat(16)), fileName(9, "b".repeat(16)), fileName(99, "c".repeat(16)), "e".repeat(32)];
+
+test("files that a crash left are swept, whenever they were begun and whatever they are called", async () => {
+  const { folder, files } = await storeOfFiles();
+  const named = await files();
+  const old = "f".repeat(32);
+  const database = new DatabaseSync(join(folder, "store.sqlite"));
+  // As older programs named them.
+  database.prepare("INSERT INTO objects VALUES (3000, 'a/body/old', 5, 3, NULL, ?)").run(old);
+  database.close();
+  for (const orphans of [...LEFT.map((one) => [one]), LEFT, []]) {
+    for (const name of [old, ...orphans]) await writeFile(join(folder, "objects", name), "old");
+    await (await openEmbeddedStore({ folder, onFatal })).dispose();
+    expect(await files()).toEqual([...named, old].sort());
+  }
+});
+
+test.each([[], ...LEFT.map((one) => [one]), LEFT])(
+  "no file that a row names is swept though the index of files does not know it: %s %s %s %s",
+  async (...orphans) => {
+    const { folder, files } = await storeOfFiles();
+    const named = await files();
+    spoilIndex(folder);
+    for (const name of orphans) await writeFile(join(folder, "objects", name), "left");
+    await (await openEmbeddedStore({ folder, onFatal })).dispose();
+    expect(await files()).toEqual(named);
+  },
+);
+
+test("of a file that is half written a sweep asks the rows that came since alone", async () => {
+  const folder = await makeFolder();
+  const store = await openEmbeddedStore({ folder, onFatal });
+  for (let n = 0; n < 20; n++) await store.put(`a/note/${n}`, new Uint8Array(1));
+  const first = new Uint8Array(200_000);
+  let go: () => void = () => undefined;
+  const waiting = new Promise<void>((resolve) => {
+    go = resolve;
+  });
+  const put = store.put("a/body/large", pieces());
+  async function* pieces(): AsyncGenerator<Uint8Array> {
+    yield first;
+    await waiting;
+    yield first;
+  }
+  const [file] = await vi.waitFor(async () => {
+    const files = await readdir(join(folder, "objects"));
+    expect(files).toHaveLength(1);
+    return files;
+  });
+  expect([rowBefore(file!, 20), rowBefore(file!, 19), rowBefore("f".repeat(32), 20)]).toEqual([20, 0, 0]);
+  expect([rowBefore("5", 20), rowBefore(`${fileName(7, "a".repeat(16))}b`, 20)]).toEqual([0, 0]);
+  // A backup meanwhile does not have it, and one later has all of it.
+  const copy = join(await makeFolder(), "copy");
+  expect((await backupEmbeddedStore(folder, copy)).files).toBe(0);
+  expect(await readdir(join(copy, "objects"))).toEqual([]);
+  go();
+  await put;
+  expect((await backupEmbeddedStore(folder, join(copy, "later"))).files).toBe(1);
+  await store.dispose();
+  const database = new DatabaseSync(join(folder, "store.sqlite"));
+  const [plan] = database.prepare(`EXPLAIN QUERY PLAN ${ROWS_QUERY}`).all(0);
+  expect(plan!.detail).toBe("SEARCH objects USING INTEGER PRIMARY KEY (rowid>?)");
+  database.close();
 });
 
 test("who watches hears of what takes the place of what was newest and is gone", async () => {

@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
-import { closeSync, constants, existsSync, openSync, read, readSync, statSync } from "node:fs";
-import { access, mkdir, open, statfs, unlink } from "node:fs/promises";
+import { closeSync, constants, existsSync, fsync, openSync, read, readSync, statSync } from "node:fs";
+import { access, type FileHandle, mkdir, open, statfs, unlink } from "node:fs/promises";
 import { join } from "node:path";
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 import { promisify } from "node:util";
@@ -23,6 +23,7 @@ import {
 import { chain } from "../../streams.ts";
 import { countGarbage } from "../garbage.ts";
 import { asStoreError, storeFailures } from "./failure.ts";
+import { fileName } from "./file-name.ts";
 import { LARGE_ROW_BYTES, LargeRow } from "./large-row.ts";
 import { lockStore } from "./lock.ts";
 import {
@@ -30,7 +31,6 @@ import {
   type NewRow,
   REPAIRED,
   type RowContent,
-  TEMPORARY_SUFFIX,
   type ToWorker,
   type WorkerOptions,
   type WriteReply,
@@ -50,6 +50,7 @@ import { writeAll, writeStream } from "./write-stream.ts";
 /** Reads up to this are made here; a longer one might wait for the disk too long. */
 const SHORT_READ_BYTES: number = 128 * 1024;
 const readBytes = promisify(read);
+const syncToDisk = promisify(fsync);
 
 const ROW_BYTES_MAX: number = 128 * 1024;
 /** Below this much room, and this share, only what is essential is taken. */
@@ -328,14 +329,15 @@ class EmbeddedStore implements ObjectStore {
   }
 
   async #writeFile(content: Uint8Array | AsyncIterable<Uint8Array>): Promise<RowContent> {
-    const file = randomBytes(16).toString("hex");
-    const path = join(this.#files, file) + TEMPORARY_SUFFIX;
+    const file = storeFailures(this.#database, () => fileName(this.#newestRow(), randomBytes(8).toString("hex")));
+    const path = join(this.#files, file);
     const handle = await this.#telling(() => open(path, "wx", 0o600));
     let size: number;
     try {
       if (content instanceof Uint8Array) await writeAll(handle, content);
       size = content instanceof Uint8Array ? content.length : await writeStream(handle, content);
-      await handle.datasync();
+      // A folder is opened anew each time: it may be another by now.
+      await syncBoth(handle, this.#files);
     } catch (error) {
       await handle.close();
       // A file that can't be removed is swept by the next opening.
@@ -482,6 +484,18 @@ class EmbeddedStore implements ObjectStore {
 
   #newestRow(): number {
     return (this.#statements.newest.get() as { row: number }).row;
+  }
+}
+
+/** Syncs a file's bytes, and its name in the folder. Settles when neither is under way. */
+async function syncBoth(handle: FileHandle, folder: string): Promise<void> {
+  const names = openSync(folder, "r");
+  try {
+    const both = [handle.datasync(), syncToDisk(names)];
+    await Promise.allSettled(both);
+    await Promise.all(both);
+  } finally {
+    closeSync(names);
   }
 }
 

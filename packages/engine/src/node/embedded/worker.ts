@@ -1,4 +1,4 @@
-import { closeSync, fsyncSync, openSync, renameSync, rmSync, statSync } from "node:fs";
+import { rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 import { parentPort, receiveMessageOnPort, workerData } from "node:worker_threads";
@@ -9,7 +9,6 @@ import {
   type NewRow,
   type RowContent,
   SCHEMA_VERSION,
-  TEMPORARY_SUFFIX,
   type ToWorker,
   type WorkerOptions,
   type WriteReply,
@@ -59,7 +58,7 @@ const idle = setTimeout(tidy, IDLE_MS).unref();
 
 const statements = {
   put: prepare(`INSERT INTO objects (row, name, created, size, bytes, file) VALUES (?, ?, ?, ?, ?, ?)
-    ON CONFLICT (name) DO UPDATE SET created = excluded.created, size = excluded.size, bytes = excluded.bytes, file = excluded.file`),
+    ON CONFLICT (name) DO UPDATE SET row = iif(excluded.file IS NULL, row, excluded.row), created = excluded.created, size = excluded.size, bytes = excluded.bytes, file = excluded.file`),
   create: prepare(
     `INSERT INTO objects (row, name, created, size, bytes, file) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (name) DO NOTHING`,
   ),
@@ -183,7 +182,6 @@ function fail(batch: readonly WriteRequest[], error: unknown): void {
 function commit(batch: readonly WriteRequest[], unneeded: string[]): WriteReply[] {
   idle.refresh();
   if (++commits % COMMITS_A_LOOK === 0 && walBytes() > WAL_BYTES_MAX) truncate();
-  nameFiles(batch);
   database.exec("BEGIN IMMEDIATE");
   try {
     const counters = readCounters();
@@ -194,34 +192,6 @@ function commit(batch: readonly WriteRequest[], unneeded: string[]): WriteReply[
   } catch (error) {
     if (database.isTransaction) database.exec("ROLLBACK");
     throw error;
-  }
-}
-
-/** Files get their lasting names, and the folder is synced once, before any row names them. */
-function nameFiles(batch: readonly WriteRequest[]): void {
-  let named = false;
-  for (const { content } of batch.flatMap(rowsOf))
-    if (content.in === "file") {
-      const path = join(files, content.file);
-      renameOnce(path + TEMPORARY_SUFFIX, path);
-      named = true;
-    }
-  if (!named) return;
-  const handle = openSync(files, "r");
-  try {
-    fsyncSync(handle);
-  } finally {
-    closeSync(handle);
-  }
-}
-
-/** A batch that is tried again has its files named already. */
-function renameOnce(from: string, to: string): void {
-  try {
-    renameSync(from, to);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
-    statSync(to);
   }
 }
 

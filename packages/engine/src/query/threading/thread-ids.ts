@@ -1,36 +1,29 @@
-import { baseSubject, type HeaderBlock, parseMessageIds } from "@restante/mime";
-import { keyedHash, utf8 } from "../../crypto/index.ts";
-import { fold } from "../../mail/contents/fold.ts";
+import { FACT_BYTES, FIRST_REFERENCE, type IdsPage, type ThreadFacts } from "../../mail/contents/thread-facts.ts";
 import { RowIndex } from "../../mail/state/row-index.ts";
 import { withRoom } from "../row-chains.ts";
 
-/** References of one message, the nearest, that it is threaded by: of a longer thread the others are known from the messages
- * between. */
-const REFERENCES_MAX = 100;
 /** References of all messages beyond which only the nearest of each is known: what a mailbox of strangers' headers may take. */
 const REFERENCES_KEPT_MAX = 4_000_000;
 
 /**
  * Facts by which messages are threaded: their ids, those that they refer to, and their base subjects, as numbers that are
- * equal for equal texts. Texts are told apart by 8 bytes of a keyed hash, whose key nobody outside the process has: nobody
- * can write two mails that are taken for one. 16 bytes a message, 4 a reference, 16 a text.
+ * equal for equal hashes. 16 bytes a message, 4 a reference, 16 a hash.
  */
 export class ThreadIds {
-  readonly #key: Uint8Array;
   readonly #referencesMax: number;
-  /** By a text's number, from 1. */
+  /** By a hash's number, from 1: two words each. */
   #hashes: Uint32Array = new Uint32Array(64);
   #texts = 0;
   readonly #byHash = new RowIndex((text) => this.#hashes[text * 2]!);
   /** By message: where what is known of it begins; 0 if nothing is. */
   #starts: Uint32Array = new Uint32Array(64);
-  /** Of each message: the number of references, its own id, its base subject, whether that is a reply's, the references. */
+  /** Of each message: twice the number of references, and 1 if it is a reply or forward; its own id, its base subject, the
+   * references. */
   #facts: Uint32Array = new Uint32Array(64);
   #end = 1;
   #references = 0;
 
-  constructor(key: Uint8Array, referencesMax: number = REFERENCES_KEPT_MAX) {
-    this.#key = key;
+  constructor(referencesMax: number = REFERENCES_KEPT_MAX) {
     this.#referencesMax = referencesMax;
   }
 
@@ -43,24 +36,37 @@ export class ThreadIds {
     return (this.#starts[message] ?? 0) > 0;
   }
 
-  add(message: number, header: HeaderBlock): void {
-    const own = parseMessageIds(header.values("message-id")[0] ?? "")[0];
-    const subject = baseSubject(header.values("subject")[0] ?? "");
-    const references = this.#nearest(referencesOf(header));
-    const base = fold(subject.base);
-    const facts = [
-      references.length,
-      own === undefined ? 0 : this.#numberOf(own),
-      base === "" ? 0 : this.#numberOf(base),
-      subject.isReplyOrForward ? 1 : 0,
-      ...references.map((id) => this.#numberOf(id)),
-    ];
-    this.#facts = withRoom(this.#facts, this.#end + facts.length);
-    this.#facts.set(facts, this.#end);
+  add(message: number, { hashes, isReplyOrForward }: ThreadFacts): void {
+    const words = wordsOf(hashes);
+    const count = hashes.length / FACT_BYTES - FIRST_REFERENCE;
+    this.#add(message, count, isReplyOrForward, (nth) => this.#numberOf(words[nth * 2]!, words[nth * 2 + 1]!));
+  }
+
+  /** Adds messages of a page, those that it knows. */
+  adder({ hashes, starts, numbers }: IdsPage): (message: number, at: number) => void {
+    const words = wordsOf(hashes);
+    const known = new Uint32Array(words.length / 2 + 1);
+    const numberOf = (place: number): number => {
+      if (place > 0 && known[place] === 0) known[place] = this.#numberOf(words[place * 2 - 2]!, words[place * 2 - 1]!);
+      return known[place]!;
+    };
+    return (message, at) => {
+      const start = starts[at] ?? 0;
+      if (start === 0) return;
+      const head = numbers[start]!;
+      this.#add(message, head >> 1, (head & 1) === 1, (nth) => numberOf(numbers[start + 1 + nth]!));
+    };
+  }
+
+  #add(message: number, count: number, isReplyOrForward: boolean, numberAt: (nth: number) => number): void {
+    const kept = this.#references < this.#referencesMax ? count : Math.min(count, 1);
+    this.#facts = withRoom(this.#facts, this.#end + FIRST_REFERENCE + kept);
     this.#starts = withRoom(this.#starts, message);
     this.#starts[message] = this.#end;
-    this.#end += facts.length;
-    this.#references += references.length;
+    this.#facts[this.#end++] = kept * 2 + (isReplyOrForward ? 1 : 0);
+    for (let nth = 0; nth < FIRST_REFERENCE; nth++) this.#facts[this.#end++] = numberAt(nth);
+    for (let nth = count - kept; nth < count; nth++) this.#facts[this.#end++] = numberAt(FIRST_REFERENCE + nth);
+    this.#references += kept;
   }
 
   /** The number of its own id; 0 if it has none. */
@@ -74,22 +80,18 @@ export class ThreadIds {
   }
 
   isReplyOrForward(message: number): boolean {
-    return this.#facts[this.#starts[message]! + 3] === 1;
+    return (this.#facts[this.#starts[message]!]! & 1) === 1;
   }
 
   /** The numbers of the ids that it refers to, oldest first. */
   referencesOf(message: number): Uint32Array {
     const start = this.#starts[message]!;
-    return this.#facts.subarray(start + 4, start + 4 + this.#facts[start]!);
+    return this.#facts.subarray(start + 3, start + 3 + (this.#facts[start]! >> 1));
   }
 
-  #nearest(references: readonly string[]): readonly string[] {
-    return references.slice(this.#references < this.#referencesMax ? -REFERENCES_MAX : -1);
-  }
-
-  #numberOf(text: string): number {
-    const { buffer, byteOffset } = keyedHash(this.#key, utf8(text));
-    const [high, low] = new Uint32Array(buffer.slice(byteOffset, byteOffset + 8)) as unknown as [number, number];
+  /** 0 for zeros: there is none. */
+  #numberOf(high: number, low: number): number {
+    if (high === 0 && low === 0) return 0;
     const known = this.#byHash.find(high, (one) => this.#hashes[one * 2] === high && this.#hashes[one * 2 + 1] === low);
     if (known !== undefined) return known;
     const number = ++this.#texts;
@@ -101,8 +103,7 @@ export class ThreadIds {
   }
 }
 
-/** RFC 5256 §3, REFERENCES step 1: the References field, or else the first id of In-Reply-To. */
-function referencesOf(header: HeaderBlock): readonly string[] {
-  const listed = parseMessageIds(header.values("references")[0] ?? "");
-  return listed.length > 0 ? listed : parseMessageIds(header.values("in-reply-to")[0] ?? "").slice(0, 1);
+/** Hashes as words, two each. */
+function wordsOf(hashes: Uint8Array): Uint32Array {
+  return new Uint32Array(hashes.slice().buffer);
 }

@@ -2,6 +2,7 @@ import { HeaderBlock } from "@restante/mime";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { ready } from "../../crypto/index.ts";
+import { decodeIdsPage, IdsPageWriter, threadFacts } from "../../mail/contents/thread-facts.ts";
 import { ThreadIds } from "./thread-ids.ts";
 import { type ThreadAlgorithm, type Threads, threadsOf } from "./threads.ts";
 
@@ -60,10 +61,18 @@ function format({ places, children }: Threads): string {
 }
 
 async function threaded(mails: readonly Mail[], algorithm: ThreadAlgorithm): Promise<string> {
-  const ids = new ThreadIds(key);
+  const ids = new ThreadIds();
   // Other messages are known too, and these by numbers of their own.
   const keys = Uint32Array.from(mails.keys(), (at) => (at * 3) % (mails.length * 3 + 1));
-  for (const at of [...mails.keys()].reverse()) ids.add(keys[at]!, headerOf(mails[at]!));
+  // Every third is told by a page, the others by their headers.
+  const page = new IdsPageWriter(mails.length);
+  for (const at of [...mails.keys()].reverse()) {
+    const facts = threadFacts(headerOf(mails[at]!), key);
+    if (at % 3 === 0) page.set(at, facts);
+    else ids.add(keys[at]!, facts);
+  }
+  const add = ids.adder(decodeIdsPage(page.end(), mails.length));
+  for (const at of mails.keys()) add(keys[at]!, at);
   const places = Array.from(mails.keys(), (at) => 100 + at * 2);
   const sent = Float64Array.from(mails, (mail) => mail.sent);
   const received = Float64Array.from(mails, (mail) => mail.received);
