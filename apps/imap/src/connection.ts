@@ -290,37 +290,32 @@ export class Connection implements Link {
 
   #begin(tag: string, of: Running, command: Storing): void {
     const before = this.#unfinished.at(-1)?.answered;
-    const stored = command.finish();
     // It is looked at when those before it are answered.
-    stored.catch(() => undefined);
-    const answered = this.#finish(tag, of, { before, stored, sync: command.sync });
-    const one = { answered, heldBytes: command.heldBytes };
+    const outcome = Promise.allSettled([command.finish()]);
+    const answer = async (): Promise<void> => {
+      await before;
+      const [stored] = await outcome;
+      await this.#finish(tag, of, stored, command.sync);
+    };
+    const one = { answered: answer(), heldBytes: command.heldBytes };
     this.#unfinished.push(one);
-    void answered.then(() => this.#unfinished.splice(this.#unfinished.indexOf(one), 1));
+    void one.answered.then(() => this.#unfinished.splice(this.#unfinished.indexOf(one), 1));
   }
 
   async #finish(
     tag: string,
     of: Running,
-    {
-      before,
-      stored,
-      sync,
-    }: Pick<Storing, "sync"> & { readonly before: Promise<void> | undefined; readonly stored: Promise<Completion> },
+    stored: PromiseSettledResult<Completion>,
+    sync: Storing["sync"],
   ): Promise<void> {
-    await before;
     // Of what was not done nothing more is told.
-    if (
-      this.#closing &&
-      (await stored.then(
-        () => false,
-        () => true,
-      ))
-    )
-      return;
+    if (this.#closing && stored.status === "rejected") return;
+    const completion = async (): Promise<Completion> => {
+      if (stored.status === "rejected") throw stored.reason;
+      return sync(stored.value);
+    };
     try {
-      const completion = stored.then(sync);
-      await this.#complete(tag, of, await completion.catch((error: unknown) => this.#completionOf(of.name, error)));
+      await this.#complete(tag, of, await completion().catch((error: unknown) => this.#completionOf(of.name, error)));
     } catch (error) {
       this.#break(error);
     }

@@ -11,7 +11,7 @@ async function setUp(append: (text: string) => Promise<void>, heldBytes = 1) {
     state: { findPath: () => ({ id: "0000000000000000.0.0" }) },
     ended: new AbortController().signal,
     rolledBack: false,
-    close: () => undefined,
+    close: () => void events.push("closed"),
     async prepare(source: AsyncIterable<Uint8Array>) {
       const pieces: Uint8Array[] = [];
       for await (const piece of source) pieces.push(piece.slice());
@@ -98,6 +98,44 @@ test.each([
   await stop();
 });
 
+test("what was sent before the client went is stored, before its account is closed", async () => {
+  const waiting: (() => void)[] = [];
+  const { socket, events, stop } = await setUp(() => new Promise((resolve) => waiting.push(resolve)));
+  socket.end(appendOf("b", "1") + appendOf("c", "2") + appendOf("d", "3"));
+  while (events.length < 3) await turns();
+  await turns();
+  expect(events).toEqual(["prepared 1", "prepared 2", "prepared 3"]);
+  for (let n = 0; n < 2; n++) {
+    while (waiting.length === 0) await turns();
+    waiting.shift()!();
+  }
+  while (!events.includes("closed")) await turns();
+  expect(events.slice(3)).toEqual(["appended 1", "appended 23", "closed"]);
+  await stop();
+});
+
+test("a refusal of some is told of each, in order, and those behind them go on", async () => {
+  const { socket, answers, stop } = await setUp(async (text) => {
+    await turns();
+    if (text === "23") throw new EngineError("unavailable", "the store does not answer");
+  });
+  socket.write(appendOf("b", "1") + appendOf("c", "2") + appendOf("d", "3"));
+  await turns();
+  await turns();
+  await turns();
+  socket.write(`${appendOf("e", "4")}f LOGOUT\r\n`);
+  expect((await answers()).map((line) => line.slice(0, 4))).toEqual([
+    "a OK",
+    "b OK",
+    "c NO",
+    "d NO",
+    "e OK",
+    "* BY",
+    "f OK",
+  ]);
+  await stop();
+});
+
 test("when the outcome of one is unknown the next is neither stored nor answered", async () => {
   const { socket, events, answers, stop } = await setUp(async (text) => {
     await new Promise((resolve) => setTimeout(resolve, 20));
@@ -116,7 +154,7 @@ test("when the outcome of one is unknown no other command is done either", async
   });
   socket.write(`${appendOf("b", "1")}c CREATE New\r\nd LOGOUT\r\n`);
   expect((await answers()).map((line) => line.slice(0, 5))).toEqual(["a OK ", "* BYE"]);
-  expect(events).toEqual(["prepared 1"]);
+  expect(events.filter((event) => event !== "closed")).toEqual(["prepared 1"]);
   await stop();
 });
 
