@@ -56,6 +56,37 @@ export const QUERY_CHANGES_ARGUMENTS: {
   calculateTotal: withDefault(BOOLEAN, false),
 };
 
+/** A result that was made anew, and what of it changed. `added`: those of `ids` that are new, or stand elsewhere. */
+interface QueryChanges {
+  readonly newQueryState: string;
+  readonly ids: readonly string[];
+  readonly removed: readonly string[];
+  readonly added: ReadonlySet<string>;
+}
+
+/** The answer of a /queryChanges: RFC 8620 §5.6. Throws MethodError `tooManyChanges`. */
+export function queryChangesAnswer(
+  args: {
+    readonly accountId: string;
+    readonly sinceQueryState: string;
+    readonly maxChanges?: number | undefined;
+    readonly calculateTotal: boolean;
+  },
+  { newQueryState, ids, removed, added }: QueryChanges,
+): Readonly<Record<string, unknown>> {
+  const places = ids.flatMap((id, index) => (added.has(id) ? [{ id, index }] : []));
+  if (args.maxChanges !== undefined && removed.length + places.length > args.maxChanges)
+    throw new MethodError("tooManyChanges");
+  return {
+    accountId: args.accountId,
+    oldQueryState: args.sinceQueryState,
+    newQueryState,
+    removed,
+    added: places,
+    ...(args.calculateTotal && { total: ids.length }),
+  };
+}
+
 export interface PageArguments {
   readonly position: number;
   readonly anchor: string | undefined;

@@ -3,7 +3,7 @@ import { MAIL } from "../core/capabilities.ts";
 import { invalidArguments, MethodError } from "../core/errors.ts";
 import { type Comparator, readFilter, readSort, testWords } from "../core/filter.ts";
 import { type Context, type Method, method, resolveId } from "../core/method.ts";
-import { beginOf, QUERY_ARGUMENTS, QUERY_CHANGES_ARGUMENTS } from "../core/query.ts";
+import { beginOf, QUERY_ARGUMENTS, QUERY_CHANGES_ARGUMENTS, queryChangesAnswer } from "../core/query.ts";
 import { parsePoint, stateOf } from "../core/states.ts";
 import { BOOLEAN, withDefault } from "../core/types.ts";
 import { type Place, placesOf, type Role, roleOf } from "./mailbox.ts";
@@ -62,18 +62,12 @@ export const mailboxQueryChanges: Method = method(
     const isTree = args.sortAsTree || args.filterAsTree;
     const touched = changed.length > 0 && isTree ? state.mailboxes : changed;
     const removed = touched.filter(({ type, made }) => type === "mail" && made <= since.modSeq);
-    const touchedIds = new Set(touched.map(({ id }) => formatMailboxId(id)));
-    const added = ids.flatMap((id, index) => (touchedIds.has(id) ? [{ id, index }] : []));
-    if (args.maxChanges !== undefined && removed.length + added.length > args.maxChanges)
-      throw new MethodError("tooManyChanges");
-    return {
-      accountId: args.accountId,
-      oldQueryState: args.sinceQueryState,
+    return queryChangesAnswer(args, {
       newQueryState: stateOf(state, "Mailbox"),
+      ids,
       removed: removed.map(({ id }) => formatMailboxId(id)),
-      added,
-      ...(args.calculateTotal && { total: ids.length }),
-    };
+      added: new Set(touched.map(({ id }) => formatMailboxId(id))),
+    });
   },
 );
 

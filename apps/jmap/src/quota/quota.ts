@@ -5,7 +5,7 @@ import { MethodError } from "../core/errors.ts";
 import { type FilterWords, orderBy, readCondition, readFilter, testWords } from "../core/filter.ts";
 import { GET_ARGUMENTS, idsOf, pick, propertiesOf } from "../core/get.ts";
 import { type Method, method } from "../core/method.ts";
-import { beginOf, QUERY_ARGUMENTS, QUERY_CHANGES_ARGUMENTS } from "../core/query.ts";
+import { beginOf, QUERY_ARGUMENTS, QUERY_CHANGES_ARGUMENTS, queryChangesAnswer } from "../core/query.ts";
 import { parsePoint, stateOf } from "../core/states.ts";
 import { list, TEXT, type Type } from "../core/types.ts";
 
@@ -114,17 +114,7 @@ export const quotaQueryChanges: Method = method(
     const isSame = newQueryState === args.sinceQueryState;
     // By what is used the order may be another.
     const removed = isSame ? [] : quotasOf(session).map(({ id }) => id);
-    const added = isSame ? [] : ids.map((id, index) => ({ id, index }));
-    if (args.maxChanges !== undefined && removed.length + added.length > args.maxChanges)
-      throw new MethodError("tooManyChanges");
-    return {
-      accountId: args.accountId,
-      oldQueryState: args.sinceQueryState,
-      newQueryState,
-      removed,
-      added,
-      ...(args.calculateTotal && { total: ids.length }),
-    };
+    return queryChangesAnswer(args, { newQueryState, ids, removed, added: new Set(isSame ? [] : ids) });
   },
 );
 

@@ -12,7 +12,7 @@ import { MethodError } from "../core/errors.ts";
 import { type FilterWords, orderBy, readCondition, readFilter, testWords } from "../core/filter.ts";
 import { GET_ARGUMENTS, idsOf, pick, propertiesOf } from "../core/get.ts";
 import { type Context, type Method, method } from "../core/method.ts";
-import { beginOf, QUERY_ARGUMENTS, QUERY_CHANGES_ARGUMENTS } from "../core/query.ts";
+import { beginOf, QUERY_ARGUMENTS, QUERY_CHANGES_ARGUMENTS, queryChangesAnswer } from "../core/query.ts";
 import { parsePoint, stateOf } from "../core/states.ts";
 import { list, TEXT, type Type, UTC_DATE } from "../core/types.ts";
 import { formatSubmissionId, isShown, parseSubmissionId, SUBMISSION_PROPERTIES, submissionObject } from "./object.ts";
@@ -106,19 +106,9 @@ export const submissionQueryChanges: Method = method(
     if (!changes) throw new MethodError("cannotCalculateChanges");
     const newQueryState = stateOf(state, "EmailSubmission");
     const ids = await query(args, context);
-    const touched = new Set([...changes.created, ...changes.updated].map(formatSubmissionId));
-    const removed = [...touched, ...changes.destroyed.map(formatSubmissionId)];
-    const added = ids.flatMap((id, index) => (touched.has(id) ? [{ id, index }] : []));
-    if (args.maxChanges !== undefined && removed.length + added.length > args.maxChanges)
-      throw new MethodError("tooManyChanges");
-    return {
-      accountId: args.accountId,
-      oldQueryState: args.sinceQueryState,
-      newQueryState,
-      removed,
-      added,
-      ...(args.calculateTotal && { total: ids.length }),
-    };
+    const added = new Set([...changes.created, ...changes.updated].map(formatSubmissionId));
+    const removed = [...added, ...changes.destroyed.map(formatSubmissionId)];
+    return queryChangesAnswer(args, { newQueryState, ids, removed, added });
   },
 );
 
