@@ -72,9 +72,10 @@ export function dropbox(
   user: User,
   by: SigningKeyPair = signer,
   users: Pick<UserDirectory, "find"> = { find: async () => user },
+  now: () => number = platform.now,
 ): { deliver(before: Uint8Array, message: AsyncIterable<Uint8Array>): Promise<void> } {
   const unsettled = new Unsettled(platform);
-  const box = new Dropbox({ store: place.open(), platform, signer: by, unsettled, users }, user);
+  const box = new Dropbox({ store: place.open(), platform: { ...platform, now }, signer: by, unsettled, users }, user);
   const client = unsettled.connect();
   return {
     deliver(before, message) {
