@@ -98,16 +98,19 @@ test.each([
   await stop();
 });
 
-test("when the outcome of one is unknown the next is neither stored nor answered", async () => {
-  const { socket, events, answers, stop } = await setUp(async (text) => {
-    await new Promise((resolve) => setTimeout(resolve, 20));
-    if (text !== "1") throw new EngineError("unknown-outcome", "the store does not answer");
-  });
-  socket.write(appendOf("b", "1") + appendOf("c", "2") + appendOf("d", "3") + appendOf("e", "4"));
-  expect((await answers()).map((line) => line.slice(0, 5))).toEqual(["a OK ", "b OK ", "* BYE"]);
-  expect(events.filter((event) => event.startsWith("appended"))).toEqual(["appended 1"]);
-  await stop();
-});
+test.each([1, APPENDS_HELD_BYTES_MAX])(
+  "when the outcome of one is unknown the next is neither stored nor answered: %i bytes each",
+  async (heldBytes) => {
+    const { socket, events, answers, stop } = await setUp(async (text) => {
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      if (text.startsWith("2")) throw new EngineError("unknown-outcome", "the store does not answer");
+    }, heldBytes);
+    socket.write(appendOf("b", "1") + appendOf("c", "2") + appendOf("d", "3") + appendOf("e", "4"));
+    expect((await answers()).map((line) => line.slice(0, 5))).toEqual(["a OK ", "b OK ", "* BYE"]);
+    expect(events.filter((event) => event.startsWith("appended"))).toEqual(["appended 1"]);
+    await stop();
+  },
+);
 
 test("when the outcome of one is unknown no other command is done either", async () => {
   const { socket, events, answers, stop } = await setUp(async () => {

@@ -73,7 +73,10 @@ export function dropbox(
   by: SigningKeyPair = signer,
   users: Pick<UserDirectory, "find"> = { find: async () => user },
   now: () => number = platform.now,
-): { deliver(before: Uint8Array, message: AsyncIterable<Uint8Array>): Promise<void> } {
+): {
+  deliver(before: Uint8Array, message: AsyncIterable<Uint8Array>): Promise<void>;
+  report(summary: Uint8Array): Promise<void>;
+} {
   const unsettled = new Unsettled(platform);
   const box = new Dropbox({ store: place.open(), platform: { ...platform, now }, signer: by, unsettled, users }, user);
   const client = unsettled.connect();
@@ -82,6 +85,7 @@ export function dropbox(
       client.settle();
       return box.deliver(before, message, client);
     },
+    report: (summary) => box.report(summary),
   };
 }
 

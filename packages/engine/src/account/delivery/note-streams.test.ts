@@ -2,6 +2,7 @@ import { expect, test } from "vitest";
 import { MemoryPlace } from "../../storage/memory.ts";
 import { clock, dropbox, mailText, makeAccount, open, stream, textsOf } from "../../testing/account-kit.ts";
 import type { Account } from "../account.ts";
+import { encodeReport } from "../outbound/report.ts";
 import { UNVERIFIED } from "./take-in.ts";
 
 /** Streams of delivering processes that ended long ago leave the state: docs/rules.md §5. */
@@ -67,6 +68,25 @@ test("a note of such a stream that the store shows again is taken for a stranger
   await account.retryNotes();
   expect(await textsOf(account, "INBOX")).toEqual([mailText(1), mailText(2)]);
   expect(await textsOf(account, UNVERIFIED)).toEqual([mailText(1)]);
+  await account.dispose();
+});
+
+test("a report of such a stream that the store shows again has no effect", async () => {
+  const { place, account, deliver, user } = await makeScene();
+  const box = dropbox(place, user);
+  await box.report(encodeReport({ id: "0".repeat(32), state: "sent", atMs: 1, recipients: [] }));
+  const reports = notesIn(place);
+  await account.refresh();
+  await pass(account, 100);
+  await deliver(2);
+  await account.refresh();
+  await account.upkeep.checkpoint();
+  await pass(account, 3);
+  const known = streamsOf(account);
+  for (const [name, bytes] of reports) place.write(name, bytes);
+  await account.retryNotes();
+  expect(streamsOf(account)).toBe(known);
+  expect(await textsOf(account, "INBOX")).toEqual([mailText(1), mailText(2)]);
   await account.dispose();
 });
 
