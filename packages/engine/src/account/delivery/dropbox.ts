@@ -142,11 +142,10 @@ export class Dropbox {
     }
   }
 
-  /** The stream that the next delivery belongs to. A clock that jumps begins another too: times in the names of one stream's
-   * notes do not lie far apart. */
+  /** The stream that the next delivery belongs to. */
   #streamNow(): Stream {
     const nowMs = this.#deliverer.platform.now();
-    if (Math.abs(nowMs - this.#stream.lastMs) >= STREAM_IDLE_MS) this.#stream = this.#newStream();
+    if (nowMs - this.#stream.lastMs >= STREAM_IDLE_MS) this.#stream = this.#newStream();
     this.#stream.lastMs = nowMs;
     return this.#stream;
   }

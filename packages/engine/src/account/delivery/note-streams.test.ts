@@ -112,6 +112,22 @@ test("a process that runs on for longer than that misses none of its own deliver
   await account.dispose();
 });
 
+test("a process that delivers now and then goes on with its stream: what it gave up is told by its next note", async () => {
+  const { place, user, account } = await makeScene();
+  const box = dropbox(place, user);
+  for (const n of [2, 3, 4]) {
+    await box.deliver(new Uint8Array(0), stream(mailText(n)));
+    await account.refresh();
+    expect(streamsOf(account)).toBe(2);
+    clock.now += 20 * DAY_MS;
+  }
+  clock.now += 20 * DAY_MS;
+  await box.deliver(new Uint8Array(0), stream(mailText(5)));
+  await account.refresh();
+  expect(streamsOf(account)).toBe(3);
+  await account.dispose();
+});
+
 test("streams wait while notes do: mail that waited for its owner for half a year is no stranger's", async () => {
   const { place, ring, account, deliver } = await makeScene();
   await account.dispose();
