@@ -112,7 +112,7 @@ test("a process that runs on for longer than that misses none of its own deliver
   await account.dispose();
 });
 
-test("a process that delivers now and then goes on with its stream: what it gave up is told by its next note", async () => {
+test("a process that delivers now and then goes on with its stream", async () => {
   const { place, user, account } = await makeScene();
   const box = dropbox(place, user);
   for (const n of [2, 3, 4]) {
