@@ -36,7 +36,7 @@ export const append: Command<unknown> = defineCommand({
   },
 });
 
-/** What of a message is in memory until it is stored: also of a large one the header and its summary. */
+/** Octets of a message that stay in memory until it is stored: of a large one the header and its summary. */
 function bytesOf({ heldBytes, email }: Prepared): number {
   return heldBytes + email.header.length + email.summary.length;
 }
