@@ -161,7 +161,6 @@ describe("kinds of numbers", () => {
     "packages/engine/src/mail/apply/block.ts",
     "packages/engine/src/mail/checkpoint/lost-chunks.ts",
     "packages/engine/src/mail/checkpoint/shrink.ts",
-    "packages/engine/src/mail/checkpoint/snapshot.ts",
     "packages/engine/src/mail/checkpoint/state-fields.ts",
     "packages/engine/src/mail/state/message-list.ts",
     "packages/engine/src/mail/state/state.ts",

@@ -5,7 +5,7 @@ import { APPENDS_HELD_BYTES_MAX, APPENDS_UNDER_WAY_MAX } from "./limits.ts";
 import { startTestServer } from "./test-kit.ts";
 
 /** A server whose only account keeps what is prepared and appended, each as its test says. */
-async function setUp(append: (text: string) => Promise<void>, heldBytes = 1) {
+async function setUp(append: (text: string) => Promise<void>, heldBytes = 1, headerBytes = 0) {
   const events: string[] = [];
   const account = {
     state: { findPath: () => ({ id: "0000000000000000.0.0" }) },
@@ -17,7 +17,7 @@ async function setUp(append: (text: string) => Promise<void>, heldBytes = 1) {
       for await (const piece of source) pieces.push(piece.slice());
       const text = Buffer.concat(pieces).toString("latin1");
       events.push(`prepared ${text}`);
-      return { text, heldBytes };
+      return { text, heldBytes, email: { header: new Uint8Array(headerBytes), summary: new Uint8Array(0) } };
     },
     async appendMany(_mailbox: string, messages: readonly { readonly text: string }[]) {
       const text = messages.map((one) => one.text).join("");
@@ -68,35 +68,40 @@ test.each([
   { heldBytes: 1, ahead: APPENDS_UNDER_WAY_MAX },
   { heldBytes: APPENDS_HELD_BYTES_MAX / 4, ahead: 4 },
   { heldBytes: 2 * APPENDS_HELD_BYTES_MAX, ahead: 1 },
-])("while $ahead messages of $heldBytes bytes are stored one more is taken in", async ({ heldBytes, ahead }) => {
-  const waiting: (() => void)[] = [];
-  const append = (): Promise<void> => new Promise((resolve) => waiting.push(resolve));
-  const { socket, events, answers, stop } = await setUp(append, heldBytes);
-  const prepared = (): number => events.filter((event) => event.startsWith("prepared")).length;
-  const tags = Array.from({ length: 20 }, (_, n) => String.fromCharCode(98 + n));
-  socket.write(`${tags.map((tag) => appendOf(tag, tag)).join("")}z LOGOUT\r\n`);
-  while (prepared() < ahead + 1) await turns();
-  await turns();
-  expect(prepared()).toBe(ahead + 1);
-  const all = answers();
-  for (let isOver = false; !isOver; isOver = events.join("").includes("appended") && prepared() === 20) {
-    waiting.shift()?.();
+  // Bodies are stored by themselves, headers are not.
+  { heldBytes: 0, headerBytes: APPENDS_HELD_BYTES_MAX / 4, ahead: 4 },
+])(
+  "while $ahead messages of $heldBytes bytes are stored one more is taken in",
+  async ({ heldBytes, headerBytes = 0, ahead }) => {
+    const waiting: (() => void)[] = [];
+    const append = (): Promise<void> => new Promise((resolve) => waiting.push(resolve));
+    const { socket, events, answers, stop } = await setUp(append, heldBytes, headerBytes);
+    const prepared = (): number => events.filter((event) => event.startsWith("prepared")).length;
+    const tags = Array.from({ length: 20 }, (_, n) => String.fromCharCode(98 + n));
+    socket.write(`${tags.map((tag) => appendOf(tag, tag)).join("")}z LOGOUT\r\n`);
+    while (prepared() < ahead + 1) await turns();
     await turns();
-  }
-  for (let n = 0; n < 30; n++) {
-    waiting.shift()?.();
-    await turns();
-  }
-  expect((await all).map((line) => line.slice(0, 4))).toEqual([
-    "a OK",
-    ...tags.map((tag) => `${tag} OK`),
-    "* BY",
-    "z OK",
-  ]);
-  const stored = events.filter((event) => event.startsWith("appended")).map((event) => event.slice(9));
-  expect(stored.join("")).toBe(tags.join(""));
-  await stop();
-});
+    expect(prepared()).toBe(ahead + 1);
+    const all = answers();
+    for (let isOver = false; !isOver; isOver = events.join("").includes("appended") && prepared() === 20) {
+      waiting.shift()?.();
+      await turns();
+    }
+    for (let n = 0; n < 30; n++) {
+      waiting.shift()?.();
+      await turns();
+    }
+    expect((await all).map((line) => line.slice(0, 4))).toEqual([
+      "a OK",
+      ...tags.map((tag) => `${tag} OK`),
+      "* BY",
+      "z OK",
+    ]);
+    const stored = events.filter((event) => event.startsWith("appended")).map((event) => event.slice(9));
+    expect(stored.join("")).toBe(tags.join(""));
+    await stop();
+  },
+);
 
 test("what was sent before the client went is stored, before its account is closed", async () => {
   const waiting: (() => void)[] = [];
@@ -136,16 +141,19 @@ test("a refusal of some is told of each, in order, and those behind them go on",
   await stop();
 });
 
-test("when the outcome of one is unknown the next is neither stored nor answered", async () => {
-  const { socket, events, answers, stop } = await setUp(async (text) => {
-    await new Promise((resolve) => setTimeout(resolve, 20));
-    if (text !== "1") throw new EngineError("unknown-outcome", "the store does not answer");
-  });
-  socket.write(appendOf("b", "1") + appendOf("c", "2") + appendOf("d", "3") + appendOf("e", "4"));
-  expect((await answers()).map((line) => line.slice(0, 5))).toEqual(["a OK ", "b OK ", "* BYE"]);
-  expect(events.filter((event) => event.startsWith("appended"))).toEqual(["appended 1"]);
-  await stop();
-});
+test.each([1, APPENDS_HELD_BYTES_MAX])(
+  "when the outcome of one is unknown the next is neither stored nor answered: %i bytes each",
+  async (heldBytes) => {
+    const { socket, events, answers, stop } = await setUp(async (text) => {
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      if (text.startsWith("2")) throw new EngineError("unknown-outcome", "the store does not answer");
+    }, heldBytes);
+    socket.write(appendOf("b", "1") + appendOf("c", "2") + appendOf("d", "3") + appendOf("e", "4"));
+    expect((await answers()).map((line) => line.slice(0, 5))).toEqual(["a OK ", "b OK ", "* BYE"]);
+    expect(events.filter((event) => event.startsWith("appended"))).toEqual(["appended 1"]);
+    await stop();
+  },
+);
 
 test("when the outcome of one is unknown no other command is done either", async () => {
   const { socket, events, answers, stop } = await setUp(async () => {

@@ -31,10 +31,15 @@ export const append: Command<unknown> = defineCommand({
     if (!Array.isArray(prepared)) return prepared;
     const { messageLimit = prepared.length } = session.link;
     if (prepared.length > messageLimit) return no("Too many messages for one APPEND", limitCode(messageLimit));
-    const heldBytes = prepared.reduce((sum, one) => sum + one.heldBytes, 0);
+    const heldBytes = prepared.reduce((sum, one) => sum + bytesOf(one), 0);
     return { heldBytes, finish: () => finish(session, mailbox, prepared) };
   },
 });
+
+/** Octets of a message that stay in memory until it is stored: of a large one the header and its summary. */
+function bytesOf({ heldBytes, email }: Prepared): number {
+  return heldBytes + email.header.length + email.summary.length;
+}
 
 async function finish({ appends }: Session, mailbox: MailboxId, prepared: readonly Prepared[]): Promise<Completion> {
   try {

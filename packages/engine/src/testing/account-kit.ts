@@ -72,15 +72,20 @@ export function dropbox(
   user: User,
   by: SigningKeyPair = signer,
   users: Pick<UserDirectory, "find"> = { find: async () => user },
-): { deliver(before: Uint8Array, message: AsyncIterable<Uint8Array>): Promise<void> } {
+  now: () => number = platform.now,
+): {
+  deliver(before: Uint8Array, message: AsyncIterable<Uint8Array>): Promise<void>;
+  report(summary: Uint8Array): Promise<void>;
+} {
   const unsettled = new Unsettled(platform);
-  const box = new Dropbox({ store: place.open(), platform, signer: by, unsettled, users }, user);
+  const box = new Dropbox({ store: place.open(), platform: { ...platform, now }, signer: by, unsettled, users }, user);
   const client = unsettled.connect();
   return {
     deliver(before, message) {
       client.settle();
       return box.deliver(before, message, client);
     },
+    report: (summary) => box.report(summary),
   };
 }
 

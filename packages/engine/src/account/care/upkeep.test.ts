@@ -174,20 +174,24 @@ describe("trimming", () => {
   });
 });
 
-test("who knows no checkpoints of this format is told before the first is announced, once", async () => {
-  const place = new MemoryPlace(() => clock.now++);
-  const { ring } = await makeAccount(place);
-  const account = await open(place, ring());
-  expect(account.mail.state.requires).toBe(0);
-  await account.upkeep.checkpoint();
-  expect(account.mail.state.requires).toBe(LOG_VERSION);
-  const entries = names(place, "log").length;
-  await append(account, "Sent", mailText(1));
-  await account.upkeep.checkpoint();
-  // The mail and the announcement.
-  expect(names(place, "log").length).toBe(entries + 2);
-  await account.dispose();
-});
+test.each([0, LOG_VERSION - 1])(
+  "who knows no checkpoints of this format, but %i, is told before the first is announced, once",
+  async (version) => {
+    const place = new MemoryPlace(() => clock.now++);
+    const { ring } = await makeAccount(place);
+    const account = await open(place, ring());
+    if (version > 0) await account.mail.push({ kind: "requires", version });
+    expect(account.mail.state.requires).toBe(version);
+    await account.upkeep.checkpoint();
+    expect(account.mail.state.requires).toBe(LOG_VERSION);
+    const entries = names(place, "log").length;
+    await append(account, "Sent", mailText(1));
+    await account.upkeep.checkpoint();
+    // The mail and the announcement.
+    expect(names(place, "log").length).toBe(entries + 2);
+    await account.dispose();
+  },
+);
 
 test("upon a checkpoint that was never announced no note is deleted", async () => {
   const place = new MemoryPlace(() => clock.now++);

@@ -12,7 +12,7 @@ import { captureMail, pagesOf } from "../../mail/checkpoint/snapshot.ts";
 import type { Contents } from "../../mail/contents/contents.ts";
 import { bodyId } from "../../mail/ops/names.ts";
 import { LOG_VERSION } from "../../mail/ops/op.ts";
-import { hasSilent, STREAM_SILENT_MS } from "../../mail/state/note-streams.ts";
+import { hasSilent, newestNoteMs, STREAM_SILENT_MS } from "../../mail/state/note-streams.ts";
 import { namesIn } from "../../mail/state/pages.ts";
 import type { MailState } from "../../mail/state/state.ts";
 import { folderOf, kindIn, kindsOf } from "../../storage/object-kinds.ts";
@@ -218,10 +218,10 @@ export class Upkeep {
     }
   }
 
-  /** Before when a stream of notes must have ended to be forgotten now; undefined if none is. By the earlier of two clocks: one
-   * that is ahead would make strangers of hosts. */
+  /** Before when a stream of notes must have ended to be forgotten now; undefined if none is. By the earlier of two clocks, and
+   * by the newest note: a clock that is ahead would make strangers of hosts. */
   async #silentBefore(): Promise<number | undefined> {
-    const before = this.#platform.now() - STREAM_SILENT_MS;
+    const before = Math.min(this.#platform.now(), newestNoteMs(this.#state)) - STREAM_SILENT_MS;
     if (this.#hasNotes() || !hasSilent(this.#state, before)) return undefined;
     const { now } = await asStoreFailure(this.#store.list(this.#prefix + folderOf("checkpoint"), { limit: 1 }));
     return Math.floor(Math.min(before, now - STREAM_SILENT_MS));

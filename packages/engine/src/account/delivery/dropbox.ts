@@ -7,6 +7,7 @@ import {
   hostId,
   isSameRecord,
   makeNote,
+  type NoteOrigin,
   type SigningKeyPair,
   sealRequest,
   wrapForDelivery,
@@ -17,6 +18,7 @@ import { decodeHeader } from "../../mail/contents/header.ts";
 import { takeBody } from "../../mail/intake.ts";
 import { bodyName } from "../../mail/ops/names.ts";
 import { noteName } from "../../mail/ops/note-name.ts";
+import { STREAM_SILENT_MS } from "../../mail/state/note-streams.ts";
 import type { NewObject, ObjectStore } from "../../storage/object-store.ts";
 import { chain, tap } from "../../streams.ts";
 import { answerRequestOf, encodeAnswerRequest, REQUESTS } from "../mandates/answer-request.ts";
@@ -28,6 +30,9 @@ import { accountOf, accountPrefix, type User, type UserDirectory } from "../sign
 import type { Handover, SealedNote, Unsettled } from "./unsettled.ts";
 
 const MEBIBYTE: number = 2 ** 20;
+/** After so long without a delivery another stream is begun, well before readers forget the old one: of a stream that they
+ * do not know all lower numbers seem to be missing. */
+const STREAM_IDLE_MS: number = STREAM_SILENT_MS / 3;
 
 /** A delivering process: its store, the host's signing key, and lookups. */
 export interface Deliverer {
@@ -40,6 +45,15 @@ export interface Deliverer {
   readonly serverPublicKey?: Uint8Array | undefined;
 }
 
+/** Deliveries with dense numbers. */
+interface Stream {
+  readonly name: Uint8Array;
+  counter: number;
+  /** Numbers that will never come, which the next note tells. */
+  givenUp: number[];
+  lastMs: number;
+}
+
 /**
  * Where mail for one account is put by those who can't read it: public-key delivery. Nothing here opens anything, not
  * even what was delivered a second ago.
@@ -49,18 +63,16 @@ export class Dropbox {
   readonly #user: User;
   readonly #prefix: string;
   /** Of whose dense numbers none may be missing: random, so that no two dropboxes share one. */
-  readonly #stream: Uint8Array;
+  #stream: Stream;
   readonly #facts: FactsReader;
   /** Octets and messages that were put since the facts that were read last were made. */
   #added = { since: 0, bytes: 0, messages: 0 };
-  #counter = 0;
-  #givenUp: number[] = [];
 
   constructor(deliverer: Deliverer, user: User) {
     this.#deliverer = deliverer;
     this.#user = user;
     this.#prefix = accountPrefix(user.record);
-    this.#stream = deliverer.platform.crypto.random(16);
+    this.#stream = this.#newStream();
     this.#facts = new FactsReader(deliverer, user.record);
   }
 
@@ -77,8 +89,9 @@ export class Dropbox {
   async deliver(before: Uint8Array, message: AsyncIterable<Uint8Array>, client: Handover): Promise<void> {
     const { unsettled } = this.#deliverer;
     await this.#checkRoom();
-    const counter = ++this.#counter;
-    const givenUp = this.#givenUp;
+    const stream = this.#streamNow();
+    const counter = ++stream.counter;
+    const { givenUp } = stream;
     let note: SealedNote | undefined;
     try {
       using hash = unsettled.createFingerprint();
@@ -88,12 +101,12 @@ export class Dropbox {
         size += piece.length;
         hash.update(piece);
       });
-      const sealed = await this.#seal(before, counted, { counter, givenUp });
+      const sealed = await this.#seal(before, counted, { stream: stream.name, counter, givenUp });
       const fingerprint = hexText(hash.end());
       const earlier = unsettled.find(fingerprint);
       note = earlier ? undefined : sealed;
       await this.#put(fingerprint, earlier ?? sealed, { client, isAgain: earlier !== undefined });
-      if (note) this.#givenUp = this.#givenUp.filter((number) => !givenUp.includes(number));
+      if (note) stream.givenUp = stream.givenUp.filter((number) => !givenUp.includes(number));
       await this.#assertThere();
       if (!earlier) this.#noteAdded(size);
     } catch (error) {
@@ -102,7 +115,7 @@ export class Dropbox {
       note = undefined;
       throw error;
     } finally {
-      if (!note) this.#givenUp.push(counter);
+      if (!note) stream.givenUp.push(counter);
     }
   }
 
@@ -113,19 +126,33 @@ export class Dropbox {
   async report(summary: Uint8Array): Promise<void> {
     const { store, platform, signer } = this.#deliverer;
     const { record } = this.#user;
-    const counter = ++this.#counter;
-    const givenUp = this.#givenUp;
+    const stream = this.#streamNow();
+    const counter = ++stream.counter;
+    const { givenUp } = stream;
     const name = noteName(platform.now(), platform.crypto.random(8));
     const kem = encapsulate(platform.crypto, record);
-    const origin = { host: hostId(signer.publicKey), stream: this.#stream, counter, givenUp };
+    const origin = { host: hostId(signer.publicKey), stream: stream.name, counter, givenUp };
     const note = makeNote(platform.crypto, record, { name, kem, origin, summary }, signer);
     try {
       await asStoreFailure(store.put(this.#prefix + name, note, { essential: true }));
-      this.#givenUp = this.#givenUp.filter((number) => !givenUp.includes(number));
+      stream.givenUp = stream.givenUp.filter((number) => !givenUp.includes(number));
     } catch (error) {
-      if (!isUnknown(error)) this.#givenUp.push(counter);
+      if (!isUnknown(error)) stream.givenUp.push(counter);
       throw error;
     }
+  }
+
+  /** The stream that the next delivery belongs to. */
+  #streamNow(): Stream {
+    const nowMs = this.#deliverer.platform.now();
+    if (nowMs - this.#stream.lastMs >= STREAM_IDLE_MS) this.#stream = this.#newStream();
+    this.#stream.lastMs = nowMs;
+    return this.#stream;
+  }
+
+  #newStream(): Stream {
+    const { crypto, now } = this.#deliverer.platform;
+    return { name: crypto.random(16), counter: 0, givenUp: [], lastMs: now() };
   }
 
   /** By what its owner's programs said last, and what came by here since: the last mail may be one too many. */
@@ -182,7 +209,7 @@ export class Dropbox {
   async #seal(
     before: Uint8Array,
     message: AsyncIterable<Uint8Array>,
-    { counter, givenUp }: { readonly counter: number; readonly givenUp: readonly number[] },
+    numbered: Pick<NoteOrigin, "stream" | "counter" | "givenUp">,
   ): Promise<SealedNote> {
     const { store, platform, signer } = this.#deliverer;
     const { record } = this.#user;
@@ -208,7 +235,7 @@ export class Dropbox {
       receivedZone: 0,
       objectLength: taken.inline ? 0 : taken.length,
     });
-    const origin = { host: hostId(signer.publicKey), stream: this.#stream, counter, givenUp };
+    const origin = { host: hostId(signer.publicKey), ...numbered };
     const { sealed, inline } = taken;
     const body = sealed && inline ? { body: sealed } : {};
     const along = sealed && !inline ? [{ name: this.#prefix + bodyName(id), content: sealed }] : [];

@@ -306,7 +306,8 @@ export class TakeIn {
 
   /** A note of a stream that is forgotten may have been taken in long ago: it counts as one that nobody signed. */
   #vouch(name: string, note: OpenedNote): OpenedNote {
-    const isForgotten = isOfForgotten(this.#options.bay.state, name, streamOf(note));
+    const { bay, platform } = this.#options;
+    const isForgotten = isOfForgotten(bay.state, { note: name, stream: streamOf(note), nowMs: platform.now() });
     return isForgotten ? { ...note, verified: false } : note;
   }
 

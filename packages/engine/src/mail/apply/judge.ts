@@ -121,7 +121,9 @@ function isCondemned(state: ReadState, { id, place }: NewEmail): boolean {
 function judgeTakeIn(state: ReadState, op: OpOf<"take-in">): Verdict {
   if (state.lastForget > op.listed) return refuse("stale");
   // Its author takes it for unverified upon a newer view.
-  if (op.notes.some(({ note, stream }) => stream !== "" && isOfForgotten(state, note, stream))) return refuse("stale");
+  const nowMs = op.seconds * 1000;
+  if (op.notes.some(({ note, stream }) => stream !== "" && isOfForgotten(state, { note, stream, nowMs })))
+    return refuse("stale");
   const repeated = op.notes.filter(({ note, stream, counter }) => {
     const known = state.streams.get(stream);
     const numberTaken = known !== undefined && counter <= known.highest && !known.missing.has(counter);

@@ -7,6 +7,7 @@ import { bodyName, INBOX_ID } from "../ops/names.ts";
 import { noteName } from "../ops/note-name.ts";
 import type { Op, OpOf } from "../ops/op.ts";
 import type { Outcome } from "../ops/outcome.ts";
+import { STREAM_SILENT_MS } from "../state/note-streams.ts";
 import { MailState } from "../state/state.ts";
 import { SweepMark } from "../state/sweep-mark.ts";
 import { applyBlock } from "./apply.ts";
@@ -144,9 +145,11 @@ test("a note of a stream that was forgotten meanwhile is not taken in: its autho
   push({ ...checkpoint(1, at()), silentBefore: 1_700_000_000_000 });
   const from = (timeMs: number, stream: string, counter: number) =>
     note(counter, { note: noteName(timeMs, new Uint8Array(8)), stream });
-  expect(push(takeIn(at(), from(1_699_999_999_999, "s", 1))).refusal).toBe("stale");
-  expect(push(takeIn(at(), from(1_699_999_999_999, "", 1))).refusal).toBeUndefined();
-  expect(push(takeIn(at(), from(1_700_000_000_000, "s", 2))).refusal).toBeUndefined();
+  const seconds = (1_700_000_000_000 + STREAM_SILENT_MS) / 1000;
+  const takeInNow = (one: ReturnType<typeof note>): Op => ({ ...takeIn(at(), one), seconds });
+  expect(push(takeInNow(from(1_699_999_999_999, "s", 1))).refusal).toBe("stale");
+  expect(push(takeInNow(from(1_699_999_999_999, "", 1))).refusal).toBeUndefined();
+  expect(push(takeInNow(from(1_700_000_000_000, "s", 2))).refusal).toBeUndefined();
   expect(state.inbox.messages.length).toBe(2);
 });
 

@@ -4,7 +4,7 @@ import { NOWHERE, type Position } from "../../bay/position.ts";
 import type { Capture, PageStore, Thorough } from "../../bay/snapshots.ts";
 import { EngineError } from "../../errors.ts";
 import type { Breathe } from "../contents/digest.ts";
-import { asEmailRow, FIRST_EMAIL_ROW, FIRST_MODSEQ } from "../numbers.ts";
+import { FIRST_EMAIL_ROW, FIRST_MODSEQ } from "../numbers.ts";
 import { decodeColumns, encodeColumns } from "../state/column-codec.ts";
 import { CHUNK_ROWS, type Schema, type Table } from "../state/columns.ts";
 import { encodePages, type Pages, readFirstPages, readPages, readSecondPages, readThirdPages } from "../state/pages.ts";
@@ -202,7 +202,6 @@ export async function loadMail(
   loadTable(state.emails, pages.emailRows, emails, { expands, columnCount: reads.emailColumns });
   reads.state(state, fields);
   state.emailNumbers = pages.emailNumbers;
-  state.tailStart = asEmailRow(pages.emailRows);
   state.adoptPages(pages);
   const isLost = (chunk: Uint8Array | undefined): boolean => chunk === undefined;
   if ([...memberships, ...emails].some(isLost)) markLost(state, memberships.map(isLost), emails.map(isLost));

@@ -56,7 +56,22 @@ test("a note from before is doubtful, unless its stream is known", () => {
   const state = makeStreams();
   take(state, "known", 1, START_MS + DAY_MS);
   forgetSilent(state, START_MS);
-  expect(isOfForgotten(state, nameAt(START_MS - 1), "another")).toBe(true);
-  expect(isOfForgotten(state, nameAt(START_MS - 1), "known")).toBe(false);
-  expect(isOfForgotten(state, nameAt(START_MS), "another")).toBe(false);
+  const isDoubtful = (timeMs: number, stream: string, nowMs = START_MS + STREAM_SILENT_MS): boolean =>
+    isOfForgotten(state, { note: nameAt(timeMs), stream, nowMs });
+  expect(isDoubtful(START_MS - 1, "another")).toBe(true);
+  expect(isDoubtful(START_MS - 1, "known")).toBe(false);
+  expect(isDoubtful(START_MS, "another")).toBe(false);
+  // Clocks differ by a day.
+  const dayBefore = START_MS + STREAM_SILENT_MS - DAY_MS;
+  expect(isDoubtful(START_MS - 1, "another", dayBefore)).toBe(true);
+  expect(isDoubtful(START_MS - 1, "another", dayBefore - 1)).toBe(false);
+  expect(isDoubtful(START_MS - 2, "another", dayBefore - 1)).toBe(true);
+});
+
+test("an op that was written before another came late forgets what that forgot", () => {
+  const state = makeStreams();
+  forgetSilent(state, START_MS + DAY_MS);
+  take(state, "old", 1, START_MS);
+  forgetSilent(state, START_MS - DAY_MS);
+  expect(state.streams.size).toBe(0);
 });

@@ -25,6 +25,8 @@ interface Streams {
 const MISSING_MAX = 1000;
 /** A stream that was silent for so long is forgotten: its process has ended. */
 export const STREAM_SILENT_MS: number = 90 * 24 * 60 * 60_000;
+/** How much clocks of those who forget and of those who take in may differ. */
+const CLOCKS_DIFFER_MS: number = 24 * 60 * 60_000;
 /** The version of the log from which on times of streams count: what a process knows of them must not depend on the checkpoint
  * that it began with. */
 const TIMES_VERSION = 4;
@@ -58,11 +60,19 @@ export function hasSilent({ streams }: Pick<ReadState, "streams">, before: numbe
   return [...streams.values()].some(({ latestMs }) => latestMs < before);
 }
 
-/** True if a note of this name and stream may be one that was taken in, and is forgotten. */
+/** The time in the name of the newest note that was taken in, in ms since 1970; 0 where none is known. Where no note comes
+ * there are no more streams, and none needs to be forgotten. */
+export function newestNoteMs({ streams }: Pick<ReadState, "streams">): number {
+  return [...streams.values()].reduce((newest, { latestMs }) => Math.max(newest, latestMs), 0);
+}
+
+/** True if a note of this name and stream may be one that was taken in, and is forgotten. A time that was set by clocks that
+ * were ahead, and lies after what could be forgotten at `nowMs`, counts no further than that: else all new streams would be
+ * doubtful until then. */
 export function isOfForgotten(
   { streams, silentBefore }: Pick<ReadState, "streams" | "silentBefore">,
-  note: string,
-  stream: string,
+  { note, stream, nowMs }: { readonly note: string; readonly stream: string; readonly nowMs: number },
 ): boolean {
-  return timeOfNote(note) < silentBefore && !streams.has(stream);
+  const before = Math.min(silentBefore, nowMs - STREAM_SILENT_MS + CLOCKS_DIFFER_MS);
+  return timeOfNote(note) < before && !streams.has(stream);
 }

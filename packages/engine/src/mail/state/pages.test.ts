@@ -65,6 +65,7 @@ describe("what a manifest names", () => {
     ["names without octets", (value) => (names(value)[2] = new Uint8Array(16))],
     ["octets without names", (value) => (names(value)[2] = new Uint8Array(64))],
     ["octets that are cut off", (value) => (names(value)[2] = new Uint8Array(47))],
+    ["octets of a name that is cut off", (value) => (names(value)[2] = new Uint8Array(53))],
     ["more names than bits", (value) => (names(value)[0] = 40)],
     ["fewer names than bits", (value) => (names(value)[0] = 3)],
     ["bits that are no column", (value) => ((names(value)[1] as Value)[1] = Uint8Array.of(2))],

@@ -160,6 +160,21 @@ test("of a file that is half written a sweep asks the rows that came since alone
   database.close();
 });
 
+test("a backup has no file of what is deleted while it is made", async () => {
+  const folder = await makeFolder();
+  const store = await openEmbeddedStore({ folder, onFatal });
+  for (const n of [1, 2]) await store.put(`a/body/${n}`, new Uint8Array(200_000).fill(n));
+  const copy = join(await makeFolder(), "copy");
+  const database = new DatabaseSync(join(folder, "store.sqlite"));
+  const { files } = await backupEmbeddedStore(folder, copy, () => {
+    database.exec("DELETE FROM objects WHERE name = 'a/body/1'");
+  });
+  database.close();
+  expect(files).toBe(1);
+  expect(await readdir(join(copy, "objects"))).toHaveLength(1);
+  await store.dispose();
+});
+
 test("who watches hears of what takes the place of what was newest and is gone", async () => {
   const folder = await makeFolder();
   const [one, other] = [await openEmbeddedStore({ folder, onFatal }), await openEmbeddedStore({ folder, onFatal })];
