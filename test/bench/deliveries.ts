@@ -3,7 +3,6 @@ import { readdirSync, readFileSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { setTimeout as delay } from "node:timers/promises";
 import {
   Accounts,
   Dropbox,
@@ -16,10 +15,11 @@ import {
   signUp,
   Unsettled,
 } from "@restante/engine";
-import { nodePlatform, openEmbeddedStore, UsersFolder } from "@restante/engine/node";
+import { nodePlatform, UsersFolder } from "@restante/engine/node";
 import { JmapClient } from "../kit/jmap-client.ts";
 import { connectLmtp, deliver } from "../kit/line-client.ts";
 import { makeDataFolder, type RunningServer, removeDataFolder, startServer } from "../kit/server.ts";
+import { benchPlatform, openBenchStore } from "./in-process.ts";
 import { makeAccounts } from "./waiting.ts";
 
 /** Deliveries of one batch, and batches of each account: in turn, so that a busy moment meets all. */
@@ -95,23 +95,11 @@ async function benchQuota(): Promise<readonly Row[]> {
   await ready;
   const folder = await mkdtemp(join(tmpdir(), "restante-deliveries-"));
   const crypto = nodePlatform();
-  const onFatal = (message: string): never => {
-    throw new Error(message);
-  };
-  const store = await openEmbeddedStore({ folder: join(folder, "store"), reserveBytes: 0, onFatal });
+  const store = await openBenchStore(join(folder, "store"));
   try {
     const signer = signingKeyPair(randomBytes(32));
     const serverKey = randomBytes(32);
-    const base: Platform = {
-      crypto,
-      now: Date.now,
-      monotonic: () => performance.now(),
-      delay: (ms, signal) => delay(ms, undefined, { ref: false, ...(signal && { signal }) }).catch(() => undefined),
-      breathe: () => new Promise((resolve) => setImmediate(resolve)),
-      every: () => () => undefined,
-      trustedHosts: [signer.publicKey],
-      log: () => undefined,
-    };
+    const base = benchPlatform(crypto, { trustedHosts: [signer.publicKey], log: () => undefined });
     const limited: Platform = { ...base, quota: { bytesMax: 1e12, messagesMax: 1e9 } };
     const users = new UsersFolder(join(folder, "users"));
     const mandates = new MandateStore({ store, platform: base, serverKey });

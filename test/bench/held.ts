@@ -3,8 +3,9 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import { OutboundQueue, type Platform, ready, Sender } from "@restante/engine";
-import { nodePlatform, openEmbeddedStore } from "@restante/engine/node";
+import { OutboundQueue, ready, Sender } from "@restante/engine";
+import { nodePlatform } from "@restante/engine/node";
+import { benchPlatform, openBenchStore } from "./in-process.ts";
 
 /**
  * `node --expose-gc held.ts COUNT`: how many octets a sender holds for so many mails that are held until tomorrow, and how many
@@ -15,21 +16,9 @@ const DAY_MS = 24 * 60 * 60_000;
 await ready;
 const folder = await mkdtemp(join(tmpdir(), "restante-held-"));
 const crypto = nodePlatform();
-const onFatal = (message: string): never => {
-  throw new Error(message);
-};
-const store = await openEmbeddedStore({ folder, reserveBytes: 0, onFatal });
+const store = await openBenchStore(folder);
 const serverKey = randomBytes(32);
-const platform: Platform = {
-  crypto,
-  now: Date.now,
-  monotonic: () => performance.now(),
-  delay: (ms, signal) => delay(ms, undefined, { ref: false, ...(signal && { signal }) }).catch(() => undefined),
-  breathe: () => new Promise((resolve) => setImmediate(resolve)),
-  every: () => () => undefined,
-  trustedHosts: [],
-  log: ({ event, error }) => console.error(event, error),
-};
+const platform = benchPlatform(crypto, { trustedHosts: [], log: ({ event, error }) => console.error(event, error) });
 const requests: string[] = [];
 const counted = new Proxy(store, {
   get(target, name) {

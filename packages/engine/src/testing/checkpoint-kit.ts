@@ -243,7 +243,8 @@ export function nameAsStores(state: MailState, objects: ReadonlyMap<string, Uint
   state.pages = { ...pages, covers: NOWHERE };
   state.adoptPages({
     ...pages,
-    ...{ memberships: memberships.map(named), emails: emails.map(named) },
+    memberships: memberships.map(named),
+    emails: emails.map(named),
     ...{ rows: rows.map(named), headers: headers.map(named), texts: texts.map(named), ids: ids.map(named) },
     values: values.map((value) => ({ ...value, name: named(value.name) })),
     references: references.map(({ entries, pages }) => ({

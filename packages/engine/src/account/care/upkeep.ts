@@ -204,7 +204,13 @@ export class Upkeep {
       const silentBefore = await this.#silentBefore();
       const outcome = await this.#bay.push({
         op: {
-          ...{ kind: "checkpoint", covers, manifest, emailRows: emails, startedAt, numbering, sweeps },
+          kind: "checkpoint",
+          covers,
+          manifest,
+          emailRows: emails,
+          startedAt,
+          numbering,
+          sweeps,
           ...(silentBefore !== undefined && { silentBefore }),
         },
       });
