@@ -1,7 +1,11 @@
-import { defineConfig } from "vitest/config";
+import { configDefaults, defineConfig } from "vitest/config";
+
+/** `.ci/run` runs all of them. `npm test` leaves out what takes long: more of the commands, and harm that stores come to. */
+const LONG = process.env.RESTANTE_TESTS === "all" ? [] : ["**/*.long.test.ts"];
 
 const config: ReturnType<typeof defineConfig> = defineConfig({
   test: {
+    exclude: [...configDefaults.exclude, ...LONG],
     include: ["{e2e,kit,stores}/**/*.test.ts", "*.test.ts"],
     // Each starts servers, and waits for them much of the time.
     maxWorkers: 3,

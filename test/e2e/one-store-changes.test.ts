@@ -1,3 +1,4 @@
+import { extent } from "@restante/engine/testing";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { JmapClient, type Json } from "../kit/jmap-client.ts";
 import { connectImap, connectLmtp, deliver, type LineClient } from "../kit/line-client.ts";
@@ -12,7 +13,7 @@ import { makeDataFolder, type RunningServer, removeDataFolder, restante, startSe
  * the same order, counts are what queries find, and a phone holds what is there. A protocol that comes brings its changes
  * (`CHANGES`) and what it shows (`checks`). `ROUNDS=2000` runs longer.
  */
-const ROUNDS = Number(process.env.ROUNDS ?? 400);
+const ROUNDS = Number(process.env.ROUNDS ?? extent(400, 100));
 const USER = "ada@example.org";
 const PASSWORD = "tests-have-a-password";
 const PATHS = ["INBOX", "A", "B", "Trash"] as const;

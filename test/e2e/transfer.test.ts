@@ -1,6 +1,7 @@
 import { mkdir, readdir, readFile, utimes, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
+import { extent } from "@restante/engine/testing";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { corpusMails } from "../kit/corpus.ts";
 import { makeDataFolder, removeDataFolder, restante } from "../kit/server.ts";
@@ -80,7 +81,7 @@ test("mail goes in from a Maildir, once however often, and comes out the same by
   expect(new Set(original.map((line) => (JSON.parse(line) as string[])[3]))).toEqual(new Set(mails));
   expect((await readFile(join(data, "out-eml/.subscriptions"), "utf8")).split("\n")).toContain("Work/2024");
   expect((await readFile(join(data, "out-eml/.subscriptions"), "utf8")).split("\n")).not.toContain("Entwürfe");
-  for (const format of ["eml", "maildir", "mbox"]) {
+  for (const format of ["maildir", "mbox", "eml"].slice(0, extent(3, 1))) {
     const other = `${format}@example.org`;
     await run(["account", "add", other]);
     if (format !== "eml") await run(["export", ADDRESS, `${format}:out-${format}`]);

@@ -15,7 +15,6 @@ import {
 } from "@restante/engine";
 import { nodePlatform, openEmbeddedStore, UsersFolder } from "@restante/engine/node";
 import {
-  Door,
   type DoorSocket,
   download,
   type EventStream,
@@ -31,6 +30,7 @@ import {
   Tls,
   TrustedProxies,
 } from "@restante/host";
+import { Door } from "@restante/host/door";
 
 /**
  * An app behind the HTTPS door as those to come: what proves the door against programs that we did not write. Run as a

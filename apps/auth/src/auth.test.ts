@@ -14,7 +14,6 @@ import {
   stream,
 } from "@restante/engine/testing";
 import {
-  Door,
   type DoorSocket,
   type EventStream,
   events,
@@ -25,6 +24,7 @@ import {
   type Site,
   TrustedProxies,
 } from "@restante/host";
+import { Door } from "@restante/host/door";
 import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { Auth } from "./auth.ts";
 import { explainError } from "./errors.ts";

@@ -1,21 +1,6 @@
-import * as account from "./account.ts";
-import * as appPassword from "./app-password.ts";
-import { backUp, restore } from "./backup.ts";
-import { check } from "./check.ts";
 import { type Command, type CommandTable, defineCommand, type Flag } from "./command-line/command.ts";
 import { printCompletion } from "./command-line/completion.ts";
 import { printManual } from "./command-line/manual.ts";
-import { checkConfig } from "./config-check.ts";
-import * as device from "./device.ts";
-import { exportMail } from "./export.ts";
-import { importMail } from "./import.ts";
-import { trustAddress } from "./lmtp.ts";
-import * as mandate from "./mandate.ts";
-import { serve } from "./serve.ts";
-import { setup } from "./setup.ts";
-import { copyStore } from "./store-copy.ts";
-import * as token from "./token.ts";
-import { trace } from "./trace.ts";
 
 const json = { json: { about: "answer as JSON" } } as const satisfies Record<string, Flag>;
 const asks = {
@@ -45,7 +30,7 @@ const commands: readonly Command[] = [
     about: "run the server",
     details:
       "Runs until SIGTERM or SIGINT ends it. SIGHUP: certificates are read again. Standard output tells where it listens, then that it is ready; the log goes to standard error, one JSON object a line.",
-    run: ({ config, flags }) => serve(config, flags),
+    run: async ({ config, flags }) => (await import("./serve.ts")).serve(config, flags),
   }),
   defineCommand({
     name: "setup",
@@ -61,7 +46,7 @@ const commands: readonly Command[] = [
     },
     about: "write restante.toml, make keys and the first account; print DNS records, Postfix' lines and a systemd unit",
     details: "Asks for what no flag says. What is there stays: run again, it changes nothing.",
-    run: ({ configFile, flags }) => setup(configFile, flags),
+    run: async ({ configFile, flags }) => (await import("./setup.ts")).setup(configFile, flags),
   }),
   defineCommand({
     name: "account add",
@@ -69,28 +54,28 @@ const commands: readonly Command[] = [
     flags: asks,
     about: "make an account; prints the recovery code once, and what to type into a mail program",
     details: "With password and recovery code both lost, the mail is lost: nobody else can open it.",
-    run: ({ config, args, flags }) => account.addAccount(config, args, flags),
+    run: async ({ config, args, flags }) => (await import("./account.ts")).addAccount(config, args, flags),
   }),
   defineCommand({
     name: "account list",
     args: [],
     flags: json,
     about: "the addresses of all accounts",
-    run: ({ config, flags }) => account.listAccounts(config, flags),
+    run: async ({ config, flags }) => (await import("./account.ts")).listAccounts(config, flags),
   }),
   defineCommand({
     name: "account show",
     args: ["ADDRESS"],
     flags: json,
     about: "an account's id and public key",
-    run: ({ config, args, flags }) => account.showAccount(config, args, flags),
+    run: async ({ config, args, flags }) => (await import("./account.ts")).showAccount(config, args, flags),
   }),
   defineCommand({
     name: "account passwd",
     args: ["ADDRESS"],
     flags: asks,
     about: "change the password",
-    run: ({ config, args, flags }) => account.changeAccountPassword(config, args, flags),
+    run: async ({ config, args, flags }) => (await import("./account.ts")).changeAccountPassword(config, args, flags),
   }),
   defineCommand({
     name: "account recover",
@@ -98,70 +83,70 @@ const commands: readonly Command[] = [
     flags: asks,
     about: "set a new password with the recovery code",
     details: "Standard input holds the code, then the password.",
-    run: ({ config, args, flags }) => account.recoverAccess(config, args, flags),
+    run: async ({ config, args, flags }) => (await import("./account.ts")).recoverAccess(config, args, flags),
   }),
   defineCommand({
     name: "account rotate",
     args: ["ADDRESS"],
     flags: asks,
     about: "make new keys; ends all ways in but the password, prints a new recovery code",
-    run: ({ config, args, flags }) => account.rotateKeys(config, args, flags),
+    run: async ({ config, args, flags }) => (await import("./account.ts")).rotateKeys(config, args, flags),
   }),
   defineCommand({
     name: "account accept-history",
     args: ["ADDRESS"],
     flags: asks,
     about: "go on from an older history, after a restore",
-    run: ({ config, args, flags }) => account.acceptOlderHistory(config, args, flags),
+    run: async ({ config, args, flags }) => (await import("./account.ts")).acceptOlderHistory(config, args, flags),
   }),
   defineCommand({
     name: "account delete",
     args: ["ADDRESS"],
     flags: { yes: { about: "don't ask" }, ...json },
     about: "delete it with all its mail; asks for the address once more",
-    run: ({ config, args, flags }) => account.removeAccount(config, args, flags),
+    run: async ({ config, args, flags }) => (await import("./account.ts")).removeAccount(config, args, flags),
   }),
   defineCommand({
     name: "app-password add",
     args: ["ADDRESS", "LABEL"],
     flags: asks,
     about: "a password for one program; prints it once",
-    run: ({ config, args, flags }) => appPassword.add(config, args, flags),
+    run: async ({ config, args, flags }) => (await import("./app-password.ts")).add(config, args, flags),
   }),
   defineCommand({
     name: "app-password list",
     args: ["ADDRESS"],
     flags: asks,
     about: "ids, dates and labels",
-    run: ({ config, args, flags }) => appPassword.list(config, args, flags),
+    run: async ({ config, args, flags }) => (await import("./app-password.ts")).list(config, args, flags),
   }),
   defineCommand({
     name: "app-password revoke",
     args: ["ADDRESS", "LABEL"],
     flags: asks,
     about: "end one, by its label or id",
-    run: ({ config, args, flags }) => appPassword.revoke(config, args, flags),
+    run: async ({ config, args, flags }) => (await import("./app-password.ts")).revoke(config, args, flags),
   }),
   defineCommand({
     name: "token list",
     args: ["ADDRESS"],
     flags: asks,
     about: "ids, dates, scopes and labels",
-    run: ({ config, args, flags }) => token.list(config, args, flags),
+    run: async ({ config, args, flags }) => (await import("./token.ts")).list(config, args, flags),
   }),
   defineCommand({
     name: "token revoke",
     args: ["ADDRESS", "ID"],
     flags: asks,
     about: "end one",
-    run: ({ config, args, flags }) => token.revoke(config, args, flags),
+    run: async ({ config, args, flags }) => (await import("./token.ts")).revoke(config, args, flags),
   }),
   defineCommand({
     name: "device list",
     args: ["ADDRESS"],
     flags: asks,
     about: "ids, since when, and what they say of themselves",
-    run: ({ config, args, flags }) => device.list(config, args, flags),
+    run: async ({ config, args, flags }) => (await import("./device.ts")).list(config, args, flags),
   }),
   defineCommand({
     name: "device wipe",
@@ -170,35 +155,35 @@ const commands: readonly Command[] = [
     about: "let one erase what it has of the account",
     details:
       "Phones of version 16.1 erase the account's data alone; older ones know no such thing and are let in no more. With --erase-device any phone erases all that it holds.",
-    run: ({ config, args, flags }) => device.wipe(config, args, flags),
+    run: async ({ config, args, flags }) => (await import("./device.ts")).wipe(config, args, flags),
   }),
   defineCommand({
     name: "device forget",
     args: ["ADDRESS", "DEVICE"],
     flags: asks,
     about: "remove one, and all that is kept of what it holds",
-    run: ({ config, args, flags }) => device.forget(config, args, flags),
+    run: async ({ config, args, flags }) => (await import("./device.ts")).forget(config, args, flags),
   }),
   defineCommand({
     name: "mandate list",
     args: ["ADDRESS"],
     flags: asks,
     about: "the vacation's answer, devices that are woken, mail that waits: what the server knows of them",
-    run: ({ config, args, flags }) => mandate.list(config, args, flags),
+    run: async ({ config, args, flags }) => (await import("./mandate.ts")).list(config, args, flags),
   }),
   defineCommand({
     name: "mandate end",
     args: ["ADDRESS", "ID"],
     flags: asks,
     about: "end one; what the server knew by it is gone from the store",
-    run: ({ config, args, flags }) => mandate.end(config, args, flags),
+    run: async ({ config, args, flags }) => (await import("./mandate.ts")).end(config, args, flags),
   }),
   defineCommand({
     name: "lmtp trust",
     args: ["ADDRESS"],
     flags: json,
     about: "deliver from this host by the key that is shown for it now",
-    run: ({ config, args, flags }) => trustAddress(config, args, flags),
+    run: async ({ config, args, flags }) => (await import("./lmtp.ts")).trustAddress(config, args, flags),
   }),
   defineCommand({
     name: "check",
@@ -217,7 +202,7 @@ const commands: readonly Command[] = [
       ...asks,
     },
     about: "open and count everything in an account",
-    run: ({ config, args, flags }) => check(config, args, flags),
+    run: async ({ config, args, flags }) => (await import("./check.ts")).check(config, args, flags),
   }),
   defineCommand({
     name: "import",
@@ -232,28 +217,28 @@ const commands: readonly Command[] = [
       "take mail in from maildir:PATH, mbox:PATH (or its kinds mboxrd, mboxo, mboxcl, mboxcl2), eml:PATH or imaps://USER@HOST",
     details:
       "It may be run again: what is there is not doubled. The password for HOST is asked for, after the account's, or RESTANTE_SOURCE_PASSWORD.",
-    run: ({ config, args, flags }) => importMail(config, args, flags),
+    run: async ({ config, args, flags }) => (await import("./import.ts")).importMail(config, args, flags),
   }),
   defineCommand({
     name: "export",
     args: ["ADDRESS", "TARGET"],
     flags: { salvage: { about: "straight from the bodies, when the account is damaged" }, ...asks },
     about: "write all mail to maildir:PATH, mbox:PATH (or its kinds) or eml:PATH",
-    run: ({ config, args, flags }) => exportMail(config, args, flags),
+    run: async ({ config, args, flags }) => (await import("./export.ts")).exportMail(config, args, flags),
   }),
   defineCommand({
     name: "backup",
     args: ["DIR"],
     flags: json,
     about: "copy the store and what belongs to it, beside a running server",
-    run: ({ config, args, flags }) => backUp(config, args, flags),
+    run: async ({ config, args, flags }) => (await import("./backup.ts")).backUp(config, args, flags),
   }),
   defineCommand({
     name: "restore",
     args: ["DIR"],
     flags: json,
     about: "bring a backup back where no store is",
-    run: ({ config, args, flags }) => restore(config, args, flags),
+    run: async ({ config, args, flags }) => (await import("./backup.ts")).restore(config, args, flags),
   }),
   defineCommand({
     name: "store copy",
@@ -262,7 +247,7 @@ const commands: readonly Command[] = [
     configless: true,
     about: "move accounts to another store, each whole",
     details: "FROM and TO are configuration files. To be run again once the servers use the new one.",
-    run: ({ args, flags }) => copyStore(args, flags),
+    run: async ({ args, flags }) => (await import("./store-copy.ts")).copyStore(args, flags),
   }),
   defineCommand({
     name: "trace",
@@ -271,14 +256,14 @@ const commands: readonly Command[] = [
     about: "show what the programs of one account and the server say to each other",
     details:
       "Of quoted texts, literals and what is searched for the size alone is told; sign-ins are not told. It ends by itself.",
-    run: ({ config, args, flags }) => trace(config, args, flags),
+    run: async ({ config, args, flags }) => (await import("./trace.ts")).trace(config, args, flags),
   }),
   defineCommand({
     name: "config check",
     args: [],
     flags: json,
     about: "look at all that serve would need, and change nothing",
-    run: ({ config, flags }) => checkConfig(config, flags),
+    run: async ({ config, flags }) => (await import("./config-check.ts")).checkConfig(config, flags),
   }),
   defineCommand({
     name: "completion",
@@ -298,5 +283,5 @@ const commands: readonly Command[] = [
   }),
 ];
 
-/** Every command of `restante`. */
+/** Every command of `restante`. What one needs is loaded when it is run. */
 export const table: CommandTable = { groups, commands };

@@ -1,23 +1,20 @@
-import { activeSyncSite, HEARTBEAT_SECONDS_MAX, HEARTBEAT_SECONDS_MIN, type Policy } from "@restante/activesync";
+import { activeSyncSite, HEARTBEAT_SECONDS_MIN } from "@restante/activesync";
 import { Auth, explainError } from "@restante/auth";
 import { autoconfigSite } from "@restante/autoconfig";
 import { type AccountSession, networkOf, RequestSessions, TICKET_MS, Tickets } from "@restante/engine";
 import {
   ACCOUNT_REQUESTS_MAX,
   ACCOUNT_UPLOADS_MAX,
-  type Config,
-  ConfigError,
-  Door,
-  isLoopbackAddress,
   OnceFolder,
   page,
-  parseListenAddress,
   type Site,
   type Tls,
   TrustedProxies,
 } from "@restante/host";
+import { Door } from "@restante/host/door";
 import { jmapSite } from "@restante/jmap";
 import { placesOf, readServerKey } from "./context.ts";
+import { policyOf } from "./https-settings.ts";
 import { mailServers } from "./mail-servers.ts";
 import type { People } from "./people.ts";
 import { RequestWatch } from "./request-watch.ts";
@@ -27,31 +24,6 @@ import type { Traces } from "./traces.ts";
 
 /** Scopes that a token may have: the protocols of mail. */
 const SCOPES = ["mail"] as const;
-
-/** Throws ConfigError where the settings of the HTTPS door contradict each other. */
-export function checkHttps(config: Config): void {
-  const { https, server } = config;
-  const addresses = https.listen.map(parseListenAddress);
-  if (https.tls === "off" && !addresses.every(isLoopbackAddress))
-    throw new ConfigError('https.tls = "off" is for loopback and unix sockets alone, with a proxy in front');
-  checkActiveSync(config);
-  if (server.origin !== "" && !/^https?:\/\/[^/?#\s@]+$/.test(server.origin))
-    throw new ConfigError(`server.origin: ${server.origin} is no origin: https://host or https://host:port`);
-}
-
-function checkActiveSync({ activesync }: Config): void {
-  const bounds = [
-    ["heartbeat_max", HEARTBEAT_SECONDS_MIN, HEARTBEAT_SECONDS_MAX],
-    ["password_length", 0, 16],
-    ["lock_after", 0, 9_998],
-  ] as const;
-  for (const [name, least, most] of bounds)
-    if (activesync[name] < least || activesync[name] > most)
-      throw new ConfigError(`activesync.${name} is from ${least} to ${most}`);
-  const wrong = activesync.wrong_passwords;
-  if (wrong !== 0 && (wrong < 4 || wrong > 16))
-    throw new ConfigError("activesync.wrong_passwords is 0, or from 4 to 16");
-}
 
 /** The HTTPS door, and all that hangs on it. */
 export async function httpsService(
@@ -117,18 +89,6 @@ export async function httpsService(
       await door.stop();
       sessions.dispose();
     },
-  };
-}
-
-/** The policy that phones must agree to: MS-ASPROV §2.2.2.28 and the sections after it. */
-function policyOf({ activesync }: Config): Policy {
-  const { password_length, lock_after, wrong_passwords, encryption, camera } = activesync;
-  return {
-    passwordLengthMin: password_length,
-    lockSeconds: lock_after,
-    wrongPasswordsMax: wrong_passwords,
-    encryption,
-    camera,
   };
 }
 

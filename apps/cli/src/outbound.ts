@@ -20,14 +20,13 @@ import {
   type User,
 } from "@restante/engine";
 import { type Config, ConfigError, isLoopbackAddress, type Metrics } from "@restante/host";
-import { PUSH_WORDS } from "@restante/jmap";
+import { PUSH_WORDS } from "@restante/jmap/push-words";
 import { candidates } from "@restante/lmtp";
 import {
   LocalTransport,
   type LocalTransportOptions,
   parseSmarthost,
   type Smarthost,
-  SmtpTransport,
   Vapid,
   WebPush,
 } from "@restante/send";
@@ -100,7 +99,7 @@ export async function openOutbound(context: Context, sends: boolean): Promise<Op
   const mandates = new MandateStore({ store, platform, serverKey, pushKey: vapid.publicKey });
   const smarthost = readSmarthost(config.outbound.smarthost);
   const isOwn: Outbound["isOwn"] = async (owner, address) => (await findUser(context, address))?.address === owner;
-  const sender = sends ? openSender(context, { queue, smarthost, serverPublicKey }) : undefined;
+  const sender = sends ? await openSender(context, { queue, smarthost, serverPublicKey }) : undefined;
   const responder = sender && new Responder({ mandates, queue, platform, serverKey, isOwn, sender: sender.sender });
   responder?.start();
   const webPush = sends ? openWebPush(config, vapid) : undefined;
@@ -163,17 +162,17 @@ interface SenderParts {
   readonly serverPublicKey: Uint8Array;
 }
 
-function openSender(
+async function openSender(
   context: Context,
   { queue, smarthost, serverPublicKey }: SenderParts,
-): { readonly sender: Sender; readonly stop: () => Promise<void> } {
+): Promise<{ readonly sender: Sender; readonly stop: () => Promise<void> }> {
   const { config, platform } = context;
   const deliverer = makeDeliverer(context, serverPublicKey);
   const hostName = hostname();
   const { password, ca_file, give_up } = config.outbound;
   const smtp =
     smarthost &&
-    new SmtpTransport({
+    new (await import("@restante/send/smtp")).SmtpTransport({
       smarthost,
       password: password === "" ? undefined : password,
       ca: readCa("outbound.ca_file", ca_file),

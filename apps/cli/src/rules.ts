@@ -1,7 +1,7 @@
 import { type Config, ConfigError, isLoopbackAddress, isOnePlace, parseListenAddress } from "@restante/host";
 import { checkAcme } from "./acme.ts";
 import { DEMO_ADDRESS } from "./demo.ts";
-import { checkHttps } from "./https.ts";
+import { checkHttps } from "./https-settings.ts";
 import { hiddenFrom } from "./imap.ts";
 import { listenersOf } from "./listeners.ts";
 import { checkOutbound } from "./outbound.ts";

@@ -10,7 +10,6 @@ import {
   ListenError,
   type Log,
   listen,
-  Metrics,
   parseListenAddress,
   Tls,
 } from "@restante/host";
@@ -28,15 +27,12 @@ import {
 import { DEMO_ADDRESS, DEMO_PASSWORD, makeDemoAccount, sendDemoMails } from "./demo.ts";
 import { endInTime } from "./end-in-time.ts";
 import { EXIT, Exit } from "./exit.ts";
-import { httpsService } from "./https.ts";
 import { imapService } from "./imap.ts";
-import { metricsService } from "./metrics.ts";
 import { openOutbound, withOutbound } from "./outbound.ts";
 import { openPeople } from "./people.ts";
 import { checkDemo, isOnLoopback, RULES } from "./rules.ts";
 import { tellRunning } from "./running.ts";
 import type { Service } from "./service.ts";
-import { submissionService } from "./submission.ts";
 import { Traces } from "./traces.ts";
 
 type ServiceName = "lmtp" | "imap" | "https" | "send" | "submission";
@@ -54,7 +50,8 @@ export async function serve(config: Config, flags: { readonly only: string | und
   const use = wanted.every((name) => name === "lmtp") ? "deliver" : "all";
   for (const [, check] of RULES) check(config);
   await refuseOthersData(config);
-  const metrics = config.metrics.listen.length > 0 ? new Metrics() : undefined;
+  const isCounted = config.metrics.listen.length > 0;
+  const metrics = isCounted ? new (await import("@restante/host/metrics")).Metrics() : undefined;
   const open = await openContext(config, use, metrics);
   await open.checkStore();
   // A key that only writes can't list.
@@ -78,14 +75,17 @@ export async function serve(config: Config, flags: { readonly only: string | und
   const traces = people ? await Traces.open(placesOf(config).traces, open.platform.now, open.log) : undefined;
   if (people && wanted.includes("imap")) services.push(imapService(people, tls, traces!));
   if (wanted.includes("lmtp")) services.push(lmtpService(open, serverKey));
-  if (people && wanted.includes("https")) services.push(await httpsService(people, tls, traces));
-  if (people && wanted.includes("submission")) services.push(submissionService(people, tls, traces));
+  // A door that nobody listens at is not loaded.
+  if (people && wanted.includes("https") && config.https.listen.length > 0)
+    services.push(await (await import("./https.ts")).httpsService(people, tls, traces));
+  if (people && wanted.includes("submission") && listensForSubmission(config))
+    services.push((await import("./submission.ts")).submissionService(people, tls, traces));
   if (acme && hasTls) services.push(acmeService(acme, config));
   if (outbound?.service) services.push(outbound.service);
   let isServing = false;
   if (metrics) {
     const watched = { context: open, metrics, people, tls: hasTls ? tls : undefined, mayRead: use === "all" };
-    services.push(metricsService({ ...watched, isServing: () => isServing }));
+    services.push((await import("./metrics.ts")).metricsService({ ...watched, isServing: () => isServing }));
   }
   const isDemo = await prepareDemo(open, wanted);
   await tellTwins(open);
@@ -122,6 +122,10 @@ export async function serve(config: Config, flags: { readonly only: string | und
   // A request to a certificate authority that is under way can't be stopped.
   if (acme) process.exit(EXIT.well);
   return EXIT.well;
+}
+
+function listensForSubmission({ submission, submissions }: Config): boolean {
+  return submission.listen.length > 0 || submissions.listen.length > 0;
 }
 
 function sweepDaily({ store, signer, platform, sweepStore, log }: Context): void {

@@ -1,3 +1,4 @@
+import { stride } from "@restante/engine/testing";
 import { beforeAll, expect, test } from "vitest";
 import { parseIJson } from "./core/i-json.ts";
 import { NO_PACE } from "./core/request.ts";
@@ -49,7 +50,8 @@ beforeAll(async () => {
   const none = { ids: [], blobIds: [], emailIds: [], create: {}, emails: {}, typeNames: ["Email"] };
   base = { ...none, sinceState: state, sinceQueryState: state, fromAccountId: "a0", identityId: "i0", send: {} };
   const encoder = new TextEncoder();
-  for (const text of TEXTS) values.push({ text, value: await parseIJson(encoder.encode(text), NO_PACE) });
+  const tried = TEXTS.filter((_, at) => at % stride(3) === 0);
+  for (const text of tried) values.push({ text, value: await parseIJson(encoder.encode(text), NO_PACE) });
 });
 
 type Kind = "null" | "boolean" | "number" | "string" | "list" | "object";

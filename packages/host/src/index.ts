@@ -1,4 +1,7 @@
-/** The parts of a server that are not mail: configuration, TLS, listeners, keys, logs. */
+/**
+ * The parts of a server that are not mail: configuration, TLS, listeners, keys, logs. What loads a large library has a way in
+ * of its own, for those that need it: /door, /metrics.
+ */
 export { Acme, type AcmeOptions, acmeFile } from "./acme/acme.ts";
 export { certificateProblems, EXPIRY_WARNING_DAYS, endOf, readCertificate } from "./certificate.ts";
 export { type Config, dataPath, readConfig, type S3Config, type StoreKind } from "./config.ts";
@@ -7,7 +10,6 @@ export { type Dismissal, Gate, type GateLimits, type GateOptions, type Visitor }
 export { HANDSHAKE_MS, shakeHands } from "./handshake.ts";
 export { type Download, download, events, json, page } from "./https/answers.ts";
 export { TrustedProxies } from "./https/client.ts";
-export { Door, type DoorOptions } from "./https/door.ts";
 export type { DoorSocket } from "./https/door-socket.ts";
 export type { EventStream, ServerEvent } from "./https/event-stream.ts";
 export { ACCOUNT_REQUESTS_MAX, ACCOUNT_UPLOADS_MAX } from "./https/limits.ts";
@@ -34,7 +36,7 @@ export {
 } from "./listen-address.ts";
 export { createLog, type Log, type LogLevel, type LogLine } from "./log.ts";
 export { makeFolder } from "./make-folder.ts";
-export { Metrics } from "./metrics.ts";
+export type { Metrics } from "./metrics.ts";
 export { createMetricsServer, type MetricsServerOptions } from "./metrics-server.ts";
 export { OnceFolder } from "./once-folder.ts";
 export { Tls, type TlsOptions } from "./tls.ts";

@@ -12,7 +12,8 @@ type Input = { readonly text: string; readonly bytes: Uint8Array };
 type Run = (mime: Mime, input: Input) => void;
 
 /** Pairs of tokens tried for each function; a longer run sets more. */
-const PAIRS = Math.ceil(Number(process.env.RESTANTE_FUZZ_RUNS ?? 3000) / 1500);
+const RUNS = process.env.RESTANTE_FUZZ_RUNS ?? (process.env.RESTANTE_TESTS === "all" ? 3000 : 1500);
+const PAIRS = Math.ceil(Number(RUNS) / 1500);
 const SEED = Number(process.env.RESTANTE_TEST_SEED ?? Date.now() % 1_000_000);
 const TIME_MAX_MS = 24 * 60 * 60_000;
 /** Octets of the shortest input. */

@@ -1,3 +1,4 @@
+import { extent } from "@restante/engine/testing";
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { HeldFolder, mailText, openPhone, type TestPhone } from "../activesync-kit.ts";
@@ -138,7 +139,7 @@ test("after each of many random changes a phone holds what a fresh one gets", as
       expect(shown(held)).toEqual(shown(fresh));
       expect(held.starts).toBe(0);
     }),
-    { numRuns: 150 },
+    { numRuns: extent(150, 25) },
   );
 });
 

@@ -1,6 +1,7 @@
 import { mkdir, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { extent } from "@restante/engine/testing";
 import fc from "fast-check";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { EmlTarget, openEml } from "./eml/eml.ts";
@@ -136,7 +137,7 @@ test.each(Object.keys(FORMS))(
         const subscribed = source.folders.filter((folder) => folder.subscribed).map((folder) => folder.path);
         expect(others.filter((name) => subscribed.includes(name))).toEqual(others.filter(isSubscribed));
       }),
-      { numRuns: 60 },
+      { numRuns: extent(60, 12) },
     );
   },
 );

@@ -16,6 +16,7 @@ import {
   stream,
   unlessConflict,
 } from "../testing/account-kit.ts";
+import { extent } from "../testing/extent.ts";
 import type { Account } from "./account.ts";
 import { APPEND_EMAILS_MAX, type Prepared } from "./delivery/message-writer.ts";
 import { Accounts } from "./sign-in/accounts.ts";
@@ -170,7 +171,7 @@ describe.each(PLACES)("signing in, on %s", (_, start) => {
 });
 
 describe("an account of a hundred thousand messages", () => {
-  const MESSAGES = 100_000;
+  const MESSAGES = extent(100_000, 20_000);
   const from = new MemoryPlace(() => clock.now++);
   let reopen: (place: CountedPlace) => Promise<Account>;
   beforeAll(async () => {

@@ -6,6 +6,7 @@ import type { ReadState } from "../mail/state/read-state.ts";
 import type { MailState } from "../mail/state/state.ts";
 import { MemoryPlace } from "../storage/memory.ts";
 import { clock, makeAccount, open, stream, unlessConflict, visible } from "../testing/account-kit.ts";
+import { extent } from "../testing/extent.ts";
 import { Follower, feeds, fresh } from "../testing/feed-kit.ts";
 import { rowsOf } from "../testing/world-kit.ts";
 import type { Account } from "./account.ts";
@@ -24,7 +25,7 @@ vi.mock("../mail/checkpoint/shrink.ts", async (original) => {
   };
 });
 
-const CHANGES = Number(process.env.RESTANTE_FOLLOWED_CHANGES ?? 2000);
+const CHANGES = Number(process.env.RESTANTE_FOLLOWED_CHANGES ?? extent(2000, 250));
 const HOUR_MS = 3_600_000;
 const ALL = [{ first: FIRST_UID, last: asUid(0xffffffff) }];
 
@@ -201,6 +202,6 @@ test(`followers in pages hold what a fresh one gets, after each of ${CHANGES} ch
     expect(findings).toEqual([]);
   }
   await Promise.all(processes.map((account) => account.dispose()));
-  // Some came too late for what is remembered.
-  expect(uids[2]!.follower.resyncs).toBeGreaterThan(0);
+  // Among many some came too late for what is remembered.
+  expect(uids[2]!.follower.resyncs).toBeGreaterThanOrEqual(extent(1, 0));
 }, 600_000);

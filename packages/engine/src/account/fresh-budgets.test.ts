@@ -74,7 +74,8 @@ describe("what a process wrote or read moments before", () => {
       for (const n of positions(300)) await append(here.account, n);
       await here.account.upkeep.checkpoint().catch(unlessConflict);
     });
-    expect(made["PUT checkpoint"]).toBeGreaterThan(1);
+    // On a busy machine the last one finds that all is covered.
+    expect(made["PUT checkpoint"]).toBeGreaterThan(0);
     expect(readAgain(made)).toEqual({});
     expect(sum(made)).toBeLessThanOrEqual(330 + 10 * made["PUT checkpoint"]!);
   });
@@ -90,7 +91,8 @@ describe("what a process wrote or read moments before", () => {
       await account.upkeep.checkpoint().catch(unlessConflict);
     });
     expect(account.mail.state.inbox.messages.length).toBe(130);
-    expect(made["PUT checkpoint"]).toBeGreaterThan(1);
+    // On a busy machine the last one finds that all is covered.
+    expect(made["PUT checkpoint"]).toBeGreaterThan(0);
     expect(readAgain(made)).toEqual({});
     expect(sum(made)).toBeLessThanOrEqual(270 + 10 * made["PUT checkpoint"]!);
   });

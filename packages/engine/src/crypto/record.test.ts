@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import { crypto } from "../testing/account-kit.ts";
+import { stride } from "../testing/extent.ts";
 import {
   decodeRecipientRecord,
   encodeRecipientRecord,
@@ -45,7 +46,7 @@ test("no octet of a signed record can be another: it is not read, or not believe
   const [first, second, third] = history(3).map(recipientRecord);
   const bytes = encodeRecipientRecord(third!);
   for (const known of [first!, second!])
-    for (let at = 0; at < bytes.length; at++) {
+    for (let at = 0; at < bytes.length; at += stride(7)) {
       const changed = bytes.slice();
       changed[at]! ^= 1 << (at % 8);
       let record: RecipientRecord;

@@ -6,6 +6,7 @@ import { runsOf } from "../mail/apply/target-rows.ts";
 import { asModSeq, NO_MODSEQ } from "../mail/numbers.ts";
 import type { MailboxId } from "../mail/ops/names.ts";
 import { bareEmail } from "../testing/email-kit.ts";
+import { extent } from "../testing/extent.ts";
 import { Follower, feeds, fresh, listsOf } from "../testing/feed-kit.ts";
 import { rowsOf, step, World } from "../testing/world-kit.ts";
 import { emailChanges, mailboxListChanges, type Point, recordChanges, threadChanges } from "./changes.ts";
@@ -28,7 +29,7 @@ describe.each(Object.keys(feeds))("a follower of %s that reads in pages", (name)
         }
         restarts += follower.restarts;
       }),
-      { numRuns: 60 },
+      { numRuns: extent(60, 15) },
     );
     expect(complete).toBeGreaterThan(300);
     if (name === "emails") expect(restarts).toBeGreaterThan(0);

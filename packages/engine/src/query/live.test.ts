@@ -6,6 +6,7 @@ import { ready } from "../crypto/index.ts";
 import { runsOf } from "../mail/apply/target-rows.ts";
 import { NO_MODSEQ } from "../mail/numbers.ts";
 import { bareEmail } from "../testing/email-kit.ts";
+import { extent } from "../testing/extent.ts";
 import { rowsOf, step, World } from "../testing/world-kit.ts";
 import type { Point } from "./changes.ts";
 import type { Condition } from "./condition.ts";
@@ -171,7 +172,7 @@ describe("a follower of a query", () => {
         }
         told += followers.reduce((sum, { one }) => sum + one.told, 0);
       }),
-      { numRuns: 150 },
+      { numRuns: extent(150, 25) },
     );
     expect(told).toBeGreaterThan(1000);
   });

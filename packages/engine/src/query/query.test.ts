@@ -7,6 +7,7 @@ import { asUid } from "../mail/numbers.ts";
 import type { MailboxId } from "../mail/ops/names.ts";
 import { MemoryPlace } from "../storage/memory.ts";
 import { bytes, clock, makeAccount, open, stream, unlessConflict } from "../testing/account-kit.ts";
+import { extent } from "../testing/extent.ts";
 import type { Condition } from "./condition.ts";
 import { CurrentLists } from "./current-lists.ts";
 import { KeptHeaders } from "./kept-headers.ts";
@@ -443,7 +444,7 @@ test("queries are what a walk over plain objects finds, after whatever was done"
       }
       await account.dispose();
     }),
-    { numRuns: 60 },
+    { numRuns: extent(60, 12) },
   );
 });
 

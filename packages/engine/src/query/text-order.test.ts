@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
+import { extent } from "../testing/extent.ts";
 import { TextOrder } from "./text-order.ts";
 
 let turns = 0;
@@ -57,7 +58,7 @@ test("ranks are in the order of texts, whichever messages come, go, and are aske
             expect(Math.sign(ranks[a]! - ranks[b]!)).toBe(order(messages.texts.get(one)!, messages.texts.get(other)!));
       }
     }),
-    { numRuns: 200 },
+    { numRuns: extent(200, 40) },
   );
 });
 

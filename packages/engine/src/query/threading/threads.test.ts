@@ -3,6 +3,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { ready } from "../../crypto/index.ts";
 import { decodeIdsPage, IdsPageWriter, threadFacts } from "../../mail/contents/thread-facts.ts";
+import { extent } from "../../testing/extent.ts";
 import { ThreadIds } from "./thread-ids.ts";
 import { type ThreadAlgorithm, type Threads, threadsOf } from "./threads.ts";
 
@@ -199,7 +200,7 @@ describe.each(["references", "refs", "ordered-subject"] as const)("%s", (algorit
       fc.asyncProperty(fc.array(mail, { maxLength: 14 }), async (mails) => {
         expect(await threaded(mails, algorithm)).toBe(naive(mails, algorithm));
       }),
-      { numRuns: 2000 },
+      { numRuns: extent(2000, 500) },
     );
   });
 });
@@ -230,7 +231,7 @@ test("threads are told as RFC 5256 has them", async () => {
   expect(await threaded([], "references")).toBe("");
 });
 
-const COUNT = 100_000;
+const COUNT = extent(100_000, 20_000);
 
 function chainOf(order: (n: number) => number): Mail[] {
   return Array.from({ length: COUNT }, (_, n) => {
