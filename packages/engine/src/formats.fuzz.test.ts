@@ -165,8 +165,8 @@ function stored(name: string, read: Read): Format {
   return { samples: [golden.get(name)!], read, refusals: [CryptoError] };
 }
 
-function readBody(bytes: Uint8Array): void {
-  const { key, mailbox, flags, receivedMs } = openPreamble(platform, ring, "b", bytes);
+async function readBody(bytes: Uint8Array): Promise<void> {
+  const { key, mailbox, flags, receivedMs } = await openPreamble(platform, ring, "b", bytes);
   expect([key.length, typeof mailbox, Array.isArray(flags), typeof receivedMs]).toEqual([32, "string", true, "number"]);
   const content = bytes.slice(preambleLength(bytes));
   openObject(bodyContext(platform, ring.account, "b", key), content);
@@ -258,7 +258,7 @@ const CONTENTS: Readonly<Record<string, Format>> = {
       );
       new DataView(head.buffer).setUint32(4, box.length);
       const key = pattern(32);
-      readBody(concat(head, box, sealObject(bodyContext(platform, ring.account, "b", key), pattern(9))));
+      return readBody(concat(head, box, sealObject(bodyContext(platform, ring.account, "b", key), pattern(9))));
     }),
     refusals: [CryptoError],
   },

@@ -552,9 +552,9 @@ const SHAPES: Readonly<Record<string, Shape>> = {
   "answer-request-1": {
     make: (platform) =>
       sealRequest(platform, serverPublicKey(pattern(32)), REQUEST_PLACE, encodeAnswerRequest(ANSWER_REQUEST)),
-    open: (bytes, platform) =>
+    open: async (bytes, platform) =>
       expect(
-        decodeAnswerRequest(REQUEST_PLACE.account, openRequest(platform, pattern(32), REQUEST_PLACE, bytes)),
+        decodeAnswerRequest(REQUEST_PLACE.account, await openRequest(platform, pattern(32), REQUEST_PLACE, bytes)),
       ).toEqual(ANSWER_REQUEST),
   },
   "push-subscription-1": {
@@ -586,8 +586,8 @@ const SHAPES: Readonly<Record<string, Shape>> = {
         signer,
       );
     },
-    open: (bytes, platform, ring) =>
-      expect(openNote(platform, ring, "note/1", bytes, [signer.publicKey])).toMatchObject({
+    open: async (bytes, platform, ring) =>
+      expect(await openNote(platform, ring, "note/1", bytes, [signer.publicKey])).toMatchObject({
         verified: true,
         summary: pattern(99),
       }),
@@ -598,8 +598,8 @@ const SHAPES: Readonly<Record<string, Shape>> = {
         wrapForOwner(platform, ring, "b", salvage),
         sealObject(bodyContext(platform, ring.account, "b", salvage.key), pattern(600)),
       ),
-    open: (bytes, platform, ring) => {
-      expect(openPreamble(platform, ring, "b", bytes)).toEqual(salvage);
+    open: async (bytes, platform, ring) => {
+      expect(await openPreamble(platform, ring, "b", bytes)).toEqual(salvage);
       const content = bytes.slice(preambleLength(bytes));
       expect(openObject(bodyContext(platform, ring.account, "b", salvage.key), content)).toEqual(pattern(600));
     },
@@ -607,7 +607,7 @@ const SHAPES: Readonly<Record<string, Shape>> = {
   "delivered-body-1": {
     make: (platform, ring) =>
       wrapForDelivery(platform, recipientRecord(ring), encapsulate(platform, recipientRecord(ring)), "b", salvage),
-    open: (bytes, platform, ring) => expect(openPreamble(platform, ring, "b", bytes)).toEqual(salvage),
+    open: async (bytes, platform, ring) => expect(await openPreamble(platform, ring, "b", bytes)).toEqual(salvage),
   },
   // Its ops as the first releases wrote them.
   "entry-1": {

@@ -1,6 +1,6 @@
 import { hexText } from "../bay/entry.ts";
 import { listObjects } from "../bay/list-objects.ts";
-import { asStoreFailure, eachOrDamage, orDamage } from "../bay/store-failure.ts";
+import { asDamage, asStoreFailure, eachOrDamage, orDamage } from "../bay/store-failure.ts";
 import {
   bodyContext,
   openPreamble,
@@ -78,7 +78,9 @@ export class Uploads {
     const got = await asStoreFailure(store.get(name, { start: 0, end: PREAMBLE_READ_BYTES }));
     if (!got.found) return undefined;
     const sealedAt = orDamage(() => preambleLength(got.bytes));
-    const { key } = orDamage(() => openPreamble(platform.crypto, ring, hexText(id), got.bytes));
+    const { key } = await openPreamble(platform.crypto, ring, hexText(id), got.bytes).catch((error: unknown) => {
+      throw asDamage(error);
+    });
     const context = bodyContext(platform.crypto, ring.account, hexText(id), key);
     const read = async (start: number, end: number): Promise<Uint8Array> => {
       const from = sealedAt + start;

@@ -9,4 +9,21 @@ export function serial(): <T>(work: () => Promise<T>) => Promise<T> {
   };
 }
 
+/** Does so many pieces of work at once, and the others in the order in which they are handed over. */
+export function limited(atOnce: number): <T>(work: () => Promise<T>) => Promise<T> {
+  let free = atOnce;
+  const waiting: (() => void)[] = [];
+  return async (work) => {
+    if (free > 0) free--;
+    else await new Promise<void>((resolve) => waiting.push(resolve));
+    try {
+      return await work();
+    } finally {
+      const next = waiting.shift();
+      if (next) next();
+      else free++;
+    }
+  };
+}
+
 function nothing(): void {}

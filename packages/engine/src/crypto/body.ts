@@ -60,13 +60,18 @@ export function preambleLength(bytes: Uint8Array): number {
 }
 
 /** The facts that a body's preamble holds for salvage. Throws CryptoError. */
-export function openPreamble(platform: CryptoPlatform, ring: Ring, bodyId: string, bytes: Uint8Array): Salvage {
+export async function openPreamble(
+  platform: CryptoPlatform,
+  ring: Ring,
+  bodyId: string,
+  bytes: Uint8Array,
+): Promise<Salvage> {
   const length = preambleLength(bytes);
   const version = new DataView(bytes.buffer, bytes.byteOffset).getUint16(2);
   const delivered = bytes[1] === 1;
   const boxAt = HEAD_BYTES + (delivered ? KEM_CIPHERTEXT_BYTES : 0);
   const key = delivered
-    ? deriveKey(decapsulate(platform, ring, version, bytes.slice(HEAD_BYTES, boxAt)), "body")
+    ? deriveKey(await decapsulate(platform, ring, version, bytes.slice(HEAD_BYTES, boxAt)), "body")
     : purposeKey(ring, version, "body");
   const plain = openObject(boxContext(platform, key, version, ring.account, bodyId), bytes.subarray(boxAt, length));
   const value = decodeCbor(plain, "body");
@@ -84,11 +89,16 @@ export function openPreamble(platform: CryptoPlatform, ring: Ring, bodyId: strin
 }
 
 /** The shared secret of a KEM ciphertext. Throws CryptoError `unknown-key` or `corrupt`. */
-export function decapsulate(platform: CryptoPlatform, ring: Ring, version: number, ciphertext: Uint8Array): Uint8Array {
+export async function decapsulate(
+  platform: CryptoPlatform,
+  ring: Ring,
+  version: number,
+  ciphertext: Uint8Array,
+): Promise<Uint8Array> {
   const found = ring.versions.find((item) => item.version === version);
   if (!found) throw new CryptoError("unknown-key", "delivered to a key that this ring does not have");
   try {
-    return platform.kem.decapsulate(ciphertext, found.kemPublicKey, found.kemSeed.bytes);
+    return await platform.kem.decapsulate(ciphertext, found.kemPublicKey, found.kemSeed.bytes);
   } catch (cause) {
     throw new CryptoError("corrupt", "not a ciphertext", { cause });
   }

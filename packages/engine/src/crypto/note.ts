@@ -13,7 +13,6 @@ import {
   type SigningKeyPair,
   sign,
   utf8,
-  verify,
 } from "./primitives.ts";
 import type { RecipientRecord } from "./record.ts";
 import type { Ring } from "./ring.ts";
@@ -97,21 +96,23 @@ export function makeNote(
 }
 
 /** Opens a note. `trusted` are the public keys of hosts. Throws CryptoError. */
-export function openNote(
+export async function openNote(
   platform: CryptoPlatform,
   ring: Ring,
   name: string,
   bytes: Uint8Array,
   trusted: readonly Uint8Array[],
-): OpenedNote {
+): Promise<OpenedNote> {
   const head = readHead(bytes);
   const signature = bytes.subarray(head.end, head.end + SIGNATURE_BYTES);
   const summaryAt = head.end + SIGNATURE_BYTES;
   const bodyOffset = summaryAt + head.summaryLength;
   if (bodyOffset > bytes.length) throw new CryptoError("corrupt", "note is cut off");
   const host = findHost(trusted, head.origin.host);
-  const verified = host !== undefined && verify(signature.slice(), signed(name, bytes.slice(4, head.end)), host);
-  const secret = decapsulate(platform, ring, head.keyVersion, head.ciphertext);
+  const [verified, secret] = await Promise.all([
+    host !== undefined && platform.verify(signature, signed(name, bytes.subarray(4, head.end)), host),
+    decapsulate(platform, ring, head.keyVersion, head.ciphertext),
+  ]);
   const context = summaryContext(platform, secret, head.keyVersion, ring.account, name);
   return {
     origin: head.origin,

@@ -1,6 +1,6 @@
 import sodium from "libsodium-wrappers";
 import { CryptoError } from "./errors.ts";
-import type { Kem } from "./primitives.ts";
+import { type Kem, verify } from "./primitives.ts";
 
 /** Functions that crypto needs of its platform. `portablePlatform` is enough everywhere; Node's own is faster. */
 export interface CryptoPlatform {
@@ -18,6 +18,8 @@ export interface CryptoPlatform {
   /** Throws CryptoError `corrupt`. */
   aeadOpen(key: Uint8Array, nonce: Uint8Array, associated: Uint8Array, sealed: Uint8Array): Uint8Array;
   readonly kem: Kem;
+  /** True if an Ed25519 signature (RFC 8032) is good. */
+  verify(signature: Uint8Array, message: Uint8Array, publicKey: Uint8Array): Promise<boolean>;
 }
 
 /** Lane of a guess: `known` for an address that succeeded here before, and for a change of a password. It goes before a
@@ -28,6 +30,14 @@ export interface Argon2Parameters {
   readonly memoryKiB: number;
   readonly passes: number;
   readonly parallelism: number;
+}
+
+export async function sodiumVerify(
+  signature: Uint8Array,
+  message: Uint8Array,
+  publicKey: Uint8Array,
+): Promise<boolean> {
+  return verify(signature, message, publicKey);
 }
 
 export function sodiumSeal(

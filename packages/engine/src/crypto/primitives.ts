@@ -105,7 +105,7 @@ export interface Kem {
   /** A fresh shared secret, and what lets the owner find it again. */
   encapsulate(publicKey: Uint8Array): { readonly ciphertext: Uint8Array; readonly secret: Uint8Array };
   /** `seed` is what the key pair was made of. */
-  decapsulate(ciphertext: Uint8Array, publicKey: Uint8Array, seed: Uint8Array): Uint8Array;
+  decapsulate(ciphertext: Uint8Array, publicKey: Uint8Array, seed: Uint8Array): Promise<Uint8Array>;
 }
 
 /** libsodium's. `random` gives so many random bytes. */
@@ -116,7 +116,7 @@ export function sodiumKem(random: (bytes: number) => Uint8Array): Kem {
       return { ciphertext: made.ciphertext, secret: made.sharedSecret };
     },
     // X-Wing's secret key is the seed itself.
-    decapsulate: (ciphertext, _publicKey, seed) => sodium.crypto_kem_xwing_dec(ciphertext, seed),
+    decapsulate: async (ciphertext, _publicKey, seed) => sodium.crypto_kem_xwing_dec(ciphertext, seed),
   };
 }
 

@@ -98,26 +98,20 @@ export function sealRequest(
 }
 
 /** Throws CryptoError `corrupt`. */
-export function openRequest(
+export async function openRequest(
   platform: CryptoPlatform,
   serverKey: Uint8Array,
   place: RequestPlace,
   bytes: Uint8Array,
-): Uint8Array {
+): Promise<Uint8Array> {
   if (bytes.length < KEM_CIPHERTEXT_BYTES) throw new CryptoError("corrupt", "request is too short");
   const seed = serverSeed(serverKey);
   const { publicKey } = kemKeyPair(seed);
   const ciphertext = bytes.slice(0, KEM_CIPHERTEXT_BYTES);
-  const secret = orCorrupt(() => platform.kem.decapsulate(ciphertext, publicKey, seed));
-  return openObject(requestContext(platform, secret, place), bytes.subarray(KEM_CIPHERTEXT_BYTES));
-}
-
-function orCorrupt<T>(open: () => T): T {
-  try {
-    return open();
-  } catch (cause) {
+  const secret = await platform.kem.decapsulate(ciphertext, publicKey, seed).catch((cause: unknown) => {
     throw new CryptoError("corrupt", "not a ciphertext", { cause });
-  }
+  });
+  return openObject(requestContext(platform, secret, place), bytes.subarray(KEM_CIPHERTEXT_BYTES));
 }
 
 function requestContext(platform: CryptoPlatform, secret: Uint8Array, { account, name }: RequestPlace): SealContext {

@@ -3,8 +3,8 @@ import { CryptoError } from "../crypto/errors.ts";
 import { type CryptoPlatform, sodiumOpen, sodiumSeal } from "../crypto/platform.ts";
 import { TAG_BYTES } from "../crypto/primitives.ts";
 import { Argon2Pool } from "./argon2-pool.ts";
+import { nodeKem, nodeVerify } from "./asymmetric.ts";
 import { countGarbage } from "./garbage.ts";
-import { nodeKem } from "./kem.ts";
 
 /** Below this libsodium's WebAssembly is faster than a call into OpenSSL; the bytes are the same. */
 const SMALL_BYTES = 2048;
@@ -22,6 +22,7 @@ export function nodePlatform(): CryptoPlatform & { dispose(): Promise<void> } {
     aeadOpen: (key, nonce, associated, sealed) =>
       (sealed.length <= SMALL_BYTES ? sodiumOpen : open)(key, nonce, associated, sealed),
     kem: nodeKem,
+    verify: nodeVerify,
     dispose: () => argon2.dispose(),
   };
 }

@@ -1,4 +1,13 @@
-import { type CryptoPlatform, concat, hash, sodiumKem, sodiumOpen, sodiumSeal, utf8 } from "../crypto/index.ts";
+import {
+  type CryptoPlatform,
+  concat,
+  hash,
+  sodiumKem,
+  sodiumOpen,
+  sodiumSeal,
+  sodiumVerify,
+  utf8,
+} from "../crypto/index.ts";
 
 /** Kit of the tests of stored shapes. */
 export const GOLDEN: string = `${import.meta.dirname}/../../testdata/golden`;
@@ -13,6 +22,7 @@ export function fixedPlatform(): CryptoPlatform {
   return {
     random,
     kem: sodiumKem(random),
+    verify: sodiumVerify,
     argon2id: async (password, salt, parameters, length) =>
       hash(concat(password, salt, utf8(JSON.stringify(parameters)))).subarray(0, length),
     aeadSeal: sodiumSeal,

@@ -30,17 +30,17 @@ const PAGE_KINDS: readonly SealedKind[] = [
  * All that the owner's keys can make of an account's objects in a store: what somebody finds who gets hold of both. Names are
  * those within the account. Bodies that ride in entries and notes are left sealed: packs and objects of their own are not.
  */
-export function openEverything(
+export async function openEverything(
   platform: CryptoPlatform,
   ring: Ring,
   objects: Iterable<readonly [string, Uint8Array]>,
-): Map<string, Uint8Array[]> {
+): Promise<Map<string, Uint8Array[]>> {
   const sealer = ringSealer(platform, ring);
-  const openBody = (id: string, bytes: Uint8Array): Uint8Array => {
-    const { key } = openPreamble(platform, ring, id, bytes);
+  const openBody = async (id: string, bytes: Uint8Array): Promise<Uint8Array> => {
+    const { key } = await openPreamble(platform, ring, id, bytes);
     return openObject(bodyContext(platform, ring.account, id, key), bytes.slice(preambleLength(bytes)));
   };
-  const open = (name: string, bytes: Uint8Array): Uint8Array[] => {
+  const open = async (name: string, bytes: Uint8Array): Promise<Uint8Array[]> => {
     switch (kindIn(name)) {
       case "log":
         return [sealer.open("entry", String(entryNumber(name)), splitEntry(bytes))];
@@ -49,13 +49,15 @@ export function openEverything(
       case "page":
         return [openPage(name, bytes)];
       case "pack":
-        return readPack(bytes).map(({ id, offset, length }) =>
-          openBody(hexText(id), bytes.subarray(offset, offset + length)),
+        return Promise.all(
+          readPack(bytes).map(({ id, offset, length }) =>
+            openBody(hexText(id), bytes.subarray(offset, offset + length)),
+          ),
         );
       case "body":
-        return [openBody(hexText(bodyId(name)), bytes)];
+        return [await openBody(hexText(bodyId(name)), bytes)];
       case "note":
-        return [openNote(platform, ring, name, bytes, []).summary];
+        return [(await openNote(platform, ring, name, bytes, [])).summary];
       default:
         return [bytes];
     }
@@ -69,5 +71,7 @@ export function openEverything(
       }
     throw new Error(`${name} is a page of no kind`);
   };
-  return new Map([...objects].map(([name, bytes]) => [name, open(name, bytes)]));
+  return new Map(
+    await Promise.all([...objects].map(async ([name, bytes]) => [name, await open(name, bytes)] as const)),
+  );
 }

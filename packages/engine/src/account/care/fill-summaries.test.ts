@@ -175,7 +175,7 @@ test("a note that an older host delivered is taken in, and its summary is made f
   await dropbox(place, user).deliver(new Uint8Array(0), stream(mailText(1, LARGE)));
   const [name] = objects(place, "note");
   const short = name!.slice(name!.indexOf("note/"));
-  const note = openNote(crypto, ring(), short, place.objects.get(name!)!.bytes, [signer.publicKey]);
+  const note = await openNote(crypto, ring(), short, place.objects.get(name!)!.bytes, [signer.publicKey]);
   const delivered = decodeDelivered(note.summary);
   const summary = encodeDelivered({ ...delivered, summary: toFirstSummary(delivered.summary) });
   const origin = { host: hostId(signer.publicKey), stream: new Uint8Array(16), counter: 1, givenUp: [] };

@@ -63,9 +63,9 @@ async function expunge(account: Account, mailbox: string, positions: readonly nu
 }
 
 /** Which of these words stand in the store, and in what. */
-function found(place: MemoryPlace, prefix: string, ring: Ring, words: readonly string[]): string[] {
+async function found(place: MemoryPlace, prefix: string, ring: Ring, words: readonly string[]): Promise<string[]> {
   const objects = [...place.objects].map(([name, { bytes }]) => [name.slice(prefix.length), bytes] as const);
-  const texts = [...openEverything(crypto, ring, objects)].map(
+  const texts = [...(await openEverything(crypto, ring, objects))].map(
     ([name, pieces]) => [name, pieces.map((piece) => Buffer.from(piece).toString("latin1")).join("\n")] as const,
   );
   return texts.flatMap(([name, text]) => words.filter((one) => text.includes(one)).map((one) => `${one} in ${name}`));
@@ -92,11 +92,11 @@ test("messages of every kind, drafts that were replaced and a mailbox", async ()
   const left = [0, 1, 2, 63, 66, 129, 198, 207, 208];
   const stays = [...left.flatMap(wordsOf), ...left.map((n) => hashOf(n, ring()))];
   // The measure measures: now all of it is there.
-  expect(new Set(found(place, prefix, ring(), words).map((one) => one.split(" ")[0])).size).toBeGreaterThan(88);
+  expect(new Set((await found(place, prefix, ring(), words)).map((one) => one.split(" ")[0])).size).toBeGreaterThan(88);
 
   await live(account, 50);
-  expect(found(place, prefix, ring(), [...words, "nobodysees"])).toEqual([]);
-  expect(new Set(found(place, prefix, ring(), stays).map((one) => one.split(" ")[0])).size).toBe(stays.length);
+  expect(await found(place, prefix, ring(), [...words, "nobodysees"])).toEqual([]);
+  expect(new Set((await found(place, prefix, ring(), stays)).map((one) => one.split(" ")[0])).size).toBe(stays.length);
   expect(account.mail.state.numbering).toBeGreaterThan(0);
   const reopened = await open(place, ring());
   const { findings } = await checkAccount(new AccountSession({ address: "a@x" }, reopened, () => undefined));
@@ -118,10 +118,10 @@ function mailOfKind(n: number): string {
 }
 
 /** All words of ours that stand in the store, of whatever kind. */
-function wordsFound(place: MemoryPlace, prefix: string, ring: Ring): Set<string> {
+async function wordsFound(place: MemoryPlace, prefix: string, ring: Ring): Promise<Set<string>> {
   const objects = [...place.objects].map(([name, { bytes }]) => [name.slice(prefix.length), bytes] as const);
   const words = new Set<string>();
-  for (const pieces of openEverything(crypto, ring, objects).values())
+  for (const pieces of (await openEverything(crypto, ring, objects)).values())
     for (const piece of pieces)
       for (const [one] of Buffer.from(piece)
         .toString("latin1")
@@ -169,10 +169,10 @@ test("a hundred of 10,000 mails here and there, a draft that was replaced 1,000 
   );
   await account.mail.delete(account.mail.getMailbox("Lists").id);
   const words = [...gone, ...ofList, ...drafts.slice(0, -1)].flatMap(wordsOf);
-  const before = wordsFound(place, prefix, ring());
+  const before = await wordsFound(place, prefix, ring());
   expect(words.filter((one) => before.has(one)).length).toBeGreaterThan(words.length * 0.8);
   await live(account, GONE_HOURS);
-  const after = wordsFound(place, prefix, ring());
+  const after = await wordsFound(place, prefix, ring());
   expect(words.filter((one) => after.has(one))).toEqual([]);
   const isGone = new Set(gone);
   const stay = Array.from({ length: count }, (_, n) => n).filter((n) => !isGone.has(n));
@@ -201,13 +201,15 @@ test.each([
   await account.mail.writeRecords(records);
   await account.upkeep.checkpoint();
   const words = [0, 1, 2].map((n) => word("z", n));
-  expect(new Set(found(place, prefix, ring(), words).map((one) => one.split(" ")[0])).size).toBe(3);
+  expect(new Set((await found(place, prefix, ring(), words)).map((one) => one.split(" ")[0])).size).toBe(3);
   await expunge(account, "INBOX", [0, 1]);
   for (let time = 0; time < times; time++) {
     clock.now += (hours - 1) * HOUR_MS;
     await live(account, 1);
   }
-  expect(new Set(found(place, prefix, ring(), words).map((one) => one.split(" ")[0]))).toEqual(new Set([word("z", 2)]));
+  expect(new Set((await found(place, prefix, ring(), words)).map((one) => one.split(" ")[0]))).toEqual(
+    new Set([word("z", 2)]),
+  );
   expect(account.mail.state.records.list("phone-marks").map(({ id }) => id)).toEqual([idAt(0)]);
   await account.dispose();
 });
@@ -269,7 +271,7 @@ test.each([1, 7, 13, 19])("it is gone however lately something else was collecte
   await expunge(account, "INBOX", [0, 3, 69]);
   await live(account, GONE_HOURS + 4);
   expect(
-    found(
+    await found(
       place,
       prefix,
       ring(),
@@ -310,7 +312,7 @@ test("a log that nobody writes to is swept too, by another process than the one 
   await account.dispose();
   const other = await open(place, ring());
   await live(other, 50);
-  expect(found(place, prefix, ring(), [...wordsOf(2), word("k", 2)])).toEqual([]);
+  expect(await found(place, prefix, ring(), [...wordsOf(2), word("k", 2)])).toEqual([]);
   // It is done once.
   expect(other.mail.state.sweep.due).toBeUndefined();
   const { checkpoint } = other.mail.state;

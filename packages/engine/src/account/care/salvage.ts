@@ -151,8 +151,8 @@ class BodyFinder {
     });
   }
 
-  #inNote(name: string, bytes: Uint8Array): StoredBody[] {
-    const { summary, bodyOffset } = openNote(this.#tools.platform.crypto, this.#ring, name, bytes, []);
+  async #inNote(name: string, bytes: Uint8Array): Promise<StoredBody[]> {
+    const { summary, bodyOffset } = await openNote(this.#tools.platform.crypto, this.#ring, name, bytes, []);
     const { bodyId: id, objectLength } = decodeDelivered(summary);
     if (objectLength > 0) return [];
     return [{ id: hexText(id), name, offset: bodyOffset, length: bytes.length - bodyOffset }];
@@ -173,7 +173,7 @@ async function openPlace(
     return got.bytes;
   };
   const first = await read(0, PREAMBLE_READ_BYTES);
-  const { key, receivedMs, mailbox, flags } = openPreamble(platform.crypto, ring, id, first);
+  const { key, receivedMs, mailbox, flags } = await openPreamble(platform.crypto, ring, id, first);
   const sealedAt = preambleLength(first);
   const context = bodyContext(platform.crypto, ring.account, id, key);
   const readSealed = (start: number, end: number): Promise<Uint8Array> => read(sealedAt + start, sealedAt + end);

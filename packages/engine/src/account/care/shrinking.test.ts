@@ -159,7 +159,7 @@ test("whoever dies at any step of it, and whatever is opened, copied and restore
     const objects = [...place.objects]
       .filter(([name]) => !name.includes("/slot/"))
       .map(([name, stored]) => [name.slice(prefix.length), stored.bytes] as const);
-    const left = [...openEverything(crypto, ring(), objects)]
+    const left = [...(await openEverything(crypto, ring(), objects))]
       .map(([name, pieces]) => [name, pieces.map((piece) => Buffer.from(piece).toString("latin1")).join("\n")] as const)
       .flatMap(([name, text]) => [0, ...gone].filter((n) => text.includes(word(n))).map((n) => `${n} in ${name}`));
     expect(left, `step ${at}`).toEqual([]);

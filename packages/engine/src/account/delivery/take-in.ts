@@ -1,7 +1,7 @@
 import { findHeader, isReport as isStatusMail, parseHeaders } from "@restante/mime";
 import { hexText } from "../../bay/entry.ts";
 import type { Position } from "../../bay/position.ts";
-import { serial } from "../../bay/serial.ts";
+import { limited, serial } from "../../bay/serial.ts";
 import { asStoreFailure } from "../../bay/store-failure.ts";
 import { CryptoError, type OpenedNote, openNote, type Ring } from "../../crypto/index.ts";
 import { decodeDelivered } from "../../mail/contents/delivered.ts";
@@ -24,6 +24,8 @@ import type { Notices } from "./notices.ts";
 
 /** Notes of one take-in op, and bytes of them in memory at once. */
 const NOTES_MAX = 256;
+/** Notes whose signatures and secrets are looked at at once: other work of those threads, reads of files, has its turn. */
+const OPENED_AT_ONCE = 16;
 /** Ids that the mails of one take-in op bear and refer to, together: to apply more would keep all others waiting. */
 export const IDS_AT_ONCE = 1024;
 const ID_BYTES = 8;
@@ -214,9 +216,15 @@ export class TakeIn {
     const fresh = names.filter((name) => !this.#options.bay.state.takenNotes.has(name) && this.#isDue(name));
     this.#underWay = fresh.length;
     try {
-      // Asked for at once, and opened one in a turn of the event loop.
+      // Asked for at once, and opened by some at once, but each with a turn of the event loop of its own.
       const inTurn = serial();
-      const notes = await Promise.all(fresh.map((name) => this.#readNote(name, inTurn)));
+      const opened = limited(OPENED_AT_ONCE);
+      const notes = await Promise.all(
+        fresh.map(async (name) => {
+          const bytes = await this.#getNote(name);
+          return bytes && opened(() => this.#openNote(name, bytes, inTurn));
+        }),
+      );
       const good = notes.filter((note) => note !== undefined);
       // Killed in between it is written again: what it says is the same.
       await Promise.all(good.map(async ({ report }) => report && this.#options.onReport(report)));
@@ -255,53 +263,57 @@ export class TakeIn {
     }));
   }
 
-  async #readNote(name: string, inTurn: ReturnType<typeof serial>): Promise<ReadNote | undefined> {
-    const { store, prefix, platform } = this.#options;
+  async #getNote(name: string): Promise<Uint8Array | undefined> {
+    const { store, prefix } = this.#options;
     // A note that did not open may have been damaged on its way here.
     const copyAgeMaxMs = this.#failures.has(name) ? undefined : NOTE_COPY_AGE_MAX_MS;
     const got = await asStoreFailure(store.get(prefix + name, undefined, { copyAgeMaxMs }));
-    if (!got.found) return undefined;
-    return inTurn(async () => {
-      await platform.breathe?.();
-      return this.#openNote(name, got.bytes);
-    });
+    return got.found ? got.bytes : undefined;
   }
 
-  async #openNote(name: string, bytes: Uint8Array): Promise<ReadNote | undefined> {
+  /** Signature and secret are looked at in other threads; what the note says is read in a turn of its own. */
+  async #openNote(name: string, bytes: Uint8Array, inTurn: ReturnType<typeof serial>): Promise<ReadNote | undefined> {
     const { platform, ring } = this.#options;
     try {
-      const note = this.#vouch(name, openNote(platform.crypto, ring, name, bytes, platform.trustedHosts));
-      if (isReport(note.summary)) return this.#readReport(name, note, decodeReport(note.summary));
-      const { bodyId, objectLength, ...mail } = decodeDelivered(note.summary);
-      const fields = parseHeaders(decodeHeader(mail.header));
-      const { ids, subject, root } = conversationOf(fields);
-      const email: NewEmail = {
-        ...mail,
-        ids,
-        subject,
-        id: bodyId,
-        place:
-          objectLength === 0
-            ? { in: "note", name, offset: note.bodyOffset, length: bytes.length - note.bodyOffset }
-            : { in: "object", length: objectLength },
-        thread: new Uint8Array(8),
-      };
-      this.#failures.delete(name);
-      return {
-        note: name,
-        email,
-        root,
-        places: [{ mailbox: note.verified ? INBOX_ID : await this.#options.mail.ensure(UNVERIFIED), flags: [] }],
-        stream: note.verified ? streamOf(note) : "",
-        counter: note.origin.counter,
-        givenUp: note.origin.givenUp,
-        isStatus: note.verified && isStatusMail(findHeader(fields, "content-type") ?? ""),
-      };
+      const note = await openNote(platform.crypto, ring, name, bytes, platform.trustedHosts);
+      return await inTurn(async () => {
+        await platform.breathe?.();
+        return this.#readNote(name, bytes, this.#vouch(name, note));
+      });
     } catch (error) {
       if (!(error instanceof CryptoError || error instanceof RangeError)) throw error;
       await this.#noteFailure(name, bytes.length, error);
       return undefined;
     }
+  }
+
+  async #readNote(name: string, bytes: Uint8Array, note: OpenedNote): Promise<ReadNote> {
+    if (isReport(note.summary)) return this.#readReport(name, note, decodeReport(note.summary));
+    const { bodyId, objectLength, ...mail } = decodeDelivered(note.summary);
+    const fields = parseHeaders(decodeHeader(mail.header));
+    const { ids, subject, root } = conversationOf(fields);
+    const email: NewEmail = {
+      ...mail,
+      ids,
+      subject,
+      id: bodyId,
+      place:
+        objectLength === 0
+          ? { in: "note", name, offset: note.bodyOffset, length: bytes.length - note.bodyOffset }
+          : { in: "object", length: objectLength },
+      thread: new Uint8Array(8),
+    };
+    this.#failures.delete(name);
+    return {
+      note: name,
+      email,
+      root,
+      places: [{ mailbox: note.verified ? INBOX_ID : await this.#options.mail.ensure(UNVERIFIED), flags: [] }],
+      stream: note.verified ? streamOf(note) : "",
+      counter: note.origin.counter,
+      givenUp: note.origin.givenUp,
+      isStatus: note.verified && isStatusMail(findHeader(fields, "content-type") ?? ""),
+    };
   }
 
   /** A note of a stream that is forgotten may have been taken in long ago: it counts as one that nobody signed. */

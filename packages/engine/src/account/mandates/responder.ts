@@ -159,7 +159,7 @@ export class Responder {
     if (!got.found) return undefined;
     try {
       const place = { account: hexBytes(account), name };
-      return decodeAnswerRequest(place.account, openRequest(platform.crypto, serverKey, place, got.bytes));
+      return decodeAnswerRequest(place.account, await openRequest(platform.crypto, serverKey, place, got.bytes));
     } catch (error) {
       if (!(error instanceof CryptoError || error instanceof RangeError)) throw error;
       platform.log({ level: "warn", event: "a request for an answer does not open", name });

@@ -1,10 +1,10 @@
 import { hexText } from "../../bay/entry.ts";
+import { limited } from "../../bay/serial.ts";
 import { slotExists } from "../keys/slot-exists.ts";
 import type { MandatePlace, MandateStore } from "../mandates/mandate-store.ts";
 import type { Platform } from "../platform.ts";
 import type { PushSubscription, PushSubscriptionKeys } from "./push-subscription.ts";
 import { readSubscription } from "./push-subscriptions.ts";
-import { Turns } from "./turns.ts";
 
 /** A push message for one device. */
 export interface PushMessage {
@@ -97,8 +97,8 @@ export class Pusher {
   readonly #devices = new Map<string, Device>();
   readonly #accounts = new Map<string, Watched>();
   readonly #stopping = new AbortController();
-  readonly #fast = new Turns(AT_ONCE_MAX);
-  readonly #slow = new Turns(DOUBTFUL_AT_ONCE_MAX);
+  readonly #fast = limited(AT_ONCE_MAX);
+  readonly #slow = limited(DOUBTFUL_AT_ONCE_MAX);
   readonly #running = new Set<Promise<void>>();
   #stops: (() => void)[] = [];
   /** Stands for a name that is not known. */
@@ -240,9 +240,9 @@ export class Pusher {
     while (!signal.aborted && this.#devices.has(device.key) && hasNews(device)) {
       await this.#waitFor(device);
       if (signal.aborted) return;
-      const turns = device.isVerified && device.failures === 0 ? this.#fast : this.#slow;
+      const inTurn = device.isVerified && device.failures === 0 ? this.#fast : this.#slow;
       try {
-        await turns.take(() => this.#tell(device), signal);
+        await inTurn(async () => signal.aborted || (await this.#tell(device)));
       } catch (error) {
         platform.log({ level: "warn", event: "a device can't be woken now", device: device.key, error });
         device.notBefore = platform.now() + STORE_RETRY_MS;
