@@ -4,6 +4,7 @@ import type { Position } from "../../bay/position.ts";
 import { limited, serial } from "../../bay/serial.ts";
 import { asStoreFailure } from "../../bay/store-failure.ts";
 import { CryptoError, type OpenedNote, openNote, type Ring } from "../../crypto/index.ts";
+import { EngineError } from "../../errors.ts";
 import { decodeDelivered } from "../../mail/contents/delivered.ts";
 import { conversationOf } from "../../mail/contents/digest.ts";
 import { decodeHeader } from "../../mail/contents/header.ts";
@@ -31,6 +32,8 @@ export const IDS_AT_ONCE = 1024;
 const ID_BYTES = 8;
 /** Names of notes that are kept until somebody is there to take them in; where more came the store is asked for all. */
 const TOLD_MAX = 4096;
+/** An op that is refused is made again upon a newer view, so often. More is a mistake of ours, which must not run for ever. */
+const REFUSALS_MAX = 20;
 /** How long none comes until those that nobody waits for are taken in. */
 const QUIET_MS = 2000;
 /** How much later than its name says a note may come: deliveries end within two hours, and hosts' clocks differ. Each
@@ -89,6 +92,8 @@ export class TakeIn {
   #running: Promise<void> | undefined;
   /** Notes that came while nobody waited for them. */
   #arrivals = 0;
+  /** Ops that were refused one after the other. */
+  #refusals = 0;
   /** Notes of the taking-in under way that are not done. */
   #underWay = 0;
   #waitsForQuiet = false;
@@ -236,13 +241,19 @@ export class TakeIn {
     }
   }
 
-  /** Resolves with false if the op was refused: it must be made upon a newer view. */
+  /** Resolves with false if the op was refused: it must be made upon a newer view. Errors: `unavailable` when that was so too
+   * often. */
   async #push(notes: readonly ReadNote[], listed: Position): Promise<boolean> {
     const { bay, messages, platform } = this.#options;
     const seconds = Math.floor(platform.now() / 1000);
     const push = async (some: readonly ReadNote[], upon: Position) =>
       bay.push({ op: { kind: "take-in", notes: await this.#threaded(some), listed: upon, seconds } });
     const outcome = await push(notes, listed);
+    this.#refusals = outcome.refusal ? this.#refusals + 1 : 0;
+    if (this.#refusals > REFUSALS_MAX) {
+      this.#refusals = 0;
+      throw new EngineError("unavailable", "delivered mail can't be taken in now");
+    }
     if (outcome.refusal) return false;
     // Their bodies are about to be deleted: they came so late that nobody knew whose they were.
     const condemned = notes.filter(({ note }) => outcome.condemned.includes(note));

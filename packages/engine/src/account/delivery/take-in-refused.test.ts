@@ -1,0 +1,30 @@
+import { expect, test, vi } from "vitest";
+import { MemoryPlace } from "../../storage/memory.ts";
+import { clock, dropbox, mailText, makeAccount, open, stream, textsOf } from "../../testing/account-kit.ts";
+
+// What is wrong for a while is the fold's answer to those who take mail in.
+const fold = vi.hoisted(() => ({ refuses: false, asked: 0 }));
+vi.mock("../../mail/apply/judge.ts", async (original) => {
+  const { judge } = await original<typeof import("../../mail/apply/judge.ts")>();
+  return {
+    judge: (...[state, op]: Parameters<typeof judge>): ReturnType<typeof judge> => {
+      if (op.kind !== "take-in" || !fold.refuses) return judge(state, op);
+      fold.asked++;
+      return { outcome: { refusal: "stale" } };
+    },
+  };
+});
+
+test("ops that are refused time and again end with an error, and the mail is taken in once they are not", async () => {
+  const place = new MemoryPlace(() => clock.now++);
+  const { ring, user } = await makeAccount(place);
+  await dropbox(place, user).deliver(new Uint8Array(0), stream(mailText(1)));
+  fold.refuses = true;
+  const account = await open(place, ring());
+  await expect(account.takeIn()).rejects.toMatchObject({ name: "EngineError", code: "unavailable" });
+  expect(fold.asked).toBeGreaterThan(10);
+  fold.refuses = false;
+  await account.takeIn();
+  expect(await textsOf(account, "INBOX")).toEqual([mailText(1)]);
+  await account.dispose();
+});
