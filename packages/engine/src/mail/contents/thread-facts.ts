@@ -2,7 +2,7 @@ import { baseSubject, type HeaderBlock, parseMessageIds } from "@restante/mime";
 import { encode } from "cborg";
 import { Fields } from "../../bay/fields.ts";
 import { keyedHash, utf8 } from "../../crypto/index.ts";
-import { pushVarint } from "../ops/targets.ts";
+import { OctetReader, pushVarint } from "../octets.ts";
 import { idKey } from "../state/reference-index.ts";
 import { fold } from "./fold.ts";
 
@@ -117,31 +117,19 @@ export function decodeIdsPage(page: Uint8Array, emailsMax: number): IdsPage {
   const [emails, hashes, bytes] = [fields.integer(), fields.bytes(), fields.bytes()];
   fields.end();
   if (emails > emailsMax || hashes.length % FACT_BYTES !== 0) throw new RangeError("ids of another form");
-  let from = 0;
-  const next = (max: number): number => {
-    let value = 0;
-    for (let scale = 1; scale <= 2 ** 28; scale *= 0x80) {
-      const byte = bytes[from++];
-      if (byte === undefined) throw new RangeError("ids are cut off");
-      value += (byte & 0x7f) * scale;
-      if (byte >= 0x80) continue;
-      if (value > max) break;
-      return value;
-    }
-    throw new RangeError("an id is named that is not there");
-  };
+  const reader = new OctetReader(bytes);
   const starts = new Uint32Array(emails);
   // Each number has an octet or more.
   const numbers = new Uint32Array(bytes.length + 1);
   let end = 1;
   for (let at = 0; at < emails; at++) {
-    const head = next(REFERENCES_MAX * 2 + 2);
+    const head = reader.varint(REFERENCES_MAX * 2 + 2);
     if (head === 0) continue;
     starts[at] = end;
     numbers[end++] = head - 1;
     for (let left = ((head - 1) >> 1) + FIRST_REFERENCE; left > 0; left--)
-      numbers[end++] = next(hashes.length / FACT_BYTES);
+      numbers[end++] = reader.varint(hashes.length / FACT_BYTES);
   }
-  if (from !== bytes.length) throw new RangeError("ids too many");
+  reader.end();
   return { hashes, starts, numbers: numbers.subarray(0, end) };
 }

@@ -1,4 +1,5 @@
 import { hexBytes, hexText } from "../../bay/entry.ts";
+import { fromZigzag, OctetReader, pushVarint, zigzag } from "../octets.ts";
 import type { WriterId } from "./names.ts";
 
 /**
@@ -65,8 +66,7 @@ export function encodeRuns(runs: readonly TargetRun[]): Uint8Array {
     const known = places.get(writer)!;
     const long = comparePlaces(first, last) !== 0;
     pushVarint(out, known.place * 2 + (long ? 1 : 0));
-    const delta = first.sequence - known.sequence;
-    pushVarint(out, delta >= 0 ? delta * 2 : -delta * 2 - 1);
+    pushVarint(out, zigzag(first.sequence - known.sequence));
     pushVarint(out, first.index);
     if (long) {
       pushVarint(out, last.sequence - first.sequence);
@@ -79,9 +79,10 @@ export function encodeRuns(runs: readonly TargetRun[]): Uint8Array {
 
 /** Throws RangeError on bytes that {@link encodeRuns} does not make. */
 export function decodeRuns(bytes: Uint8Array): TargetRun[] {
-  const reader = new VarintReader(bytes);
+  const reader = new OctetReader(bytes);
   const writers: { id: WriterId; sequence: number }[] = [];
-  for (let count = reader.varint(); count > 0; count--) writers.push({ id: reader.writer(), sequence: 0 });
+  for (let count = reader.varint(); count > 0; count--)
+    writers.push({ id: hexText(reader.octets(8)) as WriterId, sequence: 0 });
   const runs: TargetRun[] = [];
   const count = reader.varint();
   if (count > TARGET_RUNS_MAX) throw new RangeError("too many runs");
@@ -89,8 +90,7 @@ export function decodeRuns(bytes: Uint8Array): TargetRun[] {
     const head = reader.varint();
     const writer = writers[Math.floor(head / 2)];
     if (!writer) throw new RangeError("run of an unknown writer");
-    const zigzag = reader.varint();
-    const delta = zigzag % 2 === 0 ? zigzag / 2 : -(zigzag + 1) / 2;
+    const delta = fromZigzag(reader.varint());
     const first = { sequence: writer.sequence + delta, index: reader.varint() };
     const last = head % 2 === 1 ? { sequence: first.sequence + reader.varint(), index: reader.varint() } : first;
     if (first.sequence < 0 || comparePlaces(first, last) > 0) throw new RangeError("run runs backwards");
@@ -99,43 +99,4 @@ export function decodeRuns(bytes: Uint8Array): TargetRun[] {
   }
   reader.end();
   return runs;
-}
-
-/** Adds a number as octets of seven bits each, the lowest first; all but the last have the eighth bit. */
-export function pushVarint(out: number[], value: number): void {
-  while (value >= 0x80) {
-    out.push((value % 0x80) | 0x80);
-    value = Math.floor(value / 0x80);
-  }
-  out.push(value);
-}
-
-class VarintReader {
-  #at = 0;
-  readonly #bytes: Uint8Array;
-  constructor(bytes: Uint8Array) {
-    this.#bytes = bytes;
-  }
-  varint(): number {
-    let value = 0;
-    for (let scale = 1; scale <= 2 ** 49; scale *= 0x80) {
-      const byte = this.#bytes[this.#at++];
-      if (byte === undefined) throw new RangeError("runs end early");
-      value += (byte & 0x7f) * scale;
-      if (byte < 0x80) {
-        if (value > Number.MAX_SAFE_INTEGER) break;
-        return value;
-      }
-    }
-    throw new RangeError("number too large");
-  }
-  writer(): WriterId {
-    const bytes = this.#bytes.subarray(this.#at, this.#at + 8);
-    if (bytes.length < 8) throw new RangeError("runs end early");
-    this.#at += 8;
-    return hexText(bytes) as WriterId;
-  }
-  end(): void {
-    if (this.#at !== this.#bytes.length) throw new RangeError("bytes after the last run");
-  }
 }

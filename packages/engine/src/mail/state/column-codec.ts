@@ -1,3 +1,4 @@
+import { fromZigzag, OctetReader, writeVarint, zigzag } from "../octets.ts";
 import { type Chunk, COLUMN_BYTES, type ColumnKind, valuesIn } from "./columns.ts";
 
 /**
@@ -29,17 +30,17 @@ export function encodeColumns(kinds: readonly ColumnKind[], rows: number, raw: U
 
 /** The columns of {@link encodeColumns}, each with a buffer of its own. Throws RangeError on bytes that it does not make. */
 export function decodeColumns(kinds: readonly ColumnKind[], rows: number, bytes: Uint8Array): Uint8Array[] {
-  const reader = new StepReader(bytes);
+  const reader = new OctetReader(bytes);
   const columns = kinds.map((kind) => {
     const length = rows * COLUMN_BYTES[kind];
     const how = reader.octet();
     if (how === AS_THEY_ARE) return reader.octets(length);
     if (how !== IN_STEPS || kind === "id") throw new RangeError("column of an unknown form");
     const column = new Uint8Array(length);
-    reader.steps(valuesIn(kind, column));
+    readSteps(reader, valuesIn(kind, column));
     return column;
   });
-  if (!reader.isAtEnd) throw new RangeError("octets beyond the columns");
+  reader.end();
   return columns;
 }
 
@@ -54,8 +55,7 @@ function writeSteps(values: Chunk, out: Uint8Array, at: number, end: number): nu
     let last = row;
     while (last + 1 < values.length && values[last + 1]! - values[last]! === difference) last++;
     const more = last - row;
-    const zigzag = difference >= 0 ? difference * 2 : -difference * 2 - 1;
-    at = writeVarint(zigzag * 2 + (more > 0 ? 1 : 0), out, at);
+    at = writeVarint(zigzag(difference) * 2 + (more > 0 ? 1 : 0), out, at);
     if (more > 0) at = writeVarint(more, out, at);
     // A varint has at most eight octets, and `out` ends no sooner.
     if (at + 16 >= end) return undefined;
@@ -65,64 +65,18 @@ function writeSteps(values: Chunk, out: Uint8Array, at: number, end: number): nu
   return at;
 }
 
-function writeVarint(value: number, out: Uint8Array, at: number): number {
-  while (value >= 0x80) {
-    out[at++] = (value % 0x80) | 0x80;
-    value = Math.floor(value / 0x80);
-  }
-  out[at++] = value;
-  return at;
-}
-
-class StepReader {
-  readonly #bytes: Uint8Array;
-  #at = 0;
-
-  constructor(bytes: Uint8Array) {
-    this.#bytes = bytes;
-  }
-
-  get isAtEnd(): boolean {
-    return this.#at === this.#bytes.length;
-  }
-
-  octet(): number {
-    if (this.isAtEnd) throw new RangeError("columns are cut off");
-    return this.#bytes[this.#at++]!;
-  }
-
-  octets(length: number): Uint8Array {
-    if (this.#at + length > this.#bytes.length) throw new RangeError("columns are cut off");
-    this.#at += length;
-    return this.#bytes.slice(this.#at - length, this.#at);
-  }
-
-  /** Fills `values` with what the steps lead to. */
-  steps(values: Chunk): void {
-    let value = 0;
-    for (let row = 0; row < values.length; ) {
-      const head = this.#varint();
-      const zigzag = Math.floor(head / 2);
-      const difference = zigzag % 2 === 0 ? zigzag / 2 : -(zigzag + 1) / 2;
-      const end = row + 1 + (head % 2 === 1 ? this.#varint() : 0);
-      if (end > values.length) throw new RangeError("more values than rows");
-      if (difference === 0) values.fill(value, row, end);
-      else for (let at = row; at < end; at++) values[at] = value += difference;
-      // A value that its column can't hold became another one.
-      if (values[end - 1] !== value) throw new RangeError("value does not fit its column");
-      row = end;
-    }
-  }
-
-  #varint(): number {
-    let byte = this.octet();
-    if (byte < 0x80) return byte;
-    let value = byte & 0x7f;
-    for (let factor = 0x80; byte >= 0x80; factor *= 0x80) {
-      byte = this.octet();
-      value += (byte & 0x7f) * factor;
-      if (value > Number.MAX_SAFE_INTEGER) throw new RangeError("number is too large");
-    }
-    return value;
+/** Fills `values` with what the steps lead to. */
+function readSteps(reader: OctetReader, values: Chunk): void {
+  let value = 0;
+  for (let row = 0; row < values.length; ) {
+    const head = reader.varint();
+    const difference = fromZigzag(Math.floor(head / 2));
+    const end = row + 1 + (head % 2 === 1 ? reader.varint() : 0);
+    if (end > values.length) throw new RangeError("more values than rows");
+    if (difference === 0) values.fill(value, row, end);
+    else for (let at = row; at < end; at++) values[at] = value += difference;
+    // A value that its column can't hold became another one.
+    if (values[end - 1] !== value) throw new RangeError("value does not fit its column");
+    row = end;
   }
 }
