@@ -2,7 +2,7 @@ import { expect, test, vi } from "vitest";
 import { MemoryPlace } from "../../storage/memory.ts";
 import { clock, dropbox, mailText, makeAccount, open, stream, textsOf } from "../../testing/account-kit.ts";
 
-// What is wrong for a while is the fold's answer to those who take mail in.
+// The fold's answer to those who take mail in is wrong for a while.
 const fold = vi.hoisted(() => ({ refuses: false, asked: 0 }));
 vi.mock("../../mail/apply/judge.ts", async (original) => {
   const { judge } = await original<typeof import("../../mail/apply/judge.ts")>();
