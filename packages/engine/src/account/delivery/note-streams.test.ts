@@ -3,7 +3,7 @@ import { MemoryPlace } from "../../storage/memory.ts";
 import { clock, dropbox, mailText, makeAccount, open, stream, textsOf } from "../../testing/account-kit.ts";
 import type { Account } from "../account.ts";
 import { encodeReport } from "../outbound/report.ts";
-import { UNVERIFIED } from "./take-in.ts";
+import { UNVERIFIED } from "./note-reader.ts";
 
 /** Streams of delivering processes that ended long ago leave the state: docs/rules.md §5. */
 const DAY_MS = 86_400_000;

@@ -16,7 +16,8 @@ import {
 } from "../../testing/account-kit.ts";
 import { checkAccount } from "../care/check.ts";
 import { AccountSession } from "../session.ts";
-import { IDS_AT_ONCE, UNREADABLE, UNVERIFIED } from "./take-in.ts";
+import { UNREADABLE, UNVERIFIED } from "./note-reader.ts";
+import { IDS_AT_ONCE } from "./take-in.ts";
 
 const HOUR_MS = 3_600_000;
 const notes = (place: MemoryPlace): string[] => [...place.objects.keys()].filter((name) => name.includes("/note/"));

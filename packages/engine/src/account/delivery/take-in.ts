@@ -1,32 +1,17 @@
-import { findHeader, isReport as isStatusMail, parseHeaders } from "@restante/mime";
-import { hexText } from "../../bay/entry.ts";
 import type { Position } from "../../bay/position.ts";
-import { limited, serial } from "../../bay/serial.ts";
 import { asStoreFailure } from "../../bay/store-failure.ts";
-import { CryptoError, type OpenedNote, openNote, type Ring } from "../../crypto/index.ts";
 import { EngineError } from "../../errors.ts";
-import { decodeDelivered } from "../../mail/contents/delivered.ts";
-import { conversationOf } from "../../mail/contents/digest.ts";
-import { decodeHeader } from "../../mail/contents/header.ts";
 import type { Threads } from "../../mail/contents/threads.ts";
-import type { Mail } from "../../mail/mail.ts";
 import type { NewEmail } from "../../mail/ops/email.ts";
-import { INBOX_ID } from "../../mail/ops/names.ts";
 import { notesFrom, timeOfNote } from "../../mail/ops/note-name.ts";
 import type { TakenNote } from "../../mail/ops/op.ts";
-import { isOfForgotten } from "../../mail/state/note-streams.ts";
 import { folderOf } from "../../storage/object-kinds.ts";
-import type { ObjectStore } from "../../storage/object-store.ts";
-import type { MailLog } from "../open-log.ts";
-import { decodeReport, isReport, type Report } from "../outbound/report.ts";
-import type { Platform } from "../platform.ts";
+import type { Report } from "../outbound/report.ts";
 import type { MessageWriter } from "./message-writer.ts";
-import type { Notices } from "./notices.ts";
+import { NoteReader, type NoteReaderOptions, type ReadNote } from "./note-reader.ts";
 
 /** Notes of one take-in op, and bytes of them in memory at once. */
 const NOTES_MAX = 256;
-/** Notes whose signatures and secrets are looked at at once: other work of those threads, reads of files, has its turn. */
-const OPENED_AT_ONCE = 16;
 /** Ids that the mails of one take-in op bear and refer to, together: to apply more would keep all others waiting. */
 export const IDS_AT_ONCE = 1024;
 const ID_BYTES = 8;
@@ -39,42 +24,16 @@ const QUIET_MS = 2000;
 /** How much later than its name says a note may come: deliveries end within two hours, and hosts' clocks differ. Each
  * opening of an account looks at all. */
 const NOTE_DELAY_MAX_MS: number = 3 * 60 * 60_000;
-/** How old a note may be whose copy will do: its name came from a list, or from who put it. Much less than the day after
- * which a note that was taken in may be gone and forgotten: one that is read still would be taken in twice. */
-const NOTE_COPY_AGE_MAX_MS: number = 60 * 60_000;
-/** A note that does not open is tried so often, so long apart, before its owner is told. */
-const UNREADABLE_TRIES = 3;
-const UNREADABLE_RETRY_MS: number = 30 * 60_000;
 /** A number that is missing in a stream of deliveries is told to the owner after so long. */
 const GAP_TOLD_MS: number = 24 * 60 * 60_000;
 
-/** Where mail without a good signature goes. */
-export const UNVERIFIED = "Unverified";
-/** Where the owner is told of mail that can't be opened. */
-export const UNREADABLE = "Unreadable";
-
-export interface TakeInOptions {
-  readonly bay: MailLog;
-  readonly mail: Mail;
+export interface TakeInOptions extends NoteReaderOptions {
   readonly threads: Threads;
   readonly messages: MessageWriter;
-  readonly notices: Notices;
-  readonly store: ObjectStore;
-  readonly prefix: string;
-  readonly platform: Platform;
-  readonly ring: Ring;
   /** Takes what became of mail that the owner sent; again is no error. Errors: `unavailable`. */
   readonly onReport: (report: Report) => Promise<void>;
   /** Looks at a mail that may say what became of another; again is no error. Errors: `unavailable`. */
   readonly onStatusMail: (email: NewEmail) => Promise<void>;
-}
-
-/** A note that was opened, and what its conversation is known by, if it begins one; or a report, which is no mail. */
-type ReadNote = TakenNote & { readonly root: Uint8Array; readonly report?: Report; readonly isStatus?: boolean };
-
-interface Failure {
-  readonly tries: number;
-  readonly lastTry: number;
 }
 
 /**
@@ -83,7 +42,7 @@ interface Failure {
  */
 export class TakeIn {
   readonly #options: TakeInOptions;
-  readonly #failures = new Map<string, Failure>();
+  readonly #reader: NoteReader;
   /** Notes that came, by name, since they were last looked for. */
   readonly #told = new Set<string>();
   /** Some may have come of which nobody told a name. */
@@ -101,6 +60,7 @@ export class TakeIn {
 
   constructor(options: TakeInOptions) {
     this.#options = options;
+    this.#reader = new NoteReader(options);
   }
 
   /** A note came, of this name if it is known. */
@@ -111,14 +71,13 @@ export class TakeIn {
 
   /** Notes that could not be opened when they were last tried. */
   get unreadable(): readonly string[] {
-    return [...this.#failures.keys()].sort();
+    return this.#reader.unreadable;
   }
 
   /** Takes in all that is there; what could not be opened is tried again now. */
   async retry(): Promise<void> {
     await this.settled();
-    for (const [name, { tries }] of this.#failures)
-      this.#failures.set(name, { tries, lastTry: Number.NEGATIVE_INFINITY });
+    this.#reader.retry();
     this.#mustList = true;
     this.#lastNote = "";
     await this.run();
@@ -126,12 +85,12 @@ export class TakeIn {
 
   /** How many came that are not taken in yet, as far as is known. */
   get waitingCount(): number {
-    return this.#told.size + this.#failures.size + this.#underWay;
+    return this.#told.size + this.#reader.unreadable.length + this.#underWay;
   }
 
   /** True if there may be anything to take in. */
   get isWanted(): boolean {
-    return this.#mustList || this.#told.size > 0 || this.#running !== undefined || this.#failures.size > 0;
+    return this.#mustList || this.#told.size > 0 || this.#running !== undefined || this.#reader.unreadable.length > 0;
   }
 
   /** Takes in what came, as far as it was told. */
@@ -173,7 +132,7 @@ export class TakeIn {
     if (this.#options.bay.barred) return;
     if (this.#mustList) await this.#takeListed();
     // The list does not reach back to all of these.
-    for (const name of this.#failures.keys()) if (this.#isDue(name)) this.#told.add(name);
+    for (const name of this.#reader.unreadable) if (this.#reader.isDue(name)) this.#told.add(name);
     await this.#takeTold();
     await this.#tellOfGaps();
   }
@@ -218,18 +177,10 @@ export class TakeIn {
 
   /** Takes these notes in, those that were not. Resolves with false if that must be made upon a newer view. */
   async #take(names: readonly string[], listed: Position): Promise<boolean> {
-    const fresh = names.filter((name) => !this.#options.bay.state.takenNotes.has(name) && this.#isDue(name));
+    const fresh = names.filter((name) => !this.#options.bay.state.takenNotes.has(name) && this.#reader.isDue(name));
     this.#underWay = fresh.length;
     try {
-      // Asked for at once, and opened by some at once, but each with a turn of the event loop of its own.
-      const inTurn = serial();
-      const opened = limited(OPENED_AT_ONCE);
-      const notes = await Promise.all(
-        fresh.map(async (name) => {
-          const bytes = await this.#getNote(name);
-          return bytes && opened(() => this.#openNote(name, bytes, inTurn));
-        }),
-      );
+      const notes = await this.#reader.read(fresh);
       const good = notes.filter((note) => note !== undefined);
       // Killed in between it is written again: what it says is the same.
       await Promise.all(good.map(async ({ report }) => report && this.#options.onReport(report)));
@@ -274,102 +225,6 @@ export class TakeIn {
     }));
   }
 
-  async #getNote(name: string): Promise<Uint8Array | undefined> {
-    const { store, prefix } = this.#options;
-    // A note that did not open may have been damaged on its way here.
-    const copyAgeMaxMs = this.#failures.has(name) ? undefined : NOTE_COPY_AGE_MAX_MS;
-    const got = await asStoreFailure(store.get(prefix + name, undefined, { copyAgeMaxMs }));
-    return got.found ? got.bytes : undefined;
-  }
-
-  /** Signature and secret are looked at in other threads; what the note says is read in a turn of its own. */
-  async #openNote(name: string, bytes: Uint8Array, inTurn: ReturnType<typeof serial>): Promise<ReadNote | undefined> {
-    const { platform, ring } = this.#options;
-    try {
-      const note = await openNote(platform.crypto, ring, name, bytes, platform.trustedHosts);
-      return await inTurn(async () => {
-        await platform.breathe?.();
-        return this.#readNote(name, bytes, this.#vouch(name, note));
-      });
-    } catch (error) {
-      if (!(error instanceof CryptoError || error instanceof RangeError)) throw error;
-      await this.#noteFailure(name, bytes.length, error);
-      return undefined;
-    }
-  }
-
-  async #readNote(name: string, bytes: Uint8Array, note: OpenedNote): Promise<ReadNote> {
-    if (isReport(note.summary)) return this.#readReport(name, note, decodeReport(note.summary));
-    const { bodyId, objectLength, ...mail } = decodeDelivered(note.summary);
-    const fields = parseHeaders(decodeHeader(mail.header));
-    const { ids, subject, root } = conversationOf(fields);
-    const email: NewEmail = {
-      ...mail,
-      ids,
-      subject,
-      id: bodyId,
-      place:
-        objectLength === 0
-          ? { in: "note", name, offset: note.bodyOffset, length: bytes.length - note.bodyOffset }
-          : { in: "object", length: objectLength },
-      thread: new Uint8Array(8),
-    };
-    this.#failures.delete(name);
-    return {
-      note: name,
-      email,
-      root,
-      places: [{ mailbox: note.verified ? INBOX_ID : await this.#options.mail.ensure(UNVERIFIED), flags: [] }],
-      stream: note.verified ? streamOf(note) : "",
-      counter: note.origin.counter,
-      givenUp: note.origin.givenUp,
-      isStatus: note.verified && isStatusMail(findHeader(fields, "content-type") ?? ""),
-    };
-  }
-
-  /** A note of a stream that is forgotten may have been taken in long ago: it counts as one that nobody signed. */
-  #vouch(name: string, note: OpenedNote): OpenedNote {
-    const { bay, platform } = this.#options;
-    const isForgotten = isOfForgotten(bay.state, { note: name, stream: streamOf(note), nowMs: platform.now() });
-    return isForgotten ? { ...note, verified: false } : note;
-  }
-
-  /** Reads a report: it counts in its stream as notes do, and goes into no mailbox. One that no trusted host signed has no
-   * effect. */
-  #readReport(note: string, { origin, verified }: OpenedNote, report: Report): ReadNote {
-    this.#failures.delete(note);
-    return {
-      note,
-      email: NO_EMAIL,
-      root: NO_EMAIL.thread,
-      places: [],
-      stream: verified ? streamOf({ origin }) : "",
-      counter: origin.counter,
-      givenUp: origin.givenUp,
-      ...(verified && { report }),
-    };
-  }
-
-  #isDue(name: string): boolean {
-    const failure = this.#failures.get(name);
-    return failure === undefined || this.#options.platform.monotonic() - failure.lastTry >= UNREADABLE_RETRY_MS;
-  }
-
-  async #noteFailure(name: string, size: number, error: Error): Promise<void> {
-    const { platform, notices } = this.#options;
-    const tries = (this.#failures.get(name)?.tries ?? 0) + 1;
-    this.#failures.set(name, { tries, lastTry: platform.monotonic() });
-    platform.log({ level: "warn", event: "note can't be opened", note: name, tries, error });
-    if (tries < UNREADABLE_TRIES) return;
-    const came = new Date(Number.parseInt(name.slice(5, 17), 16));
-    await notices.tell(UNREADABLE, `unreadable ${name}`, "A message can't be opened", [
-      `A message of about ${size} bytes came at ${Number.isNaN(came.getTime()) ? "an unknown time" : came.toUTCString()}`,
-      "and can't be opened: it was damaged, or sealed to a key that this account does not have.",
-      "It is kept as it is, and tried again each time the account is opened.",
-      `Your provider knows it as ${name}.`,
-    ]);
-  }
-
   /** Deliveries that were numbered by their host and never came: somebody may keep them back. */
   async #tellOfGaps(): Promise<void> {
     const { bay, notices, platform } = this.#options;
@@ -385,23 +240,6 @@ export class TakeIn {
   }
 }
 
-/** Stands in an op where no mail is. */
-const NO_EMAIL: NewEmail = {
-  id: new Uint8Array(16),
-  key: new Uint8Array(32),
-  size: 0,
-  place: { in: "object", length: 0 },
-  receivedMs: 0,
-  receivedZone: 0,
-  sentMs: 0,
-  sentZone: 0,
-  thread: new Uint8Array(8),
-  ids: new Uint8Array(0),
-  subject: new Uint8Array(0),
-  summary: new Uint8Array(0),
-  header: new Uint8Array(0),
-};
-
 /** Notes in their order, as many at once as one op may refer to. */
 function inParts(notes: readonly ReadNote[]): ReadNote[][] {
   const parts: ReadNote[][] = [];
@@ -415,8 +253,4 @@ function inParts(notes: readonly ReadNote[]): ReadNote[][] {
     parts.at(-1)!.push(note);
   }
   return parts;
-}
-
-function streamOf({ origin }: Pick<OpenedNote, "origin">): string {
-  return hexText(origin.host) + hexText(origin.stream);
 }
