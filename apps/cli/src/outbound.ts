@@ -6,6 +6,7 @@ import {
   type Deliverer,
   Dropbox,
   HOLD_MS_MAX,
+  isDeleted,
   MandateStore,
   type Outbound,
   OutboundQueue,
@@ -132,11 +133,14 @@ export async function openOutbound(context: Context, sends: boolean): Promise<Op
   return { outbound, mandates, serverPublicKey, service };
 }
 
+/** Mail that waits to be sent. Throws Exit. */
+export async function openQueue({ config, store, platform }: Context): Promise<OutboundQueue> {
+  return new OutboundQueue({ store, platform, serverKey: await readServerKey(config) });
+}
+
 /** Ends mail that a restored queue holds: its owners are told. Resolves with how many. Errors: the engine's. */
 export async function setRestoredAside(context: Context): Promise<number> {
-  const { config, store, platform } = context;
-  const serverKey = await readServerKey(config);
-  const queue = new OutboundQueue({ store, platform, serverKey });
+  const queue = await openQueue(context);
   const deliverer = makeDeliverer(context, undefined);
   const reporter = new AccountReporter({ deliverer, hostName: hostname(), read: (mail) => queue.read(mail) });
   return setQueueAside(queue, reporter);
@@ -187,6 +191,7 @@ function openSender(
     platform,
     reporter: new AccountReporter({ deliverer, hostName, read: (mail) => queue.read(mail) }),
     giveUpMs: give_up * 1000,
+    isDeleted: (account) => isDeleted(context.store, account, platform.trustedHosts),
   });
   sender.start();
   context.metrics?.gauge("waiting_mails", "Mails that wait to be handed on", () => sender.waitingCount);

@@ -31,7 +31,7 @@ import { EXIT, Exit } from "./exit.ts";
 import { httpsService } from "./https.ts";
 import { imapService } from "./imap.ts";
 import { metricsService } from "./metrics.ts";
-import { openOutbound, withOutbound } from "./outbound.ts";
+import { openOutbound, openQueue, withOutbound } from "./outbound.ts";
 import { openPeople } from "./people.ts";
 import { checkDemo, isOnLoopback, RULES } from "./rules.ts";
 import { tellRunning } from "./running.ts";
@@ -124,10 +124,13 @@ export async function serve(config: Config, flags: { readonly only: string | und
   return EXIT.well;
 }
 
-function sweepDaily({ store, signer, platform, sweepStore, log }: Context): void {
+function sweepDaily(context: Context): void {
+  const { store, signer, platform, sweepStore, log } = context;
+  const sweepAccounts = async (): Promise<void> =>
+    sweepEnded({ store, signer, queue: await openQueue(context) }, platform.trustedHosts);
   const sweep = (): void => {
     sweepStore().catch((error: unknown) => log({ level: "warn", event: "uploads can't be looked at", error }));
-    sweepEnded({ store, signer }, platform.trustedHosts).catch((error: unknown) =>
+    sweepAccounts().catch((error: unknown) =>
       log({ level: "warn", event: "deleted accounts can't be looked at", error }),
     );
   };

@@ -2,6 +2,7 @@ import { Account } from "../account/account.ts";
 import { Dropbox } from "../account/delivery/dropbox.ts";
 import { Unsettled } from "../account/delivery/unsettled.ts";
 import { openLog } from "../account/open-log.ts";
+import { OutboundQueue } from "../account/outbound/queue.ts";
 import type { Platform } from "../account/platform.ts";
 import { FOLDERS } from "../account/sign-in/sign-up.ts";
 import { accountPrefix, replaces, type User, type UserDirectory } from "../account/sign-in/users.ts";
@@ -24,6 +25,7 @@ import { mailboxChanges } from "../mail/state/feed.ts";
 import type { ReadState } from "../mail/state/read-state.ts";
 import { nodePlatform } from "../node/crypto-platform.ts";
 import type { MemoryPlace } from "../storage/memory.ts";
+import type { ObjectStore } from "../storage/object-store.ts";
 import { isRewinding } from "./rewinding-log.ts";
 
 /** Kit of the tests of accounts: a clock that they set, and accounts without the slow slots. */
@@ -162,4 +164,9 @@ export class MemoryUsers implements UserDirectory {
   async remove(address: string): Promise<void> {
     this.users = this.users.filter((user) => user.address !== address);
   }
+}
+
+/** A store's mail that waits to be sent. */
+export function outboundQueue(store: ObjectStore): OutboundQueue {
+  return new OutboundQueue({ store, platform, serverKey: new Uint8Array(32).fill(7) });
 }

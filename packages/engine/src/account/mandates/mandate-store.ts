@@ -4,6 +4,7 @@ import { asStoreFailure } from "../../bay/store-failure.ts";
 import { CryptoError, mandateContext, openObject, sealObject, serverHash } from "../../crypto/index.ts";
 import type { ObjectStore } from "../../storage/object-store.ts";
 import type { Platform } from "../platform.ts";
+import { REQUESTS } from "./answer-request.ts";
 
 /** Kinds of mandates, besides mail that waits. */
 export type MandateKind = "vacation" | "push";
@@ -113,10 +114,10 @@ export class MandateStore {
   }
 }
 
-/** Deletes all mandates of an account, with or without the key that opens them. Errors: `unavailable`. */
+/** Deletes all mandates of an account, and requests upon them, with or without the key that opens them. Errors: `unavailable`. */
 export async function deleteMandates(store: ObjectStore, account: Uint8Array): Promise<void> {
   const hex = hexText(account);
-  await deleteAll(store, [`outbound/vacation/${hex}`, `outbound/push/${hex}`, `${ANSWERED}${hex}`]);
+  await deleteAll(store, [`outbound/vacation/${hex}`, `outbound/push/${hex}`, ANSWERED + hex, REQUESTS + hex]);
 }
 
 const DELETED_AT_ONCE = 500;

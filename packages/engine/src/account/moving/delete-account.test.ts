@@ -13,6 +13,7 @@ import {
   mailText,
   makeAccount,
   open,
+  outboundQueue,
   platform,
   signer,
   stream,
@@ -35,7 +36,7 @@ async function scene() {
   const users = new MemoryUsers();
   users.users = [user];
   const store = place.open();
-  const tools = { store, users, signer };
+  const tools = { store, users, signer, queue: outboundQueue(store) };
   const sweep = (): Promise<void> => sweepEnded(tools, platform.trustedHosts);
   const names = (): string[] => [...place.objects.keys()].map((name) => name.slice(prefix.length)).sort();
   return { place, ring, user, prefix, users, tools, sweep, names };

@@ -25,6 +25,8 @@ const DONE = "outbound/done/";
 const INLINE_BYTES_MAX: number = 16 * 1024;
 /** Claims of one mail. */
 const CLAIM_DIGITS = 6;
+/** Milliseconds after which a claim whose holder says no more counts for nothing. */
+export const LEASE_MS: number = 15 * 60_000;
 
 /** A place in the queue: its name tells when it is due, so that a list of names is a schedule. */
 export interface QueuePlace {
@@ -188,19 +190,32 @@ export class OutboundQueue {
       if (ended) return ended === "canceled" ? "canceled" : "too-late";
       const last = await this.lastClaim(id);
       if (last?.claim.state === "canceled") return "canceled";
-      const isGoing = last?.claim.state === "sending" || last?.claim.recipients.some(({ state }) => state === "sent");
+      const isAway = last?.claim.state === "sending" || last?.claim.state === "moved";
+      const isGoing = isAway || last?.claim.recipients.some(({ state }) => state === "sent");
       if (isGoing) return "too-late";
-      const claim: Claim = {
-        holder: hexText(this.#options.platform.crypto.random(16)),
-        state: "canceled",
-        dueMs: 0,
-        tries: last?.claim.tries ?? 0,
-        isDelayTold: last?.claim.isDelayTold ?? false,
-        recipients: last?.claim.recipients ?? [],
-      };
+      const holder = hexText(this.#options.platform.crypto.random(16));
+      const claim: Claim = { ...(last?.claim ?? UNCLAIMED), holder, state: "canceled", dueMs: 0 };
       // Claims go with their mail: one that was won may come after the end, of which is known by then.
       if (await this.claim(id, (last?.number ?? 0) + 1, claim))
         return (await this.#ended(id)) === "sent" ? "too-late" : "canceled";
+    }
+  }
+
+  /** Takes a mail out of the hands of all senders, some of whose recipients may have it: nobody sends it here any more. Resolves
+   * with that claim, with `busy` where somebody is at it just now, and with `over` where it has ended. Again is no error.
+   * Errors: `unavailable`, `unknown-outcome`, `corrupt`. */
+  async seize(id: string, state: "canceled" | "moved"): Promise<StoredClaim | "busy" | "over"> {
+    for (;;) {
+      if (await this.#ended(id)) return "over";
+      const last = await this.lastClaim(id);
+      if (last?.claim.state === "canceled" || last?.claim.state === state) return last;
+      if (last?.claim.state === "sending" && last.ageMs < LEASE_MS) return "busy";
+      const holder = hexText(this.#options.platform.crypto.random(16));
+      const claim: Claim = { ...(last?.claim ?? UNCLAIMED), holder, state };
+      const number = (last?.number ?? 0) + 1;
+      if (!(await this.claim(id, number, claim))) continue;
+      // Claims go with their mail: one that was won may come after the end.
+      return (await this.#ended(id)) ? "over" : { number, claim, ageMs: 0 };
     }
   }
 
@@ -260,6 +275,9 @@ export class OutboundQueue {
       await asStoreFailure(store.delete(old.slice(at, at + SWEPT_AT_ONCE), { priority: "bulk", essential: true }));
   }
 }
+
+/** The state of a mail that nobody ever claimed: nothing is known of its recipients. */
+const UNCLAIMED: Omit<Claim, "holder" | "state"> = { dueMs: 0, tries: 0, isDelayTold: false, recipients: [] };
 
 /** How a mail ended: `sent` for whatever came of the sending. */
 export type Ending = "sent" | "canceled";
