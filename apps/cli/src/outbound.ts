@@ -9,6 +9,7 @@ import {
   isDeleted,
   MandateStore,
   type Outbound,
+  type OutboundPlace,
   OutboundQueue,
   Pusher,
   pushSeed,
@@ -136,6 +137,13 @@ export async function openOutbound(context: Context, sends: boolean): Promise<Op
 /** Mail that waits to be sent. Throws Exit. */
 export async function openQueue({ config, store, platform }: Context): Promise<OutboundQueue> {
   return new OutboundQueue({ store, platform, serverKey: await readServerKey(config) });
+}
+
+/** The queue and mandates of a store, for a command. Throws Exit. */
+export async function openOutboundPlace(context: Context): Promise<OutboundPlace> {
+  const { config, store, platform } = context;
+  const serverKey = await readServerKey(config);
+  return { queue: await openQueue(context), mandates: new MandateStore({ store, platform, serverKey }) };
 }
 
 /** Ends mail that a restored queue holds: its owners are told. Resolves with how many. Errors: the engine's. */

@@ -35,6 +35,7 @@ export { backUpAccount, restoreAccount } from "./account/moving/back-up-account.
 export { type CopyReport, measureAccount } from "./account/moving/copier.ts";
 export { deleteAccount, isDeleted, sweepEnded } from "./account/moving/delete-account.ts";
 export { moveAccount } from "./account/moving/move-account.ts";
+export type { OutboundMove, OutboundPlace } from "./account/moving/move-outbound.ts";
 export { AccountReporter, type AccountReporterOptions } from "./account/outbound/account-reporter.ts";
 export { setQueueAside } from "./account/outbound/after-restore.ts";
 export { OutboundQueue, type QueuePlace } from "./account/outbound/queue.ts";

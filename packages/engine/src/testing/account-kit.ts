@@ -1,6 +1,8 @@
 import { Account } from "../account/account.ts";
 import { Dropbox } from "../account/delivery/dropbox.ts";
 import { Unsettled } from "../account/delivery/unsettled.ts";
+import { MandateStore } from "../account/mandates/mandate-store.ts";
+import type { OutboundMove, OutboundPlace } from "../account/moving/move-outbound.ts";
 import { openLog } from "../account/open-log.ts";
 import { OutboundQueue } from "../account/outbound/queue.ts";
 import type { Platform } from "../account/platform.ts";
@@ -168,5 +170,16 @@ export class MemoryUsers implements UserDirectory {
 
 /** A store's mail that waits to be sent. */
 export function outboundQueue(store: ObjectStore): OutboundQueue {
-  return new OutboundQueue({ store, platform, serverKey: new Uint8Array(32).fill(7) });
+  return outboundPlace(store).queue;
+}
+
+/** The same with mandates, under a server's key. */
+export function outboundPlace(store: ObjectStore, serverKey: Uint8Array = new Uint8Array(32).fill(7)): OutboundPlace {
+  const options = { store, platform, serverKey };
+  return { queue: new OutboundQueue(options), mandates: new MandateStore(options) };
+}
+
+/** Both of two stores: what moves between them. */
+export function outboundMove(from: ObjectStore, to: ObjectStore): OutboundMove {
+  return { from: outboundPlace(from), to: outboundPlace(to) };
 }

@@ -7,6 +7,7 @@ import { type OutgoingMail, Sender, type TransportReply } from "../account/outbo
 import type { Outbound, SubmitLimits, SubmitRequest } from "../account/outbound/submit.ts";
 import type { AccountSession } from "../account/session.ts";
 import { Accounts } from "../account/sign-in/accounts.ts";
+import type { MemoryPlace } from "../storage/memory.ts";
 import type { ObjectStore } from "../storage/object-store.ts";
 import { collect } from "../streams.ts";
 import { signer } from "./account-kit.ts";
@@ -70,11 +71,16 @@ export class Mortal {
   }
 }
 
+export const SERVER_KEY: Uint8Array = new Uint8Array(32).fill(7);
+
 /** Settings of a process. */
 interface ProcessOptions {
   readonly smarthost?: Smarthost;
   readonly sends?: boolean;
   readonly mortal?: Mortal;
+  /** Another store than the first, and the server key there. */
+  readonly place?: MemoryPlace;
+  readonly serverKey?: Uint8Array;
   readonly limits?: Partial<SubmitLimits>;
 }
 export interface SendingProcess {
@@ -92,15 +98,16 @@ export interface Sending extends Ada {
   readonly process: (options?: ProcessOptions) => Promise<SendingProcess>;
 }
 
-export async function setUp(time: HandTime = new HandTime()): Promise<Sending> {
+export async function setUp(): Promise<Sending> {
+  const time = new HandTime();
   const ada = await setUpAda();
   ada.place.now = () => time.now();
-  const serverKey = new Uint8Array(32).fill(7);
   const sink: Sending["sink"] = [];
   const logs: string[] = [];
   const process: Sending["process"] = async (options = {}) => {
-    const { smarthost = TAKES, sends = true, mortal = new Mortal() } = options;
-    const store = mortal.store(ada.place.open());
+    const { smarthost = TAKES, sends = true, mortal = new Mortal(), place = ada.place } = options;
+    const { serverKey = SERVER_KEY } = options;
+    const store = mortal.store(place.open());
     const base = {
       ...ada.tools.platform,
       ...time,

@@ -1,7 +1,7 @@
 import { hexBytes, hexText } from "../../bay/entry.ts";
 import { listObjects } from "../../bay/list-objects.ts";
 import { asStoreFailure } from "../../bay/store-failure.ts";
-import { CryptoError, mandateContext, openObject, sealObject, serverHash } from "../../crypto/index.ts";
+import { CryptoError, equalBytes, mandateContext, openObject, sealObject, serverHash } from "../../crypto/index.ts";
 import type { ObjectStore } from "../../storage/object-store.ts";
 import type { Platform } from "../platform.ts";
 import { REQUESTS } from "./answer-request.ts";
@@ -106,6 +106,16 @@ export class MandateStore {
     const { serverKey } = this.#options;
     const hash = serverHash(serverKey, account, new TextEncoder().encode(sender)).subarray(0, 16);
     return `${prefix}${hexText(hash)}.`;
+  }
+
+  /** True where both have one key: names and bytes of one are those of the other. */
+  hasKeyOf(other: MandateStore): boolean {
+    return equalBytes(this.#options.serverKey, other.#options.serverKey);
+  }
+
+  /** The beginnings of names of an account's objects that say nothing under another key. */
+  keyedPrefixes(account: Uint8Array): readonly string[] {
+    return [this.answeredPrefix(account), `${REQUESTS}${hexText(account)}.`];
   }
 
   /** Forgets whom an account's vacation has answered. Errors: `unavailable`. */

@@ -13,6 +13,7 @@ import {
   mailText,
   makeAccount,
   open,
+  outboundMove,
   outboundQueue,
   platform,
   signer,
@@ -206,7 +207,9 @@ test("a deleted account is not moved, backed up, or brought back to where it was
   await deleteAccount(tools, user);
   const elsewhere = new MemoryPlace(() => clock.now++);
   const copying = { from: place.open(), to: elsewhere.open(), prefix };
-  await expect(moveAccount({ ...copying, signer })).rejects.toMatchObject({ code: "not-found" });
+  await expect(
+    moveAccount({ ...copying, signer, outbound: outboundMove(copying.from, copying.to) }),
+  ).rejects.toMatchObject({ code: "not-found" });
   await expect(backUpAccount(copying)).rejects.toMatchObject({ code: "not-found" });
   const back = { from: backup.open(), to: place.open(), prefix, signer, random: crypto.random };
   await expect(restoreAccount(back)).rejects.toMatchObject({

@@ -79,7 +79,8 @@ describe("a mail that is submitted", () => {
     const stored = [...place.objects].filter(([name]) => name.startsWith("outbound/"));
     expect(stored.map(([name]) => name.split("/")[1]).sort()).toEqual(["mail", "queue"]);
     for (const [, { bytes }] of stored)
-      for (const word of ["secret", "bob", "ada"]) expect(Buffer.from(bytes).includes(word)).toBe(false);
+      for (const word of ["a secret", "bob@x.org", "ada@example.org"])
+        expect(Buffer.from(bytes).includes(word)).toBe(false);
     await process();
     await settle();
     expect(sink[0]!.text.endsWith(text.slice(-1000))).toBe(true);
@@ -363,6 +364,35 @@ describe("mail that is held", () => {
     const again = await (await process()).signIn();
     expect(await statusOf(again, held.id)).toEqual(["final", ["sent"]]);
     expect((await statusOf(again, undone.id))[0]).toBe("canceled");
+  });
+
+  test("is gone from the store once it is taken back, however long it would have waited, whoever sends", async () => {
+    const { process, time, place } = await setUp();
+    for (const text of [MESSAGE, `From: ada@example.org\r\n\r\n${"x\r\n".repeat(9_000)}`]) {
+      const session = await (await process({ sends: false })).signIn();
+      const { id } = await session.submit(request({ holdUntilMs: time.now() + 20 * DAY }, text));
+      await session.endMandate(id);
+      const left = [...place.objects.keys()].filter((name) => name.startsWith("outbound/") && !name.includes("/done/"));
+      expect([(await statusOf(session, id))[0], left]).toEqual(["canceled", []]);
+    }
+  });
+
+  test("that can't be taken away yet is, when it is due", async () => {
+    const { process, time, place, sink } = await setUp();
+    const session = await (await process()).signIn();
+    const { id } = await session.submit(request({ holdUntilMs: time.now() + DAY }));
+    place.fault = (_, name) => (name.startsWith("outbound/done/") ? { kind: "unavailable" } : undefined);
+    // It is asked there too whether the mail has ended.
+    await expect(session.cancelSubmission(id)).rejects.toMatchObject({ code: "unavailable" });
+    let puts = 0;
+    place.fault = (operation, name) =>
+      operation === "putIfAbsent" && name.startsWith("outbound/done/") && puts++ === 0
+        ? { kind: "unavailable" }
+        : undefined;
+    expect(await session.cancelSubmission(id)).toBe(true);
+    await time.pass(DAY + MINUTE);
+    const left = [...place.objects.keys()].filter((name) => name.startsWith("outbound/") && !name.includes("/done/"));
+    expect([puts > 0, sink, left]).toEqual([true, [], []]);
   });
 
   test("of two processes that send and cancel at once one has its way, and says so", async () => {

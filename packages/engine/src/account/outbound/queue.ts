@@ -219,15 +219,47 @@ export class OutboundQueue {
     }
   }
 
-  /** True for a mail that has ended: it is never sent again. Errors: `unavailable`. */
-  async isDone(id: string): Promise<boolean> {
-    return (await this.#ended(id)) !== undefined;
+  /** True for a mail that has ended: it is never sent again. `barred`: so is one that {@link bar} told of. Errors: `unavailable`. */
+  async isDone(id: string, { barred = true }: { readonly barred?: boolean } = {}): Promise<boolean> {
+    const ended = await this.#ended(id);
+    return ended !== undefined && (barred || ended !== "elsewhere");
   }
 
-  async #ended(id: string): Promise<Ending | undefined> {
+  async #ended(id: string): Promise<keyof typeof DONE_OCTETS | undefined> {
     const got = await asStoreFailure(this.#options.store.get(DONE + id, { start: 0, end: 1 }));
     if (!got.found) return undefined;
-    return got.bytes[0] === DONE_OCTETS.canceled ? "canceled" : "sent";
+    switch (got.bytes[0]) {
+      case DONE_OCTETS.canceled:
+        return "canceled";
+      case DONE_OCTETS.elsewhere:
+        return "elsewhere";
+      default:
+        return "sent";
+    }
+  }
+
+  /** Another store's sender has a mail in hand: nobody begins it here, and nobody takes it back. Errors: `unavailable`. */
+  async bar(id: string): Promise<void> {
+    const octets = Uint8Array.of(DONE_OCTETS.elsewhere);
+    await asStoreFailure(this.#options.store.putIfAbsent(DONE + id, octets, { essential: true }));
+  }
+
+  /** Takes {@link bar} back; again is no error. Errors: `unavailable`. */
+  async unbar(id: string): Promise<void> {
+    if ((await this.#ended(id)) === "elsewhere")
+      await asStoreFailure(this.#options.store.delete([DONE + id], { essential: true }));
+  }
+
+  /** True if both are one queue, by whatever ways their store is reached. Errors: `unavailable`. */
+  async isIn(other: OutboundQueue): Promise<boolean> {
+    const { store, platform } = this.#options;
+    const mark = DONE + hexText(platform.crypto.random(16));
+    await asStoreFailure(store.put(mark, Uint8Array.of(DONE_OCTETS.elsewhere)));
+    try {
+      return (await asStoreFailure(other.#options.store.get(mark, { start: 0, end: 1 }))).found;
+    } finally {
+      await asStoreFailure(store.delete([mark]));
+    }
   }
 
   /** True for a mail that is queued. Errors: `unavailable`. */
@@ -281,7 +313,7 @@ const UNCLAIMED: Omit<Claim, "holder" | "state"> = { dueMs: 0, tries: 0, isDelay
 
 /** How a mail ended: `sent` for whatever came of the sending. */
 export type Ending = "sent" | "canceled";
-const DONE_OCTETS: Readonly<Record<Ending, number>> = { sent: 1, canceled: 2 };
+const DONE_OCTETS = { sent: 1, canceled: 2, elsewhere: 3 } as const;
 /** How long it is known that a mail has ended: a week. */
 export const KEPT_MS: number = 7 * 24 * 60 * 60_000;
 const SWEPT_AT_ONCE = 500;

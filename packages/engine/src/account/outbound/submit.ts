@@ -381,6 +381,13 @@ export async function cancelSubmission(id: string, tools: SubmitTools): Promise<
   if (one.undoStatus !== "pending") return one.undoStatus === "canceled";
   if ((await tools.outbound.queue.cancel(id)) === "too-late") return false;
   await tools.writer.change(id, (now) => ({ ...now, undoStatus: "canceled", isHanded: true }));
-  tools.outbound.sender?.queued({ id, releaseMs: one.sendAtMs });
+  const place = { id, releaseMs: one.sendAtMs };
+  try {
+    // Its owner knows: nothing of it is kept until it would have been due.
+    await tools.outbound.queue.end(place, "canceled");
+  } catch (error) {
+    tools.platform.log({ level: "warn", event: "a mail that was taken back can't be taken away yet", error });
+    tools.outbound.sender?.queued(place);
+  }
   return true;
 }
