@@ -129,6 +129,8 @@ describe("mail of an account that moves to another store", () => {
         if (!mortal.isDead) break;
         kills++;
         world.smarthost.treats = TAKES;
+        // Half of them are begun again only when what went over has been sent.
+        if (at % 4 === 1) await world.time.pass(2 * HOUR);
         await world.move();
         await world.time.pass(3 * HOUR);
         await world.move();
@@ -206,9 +208,34 @@ describe("mail of an account that moves to another store", () => {
       expect(await move()).toMatchObject({ mails: 0, busy: 1 });
       await time.pass(LEASE_MS);
       expect(await move()).toMatchObject({ mails: 1, busy: 0 });
-      await time.pass(HOUR);
+      // At once: nobody else is about to send it.
+      await settle();
       expect(sink).toHaveLength(1);
     });
+  });
+
+  test("is sent by nobody here while it is on its way, and taken back by nobody", async () => {
+    const world = await scene();
+    const { held } = await submitAll(world);
+    expect(await world.here.queue.seize(held, "moved")).toMatchObject({ claim: { state: "moved" } });
+    expect(await world.here.queue.cancel(held)).toBe("too-late");
+    await world.time.pass(2 * HOUR);
+    expect(counts(world)["held@x.org"]).toBeUndefined();
+    await world.move();
+    await world.there();
+    await world.time.pass(MINUTE);
+    expect(counts(world)["held@x.org"]).toBe(1);
+  });
+
+  test("and was taken back by a process that was killed then goes as that", async () => {
+    const world = await scene();
+    const { held } = await submitAll(world);
+    expect(await world.here.queue.cancel(held)).toBe("canceled");
+    await world.move();
+    const session = await (await world.there()).signIn();
+    await world.time.pass(2 * HOUR);
+    expect(counts(world)["held@x.org"]).toBeUndefined();
+    expect((await statusOf(session, held))[0]).toBe("canceled");
   });
 
   test("stays where it is if both places have one queue", async () => {

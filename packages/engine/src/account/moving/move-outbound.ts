@@ -2,7 +2,7 @@ import { listObjects } from "../../bay/list-objects.ts";
 import { asStoreFailure, orUndefinedIfDamaged } from "../../bay/store-failure.ts";
 import { equalBytes } from "../../crypto/index.ts";
 import { deleteMandates, type MandateKind, type MandateStore } from "../mandates/mandate-store.ts";
-import type { OutboundQueue, QueuePlace, StoredClaim } from "../outbound/queue.ts";
+import type { OutboundQueue, QueuePlace } from "../outbound/queue.ts";
 import type { Claim, QueuedMail } from "../outbound/queued.ts";
 
 /** The server's part in one store, under its key there. */
@@ -74,23 +74,15 @@ async function moveMail(
     await to.bar(place.id);
     return "busy";
   }
-  // It may have gone there before, and have been sent since.
-  if ((await to.has(place)) || (await to.isDone(place.id, { barred: false }))) {
-    await endHere(place, mail, from, seized);
-    return "over";
-  }
   // First what is known of its recipients: whoever sends it there finds that.
   if (isKnown(seized.claim)) await to.claim(place.id, 1, claimThere(seized.claim));
+  // Where it went before and has been sent since, its end stays known there, and nobody begins it again.
   await to.unbar(place.id);
   const { content, size, needsEightBit, ...rest } = mail;
   await to.put({ ...rest, isSentByMaker: false }, from.read(mail));
-  await endHere(place, mail, from, seized);
+  // Nobody is told: whoever sends it there does.
+  await from.end(place, "sent", { claims: seized.number, content });
   return "mails";
-}
-
-/** Nobody begins it here. That it has gone is told by whoever sends it. */
-function endHere(place: QueuePlace, mail: QueuedMail, from: OutboundQueue, { number }: StoredClaim): Promise<void> {
-  return from.end(place, "sent", { claims: number, content: mail.content });
 }
 
 /** True for a claim that tells anything. */

@@ -161,3 +161,37 @@ describe("mail of an account that is deleted", () => {
     expect(left(world)).toEqual([other]);
   });
 });
+
+describe("a mail that is taken out of all senders' hands", () => {
+  async function waiting() {
+    const world = await setUp();
+    const releaseMs = world.time.now() + DAY;
+    const id = await submitOne(await world.process({ sends: false }), { holdUntilMs: releaseMs });
+    const { queue } = await world.process({ sends: false });
+    return { ...world, queue, place: { id, releaseMs }, store: world.place };
+  }
+
+  test("by a claim that came after its end has ended", async () => {
+    const { queue, place, store } = await waiting();
+    store.fault = (operation, name) => {
+      // Between the look and the claim others end it.
+      if (operation === "putIfAbsent" && name.startsWith("outbound/claim/"))
+        store.write(`outbound/done/${place.id}`, Uint8Array.of(1));
+      return undefined;
+    };
+    expect(await queue.seize(place.id, "canceled")).toBe("over");
+  });
+
+  test("is one whose end is not forgotten by who lets it in again", async () => {
+    const { queue, place } = await waiting();
+    await queue.end(place, "sent");
+    await queue.bar(place.id);
+    await queue.unbar(place.id);
+    expect(await queue.isDone(place.id)).toBe(true);
+    const other = "6".repeat(32);
+    await queue.bar(other);
+    expect(await queue.isDone(other)).toBe(true);
+    await queue.unbar(other);
+    expect(await queue.isDone(other)).toBe(false);
+  });
+});

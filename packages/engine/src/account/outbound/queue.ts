@@ -219,10 +219,9 @@ export class OutboundQueue {
     }
   }
 
-  /** True for a mail that has ended: it is never sent again. `barred`: so is one that {@link bar} told of. Errors: `unavailable`. */
-  async isDone(id: string, { barred = true }: { readonly barred?: boolean } = {}): Promise<boolean> {
-    const ended = await this.#ended(id);
-    return ended !== undefined && (barred || ended !== "elsewhere");
+  /** True for a mail that has ended, or that {@link bar} told of: nobody here sends it. Errors: `unavailable`. */
+  async isDone(id: string): Promise<boolean> {
+    return (await this.#ended(id)) !== undefined;
   }
 
   async #ended(id: string): Promise<keyof typeof DONE_OCTETS | undefined> {

@@ -381,13 +381,11 @@ export async function cancelSubmission(id: string, tools: SubmitTools): Promise<
   if (one.undoStatus !== "pending") return one.undoStatus === "canceled";
   if ((await tools.outbound.queue.cancel(id)) === "too-late") return false;
   await tools.writer.change(id, (now) => ({ ...now, undoStatus: "canceled", isHanded: true }));
-  const place = { id, releaseMs: one.sendAtMs };
   try {
-    // Its owner knows: nothing of it is kept until it would have been due.
-    await tools.outbound.queue.end(place, "canceled");
+    // Its owner knows: nothing of it is kept until it would have been due, when a sender ends it otherwise.
+    await tools.outbound.queue.end({ id, releaseMs: one.sendAtMs }, "canceled");
   } catch (error) {
     tools.platform.log({ level: "warn", event: "a mail that was taken back can't be taken away yet", error });
-    tools.outbound.sender?.queued(place);
   }
   return true;
 }
