@@ -66,7 +66,7 @@ export class SmtpTransport implements Transport {
       const { parts, refused } = partsOf(mail.envelope, can("SMTPUTF8"));
       const replies = new Map<Recipient, TransportReply>(refused.map((one) => [one, NO_UTF8]));
       for (const [at, part] of parts.entries()) {
-        // What is known of the parts before stays known: the rest is tried again.
+        // The parts before keep their replies: the rest is tried again.
         const isOver = at > 0 && !(await reset(connection, signal));
         if (isOver) for (const { recipient } of part.to) replies.set(recipient, CUT_OFF);
         else

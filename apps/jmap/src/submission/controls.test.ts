@@ -3,7 +3,7 @@ import { FIRST, setUpAda } from "@restante/engine/testing";
 import { expect, test } from "vitest";
 import { type Json, TestClient } from "../jmap-kit.ts";
 
-/** What its client says and a header, an envelope or a report would have: no character in it ends a line, or is none of a text. */
+/** Texts of a client that a header, an envelope or a report would have: no character in them ends a line, or is none of a text. */
 
 const MAIL =
   "From: ada@example.org\r\nTo: bob@x.org\r\nSubject: x\r\nMessage-ID: <1@x>\r\n" +

@@ -4,7 +4,7 @@ import { settle } from "../../testing/hand-time.ts";
 import { Mortal, request, setUp, to } from "../../testing/outbound-kit.ts";
 import { SUBMISSION } from "./submission.ts";
 
-/** What came of a mail is with its owner as soon as its store has it: no clock moves here, and nobody asks. */
+/** The report on a mail is with its owner as soon as its store has it: no clock moves here, and nobody asks. */
 
 /** A process whose writes are told, in order. */
 class Watched extends Mortal {
