@@ -88,7 +88,7 @@ test.each(Object.entries(PLACES))("in %s they are refused, and nothing comes of 
     expect([name, Boolean(refused)]).toEqual([name, true]);
   }
   expect([...stored.objects.keys()].filter((name) => name.startsWith("outbound/"))).toEqual(before);
-  // What it is tried with is taken without them.
+  // The same is taken without them.
   const [method, args] = place("", emailId);
   const result = await ada.call(method, args);
   expect(result.notCreated ?? result.notUpdated ?? result.notSent ?? null).toBeNull();
