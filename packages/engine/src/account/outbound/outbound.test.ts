@@ -87,6 +87,50 @@ describe("a mail that is submitted", () => {
     expect(sink[0]!.mail.size).toBe(sink[0]!.text.length);
   });
 
+  test.each([
+    ["small", MESSAGE, 0],
+    ["large", `${MESSAGE}${"x\r\n".repeat(9_000)}`, 1],
+  ])(
+    "a %s one is queued only when its record is in the log; octets that nothing names are swept",
+    async (_, text, octets) => {
+      const { process, sink, place, time } = await setUp();
+      const { signIn } = await process();
+      const session = await signIn();
+      await settle();
+      const kinds = () => [...place.objects.keys()].filter((name) => /^outbound\/(?:queue|mail)\//.test(name));
+      let recorded: () => void = () => undefined;
+      place.fault = (operation, name) =>
+        operation === "putIfAbsent" && name.includes("/log/")
+          ? {
+              kind: "late",
+              release: (run) => {
+                recorded = run;
+              },
+            }
+          : undefined;
+      // The answer is lost, and the record comes later than the process waits for it.
+      const submitted = session.submit(request({}, text)).catch((error: unknown) => error);
+      await settle();
+      expect([kinds().filter((name) => name.includes("/queue/")), kinds().length]).toEqual([[], octets]);
+      recorded();
+      place.fault = () => undefined;
+      await time.pass(MINUTE);
+      await submitted;
+      await time.pass(MINUTE);
+      expect(sink.length).toBe(1);
+      expect(kinds()).toEqual([]);
+
+      place.fault = (operation, name) =>
+        operation === "putIfAbsent" && name.includes("/log/") ? { kind: "full" } : undefined;
+      await expect(session.submit(request({}, text))).rejects.toMatchObject({ code: "over-quota" });
+      await settle();
+      place.fault = () => undefined;
+      expect(kinds().map((name) => name.split("/")[1])).toEqual(octets === 0 ? [] : ["mail"]);
+      await time.pass(9 * DAY);
+      expect([sink.length, kinds()]).toEqual([1, []]);
+    },
+  );
+
   test("Bcc is cut out of what goes, however it is written, and no other octet is touched", async () => {
     const { process, sink } = await setUp();
     const { signIn } = await process();

@@ -52,6 +52,14 @@ export interface QueueOptions {
 /** A mail that is to be queued, and its octets. */
 export type NewMail = Omit<QueuedMail, "content" | "size" | "needsEightBit">;
 
+/** A mail that is ready to be queued. */
+export interface PreparedMail {
+  /** Octets. */
+  readonly size: number;
+  /** Queues it, durably when it resolves; again is no error. Errors: `unavailable`, `unknown-outcome`, `over-quota`. */
+  put(): Promise<void>;
+}
+
 /**
  * Mail that waits to be sent, of all accounts of a store. Each step of it is a create that one alone can win: nothing else
  * decides who sends a mail, and whether its owner may still take it back. All of it is sealed under the server key.
@@ -66,17 +74,16 @@ export class OutboundQueue {
   }
 
   /** Queues a mail, durably when it resolves; again is no error, and changes nothing. Resolves with how many octets it has.
-   * Errors: `unavailable`, `unknown-outcome`, `over-quota`; what the source throws. */
+   * Errors: those of {@link prepare}; `unknown-outcome`. */
   async put(mail: NewMail, source: AsyncIterable<Uint8Array>): Promise<number> {
-    this.#putting.add(mail.id);
-    try {
-      return await this.#put(mail, source);
-    } finally {
-      this.#putting.delete(mail.id);
-    }
+    const { size, put } = await this.prepare(mail, source);
+    await put();
+    return size;
   }
 
-  async #put(mail: NewMail, source: AsyncIterable<Uint8Array>): Promise<number> {
+  /** Makes a mail ready to be queued: sealed, and its octets stored if they are many. It waits for nobody before it is put, and
+   * octets that nothing names are swept. Errors: `unavailable`, `unknown-outcome`, `over-quota`; what the source throws. */
+  async prepare(mail: NewMail, source: AsyncIterable<Uint8Array>): Promise<PreparedMail> {
     const { store, platform, serverKey } = this.#options;
     let needsEightBit = false;
     const looked = tap(source, (piece) => {
@@ -86,18 +93,26 @@ export class OutboundQueue {
     const name = queueName(mail);
     const seal = (queued: QueuedMail): Uint8Array =>
       sealObject(outboundContext(platform.crypto, serverKey, "outbound", name), encodeQueued(queued));
-    if (rest === undefined) {
-      const queued = { ...mail, needsEightBit, size: bytes.length, content: { in: "here", bytes } } as const;
-      await asStoreFailure(store.putIfAbsent(name, seal(queued)));
-      return bytes.length;
-    }
+    const ready = (sealed: Uint8Array, octets: number): PreparedMail => ({
+      size: octets,
+      put: () => this.#put(mail.id, name, sealed),
+    });
+    if (rest === undefined)
+      return ready(seal({ ...mail, needsEightBit, size: bytes.length, content: { in: "here", bytes } }), bytes.length);
     const key = platform.crypto.random(32);
     const sealed = sealStream(outboundMailContext(platform.crypto, key, mail.id), rest);
     // Two tries have two keys: which of them counts is told by the object that names it.
     await asStoreFailure(store.put(mailName(mail.id, key), sealed));
-    const queued = { ...mail, needsEightBit, size: size(), content: { in: "object", key } } as const;
-    await asStoreFailure(store.putIfAbsent(name, seal(queued)));
-    return size();
+    return ready(seal({ ...mail, needsEightBit, size: size(), content: { in: "object", key } }), size());
+  }
+
+  async #put(id: string, name: string, sealed: Uint8Array): Promise<void> {
+    this.#putting.add(id);
+    try {
+      await asStoreFailure(this.#options.store.putIfAbsent(name, sealed));
+    } finally {
+      this.#putting.delete(id);
+    }
   }
 
   /** All that waits, by when it is due. Errors: `unavailable`. */
