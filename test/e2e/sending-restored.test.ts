@@ -1,4 +1,4 @@
-import { rename, rm } from "node:fs/promises";
+import { cp, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { afterEach, beforeEach, expect, test } from "vitest";
@@ -76,3 +76,21 @@ test.each([true, false])(
   },
   120_000,
 );
+
+test("a store that was put back by hand sends nothing a second time", async () => {
+  const first = await startServer(data, { env });
+  await holdMail(await JmapClient.connect(first.ports.https!), "by hand");
+  expect(await first.stop()).toBe(0);
+  await cp(join(data, "store"), join(data, "kept"), { recursive: true });
+  const later = await startServer(data, { env, clockShiftMs: 2 * HOUR_MS });
+  await expect.poll(() => sink.taken.get("by hand")?.length, { timeout: 30_000 }).toBe(1);
+  expect(await later.stop()).toBe(0);
+  await rename(join(data, "store"), join(data, "away"));
+  await rename(join(data, "kept"), join(data, "store"));
+  const again = await startServer(data, { env, clockShiftMs: 2 * HOUR_MS });
+  await expect.poll(() => again.logs(), { timeout: 30_000 }).toContain("what waits to be sent is of an older history");
+  const sealed = async (): Promise<string> => (await restante(data, ["check", "--sealed"], "", env)).out;
+  await expect.poll(sealed, { timeout: 30_000 }).not.toContain(" outbound/queue/");
+  expect(await again.stop()).toBe(0);
+  expect(sink.taken.get("by hand")).toHaveLength(1);
+}, 120_000);

@@ -5,6 +5,7 @@ import {
   accountPrefix,
   type Deliverer,
   Dropbox,
+  type EndedKeeper,
   HOLD_MS_MAX,
   isDeleted,
   MandateStore,
@@ -16,11 +17,13 @@ import {
   Responder,
   SERVER_KEY_BYTES,
   Sender,
+  setOlderAside,
   setQueueAside,
   type Transport,
   TransportTrouble,
   type User,
 } from "@restante/engine";
+import { endedFolder } from "@restante/engine/node";
 import { type Config, ConfigError, isLoopbackAddress, type Metrics } from "@restante/host";
 import { PUSH_WORDS } from "@restante/jmap";
 import { candidates } from "@restante/lmtp";
@@ -33,7 +36,7 @@ import {
   Vapid,
   WebPush,
 } from "@restante/send";
-import { type Context, makeDeliverer, readServerKey, writeServerPublicKey } from "./context.ts";
+import { type Context, makeDeliverer, placesOf, readServerKey, writeServerPublicKey } from "./context.ts";
 import type { Service } from "./service.ts";
 
 /** Throws ConfigError for settings of what mail goes out by. */
@@ -97,12 +100,13 @@ export async function openOutbound(context: Context, sends: boolean): Promise<Op
   const { config, store, platform } = context;
   const serverKey = await readServerKey(config);
   const serverPublicKey = await writeServerPublicKey(context, serverKey);
-  const queue = new OutboundQueue({ store, platform, serverKey });
+  const ended = endedFolder(placesOf(config).ended);
+  const queue = new OutboundQueue({ store, platform, serverKey, ended });
   const vapid = vapidOf(config, pushSeed(serverKey));
   const mandates = new MandateStore({ store, platform, serverKey, pushKey: vapid.publicKey });
   const smarthost = readSmarthost(config.outbound.smarthost);
   const isOwn: Outbound["isOwn"] = async (owner, address) => (await findUser(context, address))?.address === owner;
-  const sender = sends ? openSender(context, { queue, smarthost, serverPublicKey }) : undefined;
+  const sender = sends ? openSender(context, { queue, ended, smarthost, serverPublicKey }) : undefined;
   const responder = sender && new Responder({ mandates, queue, platform, serverKey, isOwn, sender: sender.sender });
   responder?.start();
   const webPush = sends ? openWebPush(config, vapid) : undefined;
@@ -171,13 +175,14 @@ async function findUser({ users, config }: Context, address: string): Promise<Us
 
 interface SenderParts {
   readonly queue: OutboundQueue;
+  readonly ended: EndedKeeper;
   readonly smarthost: Smarthost | undefined;
   readonly serverPublicKey: Uint8Array;
 }
 
 function openSender(
   context: Context,
-  { queue, smarthost, serverPublicKey }: SenderParts,
+  { queue, ended, smarthost, serverPublicKey }: SenderParts,
 ): { readonly sender: Sender; readonly stop: () => Promise<void> } {
   const { config, platform } = context;
   const deliverer = makeDeliverer(context, serverPublicKey);
@@ -193,11 +198,13 @@ function openSender(
     });
   const bare: Transport = smtp ?? new LocalTransport({ deliver: deliveryHere(context, deliverer) });
   const transport = meteredTransport(bare, context.metrics);
+  const reporter = new AccountReporter({ deliverer, hostName, read: (mail) => queue.read(mail) });
   const sender = new Sender({
     queue,
     transport,
     platform,
-    reporter: new AccountReporter({ deliverer, hostName, read: (mail) => queue.read(mail) }),
+    reporter,
+    settle: () => setOlderAside(queue, ended, reporter, platform),
     giveUpMs: give_up * 1000,
     isDeleted: (account) => isDeleted(context.store, account, platform.trustedHosts),
   });

@@ -38,6 +38,7 @@ export { moveAccount } from "./account/moving/move-account.ts";
 export type { OutboundMove, OutboundPlace } from "./account/moving/move-outbound.ts";
 export { AccountReporter, type AccountReporterOptions } from "./account/outbound/account-reporter.ts";
 export { setQueueAside } from "./account/outbound/after-restore.ts";
+export { type EndedKeeper, setOlderAside } from "./account/outbound/older-history.ts";
 export { OutboundQueue, type QueuePlace } from "./account/outbound/queue.ts";
 export { type Envelope, parseNotify, type Recipient } from "./account/outbound/queued.ts";
 export {

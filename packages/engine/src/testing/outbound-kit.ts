@@ -1,10 +1,12 @@
 import { Unsettled } from "../account/delivery/unsettled.ts";
 import { isDeleted } from "../account/moving/delete-account.ts";
 import { AccountReporter } from "../account/outbound/account-reporter.ts";
+import { type EndedKeeper, setOlderAside } from "../account/outbound/older-history.ts";
 import { OutboundQueue } from "../account/outbound/queue.ts";
 import type { Envelope, RecipientState } from "../account/outbound/queued.ts";
 import { type OutgoingMail, Sender, type TransportReply } from "../account/outbound/sender.ts";
 import type { Outbound, SubmitLimits, SubmitRequest } from "../account/outbound/submit.ts";
+import type { WitnessKeeper } from "../account/platform.ts";
 import type { AccountSession } from "../account/session.ts";
 import { Accounts } from "../account/sign-in/accounts.ts";
 import type { MemoryPlace } from "../storage/memory.ts";
@@ -81,6 +83,9 @@ interface ProcessOptions {
   /** Another store than the first, and the server key there. */
   readonly place?: MemoryPlace;
   readonly serverKey?: Uint8Array;
+  /** Its host's memory of mails that ended, and of accounts. */
+  readonly ended?: EndedKeeper;
+  readonly witnesses?: WitnessKeeper;
   readonly limits?: Partial<SubmitLimits>;
 }
 export interface SendingProcess {
@@ -106,20 +111,23 @@ export async function setUp(): Promise<Sending> {
   const logs: string[] = [];
   const process: Sending["process"] = async (options = {}) => {
     const { smarthost = TAKES, sends = true, mortal = new Mortal(), place = ada.place } = options;
-    const { serverKey = SERVER_KEY } = options;
+    const { serverKey = SERVER_KEY, ended, witnesses } = options;
     const store = mortal.store(place.open());
     const base = {
       ...ada.tools.platform,
       ...time,
       log: ({ event }: { readonly event: string }) => void logs.push(event),
+      ...(witnesses && { witnesses }),
     };
-    const queue = new OutboundQueue({ store, platform: base, serverKey });
+    const queue = new OutboundQueue({ store, platform: base, serverKey, ended });
     const users = { find: (address: string) => ada.users.find(address) };
     const deliverer = { store, platform: base, users, signer, unsettled: new Unsettled(base) };
+    const reporter = new AccountReporter({ deliverer, hostName: "mx.example.org", read: (mail) => queue.read(mail) });
     const sender = new Sender({
       queue,
       platform: base,
-      reporter: new AccountReporter({ deliverer, hostName: "mx.example.org", read: (mail) => queue.read(mail) }),
+      reporter,
+      ...(ended && { settle: () => setOlderAside(queue, ended, reporter, base) }),
       giveUpMs: 5 * DAY,
       isDeleted: (account) => isDeleted(store, account, base.trustedHosts),
       transport: {

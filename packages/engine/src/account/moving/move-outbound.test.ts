@@ -214,6 +214,18 @@ describe("mail of an account that moves to another store", () => {
     });
   });
 
+  test("goes when it is due, also within the minute for which others leave a mail to its maker", async () => {
+    const world = await scene();
+    const session = await world.here.signIn();
+    await session.submit(request({ envelope: to("soon@x.org"), holdUntilMs: world.time.now() + MINUTE / 2 }));
+    session.close();
+    await world.here.accounts.dispose();
+    await world.move();
+    await world.there();
+    await world.time.pass(MINUTE / 2);
+    expect(counts(world)).toEqual({ "soon@x.org": 1 });
+  });
+
   test("is sent by nobody here while it is on its way, and taken back by nobody", async () => {
     const world = await scene();
     const { held } = await submitAll(world);

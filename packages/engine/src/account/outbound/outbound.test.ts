@@ -131,6 +131,24 @@ describe("a mail that is submitted", () => {
     },
   );
 
+  test("whose text and record both fail is told by the record's failure, and by nothing else", async () => {
+    const { process, place } = await setUp();
+    const session = await (await process({ sends: false })).signIn();
+    let isFirst = true;
+    const failing = request();
+    const message = {
+      size: failing.message.size,
+      async *read(start: number, end: number) {
+        if (!isFirst) throw new Error("the text is gone");
+        isFirst = false;
+        yield* failing.message.read(start, end);
+      },
+    };
+    place.fault = (operation, name) =>
+      operation === "putIfAbsent" && name.includes("/log/") ? { kind: "full" } : undefined;
+    await expect(session.submit({ ...failing, message })).rejects.toMatchObject({ code: "over-quota" });
+  });
+
   test("Bcc is cut out of what goes, however it is written, and no other octet is touched", async () => {
     const { process, sink } = await setUp();
     const { signIn } = await process();

@@ -14,6 +14,7 @@ import { EngineError } from "../../errors.ts";
 import type { ObjectStore } from "../../storage/object-store.ts";
 import { collect, tap } from "../../streams.ts";
 import type { Platform } from "../platform.ts";
+import type { EndedKeeper } from "./older-history.ts";
 import { type Claim, decodeClaim, decodeQueued, encodeClaim, encodeQueued, type QueuedMail } from "./queued.ts";
 
 const QUEUE = "outbound/queue/";
@@ -47,6 +48,8 @@ export interface QueueOptions {
   readonly platform: Platform;
   /** The same on all hosts of the store. */
   readonly serverKey: Uint8Array;
+  /** Told of mails that end, where that is kept. */
+  readonly ended?: EndedKeeper | undefined;
 }
 
 /** A mail that is to be queued, and its octets. */
@@ -293,6 +296,15 @@ export class OutboundQueue {
     const octets = Uint8Array.of(DONE_OCTETS[ending]);
     await asStoreFailure(store.putIfAbsent(DONE + place.id, octets, { essential: true }));
     await this.drop(place, known);
+    this.#note(place.id);
+  }
+
+  #note(id: string): void {
+    try {
+      this.#options.ended?.note(id);
+    } catch (error) {
+      this.#options.platform.log({ level: "warn", event: "witness can't be kept", error });
+    }
   }
 
   /** Takes a mail away of which nothing is said: nobody was told. `known`: as for {@link end}. Errors: `unavailable`. */

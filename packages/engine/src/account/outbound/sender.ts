@@ -63,6 +63,8 @@ export interface SenderOptions {
   readonly giveUpMs: number;
   /** True for an account that was deleted: its mail is sent no more. Errors: `unavailable`. */
   readonly isDeleted: (account: Uint8Array) => Promise<boolean>;
+  /** Done before anything is sent, again until it is. Errors: `unavailable`, `unknown-outcome`. */
+  readonly settle?: () => Promise<unknown>;
 }
 
 /** Mails in hand at once. */
@@ -170,6 +172,7 @@ export class Sender {
   async #run(): Promise<void> {
     const { platform } = this.#options;
     const { signal } = this.#stopping;
+    await this.#settle();
     while (!signal.aborted) {
       await this.#look();
       const now = platform.now();
@@ -179,6 +182,20 @@ export class Sender {
         this.#running.set(next.id, { work: this.#attend(next), again: undefined });
       }
       await this.#wait(now);
+    }
+  }
+
+  async #settle(): Promise<void> {
+    const { settle, platform } = this.#options;
+    const { signal } = this.#stopping;
+    while (settle && !signal.aborted) {
+      try {
+        await settle();
+        return;
+      } catch (error) {
+        platform.log({ level: "warn", event: "the queue can't be looked at", error });
+        await platform.delay(STORE_RETRY_MS, signal);
+      }
     }
   }
 
