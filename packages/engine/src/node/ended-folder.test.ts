@@ -58,3 +58,12 @@ test("of one that ended twice the last time counts, whichever process noted it",
   for (const ms of [5_000.5, 9_000, 7_000]) endedFolder(folder, () => ms).note(id(1));
   expect(await endedFolder(folder).find(new Set([id(1)]))).toEqual(new Map([[id(1), 9_000]]));
 });
+
+test("one that nobody has written to for two months goes, however few there are", async () => {
+  endedFolder(folder).note(id(1));
+  const [file] = await readdir(folder);
+  const long = new Date(Date.now() - 61 * 24 * 60 * 60_000);
+  await utimes(join(folder, file!), long, long);
+  expect(await idsIn(endedFolder(folder), id(1))).toEqual([]);
+  expect(await readdir(folder)).toEqual([]);
+});

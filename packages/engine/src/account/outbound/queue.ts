@@ -354,6 +354,14 @@ function readPlace(name: string): QueuePlace | undefined {
   return id === undefined ? undefined : { id, releaseMs: Number.parseInt(releaseMs!, 16) };
 }
 
+/** The mail whose object has this name, and whether it is its place in the queue; undefined for an object of none that waits. */
+export function partOfMail(name: string): { readonly id: string; readonly isPlace: boolean } | undefined {
+  const place = readPlace(name);
+  if (place) return { id: place.id, isPlace: true };
+  const [, id] = /^outbound\/(?:claim|mail)\/([0-9a-f]{32})\./.exec(name) ?? [];
+  return id === undefined ? undefined : { id, isPlace: false };
+}
+
 function mailName(id: string, key: Uint8Array): string {
   // One try's among others.
   return `${MAIL}${id}.${hexText(hash(key).subarray(0, 8))}`;
