@@ -60,6 +60,7 @@ const sender = new Sender({
   queue,
   platform,
   giveUpMs: DAY_MS,
+  isDeleted: async () => false,
   transport: { send: nobody },
   reporter: { report: nobody, tellSender: nobody },
 });

@@ -1,7 +1,8 @@
-import { rename, rm } from "node:fs/promises";
+import { cp, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { callSending, holdMail } from "../kit/held-mail.ts";
 import { JmapClient, type Json } from "../kit/jmap-client.ts";
 import { connectImap } from "../kit/line-client.ts";
 import { Random } from "../kit/random.ts";
@@ -9,7 +10,6 @@ import { DEMO, makeDataFolder, removeDataFolder, restante, startServer } from ".
 import { openSink, type Sink } from "../kit/sink.ts";
 
 /** A backup with mail in its queue: what waited may have gone since, and never goes a second time. */
-const SENDING = ["urn:ietf:params:jmap:core", "urn:ietf:params:jmap:submission"];
 const HOUR_MS = 60 * 60_000;
 let data: string;
 let sink: Sink;
@@ -25,29 +25,6 @@ afterEach(async () => {
   await removeDataFolder(data);
 });
 
-async function call(client: JmapClient, name: string, args: object): Promise<Json> {
-  return (await client.request([[name, args as never, "0"]], SENDING)).methodResponses[0][1];
-}
-
-/** Submits a mail that is held for an hour. */
-async function hold(client: JmapClient, subject: string): Promise<string> {
-  const made = {
-    mailboxIds: { [await client.mailbox("sent")]: true },
-    from: [{ email: DEMO.user }],
-    to: [{ email: "x@sink.example" }],
-    subject,
-    textBody: [{ partId: "t", type: "text/plain" }],
-    bodyValues: { t: { value: `the words of ${subject}` } },
-  };
-  const emailId = (await client.call("Email/set", { create: { made } })).created.made.id;
-  const envelope = {
-    mailFrom: { email: DEMO.user, parameters: { HOLDFOR: "3600" } },
-    rcptTo: [{ email: "x@sink.example", parameters: null }],
-  };
-  const s = { identityId: "i0", emailId, envelope };
-  return (await call(client, "EmailSubmission/set", { create: { s } })).created.s.id;
-}
-
 async function inbox(port: number): Promise<string> {
   const imap = await connectImap(port, DEMO.user, DEMO.password);
   await imap.command("SELECT INBOX");
@@ -61,8 +38,8 @@ test.each([true, false])(
   async (hasKey) => {
     const first = await startServer(data, { env });
     const client = await JmapClient.connect(first.ports.https!);
-    const [held, canceled] = [await hold(client, `held ${hasKey}`), await hold(client, `canceled ${hasKey}`)];
-    await call(client, "EmailSubmission/set", { update: { [canceled]: { undoStatus: "canceled" } } });
+    const [held, canceled] = [await holdMail(client, `held ${hasKey}`), await holdMail(client, `canceled ${hasKey}`)];
+    await callSending(client, "EmailSubmission/set", { update: { [canceled]: { undoStatus: "canceled" } } });
     const kept = join(data, `kept-${hasKey}`);
     expect(await restante(data, ["backup", kept], "", env)).toMatchObject({ code: 0 });
     expect(await first.stop()).toBe(0);
@@ -79,7 +56,7 @@ test.each([true, false])(
     const again = await startServer(data, { env, clockShiftMs: 2 * HOUR_MS });
     const owner = await JmapClient.connect(again.ports.https!);
     const state = async (id: string): Promise<Json> =>
-      (await call(owner, "EmailSubmission/get", { ids: [id] })).list[0];
+      (await callSending(owner, "EmailSubmission/get", { ids: [id] })).list[0];
     await expect.poll(async () => (await state(held)).undoStatus, { timeout: 30_000 }).toBe("final");
     expect((await state(held)).deliveryStatus["x@sink.example"]).toMatchObject({
       delivered: "unknown",
@@ -99,3 +76,21 @@ test.each([true, false])(
   },
   120_000,
 );
+
+test("a store that was put back by hand sends nothing a second time", async () => {
+  const first = await startServer(data, { env });
+  await holdMail(await JmapClient.connect(first.ports.https!), "by hand");
+  expect(await first.stop()).toBe(0);
+  await cp(join(data, "store"), join(data, "kept"), { recursive: true });
+  const later = await startServer(data, { env, clockShiftMs: 2 * HOUR_MS });
+  await expect.poll(() => sink.taken.get("by hand")?.length, { timeout: 30_000 }).toBe(1);
+  expect(await later.stop()).toBe(0);
+  await rename(join(data, "store"), join(data, "away"));
+  await rename(join(data, "kept"), join(data, "store"));
+  const again = await startServer(data, { env, clockShiftMs: 2 * HOUR_MS });
+  await expect.poll(() => again.logs(), { timeout: 30_000 }).toContain("what waits to be sent is of an older history");
+  const sealed = async (): Promise<string> => (await restante(data, ["check", "--sealed"], "", env)).out;
+  await expect.poll(sealed, { timeout: 30_000 }).not.toContain(" outbound/queue/");
+  expect(await again.stop()).toBe(0);
+  expect(sink.taken.get("by hand")).toHaveLength(1);
+}, 120_000);

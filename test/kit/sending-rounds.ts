@@ -70,7 +70,11 @@ export async function sendingRounds({ rounds, seed }: SendingOptions): Promise<v
         // The kill ends requests in their middle; nothing else may.
         if (!isOver) throw error;
       });
+    const before = answered.accepted.size;
     const loads = Promise.all(Array.from({ length: CLIENTS }, one));
+    // However busy the machine is, every other kill falls when mail was accepted.
+    const isAwaited = (): boolean => round % 2 === 0 && answered.accepted.size === before;
+    while (isAwaited()) await Promise.race([loads, delay(5)]);
     await Promise.race([loads, delay(random.between(...LOAD_MS))]);
     isOver = true;
     await server.kill();
@@ -105,7 +109,7 @@ export async function sendingRounds({ rounds, seed }: SendingOptions): Promise<v
     await expect
       .poll(() => toldOf(id), { timeout: 60_000, interval: 500 })
       .toBe(canceled.has(id) ? "canceled" : "final 250");
-  expect(accepted.size).toBeGreaterThan(rounds);
+  expect(accepted.size).toBeGreaterThanOrEqual(rounds / 2);
   console.log(`${rounds} kills, ${accepted.size} accepted, ${canceled.size} taken back, ${twice} sent twice`);
   expect(await last.stop()).toBe(0);
   sink.close();

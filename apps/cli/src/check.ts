@@ -109,7 +109,8 @@ async function checkObjects(config: Config, flags: Flags): Promise<number> {
   let damaged = 0;
   // On a terminal the list itself shows how it fares.
   using progress = process.stdout.isTTY ? undefined : new Progress({ total: 0, unit: "objects", done: "checked" });
-  for await (const object of checkSealed(context.store)) {
+  const leftovers: string[] = [];
+  for await (const object of checkSealed(context.store, (name) => leftovers.push(name))) {
     const { name, size, hash, problem } = object;
     progress?.add(1);
     process.stdout.write(flags.json ? `${JSON.stringify(object)}\n` : `${hash ?? "-".repeat(64)} ${size} ${name}\n`);
@@ -117,5 +118,7 @@ async function checkObjects(config: Config, flags: Flags): Promise<number> {
     damaged++;
     process.stderr.write(`restante: ${name}: ${problem}\n`);
   }
+  for (const name of leftovers)
+    process.stderr.write(`restante: ${name}: of a mail that waits no more: it goes within a week\n`);
   return damaged > 0 ? EXIT.failed : EXIT.well;
 }

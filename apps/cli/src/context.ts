@@ -132,6 +132,7 @@ interface Places {
   readonly lmtpKey: string;
   readonly seen: string;
   readonly witness: string;
+  readonly ended: string;
   readonly cache: string;
   readonly hints: string;
   readonly serverKey: string;
@@ -152,6 +153,7 @@ export function placesOf(config: Config): Places {
     lmtpKey: config.lmtp.key_file || dataPath(config, "keys", "lmtp"),
     seen: dataPath(config, "keys", "seen"),
     witness: dataPath(config, "keys", "witness"),
+    ended: dataPath(config, "keys", "ended"),
     cache: dataPath(config, "cache"),
     hints: dataPath(config, "hints"),
     serverKey,

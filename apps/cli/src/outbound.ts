@@ -5,20 +5,25 @@ import {
   accountPrefix,
   type Deliverer,
   Dropbox,
+  type EndedKeeper,
   HOLD_MS_MAX,
+  isDeleted,
   MandateStore,
   type Outbound,
+  type OutboundPlace,
   OutboundQueue,
   Pusher,
   pushSeed,
   Responder,
   SERVER_KEY_BYTES,
   Sender,
+  setOlderAside,
   setQueueAside,
   type Transport,
   TransportTrouble,
   type User,
 } from "@restante/engine";
+import { endedFolder } from "@restante/engine/node";
 import { type Config, ConfigError, isLoopbackAddress, type Metrics } from "@restante/host";
 import { PUSH_WORDS } from "@restante/jmap/push-words";
 import { candidates } from "@restante/lmtp";
@@ -30,7 +35,7 @@ import {
   Vapid,
   WebPush,
 } from "@restante/send";
-import { type Context, makeDeliverer, readServerKey, writeServerPublicKey } from "./context.ts";
+import { type Context, makeDeliverer, placesOf, readServerKey, writeServerPublicKey } from "./context.ts";
 import type { Service } from "./service.ts";
 
 /** Throws ConfigError for settings of what mail goes out by. */
@@ -94,12 +99,13 @@ export async function openOutbound(context: Context, sends: boolean): Promise<Op
   const { config, store, platform } = context;
   const serverKey = await readServerKey(config);
   const serverPublicKey = await writeServerPublicKey(context, serverKey);
-  const queue = new OutboundQueue({ store, platform, serverKey });
+  const ended = endedFolder(placesOf(config).ended);
+  const queue = new OutboundQueue({ store, platform, serverKey, ended });
   const vapid = vapidOf(config, pushSeed(serverKey));
   const mandates = new MandateStore({ store, platform, serverKey, pushKey: vapid.publicKey });
   const smarthost = readSmarthost(config.outbound.smarthost);
   const isOwn: Outbound["isOwn"] = async (owner, address) => (await findUser(context, address))?.address === owner;
-  const sender = sends ? await openSender(context, { queue, smarthost, serverPublicKey }) : undefined;
+  const sender = sends ? await openSender(context, { queue, ended, smarthost, serverPublicKey }) : undefined;
   const responder = sender && new Responder({ mandates, queue, platform, serverKey, isOwn, sender: sender.sender });
   responder?.start();
   const webPush = sends ? openWebPush(config, vapid) : undefined;
@@ -131,11 +137,21 @@ export async function openOutbound(context: Context, sends: boolean): Promise<Op
   return { outbound, mandates, serverPublicKey, service };
 }
 
-/** Ends mail that a restored queue holds: its owners are told. Resolves with how many. Errors: the engine's. */
-export async function setRestoredAside(context: Context): Promise<number> {
+/** Mail that waits to be sent. Throws Exit. */
+export async function openQueue({ config, store, platform }: Context): Promise<OutboundQueue> {
+  return new OutboundQueue({ store, platform, serverKey: await readServerKey(config) });
+}
+
+/** The queue and mandates of a store, for a command. Throws Exit. */
+export async function openOutboundPlace(context: Context): Promise<OutboundPlace> {
   const { config, store, platform } = context;
   const serverKey = await readServerKey(config);
-  const queue = new OutboundQueue({ store, platform, serverKey });
+  return { queue: await openQueue(context), mandates: new MandateStore({ store, platform, serverKey }) };
+}
+
+/** Ends mail that a restored queue holds: its owners are told. Resolves with how many. Errors: the engine's. */
+export async function setRestoredAside(context: Context): Promise<number> {
+  const queue = await openQueue(context);
   const deliverer = makeDeliverer(context, undefined);
   const reporter = new AccountReporter({ deliverer, hostName: hostname(), read: (mail) => queue.read(mail) });
   return setQueueAside(queue, reporter);
@@ -158,13 +174,14 @@ async function findUser({ users, config }: Context, address: string): Promise<Us
 
 interface SenderParts {
   readonly queue: OutboundQueue;
+  readonly ended: EndedKeeper;
   readonly smarthost: Smarthost | undefined;
   readonly serverPublicKey: Uint8Array;
 }
 
 async function openSender(
   context: Context,
-  { queue, smarthost, serverPublicKey }: SenderParts,
+  { queue, ended, smarthost, serverPublicKey }: SenderParts,
 ): Promise<{ readonly sender: Sender; readonly stop: () => Promise<void> }> {
   const { config, platform } = context;
   const deliverer = makeDeliverer(context, serverPublicKey);
@@ -180,12 +197,15 @@ async function openSender(
     });
   const bare: Transport = smtp ?? new LocalTransport({ deliver: deliveryHere(context, deliverer) });
   const transport = meteredTransport(bare, context.metrics);
+  const reporter = new AccountReporter({ deliverer, hostName, read: (mail) => queue.read(mail) });
   const sender = new Sender({
     queue,
     transport,
     platform,
-    reporter: new AccountReporter({ deliverer, hostName, read: (mail) => queue.read(mail) }),
+    reporter,
+    settle: () => setOlderAside(queue, ended, reporter, platform),
     giveUpMs: give_up * 1000,
+    isDeleted: (account) => isDeleted(context.store, account, platform.trustedHosts),
   });
   sender.start();
   context.metrics?.gauge("waiting_mails", "Mails that wait to be handed on", () => sender.waitingCount);

@@ -28,7 +28,7 @@ import { DEMO_ADDRESS, DEMO_PASSWORD, makeDemoAccount, sendDemoMails } from "./d
 import { endInTime } from "./end-in-time.ts";
 import { EXIT, Exit } from "./exit.ts";
 import { imapService } from "./imap.ts";
-import { openOutbound, withOutbound } from "./outbound.ts";
+import { openOutbound, openQueue, withOutbound } from "./outbound.ts";
 import { openPeople } from "./people.ts";
 import { checkDemo, isOnLoopback, RULES } from "./rules.ts";
 import { tellRunning } from "./running.ts";
@@ -128,10 +128,13 @@ function listensForSubmission({ submission, submissions }: Config): boolean {
   return submission.listen.length > 0 || submissions.listen.length > 0;
 }
 
-function sweepDaily({ store, signer, platform, sweepStore, log }: Context): void {
+function sweepDaily(context: Context): void {
+  const { store, signer, platform, sweepStore, log } = context;
+  const sweepAccounts = async (): Promise<void> =>
+    sweepEnded({ store, signer, queue: await openQueue(context) }, platform.trustedHosts);
   const sweep = (): void => {
     sweepStore().catch((error: unknown) => log({ level: "warn", event: "uploads can't be looked at", error }));
-    sweepEnded({ store, signer }, platform.trustedHosts).catch((error: unknown) =>
+    sweepAccounts().catch((error: unknown) =>
       log({ level: "warn", event: "deleted accounts can't be looked at", error }),
     );
   };

@@ -1,9 +1,10 @@
 import { readFile } from "node:fs/promises";
-import { accountPrefix, type CopyReport, measureAccount, moveAccount, type User } from "@restante/engine";
+import { accountPrefix, measureAccount, moveAccount, type OutboundMove, type User } from "@restante/engine";
 import { readConfig } from "@restante/host";
 import { type Context, getUser, openContext, placesOf } from "./context.ts";
 import { EXIT, Exit } from "./exit.ts";
 import type { Flags } from "./flags.ts";
+import { openOutboundPlace } from "./outbound.ts";
 import { print } from "./print.ts";
 import { Progress } from "./progress.ts";
 
@@ -20,19 +21,42 @@ export async function copyStore(
   await checkOwnersComeIn(from, to);
   await to.checkStore();
   const users = address === undefined ? await from.users.list() : [await getUser(from, address)];
-  const moved: (CopyReport & { readonly address: string })[] = [];
+  const outbound = { from: await openOutboundPlace(from), to: await openOutboundPlace(to) };
+  const moved: (MoveReport & { readonly address: string })[] = [];
   for (const user of users) {
     await checkUser(to, user);
-    moved.push({ address: user.address, ...(await move(from, to, user)) });
+    moved.push({ address: user.address, ...(await move({ from, to, outbound }, user)) });
     if (!(await to.users.find(user.address))) await to.users.add(user);
   }
-  const told = moved.map(({ address: who, copied, found }) => `${who}: ${copied} objects copied, ${found} were there`);
   const next = `Let the servers use ${toFile} now, then run this again: it brings what was delivered meanwhile.`;
-  print(flags, flags.json ? moved : [...told, next]);
-  return EXIT.well;
+  const busy = moved.reduce((sum, one) => sum + one.busy, 0);
+  const unreadable = moved.at(-1)?.unreadable ?? 0;
+  if (flags.json) print(flags, moved);
+  else
+    print(flags, [
+      ...moved.map(lineOf),
+      ...(unreadable > 0
+        ? [
+            `${unreadable} messages that wait to be sent can't be read with the server key of ${fromFile}: they stay there`,
+          ]
+        : []),
+      next,
+    ]);
+  if (busy === 0) return EXIT.well;
+  throw new Exit(EXIT.failed, `${busy} messages are just being sent: run this again in 15 minutes`);
 }
 
-async function move(from: Context, to: Context, user: User): Promise<CopyReport> {
+type MoveReport = Awaited<ReturnType<typeof moveAccount>>;
+
+function lineOf({ address, copied, found, mails }: MoveReport & { readonly address: string }): string {
+  const waiting = mails === 0 ? "" : `, ${mails} messages that wait to be sent`;
+  return `${address}: ${copied} objects copied, ${found} were there${waiting}`;
+}
+
+async function move(
+  { from, to, outbound }: { readonly from: Context; readonly to: Context; readonly outbound: OutboundMove },
+  user: User,
+): Promise<MoveReport> {
   const prefix = accountPrefix(user.record);
   using progress = new Progress({ total: await measureAccount(from.store, prefix), unit: "bytes", done: "copied" });
   return moveAccount({
@@ -40,6 +64,7 @@ async function move(from: Context, to: Context, user: User): Promise<CopyReport>
     to: to.store,
     prefix,
     signer: from.signer,
+    outbound,
     onDone: (size) => progress.add(size),
   });
 }

@@ -102,6 +102,26 @@ async function scripted(
   return { url: `smtp://127.0.0.1:${(server.address() as { port: number }).port}`, lines, server };
 }
 
+/** A server that takes each mail, and all that came. */
+async function listening(): Promise<{ readonly url: string; readonly raw: () => string }> {
+  let all = "";
+  let isData = false;
+  const server = createServer((socket) => {
+    socket.on("error", () => undefined);
+    socket.write("220 mx\r\n");
+    socket.on("data", (piece) => {
+      all += piece.toString("latin1");
+      if (isData && !all.endsWith("\r\n.\r\n")) return;
+      isData = !isData && all.endsWith("DATA\r\n");
+      socket.write(isData ? "354 go on\r\n" : "250 ok\r\n");
+    });
+  });
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  onTestFinished(() => void server.close());
+  return { url: `smtp://127.0.0.1:${(server.address() as { port: number }).port}`, raw: () => all };
+}
+
 const usual = (more: Readonly<Record<string, string>> = {}) => {
   let isData = false;
   return (line: string): string | undefined => {
@@ -151,6 +171,19 @@ describe("by SMTP", () => {
         { state: "sent", reply: expect.stringMatching(/^250 .*queued as 1/) },
       ]);
     expect([taken, server.connections.size]).toEqual([[text, text, text], 1]);
+  });
+
+  test("no end of a mail in its text is one for the next server, however that reads line ends", async () => {
+    const { url, raw } = await listening();
+    const transport = transportTo(url);
+    for (const inside of ["\n.\n", "\r.\r", "\n.\r\n", "\r\n.\n", "\r\n.\r", "\r.\r\n", "\r.\n"]) {
+      const text = `Subject: x\r\n\r\nhi${inside}MAIL FROM:<eve@x.org>\r\n`;
+      await transport.send(mailOf(["a@x.org"], {}, text), never);
+      const data = raw().split("DATA\r\n").at(-1)!;
+      expect([inside, /(?:^|[\r\n])\.[\r\n]/.exec(data)?.index]).toEqual([inside, data.length - 4]);
+      expect(data.replaceAll("\r\n", "")).not.toMatch(/[\r\n]/);
+    }
+    transport.dispose();
   });
 
   test("each recipient has an answer of its own", async () => {
@@ -250,6 +283,64 @@ describe("by SMTP", () => {
     );
     expect(lines.find((line) => line.startsWith("RCPT"))).toBe("RCPT TO:<a@x.org> NOTIFY=SUCCESS,FAILURE");
   });
+
+  describe("recipients whose sender wants to hear of each otherwise", () => {
+    const recipients = [
+      { address: "a@x.org", notify: "NEVER" },
+      { address: "b@x.org", notify: undefined },
+      { address: "c@x.org", notify: "NEVER" },
+    ];
+    const mail = mailOf([], { envelope: { mailFrom: "ada@example.org", recipients } });
+
+    test("are told of in exchanges of their own, each with its NOTIFY", async () => {
+      const { url, lines } = await scripted(usual({ "RCPT TO:<C": "550 5.1.1 nobody" }));
+      const replies = await transportTo(url).send(mail, never);
+      expect(replies.map(({ state }) => state)).toEqual(["sent", "sent", "failed"]);
+      expect(lines.filter((line) => /^(?:RCPT|DATA|RSET)/.test(line))).toEqual([
+        "RCPT TO:<a@x.org> NOTIFY=NEVER",
+        "RCPT TO:<c@x.org> NOTIFY=NEVER",
+        "DATA",
+        "RSET",
+        "RCPT TO:<b@x.org> NOTIFY=FAILURE,DELAY",
+        "DATA",
+      ]);
+    });
+
+    test.each([
+      ["RCPT TO:<B", "hang up"],
+      ["RSET", "hang up"],
+      ["RCPT TO:<B", "421 4.3.2 going down"],
+    ])("and what one of these came to stays true when the next is cut off at %s", async (at, said) => {
+      const { url } = await scripted(usual({ [at]: said }));
+      const replies = await transportTo(url).send(mail, never);
+      expect(replies.map(({ state }) => state)).toEqual(["sent", "waiting", "sent"]);
+      expect(replies[1]!.reply).not.toBe("");
+    });
+
+    test("and nothing is known where the first is cut off", async () => {
+      const { url } = await scripted(usual({ "RCPT TO:<A": "hang up" }));
+      await expect(transportTo(url).send(mail, never)).rejects.toMatchObject({ kind: "later" });
+    });
+  });
+
+  test.each([
+    ["250 SMTPUTF8", ["jörg@x.org", "a@bücher.example", "b@x.org"], ["sent", "sent", "sent"]],
+    ["250 DSN", ["a@xn--bcher-kva.example", "b@x.org"], ["failed", "sent", "sent"]],
+  ])(
+    "addresses beyond ASCII go where they may (%s); else their domains are written in ASCII, or we refuse",
+    async (offer, to, states) => {
+      const { url, lines } = await scripted(usual({ EHLO: `250-mx\r\n250-8BITMIME\r\n${offer}` }));
+      const replies = await transportTo(url).send(mailOf(["jörg@x.org", "a@bücher.example", "b@x.org"]), never);
+      expect(replies.map(({ state }) => state)).toEqual(states);
+      const said = (verb: string) =>
+        lines.filter((line) => line.startsWith(verb)).map((line) => Buffer.from(line, "latin1").toString());
+      expect(said("RCPT").map((line) => /<(.*)>/.exec(line)![1])).toEqual(to);
+      expect(said("MAIL")[0]!.includes("SMTPUTF8")).toBe(offer.includes("SMTPUTF8"));
+      const own = { mailFrom: "jörg@example.org", recipients: [{ address: "b@x.org", notify: undefined }] };
+      const [reply] = await transportTo(url).send(mailOf([], { envelope: own }), never);
+      expect(reply!.state).toBe(offer.includes("SMTPUTF8") ? "sent" : "failed");
+    },
+  );
 
   test("eight bits go where they may; else the mail is refused by us", async () => {
     const { url, lines } = await scripted(usual());

@@ -1,7 +1,14 @@
 import { once } from "node:events";
 import { connect, type Socket } from "node:net";
 import { Readable } from "node:stream";
-import { type OutgoingMail, type Transport, type TransportReply, TransportTrouble } from "@restante/engine";
+import { domainToASCII } from "node:url";
+import {
+  type Envelope,
+  type OutgoingMail,
+  type Transport,
+  type TransportReply,
+  TransportTrouble,
+} from "@restante/engine";
 import SMTPConnection from "nodemailer/lib/smtp-connection";
 import type { Smarthost } from "./smarthost.ts";
 
@@ -54,11 +61,27 @@ export class SmtpTransport implements Transport {
   async send(mail: OutgoingMail, signal: AbortSignal): Promise<readonly TransportReply[]> {
     const { connection, mails } = await this.#connect(signal);
     try {
-      if (mail.needsEightBit && !/^250[ -]8BITMIME\b/im.test(abilities.get(connection) ?? ""))
-        return mail.envelope.recipients.map(() => NO_EIGHT_BIT);
-      const replies = await within(signal, connection, () => exchange(connection, mail));
-      this.#keep(connection, mails + 1);
-      return replies;
+      const can = (extension: string): boolean => offers(connection, extension);
+      if (mail.needsEightBit && !can("8BITMIME")) return mail.envelope.recipients.map(() => NO_EIGHT_BIT);
+      const { parts, refused } = partsOf(mail.envelope, can("SMTPUTF8"));
+      const replies = new Map<Recipient, TransportReply>(refused.map((one) => [one, NO_UTF8]));
+      for (const [at, part] of parts.entries()) {
+        // The parts before keep their replies: the rest is tried again.
+        const isOver = at > 0 && !(await reset(connection, signal));
+        if (isOver) for (const { recipient } of part.to) replies.set(recipient, CUT_OFF);
+        else
+          try {
+            const said = await within(signal, connection, () => exchange(connection, mail, part));
+            for (const [place, { recipient }] of part.to.entries()) replies.set(recipient, said[place]!);
+          } catch (error) {
+            if (at === 0) throw error;
+            connection.close();
+            for (const { recipient } of part.to)
+              replies.set(recipient, { ...CUT_OFF, reply: messageOf(error as Failure) });
+          }
+      }
+      this.#keep(connection, mails + parts.length);
+      return mail.envelope.recipients.map((one) => replies.get(one)!);
     } catch (error) {
       connection.close();
       throw error;
@@ -137,6 +160,58 @@ const NO_EIGHT_BIT: TransportReply = {
   reply: "554 5.6.3 The next server takes no octets above 127, and this mail has some",
 };
 
+/** RFC 6531 §3.7.4.2, §3.7.4.3. */
+const NO_UTF8: TransportReply = {
+  state: "failed",
+  reply: "553 5.6.7 The next server takes no address that has letters beyond ASCII",
+};
+const CUT_OFF: TransportReply = { state: "waiting", reply: "the connection was closed" };
+
+type Recipient = Envelope["recipients"][number];
+
+/** Recipients who are told of in one exchange: nodemailer says one NOTIFY behind every RCPT. */
+interface Part {
+  readonly from: string;
+  readonly notify: string;
+  readonly to: readonly { readonly recipient: Recipient; readonly address: string }[];
+}
+
+/** The exchanges of a mail, one for each NOTIFY (RFC 3461 §5.2.1), and recipients to whom the next server takes none. */
+function partsOf(
+  { mailFrom, recipients }: Envelope,
+  takesUtf8: boolean,
+): { readonly parts: readonly Part[]; readonly refused: readonly Recipient[] } {
+  const from = takesUtf8 ? mailFrom : inAscii(mailFrom);
+  const byNotify = new Map<string, Part["to"][number][]>();
+  const refused: Recipient[] = [];
+  for (const recipient of recipients) {
+    const address = takesUtf8 ? recipient.address : inAscii(recipient.address);
+    if (from === undefined || address === undefined) {
+      refused.push(recipient);
+      continue;
+    }
+    const notify = recipient.notify ?? "FAILURE,DELAY";
+    const part = byNotify.get(notify);
+    if (part) part.push({ recipient, address });
+    else byNotify.set(notify, [{ recipient, address }]);
+  }
+  return { parts: [...byNotify].map(([notify, to]) => ({ from: from!, notify, to })), refused };
+}
+
+/** An address for a server without SMTPUTF8, its domain in A-labels; undefined where its name is not in ASCII. RFC 6531 §3.2. */
+function inAscii(address: string): string | undefined {
+  const at = address.lastIndexOf("@") + 1;
+  const [name, domain] = [address.slice(0, at), address.slice(at)];
+  if (/[^\x00-\x7f]/.test(name)) return undefined;
+  if (!/[^\x00-\x7f]/.test(domain)) return address;
+  const ascii = domainToASCII(domain);
+  return ascii === "" ? undefined : name + ascii;
+}
+
+function offers(connection: SMTPConnection, extension: string): boolean {
+  return new RegExp(`^250[ -]${extension}\\b`, "im").test(abilities.get(connection) ?? "");
+}
+
 /** Each server's answer to EHLO: the extensions that it offers. */
 const abilities = new WeakMap<SMTPConnection, string>();
 
@@ -198,17 +273,18 @@ async function reset(connection: SMTPConnection, signal: AbortSignal): Promise<b
   }
 }
 
-async function exchange(connection: SMTPConnection, mail: OutgoingMail): Promise<readonly TransportReply[]> {
-  const { envelope, envid, size, needsEightBit } = mail;
-  const [first] = envelope.recipients;
-  const isOne = envelope.recipients.every(({ notify }) => notify === first?.notify);
+async function exchange(
+  connection: SMTPConnection,
+  mail: OutgoingMail,
+  { from, notify, to }: Part,
+): Promise<readonly TransportReply[]> {
+  const { envid, size, needsEightBit } = mail;
   const given = {
-    from: envelope.mailFrom,
-    to: envelope.recipients.map(({ address }) => address),
+    from,
+    to: to.map(({ address }) => address),
     size,
     use8BitMime: needsEightBit,
-    // One NOTIFY stands for all of them: where they differ the next server's default does.
-    dsn: { id: envid, return: "headers", ...(isOne && { notify: (first?.notify ?? "FAILURE,DELAY").split(",") }) },
+    dsn: { id: envid, return: "headers", notify: notify.split(",") },
   };
   const message = Readable.from(mail.read(), { objectMode: false });
   const info = await new Promise<{ readonly response: string; readonly rejectedErrors?: Failure["rejectedErrors"] }>(
@@ -223,11 +299,11 @@ async function exchange(connection: SMTPConnection, mail: OutgoingMail): Promise
     return error;
   });
   if (!(info instanceof Error))
-    return repliesOf(mail, info.rejectedErrors ?? [], { state: "sent", reply: cut(info.response) });
+    return repliesOf(to, info.rejectedErrors ?? [], { state: "sent", reply: cut(info.response) });
   const { responseCode, rejectedErrors } = info;
   // Without a reply of the server the error is no verdict on the mail.
   if (responseCode === undefined || !isAboutMail(info)) throw troubleOf(info);
-  return repliesOf(mail, rejectedErrors ?? [], { state: stateOf(responseCode), reply: replyOf(info) });
+  return repliesOf(to, rejectedErrors ?? [], { state: stateOf(responseCode), reply: replyOf(info) });
 }
 
 /** True for a reply to the sender, the recipients or the mail; false for one to our credentials or to the connection. */
@@ -237,11 +313,11 @@ function isAboutMail({ code, responseCode }: Failure): boolean {
 }
 
 function repliesOf(
-  { envelope }: OutgoingMail,
+  to: Part["to"],
   rejected: NonNullable<Failure["rejectedErrors"]>,
   others: TransportReply,
 ): readonly TransportReply[] {
-  return envelope.recipients.map(({ address }) => {
+  return to.map(({ address }) => {
     const failure = rejected.find(({ recipient }) => recipient === address);
     return failure ? { state: stateOf(failure.responseCode ?? 450), reply: replyOf(failure) } : others;
   });

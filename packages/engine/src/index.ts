@@ -33,10 +33,12 @@ export { Responder, type ResponderOptions } from "./account/mandates/responder.t
 export { NO_VACATION, VACATION, type Vacation } from "./account/mandates/vacation.ts";
 export { backUpAccount, restoreAccount } from "./account/moving/back-up-account.ts";
 export { type CopyReport, measureAccount } from "./account/moving/copier.ts";
-export { deleteAccount, sweepEnded } from "./account/moving/delete-account.ts";
+export { deleteAccount, isDeleted, sweepEnded } from "./account/moving/delete-account.ts";
 export { moveAccount } from "./account/moving/move-account.ts";
+export type { OutboundMove, OutboundPlace } from "./account/moving/move-outbound.ts";
 export { AccountReporter, type AccountReporterOptions } from "./account/outbound/account-reporter.ts";
 export { setQueueAside } from "./account/outbound/after-restore.ts";
+export { type EndedKeeper, setOlderAside } from "./account/outbound/older-history.ts";
 export { OutboundQueue, type QueuePlace } from "./account/outbound/queue.ts";
 export { type Envelope, parseNotify, type Recipient } from "./account/outbound/queued.ts";
 export {

@@ -8,6 +8,7 @@ export { backupEmbeddedStore, restoreEmbeddedStore, settleEmbeddedStore } from "
 export { findDamage, openDamagedStore } from "./node/embedded/damaged-store.ts";
 export { type RebuildReport, rebuildEmbeddedStore } from "./node/embedded/rebuild.ts";
 export { openEmbeddedStore } from "./node/embedded/store.ts";
+export { endedFolder } from "./node/ended-folder.ts";
 export { Hints } from "./node/hints.ts";
 export { LdapDirectory, type LdapOptions } from "./node/ldap-directory.ts";
 export type { S3Settings } from "./node/s3/settings.ts";

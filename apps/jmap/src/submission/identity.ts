@@ -1,4 +1,5 @@
 import { type AccountSession, recordChanges } from "@restante/engine";
+import { formatAddrSpec } from "@restante/mime";
 import { SUBMISSION_CAPABILITY } from "../core/capabilities.ts";
 import { CHANGES_ARGUMENTS, changesAnswer, maxOf } from "../core/changes.ts";
 import { invalidProperties, SetRefusal, setErrorOf } from "../core/errors.ts";
@@ -191,7 +192,7 @@ function isRight(one: Identity, property: string, value: unknown, isNew: boolean
       // No line of a header comes from it.
       return isText(value, NAME_CHARS_MAX) && !/\p{Cc}/u.test(value);
     case "email":
-      return isNew ? isText(value, NAME_CHARS_MAX) && value !== "" : value === one.email;
+      return isNew ? isText(value, NAME_CHARS_MAX) && isAddress(value) : value === one.email;
     case "replyTo":
     case "bcc":
       return value === null || (Array.isArray(value) && value.length <= ADDRESSES_MAX && value.every(isEmailAddress));
@@ -203,6 +204,16 @@ function isRight(one: Identity, property: string, value: unknown, isNew: boolean
       return !isNew && value === one[property];
     default:
       return false;
+  }
+}
+
+/** True for what may stand in a header: a detail of one's own address is any text else. */
+function isAddress(text: string): boolean {
+  try {
+    return formatAddrSpec(text, { utf8: true }) !== "";
+  } catch (error) {
+    if (error instanceof RangeError) return false;
+    throw error;
   }
 }
 

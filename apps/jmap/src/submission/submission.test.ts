@@ -7,13 +7,14 @@ import { sessionObject } from "../session-object.ts";
 const MAIL = "From: ada@example.org\r\nTo: bob@x.org\r\nSubject: x\r\n\r\nhello\r\n";
 
 /** A client of a server that queues mail, and sends none. */
-async function client() {
+async function client(limits: Partial<Outbound["limits"]> = {}) {
   const { tools, place } = await setUpAda();
   const { platform } = tools;
   const outbound: Outbound = {
     queue: new OutboundQueue({ store: place.open(), platform, serverKey: new Uint8Array(32).fill(7) }),
     isOwn: async (owner, address) => address.toLowerCase() === owner,
-    limits: { bytesMax: 1e6, recipientsMax: 9, recipientsPerDay: 99, holdMsMax: 1e9, undoMs: 0 },
+    limits: { bytesMax: 1e6, recipientsMax: 9, recipientsPerDay: 99, holdMsMax: 1e9, undoMs: 0, ...limits },
+    reaches: async (address) => address.endsWith("@x.org"),
   };
   const accounts = new Accounts({ ...tools, store: place.open(), platform: { ...platform, outbound } });
   return new TestClient(await accounts.login("ada@example.org", FIRST, "127.0.0.1"));
@@ -128,4 +129,53 @@ test("an identity's texts are empty by default, which null brings back", async (
   expect(own).toMatchObject({ name: "", textSignature: "", htmlSignature: "" });
   const made = await ada.call("Identity/set", { create: { k: { email: "ada@example.org" } } });
   expect(made.created.k).toMatchObject({ name: "", textSignature: "", htmlSignature: "", mayDelete: true });
+});
+
+describe("a submission that can't be is told by its own error: RFC 8621 §7.5", () => {
+  const to = (...emails: readonly string[]) => ({
+    mailFrom: { email: "ada@example.org" },
+    rcptTo: emails.map((email) => ({ email })),
+  });
+  const many = Array.from({ length: 10 }, (_, n) => `b${n}@x.org`);
+  const foreign = MAIL.replace("ada@", "eve@");
+  interface Case {
+    readonly error: object;
+    readonly envelope: object;
+    readonly text?: string;
+    readonly limits?: Partial<Outbound["limits"]>;
+  }
+  const [one, wrong] = [to("b@x.org"), to("b@", "a@x.org", "c d@x.org")];
+  const CASES: Readonly<Record<string, Case>> = {
+    nobody: { error: { type: "noRecipients" }, envelope: to() },
+    "some that are none": {
+      error: { type: "invalidRecipients", invalidRecipients: ["b@", "c d@x.org"] },
+      envelope: wrong,
+    },
+    "some that nobody reaches": {
+      error: { type: "invalidRecipients", invalidRecipients: ["b@y.org"] },
+      envelope: to("a@x.org", "b@y.org"),
+    },
+    "too many": { error: { type: "tooManyRecipients", maxRecipients: 9 }, envelope: to(...many) },
+    "another's sender": {
+      error: { type: "forbiddenMailFrom" },
+      envelope: { ...one, mailFrom: { email: "eve@example.org" } },
+    },
+    "another's From": { error: { type: "forbiddenFrom" }, envelope: one, text: foreign },
+    "no From": {
+      error: { type: "invalidEmail", properties: ["from"] },
+      envelope: one,
+      text: MAIL.replace(/^From.*\r\n/, ""),
+    },
+    "too much": { error: { type: "tooLarge", maxSize: 20 }, envelope: one, limits: { bytesMax: 20 } },
+    "too often": { error: { type: "forbiddenToSend" }, envelope: one, limits: { recipientsPerDay: 0 } },
+  };
+  test.each(Object.entries(CASES))("%s", async (_, { error, envelope, text = MAIL, limits }) => {
+    const ada = await client(limits);
+    const emailId = await ada.append(1, { path: "Drafts", text });
+    const { created, notCreated } = await ada.call("EmailSubmission/set", {
+      create: { s: { identityId: "i0", emailId, envelope } },
+    });
+    expect([created ?? null, notCreated.s]).toEqual([null, expect.objectContaining(error)]);
+    expect((await ada.call("EmailSubmission/query")).ids).toEqual([]);
+  });
 });

@@ -245,6 +245,8 @@ export class Account {
 
   /** Does the rest of what a process that was killed had begun: what it had submitted, and what it had let the server do. */
   async handOver(address: string): Promise<void> {
+    // An older history tells of mail that may have gone.
+    if (this.barred !== undefined) return;
     await this.mandates.settle(address);
     await this.submissions.handOver(address, this.#readEmail, (one) => this.#tellOfUnknown(one));
   }

@@ -3,7 +3,7 @@ import { signingKeyPair } from "../crypto/index.ts";
 import type { MailboxView } from "../mail/mailbox-view.ts";
 import { NO_MODSEQ } from "../mail/numbers.ts";
 import { FOUNDER, INBOX_ID, mailboxId } from "../mail/ops/names.ts";
-import { mailText, stream } from "../testing/account-kit.ts";
+import { mailText, outboundQueue, stream } from "../testing/account-kit.ts";
 import { FIRST, SECOND, setUpAda } from "../testing/ways-in-kit.ts";
 import { addAppPassword, revokeAppPassword } from "./keys/app-passwords.ts";
 import { changePassword } from "./keys/passwords.ts";
@@ -141,7 +141,10 @@ const ENDS: Readonly<Record<string, (of: Awaited<ReturnType<typeof scene>>) => P
   "its app password was revoked": ({ tools, user, id }) => revokeAppPassword(tools, user(), FIRST, id),
   "the account has new keys": ({ tools, user }) => rotateAccount(tools, user(), FIRST),
   "the account was deleted": ({ tools, user }) =>
-    deleteAccount({ ...tools, signer: signingKeyPair(new Uint8Array(32).fill(9)) }, user()),
+    deleteAccount(
+      { ...tools, queue: outboundQueue(tools.store), signer: signingKeyPair(new Uint8Array(32).fill(9)) },
+      user(),
+    ),
 };
 
 describe.each(Object.entries(ENDS))("after %s", (_, end) => {

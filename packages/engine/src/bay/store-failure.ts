@@ -33,6 +33,16 @@ export async function asStoreFailure<T>(answer: Promise<T>): Promise<T> {
   }
 }
 
+/** The same; undefined for what is damaged. */
+export async function orUndefinedIfDamaged<T>(answer: Promise<T>): Promise<T | undefined> {
+  try {
+    return await answer;
+  } catch (error) {
+    if (error instanceof EngineError && error.code === "corrupt") return undefined;
+    throw error;
+  }
+}
+
 export function orDamage<T>(make: () => T): T {
   try {
     return make();

@@ -1,7 +1,10 @@
 import { Account } from "../account/account.ts";
 import { Dropbox } from "../account/delivery/dropbox.ts";
 import { Unsettled } from "../account/delivery/unsettled.ts";
+import { MandateStore } from "../account/mandates/mandate-store.ts";
+import type { OutboundMove, OutboundPlace } from "../account/moving/move-outbound.ts";
 import { openLog } from "../account/open-log.ts";
+import { OutboundQueue } from "../account/outbound/queue.ts";
 import type { Platform } from "../account/platform.ts";
 import { FOLDERS } from "../account/sign-in/sign-up.ts";
 import { accountPrefix, replaces, type User, type UserDirectory } from "../account/sign-in/users.ts";
@@ -24,6 +27,7 @@ import { mailboxChanges } from "../mail/state/feed.ts";
 import type { ReadState } from "../mail/state/read-state.ts";
 import { nodePlatform } from "../node/crypto-platform.ts";
 import type { MemoryPlace } from "../storage/memory.ts";
+import type { ObjectStore } from "../storage/object-store.ts";
 import { isRewinding } from "./rewinding-log.ts";
 
 /** Kit of the tests of accounts: a clock that they set, and accounts without the slow slots. */
@@ -163,4 +167,20 @@ export class MemoryUsers implements UserDirectory {
   async remove(address: string): Promise<void> {
     this.users = this.users.filter((user) => user.address !== address);
   }
+}
+
+/** A store's mail that waits to be sent. */
+export function outboundQueue(store: ObjectStore): OutboundQueue {
+  return outboundPlace(store).queue;
+}
+
+/** The same with mandates, under a server's key. */
+export function outboundPlace(store: ObjectStore, serverKey: Uint8Array = new Uint8Array(32).fill(7)): OutboundPlace {
+  const options = { store, platform, serverKey };
+  return { queue: new OutboundQueue(options), mandates: new MandateStore(options) };
+}
+
+/** Both of two stores: what moves between them. */
+export function outboundMove(from: ObjectStore, to: ObjectStore): OutboundMove {
+  return { from: outboundPlace(from), to: outboundPlace(to) };
 }

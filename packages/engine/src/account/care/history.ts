@@ -1,6 +1,7 @@
 import { hexText } from "../../bay/entry.ts";
 import { isRecoveryCode, recoverySecret } from "../keys/passwords.ts";
 import { asOwner, passwordSecret, type SlotTools } from "../keys/slots.ts";
+import { RESTORED } from "../restored-mark.ts";
 import type { User } from "../sign-in/users.ts";
 
 /**
@@ -14,6 +15,8 @@ export async function acceptHistory(tools: SlotTools, user: User, secret: string
   await asOwner(tools, user, owner, async ({ ring, mail, bay }) => {
     bay.acceptHistory();
     await mail.push({ kind: "raise", seconds: Math.floor(platform.now() / 1000) });
+    // Mail that waits in it may have been sent: it is of before.
+    await mail.writeRecords([{ type: RESTORED, id: hexText(platform.crypto.random(16)), value: new Uint8Array(0) }]);
     // The history is accepted once its witness is kept: here a failure is no mere warning.
     await platform.witnesses?.replace(hexText(ring.account), bay.witness);
   });

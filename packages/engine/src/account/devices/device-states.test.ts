@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, test } from "vitest";
 import { MemoryPlace } from "../../storage/memory.ts";
-import { bytes, clock, crypto, makeAccount, platform, signer } from "../../testing/account-kit.ts";
+import { bytes, clock, crypto, makeAccount, outboundQueue, platform, signer } from "../../testing/account-kit.ts";
 import { backUpAccount, restoreAccount } from "../moving/back-up-account.ts";
 import { deleteAccount } from "../moving/delete-account.ts";
 import type { User, UserDirectory } from "../sign-in/users.ts";
@@ -90,7 +90,7 @@ describe("what a phone holds", () => {
     await restoreAccount({ from: copy.open(), to: back.open(), prefix, signer, random: crypto.random });
     expect(await states(back).read(PLACE, "k1")).toEqual(bytes("one"));
     const users = { remove: async () => undefined } as unknown as UserDirectory;
-    await deleteAccount({ store: place.open(), signer, users }, user);
+    await deleteAccount({ store: place.open(), signer, users, queue: outboundQueue(place.open()) }, user);
     expect(names()).toEqual([]);
   });
 });

@@ -1,9 +1,10 @@
 import { hexBytes, hexText } from "../../bay/entry.ts";
 import { listObjects } from "../../bay/list-objects.ts";
 import { asStoreFailure } from "../../bay/store-failure.ts";
-import { CryptoError, mandateContext, openObject, sealObject, serverHash } from "../../crypto/index.ts";
+import { CryptoError, equalBytes, mandateContext, openObject, sealObject, serverHash } from "../../crypto/index.ts";
 import type { ObjectStore } from "../../storage/object-store.ts";
 import type { Platform } from "../platform.ts";
+import { REQUESTS } from "./answer-request.ts";
 
 /** Kinds of mandates, besides mail that waits. */
 export type MandateKind = "vacation" | "push";
@@ -107,16 +108,26 @@ export class MandateStore {
     return `${prefix}${hexText(hash)}.`;
   }
 
+  /** True where both have one key: names and bytes of one are those of the other. */
+  hasKeyOf(other: MandateStore): boolean {
+    return equalBytes(this.#options.serverKey, other.#options.serverKey);
+  }
+
+  /** The beginnings of names of an account's objects that say nothing under another key. */
+  keyedPrefixes(account: Uint8Array): readonly string[] {
+    return [this.answeredPrefix(account), `${REQUESTS}${hexText(account)}.`];
+  }
+
   /** Forgets whom an account's vacation has answered. Errors: `unavailable`. */
   async forgetAnswered(account: Uint8Array): Promise<void> {
     await deleteAll(this.#options.store, [this.answeredPrefix(account)]);
   }
 }
 
-/** Deletes all mandates of an account, with or without the key that opens them. Errors: `unavailable`. */
+/** Deletes all mandates of an account, and requests upon them, with or without the key that opens them. Errors: `unavailable`. */
 export async function deleteMandates(store: ObjectStore, account: Uint8Array): Promise<void> {
   const hex = hexText(account);
-  await deleteAll(store, [`outbound/vacation/${hex}`, `outbound/push/${hex}`, `${ANSWERED}${hex}`]);
+  await deleteAll(store, [`outbound/vacation/${hex}`, `outbound/push/${hex}`, ANSWERED + hex, REQUESTS + hex]);
 }
 
 const DELETED_AT_ONCE = 500;

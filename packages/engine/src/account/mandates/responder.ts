@@ -39,9 +39,6 @@ const AT_ONCE = 8;
 const WAITING_MAX = 1_000;
 const ACCOUNT_CHARS = 32;
 
-/** No account's: nobody is told what becomes of an answer. */
-const NOBODY: Uint8Array = new Uint8Array(16);
-
 /**
  * Answers for those who are away: RFC 3834, RFC 8621 §8. It holds the server key and no account's: what it may answer is what an
  * owner let it know. Any number may run: an answer has the id of its request, and whom an account has answered is a create that
@@ -134,7 +131,8 @@ export class Responder {
       await queue.put(
         {
           ...place,
-          account: NOBODY,
+          account: request.account,
+          // Nobody is told what becomes of it.
           address: "",
           // To what is answered nobody answers: RFC 3834 §3.3.
           envelope: { mailFrom: "", recipients: [{ address: answer.to, notify: "NEVER" }] },

@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import { serverPublicKey } from "../../crypto/index.ts";
 import type { ObjectStore } from "../../storage/object-store.ts";
 import { collect } from "../../streams.ts";
-import { signer, stream } from "../../testing/account-kit.ts";
+import { outboundQueue, signer, stream } from "../../testing/account-kit.ts";
 import { HandTime, settle } from "../../testing/hand-time.ts";
 import { FIRST, setUpAda } from "../../testing/ways-in-kit.ts";
 import { Dropbox } from "../delivery/dropbox.ts";
@@ -43,6 +43,7 @@ async function setUp() {
       queue,
       platform: base,
       giveUpMs: 5 * DAY,
+      isDeleted: async () => false,
       reporter: { report: async () => undefined, tellSender: async () => void logs.push("told") },
       transport: {
         async send(mail) {
@@ -486,8 +487,29 @@ describe("a vacation", () => {
     await world.deliver(MAIL);
     await settle();
     expect(world.names("outbound/seen/")).toHaveLength(1);
-    await deleteAccount({ store: world.place.open(), users: world.users, signer }, world.user());
+    await deleteAccount({ ...world.tools, queue: outboundQueue(world.tools.store), signer }, world.user());
     expect(world.names("outbound/").filter((name) => !name.startsWith("outbound/done/"))).toEqual([]);
+  });
+
+  test("takes answers along that wait, and requests, when its account goes", async () => {
+    const world = await setUp();
+    const { signIn, responder, accounts, sender } = world.process();
+    const session = await signIn();
+    await session.setVacation(AWAY);
+    session.close();
+    await accounts.dispose();
+    await world.deliver(MAIL);
+    // Nothing is sent yet.
+    responder.start();
+    await settle();
+    await responder.stop();
+    await world.deliver(MAIL, "eve@x.org");
+    expect(["queue", "request"].map((kind) => world.names(`outbound/${kind}/`).length)).toEqual([1, 1]);
+    await deleteAccount({ ...world.tools, queue: outboundQueue(world.tools.store), signer }, world.user());
+    expect(world.names("outbound/").filter((name) => !name.startsWith("outbound/done/"))).toEqual([]);
+    sender.start();
+    await settle();
+    expect(world.sink).toEqual([]);
   });
 
   test("is refused where the server answers nobody", async () => {

@@ -13,6 +13,7 @@ import {
   mailText,
   makeAccount,
   open,
+  outboundMove,
   signer,
   stream,
   textsOf,
@@ -283,7 +284,8 @@ describe("a backup of an account, object by object", () => {
   test("an account that was moved away, or is not there, is not backed up", async () => {
     const { prefix, owner, copying } = await scene();
     await owner.dispose();
-    await moveAccount({ signer, ...copying, to: new MemoryPlace().open() });
+    const to = new MemoryPlace().open();
+    await moveAccount({ signer, ...copying, to, outbound: outboundMove(copying.from, to) });
     await expect(backUpAccount(copying)).rejects.toMatchObject({ code: "not-found" });
     await expect(backUpAccount({ ...copying, from: new MemoryPlace().open(), prefix })).rejects.toMatchObject({
       code: "not-found",

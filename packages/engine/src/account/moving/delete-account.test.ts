@@ -13,6 +13,8 @@ import {
   mailText,
   makeAccount,
   open,
+  outboundMove,
+  outboundQueue,
   platform,
   signer,
   stream,
@@ -35,7 +37,7 @@ async function scene() {
   const users = new MemoryUsers();
   users.users = [user];
   const store = place.open();
-  const tools = { store, users, signer };
+  const tools = { store, users, signer, queue: outboundQueue(store) };
   const sweep = (): Promise<void> => sweepEnded(tools, platform.trustedHosts);
   const names = (): string[] => [...place.objects.keys()].map((name) => name.slice(prefix.length)).sort();
   return { place, ring, user, prefix, users, tools, sweep, names };
@@ -205,7 +207,9 @@ test("a deleted account is not moved, backed up, or brought back to where it was
   await deleteAccount(tools, user);
   const elsewhere = new MemoryPlace(() => clock.now++);
   const copying = { from: place.open(), to: elsewhere.open(), prefix };
-  await expect(moveAccount({ ...copying, signer })).rejects.toMatchObject({ code: "not-found" });
+  await expect(
+    moveAccount({ ...copying, signer, outbound: outboundMove(copying.from, copying.to) }),
+  ).rejects.toMatchObject({ code: "not-found" });
   await expect(backUpAccount(copying)).rejects.toMatchObject({ code: "not-found" });
   const back = { from: backup.open(), to: place.open(), prefix, signer, random: crypto.random };
   await expect(restoreAccount(back)).rejects.toMatchObject({

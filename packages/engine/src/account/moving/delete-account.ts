@@ -1,4 +1,4 @@
-import { entryNumber } from "../../bay/entry.ts";
+import { entryNumber, hexText } from "../../bay/entry.ts";
 import { type ListedObject, listObjects } from "../../bay/list-objects.ts";
 import { ANY_ENTRY, END_CHECKPOINT, endLog, type StoredEnd } from "../../bay/log-end.ts";
 import { asStoreFailure } from "../../bay/store-failure.ts";
@@ -8,16 +8,22 @@ import { folderOf } from "../../storage/object-kinds.ts";
 import type { ObjectStore } from "../../storage/object-store.ts";
 import { accountOfPrefix, makeEndMark, openEndMark } from "../end-mark.ts";
 import { deleteMandates } from "../mandates/mandate-store.ts";
+import { endMail } from "../outbound/end-mail.ts";
+import type { OutboundQueue } from "../outbound/queue.ts";
 import { accountPrefix, type User, type UserDirectory } from "../sign-in/users.ts";
 
 /** The log's last entries stay so long after its end: who built upon them within the hour still finds it. */
 export const LOG_KEPT_MS: number = 25 * 60 * 60_000;
+/** How long after an account's end its mail is looked for among all that waits. What is left then goes when it is due. */
+const MAIL_ENDS_MS: number = 7 * 24 * 60 * 60_000;
 const DELETED_AT_ONCE = 500;
 
 interface Tools {
   readonly store: ObjectStore;
   /** Signs that the account ended. */
   readonly signer: SigningKeyPair;
+  /** Mail that waits to be sent, of all accounts of the store. */
+  readonly queue: OutboundQueue;
 }
 
 /**
@@ -32,6 +38,7 @@ export async function deleteAccount(tools: Tools & { readonly users: UserDirecto
   await asStoreFailure(store.putIfAbsent(prefix + END_CHECKPOINT, mark, { essential: true }));
   await tools.users.remove(user.address);
   await deleteEnded(tools, prefix);
+  await endMail(tools.queue, new Set([hexText(accountOfPrefix(prefix))]));
 }
 
 /**
@@ -52,12 +59,36 @@ async function deleteEnded({ store, signer }: Tools, prefix: string): Promise<vo
  * the store. Only an end that one of the hosts of `trusted` signed is believed. Errors: `unavailable`.
  */
 export async function sweepEnded(tools: Tools, trusted: readonly Uint8Array[]): Promise<void> {
-  const { store } = tools;
+  const { store, queue } = tools;
+  const lately = new Set<string>();
   for await (const prefix of accountPrefixes(store)) {
-    const got = await asStoreFailure(store.get(prefix + END_CHECKPOINT));
-    const isDeleted = got.found && openEndMark(got.bytes, accountOfPrefix(prefix), trusted)?.reason === "deleted";
-    if (isDeleted) await deleteEnded(tools, prefix);
+    const account = accountOfPrefix(prefix);
+    const ageMs = await deletedFor(store, account, trusted);
+    if (ageMs === undefined) continue;
+    await deleteEnded(tools, prefix);
+    if (ageMs < MAIL_ENDS_MS) lately.add(hexText(account));
   }
+  if (lately.size > 0) await endMail(queue, lately);
+}
+
+/** True for an account that was deleted, by the word of one of the hosts of `trusted`. Errors: `unavailable`. */
+export async function isDeleted(
+  store: ObjectStore,
+  account: Uint8Array,
+  trusted: readonly Uint8Array[],
+): Promise<boolean> {
+  return (await deletedFor(store, account, trusted)) !== undefined;
+}
+
+/** How long an account has been deleted, in milliseconds; undefined for one that was not. */
+async function deletedFor(
+  store: ObjectStore,
+  account: Uint8Array,
+  trusted: readonly Uint8Array[],
+): Promise<number | undefined> {
+  const got = await asStoreFailure(store.get(`${hexText(account)}/${END_CHECKPOINT}`));
+  const isEnded = got.found && openEndMark(got.bytes, account, trusted)?.reason === "deleted";
+  return isEnded ? got.now - got.created : undefined;
 }
 
 /** The prefixes of all accounts of which the store holds anything. */

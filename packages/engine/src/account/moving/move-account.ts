@@ -6,6 +6,7 @@ import { EngineError } from "../../errors.ts";
 import { folderOf, kindsOf, type ObjectKindName } from "../../storage/object-kinds.ts";
 import { accountOfPrefix, isDeletion, makeEndMark } from "../end-mark.ts";
 import { Copier, type Copying, type CopyReport, isAny } from "./copier.ts";
+import { type MovedMail, moveOutbound, type OutboundMove } from "./move-outbound.ts";
 
 /** Kinds in the order of the move: large ones that never change under one name; those that the log's end makes final; and the
  * ways in. */
@@ -15,29 +16,35 @@ const [BULK, FINAL, LAST] = (["early", "at-end", "last"] as const).map((when) =>
 /** A delivery writes its note within two hours of its body: one this much older than the end is no late one's. */
 const LATE_BODY_MS: number = 3 * 60 * 60_000;
 
+export interface Moving extends Copying {
+  /** Signs that the account left. */
+  readonly signer: SigningKeyPair;
+  /** The servers' parts in both. */
+  readonly outbound: OutboundMove;
+}
+
 /**
  * Moves an account from one store to another, object by object, with none of its keys. Servers may run on both.
  *
  * Objects that never change go first, while the owner still writes. Then the log is ended (`log-end.ts`), and no more
  * objects come. Key slots go last: before they are there nobody can open the account in its new place, so nobody finds half
  * of it. Mail that is delivered to the old place afterwards goes over with the next call; a note that comes twice by that is
- * taken in once, by its number. Killed at any point, it goes on with the next call.
+ * taken in once, by its number. Mail that waits to be sent goes too ({@link moveOutbound}). Killed at any point, it goes on with the next call.
  *
  * Errors: `not-found` where `from` has no such account; `already-exists` where `to` has one that did not come from there;
  * `conflict` where it has another object of the same name, or the account was moved away from there; `unavailable` and
  * `over-quota`. Objects that went over stay.
  */
-export async function moveAccount(
-  copying: Copying & { /** Signs that the account left. */ readonly signer: SigningKeyPair },
-): Promise<CopyReport> {
-  const copier = new Copier(copying);
-  const { from, to, prefix, signer } = copying;
+export async function moveAccount(moving: Moving): Promise<CopyReport & MovedMail> {
+  const copier = new Copier(moving);
+  const { from, to, prefix, signer, outbound } = moving;
   const known = await findEnd({ store: from, prefix });
   if (known && isDeletion(known.bytes)) throw new LogEnded("deleted");
-  if (await isAny(to, prefix + folderOf("slot"))) {
+  const isFirst = !(await isAny(to, prefix + folderOf("slot")));
+  let end = known;
+  if (!isFirst) {
     if (!known)
       throw new EngineError("already-exists", "there is such an account already, which did not come from here");
-    await finish(copying, copier, known);
   } else {
     if ((await isAny(to, prefix + folderOf("log"))) && (await findEnd({ store: to, prefix })))
       throw new EngineError(
@@ -45,13 +52,15 @@ export async function moveAccount(
         "the account was moved away from there: its objects there must be deleted first",
       );
     for (const kind of BULK) await copier.copyAll(folderOf(kind));
-    const ended = await endLog({ store: from, prefix }, (entry, before) =>
+    end = await endLog({ store: from, prefix }, (entry, before) =>
       makeEndMark(signer, accountOfPrefix(prefix), "moved", entry, before),
     );
-    for (const kind of [...BULK, ...FINAL]) await copier.copyAll(folderOf(kind), ({ name }) => name !== ended.name);
-    await finish(copying, copier, ended);
+    for (const kind of [...BULK, ...FINAL]) await copier.copyAll(folderOf(kind), ({ name }) => name !== end!.name);
   }
-  return copier.report;
+  // Before the ways in: its owner finds there what waits.
+  const mail = await moveOutbound(accountOfPrefix(prefix), outbound, isFirst);
+  await finish(moving, copier, end!);
+  return { ...copier.report, ...mail };
 }
 
 /** Gives the new place its ways in, then what was delivered to the old one. */

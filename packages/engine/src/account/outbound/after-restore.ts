@@ -1,4 +1,4 @@
-import { EngineError } from "../../errors.ts";
+import { orUndefinedIfDamaged } from "../../bay/store-failure.ts";
 import type { ReadState } from "../../mail/state/read-state.ts";
 import { RESTORED } from "../restored-mark.ts";
 import type { OutboundQueue } from "./queue.ts";
@@ -27,8 +27,8 @@ export interface AsideReporter {
 export async function setQueueAside(queue: OutboundQueue, reporter: AsideReporter): Promise<number> {
   let count = 0;
   for await (const place of queue.list()) {
-    const mail = await orUndefinedIfDamaged(async () => (await queue.open(place))?.mail);
-    const last = await orUndefinedIfDamaged(() => queue.lastClaim(place.id));
+    const mail = (await orUndefinedIfDamaged(queue.open(place)))?.mail;
+    const last = await orUndefinedIfDamaged(queue.lastClaim(place.id));
     const isCanceled = last?.claim.state === "canceled";
     if (!mail) {
       await queue.drop(place);
@@ -67,13 +67,4 @@ function unknown(one: RecipientState): RecipientState {
   const { address, state } = one;
   // The next server may have taken it: RFC 8621 §7 calls that unknown.
   return state === "waiting" ? { address, state: "sent", reply: FATE_UNKNOWN } : one;
-}
-
-async function orUndefinedIfDamaged<T>(read: () => Promise<T | undefined>): Promise<T | undefined> {
-  try {
-    return await read();
-  } catch (error) {
-    if (error instanceof EngineError && error.code === "corrupt") return undefined;
-    throw error;
-  }
 }

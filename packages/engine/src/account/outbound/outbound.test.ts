@@ -2,78 +2,24 @@ import { parseHeaders } from "@restante/mime";
 import { describe, expect, test } from "vitest";
 import { asEmailRow } from "../../mail/numbers.ts";
 import type { ObjectStore } from "../../storage/object-store.ts";
-import { collect } from "../../streams.ts";
-import { signer, stream } from "../../testing/account-kit.ts";
-import { HandTime, settle } from "../../testing/hand-time.ts";
-import { FIRST, setUpAda } from "../../testing/ways-in-kit.ts";
-import { Unsettled } from "../delivery/unsettled.ts";
-import type { AccountSession } from "../session.ts";
-import { Accounts } from "../sign-in/accounts.ts";
-import { AccountReporter } from "./account-reporter.ts";
-import { OutboundQueue } from "./queue.ts";
-import type { RecipientState } from "./queued.ts";
+import { stream } from "../../testing/account-kit.ts";
+import { settle } from "../../testing/hand-time.ts";
 import {
-  DELAY_TOLD_MS,
-  EXCHANGE_MS,
-  LEASE_MS,
-  MAKER_MS,
-  type OutgoingMail,
-  Sender,
-  type TransportReply,
-  TransportTrouble,
-} from "./sender.ts";
-import type { Outbound, SubmitLimits, SubmitRefusal, SubmitRequest } from "./submit.ts";
-
-const OWN = ["ada@example.org", "ada+x@example.org", "info@example.org"];
-const MINUTE = 60_000;
-const DAY = 24 * 60 * MINUTE;
-const LIMITS: SubmitLimits = {
-  bytesMax: 1_000_000,
-  recipientsMax: 5,
-  recipientsPerDay: 500,
-  holdMsMax: 30 * DAY,
-  undoMs: 0,
-};
-
-/** A smarthost's treatment of a mail: an answer for each recipient, or an error. */
-type Smarthost = (mail: OutgoingMail, text: string) => readonly TransportReply[] | Promise<readonly TransportReply[]>;
-const TAKES: Smarthost = ({ envelope }) => envelope.recipients.map(() => ({ state: "sent", reply: "250 2.0.0 Ok" }));
-
-/** A process that may be killed: from then on none of its requests is answered, and none does anything. */
-class Mortal {
-  isDead = false;
-  requests = 0;
-  /** At which request it is killed: before it is done, or when it is and before it is answered. */
-  readonly killAt: number;
-  readonly isDone: boolean;
-
-  constructor(killAt = Number.POSITIVE_INFINITY, isDone = false) {
-    this.killAt = killAt;
-    this.isDone = isDone;
-  }
-
-  /** One step of what it does. */
-  async step<T>(work: () => Promise<T>): Promise<T> {
-    if (this.isDead) return new Promise(() => undefined);
-    if (++this.requests < this.killAt) return work();
-    if (this.requests === this.killAt && this.isDone) await work();
-    this.isDead = true;
-    return new Promise(() => undefined);
-  }
-
-  store(store: ObjectStore): ObjectStore {
-    const step = this.step.bind(this);
-    return new Proxy(store, {
-      get(target, name) {
-        const value = Reflect.get(target, name) as unknown;
-        if (typeof value !== "function") return value;
-        if (!["put", "putIfAbsent", "get", "list", "delete"].includes(name as string)) return value.bind(target);
-        return (...args: unknown[]) =>
-          step(() => (value as (...all: unknown[]) => Promise<unknown>).apply(target, args));
-      },
-    });
-  }
-}
+  DAY,
+  MESSAGE,
+  MINUTE,
+  Mortal,
+  request,
+  type Smarthost,
+  setUp,
+  statusOf,
+  TAKES,
+  textsIn,
+  to,
+} from "../../testing/outbound-kit.ts";
+import { LEASE_MS } from "./queue.ts";
+import { DELAY_TOLD_MS, EXCHANGE_MS, MAKER_MS, type TransportReply, TransportTrouble } from "./sender.ts";
+import type { SubmitRefusal, SubmitRequest } from "./submit.ts";
 
 /** A process that stops once before it claims a mail, until it is let go. */
 class Stalled extends Mortal {
@@ -110,107 +56,6 @@ class Stalled extends Mortal {
   }
 }
 
-async function setUp() {
-  const time = new HandTime();
-  const ada = await setUpAda();
-  ada.place.now = () => time.now();
-  const serverKey = new Uint8Array(32).fill(7);
-  /** Mails that the smarthost took. */
-  const sink: { readonly to: readonly string[]; readonly text: string; readonly mail: OutgoingMail }[] = [];
-  const logs: string[] = [];
-  const process = async (
-    options: {
-      readonly smarthost?: Smarthost;
-      readonly sends?: boolean;
-      readonly mortal?: Mortal;
-      readonly limits?: Partial<SubmitLimits>;
-    } = {},
-  ) => {
-    const { smarthost = TAKES, sends = true, mortal = new Mortal() } = options;
-    const store = mortal.store(ada.place.open());
-    const base = {
-      ...ada.tools.platform,
-      ...time,
-      log: ({ event }: { readonly event: string }) => void logs.push(event),
-    };
-    const queue = new OutboundQueue({ store, platform: base, serverKey });
-    const users = { find: (address: string) => ada.users.find(address) };
-    const deliverer = { store, platform: base, users, signer, unsettled: new Unsettled(base) };
-    const sender = new Sender({
-      queue,
-      platform: base,
-      reporter: new AccountReporter({ deliverer, hostName: "mx.example.org", read: (mail) => queue.read(mail) }),
-      giveUpMs: 5 * DAY,
-      transport: {
-        async send(mail) {
-          const text = Buffer.from(await collect(mail.read())).toString("latin1");
-          const replies = await smarthost(mail, text);
-          await mortal.step(async () => {
-            const to = mail.envelope.recipients
-              .filter((_, at) => replies[at]!.state === "sent")
-              .map(({ address }) => address);
-            if (to.length > 0) sink.push({ to, text, mail });
-          });
-          return replies;
-        },
-      },
-    });
-    const outbound: Outbound = {
-      queue,
-      isOwn: async (_owner, address) => OWN.includes(address.toLowerCase()),
-      ...(sends && { sender }),
-      limits: { ...LIMITS, ...options.limits },
-    };
-    const platform = { ...base, outbound };
-    const accounts = new Accounts({ ...ada.tools, store, platform });
-    if (sends) sender.start();
-    const signIn = (): Promise<AccountSession> => accounts.login("ada@example.org", FIRST, "127.0.0.1");
-    return { queue, sender, accounts, signIn, outbound };
-  };
-  return { ...ada, time, sink, logs, process };
-}
-
-const MESSAGE = "From: Ada <ada@example.org>\r\nTo: bob@x.org\r\nSubject: hi\r\n\r\nhello\r\n";
-
-function request(more: Partial<SubmitRequest> = {}, text = MESSAGE): SubmitRequest {
-  const bytes = Buffer.from(text, "latin1");
-  return {
-    envelope: { mailFrom: "ada@example.org", recipients: [{ address: "bob@x.org", notify: undefined }] },
-    message: {
-      size: bytes.length,
-      async *read(start, end) {
-        yield bytes.subarray(start, end);
-      },
-    },
-    ...more,
-  };
-}
-
-const to = (...addresses: readonly string[]) => ({
-  mailFrom: "ada@example.org",
-  recipients: addresses.map((address) => ({ address, notify: undefined })),
-});
-
-async function statusOf(
-  session: AccountSession,
-  id: string,
-): Promise<readonly [string, readonly RecipientState["state"][]]> {
-  await session.refresh();
-  const one = (await session.findSubmission(id))!;
-  return [one.undoStatus, one.recipients.map(({ state }) => state)];
-}
-
-async function textsIn(session: AccountSession, path = "INBOX"): Promise<string[]> {
-  await session.refresh();
-  const view = session.openView(session.getMailbox(path).id, { readOnly: true });
-  const texts = [];
-  for (let position = 0; position < view.length; position++) {
-    const body = await session.openBody(view.message(position));
-    texts.push(Buffer.from(await collect(body.read(0, body.size))).toString("latin1"));
-  }
-  return texts;
-}
-
 describe("a mail that is submitted", () => {
   test("goes out once, at once, and its owner is told; nothing of it is left", async () => {
     const { process, sink, place } = await setUp();
@@ -234,11 +79,74 @@ describe("a mail that is submitted", () => {
     const stored = [...place.objects].filter(([name]) => name.startsWith("outbound/"));
     expect(stored.map(([name]) => name.split("/")[1]).sort()).toEqual(["mail", "queue"]);
     for (const [, { bytes }] of stored)
-      for (const word of ["secret", "bob", "ada"]) expect(Buffer.from(bytes).includes(word)).toBe(false);
+      for (const word of ["a secret", "bob@x.org", "ada@example.org"])
+        expect(Buffer.from(bytes).includes(word)).toBe(false);
     await process();
     await settle();
     expect(sink[0]!.text.endsWith(text.slice(-1000))).toBe(true);
     expect(sink[0]!.mail.size).toBe(sink[0]!.text.length);
+  });
+
+  test.each([
+    ["small", MESSAGE, 0],
+    ["large", `${MESSAGE}${"x\r\n".repeat(9_000)}`, 1],
+  ])(
+    "a %s one is queued only when its record is in the log; octets that nothing names are swept",
+    async (_, text, octets) => {
+      const { process, sink, place, time } = await setUp();
+      const { signIn } = await process();
+      const session = await signIn();
+      await settle();
+      const kinds = () => [...place.objects.keys()].filter((name) => /^outbound\/(?:queue|mail)\//.test(name));
+      let recorded: () => void = () => undefined;
+      place.fault = (operation, name) =>
+        operation === "putIfAbsent" && name.includes("/log/")
+          ? {
+              kind: "late",
+              release: (run) => {
+                recorded = run;
+              },
+            }
+          : undefined;
+      // The answer is lost, and the record comes later than the process waits for it.
+      const submitted = session.submit(request({}, text)).catch((error: unknown) => error);
+      await settle();
+      expect([kinds().filter((name) => name.includes("/queue/")), kinds().length]).toEqual([[], octets]);
+      recorded();
+      place.fault = () => undefined;
+      await time.pass(MINUTE);
+      await submitted;
+      await time.pass(MINUTE);
+      expect(sink.length).toBe(1);
+      expect(kinds()).toEqual([]);
+
+      place.fault = (operation, name) =>
+        operation === "putIfAbsent" && name.includes("/log/") ? { kind: "full" } : undefined;
+      await expect(session.submit(request({}, text))).rejects.toMatchObject({ code: "over-quota" });
+      await settle();
+      place.fault = () => undefined;
+      expect(kinds().map((name) => name.split("/")[1])).toEqual(octets === 0 ? [] : ["mail"]);
+      await time.pass(9 * DAY);
+      expect([sink.length, kinds()]).toEqual([1, []]);
+    },
+  );
+
+  test("whose text and record both fail is told by the record's failure, and by nothing else", async () => {
+    const { process, place } = await setUp();
+    const session = await (await process({ sends: false })).signIn();
+    let isFirst = true;
+    const failing = request();
+    const message = {
+      size: failing.message.size,
+      async *read(start: number, end: number) {
+        if (!isFirst) throw new Error("the text is gone");
+        isFirst = false;
+        yield* failing.message.read(start, end);
+      },
+    };
+    place.fault = (operation, name) =>
+      operation === "putIfAbsent" && name.includes("/log/") ? { kind: "full" } : undefined;
+    await expect(session.submit({ ...failing, message })).rejects.toMatchObject({ code: "over-quota" });
   });
 
   test("Bcc is cut out of what goes, however it is written, and no other octet is touched", async () => {
@@ -518,6 +426,35 @@ describe("mail that is held", () => {
     const again = await (await process()).signIn();
     expect(await statusOf(again, held.id)).toEqual(["final", ["sent"]]);
     expect((await statusOf(again, undone.id))[0]).toBe("canceled");
+  });
+
+  test("is gone from the store once it is taken back, however long it would have waited, whoever sends", async () => {
+    const { process, time, place } = await setUp();
+    for (const text of [MESSAGE, `From: ada@example.org\r\n\r\n${"x\r\n".repeat(9_000)}`]) {
+      const session = await (await process({ sends: false })).signIn();
+      const { id } = await session.submit(request({ holdUntilMs: time.now() + 20 * DAY }, text));
+      await session.endMandate(id);
+      const left = [...place.objects.keys()].filter((name) => name.startsWith("outbound/") && !name.includes("/done/"));
+      expect([(await statusOf(session, id))[0], left]).toEqual(["canceled", []]);
+    }
+  });
+
+  test("that can't be taken away yet is, when it is due", async () => {
+    const { process, time, place, sink } = await setUp();
+    const session = await (await process()).signIn();
+    const { id } = await session.submit(request({ holdUntilMs: time.now() + DAY }));
+    place.fault = (_, name) => (name.startsWith("outbound/done/") ? { kind: "unavailable" } : undefined);
+    // It is asked there too whether the mail has ended.
+    await expect(session.cancelSubmission(id)).rejects.toMatchObject({ code: "unavailable" });
+    let puts = 0;
+    place.fault = (operation, name) =>
+      operation === "putIfAbsent" && name.startsWith("outbound/done/") && puts++ === 0
+        ? { kind: "unavailable" }
+        : undefined;
+    expect(await session.cancelSubmission(id)).toBe(true);
+    await time.pass(DAY + MINUTE);
+    const left = [...place.objects.keys()].filter((name) => name.startsWith("outbound/") && !name.includes("/done/"));
+    expect([puts > 0, sink, left]).toEqual([true, [], []]);
   });
 
   test("of two processes that send and cancel at once one has its way, and says so", async () => {

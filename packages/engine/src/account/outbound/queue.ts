@@ -14,6 +14,7 @@ import { EngineError } from "../../errors.ts";
 import type { ObjectStore } from "../../storage/object-store.ts";
 import { collect, tap } from "../../streams.ts";
 import type { Platform } from "../platform.ts";
+import type { EndedKeeper } from "./older-history.ts";
 import { type Claim, decodeClaim, decodeQueued, encodeClaim, encodeQueued, type QueuedMail } from "./queued.ts";
 
 const QUEUE = "outbound/queue/";
@@ -25,6 +26,8 @@ const DONE = "outbound/done/";
 const INLINE_BYTES_MAX: number = 16 * 1024;
 /** Claims of one mail. */
 const CLAIM_DIGITS = 6;
+/** Milliseconds after which a claim whose holder says no more counts for nothing. */
+export const LEASE_MS: number = 15 * 60_000;
 
 /** A place in the queue: its name tells when it is due, so that a list of names is a schedule. */
 export interface QueuePlace {
@@ -45,10 +48,20 @@ export interface QueueOptions {
   readonly platform: Platform;
   /** The same on all hosts of the store. */
   readonly serverKey: Uint8Array;
+  /** Told of mails that end, where that is kept. */
+  readonly ended?: EndedKeeper | undefined;
 }
 
 /** A mail that is to be queued, and its octets. */
 export type NewMail = Omit<QueuedMail, "content" | "size" | "needsEightBit">;
+
+/** A mail that is ready to be queued. */
+export interface PreparedMail {
+  /** Octets. */
+  readonly size: number;
+  /** Queues it, durably when it resolves; again is no error. Errors: `unavailable`, `unknown-outcome`, `over-quota`. */
+  put(): Promise<void>;
+}
 
 /**
  * Mail that waits to be sent, of all accounts of a store. Each step of it is a create that one alone can win: nothing else
@@ -64,17 +77,16 @@ export class OutboundQueue {
   }
 
   /** Queues a mail, durably when it resolves; again is no error, and changes nothing. Resolves with how many octets it has.
-   * Errors: `unavailable`, `unknown-outcome`, `over-quota`; what the source throws. */
+   * Errors: those of {@link prepare}; `unknown-outcome`. */
   async put(mail: NewMail, source: AsyncIterable<Uint8Array>): Promise<number> {
-    this.#putting.add(mail.id);
-    try {
-      return await this.#put(mail, source);
-    } finally {
-      this.#putting.delete(mail.id);
-    }
+    const { size, put } = await this.prepare(mail, source);
+    await put();
+    return size;
   }
 
-  async #put(mail: NewMail, source: AsyncIterable<Uint8Array>): Promise<number> {
+  /** Makes a mail ready to be queued: sealed, and its octets stored if they are many. It waits for nobody before it is put, and
+   * octets that nothing names are swept. Errors: `unavailable`, `unknown-outcome`, `over-quota`; what the source throws. */
+  async prepare(mail: NewMail, source: AsyncIterable<Uint8Array>): Promise<PreparedMail> {
     const { store, platform, serverKey } = this.#options;
     let needsEightBit = false;
     const looked = tap(source, (piece) => {
@@ -84,18 +96,26 @@ export class OutboundQueue {
     const name = queueName(mail);
     const seal = (queued: QueuedMail): Uint8Array =>
       sealObject(outboundContext(platform.crypto, serverKey, "outbound", name), encodeQueued(queued));
-    if (rest === undefined) {
-      const queued = { ...mail, needsEightBit, size: bytes.length, content: { in: "here", bytes } } as const;
-      await asStoreFailure(store.putIfAbsent(name, seal(queued)));
-      return bytes.length;
-    }
+    const ready = (sealed: Uint8Array, octets: number): PreparedMail => ({
+      size: octets,
+      put: () => this.#put(mail.id, name, sealed),
+    });
+    if (rest === undefined)
+      return ready(seal({ ...mail, needsEightBit, size: bytes.length, content: { in: "here", bytes } }), bytes.length);
     const key = platform.crypto.random(32);
     const sealed = sealStream(outboundMailContext(platform.crypto, key, mail.id), rest);
     // Two tries have two keys: which of them counts is told by the object that names it.
     await asStoreFailure(store.put(mailName(mail.id, key), sealed));
-    const queued = { ...mail, needsEightBit, size: size(), content: { in: "object", key } } as const;
-    await asStoreFailure(store.putIfAbsent(name, seal(queued)));
-    return size();
+    return ready(seal({ ...mail, needsEightBit, size: size(), content: { in: "object", key } }), size());
+  }
+
+  async #put(id: string, name: string, sealed: Uint8Array): Promise<void> {
+    this.#putting.add(id);
+    try {
+      await asStoreFailure(this.#options.store.putIfAbsent(name, sealed));
+    } finally {
+      this.#putting.delete(id);
+    }
   }
 
   /** All that waits, by when it is due. Errors: `unavailable`. */
@@ -188,31 +208,75 @@ export class OutboundQueue {
       if (ended) return ended === "canceled" ? "canceled" : "too-late";
       const last = await this.lastClaim(id);
       if (last?.claim.state === "canceled") return "canceled";
-      const isGoing = last?.claim.state === "sending" || last?.claim.recipients.some(({ state }) => state === "sent");
+      const isAway = last?.claim.state === "sending" || last?.claim.state === "moved";
+      const isGoing = isAway || last?.claim.recipients.some(({ state }) => state === "sent");
       if (isGoing) return "too-late";
-      const claim: Claim = {
-        holder: hexText(this.#options.platform.crypto.random(16)),
-        state: "canceled",
-        dueMs: 0,
-        tries: last?.claim.tries ?? 0,
-        isDelayTold: last?.claim.isDelayTold ?? false,
-        recipients: last?.claim.recipients ?? [],
-      };
+      const holder = hexText(this.#options.platform.crypto.random(16));
+      const claim: Claim = { ...(last?.claim ?? UNCLAIMED), holder, state: "canceled", dueMs: 0 };
       // Claims go with their mail: one that was won may come after the end, of which is known by then.
       if (await this.claim(id, (last?.number ?? 0) + 1, claim))
         return (await this.#ended(id)) === "sent" ? "too-late" : "canceled";
     }
   }
 
-  /** True for a mail that has ended: it is never sent again. Errors: `unavailable`. */
+  /** Takes a mail out of the hands of all senders, some of whose recipients may have it: nobody sends it here any more. Resolves
+   * with that claim, with `busy` where somebody is at it just now, and with `over` where it has ended. Again is no error.
+   * Errors: `unavailable`, `unknown-outcome`, `corrupt`. */
+  async seize(id: string, state: "canceled" | "moved"): Promise<StoredClaim | "busy" | "over"> {
+    for (;;) {
+      if (await this.#ended(id)) return "over";
+      const last = await this.lastClaim(id);
+      if (last?.claim.state === "canceled" || last?.claim.state === state) return last;
+      if (last?.claim.state === "sending" && last.ageMs < LEASE_MS) return "busy";
+      const holder = hexText(this.#options.platform.crypto.random(16));
+      const claim: Claim = { ...(last?.claim ?? UNCLAIMED), holder, state };
+      const number = (last?.number ?? 0) + 1;
+      if (!(await this.claim(id, number, claim))) continue;
+      // Claims go with their mail: one that was won may come after the end.
+      return (await this.#ended(id)) ? "over" : { number, claim, ageMs: 0 };
+    }
+  }
+
+  /** True for a mail that has ended, or that {@link bar} told of: nobody here sends it. Errors: `unavailable`. */
   async isDone(id: string): Promise<boolean> {
     return (await this.#ended(id)) !== undefined;
   }
 
-  async #ended(id: string): Promise<Ending | undefined> {
+  async #ended(id: string): Promise<keyof typeof DONE_OCTETS | undefined> {
     const got = await asStoreFailure(this.#options.store.get(DONE + id, { start: 0, end: 1 }));
     if (!got.found) return undefined;
-    return got.bytes[0] === DONE_OCTETS.canceled ? "canceled" : "sent";
+    switch (got.bytes[0]) {
+      case DONE_OCTETS.canceled:
+        return "canceled";
+      case DONE_OCTETS.elsewhere:
+        return "elsewhere";
+      default:
+        return "sent";
+    }
+  }
+
+  /** Another store's sender has a mail in hand: nobody begins it here, and nobody takes it back. Errors: `unavailable`. */
+  async bar(id: string): Promise<void> {
+    const octets = Uint8Array.of(DONE_OCTETS.elsewhere);
+    await asStoreFailure(this.#options.store.putIfAbsent(DONE + id, octets, { essential: true }));
+  }
+
+  /** Takes {@link bar} back; again is no error. Errors: `unavailable`. */
+  async unbar(id: string): Promise<void> {
+    if ((await this.#ended(id)) === "elsewhere")
+      await asStoreFailure(this.#options.store.delete([DONE + id], { essential: true }));
+  }
+
+  /** True if both are one queue, by whatever ways their store is reached. Errors: `unavailable`. */
+  async isIn(other: OutboundQueue): Promise<boolean> {
+    const { store, platform } = this.#options;
+    const mark = DONE + hexText(platform.crypto.random(16));
+    await asStoreFailure(store.put(mark, Uint8Array.of(DONE_OCTETS.elsewhere)));
+    try {
+      return (await asStoreFailure(other.#options.store.get(mark, { start: 0, end: 1 }))).found;
+    } finally {
+      await asStoreFailure(store.delete([mark]));
+    }
   }
 
   /** True for a mail that is queued. Errors: `unavailable`. */
@@ -232,6 +296,15 @@ export class OutboundQueue {
     const octets = Uint8Array.of(DONE_OCTETS[ending]);
     await asStoreFailure(store.putIfAbsent(DONE + place.id, octets, { essential: true }));
     await this.drop(place, known);
+    this.#note(place.id);
+  }
+
+  #note(id: string): void {
+    try {
+      this.#options.ended?.note(id);
+    } catch (error) {
+      this.#options.platform.log({ level: "warn", event: "witness can't be kept", error });
+    }
   }
 
   /** Takes a mail away of which nothing is said: nobody was told. `known`: as for {@link end}. Errors: `unavailable`. */
@@ -261,9 +334,12 @@ export class OutboundQueue {
   }
 }
 
+/** The state of a mail that nobody ever claimed: nothing is known of its recipients. */
+const UNCLAIMED: Omit<Claim, "holder" | "state"> = { dueMs: 0, tries: 0, isDelayTold: false, recipients: [] };
+
 /** How a mail ended: `sent` for whatever came of the sending. */
 export type Ending = "sent" | "canceled";
-const DONE_OCTETS: Readonly<Record<Ending, number>> = { sent: 1, canceled: 2 };
+const DONE_OCTETS = { sent: 1, canceled: 2, elsewhere: 3 } as const;
 /** How long it is known that a mail has ended: a week. */
 export const KEPT_MS: number = 7 * 24 * 60 * 60_000;
 const SWEPT_AT_ONCE = 500;
@@ -276,6 +352,14 @@ function queueName({ id, releaseMs }: QueuePlace): string {
 function readPlace(name: string): QueuePlace | undefined {
   const [, releaseMs, id] = /^outbound\/queue\/([0-9a-f]{12})([0-9a-f]{32})$/.exec(name) ?? [];
   return id === undefined ? undefined : { id, releaseMs: Number.parseInt(releaseMs!, 16) };
+}
+
+/** The mail whose object has this name, and whether it is its place in the queue; undefined for an object of none that waits. */
+export function partOfMail(name: string): { readonly id: string; readonly isPlace: boolean } | undefined {
+  const place = readPlace(name);
+  if (place) return { id: place.id, isPlace: true };
+  const [, id] = /^outbound\/(?:claim|mail)\/([0-9a-f]{32})\./.exec(name) ?? [];
+  return id === undefined ? undefined : { id, isPlace: false };
 }
 
 function mailName(id: string, key: Uint8Array): string {

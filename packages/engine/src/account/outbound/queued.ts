@@ -116,8 +116,9 @@ export interface RecipientState {
 export interface Claim {
   /** The process: 32 hex digits. */
   readonly holder: string;
-  /** `sending`: its holder may be at it. `waiting`: until `dueMs`. `canceled`: its owner took it back. */
-  readonly state: "sending" | "waiting" | "canceled";
+  /** `sending`: its holder may be at it. `waiting`: until `dueMs`. `canceled`: its owner took it back. `moved`: it goes to another
+   * store with its account. */
+  readonly state: "sending" | "waiting" | "canceled" | "moved";
   /** When it is due again: milliseconds since 1970. */
   readonly dueMs: number;
   readonly tries: number;
@@ -128,7 +129,7 @@ export interface Claim {
 }
 
 const CLAIM_FORMAT = 1;
-const CLAIM_STATES = ["sending", "waiting", "canceled"] as const;
+const CLAIM_STATES = ["sending", "waiting", "canceled", "moved"] as const;
 export const RECIPIENT_STATES = ["waiting", "sent", "failed"] as const;
 
 export function encodeClaim(claim: Claim): Uint8Array {

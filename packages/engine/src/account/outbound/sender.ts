@@ -1,7 +1,7 @@
 import { hexText } from "../../bay/entry.ts";
 import { EngineError } from "../../errors.ts";
 import type { Platform } from "../platform.ts";
-import type { OutboundQueue, QueuePlace, StoredClaim } from "./queue.ts";
+import { LEASE_MS, type OutboundQueue, type QueuePlace, type StoredClaim } from "./queue.ts";
 import type { Claim, Envelope, QueuedMail, RecipientState } from "./queued.ts";
 import { type Due, Schedule } from "./schedule.ts";
 
@@ -61,13 +61,16 @@ export interface SenderOptions {
   readonly platform: Platform;
   /** Milliseconds after which what was not sent never is. */
   readonly giveUpMs: number;
+  /** True for an account that was deleted: its mail is sent no more. Errors: `unavailable`. */
+  readonly isDeleted: (account: Uint8Array) => Promise<boolean>;
+  /** Done before anything is sent, again until it is. Errors: `unavailable`, `unknown-outcome`. */
+  readonly settle?: () => Promise<unknown>;
 }
 
 /** Mails in hand at once. */
 const AT_ONCE_MAX = 20;
-/** Milliseconds that an exchange may take, and after which a claim whose holder says no more counts for nothing. */
+/** Milliseconds that an exchange may take: less than {@link LEASE_MS}. */
 export const EXCHANGE_MS: number = 10 * 60_000;
-export const LEASE_MS: number = 15 * 60_000;
 /** Milliseconds that others leave a mail alone whose maker sends. */
 export const MAKER_MS = 60_000;
 /** Milliseconds after which a mail is tried again, by how often it was; give or take {@link JITTER}. */
@@ -169,6 +172,7 @@ export class Sender {
   async #run(): Promise<void> {
     const { platform } = this.#options;
     const { signal } = this.#stopping;
+    await this.#settle();
     while (!signal.aborted) {
       await this.#look();
       const now = platform.now();
@@ -178,6 +182,20 @@ export class Sender {
         this.#running.set(next.id, { work: this.#attend(next), again: undefined });
       }
       await this.#wait(now);
+    }
+  }
+
+  async #settle(): Promise<void> {
+    const { settle, platform } = this.#options;
+    const { signal } = this.#stopping;
+    while (settle && !signal.aborted) {
+      try {
+        await settle();
+        return;
+      } catch (error) {
+        platform.log({ level: "warn", event: "the queue can't be looked at", error });
+        await platform.delay(STORE_RETRY_MS, signal);
+      }
     }
   }
 
@@ -251,7 +269,7 @@ export class Sender {
 
   /** Resolves with when it is due again; undefined if it waits no more. */
   async #process({ place, isOurs, isFresh }: Scheduled): Promise<number | undefined> {
-    const { queue, platform } = this.#options;
+    const { queue, platform, isDeleted } = this.#options;
     // That nobody was quicker is told by the claim.
     const last = isFresh ? undefined : await queue.lastClaim(place.id);
     const later = last && this.#waitFor(last);
@@ -261,6 +279,11 @@ export class Sender {
     const { mail, ageMs } = opened;
     if (!last && !isOurs && mail.isSentByMaker && ageMs < MAKER_MS) return platform.now() + MAKER_MS - ageMs;
     if (!isFresh && (await this.#isOver(place))) return undefined;
+    if (!isFresh && (await isDeleted(mail.account))) {
+      const isBusy = (await queue.seize(place.id, "canceled")) === "busy";
+      if (!isBusy) await queue.end(place, "canceled");
+      return isBusy ? platform.now() + STORE_RETRY_MS : undefined;
+    }
     if (last?.claim.state === "canceled") {
       await this.#end(place, mail, last.number, { state: "canceled", recipients: last.claim.recipients });
       return undefined;
@@ -286,6 +309,8 @@ export class Sender {
   /** When a claim lets others at its mail; undefined if it does now. */
   #waitFor({ claim, ageMs }: StoredClaim): number | undefined {
     const now = this.#options.platform.now();
+    // Whoever moves it takes it away from here.
+    if (claim.state === "moved") return now + RETRY_MS.at(-1)!;
     if (claim.state === "sending") return ageMs < LEASE_MS ? now + LEASE_MS - ageMs : undefined;
     return claim.state === "waiting" && claim.dueMs > now ? claim.dueMs : undefined;
   }

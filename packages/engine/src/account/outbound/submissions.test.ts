@@ -133,7 +133,8 @@ test("one that was never queued is sent by the next opening within six days, and
     [7, false],
   ] as const) {
     const world = await setUp();
-    const put = vi.spyOn(OutboundQueue.prototype, "put").mockRejectedValueOnce(new Error("killed"));
+    const killed = { size: 0, put: () => Promise.reject(new Error("killed")) };
+    const put = vi.spyOn(OutboundQueue.prototype, "prepare").mockResolvedValueOnce(killed);
     await expect(submitEmail(world, "From: ada@example.org\r\n\r\nhello\r\n")).rejects.toThrow("killed");
     put.mockRestore();
     world.session.close();

@@ -8,7 +8,7 @@ import type { Platform } from "../platform.ts";
 import { normalizeAddress } from "../sign-in/users.ts";
 import { isOfBefore, withUnknownFate } from "./after-restore.ts";
 import { outgoing } from "./outgoing.ts";
-import type { OutboundQueue, QueuePlace } from "./queue.ts";
+import type { OutboundQueue, PreparedMail, QueuePlace } from "./queue.ts";
 import type { Envelope } from "./queued.ts";
 import { decodeSubmission, SUBMISSION, type Submission } from "./submission.ts";
 import type { SubmissionIndex } from "./submission-index.ts";
@@ -153,8 +153,11 @@ export async function submit(request: SubmitRequest, tools: SubmitTools): Promis
     isHanded: false,
   };
   const forgotten = await settledLongAgo(madeMs, tools);
+  // Sealed while the record is stored, and put only then: what has no record is sent by nobody.
+  const preparing = prepared(submission, message, tools);
+  preparing.catch(() => undefined);
   await tools.writer.write([submission], forgotten);
-  await putIntoQueue(submission, message, tools);
+  await putIntoQueue(submission, await preparing, tools);
   markHanded(submission, tools);
   return submission;
 }
@@ -172,19 +175,19 @@ function toolsOf({ platform, address }: SubmitTools) {
   };
 }
 
-async function putIntoQueue(
+function prepared(
   { id, envelope, envid, madeMs, sendAtMs }: Submission,
   message: { readonly needsUtf8: boolean; read(): AsyncIterable<Uint8Array> },
   { outbound, account, address }: SubmitTools,
-): Promise<void> {
+): Promise<PreparedMail> {
   const { queue, sender } = outbound;
-  const place = { id, releaseMs: sendAtMs };
   const isForeign = [envelope.mailFrom, ...envelope.recipients.map((one) => one.address)].some((one) =>
     /[^\x00-\x7f]/.test(one),
   );
-  await queue.put(
+  return queue.prepare(
     {
-      ...place,
+      id,
+      releaseMs: sendAtMs,
       account,
       address,
       envelope,
@@ -195,7 +198,15 @@ async function putIntoQueue(
     },
     message.read(),
   );
-  sender?.queued(place);
+}
+
+async function putIntoQueue(
+  { id, sendAtMs }: Submission,
+  mail: PreparedMail,
+  { outbound: { sender } }: SubmitTools,
+): Promise<void> {
+  await mail.put();
+  sender?.queued({ id, releaseMs: sendAtMs });
 }
 
 /** Marks it as handed over, unless its report does so before: nobody waits for it, and without it the next opening puts it into
@@ -347,7 +358,7 @@ export async function handOver(
     const isLate = platform.now() - one.sendAtMs > HAND_OVER_MS;
     const body = one.email && !isLate && !isQueued ? await read(one.email) : undefined;
     const message = body && (await outgoing(body, toolsOf(tools)));
-    if (message) await putIntoQueue(one, message, tools);
+    if (message) await putIntoQueue(one, await prepared(one, message, tools), tools);
     else if (!isQueued) {
       // Another process may be about to queue it. A mail is taken back before it is told as not sent.
       if (platform.now() - one.madeMs < UNDER_WAY_MS) continue;
@@ -381,6 +392,11 @@ export async function cancelSubmission(id: string, tools: SubmitTools): Promise<
   if (one.undoStatus !== "pending") return one.undoStatus === "canceled";
   if ((await tools.outbound.queue.cancel(id)) === "too-late") return false;
   await tools.writer.change(id, (now) => ({ ...now, undoStatus: "canceled", isHanded: true }));
-  tools.outbound.sender?.queued({ id, releaseMs: one.sendAtMs });
+  try {
+    // Its owner knows: nothing of it is kept until it would have been due, when a sender ends it otherwise.
+    await tools.outbound.queue.end({ id, releaseMs: one.sendAtMs }, "canceled");
+  } catch (error) {
+    tools.platform.log({ level: "warn", event: "a mail that was taken back can't be taken away yet", error });
+  }
   return true;
 }

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import type { ObjectStore } from "../../storage/object-store.ts";
-import { mailText, signer, stream } from "../../testing/account-kit.ts";
+import { mailText, outboundQueue, signer, stream } from "../../testing/account-kit.ts";
 import { HandTime, settle } from "../../testing/hand-time.ts";
 import { FIRST, SECOND, setUpAda } from "../../testing/ways-in-kit.ts";
 import { QuietEntries } from "../care/quiet-entries.ts";
@@ -239,7 +239,8 @@ describe("a device", () => {
     "its client ends it": async ({ signIn, id }) => (await signIn()).endPushSubscription(id),
     "its owner ends the mandate": async ({ signIn, id }) => (await signIn()).endMandate(id),
     "the password is another": ({ tools, user }) => changePassword(tools, user(), FIRST, SECOND),
-    "the account is deleted": ({ place, users, user }) => deleteAccount({ store: place.open(), users, signer }, user()),
+    "the account is deleted": ({ tools, user }) =>
+      deleteAccount({ ...tools, queue: outboundQueue(tools.store), signer }, user()),
   };
   test.each(Object.entries(ENDS))("hears nothing once %s", async (_, end) => {
     const world = await subscribed();

@@ -1,6 +1,6 @@
 import { describe, expect, test, vi } from "vitest";
 import { EngineError } from "../../errors.ts";
-import { dropbox, mailText, signer, stream } from "../../testing/account-kit.ts";
+import { dropbox, mailText, outboundQueue, signer, stream } from "../../testing/account-kit.ts";
 import { HandTime, settle } from "../../testing/hand-time.ts";
 import { FIRST, quickArgon2, refused, SECOND, setUpAda } from "../../testing/ways-in-kit.ts";
 import { changePassword } from "../keys/passwords.ts";
@@ -299,7 +299,7 @@ describe("who attends", () => {
   test("is told that the account is deleted, locked or not", async () => {
     const { seen, tools, user, time } = await attending("password");
     await time.pass(KEEP_OPEN_MS + SESSION_KEPT_MS);
-    await deleteAccount({ ...tools, signer }, user());
+    await deleteAccount({ ...tools, queue: outboundQueue(tools.store), signer }, user());
     await time.pass(ATTENDANCE_LOOK_MS);
     expect(seen.ended).toBe(1);
   });

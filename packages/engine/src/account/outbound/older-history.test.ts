@@ -1,0 +1,201 @@
+import { describe, expect, test, vi } from "vitest";
+import type { Witness } from "../../bay/applied-log.ts";
+import { stream } from "../../testing/account-kit.ts";
+import { settle } from "../../testing/hand-time.ts";
+import { DAY, MINUTE, request, type Sending, setUp, statusOf, textsIn, to } from "../../testing/outbound-kit.ts";
+import { FIRST } from "../../testing/ways-in-kit.ts";
+import { acceptHistory } from "../care/history.ts";
+import type { WitnessKeeper } from "../platform.ts";
+import type { EndedKeeper } from "./older-history.ts";
+import { OutboundQueue } from "./queue.ts";
+
+/** A store that was put back to what it was, by no `restore` of ours: what waited then may have gone since. */
+
+/** A host's memory. */
+class Memory implements EndedKeeper {
+  readonly ids = new Map<string, number>();
+  readonly #now: () => number;
+
+  constructor({ now }: { readonly now: () => number }) {
+    this.#now = now;
+  }
+
+  note(id: string): void {
+    this.ids.set(id, this.#now());
+  }
+  async find(ids: ReadonlySet<string>): Promise<ReadonlyMap<string, number>> {
+    return new Map([...this.ids].filter(([id]) => ids.has(id)));
+  }
+}
+
+/** The store as it is, and a way back to it. */
+function picture({ place }: Sending): () => void {
+  const objects = new Map(place.objects);
+  return () => {
+    place.objects.clear();
+    for (const [name, object] of objects) place.objects.set(name, object);
+  };
+}
+
+const held = ({ time }: Sending, name: string) =>
+  request({ envelope: to(`${name}@x.org`), holdUntilMs: time.now() + DAY });
+
+async function scene() {
+  const world = await setUp();
+  const ended = new Memory(world.time);
+  const { signIn, accounts, sender } = await world.process({ ended });
+  const session = await signIn();
+  const gone = await session.submit(held(world, "gone"));
+  const undone = await session.submit(held(world, "undone"));
+  const other = await session.submit(request({ envelope: to("other@x.org"), holdUntilMs: world.time.now() + 3 * DAY }));
+  const putBack = picture(world);
+  await session.cancelSubmission(undone.id);
+  await world.time.pass(2 * DAY);
+  expect(world.sink.map((mail) => mail.to)).toEqual([["gone@x.org"]]);
+  session.close();
+  await accounts.dispose();
+  await sender.stop();
+  return { ...world, ended, gone, undone, other, putBack };
+}
+
+describe("a store that was put back", () => {
+  test("sends nothing that waits in it: its owners have it", async () => {
+    const world = await scene();
+    world.putBack();
+    const { signIn } = await world.process({ ended: world.ended });
+    await world.time.pass(5 * DAY);
+    expect(world.sink).toHaveLength(1);
+    expect(world.logs).toContain("what waits to be sent is of an older history: its owners have it");
+    const session = await signIn();
+    for (const { id } of [world.gone, world.undone, world.other])
+      expect(await statusOf(session, id)).toEqual(["final", ["sent"]]);
+    const told = (await textsIn(session)).filter((text) => text.includes("A message may not have been sent"));
+    expect(told).toHaveLength(3);
+  });
+
+  test("is seen by what was taken back alone, and what is submitted then goes", async () => {
+    const world = await scene();
+    world.ended.ids.delete(world.gone.id);
+    world.putBack();
+    const { signIn } = await world.process({ ended: world.ended });
+    await settle();
+    const session = await signIn();
+    await session.submit(request({ envelope: to("new@x.org") }));
+    await world.time.pass(5 * DAY);
+    expect(world.sink.map((mail) => mail.to)).toEqual([["gone@x.org"], ["new@x.org"]]);
+  });
+
+  test.each([
+    ["of which nobody here remembers anything", (world: Awaited<ReturnType<typeof scene>>) => world.ended.ids.clear()],
+    [
+      "whose ids come again",
+      ({ ended: { ids } }: Awaited<ReturnType<typeof scene>>) => {
+        for (const id of ids.keys()) ids.set(id, 0);
+      },
+    ],
+    [
+      "whose ends are known",
+      ({ place, gone, undone }: Awaited<ReturnType<typeof scene>>) => {
+        for (const { id } of [gone, undone]) place.write(`outbound/done/${id}`, Uint8Array.of(1));
+      },
+    ],
+  ])("and %s goes on", async (_, forget) => {
+    const world = await scene();
+    world.putBack();
+    forget(world);
+    await world.process({ ended: world.ended });
+    await world.time.pass(5 * DAY);
+    expect(world.sink.map(({ to: [one] }) => one)).toContain("other@x.org");
+  });
+
+  test("is looked at until it answers, and nothing is sent before", async () => {
+    const world = await scene();
+    world.putBack();
+    world.place.fault = (operation, name) =>
+      operation === "list" && name.startsWith("outbound/queue/") ? { kind: "unavailable" } : undefined;
+    const { sender } = await world.process({ ended: world.ended });
+    sender.queued({ id: world.gone.id, releaseMs: 0 });
+    await world.time.pass(MINUTE);
+    expect(world.sink).toHaveLength(1);
+    world.place.fault = () => undefined;
+    await world.time.pass(5 * DAY);
+    expect(world.sink).toHaveLength(1);
+  });
+});
+
+test("a store that goes on is no older one, whatever ended there", async () => {
+  const world = await scene();
+  await world.process({ ended: world.ended });
+  await world.time.pass(2 * DAY);
+  expect(world.sink.map((mail) => mail.to)).toEqual([["gone@x.org"], ["other@x.org"]]);
+  expect(world.logs.filter((event) => event.includes("older"))).toEqual([]);
+});
+
+test("a submission of an older history, which was never queued in it, is handed over by nobody, and told to its owner", async () => {
+  const world = await setUp();
+  const kept = new Map<string, Witness>();
+  const witnesses: WitnessKeeper = {
+    read: async (account) => kept.get(account),
+    write: async (account, one) => void kept.set(account, one),
+    replace: async (account, one) => void kept.set(account, one),
+    isRestored: async () => false,
+    clearRestored: async () => undefined,
+  };
+  const open = async () => {
+    const process = await world.process({ witnesses, ended: new Memory(world.time) });
+    const session = await process.signIn();
+    await settle();
+    const close = async (): Promise<void> => {
+      session.close();
+      await process.accounts.dispose();
+      await process.sender.stop();
+    };
+    return { session, close };
+  };
+  const first = await open();
+  const text = "From: ada@example.org\r\n\r\nhello\r\n";
+  const prepared = await first.session.prepare(stream(text), { mailbox: "Sent", flags: [] });
+  await first.session.append(first.session.getMailbox("Sent").id, prepared);
+  const email = { id: prepared.email.id, thread: new Uint8Array(8) };
+  const killed = { size: 0, put: () => Promise.reject(new Error("killed")) };
+  const spy = vi.spyOn(OutboundQueue.prototype, "prepare").mockResolvedValueOnce(killed);
+  await expect(first.session.submit(request({ email }, text))).rejects.toThrow("killed");
+  spy.mockRestore();
+  await first.close();
+  const putBack = picture(world);
+
+  const second = await open();
+  await world.time.pass(MINUTE);
+  expect(world.sink).toHaveLength(1);
+  await second.close();
+
+  putBack();
+  const third = await open();
+  await world.time.pass(MINUTE);
+  expect([world.sink.length, third.session.barred !== undefined]).toEqual([1, true]);
+  await third.close();
+  await acceptHistory({ ...world.tools, platform: { ...world.tools.platform, witnesses } }, world.user(), FIRST);
+  const fourth = await open();
+  await world.time.pass(MINUTE);
+  expect(world.sink).toHaveLength(1);
+  const [one] = await fourth.session.submissions();
+  expect(one).toMatchObject({ undoStatus: "final", recipients: [{ delivered: "unknown" }] });
+  expect((await textsIn(fourth.session)).join()).toContain("A message may not have been sent");
+  await fourth.close();
+});
+
+test("a mail ends although its host can't remember it", async () => {
+  const world = await setUp();
+  const full: EndedKeeper = {
+    note() {
+      throw new Error("ENOSPC");
+    },
+    find: async () => new Map(),
+  };
+  const session = await (await world.process({ ended: full })).signIn();
+  const { id } = await session.submit(request());
+  await settle();
+  expect([world.sink.length, await statusOf(session, id)]).toEqual([1, ["final", ["sent"]]]);
+  expect([...world.place.objects.keys()].filter((name) => /^outbound\/(?:queue|claim)/.test(name))).toEqual([]);
+  expect(world.logs).toEqual(["sent", "witness can't be kept"]);
+});

@@ -1,0 +1,37 @@
+import { orUndefinedIfDamaged } from "../../bay/store-failure.ts";
+import type { Platform } from "../platform.ts";
+import { type AsideReporter, setQueueAside } from "./after-restore.ts";
+import type { OutboundQueue, QueuePlace } from "./queue.ts";
+
+/** Keeper of the mails that ended on this host, outside the store. Those that it loses only mean that an older history of the
+ * queue goes unseen. */
+export interface EndedKeeper {
+  /** `id`: 32 hex digits. */
+  note(id: string): void;
+  /** Those of these that ended, and when: milliseconds since 1970, the last time. */
+  find(ids: ReadonlySet<string>): Promise<ReadonlyMap<string, number>>;
+}
+
+/**
+ * Before anything is sent: a mail that ended here, and waits again in a store that does not know its end, tells that the store was
+ * put back. Then nothing that waits there is sent, and its owners are told, as after a restore. Resolves with how many were set
+ * aside. Errors: `unavailable`, `unknown-outcome`.
+ */
+export async function setOlderAside(
+  queue: OutboundQueue,
+  ended: EndedKeeper,
+  reporter: AsideReporter,
+  { log }: Pick<Platform, "log">,
+): Promise<number> {
+  const waiting = new Map<string, QueuePlace>();
+  for await (const place of queue.list()) waiting.set(place.id, place);
+  if (waiting.size === 0) return 0;
+  for (const [id, endedMs] of await ended.find(new Set(waiting.keys()))) {
+    // A list may be behind; an id may come again, weeks later; an end is known for a week.
+    const opened = await orUndefinedIfDamaged(queue.open(waiting.get(id)!));
+    if (!opened || opened.mail.madeMs > endedMs || (await queue.isDone(id))) continue;
+    log({ level: "error", event: "what waits to be sent is of an older history: its owners have it", id });
+    return setQueueAside(queue, reporter);
+  }
+  return 0;
+}
