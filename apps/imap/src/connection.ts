@@ -252,16 +252,21 @@ export class Connection implements Link {
     let tag = "*";
     let name = "";
     let completion: Completion | Storing;
+    if (read.kind === "stream") this.#session.message = new Incoming(this.reader, read.literal);
     try {
-      tag = parser.tag();
-      parser.space();
-      name = parser.keyword();
-      const uid = name === "UID";
-      if (uid) {
+      try {
+        tag = parser.tag();
         parser.space();
         name = parser.keyword();
+        const uid = name === "UID";
+        if (uid) {
+          parser.space();
+          name = parser.keyword();
+        }
+        completion = await this.#runNamed(name, { uid, utf8: this.#session.isUtf8, tag }, parser, read);
+      } finally {
+        await this.#finishMessage();
       }
-      completion = await this.#runNamed(name, { uid, utf8: this.#session.isUtf8, tag }, parser, read);
       await ("finish" in completion ? this.#hasRoom(completion.heldBytes) : this.#settled());
     } catch (error) {
       await this.#settled();
@@ -338,8 +343,7 @@ export class Connection implements Link {
       throw new ImapSyntaxError("Only uids are taken", "UIDREQUIRED");
     const args = command.parse(parser, form);
     const session = this.#session;
-    if (read.kind === "stream") session.message = new Incoming(this.reader, read.literal);
-    else {
+    if (read.kind !== "stream") {
       parser.end();
       // Only a message is taken in while the one before it is stored.
       await this.#settled();
@@ -348,23 +352,18 @@ export class Connection implements Link {
       if (!command.silent) await this.#syncView(command, uid);
       return completion;
     };
-    try {
-      const result = await command.run(args, session, form);
-      return "finish" in result ? { ...result, sync: synced } : await synced(result);
-    } finally {
-      await this.#finishMessage(read);
-    }
+    const result = await command.run(args, session, form);
+    return "finish" in result ? { ...result, sync: synced } : await synced(result);
   }
 
   #syncView(command: Command<unknown>, uid: boolean): Promise<void> {
     return this.#session.syncView({ expunges: command.expunges !== "must-not" || uid, uid });
   }
 
-  /** A command that stopped before its message was read leaves the bytes on the wire: they are dropped, unless the
-   * client never got its continuation and so never sends them. */
-  async #finishMessage(read: Exclude<Read, { kind: "end" }>): Promise<void> {
+  /** A command that stopped before its message was read, or never ran, leaves the bytes on the wire: they are dropped, unless
+   * the client never got its continuation and so never sends them. Invariant: a message is never taken for commands. */
+  async #finishMessage(): Promise<void> {
     const { message } = this.#session;
-    if (read.kind !== "stream") return;
     this.#session.message = undefined;
     await message?.drop();
   }
