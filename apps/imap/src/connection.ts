@@ -431,13 +431,11 @@ export class Connection implements Link {
   async signIn(user: string, password: string): Promise<AccountSession> {
     const account = await this.#options.signIn(user, password, this.address);
     const { ended } = account;
-    const signedOut = new AbortController();
-    ended.addEventListener("abort", () => this.shutDown((ended.reason as EngineError).message), {
-      signal: signedOut.signal,
-    });
+    const leave = (): void => this.shutDown((ended.reason as EngineError).message);
+    ended.addEventListener("abort", leave);
     this.#visitor.signedIn();
     this.#leaveAccount = () => {
-      signedOut.abort();
+      ended.removeEventListener("abort", leave);
       account.close();
       this.#tellClosed(account.address);
     };

@@ -48,7 +48,8 @@ export function parseNotify(parser: Parser): { readonly status: boolean; readonl
     if (interests.length >= NOTIFY_NAMES_MAX) throw new ImapSyntaxError("Too many groups");
     interests.push(parseInterest(parser));
   } while (parser.trySpace());
-  return { status, interests };
+  // A copy has no room for more.
+  return { status, interests: [...interests] };
 }
 
 function parseInterest(parser: Parser): Interest {
