@@ -40,26 +40,38 @@ export class AppendSource {
     this.#place = place;
   }
 
-  /** Reads the command to its end. Throws ImapSyntaxError, {@link BadUrl}, {@link Refusal}, EngineError. */
+  /** Reads the command to its end. Throws ImapSyntaxError, {@link BadUrl}, {@link Refusal}, EngineError. While a message is
+   * still being stored, as a large one is, the next one is read. */
   async readAll(path: string, messagesMax: number = APPEND_EMAILS_MAX): Promise<Prepared[]> {
     const all: Prepared[] = [];
+    let count = 0;
     let heldBytes = 0;
-    for (let step = this.#steps.shift(); step; step = this.#steps.shift()) {
-      if (step.kind !== "begin") throw new ImapSyntaxError("Message expected");
-      if (all.length >= messagesMax) throw new EngineError("too-large", "too many messages at once");
-      const { flags, date } = step;
-      const arrival = { mailbox: path, flags, ...(date ? { received: date } : {}) };
-      const prepared = await this.#session.mail.prepare(this.#octets(), arrival);
+    let before: Promise<Prepared> | undefined;
+    const take = (prepared: Prepared): void => {
       heldBytes += prepared.heldBytes;
       if (heldBytes > MULTIAPPEND_BYTES_MAX && all.length > 0)
         throw new EngineError("too-large", "the messages are too large together");
       all.push(prepared);
+    };
+    for (let step = this.#steps.shift(); step; step = this.#steps.shift()) {
+      if (step.kind !== "begin") throw new ImapSyntaxError("Message expected");
+      if (++count > messagesMax) throw new EngineError("too-large", "too many messages at once");
+      const { flags, date } = step;
+      const arrival = { mailbox: path, flags, ...(date ? { received: date } : {}) };
+      const reading = Promise.withResolvers<void>();
+      const prepared = this.#session.mail.prepare(this.#octets(reading.resolve), arrival);
+      // Only where one was read to its end the next begins.
+      await Promise.race([reading.promise, prepared]);
+      if (before) take(await before);
+      before = prepared;
     }
+    if (before) take(await before);
     return all;
   }
 
-  /** The octets of one message. By a message without any a client takes the whole command back: RFC 3502 §3. */
-  async *#octets(): AsyncGenerator<Uint8Array> {
+  /** The octets of one message; `onRead` is called when the last was taken. By a message without any a client takes the whole
+   * command back: RFC 3502 §3. */
+  async *#octets(onRead: () => void): AsyncGenerator<Uint8Array> {
     let size = 0;
     for (let step = this.#steps.shift(); step && step.kind !== "end"; step = this.#steps.shift()) {
       if (++this.#parts > APPEND_PARTS_MAX) throw new EngineError("too-large", "too many parts");
@@ -71,6 +83,7 @@ export class AppendSource {
       if (step.kind === "literal") await this.#follow();
     }
     if (size === 0) throw new Refusal("A message of no octets is none", "CANNOT");
+    onRead();
   }
 
   #part(step: AppendStep): AsyncIterable<Uint8Array> {

@@ -8,22 +8,23 @@ import { DRAIN_MS, IDLE_TIMEOUT_MS } from "./limits.ts";
 /** The server's part in each of its connections. */
 export interface ConnectionOptions {
   readonly signIn: (user: string, password: string, address: string) => Promise<AccountSession>;
-  /** Where passwords are taken without TLS. */
+  /** Where passwords are taken without TLS: a proxy on this machine makes all who come through it look like loopback. */
   readonly plainLogin: "loopback" | "never";
-  /** For STARTTLS. */
+  /** The certificate now in force; asked for each connection, so that it may be renewed. */
   readonly secureContext: () => SecureContext;
   readonly log: (event: ConnectionEvent) => void;
-  /** The trace of this user, if an operator follows it. */
+  /** The trace of this user, if an operator follows it: gets lines without secrets and contents. */
   readonly traceOf?: ((user: string) => Trace | undefined) | undefined;
   /** Octets that wait for slow readers, over all connections of the server. */
   readonly backlog: Backlog;
   readonly times?: Partial<ConnectionTimes>;
   /** Capabilities that are not announced, in capitals: to strangers, and to a user. */
   readonly hiddenFrom?: (user: string | undefined) => ReadonlySet<string>;
-  /** Literals that come unasked are short: RFC 7888 §5. */
+  /** LITERAL- in place of LITERAL+: literals that come unasked are short: RFC 7888 §5. */
   readonly literalMinus?: boolean;
   /** Messages that one command may work on: RFC 9738. */
   readonly messageLimit?: number | undefined;
+  /** Where JMAP shows the same mail: RFC 9698. */
   readonly jmapUrl?: string | undefined;
 }
 

@@ -9,8 +9,6 @@ import { type ConnectionOptions, type ConnectionTimes, TIMES, type Trace } from 
 import { Refusal, refusalOf } from "./errors.ts";
 import { Incoming } from "./incoming.ts";
 import {
-  APPENDS_HELD_BYTES_MAX,
-  APPENDS_UNDER_WAY_MAX,
   BAD_COMMANDS_MAX,
   COMMAND_BYTES_MAX,
   COMMAND_BYTES_MAX_UNAUTHENTICATED,
@@ -28,6 +26,7 @@ import { News } from "./news.ts";
 import { type Output, OutputBroken } from "./output.ts";
 import { type Link, MailboxInvalidated, Session } from "./session.ts";
 import { Transport } from "./transport.ts";
+import { UnfinishedCommands } from "./unfinished.ts";
 import {
   type CommandLimits,
   CommandReader,
@@ -93,8 +92,7 @@ export class Connection implements Link {
   readonly #news: News;
   /** The command whose literals are read as streams. */
   #streaming: Command<unknown> | undefined;
-  /** APPENDs that are read, and not answered yet, each with the bytes that it holds; the promises never reject. */
-  #unfinished: { readonly answered: Promise<void>; readonly heldBytes: number }[] = [];
+  readonly #unfinished = new UnfinishedCommands();
 
   constructor(socket: Socket, remoteAddress: string | undefined, visitor: Visitor, options: ConnectionOptions) {
     this.#options = options;
@@ -208,7 +206,7 @@ export class Connection implements Link {
     } catch (error) {
       this.#break(error);
     } finally {
-      await this.#unfinished.at(-1)?.answered;
+      await this.#unfinished.answered();
       await this.#news.end();
       if (this.#leaveAccount) this.#leaveAccount();
       else this.#tellClosed(undefined);
@@ -252,54 +250,43 @@ export class Connection implements Link {
     let tag = "*";
     let name = "";
     let completion: Completion | Storing;
+    if (read.kind === "stream") this.#session.message = new Incoming(this.reader, read.literal);
     try {
-      tag = parser.tag();
-      parser.space();
-      name = parser.keyword();
-      const uid = name === "UID";
-      if (uid) {
+      try {
+        tag = parser.tag();
         parser.space();
         name = parser.keyword();
+        const uid = name === "UID";
+        if (uid) {
+          parser.space();
+          name = parser.keyword();
+        }
+        completion = await this.#runNamed(name, { uid, utf8: this.#session.isUtf8, tag }, parser, read);
+      } finally {
+        await this.#finishMessage();
       }
-      completion = await this.#runNamed(name, { uid, utf8: this.#session.isUtf8, tag }, parser, read);
       await ("finish" in completion ? this.#hasRoom(completion.heldBytes) : this.#settled());
     } catch (error) {
       await this.#settled();
       completion = this.#completionOf(name, error);
     }
-    if ("finish" in completion) this.#begin(tag, { name, startedAt }, completion);
-    else await this.#complete(tag, { name, startedAt }, completion);
+    if ("finish" in completion) {
+      const { sync } = completion;
+      this.#unfinished.begin(completion, (outcome) => this.#finish(tag, { name, startedAt }, outcome, sync));
+    } else await this.#complete(tag, { name, startedAt }, completion);
   }
 
   /** Waits for the APPENDs that are being stored. Throws ConnectionEnded if the connection ended meanwhile, by its outcome
    * perhaps: then nothing more is done, or answered. */
   async #settled(): Promise<void> {
-    await this.#unfinished.at(-1)?.answered;
+    await this.#unfinished.answered();
     if (this.#closing) throw new ConnectionEnded();
   }
 
   /** Waits until another APPEND may be stored. Throws as {@link #settled}. */
   async #hasRoom(heldBytes: number): Promise<void> {
-    const isFull = (): boolean => {
-      const held = this.#unfinished.reduce((sum, one) => sum + one.heldBytes, heldBytes);
-      return this.#unfinished.length >= APPENDS_UNDER_WAY_MAX || held > APPENDS_HELD_BYTES_MAX;
-    };
-    while (this.#unfinished.length > 0 && isFull()) await this.#unfinished[0]!.answered;
+    await this.#unfinished.hasRoom(heldBytes);
     if (this.#closing) throw new ConnectionEnded();
-  }
-
-  #begin(tag: string, of: Running, command: Storing): void {
-    const before = this.#unfinished.at(-1)?.answered;
-    // It is looked at when those before it are answered.
-    const outcome = Promise.allSettled([command.finish()]);
-    const answer = async (): Promise<void> => {
-      await before;
-      const [stored] = await outcome;
-      await this.#finish(tag, of, stored, command.sync);
-    };
-    const one = { answered: answer(), heldBytes: command.heldBytes };
-    this.#unfinished.push(one);
-    void one.answered.then(() => this.#unfinished.splice(this.#unfinished.indexOf(one), 1));
   }
 
   async #finish(
@@ -338,8 +325,7 @@ export class Connection implements Link {
       throw new ImapSyntaxError("Only uids are taken", "UIDREQUIRED");
     const args = command.parse(parser, form);
     const session = this.#session;
-    if (read.kind === "stream") session.message = new Incoming(this.reader, read.literal);
-    else {
+    if (read.kind !== "stream") {
       parser.end();
       // Only a message is taken in while the one before it is stored.
       await this.#settled();
@@ -348,23 +334,18 @@ export class Connection implements Link {
       if (!command.silent) await this.#syncView(command, uid);
       return completion;
     };
-    try {
-      const result = await command.run(args, session, form);
-      return "finish" in result ? { ...result, sync: synced } : await synced(result);
-    } finally {
-      await this.#finishMessage(read);
-    }
+    const result = await command.run(args, session, form);
+    return "finish" in result ? { ...result, sync: synced } : await synced(result);
   }
 
   #syncView(command: Command<unknown>, uid: boolean): Promise<void> {
     return this.#session.syncView({ expunges: command.expunges !== "must-not" || uid, uid });
   }
 
-  /** A command that stopped before its message was read leaves the bytes on the wire: they are dropped, unless the
-   * client never got its continuation and so never sends them. */
-  async #finishMessage(read: Exclude<Read, { kind: "end" }>): Promise<void> {
+  /** A command that stopped before its message was read, or never ran, leaves the bytes on the wire: they are dropped, unless
+   * the client never got its continuation and so never sends them. Invariant: a message is never taken for commands. */
+  async #finishMessage(): Promise<void> {
     const { message } = this.#session;
-    if (read.kind !== "stream") return;
     this.#session.message = undefined;
     await message?.drop();
   }
@@ -450,13 +431,11 @@ export class Connection implements Link {
   async signIn(user: string, password: string): Promise<AccountSession> {
     const account = await this.#options.signIn(user, password, this.address);
     const { ended } = account;
-    const signedOut = new AbortController();
-    ended.addEventListener("abort", () => this.shutDown((ended.reason as EngineError).message), {
-      signal: signedOut.signal,
-    });
+    const leave = (): void => this.shutDown((ended.reason as EngineError).message);
+    ended.addEventListener("abort", leave);
     this.#visitor.signedIn();
     this.#leaveAccount = () => {
-      signedOut.abort();
+      ended.removeEventListener("abort", leave);
       account.close();
       this.#tellClosed(account.address);
     };

@@ -38,6 +38,20 @@ test("a command that is too long is answered by its tag, its rest is skipped, an
   );
 });
 
+test("the message of a command that is refused unread is never taken for commands", async () => {
+  const { ask } = await signedIn();
+  await ask("a LOGIN u p\r\n", /^a OK .*\r\n/m);
+  const message = "evil1 NOOP\r\nevil2 NOOP\r\n";
+  const literal = `{${message.length}+}\r\n${message}`;
+  for (const command of ["REPLACE 1 x", "UID REPLACE 1 x (\\Seen)", "REPLACE 1:2 x", "REPLACE $ x", "UID APPEND x"]) {
+    const answers = await ask(`b ${command} ${literal} ${literal}\r\nc NOOP\r\n`, /^c .*\r\n/m);
+    expect(answers, command).toMatch(/^b BAD .*\r\nc OK .*\r\n$/);
+  }
+  // A client that waits for the continuation sends nothing.
+  const waiting = await ask(`b REPLACE 1 x {${message.length}}\r\nc NOOP\r\n`, /^c .*\r\n/m);
+  expect(waiting).toMatch(/^b BAD .*\r\nc OK .*\r\n$/);
+});
+
 test("commands that are no IMAP end a connection when they come in a row, with BYE", async () => {
   const { ask, received } = await signedIn();
   const bad = (n: number): string => Array.from({ length: n }, (_, index) => `b${index} WHAT\r\n`).join("");

@@ -1,18 +1,26 @@
 import { pathOfName } from "./wire/mailbox-name.ts";
 import type { MailboxFilter } from "./wire/notify-events.ts";
 
+type Fits = (path: string, isSubscribed: boolean) => boolean;
+
+/** Filters without names: one function for all who have them. */
+const none: Fits = () => false;
+const inboxes: Fits = (path) => path === "INBOX";
+const personal: Fits = () => true;
+const subscribed: Fits = (_path, isSubscribed) => isSubscribed;
+
 /** A filter as a function of a mailbox's path, and of whether it is subscribed. However many names it has it costs the same. */
-export function fitting(filter: MailboxFilter, isUtf8: boolean): (path: string, isSubscribed: boolean) => boolean {
+export function fitting(filter: MailboxFilter, isUtf8: boolean): Fits {
   switch (filter.kind) {
     case "selected":
     case "selected-delayed":
-      return () => false;
+      return none;
     case "inboxes":
-      return (path) => path === "INBOX";
+      return inboxes;
     case "personal":
-      return () => true;
+      return personal;
     case "subscribed":
-      return (_path, isSubscribed) => isSubscribed;
+      return subscribed;
     case "mailboxes":
     case "subtree":
     case "subtree-one": {

@@ -12,13 +12,19 @@ import type { Session } from "./session.ts";
 
 /**
  * MESSAGELIMIT: RFC 9738. A command that names more messages than the server's limit works on those with the highest uids, and says
- * down to which: the client asks for the rest. COPY and APPEND, which are done wholly or not at all, are refused. SORT, THREAD and
- * ESEARCH, which the RFC does not name, EXPUNGE and CLOSE have no limit.
+ * down to which: the client asks for the rest. It tells them from the highest uid down: §3.1. COPY and APPEND, which are done wholly
+ * or not at all, are refused, and so is a PARTIAL of more. SORT, THREAD and ESEARCH, which the RFC does not limit, EXPUNGE and CLOSE
+ * take any number.
  */
 
 /** The response code of a command that left some out; `uid` is the lowest that it worked on. */
 export function limitCode(max: number, uid?: Uid): string {
   return uid === undefined ? `MESSAGELIMIT ${max}` : `MESSAGELIMIT ${max} ${uid}`;
+}
+
+/** Tells the code where the completion has another one, or is a refusal: RFC 9738 §3.1. */
+export function tellLimit(session: Session, code: string | undefined): void {
+  if (code !== undefined) session.untagged(`NO [${code}] Not all were looked at`);
 }
 
 /** Those of `positions`, ascending, that one command may work on, and the code if these are not all. */

@@ -1,7 +1,7 @@
-import { EngineError, type ReadMailbox } from "@restante/engine";
+import { EngineError, type MailboxId, type ModSeq, type ReadMailbox } from "@restante/engine";
 import { METADATA_ENTRIES_MAX, METADATA_NAMES_MAX, METADATA_VALUE_BYTES_MAX } from "./limits.ts";
 import type { Session } from "./session.ts";
-import { formatOctets } from "./wire/format.ts";
+import { formatAstring, formatOctets } from "./wire/format.ts";
 import { ImapSyntaxError, type Parser } from "./wire/parser.ts";
 
 /**
@@ -72,10 +72,25 @@ export async function readEntries(
   for (const name of new Set([...(depth === 0 ? entries : []), ...below])) {
     const value = await mail.readRecord(TYPE, prefix + name);
     if (value && value.length > maxSize) longest = Math.max(longest, value.length);
-    else told.push(`${name} ${value ? formatOctets(value) : "NIL"}`);
+    else told.push(`${formatAstring(name)} ${value ? formatOctets(value) : "NIL"}`);
   }
   const of = mailbox ? session.formatName(mailbox.path) : '""';
   return { answer: told.length > 0 ? `METADATA ${of} (${told.join(" ")})` : undefined, longest };
+}
+
+/** Entries that changed after a modseq, by mailbox (undefined: the server's), as they are told without their values: RFC 5464
+ * §4.4.2. They have no part in a mailbox's HIGHESTMODSEQ, which is of messages alone: RFC 7162 §3.1.2.1. */
+export function changedEntries(
+  { mail }: Session,
+  modSeq: ModSeq,
+): ReadonlyMap<MailboxId | undefined, readonly string[]> {
+  const changed = new Map<MailboxId | undefined, string[]>();
+  for (const { id } of mail.state.records.since(TYPE, modSeq)) {
+    const space = id.indexOf(" ");
+    const of = space === 0 ? undefined : (id.slice(0, space) as MailboxId);
+    changed.set(of, [...(changed.get(of) ?? []), formatAstring(id.slice(space + 1))]);
+  }
+  return changed;
 }
 
 function isBelow(name: string, entries: readonly string[], depth: number): boolean {

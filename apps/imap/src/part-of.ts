@@ -8,3 +8,8 @@ export function partOf<T extends { readonly length: number; slice(start: number,
   if (first > 0) return list.slice(first - 1, last);
   return list.slice(Math.max(0, list.length + last), Math.max(0, list.length + first + 1));
 }
+
+/** How many places a range names, where there are as many. */
+export function sizeOf({ first, last }: PartialRange): number {
+  return Math.abs(last - first) + 1;
+}

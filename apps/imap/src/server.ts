@@ -1,32 +1,13 @@
 import { createServer, type Server, type Socket } from "node:net";
-import type { SecureContext } from "node:tls";
-import type { AccountSession } from "@restante/engine";
 import { type Gate, letGo, shakeHands } from "@restante/host";
 import { Backlog } from "./backlog.ts";
 import { Connection } from "./connection.ts";
-import { type ConnectionEvent, type ConnectionTimes, TIMES, type Trace } from "./connection-options.ts";
+import { type ConnectionOptions, TIMES } from "./connection-options.ts";
 import { BACKLOG_BYTES_MAX } from "./limits.ts";
 
-export interface ImapServerOptions {
-  readonly signIn: (user: string, password: string, address: string) => Promise<AccountSession>;
-  /** Where passwords are taken without TLS: a proxy on this machine makes all who come through it look like loopback. */
-  readonly plainLogin: "loopback" | "never";
-  /** The certificate now in force; asked for each connection, so that it may be renewed. */
-  readonly secureContext: () => SecureContext;
+export interface ImapServerOptions extends Omit<ConnectionOptions, "backlog"> {
   /** Bounds the connections of the process, of whichever service. */
   readonly gate: Gate;
-  readonly log: (event: ConnectionEvent) => void;
-  /** The trace of this user, if an operator follows it: gets lines without secrets and contents. */
-  readonly traceOf?: (user: string) => Trace | undefined;
-  readonly times?: Partial<ConnectionTimes>;
-  /** Capabilities that are not announced, in capitals: to strangers, and to a user. */
-  readonly hiddenFrom?: (user: string | undefined) => ReadonlySet<string>;
-  /** LITERAL- in place of LITERAL+. */
-  readonly literalMinus?: boolean;
-  /** Messages that one command may work on: RFC 9738. */
-  readonly messageLimit?: number | undefined;
-  /** Where JMAP shows the same mail: RFC 9698. */
-  readonly jmapUrl?: string | undefined;
 }
 
 export interface ImapServer {

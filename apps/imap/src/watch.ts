@@ -1,10 +1,11 @@
-import type { ModSeq, ReadMailbox, Uid } from "@restante/engine";
+import type { MailboxId, ModSeq, ReadMailbox, ReadState, Uid } from "@restante/engine";
 import { takeTurn } from "@restante/host";
 import { fitting } from "./mailbox-filter.ts";
+import { changedEntries } from "./metadata.ts";
 import type { Session } from "./session.ts";
 import { formatStatus, type StatusItem } from "./status-answer.ts";
 import type { FetchItem } from "./wire/fetch-items.ts";
-import type { EventName, Interest } from "./wire/notify-events.ts";
+import { type EventName, type Interest, MESSAGE_EVENTS } from "./wire/notify-events.ts";
 
 /** A mailbox as it was last told. */
 interface Told {
@@ -15,7 +16,28 @@ interface Told {
   readonly highestModSeq: ModSeq;
 }
 
-const MESSAGE_EVENTS: readonly EventName[] = ["MessageNew", "MessageExpunge", "FlagChange"];
+/** An account as of a modseq. Clients that were told the same hold the same one: it costs each of them nothing. */
+interface Snapshot {
+  readonly modSeq: ModSeq;
+  readonly mailboxes: ReadonlyMap<MailboxId, Told>;
+  readonly subscriptions: ReadonlySet<string>;
+}
+
+/** The newest of each state. */
+const snapshots = new WeakMap<ReadState, Snapshot>();
+
+function snapshotOf(state: ReadState): Snapshot {
+  const before = snapshots.get(state);
+  if (before?.modSeq === state.modSeq) return before;
+  const mailboxes = new Map<MailboxId, Told>();
+  for (const mailbox of state.liveMailboxes()) {
+    const [known, told] = [before?.mailboxes.get(mailbox.id), toldOf(mailbox)];
+    mailboxes.set(mailbox.id, known && isSame(known, told) ? known : told);
+  }
+  const snapshot = { modSeq: state.modSeq, mailboxes, subscriptions: new Set(state.subscriptions) };
+  snapshots.set(state, snapshot);
+  return snapshot;
+}
 
 /** Events that a client asked for by NOTIFY: RFC 5465. Nothing is queued. The state of each mailbox as it was last told is
  * compared with the present one. So a slow reader is told less often and not later, and there is never too much to tell. */
@@ -24,16 +46,13 @@ export class Watch {
   readonly #interests: readonly Interest[];
   /** The filter of each interest, by its index: true for a mailbox that fits. */
   readonly #fits: readonly ((path: string, isSubscribed: boolean) => boolean)[];
-  #told = new Map<ReadMailbox["id"], Told>();
-  #subscriptions: ReadonlySet<string>;
+  #told: Snapshot;
 
   constructor(session: Session, interests: readonly Interest[]) {
     this.#session = session;
     this.#interests = interests;
     this.#fits = interests.map(({ filter }) => fitting(filter, session.isUtf8));
-    const { state } = session.mail;
-    for (const mailbox of state.liveMailboxes()) this.#told.set(mailbox.id, toldOf(mailbox));
-    this.#subscriptions = new Set(state.subscriptions);
+    this.#told = snapshotOf(session.mail.state);
   }
 
   /** Events of the selected mailbox: not told between commands (`none`), told without expunges (`delayed`), or with them
@@ -66,34 +85,49 @@ export class Watch {
   async tell(): Promise<void> {
     const { state } = this.#session.mail;
     const before = this.#told;
-    const now = new Map<ReadMailbox["id"], Told>();
+    const now = snapshotOf(state);
+    if (now === before) return;
     this.#told = now;
-    for (const mailbox of state.liveMailboxes()) {
-      const [known, present] = [before.get(mailbox.id), toldOf(mailbox)];
-      now.set(mailbox.id, present);
+    for (const [id, present] of now.mailboxes) {
+      const known = before.mailboxes.get(id);
       if (known && isSame(known, present)) continue;
-      const events = this.#eventsOf(mailbox);
-      if (events.has("MailboxName") && known?.path !== present.path) this.#tellName(present.path, known?.path);
-      if (!this.#isSelected(mailbox) && changes(known, present, mailbox).some((event) => events.has(event)))
-        this.#tellCounts(mailbox);
+      const mailbox = state.findMailbox(id);
+      if (mailbox) this.#tellMailbox(mailbox, known, present);
       await this.#breathe();
     }
-    for (const [id, { path }] of before)
-      if (!now.has(id) && !state.findMailbox(id) && this.#eventsAt(path, false).has("MailboxName"))
+    for (const [id, { path }] of before.mailboxes)
+      if (!now.mailboxes.has(id) && this.#eventsAt(path, false).has("MailboxName"))
         this.#session.untagged(`LIST (\\NonExistent) "/" ${this.#session.formatName(path)}`);
-    this.#tellSubscriptions();
+    this.#tellSubscriptions(before.subscriptions, now.subscriptions);
+    this.#tellMetadata(before.modSeq);
   }
 
-  #tellSubscriptions(): void {
-    const { subscriptions } = this.#session.mail.state;
-    const before = this.#subscriptions;
-    if (before.size === subscriptions.size && [...before].every((path) => subscriptions.has(path))) return;
-    this.#subscriptions = new Set(subscriptions);
-    for (const path of new Set([...before, ...subscriptions])) {
-      const is = subscriptions.has(path);
+  #tellMailbox(mailbox: ReadMailbox, known: Told | undefined, present: Told): void {
+    const events = this.#eventsOf(mailbox);
+    if (events.has("MailboxName") && known?.path !== present.path) this.#tellName(present.path, known?.path);
+    if (!this.#isSelected(mailbox) && changes(known, present).some((event) => events.has(event)))
+      this.#tellCounts(mailbox);
+  }
+
+  #tellSubscriptions(before: ReadonlySet<string>, now: ReadonlySet<string>): void {
+    for (const path of new Set([...before, ...now])) {
+      const is = now.has(path);
       const isWatched = this.#eventsAt(path, true).has("SubscriptionChange");
       if (is !== before.has(path) && isWatched)
         this.#session.untagged(`LIST (${is ? "\\Subscribed" : ""}) "/" ${this.#session.formatName(path)}`);
+    }
+  }
+
+  /** RFC 5465 §5.6 and §5.7: without their values. */
+  #tellMetadata(since: ModSeq): void {
+    const session = this.#session;
+    for (const [id, names] of changedEntries(session, since)) {
+      const mailbox = id && session.mail.state.findMailbox(id);
+      if (mailbox && this.#eventsOf(mailbox).has("MailboxMetadataChange"))
+        session.untagged(`METADATA ${session.formatName(mailbox.path)} ${names.join(" ")}`);
+      // The server is no mailbox: whatever the filter is.
+      if (id === undefined && this.#interests.some(({ events }) => events.has("ServerMetadataChange")))
+        session.untagged(`METADATA "" ${names.join(" ")}`);
     }
   }
 
@@ -142,12 +176,12 @@ function isSame(a: Told, b: Told): boolean {
 }
 
 /** Events by which a mailbox's counts can have changed. `known` is undefined for a mailbox that is new. */
-function changes(known: Told | undefined, now: Told, { messages }: ReadMailbox): EventName[] {
+function changes(known: Told | undefined, now: Told): EventName[] {
   if (!known) return now.messages > 0 ? ["MessageNew"] : [];
   const events: EventName[] = [];
   const added = now.uidNext - known.uidNext;
   if (added > 0) events.push("MessageNew");
-  if (messages.length < known.messages + added) events.push("MessageExpunge");
+  if (now.messages < known.messages + added) events.push("MessageExpunge");
   if (events.length === 0 && known.highestModSeq !== now.highestModSeq && known.path === now.path)
     events.push("FlagChange");
   return events;

@@ -1,5 +1,5 @@
 import { type Copied, EngineError } from "@restante/engine";
-import { limitCode, limited } from "../message-limit.ts";
+import { limited } from "../message-limit.ts";
 import type { Parser } from "../wire/parser.ts";
 import { formatSequenceSet, type SequenceSet } from "../wire/sequence-set.ts";
 import { type Command, type Completion, defineCommand, type Form, no, ok } from "./command.ts";
@@ -20,9 +20,8 @@ export const copy: Command<unknown> = defineCommand({
   parse: parseTransfer,
   async run({ set, path }, session, { uid }) {
     const { view, mail } = session;
-    const positions = positionsOf(session, set, uid);
-    const { messageLimit = positions.length } = session.link;
-    if (positions.length > messageLimit) return no("Too many messages for one COPY", limitCode(messageLimit));
+    const { positions, code } = limited(session, positionsOf(session, set, uid));
+    if (code !== undefined) return no("Too many messages for one COPY", code);
     return unlessNoMailbox(async () =>
       ok("COPY completed", copyUid([await view.copy(positions, mail.getMailbox(path).id)])),
     );

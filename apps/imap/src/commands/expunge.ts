@@ -1,4 +1,4 @@
-import { limitCode } from "../message-limit.ts";
+import { limitCode, tellLimit } from "../message-limit.ts";
 import type { Session } from "../session.ts";
 import { type Command, defineCommand, noArguments, ok } from "./command.ts";
 import { parseSet, positionsOf } from "./message-set.ts";
@@ -19,13 +19,12 @@ export const expunge: Command<unknown> = defineCommand({
 });
 
 /** The HIGHESTMODSEQ response code for a client that keeps uids: behind the last VANISHED the client knows all up to this
- * modseq. There is room for one code: where MESSAGELIMIT is told, a response of its own tells it. */
+ * modseq. There is room for one code: MESSAGELIMIT is told by a response of its own then. */
 export function afterExpunge(session: Session, limit?: string | 0): string | (() => string) | undefined {
   if (!session.enabled.has("QRESYNC")) return limit || undefined;
   return () => {
-    if (!limit) return session.highestModSeq();
-    session.untagged(`OK [${session.highestModSeq()}] Highest`);
-    return limit;
+    tellLimit(session, limit || undefined);
+    return session.highestModSeq();
   };
 }
 

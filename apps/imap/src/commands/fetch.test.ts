@@ -26,7 +26,7 @@ function bodyOf(pieces: number, failsAt: number, error: () => unknown = damaged)
 async function selected(
   bodies: readonly (Body | (() => unknown))[],
   times: Partial<ConnectionTimes> = { idleMs: 400 },
-  kept: { readonly header?: object; readonly summary?: object } = {},
+  kept: { readonly header?: object; readonly summary?: object; readonly messageLimit?: number } = {},
 ) {
   const sizes = bodies.map((body) => ("size" in body ? body.size : 10));
   const messages = sizes.map((size, position) => ({ position, row: position, state: { sizeOf: () => size } }));
@@ -57,7 +57,11 @@ async function selected(
       return body;
     },
   };
-  const server = await startTestServer({ account, times });
+  const server = await startTestServer({
+    account,
+    times,
+    ...(kept.messageLimit === undefined ? {} : { messageLimit: kept.messageLimit }),
+  });
   const socket = server.connect("imap");
   const received = new Received(socket);
   const ask = async (text: string, answer: RegExp): Promise<string> => {
@@ -67,6 +71,14 @@ async function selected(
   await ask("a LOGIN u p\r\nb EXAMINE x\r\n", /^b OK .*\r\n/m);
   return { server, socket, received, ask };
 }
+
+test("a FETCH that is cut short and then refused tells both", async () => {
+  const opens = bodyOf(1, 9);
+  const { ask } = await selected([opens, damaged, opens, opens], undefined, { messageLimit: 3 });
+  const answer = await ask("c FETCH 1:4 BODY.PEEK[]<0.1>\r\n", /^c .*\r\n/m);
+  expect(answer.match(/^\* .{3,5}/gm)).toEqual(["* 4 FET", "* 3 FET", "* NO [M"]);
+  expect(answer).toMatch(/^\* NO \[MESSAGELIMIT 3 2\] .*\r\nc NO \[CORRUPTION\]/m);
+});
 
 test("of a message that does not open nothing is told; the others are, and then what is the matter", async () => {
   const opens = bodyOf(2, 9);

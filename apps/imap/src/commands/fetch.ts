@@ -4,13 +4,13 @@ import { Refusal } from "../errors.ts";
 import { isOfHeader, isWhole, tellsUtf8, writerOf } from "../fetch-answers.ts";
 import { Kept, type Writer } from "../fetch-kept.ts";
 import { BODIES_AHEAD } from "../limits.ts";
-import { limited } from "../message-limit.ts";
-import { partOf } from "../part-of.ts";
+import { limitCode, limited, tellLimit } from "../message-limit.ts";
+import { partOf, sizeOf } from "../part-of.ts";
 import type { Session } from "../session.ts";
 import { type FetchItem, type FetchModifiers, parseFetchItems, parseFetchModifiers } from "../wire/fetch-items.ts";
 import { ImapSyntaxError } from "../wire/parser.ts";
 import { formatRanges, resolveRanges, type SequenceSet } from "../wire/sequence-set.ts";
-import { type Command, defineCommand, ok } from "./command.ts";
+import { type Command, defineCommand, no, ok } from "./command.ts";
 import { parseSet, positionsOf } from "./message-set.ts";
 
 /** Messages whose summaries are read in one go, and whose answers leave together. */
@@ -35,6 +35,9 @@ export const fetch: Command<unknown> = defineCommand({
   },
   async run({ set, items, modifiers }, session, { uid }) {
     if (modifiers.vanished && !session.enabled.has("QRESYNC")) throw new ImapSyntaxError("QRESYNC is not enabled");
+    const { messageLimit = Number.POSITIVE_INFINITY } = session.link;
+    if (modifiers.partial && sizeOf(modifiers.partial) > messageLimit)
+      return no("Too many messages for one FETCH", limitCode(messageLimit));
     if (items.some(({ kind }) => kind === "modseq")) session.enableCondstore();
     if (modifiers.vanished) await tellVanished(session, set, modifiers);
     const { positions, code } = limited(session, wantedOf(session, positionsOf(session, set, uid), modifiers));
@@ -42,11 +45,12 @@ export const fetch: Command<unknown> = defineCommand({
     const seen = markSeen(session, items, positions);
     // The error that comes first is answered, be it of a FETCH answer or of \Seen.
     seen.catch(() => undefined);
-    const damaged = await tellItems(session, positions, items);
+    const damaged = await tellItems(session, code === undefined ? positions : positions.toReversed(), items);
     await seen;
+    if (damaged.length === 0) return ok("FETCH completed", code);
     // All others were told.
-    if (damaged.length > 0) throw damaged[0];
-    return ok("FETCH completed", code);
+    tellLimit(session, code);
+    throw damaged[0];
   },
 });
 

@@ -28,8 +28,8 @@ export const replace: Command<unknown> = defineCommand({
     const { view, mail } = session;
     const to = mail.state.findPath(path)?.id;
     if (to === undefined) return no("No such mailbox", "TRYCREATE");
-    const [position, ...more] = positionsOf(session, set, uid);
-    if (position === undefined || more.length > 0) return no("No such message");
+    const [position] = positionsOf(session, set, uid);
+    if (position === undefined) return no("No such message");
     const read = await readMessages(() => new AppendSource(session, args, parseFlags).readAll(view.mailbox.path, 1));
     if (!Array.isArray(read)) return read;
     const replaced = await mail.replace(view, position, read[0]!);
@@ -51,6 +51,9 @@ export const replace: Command<unknown> = defineCommand({
 
 function parseReplace(parser: Parser, form: Pick<Form, "utf8">): Arguments {
   const set = parseSet(parser);
+  // `seq-number` or `uniqueid`: RFC 8508 §5.
+  if (set.ranges.length !== 1 || set.ranges[0]!.first !== set.ranges[0]!.last)
+    throw new ImapSyntaxError("One message is replaced");
   const path = parseMailbox(parser, form);
   const start = parseAppendData(parser, "message", parseFlags);
   if (start.steps.length === 0) throw new ImapSyntaxError("Message expected");

@@ -146,7 +146,7 @@ function parseKnown(parser: Parser): Known {
   // Some send 0 for a mailbox that they know nothing of.
   let known: Known = { uidValidity, modSeq: asModSeq(parser.number64()) };
   if (parser.trySpace() && !parser.atOpen) {
-    known = { ...known, uids: parseSequenceSet(parser.setText()) };
+    known = { ...known, uids: parseKnownSet(parser) };
     if (!parser.trySpace()) {
       parser.char(")");
       return known;
@@ -154,11 +154,18 @@ function parseKnown(parser: Parser): Known {
   }
   if (parser.atOpen) {
     parser.char("(");
-    const numbers = parseSequenceSet(parser.setText());
+    const numbers = parseKnownSet(parser);
     parser.space();
-    known = { ...known, pairs: { numbers, uids: parseSequenceSet(parser.setText()) } };
+    known = { ...known, pairs: { numbers, uids: parseKnownSet(parser) } };
     parser.char(")");
   }
   parser.char(")");
   return known;
+}
+
+/** Messages that the client knows. `$`, which is empty here, would make all of them unknown: no change were told. */
+function parseKnownSet(parser: Parser): SequenceSet {
+  const set = parseSequenceSet(parser.setText());
+  if (set.isSaved) throw new ImapSyntaxError("Known messages are named by numbers");
+  return set;
 }

@@ -1,5 +1,5 @@
 import { asModSeq, type FlagChange, type ModSeq } from "@restante/engine";
-import { limited } from "../message-limit.ts";
+import { limited, tellLimit } from "../message-limit.ts";
 import { ImapSyntaxError, type Parser } from "../wire/parser.ts";
 import { formatRanges } from "../wire/sequence-set.ts";
 import { type Command, defineCommand, ok } from "./command.ts";
@@ -32,12 +32,13 @@ export const store: Command<unknown> = defineCommand({
     const isRefused = new Set(refused);
     const stored = positions.filter((position) => !isRefused.has(position));
     session.selected!.contexts.noteChanged(session, stored);
-    if (!silent) await session.answerEach(stored, (position) => session.flagsAnswer(position, uid));
+    const told = code === undefined ? stored : stored.toReversed();
+    if (!silent) await session.answerEach(told, (position) => session.flagsAnswer(position, uid));
     // A client that is told modseqs gets the new one all the same.
-    else if (session.tellsModSeqs) await session.answerEach(stored, (position) => session.modSeqAnswer(position, uid));
+    else if (session.tellsModSeqs) await session.answerEach(told, (position) => session.modSeqAnswer(position, uid));
     if (refused.length === 0) return ok("STORE completed", code);
     // RFC 7162 §3.1.3 has MODIFIED here, and there is room for one code.
-    if (code !== undefined) session.untagged(`OK [${code}] Not all were looked at`);
+    tellLimit(session, code);
     return ok("Some were changed meanwhile", `MODIFIED ${formatRanges(rangesOf(refused, numberingOf(view, uid)))}`);
   },
 });

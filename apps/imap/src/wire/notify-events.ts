@@ -3,8 +3,18 @@ import { type FetchItem, parseFetchItems } from "./fetch-items.ts";
 import { ImapSyntaxError, type Parser } from "./parser.ts";
 
 /** Events that are told: RFC 5465 §5. */
-export const EVENTS = ["MessageNew", "MessageExpunge", "FlagChange", "MailboxName", "SubscriptionChange"] as const;
+export const EVENTS = [
+  "MessageNew",
+  "MessageExpunge",
+  "FlagChange",
+  "MailboxName",
+  "SubscriptionChange",
+  "MailboxMetadataChange",
+  "ServerMetadataChange",
+] as const;
 export type EventName = (typeof EVENTS)[number];
+
+export const MESSAGE_EVENTS: readonly EventName[] = ["MessageNew", "MessageExpunge", "FlagChange"];
 
 /** Which mailboxes: RFC 5465 §6. Names are as they were written. */
 export type MailboxFilter =
@@ -38,7 +48,8 @@ export function parseNotify(parser: Parser): { readonly status: boolean; readonl
     if (interests.length >= NOTIFY_NAMES_MAX) throw new ImapSyntaxError("Too many groups");
     interests.push(parseInterest(parser));
   } while (parser.trySpace());
-  return { status, interests };
+  // A copy has no room for more.
+  return { status, interests: [...interests] };
 }
 
 function parseInterest(parser: Parser): Interest {
@@ -52,7 +63,7 @@ function parseInterest(parser: Parser): Interest {
   if (events.has("MessageNew") !== events.has("MessageExpunge"))
     throw new ImapSyntaxError("MessageNew and MessageExpunge go together");
   if (events.has("FlagChange") && !events.has("MessageNew")) throw new ImapSyntaxError("FlagChange needs MessageNew");
-  if (isSelected && (events.has("MailboxName") || events.has("SubscriptionChange")))
+  if (isSelected && EVENTS.some((event) => events.has(event) && !MESSAGE_EVENTS.includes(event)))
     throw new ImapSyntaxError("A selected mailbox has message events");
   if (!isSelected && interest.items.length > 0) throw new ImapSyntaxError("Items are told of the selected mailbox");
   return interest;
@@ -98,5 +109,15 @@ function parseEvents(parser: Parser): Pick<Interest, "events" | "items"> {
     }
   });
   if (isUnknown) throw new BadEvent();
-  return { events, items };
+  return { events: shared(events), items };
+}
+
+/** Sets of events, one each however many clients ask for them: by their names, of which there are few. */
+const sets = new Map<string, ReadonlySet<EventName>>();
+
+function shared(events: ReadonlySet<EventName>): ReadonlySet<EventName> {
+  const key = EVENTS.filter((event) => events.has(event)).join();
+  const known = sets.get(key) ?? events;
+  sets.set(key, known);
+  return known;
 }

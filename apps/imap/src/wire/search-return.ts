@@ -36,9 +36,12 @@ export function parseSearchReturn(parser: Parser): SearchReturn | undefined {
   parser.keyword();
   parser.space();
   let wanted = NOTHING;
+  /** RFC 5267 §4.4: of ALL and PARTIAL there may be one, once. */
+  let lists = 0;
   parser.list(
     () => {
       const name = parser.keyword();
+      if (name === "ALL" || name === "PARTIAL") lists++;
       switch (name) {
         case "MIN":
         case "MAX":
@@ -62,6 +65,6 @@ export function parseSearchReturn(parser: Parser): SearchReturn | undefined {
     { empty: true },
   );
   parser.space();
-  if (wanted.all && wanted.partial) throw new ImapSyntaxError("Either ALL or PARTIAL");
+  if (lists > 1) throw new ImapSyntaxError("Either ALL or PARTIAL");
   return wanted === NOTHING ? RETURN_ALL : wanted;
 }
