@@ -39,12 +39,15 @@ export const crypto: CryptoPlatform = nodePlatform();
 export const signer: SigningKeyPair = signingKeyPair(new Uint8Array(32).fill(9));
 /** Store and hosts go by this clock; each look at it takes a millisecond. */
 export const clock = { now: 1_700_000_000_000 };
+/** Bounds of work are no shorter. */
+const BOUND_MS = 2000;
 export const platform: Platform = {
   crypto,
   now: () => clock.now++,
   monotonic: () => clock.now,
-  // A wait is short; a bound, which a signal ends, is as it is: work may take its time on a busy machine.
-  delay: (ms, signal) => new Promise((resolve) => setTimeout(resolve, signal ? ms : Math.min(ms, 5)).unref()),
+  // A wait is short. A bound, which a signal ends, is as it is: work may take its time on a busy machine.
+  delay: (ms, signal) =>
+    new Promise((resolve) => setTimeout(resolve, signal && ms >= BOUND_MS ? ms : Math.min(ms, 5)).unref()),
   trustedHosts: [signer.publicKey],
   log: () => undefined,
 };

@@ -1,4 +1,3 @@
-import { randomBytes } from "node:crypto";
 import type { Platform } from "../account/platform.ts";
 
 /** Time that passes when it is told to, for what waits for minutes. */
@@ -49,10 +48,7 @@ export class HandTime implements Pick<Platform, "now" | "monotonic" | "delay" | 
   }
 }
 
-/** Some turns of the event loop and of libuv's threads: enough for what a test's store in memory has to do. */
+/** Some turns of the event loop: enough for what a test's store in memory has to do. */
 export async function settle(): Promise<void> {
-  for (let turn = 0; turn < 20; turn++) {
-    await new Promise((resolve) => setImmediate(resolve));
-    await new Promise((resolve) => randomBytes(1, resolve));
-  }
+  for (let turn = 0; turn < 20; turn++) await new Promise((resolve) => setImmediate(resolve));
 }
