@@ -139,7 +139,8 @@ switch (task) {
     for (const folder of WORKSPACES) rmSync(join(root, folder, ".reports"), { recursive: true, force: true });
     rmSync(join(root, "test", ".reports"), { recursive: true, force: true });
     // One after the other: servers under load and unit tests would slow each other down.
-    const turbo = (name) => run("turbo", ["run", name, "--continue", "--output-logs=errors-only", ...rest]);
+    const turbo = (name) =>
+      run("turbo", ["run", name, "--continue", "--concurrency=4", "--output-logs=errors-only", ...rest]);
     const tested = turbo("test");
     const ended = turbo("test:e2e");
     report([...WORKSPACES, "test"], checked || tested || ended);

@@ -408,7 +408,7 @@ describe("faults at any request of upkeep", () => {
   test.each(["unavailable", "lost-answer", "hang"] as const)(
     "%s: nothing is lost, and the next run ends it",
     async (kind) => {
-      for (let at = 1, reached = true; reached; at += stride(9)) {
+      for (let at = 1, reached = true; reached; at += stride(17)) {
         const place = new MemoryPlace(() => clock.now++);
         const { ring, user } = await makeAccount(place);
         const account = await open(place, ring());

@@ -383,11 +383,11 @@ describe("a subscription", () => {
   });
 
   test("is its client's still when the same password was sealed anew", async () => {
-    const { open, tools, user } = await setUp();
+    const { open, time, tools, user } = await setUp();
     const { mandates, signIn } = open();
     const session = await signIn();
     const { id } = await session.createPushSubscription(LONG);
-    const all = new PushSubscriptions({ ...tools.platform, mandates }, user().record.account);
+    const all = new PushSubscriptions({ ...tools.platform, now: time.now, mandates }, user().record.account);
     const [slot, other] = [`${session.slot!.slice(0, -1)}x`, "slot/password-000099-x"];
     expect((await all.listOf({ slot })).map((one) => one.id)).toEqual([id]);
     expect(await all.listOf({ slot: other })).toEqual([]);

@@ -674,27 +674,27 @@ describe("every history", () => {
   test.each([
     ["of stale flags, expunges, moves and copies", STALE, 3],
     ["of creates, deletes and renames", NAMES, 3],
-    ["of these with adds, moves and RENAME INBOX", MAIL, 3],
-    ["of one name used again and again", REUSE, 4],
+    ["of these with adds, moves and RENAME INBOX", MAIL, extent(3, 2)],
+    ["of one name used again and again", REUSE, extent(4, 3)],
     ["of creates in two seconds and raises of all", VALIDITY, 3],
     ["of parents and children", TREE, 3],
     ["of drafts that are replaced", DRAFTS, 3],
     ["of what JMAP changes, beside IMAP's flags, copies and expunges", CHANGES, 2],
     ["of names that are swapped, freed and taken as one", SWAPS, 2],
   ] as const)("%s", (_, kinds, length) => {
-    expect(checkAll(length, kinds)).toBeGreaterThan(100);
+    expect(checkAll(length, kinds)).toBeGreaterThan(50);
   });
 
   test.each([
-    ["of stale flags, expunges, moves and copies", STALE, 4],
+    ["of stale flags, expunges, moves and copies", STALE, extent(4, 3)],
     ["of all kinds", ALL, 2],
     ["of one name used again and again", REUSE, 4],
     ["of parents and children", TREE, 4],
-    ["of drafts that are replaced", DRAFTS, 4],
+    ["of drafts that are replaced", DRAFTS, extent(4, 3)],
     ["of what JMAP changes, beside IMAP's flags, copies and expunges", CHANGES, 3],
     ["of names that are swapped, freed and taken as one", SWAPS, extent(4, 3)],
   ] as const)("in which all know all, %s", (_, kinds, length) => {
-    expect(checkAll(length, kinds, true)).toBeGreaterThan(100);
+    expect(checkAll(length, kinds, true)).toBeGreaterThan(50);
   });
 });
 

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, expect, test } from "vitest";
 import { objectStoreContract } from "../../storage/contract.ts";
+import { extent } from "../../testing/extent.ts";
 import { S3Double, type S3Fault, type S3Request } from "../../testing/s3-double.ts";
 import { Hints } from "../hints.ts";
 import { PART_BYTES, S3_LIMITS, type S3Limits } from "./settings.ts";
@@ -70,7 +71,7 @@ async function* pieces(size: number, piece = 300_000): AsyncGenerator<Uint8Array
 }
 /** Limits for a fault: those that the clock judges take short ones, the others have time on a busy machine. */
 const limitsFor = ({ kind }: S3Fault): S3Limits =>
-  kind === "hang" || kind === "half" ? { ...QUICK, answerMs: 500, bodyIdleMs: 500 } : QUICK;
+  kind === "hang" || kind === "half" ? { ...QUICK, answerMs: extent(500, 150), bodyIdleMs: extent(500, 150) } : QUICK;
 const busy: S3Fault = { kind: "refused", status: 503, code: "ServiceUnavailable" };
 
 test.each<S3Fault>([busy, { kind: "cut" }, { kind: "hang" }, { kind: "lost-answer" }, { kind: "half" }])(
