@@ -2,7 +2,17 @@ import { describe, expect, test, vi } from "vitest";
 import type { Witness } from "../../bay/applied-log.ts";
 import { stream } from "../../testing/account-kit.ts";
 import { settle } from "../../testing/hand-time.ts";
-import { DAY, MINUTE, request, type Sending, setUp, statusOf, textsIn, to } from "../../testing/outbound-kit.ts";
+import {
+  DAY,
+  EndedMemory,
+  MINUTE,
+  request,
+  type Sending,
+  setUp,
+  statusOf,
+  textsIn,
+  to,
+} from "../../testing/outbound-kit.ts";
 import { FIRST } from "../../testing/ways-in-kit.ts";
 import { acceptHistory } from "../care/history.ts";
 import type { WitnessKeeper } from "../platform.ts";
@@ -10,23 +20,6 @@ import type { EndedKeeper } from "./older-history.ts";
 import { OutboundQueue } from "./queue.ts";
 
 /** A store that was put back to what it was, by no `restore` of ours: what waited then may have gone since. */
-
-/** A host's memory. */
-class Memory implements EndedKeeper {
-  readonly ids = new Map<string, number>();
-  readonly #now: () => number;
-
-  constructor({ now }: { readonly now: () => number }) {
-    this.#now = now;
-  }
-
-  note(id: string): void {
-    this.ids.set(id, this.#now());
-  }
-  async find(ids: ReadonlySet<string>): Promise<ReadonlyMap<string, number>> {
-    return new Map([...this.ids].filter(([id]) => ids.has(id)));
-  }
-}
 
 /** The store as it is, and a way back to it. */
 function picture({ place }: Sending): () => void {
@@ -42,7 +35,7 @@ const held = ({ time }: Sending, name: string) =>
 
 async function scene() {
   const world = await setUp();
-  const ended = new Memory(world.time);
+  const ended = new EndedMemory(world.time);
   const { signIn, accounts, sender } = await world.process({ ended });
   const session = await signIn();
   const gone = await session.submit(held(world, "gone"));
@@ -123,6 +116,104 @@ describe("a store that was put back", () => {
   });
 });
 
+test("a store that was put back is known as that until all of it is set aside", async () => {
+  const world = await scene();
+  // Another host sent all but the first, of which this one knows nothing.
+  const [first] = [world.gone.id, world.undone.id].sort();
+  for (const id of [...world.ended.ids.keys()]) if (id !== first) world.ended.ids.delete(id);
+  world.putBack();
+  let ends = 0;
+  world.place.fault = (operation, name) =>
+    operation === "putIfAbsent" && name.startsWith("outbound/done/") && ++ends > 1
+      ? { kind: "unavailable" }
+      : undefined;
+  const killed = await world.process({ ended: world.ended });
+  await world.time.pass(MINUTE);
+  world.place.fault = () => undefined;
+  await world.time.pass(MINUTE);
+  await killed.sender.stop();
+  await world.process({ ended: world.ended });
+  await world.time.pass(5 * DAY);
+  expect(world.sink.map((mail) => mail.to)).toEqual([["gone@x.org"]]);
+});
+
+describe("a mail that waits in a store that was put back keeps nobody from sending", () => {
+  async function withOne(name: string, text?: string, more: Parameters<typeof request>[0] = {}, options = {}) {
+    const world = await setUp();
+    const ended = new EndedMemory(world.time);
+    const { signIn, accounts, sender } = await world.process({ ended, ...options });
+    const session = await signIn();
+    const gone = await session.submit(held(world, "gone"));
+    const one = await session.submit(request({ ...held(world, name), ...more }, text));
+    return { ...world, ended, session, accounts, sender, gone, one };
+  }
+  async function afterwards(world: Awaited<ReturnType<typeof withOne>>, options = {}) {
+    world.session.close();
+    await world.accounts.dispose();
+    await world.sender.stop();
+    world.ended.note(world.gone.id);
+    const { signIn } = await world.process({ ended: world.ended, ...options });
+    await world.time.pass(MINUTE);
+    const session = await signIn();
+    await session.submit(request({ envelope: to("new@x.org") }));
+    await world.time.pass(MINUTE);
+    expect(world.sink.map((mail) => mail.to)).toEqual([["new@x.org"]]);
+    expect(await statusOf(session, world.one.id)).toEqual(["final", ["sent"]]);
+    return session;
+  }
+
+  test("although it is a notice, whose sender is nobody", async () => {
+    await afterwards(await withOne("notice", undefined, { isNotice: true }));
+  });
+
+  test("although its octets are lost", async () => {
+    const world = await withOne("large", `From: ada@example.org\r\n\r\n${"x\r\n".repeat(9_000)}`);
+    for (const name of [...world.place.objects.keys()])
+      if (name.startsWith("outbound/mail/")) world.place.objects.delete(name);
+    const session = await afterwards(world);
+    const texts = await textsIn(session);
+    expect(texts.filter((text) => text.includes("  large@x.org"))).toHaveLength(1);
+  });
+
+  test("although its owner's mailbox is full", async () => {
+    const options = { quota: { bytesMax: undefined, messagesMax: 1 } };
+    const world = await withOne("full", undefined, {}, options);
+    const text = "From: ada@example.org\r\n\r\nhello\r\n";
+    const prepared = await world.session.prepare(stream(text), { mailbox: "INBOX", flags: [] });
+    await world.session.append(world.session.getMailbox("INBOX").id, prepared);
+    await world.time.pass(2 * MINUTE);
+    const session = await afterwards(world, options);
+    expect((await textsIn(session)).filter((one) => one.includes("may not have been sent"))).toHaveLength(2);
+  });
+});
+
+test("a mail that came again when it had ended goes unsent, also where nobody was there for weeks", async () => {
+  const world = await setUp();
+  const { signIn, accounts, sender } = await world.process();
+  const session = await signIn();
+  const submitted = session.submit(request());
+  const place = await new Promise<[string, Parameters<typeof world.place.write>[1]]>((resolve) => {
+    world.place.fault = (operation, name) => {
+      const found = [...world.place.objects].find(([one]) => one.startsWith("outbound/queue/"));
+      if (operation === "putIfAbsent" && name.startsWith("outbound/claim/")) resolve([found![0], found![1].bytes]);
+      return undefined;
+    };
+  });
+  await submitted;
+  await settle();
+  expect(world.sink).toHaveLength(1);
+  // By a process that was about to queue it too, and slow.
+  world.place.write(...place);
+  session.close();
+  await accounts.dispose();
+  await sender.stop();
+  await world.time.pass(10 * DAY);
+  await world.process();
+  await world.time.pass(DAY);
+  expect(world.sink).toHaveLength(1);
+  expect([...world.place.objects.keys()].filter((name) => name.startsWith("outbound/queue/"))).toEqual([]);
+});
+
 test("a store that goes on is no older one, whatever ended there", async () => {
   const world = await scene();
   await world.process({ ended: world.ended });
@@ -142,7 +233,7 @@ test("a submission of an older history, which was never queued in it, is handed 
     clearRestored: async () => undefined,
   };
   const open = async () => {
-    const process = await world.process({ witnesses, ended: new Memory(world.time) });
+    const process = await world.process({ witnesses, ended: new EndedMemory(world.time) });
     const session = await process.signIn();
     await settle();
     const close = async (): Promise<void> => {

@@ -2,59 +2,101 @@ import { parseHeaders } from "@restante/mime";
 import { describe, expect, test } from "vitest";
 import { asEmailRow } from "../../mail/numbers.ts";
 import type { ObjectStore } from "../../storage/object-store.ts";
-import { stream } from "../../testing/account-kit.ts";
+import { signer, stream } from "../../testing/account-kit.ts";
 import { settle } from "../../testing/hand-time.ts";
 import {
   DAY,
   MESSAGE,
   MINUTE,
   Mortal,
+  NearlyFull,
   request,
   type Smarthost,
+  Stalled,
   setUp,
   statusOf,
   TAKES,
   textsIn,
   to,
 } from "../../testing/outbound-kit.ts";
+import { Dropbox } from "../delivery/dropbox.ts";
+import { Unsettled } from "../delivery/unsettled.ts";
 import { LEASE_MS } from "./queue.ts";
+import { encodeReport } from "./report.ts";
 import { DELAY_TOLD_MS, EXCHANGE_MS, MAKER_MS, type TransportReply, TransportTrouble } from "./sender.ts";
 import type { SubmitRefusal, SubmitRequest } from "./submit.ts";
 
-/** A process that stops once before it claims a mail, until it is let go. */
-class Stalled extends Mortal {
-  goOn: () => void = () => undefined;
-  readonly hasStopped: Promise<void>;
-  #stop: () => void = () => undefined;
+const REFUSES: Smarthost = ({ envelope }) =>
+  envelope.recipients.map(() => ({ state: "failed", reply: "550 5.1.1 Nobody here" }));
 
-  constructor() {
-    super();
-    this.hasStopped = new Promise((resolve) => {
-      this.#stop = resolve;
-    });
-  }
+describe("what came of a mail", () => {
+  test("is told once to an owner whose mailbox is full, and keeps nobody else waiting", async () => {
+    const { process, place, time } = await setUp();
+    const options = { quota: { bytesMax: undefined, messagesMax: 1 }, smarthost: REFUSES };
+    const { signIn, sender } = await process(options);
+    const session = await signIn();
+    const prepared = await session.prepare(stream(MESSAGE), { mailbox: "INBOX", flags: [] });
+    await session.append(session.getMailbox("INBOX").id, prepared);
+    await time.pass(2 * MINUTE);
+    const { id } = await session.submit(request());
+    const notes = () => [...place.objects.keys()].filter((name) => name.includes("/note/")).length;
+    await time.pass(MINUTE);
+    expect([sender.waitingCount, notes() <= 2]).toEqual([0, true]);
+    expect(await statusOf(session, id)).toEqual(["final", ["failed"]]);
+    expect((await textsIn(session)).filter((text) => text.includes("Undelivered mail"))).toHaveLength(1);
+  });
 
-  override store(store: ObjectStore): ObjectStore {
-    let isFirst = true;
-    return new Proxy(store, {
-      get: (target, name) => {
-        const value = Reflect.get(target, name) as unknown;
-        if (typeof value !== "function") return value;
-        return async (...args: unknown[]) => {
-          if (name === "putIfAbsent" && isFirst && String(args[0]).startsWith("outbound/claim/")) {
-            isFirst = false;
-            const going = new Promise<void>((resolve) => {
-              this.goOn = resolve;
-            });
-            this.#stop();
-            await going;
-          }
-          return (value as (...all: unknown[]) => unknown).apply(target, args);
-        };
+  test("is told although its octets are lost", async () => {
+    const { process, place, time } = await setUp();
+    const away: Smarthost = () => {
+      throw new TransportTrouble("later", "away");
+    };
+    const { signIn } = await process({ smarthost: away });
+    const session = await signIn();
+    const { id } = await session.submit(request({}, `${MESSAGE}${"x\r\n".repeat(9_000)}`));
+    await settle();
+    for (const name of [...place.objects.keys()]) if (name.startsWith("outbound/mail/")) place.objects.delete(name);
+    await time.pass(6 * DAY);
+    expect(await statusOf(session, id)).toEqual(["final", ["failed"]]);
+    expect([...place.objects.keys()].filter((name) => /^outbound\/(?:queue|claim)/.test(name))).toEqual([]);
+  });
+
+  test("is written although the disk is nearly full: nobody sends it again", async () => {
+    const { process, sink, time } = await setUp();
+    const mortal = new NearlyFull(false);
+    const { signIn } = await process({
+      mortal,
+      smarthost: (mail, text) => {
+        mortal.isFull = true;
+        return TAKES(mail, text);
       },
     });
-  }
-}
+    const session = await signIn();
+    await session.submit(request());
+    await settle();
+    expect(sink).toHaveLength(1);
+    mortal.isDead = true;
+    await process();
+    await time.pass(LEASE_MS + MINUTE);
+    expect(sink).toHaveLength(1);
+  });
+
+  test("stays true when an older report comes later", async () => {
+    const world = await setUp();
+    const session = await (await world.process()).signIn();
+    const { id } = await session.submit(request());
+    await settle();
+    expect(await statusOf(session, id)).toEqual(["final", ["sent"]]);
+    // By a host that was slow, or from the store that its account left.
+    const deliverer = { ...world.tools, signer, unsettled: new Unsettled(world.tools.platform) };
+    const recipients = [{ address: "bob@x.org", state: "waiting", reply: "451 later" }] as const;
+    const late = encodeReport({ id, state: "waiting", atMs: world.time.now(), recipients });
+    await new Dropbox(deliverer, world.user()).report(late);
+    await world.time.pass(MINUTE);
+    expect(await statusOf(session, id)).toEqual(["final", ["sent"]]);
+    expect((await session.findSubmission(id))!.recipients[0]).toMatchObject({ reply: "250 2.0.0 Ok" });
+  });
+});
 
 describe("a mail that is submitted", () => {
   test("goes out once, at once, and its owner is told; nothing of it is left", async () => {
