@@ -182,6 +182,29 @@ describe("a mail that is taken out of all senders' hands", () => {
     expect(await queue.seize(place.id, "canceled")).toBe("over");
   });
 
+  test("stays in the hands that have it, by one claim", async () => {
+    const { queue, place } = await waiting();
+    const first = await queue.seize(place.id, "moved");
+    expect(first).toMatchObject({ number: 1 });
+    expect(await queue.seize(place.id, "moved")).toMatchObject({ number: 1 });
+    expect(await queue.seize(place.id, "canceled")).toMatchObject({ number: 2 });
+    expect(await queue.seize(place.id, "moved")).toMatchObject({ number: 2, claim: { state: "canceled" } });
+  });
+
+  test.each([
+    [1, "too-late"],
+    [2, "canceled"],
+    [3, "too-late"],
+  ])("by its owner, whose claim came after its end (%i), is told as that: %s", async (octet, told) => {
+    const { queue, place, store } = await waiting();
+    store.fault = (operation, name) => {
+      if (operation === "putIfAbsent" && name.startsWith("outbound/claim/"))
+        store.write(`outbound/done/${place.id}`, Uint8Array.of(octet));
+      return undefined;
+    };
+    expect(await queue.cancel(place.id)).toBe(told);
+  });
+
   test("is one whose end is not forgotten by who lets it in again", async () => {
     const { queue, place } = await waiting();
     await queue.end(place, "sent");

@@ -275,6 +275,17 @@ test("a submission of an older history, which was never queued in it, is handed 
   await fourth.close();
 });
 
+test("a host that can't read what it remembers sends, and says so", async () => {
+  const world = await setUp();
+  const unreadable: EndedKeeper = { note: () => undefined, find: () => Promise.reject(new Error("EACCES")) };
+  const session = await (await world.process({ sends: false })).signIn();
+  const { id } = await session.submit(request());
+  await world.process({ ended: unreadable });
+  await world.time.pass(2 * MINUTE);
+  expect([world.sink.length, await statusOf(session, id)]).toEqual([1, ["final", ["sent"]]]);
+  expect(world.logs).toEqual(["witness can't be read", "sent"]);
+});
+
 test("a mail ends although its host can't remember it", async () => {
   const world = await setUp();
   const full: EndedKeeper = {

@@ -29,7 +29,11 @@ export async function setOlderAside(
   const waiting = new Map<string, QueuePlace>();
   for await (const place of queue.list()) waiting.set(place.id, place);
   if (waiting.size === 0) return 0;
-  const found = await ended.find(new Set(waiting.keys()));
+  const found = await ended.find(new Set(waiting.keys())).catch((error: unknown) => {
+    // What is lost of it goes unseen, and keeps nobody from sending.
+    log({ level: "error", event: "witness can't be read", error });
+    return new Map<string, number>();
+  });
   for (const [id, endedMs] of found) {
     // A list may be behind; an id may come again, weeks later; an end is known for a week.
     const opened = await orUndefinedIfDamaged(queue.open(waiting.get(id)!));

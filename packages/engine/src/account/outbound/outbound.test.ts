@@ -1,5 +1,5 @@
 import { parseHeaders } from "@restante/mime";
-import { describe, expect, test } from "vitest";
+import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { asEmailRow } from "../../mail/numbers.ts";
 import type { ObjectStore } from "../../storage/object-store.ts";
 import { signer, stream } from "../../testing/account-kit.ts";
@@ -21,7 +21,7 @@ import {
 } from "../../testing/outbound-kit.ts";
 import { Dropbox } from "../delivery/dropbox.ts";
 import { Unsettled } from "../delivery/unsettled.ts";
-import { LEASE_MS } from "./queue.ts";
+import { LEASE_MS, OutboundQueue } from "./queue.ts";
 import { encodeReport } from "./report.ts";
 import { DELAY_TOLD_MS, EXCHANGE_MS, MAKER_MS, type TransportReply, TransportTrouble } from "./sender.ts";
 import type { SubmitRefusal, SubmitRequest } from "./submit.ts";
@@ -172,6 +172,61 @@ describe("a mail that is submitted", () => {
       expect([sink.length, kinds()]).toEqual([1, []]);
     },
   );
+
+  test("by a process that was killed before it was queued is handed over, whatever is damaged besides", async () => {
+    const { process, sink, place, time, logs } = await setUp();
+    const first = await process();
+    const session = await first.signIn();
+    const killed = { size: 0, put: () => Promise.reject(new Error("killed")) };
+    const prepare = vi.spyOn(OutboundQueue.prototype, "prepare").mockResolvedValue(killed);
+    onTestFinished(() => void prepare.mockRestore());
+    const bodies = () => [...place.objects.keys()].filter((name) => name.includes("/body/"));
+    const texts = ["one", "other", "third"].map((word) => `${MESSAGE}${`${word}\r\n`.repeat(20_000)}`);
+    let damaged: string | undefined;
+    for (const [at, text] of texts.entries()) {
+      const before = bodies();
+      const prepared = await session.prepare(stream(text), { mailbox: "Sent", flags: [] });
+      await session.append(session.getMailbox("Sent").id, prepared);
+      // They are looked at the newest first.
+      if (at === 2) damaged = bodies().find((name) => !before.includes(name));
+      const email = { id: prepared.email.id, thread: new Uint8Array(8) };
+      await expect(session.submit(request({ email }, text))).rejects.toThrow("killed");
+      await time.pass(1000);
+    }
+    session.close();
+    await first.accounts.dispose();
+    await first.sender.stop();
+    prepare.mockRestore();
+    place.objects.delete(damaged!);
+    await (await process()).signIn();
+    await time.pass(MINUTE);
+    expect([damaged !== undefined, sink.length]).toEqual([true, 2]);
+    expect(logs).toContain("what was submitted can't be looked at");
+  });
+
+  test("whose answer the store loses is one that was taken, and goes once", async () => {
+    const { process, sink, place, time } = await setUp();
+    const session = await (await process({ sends: false })).signIn();
+    let isFirst = true;
+    place.fault = (operation, name) => {
+      const isLost = operation === "putIfAbsent" && name.startsWith("outbound/queue/") && isFirst;
+      if (isLost) isFirst = false;
+      return isLost ? { kind: "lost-answer" } : undefined;
+    };
+    const submitted = session.submit(request());
+    submitted.catch(() => undefined);
+    await time.pass(MINUTE);
+    expect(await submitted).toMatchObject({ undoStatus: "pending" });
+    place.fault = (operation, name) =>
+      operation === "putIfAbsent" && name.startsWith("outbound/queue/") ? { kind: "lost-answer" } : undefined;
+    // One that is never answered is no refusal either.
+    const unknown = expect(session.submit(request())).rejects.toMatchObject({ code: "unknown-outcome" });
+    await time.pass(2 * MINUTE);
+    await unknown;
+    await process();
+    await time.pass(MINUTE);
+    expect(sink).toHaveLength(2);
+  });
 
   test("whose text and record both fail is told by the record's failure, and by nothing else", async () => {
     const { process, place } = await setUp();

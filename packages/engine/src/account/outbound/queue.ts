@@ -28,6 +28,9 @@ const INLINE_BYTES_MAX: number = 16 * 1024;
 const CLAIM_DIGITS = 6;
 /** Mails whose accounts are remembered. */
 const ACCOUNTS_MAX = 100_000;
+/** How often a mail is put whose answer is lost, and milliseconds between: a minute. */
+const PUT_TRIES = 12;
+const PUT_AGAIN_MS = 5_000;
 /** Milliseconds after which a claim whose holder says no more counts for nothing. */
 export const LEASE_MS: number = 15 * 60_000;
 
@@ -114,9 +117,19 @@ export class OutboundQueue {
   }
 
   async #put(id: string, name: string, sealed: Uint8Array): Promise<void> {
+    const { store, platform } = this.#options;
     this.#putting.add(id);
     try {
-      await asStoreFailure(this.#options.store.putIfAbsent(name, sealed));
+      for (let tries = 1; ; tries++)
+        try {
+          await asStoreFailure(store.putIfAbsent(name, sealed));
+          return;
+        } catch (error) {
+          // A lost answer is no refusal: its client would submit the mail again.
+          const isLost = error instanceof EngineError && error.code === "unknown-outcome";
+          if (!isLost || tries === PUT_TRIES) throw error;
+          await platform.delay(PUT_AGAIN_MS);
+        }
     } finally {
       this.#putting.delete(id);
     }
