@@ -258,6 +258,18 @@ describe("mail of an account that moves to another store", () => {
     expect(counts(world)["held@x.org"]).toBe(1);
   });
 
+  test("waits in silence while its move is new, and is told when that does not go on", async () => {
+    const world = await scene();
+    const session = await world.here.signIn();
+    const { id } = await session.submit(request({ holdUntilMs: world.time.now() + MINUTE }));
+    await world.here.queue.seize(id, "moved");
+    const told = () => world.logs.filter((event) => event.includes("its account's move"));
+    await world.time.pass(30 * MINUTE);
+    expect([told(), world.sink]).toEqual([[], []]);
+    await world.time.pass(3 * HOUR);
+    expect([told().length, world.sink]).toEqual([1, []]);
+  });
+
   test("and was taken back by a process that was killed then goes as that", async () => {
     const world = await scene();
     const { held } = await submitAll(world);
@@ -372,6 +384,9 @@ describe("mail of an account that moves to another store", () => {
     world.smarthost.treats = TAKES;
     await world.time.pass(2 * HOUR);
     await world.move();
+    expect([...world.fresh.objects.keys()].filter((name) => name.endsWith(part) && name.includes("/queue/"))).toEqual(
+      [],
+    );
     await world.time.pass(9 * DAY);
     expect([...world.fresh.objects.keys()].filter((name) => name.startsWith("outbound/queue/"))).toEqual([]);
     await first.sender.stop();
