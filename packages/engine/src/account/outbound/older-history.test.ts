@@ -16,8 +16,10 @@ import {
 import { FIRST } from "../../testing/ways-in-kit.ts";
 import { acceptHistory } from "../care/history.ts";
 import type { WitnessKeeper } from "../platform.ts";
+import { type AsideReporter, FATE_UNKNOWN, setQueueAside } from "./after-restore.ts";
 import type { EndedKeeper } from "./older-history.ts";
 import { OutboundQueue } from "./queue.ts";
+import type { Claim } from "./queued.ts";
 
 /** A store that was put back to what it was, by no `restore` of ours: what waited then may have gone since. */
 
@@ -185,6 +187,50 @@ describe("a mail that waits in a store that was put back keeps nobody from sendi
     const session = await afterwards(world, options);
     expect((await textsIn(session)).filter((one) => one.includes("may not have been sent"))).toHaveLength(2);
   });
+});
+
+test("each mail that is set aside is told as what is known of it, and told once", async () => {
+  const world = await setUp();
+  const { queue, signIn } = await world.process({ sends: false });
+  const session = await signIn();
+  const ids: Record<string, string> = {};
+  for (const name of ["canceled", "moved", "partly", "ended"])
+    ids[name] = (await session.submit(request({ ...held(world, name), envelope: to("a@x.org", "b@x.org") }))).id;
+  await queue.seize(ids.canceled!, "canceled");
+  await queue.seize(ids.moved!, "moved");
+  const recipients = ["sent", "waiting"].map((state, at) => ({ address: `${"ab"[at]}@x.org`, state, reply: "1" }));
+  const claim = { holder: "", state: "waiting", dueMs: 0, tries: 1, isDelayTold: false, recipients } as Claim;
+  await queue.claim(ids.partly!, 1, claim);
+  world.place.write(`outbound/done/${ids.ended}`, Uint8Array.of(1));
+  const told: unknown[] = [];
+  const reporter: AsideReporter = {
+    report: async ({ id }, outcome) =>
+      void told.push([id, outcome.state, ...outcome.recipients.map((one) => one.reply)]),
+    tellSetAside: async ({ id }) => void told.push(id),
+  };
+  expect(await setQueueAside(queue, reporter)).toBe(2);
+  const expected = [
+    [ids.canceled, "canceled"],
+    [ids.moved, "sent", FATE_UNKNOWN, FATE_UNKNOWN],
+    ids.moved,
+    [ids.partly, "sent", "1", FATE_UNKNOWN],
+    ids.partly,
+  ];
+  expect(told).toHaveLength(expected.length);
+  expect(told).toEqual(expect.arrayContaining(expected));
+  expect([...world.place.objects.keys()].filter((name) => name.startsWith("outbound/queue/"))).toEqual([]);
+  expect(await queue.cancel(ids.canceled!)).toBe("canceled");
+});
+
+test("clocks of its hosts may be a day apart", async () => {
+  const world = await scene();
+  // The host that sent had a clock which was behind that of the host where it was submitted.
+  for (const [id, endedMs] of world.ended.ids) world.ended.ids.set(id, endedMs - 1.5 * DAY);
+  expect(world.ended.ids.get(world.gone.id)).toBeLessThan(world.gone.madeMs);
+  world.putBack();
+  await world.process({ ended: world.ended });
+  await world.time.pass(5 * DAY);
+  expect(world.sink).toHaveLength(1);
 });
 
 test.each([
