@@ -146,7 +146,8 @@ describe("a mail that waits in a store that was put back keeps nobody from sendi
     const { signIn, accounts, sender } = await world.process({ ended, ...options });
     const session = await signIn();
     const gone = await session.submit(held(world, "gone"));
-    const one = await session.submit(request({ ...held(world, name), ...more }, text));
+    const { envelope, holdUntilMs } = held(world, name);
+    const one = await session.submit(request({ envelope, holdUntilMs, ...more }, text));
     return { ...world, ended, session, accounts, sender, gone, one };
   }
   async function afterwards(world: Awaited<ReturnType<typeof withOne>>, options = {}) {
