@@ -13,7 +13,7 @@ const MAILS_MAX = 65_536;
 const OCTETS_MAX: number = 16 * MAILS_MAX * MAIL_BYTES;
 /** Files that are read: each start of a process may make one. */
 const FILES_MAX = 4_096;
-/** What a backup held would have been sent by then. */
+/** How long a file is kept: mail that a backup held would have been sent by then. */
 const KEPT_MS: number = 60 * 24 * 60 * 60_000;
 
 /** Mails that ended, in the host's own folder, outside the store: files of ids, of which each process writes its own. None stays

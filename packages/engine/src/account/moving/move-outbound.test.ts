@@ -352,7 +352,7 @@ describe("mail of an account that moves to another store", () => {
       world.smarthost.treats = TAKES;
       await world.time.pass(2 * HOUR);
       expect(counts(world)["held@x.org"]).toBe(1);
-      // What can't be sent may still be taken back.
+      // A mail that can't be sent may still be taken back.
       if (which === "large") expect(await session.cancelSubmission(ids.large)).toBe(true);
     },
   );

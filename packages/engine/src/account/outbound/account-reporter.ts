@@ -11,7 +11,7 @@ import type { Outcome, Reporter } from "./sender.ts";
 
 /** Octets of the header that a report gives back. */
 const HEADER_BYTES_MAX: number = 32 * 1024;
-/** What stands in front of our own mails. */
+/** The lines in front of our own mails. */
 const BEFORE: Uint8Array = utf8("Return-Path: <>\r\n");
 
 export interface AccountReporterOptions {

@@ -30,7 +30,7 @@ export async function setOlderAside(
   for await (const place of queue.list()) waiting.set(place.id, place);
   if (waiting.size === 0) return 0;
   const found = await ended.find(new Set(waiting.keys())).catch((error: unknown) => {
-    // What is lost of it goes unseen, and keeps nobody from sending.
+    // Ids that are lost only go unseen: nobody is kept from sending.
     log({ level: "error", event: "witness can't be read", error });
     return new Map<string, number>();
   });
@@ -39,7 +39,7 @@ export async function setOlderAside(
     const opened = await orUndefinedIfDamaged(queue.open(waiting.get(id)!));
     if (!opened || opened.mail.madeMs > endedMs + CLOCKS_APART_MS || (await queue.isDone(id))) continue;
     log({ level: "error", event: "what waits to be sent is of an older history: its owners have it", id });
-    // What tells of it goes last: killed, the next look finds it again.
+    // The mails that tell of it go last: killed, the next look finds it again.
     return setQueueAside(queue, reporter, new Set(found.keys()));
   }
   return 0;

@@ -211,7 +211,7 @@ export class OutboundQueue {
    * `unknown-outcome`. */
   async claim(id: string, number: number, claim: Claim): Promise<boolean> {
     const name = claimName(id, number);
-    // What takes a mail away frees room.
+    // Room is freed by a claim that takes a mail away.
     const essential = claim.state === "canceled" || claim.state === "moved";
     const { store } = this.#options;
     const { outcome } = await asStoreFailure(store.putIfAbsent(name, this.#sealClaim(name, claim), { essential }));
@@ -222,7 +222,7 @@ export class OutboundQueue {
    * `unknown-outcome`. */
   async keep(id: string, number: number, claim: Claim): Promise<void> {
     const name = claimName(id, number);
-    // What was sent is known also on a full disk: else it goes again when the claim counts no more.
+    // Results are kept on a full disk too: else the mail goes again when the claim counts no more.
     await asStoreFailure(this.#options.store.put(name, this.#sealClaim(name, claim), { essential: true }));
   }
 

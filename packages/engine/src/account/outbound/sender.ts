@@ -222,7 +222,7 @@ export class Sender {
     this.#lookedAt = now;
     try {
       const waiting = now - this.#sweptAt < SWEEP_MS ? undefined : new Set<string>();
-      // What waits again, although it has ended, goes while that is known.
+      // A mail that waits again, although it has ended, goes while that is known.
       if (waiting) this.#ended.clear();
       for await (const place of queue.list()) {
         this.#note(place);
@@ -306,7 +306,7 @@ export class Sender {
   async #isOver(place: QueuePlace): Promise<boolean> {
     const { queue } = this.#options;
     if (!(await queue.isDone(place.id))) return false;
-    // Who ended it has noted that, and one that went to another store has not ended.
+    // Its end was noted by who ended it, and one that went to another store has not ended.
     await queue.drop(place);
     return true;
   }
