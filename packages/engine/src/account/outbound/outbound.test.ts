@@ -204,6 +204,31 @@ describe("a mail that is submitted", () => {
     expect(logs).toContain("what was submitted can't be looked at");
   });
 
+  test("and refused for want of room is sent by no later opening, and may be submitted again", async () => {
+    const { process, sink, place, time } = await setUp();
+    const first = await process();
+    const session = await first.signIn();
+    const text = `${MESSAGE}${"x\r\n".repeat(9_000)}`;
+    const prepared = await session.prepare(stream(text), { mailbox: "Sent", flags: [] });
+    await session.append(session.getMailbox("Sent").id, prepared);
+    const email = { id: prepared.email.id, thread: new Uint8Array(8) };
+    const again = request({ email, repeatKey: "k" }, text);
+    for (const kind of ["mail", "queue"]) {
+      place.fault = (_, name) => (name.startsWith(`outbound/${kind}/`) ? { kind: "full" } : undefined);
+      await expect(session.submit(again)).rejects.toMatchObject({ code: "over-quota" });
+      place.fault = () => undefined;
+      expect(await session.submissions()).toEqual([]);
+    }
+    session.close();
+    await first.accounts.dispose();
+    const other = await (await process()).signIn();
+    await time.pass(MINUTE);
+    expect(sink).toEqual([]);
+    await other.submit(again);
+    await time.pass(MINUTE);
+    expect(sink).toHaveLength(1);
+  });
+
   test("whose answer the store loses is one that was taken, and goes once", async () => {
     const { process, sink, place, time } = await setUp();
     const session = await (await process({ sends: false })).signIn();

@@ -157,9 +157,24 @@ export async function submit(request: SubmitRequest, tools: SubmitTools): Promis
   const preparing = prepared(submission, message, tools);
   preparing.catch(() => undefined);
   await tools.writer.write([submission], forgotten);
-  await putIntoQueue(submission, await preparing, tools);
+  try {
+    await putIntoQueue(submission, await preparing, tools);
+  } catch (error) {
+    // It was surely not queued, and its client is told so: no later opening may queue it after all.
+    if (error instanceof EngineError && error.code !== "unknown-outcome") await forgetUnqueued(submission, tools);
+    throw error;
+  }
   markHanded(submission, tools);
   return submission;
+}
+
+/** Where that fails too, {@link handOver} queues it: better twice than never. */
+async function forgetUnqueued({ id }: Submission, { writer, platform }: SubmitTools): Promise<void> {
+  try {
+    await writer.write([], [id]);
+  } catch (error) {
+    platform.log({ level: "warn", event: "a submission can't be marked", error });
+  }
 }
 
 /** The submission by an earlier request with this key. Errors: `unavailable`, `corrupt`. */
