@@ -248,6 +248,8 @@ describe("a mail that is submitted", () => {
     const unknown = expect(session.submit(request())).rejects.toMatchObject({ code: "unknown-outcome" });
     await time.pass(2 * MINUTE);
     await unknown;
+    // It is known as long as it may be queued.
+    expect(await session.submissions()).toHaveLength(2);
     await process();
     await time.pass(MINUTE);
     expect(sink).toHaveLength(2);
