@@ -1,3 +1,5 @@
+import { readdir } from "node:fs/promises";
+import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { connectImap, connectLmtp, deliver } from "../kit/line-client.ts";
 import { makeDataFolder, type RunningServer, removeDataFolder, restante, startServer } from "../kit/server.ts";
@@ -45,4 +47,14 @@ test("who idles, who waits and who writes is told BYE, and nothing is answered O
   const again = await connectImap(server.ports.imap!, ADA, `"${PASSWORD}"`);
   expect(await again.command('LIST "" *')).not.toContain("Before");
   again.end();
+});
+
+test("a host without the server's key gets none by that", async () => {
+  const other = await makeDataFolder();
+  expect(await restante(other, ["account", "add", ADA, "--password-stdin"], `${PASSWORD}\n`)).toMatchObject({
+    code: 0,
+  });
+  expect(await restante(other, ["account", "delete", ADA, "--yes"])).toMatchObject({ code: 0, err: "" });
+  expect(await readdir(join(other, "keys"))).not.toContain("server");
+  await removeDataFolder(other);
 });

@@ -16,7 +16,7 @@ import { type Context, getUser, openContext, readPepper } from "./context.ts";
 import { EXIT, Exit } from "./exit.ts";
 import type { Flags } from "./flags.ts";
 import { mailProgramLines } from "./mail-program.ts";
-import { openQueue } from "./outbound.ts";
+import { findQueue } from "./outbound.ts";
 import { print } from "./print.ts";
 
 /** An action of `restante account`. Gives the answer to print, or undefined if it printed its answer itself. */
@@ -133,7 +133,7 @@ async function remove(context: Context, address: string, flags: RemoveFlags): Pr
   const user = await getUser(context, address);
   if (!flags.yes && (await askLine(`Type ${user.address} to delete it with all its mail: `, "--yes")) !== user.address)
     throw new Exit(EXIT.failed, "nothing was deleted");
-  await deleteAccount({ ...context, queue: await openQueue(context) }, user);
+  await deleteAccount({ ...context, queue: await findQueue(context) }, user);
   await context.seenRecords.remove(user.address);
   return [
     `${user.address} is gone.`,

@@ -24,7 +24,7 @@ import {
   type User,
 } from "@restante/engine";
 import { endedFolder } from "@restante/engine/node";
-import { type Config, ConfigError, isLoopbackAddress, type Metrics } from "@restante/host";
+import { type Config, ConfigError, findKey, isLoopbackAddress, type Metrics } from "@restante/host";
 import { PUSH_WORDS } from "@restante/jmap/push-words";
 import { candidates } from "@restante/lmtp";
 import {
@@ -35,7 +35,7 @@ import {
   Vapid,
   WebPush,
 } from "@restante/send";
-import { type Context, makeDeliverer, placesOf, readServerKey, writeServerPublicKey } from "./context.ts";
+import { type Context, keysOf, makeDeliverer, placesOf, readServerKey, writeServerPublicKey } from "./context.ts";
 import type { Service } from "./service.ts";
 
 /** Throws ConfigError for settings of what mail goes out by. */
@@ -140,6 +140,12 @@ export async function openOutbound(context: Context, sends: boolean): Promise<Op
 /** Mail that waits to be sent. Throws Exit. */
 export async function openQueue({ config, store, platform }: Context): Promise<OutboundQueue> {
   return new OutboundQueue({ store, platform, serverKey: await readServerKey(config) });
+}
+
+/** The same for who takes mail away; undefined on a host that has no server key, and gets none by that. Throws Exit, ConfigError. */
+export async function findQueue(context: Context): Promise<OutboundQueue | undefined> {
+  const { path, bytes } = keysOf(context.config).server;
+  return (await findKey(path, bytes)) && openQueue(context);
 }
 
 /** The queue and mandates of a store, for a command. Throws Exit. */

@@ -30,7 +30,7 @@ export async function copyStore(
   }
   const next = `Let the servers use ${toFile} now, then run this again: it brings what was delivered meanwhile.`;
   const busy = moved.reduce((sum, one) => sum + one.busy, 0);
-  const unreadable = moved.at(-1)?.unreadable ?? 0;
+  const unreadable = Math.max(0, ...moved.map((one) => one.unreadable));
   if (flags.json) print(flags, moved);
   else
     print(flags, [

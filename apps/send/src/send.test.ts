@@ -317,6 +317,19 @@ describe("by SMTP", () => {
       expect(replies[1]!.reply).not.toBe("");
     });
 
+    test("in few exchanges, however they spell it", async () => {
+      const words = ["success", "FAILURE", "DELAY"];
+      const spelled = words.flatMap((a) => [
+        a,
+        ...words.flatMap((b) => [`${a},${b}`, ...words.map((c) => `${a},${b},${c}`)]),
+      ]);
+      const all = ["NEVER", ...spelled].map((notify, at) => ({ address: `${at}@x.org`, notify }));
+      const { url, lines } = await scripted(usual());
+      await transportTo(url).send(mailOf([], { envelope: { mailFrom: "ada@example.org", recipients: all } }), never);
+      expect([all.length, lines.filter((line) => line === "DATA").length]).toEqual([40, 8]);
+      expect(lines).toContain("RCPT TO:<39@x.org> NOTIFY=DELAY");
+    });
+
     test("and nothing is known where the first is cut off", async () => {
       const { url } = await scripted(usual({ "RCPT TO:<A": "hang up" }));
       await expect(transportTo(url).send(mail, never)).rejects.toMatchObject({ kind: "later" });
@@ -348,8 +361,12 @@ describe("by SMTP", () => {
     await transportTo(url).send(mail, never);
     expect(lines.find((line) => line.startsWith("MAIL"))).toContain("BODY=8BITMIME");
     const seven = await scripted(usual({ EHLO: "250 mx" }));
-    const [reply] = await transportTo(seven.url).send(mail, never);
+    const transport = transportTo(seven.url);
+    const [reply] = await transport.send(mail, never);
     expect([reply!.state, seven.lines.some((line) => line.startsWith("MAIL"))]).toEqual(["failed", false]);
+    // By one connection, which is closed like any other.
+    await transport.send(mail, never);
+    expect(seven.lines.filter((line) => line.startsWith("EHLO"))).toHaveLength(1);
   });
 
   test("by STARTTLS with a certificate that nobody vouches for it is the operator's trouble", async () => {

@@ -62,7 +62,10 @@ export class SmtpTransport implements Transport {
     const { connection, mails } = await this.#connect(signal);
     try {
       const can = (extension: string): boolean => offers(connection, extension);
-      if (mail.needsEightBit && !can("8BITMIME")) return mail.envelope.recipients.map(() => NO_EIGHT_BIT);
+      if (mail.needsEightBit && !can("8BITMIME")) {
+        this.#keep(connection, mails);
+        return mail.envelope.recipients.map(() => NO_EIGHT_BIT);
+      }
       const { parts, refused } = partsOf(mail.envelope, can("SMTPUTF8"));
       const replies = new Map<Recipient, TransportReply>(refused.map((one) => [one, NO_UTF8]));
       for (const [at, part] of parts.entries()) {
@@ -169,6 +172,9 @@ const CUT_OFF: TransportReply = { state: "waiting", reply: "the connection was c
 
 type Recipient = Envelope["recipients"][number];
 
+/** RFC 3461 §4.1. */
+const NOTIFY_WORDS = ["NEVER", "SUCCESS", "FAILURE", "DELAY"];
+
 /** Recipients who are told of in one exchange: nodemailer says one NOTIFY behind every RCPT. */
 interface Part {
   readonly from: string;
@@ -190,7 +196,9 @@ function partsOf(
       refused.push(recipient);
       continue;
     }
-    const notify = recipient.notify ?? "FAILURE,DELAY";
+    const words = (recipient.notify ?? "FAILURE,DELAY").toUpperCase().split(",");
+    // In one order, so that there are few of them.
+    const notify = NOTIFY_WORDS.filter((word) => words.includes(word)).join(",");
     const part = byNotify.get(notify);
     if (part) part.push({ recipient, address });
     else byNotify.set(notify, [{ recipient, address }]);

@@ -1,4 +1,4 @@
-import { appendFile, mkdtemp, readdir, rm, utimes, writeFile } from "node:fs/promises";
+import { appendFile, mkdir, mkdtemp, readdir, rm, truncate, utimes, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
@@ -32,11 +32,47 @@ test("one that was cut off by a kill is none, and those before it are", async ()
   expect(await idsIn(endedFolder(folder), id(1), id(2))).toEqual([id(1)]);
 });
 
+test("many files of few mails are all read: a process that begins again and again forgets nothing", async () => {
+  for (let n = 0; n < 100; n++) endedFolder(folder).note(id(n));
+  const all = Array.from({ length: 100 }, (_, n) => id(n));
+  expect(await idsIn(endedFolder(folder), ...all)).toEqual(all);
+});
+
+test("what others left there is neither read nor removed", async () => {
+  endedFolder(folder).note(id(1));
+  await mkdir(join(folder, "lost+found"));
+  await writeFile(join(folder, "README"), Buffer.concat([Buffer.from(id(2), "hex"), Buffer.alloc(8)]));
+  const long = new Date(Date.now() - 61 * 24 * 60 * 60_000);
+  for (const name of ["lost+found", "README"]) await utimes(join(folder, name), long, long);
+  expect(await idsIn(endedFolder(folder), id(1), id(2))).toEqual([id(1)]);
+  expect(await readdir(folder)).toHaveLength(3);
+});
+
+test("is noted also where another process removed the file, which was old", async () => {
+  const keeper = endedFolder(folder);
+  keeper.note(id(1));
+  for (const name of await readdir(folder)) await rm(join(folder, name));
+  keeper.note(id(2));
+  expect(await idsIn(endedFolder(folder), id(1), id(2))).toEqual([id(2)]);
+  await rm(folder, { recursive: true });
+  expect(() => keeper.note(id(3))).toThrow("ENOENT");
+  keeper.note(id(4));
+  expect(await idsIn(endedFolder(folder), id(4))).toEqual([id(4)]);
+});
+
+test("no file stays open", async () => {
+  const before = (await readdir("/proc/self/fd")).length;
+  for (let n = 0; n < 20; n++) endedFolder(folder).note(id(n));
+  expect((await readdir("/proc/self/fd")).length).toBeLessThan(before + 5);
+});
+
 test("old ones go, and the oldest of too many", async () => {
   endedFolder(folder).note(id(0));
   for (let n = 1; n <= 20; n++) {
     const file = join(folder, `${n}.ids`);
     await writeFile(file, Buffer.concat([Buffer.from(id(n), "hex"), Buffer.alloc(8)]));
+    // Full ones: they cost no room.
+    await truncate(file, 65_536 * 24);
     const written = new Date(Date.now() - n * 24 * 60 * 60_000 * (n > 10 ? 1 : 0.1));
     await utimes(file, written, written);
   }

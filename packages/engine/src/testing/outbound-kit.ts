@@ -4,13 +4,15 @@ import { AccountReporter } from "../account/outbound/account-reporter.ts";
 import { type EndedKeeper, setOlderAside } from "../account/outbound/older-history.ts";
 import { OutboundQueue } from "../account/outbound/queue.ts";
 import type { Envelope, RecipientState } from "../account/outbound/queued.ts";
-import { type OutgoingMail, Sender, type TransportReply } from "../account/outbound/sender.ts";
+import { type OutgoingMail, Sender, type TransportReply, TransportTrouble } from "../account/outbound/sender.ts";
 import type { Outbound, SubmitLimits, SubmitRequest } from "../account/outbound/submit.ts";
 import type { WitnessKeeper } from "../account/platform.ts";
+import type { QuotaLimits } from "../account/quota.ts";
 import type { AccountSession } from "../account/session.ts";
 import { Accounts } from "../account/sign-in/accounts.ts";
+import { orUndefinedIfDamaged } from "../bay/store-failure.ts";
 import type { MemoryPlace } from "../storage/memory.ts";
-import type { ObjectStore } from "../storage/object-store.ts";
+import { type ObjectStore, StoreError, type StoreOptions } from "../storage/object-store.ts";
 import { collect } from "../streams.ts";
 import { signer } from "./account-kit.ts";
 import { HandTime } from "./hand-time.ts";
@@ -73,6 +75,83 @@ export class Mortal {
   }
 }
 
+/** A process that stops once before it claims a mail, until it is let go. */
+export class Stalled extends Mortal {
+  goOn: () => void = () => undefined;
+  readonly hasStopped: Promise<void>;
+  #stop: () => void = () => undefined;
+
+  constructor() {
+    super();
+    this.hasStopped = new Promise((resolve) => {
+      this.#stop = resolve;
+    });
+  }
+
+  override store(store: ObjectStore): ObjectStore {
+    let isFirst = true;
+    return new Proxy(store, {
+      get: (target, name) => {
+        const value = Reflect.get(target, name) as unknown;
+        if (typeof value !== "function") return value;
+        if (name !== "putIfAbsent") return value.bind(target);
+        return async (...args: unknown[]) => {
+          if (isFirst && String(args[0]).startsWith("outbound/claim/")) {
+            isFirst = false;
+            const going = new Promise<void>((resolve) => {
+              this.goOn = resolve;
+            });
+            this.#stop();
+            await going;
+          }
+          return (value as (...all: unknown[]) => unknown).apply(target, args);
+        };
+      },
+    });
+  }
+}
+
+/** A process on a disk that may be nearly full: nothing goes on but what is essential. */
+export class NearlyFull extends Mortal {
+  isFull: boolean;
+
+  constructor(isFull: boolean) {
+    super();
+    this.isFull = isFull;
+  }
+
+  override store(store: ObjectStore): ObjectStore {
+    const refuses = (options: StoreOptions = {}): boolean => this.isFull && !options.essential && !this.isDead;
+    return new Proxy(super.store(store), {
+      get: (target, name) => {
+        const value = Reflect.get(target, name) as unknown;
+        if (name !== "put" && name !== "putIfAbsent") return value;
+        return async (object: string, content: unknown, options?: StoreOptions) => {
+          if (refuses(options)) throw new StoreError("full", "the disk is nearly full");
+          return (value as (...all: unknown[]) => unknown).call(target, object, content, options);
+        };
+      },
+    });
+  }
+}
+
+/** A host's memory of mails that ended. */
+export class EndedMemory implements EndedKeeper {
+  readonly ids: Map<string, number> = new Map();
+  readonly #now: () => number;
+
+  constructor({ now }: { readonly now: () => number }) {
+    this.#now = now;
+  }
+
+  note(id: string): void {
+    this.ids.set(id, this.#now());
+  }
+  async find(ids: ReadonlySet<string>): Promise<ReadonlyMap<string, number>> {
+    return new Map([...this.ids].filter(([id]) => ids.has(id)));
+  }
+}
+
 export const SERVER_KEY: Uint8Array = new Uint8Array(32).fill(7);
 
 /** Settings of a process. */
@@ -87,6 +166,7 @@ interface ProcessOptions {
   readonly ended?: EndedKeeper;
   readonly witnesses?: WitnessKeeper;
   readonly limits?: Partial<SubmitLimits>;
+  readonly quota?: QuotaLimits;
 }
 export interface SendingProcess {
   readonly queue: OutboundQueue;
@@ -111,13 +191,14 @@ export async function setUp(): Promise<Sending> {
   const logs: string[] = [];
   const process: Sending["process"] = async (options = {}) => {
     const { smarthost = TAKES, sends = true, mortal = new Mortal(), place = ada.place } = options;
-    const { serverKey = SERVER_KEY, ended, witnesses } = options;
+    const { serverKey = SERVER_KEY, ended, witnesses, quota } = options;
     const store = mortal.store(place.open());
     const base = {
       ...ada.tools.platform,
       ...time,
       log: ({ event }: { readonly event: string }) => void logs.push(event),
       ...(witnesses && { witnesses }),
+      ...(quota && { quota }),
     };
     const queue = new OutboundQueue({ store, platform: base, serverKey, ended });
     const users = { find: (address: string) => ada.users.find(address) };
@@ -132,7 +213,9 @@ export async function setUp(): Promise<Sending> {
       isDeleted: (account) => isDeleted(store, account, base.trustedHosts),
       transport: {
         async send(mail) {
-          const text = Buffer.from(await collect(mail.read())).toString("latin1");
+          const octets = await orUndefinedIfDamaged(collect(mail.read()));
+          if (!octets) throw new TransportTrouble("later", "the connection was closed");
+          const text = Buffer.from(octets).toString("latin1");
           const replies = await smarthost(mail, text);
           await mortal.step(async () => {
             const to = mail.envelope.recipients

@@ -36,7 +36,9 @@ export async function* checkSealed(
     if (part?.isPlace) parts.delete(part.id);
     else if (part && now - created >= UNDER_WAY_MS) parts.set(part.id, [...(parts.get(part.id) ?? []), name]);
   }
-  for (const names of parts.values()) names.forEach(onLeftover);
+  // A mail may have ended meanwhile, and its objects with it.
+  for (const name of [...parts.values()].flat())
+    if ((await asStoreFailure(store.get(name, { start: 0, end: 1 }))).found) onLeftover(name);
 }
 
 /** Undefined if it was deleted since it was listed. */

@@ -86,9 +86,14 @@ export class Dropbox {
    * (Return-Path and the like) and is no part of what a second try is known by. Errors: `unavailable`, `over-quota`,
    * `unknown-outcome`; `not-found` if the account was deleted meanwhile. Throws `QuotaExceeded` where the account is full.
    */
-  async deliver(before: Uint8Array, message: AsyncIterable<Uint8Array>, client: Handover): Promise<void> {
+  async deliver(
+    before: Uint8Array,
+    message: AsyncIterable<Uint8Array>,
+    client: Handover,
+    { isNotice = false }: { readonly isNotice?: boolean } = {},
+  ): Promise<void> {
     const { unsettled } = this.#deliverer;
-    await this.#checkRoom();
+    if (!isNotice) await this.#checkRoom();
     const stream = this.#streamNow();
     const counter = ++stream.counter;
     const { givenUp } = stream;

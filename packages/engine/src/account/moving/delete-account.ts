@@ -28,24 +28,27 @@ interface Tools {
 
 /**
  * Deletes an account. That it ended is written first, so that whatever a crash leaves undone {@link sweepEnded} does.
- * Mail for it is refused from then on, and nothing of it can be opened or changed by any process. Errors: `unavailable`,
- * `unknown-outcome`: call again.
+ * Mail for it is refused from then on, and nothing of it can be opened or changed by any process. Without a queue others end its
+ * mail. Errors: `unavailable`, `unknown-outcome`: call again.
  */
-export async function deleteAccount(tools: Tools & { readonly users: UserDirectory }, user: User): Promise<void> {
-  const { store, signer } = tools;
+export async function deleteAccount(
+  tools: Omit<Tools, "queue"> & { readonly users: UserDirectory; readonly queue: OutboundQueue | undefined },
+  user: User,
+): Promise<void> {
+  const { store, signer, queue } = tools;
   const prefix = accountPrefix(user.record);
   const mark = makeEndMark(signer, accountOfPrefix(prefix), "deleted", ANY_ENTRY, undefined);
   await asStoreFailure(store.putIfAbsent(prefix + END_CHECKPOINT, mark, { essential: true }));
   await tools.users.remove(user.address);
   await deleteEnded(tools, prefix);
-  await endMail(tools.queue, new Set([hexText(accountOfPrefix(prefix))]));
+  if (queue) await endMail(queue, new Set([hexText(accountOfPrefix(prefix))]));
 }
 
 /**
  * The ways in go first, then the log gets its end, for the processes that stand at its head. All else goes but the log's
  * other entries, for {@link LOG_KEPT_MS}, and the two objects that say that it ended.
  */
-async function deleteEnded({ store, signer }: Tools, prefix: string): Promise<void> {
+async function deleteEnded({ store, signer }: Omit<Tools, "queue">, prefix: string): Promise<void> {
   await deleteObjects(store, prefix + folderOf("slot"));
   const end = await endLog({ store, prefix }, (entry, before) =>
     makeEndMark(signer, accountOfPrefix(prefix), "deleted", entry, before),

@@ -5,12 +5,15 @@ import { stride } from "../../testing/extent.ts";
 import { settle } from "../../testing/hand-time.ts";
 import {
   DAY,
+  EndedMemory,
   MINUTE,
   Mortal,
+  NearlyFull,
   request,
   SERVER_KEY,
   type Sending,
   type Smarthost,
+  Stalled,
   setUp,
   statusOf,
   TAKES,
@@ -20,6 +23,7 @@ import type { MandatePlace } from "../mandates/mandate-store.ts";
 import { LEASE_MS } from "../outbound/queue.ts";
 import { accountPrefix } from "../sign-in/users.ts";
 import { moveAccount } from "./move-account.ts";
+import { moveOutbound } from "./move-outbound.ts";
 
 /** Mail that waits, and mandates, of an account that moves to another store: docs/operating.md. */
 
@@ -40,15 +44,28 @@ async function scene(otherKey: Uint8Array = OTHER_KEY) {
   const smarthost: { treats: Smarthost } = { treats: LATER };
   const asIs: Smarthost = (mail, text) => smarthost.treats(mail, text);
   const here = await world.process({ smarthost: asIs });
-  const there = () => world.process({ smarthost: asIs, place: fresh, serverKey: otherKey });
+  const there = (more: Parameters<typeof world.process>[0] = {}) =>
+    world.process({ smarthost: asIs, place: fresh, serverKey: otherKey, ...more });
   const placesBy = (mortal: Mortal) => {
     const [from, to] = [mortal.store(world.place.open()), mortal.store(fresh.open())];
     return { from, to, outbound: { from: outboundPlace(from, SERVER_KEY), to: outboundPlace(to, otherKey) } };
   };
   const move = (mortal: Mortal = new Mortal()) => moveAccount({ ...placesBy(mortal), signer, prefix });
+  /** Its owner's objects here are deleted first, by hand. */
+  const moveBack = () => {
+    for (const name of [...world.place.objects.keys()]) if (name.startsWith(prefix)) world.place.objects.delete(name);
+    const { from, to, outbound } = placesBy(new Mortal());
+    return moveAccount({
+      from: to,
+      to: from,
+      outbound: { from: outbound.to, to: outbound.from },
+      signer,
+      prefix,
+    });
+  };
   const left = () =>
     [...world.place.objects.keys()].filter((name) => name.startsWith("outbound/") && !name.includes("/done/"));
-  return { ...world, fresh, prefix, smarthost, here, there, move, left };
+  return { ...world, fresh, prefix, smarthost, asIs, here, there, move, moveBack, left };
 }
 
 /** How often each recipient has it. */
@@ -234,10 +251,23 @@ describe("mail of an account that moves to another store", () => {
     expect(await world.here.queue.cancel(held)).toBe("too-late");
     await world.time.pass(2 * HOUR);
     expect(counts(world)["held@x.org"]).toBeUndefined();
+    expect(world.logs).toContain("a mail waits for its account's move to go on");
     await world.move();
     await world.there();
     await world.time.pass(MINUTE);
     expect(counts(world)["held@x.org"]).toBe(1);
+  });
+
+  test("waits in silence while its move is new, and is told when that does not go on", async () => {
+    const world = await scene();
+    const session = await world.here.signIn();
+    const { id } = await session.submit(request({ holdUntilMs: world.time.now() + MINUTE }));
+    await world.here.queue.seize(id, "moved");
+    const told = () => world.logs.filter((event) => event.includes("its account's move"));
+    await world.time.pass(30 * MINUTE);
+    expect([told(), world.sink]).toEqual([[], []]);
+    await world.time.pass(3 * HOUR);
+    expect([told().length, world.sink]).toEqual([1, []]);
   });
 
   test("and was taken back by a process that was killed then goes as that", async () => {
@@ -260,6 +290,144 @@ describe("mail of an account that moves to another store", () => {
     await moveAccount({ from, to: world.fresh.open(), outbound, signer, prefix: world.prefix });
     expect(world.left()).toEqual(before);
     expect(await outbound.from.queue.has({ id: ids.held, releaseMs: world.time.now() + HOUR })).toBe(true);
+  });
+
+  test("goes also with an account that comes back to where it left", async () => {
+    const world = await scene();
+    const ids = await submitAll(world);
+    await world.move();
+    const there = await world.there();
+    world.smarthost.treats = TAKES;
+    await world.moveBack();
+    await there.sender.stop();
+    await world.here.sender.stop();
+    const back = await world.process({ smarthost: world.asIs });
+    await world.time.pass(2 * HOUR);
+    expect(counts(world)).toEqual(EACH_ONCE);
+    const session = await back.signIn();
+    expect(await statusOf(session, ids.held)).toEqual(["final", ["sent"]]);
+    expect(world.left()).toEqual([]);
+  });
+
+  test("and comes back to where a mover left it half moved is stuck nowhere", async () => {
+    const world = await scene();
+    const { held } = await submitAll(world);
+    await world.move();
+    // As a mover leaves it that was killed before its end: its claim is for good.
+    const name = `outbound/queue/${(world.time.now() + HOUR).toString(16).padStart(12, "0")}${held}`;
+    const there = [...world.fresh.objects].find(([one]) => one.endsWith(held))!;
+    expect(there[0]).toBe(name);
+    const { mail } = (await outboundPlace(world.fresh.open(), OTHER_KEY).queue.open({
+      id: held,
+      releaseMs: world.time.now() + HOUR,
+    }))!;
+    const { queue } = outboundPlace(world.place.open(), SERVER_KEY);
+    await queue.put(mail, outboundPlace(world.fresh.open(), OTHER_KEY).queue.read(mail));
+    world.place.objects.delete(`outbound/done/${held}`);
+    await queue.seize(held, "moved");
+    await world.moveBack();
+    await world.here.sender.stop();
+    await world.process({ smarthost: world.asIs });
+    await world.time.pass(2 * HOUR);
+    expect(counts(world)["held@x.org"]).toBe(1);
+  });
+
+  test.each([
+    ["a claim", "part", (name: string) => name.startsWith("outbound/claim/")],
+    ["octets", "large", (name: string) => name.startsWith("outbound/mail/")],
+    ["octets, which are gone,", "large", (name: string) => name.startsWith("outbound/mail/")],
+  ] as const)(
+    "of which %s can't be read keeps its account from nothing, and all else goes",
+    async (what, which, isIt) => {
+      const world = await scene();
+      const ids = await submitAll(world);
+      const [name, { bytes, created }] = [...world.place.objects].find(
+        ([one]) => isIt(one) && one.includes(ids[which]),
+      )!;
+      if (what.includes("gone")) world.place.objects.delete(name);
+      else world.place.objects.set(name, { bytes: new Uint8Array(bytes.length), created });
+      expect(await world.move()).toMatchObject({ unreadable: 1 });
+      const there = await world.there();
+      const session = await there.signIn();
+      world.smarthost.treats = TAKES;
+      await world.time.pass(2 * HOUR);
+      expect(counts(world)["held@x.org"]).toBe(1);
+      // A mail that can't be sent may still be taken back.
+      if (which === "large") expect(await session.cancelSubmission(ids.large)).toBe(true);
+    },
+  );
+
+  test("goes from a disk that is nearly full", async () => {
+    const world = await scene();
+    await submitAll(world);
+    let isFirst = true;
+    class FirstIsFull extends NearlyFull {
+      override store(store: Parameters<NearlyFull["store"]>[0]) {
+        const isFull = isFirst;
+        isFirst = false;
+        return isFull ? super.store(store) : store;
+      }
+    }
+    expect(await world.move(new FirstIsFull(true))).toMatchObject({ busy: 0, unreadable: 0 });
+    expect(world.left()).toEqual([]);
+  });
+
+  test("and was sent there when its mover comes again is neither sent again nor taken for one of an older history", async () => {
+    const world = await scene();
+    const { part } = await submitAll(world);
+    const ended = new EndedMemory(world.time);
+    const first = await world.there({ ended });
+    world.place.fault = (operation, name) =>
+      operation === "putIfAbsent" && name === `outbound/done/${part}` ? { kind: "unavailable" } : undefined;
+    await expect(world.move()).rejects.toMatchObject({ code: "unavailable" });
+    world.place.fault = () => undefined;
+    world.smarthost.treats = TAKES;
+    await world.time.pass(2 * HOUR);
+    await world.move();
+    expect([...world.fresh.objects.keys()].filter((name) => name.endsWith(part) && name.includes("/queue/"))).toEqual(
+      [],
+    );
+    await world.time.pass(9 * DAY);
+    expect([...world.fresh.objects.keys()].filter((name) => name.startsWith("outbound/queue/"))).toEqual([]);
+    await first.sender.stop();
+    await world.there({ ended });
+    await world.time.pass(2 * HOUR);
+    expect(counts(world)).toEqual(EACH_ONCE);
+    expect(world.logs.filter((event) => event.includes("older"))).toEqual([]);
+  });
+
+  test("is none that ended on this host, where a sender comes to it too late", async () => {
+    const world = await scene();
+    await world.here.sender.stop();
+    const ended = new EndedMemory(world.time);
+    const mortal = new Stalled();
+    const { signIn, accounts } = await world.process({ smarthost: world.asIs, mortal, ended });
+    const session = await signIn();
+    await session.submit(request({ envelope: to("gone@x.org") }));
+    await mortal.hasStopped;
+    session.close();
+    await accounts.dispose();
+    expect(await world.move()).toMatchObject({ mails: 1 });
+    mortal.goOn();
+    await settle();
+    expect([world.sink, world.left()]).toEqual([[], []]);
+    // The same host, by the configuration of the new store.
+    await world.there({ ended });
+    await world.time.pass(2 * HOUR);
+    expect(counts(world)).toEqual({ "gone@x.org": 1 });
+    expect(world.logs.filter((event) => event.includes("older"))).toEqual([]);
+  });
+
+  test("is looked for among all that waits, which is opened once for all accounts that move", async () => {
+    const world = await scene();
+    await submitAll(world);
+    const outbound = { from: outboundPlace(world.place.open()), to: outboundPlace(world.fresh.open()) };
+    const gets = async () => {
+      const before = world.place.counts.get;
+      expect(await moveOutbound(new Uint8Array(16).fill(5), outbound, true)).toMatchObject({ mails: 0, unreadable: 0 });
+      return world.place.counts.get - before;
+    };
+    expect([(await gets()) > 1, await gets(), await gets()]).toEqual([true, 0, 0]);
   });
 
   test("of another account stays, and what nobody can read is told", async () => {

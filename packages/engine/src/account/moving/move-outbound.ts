@@ -1,9 +1,9 @@
+import { hexText } from "../../bay/entry.ts";
 import { listObjects } from "../../bay/list-objects.ts";
 import { asStoreFailure, orUndefinedIfDamaged } from "../../bay/store-failure.ts";
-import { equalBytes } from "../../crypto/index.ts";
 import { deleteMandates, type MandateKind, type MandateStore } from "../mandates/mandate-store.ts";
 import type { OutboundQueue, QueuePlace } from "../outbound/queue.ts";
-import type { Claim, QueuedMail } from "../outbound/queued.ts";
+import type { Claim } from "../outbound/queued.ts";
 
 /** The server's part in one store, under its key there. */
 export interface OutboundPlace {
@@ -48,23 +48,20 @@ export async function moveOutbound(
   await deleteMandates(from.mandates.store, account);
   const moved = { ...NOTHING };
   for await (const place of from.queue.list()) {
-    const opened = await orUndefinedIfDamaged(from.queue.open(place));
-    if (!opened) {
+    const owner = await orUndefinedIfDamaged(from.queue.accountOf(place));
+    if (owner === undefined) {
       if (await from.queue.has(place)) moved.unreadable++;
-    } else if (equalBytes(opened.mail.account, account)) {
-      const outcome = await moveMail(place, opened.mail, from.queue, to.queue);
-      if (outcome !== "over") moved[outcome]++;
+    } else if (owner === hexText(account)) {
+      const outcome = await orUndefinedIfDamaged(moveMail(place, from.queue, to.queue));
+      if (outcome !== "over") moved[outcome ?? "unreadable"]++;
     }
   }
   return moved;
 }
 
-async function moveMail(
-  place: QueuePlace,
-  mail: QueuedMail,
-  from: OutboundQueue,
-  to: OutboundQueue,
-): Promise<"mails" | "busy" | "over"> {
+async function moveMail(place: QueuePlace, from: OutboundQueue, to: OutboundQueue): Promise<"mails" | "busy" | "over"> {
+  const mail = (await from.open(place))?.mail;
+  if (!mail) return "over";
   const seized = await from.seize(place.id, "moved");
   if (seized === "over") {
     await from.drop(place);
@@ -74,15 +71,18 @@ async function moveMail(
     await to.bar(place.id);
     return "busy";
   }
+  // Its account was there before, and a mover left it half moved: nobody there would ever begin it.
+  if ((await to.lastClaim(place.id))?.claim.state === "moved") await to.drop(place);
   // First what is known of its recipients: whoever sends it there finds that.
   if (isKnown(seized.claim)) await to.claim(place.id, 1, claimThere(seized.claim));
-  // Where it went before and has been sent since, its end stays known there, and nobody begins it again.
   await to.unbar(place.id);
   const { content, size, needsEightBit, ...rest } = mail;
-  await to.put({ ...rest, isSentByMaker: false }, from.read(mail));
+  // It went with an earlier call, and has ended there since.
+  const isOver = await to.isDone(place.id);
+  if (!isOver) await to.put({ ...rest, isSentByMaker: false }, from.read(mail));
   // Nobody is told: whoever sends it there does.
-  await from.end(place, "sent", { claims: seized.number, content });
-  return "mails";
+  await from.end(place, "elsewhere", { claims: seized.number, content });
+  return isOver ? "over" : "mails";
 }
 
 /** True for a claim that tells anything. */

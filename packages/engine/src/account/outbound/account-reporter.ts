@@ -1,5 +1,6 @@
 import { compose, type NewMessage, type NewPart } from "@restante/mime";
 import { hexText } from "../../bay/entry.ts";
+import { orUndefinedIfDamaged } from "../../bay/store-failure.ts";
 import { equalBytes, utf8 } from "../../crypto/index.ts";
 import { collect } from "../../streams.ts";
 import { type Deliverer, Dropbox } from "../delivery/dropbox.ts";
@@ -10,6 +11,8 @@ import type { Outcome, Reporter } from "./sender.ts";
 
 /** Octets of the header that a report gives back. */
 const HEADER_BYTES_MAX: number = 32 * 1024;
+/** The lines in front of our own mails. */
+const BEFORE: Uint8Array = utf8("Return-Path: <>\r\n");
 
 export interface AccountReporterOptions {
   readonly deliverer: Deliverer;
@@ -39,7 +42,7 @@ export class AccountReporter implements Reporter, AsideReporter {
     const dropbox = await this.#dropboxOf(mail);
     if (!dropbox) return;
     const message = await this.#statusMail(mail, kind, recipients);
-    await dropbox.deliver(utf8("Return-Path: <>\r\n"), message.read(), deliverer.unsettled.connect());
+    await dropbox.deliver(BEFORE, message.read(), deliverer.unsettled.connect(), { isNotice: true });
   }
 
   async tellSetAside(mail: QueuedMail): Promise<void> {
@@ -54,7 +57,7 @@ export class AccountReporter implements Reporter, AsideReporter {
       "Whether it was sent since is not known, so it is not sent again. If it has not arrived, send it once more.",
       "",
     ];
-    const content = await collect(read(mail));
+    const content = await orUndefinedIfDamaged(collect(read(mail)));
     const message = compose(
       {
         headers: this.#headers(mail, "A message may not have been sent"),
@@ -63,13 +66,13 @@ export class AccountReporter implements Reporter, AsideReporter {
           subtype: "mixed",
           parts: [
             { kind: "text", text: lines.join("\r\n") },
-            { kind: "message", content },
+            ...(content ? [{ kind: "message", content } as const] : []),
           ],
         },
       },
       this.#tools(mail),
     );
-    await dropbox.deliver(utf8("Return-Path: <>\r\n"), message.read(), deliverer.unsettled.connect());
+    await dropbox.deliver(BEFORE, message.read(), deliverer.unsettled.connect(), { isNotice: true });
   }
 
   /** Undefined where the account is gone: there is nobody to tell. */
@@ -117,7 +120,8 @@ export class AccountReporter implements Reporter, AsideReporter {
     const email = `mailer-daemon@${this.#options.hostName}`;
     return [
       { name: "From", form: "addresses", value: [{ name: "Mail Delivery System", email }] },
-      { name: "To", form: "addresses", value: [{ email: mail.envelope.mailFrom }] },
+      // A notice has no sender: RFC 8098 §3.
+      { name: "To", form: "addresses", value: [{ email: mail.envelope.mailFrom || mail.address }] },
       { name: "Subject", form: "text", value: subject },
       { name: "Auto-Submitted", form: "text", value: "auto-replied" },
     ];
@@ -136,12 +140,16 @@ export class AccountReporter implements Reporter, AsideReporter {
 
   async #headerOf(mail: QueuedMail): Promise<Uint8Array> {
     let text = "";
-    for await (const piece of this.#options.read(mail)) {
-      for (const octet of piece) text += String.fromCharCode(octet);
-      const end = /\r?\n\r?\n/.exec(text);
-      if (end) text = text.slice(0, end.index + 2);
-      if (end || text.length > HEADER_BYTES_MAX) break;
-    }
+    const read = async (): Promise<void> => {
+      for await (const piece of this.#options.read(mail)) {
+        for (const octet of piece) text += String.fromCharCode(octet);
+        const end = /\r?\n\r?\n/.exec(text);
+        if (end) text = text.slice(0, end.index + 2);
+        if (end || text.length > HEADER_BYTES_MAX) break;
+      }
+    };
+    // Of a mail that is damaged, as much as there is.
+    await orUndefinedIfDamaged(read());
     return Uint8Array.from(text.slice(0, HEADER_BYTES_MAX), (char) => char.charCodeAt(0));
   }
 }

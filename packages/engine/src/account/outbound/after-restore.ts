@@ -1,8 +1,8 @@
 import { orUndefinedIfDamaged } from "../../bay/store-failure.ts";
 import type { ReadState } from "../../mail/state/read-state.ts";
 import { RESTORED } from "../restored-mark.ts";
-import type { OutboundQueue } from "./queue.ts";
-import type { QueuedMail, RecipientState } from "./queued.ts";
+import type { OutboundQueue, QueuePlace } from "./queue.ts";
+import type { QueuedMail, Recipient, RecipientState } from "./queued.ts";
 import type { Outcome } from "./sender.ts";
 import type { Submission } from "./submission.ts";
 
@@ -22,31 +22,42 @@ export interface AsideReporter {
   tellSetAside(mail: QueuedMail): Promise<void>;
 }
 
-/** Ends all that a restored queue holds, before any process sends of it. Resolves with how many. Mail that can't be read goes too:
- * its owner hears of it by {@link isOfBefore}. Errors: `unavailable`, `unknown-outcome`. */
-export async function setQueueAside(queue: OutboundQueue, reporter: AsideReporter): Promise<number> {
+/** Ends all that a restored queue holds, before any process sends of it; those of `last` after all others. Resolves with how many. Mail
+ * that can't be read goes too: its owner hears of it by {@link isOfBefore}. Errors: `unavailable`, `unknown-outcome`. */
+export async function setQueueAside(
+  queue: OutboundQueue,
+  reporter: AsideReporter,
+  last: ReadonlySet<string> = new Set(),
+): Promise<number> {
   let count = 0;
-  for await (const place of queue.list()) {
-    const mail = (await orUndefinedIfDamaged(queue.open(place)))?.mail;
-    const last = await orUndefinedIfDamaged(queue.lastClaim(place.id));
-    const isCanceled = last?.claim.state === "canceled";
-    if (!mail) {
-      await queue.drop(place);
-      continue;
-    }
-    if (!(await queue.isDone(place.id))) {
-      const waiting = (address: string): RecipientState => ({ address, state: "waiting", reply: "" });
-      const known = last?.claim.recipients ?? mail.envelope.recipients.map(({ address }) => waiting(address));
-      if (isCanceled) await reporter.report(mail, { state: "canceled", recipients: known });
-      else {
-        await reporter.report(mail, { state: "sent", recipients: known.map(unknown) });
-        await reporter.tellSetAside(mail);
-        count++;
-      }
-    }
-    await queue.end(place, isCanceled ? "canceled" : "sent");
-  }
+  const kept: QueuePlace[] = [];
+  for await (const place of queue.list())
+    if (last.has(place.id)) kept.push(place);
+    else if (await setAside(place, queue, reporter)) count++;
+  for (const place of kept) if (await setAside(place, queue, reporter)) count++;
   return count;
+}
+
+/** Resolves with whether its fate is unknown. */
+async function setAside(place: QueuePlace, queue: OutboundQueue, reporter: AsideReporter): Promise<boolean> {
+  const mail = (await orUndefinedIfDamaged(queue.open(place)))?.mail;
+  if (!mail) {
+    await queue.drop(place);
+    return false;
+  }
+  const last = await orUndefinedIfDamaged(queue.lastClaim(place.id));
+  const isCanceled = last?.claim.state === "canceled";
+  const isAside = !isCanceled && !(await queue.isDone(place.id));
+  if (isAside) {
+    const waiting = ({ address }: Recipient): RecipientState => ({ address, state: "waiting", reply: "" });
+    const known = last?.claim.recipients ?? [];
+    const recipients = known.length > 0 ? known : mail.envelope.recipients.map(waiting);
+    await reporter.report(mail, { state: "sent", recipients: recipients.map(unknown) });
+    await reporter.tellSetAside(mail);
+  } else if (isCanceled && !(await queue.isDone(place.id)))
+    await reporter.report(mail, { state: "canceled", recipients: last.claim.recipients });
+  await queue.end(place, isCanceled ? "canceled" : "sent");
+  return isAside;
 }
 
 /** True for the submission with this id if history was restored since it was written last. */

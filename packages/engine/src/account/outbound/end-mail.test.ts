@@ -3,8 +3,10 @@ import { signer } from "../../testing/account-kit.ts";
 import { settle } from "../../testing/hand-time.ts";
 import {
   DAY,
+  EndedMemory,
   MINUTE,
   Mortal,
+  NearlyFull,
   request,
   type Sending,
   type SendingProcess,
@@ -140,6 +142,43 @@ describe("mail of an account that is deleted", () => {
     expect([world.sink, left(world)]).toEqual([[], []]);
   });
 
+  test("is not taken out of the hands of who began it while another sender found the account gone", async () => {
+    const world = await setUp();
+    const releaseMs = world.time.now() + DAY;
+    const id = await submitOne(await world.process({ sends: false }), { holdUntilMs: releaseMs });
+    const { queue } = await world.process({ sends: false });
+    const [mail] = [...world.place.objects].filter(([name]) => name.startsWith("outbound/queue/"));
+    const sending = { holder: "1", state: "sending", dueMs: 0, tries: 1, isDelayTold: false, recipients: [] } as const;
+    await queue.claim(id, 1, sending);
+    const [claim] = [...world.place.objects].filter(([name]) => name.startsWith("outbound/claim/"));
+    world.place.objects.delete(claim![0]);
+    await deleteAccount({ ...world.tools, queue, signer }, world.user());
+    world.place.objects.delete(`outbound/done/${id}`);
+    world.place.objects.set(...mail!);
+    let isBegun = false;
+    world.place.fault = (operation, name) => {
+      if (operation === "get" && name.endsWith("checkpoint/00000000000000") && !isBegun) {
+        isBegun = true;
+        world.place.write(claim![0], claim![1].bytes);
+      }
+      return undefined;
+    };
+    await world.process();
+    await world.time.pass(DAY + MINUTE);
+    expect([isBegun, left(world).length, await queue.isDone(id)]).toEqual([true, 2, false]);
+    await world.time.pass(LEASE_MS);
+    expect([world.sink, left(world)]).toEqual([[], []]);
+  });
+
+  test("goes from a disk that is nearly full", async () => {
+    const world = await setUp();
+    await submitOne(await world.process({ sends: false }), { holdUntilMs: world.time.now() + DAY });
+    const full = new NearlyFull(true);
+    const { queue } = await world.process({ sends: false, mortal: full });
+    await deleteAccount({ ...world.tools, store: full.store(world.place.open()), queue, signer }, world.user());
+    expect(left(world)).toEqual([]);
+  });
+
   test("and which nobody of ours deleted is sent", async () => {
     const world = await setUp();
     await submitOne(await world.process({ sends: false }), { holdUntilMs: world.time.now() + DAY });
@@ -180,6 +219,41 @@ describe("a mail that is taken out of all senders' hands", () => {
       return undefined;
     };
     expect(await queue.seize(place.id, "canceled")).toBe("over");
+  });
+
+  test("stays in the hands that have it, by one claim", async () => {
+    const { queue, place } = await waiting();
+    const first = await queue.seize(place.id, "moved");
+    expect(first).toMatchObject({ number: 1 });
+    expect(await queue.seize(place.id, "moved")).toMatchObject({ number: 1 });
+    expect(await queue.seize(place.id, "canceled")).toMatchObject({ number: 2 });
+    expect(await queue.seize(place.id, "moved")).toMatchObject({ number: 2, claim: { state: "canceled" } });
+  });
+
+  test.each([
+    [1, "too-late"],
+    [2, "canceled"],
+    [3, "too-late"],
+  ])("by its owner, whose claim came after its end (%i), is told as that: %s", async (octet, told) => {
+    const { queue, place, store } = await waiting();
+    store.fault = (operation, name) => {
+      if (operation === "putIfAbsent" && name.startsWith("outbound/claim/"))
+        store.write(`outbound/done/${place.id}`, Uint8Array.of(octet));
+      return undefined;
+    };
+    expect(await queue.cancel(place.id)).toBe(told);
+  });
+
+  test.each([
+    ["elsewhere", 0],
+    ["canceled", 1],
+    ["sent", 1],
+  ] as const)("is remembered on this host where it ended %s: %i", async (ending, count) => {
+    const { process, time, place } = await waiting();
+    const ended = new EndedMemory(time);
+    const { queue } = await process({ sends: false, ended });
+    await queue.end(place, ending);
+    expect([await queue.isDone(place.id), ended.ids.size]).toEqual([true, count]);
   });
 
   test("is one whose end is not forgotten by who lets it in again", async () => {

@@ -2,31 +2,26 @@ import { describe, expect, test, vi } from "vitest";
 import type { Witness } from "../../bay/applied-log.ts";
 import { stream } from "../../testing/account-kit.ts";
 import { settle } from "../../testing/hand-time.ts";
-import { DAY, MINUTE, request, type Sending, setUp, statusOf, textsIn, to } from "../../testing/outbound-kit.ts";
+import {
+  DAY,
+  EndedMemory,
+  MINUTE,
+  request,
+  type Sending,
+  setUp,
+  statusOf,
+  textsIn,
+  to,
+} from "../../testing/outbound-kit.ts";
 import { FIRST } from "../../testing/ways-in-kit.ts";
 import { acceptHistory } from "../care/history.ts";
 import type { WitnessKeeper } from "../platform.ts";
+import { type AsideReporter, FATE_UNKNOWN, setQueueAside } from "./after-restore.ts";
 import type { EndedKeeper } from "./older-history.ts";
 import { OutboundQueue } from "./queue.ts";
+import type { Claim } from "./queued.ts";
 
 /** A store that was put back to what it was, by no `restore` of ours: what waited then may have gone since. */
-
-/** A host's memory. */
-class Memory implements EndedKeeper {
-  readonly ids = new Map<string, number>();
-  readonly #now: () => number;
-
-  constructor({ now }: { readonly now: () => number }) {
-    this.#now = now;
-  }
-
-  note(id: string): void {
-    this.ids.set(id, this.#now());
-  }
-  async find(ids: ReadonlySet<string>): Promise<ReadonlyMap<string, number>> {
-    return new Map([...this.ids].filter(([id]) => ids.has(id)));
-  }
-}
 
 /** The store as it is, and a way back to it. */
 function picture({ place }: Sending): () => void {
@@ -42,7 +37,7 @@ const held = ({ time }: Sending, name: string) =>
 
 async function scene() {
   const world = await setUp();
-  const ended = new Memory(world.time);
+  const ended = new EndedMemory(world.time);
   const { signIn, accounts, sender } = await world.process({ ended });
   const session = await signIn();
   const gone = await session.submit(held(world, "gone"));
@@ -123,6 +118,154 @@ describe("a store that was put back", () => {
   });
 });
 
+test("a store that was put back is known as that until all of it is set aside", async () => {
+  const world = await scene();
+  // Another host sent all but the first, of which this one knows nothing.
+  const [first] = [world.gone.id, world.undone.id].sort();
+  for (const id of [...world.ended.ids.keys()]) if (id !== first) world.ended.ids.delete(id);
+  world.putBack();
+  let ends = 0;
+  world.place.fault = (operation, name) =>
+    operation === "putIfAbsent" && name.startsWith("outbound/done/") && ++ends > 1
+      ? { kind: "unavailable" }
+      : undefined;
+  const killed = await world.process({ ended: world.ended });
+  await world.time.pass(MINUTE);
+  world.place.fault = () => undefined;
+  await world.time.pass(MINUTE);
+  await killed.sender.stop();
+  await world.process({ ended: world.ended });
+  await world.time.pass(5 * DAY);
+  expect(world.sink.map((mail) => mail.to)).toEqual([["gone@x.org"]]);
+});
+
+describe("a mail that waits in a store that was put back keeps nobody from sending", () => {
+  async function withOne(name: string, text?: string, more: Parameters<typeof request>[0] = {}, options = {}) {
+    const world = await setUp();
+    const ended = new EndedMemory(world.time);
+    const { signIn, accounts, sender } = await world.process({ ended, ...options });
+    const session = await signIn();
+    const gone = await session.submit(held(world, "gone"));
+    const { envelope, holdUntilMs } = held(world, name);
+    const one = await session.submit(request({ envelope, holdUntilMs, ...more }, text));
+    return { ...world, ended, session, accounts, sender, gone, one };
+  }
+  async function afterwards(world: Awaited<ReturnType<typeof withOne>>, options = {}) {
+    world.session.close();
+    await world.accounts.dispose();
+    await world.sender.stop();
+    world.ended.note(world.gone.id);
+    const { signIn } = await world.process({ ended: world.ended, ...options });
+    await world.time.pass(MINUTE);
+    const session = await signIn();
+    await session.submit(request({ envelope: to("new@x.org") }));
+    await world.time.pass(MINUTE);
+    expect(world.sink.map((mail) => mail.to)).toEqual([["new@x.org"]]);
+    expect(await statusOf(session, world.one.id)).toEqual(["final", ["sent"]]);
+    return session;
+  }
+
+  test("although it is a notice, whose sender is nobody", async () => {
+    await afterwards(await withOne("notice", undefined, { isNotice: true }));
+  });
+
+  test("although its octets are lost", async () => {
+    const world = await withOne("large", `From: ada@example.org\r\n\r\n${"x\r\n".repeat(9_000)}`);
+    for (const name of [...world.place.objects.keys()])
+      if (name.startsWith("outbound/mail/")) world.place.objects.delete(name);
+    const session = await afterwards(world);
+    const texts = await textsIn(session);
+    expect(texts.filter((text) => text.includes("  large@x.org"))).toHaveLength(1);
+  });
+
+  test("although its owner's mailbox is full", async () => {
+    const options = { quota: { bytesMax: undefined, messagesMax: 1 } };
+    const world = await withOne("full", undefined, {}, options);
+    const text = "From: ada@example.org\r\n\r\nhello\r\n";
+    const prepared = await world.session.prepare(stream(text), { mailbox: "INBOX", flags: [] });
+    await world.session.append(world.session.getMailbox("INBOX").id, prepared);
+    await world.time.pass(2 * MINUTE);
+    const session = await afterwards(world, options);
+    expect((await textsIn(session)).filter((one) => one.includes("may not have been sent"))).toHaveLength(2);
+  });
+});
+
+test("each mail that is set aside is told as what is known of it, and told once", async () => {
+  const world = await setUp();
+  const { queue, signIn } = await world.process({ sends: false });
+  const session = await signIn();
+  const ids: Record<string, string> = {};
+  for (const name of ["canceled", "moved", "partly", "ended"])
+    ids[name] = (await session.submit(request({ ...held(world, name), envelope: to("a@x.org", "b@x.org") }))).id;
+  await queue.seize(ids.canceled!, "canceled");
+  await queue.seize(ids.moved!, "moved");
+  const recipients = ["sent", "waiting"].map((state, at) => ({ address: `${"ab"[at]}@x.org`, state, reply: "1" }));
+  const claim = { holder: "", state: "waiting", dueMs: 0, tries: 1, isDelayTold: false, recipients } as Claim;
+  await queue.claim(ids.partly!, 1, claim);
+  world.place.write(`outbound/done/${ids.ended}`, Uint8Array.of(1));
+  const told: unknown[] = [];
+  const reporter: AsideReporter = {
+    report: async ({ id }, outcome) =>
+      void told.push([id, outcome.state, ...outcome.recipients.map((one) => one.reply)]),
+    tellSetAside: async ({ id }) => void told.push(id),
+  };
+  expect(await setQueueAside(queue, reporter)).toBe(2);
+  const expected = [
+    [ids.canceled, "canceled"],
+    [ids.moved, "sent", FATE_UNKNOWN, FATE_UNKNOWN],
+    ids.moved,
+    [ids.partly, "sent", "1", FATE_UNKNOWN],
+    ids.partly,
+  ];
+  expect(told).toHaveLength(expected.length);
+  expect(told).toEqual(expect.arrayContaining(expected));
+  expect([...world.place.objects.keys()].filter((name) => name.startsWith("outbound/queue/"))).toEqual([]);
+  expect(await queue.cancel(ids.canceled!)).toBe("canceled");
+});
+
+test("clocks of its hosts may be a day apart", async () => {
+  const world = await scene();
+  // The host that sent had a clock which was behind that of the host where it was submitted.
+  for (const [id, endedMs] of world.ended.ids) world.ended.ids.set(id, endedMs - 1.5 * DAY);
+  expect(world.ended.ids.get(world.gone.id)).toBeLessThan(world.gone.madeMs);
+  world.putBack();
+  await world.process({ ended: world.ended });
+  await world.time.pass(5 * DAY);
+  expect(world.sink).toHaveLength(1);
+});
+
+test.each([
+  ["and goes by the sender that ended it, within a day", true],
+  ["also where nobody was there for weeks", false],
+])("a mail that came again when it had ended goes unsent, %s", async (_, stays) => {
+  const world = await setUp();
+  const { signIn, accounts, sender } = await world.process();
+  const session = await signIn();
+  const submitted = session.submit(request());
+  const place = await new Promise<[string, Parameters<typeof world.place.write>[1]]>((resolve) => {
+    world.place.fault = (operation, name) => {
+      const found = [...world.place.objects].find(([one]) => one.startsWith("outbound/queue/"));
+      if (operation === "putIfAbsent" && name.startsWith("outbound/claim/")) resolve([found![0], found![1].bytes]);
+      return undefined;
+    };
+  });
+  await submitted;
+  await settle();
+  expect(world.sink).toHaveLength(1);
+  // By a process that was about to queue it too, and slow.
+  world.place.write(...place);
+  session.close();
+  await accounts.dispose();
+  if (!stays) {
+    await sender.stop();
+    await world.time.pass(10 * DAY);
+    await world.process();
+  }
+  await world.time.pass(DAY + MINUTE);
+  expect(world.sink).toHaveLength(1);
+  expect([...world.place.objects.keys()].filter((name) => name.startsWith("outbound/queue/"))).toEqual([]);
+});
+
 test("a store that goes on is no older one, whatever ended there", async () => {
   const world = await scene();
   await world.process({ ended: world.ended });
@@ -142,7 +285,7 @@ test("a submission of an older history, which was never queued in it, is handed 
     clearRestored: async () => undefined,
   };
   const open = async () => {
-    const process = await world.process({ witnesses, ended: new Memory(world.time) });
+    const process = await world.process({ witnesses, ended: new EndedMemory(world.time) });
     const session = await process.signIn();
     await settle();
     const close = async (): Promise<void> => {
@@ -182,6 +325,17 @@ test("a submission of an older history, which was never queued in it, is handed 
   expect(one).toMatchObject({ undoStatus: "final", recipients: [{ delivered: "unknown" }] });
   expect((await textsIn(fourth.session)).join()).toContain("A message may not have been sent");
   await fourth.close();
+});
+
+test("a host that can't read what it remembers sends, and says so", async () => {
+  const world = await setUp();
+  const unreadable: EndedKeeper = { note: () => undefined, find: () => Promise.reject(new Error("EACCES")) };
+  const session = await (await world.process({ sends: false })).signIn();
+  const { id } = await session.submit(request());
+  await world.process({ ended: unreadable });
+  await world.time.pass(2 * MINUTE);
+  expect([world.sink.length, await statusOf(session, id)]).toEqual([1, ["final", ["sent"]]]);
+  expect(world.logs).toEqual(["witness can't be read", "sent"]);
 });
 
 test("a mail ends although its host can't remember it", async () => {

@@ -12,6 +12,9 @@ export interface EndedKeeper {
   find(ids: ReadonlySet<string>): Promise<ReadonlyMap<string, number>>;
 }
 
+/** How far the clocks of two hosts may be apart: no id comes again before its end is forgotten. */
+const CLOCKS_APART_MS: number = 24 * 60 * 60_000;
+
 /**
  * Before anything is sent: a mail that ended here, and waits again in a store that does not know its end, tells that the store was
  * put back. Then nothing that waits there is sent, and its owners are told, as after a restore. Resolves with how many were set
@@ -26,12 +29,18 @@ export async function setOlderAside(
   const waiting = new Map<string, QueuePlace>();
   for await (const place of queue.list()) waiting.set(place.id, place);
   if (waiting.size === 0) return 0;
-  for (const [id, endedMs] of await ended.find(new Set(waiting.keys()))) {
+  const found = await ended.find(new Set(waiting.keys())).catch((error: unknown) => {
+    // Ids that are lost only go unseen: nobody is kept from sending.
+    log({ level: "error", event: "witness can't be read", error });
+    return new Map<string, number>();
+  });
+  for (const [id, endedMs] of found) {
     // A list may be behind; an id may come again, weeks later; an end is known for a week.
     const opened = await orUndefinedIfDamaged(queue.open(waiting.get(id)!));
-    if (!opened || opened.mail.madeMs > endedMs || (await queue.isDone(id))) continue;
+    if (!opened || opened.mail.madeMs > endedMs + CLOCKS_APART_MS || (await queue.isDone(id))) continue;
     log({ level: "error", event: "what waits to be sent is of an older history: its owners have it", id });
-    return setQueueAside(queue, reporter);
+    // The mails that tell of it go last: killed, the next look finds it again.
+    return setQueueAside(queue, reporter, new Set(found.keys()));
   }
   return 0;
 }

@@ -1,60 +1,102 @@
 import { parseHeaders } from "@restante/mime";
-import { describe, expect, test } from "vitest";
+import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { asEmailRow } from "../../mail/numbers.ts";
 import type { ObjectStore } from "../../storage/object-store.ts";
-import { stream } from "../../testing/account-kit.ts";
+import { signer, stream } from "../../testing/account-kit.ts";
 import { settle } from "../../testing/hand-time.ts";
 import {
   DAY,
   MESSAGE,
   MINUTE,
   Mortal,
+  NearlyFull,
   request,
   type Smarthost,
+  Stalled,
   setUp,
   statusOf,
   TAKES,
   textsIn,
   to,
 } from "../../testing/outbound-kit.ts";
-import { LEASE_MS } from "./queue.ts";
+import { Dropbox } from "../delivery/dropbox.ts";
+import { Unsettled } from "../delivery/unsettled.ts";
+import { LEASE_MS, OutboundQueue } from "./queue.ts";
+import { encodeReport } from "./report.ts";
 import { DELAY_TOLD_MS, EXCHANGE_MS, MAKER_MS, type TransportReply, TransportTrouble } from "./sender.ts";
 import type { SubmitRefusal, SubmitRequest } from "./submit.ts";
 
-/** A process that stops once before it claims a mail, until it is let go. */
-class Stalled extends Mortal {
-  goOn: () => void = () => undefined;
-  readonly hasStopped: Promise<void>;
-  #stop: () => void = () => undefined;
+const REFUSES: Smarthost = ({ envelope }) =>
+  envelope.recipients.map(() => ({ state: "failed", reply: "550 5.1.1 Nobody here" }));
 
-  constructor() {
-    super();
-    this.hasStopped = new Promise((resolve) => {
-      this.#stop = resolve;
-    });
-  }
+describe("what came of a mail", () => {
+  test("is told once to an owner whose mailbox is full, and keeps nobody else waiting", async () => {
+    const { process, place, time } = await setUp();
+    const options = { quota: { bytesMax: undefined, messagesMax: 1 }, smarthost: REFUSES };
+    const { signIn, sender } = await process(options);
+    const session = await signIn();
+    const prepared = await session.prepare(stream(MESSAGE), { mailbox: "INBOX", flags: [] });
+    await session.append(session.getMailbox("INBOX").id, prepared);
+    await time.pass(2 * MINUTE);
+    const { id } = await session.submit(request());
+    const notes = () => [...place.objects.keys()].filter((name) => name.includes("/note/")).length;
+    await time.pass(MINUTE);
+    expect([sender.waitingCount, notes() <= 2]).toEqual([0, true]);
+    expect(await statusOf(session, id)).toEqual(["final", ["failed"]]);
+    expect((await textsIn(session)).filter((text) => text.includes("Undelivered mail"))).toHaveLength(1);
+  });
 
-  override store(store: ObjectStore): ObjectStore {
-    let isFirst = true;
-    return new Proxy(store, {
-      get: (target, name) => {
-        const value = Reflect.get(target, name) as unknown;
-        if (typeof value !== "function") return value;
-        return async (...args: unknown[]) => {
-          if (name === "putIfAbsent" && isFirst && String(args[0]).startsWith("outbound/claim/")) {
-            isFirst = false;
-            const going = new Promise<void>((resolve) => {
-              this.goOn = resolve;
-            });
-            this.#stop();
-            await going;
-          }
-          return (value as (...all: unknown[]) => unknown).apply(target, args);
-        };
+  test("is told although its octets are lost", async () => {
+    const { process, place, time } = await setUp();
+    const away: Smarthost = () => {
+      throw new TransportTrouble("later", "away");
+    };
+    const { signIn } = await process({ smarthost: away });
+    const session = await signIn();
+    const { id } = await session.submit(request({}, `${MESSAGE}${"x\r\n".repeat(9_000)}`));
+    await settle();
+    for (const name of [...place.objects.keys()]) if (name.startsWith("outbound/mail/")) place.objects.delete(name);
+    await time.pass(6 * DAY);
+    expect(await statusOf(session, id)).toEqual(["final", ["failed"]]);
+    expect([...place.objects.keys()].filter((name) => /^outbound\/(?:queue|claim)/.test(name))).toEqual([]);
+  });
+
+  test("is written although the disk is nearly full: nobody sends it again", async () => {
+    const { process, sink, time } = await setUp();
+    const mortal = new NearlyFull(false);
+    const { signIn } = await process({
+      mortal,
+      smarthost: (mail, text) => {
+        mortal.isFull = true;
+        return TAKES(mail, text);
       },
     });
-  }
-}
+    const session = await signIn();
+    await session.submit(request());
+    await settle();
+    expect(sink).toHaveLength(1);
+    mortal.isDead = true;
+    await process();
+    await time.pass(LEASE_MS + MINUTE);
+    expect(sink).toHaveLength(1);
+  });
+
+  test("stays true when an older report comes later", async () => {
+    const world = await setUp();
+    const session = await (await world.process()).signIn();
+    const { id } = await session.submit(request());
+    await settle();
+    expect(await statusOf(session, id)).toEqual(["final", ["sent"]]);
+    // By a host that was slow, or from the store that its account left.
+    const deliverer = { ...world.tools, signer, unsettled: new Unsettled(world.tools.platform) };
+    const recipients = [{ address: "bob@x.org", state: "waiting", reply: "451 later" }] as const;
+    const late = encodeReport({ id, state: "waiting", atMs: world.time.now(), recipients });
+    await new Dropbox(deliverer, world.user()).report(late);
+    await world.time.pass(MINUTE);
+    expect(await statusOf(session, id)).toEqual(["final", ["sent"]]);
+    expect((await session.findSubmission(id))!.recipients[0]).toMatchObject({ reply: "250 2.0.0 Ok" });
+  });
+});
 
 describe("a mail that is submitted", () => {
   test("goes out once, at once, and its owner is told; nothing of it is left", async () => {
@@ -130,6 +172,88 @@ describe("a mail that is submitted", () => {
       expect([sink.length, kinds()]).toEqual([1, []]);
     },
   );
+
+  test("by a process that was killed before it was queued is handed over, whatever is damaged besides", async () => {
+    const { process, sink, place, time, logs } = await setUp();
+    const first = await process();
+    const session = await first.signIn();
+    const killed = { size: 0, put: () => Promise.reject(new Error("killed")) };
+    const prepare = vi.spyOn(OutboundQueue.prototype, "prepare").mockResolvedValue(killed);
+    onTestFinished(() => void prepare.mockRestore());
+    const bodies = () => [...place.objects.keys()].filter((name) => name.includes("/body/"));
+    const texts = ["one", "other", "third"].map((word) => `${MESSAGE}${`${word}\r\n`.repeat(20_000)}`);
+    let damaged: string | undefined;
+    for (const [at, text] of texts.entries()) {
+      const before = bodies();
+      const prepared = await session.prepare(stream(text), { mailbox: "Sent", flags: [] });
+      await session.append(session.getMailbox("Sent").id, prepared);
+      // They are looked at the newest first.
+      if (at === 2) damaged = bodies().find((name) => !before.includes(name));
+      const email = { id: prepared.email.id, thread: new Uint8Array(8) };
+      await expect(session.submit(request({ email }, text))).rejects.toThrow("killed");
+      await time.pass(1000);
+    }
+    session.close();
+    await first.accounts.dispose();
+    await first.sender.stop();
+    prepare.mockRestore();
+    place.objects.delete(damaged!);
+    await (await process()).signIn();
+    await time.pass(MINUTE);
+    expect([damaged !== undefined, sink.length]).toEqual([true, 2]);
+    expect(logs).toContain("what was submitted can't be looked at");
+  });
+
+  test("and refused for want of room is sent by no later opening, and may be submitted again", async () => {
+    const { process, sink, place, time } = await setUp();
+    const first = await process();
+    const session = await first.signIn();
+    const text = `${MESSAGE}${"x\r\n".repeat(9_000)}`;
+    const prepared = await session.prepare(stream(text), { mailbox: "Sent", flags: [] });
+    await session.append(session.getMailbox("Sent").id, prepared);
+    const email = { id: prepared.email.id, thread: new Uint8Array(8) };
+    const again = request({ email, repeatKey: "k" }, text);
+    for (const kind of ["mail", "queue"]) {
+      place.fault = (_, name) => (name.startsWith(`outbound/${kind}/`) ? { kind: "full" } : undefined);
+      await expect(session.submit(again)).rejects.toMatchObject({ code: "over-quota" });
+      place.fault = () => undefined;
+      expect(await session.submissions()).toEqual([]);
+    }
+    session.close();
+    await first.accounts.dispose();
+    const other = await (await process()).signIn();
+    await time.pass(MINUTE);
+    expect(sink).toEqual([]);
+    await other.submit(again);
+    await time.pass(MINUTE);
+    expect(sink).toHaveLength(1);
+  });
+
+  test("whose answer the store loses is one that was taken, and goes once", async () => {
+    const { process, sink, place, time } = await setUp();
+    const session = await (await process({ sends: false })).signIn();
+    let isFirst = true;
+    place.fault = (operation, name) => {
+      const isLost = operation === "putIfAbsent" && name.startsWith("outbound/queue/") && isFirst;
+      if (isLost) isFirst = false;
+      return isLost ? { kind: "lost-answer" } : undefined;
+    };
+    const submitted = session.submit(request());
+    submitted.catch(() => undefined);
+    await time.pass(MINUTE);
+    expect(await submitted).toMatchObject({ undoStatus: "pending" });
+    place.fault = (operation, name) =>
+      operation === "putIfAbsent" && name.startsWith("outbound/queue/") ? { kind: "lost-answer" } : undefined;
+    // One that is never answered is no refusal either.
+    const unknown = expect(session.submit(request())).rejects.toMatchObject({ code: "unknown-outcome" });
+    await time.pass(2 * MINUTE);
+    await unknown;
+    // It is known as long as it may be queued.
+    expect(await session.submissions()).toHaveLength(2);
+    await process();
+    await time.pass(MINUTE);
+    expect(sink).toHaveLength(2);
+  });
 
   test("whose text and record both fail is told by the record's failure, and by nothing else", async () => {
     const { process, place } = await setUp();
@@ -442,7 +566,7 @@ describe("mail that is held", () => {
   test("that can't be taken away yet is, when it is due", async () => {
     const { process, time, place, sink } = await setUp();
     const session = await (await process()).signIn();
-    const { id } = await session.submit(request({ holdUntilMs: time.now() + DAY }));
+    const { id } = await session.submit(request({ holdUntilMs: time.now() + 20 * DAY }));
     place.fault = (_, name) => (name.startsWith("outbound/done/") ? { kind: "unavailable" } : undefined);
     // It is asked there too whether the mail has ended.
     await expect(session.cancelSubmission(id)).rejects.toMatchObject({ code: "unavailable" });
@@ -452,7 +576,8 @@ describe("mail that is held", () => {
         ? { kind: "unavailable" }
         : undefined;
     expect(await session.cancelSubmission(id)).toBe(true);
-    await time.pass(DAY + MINUTE);
+    // Long after others of its age are swept.
+    await time.pass(20 * DAY + MINUTE);
     const left = [...place.objects.keys()].filter((name) => name.startsWith("outbound/") && !name.includes("/done/"));
     expect([puts > 0, sink, left]).toEqual([true, [], []]);
   });

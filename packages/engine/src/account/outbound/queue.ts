@@ -26,6 +26,11 @@ const DONE = "outbound/done/";
 const INLINE_BYTES_MAX: number = 16 * 1024;
 /** Claims of one mail. */
 const CLAIM_DIGITS = 6;
+/** Mails whose accounts are remembered. */
+const ACCOUNTS_MAX = 100_000;
+/** How often a mail is put whose answer is lost, and milliseconds between: a minute. */
+const PUT_TRIES = 12;
+const PUT_AGAIN_MS = 5_000;
 /** Milliseconds after which a claim whose holder says no more counts for nothing. */
 export const LEASE_MS: number = 15 * 60_000;
 
@@ -71,6 +76,8 @@ export class OutboundQueue {
   readonly #options: QueueOptions;
   /** Mails that are being put: who puts one tells of it. */
   readonly #putting = new Set<string>();
+  /** Accounts of mails that were looked for, by name: what has a name never changes. */
+  readonly #accounts = new Map<string, Uint8Array>();
 
   constructor(options: QueueOptions) {
     this.#options = options;
@@ -110,9 +117,19 @@ export class OutboundQueue {
   }
 
   async #put(id: string, name: string, sealed: Uint8Array): Promise<void> {
+    const { store, platform } = this.#options;
     this.#putting.add(id);
     try {
-      await asStoreFailure(this.#options.store.putIfAbsent(name, sealed));
+      for (let tries = 1; ; tries++)
+        try {
+          await asStoreFailure(store.putIfAbsent(name, sealed));
+          return;
+        } catch (error) {
+          // A lost answer is no refusal: its client would submit the mail again.
+          const isLost = error instanceof EngineError && error.code === "unknown-outcome";
+          if (!isLost || tries === PUT_TRIES) throw error;
+          await platform.delay(PUT_AGAIN_MS);
+        }
     } finally {
       this.#putting.delete(id);
     }
@@ -147,6 +164,16 @@ export class OutboundQueue {
     } catch (cause) {
       throw new EngineError("corrupt", "a mail that waits to be sent can't be read", { cause });
     }
+  }
+
+  /** The account of a mail, in hex; undefined if it waits no more. Each mail is opened once, so that whoever looks for many accounts'
+   * mail does not read all of it for each. Errors: `unavailable`, `corrupt`. */
+  async accountOf(place: QueuePlace): Promise<string | undefined> {
+    const name = queueName(place);
+    const known = this.#accounts.get(name) ?? (await this.open(place))?.mail.account;
+    if (!known) return undefined;
+    if (this.#accounts.size < ACCOUNTS_MAX) this.#accounts.set(name, known);
+    return hexText(known);
   }
 
   /** The octets of a mail. Throws EngineError `corrupt`, `unavailable`, perhaps after good ones. */
@@ -184,7 +211,10 @@ export class OutboundQueue {
    * `unknown-outcome`. */
   async claim(id: string, number: number, claim: Claim): Promise<boolean> {
     const name = claimName(id, number);
-    const { outcome } = await asStoreFailure(this.#options.store.putIfAbsent(name, this.#sealClaim(name, claim)));
+    // Room is freed by a claim that takes a mail away.
+    const essential = claim.state === "canceled" || claim.state === "moved";
+    const { store } = this.#options;
+    const { outcome } = await asStoreFailure(store.putIfAbsent(name, this.#sealClaim(name, claim), { essential }));
     return outcome === "stored";
   }
 
@@ -192,7 +222,8 @@ export class OutboundQueue {
    * `unknown-outcome`. */
   async keep(id: string, number: number, claim: Claim): Promise<void> {
     const name = claimName(id, number);
-    await asStoreFailure(this.#options.store.put(name, this.#sealClaim(name, claim)));
+    // Results are kept on a full disk too: else the mail goes again when the claim counts no more.
+    await asStoreFailure(this.#options.store.put(name, this.#sealClaim(name, claim), { essential: true }));
   }
 
   #sealClaim(name: string, claim: Claim): Uint8Array {
@@ -215,7 +246,7 @@ export class OutboundQueue {
       const claim: Claim = { ...(last?.claim ?? UNCLAIMED), holder, state: "canceled", dueMs: 0 };
       // Claims go with their mail: one that was won may come after the end, of which is known by then.
       if (await this.claim(id, (last?.number ?? 0) + 1, claim))
-        return (await this.#ended(id)) === "sent" ? "too-late" : "canceled";
+        return ((await this.#ended(id)) ?? "canceled") === "canceled" ? "canceled" : "too-late";
     }
   }
 
@@ -242,7 +273,7 @@ export class OutboundQueue {
     return (await this.#ended(id)) !== undefined;
   }
 
-  async #ended(id: string): Promise<keyof typeof DONE_OCTETS | undefined> {
+  async #ended(id: string): Promise<Ending | undefined> {
     const got = await asStoreFailure(this.#options.store.get(DONE + id, { start: 0, end: 1 }));
     if (!got.found) return undefined;
     switch (got.bytes[0]) {
@@ -261,7 +292,7 @@ export class OutboundQueue {
     await asStoreFailure(this.#options.store.putIfAbsent(DONE + id, octets, { essential: true }));
   }
 
-  /** Takes {@link bar} back; again is no error. Errors: `unavailable`. */
+  /** Takes {@link bar} back, and that a mail went to another store; again is no error. Errors: `unavailable`. */
   async unbar(id: string): Promise<void> {
     if ((await this.#ended(id)) === "elsewhere")
       await asStoreFailure(this.#options.store.delete([DONE + id], { essential: true }));
@@ -271,11 +302,11 @@ export class OutboundQueue {
   async isIn(other: OutboundQueue): Promise<boolean> {
     const { store, platform } = this.#options;
     const mark = DONE + hexText(platform.crypto.random(16));
-    await asStoreFailure(store.put(mark, Uint8Array.of(DONE_OCTETS.elsewhere)));
+    await asStoreFailure(store.put(mark, Uint8Array.of(DONE_OCTETS.elsewhere), { essential: true }));
     try {
       return (await asStoreFailure(other.#options.store.get(mark, { start: 0, end: 1 }))).found;
     } finally {
-      await asStoreFailure(store.delete([mark]));
+      await asStoreFailure(store.delete([mark], { essential: true }));
     }
   }
 
@@ -296,7 +327,8 @@ export class OutboundQueue {
     const octets = Uint8Array.of(DONE_OCTETS[ending]);
     await asStoreFailure(store.putIfAbsent(DONE + place.id, octets, { essential: true }));
     await this.drop(place, known);
-    this.#note(place.id);
+    // One that went to another store may come back.
+    if (ending !== "elsewhere") this.#note(place.id);
   }
 
   #note(id: string): void {
@@ -320,14 +352,16 @@ export class OutboundQueue {
   }
 
   /** Forgets which mails have ended, and what killed processes left of those that never were queued: after a week. `waiting`: ids of
-   * all that are queued, listed a moment ago. Errors: `unavailable`. */
+   * all that are queued, listed a moment ago: of one that ended and was queued by a slow process again its end is known longer, so
+   * that nobody sends it when it is due. Errors: `unavailable`. */
   async sweep(waiting: ReadonlySet<string>): Promise<void> {
     const { store } = this.#options;
     const old: string[] = [];
     for (const folder of [DONE, MAIL, CLAIM])
       for await (const { name, created, now } of listObjects(store, folder)) {
         const id = name.slice(folder.length, folder.length + ID_CHARS);
-        if (now - created >= KEPT_MS && (folder === DONE || !waiting.has(id))) old.push(name);
+        const keptMs = !waiting.has(id) ? KEPT_MS : folder === DONE ? ID_FREE_MS : Number.POSITIVE_INFINITY;
+        if (now - created >= keptMs) old.push(name);
       }
     for (let at = 0; at < old.length; at += SWEPT_AT_ONCE)
       await asStoreFailure(store.delete(old.slice(at, at + SWEPT_AT_ONCE), { priority: "bulk", essential: true }));
@@ -337,11 +371,13 @@ export class OutboundQueue {
 /** The state of a mail that nobody ever claimed: nothing is known of its recipients. */
 const UNCLAIMED: Omit<Claim, "holder" | "state"> = { dueMs: 0, tries: 0, isDelayTold: false, recipients: [] };
 
-/** How a mail ended: `sent` for whatever came of the sending. */
-export type Ending = "sent" | "canceled";
 const DONE_OCTETS = { sent: 1, canceled: 2, elsewhere: 3 } as const;
+/** How a mail ended: `sent` for whatever came of the sending, `elsewhere` where it went to another store. */
+export type Ending = keyof typeof DONE_OCTETS;
 /** How long it is known that a mail has ended: a week. */
 export const KEPT_MS: number = 7 * 24 * 60 * 60_000;
+/** A mail is held no longer, and no id comes again before. */
+const ID_FREE_MS: number = 30 * 24 * 60 * 60_000;
 const SWEPT_AT_ONCE = 500;
 const ID_CHARS = 32;
 

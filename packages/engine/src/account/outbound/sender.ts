@@ -78,6 +78,8 @@ const RETRY_MS: readonly number[] = [1, 5, 15, 30, 60, 120].map((minutes) => min
 const JITTER = 0.1;
 /** Milliseconds after which its sender is told that a mail takes long. */
 export const DELAY_TOLD_MS: number = 4 * 60 * 60_000;
+/** Milliseconds after which it is told that a mail which is being moved is still here. */
+const MOVE_LATE_MS: number = 60 * 60_000;
 /** Milliseconds between two looks at the queue where nothing tells of it. */
 const LOOK_MS = 60_000;
 /** Milliseconds after which a store that did not answer is asked again. */
@@ -220,6 +222,8 @@ export class Sender {
     this.#lookedAt = now;
     try {
       const waiting = now - this.#sweptAt < SWEEP_MS ? undefined : new Set<string>();
+      // A mail that waits again, although it has ended, goes while that is known.
+      if (waiting) this.#ended.clear();
       for await (const place of queue.list()) {
         this.#note(place);
         waiting?.add(place.id);
@@ -272,7 +276,7 @@ export class Sender {
     const { queue, platform, isDeleted } = this.#options;
     // That nobody was quicker is told by the claim.
     const last = isFresh ? undefined : await queue.lastClaim(place.id);
-    const later = last && this.#waitFor(last);
+    const later = last && this.#waitFor(place.id, last);
     if (later !== undefined) return later;
     const opened = await queue.open(place);
     if (!opened) return undefined;
@@ -302,15 +306,21 @@ export class Sender {
   async #isOver(place: QueuePlace): Promise<boolean> {
     const { queue } = this.#options;
     if (!(await queue.isDone(place.id))) return false;
-    await queue.end(place, "sent");
+    // Its end was noted by who ended it, and one that went to another store has not ended.
+    await queue.drop(place);
     return true;
   }
 
   /** When a claim lets others at its mail; undefined if it does now. */
-  #waitFor({ claim, ageMs }: StoredClaim): number | undefined {
-    const now = this.#options.platform.now();
+  #waitFor(id: string, { claim, ageMs }: StoredClaim): number | undefined {
+    const { platform } = this.#options;
+    const now = platform.now();
     // Whoever moves it takes it away from here.
-    if (claim.state === "moved") return now + RETRY_MS.at(-1)!;
+    if (claim.state === "moved") {
+      if (ageMs >= MOVE_LATE_MS)
+        platform.log({ level: "warn", event: "a mail waits for its account's move to go on", id });
+      return now + RETRY_MS.at(-1)!;
+    }
     if (claim.state === "sending") return ageMs < LEASE_MS ? now + LEASE_MS - ageMs : undefined;
     return claim.state === "waiting" && claim.dueMs > now ? claim.dueMs : undefined;
   }
@@ -324,7 +334,7 @@ export class Sender {
     if (recipients.every(({ state }) => state !== "waiting")) {
       // Known before anything else: killed from here on, nobody sends it again.
       await this.#insist(() => queue.keep(place.id, number, { ...claim, state: "waiting", recipients }));
-      await this.#insist(() => this.#end(place, mail, number, { state: "sent", recipients }));
+      await this.#end(place, mail, number, { state: "sent", recipients });
       return undefined;
     }
     const isLate = now - mail.releaseMs >= DELAY_TOLD_MS && !claim.isDelayTold;
@@ -371,10 +381,12 @@ export class Sender {
 
   /** Its owner is told, and it goes: in this order. Of those who never get it a mail tells too. */
   async #end(place: QueuePlace, mail: QueuedMail, claims: number, outcome: Outcome): Promise<void> {
-    const { queue, reporter } = this.#options;
-    await reporter.report(mail, outcome);
-    if (outcome.state === "sent") await this.#tell(mail, "failed", outcome.recipients, "FAILURE");
-    await queue.end(place, outcome.state === "canceled" ? "canceled" : "sent", { claims, content: mail.content });
+    const { queue } = this.#options;
+    // Each until it is done, and none again because a later one fails.
+    await this.#report(mail, outcome);
+    if (outcome.state === "sent") await this.#insist(() => this.#tell(mail, "failed", outcome.recipients, "FAILURE"));
+    const ending = outcome.state === "canceled" ? "canceled" : "sent";
+    await this.#insist(() => queue.end(place, ending, { claims, content: mail.content }));
   }
 
   async #report(mail: QueuedMail, outcome: Outcome): Promise<void> {

@@ -147,6 +147,8 @@ function withReport(one: Submission, state: Report["state"], said: Report["recip
   const byAddress = new Map(said.map((recipient) => [recipient.address, recipient]));
   const recipients = one.recipients.map((recipient) => {
     const now = byAddress.get(recipient.address);
+    // A settled recipient stays so: a report from a slow host, or from the store that the account left, may come late.
+    if (now?.state === "waiting" && recipient.state !== "waiting") return recipient;
     // A delivery status from outside tells more than that the next server took the mail.
     const isKnown = recipient.delivered === "yes" || recipient.delivered === "no";
     return now

@@ -157,9 +157,24 @@ export async function submit(request: SubmitRequest, tools: SubmitTools): Promis
   const preparing = prepared(submission, message, tools);
   preparing.catch(() => undefined);
   await tools.writer.write([submission], forgotten);
-  await putIntoQueue(submission, await preparing, tools);
+  try {
+    await putIntoQueue(submission, await preparing, tools);
+  } catch (error) {
+    // It was surely not queued, and its client is told so: no later opening may queue it after all.
+    if (error instanceof EngineError && error.code !== "unknown-outcome") await forgetUnqueued(submission, tools);
+    throw error;
+  }
   markHanded(submission, tools);
   return submission;
+}
+
+/** Where that fails too, {@link handOver} queues it: better twice than never. */
+async function forgetUnqueued({ id }: Submission, { writer, platform }: SubmitTools): Promise<void> {
+  try {
+    await writer.write([], [id]);
+  } catch (error) {
+    platform.log({ level: "warn", event: "a submission can't be marked", error });
+  }
 }
 
 /** The submission by an earlier request with this key. Errors: `unavailable`, `corrupt`. */
@@ -343,30 +358,45 @@ export async function handOver(
   read: (email: Uint8Array) => Promise<Body | undefined>,
   tellUnknown: (one: Submission) => Promise<void>,
 ): Promise<void> {
+  const { platform } = tools;
+  for (const one of await listSubmissions(tools))
+    try {
+      await handOverOne(one, tools, read, tellUnknown);
+    } catch (error) {
+      // An email that is damaged keeps no other.
+      if (!(error instanceof EngineError && error.code === "corrupt")) throw error;
+      platform.log({ level: "warn", event: "what was submitted can't be looked at", error });
+    }
+}
+
+async function handOverOne(
+  one: Submission,
+  tools: SubmitTools,
+  read: (email: Uint8Array) => Promise<Body | undefined>,
+  tellUnknown: (one: Submission) => Promise<void>,
+): Promise<void> {
   const { platform, outbound } = tools;
-  for (const one of await listSubmissions(tools)) {
-    const isOld = isOfBefore(tools.mail.state, SUBMISSION, one.id);
-    if (one.undoStatus !== "pending" || (one.isHanded && !isOld)) continue;
-    // In this order: what ends goes from the queue, and then it is known that it has ended.
-    const isQueued = await outbound.queue.has({ id: one.id, releaseMs: one.sendAtMs });
-    if (!isQueued && (await outbound.queue.isDone(one.id))) continue;
-    if (isOld && !isQueued) {
-      await tellUnknown(one);
-      await tools.writer.change(one.id, withUnknownFate);
-      continue;
-    }
-    const isLate = platform.now() - one.sendAtMs > HAND_OVER_MS;
-    const body = one.email && !isLate && !isQueued ? await read(one.email) : undefined;
-    const message = body && (await outgoing(body, toolsOf(tools)));
-    if (message) await putIntoQueue(one, await prepared(one, message, tools), tools);
-    else if (!isQueued) {
-      // Another process may be about to queue it. A mail is taken back before it is told as not sent.
-      if (platform.now() - one.madeMs < UNDER_WAY_MS) continue;
-      if ((await outbound.queue.cancel(one.id)) === "too-late") continue;
-    }
-    const isIn = isQueued || message !== undefined;
-    await tools.writer.change(one.id, (now) => (isIn ? { ...now, isHanded: true } : neverSent(now)));
+  const isOld = isOfBefore(tools.mail.state, SUBMISSION, one.id);
+  if (one.undoStatus !== "pending" || (one.isHanded && !isOld)) return;
+  // In this order: what ends goes from the queue, and then it is known that it has ended.
+  const isQueued = await outbound.queue.has({ id: one.id, releaseMs: one.sendAtMs });
+  if (!isQueued && (await outbound.queue.isDone(one.id))) return;
+  if (isOld && !isQueued) {
+    await tellUnknown(one);
+    await tools.writer.change(one.id, withUnknownFate);
+    return;
   }
+  const isLate = platform.now() - one.sendAtMs > HAND_OVER_MS;
+  const body = one.email && !isLate && !isQueued ? await read(one.email) : undefined;
+  const message = body && (await outgoing(body, toolsOf(tools)));
+  if (message) await putIntoQueue(one, await prepared(one, message, tools), tools);
+  else if (!isQueued) {
+    // Another process may be about to queue it. A mail is taken back before it is told as not sent.
+    if (platform.now() - one.madeMs < UNDER_WAY_MS) return;
+    if ((await outbound.queue.cancel(one.id)) === "too-late") return;
+  }
+  const isIn = isQueued || message !== undefined;
+  await tools.writer.change(one.id, (now) => (isIn ? { ...now, isHanded: true } : neverSent(now)));
 }
 
 function neverSent(one: Submission): Submission {
