@@ -39,6 +39,26 @@ async function readAll(text: string, size: number): Promise<(Read | string)[]> {
   return [...reads, `${continuations} continuations`];
 }
 
+test("a line that is too long and announces a literal is dropped with it, however it is cut", async () => {
+  const long = "x".repeat(COMMAND_BYTES_MAX);
+  const dropped = `{8+}\r\nb NOOP\r\n`;
+  const text = `a ${long} ${dropped}\r\nc ${long} ${dropped} ${long} ${dropped}\r\nd LOGIN {200+}\r\n${"z".repeat(200)}${long} ${dropped}\r\ne ${long} {8}\r\nf NOOP\r\n`;
+  const whole = await readAll(text, text.length);
+  const tags = whole.map((read) =>
+    typeof read !== "string" && "text" in read ? [asText(read.text.lines[0]!)[0], read.kind] : read,
+  );
+  expect(tags).toEqual([
+    ["a", "refused"],
+    ["c", "refused"],
+    ["d", "refused"],
+    ["e", "refused"],
+    ["f", "command"],
+    "0 continuations",
+  ]);
+  for (const size of [1, 3, 1_000, 30_000, COMMAND_BYTES_MAX + 5])
+    expect(await readAll(text, size), `${size}`).toEqual(whole);
+});
+
 test("commands and literals are the same however they are cut", async () => {
   const text =
     "a NOOP\r\n\r\nb LOGIN {3}\r\nx\r\n {2+}\r\nyz\r\nc APPEND INBOX {5+}\r\nhe\r\nl\r\nd LOGIN {500+}\r\n" +
