@@ -69,17 +69,19 @@ export class NoteReader {
       this.#failures.set(name, { tries, lastTry: Number.NEGATIVE_INFINITY });
   }
 
-  /** Contents of these notes, in their order; undefined for those that are gone or can't be opened. Errors: `unavailable`. */
-  read(names: readonly string[]): Promise<(ReadNote | undefined)[]> {
+  /** Contents of these notes, in their order; undefined for those that are gone or can't be opened. Errors: `unavailable`, once
+   * none of them is worked on any more. */
+  async read(names: readonly string[]): Promise<(ReadNote | undefined)[]> {
     // Asked for at once, and opened by some at once, but each with a turn of the event loop of its own.
     const inTurn = serial();
     const opened = limited(OPENED_AT_ONCE);
-    return Promise.all(
-      names.map(async (name) => {
-        const bytes = await this.#getNote(name);
-        return bytes && opened(() => this.#openNote(name, bytes, inTurn));
-      }),
-    );
+    const notes = names.map(async (name) => {
+      const bytes = await this.#getNote(name);
+      return bytes && opened(() => this.#openNote(name, bytes, inTurn));
+    });
+    // Whoever ends the account waits for this: a note that is opened after that finds its keys wiped.
+    await Promise.allSettled(notes);
+    return Promise.all(notes);
   }
 
   async #getNote(name: string): Promise<Uint8Array | undefined> {

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { encapsulate, hostId, makeNote, signingKeyPair } from "../../crypto/index.ts";
+import { type CryptoPlatform, encapsulate, hostId, makeNote, signingKeyPair } from "../../crypto/index.ts";
 import { MemoryPlace } from "../../storage/memory.ts";
 import { RecentStore } from "../../storage/recent-store.ts";
 import {
@@ -15,6 +15,7 @@ import {
   textsOf,
 } from "../../testing/account-kit.ts";
 import { checkAccount } from "../care/check.ts";
+import type { LogEvent } from "../platform.ts";
 import { AccountSession } from "../session.ts";
 import { UNREADABLE, UNVERIFIED } from "./note-reader.ts";
 import { IDS_AT_ONCE } from "./take-in.ts";
@@ -309,4 +310,45 @@ test("a note whose name was told is not forgotten where its taking-in fails", as
   await account.refresh();
   expect(await textsOf(account, "INBOX")).toEqual([mailText(1)]);
   await account.dispose();
+});
+
+test("an account is not ended while notes are still opened, though one of them could not be fetched", async () => {
+  const place = new MemoryPlace(() => clock.now++);
+  const { ring, user } = await makeAccount(place);
+  const events: unknown[] = [];
+  let goOn: () => void = () => undefined;
+  const isHeld = new Promise<void>((resolve) => {
+    goOn = resolve;
+  });
+  let isOpening: () => void = () => undefined;
+  const opening = new Promise<void>((resolve) => {
+    isOpening = resolve;
+  });
+  const held: CryptoPlatform = {
+    ...crypto,
+    kem: {
+      ...crypto.kem,
+      async decapsulate(...of) {
+        isOpening();
+        await isHeld;
+        return crypto.kem.decapsulate(...of);
+      },
+    },
+  };
+  const other = { crypto: held, log: ({ event }: LogEvent) => void events.push(event) };
+  const account = await open(place, ring(), { ...other, delay: () => new Promise(() => undefined) });
+  await account.refresh();
+  for (const n of [1, 2]) await dropbox(place, user).deliver(new Uint8Array(0), stream(mailText(n)));
+  const [, second] = notes(place);
+  place.fault = (operation, name) => (operation === "get" && name === second ? { kind: "unavailable" } : undefined);
+  const taken = account.takeIn().catch((error: Error) => error);
+  await opening;
+  await new Promise((resolve) => setTimeout(resolve, 10));
+  const ended = account.dispose();
+  await new Promise((resolve) => setTimeout(resolve, 10));
+  goOn();
+  await ended;
+  expect(await taken).toMatchObject({ code: "unavailable" });
+  await new Promise((resolve) => setTimeout(resolve, 10));
+  expect(events).not.toContain("note can't be opened");
 });
