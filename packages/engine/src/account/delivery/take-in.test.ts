@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { type CryptoPlatform, encapsulate, hostId, makeNote, signingKeyPair } from "../../crypto/index.ts";
+import { type CryptoPlatform, encapsulate, hostId, makeNote, type Ring, signingKeyPair } from "../../crypto/index.ts";
 import { MemoryPlace } from "../../storage/memory.ts";
 import { RecentStore } from "../../storage/recent-store.ts";
 import {
@@ -312,43 +312,69 @@ test("a note whose name was told is not forgotten where its taking-in fails", as
   await account.dispose();
 });
 
-test("an account is not ended while notes are still opened, though one of them could not be fetched", async () => {
-  const place = new MemoryPlace(() => clock.now++);
-  const { ring, user } = await makeAccount(place);
-  const events: unknown[] = [];
-  let goOn: () => void = () => undefined;
-  const isHeld = new Promise<void>((resolve) => {
-    goOn = resolve;
-  });
-  let isOpening: () => void = () => undefined;
-  const opening = new Promise<void>((resolve) => {
-    isOpening = resolve;
-  });
-  const held: CryptoPlatform = {
+/** An account at which nothing is opened until `goOn`; `opening` resolves when something is about to be. */
+async function openHeld(place: MemoryPlace, ring: Ring) {
+  const events: string[] = [];
+  const [held, opening] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  const { kem } = crypto;
+  const slow: CryptoPlatform = {
     ...crypto,
     kem: {
-      ...crypto.kem,
+      ...kem,
       async decapsulate(...of) {
-        isOpening();
-        await isHeld;
-        return crypto.kem.decapsulate(...of);
+        opening.resolve();
+        await held.promise;
+        return kem.decapsulate(...of);
       },
     },
   };
-  const other = { crypto: held, log: ({ event }: LogEvent) => void events.push(event) };
-  const account = await open(place, ring(), { ...other, delay: () => new Promise(() => undefined) });
+  const log = ({ event }: LogEvent): void => void events.push(event);
+  const account = await open(place, ring, { crypto: slow, log, delay: () => new Promise(() => undefined) });
+  return { account, events, opening: opening.promise, goOn: held.resolve };
+}
+
+const turns = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 10));
+
+test("an account is not ended while notes are still opened, though one of them could not be fetched", async () => {
+  const place = new MemoryPlace(() => clock.now++);
+  const { ring, user } = await makeAccount(place);
+  const { account, events, opening, goOn } = await openHeld(place, ring());
   await account.refresh();
   for (const n of [1, 2]) await dropbox(place, user).deliver(new Uint8Array(0), stream(mailText(n)));
   const [, second] = notes(place);
   place.fault = (operation, name) => (operation === "get" && name === second ? { kind: "unavailable" } : undefined);
   const taken = account.takeIn().catch((error: Error) => error);
   await opening;
-  await new Promise((resolve) => setTimeout(resolve, 10));
+  await turns();
   const ended = account.dispose();
-  await new Promise((resolve) => setTimeout(resolve, 10));
+  await turns();
   goOn();
   await ended;
   expect(await taken).toMatchObject({ code: "unavailable" });
-  await new Promise((resolve) => setTimeout(resolve, 10));
+  await turns();
   expect(events).not.toContain("note can't be opened");
+});
+
+test("whoever waits to take notes in when the account ends looks for none", async () => {
+  const place = new MemoryPlace(() => clock.now++);
+  const { ring, user } = await makeAccount(place);
+  const { account, opening, goOn } = await openHeld(place, ring());
+  await account.refresh();
+  await dropbox(place, user).deliver(new Uint8Array(0), stream(mailText(1)));
+  const takings = [account.takeIn()];
+  await opening;
+  takings.push(account.refresh());
+  await turns();
+  let looks = 0;
+  place.fault = (operation, name) => {
+    if (operation === "list" && name.includes("/note/")) looks++;
+    return undefined;
+  };
+  const ended = account.dispose();
+  takings.push(account.takeIn());
+  goOn();
+  await ended;
+  await Promise.all(takings);
+  expect(looks).toBe(0);
+  expect(notes(place)).toHaveLength(1);
 });

@@ -93,10 +93,11 @@ export class TakeIn {
     return this.#mustList || this.#told.size > 0 || this.#running !== undefined || this.#reader.unreadable.length > 0;
   }
 
-  /** Takes in what came, as far as it was told. */
+  /** Takes in what came, as far as it was told; nothing once that is ended. */
   async run(): Promise<void> {
     // One under way may have listed before the newest note came: wait for it, then look again.
     while (this.#running !== undefined) await this.settled();
+    if (this.#ended) return;
     this.#running = this.#takeInAll().finally(() => {
       this.#running = undefined;
     });
@@ -114,7 +115,7 @@ export class TakeIn {
       await this.#options.platform.delay(QUIET_MS);
     } while (seen !== this.#arrivals);
     this.#waitsForQuiet = false;
-    if (!this.#ended) await this.run();
+    await this.run();
   }
 
   /** Begins no more. Waits for the one under way. */
