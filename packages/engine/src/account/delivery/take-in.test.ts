@@ -258,7 +258,14 @@ test.each([
     });
     for (const text of texts) await box.deliver(new Uint8Array(0), stream(text));
     let turns = 0;
-    const breathe = async (): Promise<void> => void turns++;
+    let waiting = 0;
+    let waitingMost = 0;
+    const breathe = async (): Promise<void> => {
+      turns++;
+      waitingMost = Math.max(waitingMost, ++waiting);
+      await new Promise((resolve) => setImmediate(resolve));
+      waiting--;
+    };
     const account = await open(place, ring(), { breathe, delay: () => new Promise(() => undefined) });
     const { state } = account.mail;
     const steps: number[] = [];
@@ -270,6 +277,7 @@ test.each([
     turns = 0;
     await account.refresh();
     expect(turns).toBeGreaterThanOrEqual(count);
+    expect(waitingMost).toBe(1);
     const most = Math.floor(IDS_AT_ONCE / known);
     expect(steps).toEqual([...Array.from({ length: Math.floor(count / most) }, () => most), count % most]);
     expect(await textsOf(account, "INBOX")).toEqual(texts);
