@@ -3,12 +3,12 @@ import { MemoryPlace } from "../../storage/memory.ts";
 import { clock, dropbox, mailText, makeAccount, open, stream, textsOf } from "../../testing/account-kit.ts";
 
 // The fold's answer to those who take mail in is wrong for a while.
-const fold = vi.hoisted(() => ({ refuses: false, condemns: false, asked: 0 }));
+const fold = vi.hoisted(() => ({ times: 0, condemns: false, asked: 0 }));
 vi.mock("../../mail/apply/judge.ts", async (original) => {
   const { judge } = await original<typeof import("../../mail/apply/judge.ts")>();
   return {
     judge: (...[state, op]: Parameters<typeof judge>): ReturnType<typeof judge> => {
-      if (op.kind !== "take-in" || !fold.refuses) return judge(state, op);
+      if (op.kind !== "take-in" || fold.asked >= fold.times) return judge(state, op);
       fold.asked++;
       // Each that is made again is refused.
       if (fold.condemns && fold.asked % 2 === 1) return { outcome: { condemned: op.notes.map(({ note }) => note) } };
@@ -29,13 +29,29 @@ test.each([
     const place = new MemoryPlace(() => clock.now++);
     const { ring, user } = await makeAccount(place);
     await dropbox(place, user).deliver(new Uint8Array(0), stream(mailText(1, lines)));
-    Object.assign(fold, { refuses: true, condemns, asked: 0 });
+    Object.assign(fold, { times: Number.POSITIVE_INFINITY, condemns, asked: 0 });
     const account = await open(place, ring());
     await expect(account.takeIn()).rejects.toMatchObject({ name: "EngineError", code: "unavailable" });
     expect(fold.asked).toBeGreaterThan(10);
-    fold.refuses = false;
+    fold.times = 0;
     await account.takeIn();
     expect(await textsOf(account, "INBOX")).toEqual([mailText(1, lines)]);
     await account.dispose();
   },
 );
+
+test("refusals are counted in a row", async () => {
+  const place = new MemoryPlace(() => clock.now++);
+  const { ring, user } = await makeAccount(place);
+  fold.times = 0;
+  const account = await open(place, ring(), { delay: () => new Promise(() => undefined) });
+  const texts = [1, 2, 3].map((n) => mailText(n));
+  for (const text of texts) {
+    await dropbox(place, user).deliver(new Uint8Array(0), stream(text));
+    Object.assign(fold, { times: 15, condemns: false, asked: 0 });
+    await account.refresh();
+    expect(fold.asked).toBe(15);
+  }
+  expect(await textsOf(account, "INBOX")).toEqual(texts);
+  await account.dispose();
+});
