@@ -18,7 +18,7 @@ import type { Platform } from "../platform.ts";
 import type { Notices } from "./notices.ts";
 
 /** Notes whose signatures and secrets are looked at at once: other work of those threads, reads of files, has its turn. */
-const OPENED_AT_ONCE = 16;
+export const OPENED_AT_ONCE = 16;
 /** How old a note may be whose copy will do: its name came from a list, or from who put it. Much less than the day after
  * which a note that was taken in may be gone and forgotten: one that is read still would be taken in twice. */
 const NOTE_COPY_AGE_MAX_MS: number = 60 * 60_000;
