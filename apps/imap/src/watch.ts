@@ -170,7 +170,7 @@ function toldOf({ path, messages, uidNext, uidValidity, highestModSeq }: ReadMai
   return { path, messages: messages.length, uidNext, uidValidity, highestModSeq };
 }
 
-/** Mailboxes that were renamed in a row, or in a circle: one has the path that another one had. They are told as gone and made:
+/** Mailboxes that were renamed in a row, or in a circle, and whose old path another one has now. They are told as gone and made:
  * no order of renames says it for all clients. */
 function exchangedOf(before: Snapshot, now: Snapshot): ReadonlySet<MailboxId> {
   const renamed: { readonly id: MailboxId; readonly from: string; readonly to: string }[] = [];
@@ -178,9 +178,8 @@ function exchangedOf(before: Snapshot, now: Snapshot): ReadonlySet<MailboxId> {
     const from = before.mailboxes.get(id)?.path;
     if (from !== undefined && from !== to) renamed.push({ id, from, to });
   }
-  const left = new Set(renamed.map(({ from }) => from));
   const taken = new Set(renamed.map(({ to }) => to));
-  return new Set(renamed.filter(({ from, to }) => left.has(to) || taken.has(from)).map(({ id }) => id));
+  return new Set(renamed.filter(({ from }) => taken.has(from)).map(({ id }) => id));
 }
 
 function isSame(a: Told, b: Told): boolean {

@@ -27,8 +27,13 @@ async function readAll(text: string, size: number): Promise<(Read | string)[]> {
       /APPEND/.test(String.fromCharCode(...lines[0]!)) ? "stream" : octets > 100 ? "refuse" : "keep",
     sendContinuation: () => continuations++,
   });
-  for (let at = 0; at < text.length; at += size) input.push(bytes(text.slice(at, at + size)));
-  input.end();
+  let at = 0;
+  // More comes when what came was looked at.
+  input.onDrained = () => {
+    if (at >= text.length) input.end();
+    else input.push(bytes(text.slice(at, at + size)));
+    at += size;
+  };
   for (let read = await reader.read(); read.kind !== "end"; read = await reader.read()) {
     reads.push(read);
     if (read.kind !== "stream") continue;
