@@ -20,7 +20,15 @@ interface Box {
 class Account {
   modSeq = 1;
   boxes: Box[] = [];
-  readonly #told = { records: { since: () => [] }, subscriptions: new Set<string>() };
+  /** Annotations, by the id of each; when it was written. */
+  readonly notes: Map<string, number> = new Map();
+  readonly #told = {
+    records: {
+      since: (_type: string, modSeq: number) =>
+        [...this.notes].filter(([, written]) => written > modSeq).map(([id]) => ({ id })),
+    },
+    subscriptions: new Set<string>(),
+  };
   #made = 0;
 
   get state(): ReadState {
@@ -70,7 +78,8 @@ class Account {
 }
 
 /** A client that watches all mailboxes, and what it takes them for by what it was told. */
-function watching(account: Account) {
+function watching(account: Account, events = "MailboxName MessageNew MessageExpunge") {
+  const texts: string[] = [];
   const known = new Map(Object.entries(account.shown));
   const session = {
     mail: account,
@@ -78,6 +87,7 @@ function watching(account: Account) {
     isUtf8: false,
     formatName: (path: string) => path,
     untagged(text: string) {
+      texts.push(text);
       const [, gone, path, before] =
         /^LIST \((\\NonExistent)?\) "\/" (\S+)(?: \("OLDNAME" \((.*)\)\))?$/.exec(text) ?? [];
       const counts = /^STATUS (\S+) \(MESSAGES (\d+) UIDNEXT (\d+) UIDVALIDITY (\d+) /.exec(text);
@@ -90,11 +100,11 @@ function watching(account: Account) {
       }
     },
   } as unknown as Session;
-  const words = " SET (personal (MailboxName MessageNew MessageExpunge))";
+  const words = ` SET (personal (${events}))`;
   const parser = new Parser({ lines: [Buffer.from(words)], literals: [] });
   parser.space();
   const watch = new Watch(session, parseNotify(parser).interests);
-  return { tell: () => watch.tell(), shown: () => Object.fromEntries(known) };
+  return { tell: () => watch.tell(), shown: () => Object.fromEntries(known), texts };
 }
 
 const path = fc.constantFrom("A", "B", "C", "D");
@@ -126,4 +136,17 @@ test("whoever is told of all mailboxes knows them, however much happens in betwe
     }),
     { numRuns: 300 },
   );
+});
+
+test("annotations are told when they changed, and once", async () => {
+  const account = new Account();
+  account.make("A");
+  account.notes.set("1 /private/before", ++account.modSeq);
+  const { tell, texts } = watching(account, "MailboxMetadataChange ServerMetadataChange");
+  for (const id of ["1 /private/one", " /private/two", "9 /private/of-none"]) {
+    account.notes.set(id, ++account.modSeq);
+    await tell();
+    await tell();
+  }
+  expect(texts).toEqual(["METADATA A /private/one", 'METADATA "" /private/two']);
 });
