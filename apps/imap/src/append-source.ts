@@ -49,8 +49,7 @@ export class AppendSource {
     let before: Promise<Prepared> | undefined;
     const take = (prepared: Prepared): void => {
       heldBytes += prepared.heldBytes;
-      if (heldBytes > MULTIAPPEND_BYTES_MAX && all.length > 0)
-        throw new EngineError("too-large", "the messages are too large together");
+      if (heldBytes > MULTIAPPEND_BYTES_MAX) throw new EngineError("too-large", "the messages are too large together");
       all.push(prepared);
     };
     for (let step = this.#steps.shift(); step; step = this.#steps.shift()) {

@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { type AddressInfo, connect, createServer, type Socket } from "node:net";
-import { constants, createDeflateRaw, createInflateRaw, deflateRawSync } from "node:zlib";
+import { constants, createDeflateRaw, createInflateRaw, deflateRawSync, inflateRawSync } from "node:zlib";
 import { EngineError } from "@restante/engine";
 import { expect, test } from "vitest";
 import { Backlog } from "./backlog.ts";
@@ -110,6 +110,15 @@ test("it works ahead of who reads by little", async () => {
   await new Promise((resolve) => setTimeout(resolve, 50));
   expect(taken).toBeLessThan(COMMAND_BYTES_MAX);
   inflater.close();
+});
+
+test("what is sent refers to no octets further back than the window that a connection can afford", async () => {
+  const deflater = new Deflater();
+  const once = randomBytes(4_096);
+  const packed = await deflater.pack([once, once]);
+  deflater.close();
+  const options = { windowBits: 11, chunkSize: 64, finishFlush: constants.Z_SYNC_FLUSH };
+  expect(inflateRawSync(Buffer.concat(packed), options)).toEqual(Buffer.concat([once, once]));
 });
 
 test("pieces of any size come out as they went in, each flush whole", async () => {

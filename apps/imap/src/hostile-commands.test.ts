@@ -1,5 +1,10 @@
 import { expect, test } from "vitest";
-import { BAD_COMMANDS_MAX, COMMAND_BYTES_MAX, COMMAND_BYTES_MAX_UNAUTHENTICATED } from "./limits.ts";
+import {
+  BAD_COMMANDS_MAX,
+  COMMAND_BYTES_MAX,
+  COMMAND_BYTES_MAX_UNAUTHENTICATED,
+  DROPPED_LITERAL_BYTES_MAX,
+} from "./limits.ts";
 import { Received, startTestServer } from "./test-kit.ts";
 
 const account = {
@@ -50,6 +55,16 @@ test("the message of a command that is refused unread is never taken for command
   // A client that waits for the continuation sends nothing.
   const waiting = await ask(`b REPLACE 1 x {${message.length}}\r\nc NOOP\r\n`, /^c .*\r\n/m);
   expect(waiting).toMatch(/^b BAD .*\r\nc OK .*\r\n$/);
+});
+
+test("a literal that is more than is dropped ends the connection, behind an unread message too", async () => {
+  const { ask, received } = await signedIn();
+  await ask("a LOGIN u p\r\n", /^a OK .*\r\n/m);
+  const answers = await ask(
+    `b REPLACE 1 x {1+}\r\nm {${DROPPED_LITERAL_BYTES_MAX + 1}+}\r\nevil NOOP\r\n`,
+    /^evil .*\r\n/m,
+  );
+  expect(answers + (await received.end())).not.toMatch(/^evil /m);
 });
 
 test("commands that are no IMAP end a connection when they come in a row, with BYE", async () => {

@@ -29,10 +29,13 @@ export class Incoming {
     return read.kind === "stream" ? new Incoming(this.#reader, read.literal) : undefined;
   }
 
-  /** Drops all that the client sends of the command, which is refused, unless it waits for a continuation that it never gets. */
+  /** Drops all that the client sends of the command, which is refused, unless it waits for a continuation that it never gets.
+   * Throws ConnectionEnded where that has no end, or is more than is dropped: nothing behind it is known for a command. */
   async drop(): Promise<void> {
-    for (let literal: Incoming | undefined = this; literal; literal = await literal.next())
+    for (let literal: Incoming | undefined = this; literal; literal = await literal.next()) {
       if (this.#reader.awaitsContinuation) return;
+      if ((await literal.rest()).kind === "end") throw new ConnectionEnded();
+    }
   }
 
   /** The text behind it, and the literal that this ends with. Throws ConnectionEnded, and what `refused` makes of a literal that

@@ -88,16 +88,17 @@ export class Watch {
     const now = snapshotOf(state);
     if (now === before) return;
     this.#told = now;
+    const exchanged = exchangedOf(before, now);
+    for (const [id, { path }] of before.mailboxes)
+      if ((exchanged.has(id) || !now.mailboxes.has(id)) && this.#eventsAt(path, false).has("MailboxName"))
+        this.#session.untagged(`LIST (\\NonExistent) "/" ${this.#session.formatName(path)}`);
     for (const [id, present] of now.mailboxes) {
-      const known = before.mailboxes.get(id);
+      const known = exchanged.has(id) ? undefined : before.mailboxes.get(id);
       if (known && isSame(known, present)) continue;
       const mailbox = state.findMailbox(id);
       if (mailbox) this.#tellMailbox(mailbox, known, present);
       await this.#breathe();
     }
-    for (const [id, { path }] of before.mailboxes)
-      if (!now.mailboxes.has(id) && this.#eventsAt(path, false).has("MailboxName"))
-        this.#session.untagged(`LIST (\\NonExistent) "/" ${this.#session.formatName(path)}`);
     this.#tellSubscriptions(before.subscriptions, now.subscriptions);
     this.#tellMetadata(before.modSeq);
   }
@@ -167,6 +168,18 @@ const NONE: ReadonlySet<EventName> = new Set();
 
 function toldOf({ path, messages, uidNext, uidValidity, highestModSeq }: ReadMailbox): Told {
   return { path, messages: messages.length, uidNext, uidValidity, highestModSeq };
+}
+
+/** Mailboxes that were renamed in a row, or in a circle, and whose old path another one has now. They are told as gone and made:
+ * no order of renames says it for all clients. */
+function exchangedOf(before: Snapshot, now: Snapshot): ReadonlySet<MailboxId> {
+  const renamed: { readonly id: MailboxId; readonly from: string; readonly to: string }[] = [];
+  for (const [id, { path: to }] of now.mailboxes) {
+    const from = before.mailboxes.get(id)?.path;
+    if (from !== undefined && from !== to) renamed.push({ id, from, to });
+  }
+  const taken = new Set(renamed.map(({ to }) => to));
+  return new Set(renamed.filter(({ from }) => taken.has(from)).map(({ id }) => id));
 }
 
 function isSame(a: Told, b: Told): boolean {

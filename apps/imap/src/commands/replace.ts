@@ -1,4 +1,4 @@
-import type { MailboxId, Uid } from "@restante/engine";
+import { EngineError, type MailboxId, type Uid } from "@restante/engine";
 import { AppendSource, type AppendStart } from "../append-source.ts";
 import { parseAppendData } from "../wire/append-data.ts";
 import { ImapSyntaxError, type Parser } from "../wire/parser.ts";
@@ -43,7 +43,12 @@ export const replace: Command<unknown> = defineCommand({
     ): Promise<{ readonly uidValidity: number; readonly uids: readonly Uid[] }> {
       const fresh = mail.openView(view.id, { readOnly: false });
       const parts: { readonly uidValidity: number; readonly uids: readonly Uid[] }[] = [];
-      await fresh.move([fresh.lowerBound(made)], to, (part) => parts.push(part));
+      try {
+        await fresh.move([fresh.lowerBound(made)], to, (part) => parts.push(part));
+      } catch (cause) {
+        // NO would say that nothing was done.
+        throw new EngineError("unknown-outcome", "replaced, and not moved", { cause });
+      }
       return parts[0]!;
     }
   },

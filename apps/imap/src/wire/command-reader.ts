@@ -109,11 +109,7 @@ export class CommandReader {
       const line = await this.#line(lineBytesMax - lineBytes);
       if (line === "end") return { kind: "end" };
       if ("beginning" in line)
-        return {
-          kind: "refused",
-          text: { lines: lines.length > 0 ? lines : [line.beginning], literals },
-          reason: "too-long",
-        };
+        return this.#refuse({ lines: lines.length > 0 ? lines : [line.beginning], literals }, line.literal, "too-long");
       if (lines.length === 0 && !within && line.length === 0) continue;
       lines.push(line);
       lineBytes += line.length;
@@ -124,7 +120,7 @@ export class CommandReader {
       const verdict = this.#options.judgeLiteral(text, literal);
       if (verdict === "stream") return { kind: "stream", text, literal };
       literalBytes += literal.size;
-      if (verdict === "refuse" || literalBytes > literalsBytesMax) return this.#refuse(text, literal);
+      if (verdict === "refuse" || literalBytes > literalsBytesMax) return this.#refuse(text, literal, "literal");
       if (literal.synchronizing) this.#options.sendContinuation();
       const bytes = await this.#bytes(literal.size);
       if (!bytes) return { kind: "end" };
@@ -134,36 +130,42 @@ export class CommandReader {
   }
 
   /** A client that waits for the continuation sends nothing more; one that does not has the literal on its way. */
-  async #refuse(text: CommandText, literal: LiteralHead): Promise<Read> {
-    let next: LiteralHead | undefined = literal;
+  async #refuse(
+    text: CommandText,
+    literal: LiteralHead | undefined,
+    reason: (Read & { readonly kind: "refused" })["reason"],
+  ): Promise<Read> {
+    let next = literal;
     while (next && !next.synchronizing) {
       if (!(await this.#drop(next.size))) return { kind: "end" };
       const line = await this.#line(this.#options.limits().lineBytesMax);
       if (line === "end") return { kind: "end" };
-      next = "beginning" in line ? undefined : literalAtEnd(line);
+      next = "beginning" in line ? line.literal : literalAtEnd(line);
     }
     this.#pending = undefined;
-    return { kind: "refused", text, reason: "literal" };
+    return { kind: "refused", text, reason };
   }
 
   async #line(bytesMax: number): Promise<Uint8Array | TooLong | "end"> {
     for (;;) {
       const line = this.#input.takeLine();
-      if (line) return line.length <= bytesMax ? line : new TooLong(line);
+      if (line) return line.length <= bytesMax ? line : new TooLong(line, line);
       if (this.#input.length > bytesMax) return this.#dropLine();
       if (!(await this.#input.more())) return "end";
     }
   }
 
   async #dropLine(): Promise<TooLong | "end"> {
-    const dropped = new TooLong(this.#input.peek(BEGINNING_BYTES));
-    for (let size = 0; !this.#input.takeLine(); ) {
-      size += this.#input.length;
+    const beginning = this.#input.peek(BEGINNING_BYTES);
+    for (let size = 0; ; ) {
+      const end = this.#input.takeLine();
+      if (end) return new TooLong(beginning, end);
+      const dropped = Math.max(0, this.#input.length - LITERAL_HEAD_BYTES_MAX);
+      size += dropped;
       if (size > DROPPED_LITERAL_BYTES_MAX) return "end";
-      this.#input.clear();
+      for (let left = dropped; left > 0; ) left -= this.#input.takeUpTo(left)!.length;
       if (!(await this.#input.more())) return "end";
     }
-    return dropped;
   }
 
   async #bytes(size: number): Promise<Uint8Array | undefined> {
@@ -191,13 +193,18 @@ export class CommandReader {
 
 /** Octets of a line that is too long which are looked at for its tag. */
 const BEGINNING_BYTES = 256;
+/** `~{n+}` and the line's end. */
+const LITERAL_HEAD_BYTES_MAX = 32;
 
 class TooLong {
   readonly beginning: Uint8Array;
-  constructor(line: Uint8Array) {
+  /** The literal that it announces: a client that does not wait sends that too. */
+  readonly literal: LiteralHead | undefined;
+  constructor(line: Uint8Array, end: Uint8Array) {
     // A copy, so that no line is kept for it; of whole words, so that no tag is cut.
     const beginning = line.slice(0, BEGINNING_BYTES);
     this.beginning = beginning.subarray(0, beginning.lastIndexOf(0x20) + 1);
+    this.literal = literalAtEnd(end);
   }
 }
 

@@ -27,8 +27,13 @@ async function readAll(text: string, size: number): Promise<(Read | string)[]> {
       /APPEND/.test(String.fromCharCode(...lines[0]!)) ? "stream" : octets > 100 ? "refuse" : "keep",
     sendContinuation: () => continuations++,
   });
-  for (let at = 0; at < text.length; at += size) input.push(bytes(text.slice(at, at + size)));
-  input.end();
+  let at = 0;
+  // More comes when what came was looked at.
+  input.onDrained = () => {
+    if (at >= text.length) input.end();
+    else input.push(bytes(text.slice(at, at + size)));
+    at += size;
+  };
   for (let read = await reader.read(); read.kind !== "end"; read = await reader.read()) {
     reads.push(read);
     if (read.kind !== "stream") continue;
@@ -38,6 +43,26 @@ async function readAll(text: string, size: number): Promise<(Read | string)[]> {
   }
   return [...reads, `${continuations} continuations`];
 }
+
+test("a line that is too long and announces a literal is dropped with it, however it is cut", async () => {
+  const long = "x".repeat(COMMAND_BYTES_MAX);
+  const dropped = `{8+}\r\nb NOOP\r\n`;
+  const text = `a ${long} ${dropped}\r\nc ${long} ${dropped} ${long} ${dropped}\r\nd LOGIN {200+}\r\n${"z".repeat(200)}${long} ${dropped}\r\ne ${long} {8}\r\nf NOOP\r\n`;
+  const whole = await readAll(text, text.length);
+  const tags = whole.map((read) =>
+    typeof read !== "string" && "text" in read ? [asText(read.text.lines[0]!)[0], read.kind] : read,
+  );
+  expect(tags).toEqual([
+    ["a", "refused"],
+    ["c", "refused"],
+    ["d", "refused"],
+    ["e", "refused"],
+    ["f", "command"],
+    "0 continuations",
+  ]);
+  for (const size of [1, 3, 1_000, 30_000, COMMAND_BYTES_MAX + 5])
+    expect(await readAll(text, size), `${size}`).toEqual(whole);
+});
 
 test("commands and literals are the same however they are cut", async () => {
   const text =

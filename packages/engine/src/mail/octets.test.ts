@@ -24,6 +24,7 @@ test("numbers come back from their octets, whichever way they were written", () 
 test.each([
   ["that is cut off", [0x80]],
   ["of nine octets", [0x81, 0x81, 0x81, 0x81, 0x81, 0x81, 0x81, 0x81, 1]],
+  ["of two hundred octets", [...Array.from({ length: 199 }, () => 0x80), 1]],
   ["that no number of JavaScript is", [0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x10]],
   ["with zeros at its end", [0x81, 0x80, 0]],
 ])("a number %s is none", (_, octets) => {

@@ -18,7 +18,7 @@ import type { Platform } from "../platform.ts";
 import type { Notices } from "./notices.ts";
 
 /** Notes whose signatures and secrets are looked at at once: other work of those threads, reads of files, has its turn. */
-const OPENED_AT_ONCE = 16;
+export const OPENED_AT_ONCE = 16;
 /** How old a note may be whose copy will do: its name came from a list, or from who put it. Much less than the day after
  * which a note that was taken in may be gone and forgotten: one that is read still would be taken in twice. */
 const NOTE_COPY_AGE_MAX_MS: number = 60 * 60_000;
@@ -69,17 +69,19 @@ export class NoteReader {
       this.#failures.set(name, { tries, lastTry: Number.NEGATIVE_INFINITY });
   }
 
-  /** Contents of these notes, in their order; undefined for those that are gone or can't be opened. Errors: `unavailable`. */
-  read(names: readonly string[]): Promise<(ReadNote | undefined)[]> {
+  /** Contents of these notes, in their order; undefined for those that are gone or can't be opened. Errors: `unavailable`, once
+   * none of them is worked on any more. */
+  async read(names: readonly string[]): Promise<(ReadNote | undefined)[]> {
     // Asked for at once, and opened by some at once, but each with a turn of the event loop of its own.
     const inTurn = serial();
     const opened = limited(OPENED_AT_ONCE);
-    return Promise.all(
-      names.map(async (name) => {
-        const bytes = await this.#getNote(name);
-        return bytes && opened(() => this.#openNote(name, bytes, inTurn));
-      }),
-    );
+    const notes = names.map(async (name) => {
+      const bytes = await this.#getNote(name);
+      return bytes && opened(() => this.#openNote(name, bytes, inTurn));
+    });
+    // Whoever ends the account waits for this: a note that is opened after that finds its keys wiped.
+    await Promise.allSettled(notes);
+    return Promise.all(notes);
   }
 
   async #getNote(name: string): Promise<Uint8Array | undefined> {

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { encapsulate, hostId, makeNote, signingKeyPair } from "../../crypto/index.ts";
+import { type CryptoPlatform, encapsulate, hostId, makeNote, type Ring, signingKeyPair } from "../../crypto/index.ts";
 import { MemoryPlace } from "../../storage/memory.ts";
 import { RecentStore } from "../../storage/recent-store.ts";
 import {
@@ -15,6 +15,7 @@ import {
   textsOf,
 } from "../../testing/account-kit.ts";
 import { checkAccount } from "../care/check.ts";
+import type { LogEvent } from "../platform.ts";
 import { AccountSession } from "../session.ts";
 import { UNREADABLE, UNVERIFIED } from "./note-reader.ts";
 import { IDS_AT_ONCE } from "./take-in.ts";
@@ -257,7 +258,14 @@ test.each([
     });
     for (const text of texts) await box.deliver(new Uint8Array(0), stream(text));
     let turns = 0;
-    const breathe = async (): Promise<void> => void turns++;
+    let waiting = 0;
+    let waitingMost = 0;
+    const breathe = async (): Promise<void> => {
+      turns++;
+      waitingMost = Math.max(waitingMost, ++waiting);
+      await new Promise((resolve) => setImmediate(resolve));
+      waiting--;
+    };
     const account = await open(place, ring(), { breathe, delay: () => new Promise(() => undefined) });
     const { state } = account.mail;
     const steps: number[] = [];
@@ -269,6 +277,7 @@ test.each([
     turns = 0;
     await account.refresh();
     expect(turns).toBeGreaterThanOrEqual(count);
+    expect(waitingMost).toBe(1);
     const most = Math.floor(IDS_AT_ONCE / known);
     expect(steps).toEqual([...Array.from({ length: Math.floor(count / most) }, () => most), count % most]);
     expect(await textsOf(account, "INBOX")).toEqual(texts);
@@ -309,4 +318,71 @@ test("a note whose name was told is not forgotten where its taking-in fails", as
   await account.refresh();
   expect(await textsOf(account, "INBOX")).toEqual([mailText(1)]);
   await account.dispose();
+});
+
+/** An account at which nothing is opened until `goOn`; `opening` resolves when something is about to be. */
+async function openHeld(place: MemoryPlace, ring: Ring) {
+  const events: string[] = [];
+  const [held, opening] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  const { kem } = crypto;
+  const slow: CryptoPlatform = {
+    ...crypto,
+    kem: {
+      ...kem,
+      async decapsulate(...of) {
+        opening.resolve();
+        await held.promise;
+        return kem.decapsulate(...of);
+      },
+    },
+  };
+  const log = ({ event }: LogEvent): void => void events.push(event);
+  const account = await open(place, ring, { crypto: slow, log, delay: () => new Promise(() => undefined) });
+  return { account, events, opening: opening.promise, goOn: held.resolve };
+}
+
+const turns = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 10));
+
+test("an account is not ended while notes are still opened, though one of them could not be fetched", async () => {
+  const place = new MemoryPlace(() => clock.now++);
+  const { ring, user } = await makeAccount(place);
+  const { account, events, opening, goOn } = await openHeld(place, ring());
+  await account.refresh();
+  for (const n of [1, 2]) await dropbox(place, user).deliver(new Uint8Array(0), stream(mailText(n)));
+  const [, second] = notes(place);
+  place.fault = (operation, name) => (operation === "get" && name === second ? { kind: "unavailable" } : undefined);
+  const taken = account.takeIn().catch((error: Error) => error);
+  await opening;
+  await turns();
+  const ended = account.dispose();
+  await turns();
+  goOn();
+  await ended;
+  expect(await taken).toMatchObject({ code: "unavailable" });
+  await turns();
+  expect(events).not.toContain("note can't be opened");
+});
+
+test("whoever waits to take notes in when the account ends looks for none", async () => {
+  const place = new MemoryPlace(() => clock.now++);
+  const { ring, user } = await makeAccount(place);
+  const { account, opening, goOn } = await openHeld(place, ring());
+  await account.refresh();
+  await dropbox(place, user).deliver(new Uint8Array(0), stream(mailText(1)));
+  const takings = [account.takeIn()];
+  await opening;
+  takings.push(account.refresh());
+  await turns();
+  let looks = 0;
+  place.fault = (operation, name) => {
+    if (operation === "list" && name.includes("/note/")) looks++;
+    return undefined;
+  };
+  const ended = account.dispose();
+  takings.push(account.takeIn());
+  goOn();
+  await ended;
+  await Promise.all(takings);
+  expect(looks).toBe(0);
+  expect(notes(place)).toHaveLength(1);
 });

@@ -93,10 +93,11 @@ export class TakeIn {
     return this.#mustList || this.#told.size > 0 || this.#running !== undefined || this.#reader.unreadable.length > 0;
   }
 
-  /** Takes in what came, as far as it was told. */
+  /** Takes in what came, as far as it was told; nothing once that is ended. */
   async run(): Promise<void> {
     // One under way may have listed before the newest note came: wait for it, then look again.
     while (this.#running !== undefined) await this.settled();
+    if (this.#ended) return;
     this.#running = this.#takeInAll().finally(() => {
       this.#running = undefined;
     });
@@ -114,7 +115,7 @@ export class TakeIn {
       await this.#options.platform.delay(QUIET_MS);
     } while (seen !== this.#arrivals);
     this.#waitsForQuiet = false;
-    if (!this.#ended) await this.run();
+    await this.run();
   }
 
   /** Begins no more. Waits for the one under way. */
@@ -200,21 +201,23 @@ export class TakeIn {
     const push = async (some: readonly ReadNote[], upon: Position) =>
       bay.push({ op: { kind: "take-in", notes: await this.#threaded(some), listed: upon, seconds } });
     const outcome = await push(notes, listed);
-    this.#refusals = outcome.refusal ? this.#refusals + 1 : 0;
-    if (this.#refusals > REFUSALS_MAX) {
-      this.#refusals = 0;
-      throw new EngineError("unavailable", "delivered mail can't be taken in now");
-    }
-    if (outcome.refusal) return false;
+    if (outcome.refusal) return this.#noteRefusal();
     // Their bodies are about to be deleted: they came so late that nobody knew whose they were.
     const condemned = notes.filter(({ note }) => outcome.condemned.includes(note));
-    if (condemned.length === 0) return true;
     const again: ReadNote[] = [];
     for (const note of condemned) {
       const { email } = await messages.again({ email: note.email, flags: [], root: note.root }, "");
       again.push({ ...note, email: { ...email, thread: note.email.thread } });
     }
-    return (await push(again, bay.position)).refusal === undefined;
+    if (again.length > 0 && (await push(again, bay.position)).refusal) return this.#noteRefusal();
+    this.#refusals = 0;
+    return true;
+  }
+
+  #noteRefusal(): false {
+    if (++this.#refusals <= REFUSALS_MAX) return false;
+    this.#refusals = 0;
+    throw new EngineError("unavailable", "delivered mail can't be taken in now");
   }
 
   async #threaded(notes: readonly ReadNote[]): Promise<TakenNote[]> {

@@ -50,6 +50,18 @@ describe("targets", () => {
     expect(encodeRuns(runs).length).toBeLessThan(2048);
   });
 
+  const writer = [0, 0, 0, 0, 0, 0, 0, 1];
+  test.each([
+    ["more behind them", [1, ...writer, 1, 0, 2, 0, 0]],
+    ["a writer that is cut off", [1, ...writer.slice(1)]],
+    ["a writer that is not there", [1, ...writer, 1, 2, 2, 0]],
+    ["a run that begins below zero", [1, ...writer, 1, 0, 1, 0]],
+    ["a run that runs backwards", [1, ...writer, 1, 1, 2, 5, 0, 4]],
+  ])("runs with %s are none", (_, octets) => {
+    expect(decodeRuns(Uint8Array.of(1, ...writer, 1, 0, 2, 0))).toHaveLength(1);
+    expect(() => decodeRuns(Uint8Array.from(octets))).toThrow(RangeError);
+  });
+
   test("runs without end over one mailbox are resolved in one walk, whatever they overlap", () => {
     const state = filled(Array.from({ length: 1000 }, () => 1));
     let steps = 0;
