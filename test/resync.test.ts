@@ -12,7 +12,7 @@ test.each([
   ["the log, across kills", { rewinding: false, killRounds: 12 }],
   ["a log that rewinds", { rewinding: true }],
 ])("on %s copies by QRESYNC and by CHANGEDSINCE are what the mailbox is", async (_, options) => {
-  await followRounds({ rounds: extent(24, 8), seed: testSeed(), ...options });
+  await followRounds({ rounds: extent(24, 6), seed: testSeed(), ...options });
 });
 
 test("of two sessions that change a message at once on condition exactly one is told that it was changed", async () => {

@@ -17,6 +17,8 @@ const REWOUND = [
 const MOCKING = globSync("src/**/*.test.ts", { cwd: import.meta.dirname }).filter((file) =>
   readFileSync(join(import.meta.dirname, file), "utf8").includes("vi.mock("),
 );
+/** Each file has a process of its own, and nothing is left out. */
+const TRIES_ALL: boolean = process.env.RESTANTE_TESTS === "all";
 const REAL_STORES = ["src/**/*.s3.test.ts"];
 
 const config: ReturnType<typeof defineConfig> = defineConfig({
@@ -38,11 +40,18 @@ const config: ReturnType<typeof defineConfig> = defineConfig({
           name: "linear",
           include: ["src/**/*.test.ts"],
           exclude: [...REAL_STORES, ...MOCKING],
-          isolate: process.env.RESTANTE_TESTS === "all",
+          isolate: TRIES_ALL,
         },
       },
       { extends: true, test: { name: "mocking", include: MOCKING } },
-      { extends: true, test: { name: "rewinding", include: REWOUND, setupFiles: ["src/testing/rewinding.ts"] } },
+      {
+        extends: true,
+        test: {
+          name: "rewinding",
+          include: TRIES_ALL ? REWOUND : [],
+          setupFiles: ["src/testing/rewinding.ts"],
+        },
+      },
     ],
   },
 });
