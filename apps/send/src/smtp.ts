@@ -69,19 +69,10 @@ export class SmtpTransport implements Transport {
       const { parts, refused } = partsOf(mail.envelope, can("SMTPUTF8"));
       const replies = new Map<Recipient, TransportReply>(refused.map((one) => [one, NO_UTF8]));
       for (const [at, part] of parts.entries()) {
-        // The parts before keep their replies: the rest is tried again.
-        const isOver = at > 0 && !(await reset(connection, signal));
-        if (isOver) for (const { recipient } of part.to) replies.set(recipient, CUT_OFF);
-        else
-          try {
-            const said = await within(signal, connection, () => exchange(connection, mail, part));
-            for (const [place, { recipient }] of part.to.entries()) replies.set(recipient, said[place]!);
-          } catch (error) {
-            if (at === 0) throw error;
-            connection.close();
-            for (const { recipient } of part.to)
-              replies.set(recipient, { ...CUT_OFF, reply: messageOf(error as Failure) });
-          }
+        const begin = (): Promise<readonly TransportReply[]> =>
+          within(signal, connection, () => exchange(connection, mail, part));
+        const said = at === 0 ? await begin() : await goOn(connection, signal, part, begin);
+        for (const [place, { recipient }] of part.to.entries()) replies.set(recipient, said[place]!);
       }
       this.#keep(connection, mails + parts.length);
       return mail.envelope.recipients.map((one) => replies.get(one)!);
@@ -278,6 +269,22 @@ async function reset(connection: SMTPConnection, signal: AbortSignal): Promise<b
   } catch {
     connection.close();
     return false;
+  }
+}
+
+/** Another exchange of a mail: the ones before keep their replies, and where this one fails it is tried again. */
+async function goOn(
+  connection: SMTPConnection,
+  signal: AbortSignal,
+  { to }: Part,
+  begin: () => Promise<readonly TransportReply[]>,
+): Promise<readonly TransportReply[]> {
+  if (!(await reset(connection, signal))) return to.map(() => CUT_OFF);
+  try {
+    return await begin();
+  } catch (error) {
+    connection.close();
+    return to.map(() => ({ ...CUT_OFF, reply: messageOf(error as Failure) }));
   }
 }
 

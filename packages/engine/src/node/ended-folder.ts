@@ -3,6 +3,7 @@ import { appendFileSync, mkdirSync } from "node:fs";
 import { readdir, readFile, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import type { EndedKeeper } from "../account/outbound/older-history.ts";
+import { absentIsUndefined } from "./absent.ts";
 
 /** A mail: its id, and when it ended. */
 const ID_BYTES = 16;
@@ -74,9 +75,4 @@ async function filesOf(folder: string): Promise<string[]> {
     else await rm(path, { force: true });
   }
   return kept;
-}
-
-function absentIsUndefined(error: NodeJS.ErrnoException): undefined {
-  if (error.code === "ENOENT") return undefined;
-  throw error;
 }

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import type { WitnessKeeper } from "../account/platform.ts";
 import type { Witness } from "../bay/applied-log.ts";
 import type { Position } from "../bay/position.ts";
+import { absentIsUndefined } from "./absent.ts";
 
 /** Octets of a witness: written in place, so always as many. */
 const WITNESS_BYTES = 128;
@@ -96,11 +97,6 @@ async function readWitness(file: string): Promise<Seen | undefined> {
   if (!found) return undefined;
   const witness = { entry: Number(found[1]) as Position, hash: new Uint8Array(Buffer.from(found[2]!, "hex")) };
   return { file, writtenMs: facts.mtimeMs, witness };
-}
-
-function absentIsUndefined(error: NodeJS.ErrnoException): undefined {
-  if (error.code === "ENOENT") return undefined;
-  throw error;
 }
 
 /** Marks that the store of these accounts was restored: their owners' next sign-in says so in the log. */

@@ -47,14 +47,15 @@ async function setAside(place: QueuePlace, queue: OutboundQueue, reporter: Aside
   }
   const last = await orUndefinedIfDamaged(queue.lastClaim(place.id));
   const isCanceled = last?.claim.state === "canceled";
-  const isAside = !isCanceled && !(await queue.isDone(place.id));
+  const isOver = await queue.isDone(place.id);
+  const isAside = !isCanceled && !isOver;
   if (isAside) {
     const waiting = ({ address }: Recipient): RecipientState => ({ address, state: "waiting", reply: "" });
     const known = last?.claim.recipients ?? [];
     const recipients = known.length > 0 ? known : mail.envelope.recipients.map(waiting);
     await reporter.report(mail, { state: "sent", recipients: recipients.map(unknown) });
     await reporter.tellSetAside(mail);
-  } else if (isCanceled && !(await queue.isDone(place.id)))
+  } else if (isCanceled && !isOver)
     await reporter.report(mail, { state: "canceled", recipients: last.claim.recipients });
   await queue.end(place, isCanceled ? "canceled" : "sent");
   return isAside;

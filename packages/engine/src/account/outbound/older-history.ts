@@ -1,4 +1,5 @@
 import { orUndefinedIfDamaged } from "../../bay/store-failure.ts";
+import { CLOCKS_DIFFER_MS } from "../../mail/state/note-streams.ts";
 import type { Platform } from "../platform.ts";
 import { type AsideReporter, setQueueAside } from "./after-restore.ts";
 import type { OutboundQueue, QueuePlace } from "./queue.ts";
@@ -11,9 +12,6 @@ export interface EndedKeeper {
   /** Those of these that ended, and when: milliseconds since 1970, the last time. */
   find(ids: ReadonlySet<string>): Promise<ReadonlyMap<string, number>>;
 }
-
-/** How far the clocks of two hosts may be apart: no id comes again before its end is forgotten. */
-const CLOCKS_APART_MS: number = 24 * 60 * 60_000;
 
 /**
  * Before anything is sent: a mail that ended here, and waits again in a store that does not know its end, tells that the store was
@@ -35,9 +33,9 @@ export async function setOlderAside(
     return new Map<string, number>();
   });
   for (const [id, endedMs] of found) {
-    // A list may be behind; an id may come again, weeks later; an end is known for a week.
+    // A list may be behind; an id may come again, but weeks later, however clocks differ; an end is known for a week.
     const opened = await orUndefinedIfDamaged(queue.open(waiting.get(id)!));
-    if (!opened || opened.mail.madeMs > endedMs + CLOCKS_APART_MS || (await queue.isDone(id))) continue;
+    if (!opened || opened.mail.madeMs > endedMs + CLOCKS_DIFFER_MS || (await queue.isDone(id))) continue;
     log({ level: "error", event: "what waits to be sent is of an older history: its owners have it", id });
     // The mails that tell of it go last: killed, the next look finds it again.
     return setQueueAside(queue, reporter, new Set(found.keys()));

@@ -242,12 +242,16 @@ export class OutboundQueue {
       const isAway = last?.claim.state === "sending" || last?.claim.state === "moved";
       const isGoing = isAway || last?.claim.recipients.some(({ state }) => state === "sent");
       if (isGoing) return "too-late";
-      const holder = hexText(this.#options.platform.crypto.random(16));
-      const claim: Claim = { ...(last?.claim ?? UNCLAIMED), holder, state: "canceled", dueMs: 0 };
+      const claim: Claim = { ...this.#claimUpon(last, "canceled"), dueMs: 0 };
       // Claims go with their mail: one that was won may come after the end, of which is known by then.
       if (await this.claim(id, (last?.number ?? 0) + 1, claim))
         return ((await this.#ended(id)) ?? "canceled") === "canceled" ? "canceled" : "too-late";
     }
+  }
+
+  /** A claim of nobody who sends: of recipients it says what the last one said. */
+  #claimUpon(last: StoredClaim | undefined, state: Claim["state"]): Claim {
+    return { ...(last?.claim ?? UNCLAIMED), holder: hexText(this.#options.platform.crypto.random(16)), state };
   }
 
   /** Takes a mail out of the hands of all senders, some of whose recipients may have it: nobody sends it here any more. Resolves
@@ -259,8 +263,7 @@ export class OutboundQueue {
       const last = await this.lastClaim(id);
       if (last?.claim.state === "canceled" || last?.claim.state === state) return last;
       if (last?.claim.state === "sending" && last.ageMs < LEASE_MS) return "busy";
-      const holder = hexText(this.#options.platform.crypto.random(16));
-      const claim: Claim = { ...(last?.claim ?? UNCLAIMED), holder, state };
+      const claim = this.#claimUpon(last, state);
       const number = (last?.number ?? 0) + 1;
       if (!(await this.claim(id, number, claim))) continue;
       // Claims go with their mail: one that was won may come after the end.

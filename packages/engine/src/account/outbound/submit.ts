@@ -155,6 +155,7 @@ export async function submit(request: SubmitRequest, tools: SubmitTools): Promis
   const forgotten = await settledLongAgo(madeMs, tools);
   // Sealed while the record is stored, and put only then: what has no record is sent by nobody.
   const preparing = prepared(submission, message, tools);
+  // Where the record fails nobody waits for it; else its failure is told below.
   preparing.catch(() => undefined);
   await tools.writer.write([submission], forgotten);
   try {

@@ -25,8 +25,8 @@ interface Streams {
 const MISSING_MAX = 1000;
 /** A stream that was silent for so long is forgotten: its process has ended. */
 export const STREAM_SILENT_MS: number = 90 * 24 * 60 * 60_000;
-/** How much clocks of those who forget and of those who take in may differ. */
-const CLOCKS_DIFFER_MS: number = 24 * 60 * 60_000;
+/** How much clocks of two hosts may differ: of those who forget a stream and of those who take in. */
+export const CLOCKS_DIFFER_MS: number = 24 * 60 * 60_000;
 /** The version of the log from which on times of streams count: what a process knows of them must not depend on the checkpoint
  * that it began with. */
 const TIMES_VERSION = 4;
